@@ -1,0 +1,39 @@
+// Builds everything into dist/: the C addon (enf.node) and one bundle per program.
+//   node build.mjs            all
+//   node build.mjs native     only the addon (CC, NODE_INCLUDE and PKG_CONFIG choose a cross toolchain)
+//   node build.mjs bundles    only the JavaScript
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
+
+const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8'));
+const root = dirname(new URL(import.meta.url).pathname);
+const what = process.argv[2] ?? 'all';
+mkdirSync(join(root, 'dist'), { recursive: true });
+
+if (what === 'all' || what === 'native')
+  execFileSync('bash', [join(root, 'native/build.sh')], { stdio: 'inherit' });
+if (what === 'all' || what === 'bundles') {
+  const banner = `#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);`;
+  for (const program of ['agent', 'factory', 'fabric']) {
+    const entry = join(root, program, 'main.ts');
+    if (!existsSync(entry)) continue;
+    const outfile = join(root, `dist/enf-${program}.mjs`);
+    await build({
+      entryPoints: [entry],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20',
+      minifySyntax: true,
+      legalComments: 'none',
+      external: ['better-sqlite3'],
+      define: { 'process.env.ENF_VERSION': JSON.stringify(version) },
+      banner: { js: banner },
+      metafile: true,
+    });
+    chmodSync(outfile, 0o755);
+  }
+}

@@ -1,0 +1,225 @@
+import { parseArgs } from 'node:util';
+import { Failure } from '../protocol/failure.ts';
+
+/** One option of a command: `--name VALUE`, or a flag without `value`. */
+export interface Option {
+  readonly name: string;
+  /** Placeholder of the value in the help, e.g. `FILE`; absent for a flag. */
+  readonly value?: string;
+  readonly help: string;
+  readonly default?: string;
+  readonly many?: boolean;
+}
+
+/** What a command gets: checked options, positionals, and where to print. */
+export interface Invocation {
+  readonly positionals: readonly string[];
+  /** The value of `--name`, its default, or undefined. */
+  option(name: string): string | undefined;
+  /** The value of `--name`. @throws Failure `cli.missing-option` */
+  required(name: string): string;
+  options(name: string): readonly string[];
+  flag(name: string): boolean;
+  /** Prints `value` as JSON with `--json`, else `text()`. */
+  print(value: unknown, text: () => string): void;
+}
+
+export interface Command {
+  /** One or two words, e.g. `group create`. */
+  readonly name: string;
+  readonly summary: string;
+  /** Positionals in the usage line, e.g. `<prefix/64>`. */
+  readonly arguments?: string;
+  readonly options?: readonly Option[];
+  readonly examples?: readonly string[];
+  /** Returns the exit code; undefined is 0. */
+  run(invocation: Invocation): Promise<number | undefined>;
+}
+
+export interface Program {
+  readonly name: string;
+  readonly summary: string;
+  readonly version: string;
+  readonly commands: readonly Command[];
+}
+
+/** Exit codes of all programs: 0 done, 1 failed (the Failure is printed), 2 wrong usage. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+
+/** Parses `argv` (without node and script), runs the command and returns the exit code. Never throws. */
+export async function runProgram(program: Program, argv: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(program, argv);
+  } catch (error) {
+    return report(program.name, error, argv.includes('--json'));
+  }
+}
+
+async function dispatch(program: Program, argv: readonly string[]): Promise<number> {
+  const first = argv[0];
+  if (first === '--version') {
+    process.stdout.write(`${program.name} ${program.version}\n`);
+    return EXIT.ok;
+  }
+  if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
+    (first === undefined ? process.stderr : process.stdout).write(programHelp(program));
+    return first === undefined ? EXIT.usage : EXIT.ok;
+  }
+  const command = findCommand(program, argv);
+  const rest = argv.slice(command.name.split(' ').length);
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(commandHelp(program, command));
+    return EXIT.ok;
+  }
+  return (await command.run(invocation(program, command, rest))) ?? EXIT.ok;
+}
+
+function findCommand(program: Program, argv: readonly string[]): Command {
+  for (const words of [2, 1]) {
+    const name = argv.slice(0, words).join(' ');
+    const found = program.commands.find((command) => command.name === name);
+    if (found) return found;
+  }
+  const typed = argv
+    .slice(0, 2)
+    .filter((word) => !word.startsWith('-'))
+    .join(' ');
+  const near = nearest(
+    typed,
+    program.commands.map((command) => command.name),
+  );
+  throw new Failure('cli.unknown-command', 'operator', `unknown command ${JSON.stringify(typed)}`, {
+    action: near ? `Did you mean "${program.name} ${near}"?` : `See "${program.name} --help".`,
+  });
+}
+
+function invocation(program: Program, command: Command, args: readonly string[]): Invocation {
+  const known: readonly Option[] = [...(command.options ?? []), { name: 'json', help: '' }];
+  const config = Object.fromEntries(
+    known.map((option) => [
+      option.name,
+      {
+        type: option.value === undefined ? ('boolean' as const) : ('string' as const),
+        multiple: option.many ?? false,
+      },
+    ]),
+  );
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs({ args: [...args], options: config, allowPositionals: true });
+  } catch (error) {
+    const unknown = /Unknown option '--?([^']*)'/.exec((error as Error).message)?.[1];
+    const near =
+      unknown === undefined
+        ? undefined
+        : nearest(
+            unknown,
+            known.map((option) => option.name),
+          );
+    throw new Failure('cli.bad-option', 'operator', (error as Error).message.split('. ')[0]!, {
+      action: near ? `Did you mean "--${near}"?` : `See "${program.name} ${command.name} --help".`,
+    });
+  }
+  const expected = (command.arguments ?? '').split(' ').filter((word) => word !== '');
+  const least = expected.filter((word) => word.startsWith('<')).length;
+  const most = expected.some((word) => word.endsWith('…')) ? Number.POSITIVE_INFINITY : expected.length;
+  if (parsed.positionals.length < least || parsed.positionals.length > most) {
+    throw new Failure(
+      'cli.bad-arguments',
+      'operator',
+      `expected ${command.arguments ?? 'no arguments'}, got ${parsed.positionals.length === 0 ? 'nothing' : parsed.positionals.join(' ')}`,
+      { action: `See "${program.name} ${command.name} --help".` },
+    );
+  }
+  const values = parsed.values;
+  const option = (name: string): string | undefined =>
+    (values[name] as string | undefined) ?? known.find((each) => each.name === name)?.default;
+  return {
+    positionals: parsed.positionals,
+    option,
+    required(name) {
+      const value = option(name);
+      if (value === undefined) {
+        throw new Failure('cli.missing-option', 'operator', `--${name} is required`, {
+          action: `See "${program.name} ${command.name} --help".`,
+        });
+      }
+      return value;
+    },
+    options: (name) => (values[name] as string[] | undefined) ?? [],
+    flag: (name) => values[name] === true,
+    print(value, text) {
+      process.stdout.write(
+        values['json'] === true ? `${JSON.stringify(value, null, 2)}\n` : `${text().replace(/\n$/, '')}\n`,
+      );
+    },
+  };
+}
+
+function programHelp(program: Program): string {
+  const width = Math.max(...program.commands.map((command) => command.name.length));
+  const lines = program.commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`);
+  return `${program.name} – ${program.summary}\n\nCommands:\n${lines.join('\n')}\n\n"${program.name} COMMAND --help" explains one; most take --json.\nExit codes: 0 done, 1 failed, 2 wrong usage.\n`;
+}
+
+function commandHelp(program: Program, command: Command): string {
+  const usage = `${program.name} ${command.name}${command.arguments ? ` ${command.arguments}` : ''} [options]`;
+  const names = (command.options ?? []).map((each) => `--${each.name}${each.value ? ` ${each.value}` : ''}`);
+  const width = Math.max(8, ...names.map((name) => name.length));
+  const options = (command.options ?? []).map(
+    (each, i) =>
+      `  ${names[i]!.padEnd(width)}  ${each.help}${each.default === undefined ? '' : ` (default ${each.default})`}`,
+  );
+  const examples = (command.examples ?? []).map((example) => `  ${example}`);
+  return [
+    `${command.summary}\n`,
+    `Usage: ${usage}`,
+    ...(options.length > 0 ? ['', 'Options:', ...options] : []),
+    ...(examples.length > 0 ? ['', 'Examples:', ...examples] : []),
+    '',
+  ].join('\n');
+}
+
+/** Prints any error to stderr the same way and says which exit code it deserves. */
+export function report(name: string, error: unknown, json = false): number {
+  if (!(error instanceof Failure)) {
+    process.stderr.write(`${name}: internal error: ${(error as Error)?.stack ?? String(error)}\n`);
+    return EXIT.failed;
+  }
+  if (json) {
+    const { code, remedy, message, action } = error;
+    process.stderr.write(`${JSON.stringify({ error: { code, remedy, message, action } })}\n`);
+  } else {
+    process.stderr.write(
+      `${name}: ${error.message} [${error.code}]\n${error.action ? `  → ${error.action}\n` : ''}`,
+    );
+  }
+  return error.code.startsWith('cli.') ? EXIT.usage : EXIT.failed;
+}
+
+/** The known name closest to what was typed, if it is close enough to be a slip. */
+export function nearest(typed: string, known: readonly string[]): string | undefined {
+  let best: { name: string; distance: number } | undefined;
+  for (const name of known) {
+    const distance = editDistance(typed.toLowerCase(), name.toLowerCase());
+    if (
+      distance <= Math.max(2, Math.floor(name.length / 3)) &&
+      (best === undefined || distance < best.distance)
+    ) {
+      best = { name, distance };
+    }
+  }
+  return best?.name;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
