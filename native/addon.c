@@ -1,0 +1,52 @@
+#include "addon.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void addon_function(napi_env env, napi_value exports, const char *name, napi_callback callback) {
+  napi_value function;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, NULL, &function);
+  napi_set_named_property(env, exports, name, function);
+}
+
+napi_value addon_bad(napi_env env, const char *message) {
+  napi_throw_type_error(env, NULL, message);
+  return NULL;
+}
+
+napi_value addon_errno(napi_env env, int error, const char *doing) {
+  char message[256];
+  snprintf(message, sizeof message, "%s: %s", doing, strerror(error));
+  const char *name = strerrorname_np(error);
+  napi_throw_error(env, name ? name : "EUNKNOWN", message);
+  return NULL;
+}
+
+bool addon_u32(napi_env env, napi_value value, uint32_t *out) {
+  double number;
+  if (napi_get_value_double(env, value, &number) != napi_ok) return false;
+  if (!(number >= 0 && number <= 4294967295.0) || number != (double)(uint32_t)number) return false;
+  *out = (uint32_t)number;
+  return true;
+}
+
+bool addon_bytes(napi_env env, napi_value value, uint8_t **data, size_t *length) {
+  bool typed = false;
+  if (napi_is_typedarray(env, value, &typed) != napi_ok || !typed) return false;
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, value, &type, length, (void **)data, NULL, NULL) != napi_ok) return false;
+  return type == napi_uint8_array;
+}
+
+bool addon_text(napi_env env, napi_value value, char *out, size_t capacity) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok || length + 1 > capacity) return false;
+  if (napi_get_value_string_utf8(env, value, out, capacity, &length) != napi_ok) return false;
+  return strlen(out) == length;  // no embedded NUL
+}
+
+NAPI_MODULE_INIT() {
+  register_tss(env, exports);
+  register_net(env, exports);
+  return exports;
+}

@@ -1,0 +1,21 @@
+// What every part of the addon shares: argument checks that end in a JavaScript exception, and the parts' entry points.
+#pragma once
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Each part adds its functions to the addon's exports.
+void register_tss(napi_env env, napi_value exports);
+void register_net(napi_env env, napi_value exports);
+
+// Adds one function to exports.
+void addon_function(napi_env env, napi_value exports, const char *name, napi_callback callback);
+// Throws a TypeError and returns NULL, so that a callback can `return addon_bad(env, "…")`.
+napi_value addon_bad(napi_env env, const char *message);
+// Throws an Error with a `code` such as "EPERM" from an errno, and returns NULL.
+napi_value addon_errno(napi_env env, int error, const char *doing);
+// Read one argument; false (and no exception) if it is not of that kind or does not fit.
+bool addon_u32(napi_env env, napi_value value, uint32_t *out);
+bool addon_bytes(napi_env env, napi_value value, uint8_t **data, size_t *length);
+bool addon_text(napi_env env, napi_value value, char *out, size_t capacity);

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Builds the addon into dist/enf.node. No node-gyp: N-API and OpenSSL symbols come from the node binary itself.
+#   CC            the C compiler; set it (with PKG_CONFIG) to cross-build, e.g. CC=aarch64-linux-gnu-gcc
+#   NODE_INCLUDE  folder of node_api.h and openssl/; found beside the node binary by default
+#   OUT           where the addon goes
+#   SANITIZE=1    AddressSanitizer and UndefinedBehaviorSanitizer
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cc=${CC:-gcc}
+pkg=${PKG_CONFIG:-pkg-config}
+out=${OUT:-$here/../dist/enf.node}
+if [ -z "${NODE_INCLUDE:-}" ]; then
+  prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+  for folder in "$prefix/include/node" /usr/include/node; do
+    if [ -e "$folder/node_api.h" ]; then NODE_INCLUDE=$folder; break; fi
+  done
+fi
+[ -n "${NODE_INCLUDE:-}" ] || { echo "native/build.sh: node_api.h not found; set NODE_INCLUDE to node's include folder" >&2; exit 1; }
+tss="tss2-esys tss2-mu tss2-tctildr tss2-rc"
+$pkg --exists $tss || { echo "native/build.sh: tpm2-tss headers not found; install libtss2-dev and pkg-config" >&2; exit 1; }
+flags="-std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-deprecated-declarations -D_GNU_SOURCE -DNAPI_VERSION=8"
+[ -z "${SANITIZE:-}" ] || flags="$flags -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined"
+mkdir -p "$(dirname "$out")"
+# now: a missing symbol fails at load, not at first use; nodelete: a Worker's exit must not unload code under a running thread.
+$cc $flags -shared -I"$NODE_INCLUDE" "$here"/*.c $($pkg --cflags --libs $tss) -lpthread -Wl,-z,now,-z,nodelete -o "$out.$$"
+mv "$out.$$" "$out"

@@ -1,0 +1,28 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { NetFace } from './net.ts';
+import type { TssFace } from './tss.ts';
+
+/** Everything the addon offers; a bad argument is a TypeError, never a crash. */
+export type Addon = TssFace & NetFace;
+
+let loaded: Addon | undefined;
+
+/**
+ * The addon, loaded at first use: beside the bundle, or in dist/ when running from source. ENF_ADDON names another
+ * one (the sanitizer build in tests). @throws Error if it was not built (`npm run build`)
+ */
+export function addon(): Addon {
+  if (loaded === undefined) {
+    const candidates = [
+      new URL('./enf.node', import.meta.url),
+      new URL('../dist/enf.node', import.meta.url),
+    ].map((url) => fileURLToPath(url));
+    const path = process.env.ENF_ADDON ?? candidates.find((candidate) => existsSync(candidate));
+    if (path === undefined)
+      throw new Error(`the addon is not at ${candidates.join(' or ')}: run "npm run build"`);
+    loaded = createRequire(import.meta.url)(path) as Addon;
+  }
+  return loaded;
+}

@@ -1,0 +1,58 @@
+import { open } from 'node:fs/promises';
+import { Failure } from '../protocol/failure.ts';
+
+/**
+ * Reads a file of at most `limit` bytes. `what` names it in the failure ("group public key").
+ * @throws Failure `os.no-file`, `os.not-readable`, `os.file-too-large`
+ */
+export async function readBounded(path: string, what: string, limit = 65_536): Promise<Uint8Array> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const buffer = new Uint8Array(limit + 1);
+      let length = 0;
+      while (length < buffer.length) {
+        const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
+        if (bytesRead === 0) break;
+        length += bytesRead;
+      }
+      if (length > limit) {
+        throw new Failure('os.file-too-large', 'operator', `${what} ${path} is longer than ${limit} bytes`, {
+          action: `Check that ${path} is the file you mean.`,
+        });
+      }
+      return buffer.slice(0, length);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new Failure('os.no-file', 'operator', `${what} ${path} does not exist`, {
+        action: 'Check the path.',
+        cause: error,
+      });
+    }
+    throw new Failure('os.not-readable', 'operator', `cannot read ${what} ${path}: ${code}`, {
+      action: `Check the owner and mode of ${path}.`,
+      cause: error,
+    });
+  }
+}
+
+/** Reads a file that must have exactly `length` bytes. @throws Failure `os.bad-length` besides those of `readBounded` */
+export async function readExact(path: string, what: string, length: number): Promise<Uint8Array> {
+  const bytes = await readBounded(path, what, Math.max(length, 65_536));
+  if (bytes.length !== length) {
+    throw new Failure(
+      'os.bad-length',
+      'operator',
+      `${what} ${path}: expected ${length} bytes, got ${bytes.length}`,
+      {
+        action: `Check that ${path} is the file you mean.`,
+      },
+    );
+  }
+  return bytes;
+}
