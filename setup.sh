@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs what the project needs on a fresh Debian machine (run as root): Debian packages, npm packages, the build.
+# Does nothing that is already done. `setup.sh --no-build` stops before the build.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+step() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+die() { printf 'setup: %s\n  → %s\n' "$1" "$2" >&2; exit 1; }
+
+[ "$(id -u)" = 0 ] || die "this needs root (packages, network namespaces, TUN)" "run it with sudo, or in a root shell"
+command -v node >/dev/null || die "node is not installed" "install Node.js 20 or newer (https://nodejs.org, or your distribution's nodejs package)"
+major=$(node -p 'process.versions.node.split(".")[0]')
+[ "$major" -ge 20 ] || die "node $(node --version) is too old, 20 or newer is needed" "install Node.js 20 or newer"
+
+# What the programs, the demo and the tests use; each with the file that proves it is there.
+packages=()
+need() { [ -e "$2" ] || packages+=("$1"); }
+need gcc /usr/bin/gcc
+need g++ /usr/bin/g++
+need libc6-dev /usr/include/stdio.h
+need make /usr/bin/make
+need python3 /usr/bin/python3
+need pkg-config /usr/bin/pkg-config
+need libtss2-dev /usr/include/tss2/tss2_esys.h
+need swtpm /usr/bin/swtpm
+need iproute2 /usr/sbin/ip
+need iputils-ping /usr/bin/ping
+need openssl /usr/bin/openssl
+need zbar-tools /usr/bin/zbarimg
+need imagemagick /usr/share/doc/imagemagick
+need util-linux /usr/bin/setpriv
+if [ ${#packages[@]} -gt 0 ]; then
+  step "Debian packages: ${packages[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+stamp=node_modules/.enf-lock
+if ! cmp -s package-lock.json "$stamp"; then
+  step "npm packages (better-sqlite3 may compile for a minute or two)"
+  npm ci --loglevel=error
+  cp package-lock.json "$stamp"
+fi
+
+[ "${1:-}" = --no-build ] && exit 0
+step "build"
+node build.mjs

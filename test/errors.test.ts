@@ -1,0 +1,44 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const root = new URL('..', import.meta.url).pathname;
+const FOLDERS = ['protocol', 'tpm', 'os', 'agent', 'factory', 'fabric', 'swtpm'];
+
+/** Every `new Failure('code', 'remedy'` in the sources, code → remedies. */
+function thrown(): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const folder of FOLDERS) {
+    for (const name of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
+      if (!name.endsWith('.ts')) continue;
+      const text = readFileSync(join(root, folder, name), 'utf8');
+      for (const match of text.matchAll(/new Failure\(\s*'([^']+)',\s*'(retry|reprovision|operator)'/g)) {
+        const remedies = found.get(match[1]!) ?? new Set();
+        found.set(match[1]!, remedies.add(match[2]!));
+      }
+      const all = text.match(/new Failure\(/g)?.length ?? 0;
+      const literal =
+        text.match(/new Failure\(\s*'[a-z0-9-]+\.[a-z0-9-]+',\s*'(retry|reprovision|operator)'/g)?.length ??
+        0;
+      expect(`${folder}/${name}: ${literal}`, 'code and remedy are literals').toBe(
+        `${folder}/${name}: ${all}`,
+      );
+    }
+  }
+  return found;
+}
+
+/** Rows of docs/errors.md: | `code` | remedy | meaning | what to do | */
+function documented(): Map<string, string> {
+  const text = readFileSync(join(root, 'docs/errors.md'), 'utf8');
+  const rows = [...text.matchAll(/^\| `([^`]+)` \| ([a-z, ]+) \| (\S.*?) \| (\S.*?) \|$/gm)];
+  return new Map(rows.map((row) => [row[1]!, row[2]!]));
+}
+
+test('every failure code is documented with its remedy, and nothing else is', () => {
+  const code = Object.fromEntries(
+    [...thrown()].map(([name, remedies]) => [name, [...remedies].sort().join(', ')]).sort(),
+  );
+  const docs = Object.fromEntries([...documented()].sort());
+  expect(docs).toEqual(code);
+});
