@@ -1,0 +1,229 @@
+import { decodeBase45, encodeBase45 } from './base45.ts';
+import { ascii, concat, readU32, u32 } from './bytes.ts';
+import { crc32 } from './crc32.ts';
+import { Failure } from './failure.ts';
+import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+
+/**
+ * What a batch label says of a group of devices. The text of it is printed as a QR code and travels as a file
+ * with the shipment.
+ *
+ *     "ENF1:" + base45 of
+ *     45 4E          magic "EN"
+ *     01             version
+ *     flags          bit 0 claim, bit 1 vendor, bit 2 signature; the others are 0
+ *     gpk            258 bytes
+ *     len8 basename  1 to 64 raw bytes
+ *     len8 name      UTF-8, 1 to 60 bytes
+ *     [len8 vendor]  UTF-8, 1 to 255 bytes
+ *     [claim]        16 bytes
+ *     [signature]    64 bytes
+ *     crc32          IEEE, big endian, over everything before it
+ */
+export interface Label {
+  /** Group public key, 258 bytes. Its points are not checked here: `checkGroupPublicKey`. */
+  readonly gpk: Uint8Array;
+  /** 1 to 64 raw bytes; with the gpk it gives the GID. */
+  readonly basename: Uint8Array;
+  /** What people call the batch, 1 to 60 bytes of UTF-8 without control characters. */
+  readonly name: string;
+  readonly vendor?: string;
+  /** 16 random bytes that only the holder of the label knows; the factory keeps their SHA-256. */
+  readonly claim?: Uint8Array;
+  /** Ed25519 by a manufacturer's key, 64 bytes, over the bytes from the magic up to here. */
+  readonly signature?: Uint8Array;
+}
+
+export const MAX_LABEL_TEXT = 4096;
+export const GPK_LENGTH = 258;
+export const MAX_BASENAME = 64;
+export const CLAIM_LENGTH = 16;
+
+const MAX_NAME = 60;
+const MAX_VENDOR = 255;
+const SIGNATURE_LENGTH = 64;
+const CRC_LENGTH = 4;
+const MAGIC = ascii('EN');
+const VERSION = 1;
+const FLAG = { claim: 1, vendor: 2, signature: 4 } as const;
+const ALL_FLAGS = FLAG.claim | FLAG.vendor | FLAG.signature;
+
+/** An opaque text, or the fragment of any https address: a fragment never reaches a server's log. */
+const TEXT = /^(?:https:\/\/[!-"$-~]{1,1024}#)?ENF1:([0-9A-Z $%*+\-./:]+)$/;
+
+/** C0, C1 and DEL would move a terminal's cursor, direction overrides would make a name read as another one. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
+
+/**
+ * The text of a label, `ENF1:` and base45.
+ * @throws Failure `label.bad-key`, `label.bad-basename`, `label.bad-name`, `label.bad-length` for a value outside its bounds
+ */
+export function encodeLabel(label: Label): string {
+  const { gpk, basename, name, vendor, claim, signature } = label;
+  if (gpk.length !== GPK_LENGTH) throw badKey(gpk.length);
+  checkBasename(basename);
+  checkName('name', name, MAX_NAME);
+  if (vendor !== undefined) checkName('vendor', vendor, MAX_VENDOR);
+  checkLength('claim secret', claim, CLAIM_LENGTH);
+  checkLength('signature', signature, SIGNATURE_LENGTH);
+  const flags =
+    (claim ? FLAG.claim : 0) | (vendor === undefined ? 0 : FLAG.vendor) | (signature ? FLAG.signature : 0);
+  const body = concat(
+    MAGIC,
+    Uint8Array.of(VERSION, flags),
+    gpk,
+    lengthPrefixed(basename),
+    lengthPrefixed(encodeUtf8(name)),
+    vendor === undefined ? new Uint8Array() : lengthPrefixed(encodeUtf8(vendor)),
+    claim ?? new Uint8Array(),
+    signature ?? new Uint8Array(),
+  );
+  return `ENF1:${encodeBase45(concat(body, u32(crc32(body))))}`;
+}
+
+/**
+ * Reads the text of a label, with an optional `https://…#` before it; no white space around it. Never trusts a
+ * length and accepts no second spelling: what it accepts encodes to the same text. The group key's points and
+ * the manufacturer's signature are for the caller to check.
+ * @throws Failure `label.too-long`, `label.bad-text`, `label.bad-checksum`, `label.unknown-version`,
+ *   `label.unknown-flags`, `label.bad-length`, `label.bad-basename`, `label.bad-name`
+ */
+export function parseLabel(text: string): Label {
+  if (text.length > MAX_LABEL_TEXT) {
+    throw new Failure(
+      'label.too-long',
+      'operator',
+      `a label has at most ${MAX_LABEL_TEXT} characters, got ${text.length}`,
+      { action: 'Check that this is the text of one label.' },
+    );
+  }
+  const encoded = TEXT.exec(text)?.[1];
+  if (encoded === undefined) {
+    throw new Failure(
+      'label.bad-text',
+      'operator',
+      `expected a label (ENF1: and base45 text), got text of ${text.length} characters that is none`,
+      { action: 'Give the whole text of the label, or scan its code again.' },
+    );
+  }
+  const bytes = decodeBase45(encoded);
+  if (bytes === undefined || bytes.length < MAGIC.length + 2 + CRC_LENGTH) throw damaged();
+  const body = bytes.subarray(0, -CRC_LENGTH);
+  if (crc32(body) !== readU32(bytes, body.length) || body[0] !== MAGIC[0] || body[1] !== MAGIC[1])
+    throw damaged();
+  return parseBody(body);
+}
+
+function parseBody(body: Uint8Array): Label {
+  const version = body[2]!;
+  if (version !== VERSION) {
+    throw new Failure(
+      'label.unknown-version',
+      'operator',
+      `label version ${version} is unknown, expected ${VERSION}`,
+      { action: 'Update this program, it is older than the label.' },
+    );
+  }
+  const flags = body[3]!;
+  if ((flags & ~ALL_FLAGS) !== 0) {
+    throw new Failure(
+      'label.unknown-flags',
+      'operator',
+      `label flags 0x${flags.toString(16)} are unknown, expected at most 0x${ALL_FLAGS.toString(16)}`,
+      { action: 'Update this program, it is older than the label.' },
+    );
+  }
+  let offset = MAGIC.length + 2;
+  const take = (what: string, length: number): Uint8Array => {
+    const left = body.length - offset;
+    if (length > left) throw badLength(`${what} needs ${length} bytes, ${left} are left`);
+    offset += length;
+    return body.slice(offset - length, offset);
+  };
+  const takeString = (what: string): Uint8Array => take(what, take(`length of the ${what}`, 1)[0]!);
+  const gpk = take('group public key', GPK_LENGTH);
+  const basename = takeString('basename');
+  checkBasename(basename);
+  const name = readName('name', takeString('name'), MAX_NAME);
+  const vendor = flags & FLAG.vendor ? readName('vendor', takeString('vendor'), MAX_VENDOR) : undefined;
+  const claim = flags & FLAG.claim ? take('claim secret', CLAIM_LENGTH) : undefined;
+  const signature = flags & FLAG.signature ? take('signature', SIGNATURE_LENGTH) : undefined;
+  if (offset !== body.length)
+    throw badLength(`${body.length - offset} bytes are left over behind the last field`);
+  return {
+    gpk,
+    basename,
+    name,
+    ...(vendor === undefined ? {} : { vendor }),
+    ...(claim === undefined ? {} : { claim }),
+    ...(signature === undefined ? {} : { signature }),
+  };
+}
+
+/** @throws Failure `label.bad-basename` unless it has 1 to 64 bytes */
+export function checkBasename(basename: Uint8Array): void {
+  if (basename.length >= 1 && basename.length <= MAX_BASENAME) return;
+  throw new Failure(
+    'label.bad-basename',
+    'operator',
+    `a basename has 1 to ${MAX_BASENAME} bytes, got ${basename.length}`,
+    { action: 'Choose a shorter basename, or any at all.' },
+  );
+}
+
+function readName(what: string, bytes: Uint8Array, limit: number): string {
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw badName(what, limit, 'bytes that are not UTF-8');
+  checkName(what, text, limit);
+  return text;
+}
+
+function checkName(what: string, text: string, limit: number): void {
+  const bytes = encodeUtf8(text);
+  if (bytes.length < 1 || bytes.length > limit) throw badName(what, limit, `${bytes.length} bytes`);
+  if (UNPRINTABLE.test(text)) throw badName(what, limit, 'control characters');
+  if (decodeUtf8(bytes) !== text) throw badName(what, limit, 'half a character (a lone surrogate)');
+}
+
+function badName(what: string, limit: number, got: string): Failure {
+  return new Failure(
+    'label.bad-name',
+    'operator',
+    `the ${what} on a label has 1 to ${limit} bytes of UTF-8 without control characters, got ${got}`,
+    { action: `Choose another ${what}.` },
+  );
+}
+
+function badKey(length: number): Failure {
+  return new Failure(
+    'label.bad-key',
+    'operator',
+    `a group public key has ${GPK_LENGTH} bytes, got ${length}`,
+    { action: 'Give the file with the 258 bytes of the group public key.' },
+  );
+}
+
+function badLength(what: string): Failure {
+  return new Failure('label.bad-length', 'operator', `the label's fields do not fit: ${what}`, {
+    action: 'Ask the maker of the label for a correct one.',
+  });
+}
+
+function checkLength(what: string, bytes: Uint8Array | undefined, expected: number): void {
+  if (bytes !== undefined && bytes.length !== expected)
+    throw badLength(`the ${what} has ${expected} bytes, got ${bytes.length}`);
+}
+
+function damaged(): Failure {
+  return new Failure(
+    'label.bad-checksum',
+    'operator',
+    'the label is damaged or incomplete: its checksum does not fit',
+    { action: 'Scan it again, or copy its whole text.' },
+  );
+}
+
+function lengthPrefixed(bytes: Uint8Array): Uint8Array {
+  return concat(Uint8Array.of(bytes.length), bytes);
+}
