@@ -16,10 +16,17 @@ if (what === 'all' || what === 'native')
   execFileSync('bash', [join(root, 'native/build.sh')], { stdio: 'inherit' });
 if (what === 'all' || what === 'bundles') {
   const banner = `#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);`;
-  for (const program of ['agent', 'factory', 'fabric']) {
-    const entry = join(root, program, 'main.ts');
+  const programs = {
+    'enf-agent': 'agent/main.ts',
+    'enf-factory': 'factory/main.ts',
+    'enf-fabric': 'fabric/main.ts',
+    demo: 'test/e2e/demo.ts',
+    bench: 'test/bench/main.ts',
+  };
+  for (const [program, source] of Object.entries(programs)) {
+    const entry = join(root, source);
     if (!existsSync(entry)) continue;
-    const outfile = join(root, `dist/enf-${program}.mjs`);
+    const outfile = join(root, `dist/${program}.mjs`);
     await build({
       entryPoints: [entry],
       outfile,

@@ -39,6 +39,9 @@ fi
 stamp=node_modules/.enf-lock
 if ! cmp -s package-lock.json "$stamp"; then
   step "npm packages (better-sqlite3 may compile for a minute or two)"
+  # Headers that came with node spare node-gyp a download.
+  prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+  [ -e "$prefix/include/node/node.h" ] && export npm_config_nodedir=$prefix
   npm ci --loglevel=error
   cp package-lock.json "$stamp"
 fi
