@@ -37,7 +37,8 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-function writeFailure(path: string, error: unknown): Failure {
+/** What a failed write to `path` means for the person who reads it. */
+export function writeFailure(path: string, error: unknown): Failure {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new Failure('os.disk-full', 'retry', `cannot write ${path}: no space left (${code})`, {

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
-import { Failure } from '../protocol/failure.ts';
+import { open, readdir } from 'node:fs/promises';
+import { Failure, isFailure } from '../protocol/failure.ts';
 
 /**
  * Reads a file of at most `limit` bytes. `what` names it in the failure ("group public key").
@@ -27,18 +27,52 @@ export async function readBounded(path: string, what: string, limit = 65_536): P
     }
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new Failure('os.no-file', 'operator', `${what} ${path} does not exist`, {
-        action: 'Check the path.',
-        cause: error,
-      });
-    }
-    throw new Failure('os.not-readable', 'operator', `cannot read ${what} ${path}: ${code}`, {
-      action: `Check the owner and mode of ${path}.`,
+    throw readFailure(path, what, error);
+  }
+}
+
+/**
+ * Like `readBounded`, but undefined where no file is.
+ * @throws Failure `os.not-readable`, `os.file-too-large`
+ */
+export async function readIfThere(
+  path: string,
+  what: string,
+  limit?: number,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await readBounded(path, what, limit);
+  } catch (error) {
+    if (isFailure(error, 'os.no-file')) return undefined;
+    throw error;
+  }
+}
+
+/** The names of the plain files in a folder, sorted. @throws Failure `os.no-file`, `os.not-readable` */
+export async function listFiles(folder: string, what: string): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => entry.name)
+      .sort();
+  } catch (error) {
+    throw readFailure(folder, what, error);
+  }
+}
+
+function readFailure(path: string, what: string, error: unknown): Failure {
+  const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new Failure('os.no-file', 'operator', `${what} ${path} does not exist`, {
+      action: 'Check the path.',
       cause: error,
     });
   }
+  return new Failure('os.not-readable', 'operator', `cannot read ${what} ${path}: ${code}`, {
+    action: `Check the owner and mode of ${path}.`,
+    cause: error,
+  });
 }
 
 /** Reads a file that must have exactly `length` bytes. @throws Failure `os.bad-length` besides those of `readBounded` */

@@ -1,0 +1,52 @@
+import { Failure } from '../protocol/failure.ts';
+
+const ENTER = [0x0d, 0x0a];
+const CANCEL = [0x03, 0x04];
+const BACKSPACE = [0x08, 0x7f];
+const MAX_LINE = 1024;
+
+/** True if somebody could answer a question on the terminal. */
+export function hasTerminal(): boolean {
+  return process.stdin.isTTY === true;
+}
+
+/**
+ * Asks for a line on the terminal without showing it; the prompt goes to stderr. The caller wipes the bytes.
+ * @throws Failure `os.no-terminal` without one, `os.cancelled` on Ctrl-C or Ctrl-D
+ */
+export async function askHidden(prompt: string): Promise<Uint8Array> {
+  const input = process.stdin;
+  if (!hasTerminal()) {
+    throw new Failure('os.no-terminal', 'operator', 'a secret is needed and there is no terminal to ask on', {
+      action: 'Give it in a file, or run the command on a terminal.',
+    });
+  }
+  process.stderr.write(prompt);
+  input.setRawMode(true);
+  const line = Buffer.alloc(MAX_LINE);
+  let length = 0;
+  try {
+    for await (const chunk of input.iterator({ destroyOnReturn: false })) {
+      for (const byte of chunk as Buffer) {
+        if (ENTER.includes(byte)) return new Uint8Array(line.subarray(0, length));
+        if (CANCEL.includes(byte)) throw new Failure('os.cancelled', 'operator', 'cancelled on the terminal');
+        if (BACKSPACE.includes(byte)) length = lastCharacter(line, length);
+        else if (length < MAX_LINE) line[length++] = byte;
+      }
+      (chunk as Buffer).fill(0);
+    }
+    throw new Failure('os.cancelled', 'operator', 'the terminal went away');
+  } finally {
+    line.fill(0);
+    input.setRawMode(false);
+    input.pause();
+    process.stderr.write('\n');
+  }
+}
+
+/** Where the last character before `end` begins: UTF-8 continuation bytes belong to the one before them. */
+function lastCharacter(line: Uint8Array, end: number): number {
+  let start = Math.max(0, end - 1);
+  while (start > 0 && (line[start]! & 0xc0) === 0x80) start--;
+  return start;
+}
