@@ -14,11 +14,19 @@ napi_value addon_bad(napi_env env, const char *message) {
   return NULL;
 }
 
-napi_value addon_errno(napi_env env, int error, const char *doing) {
+napi_value addon_error(napi_env env, int error, const char *doing) {
   char message[256];
   snprintf(message, sizeof message, "%s: %s", doing, strerror(error));
   const char *name = strerrorname_np(error);
-  napi_throw_error(env, name ? name : "EUNKNOWN", message);
+  napi_value code, text, result;
+  napi_create_string_utf8(env, name ? name : "EUNKNOWN", NAPI_AUTO_LENGTH, &code);
+  napi_create_string_utf8(env, message, NAPI_AUTO_LENGTH, &text);
+  napi_create_error(env, code, text, &result);
+  return result;
+}
+
+napi_value addon_errno(napi_env env, int error, const char *doing) {
+  napi_throw(env, addon_error(env, error, doing));
   return NULL;
 }
 

@@ -13,7 +13,9 @@ void register_net(napi_env env, napi_value exports);
 void addon_function(napi_env env, napi_value exports, const char *name, napi_callback callback);
 // Throws a TypeError and returns NULL, so that a callback can `return addon_bad(env, "…")`.
 napi_value addon_bad(napi_env env, const char *message);
-// Throws an Error with a `code` such as "EPERM" from an errno, and returns NULL.
+// An Error with a `code` such as "EPERM" from an errno, e.g. "opening /dev/net/tun: Operation not permitted".
+napi_value addon_error(napi_env env, int error, const char *doing);
+// Throws that Error and returns NULL.
 napi_value addon_errno(napi_env env, int error, const char *doing);
 // Read one argument; false (and no exception) if it is not of that kind or does not fit.
 bool addon_u32(napi_env env, napi_value value, uint32_t *out);

@@ -1,0 +1,7 @@
+#include "net.h"
+
+void register_net(napi_env env, napi_value exports) {
+  register_tun(env, exports);
+  register_socket(env, exports);
+  register_notify(env, exports);
+}

@@ -1,0 +1,7 @@
+// The parts of the addon's network face; net.c registers them all.
+#pragma once
+#include "addon.h"
+
+void register_tun(napi_env env, napi_value exports);
+void register_socket(napi_env env, napi_value exports);
+void register_notify(napi_env env, napi_value exports);

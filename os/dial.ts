@@ -1,0 +1,185 @@
+import { lookup } from 'node:dns/promises';
+import { isIP, isIPv4, Socket } from 'node:net';
+import { addon } from '../native/index.ts';
+import type { SocketHandle } from '../native/net.ts';
+import { Failure } from '../protocol/failure.ts';
+
+export interface DialOptions {
+  /** Names or literal addresses, in the order of preference. */
+  readonly hosts: readonly string[];
+  readonly port: number;
+  /** SO_MARK for the routing rules; 0 or absent: none. */
+  readonly mark?: number;
+  /** For everything together: names, all addresses of all hosts. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The next address of a host is tried beside the first when that has not answered for so long (RFC 8305 §5). */
+const STAGGER_MS = 250;
+
+/**
+ * Connects over TCP to the first host that answers. Hosts take turns, each with an equal share of the time that is
+ * left; the addresses of one host race, each a quarter second after the one before, so that a dead one delays
+ * nobody. Literal addresses need no resolver. The socket has SO_MARK from before connecting, keepalive,
+ * TCP_USER_TIMEOUT and TCP_NODELAY, and an error listener, so that an error between two uses shows as `close` and in
+ * the next use instead of ending the process.
+ * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`
+ */
+export async function dial(options: DialOptions): Promise<Socket> {
+  const { hosts, port, mark = 0, timeoutMs, signal } = options;
+  const deadline = performance.now() + timeoutMs;
+  const misses: Miss[] = [];
+  for (const [i, host] of hosts.entries()) {
+    const left = Math.max(0, deadline - performance.now());
+    const turn = new AbortController();
+    const end = () => turn.abort();
+    const timer = setTimeout(end, left / (hosts.length - i));
+    signal?.addEventListener('abort', end, { once: true });
+    try {
+      if (signal?.aborted) throw calledOff(signal);
+      const result = await reach(host, port, mark, turn.signal);
+      if (result instanceof Socket) return result;
+      if (signal?.aborted) throw calledOff(signal);
+      misses.push(...result);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+    }
+  }
+  throw dialFailure(options, misses);
+}
+
+/** Why one host or address was not reached: TIMEOUT, NO_ADDRESS, or an errno's name. */
+interface Miss {
+  readonly what: string;
+  readonly why: string;
+}
+
+const TIMEOUT = 'no answer';
+const NO_ADDRESS = 'no address';
+
+async function reach(host: string, port: number, mark: number, turn: AbortSignal): Promise<Socket | Miss[]> {
+  if (isIP(host) !== 0) return race([host], port, mark, turn);
+  const found = await resolve(host, turn);
+  return Array.isArray(found) ? race(found, port, mark, turn) : [found];
+}
+
+/** The addresses of a name, in the system's order. A resolver that hangs is left behind when the turn ends. */
+function resolve(host: string, turn: AbortSignal): Promise<string[] | Miss> {
+  return new Promise((settle) => {
+    turn.addEventListener('abort', () => settle({ what: host, why: TIMEOUT }), { once: true });
+    lookup(host, { all: true, verbatim: true }).then(
+      (found) => settle(found.map(({ address }) => address)),
+      () => settle({ what: host, why: NO_ADDRESS }),
+    );
+  });
+}
+
+/** The first of the addresses to connect, or why each of them did not. @throws Failure `os.not-permitted` */
+function race(
+  addresses: readonly string[],
+  port: number,
+  mark: number,
+  turn: AbortSignal,
+): Promise<Socket | Miss[]> {
+  return new Promise((resolve, reject) => {
+    const misses: Miss[] = [];
+    const running = new Map<SocketHandle, string>();
+    let started = 0;
+    let stagger: NodeJS.Timeout | undefined;
+
+    const stop = () => {
+      clearTimeout(stagger);
+      turn.removeEventListener('abort', onTurnEnd);
+      for (const socket of running.keys()) addon().socketClose(socket);
+    };
+    const onTurnEnd = () => {
+      stop();
+      for (const what of [...running.values(), ...addresses.slice(started)])
+        misses.push({ what, why: TIMEOUT });
+      resolve(misses);
+    };
+    const onDone = (socket: SocketHandle, address: string, error: NodeJS.ErrnoException | undefined) => {
+      running.delete(socket);
+      if (error === undefined) {
+        stop();
+        resolve(adopt(socket));
+        return;
+      }
+      addon().socketClose(socket);
+      misses.push({ what: address, why: error.code ?? error.message });
+      startNext();
+    };
+    const startNext = () => {
+      clearTimeout(stagger);
+      const address = addresses[started++];
+      if (address !== undefined) start(address);
+      else if (running.size === 0) {
+        stop();
+        resolve(misses);
+      }
+    };
+    const start = (address: string) => {
+      stagger = setTimeout(startNext, STAGGER_MS);
+      let socket: SocketHandle;
+      try {
+        socket = addon().socketOpen(isIPv4(address) ? 4 : 6, mark);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'EPERM') {
+          misses.push({ what: address, why: code ?? String(error) });
+          return startNext();
+        }
+        stop();
+        return reject(markFailure(mark, error));
+      }
+      running.set(socket, address);
+      try {
+        addon().socketConnect(socket, address, port, (error) => onDone(socket, address, error));
+      } catch (error) {
+        onDone(socket, address, error as NodeJS.ErrnoException);
+      }
+    };
+
+    if (turn.aborted) return onTurnEnd();
+    turn.addEventListener('abort', onTurnEnd, { once: true });
+    startNext();
+  });
+}
+
+/** Makes Node's socket of a connected one. */
+function adopt(handle: SocketHandle): Socket {
+  const socket = new Socket({ fd: addon().socketTake(handle), readable: true, writable: true });
+  socket.on('error', () => {});
+  return socket;
+}
+
+function markFailure(mark: number, cause: unknown): Failure {
+  return new Failure('os.not-permitted', 'operator', `cannot set the mark ${mark} on a socket (SO_MARK)`, {
+    action: 'Run as root or grant CAP_NET_ADMIN, or set the mark to 0.',
+    cause,
+  });
+}
+
+function calledOff(signal: AbortSignal): Failure {
+  return new Failure('net.aborted', 'retry', 'connecting was called off', { cause: signal.reason });
+}
+
+function dialFailure({ hosts, port, timeoutMs }: DialOptions, misses: readonly Miss[]): Failure {
+  const reasons = misses.map(({ what, why }) => `${what}: ${why}`).join(', ');
+  const target = `${hosts.join(', ')} port ${port}`;
+  if (misses.every(({ why }) => why === NO_ADDRESS)) {
+    return new Failure('net.no-such-host', 'retry', `no address found for ${hosts.join(', ')}`, {
+      action: 'Check the host names and the resolver, or configure literal addresses.',
+    });
+  }
+  if (misses.every(({ why }) => why === TIMEOUT || why === 'ETIMEDOUT' || why === NO_ADDRESS)) {
+    return new Failure('net.timeout', 'retry', `no answer from ${target} in ${timeoutMs} ms (${reasons})`, {
+      action: 'Check that the host is up and that no firewall drops the packets on the way.',
+    });
+  }
+  return new Failure('net.unreachable', 'retry', `cannot reach ${target} (${reasons})`, {
+    action: 'Check the network connection, the address and the port.',
+  });
+}
