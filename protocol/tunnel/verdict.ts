@@ -1,0 +1,58 @@
+import { readU32, u32 } from '../bytes.ts';
+import { encodeFrame } from './frame.ts';
+
+/*
+ * The router's word on a peer, inside TLS and so authenticated by the router's certificate. Only peers that
+ * offered ALPN "enf/1" get it (enftun offers none and would drop the connection's packets on it). It travels as a frame whose packet
+ * begins with the nibble 0xF, which no IP version is:
+ *
+ *    0      1      2
+ *   +------+------+------+------+------+------+
+ *   | F1   | kind | seconds, u32 big-endian   |      1 evicted, 2 banned, 3 unknown: seconds 0
+ *   +------+------+------+------+------+------+      4 retry-after
+ *
+ * The orderly close follows. A device may provision anew only on such a word, never on a network or TLS error.
+ */
+
+/** The ALPN name by which a peer says that it understands verdicts. */
+export const ALPN = 'enf/1';
+
+const VERDICT_TYPE = 0xf1;
+const VERDICT_LENGTH = 6;
+const KINDS = { evicted: 1, banned: 2, unknown: 3, 'retry-after': 4 } as const;
+
+/**
+ * - `evicted`: the identity is withdrawn; provision anew.
+ * - `banned`: the device is shut out until an operator readmits it.
+ * - `unknown`: the router does not know this key for this address (never provisioned here, or a stale key).
+ * - `retry-after`: not now; come back after so many seconds (u32).
+ */
+export type Verdict =
+  | { readonly kind: 'evicted' | 'banned' | 'unknown' }
+  | { readonly kind: 'retry-after'; readonly seconds: number };
+
+/** The whole frame, 8 bytes. */
+export function encodeVerdict(verdict: Verdict): Uint8Array {
+  const packet = new Uint8Array(VERDICT_LENGTH);
+  packet[0] = VERDICT_TYPE;
+  packet[1] = KINDS[verdict.kind];
+  if (verdict.kind === 'retry-after') packet.set(u32(verdict.seconds), 2);
+  return encodeFrame(packet);
+}
+
+/** Reads the packet of a verdict frame; undefined if it is none, or of a kind of a later version: ignore it then. */
+export function parseVerdict(packet: Uint8Array): Verdict | undefined {
+  if (packet.length !== VERDICT_LENGTH || packet[0] !== VERDICT_TYPE) return undefined;
+  const seconds = readU32(packet, 2);
+  if (packet[1] === KINDS['retry-after']) return { kind: 'retry-after', seconds };
+  if (seconds !== 0) return undefined;
+  if (packet[1] === KINDS.evicted) return { kind: 'evicted' };
+  if (packet[1] === KINDS.banned) return { kind: 'banned' };
+  if (packet[1] === KINDS.unknown) return { kind: 'unknown' };
+  return undefined;
+}
+
+/** True if the packet of a frame is a control message (first nibble 0xF) and not IP. */
+export function isControl(packet: Uint8Array): boolean {
+  return packet.length > 0 && packet[0]! >> 4 === 0xf;
+}
