@@ -1,0 +1,181 @@
+/** A member of a group: its key, joining, its credential, signing (ecdaa.md §6, §7). */
+import { concat } from '../bytes.ts';
+import { Failure, isFailure } from '../failure.ts';
+import type { Commitment, DaaKey } from './daakey.ts';
+import {
+  decodeG1,
+  decodeG1Points,
+  decodeScalar,
+  decodeSecret,
+  drawScalar,
+  type Entropy,
+  encodeG1,
+  encodeScalar,
+  G1_LENGTH,
+  hashToScalar,
+  SCALAR_LENGTH,
+} from './encoding.ts';
+import { Fr, G1, type G1Point } from './fp256bn.ts';
+import { certifies, readGroup } from './group.ts';
+import { decodeProof, prove, proves } from './schnorr.ts';
+
+const MEMBER_KEY_LENGTH = G1_LENGTH + 3 * SCALAR_LENGTH;
+const CREDENTIAL_LENGTH = 4 * G1_LENGTH;
+const CREDENTIAL_SIGNATURE_LENGTH = 2 * SCALAR_LENGTH;
+
+/** Draws a member's secret key, 32 bytes. */
+export function generateMemberSecret(p: Entropy): Uint8Array {
+  return encodeScalar(drawScalar(p));
+}
+
+/** A key in software from its 32-byte secret. @throws Failure `ecdaa.bad-member-secret` */
+export function softwareDaaKey(p: Entropy, secret: Uint8Array): DaaKey {
+  const sk = decodeMemberSecret(secret);
+  return {
+    publicPoint: encodeG1(G1.BASE.multiply(sk)),
+    async commit(base, basename): Promise<Commitment> {
+      const B = decodeG1(base);
+      const k = drawScalar(p);
+      let spent = false;
+      const sign: Commitment['sign'] = async (c1) => {
+        // Two answers under one k would give the secret away.
+        if (spent) throw new Error('a commitment can be signed with only once');
+        spent = true;
+        const nonce = encodeScalar(drawScalar(p));
+        const c = hashToScalar(p, nonce, c1);
+        return { nonce, s: encodeScalar(Fr.add(k, Fr.mul(c, sk))) };
+      };
+      const E = encodeG1(B.multiply(k));
+      if (!basename) return { E, sign };
+      const P2 = decodeG1(basename.point);
+      return { E, K: encodeG1(P2.multiply(sk)), L: encodeG1(P2.multiply(k)), sign };
+    },
+  };
+}
+
+/**
+ * The member's public key Q ‖ c ‖ s ‖ n_s, 161 bytes: Q and the proof over the issuer's `nonce` that the key is known. It
+ * proves nothing about where the key lives. @throws Failure as `prove`
+ */
+export async function join(p: Entropy, key: DaaKey, nonce: Uint8Array): Promise<Uint8Array> {
+  const proof = await prove(p, key, encodeG1(G1.BASE), key.publicPoint, nonce);
+  return concat(key.publicPoint, proof.c, proof.s, proof.nonce);
+}
+
+/** The issuer's check of a 161-byte member key against the nonce it gave out. @throws Failure `ecdaa.bad-member-key` */
+export function checkMemberKey(p: Entropy, memberKey: Uint8Array, nonce: Uint8Array): void {
+  const bad = (got: string, cause?: unknown): Failure =>
+    new Failure(
+      'ecdaa.bad-member-key',
+      'operator',
+      `expected a member key of ${MEMBER_KEY_LENGTH} bytes with a proof over this nonce, got ${got}`,
+      { action: 'Let the device join again with the nonce that was just given out.', cause },
+    );
+  if (memberKey.length !== MEMBER_KEY_LENGTH) throw bad(`${memberKey.length} bytes`);
+  try {
+    const publicPoint = decodeG1(memberKey.subarray(0, G1_LENGTH));
+    const [c, s, nonceS] = scalars(memberKey.subarray(G1_LENGTH));
+    const proof = decodeProof(c!, s!, nonceS!);
+    if (proves(p, proof, { base: G1.BASE, publicPoint, message: nonce })) return;
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    throw bad(error.message, error);
+  }
+  throw bad('a proof that does not hold');
+}
+
+/**
+ * The member's check of its credential (260 bytes) and the issuer's signature (64 bytes): issued by the owner of `gpk`
+ * (258 bytes) for the member point Q (65 bytes).
+ * @throws Failure `ecdaa.bad-credential`, `ecdaa.bad-group-key`
+ */
+export function validateCredential(
+  p: Entropy,
+  gpk: Uint8Array,
+  memberPoint: Uint8Array,
+  credential: Uint8Array,
+  signature: Uint8Array,
+): void {
+  const group = readGroup(gpk);
+  const points = decodeCredential(credential);
+  const [, B, , D] = points;
+  if (signature.length !== CREDENTIAL_SIGNATURE_LENGTH) {
+    throw badCredential(`a signature of ${signature.length} bytes`);
+  }
+  let genuine: boolean;
+  try {
+    const Q = decodeG1(memberPoint);
+    const [c, s] = scalars(signature).map(decodeScalar);
+    const U = G1.BASE.mulAddUnsafe(s!, B, Fr.neg(c!));
+    const V = Q.mulAddUnsafe(s!, D, Fr.neg(c!));
+    genuine = hashToScalar(p, ...[U, V, G1.BASE, B, Q, D].map(encodeG1)) === c;
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    throw badCredential(error.message, error);
+  }
+  if (!genuine) throw badCredential('a signature that does not hold for this member');
+  if (!certifies(p, group, points)) throw badCredential('one that this group key did not issue');
+}
+
+/**
+ * Signs `message` as an anonymous member, 421 bytes with a basename:
+ *
+ *     0   32  64   129  194  259  324   356  421
+ *     | c | s | R  | S  | T  | W  | n_s | K  |
+ *
+ * and 356 without one (an empty basename is none). K links all signatures of one key under one basename.
+ * @throws Failure `ecdaa.bad-credential`, and as `prove`
+ */
+export async function sign(
+  p: Entropy,
+  key: DaaKey,
+  credential: Uint8Array,
+  message: Uint8Array,
+  basename?: Uint8Array,
+): Promise<Uint8Array> {
+  const points = decodeCredential(credential);
+  // l unlinks the signature from the credential: secret.
+  const l = drawScalar(p);
+  const blinded = points.map((point) => encodeG1(point.multiply(l)));
+  const proof = await prove(p, key, blinded[1]!, blinded[3]!, message, basename);
+  return concat(proof.c, proof.s, ...blinded, proof.nonce, proof.K ?? new Uint8Array(0));
+}
+
+function decodeCredential(credential: Uint8Array): [G1Point, G1Point, G1Point, G1Point] {
+  if (credential.length !== CREDENTIAL_LENGTH) throw badCredential(`${credential.length} bytes`);
+  try {
+    return decodeG1Points(credential, 4) as [G1Point, G1Point, G1Point, G1Point];
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    throw badCredential(error.message, error);
+  }
+}
+
+function decodeMemberSecret(secret: Uint8Array): bigint {
+  try {
+    return decodeSecret(secret);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    throw new Failure(
+      'ecdaa.bad-member-secret',
+      'operator',
+      `expected a member secret of ${SCALAR_LENGTH} bytes between 0 and the group order, got ${secret.length} bytes or a scalar out of range`,
+      { action: 'Restore the secret key file, or personalise the device again.' },
+    );
+  }
+}
+
+function scalars(bytes: Uint8Array): Uint8Array[] {
+  return Array.from({ length: bytes.length / SCALAR_LENGTH }, (_, i) =>
+    bytes.subarray(i * SCALAR_LENGTH, (i + 1) * SCALAR_LENGTH),
+  );
+}
+
+function badCredential(got: string, cause?: unknown): Failure {
+  return new Failure(
+    'ecdaa.bad-credential',
+    'operator',
+    `expected a credential of ${CREDENTIAL_LENGTH} bytes for this member and group, got ${got}`,
+    { action: 'Personalise the device again with a credential of its own group.', cause },
+  );
+}
