@@ -3,7 +3,7 @@
  * may be in software or in a TPM; both give the same bytes.
  */
 import { concat } from '../bytes.ts';
-import { Failure } from '../failure.ts';
+import { Failure, isFailure } from '../failure.ts';
 import { type HashedBasename, hashToG1 } from './basename.ts';
 import type { DaaKey } from './daakey.ts';
 import {
@@ -93,13 +93,8 @@ export async function prove(
       K: pseudonym?.K,
     };
     // Costs two multiplications, and tells the operator here what a server would only refuse.
-    const sound = proves(p, decodeProof(proof.c, proof.s, proof.nonce), {
-      base: decodeG1(base),
-      publicPoint: decodeG1(publicPoint),
-      message,
-      pseudonym: pseudonym && { hashed: pseudonym.hashed, K: decodeG1(pseudonym.K) },
-    });
-    if (!sound) throw badResponse('does not fit the public point');
+    if (!isSound(p, proof, base, publicPoint, message, hashed))
+      throw badResponse('does not fit the public point');
     return proof;
   }
   throw new Failure(
@@ -108,6 +103,24 @@ export async function prove(
     `the key gave a nonce that is not ${SCALAR_LENGTH} bytes, ${ATTEMPTS} times in a row`,
     { action: 'Try again; if it stays, the TPM is faulty.' },
   );
+}
+
+function isSound(
+  p: Pick<Entropy, 'sha256'>,
+  proof: EncodedProof,
+  base: Uint8Array,
+  publicPoint: Uint8Array,
+  message: Uint8Array,
+  hashed: HashedBasename | undefined,
+): boolean {
+  const statement = { base: decodeG1(base), publicPoint: decodeG1(publicPoint), message };
+  try {
+    const pseudonym = hashed && proof.K && { hashed, K: decodeG1(proof.K) };
+    return proves(p, decodeProof(proof.c, proof.s, proof.nonce), { ...statement, pseudonym });
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    throw badResponse('is malformed', error);
+  }
 }
 
 interface Commitments {
@@ -133,8 +146,9 @@ function widen(s: Uint8Array): Uint8Array {
   return concat(new Uint8Array(SCALAR_LENGTH - s.length), s);
 }
 
-function badResponse(what: string): Failure {
+function badResponse(what: string, cause?: unknown): Failure {
   return new Failure('ecdaa.bad-response', 'operator', `the ECDAA key's answer ${what}`, {
     action: 'Check that the credential was issued for this very key; if it was, the TPM is faulty.',
+    cause,
   });
 }

@@ -255,6 +255,25 @@ describe('signing with a key that misbehaves', () => {
     await expect(join(primitives, key, message)).rejects.toThrow(failure('ecdaa.bad-response'));
   });
 
+  it('refuses an answer that is malformed', async () => {
+    const long = tampered((answer) => {
+      answer.s = concat(Uint8Array.of(1), answer.s);
+    });
+    await expect(sign(primitives, long.key, credential, message)).rejects.toThrow(
+      failure('ecdaa.bad-response'),
+    );
+    const offCurve: DaaKey = {
+      ...good,
+      async commit(base, point) {
+        const commitment = await good.commit(base, point);
+        return { ...commitment, K: flipped(commitment.K!, 64) };
+      },
+    };
+    await expect(sign(primitives, offCurve, credential, message, basename)).rejects.toThrow(
+      failure('ecdaa.bad-response'),
+    );
+  });
+
   it('refuses a credential of another key', async () => {
     const other = fromHex(vectors.members[1]!.credential.credential);
     await expect(sign(primitives, good, other, message)).rejects.toThrow(failure('ecdaa.bad-response'));

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { primitives } from '../../../os/primitives.ts';
 import { ascii, concat, fromHex, toHex } from '../../../protocol/bytes.ts';
-import { decodeG1, decodeScalar, encodeG1, encodeScalar } from '../../../protocol/crypto/encoding.ts';
-import { G1, n } from '../../../protocol/crypto/fp256bn.ts';
+import { decodeG1, decodeG1Points, encodeG1, encodeScalar } from '../../../protocol/crypto/encoding.ts';
+import { Fr, G1, n } from '../../../protocol/crypto/fp256bn.ts';
 import { generateIssuer, groupPublicKey, issueCredential } from '../../../protocol/crypto/issuer.ts';
 import {
   checkMemberKey,
@@ -103,29 +103,26 @@ describe('a group verifier', () => {
     }
   });
 
-  it('refuses two errors that would cancel if both equations had the same weight', async () => {
-    // e(R, Y) e(T − S, G2) e(−(R + W), X) does not change when S and T move by the same point; the random weight sees it.
-    // S is covered by the proof, so the forger is the member itself, moving S, W and the secret along.
-    const points = [0, 65, 130, 195].map((offset) =>
-      decodeG1(alice.credential.subarray(offset, offset + 65)),
-    );
-    const sk = decodeScalar(alice.secret);
-    const [A, B, C] = points;
-    const shift = G1.BASE;
-    // B' = B + Δ needs D' = sk·B' to keep the proof, hence C' so that the sum of errors stays zero is out of reach without x:
-    // Δ and its counterpart in T alone already must be refused.
-    const forged = concat(
-      encodeG1(A!),
-      encodeG1(B!.add(shift)),
-      encodeG1(C!.add(shift)),
-      encodeG1(B!.add(shift).multiply(sk)),
-    );
-    const signature = await sign(primitives, alice.key, forged, message, basename);
+  it('refuses two errors that cancel unless the two equations are weighed at random', async () => {
+    // A member who wants another pseudonym picks any sk' and B' = D / sk', so that D = sk'·B' and the proof holds. Moving C
+    // by the same B' − B leaves T − S, and so the unweighted product of both equations, as it was.
+    const [A, B, C, D] = decodeG1Points(alice.credential, 4);
+    const secret = 12345n;
+    const movedB = D!.multiply(Fr.inv(secret));
+    const movedC = C!.add(movedB.subtract(B!));
+    const forged = concat(...[A!, movedB, movedC, D!].map(encodeG1));
+    const key = softwareDaaKey(primitives, encodeScalar(secret));
+    const signature = await sign(primitives, key, forged, message, basename);
+
+    const unweighted = {
+      ...primitives,
+      random: (length: number) => new Uint8Array(length).fill(1, length - 1),
+    };
+    expect(await groupVerifier(unweighted, gpk, basename).verify(signature, message)).toBe(true);
     expect(await verifier.verify(signature, message)).toBe(false);
   });
 
   it('refuses W = −R, which makes a pairing term infinity', async () => {
-    // The pair (R, −R) has the known ratio −1, so this forger can sign with the secret −1 and needs no issuer for e(T, G2).
     const A = G1.BASE.multiply(5n);
     const key = softwareDaaKey(primitives, encodeScalar(n - 1n));
     const forged = concat(...[A, A, A, A.negate()].map(encodeG1));
