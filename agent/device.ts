@@ -1,0 +1,105 @@
+import type { Log } from '../os/log.ts';
+import { Failure } from '../protocol/failure.ts';
+import type { Effects } from './effects.ts';
+import { type Action, type Event, type Situation, STOPPED, step } from './lifecycle.ts';
+import type { TunnelEvent } from './tunnel.ts';
+
+/** What runs the lifecycle: the world, a monotonic clock in milliseconds, chance in [0, 1), a log. */
+export interface Surroundings {
+  readonly effects: Effects;
+  readonly clock: () => number;
+  readonly chance: () => number;
+  readonly log: Log;
+  /** Called after each change of the situation. */
+  readonly onChange?: (situation: Situation) => void;
+}
+
+export interface Device {
+  situation(): Situation;
+  /** The router's address while the tunnel is up. */
+  router(): string | undefined;
+  /** Closes everything; resolves when it is done. */
+  stop(): Promise<void>;
+}
+
+/** Starts the loop: events go into the reducer, its actions are carried out, and what comes of them is the next event. */
+export function startDevice(around: Surroundings): Device {
+  const { effects, clock, chance, log } = around;
+  let situation: Situation = STOPPED;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let router: string | undefined;
+  let released: Promise<void> = Promise.resolve();
+
+  const post = (event: Event): void => {
+    const next = step(situation, event, { ms: clock(), random: chance() });
+    const changed = next.situation !== situation;
+    situation = next.situation;
+    if (changed) around.onChange?.(situation);
+    for (const action of next.actions) act(action);
+  };
+
+  const attempt = (work: () => Promise<Event | undefined>): void => {
+    work().then(
+      (event) => event && post(event),
+      (error: unknown) => post({ kind: 'failed', failure: asFailure(error) }),
+    );
+  };
+
+  const act = (action: Action): void => {
+    switch (action.kind) {
+      case 'log':
+        log(action.level, action.message);
+        break;
+      case 'wait':
+        clearTimeout(timer);
+        timer = setTimeout(() => post({ kind: 'timer' }), action.ms);
+        break;
+      case 'prepare':
+        attempt(async () => ({ kind: 'prepared', ...(await effects.prepare()) }));
+        break;
+      case 'provision':
+        attempt(async () => ({ kind: 'provisioned', address: await effects.provision() }));
+        break;
+      case 'connect':
+        attempt(async () => {
+          await effects.connect(hear);
+          return undefined;
+        });
+        break;
+      case 'release':
+        clearTimeout(timer);
+        released = effects.release();
+    }
+  };
+
+  const hear = (event: TunnelEvent): void => {
+    router = event.kind === 'up' ? event.router : undefined;
+    if (event.kind === 'up') post({ kind: 'up' });
+    else post(event.kind === 'down' ? { kind: 'failed', failure: event.failure } : event);
+  };
+
+  /** A mistake in the program must not end it: it is logged with its place and tried again. */
+  const asFailure = (error: unknown): Failure => {
+    if (error instanceof Failure) return error;
+    log('error', `internal error: ${(error as Error)?.stack ?? String(error)}`);
+    return new Failure(
+      'agent.internal-error',
+      'retry',
+      `internal error: ${(error as Error)?.message ?? String(error)}`,
+      {
+        action: 'Report this with the log around it.',
+        cause: error,
+      },
+    );
+  };
+
+  post({ kind: 'start' });
+  return {
+    situation: () => situation,
+    router: () => router,
+    async stop() {
+      post({ kind: 'stop' });
+      await released;
+    },
+  };
+}

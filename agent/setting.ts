@@ -1,0 +1,128 @@
+/** The kinds of settings a configuration key can have: type in words, check, and way back to TOML. */
+
+/** One key. `read` turns a TOML value into what the program uses, or says what was expected. */
+export interface Key<T> {
+  /** The type in words, as docs/config.md prints it. */
+  readonly type: string;
+  /** As TOML; undefined: the key is required. */
+  readonly default: string | undefined;
+  readonly doc: string;
+  read(value: unknown): T | Refusal;
+  /** Back to TOML. */
+  write(value: T): string;
+}
+
+/** What was expected instead. */
+export interface Refusal {
+  readonly expected: string;
+}
+
+export const refuse = (expected: string): Refusal => ({ expected });
+export const isRefusal = (value: unknown): value is Refusal =>
+  typeof value === 'object' && value !== null && 'expected' in value;
+
+export interface Meaning {
+  readonly default?: string;
+  readonly doc: string;
+}
+
+export function text(
+  meaning: Meaning,
+  check: (value: string) => string | undefined = () => undefined,
+): Key<string> {
+  return {
+    type: 'text',
+    default: meaning.default,
+    doc: meaning.doc,
+    read(value) {
+      if (typeof value !== 'string') return refuse('text in quotes');
+      const expected = check(value);
+      return expected === undefined ? value : refuse(expected);
+    },
+    write: (value) => JSON.stringify(value),
+  };
+}
+
+export function whole(from: number, to: number, meaning: Meaning): Key<number> {
+  return {
+    type: `whole number ${from} to ${to}`,
+    default: meaning.default,
+    doc: meaning.doc,
+    read: (value) =>
+      typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to
+        ? value
+        : refuse(`a whole number from ${from} to ${to}`),
+    write: String,
+  };
+}
+
+export function yesNo(meaning: Meaning): Key<boolean> {
+  return {
+    type: 'true or false',
+    default: meaning.default,
+    doc: meaning.doc,
+    read: (value) => (typeof value === 'boolean' ? value : refuse('true or false')),
+    write: String,
+  };
+}
+
+export function choice<const T extends string>(values: readonly T[], meaning: Meaning): Key<T> {
+  const listed = values.map((value) => JSON.stringify(value)).join(' or ');
+  return {
+    type: listed,
+    default: meaning.default,
+    doc: meaning.doc,
+    read: (value) => values.find((each) => each === value) ?? refuse(listed),
+    write: (value) => JSON.stringify(value),
+  };
+}
+
+const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** A duration with its unit, "25s"; milliseconds inside. */
+export function span(fromMs: number, toMs: number, meaning: Meaning): Key<number> {
+  const bounds = `${writeSpan(fromMs)} to ${writeSpan(toMs)}`;
+  return {
+    type: `duration ${bounds}`,
+    default: meaning.default,
+    doc: meaning.doc,
+    read(value) {
+      const match = typeof value === 'string' ? /^(\d{1,9}) ?(ms|s|m|h)$/.exec(value) : null;
+      const ms = match ? Number(match[1]) * UNITS[match[2]!]! : Number.NaN;
+      return ms >= fromMs && ms <= toMs ? ms : refuse(`a duration in quotes such as "25s", ${bounds}`);
+    },
+    write: (ms) => JSON.stringify(writeSpan(ms)),
+  };
+}
+
+function writeSpan(ms: number): string {
+  const unit = ['h', 'm', 's'].find((each) => ms >= UNITS[each]! && ms % UNITS[each]! === 0) ?? 'ms';
+  return `${ms / UNITS[unit]!}${unit}`;
+}
+
+export function list<T>(
+  type: string,
+  least: number,
+  one: (text: string) => T | Refusal,
+  write: (item: T) => string,
+  meaning: Meaning,
+): Key<readonly T[]> {
+  return {
+    type: `list of ${type}`,
+    default: meaning.default,
+    doc: meaning.doc,
+    read(value) {
+      if (!Array.isArray(value) || value.length < least || value.length > 64) {
+        return refuse(`a list of ${least} to 64 ${type}, each in quotes`);
+      }
+      const items: T[] = [];
+      for (const each of value) {
+        const item = typeof each === 'string' ? one(each) : refuse(`${type} in quotes`);
+        if (isRefusal(item)) return item;
+        items.push(item);
+      }
+      return items;
+    },
+    write: (items) => `[${items.map((item) => JSON.stringify(write(item))).join(', ')}]`,
+  };
+}

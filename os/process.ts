@@ -1,0 +1,32 @@
+/** The version the bundle was built from. */
+export const VERSION = process.env.ENF_VERSION ?? 'development';
+
+/** Resolves at the first SIGTERM or SIGINT; later ones have their default effect again, so that a second Ctrl-C ends a hanging stop. */
+export function askedToStop(): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = (): void => {
+      process.off('SIGTERM', stop);
+      process.off('SIGINT', stop);
+      resolve();
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  });
+}
+
+/** How often systemd wants `WATCHDOG=1` at most, in milliseconds; undefined if it does not watch this process. */
+export function watchdogPeriodMs(): number | undefined {
+  const microseconds = Number(process.env.WATCHDOG_USEC);
+  const forUs = process.env.WATCHDOG_PID === undefined || Number(process.env.WATCHDOG_PID) === process.pid;
+  return forUs && microseconds > 0 ? microseconds / 1_000 : undefined;
+}
+
+/** Ends the process with the exit code once what was printed is out, whatever is still open. */
+export function leave(code: number): void {
+  process.stdout.write('', () => process.exit(code));
+}
+
+/** The arguments after node and script. */
+export function programArguments(): readonly string[] {
+  return process.argv.slice(2);
+}
