@@ -1,0 +1,163 @@
+import type { Command } from '../../os/cli.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { formatIpv6, formatPrefix, parseIpv6 } from '../../protocol/ipv6.ts';
+import type { Verdict } from '../registry/devices.ts';
+import { shortGid } from '../registry/groups.ts';
+import type { Device, Handshake } from '../registry/records.ts';
+import { standingOf } from '../registry/registry.ts';
+import { table, timeText } from '../table.ts';
+import { connectedAddresses, DATA, nudge, withRegistry } from '../workplace.ts';
+
+const HISTORY = 20;
+
+const iso = (at: number): string => new Date(at).toISOString();
+
+/** `undefined` for online: no fabric is serving, so nobody knows. */
+function json(device: Device, online: boolean | undefined): Record<string, unknown> {
+  const { handshake, tunnel } = device;
+  return {
+    address: formatIpv6(device.address),
+    standing: standingOf(device),
+    online: online ?? null,
+    group: device.groupName,
+    gid: toHex(device.gid),
+    network: formatPrefix(device.network),
+    pseudonym: toHex(device.pseudonym),
+    longtermKey: toHex(device.longtermKey),
+    created: iso(device.created),
+    lastHandshake: { at: iso(handshake.at), from: handshake.from },
+    lastTunnel: tunnel === undefined ? null : tunnelJson(tunnel),
+  };
+}
+
+function tunnelJson({ at, from, ended }: NonNullable<Device['tunnel']>): Record<string, unknown> {
+  return { at: iso(at), from, ended: ended === undefined ? null : iso(ended) };
+}
+
+const onlineText = (online: boolean | undefined): string =>
+  online === undefined ? 'unknown' : online ? 'online' : 'offline';
+
+const deviceList: Command = {
+  name: 'device list',
+  summary: 'Lists the devices: standing, online, last seen.',
+  options: [DATA],
+  examples: ['enf-fabric device list', 'enf-fabric device list --json'],
+  async run(invocation) {
+    const devices = await withRegistry(invocation, (registry) => registry.devices());
+    const connected = await connectedAddresses(invocation);
+    const online = (device: Device): boolean | undefined => connected?.has(formatIpv6(device.address));
+    invocation.print(
+      devices.map((device) => json(device, online(device))),
+      () =>
+        table(
+          ['ADDRESS', 'STANDING', 'TUNNEL', 'GROUP', 'LAST HANDSHAKE', 'LAST TUNNEL'],
+          devices.map((each) => [
+            formatIpv6(each.address),
+            standingOf(each),
+            onlineText(online(each)),
+            each.groupName,
+            timeText(each.handshake.at),
+            each.tunnel === undefined ? 'never' : timeText(each.tunnel.at),
+          ]),
+          'No devices yet.',
+        ),
+    );
+    return undefined;
+  },
+};
+
+const deviceShow: Command = {
+  name: 'device show',
+  summary: 'Shows a device: standing, keys, and its handshakes: when, from where, with what result.',
+  arguments: '<address>',
+  options: [DATA],
+  examples: ['enf-fabric device show fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
+  async run(invocation) {
+    const address = parseIpv6(invocation.positionals[0]!);
+    const { device, handshakes } = await withRegistry(invocation, (registry) => {
+      const found = registry.device(address);
+      return { device: found, handshakes: registry.handshakes(HISTORY, found) };
+    });
+    const online = (await connectedAddresses(invocation))?.has(formatIpv6(address));
+    const value = {
+      ...json(device, online),
+      handshakes: handshakes.map(({ at, source, suite, proven, result }) => ({
+        at: iso(at),
+        source,
+        suite: suite ?? null,
+        proven,
+        result,
+      })),
+    };
+    invocation.print(value, () => deviceText(device, online, handshakes));
+    return undefined;
+  },
+};
+
+function deviceText(device: Device, online: boolean | undefined, handshakes: readonly Handshake[]): string {
+  const { tunnel } = device;
+  const tunnelText =
+    tunnel === undefined
+      ? 'never up'
+      : `${onlineText(online)}, up ${timeText(tunnel.at)} from ${tunnel.from}` +
+        (tunnel.ended === undefined ? '' : `, ended ${timeText(tunnel.ended)}`);
+  const history = table(
+    ['WHEN', 'FROM', 'SUITE', 'RESULT'],
+    handshakes.map((each) => [
+      timeText(each.at),
+      each.source,
+      String(each.suite ?? '?'),
+      each.proven ? each.result : `${each.result} (claimed, not proven)`,
+    ]),
+    'none',
+  );
+  return [
+    `Address   ${formatIpv6(device.address)}`,
+    `Standing  ${standingOf(device)}`,
+    `Tunnel    ${tunnelText}`,
+    `Group     ${device.groupName}  ${shortGid(device.gid)}`,
+    `Network   ${formatPrefix(device.network)}`,
+    `Key       ${toHex(device.longtermKey)}`,
+    `Admitted  ${timeText(device.created)}`,
+    '',
+    `The last handshakes, newest first:`,
+    history,
+  ].join('\n');
+}
+
+const DONE: Record<Verdict, string> = {
+  evict: 'is evicted: it is cut now and has to provision again',
+  ban: 'is banned: it is cut now and may not come back until unbanned',
+  unban: 'is active again',
+};
+
+function verdictCommand(verdict: Verdict, summary: string): Command {
+  return {
+    name: `device ${verdict}`,
+    summary,
+    arguments: '<address>',
+    options: [DATA],
+    examples: [`enf-fabric device ${verdict} fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2`],
+    async run(invocation) {
+      const address = parseIpv6(invocation.positionals[0]!);
+      const { device, changed } = await withRegistry(invocation, (registry) => {
+        const done = registry.judge(address, verdict);
+        return { device: registry.device(address), changed: done };
+      });
+      const effect = await nudge(invocation);
+      const name = formatIpv6(address);
+      invocation.print({ address: name, standing: standingOf(device), changed }, () =>
+        changed ? `${name} ${DONE[verdict]} (${effect}).` : `${name} was ${device.standing} already.`,
+      );
+      return undefined;
+    },
+  };
+}
+
+export const deviceCommands: readonly Command[] = [
+  deviceList,
+  deviceShow,
+  verdictCommand('evict', 'Cuts a device; it has to provision again and then keeps its address.'),
+  verdictCommand('ban', 'Cuts a device and refuses it until it is unbanned.'),
+  verdictCommand('unban', 'Lets a banned device in again.'),
+];

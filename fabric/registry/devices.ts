@@ -1,0 +1,176 @@
+import type { Database } from 'better-sqlite3';
+import { toHex } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { formatIpv6 } from '../../protocol/ipv6.ts';
+import { appendAudit } from './audit.ts';
+import { recordChange } from './changes.ts';
+import { bytes } from './database.ts';
+import type { Act, Device, DeviceStanding, GroupStatus, Handshake } from './records.ts';
+
+const SELECT = `
+  SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix
+  FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network`;
+
+interface Row {
+  address: Uint8Array;
+  gid: Uint8Array;
+  group_name: string;
+  group_status: GroupStatus;
+  pseudonym: Uint8Array;
+  longterm_key: Uint8Array;
+  prefix: Uint8Array;
+  standing: DeviceStanding;
+  created: number;
+  handshake_at: number;
+  handshake_from: string;
+  tunnel_at: number | null;
+  tunnel_from: string | null;
+  tunnel_ended: number | null;
+}
+
+function device(row: Row): Device {
+  const { tunnel_at: at, tunnel_from: from, tunnel_ended: ended } = row;
+  return {
+    address: bytes(row.address),
+    gid: bytes(row.gid),
+    groupName: row.group_name,
+    groupStatus: row.group_status,
+    pseudonym: bytes(row.pseudonym),
+    longtermKey: bytes(row.longterm_key),
+    network: { address: bytes(row.prefix), length: 64 },
+    standing: row.standing,
+    created: row.created,
+    handshake: { at: row.handshake_at, from: row.handshake_from },
+    ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
+  };
+}
+
+/** All devices, oldest first. */
+export function listDevices(db: Database): Device[] {
+  return (db.prepare(`${SELECT} ORDER BY device.id`).all() as Row[]).map(device);
+}
+
+/** The device with this 16-byte address. */
+export function findDevice(db: Database, address: Uint8Array): Device | undefined {
+  const row = db.prepare(`${SELECT} WHERE device.address = ?`).get(address) as Row | undefined;
+  return row === undefined ? undefined : device(row);
+}
+
+/** The device this chip is in this group. */
+export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
+  const row = db.prepare(`${SELECT} WHERE device.gid = ? AND pseudonym = ?`).get(gid, pseudonym) as
+    | Row
+    | undefined;
+  return row === undefined ? undefined : device(row);
+}
+
+/** What to do with a device's standing. */
+export type Verdict = 'evict' | 'ban' | 'unban';
+
+const AFTER: Record<Verdict, DeviceStanding> = { evict: 'evicted', ban: 'banned', unban: 'active' };
+
+/**
+ * Evicts, bans or unbans a device; false if there was nothing to do.
+ * @throws Failure `fabric.unknown-device`, `fabric.device-banned` (evicting a banned one would lift the ban)
+ */
+export function judgeDevice(db: Database, act: Act, address: Uint8Array, verdict: Verdict): boolean {
+  const known = findDevice(db, address);
+  const name = formatIpv6(address);
+  if (known === undefined) throw unknownDevice(name);
+  if (verdict === 'evict' && known.standing === 'banned') {
+    throw new Failure('fabric.device-banned', 'operator', `the device ${name} is banned`, {
+      action: 'A banned device has no access anyway; "enf-fabric device unban" lifts the ban.',
+    });
+  }
+  if (known.standing === AFTER[verdict] || (verdict === 'unban' && known.standing !== 'banned')) return false;
+  db.prepare('UPDATE device SET standing = ? WHERE address = ?').run(AFTER[verdict], address);
+  recordChange(db, 'device', address);
+  appendAudit(db, { ...act, action: `device.${verdict}`, subject: name, detail: { before: known.standing } });
+  return true;
+}
+
+/** @throws Failure `fabric.unknown-device` */
+export function requireDevice(db: Database, address: Uint8Array): Device {
+  const known = findDevice(db, address);
+  if (known === undefined) throw unknownDevice(formatIpv6(address));
+  return known;
+}
+
+/** Remembers that a device's tunnel is up. */
+export function tunnelUp(db: Database, at: number, address: Uint8Array, from: string): void {
+  db.prepare('UPDATE device SET tunnel_at = ?, tunnel_from = ?, tunnel_ended = NULL WHERE address = ?').run(
+    at,
+    from,
+    address,
+  );
+}
+
+/** Remembers that a device's tunnel ended; without an address: all that were up (after a crash). */
+export function tunnelDown(db: Database, at: number, address?: Uint8Array): void {
+  const ended = 'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL';
+  if (address === undefined) db.prepare(ended).run(at);
+  else db.prepare(`${ended} AND address = ?`).run(at, address);
+}
+
+/** Appends a handshake to the history. */
+export function recordHandshake(db: Database, row: Handshake): void {
+  db.prepare(
+    `INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(
+    row.at,
+    row.source,
+    row.suite ?? null,
+    row.gid ?? null,
+    row.pseudonym ?? null,
+    row.proven ? 1 : 0,
+    row.result,
+    row.address ?? null,
+  );
+}
+
+/** The newest `limit` handshakes, newest first: of one chip, or of all. */
+export function listHandshakes(
+  db: Database,
+  limit: number,
+  member?: { gid: Uint8Array; pseudonym: Uint8Array },
+): Handshake[] {
+  interface HandshakeRow {
+    at: number;
+    source: string;
+    suite: number | null;
+    gid: Uint8Array | null;
+    pseudonym: Uint8Array | null;
+    proven: number;
+    result: string;
+    address: Uint8Array | null;
+  }
+  const rows = (
+    member === undefined
+      ? db.prepare('SELECT * FROM handshake ORDER BY id DESC LIMIT ?').all(limit)
+      : db
+          .prepare('SELECT * FROM handshake WHERE gid = ? AND pseudonym = ? ORDER BY id DESC LIMIT ?')
+          .all(member.gid, member.pseudonym, limit)
+  ) as HandshakeRow[];
+  return rows.map((row) => ({
+    at: row.at,
+    source: row.source,
+    ...(row.suite === null ? {} : { suite: row.suite }),
+    ...(row.gid === null ? {} : { gid: bytes(row.gid) }),
+    ...(row.pseudonym === null ? {} : { pseudonym: bytes(row.pseudonym) }),
+    proven: row.proven === 1,
+    result: row.result,
+    ...(row.address === null ? {} : { address: bytes(row.address) }),
+  }));
+}
+
+/** A pseudonym as the audit trail names it: its first 20 hex digits behind the 04. */
+export function shortPseudonym(pseudonym: Uint8Array): string {
+  return toHex(pseudonym.subarray(1, 11));
+}
+
+function unknownDevice(name: string): Failure {
+  return new Failure('fabric.unknown-device', 'operator', `there is no device ${name}`, {
+    action: 'See "enf-fabric device list".',
+  });
+}
