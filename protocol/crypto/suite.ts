@@ -1,0 +1,89 @@
+import { blake2b } from '@noble/hashes/blake2.js';
+import { equal } from '../bytes.ts';
+import { Failure } from '../failure.ts';
+import type { Aead, Primitives } from './primitives.ts';
+
+/** A suite spec as it stands on the wire (xtt-protocol.md §2.3). */
+export type SuiteSpec = 1 | 2 | 3 | 4;
+
+export const SUITE_NAMES: Record<SuiteSpec, string> = {
+  1: 'X25519_LRSW_ECDSAP256_CHACHA20POLY1305_SHA512',
+  2: 'X25519_LRSW_ECDSAP256_CHACHA20POLY1305_BLAKE2B',
+  3: 'X25519_LRSW_ECDSAP256_AES256GCM_SHA512',
+  4: 'X25519_LRSW_ECDSAP256_AES256GCM_BLAKE2B',
+};
+
+/** What one suite uses: sizes are the same for all four (hash 64, key 32, nonce 12, tag 16, share 32). */
+export interface Suite {
+  readonly spec: SuiteSpec;
+  readonly name: string;
+  /** The suite hash of the concatenated parts, 64 bytes. */
+  hash(...parts: readonly Uint8Array[]): Uint8Array;
+  /** prf(length, key, input) of §8; `key` 64 bytes, `length` 1..64. */
+  prf(length: number, key: Uint8Array, input: Uint8Array): Uint8Array;
+  /** ciphertext ‖ tag under a 32-byte key and a 12-byte nonce. */
+  seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  /** The plaintext. @throws Failure `xtt.not-authentic` */
+  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array;
+  /** The X25519 share of a 32-byte secret. */
+  share(secret: Uint8Array): Uint8Array;
+  /** The X25519 shared secret, 32 bytes. @throws Failure `xtt.weak-share` if it is all zero */
+  exchange(secret: Uint8Array, peerShare: Uint8Array): Uint8Array;
+  /** ECDSA P-256 over SHA-256(message); false for anything malformed. */
+  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/**
+ * The suite with this number, over the given primitives.
+ * @throws Failure `xtt.unknown-suite` for anything but 1..4
+ */
+export function suite(p: Primitives, spec: number): Suite {
+  if (!isSuiteSpec(spec)) {
+    throw new Failure('xtt.unknown-suite', 'retry', `suite: expected 1 to 4, got ${spec}`, {
+      action: 'Check which suites this version and the other side support.',
+    });
+  }
+  const aead: Aead = spec <= 2 ? 'chacha20-poly1305' : 'aes-256-gcm';
+  const blake = spec === 2 || spec === 4;
+  return {
+    spec,
+    name: SUITE_NAMES[spec],
+    hash: blake ? (...parts) => p.blake2b512(...parts) : (...parts) => p.sha512(...parts),
+    prf: blake ? keyedBlake2b : (length, key, input) => p.hmacSha512(key, input).slice(0, length),
+    seal: (key, nonce, aad, plaintext) => p.seal(aead, key, nonce, aad, plaintext),
+    open: (key, nonce, aad, sealed) => {
+      const plaintext = p.open(aead, key, nonce, aad, sealed);
+      if (plaintext !== undefined) return plaintext;
+      throw new Failure(
+        'xtt.not-authentic',
+        'retry',
+        'the encrypted part of the message does not fit its tag',
+        {
+          action: 'If it happens again, look for something between the two ends that alters traffic.',
+        },
+      );
+    },
+    share: (secret) => p.x25519Public(secret),
+    exchange: (secret, peerShare) => {
+      const shared = p.x25519(secret, peerShare);
+      if (!equal(shared, new Uint8Array(32))) return shared;
+      throw new Failure('xtt.weak-share', 'retry', 'the X25519 share of the other side is of small order', {
+        action: 'The other side is broken or hostile; check what answers at the configured address.',
+      });
+    },
+    verify: (publicKey, message, signature) => p.verifyEcdsa(publicKey, message, signature),
+  };
+}
+
+/** True for 1..4. */
+export function isSuiteSpec(spec: number): spec is SuiteSpec {
+  return spec === 1 || spec === 2 || spec === 3 || spec === 4;
+}
+
+/**
+ * Keyed BLAKE2b whose digest length is a parameter of the hash, not a truncation (§8). Not from the injected
+ * primitives: node:crypto silently ignores a key given to BLAKE2b.
+ */
+function keyedBlake2b(length: number, key: Uint8Array, input: Uint8Array): Uint8Array {
+  return blake2b(new Uint8Array(input), { key: new Uint8Array(key), dkLen: length });
+}
