@@ -104,6 +104,7 @@ const lastLines: BlsPostPrecomputeFn = (Rx, Ry, Rz, Qx, Qy, pointAdd) => {
   pointAdd(next.Rx, next.Ry, next.Rz, x2, y2);
 };
 
+/** The optimal (R-ate) pairing e: G1 × G2 → Fp12; only equalities of its values mean anything to a peer. */
 export const pairings = blsBasic({ Fp, Fp2, Fp6: tower.Fp6, Fp12, Fr }, G1, G2, {
   ateLoopSize: 6n * MINUS_U - 2n,
   xNegative: true,

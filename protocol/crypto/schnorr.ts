@@ -80,11 +80,12 @@ export async function prove(
 ): Promise<EncodedProof> {
   const hashed = basename && basename.length > 0 ? hashToG1(p, basename) : undefined;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const { E, K, L, sign } = await key.commit(base, hashed);
+    const commitment = await key.commit(base, hashed);
+    const { E, K, L } = commitment;
     if (hashed && !(K && L)) throw badResponse('gave no K and L for the basename');
     const pseudonym = hashed && K && L ? { hashed, K, L } : undefined;
     const c1 = challenge(p, { E, base, publicPoint, message, pseudonym });
-    const answer = await sign(c1);
+    const answer = await commitment.sign(c1);
     if (answer.nonce.length !== SCALAR_LENGTH) continue;
     const proof = {
       c: encodeScalar(hashToScalar(p, answer.nonce, c1)),
@@ -93,9 +94,8 @@ export async function prove(
       K: pseudonym?.K,
     };
     // Costs two multiplications, and tells the operator here what a server would only refuse.
-    if (!isSound(p, proof, base, publicPoint, message, hashed))
-      throw badResponse('does not fit the public point');
-    return proof;
+    if (isSound(p, proof, base, publicPoint, message, hashed)) return proof;
+    throw badResponse('does not fit the public point');
   }
   throw new Failure(
     'ecdaa.short-nonce',
