@@ -16,7 +16,7 @@ if [ -z "${NODE_INCLUDE:-}" ]; then
   done
 fi
 [ -n "${NODE_INCLUDE:-}" ] || { echo "native/build.sh: node_api.h not found; set NODE_INCLUDE to node's include folder" >&2; exit 1; }
-tss="tss2-esys tss2-mu tss2-tctildr tss2-rc"
+tss="tss2-esys tss2-sys tss2-mu tss2-tctildr tss2-rc"
 $pkg --exists $tss || { echo "native/build.sh: tpm2-tss headers not found; install libtss2-dev and pkg-config" >&2; exit 1; }
 flags="-std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-deprecated-declarations -D_GNU_SOURCE -DNAPI_VERSION=8"
 [ -z "${SANITIZE:-}" ] || flags="$flags -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined"
