@@ -1,0 +1,27 @@
+import type { Prefix } from '../../protocol/ipv6.ts';
+
+/** What the registry says of a device. Only `active` ones are admitted. */
+export type Standing = 'active' | 'suspended' | 'evicted' | 'banned';
+
+/** A device as the router needs it. */
+export interface Endpoint {
+  /** 16 bytes. */
+  readonly address: Uint8Array;
+  /** The registered longterm public key, 65 bytes uncompressed. */
+  readonly longtermKey: Uint8Array;
+  readonly standing: Standing;
+  /** Devices reach each other within one network only. */
+  readonly network: Prefix;
+}
+
+/** What the router asks of the registry, and tells it. */
+export interface Admission {
+  /** The device that owns `address` (16 bytes), connected or not; undefined if there is none. */
+  lookup(address: Uint8Array): Endpoint | undefined;
+  /** Calls back after a change of standing or key of a device became durable. Returns how to stop that. */
+  onChange(listener: (address: Uint8Array) => void): () => void;
+  /** A tunnel of the device began; `from` is the outer address and port. */
+  connected(address: Uint8Array, from: string): void;
+  /** That tunnel ended, also when a newer one of the same device follows at once. */
+  disconnected(address: Uint8Array): void;
+}

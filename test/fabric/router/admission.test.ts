@@ -1,0 +1,211 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Router } from '../../../fabric/router/router.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { heartbeat, isHeartbeatReply } from '../../../protocol/tunnel/icmp6.ts';
+import {
+  admitted,
+  connect,
+  type Device,
+  type FakeAdmission,
+  fakeAdmission,
+  type Manner,
+  makeDevice,
+  OURS,
+  testRouter,
+  until,
+} from './fixture.ts';
+
+const A = 'fd00:1::a';
+const B = 'fd00:1::b';
+
+let admission: FakeAdmission;
+let router: Router;
+let device: Device;
+let lines: string[];
+
+beforeEach(async () => {
+  admission = fakeAdmission();
+  lines = [];
+  router = await testRouter(admission, { lines });
+  device = await makeDevice(A);
+  admission.set(device, 'active');
+});
+
+afterEach(() => router.close());
+
+describe('admission', () => {
+  const manners: [string, Manner][] = [
+    ['a C peer, TLS 1.2', { version: 'TLSv1.2' }],
+    ['a C peer, TLS 1.3', { version: 'TLSv1.3' }],
+    ['our agent, TLS 1.2', { ...OURS, version: 'TLSv1.2' }],
+    ['our agent, TLS 1.3', { ...OURS, version: 'TLSv1.3' }],
+    ['a later agent that offers more', { alpn: ['enf/9', 'enf/1'] }],
+    ['a peer over IPv6', { host: '::1' }],
+  ];
+  for (const [who, manner] of manners) {
+    it(`lets in ${who} with the registered key`, async () => {
+      const peer = await admitted(router, device, manner);
+      peer.send(heartbeat(device.address));
+      await until(() => peer.received.length > 0);
+      expect(isHeartbeatReply(device.address, peer.received[0]!)).toBe(true);
+      expect(peer.tls.alpnProtocol).toBe(manner.alpn === undefined ? false : 'enf/1');
+      const [session] = router.sessions();
+      expect(session).toMatchObject({ address: A, understandsVerdicts: manner.alpn !== undefined });
+      if (manner.version !== undefined) expect(session!.tls).toBe(manner.version);
+      expect(router.pendingHandshakes).toBe(0);
+      peer.close();
+      expect(await peer.ending).toEqual({ how: 'orderly' });
+      await until(() => router.sessions().length === 0);
+      expect(admission.history).toEqual([`+${toHex(device.address)}`, `-${toHex(device.address)}`]);
+    });
+  }
+
+  it('asks for a key that no other certificate for the same address has', async () => {
+    const impostor = await makeDevice(A);
+    expect(await (await connect(router, impostor)).ending).toEqual({ how: 'orderly' });
+    const ours = await connect(router, impostor, OURS);
+    expect(await ours.ending).toEqual({ how: 'orderly', verdict: { kind: 'unknown' } });
+    expect(router.sessions()).toEqual([]);
+    expect(admission.history).toEqual([]);
+  });
+
+  it('refuses a stranger, and a peer without certificate', async () => {
+    const stranger = await makeDevice(B);
+    expect(await (await connect(router, stranger)).ending).toEqual({ how: 'orderly' });
+    for (const who of [stranger, undefined]) {
+      const peer = await connect(router, who, OURS);
+      expect(await peer.ending).toEqual({ how: 'orderly', verdict: { kind: 'unknown' } });
+    }
+    expect(router.sessions()).toEqual([]);
+  });
+
+  it('does not reveal the standing of a device to whoever claims its address', async () => {
+    admission.set(device, 'banned');
+    const impostor = await connect(router, await makeDevice(A), OURS);
+    expect(await impostor.ending).toEqual({ how: 'orderly', verdict: { kind: 'unknown' } });
+  });
+
+  it('refuses a peer whose ALPN names are all unknown in the handshake', async () => {
+    const peer = await connect(router, device, { alpn: ['h2'] });
+    expect((await peer.ending).how).toBe('aborted');
+    await until(() => router.pendingHandshakes === 0);
+  });
+});
+
+describe('a refusal', () => {
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    it(`is an orderly close for a banned or suspended C peer that talks at once (${version})`, async () => {
+      for (const standing of ['banned', 'suspended'] as const) {
+        admission.set(device, standing);
+        const peer = await connect(router, device, { version });
+        for (let i = 0; i < 20; i++) peer.send(heartbeat(device.address));
+        expect(await peer.ending).toEqual({ how: 'orderly' });
+      }
+    });
+
+    it(`is a reset for an evicted C peer (${version})`, async () => {
+      admission.set(device, 'evicted');
+      const peer = await connect(router, device, { version });
+      expect((await peer.ending).how).toBe('reset');
+    });
+
+    it(`tells our agent the verdict before the orderly close (${version})`, async () => {
+      const verdicts = {
+        banned: { kind: 'banned' },
+        evicted: { kind: 'evicted' },
+        suspended: { kind: 'retry-after', seconds: 300 },
+      } as const;
+      for (const standing of ['banned', 'evicted', 'suspended'] as const) {
+        admission.set(device, standing);
+        const peer = await connect(router, device, { ...OURS, version });
+        peer.send(heartbeat(device.address));
+        expect(await peer.ending).toEqual({ how: 'orderly', verdict: verdicts[standing] });
+        expect(peer.received).toEqual([]);
+      }
+    });
+  }
+
+  it('is only for now if the registry cannot be asked', async () => {
+    admission.broken = true;
+    const peer = await connect(router, device, OURS);
+    expect(await peer.ending).toEqual({ how: 'orderly', verdict: { kind: 'retry-after', seconds: 30 } });
+    admission.broken = false;
+    await admitted(router, device, OURS);
+    const said = lines.filter((line) => line.includes('registry'));
+    expect(said).toEqual([
+      'error the registry does not answer: the disk is full',
+      'notice the registry answers again',
+    ]);
+  });
+});
+
+describe('a session', () => {
+  it('gives way to a newer connection of the same device', async () => {
+    const older = await admitted(router, device, OURS);
+    const newer = await admitted(router, device, OURS);
+    expect(await older.ending).toEqual({ how: 'orderly' });
+    newer.send(heartbeat(device.address));
+    await until(() => newer.received.length === 1);
+    expect(router.sessions()).toHaveLength(1);
+    const address = toHex(device.address);
+    expect(admission.history).toEqual([`+${address}`, `-${address}`, `+${address}`]);
+  });
+
+  it('stays if a stranger or a stale key comes for its address', async () => {
+    const peer = await admitted(router, device);
+    await (await connect(router, await makeDevice(A), OURS)).ending;
+    peer.send(heartbeat(device.address));
+    await until(() => peer.received.length === 1);
+  });
+
+  const changes: [string, (who: Device) => void | Promise<void>, 'orderly' | 'reset', string, number?][] = [
+    ['banned', (who) => admission.set(who, 'banned'), 'orderly', 'banned'],
+    ['evicted', (who) => admission.set(who, 'evicted'), 'reset', 'evicted'],
+    ['suspended', (who) => admission.set(who, 'suspended'), 'orderly', 'retry-after', 300],
+    ['removed', (who) => admission.remove(who), 'orderly', 'unknown'],
+    [
+      'given another key',
+      async (who) => admission.set(await makeDevice(who.name), 'active'),
+      'orderly',
+      'unknown',
+    ],
+  ];
+  for (const [what, change, how, kind, seconds] of changes) {
+    it(`is cut at once when the device is ${what}, and no other one is`, async () => {
+      const other = await makeDevice(B);
+      admission.set(other, 'active');
+      const bystander = await admitted(router, other);
+      const legacy = await admitted(router, device);
+      await change(device);
+      expect(router.sessions().map((session) => session.address)).toEqual([B]);
+      expect((await legacy.ending).how).toBe(how);
+
+      admission.set(device, 'active');
+      const ours = await admitted(router, device, OURS);
+      await change(device);
+      expect(await ours.ending).toEqual({
+        how: 'orderly',
+        verdict: seconds === undefined ? { kind } : { kind, seconds },
+      });
+      bystander.send(heartbeat(other.address));
+      await until(() => bystander.received.length === 1);
+    });
+  }
+
+  it('stays when a change does not concern it', async () => {
+    const peer = await admitted(router, device);
+    admission.set(device, 'active');
+    admission.set(await makeDevice(B), 'banned');
+    peer.send(heartbeat(device.address));
+    await until(() => peer.received.length === 1);
+    expect(router.sessions()).toHaveLength(1);
+  });
+
+  it('outlives a history that cannot be written', async () => {
+    const peer = await admitted(router, device);
+    admission.broken = true;
+    peer.close();
+    await until(() => router.sessions().length === 0);
+    expect(lines).toContain('error the registry does not record: the disk is full');
+  });
+});

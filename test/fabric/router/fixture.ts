@@ -1,0 +1,258 @@
+import { createPrivateKey, randomBytes } from 'node:crypto';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
+import type { Admission, Endpoint, Standing } from '../../../fabric/router/admission.ts';
+import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
+import { ecdsaSigner, generateP256, primitives } from '../../../os/primitives.ts';
+import type { TunDevice } from '../../../os/tun.ts';
+import { concat, fromHex, toHex, u16 } from '../../../protocol/bytes.ts';
+import { identityCertificate } from '../../../protocol/identity/certificate.ts';
+import { encodeEcPrivateKey } from '../../../protocol/identity/keyfile.ts';
+import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
+import { encodeFrame, frameReader, frames } from '../../../protocol/tunnel/frame.ts';
+import { ALPN, isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
+
+/** A device with its self-signed identity certificate, as XTT leaves it behind. */
+export interface Device {
+  readonly address: Uint8Array;
+  readonly name: string;
+  readonly publicKey: Uint8Array;
+  /** PEM. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export async function makeDevice(name: string): Promise<Device> {
+  const address = parseIpv6(name);
+  const { secret, publicKey } = generateP256();
+  const der = await identityCertificate(primitives, address, publicKey, ecdsaSigner(secret), randomBytes(19));
+  const key = createPrivateKey({
+    key: Buffer.from(encodeEcPrivateKey(secret, publicKey)),
+    format: 'der',
+    type: 'sec1',
+  }).export({ format: 'pem', type: 'pkcs8' });
+  return { address, name, publicKey, certificate: pem(der), key: key.toString() };
+}
+
+export function pem(der: Uint8Array): string {
+  const text = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n');
+  return `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
+}
+
+/** A registry in memory that records what it was told. */
+export interface FakeAdmission extends Admission {
+  readonly history: string[];
+  /** Makes every question fail, as a broken database would. */
+  broken: boolean;
+  /** Registers or changes a device and tells the router. */
+  set(device: Device, standing: Standing, network?: string): void;
+  remove(device: Device): void;
+  listeners(): number;
+}
+
+export function fakeAdmission(): FakeAdmission {
+  const endpoints = new Map<string, Endpoint>();
+  const listeners = new Set<(address: Uint8Array) => void>();
+  const history: string[] = [];
+  const fire = (address: Uint8Array): void => {
+    for (const listener of listeners) listener(address);
+  };
+  return {
+    history,
+    broken: false,
+    lookup(address) {
+      if (this.broken) throw new Error('the disk is full');
+      return endpoints.get(toHex(address));
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    connected(address) {
+      if (this.broken) throw new Error('the disk is full');
+      history.push(`+${toHex(address)}`);
+    },
+    disconnected(address) {
+      if (this.broken) throw new Error('the disk is full');
+      history.push(`-${toHex(address)}`);
+    },
+    set(device, standing, network = 'fd00:1::/64') {
+      const { address, publicKey } = device;
+      endpoints.set(toHex(address), {
+        address,
+        longtermKey: publicKey,
+        standing,
+        network: parsePrefix(network),
+      });
+      fire(address);
+    },
+    remove(device) {
+      endpoints.delete(toHex(device.address));
+      fire(device.address);
+    },
+    listeners: () => listeners.size,
+  };
+}
+
+/** A TUN without a kernel. */
+export interface FakeTun extends TunDevice {
+  /** Packets the router wrote. */
+  readonly written: Uint8Array[];
+  /** What the host sends. */
+  deliver(...packets: readonly Uint8Array[]): void;
+  readonly resumed: () => number;
+  /** The kernel refuses everything from now on. */
+  refuse: boolean;
+}
+
+export function fakeTun(): FakeTun {
+  const written: Uint8Array[] = [];
+  let onBatch: ((frames: Uint8Array) => void) | undefined;
+  let resumed = 0;
+  return {
+    name: 'fake0',
+    written,
+    refuse: false,
+    start(callback) {
+      onBatch = callback;
+    },
+    resume() {
+      resumed += 1;
+    },
+    write(batch) {
+      const packets = [...frames(batch)].map((view) => view.slice());
+      if (this.refuse) return { packets: packets.length, dropped: packets.length };
+      written.push(...packets);
+      return { packets: packets.length, dropped: 0 };
+    },
+    close() {},
+    deliver(...packets) {
+      const batch = concat(...packets.map((packet) => concat(u16(packet.length), packet)));
+      onBatch?.(batch);
+      batch.fill(0xee);
+    },
+    resumed: () => resumed,
+  };
+}
+
+/** A router on a free port of the loopback; `lines` collects its log. */
+export async function testRouter(
+  admission: Admission,
+  o: { tun?: TunDevice; limits?: Partial<RouterLimits>; lines?: string[] } = {},
+): Promise<Router> {
+  const identity = await makeDevice('fd00::ffff');
+  return startRouter({
+    listen: { host: '::', port: 0 },
+    certificate: identity.certificate,
+    key: identity.key,
+    admission,
+    ...(o.tun === undefined ? {} : { tun: o.tun }),
+    log: (level, message) => o.lines?.push(`${level} ${message}`),
+    limits: { lingerMs: 1000, ...o.limits },
+  });
+}
+
+/** How a connection ended, seen from the device. */
+export interface Ending {
+  readonly how: 'orderly' | 'reset' | 'aborted';
+  readonly verdict?: Verdict;
+}
+
+/** A device's end of a tunnel. */
+export interface Peer {
+  readonly tls: TLSSocket;
+  readonly raw: Socket;
+  /** IP packets received so far. */
+  readonly received: Uint8Array[];
+  readonly ending: Promise<Ending>;
+  send(...packets: readonly Uint8Array[]): void;
+  close(): void;
+}
+
+export interface Manner {
+  /** What the peer offers; a C peer offers nothing. */
+  readonly alpn?: readonly string[];
+  readonly version?: SecureVersion;
+  readonly host?: string;
+}
+
+/** Our own agent's manner. */
+export const OURS: Manner = { alpn: [ALPN] };
+
+/** Connects and completes the handshake. Whether the router lets the device in shows later only. */
+export async function connect(
+  router: Router,
+  device: Device | undefined,
+  manner: Manner = {},
+): Promise<Peer> {
+  const raw = connectTcp({ host: manner.host ?? '127.0.0.1', port: router.port });
+  const tls = connectTls({
+    socket: raw,
+    ...(device === undefined ? {} : { cert: device.certificate, key: device.key }),
+    rejectUnauthorized: false,
+    ...(manner.alpn === undefined ? {} : { ALPNProtocols: [...manner.alpn] }),
+    ...(manner.version === undefined ? {} : { minVersion: manner.version, maxVersion: manner.version }),
+  });
+  const received: Uint8Array[] = [];
+  const reader = frameReader();
+  let verdict: Verdict | undefined;
+  tls.on('data', (chunk: Uint8Array) => {
+    for (const packet of reader.push(chunk)) {
+      if (isControl(packet)) verdict = parseVerdict(packet);
+      else received.push(packet.slice());
+    }
+  });
+  let how: Ending['how'] | undefined;
+  const ending = new Promise<Ending>((resolve) => {
+    tls.on('end', () => {
+      how ??= 'orderly';
+    });
+    tls.on('error', (error: NodeJS.ErrnoException) => {
+      how ??= error.code === 'ECONNRESET' ? 'reset' : 'aborted';
+    });
+    tls.on('close', () => resolve({ how: how ?? 'aborted', ...(verdict === undefined ? {} : { verdict }) }));
+  });
+  await new Promise<void>((resolve) => {
+    tls.once('secureConnect', () => resolve());
+    tls.once('close', () => resolve());
+  });
+  return {
+    tls,
+    raw,
+    received,
+    ending,
+    send: (...packets) => {
+      tls.write(concat(...packets.map(encodeFrame)));
+    },
+    close: () => tls.end(),
+  };
+}
+
+/** Waits until `done`; the test's own deadline ends a wait in vain. */
+export async function until(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** Connects a device that the router admits, and waits until it did. */
+export async function admitted(router: Router, device: Device, manner: Manner = {}): Promise<Peer> {
+  const before = router.sessions().find((session) => session.address === device.name)?.from;
+  const peer = await connect(router, device, manner);
+  await until(() => {
+    const now = router.sessions().find((session) => session.address === device.name)?.from;
+    return now !== undefined && now !== before;
+  });
+  return peer;
+}
+
+/** A UDP packet between two addresses; its payload is `size` bytes of `mark`. Nobody looks at its checksum. */
+export function udp(source: Uint8Array, destination: Uint8Array, mark = 1, size = 20): Uint8Array {
+  const payload = new Uint8Array(8 + size).fill(mark);
+  return concat(
+    fromHex('60000000'),
+    u16(payload.length),
+    Uint8Array.of(17, 64),
+    source,
+    destination,
+    payload,
+  );
+}
