@@ -87,7 +87,10 @@ export function openTunnel(device: TunDevice, rules: Rules): Tunnel {
   const send = (batch: Uint8Array): void => {
     const { bytes, packets, dropped } = filterEgress(rules, batch);
     count.droppedSending += dropped;
-    if (bytes.length === 0 || !connection?.send(bytes, resume)) return resume();
+    if (bytes.length === 0 || !connection?.send(bytes, resume)) {
+      resume();
+      return;
+    }
     count.sentPackets += packets;
     count.sentBytes += bytes.length - packets * FRAME_HEADER_LENGTH;
   };
@@ -116,7 +119,10 @@ export function openTunnel(device: TunDevice, rules: Rules): Tunnel {
     },
     start(link, report) {
       stop();
-      if (lost) return report({ kind: 'down', failure: lost });
+      if (lost) {
+        report({ kind: 'down', failure: lost });
+        return;
+      }
       connection = connect(link, rules, deliver, (event) => {
         if (event.kind !== 'up') connection = undefined;
         report(event);
@@ -202,11 +208,14 @@ function connect(
     for (const packet of read.push(chunk)) {
       if (isControl(packet)) {
         const verdict = parseVerdict(packet);
-        if (verdict) return finish({ kind: 'verdict', verdict });
-      } else if (!isHeartbeatReply(rules.own, packet)) {
-        packets.push(packet);
+        if (verdict) {
+          finish({ kind: 'verdict', verdict });
+          return;
+        }
+      } else {
+        heard();
+        if (!isHeartbeatReply(rules.own, packet)) packets.push(packet);
       }
-      if (!isControl(packet)) heard();
     }
     deliver(packets);
   };

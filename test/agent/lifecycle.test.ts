@@ -1,0 +1,340 @@
+import { describe, expect, test } from 'vitest';
+import {
+  type Action,
+  BANNED_MS,
+  type Event,
+  LINE_EVERY_MS,
+  LONGEST_RETRY_AFTER_MS,
+  RETRY,
+  type Situation,
+  STABLE_MS,
+  STOPPED,
+  step,
+} from '../../agent/lifecycle.ts';
+import { Failure } from '../../protocol/failure.ts';
+
+const network = new Failure('net.unreachable', 'retry', 'cannot reach it', { action: 'Plug it in.' });
+const timeout = new Failure('net.timeout', 'retry', 'no answer');
+const clock = new Failure('tls.clock', 'retry', 'the clock is wrong');
+const untrusted = new Failure('tls.untrusted-server', 'retry', 'another root');
+const absent = new Failure('tpm.absent', 'operator', 'no TPM');
+const busy = new Failure('tpm.busy', 'retry', 'the TPM is busy');
+
+const ADDRESS = 'fd00::7';
+const start: Event = { kind: 'start' };
+const timer: Event = { kind: 'timer' };
+const up: Event = { kind: 'up' };
+const stop: Event = { kind: 'stop' };
+const fresh: Event = { kind: 'prepared', foreign: false };
+const known: Event = { kind: 'prepared', address: ADDRESS, foreign: false };
+const foreign: Event = { kind: 'prepared', address: ADDRESS, foreign: true };
+const provisioned: Event = { kind: 'provisioned', address: ADDRESS };
+const failed = (failure: Failure): Event => ({ kind: 'failed', failure });
+const verdict = (kind: 'evicted' | 'banned' | 'unknown'): Event => ({ kind: 'verdict', verdict: { kind } });
+const retryAfter = (seconds: number): Event => ({
+  kind: 'verdict',
+  verdict: { kind: 'retry-after', seconds },
+});
+
+/** A life: each event, optionally with the milliseconds that pass before it. */
+function live(
+  events: readonly (Event | readonly [number, Event])[],
+  random = 0.5,
+): { situation: Situation; actions: readonly Action[]; all: Action[]; log: string[]; ms: number } {
+  let situation: Situation = STOPPED;
+  let ms = 0;
+  let actions: readonly Action[] = [];
+  const all: Action[] = [];
+  for (const each of events) {
+    const [after, event] = Array.isArray(each) ? (each as [number, Event]) : [0, each as Event];
+    ms += after;
+    ({ situation, actions } = step(situation, event, { ms, random }));
+    all.push(...actions);
+  }
+  const log = all.flatMap((action) => (action.kind === 'log' ? [action.message] : []));
+  return { situation, actions, all, log, ms };
+}
+
+const kinds = (actions: readonly Action[]): string[] =>
+  actions.map((action) => action.kind).filter((kind) => kind !== 'log');
+const waited = (actions: readonly Action[]): number =>
+  actions.flatMap((action) => (action.kind === 'wait' ? [action.ms] : []))[0] ?? Number.NaN;
+
+describe('the way up', () => {
+  const table: [string, Event[], Situation['kind'], string[]][] = [
+    ['nothing yet', [], 'stopped', []],
+    ['start opens state and keys', [start], 'preparing', ['prepare']],
+    ['a new device provisions', [start, fresh], 'provisioning', ['provision']],
+    ['a provisioned one connects', [start, fresh, provisioned], 'connecting', ['connect']],
+    ['a later boot connects without a handshake', [start, known], 'connecting', ['connect']],
+    ['the router answers', [start, known, up], 'online', []],
+    ['state of another TPM: as itself', [start, foreign], 'provisioning', ['provision']],
+  ];
+  for (const [name, events, kind, actions] of table) {
+    test(name, () => {
+      const life = live(events);
+      expect(life.situation.kind).toBe(kind);
+      expect(kinds(life.actions)).toEqual(actions);
+    });
+  }
+
+  test('why it provisions is kept, with the former address', () => {
+    expect(live([start, fresh]).situation).toMatchObject({
+      goal: { kind: 'provision', reason: 'first-boot' },
+    });
+    const life = live([start, foreign]);
+    expect(life.situation).toMatchObject({ goal: { reason: 'foreign-state', address: ADDRESS } });
+    expect(life.log.filter((line) => line.includes('state.foreign'))).toHaveLength(1);
+  });
+
+  test('another address than before is said', () => {
+    const other: Event = { kind: 'provisioned', address: 'fd00::8' };
+    expect(live([start, foreign, other]).log.at(-1)).toContain('fd00::8, formerly fd00::7');
+    expect(live([start, foreign, provisioned]).log.at(-1)).not.toContain('formerly');
+  });
+});
+
+describe('failures', () => {
+  const before: [string, Event[], string][] = [
+    ['preparing', [start], 'prepare'],
+    ['provisioning', [start, fresh], 'provision'],
+    ['connecting', [start, known], 'connect'],
+    ['online', [start, known, up], 'connect'],
+  ];
+  for (const [name, events, again] of before) {
+    test(`${name}: a transient one backs off and does the same again`, () => {
+      const life = live([...events, failed(network)]);
+      expect(life.situation).toMatchObject({
+        kind: 'backing-off',
+        trouble: { code: 'net.unreachable', attempts: 1 },
+      });
+      expect(kinds(life.actions)).toEqual(['wait']);
+      expect(kinds(live([...events, failed(network), timer]).actions)).toEqual([again]);
+    });
+
+    test(`${name}: one for a person blocks, and is still looked at again`, () => {
+      const life = live([...events, failed(new Failure('os.no-tun', 'operator', 'no TUN'))]);
+      expect(life.situation).toMatchObject({ kind: 'blocked', trouble: { code: 'os.no-tun' } });
+      expect(waited(life.actions)).toBeLessThanOrEqual(RETRY.capMs);
+      expect(kinds(live([...events, failed(absent), timer]).actions)).not.toEqual([]);
+    });
+  }
+
+  test('after a TPM failure the way back leads through opening the TPM', () => {
+    for (const events of [
+      [start, fresh],
+      [start, known],
+      [start, known, up],
+    ]) {
+      for (const failure of [absent, busy]) {
+        expect(kinds(live([...events, failed(failure), timer]).actions)).toEqual(['prepare']);
+      }
+    }
+  });
+
+  test('no network, TLS, clock or handshake error ever provisions a device that has an identity', () => {
+    const failures = [
+      network,
+      timeout,
+      clock,
+      untrusted,
+      absent,
+      busy,
+      new Failure('xtt.refused', 'retry', 'Error message'),
+      new Failure('tls.handshake-failed', 'retry', 'alert'),
+      new Failure('x.wrongly-marked', 'reprovision', 'a failure that is no verdict'),
+    ];
+    for (const failure of failures) {
+      const round = [failed(failure), timer, known, up] as const;
+      const life = live([start, known, up, ...round, ...round, ...round]);
+      expect(kinds(life.all)).not.toContain('provision');
+    }
+  });
+
+  test('the tunnel comes back after a stable minute as if nothing had been', () => {
+    const shaky = live(
+      [start, known, up, failed(timeout), timer, up, failed(timeout), timer, up, failed(timeout)],
+      1,
+    );
+    expect(waited(shaky.actions)).toBe(4 * RETRY.firstMs);
+    const almost = live([start, known, failed(timeout), timer, up, [STABLE_MS - 1, failed(timeout)]], 1);
+    expect(waited(almost.actions)).toBe(2 * RETRY.firstMs);
+    const stable = live([start, known, failed(timeout), timer, up, [STABLE_MS, failed(timeout)]], 1);
+    expect(waited(stable.actions)).toBe(RETRY.firstMs);
+  });
+
+  test('pauses are fully jittered from the first on and never longer than five minutes', () => {
+    for (let attempts = 0; attempts < 20; attempts++) {
+      const events = [
+        start,
+        known,
+        failed(network),
+        ...Array(attempts)
+          .fill([timer, failed(network)])
+          .flat(),
+      ];
+      const ceiling = Math.min(300_000, 1_000 * 2 ** attempts);
+      expect(waited(live(events, 0).actions)).toBe(0);
+      expect(waited(live(events, 0.5).actions)).toBe(ceiling / 2);
+      expect(waited(live(events, 0.999999).actions)).toBeLessThan(ceiling);
+      expect(waited(live(events, 0.999999).actions)).toBeGreaterThan(ceiling * 0.99);
+    }
+  });
+
+  test('a TPM that appeared late does not slow down the connecting', () => {
+    const life = live(
+      [
+        start,
+        ...Array(9)
+          .fill([failed(absent), timer])
+          .flat(),
+        known,
+        failed(network),
+      ],
+      1,
+    );
+    expect(waited(life.actions)).toBe(RETRY.firstMs);
+  });
+});
+
+describe('the log', () => {
+  test('one line when it begins, none per attempt, one when it is over', () => {
+    const life = live([
+      start,
+      known,
+      ...Array(30)
+        .fill([failed(network), timer])
+        .flat(),
+      up,
+    ]);
+    const lines = life.log.filter((line) => line.includes('net.unreachable') || line.includes('online'));
+    expect(lines).toEqual([
+      'net.unreachable: cannot reach it. Plug it in. (1 failed attempt, next try in 0.5 s)',
+      `online as ${ADDRESS} after 30 failed attempts`,
+    ]);
+  });
+
+  test('alternating causes stay below ten lines an hour', () => {
+    const events: [number, Event][] = [];
+    for (let ms = 0; ms < 3_600_000; ms += 10_000) {
+      events.push([5_000, failed(ms % 20_000 ? network : timeout)], [5_000, timer]);
+    }
+    const { log } = live([start, known, ...events]);
+    expect(log.length - 1).toBeLessThanOrEqual(10);
+    expect(log.length - 1).toBeGreaterThanOrEqual(3_600_000 / LINE_EVERY_MS - 2);
+  });
+
+  test('a new cause after a while is said', () => {
+    const { log } = live([start, known, failed(network), timer, [LINE_EVERY_MS, failed(clock)]]);
+    expect(log.at(-1)).toMatch(/^tls\.clock: .*2 failed attempts, next try in/);
+  });
+});
+
+describe('verdicts', () => {
+  for (const [name, events] of [
+    ['before the tunnel was up', [start, known]],
+    ['while online', [start, known, up]],
+  ] as const) {
+    test(`evicted ${name}: provisions anew, then connects`, () => {
+      const life = live([...events, verdict('evicted')]);
+      expect(life.situation).toMatchObject({
+        kind: 'backing-off',
+        goal: { kind: 'provision', reason: 'evicted', address: ADDRESS },
+        trouble: { code: 'fabric.evicted' },
+      });
+      expect(waited(life.actions)).toBeLessThanOrEqual(RETRY.firstMs);
+      const next = live([...events, verdict('evicted'), timer]);
+      expect(kinds(next.actions)).toEqual(['provision']);
+      expect(live([...events, verdict('evicted'), timer, provisioned, up]).situation.kind).toBe('online');
+    });
+
+    test(`banned ${name}: asks once a day, with the same identity`, () => {
+      const life = live([...events, verdict('banned')]);
+      expect(life.situation).toMatchObject({ kind: 'blocked', trouble: { code: 'fabric.banned' } });
+      expect(waited(life.actions)).toBeGreaterThanOrEqual(BANNED_MS);
+      expect(kinds(live([...events, verdict('banned'), timer]).actions)).toEqual(['connect']);
+    });
+
+    test(`unknown ${name}: backs off, up to five minutes, never provisions`, () => {
+      const rounds = Array(20)
+        .fill([verdict('unknown'), timer])
+        .flat();
+      const life = live([...events, ...rounds, verdict('unknown')], 0.999);
+      expect(life.situation).toMatchObject({ kind: 'backing-off', trouble: { code: 'fabric.unknown-key' } });
+      expect(waited(life.actions)).toBeLessThanOrEqual(RETRY.capMs);
+      expect(waited(life.actions)).toBeGreaterThan(RETRY.capMs * 0.9);
+      expect(kinds(life.all)).not.toContain('provision');
+    });
+
+    test(`retry-after ${name} is obeyed, and spread`, () => {
+      for (const random of [0, 0.5, 0.99]) {
+        const pause = waited(live([...events, retryAfter(600)], random).actions);
+        expect(pause).toBeGreaterThanOrEqual(600_000);
+        expect(pause).toBeLessThanOrEqual(900_000);
+      }
+      expect(waited(live([...events, retryAfter(0)], 0.5).actions)).toBe(RETRY.firstMs / 2);
+      const longest = waited(live([...events, retryAfter(0xffffffff)], 0).actions);
+      expect(longest).toBe(LONGEST_RETRY_AFTER_MS);
+    });
+  }
+
+  test('being evicted again and again slows down', () => {
+    const rounds = Array(9)
+      .fill([verdict('evicted'), timer, provisioned, up])
+      .flat();
+    expect(waited(live([start, known, up, ...rounds, verdict('evicted')], 0.999).actions)).toBeGreaterThan(
+      250_000,
+    );
+    const calm = live([start, known, up, ...rounds, [STABLE_MS, verdict('evicted')]], 0.999);
+    expect(waited(calm.actions)).toBeLessThan(RETRY.firstMs);
+  });
+
+  test('a failed provisioning after an eviction is tried again', () => {
+    const life = live([start, known, verdict('evicted'), timer, failed(network), timer]);
+    expect(kinds(life.actions)).toEqual(['provision']);
+    expect(life.situation).toMatchObject({ goal: { reason: 'evicted', address: ADDRESS } });
+  });
+});
+
+describe('what does not fit changes nothing', () => {
+  const situations: [string, Event[]][] = [
+    ['stopped', []],
+    ['preparing', [start]],
+    ['provisioning', [start, fresh]],
+    ['connecting', [start, known]],
+    ['online', [start, known, up]],
+    ['backing-off', [start, known, failed(network)]],
+    ['blocked', [start, failed(absent)]],
+  ];
+  const fits: Record<string, string[]> = {
+    stopped: ['start'],
+    preparing: ['prepared', 'failed', 'stop'],
+    provisioning: ['provisioned', 'failed', 'stop'],
+    connecting: ['up', 'failed', 'verdict', 'stop'],
+    online: ['failed', 'verdict', 'stop'],
+    'backing-off': ['timer', 'stop'],
+    blocked: ['timer', 'stop'],
+  };
+  const events = [start, timer, up, stop, fresh, provisioned, failed(network), verdict('evicted')];
+  for (const [name, before] of situations) {
+    for (const event of events) {
+      const expected = fits[name]!.includes(event.kind);
+      test(`${name}: ${event.kind} ${expected ? 'acts' : 'is ignored'}`, () => {
+        const { situation, ms } = live(before);
+        const next = step(situation, event, { ms, random: 0.5 });
+        if (expected) expect(next.situation).not.toBe(situation);
+        else expect(next).toEqual({ situation, actions: [] });
+      });
+    }
+  }
+
+  test('stop closes everything from anywhere, and start begins again', () => {
+    for (const [name, before] of situations.slice(1)) {
+      const life = live([...before, stop]);
+      expect([name, life.situation.kind, kinds(life.actions)]).toEqual([name, 'stopped', ['release']]);
+      expect(live([...before, stop, start]).situation).toMatchObject({
+        attempts: { prepare: 0, connect: 0 },
+      });
+    }
+  });
+});
