@@ -1,6 +1,7 @@
 import { decodeBase45, encodeBase45 } from './base45.ts';
 import { ascii, concat, readU32, u32 } from './bytes.ts';
 import { crc32 } from './crc32.ts';
+import { GROUP_KEY_LENGTH, MAX_BASENAME_LENGTH } from './crypto/group.ts';
 import { Failure } from './failure.ts';
 import { decodeUtf8, encodeUtf8 } from './utf8.ts';
 
@@ -35,8 +36,6 @@ export interface Label {
 }
 
 export const MAX_LABEL_TEXT = 4096;
-export const GPK_LENGTH = 258;
-export const MAX_BASENAME = 64;
 export const CLAIM_LENGTH = 16;
 
 const MAX_NAME = 60;
@@ -61,7 +60,7 @@ const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-
  */
 export function encodeLabel(label: Label): string {
   const { gpk, basename, name, vendor, claim, signature } = label;
-  if (gpk.length !== GPK_LENGTH) throw badKey(gpk.length);
+  if (gpk.length !== GROUP_KEY_LENGTH) throw badKey(gpk.length);
   checkBasename(basename);
   checkName('name', name, MAX_NAME);
   if (vendor !== undefined) checkName('vendor', vendor, MAX_VENDOR);
@@ -142,7 +141,7 @@ function parseBody(body: Uint8Array): Label {
     return body.slice(offset - length, offset);
   };
   const takeString = (what: string): Uint8Array => take(what, take(`length of the ${what}`, 1)[0]!);
-  const gpk = take('group public key', GPK_LENGTH);
+  const gpk = take('group public key', GROUP_KEY_LENGTH);
   const basename = takeString('basename');
   checkBasename(basename);
   const name = readName('name', takeString('name'), MAX_NAME);
@@ -163,11 +162,11 @@ function parseBody(body: Uint8Array): Label {
 
 /** @throws Failure `label.bad-basename` unless it has 1 to 64 bytes */
 export function checkBasename(basename: Uint8Array): void {
-  if (basename.length >= 1 && basename.length <= MAX_BASENAME) return;
+  if (basename.length >= 1 && basename.length <= MAX_BASENAME_LENGTH) return;
   throw new Failure(
     'label.bad-basename',
     'operator',
-    `a basename has 1 to ${MAX_BASENAME} bytes, got ${basename.length}`,
+    `a basename has 1 to ${MAX_BASENAME_LENGTH} bytes, got ${basename.length}`,
     { action: 'Choose a shorter basename, or any at all.' },
   );
 }
@@ -199,8 +198,8 @@ function badKey(length: number): Failure {
   return new Failure(
     'label.bad-key',
     'operator',
-    `a group public key has ${GPK_LENGTH} bytes, got ${length}`,
-    { action: 'Give the file with the 258 bytes of the group public key.' },
+    `a group public key has ${GROUP_KEY_LENGTH} bytes, got ${length}`,
+    { action: `Give the file with the ${GROUP_KEY_LENGTH} bytes of the group public key.` },
   );
 }
 

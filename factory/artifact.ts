@@ -1,0 +1,195 @@
+import { checkContainer } from '../os/passphrase.ts';
+import { primitives } from '../os/primitives.ts';
+import { toHex } from '../protocol/bytes.ts';
+import {
+  decodeG1,
+  decodeG1Points,
+  decodeScalar,
+  decodeSecret,
+  G1_LENGTH,
+  SCALAR_LENGTH,
+} from '../protocol/crypto/encoding.ts';
+import { checkGroupPublicKey, groupId } from '../protocol/crypto/group.ts';
+import { checkIssuerPublicKey } from '../protocol/crypto/issuer.ts';
+import { softwareDaaKey } from '../protocol/crypto/member.ts';
+import { LINKED_SIGNATURE_LENGTH, pseudonymOf, SIGNATURE_LENGTH } from '../protocol/crypto/verifier.ts';
+import { Failure } from '../protocol/failure.ts';
+import { parseTss2 } from '../protocol/identity/keyfile.ts';
+import { parseTrust } from '../protocol/identity/trust.ts';
+import { checkBasename, parseLabel } from '../protocol/label.ts';
+import { decodeUtf8 } from '../protocol/utf8.ts';
+import { parseRootCertificate, parseServerCertificate } from '../protocol/xtt/certificate.ts';
+import { basenameText, shortGid } from './label.ts';
+import { memberName } from './manifest.ts';
+
+/** What a file (or an object in a TPM) turned out to be. Never holds a secret. */
+export interface Finding {
+  /** File name, or the object's name in the TPM. */
+  readonly name: string;
+  readonly kind: string;
+  readonly length: number;
+  readonly facts: Readonly<Record<string, string>>;
+  /** What is wrong with it, or undefined. */
+  readonly problem?: string;
+}
+
+/** One kind of file. `examine` returns what is worth knowing and throws a Failure for a malformed one. */
+interface Kind {
+  readonly kind: string;
+  readonly matches: (name: string, bytes: Uint8Array, text: string | undefined) => boolean;
+  readonly examine: (bytes: Uint8Array, text: string) => Record<string, string>;
+}
+
+const ofLength =
+  (...lengths: readonly number[]) =>
+  (_name: string, bytes: Uint8Array): boolean =>
+    lengths.includes(bytes.length);
+
+const startingWith =
+  (start: RegExp) =>
+  (_name: string, _bytes: Uint8Array, text: string | undefined): boolean =>
+    text !== undefined && start.test(text);
+
+const check =
+  (verify: (bytes: Uint8Array) => void) =>
+  (bytes: Uint8Array): Record<string, string> => {
+    verify(bytes);
+    return {};
+  };
+
+/** The first that matches decides. Names only decide where lengths cannot. */
+const KINDS: readonly Kind[] = [
+  {
+    kind: 'basename',
+    matches: (name, bytes) => /^basename\b/.test(name) && bytes.length <= 64,
+    examine: (bytes) => {
+      checkBasename(bytes);
+      return { basename: basenameText(bytes) };
+    },
+  },
+  {
+    kind: 'group label',
+    matches: startingWith(/^(https:\/\/\S*#)?ENF\d*:/),
+    examine: (_bytes, text) => {
+      const label = parseLabel(text.trimEnd());
+      checkGroupPublicKey(label.gpk);
+      return {
+        name: label.name,
+        ...(label.vendor === undefined ? {} : { vendor: label.vendor }),
+        basename: basenameText(label.basename),
+        group: shortGid(toHex(groupId(primitives, label.gpk, label.basename))),
+        claim: label.claim ? 'present' : 'absent',
+        signature: label.signature ? 'present, not checked' : 'absent',
+      };
+    },
+  },
+  {
+    kind: 'trust bundle',
+    matches: startingWith(/^\s*\{[^}]*"enf-trust-/),
+    examine: (_bytes, text) => {
+      const trust = parseTrust(text);
+      return { xttRootId: toHex(parseRootCertificate(trust.xttRoot).id) };
+    },
+  },
+  {
+    kind: 'longterm key in a TPM (TSS2 PRIVATE KEY)',
+    matches: startingWith(/-----BEGIN TSS2 PRIVATE KEY-----/),
+    examine: (_bytes, text) => ({ parent: `0x${parseTss2(text).parent.toString(16)}` }),
+  },
+  {
+    kind: 'encrypted issuer secret key',
+    matches: (_name, bytes) => toHex(bytes.subarray(0, 4)) === '454e464b',
+    examine: check(checkContainer),
+  },
+  {
+    kind: 'issuer public key (ipk)',
+    matches: ofLength(354),
+    examine: check((b) => checkIssuerPublicKey(primitives, b)),
+  },
+  { kind: 'group public key (gpk)', matches: ofLength(258), examine: check(checkGroupPublicKey) },
+  { kind: 'credential', matches: ofLength(4 * G1_LENGTH), examine: check((b) => decodeG1Points(b, 4)) },
+  {
+    kind: 'member public key (pk)',
+    matches: ofLength(G1_LENGTH + 3 * SCALAR_LENGTH),
+    examine: (bytes) => {
+      decodeG1(bytes.subarray(0, G1_LENGTH));
+      for (const scalar of scalars(bytes.subarray(G1_LENGTH, G1_LENGTH + 2 * SCALAR_LENGTH)))
+        decodeScalar(scalar);
+      return { member: memberName(bytes.subarray(0, G1_LENGTH)) };
+    },
+  },
+  {
+    kind: 'issuer secret key (isk)',
+    matches: (name, bytes) => bytes.length === 2 * SCALAR_LENGTH && /isk|issuer/i.test(name),
+    examine: check((b) => scalars(b).forEach(decodeSecret)),
+  },
+  {
+    kind: 'credential signature',
+    matches: ofLength(2 * SCALAR_LENGTH),
+    examine: check((b) => scalars(b).forEach(decodeScalar)),
+  },
+  {
+    kind: 'member secret key',
+    matches: ofLength(SCALAR_LENGTH),
+    examine: (bytes) => ({ member: memberName(softwareDaaKey(primitives, bytes).publicPoint) }),
+  },
+  {
+    kind: 'XTT root certificate',
+    matches: ofLength(81),
+    examine: (bytes) => ({ id: toHex(parseRootCertificate(bytes).id) }),
+  },
+  {
+    kind: 'XTT server certificate',
+    matches: ofLength(169),
+    examine: (bytes) => ({ rootId: toHex(parseServerCertificate(bytes).rootId), signature: 'not checked' }),
+  },
+  {
+    kind: 'ECDAA signature',
+    matches: ofLength(SIGNATURE_LENGTH, LINKED_SIGNATURE_LENGTH),
+    examine: (bytes) => {
+      scalars(bytes.subarray(0, 2 * SCALAR_LENGTH)).forEach(decodeScalar);
+      decodeG1Points(bytes.subarray(2 * SCALAR_LENGTH), 4);
+      if (bytes.length === SIGNATURE_LENGTH) return { pseudonym: 'none' };
+      decodeG1(pseudonymOf(bytes));
+      return { pseudonym: toHex(pseudonymOf(bytes)) };
+    },
+  },
+  {
+    kind: 'PEM text',
+    matches: startingWith(/^\s*-----BEGIN [A-Z ]+-----/),
+    examine: (_bytes, text) => ({ label: /-----BEGIN ([A-Z ]+)-----/.exec(text)![1]! }),
+  },
+];
+
+/** Says what the bytes of a file are, by format, length and, where these leave a doubt, its name; and what is wrong. */
+export function recognise(name: string, bytes: Uint8Array): Finding {
+  const text = decodeUtf8(bytes);
+  const kind = KINDS.find((each) => each.matches(name, bytes, text));
+  if (kind === undefined) {
+    return {
+      name,
+      kind: 'unknown',
+      length: bytes.length,
+      facts: {},
+      problem: `${bytes.length} bytes are no key, credential, certificate, signature, label or trust bundle`,
+    };
+  }
+  const found = { name, kind: kind.kind, length: bytes.length };
+  try {
+    return { ...found, facts: kind.examine(bytes, text ?? '') };
+  } catch (error) {
+    return { ...found, facts: {}, problem: describeProblem(error) };
+  }
+}
+
+/** A Failure as one line. Anything else is a programming mistake and goes on. */
+export function describeProblem(error: unknown): string {
+  if (error instanceof Failure) return `${error.message} [${error.code}]`;
+  throw error;
+}
+
+function scalars(bytes: Uint8Array): Uint8Array[] {
+  return Array.from({ length: bytes.length / SCALAR_LENGTH }, (_, i) =>
+    bytes.subarray(i * SCALAR_LENGTH, (i + 1) * SCALAR_LENGTH),
+  );
+}

@@ -1,0 +1,92 @@
+import type { Command, Invocation, Option } from '../../os/cli.ts';
+import { readPassphrase } from '../../os/passphrase.ts';
+import { wipe } from '../../protocol/bytes.ts';
+import { encodeUtf8 } from '../../protocol/utf8.ts';
+import { createGroup, type Group, issuerSecretStorage, openGroup } from '../group.ts';
+import { basenameText, shortGid } from '../label.ts';
+import { readManifest } from '../manifest.ts';
+
+/** Options that several commands share. */
+export const GROUP_OPTION: Option = { name: 'group', value: 'DIR', help: 'folder of the group' };
+export const PASSPHRASE_OPTION: Option = {
+  name: 'passphrase-file',
+  value: 'FILE',
+  help: "file with the passphrase of the issuer's secret key; asked for on the terminal otherwise",
+};
+
+/** The passphrase of an encrypted issuer key, from the file named or the terminal. */
+export function askPassphrase(invocation: Invocation, group: Group): () => Promise<Uint8Array> {
+  const file = invocation.option(PASSPHRASE_OPTION.name);
+  return () => readPassphrase(file === undefined ? { prompt: `Passphrase of ${group.name}` } : { file });
+}
+
+export const groupCreate: Command = {
+  name: 'group create',
+  summary: 'make a group: issuer keys, GID and label in a new folder',
+  options: [
+    { name: 'name', value: 'TEXT', help: 'what people call the batch, at most 60 bytes' },
+    { name: 'basename', value: 'TEXT', help: 'the basename of the network, 1 to 64 bytes' },
+    { name: 'vendor', value: 'TEXT', help: 'who made the devices, for the label' },
+    { name: 'out', value: 'DIR', help: 'the new folder; never overwritten' },
+    { ...PASSPHRASE_OPTION, help: "encrypt the issuer's secret key under the passphrase in this file" },
+    {
+      name: 'ask-passphrase',
+      help: "encrypt the issuer's secret key under a passphrase typed on the terminal",
+    },
+  ],
+  examples: [
+    'enf-factory group create --name "Gateways, March" --basename xaprcnet --out groups/march --ask-passphrase',
+  ],
+  async run(invocation) {
+    const folder = invocation.required('out');
+    const [name, basename] = [invocation.required('name'), encodeUtf8(invocation.required('basename'))];
+    const passphrase = await newPassphrase(invocation);
+    const group = await createGroup({
+      folder,
+      name,
+      basename,
+      vendor: invocation.option('vendor'),
+      passphrase,
+    });
+    if (passphrase) wipe(passphrase);
+    invocation.print(
+      { folder, gid: group.gid, encrypted: passphrase !== undefined },
+      () =>
+        `Group ${shortGid(group.gid)} is in ${folder}; its issuer key is ${passphrase ? 'encrypted' : 'not encrypted'}.\nWhoever holds label.txt can admit the batch: ship it with the devices, and keep it from others.`,
+    );
+    return undefined;
+  },
+};
+
+async function newPassphrase(invocation: Invocation): Promise<Uint8Array | undefined> {
+  const file = invocation.option(PASSPHRASE_OPTION.name);
+  if (file !== undefined) return readPassphrase({ file });
+  if (invocation.flag('ask-passphrase'))
+    return readPassphrase({ prompt: 'New passphrase of the issuer key', twice: true });
+  return undefined;
+}
+
+export const groupShow: Command = {
+  name: 'group show',
+  summary: 'show a group and how many devices it has',
+  options: [GROUP_OPTION],
+  async run(invocation) {
+    const group = await openGroup(invocation.required('group'));
+    const { name, vendor, gid, created } = group;
+    const basename = basenameText(group.basename);
+    const devices = (await readManifest(group)).length;
+    const issuerSecret = await issuerSecretStorage(group);
+    invocation.print({ name, vendor, basename, gid, created, devices, issuerSecret }, () =>
+      [
+        `Name           ${name}`,
+        ...(vendor === undefined ? [] : [`Vendor         ${vendor}`]),
+        `Basename       ${basename}`,
+        `Group (GID)    ${gid}`,
+        `Created        ${created}`,
+        `Devices        ${devices}`,
+        `Issuer secret  ${issuerSecret}`,
+      ].join('\n'),
+    );
+    return undefined;
+  },
+};

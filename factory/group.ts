@@ -1,0 +1,203 @@
+import { createFolder } from '../os/create.ts';
+import { readBounded, readExact, readIfThere } from '../os/files.ts';
+import { openSecret, sealSecret } from '../os/passphrase.ts';
+import { primitives } from '../os/primitives.ts';
+import { equal, fromHex, toHex, wipe } from '../protocol/bytes.ts';
+import { groupId } from '../protocol/crypto/group.ts';
+import { checkIssuerPublicKey, generateIssuer, groupPublicKey } from '../protocol/crypto/issuer.ts';
+import { Failure } from '../protocol/failure.ts';
+import { CLAIM_LENGTH, checkBasename, encodeLabel, type Label, parseLabel } from '../protocol/label.ts';
+import { decodeUtf8 } from '../protocol/utf8.ts';
+
+/** The files of a group's folder; keys as the C `ecdaa` tool writes them (ecdaa.md §3, §8). */
+export const GROUP_FILE = {
+  issuerPublicKey: 'ipk.bin',
+  issuerSecret: 'isk.bin',
+  sealedIssuerSecret: 'isk.enc',
+  groupPublicKey: 'daa_gpk.bin',
+  basename: 'basename.bin',
+  description: 'group.json',
+  label: 'label.txt',
+  manifest: 'manifest.jsonl',
+} as const;
+
+export const ISSUER_SECRET_LENGTH = 64;
+export const ISSUER_PUBLIC_LENGTH = 354;
+
+const FORMAT = 'enf-group-1';
+
+/** A group as its folder describes it, without its secrets. */
+export interface Group {
+  readonly folder: string;
+  readonly name: string;
+  readonly vendor?: string;
+  readonly basename: Uint8Array;
+  /** 258 bytes. */
+  readonly gpk: Uint8Array;
+  /** 32 bytes, lower-case hex. */
+  readonly gid: string;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+  /** SHA-256 of the label's claim secret, hex. */
+  readonly claimHash: string;
+}
+
+/**
+ * Makes a group: issuer keys, GID and label in a new folder. With a passphrase the issuer's secret key is
+ * encrypted under it, otherwise only the file mode protects it.
+ * @throws Failure `os.exists` if the folder has content, `label.bad-name`, `label.bad-basename`
+ */
+export async function createGroup(request: {
+  folder: string;
+  name: string;
+  vendor?: string | undefined;
+  basename: Uint8Array;
+  passphrase?: Uint8Array | undefined;
+}): Promise<Group> {
+  const { folder, name, vendor, basename, passphrase } = request;
+  checkBasename(basename);
+  const issuer = generateIssuer(primitives);
+  const claim = primitives.random(CLAIM_LENGTH);
+  try {
+    const gpk = groupPublicKey(issuer.publicKey);
+    const label: Label = { gpk, basename, name, claim, ...(vendor === undefined ? {} : { vendor }) };
+    const description = {
+      format: FORMAT,
+      name,
+      ...(vendor === undefined ? {} : { vendor }),
+      gid: toHex(groupId(primitives, gpk, basename)),
+      created: new Date().toISOString(),
+      claimHash: toHex(primitives.sha256(claim)),
+    };
+    const secret = passphrase
+      ? { name: GROUP_FILE.sealedIssuerSecret, content: await sealSecret(issuer.secret, passphrase) }
+      : { name: GROUP_FILE.issuerSecret, content: issuer.secret };
+    await createFolder(folder, [
+      { name: GROUP_FILE.label, content: encodeLabel(label) },
+      secret,
+      { name: GROUP_FILE.issuerPublicKey, content: issuer.publicKey, mode: 0o644 },
+      { name: GROUP_FILE.groupPublicKey, content: gpk, mode: 0o644 },
+      { name: GROUP_FILE.basename, content: basename, mode: 0o644 },
+      { name: GROUP_FILE.description, content: `${JSON.stringify(description, null, 2)}\n`, mode: 0o644 },
+    ]);
+    return openGroup(folder);
+  } finally {
+    wipe(issuer.secret, claim);
+  }
+}
+
+/**
+ * Reads a group's folder and checks that its files belong together; asks for no secret.
+ * @throws Failure `factory.bad-group`, and those of reading files
+ */
+export async function openGroup(folder: string): Promise<Group> {
+  const file = (name: string): string => `${folder}/${name}`;
+  const description = parseDescription(
+    file(GROUP_FILE.description),
+    await readBounded(file(GROUP_FILE.description), 'group description'),
+  );
+  const ipk = await readExact(file(GROUP_FILE.issuerPublicKey), 'issuer public key', ISSUER_PUBLIC_LENGTH);
+  const basename = await readBounded(file(GROUP_FILE.basename), 'basename', 64);
+  checkIssuerPublicKey(primitives, ipk);
+  const gpk = groupPublicKey(ipk);
+  const computed = toHex(groupId(primitives, gpk, basename));
+  if (computed !== description.gid) {
+    throw badGroup(
+      file(GROUP_FILE.description),
+      `it names the group ${description.gid}, but ipk.bin and basename.bin are of the group ${computed}`,
+    );
+  }
+  return { folder, basename, gpk, ...description };
+}
+
+function parseDescription(
+  path: string,
+  bytes: Uint8Array,
+): Pick<Group, 'name' | 'vendor' | 'gid' | 'created' | 'claimHash'> {
+  let fields: Record<string, unknown>;
+  try {
+    fields = JSON.parse(decodeUtf8(bytes) ?? '') as Record<string, unknown>;
+  } catch (error) {
+    throw badGroup(path, 'it is no JSON text', error);
+  }
+  if (fields?.format !== FORMAT) throw badGroup(path, `its "format" is not "${FORMAT}"`);
+  const text = (name: string, pattern: RegExp): string => {
+    const value = fields[name];
+    if (typeof value !== 'string' || !pattern.test(value))
+      throw badGroup(path, `its "${name}" is missing or malformed`);
+    return value;
+  };
+  const vendor = fields.vendor === undefined ? undefined : text('vendor', /^.{1,255}$/u);
+  return {
+    name: text('name', /^.{1,60}$/u),
+    ...(vendor === undefined ? {} : { vendor }),
+    gid: text('gid', /^[0-9a-f]{64}$/),
+    created: text('created', /^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+    claimHash: text('claimHash', /^[0-9a-f]{64}$/),
+  };
+}
+
+/** How the issuer's secret key lies in the folder. */
+export async function issuerSecretStorage(group: Group): Promise<'plain' | 'encrypted' | 'absent'> {
+  const has = async (name: string): Promise<boolean> =>
+    (await readIfThere(`${group.folder}/${name}`, 'issuer secret key')) !== undefined;
+  if (await has(GROUP_FILE.issuerSecret)) return 'plain';
+  return (await has(GROUP_FILE.sealedIssuerSecret)) ? 'encrypted' : 'absent';
+}
+
+/**
+ * The issuer's secret key, 64 bytes; the caller wipes it. `passphrase` is only called for an encrypted one.
+ * @throws Failure `factory.no-issuer-secret`, `os.wrong-passphrase`, `os.bad-container`, `os.bad-length`
+ */
+export async function unlockIssuer(group: Group, passphrase: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  const file = (name: string): string => `${group.folder}/${name}`;
+  const storage = await issuerSecretStorage(group);
+  if (storage === 'plain')
+    return readExact(file(GROUP_FILE.issuerSecret), 'issuer secret key', ISSUER_SECRET_LENGTH);
+  if (storage === 'absent') {
+    throw new Failure(
+      'factory.no-issuer-secret',
+      'operator',
+      `${group.folder} has neither ${GROUP_FILE.issuerSecret} nor ${GROUP_FILE.sealedIssuerSecret}`,
+      { action: 'Put the issuer secret key back from where it is kept.' },
+    );
+  }
+  const container = await readBounded(file(GROUP_FILE.sealedIssuerSecret), 'encrypted issuer secret key');
+  const words = await passphrase();
+  try {
+    const secret = await openSecret(container, words);
+    if (secret.length !== ISSUER_SECRET_LENGTH)
+      throw badGroup(
+        file(GROUP_FILE.sealedIssuerSecret),
+        `it holds ${secret.length} bytes, expected ${ISSUER_SECRET_LENGTH}`,
+      );
+    return secret;
+  } finally {
+    wipe(words);
+  }
+}
+
+/**
+ * The text of the group's label, checked against the group.
+ * @throws Failure `factory.bad-group` if it is another group's, `label.*`
+ */
+export async function readLabelText(group: Group): Promise<string> {
+  const path = `${group.folder}/${GROUP_FILE.label}`;
+  const text = (decodeUtf8(await readBounded(path, 'label')) ?? '').trimEnd();
+  const label = parseLabel(text);
+  const matches =
+    equal(label.gpk, group.gpk) &&
+    equal(label.basename, group.basename) &&
+    label.claim !== undefined &&
+    equal(primitives.sha256(label.claim), fromHex(group.claimHash));
+  if (!matches) throw badGroup(path, 'it is the label of another group or has another claim secret');
+  return text;
+}
+
+function badGroup(path: string, why: string, cause?: unknown): Failure {
+  return new Failure('factory.bad-group', 'operator', `${path} does not fit its group: ${why}`, {
+    action:
+      'Restore the folder from a copy made by "enf-factory group create"; do not mix files of two groups.',
+    cause,
+  });
+}

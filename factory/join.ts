@@ -1,0 +1,40 @@
+import { primitives } from '../os/primitives.ts';
+import { wipe } from '../protocol/bytes.ts';
+import type { DaaKey } from '../protocol/crypto/daakey.ts';
+import { issueCredential } from '../protocol/crypto/issuer.ts';
+import { checkMemberKey, join, validateCredential } from '../protocol/crypto/member.ts';
+import { Failure, isFailure } from '../protocol/failure.ts';
+import type { Group } from './group.ts';
+
+const NONCE_LENGTH = 32;
+
+/**
+ * Takes a key into the group: it proves itself against a fresh nonce, gets its credential, and the credential is
+ * checked as its owner would (ecdaa.md §6). Wipes the issuer's secret key.
+ * @returns credential (260 bytes) and its signature (64 bytes)
+ * @throws Failure `ecdaa.bad-member-key`, `factory.key-mismatch`
+ */
+export async function admitMember(
+  group: Group,
+  issuerSecret: Uint8Array,
+  key: DaaKey,
+): Promise<{ credential: Uint8Array; signature: Uint8Array }> {
+  try {
+    const nonce = primitives.random(NONCE_LENGTH);
+    const memberKey = await join(primitives, key, nonce);
+    checkMemberKey(primitives, memberKey, nonce);
+    const issued = issueCredential(primitives, issuerSecret, key.publicPoint);
+    validateCredential(primitives, group.gpk, key.publicPoint, issued.credential, issued.signature);
+    return issued;
+  } catch (error) {
+    if (!isFailure(error, 'ecdaa.bad-credential')) throw error;
+    throw new Failure(
+      'factory.key-mismatch',
+      'operator',
+      `the issuer's secret key in ${group.folder} is not the one of its ipk.bin: the credential it issued does not fit`,
+      { action: 'Put back the isk.bin or isk.enc that belongs to this group.', cause: error },
+    );
+  } finally {
+    wipe(issuerSecret);
+  }
+}

@@ -1,0 +1,134 @@
+import { encodePng } from '../os/png.ts';
+import { toHex } from '../protocol/bytes.ts';
+import { Failure } from '../protocol/failure.ts';
+import type { Group } from './group.ts';
+import { type QrCode, QUIET_ZONE } from './qr.ts';
+
+export const DOTS_PER_INCH = 300;
+
+const MM_PER_INCH = 25.4;
+/** Fewer dots than these and a label printer's dot gain closes the light modules. */
+const MIN_DOTS_PER_MODULE = 3;
+
+const FONT_MM = 2.4;
+const LINE_MM = 3.3;
+/** Monospaced glyphs are 0.6 em wide. */
+const GLYPH_MM = FONT_MM * 0.6;
+const LINE_LENGTH = 32;
+
+/** What stands beside the code, for people: enough of the GID to compare by eye. */
+export function describeGroup(group: Group, devices: number): string[] {
+  return [
+    group.name,
+    ...(group.vendor === undefined ? [] : [group.vendor]),
+    `Basename: ${basenameText(group.basename)}`,
+    `Devices: ${devices}`,
+    `Group: ${shortGid(group.gid)}`,
+  ];
+}
+
+/** A basename as printable ASCII, or its hex behind `0x`. */
+export function basenameText(basename: Uint8Array): string {
+  const printable = basename.every((byte) => byte >= 0x20 && byte < 0x7f);
+  return printable ? String.fromCharCode(...basename) : `0x${toHex(basename)}`;
+}
+
+/** The first 20 hex digits of a GID in groups of four. */
+export function shortGid(gid: string): string {
+  return gid.slice(0, 20).replace(/(....)(?=.)/g, '$1 ');
+}
+
+/**
+ * Dots per module of a code that is at most `widthMm` wide with its quiet zone, at 300 dpi: a whole number, so
+ * that a printer draws all modules alike.
+ * @throws Failure `factory.label-too-small`
+ */
+export function dotsPerModule(code: QrCode, widthMm: number): number {
+  const modules = code.size + 2 * QUIET_ZONE;
+  const dots = Math.floor(((widthMm / MM_PER_INCH) * DOTS_PER_INCH) / modules);
+  if (dots >= MIN_DOTS_PER_MODULE) return dots;
+  const needed = Math.ceil((modules * MIN_DOTS_PER_MODULE * MM_PER_INCH) / DOTS_PER_INCH);
+  throw new Failure(
+    'factory.label-too-small',
+    'operator',
+    `${widthMm} mm are too narrow for this label: its ${modules} modules need ${needed} mm`,
+    { action: `Give --width-mm ${needed} or more.` },
+  );
+}
+
+/** The code alone as a PNG of 300 dpi, quiet zone included. @throws Failure `factory.label-too-small` */
+export function drawPng(code: QrCode, widthMm: number): Uint8Array {
+  const dots = dotsPerModule(code, widthMm);
+  const at = (dot: number): number => Math.floor(dot / dots) - QUIET_ZONE;
+  return encodePng((code.size + 2 * QUIET_ZONE) * dots, DOTS_PER_INCH, (x, y) => isDark(code, at(y), at(x)));
+}
+
+/** The label as an SVG in millimetres: the code, beside it the text. @throws Failure `factory.label-too-small` */
+export function drawSvg(code: QrCode, widthMm: number, text: readonly string[]): string {
+  const moduleMm = (dotsPerModule(code, widthMm) * MM_PER_INCH) / DOTS_PER_INCH;
+  const codeMm = (code.size + 2 * QUIET_ZONE) * moduleMm;
+  const lines = text.flatMap(wrap);
+  const width = codeMm + Math.max(...lines.map((line) => line.length)) * GLYPH_MM + LINE_MM;
+  const height = Math.max(codeMm, (lines.length + 1) * LINE_MM);
+  const top = Math.max(LINE_MM, (height - (lines.length - 1) * LINE_MM) / 2);
+  const mm = (value: number): string => String(Math.round(value * 1000) / 1000);
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${mm(width)}mm" height="${mm(height)}mm" viewBox="0 0 ${mm(width)} ${mm(height)}">`,
+    `<rect width="100%" height="100%" fill="#fff"/>`,
+    `<path transform="scale(${moduleMm})" shape-rendering="crispEdges" fill="#000" d="${svgPath(code)}"/>`,
+    `<g font-family="DejaVu Sans Mono, monospace" font-size="${FONT_MM}">`,
+    ...lines.map(
+      (line, i) => `<text x="${mm(codeMm)}" y="${mm(top + i * LINE_MM)}">${escapeXml(line)}</text>`,
+    ),
+    '</g>',
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+/** The code in half-block characters, black on white whatever the terminal's colours are. */
+export function drawTerminal(code: QrCode): string {
+  const lines: string[] = [];
+  for (let row = -QUIET_ZONE; row < code.size + QUIET_ZONE; row += 2) {
+    let line = '';
+    for (let column = -QUIET_ZONE; column < code.size + QUIET_ZONE; column++) {
+      const upper = isDark(code, row, column);
+      const lower = isDark(code, row + 1, column);
+      line += upper ? (lower ? '█' : '▀') : lower ? '▄' : ' ';
+    }
+    lines.push(`\u001b[30;107m${line}\u001b[0m`);
+  }
+  return lines.join('\n');
+}
+
+function isDark(code: QrCode, row: number, column: number): boolean {
+  return row >= 0 && column >= 0 && row < code.size && column < code.size && code.isDark(row, column);
+}
+
+/** One rectangle for each run of dark modules in a row. */
+function svgPath(code: QrCode): string {
+  let path = '';
+  for (let row = 0; row < code.size; row++) {
+    for (let column = 0; column < code.size; column++) {
+      let end = column;
+      while (isDark(code, row, end)) end++;
+      if (end === column) continue;
+      path += `M${column + QUIET_ZONE} ${row + QUIET_ZONE}h${end - column}v1h-${end - column}z`;
+      column = end;
+    }
+  }
+  return path;
+}
+
+function wrap(line: string): string[] {
+  const characters = [...line];
+  const lines: string[] = [];
+  for (let i = 0; i < characters.length; i += LINE_LENGTH)
+    lines.push(characters.slice(i, i + LINE_LENGTH).join(''));
+  return lines;
+}
+
+function escapeXml(text: string): string {
+  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+  return text.replace(/[&<>"]/g, (character) => entities[character]!);
+}

@@ -1,0 +1,44 @@
+// The one place that knows the npm package `qrcode`: it only computes the pattern, drawing is ours.
+import { create } from 'qrcode';
+import { Failure } from '../protocol/failure.ts';
+
+/** A QR code as a square of modules, without its quiet zone. */
+export interface QrCode {
+  /** Modules per side. */
+  readonly size: number;
+  readonly version: number;
+  readonly level: 'M' | 'Q';
+  isDark(row: number, column: number): boolean;
+}
+
+/** Light modules that a reader needs around the code (ISO/IEC 18004). */
+export const QUIET_ZONE = 4;
+
+/** From this width on level Q reads better (dirt), below it the larger modules of level M do (blur). */
+const LEVEL_Q_FROM_MM = 32;
+
+/**
+ * The QR code of a label's text in alphanumeric mode, for a label `widthMm` wide.
+ * @throws Failure `factory.label-too-long` if no QR code holds it
+ */
+export function qrCode(text: string, widthMm: number): QrCode {
+  const level = widthMm >= LEVEL_Q_FROM_MM ? 'Q' : 'M';
+  try {
+    const { modules, version } = create([{ data: text, mode: 'alphanumeric' }], {
+      errorCorrectionLevel: level,
+    });
+    return {
+      size: modules.size,
+      version,
+      level,
+      isDark: (row, column) => modules.data[row * modules.size + column] === 1,
+    };
+  } catch (error) {
+    throw new Failure(
+      'factory.label-too-long',
+      'operator',
+      `no QR code of level ${level} holds the ${text.length} characters of the label`,
+      { action: 'Use a shorter vendor text.', cause: error },
+    );
+  }
+}

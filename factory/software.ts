@@ -1,0 +1,54 @@
+import { createFolder } from '../os/create.ts';
+import { primitives } from '../os/primitives.ts';
+import { wipe } from '../protocol/bytes.ts';
+import { generateMemberSecret, softwareDaaKey } from '../protocol/crypto/member.ts';
+import type { Trust } from '../protocol/identity/trust.ts';
+import type { Group } from './group.ts';
+import { admitMember } from './join.ts';
+import { type DeviceRecord, recordDevice } from './manifest.ts';
+
+/** The files of a credential folder, named as the C programs name them. */
+export const CREDENTIAL_FILE = {
+  gpk: 'daa_gpk.bin',
+  credential: 'daa_cred.bin',
+  credentialSignature: 'daa_cred_sig.bin',
+  secretKey: 'daa_secretkey.bin',
+  basename: 'basename.bin',
+  xttRoot: 'root_cert.bin',
+  tlsRoot: 'tls_root.pem',
+} as const;
+
+/**
+ * Makes a device of the group whose key lives in files, for machines without a TPM: a new folder with all that
+ * the agent reads. The key can be copied, that is the price.
+ * @throws Failure `os.exists` if the folder has content, and those of `admitMember`
+ */
+export async function personaliseSoftware(request: {
+  group: Group;
+  issuerSecret: Uint8Array;
+  trust: Trust;
+  folder: string;
+  progress: (step: string) => void;
+}): Promise<DeviceRecord> {
+  const { group, issuerSecret, trust, folder, progress } = request;
+  const secret = generateMemberSecret(primitives);
+  try {
+    const key = softwareDaaKey(primitives, secret);
+    progress('member key made');
+    const { credential, signature } = await admitMember(group, issuerSecret, key);
+    progress('credential issued and checked');
+    await createFolder(folder, [
+      { name: CREDENTIAL_FILE.secretKey, content: secret },
+      { name: CREDENTIAL_FILE.gpk, content: group.gpk, mode: 0o644 },
+      { name: CREDENTIAL_FILE.credential, content: credential, mode: 0o644 },
+      { name: CREDENTIAL_FILE.credentialSignature, content: signature, mode: 0o644 },
+      { name: CREDENTIAL_FILE.basename, content: group.basename, mode: 0o644 },
+      { name: CREDENTIAL_FILE.xttRoot, content: trust.xttRoot, mode: 0o644 },
+      { name: CREDENTIAL_FILE.tlsRoot, content: trust.tlsRoot, mode: 0o644 },
+    ]);
+    progress('files written');
+    return await recordDevice(group, key.publicPoint, 'software');
+  } finally {
+    wipe(secret, issuerSecret);
+  }
+}
