@@ -83,11 +83,13 @@ export function openRegistry(path: string, options: RegistryOptions): Registry {
     return result;
   };
 
+  const read = <T>(work: () => T): T => guarded(path, work);
+
   const listeners = new Set<(change: Change) => void>();
   let seen = lastChange(db);
   function catchUp(): void {
     if (!db.open) return;
-    const { seq, changes } = guarded(path, () => changesSince(db, seen));
+    const { seq, changes } = read(() => changesSince(db, seen));
     seen = seq;
     for (const change of changes) {
       for (const listener of listeners) {
@@ -115,24 +117,24 @@ export function openRegistry(path: string, options: RegistryOptions): Registry {
   };
 
   return {
-    networks: () => listNetworks(db),
+    networks: () => read(() => listNetworks(db)),
     addNetwork: (prefix, name) => write(() => addNetwork(db, act(), prefix, name)),
-    groups: () => listGroups(db),
-    group: (gidPrefix) => groupByPrefix(db, gidPrefix),
+    groups: () => read(() => listGroups(db)),
+    group: (gidPrefix) => read(() => groupByPrefix(db, gidPrefix)),
     addGroup: (group) => write(() => addGroup(db, act(), group)),
     setGroupStatus: (gid, status) => write(() => setGroupStatus(db, act(), gid, status)),
-    openGroup: (gid) => guarded(path, () => requireOpenGroup(db, gid)),
-    devices: () => listDevices(db),
-    device: (address) => requireDevice(db, address),
+    openGroup: (gid) => read(() => requireOpenGroup(db, gid)),
+    devices: () => read(() => listDevices(db)),
+    device: (address) => read(() => requireDevice(db, address)),
     judge: (address, verdict) => write(() => judgeDevice(db, act(), address, verdict)),
-    handshakes: (limit, device) => listHandshakes(db, limit, device),
+    handshakes: (limit, device) => read(() => listHandshakes(db, limit, device)),
     admit: (applicant) => queue.submit(() => admitDevice(db, act(), applicant, identifier)),
     refused: (handshake) => queue.submit(() => recordHandshake(db, { ...handshake, at: now() })),
-    audit: (limit) => listAudit(db, limit),
-    verifyAudit: (expected) => verifyAudit(db, expected),
+    audit: (limit) => read(() => listAudit(db, limit)),
+    verifyAudit: (expected) => read(() => verifyAudit(db, expected)),
 
     lookup(address): Endpoint | undefined {
-      const device = guarded(path, () => findDevice(db, address));
+      const device = read(() => findDevice(db, address));
       if (device === undefined) return undefined;
       const { longtermKey, network } = device;
       return { address, longtermKey, network, standing: standingOf(device) };

@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { Group } from '../../fabric/registry/records.ts';
+import {
+  emptyRegistry,
+  openRegistry,
+  type Registry,
+  type RegistryOptions,
+} from '../../fabric/registry/registry.ts';
+import { parsePrefix } from '../../protocol/ipv6.ts';
+
+/** A folder that is gone after the test. */
+export function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'enf-fabric-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The path of a new registry file. */
+export function registryFile(): string {
+  const path = join(scratch(), 'registry.db');
+  writeFileSync(path, emptyRegistry('test', 1_000));
+  return path;
+}
+
+/** Opens a registry, closed after the test. */
+export function opened(path: string, options: Partial<RegistryOptions> = {}): Registry {
+  const registry = openRegistry(path, { actor: 'test', ...options });
+  onTestFinished(() => registry.close());
+  return registry;
+}
+
+export const NETWORK = parsePrefix('fd00:1:2:3::/64');
+
+/** A group whose key nobody verifies. */
+export function anyGroup(name = 'batch'): Omit<Group, 'status' | 'created'> {
+  return { gid: random(32), gpk: random(258), basename: random(8), name, network: NETWORK };
+}
+
+export const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
