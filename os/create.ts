@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Failure } from '../protocol/failure.ts';
 import { syncFolder, writeFailure } from './durable.ts';
@@ -32,19 +32,14 @@ export async function createFolder(path: string, files: readonly NewFile[]): Pro
 }
 
 /**
- * Writes a file that did not exist; complete or not at all. `mode` is 0600 unless told.
+ * Writes a file that did not exist; `mode` is 0600 unless told.
  * @throws Failure `os.exists`, `os.disk-full`, `os.write-failed`
  */
 export async function createFile(path: string, content: Uint8Array | string, mode = 0o600): Promise<void> {
-  const temp = temporaryName(resolve(path));
   try {
-    await writeNew(temp, content, mode);
-    // Unlike rename, link refuses a name that is taken.
-    await link(temp, path);
-    await rm(temp);
+    await writeNew(path, content, mode);
     await syncFolder(dirname(resolve(path)));
   } catch (error) {
-    await rm(temp, { force: true }).catch(() => {});
     throw createFailure(path, error);
   }
 }
@@ -75,12 +70,16 @@ export async function appendLine(path: string, line: string): Promise<void> {
 const temporaryName = (target: string): string =>
   join(dirname(target), `.${randomBytes(6).toString('hex')}.tmp`);
 
+/** What could not be written whole is removed; what was there before is not. */
 async function writeNew(path: string, content: Uint8Array | string, mode: number): Promise<void> {
   const file = await open(path, 'wx', mode);
   try {
     await file.writeFile(content);
     await file.chmod(mode);
     await file.sync();
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
   } finally {
     await file.close();
   }

@@ -1,0 +1,201 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { build } from 'esbuild';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openSecret } from '../../os/passphrase.ts';
+import { encodeTrust } from '../../protocol/identity/trust.ts';
+import { parseLabel } from '../../protocol/label.ts';
+import { encodeUtf8 } from '../../protocol/utf8.ts';
+import { scratch, someTrust } from './folders.ts';
+
+const path = scratch();
+const program = path('enf-factory.mjs');
+
+beforeAll(async () => {
+  await build({
+    entryPoints: [new URL('../../factory/main.ts', import.meta.url).pathname],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'error',
+    banner: {
+      js: `import { createRequire as r } from 'node:module'; const require = r(${JSON.stringify(import.meta.url)});`,
+    },
+  });
+});
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function run(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [program, ...args], (error, out, err) =>
+      resolve({ code: error === null ? 0 : (error.code as number), out, err }),
+    );
+    child.stdin!.end();
+  });
+}
+
+/** Runs on a terminal of its own and answers each prompt, in order. What the terminal showed comes back. */
+async function onTerminal(
+  args: string[],
+  answers: [prompt: string, typed: string][],
+): Promise<{ code: number; shown: string }> {
+  const words = [process.execPath, program, ...args].map((word) => `'${word}'`).join(' ');
+  const child: ChildProcess = spawn('script', ['-qec', words, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let [shown, answered] = ['', 0];
+  child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
+    shown += chunk;
+    const next = answers[answered];
+    if (next !== undefined && shown.split(': ').length > answered + 1 && shown.includes(next[0])) {
+      answered++;
+      child.stdin!.write(next[1]);
+    }
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  child.stdin!.destroy();
+  expect(answered).toBe(answers.length);
+  return { code, shown };
+}
+
+describe('enf-factory', () => {
+  test('goes from a group to a device and its label', async () => {
+    const [group, trust, device] = [path('group'), path('trust.json'), path('device')];
+    writeFileSync(trust, encodeTrust(someTrust()));
+    const made = await run(
+      'group',
+      'create',
+      '--name',
+      'March',
+      '--basename',
+      'xaprcnet',
+      '--vendor',
+      'Acme',
+      '--out',
+      group,
+      '--json',
+    );
+    expect(made).toMatchObject({ code: 0, err: '' });
+    const { gid } = JSON.parse(made.out) as { gid: string };
+
+    const personalised = await run(
+      'device',
+      'personalise',
+      '--group',
+      group,
+      '--trust',
+      trust,
+      '--software',
+      device,
+      '--json',
+    );
+    expect(personalised.code).toBe(0);
+    expect(JSON.parse(personalised.out)).toMatchObject({ gid, tpm: 'software', folder: device });
+    expect(personalised.err).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z info {4}credential issued and checked$/m);
+
+    const shown = await run('group', 'show', '--group', group);
+    expect(shown.out).toContain(`Group (GID)    ${gid}`);
+    expect(shown.out).toContain('Devices        1');
+
+    const [svg, png] = [path('label.svg'), path('label.png')];
+    const label = await run('label', '--group', group, '--svg', svg, '--png', png);
+    expect(label).toMatchObject({ code: 0, err: '' });
+    expect(label.out).toContain('Devices: 1');
+    expect([statSync(svg).mode & 0o777, statSync(png).mode & 0o777]).toEqual([0o600, 0o600]);
+    expect((await run('label', '--group', group)).out).toContain('█▀▀▀▀▀█');
+    expect(parseLabel(readFileSync(`${group}/label.txt`, 'utf8')).vendor).toBe('Acme');
+
+    for (const folder of [group, device])
+      expect(await run('inspect', '--dir', folder)).toMatchObject({ code: 0, err: '' });
+  });
+
+  test.each<[number, string, string[]]>([
+    [2, 'cli.missing-option', ['group', 'create', '--name', 'x']],
+    [2, 'cli.unknown-command', ['group', 'creat']],
+    [2, 'cli.bad-value', ['label', '--group', '.', '--width-mm', '0']],
+    [2, 'cli.bad-arguments', ['inspect', '--file', 'a', '--dir', 'b']],
+    [1, 'os.no-file', ['group', 'show', '--group', '/nonexistent']],
+    [1, 'os.no-file', ['inspect', '--file', '/nonexistent']],
+    [
+      1,
+      'os.no-terminal',
+      ['group', 'create', '--name', 'x', '--basename', 'b', '--out', '/tmp/none', '--ask-passphrase'],
+    ],
+  ])('exits %i with %s for %j', async (code, failure, args) => {
+    const outcome = await run(...args, '--json');
+    expect([outcome.code, outcome.out]).toEqual([code, '']);
+    expect(JSON.parse(outcome.err)).toMatchObject({ error: { code: failure, action: expect.any(String) } });
+  });
+
+  test('inspect says what is wrong and exits 1', async () => {
+    const file = path('cred.bin');
+    writeFileSync(file, new Uint8Array(260));
+    const { code, out } = await run('inspect', '--file', file);
+    expect(code).toBe(1);
+    expect(out).toContain('[ecdaa.bad-point]');
+  });
+});
+
+describe('a passphrase typed on the terminal', () => {
+  const create = (folder: string): string[] => [
+    'group',
+    'create',
+    '--name',
+    'S',
+    '--basename',
+    'b',
+    '--out',
+    folder,
+    '--ask-passphrase',
+  ];
+
+  test('is asked for twice, not shown, and opens the issuer key', async () => {
+    const folder = path('typed');
+    const typed = 'korrekte Pferdx\u007fe';
+    const { code, shown } = await onTerminal(create(folder), [
+      ['New passphrase of the issuer key: ', `${typed}\r`],
+      ['New passphrase of the issuer key, again: ', 'korrekte Pferde\r'],
+    ]);
+    expect(code).toBe(0);
+    expect(shown).not.toContain('korrekte');
+    const container = new Uint8Array(readFileSync(`${folder}/isk.enc`));
+    expect(await openSecret(container, encodeUtf8('korrekte Pferde'))).toHaveLength(64);
+
+    writeFileSync(path('trust2.json'), encodeTrust(someTrust()));
+    const device = (to: string): string[] => [
+      'device',
+      'personalise',
+      '--group',
+      folder,
+      '--trust',
+      path('trust2.json'),
+      '--software',
+      path(to),
+    ];
+    const right = await onTerminal(device('right'), [['Passphrase of S: ', 'korrekte Pferde\r']]);
+    expect(right.code).toBe(0);
+    expect(readdirSync(path('right'))).toContain('daa_cred.bin');
+    const wrong = await onTerminal(device('wrong'), [['Passphrase of S: ', 'falsche Pferde\r']]);
+    expect(wrong.code).toBe(1);
+    expect(wrong.shown).toContain('os.wrong-passphrase');
+    expect(existsSync(path('wrong'))).toBe(false);
+  });
+
+  test('two that differ, or Ctrl-C, make no group', async () => {
+    const differ = await onTerminal(create(path('differ')), [
+      ['New passphrase of the issuer key: ', 'correct horse\r'],
+      ['New passphrase of the issuer key, again: ', 'correct house\r'],
+    ]);
+    expect([differ.code, differ.shown.includes('os.bad-passphrase')]).toEqual([1, true]);
+    const cancelled = await onTerminal(create(path('differ')), [['New passphrase', '\u0003']]);
+    expect([cancelled.code, cancelled.shown.includes('os.cancelled')]).toEqual([1, true]);
+    expect(existsSync(path('differ'))).toBe(false);
+  });
+});
