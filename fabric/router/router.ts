@@ -33,9 +33,6 @@ export const ROUTER_LIMITS: RouterLimits = {
   handshakeMs: 10_000,
 };
 
-/** How often slow peers are looked for. */
-const SWEEP_MS = 15_000;
-
 export interface RouterOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** PEM of the router's certificate (chain) and its key. */
@@ -167,7 +164,7 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
 
   const sweep = setInterval(() => {
     for (const session of table.ports()) session.checkProgress();
-  }, SWEEP_MS);
+  }, limits.stallMs / 8);
   sweep.unref();
 
   return {

@@ -33,11 +33,11 @@ export function encodeFrame(packet: Uint8Array): Uint8Array {
 /** Cuts a byte stream into packets, whatever its chunks are. */
 export interface FrameReader {
   /**
-   * The packets that `chunk` completes, in order; empty ones are dropped. They may be views of `chunk` and
+   * The packets that `bytes` completes, in order; empty ones are dropped. They may be views of `bytes` and
    * are valid as long as it is; what is left over is copied.
    * @throws Failure `tunnel.oversized-frame`, then and ever after: the stream cannot be resynchronised.
    */
-  push(chunk: Uint8Array): Uint8Array[];
+  push(bytes: Uint8Array): Uint8Array[];
 }
 
 /** A reader with room for one unfinished frame; the length a peer announces never sizes an allocation. */
@@ -56,7 +56,8 @@ export function frameReader(): FrameReader {
   };
 
   return {
-    push(chunk) {
+    push(bytes) {
+      const chunk = plain(bytes);
       if (broken !== undefined) throw oversized(broken);
       const packets: Uint8Array[] = [];
       let offset = 0;
@@ -90,11 +91,12 @@ export function frameReader(): FrameReader {
 }
 
 /**
- * The packets of a batch of whole frames, as the TUN gives them: views of `batch`, empty ones dropped. A packet may
+ * The packets of a batch of whole frames, as the TUN gives them: views of `bytes`, empty ones dropped. A packet may
  * be longer than `MAX_PACKET` here; it must not be sent.
  * @throws Failure `tunnel.torn-batch` if the batch does not end with a frame
  */
-export function* frames(batch: Uint8Array): Generator<Uint8Array> {
+export function* frames(bytes: Uint8Array): Generator<Uint8Array> {
+  const batch = plain(bytes);
   let offset = 0;
   while (offset < batch.length) {
     const start = offset + FRAME_HEADER_LENGTH;
@@ -110,6 +112,11 @@ export function* frames(batch: Uint8Array): Generator<Uint8Array> {
     if (end > start) yield batch.subarray(start, end);
     offset = end;
   }
+}
+
+/** Sockets give Buffers, whose `slice` does not copy: whoever keeps a packet by `slice()` must get what the type says. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function oversized(length: number): Failure {

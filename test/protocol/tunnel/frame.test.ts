@@ -113,6 +113,18 @@ function stripEmpty(stream: Uint8Array): Uint8Array {
   return Uint8Array.from(kept);
 }
 
+describe('a packet', () => {
+  it('is a plain byte array, so that slice() copies it, also if the chunk was a Buffer', () => {
+    const chunk = Buffer.from('0001aa', 'hex');
+    for (const packet of [frameReader().push(chunk)[0]!, [...frames(chunk)][0]!]) {
+      const kept = packet.slice();
+      chunk[2] = 0xee;
+      expect(kept).toEqual(Uint8Array.of(0xaa));
+      chunk[2] = 0xaa;
+    }
+  });
+});
+
 describe('a batch of frames', () => {
   it('gives its packets and drops empty ones', () => {
     fc.assert(

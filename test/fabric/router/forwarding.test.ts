@@ -1,0 +1,203 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Router } from '../../../fabric/router/router.ts';
+import { concat, equal, fromHex, toHex } from '../../../protocol/bytes.ts';
+import { parseIpv6 } from '../../../protocol/ipv6.ts';
+import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
+import { heartbeat, ROUTER_ADDRESS } from '../../../protocol/tunnel/icmp6.ts';
+import {
+  admitted,
+  type Device,
+  type FakeAdmission,
+  type FakeTun,
+  fakeAdmission,
+  fakeTun,
+  makeDevice,
+  OURS,
+  type Peer,
+  testRouter,
+  udp,
+  until,
+} from './fixture.ts';
+
+const HOST = parseIpv6('fd00:1::1');
+
+let admission: FakeAdmission;
+let tun: FakeTun;
+let router: Router;
+let a: Device;
+let b: Device;
+let foreign: Device;
+
+beforeEach(async () => {
+  admission = fakeAdmission();
+  tun = fakeTun();
+  router = await testRouter(admission, { tun, limits: { queueBytes: 128 * 1024, stallMs: 400 } });
+  [a, b, foreign] = await Promise.all([
+    makeDevice('fd00:1::a'),
+    makeDevice('fd00:1::b'),
+    makeDevice('fd00:2::c'),
+  ]);
+  admission.set(a, 'active');
+  admission.set(b, 'active');
+  admission.set(foreign, 'active', 'fd00:2::/64');
+});
+
+afterEach(() => router.close());
+
+/** Returns once everything `peer` sent before has been handled. */
+async function settled(peer: Peer, device: Device): Promise<void> {
+  const before = peer.received.length;
+  peer.send(heartbeat(device.address));
+  await until(() =>
+    peer.received.slice(before).some((packet) => equal(packet.subarray(8, 24), ROUTER_ADDRESS)),
+  );
+}
+
+function drops(): Record<string, number> {
+  return Object.fromEntries(Object.entries(router.counters().drops).filter(([, times]) => times > 0));
+}
+
+describe('between devices', () => {
+  it('packets of all sizes arrive in order, both ways, however the stream is cut', async () => {
+    const [peerA, peerB] = [await admitted(router, a), await admitted(router, b, OURS)];
+    const flood = (from: Device, to: Device): Uint8Array[] =>
+      Array.from({ length: 60 }, (_, i) => udp(from.address, to.address, i, (i * 97) % 1449));
+    const write = async (peer: Peer, packets: readonly Uint8Array[], seed: number): Promise<void> => {
+      const stream = concat(...packets.map(encodeFrame));
+      let state = seed;
+      for (let offset = 0; offset < stream.length; ) {
+        state = (state * 1103515245 + 12345) % 2 ** 31;
+        const size = 1 + (state % 1700);
+        await new Promise<void>((done) => peer.tls.write(stream.slice(offset, offset + size), () => done()));
+        offset += size;
+      }
+    };
+    const [fromA, fromB] = [flood(a, b), flood(b, a)];
+    await Promise.all([write(peerA, fromA, 1), write(peerB, fromB, 2)]);
+    await until(() => peerA.received.length === fromB.length && peerB.received.length === fromA.length);
+    expect(peerB.received).toEqual(fromA);
+    expect(peerA.received).toEqual(fromB);
+    expect(drops()).toEqual({});
+  });
+
+  it('nothing passes under a false source, into another network, to a group or a link', async () => {
+    const [peerA, peerB, peerC] = [
+      await admitted(router, a),
+      await admitted(router, b),
+      await admitted(router, foreign),
+    ];
+    peerA.send(
+      udp(foreign.address, b.address),
+      udp(HOST, b.address),
+      udp(a.address, foreign.address),
+      udp(a.address, parseIpv6('ff02::1')),
+      udp(a.address, parseIpv6('fe80::9')),
+      fromHex('45000014000000004001000001020304c0a80001'),
+      fromHex('f1010000000000'),
+    );
+    await settled(peerA, a);
+    expect(drops()).toEqual({ spoofed: 2, 'foreign-network': 1, unroutable: 2, malformed: 2 });
+    const [view] = router.sessions().filter((session) => session.address === a.name);
+    expect(view!.counters.drops).toMatchObject({ spoofed: 2, 'foreign-network': 1 });
+    await settled(peerB, b);
+    await settled(peerC, foreign);
+    expect(peerB.received).toHaveLength(1);
+    expect(peerC.received).toHaveLength(1);
+    expect(tun.written).toEqual([]);
+  });
+
+  it('what is for a device without a tunnel is dropped, not given to the host', async () => {
+    const peerA = await admitted(router, a);
+    peerA.send(udp(a.address, b.address));
+    await settled(peerA, a);
+    expect(drops()).toEqual({ offline: 1 });
+    expect(tun.written).toEqual([]);
+  });
+
+  it('an oversized frame ends the session of its sender only', async () => {
+    const [peerA, peerB] = [await admitted(router, a), await admitted(router, b)];
+    peerA.tls.write(concat(encodeFrame(udp(a.address, b.address, 7)), fromHex('05d9')));
+    expect(await peerA.ending).toEqual({ how: 'orderly' });
+    await settled(peerB, b);
+    expect(router.sessions().map((session) => session.address)).toEqual([b.name]);
+  });
+
+  it('empty frames mean nothing', async () => {
+    const peer = await admitted(router, a);
+    peer.tls.write(fromHex('0000000000'));
+    peer.tls.write(concat(fromHex('00'), encodeFrame(heartbeat(a.address))));
+    await until(() => peer.received.length === 1);
+    expect(drops()).toEqual({});
+  });
+
+  it('a device that takes nothing loses packets and at last its session; the sender is not held up', async () => {
+    const [peerA, peerB] = [await admitted(router, a), await admitted(router, b)];
+    peerB.tls.pause();
+    const burst = Array.from({ length: 200 }, () => udp(a.address, b.address, 1, 1400));
+    const stuck = () => router.sessions().find((session) => session.address === b.name);
+    for (let view = stuck(); view !== undefined; view = stuck()) {
+      expect(view.queuedBytes).toBeLessThanOrEqual(128 * 1024);
+      peerA.send(...burst);
+      await settled(peerA, a);
+    }
+    expect(drops()['queue-full']).toBeGreaterThan(0);
+    await settled(peerA, a);
+    peerB.raw.destroy();
+  });
+});
+
+describe('between devices and the host', () => {
+  it('packets pass both ways, in batches', async () => {
+    const [peerA, peerC] = [await admitted(router, a, OURS), await admitted(router, foreign)];
+    const outside = parseIpv6('2001:db8::1');
+    const up = [udp(a.address, HOST, 1), udp(a.address, outside, 2, 1448)];
+    peerA.send(...up);
+    await until(() => tun.written.length === 2);
+    expect(tun.written.map(toHex)).toEqual(up.map(toHex));
+
+    const toA = [udp(HOST, a.address, 3), udp(outside, a.address, 4)];
+    const toC = udp(HOST, foreign.address, 5);
+    tun.deliver(toA[0]!, toC, toA[1]!);
+    await until(() => peerA.received.length === 2 && peerC.received.length === 1);
+    expect(peerA.received).toEqual(toA);
+    expect(peerC.received).toEqual([toC]);
+    expect(tun.resumed()).toBe(1);
+    expect(router.counters().sent.packets).toBe(3);
+    expect(router.counters().received).toEqual({ packets: 2, bytes: up[0]!.length + up[1]!.length });
+  });
+
+  it('what no device can get is dropped and counted, and reading goes on', async () => {
+    const peer = await admitted(router, a);
+    tun.deliver(
+      udp(HOST, b.address),
+      udp(HOST, parseIpv6('ff02::16')),
+      fromHex('4500'),
+      udp(HOST, a.address, 1, 1449),
+      udp(HOST, a.address, 2, 1448),
+    );
+    await until(() => peer.received.length === 1);
+    expect(peer.received[0]).toHaveLength(1496);
+    expect(drops()).toEqual({ offline: 1, unroutable: 1, malformed: 1, 'too-long': 1 });
+    expect(tun.resumed()).toBe(1);
+  });
+
+  it('what the kernel refuses is counted at the device that sent it', async () => {
+    const peer = await admitted(router, a);
+    tun.refuse = true;
+    peer.send(udp(a.address, HOST), udp(a.address, HOST));
+    await settled(peer, a);
+    expect(router.sessions()[0]!.counters.drops['tun-refused']).toBe(2);
+  });
+
+  it('nothing passes if the router has no TUN', async () => {
+    const alone = await testRouter(admission);
+    try {
+      const peer = await admitted(alone, a);
+      peer.send(udp(a.address, HOST));
+      await settled(peer, a);
+      expect(alone.counters().drops['no-tun']).toBe(1);
+    } finally {
+      await alone.close();
+    }
+  });
+});
