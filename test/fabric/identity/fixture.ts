@@ -1,0 +1,97 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
+import {
+  type IdentityOptions,
+  type IdentityServer,
+  startIdentityServer,
+} from '../../../fabric/identity/server.ts';
+import type { Handshake } from '../../../fabric/registry/records.ts';
+import { emptyRegistry, openRegistry, type Registry } from '../../../fabric/registry/registry.ts';
+import { ecdsaSigner, generateP256, primitives } from '../../../os/primitives.ts';
+import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';
+import { type Batch, makeBatch } from '../device.ts';
+import { NETWORK } from '../place.ts';
+
+/** An identity server over a registry with one admitted batch. */
+export interface Desk {
+  readonly server: IdentityServer;
+  readonly registry: Registry;
+  readonly batch: Batch;
+  readonly root: Uint8Array;
+  readonly log: string[];
+  /** The newest handshake; waits until every refused one is noted. */
+  last(): Promise<Handshake | undefined>;
+}
+
+export async function openDesk(
+  options: Partial<IdentityOptions> = {},
+): Promise<Desk & { close(): Promise<void> }> {
+  const folder = mkdtempSync(join(tmpdir(), 'enf-identity-'));
+  const path = join(folder, 'registry.db');
+  writeFileSync(path, emptyRegistry('test'));
+  const registry = openRegistry(path, { actor: 'test' });
+  registry.addNetwork(NETWORK, 'plant');
+  const batch = makeBatch();
+  registry.addGroup({
+    gid: batch.gid,
+    gpk: batch.gpk,
+    basename: batch.basename,
+    name: 'batch 7',
+    network: NETWORK,
+  });
+  const [rootPair, serverPair] = [generateP256(), generateP256()];
+  const rootId = primitives.random(16);
+  const log: string[] = [];
+  const server = await startIdentityServer({
+    listen: { host: '127.0.0.1', port: 0 },
+    certificate: await makeServerCertificate(
+      { rootId, publicKey: serverPair.publicKey },
+      ecdsaSigner(rootPair.secret),
+    ),
+    key: serverPair.secret,
+    registry,
+    log: (level, message) => log.push(`${level} ${message}`),
+    ...options,
+  });
+  return {
+    server,
+    registry,
+    batch,
+    root: makeRootCertificate(rootId, rootPair.publicKey),
+    log,
+    async last() {
+      await idle(server);
+      return registry.handshakes(1)[0];
+    },
+    async close() {
+      await server.close(0);
+      registry.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A desk for all tests of a file. */
+export function sharedDesk(options: Partial<IdentityOptions> = {}): { readonly current: Desk } {
+  let desk: Awaited<ReturnType<typeof openDesk>> | undefined;
+  beforeAll(async () => {
+    desk = await openDesk(options);
+  });
+  afterAll(() => desk?.close());
+  beforeEach(() => {
+    desk!.log.length = 0;
+  });
+  return {
+    get current() {
+      return desk!;
+    },
+  };
+}
+
+/** Resolves when no connection is open any more and what was to be noted is. */
+export async function idle(server: IdentityServer): Promise<void> {
+  while (server.open > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+}

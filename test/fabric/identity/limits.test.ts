@@ -1,0 +1,113 @@
+import type { Socket } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { connectionCounter, peerAddress, sourceOf } from '../../../fabric/identity/limits.ts';
+import { readMessage } from '../../../os/exchange.ts';
+import { primitives } from '../../../os/primitives.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { hello } from '../../../protocol/xtt/client.ts';
+import { dialed, provision } from '../device.ts';
+import { type Desk, idle, openDesk } from './fixture.ts';
+
+let close: (() => Promise<void>) | undefined;
+afterEach(async () => {
+  await close?.();
+  close = undefined;
+});
+
+async function desk(options: Parameters<typeof openDesk>[0]): Promise<Desk> {
+  const own = await openDesk(options);
+  close = own.close;
+  return own;
+}
+
+const words = (socket: Socket): Promise<string> =>
+  new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (chunk: Uint8Array) => {
+      text += toHex(chunk);
+    });
+    socket.on('end', () => socket.end());
+    socket.on('close', () => resolve(text));
+  });
+
+describe('deadlines', () => {
+  test('a client that dribbles its hello is cut while honest ones go on', async () => {
+    const { server, root, batch, last } = await desk({ deadlines: { helloMs: 400, claimMs: 5_000 } });
+    const slow = await dialed(server.port);
+    const heard = words(slow);
+    const { send } = hello(primitives, 1, { dhSecret: primitives.random(32), nonce: primitives.random(32) });
+    let sent = 0;
+    const dribble = setInterval(() => {
+      if (slow.writable && sent < 60) slow.write(send.subarray(sent, ++sent));
+    }, 20);
+    const honest = await provision({ port: server.port, root, gid: batch.gid, chip: await batch.chip() });
+    expect(honest.identity).toHaveLength(16);
+    expect(await heard).toBe('41000401');
+    clearInterval(dribble);
+    expect(await last()).toMatchObject({ result: 'net.timeout' });
+    expect(server.open).toBe(0);
+  });
+
+  test('so is one that never claims, and one that says nothing at all', async () => {
+    const { server, registry } = await desk({ deadlines: { helloMs: 300, claimMs: 300 } });
+    const silent = words(await dialed(server.port));
+    const half = await dialed(server.port);
+    const { send } = hello(primitives, 1, { dhSecret: primitives.random(32), nonce: primitives.random(32) });
+    half.write(send);
+    expect((await readMessage(half, 10_000)).length).toBe(417);
+    expect(await words(half)).toBe('41000401');
+    expect(await silent).toBe('41000401');
+    await idle(server);
+    // The one that said nothing made no handshake.
+    expect(registry.handshakes(9).map((each) => [each.suite, each.result])).toEqual([[1, 'net.timeout']]);
+  });
+
+  test('a peer that does not close after our last words is closed', async () => {
+    const { server, last } = await desk({ deadlines: { helloMs: 300, claimMs: 300 } });
+    const stubborn = await dialed(server.port);
+    stubborn.write(Uint8Array.of(0x55, 0, 0, 0));
+    stubborn.resume();
+    await idle(server);
+    expect(server.open).toBe(0);
+    stubborn.destroy();
+    expect(await last()).toMatchObject({ result: 'xtt.bad-header' });
+  });
+});
+
+describe('limits', () => {
+  test('per source: who is too many is turned away, and may come when others left', async () => {
+    const { server, root, batch } = await desk({ limits: { total: 10, perSource: 2 } });
+    const attempt = { port: server.port, root, gid: batch.gid, chip: await batch.chip() };
+    const held = [await dialed(server.port), await dialed(server.port)];
+    while (server.open < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect(provision(attempt)).rejects.toMatchObject({ code: 'net.closed' });
+    held[0]!.destroy();
+    while (server.open > 1) await new Promise((resolve) => setTimeout(resolve, 5));
+    await provision(attempt);
+    held[1]!.destroy();
+  });
+
+  test('a source is an IPv4 address or an IPv6 /64', () => {
+    expect(peerAddress('::ffff:192.0.2.1')).toBe('192.0.2.1');
+    expect(peerAddress('fe80::1%eth0')).toBe('fe80::1');
+    expect(peerAddress(undefined)).toBe('unknown');
+    expect(sourceOf('192.0.2.1')).toBe('192.0.2.1');
+    expect(sourceOf('2001:db8:0:1::5')).toBe(sourceOf('2001:db8:0:1:ffff::9'));
+    expect(sourceOf('2001:db8:0:1::5')).not.toBe(sourceOf('2001:db8:0:2::5'));
+  });
+
+  test('total and per source are counted apart, and leaving twice counts once', () => {
+    const counter = connectionCounter({ total: 3, perSource: 2 });
+    const first = counter.enter('192.0.2.1')!;
+    expect(counter.enter('192.0.2.1')).toBeDefined();
+    expect(counter.enter('192.0.2.1')).toBeUndefined();
+    expect(counter.enter('192.0.2.2')).toBeDefined();
+    expect(counter.enter('192.0.2.3')).toBeUndefined();
+    expect(counter.open).toBe(3);
+    first();
+    first();
+    expect(counter.open).toBe(2);
+    expect(counter.enter('192.0.2.1')).toBeDefined();
+    expect(counter.enter('192.0.2.1')).toBeUndefined();
+  });
+});

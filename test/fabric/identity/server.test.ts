@@ -1,0 +1,211 @@
+import { createServer } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { SUITE_NAMES, type SuiteSpec } from '../../../protocol/crypto/suite.ts';
+import { matches } from '../../../protocol/ipv6.ts';
+import { claimOf, dialed, makeBatch, provision } from '../device.ts';
+import { NETWORK } from '../place.ts';
+import { openDesk, sharedDesk } from './fixture.ts';
+
+const desk = sharedDesk();
+const refused = { code: 'xtt.error-received' };
+
+/** The fields every attempt at the shared desk has. */
+const at = (): { port: number; root: Uint8Array; gid: Uint8Array } => ({
+  port: desk.current.server.port,
+  root: desk.current.root,
+  gid: desk.current.batch.gid,
+});
+
+describe('provisioning', () => {
+  for (const suite of [1, 2, 3, 4] as SuiteSpec[]) {
+    test(`gives an identity with ${SUITE_NAMES[suite]}, and the same chip the same again`, async () => {
+      const { registry, batch, last } = desk.current;
+      const chip = await batch.chip();
+      const { identity, longtermKey } = await provision({ ...at(), chip, suite });
+      expect(matches(NETWORK, identity)).toBe(true);
+      expect(registry.device(identity)).toMatchObject({ longtermKey, standing: 'active' });
+      expect(await last()).toMatchObject({
+        source: '127.0.0.1',
+        suite,
+        gid: batch.gid,
+        proven: true,
+        result: 'ok',
+        address: identity,
+      });
+
+      // The device lost its state: another suite and key, the same address.
+      const again = await provision({ ...at(), chip, suite: ((suite % 4) + 1) as SuiteSpec });
+      expect(again.identity).toEqual(identity);
+      expect(again.longtermKey).not.toEqual(longtermKey);
+      expect(registry.device(identity).longtermKey).toEqual(again.longtermKey);
+    });
+  }
+
+  test('many chips at once get addresses of their own', async () => {
+    const { batch, registry } = desk.current;
+    const before = registry.devices().length;
+    const chips = await Promise.all(Array.from({ length: 8 }, () => batch.chip()));
+    const all = await Promise.all(chips.map((chip) => provision({ ...at(), chip })));
+    expect(new Set(all.map(({ identity }) => String(identity))).size).toBe(8);
+    expect(registry.devices()).toHaveLength(before + 8);
+  });
+
+  test('the own address may be asked for, another one not', async () => {
+    const { batch, last } = desk.current;
+    const chip = await batch.chip();
+    const { identity } = await provision({ ...at(), chip });
+    expect((await provision({ ...at(), chip, requested: identity })).identity).toEqual(identity);
+    const thief = await batch.chip();
+    await expect(provision({ ...at(), chip: thief, requested: identity })).rejects.toMatchObject(refused);
+    expect(await last()).toMatchObject({ result: 'fabric.address-not-yours', proven: true });
+  });
+
+  test('listens on IPv6, too, and notes the peer’s IPv6 address', async () => {
+    const own = await openDesk({ listen: { host: '::1', port: 0 } });
+    try {
+      const { root, batch, server } = own;
+      await provision({ port: server.port, host: '::1', root, gid: batch.gid, chip: await batch.chip() });
+      expect(await own.last()).toMatchObject({ source: '::1', result: 'ok' });
+    } finally {
+      await own.close();
+    }
+  });
+});
+
+describe('refusal', () => {
+  test('of a group that is not admitted; after the group was added it is', async () => {
+    const { registry, last } = desk.current;
+    const stranger = makeBatch('strangers');
+    const chip = await stranger.chip();
+    await expect(provision({ ...at(), chip, gid: stranger.gid })).rejects.toMatchObject(refused);
+    expect(await last()).toMatchObject({
+      result: 'fabric.group-not-admitted',
+      gid: stranger.gid,
+      proven: false,
+    });
+    const { gid, gpk, basename } = stranger;
+    registry.addGroup({ gid, gpk, basename, name: 'strangers', network: NETWORK });
+    await provision({ ...at(), chip, gid });
+  });
+
+  test('of a suspended group, until it is resumed', async () => {
+    const { registry, batch, last } = desk.current;
+    const chip = await batch.chip();
+    registry.setGroupStatus(batch.gid, 'suspended');
+    await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
+    expect(await last()).toMatchObject({ result: 'fabric.group-suspended' });
+    registry.setGroupStatus(batch.gid, 'active');
+    await provision({ ...at(), chip });
+  });
+
+  test('of a banned device; an evicted one comes back with its address', async () => {
+    const { registry, batch, last } = desk.current;
+    const chip = await batch.chip();
+    const { identity, longtermKey } = await provision({ ...at(), chip });
+    registry.judge(identity, 'ban');
+    await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
+    expect(await last()).toMatchObject({ result: 'fabric.device-banned', proven: true });
+    expect(registry.device(identity).longtermKey).toEqual(longtermKey);
+    registry.judge(identity, 'unban');
+    registry.judge(identity, 'evict');
+    expect((await provision({ ...at(), chip })).identity).toEqual(identity);
+    expect(registry.device(identity).standing).toBe('active');
+  });
+
+  test('of a chip of another batch under this batch’s id', async () => {
+    const chip = await makeBatch('forgers').chip();
+    await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
+    expect(await desk.current.last()).toMatchObject({ result: 'xtt.bad-group-signature', proven: false });
+  });
+
+  test('of a device personalised with another basename', async () => {
+    const chip = await desk.current.batch.chip(new TextEncoder().encode('another basename'));
+    await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
+    expect(await desk.current.last()).toMatchObject({ result: 'xtt.bad-group-signature' });
+  });
+
+  test('of a longterm signature by another key', async () => {
+    const chip = await desk.current.batch.chip();
+    const alter: Parameters<typeof provision>[0]['alter'] = async (claim, attesting) => ({
+      ...claim,
+      longtermSignature: (await claimOf({ ...at(), chip }, attesting)).longtermSignature,
+    });
+    await expect(provision({ ...at(), chip, alter })).rejects.toMatchObject(refused);
+    expect(await desk.current.last()).toMatchObject({ result: 'xtt.bad-longterm-signature' });
+  });
+
+  test('of this fabric by a device that trusts another root', async () => {
+    const foreign = desk.current.root.map((byte, i) => (i < 16 ? byte ^ 1 : byte));
+    const chip = await desk.current.batch.chip();
+    await expect(provision({ ...at(), root: foreign, chip })).rejects.toMatchObject({
+      code: 'xtt.unknown-root',
+    });
+    expect(await desk.current.last()).toMatchObject({ result: 'net.closed', proven: false });
+  });
+
+  test('a failing registry refuses, it does not hang', async () => {
+    const own = await openDesk();
+    const { root, batch, server, registry } = own;
+    registry.admit = () => Promise.reject(new Error('disk on fire'));
+    const attempt = { port: server.port, root, gid: batch.gid, chip: await batch.chip() };
+    await expect(provision(attempt)).rejects.toMatchObject(refused);
+    expect(await own.last()).toMatchObject({ result: 'internal' });
+    expect(own.log.join('\n')).toContain('disk on fire');
+    await own.close();
+  });
+});
+
+describe('the port', () => {
+  test('that is taken is named', async () => {
+    const other = createServer();
+    const port = await new Promise<number>((resolve) => {
+      other.listen(0, '127.0.0.1', () => resolve((other.address() as { port: number }).port));
+    });
+    await expect(openDesk({ listen: { host: '127.0.0.1', port } })).rejects.toMatchObject({
+      code: 'net.port-busy',
+      message: expect.stringContaining(`127.0.0.1:${port}`),
+    });
+    other.close();
+  });
+
+  test('of an address this machine does not have is named', async () => {
+    await expect(openDesk({ listen: { host: '192.0.2.1', port: 0 } })).rejects.toMatchObject({
+      code: 'net.no-such-address',
+    });
+  });
+});
+
+describe('closing', () => {
+  test('lets a handshake in progress end and cuts who dawdles', async () => {
+    const own = await openDesk();
+    const { root, batch, server } = own;
+    const idler = await dialed(server.port);
+    const gone = new Promise((resolve) => idler.once('close', resolve));
+    idler.resume();
+    const chip = await batch.chip();
+    let closed: Promise<void> | undefined;
+    const { identity } = await provision({
+      port: server.port,
+      root,
+      gid: batch.gid,
+      chip,
+      alter: (claim) => {
+        closed = server.close(300);
+        return claim;
+      },
+    });
+    expect(matches(NETWORK, identity)).toBe(true);
+    await closed;
+    idler.destroy();
+    await gone;
+    expect(server.open).toBe(0);
+    await expect(dialed(server.port)).rejects.toThrow(/ECONNREFUSED/);
+    await own.close().catch(() => {});
+  });
+});
+
+test('nothing secret is logged', async () => {
+  const { batch, log } = desk.current;
+  await provision({ ...at(), chip: await batch.chip() });
+  expect(log).toEqual([expect.stringMatching(/^info fd00:1:2:3:[0-9a-f:]+ provisioned from 127\.0\.0\.1$/)]);
+});
