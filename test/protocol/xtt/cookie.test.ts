@@ -1,0 +1,193 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { primitives } from '../../../os/primitives.ts';
+import { concat } from '../../../protocol/bytes.ts';
+import { isFailure } from '../../../protocol/failure.ts';
+import * as client from '../../../protocol/xtt/client.ts';
+import { type CookieJar, type CookieOptions, cookieJar } from '../../../protocol/xtt/cookie.ts';
+import { decodeClientAttest } from '../../../protocol/xtt/message.ts';
+import * as server from '../../../protocol/xtt/server.ts';
+import * as fixture from './fixture.ts';
+
+const clientInit = primitives.random(70);
+const jar = (options?: CookieOptions): CookieJar => cookieJar(primitives, options);
+
+function refusal(step: () => unknown): string {
+  try {
+    step();
+  } catch (error) {
+    if (isFailure(error)) return error.code;
+    throw error;
+  }
+  return 'accepted';
+}
+
+describe('a cookie', () => {
+  it('gives back the ClientInit and the DH secret it was baked with', () => {
+    const cookies = jar();
+    const { cookie, dhSecret } = cookies.bake(1000, clientInit);
+    expect(cookie).toHaveLength(130);
+    expect(dhSecret).toHaveLength(32);
+    expect(cookies.redeem(2000, cookie)).toEqual({ clientInit, dhSecret });
+  });
+
+  it('shows nothing of what it holds, and is another one each time', () => {
+    const cookies = jar();
+    const [a, b] = [cookies.bake(0, clientInit), cookies.bake(0, clientInit)];
+    expect(a.dhSecret).not.toEqual(b.dhSecret);
+    expect(a.cookie.slice(4, 36)).not.toEqual(b.cookie.slice(4, 36));
+    for (const secret of [clientInit, a.dhSecret]) {
+      expect(Buffer.from(a.cookie).includes(secret.subarray(0, 8))).toBe(false);
+    }
+  });
+
+  it('is spent when it is redeemed', () => {
+    const cookies = jar();
+    const [first, second] = [cookies.bake(0, clientInit), cookies.bake(0, clientInit)];
+    expect(refusal(() => cookies.redeem(1, first.cookie))).toBe('accepted');
+    expect(refusal(() => cookies.redeem(2, first.cookie))).toBe('xtt.spent-cookie');
+    expect(refusal(() => cookies.redeem(2, second.cookie))).toBe('accepted');
+    expect(() => cookies.redeem(3, second.cookie)).toThrow(expect.objectContaining({ remedy: 'retry' }));
+  });
+
+  it('expires', () => {
+    const cookies = jar({ lifetimeMs: 30_000 });
+    const [a, b] = [cookies.bake(5000, clientInit), cookies.bake(5000, clientInit)];
+    expect(refusal(() => cookies.redeem(34_999, a.cookie))).toBe('accepted');
+    expect(refusal(() => cookies.redeem(35_000, b.cookie))).toBe('xtt.expired-cookie');
+  });
+
+  it('is refused with any bit flipped, at another length, or from another jar', () => {
+    const cookies = jar();
+    const { cookie } = cookies.bake(0, clientInit);
+    for (let bit = 0; bit < cookie.length * 8; bit++) {
+      const flipped = cookie.with(bit >> 3, cookie[bit >> 3]! ^ (1 << (bit & 7)));
+      expect(
+        refusal(() => cookies.redeem(1, flipped)),
+        `bit ${bit}`,
+      ).toBe('xtt.bad-cookie');
+    }
+    for (let length = 0; length < cookie.length; length += 10) {
+      expect(refusal(() => cookies.redeem(1, cookie.slice(0, length)))).toBe('xtt.bad-cookie');
+    }
+    expect(refusal(() => cookies.redeem(1, concat(cookie, Uint8Array.of(0))))).toBe('xtt.bad-cookie');
+    const sameId = {
+      ...primitives,
+      random: (length: number) => (length === 4 ? cookie.slice(0, 4) : primitives.random(length)),
+    };
+    const stranger = cookieJar(sameId);
+    stranger.bake(0, clientInit);
+    expect(refusal(() => stranger.redeem(1, cookie))).toBe('xtt.bad-cookie');
+    expect(refusal(() => cookies.redeem(1, cookie))).toBe('accepted');
+  });
+
+  it('survives one rotation of the key, but not its life', () => {
+    const cookies = jar({ rotationMs: 60_000, lifetimeMs: 30_000 });
+    cookies.bake(0, clientInit);
+    const old = [0, 1].map(() => cookies.bake(59_000, clientInit).cookie);
+    const next = cookies.bake(60_000, clientInit).cookie;
+    expect(next.slice(0, 4)).not.toEqual(old[0]!.slice(0, 4));
+    expect(refusal(() => cookies.redeem(88_999, old[0]!))).toBe('accepted');
+    expect(refusal(() => cookies.redeem(88_999, old[0]!))).toBe('xtt.spent-cookie');
+    expect(refusal(() => cookies.redeem(89_000, old[1]!))).toBe('xtt.expired-cookie');
+    // When the old key's last cookie has expired, the key goes and takes its record of spent cookies along.
+    expect(refusal(() => cookies.redeem(89_999, old[0]!))).toBe('xtt.expired-cookie');
+    expect(refusal(() => cookies.redeem(90_000, old[0]!))).toBe('xtt.bad-cookie');
+    expect(refusal(() => cookies.redeem(89_999, next))).toBe('accepted');
+  });
+
+  it('does not come back to life when the server slept for long', () => {
+    const cookies = jar();
+    const { cookie } = cookies.bake(0, clientInit);
+    cookies.redeem(1, cookie);
+    for (const nowMs of [1e6, 1e9, 1e12]) {
+      expect(refusal(() => cookies.redeem(nowMs, cookie))).toMatch(/^xtt\.(bad|expired)-cookie$/);
+    }
+    const later = cookies.bake(1e12, clientInit);
+    expect(refusal(() => cookies.redeem(1e12 + 1, later.cookie))).toBe('accepted');
+  });
+
+  it('is kept in order with thousands of others, at times as they come', () => {
+    const steps = fc.array(fc.tuple(fc.nat(20_000), fc.nat(3)), { minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(steps, (steps) => {
+        const cookies = jar({ rotationMs: 60_000, lifetimeMs: 30_000 });
+        const baked: { cookie: Uint8Array; dhSecret: Uint8Array; atMs: number; spent: boolean }[] = [];
+        let nowMs = 0.25;
+        for (const [stepMs, which] of steps) {
+          nowMs += stepMs;
+          baked.push({ ...cookies.bake(nowMs, clientInit), atMs: nowMs, spent: false });
+          const entry = baked[Math.max(0, baked.length - 1 - which)]!;
+          const outcome = refusal(() =>
+            expect(cookies.redeem(nowMs, entry.cookie).dhSecret).toEqual(entry.dhSecret),
+          );
+          // A whole millisecond is what the cookie counts in.
+          const fresh = nowMs < entry.atMs + 30_000 - 1;
+          if (fresh && !entry.spent) expect(outcome).toBe('accepted');
+          if (entry.spent || nowMs >= entry.atMs + 30_000) expect(outcome).not.toBe('accepted');
+          entry.spent ||= outcome === 'accepted';
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe('a jar', () => {
+  it('bakes no more than its capacity, until its key rotates', () => {
+    const cookies = jar({ capacity: 10 });
+    const baked = Array.from({ length: 10 }, () => cookies.bake(0, clientInit).cookie);
+    expect(() => cookies.bake(59_999, clientInit)).toThrow(
+      expect.objectContaining({ code: 'xtt.cookie-jar-full', remedy: 'retry' }),
+    );
+    for (const cookie of baked) expect(refusal(() => cookies.redeem(1, cookie))).toBe('accepted');
+    for (const cookie of baked) expect(refusal(() => cookies.redeem(1, cookie))).toBe('xtt.spent-cookie');
+    expect(refusal(() => cookies.bake(60_000, clientInit))).toBe('accepted');
+  });
+
+  it.each([{ lifetimeMs: 0 }, { lifetimeMs: 60_001 }, { rotationMs: 2 ** 31 }, { lifetimeMs: Number.NaN }])(
+    'takes %j for a mistake of the caller',
+    (options) => {
+      expect(() => jar(options)).toThrow(/cookie/);
+    },
+  );
+
+  it('takes what is no ClientInit for a mistake of the caller', () => {
+    expect(() => jar().bake(0, new Uint8Array(69))).toThrow(/ClientInit/);
+  });
+});
+
+/** The whole server without state per half-open client: all it has when ClientAttest comes is its jar and its key. */
+describe('a handshake over a cookie', () => {
+  const config = { certificate: fixture.certificate };
+  const open = (cookies: CookieJar) => {
+    const { send, next } = fixture.hello(2);
+    const greeting = server.greet(primitives, config, send, cookies.bake(0, send));
+    const answered = server.answer(greeting, fixture.signAsServer(greeting.serverMessage));
+    const claimed = fixture.identify(client.attest(next, answered.send, [fixture.root]));
+    return { answered, claimed };
+  };
+  const resume = (cookies: CookieJar, nowMs: number, clientAttest: Uint8Array) => {
+    const { cookie } = decodeClientAttest(clientAttest);
+    const { clientInit, dhSecret } = cookies.redeem(nowMs, cookie);
+    const greeting = server.greet(primitives, config, clientInit, { dhSecret, cookie });
+    return server.answer(greeting, fixture.signAsServer(greeting.serverMessage));
+  };
+
+  it('computes the same answer again and finishes', () => {
+    const cookies = jar();
+    const { answered, claimed } = open(cookies);
+    const again = resume(cookies, 1000, claimed.send);
+    expect(again.send).toEqual(answered.send);
+    const claim = server.openClaim(again.next, claimed.send);
+    const finished = server.assign(claim, fixture.identity);
+    expect(client.finish(claimed.next, finished)).toEqual(fixture.identity);
+  });
+
+  it('refuses the same ClientAttest a second time', () => {
+    const cookies = jar();
+    const { claimed } = open(cookies);
+    resume(cookies, 1000, claimed.send);
+    expect(refusal(() => resume(cookies, 1001, claimed.send))).toBe('xtt.spent-cookie');
+  });
+});
