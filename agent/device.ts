@@ -55,7 +55,7 @@ export function startDevice(around: Surroundings): Device {
         timer = setTimeout(() => post({ kind: 'timer' }), action.ms);
         break;
       case 'prepare':
-        attempt(async () => ({ kind: 'prepared', ...(await effects.prepare()) }));
+        attempt(async () => ({ kind: 'prepared', goal: await effects.prepare() }));
         break;
       case 'provision':
         attempt(async () => ({ kind: 'provisioned', address: await effects.provision() }));

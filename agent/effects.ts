@@ -9,6 +9,7 @@ import { Failure } from '../protocol/failure.ts';
 import { parseIpv6 } from '../protocol/ipv6.ts';
 import type { Config } from './config.ts';
 import { isUnloadable, type KeyStore, type LongtermKey, openKeys } from './keys.ts';
+import type { Goal } from './lifecycle.ts';
 import type { Exchange } from './provision.ts';
 import { raiseInterface, tunnelRoutes } from './routes.ts';
 import { openStore, type SavedIdentity, type Store } from './state.ts';
@@ -16,8 +17,8 @@ import { openTunnel, type Traffic, type Tunnel, type TunnelEvent } from './tunne
 
 /** What the lifecycle's actions do to the world. Each fails with a Failure and can be tried again. */
 export interface Effects {
-  /** Opens state and keys (again). */
-  prepare(): Promise<{ readonly address?: string; readonly foreign: boolean }>;
+  /** Opens state and keys (again), and says what they ask for. */
+  prepare(): Promise<Exclude<Goal, { kind: 'prepare' }>>;
   /** Runs the handshake; returns the address of the identity, which is durable then. */
   provision(): Promise<string>;
   /** Raises the interface and starts the tunnel. */
@@ -120,14 +121,17 @@ export function openEffects(config: Config, log: Log): Effects {
         await closeKeys();
         throw stopping();
       }
-      const { identity } = store.record;
-      if (identity === undefined) return { foreign: false };
+      const { identity, pending } = store.record;
+      if (identity === undefined) return { kind: 'provision', reason: 'first-boot' };
+      const { address } = identity;
+      // The fabric may know the new key already, and no longer the old one.
+      if (pending !== undefined) return { kind: 'provision', reason: 'interrupted', address };
       try {
         await use(identity);
-        return { address: identity.address, foreign: false };
+        return { kind: 'connect', address };
       } catch (error) {
         if (!isUnloadable(error)) throw error;
-        return { address: identity.address, foreign: true };
+        return { kind: 'provision', reason: 'foreign-state', address };
       }
     },
 

@@ -13,8 +13,8 @@ export interface Moment {
   readonly random: number;
 }
 
-/** Why the device provisions itself. */
-export type Reason = 'first-boot' | 'evicted' | 'foreign-state';
+/** Why the device provisions itself; `interrupted`: a new key was made already when the power went. */
+export type Reason = 'first-boot' | 'evicted' | 'foreign-state' | 'interrupted';
 
 /** What is worked on, or will be after a pause. */
 export type Goal =
@@ -83,8 +83,8 @@ export type Situation =
 
 export type Event =
   | { readonly kind: 'start' }
-  /** State and keys are open. `foreign`: the state's key belongs to another TPM. */
-  | { readonly kind: 'prepared'; readonly address?: string; readonly foreign: boolean }
+  /** State and keys are open; they say what comes next. */
+  | { readonly kind: 'prepared'; readonly goal: Exclude<Goal, { kind: 'prepare' }> }
   | { readonly kind: 'provisioned'; readonly address: string }
   /** The tunnel carries packets. */
   | { readonly kind: 'up' }
@@ -186,27 +186,26 @@ function pursue(goal: Goal, attempts: Attempts, now: Moment, trouble: Trouble | 
 
 function prepared(
   situation: Extract<Situation, { kind: 'preparing' }>,
-  event: Extract<Event, { kind: 'prepared' }>,
+  { goal }: Extract<Event, { kind: 'prepared' }>,
   now: Moment,
 ): Step {
-  const { address, foreign } = event;
-  const goal: Goal =
-    address === undefined
-      ? { kind: 'provision', reason: 'first-boot' }
-      : foreign
-        ? { kind: 'provision', reason: 'foreign-state', address }
-        : { kind: 'connect', address };
   const next = pursue(goal, { ...situation.attempts, prepare: 0 }, now, undefined);
-  const line =
-    goal.kind === 'connect'
-      ? say('info', `identity ${goal.address}: connecting`)
-      : goal.reason === 'foreign-state'
-        ? say(
-            'warning',
-            'state.foreign: the state holds a key of another or cleared TPM; provisioning as this device',
-          )
-        : say('notice', 'no identity yet: provisioning');
-  return { ...next, actions: [line, ...next.actions] };
+  return { ...next, actions: [intention(goal), ...next.actions] };
+}
+
+function intention(goal: Exclude<Goal, { kind: 'prepare' }>): Action {
+  if (goal.kind === 'connect') return say('info', `identity ${goal.address}: connecting`);
+  switch (goal.reason) {
+    case 'foreign-state':
+      return say(
+        'warning',
+        'state.foreign: the state holds a key of another or cleared TPM; provisioning as this device',
+      );
+    case 'interrupted':
+      return say('notice', `identity ${goal.address}: going on with an interrupted provisioning`);
+    default:
+      return say('notice', 'no identity yet: provisioning');
+  }
 }
 
 function provisioned(

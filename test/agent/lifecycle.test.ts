@@ -25,9 +25,16 @@ const start: Event = { kind: 'start' };
 const timer: Event = { kind: 'timer' };
 const up: Event = { kind: 'up' };
 const stop: Event = { kind: 'stop' };
-const fresh: Event = { kind: 'prepared', foreign: false };
-const known: Event = { kind: 'prepared', address: ADDRESS, foreign: false };
-const foreign: Event = { kind: 'prepared', address: ADDRESS, foreign: true };
+const fresh: Event = { kind: 'prepared', goal: { kind: 'provision', reason: 'first-boot' } };
+const known: Event = { kind: 'prepared', goal: { kind: 'connect', address: ADDRESS } };
+const foreign: Event = {
+  kind: 'prepared',
+  goal: { kind: 'provision', reason: 'foreign-state', address: ADDRESS },
+};
+const halfway: Event = {
+  kind: 'prepared',
+  goal: { kind: 'provision', reason: 'interrupted', address: ADDRESS },
+};
 const provisioned: Event = { kind: 'provisioned', address: ADDRESS };
 const failed = (failure: Failure): Event => ({ kind: 'failed', failure });
 const verdict = (kind: 'evicted' | 'banned' | 'unknown'): Event => ({ kind: 'verdict', verdict: { kind } });
@@ -69,6 +76,7 @@ describe('the way up', () => {
     ['a later boot connects without a handshake', [start, known], 'connecting', ['connect']],
     ['the router answers', [start, known, up], 'online', []],
     ['state of another TPM: as itself', [start, foreign], 'provisioning', ['provision']],
+    ['an interrupted provisioning goes on', [start, halfway], 'provisioning', ['provision']],
   ];
   for (const [name, events, kind, actions] of table) {
     test(name, () => {
