@@ -83,6 +83,7 @@ function race(
   mark: number,
   turn: AbortSignal,
 ): Promise<Socket | Miss[]> {
+  const native = addon();
   return new Promise((resolve, reject) => {
     const misses: Miss[] = [];
     const running = new Map<SocketHandle, string>();
@@ -92,7 +93,7 @@ function race(
     const stop = () => {
       clearTimeout(stagger);
       turn.removeEventListener('abort', onTurnEnd);
-      for (const socket of running.keys()) addon().socketClose(socket);
+      for (const socket of running.keys()) native.socketClose(socket);
     };
     const onTurnEnd = () => {
       stop();
@@ -107,7 +108,7 @@ function race(
         resolve(adopt(socket));
         return;
       }
-      addon().socketClose(socket);
+      native.socketClose(socket);
       misses.push({ what: address, why: error.code ?? error.message });
       startNext();
     };
@@ -124,7 +125,7 @@ function race(
       stagger = setTimeout(startNext, STAGGER_MS);
       let socket: SocketHandle;
       try {
-        socket = addon().socketOpen(isIPv4(address) ? 4 : 6, mark);
+        socket = native.socketOpen(isIPv4(address) ? 4 : 6, mark);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code !== 'EPERM') {
@@ -136,7 +137,7 @@ function race(
       }
       running.set(socket, address);
       try {
-        addon().socketConnect(socket, address, port, (error) => onDone(socket, address, error));
+        native.socketConnect(socket, address, port, (error) => onDone(socket, address, error));
       } catch (error) {
         onDone(socket, address, error as NodeJS.ErrnoException);
       }

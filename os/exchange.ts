@@ -16,18 +16,17 @@ export function readMessage(socket: Socket, timeoutMs: number): Promise<Uint8Arr
     const take = () => {
       try {
         for (;;) {
-          // Before the end read(n) gives n bytes or null; after it, what is left.
+          // Before the end of the stream read(n) gives n bytes or null; after it, what is left.
           const bytes: Buffer | null = socket.read(wanted);
           if (bytes === null) {
-            if (socket.readableEnded || socket.destroyed || socket.errored) fail(closed(socket));
+            if (socket.readableEnded || socket.destroyed) fail(closed(socket));
             return;
           }
           if (bytes.length < wanted) return fail(closed(socket));
-          const message: Uint8Array = header === undefined ? bytes : concat(header, bytes);
-          const length = announcedLength(message);
-          if (message.length === length) return finish(message);
-          header = message;
-          wanted = length - message.length;
+          if (header !== undefined) return finish(concat(header, bytes));
+          header = Uint8Array.from(bytes);
+          wanted = announcedLength(header) - HEADER_LENGTH;
+          if (wanted === 0) return finish(header);
         }
       } catch (error) {
         fail(error);
@@ -41,7 +40,7 @@ export function readMessage(socket: Socket, timeoutMs: number): Promise<Uint8Arr
     };
     const finish = (message: Uint8Array) => {
       stop();
-      resolve(Uint8Array.from(message));
+      resolve(message);
     };
     const fail = (error: unknown) => {
       stop();

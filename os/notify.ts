@@ -8,9 +8,10 @@ import { addon } from '../native/index.ts';
 export function notify(state: string): void {
   const path = process.env.NOTIFY_SOCKET;
   if (path === undefined || path === '') return;
+  const native = addon();
   try {
-    addon().notifySend(path, state);
+    native.notifySend(path, state);
   } catch (error) {
-    if (error instanceof TypeError) throw error;
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { addon } from '../native/index.ts';
+import type { NetFace, TunHandle } from '../native/net.ts';
 import { Failure } from '../protocol/failure.ts';
 
 /** A TUN device, read and written in batches of enftun frames: u16 length ‖ packet, back to back (enftun.md §4). */
@@ -26,35 +27,36 @@ export interface TunDevice {
  * @throws Failure `os.no-tun`, `os.not-permitted`, `os.tun-busy`, `os.bad-tun-name`, `os.tun-failed`
  */
 export function openTun(name: string): TunDevice {
-  // What the kernel takes (dev_valid_name), except that a % would make it choose a number.
-  if (!/^[^\s/:%]{1,15}$/.test(name) || Buffer.byteLength(name) > 15 || name === '.' || name === '..') {
+  // What the kernel takes (dev_valid_name), except that a % would make it choose a number; and nothing unprintable.
+  if (!/^[^\s\p{C}/:%]{1,15}$/u.test(name) || Buffer.byteLength(name) > 15 || name === '.' || name === '..') {
     throw new Failure(
       'os.bad-tun-name',
       'operator',
-      `bad TUN device name ${JSON.stringify(name)}: expected 1 to 15 bytes without space, "/", ":" and "%"`,
+      `bad TUN device name ${JSON.stringify(name)}: expected 1 to 15 bytes without space, control characters, "/", ":" and "%"`,
       { action: 'Choose another name for the TUN device.' },
     );
   }
-  const handle = open(name);
+  const native = addon();
+  const handle = open(native, name);
   return {
     name,
     start(onBatch, onLost) {
-      addon().tunStart(handle, (frames, lost) => {
+      native.tunStart(handle, (frames, lost) => {
         if (frames !== undefined) return onBatch(frames);
         const failure = lostFailure(name, lost);
         if (onLost === undefined) throw failure;
         onLost(failure);
       });
     },
-    resume: () => addon().tunResume(handle),
-    write: (frames) => addon().tunWrite(handle, frames),
-    close: () => addon().tunClose(handle),
+    resume: () => native.tunResume(handle),
+    write: (frames) => native.tunWrite(handle, frames),
+    close: () => native.tunClose(handle),
   };
 }
 
-function open(name: string) {
+function open(native: NetFace, name: string): TunHandle {
   try {
-    return addon().tunOpen(name);
+    return native.tunOpen(name);
   } catch (error) {
     throw openFailure(name, error as NodeJS.ErrnoException);
   }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** The addon under test: the sanitizer build sets ENF_ADDON. */
@@ -36,4 +37,9 @@ export function outcome(child: ChildProcess): Promise<Outcome> {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
+}
+
+/** How many descriptors this process has open; a few come and go with other tests' sockets. */
+export function descriptors(): number {
+  return readdirSync('/proc/self/fd').length;
 }
