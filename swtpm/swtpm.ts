@@ -20,6 +20,14 @@ export interface Swtpm {
   kill(): Promise<void>;
 }
 
+export interface SwtpmOptions {
+  readonly state?: string;
+  readonly port?: number;
+  /** Network namespace to run in; its ports are its own, so without `port` it is 2321. */
+  readonly namespace?: string;
+}
+
+const NAMESPACE_PORT = 2321;
 const START_ATTEMPTS = 5;
 const ANSWER_ATTEMPTS = 200;
 const ANSWER_PAUSE_MS = 25;
@@ -29,13 +37,13 @@ const ANSWER_PAUSE_MS = 25;
  * TPM in a temporary folder; the same `state` again is the same TPM. It ends with this process.
  * @throws Failure `swtpm.not-installed`, `swtpm.no-start`
  */
-export async function startSwtpm(options: { state?: string; port?: number } = {}): Promise<Swtpm> {
+export async function startSwtpm(options: SwtpmOptions = {}): Promise<Swtpm> {
   const made = options.state === undefined;
   const state = options.state ?? mkdtempSync(join(tmpdir(), 'enf-swtpm-'));
   mkdirSync(state, { recursive: true, mode: 0o700 });
   for (let attempt = 1; ; attempt++) {
-    const port = options.port ?? (await freePortPair());
-    const started = await launch(state, port);
+    const port = options.port ?? (options.namespace === undefined ? await freePortPair() : NAMESPACE_PORT);
+    const started = await launch(state, port, options.namespace);
     if (!(started instanceof Failure)) return manage(started, port, state, made);
     if (started.code === 'swtpm.not-installed' || attempt === START_ATTEMPTS || options.port !== undefined) {
       if (made) rmSync(state, { recursive: true, force: true });
@@ -44,24 +52,24 @@ export async function startSwtpm(options: { state?: string; port?: number } = {}
   }
 }
 
-async function launch(state: string, port: number): Promise<ChildProcess | Failure> {
+async function launch(state: string, port: number, namespace?: string): Promise<ChildProcess | Failure> {
   const where = (offset: number) => `type=tcp,port=${port + offset},bindaddr=127.0.0.1`;
-  const child = spawn(
+  const inside = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
+  const [program, ...args] = [
+    ...inside,
     'swtpm',
-    [
-      'socket',
-      '--tpm2',
-      '--tpmstate',
-      `dir=${state}`,
-      '--server',
-      where(0),
-      '--ctrl',
-      where(1),
-      '--flags',
-      'not-need-init,startup-clear',
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+    'socket',
+    '--tpm2',
+    '--tpmstate',
+    `dir=${state}`,
+    '--server',
+    where(0),
+    '--ctrl',
+    where(1),
+    '--flags',
+    'not-need-init,startup-clear',
+  ];
+  const child = spawn(program!, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let complaint = '';
   let ended: Error | number | undefined;
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -74,11 +82,12 @@ async function launch(state: string, port: number): Promise<ChildProcess | Failu
     ended ??= code ?? -1;
   });
   for (let attempt = 0; ended === undefined && attempt < ANSWER_ATTEMPTS; attempt++) {
-    if (await answers(port)) return child;
+    if (await (namespace === undefined ? answers(port) : listens(namespace, port))) return child;
     await sleep(ANSWER_PAUSE_MS);
   }
   child.kill('SIGKILL');
-  if (ended instanceof Error && (ended as NodeJS.ErrnoException).code === 'ENOENT') {
+  const absent = (ended as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+  if (absent || complaint.includes('exec of "swtpm" failed')) {
     return new Failure('swtpm.not-installed', 'operator', 'the program swtpm was not found', {
       action: 'Install it: apt-get install swtpm',
     });
@@ -89,6 +98,14 @@ async function launch(state: string, port: number): Promise<ChildProcess | Failu
     `swtpm did not answer on 127.0.0.1:${port}: ${complaint.trim() || String(ended ?? 'silence')}`,
     { action: `Check that the port is free and ${state} is writable.` },
   );
+}
+
+/** In a namespace that this process is not in, somebody there has to knock. */
+async function listens(namespace: string, port: number): Promise<boolean> {
+  const knock = `exec 3<>/dev/tcp/127.0.0.1/${port}`;
+  const child = spawn('ip', ['netns', 'exec', namespace, 'bash', '-c', knock], { stdio: 'ignore' });
+  const [code] = await once(child, 'exit');
+  return code === 0;
 }
 
 /** GetCapability(manufacturer): only an answer shows that the TPM behind the port is up. */

@@ -33,7 +33,7 @@ function filesOf(folder: string): string[] {
 }
 
 function importsOf(file: string, text = readFileSync(join(root, file), 'utf8')): Import[] {
-  const pattern = /(?:\bfrom|\bimport|\bimport\()\s*['"]([^'"]+)['"]/g;
+  const pattern = /(?:\bfrom|\bimport|\bimport\()\s*['"]([^'"\s]+)['"]/g;
   return [...text.matchAll(pattern)].map((match) => ({ from: file, to: match[1]! }));
 }
 
