@@ -1,0 +1,155 @@
+import { Failure } from '../protocol/failure.ts';
+
+/** TPM_RC values that somebody looks for. Those above 0x80 come with a parameter, handle or session number; see `base`. */
+export const RC = {
+  initialize: 0x100,
+  failure: 0x101,
+  nvRange: 0x146,
+  nvUninitialized: 0x14a,
+  nvSpace: 0x14b,
+  nvDefined: 0x14c,
+  objectMemory: 0x902,
+  sessionMemory: 0x903,
+  memory: 0x904,
+  sessionHandles: 0x905,
+  objectHandles: 0x906,
+  yielded: 0x908,
+  canceled: 0x909,
+  testing: 0x90a,
+  nvRate: 0x920,
+  lockout: 0x921,
+  retry: 0x922,
+  hierarchy: 0x085,
+  handle: 0x08b,
+  authFail: 0x08e,
+  badAuth: 0x0a2,
+} as const;
+
+const ENOENT = 2;
+const ENXIO = 6;
+const EACCES = 13;
+const EBUSY = 16;
+const ENODEV = 19;
+const EPERM = 1;
+
+/** The TPM's own code without parameter, handle and session numbers; undefined if a layer of the TSS spoke. */
+export function base(rc: number): number | undefined {
+  const layer = rc >>> 16;
+  // 11 and 12: a resource manager answering for the TPM.
+  if (layer !== 0 && layer !== 11 && layer !== 12) return undefined;
+  const code = rc & 0xfff;
+  return (code & 0x80) === 0 ? code : code & 0xbf;
+}
+
+/** True for answers after which the same command may be sent again. */
+export function isTransient(rc: number): boolean {
+  const code = base(rc);
+  return code === RC.retry || code === RC.yielded || code === RC.testing || code === RC.nvRate;
+}
+
+/** True if the TPM refused the authorisation: a password it has, or a hierarchy that is switched off. */
+export function isUnauthorised(rc: number): boolean {
+  const code = base(rc);
+  return code === RC.badAuth || code === RC.authFail || code === RC.hierarchy;
+}
+
+/** True if the TPM says that a handle names nothing. */
+export function isAbsent(rc: number): boolean {
+  return base(rc) === RC.handle;
+}
+
+/**
+ * The failure for a return code of `command`; `text` is the TSS's own explanation. Lockout is not among them: its
+ * failure tells the time, see `lockedOut`.
+ */
+export function failureOf(rc: number, command: string, text: string): Failure {
+  const said = `TPM ${command}: 0x${rc.toString(16)}, ${text}`;
+  switch (base(rc)) {
+    case undefined:
+      return new Failure('tpm.failed', 'retry', `${said} (connection to the TPM lost)`, {
+        action: 'If this stays, check the TPM device and its driver (dmesg | grep tpm).',
+      });
+    case RC.initialize:
+      return new Failure('tpm.lost', 'retry', `${said}: the TPM was reset meanwhile`);
+    case RC.failure:
+      return new Failure('tpm.defective', 'operator', `${said}: the TPM is in failure mode`, {
+        action: 'Power the machine off and on; if it stays, replace the TPM.',
+      });
+    case RC.retry:
+    case RC.yielded:
+    case RC.testing:
+    case RC.nvRate:
+    case RC.canceled:
+      return new Failure('tpm.busy', 'retry', `${said}: the TPM stayed busy`);
+    case RC.objectMemory:
+    case RC.sessionMemory:
+    case RC.memory:
+    case RC.sessionHandles:
+    case RC.objectHandles:
+      return new Failure('tpm.no-slots', 'retry', `${said}: no free slot in the TPM`, {
+        action: 'Use /dev/tpmrm0, or end the program that holds objects in the TPM.',
+      });
+    case RC.nvSpace:
+      return new Failure('tpm.nv-full', 'operator', `${said}: the TPM's NV memory is full`, {
+        action: 'Free NV indexes that nobody needs: tpm2_getcap handles-nv-index, tpm2_nvundefine.',
+      });
+    case RC.badAuth:
+    case RC.authFail:
+    case RC.hierarchy:
+      return new Failure('tpm.not-authorised', 'operator', `${said}: the TPM refused the authorisation`, {
+        action: 'Give the password that was set for this key or hierarchy.',
+      });
+    default:
+      return new Failure('tpm.refused', 'retry', `${said}`);
+  }
+}
+
+/** The failure for a TPM that could not be opened; `errno` is undefined where there is no device file. */
+export function unopened(tcti: string, errno: number | undefined, text: string): Failure {
+  switch (errno) {
+    case EACCES:
+    case EPERM:
+      return new Failure('tpm.not-permitted', 'operator', `${tcti}: not permitted to open the TPM device`, {
+        action: 'Run as a user of the group that owns the device (usually tss), or add a udev rule.',
+      });
+    case EBUSY:
+      return new Failure('tpm.busy', 'retry', `${tcti}: another program holds the TPM device`, {
+        action: 'Use the resource manager, device:/dev/tpmrm0, or end the other program.',
+      });
+    case ENOENT:
+    case ENXIO:
+    case ENODEV:
+      return new Failure('tpm.absent', 'retry', `${tcti}: no such TPM device`, {
+        action: 'Switch the TPM on in the firmware, load its driver, or configure the right device.',
+      });
+    default:
+      return new Failure('tpm.absent', 'retry', `${tcti}: no TPM answers there (${text})`, {
+        action: 'Check the configured TPM connection, and that the TPM or its simulator runs.',
+      });
+  }
+}
+
+/** `seconds` until the TPM forgives one failed attempt, if it told. */
+export function lockedOut(command: string, seconds: number | undefined): Failure {
+  const wait = seconds === undefined ? 'the time is not readable' : `it ends within ${seconds} s`;
+  return new Failure('tpm.lockout', 'operator', `TPM ${command}: dictionary-attack lockout; ${wait}`, {
+    action:
+      'Wait, or reset it with the lockout password: tpm2_dictionarylockout --clear-lockout. Find out which program tried wrong passwords.',
+  });
+}
+
+/** A hierarchy that does not let us in: it has a password that was not given, or the firmware switched it off. */
+export function hierarchyLocked(hierarchy: 'platform' | 'owner', cause?: unknown): Failure {
+  return new Failure(
+    'tpm.hierarchy-locked',
+    'operator',
+    `the TPM's ${hierarchy} hierarchy refuses the authorisation`,
+    {
+      action:
+        hierarchy === 'platform'
+          ? 'Most firmware locks the platform hierarchy at boot: use the owner hierarchy.'
+          : 'Give the owner password, or clear the TPM in the firmware if nothing else uses it.',
+      cause,
+    },
+  );
+}

@@ -1,0 +1,194 @@
+import { addon } from '../native/index.ts';
+import { concat } from '../protocol/bytes.ts';
+import type { EcdsaSigner } from '../protocol/crypto/primitives.ts';
+import { sha256 } from '../protocol/crypto/sha256.ts';
+import { Failure, isFailure } from '../protocol/failure.ts';
+import { encodeTss2, parseTss2, type Tss2Key } from '../protocol/identity/keyfile.ts';
+import { base, failureOf } from './codes.ts';
+import { objectOf, type Tpm, type TpmObject } from './context.ts';
+import { COMMON_PARENT } from './handles.ts';
+import { findObject, flush, isCurrent, release } from './objects.ts';
+import { type Parent, prepareOwnParent, prepareParent } from './parent.ts';
+import {
+  ALGORITHM,
+  CURVE,
+  encodeScheme,
+  padded,
+  parsePublic,
+  parseSignature,
+  uncompressed,
+} from './structures.ts';
+import { LONGTERM_TEMPLATE } from './templates.ts';
+import { contentOf, malformed } from './wire.ts';
+
+/** A longterm key (ECDSA P-256) that is loaded in the TPM. */
+export interface LongtermKey {
+  /** 65 bytes uncompressed. */
+  readonly publicKey: Uint8Array;
+  /** r ‖ s, 64 bytes, over SHA-256(message). Loads the key again if the TPM had to be opened anew. */
+  readonly sign: EcdsaSigner;
+  /** Makes sure that the key is loaded, also after the TPM was lost. Call it before `tlsKey`. */
+  ready(): Promise<void>;
+  /**
+   * PEM text for `tls.connect({ key })` in this process; it names the key, it does not hold it. Valid until close() or
+   * until the TPM is lost. The TPM signs while OpenSSL waits: do the handshake where that hurts nobody.
+   * @throws Failure `tpm.lost` if the key is not loaded any more: `ready()` first
+   */
+  tlsKey(): string;
+  /** Flushes the key. TLS connections that stand go on; no new one can sign. */
+  close(): Promise<void>;
+}
+
+const SCHEME = encodeScheme({ algorithm: ALGORITHM.ecdsa, hash: ALGORITHM.sha256 });
+
+/** TPM_RC on load() that do not say anything about the blob. */
+const NOT_THE_BLOB = new Set(['tpm.busy', 'tpm.no-slots', 'tpm.defective']);
+
+/**
+ * Makes a new key under the parent (made, too, if need be) and returns it as a "TSS2 PRIVATE KEY" PEM, which only this
+ * TPM can load. Nothing stays loaded. @throws Failure `tpm.hierarchy-locked`, `tpm.occupied`
+ */
+export async function createLongterm(
+  tpm: Tpm,
+  options: { readonly ownerAuth?: Uint8Array } = {},
+): Promise<{ readonly pem: string; readonly publicKey: Uint8Array }> {
+  const parent = await prepareParent(tpm, options.ownerAuth);
+  try {
+    return await createUnder(tpm, parent);
+  } catch (error) {
+    // Somebody else's storage key may have a password. Then ours goes beside it.
+    if (!isFailure(error, 'tpm.not-authorised') || parent.handle !== COMMON_PARENT) throw error;
+    return createUnder(tpm, await prepareOwnParent(tpm, options.ownerAuth));
+  }
+}
+
+async function createUnder(
+  tpm: Tpm,
+  parent: Parent,
+): Promise<{ readonly pem: string; readonly publicKey: Uint8Array }> {
+  try {
+    const answer = await tpm.call('create', [0, parent.object], [LONGTERM_TEMPLATE]);
+    const [privateBlob, publicBlob] = [answer.buffers[0]!, answer.buffers[1]!];
+    return { pem: encodeTss2(parent.handle, publicBlob, privateBlob), publicKey: publicKeyOf(publicBlob) };
+  } finally {
+    await release(tpm, parent.object);
+  }
+}
+
+/**
+ * Loads a key from its PEM and keeps it loaded until close().
+ * @throws Failure `tpm.foreign-key` if it belongs to another TPM or to this one before it was cleared;
+ *   `identity.bad-tss2-file` if the file is damaged
+ */
+export async function loadLongterm(tpm: Tpm, pem: string): Promise<LongtermKey> {
+  const blob = parseTss2(pem);
+  const publicKey = publicKeyOfFile(blob);
+  const key = new LoadedKey(tpm, blob, publicKey);
+  await key.ready();
+  return key;
+}
+
+class LoadedKey implements LongtermKey {
+  readonly publicKey: Uint8Array;
+  readonly sign: EcdsaSigner;
+  readonly #tpm: Tpm;
+  readonly #blob: Tss2Key;
+  #object: TpmObject | undefined;
+  #tls: { readonly pem: string; forget(): void } | undefined;
+  #loading: Promise<TpmObject> | undefined;
+  #closed = false;
+
+  constructor(tpm: Tpm, blob: Tss2Key, publicKey: Uint8Array) {
+    this.#tpm = tpm;
+    this.#blob = blob;
+    this.publicKey = publicKey;
+    this.sign = (message) => this.#sign(message);
+  }
+
+  async ready(): Promise<void> {
+    await this.#loaded();
+  }
+
+  tlsKey(): string {
+    const object = this.#object;
+    if (object === undefined || !isCurrent(this.#tpm, object))
+      throw new Failure('tpm.lost', 'retry', 'the longterm key is not loaded any more');
+    this.#tls ??= this.#tpm.tlsKey(object, this.publicKey);
+    return this.#tls.pem;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#forgetTls();
+    await this.#loading?.catch(() => {});
+    const object = this.#object;
+    this.#object = undefined;
+    if (object !== undefined) await flush(this.#tpm, object);
+  }
+
+  #forgetTls(): void {
+    this.#tls?.forget();
+    this.#tls = undefined;
+  }
+
+  /** The key's object, loaded if the connection it was in is gone. Two who ask at once load it once. */
+  async #loaded(): Promise<TpmObject> {
+    if (this.#closed) throw new Error('the longterm key is closed');
+    if (this.#object !== undefined && isCurrent(this.#tpm, this.#object)) return this.#object;
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #load(): Promise<TpmObject> {
+    this.#forgetTls();
+    this.#object = await loadBlob(this.#tpm, this.#blob);
+    return this.#object;
+  }
+
+  async #sign(message: Uint8Array): Promise<Uint8Array> {
+    const object = await this.#loaded();
+    const answer = await this.#tpm.call('sign', [0, object], [sha256(message), SCHEME]);
+    const signature = parseSignature(answer.buffers[0]!);
+    if (signature.algorithm !== ALGORITHM.ecdsa)
+      throw malformed('signature', `algorithm 0x${signature.algorithm.toString(16)}`);
+    return concat(padded(signature.r), padded(signature.s));
+  }
+}
+
+async function loadBlob(tpm: Tpm, blob: Tss2Key): Promise<TpmObject> {
+  const parent = await findObject(tpm, blob.parent);
+  if (parent === undefined) throw foreignKey(`no parent key at 0x${blob.parent.toString(16)}`);
+  try {
+    const answer = await tpm.ask('load', [0, parent.object], [blob.privateBlob, blob.publicBlob]);
+    if (answer.rc === 0) return objectOf(answer);
+    const failure = failureOf(answer.rc, 'load', addon().tssDecode(answer.rc));
+    if (base(answer.rc) === undefined || NOT_THE_BLOB.has(failure.code)) throw failure;
+    throw foreignKey('its parent key does not recognise it', failure);
+  } finally {
+    await release(tpm, parent.object);
+  }
+}
+
+function publicKeyOfFile(blob: Tss2Key): Uint8Array {
+  try {
+    return publicKeyOf(blob.publicBlob);
+  } catch (cause) {
+    throw foreignKey('not an ECDSA key on P-256', cause);
+  }
+}
+
+function publicKeyOf(publicBlob: Uint8Array): Uint8Array {
+  const { ecc } = parsePublic(contentOf('public area', publicBlob));
+  if (ecc === undefined || ecc.curve !== CURVE.p256) throw malformed('longterm key', 'not on P-256');
+  return uncompressed(ecc.x, ecc.y);
+}
+
+function foreignKey(why: string, cause?: unknown): Failure {
+  return new Failure('tpm.foreign-key', 'operator', `the longterm key does not load in this TPM: ${why}`, {
+    action:
+      'The TPM was replaced or cleared, or the state comes from another machine. Put its own TPM or state back, or let the device provision anew (enf-agent forget).',
+    cause,
+  });
+}

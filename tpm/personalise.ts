@@ -1,0 +1,177 @@
+import { ascii, equal } from '../protocol/bytes.ts';
+import type { DaaKey } from '../protocol/crypto/daakey.ts';
+import { Failure } from '../protocol/failure.ts';
+import { objectOf, type Tpm } from './context.ts';
+import { OBJECT_SIZES } from './credential.ts';
+import { openDaaKey } from './daa.ts';
+import type { HandleMap } from './handles.ts';
+import { type Authority, withHierarchy } from './hierarchy.ts';
+import {
+  defineNv,
+  findNv,
+  isWritten,
+  NV,
+  type NvIndex,
+  nvAttributes,
+  readIndex,
+  readNv,
+  writeNv,
+} from './nv.ts';
+import { findObject, release, whileLoaded } from './objects.ts';
+import { createPrimary, makePersistent } from './parent.ts';
+import { checkPublicArea } from './publicarea.ts';
+import { DAA_TEMPLATE } from './templates.ts';
+
+/** What personalising writes into the TPM; sizes as in OBJECT_SIZES. */
+export interface TpmObjects {
+  readonly gpk: Uint8Array;
+  readonly credential: Uint8Array;
+  readonly credentialSignature: Uint8Array;
+  readonly basename: Uint8Array;
+  readonly xttRoot: Uint8Array;
+  /** PEM text. */
+  readonly tlsRoot: string;
+}
+
+type ObjectName = keyof HandleMap['nv'];
+
+/**
+ * The credential comes last: as long as it is not there, personalising was interrupted and may be repeated. Of what is
+ * written before only its signature differs the next time.
+ */
+const ORDER: readonly ObjectName[] = [
+  'gpk',
+  'basename',
+  'xttRoot',
+  'tlsRoot',
+  'credentialSignature',
+  'credential',
+];
+
+/**
+ * Makes the ECDAA key at its persistent handle: a child of a storage primary in the map's hierarchy. A suitable key
+ * that an interrupted personalising left is taken up; anything else at the handle is left alone. `publicArea` is the
+ * TPMT_PUBLIC, 90 bytes, checked.
+ * @throws Failure `tpm.occupied`, `tpm.hierarchy-locked`, `tpm.bad-public-area`
+ */
+export async function createDaaKey(
+  tpm: Tpm,
+  map: HandleMap,
+  hierarchyAuth?: Uint8Array,
+): Promise<{ readonly key: DaaKey; readonly publicArea: Uint8Array }> {
+  if ((await readNv(tpm, map.nv.credential)) !== undefined)
+    throw occupied(map.nv.credential, 'a credential: the TPM is personalised already');
+  const there = await findObject(tpm, map.daaKey);
+  if (there === undefined) await makeKey(tpm, map, hierarchyAuth);
+  else if (!isSuitable(there.publicArea)) throw occupied(map.daaKey, 'a key of somebody else');
+  if (there !== undefined) await release(tpm, there.object);
+  return readBack(tpm, map);
+}
+
+async function makeKey(tpm: Tpm, map: HandleMap, hierarchyAuth: Uint8Array | undefined): Promise<void> {
+  await withHierarchy(tpm, map.hierarchy, hierarchyAuth, async (authority) => {
+    const primary = await createPrimary(tpm, authority);
+    const key = await whileLoaded(tpm, primary, async () => {
+      const made = await tpm.call('create', [0, primary], [DAA_TEMPLATE]);
+      const [privateBlob, publicBlob] = [made.buffers[0]!, made.buffers[1]!];
+      return objectOf(await tpm.call('load', [0, primary], [privateBlob, publicBlob]));
+    });
+    await release(tpm, await makePersistent(tpm, authority, key, map.daaKey));
+  });
+}
+
+async function readBack(
+  tpm: Tpm,
+  map: HandleMap,
+): Promise<{ readonly key: DaaKey; readonly publicArea: Uint8Array }> {
+  const found = await findObject(tpm, map.daaKey);
+  if (found === undefined) throw new Error('the key that was just made is gone');
+  await release(tpm, found.object);
+  return { key: await openDaaKey(tpm, map.daaKey), publicArea: found.publicArea };
+}
+
+function isSuitable(publicArea: Uint8Array): boolean {
+  try {
+    checkPublicArea(publicArea);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Defines and writes all NV objects, the credential last. First looks at all of them: if one is somebody else's,
+ * nothing is written. What an interrupted run left is completed.
+ * @throws Failure `tpm.occupied`, `tpm.hierarchy-locked`, `tpm.nv-full`
+ */
+export async function writeObjects(
+  tpm: Tpm,
+  map: HandleMap,
+  objects: TpmObjects,
+  hierarchyAuth?: Uint8Array,
+): Promise<void> {
+  const contents: Record<ObjectName, Uint8Array> = { ...objects, tlsRoot: ascii(objects.tlsRoot) };
+  for (const name of ORDER) checkSize(name, contents[name]);
+  const todo: ObjectName[] = [];
+  for (const name of ORDER) if (await isWanting(tpm, map, name, contents[name])) todo.push(name);
+  await withHierarchy(tpm, map.hierarchy, hierarchyAuth, async (authority) => {
+    for (const name of todo) await writeObject(tpm, map, authority, name, contents[name]);
+  });
+}
+
+function checkSize(name: ObjectName, content: Uint8Array): void {
+  const { min, max } = OBJECT_SIZES[name];
+  if (content.length < min || content.length > max)
+    throw new Error(`${name}: expected ${min} to ${max} bytes, got ${content.length}`);
+}
+
+/** False if the index already holds the content. @throws Failure `tpm.occupied` if it is not ours to write */
+async function isWanting(tpm: Tpm, map: HandleMap, name: ObjectName, content: Uint8Array): Promise<boolean> {
+  const index = await findNv(tpm, map.nv[name]);
+  if (index === undefined) return true;
+  try {
+    return await isUnfinished(tpm, map, name, content, index);
+  } finally {
+    await release(tpm, index.object);
+  }
+}
+
+async function isUnfinished(
+  tpm: Tpm,
+  map: HandleMap,
+  name: ObjectName,
+  content: Uint8Array,
+  index: NvIndex,
+): Promise<boolean> {
+  const { attributes, size } = index.public;
+  if ((attributes & ~NV.written) !== nvAttributes(map.hierarchy) || size !== content.length)
+    throw occupied(map.nv[name], `an object of ${size} bytes that is not ours`);
+  if (!isWritten(index.public)) return true;
+  if (equal(await readIndex(tpm, index), content)) return false;
+  if (name === 'credentialSignature' && (await readNv(tpm, map.nv.credential)) === undefined) return true;
+  throw occupied(map.nv[name], `another ${name}`);
+}
+
+async function writeObject(
+  tpm: Tpm,
+  map: HandleMap,
+  authority: Authority,
+  name: ObjectName,
+  content: Uint8Array,
+): Promise<void> {
+  const there = await findNv(tpm, map.nv[name]);
+  const index =
+    there?.object ?? (await defineNv(tpm, authority, map.hierarchy, map.nv[name], content.length));
+  try {
+    await writeNv(tpm, authority, index, content);
+  } finally {
+    await release(tpm, index);
+  }
+}
+
+function occupied(handle: number, by: string): Failure {
+  const hex = `0x${handle.toString(16).padStart(8, '0')}`;
+  return new Failure('tpm.occupied', 'operator', `${hex} in the TPM already holds ${by}`, {
+    action: `If nobody needs it, remove it yourself (tpm2_evictcontrol or tpm2_nvundefine ${hex}) and try again.`,
+  });
+}

@@ -1,0 +1,105 @@
+import { concat, u16 } from '../protocol/bytes.ts';
+import { Failure } from '../protocol/failure.ts';
+import {
+  CAPABILITY,
+  PROPERTY,
+  readAlgorithms,
+  readCommands,
+  readCurves,
+  readProperties,
+} from './capability.ts';
+import type { Tpm } from './context.ts';
+import { ALGORITHM, CURVE, encodeScheme } from './structures.ts';
+
+/** What the TPM can do and how it is. */
+export interface Capabilities {
+  /** Vendor, four letters, e.g. `IBM`. */
+  readonly manufacturer: string;
+  readonly ecdaa: boolean;
+  readonly commit: boolean;
+  readonly bnP256: boolean;
+  /** The TPM itself says that it takes an ECDAA key on BN_P256. */
+  readonly parametersTaken: boolean;
+  /** Largest NV index and largest piece of it per command, bytes. */
+  readonly nvIndexMax: number;
+  readonly nvBufferMax: number;
+  /** Failed passwords so far, how many lock the TPM, and after how many seconds one is forgiven. */
+  readonly lockout: { readonly counter: number; readonly limit: number; readonly seconds: number };
+  readonly lockedOut: boolean;
+  /** Hierarchies that are switched on; a password may still be set. */
+  readonly platformEnabled: boolean;
+  readonly ownerEnabled: boolean;
+}
+
+const COMMIT = 0x18b;
+const MAX_CURVES = 64;
+const MAX_PROPERTIES = 127;
+/** TPMA_PERMANENT and TPMA_STARTUP_CLEAR. */
+const IN_LOCKOUT = 1 << 9;
+const PLATFORM_ENABLED = 1 << 0;
+const OWNER_ENABLED = 1 << 1;
+
+/** TPMT_PUBLIC_PARMS of the ECDAA key: type | symmetric NULL | scheme | curve | kdf NULL. */
+const ECDAA_PARAMETERS = concat(
+  u16(ALGORITHM.ecc),
+  u16(ALGORITHM.null),
+  encodeScheme({ algorithm: ALGORITHM.ecdaa, hash: ALGORITHM.sha256, count: 1 }),
+  u16(CURVE.bnP256),
+  u16(ALGORITHM.null),
+);
+
+/** Asks the TPM what it can do; six commands, none changes anything. */
+export async function probe(tpm: Tpm): Promise<Capabilities> {
+  const algorithms = readAlgorithms(await capability(tpm, CAPABILITY.algorithms, ALGORITHM.ecdaa, 1));
+  const commands = readCommands(await capability(tpm, CAPABILITY.commands, COMMIT, 1));
+  const curves = readCurves(await capability(tpm, CAPABILITY.curves, 0, MAX_CURVES));
+  const fixed = readProperties(await capability(tpm, CAPABILITY.properties, PROPERTY.fixed, MAX_PROPERTIES));
+  const variable = readProperties(
+    await capability(tpm, CAPABILITY.properties, PROPERTY.variable, MAX_PROPERTIES),
+  );
+  const tested = await tpm.ask('testParameters', [], [ECDAA_PARAMETERS]);
+  const startupClear = variable.get(PROPERTY.startupClear) ?? 0;
+  return {
+    manufacturer: letters(fixed.get(PROPERTY.manufacturer) ?? 0),
+    ecdaa: algorithms.includes(ALGORITHM.ecdaa),
+    commit: commands.includes(COMMIT),
+    bnP256: curves.includes(CURVE.bnP256),
+    parametersTaken: tested.rc === 0,
+    nvIndexMax: fixed.get(PROPERTY.nvIndexMax) ?? 0,
+    nvBufferMax: fixed.get(PROPERTY.nvBufferMax) ?? 0,
+    lockout: {
+      counter: variable.get(PROPERTY.lockoutCounter) ?? 0,
+      limit: variable.get(PROPERTY.maxAuthFail) ?? 0,
+      seconds: variable.get(PROPERTY.lockoutInterval) ?? 0,
+    },
+    lockedOut: ((variable.get(PROPERTY.variable) ?? 0) & IN_LOCKOUT) !== 0,
+    platformEnabled: (startupClear & PLATFORM_ENABLED) !== 0,
+    ownerEnabled: (startupClear & OWNER_ENABLED) !== 0,
+  };
+}
+
+/** @throws Failure `tpm.no-ecdaa`, naming what lacks */
+export function requireEcdaa(capabilities: Capabilities): void {
+  const missing = [
+    capabilities.bnP256 ? [] : ['the curve BN_P256'],
+    capabilities.ecdaa ? [] : ['the algorithm ECDAA'],
+    capabilities.commit ? [] : ['the command TPM2_Commit'],
+  ].flat();
+  if (missing.length === 0 && !capabilities.parametersTaken) missing.push('ECDAA keys on BN_P256');
+  if (missing.length === 0) return;
+  throw new Failure(
+    'tpm.no-ecdaa',
+    'operator',
+    `this TPM (${capabilities.manufacturer}) lacks ${missing.join(', ')}`,
+    { action: 'Use another TPM, or a credential in software (device personalise --software).' },
+  );
+}
+
+async function capability(tpm: Tpm, kind: number, from: number, count: number): Promise<Uint8Array> {
+  return (await tpm.call('capability', [kind, from, count])).buffers[0]!;
+}
+
+function letters(value: number): string {
+  const codes = [value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff];
+  return String.fromCharCode(...codes.filter((code) => code > 0x20 && code < 0x7f));
+}
