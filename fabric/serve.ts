@@ -55,10 +55,13 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     started.push(() => registry.close());
 
     let router: Router | undefined;
-    const control = await serveControl(pathOf(data, 'control'), ({ method, path }) => {
-      if (method === 'POST' && path === '/changed') return registry.catchUp() ?? {};
+    let reach: Reach | undefined;
+    const control = await serveControl(pathOf(data, 'control'), async ({ method, path }) => {
       if (method === 'GET' && path === '/sessions') return router?.sessions() ?? [];
-      return undefined;
+      if (method !== 'POST' || path !== '/changed') return undefined;
+      registry.catchUp();
+      await reach?.settled();
+      return {};
     });
     started.push(() => control.close());
     // From here on this is the only fabric on the folder.
@@ -67,7 +70,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const tun = options.tun === undefined ? undefined : openTun(options.tun);
     if (tun !== undefined) {
       started.push(() => tun.close());
-      await reachDevices(tun, registry, log);
+      reach = reachDevices(tun, registry, log);
+      await reach.settled();
     }
 
     router = await startRouter({
@@ -106,21 +110,29 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   }
 }
 
+/** This host's way into the networks. */
+interface Reach {
+  /** Resolves when addresses and routes of all networks known so far are in place. @throws Failure of `ip` at the start */
+  settled(): Promise<void>;
+}
+
 /** Gives the host its address `<prefix>::1` and a route in every network, also in those added later. */
-async function reachDevices(tun: TunDevice, registry: Registry, log: Log): Promise<void> {
+function reachDevices(tun: TunDevice, registry: Registry, log: Log): Reach {
   const reach = async (prefixes: readonly Prefix[]): Promise<void> => {
     const own = prefixes.map((prefix) => `${formatIpv6(hostAddress(prefix.address))}/128`);
     await configureInterface(tun.name, TUN_MTU, own);
     for (const prefix of prefixes) await routeThrough(formatPrefix(prefix), tun.name);
   };
-  // Subscribed first, so that no network falls between; doing one twice does no harm.
+  let settled = reach(registry.networks().map((network) => network.prefix));
   registry.subscribe((change) => {
     if (change.kind !== 'network') return;
     const name = formatPrefix(change.prefix);
-    reach([change.prefix]).then(
-      () => log('info', `network ${name} is reachable through ${tun.name}`),
-      (error: Error) => log('error', `network ${name} is not reachable from this host: ${error.message}`),
-    );
+    settled = settled
+      .then(() => reach([change.prefix]))
+      .then(() => log('info', `network ${name} is reachable through ${tun.name}`))
+      .catch((error: Error) =>
+        log('error', `network ${name} is not reachable from this host: ${error.message}`),
+      );
   });
-  await reach(registry.networks().map((network) => network.prefix));
+  return { settled: () => settled };
 }

@@ -1,0 +1,17 @@
+import type { Command } from '../../os/cli.ts';
+import { audit } from './audit.ts';
+import { deviceCommands } from './device.ts';
+import { groupCommands } from './group.ts';
+import { init } from './init.ts';
+import { networkCommands } from './network.ts';
+import { serveCommand } from './serve.ts';
+
+/** In the order in which somebody who begins needs them. */
+export const commands: readonly Command[] = [
+  init,
+  ...networkCommands,
+  ...groupCommands,
+  serveCommand,
+  ...deviceCommands,
+  audit,
+];

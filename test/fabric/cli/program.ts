@@ -1,0 +1,119 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, onTestFinished } from 'vitest';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** enf-fabric serving in a process of its own. */
+export interface Serving {
+  readonly identityPort: number;
+  readonly tunnelPort: number;
+  readonly log: () => string;
+  /** The exit code after the signal. */
+  stop(signal?: NodeJS.Signals): Promise<number>;
+}
+
+export interface FabricProgram {
+  run(...args: string[]): Promise<Outcome>;
+  /** The JSON it prints; fails the test if it fails. */
+  json<T>(...args: string[]): Promise<T>;
+  /** The Failure it prints. */
+  refusal(...args: string[]): Promise<{ code: string; message: string; action?: string }>;
+  serve(data: string, ...args: string[]): Promise<Serving>;
+}
+
+/**
+ * The bundle, built once for the test file as build.mjs does it. It lies inside the project, so that it finds the
+ * packages that are not bundled.
+ */
+export function fabricProgram(prefix: readonly string[] = []): FabricProgram {
+  let folder = '';
+  const words = (args: readonly string[]): [string, string[]] => {
+    const all = [...prefix, process.execPath, join(folder, 'enf-fabric.mjs'), ...args];
+    return [all[0]!, all.slice(1)];
+  };
+  const environment = { ...process.env, ENF_ADDON: join(root, 'dist/enf.node') };
+
+  beforeAll(async () => {
+    mkdirSync(join(root, '.cache'), { recursive: true });
+    folder = mkdtempSync(join(root, '.cache/fabric-'));
+    await build({
+      entryPoints: [join(root, 'fabric/main.ts')],
+      outfile: join(folder, 'enf-fabric.mjs'),
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      logLevel: 'error',
+      external: ['better-sqlite3'],
+      banner: {
+        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+      },
+    });
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const run = (...args: string[]): Promise<Outcome> =>
+    new Promise((resolve) => {
+      const [file, rest] = words(args);
+      execFile(file, rest, { env: environment }, (error, out, err) =>
+        resolve({ code: error === null ? 0 : (error.code as number), out, err }),
+      );
+    });
+
+  return {
+    run,
+    async json<T>(...args: string[]) {
+      const { code, out, err } = await run(...args, '--json');
+      if (code !== 0) throw new Error(`${args.join(' ')}: exit ${code}: ${err}`);
+      return JSON.parse(out) as T;
+    },
+    async refusal(...args) {
+      const { code, out, err } = await run(...args, '--json');
+      if (code === 0) throw new Error(`${args.join(' ')} did not fail: ${out}`);
+      return JSON.parse(err).error;
+    },
+    async serve(data, ...args) {
+      const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0'];
+      const tun = args.includes('--tun') ? [] : ['--tun', 'none'];
+      const [file, rest] = words(['serve', '--data', data, '--json', ...listen, ...tun, ...args]);
+      const child: ChildProcess = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
+      const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
+      onTestFinished(() => {
+        child.kill('SIGKILL');
+      });
+      let [out, err] = ['', ''];
+      child.stderr!.on('data', (chunk) => {
+        err += chunk;
+      });
+      const line = await new Promise<string>((resolve, reject) => {
+        child.stdout!.on('data', (chunk) => {
+          out += chunk;
+          if (out.includes('\n')) resolve(out);
+        });
+        ended.then(([code]) => reject(new Error(`serve ended with ${code}: ${err}`)), reject);
+      });
+      const { ready } = JSON.parse(line) as { ready: { identity: string; tunnel: string } };
+      const port = (address: string): number => Number(address.split(':').at(-1));
+      return {
+        identityPort: port(ready.identity),
+        tunnelPort: port(ready.tunnel),
+        log: () => err,
+        async stop(signal = 'SIGTERM') {
+          child.kill(signal);
+          const [code] = await ended;
+          return code ?? -1;
+        },
+      };
+    },
+  };
+}

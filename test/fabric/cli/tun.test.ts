@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { scratch } from '../place.ts';
+import { fabricProgram } from './program.ts';
+
+// A namespace of its own: this host's routes are nobody's to change.
+const namespace = `enf-d-${process.pid}`;
+const inside = ['ip', 'netns', 'exec', namespace];
+const fabric = fabricProgram(inside);
+
+const ip = (...args: string[]): string =>
+  execFileSync(inside[0]!, [...inside.slice(1), 'ip', ...args], { encoding: 'utf8', stdio: 'pipe' });
+
+beforeAll(() => {
+  execFileSync('ip', ['netns', 'add', namespace]);
+  ip('link', 'set', 'lo', 'up');
+});
+afterAll(() => {
+  execFileSync('ip', ['netns', 'del', namespace]);
+});
+
+test('the host reaches every network, also one added while serving, and nothing is left behind', async () => {
+  const data = join(scratch(), 'fabric');
+  const at = ['--data', data];
+  await fabric.json('init', ...at);
+  await fabric.json('network', 'add', 'fd00:1:2:3::/64', ...at);
+  const serving = await fabric.serve(data, '--tun', 'enf-test0');
+  const addresses = (): string => ip('-6', '-o', 'addr', 'show', 'dev', 'enf-test0');
+  expect(addresses()).toContain('fd00:1:2:3::1/128');
+  expect(ip('-6', 'route', 'get', 'fd00:1:2:3:aa::5')).toMatch(/dev enf-test0 .*src fd00:1:2:3::1 /);
+  expect(ip('link', 'show', 'enf-test0')).toContain('mtu 1280');
+
+  const added = await fabric.run('network', 'add', 'fd00:9:9:9::/64', ...at);
+  expect(added.out).toContain('in force');
+  expect(addresses()).toContain('fd00:9:9:9::1/128');
+  expect(ip('-6', 'route', 'show', 'dev', 'enf-test0')).toContain('fd00:9:9:9::/64');
+
+  expect(await serving.stop()).toBe(0);
+  expect(() => ip('link', 'show', 'enf-test0')).toThrow(/does not exist/);
+});
+
+test('a TUN device that cannot be is refused before anything listens', async () => {
+  const data = join(scratch(), 'fabric');
+  await fabric.json('init', '--data', data);
+  expect(await fabric.refusal('serve', '--data', data, '--tun', 'no/such')).toMatchObject({
+    code: 'os.bad-tun-name',
+  });
+});
