@@ -3,7 +3,7 @@
 //   node build.mjs native     only the addon (CC, NODE_INCLUDE and PKG_CONFIG choose a cross toolchain)
 //   node build.mjs bundles    only the JavaScript
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -26,10 +26,15 @@ if (what === 'all' || what === 'bundles') {
   for (const [program, source] of Object.entries(programs)) {
     const entry = join(root, source);
     if (!existsSync(entry)) continue;
-    const outfile = join(root, `dist/${program}.mjs`);
+    const dist = join(root, 'dist');
+    for (const name of readdirSync(dist)) if (name.startsWith(`${program}-`)) rmSync(join(dist, name));
     await build({
-      entryPoints: [entry],
-      outfile,
+      entryPoints: [{ in: entry, out: program }],
+      outdir: dist,
+      outExtension: { '.js': '.mjs' },
+      // What is imported on demand becomes a file beside the program: a device that has its identity never loads the handshake.
+      splitting: true,
+      chunkNames: `${program}-[name]-[hash]`,
       bundle: true,
       platform: 'node',
       format: 'esm',
@@ -41,6 +46,6 @@ if (what === 'all' || what === 'bundles') {
       banner: { js: banner },
       metafile: true,
     });
-    chmodSync(outfile, 0o755);
+    chmodSync(join(dist, `${program}.mjs`), 0o755);
   }
 }

@@ -40,8 +40,18 @@ export interface Facts {
 /** How long the identity server may take for one message: a verification, and a TPM at its other end of the queue. */
 const MESSAGE_TIMEOUT_MS = 20_000;
 
+/** Makes the interface; a test without a kernel of its own brings another. */
+export interface Hardware {
+  readonly openTun: typeof openTun;
+  readonly raiseInterface: typeof raiseInterface;
+}
+
 /** The real world, as the configuration describes it. */
-export function openEffects(config: Config, log: Log): Effects {
+export function openEffects(
+  config: Config,
+  log: Log,
+  hardware: Hardware = { openTun, raiseInterface },
+): Effects {
   const off = new AbortController();
   let store: Store | undefined;
   let keys: KeyStore | undefined;
@@ -88,9 +98,14 @@ export function openEffects(config: Config, log: Log): Effects {
     if (plane?.address === address && plane.tunnel.usable) return plane.tunnel;
     closePlane();
     const own = parseIpv6(address);
-    const device = openTun(config.tunnel.device);
+    const device = hardware.openTun(config.tunnel.device);
     try {
-      await raiseInterface(device.name, config.tunnel.mtu, own, tunnelRoutes(own, config.route.prefixes));
+      await hardware.raiseInterface(
+        device.name,
+        config.tunnel.mtu,
+        own,
+        tunnelRoutes(own, config.route.prefixes),
+      );
       if (off.signal.aborted) throw stopping();
     } catch (error) {
       device.close();
