@@ -12,7 +12,7 @@ import { Failure } from '../protocol/failure.ts';
 export interface TlsOptions {
   /** A connected socket; it belongs to the TLS connection from now on, also when that fails. */
   readonly socket: Socket;
-  /** PEM of the one root that the router's certificate has to chain to. */
+  /** PEM of the root that the router's certificate has to chain to; of several, while a root is being replaced. */
   readonly ca: string;
   /** DER of our own certificate, X.509 v1 or v3. */
   readonly certificate: Uint8Array;
@@ -33,7 +33,7 @@ const DATES = new Set([
 ]);
 
 /**
- * Performs the TLS handshake of the tunnel (enftun.md §3): TLS 1.2 or later, no SNI, the server's chain to the one root,
+ * Performs the TLS handshake of the tunnel (enftun.md §3): TLS 1.2 or later, no SNI, the server's chain to the given root,
  * no name check (the root is ours alone), our certificate. In TLS 1.3 the server's refusal of our certificate comes
  * only later, as the connection's end. The socket has an error listener already; its end shows as `close`.
  * @throws Failure `tls.untrusted-server`, `tls.clock`, `tls.handshake-failed`, `tls.bad-root`, `tls.bad-credentials`
@@ -77,10 +77,8 @@ export function connectTls(options: TlsOptions): Promise<TLSSocket> {
 }
 
 function secureContext({ ca, certificate, key }: TlsOptions): SecureContext {
-  let root: string;
   try {
-    // Through the parser: exactly one certificate becomes trusted, whatever else the text holds.
-    root = new X509Certificate(ca).toString();
+    new X509Certificate(ca); // createSecureContext takes a text without certificates for no roots, and says nothing
   } catch (cause) {
     throw new Failure('tls.bad-root', 'operator', 'the TLS root is not a certificate in PEM', {
       action: 'Check the TLS root that was personalised or configured.',
@@ -89,7 +87,7 @@ function secureContext({ ca, certificate, key }: TlsOptions): SecureContext {
   }
   try {
     return createSecureContext({
-      ca: root,
+      ca,
       cert: pem(certificate),
       key: typeof key === 'string' ? key : key.export({ type: 'pkcs8', format: 'pem' }),
       minVersion: 'TLSv1.2',

@@ -24,7 +24,7 @@ export interface TunDevice {
 
 /**
  * Opens the TUN device `name`, creating it if it is not there. It is neither configured nor up.
- * @throws Failure `os.no-tun`, `os.not-permitted`, `os.tun-busy`, `os.bad-tun-name`, `os.tun-failed`
+ * @throws Failure `os.no-tun`, `os.not-permitted`, `os.tun-busy`, `os.not-a-tun`, `os.bad-tun-name`, `os.tun-failed`
  */
 export function openTun(name: string): TunDevice {
   // What the kernel takes (dev_valid_name), except that a % would make it choose a number; and nothing unprintable.
@@ -85,7 +85,7 @@ function openFailure(name: string, error: NodeJS.ErrnoException): Error {
       });
     case 'EINVAL':
       return new Failure(
-        'os.tun-busy',
+        'os.not-a-tun',
         'operator',
         `interface ${name} exists already and is not a TUN device`,
         {

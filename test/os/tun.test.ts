@@ -74,7 +74,7 @@ test('is refused when another holds it, or when it is no TUN', () => {
   const { name } = newLink();
   open(name);
   expect(() => openTun(name)).toThrow(failing('os.tun-busy', 'retry'));
-  expect(() => openTun('lo')).toThrow(failing('os.tun-busy', 'operator'));
+  expect(() => openTun('lo')).toThrow(failing('os.not-a-tun', 'operator'));
 });
 
 test.each(['', 'sixteen-bytes-xx', 'a/b', 'a b', 'a:b', 'tun%d', '.', '..', '€€€€€€', 'a\0'])(
