@@ -54,7 +54,7 @@ export const SCHEMA = {
     'identity-port': whole(1, 65_535, { default: '444', doc: 'TCP port of the identity server (XTT).' }),
     'connect-timeout': span(1_000, 300_000, {
       default: '"10s"',
-      doc: 'How long one TCP connection or TLS handshake may take.',
+      doc: 'How long a TCP connection, a TLS handshake or one message of the identity server may take.',
     }),
     'tls-root': text(
       {

@@ -104,7 +104,7 @@ export function describeStatus(status: Status, wallMs: number): string {
     const { code, message, action, attempts, since, nextTry } = status.trouble;
     rows.push(['trouble', `${message} [${code}]`]);
     if (action !== null) rows.push(['what to do', action]);
-    rows.push(['attempts', `${attempts} failed since ${ago(since)} ago`]);
+    rows.push(['attempts', `${attempts} failed in the last ${ago(since)}`]);
     if (nextTry !== null)
       rows.push(['next try', `in ${duration(Math.max(0, Date.parse(nextTry) - wallMs))}`]);
   }

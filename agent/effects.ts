@@ -37,9 +37,6 @@ export interface Facts {
   readonly traffic: Traffic | undefined;
 }
 
-/** How long the identity server may take for one message: a verification, and a TPM at its other end of the queue. */
-const MESSAGE_TIMEOUT_MS = 20_000;
-
 /** Makes the interface; a test without a kernel of its own brings another. */
 export interface Hardware {
   readonly openTun: typeof openTun;
@@ -85,8 +82,8 @@ export function openEffects(
     const cut = (): void => void socket.destroy();
     off.signal.addEventListener('abort', cut, { once: true });
     return {
-      send: (message) => writeAll(socket, message, MESSAGE_TIMEOUT_MS),
-      receive: () => readMessage(socket, MESSAGE_TIMEOUT_MS),
+      send: (message) => writeAll(socket, message, timeoutMs),
+      receive: () => readMessage(socket, timeoutMs),
       close() {
         off.signal.removeEventListener('abort', cut);
         socket.destroySoon();

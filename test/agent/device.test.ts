@@ -1,0 +1,139 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { startDevice } from '../../agent/device.ts';
+import type { Effects } from '../../agent/effects.ts';
+import type { Situation } from '../../agent/lifecycle.ts';
+import type { TunnelEvent } from '../../agent/tunnel.ts';
+import { Failure } from '../../protocol/failure.ts';
+
+/** A world whose effects do what the script says, one entry per call. */
+function world(script: {
+  prepare?: (() => ReturnType<Effects['prepare']>)[];
+  provision?: (() => Promise<string>)[];
+  connect?: (() => Promise<void>)[];
+}) {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const calls: string[] = [];
+  const log: string[] = [];
+  const situations: string[] = [];
+  let report: ((event: TunnelEvent) => void) | undefined;
+  const next = <T>(name: string, list: (() => T)[] | undefined, otherwise: () => T): T => {
+    calls.push(name);
+    return (list?.shift() ?? otherwise)();
+  };
+  const effects: Effects = {
+    prepare: () =>
+      next('prepare', script.prepare, async () => ({ kind: 'connect' as const, address: 'fd00::7' })),
+    provision: () => next('provision', script.provision, async () => 'fd00::7'),
+    connect: (tell) => {
+      report = tell;
+      return next('connect', script.connect, async () => {});
+    },
+    release: async () => void calls.push('release'),
+    facts: () => ({ stateGeneration: undefined, quarantined: [], handshakes: 0, traffic: undefined }),
+  };
+  const device = startDevice({
+    effects,
+    clock: () => Date.now(),
+    chance: () => 0.5,
+    log: (_, message) => void log.push(message),
+    onChange: (situation: Situation) => void situations.push(situation.kind),
+  });
+  return {
+    device,
+    calls,
+    log,
+    situations,
+    tell: (event: TunnelEvent) => report!(event),
+    pass: (ms: number) => vi.advanceTimersByTimeAsync(ms),
+  };
+}
+
+test('boot to online, and down again when it is stopped', async () => {
+  const { device, calls, situations, tell, pass } = world({});
+  await pass(0);
+  expect(device.situation().kind).toBe('connecting');
+  tell({ kind: 'up', router: '192.0.2.1 port 443' });
+  expect([device.situation().kind, device.router()]).toEqual(['online', '192.0.2.1 port 443']);
+  await device.stop();
+  expect(calls).toEqual(['prepare', 'connect', 'release']);
+  expect(situations).toEqual(['preparing', 'connecting', 'online', 'stopped']);
+});
+
+test('first boot provisions in between', async () => {
+  const { calls, pass } = world({ prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })] });
+  await pass(0);
+  expect(calls).toEqual(['prepare', 'provision', 'connect']);
+});
+
+describe('failures', () => {
+  test('a broken tunnel is made again after its pause, not before', async () => {
+    const { device, calls, tell, pass } = world({});
+    await pass(0);
+    tell({ kind: 'up', router: 'r' });
+    tell({ kind: 'down', failure: new Failure('tunnel.closed', 'retry', 'closed') });
+    expect([device.situation().kind, device.router()]).toEqual(['backing-off', undefined]);
+    await pass(499);
+    expect(calls).toEqual(['prepare', 'connect']);
+    await pass(1);
+    expect(calls).toEqual(['prepare', 'connect', 'connect']);
+  });
+
+  test('an operator failure keeps the agent alive and is looked at again', async () => {
+    const absent = async () => {
+      throw new Failure('tpm.absent', 'operator', 'no TPM');
+    };
+    const { device, calls, pass, log } = world({ prepare: [absent, absent] });
+    await pass(0);
+    expect(device.situation()).toMatchObject({ kind: 'blocked', trouble: { code: 'tpm.absent' } });
+    await pass(5_000);
+    expect(calls).toEqual(['prepare', 'prepare', 'prepare', 'connect']);
+    expect(log.filter((line) => line.includes('tpm.absent'))).toHaveLength(1);
+  });
+
+  test('a verdict is carried to the lifecycle: evicted provisions', async () => {
+    const { calls, tell, pass } = world({});
+    await pass(0);
+    tell({ kind: 'verdict', verdict: { kind: 'evicted' } });
+    await pass(500);
+    expect(calls).toEqual(['prepare', 'connect', 'provision', 'connect']);
+  });
+
+  test('a mistake in the program is logged with its place and tried again', async () => {
+    const { device, log, pass } = world({
+      connect: [
+        async () => {
+          throw new TypeError('x is not a function');
+        },
+      ],
+    });
+    await pass(0);
+    expect(device.situation()).toMatchObject({
+      kind: 'backing-off',
+      trouble: { code: 'agent.internal-error' },
+    });
+    expect(log.join('\n')).toMatch(/TypeError: x is not a function\n\s+at /);
+    await pass(500);
+    expect(device.situation().kind).toBe('connecting');
+  });
+});
+
+test('what ends after the stop changes nothing any more', async () => {
+  let finish: (address: string) => void = () => {};
+  const { device, calls, pass } = world({
+    prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })],
+    provision: [
+      () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    ],
+  });
+  await pass(0);
+  await device.stop();
+  finish('fd00::7');
+  await pass(600_000);
+  expect([device.situation().kind, calls]).toEqual(['stopped', ['prepare', 'provision', 'release']]);
+  await device.stop();
+  expect(calls).toHaveLength(3);
+});

@@ -1,0 +1,283 @@
+import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { parseConfig } from '../../agent/config.ts';
+import { startDevice } from '../../agent/device.ts';
+import { type Hardware, openEffects } from '../../agent/effects.ts';
+import { openStore } from '../../agent/state.ts';
+import { readMessage, writeAll } from '../../os/exchange.ts';
+import { openFolder } from '../../os/folder.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import { encodeVerdict } from '../../protocol/tunnel/verdict.ts';
+import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
+import { temporaryFolder } from './folders.ts';
+import { type IdentityServer, identityServer } from './identityserver.ts';
+import { type FakeTun, fakeTun, makeCertificates, startTestRouter, type TestRouter } from './router.ts';
+
+/** The whole agent over loopback, in software mode: everything is real but the TUN and the `ip` command. */
+
+let certificates: ReturnType<typeof makeCertificates>;
+let authority: IdentityServer;
+beforeAll(async () => {
+  certificates = makeCertificates();
+  authority = await identityServer();
+});
+
+/** The identity server on TCP; `mute` makes it answer nothing. */
+async function listen(options: { mute?: boolean } = {}): Promise<{ port: number; sockets: Socket[] }> {
+  const sockets: Socket[] = [];
+  const server = createServer(async (socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+    if (options.mute) {
+      socket.resume();
+      return;
+    }
+    const exchange = authority.connect();
+    try {
+      for (let i = 0; i < 2; i++) {
+        await exchange.send(await readMessage(socket, 10_000));
+        await writeAll(socket, await exchange.receive(), 10_000);
+      }
+    } catch {
+      socket.write(ERROR_MESSAGE);
+    }
+    socket.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { port: (server.address() as AddressInfo).port, sockets };
+}
+
+interface Home {
+  readonly credential: string;
+  readonly state: string;
+  readonly router: TestRouter;
+  readonly identityPort: number;
+}
+
+async function home(identityPort?: number): Promise<Home> {
+  const credential = temporaryFolder();
+  authority.personalise(credential, certificates.root);
+  authority.devices.clear();
+  return {
+    credential,
+    state: temporaryFolder(),
+    router: await startTestRouter(certificates),
+    identityPort: identityPort ?? (await listen()).port,
+  };
+}
+
+/** One start of the agent. */
+function boot(
+  { credential, state, router, identityPort }: Home,
+  more: { remote?: string; rest?: string } = {},
+) {
+  const config = parseConfig(
+    `[remote]
+    hosts = ["127.0.0.1"]
+    tunnel-port = ${router.port}
+    identity-port = ${identityPort}
+    connect-timeout = "1s"
+    ${more.remote ?? ''}
+    [identity]
+    mode = "software"
+    credential-dir = "${credential}"
+    [state]
+    directory = "${state}"
+    ${more.rest ?? ''}`,
+    'test',
+  );
+  const log: string[] = [];
+  const tuns: FakeTun[] = [];
+  const raised: string[] = [];
+  const hardware: Hardware = {
+    openTun: () => {
+      tuns.push(fakeTun());
+      return tuns.at(-1)!;
+    },
+    raiseInterface: async (device, mtu, own, routes) => {
+      raised.push([device, mtu, formatIpv6(own), ...routes.map(formatPrefix)].join(' '));
+    },
+  };
+  const effects = openEffects(config, (_, line) => void log.push(line), hardware);
+  const device = startDevice({
+    effects,
+    clock: () => performance.now(),
+    chance: () => 0.01,
+    log: (_, line) => void log.push(line),
+  });
+  onTestFinished(() => device.stop());
+  const until = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 10 });
+  const online = (): Promise<void> => until(() => expect(device.situation().kind).toBe('online'));
+  const trouble = (code: string): Promise<void> =>
+    until(() => expect(device.situation()).toMatchObject({ trouble: { code } }));
+  return { effects, device, log, tuns, raised, until, online, trouble };
+}
+
+const row = () => [...authority.devices.values()][0]!;
+
+test('first boot: provisioned, interface raised, online; later boot: no handshake', async () => {
+  const place = await home();
+  const first = boot(place);
+  await first.online();
+  const address = formatIpv6(row().address);
+  expect(first.raised).toEqual([
+    `fake0 1280 ${address} ${formatIpv6(Uint8Array.from([...row().address.slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]))}/64`,
+  ]);
+  expect(place.router.clientKeys).toEqual([row().longtermKey]);
+  expect(first.effects.facts()).toMatchObject({ handshakes: 1, stateGeneration: 2 });
+  await first.device.stop();
+  expect(first.tuns.map((tun) => tun.closed)).toEqual([true]);
+
+  const second = boot(place);
+  await second.online();
+  expect(row().handshakes).toBe(1);
+  expect(second.effects.facts()).toMatchObject({ handshakes: 0, stateGeneration: 2 });
+  expect(place.router.clientKeys[1]).toEqual(row().longtermKey);
+});
+
+test('the configured routes instead of the own /64', async () => {
+  const agent = boot(await home(), { rest: '[route]\nprefixes = ["fd00:1::/32"]\n[tunnel]\nmtu = 1400' });
+  await agent.online();
+  expect(agent.raised[0]).toMatch(/^fake0 1400 fd\S+ fd00:1::\/32$/);
+});
+
+test('a reconnect keeps the interface; a TUN that was taken away is opened anew', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  place.router.reset();
+  await agent.until(() => expect(place.router.sockets).toHaveLength(2));
+  await agent.online();
+  expect(agent.tuns).toHaveLength(1);
+  agent.tuns[0]!.lose(new Failure('os.tun-lost', 'retry', 'gone'));
+  await agent.until(() => expect(agent.tuns).toHaveLength(2));
+  await agent.online();
+  expect([agent.tuns[0]!.closed, agent.raised.length, row().handshakes]).toEqual([true, 2, 1]);
+});
+
+test('evicted: a new key, the same address, the same interface', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const former = row().longtermKey;
+  place.router.raw(encodeVerdict({ kind: 'evicted' }));
+  await agent.until(() => expect(place.router.clientKeys).toHaveLength(2));
+  await agent.online();
+  expect(row().handshakes).toBe(2);
+  expect(place.router.clientKeys).toEqual([former, row().longtermKey]);
+  expect(row().longtermKey).not.toEqual(former);
+  expect([agent.tuns.length, authority.devices.size]).toEqual([1, 1]);
+});
+
+for (const kind of ['banned', 'unknown'] as const) {
+  test(`${kind}: no new handshake`, async () => {
+    const place = await home();
+    const agent = boot(place);
+    await agent.online();
+    place.router.raw(encodeVerdict({ kind }));
+    await agent.trouble(kind === 'banned' ? 'fabric.banned' : 'fabric.unknown-key');
+    expect(row().handshakes).toBe(1);
+  });
+}
+
+test('a provisioning that was interrupted goes on before anything else', async () => {
+  const place = await home();
+  const first = boot(place);
+  await first.online();
+  await first.device.stop();
+  const store = await openStore(await openFolder(place.state));
+  await store.save({ ...store.record, pending: store.record.identity!.key });
+  const second = boot(place);
+  await second.online();
+  expect([row().handshakes, authority.devices.size]).toEqual([2, 1]);
+  expect((await openStore(await openFolder(place.state))).record).not.toHaveProperty('pending');
+});
+
+describe('what is in the way', () => {
+  test('an identity server that says nothing', async () => {
+    const server = await listen({ mute: true });
+    const agent = boot(await home(server.port));
+    await agent.trouble('net.timeout');
+    await agent.until(() => expect(server.sockets[0]!.destroyed).toBe(true));
+  });
+
+  test('no identity server at all: tried again until there is one', async () => {
+    const place = await home(1);
+    const agent = boot(place);
+    await agent.trouble('net.unreachable');
+    expect(agent.device.situation()).toMatchObject({ goal: { kind: 'provision' } });
+    expect(agent.log.filter((line) => line.includes('net.unreachable'))).toHaveLength(1);
+  });
+
+  test('no credential: blocked, and what to do is said', async () => {
+    const place = await home();
+    const agent = boot({ ...place, credential: '/nowhere' });
+    await agent.trouble('os.no-file');
+    expect(agent.log.join('\n')).toContain('/nowhere');
+  });
+
+  test('a credential without a usable TLS root: blocked after provisioning', async () => {
+    const place = await home();
+    authority.personalise(place.credential, 'not a certificate');
+    const agent = boot(place);
+    await agent.trouble('tls.bad-root');
+    expect(row().handshakes).toBe(1);
+    await agent.device.stop();
+    const path = `${place.credential}/another.pem`;
+    writeFileSync(path, certificates.root);
+    await boot(place, { remote: `tls-root = "${path}"` }).online();
+    expect(row().handshakes).toBe(1);
+  });
+
+  test('unreadable state: set aside, said, and the same address comes back', async () => {
+    const place = await home();
+    const first = boot(place);
+    await first.online();
+    const address = formatIpv6(row().address);
+    await first.device.stop();
+    for (const name of ['state-0', 'state-1']) writeFileSync(`${place.state}/${name}`, 'garbage');
+    const second = boot(place);
+    await second.online();
+    expect(second.device.situation()).toMatchObject({ goal: { address } });
+    expect([authority.devices.size, row().handshakes]).toEqual([1, 2]);
+    expect(second.effects.facts().quarantined).toEqual(['state-0.bad-1', 'state-1.bad-1']);
+    expect(second.log.filter((line) => line.startsWith('state.unreadable'))).toHaveLength(2);
+  });
+
+  test('an interface that cannot be made: blocked, nothing left open', async () => {
+    const place = await home();
+    const first = boot(place);
+    await first.online();
+    await first.device.stop();
+    const config = parseConfig(
+      `[remote]\nhosts = ["127.0.0.1"]\n[identity]\nmode = "software"\ncredential-dir = "${place.credential}"\n[state]\ndirectory = "${place.state}"\n`,
+      'test',
+    );
+    const tun = fakeTun();
+    const effects = openEffects(config, () => {}, {
+      openTun: () => tun,
+      raiseInterface: async () => {
+        throw new Failure('os.not-permitted', 'operator', 'ip: not permitted');
+      },
+    });
+    await effects.prepare();
+    await expect(effects.connect(() => {})).rejects.toMatchObject({ code: 'os.not-permitted' });
+    expect(tun.closed).toBe(true);
+    await effects.release();
+  });
+});
+
+test('stop in the middle of a handshake cuts it and leaves no connection', async () => {
+  const server = await listen({ mute: true });
+  const agent = boot(await home(server.port));
+  await agent.until(() => expect(server.sockets).toHaveLength(1));
+  await agent.device.stop();
+  await agent.until(() => expect(server.sockets[0]!.destroyed).toBe(true));
+  expect(agent.device.situation().kind).toBe('stopped');
+});
