@@ -71,7 +71,9 @@ void tss_disconnect(struct tss_link *link) {
 
 static TSS2_RC run_startup(struct tss_link *link, struct tss_job *job) {
   (void)job;
-  return Esys_Startup(link->esys, TPM2_SU_CLEAR);
+  TSS2_RC rc = Esys_Startup(link->esys, TPM2_SU_CLEAR);
+  // The firmware, the kernel or somebody before us has started it.
+  return rc == TPM2_RC_INITIALIZE ? TSS2_RC_SUCCESS : rc;
 }
 
 static TSS2_RC run_capability(struct tss_link *link, struct tss_job *job) {

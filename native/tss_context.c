@@ -49,9 +49,18 @@ static struct tss_job *take_job(struct tss_context *context) {
   return job;
 }
 
-// Anything but the TPM's own answer means that requests and responses may be out of step.
+// The TPM was reset under us: it is not started, or does not know a loaded object or session (some transports connect
+// anew for each command and do not notice).
+static bool tells_reset(TSS2_RC rc) {
+  TSS2_RC code = rc & 0xffff;
+  return code == TPM2_RC_INITIALIZE || (code >= TPM2_RC_REFERENCE_H0 && code <= TPM2_RC_REFERENCE_S6);
+}
+
+// After these nothing that is loaded can be relied upon. Anything but the TPM's own answer means that requests and
+// responses may be out of step.
 static bool breaks_link(TSS2_RC rc) {
   uint32_t layer = rc & TSS2_RC_LAYER_MASK;
+  if (tells_reset(rc)) return true;
   if (layer == TSS2_TCTI_RC_LAYER || layer == TSS2_SYS_RC_LAYER || layer == TSS2_MU_RC_LAYER) return true;
   if (layer != TSS2_ESAPI_RC_LAYER) return false;
   // ESYS refusing an argument of ours before anything was sent leaves the link as it was.

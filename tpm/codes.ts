@@ -3,6 +3,9 @@ import { Failure } from '../protocol/failure.ts';
 /** TPM_RC values that somebody looks for. Those above 0x80 come with a parameter, handle or session number; see `base`. */
 export const RC = {
   initialize: 0x100,
+  /** … to `notLoadedLast`: a loaded object or session that the TPM does not know any more. */
+  notLoadedFirst: 0x910,
+  notLoadedLast: 0x91e,
   failure: 0x101,
   nvRange: 0x146,
   nvUninitialized: 0x14a,
@@ -58,19 +61,24 @@ export function isAbsent(rc: number): boolean {
   return base(rc) === RC.handle;
 }
 
+function tellsReset(rc: number): boolean {
+  const code = base(rc);
+  if (code === undefined) return false;
+  return code === RC.initialize || (code >= RC.notLoadedFirst && code <= RC.notLoadedLast);
+}
+
 /**
  * The failure for a return code of `command`; `text` is the TSS's own explanation. Lockout is not among them: its
  * failure tells the time, see `lockedOut`.
  */
 export function failureOf(rc: number, command: string, text: string): Failure {
   const said = `TPM ${command}: 0x${rc.toString(16)}, ${text}`;
+  if (tellsReset(rc)) return new Failure('tpm.lost', 'retry', `${said}: the TPM was reset meanwhile`);
   switch (base(rc)) {
     case undefined:
       return new Failure('tpm.failed', 'retry', `${said} (connection to the TPM lost)`, {
         action: 'If this stays, check the TPM device and its driver (dmesg | grep tpm).',
       });
-    case RC.initialize:
-      return new Failure('tpm.lost', 'retry', `${said}: the TPM was reset meanwhile`);
     case RC.failure:
       return new Failure('tpm.defective', 'operator', `${said}: the TPM is in failure mode`, {
         action: 'Power the machine off and on; if it stays, replace the TPM.',

@@ -118,7 +118,7 @@ class OpenTpm implements Tpm {
       if (!this.alive) await this.#reconnect();
       const answer = await this.#patiently(command, this.#resolve(numbers), buffers);
       if (base(answer.rc) === RC.lockout) throw lockedOut(command, await this.#lockoutSeconds());
-      if (base(answer.rc) === undefined || base(answer.rc) === RC.initialize) {
+      if (answer.rc !== 0 && !this.alive) {
         await this.#drop();
         throw failureOf(answer.rc, command, addon().tssDecode(answer.rc));
       }
@@ -166,9 +166,7 @@ class OpenTpm implements Tpm {
       const opened = await this.#once('open', [], [ascii(this.tcti)]);
       if (opened.rc !== 0) return unopened(this.tcti, opened.numbers[0], addon().tssDecode(opened.rc));
       const started = await this.#patiently('startup', [], []);
-      // INITIALIZE: the firmware, the kernel or somebody before us has started it.
-      if (started.rc !== 0 && base(started.rc) !== RC.initialize)
-        return failureOf(started.rc, 'startup', addon().tssDecode(started.rc));
+      if (started.rc !== 0) return failureOf(started.rc, 'startup', addon().tssDecode(started.rc));
       if (leavesObjects(this.tcti)) await this.#flushLeftovers();
       this.#generation++;
       return undefined;
