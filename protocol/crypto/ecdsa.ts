@@ -18,7 +18,7 @@ export function publicKeyOf(secret: Uint8Array): Uint8Array {
 
 /** True if `publicKey` is a 65-byte uncompressed point on P-256 with both coordinates below p. */
 export function isPublicKey(publicKey: Uint8Array): boolean {
-  if (publicKey.length !== PUBLIC_KEY_LENGTH || publicKey[0] !== 0x04) return false;
+  if (publicKey.length !== PUBLIC_KEY_LENGTH) return false;
   try {
     p256.Point.fromBytes(new Uint8Array(publicKey)).assertValidity();
     return true;

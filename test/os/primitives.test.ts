@@ -243,11 +243,15 @@ describe('ECDSA P-256', () => {
     expect(primitives.verifyEcdsa(publicKey, text, signature)).toBe(true);
   });
 
-  it('generates pairs that belong together', () => {
-    for (let i = 0; i < 20; i++) {
-      const pair = generateP256();
+  it('generates pairs that belong together, also when the private key starts with a zero byte', () => {
+    const pairs = Array.from({ length: 10 }, generateP256);
+    let small = generateP256();
+    for (let i = 0; small.secret[0] !== 0 && i < 20_000; i++) small = generateP256();
+    expect(small.secret[0]).toBe(0);
+    for (const pair of [...pairs, small]) {
       expectPlain(pair.secret);
       expectPlain(pair.publicKey);
+      expect(pair.secret).toHaveLength(32);
       expect(p256.getPublicKey(pair.secret, false)).toEqual(pair.publicKey);
     }
   });

@@ -158,6 +158,7 @@ function certificateWith(o: {
   version?: boolean;
   key?: Uint8Array;
   algorithm?: string;
+  unusedBits?: number;
   extensions?: boolean;
 }): Uint8Array {
   const name = o.subject ?? subjectOf('fd00::1');
@@ -171,7 +172,7 @@ function certificateWith(o: {
     name,
     der(TAG.sequence, der(0x17, ascii('250101000000Z')), der(0x17, ascii('350101000000Z'))),
     name,
-    der(TAG.sequence, keyAlgorithm, der(TAG.bitString, Uint8Array.of(0), o.key ?? publicKey)),
+    der(TAG.sequence, keyAlgorithm, der(TAG.bitString, Uint8Array.of(o.unusedBits ?? 0), o.key ?? publicKey)),
     ...(o.extensions ? [der(0xa3, der(TAG.sequence))] : []),
   );
   return der(TAG.sequence, tbs, algorithm, der(TAG.bitString, Uint8Array.of(0)));
@@ -223,6 +224,7 @@ describe('parseIdentityCertificate', () => {
     ['a CN with an IPv4 address', certificateWith({ subject: subjectOf('192.0.2.1') })],
     ['a CN with a NUL', certificateWith({ subject: subjectOf('fd00::1\0') })],
     ['a P-384 key', certificateWith({ algorithm: '301006072a8648ce3d020106052b81040022' })],
+    ['a key with unused bits', certificateWith({ unusedBits: 1 })],
     ['a compressed key', certificateWith({ key: concat(Uint8Array.of(2), publicKey.slice(1, 33)) })],
     ['a key off the curve', certificateWith({ key: publicKey.with(64, publicKey[64]! ^ 1) })],
   ])('refuses %s', (_name, certificate) => {
