@@ -6,7 +6,8 @@ import { ecdsaSigner, generateP256, primitives } from '../os/primitives.ts';
 import { wipe } from '../protocol/bytes.ts';
 import { publicKeyOf } from '../protocol/crypto/ecdsa.ts';
 import { Failure } from '../protocol/failure.ts';
-import { encodeEcPrivateKey, parseEcPrivateKey } from '../protocol/identity/keyfile.ts';
+import { encodeEcPrivateKey } from '../protocol/identity/keyfile.ts';
+import { parseEcPrivateKey } from '../protocol/identity/keypair.ts';
 import { encodeTrust } from '../protocol/identity/trust.ts';
 import {
   makeRootCertificate,

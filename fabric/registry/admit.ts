@@ -5,8 +5,9 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { type Identifier, isReserved } from './address.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { findMember, recordHandshake, shortPseudonym } from './devices.ts';
+import { findMember, shortPseudonym } from './devices.ts';
 import { findGroup } from './groups.ts';
+import { recordHandshake } from './handshakes.ts';
 import type { Act, Applicant, Device } from './records.ts';
 
 /** More collisions in a row than this in a /64 are no chance. */

@@ -5,7 +5,7 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './database.ts';
-import type { Act, Device, DeviceStanding, GroupStatus, Handshake } from './records.ts';
+import type { Act, Device, DeviceStanding, GroupStatus } from './records.ts';
 
 const SELECT = `
   SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix
@@ -110,58 +110,6 @@ export function tunnelDown(db: Database, at: number, address?: Uint8Array): void
   const ended = 'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL';
   if (address === undefined) db.prepare(ended).run(at);
   else db.prepare(`${ended} AND address = ?`).run(at, address);
-}
-
-/** Appends a handshake to the history. */
-export function recordHandshake(db: Database, row: Handshake): void {
-  db.prepare(
-    `INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(
-    row.at,
-    row.source,
-    row.suite ?? null,
-    row.gid ?? null,
-    row.pseudonym ?? null,
-    row.proven ? 1 : 0,
-    row.result,
-    row.address ?? null,
-  );
-}
-
-/** The newest `limit` handshakes, newest first: of one chip, or of all. */
-export function listHandshakes(
-  db: Database,
-  limit: number,
-  member?: { gid: Uint8Array; pseudonym: Uint8Array },
-): Handshake[] {
-  interface HandshakeRow {
-    at: number;
-    source: string;
-    suite: number | null;
-    gid: Uint8Array | null;
-    pseudonym: Uint8Array | null;
-    proven: number;
-    result: string;
-    address: Uint8Array | null;
-  }
-  const rows = (
-    member === undefined
-      ? db.prepare('SELECT * FROM handshake ORDER BY id DESC LIMIT ?').all(limit)
-      : db
-          .prepare('SELECT * FROM handshake WHERE gid = ? AND pseudonym = ? ORDER BY id DESC LIMIT ?')
-          .all(member.gid, member.pseudonym, limit)
-  ) as HandshakeRow[];
-  return rows.map((row) => ({
-    at: row.at,
-    source: row.source,
-    ...(row.suite === null ? {} : { suite: row.suite }),
-    ...(row.gid === null ? {} : { gid: bytes(row.gid) }),
-    ...(row.pseudonym === null ? {} : { pseudonym: bytes(row.pseudonym) }),
-    proven: row.proven === 1,
-    result: row.result,
-    ...(row.address === null ? {} : { address: bytes(row.address) }),
-  }));
 }
 
 /** A pseudonym as the audit trail names it: its first 20 hex digits behind the 04. */

@@ -10,14 +10,13 @@ import {
   findDevice,
   judgeDevice,
   listDevices,
-  listHandshakes,
-  recordHandshake,
   requireDevice,
   tunnelDown,
   tunnelUp,
   type Verdict,
 } from './devices.ts';
 import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
+import { forgetOldRefusals, listHandshakes, recordHandshake } from './handshakes.ts';
 import { addNetwork, listNetworks } from './networks.ts';
 import { commitQueue } from './queue.ts';
 import type { Act, Applicant, Change, Device, Group, GroupStatus, Handshake, Network } from './records.ts';
@@ -66,9 +65,15 @@ export interface RegistryOptions {
   readonly now?: () => number;
   /** Narrowed in tests, where two chips must collide. */
   readonly identifier?: Identifier;
+  /** How many of the newest handshakes are kept even if they were refused and prove nothing. */
+  readonly refusalsKept?: number;
   /** Told of what cannot be thrown to anybody. */
   readonly onError?: (error: unknown) => void;
 }
+
+/** About 200 MB of refused handshakes; older ones of nobody in particular are forgotten. */
+const REFUSALS_KEPT = 1_000_000;
+const TIDY_EVERY = 1_000;
 
 /** Opens the registry at `path`. @throws Failure see `openDatabase` */
 export function openRegistry(path: string, options: RegistryOptions): Registry {
@@ -101,6 +106,7 @@ export function openRegistry(path: string, options: RegistryOptions): Registry {
       }
     }
   }
+  let refusals = 0;
   const queue = commitQueue(db, path, catchUp);
 
   // A newer tunnel of an address replaces the older one: it is up as long as one of them is.
@@ -129,7 +135,11 @@ export function openRegistry(path: string, options: RegistryOptions): Registry {
     judge: (address, verdict) => write(() => judgeDevice(db, act(), address, verdict)),
     handshakes: (limit, device) => read(() => listHandshakes(db, limit, device)),
     admit: (applicant) => queue.submit(() => admitDevice(db, act(), applicant, identifier)),
-    refused: (handshake) => queue.submit(() => recordHandshake(db, { ...handshake, at: now() })),
+    refused: (handshake) =>
+      queue.submit(() => {
+        recordHandshake(db, { ...handshake, at: now() });
+        if (refusals++ % TIDY_EVERY === 0) forgetOldRefusals(db, options.refusalsKept ?? REFUSALS_KEPT);
+      }),
     audit: (limit) => read(() => listAudit(db, limit)),
     verifyAudit: (expected) => read(() => verifyAudit(db, expected)),
 

@@ -224,3 +224,24 @@ describe('what the router asks', () => {
     expect(next.device(address).tunnel).toEqual({ at: 11_000, from: '192.0.2.3:5000', ended: 12_000 });
   });
 });
+
+describe('the history of handshakes', () => {
+  test('forgets old refusals of nobody in particular, never what a member did', async () => {
+    const { registry, group } = withGroup({ refusalsKept: 10 });
+    const member = applicant(group);
+    const address = await registry.admit(member);
+    const proven = { source: 'member', gid: group.gid, pseudonym: member.pseudonym, proven: true };
+    await registry.refused({ ...proven, result: 'fabric.device-banned' });
+    for (let i = 0; i < 1_000; i++)
+      registry.refused({ source: `${i}`, proven: false, result: 'net.timeout' });
+    await registry.refused({ source: 'last', proven: false, result: 'net.timeout' });
+    const left = registry.handshakes(9_999);
+    expect(left.length).toBeLessThanOrEqual(13);
+    expect(left[0]?.source).toBe('last');
+    expect(left.filter((each) => each.proven).map((each) => each.result)).toEqual([
+      'fabric.device-banned',
+      'ok',
+    ]);
+    expect(registry.handshakes(9, registry.device(address))).toHaveLength(2);
+  });
+});
