@@ -1,5 +1,3 @@
-import { dial } from '../os/dial.ts';
-import { readMessage, writeAll } from '../os/exchange.ts';
 import { readBounded } from '../os/files.ts';
 import { openFolder } from '../os/folder.ts';
 import type { Log } from '../os/log.ts';
@@ -10,7 +8,6 @@ import { parseIpv6 } from '../protocol/ipv6.ts';
 import type { Config } from './config.ts';
 import { isUnloadable, type KeyStore, type LongtermKey, openKeys } from './keys.ts';
 import type { Goal } from './lifecycle.ts';
-import type { Exchange } from './provision.ts';
 import { raiseInterface, tunnelRoutes } from './routes.ts';
 import { openStore, type SavedIdentity, type Store } from './state.ts';
 import { openTunnel, type Traffic, type Tunnel, type TunnelEvent } from './tunnel.ts';
@@ -76,21 +73,6 @@ export function openEffects(
     await former?.close().catch(() => {});
   };
 
-  const exchange = async (): Promise<Exchange> => {
-    const { hosts, identityPort: port, connectTimeout: timeoutMs } = config.remote;
-    const socket = await dial({ hosts, port, mark: config.tunnel.fwmark, timeoutMs, signal: off.signal });
-    const cut = (): void => void socket.destroy();
-    off.signal.addEventListener('abort', cut, { once: true });
-    return {
-      send: (message) => writeAll(socket, message, timeoutMs),
-      receive: () => readMessage(socket, timeoutMs),
-      close() {
-        off.signal.removeEventListener('abort', cut);
-        socket.destroySoon();
-      },
-    };
-  };
-
   const raise = async (address: string): Promise<Tunnel> => {
     if (plane?.address === address && plane.tunnel.usable) return plane.tunnel;
     closePlane();
@@ -149,15 +131,20 @@ export function openEffects(
 
     async provision() {
       // Loaded only here: a device that has its identity never needs the handshake's code.
-      const { provision } = await import('./provision.ts');
+      const [{ provision }, { openExchange }] = await Promise.all([
+        import('./provision.ts'),
+        import('./exchange.ts'),
+      ]);
       const { suite, address, basename } = config.identity;
+      const { hosts, identityPort: port, connectTimeout: timeoutMs } = config.remote;
       const identity = await provision({
         keys: opened(keys),
         store: opened(store),
         suite,
         requestedIdentity: address === '' ? new Uint8Array(16) : parseIpv6(address),
         ...(basename !== '' && { basename: new TextEncoder().encode(basename) }),
-        connect: exchange,
+        connect: () =>
+          openExchange({ hosts, port, mark: config.tunnel.fwmark, timeoutMs, signal: off.signal }),
       });
       handshakes++;
       await use(identity);

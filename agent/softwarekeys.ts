@@ -3,7 +3,8 @@ import { ecdsaSigner, generateP256, primitives } from '../os/primitives.ts';
 import { fromHex, toHex } from '../protocol/bytes.ts';
 import { Failure } from '../protocol/failure.ts';
 import { encodeBase64 } from '../protocol/identity/base64.ts';
-import { encodeEcPrivateKey, parseEcPrivateKey } from '../protocol/identity/keyfile.ts';
+import { encodeEcPrivateKey } from '../protocol/identity/keyfile.ts';
+import { parseEcPrivateKey } from '../protocol/identity/keypair.ts';
 import { type KeyStore, modeChanged } from './keys.ts';
 
 /**

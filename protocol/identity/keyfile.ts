@@ -1,11 +1,14 @@
 import { concat, equal, fromHex, readU16, readU32, u32 } from '../bytes.ts';
-import { PUBLIC_KEY_LENGTH, publicKeyOf } from '../crypto/ecdsa.ts';
 import { Failure } from '../failure.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { der, derUnsigned, readChildren, TAG } from './der.ts';
 
-const EC_HEAD = fromHex('30770201010420');
-const EC_MIDDLE = fromHex('a00a06082a8648ce3d030107a144034200');
+// Nothing here computes on the curve (keypair.ts does): a device whose key is in its TPM never loads the curve's code.
+
+/** ECPrivateKey up to the scalar, 7 bytes. */
+export const EC_HEAD = fromHex('30770201010420');
+/** What is between the scalar and the public key: the curve, and the frame of the point, 17 bytes. */
+export const EC_MIDDLE = fromHex('a00a06082a8648ce3d030107a144034200');
 
 /**
  *   0                7        39                            56           121
@@ -14,41 +17,10 @@ const EC_MIDDLE = fromHex('a00a06082a8648ce3d030107a144034200');
  *   +----------------+--------+-----------------------------+------------+
  */
 export function encodeEcPrivateKey(secret: Uint8Array, publicKey: Uint8Array): Uint8Array {
-  if (secret.length !== 32 || publicKey.length !== PUBLIC_KEY_LENGTH) {
+  if (secret.length !== 32 || publicKey.length !== 65) {
     throw new Error('a P-256 key pair has 32 and 65 bytes');
   }
   return concat(EC_HEAD, secret, EC_MIDDLE, publicKey);
-}
-
-/**
- * The key pair in a 121-byte key file, copied; the two halves belong together.
- * @throws Failure `identity.bad-key-file`
- */
-export function parseEcPrivateKey(file: Uint8Array): {
-  readonly secret: Uint8Array;
-  readonly publicKey: Uint8Array;
-} {
-  if (file.length !== 121) throw badKeyFile(`${file.length} bytes`);
-  const bytes = new Uint8Array(file);
-  if (!equal(bytes.subarray(0, 7), EC_HEAD) || !equal(bytes.subarray(39, 56), EC_MIDDLE)) {
-    throw badKeyFile('another DER structure');
-  }
-  const [secret, publicKey] = [bytes.slice(7, 39), bytes.slice(56)];
-  try {
-    if (equal(publicKeyOf(secret), publicKey)) return { secret, publicKey };
-  } catch (cause) {
-    throw badKeyFile('a private key out of range', cause);
-  }
-  throw badKeyFile('a public key that does not belong to the private one');
-}
-
-function badKeyFile(got: string, cause?: unknown): Failure {
-  return new Failure(
-    'identity.bad-key-file',
-    'operator',
-    `key file: expected 121 bytes of DER ECPrivateKey (RFC 5915) on P-256, got ${got}`,
-    { action: 'Restore the key file from a backup or create a new key.', cause },
-  );
 }
 
 /** A TPM-held key as its file holds it (tpm.md §4). */

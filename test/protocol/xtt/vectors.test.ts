@@ -3,7 +3,8 @@ import { primitives } from '../../../os/primitives.ts';
 import { ascii, concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { publicKeyOf } from '../../../protocol/crypto/ecdsa.ts';
 import { SUITE_NAMES, suite as suiteOf } from '../../../protocol/crypto/suite.ts';
-import { encodeEcPrivateKey, parseEcPrivateKey } from '../../../protocol/identity/keyfile.ts';
+import { encodeEcPrivateKey } from '../../../protocol/identity/keyfile.ts';
+import { parseEcPrivateKey } from '../../../protocol/identity/keypair.ts';
 import {
   makeRootCertificate,
   makeServerCertificate,
