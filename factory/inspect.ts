@@ -58,8 +58,11 @@ async function examineGroup(folder: string): Promise<Record<string, string>> {
   if (storage === 'plain') {
     const secret = generateMemberSecret(primitives);
     const issuerSecret = await unlockIssuer(group, async () => new Uint8Array());
-    await admitMember(group, issuerSecret, softwareDaaKey(primitives, secret));
-    wipe(secret);
+    try {
+      await admitMember(group, issuerSecret, softwareDaaKey(primitives, secret));
+    } finally {
+      wipe(secret, issuerSecret);
+    }
   }
   return {
     folder: 'group',

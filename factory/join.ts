@@ -1,5 +1,4 @@
 import { primitives } from '../os/primitives.ts';
-import { wipe } from '../protocol/bytes.ts';
 import type { DaaKey } from '../protocol/crypto/daakey.ts';
 import { issueCredential } from '../protocol/crypto/issuer.ts';
 import { checkMemberKey, join, validateCredential } from '../protocol/crypto/member.ts';
@@ -10,7 +9,7 @@ const NONCE_LENGTH = 32;
 
 /**
  * Takes a key into the group: it proves itself against a fresh nonce, gets its credential, and the credential is
- * checked as its owner would (ecdaa.md §6). Wipes the issuer's secret key.
+ * checked as its owner would (ecdaa.md §6).
  * @returns credential (260 bytes) and its signature (64 bytes)
  * @throws Failure `ecdaa.bad-member-key`, `factory.key-mismatch`
  */
@@ -34,7 +33,5 @@ export async function admitMember(
       `the issuer's secret key in ${group.folder} is not the one of its ipk.bin: the credential it issued does not fit`,
       { action: 'Put back the isk.bin or isk.enc that belongs to this group.', cause: error },
     );
-  } finally {
-    wipe(issuerSecret);
   }
 }

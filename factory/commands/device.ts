@@ -1,38 +1,128 @@
-import type { Command } from '../../os/cli.ts';
+import type { Command, Invocation } from '../../os/cli.ts';
 import { readBounded } from '../../os/files.ts';
 import { stderrLog } from '../../os/log.ts';
+import { readPasswordFile } from '../../os/passphrase.ts';
+import { wipe } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { parseTrust, type Trust } from '../../protocol/identity/trust.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
-import { openGroup, unlockIssuer } from '../group.ts';
+import { openTpm } from '../../tpm/context.ts';
+import { probe } from '../../tpm/probe.ts';
+import { type Group, openGroup, unlockIssuer } from '../group.ts';
 import { shortGid } from '../label.ts';
 import { personaliseSoftware } from '../software.ts';
-import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION } from './group.ts';
+import { type Personalised, type Placement, personaliseTpm } from '../station.ts';
+import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
+
+const PLACEMENTS: readonly Placement[] = ['platform', 'owner', 'auto'];
+const TPM_OPTIONS = [
+  TCTI_OPTION,
+  {
+    name: 'map',
+    value: PLACEMENTS.join('|'),
+    help: 'hierarchy in the TPM; auto (the default): the platform if it is open, else the owner',
+  },
+  {
+    name: 'hierarchy-auth-file',
+    value: 'FILE',
+    help: "file with the hierarchy's password, where one is set",
+  },
+];
 
 export const devicePersonalise: Command = {
   name: 'device personalise',
-  summary: 'make a device a member of a group',
+  summary: 'make a TPM a member of a group, or make a credential in files',
   options: [
     GROUP_OPTION,
     { name: 'trust', value: 'FILE', help: 'the trust.json of the fabric the device will talk to' },
     PASSPHRASE_OPTION,
-    { name: 'software', value: 'DIR', help: 'no TPM: write the credential and its key into this new folder' },
+    ...TPM_OPTIONS,
+    {
+      name: 'software',
+      value: 'DIR',
+      help: 'no TPM: write the credential and its key into this new folder',
+    },
   ],
-  examples: ['enf-factory device personalise --group groups/march --trust trust.json --software device-1'],
+  examples: [
+    'enf-factory device personalise --group groups/march --trust trust.json',
+    'enf-factory device personalise --group groups/march --trust trust.json --map owner --hierarchy-auth-file owner.pw',
+    'enf-factory device personalise --group groups/march --trust trust.json --software device-1',
+  ],
   async run(invocation) {
-    const log = stderrLog();
     const group = await openGroup(invocation.required('group'));
     const trust = await readTrust(invocation.required('trust'));
-    const issuerSecret = await unlockIssuer(group, askPassphrase(invocation, group));
-    const folder = invocation.required('software');
-    const progress = (step: string): void => log('info', step);
-    const record = await personaliseSoftware({ group, issuerSecret, trust, folder, progress });
-    invocation.print(
-      { ...record, folder },
-      () => `Member of ${group.name} (${shortGid(group.gid)}): ${folder}`,
-    );
+    const folder = invocation.option('software');
+    if (folder === undefined) await intoTpm(invocation, group, trust);
+    else await intoFiles(invocation, group, trust, folder);
     return undefined;
   },
 };
+
+async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Promise<void> {
+  const progress = progressLines();
+  const placement = parsePlacement(invocation.option('map') ?? 'auto');
+  const passwordFile = invocation.option('hierarchy-auth-file');
+  const hierarchyAuth = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile);
+  const tpm = await openTpm(invocation.option(TCTI_OPTION.name));
+  try {
+    const done = await personaliseTpm({
+      group,
+      trust,
+      tpm,
+      capabilities: await probe(tpm),
+      placement,
+      hierarchyAuth,
+      issuerSecret: () => unlockIssuer(group, askPassphrase(invocation, group)),
+      progress,
+    });
+    invocation.print(done, () => sentence(done, group));
+  } finally {
+    if (hierarchyAuth) wipe(hierarchyAuth);
+    await tpm.close();
+  }
+}
+
+function sentence({ already, tpm, hierarchy, time, member }: Personalised, group: Group): string {
+  const what = already ? `was a member already (since ${time})` : 'is now a member';
+  return `The TPM (${tpm}, ${hierarchy} hierarchy) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;
+}
+
+async function intoFiles(invocation: Invocation, group: Group, trust: Trust, folder: string): Promise<void> {
+  const unfit = TPM_OPTIONS.find(({ name }) => invocation.option(name) !== undefined);
+  if (unfit !== undefined) {
+    throw new Failure('cli.bad-arguments', 'operator', `--${unfit.name} does not go with --software`, {
+      action: 'Leave one of the two out.',
+    });
+  }
+  const issuerSecret = await unlockIssuer(group, askPassphrase(invocation, group));
+  const record = await personaliseSoftware({
+    group,
+    issuerSecret,
+    trust,
+    folder,
+    progress: progressLines(),
+  });
+  invocation.print(
+    { ...record, folder },
+    () => `Member of ${group.name} (${shortGid(group.gid)}): ${folder}`,
+  );
+}
+
+function progressLines(): (step: string) => void {
+  const log = stderrLog();
+  return (step) => log('info', step);
+}
+
+function parsePlacement(text: string): Placement {
+  const placement = PLACEMENTS.find((each) => each === text);
+  if (placement !== undefined) return placement;
+  throw new Failure(
+    'cli.bad-value',
+    'operator',
+    `--map: expected ${PLACEMENTS.join(', ')}, got ${JSON.stringify(text)}`,
+    { action: 'Leave it out unless you know which hierarchy you want.' },
+  );
+}
 
 async function readTrust(path: string): Promise<Trust> {
   return parseTrust(decodeUtf8(await readBounded(path, 'trust bundle')) ?? '');

@@ -2,12 +2,18 @@ import type { Command, Invocation, Option } from '../../os/cli.ts';
 import { readPassphrase } from '../../os/passphrase.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
+import { DEFAULT_TCTI } from '../../tpm/context.ts';
 import { createGroup, type Group, issuerSecretStorage, openGroup } from '../group.ts';
 import { basenameText, shortGid } from '../label.ts';
 import { readManifest } from '../manifest.ts';
 
 /** Options that several commands share. */
 export const GROUP_OPTION: Option = { name: 'group', value: 'DIR', help: 'folder of the group' };
+export const TCTI_OPTION: Option = {
+  name: 'tcti',
+  value: 'TCTI',
+  help: `how to reach the TPM, e.g. swtpm:host=127.0.0.1,port=2321 (default ${DEFAULT_TCTI})`,
+};
 export const PASSPHRASE_OPTION: Option = {
   name: 'passphrase-file',
   value: 'FILE',

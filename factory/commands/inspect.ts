@@ -1,15 +1,23 @@
 import { type Command, EXIT, type Invocation } from '../../os/cli.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { openTpm } from '../../tpm/context.ts';
+import { inspectTpm } from '../chip.ts';
 import { describeInspection, type Inspection, inspectFile, inspectFolder } from '../inspect.ts';
+import { TCTI_OPTION } from './group.ts';
 
 export const inspect: Command = {
   name: 'inspect',
-  summary: 'say what a file or a folder holds, and what is wrong with it',
+  summary: 'say what a TPM, a file or a folder holds, and what is wrong with it',
   options: [
+    TCTI_OPTION,
     { name: 'file', value: 'FILE', help: 'a key, credential, certificate, signature, label or trust bundle' },
     { name: 'dir', value: 'DIR', help: 'a group or a software credential: do its files fit together?' },
   ],
-  examples: ['enf-factory inspect --dir groups/march', 'enf-factory inspect --file daa_cred.bin --json'],
+  examples: [
+    'enf-factory inspect',
+    'enf-factory inspect --dir groups/march',
+    'enf-factory inspect --file daa_cred.bin --json',
+  ],
   async run(invocation) {
     const inspection = await look(invocation);
     invocation.print(inspection, () => describeInspection(inspection));
@@ -18,11 +26,18 @@ export const inspect: Command = {
 };
 
 async function look(invocation: Invocation): Promise<Inspection> {
-  const [file, folder] = [invocation.option('file'), invocation.option('dir')];
-  if ((file === undefined) === (folder === undefined)) {
-    throw new Failure('cli.bad-arguments', 'operator', 'expected either --file or --dir', {
+  const [tcti, file, folder] = [TCTI_OPTION.name, 'file', 'dir'].map((name) => invocation.option(name));
+  if ([tcti, file, folder].filter((each) => each !== undefined).length > 1) {
+    throw new Failure('cli.bad-arguments', 'operator', 'expected one of --tcti, --file and --dir', {
       action: 'See "enf-factory inspect --help".',
     });
   }
-  return file === undefined ? inspectFolder(folder!) : inspectFile(file);
+  if (file !== undefined) return inspectFile(file);
+  if (folder !== undefined) return inspectFolder(folder);
+  const tpm = await openTpm(tcti);
+  try {
+    return await inspectTpm(tpm);
+  } finally {
+    await tpm.close();
+  }
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
@@ -7,6 +7,7 @@ import { openSecret } from '../../os/passphrase.ts';
 import { encodeTrust } from '../../protocol/identity/trust.ts';
 import { parseLabel } from '../../protocol/label.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
+import { startSwtpm } from '../../swtpm/swtpm.ts';
 import { scratch, someTrust } from './folders.ts';
 
 const path = scratch();
@@ -34,7 +35,8 @@ interface Outcome {
 
 function run(...args: string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [program, ...args], (error, out, err) =>
+    const env = { ...process.env, ENF_ADDON: new URL('../../dist/enf.node', import.meta.url).pathname };
+    const child = execFile(process.execPath, [program, ...args], { env }, (error, out, err) =>
       resolve({ code: error === null ? 0 : (error.code as number), out, err }),
     );
     child.stdin!.end();
@@ -116,11 +118,46 @@ describe('enf-factory', () => {
       expect(await run('inspect', '--dir', folder)).toMatchObject({ code: 0, err: '' });
   });
 
+  test('personalises a TPM, says so the second time, and inspects it', async () => {
+    const chip = await startSwtpm();
+    try {
+      const [group, trust, password] = [path('group-tpm'), path('trust-tpm.json'), path('owner.pw')];
+      writeFileSync(trust, encodeTrust(someTrust()));
+      writeFileSync(password, 'geheim\n');
+      await run('group', 'create', '--name', 'March', '--basename', 'xaprcnet', '--out', group);
+      execFileSync('tpm2_changeauth', ['-c', 'o', 'geheim'], {
+        env: { ...process.env, TPM2TOOLS_TCTI: chip.tcti },
+      });
+      const personalise = ['device', 'personalise', '--group', group, '--trust', trust, '--tcti', chip.tcti];
+
+      const empty = await run('inspect', '--tcti', chip.tcti);
+      expect([empty.code, empty.out]).toEqual([0, expect.stringContaining('personalised no')]);
+      const locked = await run(...personalise, '--map', 'owner');
+      expect([locked.code, locked.err]).toEqual([1, expect.stringContaining('[tpm.hierarchy-locked]')]);
+      const made = await run(...personalise, '--map', 'owner', '--hierarchy-auth-file', password, '--json');
+      expect(made.code).toBe(0);
+      expect(JSON.parse(made.out)).toMatchObject({ tpm: 'IBM', hierarchy: 'owner', already: false });
+      expect(made.err).toContain('read back and compared');
+      expect(made.out + made.err).not.toContain('geheim');
+      const again = await run(...personalise);
+      expect([again.code, again.out]).toEqual([0, expect.stringContaining('was a member already')]);
+      const full = await run('inspect', '--tcti', chip.tcti);
+      expect([full.code, full.out]).toEqual([
+        0,
+        expect.stringContaining('personalised yes, owner hierarchy'),
+      ]);
+    } finally {
+      await chip.stop();
+    }
+  });
+
   test.each<[number, string, string[]]>([
+    [1, 'tpm.absent', ['inspect', '--tcti', 'swtpm:host=127.0.0.1,port=9']],
     [2, 'cli.missing-option', ['group', 'create', '--name', 'x']],
     [2, 'cli.unknown-command', ['group', 'creat']],
     [2, 'cli.bad-value', ['label', '--group', '.', '--width-mm', '0']],
     [2, 'cli.bad-arguments', ['inspect', '--file', 'a', '--dir', 'b']],
+    [2, 'cli.bad-arguments', ['inspect', '--file', 'a', '--tcti', 'b']],
     [1, 'os.no-file', ['group', 'show', '--group', '/nonexistent']],
     [1, 'os.no-file', ['inspect', '--file', '/nonexistent']],
     [

@@ -1,0 +1,85 @@
+import type { Tpm } from '../tpm/context.ts';
+import { HANDLE_MAPS } from '../tpm/handles.ts';
+import { type InspectedMap, inspect } from '../tpm/inspect.ts';
+import { readNv } from '../tpm/nv.ts';
+import { type Capabilities, probe, requireEcdaa } from '../tpm/probe.ts';
+import { describeProblem, type Finding, recognise } from './artifact.ts';
+import type { Inspection } from './inspect.ts';
+import { shortGid } from './label.ts';
+import { memberName } from './manifest.ts';
+import { readMember } from './member.ts';
+
+/**
+ * Says what a TPM can do, what it holds at our handles and whether that makes it a member of a group. An empty one
+ * is no problem, a half-personalised one is. Changes nothing.
+ */
+export async function inspectTpm(tpm: Tpm): Promise<Inspection> {
+  const capabilities = await probe(tpm);
+  const { maps, parents } = await inspect(tpm);
+  const findings: Finding[] = [];
+  for (const map of maps) findings.push(...(await findingsOf(tpm, map)));
+  const facts: Record<string, string> = { manufacturer: capabilities.manufacturer, ...stateOf(capabilities) };
+  for (const { handle, storageKey, exempt } of parents)
+    facts[hex(handle)] = storageKey
+      ? `storage key, ${exempt ? 'exempt from' : 'subject to'} lockout`
+      : 'a key that is no storage key';
+  const problems = findings.flatMap(({ name, problem }) =>
+    problem === undefined ? [] : [`${name}: ${problem}`],
+  );
+  const check = async (run: () => void | Promise<void>): Promise<void> => {
+    try {
+      await run();
+    } catch (error) {
+      problems.push(describeProblem(error));
+    }
+  };
+  await check(() => requireEcdaa(capabilities));
+  facts.personalised = findings.length === 0 ? 'no' : 'not completely';
+  if (findings.length > 0) {
+    await check(async () => {
+      const { map, gid } = await readMember(tpm);
+      Object.assign(facts, { personalised: `yes, ${map.hierarchy} hierarchy`, group: shortGid(gid) });
+    });
+  }
+  return { source: tpm.tcti, findings, facts, problems };
+}
+
+async function findingsOf(tpm: Tpm, { hierarchy, daaKey, objects }: InspectedMap): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  if (daaKey !== undefined) {
+    const { handle, point, fault } = daaKey;
+    findings.push({
+      name: `${hierarchy} ${hex(handle)} key`,
+      kind: 'ECDAA key',
+      length: point?.length ?? 0,
+      facts: point ? { member: memberName(point) } : {},
+      ...(fault === undefined ? {} : { problem: fault }),
+    });
+  }
+  const map = HANDLE_MAPS.find((each) => each.hierarchy === hierarchy)!;
+  for (const { name, index, size } of objects) {
+    const content = await readNv(tpm, map.nv[name]);
+    const found = content
+      ? recognise(name, content)
+      : { kind: name, length: size, facts: {}, problem: 'defined, but never written' };
+    findings.push({ ...found, name: `${hierarchy} ${hex(index)} ${name}` });
+  }
+  return findings;
+}
+
+function stateOf({
+  lockedOut,
+  lockout,
+  platformEnabled,
+  ownerEnabled,
+}: Capabilities): Record<string, string> {
+  return {
+    lockout: `${lockedOut ? 'locked, ' : ''}${lockout.counter} of ${lockout.limit} failed attempts`,
+    'platform hierarchy': platformEnabled ? 'on' : 'off',
+    'owner hierarchy': ownerEnabled ? 'on' : 'off',
+  };
+}
+
+function hex(handle: number): string {
+  return `0x${handle.toString(16).padStart(8, '0')}`;
+}

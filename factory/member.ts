@@ -1,0 +1,51 @@
+import { primitives } from '../os/primitives.ts';
+import { toHex } from '../protocol/bytes.ts';
+import { groupId } from '../protocol/crypto/group.ts';
+import { validateCredential } from '../protocol/crypto/member.ts';
+import { Failure, isFailure } from '../protocol/failure.ts';
+import type { Tpm } from '../tpm/context.ts';
+import { readCredential, type TpmCredential } from '../tpm/credential.ts';
+import { openDaaKey } from '../tpm/daa.ts';
+import { readNv } from '../tpm/nv.ts';
+
+/** What makes a TPM a member of a group, read from it and checked. */
+export interface Member extends TpmCredential {
+  /** Q of the TPM's ECDAA key, 65 bytes. */
+  readonly publicPoint: Uint8Array;
+  /** 64 bytes. */
+  readonly credentialSignature: Uint8Array;
+  /** 32 bytes, hex. */
+  readonly gid: string;
+}
+
+/**
+ * Reads a TPM's credential and checks that it is one, for the key beside it (ecdaa.md §6).
+ * @throws Failure `tpm.not-personalised`, `tpm.bad-object`, `tpm.bad-public-area`, `factory.broken-credential`
+ */
+export async function readMember(tpm: Tpm): Promise<Member> {
+  const held = await readCredential(tpm);
+  const { publicPoint } = await openDaaKey(tpm, held.map.daaKey);
+  const credentialSignature = await readNv(tpm, held.map.nv.credentialSignature);
+  if (credentialSignature === undefined) throw broken('its signature is missing');
+  try {
+    validateCredential(primitives, held.gpk, publicPoint, held.credential, credentialSignature);
+  } catch (error) {
+    if (isFailure(error)) throw broken(error.message, error);
+    throw error;
+  }
+  const gid = toHex(groupId(primitives, held.gpk, held.basename));
+  return { ...held, publicPoint, credentialSignature, gid };
+}
+
+function broken(why: string, cause?: unknown): Failure {
+  return new Failure(
+    'factory.broken-credential',
+    'operator',
+    `the TPM holds a credential that is not valid for its key: ${why}`,
+    {
+      action:
+        'Remove the NV objects that "enf-factory inspect" lists (tpm2_nvundefine), then personalise it again.',
+      cause,
+    },
+  );
+}

@@ -1,0 +1,159 @@
+import { equal, wipe } from '../protocol/bytes.ts';
+import { Failure, isFailure } from '../protocol/failure.ts';
+import type { Trust } from '../protocol/identity/trust.ts';
+import type { Tpm } from '../tpm/context.ts';
+import { OBJECT_SIZES } from '../tpm/credential.ts';
+import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../tpm/handles.ts';
+import { createDaaKey, type TpmObjects, writeObjects } from '../tpm/personalise.ts';
+import { type Capabilities, requireEcdaa } from '../tpm/probe.ts';
+import { checkPublicArea } from '../tpm/publicarea.ts';
+import type { Group } from './group.ts';
+import { admitMember } from './join.ts';
+import { shortGid } from './label.ts';
+import { type DeviceRecord, recordDevice } from './manifest.ts';
+import { type Member, readMember } from './member.ts';
+
+/** Where in the TPM: a hierarchy, or the platform's if it is open and the owner's otherwise. */
+export type Placement = HandleMap['hierarchy'] | 'auto';
+
+export interface Personalisation {
+  readonly group: Group;
+  readonly trust: Trust;
+  readonly tpm: Tpm;
+  readonly capabilities: Capabilities;
+  readonly placement: Placement;
+  /** Password of the hierarchy, where one is set. */
+  readonly hierarchyAuth?: Uint8Array | undefined;
+  /** Called once, and only if a credential has to be issued: 64 bytes, wiped afterwards. */
+  readonly issuerSecret: () => Promise<Uint8Array>;
+  readonly progress: (step: string) => void;
+}
+
+export interface Personalised extends DeviceRecord {
+  readonly hierarchy: HandleMap['hierarchy'];
+  /** True if the TPM was a member of this group before and nothing was written. */
+  readonly already: boolean;
+}
+
+/**
+ * Makes a TPM a member of the group (tpm.md §7): key in the TPM, join, credential, all NV objects, read back. May be
+ * repeated after a power cut at any point, and finds a TPM of this group already personalised. Nothing that somebody
+ * else put into the TPM is overwritten.
+ * @throws Failure `tpm.no-ecdaa`, `tpm.occupied`, `tpm.hierarchy-locked`, `factory.already-personalised`,
+ *   `factory.trust-too-large`, `factory.read-back`, `factory.broken-credential`, `factory.key-mismatch`
+ */
+export async function personaliseTpm(request: Personalisation): Promise<Personalised> {
+  const { group, tpm, capabilities, trust, progress } = request;
+  requireEcdaa(capabilities);
+  checkTrustFits(trust, capabilities);
+  progress(`TPM of ${capabilities.manufacturer} can do ECDAA on BN_P256`);
+  const before = await memberIfAny(tpm);
+  if (before !== undefined) {
+    checkSame(before, request);
+    progress('it is a member of this group already, nothing is written');
+  }
+  const member = before ?? (await makeMember(request));
+  const record = await recordDevice(group, member.publicPoint, capabilities.manufacturer);
+  return { ...record, hierarchy: member.map.hierarchy, already: before !== undefined };
+}
+
+async function memberIfAny(tpm: Tpm): Promise<Member | undefined> {
+  try {
+    return await readMember(tpm);
+  } catch (error) {
+    if (isFailure(error, 'tpm.not-personalised')) return undefined;
+    throw error;
+  }
+}
+
+/** @throws Failure `factory.already-personalised` if the TPM belongs to another group or trusts another fabric */
+function checkSame(member: Member, { group, trust }: Personalisation): void {
+  const sameTrust = equal(member.xttRoot, trust.xttRoot) && member.tlsRoot === trust.tlsRoot;
+  if (member.gid === group.gid && sameTrust) return;
+  throw new Failure(
+    'factory.already-personalised',
+    'operator',
+    member.gid === group.gid
+      ? 'the TPM is a member of this group already, but trusts the roots of another fabric'
+      : `the TPM is a member of the group ${shortGid(member.gid)} already, not of ${shortGid(group.gid)}`,
+    {
+      action:
+        'Use another TPM. To give this one away, remove its objects yourself first: "enf-factory inspect" lists them.',
+    },
+  );
+}
+
+async function makeMember(request: Personalisation): Promise<Member> {
+  const { placement, progress } = request;
+  const issuerSecret = await request.issuerSecret();
+  try {
+    if (placement !== 'auto') return await makeMemberIn(mapOf(placement), request, issuerSecret);
+    try {
+      return await makeMemberIn(PLATFORM_MAP, request, issuerSecret);
+    } catch (error) {
+      if (!isFailure(error, 'tpm.hierarchy-locked')) throw error;
+      progress('the platform hierarchy is locked, the owner hierarchy is used');
+      return await makeMemberIn(OWNER_MAP, request, issuerSecret);
+    }
+  } finally {
+    wipe(issuerSecret);
+  }
+}
+
+function mapOf(hierarchy: HandleMap['hierarchy']): HandleMap {
+  return hierarchy === 'platform' ? PLATFORM_MAP : OWNER_MAP;
+}
+
+async function makeMemberIn(
+  map: HandleMap,
+  { group, trust, tpm, hierarchyAuth, progress }: Personalisation,
+  issuerSecret: Uint8Array,
+): Promise<Member> {
+  const { key, publicArea } = await createDaaKey(tpm, map, hierarchyAuth);
+  // The proof of the join says nothing about where the key lives: its public area does (ecdaa.md §6).
+  const point = checkPublicArea(publicArea);
+  if (!equal(point, key.publicPoint)) throw readBack('key');
+  progress(`ECDAA key is in the TPM at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`);
+  const { credential, signature } = await admitMember(group, issuerSecret, key);
+  progress('credential issued and checked');
+  const objects: TpmObjects = {
+    gpk: group.gpk,
+    credential,
+    credentialSignature: signature,
+    basename: group.basename,
+    xttRoot: trust.xttRoot,
+    tlsRoot: trust.tlsRoot,
+  };
+  await writeObjects(tpm, map, objects, hierarchyAuth);
+  progress('NV objects written');
+  const member = await readMember(tpm);
+  checkReadBack(member, map, objects, point);
+  progress('read back and compared');
+  return member;
+}
+
+function checkReadBack(member: Member, map: HandleMap, objects: TpmObjects, point: Uint8Array): void {
+  if (member.map !== map) throw readBack('hierarchy');
+  if (!equal(member.publicPoint, point)) throw readBack('key');
+  if (member.tlsRoot !== objects.tlsRoot) throw readBack('tlsRoot');
+  for (const name of ['gpk', 'credential', 'credentialSignature', 'basename', 'xttRoot'] as const)
+    if (!equal(member[name], objects[name])) throw readBack(name);
+}
+
+function readBack(what: string): Failure {
+  return new Failure('factory.read-back', 'operator', `the TPM returned another ${what} than was written`, {
+    action: 'Do not ship this device: its TPM is defective, or something else writes to it.',
+  });
+}
+
+/** @throws Failure `factory.trust-too-large` */
+function checkTrustFits(trust: Trust, capabilities: Capabilities): void {
+  const limit = Math.min(OBJECT_SIZES.tlsRoot.max, capabilities.nvIndexMax || OBJECT_SIZES.tlsRoot.max);
+  if (trust.tlsRoot.length <= limit) return;
+  throw new Failure(
+    'factory.trust-too-large',
+    'operator',
+    `the TLS root of the trust bundle has ${trust.tlsRoot.length} characters, this TPM stores at most ${limit}`,
+    { action: 'Use a trust bundle with one small root certificate, as "enf-fabric init" makes it.' },
+  );
+}
