@@ -10,9 +10,9 @@ import type { Connection } from './parting.ts';
 /** A router's ear: TCP and TLS up to the end of the handshake. */
 export interface Listener {
   readonly port: number;
-  /** Stops to accept and waits until every connection is gone; call `drop` for those that linger. */
+  /** Stops to accept, drops unfinished handshakes and waits until every other connection is gone, too. */
   close(): Promise<void>;
-  /** Destroys whatever is still open. */
+  /** Destroys whatever is still open, so that `close` can return. */
   drop(): void;
 }
 
@@ -55,7 +55,8 @@ export async function listenTls(options: ListenOptions): Promise<Listener> {
     raw.setKeepAlive(true, KEEPALIVE_MS);
     open.set(ends, raw);
     raw.once('close', () => {
-      open.delete(ends);
+      // The kernel may have given the same ends to a new connection before this one's end got here.
+      if (open.get(ends) === raw) open.delete(ends);
       if (!handshaken.delete(raw)) {
         gate.leave(source);
         gate.refused(source);
@@ -80,7 +81,11 @@ export async function listenTls(options: ListenOptions): Promise<Listener> {
   const port = await bind(server, options.listen);
   return {
     port,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const raw of open.values()) if (!handshaken.has(raw)) raw.destroy();
+      return closed;
+    },
     drop: () => {
       for (const raw of open.values()) raw.destroy();
     },

@@ -76,7 +76,8 @@ export class Session implements Port {
     tls.on('error', (error) =>
       this.#end(`connection failed (${(error as NodeJS.ErrnoException).code ?? error.message})`),
     );
-    tls.on('end', () => this.#end('closed by the device'));
+    // Waits no longer than usual for what is still to be written: the device may have stopped to read.
+    tls.on('end', () => this.cut(undefined, 'closed by the device'));
     tls.on('close', () => this.#end('connection lost'));
   }
 

@@ -89,6 +89,21 @@ describe('a peer that is no peer', () => {
     await answers(await admitted(router, device));
   });
 
+  it('cannot make the router renegotiate TLS', async () => {
+    const router = await start();
+    const other = await makeDevice('fd00:1::b');
+    admission.set(other, 'active');
+    const bystander = await admitted(router, device);
+    const peer = await admitted(router, other, { version: 'TLSv1.2' });
+    let renegotiated = false;
+    peer.tls.renegotiate({}, () => {
+      renegotiated = true;
+    });
+    for (let i = 0; i < 50; i++) await answers(bystander);
+    expect(renegotiated).toBe(false);
+    peer.raw.destroy();
+  });
+
   it('may reset its connection at any moment', async () => {
     const router = await start();
     for (const bytes of [new Uint8Array(0), HALF_HELLO]) {
@@ -125,6 +140,17 @@ describe('refusals', () => {
     const shut = await connect(router, device);
     await shut.ending;
     expect(shut.tls.getProtocol()).toBeNull();
+  });
+
+  it('are over as soon as the peer closes, whatever it said in between', async () => {
+    // The connection would else linger until this test's own deadline, and close() with it.
+    const router = await start({ limits: { lingerMs: 3_600_000 } });
+    admission.set(device, 'banned');
+    const peer = await connect(router, device);
+    for (let i = 0; i < 100; i++) peer.send(heartbeat(device.address));
+    expect(await peer.ending).toEqual({ how: 'orderly' });
+    routers.length = 0;
+    await router.close();
   });
 
   it('do not hang on a peer that will not close', async () => {
