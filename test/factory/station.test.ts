@@ -308,6 +308,7 @@ describe('interrupted', () => {
         );
       });
       await chip.kill();
+      await chip.stop();
       const again = await startSwtpm({ state: chip.state });
       if (cut !== undefined) {
         expect(cut).toBe('test.power-cut');
