@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import type { Invocation, Option } from '../os/cli.ts';
 import { askControl } from '../os/control.ts';
-import { Failure } from '../protocol/failure.ts';
+import { isFailure } from '../protocol/failure.ts';
 import { pathOf } from './authority.ts';
 import { openRegistry, type Registry } from './registry/registry.ts';
 
@@ -41,25 +41,30 @@ export function operator(): string {
 }
 
 /**
- * Tells a running fabric that the registry changed; it has acted when this returns. Without an answer the change is
- * in force all the same: the fabric looks for changes by itself, or reads them when it starts.
+ * Tells a running fabric that the registry changed; it has acted when this returns. Says what came of it, for the
+ * operator. Without an answer the change holds all the same: a fabric looks for changes by itself, or reads them when
+ * it starts.
  */
-export async function nudge(invocation: Invocation): Promise<'in force' | 'no fabric is serving'> {
-  const answer = await ask(invocation, 'POST', '/changed');
-  return answer === undefined ? 'no fabric is serving' : 'in force';
-}
-
-/** The addresses with a tunnel now; undefined if no fabric is serving. */
-export async function connectedAddresses(invocation: Invocation): Promise<ReadonlySet<string> | undefined> {
-  const answer = (await ask(invocation, 'GET', '/sessions')) as { address: string }[] | undefined;
-  return answer === undefined ? undefined : new Set(answer.map((session) => session.address));
-}
-
-async function ask(invocation: Invocation, method: string, path: string): Promise<unknown> {
+export async function nudge(invocation: Invocation): Promise<string> {
   try {
-    return await askControl(pathOf(invocation.required('data'), 'control'), { method, path });
+    await askControl(control(invocation), { method: 'POST', path: '/changed' });
+    return 'in force';
   } catch (error) {
-    if (error instanceof Failure) return undefined;
+    if (isFailure(error, 'control.nobody')) return 'no fabric is serving';
+    if (isFailure(error)) return `the fabric did not confirm it: ${error.message}`;
     throw error;
   }
 }
+
+/** The addresses with a tunnel now; undefined if no fabric says. */
+export async function connectedAddresses(invocation: Invocation): Promise<ReadonlySet<string> | undefined> {
+  try {
+    const sessions = await askControl(control(invocation), { method: 'GET', path: '/sessions' });
+    return new Set((sessions as { address: string }[]).map((session) => session.address));
+  } catch (error) {
+    if (isFailure(error)) return undefined;
+    throw error;
+  }
+}
+
+const control = (invocation: Invocation): string => pathOf(invocation.required('data'), 'control');

@@ -128,7 +128,13 @@ function deviceText(device: Device, online: boolean | undefined, handshakes: rea
 const DONE: Record<Verdict, string> = {
   evict: 'is evicted: it is cut now and has to provision again',
   ban: 'is banned: it is cut now and may not come back until unbanned',
-  unban: 'is active again',
+  unban: 'is no longer banned',
+};
+
+const WAS: Record<Verdict, string> = {
+  evict: 'was evicted already',
+  ban: 'was banned already',
+  unban: 'was not banned',
 };
 
 function verdictCommand(verdict: Verdict, summary: string): Command {
@@ -147,7 +153,7 @@ function verdictCommand(verdict: Verdict, summary: string): Command {
       const effect = await nudge(invocation);
       const name = formatIpv6(address);
       invocation.print({ address: name, standing: standingOf(device), changed }, () =>
-        changed ? `${name} ${DONE[verdict]} (${effect}).` : `${name} was ${device.standing} already.`,
+        changed ? `${name} ${DONE[verdict]} (${effect}).` : `${name} ${WAS[verdict]}.`,
       );
       return undefined;
     },

@@ -84,7 +84,7 @@ function admitAgain(db: Database, act: Act, applicant: Applicant, known: Device)
   }
   const rekeyed = !equal(known.longtermKey, applicant.longtermKey);
   db.prepare(
-    `UPDATE device SET longterm_key = ?, standing = 'active', handshake_at = ?, handshake_from = ?
+    `UPDATE device SET longterm_key = ?, evicted = 0, handshake_at = ?, handshake_from = ?
      WHERE address = ?`,
   ).run(applicant.longtermKey, act.at, applicant.source, address);
   if (rekeyed || standing !== 'active') {
@@ -101,8 +101,8 @@ function admitNew(db: Database, act: Act, applicant: Applicant, identifier: Iden
     .prepare('SELECT prefix, key FROM network JOIN grp ON grp.network = network.id WHERE gid = ?')
     .get(gid) as { prefix: Uint8Array; key: Uint8Array };
   const insert = db.prepare(
-    `INSERT INTO device (gid, pseudonym, address, longterm_key, standing, created, handshake_at, handshake_from)
-     VALUES (?, ?, ?, ?, 'active', ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
+    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from)
+     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
   );
   for (let counter = 0; counter < MAX_COUNTER; counter++) {
     const id = identifier(network.key, pseudonym, counter);

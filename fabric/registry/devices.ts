@@ -5,7 +5,7 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './database.ts';
-import type { Act, Device, DeviceStanding, GroupStatus } from './records.ts';
+import type { Act, Device, GroupStatus } from './records.ts';
 
 const SELECT = `
   SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix
@@ -19,7 +19,8 @@ interface Row {
   pseudonym: Uint8Array;
   longterm_key: Uint8Array;
   prefix: Uint8Array;
-  standing: DeviceStanding;
+  evicted: number;
+  banned: number;
   created: number;
   handshake_at: number;
   handshake_from: string;
@@ -38,7 +39,7 @@ function device(row: Row): Device {
     pseudonym: bytes(row.pseudonym),
     longtermKey: bytes(row.longterm_key),
     network: { address: bytes(row.prefix), length: 64 },
-    standing: row.standing,
+    standing: row.banned === 1 ? 'banned' : row.evicted === 1 ? 'evicted' : 'active',
     created: row.created,
     handshake: { at: row.handshake_at, from: row.handshake_from },
     ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
@@ -67,33 +68,35 @@ export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array)
 /** What to do with a device's standing. */
 export type Verdict = 'evict' | 'ban' | 'unban';
 
-const AFTER: Record<Verdict, DeviceStanding> = { evict: 'evicted', ban: 'banned', unban: 'active' };
+/** A ban and an eviction stand side by side: lifting the ban does not lift the eviction. */
+const CHANGE: Record<Verdict, string> = {
+  evict: 'evicted = 1 WHERE evicted = 0',
+  ban: 'banned = 1 WHERE banned = 0',
+  unban: 'banned = 0 WHERE banned = 1',
+};
 
-/**
- * Evicts, bans or unbans a device; false if there was nothing to do.
- * @throws Failure `fabric.unknown-device`, `fabric.device-banned` (evicting a banned one would lift the ban)
- */
+/** Evicts, bans or unbans a device; false if there was nothing to do. @throws Failure `fabric.unknown-device` */
 export function judgeDevice(db: Database, act: Act, address: Uint8Array, verdict: Verdict): boolean {
-  const known = findDevice(db, address);
-  const name = formatIpv6(address);
-  if (known === undefined) throw unknownDevice(name);
-  if (verdict === 'evict' && known.standing === 'banned') {
-    throw new Failure('fabric.device-banned', 'operator', `the device ${name} is banned`, {
-      action: 'A banned device has no access anyway; "enf-fabric device unban" lifts the ban.',
-    });
-  }
-  if (known.standing === AFTER[verdict] || (verdict === 'unban' && known.standing !== 'banned')) return false;
-  db.prepare('UPDATE device SET standing = ? WHERE address = ?').run(AFTER[verdict], address);
+  const known = requireDevice(db, address);
+  const { changes } = db.prepare(`UPDATE device SET ${CHANGE[verdict]} AND address = ?`).run(address);
+  if (changes === 0) return false;
   recordChange(db, 'device', address);
-  appendAudit(db, { ...act, action: `device.${verdict}`, subject: name, detail: { before: known.standing } });
+  appendAudit(db, {
+    ...act,
+    action: `device.${verdict}`,
+    subject: formatIpv6(address),
+    detail: { before: known.standing },
+  });
   return true;
 }
 
 /** @throws Failure `fabric.unknown-device` */
 export function requireDevice(db: Database, address: Uint8Array): Device {
   const known = findDevice(db, address);
-  if (known === undefined) throw unknownDevice(formatIpv6(address));
-  return known;
+  if (known !== undefined) return known;
+  throw new Failure('fabric.unknown-device', 'operator', `there is no device ${formatIpv6(address)}`, {
+    action: 'See "enf-fabric device list".',
+  });
 }
 
 /** Remembers that a device's tunnel is up. */
@@ -115,10 +118,4 @@ export function tunnelDown(db: Database, at: number, address?: Uint8Array): void
 /** A pseudonym as the audit trail names it: its first 20 hex digits behind the 04. */
 export function shortPseudonym(pseudonym: Uint8Array): string {
   return toHex(pseudonym.subarray(1, 11));
-}
-
-function unknownDevice(name: string): Failure {
-  return new Failure('fabric.unknown-device', 'operator', `there is no device ${name}`, {
-    action: 'See "enf-fabric device list".',
-  });
 }

@@ -26,7 +26,7 @@ export interface Group {
   readonly created: number;
 }
 
-/** Evicted: has to provision again, and may. Banned: may not until unbanned. */
+/** Evicted: has to provision again, and may. Banned: may not until unbanned, whether evicted or not. */
 export type DeviceStanding = 'active' | 'evicted' | 'banned';
 
 /** One chip in one group. */

@@ -38,7 +38,7 @@ export interface Registry extends Admission {
   devices(): Device[];
   /** @throws Failure `fabric.unknown-device` */
   device(address: Uint8Array): Device;
-  /** False if there was nothing to do. @throws Failure `fabric.unknown-device`, `fabric.device-banned` */
+  /** False if there was nothing to do. @throws Failure `fabric.unknown-device` */
   judge(address: Uint8Array, verdict: Verdict): boolean;
   /** The newest first; of one device, or of all. */
   handshakes(limit: number, device?: Device): Handshake[];

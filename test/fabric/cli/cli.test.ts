@@ -173,9 +173,6 @@ describe('serve', () => {
       'ok',
       'fabric.group-not-admitted',
     ]);
-    expect(await fabric.refusal('device', 'evict', address, ...at)).toMatchObject({
-      code: 'fabric.device-banned',
-    });
 
     await fabric.json('device', 'unban', address, ...at);
     await fabric.json('device', 'evict', address, ...at);

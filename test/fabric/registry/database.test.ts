@@ -40,7 +40,7 @@ describe('migrations', () => {
       random(258),
       random(4),
     );
-    db.prepare("INSERT INTO device VALUES (1, ?, ?, ?, ?, 'active', 1, 2, 'from')").run(
+    db.prepare("INSERT INTO device VALUES (1, ?, ?, ?, ?, 0, 0, 1, 2, 'from')").run(
       gid,
       pseudonym,
       address,

@@ -157,12 +157,16 @@ describe('admission', () => {
       code: 'fabric.device-banned',
     });
     expect(registry.device(address)).toMatchObject({ standing: 'banned', longtermKey: key });
-    expect(() => registry.judge(address, 'evict')).toThrow(
-      expect.objectContaining({ code: 'fabric.device-banned' }),
-    );
     expect(registry.judge(address, 'unban')).toBe(true);
     expect(registry.judge(address, 'unban')).toBe(false);
     expect(await registry.admit(chip)).toEqual(address);
+    // A ban does not swallow an eviction: once unbanned the device still has to provision again.
+    registry.judge(address, 'ban');
+    expect(registry.judge(address, 'evict')).toBe(true);
+    expect(registry.judge(address, 'evict')).toBe(false);
+    expect(registry.lookup(address)?.standing).toBe('banned');
+    registry.judge(address, 'unban');
+    expect(registry.lookup(address)?.standing).toBe('evicted');
     expect(() => registry.judge(ZERO, 'ban')).toThrow(
       expect.objectContaining({ code: 'fabric.unknown-device' }),
     );
