@@ -14,7 +14,10 @@ const REGISTRY_DOWN_SECONDS = 30;
 /** The registry's answer to a question for an address; `'down'` if it cannot give one. */
 export type Lookup = (address: Uint8Array) => Endpoint | undefined | 'down';
 
-/** A device whose key was proven, or why it may not come in; `address` is what it claims to be, if that could be read. */
+/**
+ * A device whose key was proven, or why it may not come in; `address` is what it claims to be, if that could be
+ * read.
+ */
 export type Judgement =
   | { readonly endpoint: Endpoint; readonly provenKey: Uint8Array }
   | { readonly verdict: Verdict; readonly address?: Uint8Array };
@@ -33,8 +36,9 @@ export function judge(lookup: Lookup, certificate: X509Certificate | undefined):
 }
 
 /**
- * The verdict on a device that has proven `provenKey` (65 bytes); undefined if it is admitted. The key is compared first and in
- * constant time: without it a stranger would learn the standing of any address. A stale key is therefore `unknown`.
+ * The verdict on a device that has proven `provenKey` (65 bytes); undefined if it is admitted. The key is compared
+ * first and in constant time: without it a stranger would learn the standing of any address. A stale key is
+ * therefore `unknown`.
  */
 export function verdictOn(endpoint: ReturnType<Lookup>, provenKey: Uint8Array): Verdict | undefined {
   if (endpoint === 'down') return { kind: 'retry-after', seconds: REGISTRY_DOWN_SECONDS };

@@ -3,8 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { Failure } from '../../protocol/failure.ts';
 import { ALPN } from '../../protocol/tunnel/verdict.ts';
-import type { Gate } from './gate.ts';
-import { sourceOf } from './gate.ts';
+import { type Gate, sourceOf } from './gate.ts';
 import type { Connection } from './parting.ts';
 
 /** A router's ear: TCP and TLS up to the end of the handshake. */
@@ -64,6 +63,7 @@ export async function listenTls(options: ListenOptions): Promise<Listener> {
     });
     tlsServer.emit('connection', raw);
   });
+
   tlsServer.on('secureConnection', (tls: TLSSocket) => {
     const ends = endsOf(tls);
     const raw = ends === undefined ? undefined : open.get(ends);
@@ -102,14 +102,14 @@ function createHandshaker(options: ListenOptions): TlsServer {
       minVersion: 'TLSv1.2',
       handshakeTimeout: options.handshakeMs,
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TICKET,
-      // A peer that offers names of which ours is not one gets the fatal alert of RFC 7301 §3.2; enftun offers none.
+      // Undefined is the fatal alert of RFC 7301 §3.2 for a peer that offers other names only; enftun offers none.
       ALPNCallback: ({ protocols }) => (protocols.includes(ALPN) ? ALPN : undefined),
     });
   } catch (error) {
     throw new Failure(
       'router.bad-certificate',
       'operator',
-      `the router's certificate and key: expected a PEM pair that belongs together, got one that OpenSSL refuses (${(error as Error).message})`,
+      `the router's certificate and key: expected a PEM pair, got one that OpenSSL refuses (${(error as Error).message})`,
       { action: 'Make the certificate and key of the router anew.', cause: error },
     );
   }
@@ -167,8 +167,8 @@ function peerOf(socket: Socket): string {
 }
 
 /**
- * Unique among the open connections of one listening socket, and the same for the TCP and the TLS socket: Node does not say
- * which TLS socket belongs to which TCP socket. Undefined if the connection is gone already.
+ * Unique among the open connections of one listening socket, and the same for the TCP and the TLS socket: Node does
+ * not say which TLS socket belongs to which TCP socket. Undefined if the connection is gone already.
  */
 function endsOf(socket: Socket): string | undefined {
   return socket.remotePort === undefined ? undefined : `${peerOf(socket)} ${socket.localAddress}`;

@@ -6,8 +6,7 @@ const FIRST_BLOCK_LENGTH = 4_096;
 
 /**
  * Frames that wait for one peer, joined to blocks so that small packets share TLS records. Packets are copied in:
- * a queued packet never keeps the buffer alive that it arrived in. Bounded; what does not fit is refused (the newest is dropped,
- * so that what the peer gets has no gap in the middle of a burst it already received half of).
+ * a queued packet never keeps the buffer alive that it arrived in. Bounded: what does not fit is refused.
  */
 export interface Outbox {
   /** Appends the packet as a frame; false if it does not fit. The packet is at most 65,535 bytes. */

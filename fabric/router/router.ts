@@ -74,8 +74,8 @@ export interface Router {
 }
 
 /**
- * Starts the tunnel router (enftun.md §12): admits devices by the key of their certificate, keeps one session per device, and
- * cuts it as soon as the registry says so.
+ * Starts the tunnel router (enftun.md §12): admits devices by the key of their certificate, keeps one session per
+ * device, and cuts it as soon as the registry says so.
  * @throws Failure `router.bad-certificate`, `router.port-busy`, `router.not-permitted`, `router.bad-listen-address`
  */
 export async function startRouter(options: RouterOptions): Promise<Router> {

@@ -105,7 +105,7 @@ export function* frames(bytes: Uint8Array): Generator<Uint8Array> {
       throw new Failure(
         'tunnel.torn-batch',
         'retry',
-        `a batch of frames: expected a whole frame of ${end - offset} bytes at offset ${offset}, got ${batch.length - offset}`,
+        `a batch: expected a whole frame of ${end - offset} bytes at ${offset}, got ${batch.length - offset}`,
         { action: 'Report this: the TUN reader and the program do not belong together.' },
       );
     }
@@ -114,7 +114,7 @@ export function* frames(bytes: Uint8Array): Generator<Uint8Array> {
   }
 }
 
-/** Sockets give Buffers, whose `slice` does not copy: whoever keeps a packet by `slice()` must get what the type says. */
+/** Sockets give Buffers, whose `slice` does not copy, although the type says so: a packet kept by `slice()` must last. */
 function plain(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }

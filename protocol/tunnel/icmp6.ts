@@ -44,7 +44,8 @@ export function isHeartbeatReply(own: Uint8Array, packet: Uint8Array): boolean {
 
 /**
  * The reply to an ICMPv6 echo request with a right checksum: addresses swapped, identifier, sequence and payload
- * kept, hop limit 255 (RFC 4443 §4.2). Undefined for any other packet. Whether its destination is ours to answer for is the caller's question.
+ * kept, hop limit 255 (RFC 4443 §4.2). Undefined for any other packet. Whether its destination is ours to answer for
+ * is the caller's question.
  */
 export function echoReply(request: Uint8Array): Uint8Array | undefined {
   const parsed = parseEcho(request, ECHO_REQUEST);
@@ -53,8 +54,8 @@ export function echoReply(request: Uint8Array): Uint8Array | undefined {
 }
 
 /**
- * The ICMPv6 checksum (RFC 4443 §2.3): over the pseudo-header and the message, 16 bits. Over a message that carries its
- * right checksum the result is 0.
+ * The ICMPv6 checksum (RFC 4443 §2.3): over the pseudo-header and the message, 16 bits. Over a message that carries
+ * its right checksum the result is 0.
  */
 export function icmp6Checksum(source: Uint8Array, destination: Uint8Array, message: Uint8Array): number {
   const covered = concat(

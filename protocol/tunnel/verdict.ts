@@ -3,8 +3,8 @@ import { encodeFrame } from './frame.ts';
 
 /*
  * The router's word on a peer, inside TLS and so authenticated by the router's certificate. Only peers that
- * offered ALPN "enf/1" get it (enftun offers none and would drop the connection's packets on it). It travels as a frame whose packet
- * begins with the nibble 0xF, which no IP version is:
+ * offered ALPN "enf/1" get it; enftun offers none. It travels as a frame whose packet begins with the nibble 0xF,
+ * which no IP version is:
  *
  *    0      1      2
  *   +------+------+------+------+------+------+
