@@ -21,8 +21,9 @@ export async function askHidden(prompt: string): Promise<Uint8Array> {
       action: 'Give it in a file, or run the command on a terminal.',
     });
   }
-  process.stderr.write(prompt);
+  // Before the prompt: what is typed the moment it appears must not be shown either.
   input.setRawMode(true);
+  process.stderr.write(prompt);
   const line = Buffer.alloc(MAX_LINE);
   let length = 0;
   try {
