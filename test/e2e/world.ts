@@ -58,6 +58,8 @@ export interface Device {
   readonly number: number;
   readonly namespace: string;
   readonly tpm: Swtpm;
+  /** The TPM loses power (SIGKILL) and starts again with what it had stored. */
+  powerCut(): Promise<void>;
   readonly state: string;
   readonly config: string;
   configure(sections?: Record<string, Record<string, unknown>>): void;
@@ -138,10 +140,8 @@ function createFabric(folder: string, network: Network): Fabric {
 
 async function createDevice(folder: string, namespace: string, number: number): Promise<Device> {
   const home = join(folder, `device${number}`);
-  const tpm = await startSwtpm({
-    state: join(folder, `tpm${number}`),
-    namespace,
-  });
+  const powerUp = (): Promise<Swtpm> => startSwtpm({ state: join(folder, `tpm${number}`), namespace });
+  let tpm = await powerUp();
   const state = join(home, 'state');
   const config = join(folder, `device${number}.toml`);
   const socket = join(home, 'run', 'control.sock');
@@ -156,7 +156,13 @@ async function createDevice(folder: string, namespace: string, number: number): 
   const device: Device = {
     number,
     namespace,
-    tpm,
+    get tpm() {
+      return tpm;
+    },
+    async powerCut() {
+      await tpm.kill();
+      tpm = await powerUp();
+    },
     state,
     config,
     agent,
