@@ -154,6 +154,7 @@ export function openEffects(
     async connect(report) {
       const identity = opened(opened(store).record.identity);
       root ??= await tlsRoot(config, opened(keys));
+      const key = opened(longterm).tlsKey();
       const tunnel = await raise(identity.address);
       tunnel.start(
         {
@@ -163,7 +164,7 @@ export function openEffects(
           timeoutMs: config.remote.connectTimeout,
           ca: root,
           certificate: fromHex(identity.certificate),
-          key: opened(longterm).tlsKey(),
+          key,
         },
         report,
       );

@@ -23,7 +23,7 @@ export interface LongtermKey {
   /** 65 bytes, uncompressed P-256. */
   readonly publicKey: Uint8Array;
   readonly sign: EcdsaSigner;
-  /** What `tls.connect` takes as key: PEM. */
+  /** What `tls.connect` takes as key, good for the next handshake: PEM. @throws Failure `tpm.lost` */
   tlsKey(): string;
   close(): Promise<void>;
 }

@@ -1,21 +1,16 @@
 import { writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../agent/config.ts';
-import { startDevice } from '../../agent/device.ts';
-import { type Hardware, openEffects } from '../../agent/effects.ts';
+import { openEffects } from '../../agent/effects.ts';
 import { openStore } from '../../agent/state.ts';
-import { readMessage, writeAll } from '../../os/exchange.ts';
 import { openFolder } from '../../os/folder.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { encodeVerdict } from '../../protocol/tunnel/verdict.ts';
-import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
+import * as agents from './agent.ts';
 import { temporaryFolder } from './folders.ts';
 import { type IdentityServer, identityServer } from './identityserver.ts';
-import { type FakeTun, fakeTun, makeCertificates, startTestRouter, type TestRouter } from './router.ts';
-
-/** The whole agent over loopback, in software mode: everything is real but the TUN and the `ip` command. */
+import { fakeTun, makeCertificates, startTestRouter, type TestRouter } from './router.ts';
 
 let certificates: ReturnType<typeof makeCertificates>;
 let authority: IdentityServer;
@@ -24,34 +19,7 @@ beforeAll(async () => {
   authority = await identityServer();
 });
 
-/** The identity server on TCP; `mute` makes it answer nothing. */
-async function listen(options: { mute?: boolean } = {}): Promise<{ port: number; sockets: Socket[] }> {
-  const sockets: Socket[] = [];
-  const server = createServer(async (socket) => {
-    sockets.push(socket);
-    socket.on('error', () => {});
-    if (options.mute) {
-      socket.resume();
-      return;
-    }
-    const exchange = authority.connect();
-    try {
-      for (let i = 0; i < 2; i++) {
-        await exchange.send(await readMessage(socket, 10_000));
-        await writeAll(socket, await exchange.receive(), 10_000);
-      }
-    } catch {
-      socket.write(ERROR_MESSAGE);
-    }
-    socket.end();
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return { port: (server.address() as AddressInfo).port, sockets };
-}
+const listen = (options?: { mute?: boolean }) => agents.listen(authority, options);
 
 interface Home {
   readonly credential: string;
@@ -72,51 +40,18 @@ async function home(identityPort?: number): Promise<Home> {
   };
 }
 
-/** One start of the agent. */
+/** One start in software mode. */
 function boot(
   { credential, state, router, identityPort }: Home,
   more: { remote?: string; rest?: string } = {},
 ) {
-  const config = parseConfig(
-    `[remote]
-    hosts = ["127.0.0.1"]
-    tunnel-port = ${router.port}
-    identity-port = ${identityPort}
-    connect-timeout = "1s"
-    ${more.remote ?? ''}
-    [identity]
-    mode = "software"
-    credential-dir = "${credential}"
-    [state]
-    directory = "${state}"
-    ${more.rest ?? ''}`,
-    'test',
-  );
-  const log: string[] = [];
-  const tuns: FakeTun[] = [];
-  const raised: string[] = [];
-  const hardware: Hardware = {
-    openTun: () => {
-      tuns.push(fakeTun());
-      return tuns.at(-1)!;
-    },
-    raiseInterface: async (device, mtu, own, routes) => {
-      raised.push([device, mtu, formatIpv6(own), ...routes.map(formatPrefix)].join(' '));
-    },
-  };
-  const effects = openEffects(config, (_, line) => void log.push(line), hardware);
-  const device = startDevice({
-    effects,
-    clock: () => performance.now(),
-    chance: () => 0.01,
-    log: (_, line) => void log.push(line),
+  return agents.boot({
+    state,
+    identityPort,
+    tunnelPort: router.port,
+    identity: `mode = "software"\ncredential-dir = "${credential}"\n${more.rest ?? ''}`,
+    remote: more.remote ?? '',
   });
-  onTestFinished(() => device.stop());
-  const until = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 10 });
-  const online = (): Promise<void> => until(() => expect(device.situation().kind).toBe('online'));
-  const trouble = (code: string): Promise<void> =>
-    until(() => expect(device.situation()).toMatchObject({ trouble: { code } }));
-  return { effects, device, log, tuns, raised, until, online, trouble };
 }
 
 const row = () => [...authority.devices.values()][0]!;

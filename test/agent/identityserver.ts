@@ -28,6 +28,8 @@ export interface IdentityServer {
   readonly aborts: number;
   /** One handshake in memory; with `power`, each message is a step at which the device's power may go. */
   connect(power?: Power): Exchange;
+  /** The issuer's answer to a member: group key, credential, signature. */
+  issue(memberPoint: Uint8Array): { gpk: Uint8Array; credential: Uint8Array; signature: Uint8Array };
   /** A credential folder of a new member, under the C tools' names. */
   personalise(folder: string, tlsRoot?: string): void;
 }
@@ -98,6 +100,7 @@ export async function identityServer(): Promise<IdentityServer> {
         close() {},
       };
     },
+    issue: (point) => ({ gpk, ...issueCredential(primitives, issuer.secret, point) }),
     personalise(folder, tlsRoot = 'no root') {
       const secret = generateMemberSecret(primitives);
       const point = softwareDaaKey(primitives, secret).publicPoint;

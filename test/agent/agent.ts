@@ -1,0 +1,92 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { expect, onTestFinished, vi } from 'vitest';
+import { parseConfig } from '../../agent/config.ts';
+import { startDevice } from '../../agent/device.ts';
+import { type Hardware, openEffects } from '../../agent/effects.ts';
+import { readMessage, writeAll } from '../../os/exchange.ts';
+import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
+import type { IdentityServer } from './identityserver.ts';
+import { type FakeTun, fakeTun } from './router.ts';
+
+/** The identity server on TCP; `mute` makes it answer nothing. */
+export async function listen(
+  authority: IdentityServer,
+  options: { mute?: boolean } = {},
+): Promise<{ port: number; sockets: Socket[] }> {
+  const sockets: Socket[] = [];
+  const server = createServer(async (socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+    if (options.mute) {
+      socket.resume();
+      return;
+    }
+    const exchange = authority.connect();
+    try {
+      for (let i = 0; i < 2; i++) {
+        await exchange.send(await readMessage(socket, 10_000));
+        await writeAll(socket, await exchange.receive(), 10_000);
+      }
+    } catch {
+      socket.write(ERROR_MESSAGE);
+    }
+    socket.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { port: (server.address() as AddressInfo).port, sockets };
+}
+
+/** One start of the agent over loopback: everything is real but the TUN and the `ip` command. */
+export function boot(place: {
+  readonly state: string;
+  readonly tunnelPort: number;
+  readonly identityPort: number;
+  /** The [identity] section, and whatever follows. */
+  readonly identity: string;
+  /** More keys of [remote]. */
+  readonly remote?: string;
+}) {
+  const config = parseConfig(
+    `[remote]
+    hosts = ["127.0.0.1"]
+    tunnel-port = ${place.tunnelPort}
+    identity-port = ${place.identityPort}
+    connect-timeout = "1s"
+    ${place.remote ?? ''}
+    [state]
+    directory = "${place.state}"
+    [identity]
+    ${place.identity}`,
+    'test',
+  );
+  const log: string[] = [];
+  const tuns: FakeTun[] = [];
+  const raised: string[] = [];
+  const hardware: Hardware = {
+    openTun: () => {
+      tuns.push(fakeTun());
+      return tuns.at(-1)!;
+    },
+    raiseInterface: async (device, mtu, own, routes) => {
+      raised.push([device, mtu, formatIpv6(own), ...routes.map(formatPrefix)].join(' '));
+    },
+  };
+  const effects = openEffects(config, (_, line) => void log.push(line), hardware);
+  const device = startDevice({
+    effects,
+    clock: () => performance.now(),
+    chance: () => 0.01,
+    log: (_, line) => void log.push(line),
+  });
+  onTestFinished(() => device.stop());
+  const until = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 10 });
+  const online = (): Promise<void> => until(() => expect(device.situation().kind).toBe('online'));
+  const trouble = (code: string): Promise<void> =>
+    until(() => expect(device.situation()).toMatchObject({ trouble: { code } }));
+  return { effects, device, log, tuns, raised, until, online, trouble };
+}

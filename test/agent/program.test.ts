@@ -1,0 +1,196 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Metafile } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { temporaryFolder } from './folders.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+let folder: string;
+let metafile: Metafile;
+
+/** The bundle as build.mjs makes it, built once. */
+beforeAll(async () => {
+  folder = mkdtempSync(join(root, 'dist/test-agent-'));
+  ({ metafile } = await build({
+    entryPoints: [{ in: join(root, 'agent/main.ts'), out: 'enf-agent' }],
+    absWorkingDir: root,
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    splitting: true,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    minifySyntax: true,
+    metafile: true,
+  }));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const environment = { ...process.env, ENF_ADDON: join(root, 'dist/enf.node') };
+
+function agent(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(folder, 'enf-agent.mjs'), ...args],
+      { env: environment },
+      (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }),
+    );
+  });
+}
+
+/** A configuration whose TPM is not there, and `agent` with it. */
+function installed(more = '') {
+  const place = temporaryFolder();
+  const file = join(place, 'agent.toml');
+  const state = join(place, 'state');
+  writeFileSync(
+    file,
+    `[remote]\nhosts = ["127.0.0.1"]\n[tpm]\ntcti = "device:${place}/no-tpm"\n[state]\ndirectory = "${state}"\n[control]\nsocket = "${place}/run/c.sock"\n${more}`,
+  );
+  return { place, file, state, with: (...args: string[]) => agent(...args, '--config', file) };
+}
+
+/** `run` as the service manager starts it. */
+function running(file: string): { child: ChildProcess; log: () => string; exited: Promise<number | null> } {
+  const child = spawn(process.execPath, [join(folder, 'enf-agent.mjs'), 'run', '--config', file], {
+    env: environment,
+  });
+  let text = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const exited = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return { child, log: () => text, exited };
+}
+
+describe('check-config', () => {
+  test('prints every key and touches nothing', async () => {
+    const { place, with: on } = installed();
+    const before = readdirSync(place);
+    const { code, out } = await on('check-config');
+    expect([code, readdirSync(place)]).toEqual([0, before]);
+    expect(out).toContain('[remote]\nhosts = ["127.0.0.1"]\ntunnel-port = 443');
+    expect(JSON.parse((await on('check-config', '--json')).out)).toMatchObject({
+      tunnel: { heartbeatPeriod: 25_000 },
+    });
+  });
+
+  test('a mistake ends with exit code 1, the place and the nearest name', async () => {
+    const { with: on } = installed('[tunnel]\nheartbeat-perod = "1s"\n');
+    for (const command of ['check-config', 'run', 'status', 'forget']) {
+      const { code, err } = await on(command);
+      expect([code, err]).toEqual([
+        1,
+        expect.stringMatching(/tunnel\.heartbeat-perod.*\[config\.unknown-key\]\n.*heartbeat-period/),
+      ]);
+    }
+  });
+
+  test('a configuration that is not there', async () => {
+    const { code, err } = await agent('check-config', '--config', '/nowhere/agent.toml');
+    expect([code, err]).toEqual([
+      1,
+      expect.stringContaining('/nowhere/agent.toml does not exist [os.no-file]'),
+    ]);
+  });
+});
+
+test('status without an agent says how to start it', async () => {
+  const { with: on } = installed();
+  const { code, err } = await on('status');
+  expect([code, err]).toEqual([
+    1,
+    expect.stringMatching(/\[agent\.not-running\]\n.*systemctl start enf-agent/),
+  ]);
+});
+
+test('run without a TPM stays alive, says what is wrong, and ends cleanly on SIGTERM', async () => {
+  const { file, place, with: on } = installed();
+  const { child, log, exited } = running(file);
+  const status = await vi.waitFor(
+    async () => {
+      const answer = JSON.parse((await on('status', '--json')).out);
+      if (answer.trouble === null) throw new Error(answer.situation);
+      return answer;
+    },
+    { timeout: 20_000, interval: 50 },
+  );
+  expect(status).toMatchObject({
+    program: 'enf-agent',
+    address: null,
+    trouble: { code: expect.stringMatching(/^tpm\./) },
+  });
+  expect((await on('status')).out).toContain(status.trouble.code);
+  expect(log()).toContain(status.trouble.code);
+  const second = await on('run');
+  expect([second.code, second.err]).toEqual([1, expect.stringContaining('[control.in-use]')]);
+  const refused = await on('forget', '--yes');
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('[agent.running]')]);
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+  expect(existsSync(join(place, 'run/c.sock'))).toBe(false);
+});
+
+test('a killed agent does not stand in the way of the next one', async () => {
+  const { file, with: on } = installed();
+  const first = running(file);
+  const answers = () =>
+    vi.waitFor(async () => expect((await on('status')).code).toBe(0), { timeout: 20_000, interval: 50 });
+  await answers();
+  first.child.kill('SIGKILL');
+  await first.exited;
+  expect((await on('status')).err).toContain('agent.not-running');
+  const second = running(file);
+  await answers();
+  second.child.kill('SIGINT');
+  expect(await second.exited).toBe(0);
+});
+
+test('forget wants to be meant, and removes the identity', async () => {
+  const { state, place, with: on } = installed();
+  expect((await on('forget')).err).toContain('[agent.not-confirmed]');
+  expect((await on('forget', '--yes')).code).toBe(0);
+  expect(existsSync(state)).toBe(false);
+  const { openFolder } = await import('../../os/folder.ts');
+  const { openStore } = await import('../../agent/state.ts');
+  await (await openStore(await openFolder(state))).save({ pending: { kind: 'software', der: 'aa' } });
+  writeFileSync(join(state, 'note'), 'not ours');
+  expect((await on('forget')).code).toBe(1);
+  expect(readdirSync(state).sort()).toEqual(['note', 'state-0']);
+  expect((await on('forget', '--yes', '--json')).out).toContain(state);
+  expect([readdirSync(state), readdirSync(place).includes('agent.toml')]).toEqual([['note'], true]);
+});
+
+describe('what is loaded', () => {
+  /** The files that loading `entry` loads, not counting what is imported on demand. */
+  function loaded(entry: string): string[] {
+    const seen = new Set([entry]);
+    for (const file of seen) {
+      for (const { path, kind, external } of metafile.inputs[file]!.imports) {
+        if (kind !== 'dynamic-import' && !external && metafile.inputs[path]) seen.add(path);
+      }
+    }
+    return [...seen];
+  }
+
+  test('a device with an identity in its TPM loads neither the handshake nor any curve', () => {
+    const files = [...loaded('agent/main.ts'), ...loaded('agent/tpmkeys.ts')];
+    expect(files.length).toBeGreaterThan(30);
+    expect(
+      files.filter((file) => /@noble\/curves|\/fp256bn|protocol\/xtt\/|agent\/provision/.test(file)),
+    ).toEqual([]);
+    expect(loaded('agent/provision.ts')).toEqual(
+      expect.arrayContaining(['protocol/crypto/fp256bn.ts', 'protocol/xtt/client.ts']),
+    );
+  });
+
+  test('the bundle stays below 1 MB', () => {
+    const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
+    expect(bytes).toBeLessThan(1_000_000);
+  });
+});
