@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { run } from './child.ts';
 
 let count = 0;
@@ -15,11 +16,17 @@ export function newLink(): Link {
   return { name: `enft${process.pid % 100_000}-${count++}`, host: `${prefix}::1`, peer: `${prefix}::2` };
 }
 
-/** Brings the device up with its address, and silences the kernel's own chatter (router solicitations, MLD stays). */
+/** Brings the device up with its address and silences the kernel's own chatter (router solicitations; MLD stays). */
 export async function raise({ name, host }: Link, mtu = 1280): Promise<void> {
   await ip('link', 'set', 'dev', name, 'addrgenmode', 'none');
   await ip('link', 'set', 'dev', name, 'mtu', String(mtu), 'up');
-  await ip('-6', 'addr', 'add', `${host}/64`, 'dev', name, 'nodad');
+  await assign(name, host);
+}
+
+/** Adds a /64 address. Even without duplicate detection the kernel takes it into use a little later, with its local route. */
+export async function assign(name: string, address: string): Promise<void> {
+  await ip('-6', 'addr', 'add', `${address}/64`, 'dev', name, 'nodad');
+  while ((await ip('-6', 'route', 'show', 'table', 'local', address, 'dev', name)) === '') await pause(5);
 }
 
 export async function ip(...argv: readonly string[]): Promise<string> {

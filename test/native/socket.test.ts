@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { addon } from '../../native/index.ts';
 import type { SocketHandle } from '../../native/net.ts';
 import { descriptors, outcome, runChild } from './child.ts';
-import { ip, newLink, raise } from './link.ts';
+import { assign, newLink, raise } from './link.ts';
 
 let server: Server;
 let port: number;
@@ -50,7 +50,7 @@ test('connects to a link-local address of a zone', async () => {
   const link = newLink();
   const tun = addon().tunOpen(link.name);
   await raise(link);
-  await ip('-6', 'addr', 'add', 'fe80::99/64', 'dev', link.name, 'nodad');
+  await assign(link.name, 'fe80::99');
   const handle = addon().socketOpen(6, 0);
   expect(await connect(handle, `fe80::99%${link.name}`)).toBeUndefined();
   addon().socketClose(handle);
@@ -156,6 +156,7 @@ describe('a process', () => {
     const ip = (...args) => require('child_process').execFileSync('ip', args);
     ip('link', 'set', 'dev', argv[0], 'up');
     ip('-6', 'addr', 'add', argv[1] + '/64', 'dev', argv[0], 'nodad');
+    while (ip('-6', 'route', 'show', 'table', 'local', argv[1]).length === 0);
     const socket = addon.socketOpen(6, 0);
     setTimeout(() => process.exit(7), 300).unref();`;
   const child = (source: string) => {
