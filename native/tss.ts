@@ -82,7 +82,8 @@ export interface TssFace {
   /**
    * Registers a loaded ECDSA P-256 key with OpenSSL: `pem` works as `key` of tls.connect() in this process, also in
    * Workers, until tssTlsForget. `point` is 65 bytes; a signature that takes longer than `timeoutMs` fails the handshake.
-   * OpenSSL signs synchronously: the thread that does the handshake waits for the TPM.
+   * OpenSSL signs synchronously: the thread that does the handshake waits for the TPM. For TLS and signing only: Node
+   * aborts when such a key is exported as JWK.
    * @throws Error `EPROVIDER` if this process's OpenSSL does not take providers
    */
   tssTlsKey(

@@ -58,12 +58,14 @@ static void hold_loop(napi_env env, struct face *face, bool hold) {
   pthread_mutex_unlock(&face->lock);
 }
 
+// Nothing can be made in an environment that is being terminated: then these return NULL.
 static napi_value numbers_of(napi_env env, const struct tss_job *job) {
   napi_value array, value;
-  napi_create_array_with_length(env, job->given_number_count, &array);
+  if (napi_create_array_with_length(env, job->given_number_count, &array) != napi_ok) return NULL;
   for (size_t i = 0; i < job->given_number_count; i++) {
-    napi_create_uint32(env, job->given_numbers[i], &value);
-    napi_set_element(env, array, (uint32_t)i, value);
+    if (napi_create_uint32(env, job->given_numbers[i], &value) != napi_ok ||
+        napi_set_element(env, array, (uint32_t)i, value) != napi_ok)
+      return NULL;
   }
   return array;
 }
@@ -71,22 +73,28 @@ static napi_value numbers_of(napi_env env, const struct tss_job *job) {
 static napi_value bytes_of(napi_env env, const struct tss_bytes *bytes) {
   void *data = NULL;
   napi_value buffer, array;
-  napi_create_arraybuffer(env, bytes->length, &data, &buffer);
+  if (napi_create_arraybuffer(env, bytes->length, &data, &buffer) != napi_ok) return NULL;
   if (bytes->length) memcpy(data, bytes->data, bytes->length);
-  napi_create_typedarray(env, napi_uint8_array, bytes->length, buffer, 0, &array);
+  return napi_create_typedarray(env, napi_uint8_array, bytes->length, buffer, 0, &array) == napi_ok ? array : NULL;
+}
+
+static napi_value buffers_of(napi_env env, const struct tss_job *job) {
+  napi_value array;
+  if (napi_create_array_with_length(env, job->given_count, &array) != napi_ok) return NULL;
+  for (size_t i = 0; i < job->given_count; i++) {
+    napi_value bytes = bytes_of(env, &job->given[i]);
+    if (!bytes || napi_set_element(env, array, (uint32_t)i, bytes) != napi_ok) return NULL;
+  }
   return array;
 }
 
 static napi_value answer_of(napi_env env, const struct tss_job *job) {
-  napi_value answer, rc, buffers;
-  napi_create_object(env, &answer);
-  napi_create_uint32(env, job->rc, &rc);
-  napi_set_named_property(env, answer, "rc", rc);
-  napi_set_named_property(env, answer, "numbers", numbers_of(env, job));
-  napi_create_array_with_length(env, job->given_count, &buffers);
-  for (size_t i = 0; i < job->given_count; i++)
-    napi_set_element(env, buffers, (uint32_t)i, bytes_of(env, &job->given[i]));
-  napi_set_named_property(env, answer, "buffers", buffers);
+  napi_value answer, rc, numbers = numbers_of(env, job), buffers = buffers_of(env, job);
+  if (!numbers || !buffers || napi_create_object(env, &answer) != napi_ok ||
+      napi_create_uint32(env, job->rc, &rc) != napi_ok || napi_set_named_property(env, answer, "rc", rc) != napi_ok ||
+      napi_set_named_property(env, answer, "numbers", numbers) != napi_ok ||
+      napi_set_named_property(env, answer, "buffers", buffers) != napi_ok)
+    return NULL;
   return answer;
 }
 
@@ -107,9 +115,11 @@ static void deliver(napi_env env, napi_value unused, void *hint, void *data) {
   struct face *face = job->owner;
   if (env) {
     napi_handle_scope scope;
-    napi_open_handle_scope(env, &scope);
-    napi_resolve_deferred(env, job->deferred, answer_of(env, job));
-    napi_close_handle_scope(env, scope);
+    if (napi_open_handle_scope(env, &scope) == napi_ok) {
+      napi_value answer = answer_of(env, job);
+      if (answer) napi_resolve_deferred(env, job->deferred, answer);
+      napi_close_handle_scope(env, scope);
+    }
     if (--face->pending == 0) hold_loop(env, face, false);
     retire(face);
   }
@@ -167,9 +177,9 @@ static napi_value start(napi_env env, napi_callback_info info) {
   struct face *face = new_face();
   if (!face) return addon_errno(env, ENOMEM, "TPM thread");
   napi_value object, name;
-  napi_create_object(env, &object);
-  napi_create_string_utf8(env, "enf-tpm", NAPI_AUTO_LENGTH, &name);
-  if (napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, face, environment_gone, NULL, deliver,
+  if (napi_create_object(env, &object) != napi_ok ||
+      napi_create_string_utf8(env, "enf-tpm", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_threadsafe_function(env, NULL, NULL, name, 0, 1, face, environment_gone, NULL, deliver,
                                       &face->deliver) != napi_ok) {
     tss_context_release(face->context);
     face->references = 1;
@@ -179,7 +189,10 @@ static napi_value start(napi_env env, napi_callback_info info) {
   napi_unref_threadsafe_function(env, face->deliver);
   // After the function's own hook, so that it runs before it.
   napi_add_env_cleanup_hook(env, environment_ending, face);
-  napi_wrap(env, object, face, collected, NULL, NULL);
+  if (napi_wrap(env, object, face, collected, NULL, NULL) != napi_ok) {
+    collected(env, face, NULL);
+    return NULL;
+  }
   napi_type_tag_object(env, object, &context_tag);
   return object;
 }
@@ -227,11 +240,14 @@ static const char *read_buffers(napi_env env, napi_value array, struct tss_job *
   return NULL;
 }
 
-// Makes the promise and lets the face wait for the job.
+// Makes the promise and lets the face wait for the job. NULL, and the job is gone, in an environment that is ending.
 static napi_value expect(napi_env env, struct face *face, struct tss_job *job) {
   napi_value promise;
   napi_deferred deferred;
-  napi_create_promise(env, &deferred, &promise);
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) {
+    tss_job_free(job);
+    return NULL;
+  }
   job->deferred = deferred;
   job->owner = face;
   job->finish = post;
@@ -258,6 +274,7 @@ static napi_value call(napi_env env, napi_callback_info info) {
     return addon_bad(env, wrong);
   }
   napi_value promise = expect(env, face, job);
+  if (!promise) return NULL;
   hold_loop(env, face, true);
   if (!tss_submit(face->context, job)) {
     job->rc = TSS2_ESYS_RC_BAD_SEQUENCE;
@@ -275,6 +292,7 @@ static napi_value stop(napi_env env, napi_callback_info info) {
   struct tss_job *farewell = tss_job_new(NULL);
   if (!farewell) return addon_errno(env, ENOMEM, "tssStop");
   napi_value promise = expect(env, face, farewell);
+  if (!promise) return NULL;
   // A thread stuck in a TPM that never answers must not keep the process from ending.
   hold_loop(env, face, false);
   tss_stop(face->context, farewell);

@@ -27,12 +27,10 @@ export interface LongtermKey {
   readonly publicKey: Uint8Array;
   /** r ‖ s, 64 bytes, over SHA-256(message). Loads the key again if the TPM had to be opened anew. */
   readonly sign: EcdsaSigner;
-  /** Makes sure that the key is loaded, also after the TPM was lost. Call it before `tlsKey`. */
-  ready(): Promise<void>;
   /**
    * PEM text for `tls.connect({ key })` in this process; it names the key, it does not hold it. Valid until close() or
    * until the TPM is lost. The TPM signs while OpenSSL waits: do the handshake where that hurts nobody.
-   * @throws Failure `tpm.lost` if the key is not loaded any more: `ready()` first
+   * @throws Failure `tpm.lost` if the TPM was lost meanwhile; the key is then being loaded again: try again
    */
   tlsKey(): string;
   /** Flushes the key. TLS connections that stand go on; no new one can sign. */
@@ -84,7 +82,7 @@ export async function loadLongterm(tpm: Tpm, pem: string): Promise<LongtermKey> 
   const blob = parseTss2(pem);
   const publicKey = publicKeyOfFile(blob);
   const key = new LoadedKey(tpm, blob, publicKey);
-  await key.ready();
+  await key.load();
   return key;
 }
 
@@ -105,14 +103,17 @@ class LoadedKey implements LongtermKey {
     this.sign = (message) => this.#sign(message);
   }
 
-  async ready(): Promise<void> {
+  async load(): Promise<void> {
     await this.#loaded();
   }
 
   tlsKey(): string {
     const object = this.#object;
-    if (object === undefined || !isCurrent(this.#tpm, object))
-      throw new Failure('tpm.lost', 'retry', 'the longterm key is not loaded any more');
+    if (object === undefined || !isCurrent(this.#tpm, object)) {
+      // Its failure, if it fails, shows at the next attempt.
+      this.#loaded().catch(() => {});
+      throw new Failure('tpm.lost', 'retry', 'the TPM was lost; the longterm key is being loaded again');
+    }
     this.#tls ??= this.#tpm.tlsKey(object, this.publicKey);
     return this.#tls.pem;
   }

@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import { primitives } from '../../os/primitives.ts';
+import { sign } from '../../protocol/crypto/member.ts';
+import type { Tpm } from '../../tpm/context.ts';
+import { readCredential } from '../../tpm/credential.ts';
+import { openDaaKey } from '../../tpm/daa.ts';
+import { PLATFORM_MAP } from '../../tpm/handles.ts';
+import { createLongterm, loadLongterm } from '../../tpm/longterm.ts';
+import { probe, requireEcdaa } from '../../tpm/probe.ts';
+import { handlesIn, openForTest, personalise, swtpmForTest, TRANSIENT } from './fixture.ts';
+import { CC, faultyTpm } from './proxy.ts';
+
+const MESSAGE = new TextEncoder().encode('a message');
+
+/** What a device asks of its TPM to become somebody: read, make the longterm key, sign twice with it and once as a member. */
+async function provision(tpm: Tpm): Promise<void> {
+  const { map, credential, basename } = await readCredential(tpm);
+  const { pem } = await createLongterm(tpm);
+  const longterm = await loadLongterm(tpm, pem);
+  await longterm.sign(MESSAGE);
+  const daa = await openDaaKey(tpm, map.daaKey);
+  await sign(primitives, daa, credential, MESSAGE, basename);
+  await longterm.sign(MESSAGE);
+  await longterm.close();
+}
+
+// Each command may take a chip 100 ms and more. The C programs: 20 with the TLS root read, 3 more for a new parent.
+const READ_OBJECT = [CC.nvReadPublic, CC.nvRead];
+const READ = Array(5).fill(READ_OBJECT).flat();
+const NEW_PARENT = [CC.createPrimary, CC.evictControl, CC.flushContext];
+const LONGTERM = [CC.create, CC.readPublic, CC.load, CC.sign];
+const DAA = [CC.readPublic, CC.commit, CC.sign];
+const END = [CC.sign, CC.flushContext];
+
+describe('the TPM commands of a provisioning', () => {
+  test('on a TPM that nobody used, and once the parent is there', async () => {
+    const swtpm = await swtpmForTest();
+    const proxy = await faultyTpm(swtpm.port);
+    const tpm = await openForTest(proxy.tcti);
+    expect(proxy.commands).toEqual([CC.startup, CC.getCapability, CC.getCapability, CC.getCapability]);
+    await personalise(tpm, PLATFORM_MAP);
+
+    proxy.commands.length = 0;
+    await provision(tpm);
+    expect(proxy.commands).toEqual([...READ, CC.readPublic, ...NEW_PARENT, ...LONGTERM, ...DAA, ...END]);
+
+    proxy.commands.length = 0;
+    await provision(tpm);
+    expect(proxy.commands).toEqual([...READ, CC.readPublic, ...LONGTERM, ...DAA, ...END]);
+    expect(proxy.commands.length).toBeLessThanOrEqual(21);
+    expect(await handlesIn(tpm, TRANSIENT)).toBe(0);
+  });
+});
+
+describe('what the TPM can do', () => {
+  test('is asked before it is needed', async () => {
+    const swtpm = await swtpmForTest();
+    const tpm = await openForTest(swtpm.tcti);
+    const capabilities = await probe(tpm);
+    expect(capabilities).toMatchObject({
+      manufacturer: 'IBM',
+      ecdaa: true,
+      commit: true,
+      bnP256: true,
+      parametersTaken: true,
+      lockedOut: false,
+      platformEnabled: true,
+      ownerEnabled: true,
+    });
+    expect(capabilities.nvBufferMax).toBeGreaterThanOrEqual(512);
+    expect(capabilities.nvIndexMax).toBeGreaterThanOrEqual(1024);
+    expect(capabilities.lockout.counter).toBe(0);
+    expect(() => requireEcdaa(capabilities)).not.toThrow();
+  });
+
+  test.each([
+    [{ bnP256: false }, 'the curve BN_P256'],
+    [{ ecdaa: false }, 'the algorithm ECDAA'],
+    [{ commit: false, ecdaa: false }, 'the algorithm ECDAA, the command TPM2_Commit'],
+    [{ parametersTaken: false }, 'ECDAA keys on BN_P256'],
+  ])('and what lacks is named: %o', async (lacking, named) => {
+    const swtpm = await swtpmForTest();
+    const capabilities = { ...(await probe(await openForTest(swtpm.tcti))), ...lacking };
+    try {
+      requireEcdaa(capabilities);
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'tpm.no-ecdaa', remedy: 'operator' });
+      expect((error as Error).message).toBe(`this TPM (IBM) lacks ${named}`);
+    }
+  });
+});
