@@ -41,7 +41,10 @@ export function startDevice(around: Surroundings): Device {
   const attempt = (work: () => Promise<Event | undefined>): void => {
     work().then(
       (event) => event && post(event),
-      (error: unknown) => post({ kind: 'failed', failure: asFailure(error) }),
+      (error: unknown) => {
+        // What was under way when everything was closed may end anyhow.
+        if (situation.kind !== 'stopped') post({ kind: 'failed', failure: asFailure(error) });
+      },
     );
   };
 

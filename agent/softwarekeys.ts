@@ -1,6 +1,6 @@
 import { readBounded, readExact } from '../os/files.ts';
 import { ecdsaSigner, generateP256, primitives } from '../os/primitives.ts';
-import { fromHex, toHex } from '../protocol/bytes.ts';
+import { fromHex, toHex, wipe } from '../protocol/bytes.ts';
 import { Failure } from '../protocol/failure.ts';
 import { encodeBase64 } from '../protocol/identity/base64.ts';
 import { encodeEcPrivateKey } from '../protocol/identity/keyfile.ts';
@@ -38,15 +38,20 @@ export function openSoftwareKeys(folder: string): KeyStore {
     },
     async create() {
       const { secret, publicKey } = generateP256();
-      return { kind: 'software', der: toHex(encodeEcPrivateKey(secret, publicKey)) };
+      const der = encodeEcPrivateKey(secret, publicKey);
+      const saved = { kind: 'software', der: toHex(der) } as const;
+      wipe(secret, der);
+      return saved;
     },
     async load(saved) {
       if (saved.kind !== 'software') throw modeChanged(saved);
       const der = fromHex(saved.der);
       const { secret, publicKey } = parseEcPrivateKey(der);
+      const sign = ecdsaSigner(secret);
+      wipe(secret);
       return {
         publicKey,
-        sign: ecdsaSigner(secret),
+        sign,
         tlsKey: () => pem('EC PRIVATE KEY', der),
         close: async () => {},
       };

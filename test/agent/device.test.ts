@@ -137,3 +137,20 @@ test('what ends after the stop changes nothing any more', async () => {
   await device.stop();
   expect(calls).toHaveLength(3);
 });
+
+test('what breaks because of the stop is no error', async () => {
+  let breakIt: (error: Error) => void = () => {};
+  const { device, log, pass } = world({
+    connect: [
+      () =>
+        new Promise((_, reject) => {
+          breakIt = reject;
+        }),
+    ],
+  });
+  await pass(0);
+  await device.stop();
+  breakIt(new Error('used after it was closed'));
+  await pass(0);
+  expect(log.at(-1)).toBe('stopping');
+});
