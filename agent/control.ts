@@ -41,6 +41,7 @@ export interface Sight {
   readonly wallMs: number;
 }
 
+/** The view itself. */
 export function statusOf(sight: Sight): Status {
   const { situation, facts } = sight;
   const alive = situation.kind === 'stopped' ? undefined : situation;

@@ -17,15 +17,18 @@ export interface Refusal {
   readonly expected: string;
 }
 
+/** A value is not acceptable; says what would be. */
 export const refuse = (expected: string): Refusal => ({ expected });
 export const isRefusal = (value: unknown): value is Refusal =>
   typeof value === 'object' && value !== null && 'expected' in value;
 
+/** What every kind of setting has: a default as TOML (none: required) and its line in docs/config.md. */
 export interface Meaning {
   readonly default?: string;
   readonly doc: string;
 }
 
+/** Text; `check` says what was expected, or undefined if the value is fine. */
 export function text(
   meaning: Meaning,
   check: (value: string) => string | undefined = () => undefined,
@@ -43,6 +46,7 @@ export function text(
   };
 }
 
+/** A whole number between two bounds, both included. */
 export function whole(from: number, to: number, meaning: Meaning): Key<number> {
   return {
     type: `whole number ${from} to ${to}`,
@@ -56,6 +60,7 @@ export function whole(from: number, to: number, meaning: Meaning): Key<number> {
   };
 }
 
+/** A boolean. */
 export function yesNo(meaning: Meaning): Key<boolean> {
   return {
     type: 'true or false',
@@ -66,6 +71,7 @@ export function yesNo(meaning: Meaning): Key<boolean> {
   };
 }
 
+/** One of a few words. */
 export function choice<const T extends string>(values: readonly T[], meaning: Meaning): Key<T> {
   const listed = values.map((value) => JSON.stringify(value)).join(' or ');
   return {
@@ -100,6 +106,7 @@ function writeSpan(ms: number): string {
   return `${ms / UNITS[unit]!}${unit}`;
 }
 
+/** A list of `least` to 64 items, each written as text. */
 export function list<T>(
   type: string,
   least: number,
