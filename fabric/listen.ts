@@ -37,8 +37,10 @@ export function formatListen({ host, port }: ListenAddress): string {
 export function listen(server: Server, address: ListenAddress, what: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(listenFailure(address, what, error)));
-    server.listen({ host: address.host, port: address.port }, () => {
+    server.listen({ host: address.host, port: address.port, backlog: 4096 }, () => {
       server.removeAllListeners('error');
+      // Accept errors (no file descriptors left, for instance) concern one connection.
+      server.on('error', () => {});
       const bound = server.address();
       resolve(typeof bound === 'object' && bound !== null ? bound.port : address.port);
     });

@@ -1,5 +1,4 @@
-import { toHex } from '../../protocol/bytes.ts';
-import { parseIpv6 } from '../../protocol/ipv6.ts';
+import { sourceOf } from '../peer.ts';
 
 /** How many handshakes may be open at the same time. */
 export interface Limits {
@@ -39,14 +38,4 @@ export function connectionCounter(limits: Limits): Counter {
       return open;
     },
   };
-}
-
-/** A peer's address without zone; an IPv4 one in IPv6 clothes (`::ffff:192.0.2.1`) as IPv4. */
-export function peerAddress(remote: string | undefined): string {
-  return (remote ?? 'unknown').replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
-}
-
-/** What one party can easily have many of counts as one: the /64 of an IPv6 address, or the IPv4 address. */
-export function sourceOf(peer: string): string {
-  return peer.includes(':') ? `${toHex(parseIpv6(peer).subarray(0, 8))}/64` : peer;
 }

@@ -7,9 +7,10 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { cookieJar } from '../../protocol/xtt/cookie.ts';
 import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
 import { type ListenAddress, listen } from '../listen.ts';
+import { peerAddress } from '../peer.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Account, type Deadlines, type Desk, serveHandshake } from './handshake.ts';
-import { connectionCounter, type Limits, peerAddress } from './limits.ts';
+import { connectionCounter, type Limits } from './limits.ts';
 import { groupVerifiers } from './verifiers.ts';
 
 export const DEADLINES: Deadlines = { helloMs: 10_000, claimMs: 10_000 };

@@ -1,7 +1,3 @@
-import { isIPv4, isIPv6 } from 'node:net';
-import { toHex } from '../../protocol/bytes.ts';
-import { parseIpv6 } from '../../protocol/ipv6.ts';
-
 /** Bounds on peers that are not admitted yet. */
 export interface GateLimits {
   /** TLS handshakes under way, in all and per source. */
@@ -80,17 +76,6 @@ export function createGate(limits: GateLimits, now: () => number): Gate {
       return pending;
     },
   };
-}
-
-/**
- * What counts as one source: an IPv4 address, or the /64 of an IPv6 address. IPv4-mapped addresses are IPv4; anything
- * else shares one account.
- */
-export function sourceOf(remoteAddress: string | undefined): string {
-  const text = (remoteAddress ?? '').replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
-  if (isIPv4(text)) return text;
-  if (!isIPv6(text) || text.includes('.')) return 'unknown';
-  return toHex(parseIpv6(text).subarray(0, 8));
 }
 
 /** Forgets the oldest account, rather one that nobody is waiting in. */

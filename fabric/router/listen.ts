@@ -1,9 +1,11 @@
 import { constants } from 'node:crypto';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { Failure } from '../../protocol/failure.ts';
 import { ALPN } from '../../protocol/tunnel/verdict.ts';
-import { type Gate, sourceOf } from './gate.ts';
+import { formatListen, listen } from '../listen.ts';
+import { peerAddress, sourceOf } from '../peer.ts';
+import type { Gate } from './gate.ts';
 import type { Connection } from './parting.ts';
 
 /** A router's ear: TCP and TLS up to the end of the handshake. */
@@ -32,7 +34,7 @@ const KEEPALIVE_MS = 300_000;
 /**
  * Listens for tunnels: TLS 1.2 or 1.3, a client certificate asked for without any chain, no renegotiation, no
  * resumption (enftun.md §3).
- * @throws Failure `router.bad-certificate`, `router.port-busy`, `router.not-permitted`, `router.bad-listen-address`
+ * @throws Failure `router.bad-certificate`, `net.port-busy`, `net.port-not-permitted`, `net.no-such-address`
  */
 export async function listenTls(options: ListenOptions): Promise<Listener> {
   const { gate } = options;
@@ -78,7 +80,7 @@ export async function listenTls(options: ListenOptions): Promise<Listener> {
   });
   tlsServer.on('tlsClientError', (_error, tls: TLSSocket) => tls.destroy());
 
-  const port = await bind(server, options.listen);
+  const port = await listen(server, options.listen, 'the tunnel router');
   return {
     port,
     close: () => {
@@ -115,55 +117,9 @@ function createHandshaker(options: ListenOptions): TlsServer {
   }
 }
 
-function bind(server: Server, listen: { host: string; port: number }): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(listenFailure(error, listen)));
-    server.listen({ host: listen.host, port: listen.port, backlog: 4096 }, () => {
-      server.removeAllListeners('error');
-      // Accept errors (no file descriptors left, for instance) concern one connection.
-      server.on('error', () => {});
-      const bound = server.address();
-      resolve(typeof bound === 'object' && bound !== null ? bound.port : listen.port);
-    });
-  });
-}
-
-function listenFailure(error: NodeJS.ErrnoException, listen: { host: string; port: number }): Failure {
-  const where = `${listen.host} port ${listen.port}`;
-  if (error.code === 'EADDRINUSE') {
-    return new Failure(
-      'router.port-busy',
-      'operator',
-      `cannot listen for tunnels on ${where}: the port is in use`,
-      {
-        action: 'Stop the other program or configure another tunnel port.',
-        cause: error,
-      },
-    );
-  }
-  if (error.code === 'EACCES' || error.code === 'EPERM') {
-    return new Failure(
-      'router.not-permitted',
-      'operator',
-      `cannot listen for tunnels on ${where}: not permitted`,
-      {
-        action: 'Run as root, grant CAP_NET_BIND_SERVICE or configure a port above 1023.',
-        cause: error,
-      },
-    );
-  }
-  return new Failure(
-    'router.bad-listen-address',
-    'operator',
-    `cannot listen for tunnels on ${where}: expected an address of this machine and a port, got ${error.code ?? error.message}`,
-    { action: 'Configure an address that this machine has.', cause: error },
-  );
-}
-
 /** Outer address and port of the peer, as text. */
 function peerOf(socket: Socket): string {
-  const address = socket.remoteAddress ?? 'unknown';
-  return `${address.includes(':') ? `[${address}]` : address}:${socket.remotePort}`;
+  return formatListen({ host: peerAddress(socket.remoteAddress), port: socket.remotePort ?? 0 });
 }
 
 /**

@@ -2,10 +2,11 @@ import type { Log } from '../../os/log.ts';
 import type { TunDevice } from '../../os/tun.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
+import { sourceOf } from '../peer.ts';
 import type { Admission, Endpoint } from './admission.ts';
 import { type Counters, newCounters, snapshot } from './counters.ts';
 import { startForwarding } from './forwarding.ts';
-import { createGate, type GateLimits, sourceOf } from './gate.ts';
+import { createGate, type GateLimits } from './gate.ts';
 import { judge, verdictOn } from './judge.ts';
 import { listenTls } from './listen.ts';
 import { type Connection, part } from './parting.ts';
@@ -76,7 +77,7 @@ export interface Router {
 /**
  * Starts the tunnel router (enftun.md §12): admits devices by the key of their certificate, keeps one session per
  * device, and cuts it as soon as the registry says so.
- * @throws Failure `router.bad-certificate`, `router.port-busy`, `router.not-permitted`, `router.bad-listen-address`
+ * @throws Failure `router.bad-certificate`, `net.port-busy`, `net.port-not-permitted`, `net.no-such-address`
  */
 export async function startRouter(options: RouterOptions): Promise<Router> {
   const { admission, log } = options;

@@ -139,7 +139,7 @@ describe('first boot and everything after, with TPMs', () => {
     rmSync(one.state, { recursive: true });
     one.start();
     await eventually('a refusal', async () =>
-      (await world.fabric.handshakes()).find((each) => each.result === 'fabric.banned'),
+      (await world.fabric.handshakes()).find((each) => each.result === 'fabric.device-banned'),
     );
     expect(await rows()).toHaveLength(2);
   });

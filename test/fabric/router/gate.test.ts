@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createGate, type GateLimits, sourceOf } from '../../../fabric/router/gate.ts';
+import { createGate, type GateLimits } from '../../../fabric/router/gate.ts';
 
 const LIMITS: GateLimits = {
   pending: 5,
@@ -68,18 +68,5 @@ describe('gate', () => {
     for (let i = 0; i < 70; i++) gate.refused(`b${i}`);
     gate.leave('a');
     expect(gate.pending).toBe(0);
-  });
-});
-
-describe('a source', () => {
-  it('is an IPv4 address, mapped or not, or the /64 of an IPv6 address', () => {
-    expect(sourceOf('192.0.2.1')).toBe('192.0.2.1');
-    expect(sourceOf('::ffff:192.0.2.1')).toBe('192.0.2.1');
-    expect(sourceOf('2001:db8:0:1::5')).toBe('20010db800000001');
-    expect(sourceOf('2001:db8:0:1:ffff::6')).toBe(sourceOf('2001:db8:0:1::5'));
-    expect(sourceOf('2001:db8:0:2::5')).not.toBe(sourceOf('2001:db8:0:1::5'));
-    expect(sourceOf('fe80::1%eth0')).toBe('fe80000000000000');
-    expect(sourceOf(undefined)).toBe('unknown');
-    expect(sourceOf('64:ff9b::192.0.2.1')).toBe('unknown');
   });
 });

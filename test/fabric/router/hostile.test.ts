@@ -219,12 +219,12 @@ describe('starting', () => {
     const { certificate, key } = device;
     const busy = { host: '::', port: router.port };
     await expect(startRouter({ listen: busy, certificate, key, admission, log })).rejects.toMatchObject({
-      code: 'router.port-busy',
+      code: 'net.port-busy',
       remedy: 'operator',
     });
     const elsewhere = { host: '192.0.2.1', port: 0 };
     await expect(startRouter({ listen: elsewhere, certificate, key, admission, log })).rejects.toMatchObject({
-      code: 'router.bad-listen-address',
+      code: 'net.no-such-address',
     });
   });
 

@@ -1,0 +1,28 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { admit, inSoftware, openBatch } from './batch.ts';
+import { eventually } from './process.ts';
+import { ping, type World } from './world.ts';
+
+describe('without a TPM', () => {
+  let world: World;
+  let group: string;
+
+  beforeAll(async () => {
+    const batch = await openBatch('soft');
+    ({ world, group } = batch);
+    await admit(world, batch.label);
+  });
+  afterAll(() => world?.close());
+
+  for (const suite of [1, 2, 3, 4]) {
+    test(`a credential in files provisions and connects with suite ${suite}`, async () => {
+      const device = await inSoftware(world, group, suite, suite);
+      device.start();
+      const { address } = await device.until('online');
+      expect(await eventually('an answer', () => ping(world.network.fabric, address!))).toBeGreaterThan(0);
+      const row = (await world.fabric.handshakes()).find((each) => each.address === address);
+      expect(row).toMatchObject({ suite, result: 'ok', source: `10.77.0.${10 + suite}` });
+      await device.stop();
+    });
+  }
+});
