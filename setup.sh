@@ -28,6 +28,8 @@ need iputils-ping /usr/bin/ping
 need openssl /usr/bin/openssl
 need zbar-tools /usr/bin/zbarimg
 need imagemagick /usr/share/doc/imagemagick
+need strace /usr/bin/strace
+need procps /usr/bin/pkill
 need util-linux /usr/bin/setpriv
 if [ ${#packages[@]} -gt 0 ]; then
   step "Debian packages: ${packages[*]}"
