@@ -38,8 +38,7 @@ export interface Running {
   /** Everything it has written to stdout so far. */
   output(): string;
   signal(signal: NodeJS.Signals): void;
-  /** Resolves with the exit code, or 128 + signal. */
-  readonly exited: Promise<number>;
+  readonly gone: boolean;
   stop(signal?: NodeJS.Signals): Promise<number>;
 }
 
@@ -69,9 +68,11 @@ export function startIn(
     logFile,
     output: () => output,
     signal: (signal) => void child.kill(signal),
-    exited,
+    get gone() {
+      return child.exitCode !== null || child.signalCode !== null;
+    },
     async stop(signal = 'SIGTERM') {
-      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      if (!this.gone) child.kill(signal);
       const patience = setTimeout(() => child.kill('SIGKILL'), 10_000);
       const code = await exited;
       clearTimeout(patience);
