@@ -148,16 +148,18 @@ describe('refusals between real programs', () => {
       '127.0.0.1:4440',
       '--tunnel-listen',
       '127.0.0.1:4430',
+      '--tun',
+      'enf-nobody',
     ]);
     expect(serve.code).toBe(1);
     expect(serve.stderr).toContain('[os.not-permitted]');
   });
 
-  test('a missing TPM blocks the agent, alive and with a remedy', async () => {
+  test('without its TPM the agent stays alive, says so and looks again', async () => {
     const device = await world.device(4);
     device.configure({ tpm: { tcti: 'device:/dev/tpmrm-none' } });
     device.start();
-    expect((await device.until('blocked')).trouble?.code).toBe('tpm.absent');
+    expect((await device.until('backing-off')).trouble?.code).toBe('tpm.absent');
     await device.stop();
   });
 
