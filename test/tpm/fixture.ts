@@ -71,6 +71,9 @@ export function tpm2(swtpm: Swtpm, tool: string, ...options: string[]): string {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: swtpm.state,
+    timeout: 30_000,
+    // The sanitizer build is preloaded for our own process only.
+    env: { ...process.env, LD_PRELOAD: '' },
   });
 }
 
