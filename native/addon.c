@@ -56,5 +56,9 @@ bool addon_text(napi_env env, napi_value value, char *out, size_t capacity) {
 NAPI_MODULE_INIT() {
   register_tss(env, exports);
   register_net(env, exports);
+  register_curves(env, exports);
+#ifdef ENF_ECDAA
+  register_ecdaa(env, exports);
+#endif
   return exports;
 }

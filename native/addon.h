@@ -8,6 +8,9 @@
 // Each part adds its functions to the addon's exports.
 void register_tss(napi_env env, napi_value exports);
 void register_net(napi_env env, napi_value exports);
+void register_curves(napi_env env, napi_value exports);
+// Absent where the compiler has no 128-bit integers.
+void register_ecdaa(napi_env env, napi_value exports);
 
 // Adds one function to exports.
 void addon_function(napi_env env, napi_value exports, const char *name, napi_callback callback);

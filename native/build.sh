@@ -2,7 +2,9 @@
 # Builds the addon into dist/enf.node. No node-gyp: N-API and OpenSSL symbols come from the node binary itself.
 #   CC            the C compiler; set it (with PKG_CONFIG) to cross-build, e.g. CC=aarch64-linux-gnu-gcc
 #   NODE_INCLUDE  folder of node_api.h and openssl/; found beside the node binary by default
+#   EXTRA_CFLAGS  more flags, e.g. -DFP256BN_PORTABLE: no assembly
 #   OUT           where the addon goes
+#   ECDAA=0       without the native ECDAA
 #   SANITIZE=1    AddressSanitizer and UndefinedBehaviorSanitizer
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,9 +20,19 @@ fi
 [ -n "${NODE_INCLUDE:-}" ] || { echo "native/build.sh: node_api.h not found; set NODE_INCLUDE to node's include folder" >&2; exit 1; }
 tss="tss2-esys tss2-sys tss2-mu tss2-tctildr tss2-rc"
 $pkg --exists $tss || { echo "native/build.sh: tpm2-tss headers not found; install libtss2-dev and pkg-config" >&2; exit 1; }
-flags="-std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-deprecated-declarations -D_GNU_SOURCE -DNAPI_VERSION=8"
+flags="-std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-deprecated-declarations -D_GNU_SOURCE -DNAPI_VERSION=8 ${EXTRA_CFLAGS:-}"
 [ -z "${SANITIZE:-}" ] || flags="$flags -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined"
+sources=("$here"/*.c)
+# ECDAA needs 128-bit integers: on a 32-bit target, or with ECDAA=0, programs use the TypeScript version.
+if [ "${ECDAA:-1}" = 1 ] && $cc -dM -E - </dev/null | grep __SIZEOF_INT128__ >/dev/null; then
+  flags="$flags -DENF_ECDAA"
+else
+  sources=()
+  for source in "$here"/*.c; do
+    case ${source##*/} in ecdaa* | fp256bn*) ;; *) sources+=("$source") ;; esac
+  done
+fi
 mkdir -p "$(dirname "$out")"
 # now: a missing symbol fails at load, not at first use; nodelete: a Worker's exit must not unload code under a running thread.
-$cc $flags -shared -I"$NODE_INCLUDE" "$here"/*.c $($pkg --cflags --libs $tss) -lpthread -Wl,-z,now,-z,nodelete -o "$out.$$"
+$cc $flags -shared -I"$NODE_INCLUDE" "${sources[@]}" $($pkg --cflags --libs $tss) -lpthread -Wl,-z,now,-z,nodelete -o "$out.$$"
 mv "$out.$$" "$out"
