@@ -29,8 +29,9 @@ export async function assign(name: string, address: string): Promise<void> {
   while ((await ip('-6', 'route', 'show', 'table', 'local', address, 'dev', name)) === '') await pause(5);
 }
 
+/** Runs `ip`, which is not ours to sanitize: AddressSanitizer, if preloaded, would find its own things in there. */
 export async function ip(...argv: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await run('ip', ...argv);
+  const { code, stdout, stderr } = await run('env', '-u', 'LD_PRELOAD', 'ip', ...argv);
   if (code !== 0) throw new Error(`ip ${argv.join(' ')}: ${stderr}`);
   return stdout;
 }
