@@ -5,6 +5,7 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { type Identifier, isReserved } from './address.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
+import { prepare } from './database.ts';
 import { findMember, shortPseudonym } from './devices.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
@@ -83,7 +84,8 @@ function admitAgain(db: Database, act: Act, applicant: Applicant, known: Device)
     });
   }
   const rekeyed = !equal(known.longtermKey, applicant.longtermKey);
-  db.prepare(
+  prepare(
+    db,
     `UPDATE device SET longterm_key = ?, evicted = 0, handshake_at = ?, handshake_from = ?
      WHERE address = ?`,
   ).run(applicant.longtermKey, act.at, applicant.source, address);
@@ -97,10 +99,12 @@ function admitAgain(db: Database, act: Act, applicant: Applicant, known: Device)
 
 function admitNew(db: Database, act: Act, applicant: Applicant, identifier: Identifier): Uint8Array {
   const { gid, pseudonym, longtermKey, source } = applicant;
-  const network = db
-    .prepare('SELECT prefix, key FROM network JOIN grp ON grp.network = network.id WHERE gid = ?')
-    .get(gid) as { prefix: Uint8Array; key: Uint8Array };
-  const insert = db.prepare(
+  const network = prepare(
+    db,
+    'SELECT prefix, key FROM network JOIN grp ON grp.network = network.id WHERE gid = ?',
+  ).get(gid) as { prefix: Uint8Array; key: Uint8Array };
+  const insert = prepare(
+    db,
     `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from)
      VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
   );

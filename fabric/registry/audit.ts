@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { equal } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { bytes } from './database.ts';
+import { bytes, prepare } from './database.ts';
 
 /** One change of state: who did what to which subject. Secrets never go in. */
 export interface AuditEntry {
@@ -41,15 +41,16 @@ export function appendAudit(
   db: Database,
   entry: { at: number; actor: string; action: string; subject: string; detail?: Record<string, unknown> },
 ): void {
-  const { value: seq } = db
-    .prepare("UPDATE counter SET value = value + 1 WHERE name = 'audit' RETURNING value")
-    .get() as { value: number };
-  const last = db.prepare('SELECT hash FROM audit WHERE seq = ?').get(seq - 1) as
+  const { value: seq } = prepare(
+    db,
+    "UPDATE counter SET value = value + 1 WHERE name = 'audit' RETURNING value",
+  ).get() as { value: number };
+  const last = prepare(db, 'SELECT hash FROM audit WHERE seq = ?').get(seq - 1) as
     | { hash: Uint8Array }
     | undefined;
   const row = { ...entry, seq, detail: JSON.stringify(entry.detail ?? {}) };
   const hash = chained(last?.hash ?? GENESIS, row);
-  db.prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)').run(
+  prepare(db, 'INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)').run(
     row.seq,
     row.at,
     row.actor,
@@ -62,7 +63,7 @@ export function appendAudit(
 
 /** The newest `limit` entries, oldest first. */
 export function listAudit(db: Database, limit: number): AuditEntry[] {
-  const rows = db.prepare('SELECT * FROM audit ORDER BY seq DESC LIMIT ?').all(limit) as Row[];
+  const rows = prepare(db, 'SELECT * FROM audit ORDER BY seq DESC LIMIT ?').all(limit) as Row[];
   return rows.reverse().map((row) => ({
     ...row,
     detail: JSON.parse(row.detail) as Record<string, unknown>,
@@ -92,7 +93,9 @@ export function verifyAudit(
       }
       previous = hash;
     }
-    const { value } = db.prepare("SELECT value FROM counter WHERE name = 'audit'").get() as { value: number };
+    const { value } = prepare(db, "SELECT value FROM counter WHERE name = 'audit'").get() as {
+      value: number;
+    };
     if (value !== entries || entries < (expected?.seq ?? 0)) {
       throw broken(entries + 1, `is missing, ${Math.max(value, expected?.seq ?? 0)} were written`);
     }

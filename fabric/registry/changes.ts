@@ -1,23 +1,24 @@
 import type { Database } from 'better-sqlite3';
-import { bytes } from './database.ts';
+import { bytes, prepare } from './database.ts';
 import type { Change } from './records.ts';
 
 /** Notes a change in the caller's transaction. The sequence comes from one counter row, so that none commits late. */
 export function recordChange(db: Database, kind: 'device' | 'group' | 'network', subject: Uint8Array): void {
-  const { value } = db
-    .prepare("UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value")
-    .get() as { value: number };
-  db.prepare('INSERT INTO change VALUES (?, ?, ?)').run(value, kind, subject);
+  const { value } = prepare(
+    db,
+    "UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value",
+  ).get() as { value: number };
+  prepare(db, 'INSERT INTO change VALUES (?, ?, ?)').run(value, kind, subject);
 }
 
 /** The newest change's sequence number. */
 export function lastChange(db: Database): number {
-  return (db.prepare("SELECT value FROM counter WHERE name = 'change'").get() as { value: number }).value;
+  return (prepare(db, "SELECT value FROM counter WHERE name = 'change'").get() as { value: number }).value;
 }
 
 /** The changes after `seq`, oldest first; one of a group stands for one of each of its devices. */
 export function changesSince(db: Database, seq: number): { seq: number; changes: Change[] } {
-  const rows = db.prepare('SELECT * FROM change WHERE seq > ? ORDER BY seq').all(seq) as {
+  const rows = prepare(db, 'SELECT * FROM change WHERE seq > ? ORDER BY seq').all(seq) as {
     seq: number;
     kind: 'device' | 'group' | 'network';
     subject: Uint8Array;
@@ -29,7 +30,7 @@ export function changesSince(db: Database, seq: number): { seq: number; changes:
 function expand(db: Database, kind: 'device' | 'group' | 'network', subject: Uint8Array): Change[] {
   if (kind === 'device') return [{ kind, address: subject }];
   if (kind === 'network') return [{ kind, prefix: { address: subject, length: 64 } }];
-  const devices = db.prepare('SELECT address FROM device WHERE gid = ?').all(subject) as {
+  const devices = prepare(db, 'SELECT address FROM device WHERE gid = ?').all(subject) as {
     address: Uint8Array;
   }[];
   return devices.map(({ address }) => ({ kind: 'device', address: bytes(address) }));

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import SQLite, { type Database } from 'better-sqlite3';
+import SQLite, { type Database, type Statement } from 'better-sqlite3';
 import { Failure } from '../../protocol/failure.ts';
 import { MIGRATIONS, type Migration, migrate } from './schema.ts';
 
@@ -36,6 +36,23 @@ export function openDatabase(
       throw error;
     }
   });
+}
+
+const prepared = new WeakMap<Database, Map<string, Statement>>();
+
+/** `db.prepare`, but each statement is parsed once for a connection: what every handshake runs. */
+export function prepare(db: Database, sql: string): Statement {
+  let statements = prepared.get(db);
+  if (statements === undefined) {
+    statements = new Map();
+    prepared.set(db, statements);
+  }
+  let statement = statements.get(sql);
+  if (statement === undefined) {
+    statement = db.prepare(sql);
+    statements.set(sql, statement);
+  }
+  return statement;
 }
 
 /** The bytes of a new registry file, with what `begin` writes into it. */

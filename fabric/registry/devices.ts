@@ -4,7 +4,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { bytes } from './database.ts';
+import { bytes, prepare } from './database.ts';
 import type { Act, Device, GroupStatus } from './records.ts';
 
 const SELECT = `
@@ -48,18 +48,18 @@ function device(row: Row): Device {
 
 /** All devices, oldest first. */
 export function listDevices(db: Database): Device[] {
-  return (db.prepare(`${SELECT} ORDER BY device.id`).all() as Row[]).map(device);
+  return (prepare(db, `${SELECT} ORDER BY device.id`).all() as Row[]).map(device);
 }
 
 /** The device with this 16-byte address. */
 export function findDevice(db: Database, address: Uint8Array): Device | undefined {
-  const row = db.prepare(`${SELECT} WHERE device.address = ?`).get(address) as Row | undefined;
+  const row = prepare(db, `${SELECT} WHERE device.address = ?`).get(address) as Row | undefined;
   return row === undefined ? undefined : device(row);
 }
 
 /** The device this chip is in this group. */
 export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
-  const row = db.prepare(`${SELECT} WHERE device.gid = ? AND pseudonym = ?`).get(gid, pseudonym) as
+  const row = prepare(db, `${SELECT} WHERE device.gid = ? AND pseudonym = ?`).get(gid, pseudonym) as
     | Row
     | undefined;
   return row === undefined ? undefined : device(row);
@@ -78,7 +78,7 @@ const CHANGE: Record<Verdict, string> = {
 /** Evicts, bans or unbans a device; false if there was nothing to do. @throws Failure `fabric.unknown-device` */
 export function judgeDevice(db: Database, act: Act, address: Uint8Array, verdict: Verdict): boolean {
   const known = requireDevice(db, address);
-  const { changes } = db.prepare(`UPDATE device SET ${CHANGE[verdict]} AND address = ?`).run(address);
+  const { changes } = prepare(db, `UPDATE device SET ${CHANGE[verdict]} AND address = ?`).run(address);
   if (changes === 0) return false;
   recordChange(db, 'device', address);
   appendAudit(db, {
@@ -101,7 +101,7 @@ export function requireDevice(db: Database, address: Uint8Array): Device {
 
 /** Remembers that a device's tunnel is up. */
 export function tunnelUp(db: Database, at: number, address: Uint8Array, from: string): void {
-  db.prepare('UPDATE device SET tunnel_at = ?, tunnel_from = ?, tunnel_ended = NULL WHERE address = ?').run(
+  prepare(db, 'UPDATE device SET tunnel_at = ?, tunnel_from = ?, tunnel_ended = NULL WHERE address = ?').run(
     at,
     from,
     address,
@@ -111,8 +111,8 @@ export function tunnelUp(db: Database, at: number, address: Uint8Array, from: st
 /** Remembers that a device's tunnel ended; without an address: all that were up (after a crash). */
 export function tunnelDown(db: Database, at: number, address?: Uint8Array): void {
   const ended = 'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL';
-  if (address === undefined) db.prepare(ended).run(at);
-  else db.prepare(`${ended} AND address = ?`).run(at, address);
+  if (address === undefined) prepare(db, ended).run(at);
+  else prepare(db, `${ended} AND address = ?`).run(at, address);
 }
 
 /** A pseudonym as the audit trail names it: its first 20 hex digits behind the 04. */

@@ -4,7 +4,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { bytes } from './database.ts';
+import { bytes, prepare } from './database.ts';
 import type { Act, Group, GroupStatus } from './records.ts';
 
 const SELECT = `
@@ -40,13 +40,14 @@ function group(row: Row): Group {
  * @throws Failure `fabric.unknown-network`, `fabric.group-exists`
  */
 export function addGroup(db: Database, act: Act, added: Omit<Group, 'status' | 'created'>): Group {
-  const network = db.prepare('SELECT id FROM network WHERE prefix = ?').get(added.network.address) as
+  const network = prepare(db, 'SELECT id FROM network WHERE prefix = ?').get(added.network.address) as
     | { id: number }
     | undefined;
   if (network === undefined) throw unknownNetwork(added.network);
-  const inserted = db
-    .prepare("INSERT INTO grp VALUES (?, ?, ?, ?, ?, 'active', ?, ?) ON CONFLICT DO NOTHING")
-    .run(added.gid, added.gpk, added.basename, added.name, network.id, added.claimHash ?? null, act.at);
+  const inserted = prepare(
+    db,
+    "INSERT INTO grp VALUES (?, ?, ?, ?, ?, 'active', ?, ?) ON CONFLICT DO NOTHING",
+  ).run(added.gid, added.gpk, added.basename, added.name, network.id, added.claimHash ?? null, act.at);
   if (inserted.changes === 0) {
     throw new Failure(
       'fabric.group-exists',
@@ -68,12 +69,12 @@ export function addGroup(db: Database, act: Act, added: Omit<Group, 'status' | '
 
 /** All groups, oldest first. */
 export function listGroups(db: Database): Group[] {
-  return (db.prepare(`${SELECT} ORDER BY grp.created, gid`).all() as Row[]).map(group);
+  return (prepare(db, `${SELECT} ORDER BY grp.created, gid`).all() as Row[]).map(group);
 }
 
 /** The group with this 32-byte id. */
 export function findGroup(db: Database, gid: Uint8Array): Group | undefined {
-  const row = db.prepare(`${SELECT} WHERE gid = ?`).get(gid) as Row | undefined;
+  const row = prepare(db, `${SELECT} WHERE gid = ?`).get(gid) as Row | undefined;
   return row === undefined ? undefined : group(row);
 }
 
@@ -99,7 +100,7 @@ export function setGroupStatus(db: Database, act: Act, gid: Uint8Array, status: 
   const known = findGroup(db, gid);
   if (known === undefined) throw unknownGroup(toHex(gid));
   if (known.status === status) return false;
-  db.prepare('UPDATE grp SET status = ? WHERE gid = ?').run(status, gid);
+  prepare(db, 'UPDATE grp SET status = ? WHERE gid = ?').run(status, gid);
   recordChange(db, 'group', gid);
   const action = status === 'suspended' ? 'group.suspend' : 'group.resume';
   appendAudit(db, { ...act, action, subject: toHex(gid), detail: { name: known.name } });

@@ -1,10 +1,11 @@
 import type { Database } from 'better-sqlite3';
-import { bytes } from './database.ts';
+import { bytes, prepare } from './database.ts';
 import type { Handshake } from './records.ts';
 
 /** Appends a handshake to the history. */
 export function recordHandshake(db: Database, row: Handshake): void {
-  db.prepare(
+  prepare(
+    db,
     `INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
@@ -37,10 +38,12 @@ export function listHandshakes(
   }
   const rows = (
     member === undefined
-      ? db.prepare('SELECT * FROM handshake ORDER BY id DESC LIMIT ?').all(limit)
-      : db
-          .prepare('SELECT * FROM handshake WHERE gid = ? AND pseudonym = ? ORDER BY id DESC LIMIT ?')
-          .all(member.gid, member.pseudonym, limit)
+      ? prepare(db, 'SELECT * FROM handshake ORDER BY id DESC LIMIT ?').all(limit)
+      : prepare(db, 'SELECT * FROM handshake WHERE gid = ? AND pseudonym = ? ORDER BY id DESC LIMIT ?').all(
+          member.gid,
+          member.pseudonym,
+          limit,
+        )
   ) as HandshakeRow[];
   return rows.map((row) => ({
     at: row.at,
@@ -59,7 +62,7 @@ export function listHandshakes(
  * proven member of a group did stays.
  */
 export function forgetOldRefusals(db: Database, kept: number): void {
-  db.prepare('DELETE FROM handshake WHERE proven = 0 AND id <= (SELECT max(id) FROM handshake) - ?').run(
+  prepare(db, 'DELETE FROM handshake WHERE proven = 0 AND id <= (SELECT max(id) FROM handshake) - ?').run(
     kept,
   );
 }

@@ -13,6 +13,13 @@ export interface Primitives {
   x25519Public(secret: Uint8Array): Uint8Array;
   /** RFC 7748: 32 bytes. An all-zero result is returned as such; the caller refuses it. */
   x25519(secret: Uint8Array, peerShare: Uint8Array): Uint8Array;
+  /** Both of the above in one step, where that is cheaper. */
+  x25519Exchange?(
+    secret: Uint8Array,
+    peerShare: Uint8Array,
+  ): { readonly share: Uint8Array; readonly shared: Uint8Array };
+  /** Keyed BLAKE2b with a digest of `length` bytes, where it is cheaper than noble's. */
+  blake2bMac?(key: Uint8Array, input: Uint8Array, length: number): Uint8Array;
   /** ciphertext ‖ 16-byte tag. */
   seal(aead: Aead, key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
   /** The plaintext, or undefined if the tag does not fit. */

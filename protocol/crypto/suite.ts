@@ -29,6 +29,11 @@ export interface Suite {
   share(secret: Uint8Array): Uint8Array;
   /** The X25519 shared secret, 32 bytes. @throws Failure `xtt.weak-share` if it is all zero */
   exchange(secret: Uint8Array, peerShare: Uint8Array): Uint8Array;
+  /** Both in one step: our share and the shared secret. @throws Failure `xtt.weak-share` */
+  meet(
+    secret: Uint8Array,
+    peerShare: Uint8Array,
+  ): { readonly share: Uint8Array; readonly shared: Uint8Array };
   /** ECDSA P-256 over SHA-256(message); false for anything malformed. */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }
@@ -49,7 +54,7 @@ export function suite(p: Primitives, spec: number): Suite {
     spec,
     name: SUITE_NAMES[spec],
     hash: blake ? (...parts) => p.blake2b512(...parts) : (...parts) => p.sha512(...parts),
-    prf: blake ? keyedBlake2b : (length, key, input) => p.hmacSha512(key, input).slice(0, length),
+    prf: blake ? keyedBlake2b(p) : (length, key, input) => p.hmacSha512(key, input).slice(0, length),
     seal: (key, nonce, aad, plaintext) => p.seal(aead, key, nonce, aad, plaintext),
     open: (key, nonce, aad, sealed) => {
       const plaintext = p.open(aead, key, nonce, aad, sealed);
@@ -64,12 +69,13 @@ export function suite(p: Primitives, spec: number): Suite {
       );
     },
     share: (secret) => p.x25519Public(secret),
-    exchange: (secret, peerShare) => {
-      const shared = p.x25519(secret, peerShare);
-      if (!equal(shared, new Uint8Array(32))) return shared;
-      throw new Failure('xtt.weak-share', 'retry', 'the X25519 share of the other side is of small order', {
-        action: 'The other side is broken or hostile; check what answers at the configured address.',
-      });
+    exchange: (secret, peerShare) => strong(p.x25519(secret, peerShare)),
+    meet(secret, peerShare) {
+      if (p.x25519Exchange === undefined) {
+        return { share: this.share(secret), shared: this.exchange(secret, peerShare) };
+      }
+      const { share, shared } = p.x25519Exchange(secret, peerShare);
+      return { share, shared: strong(shared) };
     },
     verify: (publicKey, message, signature) => p.verifyEcdsa(publicKey, message, signature),
   };
@@ -80,10 +86,21 @@ export function isSuiteSpec(spec: number): spec is SuiteSpec {
   return spec === 1 || spec === 2 || spec === 3 || spec === 4;
 }
 
+const ZERO = new Uint8Array(32);
+
+/** A shared secret that is one. @throws Failure `xtt.weak-share` */
+function strong(shared: Uint8Array): Uint8Array {
+  if (!equal(shared, ZERO)) return shared;
+  throw new Failure('xtt.weak-share', 'retry', 'the X25519 share of the other side is of small order', {
+    action: 'The other side is broken or hostile; check what answers at the configured address.',
+  });
+}
+
 /**
- * Keyed BLAKE2b whose digest length is a parameter of the hash, not a truncation (§8). Not from the injected
- * primitives: node:crypto silently ignores a key given to BLAKE2b.
+ * Keyed BLAKE2b whose digest length is a parameter of the hash, not a truncation (§8). Never node:crypto's, which
+ * silently ignores a key given to BLAKE2b.
  */
-function keyedBlake2b(length: number, key: Uint8Array, input: Uint8Array): Uint8Array {
-  return blake2b(new Uint8Array(input), { key: new Uint8Array(key), dkLen: length });
+function keyedBlake2b(p: Primitives): Suite['prf'] {
+  if (p.blake2bMac !== undefined) return (length, key, input) => p.blake2bMac!(key, input, length);
+  return (length, key, input) => blake2b(new Uint8Array(input), { key: new Uint8Array(key), dkLen: length });
 }

@@ -25,6 +25,7 @@ const TYPE: Record<MessageKind | 'error', number> = {
   error: 0x41,
 };
 
+const KINDS = Object.keys(TYPE) as (MessageKind | 'error')[];
 const VERSION = 0x01;
 
 /** Bytes of the fields (xtt-protocol.md §2.4). */
@@ -50,6 +51,9 @@ export const FIELD_LENGTH = {
  */
 export const ERROR_MESSAGE: Uint8Array = header('error');
 
+/** The headers of all messages, 4 bytes each, back to back: whatever else a connection begins with is not XTT. */
+export const KNOWN_HEADERS: Uint8Array = concat(...KINDS.map((kind) => header(kind)));
+
 /** True if `message` is exactly an Error message. */
 export function isErrorMessage(message: Uint8Array): boolean {
   return equal(message, ERROR_MESSAGE);
@@ -66,7 +70,7 @@ export function announcedLength(header: Uint8Array): number {
     throw new Error(`a message header has ${HEADER_LENGTH} bytes, not ${header.length}`);
   }
   const [type, length, version] = [header[0]!, readU16(header, 1), header[3]!];
-  const kind = (Object.keys(TYPE) as (keyof typeof TYPE)[]).find((kind) => TYPE[kind] === type);
+  const kind = KINDS.find((kind) => TYPE[kind] === type);
   if (kind === undefined || length !== MESSAGE_LENGTH[kind] || version !== VERSION) {
     throw new Failure(
       'xtt.bad-header',

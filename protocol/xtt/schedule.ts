@@ -87,13 +87,25 @@ export function deriveKeys(
   peerShare: Uint8Array,
   keyHash: Uint8Array,
 ): HandshakeKeys {
-  const shared = suite.exchange(dhSecret, peerShare);
-  const secret = suite.prf(64, new Uint8Array(64), shared);
-  const expand = (length: number, label: string): Uint8Array =>
-    suite.prf(length, secret, concat(keyHash, ascii(label)));
+  return expandKeys(suite, suite.exchange(dhSecret, peerShare), keyHash);
+}
+
+const LABELS = {
+  clientKey: ascii('XTT handshake client key'),
+  clientIv: ascii('XTT handshake client iv'),
+  serverKey: ascii('XTT handshake server key'),
+  serverIv: ascii('XTT handshake server iv'),
+} as const;
+const ZERO_KEY = new Uint8Array(64);
+
+/** The handshake keys from the X25519 shared secret, which is wiped, and HandshakeKeyHash. */
+export function expandKeys(suite: Suite, shared: Uint8Array, keyHash: Uint8Array): HandshakeKeys {
+  const secret = suite.prf(64, ZERO_KEY, shared);
+  const expand = (length: number, label: Uint8Array): Uint8Array =>
+    suite.prf(length, secret, concat(keyHash, label));
   const keys: HandshakeKeys = {
-    client: { key: expand(32, 'XTT handshake client key'), iv: expand(12, 'XTT handshake client iv') },
-    server: { key: expand(32, 'XTT handshake server key'), iv: expand(12, 'XTT handshake server iv') },
+    client: { key: expand(32, LABELS.clientKey), iv: expand(12, LABELS.clientIv) },
+    server: { key: expand(32, LABELS.serverKey), iv: expand(12, LABELS.serverIv) },
   };
   wipe(shared, secret);
   return keys;
@@ -127,6 +139,9 @@ export function openMessage(
 
 /** iv XOR (8 zero bytes ‖ u32(sequence)) */
 function messageNonce(iv: Uint8Array, sequence: number): Uint8Array {
-  const counter = concat(new Uint8Array(8), u32(sequence));
-  return iv.map((byte, i) => byte ^ counter[i]!);
+  const nonce = new Uint8Array(iv);
+  u32(sequence).forEach((byte, i) => {
+    nonce[8 + i]! ^= byte;
+  });
+  return nonce;
 }

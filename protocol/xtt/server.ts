@@ -15,7 +15,7 @@ import {
 } from './message.ts';
 import {
   clientSignatureHashes,
-  deriveKeys,
+  expandKeys,
   type HandshakeKeys,
   handshakeKeyHash,
   innerHash,
@@ -88,14 +88,15 @@ export function greet(
   state: { readonly dhSecret: Uint8Array; readonly cookie: Uint8Array },
 ): Greeting {
   try {
-    const { suite: spec, share } = decodeClientInit(clientInit);
+    const { suite: spec, share: peerShare } = decodeClientInit(clientInit);
     const suite = suiteOf(p, spec);
+    const { share, shared } = suite.meet(state.dhSecret, peerShare);
     const cookie = new Uint8Array(state.cookie);
-    const clear = encodeServerInit({ suite: spec, share: suite.share(state.dhSecret), cookie });
+    const clear = encodeServerInit({ suite: spec, share, cookie });
     const inner = innerHash(suite, clientInit, clear);
     return {
       suite,
-      keys: deriveKeys(suite, state.dhSecret, share, handshakeKeyHash(suite, inner, cookie)),
+      keys: expandKeys(suite, shared, handshakeKeyHash(suite, inner, cookie)),
       inner,
       cookie,
       certificate: config.certificate,

@@ -85,7 +85,7 @@ describe('limits', () => {
     const attempt = { port: server.port, root, gid: batch.gid, chip: await batch.chip() };
     const held = [await dialed(server.port), await dialed(server.port)];
     while (server.open < 2) await new Promise((resolve) => setTimeout(resolve, 5));
-    await expect(provision(attempt)).rejects.toMatchObject({ code: 'net.closed' });
+    await expect(provision(attempt)).rejects.toMatchObject({ code: 'xtt.error-received' });
     held[0]!.destroy();
     while (server.open > 1) await new Promise((resolve) => setTimeout(resolve, 5));
     await provision(attempt);

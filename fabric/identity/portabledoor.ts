@@ -1,0 +1,169 @@
+import type { Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
+import type { Door, DoorOptions, Knock } from '../../os/door.ts';
+import { concat } from '../../protocol/bytes.ts';
+import { peerAddress } from '../peer.ts';
+import { connectionCounter } from './limits.ts';
+
+const HEADER_LENGTH = 4;
+const NOTHING = new Uint8Array(0);
+
+type Phase = 'hello' | 'claim' | 'working' | 'parting';
+
+interface Visit {
+  readonly socket: Socket;
+  readonly source: string;
+  /** Gives the place back, once. */
+  readonly leave: () => void;
+  phase: Phase;
+  note: number;
+  answered: boolean;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * A door on `node:net`, for builds without the addon: the same behaviour, some kilobytes for each connection. Returns the
+ * server, which is still to be bound.
+ */
+export function portableDoor(options: DoorOptions): { readonly server: Server; readonly door: Door } {
+  const counter = connectionCounter(options);
+  const visits = new Map<number, Visit>();
+  let lastId = 0;
+
+  // Half-open: a peer that has said all it has to say may shut down its side and still gets its answer.
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    socket.on('error', () => {});
+    const source = peerAddress(socket.remoteAddress);
+    let leave = counter.enter(source);
+    if (leave === undefined && counter.open >= options.total && makeRoom()) leave = counter.enter(source);
+    if (leave === undefined) {
+      options.onKnock({ event: 'crowded', id: 0, source, note: 0, answered: false, bytes: NOTHING });
+      socket.resume();
+      socket.end(options.refusal, () => socket.destroy());
+      return;
+    }
+    const id = ++lastId;
+    const visit: Visit = {
+      socket,
+      source,
+      leave,
+      phase: 'hello',
+      note: 0,
+      answered: false,
+      timer: undefined,
+    };
+    visits.set(id, visit);
+    socket.once('close', () => {
+      if (waits(visit) && socket.bytesRead > 0) knock(id, visit, 'gone');
+      end(id, visit);
+    });
+    socket.on('readable', () => read(id, visit));
+    socket.on('end', () => {
+      if (!waits(visit)) return;
+      if (socket.bytesRead === 0) end(id, visit);
+      else knock(id, visit, 'gone');
+    });
+    expect(id, visit, 'hello', options.helloMs);
+  });
+
+  function end(id: number, visit: Visit): void {
+    clearTimeout(visit.timer);
+    visit.phase = 'parting';
+    visits.delete(id);
+    visit.leave();
+    visit.socket.destroy();
+  }
+
+  /** Closes the one that has been silent the longest; true if there is one. */
+  function makeRoom(): boolean {
+    for (const [id, visit] of visits) {
+      if (visit.phase !== 'hello') continue;
+      end(id, visit);
+      return true;
+    }
+    return false;
+  }
+
+  function expect(id: number, visit: Visit, phase: Phase, ms: number): void {
+    clearTimeout(visit.timer);
+    visit.phase = phase;
+    visit.timer = setTimeout(() => {
+      if (phase === 'parting') end(id, visit);
+      else knock(id, visit, 'late', visit.socket.bytesRead > 0 ? Uint8Array.of(0) : NOTHING);
+    }, ms);
+  }
+
+  function knock(id: number, visit: Visit, event: Knock['event'], bytes: Uint8Array = NOTHING): void {
+    clearTimeout(visit.timer);
+    visit.phase = 'working';
+    options.onKnock({ event, id, source: visit.source, note: visit.note, answered: visit.answered, bytes });
+  }
+
+  function read(id: number, visit: Visit): void {
+    const { socket } = visit;
+    if (visit.phase === 'parting') {
+      while (socket.read() !== null);
+      return;
+    }
+    if (!waits(visit)) return;
+    // Left in the socket until all of it is there.
+    const header =
+      socket.readableLength < HEADER_LENGTH ? null : (socket.read(HEADER_LENGTH) as Buffer | null);
+    if (header === null) return;
+    const length = announced(header);
+    if (length === undefined) knock(id, visit, 'bad-header', new Uint8Array(header));
+    else if (socket.readableLength < length - HEADER_LENGTH) socket.unshift(header);
+    else {
+      const body: Buffer | null = length === HEADER_LENGTH ? null : socket.read(length - HEADER_LENGTH);
+      knock(id, visit, 'message', body === null ? new Uint8Array(header) : concat(header, body));
+    }
+  }
+
+  function announced(header: Uint8Array): number | undefined {
+    const { headers } = options;
+    for (let i = 0; i < headers.length; i += HEADER_LENGTH) {
+      if (header.every((byte, j) => byte === headers[i + j])) return (header[1]! << 8) | header[2]!;
+    }
+    return undefined;
+  }
+
+  return {
+    server,
+    door: {
+      answer(id, message, note) {
+        const visit = visits.get(id);
+        if (visit === undefined || visit.socket.destroyed) return;
+        visit.note = note;
+        visit.answered = true;
+        visit.socket.write(message);
+        expect(id, visit, 'claim', options.claimMs);
+        read(id, visit);
+        if (visit.socket.readableEnded && waits(visit)) knock(id, visit, 'gone');
+      },
+      part(id, lastWords) {
+        const visit = visits.get(id);
+        if (visit === undefined || visit.phase === 'parting') return;
+        expect(id, visit, 'parting', options.lingerMs);
+        // Unread bytes would turn the close into a reset, which may overtake our last words.
+        visit.socket.resume();
+        visit.socket.end(lastWords);
+      },
+      shut() {
+        server.close();
+        for (const [id, visit] of visits) if (visit.phase === 'hello') end(id, visit);
+      },
+      close() {
+        server.close();
+        for (const [id, visit] of visits) end(id, visit);
+      },
+      get open() {
+        return counter.open;
+      },
+    },
+  };
+}
+
+/** True while a message is awaited. */
+function waits(visit: Visit): boolean {
+  return visit.phase === 'hello' || visit.phase === 'claim';
+}
