@@ -153,7 +153,7 @@ test('closed while connecting, it never calls back, and no descriptor is left', 
 describe('a process', () => {
   const dead = `
     const tun = addon.tunOpen(argv[0]);
-    const ip = (...args) => require('child_process').execFileSync('ip', args);
+    const ip = (...args) => require('child_process').execFileSync('env', ['-u', 'LD_PRELOAD', 'ip', ...args]);
     ip('link', 'set', 'dev', argv[0], 'up');
     ip('-6', 'addr', 'add', argv[1] + '/64', 'dev', argv[0], 'nodad');
     while (ip('-6', 'route', 'show', 'table', 'local', argv[1]).length === 0);

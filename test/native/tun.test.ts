@@ -293,7 +293,7 @@ describe('a process or Worker with a device', () => {
   test('gets an exception of the callback as an uncaught one', async () => {
     const { name } = newLink();
     const start = `${opens}
-      require('child_process').execFileSync('ip', ['link', 'set', 'dev', argv[0], 'up']);
+      require('child_process').execFileSync('env', ['-u', 'LD_PRELOAD', 'ip', 'link', 'set', 'dev', argv[0], 'up']);
       addon.tunStart(tun, () => { throw new Error('from the callback'); });`;
     const fatal = await runChild(start, name);
     expect(fatal).toMatchObject({ code: 1, signal: null });
@@ -307,7 +307,7 @@ describe('a process or Worker with a device', () => {
 
   test('can exit inside the callback', async () => {
     const source = `${opens}
-      require('child_process').execFileSync('ip', ['link', 'set', 'dev', argv[0], 'up']);
+      require('child_process').execFileSync('env', ['-u', 'LD_PRELOAD', 'ip', 'link', 'set', 'dev', argv[0], 'up']);
       addon.tunStart(tun, () => process.exit(5));`;
     expect(await runChild(source, newLink().name)).toMatchObject({ code: 5, signal: null });
   });
@@ -345,7 +345,7 @@ describe('a process or Worker with a device', () => {
           const busy = work('addon.tunStart(tun, () => {' + notify + ' for (;;); });' + notify);
           await new Promise((resolve) => busy.once('message', resolve));
           const entered = new Promise((resolve) => busy.once('message', resolve));
-          execFileSync('ip', ['link', 'set', 'dev', argv[0], 'up']);
+          execFileSync('env', ['-u', 'LD_PRELOAD', 'ip', 'link', 'set', 'dev', argv[0], 'up']);
           await entered;
           await Promise.all([gone(busy), busy.terminate()]);
         }
