@@ -35,4 +35,8 @@ fi
 mkdir -p "$(dirname "$out")"
 # now: a missing symbol fails at load, not at first use; nodelete: a Worker's exit must not unload code under a running thread.
 $cc $flags -shared -I"$NODE_INCLUDE" "${sources[@]}" $($pkg --cflags --libs $tss) -lpthread -Wl,-z,now,-z,nodelete -o "$out.$$"
+# What this machine can run is loaded once, so that a missing symbol is found here and not by a user.
+if [ -z "${CC:-}${SANITIZE:-}" ]; then
+  node -e 'process.dlopen({ exports: {} }, process.argv[1])' "$out.$$" || { rm -f "$out.$$"; exit 1; }
+fi
 mv "$out.$$" "$out"
