@@ -32,7 +32,7 @@ static bool read_pseudonyms(struct ecdaa_group *group, const uint8_t *pseudonyms
     if (!g1_decode(&point, pseudonyms + i * G1_LENGTH)) return false;
   }
   if (count > 0 && group->basename_length == 0) return false;
-  memcpy(group->revoked, pseudonyms, count * G1_LENGTH);
+  if (count > 0) memcpy(group->revoked, pseudonyms, count * G1_LENGTH);
   group->revoked_count = count;
   return true;
 }

@@ -1,0 +1,89 @@
+// A libFuzzer target for everything in native/ that reads ECDAA bytes from strangers: `test/fuzz/ecdaa.sh` builds and runs it.
+// Besides crashes and sanitizer reports it aborts where the two multiplications disagree, or where accepted bytes do not come
+// out again as they went in.
+#include "ecdaa.h"
+#include <stdlib.h>
+
+// A group key, then signatures of it under the basename "BASENAME" and without: the first seeds, from test/vectors/ecdaa.json.
+#include "seeds.h"
+
+#define CHECK(condition) do { if (!(condition)) abort(); } while (0)
+
+static void fuzz_g1(const uint8_t *bytes, size_t length) {
+  if (length < G1_LENGTH) return;
+  g1_affine point;
+  uint8_t again[G1_LENGTH];
+  bool accepted = g1_decode(&point, bytes);
+  fp_choose(false);
+  CHECK(g1_decode(&point, bytes) == accepted);
+  if (!accepted) return;
+  g1_encode(again, &point);
+  CHECK(memcmp(again, bytes, sizeof again) == 0);
+}
+
+static void fuzz_g2(const uint8_t *bytes, size_t length) {
+  if (length < G2_LENGTH) return;
+  g2_affine point;
+  bool accepted = g2_decode(&point, bytes);
+  fp_choose(false);
+  CHECK(g2_decode(&point, bytes) == accepted);
+}
+
+static void fuzz_scalar(const uint8_t *bytes, size_t length) {
+  if (length < DRAW_LENGTH) return;
+  scalar k, drawn;
+  uint8_t again[SCALAR_LENGTH];
+  bool accepted = scalar_decode(&k, bytes);
+  scalar_encode(again, &k);
+  CHECK(memcmp(again, bytes, sizeof again) == 0);
+  scalar_from_draw(&drawn, bytes);
+  scalar_encode(again, &drawn);
+  CHECK(scalar_decode(&drawn, again));
+  // k = k1 + k2·λ in short halves, whatever k is.
+  struct half k1, k2;
+  if (!accepted) return;
+  glv_split(&k1, &k2, &k);
+  CHECK(k1.limb[2] <= 1 && k2.limb[2] <= 1);
+}
+
+static void fuzz_group(const uint8_t *bytes, size_t length) {
+  if (length < GROUP_KEY_LENGTH) return;
+  struct ecdaa_group *group = ecdaa_group_make(bytes, bytes, length % 70, bytes + length % 7, (length - 7) / SCALAR_LENGTH % 3,
+                                               bytes, length / G1_LENGTH % 3);
+  if (group) ecdaa_group_release(group);
+}
+
+static void fuzz_signature(const uint8_t *bytes, size_t length) {
+  static struct ecdaa_group *groups[2];
+  for (size_t i = 0; i < 2; i++) {
+    if (!groups[i]) groups[i] = ecdaa_group_make(GPK, (const uint8_t *)"BASENAME", i ? 8 : 0, NULL, 0, NULL, 0);
+    CHECK(groups[i]);
+    size_t own = i ? LINKED_SIGNATURE_LENGTH : SIGNATURE_LENGTH;
+    if (length < own) continue;
+    const struct ecdaa_claim claims[3] = {
+        {bytes, own, bytes + own, length - own}, {bytes, length, bytes, 0}, {bytes, own, bytes + own, length - own}};
+    bool fast[3], portable[3];
+    fp_choose(true);
+    CHECK(ecdaa_verify(groups[i], claims, 3, fast));
+    fp_choose(false);
+    CHECK(ecdaa_verify(groups[i], claims, 3, portable));
+    CHECK(memcmp(fast, portable, sizeof fast) == 0 && fast[0] == fast[2]);
+  }
+}
+
+static void fuzz_credential(const uint8_t *bytes, size_t length) {
+  uint8_t made[LINKED_SIGNATURE_LENGTH];
+  if (length < SCALAR_LENGTH + CREDENTIAL_LENGTH + 3 * DRAW_LENGTH) return;
+  const uint8_t *draws = bytes + SCALAR_LENGTH + CREDENTIAL_LENGTH;
+  ecdaa_sign(made, bytes, bytes + SCALAR_LENGTH, bytes, length, bytes, length % 2 * 8, draws);
+  ecdaa_issue(made, bytes, bytes + 2 * SCALAR_LENGTH, draws);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static void (*const targets[])(const uint8_t *, size_t) = {fuzz_g1,    fuzz_g2,        fuzz_scalar,
+                                                            fuzz_group, fuzz_signature, fuzz_credential};
+  if (size == 0) return 0;
+  fp_choose(true);
+  targets[data[0] % (sizeof targets / sizeof targets[0])](data + 1, size - 1);
+  return 0;
+}

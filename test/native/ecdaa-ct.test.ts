@@ -1,0 +1,47 @@
+/** What computes with secrets neither branches on them nor uses them as addresses: valgrind's memcheck says so (test/native/ct). */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const native = fileURLToPath(new URL('../../native', import.meta.url));
+const source = fileURLToPath(new URL('./ct/secrets.c', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'enf-ct-'));
+const program = join(folder, 'secrets');
+
+beforeAll(() => {
+  const parts = readdirSync(native).filter((name) => /^(ecdaa|fp256bn).*(?<!napi)\.c$/.test(name));
+  const include = join(process.execPath, '../../include/node');
+  const flags = '-std=gnu11 -O2 -g -D_GNU_SOURCE -DCT_CHECK -Wno-deprecated-declarations'.split(' ');
+  const files = [source, ...parts.map((name) => join(native, name))];
+  execFileSync('gcc', [
+    ...flags,
+    `-I${native}`,
+    `-I${include}`,
+    ...files,
+    '-l:libcrypto.so.3',
+    '-o',
+    program,
+  ]);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function memcheck(...parameters: string[]): { status: number | null; said: string } {
+  const run = spawnSync('valgrind', ['-q', '--error-exitcode=9', program, ...parameters], {
+    encoding: 'utf8',
+  });
+  if (run.error) throw run.error;
+  return { status: run.status, said: run.stdout + run.stderr };
+}
+
+it('issuing and signing are constant time, with either multiplication', () => {
+  expect(memcheck('adx')).toEqual({ status: 0, said: 'portable: done\nadx: done\n' });
+});
+
+it('a multiplication that branches on its scalar is found', () => {
+  const { status, said } = memcheck('leaky');
+  expect(status).toBe(9);
+  expect(said).toContain('Conditional jump or move depends on uninitialised value');
+});
