@@ -76,11 +76,21 @@ export function cpuSeconds(groups: readonly number[]): number {
   return members(groups).reduce((sum, { stat }) => sum + stat.own + stat.reaped, 0);
 }
 
+/** Memory of one process; nothing if it has ended. */
+export const memoryOfProcess = (pid: number | string): Memory =>
+  parseMemory(read(`/proc/${pid}/smaps_rollup`) ?? '');
+
+/** CPU seconds of one process in user and system mode so far, its threads included. */
+export const cpuOfProcess = (pid: number): number => {
+  const text = read(`/proc/${pid}/stat`);
+  return text === undefined ? 0 : parseStat(text).own;
+};
+
 /** Memory of the group's processes together. */
 export function memoryOf(group: number): Memory {
   let [rssMb, pssMb] = [0, 0];
   for (const { pid } of members([group])) {
-    const memory = parseMemory(read(`/proc/${pid}/smaps_rollup`) ?? '');
+    const memory = memoryOfProcess(pid);
     rssMb += memory.rssMb;
     pssMb += memory.pssMb;
   }

@@ -5,7 +5,7 @@ import { report } from '../../../os/cli.ts';
 import { Failure, isFailure } from '../../../protocol/failure.ts';
 import { badOption } from '../arguments.ts';
 import { measureNoise } from '../processes.ts';
-import { median } from '../statistics.ts';
+import { median, spread } from '../statistics.ts';
 import { type Kind, waitUntilUp } from './kind.ts';
 import {
   type Bench,
@@ -23,7 +23,7 @@ import { ownTunnel, veth } from './own.ts';
 import { OUTSIDE, PATHS, type Path } from './path.ts';
 import { figures, ratios } from './report.ts';
 import { makeCertificates, type Rival, rivals } from './rivals.ts';
-import { type Row, rowOf, type Sample } from './row.ts';
+import { MEASURES, type Row, rowOf, type Sample } from './row.ts';
 import { openStage } from './stage.ts';
 import { compileTools } from './tools.ts';
 
@@ -187,6 +187,9 @@ function print(
   options: Options,
 ): Row[] {
   const rows = results.map((result) => rowOf(result.name, result.samples));
+  const spreads = results.flatMap(({ samples }) =>
+    MEASURES.flatMap((measure) => spread(samples.flatMap((sample) => sample[measure] ?? [])) ?? []),
+  );
   const percent = (share: number | undefined): string => `${Math.round((share ?? 0) * 100)} %`;
   const paths = PATHS.map((path) => `${path.title} (${congestion(path)} inside)`);
   process.stdout.write(
@@ -199,6 +202,11 @@ function print(
       `Medians of ${options.rounds} on ${cpus().length} processors (${cpus()[0]?.model.trim()}). CPU: user and system time of both ends' processes.`,
       `Paths: ${paths.join('; ')}. Sockets outside get ${OUTSIDE.join(' or ')} unless they ask for another.`,
       `Others used ${percent(median(noise))} of the machine (median of all visits; worst ${percent(Math.max(0, ...noise))}).`,
+      ...(spreads.length === 0
+        ? []
+        : [
+            `Rounds of one figure lie ${percent(median(spreads))} apart (median; largest − smallest, of its median).`,
+          ]),
       ...results.flatMap(({ name, troubles }) => [...new Set(troubles)].map((each) => `${name}: ${each}`)),
       '',
     ].join('\n'),
@@ -223,7 +231,7 @@ async function main(argv: readonly string[]): Promise<number> {
     });
     const measured = (async () => {
       provide(options);
-      const tools = await compileTools(stage);
+      const tools = await compileTools(stage.folder);
       const common = { stage, tools, effort: options.quick ? QUICK : FULL };
       const { results, noise } = await run(options, common, congestion);
       const rows = print(results, noise, congestion, options);

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Failure } from '../../../protocol/failure.ts';
-import type { Stage } from './stage.ts';
 
 /** The C programs beside this file: traffic, echo, WAN emulator, TLS bulk. */
 export interface Tools {
@@ -17,30 +17,33 @@ const SOURCES = fileURLToPath(
   new URL(import.meta.url.endsWith('.mjs') ? '../test/bench/tunnel/' : '.', import.meta.url),
 );
 const FLAGS = ['-O2', '-std=gnu11', '-Wall', '-Wextra', '-Werror'];
+const LIBRARIES: Partial<Record<keyof Tools, readonly string[]>> = { tlsbulk: ['-lssl', '-lcrypto'] };
+const execute = promisify(execFile);
 
-/** Compiles them into the stage's folder. @throws Failure `bench.no-compiler` */
-export async function compileTools(stage: Stage): Promise<Tools> {
-  const folder = join(stage.folder, 'tools');
-  mkdirSync(folder);
-  const compile = async (name: string, ...libraries: readonly string[]): Promise<string> => {
-    const program = join(folder, name);
-    try {
-      const source = join(SOURCES, `${name}.c`);
-      await stage.run(undefined, ['gcc', ...FLAGS, '-o', program, source, ...libraries]);
-    } catch (cause) {
-      throw new Failure('bench.no-compiler', 'operator', `cannot compile ${name}.c: ${String(cause)}`, {
-        action: 'Install gcc, libc6-dev and libssl-dev.',
-        cause,
-      });
-    }
-    return program;
-  };
+/** Compiles one of them into a folder and returns its path. @throws Failure `bench.no-compiler` */
+export async function compileTool(name: keyof Tools, folder: string): Promise<string> {
+  const program = join(folder, name);
+  try {
+    const source = join(SOURCES, `${name}.c`);
+    await execute('gcc', [...FLAGS, '-o', program, source, ...(LIBRARIES[name] ?? [])]);
+  } catch (cause) {
+    throw new Failure('bench.no-compiler', 'operator', `cannot compile ${name}.c: ${String(cause)}`, {
+      action: 'Install gcc, libc6-dev and libssl-dev.',
+      cause,
+    });
+  }
+  return program;
+}
+
+/** Compiles all into a folder. @throws Failure `bench.no-compiler` */
+export async function compileTools(folder: string): Promise<Tools> {
+  const compile = (name: keyof Tools): Promise<string> => compileTool(name, folder);
   const [bulk, blast, echo, wan, tlsbulk] = await Promise.all([
     compile('bulk'),
     compile('blast'),
     compile('echo'),
     compile('wan'),
-    compile('tlsbulk', '-lssl', '-lcrypto'),
+    compile('tlsbulk'),
   ]);
   return { bulk, blast, echo, wan, tlsbulk };
 }
