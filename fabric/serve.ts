@@ -1,12 +1,18 @@
 import { serveControl } from '../os/control.ts';
+import { hasNativeDoor } from '../os/door.ts';
+import { type EcdaaCore, ecdaaCore } from '../os/ecdaa.ts';
 import { configureInterface, routeThrough } from '../os/iproute.ts';
 import type { Log } from '../os/log.ts';
 import { notify } from '../os/notify.ts';
-import { watchdogPeriodMs } from '../os/process.ts';
+import { descriptorLimit, watchdogPeriodMs } from '../os/process.ts';
 import { openTun, type TunDevice } from '../os/tun.ts';
+import { Failure } from '../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../protocol/ipv6.ts';
-import { loadAuthority, pathOf } from './authority.ts';
-import { startIdentityServer } from './identity/server.ts';
+import { type Authority, loadAuthority, pathOf } from './authority.ts';
+import { type Crew, startCrew } from './identity/crew.ts';
+import { openEntrance } from './identity/door.ts';
+import type { Limits } from './identity/limits.ts';
+import { DEADLINES, LIMITS, startIdentityServer } from './identity/server.ts';
 import type { ListenAddress } from './listen.ts';
 import { hostAddress } from './registry/address.ts';
 import { openRegistry, type Registry } from './registry/registry.ts';
@@ -16,6 +22,8 @@ import { type Router, startRouter } from './router/router.ts';
 const POLL_MS = 250;
 /** How long handshakes in progress may take when the fabric is told to stop. */
 const GRACE_MS = 5_000;
+/** Files and sockets beside those of devices that provision: registry, logs, control socket, tunnels. */
+const RESERVED_DESCRIPTORS = 512;
 /** As the devices have it (enftun.md §4). */
 const TUN_MTU = 1_280;
 
@@ -26,14 +34,25 @@ export interface ServeOptions {
   /** Name of the TUN device through which this host reaches the devices; undefined: it does not. */
   readonly tun: string | undefined;
   readonly log: Log;
+  /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
+  readonly maxConnections?: number;
+  /** How many processes serve handshakes; 1: this one does. */
+  readonly processes?: number;
 }
 
 export interface Fabric {
   readonly identityPort: number;
+  /** Who computes: for the one who starts it, and who wonders why it is slow. */
+  readonly arithmetic: Arithmetic;
   readonly tunnelPort: number;
   readonly networks: readonly string[];
   /** Lets what is in progress end, closes everything. */
   stop(): Promise<void>;
+}
+
+export interface Arithmetic {
+  readonly ecdaa: EcdaaCore;
+  readonly curves: 'native' | 'portable';
 }
 
 /**
@@ -83,13 +102,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     });
     started.push(() => router?.close());
 
-    const identity = await startIdentityServer({
-      listen: options.identity,
-      certificate: authority.serverCertificate,
-      key: authority.serverKey,
-      registry,
-      log,
-    });
+    const identity = await startIdentity(options, authority, registry);
     started.push(() => identity.close(GRACE_MS));
 
     const periodMs = watchdogPeriodMs();
@@ -100,6 +113,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     notify('READY=1');
     return {
       identityPort: identity.port,
+      arithmetic: { ecdaa: ecdaaCore().name, curves: identity.native ? 'native' : 'portable' },
       tunnelPort: router.port,
       networks: registry.networks().map((network) => formatPrefix(network.prefix)),
       stop,
@@ -108,6 +122,64 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     await stop();
     throw error;
   }
+}
+
+/** The identity server, in this process or in others. */
+async function startIdentity(
+  { identity: listen, log, processes = 1, maxConnections }: ServeOptions,
+  { serverCertificate: certificate, serverKey: key }: Authority,
+  registry: Registry,
+): Promise<{ port: number; native: boolean; close(graceMs: number): Promise<void> }> {
+  const limits = connectionLimits(maxConnections, processes);
+  if (processes === 1) return startIdentityServer({ listen, certificate, key, registry, log, limits });
+  if (!hasNativeDoor()) throw needsAddon();
+  const { descriptor, port } = openEntrance(listen);
+  const orders = { certificate, key, limits, deadlines: DEADLINES };
+  const crew: Crew = await startCrew({ processes, descriptor, orders, books: registry, log });
+  const silence = registry.subscribe((change) => {
+    if (change.kind === 'group') crew.forget();
+  });
+  return {
+    port,
+    native: crew.native,
+    close(graceMs) {
+      silence();
+      return crew.close(graceMs);
+    },
+  };
+}
+
+/**
+ * How many connections each process takes. What is asked for has to be possible: a connection is a descriptor, and the
+ * registry, the tunnels and the log need some, too. @throws Failure `fabric.too-few-descriptors`
+ */
+export function connectionLimits(
+  asked: number | undefined,
+  processes: number,
+  descriptors = descriptorLimit(),
+): Limits {
+  const possible = Math.max(1, descriptors - RESERVED_DESCRIPTORS);
+  const each = Math.ceil((asked ?? Math.min(LIMITS.total, possible * processes)) / processes);
+  if (each > possible) {
+    throw new Failure(
+      'fabric.too-few-descriptors',
+      'operator',
+      `${each} connections for each process need ${each + RESERVED_DESCRIPTORS} open files, the limit is ${descriptors}`,
+      { action: 'Raise LimitNOFILE= of the service (ulimit -n), or ask for fewer with --max-connections.' },
+    );
+  }
+  return { total: each, perSource: LIMITS.perSource };
+}
+
+function needsAddon(): Failure {
+  return new Failure(
+    'fabric.needs-addon',
+    'operator',
+    'several processes need the addon, which was not built',
+    {
+      action: 'Build it with "npm run build", or serve with one process.',
+    },
+  );
 }
 
 /** This host's way into the networks. */

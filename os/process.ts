@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /** The version the bundle was built from. */
 export const VERSION = process.env.ENF_VERSION ?? 'development';
 
@@ -19,6 +21,12 @@ export function watchdogPeriodMs(): number | undefined {
   const microseconds = Number(process.env.WATCHDOG_USEC);
   const forUs = process.env.WATCHDOG_PID === undefined || Number(process.env.WATCHDOG_PID) === process.pid;
   return forUs && microseconds > 0 ? microseconds / 1_000 : undefined;
+}
+
+/** How many files and sockets this process may have open. Node raises the soft limit to the hard one by itself. */
+export function descriptorLimit(): number {
+  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+  return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
 }
 
 /** Ends the process with the exit code once what was printed is out, whatever is still open. */

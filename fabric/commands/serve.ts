@@ -1,6 +1,7 @@
 import type { Command } from '../../os/cli.ts';
 import { stderrLog } from '../../os/log.ts';
 import { askedToStop } from '../../os/process.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { formatListen, parseListen } from '../listen.ts';
 import { serve } from '../serve.ts';
 import { DATA } from '../workplace.ts';
@@ -17,6 +18,17 @@ export const serveCommand: Command = {
       help: 'TUN device through which this host reaches the devices, or "none"',
       default: 'enf-fabric0',
     },
+    {
+      name: 'processes',
+      value: 'N',
+      help: 'how many processes give devices their identity, one for each core',
+      default: '1',
+    },
+    {
+      name: 'max-connections',
+      value: 'N',
+      help: 'how many devices may be connected to provision at the same time (16384, or what the system allows)',
+    },
     DATA,
   ],
   examples: [
@@ -30,10 +42,28 @@ export const serveCommand: Command = {
     const tun = tunName === 'none' ? undefined : tunName;
     const log = stderrLog();
     const stopped = askedToStop();
-    const fabric = await serve({ data: invocation.required('data'), identity, tunnel, tun, log });
+    const processes = whole('processes', invocation.required('processes'), 64);
+    const most = invocation.option('max-connections');
+    const fabric = await serve({
+      data: invocation.required('data'),
+      identity,
+      tunnel,
+      tun,
+      log,
+      processes,
+      ...(most === undefined ? {} : { maxConnections: whole('max-connections', most, 1_000_000) }),
+    });
+    const { ecdaa, curves } = fabric.arithmetic;
+    if (ecdaa === 'noble' || curves === 'portable') {
+      log(
+        'warning',
+        `without the addon's arithmetic handshakes are slow: group signatures ${ecdaa}, curves ${curves}`,
+      );
+    }
     const ready = {
       identity: formatListen({ ...identity, port: fabric.identityPort }),
       tunnel: formatListen({ ...tunnel, port: fabric.tunnelPort }),
+      arithmetic: fabric.arithmetic,
       tun: tun ?? null,
       networks: fabric.networks,
     };
@@ -41,7 +71,7 @@ export const serveCommand: Command = {
     process.stdout.write(
       invocation.flag('json')
         ? `${JSON.stringify({ ready })}\n`
-        : `enf-fabric ready: identity ${ready.identity}, tunnel ${ready.tunnel}, tun ${tunName}, ` +
+        : `enf-fabric ready: identity ${ready.identity}, tunnel ${ready.tunnel}, tun ${tunName}, group signatures ${ecdaa}, ` +
             `networks ${ready.networks.join(' ') || 'none'}\n`,
     );
     await stopped;
@@ -50,3 +80,15 @@ export const serveCommand: Command = {
     return undefined;
   },
 };
+
+/** @throws Failure `cli.bad-option` */
+function whole(option: string, text: string, most: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= most) return value;
+  throw new Failure(
+    'cli.bad-option',
+    'operator',
+    `--${option}: expected a whole number from 1 to ${most}, got ${JSON.stringify(text.slice(0, 20))}`,
+    { action: `Give --${option} a number, or leave it out.` },
+  );
+}

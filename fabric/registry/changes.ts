@@ -16,7 +16,7 @@ export function lastChange(db: Database): number {
   return (prepare(db, "SELECT value FROM counter WHERE name = 'change'").get() as { value: number }).value;
 }
 
-/** The changes after `seq`, oldest first; one of a group stands for one of each of its devices. */
+/** The changes after `seq`, oldest first; one of a group stands for one of each of its devices, too. */
 export function changesSince(db: Database, seq: number): { seq: number; changes: Change[] } {
   const rows = prepare(db, 'SELECT * FROM change WHERE seq > ? ORDER BY seq').all(seq) as {
     seq: number;
@@ -33,5 +33,6 @@ function expand(db: Database, kind: 'device' | 'group' | 'network', subject: Uin
   const devices = prepare(db, 'SELECT address FROM device WHERE gid = ?').all(subject) as {
     address: Uint8Array;
   }[];
-  return devices.map(({ address }) => ({ kind: 'device', address: bytes(address) }));
+  const each = devices.map(({ address }): Change => ({ kind: 'device', address: bytes(address) }));
+  return [{ kind: 'group', gid: subject }, ...each];
 }

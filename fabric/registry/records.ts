@@ -83,4 +83,5 @@ export interface Act {
 /** What a running fabric hears of. */
 export type Change =
   | { readonly kind: 'device'; readonly address: Uint8Array }
+  | { readonly kind: 'group'; readonly gid: Uint8Array }
   | { readonly kind: 'network'; readonly prefix: Prefix };

@@ -62,7 +62,10 @@ const WRONG = {
 type Kind = keyof typeof WRONG;
 
 /** Each function with arguments that are right in kind, and what each is. None of these is ever called as it stands. */
-const FUNCTIONS: Record<Exclude<keyof NetFace, `door${string}` | `listener${string}`>, readonly (readonly [Kind, unknown])[]> = {
+const FUNCTIONS: Record<
+  Exclude<keyof NetFace, `door${string}` | `listener${string}`>,
+  readonly (readonly [Kind, unknown])[]
+> = {
   tunOpen: [['name', 'enf-never']],
   tunName: [['tun', tun]],
   tunStart: [
