@@ -1,5 +1,5 @@
 import { Failure } from '../../../protocol/failure.ts';
-import type { Standing } from './measure.ts';
+import { programsOf, type Standing } from './measure.ts';
 import type { Stage } from './stage.ts';
 
 /** One kind of tunnel that takes part. */
@@ -18,7 +18,7 @@ const UP_ATTEMPTS = 100;
 
 /** Waits until the far end answers through the tunnel. @throws Failure `bench.not-up` with what the ends said last */
 export async function waitUntilUp(stage: Stage, name: string, tunnel: Standing): Promise<void> {
-  const ends = [tunnel.device, tunnel.far].flatMap((end) => end ?? []);
+  const ends = programsOf(tunnel);
   for (let attempt = 0; attempt < UP_ATTEMPTS && ends.every((end) => !end.ended); attempt++) {
     try {
       await stage.run(stage.device, ['ping', '-n', '-c', '1', '-W', '1', tunnel.farAddress]);

@@ -131,11 +131,11 @@ const installed = (program: string): boolean => {
 const isThere = (rival: Rival): boolean => rival.programs.every(installed);
 
 /** Who is measured: those asked for, without the rivals that are not installed. */
-function participants({ only, own }: Options): readonly Kind[] {
+function participants({ only, own, relayed }: Options): readonly Kind[] {
   const wanted = (kind: { name: string }): boolean => only === undefined || only.includes(kind.name);
   const tls: Kind = { ...veth, name: TLS_BULK };
   return [
-    ...ours(),
+    ...ours(relayed ? ['direct', 'relayed'] : ['direct']),
     ...rivals().filter(isThere),
     tls,
     veth,

@@ -4,13 +4,18 @@ import type { Sample } from './row.ts';
 import type { Program, Stage } from './stage.ts';
 import type { Tools } from './tools.ts';
 
-/** A tunnel that stands: its two ends' programs (none for the bare path) and the addresses inside it. */
+/** A tunnel that stands: the programs that carry it (none for the bare path) and the addresses inside it. */
 export interface Standing {
+  /** The device's end, whose memory counts. */
   readonly device: Program | undefined;
-  readonly far: Program | undefined;
+  /** Everything else that carries its packets. */
+  readonly far: readonly Program[];
   readonly deviceAddress: string;
   readonly farAddress: string;
 }
+
+export const programsOf = ({ device, far }: Standing): readonly Program[] =>
+  device === undefined ? far : [device, ...far];
 
 /** How long and how much; all seconds. */
 export interface Effort {
@@ -146,7 +151,7 @@ async function tlsBulk(
 }
 
 async function bulkWithCpu(bench: Bench, tunnel: Standing, direction: Direction) {
-  const groups = [tunnel.device, tunnel.far].flatMap((end) => (end ? [end.pid] : []));
+  const groups = programsOf(tunnel).map((each) => each.pid);
   const before = cpuSeconds(groups);
   const moved = await bulk(bench, tunnel, direction, SKIP_S.fast, bench.effort.bulk);
   const used = cpuSeconds(groups) - before;
@@ -178,7 +183,7 @@ async function bulk(
 
 async function smallPackets(bench: Bench, tunnel: Standing): Promise<Sample> {
   const { stage, tools, effort } = bench;
-  const groups = [tunnel.device, tunnel.far].flatMap((end) => (end ? [end.pid] : []));
+  const groups = programsOf(tunnel).map((each) => each.pid);
   const before = cpuSeconds(groups);
   const counted = stage.run(stage.far, [tools.blast, 'count', PORT.small, String(effort.small + 3)]);
   const blast = ['send', tunnel.farAddress, PORT.small, OFFERED, SMALL_BYTES, effort.small].map(String);

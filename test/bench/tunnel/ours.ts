@@ -8,20 +8,25 @@ import { FAR_ADDRESS } from './path.ts';
 import type { Program, Stage } from './stage.ts';
 
 /**
- * Our agent and our fabric: from the device through the tunnel to the fabric's host, which is what the others do
- * between their two ends. The key is in a file, a TPM has no part in carrying packets.
+ * Our agent and our fabric, in two layouts: from the device through the tunnel to the fabric's host, which is what the
+ * others do between their two ends; and relayed, from device to device through the router, the second device beside it.
+ * The keys are in files, a TPM has no part in carrying packets.
  */
 
 export type Wire = 'super' | 'legacy';
+export type Layout = 'direct' | 'relayed';
+
+/** The device measured, and the one behind the router in the relayed layout. */
+type Role = 'device' | 'far';
 
 const NETWORK = 'fd00:e4f:9::/64';
 const HOST_ADDRESS = 'fd00:e4f:9::1';
 /** The ALPN name under which both ends of ours speak super-frames. */
 const SUPER = 'enf/2';
 
-/** What is made once for both wires: fabric, device, its identity. */
+/** What is made once for all: the fabric, the devices and their identities. */
 interface Site {
-  readonly address: string;
+  readonly addresses: Readonly<Record<Role, string>>;
   /** The agent can be told which wire to offer. */
   readonly canChoose: boolean;
 }
@@ -33,91 +38,106 @@ interface Status {
   readonly wire?: string | null;
 }
 
-/** Both wires, over one provisioned device. */
-export function ours(): readonly Kind[] {
+/** Both wires in the layouts asked for, over one site. */
+export function ours(layouts: readonly Layout[]): readonly Kind[] {
   let site: Promise<Site> | undefined;
-  const kind = (wire: Wire): Kind => ({
-    name: `ours-${wire}`,
+  const kind = (wire: Wire, layout: Layout): Kind => ({
+    name: layout === 'direct' ? `ours-${wire}` : `ours-${wire}-relayed`,
     async prepare(stage) {
       site ??= makeSite(stage);
       await site;
     },
     async raise(stage) {
-      const { address, canChoose } = await site!;
-      configure(stage, wire === 'legacy' && canChoose ? 'legacy' : undefined);
-      const standing = await start(stage, address);
-      const spoken = (await online(stage, standing.device!)).wire ?? undefined;
-      if (wire === 'super' && spoken !== SUPER) {
-        throw notHere(`the two ends do not speak super-frames (${spoken ?? 'only enftun’s wire'})`);
-      }
-      if (wire === 'legacy' && spoken === SUPER) {
-        throw notHere('the agent cannot be told to use enftun’s wire (tunnel.wire = "legacy")');
-      }
-      return standing;
+      const { addresses, canChoose } = await site!;
+      const choice = wire === 'legacy' && canChoose ? 'legacy' : undefined;
+      const router = await startFabric(stage, layout);
+      const far = layout === 'relayed' ? [await startAgent(stage, 'far', choice)] : [];
+      const device = await startAgent(stage, 'device', choice);
+      for (const agent of [device, ...far]) checkWire(wire, agent.wire);
+      return {
+        device: device.program,
+        far: [router, ...far.map((each) => each.program)],
+        deviceAddress: addresses.device,
+        farAddress: layout === 'relayed' ? addresses.far : HOST_ADDRESS,
+      } satisfies Standing;
     },
   });
-  return [kind('super'), kind('legacy')];
+  return layouts.flatMap((layout) => [kind('super', layout), kind('legacy', layout)]);
+}
+
+/** @throws Failure `bench.not-here` if the ends speak the other wire */
+function checkWire(wanted: Wire, spoken: string | undefined): void {
+  if (wanted === 'super' && spoken !== SUPER) {
+    throw notHere(`the two ends do not speak super-frames (${spoken ?? 'only enftun’s wire'})`);
+  }
+  if (wanted === 'legacy' && spoken === SUPER) {
+    throw notHere('the agent cannot be told to use enftun’s wire (tunnel.wire = "legacy")');
+  }
 }
 
 const dataOf = (stage: Stage): string => join(stage.folder, 'fabric');
-const configOf = (stage: Stage): string => join(stage.folder, 'agent.toml');
-const credentialOf = (stage: Stage): string => join(stage.folder, 'credential');
+const fileOf = (stage: Stage, role: Role, what: string): string =>
+  join(stage.folder, `agent-${role}-${what}`);
 
 async function makeSite(stage: Stage): Promise<Site> {
-  const [fabric, factory] = [program('fabric'), program('factory')];
-  const data = ['--data', dataOf(stage)];
   const group = join(stage.folder, 'group');
-  const fabricSays = (...args: readonly string[]): Promise<string> =>
-    stage.run(stage.far, [...fabric, ...args, ...data]);
-  await fabricSays('init');
-  const named = ['--name', 'Bench', '--basename', 'bench', '--out', group];
-  await stage.run(undefined, [...factory, 'group', 'create', ...named]);
-  await fabricSays('network', 'add', NETWORK);
-  await fabricSays('group', 'add', '--label', join(group, 'label.txt'), '--network', NETWORK);
-  const credential = ['--trust', join(dataOf(stage), 'trust.json'), '--software', credentialOf(stage)];
-  await stage.run(undefined, [...factory, 'device', 'personalise', '--group', group, ...credential]);
-  configure(stage, undefined);
-  const effective = await stage.run(undefined, [
-    ...program('agent'),
-    'check-config',
-    '--config',
-    configOf(stage),
-  ]);
-  const { device } = await start(stage, '');
-  const { address } = await online(stage, device!);
-  return { address: address!, canChoose: /^wire = /m.test(effective) };
+  const fabric = (...args: readonly string[]): Promise<string> =>
+    stage.run(stage.far, [...program('fabric'), ...args, '--data', dataOf(stage)]);
+  const factory = (...args: readonly string[]): Promise<string> =>
+    stage.run(undefined, [...program('factory'), ...args]);
+  await fabric('init');
+  await factory('group', 'create', '--name', 'Bench', '--basename', 'bench', '--out', group);
+  await fabric('network', 'add', NETWORK);
+  await fabric('group', 'add', '--label', join(group, 'label.txt'), '--network', NETWORK);
+  const trust = ['--trust', join(dataOf(stage), 'trust.json')];
+  await startFabric(stage, 'direct');
+  const provision = async (role: Role): Promise<string> => {
+    const credential = ['--software', fileOf(stage, role, 'credential')];
+    await factory('device', 'personalise', '--group', group, ...trust, ...credential);
+    return (await startAgent(stage, role, undefined)).address;
+  };
+  const addresses = { device: await provision('device'), far: await provision('far') };
+  const check = [...program('agent'), 'check-config', '--config', fileOf(stage, 'device', 'config')];
+  const canChoose = /^wire = /m.test(await stage.run(undefined, check));
+  return { addresses, canChoose };
 }
 
-function configure(stage: Stage, wire: string | undefined): void {
+/** Relayed, its host has no part in it. */
+async function startFabric(stage: Stage, layout: Layout): Promise<Program> {
+  const tun = layout === 'relayed' ? ['--tun', 'none'] : [];
+  const fabric = stage.start(stage.far, [...program('fabric'), 'serve', '--data', dataOf(stage), ...tun]);
+  await eventually('the fabric to serve', async () =>
+    fabric.ended || fabric.said().includes('enf-fabric ready') ? true : undefined,
+  );
+  return fabric;
+}
+
+/** Starts an agent in its namespace and waits until it is online. */
+async function startAgent(
+  stage: Stage,
+  role: Role,
+  wire: string | undefined,
+): Promise<{ program: Program; address: string; wire: string | undefined }> {
+  const config = fileOf(stage, role, 'config');
   const text = [
     '[remote]',
     `hosts = ["${FAR_ADDRESS}"]`,
     '[identity]',
     'mode = "software"',
-    `credential-dir = "${credentialOf(stage)}"`,
+    `credential-dir = "${fileOf(stage, role, 'credential')}"`,
     '[tunnel]',
     ...(wire === undefined ? [] : [`wire = "${wire}"`]),
     '[state]',
-    `directory = "${join(stage.folder, 'agent-state')}"`,
+    `directory = "${fileOf(stage, role, 'state')}"`,
     '[control]',
-    `socket = "${join(stage.folder, 'agent.sock')}"`,
+    `socket = "${fileOf(stage, role, 'socket')}"`,
   ];
-  writeFileSync(configOf(stage), `${text.join('\n')}\n`);
-}
-
-async function start(stage: Stage, deviceAddress: string): Promise<Standing> {
-  const far = stage.start(stage.far, [...program('fabric'), 'serve', '--data', dataOf(stage)]);
-  await eventually('the fabric to serve', async () =>
-    far.ended || far.said().includes('enf-fabric ready') ? true : undefined,
-  );
-  const device = stage.start(stage.device, [...program('agent'), 'run', '--config', configOf(stage)]);
-  return { device, far, deviceAddress, farAddress: HOST_ADDRESS };
-}
-
-/** Waits until the agent is online. */
-const online = (stage: Stage, agent: Program): Promise<Status> =>
-  eventually(`the agent to be online; it said: ${agent.said().slice(-300)}`, async () => {
-    const asked = [...program('agent'), 'status', '--json', '--config', configOf(stage)];
-    const status = JSON.parse(await stage.run(stage.device, asked)) as Status;
+  writeFileSync(config, `${text.join('\n')}\n`);
+  const agent = stage.start(stage[role], [...program('agent'), 'run', '--config', config]);
+  const online = await eventually('the agent to be online', async () => {
+    const asked = [...program('agent'), 'status', '--json', '--config', config];
+    const status = JSON.parse(await stage.run(stage[role], asked)) as Status;
     return status.situation === 'online' ? status : undefined;
   });
+  return { program: agent, address: online.address!, wire: online.wire ?? undefined };
+}

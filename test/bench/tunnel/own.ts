@@ -7,7 +7,7 @@ export const veth: Kind = {
   prepare: async () => {},
   raise: async () => ({
     device: undefined,
-    far: undefined,
+    far: [],
     deviceAddress: DEVICE_ADDRESS,
     farAddress: FAR_ADDRESS,
   }),
@@ -41,7 +41,7 @@ export function ownTunnel(name: string, command: string): Kind {
       };
       const far = start('far');
       await new Promise((resolve) => setTimeout(resolve, 500));
-      return { far, device: start('device'), deviceAddress: INNER.device, farAddress: INNER.far };
+      return { far: [far], device: start('device'), deviceAddress: INNER.device, farAddress: INNER.far };
     },
   };
 }

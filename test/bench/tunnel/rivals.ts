@@ -71,7 +71,7 @@ function openvpn(): Rival {
         '10.98.0.1',
         '10.98.0.2',
       ]);
-      return { device, far, deviceAddress: '10.98.0.1', farAddress: '10.98.0.2' };
+      return { device, far: [far], deviceAddress: '10.98.0.1', farAddress: '10.98.0.2' };
     },
   };
 }
@@ -111,7 +111,7 @@ function nebula(): Rival {
       const far = stage.start(stage.far, ['nebula', '-config', config(stage, 'far')]);
       await pause(300);
       const device = stage.start(stage.device, ['nebula', '-config', config(stage, 'device')]);
-      return { device, far, deviceAddress: address.device, farAddress: address.far };
+      return { device, far: [far], deviceAddress: address.device, farAddress: address.far };
     },
   };
 }
@@ -149,7 +149,7 @@ function wireguardGo(): Rival {
       }
       return {
         device: started[0],
-        far: started[1],
+        far: started.slice(1),
         deviceAddress: '10.97.0.1',
         farAddress: '10.97.0.2',
       };
