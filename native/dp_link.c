@@ -1,0 +1,260 @@
+#include "dp_link.h"
+#include "dp_bytes.h"
+#include "dp_checksum.h"
+#include "dp_segment.h"
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  RECORD = 16384,
+  SMALL_RECORD = 4096,          // enftun reads in a blocking way: half a record stalls both its directions
+  SLOW_UNSENT = 32 * 1024,      // a link on which that matters
+  BATCH = 64 * 1024,            // sent in one go
+  READ_BUDGET = 512 * 1024,     // then somebody else gets a turn
+};
+
+bool dp_workspace_init(struct dp_workspace *workspace) {
+  *workspace = (struct dp_workspace){.in = malloc(DP_IN_BYTES), .out = malloc(DP_OUT_BYTES)};
+  if (workspace->in != NULL && workspace->out != NULL) return true;
+  dp_workspace_free(workspace);
+  return false;
+}
+
+void dp_workspace_free(struct dp_workspace *workspace) {
+  free(workspace->in);
+  free(workspace->out);
+  *workspace = (struct dp_workspace){0};
+}
+
+void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *workspace, struct dp_counters *counters) {
+  *link = (struct dp_link){
+      .ssl = ssl, .fd = fd, .wire = dp_tls_wire(ssl), .workspace = workspace, .counters = counters, .out = workspace->out};
+  dp_socket_prepare(fd, &link->pace);
+}
+
+void dp_link_free(struct dp_link *link) {
+  if (link->workspace != NULL && link->workspace->writer == link) link->workspace->writer = NULL;
+  dp_fq_free(link->queue);
+  free(link->parked);
+  free(link->carry);
+  *link = (struct dp_link){.fd = -1};
+}
+
+// Moves unsent bytes out of the shared memory. Without memory for that the connection cannot go on: its stream would have a hole.
+static bool park(struct dp_link *link) {
+  size_t length = link->out_end - link->out_start;
+  link->workspace->writer = NULL;
+  if (length == 0) return true;
+  link->parked = malloc(length);
+  if (link->parked == NULL) return false;
+  memcpy(link->parked, link->out + link->out_start, length);
+  link->out = link->parked;
+  link->out_start = 0;
+  link->out_end = length;
+  return true;
+}
+
+// Makes the workspace's `out` this link's. Nothing of its own waits.
+static bool take_workspace(struct dp_link *link) {
+  struct dp_link *writer = link->workspace->writer;
+  if (writer != NULL && writer != link && !park(writer)) return false;
+  free(link->parked);
+  link->parked = NULL;
+  link->out = link->workspace->out;
+  link->out_start = link->out_end = 0;
+  link->workspace->writer = link;
+  return true;
+}
+
+bool dp_link_waiting(const struct dp_link *link) {
+  return link->out_start < link->out_end || link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
+}
+
+static enum dp_status fail(struct dp_link *link, int result) {
+  if (SSL_get_error(link->ssl, result) == SSL_ERROR_ZERO_RETURN) return DP_CLOSED;
+  dp_tls_reason(link->ssl, result, link->reason);
+  return DP_BROKEN;
+}
+
+static bool would_block(const struct dp_link *link, int result) {
+  int error = SSL_get_error(link->ssl, result);
+  return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+}
+
+static enum dp_status write_out(struct dp_link *link) {
+  size_t record = link->wire == DP_WIRE_PLAIN && link->pace.unsent <= SLOW_UNSENT ? SMALL_RECORD : RECORD;
+  while (link->out_start < link->out_end) {
+    size_t left = link->out_end - link->out_start, length = left < record ? left : record;
+    if (link->attempt > 0) length = link->attempt;
+    dp_tls_more(link->ssl, left > length);
+    int written = SSL_write(link->ssl, link->out + link->out_start, (int)length);
+    if (written <= 0) {
+      if (!would_block(link, written)) return fail(link, written);
+      link->attempt = length;
+      link->blocked = true;
+      dp_add(&link->counters->socket_full, 1);
+      return DP_BLOCKED;
+    }
+    link->attempt = 0;
+    link->out_start += (size_t)written;
+    dp_add(&link->counters->sent_records, 1);
+  }
+  if (link->workspace->writer == link) link->workspace->writer = NULL;
+  return DP_DONE;
+}
+
+// How much may be handed to the socket at once: on a slow link no more than may wait in it, so that new flows overtake soon.
+static size_t useful(const struct dp_link *link) {
+  return link->pace.unsent < BATCH ? (size_t)link->pace.unsent : BATCH;
+}
+
+// Fills `out` from what waits; 0 if nothing does.
+static size_t refill(struct dp_link *link, uint64_t now) {
+  size_t length = link->urgent_length;
+  memcpy(link->out, link->urgent, length);
+  link->urgent_length = 0;
+  if (link->queue != NULL)
+    length += dp_fq_take(link->queue, link->out + length, useful(link), DP_OUT_BYTES - DP_URGENT_BYTES, now);
+  return length;
+}
+
+enum dp_status dp_link_flush(struct dp_link *link, uint64_t now) {
+  ERR_clear_error();
+  link->blocked = false;
+  for (;;) {
+    enum dp_status status = write_out(link);
+    if (status == DP_BLOCKED) dp_socket_adapt_unsent(link->fd, &link->pace, now);
+    if (status != DP_DONE) return status;
+    if (!dp_link_waiting(link)) break;
+    if (!take_workspace(link)) {
+      snprintf(link->reason, DP_REASON, "out of memory");
+      return DP_BROKEN;
+    }
+    link->out_end = refill(link, now);
+  }
+  free(link->parked);
+  link->parked = NULL;
+  link->out = link->workspace->out;
+  link->out_start = link->out_end = 0;
+  return DP_DONE;
+}
+
+uint8_t *dp_link_room(struct dp_link *link, size_t *wanted) {
+  if (link->blocked || dp_link_waiting(link) || !take_workspace(link)) return NULL;
+  *wanted = useful(link);
+  return link->out;
+}
+
+void dp_link_commit(struct dp_link *link, size_t length) { link->out_end = length; }
+
+void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
+  if (link->queue == NULL) link->queue = dp_fq_new(link->counters);
+  if (link->queue == NULL) dp_add(&link->counters->out_overflow, 1);
+  else dp_fq_put(link->queue, frames, length, hash, now);
+}
+
+void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now) {
+  uint32_t hash = dp_flow_hash(frame->packet, frame->length), count = 1;
+  bool special = frame->partial || frame->gso != DP_GSO_NONE;
+  if (!special || link->wire == DP_WIRE_SUPER) {
+    // The frame's header lies before its packet in the memory it came in.
+    uint32_t header = special ? DP_FRAME_HEADER + DP_SUPER_HEADER : DP_FRAME_HEADER;
+    uint8_t *at = frame->packet - header;
+    if (special) dp_super_header(at, frame->length, frame->partial, frame->gso, frame->segment);
+    else dp_put16(at, (uint16_t)frame->length);
+    dp_link_queue(link, at, header + frame->length, hash, now);
+  } else if (frame->gso == DP_GSO_NONE) {
+    dp_checksum_complete(frame->packet, frame->length, frame->headers.transport, dp_checksum_offset(frame->headers.protocol));
+    frame->partial = false;
+    dp_put16(frame->packet - DP_FRAME_HEADER, (uint16_t)frame->length);
+    dp_link_queue(link, frame->packet - DP_FRAME_HEADER, DP_FRAME_HEADER + frame->length, hash, now);
+  } else {
+    uint8_t cut[2 * 65536];
+    size_t size = dp_segment(frame->packet, frame->length, &frame->headers, frame->segment, cut, sizeof cut, &count);
+    if (size > 0) dp_link_queue(link, cut, (uint32_t)size, hash, now);
+    else dp_add(&link->counters->out_too_long, 1);
+  }
+  dp_add(&link->counters->sent_packets, count);
+  dp_add(&link->counters->sent_bytes, frame->length);
+}
+
+bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length) {
+  if (length + DP_FRAME_HEADER > DP_URGENT_BYTES - link->urgent_length) return false;
+  dp_put16(link->urgent + link->urgent_length, (uint16_t)length);
+  memcpy(link->urgent + link->urgent_length + DP_FRAME_HEADER, packet, length);
+  link->urgent_length += DP_FRAME_HEADER + length;
+  return true;
+}
+
+// Gives the whole frames of `in` to the sink; returns how many bytes they were, and in `*status` DP_DONE unless reading must end.
+static size_t parse(struct dp_link *link, size_t length, const struct dp_sink *sink, enum dp_status *status) {
+  uint8_t *in = link->workspace->in;
+  size_t offset = 0;
+  while (*status == DP_DONE) {
+    struct dp_frame frame;
+    size_t size = 0;
+    enum dp_frame_state state = dp_frame_read(link->wire, in + offset, length - offset, &frame, &size);
+    if (state == DP_FRAME_TORN) break;
+    if (state == DP_FRAME_OVERSIZED) {
+      snprintf(link->reason, DP_REASON, "%u", dp_get16(in + offset));
+      *status = DP_OVERSIZED;
+      break;
+    }
+    if (state == DP_FRAME_BAD) dp_add(&link->counters->in_malformed, 1);
+    if (state == DP_FRAME_WHOLE && !sink->packet(sink->owner, &frame)) *status = DP_STOPPED;
+    offset += size;
+  }
+  sink->end(sink->owner);
+  return offset;
+}
+
+static size_t restore_carry(struct dp_link *link) {
+  size_t length = link->carry_length;
+  if (length > 0) memcpy(link->workspace->in, link->carry, length);
+  free(link->carry);
+  link->carry = NULL;
+  link->carry_length = 0;
+  return length;
+}
+
+// Keeps the beginning of a frame: less than DP_MAX_FRAME bytes that have really come.
+static bool keep_carry(struct dp_link *link, size_t length) {
+  if (length == 0) return true;
+  link->carry = malloc(length);
+  if (link->carry == NULL) return false;
+  memcpy(link->carry, link->workspace->in, length);
+  link->carry_length = length;
+  return true;
+}
+
+enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink, uint64_t now) {
+  uint8_t *in = link->workspace->in;
+  size_t held = restore_carry(link), total = 0;
+  enum dp_status parsed = DP_DONE, ended = DP_AGAIN;
+  ERR_clear_error();
+  while (parsed == DP_DONE && ended == DP_AGAIN && total < READ_BUDGET) {
+    int got = SSL_read(link->ssl, in + held, (int)(DP_IN_BYTES - held));
+    if (got > 0) {
+      held += (size_t)got;
+      total += (size_t)got;
+      dp_add(&link->counters->received_records, 1);
+    } else {
+      ended = would_block(link, got) ? DP_DONE : fail(link, got);
+      link->read_blocked = ended == DP_DONE && SSL_want_write(link->ssl);
+    }
+    if (ended == DP_AGAIN && total < READ_BUDGET && DP_IN_BYTES - held >= RECORD) continue;
+    size_t used = parse(link, held, sink, &parsed);
+    held -= used;
+    if (used > 0 && held > 0) memmove(in, in + used, held);
+  }
+  if (total > 0) dp_socket_adapt_receive(link->fd, &link->pace, total, now);
+  if (parsed != DP_DONE) return parsed;
+  if (ended == DP_CLOSED || ended == DP_BROKEN) return ended;
+  if (!keep_carry(link, held)) {
+    snprintf(link->reason, DP_REASON, "out of memory");
+    return DP_BROKEN;
+  }
+  return ended;
+}

@@ -1,0 +1,48 @@
+// IP, TCP and UDP headers: what may pass, and what may be cut or joined.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+  DP_IPV4_HEADER = 20,
+  DP_IPV6_HEADER = 40,
+  DP_TCP_HEADER = 20,
+  DP_UDP_HEADER = 8,
+  DP_TCP = 6,
+  DP_UDP = 17,
+  DP_MAX_HEADERS = 256,  // IP with options or extension headers, and TCP with options, in a packet that is to be cut
+};
+
+enum { DP_FIN = 0x01, DP_PSH = 0x08, DP_ACK = 0x10, DP_CWR = 0x80 };  // TCP flags
+
+// Where the transport header lies.
+struct dp_headers {
+  uint8_t version;   // 4 or 6
+  uint8_t protocol;  // DP_TCP or DP_UDP
+  uint16_t transport;  // offset of its header
+  uint16_t length;     // of all headers together
+};
+
+// Which packets belong to this end of the tunnel.
+struct dp_filter {
+  bool any;  // everything that is sound may pass
+  bool ipv4;
+  uint8_t own[16];
+};
+
+enum dp_verdict { DP_PASS, DP_MALFORMED, DP_FOREIGN };
+
+// Out of this device: IPv6 from the own address, IPv4 if allowed; the packet's own length field must be its size.
+enum dp_verdict dp_egress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
+// Into this device: IPv6 to the own address, IPv4 if allowed.
+enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
+// TCP or UDP right behind an IPv6 header or an IPv4 header without options, not fragmented. False for everything else.
+bool dp_find_headers(const uint8_t *packet, uint32_t length, struct dp_headers *headers);
+// The same if the transport header is known to begin at `transport`, behind whatever options and extension headers.
+bool dp_headers_at(const uint8_t *packet, uint32_t length, uint32_t transport, uint8_t protocol, struct dp_headers *headers);
+// Offset of the checksum in the transport header.
+static inline uint16_t dp_checksum_offset(uint8_t protocol) { return protocol == DP_TCP ? 16 : 6; }
+// Marks the packet as having met congestion; false if its ends do not understand that (RFC 3168).
+bool dp_mark_congestion(uint8_t *packet, uint32_t length);
+// A number that is the same for all packets of one flow.
+uint32_t dp_flow_hash(const uint8_t *packet, uint32_t length);

@@ -1,0 +1,22 @@
+// The outer TCP socket: how much may wait in it, unsent and unread. A tunnel whose socket buffers megabytes adds seconds to every
+// packet behind them.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+struct dp_pace {
+  int unsent;            // TCP_NOTSENT_LOWAT in force, bytes
+  int receive_buffer;    // SO_RCVBUF asked for; 0: the kernel may tune it itself
+  uint64_t adapted;      // when TCP_NOTSENT_LOWAT was last looked at
+  uint64_t measured;     // since when `received` counts
+  uint64_t received;     // bytes since then
+};
+
+// Non-blocking, TCP_NODELAY, BBR where the kernel lists it, and bounded buffers. Options that are refused are done without.
+void dp_socket_prepare(int fd, struct dp_pace *pace);
+// While the socket takes no more: lets about 2 ms of the measured delivery rate wait unsent (4 KB to 128 KB). Looks every 20 ms.
+void dp_socket_adapt_unsent(int fd, struct dp_pace *pace, uint64_t now);
+// After `bytes` were received: the receive buffer becomes twice what was in flight, never less than 256 KB. Looks every 100 ms.
+void dp_socket_adapt_receive(int fd, struct dp_pace *pace, size_t bytes, uint64_t now);
+// "192.0.2.1 port 443", at most `size` bytes with the NUL.
+void dp_socket_peer(int fd, char *text, size_t size);
