@@ -1,7 +1,7 @@
 import { readBounded } from '../os/files.ts';
 import { openFolder } from '../os/folder.ts';
 import type { Log } from '../os/log.ts';
-import { openTun } from '../os/tun.ts';
+import { openPlaneDevice, type PlaneDevice } from '../os/plane.ts';
 import { fromHex } from '../protocol/bytes.ts';
 import { Failure } from '../protocol/failure.ts';
 import { parseIpv6 } from '../protocol/ipv6.ts';
@@ -36,7 +36,7 @@ export interface Facts {
 
 /** Makes the interface; a test without a kernel of its own brings another. */
 export interface Hardware {
-  readonly openTun: typeof openTun;
+  readonly openTun: (name: string) => PlaneDevice;
   readonly raiseInterface: typeof raiseInterface;
 }
 
@@ -44,7 +44,7 @@ export interface Hardware {
 export function openEffects(
   config: Config,
   log: Log,
-  hardware: Hardware = { openTun, raiseInterface },
+  hardware: Hardware = { openTun: openPlaneDevice, raiseInterface },
 ): Effects {
   const off = new AbortController();
   let store: Store | undefined;

@@ -70,7 +70,7 @@ void dp_agent_adopt(struct dp_agent *agent, uint32_t id, SSL *ssl, int fd, uint3
   agent->connected = true;
   agent->read_again = false;
   agent->connection = (struct dp_connection){
-      .id = id, .ssl = ssl, .fd = fd, .handshake_by = dp_now() + (uint64_t)timeout_ms * MILLISECOND};
+      .id = id, .ssl = ssl, .fd = fd, .wants_write = true, .handshake_by = dp_now() + (uint64_t)timeout_ms * MILLISECOND};
   agent->socket_events = EPOLLIN | EPOLLOUT;
   struct epoll_event event = {.events = agent->socket_events, .data.fd = fd};
   if (epoll_ctl(agent->epoll, EPOLL_CTL_ADD, fd, &event) < 0)

@@ -27,6 +27,16 @@ const STAGGER_MS = 250;
  * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`
  */
 export async function dial(options: DialOptions): Promise<Socket> {
+  const socket = new Socket({ fd: await dialDescriptor(options), readable: true, writable: true });
+  socket.on('error', () => {});
+  return socket;
+}
+
+/**
+ * The same for who does without Node's streams: a non-blocking descriptor, which is the caller's to hand on or to close.
+ * @throws Failure as `dial`
+ */
+export async function dialDescriptor(options: DialOptions): Promise<number> {
   const { hosts, port, mark = 0, timeoutMs, signal } = options;
   const deadline = performance.now() + timeoutMs;
   const misses: Miss[] = [];
@@ -39,7 +49,7 @@ export async function dial(options: DialOptions): Promise<Socket> {
     try {
       if (signal?.aborted) throw calledOff(signal);
       const result = await reach(host, port, mark, turn.signal);
-      if (result instanceof Socket) return result;
+      if (typeof result === 'number') return result;
       if (signal?.aborted) throw calledOff(signal);
       misses.push(...result);
     } finally {
@@ -59,7 +69,7 @@ interface Miss {
 const TIMEOUT = 'no answer';
 const NO_ADDRESS = 'no address';
 
-async function reach(host: string, port: number, mark: number, turn: AbortSignal): Promise<Socket | Miss[]> {
+async function reach(host: string, port: number, mark: number, turn: AbortSignal): Promise<number | Miss[]> {
   if (isIP(host) !== 0) return race([host], port, mark, turn);
   const found = await resolve(host, turn);
   return Array.isArray(found) ? race(found, port, mark, turn) : [found];
@@ -82,7 +92,7 @@ function race(
   port: number,
   mark: number,
   turn: AbortSignal,
-): Promise<Socket | Miss[]> {
+): Promise<number | Miss[]> {
   const native = addon();
   return new Promise((resolve, reject) => {
     const misses: Miss[] = [];
@@ -105,7 +115,7 @@ function race(
       running.delete(socket);
       if (error === undefined) {
         stop();
-        resolve(adopt(socket));
+        resolve(native.socketTake(socket));
         return;
       }
       native.socketClose(socket);
@@ -147,13 +157,6 @@ function race(
     turn.addEventListener('abort', onTurnEnd, { once: true });
     startNext();
   });
-}
-
-/** Makes Node's socket of a connected one. */
-function adopt(handle: SocketHandle): Socket {
-  const socket = new Socket({ fd: addon().socketTake(handle), readable: true, writable: true });
-  socket.on('error', () => {});
-  return socket;
 }
 
 function markFailure(mark: number, cause: unknown): Failure {

@@ -27,15 +27,7 @@ export interface TunDevice {
  * @throws Failure `os.no-tun`, `os.not-permitted`, `os.tun-busy`, `os.not-a-tun`, `os.bad-tun-name`, `os.tun-failed`
  */
 export function openTun(name: string): TunDevice {
-  // What the kernel takes (dev_valid_name), except that a % would make it choose a number; and nothing unprintable.
-  if (!/^[^\s\p{C}/:%]{1,15}$/u.test(name) || Buffer.byteLength(name) > 15 || name === '.' || name === '..') {
-    throw new Failure(
-      'os.bad-tun-name',
-      'operator',
-      `bad TUN device name ${JSON.stringify(name)}: expected 1 to 15 bytes without space, control characters, "/", ":" and "%"`,
-      { action: 'Choose another name for the TUN device.' },
-    );
-  }
+  checkTunName(name);
   const native = addon();
   const handle = open(native, name);
   return {
@@ -54,6 +46,19 @@ export function openTun(name: string): TunDevice {
   };
 }
 
+/** @throws Failure `os.bad-tun-name` */
+export function checkTunName(name: string): void {
+  // What the kernel takes (dev_valid_name), except that a % would make it choose a number; and nothing unprintable.
+  if (!/^[^\s\p{C}/:%]{1,15}$/u.test(name) || Buffer.byteLength(name) > 15 || name === '.' || name === '..') {
+    throw new Failure(
+      'os.bad-tun-name',
+      'operator',
+      `bad TUN device name ${JSON.stringify(name)}: expected 1 to 15 bytes without space, control characters, "/", ":" and "%"`,
+      { action: 'Choose another name for the TUN device.' },
+    );
+  }
+}
+
 function open(native: NetFace, name: string): TunHandle {
   try {
     return native.tunOpen(name);
@@ -62,7 +67,8 @@ function open(native: NetFace, name: string): TunHandle {
   }
 }
 
-function openFailure(name: string, error: NodeJS.ErrnoException): Error {
+/** What the addon's refusal to open the device means. */
+export function openFailure(name: string, error: NodeJS.ErrnoException): Error {
   const options = { cause: error };
   switch (error.code) {
     case 'ENOENT':
@@ -103,7 +109,8 @@ function openFailure(name: string, error: NodeJS.ErrnoException): Error {
   }
 }
 
-function lostFailure(name: string, cause: Error | undefined): Failure {
+/** Somebody has removed the device. */
+export function lostFailure(name: string, cause: Error | undefined): Failure {
   return new Failure('os.tun-lost', 'retry', `TUN device ${name} was removed`, {
     action: 'Leave the device to this program; it opens it anew.',
     cause,

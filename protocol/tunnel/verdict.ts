@@ -3,7 +3,7 @@ import { encodeFrame } from './frame.ts';
 
 /*
  * The router's word on a peer, inside TLS and so authenticated by the router's certificate. Only peers that
- * offered ALPN "enf/1" get it; enftun offers none. It travels as a frame whose packet begins with the nibble 0xF,
+ * offered ALPN "enf/1" or "enf/2" get it; enftun offers none. It travels as a frame whose packet begins with the nibble 0xF,
  * which no IP version is:
  *
  *    0      1      2
@@ -16,6 +16,9 @@ import { encodeFrame } from './frame.ts';
 
 /** The ALPN name by which a peer says that it understands verdicts. */
 export const ALPN = 'enf/1';
+
+/** The one by which it says that it understands super-frames, too (docs/wire.md); offered before the other. */
+export const ALPN_SUPER = 'enf/2';
 
 const VERDICT_TYPE = 0xf1;
 const VERDICT_LENGTH = 6;
@@ -43,12 +46,16 @@ export function encodeVerdict(verdict: Verdict): Uint8Array {
 /** Reads the packet of a verdict frame; undefined if it is none, or of a kind of a later version: ignore it then. */
 export function parseVerdict(packet: Uint8Array): Verdict | undefined {
   if (packet.length !== VERDICT_LENGTH || packet[0] !== VERDICT_TYPE) return undefined;
-  const seconds = readU32(packet, 2);
-  if (packet[1] === KINDS['retry-after']) return { kind: 'retry-after', seconds };
+  return verdictOf(packet[1]!, readU32(packet, 2));
+}
+
+/** The verdict that kind and seconds of a frame make; undefined if they make none. */
+export function verdictOf(kind: number, seconds: number): Verdict | undefined {
+  if (kind === KINDS['retry-after']) return { kind: 'retry-after', seconds };
   if (seconds !== 0) return undefined;
-  if (packet[1] === KINDS.evicted) return { kind: 'evicted' };
-  if (packet[1] === KINDS.banned) return { kind: 'banned' };
-  if (packet[1] === KINDS.unknown) return { kind: 'unknown' };
+  if (kind === KINDS.evicted) return { kind: 'evicted' };
+  if (kind === KINDS.banned) return { kind: 'banned' };
+  if (kind === KINDS.unknown) return { kind: 'unknown' };
   return undefined;
 }
 

@@ -1,16 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
-import type { TunDevice } from '../../os/tun.ts';
+import type { PlaneDevice } from '../../os/plane.ts';
 import { concat } from '../../protocol/bytes.ts';
-import type { Failure } from '../../protocol/failure.ts';
-import { encodeFrame, frameReader, frames } from '../../protocol/tunnel/frame.ts';
+import { encodeFrame, frameReader } from '../../protocol/tunnel/frame.ts';
 import { echoReply } from '../../protocol/tunnel/icmp6.ts';
 import { ALPN } from '../../protocol/tunnel/verdict.ts';
+import { packetPair } from '../native/packetpair.ts';
 
 /** A TLS root and a router certificate under it, PEM; made by openssl, so by nobody's code of ours. */
 export function makeCertificates(): { root: string; certificate: string; key: string } {
@@ -124,52 +124,60 @@ export async function startTestRouter(options: {
   };
 }
 
-export interface FakeTun extends TunDevice {
+/** Stands for a TUN without offload: one end of a pair of sockets is the device, the other one the host's network stack. */
+export interface FakeTun extends PlaneDevice {
   /** What the tunnel has delivered. */
   readonly received: readonly Uint8Array[];
-  /** Batches taken and given back. */
-  readonly resumed: number;
+  /** True once the tunnel has closed the device. */
   readonly closed: boolean;
   /** The host sends packets through the interface. */
   host(...packets: readonly Uint8Array[]): void;
-  lose(failure: Failure): void;
+  /** Takes the device away. */
+  lose(): void;
 }
 
 export function fakeTun(): FakeTun {
+  const [device, host] = packetPair();
   const received: Uint8Array[] = [];
-  let onBatch: ((batch: Uint8Array) => void) | undefined;
-  let onLost: ((failure: Failure) => void) | undefined;
-  let resumed = 0;
   let closed = false;
+  let open = true;
+  const end = (): void => {
+    if (open) closeSync(host);
+    open = false;
+  };
+  /** Takes what has come; there is no event for it, so that everybody who asks looks. */
+  const look = (): void => {
+    const packet = new Uint8Array(65_536);
+    while (open && !closed) {
+      let length: number;
+      try {
+        length = readSync(host, packet);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return;
+        throw error;
+      }
+      if (length === 0) closed = true;
+      else received.push(packet.slice(0, length));
+    }
+  };
+  onTestFinished(end);
   return {
     name: 'fake0',
-    received,
-    get resumed() {
-      return resumed;
+    fd: device,
+    offload: 0,
+    get received() {
+      look();
+      return received;
     },
     get closed() {
+      look();
       return closed;
     },
-    start(batch, lost) {
-      onBatch = batch;
-      onLost = lost;
+    close: () => closeSync(device),
+    host: (...packets) => {
+      for (const packet of packets) writeSync(host, packet);
     },
-    resume: () => void resumed++,
-    write(batch) {
-      const written = [...frames(batch)].map((packet) => Uint8Array.from(packet));
-      received.push(...written);
-      return { packets: written.length, dropped: 0 };
-    },
-    close: () => {
-      closed = true;
-    },
-    host: (...packets) =>
-      onBatch!(
-        concat(
-          ...packets.map((packet) => concat(Uint8Array.of(packet.length >> 8, packet.length & 255), packet)),
-        ),
-      ),
-    lose: (failure) => onLost!(failure),
+    lose: end,
   };
 }
 
