@@ -1,0 +1,92 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseTrust } from '../../../protocol/identity/trust.ts';
+import { parseMemory, parseStat } from '../processes.ts';
+import type { BenchGroup } from './fleet.ts';
+
+/** The program as it is shipped, beside the bundle of the benchmark. */
+const PROGRAM = fileURLToPath(new URL('./enf-fabric.mjs', import.meta.url));
+
+/** A fabric founded for the benchmark, with these groups. */
+export interface BenchFabric {
+  readonly root: Uint8Array;
+  serve(cores: string, ...options: string[]): Promise<Serving>;
+  /** Devices admitted so far. */
+  devices(): number;
+  remove(): void;
+}
+
+/** The fabric at work in processes of its own. */
+export interface Serving {
+  readonly port: number;
+  readonly arithmetic: { readonly ecdaa: string; readonly curves: string };
+  /** CPU seconds of all its processes and threads so far. */
+  cpu(): number;
+  /** CPU seconds of each of its processes. */
+  cpuOfEach(): number[];
+  /** Resident bytes of the first process. */
+  resident(): number;
+  stop(): Promise<void>;
+}
+
+const fabric = (...words: string[]): string =>
+  execFileSync(process.execPath, [PROGRAM, ...words], { encoding: 'utf8', maxBuffer: 1 << 30 });
+
+export function found(groups: readonly BenchGroup[]): BenchFabric {
+  if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run "npm run build"`);
+  const folder = mkdtempSync(join(tmpdir(), 'enf-admit-'));
+  const data = join(folder, 'fabric');
+  fabric('init', '--data', data);
+  fabric('network', 'add', 'fd00:8f80:8000:1::/64', '--data', data);
+  for (const [i, group] of groups.entries()) {
+    const label = join(folder, `label-${i}`);
+    writeFileSync(label, group.label);
+    fabric('group', 'add', '--label', label, '--network', 'fd00:8f80:8000:1::/64', '--data', data);
+  }
+  return {
+    root: parseTrust(readFileSync(join(data, 'trust.json'), 'utf8')).xttRoot,
+    serve: (cores, ...options) => serve(data, cores, options),
+    devices: () => (JSON.parse(fabric('device', 'list', '--json', '--data', data)) as unknown[]).length,
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+async function serve(data: string, cores: string, options: readonly string[]): Promise<Serving> {
+  const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0', '--tun', 'none'];
+  const words = ['serve', '--json', '--data', data, ...listen, ...options];
+  const child: ChildProcess = spawn('taskset', ['-c', cores, process.execPath, PROGRAM, ...words], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = once(child, 'exit');
+  const line = await new Promise<string>((resolve, reject) => {
+    let out = '';
+    child.stdout!.on('data', (chunk) => {
+      out += chunk;
+      if (out.includes('\n')) resolve(out);
+    });
+    ended.then(([code]) => reject(new Error(`serve ended with ${code}`)), reject);
+  });
+  const { ready } = JSON.parse(line) as { ready: { identity: string; arithmetic: Serving['arithmetic'] } };
+  const pids = (): number[] => [child.pid!, ...childrenOf(child.pid!)];
+  const cpuOfEach = (): number[] =>
+    pids().map((pid) => parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1')).own);
+  return {
+    port: Number(ready.identity.split(':').at(-1)),
+    arithmetic: ready.arithmetic,
+    cpuOfEach,
+    cpu: () => cpuOfEach().reduce((sum, each) => sum + each, 0),
+    resident: () => parseMemory(readFileSync(`/proc/${child.pid}/smaps_rollup`, 'latin1')).rssMb * 1e6,
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+}

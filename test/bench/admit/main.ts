@@ -1,0 +1,55 @@
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { describeOptions, type Option, readArguments } from '../arguments.ts';
+import { measureEcdaa } from '../ecdaa.ts';
+import { found } from './fabric.ts';
+import { makeGroup } from './fleet.ts';
+import { type Figures, measure } from './measure.ts';
+import { measureP256 } from './p256.ts';
+import { report } from './report.ts';
+import { soak } from './soak.ts';
+
+/**
+ * `npm run bench:admit`: how many first boots an identity server takes. The server is the shipped program on one core, the
+ * devices are software on another; everything goes over loopback and ends in the registry.
+ */
+
+const OPTIONS: readonly Option[] = [
+  { name: 'json', value: 'FILE', help: 'write the figures to a file' },
+  { name: 'seconds', value: 'N', help: 'how long each load is measured (default 8)' },
+  { name: 'groups', value: 'N', help: 'how many groups the devices are of (default 4)' },
+  { name: 'rounds', value: 'N', help: 'rounds of the arithmetic alone (default 5)' },
+  { name: 'soak', value: 'MINUTES', help: 'only: steady load for so long, and what memory does meanwhile' },
+  { name: 'help', help: 'this' },
+];
+
+const given = readArguments(OPTIONS, process.argv.slice(2));
+if (given.flag('help')) {
+  process.stdout.write(`Usage: npm run bench:admit -- [options]\n\n${describeOptions(OPTIONS)}\n`);
+} else {
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const seconds = given.whole('seconds', 1, 120, 8);
+  const minutes = given.whole('soak', 1, 600, 0);
+  const several = availableParallelism() > 1;
+  if (minutes === 0) say('arithmetic alone');
+  const arithmetic = minutes === 0 ? await measureEcdaa(given.whole('rounds', 1, 100, 5)) : undefined;
+  const p256 = measureP256();
+  // Threads that come later inherit it: the server's core is the server's.
+  if (several) execFileSync('taskset', ['-a', '-c', '-p', '1', String(process.pid)], { stdio: 'ignore' });
+  const groups = Array.from({ length: given.whole('groups', 1, 64, 4) }, (_, i) => makeGroup(`bench ${i}`));
+  const fabric = found(groups);
+  try {
+    if (minutes > 0) process.stdout.write(`${await soak(fabric, groups, minutes, say)}\n`);
+    else {
+      const load = await measure(fabric, groups, { seconds, p256, say });
+      const { arithmetic: name, ...ecdaa } = arithmetic!;
+      const figures: Figures = { ...ecdaa, ...load.figures };
+      process.stdout.write(`${report(name, figures, load.remarks)}\n`);
+      const file = given.value('json');
+      if (file !== undefined) writeFileSync(file, `${JSON.stringify(figures, null, 2)}\n`);
+    }
+  } finally {
+    fabric.remove();
+  }
+}
