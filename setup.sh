@@ -23,6 +23,7 @@ need python3 /usr/bin/python3
 need pkg-config /usr/bin/pkg-config
 need libtss2-dev /usr/include/tss2/tss2_esys.h
 need swtpm /usr/bin/swtpm
+need tpm2-tools /usr/bin/tpm2_getcap
 need iproute2 /usr/sbin/ip
 need iputils-ping /usr/bin/ping
 need openssl /usr/bin/openssl

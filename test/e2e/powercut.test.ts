@@ -103,7 +103,7 @@ describe('a power cut while provisioning', () => {
       await recovers();
     }
     expect(commands).toBeGreaterThanOrEqual(10);
-  });
+  }, 600_000);
 
   for (const call of ['fsync', 'rename']) {
     test(`at each ${call}`, async () => {

@@ -1,10 +1,13 @@
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admit, inSoftware, must, NETWORK, openBatch } from './batch.ts';
 import { FABRIC_ADDRESS } from './network.ts';
 import { eventually, type Running, runIn, startIn } from './process.ts';
 import { type Device, ping, program, type World } from './world.ts';
+
+/** Runs the rest of the command line as root in name only: no capability left. */
+const POWERLESS = ['setpriv', '--bounding-set=-all', '--inh-caps=-all'];
 
 /** What must not work, beside what must: each test ends with an honest device that still gets in. */
 describe('refusals between real programs', () => {
@@ -130,29 +133,14 @@ describe('refusals between real programs', () => {
     await stillReachable();
   });
 
-  test('without root the fabric says what it lacks', async () => {
-    const folder = join(world.folder, 'nobody');
-    mkdirSync(folder);
-    await must(runIn(world.network.fabric, ['chown', 'nobody', folder]));
-    await must(runIn(world.network.fabric, ['chmod', '711', world.folder]));
-    const asNobody = ['setpriv', '--reuid=nobody', '--clear-groups'];
-    const data = join(folder, 'fabric');
-    await must(runIn(world.network.fabric, [...asNobody, ...program('fabric'), 'init', '--data', data]));
-    const serve = await runIn(world.network.fabric, [
-      ...asNobody,
-      ...program('fabric'),
-      'serve',
-      '--data',
-      data,
-      '--identity-listen',
-      '127.0.0.1:4440',
-      '--tunnel-listen',
-      '127.0.0.1:4430',
-      '--tun',
-      'enf-nobody',
-    ]);
-    expect(serve.code).toBe(1);
-    expect(serve.stderr).toContain('[os.not-permitted]');
+  test('without the rights of root the fabric says what it lacks', async () => {
+    const data = join(world.folder, 'powerless');
+    await must(runIn(world.network.fabric, [...POWERLESS, ...program('fabric'), 'init', '--data', data]));
+    const listen = ['--identity-listen', '127.0.0.1:4440', '--tunnel-listen', '127.0.0.1:4430'];
+    const serve = [...program('fabric'), 'serve', '--data', data, ...listen, '--tun', 'enf-powerless'];
+    const outcome = await runIn(world.network.fabric, [...POWERLESS, ...serve]);
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toContain('[os.not-permitted]');
   });
 
   test('without its TPM the agent stays alive, says so and looks again', async () => {
@@ -163,15 +151,10 @@ describe('refusals between real programs', () => {
     await device.stop();
   });
 
-  test('an agent without root says that it may not make the interface', async () => {
+  test('an agent without the rights of root says that it may not make the interface', async () => {
     const device = await inSoftware(world, group, 5);
-    await must(runIn(device.namespace, ['chown', '-R', 'nobody', join(world.folder, 'credential5')]));
-    const home = join(world.folder, 'device5');
-    mkdirSync(home, { recursive: true });
-    await must(runIn(device.namespace, ['chown', 'nobody', home]));
-    device.start({ prefix: ['setpriv', '--reuid=nobody', '--clear-groups'] });
-    const now = await device.until('blocked');
-    expect(now.trouble?.code).toBe('os.not-permitted');
+    device.start({ prefix: POWERLESS });
+    expect((await device.until('blocked')).trouble?.code).toBe('os.not-permitted');
     await device.stop();
   });
 
