@@ -5,8 +5,11 @@ export interface NativeGroup {
   readonly [groupBrand]: true;
 }
 
-/** How the addon multiplies: with the processor's mulx, adcx and adox, or in portable C. */
-export type Arithmetic = 'adx' | 'portable';
+/**
+ * How the addon multiplies: in portable C; with the processor's mulx, adcx and adox; or, what is public, besides in the eight
+ * lanes of AVX-512 IFMA.
+ */
+export type Arithmetic = 'portable' | 'adx' | 'lanes';
 
 /**
  * ECDAA on FP256BN, byte for byte as protocol/crypto does it (ecdaa.md). Arguments of a wrong type are TypeErrors; contents that

@@ -8,8 +8,15 @@ static void *copy_of(const void *data, size_t length) {
   return copy;
 }
 
+static void forget_lines(struct ecdaa_group *group) {
+  pairing_forget(&group->x_lines);
+  pairing_forget(&group->y_lines);
+  pairing_forget(&group->generator_lines);
+}
+
 static void free_group(struct ecdaa_group *group) {
   if (group->secrets) explicit_bzero(group->secrets, group->secret_count * sizeof *group->secrets);
+  forget_lines(group);
   free(group->secrets);
   free(group->revoked);
   free(group->basename);
@@ -100,16 +107,28 @@ static bool revoke_secrets(struct ecdaa_group *group) {
   return done;
 }
 
-static bool prepare(struct ecdaa_group *group) {
-  if (group->basename_length > 0) {
-    if (!g1_make_fixed_table(&group->basename_table, &group->basename_point) || !revoke_secrets(group)) return false;
-    qsort(group->revoked, group->revoked_count, G1_LENGTH, compare_points);
-  }
+static bool prepare_lines(struct ecdaa_group *group) {
   const g2_affine generator = {G2_X, G2_Y};
-  pairing_prepare(&group->x_lines, &group->x);
-  pairing_prepare(&group->y_lines, &group->y);
-  pairing_prepare(&group->generator_lines, &generator);
+  if (pairing_prepare(&group->x_lines, &group->x) && pairing_prepare(&group->y_lines, &group->y) &&
+      pairing_prepare(&group->generator_lines, &generator))
+    return true;
+  forget_lines(group);
+  return false;
+}
+
+static bool prepare_basename(struct ecdaa_group *group) {
+  if (group->basename_length == 0) return true;
+  // Pseudonyms are appended last: a second attempt must not append them twice.
+  if (!g1_make_fixed_table(&group->basename_table, &group->basename_point) || !revoke_secrets(group)) return false;
+  qsort(group->revoked, group->revoked_count, G1_LENGTH, compare_points);
   return true;
+}
+
+static bool prepare(struct ecdaa_group *group) {
+  if (!prepare_lines(group)) return false;
+  if (prepare_basename(group)) return true;
+  forget_lines(group);
+  return false;
 }
 
 bool ecdaa_group_prepare(struct ecdaa_group *group) {

@@ -33,6 +33,8 @@ bool ecdaa_arguments(napi_env env, napi_callback_info info, struct bytes *r, siz
   return true;
 }
 
+static const char *const ARITHMETICS[] = {"portable", "adx", "lanes"};
+
 // ecdaaArithmetic(name?): string
 static napi_value arithmetic(napi_env env, napi_callback_info info) {
   napi_value argument, name;
@@ -43,11 +45,13 @@ static napi_value arithmetic(napi_env env, napi_callback_info info) {
   if (count > 0) napi_typeof(env, argument, &type);
   if (type != napi_undefined) {
     if (!addon_text(env, argument, wanted, sizeof wanted)) return addon_bad(env, "ecdaaArithmetic(name?: string)");
-    bool adx = strcmp(wanted, "adx") == 0;
-    if (!adx && strcmp(wanted, "portable") != 0) return addon_bad(env, "ecdaaArithmetic: expected adx or portable");
-    if (!fp_choose(adx)) return addon_bad(env, "ecdaaArithmetic: this processor has no mulx, adcx and adox");
+    size_t choice = 0;
+    while (choice < 3 && strcmp(wanted, ARITHMETICS[choice]) != 0) choice++;
+    if (choice == 3) return addon_bad(env, "ecdaaArithmetic: expected portable, adx or lanes");
+    if (!fp_choose((enum arithmetic)choice)) return addon_bad(env, "ecdaaArithmetic: this processor or build has no such");
   }
-  napi_create_string_utf8(env, fp_has_adx ? "adx" : "portable", NAPI_AUTO_LENGTH, &name);
+  enum arithmetic chosen = fp_has_lanes ? ARITHMETIC_LANES : fp_has_adx ? ARITHMETIC_ADX : ARITHMETIC_PORTABLE;
+  napi_create_string_utf8(env, ARITHMETICS[chosen], NAPI_AUTO_LENGTH, &name);
   return name;
 }
 

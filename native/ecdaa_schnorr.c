@@ -51,6 +51,14 @@ static void multiply(struct ecdaa_item *item, const struct ecdaa_group *group) {
   g1_multiply_add(&item->L, &s_fixed, group->basename_table.odd, &minus_c, item->K_table.odd);
 }
 
+// E and L of all items.
+static bool multiply_all(struct ecdaa_item **items, size_t count, const struct ecdaa_group *group, bool with_all) {
+  if (fp_has_lanes) return ecdaa_lanes_multiply(items, count, group);
+  if (!make_tables(items, count, group->basename_length > 0, with_all)) return false;
+  for (size_t i = 0; i < count; i++) multiply(items[i], group);
+  return true;
+}
+
 static bool challenge_holds(const struct ecdaa_item *item, const struct ecdaa_group *group, const g1_affine *E,
                             const g1_affine *L) {
   const uint8_t *bytes = item->claim->signature;
@@ -101,8 +109,7 @@ static int is_revoked(const struct ecdaa_item *item, const struct ecdaa_group *g
 
 int ecdaa_keep_proved(struct ecdaa_item **items, size_t count, const struct ecdaa_group *group, bool with_all) {
   bool linked = group->basename_length > 0;
-  if (!make_tables(items, count, linked, with_all)) return -1;
-  for (size_t i = 0; i < count; i++) multiply(items[i], group);
+  if (!multiply_all(items, count, group, with_all)) return -1;
   count = keep_finite(items, count, linked);
   g1_affine points[2 * MAX_BATCH];
   size_t stride = linked ? 2 : 1, kept = 0;

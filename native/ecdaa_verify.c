@@ -19,9 +19,11 @@ static bool draw(void *r, size_t length) {
 // A check in progress: who is in question, and how many were found bad.
 struct check {
   const struct ecdaa_group *group;
-  struct split_digits z;
+  uint64_t z[2];
+  struct split_digits z_digits;
   bool *accepted;
   int bad;
+  bool out_of_memory;
 };
 
 // r = z·p. No inversion for the sake of a table that is used once.
@@ -55,7 +57,7 @@ static void add_weighted(g1_jacobian *sum, const struct g1_odd *table, int digit
 static void weighted_sums(g1_jacobian sums[4], struct ecdaa_item **items, size_t count) {
   int length = 0;
   for (size_t i = 0; i < count; i++) {
-    const struct split_digits *weight = &items[i]->weight;
+    const struct split_digits *weight = &items[i]->weight_digits;
     if (weight->k1.length > length) length = weight->k1.length;
     if (weight->k2.length > length) length = weight->k2.length;
   }
@@ -64,8 +66,8 @@ static void weighted_sums(g1_jacobian sums[4], struct ecdaa_item **items, size_t
     for (int j = 0; j < 4; j++) g1_double(&sums[j], &sums[j]);
     for (size_t i = 0; i < count; i++) {
       const struct ecdaa_item *item = items[i];
-      int digit = position < item->weight.k1.length ? item->weight.k1.digit[position] : 0;
-      int beta_digit = position < item->weight.k2.length ? item->weight.k2.digit[position] : 0;
+      int digit = position < item->weight_digits.k1.length ? item->weight_digits.k1.digit[position] : 0;
+      int beta_digit = position < item->weight_digits.k2.length ? item->weight_digits.k2.digit[position] : 0;
       add_weighted(&sums[0], item->R_table.odd, digit, beta_digit);
       add_weighted(&sums[1], item->S_table.odd, digit, beta_digit);
       add_weighted(&sums[2], item->T_table.odd, digit, beta_digit);
@@ -74,28 +76,51 @@ static void weighted_sums(g1_jacobian sums[4], struct ecdaa_item **items, size_t
   }
 }
 
-// e(ΣρR, Y) · e(zΣρT − ΣρS, G2) · e(−zΣρ(R + W), X) = 1, for a single item with ρ = 1. A batch with a forgery passes with
-// probability 2⁻¹²⁷: the points have prime order, X and Y were checked to be in the subgroup, and ρ and z were drawn when the
-// signatures were fixed.
-static bool certifies(const struct check *check, struct ecdaa_item **items, size_t count) {
-  const struct ecdaa_group *group = check->group;
-  const struct pairing_lines *lines[3] = {&group->y_lines, &group->generator_lines, &group->x_lines};
-  g1_jacobian sums[4], terms[3];
+// products = z·points; false if a point is infinity.
+static bool multiply_by_z(struct check *check, g1_jacobian products[2], const g1_jacobian points[2]) {
+  if (g1_is_infinity(&points[0]) || g1_is_infinity(&points[1])) return false;
+  if (fp_has_lanes) {
+    bool done = ecdaa_lanes_multiply_two(products, points, check->z);
+    check->out_of_memory |= !done;
+    return done;
+  }
+  for (int i = 0; i < 2; i++) multiply_128(&products[i], &check->z_digits, &points[i]);
+  return true;
+}
+
+static bool sum_up(struct check *check, g1_jacobian sums[4], struct ecdaa_item **items, size_t count) {
   if (count == 1) {
     g1_from_affine(&sums[0], &items[0]->R);
     g1_from_affine(&sums[1], &items[0]->S);
     g1_from_affine(&sums[2], &items[0]->T);
     g1_from_affine(&sums[3], &items[0]->W);
-  } else {
-    weighted_sums(sums, items, count);
+    return true;
   }
-  terms[0] = sums[0];
+  if (fp_has_lanes) {
+    bool done = ecdaa_lanes_weighted_sums(sums, items, count);
+    check->out_of_memory |= !done;
+    return done;
+  }
+  weighted_sums(sums, items, count);
+  return true;
+}
+
+// e(ΣρR, Y) · e(zΣρT − ΣρS, G2) · e(−zΣρ(R + W), X) = 1, for a single item with ρ = 1. A batch with a forgery passes with
+// probability 2⁻¹²⁷: the points have prime order, X and Y were checked to be in the subgroup, and ρ and z were drawn when the
+// signatures were fixed. Infinity is refused wherever it turns up: an honest signature never leads there.
+static bool certifies(struct check *check, struct ecdaa_item **items, size_t count) {
+  const struct ecdaa_group *group = check->group;
+  const struct pairing_lines *lines[3] = {&group->y_lines, &group->generator_lines, &group->x_lines};
+  g1_jacobian sums[4], terms[3], points[2], products[2];
+  if (!sum_up(check, sums, items, count)) return false;
+  points[0] = sums[2];
+  g1_add(&points[1], &sums[0], &sums[3]);
+  if (!multiply_by_z(check, products, points)) return false;
   g1_neg(&sums[1]);
-  multiply_128(&terms[1], &check->z, &sums[2]);
-  g1_add(&terms[1], &terms[1], &sums[1]);
-  g1_add(&terms[2], &sums[0], &sums[3]);
-  multiply_128(&terms[2], &check->z, &terms[2]);
-  g1_neg(&terms[2]);
+  g1_neg(&products[1]);
+  terms[0] = sums[0];
+  g1_add(&terms[1], &products[0], &sums[1]);
+  terms[2] = products[1];
   return pairing_product_is_one(terms, lines, 3);
 }
 
@@ -123,10 +148,14 @@ bool ecdaa_accept_certified(struct ecdaa_item **items, size_t count, const struc
   struct check check = {.group = group, .accepted = accepted};
   if (count == 0) return true;
   if (!draw(random, (count + 1) * sizeof random[0])) return false;
-  for (size_t i = 0; i < count; i++) wnaf_128(&items[i]->weight, random[i]);
-  wnaf_128(&check.z, random[count]);
+  for (size_t i = 0; i < count; i++) {
+    memcpy(items[i]->weight, random[i], sizeof random[i]);
+    wnaf_128(&items[i]->weight_digits, random[i]);
+  }
+  memcpy(check.z, random[count], sizeof random[count]);
+  wnaf_128(&check.z_digits, random[count]);
   divide(&check, items, count, false);
-  return true;
+  return !check.out_of_memory;
 }
 
 bool ecdaa_verify(struct ecdaa_group *group, const struct ecdaa_claim *claims, size_t count, bool *accepted) {

@@ -86,3 +86,15 @@ static const int8_t U_DIGITS[64] = {1, 0, 0, 0, -3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0
 static const int8_t SUBGROUP_DIGITS[129] = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, 0, 1, 0, 0, 0, -1, 0, 0, 0, 1, 0, -1, 0, 1, 0, 0, 0, 0, 0, -1, 0, 0, -1, 0, 1, 0, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 0, -1, 0, 1, 0, 1, 0, 0, -1, 0, 0, 0, -1, 0, 0, -1, 0, 0, 0, -1, 0, 0, -1, 0, 0, 1, 0, 0, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, -1, 0};
 // How many lines a Miller loop has, the last two included.
 #define ATE_LINES 83
+
+// For eight lanes of five 52-bit limbs, Montgomery form x·2^260: p and its multiples, 2^256 - p, -1/p mod 2^52, one, beta.
+static const uint64_t LANES_P[5] = {0x92ddbaed33013, 0xfb12980a82d32, 0xe71a49f0cdc65, 0xf0cd46e5f25ee, 0x0fffffffffffc};
+static const uint64_t LANES_2P[5] = {0x25bb75da66026, 0xf625301505a65, 0xce3493e19b8cb, 0xe19a8dcbe4bdd, 0x1fffffffffff9};
+static const uint64_t LANES_4P[5] = {0x4b76ebb4cc04c, 0xec4a602a0b4ca, 0x9c6927c337197, 0xc3351b97c97bb, 0x3fffffffffff3};
+static const uint64_t LANES_8P[5] = {0x96edd76998098, 0xd894c05416994, 0x38d24f866e32f, 0x866a372f92f77, 0x7ffffffffffe7};
+static const uint64_t LANES_FOLD[5] = {0x6d224512ccfed, 0x04ed67f57d2cd, 0x18e5b60f3239a, 0x0f32b91a0da11, 0x0000000000003};
+static const uint64_t LANES_INVERSE = 0xc964e0537e5e5;
+static const uint64_t LANES_ONE[5] = {0xd224512ccfed0, 0x4ed67f57d2cd6, 0x8e5b60f3239a0, 0xf32b91a0da111, 0x0000000000030};
+static const uint64_t LANES_BETA[5] = {0xea7d0e262629a, 0x792d1da3151de, 0x507b64454bda4, 0xee5a0ef8fdbd7, 0x066648723c3ff};
+// 2^252: takes x·2^260 to x·2^256 in one multiplication.
+static const fp FP_FROM_LANES = {{0x0000000000000000, 0x0000000000000000, 0x0000000000000000, 0x1000000000000000}};

@@ -4,24 +4,29 @@
 #include <cpuid.h>
 #endif
 
-bool fp_has_adx = false;
+bool fp_has_adx = false, fp_has_lanes = false;
 
-static bool processor_has_adx(void) {
+static enum arithmetic best(void) {
 #if defined(__x86_64__) && !defined(FP256BN_PORTABLE)
   unsigned a, b, c, d;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_BMI2) && (b & bit_ADX);
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_BMI2) || !(b & bit_ADX)) return ARITHMETIC_PORTABLE;
+  // Unlike the bare bits of cpuid these ask, too, whether the kernel saves the registers.
+  __builtin_cpu_init();
+  bool lanes = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512ifma");
+  return lanes ? ARITHMETIC_LANES : ARITHMETIC_ADX;
 #else
-  return false;
+  return ARITHMETIC_PORTABLE;
 #endif
 }
 
-bool fp_choose(bool adx) {
-  if (adx && !processor_has_adx()) return false;
-  fp_has_adx = adx;
+bool fp_choose(enum arithmetic wanted) {
+  if (wanted > best()) return false;
+  fp_has_adx = wanted >= ARITHMETIC_ADX;
+  fp_has_lanes = wanted >= ARITHMETIC_LANES;
   return true;
 }
 
-static void choose_best(void) { fp_choose(processor_has_adx()); }
+static void choose_best(void) { fp_choose(best()); }
 
 void fp_choose_best(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;

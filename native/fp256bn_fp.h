@@ -6,10 +6,12 @@
 
 typedef unsigned __int128 uint128;
 
-// Which multiplication is in use: mulx/adcx/adox where the processor has them, C otherwise. Chosen when the addon is loaded.
-extern bool fp_has_adx;
-// Chooses: false if `adx` is wanted and the processor (or the build) has none. Not while another thread computes.
-bool fp_choose(bool adx);
+// How to multiply, chosen when the addon is loaded: with mulx, adcx and adox if the processor has them, in C otherwise. With
+// AVX-512 IFMA besides, public values are handled in eight lanes (fp256bn_lanes.h).
+extern bool fp_has_adx, fp_has_lanes;
+enum arithmetic { ARITHMETIC_PORTABLE, ARITHMETIC_ADX, ARITHMETIC_LANES };
+// False if the processor or the build lacks it. Not while another thread computes.
+bool fp_choose(enum arithmetic wanted);
 // Chooses the best there is, once.
 void fp_choose_best(void);
 

@@ -96,7 +96,7 @@ static napi_value product_is_one(napi_env env, napi_callback_info info) {
   struct bytes given[4];
   if (!ecdaa_arguments(env, info, given, 4)) return addon_bad(env, "fp256bnProductIsOne(P, Q, P2, Q2: Uint8Array)");
   g1_jacobian points[2];
-  struct pairing_lines *lines = malloc(2 * sizeof *lines);
+  struct pairing_lines *lines = calloc(2, sizeof *lines);
   if (!lines) return addon_errno(env, ENOMEM, "pairing");
   bool valid = true;
   for (int i = 0; i < 2 && valid; i++) {
@@ -106,10 +106,11 @@ static napi_value product_is_one(napi_env env, napi_callback_info info) {
             g2_decode(&q, given[2 * i + 1].data);
     if (!valid) break;
     g1_from_affine(&points[i], &point);
-    pairing_prepare(&lines[i], &q);
+    valid = pairing_prepare(&lines[i], &q);
   }
   const struct pairing_lines *each[2] = {&lines[0], &lines[1]};
   napi_value result = valid ? boolean(env, pairing_product_is_one(points, each, 2)) : ecdaa_undefined(env);
+  for (int i = 0; i < 2; i++) pairing_forget(&lines[i]);
   free(lines);
   return result;
 }

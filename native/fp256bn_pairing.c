@@ -1,4 +1,6 @@
 #include "fp256bn_pairing.h"
+#include "fp256bn_lanes.h"
+#include <stdlib.h>
 
 // Appends the line through t and q (the tangent if they are the same), and replaces t by t + q. Affine: the inversions are paid
 // once per group, and the lines come out with their smallest number of coefficients. Neither t + q nor 2t is infinity: all are
@@ -27,7 +29,7 @@ static void step(struct pairing_line *line, g2_affine *t, const g2_affine *q, bo
   t->x = x;
 }
 
-void pairing_prepare(struct pairing_lines *r, const g2_affine *q) {
+bool pairing_prepare(struct pairing_lines *r, const g2_affine *q) {
   struct pairing_line *line = r->line;
   g2_affine t = *q, negative = *q, image;
   fp2_neg(&negative.y, &q->y);
@@ -42,10 +44,14 @@ void pairing_prepare(struct pairing_lines *r, const g2_affine *q) {
   step(line++, &t, &negative, false);
   g2_psi(&image, &image);
   step(line, &t, &image, false);
+  r->lanes = fp_has_lanes ? lanes_make_lines(r->line) : NULL;
+  return !fp_has_lanes || r->lanes;
 }
 
-// A G1 point as lines need it: divided by y, a line has a coefficient 1.
-struct evaluation { fp minus_x_over_y, one_over_y; };
+void pairing_forget(struct pairing_lines *lines) {
+  free(lines->lanes);
+  lines->lanes = NULL;
+}
 
 // One inversion for all; false if a point is infinity. Neither y nor Z is zero then: the order is odd.
 static bool evaluations(struct evaluation *r, const g1_jacobian *p, size_t count) {
@@ -97,6 +103,10 @@ static void miller_loop(fp12 *f, const struct pairing_lines *const *q, const str
 
 // x^|u| for x of the cyclotomic subgroup.
 static void power_u(fp12 *r, const fp12 *x) {
+  if (fp_has_lanes) {
+    lanes_power_u(r, x);
+    return;
+  }
   fp12 cube, inverse, inverse_cube, power = *x;
   fp12_cyclotomic_sqr(&cube, x);
   fp12_mul(&cube, &cube, x);
@@ -154,7 +164,13 @@ bool pairing_product_is_one(const g1_jacobian *p, const struct pairing_lines *co
   fp12 f;
   if (count == 0) return true;
   if (count > MAX_PAIRS || !evaluations(at, p, count)) return false;
-  miller_loop(&f, q, at, count);
+  if (fp_has_lanes && q[0]->lanes) {
+    const struct lanes_lines *lanes[MAX_PAIRS];
+    for (size_t i = 0; i < count; i++) lanes[i] = q[i]->lanes;
+    lanes_miller_loop(&f, lanes, at, count);
+  } else {
+    miller_loop(&f, q, at, count);
+  }
   final_exponentiation(&f, &f);
   return fp12_is_one(&f);
 }

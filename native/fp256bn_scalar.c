@@ -119,3 +119,13 @@ void glv_split(struct half *k1, struct half *k2, const scalar *k) {
   explicit_bzero(c1, sizeof c1);
   explicit_bzero(c2, sizeof c2);
 }
+
+void half_windows(int8_t digits[HALF_WINDOWS], const struct half *h) {
+  uint64_t carry = 0;
+  for (int i = 0; i < HALF_WINDOWS; i++) {
+    uint64_t window = (h->limb[i / 16] >> (i % 16 * 4) & 15) + carry;
+    carry = (window + 7) >> 4;
+    uint64_t digit = window - (carry << 4);
+    digits[i] = (int8_t)((digit ^ h->negative) - h->negative);
+  }
+}

@@ -23,3 +23,8 @@ struct half {
   uint64_t negative;
 };
 void glv_split(struct half *k1, struct half *k2, const scalar *k);
+
+// Windows of 4 bits over 132 bits: a half scalar is below 2^129, so the last one leaves no carry.
+#define HALF_WINDOWS 33
+// Digits −7 … 8 of a half scalar, least significant first; the half's own sign is applied.
+void half_windows(int8_t digits[HALF_WINDOWS], const struct half *h);

@@ -1,7 +1,5 @@
 #include "fp256bn_secret.h"
 
-// Windows of 4 bits over 132 bits: a half scalar is below 2^129, so the last one leaves no carry.
-#define WINDOWS 33
 #define MULTIPLES 9
 
 // Infinity, P … 8P, and their images under the endomorphism.
@@ -92,17 +90,6 @@ static void make_table(struct table *t, const g1_projective *p) {
   for (int i = 0; i < MULTIPLES; i++) fp_mul(&t->beta_x[i], &BETA, &t->multiple[i].x);
 }
 
-// Digits −7 … 8 of a half scalar, least significant first; the half's own sign is applied.
-static void recode(int8_t digits[WINDOWS], const struct half *h) {
-  uint64_t carry = 0;
-  for (int i = 0; i < WINDOWS; i++) {
-    uint64_t window = (h->limb[i / 16] >> (i % 16 * 4) & 15) + carry;
-    carry = (window + 7) >> 4;
-    uint64_t digit = window - (carry << 4);
-    digits[i] = (int8_t)((digit ^ h->negative) - h->negative);
-  }
-}
-
 // r += digit·P, with P's image under the endomorphism in its place if `beta`. Every entry of the table is read.
 static void add_digit(g1_projective *r, const struct table *t, int8_t digit, bool beta) {
   uint64_t negative = mask_of((uint64_t)(int64_t)digit >> 63);
@@ -125,13 +112,13 @@ static void add_digit(g1_projective *r, const struct table *t, int8_t digit, boo
 void secret_multiply(g1_projective *r, const g1_projective *p, const scalar *k) {
   struct table table;
   struct half k1, k2;
-  int8_t digits1[WINDOWS], digits2[WINDOWS];
+  int8_t digits1[HALF_WINDOWS], digits2[HALF_WINDOWS];
   make_table(&table, p);
   glv_split(&k1, &k2, k);
-  recode(digits1, &k1);
-  recode(digits2, &k2);
+  half_windows(digits1, &k1);
+  half_windows(digits2, &k2);
   g1_projective sum = table.multiple[0];
-  for (int i = WINDOWS; i-- > 0;) {
+  for (int i = HALF_WINDOWS; i-- > 0;) {
     for (int j = 0; j < 4; j++) double_point(&sum, &sum);
     add_digit(&sum, &table, digits1[i], false);
     add_digit(&sum, &table, digits2[i], true);

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { EcdaaFace, NativeGroup } from '../native/ecdaa.ts';
+import type { Arithmetic, EcdaaFace, NativeGroup } from '../native/ecdaa.ts';
 import { addon } from '../native/index.ts';
 import { concat, wipe } from '../protocol/bytes.ts';
 import type { DaaKey } from '../protocol/crypto/daakey.ts';
@@ -16,8 +16,8 @@ const MAX_BATCH = 64;
 /** libuv has four threads by default; files and names need one, too. */
 const MAX_WORKERS = 3;
 
-/** Who computes: the addon, with or without the processor's fast carries, or TypeScript, some fifty times slower. */
-export type EcdaaCore = 'native (adx)' | 'native (portable)' | 'noble';
+/** Who computes: the addon, with what this processor has, or TypeScript, some fifty times slower. */
+export type EcdaaCore = `native (${Arithmetic})` | 'noble';
 
 let native:
   | { readonly face: EcdaaFace; readonly queue: VerificationQueue }

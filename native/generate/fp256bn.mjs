@@ -63,6 +63,8 @@ check(b2 > 0n && b1 > 0n && a1 > 0n && a2 < 0n, 'the signs that glv_split() assu
 
 const limbs = (x, count = 4) =>
   `{${Array.from({ length: count }, (_, i) => `0x${((x >> BigInt(64 * i)) & 0xffffffffffffffffn).toString(16).padStart(16, '0')}`).join(', ')}}`;
+const limbs52 = (x) =>
+  `{${Array.from({ length: 5 }, (_, i) => `0x${((x >> BigInt(52 * i)) & 0xfffffffffffffn).toString(16).padStart(13, '0')}`).join(', ')}}`;
 const montgomery = (x) => `{${limbs(mod(x * R))}}`;
 const pair = ([a, b]) => `{${montgomery(a)},\n   ${montgomery(b)}}`;
 const list = (items) => `{\n  ${items.join(',\n  ')}}`;
@@ -137,4 +139,16 @@ ${digits('U_DIGITS', uDigits)}
 #define SUBGROUP_LENGTH ${subgroup.length}
 ${digits('SUBGROUP_DIGITS', subgroup)}
 // How many lines a Miller loop has, the last two included.
-#define ATE_LINES ${lines}`);
+#define ATE_LINES ${lines}
+
+// For eight lanes of five 52-bit limbs, Montgomery form x·2^260: p and its multiples, 2^256 - p, -1/p mod 2^52, one, beta.
+static const uint64_t LANES_P[5] = ${limbs52(p)};
+static const uint64_t LANES_2P[5] = ${limbs52(2n * p)};
+static const uint64_t LANES_4P[5] = ${limbs52(4n * p)};
+static const uint64_t LANES_8P[5] = ${limbs52(8n * p)};
+static const uint64_t LANES_FOLD[5] = ${limbs52(R - p)};
+static const uint64_t LANES_INVERSE = 0x${(negativeInverse(p) & ((1n << 52n) - 1n)).toString(16)};
+static const uint64_t LANES_ONE[5] = ${limbs52(mod(R * 16n))};
+static const uint64_t LANES_BETA[5] = ${limbs52(mod(beta * R * 16n))};
+// 2^252: takes x·2^260 to x·2^256 in one multiplication.
+static const fp FP_FROM_LANES = {${limbs(1n << 252n)}};`);

@@ -11,13 +11,16 @@ vi.mock('../../protocol/crypto/member.ts', async (original) =>
   (await import('./underneath.ts')).underneath(await original()),
 );
 
-await (await import('./underneath.ts')).slipUnderneath('adx');
-await import('../protocol/crypto/signature-vectors.test.ts');
-await import('../protocol/crypto/verifier.test.ts');
-await import('../protocol/crypto/issuer.test.ts');
-await import('../protocol/crypto/member.test.ts');
+const has = await (await import('./underneath.ts')).slipUnderneath('adx');
+if (has) {
+  await import('../protocol/crypto/signature-vectors.test.ts');
+  await import('../protocol/crypto/verifier.test.ts');
+  await import('../protocol/crypto/issuer.test.ts');
+  await import('../protocol/crypto/member.test.ts');
+}
 
-it('ran on the addon with this arithmetic', async () => {
+it('ran on the addon with this arithmetic, unless the processor lacks it', async () => {
   const { ecdaaCore } = await import('../../os/ecdaa.ts');
-  expect(ecdaaCore()).toEqual({ name: 'native (adx)' });
+  const expected = has ? 'native (adx)' : expect.not.stringContaining('adx');
+  expect(ecdaaCore()).toEqual({ name: expected });
 });

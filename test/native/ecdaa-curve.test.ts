@@ -1,7 +1,7 @@
 /** The native curve against protocol/crypto's: points, scalars, encodings, pairings, and everything at the edges. */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Arithmetic, EcdaaFace } from '../../native/ecdaa.ts';
+import type { EcdaaFace } from '../../native/ecdaa.ts';
 import { addon } from '../../native/index.ts';
 import { primitives } from '../../os/primitives.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
@@ -16,6 +16,7 @@ import {
 } from '../../protocol/crypto/encoding.ts';
 import { Fp, Fp2, Fr, G1, type G1Point, G2, n, p } from '../../protocol/crypto/fp256bn.ts';
 import { vectors } from '../protocol/crypto/vectors.ts';
+import { arithmetics } from './arithmetics.ts';
 
 const face = addon() as EcdaaFace;
 const u = -0x6882f5c030b0a801n;
@@ -44,7 +45,7 @@ const anyScalar = fc.oneof(
 );
 const anyPoint = fc.bigInt({ min: 1n, max: n - 1n }).map((k) => G1.BASE.multiplyUnsafe(k));
 
-describe.each<Arithmetic>(['adx', 'portable'])('the native curve (%s)', (arithmetic) => {
+describe.each(arithmetics())('the native curve (%s)', (arithmetic) => {
   beforeAll(() => {
     expect(face.ecdaaArithmetic(arithmetic)).toBe(arithmetic);
   });

@@ -2,8 +2,10 @@
  * Slips the native implementation under protocol/crypto: test files of protocol/crypto that are imported after
  * `vi.mock(…, underneath(…))` ask os/ecdaa.ts, and so the addon, where they believe to ask TypeScript.
  */
+import type { Arithmetic } from '../../native/ecdaa.ts';
 import type * as Ecdaa from '../../os/ecdaa.ts';
 import { primitives } from '../../os/primitives.ts';
+import { choose } from './arithmetics.ts';
 
 const NAMES = ['groupVerifier', 'issueCredential', 'sign', 'softwareDaaKey'] as const;
 type Any = (...parameters: unknown[]) => unknown;
@@ -45,9 +47,8 @@ export function underneath<T extends object>(original: T): T {
   return { ...original, ...Object.fromEntries(replaced) };
 }
 
-/** Loads os/ecdaa.ts; to be called when the mocks are in place and before a test runs. */
-export async function slipUnderneath(arithmetic: 'adx' | 'portable'): Promise<void> {
-  const { addon } = await import('../../native/index.ts');
+/** Loads os/ecdaa.ts; to be called when the mocks are in place and before a test runs. False if there is no such arithmetic. */
+export async function slipUnderneath(arithmetic: Arithmetic): Promise<boolean> {
   ecdaa = await import('../../os/ecdaa.ts');
-  addon().ecdaaArithmetic!(arithmetic);
+  return choose(arithmetic);
 }

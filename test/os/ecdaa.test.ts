@@ -204,7 +204,7 @@ describe('without the native part', () => {
   });
 
   it('the core of this build is native', () => {
-    expect(ecdaaCore().name).toMatch(/^native \((adx|portable)\)$/);
+    expect(ecdaaCore().name).toMatch(/^native \((lanes|adx|portable)\)$/);
   });
 
   async function worksSlowly(fresh: typeof import('../../os/ecdaa.ts')) {

@@ -67,7 +67,7 @@ static bool everything(const char *arithmetic) {
 }
 
 int main(int count, char **arguments) {
-  fp_choose(false);
+  fp_choose(ARITHMETIC_PORTABLE);
   if (count > 1 && strcmp(arguments[1], "leaky") == 0) return leaky();
   bool done = everything("portable");
   // valgrind hides some of the processor's features, but knows the instructions.
