@@ -53,10 +53,19 @@ bool addon_text(napi_env env, napi_value value, char *out, size_t capacity) {
   return strlen(out) == length;  // no embedded NUL
 }
 
+napi_value addon_new_bytes(napi_env env, const uint8_t *data, size_t length) {
+  napi_value buffer, array;
+  void *memory;
+  if (napi_create_arraybuffer(env, length, &memory, &buffer) != napi_ok) return NULL;
+  if (length > 0) memcpy(memory, data, length);
+  return napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &array) == napi_ok ? array : NULL;
+}
+
 NAPI_MODULE_INIT() {
   register_tss(env, exports);
   register_net(env, exports);
   register_curves(env, exports);
+  register_hashes(env, exports);
 #ifdef ENF_ECDAA
   register_ecdaa(env, exports);
 #endif

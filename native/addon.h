@@ -9,6 +9,7 @@
 void register_tss(napi_env env, napi_value exports);
 void register_net(napi_env env, napi_value exports);
 void register_curves(napi_env env, napi_value exports);
+void register_hashes(napi_env env, napi_value exports);
 // Absent where the compiler has no 128-bit integers.
 void register_ecdaa(napi_env env, napi_value exports);
 
@@ -24,3 +25,5 @@ napi_value addon_errno(napi_env env, int error, const char *doing);
 bool addon_u32(napi_env env, napi_value value, uint32_t *out);
 bool addon_bytes(napi_env env, napi_value value, uint8_t **data, size_t *length);
 bool addon_text(napi_env env, napi_value value, char *out, size_t capacity);
+// A Uint8Array of its own with a copy of the bytes; NULL with an exception pending if there is no memory.
+napi_value addon_new_bytes(napi_env env, const uint8_t *data, size_t length);

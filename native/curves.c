@@ -1,27 +1,17 @@
-// X25519, ECDSA P-256 and keyed BLAKE2b from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object
-// for each raw key first, which costs as much as the computation, and has no deterministic ECDSA and no keyed BLAKE2b.
+// X25519 and ECDSA P-256 from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object
+// for each raw key first, which costs as much as the computation, and has no deterministic ECDSA.
 #include "handle.h"
 #include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { X25519_LENGTH = 32, SCALAR = 32, POINT = 65, SIGNATURE = 64, MAX_BLAKE = 64, MAX_KEY = 64 };
-
-static napi_value new_bytes(napi_env env, const uint8_t *data, size_t length) {
-  napi_value buffer, array;
-  void *memory;
-  if (napi_create_arraybuffer(env, length, &memory, &buffer) != napi_ok) return NULL;
-  memcpy(memory, data, length);
-  return napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &array) == napi_ok ? array : NULL;
-}
+enum { X25519_LENGTH = 32, SCALAR = 32, POINT = 65, SIGNATURE = 64 };
 
 static napi_value new_bool(napi_env env, bool value) {
   napi_value result;
@@ -50,33 +40,73 @@ static napi_value x25519_public(napi_env env, napi_callback_info info) {
   EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_LENGTH);
   bool done = key != NULL && EVP_PKEY_get_raw_public_key(key, share, &length) == 1 && length == X25519_LENGTH;
   EVP_PKEY_free(key);
-  return done ? new_bytes(env, share, sizeof share) : broken(env, "making an X25519 share");
+  return done ? addon_new_bytes(env, share, sizeof share) : broken(env, "making an X25519 share");
 }
 
-// Public and shared value in one: ours ‖ shared, 64 bytes. A peer share of small order gives a shared value of zeros.
-static napi_value x25519_exchange(napi_env env, napi_callback_info info) {
+static const napi_type_tag X25519_KEY = {0x1c94e7b05da83f62, 0xe27f4a90c6135d8b};
+
+// A secret that is used for many peers: imported once. NULL once it was forgotten.
+struct x25519 {
+  EVP_PKEY *key;
+};
+
+static void forget_x25519(struct x25519 *own) {
+  EVP_PKEY_free(own->key);  // OpenSSL overwrites it
+  own->key = NULL;
+}
+
+static void release_x25519(void *data) {
+  forget_x25519(data);
+  free(data);
+}
+
+static napi_value x25519_key(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  uint8_t *secret;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  if (!exactly(env, argument, &secret, X25519_LENGTH)) return addon_bad(env, "x25519Key(secret): secret is 32 bytes");
+  struct x25519 *own = calloc(1, sizeof *own);
+  if (own == NULL) return broken(env, "no memory for an X25519 key");
+  own->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_LENGTH);
+  if (own->key != NULL) return handle_new(env, &X25519_KEY, own, release_x25519);
+  release_x25519(own);
+  return broken(env, "importing an X25519 secret");
+}
+
+// A peer share of small order gives zeros: OpenSSL refuses them, and the caller wants to do so by name.
+static napi_value x25519_shared(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
-  size_t count = 2, public_length = X25519_LENGTH, length = X25519_LENGTH;
-  uint8_t *secret, *share, both[2 * X25519_LENGTH] = {0};
+  size_t count = 2, length = X25519_LENGTH;
+  uint8_t *share, shared[X25519_LENGTH] = {0};
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  if (!exactly(env, arguments[0], &secret, X25519_LENGTH) || !exactly(env, arguments[1], &share, X25519_LENGTH))
-    return addon_bad(env, "x25519Exchange(secret, peerShare): each is 32 bytes");
-  EVP_PKEY *own = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_LENGTH);
+  struct x25519 *own = handle_data(env, arguments[0], &X25519_KEY);
+  if (own == NULL || !exactly(env, arguments[1], &share, X25519_LENGTH))
+    return addon_bad(env, "x25519Shared(key, peerShare): a key, and 32 bytes");
+  if (own->key == NULL) return broken(env, "the X25519 key was forgotten");
   EVP_PKEY *peer = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, share, X25519_LENGTH);
-  EVP_PKEY_CTX *context = own == NULL ? NULL : EVP_PKEY_CTX_new(own, NULL);
-  bool ready = peer != NULL && context != NULL && EVP_PKEY_get_raw_public_key(own, both, &public_length) == 1 &&
-               EVP_PKEY_derive_init(context) == 1 && EVP_PKEY_derive_set_peer(context, peer) == 1;
-  // OpenSSL refuses an all-zero result; the caller wants to see the zeros and refuse it by name.
-  if (ready && EVP_PKEY_derive(context, both + X25519_LENGTH, &length) != 1) {
+  EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(own->key, NULL);
+  bool ready = peer != NULL && context != NULL && EVP_PKEY_derive_init(context) == 1 &&
+               EVP_PKEY_derive_set_peer(context, peer) == 1;
+  if (ready && EVP_PKEY_derive(context, shared, &length) != 1) {
     ERR_clear_error();
-    memset(both + X25519_LENGTH, 0, X25519_LENGTH);
+    memset(shared, 0, sizeof shared);
   }
   EVP_PKEY_CTX_free(context);
   EVP_PKEY_free(peer);
-  EVP_PKEY_free(own);
-  napi_value result = ready ? new_bytes(env, both, sizeof both) : broken(env, "an X25519 exchange");
-  OPENSSL_cleanse(both, sizeof both);
+  napi_value result = ready ? addon_new_bytes(env, shared, sizeof shared) : broken(env, "an X25519 exchange");
+  OPENSSL_cleanse(shared, sizeof shared);
   return result;
+}
+
+static napi_value x25519_forget(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  struct x25519 *own = handle_data(env, argument, &X25519_KEY);
+  if (own == NULL) return addon_bad(env, "x25519Forget(key)");
+  forget_x25519(own);
+  return NULL;
 }
 
 static napi_value p256_verify(napi_env env, napi_callback_info info) {
@@ -150,14 +180,37 @@ struct drawing {
   uint8_t k[SHA256_DIGEST_LENGTH], v[SHA256_DIGEST_LENGTH];
 };
 
+// HMAC-SHA-256 with a key of 32 bytes; `out` may be any of the inputs. OpenSSL's own looks the algorithm up at each call.
+static void mac(const uint8_t key[SCALAR], const uint8_t *input, size_t length, uint8_t out[SHA256_DIGEST_LENGTH]) {
+  uint8_t inner[SHA256_CBLOCK], outer[SHA256_CBLOCK], digest[SHA256_DIGEST_LENGTH];
+  SHA256_CTX context;
+  for (size_t i = 0; i < SHA256_CBLOCK; i++) {
+    uint8_t byte = i < SCALAR ? key[i] : 0;
+    inner[i] = byte ^ 0x36;
+    outer[i] = byte ^ 0x5c;
+  }
+  SHA256_Init(&context);
+  SHA256_Update(&context, inner, sizeof inner);
+  SHA256_Update(&context, input, length);
+  SHA256_Final(digest, &context);
+  SHA256_Init(&context);
+  SHA256_Update(&context, outer, sizeof outer);
+  SHA256_Update(&context, digest, sizeof digest);
+  SHA256_Final(out, &context);
+  OPENSSL_cleanse(inner, sizeof inner);
+  OPENSSL_cleanse(outer, sizeof outer);
+  OPENSSL_cleanse(digest, sizeof digest);
+  OPENSSL_cleanse(&context, sizeof context);
+}
+
 // K = HMAC(K, V ‖ mark ‖ more), V = HMAC(K, V)
 static void stir(struct drawing *drawing, uint8_t mark, const uint8_t *more, size_t length) {
   uint8_t input[SHA256_DIGEST_LENGTH + 1 + 2 * SCALAR];
   memcpy(input, drawing->v, sizeof drawing->v);
   input[sizeof drawing->v] = mark;
   if (length > 0) memcpy(input + sizeof drawing->v + 1, more, length);
-  HMAC(EVP_sha256(), drawing->k, sizeof drawing->k, input, sizeof drawing->v + 1 + length, drawing->k, NULL);
-  HMAC(EVP_sha256(), drawing->k, sizeof drawing->k, drawing->v, sizeof drawing->v, drawing->v, NULL);
+  mac(drawing->k, input, sizeof drawing->v + 1 + length, drawing->k);
+  mac(drawing->k, drawing->v, sizeof drawing->v, drawing->v);
   OPENSSL_cleanse(input, sizeof input);
 }
 
@@ -202,7 +255,7 @@ static bool sign_digest(struct signer *signer, const uint8_t digest[SCALAR], uin
   OPENSSL_cleanse(seed, sizeof seed);
   // A candidate is out of range once in 2^32, and never twice in a lifetime.
   for (int attempt = 0; attempt < 8 && !done; attempt++) {
-    HMAC(EVP_sha256(), drawing.k, sizeof drawing.k, drawing.v, sizeof drawing.v, drawing.v, NULL);
+    mac(drawing.k, drawing.v, sizeof drawing.v, drawing.v);
     BIGNUM *k = BN_bin2bn(drawing.v, SCALAR, NULL), *r = NULL, *inverse = NULL;
     if (k != NULL && !BN_is_zero(k) && BN_cmp(k, order) < 0 && commit(signer, k, &r, &inverse)) {
       ECDSA_SIG *pair = ECDSA_do_sign_ex(digest, SCALAR, inverse, r, signer->key);
@@ -229,37 +282,15 @@ static napi_value p256_sign(napi_env env, napi_callback_info info) {
     return addon_bad(env, "p256Sign(signer, message): a signer and a Uint8Array");
   SHA256(message, length, digest);
   if (!sign_digest(signer, digest, signature)) return broken(env, "signing with P-256");
-  return new_bytes(env, signature, sizeof signature);
-}
-
-static napi_value blake2b_mac(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
-  size_t count = 3, key_length, length, made = 0;
-  uint8_t *key, *input, mac[MAX_BLAKE];
-  uint32_t wanted;
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  if (!addon_bytes(env, arguments[0], &key, &key_length) || key_length == 0 || key_length > MAX_KEY ||
-      !addon_bytes(env, arguments[1], &input, &length) || !addon_u32(env, arguments[2], &wanted) || wanted == 0 ||
-      wanted > MAX_BLAKE)
-    return addon_bad(env, "blake2bMac(key, input, length): a key of 1 to 64 bytes, a length of 1 to 64");
-  size_t size = wanted;
-  OSSL_PARAM parameters[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size), OSSL_PARAM_construct_end()};
-  static EVP_MAC *algorithm;  // fetched once; lives as long as the process
-  if (algorithm == NULL) algorithm = EVP_MAC_fetch(NULL, "BLAKE2BMAC", NULL);
-  EVP_MAC_CTX *context = algorithm == NULL ? NULL : EVP_MAC_CTX_new(algorithm);
-  bool done = context != NULL && EVP_MAC_init(context, key, key_length, parameters) == 1 &&
-              EVP_MAC_update(context, input, length) == 1 && EVP_MAC_final(context, mac, &made, sizeof mac) == 1;
-  EVP_MAC_CTX_free(context);
-  napi_value result = done && made == size ? new_bytes(env, mac, size) : broken(env, "a keyed BLAKE2b");
-  OPENSSL_cleanse(mac, sizeof mac);
-  return result;
+  return addon_new_bytes(env, signature, sizeof signature);
 }
 
 void register_curves(napi_env env, napi_value exports) {
   addon_function(env, exports, "x25519Public", x25519_public);
-  addon_function(env, exports, "x25519Exchange", x25519_exchange);
+  addon_function(env, exports, "x25519Key", x25519_key);
+  addon_function(env, exports, "x25519Shared", x25519_shared);
+  addon_function(env, exports, "x25519Forget", x25519_forget);
   addon_function(env, exports, "p256Verify", p256_verify);
   addon_function(env, exports, "p256Signer", p256_signer);
   addon_function(env, exports, "p256Sign", p256_sign);
-  addon_function(env, exports, "blake2bMac", blake2b_mac);
 }

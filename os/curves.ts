@@ -1,5 +1,4 @@
 import { addon } from '../native/index.ts';
-import { wipe } from '../protocol/bytes.ts';
 import { deterministicSigner } from '../protocol/crypto/ecdsa.ts';
 import type { Primitives } from '../protocol/crypto/primitives.ts';
 import { primitives } from './primitives.ts';
@@ -29,22 +28,33 @@ export function curves(): Curves {
 
 function nativeCurves(): Curves {
   const native = addon();
-  if (typeof native.p256Signer !== 'function') throw new Error('the addon is of an older build');
-  const exchange = (secret: Uint8Array, peerShare: Uint8Array): { share: Uint8Array; shared: Uint8Array } => {
-    const both = native.x25519Exchange(secret, peerShare);
-    const [share, shared] = [both.slice(0, 32), both.slice(32)];
-    wipe(both);
-    return { share, shared };
-  };
+  if (typeof native.aeadSeal !== 'function') throw new Error('the addon is of an older build');
   return {
     native: true,
     primitives: {
       ...primitives,
-      x25519Public: (secret) => native.x25519Public(secret),
-      x25519: (secret, peerShare) => exchange(secret, peerShare).shared,
-      x25519Exchange: exchange,
-      verifyEcdsa: (publicKey, message, signature) => native.p256Verify(publicKey, message, signature),
+      sha512: (...parts) => native.sha512(...parts),
+      blake2b512: (...parts) => native.blake2b512(...parts),
+      hmacSha512: (key, ...parts) => native.hmacSha512(key, ...parts),
       blake2bMac: (key, input, length) => native.blake2bMac(key, input, length),
+      seal: (aead, key, nonce, aad, plaintext) => native.aeadSeal(aead, key, nonce, aad, plaintext),
+      open: (aead, key, nonce, aad, sealed) => native.aeadOpen(aead, key, nonce, aad, sealed),
+      x25519Public: (secret) => native.x25519Public(secret),
+      x25519(secret, peerShare) {
+        const key = native.x25519Key(secret);
+        const shared = native.x25519Shared(key, peerShare);
+        native.x25519Forget(key);
+        return shared;
+      },
+      x25519Key(secret) {
+        const key = native.x25519Key(secret);
+        return {
+          share: native.x25519Public(secret),
+          exchange: (peerShare) => native.x25519Shared(key, peerShare),
+          forget: () => native.x25519Forget(key),
+        };
+      },
+      verifyEcdsa: (publicKey, message, signature) => native.p256Verify(publicKey, message, signature),
     },
     signer(secret) {
       // Checks the secret, with the words the operator knows.

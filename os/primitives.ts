@@ -35,20 +35,21 @@ export const primitives: Primitives = {
     return plain(Buffer.from(jwk.x!, 'base64url'));
   },
 
-  x25519: (secret, peerShare) => {
-    checkLength('an X25519 share', peerShare, 32);
-    const privateKey = x25519Secret(secret);
-    const jwk = { kty: 'OKP', crv: 'X25519', x: base64url(peerShare) };
-    const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
-    try {
-      return plain(diffieHellman({ privateKey, publicKey }));
-    } catch (error) {
-      // OpenSSL refuses a share of small order; the protocol wants to see the zero and refuse it by name.
-      if ((error as NodeJS.ErrnoException).code === 'ERR_OSSL_FAILED_DURING_DERIVATION') {
-        return new Uint8Array(32);
-      }
-      throw error;
-    }
+  x25519: (secret, peerShare) => exchange(x25519Secret(secret), peerShare),
+
+  x25519Key(secret) {
+    let key: KeyObject | undefined = x25519Secret(secret);
+    return {
+      share: primitives.x25519Public(secret),
+      exchange(peerShare) {
+        if (key === undefined) throw new Error('the X25519 key was forgotten');
+        return exchange(key, peerShare);
+      },
+      // OpenSSL overwrites it when the object is collected.
+      forget() {
+        key = undefined;
+      },
+    };
   },
 
   seal: (aead, key, nonce, aad, plaintext) => {
@@ -105,6 +106,21 @@ export function generateP256(): { secret: Uint8Array; publicKey: Uint8Array } {
   secret.set(raw, 32 - raw.length);
   raw.fill(0);
   return { secret, publicKey };
+}
+
+function exchange(privateKey: KeyObject, peerShare: Uint8Array): Uint8Array {
+  checkLength('an X25519 share', peerShare, 32);
+  const jwk = { kty: 'OKP', crv: 'X25519', x: base64url(peerShare) };
+  const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
+  try {
+    return plain(diffieHellman({ privateKey, publicKey }));
+  } catch (error) {
+    // OpenSSL refuses a share of small order; the protocol wants to see the zero and refuse it by name.
+    if ((error as NodeJS.ErrnoException).code === 'ERR_OSSL_FAILED_DURING_DERIVATION') {
+      return new Uint8Array(32);
+    }
+    throw error;
+  }
 }
 
 function digest(hash: Hash | Hmac, parts: readonly Uint8Array[]): Uint8Array {

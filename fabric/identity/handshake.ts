@@ -1,6 +1,6 @@
 import type { Primitives } from '../../protocol/crypto/primitives.ts';
 import { Failure } from '../../protocol/failure.ts';
-import type { CookieJar } from '../../protocol/xtt/cookie.ts';
+import type { CookieJar, Met } from '../../protocol/xtt/cookie.ts';
 import { checkClearHeader } from '../../protocol/xtt/message.ts';
 import { wipeKeys } from '../../protocol/xtt/schedule.ts';
 import { type AwaitingClient, answer, assign, greet, openClaim } from '../../protocol/xtt/server.ts';
@@ -42,8 +42,7 @@ const COOKIE = { start: 6, end: 136 } as const;
  */
 export function welcome(desk: Desk, hello: Uint8Array, account: Account): Uint8Array {
   account.suite = checkClearHeader(hello, 'clientInit');
-  const { cookie, dhSecret } = desk.jar.bake(desk.now(), hello);
-  const { send, next } = greeted(desk, hello, { cookie, dhSecret });
+  const { send, next } = greeted(desk, hello, desk.jar.bake(desk.now(), hello));
   wipeKeys(next.keys.client);
   wipeKeys(next.keys.server);
   return send;
@@ -81,17 +80,17 @@ export async function provision(
   return { finished: assign(claim, address), address };
 }
 
-/** The handshake as it stood before it was forgotten: the cookie holds the client's hello and our own share's seed. */
+/** The handshake as it stood before it was forgotten: the cookie holds the client's hello and the shared secret. */
 function recall(desk: Desk, attest: Uint8Array): AwaitingClient {
   const cookie = attest.slice(COOKIE.start, COOKIE.end);
-  const { clientInit, dhSecret } = desk.jar.redeem(desk.now(), cookie);
-  return greeted(desk, clientInit, { cookie, dhSecret }).next;
+  const { clientInit, share, shared } = desk.jar.redeem(desk.now(), cookie);
+  return greeted(desk, clientInit, { cookie, share, shared }).next;
 }
 
 function greeted(
   desk: Desk,
   hello: Uint8Array,
-  state: { cookie: Uint8Array; dhSecret: Uint8Array },
+  state: Met & { readonly cookie: Uint8Array },
 ): ReturnType<typeof answer> {
   const greeting = greet(desk.primitives, { certificate: desk.certificate }, hello, state);
   return answer(greeting, desk.sign(greeting.serverMessage));

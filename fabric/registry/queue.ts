@@ -1,5 +1,5 @@
 import SQLite, { type Database } from 'better-sqlite3';
-import { guarded } from './database.ts';
+import { guarded, prepare } from './database.ts';
 
 /** Group commit: what is waiting is committed together, and nobody hears of his job before it is on the disk. */
 export interface CommitQueue {
@@ -51,7 +51,7 @@ export function commitQueue(db: Database, path: string, afterCommit: () => void)
       new Promise((resolve, reject) => {
         const run = (): (() => void) => {
           try {
-            const result = db.transaction(job)();
+            const result = apart(db, job);
             return () => resolve(result);
           } catch (error) {
             // The file itself is in trouble: nothing of this batch can be trusted to be written.
@@ -66,4 +66,21 @@ export function commitQueue(db: Database, path: string, afterCommit: () => void)
       while (waiting.length > 0) commit();
     },
   };
+}
+
+/** Runs `job` in a savepoint; what it did is undone if it throws. */
+function apart<T>(db: Database, job: () => T): T {
+  prepare(db, 'SAVEPOINT job').run();
+  let done = false;
+  try {
+    const result = job();
+    done = true;
+    return result;
+  } finally {
+    // Some errors make SQLite roll everything back by itself; then there is no savepoint any more.
+    if (db.inTransaction) {
+      if (!done) prepare(db, 'ROLLBACK TO job').run();
+      prepare(db, 'RELEASE job').run();
+    }
+  }
 }

@@ -92,11 +92,14 @@ export function openRegistry(path: string, options: RegistryOptions): Registry {
 
   const listeners = new Set<(change: Change) => void>();
   let seen = lastChange(db);
+  // Of groups that were open; whether they still are is looked up when a device is admitted.
+  const openGroups = new Map<string, Group>();
   function catchUp(): void {
     if (!db.open) return;
     const { seq, changes } = read(() => changesSince(db, seen));
     seen = seq;
     for (const change of changes) {
+      if (change.kind === 'group') openGroups.clear();
       for (const listener of listeners) {
         try {
           listener(change);
@@ -129,7 +132,12 @@ export function openRegistry(path: string, options: RegistryOptions): Registry {
     group: (gidPrefix) => read(() => groupByPrefix(db, gidPrefix)),
     addGroup: (group) => write(() => addGroup(db, act(), group)),
     setGroupStatus: (gid, status) => write(() => setGroupStatus(db, act(), gid, status)),
-    openGroup: (gid) => read(() => requireOpenGroup(db, gid)),
+    openGroup(gid) {
+      const name = toHex(gid);
+      const group = openGroups.get(name) ?? read(() => requireOpenGroup(db, gid));
+      openGroups.set(name, group);
+      return group;
+    },
     devices: () => read(() => listDevices(db)),
     device: (address) => read(() => requireDevice(db, address)),
     judge: (address, verdict) => write(() => judgeDevice(db, act(), address, verdict)),

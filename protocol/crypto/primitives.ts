@@ -13,11 +13,8 @@ export interface Primitives {
   x25519Public(secret: Uint8Array): Uint8Array;
   /** RFC 7748: 32 bytes. An all-zero result is returned as such; the caller refuses it. */
   x25519(secret: Uint8Array, peerShare: Uint8Array): Uint8Array;
-  /** Both of the above in one step, where that is cheaper. */
-  x25519Exchange?(
-    secret: Uint8Array,
-    peerShare: Uint8Array,
-  ): { readonly share: Uint8Array; readonly shared: Uint8Array };
+  /** An X25519 secret (32 bytes, copied) that is used for many peers. */
+  x25519Key(secret: Uint8Array): X25519Key;
   /** Keyed BLAKE2b with a digest of `length` bytes, where it is cheaper than noble's. */
   blake2bMac?(key: Uint8Array, input: Uint8Array, length: number): Uint8Array;
   /** ciphertext ‖ 16-byte tag. */
@@ -37,6 +34,16 @@ export interface Primitives {
   verifyEcdsa(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   /** Cryptographically secure random bytes. */
   random(length: number): Uint8Array;
+}
+
+/** One X25519 secret. */
+export interface X25519Key {
+  /** 32 bytes. */
+  readonly share: Uint8Array;
+  /** As `x25519`. */
+  exchange(peerShare: Uint8Array): Uint8Array;
+  /** Wipes it, as far as the platform lets us; nothing can be exchanged any more. */
+  forget(): void;
 }
 
 /** AEAD of a suite: 32-byte key, 12-byte nonce, 16-byte tag. */

@@ -29,11 +29,8 @@ export interface Suite {
   share(secret: Uint8Array): Uint8Array;
   /** The X25519 shared secret, 32 bytes. @throws Failure `xtt.weak-share` if it is all zero */
   exchange(secret: Uint8Array, peerShare: Uint8Array): Uint8Array;
-  /** Both in one step: our share and the shared secret. @throws Failure `xtt.weak-share` */
-  meet(
-    secret: Uint8Array,
-    peerShare: Uint8Array,
-  ): { readonly share: Uint8Array; readonly shared: Uint8Array };
+  /** A 32-byte shared secret that is one. @throws Failure `xtt.weak-share` if it is all zero */
+  strong(shared: Uint8Array): Uint8Array;
   /** ECDSA P-256 over SHA-256(message); false for anything malformed. */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }
@@ -70,13 +67,7 @@ export function suite(p: Primitives, spec: number): Suite {
     },
     share: (secret) => p.x25519Public(secret),
     exchange: (secret, peerShare) => strong(p.x25519(secret, peerShare)),
-    meet(secret, peerShare) {
-      if (p.x25519Exchange === undefined) {
-        return { share: this.share(secret), shared: this.exchange(secret, peerShare) };
-      }
-      const { share, shared } = p.x25519Exchange(secret, peerShare);
-      return { share, shared: strong(shared) };
-    },
+    strong,
     verify: (publicKey, message, signature) => p.verifyEcdsa(publicKey, message, signature),
   };
 }
@@ -88,7 +79,6 @@ export function isSuiteSpec(spec: number): spec is SuiteSpec {
 
 const ZERO = new Uint8Array(32);
 
-/** A shared secret that is one. @throws Failure `xtt.weak-share` */
 function strong(shared: Uint8Array): Uint8Array {
   if (!equal(shared, ZERO)) return shared;
   throw new Failure('xtt.weak-share', 'retry', 'the X25519 share of the other side is of small order', {

@@ -1,43 +1,51 @@
-import { ascii, concat, equal, readU32, u32, wipe } from '../bytes.ts';
-import type { Primitives } from '../crypto/primitives.ts';
+import { concat, equal, readU32, u32, wipe } from '../bytes.ts';
+import type { Primitives, X25519Key } from '../crypto/primitives.ts';
 import { Failure } from '../failure.ts';
-import { FIELD_LENGTH, MESSAGE_LENGTH } from './message.ts';
+import { encodeClientInit, FIELD_LENGTH, MESSAGE_LENGTH } from './message.ts';
 
 /**
  * Server cookies that hold the state of a half-open handshake (xtt-protocol.md §9), so that the server keeps nothing
  * per client until Identity_ClientAttest returns one. 130 bytes:
  *
- *   0        4      36                                               114   130
- *   +--------+------+--------------------------------------------------+-----+
- *   | key id | seed | sealed: ClientInit 70 | serial u32 | expiry u32  | tag |
- *   +--------+------+--------------------------------------------------+-----+
- *   |<--- AAD ----->|
+ *   0        4        8      12                                              114   130
+ *   +--------+--------+------+-----------------------------------------------+-----+
+ *   | key id | serial | salt | sealed: ClientInit from its suite on 66 ‖     | tag |
+ *   |        |        |      |         shared secret 32 ‖ expiry u32         |     |
+ *   +--------+--------+------+-----------------------------------------------+-----+
+ *   |<-- AAD and nonce, 12 ->|
  *
  *   key id    which of the jar's keys made it; random start, +1 per rotation
- *   seed      32 fresh random bytes. HMAC-SHA-512(jar key, label ‖ seed) gives the X25519 secret of this handshake and
- *             the one-time ChaCha20-Poly1305 key of this cookie (hence the all-zero AEAD nonce), 32 bytes each
- *   serial    how many cookies this key made before; its bit in the key's bitmap says that the cookie is spent
+ *   serial    how many cookies this key made before: no nonce comes twice under a key. Its bit in the key's bitmap says
+ *             that the cookie is spent
+ *   salt      4 random bytes
+ *   shared    the X25519 shared secret of this handshake
  *   expiry    milliseconds since the key was made
  *
- * The server's signature has no room; it is deterministic and made again (crypto/ecdsa.ts).
+ * A jar's key is an AEAD key and an X25519 secret, and all handshakes under it have the same server share: for a minute
+ * by default. Their keys are each another, the serial is part of the transcript, and forward secrecy is what it would be
+ * with a share for each: that, too, would have to be derived from a key that lives as long as the cookies do
+ * (docs/adr/0004). The server's signature has no room; it is deterministic and made again (crypto/ecdsa.ts).
  *
  * Memory: two keys at most, the current and, until its last cookie has expired, the one before. Each has one bit per
  * cookie it can make (`capacity`, by default 2^20: 128 KiB), so spent cookies never cost more than 256 KiB.
  */
 export interface CookieJar {
   /**
-   * A cookie for this 70-byte ClientInit and the X25519 secret that belongs to it; the caller wipes the secret.
+   * A cookie for this 70-byte ClientInit and the key exchange that belongs to it; the caller wipes `shared`.
    * @throws Failure `xtt.cookie-jar-full`
    */
-  bake(nowMs: number, clientInit: Uint8Array): { readonly cookie: Uint8Array; readonly dhSecret: Uint8Array };
+  bake(nowMs: number, clientInit: Uint8Array): Met & { readonly cookie: Uint8Array };
   /**
-   * What {@link CookieJar.bake} was given and gave; spends the cookie. The caller wipes the secret.
+   * What {@link CookieJar.bake} was given and gave; spends the cookie. The caller wipes `shared`.
    * @throws Failure `xtt.bad-cookie`, `xtt.expired-cookie`, `xtt.spent-cookie`
    */
-  redeem(
-    nowMs: number,
-    cookie: Uint8Array,
-  ): { readonly clientInit: Uint8Array; readonly dhSecret: Uint8Array };
+  redeem(nowMs: number, cookie: Uint8Array): Met & { readonly clientInit: Uint8Array };
+}
+
+/** A key exchange: the server's share, and the shared secret, which is all zero if the client's share is of small order. */
+export interface Met {
+  readonly share: Uint8Array;
+  readonly shared: Uint8Array;
 }
 
 export interface CookieOptions {
@@ -51,22 +59,28 @@ export interface CookieOptions {
 
 interface JarKey {
   readonly id: number;
-  readonly secret: Uint8Array;
+  readonly sealKey: Uint8Array;
+  readonly dh: X25519Key;
   readonly bornMs: number;
   readonly spent: Uint8Array;
   baked: number;
 }
 
-const SEED_END = 36;
-const SERIAL_OFFSET = MESSAGE_LENGTH.clientInit;
-const EXPIRY_OFFSET = SERIAL_OFFSET + 4;
-const LABEL = ascii('enf xtt cookie');
+const OPENING_LENGTH = 12;
+const SUITE_OFFSET = 4;
+const SHARED_OFFSET = MESSAGE_LENGTH.clientInit - SUITE_OFFSET;
+const EXPIRY_OFFSET = SHARED_OFFSET + FIELD_LENGTH.share;
 const AEAD = 'chacha20-poly1305';
-const ZERO_NONCE = new Uint8Array(12);
+/** What every ClientInit begins with; it need not be kept. */
+const CLIENT_INIT_HEADER = encodeClientInit({
+  suite: 1,
+  nonce: new Uint8Array(FIELD_LENGTH.nonce),
+  share: new Uint8Array(FIELD_LENGTH.share),
+}).subarray(0, SUITE_OFFSET);
 
 /** A jar with fresh keys. `nowMs` of all its calls comes from one clock that never runs backwards. */
 export function cookieJar(
-  p: Pick<Primitives, 'hmacSha512' | 'seal' | 'open' | 'random'>,
+  p: Pick<Primitives, 'x25519Key' | 'seal' | 'open' | 'random'>,
   options: CookieOptions = {},
 ): CookieJar {
   const { rotationMs = 60_000, lifetimeMs = 30_000, capacity = 2 ** 20 } = options;
@@ -78,28 +92,22 @@ export function cookieJar(
 
   const rotate = (nowMs: number): JarKey => {
     if (current === undefined || nowMs >= current.bornMs + rotationMs) {
-      if (previous !== undefined) wipe(previous.secret);
+      if (previous !== undefined) discard(previous);
       previous = current;
       current = {
         id: current === undefined ? readU32(p.random(4), 0) : (current.id + 1) >>> 0,
-        secret: p.random(64),
+        sealKey: p.random(32),
+        dh: freshExchange(p),
         bornMs: nowMs,
         spent: new Uint8Array(Math.ceil(capacity / 8)),
         baked: 0,
       };
     }
     if (previous !== undefined && nowMs >= previous.bornMs + rotationMs + lifetimeMs) {
-      wipe(previous.secret);
+      discard(previous);
       previous = undefined;
     }
     return current;
-  };
-
-  const expand = (key: JarKey, seed: Uint8Array): { dhSecret: Uint8Array; sealKey: Uint8Array } => {
-    const both = p.hmacSha512(key.secret, LABEL, seed);
-    const [dhSecret, sealKey] = [both.slice(0, 32), both.slice(32, 64)];
-    wipe(both);
-    return { dhSecret, sealKey };
   };
 
   return {
@@ -116,13 +124,13 @@ export function cookieJar(
           },
         );
       }
-      const opening = concat(u32(key.id), p.random(32));
-      const { dhSecret, sealKey } = expand(key, opening.subarray(4));
+      const shared = key.dh.exchange(clientInit.subarray(-FIELD_LENGTH.share));
+      const opening = concat(u32(key.id), u32(key.baked++), p.random(4));
       const expiry = Math.floor(nowMs - key.bornMs + lifetimeMs);
-      const state = concat(clientInit, u32(key.baked++), u32(expiry));
-      const cookie = concat(opening, p.seal(AEAD, sealKey, ZERO_NONCE, opening, state));
-      wipe(sealKey);
-      return { cookie, dhSecret };
+      const state = concat(clientInit.subarray(SUITE_OFFSET), shared, u32(expiry));
+      const cookie = concat(opening, p.seal(AEAD, key.sealKey, opening, opening, state));
+      wipe(state);
+      return { cookie, share: key.dh.share, shared };
     },
 
     redeem(nowMs, cookie) {
@@ -132,26 +140,39 @@ export function cookieJar(
         (key) => key !== undefined && equal(u32(key.id), bytes.subarray(0, 4)),
       );
       if (bytes.length !== FIELD_LENGTH.cookie || key === undefined) throw badCookie();
-      const opening = bytes.subarray(0, SEED_END);
-      const { dhSecret, sealKey } = expand(key, opening.subarray(4));
-      const state = p.open(AEAD, sealKey, ZERO_NONCE, opening, bytes.subarray(SEED_END));
-      wipe(sealKey);
+      const opening = bytes.subarray(0, OPENING_LENGTH);
+      const state = p.open(AEAD, key.sealKey, opening, opening, bytes.subarray(OPENING_LENGTH));
+      if (state === undefined) throw badCookie();
       try {
-        if (state === undefined) throw badCookie();
         if (nowMs >= key.bornMs + readU32(state, EXPIRY_OFFSET)) {
           throw new Failure('xtt.expired-cookie', 'retry', `the cookie is older than ${lifetimeMs} ms`, {
             action:
               'The client has to start a new handshake; if it happens often, its TPM or network is slow.',
           });
         }
-        spend(key, readU32(state, SERIAL_OFFSET));
-        return { clientInit: state.slice(0, MESSAGE_LENGTH.clientInit), dhSecret };
-      } catch (error) {
-        wipe(dhSecret);
-        throw error;
+        spend(key, readU32(opening, 4));
+        return {
+          clientInit: concat(CLIENT_INIT_HEADER, state.subarray(0, SHARED_OFFSET)),
+          share: key.dh.share,
+          shared: state.slice(SHARED_OFFSET, EXPIRY_OFFSET),
+        };
+      } finally {
+        wipe(state);
       }
     },
   };
+}
+
+function freshExchange(p: Pick<Primitives, 'x25519Key' | 'random'>): X25519Key {
+  const secret = p.random(32);
+  const key = p.x25519Key(secret);
+  wipe(secret);
+  return key;
+}
+
+function discard(key: JarKey): void {
+  wipe(key.sealKey);
+  key.dh.forget();
 }
 
 function spend(key: JarKey, serial: number): void {

@@ -76,8 +76,13 @@ export interface Claim {
   readonly daaMessage: Uint8Array;
 }
 
+/** The server's side of the key exchange: a fresh secret, or what a cookie jar made of its own one. All 32 bytes. */
+export type Exchange =
+  | { readonly dhSecret: Uint8Array }
+  | { readonly share: Uint8Array; readonly shared: Uint8Array };
+
 /**
- * Receives ClientInit. `state` is a fresh X25519 secret, 32 bytes, taken over and wiped here, and a fresh cookie,
+ * Receives ClientInit. `state` is the key exchange, whose secrets are taken over and wiped here, and a fresh cookie,
  * 130 bytes; a cookie jar gives both.
  * @throws Failure as `checkClearHeader`, `xtt.weak-share`
  */
@@ -85,12 +90,15 @@ export function greet(
   p: Primitives,
   config: ServerConfig,
   clientInit: Uint8Array,
-  state: { readonly dhSecret: Uint8Array; readonly cookie: Uint8Array },
+  state: Exchange & { readonly cookie: Uint8Array },
 ): Greeting {
   try {
     const { suite: spec, share: peerShare } = decodeClientInit(clientInit);
     const suite = suiteOf(p, spec);
-    const { share, shared } = suite.meet(state.dhSecret, peerShare);
+    const { share, shared } =
+      'shared' in state
+        ? { share: state.share, shared: suite.strong(state.shared) }
+        : { share: suite.share(state.dhSecret), shared: suite.exchange(state.dhSecret, peerShare) };
     const cookie = new Uint8Array(state.cookie);
     const clear = encodeServerInit({ suite: spec, share, cookie });
     const inner = innerHash(suite, clientInit, clear);
@@ -104,7 +112,7 @@ export function greet(
       serverMessage: serverSignatureHash(suite, clientInit, clear, config.certificate),
     };
   } finally {
-    wipe(state.dhSecret);
+    wipe('shared' in state ? state.shared : state.dhSecret);
   }
 }
 

@@ -79,11 +79,16 @@ describe('X25519', () => {
     fc.assert(
       fc.property(bytes(32), bytes(32), (a, b) => {
         const share = primitives.x25519Public(b);
-        const met = native.primitives.x25519Exchange!(a, share);
-        expect(met.share).toEqual(primitives.x25519Public(a));
-        expect(native.primitives.x25519Public(a)).toEqual(met.share);
-        expect(met.shared).toEqual(primitives.x25519(a, share));
-        expect(native.primitives.x25519(a, share)).toEqual(met.shared);
+        for (const p of [native.primitives, primitives]) {
+          const key = p.x25519Key(a);
+          expect(key.share).toEqual(primitives.x25519Public(a));
+          expect(key.exchange(share)).toEqual(primitives.x25519(a, share));
+          key.forget();
+          key.forget();
+          expect(() => key.exchange(share)).toThrow('forgotten');
+        }
+        expect(native.primitives.x25519Public(a)).toEqual(primitives.x25519Public(a));
+        expect(native.primitives.x25519(a, share)).toEqual(primitives.x25519(a, share));
       }),
       some,
     );
@@ -91,11 +96,53 @@ describe('X25519', () => {
 
   it('shows a share of small order as zeros, and the suite refuses it', () => {
     const small = Uint8Array.of(1, ...new Uint8Array(31));
-    expect(native.primitives.x25519(new Uint8Array(32).fill(5), small)).toEqual(new Uint8Array(32));
-    for (const p of [native.primitives, primitives])
-      expect(() => suite(p, 1).meet(new Uint8Array(32).fill(5), small)).toThrow(
-        expect.objectContaining({ code: 'xtt.weak-share' }),
-      );
+    for (const p of [native.primitives, primitives]) {
+      expect(p.x25519(new Uint8Array(32).fill(5), small)).toEqual(new Uint8Array(32));
+      expect(p.x25519Key(new Uint8Array(32).fill(5)).exchange(small)).toEqual(new Uint8Array(32));
+      for (const refused of [
+        () => suite(p, 1).exchange(new Uint8Array(32).fill(5), small),
+        () => suite(p, 1).strong(new Uint8Array(32)),
+      ])
+        expect(refused).toThrow(expect.objectContaining({ code: 'xtt.weak-share' }));
+    }
+  });
+});
+
+describe('hashes, MACs and AEADs', () => {
+  it('are those of node:crypto, whatever the parts', () => {
+    const parts = fc.array(message, { maxLength: 5 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), parts, (key, parts) => {
+        expect(native.primitives.sha512(...parts)).toEqual(primitives.sha512(...parts));
+        expect(native.primitives.blake2b512(...parts)).toEqual(primitives.blake2b512(...parts));
+        expect(native.primitives.hmacSha512(key, ...parts)).toEqual(primitives.hmacSha512(key, ...parts));
+      }),
+    );
+  });
+
+  it('seal and open for each other', () => {
+    const aead = fc.constantFrom('chacha20-poly1305' as const, 'aes-256-gcm' as const);
+    fc.assert(
+      fc.property(
+        aead,
+        bytes(32),
+        bytes(12),
+        message,
+        message,
+        fc.nat(),
+        (aead, key, nonce, aad, text, place) => {
+          const sealed = native.primitives.seal(aead, key, nonce, aad, text);
+          expect(sealed).toEqual(primitives.seal(aead, key, nonce, aad, text));
+          expect(native.primitives.open(aead, key, nonce, aad, sealed)).toEqual(text);
+          const at = place % sealed.length;
+          expect(
+            native.primitives.open(aead, key, nonce, aad, sealed.with(at, sealed[at]! ^ 1)),
+          ).toBeUndefined();
+          expect(native.primitives.open(aead, key, nonce, Uint8Array.of(...aad, 0), sealed)).toBeUndefined();
+          expect(native.primitives.open(aead, key, nonce, aad, sealed.subarray(0, 15))).toBeUndefined();
+        },
+      ),
+    );
   });
 });
 

@@ -9,7 +9,8 @@ import { decodeClientAttest } from '../../../protocol/xtt/message.ts';
 import * as server from '../../../protocol/xtt/server.ts';
 import * as fixture from './fixture.ts';
 
-const clientInit = primitives.random(70);
+/** Its header as the protocol has it: a cookie does not keep what is always the same. */
+const clientInit = concat(Uint8Array.of(0x01, 0, 70, 1), primitives.random(66));
 const jar = (options?: CookieOptions): CookieJar => cookieJar(primitives, options);
 
 function refusal(step: () => unknown): string {
@@ -23,22 +24,42 @@ function refusal(step: () => unknown): string {
 }
 
 describe('a cookie', () => {
-  it('gives back the ClientInit and the DH secret it was baked with', () => {
+  it('gives back the ClientInit and the key exchange it was baked with', () => {
     const cookies = jar();
-    const { cookie, dhSecret } = cookies.bake(1000, clientInit);
+    const secret = primitives.random(32);
+    const hello = concat(clientInit.subarray(0, 38), primitives.x25519Public(secret));
+    const { cookie, share, shared } = cookies.bake(1000, hello);
     expect(cookie).toHaveLength(130);
-    expect(dhSecret).toHaveLength(32);
-    expect(cookies.redeem(2000, cookie)).toEqual({ clientInit, dhSecret });
+    expect(shared).toEqual(primitives.x25519(secret, share));
+    expect(cookies.redeem(2000, cookie)).toEqual({ clientInit: hello, share, shared });
   });
 
   it('shows nothing of what it holds, and is another one each time', () => {
     const cookies = jar();
     const [a, b] = [cookies.bake(0, clientInit), cookies.bake(0, clientInit)];
-    expect(a.dhSecret).not.toEqual(b.dhSecret);
-    expect(a.cookie.slice(4, 36)).not.toEqual(b.cookie.slice(4, 36));
-    for (const secret of [clientInit, a.dhSecret]) {
+    expect(a.cookie.slice(4, 8)).not.toEqual(b.cookie.slice(4, 8));
+    for (let i = 12; i < 130; i += 8) expect(a.cookie.slice(i, i + 8)).not.toEqual(b.cookie.slice(i, i + 8));
+    for (const secret of [clientInit.subarray(6), clientInit.subarray(38), a.shared]) {
       expect(toHex(a.cookie).includes(toHex(secret.subarray(0, 8)))).toBe(false);
     }
+  });
+
+  it('of the next key comes with another share, and the old secret is forgotten with its key', () => {
+    const forgotten: Uint8Array[] = [];
+    const watched = {
+      ...primitives,
+      x25519Key(secret: Uint8Array) {
+        const key = primitives.x25519Key(secret);
+        return { ...key, forget: () => forgotten.push(key.share) && key.forget() };
+      },
+    };
+    const cookies = cookieJar(watched, { rotationMs: 60_000, lifetimeMs: 30_000 });
+    const first = cookies.bake(0, clientInit);
+    const second = cookies.bake(60_000, clientInit);
+    expect(second.share).not.toEqual(first.share);
+    expect(forgotten).toEqual([]);
+    cookies.bake(90_000, clientInit);
+    expect(forgotten).toEqual([first.share]);
   });
 
   it('is spent when it is redeemed', () => {
@@ -112,14 +133,14 @@ describe('a cookie', () => {
     fc.assert(
       fc.property(steps, (steps) => {
         const cookies = jar({ rotationMs: 60_000, lifetimeMs: 30_000 });
-        const baked: { cookie: Uint8Array; dhSecret: Uint8Array; atMs: number; spent: boolean }[] = [];
+        const baked: { cookie: Uint8Array; shared: Uint8Array; atMs: number; spent: boolean }[] = [];
         let nowMs = 0.25;
         for (const [stepMs, which] of steps) {
           nowMs += stepMs;
           baked.push({ ...cookies.bake(nowMs, clientInit), atMs: nowMs, spent: false });
           const entry = baked[Math.max(0, baked.length - 1 - which)]!;
           const outcome = refusal(() =>
-            expect(cookies.redeem(nowMs, entry.cookie).dhSecret).toEqual(entry.dhSecret),
+            expect(cookies.redeem(nowMs, entry.cookie).shared).toEqual(entry.shared),
           );
           // A whole millisecond is what the cookie counts in.
           const fresh = nowMs < entry.atMs + 30_000 - 1;
@@ -169,8 +190,8 @@ describe('a handshake over a cookie', () => {
   };
   const resume = (cookies: CookieJar, nowMs: number, clientAttest: Uint8Array) => {
     const { cookie } = decodeClientAttest(clientAttest);
-    const { clientInit, dhSecret } = cookies.redeem(nowMs, cookie);
-    const greeting = server.greet(primitives, config, clientInit, { dhSecret, cookie });
+    const { clientInit, share, shared } = cookies.redeem(nowMs, cookie);
+    const greeting = server.greet(primitives, config, clientInit, { share, shared, cookie });
     return server.answer(greeting, fixture.signAsServer(greeting.serverMessage));
   };
 
