@@ -1,6 +1,6 @@
 import { Failure } from '../../../protocol/failure.ts';
 import { programsOf, type Standing } from './measure.ts';
-import type { Stage } from './stage.ts';
+import type { Program, Stage } from './stage.ts';
 
 /** One kind of tunnel that takes part. */
 export interface Kind {
@@ -14,26 +14,37 @@ export interface Kind {
 /** It cannot take part here, and that is no fault: the row says why. */
 export const notHere = (why: string): Failure => new Failure('bench.not-here', 'operator', why);
 
-const UP_ATTEMPTS = 100;
+const PATIENCE_MS = 15_000;
+const PAUSE_MS = 100;
 
-/** Waits until the far end answers through the tunnel. @throws Failure `bench.not-up` with what the ends said last */
-export async function waitUntilUp(stage: Stage, name: string, tunnel: Standing): Promise<void> {
-  const ends = programsOf(tunnel);
-  for (let attempt = 0; attempt < UP_ATTEMPTS && ends.every((end) => !end.ended); attempt++) {
+/**
+ * Repeats a command until it succeeds: something is up then.
+ * @throws Failure `bench.not-up` with what the programs said last, when one of them ends or after 15 seconds
+ */
+export async function waitUntil(
+  stage: Stage,
+  what: string,
+  programs: readonly Program[],
+  probe: () => Promise<unknown>,
+): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  while (performance.now() < end && programs.every((each) => !each.ended)) {
     try {
-      await stage.run(stage.device, ['ping', '-n', '-c', '1', '-W', '1', tunnel.farAddress]);
+      await probe();
       return;
     } catch {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      stage.ensureOpen();
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
-  const said = ends.map((end) => end.said().trim().split('\n').slice(-2).join(' / ')).join(' // ');
-  throw new Failure(
-    'bench.not-up',
-    'operator',
-    `${name}: no answer through the tunnel: ${said.slice(0, 400)}`,
-    {
-      action: 'Start it by hand the same way and see what it says.',
-    },
-  );
+  const said = programs.map((each) => each.said().trim().split('\n').slice(-2).join(' / ')).join(' // ');
+  throw new Failure('bench.not-up', 'operator', `${what}: ${said.slice(0, 400)}`, {
+    action: 'Start it by hand the same way and see what it says.',
+  });
 }
+
+/** Waits until the far end answers through the tunnel. @throws Failure `bench.not-up` */
+export const waitUntilUp = (stage: Stage, tunnel: Standing): Promise<void> =>
+  waitUntil(stage, 'no answer through the tunnel', programsOf(tunnel), () =>
+    stage.run(stage.device, ['ping', '-n', '-c', '1', '-W', '1', tunnel.farAddress]),
+  );

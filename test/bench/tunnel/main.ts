@@ -2,122 +2,25 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { report } from '../../../os/cli.ts';
-import { Failure, isFailure } from '../../../protocol/failure.ts';
+import { Failure } from '../../../protocol/failure.ts';
 import { badOption } from '../arguments.ts';
-import { measureNoise } from '../processes.ts';
 import { median, spread } from '../statistics.ts';
-import { type Kind, waitUntilUp } from './kind.ts';
-import {
-  type Bench,
-  FULL,
-  measureFast,
-  measureLimited,
-  measureTlsFast,
-  measureTlsLimited,
-  QUICK,
-  type TlsOptions,
-} from './measure.ts';
+import type { Kind } from './kind.ts';
+import { FULL, QUICK } from './measure.ts';
 import { HELP, type Options, readOptions } from './options.ts';
 import { ours } from './ours.ts';
 import { ownTunnel, veth } from './own.ts';
 import { OUTSIDE, PATHS, type Path } from './path.ts';
 import { figures, ratios } from './report.ts';
-import { makeCertificates, type Rival, rivals } from './rivals.ts';
-import { MEASURES, type Row, rowOf, type Sample } from './row.ts';
+import { type Rival, rivals } from './rivals.ts';
+import { MEASURES, type Row, rowOf } from './row.ts';
+import { type Result, run, tlsBulk } from './run.ts';
 import { openStage } from './stage.ts';
 import { compileTools } from './tools.ts';
 
-/**
- * The tunnel benchmark. Each round visits every path and, on it, every tunnel in turn (the next round backwards), each
- * time on namespaces made anew, so that whatever else the machine does meets all of them alike.
- */
-
-/** TLS without a tunnel, as one of the kinds: it has no ends to start, its measurement is its own. */
-const TLS_BULK = 'tls-bulk';
-const CIPHER = 'TLS_AES_128_GCM_SHA256';
-
-interface Result {
-  readonly name: string;
-  readonly samples: Sample[];
-  /** Why there are none, or fewer. */
-  readonly troubles: string[];
-}
+/** The tunnel benchmark: who takes part, how they are made available, what is printed. */
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
-
-async function run(
-  options: Options,
-  common: Omit<Bench, 'congestion'>,
-  congestion: (path: Path) => string,
-): Promise<{ results: Result[]; noise: number[] }> {
-  const kinds = participants(options);
-  const results = kinds.map((kind): Result => ({ name: kind.name, samples: [], troubles: [] }));
-  const noise: number[] = [];
-  const out = new Set<string>();
-  const { stage, tools } = common;
-  const trouble = (name: string, error: unknown): void => {
-    stage.ensureOpen(); // what fails because we were stopped is nobody's trouble
-    results.find((each) => each.name === name)!.troubles.push((error as Error).message);
-    if (isFailure(error, 'bench.not-here')) out.add(name);
-  };
-
-  await stage.raise(PATHS[0]!, tools.wan, 0);
-  const file = await makeCertificates(stage);
-  const tls: TlsOptions = { certificate: file('far', 'crt'), key: file('far', 'key'), cipher: CIPHER };
-  for (const kind of kinds) {
-    try {
-      await kind.prepare(stage);
-    } catch (error) {
-      trouble(kind.name, error);
-      out.add(kind.name);
-    }
-  }
-  await stage.lower();
-
-  const began = performance.now();
-  const total = options.rounds * PATHS.length * kinds.length;
-  let done = 0;
-  for (let round = 1; round <= options.rounds; round++) {
-    for (const path of PATHS) {
-      const bench: Bench = { ...common, congestion: congestion(path) };
-      for (const kind of round % 2 === 0 ? [...kinds].reverse() : kinds) {
-        done++;
-        if (out.has(kind.name)) continue;
-        const left = ((performance.now() - began) / 1_000 / Math.max(1, done - 1)) * (total - done + 1);
-        const more = done > 1 ? `, about ${Math.ceil(left / 60)} min left` : '';
-        say(`round ${round}/${options.rounds}, ${path.title}: ${kind.name}${more}`);
-        try {
-          await stage.raise(path, tools.wan, round);
-          const meter = measureNoise(stage.groups, cpus().length);
-          const sample =
-            kind.name === TLS_BULK ? await visitTls(bench, tls, path) : await visit(bench, kind, path);
-          noise.push(meter.share());
-          results.find((each) => each.name === kind.name)!.samples.push(sample);
-        } catch (error) {
-          trouble(kind.name, error);
-        }
-        await stage.lower();
-      }
-    }
-  }
-  return { results, noise };
-}
-
-async function visit(bench: Bench, kind: Kind, path: Path): Promise<Sample> {
-  const standing = await kind.raise(bench.stage);
-  await waitUntilUp(bench.stage, kind.name, standing);
-  if (path.name === 'fast') return measureFast(bench, standing);
-  const { mbit, rttMs } = await measureLimited(bench, standing, bench.effort[path.name]);
-  return path.name === 'slow'
-    ? { mbit_at_20: mbit, ...(rttMs !== undefined && { rtt_load_20mbit_ms: rttMs }) }
-    : { mbit_lossy: mbit, ...(rttMs !== undefined && { rtt_lossy_ms: rttMs }) };
-}
-
-async function visitTls(bench: Bench, tls: TlsOptions, path: Path): Promise<Sample> {
-  if (path.name === 'fast') return measureTlsFast(bench, tls);
-  const mbit = await measureTlsLimited(bench, tls, bench.effort[path.name]);
-  return path.name === 'slow' ? { mbit_at_20: mbit } : { mbit_lossy: mbit };
-}
 
 const installed = (program: string): boolean => {
   try {
@@ -133,11 +36,10 @@ const isThere = (rival: Rival): boolean => rival.programs.every(installed);
 /** Who is measured: those asked for, without the rivals that are not installed. */
 function participants({ only, own, relayed }: Options): readonly Kind[] {
   const wanted = (kind: { name: string }): boolean => only === undefined || only.includes(kind.name);
-  const tls: Kind = { ...veth, name: TLS_BULK };
   return [
     ...ours(relayed ? ['direct', 'relayed'] : ['direct']),
     ...rivals().filter(isThere),
-    tls,
+    tlsBulk,
     veth,
     ...own.map(({ name, command }) => ownTunnel(name, command)),
   ].filter(wanted);
@@ -233,7 +135,7 @@ async function main(argv: readonly string[]): Promise<number> {
       provide(options);
       const tools = await compileTools(stage.folder);
       const common = { stage, tools, effort: options.quick ? QUICK : FULL };
-      const { results, noise } = await run(options, common, congestion);
+      const { results, noise } = await run(participants(options), options.rounds, common, congestion, say);
       const rows = print(results, noise, congestion, options);
       if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
       return results.some((result) => result.samples.length > 0) ? 0 : 1;

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ip } from '../../../os/iproute.ts';
-import type { Kind } from './kind.ts';
+import { type Kind, waitUntil } from './kind.ts';
 import { DEVICE_ADDRESS, FAR_ADDRESS } from './path.ts';
 import type { Stage } from './stage.ts';
 
@@ -137,7 +137,11 @@ function wireguardGo(): Rival {
       const started = ENDS.map((end) =>
         stage.start(stage[end], ['wireguard-go', '-f', device(end)], environment),
       );
-      await pause(500);
+      for (const end of ENDS) {
+        await waitUntil(stage, 'it takes no configuration', started, () =>
+          stage.run(stage[end], ['wg', 'show', device(end)]),
+        );
+      }
       for (const [i, end] of ENDS.entries()) {
         const peer = end === 'far' ? 'device' : 'far';
         const endpoint = `${end === 'far' ? DEVICE_ADDRESS : FAR_ADDRESS}:51820`;

@@ -76,7 +76,9 @@ int main(int argc, char **argv) {
                       .bytes_per_second = atof(argv[7]) * 1e6 / 8,
                       .longest_queue = atof(argv[8]) / 1e3};
   srand48(atol(argv[9]));
-  setpriority(PRIO_PROCESS, 0, -15); // the path must not become slower because the machine is busy
+  // The path must not become slower or bunch packets because the machine is busy.
+  struct sched_param first = {.sched_priority = 1};
+  if (sched_setscheduler(0, SCHED_FIFO, &first) != 0) setpriority(PRIO_PROCESS, 0, -15);
   int tun[2] = {open_tun(argv[1], argv[2]), open_tun(argv[3], argv[4])};
   struct direction direction[2] = {{0}};
   for (int i = 0; i < 2; i++)
