@@ -106,5 +106,5 @@ export function percentile(sorted: readonly number[], share: number): number {
 
 /** An address of 127.0.0.0/8 of its own for each place, in a range of its own for each kind of client. */
 export function addressOf(range: number, place: number): string {
-  return `127.${range}.${(place >> 8) & 0xff}.${(place & 0xff) + 1 > 254 ? 254 : (place & 0xff) + 1}`;
+  return `127.${range}.${Math.floor(place / 250)}.${(place % 250) + 1}`;
 }

@@ -41,17 +41,26 @@ const IDLE = 10_000;
 const HALF_OPEN = 5_000;
 /** A real device waits a second and longer after a refusal; the load generator only has a core of its own to burn. */
 const REST_MS = 60;
+/** How many new devices the first load may need; beyond them devices come again. */
+const FIRST_BOOTS_PER_S = 1_400;
 
-/** New devices as they are needed, of all groups in turn. */
-function newcomers(groups: readonly BenchGroup[]): { stock(count: number): void; take(): Chip } {
+/** New devices of all groups in turn, made beforehand; once they are used up, those that were first come again. */
+function fleetOf(groups: readonly BenchGroup[]): {
+  stock(count: number): void;
+  take(): Chip;
+  readonly size: number;
+} {
   const chips: Chip[] = [];
-  let turn = 0;
-  const make = (): Chip => makeChip(groups[turn++ % groups.length]!);
+  let taken = 0;
   return {
     stock(count) {
-      while (chips.length < count) chips.push(make());
+      const wanted = taken + count;
+      while (chips.length < wanted) chips.push(makeChip(groups[chips.length % groups.length]!));
     },
-    take: () => chips.pop() ?? make(),
+    take: () => chips[taken++ % chips.length]!,
+    get size() {
+      return chips.length;
+    },
   };
 }
 
@@ -88,7 +97,7 @@ export async function measure(
   { seconds, p256, say }: Options,
 ): Promise<Measured> {
   const remarks: string[] = [];
-  const fleet = newcomers(groups);
+  const fleet = fleetOf(groups);
   const honest = (port: number, suites = SHA512, range = 1): Clients => ({
     slots: SLOTS,
     restMs: REST_MS,
@@ -106,7 +115,6 @@ export async function measure(
     };
   }
   async function saturate(serving: Serving, clients: Clients): Promise<Weighed> {
-    fleet.stock(Math.ceil(2_000 * (seconds + WARM_S)));
     const load = closedLoop(clients);
     await load.measure(WARM_S);
     const seen = await weigh(serving, () => load.measure(seconds));
@@ -124,6 +132,8 @@ export async function measure(
   };
 
   const serving = await fabric.serve('0');
+  say('making devices');
+  fleet.stock(FIRST_BOOTS_PER_S * (seconds + WARM_S));
   const sha512 = await saturate(serving, honest(serving.port));
   describe('SHA-512 suites', sha512);
   const blake2b = await saturate(serving, honest(serving.port, BLAKE2B));
@@ -149,14 +159,7 @@ export async function measure(
   const again = await saturate(serving, honest(serving.port));
   describe('without them again', again);
 
-  const attacked = await underAttack(
-    serving,
-    fabric,
-    groups,
-    honest(serving.port),
-    () => fleet.stock(Math.ceil(2_000 * (seconds + WARM_S))),
-    seconds,
-  );
+  const attacked = await underAttack(serving, fabric, groups, honest(serving.port), seconds);
   describe('honest clients beside as many forged ones', attacked.honest);
   remarks.push(
     `the forged ones: ${attacked.forged.refused} refused, ${attacked.forged.broken} broken, ${attacked.forged.admitted} admitted`,
@@ -211,10 +214,8 @@ async function underAttack(
   fabric: BenchFabric,
   groups: readonly BenchGroup[],
   clients: Clients,
-  stock: () => void,
   seconds: number,
 ): Promise<{ honest: Weighed; forged: Outcome }> {
-  stock();
   const forgers = Array.from({ length: clients.slots }, (_, slot) => {
     const group = groups[slot % groups.length]!;
     return { gid: group.gid, sign: forger(FORGERIES[slot % FORGERIES.length]!, group) };
