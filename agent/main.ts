@@ -4,12 +4,14 @@ import { readBounded } from '../os/files.ts';
 import { exists, openFolder } from '../os/folder.ts';
 import { stderrLog } from '../os/log.ts';
 import { notify } from '../os/notify.ts';
+import { openPresence } from '../os/presence.ts';
 import { askedToStop, leave, programArguments, VERSION, watchdogPeriodMs } from '../os/process.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
 import { type Config, DEFAULT_PATH, parseConfig, renderConfig } from './config.ts';
 import { answerControl, describeStatus, type Status, statusLine, statusOf } from './control.ts';
 import { startDevice } from './device.ts';
 import { openEffects } from './effects.ts';
+import { advances, patience } from './health.ts';
 import { forgetStore } from './state.ts';
 
 const CONFIG: Option = { name: 'config', value: 'FILE', help: 'the configuration', default: DEFAULT_PATH };
@@ -44,6 +46,8 @@ async function runAgent(config: Config): Promise<void> {
       nowMs: clock(),
       wallMs: Date.now(),
     });
+  const showOnline = openPresence(log);
+  showOnline(false);
   const control = await serveControl(config.control.socket, (question) => answerControl(question, status));
   log('notice', `enf-agent ${VERSION} started`);
   // Ready means running, not online: a boot must not wait for a network.
@@ -53,14 +57,24 @@ async function runAgent(config: Config): Promise<void> {
     clock,
     chance: Math.random,
     log,
-    onChange: (situation) => notify(`STATUS=${statusLine(situation)}`),
+    onChange(situation) {
+      showOnline(situation.kind === 'online');
+      notify(`STATUS=${statusLine(situation)}`);
+    },
   });
+  const running = device;
   const watchdog = watchdogPeriodMs();
-  const pulse = watchdog && setInterval(() => notify('WATCHDOG=1'), watchdog / 2);
+  // The service manager restarts an agent that is silent: one whose loop is stuck, or whose lifecycle is.
+  const pulse =
+    watchdog &&
+    setInterval(() => {
+      if (advances(running.situation(), clock(), patience(config.remote.connectTimeout)))
+        notify('WATCHDOG=1');
+    }, watchdog / 2);
   await stop;
   notify('STOPPING=1');
   clearInterval(pulse || undefined);
-  await device.stop();
+  await running.stop();
   await control.close();
 }
 

@@ -43,8 +43,28 @@ export interface Program {
   readonly commands: readonly Command[];
 }
 
-/** Exit codes of all programs: 0 done, 1 failed (the Failure is printed), 2 wrong usage. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+/**
+ * Exit codes of all programs: 0 done, 1 failed (the Failure is printed), 2 wrong usage, 78 the configuration cannot
+ * be used (EX_CONFIG: trying again without a person is no use, and the service manager does not).
+ */
+export const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const;
+
+/** What each exit code means, for help texts and man pages. */
+const EXIT_MEANING: Record<keyof typeof EXIT, string> = {
+  ok: 'done',
+  failed: 'failed',
+  usage: 'wrong usage',
+  config: 'unusable configuration',
+};
+
+/** `PROGRAM help --json`: everything the help says, for whoever makes man pages and completions. */
+export interface Description {
+  readonly name: string;
+  readonly summary: string;
+  readonly version: string;
+  readonly commands: readonly Omit<Command, 'run'>[];
+  readonly exits: readonly { readonly code: number; readonly meaning: string }[];
+}
 
 /** Parses `argv` (without node and script), runs the command and returns the exit code. Never throws. */
 export async function runProgram(program: Program, argv: readonly string[]): Promise<number> {
@@ -59,6 +79,10 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
   const first = argv[0];
   if (first === '--version') {
     process.stdout.write(`${program.name} ${program.version}\n`);
+    return EXIT.ok;
+  }
+  if (first === 'help' && argv.includes('--json')) {
+    process.stdout.write(`${JSON.stringify(describe(program), null, 2)}\n`);
     return EXIT.ok;
   }
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
@@ -159,7 +183,20 @@ function invocation(program: Program, command: Command, args: readonly string[])
 function programHelp(program: Program): string {
   const width = Math.max(...program.commands.map((command) => command.name.length));
   const lines = program.commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`);
-  return `${program.name} – ${program.summary}\n\nCommands:\n${lines.join('\n')}\n\n"${program.name} COMMAND --help" explains one; most take --json.\nExit codes: 0 done, 1 failed, 2 wrong usage.\n`;
+  return `${program.name} – ${program.summary}\n\nCommands:\n${lines.join('\n')}\n\n"${program.name} COMMAND --help" explains one; most take --json.\nExit codes: ${exits()
+    .map(({ code, meaning }) => `${code} ${meaning}`)
+    .join(', ')}.\n`;
+}
+
+const exits = (): Description['exits'] =>
+  (Object.keys(EXIT) as (keyof typeof EXIT)[]).map((name) => ({
+    code: EXIT[name],
+    meaning: EXIT_MEANING[name],
+  }));
+
+function describe(program: Program): Description {
+  const { name, summary, version, commands } = program;
+  return { name, summary, version, commands: commands.map(({ run: _, ...rest }) => rest), exits: exits() };
 }
 
 function commandHelp(program: Program, command: Command): string {
@@ -194,7 +231,8 @@ export function report(name: string, error: unknown, json = false): number {
       `${name}: ${error.message} [${error.code}]\n${error.action ? `  → ${error.action}\n` : ''}`,
     );
   }
-  return error.code.startsWith('cli.') ? EXIT.usage : EXIT.failed;
+  if (error.code.startsWith('cli.')) return EXIT.usage;
+  return error.code.startsWith('config.') ? EXIT.config : EXIT.failed;
 }
 
 /** The known name closest to what was typed, if it is close enough to be a slip. */

@@ -80,12 +80,12 @@ describe('check-config', () => {
     });
   });
 
-  test('a mistake ends with exit code 1, the place and the nearest name', async () => {
+  test('a mistake ends with exit code 78, the place and the nearest name', async () => {
     const { with: on } = installed('[tunnel]\nheartbeat-perod = "1s"\n');
     for (const command of ['check-config', 'run', 'status', 'forget']) {
       const { code, err } = await on(command);
       expect([code, err]).toEqual([
-        1,
+        78,
         expect.stringMatching(/tunnel\.heartbeat-perod.*\[config\.unknown-key\]\n.*heartbeat-period/),
       ]);
     }
