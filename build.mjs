@@ -22,6 +22,7 @@ if (what === 'all' || what === 'bundles') {
     'enf-fabric': 'fabric/main.ts',
     demo: 'test/e2e/demo.ts',
     bench: 'test/bench/main.ts',
+    'bench-admit': 'test/bench/admit/main.ts',
     'bench-tunnel': 'test/bench/tunnel/main.ts',
   };
   for (const [program, source] of Object.entries(programs)) {

@@ -19,6 +19,8 @@ export interface Lanes {
 export interface LaneOptions {
   /** Jobs running at the same time: enough to fill the batches of all groups, few enough to choose late. */
   readonly running?: number;
+  /** Below so many running jobs the server has time for suspects. */
+  readonly idle?: number;
   /** Jobs that wait in the lane for everybody, in that for suspects. */
   readonly waiting?: { readonly everybody: number; readonly suspects: number };
   /** A suspect's job that waited longer is dropped. */
@@ -27,6 +29,7 @@ export interface LaneOptions {
 }
 
 const RUNNING = 192;
+const IDLE = 16;
 const WAITING = { everybody: 2_048, suspects: 256 };
 /** Beyond this share of a lane newcomers are sent away before they have done any work. */
 const CROWDED = 0.25;
@@ -35,10 +38,16 @@ const PATIENCE_MS = 5_000;
 /**
  * Everybody's lane is served first and oldest first: whoever waits there has let its TPM work for it, and a queue that is
  * bounded is answered in time; it is the newcomer that is sent away, before it did anything. Suspects are served when
- * nobody else waits, and sent away as soon as the server has something to do: a flood of forgeries costs one Error each.
+ * the server has little to do, and else sent away at their hello: a flood of forgeries costs one Error each.
  */
 export function lanes(options: LaneOptions): Lanes {
-  const { running: places = RUNNING, waiting = WAITING, patienceMs = PATIENCE_MS, now } = options;
+  const {
+    running: places = RUNNING,
+    idle = IDLE,
+    waiting = WAITING,
+    patienceMs = PATIENCE_MS,
+    now,
+  } = options;
   const everybody = queue<Job>();
   const suspects = queue<{ job: Job; since: number }>();
   let running = 0;
@@ -46,7 +55,9 @@ export function lanes(options: LaneOptions): Lanes {
   function next(): Job | undefined {
     const job = everybody.shift();
     if (job !== undefined) return job;
-    for (let each = suspects.shift(); each !== undefined; each = suspects.shift()) {
+    while (running < idle) {
+      const each = suspects.shift();
+      if (each === undefined) return undefined;
       if (now() - each.since < patienceMs) return each.job;
       each.job.drop();
     }
@@ -78,7 +89,7 @@ export function lanes(options: LaneOptions): Lanes {
     },
     crowded: (suspect) =>
       suspect
-        ? everybody.length > 0 || running + suspects.length >= places / 2
+        ? everybody.length > 0 || running + suspects.length >= idle
         : everybody.length >= waiting.everybody * CROWDED,
     dismiss() {
       for (let job = everybody.shift(); job !== undefined; job = everybody.shift()) job.drop();

@@ -33,7 +33,8 @@ interface Options {
   readonly say: (line: string) => void;
 }
 
-const SLOTS = 64;
+/** Handshakes at a time, of as many addresses: few for a city, enough to fill batches. */
+const SLOTS = 192;
 const SHA512: readonly SuiteSpec[] = [1, 3];
 const BLAKE2B: readonly SuiteSpec[] = [2, 4];
 const WARM_S = 2;
