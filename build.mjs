@@ -44,10 +44,21 @@ if (what === 'all' || what === 'bundles') {
       minifySyntax: true,
       legalComments: 'none',
       external: ['better-sqlite3'],
-      define: { 'process.env.ENF_VERSION': JSON.stringify(version) },
+      define: { 'process.env.ENF_VERSION': JSON.stringify(version), 'process.env.ENF_BUILT': JSON.stringify(built()) },
       banner: { js: banner },
       metafile: true,
     });
     chmodSync(join(dist, `${program}.mjs`), 0o755);
+  }
+}
+
+/** Seconds since 1970: no clock that shows an earlier time is right. The same for the same commit, so that builds can be compared. */
+function built() {
+  const { SOURCE_DATE_EPOCH } = process.env;
+  if (SOURCE_DATE_EPOCH) return SOURCE_DATE_EPOCH;
+  try {
+    return execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return String(Math.floor(Date.now() / 1000));
   }
 }

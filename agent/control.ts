@@ -1,7 +1,8 @@
 import type { Question } from '../os/control.ts';
 import type { Config } from './config.ts';
+import { duration } from './duration.ts';
 import type { Facts } from './effects.ts';
-import { duration, type Situation } from './lifecycle.ts';
+import type { Situation } from './lifecycle.ts';
 
 /** Views of a running agent; nobody writes back. Times are ISO 8601 by the wall clock of the device. */
 export interface Status {

@@ -18,6 +18,10 @@ export interface Device {
   situation(): Situation;
   /** The router's address while the tunnel is up. */
   router(): string | undefined;
+  /** Something happened that may have cut the tunnel, or mended the network; `cause` for the log. */
+  disturb(cause: string): void;
+  /** Runs the handshake again. False where there is no identity to renew, or it is being got anyhow. */
+  renew(): boolean;
   /** Closes everything; resolves when it is done. */
   stop(): Promise<void>;
 }
@@ -58,16 +62,22 @@ export function startDevice(around: Surroundings): Device {
         timer = setTimeout(() => post({ kind: 'timer' }), action.ms);
         break;
       case 'prepare':
+        clearTimeout(timer);
         attempt(async () => ({ kind: 'prepared', goal: await effects.prepare() }));
         break;
       case 'provision':
+        clearTimeout(timer);
         attempt(async () => ({ kind: 'provisioned', address: await effects.provision() }));
         break;
       case 'connect':
+        clearTimeout(timer);
         attempt(async () => {
           await effects.connect(hear);
           return undefined;
         });
+        break;
+      case 'probe':
+        effects.probe();
         break;
       case 'release':
         clearTimeout(timer);
@@ -100,6 +110,14 @@ export function startDevice(around: Surroundings): Device {
   return {
     situation: () => situation,
     router: () => router,
+    disturb: (cause) => post({ kind: 'disturbed', cause }),
+    renew() {
+      const before = situation;
+      post({ kind: 'renew' });
+      if (situation === before) return false;
+      router = undefined;
+      return true;
+    },
     async stop() {
       post({ kind: 'stop' });
       await released;

@@ -1,16 +1,22 @@
 import { readBounded } from '../os/files.ts';
 import { openFolder } from '../os/folder.ts';
 import type { Log } from '../os/log.ts';
+import { type Lookup, systemLookup } from '../os/lookup.ts';
 import { openPlaneDevice, type PlaneDevice } from '../os/plane.ts';
+import { systemClocks } from '../os/process.ts';
 import { fromHex } from '../protocol/bytes.ts';
 import { Failure } from '../protocol/failure.ts';
 import { parseIpv6 } from '../protocol/ipv6.ts';
+import { type AddressBook, addressBook } from './addressbook.ts';
+import { namedCaptive } from './captive.ts';
 import type { Config } from './config.ts';
 import { isUnloadable, type KeyStore, type LongtermKey, openKeys } from './keys.ts';
+import { keepLastGood, lastGoodOf } from './lastgood.ts';
 import type { Goal } from './lifecycle.ts';
 import { raiseInterface, tunnelRoutes } from './routes.ts';
 import { openStore, type SavedIdentity, type Store } from './state.ts';
 import { openTunnel, type Traffic, type Tunnel, type TunnelEvent } from './tunnel.ts';
+import { type Clocks, clockGuard } from './wallclock.ts';
 
 /** What the lifecycle's actions do to the world. Each fails with a Failure and can be tried again. */
 export interface Effects {
@@ -18,8 +24,10 @@ export interface Effects {
   prepare(): Promise<Exclude<Goal, { kind: 'prepare' }>>;
   /** Runs the handshake; returns the address of the identity, which is durable then. */
   provision(): Promise<string>;
-  /** Raises the interface and starts the tunnel. */
+  /** Raises the interface and starts the tunnel. @throws Failure `clock.implausible` besides others */
   connect(report: (event: TunnelEvent) => void): Promise<void>;
+  /** Finds out at once whether the tunnel still stands; if not, that is reported as its end. */
+  probe(): void;
   /** Closes everything. */
   release(): Promise<void>;
   facts(): Facts;
@@ -31,6 +39,8 @@ export interface Facts {
   readonly quarantined: readonly string[];
   /** XTT handshakes this run has completed. */
   readonly handshakes: number;
+  /** When the handshake of the present identity was, by the clock of then: ISO 8601. */
+  readonly lastHandshake: string | undefined;
   readonly traffic: Traffic | undefined;
 }
 
@@ -40,12 +50,20 @@ export interface Hardware {
   readonly raiseInterface: typeof raiseInterface;
 }
 
+/** What else an agent takes from its surroundings, and a test brings itself. */
+export interface Senses {
+  readonly clocks: Clocks;
+  readonly resolver: Lookup;
+}
+
 /** The real world, as the configuration describes it. */
 export function openEffects(
   config: Config,
   log: Log,
   hardware: Hardware = { openTun: openPlaneDevice, raiseInterface },
+  { clocks, resolver }: Senses = { clocks: systemClocks, resolver: systemLookup },
 ): Effects {
+  const guard = clockGuard(clocks);
   const off = new AbortController();
   let store: Store | undefined;
   let keys: KeyStore | undefined;
@@ -53,6 +71,8 @@ export function openEffects(
   let plane: { readonly address: string; readonly tunnel: Tunnel } | undefined;
   let root: string | undefined;
   let handshakes = 0;
+  let book: AddressBook | undefined;
+  let memory: ReturnType<typeof keepLastGood> | undefined;
 
   const closeKeys = async (): Promise<void> => {
     const [key, opened] = [longterm, keys];
@@ -65,6 +85,11 @@ export function openEffects(
   const closePlane = (): void => {
     plane?.tunnel.close();
     plane = undefined;
+  };
+
+  const stopTunnel = (): void => {
+    void memory?.end();
+    plane?.tunnel.stop();
   };
 
   const use = async (identity: SavedIdentity): Promise<void> => {
@@ -108,6 +133,10 @@ export function openEffects(
           log('warning', `state.unreadable: ${config.state.directory}: set aside as ${name}`);
         }
       }
+      const last = lastGoodOf(store.record);
+      // A resolver gets a quarter of the time if an older answer is at hand.
+      book ??= addressBook(resolver, config.remote.connectTimeout / 4, last?.addresses ?? {});
+      memory ??= keepLastGood(store, book, clocks, log);
       await closeKeys();
       root = undefined;
       keys = await openKeys(config);
@@ -130,6 +159,8 @@ export function openEffects(
     },
 
     async provision() {
+      // Only after a person asked for a new handshake there may be a tunnel; its end must not be taken for this one's.
+      stopTunnel();
       // Loaded only here: a device that has its identity never needs the handshake's code.
       const [{ provision }, { openExchange }] = await Promise.all([
         import('./provision.ts'),
@@ -144,7 +175,15 @@ export function openEffects(
         requestedIdentity: address === '' ? new Uint8Array(16) : parseIpv6(address),
         ...(basename !== '' && { basename: new TextEncoder().encode(basename) }),
         connect: () =>
-          openExchange({ hosts, port, mark: config.tunnel.fwmark, timeoutMs, signal: off.signal }),
+          openExchange({
+            hosts,
+            port,
+            mark: config.tunnel.fwmark,
+            timeoutMs,
+            signal: off.signal,
+            lookup: opened(book).lookup,
+          }),
+        nowMs: clocks.wallMs,
       });
       handshakes++;
       await use(identity);
@@ -152,7 +191,9 @@ export function openEffects(
     },
 
     async connect(report) {
-      const identity = opened(opened(store).record.identity);
+      const { record } = opened(store);
+      const identity = opened(record.identity);
+      guard.check(lastGoodOf(record)?.timeMs);
       root ??= await tlsRoot(config, opened(keys));
       const key = opened(longterm).tlsKey();
       const tunnel = await raise(identity.address);
@@ -165,13 +206,21 @@ export function openEffects(
           ca: root,
           certificate: fromHex(identity.certificate),
           key,
+          lookup: opened(book).lookup,
         },
-        report,
+        (event) => {
+          if (event.kind === 'up') opened(memory).begin();
+          else void memory?.end();
+          report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
+        },
       );
     },
 
+    probe: () => plane?.tunnel.probe(),
+
     async release() {
       off.abort();
+      await memory?.end();
       closePlane();
       await closeKeys();
     },
@@ -180,6 +229,7 @@ export function openEffects(
       stateGeneration: store?.generation,
       quarantined: store?.quarantined ?? [],
       handshakes,
+      lastHandshake: store?.record.identity?.provisioned,
       traffic: plane?.tunnel.traffic(),
     }),
   };

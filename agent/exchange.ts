@@ -1,5 +1,6 @@
 import { dial } from '../os/dial.ts';
 import { readMessage, writeAll } from '../os/exchange.ts';
+import type { Lookup } from '../os/lookup.ts';
 import type { Exchange } from './provision.ts';
 
 /**
@@ -12,6 +13,7 @@ export async function openExchange(options: {
   readonly mark: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  readonly lookup?: Lookup;
 }): Promise<Exchange> {
   const { timeoutMs, signal } = options;
   const socket = await dial(options);

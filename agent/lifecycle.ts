@@ -1,6 +1,9 @@
-import { type Backoff, pause } from '../protocol/backoff.ts';
-import { Failure } from '../protocol/failure.ts';
+import { pause } from '../protocol/backoff.ts';
+import type { Failure } from '../protocol/failure.ts';
 import type { Verdict } from '../protocol/tunnel/verdict.ts';
+import { duration } from './duration.ts';
+import { LINE_EVERY_MS, RETRY, STABLE_MS } from './pauses.ts';
+import { consequence } from './verdict.ts';
 
 /**
  * The device's life as a pure function: `step(situation, event, now)` gives the next situation and what to do.
@@ -13,14 +16,18 @@ export interface Moment {
   readonly random: number;
 }
 
-/** Why the device provisions itself; `interrupted`: a new key was made already when the power went. */
-export type Reason = 'first-boot' | 'evicted' | 'foreign-state' | 'interrupted';
+/**
+ * Why the device provisions itself; `interrupted`: a new key was made already when the power went; `renewal`: a person
+ * asked for it, and the identity that is there stays until the new one is.
+ */
+export type Reason = 'first-boot' | 'evicted' | 'foreign-state' | 'interrupted' | 'renewal';
 
 /** What is worked on, or will be after a pause. */
 export type Goal =
   | { readonly kind: 'prepare' }
   | { readonly kind: 'provision'; readonly reason: Reason; readonly address?: string }
-  | { readonly kind: 'connect'; readonly address: string };
+  /** `unfinished`: a renewal broke off, so the fabric may know the next key already, and no longer this one. */
+  | { readonly kind: 'connect'; readonly address: string; readonly unfinished?: true };
 
 /** What has been going wrong since when, over however many attempts. */
 export interface Trouble {
@@ -92,12 +99,18 @@ export type Event =
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'timer' }
+  /** The clock jumped, the machine was asleep, or the like: what was true of the network may be so no more. */
+  | { readonly kind: 'disturbed'; readonly cause: string }
+  /** A person wants the handshake to be run again. */
+  | { readonly kind: 'renew' }
   | { readonly kind: 'stop' };
 
 export type Action =
   | { readonly kind: 'prepare' }
   | { readonly kind: 'provision' }
   | { readonly kind: 'connect' }
+  /** Finds out at once whether the tunnel still stands. */
+  | { readonly kind: 'probe' }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'log'; readonly level: 'warning' | 'notice' | 'info'; readonly message: string }
   /** Close everything: tunnel, device, keys. */
@@ -107,17 +120,6 @@ export interface Step {
   readonly situation: Situation;
   readonly actions: readonly Action[];
 }
-
-/** Every pause but the three below: full jitter from the first on, at most five minutes. */
-export const RETRY: Backoff = { firstMs: 1_000, capMs: 300_000 };
-/** A tunnel that lasted this long makes the next failure a first one. */
-export const STABLE_MS = 60_000;
-/** A banned device asks once a day. */
-export const BANNED_MS = 86_400_000;
-/** The longest pause the fabric may ask for. */
-export const LONGEST_RETRY_AFTER_MS = 86_400_000;
-/** Causes that alternate are logged this far apart: at most ten lines an hour. */
-export const LINE_EVERY_MS = 360_000;
 
 const NO_ATTEMPTS: Attempts = { prepare: 0, provision: 0, connect: 0 };
 
@@ -152,6 +154,10 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
       return isWaiting(situation)
         ? pursue(situation.goal, situation.attempts, now, situation.trouble)
         : stay(situation);
+    case 'disturbed':
+      return disturbed(situation, event.cause, now);
+    case 'renew':
+      return renewed(situation, now);
     case 'start':
       return stay(situation);
   }
@@ -231,6 +237,34 @@ function online(situation: Extract<Situation, { kind: 'connecting' }>, now: Mome
   };
 }
 
+/** A tunnel is probed, a pause cut short: but not one that a person has to end, or that the fabric asked for. */
+function disturbed(situation: Alive, cause: string, now: Moment): Step {
+  if (situation.kind === 'online') {
+    return { situation, actions: [say('info', `${cause}: probing the tunnel`), { kind: 'probe' }] };
+  }
+  if (situation.kind !== 'backing-off' || situation.trouble.code === 'fabric.retry-after') {
+    return stay(situation);
+  }
+  return pursue(situation.goal, situation.attempts, now, situation.trouble);
+}
+
+/** Only a device that has an identity, or waits to get one, can be asked for another. */
+function renewed(situation: Alive, now: Moment): Step {
+  const { goal, attempts } = situation;
+  if (goal.kind === 'connect') {
+    const next = pursue(
+      { kind: 'provision', reason: 'renewal', address: goal.address },
+      attempts,
+      now,
+      undefined,
+    );
+    return { ...next, actions: [say('notice', `renewing the identity ${goal.address}`), ...next.actions] };
+  }
+  return goal.kind === 'provision' && isWaiting(situation)
+    ? pursue(goal, attempts, now, situation.trouble)
+    : stay(situation);
+}
+
 /** The counters as the next failure finds them: a stable minute online forgets the past. */
 function remembered(situation: Alive, now: Moment): Attempts {
   const stable = situation.kind === 'online' && now.ms - situation.sinceMs >= STABLE_MS;
@@ -243,11 +277,7 @@ function remembered(situation: Alive, now: Moment): Attempts {
  */
 function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Moment): Step {
   const attempts = remembered(situation, now);
-  // After a TPM error its context may be dead: the way back leads through opening it again.
-  const goal: Goal =
-    situation.goal.kind !== 'prepare' && failure.code.startsWith('tpm.')
-      ? { kind: 'prepare' }
-      : situation.goal;
+  const goal = afterFailure(situation.goal, failure);
   const failing = situation.goal.kind;
   return rest(situation, failure, {
     goal,
@@ -258,80 +288,39 @@ function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Momen
   });
 }
 
+/** What is worked on next. */
+function afterFailure(goal: Goal, failure: Failure): Goal {
+  // After a TPM error its context may be dead: the way back leads through opening it again.
+  if (goal.kind !== 'prepare' && failure.code.startsWith('tpm.')) return { kind: 'prepare' };
+  if (goal.kind === 'provision' && goal.reason === 'renewal' && goal.address !== undefined) {
+    return { kind: 'connect', address: goal.address, unfinished: true };
+  }
+  return goal;
+}
+
 /** The fabric's word, authenticated by TLS. */
 function judged(
   situation: Extract<Situation, { kind: 'connecting' | 'online' }>,
   verdict: Verdict,
   now: Moment,
 ): Step {
-  const { goal } = situation;
-  const attempts = remembered(situation, now);
-  const again = { ...attempts, connect: attempts.connect + 1 };
-  const jitter = pause(RETRY, attempts.connect, now.random);
-  switch (verdict.kind) {
-    case 'evicted':
-      return rest(
-        situation,
-        new Failure(
-          'fabric.evicted',
-          'reprovision',
-          'the fabric has evicted this identity: provisioning anew',
-        ),
-        {
-          goal: { kind: 'provision', reason: 'evicted', address: goal.address },
-          attempts: { ...attempts, provision: attempts.provision + 1 },
-          ms: pause(RETRY, attempts.provision, now.random),
-          blocked: false,
-          now,
-        },
-      );
-    case 'banned':
-      return rest(
-        situation,
-        new Failure('fabric.banned', 'operator', 'the fabric has banned this device', {
-          action: 'Ask the owner of the network; the device asks again once a day.',
-        }),
-        { goal, attempts: again, ms: BANNED_MS + Math.floor(now.random * 3_600_000), blocked: true, now },
-      );
-    case 'unknown':
-      return rest(
-        situation,
-        new Failure('fabric.unknown-key', 'retry', 'the fabric does not know the key of this identity', {
-          action: 'If the fabric has lost its registry, run "enf-agent forget --yes" to provision anew.',
-        }),
-        { goal, attempts: again, ms: jitter, blocked: false, now },
-      );
-    case 'retry-after': {
-      const asked = Math.min(verdict.seconds * 1_000, LONGEST_RETRY_AFTER_MS);
-      return rest(
-        situation,
-        new Failure('fabric.retry-after', 'retry', `the fabric asks to come back in ${verdict.seconds} s`),
-        // At least what was asked, and not everybody at the same moment.
-        {
-          goal,
-          attempts: again,
-          ms: asked + Math.max(jitter, Math.floor((now.random * asked) / 2)),
-          blocked: false,
-          now,
-        },
-      );
-    }
-  }
+  const { failure, ...what } = consequence(situation.goal, remembered(situation, now), verdict, now.random);
+  return rest(situation, failure, { ...what, now });
 }
 
-interface Rest {
+/** A pause: how long, what comes after it, and whether a person has to do something. */
+export interface Pause {
   readonly goal: Goal;
   readonly attempts: Attempts;
   readonly ms: number;
   readonly blocked: boolean;
-  readonly now: Moment;
 }
 
 /** Goes into a pause; writes a line when the cause is new, not at every attempt. */
 function rest(
   situation: Exclude<Alive, Waiting>,
   failure: Failure,
-  { goal, attempts, ms, blocked, now }: Rest,
+  { goal, attempts, ms, blocked, now }: Pause & { readonly now: Moment },
 ): Step {
   const past = situation.kind === 'online' ? undefined : situation.trouble;
   const attempt = (past?.attempts ?? 0) + 1;
@@ -361,11 +350,3 @@ function rest(
 
 const attemptsText = (attempts: number): string =>
   `${attempts} failed ${attempts === 1 ? 'attempt' : 'attempts'}`;
-
-/** A pause for people: "0.4 s", "12 s", "5 min", "24 h". */
-export function duration(ms: number): string {
-  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`;
-  if (ms < 120_000) return `${Math.round(ms / 1_000)} s`;
-  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
-  return `${Math.round(ms / 3_600_000)} h`;
-}

@@ -5,14 +5,23 @@ import { exists, openFolder } from '../os/folder.ts';
 import { stderrLog } from '../os/log.ts';
 import { notify } from '../os/notify.ts';
 import { openPresence } from '../os/presence.ts';
-import { askedToStop, leave, programArguments, VERSION, watchdogPeriodMs } from '../os/process.ts';
+import {
+  askedToStop,
+  leave,
+  programArguments,
+  systemClocks,
+  VERSION,
+  watchdogPeriodMs,
+} from '../os/process.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
 import { type Config, DEFAULT_PATH, parseConfig, renderConfig } from './config.ts';
 import { answerControl, describeStatus, type Status, statusLine, statusOf } from './control.ts';
 import { startDevice } from './device.ts';
+import { duration } from './duration.ts';
 import { openEffects } from './effects.ts';
 import { advances, patience } from './health.ts';
 import { forgetStore } from './state.ts';
+import { watchClock } from './wallclock.ts';
 
 const CONFIG: Option = { name: 'config', value: 'FILE', help: 'the configuration', default: DEFAULT_PATH };
 const JSON_OUTPUT: Option = { name: 'json', help: 'print JSON' };
@@ -33,7 +42,7 @@ const run: Command = {
 async function runAgent(config: Config): Promise<void> {
   const log = stderrLog();
   const stop = askedToStop();
-  const clock = (): number => performance.now();
+  const clock = systemClocks.steadyMs;
   const effects = openEffects(config, log);
   let device: ReturnType<typeof startDevice> | undefined;
   const status = (): Status =>
@@ -63,6 +72,9 @@ async function runAgent(config: Config): Promise<void> {
     },
   });
   const running = device;
+  const unwatch = watchClock(systemClocks, (byMs) =>
+    device?.disturb(`the clock jumped by ${duration(Math.abs(byMs))}, or the machine was asleep`),
+  );
   const watchdog = watchdogPeriodMs();
   // The service manager restarts an agent that is silent: one whose loop is stuck, or whose lifecycle is.
   const pulse =
@@ -74,6 +86,7 @@ async function runAgent(config: Config): Promise<void> {
   await stop;
   notify('STOPPING=1');
   clearInterval(pulse || undefined);
+  unwatch();
   await running.stop();
   await control.close();
 }

@@ -26,6 +26,8 @@ export interface Provisioning {
   /** Instead of the credential's own basename. */
   readonly basename?: Uint8Array;
   connect(): Promise<Exchange>;
+  /** The time of day, to be shown with the identity; nothing depends on it. */
+  readonly nowMs: () => number;
 }
 
 /**
@@ -47,7 +49,12 @@ export async function provision(work: Provisioning): Promise<SavedIdentity> {
       key.sign,
       primitives.random(19),
     );
-    const provisioned = { address: formatIpv6(identity), certificate: toHex(certificate), key: saved };
+    const provisioned = {
+      address: formatIpv6(identity),
+      certificate: toHex(certificate),
+      key: saved,
+      provisioned: new Date(work.nowMs()).toISOString(),
+    };
     const { pending: _, ...rest } = store.record;
     await store.save({ ...rest, identity: provisioned });
     return provisioned;

@@ -25,6 +25,8 @@ export interface SavedIdentity {
   /** The identity certificate, DER in hex. */
   readonly certificate: string;
   readonly key: SavedKey;
+  /** When it was given, by the clock of then: ISO 8601. Only to be shown. */
+  readonly provisioned?: string;
 }
 
 export interface DeviceRecord {
@@ -43,6 +45,8 @@ export interface Store {
   readonly quarantined: readonly string[];
   /** Replaces the record durably. @throws Failure `os.disk-full`, `os.write-failed`; then the old record stays */
   save(record: DeviceRecord): Promise<void>;
+  /** The same with what `change` makes of the record that is there when all earlier saves are through. */
+  update(change: (record: DeviceRecord) => DeviceRecord): Promise<void>;
 }
 
 const FILES = ['state-0', 'state-1'] as const;
@@ -83,6 +87,18 @@ export async function openStore(folder: Folder): Promise<Store> {
   good.sort((a, b) => b.generation - a.generation);
 
   let current: Generation = good[0] ?? { file: 1, generation: 0, record: {} };
+  let turn: Promise<unknown> = Promise.resolve();
+  // One after the other: each takes the file that the one before has not.
+  const update = (change: (record: DeviceRecord) => DeviceRecord): Promise<void> => {
+    const saved = turn.then(async () => {
+      const record = change(current.record);
+      const next = { file: 1 - current.file, generation: current.generation + 1, record };
+      await folder.write(FILES[next.file]!, serialize(next.generation, record));
+      current = next;
+    });
+    turn = saved.catch(() => {});
+    return saved;
+  };
   return {
     get record() {
       return current.record;
@@ -91,11 +107,8 @@ export async function openStore(folder: Folder): Promise<Store> {
       return current.generation;
     },
     quarantined,
-    async save(record) {
-      const next = { file: 1 - current.file, generation: current.generation + 1, record };
-      await folder.write(FILES[next.file]!, serialize(next.generation, record));
-      current = next;
-    },
+    save: (record) => update(() => record),
+    update,
   };
 }
 

@@ -1,4 +1,5 @@
 import { dialDescriptor } from '../os/dial.ts';
+import type { Lookup } from '../os/lookup.ts';
 import {
   closeDescriptor,
   type Plane,
@@ -23,6 +24,8 @@ export interface Link {
   readonly certificate: Uint8Array;
   /** PEM; may only name a key in the TPM. */
   readonly key: string;
+  /** Instead of the system's resolver. */
+  readonly lookup?: Lookup;
 }
 
 /** What may pass, and how the silence is measured. */
@@ -51,6 +54,8 @@ export interface Tunnel {
   readonly usable: boolean;
   /** Connects. Reports `up` at most once, then `down` or `verdict` exactly once; nothing any more after `stop`. */
   start(link: Link, report: (event: TunnelEvent) => void): void;
+  /** Asks the router at once whether it is there; after five seconds without an answer the connection is `down`. */
+  probe(): void;
   /** Ends the connection; what the host sends meanwhile is dropped. */
   stop(): void;
   traffic(): Traffic;
@@ -92,8 +97,15 @@ export function openTunnel(device: PlaneDevice, rules: Rules): Tunnel {
       return;
     }
     onDown = down;
-    const { hosts, port, mark, timeoutMs, ca, certificate, key } = link;
-    const options = { hosts, port, timeoutMs, signal: attempt.signal, ...(mark !== 0 && { mark }) };
+    const { hosts, port, mark, timeoutMs, ca, certificate, key, lookup } = link;
+    const options = {
+      hosts,
+      port,
+      timeoutMs,
+      signal: attempt.signal,
+      ...(mark !== 0 && { mark }),
+      ...(lookup && { lookup }),
+    };
     dialDescriptor(options).then(
       (fd) => {
         if (dialling !== attempt) {
@@ -114,6 +126,7 @@ export function openTunnel(device: PlaneDevice, rules: Rules): Tunnel {
       return lost === undefined;
     },
     start,
+    probe: () => plane.probe(),
     stop,
     traffic: () => trafficOf(plane.counters()),
     counters: () => plane.counters(),

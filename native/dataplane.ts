@@ -120,6 +120,8 @@ export interface DataplaneFace {
   ): void;
   /** Ends the connection, in order and without a report. */
   planeDisconnect(plane: PlaneHandle): void;
+  /** A heartbeat at once, which is waited for no longer than five seconds. Nothing without a connection whose handshake is done. */
+  planeProbe(plane: PlaneHandle): void;
   /** @throws Error EBADF when the thread is gone */
   planeCounters(plane: PlaneHandle): PlaneCounters;
   /** Ends connection and thread. The TUN is closed on return; there are no more events. Any number of times. */

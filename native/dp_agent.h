@@ -91,6 +91,8 @@ void dp_agent_connect(struct dp_agent *agent, struct dp_order *order);
 void dp_agent_adopt(struct dp_agent *agent, uint32_t id, SSL *ssl, int fd, uint32_t timeout_ms);
 // Ends the connection in order, without a report.
 void dp_agent_disconnect(struct dp_agent *agent);
+// A heartbeat at once, with less patience than usual.
+void dp_agent_probe(struct dp_agent *agent);
 
 // Monotonic, in nanoseconds.
 uint64_t dp_now(void);

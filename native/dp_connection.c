@@ -143,6 +143,13 @@ static void establish(struct dp_agent *agent, uint64_t now) {
   beat(agent, now);
 }
 
+void dp_agent_probe(struct dp_agent *agent) {
+  if (!agent->connected || !agent->connection.established) return;
+  uint64_t now = dp_now();
+  beat(agent, now);
+  dp_silence_hurry(&agent->connection.silence, now);
+}
+
 static bool is_date(long verified) {
   return verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED ||
          verified == X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD || verified == X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD;

@@ -21,6 +21,8 @@ void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t p
 void dp_silence_heard(struct dp_silence *silence, uint64_t now);
 // A heartbeat goes out now.
 void dp_silence_beat(struct dp_silence *silence, uint64_t now);
+// The answer that is awaited has to come soon.
+void dp_silence_hurry(struct dp_silence *silence, uint64_t now);
 // When to look again.
 static inline uint64_t dp_silence_next(const struct dp_silence *silence) {
   return silence->beat_at < silence->answer_by ? silence->beat_at : silence->answer_by;

@@ -234,6 +234,15 @@ static napi_value plane_disconnect(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value plane_probe(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  struct plane *plane = plane_of(env, argument);
+  if (plane != NULL && !plane->stopped) dp_thread_probe(plane->thread);
+  return NULL;
+}
+
 static napi_value plane_counters(napi_env env, napi_callback_info info) {
   napi_value argument, result, number;
   size_t count = 1;
@@ -268,6 +277,7 @@ void register_dataplane(napi_env env, napi_value exports) {
   addon_function(env, exports, "planeStart", plane_start);
   addon_function(env, exports, "planeConnect", plane_connect);
   addon_function(env, exports, "planeDisconnect", plane_disconnect);
+  addon_function(env, exports, "planeProbe", plane_probe);
   addon_function(env, exports, "planeCounters", plane_counters);
   addon_function(env, exports, "planeClose", plane_close);
 }

@@ -14,7 +14,7 @@ struct dp_thread {
   struct dp_agent agent;  // the thread's own
   pthread_mutex_t lock;   // of what follows
   struct dp_order *order;
-  bool disconnect, quit;
+  bool disconnect, probe, quit;
 };
 
 static void on_report(void *owner, const struct dp_event *event) {
@@ -26,13 +26,14 @@ static bool take_orders(void *owner, struct dp_agent *agent) {
   struct dp_thread *thread = owner;
   pthread_mutex_lock(&thread->lock);
   struct dp_order *order = thread->order;
-  bool disconnect = thread->disconnect, quit = thread->quit;
+  bool disconnect = thread->disconnect, probe = thread->probe, quit = thread->quit;
   thread->order = NULL;
-  thread->disconnect = false;
+  thread->disconnect = thread->probe = false;
   pthread_mutex_unlock(&thread->lock);
   if (disconnect || quit) dp_agent_disconnect(agent);
   if (quit) dp_order_free(order);
   else if (order != NULL) dp_agent_connect(agent, order);
+  else if (probe) dp_agent_probe(agent);
   return !quit;
 }
 
@@ -103,6 +104,13 @@ void dp_thread_disconnect(struct dp_thread *thread) {
   thread->disconnect = true;
   pthread_mutex_unlock(&thread->lock);
   dp_order_free(former);
+  wake(thread);
+}
+
+void dp_thread_probe(struct dp_thread *thread) {
+  pthread_mutex_lock(&thread->lock);
+  thread->probe = true;
+  pthread_mutex_unlock(&thread->lock);
   wake(thread);
 }
 

@@ -17,6 +17,8 @@ int dp_thread_start(const struct dp_rules *rules, int tun, enum dp_offload offlo
 // Ends the connection there is and begins another one. Takes the order.
 void dp_thread_connect(struct dp_thread *thread, struct dp_order *order);
 void dp_thread_disconnect(struct dp_thread *thread);
+// Finds out whether the connection still stands.
+void dp_thread_probe(struct dp_thread *thread);
 // The TUN is closed on return, so that it can be opened anew; the thread itself may take longer if the TPM is signing for it.
 void dp_thread_stop(struct dp_thread *thread);
 // After dp_thread_stop: waits for its end and frees it.

@@ -1,8 +1,8 @@
-import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4, Socket } from 'node:net';
 import { addon } from '../native/index.ts';
 import type { SocketHandle } from '../native/net.ts';
 import { Failure } from '../protocol/failure.ts';
+import { type Lookup, systemLookup } from './lookup.ts';
 
 export interface DialOptions {
   /** Names or literal addresses, in the order of preference. */
@@ -13,6 +13,8 @@ export interface DialOptions {
   /** For everything together: names, all addresses of all hosts. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** Instead of the system's resolver. */
+  readonly lookup?: Lookup;
 }
 
 /** The next address of a host is tried beside the first when that has not answered for so long (RFC 8305 §5). */
@@ -37,7 +39,7 @@ export async function dial(options: DialOptions): Promise<Socket> {
  * @throws Failure as `dial`
  */
 export async function dialDescriptor(options: DialOptions): Promise<number> {
-  const { hosts, port, mark = 0, timeoutMs, signal } = options;
+  const { hosts, port, mark = 0, timeoutMs, signal, lookup = systemLookup } = options;
   const deadline = performance.now() + timeoutMs;
   const misses: Miss[] = [];
   for (const [i, host] of hosts.entries()) {
@@ -48,7 +50,7 @@ export async function dialDescriptor(options: DialOptions): Promise<number> {
     signal?.addEventListener('abort', end, { once: true });
     try {
       if (signal?.aborted) throw calledOff(signal);
-      const result = await reach(host, port, mark, turn.signal);
+      const result = await reach(host, port, mark, turn.signal, lookup);
       if (typeof result === 'number') return result;
       if (signal?.aborted) throw calledOff(signal);
       misses.push(...result);
@@ -69,20 +71,23 @@ interface Miss {
 const TIMEOUT = 'no answer';
 const NO_ADDRESS = 'no address';
 
-async function reach(host: string, port: number, mark: number, turn: AbortSignal): Promise<number | Miss[]> {
+async function reach(
+  host: string,
+  port: number,
+  mark: number,
+  turn: AbortSignal,
+  lookup: Lookup,
+): Promise<number | Miss[]> {
   if (isIP(host) !== 0) return race([host], port, mark, turn);
-  const found = await resolve(host, turn);
-  return Array.isArray(found) ? race(found, port, mark, turn) : [found];
+  const found = await resolve(host, turn, lookup);
+  return 'why' in found ? [found] : race(found, port, mark, turn);
 }
 
-/** The addresses of a name, in the system's order. A resolver that hangs is left behind when the turn ends. */
-function resolve(host: string, turn: AbortSignal): Promise<string[] | Miss> {
+/** The addresses of a name. A resolver that hangs is left behind when the turn ends. */
+function resolve(host: string, turn: AbortSignal, lookup: Lookup): Promise<readonly string[] | Miss> {
   return new Promise((settle) => {
     turn.addEventListener('abort', () => settle({ what: host, why: TIMEOUT }), { once: true });
-    lookup(host, { all: true, verbatim: true }).then(
-      (found) => settle(found.map(({ address }) => address)),
-      () => settle({ what: host, why: NO_ADDRESS }),
-    );
+    lookup(host).then(settle, () => settle({ what: host, why: NO_ADDRESS }));
   });
 }
 

@@ -53,6 +53,8 @@ export interface Plane {
    */
   connect(order: PlaneOrder, report: (event: PlaneReport) => void): void;
   disconnect(): void;
+  /** Sends a heartbeat at once; without any answer in five seconds (less if `heartbeatTimeoutMs` is less) the connection is `down`. */
+  probe(): void;
   /** The last ones, once closed. */
   counters(): PlaneCounters;
   /** Ends everything; the device is gone on return. Any number of times. */
@@ -134,6 +136,9 @@ export function startPlane(
     disconnect() {
       current = undefined;
       native.planeDisconnect(handle);
+    },
+    probe() {
+      if (final === undefined) native.planeProbe(handle);
     },
     counters: () => final ?? native.planeCounters(handle),
     close() {

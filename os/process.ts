@@ -3,6 +3,14 @@ import { readFileSync } from 'node:fs';
 /** The version the bundle was built from. */
 export const VERSION = process.env.ENF_VERSION ?? 'development';
 
+/** The clocks of this machine and the time of the build (0 if unknown), in milliseconds. */
+export const systemClocks = {
+  wallMs: (): number => Date.now(),
+  /** Does not run while the machine sleeps. */
+  steadyMs: (): number => performance.now(),
+  builtMs: Number(process.env.ENF_BUILT ?? 0) * 1_000,
+};
+
 /** Resolves at the first SIGTERM or SIGINT; later ones have their default effect again, so that a second Ctrl-C ends a hanging stop. */
 export function askedToStop(): Promise<void> {
   return new Promise((resolve) => {

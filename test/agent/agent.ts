@@ -3,7 +3,10 @@ import { expect, onTestFinished, vi } from 'vitest';
 import { parseConfig } from '../../agent/config.ts';
 import { startDevice } from '../../agent/device.ts';
 import { type Hardware, openEffects } from '../../agent/effects.ts';
+import type { Clocks } from '../../agent/wallclock.ts';
 import { readMessage, writeAll } from '../../os/exchange.ts';
+import { type Lookup, systemLookup } from '../../os/lookup.ts';
+import { systemClocks } from '../../os/process.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
 import type { IdentityServer } from './identityserver.ts';
@@ -50,10 +53,14 @@ export function boot(place: {
   readonly identity: string;
   /** More keys of [remote]. */
   readonly remote?: string;
+  /** Other hosts than loopback; TOML. */
+  readonly hosts?: string;
+  readonly clocks?: Clocks;
+  readonly resolver?: Lookup;
 }) {
   const config = parseConfig(
     `[remote]
-    hosts = ["127.0.0.1"]
+    hosts = ${place.hosts ?? '["127.0.0.1"]'}
     tunnel-port = ${place.tunnelPort}
     identity-port = ${place.identityPort}
     connect-timeout = "1s"
@@ -76,7 +83,10 @@ export function boot(place: {
       raised.push([device, mtu, formatIpv6(own), ...routes.map(formatPrefix)].join(' '));
     },
   };
-  const effects = openEffects(config, (_, line) => void log.push(line), hardware);
+  const effects = openEffects(config, (_, line) => void log.push(line), hardware, {
+    clocks: place.clocks ?? systemClocks,
+    resolver: place.resolver ?? systemLookup,
+  });
   const device = startDevice({
     effects,
     clock: () => performance.now(),

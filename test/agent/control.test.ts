@@ -29,7 +29,13 @@ function sight(situation: Situation, change: Partial<Sight> = {}): Sight {
     config: parseConfig('[remote]\nhosts = ["a"]\n', 'x'),
     situation,
     router: undefined,
-    facts: { stateGeneration: 4, quarantined: [], handshakes: 1, traffic: undefined },
+    facts: {
+      stateGeneration: 4,
+      quarantined: [],
+      handshakes: 1,
+      lastHandshake: '2029-01-01T00:00:00.000Z',
+      traffic: undefined,
+    },
     nowMs: 100_000,
     wallMs: NOON,
     ...change,
@@ -48,7 +54,13 @@ test('online: address, router, traffic, times by the wall clock', () => {
   const status = statusOf(
     sight(online, {
       router: '192.0.2.1 port 443',
-      facts: { stateGeneration: 4, quarantined: ['state-0.bad-1'], handshakes: 0, traffic },
+      facts: {
+        stateGeneration: 4,
+        quarantined: ['state-0.bad-1'],
+        handshakes: 0,
+        lastHandshake: undefined,
+        traffic,
+      },
     }),
   );
   expect(status).toEqual({

@@ -30,7 +30,14 @@ function world(script: {
       return next('connect', script.connect, async () => {});
     },
     release: async () => void calls.push('release'),
-    facts: () => ({ stateGeneration: undefined, quarantined: [], handshakes: 0, traffic: undefined }),
+    probe: () => void calls.push('probe'),
+    facts: () => ({
+      stateGeneration: undefined,
+      quarantined: [],
+      handshakes: 0,
+      lastHandshake: undefined,
+      traffic: undefined,
+    }),
   };
   const device = startDevice({
     effects,
@@ -153,4 +160,33 @@ test('what breaks because of the stop is no error', async () => {
   breakIt(new Error('used after it was closed'));
   await pass(0);
   expect(log.at(-1)).toBe('stopping');
+});
+
+describe('what comes from outside', () => {
+  test('[C-6] a disturbance probes the tunnel, and cuts a pause short', async () => {
+    const { device, calls, tell, pass } = world({});
+    await pass(0);
+    tell({ kind: 'up', router: 'r' });
+    device.disturb('the clock jumped');
+    expect(calls.at(-1)).toBe('probe');
+    tell({ kind: 'down', failure: new Failure('tunnel.silent', 'retry', 'silent') });
+    device.disturb('the clock jumped');
+    expect(calls.slice(-1)).toEqual(['connect']);
+    // The pause that was cut short does not end a second time.
+    await pass(10_000);
+    expect(calls.filter((call) => call === 'connect')).toHaveLength(2);
+  });
+
+  test('a renewal runs the handshake; where there is nothing to renew it is refused', async () => {
+    const { device, calls, tell, pass } = world({
+      provision: [() => new Promise((resolve) => setTimeout(resolve, 100, 'fd00::7'))],
+    });
+    expect(device.renew()).toBe(false);
+    await pass(0);
+    tell({ kind: 'up', router: 'r' });
+    expect(device.renew()).toBe(true);
+    expect([device.renew(), device.router()]).toEqual([false, undefined]);
+    await pass(100);
+    expect(calls).toEqual(['prepare', 'connect', 'provision', 'connect']);
+  });
 });

@@ -1,16 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  type Action,
-  BANNED_MS,
-  type Event,
-  LINE_EVERY_MS,
-  LONGEST_RETRY_AFTER_MS,
-  RETRY,
-  type Situation,
-  STABLE_MS,
-  STOPPED,
-  step,
-} from '../../agent/lifecycle.ts';
+import { type Action, type Event, type Situation, STOPPED, step } from '../../agent/lifecycle.ts';
+import { BANNED_MS, LINE_EVERY_MS, LONGEST_RETRY_AFTER_MS, RETRY, STABLE_MS } from '../../agent/pauses.ts';
 import { Failure } from '../../protocol/failure.ts';
 
 const network = new Failure('net.unreachable', 'retry', 'cannot reach it', { action: 'Plug it in.' });
@@ -25,6 +15,8 @@ const start: Event = { kind: 'start' };
 const timer: Event = { kind: 'timer' };
 const up: Event = { kind: 'up' };
 const stop: Event = { kind: 'stop' };
+const disturbed: Event = { kind: 'disturbed', cause: 'the clock jumped' };
+const renew: Event = { kind: 'renew' };
 const fresh: Event = { kind: 'prepared', goal: { kind: 'provision', reason: 'first-boot' } };
 const known: Event = { kind: 'prepared', goal: { kind: 'connect', address: ADDRESS } };
 const foreign: Event = {
@@ -140,7 +132,7 @@ describe('failures', () => {
     }
   });
 
-  test('no network, TLS, clock or handshake error ever provisions a device that has an identity', () => {
+  test('[C-5] no network, TLS, clock or handshake error ever provisions a device that has an identity', () => {
     const failures = [
       network,
       timeout,
@@ -304,6 +296,70 @@ describe('verdicts', () => {
   });
 });
 
+describe('a clock jump, a suspend, another network', () => {
+  test('[C-6] online: the tunnel is probed at once, and stays what it was', () => {
+    const life = live([start, known, up, disturbed]);
+    expect([life.situation.kind, kinds(life.actions)]).toEqual(['online', ['probe']]);
+    expect(life.log.at(-1)).toContain('the clock jumped');
+  });
+
+  test('[C-6] in a pause: tried at once, and the failures before are not forgotten', () => {
+    for (const failure of [clock, network]) {
+      const life = live([start, known, failed(failure), timer, failed(failure), disturbed]);
+      expect([life.situation.kind, kinds(life.actions)]).toEqual(['connecting', ['connect']]);
+      expect(life.situation).toMatchObject({ attempts: { connect: 2 }, trouble: { attempts: 2 } });
+    }
+  });
+
+  test('a pause that the fabric asked for, or that waits for a person, is not cut short', () => {
+    for (const events of [
+      [start, known, retryAfter(600)],
+      [start, known, verdict('banned')],
+      [start, failed(absent)],
+    ]) {
+      expect(live([...events, disturbed]).actions).toEqual([]);
+    }
+  });
+});
+
+describe('a renewal that a person asks for', () => {
+  const broken = new Failure('xtt.refused', 'retry', 'refused');
+
+  for (const [name, events] of [
+    ['online', [start, known, up]],
+    ['connecting', [start, known]],
+    ['in a pause', [start, known, failed(network)]],
+    ['banned', [start, known, verdict('banned')]],
+  ] as const) {
+    test(`${name}: the handshake, then the tunnel with what came of it`, () => {
+      const life = live([...events, renew]);
+      expect(life.situation).toMatchObject({
+        kind: 'provisioning',
+        goal: { reason: 'renewal', address: ADDRESS },
+      });
+      expect(kinds(life.actions)).toEqual(['provision']);
+      const goal = { kind: 'connect', address: ADDRESS };
+      expect(live([...events, renew, provisioned, up]).situation).toMatchObject({ kind: 'online', goal });
+    });
+  }
+
+  test('if it fails, the identity that was there goes on', () => {
+    const life = live([start, known, up, renew, failed(broken), timer]);
+    expect(life.situation).toMatchObject({ kind: 'connecting', goal: { address: ADDRESS } });
+    expect(live([start, known, up, renew, failed(broken), timer, up]).situation.kind).toBe('online');
+  });
+
+  test('if the fabric then does not know it, the key of the broken renewal is finished with', () => {
+    const life = live([start, known, renew, failed(broken), timer, verdict('unknown'), timer]);
+    expect(life.situation).toMatchObject({ goal: { reason: 'interrupted', address: ADDRESS } });
+    expect(kinds(life.actions)).toEqual(['provision']);
+  });
+
+  test('a device that waits to get its first identity tries at once', () => {
+    expect(kinds(live([start, fresh, failed(network), renew]).actions)).toEqual(['provision']);
+  });
+});
+
 describe('what does not fit changes nothing', () => {
   const situations: [string, Event[]][] = [
     ['stopped', []],
@@ -318,12 +374,23 @@ describe('what does not fit changes nothing', () => {
     stopped: ['start'],
     preparing: ['prepared', 'failed', 'stop'],
     provisioning: ['provisioned', 'failed', 'stop'],
-    connecting: ['up', 'failed', 'verdict', 'stop'],
-    online: ['failed', 'verdict', 'stop'],
-    'backing-off': ['timer', 'stop'],
+    connecting: ['up', 'failed', 'verdict', 'renew', 'stop'],
+    online: ['failed', 'verdict', 'renew', 'stop'],
+    'backing-off': ['timer', 'disturbed', 'renew', 'stop'],
     blocked: ['timer', 'stop'],
   };
-  const events = [start, timer, up, stop, fresh, provisioned, failed(network), verdict('evicted')];
+  const events = [
+    start,
+    timer,
+    up,
+    stop,
+    fresh,
+    provisioned,
+    failed(network),
+    verdict('evicted'),
+    disturbed,
+    renew,
+  ];
   for (const [name, before] of situations) {
     for (const event of events) {
       const expected = fits[name]!.includes(event.kind);
@@ -331,6 +398,7 @@ describe('what does not fit changes nothing', () => {
         const { situation, ms } = live(before);
         const next = step(situation, event, { ms, random: 0.5 });
         if (expected) expect(next.situation).not.toBe(situation);
+        else if (name === 'online' && event === disturbed) expect(next.situation).toBe(situation);
         else expect(next).toEqual({ situation, actions: [] });
       });
     }

@@ -32,6 +32,7 @@ async function device() {
       suite: 1,
       requestedIdentity: NOTHING,
       connect: async () => server.connect(),
+      nowMs: () => 0,
       ...change,
     });
   return { credential, state, store, run };

@@ -1,0 +1,8 @@
+import { lookup } from 'node:dns/promises';
+
+/** The addresses of a name, in the order of preference. Rejects if there are none. */
+export type Lookup = (host: string) => Promise<readonly string[]>;
+
+/** The system's resolver, in its own order. */
+export const systemLookup: Lookup = async (host) =>
+  (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);
