@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Link, openTunnel, type Rules, type TunnelEvent } from '../../agent/tunnel.ts';
 import { ecdsaSigner, generateP256, primitives } from '../../os/primitives.ts';
 import { concat } from '../../protocol/bytes.ts';
@@ -44,6 +44,7 @@ async function world(
   const router = await startTestRouter({ ...certificates, ...options });
   const tun = fakeTun();
   const tunnel = openTunnel(tun, { ...RULES, ...rules });
+  onTestFinished(() => tunnel.close());
   const events: TunnelEvent[] = [];
   const connect = (change: Partial<Link> = {}): void =>
     tunnel.start(
@@ -219,6 +220,7 @@ describe('going down', () => {
     const router = await startTestRouter(options);
     const tun = fakeTun();
     const tunnel = openTunnel(tun, { ...RULES, heartbeatPeriodMs: 30, heartbeatTimeoutMs: 60 });
+    onTestFinished(() => tunnel.close());
     const events: TunnelEvent[] = [];
     tunnel.start(
       {
