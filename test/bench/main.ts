@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
 import { report } from '../../os/cli.ts';
 import { ecdaaCore } from '../../os/ecdaa.ts';
 import { badOption, describeOptions, type Option, readArguments } from './arguments.ts';
@@ -70,7 +71,10 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stderr.write(`measuring: ${part}\n`);
       figures.push(...(await measure(part, given.flag('quick'))));
     }
-    process.stdout.write(`\n${describe(figures)}\n\nECDAA of the server: ${ecdaaCore().name}.\n`);
+    const load = loadavg()[0]!.toFixed(1);
+    process.stdout.write(
+      `\n${describe(figures)}\n\nECDAA: ${ecdaaCore().name}. Load average ${load} on ${cpus().length} processors: what others do is in everything that is not CPU time or memory.\n`,
+    );
     const file = given.value('json');
     if (file !== undefined) writeFileSync(file, `${JSON.stringify(figures, null, 2)}\n`);
     return 0;
