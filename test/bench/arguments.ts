@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { nearest } from '../../os/cli.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -64,6 +65,24 @@ export function readArguments(options: readonly Option[], argv: readonly string[
 
 export const badOption = (message: string, action: string): Failure =>
   new Failure('bench.bad-option', 'operator', message, { action });
+
+/** Finds out before an hour of measuring that the results can be written. @throws Failure `bench.cannot-write` */
+export function ensureWritable(file: string | undefined): void {
+  if (file === undefined) return;
+  try {
+    closeSync(openSync(file, 'a'));
+  } catch (cause) {
+    throw new Failure(
+      'bench.cannot-write',
+      'operator',
+      `--json: cannot write ${file}: ${(cause as Error).message}`,
+      {
+        action: 'Give a file in a folder that exists.',
+        cause,
+      },
+    );
+  }
+}
 
 /** The options as `--help` lists them. */
 export function describeOptions(options: readonly Option[]): string {

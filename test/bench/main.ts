@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { report } from '../../os/cli.ts';
 import { ecdaaCore } from '../../os/ecdaa.ts';
-import { badOption, describeOptions, type Option, readArguments } from './arguments.ts';
+import { badOption, describeOptions, ensureWritable, type Option, readArguments } from './arguments.ts';
 import { measureDevice } from './device.ts';
 import { measureEcdaa } from './ecdaa.ts';
 import { describe, deviceFigures, ecdaaFigures, type Figure, handshakeFigures } from './figures.ts';
@@ -66,6 +66,7 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(HELP);
       return 0;
     }
+    ensureWritable(given.value('json'));
     const figures: Figure[] = [];
     for (const part of partsOf(given.value('only'))) {
       process.stderr.write(`measuring: ${part}\n`);

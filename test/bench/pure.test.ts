@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { isFailure } from '../../protocol/failure.ts';
-import { describeOptions, readArguments } from './arguments.ts';
+import { describeOptions, ensureWritable, readArguments } from './arguments.ts';
 import { describe as describeFigures, deviceFigures, handshakeFigures } from './figures.ts';
 import { parseBusy, parseMemory, parseStat } from './processes.ts';
 import { median, spread } from './statistics.ts';
@@ -98,6 +101,16 @@ describe('arguments', () => {
         '--rounds: expected a whole number from 1 to 100',
       );
     }
+  });
+
+  test('a file that cannot be written is refused at once', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'enf-bench-test-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    ensureWritable(undefined);
+    ensureWritable(join(folder, 'new.json'));
+    expect(() => ensureWritable(join(folder, 'absent', 'new.json'))).toThrow(
+      expect.objectContaining({ code: 'bench.cannot-write' }),
+    );
   });
 
   test('the help lists every option in one column', () => {

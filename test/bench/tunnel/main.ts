@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { report } from '../../../os/cli.ts';
 import { Failure } from '../../../protocol/failure.ts';
-import { badOption } from '../arguments.ts';
+import { badOption, ensureWritable } from '../arguments.ts';
 import { median, spread } from '../statistics.ts';
 import type { Kind } from './kind.ts';
 import { FULL, QUICK } from './measure.ts';
@@ -124,6 +124,7 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(HELP);
       return 0;
     }
+    ensureWritable(options.json);
     const congestion = congestionOf(options);
     const stage = await openStage();
     close = () => stage.close();
