@@ -53,5 +53,5 @@ export const CONTRACT = `A tunnel of your own: COMMAND is run by sh in each end'
   DEVICE        the name its network interface should have
   ADDRESS, PEER_ADDRESS   the IPv4 addresses inside the tunnel: ADDRESS goes on DEVICE, PEER_ADDRESS is reached through it
   FOLDER        a folder both ends see, for keys
-It has to make and configure DEVICE, stay in the foreground, answer within 10 seconds and end at SIGTERM. CPU time and
+It has to make and configure DEVICE, stay in the foreground, answer within 15 seconds and end at SIGTERM. CPU time and
 memory are those of the process group it runs in.`;
