@@ -81,8 +81,8 @@ export function encodeG1(point: G1Point): Uint8Array {
 /** 04 ‖ x ‖ y: tag, range and curve equation checked (the cofactor is 1). @throws Failure `ecdaa.bad-point` */
 export function decodeG1(bytes: Uint8Array): G1Point {
   const [x, y] = decodeCoordinates('G1', bytes, G1_LENGTH);
-  const point = G1.fromAffine({ x: x!, y: y! });
-  if (!isValid(point)) throw badPoint('G1', 'a point that is not on the curve');
+  const point = valid(() => G1.fromAffine({ x: x!, y: y! }));
+  if (point === undefined) throw badPoint('G1', 'a point that is not on the curve');
   return point;
 }
 
@@ -96,8 +96,9 @@ export function encodeG2(point: G2Point): Uint8Array {
 /** As `decodeG1`, and the point must lie in the subgroup of order n. @throws Failure `ecdaa.bad-point` */
 export function decodeG2(bytes: Uint8Array): G2Point {
   const [xa, xb, ya, yb] = decodeCoordinates('G2', bytes, G2_LENGTH);
-  const point = G2.fromAffine({ x: Fp2.fromBigTuple([xa!, xb!]), y: Fp2.fromBigTuple([ya!, yb!]) });
-  if (!isValid(point)) throw badPoint('G2', 'a point that is not in the group of order n on the twist');
+  const [x, y] = [Fp2.fromBigTuple([xa!, xb!]), Fp2.fromBigTuple([ya!, yb!])];
+  const point = valid(() => G2.fromAffine({ x, y }));
+  if (point === undefined) throw badPoint('G2', 'a point that is not in the group of order n on the twist');
   return point;
 }
 
@@ -122,13 +123,15 @@ function decodeCoordinates(group: string, bytes: Uint8Array, length: number): bi
   return coordinates;
 }
 
-function isValid(point: G1Point | G2Point): boolean {
-  if (point.is0()) return false;
+/** The point, unless it is infinity or none: a y of zero is refused when the point is made already. */
+function valid<Point extends G1Point | G2Point>(make: () => Point): Point | undefined {
   try {
+    const point = make();
+    if (point.is0()) return undefined;
     point.assertValidity();
-    return true;
+    return point;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

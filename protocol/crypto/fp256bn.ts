@@ -46,9 +46,19 @@ export const Fr = Field(n);
 
 const { psi, G2psi } = psiFrobenius(Fp, Fp2, Fp2.div(Fp2.ONE, Fp2.NONRESIDUE));
 
+/** (x, y) → (βx, y), which multiplies by a λ (GLV). */
+export const ENDOMORPHISM = {
+  beta: 0x13988e140921018659bcdd79df1932d1edb1c0a24a3a1b807n,
+  // Reduced basis of the lattice of all (a, b) with a + b·λ = 0 mod n: (6u²+2u, −2u−1) and (2u+1, 6u²+4u+1).
+  basises: [
+    [0xfffffffffffe78670bf5eeee7c669004n, 0xd105eb8061615001n],
+    [-0xd105eb8061615001n, 0xfffffffffffe78663af0036e1b054003n],
+  ] as [[bigint, bigint], [bigint, bigint]],
+};
+
 /**
  * The points of E. `multiply` is for secret scalars (fixed sequence of operations, blinded, 1 … n−1); `multiplyUnsafe` and
- * `mulAddUnsafe` are for public ones (0 … n−1) and go through the GLV endomorphism (x, y) → (βx, y).
+ * `mulAddUnsafe` are for public ones (0 … n−1) and go through the GLV endomorphism.
  */
 export const G1 = weierstrass(
   { p, n, h: 1n, a: 0n, b: 3n, Gx: 1n, Gy: 2n },
@@ -56,14 +66,7 @@ export const G1 = weierstrass(
     Fp,
     Fn: Fr,
     allowInfinityPoint: true,
-    endo: {
-      beta: 0x13988e140921018659bcdd79df1932d1edb1c0a24a3a1b807n,
-      // Reduced basis of the lattice of all (a, b) with a + b·λ = 0 mod n: (6u²+2u, −2u−1) and (2u+1, 6u²+4u+1).
-      basises: [
-        [0xfffffffffffe78670bf5eeee7c669004n, 0xd105eb8061615001n],
-        [-0xd105eb8061615001n, 0xfffffffffffe78663af0036e1b054003n],
-      ],
-    },
+    endo: ENDOMORPHISM,
   },
 );
 

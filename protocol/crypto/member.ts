@@ -1,6 +1,7 @@
 /** A member of a group: its key, joining, its credential, signing (ecdaa.md §6, §7). */
 import { concat } from '../bytes.ts';
 import { Failure, isFailure } from '../failure.ts';
+import { multiplyEach } from './blind.ts';
 import type { Commitment, DaaKey } from './daakey.ts';
 import {
   decodeG1,
@@ -136,7 +137,7 @@ export async function sign(
   const points = decodeCredential(credential);
   // l unlinks the signature from the credential: secret.
   const l = drawScalar(p);
-  const blinded = points.map((point) => encodeG1(point.multiply(l)));
+  const blinded = multiplyEach(points, l).map(encodeG1);
   const proof = await prove(p, key, blinded[1]!, blinded[3]!, message, basename);
   return concat(proof.c, proof.s, ...blinded, proof.nonce, proof.K ?? new Uint8Array(0));
 }

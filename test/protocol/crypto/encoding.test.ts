@@ -73,6 +73,10 @@ describe('G1 points', () => {
     const zero = new Uint8Array(32);
     expect(code(() => decodeG1(concat(tag, zero, zero)))).toBe('ecdaa.bad-point');
     expect(code(() => decodeG1(concat(tag, encodeScalar(p), zero)))).toBe('ecdaa.bad-point');
+    // No point has a y of zero; the curve library says so before it is asked.
+    expect(code(() => decodeG1(concat(tag, encodeScalar(1n), zero)))).toBe('ecdaa.bad-point');
+    const fieldZero = concat(zero, zero);
+    expect(code(() => decodeG2(concat(tag, encodeScalar(1n), zero, fieldZero)))).toBe('ecdaa.bad-point');
     expect(code(() => decodeG1(concat(tag, encodeScalar(1n), encodeScalar(2n), tag)))).toBe(
       'ecdaa.bad-point',
     );
