@@ -17,19 +17,16 @@ static bool read_secrets(struct secrets *s, const uint8_t *issuer, const uint8_t
 
 enum { A, B, C, D, U, V, POINTS };
 
-// A = l·G1, B = y·A, D = ly·Q, C = x·(A + D); U = r·G1 and V = r·Q for the proof.
+// A = l·G1, B = ly·G1, D = ly·Q, C = x·(A + D); U = r·G1 and V = r·Q for the proof.
 static bool multiply_points(g1_affine *points, const struct secrets *s, const g1_affine *member_point) {
-  g1_affine generator;
-  g1_generator(&generator);
-  g1_projective base, member, products[POINTS];
-  secret_from_affine(&base, &generator);
+  g1_projective member, products[POINTS];
   secret_from_affine(&member, member_point);
-  secret_multiply(&products[A], &base, &s->l);
-  secret_multiply(&products[B], &products[A], &s->y);
+  secret_multiply_generator(&products[A], &s->l);
+  secret_multiply_generator(&products[B], &s->ly);
   secret_multiply(&products[D], &member, &s->ly);
   secret_add(&products[C], &products[A], &products[D]);
   secret_multiply(&products[C], &products[C], &s->x);
-  secret_multiply(&products[U], &base, &s->r);
+  secret_multiply_generator(&products[U], &s->r);
   secret_multiply(&products[V], &member, &s->r);
   bool finite = secret_normalise(points, products, POINTS);
   explicit_bzero(products, sizeof products);

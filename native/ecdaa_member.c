@@ -11,15 +11,13 @@ static bool decode_secret(scalar *r, const uint8_t *bytes) {
 
 bool ecdaa_public_point(uint8_t *point, const uint8_t *secret) {
   scalar sk;
-  g1_affine generator;
+  g1_affine affine;
   g1_projective product;
   bool done = decode_secret(&sk, secret);
   if (done) {
-    g1_generator(&generator);
-    secret_from_affine(&product, &generator);
-    secret_multiply(&product, &product, &sk);
-    done = secret_normalise(&generator, &product, 1);
-    g1_encode(point, &generator);
+    secret_multiply_generator(&product, &sk);
+    done = secret_normalise(&affine, &product, 1);
+    g1_encode(point, &affine);
   }
   explicit_bzero(&sk, sizeof sk);
   return done;

@@ -108,5 +108,3 @@ void fp_encode(uint8_t *bytes, const fp *x) {
   fp_mul(&plain, x, &plain_one);
   for (int i = 0; i < 32; i++) bytes[31 - i] = (uint8_t)(plain.limb[i / 8] >> (i % 8 * 8));
 }
-
-void fp_invert_public(fp *r, const fp *x) { fp_invert(r, x); }

@@ -5,7 +5,7 @@
 void fp2_mul_adx(fp2 *r, const fp2 *x, const fp2 *y);
 void fp2_mul_portable(fp2 *r, const fp2 *x, const fp2 *y);
 void fp2_sqr(fp2 *r, const fp2 *x);
-// 1/x, and 0 for 0, for public x.
+// 1/x, and 0 for 0.
 void fp2_invert(fp2 *r, const fp2 *x);
 
 static inline void fp2_mul(fp2 *r, const fp2 *x, const fp2 *y) {

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #if defined(__x86_64__) && !defined(FP256BN_PORTABLE)
-#include "fp256bn_lanes_target.h"
 #include "fp256bn_lanes_fp.h"
 
 #define MULTIPLES 9
@@ -25,7 +24,7 @@ struct lanes_table *lanes_table_at(struct lanes_table *tables, size_t index) { r
 LANE_FUNCTION lanes times_9(lanes x) { return fold(lanes_add(lanes_shift(x, 3), x)); }
 
 // y's bound may be 2, all others are 1.
-static void add_points(struct points *r, const struct points *p, const struct points *q) {
+WITH_LANES static void add_points(struct points *r, const struct points *p, const struct points *q) {
   lanes xx = lanes_mul(p->x, q->x);
   lanes yy = lanes_mul(p->y, q->y);
   lanes zz = lanes_mul(p->z, q->z);
@@ -47,7 +46,7 @@ static void add_points(struct points *r, const struct points *p, const struct po
   r->z = fold(wide_reduce(wide_multiply_add(wide_multiply_add(wide_zero(), sum, yz), xx, xy)));
 }
 
-static void double_points(struct points *r) {
+WITH_LANES static void double_points(struct points *r) {
   lanes yy = lanes_mul(r->y, r->y);
   lanes yz = lanes_mul(r->y, r->z);
   lanes xy = lanes_mul(r->x, r->y);
@@ -61,12 +60,12 @@ static void double_points(struct points *r) {
   r->x = fold(lanes_shift(lanes_mul(difference, xy), 1));
 }
 
-static void infinity(struct points *r) {
+WITH_LANES static void infinity(struct points *r) {
   r->x = r->z = lanes_zero();
   r->y = lanes_constant(LANES_ONE);
 }
 
-void lanes_make_table(struct lanes_table *table, const g1_affine *const points[LANES]) {
+WITH_LANES void lanes_make_table(struct lanes_table *table, const g1_affine *const points[LANES]) {
   lanes_memory x, y;
   memset(&x, 0, sizeof x);
   memset(&y, 0, sizeof y);
@@ -82,14 +81,14 @@ void lanes_make_table(struct lanes_table *table, const g1_affine *const points[L
   for (int i = 0; i < MULTIPLES; i++) table->beta_x[i] = fold(lanes_mul(beta, table->multiple[i].x));
 }
 
-void lanes_set_digits(struct lanes_term *term, size_t lane, const struct half *k) {
+WITH_LANES void lanes_set_digits(struct lanes_term *term, size_t lane, const struct half *k) {
   int8_t digits[HALF_WINDOWS];
   half_windows(digits, k);
   for (int i = 0; i < LANE_WINDOWS; i++) term->digits[i][lane] = digits[i];
 }
 
 // r += digit·P in each lane.
-static void add_term(struct points *r, const struct lanes_term *term, int window) {
+WITH_LANES static void add_term(struct points *r, const struct lanes_term *term, int window) {
   long long packed;
   memcpy(&packed, term->digits[window], sizeof packed);
   __m512i digits = _mm512_cvtepi8_epi64(_mm_cvtsi64_si128(packed));
@@ -108,7 +107,7 @@ static void add_term(struct points *r, const struct lanes_term *term, int window
 }
 
 // (X : Y : Z) is (XZ, YZ², Z) in Jacobian coordinates.
-static void take_out(g1_jacobian sums[LANES], const struct points *p) {
+WITH_LANES static void take_out(g1_jacobian sums[LANES], const struct points *p) {
   lanes_memory x = {p->x}, y = {p->y}, z = {p->z};
   for (size_t i = 0; i < LANES; i++) {
     get_lane(&sums[i].x, &x, i);
@@ -120,7 +119,7 @@ static void take_out(g1_jacobian sums[LANES], const struct points *p) {
   }
 }
 
-void lanes_sum(g1_jacobian sums[LANES], const struct lanes_term *terms, size_t count, int windows) {
+WITH_LANES void lanes_sum(g1_jacobian sums[LANES], const struct lanes_term *terms, size_t count, int windows) {
   struct points sum;
   infinity(&sum);
   for (int i = windows; i-- > 0;) {
@@ -130,6 +129,37 @@ void lanes_sum(g1_jacobian sums[LANES], const struct lanes_term *terms, size_t c
     for (size_t k = 0; k < count; k++) add_term(&sum, &terms[k], i);
   }
   take_out(sums, &sum);
+}
+
+#else
+
+// Never called: fp_choose() refuses.
+struct lanes_table *lanes_tables(size_t count) {
+  (void)count;
+  return NULL;
+}
+
+struct lanes_table *lanes_table_at(struct lanes_table *tables, size_t index) {
+  (void)index;
+  return tables;
+}
+
+void lanes_make_table(struct lanes_table *table, const g1_affine *const points[LANES]) {
+  (void)table;
+  (void)points;
+}
+
+void lanes_set_digits(struct lanes_term *term, size_t lane, const struct half *k) {
+  (void)term;
+  (void)lane;
+  (void)k;
+}
+
+void lanes_sum(g1_jacobian sums[LANES], const struct lanes_term *terms, size_t count, int windows) {
+  (void)terms;
+  (void)count;
+  (void)windows;
+  memset(sums, 0, LANES * sizeof *sums);
 }
 
 #endif

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #if defined(__x86_64__) && !defined(FP256BN_PORTABLE)
-#include "fp256bn_lanes_target.h"
 #include "fp256bn_lanes_fp.h"
 
 // Real and imaginary parts of six coefficients, folded.
@@ -56,7 +55,7 @@ LANE_FUNCTION wide_lanes add_imaginary(wide_lanes t, struct same x, const struct
   return wide_multiply_add_same(t, x.im, LANES, y->re);
 }
 
-static __attribute__((noinline)) void multiply(struct element *r, const struct element *x, const struct element *y) {
+WITH_LANES static __attribute__((noinline)) void multiply(struct element *r, const struct element *x, const struct element *y) {
   lanes_memory re = {x->re}, im = {x->im}, minus_im = {negative(x->im)};
   struct element rotated[6], twisted = times_xi(y);
   rotated[0] = *y;
@@ -72,8 +71,8 @@ static __attribute__((noinline)) void multiply(struct element *r, const struct e
 }
 
 // The line l0 + l1·w² + w³; `index` is where it starts in its vector.
-static __attribute__((noinline)) void multiply_line(struct element *f, const lanes_memory *line, const lanes_memory *minus,
-                                                    int index) {
+WITH_LANES static __attribute__((noinline)) void multiply_line(struct element *f, const lanes_memory *line,
+                                                               const lanes_memory *minus, int index) {
   struct same l0 = {&line->limb[0][index], &line->limb[0][index + 1], &minus->limb[0][index + 1]};
   struct same l1 = {&line->limb[0][index + 2], &line->limb[0][index + 3], &minus->limb[0][index + 3]};
   struct element twisted = times_xi(f), second = permute_element(f, rotation(2), &twisted);
@@ -99,7 +98,7 @@ LANE_FUNCTION wide_lanes add_imaginary_product(wide_lanes t, const struct elemen
 // Granger and Scott's squaring. With x the coefficients c0, c1, c2 and y = c3, c4, c5 it needs x² + ξy² of each pair and 2xy;
 // both are sums of two products, so that every lane does the same: u1·v1 + u2·v2 is, from lane 0 on, x0² + ξy0², 2ξx2y2,
 // x1² + ξy1², 2x0y0, x2² + ξy2², 2x1y1. From it the new coefficients are three times that, minus or plus twice the old one.
-static __attribute__((noinline)) void cyclotomic_square(struct element *r) {
+WITH_LANES static __attribute__((noinline)) void cyclotomic_square(struct element *r) {
   const __m512i u1_order = _mm512_setr_epi64(0, 10, 1, 0, 2, 1, 6, 7), v1_order = _mm512_setr_epi64(0, 5, 1, 3, 2, 4, 6, 7);
   const __m512i u2_order = _mm512_setr_epi64(11, 10, 12, 0, 13, 1, 6, 7), v2_order = _mm512_setr_epi64(3, 5, 4, 3, 5, 4, 6, 7);
   const __mmask8 odd = 0x2a;
@@ -118,13 +117,13 @@ static __attribute__((noinline)) void cyclotomic_square(struct element *r) {
 }
 
 // The inverse in the cyclotomic subgroup: odd powers of w change their sign.
-static void conjugate(struct element *r, const struct element *x) {
+WITH_LANES static void conjugate(struct element *r, const struct element *x) {
   const __mmask8 odd = 0x2a;
   r->re = fold(lanes_select(x->re, odd, lanes_sub(lanes_zero(), x->re, LANES_2P)));
   r->im = fold(lanes_select(x->im, odd, lanes_sub(lanes_zero(), x->im, LANES_2P)));
 }
 
-static void put_in(struct element *r, const fp12 *x) {
+WITH_LANES static void put_in(struct element *r, const fp12 *x) {
   lanes_memory re, im;
   memset(&re, 0, sizeof re);
   memset(&im, 0, sizeof im);
@@ -136,7 +135,7 @@ static void put_in(struct element *r, const fp12 *x) {
   *r = (struct element){re.vector, im.vector};
 }
 
-static void take_out(fp12 *r, const struct element *x) {
+WITH_LANES static void take_out(fp12 *r, const struct element *x) {
   lanes_memory re = {x->re}, im = {x->im};
   for (size_t k = 0; k < 6; k++) {
     fp2 *coefficient = k % 2 ? &r->b.c[k / 2] : &r->a.c[k / 2];
@@ -145,7 +144,7 @@ static void take_out(fp12 *r, const struct element *x) {
   }
 }
 
-struct lanes_lines *lanes_make_lines(const struct pairing_line *line) {
+WITH_LANES struct lanes_lines *lanes_make_lines(const struct pairing_line *line) {
   struct lanes_lines *r = aligned_alloc(64, sizeof *r);
   if (!r) return NULL;
   memset(r, 0, sizeof *r);
@@ -162,7 +161,7 @@ struct lanes_lines *lanes_make_lines(const struct pairing_line *line) {
 // All lines of one pair at its point, and their negatives.
 struct evaluated { lanes_memory line[LINE_VECTORS], minus[LINE_VECTORS]; };
 
-static void evaluate(struct evaluated *r, const struct lanes_lines *lines, const struct evaluation *at) {
+WITH_LANES static void evaluate(struct evaluated *r, const struct lanes_lines *lines, const struct evaluation *at) {
   lanes_memory factors;
   for (size_t i = 0; i < LANES; i++) set_lane(&factors, i, i % 4 < 2 ? &at->one_over_y : &at->minus_x_over_y);
   for (size_t i = 0; i < LINE_VECTORS; i++) {
@@ -171,12 +170,12 @@ static void evaluate(struct evaluated *r, const struct lanes_lines *lines, const
   }
 }
 
-static void multiply_lines(struct element *f, const struct evaluated *evaluated, size_t index, size_t count) {
+WITH_LANES static void multiply_lines(struct element *f, const struct evaluated *evaluated, size_t index, size_t count) {
   for (size_t j = 0; j < count; j++)
     multiply_line(f, &evaluated[j].line[index / 2], &evaluated[j].minus[index / 2], (int)(index % 2 * 4));
 }
 
-void lanes_miller_loop(fp12 *r, const struct lanes_lines *const *lines, const struct evaluation *at, size_t count) {
+WITH_LANES void lanes_miller_loop(fp12 *r, const struct lanes_lines *const *lines, const struct evaluation *at, size_t count) {
   struct evaluated evaluated[MAX_PAIRS];
   struct element f;
   size_t index = 0;
@@ -194,7 +193,7 @@ void lanes_miller_loop(fp12 *r, const struct lanes_lines *const *lines, const st
   take_out(r, &f);
 }
 
-void lanes_power_u(fp12 *r, const fp12 *x) {
+WITH_LANES void lanes_power_u(fp12 *r, const fp12 *x) {
   struct element base, cube, inverse, inverse_cube, power;
   put_in(&base, x);
   cube = power = base;
@@ -213,5 +212,22 @@ void lanes_power_u(fp12 *r, const fp12 *x) {
   }
   take_out(r, &power);
 }
+
+#else
+
+// Never called: fp_choose() refuses.
+struct lanes_lines *lanes_make_lines(const struct pairing_line *lines) {
+  (void)lines;
+  return NULL;
+}
+
+void lanes_miller_loop(fp12 *f, const struct lanes_lines *const *lines, const struct evaluation *at, size_t count) {
+  (void)lines;
+  (void)at;
+  (void)count;
+  memset(f, 0, sizeof *f);
+}
+
+void lanes_power_u(fp12 *r, const fp12 *x) { *r = *x; }
 
 #endif

@@ -1,4 +1,5 @@
 #include "fp256bn_secret.h"
+#include <pthread.h>
 
 #define MULTIPLES 9
 
@@ -125,6 +126,41 @@ void secret_multiply(g1_projective *r, const g1_projective *p, const scalar *k) 
   }
   *r = sum;
   explicit_bzero(&table, sizeof table);
+  explicit_bzero(&k1, sizeof k1);
+  explicit_bzero(&k2, sizeof k2);
+  explicit_bzero(digits1, sizeof digits1);
+  explicit_bzero(digits2, sizeof digits2);
+  explicit_bzero(&sum, sizeof sum);
+}
+
+// The table of 16^i·G1 for each window i: a multiplication needs no doublings.
+static struct table generator_tables[HALF_WINDOWS];
+
+static void make_generator_tables(void) {
+  g1_affine generator;
+  g1_projective multiple;
+  g1_generator(&generator);
+  secret_from_affine(&multiple, &generator);
+  for (int i = 0; i < HALF_WINDOWS; i++) {
+    make_table(&generator_tables[i], &multiple);
+    double_point(&multiple, &generator_tables[i].multiple[8]);
+  }
+}
+
+void secret_multiply_generator(g1_projective *r, const scalar *k) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  struct half k1, k2;
+  int8_t digits1[HALF_WINDOWS], digits2[HALF_WINDOWS];
+  pthread_once(&once, make_generator_tables);
+  glv_split(&k1, &k2, k);
+  half_windows(digits1, &k1);
+  half_windows(digits2, &k2);
+  g1_projective sum = generator_tables[0].multiple[0];
+  for (int i = 0; i < HALF_WINDOWS; i++) {
+    add_digit(&sum, &generator_tables[i], digits1[i], false);
+    add_digit(&sum, &generator_tables[i], digits2[i], true);
+  }
+  *r = sum;
   explicit_bzero(&k1, sizeof k1);
   explicit_bzero(&k2, sizeof k2);
   explicit_bzero(digits1, sizeof digits1);

@@ -19,6 +19,8 @@ void secret_from_affine(g1_projective *r, const g1_affine *p);
 // Also for equal and opposite points and infinity.
 void secret_add(g1_projective *r, const g1_projective *p, const g1_projective *q);
 void secret_multiply(g1_projective *r, const g1_projective *p, const scalar *k);
+// k·G1, twice as fast.
+void secret_multiply_generator(g1_projective *r, const scalar *k);
 
 #define MAX_NORMALISED 8
 // Up to MAX_NORMALISED points become affine with one inversion. False if one is infinity, which is then public.

@@ -85,6 +85,9 @@ describe.each(arithmetics())('the native curve (%s)', (arithmetic) => {
       expect(hex(face.fp256bnMultiply(encodeG1(base), encodeScalar(k))), `k = ${k}`).toBe(
         encoded(base.multiplyUnsafe(k)),
       );
+      expect(hex(face.ecdaaPublicPoint(encodeScalar(k))), `k = ${k}`).toBe(
+        k === 0n ? undefined : encoded(G1.BASE.multiplyUnsafe(k)),
+      );
     }
   });
 
@@ -93,6 +96,8 @@ describe.each(arithmetics())('the native curve (%s)', (arithmetic) => {
       fc.property(anyPoint, anyScalar, (P, k) => {
         const product = face.fp256bnMultiply(encodeG1(P), encodeScalar(k));
         expect(hex(product)).toBe(encoded(P.multiplyUnsafe(k)));
+        if (k > 0n)
+          expect(hex(face.ecdaaPublicPoint(encodeScalar(k)))).toBe(encoded(G1.BASE.multiplyUnsafe(k)));
       }),
       { numRuns: 100 },
     );
