@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const root = new URL('..', import.meta.url).pathname;
+/** A failure that crossed a process boundary is put together again from what came. */
+const REBUILT = new Set(['fabric/identity/post.ts']);
 const FOLDERS = ['protocol', 'tpm', 'os', 'agent', 'factory', 'fabric', 'swtpm'];
 
 /** Every `new Failure('code', 'remedy'` in the sources, code → remedies. */
@@ -20,6 +22,7 @@ function thrown(): Map<string, Set<string>> {
       const literal =
         text.match(/new Failure\(\s*'[a-z0-9-]+\.[a-z0-9-]+',\s*'(retry|reprovision|operator)'/g)?.length ??
         0;
+      if (REBUILT.has(`${folder}/${name}`)) continue;
       expect(`${folder}/${name}: ${literal}`, 'code and remedy are literals').toBe(
         `${folder}/${name}: ${all}`,
       );
