@@ -240,7 +240,7 @@ const stopping = (): Failure => new Failure('agent.stopping', 'retry', 'the agen
 async function tlsRoot(config: Config, keys: KeyStore): Promise<string> {
   const path = config.remote.tlsRoot;
   if (path !== '') return new TextDecoder().decode(await readBounded(path, 'TLS root'));
-  const { tlsRoot: root } = await keys.credential();
+  const root = await keys.tlsRoot();
   if (root !== undefined) return root;
   throw new Failure(
     'agent.no-tls-root',

@@ -14,8 +14,6 @@ export interface Credential {
   readonly basename: Uint8Array;
   /** XTT root certificate, 81 bytes. */
   readonly xttRoot: Uint8Array;
-  /** Root of the router's TLS certificate, PEM; undefined if the factory wrote none. */
-  readonly tlsRoot: string | undefined;
 }
 
 /** A longterm key that is ready to sign. */
@@ -31,6 +29,8 @@ export interface LongtermKey {
 /** Where the device's keys live: a TPM, or files. */
 export interface KeyStore {
   credential(): Promise<Credential>;
+  /** Root of the router's TLS certificate, PEM; undefined if the factory wrote none. */
+  tlsRoot(): Promise<string | undefined>;
   /** The group member's key; only provisioning needs it. */
   daaKey(): Promise<DaaKey>;
   /** Makes a longterm key. It is not used before the caller has made it durable. */

@@ -14,7 +14,6 @@ import { type KeyStore, modeChanged } from './keys.ts';
 export function openSoftwareKeys(folder: string): KeyStore {
   return {
     async credential() {
-      const tlsRoot = await readBounded(`${folder}/tls_root.pem`, 'TLS root');
       const basename = await readBounded(`${folder}/basename.bin`, 'basename');
       if (basename.length < 1 || basename.length > 64) {
         throw new Failure(
@@ -29,9 +28,9 @@ export function openSoftwareKeys(folder: string): KeyStore {
         credential: await readExact(`${folder}/daa_cred.bin`, 'credential', 260),
         basename,
         xttRoot: await readExact(`${folder}/root_cert.bin`, 'XTT root certificate', 81),
-        tlsRoot: new TextDecoder().decode(tlsRoot),
       };
     },
+    tlsRoot: async () => new TextDecoder().decode(await readBounded(`${folder}/tls_root.pem`, 'TLS root')),
     async daaKey() {
       const { softwareDaaKey } = await import('../protocol/crypto/member.ts');
       return softwareDaaKey(primitives, await readExact(`${folder}/daa_secretkey.bin`, 'DAA secret key', 32));

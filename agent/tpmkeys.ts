@@ -1,26 +1,47 @@
+import { isFailure } from '../protocol/failure.ts';
 import { openTpm } from '../tpm/context.ts';
-import { readCredential } from '../tpm/credential.ts';
+import { readMembership, readTlsRoot, type TpmMembership } from '../tpm/credential.ts';
 import { createLongterm, loadLongterm } from '../tpm/longterm.ts';
 import { type KeyStore, modeChanged } from './keys.ts';
 
 /**
- * Keys in the TPM that `tcti` names. What only provisioning needs (the probe of its abilities, the ECDAA key) is
+ * Keys in the TPM that `tcti` names. The code of what only provisioning needs (the ECDAA key) is
  * loaded when asked for. @throws Failure `tpm.…`
  */
 export async function openTpmKeys(tcti: string): Promise<KeyStore> {
   const tpm = await openTpm(tcti);
+  // Read once for each connection to the TPM: a chip answers slowly, and what the factory wrote does not change.
+  let read: { readonly membership: TpmMembership; readonly generation: number } | undefined;
+  const membership = async (): Promise<TpmMembership> => {
+    if (read === undefined || read.generation !== tpm.generation || !tpm.alive) {
+      const membership = await readMembership(tpm);
+      read = { membership, generation: tpm.generation };
+    }
+    return read.membership;
+  };
   return {
     async credential() {
-      const { gpk, credential, basename, xttRoot, tlsRoot } = await readCredential(tpm);
-      return { gpk, credential, basename, xttRoot, tlsRoot };
+      const { gpk, credential, basename, xttRoot } = await membership();
+      return { gpk, credential, basename, xttRoot };
     },
+    tlsRoot: async () => readTlsRoot(tpm, (await membership()).map),
     async daaKey() {
-      const [{ probe, requireEcdaa }, { openDaaKey }] = await Promise.all([
-        import('../tpm/probe.ts'),
-        import('../tpm/daa.ts'),
-      ]);
-      requireEcdaa(await probe(tpm));
-      return openDaaKey(tpm, (await readCredential(tpm)).map.daaKey);
+      const { openDaaKey } = await import('../tpm/daa.ts');
+      const { map } = await membership();
+      const key = await openDaaKey(tpm, map.daaKey);
+      return {
+        publicPoint: key.publicPoint,
+        async commit(base, basename) {
+          try {
+            return await key.commit(base, basename);
+          } catch (error) {
+            // A TPM that lacks what ECDAA needs should be told so, not what its first refusal looks like.
+            const { probe, requireEcdaa } = await import('../tpm/probe.ts');
+            if (isFailure(error) && tpm.alive) requireEcdaa(await probe(tpm));
+            throw error;
+          }
+        },
+      };
     },
     async create() {
       const { pem } = await createLongterm(tpm);

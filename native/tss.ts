@@ -57,7 +57,8 @@ export type TssCommand =
   | 'startSession'
   | 'nvDefine'
   | 'nvWrite'
-  | 'nvRead';
+  | 'nvRead'
+  | 'nvReadKnown';
 
 /** The TPM part of the addon. A wrong argument throws TypeError; what the TPM says is in the answer's `rc`. */
 export interface TssFace {

@@ -292,6 +292,21 @@ static TSS2_RC run_nv_read(struct tss_link *link, struct tss_job *job) {
   return rc;
 }
 
+// numbers: index (which authorises itself with an empty password), size, offset. Without an ESYS object for the index the
+// TPM is not asked for its public area first.
+static TSS2_RC run_nv_read_known(struct tss_link *link, struct tss_job *job) {
+  TSS2L_SYS_AUTH_COMMAND password = {.count = 1, .auths = {{.sessionHandle = TPM2_RS_PW}}};
+  TSS2L_SYS_AUTH_RESPONSE answered = {0};
+  TPM2B_MAX_NV_BUFFER data = {0};
+  TSS2_SYS_CONTEXT *sys = NULL;
+  uint32_t index = job->numbers[0], size = job->numbers[1], offset = job->numbers[2];
+  if (index >> TPM2_HR_SHIFT != TPM2_HT_NV_INDEX || size > TPM2_MAX_NV_BUFFER_SIZE || offset > UINT16_MAX)
+    return TSS2_ESYS_RC_BAD_VALUE;
+  TSS2_RC rc = Esys_GetSysContext(link->esys, &sys);
+  if (!rc) rc = Tss2_Sys_NV_Read(sys, index, index, &password, (UINT16)size, (UINT16)offset, &data, &answered);
+  return rc ? rc : tss_give_bytes(job, data.buffer, data.size);
+}
+
 // name, numbers, which of them are ESYS objects (bit i: numbers[i]), buffers, longest buffer, function
 static const struct tss_command commands[] = {
     {"open", 0, 0x0, 1, TCTI_LENGTH, run_open},
@@ -313,6 +328,7 @@ static const struct tss_command commands[] = {
     {"nvDefine", 2, 0x3, 1, sizeof(TPM2B_NV_PUBLIC), run_nv_define},
     {"nvWrite", 4, 0x7, 1, TPM2_MAX_NV_BUFFER_SIZE, run_nv_write},
     {"nvRead", 4, 0x3, 0, 0, run_nv_read},
+    {"nvReadKnown", 3, 0x0, 0, 0, run_nv_read_known},
 };
 
 const struct tss_command *tss_command_named(const char *name) {

@@ -1,10 +1,10 @@
 import { Failure } from '../protocol/failure.ts';
 import type { Tpm } from './context.ts';
 import { HANDLE_MAPS, type HandleMap } from './handles.ts';
-import { readNv } from './nv.ts';
+import { readKnownNv, readNv } from './nv.ts';
 
-/** What the factory wrote and a device needs. The secret key stays behind `map.daaKey`. */
-export interface TpmCredential {
+/** What the factory wrote and a device needs to provision. The secret key stays behind `map.daaKey`. */
+export interface TpmMembership {
   readonly map: HandleMap;
   /** Group public key, 258 bytes. */
   readonly gpk: Uint8Array;
@@ -14,6 +14,10 @@ export interface TpmCredential {
   readonly basename: Uint8Array;
   /** XTT root certificate, 81 bytes. */
   readonly xttRoot: Uint8Array;
+}
+
+/** All that the factory wrote for the device. */
+export interface TpmCredential extends TpmMembership {
   /** PEM text of the CA of the tunnel's TLS. */
   readonly tlsRoot?: string;
 }
@@ -31,14 +35,24 @@ export const OBJECT_SIZES = {
 const NEEDED = ['gpk', 'credential', 'basename', 'xttRoot'] as const;
 
 /**
- * Reads the credential of whichever handle map is there, platform first. Two TPM commands per object.
+ * Reads the credential of whichever handle map is there, platform first.
  * @throws Failure `tpm.not-personalised`, `tpm.bad-object`
  */
 export async function readCredential(tpm: Tpm): Promise<TpmCredential> {
+  const membership = await readMembership(tpm);
+  const tlsRoot = await readTlsRoot(tpm, membership.map);
+  return { ...membership, ...(tlsRoot !== undefined && { tlsRoot }) };
+}
+
+/**
+ * What provisioning needs of it: one TPM command for each object of a fixed size, two for the basename.
+ * @throws Failure `tpm.not-personalised`, `tpm.bad-object`
+ */
+export async function readMembership(tpm: Tpm): Promise<TpmMembership> {
   const lacks: string[] = [];
   for (const map of HANDLE_MAPS) {
     const found = await readMap(tpm, map);
-    if (!Array.isArray(found)) return found as TpmCredential;
+    if (!Array.isArray(found)) return found as TpmMembership;
     lacks.push(`${map.hierarchy}: no ${found.join(', ')}`);
   }
   throw new Failure('tpm.not-personalised', 'operator', `the TPM holds no credential (${lacks.join('; ')})`, {
@@ -46,8 +60,14 @@ export async function readCredential(tpm: Tpm): Promise<TpmCredential> {
   });
 }
 
+/** PEM text of the CA of the tunnel's TLS, if the factory wrote one. @throws Failure `tpm.bad-object` */
+export async function readTlsRoot(tpm: Tpm, map: HandleMap): Promise<string | undefined> {
+  const tlsRoot = await readObject(tpm, map, 'tlsRoot');
+  return tlsRoot && String.fromCharCode(...tlsRoot);
+}
+
 /** The credential of one map, or the names of what is missing. */
-async function readMap(tpm: Tpm, map: HandleMap): Promise<TpmCredential | readonly string[]> {
+async function readMap(tpm: Tpm, map: HandleMap): Promise<TpmMembership | readonly string[]> {
   const objects: Partial<Record<(typeof NEEDED)[number], Uint8Array>> = {};
   for (const name of NEEDED) {
     const content = await readObject(tpm, map, name);
@@ -58,15 +78,7 @@ async function readMap(tpm: Tpm, map: HandleMap): Promise<TpmCredential | readon
   const { gpk, credential, basename, xttRoot } = objects;
   if (!gpk || !credential || !basename || !xttRoot)
     return NEEDED.filter((name) => objects[name] === undefined);
-  const tlsRoot = await readObject(tpm, map, 'tlsRoot');
-  return {
-    map,
-    gpk,
-    credential,
-    basename,
-    xttRoot,
-    ...(tlsRoot && { tlsRoot: String.fromCharCode(...tlsRoot) }),
-  };
+  return { map, gpk, credential, basename, xttRoot };
 }
 
 async function readObject(
@@ -74,8 +86,8 @@ async function readObject(
   map: HandleMap,
   name: keyof HandleMap['nv'],
 ): Promise<Uint8Array | undefined> {
-  const content = await readNv(tpm, map.nv[name]);
   const { min, max } = OBJECT_SIZES[name];
+  const content = min === max ? await readKnownNv(tpm, map.nv[name], min) : await readNv(tpm, map.nv[name]);
   if (content === undefined || (content.length >= min && content.length <= max)) return content;
   throw new Failure(
     'tpm.bad-object',

@@ -69,8 +69,25 @@ async function createUnder(
     const [privateBlob, publicBlob] = [answer.buffers[0]!, answer.buffers[1]!];
     return { pem: encodeTss2(parent.handle, publicBlob, privateBlob), publicKey: publicKeyOf(publicBlob) };
   } finally {
-    await release(tpm, parent.object);
+    await keepParent(tpm, parent);
   }
+}
+
+/** The parent last used in each TPM: the key that was just made under it is loaded next. */
+const parents = new WeakMap<Tpm, Parent>();
+
+async function keepParent(tpm: Tpm, parent: Parent): Promise<void> {
+  const kept = parents.get(tpm);
+  if (kept !== undefined && kept.object !== parent.object) await release(tpm, kept.object);
+  parents.set(tpm, parent);
+}
+
+/** The parent at a handle; the TPM is asked for it unless it was used last. */
+async function parentAt(tpm: Tpm, handle: number): Promise<Parent | undefined> {
+  const kept = parents.get(tpm);
+  if (kept?.handle === handle && isCurrent(tpm, kept.object)) return kept;
+  const found = await findObject(tpm, handle);
+  return found && { handle, object: found.object };
 }
 
 /**
@@ -159,7 +176,7 @@ class LoadedKey implements LongtermKey {
 }
 
 async function loadBlob(tpm: Tpm, blob: Tss2Key): Promise<TpmObject> {
-  const parent = await findObject(tpm, blob.parent);
+  const parent = await parentAt(tpm, blob.parent);
   if (parent === undefined) throw foreignKey(`no parent key at 0x${blob.parent.toString(16)}`);
   try {
     const answer = await tpm.ask('load', [0, parent.object], [blob.privateBlob, blob.publicBlob]);
@@ -168,7 +185,7 @@ async function loadBlob(tpm: Tpm, blob: Tss2Key): Promise<TpmObject> {
     if (base(answer.rc) === undefined || NOT_THE_BLOB.has(failure.code)) throw failure;
     throw foreignKey('its parent key does not recognise it', failure);
   } finally {
-    await release(tpm, parent.object);
+    await keepParent(tpm, parent);
   }
 }
 

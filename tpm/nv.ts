@@ -1,5 +1,6 @@
 import { concat } from '../protocol/bytes.ts';
 import { CAPABILITY, PROPERTY, readProperties } from './capability.ts';
+import { base, isAbsent, RC } from './codes.ts';
 import { objectOf, type Tpm, type TpmObject } from './context.ts';
 import type { Authority } from './hierarchy.ts';
 import { lookup, release } from './objects.ts';
@@ -49,6 +50,19 @@ export async function readNv(tpm: Tpm, index: number): Promise<Uint8Array | unde
   } finally {
     await release(tpm, nv.object);
   }
+}
+
+/**
+ * The content of an index that should have exactly `size` bytes, at most 512: one TPM command, and the two of `readNv` if
+ * that is not so. Undefined if it is not defined or not yet written. Of a longer index it gives the beginning.
+ */
+export async function readKnownNv(tpm: Tpm, index: number, size: number): Promise<Uint8Array | undefined> {
+  const answer = await tpm.ask('nvReadKnown', [index, size, 0]);
+  const content = answer.buffers[0];
+  if (answer.rc === 0 && content?.length === size) return content;
+  if (isAbsent(answer.rc) || base(answer.rc) === RC.nvUninitialized) return undefined;
+  // Shorter, or locked, or something this way of asking does not know: the usual way says what.
+  return readNv(tpm, index);
 }
 
 export function isWritten(nv: NvPublic): boolean {

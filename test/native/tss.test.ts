@@ -29,6 +29,7 @@ const COMMANDS: Record<TssCommand, readonly [numbers: number, buffers: number]> 
   nvDefine: [2, 1],
   nvWrite: [4, 1],
   nvRead: [4, 0],
+  nvReadKnown: [3, 0],
 };
 const NAMES = Object.keys(COMMANDS) as TssCommand[];
 

@@ -8,7 +8,7 @@ import { PLATFORM_MAP } from '../../tpm/handles.ts';
 import { createLongterm, loadLongterm } from '../../tpm/longterm.ts';
 import { probe, requireEcdaa } from '../../tpm/probe.ts';
 import { handlesIn, openForTest, personalise, swtpmForTest, TRANSIENT } from './fixture.ts';
-import { CC, faultyTpm } from './proxy.ts';
+import { CC, faultyTpm, firstAttempts } from './proxy.ts';
 
 const MESSAGE = new TextEncoder().encode('a message');
 
@@ -25,10 +25,11 @@ async function provision(tpm: Tpm): Promise<void> {
 }
 
 // Each command may take a chip 100 ms and more. The C programs: 20 with the TLS root read, 3 more for a new parent.
+// Only of basename and TLS root the size is not known beforehand.
 const READ_OBJECT = [CC.nvReadPublic, CC.nvRead];
-const READ = Array(5).fill(READ_OBJECT).flat();
+const READ = [CC.nvRead, CC.nvRead, ...READ_OBJECT, CC.nvRead, ...READ_OBJECT];
 const NEW_PARENT = [CC.createPrimary, CC.evictControl, CC.flushContext];
-const LONGTERM = [CC.create, CC.readPublic, CC.load, CC.sign];
+const LONGTERM = [CC.create, CC.load, CC.sign];
 const DAA = [CC.readPublic, CC.commit, CC.sign];
 const END = [CC.sign, CC.flushContext];
 
@@ -42,12 +43,19 @@ describe('the TPM commands of a provisioning', () => {
 
     proxy.commands.length = 0;
     await provision(tpm);
-    expect(proxy.commands).toEqual([...READ, CC.readPublic, ...NEW_PARENT, ...LONGTERM, ...DAA, ...END]);
+    expect(firstAttempts(proxy.commands)).toEqual([
+      ...READ,
+      CC.readPublic,
+      ...NEW_PARENT,
+      ...LONGTERM,
+      ...DAA,
+      ...END,
+    ]);
 
     proxy.commands.length = 0;
     await provision(tpm);
-    expect(proxy.commands).toEqual([...READ, CC.readPublic, ...LONGTERM, ...DAA, ...END]);
-    expect(proxy.commands.length).toBeLessThanOrEqual(21);
+    expect(firstAttempts(proxy.commands)).toEqual([...READ, CC.readPublic, ...LONGTERM, ...DAA, ...END]);
+    expect(firstAttempts(proxy.commands).length).toBeLessThanOrEqual(16);
     expect(await handlesIn(tpm, TRANSIENT)).toBe(0);
   });
 });

@@ -38,6 +38,14 @@ export const CC = {
   commit: 0x18b,
 } as const;
 
+/** The commands without further attempts at a group signature: once in 256 the TPM's nonce comes out short (ecdaa.md §9.4). */
+export function firstAttempts(commands: readonly number[]): number[] {
+  return commands.filter((code, i) => {
+    const retried = (at: number): boolean => commands[at] === CC.commit && commands[at - 2] === CC.commit;
+    return !(retried(i) || (code === CC.sign && retried(i - 1)));
+  });
+}
+
 const HEADER = 10;
 
 /** Stands between the TSS and a swtpm on two ports like swtpm's own (data, control) and does as it is told. */
