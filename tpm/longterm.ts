@@ -78,8 +78,9 @@ const parents = new WeakMap<Tpm, Parent>();
 
 async function keepParent(tpm: Tpm, parent: Parent): Promise<void> {
   const kept = parents.get(tpm);
-  if (kept !== undefined && kept.object !== parent.object) await release(tpm, kept.object);
   parents.set(tpm, parent);
+  // ESYS may give what it has already found the same number again.
+  if (kept !== undefined && kept.object.number !== parent.object.number) await release(tpm, kept.object);
 }
 
 /** The parent at a handle; the TPM is asked for it unless it was used last. */
