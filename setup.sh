@@ -30,6 +30,7 @@ need openssl /usr/bin/openssl
 need zbar-tools /usr/bin/zbarimg
 need imagemagick /usr/share/doc/imagemagick
 need strace /usr/bin/strace
+need valgrind /usr/bin/valgrind
 need procps /usr/bin/pkill
 need util-linux /usr/bin/setpriv
 if [ ${#packages[@]} -gt 0 ]; then

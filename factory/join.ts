@@ -1,6 +1,6 @@
+import { issueCredential } from '../os/ecdaa.ts';
 import { primitives } from '../os/primitives.ts';
 import type { DaaKey } from '../protocol/crypto/daakey.ts';
-import { issueCredential } from '../protocol/crypto/issuer.ts';
 import { checkMemberKey, join, validateCredential } from '../protocol/crypto/member.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
 import type { Group } from './group.ts';
