@@ -1,16 +1,18 @@
 // Builds everything into dist/: the C addon (enf.node) and one bundle per program.
 //   node build.mjs            all
 //   node build.mjs native     only the addon (CC, NODE_INCLUDE and PKG_CONFIG choose a cross toolchain)
-//   node build.mjs bundles    only the JavaScript
+//   node build.mjs bundles [PROGRAM]    only the JavaScript, or one program's
+// DIST is another folder for the JavaScript. Beside each bundle, PROGRAM.meta.json says what it was made of.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8'));
 const root = dirname(new URL(import.meta.url).pathname);
-const what = process.argv[2] ?? 'all';
-mkdirSync(join(root, 'dist'), { recursive: true });
+const dist = resolve(process.env.DIST ?? join(root, 'dist'));
+const [what = 'all', only] = process.argv.slice(2);
+mkdirSync(dist, { recursive: true });
 
 if (what === 'all' || what === 'native')
   execFileSync('bash', [join(root, 'native/build.sh')], { stdio: 'inherit' });
@@ -24,13 +26,14 @@ if (what === 'all' || what === 'bundles') {
     bench: 'test/bench/main.ts',
     'bench-admit': 'test/bench/admit/main.ts',
     'bench-tunnel': 'test/bench/tunnel/main.ts',
+    packaging: 'packaging/main.ts',
   };
   for (const [program, source] of Object.entries(programs)) {
     const entry = join(root, source);
-    if (!existsSync(entry)) continue;
-    const dist = join(root, 'dist');
+    if (!existsSync(entry) || (only !== undefined && only !== program)) continue;
     for (const name of readdirSync(dist)) if (name.startsWith(`${program}-`)) rmSync(join(dist, name));
-    await build({
+    const { metafile } = await build({
+      absWorkingDir: root,
       entryPoints: [{ in: entry, out: program }],
       outdir: dist,
       outExtension: { '.js': '.mjs' },
@@ -49,6 +52,7 @@ if (what === 'all' || what === 'bundles') {
       metafile: true,
     });
     chmodSync(join(dist, `${program}.mjs`), 0o755);
+    writeFileSync(join(dist, `${program}.meta.json`), JSON.stringify(metafile));
   }
 }
 

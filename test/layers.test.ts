@@ -18,6 +18,7 @@ const LAYERS: Record<string, Layer> = {
   os: { folders: ['os', 'protocol', 'native'], node: true, npm: [] },
   agent: { folders: ['agent', 'protocol', 'tpm', 'os'], node: false, npm: ['smol-toml'] },
   factory: { folders: ['factory', 'protocol', 'tpm', 'os'], node: false, npm: ['qrcode'] },
+  packaging: { folders: ['packaging', 'agent', 'os', 'protocol'], node: true, npm: [] },
   fabric: { folders: ['fabric', 'protocol', 'os'], node: true, npm: 'any' },
 };
 

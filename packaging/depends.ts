@@ -1,0 +1,39 @@
+/**
+ * Debian 13 has renamed libraries whose interface did not change on 64-bit machines: the same file of ours runs with
+ * both. Package names of Debian 12, and those of Debian 13.
+ */
+const RENAMED: Readonly<Record<string, string>> = {
+  'libtss2-esys-3.0.2-0': 'libtss2-esys-3.0.2-0t64',
+  'libtss2-mu0': 'libtss2-mu-4.0.1-0t64',
+  'libtss2-rc0': 'libtss2-rc0t64',
+  'libtss2-sys1': 'libtss2-sys1t64',
+  'libtss2-tctildr0': 'libtss2-tctildr0t64',
+  'libtss2-tcti-device0': 'libtss2-tcti-device0t64',
+};
+
+/**
+ * What the package needs: the libraries that dpkg-shlibdeps found (as it prints them, "libc6 (>= 2.34), …"), and what
+ * no linker sees. Each library under the names of both Debians, whichever this one is.
+ */
+export function depends(libraries: string): string {
+  const fixed = [
+    'nodejs (>= 20)',
+    'iproute2',
+    'systemd | systemd-standalone-sysusers | systemd-sysusers',
+    // Loaded by name when tpm.tcti is "device:…".
+    'libtss2-tcti-device0',
+  ];
+  const found = libraries
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '');
+  return [...fixed, ...found].map(bothNames).sort().join(', ');
+}
+
+function bothNames(dependency: string): string {
+  const [name, ...version] = dependency.split(' ');
+  const pair = Object.entries(RENAMED).find((names) => names.includes(name!));
+  if (pair === undefined) return dependency;
+  // The version was this Debian's: the other one's library is newer in any case, or does not exist at all.
+  return pair.map((each) => (each === name ? [each, ...version].join(' ') : each)).join(' | ');
+}
