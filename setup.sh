@@ -33,6 +33,9 @@ need strace /usr/bin/strace
 need valgrind /usr/bin/valgrind
 need procps /usr/bin/pkill
 need util-linux /usr/bin/setpriv
+need systemd /usr/bin/systemd-analyze
+need dpkg-dev /usr/bin/dpkg-shlibdeps
+need lintian /usr/bin/lintian
 if [ ${#packages[@]} -gt 0 ]; then
   step "Debian packages: ${packages[*]}"
   export DEBIAN_FRONTEND=noninteractive

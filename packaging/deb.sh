@@ -5,6 +5,7 @@
 #     --out            where the package goes; dist/deb by default
 #     --install-cross  first installs what building for another machine needs (changes this system: a foreign architecture)
 #   SOURCE_DATE_EPOCH  the time in all files, seconds since 1970; that of the last commit by default
+#   LARGEST_PACKAGE, LARGEST_INSTALLED   bounds in bytes, beyond which it fails
 #   MAINTAINER         "Name <mail>" of whoever builds and answers for it
 set -euo pipefail
 export LC_ALL=C TZ=UTC
@@ -13,8 +14,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 here=$(dpkg --print-architecture)
 arch=$here out=$root/dist/deb install_cross=
 # Bytes; what grows beyond has to be looked at.
-LARGEST_PACKAGE=400000
-LARGEST_INSTALLED=1200000
+largest_package=${LARGEST_PACKAGE:-400000}
+largest_installed=${LARGEST_INSTALLED:-1200000}
 
 die() { printf 'deb.sh: %s\n' "$1" >&2; exit 1; }
 while [ $# -gt 0 ]; do
@@ -116,5 +117,5 @@ package=$out/enf-agent_${version}_$arch.deb
 dpkg-deb --root-owner-group -Zxz --build "$tree" "$package" >/dev/null
 bytes=$(stat -c %s "$package") installed=$((size * 1024))
 printf '%s: %d bytes, installed %d bytes\n' "$package" "$bytes" "$installed"
-[ "$bytes" -le $LARGEST_PACKAGE ] || die "the package has grown beyond $LARGEST_PACKAGE bytes"
-[ "$installed" -le $LARGEST_INSTALLED ] || die "what it installs has grown beyond $LARGEST_INSTALLED bytes"
+[ "$bytes" -le $largest_package ] || die "the package has grown beyond $largest_package bytes"
+[ "$installed" -le $largest_installed ] || die "what it installs has grown beyond $largest_installed bytes"

@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import { SCHEMA } from '../../agent/config.ts';
+import type { Description } from '../../os/cli.ts';
+import { bashCompletion } from '../../packaging/completion.ts';
+import { configurationPage, programPage } from '../../packaging/pages.ts';
+import { roff } from '../../packaging/roff.ts';
+import { describeAgent, run } from './place.ts';
+
+const agent = describeAgent();
+
+/** The page as a terminal shows it, without line breaks inside sentences; fails on any warning of groff. */
+function shown(page: string): string {
+  const { code, output } = run('groff', ['-man', '-Tutf8', '-ww', '-P-cbou', '-rLL=2000n'], {
+    input: page,
+  });
+  expect(code).toBe(0);
+  expect(output).not.toMatch(/warning|error:/);
+  return output.replace(/\s+/g, ' ');
+}
+
+describe('enf-agent(1)', () => {
+  const text = shown(programPage(agent, '2026-11-21'));
+
+  test('has every command with its options and examples, and every exit code', () => {
+    expect(agent.commands.map((each) => each.name)).toEqual(
+      expect.arrayContaining(['run', 'status', 'check-config', 'forget']),
+    );
+    for (const { name, summary, options = [], examples = [] } of agent.commands) {
+      expect(text).toContain(`${name} ${summary}.`);
+      for (const option of options)
+        expect(text).toContain(`--${option.name}${option.value ? ` ${option.value}` : ''} ${option.help}`);
+      for (const example of examples) expect(text).toContain(example);
+    }
+    for (const { code, meaning } of agent.exits) expect(text).toContain(`${code} ${meaning}.`);
+  });
+
+  test('what is not in the table is not in the page', () => {
+    const fewer: Description = { ...agent, commands: agent.commands.slice(1) };
+    expect(shown(programPage(fewer, '2026-11-21'))).not.toContain(agent.commands[0]!.summary);
+  });
+});
+
+test('enf-agent.toml(5) has every key with type, default and meaning', () => {
+  const text = shown(configurationPage(SCHEMA, '1.0.0', '2026-11-21'));
+  for (const [section, keys] of Object.entries(SCHEMA)) {
+    for (const [name, key] of Object.entries(keys)) {
+      expect(text).toContain(`${section}.${name} ${key.doc.replaceAll('`', '')} (${key.type};`);
+      expect(text).toContain(key.default === undefined ? 'required)' : `default ${key.default})`);
+    }
+  }
+});
+
+test('text that looks like roff stays text', () => {
+  const odd = "a\\b --c-d\n.SH no\n'x";
+  expect(shown(`.TH T 1\n.SH NAME\n${roff(odd)}\n`)).toContain("a\\b --c-d .SH no 'x");
+});
+
+describe('bash completion', () => {
+  const complete = (program: Description, ...words: string[]): string[] => {
+    const { code, output } = run(
+      'bash',
+      [
+        '--norc',
+        '-c',
+        `eval "$SCRIPT"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _demo; printf "%s\\n" "\${COMPREPLY[@]}"`,
+        'bash',
+        'demo',
+        ...words,
+      ],
+      {
+        env: { SCRIPT: bashCompletion({ ...program, name: 'demo' }) },
+      },
+    );
+    expect(code).toBe(0);
+    return output.split('\n').filter((line) => line !== '');
+  };
+
+  test('offers every command, and every option of each', () => {
+    expect(complete(agent, '')).toEqual([
+      ...agent.commands.map((each) => each.name),
+      'help',
+      '--help',
+      '--version',
+    ]);
+    for (const { name, options = [] } of agent.commands)
+      expect(complete(agent, name, '--')).toEqual(['--help', ...options.map((each) => `--${each.name}`)]);
+    expect(complete(agent, 'sta')).toEqual(['status']);
+    expect(complete(agent, 'status', '--j')).toEqual(['--json']);
+  });
+
+  test('offers files after an option that takes one, and nothing for an unknown command', () => {
+    expect(complete(agent, 'run', '--config', '/etc/host')).toContain('/etc/hosts');
+    expect(complete(agent, 'nonsense', '-')).toEqual([]);
+  });
+
+  test('commands of two words', () => {
+    const two: Description = {
+      ...agent,
+      commands: [
+        { name: 'group create', summary: '', options: [{ name: 'out', value: 'DIR', help: '' }] },
+        { name: 'group list', summary: '' },
+        { name: 'init', summary: '', options: [{ name: 'count', value: 'N', help: '' }] },
+      ],
+    };
+    expect(complete(two, '')).toEqual(['group', 'init', 'help', '--help', '--version']);
+    expect(complete(two, 'group', '')).toEqual(['create', 'list']);
+    expect(complete(two, 'group', 'create', '-')).toEqual(['--help', '--out']);
+    expect(complete(two, 'init', '--count', '')).toEqual([]);
+  });
+});

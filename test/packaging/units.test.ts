@@ -1,0 +1,176 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { folder, packaged, ROOT, run } from './place.ts';
+
+const UNITS = readdirSync(join(ROOT, 'packaging/systemd'));
+const unit = (name: string): string => packaged(`systemd/${name}`);
+const service = unit('enf-agent.service');
+
+/** All values of a setting, in order. */
+const values = (text: string, key: string): string[] =>
+  text.split('\n').flatMap((line) => (line.startsWith(`${key}=`) ? [line.slice(key.length + 1)] : []));
+const value = (key: string): string => values(service, key).join(' ');
+
+/** Copies of the units as they are installed; the instance is called lab. node is where this machine has it. */
+function install(change = (text: string) => text): { folder: string; units: string[] } {
+  const place = folder();
+  for (const name of UNITS) {
+    writeFileSync(join(place, name), change(unit(name)).replaceAll('/usr/bin/node', process.execPath));
+  }
+  const units = UNITS.map((name) => join(place, name.replace('@', '@lab')));
+  for (const name of UNITS.filter((each) => each.includes('@'))) {
+    writeFileSync(
+      join(place, name.replace('@', '@lab')),
+      change(unit(name)).replaceAll('/usr/bin/node', process.execPath),
+    );
+  }
+  return { folder: place, units };
+}
+
+/** What systemd says against the units, but for the two settings that it ignores before version 254 (C-35). */
+function complaints(units: readonly string[]): string[] {
+  return run('systemd-analyze', ['verify', '--man=no', ...units])
+    .output.split('\n')
+    .filter((line) => line !== '' && !/Unknown key.* '(RestartSteps|RestartMaxDelaySec)'/.test(line));
+}
+
+/** Exposure from 0 (none) to 10, as `systemd-analyze security` counts. */
+function exposure(change?: (text: string) => string): number {
+  const place = install(change);
+  const { output } = run('systemd-analyze', [
+    'security',
+    '--offline=true',
+    '--no-pager',
+    join(place.folder, 'enf-agent.service'),
+  ]);
+  return Number(/exposure level for .*: ([\d.]+)/.exec(output)?.[1]);
+}
+
+describe('the units', () => {
+  test('are what systemd understands', () => {
+    expect(UNITS).toHaveLength(10);
+    expect(complaints(install().units)).toEqual([]);
+  });
+
+  test('a wrong key would be found', () => {
+    const { units } = install((text) => text.replace('WatchdogSec=', 'WatchdogSecs='));
+    expect(complaints(units).join()).toMatch(/Unknown key.* 'WatchdogSecs'/);
+  });
+
+  test('an instance differs from the plain service only in its places', () => {
+    for (const name of UNITS.filter((each) => !each.includes('@'))) {
+      const [stem, kind] = name.split('.');
+      const instance = unit(name)
+        .replaceAll('/etc/enf/agent.toml', '/etc/enf/%i.toml')
+        .replaceAll('/run/enf-agent/', '/run/enf-agent-%i/')
+        .replaceAll('/var/lib/enf-agent', '/var/lib/enf-agent-%i')
+        .replace(/^(\w+Directory)=enf-agent$/gm, '$1=enf-agent-%i')
+        .replaceAll('enf-agent.service', 'enf-agent@%i.service')
+        .replace(/enf-(online|offline)\.(path|target)/g, 'enf-$1@%i.$2')
+        .replace(/^Description=.*$/m, '$& (%i)');
+      expect(unit(`${stem}@.${kind}`)).toBe(instance);
+    }
+  });
+});
+
+describe('C-S hardening', () => {
+  test('exposure is at most 1.8 of 10', () => {
+    expect(exposure()).toBeLessThanOrEqual(1.8);
+    expect(exposure((text) => text.replace('ProtectSystem=strict\n', ''))).toBeGreaterThan(1.8);
+  });
+
+  test.each([
+    ['User', 'enf'],
+    ['Group', 'enf'],
+    ['SupplementaryGroups', 'tss'],
+    ['AmbientCapabilities', 'CAP_NET_ADMIN'],
+    ['CapabilityBoundingSet', 'CAP_NET_ADMIN'],
+    ['NoNewPrivileges', 'yes'],
+    ['ProtectSystem', 'strict'],
+    ['ProtectHome', 'yes'],
+    ['PrivateTmp', 'yes'],
+    ['ProtectKernelTunables', 'yes'],
+    ['ProtectKernelModules', 'yes'],
+    ['ProtectKernelLogs', 'yes'],
+    ['ProtectControlGroups', 'yes'],
+    ['ProtectClock', 'yes'],
+    ['RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6 AF_NETLINK'],
+    ['RestrictNamespaces', 'yes'],
+    ['LockPersonality', 'yes'],
+    ['SystemCallFilter', '@system-service ~@privileged @resources'],
+    ['SystemCallArchitectures', 'native'],
+    ['DevicePolicy', 'closed'],
+    ['DeviceAllow', '/dev/net/tun rw char-tpm rw'],
+    ['UMask', '0077'],
+  ])('%s=%s', (key, expected) => expect(value(key)).toBe(expected));
+});
+
+describe('how the service lives', () => {
+  test('C-1 C-2 waits for no network and pulls nothing in that could block', () => {
+    expect(value('After')).toBe('network-pre.target systemd-tmpfiles-setup.service');
+    expect(value('Wants')).toBe('enf-online.path enf-offline.path');
+    expect([value('Requires'), value('BindsTo'), value('Before')]).toEqual(['', '', '']);
+  });
+
+  test('C-3 ready when it runs', () => {
+    expect([value('Type'), value('NotifyAccess')]).toEqual(['notify', 'main']);
+  });
+
+  test('C-3 however it ends, it leaves the word "offline"', () => {
+    expect(values(service, 'ExecStopPost')).toEqual([
+      '/bin/rm -f /run/enf-agent/online',
+      '/bin/touch /run/enf-agent/offline',
+    ]);
+    expect(value('RuntimeDirectoryPreserve')).toBe('yes');
+  });
+
+  test('C-3 the two targets exclude each other', () => {
+    expect(values(unit('enf-online.target'), 'Conflicts')).toEqual(['enf-offline.target']);
+    for (const word of ['online', 'offline']) {
+      expect(values(unit(`enf-${word}.path`), 'PathExists')).toEqual([`/run/enf-agent/${word}`]);
+      expect(values(unit(`enf-${word}.path`), 'Unit')).toEqual([`enf-${word}.target`]);
+    }
+  });
+
+  test('C-15 C-24 the kernel knows both devices before it starts', () => {
+    const modules = packaged('modules-load.d/enf-agent.conf')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'));
+    expect(modules).toEqual(['tun', 'tpm']);
+  });
+
+  test('C-8 C-19 C-21 writes to its state and runtime directories only, and keeps no log file', () => {
+    expect(value('ProtectSystem')).toBe('strict'); // the rest of the file system, /etc too, is read-only to it
+    expect([value('StateDirectory'), value('RuntimeDirectory')]).toEqual(['enf-agent', 'enf-agent']);
+    expect(value('RequiresMountsFor')).toBe('/var/lib/enf-agent');
+    for (const key of [
+      'ReadWritePaths',
+      'LogsDirectory',
+      'CacheDirectory',
+      'StandardOutput',
+      'StandardError',
+    ])
+      expect(value(key), key).toBe('');
+  });
+
+  test('C-32 C-33 its memory is bounded, and it is not the first to be killed', () => {
+    const heap = Number(/--max-old-space-size=(\d+)/.exec(value('ExecStart'))?.[1]);
+    const [high, max] = ['MemoryHigh', 'MemoryMax'].map((key) => Number(/^(\d+)M$/.exec(value(key))?.[1]));
+    expect(heap).toBeLessThan(high!);
+    expect(high).toBeLessThan(max!);
+    expect(max).toBeLessThanOrEqual(192);
+    expect(value('OOMScoreAdjust')).toBe('-500');
+  });
+
+  test('C-34 C-35 systemd never gives up, except on a configuration that cannot be used', () => {
+    expect(value('WatchdogSec')).toBe('60');
+    expect([value('StartLimitIntervalSec'), value('Restart')]).toEqual(['0', 'always']);
+    expect(value('RestartPreventExitStatus')).toBe('78');
+    expect([value('RestartSec'), value('RestartSteps'), value('RestartMaxDelaySec')]).toEqual([
+      '2',
+      '6',
+      '60',
+    ]);
+  });
+});
