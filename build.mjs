@@ -47,7 +47,10 @@ if (what === 'all' || what === 'bundles') {
       minifySyntax: true,
       legalComments: 'none',
       external: ['better-sqlite3'],
-      define: { 'process.env.ENF_VERSION': JSON.stringify(version), 'process.env.ENF_BUILT': JSON.stringify(built()) },
+      define: {
+        'process.env.ENF_VERSION': JSON.stringify(version),
+        'process.env.ENF_BUILT': JSON.stringify(built()),
+      },
       banner: { js: banner },
       metafile: true,
     });
@@ -61,7 +64,11 @@ function built() {
   const { SOURCE_DATE_EPOCH } = process.env;
   if (SOURCE_DATE_EPOCH) return SOURCE_DATE_EPOCH;
   try {
-    return execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return execFileSync('git', ['log', '-1', '--format=%ct'], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   } catch {
     return String(Math.floor(Date.now() / 1000));
   }
