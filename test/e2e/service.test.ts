@@ -138,7 +138,11 @@ describe('C-34 a watchdog that tells the truth', () => {
 
   test('a lifecycle that no longer advances is silent, though the loop turns', async () => {
     // Opening a FIFO that nobody writes to never ends, like a file on a server that went away.
-    execFileSync('mkfifo', [join(folder, 'tls_root.pem')]);
+    const files = ['daa_gpk.bin', 'daa_cred.bin', 'basename.bin', 'root_cert.bin', 'tls_root.pem'];
+    execFileSync(
+      'mkfifo',
+      files.map((name) => join(folder, name)),
+    );
     const later = 'const now = performance.now.bind(performance); performance.now = () => now() + 3_600_000;';
     agent = start(later, `mode = "software"\ncredential-dir = "${folder}"`);
     await said(manager, 'STATUS=provisioning');
