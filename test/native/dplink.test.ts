@@ -40,7 +40,7 @@ describe('connections', () => {
     for (let i = 0; i < 900; i++) await cycle();
     globalThis.gc?.();
     expect(counters().connections).toBe(1_000);
-    expect(threads()).toBe(before.threads);
+    expect(threads()).toBeLessThanOrEqual(before.threads);
     expect(mine()).toBeLessThanOrEqual(before.descriptors + 3);
     // Node keeps a thousand TLS sockets for this test; a leaked connection of ours would be 200 KB each.
     expect(resident() - before.resident).toBeLessThan(100_000);
