@@ -7,6 +7,7 @@ import {
   isRefusal,
   type Key,
   list,
+  loopback,
   type Refusal,
   refuse,
   span,
@@ -138,6 +139,12 @@ export const SCHEMA = {
       },
       absolute,
     ),
+  },
+  metrics: {
+    listen: loopback({
+      default: '""',
+      doc: 'Loopback address and port for Prometheus, such as `"127.0.0.1:9464"`; empty: only on the control socket.',
+    }),
   },
   control: {
     socket: text(

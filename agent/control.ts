@@ -1,4 +1,3 @@
-import type { Question } from '../os/control.ts';
 import type { Config } from './config.ts';
 import { duration } from './duration.ts';
 import type { Facts } from './effects.ts';
@@ -27,6 +26,8 @@ export interface Status {
   } | null;
   /** XTT handshakes since this process started. */
   readonly handshakes: number;
+  /** When the handshake of the present identity was, by the clock of then. */
+  readonly lastHandshake: string | null;
   readonly traffic: Facts['traffic'] | null;
   readonly state: { readonly generation: number | null; readonly quarantined: readonly string[] };
 }
@@ -68,14 +69,10 @@ export function statusOf(sight: Sight): Status {
         }
       : null,
     handshakes: facts.handshakes,
+    lastHandshake: facts.lastHandshake ?? null,
     traffic: facts.traffic ?? null,
     state: { generation: facts.stateGeneration ?? null, quarantined: facts.quarantined },
   };
-}
-
-/** The answer to a question on the control socket; undefined: no such path. */
-export function answerControl(question: Question, status: () => Status): unknown {
-  return question.method === 'GET' && question.path === '/v1/status' ? status() : undefined;
 }
 
 /** One line for systemd's STATUS=. */
@@ -101,6 +98,8 @@ export function describeStatus(status: Status, wallMs: number): string {
     ['address', status.address ?? 'none yet'],
     ['interface', status.device],
   ];
+  if (status.lastHandshake !== null)
+    rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
   if (status.router !== null) rows.push(['router', status.router]);
   if (status.trouble) {
     const { code, message, action, attempts, since, nextTry } = status.trouble;

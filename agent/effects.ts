@@ -1,4 +1,3 @@
-import { readBounded } from '../os/files.ts';
 import { openFolder } from '../os/folder.ts';
 import type { Log } from '../os/log.ts';
 import { type Lookup, systemLookup } from '../os/lookup.ts';
@@ -10,11 +9,13 @@ import { parseIpv6 } from '../protocol/ipv6.ts';
 import { type AddressBook, addressBook } from './addressbook.ts';
 import { namedCaptive } from './captive.ts';
 import type { Config } from './config.ts';
+import type { Counters } from './counters.ts';
 import { isUnloadable, type KeyStore, type LongtermKey, openKeys } from './keys.ts';
 import { keepLastGood, lastGoodOf } from './lastgood.ts';
 import type { Goal } from './lifecycle.ts';
 import { raiseInterface, tunnelRoutes } from './routes.ts';
 import { openStore, type SavedIdentity, type Store } from './state.ts';
+import { tlsRoot } from './tlsroot.ts';
 import { openTunnel, type Traffic, type Tunnel, type TunnelEvent } from './tunnel.ts';
 import { type Clocks, clockGuard } from './wallclock.ts';
 
@@ -42,6 +43,7 @@ export interface Facts {
   /** When the handshake of the present identity was, by the clock of then: ISO 8601. */
   readonly lastHandshake: string | undefined;
   readonly traffic: Traffic | undefined;
+  readonly counters: Counters | undefined;
 }
 
 /** Makes the interface; a test without a kernel of its own brings another. */
@@ -194,7 +196,7 @@ export function openEffects(
       const { record } = opened(store);
       const identity = opened(record.identity);
       guard.check(lastGoodOf(record)?.timeMs);
-      root ??= await tlsRoot(config, opened(keys));
+      root ??= await tlsRoot(config, () => opened(keys).tlsRoot());
       const key = opened(longterm).tlsKey();
       const tunnel = await raise(identity.address);
       tunnel.start(
@@ -231,26 +233,12 @@ export function openEffects(
       handshakes,
       lastHandshake: store?.record.identity?.provisioned,
       traffic: plane?.tunnel.traffic(),
+      counters: plane?.tunnel.counters(),
     }),
   };
 }
 
 const stopping = (): Failure => new Failure('agent.stopping', 'retry', 'the agent is stopping');
-
-async function tlsRoot(config: Config, keys: KeyStore): Promise<string> {
-  const path = config.remote.tlsRoot;
-  if (path !== '') return new TextDecoder().decode(await readBounded(path, 'TLS root'));
-  const root = await keys.tlsRoot();
-  if (root !== undefined) return root;
-  throw new Failure(
-    'agent.no-tls-root',
-    'operator',
-    'the credential of this device came without a TLS root',
-    {
-      action: 'Set remote.tls-root to the PEM file of the fabric, or personalise the device again.',
-    },
-  );
-}
 
 /** What an earlier step of the lifecycle has opened. */
 function opened<T>(value: T | undefined): T {

@@ -1,6 +1,7 @@
 import type { DaaKey } from '../protocol/crypto/daakey.ts';
 import type { EcdsaSigner } from '../protocol/crypto/primitives.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
+import type { TpmOptions } from '../tpm/context.ts';
 import type { Config } from './config.ts';
 import type { SavedKey } from './state.ts';
 
@@ -41,13 +42,13 @@ export interface KeyStore {
 }
 
 /** Opens the keys where the configuration says they are; the code of the other kind is not even loaded. */
-export async function openKeys(config: Config): Promise<KeyStore> {
+export async function openKeys(config: Config, options?: TpmOptions): Promise<KeyStore> {
   if (config.identity.mode === 'software') {
     const { openSoftwareKeys } = await import('./softwarekeys.ts');
     return openSoftwareKeys(config.identity.credentialDir);
   }
   const { openTpmKeys } = await import('./tpmkeys.ts');
-  return openTpmKeys(config.tpm.tcti);
+  return openTpmKeys(config.tpm.tcti, options);
 }
 
 /** True if this key can never be loaded here, as opposed to a TPM that does not answer at the moment. */

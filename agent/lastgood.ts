@@ -65,7 +65,7 @@ export function keepLastGood(
 
 /** What the record says; nothing, if it says nothing that makes sense. */
 export function lastGoodOf(record: DeviceRecord): LastGood | undefined {
-  const saved = record['lastGood'];
+  const { lastGood: saved } = record;
   if (typeof saved !== 'object' || saved === null) return undefined;
   const { time, addresses } = saved as { readonly time?: unknown; readonly addresses?: unknown };
   const timeMs = typeof time === 'string' ? Date.parse(time) : Number.NaN;

@@ -49,7 +49,8 @@ export interface Store {
   update(change: (record: DeviceRecord) => DeviceRecord): Promise<void>;
 }
 
-const FILES = ['state-0', 'state-1'] as const;
+/** The files that are written in turn. */
+export const STATE_FILES = ['state-0', 'state-1'] as const;
 const HEADER = /^enf-agent-state (\d{1,4}) (\d{1,15}) ([0-9a-f]{64})\n/;
 const VERSION = 1;
 
@@ -69,7 +70,7 @@ export async function openStore(folder: Folder): Promise<Store> {
   const quarantined: string[] = [];
   const good: Generation[] = [];
   let unreadable: unknown;
-  for (const [file, name] of FILES.entries()) {
+  for (const [file, name] of STATE_FILES.entries()) {
     if (!present.includes(name)) continue;
     let bytes: Uint8Array;
     try {
@@ -78,7 +79,7 @@ export async function openStore(folder: Folder): Promise<Store> {
       unreadable = error;
       continue;
     }
-    const parsed = parse(bytes, `${folder.path}/${name}`);
+    const parsed = readGeneration(bytes, `${folder.path}/${name}`);
     if (parsed) good.push({ file, ...parsed });
     else quarantined.push(await quarantine(folder, name, present));
   }
@@ -93,7 +94,7 @@ export async function openStore(folder: Folder): Promise<Store> {
     const saved = turn.then(async () => {
       const record = change(current.record);
       const next = { file: 1 - current.file, generation: current.generation + 1, record };
-      await folder.write(FILES[next.file]!, serialize(next.generation, record));
+      await folder.write(STATE_FILES[next.file]!, serialize(next.generation, record));
       current = next;
     });
     turn = saved.catch(() => {});
@@ -129,8 +130,8 @@ function serialize(generation: number, record: DeviceRecord): Uint8Array {
 const checksum = (generation: number, body: string): string =>
   toHex(primitives.sha256(new TextEncoder().encode(`${generation}\n${body}`)));
 
-/** Undefined for anything that is not a whole, valid file. */
-function parse(bytes: Uint8Array, path: string): Omit<Generation, 'file'> | undefined {
+/** Undefined for anything that is not a whole, valid file. @throws Failure `state.newer-version` */
+export function readGeneration(bytes: Uint8Array, path: string): Omit<Generation, 'file'> | undefined {
   const text = new TextDecoder().decode(bytes);
   const header = HEADER.exec(text);
   if (!header) return undefined;

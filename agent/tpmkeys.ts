@@ -1,5 +1,5 @@
 import { isFailure } from '../protocol/failure.ts';
-import { openTpm } from '../tpm/context.ts';
+import { openTpm, type TpmOptions } from '../tpm/context.ts';
 import { readMembership, readTlsRoot, type TpmMembership } from '../tpm/credential.ts';
 import { createLongterm, loadLongterm } from '../tpm/longterm.ts';
 import { type KeyStore, modeChanged } from './keys.ts';
@@ -8,8 +8,8 @@ import { type KeyStore, modeChanged } from './keys.ts';
  * Keys in the TPM that `tcti` names. The code of what only provisioning needs (the ECDAA key) is
  * loaded when asked for. @throws Failure `tpm.…`
  */
-export async function openTpmKeys(tcti: string): Promise<KeyStore> {
-  const tpm = await openTpm(tcti);
+export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<KeyStore> {
+  const tpm = await openTpm(tcti, options);
   // Read once for each connection to the TPM: a chip answers slowly, and what the factory wrote does not change.
   let read: { readonly membership: TpmMembership; readonly generation: number } | undefined;
   const membership = async (): Promise<TpmMembership> => {

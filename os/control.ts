@@ -1,6 +1,6 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, request as httpRequest, type Server } from 'node:http';
-import { connect } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
 import { Failure, isFailure } from '../protocol/failure.ts';
 
@@ -15,7 +15,18 @@ export interface Question {
   readonly path: string;
 }
 
-/** Answers a question with a JSON value, or undefined: 404. A thrown Failure becomes a 500 with its code. */
+/** An answer that is not JSON. */
+export class TextAnswer {
+  readonly type: string;
+  readonly text: string;
+
+  constructor(type: string, text: string) {
+    this.type = type;
+    this.text = text;
+  }
+}
+
+/** Answers a question with a JSON value or a TextAnswer, or undefined: 404. A thrown Failure becomes a 500 with its code. */
 export type Answerer = (question: Question) => unknown;
 
 export interface Control {
@@ -53,29 +64,59 @@ export async function serveControl(path: string, answer: Answerer): Promise<Cont
       { action: `Check that ${dirname(path)} can be made and written by this user.`, cause: error },
     );
   }
-  return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve()); // removes the socket too
-        server.closeAllConnections();
-      }),
-  };
+  return { close: () => closed(server) };
 }
+
+/** Where to listen on loopback. */
+export interface Loopback {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Answers on a TCP port of this machine, to whoever is on it. Only for what anybody may know.
+ * @throws Failure `control.cannot-listen`
+ */
+export async function serveLoopback({ host, port }: Loopback, answer: Answerer): Promise<Control & Loopback> {
+  const server = httpServer(answer);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, resolve);
+  }).catch((error: NodeJS.ErrnoException) => {
+    throw new Failure(
+      'control.cannot-listen',
+      'operator',
+      `cannot listen on ${host} port ${port}: ${error.code ?? 'unknown'}`,
+      { action: 'Choose a free port above 1023.', cause: error },
+    );
+  });
+  const { port: bound } = server.address() as AddressInfo;
+  return { host, port: bound, close: () => closed(server) };
+}
+
+const closed = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve()); // removes a unix socket, too
+    server.closeAllConnections();
+  });
 
 function httpServer(answer: Answerer): Server {
   return createServer(
     { requestTimeout: PATIENCE_MS, headersTimeout: PATIENCE_MS, maxHeaderSize: 8_192, keepAliveTimeout: 1 },
     (request, response) => {
-      const reply = (status: number, body: unknown): void => {
-        response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
-        response.end(`${JSON.stringify(body)}\n`);
+      const send = (status: number, type: string, text: string): void => {
+        response.writeHead(status, { 'content-type': type, connection: 'close' });
+        response.end(text);
       };
+      const reply = (status: number, body: unknown): void =>
+        send(status, 'application/json', `${JSON.stringify(body)}\n`);
       request.resume();
       const path = (request.url ?? '/').split('?')[0]!;
       Promise.resolve({ method: request.method ?? 'GET', path })
         .then(answer)
         .then((value) => {
           if (value === undefined) reply(404, { error: { code: 'control.no-such-path', message: path } });
+          else if (value instanceof TextAnswer) send(200, value.type, value.text);
           else reply(200, value);
         })
         .catch((error: unknown) => {

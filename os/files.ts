@@ -1,4 +1,5 @@
 import { open, readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { Failure, isFailure } from '../protocol/failure.ts';
 
 /**
@@ -89,4 +90,9 @@ export async function readExact(path: string, what: string, length: number): Pro
     );
   }
   return bytes;
+}
+
+/** The absolute path of a name, relative to `base` or to the working directory. */
+export function absolutePath(name: string, base = '.'): string {
+  return resolve(base, name);
 }

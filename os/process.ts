@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs';
 /** The version the bundle was built from. */
 export const VERSION = process.env.ENF_VERSION ?? 'development';
 
+/** What the program runs on, e.g. "Node 22.4.0 on linux arm64". */
+export const PLATFORM = `Node ${process.versions.node} on ${process.platform} ${process.arch}`;
+
 /** The clocks of this machine and the time of the build (0 if unknown), in milliseconds. */
 export const systemClocks = {
   wallMs: (): number => Date.now(),
@@ -10,6 +13,9 @@ export const systemClocks = {
   steadyMs: (): number => performance.now(),
   builtMs: Number(process.env.ENF_BUILT ?? 0) * 1_000,
 };
+
+/** Memory of this process that is not swapped out. */
+export const residentBytes = (): number => process.memoryUsage.rss();
 
 /** Resolves at the first SIGTERM or SIGINT; later ones have their default effect again, so that a second Ctrl-C ends a hanging stop. */
 export function askedToStop(): Promise<void> {

@@ -198,6 +198,11 @@ function publicKeyOfFile(blob: Tss2Key): Uint8Array {
   }
 }
 
+/** The public key in a "TSS2 PRIVATE KEY" PEM, 65 bytes; asks no TPM. @throws Failure `identity.bad-tss2-file`, `tpm.foreign-key` */
+export function publicKeyOfPem(pem: string): Uint8Array {
+  return publicKeyOfFile(parseTss2(pem));
+}
+
 function publicKeyOf(publicBlob: Uint8Array): Uint8Array {
   const { ecc } = parsePublic(contentOf('public area', publicBlob));
   if (ecc === undefined || ecc.curve !== CURVE.p256) throw malformed('longterm key', 'not on P-256');

@@ -31,6 +31,7 @@ test('only the hosts are required; everything else has its default', () => {
     tunnel: { device: 'enf0', mtu: 1280, heartbeatPeriod: 25_000, heartbeatTimeout: 10_000, fwmark: 0 },
     route: { prefixes: [], allowIpv4: false },
     state: { directory: '/var/lib/enf-agent' },
+    metrics: { listen: undefined },
     control: { socket: '/run/enf-agent/control.sock' },
   });
 });
@@ -62,6 +63,8 @@ test('every key can be set', () => {
     allow-ipv4 = true
     [state]
     directory = "/data/enf"
+    [metrics]
+    listen = "[::1]:9464"
     [control]
     socket = "/tmp/control.sock"
   `);
@@ -74,7 +77,7 @@ test('every key can be set', () => {
 test('what check-config prints means the same again', () => {
   for (const text of [
     LEAST,
-    `${LEAST}[route]\nprefixes = ["fd00:1::/48"]\n[tunnel]\nheartbeat-period = "90s"\n`,
+    `${LEAST}[route]\nprefixes = ["fd00:1::/48"]\n[tunnel]\nheartbeat-period = "90s"\n[metrics]\nlisten = "[::1]:9464"\n`,
   ]) {
     expect(parse(renderConfig(parse(text)))).toEqual(parse(text));
   }
@@ -138,6 +141,14 @@ describe('bad values name the key, what was expected and what came', () => {
     'route.prefixes': ['["::/0"]', '["fd00::1/64"]', '["10.0.0.0/8"]', '"fd00::/64"', '["default"]'],
     'route.allow-ipv4': ['"yes"', '1'],
     'state.directory': ['"state"', '""'],
+    'metrics.listen': [
+      '"9464"',
+      '"0.0.0.0:9464"',
+      '"192.0.2.1:9464"',
+      '"127.0.0.1:0"',
+      '"127.0.0.1:65536"',
+      '"[::]:1"',
+    ],
     'control.socket': ['"x.sock"', `"/${'x'.repeat(100)}"`],
   };
   test('the table has every key', () => {

@@ -1,6 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { parseConfig } from '../../agent/config.ts';
-import { answerControl, describeStatus, type Sight, statusLine, statusOf } from '../../agent/control.ts';
+import { describeStatus, type Sight, statusLine, statusOf } from '../../agent/control.ts';
 import { type Situation, STOPPED } from '../../agent/lifecycle.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00Z');
@@ -35,6 +35,7 @@ function sight(situation: Situation, change: Partial<Sight> = {}): Sight {
       handshakes: 1,
       lastHandshake: '2029-01-01T00:00:00.000Z',
       traffic: undefined,
+      counters: undefined,
     },
     nowMs: 100_000,
     wallMs: NOON,
@@ -58,8 +59,9 @@ test('online: address, router, traffic, times by the wall clock', () => {
         stateGeneration: 4,
         quarantined: ['state-0.bad-1'],
         handshakes: 0,
-        lastHandshake: undefined,
+        lastHandshake: '2029-12-31T12:00:00.000Z',
         traffic,
+        counters: undefined,
       },
     }),
   );
@@ -74,6 +76,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     mode: 'tpm',
     trouble: null,
     handshakes: 0,
+    lastHandshake: '2029-12-31T12:00:00.000Z',
     traffic,
     state: { generation: 4, quarantined: ['state-0.bad-1'] },
   });
@@ -83,6 +86,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     'fd00::7',
     '192.0.2.1 port 443',
     '3 packets, 4 bytes',
+    '24 h ago (2029-12-31',
     'state-0.bad-1',
   ]) {
     expect(text).toContain(part);
@@ -118,19 +122,6 @@ test('before the first identity, and stopped, there is no address', () => {
     expect([status.address, status.state.generation]).toEqual([null, null]);
     expect(describeStatus(status, NOON)).toContain('none yet');
   }
-});
-
-describe('the control socket', () => {
-  test('answers what it knows', () => {
-    const status = () => statusOf(sight(online));
-    expect(answerControl({ method: 'GET', path: '/v1/status' }, status)).toEqual(status());
-    for (const question of [
-      { method: 'POST', path: '/v1/status' },
-      { method: 'GET', path: '/' },
-    ]) {
-      expect(answerControl(question, status)).toBeUndefined();
-    }
-  });
 });
 
 test("systemd's line", () => {

@@ -37,6 +37,7 @@ function world(script: {
       handshakes: 0,
       lastHandshake: undefined,
       traffic: undefined,
+      counters: undefined,
     }),
   };
   const device = startDevice({

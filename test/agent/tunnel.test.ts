@@ -336,3 +336,34 @@ describe('verdicts', () => {
     expect(events).toHaveLength(1);
   });
 });
+
+describe('a probe', () => {
+  test('[C-6] is a heartbeat at once, and its answer changes nothing', async () => {
+    const { router, tunnel, connect, happens, events } = await world();
+    tunnel.probe();
+    connect();
+    await happens('up');
+    expect(router.packets).toHaveLength(1);
+    tunnel.probe();
+    await vi.waitFor(() => expect(router.packets).toHaveLength(2));
+    expect(router.packets[1]).toEqual(heartbeat(OWN));
+    expect(events.map((event) => event.kind)).toEqual(['up']);
+    tunnel.close();
+    tunnel.probe();
+  });
+
+  test('[C-6] without an answer ends the connection in five seconds, whatever a heartbeat may take', async () => {
+    let deaf = false;
+    const { tunnel, connect, happens, failure } = await world({
+      onConnection: (socket) => {
+        const answer = socket.write.bind(socket);
+        socket.write = ((...given: Parameters<typeof answer>) => deaf || answer(...given)) as typeof answer;
+      },
+    });
+    connect();
+    await happens('up');
+    deaf = true;
+    tunnel.probe();
+    expect(await failure()).toMatchObject({ code: 'tunnel.silent' });
+  });
+});

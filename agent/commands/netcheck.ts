@@ -1,0 +1,20 @@
+import { type Command, EXIT } from '../../os/cli.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+
+export const netcheck: Command = {
+  name: 'netcheck',
+  summary:
+    'Tries each configured host, address and port: reachability, latency, who answers TLS, and whether full packets pass; fails if no router of ours answers',
+  options: [CONFIG, JSON_OUTPUT],
+  examples: ['enf-agent netcheck', 'enf-agent netcheck --json'],
+  async run(invocation) {
+    const config = await readConfig(invocation);
+    const [{ checkNetwork, describeNetwork }, { machineProbes }] = await Promise.all([
+      import('../netcheck.ts'),
+      import('../doctor/machine.ts'),
+    ]);
+    const report = await checkNetwork(machineProbes(config));
+    invocation.print(report, () => describeNetwork(report));
+    return report.usable ? EXIT.ok : EXIT.failed;
+  },
+};

@@ -1,0 +1,16 @@
+import type { Command } from '../../os/cli.ts';
+import { CONFIG, readConfig } from './shared.ts';
+
+export const run: Command = {
+  name: 'run',
+  summary: 'Provisions the device if it has no identity yet and keeps its tunnel up; what the service runs',
+  options: [CONFIG],
+  examples: ['enf-agent run --config /etc/enf/agent.toml'],
+  async run(invocation) {
+    const config = await readConfig(invocation);
+    // Up to here nothing has touched the system; check-config ends at this line.
+    const { runAgent } = await import('../run.ts');
+    await runAgent(config);
+    return undefined;
+  },
+};

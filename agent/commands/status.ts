@@ -1,0 +1,44 @@
+import type { Command } from '../../os/cli.ts';
+import { repaint, untilInterrupted } from '../../os/screen.ts';
+import { describeStatus } from '../control.ts';
+import { askStatus, CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
+
+const LOOK_EVERY_MS = 1_000;
+
+export const status: Command = {
+  name: 'status',
+  summary: 'What the running agent is doing, since when, what is in its way and when it tries again',
+  options: [
+    CONFIG,
+    SOCKET,
+    {
+      name: 'watch',
+      help: 'show it again each second until Ctrl-C; with --json one line each time it has changed',
+    },
+    JSON_OUTPUT,
+  ],
+  examples: ['enf-agent status', 'enf-agent status --watch', 'enf-agent status --json | jq .trouble'],
+  async run(invocation) {
+    const socket = await socketOf(invocation);
+    if (invocation.flag('watch')) {
+      await watch(socket, invocation.flag('json'));
+      return undefined;
+    }
+    const answer = await askStatus(socket);
+    invocation.print(answer, () => describeStatus(answer, Date.now()));
+    return undefined;
+  },
+};
+
+/** An agent that is not running at first is a failure; one that goes away meanwhile is not. */
+async function watch(socket: string, json: boolean): Promise<void> {
+  let answer = await askStatus(socket);
+  let last = '';
+  await untilInterrupted(LOOK_EVERY_MS, async () => {
+    if (last !== '') answer = await askStatus(socket);
+    const text = json ? JSON.stringify(answer) : describeStatus(answer, Date.now());
+    if (json && text === last) return;
+    repaint(text, json);
+    last = text;
+  });
+}

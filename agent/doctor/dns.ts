@@ -1,0 +1,20 @@
+import { isLiteral } from '../../os/lookup.ts';
+import { type Check, failed, ok, skipped, warning } from './check.ts';
+import { targets } from './targets.ts';
+
+export const dns: Check = {
+  id: 'dns',
+  about: 'the names of the fabric have addresses',
+  async run(probes) {
+    const found = await targets(probes);
+    const names = found.filter(({ host }) => !isLiteral(host));
+    if (names.length === 0) return skipped('only literal addresses are configured');
+    const lost = names.filter(({ addresses }) => addresses.length === 0).map(({ host }) => host);
+    const remedy =
+      'Check the names and the resolver (resolvectl query, /etc/resolv.conf), or configure literal addresses.';
+    if (lost.length === 0)
+      return ok(names.map(({ host, addresses }) => `${host}: ${addresses.join(', ')}`).join('; '));
+    const message = `no address for ${lost.join(', ')}`;
+    return lost.length === found.length ? failed(message, remedy) : warning(message, remedy);
+  },
+};

@@ -1,0 +1,132 @@
+import { systemLookup } from '../../os/lookup.ts';
+import { deviceFile, freeSpace, namesIn, ownIdentity, readTrimmed } from '../../os/machine.ts';
+import { reach, tryHttp, tryTls } from '../../os/netprobe.ts';
+import { primitives } from '../../os/primitives.ts';
+import { systemClocks } from '../../os/process.ts';
+import { queryJson, runQuery } from '../../os/query.ts';
+import { sign } from '../../protocol/crypto/member.ts';
+import { groupVerifier } from '../../protocol/crypto/verifier.ts';
+import { ALPN } from '../../protocol/tunnel/verdict.ts';
+import { openTpm, type Tpm } from '../../tpm/context.ts';
+import { inspect } from '../../tpm/inspect.ts';
+import { probe } from '../../tpm/probe.ts';
+import { askStatus } from '../commands/shared.ts';
+import type { Config } from '../config.ts';
+import { type KeyStore, openKeys } from '../keys.ts';
+import { tlsRoot } from '../tlsroot.ts';
+import type { ForeignManager, Probes, Route } from './probes.ts';
+import { viewState } from './stateview.ts';
+
+/** One answer of the network, or of a program of the system. */
+const PATIENCE_MS = 5_000;
+/** A TPM that another program holds is not waited for. */
+const TPM_OPTIONS = { timeoutMs: 10_000, retryMs: 2_000 };
+
+/** The probes of this machine. */
+export function machineProbes(config: Config): Probes {
+  const once = new Map<string, Promise<unknown>>();
+  const remembered = <T>(what: string, ask: () => Promise<T>): Promise<T> => {
+    const known = once.get(what) ?? ask();
+    once.set(what, known);
+    return known as Promise<T>;
+  };
+  const far = { mark: config.tunnel.fwmark, timeoutMs: Math.min(config.remote.connectTimeout, PATIENCE_MS) };
+  const root = () =>
+    remembered('root', () => tlsRoot(config, () => withKeys(config, (keys) => keys.tlsRoot())));
+  return {
+    config,
+    wallMs: systemClocks.wallMs,
+    builtMs: systemClocks.builtMs,
+    clockSynchronised,
+    deviceFile,
+    identity: ownIdentity,
+    tpmDevices: async () => (await namesIn('/dev', /^tpm(rm)?\d+$/)).map((name) => `/dev/${name}`),
+    capabilities: () => remembered('capabilities', () => withTpm(config, probe)),
+    inspection: () => remembered('inspection', () => withTpm(config, inspect)),
+    membership: () => withKeys(config, proveMembership),
+    tlsRoot: root,
+    lookup: (host) => remembered(`lookup ${host}`, () => systemLookup(host)),
+    route: routeTo,
+    connect: (address, port) =>
+      remembered(`connect ${address} ${port}`, () => reach({ ...far, address, port })),
+    tls: (address, port, large) =>
+      remembered(`tls ${address} ${port} ${large}`, async () =>
+        tryTls({ ...far, address, port, ca: await root(), alpn: ALPN, large }),
+      ),
+    http: (address) => remembered(`http ${address}`, () => tryHttp({ ...far, address, port: 80 })),
+    sysctl: (path) => readTrimmed(`/proc/sys/${path}`),
+    foreignManagers: () => foreignManagers(config.tunnel.device),
+    freeSpace,
+    state: () => viewState(config.state.directory),
+    status: () => remembered('status', () => askStatus(config.control.socket)).catch(() => undefined),
+  };
+}
+
+async function withTpm<T>(config: Config, ask: (tpm: Tpm) => Promise<T>): Promise<T> {
+  const tpm = await openTpm(config.tpm.tcti, TPM_OPTIONS);
+  try {
+    return await ask(tpm);
+  } finally {
+    await tpm.close();
+  }
+}
+
+async function withKeys<T>(config: Config, ask: (keys: KeyStore) => Promise<T>): Promise<T> {
+  const keys = await openKeys(config, TPM_OPTIONS);
+  try {
+    return await ask(keys);
+  } finally {
+    await keys.close();
+  }
+}
+
+/** Signs something that nobody asked for, and throws it away. */
+async function proveMembership(keys: KeyStore): Promise<boolean> {
+  const { gpk, credential, basename } = await keys.credential();
+  const message = primitives.random(32);
+  const signature = await sign(primitives, await keys.daaKey(), credential, message, basename);
+  return groupVerifier(primitives, gpk, basename).verify(signature, message);
+}
+
+/** What the kernel knows, whoever sets the clock. */
+async function clockSynchronised(): Promise<boolean | undefined> {
+  const output = await runQuery('timedatectl', ['show', '-p', 'NTPSynchronized', '--value'], PATIENCE_MS);
+  const said = output?.code === 0 ? output.text.trim() : '';
+  return said === 'yes' || said === 'no' ? said === 'yes' : undefined;
+}
+
+async function routeTo(address: string): Promise<Route | undefined> {
+  const answer = await queryJson('ip', ['-j', 'route', 'get', address], PATIENCE_MS);
+  const way = Array.isArray(answer) ? (answer[0] as Record<string, unknown> | undefined) : undefined;
+  if (typeof way?.dev !== 'string' || way.type === 'unreachable') return undefined;
+  const metrics = (way.metrics as readonly { readonly mtu?: unknown }[] | undefined)?.[0];
+  return {
+    device: way.dev,
+    ...(typeof way.gateway === 'string' && { gateway: way.gateway }),
+    ...(typeof metrics?.mtu === 'number' && { mtu: metrics.mtu }),
+  };
+}
+
+async function foreignManagers(device: string): Promise<readonly ForeignManager[]> {
+  const found: ForeignManager[] = [];
+  const links = (await queryJson('networkctl', ['--json=short', 'list'], PATIENCE_MS)) as
+    | { readonly Interfaces?: readonly { readonly Name?: string; readonly AdministrativeState?: string }[] }
+    | undefined;
+  if (Array.isArray(links?.Interfaces)) {
+    const ours = links.Interfaces.find(({ Name }) => Name === device);
+    const manages = ours !== undefined && ours.AdministrativeState !== 'unmanaged';
+    found.push({ name: 'systemd-networkd', manages });
+  }
+  // "-t" is nmcli's format for programs.
+  const devices = await runQuery('nmcli', ['-t', '-f', 'DEVICE,STATE', 'device'], PATIENCE_MS);
+  if (devices?.code === 0) {
+    const state = devices.text
+      .split('\n')
+      .find((line) => line.startsWith(`${device}:`))
+      ?.slice(device.length + 1);
+    // A device that NetworkManager only watches is "connected (externally)".
+    const manages = state !== undefined && state !== 'unmanaged' && !state.includes('externally');
+    found.push({ name: 'NetworkManager', manages });
+  }
+  return found;
+}

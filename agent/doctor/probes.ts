@@ -1,0 +1,67 @@
+import type { Lookup } from '../../os/lookup.ts';
+import type { DeviceFile, FreeSpace, Identity } from '../../os/machine.ts';
+import type { HttpAnswer, TlsAnswer } from '../../os/netprobe.ts';
+import type { Inspection } from '../../tpm/inspect.ts';
+import type { Capabilities } from '../../tpm/probe.ts';
+import type { Config } from '../config.ts';
+import type { Status } from '../control.ts';
+import type { StateView } from './stateview.ts';
+
+/** How a packet to an address leaves. */
+export interface Route {
+  readonly device: string;
+  readonly gateway?: string;
+  /** MTU of the path as far as the kernel has learnt it. */
+  readonly mtu?: number;
+}
+
+/** A program that configures interfaces, and whether it takes ours for one of its own. */
+export interface ForeignManager {
+  readonly name: 'systemd-networkd' | 'NetworkManager';
+  readonly manages: boolean;
+}
+
+/**
+ * Everything that checks ask of the machine. Each can be asked any number of times, changes nothing, and comes back in a few
+ * seconds; what is expensive is asked once and remembered.
+ */
+export interface Probes {
+  readonly config: Config;
+  wallMs(): number;
+  /** When the program was built. */
+  readonly builtMs: number;
+  /** Whether a time server sets the clock; undefined if nobody knows. */
+  clockSynchronised(): Promise<boolean | undefined>;
+  /** Undefined if nothing is there. */
+  deviceFile(path: string): Promise<DeviceFile | undefined>;
+  /** As whom the checks run. */
+  identity(): Promise<Identity>;
+  /** Paths of the kernel's TPM devices. */
+  tpmDevices(): Promise<readonly string[]>;
+  /** @throws Failure `tpm.…` */
+  capabilities(): Promise<Capabilities>;
+  /** @throws Failure `tpm.…` */
+  inspection(): Promise<Inspection>;
+  /** Signs for the group and verifies that. False if the signature is not good. @throws Failure of keys and TPM */
+  membership(): Promise<boolean>;
+  /** PEM. @throws Failure of keys and TPM, `agent.no-tls-root` */
+  tlsRoot(): Promise<string>;
+  readonly lookup: Lookup;
+  /** Undefined: none. */
+  route(address: string): Promise<Route | undefined>;
+  /** Milliseconds until connected. @throws Failure `net.…`, `os.not-permitted` */
+  connect(address: string, port: number): Promise<number>;
+  /** A handshake without a client certificate; `large`: one that does not fit one packet. @throws Failure `net.…` */
+  tls(address: string, port: number, large: boolean): Promise<TlsAnswer>;
+  /** Whoever answers HTTP on port 80; undefined: nobody. */
+  http(address: string): Promise<HttpAnswer | undefined>;
+  /** A file under /proc/sys, trimmed; undefined if it is not there. */
+  sysctl(path: string): Promise<string | undefined>;
+  foreignManagers(): Promise<readonly ForeignManager[]>;
+  /** Of the file system that holds the path, or will. @throws Failure `os.not-readable` */
+  freeSpace(path: string): Promise<FreeSpace>;
+  /** @throws Failure `os.…`, `state.newer-version` */
+  state(): Promise<StateView>;
+  /** Of the running agent; undefined if none runs, or does not talk to us. */
+  status(): Promise<Status | undefined>;
+}

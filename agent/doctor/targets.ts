@@ -1,0 +1,19 @@
+import { isLiteral } from '../../os/lookup.ts';
+import type { Probes } from './probes.ts';
+
+/** The configured hosts with the addresses they have now; none where the resolver knows nothing. */
+export async function targets(
+  probes: Pick<Probes, 'config' | 'lookup'>,
+): Promise<readonly { readonly host: string; readonly addresses: readonly string[] }[]> {
+  return Promise.all(
+    probes.config.remote.hosts.map(async (host) => ({
+      host,
+      addresses: isLiteral(host) ? [host] : await probes.lookup(host).catch(() => []),
+    })),
+  );
+}
+
+/** All of their addresses, each once. */
+export async function targetAddresses(probes: Pick<Probes, 'config' | 'lookup'>): Promise<readonly string[]> {
+  return [...new Set((await targets(probes)).flatMap(({ addresses }) => addresses))];
+}

@@ -1,0 +1,19 @@
+import type { Program } from '../os/cli.ts';
+import { VERSION } from '../os/process.ts';
+import { bugreport } from './commands/bugreport.ts';
+import { checkConfig } from './commands/checkconfig.ts';
+import { doctor } from './commands/doctor.ts';
+import { forget } from './commands/forget.ts';
+import { importEnftun } from './commands/importenftun.ts';
+import { netcheck } from './commands/netcheck.ts';
+import { provision } from './commands/provision.ts';
+import { run } from './commands/run.ts';
+import { status } from './commands/status.ts';
+
+/** The agent's command line; what a command needs is loaded when it runs. */
+export const PROGRAM: Program = {
+  name: 'enf-agent',
+  summary: 'gives this device its identity and keeps its tunnel to the Edge Network Fabric',
+  version: VERSION,
+  commands: [run, status, doctor, netcheck, provision, bugreport, checkConfig, forget, importEnftun],
+};

@@ -1,0 +1,18 @@
+/** What stands where something was taken out. */
+export const REDACTED = '[redacted]';
+
+/**
+ * Takes out of a text whatever could be a secret, by its shape: PEM blocks, long runs of hex or base64 digits, passwords in
+ * URLs and behind words like "password=". Addresses, times, file names and failure codes survive.
+ */
+export function redact(text: string): string {
+  return text
+    .replace(/-----BEGIN [^-]+-----[\s\S]*?(?:-----END [^-]+-----|$)/g, REDACTED)
+    .replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@"']+@/gi, `$1${REDACTED}@`)
+    .replace(
+      /\b(pass(?:word|phrase|wd)?|secret|token|auth|credential|api[-_]?key)(["']?\s*[=:]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,;"'}\]]+)/gi,
+      `$1$2${REDACTED}`,
+    )
+    .replace(/(?<![0-9A-Za-z])[0-9a-f]{32,}(?![0-9A-Za-z])/gi, REDACTED)
+    .replace(/(?<![\w+/.:-])(?=[\w+/-]*\d)(?=[\w+/-]*[A-Za-z])[A-Za-z0-9+/_-]{40,}={0,2}/g, REDACTED);
+}

@@ -1,0 +1,91 @@
+import { serveControl, serveLoopback } from '../os/control.ts';
+import { type Log, stderrLog } from '../os/log.ts';
+import { notify } from '../os/notify.ts';
+import { openPresence } from '../os/presence.ts';
+import { askedToStop, residentBytes, systemClocks, VERSION, watchdogPeriodMs } from '../os/process.ts';
+import { isFailure } from '../protocol/failure.ts';
+import { type Agent, answerApi, answerMetrics } from './api.ts';
+import type { Config } from './config.ts';
+import { type Status, statusLine, statusOf } from './control.ts';
+import { startDevice } from './device.ts';
+import { duration } from './duration.ts';
+import { openEffects } from './effects.ts';
+import { advances, patience } from './health.ts';
+import { watchClock } from './wallclock.ts';
+
+/** Runs the agent until it is asked to stop. @throws Failure `control.in-use`, `control.cannot-listen` */
+export async function runAgent(config: Config): Promise<void> {
+  const log = stderrLog();
+  const stop = askedToStop();
+  const clock = systemClocks.steadyMs;
+  const effects = openEffects(config, log);
+  let device: ReturnType<typeof startDevice> | undefined;
+  const status = (): Status =>
+    statusOf({
+      version: VERSION,
+      config,
+      situation: device?.situation() ?? { kind: 'stopped' },
+      router: device?.router(),
+      facts: effects.facts(),
+      nowMs: clock(),
+      wallMs: Date.now(),
+    });
+  const showOnline = openPresence(log);
+  showOnline(false);
+  const agent: Agent = {
+    status,
+    counters: () => effects.facts().counters,
+    residentBytes,
+    renew: () => device?.renew() ?? false,
+  };
+  const control = await serveControl(config.control.socket, (question) => answerApi(question, agent));
+  const metrics = await openMetrics(config, agent, log);
+  log('notice', `enf-agent ${VERSION} started`);
+  // Ready means running, not online: a boot must not wait for a network.
+  notify('READY=1');
+  device = startDevice({
+    effects,
+    clock,
+    chance: Math.random,
+    log,
+    onChange(situation) {
+      showOnline(situation.kind === 'online');
+      notify(`STATUS=${statusLine(situation)}`);
+    },
+  });
+  const running = device;
+  const unwatch = watchClock(systemClocks, (byMs) =>
+    device?.disturb(`the clock jumped by ${duration(Math.abs(byMs))}, or the machine was asleep`),
+  );
+  const watchdog = watchdogPeriodMs();
+  // The service manager restarts an agent that is silent: one whose loop is stuck, or whose lifecycle is.
+  const pulse =
+    watchdog &&
+    setInterval(() => {
+      if (advances(running.situation(), clock(), patience(config.remote.connectTimeout)))
+        notify('WATCHDOG=1');
+    }, watchdog / 2);
+  await stop;
+  notify('STOPPING=1');
+  clearInterval(pulse || undefined);
+  unwatch();
+  await running.stop();
+  await metrics?.close();
+  await control.close();
+}
+
+/** The metrics on loopback, if configured. Without them the agent runs all the same. */
+async function openMetrics(
+  config: Config,
+  agent: Agent,
+  log: Log,
+): Promise<Awaited<ReturnType<typeof serveLoopback>> | undefined> {
+  if (config.metrics.listen === undefined) return undefined;
+  try {
+    return await serveLoopback(config.metrics.listen, (question) => answerMetrics(question, agent));
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    log('warning', `${error.code}: ${error.message}; the agent runs without`);
+    return undefined;
+  }
+}

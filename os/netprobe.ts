@@ -1,0 +1,106 @@
+import { request } from 'node:http';
+import { isIPv6 } from 'node:net';
+import { type ConnectionOptions, connect } from 'node:tls';
+import { dial } from './dial.ts';
+
+/** What came of a TLS handshake that only looks. */
+export interface TlsAnswer {
+  /** `trusted`: the chain leads to our root; `dated`: it would, by another clock; `foreign`: to another root; `broken`: no handshake. */
+  readonly verdict: 'trusted' | 'dated' | 'foreign' | 'broken';
+  /** OpenSSL's word on it; undefined if trusted. */
+  readonly reason?: string;
+  /** Common name of who signed the server's certificate. */
+  readonly issuer?: string;
+  readonly connectMs: number;
+  readonly handshakeMs: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** The host that it redirects to. */
+  readonly redirectsTo?: string;
+}
+
+export interface Reach {
+  readonly address: string;
+  readonly port: number;
+  readonly mark: number;
+  readonly timeoutMs: number;
+}
+
+/** Connects and hangs up. @returns milliseconds until connected @throws Failure as `dial` */
+export async function reach({ address, port, mark, timeoutMs }: Reach): Promise<number> {
+  const start = performance.now();
+  (await dial({ hosts: [address], port, mark, timeoutMs })).destroy();
+  return performance.now() - start;
+}
+
+const DATES = ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'];
+/** With these a ClientHello has about 4000 bytes: three packets that fill an Ethernet frame. */
+const PADDING = Array.from({ length: 15 }, (_, i) => String(i % 10).repeat(250));
+
+/**
+ * A TLS handshake as the tunnel makes it, but without our certificate: it tells who answers. `large` makes the ClientHello
+ * larger than a packet, so that a path which swallows full ones shows. @throws Failure as `dial`
+ */
+export async function tryTls(
+  options: Reach & { readonly ca: string; readonly alpn: string; readonly large: boolean },
+): Promise<TlsAnswer> {
+  const { address, port, mark, timeoutMs, ca, alpn, large } = options;
+  const start = performance.now();
+  const socket = await dial({ hosts: [address], port, mark, timeoutMs });
+  const connectMs = performance.now() - start;
+  return new Promise((resolve) => {
+    const settings: ConnectionOptions = {
+      socket,
+      ca,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+      checkServerIdentity: () => undefined,
+      ALPNProtocols: large ? [alpn, ...PADDING] : [alpn],
+    };
+    const secure = connect(settings);
+    const finish = (answer: Pick<TlsAnswer, 'verdict' | 'reason' | 'issuer'>): void => {
+      clearTimeout(timer);
+      resolve({ ...answer, connectMs, handshakeMs: performance.now() - start - connectMs });
+      secure.destroy();
+    };
+    const broken = (reason: string): void => finish({ verdict: 'broken', reason });
+    const timer = setTimeout(() => broken(`not finished within ${timeoutMs} ms`), timeoutMs);
+    secure.on('error', (error: NodeJS.ErrnoException) => broken(error.code ?? error.message));
+    secure.on('close', () => broken('the server closed the connection'));
+    secure.once('secureConnect', () => {
+      const issuer = secure.getPeerCertificate().issuer?.CN as string | undefined;
+      const reason = secure.authorizationError as unknown as string | null;
+      if (secure.authorized) finish({ verdict: 'trusted', ...(issuer && { issuer }) });
+      else
+        finish({
+          verdict: DATES.includes(reason ?? '') ? 'dated' : 'foreign',
+          reason: reason ?? 'unknown',
+          ...(issuer && { issuer }),
+        });
+    });
+  });
+}
+
+/** Asks for the front page on port 80, as a browser would that a login page waits for. Undefined: nobody answers. */
+export async function tryHttp({ address, port, mark, timeoutMs }: Reach): Promise<HttpAnswer | undefined> {
+  const socket = await dial({ hosts: [address], port, mark, timeoutMs }).catch(() => undefined);
+  if (socket === undefined) return undefined;
+  return new Promise((resolve) => {
+    const host = isIPv6(address) ? `[${address}]` : address;
+    const asked = request(
+      { createConnection: () => socket, host, path: '/', timeout: timeoutMs, agent: false },
+      (response) => {
+        const { location } = response.headers;
+        const redirectsTo = location && URL.canParse(location) ? new URL(location).hostname : undefined;
+        response.destroy();
+        resolve({ status: response.statusCode ?? 0, ...(redirectsTo && { redirectsTo }) });
+      },
+    );
+    asked.on('timeout', () => asked.destroy());
+    asked.on('error', () => resolve(undefined));
+    asked.on('close', () => socket.destroy());
+    asked.end();
+  });
+}
