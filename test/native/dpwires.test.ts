@@ -32,11 +32,11 @@ describe.each(WIRES)('wire $wire, offload $near here and $far there', (options) 
       }
       for (const address of [six, four]) {
         const arrived = await world.start(to, traffic(), 'udp-receive', '7001');
-        const sent = await world.run(from, traffic(), 'udp-send', address, '7001', '50', '40', '1200');
+        const sent = await world.run(from, traffic(), 'udp-send', address, '7001', '10', '40', '1200');
         const [count, twice, damaged] = (await arrived.end).trim().split(' ').map(Number);
         expect([twice, damaged]).toEqual([0, 0]);
-        // UDP may lose; that much and no more.
-        expect(count).toBeGreaterThan(Number(sent) * 0.8);
+        // Fewer than the TUN's queue holds and than the data plane's; only one that waits very long may be dropped.
+        expect(count).toBeGreaterThan(Number(sent) * 0.9);
       }
     }
     expect(await world.checksumErrors()).toBe(0);

@@ -124,8 +124,9 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     options.whenUp ?? '',
   ]);
   const nearEnd = outcome(near);
+  const up = new Promise<void>((resolve) => near.stdout!.once('data', () => resolve()));
   await raise(run, 'far', 'fd00::2', '10.98.0.2', 'fd00::1', '10.98.0.1');
-  await new Promise<void>((resolve) => near.stdout!.once('data', () => resolve()));
+  await up;
   await raise(run, 'near', 'fd00::1', '10.98.0.1', 'fd00::2', '10.98.0.2');
   await run(
     'near',
