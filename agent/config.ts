@@ -38,6 +38,11 @@ function readPrefix(value: string): Prefix | Refusal {
   }
 }
 
+const readInterface = (value: string): string | Refusal =>
+  /^(?:[A-Za-z0-9._-]{1,15}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5})$/.test(value)
+    ? value
+    : refuse('an interface name, or a hardware address such as "02:00:00:00:00:01"');
+
 const readHost = (value: string): string | Refusal =>
   /^[0-9A-Za-z._:-]{1,253}$/.test(value)
     ? value
@@ -121,15 +126,49 @@ export const SCHEMA = {
     }),
     fwmark: whole(0, 4_294_967_295, {
       default: '0',
-      doc: "Firewall mark of the agent's own connections, for policy routing; 0: none.",
+      doc: "Firewall mark of the agent's own connections, for policy routing; 0: none, but 363 in lockdown.",
+    }),
+    'assign-address': yesNo({
+      default: 'true',
+      doc: 'Give the interface the own address; false if a host behind it has it (see `lan.enabled`).',
     }),
   },
   route: {
+    mode: choice(['split', 'lockdown'], {
+      default: '"split"',
+      doc: 'What goes through the tunnel: the prefixes, or all traffic of this host and nothing beside it.',
+    }),
     prefixes: list('IPv6 prefixes', 0, readPrefix, formatPrefix, {
       default: '[]',
-      doc: 'What goes through the tunnel; empty: the /64 of the own address.',
+      doc: 'What goes through the tunnel in split mode; empty: the /64 of the own address.',
     }),
     'allow-ipv4': yesNo({ default: 'false', doc: 'Let IPv4 packets pass through the tunnel too.' }),
+    'trusted-interfaces': list('interface names or hardware addresses', 0, readInterface, String, {
+      default: '[]',
+      doc: 'In lockdown these are exempt, in both directions; a hardware address such as "02:00:00:00:00:01" survives renaming.',
+    }),
+    table: whole(256, 8_000, {
+      default: '2097',
+      doc: 'Routing table of the lockdown, which must be used by nobody else; its number times four is the first of its four rule priorities.',
+    }),
+    'persist-lockdown': yesNo({
+      default: 'false',
+      doc: 'Keep the lockdown when the agent stops; what is not exempt then has no way out until it runs again.',
+    }),
+  },
+  lan: {
+    enabled: yesNo({
+      default: 'false',
+      doc: 'Answer router solicitations and DHCPv6 on the interface, for a host behind it that takes the own address over.',
+    }),
+    'default-route': yesNo({
+      default: 'false',
+      doc: 'Advertise a default route; false: only the own /64 and `route.prefixes`.',
+    }),
+    'advertise-period': span(4_000, 1_800_000, {
+      default: '"10m"',
+      doc: 'How often routes are advertised without being asked.',
+    }),
   },
   state: {
     directory: text(

@@ -20,6 +20,8 @@ export interface Device {
   router(): string | undefined;
   /** Something happened that may have cut the tunnel, or mended the network; `cause` for the log. */
   disturb(cause: string): void;
+  /** The way out has changed, or there is one where there was none. */
+  networkChanged(): void;
   /** Runs the handshake again. False where there is no identity to renew, or it is being got anyhow. */
   renew(): boolean;
   /** Closes everything; resolves when it is done. */
@@ -77,7 +79,7 @@ export function startDevice(around: Surroundings): Device {
         });
         break;
       case 'probe':
-        effects.probe();
+        if (effects.probe() === 'moved') post({ kind: 'moved' });
         break;
       case 'release':
         clearTimeout(timer);
@@ -111,6 +113,7 @@ export function startDevice(around: Surroundings): Device {
     situation: () => situation,
     router: () => router,
     disturb: (cause) => post({ kind: 'disturbed', cause }),
+    networkChanged: () => post({ kind: 'network' }),
     renew() {
       const before = situation;
       post({ kind: 'renew' });

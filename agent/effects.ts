@@ -1,8 +1,10 @@
 import { openFolder } from '../os/folder.ts';
 import type { Log } from '../os/log.ts';
 import { type Lookup, systemLookup } from '../os/lookup.ts';
+import { sourceTowards } from '../os/netlink.ts';
 import { openPlaneDevice, type PlaneDevice } from '../os/plane.ts';
 import { systemClocks } from '../os/process.ts';
+import { markedLookup } from '../os/resolve.ts';
 import { fromHex } from '../protocol/bytes.ts';
 import { Failure } from '../protocol/failure.ts';
 import { parseIpv6 } from '../protocol/ipv6.ts';
@@ -10,10 +12,11 @@ import { type AddressBook, addressBook } from './addressbook.ts';
 import { namedCaptive } from './captive.ts';
 import type { Config } from './config.ts';
 import type { Counters } from './counters.ts';
+import { type Guard, openGuard } from './guard.ts';
 import { isUnloadable, type KeyStore, type LongtermKey, openKeys } from './keys.ts';
 import { keepLastGood, lastGoodOf } from './lastgood.ts';
 import type { Goal } from './lifecycle.ts';
-import { raiseInterface, tunnelRoutes } from './routes.ts';
+import { LOCKDOWN_MARK, type Policy } from './policy.ts';
 import { openStore, type SavedIdentity, type Store } from './state.ts';
 import { tlsRoot } from './tlsroot.ts';
 import { openTunnel, type Traffic, type Tunnel, type TunnelEvent } from './tunnel.ts';
@@ -27,8 +30,8 @@ export interface Effects {
   provision(): Promise<string>;
   /** Raises the interface and starts the tunnel. @throws Failure `clock.implausible` besides others */
   connect(report: (event: TunnelEvent) => void): Promise<void>;
-  /** Finds out at once whether the tunnel still stands; if not, that is reported as its end. */
-  probe(): void;
+  /** Finds out at once whether the tunnel still stands: `moved` if its way has changed, else a dead one is reported as its end. */
+  probe(): 'moved' | 'probed';
   /** Closes everything. */
   release(): Promise<void>;
   facts(): Facts;
@@ -49,23 +52,33 @@ export interface Facts {
 /** Makes the interface; a test without a kernel of its own brings another. */
 export interface Hardware {
   readonly openTun: (name: string) => PlaneDevice;
-  readonly raiseInterface: typeof raiseInterface;
+  readonly openGuard: typeof openGuard;
+  readonly sourceTowards: typeof sourceTowards;
 }
 
 /** What else an agent takes from its surroundings, and a test brings itself. */
 export interface Senses {
   readonly clocks: Clocks;
-  readonly resolver: Lookup;
+  /** Instead of the system's, or of our own where the tunnel's sockets have a mark. */
+  readonly resolver?: Lookup;
 }
 
 /** The real world, as the configuration describes it. */
 export function openEffects(
   config: Config,
   log: Log,
-  hardware: Hardware = { openTun: openPlaneDevice, raiseInterface },
-  { clocks, resolver }: Senses = { clocks: systemClocks, resolver: systemLookup },
+  hardware: Hardware = { openTun: openPlaneDevice, openGuard, sourceTowards },
+  senses: Senses = { clocks: systemClocks },
 ): Effects {
-  const guard = clockGuard(clocks);
+  const { clocks } = senses;
+  const policy = policyOf(config);
+  const { mark } = policy;
+  const resolver = senses.resolver ?? (mark === 0 ? systemLookup : markedLookup(mark));
+  const clockwork = clockGuard(clocks);
+  const guard: Guard = hardware.openGuard(policy, log);
+  /** The router of the connection there is, and the source address it was reached from. */
+  let way: { readonly router: string; readonly source: string | undefined } | undefined;
+  let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
   const off = new AbortController();
   let store: Store | undefined;
   let keys: KeyStore | undefined;
@@ -106,12 +119,7 @@ export function openEffects(
     const own = parseIpv6(address);
     const device = hardware.openTun(config.tunnel.device);
     try {
-      await hardware.raiseInterface(
-        device.name,
-        config.tunnel.mtu,
-        own,
-        tunnelRoutes(own, config.route.prefixes),
-      );
+      await guard.attach(own);
       if (off.signal.aborted) throw stopping();
     } catch (error) {
       device.close();
@@ -127,8 +135,26 @@ export function openEffects(
     return tunnel;
   };
 
+  /** A network change may ask for a connection while one is being made ready. */
+  const raiseOnce = async (address: string): Promise<Tunnel> => {
+    while (raising !== undefined && raising.address !== address) await raising.tunnel.catch(() => {});
+    raising ??= { address, tunnel: raise(address) };
+    try {
+      return await raising.tunnel;
+    } finally {
+      raising = undefined;
+    }
+  };
+
+  /** `router` is "address port n", or "? port 0" if the connection was gone before it could be asked. */
+  const wayTo = (router: string): { router: string; source: string | undefined } => {
+    const address = router.split(' ')[0]!;
+    return { router, source: address === '?' ? undefined : hardware.sourceTowards(address, mark) };
+  };
+
   return {
     async prepare() {
+      await guard.start();
       if (store === undefined) {
         store = await openStore(await openFolder(config.state.directory));
         for (const name of store.quarantined) {
@@ -180,7 +206,7 @@ export function openEffects(
           openExchange({
             hosts,
             port,
-            mark: config.tunnel.fwmark,
+            mark,
             timeoutMs,
             signal: off.signal,
             lookup: opened(book).lookup,
@@ -195,15 +221,15 @@ export function openEffects(
     async connect(report) {
       const { record } = opened(store);
       const identity = opened(record.identity);
-      guard.check(lastGoodOf(record)?.timeMs);
+      clockwork.check(lastGoodOf(record)?.timeMs);
       root ??= await tlsRoot(config, () => opened(keys).tlsRoot());
       const key = opened(longterm).tlsKey();
-      const tunnel = await raise(identity.address);
+      const tunnel = await raiseOnce(identity.address);
       tunnel.start(
         {
           hosts: config.remote.hosts,
           port: config.remote.tunnelPort,
-          mark: config.tunnel.fwmark,
+          mark,
           timeoutMs: config.remote.connectTimeout,
           ca: root,
           certificate: fromHex(identity.certificate),
@@ -211,6 +237,7 @@ export function openEffects(
           lookup: opened(book).lookup,
         },
         (event) => {
+          way = event.kind === 'up' ? wayTo(event.router) : undefined;
           if (event.kind === 'up') opened(memory).begin();
           else void memory?.end();
           report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
@@ -218,12 +245,24 @@ export function openEffects(
       );
     },
 
-    probe: () => plane?.tunnel.probe(),
+    probe() {
+      const source = way && wayTo(way.router).source;
+      // Without any way the connection may yet survive: the cable may be back in a second.
+      if (source !== undefined && source !== way?.source) {
+        way = undefined;
+        return 'moved';
+      }
+      plane?.tunnel.probe();
+      return 'probed';
+    },
 
     async release() {
       off.abort();
       await memory?.end();
       closePlane();
+      await guard
+        .stop(config.route.persistLockdown)
+        .catch((error: unknown) => log('warning', `the lockdown could not be lifted: ${String(error)}`));
       await closeKeys();
     },
 
@@ -235,6 +274,21 @@ export function openEffects(
       traffic: plane?.tunnel.traffic(),
       counters: plane?.tunnel.counters(),
     }),
+  };
+}
+
+/** The configuration's part on interface, routes and filter. */
+export function policyOf({ tunnel, route }: Config): Policy {
+  return {
+    mode: route.mode,
+    device: tunnel.device,
+    mtu: tunnel.mtu,
+    assignAddress: tunnel.assignAddress,
+    prefixes: route.prefixes,
+    table: route.table,
+    mark: route.mode === 'lockdown' && tunnel.fwmark === 0 ? LOCKDOWN_MARK : tunnel.fwmark,
+    allowIpv4: route.allowIpv4,
+    trusted: route.trustedInterfaces,
   };
 }
 

@@ -2,7 +2,7 @@ import { pause } from '../protocol/backoff.ts';
 import type { Failure } from '../protocol/failure.ts';
 import type { Verdict } from '../protocol/tunnel/verdict.ts';
 import { duration } from './duration.ts';
-import { LINE_EVERY_MS, RETRY, STABLE_MS } from './pauses.ts';
+import { LINE_EVERY_MS, NETWORK_MS, RETRY, STABLE_MS } from './pauses.ts';
 import { consequence } from './verdict.ts';
 
 /**
@@ -101,6 +101,10 @@ export type Event =
   | { readonly kind: 'timer' }
   /** The clock jumped, the machine was asleep, or the like: what was true of the network may be so no more. */
   | { readonly kind: 'disturbed'; readonly cause: string }
+  /** The way out has changed, or there is one where there was none. */
+  | { readonly kind: 'network' }
+  /** The connection's own way has changed: it cannot last. */
+  | { readonly kind: 'moved' }
   /** A person wants the handshake to be run again. */
   | { readonly kind: 'renew' }
   | { readonly kind: 'stop' };
@@ -109,7 +113,7 @@ export type Action =
   | { readonly kind: 'prepare' }
   | { readonly kind: 'provision' }
   | { readonly kind: 'connect' }
-  /** Finds out at once whether the tunnel still stands. */
+  /** Finds out at once whether the tunnel still stands; it may have `moved`. */
   | { readonly kind: 'probe' }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'log'; readonly level: 'warning' | 'notice' | 'info'; readonly message: string }
@@ -156,6 +160,10 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
         : stay(situation);
     case 'disturbed':
       return disturbed(situation, event.cause, now);
+    case 'network':
+      return networkChanged(situation, now);
+    case 'moved':
+      return situation.kind === 'online' ? moved(situation, now) : stay(situation);
     case 'renew':
       return renewed(situation, now);
     case 'start':
@@ -246,6 +254,42 @@ function disturbed(situation: Alive, cause: string, now: Moment): Step {
     return stay(situation);
   }
   return pursue(situation.goal, situation.attempts, now, situation.trouble);
+}
+
+/** What fails for want of a network, or because of the one there was. */
+const NETWORK_TROUBLE = /^(net|tls|tunnel)\./;
+
+/**
+ * A network that has changed is none that was tried: no failure of the former one counts. What the fabric, the TPM or a person has to do
+ * with waits on.
+ */
+function networkChanged(situation: Alive, now: Moment): Step {
+  switch (situation.kind) {
+    case 'online':
+      return { situation, actions: [{ kind: 'probe' }] };
+    case 'connecting':
+      // What is under way may be waiting for answers on a way that is no more.
+      return { situation, actions: [{ kind: 'connect' }] };
+    case 'backing-off':
+    case 'blocked': {
+      if (!NETWORK_TROUBLE.test(situation.trouble.code)) return stay(situation);
+      const ms = Math.floor(now.random * NETWORK_MS);
+      const attempts: Attempts = { ...situation.attempts, [situation.goal.kind]: 0 };
+      if (now.ms + ms >= situation.untilMs) return stay({ ...situation, attempts });
+      return { situation: { ...situation, attempts, untilMs: now.ms + ms }, actions: [{ kind: 'wait', ms }] };
+    }
+    default:
+      return stay(situation);
+  }
+}
+
+/** Nobody refused anything: it is no failure, and there is no pause. */
+function moved(situation: Extract<Situation, { kind: 'online' }>, now: Moment): Step {
+  const next = pursue(situation.goal, remembered(situation, now), now, undefined);
+  return {
+    ...next,
+    actions: [say('info', 'the way to the router has changed: connecting anew'), ...next.actions],
+  };
 }
 
 /** Only a device that has an identity, or waits to get one, can be asked for another. */

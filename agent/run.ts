@@ -1,6 +1,7 @@
 import { serveControl, serveLoopback } from '../os/control.ts';
 import { type Log, stderrLog } from '../os/log.ts';
 import { notify } from '../os/notify.ts';
+import { watchPath } from '../os/path.ts';
 import { openPresence } from '../os/presence.ts';
 import { askedToStop, residentBytes, systemClocks, VERSION, watchdogPeriodMs } from '../os/process.ts';
 import { isFailure } from '../protocol/failure.ts';
@@ -9,7 +10,7 @@ import type { Config } from './config.ts';
 import { type Status, statusLine, statusOf } from './control.ts';
 import { startDevice } from './device.ts';
 import { duration } from './duration.ts';
-import { openEffects } from './effects.ts';
+import { openEffects, policyOf } from './effects.ts';
 import { advances, patience } from './health.ts';
 import { watchClock } from './wallclock.ts';
 
@@ -57,6 +58,7 @@ export async function runAgent(config: Config): Promise<void> {
   const unwatch = watchClock(systemClocks, (byMs) =>
     device?.disturb(`the clock jumped by ${duration(Math.abs(byMs))}, or the machine was asleep`),
   );
+  const deafen = hearNetwork(config, log, () => running.networkChanged());
   const watchdog = watchdogPeriodMs();
   // The service manager restarts an agent that is silent: one whose loop is stuck, or whose lifecycle is.
   const pulse =
@@ -69,6 +71,7 @@ export async function runAgent(config: Config): Promise<void> {
   notify('STOPPING=1');
   clearInterval(pulse || undefined);
   unwatch();
+  deafen();
   await running.stop();
   await metrics?.close();
   await control.close();
@@ -87,5 +90,16 @@ async function openMetrics(
     if (!isFailure(error)) throw error;
     log('warning', `${error.code}: ${error.message}; the agent runs without`);
     return undefined;
+  }
+}
+
+/** Without ears for the network the agent lives on: its pauses and heartbeats find out, too, only later. */
+function hearNetwork(config: Config, log: Log, onChange: () => void): () => void {
+  try {
+    return watchPath({ hosts: config.remote.hosts, mark: policyOf(config).mark }, onChange).close;
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    log('warning', `${error.code}: changes of the network go unnoticed: ${error.message}`);
+    return () => {};
   }
 }

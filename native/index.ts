@@ -5,10 +5,11 @@ import type { CurvesFace } from './curves.ts';
 import type { DataplaneFace } from './dataplane.ts';
 import type { EcdaaFace } from './ecdaa.ts';
 import type { NetFace } from './net.ts';
+import type { NetlinkFace } from './netlink.ts';
 import type { TssFace } from './tss.ts';
 
 /** Everything the addon offers; a bad argument is a TypeError, never a crash. A 32-bit build has no ECDAA. */
-export type Addon = TssFace & NetFace & DataplaneFace & CurvesFace & Partial<EcdaaFace>;
+export type Addon = TssFace & NetFace & NetlinkFace & DataplaneFace & CurvesFace & Partial<EcdaaFace>;
 
 let loaded: Addon | undefined;
 

@@ -3,6 +3,7 @@ import { expect, onTestFinished, vi } from 'vitest';
 import { parseConfig } from '../../agent/config.ts';
 import { startDevice } from '../../agent/device.ts';
 import { type Hardware, openEffects } from '../../agent/effects.ts';
+import { tunnelPrefixes } from '../../agent/policy.ts';
 import type { Clocks } from '../../agent/wallclock.ts';
 import { readMessage, writeAll } from '../../os/exchange.ts';
 import { type Lookup, systemLookup } from '../../os/lookup.ts';
@@ -74,14 +75,23 @@ export function boot(place: {
   const log: string[] = [];
   const tuns: FakeTun[] = [];
   const raised: string[] = [];
+  /** The source address that the kernel would choose. */
+  const way: { source: string | undefined } = { source: '127.0.0.1' };
   const hardware: Hardware = {
     openTun: () => {
       tuns.push(fakeTun());
       return tuns.at(-1)!;
     },
-    raiseInterface: async (device, mtu, own, routes) => {
-      raised.push([device, mtu, formatIpv6(own), ...routes.map(formatPrefix)].join(' '));
-    },
+    openGuard: ({ device, mtu, prefixes }) => ({
+      start: async () => {},
+      attach: async (own) => {
+        raised.push(
+          [device, mtu, formatIpv6(own), ...tunnelPrefixes(own, prefixes).map(formatPrefix)].join(' '),
+        );
+      },
+      stop: async () => {},
+    }),
+    sourceTowards: () => way.source,
   };
   const effects = openEffects(config, (_, line) => void log.push(line), hardware, {
     clocks: place.clocks ?? systemClocks,
@@ -98,5 +108,5 @@ export function boot(place: {
   const online = (): Promise<void> => until(() => expect(device.situation().kind).toBe('online'));
   const trouble = (code: string): Promise<void> =>
     until(() => expect(device.situation()).toMatchObject({ trouble: { code } }));
-  return { effects, device, log, tuns, raised, until, online, trouble };
+  return { effects, device, log, tuns, raised, way, until, online, trouble };
 }

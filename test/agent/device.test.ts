@@ -10,6 +10,7 @@ function world(script: {
   prepare?: (() => ReturnType<Effects['prepare']>)[];
   provision?: (() => Promise<string>)[];
   connect?: (() => Promise<void>)[];
+  probe?: ('moved' | 'probed')[];
 }) {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
@@ -30,7 +31,10 @@ function world(script: {
       return next('connect', script.connect, async () => {});
     },
     release: async () => void calls.push('release'),
-    probe: () => void calls.push('probe'),
+    probe: () => {
+      calls.push('probe');
+      return script.probe?.shift() ?? 'probed';
+    },
     facts: () => ({
       stateGeneration: undefined,
       quarantined: [],

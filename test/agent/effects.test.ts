@@ -62,7 +62,7 @@ test('first boot: provisioned, interface raised, online; later boot: no handshak
   await first.online();
   const address = formatIpv6(row().address);
   expect(first.raised).toEqual([
-    `fake0 1280 ${address} ${formatIpv6(Uint8Array.from([...row().address.slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]))}/64`,
+    `enf0 1280 ${address} ${formatIpv6(Uint8Array.from([...row().address.slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]))}/64`,
   ]);
   expect(place.router.clientKeys).toEqual([row().longtermKey]);
   // The key, the identity, and the time and place of the first tunnel.
@@ -80,7 +80,7 @@ test('first boot: provisioned, interface raised, online; later boot: no handshak
 test('the configured routes instead of the own /64', async () => {
   const agent = boot(await home(), { rest: '[route]\nprefixes = ["fd00:1::/32"]\n[tunnel]\nmtu = 1400' });
   await agent.online();
-  expect(agent.raised[0]).toMatch(/^fake0 1400 fd\S+ fd00:1::\/32$/);
+  expect(agent.raised[0]).toMatch(/^enf0 1400 fd\S+ fd00:1::\/32$/);
 });
 
 test('a reconnect keeps the interface; a TUN that was taken away is opened anew', async () => {
@@ -198,9 +198,14 @@ describe('what is in the way', () => {
     const tun = fakeTun();
     const effects = openEffects(config, () => {}, {
       openTun: () => tun,
-      raiseInterface: async () => {
-        throw new Failure('os.not-permitted', 'operator', 'ip: not permitted');
-      },
+      openGuard: () => ({
+        start: async () => {},
+        attach: async () => {
+          throw new Failure('os.not-permitted', 'operator', 'ip: not permitted');
+        },
+        stop: async () => {},
+      }),
+      sourceTowards: () => undefined,
     });
     await effects.prepare();
     await expect(effects.connect(() => {})).rejects.toMatchObject({ code: 'os.not-permitted' });

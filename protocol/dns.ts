@@ -1,0 +1,150 @@
+import { ascii, concat, readU16, u16 } from './bytes.ts';
+
+/*
+ * As much of DNS as a stub resolver needs to ask for addresses (RFC 1035 §4.1):
+ *
+ *   0  | id, u16 | flags, u16 | questions | answers | authorities | additional |     12 bytes, each u16
+ *  12  | name: (length u8, label)… 0 | type, u16 | class, u16 |                      the question
+ *      | name | type | class | TTL, u32 | length, u16 | data |                        each answer
+ *
+ * A name in an answer may end with a pointer (two bytes, the upper bits 11) to where it goes on.
+ */
+
+export type RecordType = 'A' | 'AAAA';
+
+const TYPES = { A: 1, CNAME: 5, AAAA: 28 } as const;
+const HEADER = 12;
+const IN = 1;
+const RECURSION_DESIRED = 0x0100;
+const RESPONSE = 0x8000;
+const TRUNCATED = 0x0200;
+const NXDOMAIN = 3;
+const MOST_NAMES = 16;
+
+export type DnsAnswer =
+  /** Addresses of 4 or 16 bytes, perhaps none; empty also if there is no such name. */
+  | { readonly kind: 'addresses'; readonly addresses: readonly Uint8Array[] }
+  /** Too long for a datagram: ask again over TCP. */
+  | { readonly kind: 'truncated' }
+  /** The server could not or would not say; `code` is its RCODE. */
+  | { readonly kind: 'failed'; readonly code: number };
+
+/** True for a name that DNS can be asked for: labels of 1 to 63 characters, 253 in all. A final dot is allowed. */
+export function isDnsName(name: string): boolean {
+  const bare = name.replace(/\.$/, '');
+  return bare.length <= 253 && bare.split('.').every((label) => /^[0-9A-Za-z_-]{1,63}$/.test(label));
+}
+
+/** The question for a name's addresses, with recursion. `id` is 16 bits that an answer has to repeat. */
+export function encodeDnsQuery(id: number, name: string, type: RecordType): Uint8Array {
+  if (!isDnsName(name)) throw new Error(`not a DNS name: ${JSON.stringify(name)}`);
+  const labels = name
+    .replace(/\.$/, '')
+    .split('.')
+    .flatMap((label) => [Uint8Array.of(label.length), ascii(label)]);
+  const counts = concat(u16(1), u16(0), u16(0), u16(0));
+  return concat(
+    u16(id),
+    u16(RECURSION_DESIRED),
+    counts,
+    ...labels,
+    Uint8Array.of(0),
+    u16(TYPES[type]),
+    u16(IN),
+  );
+}
+
+/**
+ * Reads the answer to `query`; undefined if it is none: another id or question, or malformed. Aliases (CNAME) are followed within the
+ * answer, as recursive servers give it.
+ */
+export function parseDnsAnswer(query: Uint8Array, answer: Uint8Array): DnsAnswer | undefined {
+  if (answer.length < query.length || readU16(answer, 0) !== readU16(query, 0)) return undefined;
+  const flags = readU16(answer, 2);
+  if ((flags & RESPONSE) === 0 || readU16(answer, 4) !== 1 || !repeats(query, answer)) return undefined;
+  if ((flags & TRUNCATED) !== 0) return { kind: 'truncated' };
+  const code = flags & 0xf;
+  if (code === NXDOMAIN) return { kind: 'addresses', addresses: [] };
+  if (code !== 0) return { kind: 'failed', code };
+  const records = readRecords(answer, query.length, readU16(answer, 6));
+  return (
+    records && {
+      kind: 'addresses',
+      addresses: follow(records, readName(query, HEADER)!.name, readU16(query, query.length - 4)),
+    }
+  );
+}
+
+/** The same question in the answer; servers may write its letters in another case. */
+function repeats(query: Uint8Array, answer: Uint8Array): boolean {
+  const asked = readName(query, HEADER);
+  const told = readName(answer, HEADER);
+  if (asked === undefined || told === undefined || asked.name !== told.name || asked.end !== told.end)
+    return false;
+  return query.subarray(asked.end).every((byte, i) => answer[asked.end + i] === byte);
+}
+
+interface Entry {
+  readonly name: string;
+  readonly type: number;
+  readonly data: Uint8Array;
+  /** Of an alias. */
+  readonly target: string | undefined;
+}
+
+function readRecords(answer: Uint8Array, from: number, count: number): Entry[] | undefined {
+  const records: Entry[] = [];
+  let offset = from;
+  for (let i = 0; i < count; i++) {
+    const owner = readName(answer, offset);
+    if (owner === undefined || owner.end + 10 > answer.length) return undefined;
+    const type = readU16(answer, owner.end);
+    const start = owner.end + 10;
+    const end = start + readU16(answer, owner.end + 8);
+    if (end > answer.length) return undefined;
+    const target = type === TYPES.CNAME ? readName(answer, start)?.name : undefined;
+    records.push({ name: owner.name, type, data: answer.slice(start, end), target });
+    offset = end;
+  }
+  return records;
+}
+
+function follow(records: readonly Entry[], name: string, type: number): readonly Uint8Array[] {
+  const length = type === TYPES.A ? 4 : 16;
+  let current = name;
+  for (let i = 0; i < MOST_NAMES; i++) {
+    const alias = records.find((each) => each.name === current && each.target !== undefined);
+    if (alias === undefined) break;
+    current = alias.target!;
+  }
+  return records
+    .filter((each) => each.name === current && each.type === type && each.data.length === length)
+    .map((each) => each.data);
+}
+
+/** A name in lower case and where the message goes on behind it; undefined if it leaves the message or never ends. */
+function readName(message: Uint8Array, at: number): { name: string; end: number } | undefined {
+  const labels: string[] = [];
+  let offset = at;
+  let end: number | undefined;
+  for (let hops = 0; hops < 128; hops++) {
+    const length = message[offset];
+    if (length === undefined) return undefined;
+    if (length === 0) return { name: labels.join('.'), end: end ?? offset + 1 };
+    if (length >= 0xc0) {
+      if (offset + 1 >= message.length) return undefined;
+      end ??= offset + 2;
+      offset = readU16(message, offset) & 0x3fff;
+    } else {
+      if (length > 63 || offset + 1 + length > message.length) return undefined;
+      const label = message.subarray(offset + 1, offset + 1 + length);
+      labels.push(
+        Array.from(label, (byte) => String.fromCharCode(byte))
+          .join('')
+          .toLowerCase(),
+      );
+      offset += 1 + length;
+    }
+  }
+  return undefined;
+}

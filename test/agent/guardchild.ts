@@ -1,0 +1,29 @@
+/**
+ * Runs in a network namespace of its own: a guard over a real kernel, with or without a TUN. Says "ready" when it holds, each log
+ * line, and "stopped" when it is over. `guardchild.mjs POLICY.json OWN PERSIST`; ends when its standard input does.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { openGuard } from '../../agent/guard.ts';
+import type { Policy } from '../../agent/policy.ts';
+import { openTun } from '../../os/tun.ts';
+import { parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
+
+const [file, own, persist] = process.argv.slice(2) as [string, string, string];
+const read = JSON.parse(readFileSync(file, 'utf8'));
+const policy: Policy = { ...read, prefixes: read.prefixes.map(parsePrefix) };
+const guard = openGuard(policy, (_, line) => console.log(line));
+await guard.start();
+console.log('started');
+// An interface that is there already is used as it is.
+const there = own === '-' || existsSync(`/sys/class/net/${policy.device}`);
+const tun = there ? undefined : openTun(policy.device);
+tun?.start(() => tun.resume());
+if (own !== '-') await guard.attach(parseIpv6(own));
+console.log('ready');
+process.stdin.resume();
+process.stdin.on('end', async () => {
+  tun?.close();
+  await guard.stop(persist === 'persist');
+  console.log('stopped');
+  process.exit(0);
+});
