@@ -250,6 +250,7 @@ export function openEffects(
       // Without any way the connection may yet survive: the cable may be back in a second.
       if (source !== undefined && source !== way?.source) {
         way = undefined;
+        stopTunnel();
         return 'moved';
       }
       plane?.tunnel.probe();
