@@ -25,6 +25,7 @@ need libtss2-dev /usr/include/tss2/tss2_esys.h
 need swtpm /usr/bin/swtpm
 need tpm2-tools /usr/bin/tpm2_getcap
 need iproute2 /usr/sbin/ip
+need nftables /usr/sbin/nft
 need iputils-ping /usr/bin/ping
 need openssl /usr/bin/openssl
 need zbar-tools /usr/bin/zbarimg

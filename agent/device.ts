@@ -79,7 +79,10 @@ export function startDevice(around: Surroundings): Device {
         });
         break;
       case 'probe':
-        if (effects.probe() === 'moved') post({ kind: 'moved' });
+        if (effects.probe() === 'moved') {
+          router = undefined;
+          post({ kind: 'moved' });
+        }
         break;
       case 'release':
         clearTimeout(timer);

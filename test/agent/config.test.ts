@@ -28,8 +28,23 @@ test('only the hosts are required; everything else has its default', () => {
     },
     identity: { mode: 'tpm', credentialDir: '', basename: '', suite: 1, address: '' },
     tpm: { tcti: 'device:/dev/tpmrm0' },
-    tunnel: { device: 'enf0', mtu: 1280, heartbeatPeriod: 25_000, heartbeatTimeout: 10_000, fwmark: 0 },
-    route: { prefixes: [], allowIpv4: false },
+    tunnel: {
+      device: 'enf0',
+      mtu: 1280,
+      heartbeatPeriod: 25_000,
+      heartbeatTimeout: 10_000,
+      fwmark: 0,
+      assignAddress: true,
+    },
+    route: {
+      mode: 'split',
+      prefixes: [],
+      allowIpv4: false,
+      trustedInterfaces: [],
+      table: 2097,
+      persistLockdown: false,
+    },
+    lan: { enabled: false, defaultRoute: false, advertisePeriod: 600_000 },
     state: { directory: '/var/lib/enf-agent' },
     metrics: { listen: undefined },
     control: { socket: '/run/enf-agent/control.sock' },
@@ -58,9 +73,18 @@ test('every key can be set', () => {
     heartbeat-period = "5m"
     heartbeat-timeout = "2 s"
     fwmark = 363
+    assign-address = false
     [route]
     prefixes = ["fd00:1::/64", "2001:db8::/32"]
     allow-ipv4 = true
+    mode = "lockdown"
+    trusted-interfaces = ["lan0", "02:00:5e:00:00:0A"]
+    table = 300
+    persist-lockdown = true
+    [lan]
+    enabled = true
+    default-route = true
+    advertise-period = "30s"
     [state]
     directory = "/data/enf"
     [metrics]
@@ -72,6 +96,13 @@ test('every key can be set', () => {
   expect(config.identity).toMatchObject({ mode: 'software', suite: 4, basename: 'xaprcnet' });
   expect(config.tunnel).toMatchObject({ heartbeatPeriod: 300_000, heartbeatTimeout: 2_000, fwmark: 363 });
   expect(config.route.prefixes.map((prefix) => prefix.length)).toEqual([64, 32]);
+  expect(config.route).toMatchObject({
+    mode: 'lockdown',
+    trustedInterfaces: ['lan0', '02:00:5e:00:00:0A'],
+    table: 300,
+    persistLockdown: true,
+  });
+  expect(config.lan).toEqual({ enabled: true, defaultRoute: true, advertisePeriod: 30_000 });
 });
 
 test('what check-config prints means the same again', () => {
@@ -139,7 +170,15 @@ describe('bad values name the key, what was expected and what came', () => {
     'tunnel.heartbeat-timeout': ['"0ms"', '"1h"'],
     'tunnel.fwmark': ['-1', '4294967296'],
     'route.prefixes': ['["::/0"]', '["fd00::1/64"]', '["10.0.0.0/8"]', '"fd00::/64"', '["default"]'],
+    'tunnel.assign-address': ['"no"'],
+    'route.mode': ['"Lockdown"', '""', '1'],
     'route.allow-ipv4': ['"yes"', '1'],
+    'route.trusted-interfaces': ['"lan0"', '["an-overlong-name-"]', '["02:00:5e"]', '["a b"]', '[1]'],
+    'route.table': ['254', '255', '8001', '"main"'],
+    'route.persist-lockdown': ['1'],
+    'lan.enabled': ['"yes"'],
+    'lan.default-route': ['0'],
+    'lan.advertise-period': ['"3s"', '"31m"', '600'],
     'state.directory': ['"state"', '""'],
     'metrics.listen': [
       '"9464"',

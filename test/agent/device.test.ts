@@ -182,6 +182,17 @@ describe('what comes from outside', () => {
     expect(calls.filter((call) => call === 'connect')).toHaveLength(2);
   });
 
+  test('[C-10] a change of the network probes the tunnel; one that has moved is made anew', async () => {
+    const { device, calls, tell, pass } = world({ probe: ['probed', 'moved'] });
+    await pass(0);
+    tell({ kind: 'up', router: 'r' });
+    device.networkChanged();
+    expect([calls.at(-1), device.situation().kind, device.router()]).toEqual(['probe', 'online', 'r']);
+    device.networkChanged();
+    expect(calls.slice(-2)).toEqual(['probe', 'connect']);
+    expect([device.situation().kind, device.router()]).toEqual(['connecting', undefined]);
+  });
+
   test('a renewal runs the handshake; where there is nothing to renew it is refused', async () => {
     const { device, calls, tell, pass } = world({
       provision: [() => new Promise((resolve) => setTimeout(resolve, 100, 'fd00::7'))],

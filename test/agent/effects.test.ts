@@ -97,6 +97,23 @@ test('a reconnect keeps the interface; a TUN that was taken away is opened anew'
   expect([agent.tuns[0]!.closed, agent.raised.length, row().handshakes]).toEqual([true, 2, 1]);
 });
 
+test('[C-10] the same way after a change of the network: the tunnel stays; another source address: it is made anew', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const before = place.router.packets.length;
+  agent.device.networkChanged();
+  await agent.until(() => expect(place.router.packets.length).toBeGreaterThan(before));
+  agent.way.source = undefined;
+  agent.device.networkChanged();
+  expect([agent.device.situation().kind, place.router.sockets.length]).toEqual(['online', 1]);
+  agent.way.source = '127.0.0.9';
+  agent.device.networkChanged();
+  await agent.until(() => expect(place.router.sockets).toHaveLength(2));
+  await agent.online();
+  expect([agent.tuns.length, agent.raised.length]).toEqual([1, 1]);
+});
+
 test('evicted: a new key, the same address, the same interface', async () => {
   const place = await home();
   const agent = boot(place);

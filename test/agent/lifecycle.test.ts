@@ -15,6 +15,8 @@ const start: Event = { kind: 'start' };
 const timer: Event = { kind: 'timer' };
 const up: Event = { kind: 'up' };
 const stop: Event = { kind: 'stop' };
+const networkChange: Event = { kind: 'network' };
+const moved: Event = { kind: 'moved' };
 const disturbed: Event = { kind: 'disturbed', cause: 'the clock jumped' };
 const renew: Event = { kind: 'renew' };
 const fresh: Event = { kind: 'prepared', goal: { kind: 'provision', reason: 'first-boot' } };
@@ -360,6 +362,80 @@ describe('a renewal that a person asks for', () => {
   });
 });
 
+describe('the network changes', () => {
+  test('[C-10] online: probed; a tunnel whose way has changed is made anew, without a pause and without being a failure', () => {
+    expect(live([start, known, up, networkChange]).actions).toEqual([{ kind: 'probe' }]);
+    const life = live([start, known, failed(network), timer, up, moved]);
+    expect(life.situation).toMatchObject({ kind: 'connecting', attempts: { connect: 1 } });
+    expect(life.situation).not.toHaveProperty('trouble');
+    expect(kinds(life.actions)).toEqual(['connect']);
+  });
+
+  test('while connecting, it is begun again on the new way', () => {
+    const life = live([start, known, failed(network), timer, networkChange]);
+    expect(kinds(life.actions)).toEqual(['connect']);
+    expect(life.situation).toMatchObject({ kind: 'connecting', attempts: { connect: 1 } });
+  });
+
+  test('[C-1] a pause for want of a network ends within two seconds, spread; what failed before does not count any more', () => {
+    const tries = Array(9)
+      .fill([failed(network), timer])
+      .flat();
+    for (const [random, ms] of [
+      [0, 0],
+      [0.5, 1_000],
+      [0.999, 1_998],
+    ] as const) {
+      const life = live([start, known, ...tries, failed(network), [100, networkChange]], random);
+      if (random > 0) expect(waited(life.actions)).toBe(ms);
+      expect(life.situation).toMatchObject({
+        kind: 'backing-off',
+        attempts: { connect: 0 },
+        trouble: { attempts: 10 },
+      });
+    }
+    const again = live(
+      [start, known, ...tries, failed(network), networkChange, [1_000, timer], failed(network)],
+      0.5,
+    );
+    expect(waited(again.actions)).toBe(RETRY.firstMs / 2);
+  });
+
+  test('a storm of changes does not put the next try off', () => {
+    const pauses = [
+      start,
+      known,
+      ...Array(9)
+        .fill([failed(network), timer])
+        .flat(),
+      failed(network),
+    ] as Event[];
+    const first = live([...pauses, networkChange], 0.5);
+    const until = (first.situation as { untilMs: number }).untilMs;
+    const storm = live([...pauses, networkChange, [900, networkChange], [50, networkChange]], 0.5);
+    expect(storm.situation).toMatchObject({ untilMs: until });
+    expect(kinds(storm.actions)).toEqual([]);
+  });
+
+  test('what the network has not to do with goes on waiting: the fabric, the TPM, a person', () => {
+    const cases: Event[][] = [
+      [start, known, verdict('banned')],
+      [start, known, retryAfter(600)],
+      [start, known, verdict('evicted')],
+      [start, failed(absent)],
+      [start, known, failed(new Failure('os.no-tun', 'operator', 'no TUN'))],
+    ];
+    for (const events of cases) {
+      const { situation, actions } = live([...events, networkChange]);
+      expect([situation, actions]).toEqual([live(events).situation, []]);
+    }
+  });
+
+  test('a handshake is not disturbed', () => {
+    expect(live([start, fresh, networkChange]).actions).toEqual([]);
+  });
+});
+
 describe('what does not fit changes nothing', () => {
   const situations: [string, Event[]][] = [
     ['stopped', []],
@@ -375,8 +451,8 @@ describe('what does not fit changes nothing', () => {
     preparing: ['prepared', 'failed', 'stop'],
     provisioning: ['provisioned', 'failed', 'stop'],
     connecting: ['up', 'failed', 'verdict', 'renew', 'stop'],
-    online: ['failed', 'verdict', 'renew', 'stop'],
-    'backing-off': ['timer', 'disturbed', 'renew', 'stop'],
+    online: ['failed', 'verdict', 'moved', 'renew', 'stop'],
+    'backing-off': ['timer', 'disturbed', 'network', 'renew', 'stop'],
     blocked: ['timer', 'stop'],
   };
   const events = [
@@ -389,6 +465,8 @@ describe('what does not fit changes nothing', () => {
     failed(network),
     verdict('evicted'),
     disturbed,
+    networkChange,
+    moved,
     renew,
   ];
   for (const [name, before] of situations) {
@@ -399,6 +477,7 @@ describe('what does not fit changes nothing', () => {
         const next = step(situation, event, { ms, random: 0.5 });
         if (expected) expect(next.situation).not.toBe(situation);
         else if (name === 'online' && event === disturbed) expect(next.situation).toBe(situation);
+        else if (event === networkChange) expect(next.situation).toBe(situation);
         else expect(next).toEqual({ situation, actions: [] });
       });
     }
