@@ -16,6 +16,8 @@ interface Visit {
   /** Gives the place back, once. */
   readonly leave: () => void;
   phase: Phase;
+  /** Of the message whose rest is still to come. */
+  header: Buffer | undefined;
   note: number;
   answered: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -48,6 +50,7 @@ export function portableDoor(options: DoorOptions): { readonly server: Server; r
       source,
       leave,
       phase: 'hello',
+      header: undefined,
       note: 0,
       answered: false,
       timer: undefined,
@@ -96,6 +99,7 @@ export function portableDoor(options: DoorOptions): { readonly server: Server; r
   function knock(id: number, visit: Visit, event: Knock['event'], bytes: Uint8Array = NOTHING): void {
     clearTimeout(visit.timer);
     visit.phase = 'working';
+    visit.header = undefined;
     options.onKnock({ event, id, source: visit.source, note: visit.note, answered: visit.answered, bytes });
   }
 
@@ -106,17 +110,18 @@ export function portableDoor(options: DoorOptions): { readonly server: Server; r
       return;
     }
     if (!waits(visit)) return;
-    // Left in the socket until all of it is there.
-    const header =
-      socket.readableLength < HEADER_LENGTH ? null : (socket.read(HEADER_LENGTH) as Buffer | null);
-    if (header === null) return;
+    // Before the end of the stream read(n) gives n bytes or null; after it, what is left.
+    visit.header ??= socket.read(HEADER_LENGTH) ?? undefined;
+    const { header } = visit;
+    if (header === undefined || header.length < HEADER_LENGTH) return;
     const length = announced(header);
-    if (length === undefined) knock(id, visit, 'bad-header', new Uint8Array(header));
-    else if (socket.readableLength < length - HEADER_LENGTH) socket.unshift(header);
-    else {
-      const body: Buffer | null = length === HEADER_LENGTH ? null : socket.read(length - HEADER_LENGTH);
-      knock(id, visit, 'message', body === null ? new Uint8Array(header) : concat(header, body));
+    if (length === undefined) {
+      knock(id, visit, 'bad-header', new Uint8Array(header));
+      return;
     }
+    const rest = length - HEADER_LENGTH;
+    const body: Buffer | null = rest === 0 ? header.subarray(0, 0) : socket.read(rest);
+    if (body?.length === rest) knock(id, visit, 'message', concat(header, body));
   }
 
   function announced(header: Uint8Array): number | undefined {
@@ -145,7 +150,7 @@ export function portableDoor(options: DoorOptions): { readonly server: Server; r
         if (visit === undefined || visit.phase === 'parting') return;
         expect(id, visit, 'parting', options.lingerMs);
         // Unread bytes would turn the close into a reset, which may overtake our last words.
-        visit.socket.resume();
+        read(id, visit);
         visit.socket.end(lastWords);
       },
       shut() {
