@@ -80,6 +80,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
   const waiting = lanes({ ...options.lanes, now });
   const working = new Set<Promise<void>>();
   const warn = quietly((message) => log('notice', message));
+  const overload = quietly((message) => log('warning', message));
   const tell = quietly((message) => log('info', message), { burst: 20, quietMs: 1_000 });
 
   const { door, port } = await openDoor(
@@ -91,7 +92,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
       ...(options.deadlines ?? DEADLINES),
       lingerMs: LINGER_MS,
       onKnock: (knock) => {
-        if (knock.event === 'crowded') warn(`too many handshakes at once, turned away ${knock.source}`);
+        if (knock.event === 'crowded') overload(`too many handshakes at once, turned away ${knock.source}`);
         else if (knock.event !== 'message') refuse(knock, accountOf(knock), brokenOff(knock));
         else if (knock.answered) receiveClaim(knock);
         else receiveHello(knock);
@@ -136,7 +137,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
   /** There is no time for this one: its own back-off brings it back. Nothing is written, it made no handshake. */
   function sendAway(knock: Knock): void {
     door.part(knock.id, ERROR_MESSAGE);
-    warn(`too much to do, sent away ${knock.source}`);
+    overload(`too much to do, sent away ${knock.source}`);
   }
 
   function refuse(knock: Knock, account: Account, error: unknown): void {
