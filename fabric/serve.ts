@@ -4,8 +4,8 @@ import { type EcdaaCore, ecdaaCore } from '../os/ecdaa.ts';
 import { configureInterface, routeThrough } from '../os/iproute.ts';
 import type { Log } from '../os/log.ts';
 import { notify } from '../os/notify.ts';
+import { openPlaneDevice } from '../os/plane.ts';
 import { descriptorLimit, watchdogPeriodMs } from '../os/process.ts';
-import { openTun, type TunDevice } from '../os/tun.ts';
 import { Failure } from '../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../protocol/ipv6.ts';
 import { type Authority, loadAuthority, pathOf } from './authority.ts';
@@ -36,6 +36,8 @@ export interface ServeOptions {
   readonly log: Log;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
   readonly maxConnections?: number;
+  /** How many threads carry packets, 1 to 16; `defaultThreads()` unless given. */
+  readonly routerThreads?: number;
   /** How many processes serve handshakes; 1: this one does. */
   readonly processes?: number;
 }
@@ -86,10 +88,11 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     // From here on this is the only fabric on the folder.
     started.push(registry.follow(POLL_MS));
 
-    const tun = options.tun === undefined ? undefined : openTun(options.tun);
+    const tun = options.tun === undefined ? undefined : openPlaneDevice(options.tun);
     if (tun !== undefined) {
-      started.push(() => tun.close());
-      reach = reachDevices(tun, registry, log);
+      // Once the router has started, the device is its own.
+      started.push(() => (router === undefined ? tun.close() : undefined));
+      reach = reachDevices(tun.name, registry, log);
       await reach.settled();
     }
 
@@ -98,6 +101,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       ...authority.router,
       admission: registry,
       ...(tun === undefined ? {} : { tun }),
+      ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       log,
     });
     started.push(() => router?.close());
@@ -189,11 +193,11 @@ interface Reach {
 }
 
 /** Gives the host its address `<prefix>::1` and a route in every network, also in those added later. */
-function reachDevices(tun: TunDevice, registry: Registry, log: Log): Reach {
+function reachDevices(tun: string, registry: Registry, log: Log): Reach {
   const reach = async (prefixes: readonly Prefix[]): Promise<void> => {
     const own = prefixes.map((prefix) => `${formatIpv6(hostAddress(prefix.address))}/128`);
-    await configureInterface(tun.name, TUN_MTU, own);
-    for (const prefix of prefixes) await routeThrough(formatPrefix(prefix), tun.name);
+    await configureInterface(tun, TUN_MTU, own);
+    for (const prefix of prefixes) await routeThrough(formatPrefix(prefix), tun);
   };
   let settled = reach(registry.networks().map((network) => network.prefix));
   registry.subscribe((change) => {
@@ -201,7 +205,7 @@ function reachDevices(tun: TunDevice, registry: Registry, log: Log): Reach {
     const name = formatPrefix(change.prefix);
     settled = settled
       .then(() => reach([change.prefix]))
-      .then(() => log('info', `network ${name} is reachable through ${tun.name}`))
+      .then(() => log('info', `network ${name} is reachable through ${tun}`))
       .catch((error: Error) =>
         log('error', `network ${name} is not reachable from this host: ${error.message}`),
       );

@@ -5,7 +5,9 @@
 
 struct dp_fq *dp_fq_new(struct dp_counters *counters) {
   struct dp_fq *fq = calloc(1, sizeof *fq);
-  if (fq != NULL) fq->counters = counters;
+  if (fq == NULL) return NULL;
+  fq->counters = counters;
+  fq->limit = DP_FQ_LIMIT;
   return fq;
 }
 
@@ -51,12 +53,12 @@ static void drop_from_fattest(struct dp_fq *fq) {
 }
 
 void dp_fq_put(struct dp_fq *fq, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
-  struct dp_fq_block *block = length > DP_FQ_LIMIT ? NULL : malloc(sizeof *block + length);
+  struct dp_fq_block *block = length > fq->limit ? NULL : malloc(sizeof *block + length);
   if (block == NULL) {
     dp_add(&fq->counters->out_overflow, 1);
     return;
   }
-  while (fq->bytes + length > DP_FQ_LIMIT) drop_from_fattest(fq);
+  while (fq->bytes + length > fq->limit) drop_from_fattest(fq);
   *block = (struct dp_fq_block){.since = now, .length = length};
   memcpy(block->bytes, frames, length);
   struct dp_fq_flow *flow = &fq->flows[hash % DP_FQ_FLOWS];

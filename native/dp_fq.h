@@ -7,7 +7,7 @@
 
 enum {
   DP_FQ_FLOWS = 64,
-  DP_FQ_LIMIT = 1 << 20,           // bytes in all; the fattest flow pays for more
+  DP_FQ_LIMIT = 1 << 20,           // bytes in all unless `limit` is set otherwise; the fattest flow pays for more
   DP_FQ_QUANTUM = 4096,            // bytes a flow may send per turn
   DP_FQ_TARGET_NS = 5000000,       // longer than this,
   DP_FQ_INTERVAL_NS = 100000000,   // for this long, is too long
@@ -38,7 +38,7 @@ struct dp_fq_list {
 
 struct dp_fq {
   struct dp_counters *counters;
-  uint32_t bytes, blocks;
+  uint32_t bytes, blocks, limit;
   uint32_t largest;  // block seen so far: less than one of them waiting is no standing queue
   struct dp_fq_list fresh, old;
   struct dp_fq_flow flows[DP_FQ_FLOWS];

@@ -30,7 +30,8 @@ void dp_workspace_free(struct dp_workspace *workspace) {
 
 void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *workspace, struct dp_counters *counters) {
   *link = (struct dp_link){
-      .ssl = ssl, .fd = fd, .wire = dp_tls_wire(ssl), .workspace = workspace, .counters = counters, .out = workspace->out};
+      .ssl = ssl, .fd = fd, .wire = dp_tls_wire(ssl), .workspace = workspace, .counters = counters, .out = workspace->out,
+      .queue_limit = DP_FQ_LIMIT};
   dp_socket_prepare(fd, &link->pace);
 }
 
@@ -150,7 +151,7 @@ uint8_t *dp_link_room(struct dp_link *link, size_t *wanted) {
 void dp_link_commit(struct dp_link *link, size_t length) { link->out_end = length; }
 
 void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
-  if (link->queue == NULL) link->queue = dp_fq_new(link->counters);
+  if (link->queue == NULL && (link->queue = dp_fq_new(link->counters)) != NULL) link->queue->limit = link->queue_limit;
   if (link->queue == NULL) dp_add(&link->counters->out_overflow, 1);
   else dp_fq_put(link->queue, frames, length, hash, now);
 }
@@ -186,6 +187,15 @@ bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length
   memcpy(link->urgent + link->urgent_length + DP_FRAME_HEADER, packet, length);
   link->urgent_length += DP_FRAME_HEADER + length;
   return true;
+}
+
+void dp_link_drop(struct dp_link *link) {
+  dp_fq_free(link->queue);
+  link->queue = NULL;
+}
+
+void dp_link_rest(struct dp_link *link) {
+  if (link->queue != NULL && link->queue->blocks == 0) dp_link_drop(link);
 }
 
 // Gives the whole frames of `in` to the sink; returns how many bytes they were, and in `*status` DP_DONE unless reading must end.

@@ -66,6 +66,7 @@ struct dp_link {
   struct dp_counters *counters;
   struct dp_pace pace;
   struct dp_fq *queue;  // only once the socket was full
+  uint32_t queue_limit;  // bytes that may wait in it
   uint8_t *out;         // unsent bytes: in the workspace, or `parked`
   uint8_t *parked;
   size_t out_start, out_end;
@@ -94,5 +95,9 @@ void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length,
 void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now);
 // A frame that overtakes everything: a heartbeat, a verdict. False if there is no room for it.
 bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length);
+// Forgets what waits in the queue. A frame that has begun to leave still goes out whole.
+void dp_link_drop(struct dp_link *link);
+// Gives back the queue's memory if nothing waits in it: a link may be idle for long.
+void dp_link_rest(struct dp_link *link);
 // True while something waits to be sent.
 bool dp_link_waiting(const struct dp_link *link);

@@ -6,10 +6,17 @@ import type { DataplaneFace } from './dataplane.ts';
 import type { EcdaaFace } from './ecdaa.ts';
 import type { NetFace } from './net.ts';
 import type { NetlinkFace } from './netlink.ts';
+import type { RouterFace } from './router.ts';
 import type { TssFace } from './tss.ts';
 
 /** Everything the addon offers; a bad argument is a TypeError, never a crash. A 32-bit build has no ECDAA. */
-export type Addon = TssFace & NetFace & NetlinkFace & DataplaneFace & CurvesFace & Partial<EcdaaFace>;
+export type Addon = TssFace &
+  NetFace &
+  NetlinkFace &
+  DataplaneFace &
+  RouterFace &
+  CurvesFace &
+  Partial<EcdaaFace>;
 
 let loaded: Addon | undefined;
 

@@ -7,5 +7,6 @@ void register_socket(napi_env env, napi_value exports);
 void register_notify(napi_env env, napi_value exports);
 void register_dataplane(napi_env env, napi_value exports);
 void register_netlink(napi_env env, napi_value exports);
+void register_router(napi_env env, napi_value exports);
 void register_listener(napi_env env, napi_value exports);
 void register_door(napi_env env, napi_value exports);

@@ -3,6 +3,7 @@ import { stderrLog } from '../../os/log.ts';
 import { askedToStop } from '../../os/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatListen, parseListen } from '../listen.ts';
+import { MOST_ROUTER_THREADS } from '../router/router.ts';
 import { serve } from '../serve.ts';
 import { DATA } from '../workplace.ts';
 
@@ -17,6 +18,11 @@ export const serveCommand: Command = {
       value: 'NAME',
       help: 'TUN device through which this host reaches the devices, or "none"',
       default: 'enf-fabric0',
+    },
+    {
+      name: 'router-threads',
+      value: 'N',
+      help: 'how many threads carry packets (two, or one on a single core)',
     },
     {
       name: 'processes',
@@ -44,6 +50,7 @@ export const serveCommand: Command = {
     const stopped = askedToStop();
     const processes = whole('processes', invocation.required('processes'), 64);
     const most = invocation.option('max-connections');
+    const threads = invocation.option('router-threads');
     const fabric = await serve({
       data: invocation.required('data'),
       identity,
@@ -51,6 +58,9 @@ export const serveCommand: Command = {
       tun,
       log,
       processes,
+      ...(threads === undefined
+        ? {}
+        : { routerThreads: whole('router-threads', threads, MOST_ROUTER_THREADS) }),
       ...(most === undefined ? {} : { maxConnections: whole('max-connections', most, 1_000_000) }),
     });
     const { ecdaa, curves } = fabric.arithmetic;

@@ -1,66 +1,89 @@
+import type { RouterCounters } from '../../os/router.ts';
+
 /**
  * Why a packet went no further.
  *
- * - `malformed`: not an IPv6 packet whose length field is its size
+ * - `malformed`: not an IPv6 packet whose length field is its size, or a super-frame that contradicts itself
  * - `spoofed`: the source is not the sending device's address
  * - `unroutable`: multicast, link-local, loopback or unspecified destination (fe80::1 answers echo requests only)
  * - `foreign-network`: the destination is a device of another network
  * - `offline`: the destination is a device without a tunnel, or the host asked for an address nobody has
- * - `no-tun`: for the host or the outside, and the router has no TUN
+ * - `no-tun`: no device has a tunnel under that address, and the router has no TUN
  * - `tun-refused`: the kernel did not take it
  * - `too-long`: longer than a frame may carry
- * - `queue-full`: the destination's connection is too slow; counted at the destination
+ * - `queue-full`: the destination's connection is too slow, and this was the fattest flow; counted at the destination, except for what
+ *   found the way to another thread or to the registry crowded
+ * - `late`: it waited too long for the destination's connection; counted there
  */
-export type DropCause =
-  | 'malformed'
-  | 'spoofed'
-  | 'unroutable'
-  | 'foreign-network'
-  | 'offline'
-  | 'no-tun'
-  | 'tun-refused'
-  | 'too-long'
-  | 'queue-full';
+export type DropCause = keyof RouterCounters['drops'];
 
 /** Packets and bytes of them, without frame headers. */
 export interface Flow {
-  packets: number;
-  bytes: number;
+  readonly packets: number;
+  readonly bytes: number;
 }
 
-/** What happened on one session, or on all since the start. Received and sent are the router's view. */
+/**
+ * What happened on one session, or on all since the start. Received and sent are the router's view; `sent` counts what was given to
+ * the device's queue, also if it was dropped there. A burst in one super-frame counts as its packets, but is dropped as one.
+ */
 export interface Counters {
   readonly received: Flow;
   readonly sent: Flow;
-  readonly drops: Record<DropCause, number>;
+  readonly drops: Readonly<Record<DropCause, number>>;
 }
 
-/** All zero. */
-export function newCounters(): Counters {
+/** What was counted, for people. What the links themselves have dropped finds its cause. */
+export function countersOf(counted: RouterCounters): Counters {
+  const { drops } = counted;
   return {
-    received: { packets: 0, bytes: 0 },
-    sent: { packets: 0, bytes: 0 },
+    received: { packets: counted.receivedPackets, bytes: counted.receivedBytes },
+    sent: { packets: counted.sentPackets, bytes: counted.sentBytes },
     drops: {
-      malformed: 0,
-      spoofed: 0,
-      unroutable: 0,
-      'foreign-network': 0,
-      offline: 0,
-      'no-tun': 0,
-      'tun-refused': 0,
-      'too-long': 0,
-      'queue-full': 0,
+      ...drops,
+      malformed: drops.malformed + counted.inMalformed,
+      'too-long': drops['too-long'] + counted.outTooLong,
+      'queue-full': drops['queue-full'] + counted.outOverflow,
+      late: drops.late + counted.outLate,
     },
   };
 }
 
-/** Adds one packet of `bytes` bytes. */
-export function count(flow: Flow, bytes: number): void {
-  flow.packets += 1;
-  flow.bytes += bytes;
+/** Packets of the host that no device can get, by cause, as the threads counted them. */
+export function hostDropsOf(counted: RouterCounters): Counters['drops'] {
+  const { drops } = counted;
+  return {
+    ...drops,
+    malformed: drops.malformed + counted.outMalformed + counted.outForeign,
+    'too-long': drops['too-long'] + counted.outTooLong,
+  };
 }
 
-/** A copy that later packets do not change. */
-export function snapshot(counters: Counters): Counters {
-  return { received: { ...counters.received }, sent: { ...counters.sent }, drops: { ...counters.drops } };
+/** The sum of both, cause by cause. */
+export function addDrops(one: Counters['drops'], other: Counters['drops']): Counters['drops'] {
+  const sum = { ...one };
+  for (const cause of Object.keys(sum) as DropCause[]) sum[cause] += other[cause];
+  return sum;
+}
+
+/** Of these a sum would mean nothing. */
+const EXTREMES: ReadonlySet<string> = new Set(['queueDelayMicroseconds', 'queueDelayMaxMicroseconds']);
+
+/** What several have counted, together: of delays the longest, of everything else the sum. Undefined if there are none. */
+export function addCounters(all: Iterable<RouterCounters>): RouterCounters | undefined {
+  let sum: RouterCounters | undefined;
+  for (const each of all) {
+    if (sum === undefined) {
+      sum = each;
+      continue;
+    }
+    const added: Record<string, unknown> = { drops: addDrops(sum.drops, each.drops) };
+    for (const [name, value] of Object.entries(each)) {
+      if (typeof value !== 'number') continue;
+      const so = sum[name as 'sentPackets'];
+      added[name] = EXTREMES.has(name) ? Math.max(so, value) : so + value;
+    }
+    sum = added as unknown as RouterCounters;
+  }
+  return sum;
 }

@@ -1,5 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
-import { concat, equal } from '../../protocol/bytes.ts';
+import { equal } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
@@ -14,6 +13,14 @@ const REGISTRY_DOWN_SECONDS = 30;
 /** The registry's answer to a question for an address; `'down'` if it cannot give one. */
 export type Lookup = (address: Uint8Array) => Endpoint | undefined | 'down';
 
+/** What a peer has shown in its handshake. */
+export interface Credentials {
+  /** DER; undefined if it has shown none. */
+  readonly certificate?: Uint8Array;
+  /** The key in it as OpenSSL reads it, with which it has checked the handshake's signature: 65 bytes if it is of P-256. */
+  readonly key?: Uint8Array;
+}
+
 /**
  * A device whose key was proven, or why it may not come in; `address` is what it claims to be, if that could be
  * read.
@@ -23,11 +30,11 @@ export type Judgement =
   | { readonly verdict: Verdict; readonly address?: Uint8Array };
 
 /**
- * Judges the certificate of a peer that finished the TLS handshake. The self-signature, dates and chain say nothing;
+ * Judges a peer that finished the TLS handshake. The certificate's self-signature, dates and chain say nothing;
  * only the key does, which must be the one registered for the address in the CN (enftun.md §3).
  */
-export function judge(lookup: Lookup, certificate: X509Certificate | undefined): Judgement {
-  const claim = certificate === undefined ? undefined : readClaim(certificate);
+export function judge(lookup: Lookup, credentials: Credentials): Judgement {
+  const claim = readClaim(credentials);
   if (claim === undefined) return { verdict: { kind: 'unknown' } };
   const endpoint = lookup(claim.address);
   const verdict = verdictOn(endpoint, claim.provenKey);
@@ -58,27 +65,16 @@ export function verdictOn(endpoint: ReturnType<Lookup>, provenKey: Uint8Array): 
  * The address is read by our own lenient parser; the key is the one with which OpenSSL checked the handshake's
  * signature. Should both readers see different keys, someone plays them off against each other.
  */
-function readClaim(certificate: X509Certificate): { address: Uint8Array; provenKey: Uint8Array } | undefined {
-  const provenKey = p256PublicKey(certificate);
-  if (provenKey === undefined) return undefined;
+function readClaim({
+  certificate,
+  key,
+}: Credentials): { address: Uint8Array; provenKey: Uint8Array } | undefined {
+  if (certificate === undefined || key === undefined) return undefined;
   try {
-    const { address, publicKey } = parseIdentityCertificate(certificate.raw);
-    return equal(publicKey, provenKey) ? { address, provenKey } : undefined;
+    const { address, publicKey } = parseIdentityCertificate(certificate);
+    return equal(publicKey, key) ? { address, provenKey: key } : undefined;
   } catch (error) {
     if (error instanceof Failure) return undefined;
     throw error;
-  }
-}
-
-/** 65 bytes uncompressed, or undefined for any other kind of key. */
-function p256PublicKey(certificate: X509Certificate): Uint8Array | undefined {
-  try {
-    const key = certificate.publicKey;
-    if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') return undefined;
-    const { x, y } = key.export({ format: 'jwk' });
-    return concat(Uint8Array.of(4), Buffer.from(x!, 'base64url'), Buffer.from(y!, 'base64url'));
-  } catch {
-    // OpenSSL has no reader for the key's algorithm: it is certainly not registered.
-    return undefined;
   }
 }

@@ -1,19 +1,38 @@
+import { availableParallelism } from 'node:os';
 import type { Log } from '../../os/log.ts';
-import type { TunDevice } from '../../os/tun.ts';
-import { formatIpv6 } from '../../protocol/ipv6.ts';
-import type { Verdict } from '../../protocol/tunnel/verdict.ts';
-import { sourceOf } from '../peer.ts';
+import type { PlaneDevice } from '../../os/plane.ts';
+import {
+  type RouterCounters,
+  type RouterEvent,
+  type RouterThreads,
+  startRouterThreads,
+} from '../../os/router.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
+import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/frame.ts';
+import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
+import { listenFailure } from '../listen.ts';
 import type { Admission, Endpoint } from './admission.ts';
-import { type Counters, newCounters, snapshot } from './counters.ts';
-import { startForwarding } from './forwarding.ts';
-import { createGate, type GateLimits } from './gate.ts';
+import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
 import { judge, verdictOn } from './judge.ts';
-import { listenTls } from './listen.ts';
-import { type Connection, part } from './parting.ts';
-import { Session, type SessionLimits } from './session.ts';
-import { createSwitch } from './switch.ts';
+import { type Arrival, fromOf, type Session, sessionOf } from './session.ts';
 
-export interface RouterLimits extends GateLimits, SessionLimits {
+export interface RouterLimits {
+  /** TLS handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
+  readonly pending: number;
+  readonly pendingPerSource: number;
+  /** Refusals a source may collect at once, and how many of them are forgiven per second. */
+  readonly refusalBurst: number;
+  readonly refusalsPerSecond: number;
+  /** Sources remembered. */
+  readonly sources: number;
+  /** Bytes that may wait for one device. */
+  readonly queueBytes: number;
+  /** A peer that takes nothing for so long is gone. */
+  readonly stallMs: number;
+  /** How long an orderly close waits for the peer's own. */
+  readonly lingerMs: number;
   /** Deadline of a TLS handshake. */
   readonly handshakeMs: number;
 }
@@ -34,15 +53,20 @@ export const ROUTER_LIMITS: RouterLimits = {
   handshakeMs: 10_000,
 };
 
+/** Threads at most. */
+export const MOST_ROUTER_THREADS = 16;
+
 export interface RouterOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** PEM of the router's certificate (chain) and its key. */
   readonly certificate: string;
   readonly key: string;
   readonly admission: Admission;
-  /** The host's way to the devices. The router starts it but does not close it. */
-  readonly tun?: TunDevice;
+  /** The host's way to the devices. Once the router is started it is the router's, which closes it. */
+  readonly tun?: PlaneDevice;
   readonly log: Log;
+  /** 1 to 16; `defaultThreads()` unless given. */
+  readonly threads?: number;
   readonly limits?: Partial<RouterLimits>;
 }
 
@@ -65,26 +89,38 @@ export interface SessionView {
 export interface Router {
   /** The port it listens on, also if 0 was asked for. */
   readonly port: number;
+  readonly threads: number;
   sessions(): SessionView[];
-  /** Of all sessions since the start. */
+  /** Of all sessions since the start, and of what the host sent to nobody. */
   counters(): Counters;
-  /** TLS handshakes under way. */
+  /** Everything that was counted, for metrics: on all sessions since the start, and at the TUN. */
+  traffic(): { readonly devices: RouterCounters | undefined; readonly host: RouterCounters };
+  /** TLS handshakes under way, and peers that were not judged yet. */
   readonly pendingHandshakes: number;
   /** Closes every session orderly, those that do not follow hard, and returns when nothing is open any more. */
   close(): Promise<void>;
 }
 
+/** Two, unless the machine has one core only: on the second one packets flow while the first is busy with a handshake. */
+export function defaultThreads(): number {
+  return Math.min(2, availableParallelism());
+}
+
 /**
  * Starts the tunnel router (enftun.md §12): admits devices by the key of their certificate, keeps one session per
- * device, and cuts it as soon as the registry says so.
+ * device, and cuts it as soon as the registry says so. The packets flow in native threads (native/router.h).
  * @throws Failure `router.bad-certificate`, `net.port-busy`, `net.port-not-permitted`, `net.no-such-address`
  */
 export async function startRouter(options: RouterOptions): Promise<Router> {
-  const { admission, log } = options;
+  const { admission, log, tun, threads: count = defaultThreads() } = options;
   const limits = { ...ROUTER_LIMITS, ...options.limits };
-  const gate = createGate(limits, () => performance.now());
-  const total = newCounters();
-
+  /** The devices' sessions, by address. */
+  const sessions = new Map<string, Session>();
+  /** All that were let in and still have a connection, also those that are told to go. */
+  const connected = new Map<number, Session>();
+  const networks = new Map<string, number>();
+  /** What sessions that are over have counted. */
+  let past: RouterCounters | undefined;
   let registryDown = false;
   let closing = false;
 
@@ -111,93 +147,163 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     }
   };
 
-  const isDevice = (address: Uint8Array): boolean | undefined => {
-    const endpoint = lookup(address);
-    return endpoint === 'down' ? undefined : endpoint !== undefined;
-  };
-  const table = createSwitch<Session>(isDevice, options.tun !== undefined);
-  const forwarding = startForwarding(table, options.tun, total, log);
-
-  const events = {
-    packets: (session: Session, packets: readonly Uint8Array[]) => forwarding.fromSession(session, packets),
-    ended: (session: Session, reason: string) => {
-      table.detach(session);
-      note(() => admission.disconnected(session.address));
-      log('info', `device ${session.name} disconnected: ${reason}`);
-    },
+  const networkOf = (prefix: Prefix): number => {
+    const name = formatPrefix(prefix);
+    const number = networks.get(name) ?? networks.size + 1;
+    networks.set(name, number);
+    return number;
   };
 
-  const admit = (connection: Connection, endpoint: Endpoint, provenKey: Uint8Array): void => {
-    const session = new Session(connection, endpoint, provenKey, events, limits, total);
-    table.owner(endpoint.address)?.cut(undefined, 'replaced by a newer connection');
-    table.attach(session);
-    note(() => admission.connected(session.address, connection.from));
-    log('info', `device ${session.name} connected from ${connection.from}`);
-    session.start();
+  /** Of a session that is not over yet. */
+  const over = (session: Session, reason: string): void => {
+    sessions.delete(toHex(session.address));
+    note(() => admission.disconnected(session.address));
+    log('info', `device ${session.name} disconnected: ${reason}`);
   };
 
-  const refuse = (connection: Connection, verdict: Verdict, address: Uint8Array | undefined): void => {
-    gate.refused(sourceOf(connection.raw.remoteAddress));
+  /** Ends the session at once; how depends on the verdict and the kind of peer (docs/wire.md). */
+  const cut = (session: Session, verdict: Verdict | undefined, reason: string): void => {
+    part(threads, session.peer, verdict);
+    over(session, reason);
+  };
+
+  const admit = (arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array): void => {
+    const session = sessionOf(arrival, endpoint, provenKey);
+    const key = toHex(session.address);
+    const older = sessions.get(key);
+    if (older !== undefined) cut(older, undefined, 'replaced by a newer connection');
+    sessions.set(key, session);
+    connected.set(session.id, session);
+    note(() => admission.connected(session.address, session.from));
+    log('info', `device ${session.name} connected from ${session.from}`);
+    threads.admit(session.peer, session.address, networkOf(endpoint.network));
+  };
+
+  const refuse = (arrival: Arrival, verdict: Verdict, address: Uint8Array | undefined): void => {
     const who = address === undefined ? 'a peer without identity' : `device ${formatIpv6(address)}`;
-    log('debug', `${who} refused from ${connection.from}: ${verdict.kind}`);
-    part(connection, verdict, limits.lingerMs);
+    log('debug', `${who} refused from ${fromOf(arrival)}: ${verdict.kind}`);
+    part(threads, arrival.peer, verdict);
   };
 
-  const listener = await listenTls({
-    ...options,
-    gate,
-    handshakeMs: limits.handshakeMs,
-    onConnection: (connection) => {
-      const judgement = judge(lookup, connection.tls.getPeerX509Certificate());
-      if (closing) part(connection, undefined, limits.lingerMs);
-      else if ('verdict' in judgement) refuse(connection, judgement.verdict, judgement.address);
-      else admit(connection, judgement.endpoint, judgement.provenKey);
-    },
+  const receive = (arrival: Arrival): void => {
+    if (closing) {
+      part(threads, arrival.peer, undefined);
+      return;
+    }
+    const judgement = judge(lookup, arrival);
+    if ('verdict' in judgement) refuse(arrival, judgement.verdict, judgement.address);
+    else admit(arrival, judgement.endpoint, judgement.provenKey);
+  };
+
+  /** A connection is over, perhaps of a peer that was never let in. */
+  const end = (id: number, reason: string): void => {
+    const session = connected.get(id);
+    if (session === undefined) return;
+    connected.delete(id);
+    past = addCounters([threads.counted(session.peer), ...(past === undefined ? [] : [past])]);
+    if (sessions.get(toHex(session.address)) === session) over(session, reason);
+  };
+
+  const threads = startThreads(options, limits, count, (event) => {
+    switch (event.kind) {
+      case 'arrived':
+        receive(event);
+        break;
+      case 'ended':
+        end(event.id, event.text);
+        break;
+      case 'asks': {
+        const endpoint = lookup(event.address);
+        const whose = endpoint === 'down' ? 'unknown' : endpoint === undefined ? 'nobody' : 'device';
+        threads.answer(event.thread, event.address, whose);
+        break;
+      }
+      case 'tun-lost':
+        log(
+          'error',
+          `TUN device ${tun?.name} was removed (${event.text}); devices still reach each other, but not the host`,
+        );
+        break;
+      case 'stopped':
+        break;
+    }
   });
 
   const stopWatching = admission.onChange((address) => {
-    table.forget();
-    const session = table.owner(address);
+    threads.forget(address);
+    const session = sessions.get(toHex(address));
     if (session === undefined) return;
     const verdict = verdictOn(lookup(address), session.provenKey);
-    if (verdict !== undefined) session.cut(verdict, `the registry says ${verdict.kind}`);
+    if (verdict !== undefined) cut(session, verdict, `the registry says ${verdict.kind}`);
   });
 
-  const sweep = setInterval(() => {
-    for (const session of table.ports()) session.checkProgress();
-  }, limits.stallMs / 8);
-  sweep.unref();
+  const traffic: Router['traffic'] = () => {
+    const living = Array.from(connected.values(), (session) => threads.counted(session.peer));
+    return {
+      devices: addCounters(past === undefined ? living : [past, ...living]),
+      host: addCounters(threads.counters())!,
+    };
+  };
 
   return {
-    port: listener.port,
-    sessions: () => Array.from(table.ports(), view),
-    counters: () => snapshot(total),
+    port: threads.port,
+    threads: count,
+    sessions: () => Array.from(sessions.values(), (session) => view(session, threads)),
+    counters: () => totalOf(traffic()),
+    traffic,
     get pendingHandshakes() {
-      return gate.pending;
+      return threads.pending;
     },
     async close() {
       closing = true;
-      clearInterval(sweep);
       stopWatching();
-      forwarding.stop();
-      const closed = listener.close();
-      for (const session of table.ports()) session.cut(undefined, 'the router stops');
-      const deadline = setTimeout(() => listener.drop(), limits.lingerMs);
-      await closed;
-      clearTimeout(deadline);
+      await threads.close();
     },
   };
 }
 
-function view(session: Session): SessionView {
-  const { from, tls, understands } = session.connection;
-  return {
-    address: session.name,
-    from,
-    sinceMs: session.sinceMs,
-    tls: tls.getProtocol() ?? 'unknown',
-    understandsVerdicts: understands,
-    queuedBytes: session.queuedBytes,
-    counters: snapshot(session.counters),
-  };
+const NO_VERDICT = new Uint8Array(0);
+
+/** The verdict is for peers that understand it; a C peer takes a reset for "provision anew", so it gets one only if it is evicted. */
+function part(threads: RouterThreads, peer: Session['peer'], verdict: Verdict | undefined): void {
+  const packet = verdict === undefined ? NO_VERDICT : encodeVerdict(verdict).subarray(FRAME_HEADER_LENGTH);
+  threads.part(peer, packet, verdict?.kind === 'evicted');
+}
+
+function startThreads(
+  { listen, certificate, key, tun }: RouterOptions,
+  limits: RouterLimits,
+  threads: number,
+  onEvent: (event: RouterEvent) => void,
+): RouterThreads {
+  const settings = { ...limits, threads, tun: tun?.fd, offload: tun?.offload ?? 0 };
+  try {
+    return startRouterThreads(listen, { certificate, key }, settings, onEvent);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EKEYREJECTED') {
+      throw error instanceof TypeError ? error : listenFailure(listen, 'the tunnel router', error);
+    }
+    throw new Failure(
+      'router.bad-certificate',
+      'operator',
+      `the router's certificate and key: expected a PEM pair, got one that OpenSSL refuses (${(error as Error).message})`,
+      { action: 'Make the certificate and key of the router anew.', cause: error },
+    );
+  }
+}
+
+const NOTHING: Counters['received'] = { packets: 0, bytes: 0 };
+
+function totalOf({ devices, host }: ReturnType<Router['traffic']>): Counters {
+  const drops = hostDropsOf(host);
+  if (devices === undefined) return { received: NOTHING, sent: NOTHING, drops };
+  const counters = countersOf(devices);
+  return { ...counters, drops: addDrops(counters.drops, drops) };
+}
+
+function view(session: Session, threads: RouterThreads): SessionView {
+  const { name: address, from, sinceMs, tls, understandsVerdicts, peer } = session;
+  const counted = threads.counted(peer);
+  const counters = countersOf(counted);
+  return { address, from, sinceMs, tls, understandsVerdicts, queuedBytes: counted.queueBytes, counters };
 }

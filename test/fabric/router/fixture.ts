@@ -1,16 +1,18 @@
 import { createPrivateKey, randomBytes } from 'node:crypto';
+import { closeSync, readSync, writeSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
 import type { Admission, Endpoint, Standing } from '../../../fabric/router/admission.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
+import type { PlaneDevice } from '../../../os/plane.ts';
 import { ecdsaSigner, generateP256, primitives } from '../../../os/primitives.ts';
-import type { TunDevice } from '../../../os/tun.ts';
 import { concat, fromHex, toHex, u16 } from '../../../protocol/bytes.ts';
 import { identityCertificate } from '../../../protocol/identity/certificate.ts';
 import { encodeEcPrivateKey } from '../../../protocol/identity/keyfile.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { encodeFrame, frameReader, frames } from '../../../protocol/tunnel/frame.ts';
+import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
 import { ALPN, isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
+import { packetPair } from '../../native/packetpair.ts';
 
 /** A device with its self-signed identity certificate, as XTT leaves it behind. */
 export interface Device {
@@ -94,51 +96,56 @@ export function fakeAdmission(): FakeAdmission {
   };
 }
 
-/** A TUN without a kernel. */
-export interface FakeTun extends TunDevice {
-  /** Packets the router wrote. */
+/** A TUN without a kernel: the other end of what the router takes for one. */
+export interface FakeTun extends PlaneDevice {
+  /** Packets the router wrote, since the last look. */
   readonly written: Uint8Array[];
   /** What the host sends. */
   deliver(...packets: readonly Uint8Array[]): void;
-  readonly resumed: () => number;
-  /** The kernel refuses everything from now on. */
-  refuse: boolean;
+  /** The device is removed: the kernel refuses everything from now on. */
+  remove(): void;
 }
 
 export function fakeTun(): FakeTun {
-  const written: Uint8Array[] = [];
-  let onBatch: ((frames: Uint8Array) => void) | undefined;
-  let resumed = 0;
+  const [fd, host] = packetPair();
+  const packets: Uint8Array[] = [];
+  const room = Buffer.alloc(65_536);
+  let open = true;
+  const remove = (): void => {
+    if (open) closeSync(host);
+    open = false;
+  };
   return {
     name: 'fake0',
-    written,
-    refuse: false,
-    start(callback) {
-      onBatch = callback;
+    fd,
+    offload: 0,
+    get written() {
+      for (let length = read(host, room); open && length > 0; length = read(host, room)) {
+        packets.push(Uint8Array.from(room.subarray(0, length)));
+      }
+      return packets;
     },
-    resume() {
-      resumed += 1;
+    close: () => closeSync(fd),
+    deliver(...sent) {
+      for (const packet of sent) writeSync(host, packet);
     },
-    write(batch) {
-      const packets = [...frames(batch)].map((view) => view.slice());
-      if (this.refuse) return { packets: packets.length, dropped: packets.length };
-      written.push(...packets);
-      return { packets: packets.length, dropped: 0 };
-    },
-    close() {},
-    deliver(...packets) {
-      const batch = concat(...packets.map((packet) => concat(u16(packet.length), packet)));
-      onBatch?.(batch);
-      batch.fill(0xee);
-    },
-    resumed: () => resumed,
+    remove,
   };
+}
+
+function read(fd: number, room: Buffer): number {
+  try {
+    return readSync(fd, room);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
+    throw error;
+  }
 }
 
 /** A router on a free port of the loopback; `lines` collects its log. */
 export async function testRouter(
   admission: Admission,
-  o: { tun?: TunDevice; limits?: Partial<RouterLimits>; lines?: string[] } = {},
+  o: { tun?: PlaneDevice; limits?: Partial<RouterLimits>; lines?: string[]; threads?: number } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
   return startRouter({
@@ -147,6 +154,7 @@ export async function testRouter(
     key: identity.key,
     admission,
     ...(o.tun === undefined ? {} : { tun: o.tun }),
+    threads: o.threads ?? 2,
     log: (level, message) => o.lines?.push(`${level} ${message}`),
     limits: { lingerMs: 1000, ...o.limits },
   });
@@ -244,9 +252,12 @@ export async function admitted(router: Router, device: Device, manner: Manner = 
   return peer;
 }
 
-/** A UDP packet between two addresses; its payload is `size` bytes of `mark`. Nobody looks at its checksum. */
+/**
+ * A UDP packet between two addresses, all of one flow; its payload is `size` bytes of `mark`. Nobody looks at its checksum.
+ */
 export function udp(source: Uint8Array, destination: Uint8Array, mark = 1, size = 20): Uint8Array {
   const payload = new Uint8Array(8 + size).fill(mark);
+  payload.set([0, 7, 0, 7]);
   return concat(
     fromHex('60000000'),
     u16(payload.length),

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Router } from '../../../fabric/router/router.ts';
 import { concat, equal, fromHex, toHex } from '../../../protocol/bytes.ts';
-import { parseIpv6 } from '../../../protocol/ipv6.ts';
+import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat, ROUTER_ADDRESS } from '../../../protocol/tunnel/icmp6.ts';
 import {
@@ -27,11 +27,13 @@ let router: Router;
 let a: Device;
 let b: Device;
 let foreign: Device;
+let lines: string[];
 
 beforeEach(async () => {
   admission = fakeAdmission();
   tun = fakeTun();
-  router = await testRouter(admission, { tun, limits: { queueBytes: 128 * 1024, stallMs: 400 } });
+  lines = [];
+  router = await testRouter(admission, { tun, lines, limits: { queueBytes: 128 * 1024, stallMs: 400 } });
   [a, b, foreign] = await Promise.all([
     makeDevice('fd00:1::a'),
     makeDevice('fd00:1::b'),
@@ -42,7 +44,10 @@ beforeEach(async () => {
   admission.set(foreign, 'active', 'fd00:2::/64');
 });
 
-afterEach(() => router.close());
+afterEach(async () => {
+  await router.close();
+  tun.remove();
+});
 
 /** Returns once everything `peer` sent before has been handled. */
 async function settled(peer: Peer, device: Device): Promise<void> {
@@ -108,9 +113,11 @@ describe('between devices', () => {
 
   it('what is for a device without a tunnel is dropped, not given to the host', async () => {
     const peerA = await admitted(router, a);
-    peerA.send(udp(a.address, b.address));
+    for (let i = 0; i < 3; i++) peerA.send(udp(a.address, b.address));
+    // The thread has to ask whose address that is.
+    await until(() => drops().offline === 3);
     await settled(peerA, a);
-    expect(drops()).toEqual({ offline: 1 });
+    expect(drops()).toEqual({ offline: 3 });
     expect(tun.written).toEqual([]);
   });
 
@@ -161,7 +168,6 @@ describe('between devices and the host', () => {
     await until(() => peerA.received.length === 2 && peerC.received.length === 1);
     expect(peerA.received).toEqual(toA);
     expect(peerC.received).toEqual([toC]);
-    expect(tun.resumed()).toBe(1);
     expect(router.counters().sent.packets).toBe(3);
     expect(router.counters().received).toEqual({ packets: 2, bytes: up[0]!.length + up[1]!.length });
   });
@@ -178,15 +184,17 @@ describe('between devices and the host', () => {
     await until(() => peer.received.length === 1);
     expect(peer.received[0]).toHaveLength(1496);
     expect(drops()).toEqual({ offline: 1, unroutable: 1, malformed: 1, 'too-long': 1 });
-    expect(tun.resumed()).toBe(1);
   });
 
   it('what the kernel refuses is counted at the device that sent it', async () => {
     const peer = await admitted(router, a);
-    tun.refuse = true;
+    tun.remove();
+    await until(() => lines.some((line) => line.includes('fake0 was removed')));
     peer.send(udp(a.address, HOST), udp(a.address, HOST));
+    await until(() => drops()['tun-refused'] === 2);
+    peer.send(udp(a.address, HOST));
     await settled(peer, a);
-    expect(router.sessions()[0]!.counters.drops['tun-refused']).toBe(2);
+    expect(router.sessions()[0]!.counters.drops['tun-refused']).toBe(3);
   });
 
   it('nothing passes if the router has no TUN', async () => {
@@ -199,5 +207,49 @@ describe('between devices and the host', () => {
     } finally {
       await alone.close();
     }
+  });
+
+  it('what is for nobody, a group, a link or the host itself goes nowhere', async () => {
+    const peer = await admitted(router, a);
+    const nowhere = ['ff02::1', 'ff0e::1', 'fe80::2', 'febf::1', '::1', '::'];
+    const somewhere = ['fec0::1', '::2', '100::'];
+    peer.send(...[...nowhere, ...somewhere].map((text) => udp(a.address, parseIpv6(text))));
+    peer.send(udp(a.address, ROUTER_ADDRESS));
+    await until(() => tun.written.length === somewhere.length);
+    expect(tun.written.map((packet) => formatIpv6(packet.subarray(24, 40)))).toEqual(somewhere);
+    expect(drops()).toEqual({ unroutable: nowhere.length + 1 });
+  });
+
+  it('the registry is asked once for an address, until that changes', async () => {
+    const asked: string[] = [];
+    const { lookup } = admission;
+    admission.lookup = function (address) {
+      asked.push(formatIpv6(address));
+      return lookup.call(this, address);
+    };
+    const peer = await admitted(router, a);
+    const newcomer = await makeDevice('fd00:1::d');
+    const send = async (times: number): Promise<void> => {
+      for (let i = 0; i < 3; i++) peer.send(udp(a.address, newcomer.address));
+      await until(() => tun.written.length + (drops().offline ?? 0) === times);
+    };
+    await send(3);
+    await send(6);
+    expect(asked.filter((name) => name === newcomer.name)).toHaveLength(1);
+    expect(tun.written).toHaveLength(6);
+    admission.set(newcomer, 'active');
+    await send(9);
+    expect(asked.filter((name) => name === newcomer.name)).toHaveLength(2);
+    expect(tun.written).toHaveLength(6);
+  });
+
+  it('nothing goes to the host while the registry cannot tell, and it is asked again', async () => {
+    const peer = await admitted(router, a);
+    admission.broken = true;
+    peer.send(udp(a.address, HOST));
+    await until(() => drops().offline === 1);
+    admission.broken = false;
+    peer.send(udp(a.address, HOST));
+    await until(() => tun.written.length === 1);
   });
 });

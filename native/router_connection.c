@@ -1,0 +1,341 @@
+// One peer from accept to close.
+#include "router.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { MILLISECOND = 1000000, KEEPALIVE_SECONDS = 300, DISCARDED = 16 };
+
+// Only what the connection waits for may wake the loop.
+static void choose_events(struct router_connection *connection) {
+  uint32_t events = EPOLLIN;
+  switch (connection->state) {
+    case ROUTER_HANDSHAKING: events = connection->wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN; break;
+    case ROUTER_WAITING: events = 0; break;
+    case ROUTER_ADMITTED: events = connection->link.blocked || connection->link.read_blocked ? EPOLLIN | EPOLLOUT : EPOLLIN; break;
+    case ROUTER_PARTING: events = EPOLLIN | EPOLLOUT; break;
+    case ROUTER_DRAINING: break;
+  }
+  if (events == connection->events) return;
+  struct epoll_event event = {.events = events, .data.ptr = connection};
+  epoll_ctl(connection->thread->epoll, EPOLL_CTL_MOD, connection->fd, &event);
+  connection->events = events;
+}
+
+static void set_option(int fd, int level, int name, int value) { (void)setsockopt(fd, level, name, &value, sizeof value); }
+
+static void describe(const struct sockaddr_storage *from, char ends[ROUTER_ENDS]) {
+  char text[INET6_ADDRSTRLEN] = "?";
+  const struct sockaddr_in *v4 = (const void *)from;
+  const struct sockaddr_in6 *v6 = (const void *)from;
+  bool is_v4 = from->ss_family == AF_INET;
+  inet_ntop(from->ss_family, is_v4 ? (const void *)&v4->sin_addr : (const void *)&v6->sin6_addr, text, sizeof text);
+  snprintf(ends, ROUTER_ENDS, "%s %u", text, ntohs(is_v4 ? v4->sin_port : v6->sin6_port));
+}
+
+static void leave_gate(struct router_connection *connection, bool refused, uint64_t now) {
+  if (!connection->at_gate) return;
+  connection->at_gate = false;
+  router_gate_leave(&connection->thread->router->gate, connection->source, refused, now);
+}
+
+void router_accept(struct router_thread *thread, int fd, const struct sockaddr_storage *from, uint64_t now) {
+  struct router *router = thread->router;
+  uint64_t source = router_gate_source((const struct sockaddr *)from);
+  if (!router_gate_enter(&router->gate, source, now)) {
+    close(fd);
+    return;
+  }
+  struct router_connection *connection = calloc(1, sizeof *connection);
+  SSL *ssl = connection == NULL ? NULL : router_tls_accept(router->tls, fd);
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+  if (ssl == NULL || epoll_ctl(thread->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
+    router_gate_leave(&router->gate, source, false, now);
+    SSL_free(ssl);
+    free(connection);
+    close(fd);
+    return;
+  }
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
+  connection->thread = thread;
+  connection->state = ROUTER_HANDSHAKING;
+  connection->fd = fd;
+  connection->ssl = ssl;
+  connection->events = EPOLLIN;
+  connection->source = source;
+  connection->at_gate = true;
+  connection->deadline = now + (uint64_t)router->settings.handshake_ms * MILLISECOND;
+  router_list_add(&thread->handshaking, connection);
+}
+
+static void unlink_touched(struct router_connection *connection) {
+  struct router_thread *thread = connection->thread;
+  for (struct router_connection **at = &thread->touched; connection->touched && *at != NULL; at = &(*at)->next_touched) {
+    if (*at != connection) continue;
+    *at = connection->next_touched;
+    connection->touched = false;
+    break;
+  }
+  for (struct router_connection **at = &thread->again; connection->again && *at != NULL; at = &(*at)->next_again) {
+    if (*at != connection) continue;
+    *at = connection->next_again;
+    connection->again = false;
+    break;
+  }
+}
+
+// No packets any more, from or to it. Once.
+static void report_end(struct router_connection *connection, const char *why) {
+  if (connection->peer->connection == NULL) return;
+  connection->peer->connection = NULL;
+  struct router_event *event = calloc(1, sizeof *event);
+  if (event == NULL) return;
+  event->kind = ROUTER_ENDED;
+  event->peer = router_peer_keep(connection->peer);
+  snprintf(event->text, sizeof event->text, "%s", why);
+  router_report(connection->thread, event);
+}
+
+void router_connection_close(struct router_connection *connection, const char *why, uint64_t now) {
+  struct router_thread *thread = connection->thread;
+  if (connection->fd < 0) return;
+  unlink_touched(connection);
+  router_list_remove(connection);
+  ERR_clear_error();
+  if (connection->peer != NULL) {
+    report_end(connection, why);
+    router_peer_release(connection->peer);
+    dp_link_free(&connection->link);
+  }
+  SSL_free(connection->ssl);
+  close(connection->fd);  // leaves epoll, too
+  // A peer that sees its connection closed may come back at once: the place has to be free by then, or nearly so.
+  leave_gate(connection, connection->state == ROUTER_HANDSHAKING, now);
+  connection->fd = -1;
+  connection->next_dead = thread->dead;
+  thread->dead = connection;
+}
+
+// The handshake is done: JavaScript hears who came, and until it has answered nothing is read.
+static void present(struct router_connection *connection, uint64_t now) {
+  struct router_thread *thread = connection->thread;
+  struct router_peer *peer = router_peer_new(thread, connection);
+  struct router_event *event = calloc(1, sizeof *event);
+  struct sockaddr_storage from = {0};
+  socklen_t length = sizeof from;
+  if (peer == NULL || event == NULL || getpeername(connection->fd, (struct sockaddr *)&from, &length) < 0) {
+    free(event);
+    router_peer_release(peer);
+    router_connection_close(connection, "", now);
+    return;
+  }
+  connection->peer = peer;
+  connection->state = ROUTER_WAITING;
+  router_list_remove(connection);
+  router_list_add(&thread->waiting, connection);
+  dp_link_init(&connection->link, connection->ssl, connection->fd, &thread->workspace, &peer->counters);
+  connection->link.queue_limit = thread->router->settings.queue_bytes;
+  event->kind = ROUTER_ARRIVED;
+  event->peer = router_peer_keep(peer);
+  event->thread = thread->index;
+  event->wire = connection->link.wire;
+  router_tls_peer(connection->ssl, event);
+  describe(&from, event->ends);
+  router_report(thread, event);
+}
+
+static void handshake(struct router_connection *connection, uint64_t now) {
+  ERR_clear_error();
+  int result = SSL_do_handshake(connection->ssl);
+  if (result == 1) {
+    present(connection, now);
+    return;
+  }
+  int error = SSL_get_error(connection->ssl, result);
+  connection->wants_write = error == SSL_ERROR_WANT_WRITE;
+  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) router_connection_close(connection, "", now);
+}
+
+static bool on_packet(void *owner, struct dp_frame *frame) {
+  struct router_connection *connection = owner;
+  router_from_device(connection, frame, connection->thread->now);
+  return !connection->broken;
+}
+
+static void on_end(void *owner) {
+  struct router_connection *connection = owner;
+  connection->thread->now = router_now();
+  router_end_batch(connection, connection->thread->now);
+}
+
+static void fail(struct router_connection *connection, uint64_t now) {
+  char why[ROUTER_REASON];
+  snprintf(why, sizeof why, "connection failed (%s)", connection->link.reason);
+  router_connection_close(connection, why, now);
+}
+
+static void receive(struct router_connection *connection, uint64_t now) {
+  struct router_thread *thread = connection->thread;
+  struct dp_sink sink = {connection, on_packet, on_end};
+  char why[ROUTER_REASON];
+  thread->receiving = connection;
+  enum dp_status status = dp_link_receive(&connection->link, &sink, now);
+  thread->receiving = NULL;
+  if (connection->broken) {
+    fail(connection, now);
+    return;
+  }
+  switch (status) {
+    case DP_AGAIN:
+      if (connection->again) return;
+      connection->again = true;
+      connection->next_again = thread->again;
+      thread->again = connection;
+      return;
+    case DP_CLOSED: router_connection_part(connection, NULL, "closed by the device", now); return;
+    case DP_OVERSIZED:
+      snprintf(why, sizeof why, "tunnel.oversized-frame: a frame's length: expected at most 1496 bytes, got %s",
+               connection->link.reason);
+      router_connection_part(connection, NULL, why, now);
+      return;
+    case DP_BROKEN: fail(connection, now); return;
+    default: return;
+  }
+}
+
+// Sends what waits. False if the connection is over, or will be as soon as its batch has been read.
+static bool flush(struct router_connection *connection, uint64_t now) {
+  uint64_t before = dp_value(&connection->peer->counters.sent_records);
+  enum dp_status status = dp_link_flush(&connection->link, now);
+  if (status == DP_DONE) {
+    connection->stalled_since = 0;
+  } else if (status == DP_BLOCKED) {
+    bool progress = dp_value(&connection->peer->counters.sent_records) != before;
+    if (progress || connection->stalled_since == 0) connection->stalled_since = now;
+  } else if (connection->thread->receiving == connection) {
+    connection->broken = true;
+    return false;
+  } else {
+    fail(connection, now);
+    return false;
+  }
+  return true;
+}
+
+void router_touch(struct router_connection *connection) {
+  if (connection->touched) return;
+  connection->touched = true;
+  connection->next_touched = connection->thread->touched;
+  connection->thread->touched = connection;
+}
+
+void router_flush_touched(struct router_thread *thread, uint64_t now) {
+  while (thread->touched != NULL) {
+    struct router_connection *connection = thread->touched;
+    thread->touched = connection->next_touched;
+    connection->touched = false;
+    if (connection->state != ROUTER_ADMITTED || connection->link.blocked || connection->broken) continue;
+    if (flush(connection, now) && connection->state == ROUTER_ADMITTED) choose_events(connection);
+  }
+}
+
+bool router_connection_stalls(const struct router_connection *connection, uint64_t now) {
+  uint64_t patience = (uint64_t)connection->thread->router->settings.stall_ms * MILLISECOND;
+  return connection->stalled_since != 0 && now - connection->stalled_since >= patience;
+}
+
+void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now) {
+  struct router_thread *thread = connection->thread;
+  if (connection->state != ROUTER_WAITING) return;
+  leave_gate(connection, false, now);
+  connection->state = ROUTER_ADMITTED;
+  connection->network = network;
+  memcpy(connection->own.own, connection->peer->address, sizeof connection->own.own);
+  router_list_remove(connection);
+  router_list_add(&thread->sessions, connection);
+  choose_events(connection);
+  // The handshake may have read more than its own; epoll does not know of that.
+  receive(connection, now);
+  if (connection->fd >= 0) choose_events(connection);
+}
+
+// Reads from the socket what nobody wants. False once the peer has closed, too.
+static bool discard(struct router_connection *connection) {
+  for (int i = 0; i < DISCARDED; i++) {
+    ssize_t got = recv(connection->fd, connection->thread->workspace.in, DP_IN_BYTES, 0);
+    if (got == 0) return false;
+    if (got < 0) return errno == EAGAIN || errno == EINTR;
+  }
+  return true;
+}
+
+// The last frames, then close_notify and FIN: as far as the socket takes them now. False if that has failed.
+static bool say_goodbye(struct router_connection *connection, uint64_t now) {
+  enum dp_status status = dp_link_flush(&connection->link, now);
+  if (status == DP_BLOCKED) return true;
+  if (status != DP_DONE) return false;
+  ERR_clear_error();
+  int result = SSL_shutdown(connection->ssl);
+  if (result < 0) return SSL_get_error(connection->ssl, result) == SSL_ERROR_WANT_WRITE;
+  connection->state = ROUTER_DRAINING;
+  return shutdown(connection->fd, SHUT_WR) == 0;
+}
+
+static void linger(struct router_connection *connection, uint64_t now) {
+  // What still comes is read and thrown away: a TCP socket closed with unread data would send a reset.
+  bool open = connection->state == ROUTER_DRAINING || say_goodbye(connection, now);
+  if (open && discard(connection)) choose_events(connection);
+  else router_connection_close(connection, "", now);
+}
+
+void router_connection_part(struct router_connection *connection, const struct router_order *order, const char *why, uint64_t now) {
+  struct router_thread *thread = connection->thread;
+  bool understands = connection->link.wire != DP_WIRE_PLAIN;
+  if (connection->state == ROUTER_PARTING || connection->state == ROUTER_DRAINING || connection->peer == NULL) return;
+  leave_gate(connection, order != NULL && order->verdict_length > 0, now);
+  if (order != NULL && order->reset && !understands) {
+    struct linger none = {.l_onoff = 1};
+    setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    router_connection_close(connection, why, now);
+    return;
+  }
+  // From now on it is no session any more, though its socket lives on for a while.
+  unlink_touched(connection);
+  report_end(connection, why);
+  dp_link_drop(&connection->link);
+  if (order != NULL && understands && order->verdict_length > 0)
+    dp_link_urgent(&connection->link, order->verdict, order->verdict_length);
+  connection->state = ROUTER_PARTING;
+  connection->deadline = now + (uint64_t)thread->router->settings.linger_ms * MILLISECOND;
+  router_list_remove(connection);
+  router_list_add(&thread->lingering, connection);
+  linger(connection, now);
+}
+
+void router_connection_serve(struct router_connection *connection, uint32_t events, uint64_t now) {
+  switch (connection->state) {
+    case ROUTER_HANDSHAKING: handshake(connection, now); break;
+    case ROUTER_WAITING:
+      if (events & (EPOLLERR | EPOLLHUP)) router_connection_close(connection, "connection lost", now);
+      return;
+    case ROUTER_ADMITTED: {
+      bool writable = (events & EPOLLOUT) != 0;
+      bool readable = (events & ~(uint32_t)EPOLLOUT) != 0 || events == 0 || (connection->link.read_blocked && writable);
+      if (writable && !flush(connection, now)) return;
+      if (readable) receive(connection, now);
+      break;
+    }
+    case ROUTER_PARTING:
+    case ROUTER_DRAINING: linger(connection, now); return;
+  }
+  if (connection->fd >= 0) choose_events(connection);
+}

@@ -1,0 +1,162 @@
+// The way to the host. What is for a device never goes there, connected or not: the host might find another way to it. Only the
+// registry knows all devices, so JavaScript is asked for each address once, and packets wait for the answer.
+#include "router.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  REMEMBERED = 4096,          // answers
+  HELD_BYTES = 256 * 1024,    // in all
+  ASKED_AT_MOST = 200,        // per
+  ASKING_NS = 100000000,      // so long: somebody may try all addresses there are
+};
+
+// A packet that waits.
+struct held {
+  struct held *next;
+  struct router_peer *sender;
+  uint32_t length;
+  uint8_t bytes[];  // a frame
+};
+
+struct router_answered {
+  struct router_map_entry entry;
+  struct router_answered *younger, *older;
+  bool answered, devices;
+  struct held *first, **last;
+};
+
+static struct router_answered *find(struct router_thread *thread, const uint8_t address[16]) {
+  return (struct router_answered *)(void *)router_map_find(&thread->answers, address);
+}
+
+static struct held *take_held(struct router_thread *thread, struct router_answered *answer) {
+  struct held *held = answer->first;
+  if (held == NULL) return NULL;
+  answer->first = held->next;
+  if (answer->first == NULL) answer->last = &answer->first;
+  thread->held_bytes -= held->length;
+  return held;
+}
+
+static void free_held(struct held *held) {
+  router_peer_release(held->sender);
+  free(held);
+}
+
+static void drop_held(struct router_thread *thread, struct router_answered *answer) {
+  for (struct held *held; (held = take_held(thread, answer)) != NULL; free_held(held)) dp_add(&held->sender->drops.offline, 1);
+}
+
+static void forget(struct router_thread *thread, struct router_answered *answer) {
+  drop_held(thread, answer);
+  router_map_remove(&thread->answers, &answer->entry);
+  if (answer->older != NULL) answer->older->younger = answer->younger;
+  else thread->oldest = answer->younger;
+  if (answer->younger != NULL) answer->younger->older = answer->older;
+  else thread->newest = answer->older;
+  free(answer);
+}
+
+static bool may_ask(struct router_thread *thread, uint64_t now) {
+  if (now - thread->asked_since >= ASKING_NS) {
+    thread->asked_since = now;
+    thread->asked = 0;
+  }
+  return thread->asked++ < ASKED_AT_MOST;
+}
+
+static struct router_answered *ask(struct router_thread *thread, const uint8_t *address, uint64_t now) {
+  if (!may_ask(thread, now)) return NULL;
+  struct router_answered *answer = calloc(1, sizeof *answer);
+  struct router_event *event = calloc(1, sizeof *event);
+  if (answer == NULL || event == NULL) {
+    free(answer);
+    free(event);
+    return NULL;
+  }
+  if (thread->answers.count >= REMEMBERED) forget(thread, thread->oldest);
+  memcpy(answer->entry.address, address, sizeof answer->entry.address);
+  answer->last = &answer->first;
+  answer->older = thread->newest;
+  if (thread->newest != NULL) thread->newest->younger = answer;
+  else thread->oldest = answer;
+  thread->newest = answer;
+  router_map_add(&thread->answers, &answer->entry);
+  event->kind = ROUTER_ASKS;
+  event->thread = thread->index;
+  memcpy(event->address, address, sizeof event->address);
+  router_report(thread, event);
+  return answer;
+}
+
+// False if there is no room.
+static bool hold(struct router_thread *thread, struct router_answered *answer, struct router_peer *sender,
+                 const struct dp_frame *frame) {
+  uint32_t size = router_frame_size(frame);
+  struct held *held = thread->held_bytes + size > HELD_BYTES ? NULL : malloc(sizeof *held + size);
+  if (held == NULL) return false;
+  *held = (struct held){.sender = router_peer_keep(sender), .length = size};
+  router_copy_frame(frame, held->bytes);
+  *answer->last = held;
+  answer->last = &held->next;
+  thread->held_bytes += size;
+  return true;
+}
+
+void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+  struct router_thread *thread = from->thread;
+  struct router_drops *drops = &from->peer->drops;
+  if (!thread->has_tun) {
+    dp_add(&drops->no_tun, 1);
+    return;
+  }
+  struct router_answered *answer = find(thread, frame->packet + 24);
+  if (answer == NULL) answer = ask(thread, frame->packet + 24, now);
+  if (answer == NULL) {
+    dp_add(&drops->queue_full, 1);
+  } else if (!answer->answered) {
+    if (!hold(thread, answer, from->peer, frame)) dp_add(&drops->queue_full, 1);
+  } else if (answer->devices) {
+    dp_add(&drops->offline, 1);
+  } else {
+    // It may be written at once; whether the kernel took it is counted when the batch ends.
+    uint64_t refused = dp_value(&thread->counters.in_refused);
+    dp_ingress_take(&thread->ingress, frame);
+    thread->refused += dp_value(&thread->counters.in_refused) - refused;
+  }
+}
+
+// The packets that have waited, to the host.
+static void send_held(struct router_thread *thread, struct router_answered *answer) {
+  for (struct held *held; (held = take_held(thread, answer)) != NULL; free_held(held)) {
+    struct dp_frame frame;
+    size_t size;
+    uint64_t refused = dp_value(&thread->counters.in_refused);
+    if (dp_frame_read(DP_WIRE_SUPER, held->bytes, held->length, &frame, &size) != DP_FRAME_WHOLE) continue;
+    dp_ingress_take(&thread->ingress, &frame);
+    dp_ingress_flush(&thread->ingress);
+    refused = dp_value(&thread->counters.in_refused) - refused;
+    if (refused > 0) dp_add(&held->sender->drops.tun_refused, refused);
+  }
+}
+
+void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer what) {
+  struct router_answered *answer = find(thread, address);
+  if (answer == NULL) return;
+  answer->answered = true;
+  answer->devices = what != ROUTER_NOBODYS;
+  if (what == ROUTER_NOBODYS) send_held(thread, answer);
+  else drop_held(thread, answer);
+  if (what == ROUTER_UNKNOWN) forget(thread, answer);
+}
+
+void router_host_forget(struct router_thread *thread, const uint8_t address[16]) {
+  struct router_answered *answer = find(thread, address);
+  // One that is on its way will be newer than the reason to forget.
+  if (answer != NULL && answer->answered) forget(thread, answer);
+}
+
+void router_host_free(struct router_thread *thread) {
+  while (thread->oldest != NULL) forget(thread, thread->oldest);
+}

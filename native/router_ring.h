@@ -1,0 +1,26 @@
+// Frames on their way from one thread to another: bounded, one writer, one reader, no lock. What does not fit is refused.
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ROUTER_RING_BYTES = 1 << 20 };
+
+struct router_ring {
+  uint8_t *bytes;
+  _Alignas(64) _Atomic size_t head;  // read so far; the reader's
+  _Alignas(64) _Atomic size_t tail;  // written so far; the writer's
+};
+
+// False without memory. Pages are only taken as they are used.
+bool router_ring_init(struct router_ring *ring);
+void router_ring_free(struct router_ring *ring);
+// The writer: room for `length` bytes, at most 128 KB, that will carry `tag`; NULL if the ring is full. Nothing is visible before
+// router_ring_commit, which takes the same length.
+uint8_t *router_ring_reserve(struct router_ring *ring, uint32_t length, uint32_t tag);
+void router_ring_commit(struct router_ring *ring, uint32_t length);
+// The reader: the oldest record, which may be written to until router_ring_release; NULL if there is none.
+uint8_t *router_ring_next(struct router_ring *ring, uint32_t *length, uint32_t *tag);
+void router_ring_release(struct router_ring *ring, uint32_t length);
+bool router_ring_empty(const struct router_ring *ring);

@@ -1,0 +1,212 @@
+// Where a packet goes (docs/wire.md, "What passes").
+#include "router.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  TUN_BURST = 256,
+  RING_BURST = 1024,  // from one ring before somebody else gets a turn
+  FROM_HOST = 0,      // no device's network
+};
+
+static const uint8_t ROUTER_ADDRESS[16] = {0xfe, 0x80, [15] = 1};
+
+// Not multicast (ff00::/8), link-local (fe80::/10), unspecified (::) or loopback (::1).
+static bool is_global(const uint8_t *address) {
+  static const uint8_t zero[15];
+  if (address[0] == 0xff || (address[0] == 0xfe && (address[1] & 0xc0) == 0x80)) return false;
+  return address[15] > 1 || memcmp(address, zero, sizeof zero) != 0;
+}
+
+uint32_t router_frame_size(const struct dp_frame *frame) {
+  bool super = frame->partial || frame->gso != DP_GSO_NONE;
+  return DP_FRAME_HEADER + (super ? DP_SUPER_HEADER : 0) + frame->length;
+}
+
+uint32_t router_copy_frame(const struct dp_frame *frame, uint8_t *out) {
+  uint32_t size = router_frame_size(frame), header = size - frame->length;
+  if (header > DP_FRAME_HEADER) {
+    dp_super_header(out, frame->length, frame->partial, frame->gso, frame->segment);
+  } else {
+    out[0] = (uint8_t)(frame->length >> 8);
+    out[1] = (uint8_t)frame->length;
+  }
+  memcpy(out + header, frame->packet, frame->length);
+  return size;
+}
+
+static struct router_route *find_route(struct router_thread *thread, const uint8_t *address) {
+  return (struct router_route *)(void *)router_map_find(&thread->routes, address);
+}
+
+static void give(struct router_connection *to, struct dp_frame *frame, uint64_t now) {
+  dp_link_forward(&to->link, frame, now);
+  router_touch(to);
+}
+
+// Through the ring to the thread that has the connection. False if there is no room.
+static bool cross(struct router_thread *thread, struct router_thread *to, const struct dp_frame *frame, uint32_t network) {
+  struct router_ring *ring = &to->rings[thread->index];
+  uint32_t size = router_frame_size(frame);
+  uint8_t *room = router_ring_reserve(ring, size, network);
+  if (room == NULL) return false;
+  router_copy_frame(frame, room);
+  router_ring_commit(ring, size);
+  thread->crossed |= 1u << to->index;
+  return true;
+}
+
+// `drops` are the sender's: what is lost in the destination's queue, its link counts.
+static void deliver(struct router_thread *thread, const struct router_route *route, struct dp_frame *frame, uint32_t network,
+                    struct router_drops *drops, uint64_t now) {
+  if (route->peer->thread != thread) {
+    if (!cross(thread, route->peer->thread, frame, network)) dp_add(&drops->queue_full, 1);
+    return;
+  }
+  struct router_connection *to = route->peer->connection;
+  if (to != NULL && to->state == ROUTER_ADMITTED) give(to, frame, now);
+  else dp_add(&drops->offline, 1);
+}
+
+void router_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+  struct router_thread *thread = from->thread;
+  struct router_drops *drops = &from->peer->drops;
+  struct dp_counters *counters = &from->peer->counters;
+  dp_add(&counters->received_packets, dp_segments(frame));
+  dp_add(&counters->received_bytes, frame->length);
+  enum dp_verdict verdict = dp_egress(&from->own, frame->packet, frame->length);
+  if (frame->control || frame->packet[0] >> 4 != 6 || verdict == DP_MALFORMED) {
+    dp_add(&drops->malformed, 1);
+    return;
+  }
+  if (verdict == DP_FOREIGN) {
+    dp_add(&drops->spoofed, 1);
+    return;
+  }
+  const uint8_t *destination = frame->packet + 24;
+  if (memcmp(destination, ROUTER_ADDRESS, sizeof ROUTER_ADDRESS) == 0) {
+    if (frame->gso == DP_GSO_NONE && router_echo_reply(frame->packet, frame->length)) give(from, frame, now);
+    else dp_add(&drops->unroutable, 1);
+    return;
+  }
+  if (!is_global(destination)) {
+    dp_add(&drops->unroutable, 1);
+    return;
+  }
+  const struct router_route *route = find_route(thread, destination);
+  if (route == NULL) router_to_host(from, frame, now);
+  else if (route->network != from->network) dp_add(&drops->foreign_network, 1);
+  else deliver(thread, route, frame, from->network, drops, now);
+}
+
+// Wakes the threads that got something, unless they are awake anyway: they look at their rings before they sleep.
+static void wake_others(struct router_thread *thread) {
+  uint32_t crossed = thread->crossed;
+  if (crossed == 0) return;
+  thread->crossed = 0;
+  atomic_thread_fence(memory_order_seq_cst);
+  for (uint32_t i = 0; crossed != 0; i++, crossed >>= 1) {
+    struct router_thread *other = &thread->router->thread[i];
+    if ((crossed & 1) != 0 && atomic_exchange_explicit(&other->sleeping, false, memory_order_seq_cst)) router_wake(other);
+  }
+}
+
+void router_end_batch(struct router_connection *from, uint64_t now) {
+  struct router_thread *thread = from->thread;
+  uint64_t refused = dp_value(&thread->counters.in_refused);
+  dp_ingress_flush(&thread->ingress);
+  refused = dp_value(&thread->counters.in_refused) - refused + thread->refused;
+  thread->refused = 0;
+  if (refused > 0) dp_add(&from->peer->drops.tun_refused, refused);
+  wake_others(thread);
+  router_flush_touched(thread, now);
+}
+
+static void from_host(struct router_thread *thread, struct dp_frame *frame, uint64_t now) {
+  const uint8_t *destination = frame->packet + 24;
+  if (!is_global(destination)) {
+    dp_add(&thread->drops.unroutable, 1);
+    return;
+  }
+  const struct router_route *route = find_route(thread, destination);
+  if (route == NULL) dp_add(&thread->drops.offline, 1);
+  else deliver(thread, route, frame, FROM_HOST, &thread->drops, now);
+}
+
+static void lose_tun(struct router_thread *thread, int error) {
+  struct router_event *event = calloc(1, sizeof *event);
+  thread->tun_lost = true;
+  router_unwatch(thread, thread->tun.fd);
+  if (event == NULL) return;
+  event->kind = ROUTER_TUN_LOST;
+  strncpy(event->text, strerrorname_np(error) ?: "?", sizeof event->text - 1);
+  router_report(thread, event);
+}
+
+void router_from_tun(struct router_thread *thread, uint64_t now) {
+  for (int i = 0; i < TUN_BURST && !thread->tun_lost; i++) {
+    size_t size = 0, taken = 0;
+    uint32_t hash;
+    int got = dp_egress_read(&thread->egress, DP_WIRE_SUPER, thread->spare, &size, &hash);
+    if (got < 0) lose_tun(thread, -got);
+    if (got <= 0) break;
+    // One packet, or its segments if it is none that a super-frame can hold.
+    for (size_t at = 0; at < size; at += taken) {
+      struct dp_frame frame;
+      if (dp_frame_read(DP_WIRE_SUPER, thread->spare + at, size - at, &frame, &taken) != DP_FRAME_WHOLE) break;
+      from_host(thread, &frame, now);
+    }
+  }
+  wake_others(thread);
+  router_flush_touched(thread, now);
+}
+
+static void from_thread(struct router_thread *thread, uint8_t *bytes, uint32_t length, uint32_t network, uint64_t now) {
+  struct dp_frame frame;
+  size_t size;
+  if (dp_frame_read(DP_WIRE_SUPER, bytes, length, &frame, &size) != DP_FRAME_WHOLE) return;
+  const struct router_route *route = find_route(thread, frame.packet + 24);
+  struct router_connection *to = route == NULL ? NULL : route->peer->connection;
+  // Since it was sent, the device may have gone, or gone to another thread.
+  bool here = to != NULL && route->peer->thread == thread && to->state == ROUTER_ADMITTED;
+  if (here && (network == FROM_HOST || network == to->network)) give(to, &frame, now);
+  else dp_add(&thread->drops.offline, 1);
+}
+
+bool router_from_rings(struct router_thread *thread, uint64_t now) {
+  bool emptied = true;
+  for (uint32_t i = 0; i < thread->router->threads; i++) {
+    struct router_ring *ring = &thread->rings[i];
+    uint32_t length, network;
+    uint8_t *bytes;
+    for (int k = 0; k < RING_BURST && (bytes = router_ring_next(ring, &length, &network)) != NULL; k++) {
+      from_thread(thread, bytes, length, network, now);
+      router_ring_release(ring, length);
+    }
+    if (!router_ring_empty(ring)) emptied = false;
+    router_flush_touched(thread, now);
+  }
+  return emptied;
+}
+
+void router_add_route(struct router_thread *thread, const struct router_order *order) {
+  struct router_route *route = find_route(thread, order->peer->address);
+  if (route == NULL) {
+    route = calloc(1, sizeof *route);
+    if (route == NULL) return;
+    memcpy(route->entry.address, order->peer->address, sizeof route->entry.address);
+    router_map_add(&thread->routes, &route->entry);
+  } else {
+    router_peer_release(route->peer);
+  }
+  route->peer = router_peer_keep(order->peer);
+  route->network = order->network;
+}
+
+void router_remove_route(struct router_thread *thread, const struct router_order *order) {
+  struct router_route *route = find_route(thread, order->peer->address);
+  if (route == NULL || route->peer != order->peer) return;
+  router_map_remove(&thread->routes, &route->entry);
+  router_peer_release(route->peer);
+  free(route);
+}

@@ -1,0 +1,127 @@
+#include "router.h"
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  HANDSHAKE_BUFFER = 16 * 1024,  // of a peer nobody knows yet; OpenSSL takes a record's length at least
+  CERTIFICATE_LIST = 16 * 1024,
+  COORDINATE = 32,
+};
+
+// The best name of ours that the client offers. Offering others only, it gets the fatal alert of RFC 7301 §3.2.
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *offered, unsigned size,
+                       void *unused) {
+  (void)ssl;
+  (void)unused;
+  *out = NULL;
+  for (unsigned at = 0; at < size && at + 1 + offered[at] <= size; at += 1u + offered[at]) {
+    const unsigned char *name = offered + at + 1;
+    if (offered[at] != 5 || memcmp(name, "enf/", 4) != 0 || (name[4] != '1' && name[4] != '2')) continue;
+    if (*out != NULL && (*out)[4] >= name[4]) continue;
+    *out = name;
+    *length = 5;
+  }
+  return *out == NULL ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK;
+}
+
+// No chain, no dates, no self-signature: the signature of the handshake proves the key, and JavaScript knows whose key it is. From
+// here on the peer has said something, so that it may have the buffers of a tunnel.
+static int trust_the_key(X509_STORE_CTX *store, void *unused) {
+  SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+  (void)unused;
+  if (ssl != NULL) SSL_set_default_read_buffer_len(ssl, 8 * HANDSHAKE_BUFFER);
+  return 1;
+}
+
+static bool use_chain(SSL_CTX *context, const char *pem) {
+  BIO *text = BIO_new_mem_buf(pem, -1);
+  X509 *leaf = text == NULL ? NULL : PEM_read_bio_X509_AUX(text, NULL, NULL, NULL);
+  bool ok = leaf != NULL && SSL_CTX_use_certificate(context, leaf) == 1;
+  X509_free(leaf);
+  for (X509 *next; ok && (next = PEM_read_bio_X509(text, NULL, NULL, NULL)) != NULL;) {
+    ok = SSL_CTX_add0_chain_cert(context, next) == 1;
+    if (!ok) X509_free(next);
+  }
+  BIO_free(text);
+  if (ok) ERR_clear_error();  // the end of the text is an error to the reader
+  return ok;
+}
+
+static bool use_key(SSL_CTX *context, const char *pem) {
+  BIO *text = BIO_new_mem_buf(pem, -1);
+  EVP_PKEY *key = text == NULL ? NULL : PEM_read_bio_PrivateKey(text, NULL, NULL, NULL);
+  bool ok = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1;
+  EVP_PKEY_free(key);
+  BIO_free(text);
+  return ok;
+}
+
+SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason) {
+  ERR_clear_error();
+  SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+  if (context == NULL || !use_chain(context, certificate) || !use_key(context, key)) {
+    dp_tls_reason(NULL, 0, reason);
+    SSL_CTX_free(context);
+    return NULL;
+  }
+  dp_tls_prepare(context);
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+  // Nobody resumes: every connection proves anew that the device's key is where it says, in its TPM.
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+  SSL_CTX_set_num_tickets(context, 0);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+  SSL_CTX_set_cert_verify_callback(context, trust_the_key, NULL);
+  SSL_CTX_set_max_cert_list(context, CERTIFICATE_LIST);
+  SSL_CTX_set_alpn_select_cb(context, choose_alpn, NULL);
+  return context;
+}
+
+SSL *router_tls_accept(SSL_CTX *context, int fd) {
+  SSL *ssl = SSL_new(context);
+  if (ssl == NULL) return NULL;
+  SSL_set_default_read_buffer_len(ssl, HANDSHAKE_BUFFER);
+  if (!dp_tls_attach(ssl, fd)) {
+    SSL_free(ssl);
+    return NULL;
+  }
+  SSL_set_accept_state(ssl);
+  return ssl;
+}
+
+static bool coordinate(const EVP_PKEY *key, const char *name, uint8_t *out) {
+  BIGNUM *number = NULL;
+  bool ok = EVP_PKEY_get_bn_param(key, name, &number) == 1 && BN_bn2binpad(number, out, COORDINATE) == COORDINATE;
+  BN_free(number);
+  return ok;
+}
+
+static bool read_key(const X509 *certificate, uint8_t out[65]) {
+  char group[32];
+  EVP_PKEY *key = X509_get0_pubkey(certificate);
+  out[0] = 4;
+  return key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+         EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 && strcmp(group, "prime256v1") == 0 &&
+         coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, out + 1) && coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, out + 1 + COORDINATE);
+}
+
+void router_tls_peer(const SSL *ssl, struct router_event *event) {
+  X509 *certificate = SSL_get0_peer_certificate(ssl);
+  event->tls = SSL_get_version(ssl);
+  if (certificate == NULL) return;
+  int length = i2d_X509(certificate, &event->certificate);
+  // OpenSSL has allocated it by its own means; free() is what node's OpenSSL uses, but that is not promised.
+  unsigned char *der = event->certificate;
+  event->certificate = NULL;
+  if (length > 0 && (event->certificate = malloc((size_t)length)) != NULL) {
+    memcpy(event->certificate, der, (size_t)length);
+    event->certificate_length = (size_t)length;
+    event->has_key = read_key(certificate, event->key);
+  }
+  if (length > 0) OPENSSL_free(der);
+  ERR_clear_error();
+}

@@ -1,0 +1,65 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { run, runChild } from './child.ts';
+
+const NATIVE = fileURLToPath(new URL('../../native/', import.meta.url));
+const PARTS = ['router_gate', 'router_ring', 'router_map', 'router_echo', 'dp_checksum'];
+const SOURCE = fileURLToPath(new URL('./router_parts.c', import.meta.url));
+
+let folder: string;
+let include: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'enf-router-'));
+  const prefix = dirname(dirname(process.execPath));
+  include = [join(prefix, 'include/node'), '/usr/include/node'].find((each) => existsSync(each))!;
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("the router's gate, rings, map and echo", () => {
+  for (const sanitizer of ['address,undefined', 'thread']) {
+    it(`hold what they promise (${sanitizer})`, async () => {
+      const program = join(folder, `parts-${sanitizer}`);
+      const sources = [SOURCE, ...PARTS.map((part) => join(NATIVE, `${part}.c`))];
+      const flags = ['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE'];
+      execFileSync(
+        process.env.CC ?? 'gcc',
+        [...flags, `-fsanitize=${sanitizer}`, `-I${include}`, ...sources, '-lpthread', '-o', program],
+        { env: { ...process.env, LD_PRELOAD: '' } },
+      );
+      // Without address randomisation: older ThreadSanitizers do not find their memory otherwise.
+      const done = await run('env', '-u', 'LD_PRELOAD', 'setarch', '-R', program);
+      expect(done).toEqual({ code: 0, signal: null, stdout: 'ok\n', stderr: '' });
+    });
+  }
+});
+
+describe("the router's face", () => {
+  it('refuses wrong arguments with a TypeError, and does nothing with them', async () => {
+    const { code, stdout, stderr } = await runChild(`
+      const settings = { threads: 1, pending: 1, pendingPerSource: 1, refusalBurst: 1, refusalsPerSecond: 0, sources: 1,
+        handshakeMs: 1, lingerMs: 0, stallMs: 8, queueBytes: 1, tun: undefined, offload: 0 };
+      const good = [settings, '127.0.0.1', 0, 'no PEM', 'no PEM', () => {}];
+      const wrong = [[0, {}], [0, { ...settings, threads: 0 }], [0, { ...settings, threads: 17 }], [0, { ...settings, stallMs: 7 }],
+        [0, { ...settings, queueBytes: -1 }], [0, { ...settings, tun: -1 }], [0, { ...settings, tun: 1, offload: 3 }],
+        [1, 'localhost'], [1, 'x'.repeat(1000)], [2, 65536], [3, 5], [4, 'a\\0b'], [5, undefined]];
+      let refused = 0;
+      for (const [at, value] of wrong) {
+        try { addon.routerStart(...good.map((each, i) => (i === at ? value : each))); } catch (error) {
+          if (error instanceof TypeError) refused += 1; else console.log(at, error);
+        }
+      }
+      try { addon.routerStart(...good); } catch (error) { console.log(error.code); }
+      const names = ['routerPort', 'routerPending', 'routerAdmit', 'routerPart', 'routerAnswer', 'routerForget',
+        'routerPeerCounters', 'routerCounters', 'routerClose'];
+      for (const name of names) for (const value of [undefined, {}, 1]) {
+        try { addon[name](value, value, value, value); } catch (error) { if (error instanceof TypeError) refused += 1; }
+      }
+      console.log(refused === wrong.length + names.length * 3);
+    `);
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'EKEYREJECTED\ntrue\n', stderr: '' });
+  });
+});
