@@ -52,15 +52,18 @@ export async function silentCrowd(port: number, count: number): Promise<Crowd> {
   };
 }
 
-/** Opens `count` connections that say hello, get their answer and then say nothing more: half-open handshakes. */
-export async function halfOpenCrowd(port: number, count: number): Promise<Crowd> {
+/**
+ * Opens `count` connections that say hello, get their answer and then say nothing more: half-open handshakes. `first` is how
+ * many such there are already: each source has only so many.
+ */
+export async function halfOpenCrowd(port: number, count: number, first = 0): Promise<Crowd> {
   const sockets = new Set<Socket>();
   const open = (i: number): Promise<void> =>
     new Promise((resolve, reject) => {
       const socket = connect({
         port,
         host: '127.0.0.1',
-        localAddress: addressOf(3, Math.floor(i / PER_SOURCE)),
+        localAddress: addressOf(3, Math.floor((first + i) / PER_SOURCE)),
       });
       sockets.add(socket);
       socket.on('error', reject);
