@@ -1,4 +1,4 @@
-import { serveControl } from '../os/control.ts';
+import { serveControl, TextAnswer } from '../os/control.ts';
 import { hasNativeDoor } from '../os/door.ts';
 import { type EcdaaCore, ecdaaCore } from '../os/ecdaa.ts';
 import { configureInterface, routeThrough } from '../os/iproute.ts';
@@ -16,6 +16,7 @@ import { DEADLINES, LIMITS, startIdentityServer } from './identity/server.ts';
 import type { ListenAddress } from './listen.ts';
 import { hostAddress } from './registry/address.ts';
 import { openRegistry, type Registry } from './registry/registry.ts';
+import { METRICS_TYPE, routerMetrics } from './router/metrics.ts';
 import { type Router, startRouter } from './router/router.ts';
 
 /** How soon a change by another process is noticed if its nudge got lost. */
@@ -79,6 +80,9 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     let reach: Reach | undefined;
     const control = await serveControl(pathOf(data, 'control'), async ({ method, path }) => {
       if (method === 'GET' && path === '/sessions') return router?.sessions() ?? [];
+      if (method === 'GET' && path === '/metrics' && router !== undefined) {
+        return new TextAnswer(METRICS_TYPE, routerMetrics(router));
+      }
       if (method !== 'POST' || path !== '/changed') return undefined;
       registry.catchUp();
       await reach?.settled();

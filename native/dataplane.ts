@@ -76,6 +76,8 @@ export interface PlaneCounters {
   readonly queuedPackets: number;
   readonly queueDelayMicroseconds: number;
   readonly queueDelayMaxMicroseconds: number;
+  /** All their waits together. */
+  readonly queueDelayTotalMicroseconds: number;
   readonly queueBytes: number;
   readonly heartbeats: number;
   /** Finished handshakes, and those of them that resumed a session. */

@@ -30,6 +30,7 @@
   X(socket_full, "socketFull")                      \
   X(queued_packets, "queuedPackets")                \
   X(queue_delay_us, "queueDelayMicroseconds")       \
+  X(queue_delay_total_us, "queueDelayTotalMicroseconds") \
   X(queue_delay_max_us, "queueDelayMaxMicroseconds") \
   X(queue_bytes, "queueBytes")                      \
   X(heartbeats, "heartbeats")                       \

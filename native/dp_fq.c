@@ -138,6 +138,7 @@ static struct dp_fq_block *next_block(struct dp_fq *fq, struct dp_fq_flow *flow,
 static void count_delay(struct dp_fq *fq, uint64_t nanoseconds) {
   uint64_t delay = nanoseconds / 1000;
   dp_set(&fq->counters->queue_delay_us, delay);
+  dp_add(&fq->counters->queue_delay_total_us, delay);
   if (delay > dp_value(&fq->counters->queue_delay_max_us)) dp_set(&fq->counters->queue_delay_max_us, delay);
 }
 
