@@ -16,7 +16,7 @@ import { type Guard, openGuard } from './guard.ts';
 import { isUnloadable, type KeyStore, type LongtermKey, openKeys } from './keys.ts';
 import { keepLastGood, lastGoodOf } from './lastgood.ts';
 import type { Goal } from './lifecycle.ts';
-import { LOCKDOWN_MARK, type Policy } from './policy.ts';
+import { markOf, type Policy } from './policy.ts';
 import { openStore, type SavedIdentity, type Store } from './state.ts';
 import { tlsRoot } from './tlsroot.ts';
 import { openTunnel, type Traffic, type Tunnel, type TunnelEvent } from './tunnel.ts';
@@ -287,7 +287,7 @@ export function policyOf({ tunnel, route }: Config): Policy {
     assignAddress: tunnel.assignAddress,
     prefixes: route.prefixes,
     table: route.table,
-    mark: route.mode === 'lockdown' && tunnel.fwmark === 0 ? LOCKDOWN_MARK : tunnel.fwmark,
+    mark: markOf(route.mode, tunnel.fwmark),
     allowIpv4: route.allowIpv4,
     trusted: route.trustedInterfaces,
   };

@@ -54,6 +54,10 @@ export const TRUSTED_GROUP = 363;
 /** What enftun uses as mark by default. */
 export const LOCKDOWN_MARK = 363;
 
+/** The mark of the tunnel's own sockets; 0: none is needed. */
+export const markOf = (mode: Policy['mode'], fwmark: number): number =>
+  mode === 'lockdown' && fwmark === 0 ? LOCKDOWN_MARK : fwmark;
+
 export const MAIN_TABLE = 254;
 const METRIC = 1024;
 /** For when the interface is gone: worse than any other, so that nothing falls through to the main table. */

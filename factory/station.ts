@@ -4,6 +4,7 @@ import type { Trust } from '../protocol/identity/trust.ts';
 import type { Tpm } from '../tpm/context.ts';
 import { OBJECT_SIZES } from '../tpm/credential.ts';
 import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../tpm/handles.ts';
+import { prepareStorage } from '../tpm/parent.ts';
 import { createDaaKey, type TpmObjects, writeObjects } from '../tpm/personalise.ts';
 import { type Capabilities, requireEcdaa } from '../tpm/probe.ts';
 import { checkPublicArea } from '../tpm/publicarea.ts';
@@ -114,6 +115,13 @@ async function makeMemberIn(
   const point = checkPublicArea(publicArea);
   if (!equal(point, key.publicPoint)) throw readBack('key');
   progress(`ECDAA key is in the TPM at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`);
+  // Whoever sets an owner password before the first boot must not lock the device out of its own TPM.
+  const prepared = await prepareStorage(tpm, map.hierarchy === 'owner' ? hierarchyAuth : undefined);
+  progress(
+    prepared
+      ? 'storage key is in the TPM'
+      : 'the owner hierarchy has a password: without a storage key this device cannot make its own key at the first boot',
+  );
   const { credential, signature } = await admitMember(group, issuerSecret, key);
   progress('credential issued and checked');
   const objects: TpmObjects = {

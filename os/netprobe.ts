@@ -89,18 +89,19 @@ export async function tryHttp({ address, port, mark, timeoutMs }: Reach): Promis
   if (socket === undefined) return undefined;
   return new Promise((resolve) => {
     const host = isIPv6(address) ? `[${address}]` : address;
-    const asked = request(
-      { createConnection: () => socket, host, path: '/', timeout: timeoutMs, agent: false },
-      (response) => {
-        const { location } = response.headers;
-        const redirectsTo = location && URL.canParse(location) ? new URL(location).hostname : undefined;
-        response.destroy();
-        resolve({ status: response.statusCode ?? 0, ...(redirectsTo && { redirectsTo }) });
-      },
-    );
-    asked.on('timeout', () => asked.destroy());
-    asked.on('error', () => resolve(undefined));
-    asked.on('close', () => socket.destroy());
+    const asked = request({ createConnection: () => socket, host, path: '/' });
+    const finish = (answer?: HttpAnswer): void => {
+      clearTimeout(timer);
+      asked.destroy();
+      socket.destroy();
+      resolve(answer);
+    };
+    const timer = setTimeout(finish, timeoutMs);
+    asked.on('error', () => finish());
+    asked.on('response', ({ statusCode = 0, headers: { location } }) => {
+      const redirectsTo = location && URL.canParse(location) ? new URL(location).hostname : undefined;
+      finish({ status: statusCode, ...(redirectsTo && { redirectsTo }) });
+    });
     asked.end();
   });
 }

@@ -39,6 +39,20 @@ export async function prepareParent(tpm: Tpm, ownerAuth: Uint8Array | undefined)
   return beside(tpm, common, ownerAuth);
 }
 
+/**
+ * Makes the parent if it is not there yet, so that a longterm key can be made later without the owner's password. True if
+ * it was made or found.
+ */
+export async function prepareStorage(tpm: Tpm, ownerAuth?: Uint8Array): Promise<boolean> {
+  try {
+    await release(tpm, (await prepareParent(tpm, ownerAuth)).object);
+    return true;
+  } catch (error) {
+    if (!isFailure(error, 'tpm.hierarchy-locked')) throw error;
+    return false;
+  }
+}
+
 /** Our own parent at its own handle, whatever is at the common one. */
 export async function prepareOwnParent(tpm: Tpm, ownerAuth: Uint8Array | undefined): Promise<Parent> {
   const own = await findObject(tpm, OWN_PARENT);

@@ -4,6 +4,7 @@ import { reach, tryHttp, tryTls } from '../../os/netprobe.ts';
 import { primitives } from '../../os/primitives.ts';
 import { systemClocks } from '../../os/process.ts';
 import { queryJson, runQuery } from '../../os/query.ts';
+import { markedLookup } from '../../os/resolve.ts';
 import { sign } from '../../protocol/crypto/member.ts';
 import { groupVerifier } from '../../protocol/crypto/verifier.ts';
 import { ALPN } from '../../protocol/tunnel/verdict.ts';
@@ -13,6 +14,7 @@ import { probe } from '../../tpm/probe.ts';
 import { askStatus } from '../commands/shared.ts';
 import type { Config } from '../config.ts';
 import { type KeyStore, openKeys } from '../keys.ts';
+import { markOf } from '../policy.ts';
 import { tlsRoot } from '../tlsroot.ts';
 import type { ForeignManager, Probes, Route } from './probes.ts';
 import { viewState } from './stateview.ts';
@@ -30,7 +32,9 @@ export function machineProbes(config: Config): Probes {
     once.set(what, known);
     return known as Promise<T>;
   };
-  const far = { mark: config.tunnel.fwmark, timeoutMs: Math.min(config.remote.connectTimeout, PATIENCE_MS) };
+  const mark = markOf(config.route.mode, config.tunnel.fwmark);
+  const resolver = mark === 0 ? systemLookup : markedLookup(mark);
+  const far = { mark, timeoutMs: Math.min(config.remote.connectTimeout, PATIENCE_MS) };
   const root = () =>
     remembered('root', () => tlsRoot(config, () => withKeys(config, (keys) => keys.tlsRoot())));
   return {
@@ -45,8 +49,8 @@ export function machineProbes(config: Config): Probes {
     inspection: () => remembered('inspection', () => withTpm(config, inspect)),
     membership: () => withKeys(config, proveMembership),
     tlsRoot: root,
-    lookup: (host) => remembered(`lookup ${host}`, () => systemLookup(host)),
-    route: routeTo,
+    lookup: (host) => remembered(`lookup ${host}`, () => resolver(host)),
+    route: (address) => routeTo(address, mark),
     connect: (address, port) =>
       remembered(`connect ${address} ${port}`, () => reach({ ...far, address, port })),
     tls: (address, port, large) =>
@@ -95,8 +99,12 @@ async function clockSynchronised(): Promise<boolean | undefined> {
   return said === 'yes' || said === 'no' ? said === 'yes' : undefined;
 }
 
-async function routeTo(address: string): Promise<Route | undefined> {
-  const answer = await queryJson('ip', ['-j', 'route', 'get', address], PATIENCE_MS);
+async function routeTo(address: string, mark: number): Promise<Route | undefined> {
+  const answer = await queryJson(
+    'ip',
+    ['-j', 'route', 'get', address, ...(mark === 0 ? [] : ['mark', String(mark)])],
+    PATIENCE_MS,
+  );
   const way = Array.isArray(answer) ? (answer[0] as Record<string, unknown> | undefined) : undefined;
   if (typeof way?.dev !== 'string' || way.type === 'unreachable') return undefined;
   const metrics = (way.metrics as readonly { readonly mtu?: unknown }[] | undefined)?.[0];

@@ -114,7 +114,7 @@ test('[C-10] the same way after a change of the network: the tunnel stays; anoth
   expect([agent.tuns.length, agent.raised.length]).toEqual([1, 1]);
 });
 
-test('evicted: a new key, the same address, the same interface', async () => {
+test('[C-36] evicted: a new key, the same address, the same interface', async () => {
   const place = await home();
   const agent = boot(place);
   await agent.online();
@@ -160,7 +160,7 @@ describe('what is in the way', () => {
     await agent.until(() => expect(server.sockets[0]!.destroyed).toBe(true));
   });
 
-  test('no identity server at all: tried again until there is one', async () => {
+  test('[C-1] no identity server at all: tried again until there is one', async () => {
     const place = await home(1);
     const agent = boot(place);
     await agent.trouble('net.unreachable');
@@ -188,7 +188,7 @@ describe('what is in the way', () => {
     expect(row().handshakes).toBe(1);
   });
 
-  test('unreadable state: set aside, said, and the same address comes back', async () => {
+  test('[C-17] unreadable state: set aside, said, and the same address comes back', async () => {
     const place = await home();
     const first = boot(place);
     await first.online();
@@ -203,7 +203,7 @@ describe('what is in the way', () => {
     expect(second.log.filter((line) => line.startsWith('state.unreadable'))).toHaveLength(2);
   });
 
-  test('an interface that cannot be made: blocked, nothing left open', async () => {
+  test('[C-15] an interface that cannot be made: blocked, nothing left open', async () => {
     const place = await home();
     const first = boot(place);
     await first.online();

@@ -122,7 +122,7 @@ describe('failures', () => {
     });
   }
 
-  test('after a TPM failure the way back leads through opening the TPM', () => {
+  test('[C-28] after a TPM failure the way back leads through opening the TPM', () => {
     for (const events of [
       [start, fresh],
       [start, known],
@@ -153,7 +153,7 @@ describe('failures', () => {
     }
   });
 
-  test('the tunnel comes back after a stable minute as if nothing had been', () => {
+  test('[C-14] the tunnel comes back after a stable minute as if nothing had been', () => {
     const shaky = live(
       [start, known, up, failed(timeout), timer, up, failed(timeout), timer, up, failed(timeout)],
       1,
@@ -165,7 +165,7 @@ describe('failures', () => {
     expect(waited(stable.actions)).toBe(RETRY.firstMs);
   });
 
-  test('pauses are fully jittered from the first on and never longer than five minutes', () => {
+  test('[C-14] pauses are fully jittered from the first on and never longer than five minutes', () => {
     for (let attempts = 0; attempts < 20; attempts++) {
       const events = [
         start,
@@ -181,6 +181,28 @@ describe('failures', () => {
       expect(waited(live(events, 0.999999).actions)).toBeLessThan(ceiling);
       expect(waited(live(events, 0.999999).actions)).toBeGreaterThan(ceiling * 0.99);
     }
+  });
+
+  test('[C-14] ten thousand agents in an outage of half an hour: at most one in a hundred comes per second', () => {
+    let seed = 1;
+    const random = (): number => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return seed / 2_147_483_647;
+    };
+    const perSecond = new Array<number>(1_800).fill(0);
+    for (let agent = 0; agent < 10_000; agent++) {
+      let { situation, ms } = live([start, known, up]);
+      for (;;) {
+        const lost = step(situation, failed(network), { ms, random: random() });
+        ms += waited(lost.actions);
+        if (ms >= 1_800_000) break;
+        perSecond[Math.floor(ms / 1_000)]!++;
+        ({ situation } = step(lost.situation, timer, { ms, random: random() }));
+      }
+    }
+    // From when every agent is at the cap. Before that the first pauses are short, so that a short outage is a short one.
+    expect(Math.max(...perSecond.slice(900))).toBeLessThanOrEqual(100);
+    expect(Math.min(...perSecond.slice(900))).toBeGreaterThan(0);
   });
 
   test('a TPM that appeared late does not slow down the connecting', () => {
@@ -200,7 +222,7 @@ describe('failures', () => {
 });
 
 describe('the log', () => {
-  test('one line when it begins, none per attempt, one when it is over', () => {
+  test('[C-23] one line when it begins, none per attempt, one when it is over', () => {
     const life = live([
       start,
       known,
@@ -216,7 +238,7 @@ describe('the log', () => {
     ]);
   });
 
-  test('alternating causes stay below ten lines an hour', () => {
+  test('[C-23] alternating causes stay below ten lines an hour', () => {
     const events: [number, Event][] = [];
     for (let ms = 0; ms < 3_600_000; ms += 10_000) {
       events.push([5_000, failed(ms % 20_000 ? network : timeout)], [5_000, timer]);
@@ -237,7 +259,7 @@ describe('verdicts', () => {
     ['before the tunnel was up', [start, known]],
     ['while online', [start, known, up]],
   ] as const) {
-    test(`evicted ${name}: provisions anew, then connects`, () => {
+    test(`[C-36] evicted ${name}: provisions anew, then connects`, () => {
       const life = live([...events, verdict('evicted')]);
       expect(life.situation).toMatchObject({
         kind: 'backing-off',
@@ -250,14 +272,14 @@ describe('verdicts', () => {
       expect(live([...events, verdict('evicted'), timer, provisioned, up]).situation.kind).toBe('online');
     });
 
-    test(`banned ${name}: asks once a day, with the same identity`, () => {
+    test(`[C-36] banned ${name}: asks once a day, with the same identity`, () => {
       const life = live([...events, verdict('banned')]);
       expect(life.situation).toMatchObject({ kind: 'blocked', trouble: { code: 'fabric.banned' } });
       expect(waited(life.actions)).toBeGreaterThanOrEqual(BANNED_MS);
       expect(kinds(live([...events, verdict('banned'), timer]).actions)).toEqual(['connect']);
     });
 
-    test(`unknown ${name}: backs off, up to five minutes, never provisions`, () => {
+    test(`[C-36] unknown ${name}: backs off, up to five minutes, never provisions`, () => {
       const rounds = Array(20)
         .fill([verdict('unknown'), timer])
         .flat();
@@ -268,7 +290,7 @@ describe('verdicts', () => {
       expect(kinds(life.all)).not.toContain('provision');
     });
 
-    test(`retry-after ${name} is obeyed, and spread`, () => {
+    test(`[C-14] retry-after ${name} is obeyed, and spread`, () => {
       for (const random of [0, 0.5, 0.99]) {
         const pause = waited(live([...events, retryAfter(600)], random).actions);
         expect(pause).toBeGreaterThanOrEqual(600_000);

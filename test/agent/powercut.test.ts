@@ -44,7 +44,7 @@ test('a provisioning has these steps', async () => {
 for (let cutAt = 0; cutAt < 2 * STEPS.length; cutAt++) {
   const where = `${cutAt % 2 === 0 ? 'before' : 'after'} step ${(cutAt >> 1) + 1}, ${STEPS[cutAt >> 1]}`;
 
-  test(`power cut ${where}: the next start ends with one device and its address`, async () => {
+  test(`[C-18] power cut ${where}: the next start ends with one device and its address`, async () => {
     const [credential, state] = [temporaryFolder(), temporaryFolder()];
     server.personalise(credential);
     server.devices.clear();
@@ -62,7 +62,7 @@ for (let cutAt = 0; cutAt < 2 * STEPS.length; cutAt++) {
     expect(key.publicKey).toEqual(row!.longtermKey);
   });
 
-  test(`power cut ${where} after an eviction: same address, and the key that the fabric has`, async () => {
+  test(`[C-18] power cut ${where} after an eviction: same address, and the key that the fabric has`, async () => {
     const [credential, state] = [temporaryFolder(), temporaryFolder()];
     server.personalise(credential);
     server.devices.clear();

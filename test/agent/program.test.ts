@@ -109,7 +109,7 @@ test('status without an agent says how to start it', async () => {
   ]);
 });
 
-test('run without a TPM stays alive, says what is wrong, and ends cleanly on SIGTERM', async () => {
+test('[C-1] run without a TPM stays alive, says what is wrong, and ends cleanly on SIGTERM', async () => {
   const { file, place, with: on } = installed();
   const { child, log, exited } = running(file);
   const status = await vi.waitFor(
@@ -136,7 +136,7 @@ test('run without a TPM stays alive, says what is wrong, and ends cleanly on SIG
   expect(existsSync(join(place, 'run/c.sock'))).toBe(false);
 });
 
-test('a killed agent does not stand in the way of the next one', async () => {
+test('[C-33] a killed agent does not stand in the way of the next one', async () => {
   const { file, with: on } = installed();
   const first = running(file);
   const answers = () =>
@@ -189,7 +189,7 @@ describe('what is loaded', () => {
     );
   });
 
-  test('the bundle stays below 1 MB', () => {
+  test('[C-41] the bundle stays below 1 MB', () => {
     const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
     expect(bytes).toBeLessThan(1_000_000);
   });

@@ -40,7 +40,7 @@ test('what was saved is there again, in private files written in turn', async ()
   expect(readFileSync(join(path, 'state-1'), 'utf8')).toContain('fd00::1');
 });
 
-test('a power cut at any write leaves the old or the new record', async () => {
+test('[C-16] a power cut at any write leaves the old or the new record', async () => {
   for (let cutAt = 0; cutAt < 12; cutAt++) {
     const path = temporaryFolder();
     const supply = power(cutAt);
@@ -102,7 +102,7 @@ describe('a file that does not check out', () => {
     });
   }
 
-  test('any flipped bit is noticed', async () => {
+  test('[C-16] any flipped bit is noticed', async () => {
     const path = temporaryFolder();
     await (await reopen(path)).save(record(1));
     const good = readFileSync(join(path, 'state-0'));
@@ -115,7 +115,7 @@ describe('a file that does not check out', () => {
     }
   });
 
-  test('both copies: set aside and numbered, never deleted', async () => {
+  test('[C-17] both copies: set aside and numbered, never deleted', async () => {
     const path = temporaryFolder();
     for (let round = 1; round <= 2; round++) {
       writeFileSync(join(path, 'state-0'), `bad ${round}`);
@@ -128,7 +128,7 @@ describe('a file that does not check out', () => {
     expect(readdirSync(path)).toHaveLength(4);
   });
 
-  test('on a read-only disk the good copy still serves', async () => {
+  test('[C-17] on a read-only disk the good copy still serves', async () => {
     const path = temporaryFolder();
     await (await reopen(path)).save(record(1));
     writeFileSync(join(path, 'state-1'), 'bad');
@@ -143,7 +143,7 @@ describe('a file that does not check out', () => {
   });
 });
 
-test('a disk that cannot be read is not a new device', async () => {
+test('[C-17] a disk that cannot be read is not a new device', async () => {
   const path = temporaryFolder();
   await (await reopen(path)).save(record(1));
   const folder = await openFolder(path);
@@ -160,7 +160,7 @@ test('a disk that cannot be read is not a new device', async () => {
   expect(readdirSync(path).sort()).toEqual(['state-0', 'state-1']);
 });
 
-test('a failed save keeps the old record, and the next one succeeds', async () => {
+test('[C-20] a failed save keeps the old record, and the next one succeeds', async () => {
   const path = temporaryFolder();
   const folder = await openFolder(path);
   let full = false;
@@ -187,7 +187,7 @@ describe('other versions', () => {
     future: { deep: [1, 2] },
   };
 
-  test('fields of a later version survive a save by this one', async () => {
+  test('[C-38] fields of a later version survive a save by this one', async () => {
     const path = temporaryFolder();
     writeFileSync(join(path, 'state-0'), file(5, JSON.stringify(newer)));
     const store = await reopen(path);
@@ -195,7 +195,7 @@ describe('other versions', () => {
     expect((await reopen(path)).record).toEqual({ ...newer, pending });
   });
 
-  test('a later format is refused and left untouched', async () => {
+  test('[C-38] a later format is refused and left untouched', async () => {
     const path = temporaryFolder();
     const text = file(5, '{"another":"world"}', 2);
     writeFileSync(join(path, 'state-1'), text);

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { openStore } from '../../agent/state.ts';
 import { openFolder } from '../../os/folder.ts';
+import { encodeVerdict } from '../../protocol/tunnel/verdict.ts';
 import * as agents from './agent.ts';
 import { temporaryFolder } from './folders.ts';
 import { type IdentityServer, identityServer } from './identityserver.ts';
@@ -73,10 +74,9 @@ test('[C-7] the addresses of the last tunnel serve when the resolver is gone', a
   const hosts = '["fabric.example"]';
   const first = boot({ hosts, resolver: async () => ['127.0.0.1'] });
   await first.online();
-  await first.until(async () =>
-    expect(await record()).toMatchObject({ lastGood: { addresses: { 'fabric.example': ['127.0.0.1'] } } }),
-  );
+  await first.until(() => expect(first.effects.facts().stateGeneration).toBe(3));
   await first.device.stop();
+  expect(await record()).toMatchObject({ lastGood: { addresses: { 'fabric.example': ['127.0.0.1'] } } });
   const resolvers = [() => Promise.reject(new Error('NXDOMAIN')), () => new Promise<string[]>(() => {})];
   for (const resolver of resolvers) {
     const agent = boot({ hosts, resolver });
@@ -108,6 +108,23 @@ test('[C-9] a login page that answers in the place of the fabric: said, waited f
     trouble: { action: expect.stringContaining('login page') },
   });
   expect([handshakes(), page.clientKeys.length]).toEqual([[1], 0]);
+});
+
+test('[C-37] after four hundred days away: evicted meanwhile, it comes back with its address and no hands', async () => {
+  const { router, boot } = await home();
+  const first = boot();
+  await first.online();
+  const address = first.device.situation();
+  await first.device.stop();
+  const late = Date.now() + 400 * 86_400_000;
+  const second = boot({ clocks: { wallMs: () => late, steadyMs: () => performance.now(), builtMs: 0 } });
+  await second.until(() => expect(router.sockets).toHaveLength(2));
+  router.raw(encodeVerdict({ kind: 'evicted' }));
+  await second.until(() => expect(router.clientKeys).toHaveLength(3));
+  await second.online();
+  expect(second.device.situation()).toMatchObject({ goal: (address as { goal: unknown }).goal });
+  expect(router.clientKeys[2]).not.toEqual(router.clientKeys[0]);
+  expect([authority.devices.size, handshakes()]).toEqual([1, [2]]);
 });
 
 test('a renewal: a new key at the same address; if the identity server refuses, the old one goes on', async () => {

@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
+import { encodeVerdict } from '../../protocol/tunnel/verdict.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';
 import { openTpm } from '../../tpm/context.ts';
 import { OWNER_MAP, PLATFORM_MAP } from '../../tpm/handles.ts';
+import { prepareStorage } from '../../tpm/parent.ts';
 import { createDaaKey, writeObjects } from '../../tpm/personalise.ts';
 import { handlesIn, swtpmForTest, tpm2 } from '../tpm/fixture.ts';
 import { boot, listen } from './agent.ts';
@@ -69,7 +71,7 @@ for (const map of [PLATFORM_MAP, OWNER_MAP]) {
 }
 
 describe('the TPM is another matter than before', () => {
-  test('state copied to a device with another TPM: it provisions as itself and says so once (C-22)', async () => {
+  test('[C-22] state copied to a device with another TPM: it provisions as itself and says so once', async () => {
     const [one, other] = [await personalised(), await personalised()];
     const { start } = await place(one.tcti);
     const first = start();
@@ -87,7 +89,7 @@ describe('the TPM is another matter than before', () => {
     expect(rows()[1]!.handshakes).toBe(1);
   });
 
-  test('a cleared TPM: the longterm key is gone, the factory objects are not, the address stays (C-28)', async () => {
+  test('[C-28] a cleared TPM: the longterm key is gone, the factory objects are not, the address stays', async () => {
     const swtpm = await personalised();
     const { start } = await place(swtpm.tcti);
     const first = start();
@@ -100,7 +102,7 @@ describe('the TPM is another matter than before', () => {
     expect(second.log.join('\n')).toContain('state.foreign');
   });
 
-  test('no TPM at first: waits for it, then online by itself, without a handshake', async () => {
+  test('[C-1] [C-28] no TPM at first: waits for it, then online by itself, without a handshake', async () => {
     const swtpm = await personalised();
     const { start } = await place(swtpm.tcti);
     const first = start();
@@ -119,7 +121,7 @@ describe('the TPM is another matter than before', () => {
     }
   });
 
-  test('the TPM restarts under a running agent: the next connection is made with it again', async () => {
+  test('[C-28] the TPM restarts under a running agent: the next connection is made with it again', async () => {
     const swtpm = await personalised();
     const { router, start } = await place(swtpm.tcti);
     const agent = start();
@@ -136,6 +138,22 @@ describe('the TPM is another matter than before', () => {
       await back.stop();
     }
   });
+});
+
+test('[C-27] passwords of owner, endorsement and lockout are of no concern to a personalised device', async () => {
+  const swtpm = await personalised();
+  const tpm = await openTpm(swtpm.tcti);
+  expect(await prepareStorage(tpm)).toBe(true);
+  await tpm.close();
+  for (const hierarchy of ['owner', 'endorsement', 'lockout'])
+    tpm2(swtpm, 'changeauth', '-c', hierarchy, 'x');
+  const { router, start } = await place(swtpm.tcti);
+  const agent = start();
+  await agent.online();
+  router.raw(encodeVerdict({ kind: 'evicted' }));
+  await agent.until(() => expect(router.clientKeys).toHaveLength(2));
+  await agent.online();
+  expect([rows().length, rows()[0]!.handshakes]).toEqual([1, 2]);
 });
 
 test('a TPM that the factory has not seen: blocked, with what to do', async () => {

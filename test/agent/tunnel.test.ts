@@ -87,7 +87,7 @@ describe('coming up', () => {
     expect(events).toHaveLength(1);
   });
 
-  test('a router of another root is not talked to', async () => {
+  test('[C-9] a router of another root is not talked to', async () => {
     const { router, connect, failure } = await world();
     connect({ ca: makeCertificates().root });
     expect(await failure()).toMatchObject({ code: 'tls.untrusted-server', remedy: 'retry' });
@@ -110,7 +110,7 @@ describe('coming up', () => {
     expect(events).toHaveLength(1);
   });
 
-  test('a router that takes the connection and is silent is given up', async () => {
+  test('[C-13] a router that takes the connection and is silent is given up', async () => {
     const { connect, failure, events } = await world({ silent: true }, { heartbeatTimeoutMs: 50 });
     connect();
     expect(await failure()).toMatchObject({
@@ -215,7 +215,7 @@ describe('going down', () => {
     expect(events.map((event) => event.kind)).toEqual(['up', 'down']);
   });
 
-  test('a router that falls silent is given up after a heartbeat without answer', async () => {
+  test('[C-13] a router that falls silent is given up after a heartbeat without answer', async () => {
     const options = { ...certificates, silent: false };
     const router = await startTestRouter(options);
     const tun = fakeTun();

@@ -87,7 +87,7 @@ describe('first boot and everything after, with TPMs', () => {
     expect(await eventually('an answer', () => ping(world.network.fabric, first))).toBeGreaterThan(0);
   });
 
-  test('after a SIGKILL and a power cut of the TPM it is the same device', async () => {
+  test('[C-33] after a SIGKILL and a power cut of the TPM it is the same device', async () => {
     const before = await accepted();
     await one.stop('SIGKILL');
     await one.powerCut();
@@ -96,7 +96,7 @@ describe('first boot and everything after, with TPMs', () => {
     expect(await accepted()).toBe(before);
   });
 
-  test('a device that lost its state comes with a new key and gets its old address', async () => {
+  test('[C-17] a device that lost its state comes with a new key and gets its old address', async () => {
     const before = await accepted();
     await one.stop();
     rmSync(one.state, { recursive: true });
@@ -106,7 +106,7 @@ describe('first boot and everything after, with TPMs', () => {
     expect(await rows()).toHaveLength(2);
   });
 
-  test('an evicted device proves itself again, by itself, and keeps its address', async () => {
+  test('[C-36] an evicted device proves itself again, by itself, and keeps its address', async () => {
     const before = await accepted();
     expect((await world.fabric.run('device', 'evict', first)).code).toBe(0);
     await eventually('another handshake', async () => ((await accepted()) > before ? true : undefined));
@@ -115,7 +115,7 @@ describe('first boot and everything after, with TPMs', () => {
     expect((await rows()).find((row) => row.address === first)?.standing).toBe('active');
   });
 
-  test('a suspended group is out and told when to ask again; resumed, it is let in', async () => {
+  test('[C-14] a suspended group is out and told when to ask again; resumed, it is let in', async () => {
     const [group] = await world.fabric.json<{ gid: string }[]>('group', 'list');
     expect((await world.fabric.run('group', 'suspend', group!.gid)).code).toBe(0);
     expect((await two.until('backing-off')).trouble?.code).toBe('fabric.retry-after');
@@ -129,7 +129,7 @@ describe('first boot and everything after, with TPMs', () => {
     }
   });
 
-  test('a banned device is cut at once and refused a new handshake; the other goes on', async () => {
+  test('[C-36] a banned device is cut at once and refused a new handshake; the other goes on', async () => {
     expect((await world.fabric.run('device', 'ban', first)).code).toBe(0);
     const now = await one.until('blocked');
     expect(now.trouble?.code).toBe('fabric.banned');

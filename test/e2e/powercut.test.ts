@@ -69,7 +69,7 @@ describe('a power cut while provisioning', () => {
   };
 
   for (let count = 1; count <= MESSAGES; count++) {
-    test(`after message ${count} of the handshake`, async () => {
+    test(`[C-18] after message ${count} of the handshake`, async () => {
       const way = await relay(RELAY_PORT, FABRIC_ADDRESS, 444, count);
       device.configure({ remote: { hosts: ['127.0.0.1'], 'identity-port': RELAY_PORT } });
       const died = await firstBoot(async () => {
@@ -82,7 +82,7 @@ describe('a power cut while provisioning', () => {
     });
   }
 
-  test('after each command to the TPM', async () => {
+  test('[C-18] after each command to the TPM', async () => {
     const { port } = device.tpm;
     let commands = 0;
     for (let count = 1; ; count += 2) {
@@ -106,7 +106,7 @@ describe('a power cut while provisioning', () => {
   }, 600_000);
 
   for (const call of ['fsync', 'rename']) {
-    test(`at each ${call}`, async () => {
+    test(`[C-16] at each ${call}`, async () => {
       let cuts = 0;
       for (let count = 1; ; count++) {
         const strace = ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`];

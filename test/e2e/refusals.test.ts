@@ -80,7 +80,7 @@ describe('refusals between real programs', () => {
     await stillReachable();
   });
 
-  test('a stale key, from a state older than the last handshake, is not let in and does not re-provision', async () => {
+  test('[C-36] a stale key, from a state older than the last handshake, is not let in and does not re-provision', async () => {
     const device = await world.device(3);
     const old = join(world.folder, 'old-state');
     cpSync(device.state, old, { recursive: true });
@@ -143,7 +143,7 @@ describe('refusals between real programs', () => {
     expect(outcome.stderr).toContain('[os.not-permitted]');
   });
 
-  test('without its TPM the agent stays alive, says so and looks again', async () => {
+  test('[C-28] without its TPM the agent stays alive, says so and looks again', async () => {
     const device = await world.device(4);
     device.configure({ tpm: { tcti: 'device:/dev/tpmrm-none' } });
     device.start();

@@ -34,13 +34,13 @@ describe('a busy TPM', () => {
     expect((await tpm.call(...QUESTION)).rc).toBe(0);
   });
 
-  test('for longer than we wait is reported as busy', async () => {
+  test('[C-25] for longer than we wait is reported as busy', async () => {
     const { tpm, proxy } = await behindProxy({ retryMs: 50 });
     proxy.inject(CC.getCapability, { kind: 'answer', rc: 0x922 }, 1_000_000);
     await expect(tpm.call(...QUESTION)).rejects.toMatchObject({ code: 'tpm.busy', remedy: 'retry' });
   });
 
-  test('that takes its time is waited for, and commands keep their order', async () => {
+  test('[C-25] that takes its time is waited for, and commands keep their order', async () => {
     const { tpm, proxy } = await behindProxy();
     proxy.inject(CC.getCapability, { kind: 'delay', ms: 300 });
     const answers = await Promise.all([tpm.call(...QUESTION), tpm.call('capability', [8, 0, 64])]);
@@ -64,7 +64,7 @@ describe('what the TPM says', () => {
     expect((await tpm.call(...QUESTION)).rc).toBe(0);
   });
 
-  test('lockout tells how long it lasts at most', async () => {
+  test('[C-26] lockout tells how long it lasts at most', async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'dictionarylockout', '-s', '-n', '3', '-t', '1234', '-l', '60');
     const proxy = await faultyTpm(swtpm.port);
@@ -80,7 +80,7 @@ describe('what the TPM says', () => {
     await key.sign(new Uint8Array(1));
   });
 
-  test('a real lockout does not stop our keys', async () => {
+  test('[C-26] a real lockout does not stop our keys', async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'dictionarylockout', '-s', '-n', '2', '-t', '1000', '-l', '60');
     tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-c', 'p.ctx', '-p', 'right');
@@ -117,7 +117,7 @@ describe('a broken connection', () => {
     expect(await handlesIn(tpm, TRANSIENT)).toBe(0);
   });
 
-  test('a TPM that never answers runs into the deadline, and another try works', async () => {
+  test('[C-25] a TPM that never answers runs into the deadline, and another try works', async () => {
     const { tpm, proxy } = await behindProxy({ timeoutMs: 500 });
     proxy.inject(CC.getCapability, { kind: 'hang' });
     await expect(tpm.call(...QUESTION)).rejects.toMatchObject({ code: 'tpm.timeout', remedy: 'retry' });
@@ -189,7 +189,7 @@ describe('a broken connection', () => {
 });
 
 describe('opening', () => {
-  test('flushes what a killed predecessor left', async () => {
+  test('[C-29] flushes what a killed predecessor left', async () => {
     const swtpm = await swtpmForTest();
     const proxy = await faultyTpm(swtpm.port);
     const first = await openTpm(proxy.tcti);
@@ -204,7 +204,7 @@ describe('opening', () => {
     await first.close();
   });
 
-  test('a device that does not exist, and one that is none', async () => {
+  test('[C-28] a device that does not exist, and one that is none', async () => {
     await expect(openTpm('device:/dev/no-such-tpm')).rejects.toMatchObject({
       code: 'tpm.absent',
       remedy: 'retry',

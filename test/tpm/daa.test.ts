@@ -96,7 +96,7 @@ describe('the ECDAA key in a TPM', () => {
     await expect(commitment.sign(new Uint8Array(32))).rejects.toMatchObject({ code: 'tpm.lost' });
   });
 
-  test('two hundred signatures leave nothing loaded', async () => {
+  test('[C-29] two hundred signatures leave nothing loaded', async () => {
     const { tpm } = await freshTpm();
     const { key } = await createDaaKey(tpm, PLATFORM_MAP);
     for (let i = 0; i < 200; i++) await (await key.commit(BASE)).sign(new Uint8Array(32).fill(i));

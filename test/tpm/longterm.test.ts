@@ -43,7 +43,7 @@ describe('a longterm key', () => {
     expect(await handlesIn(tpm, TRANSIENT)).toBe(1);
   });
 
-  test('of another TPM, of a cleared one or with a flipped bit is foreign', async () => {
+  test('[C-22] [C-28] of another TPM, of a cleared one or with a flipped bit is foreign', async () => {
     const { swtpm, tpm } = await freshTpm();
     const { pem } = await createLongterm(tpm);
     const blob = parseTss2(pem);
@@ -111,7 +111,7 @@ describe('a longterm key', () => {
     expect(parseTss2((await createLongterm(tpm)).pem).parent).toBe(OWN_PARENT);
   });
 
-  test('an owner password that was set must be given', async () => {
+  test('[C-27] an owner password that was set must be given', async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'changeauth', '-c', 'owner', 'secret');
     const tpm = await openForTest(swtpm.tcti);
@@ -124,7 +124,7 @@ describe('a longterm key', () => {
     expect(await handlesIn(tpm, TRANSIENT)).toBe(0);
   });
 
-  test('three power cuts after its use cost nothing on the lockout counter', async () => {
+  test('[C-26] three power cuts after its use cost nothing on the lockout counter', async () => {
     const { swtpm, tpm } = await freshTpm();
     const { pem, publicKey } = await createLongterm(tpm);
     let [open, running] = [tpm, swtpm];

@@ -58,7 +58,7 @@ describe.each(HANDLE_MAPS.map((map) => [map.hierarchy, map] as const))('in the %
     expect((await readCredential(tpm)).tlsRoot).toBe(tlsRoot);
   });
 
-  test('a second personalising is refused and changes nothing', async () => {
+  test('[C-31] a second personalising is refused and changes nothing', async () => {
     const { tpm } = await freshTpm();
     const written = await personalise(tpm, map);
     await expect(personalise(tpm, map)).rejects.toMatchObject({ code: 'tpm.occupied' });
@@ -85,7 +85,7 @@ describe.each(HANDLE_MAPS.map((map) => [map.hierarchy, map] as const))('in the %
     expect((await readCredential(again)).credential).toEqual(second.credential);
   });
 
-  test("somebody else's NV index is never overwritten, and then nothing is written", async () => {
+  test("[C-31] somebody else's NV index is never overwritten, and then nothing is written", async () => {
     const swtpm = await swtpmForTest();
     const hierarchy = map === PLATFORM_MAP ? 'p' : 'o';
     const attributes = map === PLATFORM_MAP ? 'ppwrite|authread|platformcreate' : 'ownerwrite|authread';
@@ -100,7 +100,7 @@ describe.each(HANDLE_MAPS.map((map) => [map.hierarchy, map] as const))('in the %
     expect(objects).toEqual(['xttRoot']);
   });
 
-  test("somebody else's key is never replaced", async () => {
+  test("[C-31] somebody else's key is never replaced", async () => {
     const swtpm = await swtpmForTest();
     const hierarchy = map === PLATFORM_MAP ? 'p' : 'o';
     tpm2(swtpm, 'createprimary', '-C', hierarchy, '-G', 'ecc', '-c', 'p.ctx');
@@ -115,7 +115,7 @@ describe.each(HANDLE_MAPS.map((map) => [map.hierarchy, map] as const))('in the %
     expect(tpm2(swtpm, 'readpublic', '-c', hex(map.daaKey))).toBe(before);
   });
 
-  test('a hierarchy with a password lets in who knows it', async () => {
+  test('[C-27] a hierarchy with a password lets in who knows it', async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'changeauth', '-c', map.hierarchy, 'secret');
     const tpm = await openForTest(swtpm.tcti);

@@ -34,7 +34,7 @@ const DAA = [CC.readPublic, CC.commit, CC.sign];
 const END = [CC.sign, CC.flushContext];
 
 describe('the TPM commands of a provisioning', () => {
-  test('on a TPM that nobody used, and once the parent is there', async () => {
+  test('[C-30] on a TPM that nobody used, and once the parent is there', async () => {
     const swtpm = await swtpmForTest();
     const proxy = await faultyTpm(swtpm.port);
     const tpm = await openForTest(proxy.tcti);
