@@ -14,6 +14,7 @@ import type { Config } from './config.ts';
 import type { Counters } from './counters.ts';
 import { type Guard, openGuard } from './guard.ts';
 import { isUnloadable, type KeyStore, type LongtermKey, openKeys } from './keys.ts';
+import { type Lan, type LanOptions, openLan } from './lan.ts';
 import { keepLastGood, lastGoodOf } from './lastgood.ts';
 import type { Goal } from './lifecycle.ts';
 import { markOf, type Policy } from './policy.ts';
@@ -83,7 +84,7 @@ export function openEffects(
   let store: Store | undefined;
   let keys: KeyStore | undefined;
   let longterm: LongtermKey | undefined;
-  let plane: { readonly address: string; readonly tunnel: Tunnel } | undefined;
+  let plane: { readonly address: string; readonly tunnel: Tunnel; readonly lan: Lan | undefined } | undefined;
   let root: string | undefined;
   let handshakes = 0;
   let book: AddressBook | undefined;
@@ -98,6 +99,7 @@ export function openEffects(
   };
 
   const closePlane = (): void => {
+    plane?.lan?.close();
     plane?.tunnel.close();
     plane = undefined;
   };
@@ -125,13 +127,15 @@ export function openEffects(
       device.close();
       throw error;
     }
-    const tunnel = openTunnel(device, {
+    const rules = {
       own,
       allowIpv4: config.route.allowIpv4,
       heartbeatPeriodMs: config.tunnel.heartbeatPeriod,
       heartbeatTimeoutMs: config.tunnel.heartbeatTimeout,
-    });
-    plane = { address, tunnel };
+    };
+    const tunnel = openTunnel(device, rules, config.lan.enabled ? (packet) => lan?.hear(packet) : undefined);
+    const lan = config.lan.enabled ? openLan(lanOf(config, own), tunnel.deliver) : undefined;
+    plane = { address, tunnel, lan };
     return tunnel;
   };
 
@@ -291,6 +295,12 @@ export function policyOf({ tunnel, route }: Config): Policy {
     allowIpv4: route.allowIpv4,
     trusted: route.trustedInterfaces,
   };
+}
+
+/** The configuration's part on a host behind the interface. */
+function lanOf({ tunnel, route, lan }: Config, own: Uint8Array): LanOptions {
+  const { defaultRoute, advertisePeriod: periodMs } = lan;
+  return { own, mtu: tunnel.mtu, prefixes: route.prefixes, defaultRoute, periodMs };
 }
 
 const stopping = (): Failure => new Failure('agent.stopping', 'retry', 'the agent is stopping');

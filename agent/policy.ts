@@ -1,4 +1,11 @@
-import type { Change, Interface, NftObject, Route, Rule } from '../os/kernel.ts';
+import {
+  type Change,
+  type Interface,
+  type NftObject,
+  type Route,
+  type Rule,
+  UNREADABLE,
+} from '../os/kernel.ts';
 import { formatPrefix, type Prefix } from '../protocol/ipv6.ts';
 import { filterTable } from './ruleset.ts';
 
@@ -149,9 +156,9 @@ function lockdownRules(policy: Policy, interfaces: readonly Interface[]): readon
   ];
 }
 
-/** The rules whose priorities belong to the policy's table. */
-const ownRules = ({ table }: Policy, rules: readonly Rule[]): readonly Rule[] =>
-  rules.filter(({ priority }) => Math.floor(priority / 4) === table);
+/** The rules whose priorities belong to the policy's table, but for those that we cannot read: they are none of ours. */
+const ownRules = (policy: Policy, rules: readonly Rule[]): readonly Rule[] =>
+  rules.filter(({ priority, table }) => Math.floor(priority / 4) === policy.table && table !== UNREADABLE);
 
 /**
  * What to change, in this order: first nothing more gets out, then the ways are made. The filter is compared by whoever has seen what

@@ -58,6 +58,8 @@ export interface Tunnel {
   probe(): void;
   /** Ends the connection; what the host sends meanwhile is dropped. */
   stop(): void;
+  /** Writes a packet to the interface, as if it had come from the link. */
+  deliver(packet: Uint8Array): void;
   traffic(): Traffic;
   /** Everything that is counted (native/dataplane.ts), for metrics. */
   counters(): ReturnType<Plane['counters']>;
@@ -65,16 +67,24 @@ export interface Tunnel {
   close(): void;
 }
 
-/** The tunnel over the native data plane, which owns the device from now on: here it is only dialled, and told what to do. */
-export function openTunnel(device: PlaneDevice, rules: Rules): Tunnel {
+/**
+ * The tunnel over the native data plane, which owns the device from now on: here it is only dialled, and told what to do. `onLocal` gets the
+ * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts).
+ */
+export function openTunnel(
+  device: PlaneDevice,
+  rules: Rules,
+  onLocal?: (packet: Uint8Array) => void,
+): Tunnel {
   let dialling: AbortController | undefined;
   let onDown: ((failure: Failure) => void) | undefined;
   let lost: Failure | undefined;
-  const plane = startPlane(device, rules, (failure) => {
+  const onLost = (failure: Failure): void => {
     lost = failure;
     // Nothing was handed to the thread yet, so it could report nothing.
     onDown?.(failure);
-  });
+  };
+  const plane = startPlane(device, rules, onLost, onLocal);
 
   const stop = (): void => {
     dialling?.abort();
@@ -128,6 +138,7 @@ export function openTunnel(device: PlaneDevice, rules: Rules): Tunnel {
     start,
     probe: () => plane.probe(),
     stop,
+    deliver: (packet) => void plane.deliver(packet),
     traffic: () => trafficOf(plane.counters()),
     counters: () => plane.counters(),
     close() {

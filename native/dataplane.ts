@@ -23,6 +23,7 @@ export type Offload = 0 | 1 | 2;
  * - `handshake`: it failed otherwise; text: why
  * - `closed`: by the peer; `silent`: no answer to a heartbeat; number: 1 if it had answered before, else 0
  * - `broken`: text: why
+ * - `local`: of no connection (0): `packet` is for who serves the link
  * - `oversized`: a frame that no peer of ours sends; text: its length
  */
 export type PlaneEvent =
@@ -37,7 +38,8 @@ export type PlaneEvent =
   | 'closed'
   | 'broken'
   | 'oversized'
-  | 'silent';
+  | 'silent'
+  | 'local';
 
 /** Counted since the thread's start, over all connections; packets are those of the host, however they travel. */
 export interface PlaneCounters {
@@ -94,7 +96,8 @@ export interface DataplaneFace {
   planeTun(name: string, most: Offload): { fd: number; name: string; offload: Offload };
   /**
    * Starts the thread over `fd`, which it owns from then on: a TUN, or for tests anything of which one read is one packet. Without
-   * a connection it discards what the host sends. `own` is the device's address, 16 bytes. It keeps the event loop
+   * a connection it discards what the host sends. `own` is the device's address, 16 bytes. With `local`, packets from a link-local address (or
+   * none yet) to fe80::1, ff02::2 and ff02::1:2 are reported, with or without a connection; 64 may wait. It keeps the event loop
    * alive. @throws Error ENOMEM, EAGAIN, EMFILE, …; the descriptor is still the caller's then
    */
   planeStart(
@@ -104,7 +107,15 @@ export interface DataplaneFace {
     allowIpv4: boolean,
     heartbeatPeriodMs: number,
     heartbeatTimeoutMs: number,
-    onEvent: (event: PlaneEvent, connection: number, text: string, number: number, verdict: number) => void,
+    onEvent: (
+      event: PlaneEvent,
+      connection: number,
+      text: string,
+      number: number,
+      verdict: number,
+      packet?: Uint8Array,
+    ) => void,
+    local?: boolean,
   ): PlaneHandle;
   /**
    * Ends the connection there is, if any, without a report, and begins TLS over the connected socket `fd`, which is the thread's from
@@ -120,6 +131,11 @@ export interface DataplaneFace {
     certificate: Uint8Array,
     key: string,
   ): void;
+  /**
+   * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come from the link. False if the kernel refused it, or the data plane is
+   * closed.
+   */
+  planeDeliver(plane: PlaneHandle, packet: Uint8Array): boolean;
   /** Ends the connection, in order and without a report. */
   planeDisconnect(plane: PlaneHandle): void;
   /** A heartbeat at once, which is waited for no longer than five seconds. Nothing without a connection whose handshake is done. */

@@ -27,7 +27,7 @@ static int watch(struct dp_agent *agent, int fd) {
 
 int dp_agent_init(struct dp_agent *agent) {
   agent->tun.counters = agent->counters;
-  agent->egress = (struct dp_egress){&agent->tun, &agent->rules.filter, agent->counters};
+  agent->egress = (struct dp_egress){&agent->tun, &agent->rules.filter, agent->counters, agent->local, agent->owner};
   dp_ingress_init(&agent->ingress, &agent->tun, &agent->rules.filter);
   agent->connection.fd = -1;
   agent->spare = malloc(DP_EGRESS_ROOM);
@@ -61,14 +61,14 @@ static void lose_tun(struct dp_agent *agent, int error) {
   agent->report(agent->owner, &event);
 }
 
-// Without a connection, what the host sends goes nowhere; left in the TUN, it would be late when there is one.
+// Without a connection, what the host sends goes nowhere, except to who serves the link; left in the TUN, it would be late when there is one.
 static void discard_packets(struct dp_agent *agent) {
   struct dp_virtio virtio;
   for (int i = 0; i < BURST_PACKETS; i++) {
     ssize_t got = dp_tun_read(&agent->tun, &virtio, agent->spare, DP_EGRESS_ROOM);
     if (got < 0) lose_tun(agent, (int)-got);
     if (got <= 0) return;
-    dp_add(&agent->counters->out_offline, 1);
+    if (!dp_egress_local(&agent->egress, &virtio, agent->spare, (uint32_t)got)) dp_add(&agent->counters->out_offline, 1);
   }
 }
 

@@ -38,6 +38,7 @@ enum dp_event_kind {
   DP_EVENT_BROKEN,
   DP_EVENT_OVERSIZED,    // text: the length
   DP_EVENT_SILENT,       // number: 1 if it had answered before
+  DP_EVENT_LOCAL,        // of no connection: a packet for who serves the link; comes by `local`
 };
 
 struct dp_event {
@@ -63,6 +64,8 @@ struct dp_agent {
   struct dp_counters *counters;
   void *owner;
   void (*report)(void *owner, const struct dp_event *event);
+  // A packet for who serves the link; NULL if nobody does.
+  void (*local)(void *owner, const uint8_t *packet, uint32_t length);
   // Called in the loop when the wake descriptor was written to; returns false to end the loop.
   bool (*orders)(void *owner, struct dp_agent *agent);
 

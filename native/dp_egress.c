@@ -74,6 +74,15 @@ static size_t single(struct dp_egress *egress, enum dp_wire wire, const struct d
   return plain_frame(egress, out, packet, length);
 }
 
+bool dp_egress_local(struct dp_egress *egress, const struct dp_virtio *virtio, uint8_t *packet, uint32_t length) {
+  if (egress->local == NULL || length > DP_MAX_PACKET || virtio->gso != DP_GSO_NONE || !dp_is_local(packet, length)) return false;
+  if ((virtio->flags & DP_NEEDS_CHECKSUM) != 0 && (virtio->checksum_start < DP_IPV6_HEADER ||
+      !dp_checksum_complete(packet, length, virtio->checksum_start, virtio->checksum_offset)))
+    return false;
+  egress->local(egress->owner, packet, length);
+  return true;
+}
+
 int dp_egress_read(struct dp_egress *egress, enum dp_wire wire, uint8_t *out, size_t *size, uint32_t *hash) {
   struct dp_virtio virtio;
   uint8_t *packet = out + packet_at(wire);
@@ -81,6 +90,7 @@ int dp_egress_read(struct dp_egress *egress, enum dp_wire wire, uint8_t *out, si
   if (got <= 0) return (int)got;
   uint32_t length = (uint32_t)got;
   *size = 0;
+  if (dp_egress_local(egress, &virtio, packet, length)) return 1;
   switch (dp_egress(egress->filter, packet, length)) {
     case DP_MALFORMED: dp_add(&egress->counters->out_malformed, 1); return 1;
     case DP_FOREIGN: dp_add(&egress->counters->out_foreign, 1); return 1;

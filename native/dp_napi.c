@@ -14,7 +14,18 @@ struct plane {
   struct dp_thread *thread;  // NULL once joined
   bool stopped;
   napi_threadsafe_function report;
+  _Atomic uint32_t local_waiting;
 };
+
+// An event on its way to JavaScript, perhaps with a packet.
+struct told {
+  struct dp_event event;
+  uint32_t length;
+  uint8_t packet[];
+};
+
+// Local packets are few; a host that floods us with them must not fill our memory.
+enum { MAX_LOCAL_WAITING = 64 };
 
 static const napi_type_tag PLANE = {0x71c35a0e9db84f26, 0x9e60b1d7c24835fa};
 
@@ -31,6 +42,7 @@ static const char *const EVENTS[] = {
     [DP_EVENT_BROKEN] = "broken",
     [DP_EVENT_OVERSIZED] = "oversized",
     [DP_EVENT_SILENT] = "silent",
+    [DP_EVENT_LOCAL] = "local",
 };
 
 static void unreference(struct plane *plane) {
@@ -75,10 +87,25 @@ static void release_plane(void *data) {
 // In the thread.
 static void on_event(void *owner, const struct dp_event *event) {
   struct plane *plane = owner;
-  struct dp_event *copy = malloc(sizeof *copy);
-  if (copy == NULL) return;
-  *copy = *event;
-  if (napi_call_threadsafe_function(plane->report, copy, napi_tsfn_nonblocking) != napi_ok) free(copy);
+  struct told *told = calloc(1, sizeof *told);
+  if (told == NULL) return;
+  told->event = *event;
+  if (napi_call_threadsafe_function(plane->report, told, napi_tsfn_nonblocking) != napi_ok) free(told);
+}
+
+// In the thread.
+static void on_local(void *owner, const uint8_t *packet, uint32_t length) {
+  struct plane *plane = owner;
+  if (plane->local_waiting >= MAX_LOCAL_WAITING) return;
+  struct told *told = calloc(1, sizeof *told + length);
+  if (told == NULL) return;
+  told->event.kind = DP_EVENT_LOCAL;
+  told->length = length;
+  memcpy(told->packet, packet, length);
+  plane->local_waiting++;
+  if (napi_call_threadsafe_function(plane->report, told, napi_tsfn_nonblocking) == napi_ok) return;
+  plane->local_waiting--;
+  free(told);
 }
 
 static void on_ended(void *owner) {
@@ -89,18 +116,27 @@ static void on_ended(void *owner) {
 // In JavaScript's thread.
 static void call_report(napi_env env, napi_value callback, void *context, void *data) {
   struct plane *plane = context;
-  struct dp_event *event = data;
+  struct told *told = data;
+  struct dp_event *event = &told->event;
+  if (event->kind == DP_EVENT_LOCAL) plane->local_waiting--;
   if (env != NULL && !plane->stopped) {
-    napi_value arguments[5], receiver;
+    napi_value arguments[6], receiver, buffer;
+    size_t count = 5;
+    void *copy;
     napi_create_string_utf8(env, EVENTS[event->kind], NAPI_AUTO_LENGTH, &arguments[0]);
     napi_create_uint32(env, event->connection, &arguments[1]);
     napi_create_string_utf8(env, event->text, NAPI_AUTO_LENGTH, &arguments[2]);
     napi_create_uint32(env, event->number, &arguments[3]);
     napi_create_uint32(env, event->verdict, &arguments[4]);
+    if (told->length > 0 && napi_create_arraybuffer(env, told->length, &copy, &buffer) == napi_ok) {
+      memcpy(copy, told->packet, told->length);
+      napi_create_typedarray(env, napi_uint8_array, told->length, buffer, 0, &arguments[5]);
+      count = 6;
+    }
     napi_get_undefined(env, &receiver);
-    napi_call_function(env, receiver, callback, 5, arguments, NULL);
+    napi_call_function(env, receiver, callback, count, arguments, NULL);
   }
-  free(event);
+  free(told);
 }
 
 static napi_value plane_tun(napi_env env, napi_callback_info info) {
@@ -147,9 +183,10 @@ static napi_value abandon(napi_env env, struct plane *plane, int error) {
 }
 
 static napi_value plane_start(napi_env env, napi_callback_info info) {
-  napi_value arguments[7], name;
-  size_t count = 7;
+  napi_value arguments[8], name;
+  size_t count = 8;
   uint32_t fd, offload;
+  bool local = false;
   struct dp_rules rules = {0};
   napi_valuetype type;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
@@ -157,6 +194,7 @@ static napi_value plane_start(napi_env env, napi_callback_info info) {
       type != napi_function)
     return addon_bad(env, "planeStart(fd, offload, own, allowIpv4, periodMs, timeoutMs, onEvent): expected a descriptor, "
                           "0 to 2, 16 bytes, a boolean, two positive numbers and a function");
+  napi_get_value_bool(env, arguments[7], &local);  // or it is left out
   struct plane *plane = calloc(1, sizeof *plane);
   if (plane == NULL) return addon_errno(env, ENOMEM, "starting the data plane");
   plane->env = env;
@@ -165,7 +203,7 @@ static napi_value plane_start(napi_env env, napi_callback_info info) {
   if (napi_create_threadsafe_function(env, arguments[6], NULL, name, 0, 1, plane, on_report_finalized, plane, call_report,
                                       &plane->report) != napi_ok)
     return abandon(env, plane, ENOMEM);
-  int error = dp_thread_start(&rules, (int)fd, (enum dp_offload)offload, (struct dp_listener){plane, on_event, on_ended},
+  int error = dp_thread_start(&rules, (int)fd, (enum dp_offload)offload, (struct dp_listener){plane, on_event, on_ended, local ? on_local : NULL},
                               &plane->thread);
   if (error != 0) return abandon(env, plane, error);
   napi_add_env_cleanup_hook(env, on_environment_end, plane);
@@ -260,6 +298,19 @@ static napi_value plane_counters(napi_env env, napi_callback_info info) {
   return result;
 }
 
+static napi_value plane_deliver(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], result;
+  size_t count = 2, length = 0;
+  uint8_t *packet = NULL;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct plane *plane = plane_of(env, arguments[0]);
+  if (plane == NULL) return NULL;
+  if (!addon_bytes(env, arguments[1], &packet, &length) || length == 0 || length > DP_MAX_PACKET)
+    return addon_bad(env, "planeDeliver(plane, packet): expected a Uint8Array of 1 to 1496 bytes");
+  napi_get_boolean(env, !plane->stopped && dp_thread_deliver(plane->thread, packet, length), &result);
+  return result;
+}
+
 static napi_value plane_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
@@ -278,6 +329,7 @@ void register_dataplane(napi_env env, napi_value exports) {
   addon_function(env, exports, "planeConnect", plane_connect);
   addon_function(env, exports, "planeDisconnect", plane_disconnect);
   addon_function(env, exports, "planeProbe", plane_probe);
+  addon_function(env, exports, "planeDeliver", plane_deliver);
   addon_function(env, exports, "planeCounters", plane_counters);
   addon_function(env, exports, "planeClose", plane_close);
 }

@@ -24,6 +24,15 @@ enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet
   return judge(filter, packet, length, 24);
 }
 
+bool dp_is_local(const uint8_t *packet, uint32_t length) {
+  static const uint8_t nobody[16], router[16] = {0xfe, 0x80, [15] = 1}, routers[16] = {0xff, 2, [15] = 2},
+                                   dhcp[16] = {0xff, 2, [13] = 1, [15] = 2};
+  if (length < DP_IPV6_HEADER || packet[0] >> 4 != 6 || dp_get16(packet + 4) != length - DP_IPV6_HEADER) return false;
+  const uint8_t *source = packet + 8, *destination = packet + 24;
+  if ((source[0] != 0xfe || (source[1] & 0xc0) != 0x80) && memcmp(source, nobody, 16) != 0) return false;
+  return memcmp(destination, router, 16) == 0 || memcmp(destination, routers, 16) == 0 || memcmp(destination, dhcp, 16) == 0;
+}
+
 bool dp_headers_at(const uint8_t *packet, uint32_t length, uint32_t transport, uint8_t protocol, struct dp_headers *headers) {
   uint32_t own = DP_UDP_HEADER;
   if (transport > DP_MAX_HEADERS || length < transport + DP_UDP_HEADER) return false;

@@ -36,6 +36,8 @@ enum dp_verdict { DP_PASS, DP_MALFORMED, DP_FOREIGN };
 enum dp_verdict dp_egress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
 // Into this device: IPv6 to the own address, IPv4 if allowed.
 enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
+// From a link-local address, or from none yet, to fe80::1, ff02::2 or ff02::1:2: it is for who serves this link, and never leaves it.
+bool dp_is_local(const uint8_t *packet, uint32_t length);
 // TCP or UDP right behind an IPv6 header or an IPv4 header without options, not fragmented. False for everything else.
 bool dp_find_headers(const uint8_t *packet, uint32_t length, struct dp_headers *headers);
 // The same if the transport header is known to begin at `transport`, behind whatever options and extension headers.

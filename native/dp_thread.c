@@ -22,6 +22,11 @@ static void on_report(void *owner, const struct dp_event *event) {
   thread->listener.report(thread->listener.owner, event);
 }
 
+static void on_local(void *owner, const uint8_t *packet, uint32_t length) {
+  struct dp_thread *thread = owner;
+  thread->listener.local(thread->listener.owner, packet, length);
+}
+
 static bool take_orders(void *owner, struct dp_agent *agent) {
   struct dp_thread *thread = owner;
   pthread_mutex_lock(&thread->lock);
@@ -68,6 +73,7 @@ int dp_thread_start(const struct dp_rules *rules, int tun, enum dp_offload offlo
                                     .counters = &thread->counters,
                                     .owner = thread,
                                     .report = on_report,
+                                    .local = listener.local == NULL ? NULL : on_local,
                                     .orders = take_orders,
                                     .tun = {.fd = tun, .offload = offload},
                                     .wake = wake};
@@ -112,6 +118,15 @@ void dp_thread_probe(struct dp_thread *thread) {
   thread->probe = true;
   pthread_mutex_unlock(&thread->lock);
   wake(thread);
+}
+
+// Not by the thread: one write is one packet, whoever else writes.
+bool dp_thread_deliver(struct dp_thread *thread, const uint8_t *packet, size_t length) {
+  struct dp_virtio virtio = {0};
+  struct iovec parts[2] = {[1] = {(void *)packet, length}};
+  struct dp_counters uncounted = {0};  // the thread's have one writer
+  struct dp_tun tun = {.fd = thread->agent.tun.fd, .offload = thread->agent.tun.offload, .counters = &uncounted};
+  return dp_tun_write(&tun, &virtio, parts, 2);
 }
 
 void dp_thread_stop(struct dp_thread *thread) {

@@ -9,6 +9,8 @@ struct dp_listener {
   void *owner;
   void (*report)(void *owner, const struct dp_event *event);
   void (*ended)(void *owner);
+  // A packet for who serves the link, valid during the call; NULL if nobody does.
+  void (*local)(void *owner, const uint8_t *packet, uint32_t length);
 };
 
 // Starts it over a TUN's descriptor, which it owns if this succeeds. 0 or an errno.
@@ -19,6 +21,8 @@ void dp_thread_connect(struct dp_thread *thread, struct dp_order *order);
 void dp_thread_disconnect(struct dp_thread *thread);
 // Finds out whether the connection still stands.
 void dp_thread_probe(struct dp_thread *thread);
+// Writes a packet to the TUN, as if it had come from the link. False if the kernel refused it.
+bool dp_thread_deliver(struct dp_thread *thread, const uint8_t *packet, size_t length);
 // The TUN is closed on return, so that it can be opened anew; the thread itself may take longer if the TPM is signing for it.
 void dp_thread_stop(struct dp_thread *thread);
 // After dp_thread_stop: waits for its end and frees it.

@@ -75,8 +75,8 @@ export type Change =
   /** Replaces the whole table `inet name` in one transaction by what `objects` add; without objects removes it. */
   | { readonly kind: 'filter'; readonly name: string; readonly objects: readonly NftObject[] };
 
-/** A rule that reads differently from all of ours is none of ours, but it must not be mistaken for one. */
-const FOREIGN = -1;
+/** The table of a rule that reads differently from all of ours, so that it is not mistaken for one. */
+export const UNREADABLE = -1;
 
 /** The real one. Every function @throws Failure `os.no-iproute`, `os.no-nftables`, `os.not-permitted`, `os.ip-failed`, `os.nft-failed` */
 export const kernel: Kernel = {
@@ -174,11 +174,11 @@ export function readRules(list: readonly NftObject[], family: Family): readonly 
       return {
         family,
         priority: Number(priority),
-        table: known ? tableNumber(table) : FOREIGN,
+        table: known ? tableNumber(table) : UNREADABLE,
         ...(fwmark !== undefined && { unmarked: Number(fwmark) }),
         ...(src !== 'all' && { from: String(src) }),
         ...(ipproto !== undefined && {
-          udp: /^(ipproto-)?(17|udp)$/.test(String(ipproto)) ? ports : { ...ports, sourcePort: FOREIGN },
+          udp: /^(ipproto-)?(17|udp)$/.test(String(ipproto)) ? ports : { ...ports, sourcePort: UNREADABLE },
         }),
         ...(suppress_ifgroup !== undefined && {
           suppressGroup: suppress_ifgroup === 'default' ? 0 : Number(suppress_ifgroup),

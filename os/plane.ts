@@ -55,6 +55,8 @@ export interface Plane {
   disconnect(): void;
   /** Sends a heartbeat at once; without any answer in five seconds (less if `heartbeatTimeoutMs` is less) the connection is `down`. */
   probe(): void;
+  /** Writes a packet to the TUN, as if it had come from the link. False if the kernel refused it. */
+  deliver(packet: Uint8Array): boolean;
   /** The last ones, once closed. */
   counters(): PlaneCounters;
   /** Ends everything; the device is gone on return. Any number of times. */
@@ -82,12 +84,14 @@ export function closeDescriptor(fd: number): void {
 
 /**
  * Starts the thread over the device. `onLost` is called once if the device is removed under it (Failure `os.tun-lost`), after the
- * connection's `down`. Keeps the process alive until `close()`.
+ * connection's `down`. `onLocal` gets the packets for who serves the link: from a link-local address to fe80::1, ff02::2 and ff02::1:2, with or
+ * without a connection. Keeps the process alive until `close()`.
  */
 export function startPlane(
   device: PlaneDevice,
   rules: PlaneRules,
   onLost: (failure: Failure) => void,
+  onLocal?: (packet: Uint8Array) => void,
 ): Plane {
   const native = addon();
   let current:
@@ -96,7 +100,18 @@ export function startPlane(
   let last = 0;
   let final: PlaneCounters | undefined;
 
-  const hear = (event: PlaneEvent, id: number, text: string, number: number, kind: number): void => {
+  const hear = (
+    event: PlaneEvent,
+    id: number,
+    text: string,
+    number: number,
+    kind: number,
+    packet?: Uint8Array,
+  ): void => {
+    if (event === 'local') {
+      if (packet) onLocal?.(packet);
+      return;
+    }
     if (event === 'tun-lost') {
       const failure = lostFailure(device.name, new Error(text));
       const lost = current;
@@ -126,6 +141,7 @@ export function startPlane(
     heartbeatPeriodMs,
     heartbeatTimeoutMs,
     hear,
+    onLocal !== undefined,
   );
   return {
     connect(order, report) {
@@ -140,6 +156,7 @@ export function startPlane(
     probe() {
       if (final === undefined) native.planeProbe(handle);
     },
+    deliver: (packet) => native.planeDeliver(handle, packet),
     counters: () => final ?? native.planeCounters(handle),
     close() {
       current = undefined;

@@ -1,5 +1,5 @@
-import { ascii, concat, equal, readU16, u16, u32 } from '../bytes.ts';
-import { IPV6_HEADER_LENGTH, type Packet, parsePacket } from './packet.ts';
+import { ascii, concat, equal, u16 } from '../bytes.ts';
+import { checksum6, encodePacket6, type Packet, parsePacket } from './packet.ts';
 
 /*
  * ICMPv6 echo (RFC 4443 §4) behind the IPv6 header:
@@ -15,11 +15,11 @@ import { IPV6_HEADER_LENGTH, type Packet, parsePacket } from './packet.ts';
 /** fe80::1, the router's address in every tunnel. */
 export const ROUTER_ADDRESS: Uint8Array = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 
-const ICMPV6 = 58;
+/** The next header of ICMPv6. */
+export const ICMPV6 = 58;
 const ECHO_REQUEST = 128;
 const ECHO_REPLY = 129;
 const ECHO_HEADER_LENGTH = 8;
-const HOP_LIMIT = 255;
 const HEARTBEAT_MARK = ascii('ENFT');
 
 /** The 48 bytes of the heartbeat of the device `own` (16 bytes): the same each time (enftun.md §5). */
@@ -58,18 +58,7 @@ export function echoReply(request: Uint8Array): Uint8Array | undefined {
  * its right checksum the result is 0.
  */
 export function icmp6Checksum(source: Uint8Array, destination: Uint8Array, message: Uint8Array): number {
-  const covered = concat(
-    source,
-    destination,
-    u32(message.length),
-    u32(ICMPV6),
-    message,
-    new Uint8Array(message.length & 1),
-  );
-  let sum = 0;
-  for (let offset = 0; offset < covered.length; offset += 2) sum += readU16(covered, offset);
-  while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000);
-  return ~sum & 0xffff;
+  return checksum6(ICMPV6, source, destination, message);
 }
 
 function parseEcho(packet: Uint8Array, type: number): Packet | undefined {
@@ -84,14 +73,5 @@ function parseEcho(packet: Uint8Array, type: number): Packet | undefined {
 function encodeEcho(type: number, source: Uint8Array, destination: Uint8Array, rest: Uint8Array): Uint8Array {
   const message = concat(Uint8Array.of(type, 0, 0, 0), rest);
   message.set(u16(icmp6Checksum(source, destination, message)), 2);
-  const packet = concat(
-    u32(0x60000000),
-    u16(message.length),
-    Uint8Array.of(ICMPV6, HOP_LIMIT),
-    source,
-    destination,
-    message,
-  );
-  if (packet.length !== IPV6_HEADER_LENGTH + message.length) throw new Error('an IPv6 address has 16 bytes');
-  return packet;
+  return encodePacket6(ICMPV6, source, destination, message);
 }

@@ -1,4 +1,4 @@
-import { readU16 } from '../bytes.ts';
+import { concat, readU16, u16, u32 } from '../bytes.ts';
 
 /*
  * IPv6 (RFC 8200 §3)                                  IPv4 (RFC 791 §3.1)
@@ -58,4 +58,34 @@ function parseVersion4(packet: Uint8Array): Packet | undefined {
     nextHeader: packet[9]!,
     payload: packet.subarray(headerLength),
   };
+}
+
+/** An IPv6 packet with hop limit 255 around a payload; addresses of 16 bytes. */
+export function encodePacket6(
+  nextHeader: number,
+  source: Uint8Array,
+  destination: Uint8Array,
+  payload: Uint8Array,
+): Uint8Array {
+  if (source.length !== 16 || destination.length !== 16) throw new Error('an IPv6 address has 16 bytes');
+  const rest = Uint8Array.of(nextHeader, 255);
+  return concat(u32(0x60000000), u16(payload.length), rest, source, destination, payload);
+}
+
+/**
+ * The checksum of a message of ICMPv6 or UDP (RFC 8200 §8.1): over the pseudo-header and the message, 16 bits. Over a message that
+ * carries its right checksum the result is 0.
+ */
+export function checksum6(
+  nextHeader: number,
+  source: Uint8Array,
+  destination: Uint8Array,
+  message: Uint8Array,
+): number {
+  const pseudo = concat(source, destination, u32(message.length), u32(nextHeader));
+  const covered = concat(pseudo, message, new Uint8Array(message.length & 1));
+  let sum = 0;
+  for (let offset = 0; offset < covered.length; offset += 2) sum += readU16(covered, offset);
+  while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000);
+  return ~sum & 0xffff;
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Policy } from '../../agent/policy.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
-import { createHost, type Guarded, type Host } from './netns.ts';
+import { createHost, type Host, type Program } from './netns.ts';
 
 const OWN = 'fd00:5::7';
 const MARK = 363;
@@ -61,7 +61,7 @@ const state = (): string =>
 const until = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 50 });
 
 describe('lockdown', () => {
-  let guarded: Guarded;
+  let guarded: Program;
   let locked: string;
   beforeAll(async () => {
     expect([pings(host.host, '198.51.100.1'), pings(host.host, '2001:db8:1::1')]).toEqual([true, true]);

@@ -26,7 +26,9 @@ export interface Host {
   /** The same, and it must succeed. */
   must(namespace: string, ...command: readonly string[]): string;
   /** Starts guardchild.ts in the host; `own` "-" without a TUN. */
-  guard(policy: Policy, own: string, persist?: boolean): Promise<Guarded>;
+  guard(policy: Policy, own: string, persist?: boolean): Promise<Program>;
+  /** Starts a test program in the host; it says "ready", and "stopped" once its standard input has ended. */
+  start(source: string, ...args: readonly string[]): Promise<Program>;
   /** Connects from the host as the agent does (dialchild.ts): the address, or the failure's code. */
   dial(mark: number, target: string, port: number): Promise<string>;
   /** Runs neighbour.mjs in a namespace until `close`. */
@@ -36,7 +38,8 @@ export interface Host {
   close(): void;
 }
 
-export interface Guarded {
+/** One that runs until it is stopped. */
+export interface Program {
   readonly output: () => string;
   stop(): Promise<void>;
   kill(): void;
@@ -118,6 +121,38 @@ export function createHost(name: string): Host {
     return outfile;
   };
 
+  const start = async (source: string, ...args: readonly string[]): Promise<Program> => {
+    const command = ['netns', 'exec', host, process.execPath, await bundle(source), ...args];
+    const child = spawn('ip', command, {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, ENF_ADDON: ADDON },
+    });
+    children.push(child);
+    let output = '';
+    child.stdout!.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const said = (word: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          if (output.split('\n').includes(word)) resolve();
+        };
+        child.stdout!.on('data', look);
+        child.on('exit', () => reject(new Error(`${source} ended before it said ${word}: ${output}`)));
+        look();
+      });
+    await said('ready');
+    return {
+      output: () => output,
+      async stop() {
+        const over = said('stopped');
+        child.stdin!.end();
+        await over;
+      },
+      kill: () => void child.kill('SIGKILL'),
+    };
+  };
+
   return {
     host,
     world,
@@ -144,39 +179,11 @@ export function createHost(name: string): Host {
       mkdirSync(etc, { recursive: true });
       writeFileSync(join(etc, 'resolv.conf'), `nameserver ${address}\n`);
     },
-    async guard(policy, own, persist = false) {
+    start,
+    guard(policy, own, persist = false) {
       const file = join(folder, `${policy.device}.json`);
       writeFileSync(file, JSON.stringify({ ...policy, prefixes: policy.prefixes.map(formatPrefix) }));
-      const program = await bundle('./guardchild.ts');
-      const child = spawn(
-        'ip',
-        ['netns', 'exec', host, process.execPath, program, file, own, persist ? 'persist' : '-'],
-        { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ENF_ADDON: ADDON } },
-      );
-      children.push(child);
-      let output = '';
-      const said = (word: string): Promise<void> =>
-        new Promise((resolve, reject) => {
-          const look = (): void => {
-            if (output.split('\n').includes(word)) resolve();
-          };
-          child.stdout!.on('data', look);
-          child.on('exit', () => reject(new Error(`the guard ended before it said ${word}: ${output}`)));
-          look();
-        });
-      child.stdout!.on('data', (chunk: Buffer) => {
-        output += chunk.toString();
-      });
-      await said('ready');
-      return {
-        output: () => output,
-        async stop() {
-          const over = said('stopped');
-          child.stdin!.end();
-          await over;
-        },
-        kill: () => void child.kill('SIGKILL'),
-      };
+      return start('./guardchild.ts', file, own, persist ? 'persist' : '-');
     },
     close() {
       for (const child of children) child.kill('SIGKILL');

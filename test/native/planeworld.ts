@@ -2,7 +2,7 @@ import { closeSync, readSync, writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { beforeAll, expect, onTestFinished, vi } from 'vitest';
-import type { Offload, PlaneCounters, PlaneEvent } from '../../native/dataplane.ts';
+import type { Offload, PlaneCounters } from '../../native/dataplane.ts';
 import { addon } from '../../native/index.ts';
 import { dialDescriptor } from '../../os/dial.ts';
 import { concat, readU16, u16, u32 } from '../../protocol/bytes.ts';
@@ -81,7 +81,7 @@ export async function world(
   const { alpn = ['enf/2'], offload = 2 } = options;
   const server = await startServer(alpn, options.version);
   const [device, host] = packetPair();
-  const events: [PlaneEvent, number, string, number, number][] = [];
+  const events: Parameters<Parameters<ReturnType<typeof addon>['planeStart']>[6]>[] = [];
   const native = addon();
   const plane = native.planeStart(device, offload, OWN, true, 60_000, 30_000, (...event) =>
     events.push(event),

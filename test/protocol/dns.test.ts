@@ -1,0 +1,104 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { concat, fromHex, toHex, u16, u32 } from '../../protocol/bytes.ts';
+import { encodeDnsQuery, isDnsName, parseDnsAnswer } from '../../protocol/dns.ts';
+
+const QUERY = encodeDnsQuery(0x1234, 'enf.example', 'A');
+const A = Uint8Array.of(192, 0, 2, 1);
+
+test('a question as RFC 1035 has it', () => {
+  expect(toHex(QUERY)).toBe('123401000001000000000000' + '03656e66076578616d706c6500' + '00010001');
+  expect(encodeDnsQuery(0x1234, 'enf.example.', 'A')).toEqual(QUERY);
+  expect(toHex(encodeDnsQuery(1, 'a', 'AAAA'))).toMatch(/001c0001$/);
+});
+
+test('names', () => {
+  for (const name of ['a', 'enf.example', 'x_1-y.example.', `${'a'.repeat(63)}.b`])
+    expect(isDnsName(name)).toBe(true);
+  for (const name of ['', '.', 'a..b', 'a b', `${'a'.repeat(64)}.b`, `${'a.'.repeat(126)}aa`, 'ä']) {
+    expect(isDnsName(name)).toBe(false);
+    expect(() => encodeDnsQuery(1, name, 'A')).toThrow();
+  }
+});
+
+/** An answer with these records: [name as bytes in hex, type, data]. */
+function reply(flags: number, ...records: [string, number, Uint8Array][]): Uint8Array {
+  const head = concat(
+    u16(0x1234),
+    u16(flags),
+    u16(1),
+    u16(records.length),
+    u16(0),
+    u16(0),
+    QUERY.subarray(12),
+  );
+  const rest = records.map(([name, type, data]) =>
+    concat(fromHex(name), u16(type), u16(1), u32(60), u16(data.length), data),
+  );
+  return concat(head, ...rest);
+}
+const OK = 0x8180;
+/** A pointer to the question's name; to its second label. */
+const NAME = 'c00c';
+const EXAMPLE = 'c010';
+
+describe('answers', () => {
+  const other = '05616c69617307' + '6578616d706c6500'; // alias.example, but with the length of "example" within
+  const cases: [string, Uint8Array, unknown][] = [
+    ['one address', reply(OK, [NAME, 1, A]), [A]],
+    ['two', reply(OK, [NAME, 1, A], [NAME, 1, Uint8Array.of(1, 2, 3, 4)]), [A, Uint8Array.of(1, 2, 3, 4)]],
+    ['an alias', reply(OK, [NAME, 5, fromHex(`02636e${EXAMPLE}`)], [`02636e${EXAMPLE}`, 1, A]), [A]],
+    [
+      'an alias in another case',
+      reply(OK, [NAME, 5, fromHex(`02434e${EXAMPLE}`)], [`02636e${EXAMPLE}`, 1, A]),
+      [A],
+    ],
+    ['somebody else’s address', reply(OK, [other, 1, A]), []],
+    ['an address of another kind', reply(OK, [NAME, 28, new Uint8Array(16)]), []],
+    ['an address of a wrong length', reply(OK, [NAME, 1, new Uint8Array(16)]), []],
+    ['none', reply(OK), []],
+    ['no such name', reply(0x8183), []],
+  ];
+  for (const [name, answer, addresses] of cases) {
+    test(name, () => expect(parseDnsAnswer(QUERY, answer)).toEqual({ kind: 'addresses', addresses }));
+  }
+
+  test('what is none', () => {
+    expect(parseDnsAnswer(QUERY, reply(0x8182))).toEqual({ kind: 'failed', code: 2 });
+    expect(parseDnsAnswer(QUERY, reply(0x8380))).toEqual({ kind: 'truncated' });
+    const wrongId = reply(OK, [NAME, 1, A]);
+    wrongId[0] = 0;
+    const wrongName = reply(OK, [NAME, 1, A]);
+    wrongName[13] = 0x66;
+    for (const answer of [
+      wrongId,
+      wrongName,
+      reply(0x0100, [NAME, 1, A]),
+      reply(OK, [NAME, 1, A]).subarray(0, 40),
+      reply(OK, ['c0ff', 1, A]),
+      QUERY,
+      new Uint8Array(),
+    ]) {
+      expect(parseDnsAnswer(QUERY, answer)).toBeUndefined();
+    }
+  });
+
+  test('a pointer to itself, and aliases in a circle, end', () => {
+    const loop = reply(OK, ['c01d', 1, A]);
+    expect(loop[29]).toBe(0xc0);
+    expect(parseDnsAnswer(QUERY, loop)).toBeUndefined();
+    const circle = reply(OK, [NAME, 5, fromHex(NAME)], [NAME, 1, A]);
+    expect(parseDnsAnswer(QUERY, circle)).toEqual({ kind: 'addresses', addresses: [A] });
+  });
+
+  test('whatever comes, nothing breaks', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 120 }), (tail) => {
+        for (const answer of [tail, concat(reply(OK, [NAME, 1, A]).subarray(0, 29), tail)]) {
+          const read = parseDnsAnswer(QUERY, answer);
+          if (read?.kind === 'addresses') for (const each of read.addresses) expect(each).toHaveLength(4);
+        }
+      }),
+    );
+  });
+});
