@@ -62,7 +62,7 @@ static void prepare_host(struct router_thread *thread, const struct router_setti
   thread->has_tun = settings->tun >= 0;
   thread->anything = (struct dp_filter){.any = true};
   thread->tun = (struct dp_tun){.fd = settings->tun, .offload = settings->offload, .counters = &thread->counters};
-  thread->egress = (struct dp_egress){&thread->tun, &thread->anything, &thread->counters};
+  thread->egress = (struct dp_egress){.tun = &thread->tun, .filter = &thread->anything, .counters = &thread->counters};
   dp_ingress_init(&thread->ingress, &thread->tun, &thread->anything);
 }
 

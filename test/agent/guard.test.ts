@@ -158,7 +158,7 @@ describe('lockdown', () => {
     ['the interface, taken down', [['ip', 'link', 'set', 'enf0', 'down']]],
   ];
   for (const [what, commands] of attacks) {
-    test(`put back: ${what}`, async () => {
+    test(`[C-11] put back: ${what}`, async () => {
       for (const command of commands) inHost(...command);
       await until(() => {
         expect(state()).toBe(locked);
@@ -261,7 +261,7 @@ describe('split', () => {
     await guarded.stop();
   });
 
-  test('C-12: a forwarding gateway clamps TCP to what fits through the tunnel', async () => {
+  test('[C-12] a forwarding gateway clamps TCP to what fits through the tunnel', async () => {
     inHost('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
     inHost('ip', '-6', 'route', 'replace', 'default', 'via', 'fd78::1');
     host.must(host.world, 'ip', '-6', 'route', 'replace', 'fd79::/64', 'via', 'fd78::2');

@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   enum dp_wire wire = (enum dp_wire)(data[0] % 3);
   struct dp_tun tun = {.offload = DP_OFFLOAD_UDP, .counters = &counters};
   struct dp_filter filter = {.any = true, .ipv4 = true};
-  struct dp_egress egress = {&tun, &filter, &counters};
+  struct dp_egress egress = {.tun = &tun, .filter = &filter, .counters = &counters};
   input = data + 1;
   input_length = size - 1;
   dp_heartbeat_is_reply(own, input, (uint32_t)input_length);
