@@ -137,6 +137,19 @@ test('a key in a TPM stays there', async () => {
   expect([config.tpm.tcti, config.tunnel.device]).toEqual(['device:/dev/tpmrm0', 'enf9']);
 });
 
+test('the default route of enftun becomes a lockdown', async () => {
+  const old = await enftun();
+  old.write(`remote : { hosts = [ "127.0.0.1" ]; ca_cert_file = "old/root.pem" }
+    route : { prefixes = [ "default" ]; trusted_interfaces = [ "eth1" ] }
+    identity : { cert_file = "old/cert.der"; key_file = "old/key.pem"; ip_file = "x" }`);
+  const { code, out } = await old.take();
+  expect([code, out]).toEqual([0, expect.stringMatching(/lockdown[\s\S]*ip_file/)]);
+  expect(parseConfig(readFileSync(old.target, 'utf8'), 'x')).toMatchObject({
+    route: { mode: 'lockdown', table: 2097, trustedInterfaces: ['eth1'] },
+    tunnel: { fwmark: 363 },
+  });
+});
+
 test('a dry run writes nothing', async () => {
   const old = await enftun();
   const { code, out } = await old.take('--dry-run');

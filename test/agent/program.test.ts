@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
@@ -136,6 +137,55 @@ test('[C-1] run without a TPM stays alive, says what is wrong, and ends cleanly 
   expect(existsSync(join(place, 'run/c.sock'))).toBe(false);
 });
 
+test('status --watch follows the agent until Ctrl-C; with --json a line for each change', async () => {
+  const { file } = installed();
+  const agent = running(file);
+  await vi.waitFor(() => expect(agent.log()).toContain('started'), { timeout: 20_000, interval: 50 });
+  const watch = spawn(
+    process.execPath,
+    [join(folder, 'enf-agent.mjs'), 'status', '--watch', '--json', '--config', file],
+    { env: environment },
+  );
+  onTestFinished(() => void watch.kill('SIGKILL'));
+  const exited = new Promise<number | null>((resolve) => watch.on('exit', resolve));
+  let text = '';
+  watch.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const lines = () => text.trimEnd().split('\n');
+  await vi.waitFor(() => expect(lines().at(-1)).toContain('"trouble":{"code":"tpm.'), { timeout: 20_000 });
+  for (const line of lines()) expect(JSON.parse(line)).toMatchObject({ program: 'enf-agent' });
+  expect(new Set(lines()).size).toBe(lines().length);
+  watch.kill('SIGINT');
+  expect(await exited).toBe(0);
+});
+
+test('[C-40] metrics on loopback if configured; a port that is taken does not stop the agent', async () => {
+  const port = await new Promise<number>((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+  const listen = `[metrics]\nlisten = "127.0.0.1:${port}"\n`;
+  const [first, second] = [running(installed(listen).file), installed(listen)];
+  const metrics = await vi.waitFor(async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text(), {
+    timeout: 20_000,
+    interval: 50,
+  });
+  expect(metrics).toContain('enf_agent_online 0\n');
+  const other = running(second.file);
+  await vi.waitFor(() => expect(other.log()).toContain('control.cannot-listen'), {
+    timeout: 20_000,
+    interval: 50,
+  });
+  await vi.waitFor(async () => expect((await second.with('status')).code).toBe(0), { timeout: 20_000 });
+  for (const { child, exited } of [first, other]) {
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+  }
+});
+
 test('[C-33] a killed agent does not stand in the way of the next one', async () => {
   const { file, with: on } = installed();
   const first = running(file);
@@ -179,7 +229,7 @@ describe('what is loaded', () => {
   }
 
   test('a device with an identity in its TPM loads neither the handshake nor any curve', () => {
-    const files = [...loaded('agent/main.ts'), ...loaded('agent/tpmkeys.ts')];
+    const files = ['agent/main.ts', 'agent/run.ts', 'agent/tpmkeys.ts'].flatMap(loaded);
     expect(files.length).toBeGreaterThan(30);
     expect(
       files.filter((file) => /@noble\/curves|\/fp256bn|protocol\/xtt\/|agent\/provision/.test(file)),

@@ -1,4 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { parseConfig } from '../../agent/config.ts';
+import { CHECKS, examine } from '../../agent/doctor/checks.ts';
+import { machineProbes } from '../../agent/doctor/machine.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { encodeVerdict } from '../../protocol/tunnel/verdict.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';
@@ -154,6 +157,31 @@ test('[C-27] passwords of owner, endorsement and lockout are of no concern to a 
   await agent.until(() => expect(router.clientKeys).toHaveLength(2));
   await agent.online();
   expect([rows().length, rows()[0]!.handshakes]).toEqual([1, 2]);
+});
+
+test('doctor on a personalised TPM, on a bare one, and where there is none', async () => {
+  const checks = CHECKS.filter(({ id }) => /^(tpm|nv|credential)/.test(id));
+  const outcomes = async (tcti: string) => {
+    const config = parseConfig(`[remote]\nhosts = ["127.0.0.1"]\n[tpm]\ntcti = "${tcti}"`, 'test');
+    const probes = machineProbes(config);
+    const findings = await examine(checks, probes);
+    return Object.fromEntries(findings.map(({ id, outcome }) => [id, outcome]));
+  };
+  const whole = {
+    'tpm-device': 'skipped',
+    'tpm-capabilities': 'ok',
+    'tpm-lockout': 'ok',
+    'nv-objects': 'ok',
+    credential: 'ok',
+  };
+  const [swtpm, bare] = [await personalised(), await swtpmForTest()];
+  expect(await outcomes(swtpm.tcti)).toEqual(whole);
+  expect(await outcomes(bare.tcti)).toEqual({ ...whole, 'nv-objects': 'failed', credential: 'failed' });
+  await bare.kill();
+  expect(await outcomes(bare.tcti)).toMatchObject({ 'tpm-capabilities': 'failed', 'nv-objects': 'failed' });
+  const tpm = await openTpm(swtpm.tcti);
+  expect(await handlesIn(tpm, 0x80000000)).toBe(0);
+  await tpm.close();
 });
 
 test('a TPM that the factory has not seen: blocked, with what to do', async () => {
