@@ -1,8 +1,8 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseConfig, SCHEMA } from '../../agent/config.ts';
-import { folder, packaged, ROOT, run } from './place.ts';
+import { describeAgent, folder, packaged, ROOT, run } from './place.ts';
 
 const DEVICE = JSON.parse(SCHEMA.tunnel.device.default!);
 const path = (name: string): string => join(ROOT, 'packaging', name);
@@ -86,6 +86,15 @@ test('the example of an instance has the places of its unit', () => {
   expect(`/var/lib/${/^StateDirectory=(.*)$/m.exec(unit)?.[1]}`).toBe(config.state.directory);
   expect(config.control.socket).toBe(`/run/${/^RuntimeDirectory=(.*)$/m.exec(unit)?.[1]}/control.sock`);
   expect(config.tunnel.device).not.toBe(DEVICE);
+});
+
+test('docs/operate.md names every unit, every file for other managers, and the exit codes', () => {
+  const text = readFileSync(join(ROOT, 'docs/operate.md'), 'utf8');
+  const units = readdirSync(path('systemd')).filter((each) => !each.includes('@'));
+  const files = ['sysctl.d', 'udev', 'network', 'NetworkManager'].flatMap((each) => readdirSync(path(each)));
+  for (const each of [...units, 'enf-agent@NAME.service', 'enf-online@NAME.target', ...files])
+    expect(text).toMatch(new RegExp(`[\`/]${each.replaceAll('.', '\\.')}\``));
+  for (const { code, meaning } of describeAgent().exits) expect(text).toContain(`\n| ${code} | ${meaning}`);
 });
 
 test('the scripts of the package are plain shell', () => {

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The Debian package where it belongs: installed, configured, upgraded, removed and purged on a booted Debian.
+#   test/packaging/install.sh [booted] [bookworm] [trixie]     all three by default; about three minutes, more the first time
+# booted    this machine's own Debian in a container, on an overlay that is thrown away: systemd, the hardened unit, a software
+#           TPM, a fabric on loopback
+# bookworm  Debian 12 as it is: refused, because its Node.js is 18
+# trixie    Debian 13 as it is: installs with its own packages
+# Needs root, systemd-container and debootstrap. Changes nothing on this machine but .cache and dist.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+root=$PWD
+die() { printf 'install.sh: %s\n' "$1" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || die "needs root"
+command -v systemd-nspawn >/dev/null || die "install systemd-container"
+command -v debootstrap >/dev/null || die "install debootstrap"
+
+bash setup.sh
+bash packaging/deb.sh
+package=$(ls -t dist/deb/enf-agent_*_"$(dpkg --print-architecture)".deb | head -1)
+work=$(mktemp -d "$root/.cache/install-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/packages"
+cp "$package" "$work/packages/enf-agent.deb"
+# The next version: the same but for its number.
+dpkg-deb -R "$package" "$work/next"
+sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
+dpkg-deb --root-owner-group -b "$work/next" "$work/packages/enf-agent-next.deb" >/dev/null
+
+# stage LOWER COMMAND…: runs the command in a mount namespace where /run/stage is LOWER with a writable layer on top.
+stage() {
+  unshare --mount --propagation private bash -euc '
+    lower=$1; shift
+    mount -t tmpfs none /run
+    mkdir -p /run/stage /run/layer/upper /run/layer/work /run/systemd
+    mount -t overlay overlay -o "lowerdir=$lower,upperdir=/run/layer/upper,workdir=/run/layer/work" /run/stage
+    "$@"' stage "$@"
+}
+
+base() {
+  local suite=$1 folder=$root/.cache/debian-$1
+  if [ ! -e "$folder/.complete" ]; then
+    rm -rf "$folder"
+    debootstrap --variant=minbase --include=systemd,systemd-sysv,udev "$suite" "$folder" >"$work/debootstrap.log" ||
+      { tail -5 "$work/debootstrap.log" >&2; die "debootstrap $suite failed"; }
+    touch "$folder/.complete"
+  fi
+  echo "$folder"
+}
+
+failed=0
+for what in ${*:-booted bookworm trixie}; do
+  printf '\033[1m==> %s\033[0m\n' "$what"
+  case $what in
+    booted)
+      # Node.js may have come without a package; then a stand-in satisfies the dependency.
+      if ! dpkg --compare-versions "$(dpkg-query -W -f '${Version}' nodejs 2>/dev/null || echo 0)" ge 20; then
+        mkdir -p "$work/node/DEBIAN" "$work/node/usr/bin"
+        cp "$(readlink -f "$(command -v node)")" "$work/node/usr/bin/node"
+        printf 'Package: nodejs\nVersion: %s\nArchitecture: %s\nMaintainer: test <test@enf.invalid>\nDescription: stand-in\n' \
+          "$(node -p process.versions.node)" "$(dpkg --print-architecture)" >"$work/node/DEBIAN/control"
+        dpkg-deb -b "$work/node" "$work/packages/0-nodejs.deb" >/dev/null
+      fi
+      mkdir -p "$work/upper/etc/systemd/system/multi-user.target.wants"
+      cp test/packaging/guest.service "$work/upper/etc/systemd/system/"
+      ln -s ../guest.service "$work/upper/etc/systemd/system/multi-user.target.wants/"
+      touch "$work/result"
+      # What the machine itself starts at boot is no part of this, nor a container's ban on starting services.
+      stage / bash -euc '
+        rm -f /run/stage/etc/systemd/system/*.wants/* /run/stage/etc/fstab /run/stage/usr/sbin/policy-rc.d
+        cp -a "$1/upper/." /run/stage/
+        systemd-nspawn --quiet --boot --directory=/run/stage --register=no --keep-unit --private-network --console=pipe \
+          --bind=/dev/net/tun --bind-ro="$2:/enf" --bind-ro="$1/packages:/packages" --bind="$1/result:/result" </dev/null \
+          >"$1/console" 2>&1 || true' booted "$work" "$root"
+      cat "$work/result"
+      grep -q '^all done$' "$work/result" && ! grep -q '^FAILED' "$work/result" || { failed=1; tail -5 "$work/console"; }
+      ;;
+    bookworm | trixie)
+      lower=$(base "$what")
+      stage "$lower" bash -euc '
+        cp -r "$1/packages" /run/stage/packages
+        cp "$2/test/packaging/chroot.sh" /run/stage/
+        mount --rbind /dev /run/stage/dev
+        mount -t proc proc /run/stage/proc
+        cp /etc/resolv.conf /etc/hosts /run/stage/etc/
+        chroot /run/stage bash /chroot.sh "$3"' chroot "$work" "$root" "$what" || failed=1
+      ;;
+    *) die "unknown: $what" ;;
+  esac
+done
+exit $failed
