@@ -320,7 +320,7 @@ static napi_value router_part_call(napi_env env, napi_callback_info info) {
   if (part == NULL) return addon_errno(env, ENOMEM, "parting with a peer");
   *part = (struct router_order){
       .kind = ROUTER_PART, .peer = router_peer_keep(peer), .verdict_length = (uint32_t)length, .reset = reset};
-  memcpy(part->verdict, verdict, length);
+  if (length > 0) memcpy(part->verdict, verdict, length);
   router_tell(core->router, 0, part);
   return NULL;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The native tests with the addon built for AddressSanitizer and UndefinedBehaviorSanitizer; arguments go to vitest.
+# The native tests, and those of the router and the door, with the addon built for AddressSanitizer and UndefinedBehaviorSanitizer; arguments go to vitest.
 # LeakSanitizer stays off: it cannot see what V8 still refers to, and would report all of that.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -23,4 +23,4 @@ if sanitized node -e 'require(process.argv[1])' "$folder/bug.node" >"$folder/bug
   exit 1
 fi
 
-sanitized node node_modules/vitest/vitest.mjs run test/native "$@"
+sanitized node node_modules/vitest/vitest.mjs run test/native test/fabric/router test/os/door.test.ts test/os/curves.test.ts "$@"
