@@ -1,6 +1,6 @@
 import type { InspectedMap } from '../../tpm/inspect.ts';
 import { type Check, failed, ok, warning } from './check.ts';
-import { lookIntoTpm } from './tpmuse.ts';
+import { lookFurther } from './tpmuse.ts';
 
 const NEEDED = ['gpk', 'credential', 'basename', 'xttRoot'] as const;
 
@@ -17,7 +17,7 @@ export const nvObjects: Check = {
   id: 'nv-objects',
   about: 'what the factory wrote is in the TPM',
   run: (probes) =>
-    lookIntoTpm(probes, async () => {
+    lookFurther(probes, async () => {
       const { maps } = await probes.inspection();
       const whole = maps.find((map) => lack(map) === undefined);
       if (whole === undefined) {

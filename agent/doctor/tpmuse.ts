@@ -2,6 +2,23 @@ import { isFailure } from '../../protocol/failure.ts';
 import { type Finding, failing, skipped } from './check.ts';
 import type { Probes } from './probes.ts';
 
+/** As `lookIntoTpm`, but skipped where the TPM does not answer at all: the check "tpm-capabilities" says why. */
+export async function lookFurther(
+  probes: Pick<Probes, 'config' | 'status' | 'capabilities'>,
+  look: () => Promise<Finding>,
+): Promise<Finding> {
+  return lookIntoTpm(probes, async () => {
+    const answers = await probes.capabilities().then(
+      () => true,
+      (error: unknown) => {
+        if (isFailure(error, 'tpm.busy') || isFailure(error, 'tpm.timeout') || !isFailure(error)) throw error;
+        return false;
+      },
+    );
+    return answers ? look() : skipped('the TPM cannot be asked: see tpm-capabilities');
+  });
+}
+
 /**
  * Looks into the TPM. Skipped where the keys are in files, and where a running agent holds a TPM that takes one program at a
  * time: then the agent itself says what is wrong with it.

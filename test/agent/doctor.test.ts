@@ -150,7 +150,8 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       /3 of 32/,
     ],
     [{ capabilities: async () => ({ ...capabilities, lockedOut: true }) }, 'failed', /locked out.*7200 s/],
-    [{ capabilities: absent }, 'failed', /tpm\.absent/],
+    [{ capabilities: absent }, 'skipped', /see tpm-capabilities/],
+    [{ capabilities: busy }, 'skipped', /running agent/],
   ],
   'nv-objects': [
     [{}, 'ok', /platform/],
@@ -186,6 +187,7 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       /no TLS root/,
     ],
     [{ inspection: absent }, 'failed', /tpm\.absent/],
+    [{ capabilities: absent }, 'skipped', /see tpm-capabilities/],
   ],
   credential: [
     [{}, 'ok', /verified/],
@@ -193,6 +195,7 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{ membership: async () => false }, 'failed', /do not belong together/],
     [{ config: SOFTWARE, membership: refused }, 'failed', /cannot read it/],
     [{ membership: absent }, 'failed', /tpm\.absent/],
+    [{ capabilities: absent }, 'skipped', /see tpm-capabilities/],
     [{ membership: busy }, 'skipped', /running agent/],
   ],
   dns: [
@@ -234,6 +237,7 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{}, 'ok', /ours/],
     [{ tls: unreachable }, 'skipped', /no router/],
     [{ tls: refused }, 'failed', /cannot read it/],
+    [{ tls: absent }, 'skipped', /root is in the TPM/],
     [{ tls: async () => ({ ...answer, verdict: 'dated', reason: 'CERT_HAS_EXPIRED' }) }, 'failed', /EXPIRED/],
     [{ tls: async () => ({ ...answer, verdict: 'foreign', issuer: 'Hotel CA' }) }, 'failed', /Hotel CA/],
     [{ tls: async () => ({ ...answer, verdict: 'broken', reason: 'EOF' }) }, 'failed', /no handshake.*EOF/],
