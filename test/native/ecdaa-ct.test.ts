@@ -10,27 +10,23 @@ const native = fileURLToPath(new URL('../../native', import.meta.url));
 const source = fileURLToPath(new URL('./ct/secrets.c', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'enf-ct-'));
 const program = join(folder, 'secrets');
+/** Valgrind and AddressSanitizer do not go together: in the sanitizer's run these programs go without it. */
+const env = { ...process.env, LD_PRELOAD: '' };
 
 beforeAll(() => {
   const parts = readdirSync(native).filter((name) => /^(ecdaa|fp256bn).*(?<!napi)\.c$/.test(name));
   const include = join(process.execPath, '../../include/node');
   const flags = '-std=gnu11 -O2 -g -D_GNU_SOURCE -DCT_CHECK -Wno-deprecated-declarations'.split(' ');
   const files = [source, ...parts.map((name) => join(native, name))];
-  execFileSync('gcc', [
-    ...flags,
-    `-I${native}`,
-    `-I${include}`,
-    ...files,
-    '-l:libcrypto.so.3',
-    '-o',
-    program,
-  ]);
+  const paths = [`-I${native}`, `-I${include}`];
+  execFileSync('gcc', [...flags, ...paths, ...files, '-l:libcrypto.so.3', '-o', program], { env });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function memcheck(...parameters: string[]): { status: number | null; said: string } {
   const run = spawnSync('valgrind', ['-q', '--error-exitcode=9', program, ...parameters], {
     encoding: 'utf8',
+    env,
   });
   if (run.error) throw run.error;
   return { status: run.status, said: run.stdout + run.stderr };
