@@ -6,9 +6,7 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { runChild } from '../../native/child.ts';
-import { bulk } from './bulk.ts';
 import {
-  admitted,
   connect,
   type Device,
   type FakeAdmission,
@@ -83,25 +81,6 @@ it('a thousand connections leave no descriptor, no thread and no memory', async 
   // AddressSanitizer keeps what was freed.
   if (!process.env.LD_PRELOAD?.includes('asan')) expect(residentKb() - before.memory).toBeLessThan(10_000);
 }, 120_000);
-
-it('an eviction cuts in under a second while packets pour in and the device reads nothing', async () => {
-  const [a, b] = [await active('fd00:1::a'), await active('fd00:1::b')];
-  const victim = await admitted(router, b);
-  victim.tls.pause();
-  const sender = await bulk(router, a, 'enf/2');
-  const flood = sender.send({ ...sender, device: b, received: () => Number.POSITIVE_INFINITY }, 50_000_000);
-  await until(
-    () => (router.sessions().find(({ address }) => address === b.name)?.queuedBytes ?? 0) > 100_000,
-  );
-  const started = performance.now();
-  admission.set(b, 'evicted');
-  expect(router.sessions().map(({ address }) => address)).toEqual([a.name]);
-  victim.tls.resume();
-  expect((await victim.ending).how).toBe('reset');
-  expect(performance.now() - started).toBeLessThan(1_000);
-  sender.close();
-  await flood.catch(() => {});
-});
 
 it('200 tunnels are back within ten seconds of a restart, without a stampede', async () => {
   const identity = await makeDevice('fd00::ffff');
