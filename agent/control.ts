@@ -1,4 +1,6 @@
+import type { Wire } from '../protocol/tunnel/wire.ts';
 import type { Config } from './config.ts';
+import type { Peer } from './device.ts';
 import { duration } from './duration.ts';
 import type { Facts } from './effects.ts';
 import type { Situation } from './lifecycle.ts';
@@ -13,6 +15,8 @@ export interface Status {
   readonly address: string | null;
   /** "address port n" of the router while online. */
   readonly router: string | null;
+  /** What is spoken with it (docs/wire.md): `enf/2` with super-frames, `enf/1`, or `enftun`; null while not online. */
+  readonly wire: Wire | null;
   readonly device: string;
   readonly mode: 'tpm' | 'software';
   readonly trouble: {
@@ -37,7 +41,7 @@ export interface Sight {
   readonly version: string;
   readonly config: Config;
   readonly situation: Situation;
-  readonly router: string | undefined;
+  readonly peer: Peer | undefined;
   readonly facts: Facts;
   readonly nowMs: number;
   readonly wallMs: number;
@@ -55,7 +59,8 @@ export function statusOf(sight: Sight): Status {
     situation: situation.kind,
     since: time(alive?.sinceMs ?? sight.nowMs),
     address: (alive && 'address' in alive.goal && alive.goal.address) || null,
-    router: sight.router ?? null,
+    router: sight.peer?.router ?? null,
+    wire: sight.peer?.wire ?? null,
     device: sight.config.tunnel.device,
     mode: sight.config.identity.mode,
     trouble: trouble
@@ -90,6 +95,12 @@ export function statusLine(situation: Situation): string {
   }
 }
 
+const SPOKEN: Record<Wire, string> = {
+  'enf/2': 'with super-frames (enf/2)',
+  'enf/1': 'with verdicts (enf/1)',
+  enftun: 'as enftun',
+};
+
 /** The status for people. */
 export function describeStatus(status: Status, wallMs: number): string {
   const ago = (time: string): string => duration(Math.max(0, wallMs - Date.parse(time)));
@@ -100,7 +111,7 @@ export function describeStatus(status: Status, wallMs: number): string {
   ];
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
-  if (status.router !== null) rows.push(['router', status.router]);
+  if (status.router !== null) rows.push(['router', `${status.router}, ${SPOKEN[status.wire ?? 'enftun']}`]);
   if (status.trouble) {
     const { code, message, action, attempts, since, nextTry } = status.trouble;
     rows.push(['trouble', `${message} [${code}]`]);

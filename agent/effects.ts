@@ -238,6 +238,7 @@ export function openEffects(
           ca: root,
           certificate: fromHex(identity.certificate),
           key,
+          wire: config.tunnel.wire,
           lookup: opened(book).lookup,
         },
         (event) => {

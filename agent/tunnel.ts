@@ -9,6 +9,7 @@ import {
   startPlane,
 } from '../os/plane.ts';
 import { Failure } from '../protocol/failure.ts';
+import type { WireChoice } from '../protocol/tunnel/wire.ts';
 
 /** Where to connect to and as whom. */
 export interface Link {
@@ -24,6 +25,7 @@ export interface Link {
   readonly certificate: Uint8Array;
   /** PEM; may only name a key in the TPM. */
   readonly key: string;
+  readonly wire: WireChoice;
   /** Instead of the system's resolver. */
   readonly lookup?: Lookup;
 }
@@ -107,7 +109,7 @@ export function openTunnel(
       return;
     }
     onDown = down;
-    const { hosts, port, mark, timeoutMs, ca, certificate, key, lookup } = link;
+    const { hosts, port, mark, timeoutMs, ca, certificate, key, wire, lookup } = link;
     const options = {
       hosts,
       port,
@@ -123,7 +125,7 @@ export function openTunnel(
           return;
         }
         onDown = undefined;
-        plane.connect({ fd, timeoutMs, ca, certificate, key }, (event) => {
+        plane.connect({ fd, timeoutMs, ca, certificate, key, wire }, (event) => {
           if (dialling === attempt) report(event);
         });
       },
