@@ -13,6 +13,8 @@ export interface Status {
   readonly address: string | null;
   /** "address port n" of the router while online. */
   readonly router: string | null;
+  /** The HTTP proxy on the way, without user and password. */
+  readonly proxy: string | null;
   readonly device: string;
   readonly mode: 'tpm' | 'software';
   readonly trouble: {
@@ -56,6 +58,7 @@ export function statusOf(sight: Sight): Status {
     since: time(alive?.sinceMs ?? sight.nowMs),
     address: (alive && 'address' in alive.goal && alive.goal.address) || null,
     router: sight.router ?? null,
+    proxy: sight.config.remote.proxy?.toString() ?? null,
     device: sight.config.tunnel.device,
     mode: sight.config.identity.mode,
     trouble: trouble
@@ -100,7 +103,7 @@ export function describeStatus(status: Status, wallMs: number): string {
   ];
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
-  if (status.router !== null) rows.push(['router', status.router]);
+  if (status.router !== null) rows.push([status.proxy === null ? 'router' : 'by proxy', status.router]);
   if (status.trouble) {
     const { code, message, action, attempts, since, nextTry } = status.trouble;
     rows.push(['trouble', `${message} [${code}]`]);

@@ -8,6 +8,7 @@ import {
   type PlaneRules,
   startPlane,
 } from '../os/plane.ts';
+import type { HttpProxy } from '../os/proxy.ts';
 import { Failure } from '../protocol/failure.ts';
 
 /** Where to connect to and as whom. */
@@ -26,6 +27,7 @@ export interface Link {
   readonly key: string;
   /** Instead of the system's resolver. */
   readonly lookup?: Lookup;
+  readonly proxy?: HttpProxy | undefined;
 }
 
 /** What may pass, and how the silence is measured. */
@@ -107,12 +109,13 @@ export function openTunnel(
       return;
     }
     onDown = down;
-    const { hosts, port, mark, timeoutMs, ca, certificate, key, lookup } = link;
+    const { hosts, port, mark, timeoutMs, ca, certificate, key, lookup, proxy } = link;
     const options = {
       hosts,
       port,
       timeoutMs,
       signal: attempt.signal,
+      proxy,
       ...(mark !== 0 && { mark }),
       ...(lookup && { lookup }),
     };

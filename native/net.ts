@@ -69,6 +69,16 @@ export interface NetFace {
     port: number,
     onDone: (error: Error | undefined) => void,
   ): void;
+  /**
+   * Says `question` on a connected socket and calls back once with the answer up to and including its first blank line (CR LF CR LF),
+   * of which nothing further is read, or with the Error: EPIPE (closed before that), EMSGSIZE (8,192 bytes without one), …
+   * @throws Error ENOTCONN, EALREADY (one question at a time), …
+   */
+  socketAsk(
+    socket: SocketHandle,
+    question: Uint8Array,
+    onDone: (error: Error | undefined, answer?: Uint8Array) => void,
+  ): void;
   /** The descriptor of a connected socket, which is the caller's to close from now on. @throws Error ENOTCONN */
   socketTake(socket: SocketHandle): number;
   /** Closes it unless it was taken; there will be no callback any more. */

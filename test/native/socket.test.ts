@@ -26,6 +26,14 @@ afterAll(() => {
   server.close();
 });
 
+async function eventually<T>(look: () => T | undefined): Promise<T> {
+  for (;;) {
+    const found = look();
+    if (found !== undefined) return found;
+    await pause(5);
+  }
+}
+
 function connect(socket: SocketHandle, address: string, to = port): Promise<Error | undefined> {
   return new Promise((resolve) => addon().socketConnect(socket, address, to, resolve));
 }
@@ -44,6 +52,59 @@ test.each([
   addon().socketClose(handle);
   expect(socket.destroyed).toBe(false);
   socket.destroy();
+});
+
+test('asks and hears the answer up to the blank line, however it comes; what follows is left for whoever reads next', async () => {
+  const handle = addon().socketOpen(4, 0);
+  await connect(handle, '127.0.0.1');
+  const peer = await eventually(() => accepted[0]);
+  peer.unpipe();
+  const answer = new Promise<Uint8Array | undefined>((resolve, reject) =>
+    addon().socketAsk(handle, Buffer.from('who?'), (error, bytes) =>
+      error ? reject(error) : resolve(bytes),
+    ),
+  );
+  expect(() => addon().socketAsk(handle, Buffer.from('and?'), () => {})).toThrow(
+    expect.objectContaining({ code: 'EALREADY' }),
+  );
+  for (const part of ['me\r', '\n', '\r', '\nand more\r\n\r\n']) {
+    peer.write(part);
+    await pause(20);
+  }
+  expect(Buffer.from((await answer)!).toString()).toBe('me\r\n\r\n');
+  const socket = new Socket({ fd: addon().socketTake(handle), readable: true, writable: true });
+  expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toBe('and more\r\n\r\n');
+  socket.destroy();
+});
+
+test.each([
+  ['EPIPE', (peer: Socket) => peer.end('half an answer')],
+  ['ECONNRESET', (peer: Socket) => peer.resetAndDestroy()],
+  ['EMSGSIZE', (peer: Socket) => peer.write('x'.repeat(8_192))],
+])('an answer that does not end is %s', async (code, act) => {
+  const handle = addon().socketOpen(4, 0);
+  await connect(handle, '127.0.0.1');
+  const peer = await eventually(() => accepted[0]);
+  peer.unpipe();
+  const failed = new Promise<Error | undefined>((resolve) =>
+    addon().socketAsk(handle, Buffer.from('who?'), resolve),
+  );
+  await pause(20);
+  act(peer);
+  expect(await failed).toMatchObject({ code });
+  addon().socketClose(handle);
+});
+
+test('nobody is asked over a socket that is not connected, or closed; a question that is dropped has no answer', async () => {
+  const handle = addon().socketOpen(4, 0);
+  const ask = (): void => addon().socketAsk(handle, Buffer.from('who?'), () => expect.unreachable());
+  expect(ask).toThrow(expect.objectContaining({ code: 'ENOTCONN' }));
+  await connect(handle, '127.0.0.1');
+  ask();
+  addon().socketClose(handle);
+  expect(ask).toThrow(expect.objectContaining({ code: 'ENOTCONN' }));
+  (await eventually(() => accepted[0])).write('\r\n\r\n');
+  await pause(50);
 });
 
 test('connects to a link-local address of a zone', async () => {
