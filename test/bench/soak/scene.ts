@@ -33,7 +33,10 @@ const PORT = { steady: '5001', up: '5002', down: '5003' } as const;
 const TICK_MS = 50;
 const BURST_S = '0.5';
 /** As the package's unit starts it. */
-const AS_SERVICE = { NODE_OPTIONS: '--max-old-space-size=64', MALLOC_ARENA_MAX: '2' };
+const AS_SERVICE = {
+  NODE_OPTIONS: '--jitless --max-semi-space-size=1 --max-old-space-size=64',
+  MALLOC_ARENA_MAX: '2',
+};
 
 /** @throws Failure, Error with what a program said */
 export async function openScene(mbit: number): Promise<Scene> {
