@@ -2,6 +2,7 @@ import { parse as parseToml, TomlError } from 'smol-toml';
 import { nearest } from '../os/cli.ts';
 import { Failure } from '../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../protocol/ipv6.ts';
+import { WIRE_CHOICES } from '../protocol/tunnel/wire.ts';
 import {
   choice,
   isRefusal,
@@ -128,6 +129,10 @@ export const SCHEMA = {
       /^[A-Za-z][A-Za-z0-9._-]{0,14}$/.test(value) ? undefined : 'an interface name of at most 15 characters',
     ),
     mtu: whole(1_280, 1_496, { default: '1280', doc: 'MTU of the TUN interface.' }),
+    wire: choice(WIRE_CHOICES, {
+      default: '"auto"',
+      doc: "`auto`: super-frames with a router that knows them, else enftun's frames; `legacy`: enftun's frames in any case.",
+    }),
     'heartbeat-period': span(1_000, 3_600_000, {
       default: '"25s"',
       doc: 'How long the tunnel may be silent before a heartbeat is sent; `"300s"` against an original ENF.',

@@ -1,4 +1,6 @@
+import type { Wire } from '../protocol/tunnel/wire.ts';
 import type { Config } from './config.ts';
+import type { Peer } from './device.ts';
 import { duration } from './duration.ts';
 import type { Facts } from './effects.ts';
 import type { Situation } from './lifecycle.ts';
@@ -15,6 +17,8 @@ export interface Status {
   readonly router: string | null;
   /** The HTTP proxy on the way, without user and password. */
   readonly proxy: string | null;
+  /** What is spoken with it (docs/wire.md): `enf/2` with super-frames, `enf/1`, or `enftun`; null while not online. */
+  readonly wire: Wire | null;
   readonly device: string;
   readonly mode: 'tpm' | 'software';
   readonly trouble: {
@@ -39,7 +43,7 @@ export interface Sight {
   readonly version: string;
   readonly config: Config;
   readonly situation: Situation;
-  readonly router: string | undefined;
+  readonly peer: Peer | undefined;
   readonly facts: Facts;
   readonly nowMs: number;
   readonly wallMs: number;
@@ -57,8 +61,9 @@ export function statusOf(sight: Sight): Status {
     situation: situation.kind,
     since: time(alive?.sinceMs ?? sight.nowMs),
     address: (alive && 'address' in alive.goal && alive.goal.address) || null,
-    router: sight.router ?? null,
+    router: sight.peer?.router ?? null,
     proxy: sight.config.remote.proxy?.toString() ?? null,
+    wire: sight.peer?.wire ?? null,
     device: sight.config.tunnel.device,
     mode: sight.config.identity.mode,
     trouble: trouble
@@ -93,6 +98,12 @@ export function statusLine(situation: Situation): string {
   }
 }
 
+const SPOKEN: Record<Wire, string> = {
+  'enf/2': 'with super-frames (enf/2)',
+  'enf/1': 'with verdicts (enf/1)',
+  enftun: 'as enftun',
+};
+
 /** The status for people. */
 export function describeStatus(status: Status, wallMs: number): string {
   const ago = (time: string): string => duration(Math.max(0, wallMs - Date.parse(time)));
@@ -103,7 +114,10 @@ export function describeStatus(status: Status, wallMs: number): string {
   ];
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
-  if (status.router !== null) rows.push([status.proxy === null ? 'router' : 'by proxy', status.router]);
+  if (status.router !== null) {
+    const by = status.proxy === null ? 'router' : 'by proxy';
+    rows.push([by, `${status.router}, ${SPOKEN[status.wire ?? 'enftun']}`]);
+  }
   if (status.trouble) {
     const { code, message, action, attempts, since, nextTry } = status.trouble;
     rows.push(['trouble', `${message} [${code}]`]);

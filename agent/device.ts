@@ -14,10 +14,13 @@ export interface Surroundings {
   readonly onChange?: (situation: Situation) => void;
 }
 
+/** The router at the other end: "address port n", and the wire both speak. */
+export type Peer = Pick<Extract<TunnelEvent, { kind: 'up' }>, 'router' | 'wire'>;
+
 export interface Device {
   situation(): Situation;
-  /** The router's address while the tunnel is up. */
-  router(): string | undefined;
+  /** The other end, while the tunnel is up. */
+  peer(): Peer | undefined;
   /** Something happened that may have cut the tunnel, or mended the network; `cause` for the log. */
   disturb(cause: string): void;
   /** The way out has changed, or there is one where there was none. */
@@ -33,7 +36,7 @@ export function startDevice(around: Surroundings): Device {
   const { effects, clock, chance, log } = around;
   let situation: Situation = STOPPED;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let router: string | undefined;
+  let peer: Peer | undefined;
   let released: Promise<void> = Promise.resolve();
 
   const post = (event: Event): void => {
@@ -80,7 +83,7 @@ export function startDevice(around: Surroundings): Device {
         break;
       case 'probe':
         if (effects.probe() === 'moved') {
-          router = undefined;
+          peer = undefined;
           post({ kind: 'moved' });
         }
         break;
@@ -91,7 +94,7 @@ export function startDevice(around: Surroundings): Device {
   };
 
   const hear = (event: TunnelEvent): void => {
-    router = event.kind === 'up' ? event.router : undefined;
+    peer = event.kind === 'up' ? event : undefined;
     if (event.kind === 'up') post({ kind: 'up' });
     else post(event.kind === 'down' ? { kind: 'failed', failure: event.failure } : event);
   };
@@ -114,14 +117,14 @@ export function startDevice(around: Surroundings): Device {
   post({ kind: 'start' });
   return {
     situation: () => situation,
-    router: () => router,
+    peer: () => peer,
     disturb: (cause) => post({ kind: 'disturbed', cause }),
     networkChanged: () => post({ kind: 'network' }),
     renew() {
       const before = situation;
       post({ kind: 'renew' });
       if (situation === before) return false;
-      router = undefined;
+      peer = undefined;
       return true;
     },
     async stop() {

@@ -242,6 +242,7 @@ export function openEffects(
           certificate: fromHex(identity.certificate),
           key,
           proxy,
+          wire: config.tunnel.wire,
           lookup: opened(book).lookup,
         },
         (event) => {

@@ -26,7 +26,7 @@ export async function runAgent(config: Config): Promise<void> {
       version: VERSION,
       config,
       situation: device?.situation() ?? { kind: 'stopped' },
-      router: device?.router(),
+      peer: device?.peer(),
       facts: effects.facts(),
       nowMs: clock(),
       wallMs: Date.now(),

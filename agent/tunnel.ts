@@ -10,6 +10,7 @@ import {
 } from '../os/plane.ts';
 import type { HttpProxy } from '../os/proxy.ts';
 import { Failure } from '../protocol/failure.ts';
+import type { WireChoice } from '../protocol/tunnel/wire.ts';
 
 /** Where to connect to and as whom. */
 export interface Link {
@@ -25,6 +26,7 @@ export interface Link {
   readonly certificate: Uint8Array;
   /** PEM; may only name a key in the TPM. */
   readonly key: string;
+  readonly wire: WireChoice;
   /** Instead of the system's resolver. */
   readonly lookup?: Lookup;
   readonly proxy?: HttpProxy | undefined;
@@ -109,7 +111,7 @@ export function openTunnel(
       return;
     }
     onDown = down;
-    const { hosts, port, mark, timeoutMs, ca, certificate, key, lookup, proxy } = link;
+    const { hosts, port, mark, timeoutMs, ca, certificate, key, wire, lookup, proxy } = link;
     const options = {
       hosts,
       port,
@@ -126,7 +128,7 @@ export function openTunnel(
           return;
         }
         onDown = undefined;
-        plane.connect({ fd, timeoutMs, ca, certificate, key }, (event) => {
+        plane.connect({ fd, timeoutMs, ca, certificate, key, wire }, (event) => {
           if (dialling === attempt) report(event);
         });
       },

@@ -15,7 +15,7 @@ export type Offload = 0 | 1 | 2;
  * What the thread reports; `text` and `number` depend on it. Of a connection, `up` comes at most once, and exactly one of the
  * others except `tun-lost`, unless it was told to disconnect.
  *
- * - `up`: the peer has answered; text: its address and port
+ * - `up`: the peer has answered; text: its address and port; number: 2 on the wire enf/2, 1 on enf/1, 0 on enftun's own
  * - `verdict`: the router's word; verdict: its kind (docs/wire.md), number: seconds
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
@@ -120,6 +120,7 @@ export interface DataplaneFace {
   /**
    * Ends the connection there is, if any, without a report, and begins TLS over the connected socket `fd`, which is the thread's from
    * now on. `id` comes back in its events. `roots` is PEM, `certificate` DER, `key` PEM, perhaps one that only names a key in the TPM.
+   * `offerSuper`: super-frames, where the TUN offloads.
    * @throws Error EBADF after `planeClose`
    */
   planeConnect(
@@ -130,6 +131,7 @@ export interface DataplaneFace {
     roots: string,
     certificate: Uint8Array,
     key: string,
+    offerSuper: boolean,
   ): void;
   /**
    * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come from the link. False if the kernel refused it, or the data plane is

@@ -11,6 +11,7 @@ enum {
   MILLISECOND = 1000000,
   BURST_PACKETS = 256,  // read from the TUN into one batch
   QUEUE_PACKETS = 64,   // moved from the TUN to the queue before the socket is looked at again
+  QUEUED_BYTES = 4 * DP_FQ_LIMIT,  // its one queue has its own limit
   TURNS = 8,            // batches before the receiving side gets its turn
 };
 
@@ -33,7 +34,7 @@ int dp_agent_init(struct dp_agent *agent) {
   agent->spare = malloc(DP_EGRESS_ROOM);
   agent->epoll = epoll_create1(EPOLL_CLOEXEC);
   int error = agent->epoll < 0 ? errno : 0;
-  if (!dp_workspace_init(&agent->workspace) || agent->spare == NULL) error = ENOMEM;
+  if (!dp_workspace_init(&agent->workspace, QUEUED_BYTES) || agent->spare == NULL) error = ENOMEM;
   if (error == 0) error = watch(agent, agent->wake);
   if (error == 0) error = watch(agent, agent->tun.fd);
   if (error != 0) dp_agent_free(agent);

@@ -16,6 +16,7 @@ struct dp_order {
   uint32_t id;
   int fd;  // belongs to the order
   uint32_t timeout_ms;  // for the handshake
+  bool super;           // may super-frames be offered?
   char *roots, *key;    // PEM
   uint8_t *certificate;  // DER
   size_t certificate_length;
@@ -25,7 +26,7 @@ struct dp_order {
 void dp_order_free(struct dp_order *order);
 
 enum dp_event_kind {
-  DP_EVENT_UP,       // the peer has answered; text: its address
+  DP_EVENT_UP,       // the peer has answered; text: its address, number: enum dp_wire
   DP_EVENT_VERDICT,  // number: seconds, verdict: kind
   DP_EVENT_TUN_LOST,  // of no connection; text: the errno's name
   // The connection is over; text says more.

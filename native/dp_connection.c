@@ -79,7 +79,7 @@ void dp_agent_adopt(struct dp_agent *agent, uint32_t id, SSL *ssl, int fd, uint3
 
 static bool same_identity(const struct dp_order *one, const struct dp_order *other) {
   return one != NULL && strcmp(one->roots, other->roots) == 0 && strcmp(one->key, other->key) == 0 &&
-         one->certificate_length == other->certificate_length &&
+         one->super == other->super && one->certificate_length == other->certificate_length &&
          memcmp(one->certificate, other->certificate, one->certificate_length) == 0;
 }
 
@@ -92,7 +92,7 @@ static enum dp_tls_wrong prepare_client(struct dp_agent *agent, struct dp_order 
   dp_tls_client_close(&agent->client);
   dp_order_free(agent->identity);
   agent->identity = NULL;
-  bool super = agent->tun.offload != DP_OFFLOAD_NONE;
+  bool super = order->super && agent->tun.offload != DP_OFFLOAD_NONE;
   enum dp_tls_wrong wrong = dp_tls_client_open(&agent->client, order->roots, order->certificate, order->certificate_length,
                                                order->key, super, reason);
   if (wrong == DP_TLS_FINE) agent->identity = order;
@@ -207,7 +207,7 @@ static bool on_packet(void *owner, struct dp_frame *frame) {
     char peer[DP_REASON];
     connection->answered = true;
     dp_socket_peer(connection->fd, peer, sizeof peer);
-    report(agent, DP_EVENT_UP, 0, peer);
+    report(agent, DP_EVENT_UP, connection->link.wire, peer);
   }
   if (!dp_heartbeat_is_reply(agent->rules.filter.own, frame->packet, frame->length)) dp_ingress_take(&agent->ingress, frame);
   return true;

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct dp_fq *dp_fq_new(struct dp_counters *counters) {
+struct dp_fq *dp_fq_new(struct dp_counters *counters, struct dp_pool *pool) {
   struct dp_fq *fq = calloc(1, sizeof *fq);
   if (fq == NULL) return NULL;
   fq->counters = counters;
+  fq->pool = pool;
   fq->limit = DP_FQ_LIMIT;
   return fq;
 }
@@ -37,10 +38,14 @@ static struct dp_fq_block *shift_block(struct dp_fq *fq, struct dp_fq_flow *flow
   return block;
 }
 
+static void free_block(struct dp_fq *fq, struct dp_fq_block *block) {
+  if (block != NULL) dp_pool_give(fq->pool, block, sizeof *block + block->length);
+}
+
 void dp_fq_free(struct dp_fq *fq) {
   if (fq == NULL) return;
   for (int i = 0; i < DP_FQ_FLOWS; i++)
-    for (struct dp_fq_block *block; (block = shift_block(fq, &fq->flows[i])) != NULL;) free(block);
+    for (struct dp_fq_block *block; (block = shift_block(fq, &fq->flows[i])) != NULL;) free_block(fq, block);
   free(fq);
 }
 
@@ -48,17 +53,23 @@ static void drop_from_fattest(struct dp_fq *fq) {
   struct dp_fq_flow *fattest = &fq->flows[0];
   for (int i = 1; i < DP_FQ_FLOWS; i++)
     if (fq->flows[i].bytes > fattest->bytes) fattest = &fq->flows[i];
-  free(shift_block(fq, fattest));
+  free_block(fq, shift_block(fq, fattest));
   dp_add(&fq->counters->out_overflow, 1);
 }
 
+// How many bytes may wait here: no more than what is left of the pool.
+static uint64_t room(const struct dp_fq *fq) {
+  uint64_t left = dp_pool_left(fq->pool);
+  return left < fq->limit ? left : fq->limit;
+}
+
 void dp_fq_put(struct dp_fq *fq, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
-  struct dp_fq_block *block = length > fq->limit ? NULL : malloc(sizeof *block + length);
+  while (fq->bytes > 0 && fq->bytes + length > room(fq)) drop_from_fattest(fq);
+  struct dp_fq_block *block = length > room(fq) ? NULL : dp_pool_take(fq->pool, sizeof *block + length);
   if (block == NULL) {
     dp_add(&fq->counters->out_overflow, 1);
     return;
   }
-  while (fq->bytes + length > fq->limit) drop_from_fattest(fq);
   *block = (struct dp_fq_block){.since = now, .length = length};
   memcpy(block->bytes, frames, length);
   struct dp_fq_flow *flow = &fq->flows[hash % DP_FQ_FLOWS];
@@ -130,7 +141,7 @@ static struct dp_fq_block *next_block(struct dp_fq *fq, struct dp_fq_flow *flow,
       dp_add(&fq->counters->out_marked, 1);
       return block;
     }
-    free(block);
+    free_block(fq, block);
     dp_add(&fq->counters->out_late, 1);
   }
 }
@@ -158,7 +169,7 @@ size_t dp_fq_take(struct dp_fq *fq, uint8_t *out, size_t wanted, size_t capacity
     // CoDel may have dropped the block that fitted, and the next one does not.
     if (block != NULL && block->length > capacity - taken) {
       dp_add(&fq->counters->out_overflow, 1);
-      free(block);
+      free_block(fq, block);
       continue;
     }
     if (block == NULL) {
@@ -173,7 +184,7 @@ size_t dp_fq_take(struct dp_fq *fq, uint8_t *out, size_t wanted, size_t capacity
     memcpy(out + taken, block->bytes, block->length);
     taken += block->length;
     count_delay(fq, now - block->since);
-    free(block);
+    free_block(fq, block);
   }
   return taken;
 }

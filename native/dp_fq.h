@@ -1,7 +1,9 @@
 // fq_codel (RFC 8290) for what waits while a connection takes no more: flows take turns, new ones first, and what waits too long
-// is marked or dropped. Offloading makes the TUN's own queue of 500 packets as long as 32 MB; this one has 1 MB.
+// is marked or dropped. Offloading makes the TUN's own queue of 500 packets as long as 32 MB; this one has 1 MB, and never more than
+// what the thread's other queues leave of the memory they share: however many are full, there is room in it for one more.
 #pragma once
 #include "dp_counters.h"
+#include "dp_pool.h"
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -38,14 +40,15 @@ struct dp_fq_list {
 
 struct dp_fq {
   struct dp_counters *counters;
+  struct dp_pool *pool;
   uint32_t bytes, blocks, limit;
   uint32_t largest;  // block seen so far: less than one of them waiting is no standing queue
   struct dp_fq_list fresh, old;
   struct dp_fq_flow flows[DP_FQ_FLOWS];
 };
 
-// NULL without memory.
-struct dp_fq *dp_fq_new(struct dp_counters *counters);
+// NULL without memory. Its packets are the pool's.
+struct dp_fq *dp_fq_new(struct dp_counters *counters, struct dp_pool *pool);
 void dp_fq_free(struct dp_fq *fq);
 // Copies `length` bytes of whole frames in: one packet, or the segments of one. `hash` tells flows apart. Dropping is counted.
 void dp_fq_put(struct dp_fq *fq, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now);

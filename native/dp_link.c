@@ -15,8 +15,9 @@ enum {
   READ_BUDGET = 512 * 1024,     // then somebody else gets a turn
 };
 
-bool dp_workspace_init(struct dp_workspace *workspace) {
+bool dp_workspace_init(struct dp_workspace *workspace, uint64_t queued) {
   *workspace = (struct dp_workspace){.in = malloc(DP_IN_BYTES), .out = malloc(DP_OUT_BYTES)};
+  dp_pool_init(&workspace->pool, queued);
   if (workspace->in != NULL && workspace->out != NULL) return true;
   dp_workspace_free(workspace);
   return false;
@@ -25,6 +26,7 @@ bool dp_workspace_init(struct dp_workspace *workspace) {
 void dp_workspace_free(struct dp_workspace *workspace) {
   free(workspace->in);
   free(workspace->out);
+  dp_pool_free(&workspace->pool);
   *workspace = (struct dp_workspace){0};
 }
 
@@ -33,13 +35,21 @@ void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *w
       .ssl = ssl, .fd = fd, .wire = dp_tls_wire(ssl), .workspace = workspace, .counters = counters, .out = workspace->out,
       .queue_limit = DP_FQ_LIMIT};
   dp_socket_prepare(fd, &link->pace);
+  dp_socket_know_path(fd, &link->pace);
+}
+
+static void unpark(struct dp_link *link) {
+  dp_pool_give(&link->workspace->pool, link->parked, link->out_end);
+  link->parked = NULL;
 }
 
 void dp_link_free(struct dp_link *link) {
-  if (link->workspace != NULL && link->workspace->writer == link) link->workspace->writer = NULL;
+  if (link->workspace != NULL) {
+    if (link->workspace->writer == link) link->workspace->writer = NULL;
+    unpark(link);
+    dp_pool_give(&link->workspace->pool, link->carry, link->carry_length);
+  }
   dp_fq_free(link->queue);
-  free(link->parked);
-  free(link->carry);
   *link = (struct dp_link){.fd = -1};
 }
 
@@ -48,7 +58,7 @@ static bool park(struct dp_link *link) {
   size_t length = link->out_end - link->out_start;
   link->workspace->writer = NULL;
   if (length == 0) return true;
-  link->parked = malloc(length);
+  link->parked = dp_pool_need(&link->workspace->pool, length);
   if (link->parked == NULL) return false;
   memcpy(link->parked, link->out + link->out_start, length);
   link->out = link->parked;
@@ -61,8 +71,7 @@ static bool park(struct dp_link *link) {
 static bool take_workspace(struct dp_link *link) {
   struct dp_link *writer = link->workspace->writer;
   if (writer != NULL && writer != link && !park(writer)) return false;
-  free(link->parked);
-  link->parked = NULL;
+  unpark(link);
   link->out = link->workspace->out;
   link->out_start = link->out_end = 0;
   link->workspace->writer = link;
@@ -135,8 +144,7 @@ enum dp_status dp_link_flush(struct dp_link *link, uint64_t now) {
     }
     link->out_end = refill(link, now);
   }
-  free(link->parked);
-  link->parked = NULL;
+  unpark(link);
   link->out = link->workspace->out;
   link->out_start = link->out_end = 0;
   return DP_DONE;
@@ -151,7 +159,7 @@ uint8_t *dp_link_room(struct dp_link *link, size_t *wanted) {
 void dp_link_commit(struct dp_link *link, size_t length) { link->out_end = length; }
 
 void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
-  if (link->queue == NULL && (link->queue = dp_fq_new(link->counters)) != NULL) link->queue->limit = link->queue_limit;
+  if (link->queue == NULL && (link->queue = dp_fq_new(link->counters, &link->workspace->pool)) != NULL) link->queue->limit = link->queue_limit;
   if (link->queue == NULL) dp_add(&link->counters->out_overflow, 1);
   else dp_fq_put(link->queue, frames, length, hash, now);
 }
@@ -223,7 +231,7 @@ static size_t parse(struct dp_link *link, size_t length, const struct dp_sink *s
 static size_t restore_carry(struct dp_link *link) {
   size_t length = link->carry_length;
   if (length > 0) memcpy(link->workspace->in, link->carry, length);
-  free(link->carry);
+  dp_pool_give(&link->workspace->pool, link->carry, length);
   link->carry = NULL;
   link->carry_length = 0;
   return length;
@@ -232,7 +240,7 @@ static size_t restore_carry(struct dp_link *link) {
 // Keeps the beginning of a frame: less than DP_MAX_FRAME bytes that have really come.
 static bool keep_carry(struct dp_link *link, size_t length) {
   if (length == 0) return true;
-  link->carry = malloc(length);
+  link->carry = dp_pool_need(&link->workspace->pool, length);
   if (link->carry == NULL) return false;
   memcpy(link->carry, link->workspace->in, length);
   link->carry_length = length;

@@ -34,9 +34,11 @@ struct dp_link;
 struct dp_workspace {
   struct dp_link *writer;  // whose unsent bytes lie in `out`
   uint8_t *in, *out;
+  struct dp_pool pool;     // of all queues
 };
 
-bool dp_workspace_init(struct dp_workspace *workspace);
+// At most `queued` bytes may wait in all queues together.
+bool dp_workspace_init(struct dp_workspace *workspace, uint64_t queued);
 void dp_workspace_free(struct dp_workspace *workspace);
 
 enum dp_status {
@@ -97,7 +99,7 @@ void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now)
 bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length);
 // Forgets what waits in the queue. A frame that has begun to leave still goes out whole.
 void dp_link_drop(struct dp_link *link);
-// Gives back the queue's memory if nothing waits in it: a link may be idle for long.
+// Gives back the queue if nothing waits in it: a link may be idle for long.
 void dp_link_rest(struct dp_link *link);
 // True while something waits to be sent.
 bool dp_link_waiting(const struct dp_link *link);

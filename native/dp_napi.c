@@ -227,7 +227,8 @@ static bool read_order(napi_env env, const napi_value *arguments, struct dp_orde
   uint8_t *certificate;
   if (!addon_u32(env, arguments[0], &order->id) || !addon_u32(env, arguments[1], &fd) || fd > INT32_MAX ||
       !addon_u32(env, arguments[2], &order->timeout_ms) ||
-      !addon_bytes(env, arguments[4], &certificate, &order->certificate_length) || order->certificate_length > 65536)
+      !addon_bytes(env, arguments[4], &certificate, &order->certificate_length) || order->certificate_length > 65536 ||
+      napi_get_value_bool(env, arguments[6], &order->super) != napi_ok)
     return false;
   order->roots = text_of(env, arguments[3]);
   order->key = text_of(env, arguments[5]);
@@ -245,8 +246,8 @@ static struct plane *plane_of(napi_env env, napi_value value) {
 }
 
 static napi_value plane_connect(napi_env env, napi_callback_info info) {
-  napi_value arguments[7];
-  size_t count = 7;
+  napi_value arguments[8];
+  size_t count = 8;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct plane *plane = plane_of(env, arguments[0]);
   if (plane == NULL) return NULL;
@@ -256,8 +257,8 @@ static napi_value plane_connect(napi_env env, napi_callback_info info) {
   order->fd = -1;
   if (!read_order(env, arguments + 1, order)) {
     dp_order_free(order);
-    return addon_bad(env, "planeConnect(plane, id, fd, timeoutMs, roots, certificate, key): expected numbers, PEM text, DER and "
-                          "PEM text");
+    return addon_bad(env, "planeConnect(plane, id, fd, timeoutMs, roots, certificate, key, super): expected numbers, PEM text, "
+                          "DER, PEM text and a boolean");
   }
   dp_thread_connect(plane->thread, order);
   return NULL;

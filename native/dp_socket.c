@@ -13,8 +13,10 @@ enum {
   LEAST_UNSENT = 4096,
   UNSENT_EVERY_NS = 20000000,
   LEAST_RECEIVE = 256 * 1024,
+  FAR_RECEIVE = 2 * 1024 * 1024,
   MOST_RECEIVE = 32 * 1024 * 1024,
   RECEIVE_EVERY_NS = 100000000,
+  FAR_US = 2000,
 };
 
 static void set_number(int fd, int level, int option, int value) { (void)setsockopt(fd, level, option, &value, sizeof value); }
@@ -24,23 +26,41 @@ static void set_unsent(int fd, struct dp_pace *pace, int bytes) {
   pace->unsent = bytes;
 }
 
-void dp_socket_prepare(int fd, struct dp_pace *pace) {
-  static const char bbr[] = "bbr";
-  int receive = LEAST_RECEIVE;
-  *pace = (struct dp_pace){0};
-  (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-  set_number(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  // With BBR a lossy path keeps its throughput. Where the kernel has no such module, its default stays.
-  (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bbr, sizeof bbr - 1);
-  set_unsent(fd, pace, MOST_UNSENT);
-  // Without the right to exceed the system's limit the kernel tunes better than a buffer that could never grow.
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive, sizeof receive) == 0) pace->receive_buffer = receive;
-}
-
 static bool read_info(int fd, struct tcp_info *info) {
   socklen_t length = sizeof *info;
   memset(info, 0, sizeof *info);  // an older kernel fills in less
   return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) == 0;
+}
+
+// The shortest one: with the current one, a queue that grows would let itself grow.
+static uint64_t round_trip_us(const struct tcp_info *info) {
+  return info->tcpi_min_rtt != UINT32_MAX && info->tcpi_min_rtt != 0 ? info->tcpi_min_rtt : info->tcpi_rtt;
+}
+
+static void set_receive_buffer(int fd, struct dp_pace *pace, int bytes) {
+  // Without the right to exceed the system's limit the kernel tunes better than a buffer that could never grow.
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0) return;
+  // The kernel has limited the window by the buffer of before, and by itself it would stay so.
+  if (pace->receive_buffer != 0) set_number(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, bytes);
+  pace->receive_buffer = bytes;
+}
+
+void dp_socket_prepare(int fd, struct dp_pace *pace) {
+  *pace = (struct dp_pace){0};
+  (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  set_number(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_unsent(fd, pace, MOST_UNSENT);
+  set_receive_buffer(fd, pace, LEAST_RECEIVE);
+}
+
+void dp_socket_know_path(int fd, struct dp_pace *pace) {
+  static const char bbr[] = "bbr";
+  struct tcp_info info;
+  // BBR keeps the throughput of a lossy path. It sets a timer for every burst, though: on a fast local path that doubles the CPU time,
+  // and a loss is mended there within the millisecond anyhow.
+  if (read_info(fd, &info) && round_trip_us(&info) < FAR_US) return;
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bbr, sizeof bbr - 1);
+  if (pace->receive_buffer != 0) set_receive_buffer(fd, pace, FAR_RECEIVE);
 }
 
 void dp_socket_adapt_unsent(int fd, struct dp_pace *pace, uint64_t now) {
@@ -48,7 +68,10 @@ void dp_socket_adapt_unsent(int fd, struct dp_pace *pace, uint64_t now) {
   if (now - pace->adapted < UNSENT_EVERY_NS) return;
   pace->adapted = now;
   if (!read_info(fd, &info) || info.tcpi_delivery_rate == 0) return;
-  uint64_t bytes = info.tcpi_delivery_rate / 500;
+  // A sample is low where a loss was mended, or where there was too little to send: because of this very limit, perhaps.
+  pace->rate -= pace->rate / 16;
+  if (info.tcpi_delivery_rate > pace->rate) pace->rate = info.tcpi_delivery_rate;
+  uint64_t bytes = pace->rate / 500;
   if (bytes > MOST_UNSENT) bytes = MOST_UNSENT;
   int unsent = (int)bytes / LEAST_UNSENT * LEAST_UNSENT;
   if (unsent < LEAST_UNSENT) unsent = LEAST_UNSENT;
@@ -65,14 +88,12 @@ void dp_socket_adapt_receive(int fd, struct dp_pace *pace, size_t bytes, uint64_
   pace->measured = now;
   pace->received = 0;
   if (fresh || received == 0 || !read_info(fd, &info)) return;
-  // The shortest one: with the current one, a queue that grows would let itself grow.
-  uint64_t rtt_us = info.tcpi_min_rtt != UINT32_MAX && info.tcpi_min_rtt != 0 ? info.tcpi_min_rtt : info.tcpi_rtt;
-  uint64_t wanted = received * rtt_us * 2 / (elapsed / 1000);
+  uint64_t wanted = received * round_trip_us(&info) * 4 / (elapsed / 1000);
   if (wanted > MOST_RECEIVE) wanted = MOST_RECEIVE;
   if (wanted < LEAST_RECEIVE) wanted = LEAST_RECEIVE;
   int buffer = (int)wanted;
   if (buffer <= pace->receive_buffer / 4 * 5) return;
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) == 0) pace->receive_buffer = buffer;
+  set_receive_buffer(fd, pace, buffer);
 }
 
 void dp_socket_peer(int fd, char *text, size_t size) {

@@ -16,6 +16,7 @@ enum {
   ACCEPTED = 16,               // at once, then packets get their turn
   SWEEPS = 8,                  // per stall_ms
   ACCEPT_PAUSE_MS = 100,       // when descriptors have run out
+  QUEUED_BYTES = 64 << 20,     // for all peers of the thread together
 };
 
 uint64_t router_now(void) {
@@ -72,7 +73,7 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   thread->listener = listener;
   router_mailbox_init(&thread->mailbox);
   prepare_host(thread, &router->settings);
-  bool memory = dp_workspace_init(&thread->workspace);
+  bool memory = dp_workspace_init(&thread->workspace, QUEUED_BYTES);
   memory &= router_map_init(&thread->routes) && router_map_init(&thread->answers);
   memory &= (thread->spare = malloc(DP_EGRESS_ROOM)) != NULL;
   for (uint32_t i = 0; i < router->threads; i++) memory &= router_ring_init(&thread->rings[i]);

@@ -3,6 +3,7 @@ import type { Offload, PlaneCounters, PlaneEvent } from '../native/dataplane.ts'
 import { addon } from '../native/index.ts';
 import { Failure } from '../protocol/failure.ts';
 import { type Verdict, verdictOf } from '../protocol/tunnel/verdict.ts';
+import { WIRES, type Wire, type WireChoice } from '../protocol/tunnel/wire.ts';
 import { checkTunName, lostFailure, openFailure } from './tun.ts';
 
 /** A TUN device for the data plane: packets never reach JavaScript. */
@@ -35,10 +36,11 @@ export interface PlaneOrder {
   readonly certificate: Uint8Array;
   /** PEM of its private key, or the PEM that names a key in the TPM. */
   readonly key: string;
+  readonly wire: WireChoice;
 }
 
 export type PlaneReport =
-  | { readonly kind: 'up'; readonly router: string }
+  | { readonly kind: 'up'; readonly router: string; readonly wire: Wire }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'down'; readonly failure: Failure };
 
@@ -123,7 +125,7 @@ export function startPlane(
     if (current === undefined || id !== current.id) return;
     const { order, report } = current;
     if (event === 'up') {
-      report({ kind: 'up', router: text });
+      report({ kind: 'up', router: text, wire: WIRES[number]! });
       return;
     }
     current = undefined;
@@ -146,8 +148,8 @@ export function startPlane(
   return {
     connect(order, report) {
       current = { id: ++last, order, report };
-      const { fd, timeoutMs, ca, certificate, key } = order;
-      native.planeConnect(handle, last, fd, timeoutMs, ca, certificate, key);
+      const { fd, timeoutMs, ca, certificate, key, wire } = order;
+      native.planeConnect(handle, last, fd, timeoutMs, ca, certificate, key, wire === 'auto');
     },
     disconnect() {
       current = undefined;

@@ -16,6 +16,7 @@ const STATUS: Status = {
   address: 'fd00::7',
   router: null,
   proxy: null,
+  wire: null,
   device: 'enf0',
   mode: 'tpm',
   trouble: {

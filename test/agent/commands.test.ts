@@ -72,7 +72,7 @@ async function device(more: { host?: string; comment?: string } = {}) {
             version: '1.2.3',
             config: config(),
             situation: agent.device.situation(),
-            router: agent.device.router(),
+            peer: agent.device.peer(),
             facts: agent.effects.facts(),
             nowMs: performance.now(),
             wallMs: Date.now(),

@@ -33,6 +33,7 @@ test('only the hosts are required; everything else has its default', () => {
     tunnel: {
       device: 'enf0',
       mtu: 1280,
+      wire: 'auto',
       heartbeatPeriod: 25_000,
       heartbeatTimeout: 10_000,
       fwmark: 0,
@@ -209,6 +210,7 @@ describe('bad values name the key, what was expected and what came', () => {
     'tpm.tcti': ['"/dev/tpmrm0"', '""'],
     'tunnel.device': ['""', '"a-very-long-interface-name"', '"en f"', '"../x"'],
     'tunnel.mtu': ['1279', '1497'],
+    'tunnel.wire': ['"super"', '2'],
     'tunnel.heartbeat-period': ['"999ms"', '25'],
     'tunnel.heartbeat-timeout': ['"0ms"', '"1h"'],
     'tunnel.fwmark': ['-1', '4294967296'],

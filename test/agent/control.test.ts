@@ -28,7 +28,7 @@ function sight(situation: Situation, change: Partial<Sight> = {}): Sight {
     version: '1.2.3',
     config: parseConfig('[remote]\nhosts = ["a"]\n', 'x'),
     situation,
-    router: undefined,
+    peer: undefined,
     facts: {
       stateGeneration: 4,
       quarantined: [],
@@ -54,7 +54,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
   };
   const status = statusOf(
     sight(online, {
-      router: '192.0.2.1 port 443',
+      peer: { router: '192.0.2.1 port 443', wire: 'enf/2' },
       facts: {
         stateGeneration: 4,
         quarantined: ['state-0.bad-1'],
@@ -73,6 +73,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     address: 'fd00::7',
     router: '192.0.2.1 port 443',
     proxy: null,
+    wire: 'enf/2',
     device: 'enf0',
     mode: 'tpm',
     trouble: null,
@@ -85,7 +86,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
   for (const part of [
     'online for 60 s',
     'fd00::7',
-    '192.0.2.1 port 443',
+    '192.0.2.1 port 443, with super-frames (enf/2)',
     '3 packets, 4 bytes',
     '24 h ago (2029-12-31',
     'state-0.bad-1',

@@ -65,8 +65,8 @@ test('boot to online, and down again when it is stopped', async () => {
   const { device, calls, situations, tell, pass } = world({});
   await pass(0);
   expect(device.situation().kind).toBe('connecting');
-  tell({ kind: 'up', router: '192.0.2.1 port 443' });
-  expect([device.situation().kind, device.router()]).toEqual(['online', '192.0.2.1 port 443']);
+  tell({ kind: 'up', router: '192.0.2.1 port 443', wire: 'enf/2' });
+  expect([device.situation().kind, device.peer()?.router]).toEqual(['online', '192.0.2.1 port 443']);
   await device.stop();
   expect(calls).toEqual(['prepare', 'connect', 'release']);
   expect(situations).toEqual(['preparing', 'connecting', 'online', 'stopped']);
@@ -82,9 +82,9 @@ describe('failures', () => {
   test('a broken tunnel is made again after its pause, not before', async () => {
     const { device, calls, tell, pass } = world({});
     await pass(0);
-    tell({ kind: 'up', router: 'r' });
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
     tell({ kind: 'down', failure: new Failure('tunnel.closed', 'retry', 'closed') });
-    expect([device.situation().kind, device.router()]).toEqual(['backing-off', undefined]);
+    expect([device.situation().kind, device.peer()?.router]).toEqual(['backing-off', undefined]);
     await pass(499);
     expect(calls).toEqual(['prepare', 'connect']);
     await pass(1);
@@ -171,7 +171,7 @@ describe('what comes from outside', () => {
   test('[C-6] a disturbance probes the tunnel, and cuts a pause short', async () => {
     const { device, calls, tell, pass } = world({});
     await pass(0);
-    tell({ kind: 'up', router: 'r' });
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
     device.disturb('the clock jumped');
     expect(calls.at(-1)).toBe('probe');
     tell({ kind: 'down', failure: new Failure('tunnel.silent', 'retry', 'silent') });
@@ -185,12 +185,12 @@ describe('what comes from outside', () => {
   test('[C-10] a change of the network probes the tunnel; one that has moved is made anew', async () => {
     const { device, calls, tell, pass } = world({ probe: ['probed', 'moved'] });
     await pass(0);
-    tell({ kind: 'up', router: 'r' });
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
     device.networkChanged();
-    expect([calls.at(-1), device.situation().kind, device.router()]).toEqual(['probe', 'online', 'r']);
+    expect([calls.at(-1), device.situation().kind, device.peer()?.router]).toEqual(['probe', 'online', 'r']);
     device.networkChanged();
     expect(calls.slice(-2)).toEqual(['probe', 'connect']);
-    expect([device.situation().kind, device.router()]).toEqual(['connecting', undefined]);
+    expect([device.situation().kind, device.peer()?.router]).toEqual(['connecting', undefined]);
   });
 
   test('a renewal runs the handshake; where there is nothing to renew it is refused', async () => {
@@ -199,9 +199,9 @@ describe('what comes from outside', () => {
     });
     expect(device.renew()).toBe(false);
     await pass(0);
-    tell({ kind: 'up', router: 'r' });
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
     expect(device.renew()).toBe(true);
-    expect([device.renew(), device.router()]).toEqual([false, undefined]);
+    expect([device.renew(), device.peer()?.router]).toEqual([false, undefined]);
     await pass(100);
     expect(calls).toEqual(['prepare', 'connect', 'provision', 'connect']);
   });

@@ -70,6 +70,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       address: 'fd00::7',
       router: '192.0.2.1 port 443',
       proxy: null,
+      wire: 'enf/2',
       device: 'enf0',
       mode: 'tpm',
       trouble: null,

@@ -55,6 +55,7 @@ async function world(
         timeoutMs: 10_000,
         ca: certificates.root,
         ...identity,
+        wire: 'auto',
         ...change,
       },
       (event) => events.push(event),
@@ -230,6 +231,7 @@ describe('going down', () => {
         timeoutMs: 10_000,
         ca: certificates.root,
         ...identity,
+        wire: 'auto',
       },
       (event) => events.push(event),
     );

@@ -31,13 +31,19 @@ export async function personalised(world: World, group: string, n: number): Prom
 }
 
 /** Makes device `n` with a credential in files. */
-export async function inSoftware(world: World, group: string, n: number, suite = 1): Promise<Device> {
+export async function inSoftware(
+  world: World,
+  group: string,
+  n: number,
+  suite = 1,
+  tunnel: Record<string, unknown> = {},
+): Promise<Device> {
   const device = await world.device(n);
   const folder = join(world.folder, `credential${n}`);
   await must(
     world.factory(['device', 'personalise', '--group', group, '--trust', world.trust, '--software', folder]),
   );
-  device.configure({ identity: { mode: 'software', 'credential-dir': folder, suite } });
+  device.configure({ identity: { mode: 'software', 'credential-dir': folder, suite }, tunnel });
   return device;
 }
 

@@ -25,4 +25,19 @@ describe('without a TPM', () => {
       await device.stop();
     });
   }
+
+  test.each([
+    ['auto', 'enf/2'],
+    ['legacy', 'enf/1'],
+  ])('tunnel.wire = "%s" speaks %s, and carries packets', async (wire, spoken) => {
+    const n = wire === 'auto' ? 5 : 6;
+    const device = await inSoftware(world, group, n, 1, { wire });
+    device.start();
+    const status = await device.until('online');
+    expect(status.wire).toBe(spoken);
+    expect(await eventually('an answer', () => ping(world.network.fabric, status.address!))).toBeGreaterThan(
+      0,
+    );
+    await device.stop();
+  });
 });

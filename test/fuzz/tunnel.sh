@@ -9,7 +9,7 @@ clang=$(command -v clang || ls /usr/bin/clang-* 2>/dev/null | grep -E 'clang-[0-
 [ -n "$clang" ] || { echo "test/fuzz/tunnel.sh: clang not found; install clang and libclang-rt" >&2; exit 1; }
 mkdir -p .cache/fuzz
 flags="-std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined"
-parts="native/dp_checksum.c native/dp_packet.c native/dp_frame.c native/dp_segment.c native/dp_gro.c native/dp_fq.c native/dp_egress.c native/dp_ingress.c native/dp_heartbeat.c"
+parts="native/dp_checksum.c native/dp_packet.c native/dp_frame.c native/dp_segment.c native/dp_gro.c native/dp_pool.c native/dp_fq.c native/dp_egress.c native/dp_ingress.c native/dp_heartbeat.c"
 for target in tunnelframes tunnelegress; do
   "$clang" $flags -o ".cache/fuzz/$target.bin" "test/fuzz/$target.c" $parts
   mkdir -p ".cache/fuzz/$target"

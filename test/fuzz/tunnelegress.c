@@ -51,7 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   out = malloc(DP_EGRESS_ROOM);
   if (dp_egress_read(&egress, wire, out, &length, &hash) == 1 && length > 0) {
     check_frames(wire, out, length);
-    struct dp_fq *fq = dp_fq_new(&counters);
+    struct dp_pool pool;
+    dp_pool_init(&pool, 1 << 20);
+    struct dp_fq *fq = dp_fq_new(&counters, &pool);
     taken = malloc(4 * length);
     for (uint64_t i = 0; i < 3; i++) dp_fq_put(fq, out, (uint32_t)length, hash, i * 1000);
     // Late enough that marking begins.
@@ -59,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     got += dp_fq_take(fq, taken + got, 4 * length, 4 * length - got, 900000000);
     check_frames(wire, taken, got);
     dp_fq_free(fq);
+    dp_pool_free(&pool);
     free(taken);
   }
   free(out);

@@ -93,7 +93,7 @@ export async function world(
   let id = 0;
   const connect = async (): Promise<void> => {
     const fd = await dialDescriptor({ hosts: ['127.0.0.1'], port: server.port, timeoutMs: 10_000 });
-    native.planeConnect(plane, ++id, fd, 10_000, certificates.root, der, certificates.key);
+    native.planeConnect(plane, ++id, fd, 10_000, certificates.root, der, certificates.key, true);
     await vi.waitFor(() => expect(server.sockets).toHaveLength(id), FAST);
     server.sockets.at(-1)!.setNoDelay(true);
     // The heartbeat of the beginning.

@@ -1,37 +1,13 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { run, runChild } from './child.ts';
+import { describe, expect, it } from 'vitest';
+import { runChild } from './child.ts';
+import { runParts } from './parts.ts';
 
-const NATIVE = fileURLToPath(new URL('../../native/', import.meta.url));
 const PARTS = ['router_gate', 'router_ring', 'router_map', 'router_echo', 'dp_checksum'];
-const SOURCE = fileURLToPath(new URL('./router_parts.c', import.meta.url));
-
-let folder: string;
-let include: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'enf-router-'));
-  const prefix = dirname(dirname(process.execPath));
-  include = [join(prefix, 'include/node'), '/usr/include/node'].find((each) => existsSync(each))!;
-});
-afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("the router's gate, rings, map and echo", () => {
   for (const sanitizer of ['address,undefined', 'thread']) {
     it(`hold what they promise (${sanitizer})`, async () => {
-      const program = join(folder, `parts-${sanitizer}`);
-      const sources = [SOURCE, ...PARTS.map((part) => join(NATIVE, `${part}.c`))];
-      const flags = ['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE'];
-      execFileSync(
-        process.env.CC ?? 'gcc',
-        [...flags, `-fsanitize=${sanitizer}`, `-I${include}`, ...sources, '-lpthread', '-o', program],
-        { env: { ...process.env, LD_PRELOAD: '' } },
-      );
-      // Without address randomisation: older ThreadSanitizers do not find their memory otherwise.
-      const done = await run('env', '-u', 'LD_PRELOAD', 'setarch', '-R', program);
+      const done = await runParts('router_parts', PARTS, sanitizer);
       expect(done).toEqual({ code: 0, signal: null, stdout: 'ok\n', stderr: '' });
     });
   }

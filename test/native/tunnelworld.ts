@@ -165,7 +165,7 @@ const socket = addon.socketOpen(4, 0);
 addon.socketConnect(socket, '10.77.7.2', 4443, (error) => {
   if (error) throw error;
   const read = (name, how) => readFileSync(folder + '/' + name, how);
-  addon.planeConnect(plane, 1, addon.socketTake(socket), 10000, read('far.pem', 'utf8'), new Uint8Array(read('near.der')), read('near.key', 'utf8'));
+  addon.planeConnect(plane, 1, addon.socketTake(socket), 10000, read('far.pem', 'utf8'), new Uint8Array(read('near.der')), read('near.key', 'utf8'), true);
   const wait = setInterval(() => {
     if (addon.planeCounters(plane).connections === 0) return;
     clearInterval(wait);

@@ -126,7 +126,14 @@ async function attempt(port: number, change: Partial<PlaneOrder> = {}) {
   });
   const fd = await dialDescriptor({ hosts: ['127.0.0.1'], port, timeoutMs: 20_000 });
   const reports: PlaneReport[] = [];
-  const order = { fd, ca: read('root', 'crt'), ...identity, timeoutMs: 20_000, ...change };
+  const order = {
+    fd,
+    ca: read('root', 'crt'),
+    ...identity,
+    timeoutMs: 20_000,
+    wire: 'auto' as const,
+    ...change,
+  };
   plane.connect(order, (report) => reports.push(report));
   const first = (): Promise<PlaneReport> =>
     vi.waitFor(() => {
@@ -144,8 +151,10 @@ async function secure(name: string, options: ServerOptions = {}, change: Partial
     socket.write(Uint8Array.of(0, 1, 0x60)); // any frame says that we are in
   });
   const { plane, reports, first } = await attempt(port, change);
-  expect(await first()).toEqual({ kind: 'up', router: `127.0.0.1 port ${port}` });
-  return { server: server!, plane, reports };
+  const report = await first();
+  if (report.kind !== 'up') throw new Error(`not up but ${report.kind}`);
+  expect(report.router).toBe(`127.0.0.1 port ${port}`);
+  return { server: server!, plane, reports, wire: report.wire };
 }
 
 async function refused(port: number, change: Partial<PlaneOrder> = {}): Promise<Failure> {
@@ -176,11 +185,21 @@ describe('a handshake succeeds', () => {
   });
 
   test('with the newest wire that both know; a C peer knows none', async () => {
-    const knows = async (...names: string[]) =>
-      (await secure('v1', { ALPNProtocols: names })).server.alpnProtocol;
-    expect(await knows('enf/1')).toBe('enf/1');
-    expect(await knows('enf/2')).toBe('enf/2');
-    expect((await secure('v1')).server.alpnProtocol).toBe(false);
+    const knows = async (...names: string[]) => {
+      const { server, wire } = await secure('v1', { ALPNProtocols: names });
+      return [server.alpnProtocol, wire];
+    };
+    expect(await knows('enf/1')).toEqual(['enf/1', 'enf/1']);
+    expect(await knows('enf/2', 'enf/1')).toEqual(['enf/2', 'enf/2']);
+    const { server, wire } = await secure('v1');
+    expect([server.alpnProtocol, wire]).toEqual([false, 'enftun']);
+  });
+
+  test('and without super-frames where they are not wanted', async () => {
+    const names = { ALPNProtocols: ['enf/2', 'enf/1'] };
+    expect((await secure('v1', names, { wire: 'legacy' })).wire).toBe('enf/1');
+    const only = await router('v1', { ALPNProtocols: ['enf/2'] });
+    expect(await refused(only, { wire: 'legacy' })).toEqual(failing('tls.handshake-failed'));
   });
 
   test('while two roots are trusted', async () => {

@@ -6,7 +6,9 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { runChild } from '../../native/child.ts';
+import { bulk } from './bulk.ts';
 import {
+  admitted,
   connect,
   type Device,
   type FakeAdmission,
@@ -42,6 +44,14 @@ const threads = (): number =>
       return false;
     }
   }).length;
+/** TCP resets that this network namespace has sent. */
+const resetsSent = (): number => {
+  const [names, numbers] = readFileSync('/proc/self/net/snmp', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('Tcp:'))
+    .map((line) => line.split(' '));
+  return Number(numbers![names!.indexOf('OutRsts')]);
+};
 const residentKb = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]);
 
 /** Connects `argv[0]` times, ten at a time, and leaves in order, by closing or by a reset, unless a newer one came first. */
@@ -81,6 +91,26 @@ it('a thousand connections leave no descriptor, no thread and no memory', async 
   // AddressSanitizer keeps what was freed.
   if (!process.env.LD_PRELOAD?.includes('asan')) expect(residentKb() - before.memory).toBeLessThan(10_000);
 }, 120_000);
+
+it('an eviction resets a C peer also while packets pour in that it does not take', async () => {
+  const [a, b] = [await active('fd00:1::a'), await active('fd00:1::b')];
+  const victim = await admitted(router, b);
+  victim.tls.pause();
+  const sender = await bulk(router, a, 'enf/2');
+  const flood = sender.send({ ...sender, device: b, received: () => Number.POSITIVE_INFINITY }, 50_000_000);
+  await until(
+    () => (router.sessions().find(({ address }) => address === b.name)?.queuedBytes ?? 0) > 100_000,
+  );
+  const before = resetsSent();
+  admission.set(b, 'evicted');
+  expect(router.sessions().map(({ address }) => address)).toEqual([a.name]);
+  // At the kernel: a reader that is far behind may find the end of what it had, and the reset no more.
+  await until(() => resetsSent() > before);
+  victim.tls.resume();
+  await victim.ending;
+  sender.close();
+  await flood.catch(() => {});
+});
 
 it('200 tunnels are back within ten seconds of a restart, without a stampede', async () => {
   const identity = await makeDevice('fd00::ffff');

@@ -1,0 +1,34 @@
+// Memory for what waits in the queues of one thread, and the bound that all of them share.
+//
+// What is given back is kept for the next one: the allocator would return it to the system and have it faulted in again, thousands of
+// times a second on a fast link.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  DP_POOL_SMALLEST = 256,
+  DP_POOL_CLASSES = 10,       // the largest: 128 KB
+  DP_POOL_KEPT = 1024 * 1024, // bytes at the most that nobody uses
+};
+
+struct dp_piece;
+
+struct dp_pool {
+  uint64_t held;   // bytes asked for and not given back
+  uint64_t limit;  // for `held`, which only dp_pool_need() may exceed
+  size_t kept;
+  struct dp_piece *free[DP_POOL_CLASSES];
+};
+
+void dp_pool_init(struct dp_pool *pool, uint64_t limit);
+// Everything was given back.
+void dp_pool_free(struct dp_pool *pool);
+// NULL without memory, or beyond the limit.
+void *dp_pool_take(struct dp_pool *pool, size_t bytes);
+// What a connection cannot go on without. NULL only without memory.
+void *dp_pool_need(struct dp_pool *pool, size_t bytes);
+// `bytes` as they were asked for. NULL does nothing.
+void dp_pool_give(struct dp_pool *pool, void *memory, size_t bytes);
+// How many bytes are left of the limit.
+uint64_t dp_pool_left(const struct dp_pool *pool);

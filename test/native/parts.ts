@@ -1,0 +1,28 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from './child.ts';
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const FLAGS = ['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE'];
+const PREFIX = dirname(dirname(process.execPath));
+const INCLUDE = [join(PREFIX, 'include/node'), '/usr/include/node'].find((each) => existsSync(each))!;
+
+/** Compiles `test/native/NAME.c` with those `parts` of the addon under a sanitizer (none: '') and runs it; what became of it. */
+export async function runParts(name: string, parts: readonly string[], sanitizer: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'enf-parts-'));
+  const program = join(folder, name);
+  const sources = [here(`${name}.c`), ...parts.map((part) => here(`../../native/${part}.c`))];
+  const flags = [...FLAGS, `-I${INCLUDE}`, ...(sanitizer === '' ? [] : [`-fsanitize=${sanitizer}`])];
+  try {
+    execFileSync(process.env.CC ?? 'gcc', [...flags, ...sources, '-lpthread', '-o', program], {
+      env: { ...process.env, LD_PRELOAD: '' },
+    });
+    // Without address randomisation: older ThreadSanitizers do not find their memory otherwise.
+    return await run('env', '-u', 'LD_PRELOAD', 'setarch', '-R', program);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
