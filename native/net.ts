@@ -54,10 +54,11 @@ export interface NetFace {
   tunClose(tun: TunHandle): void;
 
   /**
-   * A TCP socket with keepalive (300 s idle, 6 probes 10 s apart), TCP_USER_TIMEOUT (60 s), TCP_NODELAY and, if `mark`
-   * is not 0, SO_MARK. @throws Error EPERM (a mark needs CAP_NET_ADMIN), EAFNOSUPPORT, EMFILE
+   * A TCP socket with keepalive (300 s idle, 6 probes 10 s apart), TCP_USER_TIMEOUT (60 s), TCP_NODELAY and, if they
+   * are not 0, SO_MARK and the largest segment both ends may send (TCP_MAXSEG, 88 to 32,767).
+   * @throws Error EPERM (a mark needs CAP_NET_ADMIN), EAFNOSUPPORT, EMFILE, EINVAL (too small a segment)
    */
-  socketOpen(family: 4 | 6, mark: number): SocketHandle;
+  socketOpen(family: 4 | 6, mark: number, segment: number): SocketHandle;
   /**
    * Connects to a literal address of the socket's family (IPv6 perhaps with a %zone) and calls back once: with nothing
    * when connected, else with the Error. A socket connects once, successful or not.

@@ -44,7 +44,7 @@ static void release_socket(void *data) {
 }
 
 // 0 or an errno; `*doing` names the option that was refused.
-static int set_options(int fd, uint32_t mark, const char **doing) {
+static int set_options(int fd, uint32_t mark, uint32_t segment, const char **doing) {
   const struct {
     int level, name, value;
     const char *doing;
@@ -56,9 +56,10 @@ static int set_options(int fd, uint32_t mark, const char **doing) {
       {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS, "setting TCP_USER_TIMEOUT"},
       {IPPROTO_TCP, TCP_NODELAY, 1, "setting TCP_NODELAY"},
       {SOL_SOCKET, SO_MARK, (int)mark, "setting SO_MARK"},
+      {IPPROTO_TCP, TCP_MAXSEG, (int)segment, "setting TCP_MAXSEG"},
   };
-  size_t count = sizeof options / sizeof *options - (mark == 0 ? 1 : 0);
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    if (options[i].value == 0) continue;  // not asked for
     *doing = options[i].doing;
     if (setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int)) < 0) return errno;
   }
@@ -66,19 +67,20 @@ static int set_options(int fd, uint32_t mark, const char **doing) {
 }
 
 static napi_value socket_open(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  size_t count = 2;
-  uint32_t family, mark;
+  napi_value arguments[3];
+  size_t count = 3;
+  uint32_t family, mark, segment;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  if (!addon_u32(env, arguments[0], &family) || (family != 4 && family != 6) || !addon_u32(env, arguments[1], &mark))
-    return addon_bad(env, "socketOpen(family, mark): family must be 4 or 6, mark a 32-bit number");
+  if (!addon_u32(env, arguments[0], &family) || (family != 4 && family != 6) || !addon_u32(env, arguments[1], &mark) ||
+      !addon_u32(env, arguments[2], &segment) || segment > 32767)
+    return addon_bad(env, "socketOpen(family, mark, segment): family must be 4 or 6, mark a 32-bit number, segment at most 32767");
   struct dialing *made = calloc(1, sizeof *made);
   if (made == NULL) return addon_errno(env, ENOMEM, "making a socket");
   made->env = env;
   made->family = family == 4 ? AF_INET : AF_INET6;
   made->fd = socket(made->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const char *doing = "making a socket";
-  int error = made->fd < 0 ? errno : set_options(made->fd, mark, &doing);
+  int error = made->fd < 0 ? errno : set_options(made->fd, mark, segment, &doing);
   if (error != 0) {
     release_socket(made);
     return addon_errno(env, error, doing);

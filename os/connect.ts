@@ -10,6 +10,8 @@ export interface ConnectOptions {
   readonly port: number;
   /** SO_MARK for the routing rules; 0 or absent: none. */
   readonly mark?: number;
+  /** The largest TCP segment either end may send, in bytes; 0 or absent: what the interfaces take. */
+  readonly segment?: number;
   /** For everything together: names, all addresses of all hosts. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -25,10 +27,10 @@ const STAGGER_MS = 250;
  * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`
  */
 export async function connectFirst(options: ConnectOptions): Promise<SocketHandle> {
-  const { hosts, port, mark = 0, timeoutMs, signal, lookup = systemLookup } = options;
+  const { hosts, port, mark = 0, segment = 0, timeoutMs, signal, lookup = systemLookup } = options;
   const misses: Miss[] = [];
   const found = await inTurns(hosts, timeoutMs, signal, async (host, turn) => {
-    const result = await reach(host, port, mark, turn, lookup);
+    const result = await reach(host, port, { mark, segment }, turn, lookup);
     if (!Array.isArray(result)) return result;
     misses.push(...result);
     return undefined;
@@ -67,6 +69,11 @@ export async function inTurns<T>(
   return undefined;
 }
 
+interface SocketOptions {
+  readonly mark: number;
+  readonly segment: number;
+}
+
 /** Why one host or address was not reached: TIMEOUT, NO_ADDRESS, or an errno's name. */
 interface Miss {
   readonly what: string;
@@ -79,13 +86,13 @@ const NO_ADDRESS = 'no address';
 async function reach(
   host: string,
   port: number,
-  mark: number,
+  socketOptions: SocketOptions,
   turn: AbortSignal,
   lookup: Lookup,
 ): Promise<SocketHandle | Miss[]> {
-  if (isIP(host) !== 0) return race([host], port, mark, turn);
+  if (isIP(host) !== 0) return race([host], port, socketOptions, turn);
   const found = await resolve(host, turn, lookup);
-  return 'why' in found ? [found] : race(found, port, mark, turn);
+  return 'why' in found ? [found] : race(found, port, socketOptions, turn);
 }
 
 /** The addresses of a name. A resolver that hangs is left behind when the turn ends. */
@@ -100,7 +107,7 @@ function resolve(host: string, turn: AbortSignal, lookup: Lookup): Promise<reado
 function race(
   addresses: readonly string[],
   port: number,
-  mark: number,
+  { mark, segment }: SocketOptions,
   turn: AbortSignal,
 ): Promise<SocketHandle | Miss[]> {
   const native = addon();
@@ -145,7 +152,7 @@ function race(
       stagger = setTimeout(startNext, STAGGER_MS);
       let socket: SocketHandle;
       try {
-        socket = native.socketOpen(isIPv4(address) ? 4 : 6, mark);
+        socket = native.socketOpen(isIPv4(address) ? 4 : 6, mark, segment);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code !== 'EPERM') {

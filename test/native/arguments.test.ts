@@ -8,7 +8,7 @@ type Native = (...values: unknown[]) => unknown;
 const native = addon() as unknown as Record<string, Native>;
 
 const tun = addon().tunOpen(newLink().name);
-const socket = addon().socketOpen(4, 0);
+const socket = addon().socketOpen(4, 0, 0);
 afterAll(() => {
   addon().tunClose(tun);
   addon().socketClose(socket);
@@ -53,6 +53,7 @@ const WRONG = {
   question: [tun, 4, 'bytes', () => {}, new Uint8Array(0)],
   family: [0, 5, 10, '4', new Uint8Array(1)],
   mark: [tun, '7', () => {}],
+  segment: [tun, '7', 32_768, () => {}],
   port: [0, 65_536, '443', () => {}],
   address: [4, 'localhost', '::1', '127.0.0.1:80', '300.1.1.1', '1'.repeat(79), () => {}],
   name: [4, 'sixteen-bytes-xx', '\u20ac'.repeat(6), () => {}],
@@ -82,6 +83,7 @@ const FUNCTIONS: Record<
   socketOpen: [
     ['family', 6],
     ['mark', 0],
+    ['segment', 0],
   ],
   socketConnect: [
     ['socket', socket],

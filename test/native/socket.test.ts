@@ -42,7 +42,7 @@ test.each([
   [4, '127.0.0.1'],
   [6, '::1'],
 ] as const)('connects over IPv%i to %s and becomes a socket of Node', async (family, address) => {
-  const handle = addon().socketOpen(family, 0);
+  const handle = addon().socketOpen(family, 0, 0);
   expect(await connect(handle, address)).toBeUndefined();
   const socket = new Socket({ fd: addon().socketTake(handle), readable: true, writable: true });
   expect(socket.remotePort).toBe(port);
@@ -55,7 +55,7 @@ test.each([
 });
 
 test('asks and hears the answer up to the blank line, however it comes; what follows is left for whoever reads next', async () => {
-  const handle = addon().socketOpen(4, 0);
+  const handle = addon().socketOpen(4, 0, 0);
   await connect(handle, '127.0.0.1');
   const peer = await eventually(() => accepted[0]);
   peer.unpipe();
@@ -82,7 +82,7 @@ test.each([
   ['ECONNRESET', (peer: Socket) => peer.resetAndDestroy()],
   ['EMSGSIZE', (peer: Socket) => peer.write('x'.repeat(8_192))],
 ])('an answer that does not end is %s', async (code, act) => {
-  const handle = addon().socketOpen(4, 0);
+  const handle = addon().socketOpen(4, 0, 0);
   await connect(handle, '127.0.0.1');
   const peer = await eventually(() => accepted[0]);
   peer.unpipe();
@@ -96,7 +96,7 @@ test.each([
 });
 
 test('nobody is asked over a socket that is not connected, or closed; a question that is dropped has no answer', async () => {
-  const handle = addon().socketOpen(4, 0);
+  const handle = addon().socketOpen(4, 0, 0);
   const ask = (): void => addon().socketAsk(handle, Buffer.from('who?'), () => expect.unreachable());
   expect(ask).toThrow(expect.objectContaining({ code: 'ENOTCONN' }));
   await connect(handle, '127.0.0.1');
@@ -112,7 +112,7 @@ test('connects to a link-local address of a zone', async () => {
   const tun = addon().tunOpen(link.name);
   await raise(link);
   await assign(link.name, 'fe80::99');
-  const handle = addon().socketOpen(6, 0);
+  const handle = addon().socketOpen(6, 0, 0);
   expect(await connect(handle, `fe80::99%${link.name}`)).toBeUndefined();
   addon().socketClose(handle);
   addon().tunClose(tun);
@@ -123,7 +123,7 @@ test('a refused connection is reported once with its reason', async () => {
   await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
   const { port: free } = closed.address() as AddressInfo;
   await new Promise((resolve) => closed.close(resolve));
-  const handle = addon().socketOpen(4, 0);
+  const handle = addon().socketOpen(4, 0, 0);
   expect(await connect(handle, '127.0.0.1', free)).toMatchObject({ code: 'ECONNREFUSED' });
   expect(() => addon().socketTake(handle)).toThrow(expect.objectContaining({ code: 'ENOTCONN' }));
   expect(() => addon().socketConnect(handle, '127.0.0.1', port, () => {})).toThrow(
@@ -134,7 +134,7 @@ test('a refused connection is reported once with its reason', async () => {
 
 test('what the kernel knows at once is thrown at once', () => {
   const never = () => expect.unreachable();
-  const open = (family: 4 | 6) => addon().socketOpen(family, 0);
+  const open = (family: 4 | 6) => addon().socketOpen(family, 0, 0);
   expect(() => addon().socketConnect(open(6), 'fe80::1%nosuch', port, never)).toThrow(
     expect.objectContaining({ code: 'ENODEV' }),
   );
@@ -148,8 +148,8 @@ test('what the kernel knows at once is thrown at once', () => {
   );
 });
 
-test('has its options and its mark', async () => {
-  const handle = addon().socketOpen(4, 363);
+test('has its options, its mark and its largest segment', async () => {
+  const handle = addon().socketOpen(4, 363, 600);
   await connect(handle, '127.0.0.1');
   const fd = addon().socketTake(handle);
   const options = {
@@ -160,6 +160,7 @@ test('has its options and its mark', async () => {
     TCP_KEEPINTVL: [6, 5],
     TCP_KEEPCNT: [6, 6],
     TCP_USER_TIMEOUT: [6, 18],
+    TCP_MAXSEG: [6, 2],
   };
   const read = Object.values(options).map(([level, name]) => `unpack("i", getsockopt(S, ${level}, ${name}))`);
   const perl = spawn('perl', ['-e', `open(S, "+<&=3") or die; print join(" ", ${read.join(', ')})`], {
@@ -174,6 +175,7 @@ test('has its options and its mark', async () => {
     TCP_KEEPINTVL: 10,
     TCP_KEEPCNT: 6,
     TCP_USER_TIMEOUT: 60_000,
+    TCP_MAXSEG: 600 - 12, // but for the options in each segment
   });
   new Socket({ fd, readable: true, writable: true }).destroy();
 });
@@ -181,8 +183,8 @@ test('has its options and its mark', async () => {
 test('a mark needs a privilege', () => {
   process.seteuid!(65_534);
   try {
-    expect(() => addon().socketOpen(4, 363)).toThrow(expect.objectContaining({ code: 'EPERM' }));
-    addon().socketClose(addon().socketOpen(4, 0));
+    expect(() => addon().socketOpen(4, 363, 0)).toThrow(expect.objectContaining({ code: 'EPERM' }));
+    addon().socketClose(addon().socketOpen(4, 0, 0));
   } finally {
     process.seteuid!(0);
   }
@@ -194,7 +196,7 @@ test('closed while connecting, it never calls back, and no descriptor is left', 
   await raise(link);
   let called = 0;
   const cycle = () => {
-    const handle = addon().socketOpen(6, 0);
+    const handle = addon().socketOpen(6, 0, 0);
     addon().socketConnect(handle, link.peer, 9, () => called++);
     addon().socketClose(handle);
   };
@@ -218,7 +220,7 @@ describe('a process', () => {
     ip('link', 'set', 'dev', argv[0], 'up');
     ip('-6', 'addr', 'add', argv[1] + '/64', 'dev', argv[0], 'nodad');
     while (ip('-6', 'route', 'show', 'table', 'local', argv[1]).length === 0);
-    const socket = addon.socketOpen(6, 0);
+    const socket = addon.socketOpen(6, 0, 0);
     setTimeout(() => process.exit(7), 300).unref();`;
   const child = (source: string) => {
     const { name, host, peer } = newLink();
@@ -236,7 +238,7 @@ describe('a process', () => {
 
   test('gets an exception of the callback as an uncaught one', async () => {
     const outcome = await runChild(
-      `addon.socketConnect(addon.socketOpen(4, 0), '127.0.0.1', Number(argv[0]), () => { throw new Error('from the callback'); });`,
+      `addon.socketConnect(addon.socketOpen(4, 0, 0), '127.0.0.1', Number(argv[0]), () => { throw new Error('from the callback'); });`,
       String(port),
     );
     expect(outcome).toMatchObject({ code: 1, signal: null });
