@@ -26,6 +26,7 @@ if (what === 'all' || what === 'bundles') {
     bench: 'test/bench/main.ts',
     'bench-admit': 'test/bench/admit/main.ts',
     'bench-tunnel': 'test/bench/tunnel/main.ts',
+    'bench-soak': 'test/bench/soak/main.ts',
     packaging: 'packaging/main.ts',
   };
   for (const [program, source] of Object.entries(programs)) {

@@ -9,6 +9,7 @@ import {
   type Key,
   list,
   loopback,
+  proxyUrl,
   type Refusal,
   refuse,
   span,
@@ -67,6 +68,17 @@ export const SCHEMA = {
       {
         default: '""',
         doc: "PEM file with the root of the router's certificate; empty: the one that came with the credential.",
+      },
+      orEmpty(absolute),
+    ),
+    proxy: proxyUrl({
+      default: '""',
+      doc: 'An HTTP proxy that connects in our place (CONNECT), such as `"http://proxy.example:3128"`, perhaps with `user:password@`; empty: none.',
+    }),
+    'proxy-login-file': text(
+      {
+        default: '""',
+        doc: 'File with `user:password` for the proxy, so that they need not stand here; read anew for each connection.',
       },
       orEmpty(absolute),
     ),
@@ -273,7 +285,7 @@ function readKey(path: string, name: string, key: Key<unknown>, given: unknown):
   if (given === undefined && key.default === undefined) throw missing(path, name, 'is required');
   const value = given ?? parseToml(`value = ${key.default}`).value;
   const read = key.read(value);
-  if (isRefusal(read)) throw badValue(path, name, read.expected, value);
+  if (isRefusal(read)) throw badValue(path, name, read.expected, key.secret ? SECRET : value);
   return read;
 }
 
@@ -296,6 +308,8 @@ function missing(path: string, name: string, why: string): Failure {
     action: `Set ${name}; see docs/config.md.`,
   });
 }
+
+const SECRET = 'something that is not shown';
 
 function badValue(path: string, name: string, expected: string, got: unknown): Failure {
   const shown =

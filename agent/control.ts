@@ -15,6 +15,8 @@ export interface Status {
   readonly address: string | null;
   /** "address port n" of the router while online. */
   readonly router: string | null;
+  /** The HTTP proxy on the way, without user and password. */
+  readonly proxy: string | null;
   /** What is spoken with it (docs/wire.md): `enf/2` with super-frames, `enf/1`, or `enftun`; null while not online. */
   readonly wire: Wire | null;
   readonly device: string;
@@ -60,6 +62,7 @@ export function statusOf(sight: Sight): Status {
     since: time(alive?.sinceMs ?? sight.nowMs),
     address: (alive && 'address' in alive.goal && alive.goal.address) || null,
     router: sight.peer?.router ?? null,
+    proxy: sight.config.remote.proxy?.toString() ?? null,
     wire: sight.peer?.wire ?? null,
     device: sight.config.tunnel.device,
     mode: sight.config.identity.mode,
@@ -111,7 +114,10 @@ export function describeStatus(status: Status, wallMs: number): string {
   ];
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
-  if (status.router !== null) rows.push(['router', `${status.router}, ${SPOKEN[status.wire ?? 'enftun']}`]);
+  if (status.router !== null) {
+    const by = status.proxy === null ? 'router' : 'by proxy';
+    rows.push([by, `${status.router}, ${SPOKEN[status.wire ?? 'enftun']}`]);
+  }
   if (status.trouble) {
     const { code, message, action, attempts, since, nextTry } = status.trouble;
     rows.push(['trouble', `${message} [${code}]`]);

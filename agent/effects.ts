@@ -18,6 +18,7 @@ import { type Lan, type LanOptions, openLan } from './lan.ts';
 import { keepLastGood, lastGoodOf } from './lastgood.ts';
 import type { Goal } from './lifecycle.ts';
 import { markOf, type Policy } from './policy.ts';
+import { proxyOf } from './proxy.ts';
 import { openStore, type SavedIdentity, type Store } from './state.ts';
 import { tlsRoot } from './tlsroot.ts';
 import { openTunnel, type Traffic, type Tunnel, type TunnelEvent } from './tunnel.ts';
@@ -75,6 +76,7 @@ export function openEffects(
   const policy = policyOf(config);
   const { mark } = policy;
   const resolver = senses.resolver ?? (mark === 0 ? systemLookup : markedLookup(mark));
+  const proxy = proxyOf(config);
   const clockwork = clockGuard(clocks);
   const guard: Guard = hardware.openGuard(policy, log);
   /** The router of the connection there is, and the source address it was reached from. */
@@ -213,6 +215,7 @@ export function openEffects(
             mark,
             timeoutMs,
             signal: off.signal,
+            proxy,
             lookup: opened(book).lookup,
           }),
         nowMs: clocks.wallMs,
@@ -238,6 +241,7 @@ export function openEffects(
           ca: root,
           certificate: fromHex(identity.certificate),
           key,
+          proxy,
           wire: config.tunnel.wire,
           lookup: opened(book).lookup,
         },

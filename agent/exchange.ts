@@ -1,6 +1,7 @@
 import { dial } from '../os/dial.ts';
 import { readMessage, writeAll } from '../os/exchange.ts';
 import type { Lookup } from '../os/lookup.ts';
+import type { HttpProxy } from '../os/proxy.ts';
 import type { Exchange } from './provision.ts';
 
 /**
@@ -14,6 +15,7 @@ export async function openExchange(options: {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
   readonly lookup?: Lookup;
+  readonly proxy?: HttpProxy | undefined;
 }): Promise<Exchange> {
   const { timeoutMs, signal } = options;
   const socket = await dial(options);

@@ -93,10 +93,15 @@ async function openMetrics(
   }
 }
 
+/** Whom the agent's own connections go to. */
+function waysTo({ remote }: Config): readonly string[] {
+  return remote.proxy === undefined ? remote.hosts : [remote.proxy.host];
+}
+
 /** Without ears for the network the agent lives on: its pauses and heartbeats find out, too, only later. */
 function hearNetwork(config: Config, log: Log, onChange: () => void): () => void {
   try {
-    return watchPath({ hosts: config.remote.hosts, mark: policyOf(config).mark }, onChange).close;
+    return watchPath({ hosts: waysTo(config), mark: policyOf(config).mark }, onChange).close;
   } catch (error) {
     if (!isFailure(error)) throw error;
     log('warning', `${error.code}: changes of the network go unnoticed: ${error.message}`);

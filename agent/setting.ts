@@ -1,3 +1,5 @@
+import { REDACTED } from './redact.ts';
+
 /** The kinds of settings a configuration key can have: type in words, check, and way back to TOML. */
 
 /** One key. `read` turns a TOML value into what the program uses, or says what was expected. */
@@ -7,6 +9,8 @@ export interface Key<T> {
   /** As TOML; undefined: the key is required. */
   readonly default: string | undefined;
   readonly doc: string;
+  /** A value of it may hold a secret: it is never shown. */
+  readonly secret?: true;
   read(value: unknown): T | Refusal;
   /** Back to TOML. */
   write(value: T): string;
@@ -161,3 +165,52 @@ interface Loopback {
   readonly host: string;
   readonly port: number;
 }
+
+/** An HTTP proxy: what a URL such as "http://user:password@proxy.example:3128" says. Printed anywhere, the user and password are left out. */
+export class ProxyUrl {
+  readonly host: string;
+  readonly port: number;
+  /** `user:password`, if the URL has it. */
+  readonly login: string | undefined;
+
+  constructor(host: string, port: number, login: string | undefined) {
+    this.host = host;
+    this.port = port;
+    Object.defineProperty(this, 'login', { value: login, enumerable: false });
+  }
+
+  toString(): string {
+    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
+    return `http://${this.login === undefined ? '' : `${REDACTED}@`}${host}:${this.port}`;
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+}
+
+/** A URL of a proxy, or empty text for none. */
+export function proxyUrl(meaning: Meaning): Key<ProxyUrl | undefined> {
+  const expected = 'a URL such as "http://proxy.example:3128" or "http://user:password@proxy.example:3128"';
+  return {
+    type: 'text',
+    default: meaning.default,
+    doc: meaning.doc,
+    secret: true,
+    read(value) {
+      if (value === '') return undefined;
+      const match = typeof value === 'string' ? PROXY.exec(value) : null;
+      const port = Number(match?.[4]);
+      if (!match || port < 1 || port > 65_535) return refuse(expected);
+      try {
+        return new ProxyUrl(match[2] ?? match[3]!, port, match[1] && decodeURIComponent(match[1]));
+      } catch {
+        return refuse(`${expected}, with %25 for a % in a password`);
+      }
+    },
+    write: (value) => JSON.stringify(value === undefined ? '' : String(value)),
+  };
+}
+
+const PROXY =
+  /^http:\/\/(?:([^\s@/:]+:[^\s@/]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]{1,253})):(\d{1,5})\/?$/;

@@ -2,6 +2,7 @@ import { isFailure } from '../protocol/failure.ts';
 import { openTpm, type TpmOptions } from '../tpm/context.ts';
 import { readMembership, readTlsRoot, type TpmMembership } from '../tpm/credential.ts';
 import { createLongterm, loadLongterm } from '../tpm/longterm.ts';
+import { removeOwnParent } from '../tpm/parent.ts';
 import { type KeyStore, modeChanged } from './keys.ts';
 
 /**
@@ -53,4 +54,14 @@ export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<K
     },
     close: () => tpm.close(),
   };
+}
+
+/** Takes what the agent has put into the TPM out of it; what the factory wrote stays. False if an owner password forbids that. */
+export async function forgetTpmKeys(tcti: string): Promise<boolean> {
+  const tpm = await openTpm(tcti, { timeoutMs: 10_000, retryMs: 2_000 });
+  try {
+    return await removeOwnParent(tpm);
+  } finally {
+    await tpm.close();
+  }
 }

@@ -23,10 +23,11 @@ export type DoorEvent = 'message' | 'bad-header' | 'late' | 'gone' | 'crowded';
  */
 export interface NetFace {
   /**
-   * A TCP socket with keepalive (300 s idle, 6 probes 10 s apart), TCP_USER_TIMEOUT (60 s), TCP_NODELAY and, if `mark`
-   * is not 0, SO_MARK. @throws Error EPERM (a mark needs CAP_NET_ADMIN), EAFNOSUPPORT, EMFILE
+   * A TCP socket with keepalive (300 s idle, 6 probes 10 s apart), TCP_USER_TIMEOUT (60 s), TCP_NODELAY and, if they
+   * are not 0, SO_MARK and the largest segment both ends may send (TCP_MAXSEG, 88 to 32,767).
+   * @throws Error EPERM (a mark needs CAP_NET_ADMIN), EAFNOSUPPORT, EMFILE, EINVAL (too small a segment)
    */
-  socketOpen(family: 4 | 6, mark: number): SocketHandle;
+  socketOpen(family: 4 | 6, mark: number, segment: number): SocketHandle;
   /**
    * Connects to a literal address of the socket's family (IPv6 perhaps with a %zone) and calls back once: with nothing
    * when connected, else with the Error. A socket connects once, successful or not.
@@ -37,6 +38,16 @@ export interface NetFace {
     address: string,
     port: number,
     onDone: (error: Error | undefined) => void,
+  ): void;
+  /**
+   * Says `question` on a connected socket and calls back once with the answer up to and including its first blank line (CR LF CR LF),
+   * of which nothing further is read, or with the Error: EPIPE (closed before that), EMSGSIZE (8,192 bytes without one), …
+   * @throws Error ENOTCONN, EALREADY (one question at a time), …
+   */
+  socketAsk(
+    socket: SocketHandle,
+    question: Uint8Array,
+    onDone: (error: Error | undefined, answer?: Uint8Array) => void,
   ): void;
   /** The descriptor of a connected socket, which is the caller's to close from now on. @throws Error ENOTCONN */
   socketTake(socket: SocketHandle): number;

@@ -1,24 +1,12 @@
-import { isIP, isIPv4, Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { addon } from '../native/index.ts';
-import type { SocketHandle } from '../native/net.ts';
-import { Failure } from '../protocol/failure.ts';
-import { type Lookup, systemLookup } from './lookup.ts';
+import { type ConnectOptions, connectFirst } from './connect.ts';
+import { connectThrough, type HttpProxy } from './proxy.ts';
 
-export interface DialOptions {
-  /** Names or literal addresses, in the order of preference. */
-  readonly hosts: readonly string[];
-  readonly port: number;
-  /** SO_MARK for the routing rules; 0 or absent: none. */
-  readonly mark?: number;
-  /** For everything together: names, all addresses of all hosts. */
-  readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
-  /** Instead of the system's resolver. */
-  readonly lookup?: Lookup;
+export interface DialOptions extends ConnectOptions {
+  /** An HTTP proxy that connects in our place; it gets the hosts as they are written, names too. */
+  readonly proxy?: HttpProxy | undefined;
 }
-
-/** The next address of a host is tried beside the first when that has not answered for so long (RFC 8305 §5). */
-const STAGGER_MS = 250;
 
 /**
  * Connects over TCP to the first host that answers. Hosts take turns, each with an equal share of the time that is
@@ -26,7 +14,7 @@ const STAGGER_MS = 250;
  * nobody. Literal addresses need no resolver. The socket has SO_MARK from before connecting, keepalive,
  * TCP_USER_TIMEOUT and TCP_NODELAY, and an error listener, so that an error between two uses shows as `close` and in
  * the next use instead of ending the process.
- * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`
+ * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`, `net.proxy-…`
  */
 export async function dial(options: DialOptions): Promise<Socket> {
   const socket = new Socket({ fd: await dialDescriptor(options), readable: true, writable: true });
@@ -39,156 +27,8 @@ export async function dial(options: DialOptions): Promise<Socket> {
  * @throws Failure as `dial`
  */
 export async function dialDescriptor(options: DialOptions): Promise<number> {
-  const { hosts, port, mark = 0, timeoutMs, signal, lookup = systemLookup } = options;
-  const deadline = performance.now() + timeoutMs;
-  const misses: Miss[] = [];
-  for (const [i, host] of hosts.entries()) {
-    const left = Math.max(0, deadline - performance.now());
-    const turn = new AbortController();
-    const end = () => turn.abort();
-    const timer = setTimeout(end, left / (hosts.length - i));
-    signal?.addEventListener('abort', end, { once: true });
-    try {
-      if (signal?.aborted) throw calledOff(signal);
-      const result = await reach(host, port, mark, turn.signal, lookup);
-      if (typeof result === 'number') return result;
-      if (signal?.aborted) throw calledOff(signal);
-      misses.push(...result);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-    }
-  }
-  throw dialFailure(options, misses);
-}
-
-/** Why one host or address was not reached: TIMEOUT, NO_ADDRESS, or an errno's name. */
-interface Miss {
-  readonly what: string;
-  readonly why: string;
-}
-
-const TIMEOUT = 'no answer';
-const NO_ADDRESS = 'no address';
-
-async function reach(
-  host: string,
-  port: number,
-  mark: number,
-  turn: AbortSignal,
-  lookup: Lookup,
-): Promise<number | Miss[]> {
-  if (isIP(host) !== 0) return race([host], port, mark, turn);
-  const found = await resolve(host, turn, lookup);
-  return 'why' in found ? [found] : race(found, port, mark, turn);
-}
-
-/** The addresses of a name. A resolver that hangs is left behind when the turn ends. */
-function resolve(host: string, turn: AbortSignal, lookup: Lookup): Promise<readonly string[] | Miss> {
-  return new Promise((settle) => {
-    turn.addEventListener('abort', () => settle({ what: host, why: TIMEOUT }), { once: true });
-    lookup(host).then(settle, () => settle({ what: host, why: NO_ADDRESS }));
-  });
-}
-
-/** The first of the addresses to connect, or why each of them did not. @throws Failure `os.not-permitted` */
-function race(
-  addresses: readonly string[],
-  port: number,
-  mark: number,
-  turn: AbortSignal,
-): Promise<number | Miss[]> {
-  const native = addon();
-  return new Promise((resolve, reject) => {
-    const misses: Miss[] = [];
-    const running = new Map<SocketHandle, string>();
-    let started = 0;
-    let stagger: NodeJS.Timeout | undefined;
-
-    const stop = () => {
-      clearTimeout(stagger);
-      turn.removeEventListener('abort', onTurnEnd);
-      for (const socket of running.keys()) native.socketClose(socket);
-    };
-    const onTurnEnd = () => {
-      stop();
-      for (const what of [...running.values(), ...addresses.slice(started)])
-        misses.push({ what, why: TIMEOUT });
-      resolve(misses);
-    };
-    const onDone = (socket: SocketHandle, address: string, error: NodeJS.ErrnoException | undefined) => {
-      running.delete(socket);
-      if (error === undefined) {
-        stop();
-        resolve(native.socketTake(socket));
-        return;
-      }
-      native.socketClose(socket);
-      misses.push({ what: address, why: error.code ?? error.message });
-      startNext();
-    };
-    const startNext = () => {
-      clearTimeout(stagger);
-      const address = addresses[started++];
-      if (address !== undefined) start(address);
-      else if (running.size === 0) {
-        stop();
-        resolve(misses);
-      }
-    };
-    const start = (address: string) => {
-      stagger = setTimeout(startNext, STAGGER_MS);
-      let socket: SocketHandle;
-      try {
-        socket = native.socketOpen(isIPv4(address) ? 4 : 6, mark);
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if (code !== 'EPERM') {
-          misses.push({ what: address, why: code ?? String(error) });
-          return startNext();
-        }
-        stop();
-        return reject(markFailure(mark, error));
-      }
-      running.set(socket, address);
-      try {
-        native.socketConnect(socket, address, port, (error) => onDone(socket, address, error));
-      } catch (error) {
-        onDone(socket, address, error as NodeJS.ErrnoException);
-      }
-    };
-
-    if (turn.aborted) return onTurnEnd();
-    turn.addEventListener('abort', onTurnEnd, { once: true });
-    startNext();
-  });
-}
-
-function markFailure(mark: number, cause: unknown): Failure {
-  return new Failure('os.not-permitted', 'operator', `cannot set the mark ${mark} on a socket (SO_MARK)`, {
-    action: 'Run as root or grant CAP_NET_ADMIN, or set the mark to 0.',
-    cause,
-  });
-}
-
-function calledOff(signal: AbortSignal): Failure {
-  return new Failure('net.aborted', 'retry', 'connecting was called off', { cause: signal.reason });
-}
-
-function dialFailure({ hosts, port, timeoutMs }: DialOptions, misses: readonly Miss[]): Failure {
-  const reasons = misses.map(({ what, why }) => `${what}: ${why}`).join(', ');
-  const target = `${hosts.join(', ')} port ${port}`;
-  if (misses.every(({ why }) => why === NO_ADDRESS)) {
-    return new Failure('net.no-such-host', 'retry', `no address found for ${hosts.join(', ')}`, {
-      action: 'Check the host names and the resolver, or configure literal addresses.',
-    });
-  }
-  if (misses.every(({ why }) => why === TIMEOUT || why === 'ETIMEDOUT' || why === NO_ADDRESS)) {
-    return new Failure('net.timeout', 'retry', `no answer from ${target} in ${timeoutMs} ms (${reasons})`, {
-      action: 'Check that the host is up and that no firewall drops the packets on the way.',
-    });
-  }
-  return new Failure('net.unreachable', 'retry', `cannot reach ${target} (${reasons})`, {
-    action: 'Check the network connection, the address and the port.',
-  });
+  const { proxy } = options;
+  return addon().socketTake(
+    await (proxy === undefined ? connectFirst(options) : connectThrough(proxy, options)),
+  );
 }

@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { dial } from './dial.ts';
+import type { HttpProxy } from './proxy.ts';
 
 /** What came of a TLS handshake that only looks. */
 export interface TlsAnswer {
@@ -26,12 +27,13 @@ export interface Reach {
   readonly port: number;
   readonly mark: number;
   readonly timeoutMs: number;
+  readonly proxy?: HttpProxy | undefined;
 }
 
 /** Connects and hangs up. @returns milliseconds until connected @throws Failure as `dial` */
-export async function reach({ address, port, mark, timeoutMs }: Reach): Promise<number> {
+export async function reach({ address, port, mark, timeoutMs, proxy }: Reach): Promise<number> {
   const start = performance.now();
-  (await dial({ hosts: [address], port, mark, timeoutMs })).destroy();
+  (await dial({ hosts: [address], port, mark, timeoutMs, proxy })).destroy();
   return performance.now() - start;
 }
 
@@ -46,9 +48,9 @@ const PADDING = Array.from({ length: 15 }, (_, i) => String(i % 10).repeat(250))
 export async function tryTls(
   options: Reach & { readonly ca: string; readonly alpn: string; readonly large: boolean },
 ): Promise<TlsAnswer> {
-  const { address, port, mark, timeoutMs, ca, alpn, large } = options;
+  const { address, port, mark, timeoutMs, ca, alpn, large, proxy } = options;
   const start = performance.now();
-  const socket = await dial({ hosts: [address], port, mark, timeoutMs });
+  const socket = await dial({ hosts: [address], port, mark, timeoutMs, proxy });
   const connectMs = performance.now() - start;
   return new Promise((resolve) => {
     const settings: ConnectionOptions = {

@@ -142,7 +142,7 @@ function askOverTcp(
   patience: AbortSignal,
 ): Promise<DnsAnswer | undefined> {
   const native = addon();
-  const handle = native.socketOpen(isIPv4(server) ? 4 : 6, mark);
+  const handle = native.socketOpen(isIPv4(server) ? 4 : 6, mark, 0);
   return new Promise<DnsAnswer | undefined>((resolve, reject) => {
     patience.addEventListener('abort', () => resolve(undefined), { once: true });
     native.socketConnect(handle, server, port, (error) => {

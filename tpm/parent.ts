@@ -60,6 +60,25 @@ export async function prepareOwnParent(tpm: Tpm, ownerAuth: Uint8Array | undefin
   return { handle: OWN_PARENT, object: own.object };
 }
 
+/**
+ * Removes our own parent, if there is one and the owner hierarchy has no password: then it can be made again when it is needed, the
+ * same as it was. What lies at the common handle may be somebody else's by now, and stays. True if nothing of ours is left.
+ */
+export async function removeOwnParent(tpm: Tpm): Promise<boolean> {
+  const own = await findObject(tpm, OWN_PARENT);
+  if (own === undefined) return true;
+  try {
+    await withHierarchy(tpm, 'owner', undefined, ({ session, hierarchy }) =>
+      tpm.call('evictControl', [session, hierarchy, own.object, OWN_PARENT]),
+    );
+    return true;
+  } catch (error) {
+    if (!isFailure(error, 'tpm.hierarchy-locked')) throw error;
+    await release(tpm, own.object);
+    return false;
+  }
+}
+
 async function beside(
   tpm: Tpm,
   common: PersistentObject,

@@ -7,7 +7,7 @@ import { askStatus, CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
 export const forget: Command = {
   name: 'forget',
   summary:
-    'Removes the identity of this device, so that the next start provisions it anew; needs a stopped agent',
+    'Removes the identity of this device from state and TPM, so that the next start provisions it anew; needs a stopped agent',
   options: [CONFIG, { name: 'yes', help: 'really do it' }, JSON_OUTPUT],
   examples: ['systemctl stop enf-agent && enf-agent forget --yes'],
   async run(invocation) {
@@ -28,13 +28,35 @@ export const forget: Command = {
       });
     }
     if (await exists(config.state.directory)) await forgetStore(await openFolder(config.state.directory));
+    const tpm = config.identity.mode === 'tpm' ? await forgetTpm(config.tpm.tcti) : null;
     invocation.print(
-      { forgotten: config.state.directory },
-      () => 'The identity is removed; the next start provisions this device anew.',
+      { forgotten: config.state.directory, tpm },
+      () =>
+        `The identity is removed; the next start provisions this device anew.${tpm === null ? '' : ` ${SAID[tpm]}`}`,
     );
     return undefined;
   },
 };
+
+/** `clean`: nothing of the agent is left in the TPM; `kept`: its storage key is; `unasked`: it does not answer. */
+type Left = 'clean' | 'kept' | 'unasked';
+
+const SAID: Record<Left, string> = {
+  clean: 'What the factory wrote into the TPM stays there.',
+  kept: 'The storage key stays in the TPM: without the owner’s password it could not be made again.',
+  unasked: 'The TPM could not be asked whether a storage key of ours is left in it.',
+};
+
+/** The identity is gone with the state: a key is useless without its half in there. */
+async function forgetTpm(tcti: string): Promise<Left> {
+  const { forgetTpmKeys } = await import('../tpmkeys.ts');
+  try {
+    return (await forgetTpmKeys(tcti)) ? 'clean' : 'kept';
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return 'unasked';
+  }
+}
 
 /** True if an agent answers on the socket. @throws Failure `control.…` if somebody else does */
 export async function isRunning(socket: string): Promise<boolean> {

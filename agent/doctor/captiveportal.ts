@@ -19,6 +19,8 @@ export const captivePortal: Check = {
       const issuer = foreign.answer.issuer ?? 'an unnamed issuer';
       return failed(`TLS to ${foreign.address} is answered with a certificate of ${issuer}`, LOG_IN);
     }
+    // What lies on the way to a proxy is no business of its clients.
+    if (probes.config.remote.proxy) return ok('nothing intercepts TLS');
     for (const address of addresses) {
       const page = await probes.http(address);
       if (page === undefined) continue;

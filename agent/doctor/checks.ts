@@ -11,6 +11,7 @@ import { nvObjects } from './nvobjects.ts';
 import { pathMtu } from './pathmtu.ts';
 import { ports } from './ports.ts';
 import type { Probes } from './probes.ts';
+import { proxy } from './proxy.ts';
 import { route } from './route.ts';
 import { state } from './state.ts';
 import { tls } from './tls.ts';
@@ -35,6 +36,7 @@ export const CHECKS: readonly Check[] = [
   credential,
   dns,
   route,
+  proxy,
   ports,
   tls,
   captivePortal,

@@ -1,4 +1,4 @@
-import { systemLookup } from '../../os/lookup.ts';
+import { isLiteral, type Lookup, systemLookup } from '../../os/lookup.ts';
 import { deviceFile, freeSpace, namesIn, ownIdentity, readTrimmed } from '../../os/machine.ts';
 import { reach, tryHttp, tryTls } from '../../os/netprobe.ts';
 import { primitives } from '../../os/primitives.ts';
@@ -15,6 +15,7 @@ import { askStatus } from '../commands/shared.ts';
 import type { Config } from '../config.ts';
 import { type KeyStore, openKeys } from '../keys.ts';
 import { markOf } from '../policy.ts';
+import { proxyOf } from '../proxy.ts';
 import { tlsRoot } from '../tlsroot.ts';
 import type { ForeignManager, Probes, Route } from './probes.ts';
 import { viewState } from './stateview.ts';
@@ -34,7 +35,8 @@ export function machineProbes(config: Config): Probes {
   };
   const mark = markOf(config.route.mode, config.tunnel.fwmark);
   const resolver = mark === 0 ? systemLookup : markedLookup(mark);
-  const far = { mark, timeoutMs: Math.min(config.remote.connectTimeout, PATIENCE_MS) };
+  const proxy = proxyOf(config);
+  const far = { mark, proxy, timeoutMs: Math.min(config.remote.connectTimeout, PATIENCE_MS) };
   const root = () =>
     remembered('root', () => tlsRoot(config, () => withKeys(config, (keys) => keys.tlsRoot())));
   return {
@@ -50,7 +52,7 @@ export function machineProbes(config: Config): Probes {
     membership: () => withKeys(config, proveMembership),
     tlsRoot: root,
     lookup: (host) => remembered(`lookup ${host}`, () => resolver(host)),
-    route: (address) => routeTo(address, mark),
+    route: async (address) => routeTo(proxy ? await addressOf(proxy.host, resolver) : address, mark),
     connect: (address, port) =>
       remembered(`connect ${address} ${port}`, () => reach({ ...far, address, port })),
     tls: (address, port, large) =>
@@ -97,6 +99,12 @@ async function clockSynchronised(): Promise<boolean | undefined> {
   const output = await runQuery('timedatectl', ['show', '-p', 'NTPSynchronized', '--value'], PATIENCE_MS);
   const said = output?.code === 0 ? output.text.trim() : '';
   return said === 'yes' || said === 'no' ? said === 'yes' : undefined;
+}
+
+/** The first address of a host; the host itself if it has none. */
+async function addressOf(host: string, resolver: Lookup): Promise<string> {
+  if (isLiteral(host)) return host;
+  return (await resolver(host).catch(() => []))[0] ?? host;
 }
 
 async function routeTo(address: string, mark: number): Promise<Route | undefined> {

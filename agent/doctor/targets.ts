@@ -1,14 +1,18 @@
 import { isLiteral } from '../../os/lookup.ts';
 import type { Probes } from './probes.ts';
 
-/** The configured hosts with the addresses they have now; none where the resolver knows nothing. */
+/**
+ * The configured hosts with the addresses they have now; none where the resolver knows nothing. A proxy resolves them
+ * itself: then their names take the place of addresses.
+ */
 export async function targets(
   probes: Pick<Probes, 'config' | 'lookup'>,
 ): Promise<readonly { readonly host: string; readonly addresses: readonly string[] }[]> {
   return Promise.all(
     probes.config.remote.hosts.map(async (host) => ({
       host,
-      addresses: isLiteral(host) ? [host] : await probes.lookup(host).catch(() => []),
+      addresses:
+        isLiteral(host) || probes.config.remote.proxy ? [host] : await probes.lookup(host).catch(() => []),
     })),
   );
 }

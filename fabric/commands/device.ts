@@ -1,6 +1,7 @@
 import type { Command } from '../../os/cli.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, formatPrefix, parseIpv6 } from '../../protocol/ipv6.ts';
+import type { AuditEntry } from '../registry/audit.ts';
 import type { Verdict } from '../registry/devices.ts';
 import { shortGid } from '../registry/groups.ts';
 import type { Device, Handshake } from '../registry/records.ts';
@@ -74,13 +75,18 @@ const deviceShow: Command = {
   examples: ['enf-fabric device show fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
   async run(invocation) {
     const address = parseIpv6(invocation.positionals[0]!);
-    const { device, handshakes } = await withRegistry(invocation, (registry) => {
+    const { device, handshakes, twins } = await withRegistry(invocation, (registry) => {
       const found = registry.device(address);
-      return { device: found, handshakes: registry.handshakes(HISTORY, found) };
+      return {
+        device: found,
+        handshakes: registry.handshakes(HISTORY, found),
+        twins: registry.twinsOf(address),
+      };
     });
     const online = (await connectedAddresses(invocation))?.has(formatIpv6(address));
     const value = {
       ...json(device, online),
+      twins: twins === undefined ? null : { at: iso(twins.at), from: twins.detail.from },
       handshakes: handshakes.map(({ at, source, suite, proven, result }) => ({
         at: iso(at),
         source,
@@ -89,12 +95,17 @@ const deviceShow: Command = {
         result,
       })),
     };
-    invocation.print(value, () => deviceText(device, online, handshakes));
+    invocation.print(value, () => deviceText(device, online, handshakes, twins));
     return undefined;
   },
 };
 
-function deviceText(device: Device, online: boolean | undefined, handshakes: readonly Handshake[]): string {
+function deviceText(
+  device: Device,
+  online: boolean | undefined,
+  handshakes: readonly Handshake[],
+  twins: AuditEntry | undefined,
+): string {
   const { tunnel } = device;
   const tunnelText =
     tunnel === undefined
@@ -115,6 +126,7 @@ function deviceText(device: Device, online: boolean | undefined, handshakes: rea
     `Address   ${formatIpv6(device.address)}`,
     `Standing  ${standingOf(device)}`,
     `Tunnel    ${tunnelText}`,
+    ...(twins === undefined ? [] : [`Twins     ${twinsText(twins)}`]),
     `Group     ${device.groupName}  ${shortGid(device.gid)}`,
     `Network   ${formatPrefix(device.network)}`,
     `Key       ${toHex(device.longtermKey)}`,
@@ -124,6 +136,9 @@ function deviceText(device: Device, online: boolean | undefined, handshakes: rea
     history,
   ].join('\n');
 }
+
+const twinsText = ({ at, detail }: AuditEntry): string =>
+  `two devices with this key took turns ${timeText(at)}, from ${(detail.from as string[]).join(' and ')}; evicted, only one that has the credential comes back`;
 
 const DONE: Record<Verdict, string> = {
   evict: 'is evicted: it is cut now and has to provision again',

@@ -61,14 +61,23 @@ export function appendAudit(
   );
 }
 
+/** The newest entry of an action on a subject. */
+export function lastAudit(db: Database, action: string, subject: string): AuditEntry | undefined {
+  const sql = 'SELECT * FROM audit WHERE action = ? AND subject = ? ORDER BY seq DESC LIMIT 1';
+  const row = prepare(db, sql).get(action, subject) as Row | undefined;
+  return row && entryOf(row);
+}
+
+const entryOf = (row: Row): AuditEntry => ({
+  ...row,
+  detail: JSON.parse(row.detail) as Record<string, unknown>,
+  hash: bytes(row.hash),
+});
+
 /** The newest `limit` entries, oldest first. */
 export function listAudit(db: Database, limit: number): AuditEntry[] {
   const rows = prepare(db, 'SELECT * FROM audit ORDER BY seq DESC LIMIT ?').all(limit) as Row[];
-  return rows.reverse().map((row) => ({
-    ...row,
-    detail: JSON.parse(row.detail) as Record<string, unknown>,
-    hash: bytes(row.hash),
-  }));
+  return rows.reverse().map(entryOf);
 }
 
 /**

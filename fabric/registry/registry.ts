@@ -1,9 +1,9 @@
 import { toHex } from '../../protocol/bytes.ts';
-import type { Prefix } from '../../protocol/ipv6.ts';
+import { formatIpv6, type Prefix } from '../../protocol/ipv6.ts';
 import type { Admission, Endpoint, Standing } from '../router/admission.ts';
 import { deriveIdentifier, type Identifier } from './address.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
-import { type AuditEntry, appendAudit, listAudit, verifyAudit } from './audit.ts';
+import { type AuditEntry, appendAudit, lastAudit, listAudit, verifyAudit } from './audit.ts';
 import { changesSince, lastChange } from './changes.ts';
 import { emptyDatabase, guarded, openDatabase } from './database.ts';
 import {
@@ -49,6 +49,8 @@ export interface Registry extends Admission {
   audit(limit: number): AuditEntry[];
   /** @throws Failure `audit.broken` */
   verifyAudit(expected?: { seq: number; hash: Uint8Array }): { entries: number; head: Uint8Array };
+  /** When two devices were last found to have this one's key: `detail.from` says where they connect from. */
+  twinsOf(address: Uint8Array): AuditEntry | undefined;
   /** Hears of every change, by this process or another, once it is durable and `catchUp` has seen it. */
   subscribe(listener: (change: Change) => void): () => void;
   /** Looks for changes other processes made and tells the subscribers. */
@@ -74,6 +76,8 @@ export interface RegistryOptions {
 /** About 200 MB of refused handshakes; older ones of nobody in particular are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
 const TIDY_EVERY = 1_000;
+/** The audit trail's word for two devices with one key. */
+const TWINS = 'device.twins';
 
 /** Opens the registry at `path`. @throws Failure see `openDatabase` */
 export function openRegistry(path: string, options: RegistryOptions): Registry {
@@ -168,6 +172,11 @@ export function openRegistry(path: string, options: RegistryOptions): Registry {
     disconnected(address) {
       if (tunnelCount(address, -1) === 0) later(() => tunnelDown(db, now(), address));
     },
+    twins(address, from) {
+      const subject = formatIpv6(address);
+      later(() => appendAudit(db, { ...act(), action: TWINS, subject, detail: { from } }));
+    },
+    twinsOf: (address) => read(() => lastAudit(db, TWINS, formatIpv6(address))),
     subscribe,
     catchUp,
     follow(periodMs) {

@@ -24,4 +24,6 @@ export interface Admission {
   connected(address: Uint8Array, from: string): void;
   /** That tunnel ended, also when a newer one of the same device follows at once. */
   disconnected(address: Uint8Array): void;
+  /** Connections from these outer addresses take each other's place again and again: two devices have one key. */
+  twins(address: Uint8Array, from: readonly string[]): void;
 }

@@ -44,6 +44,7 @@ export function routerMetrics(router: Router): string {
   const mine = sessions.filter((session) => session.understandsVerdicts).length;
   put('sessions', 'gauge', 'Tunnels.', ['{peer="agent"}', mine], ['{peer="c"}', sessions.length - mine]);
   put('pending_handshakes', 'gauge', 'Peers not admitted yet.', ['', router.pendingHandshakes]);
+  put('twins_total', 'counter', 'Times that two devices were found to have one key.', ['', router.twins]);
   put('threads', 'gauge', 'Threads that carry packets.', ['', router.threads]);
   for (const [name, counter, help] of DEVICES) put(name, 'counter', help, ['', devices?.[counter] ?? 0]);
   for (const [name, counter, help] of HOST) put(name, 'counter', help, ['', host[counter]]);

@@ -17,6 +17,7 @@ import type { Admission, Endpoint } from './admission.ts';
 import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
 import { judge, verdictOn } from './judge.ts';
 import { type Arrival, fromOf, type Session, sessionOf } from './session.ts';
+import { watchTwins } from './twins.ts';
 
 export interface RouterLimits {
   /** TLS handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
@@ -95,6 +96,8 @@ export interface Router {
   counters(): Counters;
   /** Everything that was counted, for metrics: on all sessions since the start, and at the TUN. */
   traffic(): { readonly devices: RouterCounters | undefined; readonly host: RouterCounters };
+  /** How often two devices were found to have one key. */
+  readonly twins: number;
   /** TLS handshakes under way, and peers that were not judged yet. */
   readonly pendingHandshakes: number;
   /** Closes every session orderly, those that do not follow hard, and returns when nothing is open any more. */
@@ -121,6 +124,8 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
   const networks = new Map<string, number>();
   /** What sessions that are over have counted. */
   let past: RouterCounters | undefined;
+  const twinWatch = watchTwins();
+  let twins = 0;
   let registryDown = false;
   let closing = false;
 
@@ -167,11 +172,23 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     over(session, reason);
   };
 
+  const lookForTwins = (newer: Session, older: Session): void => {
+    const places = twinWatch.takeover(newer.name, newer.host, older.host, newer.sinceMs);
+    if (places === undefined) return;
+    twins++;
+    const where = places.join(' and ');
+    log('warning', `device ${newer.name} connects from ${where} in turns: two devices seem to have its key`);
+    note(() => admission.twins(newer.address, places));
+  };
+
   const admit = (arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array): void => {
     const session = sessionOf(arrival, endpoint, provenKey);
     const key = toHex(session.address);
     const older = sessions.get(key);
-    if (older !== undefined) cut(older, undefined, 'replaced by a newer connection');
+    if (older !== undefined) {
+      cut(older, undefined, 'replaced by a newer connection');
+      lookForTwins(session, older);
+    }
     sessions.set(key, session);
     connected.set(session.id, session);
     note(() => admission.connected(session.address, session.from));
@@ -251,6 +268,9 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     sessions: () => Array.from(sessions.values(), (session) => view(session, threads)),
     counters: () => totalOf(traffic()),
     traffic,
+    get twins() {
+      return twins;
+    },
     get pendingHandshakes() {
       return threads.pending;
     },

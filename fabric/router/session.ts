@@ -20,6 +20,8 @@ export interface Session {
   readonly provenKey: Uint8Array;
   /** The outer address and port. */
   readonly from: string;
+  /** The outer address alone. */
+  readonly host: string;
   /** Milliseconds since 1970. */
   readonly sinceMs: number;
   readonly tls: string;
@@ -37,6 +39,7 @@ export function sessionOf(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8
     name: formatIpv6(address),
     provenKey,
     from: fromOf(arrival),
+    host: hostOf(arrival),
     sinceMs: Date.now(),
     tls,
     understandsVerdicts: wire > 0,
@@ -44,7 +47,9 @@ export function sessionOf(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8
 }
 
 /** The outer address and port of a peer, as text. */
-export function fromOf({ ends }: Arrival): string {
-  const [host, port] = ends.split(' ') as [string, string];
-  return formatListen({ host: peerAddress(host), port: Number(port) });
+export function fromOf(arrival: Arrival): string {
+  const port = Number(arrival.ends.split(' ')[1]);
+  return formatListen({ host: hostOf(arrival), port });
 }
+
+const hostOf = ({ ends }: Arrival): string => peerAddress(ends.split(' ')[0]);

@@ -15,6 +15,7 @@ const STATUS: Status = {
   since: '2030-01-01T12:00:00.000Z',
   address: 'fd00::7',
   router: null,
+  proxy: null,
   wire: null,
   device: 'enf0',
   mode: 'tpm',

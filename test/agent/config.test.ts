@@ -25,6 +25,8 @@ test('only the hosts are required; everything else has its default', () => {
       identityPort: 444,
       connectTimeout: 10_000,
       tlsRoot: '',
+      proxy: undefined,
+      proxyLoginFile: '',
     },
     identity: { mode: 'tpm', credentialDir: '', basename: '', suite: 1, address: '' },
     tpm: { tcti: 'device:/dev/tpmrm0' },
@@ -60,6 +62,8 @@ test('every key can be set', () => {
     identity-port = 4444
     connect-timeout = "1500ms"
     tls-root = "/etc/enf/root.pem"
+    proxy = "http://[2001:db8::5]:3128/"
+    proxy-login-file = "/run/credentials/login"
     [identity]
     mode = "software"
     credential-dir = "/etc/enf/credential"
@@ -106,10 +110,36 @@ test('every key can be set', () => {
   expect(config.lan).toEqual({ enabled: true, defaultRoute: true, advertisePeriod: 30_000 });
 });
 
+describe('[C-9] the proxy', () => {
+  const secret = `${LEAST}proxy = "http://device:p%40ss%3a:word@proxy.example:3128"\n`;
+
+  test('is a URL; what could not stand in one is percent-encoded', () => {
+    const { proxy } = parse(secret).remote;
+    expect(proxy).toMatchObject({ host: 'proxy.example', port: 3128 });
+    expect(proxy?.login).toBe('device:p@ss::word');
+    expect(parse(`${LEAST}proxy = "http://[2001:db8::5]:3128"\n`).remote.proxy).toMatchObject({
+      host: '2001:db8::5',
+      login: undefined,
+    });
+  });
+
+  test('its password is nowhere in what is printed, nor where it was mistyped', () => {
+    const config = parse(secret);
+    for (const text of [renderConfig(config), JSON.stringify(config), String(config.remote.proxy)]) {
+      expect(text).toContain('proxy.example:3128');
+      expect(text).not.toMatch(/p%40ss|p@ss|word/);
+    }
+    const { message } = refusal(`${LEAST}proxy = "http://device:p%40ssword@proxy.example"\n`);
+    expect(message).toContain('something that is not shown');
+    expect(message).not.toMatch(/p%40ss|p@ss/);
+  });
+});
+
 test('what check-config prints means the same again', () => {
   for (const text of [
     LEAST,
     `${LEAST}[route]\nprefixes = ["fd00:1::/48"]\n[tunnel]\nheartbeat-period = "90s"\n[metrics]\nlisten = "[::1]:9464"\n`,
+    `${LEAST}proxy = "http://[2001:db8::5]:3128"\n`,
   ]) {
     expect(parse(renderConfig(parse(text)))).toEqual(parse(text));
   }
@@ -159,6 +189,19 @@ describe('bad values name the key, what was expected and what came', () => {
     'remote.identity-port': ['-1', 'true'],
     'remote.connect-timeout': ['10', '"10"', '"10 parsecs"', '"0s"', '"6m"', '"1.5s"', '"-1s"'],
     'remote.tls-root': ['"root.pem"', '1'],
+    'remote.proxy': [
+      '"proxy.example:3128"',
+      '"https://proxy.example:3128"',
+      '"http://proxy.example"',
+      '"http://proxy.example:0"',
+      '"http://proxy.example:65536"',
+      '"http://user@proxy.example:3128"',
+      '"http://user:pass@word@proxy.example:3128"',
+      '"http://user:50%@proxy.example:3128"',
+      '"http://proxy.example:3128/path"',
+      '3128',
+    ],
+    'remote.proxy-login-file': ['"login"', '1'],
     'identity.mode': ['"TPM"', '""', '1'],
     'identity.credential-dir': ['"credential"'],
     'identity.basename': [`"${'x'.repeat(65)}"`, `"${'ä'.repeat(33)}"`, '7'],

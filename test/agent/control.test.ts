@@ -72,6 +72,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     since: '2030-01-01T11:59:00.000Z',
     address: 'fd00::7',
     router: '192.0.2.1 port 443',
+    proxy: null,
     wire: 'enf/2',
     device: 'enf0',
     mode: 'tpm',

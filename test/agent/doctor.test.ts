@@ -8,7 +8,13 @@ import { Failure } from '../../protocol/failure.ts';
 import { fakeProbes, HEALTHY_CONFIG } from './probes.ts';
 
 const config = (more: string, base = HEALTHY_CONFIG): Config => parseConfig(`${base}\n${more}`, 'test');
+const HOSTS = '[remote]\nhosts = ["fabric.example", "other.example"]';
 const SOFTWARE = config('[identity]\nmode = "software"\ncredential-dir = "/c"');
+const PROXIED = config('proxy = "http://192.0.2.9:3128"', HOSTS);
+const NAMED_PROXY = config('proxy = "http://proxy.example:3128"', HOSTS);
+const loginWanted = async (): Promise<never> => {
+  throw new Failure('net.proxy-login', 'operator', 'it wants a password', { action: 'Give it.' });
+};
 const unreachable = async (): Promise<never> => {
   throw new Failure('net.unreachable', 'retry', 'cannot reach it');
 };
@@ -201,6 +207,9 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   dns: [
     [{}, 'ok', /fabric\.example: 2001:db8::1, 192\.0\.2\.1/],
     [{ config: config('', '[remote]\nhosts = ["192.0.2.1", "2001:db8::1"]') }, 'skipped', /literal/],
+    [{ config: PROXIED }, 'skipped', /literal/],
+    [{ config: NAMED_PROXY, lookup: async () => ['192.0.2.9'] }, 'ok', /^proxy\.example: 192\.0\.2\.9$/],
+    [{ config: NAMED_PROXY, lookup: unreachable }, 'failed', /no address for proxy\.example/],
     [{ lookup: unreachable }, 'failed', /no address for fabric\.example/],
     [
       { lookup: unreachable, config: config('', '[remote]\nhosts = ["fabric.example", "192.0.2.1"]') },
@@ -217,6 +226,16 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     ],
     [{ route: async () => undefined }, 'failed', /no route/],
     [{ lookup: unreachable }, 'skipped', /no address/],
+  ],
+  proxy: [
+    [{}, 'skipped', /none/],
+    [{ config: PROXIED }, 'ok', /http:\/\/192\.0\.2\.9:3128 connects to fabric\.example port 443/],
+    [{ config: PROXIED, connect: loginWanted }, 'failed', /net\.proxy-login/],
+    [
+      { config: PROXIED, connect: async (host) => (host === 'fabric.example' ? loginWanted() : 1) },
+      'ok',
+      /other\.example/,
+    ],
   ],
   ports: [
     [{}, 'ok', /443 and 444/],
@@ -257,6 +276,7 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{ lookup: unreachable }, 'skipped', /no address/],
     [{ tls: async () => ({ ...answer, verdict: 'foreign', issuer: 'Hotel CA' }) }, 'failed', /Hotel CA/],
     [{ http: async () => ({ status: 511 }) }, 'failed', /511/],
+    [{ config: PROXIED, lookup: unreachable, http: async () => ({ status: 511 }) }, 'ok', /TLS/],
     [{ http: async () => ({ status: 302, redirectsTo: 'login.hotel' }) }, 'warning', /login\.hotel/],
     [{ http: async () => ({ status: 301, redirectsTo: 'fabric.example' }) }, 'ok', /nothing/],
     [{ tls: refused, http: async () => ({ status: 200 }) }, 'ok', /nothing/],
@@ -288,6 +308,7 @@ const ANSWERS: Record<string, string> = {
   ipv6: '[C-15] ',
   'path-mtu': '[C-12] ',
   'captive-portal': '[C-9] ',
+  proxy: '[C-9] ',
   'foreign-managers': '[C-11] ',
 };
 

@@ -69,6 +69,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       since: new Date(NOON).toISOString(),
       address: 'fd00::7',
       router: '192.0.2.1 port 443',
+      proxy: null,
       wire: 'enf/2',
       device: 'enf0',
       mode: 'tpm',

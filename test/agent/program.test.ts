@@ -212,7 +212,10 @@ test('forget wants to be meant, and removes the identity', async () => {
   writeFileSync(join(state, 'note'), 'not ours');
   expect((await on('forget')).code).toBe(1);
   expect(readdirSync(state).sort()).toEqual(['note', 'state-0']);
-  expect((await on('forget', '--yes', '--json')).out).toContain(state);
+  expect(JSON.parse((await on('forget', '--yes', '--json')).out)).toEqual({
+    forgotten: state,
+    tpm: 'unasked',
+  });
   expect([readdirSync(state), readdirSync(place).includes('agent.toml')]).toEqual([['note'], true]);
 });
 

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../agent/config.ts';
 import { CHECKS, examine } from '../../agent/doctor/checks.ts';
@@ -11,6 +13,7 @@ import { prepareStorage } from '../../tpm/parent.ts';
 import { createDaaKey, writeObjects } from '../../tpm/personalise.ts';
 import { handlesIn, swtpmForTest, tpm2 } from '../tpm/fixture.ts';
 import { boot, listen } from './agent.ts';
+import { cli } from './cli.ts';
 import { temporaryFolder } from './folders.ts';
 import { type IdentityServer, identityServer } from './identityserver.ts';
 import { makeCertificates, startTestRouter } from './router.ts';
@@ -190,4 +193,35 @@ test('a TPM that the factory has not seen: blocked, with what to do', async () =
   const agent = start();
   await agent.trouble('tpm.not-personalised');
   expect(agent.log.join('\n')).toContain('enf-factory device personalise');
+});
+
+test('forget leaves nothing of ours in the TPM but what the factory wrote, with which the device gets its address back', async () => {
+  const swtpm = await personalised();
+  // Somebody else's key at the common handle, so that ours is beside it.
+  tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-c', 'p.ctx');
+  tpm2(swtpm, 'evictcontrol', '-C', 'o', '-c', 'p.ctx', '0x81000001');
+  tpm2(swtpm, 'flushcontext', '-t');
+  const state = temporaryFolder();
+  const { start } = await place(swtpm.tcti, state);
+  const first = start();
+  await first.online();
+  await first.device.stop();
+  const persistent = () => tpm2(swtpm, 'getcap', 'handles-persistent');
+  expect(persistent()).toMatch(/0x81454E50/i);
+  const config = join(temporaryFolder(), 'agent.toml');
+  writeFileSync(
+    config,
+    `[remote]\nhosts = ["127.0.0.1"]\n[tpm]\ntcti = "${swtpm.tcti}"\n[state]\ndirectory = "${state}"\n[control]\nsocket = "${state}/none.sock"\n`,
+  );
+  expect(JSON.parse((await cli('forget', '--yes', '--json', '--config', config)).out)).toEqual({
+    forgotten: state,
+    tpm: 'clean',
+  });
+  expect(persistent()).not.toMatch(/0x81454E50/i);
+  for (const handle of ['81000001', '81800000']) expect(persistent()).toContain(handle);
+  const second = start();
+  await second.online();
+  await second.device.stop();
+  expect(rows()).toHaveLength(1);
+  expect(rows()[0]!.handshakes).toBe(2);
 });

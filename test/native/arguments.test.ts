@@ -6,7 +6,7 @@ import type { NetFace } from '../../native/net.ts';
 type Native = (...values: unknown[]) => unknown;
 const native = addon() as unknown as Record<string, Native>;
 
-const socket = addon().socketOpen(4, 0);
+const socket = addon().socketOpen(4, 0, 0);
 afterAll(() => {
   addon().socketClose(socket);
 });
@@ -45,8 +45,10 @@ const NEVER_RIGHT = [
 const WRONG = {
   socket: [4, 'socket', () => {}, new Uint8Array(8)],
   callback: [socket, 4, 'call', new Uint8Array(8)],
+  question: [socket, 4, 'bytes', () => {}, new Uint8Array(0)],
   family: [0, 5, 10, '4', new Uint8Array(1)],
   mark: [socket, '7', () => {}],
+  segment: [socket, '7', 32_768, () => {}],
   port: [0, 65_536, '443', () => {}],
   address: [4, 'localhost', '::1', '127.0.0.1:80', '300.1.1.1', '1'.repeat(79), () => {}],
   name: [4, 'sixteen-bytes-xx', '\u20ac'.repeat(6), () => {}],
@@ -64,11 +66,17 @@ const FUNCTIONS: Record<
   socketOpen: [
     ['family', 6],
     ['mark', 0],
+    ['segment', 0],
   ],
   socketConnect: [
     ['socket', socket],
     ['address', '127.0.0.1'],
     ['port', 1],
+    ['callback', () => {}],
+  ],
+  socketAsk: [
+    ['socket', socket],
+    ['question', new Uint8Array(1)],
     ['callback', () => {}],
   ],
   socketTake: [['socket', socket]],
@@ -136,7 +144,7 @@ test('bytes that are gone are no bytes', () => {
 });
 
 test('a receiver of another kind changes nothing', () => {
-  const other = addon().socketOpen(4, 0);
+  const other = addon().socketOpen(4, 0, 0);
   native.socketClose!.call(socket, other);
   expect(outcomeOf(() => addon().socketConnect(other, '127.0.0.1', 1, () => {}))).toBe('EBADF');
   expect(outcomeOf(() => addon().socketTake(socket))).toBe('ENOTCONN');

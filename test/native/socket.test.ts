@@ -27,6 +27,14 @@ afterAll(() => {
   server.close();
 });
 
+async function eventually<T>(look: () => T | undefined): Promise<T> {
+  for (;;) {
+    const found = look();
+    if (found !== undefined) return found;
+    await pause(5);
+  }
+}
+
 function connect(socket: SocketHandle, address: string, to = port): Promise<Error | undefined> {
   return new Promise((resolve) => addon().socketConnect(socket, address, to, resolve));
 }
@@ -35,7 +43,7 @@ test.each([
   [4, '127.0.0.1'],
   [6, '::1'],
 ] as const)('connects over IPv%i to %s and becomes a socket of Node', async (family, address) => {
-  const handle = addon().socketOpen(family, 0);
+  const handle = addon().socketOpen(family, 0, 0);
   expect(await connect(handle, address)).toBeUndefined();
   const socket = new Socket({ fd: addon().socketTake(handle), readable: true, writable: true });
   expect(socket.remotePort).toBe(port);
@@ -47,12 +55,65 @@ test.each([
   socket.destroy();
 });
 
+test('asks and hears the answer up to the blank line, however it comes; what follows is left for whoever reads next', async () => {
+  const handle = addon().socketOpen(4, 0, 0);
+  await connect(handle, '127.0.0.1');
+  const peer = await eventually(() => accepted[0]);
+  peer.unpipe();
+  const answer = new Promise<Uint8Array | undefined>((resolve, reject) =>
+    addon().socketAsk(handle, Buffer.from('who?'), (error, bytes) =>
+      error ? reject(error) : resolve(bytes),
+    ),
+  );
+  expect(() => addon().socketAsk(handle, Buffer.from('and?'), () => {})).toThrow(
+    expect.objectContaining({ code: 'EALREADY' }),
+  );
+  for (const part of ['me\r', '\n', '\r', '\nand more\r\n\r\n']) {
+    peer.write(part);
+    await pause(20);
+  }
+  expect(Buffer.from((await answer)!).toString()).toBe('me\r\n\r\n');
+  const socket = new Socket({ fd: addon().socketTake(handle), readable: true, writable: true });
+  expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toBe('and more\r\n\r\n');
+  socket.destroy();
+});
+
+test.each([
+  ['EPIPE', (peer: Socket) => peer.end('half an answer')],
+  ['ECONNRESET', (peer: Socket) => peer.resetAndDestroy()],
+  ['EMSGSIZE', (peer: Socket) => peer.write('x'.repeat(8_192))],
+])('an answer that does not end is %s', async (code, act) => {
+  const handle = addon().socketOpen(4, 0, 0);
+  await connect(handle, '127.0.0.1');
+  const peer = await eventually(() => accepted[0]);
+  peer.unpipe();
+  const failed = new Promise<Error | undefined>((resolve) =>
+    addon().socketAsk(handle, Buffer.from('who?'), resolve),
+  );
+  await pause(20);
+  act(peer);
+  expect(await failed).toMatchObject({ code });
+  addon().socketClose(handle);
+});
+
+test('nobody is asked over a socket that is not connected, or closed; a question that is dropped has no answer', async () => {
+  const handle = addon().socketOpen(4, 0, 0);
+  const ask = (): void => addon().socketAsk(handle, Buffer.from('who?'), () => expect.unreachable());
+  expect(ask).toThrow(expect.objectContaining({ code: 'ENOTCONN' }));
+  await connect(handle, '127.0.0.1');
+  ask();
+  addon().socketClose(handle);
+  expect(ask).toThrow(expect.objectContaining({ code: 'ENOTCONN' }));
+  (await eventually(() => accepted[0])).write('\r\n\r\n');
+  await pause(50);
+});
+
 test('connects to a link-local address of a zone', async () => {
   const link = newLink();
   const tun = addon().planeTun(link.name, 0);
   await raise(link);
   await assign(link.name, 'fe80::99');
-  const handle = addon().socketOpen(6, 0);
+  const handle = addon().socketOpen(6, 0, 0);
   expect(await connect(handle, `fe80::99%${link.name}`)).toBeUndefined();
   addon().socketClose(handle);
   closeSync(tun.fd);
@@ -63,7 +124,7 @@ test('a refused connection is reported once with its reason', async () => {
   await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
   const { port: free } = closed.address() as AddressInfo;
   await new Promise((resolve) => closed.close(resolve));
-  const handle = addon().socketOpen(4, 0);
+  const handle = addon().socketOpen(4, 0, 0);
   expect(await connect(handle, '127.0.0.1', free)).toMatchObject({ code: 'ECONNREFUSED' });
   expect(() => addon().socketTake(handle)).toThrow(expect.objectContaining({ code: 'ENOTCONN' }));
   expect(() => addon().socketConnect(handle, '127.0.0.1', port, () => {})).toThrow(
@@ -74,7 +135,7 @@ test('a refused connection is reported once with its reason', async () => {
 
 test('what the kernel knows at once is thrown at once', () => {
   const never = () => expect.unreachable();
-  const open = (family: 4 | 6) => addon().socketOpen(family, 0);
+  const open = (family: 4 | 6) => addon().socketOpen(family, 0, 0);
   expect(() => addon().socketConnect(open(6), 'fe80::1%nosuch', port, never)).toThrow(
     expect.objectContaining({ code: 'ENODEV' }),
   );
@@ -88,8 +149,8 @@ test('what the kernel knows at once is thrown at once', () => {
   );
 });
 
-test('has its options and its mark', async () => {
-  const handle = addon().socketOpen(4, 363);
+test('has its options, its mark and its largest segment', async () => {
+  const handle = addon().socketOpen(4, 363, 600);
   await connect(handle, '127.0.0.1');
   const fd = addon().socketTake(handle);
   const options = {
@@ -100,6 +161,7 @@ test('has its options and its mark', async () => {
     TCP_KEEPINTVL: [6, 5],
     TCP_KEEPCNT: [6, 6],
     TCP_USER_TIMEOUT: [6, 18],
+    TCP_MAXSEG: [6, 2],
   };
   const read = Object.values(options).map(([level, name]) => `unpack("i", getsockopt(S, ${level}, ${name}))`);
   const perl = spawn('perl', ['-e', `open(S, "+<&=3") or die; print join(" ", ${read.join(', ')})`], {
@@ -114,6 +176,7 @@ test('has its options and its mark', async () => {
     TCP_KEEPINTVL: 10,
     TCP_KEEPCNT: 6,
     TCP_USER_TIMEOUT: 60_000,
+    TCP_MAXSEG: 600 - 12, // but for the options in each segment
   });
   new Socket({ fd, readable: true, writable: true }).destroy();
 });
@@ -121,8 +184,8 @@ test('has its options and its mark', async () => {
 test('a mark needs a privilege', () => {
   process.seteuid!(65_534);
   try {
-    expect(() => addon().socketOpen(4, 363)).toThrow(expect.objectContaining({ code: 'EPERM' }));
-    addon().socketClose(addon().socketOpen(4, 0));
+    expect(() => addon().socketOpen(4, 363, 0)).toThrow(expect.objectContaining({ code: 'EPERM' }));
+    addon().socketClose(addon().socketOpen(4, 0, 0));
   } finally {
     process.seteuid!(0);
   }
@@ -134,7 +197,7 @@ test('closed while connecting, it never calls back, and no descriptor is left', 
   await raise(link);
   let called = 0;
   const cycle = () => {
-    const handle = addon().socketOpen(6, 0);
+    const handle = addon().socketOpen(6, 0, 0);
     addon().socketConnect(handle, link.peer, 9, () => called++);
     addon().socketClose(handle);
   };
@@ -158,7 +221,7 @@ describe('a process', () => {
     ip('link', 'set', 'dev', argv[0], 'up');
     ip('-6', 'addr', 'add', argv[1] + '/64', 'dev', argv[0], 'nodad');
     while (ip('-6', 'route', 'show', 'table', 'local', argv[1]).length === 0);
-    const socket = addon.socketOpen(6, 0);
+    const socket = addon.socketOpen(6, 0, 0);
     setTimeout(() => process.exit(7), 300).unref();`;
   const child = (source: string) => {
     const { name, host, peer } = newLink();
@@ -176,7 +239,7 @@ describe('a process', () => {
 
   test('gets an exception of the callback as an uncaught one', async () => {
     const outcome = await runChild(
-      `addon.socketConnect(addon.socketOpen(4, 0), '127.0.0.1', Number(argv[0]), () => { throw new Error('from the callback'); });`,
+      `addon.socketConnect(addon.socketOpen(4, 0, 0), '127.0.0.1', Number(argv[0]), () => { throw new Error('from the callback'); });`,
       String(port),
     );
     expect(outcome).toMatchObject({ code: 1, signal: null });

@@ -67,7 +67,7 @@ describe('wrong arguments throw', () => {
   });
 
   test('a TUN handle or another object of the addon is no context', () => {
-    const socket = addon().socketOpen(4, 0);
+    const socket = addon().socketOpen(4, 0, 0);
     expect(() => native.tssCall!(socket, 'startup', [], [])).toThrow(TypeError);
     expect(() => native.tssTlsKey!(socket, 1, new Uint8Array(65), 1)).toThrow(TypeError);
     addon().socketClose(socket);

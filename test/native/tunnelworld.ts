@@ -161,7 +161,7 @@ const addon = require(addonPath);
 const own = new Uint8Array(16); own[0] = 0xfd; own[15] = 1;
 const device = addon.planeTun('tun0', Number(offload));
 const plane = addon.planeStart(device.fd, device.offload, own, true, 60000, 60000, (...event) => console.error(event));
-const socket = addon.socketOpen(4, 0);
+const socket = addon.socketOpen(4, 0, 0);
 addon.socketConnect(socket, '10.77.7.2', 4443, (error) => {
   if (error) throw error;
   const read = (name, how) => readFileSync(folder + '/' + name, how);

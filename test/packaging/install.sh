@@ -17,6 +17,7 @@ command -v debootstrap >/dev/null || die "install debootstrap"
 bash setup.sh
 bash packaging/deb.sh
 package=$(ls -t dist/deb/enf-agent_*_"$(dpkg --print-architecture)".deb | head -1)
+mkdir -p "$root/.cache"
 work=$(mktemp -d "$root/.cache/install-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/packages"

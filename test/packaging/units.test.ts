@@ -103,6 +103,7 @@ describe('C-S hardening', () => {
     ['DevicePolicy', 'closed'],
     ['DeviceAllow', '/dev/net/tun rw char-tpm rw'],
     ['UMask', '0077'],
+    ['MemoryDenyWriteExecute', 'yes'],
   ])('%s=%s', (key, expected) => expect(value(key)).toBe(expected));
 });
 
@@ -158,6 +159,8 @@ describe('how the service lives', () => {
     const heap = Number(/--max-old-space-size=(\d+)/.exec(value('ExecStart'))?.[1]);
     const [high, max] = ['MemoryHigh', 'MemoryMax'].map((key) => Number(/^(\d+)M$/.exec(value(key))?.[1]));
     expect(heap).toBeLessThan(high!);
+    // Without it the service would neither fit its memory nor live with MemoryDenyWriteExecute.
+    expect(value('ExecStart')).toContain(' --jitless ');
     expect(high).toBeLessThan(max!);
     expect(max).toBeLessThanOrEqual(192);
     expect(value('OOMScoreAdjust')).toBe('-500');

@@ -1,9 +1,11 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { encodeTss2, parseTss2 } from '../../protocol/identity/keyfile.ts';
+import type { Tpm } from '../../tpm/context.ts';
 import { COMMON_PARENT, OWN_PARENT } from '../../tpm/handles.ts';
 import { inspect } from '../../tpm/inspect.ts';
 import { createLongterm, loadLongterm } from '../../tpm/longterm.ts';
+import { removeOwnParent } from '../../tpm/parent.ts';
 import { probe } from '../../tpm/probe.ts';
 import { freshTpm, handlesIn, openForTest, swtpmForTest, TRANSIENT, tpm2 } from './fixture.ts';
 
@@ -109,6 +111,30 @@ describe('a longterm key', () => {
     tpm2(swtpm, 'flushcontext', '-t');
     const tpm = await openForTest(swtpm.tcti);
     expect(parseTss2((await createLongterm(tpm)).pem).parent).toBe(OWN_PARENT);
+  });
+
+  test('our own storage key is removed where it can be made again; keys under it load then as before, what others keep stays', async () => {
+    const swtpm = await swtpmForTest();
+    tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-c', 'p.ctx');
+    tpm2(swtpm, 'evictcontrol', '-C', 'o', '-c', 'p.ctx', '0x81000001');
+    tpm2(swtpm, 'flushcontext', '-t');
+    const tpm = await openForTest(swtpm.tcti);
+    expect(await removeOwnParent(tpm)).toBe(true);
+    const { pem, publicKey } = await createLongterm(tpm);
+    const parents = async (of: Tpm) => (await inspect(of)).parents.map(({ handle }) => handle);
+    expect(await parents(tpm)).toEqual([COMMON_PARENT, OWN_PARENT]);
+    expect(await removeOwnParent(tpm)).toBe(true);
+    expect(await parents(tpm)).toEqual([COMMON_PARENT]);
+    await tpm.close();
+    const next = await openForTest(swtpm.tcti);
+    await expect(loadLongterm(next, pem)).rejects.toMatchObject({ code: 'tpm.foreign-key' });
+    await createLongterm(next);
+    expect(verified(publicKey, MESSAGE, await (await loadLongterm(next, pem)).sign(MESSAGE))).toBe(true);
+    await next.close();
+    tpm2(swtpm, 'changeauth', '-c', 'owner', 'secret');
+    const locked = await openForTest(swtpm.tcti);
+    expect(await removeOwnParent(locked)).toBe(false);
+    expect(await parents(locked)).toEqual([COMMON_PARENT, OWN_PARENT]);
   });
 
   test('[C-27] an owner password that was set must be given', async () => {

@@ -17,11 +17,14 @@ const SOURCES = fileURLToPath(
   new URL(import.meta.url.endsWith('.mjs') ? '../test/bench/tunnel/' : '.', import.meta.url),
 );
 const FLAGS = ['-O2', '-std=gnu11', '-Wall', '-Wextra', '-Werror'];
-const LIBRARIES: Partial<Record<keyof Tools, readonly string[]>> = { tlsbulk: ['-lssl', '-lcrypto'] };
+const LIBRARIES: Partial<Record<Name, readonly string[]>> = { tlsbulk: ['-lssl', '-lcrypto'] };
 const execute = promisify(execFile);
 
+/** One of them, or the steady flow of the soak. */
+type Name = keyof Tools | 'trickle';
+
 /** Compiles one of them into a folder and returns its path. @throws Failure `bench.no-compiler` */
-export async function compileTool(name: keyof Tools, folder: string): Promise<string> {
+export async function compileTool(name: Name, folder: string): Promise<string> {
   const program = join(folder, name);
   try {
     const source = join(SOURCES, `${name}.c`);

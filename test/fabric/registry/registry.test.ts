@@ -201,6 +201,27 @@ describe('what the router asks', () => {
     expect(registry.lookup(ZERO)).toBeUndefined();
   });
 
+  test('[C-22] two devices with one key are in the audit trail, of which the newest is shown', async () => {
+    let now = 10_000;
+    const registry = opened(registryFile(), { now: () => now });
+    registry.addNetwork(NETWORK, '');
+    const group = registry.addGroup(anyGroup());
+    const [address, other] = [await registry.admit(applicant(group)), await registry.admit(applicant(group))];
+    expect(registry.twinsOf(address)).toBeUndefined();
+    registry.twins(address, ['192.0.2.1', '192.0.2.2']);
+    now = 20_000;
+    registry.twins(address, ['192.0.2.1', '192.0.2.3']);
+    await registry.refused({ source: 'x', proven: false, result: 'test' });
+    expect(registry.twinsOf(address)).toMatchObject({
+      at: 20_000,
+      action: 'device.twins',
+      subject: formatIpv6(address),
+      detail: { from: ['192.0.2.1', '192.0.2.3'] },
+    });
+    expect(registry.twinsOf(other)).toBeUndefined();
+    registry.verifyAudit();
+  });
+
   test('the history of tunnels survives a newer one replacing an older, and a crash', async () => {
     let now = 10_000;
     const file = registryFile();

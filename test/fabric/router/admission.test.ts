@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { routerMetrics } from '../../../fabric/router/metrics.ts';
 import type { Router } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { heartbeat, isHeartbeatReply } from '../../../protocol/tunnel/icmp6.ts';
@@ -149,6 +150,30 @@ describe('a session', () => {
     expect(router.sessions()).toHaveLength(1);
     const address = toHex(device.address);
     expect(admission.history).toEqual([`+${address}`, `-${address}`, `+${address}`]);
+  });
+
+  it('[C-22] of two devices with one key: the operator is told, nobody else notices', async () => {
+    const other = await makeDevice(B);
+    admission.set(other, 'active');
+    const bystander = await admitted(router, other);
+    for (let i = 0; i < 10; i++) await admitted(router, device);
+    expect(router.twins).toBe(0);
+    for (let i = 0; i < 3; i++) {
+      await admitted(router, device, { host: '::1' });
+      await admitted(router, device, { ...OURS, host: '127.0.0.1' });
+    }
+    expect(router.twins).toBe(1);
+    expect(admission.history.filter((line) => line.startsWith('twins'))).toEqual([
+      `twins ${toHex(device.address)} 127.0.0.1 ::1`,
+    ]);
+    const said = lines.filter((line) => line.includes('in turns'));
+    expect(said).toEqual([
+      `warning device ${A} connects from 127.0.0.1 and ::1 in turns: two devices seem to have its key`,
+    ]);
+    expect(routerMetrics(router)).toContain('enf_router_twins_total 1\n');
+    bystander.send(heartbeat(other.address));
+    await until(() => bystander.received.length === 1);
+    expect(router.sessions()).toHaveLength(2);
   });
 
   it('stays if a stranger or a stale key comes for its address', async () => {

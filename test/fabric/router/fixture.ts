@@ -78,6 +78,9 @@ export function fakeAdmission(): FakeAdmission {
       if (this.broken) throw new Error('the disk is full');
       history.push(`-${toHex(address)}`);
     },
+    twins(address, from) {
+      history.push(`twins ${toHex(address)} ${from.join(' ')}`);
+    },
     set(device, standing, network = 'fd00:1::/64') {
       const { address, publicKey } = device;
       endpoints.set(toHex(address), {

@@ -1,0 +1,39 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { cpuOfProcess, memoryOfProcess } from '../processes.ts';
+
+/** What one process holds and has used at a moment, from /proc. Megabytes are 10^6 bytes. */
+export interface Look {
+  /** The same process as before; another one has begun at zero. */
+  readonly pid: number;
+  readonly rssMb: number;
+  readonly pssMb: number;
+  readonly descriptors: number;
+  readonly threads: number;
+  /** Bytes it made the kernel write to storage so far. */
+  readonly writtenBytes: number;
+  /** Seconds of CPU so far. */
+  readonly cpu: number;
+}
+
+/** @throws Error if there is no such process */
+export function lookAt(pid: number): Look {
+  const field = (file: string, name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'latin1'))![1]);
+  return {
+    pid,
+    ...memoryOfProcess(pid),
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    threads: field('status', 'Threads'),
+    writtenBytes: field('io', 'write_bytes'),
+    cpu: cpuOfProcess(pid),
+  };
+}
+
+/** Several looks at one process within a minute as one: memory is their mean, the rest is the last. */
+export function together(looks: readonly Look[]): Look {
+  const last = looks.at(-1)!;
+  const own = looks.filter(({ pid }) => pid === last.pid);
+  const mean = (of: (look: Look) => number): number =>
+    own.reduce((sum, each) => sum + of(each), 0) / own.length;
+  return { ...last, rssMb: mean(({ rssMb }) => rssMb), pssMb: mean(({ pssMb }) => pssMb) };
+}
