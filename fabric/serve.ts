@@ -92,7 +92,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     // From here on this is the only fabric on the folder.
     started.push(registry.follow(POLL_MS));
 
-    const tun = options.tun === undefined ? undefined : openPlaneDevice(options.tun);
+    const tun = options.tun === undefined ? undefined : openPlaneDevice(options.tun, 2, true);
     if (tun !== undefined) {
       // Once the router has started, the device is its own.
       started.push(() => (router === undefined ? tun.close() : undefined));

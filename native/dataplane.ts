@@ -91,10 +91,11 @@ export interface PlaneCounters {
 export interface DataplaneFace {
   /**
    * Opens or creates the TUN device `name` with as much offload as the kernel has, at most `most`. The descriptor is the caller's.
+   * With `queues` a router may open further ones, a queue for each of its threads.
    * @throws Error ENOENT or ENODEV (no TUN driver), EPERM, EBUSY (held by another process), EINVAL (a name the kernel
    * refuses, or an interface that is no TUN)
    */
-  planeTun(name: string, most: Offload): { fd: number; name: string; offload: Offload };
+  planeTun(name: string, most: Offload, queues?: boolean): { fd: number; name: string; offload: Offload };
   /**
    * Starts the thread over `fd`, which it owns from then on: a TUN, or for tests anything of which one read is one packet. Without
    * a connection it discards what the host sends. `own` is the device's address, 16 bytes. With `local`, packets from a link-local address (or

@@ -140,17 +140,19 @@ static void call_report(napi_env env, napi_value callback, void *context, void *
 }
 
 static napi_value plane_tun(napi_env env, napi_callback_info info) {
-  napi_value arguments[2], result, value;
-  size_t count = 2;
+  napi_value arguments[3], result, value;
+  size_t count = 3;
   char name[IFNAMSIZ] = {0};
   uint32_t most;
+  bool queues = false;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   if (!addon_text(env, arguments[0], name, sizeof name) || name[0] == '\0' || !addon_u32(env, arguments[1], &most) ||
       most > DP_OFFLOAD_UDP)
     return addon_bad(env, "planeTun(name, offload): expected a name of 1 to 15 bytes, and 0, 1 or 2");
+  napi_get_value_bool(env, arguments[2], &queues);  // or it is left out
   const char *doing;
   enum dp_offload offload;
-  int fd = dp_tun_open(name, (enum dp_offload)most, &offload, &doing);
+  int fd = dp_tun_open(name, (enum dp_offload)most, queues, &offload, &doing);
   if (fd < 0) return addon_errno(env, -fd, doing);
   napi_create_object(env, &result);
   napi_create_int32(env, fd, &value);

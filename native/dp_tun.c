@@ -36,18 +36,21 @@ static bool offer(int fd, enum dp_offload offload) {
   return ioctl(fd, TUNSETVNETHDRSZ, &header) == 0 && ioctl(fd, TUNSETOFFLOAD, features) == 0;
 }
 
-int dp_tun_open(char name[IFNAMSIZ], enum dp_offload most, enum dp_offload *offload, const char **doing) {
+int dp_tun_open(char name[IFNAMSIZ], enum dp_offload most, bool queues, enum dp_offload *offload, const char **doing) {
   char wanted[IFNAMSIZ];
+  short more = queues ? IFF_MULTI_QUEUE : 0;
   memcpy(wanted, name, IFNAMSIZ);
   if (most != DP_OFFLOAD_NONE) {
-    int fd = attach(wanted, IFF_VNET_HDR, name, doing);
+    int fd = attach(wanted, IFF_VNET_HDR | more, name, doing);
     for (*offload = most; fd >= 0 && *offload != DP_OFFLOAD_NONE; --*offload)
       if (offer(fd, *offload)) return fd;
     if (fd >= 0) close(fd);
     else if (fd != -EINVAL) return fd;
   }
   *offload = DP_OFFLOAD_NONE;
-  int fd = attach(wanted, 0, name, doing);
+  int fd = attach(wanted, more, name, doing);
+  // A persistent device that was made for one queue stays so.
+  if (fd == -EINVAL && queues) return dp_tun_open(name, most, false, offload, doing);
   // A persistent device may still offload for its last user; without virtio headers such packets could not be told apart.
   if (fd >= 0 && ioctl(fd, TUNSETOFFLOAD, 0) < 0) {
     int error = errno;
@@ -55,6 +58,15 @@ int dp_tun_open(char name[IFNAMSIZ], enum dp_offload most, enum dp_offload *offl
     return -error;
   }
   return fd;
+}
+
+int dp_tun_queue(int fd) {
+  struct ifreq request = {0};
+  char name[IFNAMSIZ];
+  const char *doing;
+  if (ioctl(fd, TUNGETIFF, &request) < 0 || (request.ifr_flags & IFF_MULTI_QUEUE) == 0) return -1;
+  // Header size and offload are the device's.
+  return attach(request.ifr_name, (short)(request.ifr_flags & (IFF_VNET_HDR | IFF_MULTI_QUEUE)), name, &doing);
 }
 
 ssize_t dp_tun_read(struct dp_tun *tun, struct dp_virtio *virtio, uint8_t *packet, size_t capacity) {

@@ -117,7 +117,7 @@ int router_start(const struct router_settings *settings, const struct sockaddr_s
   router->threads = settings->threads;
   atomic_init(&router->running, settings->threads);
   for (uint32_t i = 0; i < router->threads; i++)
-    router->thread[i].epoll = router->thread[i].wake = router->thread[i].listener = -1;
+    router->thread[i].epoll = router->thread[i].wake = router->thread[i].listener = router->thread[i].queue = -1;
   int error = open_router(router, address, certificate, key, doing, reason);
   if (error != 0) {
     free_router(router);

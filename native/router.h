@@ -91,7 +91,9 @@ struct router_thread {
   uint32_t crossed;  // threads that got frames in the batch at hand
   bool quitting, rings_left;
 
-  // The host's side; only thread 0 reads the TUN.
+  // The host's side: a queue of the TUN for each thread, so that the packets of a flow stay in it both ways. Where there can be only one,
+  // thread 0 reads it and all write to it.
+  int queue;  // this thread's own, but the first, which is the router's; else -1
   struct dp_counters counters;
   struct router_drops drops;  // of packets that no peer sent
   struct dp_tun tun;
@@ -142,6 +144,8 @@ void router_tls_peer(const SSL *ssl, struct router_event *event);
 // router_thread.c
 int router_thread_init(struct router_thread *thread, struct router *router, uint32_t index, int listener);
 void router_thread_free(struct router_thread *thread);
+// Its own queue of the TUN, if it has one.
+void router_close_queue(struct router_thread *thread);
 void *router_thread_run(void *thread);
 void router_wake(struct router_thread *thread);
 void router_unwatch(struct router_thread *thread, int fd);

@@ -137,7 +137,10 @@ static void lose_tun(struct router_thread *thread, int error) {
   struct router_event *event = calloc(1, sizeof *event);
   thread->tun_lost = true;
   router_unwatch(thread, thread->tun.fd);
-  if (event == NULL) return;
+  if (event == NULL || thread->index > 0) {  // the first one tells
+    free(event);
+    return;
+  }
   event->kind = ROUTER_TUN_LOST;
   strncpy(event->text, strerrorname_np(error) ?: "?", sizeof event->text - 1);
   router_report(thread, event);

@@ -62,7 +62,8 @@ void router_unwatch(struct router_thread *thread, int fd) { epoll_ctl(thread->ep
 static void prepare_host(struct router_thread *thread, const struct router_settings *settings) {
   thread->has_tun = settings->tun >= 0;
   thread->anything = (struct dp_filter){.any = true};
-  thread->tun = (struct dp_tun){.fd = settings->tun, .offload = settings->offload, .counters = &thread->counters};
+  thread->queue = thread->has_tun && thread->index > 0 ? dp_tun_queue(settings->tun) : -1;
+  thread->tun = (struct dp_tun){.fd = thread->queue >= 0 ? thread->queue : settings->tun, .offload = settings->offload, .counters = &thread->counters};
   thread->egress = (struct dp_egress){.tun = &thread->tun, .filter = &thread->anything, .counters = &thread->counters};
   dp_ingress_init(&thread->ingress, &thread->tun, &thread->anything);
 }
@@ -83,7 +84,7 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   if (thread->wake < 0 || thread->epoll < 0) return errno;
   int error = watch(thread, &thread->wake);
   if (error == 0) error = watch(thread, &thread->listener);
-  if (error == 0 && thread->has_tun && index == 0) error = watch(thread, &thread->tun.fd);
+  if (error == 0 && thread->has_tun && (index == 0 || thread->queue >= 0)) error = watch(thread, &thread->tun.fd);
   return error;
 }
 
@@ -93,6 +94,11 @@ static void bury(struct router_thread *thread) {
     thread->dead = connection->next_dead;
     free(connection);
   }
+}
+
+void router_close_queue(struct router_thread *thread) {
+  if (thread->queue >= 0) close(thread->queue);
+  thread->queue = -1;
 }
 
 void router_thread_free(struct router_thread *thread) {
@@ -109,6 +115,7 @@ void router_thread_free(struct router_thread *thread) {
   dp_workspace_free(&thread->workspace);
   for (uint32_t i = 0; i < thread->router->threads; i++) router_ring_free(&thread->rings[i]);
   free(thread->spare);
+  router_close_queue(thread);
   if (thread->listener >= 0) close(thread->listener);
   if (thread->wake >= 0) close(thread->wake);
   if (thread->epoll >= 0) close(thread->epoll);
@@ -272,6 +279,7 @@ void *router_thread_run(void *argument) {
     bury(thread);
   }
   OPENSSL_thread_stop();
+  router_close_queue(thread);
   router_thread_ends(thread->router);
   return NULL;
 }

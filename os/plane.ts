@@ -67,12 +67,12 @@ export interface Plane {
 
 /**
  * Opens the TUN device `name` with as much offload as the kernel has, creating it if it is not there. It is neither configured nor
- * up. @throws Failure `os.no-tun`, `os.not-permitted`, `os.tun-busy`, `os.not-a-tun`, `os.bad-tun-name`, `os.tun-failed`
+ * up; with `queues` a router's threads may have one each. @throws Failure `os.no-tun`, `os.not-permitted`, `os.tun-busy`, `os.not-a-tun`, `os.bad-tun-name`, `os.tun-failed`
  */
-export function openPlaneDevice(name: string, most: Offload = 2): PlaneDevice {
+export function openPlaneDevice(name: string, most: Offload = 2, queues = false): PlaneDevice {
   checkTunName(name);
   try {
-    const opened = addon().planeTun(name, most);
+    const opened = addon().planeTun(name, most, queues);
     return { ...opened, close: () => closeSync(opened.fd) };
   } catch (error) {
     throw openFailure(name, error as NodeJS.ErrnoException);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultThreads } from '../../fabric/router/router.ts';
 import { admit, inSoftware, openBatch } from './batch.ts';
-import { eventually } from './process.ts';
+import { eventually, runIn } from './process.ts';
 import { ping, type World } from './world.ts';
 
 describe('without a TPM', () => {
@@ -39,5 +40,20 @@ describe('without a TPM', () => {
       0,
     );
     await device.stop();
+  });
+
+  test('each thread of the router has a queue of the TUN', async () => {
+    const asked = await runIn(world.network.fabric, [
+      'ip',
+      '-json',
+      '-details',
+      'link',
+      'show',
+      'type',
+      'tun',
+    ]);
+    const [tun] = JSON.parse(asked.stdout);
+    expect(tun.linkinfo.info_data.multi_queue).toBe(true);
+    expect(tun.linkinfo.info_data.numqueues).toBe(defaultThreads());
   });
 });

@@ -90,7 +90,7 @@ int main(int count, char **arguments) {
                            .orders = on_orders,
                            .wake = eventfd(0, EFD_NONBLOCK)};
   strncpy(name, arguments[1], IFNAMSIZ - 1);
-  agent.tun.fd = dp_tun_open(name, (enum dp_offload)atoi(arguments[6]), &agent.tun.offload, &doing);
+  agent.tun.fd = dp_tun_open(name, (enum dp_offload)atoi(arguments[6]), false, &agent.tun.offload, &doing);
   if (agent.tun.fd < 0 || dp_agent_init(&agent) != 0 || pipe(peer.accepted) < 0) {
     fprintf(stderr, "%s: %s\n", doing, strerror(-agent.tun.fd));
     return 1;

@@ -1,7 +1,7 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { addon } from '../../native/index.ts';
 import { openPlaneDevice, type PlaneDevice } from '../../os/plane.ts';
-import { newLink } from '../native/link.ts';
+import { ip, newLink } from '../native/link.ts';
 
 const devices: PlaneDevice[] = [];
 afterEach(() => {
@@ -34,6 +34,17 @@ test('is refused when another holds it, or when it is no TUN', () => {
   open(name);
   expect(() => openPlaneDevice(name)).toThrow(failing('os.tun-busy', 'retry'));
   expect(() => openPlaneDevice('lo')).toThrow(failing('os.not-a-tun', 'operator'));
+});
+
+test('a persistent device that was made for one queue is taken as it is; one with more is held by one program', async () => {
+  const { name } = newLink();
+  await ip('tuntap', 'add', 'dev', name, 'mode', 'tun');
+  onTestFinished(() => void ip('tuntap', 'del', 'dev', name, 'mode', 'tun'));
+  const device = openPlaneDevice(name, 2, true);
+  device.close();
+  const other = newLink();
+  devices.push(openPlaneDevice(other.name, 2, true));
+  expect(() => openPlaneDevice(other.name)).toThrow(failing('os.not-a-tun', 'operator'));
 });
 
 test.each(['', 'sixteen-bytes-xx', 'a/b', 'a b', 'a:b', 'tun%d', '.', '..', '€€€€€€', 'a\0'])(
