@@ -81,6 +81,33 @@ export const METRICS: readonly Metric[] = [
     help: 'Packets dropped, by direction and reason.',
     samples: ({ counters }) => (counters ? dropped(counters) : []),
   },
+  counted(
+    'sent_bursts',
+    'Large packets of the host that were sent as one or cut by us.',
+    (of) => of.sentBursts,
+  ),
+  counted(
+    'coalesced_packets',
+    'Received packets that were joined into large ones for the host.',
+    (of) => of.coalescedPackets,
+  ),
+  counted('received_bursts', 'Large packets given to the host.', (of) => of.receivedBursts),
+  counted('sent_records', 'TLS records written.', (of) => of.sentRecords),
+  counted('received_records', 'TLS records read.', (of) => of.receivedRecords),
+  counted('socket_full', 'Times the connection took no more.', (of) => of.socketFull),
+  counted('congestion_marks', 'Packets marked as having met congestion.', (of) => of.outMarked),
+  counted('queued_packets', 'Packets and bursts that had to wait.', (of) => of.queuedPackets),
+  counted(
+    'queue_delay_seconds',
+    'What they have waited, together.',
+    (of) => of.queueDelayTotalMicroseconds / 1e6,
+  ),
+  {
+    name: 'queue_delay_max_seconds',
+    kind: 'gauge',
+    help: 'The longest that one has waited.',
+    samples: ({ counters }) => (counters ? [[counters.queueDelayMaxMicroseconds / 1e6]] : []),
+  },
   {
     name: 'queue_bytes',
     kind: 'gauge',

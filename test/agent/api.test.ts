@@ -38,7 +38,7 @@ const COUNTERS = Object.fromEntries(
     'sentPackets sentBytes receivedPackets receivedBytes outMalformed outForeign outTooLong outOffline outOverflow outLate',
     'outMarked inMalformed inForeign inRefused tunReads tunWrites sentBursts receivedBursts coalescedPackets sentRecords',
     'receivedRecords socketFull queuedPackets queueDelayMicroseconds queueDelayMaxMicroseconds queueBytes heartbeats',
-    'connections resumptions',
+    'connections resumptions queueDelayTotalMicroseconds',
   ]
     .join(' ')
     .split(' ')
