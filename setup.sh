@@ -37,6 +37,13 @@ need util-linux /usr/bin/setpriv
 need systemd /usr/bin/systemd-analyze
 need dpkg-dev /usr/bin/dpkg-shlibdeps
 need lintian /usr/bin/lintian
+case $(dpkg --print-architecture) in
+  arm64) need qemu-system-arm /usr/bin/qemu-system-aarch64 ;;
+  *) need qemu-system-x86 /usr/bin/qemu-system-x86_64 ;;
+esac
+need mmdebstrap /usr/bin/mmdebstrap
+need kmod /usr/sbin/depmod
+need e2fsprogs /usr/sbin/mke2fs
 if [ ${#packages[@]} -gt 0 ]; then
   step "Debian packages: ${packages[*]}"
   export DEBIAN_FRONTEND=noninteractive

@@ -91,7 +91,8 @@ export interface PlaneCounters {
 export interface DataplaneFace {
   /**
    * Opens or creates the TUN device `name` with as much offload as the kernel has, at most `most`. The descriptor is the caller's.
-   * @throws Error as `tunOpen`
+   * @throws Error ENOENT or ENODEV (no TUN driver), EPERM, EBUSY (held by another process), EINVAL (a name the kernel
+   * refuses, or an interface that is no TUN)
    */
   planeTun(name: string, most: Offload): { fd: number; name: string; offload: Offload };
   /**

@@ -2,8 +2,8 @@
 #include "ecdaa.h"
 #include "fp256bn_secret.h"
 
-// x, y of the issuer and l, r of this credential.
-struct secrets { scalar x, y, l, r, ly; };
+// x, y of the issuer, l, r of this credential, and what they make.
+struct secrets { scalar x, y, l, r, ly, xl, xly; };
 
 static bool read_secrets(struct secrets *s, const uint8_t *issuer, const uint8_t *draws) {
   bool valid = scalar_decode(&s->x, issuer) & scalar_decode(&s->y, issuer + SCALAR_LENGTH);
@@ -11,23 +11,22 @@ static bool read_secrets(struct secrets *s, const uint8_t *issuer, const uint8_t
   scalar_from_draw(&s->r, draws + DRAW_LENGTH);
   valid &= !scalar_is_zero(&s->x) & !scalar_is_zero(&s->y) & !scalar_is_zero(&s->l) & !scalar_is_zero(&s->r);
   scalar_mul(&s->ly, &s->l, &s->y);
+  scalar_mul(&s->xl, &s->l, &s->x);
+  scalar_mul(&s->xly, &s->ly, &s->x);
   now_public(&valid, sizeof valid);
   return valid;
 }
 
 enum { A, B, C, D, U, V, POINTS };
 
-// A = l·G1, B = ly·G1, D = ly·Q, C = x·(A + D); U = r·G1 and V = r·Q for the proof.
+// A = l·G1, B = ly·G1, D = ly·Q, C = x·(A + D) = xl·G1 + xly·Q; U = r·G1 and V = r·Q for the proof.
 static bool multiply_points(g1_affine *points, const struct secrets *s, const g1_affine *member_point) {
-  g1_projective member, products[POINTS];
-  secret_from_affine(&member, member_point);
-  secret_multiply_generator(&products[A], &s->l);
-  secret_multiply_generator(&products[B], &s->ly);
-  secret_multiply(&products[D], &member, &s->ly);
-  secret_add(&products[C], &products[A], &products[D]);
-  secret_multiply(&products[C], &products[C], &s->x);
-  secret_multiply_generator(&products[U], &s->r);
-  secret_multiply(&products[V], &member, &s->r);
+  const struct secret_product each[POINTS + 1] = {
+      [A] = {NULL, &s->l}, [B] = {NULL, &s->ly}, [C] = {NULL, &s->xl}, [U] = {NULL, &s->r},
+      [D] = {member_point, &s->ly}, [V] = {member_point, &s->r}, [POINTS] = {member_point, &s->xly}};
+  g1_projective products[POINTS + 1];
+  secret_multiply_each(products, each, POINTS + 1);
+  secret_add(&products[C], &products[C], &products[POINTS]);
   bool finite = secret_normalise(points, products, POINTS);
   explicit_bzero(products, sizeof products);
   return finite;

@@ -23,39 +23,37 @@ bool ecdaa_public_point(uint8_t *point, const uint8_t *secret) {
   return done;
 }
 
-// What a signature is made from: sk, and the draws l, k, n_s.
-struct secrets { scalar sk, l, k, nonce; };
+// What a signature is made from: sk, the draws l, k, n_s, and kl.
+struct secrets { scalar sk, l, k, nonce, kl; };
 
 static bool read_secrets(struct secrets *r, const uint8_t *secret, const uint8_t *draws) {
   scalar_from_draw(&r->l, draws);
   scalar_from_draw(&r->k, draws + DRAW_LENGTH);
   scalar_from_draw(&r->nonce, draws + 2 * DRAW_LENGTH);
+  scalar_mul(&r->kl, &r->k, &r->l);
   bool drawn = !scalar_is_zero(&r->l) & !scalar_is_zero(&r->k) & !scalar_is_zero(&r->nonce);
   now_public(&drawn, sizeof drawn);
   return decode_secret(&r->sk, secret) && drawn;
 }
 
-// The points of a signature in the order they are computed in; the last two only with a basename.
+// The points of a signature; the last two only with a basename.
 enum { R, S, T, W, E, OWN, L, K, POINTS };
 
-// R … W = l·(A, B, C, D), E = k·S, L = k·P2, K = sk·P2; and sk·B, which must be D for a credential of this secret.
+// R … W = l·(A, B, C, D), E = k·S = kl·B, L = k·P2, K = sk·P2; and sk·B, which must be D for a credential of this secret.
 static bool multiply_points(g1_affine *points, const struct secrets *secrets, const uint8_t *credential,
                             const g1_affine *basename_point) {
   g1_affine given[4];
-  g1_projective products[POINTS], base;
-  for (int i = 0; i < 4; i++) {
+  struct secret_product each[POINTS] = {
+      [E] = {&given[S], &secrets->kl}, [OWN] = {&given[S], &secrets->sk},
+      [L] = {basename_point, &secrets->k}, [K] = {basename_point, &secrets->sk}};
+  g1_projective products[POINTS];
+  size_t count = basename_point ? POINTS : L;
+  for (int i = R; i <= W; i++) {
     if (!g1_decode(&given[i], credential + i * G1_LENGTH)) return false;
-    secret_from_affine(&base, &given[i]);
-    secret_multiply(&products[i], &base, &secrets->l);
-    if (i == S) secret_multiply(&products[OWN], &base, &secrets->sk);
+    each[i] = (struct secret_product){&given[i], &secrets->l};
   }
-  secret_multiply(&products[E], &products[S], &secrets->k);
-  if (basename_point) {
-    secret_from_affine(&base, basename_point);
-    secret_multiply(&products[L], &base, &secrets->k);
-    secret_multiply(&products[K], &base, &secrets->sk);
-  }
-  bool finite = secret_normalise(points, products, basename_point ? POINTS : L);
+  secret_multiply_each(products, each, count);
+  bool finite = secret_normalise(points, products, count);
   explicit_bzero(products, sizeof products);
   bool own = fp_equal(&points[OWN].x, &given[W].x) & fp_equal(&points[OWN].y, &given[W].y);
   now_public(&own, sizeof own);

@@ -5,6 +5,8 @@
 
 // x = X/Z², y = Y/Z³; infinity has Z = 0.
 typedef struct { fp x, y, z; } g1_jacobian;
+// x = X/Z, y = Y/Z; infinity is (0 : 1 : 0).
+typedef struct { fp x, y, z; } g1_projective;
 
 // 04 ‖ x ‖ y, 65 bytes: tag, range and curve equation checked, false otherwise (ecdaa.md §2; the cofactor is 1).
 bool g1_decode(g1_affine *r, const uint8_t *bytes);

@@ -1,5 +1,5 @@
 // Eight computations at once for processors with AVX-512 IFMA: many points, or the coefficients of one Fp12 element. Only for
-// public values. Available if fp_has_lanes; the others of these functions must not be called without.
+// public values, except lanes_multiply(). Available if fp_has_lanes; the others of these functions must not be called without.
 #pragma once
 #include "fp256bn_pairing.h"
 
@@ -25,6 +25,9 @@ struct lanes_term {
 void lanes_set_digits(struct lanes_term *term, size_t lane, const struct half *k);
 // In each lane the sum of its multiples, over the lowest `windows` windows.
 void lanes_sum(g1_jacobian sums[LANES], const struct lanes_term *terms, size_t count, int windows);
+
+// In each lane the product of a point and a scalar, which may be secret (fp256bn_secret.h); a lane without a point is infinity.
+void lanes_multiply(g1_projective products[LANES], const g1_affine *const points[LANES], const scalar *const scalars[LANES]);
 
 // A pairing's lines as lanes take them, to be freed with free(); NULL if out of memory.
 struct lanes_lines;

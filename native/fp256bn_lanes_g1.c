@@ -1,4 +1,4 @@
-// Eight multiplications of public points at once. The formulas are complete, so lanes need no special cases (Renes, Costello,
+// Eight multiplications at once. Tables are read as a whole and nothing branches on a digit, and the formulas are complete, so lanes need no special cases (Renes, Costello,
 // Batina: "Complete addition formulas for prime order elliptic curves", algorithms 7 and 9).
 #include "fp256bn_lanes.h"
 #include <stdlib.h>
@@ -85,6 +85,7 @@ WITH_LANES void lanes_set_digits(struct lanes_term *term, size_t lane, const str
   int8_t digits[HALF_WINDOWS];
   half_windows(digits, k);
   for (int i = 0; i < LANE_WINDOWS; i++) term->digits[i][lane] = digits[i];
+  explicit_bzero(digits, sizeof digits);
 }
 
 // r += digit·P in each lane.
@@ -106,29 +107,57 @@ WITH_LANES static void add_term(struct points *r, const struct lanes_term *term,
   add_points(r, r, &q);
 }
 
-// (X : Y : Z) is (XZ, YZ², Z) in Jacobian coordinates.
-WITH_LANES static void take_out(g1_jacobian sums[LANES], const struct points *p) {
+WITH_LANES static void sum_terms(struct points *sum, const struct lanes_term *terms, size_t count, int windows) {
+  infinity(sum);
+  for (int i = windows; i-- > 0;) {
+    if (i < windows - 1) {
+      for (int j = 0; j < 4; j++) double_points(sum);
+    }
+    for (size_t k = 0; k < count; k++) add_term(sum, &terms[k], i);
+  }
+}
+
+WITH_LANES static void take_out(g1_projective sums[LANES], const struct points *p) {
   lanes_memory x = {p->x}, y = {p->y}, z = {p->z};
   for (size_t i = 0; i < LANES; i++) {
     get_lane(&sums[i].x, &x, i);
     get_lane(&sums[i].y, &y, i);
     get_lane(&sums[i].z, &z, i);
-    fp_mul(&sums[i].x, &sums[i].x, &sums[i].z);
-    fp_mul(&sums[i].y, &sums[i].y, &sums[i].z);
-    fp_mul(&sums[i].y, &sums[i].y, &sums[i].z);
   }
 }
 
+// (X : Y : Z) is (XZ, YZ², Z) in Jacobian coordinates.
 WITH_LANES void lanes_sum(g1_jacobian sums[LANES], const struct lanes_term *terms, size_t count, int windows) {
   struct points sum;
-  infinity(&sum);
-  for (int i = windows; i-- > 0;) {
-    if (i < windows - 1) {
-      for (int j = 0; j < 4; j++) double_points(&sum);
-    }
-    for (size_t k = 0; k < count; k++) add_term(&sum, &terms[k], i);
+  g1_projective projective[LANES];
+  sum_terms(&sum, terms, count, windows);
+  take_out(projective, &sum);
+  for (size_t i = 0; i < LANES; i++) {
+    const g1_projective *p = &projective[i];
+    fp_mul(&sums[i].x, &p->x, &p->z);
+    fp_mul(&sums[i].y, &p->y, &p->z);
+    fp_mul(&sums[i].y, &sums[i].y, &p->z);
+    sums[i].z = p->z;
   }
-  take_out(sums, &sum);
+}
+
+WITH_LANES void lanes_multiply(g1_projective products[LANES], const g1_affine *const points[LANES],
+                               const scalar *const scalars[LANES]) {
+  struct lanes_table table;
+  struct points sum;
+  struct half halves[2];
+  struct lanes_term terms[2] = {{.table = &table}, {.table = &table, .beta = true}};
+  for (size_t lane = 0; lane < LANES; lane++) {
+    if (!points[lane]) continue;
+    glv_split(&halves[0], &halves[1], scalars[lane]);
+    for (int i = 0; i < 2; i++) lanes_set_digits(&terms[i], lane, &halves[i]);
+  }
+  lanes_make_table(&table, points);
+  sum_terms(&sum, terms, 2, HALF_WINDOWS);
+  take_out(products, &sum);
+  explicit_bzero(halves, sizeof halves);
+  explicit_bzero(terms, sizeof terms);
+  explicit_bzero(&sum, sizeof sum);
 }
 
 #else
@@ -160,6 +189,12 @@ void lanes_sum(g1_jacobian sums[LANES], const struct lanes_term *terms, size_t c
   (void)count;
   (void)windows;
   memset(sums, 0, LANES * sizeof *sums);
+}
+
+void lanes_multiply(g1_projective products[LANES], const g1_affine *const points[LANES], const scalar *const scalars[LANES]) {
+  (void)points;
+  (void)scalars;
+  memset(products, 0, LANES * sizeof *products);
 }
 
 #endif

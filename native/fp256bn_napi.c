@@ -29,11 +29,50 @@ static napi_value multiply(napi_env env, napi_callback_info info) {
   if (!read_point(&point, &given[0]) || !read_scalar(&k, &given[1])) return ecdaa_undefined(env);
   g1_projective product;
   uint8_t encoded[G1_LENGTH];
-  secret_from_affine(&product, &point);
-  secret_multiply(&product, &product, &k);
+  secret_multiply_each(&product, &(struct secret_product){&point, &k}, 1);
   if (!secret_normalise(&point, &product, 1)) return ecdaa_array(env, NULL, 0);
   g1_encode(encoded, &point);
   return ecdaa_array(env, encoded, sizeof encoded);
+}
+
+// The point itself, an equal one before it, or the generator's NULL: equal points of a call are one in memory, as with secrets.
+static const g1_affine *same_point(const g1_affine *points, size_t i) {
+  uint8_t own[G1_LENGTH], other[G1_LENGTH];
+  g1_affine generator;
+  g1_generator(&generator);
+  g1_encode(own, &points[i]);
+  g1_encode(other, &generator);
+  if (memcmp(own, other, sizeof own) == 0) return NULL;
+  for (size_t j = 0; j < i; j++) {
+    g1_encode(other, &points[j]);
+    if (memcmp(own, other, sizeof own) == 0) return &points[j];
+  }
+  return &points[i];
+}
+
+// fp256bnMultiplyEach(points, scalars), 1 to 8 of each, as with secrets
+static napi_value multiply_each(napi_env env, napi_callback_info info) {
+  struct bytes given[2];
+  g1_affine points[MAX_PRODUCTS], product;
+  scalar scalars[MAX_PRODUCTS];
+  struct secret_product each[MAX_PRODUCTS];
+  g1_projective products[MAX_PRODUCTS];
+  uint8_t encoded[MAX_PRODUCTS * G1_LENGTH] = {0};
+  if (!ecdaa_arguments(env, info, given, 2)) return addon_bad(env, "fp256bnMultiplyEach(points, scalars: Uint8Array)");
+  size_t count = given[0].length / G1_LENGTH;
+  if (count < 1 || count > MAX_PRODUCTS || given[0].length != count * G1_LENGTH || given[1].length != count * SCALAR_LENGTH)
+    return ecdaa_undefined(env);
+  for (size_t i = 0; i < count; i++) {
+    if (!g1_decode(&points[i], given[0].data + i * G1_LENGTH) ||
+        !scalar_decode(&scalars[i], given[1].data + i * SCALAR_LENGTH))
+      return ecdaa_undefined(env);
+    each[i] = (struct secret_product){same_point(points, i), &scalars[i]};
+  }
+  secret_multiply_each(products, each, count);
+  for (size_t i = 0; i < count; i++) {
+    if (secret_normalise(&product, &products[i], 1)) g1_encode(encoded + i * G1_LENGTH, &product);
+  }
+  return ecdaa_array(env, encoded, count * G1_LENGTH);
 }
 
 // fp256bnMultiplyAdd(P, a, Q, b) = a·P + b·Q, as in verification
@@ -117,6 +156,7 @@ static napi_value product_is_one(napi_env env, napi_callback_info info) {
 
 void register_fp256bn(napi_env env, napi_value exports) {
   addon_function(env, exports, "fp256bnMultiply", multiply);
+  addon_function(env, exports, "fp256bnMultiplyEach", multiply_each);
   addon_function(env, exports, "fp256bnMultiplyAdd", multiply_add);
   addon_function(env, exports, "fp256bnDraw", draw);
   addon_function(env, exports, "fp256bnHashToG1", hash_to_g1);

@@ -1,4 +1,5 @@
 #include "fp256bn_secret.h"
+#include "fp256bn_lanes.h"
 #include <pthread.h>
 
 #define MULTIPLES 9
@@ -8,8 +9,6 @@ struct table {
   g1_projective multiple[MULTIPLES];
   fp beta_x[MULTIPLES];
 };
-
-void secret_from_affine(g1_projective *r, const g1_affine *p) { *r = (g1_projective){p->x, p->y, FP_ONE}; }
 
 // 3b = 9
 static void mul_9(fp *r, const fp *x) {
@@ -110,26 +109,35 @@ static void add_digit(g1_projective *r, const struct table *t, int8_t digit, boo
   explicit_bzero(&term, sizeof term);
 }
 
-void secret_multiply(g1_projective *r, const g1_projective *p, const scalar *k) {
-  struct table table;
+// The digits of both halves of a scalar.
+struct windows { int8_t k1[HALF_WINDOWS], k2[HALF_WINDOWS]; };
+
+static void split_windows(struct windows *r, const scalar *k) {
   struct half k1, k2;
-  int8_t digits1[HALF_WINDOWS], digits2[HALF_WINDOWS];
-  make_table(&table, p);
   glv_split(&k1, &k2, k);
-  half_windows(digits1, &k1);
-  half_windows(digits2, &k2);
-  g1_projective sum = table.multiple[0];
-  for (int i = HALF_WINDOWS; i-- > 0;) {
-    for (int j = 0; j < 4; j++) double_point(&sum, &sum);
-    add_digit(&sum, &table, digits1[i], false);
-    add_digit(&sum, &table, digits2[i], true);
-  }
-  *r = sum;
-  explicit_bzero(&table, sizeof table);
+  half_windows(r->k1, &k1);
+  half_windows(r->k2, &k2);
   explicit_bzero(&k1, sizeof k1);
   explicit_bzero(&k2, sizeof k2);
-  explicit_bzero(digits1, sizeof digits1);
-  explicit_bzero(digits2, sizeof digits2);
+}
+
+static void add_window(g1_projective *r, const struct table *t, const struct windows *k, int window) {
+  add_digit(r, t, k->k1[window], false);
+  add_digit(r, t, k->k2[window], true);
+}
+
+// k·P from tables of P and, for the windows from `lower` on, of 16^lower·P, so that only the lower ones cost doublings.
+static void multiply_windows(g1_projective *r, const struct table tables[2], int lower, const scalar *k) {
+  struct windows windows;
+  split_windows(&windows, k);
+  g1_projective sum = tables[0].multiple[0];
+  for (int i = lower; i-- > 0;) {
+    for (int j = 0; i < lower - 1 && j < 4; j++) double_point(&sum, &sum);
+    add_window(&sum, &tables[0], &windows, i);
+    if (lower + i < HALF_WINDOWS) add_window(&sum, &tables[1], &windows, lower + i);
+  }
+  *r = sum;
+  explicit_bzero(&windows, sizeof windows);
   explicit_bzero(&sum, sizeof sum);
 }
 
@@ -140,7 +148,7 @@ static void make_generator_tables(void) {
   g1_affine generator;
   g1_projective multiple;
   g1_generator(&generator);
-  secret_from_affine(&multiple, &generator);
+  multiple = (g1_projective){generator.x, generator.y, FP_ONE};
   for (int i = 0; i < HALF_WINDOWS; i++) {
     make_table(&generator_tables[i], &multiple);
     double_point(&multiple, &generator_tables[i].multiple[8]);
@@ -149,28 +157,64 @@ static void make_generator_tables(void) {
 
 void secret_multiply_generator(g1_projective *r, const scalar *k) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  struct half k1, k2;
-  int8_t digits1[HALF_WINDOWS], digits2[HALF_WINDOWS];
+  struct windows windows;
   pthread_once(&once, make_generator_tables);
-  glv_split(&k1, &k2, k);
-  half_windows(digits1, &k1);
-  half_windows(digits2, &k2);
+  split_windows(&windows, k);
   g1_projective sum = generator_tables[0].multiple[0];
-  for (int i = 0; i < HALF_WINDOWS; i++) {
-    add_digit(&sum, &generator_tables[i], digits1[i], false);
-    add_digit(&sum, &generator_tables[i], digits2[i], true);
-  }
+  for (int i = 0; i < HALF_WINDOWS; i++) add_window(&sum, &generator_tables[i], &windows, i);
   *r = sum;
-  explicit_bzero(&k1, sizeof k1);
-  explicit_bzero(&k2, sizeof k2);
-  explicit_bzero(digits1, sizeof digits1);
-  explicit_bzero(digits2, sizeof digits2);
+  explicit_bzero(&windows, sizeof windows);
   explicit_bzero(&sum, sizeof sum);
 }
 
+// Scalars of the same point share the way to the second table.
+static void multiply_point(g1_projective *r, const struct secret_product *each, const size_t *which, size_t count) {
+  struct table tables[2];
+  g1_projective point = {each[which[0]].point->x, each[which[0]].point->y, FP_ONE};
+  int lower = count > 1 ? (HALF_WINDOWS + 1) / 2 : HALF_WINDOWS;
+  make_table(&tables[0], &point);
+  if (count > 1) {
+    for (int i = 0; i < 4 * lower; i++) double_point(&point, &point);
+    make_table(&tables[1], &point);
+  }
+  for (size_t i = 0; i < count; i++) multiply_windows(&r[which[i]], tables, lower, each[which[i]].k);
+}
+
+static void multiply_in_lanes(g1_projective *r, const struct secret_product *each, size_t count) {
+  const g1_affine *points[LANES] = {NULL};
+  const scalar *scalars[LANES] = {NULL};
+  g1_projective products[LANES];
+  g1_affine generator;
+  g1_generator(&generator);
+  for (size_t i = 0; i < count; i++) {
+    points[i] = each[i].point ? each[i].point : &generator;
+    scalars[i] = each[i].k;
+  }
+  lanes_multiply(products, points, scalars);
+  memcpy(r, products, count * sizeof *r);
+  explicit_bzero(products, sizeof products);
+}
+
+void secret_multiply_each(g1_projective *r, const struct secret_product *each, size_t count) {
+  if (fp_has_lanes && count > 1) {
+    multiply_in_lanes(r, each, count);
+    return;
+  }
+  bool done[MAX_PRODUCTS] = {false};
+  for (size_t i = 0; i < count; i++) {
+    size_t same[MAX_PRODUCTS], found = 0;
+    if (!each[i].point) secret_multiply_generator(&r[i], each[i].k);
+    for (size_t j = i; each[i].point && !done[i] && j < count; j++) {
+      if (each[j].point == each[i].point) same[found++] = j;
+    }
+    for (size_t j = 0; j < found; j++) done[same[j]] = true;
+    if (found > 0) multiply_point(r, each, same, found);
+  }
+}
+
 bool secret_normalise(g1_affine *r, const g1_projective *p, size_t count) {
-  fp products[MAX_NORMALISED], inverse, zi;
-  if (count == 0 || count > MAX_NORMALISED) return false;
+  fp products[MAX_PRODUCTS], inverse, zi;
+  if (count == 0 || count > MAX_PRODUCTS) return false;
   products[0] = p[0].z;
   for (size_t i = 1; i < count; i++) fp_mul(&products[i], &products[i - 1], &p[i].z);
   bool finite = !fp_is_zero(&products[count - 1]);

@@ -12,16 +12,18 @@
 #define now_public(address, length) ((void)(address), (void)(length))
 #endif
 
-// x = X/Z, y = Y/Z; infinity is (0 : 1 : 0).
-typedef struct { fp x, y, z; } g1_projective;
-
-void secret_from_affine(g1_projective *r, const g1_affine *p);
 // Also for equal and opposite points and infinity.
 void secret_add(g1_projective *r, const g1_projective *p, const g1_projective *q);
-void secret_multiply(g1_projective *r, const g1_projective *p, const scalar *k);
-// k·G1, twice as fast.
+// k·G1 without a doubling.
 void secret_multiply_generator(g1_projective *r, const scalar *k);
 
-#define MAX_NORMALISED 8
-// Up to MAX_NORMALISED points become affine with one inversion. False if one is infinity, which is then public.
+// k·P; no point is the generator. Where two products are of the same point in memory they share some of the work.
+struct secret_product {
+  const g1_affine *point;
+  const scalar *k;
+};
+#define MAX_PRODUCTS 8
+// Up to MAX_PRODUCTS products: in eight lanes at once if the processor has them.
+void secret_multiply_each(g1_projective *r, const struct secret_product *each, size_t count);
+// Up to MAX_PRODUCTS points become affine with one inversion. False if one is infinity, which is then public.
 bool secret_normalise(g1_affine *r, const g1_projective *p, size_t count);

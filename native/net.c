@@ -1,7 +1,6 @@
 #include "net.h"
 
 void register_net(napi_env env, napi_value exports) {
-  register_tun(env, exports);
   register_socket(env, exports);
   register_notify(env, exports);
   register_dataplane(env, exports);

@@ -2,7 +2,6 @@
 #pragma once
 #include "addon.h"
 
-void register_tun(napi_env env, napi_value exports);
 void register_socket(napi_env env, napi_value exports);
 void register_notify(napi_env env, napi_value exports);
 void register_dataplane(napi_env env, napi_value exports);

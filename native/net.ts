@@ -1,11 +1,5 @@
-declare const tunBrand: unique symbol;
 declare const socketBrand: unique symbol;
 declare const doorBrand: unique symbol;
-
-/** A TUN device that the addon holds; closed when collected. */
-export interface TunHandle {
-  readonly [tunBrand]: true;
-}
 
 /** A TCP socket that the addon holds until `socketTake`; closed when collected. */
 export interface SocketHandle {
@@ -25,34 +19,9 @@ export type DoorEvent = 'message' | 'bad-header' | 'late' | 'gone' | 'crowded';
 
 /**
  * The addon's network part. A bad argument is a TypeError; what the kernel refuses is an Error whose `code` is the
- * errno's name, such as `EPERM`. Frames are enftun's (enftun.md §4): u16 big-endian length ‖ packet, back to back.
+ * errno's name, such as `EPERM`.
  */
 export interface NetFace {
-  /**
-   * Opens the TUN device `name` (1–15 bytes), creating it if it is not there; without packet information, non-blocking.
-   * @throws Error ENOENT or ENODEV (no TUN driver), EPERM, EBUSY (held by another process), EINVAL (a name the kernel
-   * refuses, or an interface that is no TUN)
-   */
-  tunOpen(name: string): TunHandle;
-  /** The device's name, as the kernel has it. */
-  tunName(tun: TunHandle): string;
-  /**
-   * Calls back with each batch of frames: at most 64 KB or 256 packets, each of at most 1,496 bytes (longer ones are
-   * dropped: a peer would end the connection over one). The memory is valid, and nothing more is read, until `tunResume`.
-   * Or calls back once with `lost`, when the device was removed. A started device keeps the event loop alive.
-   * @throws Error EBADF (closed), EALREADY (started before)
-   */
-  tunStart(tun: TunHandle, onBatch: (frames: Uint8Array | undefined, lost: Error | undefined) => void): void;
-  /** Reads on after a batch; does nothing on a device that is not started, or closed. */
-  tunResume(tun: TunHandle): void;
-  /**
-   * Writes whole frames; empty ones are skipped. `dropped` of the `packets` were refused by the kernel: interface down,
-   * not an IP packet, no room, or the device closed. @throws TypeError if the last frame is cut off; nothing was written
-   */
-  tunWrite(tun: TunHandle, frames: Uint8Array): { packets: number; dropped: number };
-  /** Closes it, at once and for good; allowed any number of times and inside the callback. */
-  tunClose(tun: TunHandle): void;
-
   /**
    * A TCP socket with keepalive (300 s idle, 6 probes 10 s apart), TCP_USER_TIMEOUT (60 s), TCP_NODELAY and, if they
    * are not 0, SO_MARK and the largest segment both ends may send (TCP_MAXSEG, 88 to 32,767).

@@ -4,7 +4,7 @@ import { addon } from '../native/index.ts';
 import { Failure } from '../protocol/failure.ts';
 import { type Verdict, verdictOf } from '../protocol/tunnel/verdict.ts';
 import { WIRES, type Wire, type WireChoice } from '../protocol/tunnel/wire.ts';
-import { checkTunName, lostFailure, openFailure } from './tun.ts';
+import { checkTunName, lostFailure, openFailure } from './tunfailure.ts';
 
 /** A TUN device for the data plane: packets never reach JavaScript. */
 export interface PlaneDevice {
@@ -67,7 +67,7 @@ export interface Plane {
 
 /**
  * Opens the TUN device `name` with as much offload as the kernel has, creating it if it is not there. It is neither configured nor
- * up. @throws Failure as `openTun`
+ * up. @throws Failure `os.no-tun`, `os.not-permitted`, `os.tun-busy`, `os.not-a-tun`, `os.bad-tun-name`, `os.tun-failed`
  */
 export function openPlaneDevice(name: string, most: Offload = 2): PlaneDevice {
   checkTunName(name);

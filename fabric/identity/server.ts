@@ -24,6 +24,8 @@ export const LIMITS: Limits = { total: 16_384, perSource: 64 };
 
 /** How long a peer may take to read our last words before the socket is taken away. */
 const LINGER_MS = 1_000;
+/** How often keys of the cookie jar that are of no more use are looked for. */
+const SWEEP_MS = 5_000;
 const NOTHING = new Uint8Array(0);
 
 /** Refusals that a device brings upon itself by forging, replaying or not speaking the protocol. */
@@ -55,6 +57,8 @@ export interface IdentityOptions {
   readonly curves?: Curves;
   /** Milliseconds on a clock that never runs backwards; for the cookies. */
   readonly now?: () => number;
+  /** How often the cookie jar forgets keys that are of no more use, milliseconds. */
+  readonly sweepMs?: number;
 }
 
 /**
@@ -161,6 +165,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
     return work.finally(() => working.delete(work));
   }
 
+  const sweeping = setInterval(() => desk.jar.sweep(now()), options.sweepMs ?? SWEEP_MS).unref();
   let closing: Promise<void> | undefined;
   async function close(graceMs: number): Promise<void> {
     door.shut();
@@ -171,6 +176,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
     // What was begun may still write; only then may the registry close.
     while (waiting.load > 0) await new Promise((resolve) => setTimeout(resolve, 10));
     await Promise.allSettled(working);
+    clearInterval(sweeping);
   }
 
   return {

@@ -24,7 +24,7 @@ import { encodeClientInit, FIELD_LENGTH, MESSAGE_LENGTH } from './message.ts';
  * A jar's key is an AEAD key and an X25519 secret, and all handshakes under it have the same server share: for a minute
  * by default. Their keys are each another, the serial is part of the transcript, and forward secrecy is what it would be
  * with a share for each: that, too, would have to be derived from a key that lives as long as the cookies do
- * (docs/adr/0004). The server's signature has no room; it is deterministic and made again (crypto/ecdsa.ts).
+ * (docs/adr/0004), provided that the jar is swept. The server's signature has no room; it is deterministic and made again (crypto/ecdsa.ts).
  *
  * Memory: two keys at most, the current and, until its last cookie has expired, the one before. Each has one bit per
  * cookie it can make (`capacity`, by default 2^20: 128 KiB), so spent cookies never cost more than 256 KiB.
@@ -40,6 +40,11 @@ export interface CookieJar {
    * @throws Failure `xtt.bad-cookie`, `xtt.expired-cookie`, `xtt.spent-cookie`
    */
   redeem(nowMs: number, cookie: Uint8Array): Met & { readonly clientInit: Uint8Array };
+  /**
+   * Forgets the keys whose last cookie has expired. The other calls do so, too; a server calls this besides, so that a
+   * handshake stays secret from whoever takes the memory of one that had nothing to do since.
+   */
+  sweep(nowMs: number): void;
 }
 
 /** A key exchange: the server's share, and the shared secret, which is all zero if the client's share is of small order. */
@@ -89,28 +94,40 @@ export function cookieJar(
   }
   let current: JarKey | undefined;
   let previous: JarKey | undefined;
+  let nextId = readU32(p.random(4), 0);
+
+  const unexpired = (key: JarKey | undefined, nowMs: number): JarKey | undefined => {
+    if (key === undefined || nowMs < key.bornMs + rotationMs + lifetimeMs) return key;
+    discard(key);
+    return undefined;
+  };
+
+  const sweep = (nowMs: number): void => {
+    previous = unexpired(previous, nowMs);
+    current = unexpired(current, nowMs);
+  };
 
   const rotate = (nowMs: number): JarKey => {
+    sweep(nowMs);
     if (current === undefined || nowMs >= current.bornMs + rotationMs) {
       if (previous !== undefined) discard(previous);
       previous = current;
       current = {
-        id: current === undefined ? readU32(p.random(4), 0) : (current.id + 1) >>> 0,
+        id: nextId,
         sealKey: p.random(32),
         dh: freshExchange(p),
         bornMs: nowMs,
         spent: new Uint8Array(Math.ceil(capacity / 8)),
         baked: 0,
       };
-    }
-    if (previous !== undefined && nowMs >= previous.bornMs + rotationMs + lifetimeMs) {
-      discard(previous);
-      previous = undefined;
+      nextId = (nextId + 1) >>> 0;
     }
     return current;
   };
 
   return {
+    sweep,
+
     bake(nowMs, clientInit) {
       if (clientInit.length !== MESSAGE_LENGTH.clientInit) throw new Error('not a ClientInit');
       const key = rotate(nowMs);
@@ -134,7 +151,7 @@ export function cookieJar(
     },
 
     redeem(nowMs, cookie) {
-      rotate(nowMs);
+      sweep(nowMs);
       const bytes = new Uint8Array(cookie);
       const key = [current, previous].find(
         (key) => key !== undefined && equal(u32(key.id), bytes.subarray(0, 4)),

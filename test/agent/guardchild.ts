@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { openGuard } from '../../agent/guard.ts';
 import type { Policy } from '../../agent/policy.ts';
-import { openTun } from '../../os/tun.ts';
+import { openPlaneDevice, startPlane } from '../../os/plane.ts';
 import { parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 
 const [file, own, persist] = process.argv.slice(2) as [string, string, string];
@@ -16,13 +16,19 @@ await guard.start();
 console.log('started');
 // An interface that is there already is used as it is.
 const there = own === '-' || existsSync(`/sys/class/net/${policy.device}`);
-const tun = there ? undefined : openTun(policy.device);
-tun?.start(() => tun.resume());
+const rules = {
+  own: new Uint8Array(16),
+  allowIpv4: true,
+  heartbeatPeriodMs: 60_000,
+  heartbeatTimeoutMs: 1_000,
+};
+// Without a connection it takes what the host sends, and throws it away.
+const plane = there ? undefined : startPlane(openPlaneDevice(policy.device), rules, () => {});
 if (own !== '-') await guard.attach(parseIpv6(own));
 console.log('ready');
 process.stdin.resume();
 process.stdin.on('end', async () => {
-  tun?.close();
+  plane?.close();
   await guard.stop(persist === 'persist');
   console.log('stopped');
   process.exit(0);

@@ -75,12 +75,18 @@ static void fuzz_signature(const uint8_t *bytes, size_t length) {
   }
 }
 
+// What is made with secrets is the same with every arithmetic.
 static void fuzz_credential(const uint8_t *bytes, size_t length) {
-  uint8_t made[LINKED_SIGNATURE_LENGTH];
+  static const enum arithmetic arithmetics[] = {ARITHMETIC_PORTABLE, ARITHMETIC_ADX, ARITHMETIC_LANES};
+  uint8_t signatures[3][LINKED_SIGNATURE_LENGTH] = {{0}}, credentials[3][LINKED_SIGNATURE_LENGTH] = {{0}};
   if (length < SCALAR_LENGTH + CREDENTIAL_LENGTH + 3 * DRAW_LENGTH) return;
   const uint8_t *draws = bytes + SCALAR_LENGTH + CREDENTIAL_LENGTH;
-  ecdaa_sign(made, bytes, bytes + SCALAR_LENGTH, bytes, length, bytes, length % 2 * 8, draws);
-  ecdaa_issue(made, bytes, bytes + 2 * SCALAR_LENGTH, draws);
+  for (int i = 0; i < 3 && fp_choose(arithmetics[i]); i++) {
+    ecdaa_sign(signatures[i], bytes, bytes + SCALAR_LENGTH, bytes, length, bytes, length % 2 * 8, draws);
+    ecdaa_issue(credentials[i], bytes, bytes + 2 * SCALAR_LENGTH, draws);
+    CHECK(memcmp(signatures[i], signatures[0], sizeof signatures[0]) == 0);
+    CHECK(memcmp(credentials[i], credentials[0], sizeof credentials[0]) == 0);
+  }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -2,15 +2,12 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { addon } from '../../native/index.ts';
 import type { NetFace } from '../../native/net.ts';
-import { newLink } from './link.ts';
 
 type Native = (...values: unknown[]) => unknown;
 const native = addon() as unknown as Record<string, Native>;
 
-const tun = addon().tunOpen(newLink().name);
 const socket = addon().socketOpen(4, 0, 0);
 afterAll(() => {
-  addon().tunClose(tun);
   addon().socketClose(socket);
 });
 
@@ -34,8 +31,8 @@ const NEVER_RIGHT = [
   {},
   [],
   new Date(),
-  Object.create(tun),
-  new Proxy(tun, {}),
+  Object.create(socket),
+  new Proxy(socket, {}),
   new Float64Array(2),
   new Uint16Array(2),
   new Uint8ClampedArray(2),
@@ -46,14 +43,12 @@ const NEVER_RIGHT = [
 
 /** Besides: wrong where a handle, a function, a number, a text or bytes are expected. */
 const WRONG = {
-  tun: [socket, 4, 'tun', () => {}, new Uint8Array(8)],
-  socket: [tun, 4, 'socket', () => {}, new Uint8Array(8)],
-  callback: [tun, 4, 'call', new Uint8Array(8)],
-  bytes: [tun, 4, 'bytes', () => {}, new Uint8Array(1), cutOff(), shared(Uint8Array.of(0, 9))],
-  question: [tun, 4, 'bytes', () => {}, new Uint8Array(0)],
+  socket: [4, 'socket', () => {}, new Uint8Array(8)],
+  callback: [socket, 4, 'call', new Uint8Array(8)],
+  question: [socket, 4, 'bytes', () => {}, new Uint8Array(0)],
   family: [0, 5, 10, '4', new Uint8Array(1)],
-  mark: [tun, '7', () => {}],
-  segment: [tun, '7', 32_768, () => {}],
+  mark: [socket, '7', () => {}],
+  segment: [socket, '7', 32_768, () => {}],
   port: [0, 65_536, '443', () => {}],
   address: [4, 'localhost', '::1', '127.0.0.1:80', '300.1.1.1', '1'.repeat(79), () => {}],
   name: [4, 'sixteen-bytes-xx', '\u20ac'.repeat(6), () => {}],
@@ -68,18 +63,6 @@ const FUNCTIONS: Record<
   Exclude<keyof NetFace, `door${string}` | `listener${string}`>,
   readonly (readonly [Kind, unknown])[]
 > = {
-  tunOpen: [['name', 'enf-never']],
-  tunName: [['tun', tun]],
-  tunStart: [
-    ['tun', tun],
-    ['callback', () => {}],
-  ],
-  tunResume: [['tun', tun]],
-  tunWrite: [
-    ['tun', tun],
-    ['bytes', new Uint8Array(0)],
-  ],
-  tunClose: [['tun', tun]],
   socketOpen: [
     ['family', 6],
     ['mark', 0],
@@ -104,19 +87,6 @@ const FUNCTIONS: Record<
   ],
 };
 
-function cutOff(): Uint8Array {
-  const frames = new Uint8Array(70_000);
-  frames.set([0xff, 0xff], 0);
-  frames.set([0xff, 0xff], 65_537);
-  return frames;
-}
-
-function shared(bytes: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
-  copy.set(bytes);
-  return copy;
-}
-
 describe.each(Object.entries(FUNCTIONS))('%s', (name, parameters) => {
   const good = parameters.map(([, value]) => value);
 
@@ -138,9 +108,8 @@ describe.each(Object.entries(FUNCTIONS))('%s', (name, parameters) => {
     const odd = fc.constantFrom(...NEVER_RIGHT, ...Object.values(WRONG).flat());
     fc.assert(
       fc.property(fc.array(odd, { maxLength: 6 }), (values) => {
-        // Mixtures that are right are left out where they would close the shared handles or create a device.
-        fc.pre(!/Close$/.test(name) || (values[0] !== tun && values[0] !== socket));
-        fc.pre(name !== 'tunOpen' || typeof values[0] !== 'string' || Buffer.byteLength(values[0]) > 15);
+        // Mixtures that are right are left out where they would close the shared handle.
+        fc.pre(!/Close$/.test(name) || values[0] !== socket);
         try {
           native[name]!(...values);
         } catch (error) {
@@ -153,14 +122,16 @@ describe.each(Object.entries(FUNCTIONS))('%s', (name, parameters) => {
 });
 
 test('every function of the network face is covered', () => {
-  const offered = Object.keys(native).filter((name) => /^(tun|socket|notify)/.test(name));
+  const offered = Object.keys(native).filter((name) => /^(socket|notify)/.test(name));
   expect(offered.sort()).toEqual(Object.keys(FUNCTIONS).sort());
 });
 
 test('bytes that are gone are no bytes', () => {
-  const frames = Uint8Array.of(0, 1, 0x60);
-  structuredClone(frames.buffer, { transfer: [frames.buffer] });
-  expect(addon().tunWrite(tun, frames)).toEqual({ packets: 0, dropped: 0 });
+  const { sha512 } = addon();
+  const nothing = sha512(new Uint8Array(0));
+  const gone = Uint8Array.of(0, 1, 0x60);
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  expect(sha512(gone)).toEqual(nothing);
 
   const Resizable = ArrayBuffer as unknown as new (
     length: number,
@@ -169,14 +140,21 @@ test('bytes that are gone are no bytes', () => {
   const buffer = new Resizable(64, { maxByteLength: 64 });
   const window = new Uint8Array(buffer, 32, 32);
   (buffer as ArrayBuffer & { resize(length: number): void }).resize(16);
-  expect(addon().tunWrite(tun, window)).toEqual({ packets: 0, dropped: 0 });
-});
-
-test('many megabytes of empty frames are only skipped', () => {
-  expect(addon().tunWrite(tun, new Uint8Array(64 << 20))).toEqual({ packets: 0, dropped: 0 });
+  expect(sha512(window)).toEqual(nothing);
 });
 
 test('a receiver of another kind changes nothing', () => {
-  expect(native.tunName!.call(null, tun)).toBe(addon().tunName(tun));
-  expect(native.tunName!.call(socket, tun)).toBe(addon().tunName(tun));
+  const other = addon().socketOpen(4, 0, 0);
+  native.socketClose!.call(socket, other);
+  expect(outcomeOf(() => addon().socketConnect(other, '127.0.0.1', 1, () => {}))).toBe('EBADF');
+  expect(outcomeOf(() => addon().socketTake(socket))).toBe('ENOTCONN');
 });
+
+function outcomeOf(act: () => unknown): string | undefined {
+  try {
+    act();
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  }
+  return undefined;
+}

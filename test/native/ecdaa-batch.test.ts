@@ -247,6 +247,7 @@ describe('bad arguments are TypeErrors', () => {
     ecdaaIssue: 3,
     ecdaaSign: 5,
     fp256bnMultiply: 2,
+    fp256bnMultiplyEach: 2,
     fp256bnMultiplyAdd: 4,
     fp256bnDraw: 1,
     fp256bnHashToG1: 1,

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { EcdaaFace } from '../../native/ecdaa.ts';
 import { addon } from '../../native/index.ts';
 import { primitives } from '../../os/primitives.ts';
-import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { concat, fromHex, toHex } from '../../protocol/bytes.ts';
 import { hashToG1 } from '../../protocol/crypto/basename.ts';
 import {
   decodeG1,
@@ -101,6 +101,54 @@ describe.each(arithmetics())('the native curve (%s)', (arithmetic) => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it('multiplies up to eight at once as the reference does, equal points and the generator among them', () => {
+    const point = fc.oneof(anyPoint, fc.constantFrom(G1.BASE, G1.BASE.negate(), G1.BASE.multiplyUnsafe(99n)));
+    const products = fc.array(fc.tuple(point, anyScalar), { minLength: 1, maxLength: 8 });
+    const each = (some: readonly (readonly [G1Point, bigint])[]) =>
+      face.fp256bnMultiplyEach(
+        concat(...some.map(([P]) => encodeG1(P))),
+        concat(...some.map(([, k]) => encodeScalar(k))),
+      );
+    fc.assert(
+      fc.property(products, (some) => {
+        const expected = some.map(([P, k]) => encoded(P.multiplyUnsafe(k)) || '00'.repeat(65));
+        expect(hex(each(some))).toBe(expected.join(''));
+      }),
+      { numRuns: 60 },
+    );
+    // Every edge in every place.
+    const [P, Q] = [G1.BASE.multiply(0x1234567890abcdefn), G1.BASE.multiply(77n)];
+    for (const [i, k] of edges.entries()) {
+      const some = Array.from(
+        { length: 8 },
+        (_, at) => [at % 3 ? P : Q, edges[(i + at) % edges.length]!] as const,
+      );
+      const first = encoded(Q.multiplyUnsafe(k)) || '00'.repeat(65);
+      expect(hex(each(some))?.slice(0, 130), `k = ${k}`).toBe(first);
+    }
+  });
+
+  it('refuses eight at once where one of them is no point or no scalar', () => {
+    const [P, k] = [encodeG1(G1.BASE), encodeScalar(5n)];
+    const off = P.with(64, P[64]! ^ 1);
+    expect(face.fp256bnMultiplyEach(concat(P, P), concat(k, k))).toBeDefined();
+    for (const [points, scalars] of [
+      [
+        [P, off],
+        [k, k],
+      ],
+      [
+        [P, P],
+        [k, encodeScalar(n)],
+      ],
+      [[P, P], [k]],
+      [[], []],
+      [Array(9).fill(P), Array(9).fill(k)],
+    ] as const) {
+      expect(face.fp256bnMultiplyEach(concat(...points), concat(...scalars))).toBeUndefined();
+    }
   });
 
   it('adds multiples of public points as the reference does, equal and opposite ones too', () => {

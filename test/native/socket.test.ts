@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -109,13 +110,13 @@ test('nobody is asked over a socket that is not connected, or closed; a question
 
 test('connects to a link-local address of a zone', async () => {
   const link = newLink();
-  const tun = addon().tunOpen(link.name);
+  const tun = addon().planeTun(link.name, 0);
   await raise(link);
   await assign(link.name, 'fe80::99');
   const handle = addon().socketOpen(6, 0, 0);
   expect(await connect(handle, `fe80::99%${link.name}`)).toBeUndefined();
   addon().socketClose(handle);
-  addon().tunClose(tun);
+  closeSync(tun.fd);
 });
 
 test('a refused connection is reported once with its reason', async () => {
@@ -192,7 +193,7 @@ test('a mark needs a privilege', () => {
 
 test('closed while connecting, it never calls back, and no descriptor is left', async () => {
   const link = newLink();
-  const tun = addon().tunOpen(link.name);
+  const tun = addon().planeTun(link.name, 0);
   await raise(link);
   let called = 0;
   const cycle = () => {
@@ -210,12 +211,12 @@ test('closed while connecting, it never calls back, and no descriptor is left', 
   await pause(10);
   expect(descriptors() - before).toBeLessThan(10);
   expect(called).toBe(0);
-  addon().tunClose(tun);
+  closeSync(tun.fd);
 });
 
 describe('a process', () => {
   const dead = `
-    const tun = addon.tunOpen(argv[0]);
+    addon.planeTun(argv[0], 0);
     const ip = (...args) => require('child_process').execFileSync('env', ['-u', 'LD_PRELOAD', 'ip', ...args]);
     ip('link', 'set', 'dev', argv[0], 'up');
     ip('-6', 'addr', 'add', argv[1] + '/64', 'dev', argv[0], 'nodad');

@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type DialOptions, dial } from '../../os/dial.ts';
-import { openTun, type TunDevice } from '../../os/tun.ts';
+import { openPlaneDevice, type PlaneDevice } from '../../os/plane.ts';
 import { descriptors, outcome } from '../native/child.ts';
 import { type Link, newLink, raise } from '../native/link.ts';
 
@@ -18,7 +18,7 @@ let refusing: number;
 const accepted: Socket[] = [];
 /** Nobody answers behind this device: the SYN goes nowhere. */
 let link: Link;
-let device: TunDevice;
+let device: PlaneDevice;
 
 beforeAll(async () => {
   server = createServer((socket) => accepted.push(socket.on('error', () => {})));
@@ -29,7 +29,7 @@ beforeAll(async () => {
   refusing = (closed.address() as AddressInfo).port;
   await new Promise((resolve) => closed.close(resolve));
   link = newLink();
-  device = openTun(link.name);
+  device = openPlaneDevice(link.name);
   await raise(link);
 });
 afterAll(() => {

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { folder, packaged, ROOT, run } from './place.ts';
@@ -35,9 +35,21 @@ function complaints(units: readonly string[]): string[] {
     .filter((line) => line !== '' && !/Unknown key.* '(RestartSteps|RestartMaxDelaySec)'/.test(line));
 }
 
-/** Exposure from 0 (none) to 10, as `systemd-analyze security` counts. */
-function exposure(change?: (text: string) => string): number {
+/** What systemd says about a boot whose units wait for each other in a circle; it then leaves one of them out. */
+function cycles(change?: (text: string) => string): string[] {
   const place = install(change);
+  mkdirSync(join(place.folder, 'multi-user.target.wants'));
+  symlinkSync('../enf-agent.service', join(place.folder, 'multi-user.target.wants/enf-agent.service'));
+  return run('systemd-analyze', ['verify', '--man=no', 'multi-user.target'], {
+    env: { SYSTEMD_UNIT_PATH: `${place.folder}:` },
+  })
+    .output.split('\n')
+    .filter((line) => /cycle/.test(line));
+}
+
+/** Exposure from 0 (none) to 10, as `systemd-analyze security` counts; it counts less without the default dependencies. */
+function exposure(change = (text: string) => text): number {
+  const place = install((text) => change(text.replace('DefaultDependencies=no\n', '')));
   const { output } = run('systemd-analyze', [
     'security',
     '--offline=true',
@@ -109,9 +121,21 @@ describe('C-S hardening', () => {
 
 describe('how the service lives', () => {
   test('C-1 C-2 waits for no network and pulls nothing in that could block', () => {
-    expect(value('After')).toBe('network-pre.target systemd-tmpfiles-setup.service');
+    expect(value('After')).toBe(
+      'network-pre.target systemd-tmpfiles-setup.service sysinit.target basic.target',
+    );
     expect(value('Wants')).toBe('enf-online.path enf-offline.path');
-    expect([value('Requires'), value('BindsTo'), value('Before')]).toEqual(['', '', '']);
+    expect([value('Requires'), value('BindsTo'), value('Before')]).toEqual([
+      'sysinit.target',
+      '',
+      'shutdown.target',
+    ]);
+  });
+
+  test('C-1 C-2 a boot starts it: nothing that comes before it has to wait for it', () => {
+    expect(cycles()).toEqual([]);
+    const careless = cycles((text) => text.replace('DefaultDependencies=no\n', ''));
+    expect(careless.join()).toMatch(/ordering cycle/);
   });
 
   test('C-3 ready when it runs', () => {

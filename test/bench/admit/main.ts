@@ -21,6 +21,7 @@ const OPTIONS: readonly Option[] = [
   { name: 'groups', value: 'N', help: 'how many groups the devices are of (default 4)' },
   { name: 'rounds', value: 'N', help: 'rounds of the arithmetic alone (default 5)' },
   { name: 'soak', value: 'MINUTES', help: 'only: steady load for so long, and what memory does meanwhile' },
+  { name: 'soak-rate', value: 'N', help: 'handshakes a second of that load (default 300)' },
   { name: 'help', help: 'this' },
 ];
 
@@ -31,6 +32,7 @@ if (given.flag('help')) {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const seconds = given.whole('seconds', 1, 120, 8);
   const minutes = given.whole('soak', 1, 600, 0);
+  const rate = given.whole('soak-rate', 1, 2_000, 300);
   const several = availableParallelism() > 1;
   if (minutes === 0) say('arithmetic alone');
   const arithmetic = minutes === 0 ? await measureEcdaa(given.whole('rounds', 1, 100, 5)) : undefined;
@@ -40,7 +42,7 @@ if (given.flag('help')) {
   const groups = Array.from({ length: given.whole('groups', 1, 64, 4) }, (_, i) => makeGroup(`bench ${i}`));
   const fabric = found(groups);
   try {
-    if (minutes > 0) process.stdout.write(`${await soak(fabric, groups, minutes, say)}\n`);
+    if (minutes > 0) process.stdout.write(`${await soak(fabric, groups, minutes, rate, say)}\n`);
     else {
       const load = await measure(fabric, groups, { seconds, p256, say });
       const { arithmetic: name, ...ecdaa } = arithmetic!;

@@ -38,6 +38,8 @@ const SLOTS = 192;
 const SHA512: readonly SuiteSpec[] = [1, 3];
 const BLAKE2B: readonly SuiteSpec[] = [2, 4];
 const WARM_S = 2;
+/** What a server that has a core for itself takes of it under full load, at least. */
+const SATURATED = 0.85;
 const IDLE = 10_000;
 const HALF_OPEN = 5_000;
 const WARM_CROWD = 100;
@@ -138,6 +140,12 @@ export async function measure(
   fleet.stock(FIRST_BOOTS_PER_S * (seconds + WARM_S));
   const sha512 = await saturate(serving, honest(serving.port));
   describe('SHA-512 suites', sha512);
+  if (sha512.busy < SATURATED) {
+    remarks.push(
+      `the server had ${percent(sha512.busy)} of a core when it had all the work there is: others were at work here, ` +
+        'and rates and latencies say little',
+    );
+  }
   const blake2b = await saturate(serving, honest(serving.port, BLAKE2B));
   describe('BLAKE2b suites', blake2b);
 

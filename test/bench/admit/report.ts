@@ -58,7 +58,7 @@ export function report(arithmetic: string, figures: Figures, remarks: readonly s
     what,
     value,
     must,
-    must === '' ? '' : reached ? 'yes' : 'NO',
+    must === '' ? '' : reached ? 'pass' : 'short',
   ]);
-  return `${columns([`admission, ECDAA ${arithmetic}`, 'measured', 'must reach', 'reached'], rows)}\n\n${remarks.join('\n')}`;
+  return `${columns([`admission, ECDAA ${arithmetic}`, 'measured', 'must reach', ''], rows)}\n\n${remarks.join('\n')}`;
 }

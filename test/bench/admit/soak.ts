@@ -2,19 +2,18 @@ import type { BenchFabric } from './fabric.ts';
 import { type BenchGroup, makeChip, signAs } from './fleet.ts';
 import { addressOf, openLoop } from './load.ts';
 
-const RATE = 300;
-
-/** Steady load for some minutes; what the server's memory is at the end of each. */
+/** Steady load of `rate` handshakes a second for some minutes; what the server's memory is at the end of each. */
 export async function soak(
   fabric: BenchFabric,
   groups: readonly BenchGroup[],
   minutes: number,
+  rate: number,
   say: (line: string) => void,
 ): Promise<string> {
   const serving = await fabric.serve('0');
   const residents: number[] = [];
   for (let minute = 1; minute <= minutes; minute++) {
-    const seen = await openLoop(RATE, 60, (turn) => {
+    const seen = await openLoop(rate, 60, (turn) => {
       const chip = makeChip(groups[turn % groups.length]!);
       return {
         port: serving.port,
@@ -33,7 +32,7 @@ export async function soak(
   await serving.stop();
   const settled = residents.slice(Math.floor(residents.length / 3));
   return (
-    `resident memory after ${minutes} minutes at ${RATE}/s: ${residents.at(-1)!.toFixed(1)} MB; ` +
+    `resident memory after ${minutes} minutes at ${rate}/s: ${residents.at(-1)!.toFixed(1)} MB; ` +
     `in the last two thirds between ${Math.min(...settled).toFixed(1)} and ${Math.max(...settled).toFixed(1)} MB`
   );
 }

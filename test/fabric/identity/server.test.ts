@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { curves } from '../../../os/curves.ts';
 import { SUITE_NAMES, type SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { matches } from '../../../protocol/ipv6.ts';
 import { claimOf, dialed, makeBatch, provision } from '../device.ts';
@@ -202,6 +203,33 @@ describe('closing', () => {
     await expect(dialed(server.port)).rejects.toThrow(/ECONNREFUSED/);
     await own.close().catch(() => {});
   });
+});
+
+test('the secrets of handshakes are forgotten when their cookies have expired, also if nobody comes any more', async () => {
+  let ms = 0;
+  let forgotten = 0;
+  const all = curves();
+  const own = await openDesk({
+    now: () => ms,
+    sweepMs: 5,
+    curves: {
+      ...all,
+      primitives: {
+        ...all.primitives,
+        x25519Key(secret) {
+          const key = all.primitives.x25519Key(secret);
+          return { ...key, forget: () => forgotten++ && key.forget() };
+        },
+      },
+    },
+  });
+  const { server, root, batch } = own;
+  await provision({ port: server.port, root, gid: batch.gid, chip: await batch.chip() });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(forgotten).toBe(0);
+  ms = 90_000;
+  while (forgotten === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await own.close();
 });
 
 test('nothing secret is logged', async () => {

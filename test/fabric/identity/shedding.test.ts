@@ -58,6 +58,22 @@ describe('when there is too much to do', () => {
     return { ...own, attempt, pileUp, letGo };
   }
 
+  test('nobody is told an address before the registry has it', async () => {
+    const { attempt, pileUp, letGo, registry, server, close } = await busyDesk();
+    let told = false;
+    const first = provision(await attempt()).then(() => {
+      told = true;
+    });
+    await pileUp(1);
+    // The server had all it needs for an answer, and a second handshake gets just as far.
+    await sayHello(server.port);
+    expect([told, registry.handshakes(9)]).toEqual([false, []]);
+    letGo();
+    await first;
+    expect(registry.handshakes(9).filter(({ result }) => result === 'ok')).toHaveLength(1);
+    await close();
+  });
+
   test('newcomers get an Error at their hello; who was let in is admitted', async () => {
     const { attempt, pileUp, letGo, registry, log, server, close } = await busyDesk({
       lanes: { running: 1, waiting: { everybody: 4, suspects: 1 } },

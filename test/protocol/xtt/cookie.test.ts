@@ -62,6 +62,41 @@ describe('a cookie', () => {
     expect(forgotten).toEqual([first.share]);
   });
 
+  it('leaves no key behind when nothing is baked any more: sweeping forgets the secrets of the last handshakes', () => {
+    const forgotten: Uint8Array[] = [];
+    const sealKeys: Uint8Array[] = [];
+    const watched = {
+      ...primitives,
+      seal(...parts: Parameters<typeof primitives.seal>) {
+        sealKeys.push(parts[1]);
+        return primitives.seal(...parts);
+      },
+      x25519Key(secret: Uint8Array) {
+        const key = primitives.x25519Key(secret);
+        return { ...key, forget: () => forgotten.push(key.share) && key.forget() };
+      },
+    };
+    const cookies = cookieJar(watched, { rotationMs: 60_000, lifetimeMs: 30_000 });
+    const first = cookies.bake(0, clientInit);
+    const second = cookies.bake(60_000, clientInit);
+    cookies.sweep(89_999);
+    expect(forgotten).toEqual([]);
+    cookies.sweep(90_000);
+    expect(forgotten).toEqual([first.share]);
+    cookies.sweep(149_999);
+    expect(refusal(() => cookies.redeem(89_999, second.cookie))).toBe('accepted');
+    cookies.sweep(150_000);
+    expect(forgotten).toEqual([first.share, second.share]);
+    expect(sealKeys.every((key) => key.every((byte) => byte === 0))).toBe(true);
+    expect(refusal(() => cookies.redeem(150_001, second.cookie))).toBe('xtt.bad-cookie');
+    // A key that comes later is none that was.
+    const third = cookies.bake(150_002, clientInit);
+    expect([first, second].map(({ cookie }) => toHex(cookie.slice(0, 4)))).not.toContain(
+      toHex(third.cookie.slice(0, 4)),
+    );
+    expect(third.share).not.toEqual(second.share);
+  });
+
   it('is spent when it is redeemed', () => {
     const cookies = jar();
     const [first, second] = [cookies.bake(0, clientInit), cookies.bake(0, clientInit)];

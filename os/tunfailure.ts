@@ -1,50 +1,6 @@
-import { addon } from '../native/index.ts';
-import type { NetFace, TunHandle } from '../native/net.ts';
 import { Failure } from '../protocol/failure.ts';
 
-/** A TUN device, read and written in batches of enftun frames: u16 length ‖ packet, back to back (enftun.md §4). */
-export interface TunDevice {
-  readonly name: string;
-  /**
-   * Calls back with a batch of frames (at most 64 KB or 256 packets) read from the device, valid until `resume()`;
-   * nothing is read meanwhile. `onLost` is called once if the device is removed under us (Failure `os.tun-lost`);
-   * without `onLost` that is an uncaught exception. A started device keeps the process alive until `close()`.
-   */
-  start(onBatch: (frames: Uint8Array) => void, onLost?: (failure: Failure) => void): void;
-  /** Reads on. Does nothing after `close()`. */
-  resume(): void;
-  /**
-   * Writes whole frames; returns how many packets they held and how many of them the kernel refused (interface down,
-   * not an IP packet, no room, device closed or removed).
-   */
-  write(frames: Uint8Array): { packets: number; dropped: number };
-  /** Any number of times, also inside the callbacks. A device that is not persistent vanishes with it. */
-  close(): void;
-}
-
-/**
- * Opens the TUN device `name`, creating it if it is not there. It is neither configured nor up.
- * @throws Failure `os.no-tun`, `os.not-permitted`, `os.tun-busy`, `os.not-a-tun`, `os.bad-tun-name`, `os.tun-failed`
- */
-export function openTun(name: string): TunDevice {
-  checkTunName(name);
-  const native = addon();
-  const handle = open(native, name);
-  return {
-    name,
-    start(onBatch, onLost) {
-      native.tunStart(handle, (frames, lost) => {
-        if (frames !== undefined) return onBatch(frames);
-        const failure = lostFailure(name, lost);
-        if (onLost === undefined) throw failure;
-        onLost(failure);
-      });
-    },
-    resume: () => native.tunResume(handle),
-    write: (frames) => native.tunWrite(handle, frames),
-    close: () => native.tunClose(handle),
-  };
-}
+/** What can be wrong with a TUN device. */
 
 /** @throws Failure `os.bad-tun-name` */
 export function checkTunName(name: string): void {
@@ -56,14 +12,6 @@ export function checkTunName(name: string): void {
       `bad TUN device name ${JSON.stringify(name)}: expected 1 to 15 bytes without space, control characters, "/", ":" and "%"`,
       { action: 'Choose another name for the TUN device.' },
     );
-  }
-}
-
-function open(native: NetFace, name: string): TunHandle {
-  try {
-    return native.tunOpen(name);
-  } catch (error) {
-    throw openFailure(name, error as NodeJS.ErrnoException);
   }
 }
 

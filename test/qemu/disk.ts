@@ -1,0 +1,187 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import type { BlockDevice } from './nbd.ts';
+
+/** Bytes that reach the disk all or not at all, and its block size: what flash writes at once, and what ext4 takes for granted. */
+const BLOCK = 4096;
+/** Bytes; ext4 with a journal, as a gateway has it for its state. */
+const SIZE = 64 << 20;
+
+/** What happened on a disk, in order. `tpm`: from here on the TPM had this in its own memory. */
+export type DiskEvent =
+  | { readonly kind: 'write'; readonly offset: number; readonly data: Buffer; readonly durable: boolean }
+  | { readonly kind: 'flush' }
+  | { readonly kind: 'tpm'; readonly bytes: Buffer }
+  | { readonly kind: 'mark'; readonly name: string };
+
+/** A disk at its beginning and what was done to it. */
+export interface Recording {
+  readonly start: Buffer;
+  readonly tpm: Buffer;
+  readonly events: readonly DiskEvent[];
+}
+
+/**
+ * A disk with a volatile write cache, in memory: what was written and not flushed may be lost at a power cut, block by
+ * block. Killing QEMU alone loses nothing that the guest has handed over, and so would never show a missing fsync.
+ */
+export class VolatileDisk implements BlockDevice {
+  readonly size = SIZE;
+  #durable: Buffer;
+  #cache = new Map<number, Buffer>();
+  #events: DiskEvent[] = [];
+  #start: { bytes: Buffer; tpm: Buffer } | undefined;
+  #tpmSeen = '';
+  #plug: { writesLeft: number; readonly pull: () => void } | undefined;
+  #dead = false;
+  readonly #tpmFile: string;
+
+  /** An empty ext4 file system. `tpmFile` is where the TPM of the same device has its memory; `scratch` a path to use for a moment. */
+  constructor(scratch: string, tpmFile: string) {
+    this.#tpmFile = tpmFile;
+    writeFileSync(scratch, '');
+    truncateSync(scratch, SIZE);
+    const now = 'lazy_itable_init=0,lazy_journal_init=0';
+    execFileSync('mke2fs', ['-q', '-t', 'ext4', '-b', '4096', '-m', '0', '-L', 'state', '-E', now, scratch]);
+    this.#durable = readFileSync(scratch);
+    rmSync(scratch);
+  }
+
+  read(offset: number, length: number): Buffer {
+    const bytes = Buffer.from(this.#durable.subarray(offset, offset + length));
+    for (let at = 0; at < length; at += BLOCK) this.#cache.get((offset + at) / BLOCK)?.copy(bytes, at);
+    return bytes;
+  }
+
+  write(offset: number, data: Buffer, durable: boolean): void {
+    if (this.#dead) return;
+    this.#writes++;
+    for (let at = 0; at < data.length; at += BLOCK)
+      this.#cache.set((offset + at) / BLOCK, data.subarray(at, at + BLOCK));
+    if (durable) this.#settle((block) => block * BLOCK >= offset && block * BLOCK < offset + data.length);
+    this.#note({ kind: 'write', offset, data, durable });
+    if (this.#plug !== undefined && --this.#plug.writesLeft <= 0) this.#plug.pull();
+  }
+
+  flush(): void {
+    if (this.#dead) return;
+    this.#settle(() => true);
+    this.#note({ kind: 'flush' });
+  }
+
+  /** How often it was written to, ever. */
+  get writes(): number {
+    return this.#writes;
+  }
+  #writes = 0;
+
+  /** From now on everything is recorded. */
+  record(): void {
+    this.#start = { bytes: this.contents(), tpm: readFileSync(this.#tpmFile) };
+    this.#tpmSeen = this.#tpmStamp();
+    this.#events = [];
+  }
+
+  /** Remembers that something has been seen by now, such as "online". */
+  mark(name: string): void {
+    this.#note({ kind: 'mark', name });
+  }
+
+  /** What was recorded; it goes on no longer. */
+  recorded(): Recording {
+    if (this.#start === undefined) throw new Error('nothing was recorded');
+    const { bytes, tpm } = this.#start;
+    this.#start = undefined;
+    return { start: bytes, tpm, events: this.#events };
+  }
+
+  /**
+   * The power goes off after `writes` further writes; resolves then. Each block that was not flushed survives with the
+   * probability `keep`. Nothing is taken until `powerUp`.
+   */
+  powerCut(writes: number, keep: number, random: () => number): Promise<{ lost: number; kept: number }> {
+    return new Promise((resolve) => {
+      const pull = (): void => resolve(this.#cutNow(keep, random));
+      if (writes > 0) this.#plug = { writesLeft: writes, pull };
+      else pull();
+    });
+  }
+
+  powerUp(): void {
+    this.#dead = false;
+  }
+
+  /** Everything, also what is only in the cache. */
+  contents(): Buffer {
+    return this.read(0, SIZE);
+  }
+
+  #cutNow(keep: number, random: () => number): { lost: number; kept: number } {
+    this.#plug = undefined;
+    this.#dead = true;
+    const total = this.#cache.size;
+    this.#settle(() => random() < keep);
+    const lost = this.#cache.size;
+    this.#cache.clear();
+    return { lost, kept: total - lost };
+  }
+
+  #settle(which: (block: number) => boolean): void {
+    for (const [block, data] of this.#cache) {
+      if (!which(block)) continue;
+      data.copy(this.#durable, block * BLOCK);
+      this.#cache.delete(block);
+    }
+  }
+
+  #note(event: DiskEvent): void {
+    if (this.#start === undefined) return;
+    const stamp = this.#tpmStamp();
+    if (stamp !== this.#tpmSeen) {
+      this.#tpmSeen = stamp;
+      this.#events.push({ kind: 'tpm', bytes: readFileSync(this.#tpmFile) });
+    }
+    this.#events.push(event);
+  }
+
+  #tpmStamp(): string {
+    const { mtimeNs, size } = statSync(this.#tpmFile, { bigint: true });
+    return `${mtimeNs} ${size}`;
+  }
+}
+
+/** What is left when the power goes off after so many events: each block that was not flushed with the probability `keep`. */
+export function afterPowerCut(
+  { start, tpm, events }: Recording,
+  position: number,
+  keep: number,
+  random: () => number,
+): { readonly disk: Buffer; readonly tpm: Buffer; readonly lost: number; readonly marks: readonly string[] } {
+  const disk = Buffer.from(start);
+  const marks: string[] = [];
+  let memory = tpm;
+  let cache = new Map<number, Buffer>();
+  const settle = (): void => {
+    for (const [at, data] of cache) data.copy(disk, at);
+    cache = new Map();
+  };
+  for (const event of events.slice(0, position)) {
+    if (event.kind === 'tpm') memory = event.bytes;
+    else if (event.kind === 'mark') marks.push(event.name);
+    else if (event.kind === 'flush') settle();
+    else
+      for (let at = 0; at < event.data.length; at += BLOCK) {
+        const block = event.data.subarray(at, at + BLOCK);
+        if (event.durable) {
+          block.copy(disk, event.offset + at);
+          cache.delete(event.offset + at);
+        } else cache.set(event.offset + at, block);
+      }
+  }
+  let lost = 0;
+  for (const [at, data] of cache) {
+    if (random() < keep) data.copy(disk, at);
+    else lost++;
+  }
+  return { disk, tpm: memory, lost, marks };
+}

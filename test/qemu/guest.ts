@@ -1,0 +1,190 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { eventually, type Outcome } from '../e2e/process.ts';
+import { openQmp, type Qmp } from './qmp.ts';
+import { kernel, rootDisk, settings } from './settings.ts';
+
+export interface GuestOptions {
+  /** Network namespace; the guest's uplink reaches what is reachable in it. */
+  readonly namespace: string;
+  readonly folder: string;
+  /** Folder with the memory of the TPM. */
+  readonly tpm: string;
+  /** Socket of the NBD server that has the disk of the state. */
+  readonly disk: string;
+  readonly memoryMb?: number;
+  /** What the real time clock says at first, e.g. "1970-01-01T00:00:00"; this machine's time by default. */
+  readonly clock?: string;
+  /** Further words for the kernel. */
+  readonly append?: string;
+  readonly readOnlyRoot?: boolean;
+  /** It starts with its cable unplugged. */
+  readonly unplugged?: boolean;
+}
+
+/** A running Debian with our package. Its root disk is as new at each boot; its state and its TPM stay. */
+export interface Guest {
+  /** Runs a bash script in the guest; stdout has both streams. @throws Error if the guest ends or does not answer */
+  run(script: string, seconds?: number): Promise<Outcome>;
+  /** The same, and returns what it printed, trimmed. @throws Error also for an exit code other than 0 */
+  must(script: string, seconds?: number): Promise<string>;
+  readonly qemu: Qmp;
+  plug(connected: boolean): Promise<void>;
+  /** SIGKILL for QEMU and TPM. What the disk loses is the disk's business. */
+  kill(): Promise<void>;
+  powerOff(): Promise<void>;
+}
+
+/** Emulated processors are slow, and slower on a busy machine: these only end what would never end. Seconds. */
+const BOOT_S = 400;
+const COMMAND_S = 180;
+
+export async function boot(options: GuestOptions): Promise<Guest> {
+  const folder = mkdtempSync(join(options.folder, 'boot-'));
+  const tpm = inside(options.namespace, [
+    ...['swtpm', 'socket', '--tpm2', '--tpmstate', `dir=${options.tpm}`, '--terminate'],
+    ...['--ctrl', `type=unixio,path=${folder}/tpm`],
+  ]);
+  await eventually('the TPM', async () => (existsSync(`${folder}/tpm`) ? true : undefined));
+  const machine = inside(options.namespace, commandLine(options, folder), join(folder, 'qemu.log'));
+  const gone = once(machine, 'exit');
+  const kill = async (): Promise<void> => {
+    machine.kill('SIGKILL');
+    await gone;
+    if (tpm.exitCode === null && tpm.signalCode === null) {
+      tpm.kill('SIGKILL');
+      await once(tpm, 'exit');
+    }
+  };
+  try {
+    const qemu = await openQmp(`${folder}/qmp`);
+    await qemu.ask('set_link', { name: 'uplink', up: options.unplugged !== true });
+    const executor = await openExecutor(`${folder}/executor`, machine, folder);
+    await qemu.ask('cont');
+    await executor.ready;
+    const must: Guest['must'] = async (script, seconds) => {
+      const { code, stdout } = await executor.run(script, seconds);
+      if (code !== 0) throw new Error(`in the guest, exit ${code}: ${script}\n${stdout}`);
+      return stdout.trim();
+    };
+    return {
+      run: executor.run,
+      must,
+      qemu,
+      plug: async (connected) => void (await qemu.ask('set_link', { name: 'uplink', up: connected })),
+      kill,
+      async powerOff() {
+        void executor.run('systemctl poweroff').catch(() => {});
+        const patience = setTimeout(() => machine.kill('SIGKILL'), BOOT_S * 1000);
+        await gone;
+        clearTimeout(patience);
+        if (machine.signalCode !== null) throw new Error(`the guest did not switch itself off${log(folder)}`);
+        await kill();
+      },
+    };
+  } catch (error) {
+    await kill();
+    throw error;
+  }
+}
+
+function commandLine(options: GuestOptions, folder: string): string[] {
+  const arm = settings.arch === 'arm64';
+  const append = [
+    `root=/dev/nvme0n1 ${options.readOnlyRoot ? 'ro' : 'rw'} console=${arm ? 'ttyAMA0' : 'ttyS0'}`,
+    'quiet panic=-1 systemd.show_status=0 audit=0 nokaslr mitigations=off tsc=reliable',
+    options.append ?? '',
+  ];
+  const drives = {
+    root: ['nvme', `format=raw,file=${rootDisk},snapshot=on,cache=unsafe`],
+    state: [
+      'virtio-blk-pci,logical_block_size=4096,physical_block_size=4096',
+      `driver=nbd,server.type=unix,server.path=${options.disk},cache.direct=off`,
+    ],
+  };
+  return [
+    arm ? 'qemu-system-aarch64' : 'qemu-system-x86_64',
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-S'],
+    // Always emulated: that /dev/kvm can be opened does not mean that it works.
+    ...['-accel', 'tcg,thread=multi,tb-size=512', '-smp', '2', '-m', String(options.memoryMb ?? 512)],
+    ...(arm
+      ? ['-M', 'virt,gic-version=3', '-cpu', 'cortex-a57']
+      : ['-M', 'q35,usb=off,vmport=off', '-cpu', 'max']),
+    ...['-kernel', kernel, '-append', append.join(' ')],
+    ...['-serial', `file:${folder}/console`, '-qmp', `unix:${folder}/qmp,server=on,wait=off`],
+    ...['-rtc', `base=${options.clock ?? 'utc'}`],
+    ...['-drive', `if=none,id=root,${drives.root[1]}`, '-device', `${drives.root[0]},drive=root,serial=root`],
+    ...['-drive', `if=none,id=state,${drives.state[1]}`, '-device', `${drives.state[0]},drive=state`],
+    ...['-netdev', 'user,id=uplink,ipv6=off', '-device', 'virtio-net-pci,netdev=uplink,romfile='],
+    ...['-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
+    ...['-chardev', `socket,id=executor,path=${folder}/executor,server=on,wait=off`],
+    ...['-device', 'virtserialport,chardev=executor,name=executor'],
+    ...['-chardev', `socket,id=tpm,path=${folder}/tpm`, '-tpmdev', 'emulator,id=tpm,chardev=tpm'],
+    ...['-device', `${arm ? 'tpm-tis-device' : 'tpm-tis'},tpmdev=tpm`],
+  ];
+}
+
+/** The other end of guest/executor.sh. */
+async function openExecutor(
+  path: string,
+  machine: ChildProcess,
+  folder: string,
+): Promise<{ ready: Promise<void>; run: Guest['run'] }> {
+  const socket: Socket = connect(path);
+  await once(socket, 'connect');
+  const waiting = new Map<string, (outcome: Outcome | Error) => void>();
+  let ended: Error | undefined;
+  const end = (error: Error): void => {
+    ended ??= error;
+    for (const settle of waiting.values()) settle(ended);
+    waiting.clear();
+  };
+  socket.on('error', () => {});
+  machine.once('exit', () => end(new Error(`the guest has ended${log(folder)}`)));
+  createInterface({ input: socket }).on('line', (line) => {
+    const [id, code, output] = line.split(' ');
+    const settle = waiting.get(id!);
+    waiting.delete(id!);
+    settle?.({ code: Number(code ?? 0), stdout: Buffer.from(output ?? '', 'base64').toString(), stderr: '' });
+  });
+  const expect = (id: string, seconds: number, what: string): Promise<Outcome> =>
+    new Promise((resolve, reject) => {
+      if (ended !== undefined) return reject(ended);
+      const patience = setTimeout(
+        () => settle(new Error(`waited ${seconds} s for ${what}${log(folder)}`)),
+        seconds * 1000,
+      );
+      const settle = (outcome: Outcome | Error): void => {
+        clearTimeout(patience);
+        waiting.delete(id);
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
+      };
+      waiting.set(id, settle);
+    });
+  let last = 0;
+  return {
+    ready: expect('READY', BOOT_S, 'the guest to boot').then(() => {}),
+    run(script, seconds = COMMAND_S) {
+      const id = String(++last);
+      socket.write(`${id} ${seconds} ${Buffer.from(script).toString('base64')}\n`);
+      return expect(id, seconds + COMMAND_S, `the guest to run: ${script}`);
+    },
+  };
+}
+
+function inside(namespace: string, command: readonly string[], logFile?: string): ChildProcess {
+  // It ends with this process, however that ends.
+  const args = ['--pdeathsig', 'KILL', 'ip', 'netns', 'exec', namespace, ...command];
+  const output = logFile === undefined ? 'ignore' : openSync(logFile, 'a');
+  return spawn('setpriv', args, { stdio: ['ignore', output, output] });
+}
+
+function log(folder: string): string {
+  const texts = ['qemu.log', 'console'].map((name) => join(folder, name)).filter(existsSync);
+  return texts.map((path) => `\n${readFileSync(path, 'utf8').slice(-1500)}`).join('');
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Makes the guest of the QEMU tests: Debian 13 with our package as it is, and the kernel of Debian's archive.
+#   image.sh [amd64|arm64]    prints the folder that has root.ext4 and vmlinuz
+# What comes from the archive is kept in .cache/qemu and needs a network only the first time; the image is made again
+# whenever the package or anything here changes. Needs root, mmdebstrap, kmod and e2fsprogs.
+set -euo pipefail
+export LC_ALL=C
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+cache=$root/.cache/qemu
+arch=${1:-amd64}
+suite=trixie
+host=10.77.0.1 # where test/e2e/network.ts has the fabric
+mkdir -p "$cache"
+
+# The packages of another architecture run their scripts in user emulation.
+if [ "$arch" != "$(dpkg --print-architecture)" ] && ! [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ]; then
+  mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+  /usr/lib/systemd/systemd-binfmt qemu-aarch64.conf || { echo "image.sh: install qemu-user-static and arch-test" >&2; exit 1; }
+fi
+
+# From Debian: a root file system, and the kernel's package beside it, unpacked without its initramfs tools.
+packages=systemd,systemd-sysv,dbus,udev,kmod,iproute2,nftables,iputils-ping,procps,nodejs
+packages+=,libtss2-tcti-device0t64,libtss2-esys-3.0.2-0t64,libtss2-mu-4.0.1-0t64,libtss2-rc0t64,libtss2-tctildr0t64
+base=$cache/debian-$(printf '%s' "$suite $arch $packages" | sha256sum | cut -c1-12).tar
+if [ ! -e "$base" ]; then
+  echo "Debian $suite for $arch from the archive" >&2
+  mmdebstrap --quiet --mode=root --format=tar --architectures="$arch" --variant=essential --include="$packages" \
+    --aptopt='Acquire::Languages "none"' --aptopt='Apt::Install-Recommends "false"' \
+    --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*' \
+    --customize-hook='cd "$1/boot" && export APT_CONFIG=$MMDEBSTRAP_APT_CONFIG &&
+      apt-get -qq -o APT::Sandbox::User=root download "$(apt-cache depends linux-image-cloud-'"$arch"' | awk "/Depends:/ { print \$2; exit }")"' \
+    "$suite" "$base.new" "deb http://deb.debian.org/debian $suite main" >&2
+  mv "$base.new" "$base"
+fi
+
+bash "$root/packaging/deb.sh" --arch "$arch" --out "$cache" >&2
+package=$(ls -t "$cache"/enf-agent_*_"$arch".deb | head -1)
+key=$({ cat "$0" "$here"/guest/*; basename "$base"; cat "$package"; } | sha256sum | cut -c1-12)
+image=$cache/image-$arch-$key
+[ ! -e "$image/root.ext4" ] || { echo "$image"; exit 0; }
+
+echo "the guest's disk" >&2
+work=$(mktemp -d "$cache/work-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+tree=$work/tree
+mkdir "$tree" "$work/kernel"
+tar -C "$tree" -xf "$base"
+dpkg-deb -x "$tree"/boot/linux-image-*.deb "$work/kernel"
+rm "$tree"/boot/*.deb
+cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
+
+# Only the modules it uses: root disk, TPM and serial port are built into this kernel.
+version=$(basename "$work"/kernel/usr/lib/modules/*)
+ln -s usr/lib "$work/kernel/lib"
+depmod -b "$work/kernel" "$version"
+for module in virtio_net virtio_rng virtio_blk tun nf_tables nft_ct nft_limit nft_reject_inet nft_fib_inet; do
+  modprobe -d "$work/kernel" -S "$version" --show-depends $module | awk -v top="$work/kernel/" '$1 == "insmod" { print substr($2, length(top) + 1) }'
+done | sort -u | sed 's,^lib/,usr/lib/,' | tar -C "$work/kernel" -c -T - | tar -C "$tree" -x
+cp "$work"/kernel/usr/lib/modules/"$version"/modules.{builtin,builtin.modinfo,order} "$tree/usr/lib/modules/$version/"
+depmod -b "$tree" "$version"
+
+# Our package, as apt would install it, with the one key it needs.
+cp "$package" "$tree/package.deb"
+chroot "$tree" dpkg -i /package.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; exit 1; }
+rm "$tree/package.deb"
+sed -i "s/^# hosts = .*/hosts = [\"$host\"]/" "$tree/etc/enf/agent.toml"
+
+# The test's hands, the network, and less of what a guest without users does at boot.
+install -D -m 755 "$here/guest/executor.sh" "$tree/usr/local/lib/executor.sh"
+install -m 644 "$here/guest/executor.service" "$tree/etc/systemd/system/"
+install -m 644 "$here/guest/99-executor.rules" "$tree/etc/udev/rules.d/"
+install -m 644 "$here/guest/uplink.network" "$tree/etc/systemd/network/"
+install -m 644 "$here/guest/fstab" "$tree/etc/fstab"
+echo gateway >"$tree/etc/hostname"
+echo 'nameserver 10.0.2.3' >"$tree/etc/resolv.conf"
+: >"$tree/etc/machine-id"
+mkdir -p "$tree/etc/systemd/journald.conf.d"
+printf '[Journal]\nStorage=volatile\n' >"$tree/etc/systemd/journald.conf.d/volatile.conf"
+systemctl --root="$tree" --quiet enable systemd-networkd.service
+systemctl --root="$tree" --quiet disable systemd-networkd-wait-online.service
+systemctl --root="$tree" --quiet mask getty@tty1.service serial-getty@ttyS0.service serial-getty@ttyAMA0.service \
+  systemd-logind.service systemd-update-utmp.service systemd-random-seed.service ldconfig.service \
+  apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
+  dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+  modprobe@loop.service modprobe@fuse.service modprobe@configfs.service modprobe@drm.service modprobe@efi_pstore.service
+
+truncate -s "$(($(du -sm "$tree" | cut -f1) + 160))M" "$work/root.ext4"
+mke2fs -q -t ext4 -L root -m 0 -O ^has_journal -E lazy_itable_init=0,nodiscard -d "$tree" "$work/root.ext4"
+rm -rf "$cache"/image-"$arch"-*
+mkdir "$image"
+mv "$work/vmlinuz" "$work/root.ext4" "$image/"
+echo "$image"

@@ -1,0 +1,115 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { must } from '../e2e/batch.ts';
+import { eventually } from '../e2e/process.ts';
+import { afterPowerCut, type DiskEvent, type Recording } from './disk.ts';
+import type { Place } from './place.ts';
+import { randomFor, step } from './settings.ts';
+
+/** A moment in a recording at which the power goes off. */
+export interface Cut {
+  /** How many events have happened. */
+  readonly position: number;
+  /** With which probability a block that was not flushed survives. */
+  readonly keep: number;
+  readonly seed: number;
+}
+
+/** Every third cut loses the whole cache, the others a part of it. */
+const KEEP = [0, 0.3, 0.7] as const;
+
+/** So many cuts, each right after a random write; `since`: only after this mark, and at the mark itself. */
+export function chooseCuts({ events }: Recording, count: number, purpose: string, since?: string): Cut[] {
+  const random = randomFor(purpose);
+  const isMark = (event: DiskEvent): boolean => event.kind === 'mark' && event.name === since;
+  const first = since === undefined ? 0 : events.findIndex(isMark);
+  const places = events.flatMap((event, index) =>
+    index >= first && (event.kind === 'write' || isMark(event)) ? [index + 1] : [],
+  );
+  return Array.from({ length: count }, (_, n) => ({
+    position: places[Math.floor(random() * places.length)]!,
+    keep: KEEP[n % KEEP.length]!,
+    seed: Math.floor(random() * 2 ** 32),
+  }));
+}
+
+/** Replays cut after cut, and says after which of them something was wrong, and what. */
+export async function replayAll(
+  place: Place,
+  recording: Recording,
+  cuts: readonly Cut[],
+  address: string,
+): Promise<string[]> {
+  const fabric = join(place.world.folder, 'fabric.then');
+  await place.world.fabric.stop();
+  rmSync(fabric, { recursive: true, force: true });
+  cpSync(place.world.fabric.data, fabric, { recursive: true });
+  const failed: string[] = [];
+  for (const [index, cut] of cuts.entries()) {
+    rmSync(place.world.fabric.data, { recursive: true });
+    cpSync(fabric, place.world.fabric.data, { recursive: true });
+    await place.world.fabric.serve();
+    const wrong = await replay(place, recording, cut, address);
+    await place.world.fabric.stop();
+    const which = `cut after ${cut.position} of ${recording.events.length} events, keeping ${cut.keep}, seed ${cut.seed}`;
+    if (wrong.length > 0) failed.push(`${which}: ${wrong.join('; ')}`);
+    if ((index + 1) % 10 === 0 || index + 1 === cuts.length)
+      step(`${index + 1} of ${cuts.length} power cuts`);
+  }
+  await place.world.fabric.serve();
+  return failed;
+}
+
+/**
+ * What is wrong after a power cut; nothing if the device is who it was. The disk is what the cut has left of it, after the
+ * repair of its journal; the TPM has what it had at that moment; the agent and the fabric are the real ones.
+ */
+async function replay(place: Place, recording: Recording, cut: Cut, address: string): Promise<string[]> {
+  const left = afterPowerCut(recording, cut.position, cut.keep, randomFor('blocks', cut.seed));
+  const { device, world } = place;
+  const wrong = restoreState(left.disk, device.state);
+  await device.tpm.stop();
+  writeFileSync(place.tpmFile, left.tpm);
+  await device.powerCut();
+  const runtime = join(world.folder, 'runtime');
+  rmSync(runtime, { recursive: true, force: true });
+  mkdirSync(runtime);
+  const before = (await place.accepted()).length;
+  device.start({ environment: { RUNTIME_DIRECTORY: runtime } });
+  try {
+    const isOnline = async () => (existsSync(join(runtime, 'online')) ? true : undefined);
+    await eventually('the device to be online', isOnline, 180_000);
+    const now = await device.status();
+    if (now.address !== address) wrong.push(`another address: ${now.address}`);
+  } catch (error) {
+    const said = readFileSync(join(world.folder, `device${device.number}.log`), 'utf8').slice(-2000);
+    wrong.push(`${String(error)}\n${said}`);
+  }
+  await device.stop();
+  const further = (await place.accepted()).length - before;
+  // Once the device has been seen online with it, its identity has to be there for good.
+  if (left.marks.includes('online') && further > 0) wrong.push('the identity was in use and not durable');
+  if (further > 1) wrong.push(`${further} handshakes`);
+  if ((await place.rows()).length !== 1) wrong.push('another row in the registry');
+  for (const file of readdirSync(device.state))
+    if (/\.bad-/.test(file)) wrong.push(`unreadable state: ${file}`);
+  const tpm = await must(world.factory(['inspect', '--tcti', device.tpm.tcti], device.number));
+  if (!tpm.includes('lockout 0 of')) wrong.push('the lockout counter of the TPM has moved');
+  return wrong;
+}
+
+/** Puts what is on an ext4 into a folder, as a mount would show it; says what its repair complained about. */
+function restoreState(disk: Buffer, folder: string): string[] {
+  const file = `${folder}.ext4`;
+  mkdirSync(dirname(folder), { recursive: true });
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { mode: 0o700 });
+  writeFileSync(file, disk);
+  // What systemd does at boot: replays the journal, and mends only what is safe to mend.
+  const { status, stdout } = spawnSync('e2fsck', ['-f', '-p', file], { encoding: 'utf8' });
+  execFileSync('debugfs', ['-R', `rdump / ${folder}`, file], { stdio: 'ignore' });
+  rmSync(join(folder, 'lost+found'), { recursive: true, force: true });
+  rmSync(file);
+  return status !== null && status < 4 ? [] : [`the file system is damaged: ${stdout}`];
+}

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Tests on a booted Debian with a software TPM, in QEMU. See docs/qemu.md.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+usage() {
+  cat <<'TEXT'
+Boots a Debian 13 with our package and a software TPM in QEMU, against a real fabric on this machine, and cuts its power.
+
+Usage: npm run test:qemu [-- options]
+
+Options:
+  --short        only the first boot, a reboot and ten power cuts: what "npm test" has time for
+  --only NAME    one scenario: firstboot, running, boots or powercut
+  --cuts N       how many power cuts in all (default 200, or 10 with --short)
+  --seed S       seed of the random cuts (default: another one each time; it is printed)
+  --arch ARCH    amd64 or arm64; arm64 boots and provisions only, and needs qemu-system-arm and the cross compiler
+
+Examples:
+  npm run test:qemu
+  npm run test:qemu -- --only powercut --cuts 1000 --seed 42
+  npm run test:qemu -- --arch arm64
+
+Needs root on Debian; takes about half an hour on two idle cores. The guest's image is kept in .cache/qemu.
+Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
+TEXT
+}
+wrong() { printf 'test:qemu: %s\n  → %s\n' "$1" "npm run test:qemu -- --help" >&2; exit 2; }
+short=no only= cuts= seed=$((RANDOM * 32768 + RANDOM)) arch=$(dpkg --print-architecture)
+while [ $# -gt 0 ]; do
+  case $1 in
+    --short) short=yes ;;
+    --only) only=${2:-}; shift; [ -n "$only" ] && [ -e "test/qemu/$only.qemu.ts" ] || wrong "no such scenario: $only" ;;
+    --cuts) cuts=${2:-}; shift; [[ $cuts =~ ^[0-9]+$ ]] || wrong "--cuts takes a number" ;;
+    --seed) seed=${2:-}; shift; [[ $seed =~ ^[0-9]+$ ]] || wrong "--seed takes a number" ;;
+    --arch) arch=${2:-}; shift; [[ $arch =~ ^(amd64|arm64)$ ]] || wrong "--arch takes amd64 or arm64" ;;
+    --help) usage; exit 0 ;;
+    *) wrong "unknown argument: $1" ;;
+  esac
+  shift
+done
+# Another architecture's guest shows that it boots and provisions; its power cuts would be the same ones.
+[ "$arch" = "$(dpkg --print-architecture)" ] || short=yes
+[ $short = no ] || only=${only:-firstboot}
+[ -n "$cuts" ] || { [ $short = yes ] && cuts=10 || cuts=200; }
+
+step() { printf '\033[1m==> %s\033[0m\n' "$*"; }
+bash setup.sh || exit 1
+step "image for $arch"
+image=$(bash test/qemu/image.sh "$arch") || exit 1
+
+work=$(mktemp -d)
+clean() {
+  for namespace in $(ip netns list | grep -o '^enf-q-[^ ]*'); do
+    ip netns pids "$namespace" | xargs -r kill -9
+    ip netns del "$namespace"
+  done
+  rm -rf "$work"
+}
+trap clean EXIT
+trap 'exit 130' INT TERM
+# A run of all replaces what parts of it have left.
+results=.cache/qemu-$arch${only:+-$only}-results.json
+[ -n "$only" ] || rm -f .cache/qemu-"$arch"*results.json
+rm -f "$results"
+step "guests: $cuts power cuts, seed $seed"
+export ENF_QEMU_IMAGE=$image ENF_QEMU_ARCH=$arch ENF_QEMU_CUTS=$cuts ENF_QEMU_SEED=$seed ENF_QEMU_SHORT=$short
+TMPDIR=$work npx vitest run --config vitest.qemu.config.ts --reporter=default --reporter=json --outputFile.json="$results" \
+  ${only:+"test/qemu/$only.qemu.ts"}
+node test/qemu/summary.mjs "$results" "$seed"

@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+
+/** What run.sh was asked for. */
+export interface Settings {
+  /** Folder with root.ext4 and vmlinuz, made by image.sh. */
+  readonly image: string;
+  readonly arch: 'amd64' | 'arm64';
+  /** How many power cuts, together. */
+  readonly cuts: number;
+  readonly seed: number;
+  /** Only what a default run has time for. */
+  readonly short: boolean;
+}
+
+export const settings: Settings = {
+  image: given('IMAGE'),
+  arch: given('ARCH') === 'arm64' ? 'arm64' : 'amd64',
+  cuts: Number(given('CUTS')),
+  seed: Number(given('SEED')),
+  short: given('SHORT') === 'yes',
+};
+
+export const rootDisk = join(settings.image, 'root.ext4');
+export const kernel = join(settings.image, 'vmlinuz');
+
+function given(name: string): string {
+  const value = process.env[`ENF_QEMU_${name}`];
+  if (value === undefined) throw new Error('started by hand: use "npm run test:qemu", see --help');
+  return value;
+}
+
+/** Numbers from 0 to below 1, the same ones for the same seed and purpose (mulberry32). */
+export function randomFor(purpose: string, seed = settings.seed): () => number {
+  let state = [...purpose].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), seed) >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+/** Says what is being done, at once. */
+export const step = (text: string): void => void process.stderr.write(`    ${text}\n`);
