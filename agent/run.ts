@@ -3,7 +3,14 @@ import { type Log, stderrLog } from '../os/log.ts';
 import { notify } from '../os/notify.ts';
 import { watchPath } from '../os/path.ts';
 import { openPresence } from '../os/presence.ts';
-import { askedToStop, residentBytes, systemClocks, VERSION, watchdogPeriodMs } from '../os/process.ts';
+import {
+  askedToStop,
+  collectGarbage,
+  residentBytes,
+  systemClocks,
+  VERSION,
+  watchdogPeriodMs,
+} from '../os/process.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { type Agent, answerApi, answerMetrics } from './api.ts';
 import type { Config } from './config.ts';
@@ -13,6 +20,9 @@ import { duration } from './duration.ts';
 import { openEffects, policyOf } from './effects.ts';
 import { advances, patience } from './health.ts';
 import { watchClock } from './wallclock.ts';
+
+/** A collection takes some ten milliseconds. */
+const TIDY_MS = 600_000;
 
 /** Runs the agent until it is asked to stop. @throws Failure `control.in-use`, `control.cannot-listen` */
 export async function runAgent(config: Config): Promise<void> {
@@ -59,6 +69,7 @@ export async function runAgent(config: Config): Promise<void> {
     device?.disturb(`the clock jumped by ${duration(Math.abs(byMs))}, or the machine was asleep`),
   );
   const deafen = hearNetwork(config, log, () => running.networkChanged());
+  const tidying = setInterval(collectGarbage, TIDY_MS);
   const watchdog = watchdogPeriodMs();
   // The service manager restarts an agent that is silent: one whose loop is stuck, or whose lifecycle is.
   const pulse =
@@ -70,6 +81,7 @@ export async function runAgent(config: Config): Promise<void> {
   await stop;
   notify('STOPPING=1');
   clearInterval(pulse || undefined);
+  clearInterval(tidying);
   unwatch();
   deafen();
   await running.stop();

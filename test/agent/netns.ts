@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { Policy } from '../../agent/policy.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
+import { ownName } from '../namespaces.ts';
 
 /** What a command in a namespace ended with. */
 export interface Outcome {
@@ -46,7 +47,8 @@ export interface Program {
 }
 
 export function createHost(name: string): Host {
-  const [host, world, inner] = ['host', 'world', 'inner'].map((each) => `enf-${name}-${each}`) as [
+  const own = ownName(name);
+  const [host, world, inner] = ['host', 'world', 'inner'].map((each) => `enf-${own}-${each}`) as [
     string,
     string,
     string,
@@ -74,7 +76,6 @@ export function createHost(name: string): Host {
   const remove = (): void => {
     for (const each of [host, world, inner]) spawnSync('ip', ['netns', 'del', each]);
   };
-  remove();
   for (const each of [host, world, inner]) {
     ip('netns', 'add', each);
     ip('-n', each, 'link', 'set', 'lo', 'up');

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import { ownName } from '../namespaces.ts';
 import { createWorld, type Device, type World } from './world.ts';
 
 export const NETWORK = 'fd00:e4f:1::/64';
 
 /** A served fabric with one open group, whose label is not yet admitted. */
 export async function openBatch(name: string): Promise<{ world: World; group: string; label: string }> {
-  const world = await createWorld(name);
+  const world = await createWorld(ownName(name));
   try {
     const group = join(world.folder, 'group');
     await must(world.fabric.run('init'));

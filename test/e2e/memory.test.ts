@@ -11,11 +11,11 @@ const MOST_BYTES = process.versions.node.startsWith('20.') ? 60e6 : 67e6;
 const MOST_OWN_BYTES = 20e6;
 
 /** The service as systemd would start it: Node's options and the environment of the unit. */
-function asService(): Record<string, string> {
+function asService(): { node: readonly string[]; environment: Record<string, string> } {
   const unit = packaged('systemd/enf-agent.service');
   const options = /^ExecStart=\/usr\/bin\/node (.*) \/usr\/lib/m.exec(unit)![1]!;
   const arenas = /^Environment=MALLOC_ARENA_MAX=(\d+)$/m.exec(unit)![1]!;
-  return { NODE_OPTIONS: options, MALLOC_ARENA_MAX: arenas };
+  return { node: options.split(' '), environment: { MALLOC_ARENA_MAX: arenas } };
 }
 
 /** Bytes, from /proc/PID/status. */
@@ -39,7 +39,7 @@ describe('[C-32] the memory of the service', () => {
   afterAll(() => world?.close());
 
   const standing = async (): Promise<Running> => {
-    const running = device.start({ environment: asService() });
+    const running = device.start(asService());
     const { address } = await device.until('online');
     await eventually('an answer', () => ping(world.network.fabric, address!));
     return running;

@@ -10,7 +10,7 @@ export interface Network {
 
 export const FABRIC_ADDRESS = '10.77.0.1';
 
-/** `name` keeps parallel networks apart; at most 6 characters, because interface names are short. */
+/** `name` keeps parallel networks apart. */
 export function createNetwork(name: string): Network {
   const fabric = `enf-${name}-fabric`;
   const device = (n: number): string => `enf-${name}-device${n}`;

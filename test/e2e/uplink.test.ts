@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, openBatch } from './batch.ts';
+import { admit, inSoftware, must, openBatch } from './batch.ts';
 import { FABRIC_ADDRESS } from './network.ts';
 import { eventually, runIn } from './process.ts';
 import { type Device, ping, type World } from './world.ts';
@@ -48,6 +48,43 @@ describe('the uplink', () => {
     );
     const { address } = await device.until('online');
     expect(await eventually('an answer', () => ping(world.network.fabric, address!))).toBeGreaterThan(0);
+    await device.stop();
+  });
+
+  test('[C-10] an uplink that is renamed and one that takes over: online each time, with the same configuration', async () => {
+    const device = await inSoftware(world, group, 3);
+    device.start();
+    const { address } = await device.until('online');
+    const reached = () => eventually('an answer', () => ping(world.network.fabric, address!), 60_000);
+    await ip(device, 'link', 'set', 'uplink', 'down');
+    await ip(device, 'link', 'set', 'uplink', 'name', 'wan0');
+    await ip(device, 'link', 'set', 'wan0', 'up');
+    expect(await reached()).toBeGreaterThan(0);
+    // A second way, better than the first, which then goes.
+    const { fabric } = world.network;
+    const other = [
+      'link',
+      'add',
+      'other3',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'wan1',
+      'netns',
+      device.namespace,
+    ];
+    await must(runIn(fabric, ['ip', ...other]));
+    await must(runIn(fabric, ['ip', 'link', 'set', 'other3', 'master', 'bridge0', 'up']));
+    await ip(device, 'link', 'set', 'wan1', 'up');
+    await ip(device, 'addr', 'add', '10.77.0.113/24', 'dev', 'wan1', 'noprefixroute');
+    await ip(device, 'route', 'add', FABRIC_ADDRESS, 'dev', 'wan1', 'src', '10.77.0.113');
+    await ip(device, 'link', 'set', 'wan0', 'down');
+    expect(await reached()).toBeGreaterThan(0);
+    const { router } = (await device.until('online')) as unknown as { router: string };
+    expect(router).toContain(FABRIC_ADDRESS);
+    const sessions = (await runIn(device.namespace, ['ss', '-Htn', 'dport', '=', ':443'])).stdout;
+    expect(sessions).toContain('10.77.0.113');
     await device.stop();
   });
 

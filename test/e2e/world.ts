@@ -64,7 +64,12 @@ export interface Device {
   readonly state: string;
   readonly config: string;
   configure(sections?: Record<string, Record<string, unknown>>): void;
-  start(options?: { environment?: Record<string, string>; prefix?: readonly string[] }): Running;
+  start(options?: {
+    environment?: Record<string, string>;
+    prefix?: readonly string[];
+    /** Options of Node itself. */
+    node?: readonly string[];
+  }): Running;
   agent(...args: readonly string[]): Promise<Outcome>;
   status(): Promise<AgentStatus>;
   /** Waits for a situation and returns the status that has it. */
@@ -186,9 +191,10 @@ async function createDevice(folder: string, namespace: string, number: number): 
       writeFileSync(config, `${text.join('\n\n')}\n`);
     },
     start(options = {}) {
+      const [node, bundle] = program('agent');
       running = startIn(
         namespace,
-        [...(options.prefix ?? []), ...program('agent'), 'run', '--config', config],
+        [...(options.prefix ?? []), node!, ...(options.node ?? []), bundle!, 'run', '--config', config],
         join(folder, `device${number}.log`),
         options.environment,
       );

@@ -185,6 +185,8 @@ describe('how the service lives', () => {
     expect(heap).toBeLessThan(high!);
     // Without it the service would neither fit its memory nor live with MemoryDenyWriteExecute.
     expect(value('ExecStart')).toContain(' --jitless ');
+    // Nor would it stay flat for hours.
+    expect(value('ExecStart')).toContain(' --expose-gc ');
     expect(high).toBeLessThan(max!);
     expect(max).toBeLessThanOrEqual(192);
     expect(value('OOMScoreAdjust')).toBe('-500');

@@ -40,6 +40,16 @@ describe('a busy TPM', () => {
     await expect(tpm.call(...QUESTION)).rejects.toMatchObject({ code: 'tpm.busy', remedy: 'retry' });
   });
 
+  test('[C-25] that takes its time does not stop the event loop', async () => {
+    const { tpm, proxy } = await behindProxy();
+    proxy.inject(CC.getCapability, { kind: 'delay', ms: 300 });
+    let turns = 0;
+    const timer = setInterval(() => turns++, 5);
+    await tpm.call(...QUESTION);
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(5);
+  });
+
   test('[C-25] that takes its time is waited for, and commands keep their order', async () => {
     const { tpm, proxy } = await behindProxy();
     proxy.inject(CC.getCapability, { kind: 'delay', ms: 300 });

@@ -34,8 +34,8 @@ const TICK_MS = 50;
 const BURST_S = '0.5';
 /** As the package's unit starts it. */
 const AS_SERVICE = {
-  NODE_OPTIONS: '--jitless --max-semi-space-size=1 --max-old-space-size=64',
-  MALLOC_ARENA_MAX: '2',
+  node: ['--jitless', '--expose-gc', '--max-semi-space-size=1', '--max-old-space-size=64'],
+  environment: { MALLOC_ARENA_MAX: '2' },
 };
 
 /** @throws Failure, Error with what a program said */
@@ -49,7 +49,7 @@ export async function openScene(mbit: number): Promise<Scene> {
     device.configure({ control: { socket } });
     await world.fabric.stop();
     let fabric = await world.fabric.serve();
-    const agent = device.start({ environment: AS_SERVICE });
+    const agent = device.start(AS_SERVICE);
     const address = (await device.until('online')).address!;
     await eventually('an answer through the tunnel', () => ping(world.network.fabric, address));
 
