@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# All tests: setup, types, style, unit and end-to-end tests, and the native tests under AddressSanitizer.
+# All tests: setup, types, style, unit and end-to-end tests, the native tests under AddressSanitizer, and a booted device.
 # Ends with one line "N passed, N failed"; arguments go to vitest (e.g. a folder).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bash setup.sh || exit 1
 results=.cache/results.json
 mkdir -p .cache
-rm -f "$results" .cache/asan-results.json
+booted=.cache/qemu-$(dpkg --print-architecture)-firstboot-results.json
+rm -f "$results" .cache/asan-results.json "$booted"
 failed=0
 printf '\033[1m==> types and style\033[0m\n'
 npm run --silent check || failed=1
@@ -15,17 +16,19 @@ npx vitest run --reporter=default --reporter=json --outputFile.json="$results" "
 if [ $# -eq 0 ]; then
   printf '\033[1m==> native tests under AddressSanitizer\033[0m\n'
   bash test/native/asan.sh --reporter=default --reporter=json --outputFile.json=.cache/asan-results.json || failed=1
+  printf '\033[1m==> a booted device\033[0m\n'
+  bash test/qemu/run.sh --short || failed=1
 fi
-node - "$results" .cache/asan-results.json "$failed" <<'JS'
+node - "$results" .cache/asan-results.json "$booted" "$failed" <<'JS'
 const fs = require('node:fs');
 let passed = 0, wrong = 0;
-for (const file of process.argv.slice(2, 4)) {
+for (const file of process.argv.slice(2, 5)) {
   if (!fs.existsSync(file)) continue;
   const report = JSON.parse(fs.readFileSync(file, 'utf8'));
   passed += report.numPassedTests;
   wrong += report.numFailedTests + report.testResults.filter((each) => each.status === 'failed' && each.assertionResults.length === 0).length;
 }
-if (process.argv[4] === '1' && wrong === 0) wrong = 1; // types, style or a crash outside a test
+if (process.argv[5] === '1' && wrong === 0) wrong = 1; // types, style or a crash outside a test
 console.log(`${passed} passed, ${wrong} failed`);
 JS
 exit $failed

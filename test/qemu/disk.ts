@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import type { BlockDevice } from './nbd.ts';
 
 /** Bytes that reach the disk all or not at all, and its block size: what flash writes at once, and what ext4 takes for granted. */
@@ -7,17 +7,20 @@ const BLOCK = 4096;
 /** Bytes; ext4 with a journal, as a gateway has it for its state. */
 const SIZE = 64 << 20;
 
-/** What happened on a disk, in order. `tpm`: from here on the TPM had this in its own memory. */
+/** Files that change beside the disk, by path: the TPM's memory, the fabric's registry. Without bytes: not there. */
+export type Surroundings = ReadonlyMap<string, Buffer | undefined>;
+
+/** What happened on a disk, in order. `around`: from here on it was like this beside the disk. */
 export type DiskEvent =
   | { readonly kind: 'write'; readonly offset: number; readonly data: Buffer; readonly durable: boolean }
   | { readonly kind: 'flush' }
-  | { readonly kind: 'tpm'; readonly bytes: Buffer }
+  | { readonly kind: 'around'; readonly files: Surroundings }
   | { readonly kind: 'mark'; readonly name: string };
 
 /** A disk at its beginning and what was done to it. */
 export interface Recording {
   readonly start: Buffer;
-  readonly tpm: Buffer;
+  readonly around: Surroundings;
   readonly events: readonly DiskEvent[];
 }
 
@@ -30,15 +33,15 @@ export class VolatileDisk implements BlockDevice {
   #durable: Buffer;
   #cache = new Map<number, Buffer>();
   #events: DiskEvent[] = [];
-  #start: { bytes: Buffer; tpm: Buffer } | undefined;
-  #tpmSeen = '';
+  #start: { bytes: Buffer; around: Surroundings } | undefined;
+  #stampSeen = '';
   #plug: { writesLeft: number; readonly pull: () => void } | undefined;
   #dead = false;
-  readonly #tpmFile: string;
+  readonly #watched: readonly string[];
 
-  /** An empty ext4 file system. `tpmFile` is where the TPM of the same device has its memory; `scratch` a path to use for a moment. */
-  constructor(scratch: string, tpmFile: string) {
-    this.#tpmFile = tpmFile;
+  /** An empty ext4 file system. `watched` are recorded with it; `scratch` is a path to use for a moment. */
+  constructor(scratch: string, watched: readonly string[]) {
+    this.#watched = watched;
     writeFileSync(scratch, '');
     truncateSync(scratch, SIZE);
     const now = 'lazy_itable_init=0,lazy_journal_init=0';
@@ -77,8 +80,8 @@ export class VolatileDisk implements BlockDevice {
 
   /** From now on everything is recorded. */
   record(): void {
-    this.#start = { bytes: this.contents(), tpm: readFileSync(this.#tpmFile) };
-    this.#tpmSeen = this.#tpmStamp();
+    this.#start = { bytes: this.contents(), around: this.#around() };
+    this.#stampSeen = this.#stamp();
     this.#events = [];
   }
 
@@ -90,9 +93,9 @@ export class VolatileDisk implements BlockDevice {
   /** What was recorded; it goes on no longer. */
   recorded(): Recording {
     if (this.#start === undefined) throw new Error('nothing was recorded');
-    const { bytes, tpm } = this.#start;
+    const { bytes, around } = this.#start;
     this.#start = undefined;
-    return { start: bytes, tpm, events: this.#events };
+    return { start: bytes, around, events: this.#events };
   }
 
   /**
@@ -136,37 +139,43 @@ export class VolatileDisk implements BlockDevice {
 
   #note(event: DiskEvent): void {
     if (this.#start === undefined) return;
-    const stamp = this.#tpmStamp();
-    if (stamp !== this.#tpmSeen) {
-      this.#tpmSeen = stamp;
-      this.#events.push({ kind: 'tpm', bytes: readFileSync(this.#tpmFile) });
+    const stamp = this.#stamp();
+    if (stamp !== this.#stampSeen) {
+      this.#stampSeen = stamp;
+      this.#events.push({ kind: 'around', files: this.#around() });
     }
     this.#events.push(event);
   }
 
-  #tpmStamp(): string {
-    const { mtimeNs, size } = statSync(this.#tpmFile, { bigint: true });
-    return `${mtimeNs} ${size}`;
+  #around(): Surroundings {
+    return new Map(
+      this.#watched.map((path) => [path, existsSync(path) ? readFileSync(path) : undefined] as const),
+    );
+  }
+
+  #stamp(): string {
+    const stats = this.#watched.map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+    return stats.map((each) => `${each?.mtimeNs} ${each?.size}`).join();
   }
 }
 
 /** What is left when the power goes off after so many events: each block that was not flushed with the probability `keep`. */
 export function afterPowerCut(
-  { start, tpm, events }: Recording,
+  { start, around, events }: Recording,
   position: number,
   keep: number,
   random: () => number,
-): { readonly disk: Buffer; readonly tpm: Buffer; readonly lost: number; readonly marks: readonly string[] } {
+): { readonly disk: Buffer; readonly around: Surroundings; readonly marks: readonly string[] } {
   const disk = Buffer.from(start);
   const marks: string[] = [];
-  let memory = tpm;
+  let beside = around;
   let cache = new Map<number, Buffer>();
   const settle = (): void => {
     for (const [at, data] of cache) data.copy(disk, at);
     cache = new Map();
   };
   for (const event of events.slice(0, position)) {
-    if (event.kind === 'tpm') memory = event.bytes;
+    if (event.kind === 'around') beside = event.files;
     else if (event.kind === 'mark') marks.push(event.name);
     else if (event.kind === 'flush') settle();
     else
@@ -178,10 +187,6 @@ export function afterPowerCut(
         } else cache.set(event.offset + at, block);
       }
   }
-  let lost = 0;
-  for (const [at, data] of cache) {
-    if (random() < keep) data.copy(disk, at);
-    else lost++;
-  }
-  return { disk, tpm: memory, lost, marks };
+  for (const [at, data] of cache) if (random() < keep) data.copy(disk, at);
+  return { disk, around: beside, marks };
 }

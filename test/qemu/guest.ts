@@ -97,15 +97,10 @@ function commandLine(options: GuestOptions, folder: string): string[] {
   const append = [
     `root=/dev/nvme0n1 ${options.readOnlyRoot ? 'ro' : 'rw'} console=${arm ? 'ttyAMA0' : 'ttyS0'}`,
     'quiet panic=-1 systemd.show_status=0 audit=0 nokaslr mitigations=off tsc=reliable',
+    // A file system that is never written to needs no check.
+    options.readOnlyRoot ? 'systemd.mask=systemd-fsck-root.service' : '',
     options.append ?? '',
   ];
-  const drives = {
-    root: ['nvme', `format=raw,file=${rootDisk},snapshot=on,cache=unsafe`],
-    state: [
-      'virtio-blk-pci,logical_block_size=4096,physical_block_size=4096',
-      `driver=nbd,server.type=unix,server.path=${options.disk},cache.direct=off`,
-    ],
-  };
   return [
     arm ? 'qemu-system-aarch64' : 'qemu-system-x86_64',
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-S'],
@@ -117,8 +112,10 @@ function commandLine(options: GuestOptions, folder: string): string[] {
     ...['-kernel', kernel, '-append', append.join(' ')],
     ...['-serial', `file:${folder}/console`, '-qmp', `unix:${folder}/qmp,server=on,wait=off`],
     ...['-rtc', `base=${options.clock ?? 'utc'}`],
-    ...['-drive', `if=none,id=root,${drives.root[1]}`, '-device', `${drives.root[0]},drive=root,serial=root`],
-    ...['-drive', `if=none,id=state,${drives.state[1]}`, '-device', `${drives.state[0]},drive=state`],
+    ...['-drive', `if=none,id=root,format=raw,file=${rootDisk},snapshot=on,cache=unsafe`],
+    ...['-device', 'nvme,drive=root,serial=root'],
+    ...['-drive', `if=none,id=state,driver=nbd,server.type=unix,server.path=${options.disk}`],
+    ...['-device', 'virtio-blk-pci,drive=state,logical_block_size=4096,physical_block_size=4096'],
     ...['-netdev', 'user,id=uplink,ipv6=off', '-device', 'virtio-net-pci,netdev=uplink,romfile='],
     ...['-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
     ...['-chardev', `socket,id=executor,path=${folder}/executor,server=on,wait=off`],

@@ -55,7 +55,7 @@ cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
 version=$(basename "$work"/kernel/usr/lib/modules/*)
 ln -s usr/lib "$work/kernel/lib"
 depmod -b "$work/kernel" "$version"
-for module in virtio_net virtio_rng virtio_blk tun nf_tables nft_ct nft_limit nft_reject_inet nft_fib_inet; do
+for module in virtio_net virtio_rng virtio_blk tpm_tis tun nf_tables nft_ct nft_limit nft_reject_inet nft_fib_inet; do
   modprobe -d "$work/kernel" -S "$version" --show-depends $module | awk -v top="$work/kernel/" '$1 == "insmod" { print substr($2, length(top) + 1) }'
 done | sort -u | sed 's,^lib/,usr/lib/,' | tar -C "$work/kernel" -c -T - | tar -C "$tree" -x
 cp "$work"/kernel/usr/lib/modules/"$version"/modules.{builtin,builtin.modinfo,order} "$tree/usr/lib/modules/$version/"
@@ -73,6 +73,7 @@ install -m 644 "$here/guest/executor.service" "$tree/etc/systemd/system/"
 install -m 644 "$here/guest/99-executor.rules" "$tree/etc/udev/rules.d/"
 install -m 644 "$here/guest/uplink.network" "$tree/etc/systemd/network/"
 install -m 644 "$here/guest/fstab" "$tree/etc/fstab"
+mkdir -p "$tree/var/lib/enf-agent" # a mount point on a root that may be read-only
 echo gateway >"$tree/etc/hostname"
 echo 'nameserver 10.0.2.3' >"$tree/etc/resolv.conf"
 : >"$tree/etc/machine-id"
@@ -85,6 +86,9 @@ systemctl --root="$tree" --quiet mask getty@tty1.service serial-getty@ttyS0.serv
   apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
   dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
   modprobe@loop.service modprobe@fuse.service modprobe@configfs.service modprobe@drm.service modprobe@efi_pstore.service
+
+# Nothing has been updated since: no catalogues to be made anew at each boot.
+touch -d '+1 minute' "$tree/etc/.updated" "$tree/var/.updated"
 
 truncate -s "$(($(du -sm "$tree" | cut -f1) + 160))M" "$work/root.ext4"
 mke2fs -q -t ext4 -L root -m 0 -O ^has_journal -E lazy_itable_init=0,nodiscard -d "$tree" "$work/root.ext4"

@@ -12,7 +12,6 @@ export interface Place {
   readonly world: World;
   /** The same device as a program on this machine; its TPM is off while the guest has it. */
   readonly device: Device;
-  readonly tpmFile: string;
   readonly disk: VolatileDisk;
   /** Boots the device as a guest. */
   boot(options?: Partial<GuestOptions>): Promise<Guest>;
@@ -34,14 +33,14 @@ export async function openPlace(name: string): Promise<Place> {
     const device = await personalised(world, group, 1);
     await device.tpm.stop();
     const tpmFile = join(device.tpm.state, 'tpm2-00.permall');
-    const disk = new VolatileDisk(join(world.folder, 'blank.ext4'), tpmFile);
+    const registry = ['', '-wal'].map((end) => join(world.fabric.data, `registry.db${end}`));
+    const disk = new VolatileDisk(join(world.folder, 'blank.ext4'), [tpmFile, ...registry]);
     const socket = join(world.folder, 'disk.nbd');
     server = await serveNbd(socket, disk);
     const where = { namespace: device.namespace, folder: world.folder, tpm: device.tpm.state, disk: socket };
     return {
       world,
       device,
-      tpmFile,
       disk,
       async boot(options = {}) {
         guest = await boot({ ...where, ...options });
@@ -69,11 +68,11 @@ export async function openPlace(name: string): Promise<Place> {
 
 /** Waits in the guest until a shell condition holds. @throws Error with the agent's log if it does not */
 export async function until(guest: Guest, condition: string, seconds = 300): Promise<void> {
-  const loop = `for _ in $(seq ${seconds * 2}); do if ${condition}; then exit 0; fi; sleep 0.5; done; exit 1`;
+  const loop = `for _ in $(seq ${seconds}); do if ${condition}; then exit 0; fi; sleep 1; done; exit 1`;
   const { code } = await guest.run(loop, seconds);
   if (code === 0) return;
   const { stdout } = await guest.run(
-    'systemctl status --no-pager enf-agent; journalctl -b -o short-monotonic -u enf-agent | tail -30',
+    'systemctl --failed --no-legend; systemctl status --no-pager enf-agent; journalctl -b -o short-monotonic -u enf-agent | tail -30',
   );
   throw new Error(`waited ${seconds} s in the guest for: ${condition}\n${stdout}`);
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { must } from '../e2e/batch.ts';
 import { eventually } from '../e2e/process.ts';
@@ -19,13 +19,13 @@ export interface Cut {
 /** Every third cut loses the whole cache, the others a part of it. */
 const KEEP = [0, 0.3, 0.7] as const;
 
-/** So many cuts, each right after a random write; `since`: only after this mark, and at the mark itself. */
+/** So many cuts, each right after a random write or mark; `since`: only from this mark on. */
 export function chooseCuts({ events }: Recording, count: number, purpose: string, since?: string): Cut[] {
   const random = randomFor(purpose);
   const isMark = (event: DiskEvent): boolean => event.kind === 'mark' && event.name === since;
   const first = since === undefined ? 0 : events.findIndex(isMark);
   const places = events.flatMap((event, index) =>
-    index >= first && (event.kind === 'write' || isMark(event)) ? [index + 1] : [],
+    index >= first && (event.kind === 'write' || event.kind === 'mark') ? [index + 1] : [],
   );
   return Array.from({ length: count }, (_, n) => ({
     position: places[Math.floor(random() * places.length)]!,
@@ -41,36 +41,33 @@ export async function replayAll(
   cuts: readonly Cut[],
   address: string,
 ): Promise<string[]> {
-  const fabric = join(place.world.folder, 'fabric.then');
-  await place.world.fabric.stop();
-  rmSync(fabric, { recursive: true, force: true });
-  cpSync(place.world.fabric.data, fabric, { recursive: true });
   const failed: string[] = [];
   for (const [index, cut] of cuts.entries()) {
-    rmSync(place.world.fabric.data, { recursive: true });
-    cpSync(fabric, place.world.fabric.data, { recursive: true });
-    await place.world.fabric.serve();
     const wrong = await replay(place, recording, cut, address);
-    await place.world.fabric.stop();
     const which = `cut after ${cut.position} of ${recording.events.length} events, keeping ${cut.keep}, seed ${cut.seed}`;
     if (wrong.length > 0) failed.push(`${which}: ${wrong.join('; ')}`);
     if ((index + 1) % 10 === 0 || index + 1 === cuts.length)
       step(`${index + 1} of ${cuts.length} power cuts`);
   }
-  await place.world.fabric.serve();
   return failed;
 }
 
 /**
  * What is wrong after a power cut; nothing if the device is who it was. The disk is what the cut has left of it, after the
- * repair of its journal; the TPM has what it had at that moment; the agent and the fabric are the real ones.
+ * repair of its journal; TPM and registry are as they were at that moment; the agent and the fabric are the real ones.
  */
 async function replay(place: Place, recording: Recording, cut: Cut, address: string): Promise<string[]> {
   const left = afterPowerCut(recording, cut.position, cut.keep, randomFor('blocks', cut.seed));
   const { device, world } = place;
   const wrong = restoreState(left.disk, device.state);
   await device.tpm.stop();
-  writeFileSync(place.tpmFile, left.tpm);
+  await world.fabric.stop();
+  rmSync(join(world.fabric.data, 'registry.db-shm'), { force: true });
+  for (const [path, bytes] of left.around) {
+    if (bytes === undefined) rmSync(path, { force: true });
+    else writeFileSync(path, bytes);
+  }
+  await world.fabric.serve();
   await device.powerCut();
   const runtime = join(world.folder, 'runtime');
   rmSync(runtime, { recursive: true, force: true });

@@ -13,7 +13,7 @@ Options:
   --only NAME    one scenario: firstboot, running, boots or powercut
   --cuts N       how many power cuts in all (default 200, or 10 with --short)
   --seed S       seed of the random cuts (default: another one each time; it is printed)
-  --arch ARCH    amd64 or arm64; arm64 boots and provisions only, and needs qemu-system-arm and the cross compiler
+  --arch ARCH    amd64 or arm64; arm64 boots and provisions only; docs/qemu.md says what it needs
 
 Examples:
   npm run test:qemu
@@ -43,8 +43,12 @@ done
 [ $short = no ] || only=${only:-firstboot}
 [ -n "$cuts" ] || { [ $short = yes ] && cuts=10 || cuts=200; }
 
+system=qemu-system-x86_64
+[ "$arch" = amd64 ] || system=qemu-system-aarch64
+
 step() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 bash setup.sh || exit 1
+command -v $system >/dev/null || { echo "test:qemu: $system is not installed; see docs/qemu.md" >&2; exit 1; }
 step "image for $arch"
 image=$(bash test/qemu/image.sh "$arch") || exit 1
 
