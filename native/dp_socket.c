@@ -13,7 +13,7 @@ enum {
   LEAST_UNSENT = 4096,
   UNSENT_EVERY_NS = 20000000,
   LEAST_RECEIVE = 256 * 1024,
-  FAR_RECEIVE = 2 * 1024 * 1024,
+  FAR_RECEIVE = 512 * 1024,
   MOST_RECEIVE = 32 * 1024 * 1024,
   RECEIVE_EVERY_NS = 100000000,
   FAR_US = 2000,
@@ -60,6 +60,7 @@ void dp_socket_know_path(int fd, struct dp_pace *pace) {
   // and a loss is mended there within the millisecond anyhow.
   if (read_info(fd, &info) && round_trip_us(&info) < FAR_US) return;
   (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bbr, sizeof bbr - 1);
+  pace->far = true;
   if (pace->receive_buffer != 0) set_receive_buffer(fd, pace, FAR_RECEIVE);
 }
 
@@ -68,9 +69,11 @@ void dp_socket_adapt_unsent(int fd, struct dp_pace *pace, uint64_t now) {
   if (now - pace->adapted < UNSENT_EVERY_NS) return;
   pace->adapted = now;
   if (!read_info(fd, &info) || info.tcpi_delivery_rate == 0) return;
-  // A sample is low where a loss was mended, or where there was too little to send: because of this very limit, perhaps.
+  // A sample is low where a loss was mended, or where there was too little to send: because of this very limit, perhaps. BBR would
+  // never learn how fast the path is then, and fill its queue: it paces faster than was delivered until it knows.
   pace->rate -= pace->rate / 16;
   if (info.tcpi_delivery_rate > pace->rate) pace->rate = info.tcpi_delivery_rate;
+  if (pace->far && info.tcpi_pacing_rate != UINT64_MAX && info.tcpi_pacing_rate > pace->rate) pace->rate = info.tcpi_pacing_rate;
   uint64_t bytes = pace->rate / 500;
   if (bytes > MOST_UNSENT) bytes = MOST_UNSENT;
   int unsent = (int)bytes / LEAST_UNSENT * LEAST_UNSENT;
@@ -88,7 +91,7 @@ void dp_socket_adapt_receive(int fd, struct dp_pace *pace, size_t bytes, uint64_
   pace->measured = now;
   pace->received = 0;
   if (fresh || received == 0 || !read_info(fd, &info)) return;
-  uint64_t wanted = received * round_trip_us(&info) * 4 / (elapsed / 1000);
+  uint64_t wanted = received * round_trip_us(&info) * 2 / (elapsed / 1000);
   if (wanted > MOST_RECEIVE) wanted = MOST_RECEIVE;
   if (wanted < LEAST_RECEIVE) wanted = LEAST_RECEIVE;
   int buffer = (int)wanted;
