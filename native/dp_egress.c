@@ -40,8 +40,12 @@ static size_t burst(struct dp_egress *egress, enum dp_wire wire, const struct dp
       virtio->segment < DP_MIN_SEGMENT || gso != dp_gso_of(&at))
     return dropped(&egress->counters->out_malformed);
   if (virtio->segment + at.length > DP_MAX_PACKET) return dropped(&egress->counters->out_too_long);
+  bool is_simple = dp_find_headers(packet, length, &simple);
+  // The far end goes by the packet alone: what the kernel says of it has to be the same.
+  if (is_simple && (simple.protocol != at.protocol || simple.transport != at.transport))
+    return dropped(&egress->counters->out_malformed);
   size_t size;
-  if (wire == DP_WIRE_SUPER && length <= DP_MAX_SUPER_PACKET && dp_find_headers(packet, length, &simple)) {
+  if (wire == DP_WIRE_SUPER && length <= DP_MAX_SUPER_PACKET && is_simple) {
     dp_super_header(out, length, true, gso, virtio->segment);
     size = packet_at(wire) + length;
     count = (length - at.length + virtio->segment - 1) / virtio->segment;

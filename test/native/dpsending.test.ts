@@ -107,9 +107,17 @@ describe('what the host sends', () => {
       start: 40,
       offset: 16,
     });
+    // Not what the packet itself says, by which the far end goes.
+    host(out(TCP, tcp(1, pattern(900)), { partial: true }), {
+      flags: 1,
+      gso: 5,
+      segment: 300,
+      start: 40,
+      offset: 6,
+    });
     const last = out(UDP, udp(pattern(1_448)));
     host(last);
     expect(await frames(1)).toEqual([last]);
-    expect(counters()).toMatchObject({ sentPackets: 1, outTooLong: 2, outForeign: 1, outMalformed: 3 });
+    expect(counters()).toMatchObject({ sentPackets: 1, outTooLong: 2, outForeign: 1, outMalformed: 4 });
   });
 });
