@@ -1,13 +1,11 @@
 // The far end of a tunnel in C, for tests and measurements: the data plane's own loop with the server's side of TLS. It carries
 // everything between one TUN and the newest connection.
 //   peer TUN PORT CERTIFICATE KEY enf/2|enf/1|none OFFLOAD(0-2)
-// Prints "ready", and on SIGTERM its counters as JSON. On SIGUSR1 it changes the keys of both directions (TLS 1.3).
+// Prints "ready", and on SIGTERM its counters as JSON.
 #include "../../native/dp_agent.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <openssl/err.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +13,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { UPDATE_KEYS = -2 };
-
 struct peer {
   SSL_CTX *context;
   int accepted[2];  // a pipe of descriptors
   const char *alpn;
-  uint64_t key_updates;
 };
 
 static int choose(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned size, void *arg) {
@@ -47,25 +42,14 @@ static void on_report(void *owner, const struct dp_event *event) {
   fprintf(stderr, "event %d %s\n", event->kind, event->text);
 }
 
-static void update_keys(struct peer *peer, SSL *ssl) {
-  // Not in the middle of a record; and it leaves with the next one.
-  peer->key_updates += ssl != NULL && SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) == 1;
-  ERR_clear_error();
-}
-
 static bool on_orders(void *owner, struct dp_agent *agent) {
   struct peer *peer = owner;
-  for (int fd; read(peer->accepted[0], &fd, sizeof fd) == sizeof fd;) {
-    if (fd == UPDATE_KEYS) {
-      update_keys(peer, agent->connection.ssl);
-      continue;
-    }
-    if (fd < 0) return false;
-    SSL *ssl = SSL_new(peer->context);
-    if (ssl == NULL || !dp_tls_attach(ssl, fd)) abort();
-    SSL_set_accept_state(ssl);
-    dp_agent_adopt(agent, 1, ssl, fd, 10000);
-  }
+  int fd;
+  if (read(peer->accepted[0], &fd, sizeof fd) != sizeof fd || fd < 0) return false;
+  SSL *ssl = SSL_new(peer->context);
+  if (ssl == NULL || !dp_tls_attach(ssl, fd)) abort();
+  SSL_set_accept_state(ssl);
+  dp_agent_adopt(agent, 1, ssl, fd, 10000);
   return true;
 }
 
@@ -85,8 +69,7 @@ static int listen_on(int port) {
   return fd;
 }
 
-static volatile sig_atomic_t last_signal;
-static void on_signal(int number) { last_signal = number; }
+static void on_signal(int number) { (void)number; }
 
 static void hand_over(struct peer *peer, struct dp_agent *agent, int fd) {
   uint64_t one = 1;
@@ -108,7 +91,7 @@ int main(int count, char **arguments) {
                            .wake = eventfd(0, EFD_NONBLOCK)};
   strncpy(name, arguments[1], IFNAMSIZ - 1);
   agent.tun.fd = dp_tun_open(name, (enum dp_offload)atoi(arguments[6]), false, &agent.tun.offload, &doing);
-  if (agent.tun.fd < 0 || dp_agent_init(&agent) != 0 || pipe2(peer.accepted, O_NONBLOCK) < 0) {
+  if (agent.tun.fd < 0 || dp_agent_init(&agent) != 0 || pipe(peer.accepted) < 0) {
     fprintf(stderr, "%s: %s\n", doing, strerror(-agent.tun.fd));
     return 1;
   }
@@ -124,19 +107,15 @@ int main(int count, char **arguments) {
   pthread_create(&thread, NULL, run, &agent);
   struct sigaction action = {.sa_handler = on_signal};
   sigaction(SIGTERM, &action, NULL);
-  sigaction(SIGUSR1, &action, NULL);
   signal(SIGPIPE, SIG_IGN);
   puts("ready");
   fflush(stdout);
-  for (int fd; (fd = accept(listener, NULL, NULL)) >= 0 || last_signal == SIGUSR1;) {
-    last_signal = 0;
-    hand_over(&peer, &agent, fd < 0 ? UPDATE_KEYS : fd);
-  }
+  for (int fd; (fd = accept(listener, NULL, NULL)) >= 0;) hand_over(&peer, &agent, fd);
   hand_over(&peer, &agent, -1);
   pthread_join(thread, NULL);
 #define PRINT(field, text) printf("%s\"%s\":%llu", #field[0] == 's' && !strcmp(text, "sentPackets") ? "{" : ",", text, (unsigned long long)dp_value(&counters.field));
   DP_COUNTERS(PRINT)
-  printf(",\"keyUpdates\":%llu}\n", (unsigned long long)peer.key_updates);
+  puts("}");
   dp_agent_free(&agent);
   SSL_CTX_free(peer.context);
   return 0;
