@@ -13,7 +13,7 @@ enum {
   LEAST_UNSENT = 4096,
   UNSENT_EVERY_NS = 20000000,
   LEAST_RECEIVE = 256 * 1024,
-  FAR_RECEIVE = 512 * 1024,
+  FAR_RECEIVE = 640 * 1024,
   MOST_RECEIVE = 32 * 1024 * 1024,
   RECEIVE_EVERY_NS = 100000000,
   FAR_US = 2000,
@@ -91,7 +91,7 @@ void dp_socket_adapt_receive(int fd, struct dp_pace *pace, size_t bytes, uint64_
   pace->measured = now;
   pace->received = 0;
   if (fresh || received == 0 || !read_info(fd, &info)) return;
-  uint64_t wanted = received * round_trip_us(&info) * 2 / (elapsed / 1000);
+  uint64_t wanted = received * round_trip_us(&info) * 5 / 2 / (elapsed / 1000);
   if (wanted > MOST_RECEIVE) wanted = MOST_RECEIVE;
   if (wanted < LEAST_RECEIVE) wanted = LEAST_RECEIVE;
   int buffer = (int)wanted;

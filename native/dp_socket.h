@@ -17,12 +17,12 @@ struct dp_pace {
 
 // Non-blocking, TCP_NODELAY and bounded buffers. Options that are refused are done without.
 void dp_socket_prepare(int fd, struct dp_pace *pace);
-// Once the handshakes have shown how far the peer is, for a path of 2 ms or more: BBR, where the kernel lists it, and 512 KB to receive in.
+// Once the handshakes have shown how far the peer is, for a path of 2 ms or more: BBR, where the kernel lists it, and 640 KB to receive in.
 void dp_socket_know_path(int fd, struct dp_pace *pace);
 // While the socket takes no more: lets about 2 ms of the measured delivery rate wait unsent (4 KB to 128 KB). Looks every 20 ms.
 void dp_socket_adapt_unsent(int fd, struct dp_pace *pace, uint64_t now);
-// After `bytes` were received: the receive buffer becomes twice what was in flight, never less: as much again arrives while a loss
-// is mended, and what is more would only fill the path's own queue. Looks every 100 ms.
+// After `bytes` were received: the receive buffer becomes two and a half times what was in flight, never less. As much again arrives
+// while a loss is mended; what is more would only fill the path's own queue. Looks every 100 ms.
 void dp_socket_adapt_receive(int fd, struct dp_pace *pace, size_t bytes, uint64_t now);
 // "192.0.2.1 port 443", at most `size` bytes with the NUL.
 void dp_socket_peer(int fd, char *text, size_t size);
