@@ -1,16 +1,9 @@
 // The data plane's queues and the memory they share. Ends with a line "ok", or with what was wrong.
 #include "../../native/dp_fq.h"
+#include "check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(what)                                                        \
-  do {                                                                     \
-    if (!(what)) {                                                         \
-      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #what); \
-      exit(1);                                                             \
-    }                                                                      \
-  } while (0)
 
 enum { FRAME = 1002, SHARED = 100 * 1000 };
 

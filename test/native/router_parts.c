@@ -1,19 +1,12 @@
 // The parts of the router that need no network: gate, ring, map and echo. Ends with a line "ok", or with what was wrong.
 #include "../../native/dp_bytes.h"
 #include "../../native/router.h"
+#include "check.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(what)                                                        \
-  do {                                                                     \
-    if (!(what)) {                                                         \
-      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #what); \
-      exit(1);                                                             \
-    }                                                                      \
-  } while (0)
 
 enum { SECOND = 1000000000 };
 
