@@ -148,6 +148,8 @@ void router_thread_free(struct router_thread *thread);
 void router_close_queue(struct router_thread *thread);
 void *router_thread_run(void *thread);
 void router_wake(struct router_thread *thread);
+// Does what the main thread has asked for. Connections may be closed by that, and read from: not to be called while one is read.
+void router_take_orders(struct router_thread *thread, uint64_t now);
 void router_unwatch(struct router_thread *thread, int fd);
 void router_report(struct router_thread *thread, struct router_event *event);
 void router_list_add(struct router_list *list, struct router_connection *connection);

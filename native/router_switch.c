@@ -122,13 +122,28 @@ void router_end_batch(struct router_connection *from, uint64_t now) {
   router_flush_touched(thread, now);
 }
 
+static bool leads(const struct router_thread *thread, const struct router_route *route) {
+  if (route == NULL) return false;
+  const struct router_connection *to = route->peer->connection;
+  return route->peer->thread != thread || (to != NULL && to->state == ROUTER_ADMITTED);
+}
+
+// For what the host or another thread has sent: it may have come sooner than this thread has looked into its orders, and they may tell
+// of a newcomer that the sender knows already.
+static struct router_route *find_latest_route(struct router_thread *thread, const uint8_t *address, uint64_t now) {
+  struct router_route *route = find_route(thread, address);
+  if (leads(thread, route)) return route;
+  router_take_orders(thread, now);
+  return find_route(thread, address);
+}
+
 static void from_host(struct router_thread *thread, struct dp_frame *frame, uint64_t now) {
   const uint8_t *destination = frame->packet + 24;
   if (!is_global(destination)) {
     dp_add(&thread->drops.unroutable, 1);
     return;
   }
-  const struct router_route *route = find_route(thread, destination);
+  const struct router_route *route = find_latest_route(thread, destination, now);
   if (route == NULL) dp_add(&thread->drops.offline, 1);
   else deliver(thread, route, frame, FROM_HOST, &thread->drops, now);
 }
@@ -168,7 +183,7 @@ static void from_thread(struct router_thread *thread, uint8_t *bytes, uint32_t l
   struct dp_frame frame;
   size_t size;
   if (dp_frame_read(DP_WIRE_SUPER, bytes, length, &frame, &size) != DP_FRAME_WHOLE) return;
-  const struct router_route *route = find_route(thread, frame.packet + 24);
+  const struct router_route *route = find_latest_route(thread, frame.packet + 24, now);
   struct router_connection *to = route == NULL ? NULL : route->peer->connection;
   // Since it was sent, the device may have gone, or gone to another thread.
   bool here = to != NULL && route->peer->thread == thread && to->state == ROUTER_ADMITTED;

@@ -176,9 +176,7 @@ static void obey(struct router_thread *thread, struct router_order *order, uint6
   }
 }
 
-static void take_orders(struct router_thread *thread, uint64_t now) {
-  uint64_t count;
-  (void)!read(thread->wake, &count, sizeof count);
+void router_take_orders(struct router_thread *thread, uint64_t now) {
   for (struct router_order *order = router_mailbox_take(&thread->mailbox), *next; order != NULL; order = next) {
     next = order->next;
     obey(thread, order, now);
@@ -253,10 +251,20 @@ static void read_again(struct router_thread *thread, uint64_t now) {
   }
 }
 
+// Orders first: epoll may name a socket before them whose data came later.
+static void serve_orders(struct router_thread *thread, const struct epoll_event *events, int count) {
+  uint64_t wakes;
+  for (int i = 0; i < count; i++) {
+    if (events[i].data.ptr != &thread->wake) continue;
+    (void)!read(thread->wake, &wakes, sizeof wakes);
+    router_take_orders(thread, thread->now);
+  }
+}
+
 static void serve(struct router_thread *thread, const struct epoll_event *event) {
   uint64_t now = thread->now = router_now();
-  if (event->data.ptr == &thread->wake) take_orders(thread, now);
-  else if (event->data.ptr == &thread->listener) accept_some(thread, now);
+  if (event->data.ptr == &thread->wake) return;
+  if (event->data.ptr == &thread->listener) accept_some(thread, now);
   else if (event->data.ptr == &thread->tun.fd) router_from_tun(thread, now);
   else if (((struct router_connection *)event->data.ptr)->fd >= 0) router_connection_serve(event->data.ptr, event->events, now);
 }
@@ -272,6 +280,7 @@ void *router_thread_run(void *argument) {
   while (!thread->quitting || !is_empty(thread)) {
     int count = wait_for(thread, events);
     thread->now = router_now();
+    serve_orders(thread, events, count);
     read_again(thread, thread->now);
     for (int i = 0; i < count; i++) serve(thread, &events[i]);
     router_from_rings(thread, thread->now);
