@@ -2,6 +2,7 @@
 #include "dp_bytes.h"
 #include "dp_checksum.h"
 #include "dp_segment.h"
+#include <errno.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +17,10 @@ enum {
 };
 
 bool dp_workspace_init(struct dp_workspace *workspace, uint64_t queued) {
-  *workspace = (struct dp_workspace){.in = malloc(DP_IN_BYTES), .out = malloc(DP_OUT_BYTES)};
+  *workspace = (struct dp_workspace){
+      .in = malloc(DP_IN_BYTES), .out = malloc(DP_OUT_BYTES), .records = malloc(DP_PIPE_ROOM)};
   dp_pool_init(&workspace->pool, queued);
-  if (workspace->in != NULL && workspace->out != NULL) return true;
+  if (workspace->in != NULL && workspace->out != NULL && workspace->records != NULL) return true;
   dp_workspace_free(workspace);
   return false;
 }
@@ -26,16 +28,18 @@ bool dp_workspace_init(struct dp_workspace *workspace, uint64_t queued) {
 void dp_workspace_free(struct dp_workspace *workspace) {
   free(workspace->in);
   free(workspace->out);
+  free(workspace->records);
   dp_pool_free(&workspace->pool);
   *workspace = (struct dp_workspace){0};
 }
 
 void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *workspace, struct dp_counters *counters) {
   *link = (struct dp_link){
-      .ssl = ssl, .fd = fd, .wire = dp_tls_wire(ssl), .workspace = workspace, .counters = counters, .out = workspace->out,
+      .ssl = ssl, .fd = fd, .pipe = dp_pipe_of(ssl), .wire = dp_tls_wire(ssl), .workspace = workspace, .counters = counters, .out = workspace->out,
       .queue_limit = DP_FQ_LIMIT};
   dp_socket_prepare(fd, &link->pace);
   dp_socket_know_path(fd, &link->pace);
+  dp_pipe_hold(link->pipe, &workspace->pool);
 }
 
 static void unpark(struct dp_link *link) {
@@ -46,6 +50,7 @@ static void unpark(struct dp_link *link) {
 void dp_link_free(struct dp_link *link) {
   if (link->workspace != NULL) {
     if (link->workspace->writer == link) link->workspace->writer = NULL;
+    dp_pipe_release(link->pipe);
     unpark(link);
     dp_pool_give(&link->workspace->pool, link->carry, link->carry_length);
   }
@@ -78,8 +83,12 @@ static bool take_workspace(struct dp_link *link) {
   return true;
 }
 
+uint64_t dp_link_taken(const struct dp_link *link) {
+  return link->pipe != NULL ? link->pipe->taken : BIO_number_written(SSL_get_wbio(link->ssl));
+}
+
 bool dp_link_waiting(const struct dp_link *link) {
-  return link->out_start < link->out_end || link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
+  return dp_pipe_waits(link->pipe) || link->out_start < link->out_end || link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
 }
 
 static enum dp_status fail(struct dp_link *link, int result) {
@@ -93,23 +102,44 @@ static bool would_block(const struct dp_link *link, int result) {
   return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
 }
 
+static enum dp_status fail_to_send(struct dp_link *link) {
+  snprintf(link->reason, DP_REASON, "%s", strerrorname_np(errno) ?: "?");
+  return DP_BROKEN;
+}
+
+static enum dp_status block(struct dp_link *link) {
+  link->blocked = true;
+  dp_add(&link->counters->socket_full, 1);
+  return DP_BLOCKED;
+}
+
+// The next record of `out` into OpenSSL.
+static enum dp_status write_record(struct dp_link *link, size_t most) {
+  size_t left = link->out_end - link->out_start, length = left < most ? left : most;
+  if (link->attempt > 0) length = link->attempt;
+  int written = SSL_write(link->ssl, link->out + link->out_start, (int)length);
+  if (written <= 0) {
+    if (!would_block(link, written)) return fail(link, written);
+    link->attempt = length;
+    return block(link);
+  }
+  link->attempt = 0;
+  link->out_start += (size_t)written;
+  dp_add(&link->counters->sent_records, 1);
+  return DP_DONE;
+}
+
 static enum dp_status write_out(struct dp_link *link) {
   size_t record = link->wire == DP_WIRE_PLAIN && link->pace.unsent <= SLOW_UNSENT ? SMALL_RECORD : RECORD;
-  while (link->out_start < link->out_end) {
-    size_t left = link->out_end - link->out_start, length = left < record ? left : record;
-    if (link->attempt > 0) length = link->attempt;
-    dp_tls_more(link->ssl, left > length);
-    int written = SSL_write(link->ssl, link->out + link->out_start, (int)length);
-    if (written <= 0) {
-      if (!would_block(link, written)) return fail(link, written);
-      link->attempt = length;
-      link->blocked = true;
-      dp_add(&link->counters->socket_full, 1);
-      return DP_BLOCKED;
+  for (;;) {
+    if (!dp_pipe_send(link->pipe)) return fail_to_send(link);
+    if (dp_pipe_waits(link->pipe)) return block(link);
+    if (link->out_start == link->out_end) break;
+    dp_pipe_collect(link->pipe, link->workspace->records);
+    while (link->out_start < link->out_end && !dp_pipe_waits(link->pipe)) {
+      enum dp_status status = write_record(link, record);
+      if (status != DP_DONE) return status;
     }
-    link->attempt = 0;
-    link->out_start += (size_t)written;
-    dp_add(&link->counters->sent_records, 1);
   }
   if (link->workspace->writer == link) link->workspace->writer = NULL;
   return DP_DONE;
@@ -267,6 +297,8 @@ enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink,
     held -= used;
     if (used > 0 && held > 0) memmove(in, in + used, held);
   }
+  // The answer to a key update may have found the socket full.
+  if (dp_pipe_waits(link->pipe)) link->blocked = true;
   if (total > 0) dp_socket_adapt_receive(link->fd, &link->pace, total, now);
   if (parsed != DP_DONE) return parsed;
   if (ended == DP_CLOSED || ended == DP_BROKEN) return ended;

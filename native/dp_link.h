@@ -19,6 +19,7 @@
 #pragma once
 #include "dp_fq.h"
 #include "dp_frame.h"
+#include "dp_pipe.h"
 #include "dp_socket.h"
 #include "dp_tls.h"
 
@@ -34,6 +35,7 @@ struct dp_link;
 struct dp_workspace {
   struct dp_link *writer;  // whose unsent bytes lie in `out`
   uint8_t *in, *out;
+  uint8_t *records;        // what is collected to leave in one call
   struct dp_pool pool;     // of all queues
 };
 
@@ -61,9 +63,10 @@ struct dp_sink {
 struct dp_link {
   SSL *ssl;
   int fd;
+  struct dp_pipe *pipe;  // below OpenSSL; NULL: the kernel does it
   enum dp_wire wire;
   bool blocked;       // the socket took no more; cleared by whoever learns that it may again
-  bool read_blocked;  // reading waits for the socket to be writable (a key update)
+  bool read_blocked;  // reading waits for the socket to be writable (a key update, without a pipe)
   struct dp_workspace *workspace;
   struct dp_counters *counters;
   struct dp_pace pace;
@@ -101,5 +104,7 @@ bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length
 void dp_link_drop(struct dp_link *link);
 // Gives back the queue if nothing waits in it: a link may be idle for long.
 void dp_link_rest(struct dp_link *link);
+// How many bytes its socket has taken so far.
+uint64_t dp_link_taken(const struct dp_link *link);
 // True while something waits to be sent.
 bool dp_link_waiting(const struct dp_link *link);

@@ -1,10 +1,10 @@
 #include "dp_tls.h"
+#include "dp_pipe.h"
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #ifdef __aarch64__
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -15,53 +15,6 @@ enum { READ_AHEAD = 131072 };
 
 static const unsigned char ALPN_SUPER[] = "\x05" "enf/2" "\x05" "enf/1";
 static const unsigned char ALPN_VERDICTS[] = "\x05" "enf/1";
-
-// A record per send() would end in a short segment each time; node's OpenSSL does not know MSG_MORE.
-struct pipe_end {
-  int fd;
-  bool more;
-};
-
-static int pipe_write(BIO *bio, const char *bytes, int length) {
-  struct pipe_end *end = BIO_get_data(bio);
-  BIO_clear_retry_flags(bio);
-  ssize_t sent = send(end->fd, bytes, (size_t)length, MSG_NOSIGNAL | (end->more ? MSG_MORE : 0));
-  if (sent < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_write(bio);
-  return (int)sent;
-}
-
-static int pipe_read(BIO *bio, char *bytes, int length) {
-  struct pipe_end *end = BIO_get_data(bio);
-  BIO_clear_retry_flags(bio);
-  ssize_t got = recv(end->fd, bytes, (size_t)length, 0);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_read(bio);
-  if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
-  return (int)got;
-}
-
-static long pipe_control(BIO *bio, int command, long number, void *pointer) {
-  (void)number;
-  (void)pointer;
-  if (command == BIO_CTRL_EOF) return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
-  return command == BIO_CTRL_FLUSH;
-}
-
-static int pipe_free(BIO *bio) {
-  OPENSSL_free(BIO_get_data(bio));
-  BIO_set_data(bio, NULL);
-  return 1;
-}
-
-static BIO_METHOD *pipe_method;
-
-__attribute__((constructor)) static void make_pipe_method(void) {
-  pipe_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "enf");
-  if (pipe_method == NULL) return;
-  BIO_meth_set_write(pipe_method, pipe_write);
-  BIO_meth_set_read(pipe_method, pipe_read);
-  BIO_meth_set_ctrl(pipe_method, pipe_control);
-  BIO_meth_set_destroy(pipe_method, pipe_free);
-}
 
 #ifndef OPENSSL_NO_KTLS
 static bool kernel_tls(void) {
@@ -82,24 +35,7 @@ bool dp_tls_attach(SSL *ssl, int fd) {
     return SSL_set_fd(ssl, fd) == 1;
   }
 #endif
-  BIO *bio = pipe_method == NULL ? NULL : BIO_new(pipe_method);
-  struct pipe_end *end = bio == NULL ? NULL : OPENSSL_zalloc(sizeof *end);
-  if (end == NULL) {
-    BIO_free(bio);
-    return false;
-  }
-  end->fd = fd;
-  BIO_set_data(bio, end);
-  BIO_set_init(bio, 1);
-  SSL_set_bio(ssl, bio, bio);
-  return true;
-}
-
-void dp_tls_more(SSL *ssl, bool more) {
-  BIO *bio = SSL_get_wbio(ssl);
-  if (bio == NULL || BIO_method_type(bio) == BIO_TYPE_SOCKET) return;
-  struct pipe_end *end = BIO_get_data(bio);
-  if (end != NULL) end->more = more;
+  return dp_pipe_attach(ssl, fd);
 }
 
 // AES is several times faster than ChaCha20 with the instructions for it, and several times slower without.

@@ -24,8 +24,6 @@ SSL *dp_tls_client_connect(struct dp_tls_client *client, int fd);
 void dp_tls_prepare(SSL_CTX *context);
 // Lets `ssl` speak over the socket, which stays the caller's.
 bool dp_tls_attach(SSL *ssl, int fd);
-// Tells the kernel that more follows this record, so that it fills its segments.
-void dp_tls_more(SSL *ssl, bool more);
 // What ALPN has settled.
 enum dp_wire dp_tls_wire(const SSL *ssl);
 

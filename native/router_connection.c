@@ -214,12 +214,12 @@ static void receive(struct router_connection *connection, uint64_t now) {
 
 // Sends what waits. False if the connection is over, or will be as soon as its batch has been read.
 static bool flush(struct router_connection *connection, uint64_t now) {
-  uint64_t before = dp_value(&connection->peer->counters.sent_records);
+  uint64_t before = dp_link_taken(&connection->link);
   enum dp_status status = dp_link_flush(&connection->link, now);
   if (status == DP_DONE) {
     connection->stalled_since = 0;
   } else if (status == DP_BLOCKED) {
-    bool progress = dp_value(&connection->peer->counters.sent_records) != before;
+    bool progress = dp_link_taken(&connection->link) != before;
     if (progress || connection->stalled_since == 0) connection->stalled_since = now;
   } else if (connection->thread->receiving == connection) {
     connection->broken = true;
@@ -281,11 +281,14 @@ static bool discard(struct router_connection *connection) {
 // The last frames, then close_notify and FIN: as far as the socket takes them now. False if that has failed.
 static bool say_goodbye(struct router_connection *connection, uint64_t now) {
   enum dp_status status = dp_link_flush(&connection->link, now);
+  if (status == DP_DONE && (SSL_get_shutdown(connection->ssl) & SSL_SENT_SHUTDOWN) == 0) {
+    ERR_clear_error();
+    int result = SSL_shutdown(connection->ssl);
+    if (result < 0) return SSL_get_error(connection->ssl, result) == SSL_ERROR_WANT_WRITE;
+    status = dp_link_flush(&connection->link, now);
+  }
   if (status == DP_BLOCKED) return true;
   if (status != DP_DONE) return false;
-  ERR_clear_error();
-  int result = SSL_shutdown(connection->ssl);
-  if (result < 0) return SSL_get_error(connection->ssl, result) == SSL_ERROR_WANT_WRITE;
   connection->state = ROUTER_DRAINING;
   return shutdown(connection->fd, SHUT_WR) == 0;
 }

@@ -50,6 +50,23 @@ describe.each(WIRES)('wire $wire, offload $near here and $far there', (options) 
   });
 });
 
+test('keys change under way, in both directions', async () => {
+  const world = await openWorld({ wire: 'enf/2', near: 2, far: 2 });
+  const changing = setInterval(() => world.updateKeys(), 5);
+  for (const [from, to, address] of [
+    ['near', 'far', 'fd00::2'],
+    ['far', 'near', 'fd00::1'],
+  ] as const) {
+    const received = await world.start(to, traffic(), 'tcp-receive', '7000');
+    const sent = await world.run(from, traffic(), 'tcp-send', address, '7000', String(BYTES / 2));
+    expect((await received.end).trim()).toBe(sent.trim());
+  }
+  clearInterval(changing);
+  const { near, far } = await world.stop();
+  expect(far.keyUpdates).toBeGreaterThan(0);
+  expect([near.connections, near.inMalformed, far.inMalformed]).toEqual([1, 0, 0]);
+});
+
 test('the main thread may be as busy as it likes', async () => {
   const world = await openWorld({ wire: 'enf/2', near: 2, far: 2, whenUp: 'for (;;);' });
   await new Promise((resolve) => setTimeout(resolve, 1_500));

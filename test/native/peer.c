@@ -1,11 +1,13 @@
 // The far end of a tunnel in C, for tests and measurements: the data plane's own loop with the server's side of TLS. It carries
 // everything between one TUN and the newest connection.
 //   peer TUN PORT CERTIFICATE KEY enf/2|enf/1|none OFFLOAD(0-2)
-// Prints "ready", and on SIGTERM its counters as JSON.
+// Prints "ready", and on SIGTERM its counters as JSON. On SIGUSR1 it changes the keys of both directions (TLS 1.3).
 #include "../../native/dp_agent.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <openssl/err.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +15,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { UPDATE_KEYS = -2 };
+
 struct peer {
   SSL_CTX *context;
   int accepted[2];  // a pipe of descriptors
   const char *alpn;
+  uint64_t key_updates;
 };
 
 static int choose(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *in, unsigned size, void *arg) {
@@ -42,14 +47,25 @@ static void on_report(void *owner, const struct dp_event *event) {
   fprintf(stderr, "event %d %s\n", event->kind, event->text);
 }
 
+static void update_keys(struct peer *peer, SSL *ssl) {
+  // Not in the middle of a record; and it leaves with the next one.
+  peer->key_updates += ssl != NULL && SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) == 1;
+  ERR_clear_error();
+}
+
 static bool on_orders(void *owner, struct dp_agent *agent) {
   struct peer *peer = owner;
-  int fd;
-  if (read(peer->accepted[0], &fd, sizeof fd) != sizeof fd || fd < 0) return false;
-  SSL *ssl = SSL_new(peer->context);
-  if (ssl == NULL || !dp_tls_attach(ssl, fd)) abort();
-  SSL_set_accept_state(ssl);
-  dp_agent_adopt(agent, 1, ssl, fd, 10000);
+  for (int fd; read(peer->accepted[0], &fd, sizeof fd) == sizeof fd;) {
+    if (fd == UPDATE_KEYS) {
+      update_keys(peer, agent->connection.ssl);
+      continue;
+    }
+    if (fd < 0) return false;
+    SSL *ssl = SSL_new(peer->context);
+    if (ssl == NULL || !dp_tls_attach(ssl, fd)) abort();
+    SSL_set_accept_state(ssl);
+    dp_agent_adopt(agent, 1, ssl, fd, 10000);
+  }
   return true;
 }
 
@@ -69,7 +85,13 @@ static int listen_on(int port) {
   return fd;
 }
 
-static void on_signal(int number) { (void)number; }
+static int listener;
+static volatile sig_atomic_t update_wanted;
+
+static void on_signal(int number) {
+  if (number == SIGUSR1) update_wanted = 1;
+  else shutdown(listener, SHUT_RDWR);  // accept() fails, even if it has yet to be called
+}
 
 static void hand_over(struct peer *peer, struct dp_agent *agent, int fd) {
   uint64_t one = 1;
@@ -91,7 +113,7 @@ int main(int count, char **arguments) {
                            .wake = eventfd(0, EFD_NONBLOCK)};
   strncpy(name, arguments[1], IFNAMSIZ - 1);
   agent.tun.fd = dp_tun_open(name, (enum dp_offload)atoi(arguments[6]), false, &agent.tun.offload, &doing);
-  if (agent.tun.fd < 0 || dp_agent_init(&agent) != 0 || pipe(peer.accepted) < 0) {
+  if (agent.tun.fd < 0 || dp_agent_init(&agent) != 0 || pipe2(peer.accepted, O_NONBLOCK) < 0) {
     fprintf(stderr, "%s: %s\n", doing, strerror(-agent.tun.fd));
     return 1;
   }
@@ -102,20 +124,27 @@ int main(int count, char **arguments) {
   SSL_CTX_set_verify(peer.context, SSL_VERIFY_PEER, anybody);
   SSL_CTX_set_session_id_context(peer.context, (const unsigned char *)"peer", 4);
   if (strcmp(peer.alpn, "none") != 0) SSL_CTX_set_alpn_select_cb(peer.context, choose, &peer);
-  int listener = listen_on(atoi(arguments[2]));
+  listener = listen_on(atoi(arguments[2]));
   pthread_t thread;
   pthread_create(&thread, NULL, run, &agent);
   struct sigaction action = {.sa_handler = on_signal};
   sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGUSR1, &action, NULL);
   signal(SIGPIPE, SIG_IGN);
   puts("ready");
   fflush(stdout);
-  for (int fd; (fd = accept(listener, NULL, NULL)) >= 0;) hand_over(&peer, &agent, fd);
+  for (;;) {
+    int fd = accept(listener, NULL, NULL);
+    if (fd < 0 && errno != EINTR) break;
+    if (update_wanted) hand_over(&peer, &agent, UPDATE_KEYS);
+    update_wanted = 0;
+    if (fd >= 0) hand_over(&peer, &agent, fd);
+  }
   hand_over(&peer, &agent, -1);
   pthread_join(thread, NULL);
 #define PRINT(field, text) printf("%s\"%s\":%llu", #field[0] == 's' && !strcmp(text, "sentPackets") ? "{" : ",", text, (unsigned long long)dp_value(&counters.field));
   DP_COUNTERS(PRINT)
-  puts("}");
+  printf(",\"keyUpdates\":%llu}\n", (unsigned long long)peer.key_updates);
   dp_agent_free(&agent);
   SSL_CTX_free(peer.context);
   return 0;

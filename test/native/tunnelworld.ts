@@ -69,6 +69,8 @@ export interface World {
   ): Promise<{ readonly end: Promise<string> }>;
   /** Checksum errors that both kernels have counted. */
   checksumErrors(): Promise<number>;
+  /** Has the far end change the keys of both directions, unless it is in the middle of a record; `keyUpdates` counts. */
+  updateKeys(): void;
   /** Ends both ends; their counters. */
   stop(): Promise<{ near: Record<string, number>; far: Record<string, number> }>;
 }
@@ -143,6 +145,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
       );
       return texts.reduce((sum, text) => sum + countChecksumErrors(text), 0);
     },
+    updateKeys: () => void far.kill('SIGUSR1'),
     async stop() {
       near.kill('SIGTERM');
       const nearText = (await nearEnd).stdout;
