@@ -11,13 +11,18 @@ const PREFIX = dirname(dirname(process.execPath));
 const INCLUDE = [join(PREFIX, 'include/node'), '/usr/include/node'].find((each) => existsSync(each))!;
 
 /** Compiles `test/native/NAME.c` with those `parts` of the addon under a sanitizer (none: '') and runs it; what became of it. */
-export async function runParts(name: string, parts: readonly string[], sanitizer: string) {
+export async function runParts(
+  name: string,
+  parts: readonly string[],
+  sanitizer: string,
+  libraries: readonly string[] = [],
+) {
   const folder = mkdtempSync(join(tmpdir(), 'enf-parts-'));
   const program = join(folder, name);
   const sources = [here(`${name}.c`), ...parts.map((part) => here(`../../native/${part}.c`))];
   const flags = [...FLAGS, `-I${INCLUDE}`, ...(sanitizer === '' ? [] : [`-fsanitize=${sanitizer}`])];
   try {
-    execFileSync(process.env.CC ?? 'gcc', [...flags, ...sources, '-lpthread', '-o', program], {
+    execFileSync(process.env.CC ?? 'gcc', [...flags, ...sources, ...libraries, '-lpthread', '-o', program], {
       env: { ...process.env, LD_PRELOAD: '' },
     });
     // Without address randomisation: older ThreadSanitizers do not find their memory otherwise.
