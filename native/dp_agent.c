@@ -87,16 +87,17 @@ static bool queue_packets(struct dp_agent *agent, uint64_t now) {
   return true;
 }
 
-// Reads a batch of packets to where it is sent from. 0: there are none.
-static size_t fill_room(struct dp_agent *agent, uint8_t *room, size_t wanted) {
+// Reads at most so many packets to where they are sent from; adds their number to `*packets`. 0: there are none.
+static size_t fill_room(struct dp_agent *agent, uint8_t *room, size_t wanted, int most, int *packets) {
   size_t length = 0;
-  for (int i = 0; i < BURST_PACKETS && length < wanted && DP_OUT_BYTES - length >= DP_EGRESS_ROOM; i++) {
+  for (int i = 0; i < most && length < wanted && DP_OUT_BYTES - length >= DP_EGRESS_ROOM; i++) {
     size_t size = 0;
     uint32_t hash;
     int got = dp_egress_read(&agent->egress, agent->connection.link.wire, room + length, &size, &hash);
     if (got < 0) lose_tun(agent, -got);
     if (got <= 0) break;
     length += size;
+    ++*packets;
   }
   return length;
 }
@@ -104,17 +105,19 @@ static size_t fill_room(struct dp_agent *agent, uint8_t *room, size_t wanted) {
 // The sending direction. While the socket is full the TUN is read on, into the queue: there, flows are told apart.
 static void send_packets(struct dp_agent *agent, bool readable, uint64_t now) {
   struct dp_link *link = &agent->connection.link;
+  int packets = 0;
   if (readable && (link->blocked || dp_link_waiting(link))) readable = queue_packets(agent, now);
-  if (link->blocked) return;
-  for (int turn = 0; turn < TURNS && agent->connected; turn++) {
+  for (int turn = 0; turn < TURNS && agent->connected && !link->blocked; turn++) {
     size_t wanted = 0;
     if (dp_connection_is_over(agent, dp_link_flush(link, now))) return;
     uint8_t *room = dp_link_room(link, &wanted);
-    if (room == NULL || !readable) return;
-    size_t length = fill_room(agent, room, wanted);
-    if (length == 0) return;
+    if (room == NULL || !readable) break;
+    // Where packets come one by one, the first leaves before there is a look for another.
+    size_t length = fill_room(agent, room, wanted, agent->lone && turn == 0 ? 1 : BURST_PACKETS, &packets);
+    if (length == 0) break;
     dp_link_commit(link, length);
   }
+  if (readable) agent->lone = packets <= 1;
 }
 
 // Only what the connection waits for may wake the loop.

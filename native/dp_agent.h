@@ -79,6 +79,7 @@ struct dp_agent {
   struct dp_order *identity;  // whose certificate and key the client has
   struct dp_connection connection;
   bool connected, tun_lost, read_again;
+  bool lone;  // the TUN had one packet last time
   uint32_t socket_events;
   int epoll, wake;
 };

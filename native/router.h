@@ -107,6 +107,7 @@ struct router_thread {
   uint64_t refused;  // by the kernel, in the batch at hand
   uint8_t *spare;  // a packet of the TUN
   bool has_tun, tun_lost;
+  bool lone;  // the TUN had one packet last time
 };
 
 struct router {

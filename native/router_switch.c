@@ -161,22 +161,33 @@ static void lose_tun(struct router_thread *thread, int error) {
   router_report(thread, event);
 }
 
-void router_from_tun(struct router_thread *thread, uint64_t now) {
-  for (int i = 0; i < TUN_BURST && !thread->tun_lost; i++) {
-    size_t size = 0, taken = 0;
-    uint32_t hash;
-    int got = dp_egress_read(&thread->egress, DP_WIRE_SUPER, thread->spare, &size, &hash);
-    if (got < 0) lose_tun(thread, -got);
-    if (got <= 0) break;
-    // One packet, or its segments if it is none that a super-frame can hold.
-    for (size_t at = 0; at < size; at += taken) {
-      struct dp_frame frame;
-      if (dp_frame_read(DP_WIRE_SUPER, thread->spare + at, size - at, &frame, &taken) != DP_FRAME_WHOLE) break;
-      from_host(thread, &frame, now);
-    }
+// One packet, or its segments if it is none that a super-frame can hold. False if the TUN has no more.
+static bool take_from_tun(struct router_thread *thread, uint64_t now) {
+  size_t size = 0, taken = 0;
+  uint32_t hash;
+  int got = dp_egress_read(&thread->egress, DP_WIRE_SUPER, thread->spare, &size, &hash);
+  if (got < 0) lose_tun(thread, -got);
+  for (size_t at = 0; got > 0 && at < size; at += taken) {
+    struct dp_frame frame;
+    if (dp_frame_read(DP_WIRE_SUPER, thread->spare + at, size - at, &frame, &taken) != DP_FRAME_WHOLE) break;
+    from_host(thread, &frame, now);
   }
+  return got > 0;
+}
+
+static void send_on(struct router_thread *thread, uint64_t now) {
   wake_others(thread);
   router_flush_touched(thread, now);
+}
+
+void router_from_tun(struct router_thread *thread, uint64_t now) {
+  int packets = 0;
+  while (packets < TUN_BURST && !thread->tun_lost && take_from_tun(thread, now)) {
+    // Where packets come one by one, the first leaves before there is a look for another.
+    if (++packets == 1 && thread->lone) send_on(thread, now);
+  }
+  thread->lone = packets <= 1;
+  send_on(thread, now);
 }
 
 static void from_thread(struct router_thread *thread, uint8_t *bytes, uint32_t length, uint32_t network, uint64_t now) {
