@@ -179,11 +179,15 @@ void router_end_batch(struct router_connection *from, uint64_t now);
 void router_from_tun(struct router_thread *thread, uint64_t now);
 // What other threads have sent. False if there is more.
 bool router_from_rings(struct router_thread *thread, uint64_t now);
-void router_add_route(struct router_thread *thread, const struct router_order *order);
+// What a device has sent a while ago, to the device that it is for.
+void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
+void router_add_route(struct router_thread *thread, const struct router_order *order, uint64_t now);
 void router_remove_route(struct router_thread *thread, const struct router_order *order);
 // router_host.c: sends a packet for an address without a route to the host, unless the address is a device's.
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now);
-void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer answer);
+void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer answer, uint64_t now);
+// There is a route to the address now: what has waited for an answer goes there.
+void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now);
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]);
 void router_host_free(struct router_thread *thread);
 // Copies a frame in its canonical form: super only if it has to be. `out` has DP_MAX_FRAME bytes; returns what it takes.

@@ -1,5 +1,6 @@
 // The way to the host. What is for a device never goes there, connected or not: the host might find another way to it. Only the
-// registry knows all devices, so JavaScript is asked for each address once, and packets wait for the answer.
+// registry knows all devices, so JavaScript is asked for each address once, and packets wait for the answer; or for the device, which
+// may have been let in a moment ago.
 #include "router.h"
 #include <stdlib.h>
 #include <string.h>
@@ -104,13 +105,20 @@ static bool hold(struct router_thread *thread, struct router_answered *answer, s
   return true;
 }
 
-void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
-  struct router_thread *thread = from->thread;
-  struct router_drops *drops = &from->peer->drops;
+// It may be written at once; whether the kernel took it is counted when the batch ends.
+static void write_to_host(struct router_thread *thread, struct dp_frame *frame, struct router_drops *drops) {
+  uint64_t refused = dp_value(&thread->counters.in_refused);
   if (!thread->has_tun) {
     dp_add(&drops->no_tun, 1);
     return;
   }
+  dp_ingress_take(&thread->ingress, frame);
+  thread->refused += dp_value(&thread->counters.in_refused) - refused;
+}
+
+void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+  struct router_thread *thread = from->thread;
+  struct router_drops *drops = &from->peer->drops;
   struct router_answered *answer = find(thread, frame->packet + 24);
   if (answer == NULL) answer = ask(thread, frame->packet + 24, now);
   if (answer == NULL) {
@@ -120,35 +128,48 @@ void router_to_host(struct router_connection *from, struct dp_frame *frame, uint
   } else if (answer->devices) {
     dp_add(&drops->offline, 1);
   } else {
-    // It may be written at once; whether the kernel took it is counted when the batch ends.
-    uint64_t refused = dp_value(&thread->counters.in_refused);
-    dp_ingress_take(&thread->ingress, frame);
-    thread->refused += dp_value(&thread->counters.in_refused) - refused;
+    write_to_host(thread, frame, drops);
   }
+}
+
+static bool read_held(struct held *held, struct dp_frame *frame) {
+  size_t size;
+  return dp_frame_read(DP_WIRE_SUPER, held->bytes, held->length, frame, &size) == DP_FRAME_WHOLE;
 }
 
 // The packets that have waited, to the host.
 static void send_held(struct router_thread *thread, struct router_answered *answer) {
   for (struct held *held; (held = take_held(thread, answer)) != NULL; free_held(held)) {
     struct dp_frame frame;
-    size_t size;
-    uint64_t refused = dp_value(&thread->counters.in_refused);
-    if (dp_frame_read(DP_WIRE_SUPER, held->bytes, held->length, &frame, &size) != DP_FRAME_WHOLE) continue;
-    dp_ingress_take(&thread->ingress, &frame);
-    dp_ingress_flush(&thread->ingress);
-    refused = dp_value(&thread->counters.in_refused) - refused;
-    if (refused > 0) dp_add(&held->sender->drops.tun_refused, refused);
+    if (!read_held(held, &frame)) continue;
+    write_to_host(thread, &frame, &held->sender->drops);
+    if (thread->has_tun) dp_ingress_flush(&thread->ingress);
+    if (thread->refused > 0) dp_add(&held->sender->drops.tun_refused, thread->refused);
+    thread->refused = 0;
   }
 }
 
-void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer what) {
+// To the device, if there is a route by now.
+static void pass_held(struct router_thread *thread, struct router_answered *answer, uint64_t now) {
+  for (struct held *held; (held = take_held(thread, answer)) != NULL; free_held(held)) {
+    struct dp_frame frame;
+    if (read_held(held, &frame)) router_pass(held->sender, &frame, now);
+  }
+}
+
+void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer what, uint64_t now) {
   struct router_answered *answer = find(thread, address);
   if (answer == NULL) return;
   answer->answered = true;
   answer->devices = what != ROUTER_NOBODYS;
   if (what == ROUTER_NOBODYS) send_held(thread, answer);
-  else drop_held(thread, answer);
+  else pass_held(thread, answer, now);
   if (what == ROUTER_UNKNOWN) forget(thread, answer);
+}
+
+void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now) {
+  struct router_answered *answer = find(thread, address);
+  if (answer != NULL) pass_held(thread, answer, now);
 }
 
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]) {

@@ -68,6 +68,12 @@ static void deliver(struct router_thread *thread, const struct router_route *rou
   else dp_add(&drops->offline, 1);
 }
 
+// From one device to another.
+static void pass(struct router_connection *from, const struct router_route *route, struct dp_frame *frame, uint64_t now) {
+  if (route->network != from->network) dp_add(&from->peer->drops.foreign_network, 1);
+  else deliver(from->thread, route, frame, from->network, &from->peer->drops, now);
+}
+
 void router_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
@@ -95,8 +101,7 @@ void router_from_device(struct router_connection *from, struct dp_frame *frame, 
   }
   const struct router_route *route = find_route(thread, destination);
   if (route == NULL) router_to_host(from, frame, now);
-  else if (route->network != from->network) dp_add(&drops->foreign_network, 1);
-  else deliver(thread, route, frame, from->network, drops, now);
+  else pass(from, route, frame, now);
 }
 
 // Wakes the threads that got something, unless they are awake anyway: they look at their rings before they sleep.
@@ -109,6 +114,22 @@ static void wake_others(struct router_thread *thread) {
     struct router_thread *other = &thread->router->thread[i];
     if ((crossed & 1) != 0 && atomic_exchange_explicit(&other->sleeping, false, memory_order_seq_cst)) router_wake(other);
   }
+}
+
+static void send_on(struct router_thread *thread, uint64_t now) {
+  wake_others(thread);
+  router_flush_touched(thread, now);
+}
+
+void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t now) {
+  struct router_connection *from = sender->connection;
+  const struct router_route *route = from == NULL ? NULL : find_route(from->thread, frame->packet + 24);
+  if (route == NULL) {
+    dp_add(&sender->drops.offline, 1);
+    return;
+  }
+  pass(from, route, frame, now);
+  send_on(from->thread, now);
 }
 
 void router_end_batch(struct router_connection *from, uint64_t now) {
@@ -175,11 +196,6 @@ static bool take_from_tun(struct router_thread *thread, uint64_t now) {
   return got > 0;
 }
 
-static void send_on(struct router_thread *thread, uint64_t now) {
-  wake_others(thread);
-  router_flush_touched(thread, now);
-}
-
 void router_from_tun(struct router_thread *thread, uint64_t now) {
   int packets = 0;
   while (packets < TUN_BURST && !thread->tun_lost && take_from_tun(thread, now)) {
@@ -218,7 +234,7 @@ bool router_from_rings(struct router_thread *thread, uint64_t now) {
   return emptied;
 }
 
-void router_add_route(struct router_thread *thread, const struct router_order *order) {
+void router_add_route(struct router_thread *thread, const struct router_order *order, uint64_t now) {
   struct router_route *route = find_route(thread, order->peer->address);
   if (route == NULL) {
     route = calloc(1, sizeof *route);
@@ -230,6 +246,7 @@ void router_add_route(struct router_thread *thread, const struct router_order *o
   }
   route->peer = router_peer_keep(order->peer);
   route->network = order->network;
+  router_host_routed(thread, order->peer->address, now);
 }
 
 void router_remove_route(struct router_thread *thread, const struct router_order *order) {

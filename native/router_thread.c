@@ -168,9 +168,9 @@ static void obey(struct router_thread *thread, struct router_order *order, uint6
     case ROUTER_PART:
       if (connection != NULL) router_connection_part(connection, order, "", now);
       break;
-    case ROUTER_ROUTE: router_add_route(thread, order); break;
+    case ROUTER_ROUTE: router_add_route(thread, order, now); break;
     case ROUTER_UNROUTE: router_remove_route(thread, order); break;
-    case ROUTER_ANSWER: router_host_answer(thread, order->address, order->answer); break;
+    case ROUTER_ANSWER: router_host_answer(thread, order->address, order->answer, now); break;
     case ROUTER_FORGET: router_host_forget(thread, order->address); break;
     case ROUTER_QUIT: quit(thread, order->hard, now); break;
   }

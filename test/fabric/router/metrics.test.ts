@@ -24,10 +24,10 @@ it('metrics are Prometheus text that counts sessions, packets and drops by cause
       heartbeat(device.address),
     );
     await until(() => peer.received.length === 1);
+    await until(() => value('dropped_total{cause="no-tun"}') === '1');
     expect(value('sessions{peer="agent"}')).toBe('1');
     expect(value('received_packets_total')).toBe('2');
     expect(value('sent_bytes_total')).toBe('48');
-    expect(value('dropped_total{cause="no-tun"}')).toBe('1');
     peer.close();
     await until(() => router.sessions().length === 0);
     expect(value('received_packets_total')).toBe('2');
