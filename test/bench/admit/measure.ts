@@ -1,8 +1,8 @@
-import { availableParallelism, cpus } from 'node:os';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import type { EcdaaFigures } from '../ecdaa.ts';
 import { median } from '../statistics.ts';
-import type { Callers } from './callers.ts';
+import type { Caller } from './client.ts';
+import { compareTwo } from './compare.ts';
 import { type Crowd, halfOpenCrowd, silentCrowd } from './crowd.ts';
 import type { BenchFabric, Serving } from './fabric.ts';
 import { type BenchGroup, type Chip, type Forgery, forger, makeChip, signAs } from './fleet.ts';
@@ -75,15 +75,14 @@ export async function measure(
 ): Promise<Measured> {
   const remarks: string[] = [];
   const fleet = fleetOf(groups);
-  const client = (callers: Callers, suite: SuiteSpec, from: string) => {
+  const client = ({ callers, root }: Stand, suite: SuiteSpec, from: string): Caller => {
     const chip = fleet.take();
-    const sign = (message: Uint8Array): Uint8Array => signAs(chip, message);
-    return { callers, from, suite, root: fabric.root, gid: chip.group.gid, sign };
+    return { callers, from, suite, root, gid: chip.group.gid, sign: (message) => signAs(chip, message) };
   };
-  const honest = ({ callers }: Stand, suites = SHA512, slots = SLOTS): Clients => ({
+  const honest = (stand: Stand, suites = SHA512, slots = SLOTS): Clients => ({
     slots,
     restMs: REST_MS,
-    next: (slot) => client(callers, suites[slot % suites.length]!, addressOf(1, slot)),
+    next: (slot) => client(stand, suites[slot % suites.length]!, addressOf(1, slot)),
   });
   const describe = (name: string, seen: Weighed): Weighed => {
     const line = inWords(name, seen);
@@ -109,7 +108,7 @@ export async function measure(
     '80 % of it, arriving at random',
     await weigh(one, () =>
       openLoop(0.8 * sha512.perSecond, seconds, (turn) =>
-        client(one.callers, SHA512[turn % 2]!, addressOf(1, turn % 1_000)),
+        client(one, SHA512[turn % 2]!, addressOf(1, turn % 1_000)),
       ),
     ),
   );
@@ -130,36 +129,34 @@ export async function measure(
   };
   for (let round = 0; round < ROUNDS; round++) {
     idle!.push(await beside(describe(...(await amongIdle(one, honest(one), seconds))).perSecond));
-    const attacked = await underAttack(one, fabric, groups, honest(one), seconds);
+    const attacked = await underAttack(one, groups, honest(one), seconds);
     describe('honest clients beside as many forged ones', attacked.honest);
     const { refused, broken, admitted } = attacked.forged;
     remarks.push(`the forged ones: ${refused} refused, ${broken} broken, ${admitted} admitted`);
     if (admitted > 0) throw new Error(`${admitted} forged clients were admitted`);
     forged!.push(await beside(attacked.honest.perSecond));
   }
+
   await one.stop();
 
-  const ratios = await twoProcesses(fabric, program, async (stand, processes) =>
-    describe(
-      processes === 1 ? 'one process' : 'two processes',
-      await saturate(stand, honest(stand, SHA512, processes * SLOTS), WARM_S, TURN * seconds),
-    ),
+  const two = await compareTwo(groups, program, (stand, processes) =>
+    honest(stand, SHA512, processes * SLOTS),
   );
-  remarks.push(...ratios.remarks);
+  remarks.push(...two.remarks);
 
   const inTurns = (what: string, values: readonly number[]): void => {
     remarks.push(`${what}, in turns: ${values.map((each) => each.toFixed(2)).join(', ')}`);
   };
   inTurns('rate among idle connections against the rate without', idle!);
   inTurns('rate beside forged clients against the rate without', forged!);
-  inTurns('two processes against one', ratios.ratios);
+  inTurns('two processes against one', two.ratios);
   return {
     figures: {
       handshakes_per_s: sha512.perSecond,
       cpu_ms_per_handshake: sha512.cpuMs,
       p256_sign_verify_ms: p256,
       p99_ms_at_80: percentile(steady.latencies, 0.99),
-      processes2_ratio: median(ratios.ratios)!,
+      processes2_ratio: median(two.ratios)!,
       half_open_bytes: Math.max(...half),
       idle10k_ratio: median(idle!)!,
       forged50_ratio: median(forged!)!,
@@ -203,7 +200,6 @@ const FORGERIES: readonly Forgery[] = ['bad-schnorr', 'bad-credential', 'cancell
 /** As many forged clients as honest ones, from addresses of their own; a pair that cancels comes from one place. */
 async function underAttack(
   one: Stand,
-  fabric: BenchFabric,
   groups: readonly BenchGroup[],
   clients: Clients,
   seconds: number,
@@ -219,7 +215,7 @@ async function underAttack(
       callers: one.callers,
       from: addressOf(66, slot),
       suite: SHA512[slot % 2]!,
-      root: fabric.root,
+      root: one.root,
       ...forgers[slot]!,
     }),
   });
@@ -231,38 +227,4 @@ async function underAttack(
   ]);
   await Promise.all([load.stop(), hostile.stop()]);
   return { honest, forged };
-}
-
-/**
- * One identity process and two with twice the clients, in turns: each process has what one had. With a third core for the load
- * their rates are compared; with two cores the load generator is in the way, and the ratio is that of CPU time: two cores'
- * worth of handshakes at what one costs then, against one core's.
- */
-async function twoProcesses(
-  fabric: BenchFabric,
-  program: string,
-  load: (stand: Stand, processes: number) => Promise<Weighed>,
-): Promise<{ ratios: number[]; remarks: string[] }> {
-  const free = availableParallelism() > 1 && cpus().length > 2;
-  const ratios: number[] = [];
-  const remarks: string[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    const one = await stand(fabric, program, '0');
-    const alone = await load(one, 1);
-    await one.stop();
-    const two = await stand(fabric, program, free ? '0,2' : '0', '--processes', '2');
-    const before = two.serving.cpuOfEach();
-    const seen = await load(two, 2);
-    const shares = two.serving.cpuOfEach().map((each, i) => each - before[i]!);
-    const total = shares.reduce((sum, each) => sum + each, 0);
-    await two.stop();
-    ratios.push(free ? seen.perSecond / alone.perSecond : (2 * alone.cpuMs) / seen.cpuMs);
-    remarks.push(
-      `CPU of the registry's process and the two others: ${shares.map((each) => percent(each / total)).join(', ')}`,
-    );
-  }
-  remarks.push(
-    `the ratio of two processes is of ${free ? 'rates on two cores' : 'CPU time, as there is no third core for the load'}`,
-  );
-  return { ratios, remarks };
 }

@@ -1,11 +1,14 @@
-import type { Callers } from './callers.ts';
-import { startCallers } from './callers.ts';
+import { readFileSync } from 'node:fs';
+import { parseBusy } from '../processes.ts';
+import { type Callers, startCallers } from './callers.ts';
 import type { BenchFabric, Serving } from './fabric.ts';
 import { type Clients, closedLoop, type Outcome, percentile, sorted } from './load.ts';
 
 /** A server at work, and the connections of its clients. */
 export interface Stand {
   readonly serving: Serving;
+  /** What its clients trust. */
+  readonly root: Uint8Array;
   readonly callers: Callers;
   stop(): Promise<void>;
 }
@@ -21,6 +24,7 @@ export async function stand(
   const callers = startCallers(program, serving.port);
   return {
     serving,
+    root: fabric.root,
     callers,
     async stop() {
       await callers.end();
@@ -36,6 +40,8 @@ export interface Weighed extends Outcome {
   /** How busy the server and the load generator were, of one core. */
   readonly busy: number;
   readonly ownBusy: number;
+  /** What others used of the machine meanwhile, in cores. */
+  readonly others: number;
   /** How long what the server had said lay there until the load generator looked at it, milliseconds, sorted. */
   readonly lain: readonly number[];
 }
@@ -44,16 +50,19 @@ export interface Weighed extends Outcome {
 export async function weigh({ serving, callers }: Stand, run: () => Promise<Outcome>): Promise<Weighed> {
   callers.delays();
   const own = (): number => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6 + callers.cpu();
-  const before = { server: serving.cpu(), own: own(), at: performance.now() };
+  const machine = (): number => parseBusy(readFileSync('/proc/stat', 'latin1')).busy;
+  const before = { server: serving.cpu(), own: own(), machine: machine(), at: performance.now() };
   const outcome = await run();
   const elapsed = (performance.now() - before.at) / 1_000;
   const spent = serving.cpu() - before.server;
+  const mine = own() - before.own;
   return {
     ...outcome,
     perSecond: outcome.admitted / outcome.seconds,
     cpuMs: (spent * 1_000) / outcome.admitted,
     busy: spent / elapsed,
-    ownBusy: (own() - before.own) / elapsed,
+    ownBusy: mine / elapsed,
+    others: Math.max(0, machine() - before.machine - spent - mine) / elapsed,
     lain: sorted(callers.delays()),
   };
 }
@@ -80,7 +89,7 @@ export function inWords(name: string, seen: Weighed): string {
     `p${share * 100} ${percentile(values, share).toFixed(0)} ms`;
   const line =
     `${name}: ${Math.round(seen.perSecond)}/s, ${seen.cpuMs.toFixed(3)} ms CPU each, ` +
-    `server ${percent(seen.busy)} of a core, load generator ${percent(seen.ownBusy)}, ` +
+    `server ${percent(seen.busy)} of a core, load generator ${percent(seen.ownBusy)}, others ${percent(seen.others)}, ` +
     `${seen.refused} refused, ${seen.broken} broken, ${ms(seen.latencies, 0.5)}, ${ms(seen.latencies, 0.99)}`;
   if (seen.lateness.length === 0) return line;
   return (
