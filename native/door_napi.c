@@ -134,6 +134,12 @@ static napi_value door_part(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// Whoever came and said nothing gets the refusal; JavaScript need not hear of it, there may be thousands of them.
+static void send_away(struct door *door, struct visit *visit) {
+  say(visit, door->refusal, door->refusal_length);
+  door_end_visit(door, visit);
+}
+
 // doorTick(door): takes the late ones of each phase to task.
 static napi_value door_tick(napi_env env, napi_callback_info info) {
   napi_value argument;
@@ -147,7 +153,8 @@ static napi_value door_tick(napi_env env, napi_callback_info info) {
     door_end_visit(door, visit);
   for (int phase = HELLO; phase <= CLAIM; phase++)
     while ((visit = doorway_first(&door->doorway, phase)) != NULL && now - visit->since >= door->deadlines[phase])
-      door_report_visit(door, LATE, visit, (const uint8_t *)"", visit->said ? 1 : 0);
+      if (visit->said) door_report_visit(door, LATE, visit, NULL, 0);
+      else send_away(door, visit);
   door_accept_on(door, true);
   return NULL;
 }

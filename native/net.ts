@@ -12,8 +12,8 @@ export interface DoorHandle {
 }
 
 /**
- * What happened at a door: a whole `message`; a `bad-header`, four bytes that are none of the known ones; the peer is
- * `late`; it is `gone` after it said something; or one was turned away because its source has too many (`crowded`, no id).
+ * What happened at a door: a whole `message`; a `bad-header`, four bytes that are none of the known ones; a peer
+ * that had said something is `late` or `gone`; or one was turned away because its source has too many (`crowded`, no id).
  */
 export type DoorEvent = 'message' | 'bad-header' | 'late' | 'gone' | 'crowded';
 

@@ -12,14 +12,14 @@ export interface Knock {
   readonly note: number;
   /** True once the peer was answered. */
   readonly answered: boolean;
-  /** The message; or the bad header; of a late peer one byte if it said anything. */
+  /** The message, or the bad header; else empty. */
   readonly bytes: Uint8Array;
 }
 
 export interface DoorOptions {
   /** Known 4-byte headers, back to back. */
   readonly headers: Uint8Array;
-  /** The last words to those who are too many. */
+  /** The last words to those who are too many, and to those who have said nothing in time. */
   readonly refusal: Uint8Array;
   readonly total: number;
   readonly perSource: number;

@@ -138,13 +138,24 @@ interface Waiting {
 }
 
 /**
- * A queue over `workers` threads of libuv's pool. A lone signature starts at once: there is no timer. Groups take turns, as a
- * batch is of one group. Signatures and messages are copied, so that they are fixed before a batch's coefficients are drawn.
+ * A queue over `workers` threads of libuv's pool. A lone signature starts at the end of the event loop's turn: there is no timer. Groups
+ * take turns, as a batch is of one group. Signatures and messages are copied, so that they are fixed before a batch's coefficients are drawn.
  */
 export function verificationQueue(face: Pick<EcdaaFace, 'ecdaaVerify'>, workers: number): VerificationQueue {
   // In the order of their turns.
   const lines = new Map<NativeGroup, Waiting[]>();
   let busy = 0;
+  let scheduled = false;
+
+  // What one turn of the event loop brings goes together, also to a worker that is free.
+  function schedule(): void {
+    if (scheduled || busy >= workers) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      next();
+    });
+  }
 
   function next(): void {
     for (const [group, line] of lines) {
@@ -171,7 +182,7 @@ export function verificationQueue(face: Pick<EcdaaFace, 'ecdaaVerify'>, workers:
       for (const { reject } of batch) reject(error);
     }
     busy--;
-    next();
+    schedule();
   }
 
   return {
@@ -180,7 +191,7 @@ export function verificationQueue(face: Pick<EcdaaFace, 'ecdaaVerify'>, workers:
         const line = lines.get(group) ?? [];
         line.push({ signature: signature.slice(), message: message.slice(), resolve, reject });
         lines.set(group, line);
-        next();
+        schedule();
       }),
   };
 }

@@ -14,6 +14,7 @@ import {
   type ToFabric,
   type ToProcess,
 } from './post.ts';
+import { packAnswers, unpackQuestions } from './rows.ts';
 
 /** A process that ends by itself is replaced, but not in a frenzy. */
 const RESTART_MS = 1_000;
@@ -103,14 +104,16 @@ function engage({ descriptor, orders, books, script = process.argv[1]! }: CrewOp
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc', descriptor],
   });
-  const reply = collector<Answer>((answers) => say(child, { kind: 'answers', answers }));
+  const reply = collector<Answer>((answers) =>
+    say(child, { kind: 'answers', answers: packAnswers(answers) }),
+  );
   const drained = open<void>();
   const ready = open<boolean>();
   child.on('message', (message: ToFabric) => {
     if (message.kind === 'ready') ready.resolve(message.native);
     else if (message.kind === 'failed') ready.reject(arrivedFailure(message.failure));
     else if (message.kind === 'drained') drained.resolve();
-    else for (const question of message.questions) void answer(books, question).then(reply);
+    else for (const question of unpackQuestions(message.questions)) void answer(books, question).then(reply);
   });
   // Besides 'exit', which follows: a process that cannot be started at all.
   child.on('error', (error) => ready.reject(unstartable(error.message)));

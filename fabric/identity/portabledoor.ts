@@ -92,7 +92,8 @@ export function portableDoor(options: DoorOptions): { readonly server: Server; r
     visit.phase = phase;
     visit.timer = setTimeout(() => {
       if (phase === 'parting') end(id, visit);
-      else knock(id, visit, 'late', visit.socket.bytesRead > 0 ? Uint8Array.of(0) : NOTHING);
+      else if (visit.socket.bytesRead > 0) knock(id, visit, 'late');
+      else part(id, options.refusal);
     }, ms);
   }
 
@@ -101,6 +102,15 @@ export function portableDoor(options: DoorOptions): { readonly server: Server; r
     visit.phase = 'working';
     visit.header = undefined;
     options.onKnock({ event, id, source: visit.source, note: visit.note, answered: visit.answered, bytes });
+  }
+
+  function part(id: number, lastWords: Uint8Array): void {
+    const visit = visits.get(id);
+    if (visit === undefined || visit.phase === 'parting') return;
+    expect(id, visit, 'parting', options.lingerMs);
+    // Unread bytes would turn the close into a reset, which may overtake our last words.
+    read(id, visit);
+    visit.socket.end(lastWords);
   }
 
   function read(id: number, visit: Visit): void {
@@ -145,14 +155,7 @@ export function portableDoor(options: DoorOptions): { readonly server: Server; r
         read(id, visit);
         if (visit.socket.readableEnded && waits(visit)) knock(id, visit, 'gone');
       },
-      part(id, lastWords) {
-        const visit = visits.get(id);
-        if (visit === undefined || visit.phase === 'parting') return;
-        expect(id, visit, 'parting', options.lingerMs);
-        // Unread bytes would turn the close into a reset, which may overtake our last words.
-        read(id, visit);
-        visit.socket.end(lastWords);
-      },
+      part,
       shut() {
         server.close();
         for (const [id, visit] of visits) if (visit.phase === 'hello') end(id, visit);

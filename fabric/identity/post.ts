@@ -1,6 +1,7 @@
 import { Failure, type Remedy } from '../../protocol/failure.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
 import type { Limits } from './limits.ts';
+import type { Packed } from './rows.ts';
 import type { Deadlines } from './server.ts';
 
 /**
@@ -40,7 +41,7 @@ export interface FailureText {
 
 export type ToProcess =
   | { readonly kind: 'orders'; readonly orders: Orders }
-  | { readonly kind: 'answers'; readonly answers: readonly Answer[] }
+  | { readonly kind: 'answers'; readonly answers: Packed<Answer> }
   /** A group changed. */
   | { readonly kind: 'forget' }
   | { readonly kind: 'drain'; readonly graceMs: number };
@@ -48,7 +49,7 @@ export type ToProcess =
 export type ToFabric =
   | { readonly kind: 'ready'; readonly native: boolean }
   | { readonly kind: 'failed'; readonly failure: FailureText }
-  | { readonly kind: 'questions'; readonly questions: readonly Question[] }
+  | { readonly kind: 'questions'; readonly questions: Packed<Question> }
   | { readonly kind: 'drained' };
 
 /** A Failure as it travels; anything else is one of the program. */

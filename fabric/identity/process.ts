@@ -2,6 +2,7 @@ import { stderrLog } from '../../os/log.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { failureText, LISTENER_DESCRIPTOR, type Orders, type ToFabric, type ToProcess } from './post.ts';
 import { type RemoteBooks, remoteBooks } from './remote.ts';
+import { packQuestions, unpackAnswers } from './rows.ts';
 import { type IdentityServer, startIdentityServer } from './server.ts';
 
 /**
@@ -19,11 +20,11 @@ export function runIdentityProcess(): Promise<number> {
   const tell = (message: ToFabric): void => {
     if (process.connected) process.send?.(message);
   };
-  const books = remoteBooks((questions) => tell({ kind: 'questions', questions }));
+  const books = remoteBooks((questions) => tell({ kind: 'questions', questions: packQuestions(questions) }));
   let server: Promise<IdentityServer> | undefined;
   return new Promise((resolve) => {
     process.on('message', (message: ToProcess) => {
-      if (message.kind === 'answers') books.receive(message.answers);
+      if (message.kind === 'answers') books.receive(unpackAnswers(message.answers));
       else if (message.kind === 'forget') books.forget();
       else if (message.kind === 'orders') {
         server = begin(message.orders, books);

@@ -25,7 +25,8 @@ export function remoteBooks(send: (questions: readonly Question[]) => void): Rem
   let age = 0;
 
   function ask<T>(question: Unnumbered): Promise<T> {
-    const id = ++last;
+    last = (last + 1) >>> 0;
+    const id = last;
     return new Promise((resolve, reject) => {
       waiting.set(id, { resolve, reject });
       post({ ...question, id } as Question);

@@ -149,8 +149,6 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
     door.part(knock.id, isFailure(error, 'xtt.error-received') ? NOTHING : ERROR_MESSAGE);
     const result = isFailure(error) ? error.code : 'internal';
     if (!isFailure(error)) log('error', `handshake from ${account.source}: ${(error as Error).stack}`);
-    // Whoever connects and says nothing (a port scan, a health check) made no handshake.
-    if (knock.event === 'late' && knock.bytes.length === 0 && !knock.answered) return;
     if (HOSTILE.test(result)) suspects.blame(knock.source);
     warn(`refused a handshake from ${account.source}: ${result}`);
     void track(

@@ -192,7 +192,7 @@ export function openRegistry(path: string, options: RegistryOptions): Registry {
       return () => clearInterval(timer);
     },
     close() {
-      queue.flush();
+      queue.close();
       db.close();
     },
   };

@@ -5,8 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
-clang=$(command -v clang || ls /usr/bin/clang-* 2>/dev/null | grep -E 'clang-[0-9]+$' | tail -1) || true
-[ -n "$clang" ] || { echo "test/fuzz/tunnel.sh: clang not found; install clang and libclang-rt" >&2; exit 1; }
+. test/fuzz/clang.sh
 mkdir -p .cache/fuzz
 flags="-std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined"
 parts="native/dp_checksum.c native/dp_packet.c native/dp_frame.c native/dp_segment.c native/dp_gro.c native/dp_pool.c native/dp_fq.c native/dp_egress.c native/dp_ingress.c native/dp_heartbeat.c"
@@ -15,6 +14,5 @@ for target in tunnelframes tunnelegress; do
   mkdir -p ".cache/fuzz/$target"
   echo "== $target, $seconds s"
   ".cache/fuzz/$target.bin" -max_total_time="$seconds" -max_len=70000 -timeout=10 -print_final_stats=1 \
-    -artifact_prefix=".cache/fuzz/$target-" ".cache/fuzz/$target" "test/fuzz/corpus/$target" 2>&1 | tail -n 12
-  [ "${PIPESTATUS[0]}" = 0 ] || { echo "test/fuzz/tunnel.sh: $target found something" >&2; exit 1; }
+    -artifact_prefix=".cache/fuzz/$target-" ".cache/fuzz/$target" "test/fuzz/corpus/$target" 2>&1 | tail -n 12 || { echo "test/fuzz/tunnel.sh: $target found something" >&2; exit 1; }
 done

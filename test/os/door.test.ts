@@ -149,26 +149,29 @@ describe.each([
     door.part(id, A);
   });
 
-  test('a peer that is late for its hello or its claim is said to be, with what it said', async () => {
+  test('a peer that is late for its hello or its claim is said to be', async () => {
     const { door, next, guest } = await opened(portable, { helloMs: 150, claimMs: 150 });
-    const silent = await guest();
+    const half = await guest();
+    half.socket.write(B.subarray(0, 6));
     const first = await next();
     expect(first).toMatchObject({ event: 'late', answered: false, bytes: new Uint8Array(0) });
     door.part(first.id, REFUSAL);
-    expect(await silent.end()).toEqual([...REFUSAL]);
-    const half = await guest();
-    half.socket.write(B.subarray(0, 6));
-    const second = await next(2);
-    expect(second).toMatchObject({ event: 'late', answered: false });
-    expect(second.bytes).toHaveLength(1);
-    door.part(second.id, REFUSAL);
     const slow = await guest();
     slow.socket.write(A);
-    door.answer((await next(3)).id, A, 2);
-    const third = await next(4);
-    expect(third).toMatchObject({ event: 'late', answered: true, note: 2 });
-    door.part(third.id, REFUSAL);
+    door.answer((await next(2)).id, A, 2);
+    const second = await next(3);
+    expect(second).toMatchObject({ event: 'late', answered: true, note: 2 });
+    door.part(second.id, REFUSAL);
     expect(await slow.end()).toEqual([...A, ...REFUSAL]);
+  });
+
+  test('one that says nothing at all is refused without a word to anybody', async () => {
+    const { knocks, until, guest } = await opened(portable, { helloMs: 150 });
+    const silent = await guest();
+    expect(await silent.end()).toEqual([...REFUSAL]);
+    silent.socket.end();
+    await until(0);
+    expect(knocks).toEqual([]);
   });
 
   test('a peer that does not close after the last words is closed', async () => {

@@ -122,18 +122,28 @@ describe('a verification queue', () => {
   }
   const [a, b] = [{}, {}] as unknown as [NativeGroup, NativeGroup];
   const one = Uint8Array.of(1);
-  const settled = () => new Promise((resolve) => setImmediate(resolve));
+  /** Two turns of the event loop: what ends in one begins the next batch at its end. */
+  const settled = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
-  it('starts a lone signature at once', () => {
+  it('starts a lone signature at the end of the turn, with what else the turn brought', async () => {
     const slow = slowAddon();
-    verificationQueue(slow, 1).verify(a, one, one);
+    const queue = verificationQueue(slow, 1);
+    void queue.verify(a, one, one);
+    await settled();
     expect(slow.batches.map(({ signatures }) => signatures.length)).toEqual([1]);
+    slow.batches[0]!.end();
+    await settled();
+    void queue.verify(a, one, one);
+    void queue.verify(a, one, one);
+    await settled();
+    expect(slow.batches.map(({ signatures }) => signatures.length)).toEqual([1, 2]);
   });
 
   it('verifies what waited for a worker together, 64 at most', async () => {
     const slow = slowAddon();
     const queue = verificationQueue(slow, 1);
     const first = queue.verify(a, one, one);
+    await settled();
     const rest = Array.from({ length: 100 }, (_, i) => queue.verify(a, Uint8Array.of(i % 2), one));
     slow.batches[0]!.end();
     expect(await first).toBe(true);
@@ -149,6 +159,7 @@ describe('a verification queue', () => {
     const slow = slowAddon();
     const queue = verificationQueue(slow, 1);
     void queue.verify(a, one, one);
+    await settled();
     for (let i = 0; i < 130; i++) void queue.verify(a, one, one);
     void queue.verify(b, one, one);
     for (let i = 0; i < 4; i++) {
@@ -161,7 +172,10 @@ describe('a verification queue', () => {
   it('keeps as many batches under way as it has workers', async () => {
     const slow = slowAddon();
     const queue = verificationQueue(slow, 2);
-    for (let i = 0; i < 5; i++) void queue.verify(a, one, one);
+    for (let i = 0; i < 5; i++) {
+      void queue.verify(a, one, one);
+      if (i < 3) await settled();
+    }
     expect(slow.batches.length).toBe(2);
     slow.batches[1]!.end();
     await settled();
@@ -172,6 +186,7 @@ describe('a verification queue', () => {
     const slow = slowAddon();
     const queue = verificationQueue(slow, 1);
     const failed = queue.verify(a, one, one);
+    await settled();
     const next = queue.verify(a, one, one);
     slow.batches[0]!.end(new Error('out of memory'));
     await expect(failed).rejects.toThrow('out of memory');

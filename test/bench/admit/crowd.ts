@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { curves } from '../../../os/curves.ts';
 import { hello } from '../../../protocol/xtt/client.ts';
 import { MESSAGE_LENGTH } from '../../../protocol/xtt/message.ts';
+import type { Callers, Line } from './callers.ts';
 import { addressOf } from './load.ts';
 
 /** Connections that are open and do nothing. */
@@ -13,41 +14,41 @@ export interface Crowd {
 /** Connections of one source: below what the server lets a source have. */
 const PER_SOURCE = 50;
 const AT_A_TIME = 200;
+const SILENCE = new Uint8Array(0);
+/** A silent crowd takes as long to come as the server is patient with each of it: from then on some come and go at any time. */
+const ARRIVAL_MS = 10_000;
+const STEPS = 500;
+/** Until the server has seen that a crowd is gone. */
+const LEAVING_MS = 500;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const { primitives } = curves();
 
 /** Opens `count` silent connections, and opens them again when the server has had enough of them. */
-export async function silentCrowd(port: number, count: number): Promise<Crowd> {
-  const sockets = new Set<Socket>();
+export async function silentCrowd(callers: Callers, count: number): Promise<Crowd> {
+  const lines = new Set<Line>();
   let leaving = false;
-  const open = (i: number): Promise<void> =>
-    new Promise((resolve) => {
-      const socket = connect({
-        port,
-        host: '127.0.0.1',
-        localAddress: addressOf(2, Math.floor(i / PER_SOURCE)),
-      });
-      socket.on('error', () => resolve());
-      socket.on('connect', () => {
-        sockets.add(socket);
-        socket.resume();
-        resolve();
-      });
-      socket.on('close', () => {
-        sockets.delete(socket);
-        if (!leaving) void open(i);
-      });
+  function open(i: number): void {
+    const line = callers.call(addressOf(2, Math.floor(i / PER_SOURCE)), SILENCE);
+    lines.add(line);
+    void line.over.then(() => {
+      lines.delete(line);
+      if (!leaving) open(i);
     });
-  for (let i = 0; i < count; i += AT_A_TIME) {
-    await Promise.all(Array.from({ length: Math.min(AT_A_TIME, count - i) }, (_, j) => open(i + j)));
+  }
+  const start = performance.now();
+  for (let step = 0, i = 0; step < STEPS; step++) {
+    for (; i < (count * (step + 1)) / STEPS; i++) open(i);
+    await pause(Math.max(0, start + (ARRIVAL_MS * (step + 1)) / STEPS - performance.now()));
   }
   return {
     get open() {
-      return sockets.size;
+      return lines.size;
     },
     async leave() {
       leaving = true;
-      await goAway(sockets);
+      for (const line of lines) line.hangUp();
+      await pause(LEAVING_MS);
     },
   };
 }

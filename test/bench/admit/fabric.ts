@@ -13,6 +13,8 @@ const PROGRAM = fileURLToPath(new URL('./enf-fabric.mjs', import.meta.url));
 
 /** A fabric founded for the benchmark, with these groups. */
 export interface BenchFabric {
+  /** A folder for what is needed meanwhile; it goes with the fabric. */
+  readonly folder: string;
   readonly root: Uint8Array;
   serve(cores: string, ...options: string[]): Promise<Serving>;
   /** Devices admitted so far. */
@@ -48,6 +50,7 @@ export function found(groups: readonly BenchGroup[]): BenchFabric {
     fabric('group', 'add', '--label', label, '--network', 'fd00:8f80:8000:1::/64', '--data', data);
   }
   return {
+    folder,
     root: parseTrust(readFileSync(join(data, 'trust.json'), 'utf8')).xttRoot,
     serve: (cores, ...options) => serve(data, cores, options),
     devices: () => (JSON.parse(fabric('device', 'list', '--json', '--data', data)) as unknown[]).length,

@@ -14,6 +14,7 @@ import { groupId } from '../../../protocol/crypto/group.ts';
 import { generateIssuer, groupPublicKey } from '../../../protocol/crypto/issuer.ts';
 import { generateMemberSecret } from '../../../protocol/crypto/member.ts';
 import { encodeLabel } from '../../../protocol/label.ts';
+import { numberBytes } from './longterm.ts';
 
 /** A batch of devices as the factory makes it. */
 export interface BenchGroup {
@@ -83,11 +84,11 @@ export function makeChip(group: BenchGroup, issuerSecret = group.issuerSecret): 
 
 /** A device's group signature over a message, 421 bytes: ecdaa.md §5 from step 2 on. */
 export function signAs({ secret, blinded, pseudonym, k, commitment }: Chip, message: Uint8Array): Uint8Array {
-  const c1 = encodeScalar(hashToScalar(primitives, commitment, message));
+  const c1 = numberBytes(hashToScalar(primitives, commitment, message));
   const nonce = primitives.random(32);
   const c = hashToScalar(primitives, nonce, c1);
   const s = Fr.add(k, Fr.mul(c, secret));
-  return concat(encodeScalar(c), encodeScalar(s), blinded, nonce, pseudonym);
+  return concat(numberBytes(c), numberBytes(s), blinded, nonce, pseudonym);
 }
 
 /** What a hostile client sends in place of a good signature. */

@@ -8,6 +8,8 @@ export interface Outcome {
   readonly broken: number;
   /** Of the admitted ones, milliseconds, sorted. */
   readonly latencies: readonly number[];
+  /** How long after they were due clients began, milliseconds, sorted; empty where nobody is due. */
+  readonly lateness: readonly number[];
 }
 
 /** Clients that come one after the other in as many places as `slots`; each place has an address of its own. */
@@ -29,15 +31,19 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 interface Tally {
   endings: Record<Ending, number>;
   latencies: number[];
+  lateness: number[];
 }
 
 function tally(): Tally {
-  return { endings: { admitted: 0, refused: 0, broken: 0 }, latencies: [] };
+  return { endings: { admitted: 0, refused: 0, broken: 0 }, latencies: [], lateness: [] };
 }
 
-function outcome({ endings, latencies }: Tally, seconds: number): Outcome {
-  return { seconds, ...endings, latencies: latencies.sort((a, b) => a - b) };
+function outcome({ endings, latencies, lateness }: Tally, seconds: number): Outcome {
+  return { seconds, ...endings, latencies: sorted(latencies), lateness: sorted(lateness) };
 }
+
+/** In ascending order. */
+export const sorted = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
 
 /** As many handshakes at a time as there are places: what the server can do at most. */
 export function closedLoop({ slots, next, restMs }: Clients): Load {
@@ -87,6 +93,7 @@ export async function openLoop(
     const wait = due - performance.now();
     if (wait > 1) await pause(wait);
     const since = due;
+    counted.lateness.push(Math.max(0, performance.now() - due));
     under.push(
       handshake(next(turn)).then((ending) => {
         counted.endings[ending]++;

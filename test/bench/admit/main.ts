@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { describeOptions, type Option, readArguments } from '../arguments.ts';
+import { compile } from '../compile.ts';
 import { measureEcdaa } from '../ecdaa.ts';
 import { found } from './fabric.ts';
 import { makeGroup } from './fleet.ts';
@@ -42,9 +43,10 @@ if (given.flag('help')) {
   const groups = Array.from({ length: given.whole('groups', 1, 64, 4) }, (_, i) => makeGroup(`bench ${i}`));
   const fabric = found(groups);
   try {
-    if (minutes > 0) process.stdout.write(`${await soak(fabric, groups, minutes, rate, say)}\n`);
+    const program = await compile('admit/callers', fabric.folder);
+    if (minutes > 0) process.stdout.write(`${await soak(fabric, groups, { program, minutes, rate, say })}\n`);
     else {
-      const load = await measure(fabric, groups, { seconds, p256, say });
+      const load = await measure(fabric, groups, { seconds, p256, program, say });
       const { arithmetic: name, ...ecdaa } = arithmetic!;
       const figures: Figures = { ...ecdaa, ...load.figures };
       process.stdout.write(`${report(name, figures, load.remarks)}\n`);

@@ -1,12 +1,13 @@
-import { availableParallelism } from 'node:os';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import type { EcdaaFigures } from '../ecdaa.ts';
 import { median } from '../statistics.ts';
 import type { Caller } from './client.ts';
+import { compareTwo } from './compare.ts';
 import { type Crowd, halfOpenCrowd, silentCrowd } from './crowd.ts';
 import type { BenchFabric, Serving } from './fabric.ts';
 import { type BenchGroup, type Chip, type Forgery, forger, makeChip, signAs } from './fleet.ts';
 import { addressOf, type Clients, closedLoop, type Outcome, openLoop, percentile } from './load.ts';
+import { inWords, percent, type Stand, saturate, stand, type Weighed, weigh } from './weigh.ts';
 
 export type Figures = Omit<EcdaaFigures, 'arithmetic'> & LoadFigures;
 
@@ -30,6 +31,8 @@ export interface Measured {
 interface Options {
   readonly seconds: number;
   readonly p256: number;
+  /** callers.c, compiled. */
+  readonly program: string;
   readonly say: (line: string) => void;
 }
 
@@ -40,20 +43,19 @@ const BLAKE2B: readonly SuiteSpec[] = [2, 4];
 const WARM_S = 2;
 /** What a server that has a core for itself takes of it under full load, at least. */
 const SATURATED = 0.85;
+/** What is compared is measured in turns, so many times, for this share of `seconds` each: the machine may change meanwhile. */
+const ROUNDS = 2;
+const TURN = 0.5;
 const IDLE = 10_000;
 const HALF_OPEN = 5_000;
 const WARM_CROWD = 100;
 /** A real device waits a second and longer after a refusal; the load generator only has a core of its own to burn. */
 const REST_MS = 60;
 /** How many new devices the first load may need; beyond them devices come again. */
-const FIRST_BOOTS_PER_S = 1_400;
+const FIRST_BOOTS_PER_S = 1_700;
 
 /** New devices of all groups in turn, made beforehand; once they are used up, those that were first come again. */
-function fleetOf(groups: readonly BenchGroup[]): {
-  stock(count: number): void;
-  take(): Chip;
-  readonly size: number;
-} {
+function fleetOf(groups: readonly BenchGroup[]): { stock(count: number): void; take(): Chip } {
   const chips: Chip[] = [];
   let taken = 0;
   return {
@@ -62,136 +64,102 @@ function fleetOf(groups: readonly BenchGroup[]): {
       while (chips.length < wanted) chips.push(makeChip(groups[chips.length % groups.length]!));
     },
     take: () => chips[taken++ % chips.length]!,
-    get size() {
-      return chips.length;
-    },
   };
 }
-
-/** A load with what it cost. */
-interface Weighed extends Outcome {
-  readonly perSecond: number;
-  readonly cpuMs: number;
-  /** How busy the server and the load generator were, of one core. */
-  readonly busy: number;
-  readonly ownBusy: number;
-}
-
-async function weigh(serving: Serving, run: () => Promise<Outcome>): Promise<Weighed> {
-  const before = { server: serving.cpu(), own: process.cpuUsage(), at: performance.now() };
-  const outcome = await run();
-  const elapsed = (performance.now() - before.at) / 1_000;
-  const spent = serving.cpu() - before.server;
-  const { user, system } = process.cpuUsage(before.own);
-  return {
-    ...outcome,
-    perSecond: outcome.admitted / outcome.seconds,
-    cpuMs: (spent * 1_000) / outcome.admitted,
-    busy: spent / elapsed,
-    ownBusy: (user + system) / 1e6 / elapsed,
-  };
-}
-
-const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
 /** All loads, one after the other, on a server of its own where one would disturb the next. @throws Error if a forgery is admitted */
 export async function measure(
   fabric: BenchFabric,
   groups: readonly BenchGroup[],
-  { seconds, p256, say }: Options,
+  { seconds, p256, program, say }: Options,
 ): Promise<Measured> {
   const remarks: string[] = [];
   const fleet = fleetOf(groups);
-  const honest = (port: number, suites = SHA512, range = 1): Clients => ({
-    slots: SLOTS,
-    restMs: REST_MS,
-    next: (slot) => caller(port, suites[slot % suites.length]!, addressOf(range, slot)),
-  });
-  function caller(port: number, suite: SuiteSpec, from: string): Caller {
+  const client = ({ callers, root }: Stand, suite: SuiteSpec, from: string): Caller => {
     const chip = fleet.take();
-    return {
-      port,
-      from,
-      suite,
-      root: fabric.root,
-      gid: chip.group.gid,
-      sign: (message) => signAs(chip, message),
-    };
-  }
-  async function saturate(serving: Serving, clients: Clients): Promise<Weighed> {
-    const load = closedLoop(clients);
-    await load.measure(WARM_S);
-    const seen = await weigh(serving, () => load.measure(seconds));
-    await load.stop();
-    return seen;
-  }
-  const describe = (name: string, seen: Weighed): void => {
-    const line =
-      `${name}: ${Math.round(seen.perSecond)}/s, ${seen.cpuMs.toFixed(3)} ms CPU each, ` +
-      `server ${percent(seen.busy)} of a core, load generator ${percent(seen.ownBusy)}, ` +
-      `${seen.refused} refused, ${seen.broken} broken, p50 ${percentile(seen.latencies, 0.5).toFixed(0)} ms, ` +
-      `p99 ${percentile(seen.latencies, 0.99).toFixed(0)} ms`;
+    return { callers, from, suite, root, gid: chip.group.gid, sign: (message) => signAs(chip, message) };
+  };
+  const honest = (stand: Stand, suites = SHA512, slots = SLOTS): Clients => ({
+    slots,
+    restMs: REST_MS,
+    next: (slot) => client(stand, suites[slot % suites.length]!, addressOf(1, slot)),
+  });
+  const describe = (name: string, seen: Weighed): Weighed => {
+    const line = inWords(name, seen);
     say(line);
     remarks.push(line);
+    return seen;
   };
 
-  const serving = await fabric.serve('0');
+  const one = await stand(fabric, program, '0');
   say('making devices');
   fleet.stock(FIRST_BOOTS_PER_S * (seconds + WARM_S));
-  const sha512 = await saturate(serving, honest(serving.port));
-  describe('SHA-512 suites', sha512);
+  const sha512 = describe('SHA-512 suites', await saturate(one, honest(one), WARM_S, seconds));
   if (sha512.busy < SATURATED) {
     remarks.push(
       `the server had ${percent(sha512.busy)} of a core when it had all the work there is: others were at work here, ` +
         'and rates and latencies say little',
     );
   }
-  const blake2b = await saturate(serving, honest(serving.port, BLAKE2B));
-  describe('BLAKE2b suites', blake2b);
+  describe('BLAKE2b suites', await saturate(one, honest(one, BLAKE2B), WARM_S, seconds));
 
   fleet.stock(Math.ceil(sha512.perSecond * seconds));
-  const steady = await weigh(serving, () =>
-    openLoop(0.8 * sha512.perSecond, seconds, (turn) =>
-      caller(serving.port, SHA512[turn % 2]!, addressOf(1, turn % 1_000)),
+  const steady = describe(
+    '80 % of it, arriving at random',
+    await weigh(one, () =>
+      openLoop(0.8 * sha512.perSecond, seconds, (turn) =>
+        client(one, SHA512[turn % 2]!, addressOf(1, turn % 1_000)),
+      ),
     ),
   );
-  describe('80 % of it, arriving at random', steady);
 
-  const half = await halfOpenBytes(serving);
+  const half = await halfOpenBytes(one.serving);
   remarks.push(
     `half-open connections: ${half.map((each) => Math.round(each)).join(' and ')} bytes each of the first and the second 5,000`,
   );
 
-  const crowd = await silentCrowd(serving.port, IDLE);
-  const among = await saturate(serving, honest(serving.port));
-  describe(`among ${crowd.open} idle connections`, among);
-  await crowd.leave();
-  const again = await saturate(serving, honest(serving.port));
-  describe('without them again', again);
+  const [idle, forged]: number[][] = [[], []];
+  const undisturbed = async (): Promise<number> =>
+    describe('nobody else', await saturate(one, honest(one), WARM_S, TURN * seconds)).perSecond;
+  let before = await undisturbed();
+  const beside = async (rate: number): Promise<number> => {
+    const neighbours = [before, await undisturbed()];
+    before = neighbours[1]!;
+    return rate / median(neighbours)!;
+  };
+  for (let round = 0; round < ROUNDS; round++) {
+    idle!.push(await beside(describe(...(await amongIdle(one, honest(one), seconds))).perSecond));
+    const attacked = await underAttack(one, groups, honest(one), seconds);
+    describe('honest clients beside as many forged ones', attacked.honest);
+    const { refused, broken, admitted } = attacked.forged;
+    remarks.push(`the forged ones: ${refused} refused, ${broken} broken, ${admitted} admitted`);
+    if (admitted > 0) throw new Error(`${admitted} forged clients were admitted`);
+    forged!.push(await beside(attacked.honest.perSecond));
+  }
 
-  const attacked = await underAttack(serving, fabric, groups, honest(serving.port), seconds);
-  describe('honest clients beside as many forged ones', attacked.honest);
-  remarks.push(
-    `the forged ones: ${attacked.forged.refused} refused, ${attacked.forged.broken} broken, ${attacked.forged.admitted} admitted`,
+  await one.stop();
+
+  const two = await compareTwo(groups, program, (stand, processes) =>
+    honest(stand, SHA512, processes * SLOTS),
   );
-  if (attacked.forged.admitted > 0)
-    throw new Error(`${attacked.forged.admitted} forged clients were admitted`);
-  await serving.stop();
+  remarks.push(...two.remarks);
 
-  const both = await twoProcesses(fabric, (port) => ({ ...honest(port), slots: 2 * SLOTS }), saturate);
-  describe('two processes', both.seen);
-  remarks.push(both.remark);
-
+  const inTurns = (what: string, values: readonly number[]): void => {
+    remarks.push(`${what}, in turns: ${values.map((each) => each.toFixed(2)).join(', ')}`);
+  };
+  inTurns('rate among idle connections against the rate without', idle!);
+  inTurns('rate beside forged clients against the rate without', forged!);
+  inTurns('two processes against one', two.ratios);
   return {
     figures: {
       handshakes_per_s: sha512.perSecond,
       cpu_ms_per_handshake: sha512.cpuMs,
       p256_sign_verify_ms: p256,
       p99_ms_at_80: percentile(steady.latencies, 0.99),
-      processes2_ratio: both.ratio(again.cpuMs, again.perSecond),
+      processes2_ratio: median(two.ratios)!,
       half_open_bytes: Math.max(...half),
-      idle10k_ratio: among.perSecond / median([sha512.perSecond, again.perSecond])!,
-      forged50_ratio: attacked.honest.perSecond / again.perSecond,
+      idle10k_ratio: median(idle!)!,
+      forged50_ratio: median(forged!)!,
     },
     remarks,
   };
@@ -216,12 +184,22 @@ async function halfOpenBytes(serving: Serving): Promise<number[]> {
   return grown;
 }
 
+/** The crowd comes while honest clients are at work; it is measured once the server has begun to send the first of it away. */
+async function amongIdle(one: Stand, clients: Clients, seconds: number): Promise<[string, Weighed]> {
+  const load = closedLoop(clients);
+  const crowd = await silentCrowd(one.callers, IDLE);
+  const seen = await weigh(one, () => load.measure(TURN * seconds));
+  await load.stop();
+  const name = `among ${crowd.open} idle connections`;
+  await crowd.leave();
+  return [name, seen];
+}
+
 const FORGERIES: readonly Forgery[] = ['bad-schnorr', 'bad-credential', 'cancelling'];
 
 /** As many forged clients as honest ones, from addresses of their own; a pair that cancels comes from one place. */
 async function underAttack(
-  serving: Serving,
-  fabric: BenchFabric,
+  one: Stand,
   groups: readonly BenchGroup[],
   clients: Clients,
   seconds: number,
@@ -234,49 +212,19 @@ async function underAttack(
     slots: clients.slots,
     restMs: REST_MS,
     next: (slot) => ({
-      port: serving.port,
+      callers: one.callers,
       from: addressOf(66, slot),
       suite: SHA512[slot % 2]!,
-      root: fabric.root,
+      root: one.root,
       ...forgers[slot]!,
     }),
   });
   const load = closedLoop(clients);
   await Promise.all([load.measure(WARM_S), hostile.measure(WARM_S)]);
   const [honest, forged] = await Promise.all([
-    weigh(serving, () => load.measure(seconds)),
-    hostile.measure(seconds),
+    weigh(one, () => load.measure(TURN * seconds)),
+    hostile.measure(TURN * seconds),
   ]);
   await Promise.all([load.stop(), hostile.stop()]);
   return { honest, forged };
-}
-
-/**
- * Two identity processes with twice the clients: each has what one had. With a third core for the load their rate is measured; with two cores the load generator is in the
- * way, and the ratio is that of CPU time: two cores' worth of handshakes at what one costs then, against one core's.
- */
-async function twoProcesses(
-  fabric: BenchFabric,
-  clients: (port: number) => Clients,
-  saturate: (serving: Serving, clients: Clients) => Promise<Weighed>,
-): Promise<{ seen: Weighed; ratio: (cpuMs: number, perSecond: number) => number; remark: string }> {
-  const free = availableParallelism() > 1 && (await cores()) > 2;
-  const serving = await fabric.serve(free ? '0,2' : '0', '--processes', '2');
-  const before = serving.cpuOfEach();
-  const seen = await saturate(serving, clients(serving.port));
-  const shares = serving.cpuOfEach().map((each, i) => each - before[i]!);
-  const total = shares.reduce((sum, each) => sum + each, 0);
-  await serving.stop();
-  return {
-    seen,
-    ratio: (cpuMs, perSecond) => (free ? seen.perSecond / perSecond : (2 * cpuMs) / seen.cpuMs),
-    remark:
-      `CPU of the registry's process and the two others: ${shares.map((each) => percent(each / total)).join(', ')}; ` +
-      `the ratio is of ${free ? 'rates on two cores' : 'CPU time, as there is no third core for the load'}`,
-  };
-}
-
-async function cores(): Promise<number> {
-  const { cpus } = await import('node:os');
-  return cpus().length;
 }

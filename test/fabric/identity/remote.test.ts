@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { arrivedFailure, failureText, type Question } from '../../../fabric/identity/post.ts';
+import { type Answer, arrivedFailure, failureText, type Question } from '../../../fabric/identity/post.ts';
 import { remoteBooks } from '../../../fabric/identity/remote.ts';
+import { packAnswers, packQuestions, unpackAnswers, unpackQuestions } from '../../../fabric/identity/rows.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { anyGroup, random } from '../place.ts';
 
@@ -79,5 +80,34 @@ describe('the registry seen from another process', () => {
     const arrived = arrivedFailure(failureText(new TypeError('x is not a function')));
     expect(arrived).not.toBeInstanceOf(Failure);
     expect(arrived.message).toBe('x is not a function');
+  });
+});
+
+describe('what is said between processes', () => {
+  const byId = <T extends { id: number }>(items: readonly T[]): T[] => [...items].sort((a, b) => a.id - b.id);
+
+  test('questions arrive as they were asked, also through the copy that a message is', () => {
+    const questions: Question[] = [
+      { id: 1, ask: 'admit', applicant },
+      { id: 2, ask: 'openGroup', gid: group.gid },
+      { id: 0xfffffffe, ask: 'admit', applicant: { ...applicant, source: 'fe80::1:2:3:4', suite: 4 } },
+      { id: 3, ask: 'refused', handshake: { source: '192.0.2.3', proven: false, result: 'xtt.bad-cookie' } },
+      { id: 4, ask: 'admit', applicant: { ...applicant, requested: random(16), source: '' } },
+    ];
+    const arrived = unpackQuestions(structuredClone(packQuestions(questions)));
+    expect(byId(arrived)).toEqual(byId(questions));
+    expect(unpackQuestions(packQuestions([]))).toEqual([]);
+  });
+
+  test('answers arrive as they were given', () => {
+    const answers: Answer[] = [
+      { id: 5, value: random(16) },
+      { id: 6, value: group },
+      { id: 7, value: undefined },
+      { id: 8, failure: failureText(new Failure('fabric.device-banned', 'operator', 'banned')) },
+      { id: 0x80000001, value: random(16) },
+      { id: 9, value: random(3) },
+    ];
+    expect(byId(unpackAnswers(structuredClone(packAnswers(answers))))).toEqual(byId(answers));
   });
 });

@@ -1,10 +1,12 @@
-import { chmodSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import SQLite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { openDatabase } from '../../../fabric/registry/database.ts';
 import { commitQueue } from '../../../fabric/registry/queue.ts';
 import { MIGRATIONS, migrate, schemaVersion } from '../../../fabric/registry/schema.ts';
+import { walFile } from '../../../fabric/registry/walfile.ts';
+import { Failure } from '../../../protocol/failure.ts';
 import { anyGroup, NETWORK, opened, random, registryFile, scratch } from '../place.ts';
 
 const tables = (path: string): unknown[] => {
@@ -133,6 +135,7 @@ describe('group commit', () => {
     ]);
     expect(commits).toBe(1);
     other.close();
+    queue.close();
     db.close();
   });
 
@@ -147,7 +150,104 @@ describe('group commit', () => {
     const results = await Promise.allSettled([good, fatal]);
     expect(results.map((each) => each.status)).toEqual(['rejected', 'rejected']);
     expect(db.prepare('SELECT count(*) AS n FROM handshake').get()).toEqual({ n: 0 });
+    queue.close();
     db.close();
+  });
+
+  /** A queue of a new registry over a disk that is as slow as the test says; `submit` notes a handshake with this result. */
+  function slowDisk() {
+    const path = registryFile();
+    const db = openDatabase(path);
+    const flushes: ((failure?: Failure) => void)[] = [];
+    const told: string[] = [];
+    const disk = { now: () => {} };
+    const queue = commitQueue(db, path, () => told.push('commit'), {
+      flush: (done) => flushes.push(done),
+      flushNow: () => disk.now(),
+      close: () => told.push('close'),
+    });
+    const submit = (result: string): Promise<unknown> =>
+      queue
+        .submit(() =>
+          db.prepare("INSERT INTO handshake (at, source, proven, result) VALUES (1, 's', 0, ?)").run(result),
+        )
+        .then(
+          () => told.push(result),
+          (error: Failure) => told.push(`${result}: ${error.code}`),
+        );
+    const written = (): unknown =>
+      db.prepare("SELECT group_concat(result, ' ') AS all_of_them FROM handshake").pluck().get();
+    return { path, db, queue, flushes, told, submit, written, disk };
+  }
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  test('nobody is told before the disk has it; what comes meanwhile is the next commit', async () => {
+    const { db, queue, flushes, told, submit, written } = slowDisk();
+    const first = submit('a');
+    await turn();
+    void submit('b');
+    void submit('c');
+    await turn();
+    expect([written(), flushes.length, told]).toEqual(['a', 1, []]);
+    flushes[0]!();
+    await first;
+    await turn();
+    expect([written(), flushes.length, told]).toEqual(['a b c', 2, ['commit', 'a']]);
+    flushes[1]!();
+    await turn();
+    expect(told).toEqual(['commit', 'a', 'commit', 'b', 'c']);
+    // The rest of the registry waits for its own commits.
+    expect(db.pragma('synchronous', { simple: true })).toBe(2);
+    queue.close();
+    db.close();
+  });
+
+  test('what the disk did not take is refused, and the log is left before the next commit', async () => {
+    const { path, db, queue, flushes, told, submit } = slowDisk();
+    const logged = (): number => statSync(`${path}-wal`).size;
+    void submit('a');
+    await turn();
+    const before = logged();
+    flushes[0]!(new Failure('registry.not-writable', 'operator', 'EIO'));
+    await turn();
+    // Somebody who reads the log keeps it from being left.
+    db.pragma('busy_timeout = 1');
+    const reader = new SQLite(path, { readonly: true });
+    reader.exec('BEGIN; SELECT * FROM handshake');
+    await submit('b');
+    reader.close();
+    void submit('c');
+    await turn();
+    expect(logged()).toBe(before);
+    flushes[1]!();
+    await turn();
+    expect(told).toEqual(['a: registry.not-writable', 'b: registry.locked', 'commit', 'c']);
+    queue.close();
+    db.close();
+  });
+
+  test('closing does not wait for a flush under way, and the disk still has everything', async () => {
+    const { db, queue, flushes, told, submit, written, disk } = slowDisk();
+    let now = 0;
+    disk.now = () => now++;
+    void submit('a');
+    await turn();
+    void submit('b');
+    queue.close();
+    await turn();
+    expect([written(), now, told]).toEqual(['a b', 2, ['commit', 'commit', 'close', 'a', 'b']]);
+    flushes[0]!();
+    await turn();
+    expect(told).toHaveLength(5);
+    db.close();
+  });
+
+  test('a log that is not there is a failure with a name', async () => {
+    const wal = walFile(join(scratch(), 'none.db'));
+    const failed = { code: 'registry.not-writable' };
+    expect(await new Promise((resolve) => wal.flush(resolve))).toMatchObject(failed);
+    expect(() => wal.flushNow()).toThrow(expect.objectContaining(failed));
+    wal.close();
   });
 
   test('closing commits what waits', async () => {
