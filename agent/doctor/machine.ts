@@ -1,3 +1,4 @@
+import { ipv6Disabled } from '../../os/ipv6.ts';
 import { isLiteral, type Lookup, systemLookup } from '../../os/lookup.ts';
 import { deviceFile, freeSpace, namesIn, ownIdentity, readTrimmed } from '../../os/machine.ts';
 import { reach, tryHttp, tryTls } from '../../os/netprobe.ts';
@@ -61,6 +62,7 @@ export function machineProbes(config: Config): Probes {
       ),
     http: (address) => remembered(`http ${address}`, () => tryHttp({ ...far, address, port: 80 })),
     sysctl: (path) => readTrimmed(`/proc/sys/${path}`),
+    ipv6Disabled: () => ipv6Disabled(config.tunnel.device),
     foreignManagers: () => foreignManagers(config.tunnel.device),
     freeSpace,
     state: () => viewState(config.state.directory),
