@@ -1,3 +1,4 @@
+import { hostArithmetic } from '../../os/hostarithmetic.ts';
 import { ipv6Disabled } from '../../os/ipv6.ts';
 import { isLiteral, type Lookup, systemLookup } from '../../os/lookup.ts';
 import { deviceFile, freeSpace, namesIn, ownIdentity, readTrimmed } from '../../os/machine.ts';
@@ -92,7 +93,14 @@ async function withKeys<T>(config: Config, ask: (keys: KeyStore) => Promise<T>):
 async function proveMembership(keys: KeyStore): Promise<boolean> {
   const { gpk, credential, basename } = await keys.credential();
   const message = primitives.random(32);
-  const signature = await sign(primitives, await keys.daaKey(), credential, message, basename);
+  const signature = await sign(
+    primitives,
+    await keys.daaKey(),
+    credential,
+    message,
+    basename,
+    hostArithmetic(),
+  );
   return groupVerifier(primitives, gpk, basename).verify(signature, message);
 }
 
