@@ -24,6 +24,7 @@ if (what === 'all' || what === 'bundles') {
     'enf-fabric': 'fabric/main.ts',
     demo: 'test/e2e/demo.ts',
     bench: 'test/bench/main.ts',
+    'bench-client': 'test/bench/clientmain.ts',
     'bench-admit': 'test/bench/admit/main.ts',
     'bench-tunnel': 'test/bench/tunnel/main.ts',
     'bench-soak': 'test/bench/soak/main.ts',

@@ -40,6 +40,7 @@ export function startDevice(around: Surroundings): Device {
   let released: Promise<void> = Promise.resolve();
 
   const post = (event: Event): void => {
+    if (event.kind === 'failed') effects.note(event.failure);
     const next = step(situation, event, { ms: clock(), random: chance() });
     const changed = next.situation !== situation;
     situation = next.situation;

@@ -19,6 +19,7 @@ import { keepLastGood, lastGoodOf } from './lastgood.ts';
 import type { Goal } from './lifecycle.ts';
 import { markOf, type Policy } from './policy.ts';
 import { proxyOf } from './proxy.ts';
+import { keepSelfReport } from './selfreport.ts';
 import { openStore, type SavedIdentity, type Store } from './state.ts';
 import { tlsRoot } from './tlsroot.ts';
 import { openTunnel, type Traffic, type Tunnel, type TunnelEvent } from './tunnel.ts';
@@ -34,6 +35,8 @@ export interface Effects {
   connect(report: (event: TunnelEvent) => void): Promise<void>;
   /** Finds out at once whether the tunnel still stands: `moved` if its way has changed, else a dead one is reported as its end. */
   probe(): 'moved' | 'probed';
+  /** What went wrong is told to the fabric when it can be. */
+  note(failure: unknown): void;
   /** Closes everything. */
   release(): Promise<void>;
   facts(): Facts;
@@ -78,7 +81,8 @@ export function openEffects(
   const resolver = senses.resolver ?? (mark === 0 ? systemLookup : markedLookup(mark));
   const proxy = proxyOf(config);
   const clockwork = clockGuard(clocks);
-  const guard: Guard = hardware.openGuard(policy, log);
+  const self = keepSelfReport(clocks.steadyMs, () => plane?.tunnel.tell());
+  const guard: Guard = hardware.openGuard(policy, log, self.note);
   /** The router of the connection there is, and the source address it was reached from. */
   let way: { readonly router: string; readonly source: string | undefined } | undefined;
   let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
@@ -135,7 +139,12 @@ export function openEffects(
       heartbeatPeriodMs: config.tunnel.heartbeatPeriod,
       heartbeatTimeoutMs: config.tunnel.heartbeatTimeout,
     };
-    const tunnel = openTunnel(device, rules, config.lan.enabled ? (packet) => lan?.hear(packet) : undefined);
+    const tunnel = openTunnel(
+      device,
+      rules,
+      self.current,
+      config.lan.enabled ? (packet) => lan?.hear(packet) : undefined,
+    );
     const lan = config.lan.enabled ? openLan(lanOf(config, own), tunnel.deliver) : undefined;
     plane = { address, tunnel, lan };
     return tunnel;
@@ -170,7 +179,7 @@ export function openEffects(
       const last = lastGoodOf(store.record);
       // A resolver gets a quarter of the time if an older answer is at hand.
       book ??= addressBook(resolver, config.remote.connectTimeout / 4, last?.addresses ?? {});
-      memory ??= keepLastGood(store, book, clocks, log);
+      memory ??= keepLastGood(store, book, clocks, log, self.note);
       await closeKeys();
       root = undefined;
       keys = await openKeys(config);
@@ -266,8 +275,11 @@ export function openEffects(
       return 'probed';
     },
 
+    note: self.note,
+
     async release() {
       off.abort();
+      self.close();
       await memory?.end();
       closePlane();
       await guard

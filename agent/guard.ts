@@ -30,10 +30,11 @@ const LONGEST_PAUSE_MS = 60_000;
 /** Somebody who undoes our repairs again and again is worth a line now and then. */
 const LINE_EVERY_MS = 360_000;
 
-/** Nothing is touched before `start` or `attach`. The functions of a guard @throws Failure as `Kernel`, and `os.no-netlink` */
+/** Nothing is touched before `start` or `attach`. The functions of a guard @throws Failure as `Kernel`, and `os.no-netlink`; `note` hears of those that nobody else does. */
 export function openGuard(
   policy: Policy,
   log: Log,
+  note: (failure: unknown) => void = () => {},
   around: Surroundings = { kernel, watch: watchKernel },
 ): Guard {
   const filter = filterName(policy.device);
@@ -95,6 +96,7 @@ export function openGuard(
   /** In split the table is a courtesy to forwarded connections; the tunnel works without. */
   const tolerate = (error: unknown): boolean => {
     if (policy.mode === 'lockdown' || !isFailure(error)) throw error;
+    note(error);
     if (!warned)
       log('warning', `forwarded TCP connections are not clamped to the tunnel's MTU: ${complaint(error)}`);
     warned = true;
@@ -128,6 +130,7 @@ export function openGuard(
         failures = 0;
       },
       (error: unknown) => {
+        note(error);
         if (failures++ === 0) log('warning', complaint(error));
         plan(Math.min(LONGEST_PAUSE_MS, LEAST_INTERVAL_MS * 2 ** (failures - 1)));
       },

@@ -21,13 +21,14 @@ const LOOK_EVERY_MS = 3_600_000;
 /**
  * Keeps it while the tunnel stands: `begin` when it comes up, `end` when it goes; what is
  * being written then is waited for. A disk that takes nothing is said once and
- * tried again; the tunnel does not care.
+ * tried again; the tunnel does not care. `note` hears of it each time.
  */
 export function keepLastGood(
   store: Store,
   book: AddressBook,
   { wallMs, builtMs }: Clocks,
   log: Log,
+  note: (failure: unknown) => void = () => {},
 ): { begin(): void; end(): Promise<void> } {
   let timer: ReturnType<typeof setInterval> | undefined;
   let writing: Promise<void> | undefined;
@@ -45,6 +46,7 @@ export function keepLastGood(
       said = false;
     } catch (error) {
       if (!isFailure(error)) throw error;
+      note(error);
       if (!said) log('warning', `${error.code}: ${error.message}; the tunnel goes on without`);
       said = true;
     }

@@ -1,3 +1,4 @@
+import { hostArithmetic } from '../os/hostarithmetic.ts';
 import { primitives } from '../os/primitives.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { groupId } from '../protocol/crypto/group.ts';
@@ -92,7 +93,14 @@ async function handshake(work: Provisioning, credential: Credential, key: Longte
       longtermSignature: await key.sign(attesting.longtermMessage),
       gid: groupId(primitives, credential.gpk, basename),
       requestedIdentity: work.requestedIdentity,
-      daaSignature: await sign(primitives, daaKey, credential.credential, attesting.daaMessage, basename),
+      daaSignature: await sign(
+        primitives,
+        daaKey,
+        credential.credential,
+        attesting.daaMessage,
+        basename,
+        hostArithmetic(),
+      ),
     });
     await exchange.send(claimed.send);
     return finish(claimed.next, await exchange.receive());

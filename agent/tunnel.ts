@@ -10,6 +10,7 @@ import {
 } from '../os/plane.ts';
 import type { HttpProxy } from '../os/proxy.ts';
 import { Failure } from '../protocol/failure.ts';
+import { encodeReport, type Report } from '../protocol/tunnel/report.ts';
 import type { WireChoice } from '../protocol/tunnel/wire.ts';
 
 /** Where to connect to and as whom. */
@@ -38,7 +39,7 @@ export type Rules = PlaneRules;
 /**
  * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
  */
-export type TunnelEvent = PlaneReport;
+export type TunnelEvent = Exclude<PlaneReport, { kind: 'asked' }>;
 
 /** Counted since the tunnel was opened. */
 export interface Traffic {
@@ -60,6 +61,8 @@ export interface Tunnel {
   start(link: Link, report: (event: TunnelEvent) => void): void;
   /** Asks the router at once whether it is there; after five seconds without an answer the connection is `down`. */
   probe(): void;
+  /** Tells the router of us again, if it has asked. */
+  tell(): void;
   /** Ends the connection; what the host sends meanwhile is dropped. */
   stop(): void;
   /** Writes a packet to the interface, as if it had come from the link. */
@@ -73,11 +76,12 @@ export interface Tunnel {
 
 /**
  * The tunnel over the native data plane, which owns the device from now on: here it is only dialled, and told what to do. `onLocal` gets the
- * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts).
+ * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks is told `aboutUs`.
  */
 export function openTunnel(
   device: PlaneDevice,
   rules: Rules,
+  aboutUs: () => Report,
   onLocal?: (packet: Uint8Array) => void,
 ): Tunnel {
   let dialling: AbortController | undefined;
@@ -91,6 +95,11 @@ export function openTunnel(
     onDown?.(failure);
   };
   const plane = startPlane(device, rules, onLost, onLocal);
+
+  const tell = (): void => {
+    const packet = encodeReport(aboutUs());
+    if (packet !== undefined) plane.tell(packet);
+  };
 
   const stop = (): void => {
     dialling?.abort();
@@ -133,6 +142,10 @@ export function openTunnel(
         onDown = undefined;
         plane.connect({ fd, timeoutMs, ca, certificate, key, wire }, (event) => {
           if (dialling !== attempt) return;
+          if (event.kind === 'asked') {
+            tell();
+            return;
+          }
           // Small segments that are lost, too, were not the cause.
           if (event.kind === 'down' && isSilence(event.failure)) small = !small;
           report(event);
@@ -148,6 +161,7 @@ export function openTunnel(
     },
     start,
     probe: () => plane.probe(),
+    tell,
     stop,
     deliver: (packet) => void plane.deliver(packet),
     traffic: () => trafficOf(plane.counters()),

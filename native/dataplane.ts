@@ -12,11 +12,12 @@ export interface PlaneHandle {
 export type Offload = 0 | 1 | 2;
 
 /**
- * What the thread reports; `text` and `number` depend on it. Of a connection, `up` comes at most once, and exactly one of the
+ * What the thread reports; `text` and `number` depend on it. Of a connection, `up` and `asked` come at most once, and exactly one of the
  * others except `tun-lost`, unless it was told to disconnect.
  *
  * - `up`: the peer has answered; text: its address and port; number: 2 on the wire enf/2, 1 on enf/1, 0 on enftun's own
  * - `verdict`: the router's word; verdict: its kind (docs/wire.md), number: seconds
+ * - `asked`: the router asks what we have to tell of ourselves (`planeTell`), perhaps before `up`
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
  * - `untrusted`, `clock`: the server's certificate does not convince, because of its dates in the second case; text: why
@@ -29,6 +30,7 @@ export type Offload = 0 | 1 | 2;
 export type PlaneEvent =
   | 'up'
   | 'verdict'
+  | 'asked'
   | 'tun-lost'
   | 'bad-root'
   | 'bad-credentials'
@@ -140,6 +142,8 @@ export interface DataplaneFace {
    * closed.
    */
   planeDeliver(plane: PlaneHandle, packet: Uint8Array): boolean;
+  /** Sends a control message of 1 to 71 bytes over connection `id`, if that still stands and has `asked`; of several at once the last. */
+  planeTell(plane: PlaneHandle, id: number, packet: Uint8Array): void;
   /** Ends the connection, in order and without a report. */
   planeDisconnect(plane: PlaneHandle): void;
   /** A heartbeat at once, which is waited for no longer than five seconds. Nothing without a connection whose handshake is done. */

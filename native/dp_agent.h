@@ -6,6 +6,9 @@
 #include "dp_ingress.h"
 #include "dp_link.h"
 
+// The longest that is told: it leaves the next heartbeat its room (DP_URGENT_BYTES).
+enum { DP_NOTE = 71 };
+
 struct dp_rules {
   struct dp_filter filter;
   uint32_t heartbeat_period_ms, heartbeat_timeout_ms;
@@ -28,6 +31,7 @@ void dp_order_free(struct dp_order *order);
 enum dp_event_kind {
   DP_EVENT_UP,       // the peer has answered; text: its address, number: enum dp_wire
   DP_EVENT_VERDICT,  // number: seconds, verdict: kind
+  DP_EVENT_ASKED,    // the peer wants to know of us; once at most, perhaps before it answers
   DP_EVENT_TUN_LOST,  // of no connection; text: the errno's name
   // The connection is over; text says more.
   DP_EVENT_BAD_ROOT,
@@ -54,7 +58,7 @@ struct dp_connection {
   uint32_t id;
   int fd;
   SSL *ssl;
-  bool established, answered, wants_write;
+  bool established, answered, asked, wants_write;
   uint64_t handshake_by;
   struct dp_silence silence;
   struct dp_link link;
@@ -96,6 +100,8 @@ void dp_agent_connect(struct dp_agent *agent, struct dp_order *order);
 void dp_agent_adopt(struct dp_agent *agent, uint32_t id, SSL *ssl, int fd, uint32_t timeout_ms);
 // Ends the connection in order, without a report.
 void dp_agent_disconnect(struct dp_agent *agent);
+// Sends a control message of at most DP_NOTE bytes over connection `id`, if that has asked for one.
+void dp_agent_tell(struct dp_agent *agent, uint32_t id, const uint8_t *packet, uint32_t length);
 // A heartbeat at once, with less patience than usual.
 void dp_agent_probe(struct dp_agent *agent);
 

@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { MILLISECOND = 1000000, VERDICT = 0xf1, VERDICT_BYTES = 6, RETRY_AFTER = 4 };
+enum { MILLISECOND = 1000000, VERDICT = 0xf1, VERDICT_BYTES = 6, RETRY_AFTER = 4, QUESTION = 0xf2, ABOUT_YOURSELF = 1 };
 
 void dp_order_free(struct dp_order *order) {
   if (order == NULL) return;
@@ -192,6 +192,21 @@ static bool take_verdict(struct dp_agent *agent, const struct dp_frame *frame) {
   return true;
 }
 
+// The router's question (protocol/tunnel/report.ts). Whoever asks on and on is heard once.
+static bool take_question(struct dp_agent *agent, const struct dp_frame *frame) {
+  struct dp_connection *connection = &agent->connection;
+  if (connection->link.wire == DP_WIRE_PLAIN || frame->length != 2 || frame->packet[0] != QUESTION) return false;
+  if (frame->packet[1] != ABOUT_YOURSELF || connection->asked) return false;
+  connection->asked = true;
+  report(agent, DP_EVENT_ASKED, 0, "");
+  return true;
+}
+
+void dp_agent_tell(struct dp_agent *agent, uint32_t id, const uint8_t *packet, uint32_t length) {
+  struct dp_connection *connection = &agent->connection;
+  if (agent->connected && connection->asked && connection->id == id) (void)dp_link_urgent(&connection->link, packet, length);
+}
+
 struct reading {
   struct dp_agent *agent;
   uint64_t now;
@@ -201,7 +216,7 @@ static bool on_packet(void *owner, struct dp_frame *frame) {
   struct reading *reading = owner;
   struct dp_agent *agent = reading->agent;
   struct dp_connection *connection = &agent->connection;
-  if (frame->control) return !take_verdict(agent, frame);
+  if (frame->control) return take_question(agent, frame) || !take_verdict(agent, frame);
   dp_silence_heard(&connection->silence, reading->now);
   if (!connection->answered) {
     char peer[DP_REASON];

@@ -32,6 +32,7 @@ static const napi_type_tag PLANE = {0x71c35a0e9db84f26, 0x9e60b1d7c24835fa};
 static const char *const EVENTS[] = {
     [DP_EVENT_UP] = "up",
     [DP_EVENT_VERDICT] = "verdict",
+    [DP_EVENT_ASKED] = "asked",
     [DP_EVENT_TUN_LOST] = "tun-lost",
     [DP_EVENT_BAD_ROOT] = "bad-root",
     [DP_EVENT_BAD_CREDENTIALS] = "bad-credentials",
@@ -284,6 +285,20 @@ static napi_value plane_probe(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value plane_tell(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  size_t count = 3, length = 0;
+  uint8_t *packet = NULL;
+  uint32_t id;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct plane *plane = plane_of(env, arguments[0]);
+  if (plane == NULL) return NULL;
+  if (!addon_u32(env, arguments[1], &id) || !addon_bytes(env, arguments[2], &packet, &length) || length == 0 || length > DP_NOTE)
+    return addon_bad(env, "planeTell(plane, id, packet): expected a number and a Uint8Array of 1 to 71 bytes");
+  if (!plane->stopped) dp_thread_tell(plane->thread, id, packet, (uint32_t)length);
+  return NULL;
+}
+
 static napi_value plane_counters(napi_env env, napi_callback_info info) {
   napi_value argument, result, number;
   size_t count = 1;
@@ -332,6 +347,7 @@ void register_dataplane(napi_env env, napi_value exports) {
   addon_function(env, exports, "planeConnect", plane_connect);
   addon_function(env, exports, "planeDisconnect", plane_disconnect);
   addon_function(env, exports, "planeProbe", plane_probe);
+  addon_function(env, exports, "planeTell", plane_tell);
   addon_function(env, exports, "planeDeliver", plane_deliver);
   addon_function(env, exports, "planeCounters", plane_counters);
   addon_function(env, exports, "planeClose", plane_close);

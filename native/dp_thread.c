@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@ struct dp_thread {
   pthread_mutex_t lock;   // of what follows
   struct dp_order *order;
   bool disconnect, probe, quit;
+  uint32_t note_for, note_length;  // a control message that waits, and of which connection
+  uint8_t note[DP_NOTE];
 };
 
 static void on_report(void *owner, const struct dp_event *event) {
@@ -32,13 +35,18 @@ static bool take_orders(void *owner, struct dp_agent *agent) {
   pthread_mutex_lock(&thread->lock);
   struct dp_order *order = thread->order;
   bool disconnect = thread->disconnect, probe = thread->probe, quit = thread->quit;
+  uint32_t note_for = thread->note_for, note_length = thread->note_length;
+  uint8_t note[DP_NOTE];
+  memcpy(note, thread->note, note_length);
   thread->order = NULL;
   thread->disconnect = thread->probe = false;
+  thread->note_length = 0;
   pthread_mutex_unlock(&thread->lock);
   if (disconnect || quit) dp_agent_disconnect(agent);
   if (quit) dp_order_free(order);
   else if (order != NULL) dp_agent_connect(agent, order);
   else if (probe) dp_agent_probe(agent);
+  if (note_length > 0) dp_agent_tell(agent, note_for, note, note_length);
   return !quit;
 }
 
@@ -116,6 +124,16 @@ void dp_thread_disconnect(struct dp_thread *thread) {
 void dp_thread_probe(struct dp_thread *thread) {
   pthread_mutex_lock(&thread->lock);
   thread->probe = true;
+  pthread_mutex_unlock(&thread->lock);
+  wake(thread);
+}
+
+void dp_thread_tell(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length) {
+  if (length > DP_NOTE) return;
+  pthread_mutex_lock(&thread->lock);
+  thread->note_for = id;
+  thread->note_length = length;
+  memcpy(thread->note, packet, length);
   pthread_mutex_unlock(&thread->lock);
   wake(thread);
 }

@@ -46,7 +46,7 @@ export interface EcdaaFace {
 
   /** scalar·point by the path for secrets; infinity is empty. */
   fp256bnMultiply(point: Uint8Array, scalar: Uint8Array): Uint8Array | undefined;
-  /** 1 to 8 products by the path for secrets, as issuing and signing multiply; 65 bytes each, infinity is all zero. */
+  /** 1 to 8 products by the path for secrets, as issuing and signing multiply; 65 bytes each, infinity is all zero. A TPM's host signs with it. */
   fp256bnMultiplyEach(points: Uint8Array, scalars: Uint8Array): Uint8Array | undefined;
   /** a·P + b·Q by the path for public values; infinity is empty. */
   fp256bnMultiplyAdd(P: Uint8Array, a: Uint8Array, Q: Uint8Array, b: Uint8Array): Uint8Array | undefined;

@@ -63,15 +63,20 @@ static napi_value multiply_each(napi_env env, napi_callback_info info) {
   if (count < 1 || count > MAX_PRODUCTS || given[0].length != count * G1_LENGTH || given[1].length != count * SCALAR_LENGTH)
     return ecdaa_undefined(env);
   for (size_t i = 0; i < count; i++) {
-    if (!g1_decode(&points[i], given[0].data + i * G1_LENGTH) ||
-        !scalar_decode(&scalars[i], given[1].data + i * SCALAR_LENGTH))
+    bool valid = g1_decode(&points[i], given[0].data + i * G1_LENGTH) &
+                 scalar_decode(&scalars[i], given[1].data + i * SCALAR_LENGTH);
+    if (!valid) {
+      explicit_bzero(scalars, sizeof scalars);
       return ecdaa_undefined(env);
+    }
     each[i] = (struct secret_product){same_point(points, i), &scalars[i]};
   }
   secret_multiply_each(products, each, count);
+  explicit_bzero(scalars, sizeof scalars);
   for (size_t i = 0; i < count; i++) {
     if (secret_normalise(&product, &products[i], 1)) g1_encode(encoded + i * G1_LENGTH, &product);
   }
+  explicit_bzero(products, sizeof products);  // how a product is projected tells of its scalar
   return ecdaa_array(env, encoded, count * G1_LENGTH);
 }
 

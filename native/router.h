@@ -6,6 +6,7 @@
 //   router_thread.c      one thread's loop: events, orders, time
 //   router_connection.c  one peer from accept to close
 //   router_switch.c      where a packet goes
+//   router_report.c      what devices tell of themselves
 #pragma once
 #include "dp_egress.h"
 #include "dp_ingress.h"
@@ -60,6 +61,7 @@ struct router_connection {
   SSL *ssl;
   uint32_t events;
   uint64_t source, deadline, stalled_since;
+  uint64_t reports_until;  // one report for each period up to now, of a few at most, may still come
   uint32_t network;
   struct dp_filter own;
   struct router_thread *thread;
@@ -193,6 +195,11 @@ void router_host_free(struct router_thread *thread);
 // Copies a frame in its canonical form: super only if it has to be. `out` has DP_MAX_FRAME bytes; returns what it takes.
 uint32_t router_copy_frame(const struct dp_frame *frame, uint8_t *out);
 uint32_t router_frame_size(const struct dp_frame *frame);
+
+// router_report.c: asks a peer that was let in what it has to tell of itself, if it understands that.
+void router_ask_report(struct router_connection *connection);
+// Hands on what it tells. False if it is no such message, or one too many.
+bool router_take_report(struct router_connection *from, const struct dp_frame *frame, uint64_t now);
 
 // router_echo.c: makes the reply of an ICMPv6 echo request with a right checksum, in place. False: it is none.
 bool router_echo_reply(uint8_t *packet, uint32_t length);

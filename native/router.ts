@@ -54,6 +54,8 @@ export type RouterEvent =
       /** `TLSv1.2` or `TLSv1.3`. */
       readonly tls: string;
     }
+  /** An admitted peer tells of itself: a message of type F3 as it came, at most 71 bytes; nobody has looked at it. At most 3, then one in 10 s. */
+  | { readonly kind: 'reported'; readonly id: number; readonly report: Uint8Array }
   /** Its connection is over: exactly once for each that arrived. */
   | { readonly kind: 'ended'; readonly id: number; readonly text: string }
   /** A packet waits for `routerAnswer`: is the address a device's? */

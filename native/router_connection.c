@@ -262,6 +262,7 @@ void router_connection_admit(struct router_connection *connection, uint32_t netw
   memcpy(connection->own.own, connection->peer->address, sizeof connection->own.own);
   router_list_remove(connection);
   router_list_add(&thread->sessions, connection);
+  router_ask_report(connection);
   choose_events(connection);
   // The handshake may have read more than its own; epoll does not know of that.
   receive(connection, now);

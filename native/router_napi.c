@@ -19,8 +19,8 @@ static const napi_type_tag CORE = {0x1f0b5e7dd1c948a3, 0xb16c2a90f3e74d58};
 static const napi_type_tag PEER = {0x84e1d7723b5f4c06, 0x9a35c0f81d6be247};
 
 static const char *const EVENTS[] = {
-    [ROUTER_ARRIVED] = "arrived", [ROUTER_ENDED] = "ended",     [ROUTER_ASKS] = "asks",
-    [ROUTER_TUN_LOST] = "tun-lost", [ROUTER_STOPPED] = "stopped",
+    [ROUTER_ARRIVED] = "arrived", [ROUTER_ENDED] = "ended",     [ROUTER_REPORTED] = "reported",
+    [ROUTER_ASKS] = "asks",       [ROUTER_TUN_LOST] = "tun-lost", [ROUTER_STOPPED] = "stopped",
 };
 
 static void unreference(struct core *core) {
@@ -117,6 +117,7 @@ static napi_value describe(napi_env env, const struct router_event *event) {
       set(env, object, "ends", text(env, event->ends));
       set(env, object, "tls", text(env, event->tls));
       break;
+    case ROUTER_REPORTED: set(env, object, "report", bytes(env, event->report, event->report_length)); break;
     case ROUTER_ASKS:
       set(env, object, "thread", number(env, event->thread));
       set(env, object, "address", bytes(env, event->address, sizeof event->address));

@@ -5,7 +5,7 @@
 #include "router_peer.h"
 #include <pthread.h>
 
-enum { ROUTER_VERDICT = 32, ROUTER_ENDS = 64, ROUTER_REASON = 256 };
+enum { ROUTER_VERDICT = 32, ROUTER_REPORT = 71, ROUTER_ENDS = 64, ROUTER_REASON = 256 };
 
 enum router_order_kind {
   ROUTER_ADMIT,    // peer may come in; network
@@ -54,6 +54,7 @@ void router_order_free(struct router_order *order);
 enum router_event_kind {
   ROUTER_ARRIVED,   // a peer has finished its handshake: it waits to be admitted or parted with
   ROUTER_ENDED,     // its connection is over; text: why
+  ROUTER_REPORTED,  // a peer tells of itself: report
   ROUTER_ASKS,      // thread wants to know whose address is
   ROUTER_TUN_LOST,  // text: the errno's name
   ROUTER_STOPPED,   // the last thread has ended
@@ -72,6 +73,8 @@ struct router_event {
   char ends[ROUTER_ENDS];  // outer address and port, separated by a space
   const char *tls;         // the protocol's name, static
   char text[ROUTER_REASON];
+  uint8_t report[ROUTER_REPORT];  // as it came
+  uint32_t report_length;
 };
 
 void router_event_free(struct router_event *event);

@@ -78,7 +78,7 @@ export type Change =
 /** The table of a rule that reads differently from all of ours, so that it is not mistaken for one. */
 export const UNREADABLE = -1;
 
-/** The real one. Every function @throws Failure `os.no-iproute`, `os.no-nftables`, `os.not-permitted`, `os.ip-failed`, `os.nft-failed` */
+/** The real one. Every function @throws Failure `os.no-iproute`, `os.no-nftables`, `os.not-permitted`, `os.ipv6-disabled`, `os.ip-failed`, `os.nft-failed` */
 export const kernel: Kernel = {
   interfaces: async () => readInterfaces(json(await ip('-j', '-N', 'addr', 'show'))),
   rules: async (family) => readRules(json(await ip('-j', '-N', `-${family}`, 'rule', 'show')), family),

@@ -41,6 +41,7 @@ export interface PlaneOrder {
 
 export type PlaneReport =
   | { readonly kind: 'up'; readonly router: string; readonly wire: Wire }
+  | { readonly kind: 'asked' }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'down'; readonly failure: Failure };
 
@@ -49,7 +50,8 @@ export interface Plane {
   /**
    * TLS 1.2 or 1.3 over a connected socket: no SNI, the server's chain to the given root, no name check (the root is ours alone),
    * our certificate; the session of the connection before is resumed. Reports `up` at most once, when the peer has answered, and
-   * then `verdict` or `down` exactly once; nothing any more after `disconnect` or another `connect`.
+   * then `verdict` or `down` exactly once; `asked` at most once, when the router wants to be told of us (`tell`), perhaps before `up`;
+   * nothing any more after `disconnect` or another `connect`.
    * Failures: `tls.untrusted-server`, `tls.clock`, `tls.handshake-failed`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
    * `tunnel.closed`, `tunnel.silent`, `tunnel.broken`, `tunnel.oversized-frame`
    */
@@ -57,6 +59,8 @@ export interface Plane {
   disconnect(): void;
   /** Sends a heartbeat at once; without any answer in five seconds (less if `heartbeatTimeoutMs` is less) the connection is `down`. */
   probe(): void;
+  /** Sends the packet of a control message, at most 71 bytes, if the connection there is has `asked`. */
+  tell(packet: Uint8Array): void;
   /** Writes a packet to the TUN, as if it had come from the link. False if the kernel refused it. */
   deliver(packet: Uint8Array): boolean;
   /** The last ones, once closed. */
@@ -128,6 +132,10 @@ export function startPlane(
       report({ kind: 'up', router: text, wire: WIRES[number]! });
       return;
     }
+    if (event === 'asked') {
+      report({ kind: 'asked' });
+      return;
+    }
     current = undefined;
     const verdict = event === 'verdict' ? verdictOf(kind, number) : undefined;
     if (verdict !== undefined) report({ kind: 'verdict', verdict });
@@ -157,6 +165,9 @@ export function startPlane(
     },
     probe() {
       if (final === undefined) native.planeProbe(handle);
+    },
+    tell(packet) {
+      if (current !== undefined) native.planeTell(handle, current.id, packet);
     },
     deliver: (packet) => native.planeDeliver(handle, packet),
     counters: () => final ?? native.planeCounters(handle),

@@ -1,3 +1,5 @@
+import { hostArithmetic } from '../../os/hostarithmetic.ts';
+import { ipv6Disabled } from '../../os/ipv6.ts';
 import { isLiteral, type Lookup, systemLookup } from '../../os/lookup.ts';
 import { deviceFile, freeSpace, namesIn, ownIdentity, readTrimmed } from '../../os/machine.ts';
 import { reach, tryHttp, tryTls } from '../../os/netprobe.ts';
@@ -61,6 +63,7 @@ export function machineProbes(config: Config): Probes {
       ),
     http: (address) => remembered(`http ${address}`, () => tryHttp({ ...far, address, port: 80 })),
     sysctl: (path) => readTrimmed(`/proc/sys/${path}`),
+    ipv6Disabled: () => ipv6Disabled(config.tunnel.device),
     foreignManagers: () => foreignManagers(config.tunnel.device),
     freeSpace,
     state: () => viewState(config.state.directory),
@@ -90,7 +93,14 @@ async function withKeys<T>(config: Config, ask: (keys: KeyStore) => Promise<T>):
 async function proveMembership(keys: KeyStore): Promise<boolean> {
   const { gpk, credential, basename } = await keys.credential();
   const message = primitives.random(32);
-  const signature = await sign(primitives, await keys.daaKey(), credential, message, basename);
+  const signature = await sign(
+    primitives,
+    await keys.daaKey(),
+    credential,
+    message,
+    basename,
+    hostArithmetic(),
+  );
   return groupVerifier(primitives, gpk, basename).verify(signature, message);
 }
 

@@ -1,6 +1,7 @@
 import type { Lookup } from '../../os/lookup.ts';
 import type { DeviceFile, FreeSpace, Identity } from '../../os/machine.ts';
 import type { HttpAnswer, TlsAnswer } from '../../os/netprobe.ts';
+import type { Failure } from '../../protocol/failure.ts';
 import type { Inspection } from '../../tpm/inspect.ts';
 import type { Capabilities } from '../../tpm/probe.ts';
 import type { Config } from '../config.ts';
@@ -57,6 +58,8 @@ export interface Probes {
   http(address: string): Promise<HttpAnswer | undefined>;
   /** A file under /proc/sys, trimmed; undefined if it is not there. */
   sysctl(path: string): Promise<string | undefined>;
+  /** Why the interface of the tunnel has no IPv6; undefined: it has. */
+  ipv6Disabled(): Promise<Failure | undefined>;
   foreignManagers(): Promise<readonly ForeignManager[]>;
   /** Of the file system that holds the path, or will. @throws Failure `os.not-readable` */
   freeSpace(path: string): Promise<FreeSpace>;

@@ -1,4 +1,4 @@
-import type { DeviceFile, Identity } from '../../os/machine.ts';
+import { described, devicePath, forbidden } from '../../os/tpmaccess.ts';
 import { type Check, type Finding, failed, ok, skipped, warning } from './check.ts';
 
 export const tpmDevice: Check = {
@@ -7,14 +7,17 @@ export const tpmDevice: Check = {
   async run(probes) {
     const { identity, tpm } = probes.config;
     if (identity.mode !== 'tpm') return skipped('the keys are in files');
-    const path = /^device:(\/.+)$/.exec(tpm.tcti)?.[1];
+    const path = devicePath(tpm.tcti);
     if (path === undefined) return skipped(`${tpm.tcti} is no device file`);
     const [file, others] = [await probes.deviceFile(path), await probes.tpmDevices()];
     if (file === undefined) return absent(path, others);
     if (!file.character) {
       return failed(`${path} is no device`, `Remove it, or set tpm.tcti; here is: ${listed(others)}.`);
     }
-    if (!file.usable) return forbidden(path, file, await probes.identity());
+    if (!file.usable) {
+      const { found, action } = forbidden(path, file, await probes.identity());
+      return failed(found, action);
+    }
     const managed = path.replace(/\/tpm(\d+)$/, '/tpmrm$1');
     if (managed !== path && others.includes(managed)) {
       return warning(
@@ -40,13 +43,3 @@ function absent(path: string, others: readonly string[]): Finding {
       : 'Switch the TPM on in the firmware and load its driver (modprobe tpm_tis); dmesg | grep -i tpm tells more.',
   );
 }
-
-function forbidden(path: string, file: DeviceFile, { user, groups }: Identity): Finding {
-  return failed(
-    `${described(path, file)} may not be used by ${user} (groups ${groups.join(', ')})`,
-    `Add ${user} to the group ${file.group}, or let a udev rule give the device to the group tss with mode 0660.`,
-  );
-}
-
-const described = (path: string, { owner, group, mode }: DeviceFile): string =>
-  `${path} (${owner}:${group}, mode ${mode.toString(8).padStart(4, '0')})`;

@@ -4,7 +4,7 @@ import { formatIpv6, formatPrefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { AuditEntry } from '../registry/audit.ts';
 import type { Verdict } from '../registry/devices.ts';
 import { shortGid } from '../registry/groups.ts';
-import type { Device, Handshake } from '../registry/records.ts';
+import type { AgentReport, Device, Handshake } from '../registry/records.ts';
 import { standingOf } from '../registry/registry.ts';
 import { table, timeText } from '../table.ts';
 import { connectedAddresses, DATA, nudge, withRegistry } from '../workplace.ts';
@@ -15,7 +15,7 @@ const iso = (at: number): string => new Date(at).toISOString();
 
 /** `undefined` for online: no fabric is serving, so nobody knows. */
 function json(device: Device, online: boolean | undefined): Record<string, unknown> {
-  const { handshake, tunnel } = device;
+  const { handshake, tunnel, agent } = device;
   return {
     address: formatIpv6(device.address),
     standing: standingOf(device),
@@ -28,6 +28,7 @@ function json(device: Device, online: boolean | undefined): Record<string, unkno
     created: iso(device.created),
     lastHandshake: { at: iso(handshake.at), from: handshake.from },
     lastTunnel: tunnel === undefined ? null : tunnelJson(tunnel),
+    agent: agent === undefined ? null : agentJson(agent),
   };
 }
 
@@ -35,12 +36,20 @@ function tunnelJson({ at, from, ended }: NonNullable<Device['tunnel']>): Record<
   return { at: iso(at), from, ended: ended === undefined ? null : iso(ended) };
 }
 
+function agentJson({ at, version, failure }: AgentReport): Record<string, unknown> {
+  return {
+    version,
+    reported: iso(at),
+    lastFailure: failure === undefined ? null : { code: failure.code, at: iso(failure.at) },
+  };
+}
+
 const onlineText = (online: boolean | undefined): string =>
   online === undefined ? 'unknown' : online ? 'online' : 'offline';
 
 const deviceList: Command = {
   name: 'device list',
-  summary: 'Lists the devices: standing, online, last seen.',
+  summary: 'Lists the devices: standing, online, last seen, version, last failure.',
   options: [DATA],
   examples: ['enf-fabric device list', 'enf-fabric device list --json'],
   async run(invocation) {
@@ -51,7 +60,16 @@ const deviceList: Command = {
       devices.map((device) => json(device, online(device))),
       () =>
         table(
-          ['ADDRESS', 'STANDING', 'TUNNEL', 'GROUP', 'LAST HANDSHAKE', 'LAST TUNNEL'],
+          [
+            'ADDRESS',
+            'STANDING',
+            'TUNNEL',
+            'GROUP',
+            'LAST HANDSHAKE',
+            'LAST TUNNEL',
+            'AGENT',
+            'LAST FAILURE',
+          ],
           devices.map((each) => [
             formatIpv6(each.address),
             standingOf(each),
@@ -59,6 +77,8 @@ const deviceList: Command = {
             each.groupName,
             timeText(each.handshake.at),
             each.tunnel === undefined ? 'never' : timeText(each.tunnel.at),
+            each.agent?.version ?? '-',
+            each.agent?.failure === undefined ? '-' : failureText(each.agent.failure),
           ]),
           'No devices yet.',
         ),
@@ -106,7 +126,7 @@ function deviceText(
   handshakes: readonly Handshake[],
   twins: AuditEntry | undefined,
 ): string {
-  const { tunnel } = device;
+  const { tunnel, agent } = device;
   const tunnelText =
     tunnel === undefined
       ? 'never up'
@@ -126,6 +146,7 @@ function deviceText(
     `Address   ${formatIpv6(device.address)}`,
     `Standing  ${standingOf(device)}`,
     `Tunnel    ${tunnelText}`,
+    `Agent     ${agent === undefined ? 'has told nothing of itself' : agentText(agent)}`,
     ...(twins === undefined ? [] : [`Twins     ${twinsText(twins)}`]),
     `Group     ${device.groupName}  ${shortGid(device.gid)}`,
     `Network   ${formatPrefix(device.network)}`,
@@ -136,6 +157,11 @@ function deviceText(
     history,
   ].join('\n');
 }
+
+const failureText = ({ code, at }: NonNullable<AgentReport['failure']>): string => `${code} ${timeText(at)}`;
+
+const agentText = ({ at, version, failure }: AgentReport): string =>
+  `version ${version}, told ${timeText(at)}; last failure: ${failure === undefined ? 'none told' : failureText(failure)}`;
 
 const twinsText = ({ at, detail }: AuditEntry): string =>
   `two devices with this key took turns ${timeText(at)}, from ${(detail.from as string[]).join(' and ')}; evicted, only one that has the credential comes back`;

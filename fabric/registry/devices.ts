@@ -2,10 +2,11 @@ import type { Database } from 'better-sqlite3';
 import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
+import type { Report } from '../../protocol/tunnel/report.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes, prepare } from './database.ts';
-import type { Act, Device, GroupStatus } from './records.ts';
+import type { Act, AgentReport, Device, GroupStatus } from './records.ts';
 
 const SELECT = `
   SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix
@@ -27,10 +28,15 @@ interface Row {
   tunnel_at: number | null;
   tunnel_from: string | null;
   tunnel_ended: number | null;
+  reported_at: number | null;
+  agent_version: string | null;
+  failure_code: string | null;
+  failure_at: number | null;
 }
 
 function device(row: Row): Device {
   const { tunnel_at: at, tunnel_from: from, tunnel_ended: ended } = row;
+  const agent = agentOf(row);
   return {
     address: bytes(row.address),
     gid: bytes(row.gid),
@@ -43,7 +49,14 @@ function device(row: Row): Device {
     created: row.created,
     handshake: { at: row.handshake_at, from: row.handshake_from },
     ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
+    ...(agent === undefined ? {} : { agent }),
   };
+}
+
+function agentOf(row: Row): AgentReport | undefined {
+  const { reported_at: at, agent_version: version, failure_code: code, failure_at: failed } = row;
+  if (at === null || version === null) return undefined;
+  return { at, version, ...(code === null || failed === null ? {} : { failure: { code, at: failed } }) };
 }
 
 /** All devices, oldest first. */
@@ -113,6 +126,26 @@ export function tunnelDown(db: Database, at: number, address?: Uint8Array): void
   const ended = 'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL';
   if (address === undefined) prepare(db, ended).run(at);
   else prepare(db, `${ended} AND address = ?`).run(at, address);
+}
+
+/** Remembers what a device has told of itself. */
+export function keepReport(
+  db: Database,
+  at: number,
+  address: Uint8Array,
+  { version, failure }: Report,
+): void {
+  prepare(db, 'UPDATE device SET reported_at = ?, agent_version = ? WHERE address = ?').run(
+    at,
+    version,
+    address,
+  );
+  if (failure === undefined) return;
+  prepare(db, 'UPDATE device SET failure_code = ?, failure_at = ? WHERE address = ?').run(
+    failure.code,
+    Math.max(0, at - failure.seconds * 1_000),
+    address,
+  );
 }
 
 /** A pseudonym as the audit trail names it: its first 20 hex digits behind the 04. */

@@ -46,6 +46,15 @@ export interface Device {
   readonly handshake: { readonly at: number; readonly from: string };
   /** The newest tunnel; `ended` is absent while it lasts. */
   readonly tunnel?: { readonly at: number; readonly from: string; readonly ended?: number };
+  /** What its agent has told of itself, and when; C clients tell nothing. */
+  readonly agent?: AgentReport;
+}
+
+/** `failure` is the last one it has told of, with the time it happened; a later report without any leaves it. */
+export interface AgentReport {
+  readonly at: number;
+  readonly version: string;
+  readonly failure?: { readonly code: string; readonly at: number };
 }
 
 /** One handshake, good or refused. */

@@ -9,6 +9,7 @@ import { emptyDatabase, guarded, openDatabase } from './database.ts';
 import {
   findDevice,
   judgeDevice,
+  keepReport,
   listDevices,
   requireDevice,
   tunnelDown,
@@ -171,6 +172,9 @@ export function openRegistry(path: string, options: RegistryOptions): Registry {
     },
     disconnected(address) {
       if (tunnelCount(address, -1) === 0) later(() => tunnelDown(db, now(), address));
+    },
+    reported(address, report) {
+      later(() => keepReport(db, now(), address, report));
     },
     twins(address, from) {
       const subject = formatIpv6(address);

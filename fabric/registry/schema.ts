@@ -99,6 +99,15 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE device ADD COLUMN tunnel_ended INTEGER;
     `,
   },
+  {
+    name: 'agent reports',
+    sql: `
+      ALTER TABLE device ADD COLUMN reported_at INTEGER;
+      ALTER TABLE device ADD COLUMN agent_version TEXT;
+      ALTER TABLE device ADD COLUMN failure_code TEXT;
+      ALTER TABLE device ADD COLUMN failure_at INTEGER;
+    `,
+  },
 ];
 
 /**

@@ -1,4 +1,5 @@
 import type { Prefix } from '../../protocol/ipv6.ts';
+import type { Report } from '../../protocol/tunnel/report.ts';
 
 /** What the registry says of a device. Only `active` ones are admitted. */
 export type Standing = 'active' | 'suspended' | 'evicted' | 'banned';
@@ -24,6 +25,8 @@ export interface Admission {
   connected(address: Uint8Array, from: string): void;
   /** That tunnel ended, also when a newer one of the same device follows at once. */
   disconnected(address: Uint8Array): void;
+  /** What the device tells of itself, over its tunnel. */
+  reported(address: Uint8Array, report: Report): void;
   /** Connections from these outer addresses take each other's place again and again: two devices have one key. */
   twins(address: Uint8Array, from: readonly string[]): void;
 }

@@ -11,6 +11,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/frame.ts';
+import { parseReport } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
 import { listenFailure } from '../listen.ts';
 import type { Admission, Endpoint } from './admission.ts';
@@ -212,6 +213,15 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     else admit(arrival, judgement.endpoint, judgement.provenKey);
   };
 
+  /** What a device tells of itself is about itself, whatever it says; one that was driven out tells nothing any more. */
+  const hear = (id: number, message: Uint8Array): void => {
+    const session = connected.get(id);
+    if (session === undefined || sessions.get(toHex(session.address)) !== session) return;
+    const report = parseReport(message);
+    if (report === undefined) log('debug', `device ${session.name} sent a report that is none`);
+    else note(() => admission.reported(session.address, report));
+  };
+
   /** A connection is over, perhaps of a peer that was never let in. */
   const end = (id: number, reason: string): void => {
     const session = connected.get(id);
@@ -228,6 +238,9 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
         break;
       case 'ended':
         end(event.id, event.text);
+        break;
+      case 'reported':
+        hear(event.id, event.report);
         break;
       case 'asks': {
         const endpoint = lookup(event.address);

@@ -6,13 +6,12 @@ import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { parseTrust, type Trust } from '../../protocol/identity/trust.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
-import { openTpm } from '../../tpm/context.ts';
 import { probe } from '../../tpm/probe.ts';
 import { type Group, openGroup, unlockIssuer } from '../group.ts';
 import { shortGid } from '../label.ts';
 import { personaliseSoftware } from '../software.ts';
 import { type Personalised, type Placement, personaliseTpm } from '../station.ts';
-import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
+import { askPassphrase, GROUP_OPTION, openTpmAt, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
 
 const PLACEMENTS: readonly Placement[] = ['platform', 'owner', 'auto'];
 const TPM_OPTIONS = [
@@ -63,7 +62,7 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
   const placement = parsePlacement(invocation.option('map') ?? 'auto');
   const passwordFile = invocation.option('hierarchy-auth-file');
   const hierarchyAuth = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile);
-  const tpm = await openTpm(invocation.option(TCTI_OPTION.name));
+  const tpm = await openTpmAt(invocation.option(TCTI_OPTION.name));
   try {
     const done = await personaliseTpm({
       group,

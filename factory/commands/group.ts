@@ -1,8 +1,9 @@
 import type { Command, Invocation, Option } from '../../os/cli.ts';
 import { readPassphrase } from '../../os/passphrase.ts';
+import { withReasons } from '../../os/tpmaccess.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
-import { DEFAULT_TCTI } from '../../tpm/context.ts';
+import { DEFAULT_TCTI, openTpm, type Tpm } from '../../tpm/context.ts';
 import { createGroup, type Group, issuerSecretStorage, openGroup } from '../group.ts';
 import { basenameText, shortGid } from '../label.ts';
 import { readManifest } from '../manifest.ts';
@@ -19,6 +20,11 @@ export const PASSPHRASE_OPTION: Option = {
   value: 'FILE',
   help: "file with the passphrase of the issuer's secret key; asked for on the terminal otherwise",
 };
+
+/** The TPM that was named, or this machine's. @throws Failure `tpm.…` */
+export function openTpmAt(tcti = DEFAULT_TCTI): Promise<Tpm> {
+  return withReasons(tcti, () => openTpm(tcti));
+}
 
 /** The passphrase of an encrypted issuer key, from the file named or the terminal. */
 export function askPassphrase(invocation: Invocation, group: Group): () => Promise<Uint8Array> {

@@ -1,9 +1,8 @@
 import { type Command, EXIT, type Invocation } from '../../os/cli.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { openTpm } from '../../tpm/context.ts';
 import { inspectTpm } from '../chip.ts';
 import { describeInspection, type Inspection, inspectFile, inspectFolder } from '../inspect.ts';
-import { TCTI_OPTION } from './group.ts';
+import { openTpmAt, TCTI_OPTION } from './group.ts';
 
 export const inspect: Command = {
   name: 'inspect',
@@ -34,7 +33,7 @@ async function look(invocation: Invocation): Promise<Inspection> {
   }
   if (file !== undefined) return inspectFile(file);
   if (folder !== undefined) return inspectFolder(folder);
-  const tpm = await openTpm(tcti);
+  const tpm = await openTpmAt(tcti);
   try {
     return await inspectTpm(tpm);
   } finally {

@@ -1,7 +1,6 @@
 /** A member of a group: its key, joining, its credential, signing (ecdaa.md §6, §7). */
-import { concat } from '../bytes.ts';
+import { concat, wipe } from '../bytes.ts';
 import { Failure, isFailure } from '../failure.ts';
-import { multiplyEach } from './blind.ts';
 import type { Commitment, DaaKey } from './daakey.ts';
 import {
   decodeG1,
@@ -18,6 +17,7 @@ import {
 } from './encoding.ts';
 import { Fr, G1, type G1Point } from './fp256bn.ts';
 import { certifies, readGroup } from './group.ts';
+import { type HostArithmetic, PORTABLE } from './hostarithmetic.ts';
 import { decodeProof, prove, proves } from './schnorr.ts';
 
 const MEMBER_KEY_LENGTH = G1_LENGTH + 3 * SCALAR_LENGTH;
@@ -133,13 +133,16 @@ export async function sign(
   credential: Uint8Array,
   message: Uint8Array,
   basename?: Uint8Array,
+  host: HostArithmetic = PORTABLE,
 ): Promise<Uint8Array> {
-  const points = decodeCredential(credential);
+  decodeCredential(credential);
   // l unlinks the signature from the credential: secret.
-  const l = drawScalar(p);
-  const blinded = multiplyEach(points, l).map(encodeG1);
-  const proof = await prove(p, key, blinded[1]!, blinded[3]!, message, basename);
-  return concat(proof.c, proof.s, ...blinded, proof.nonce, proof.K ?? new Uint8Array(0));
+  const l = encodeScalar(drawScalar(p));
+  const blinded = host.multiplyEach(credential, l);
+  wipe(l);
+  const [S, W] = [1, 3].map((i) => blinded.subarray(i * G1_LENGTH, (i + 1) * G1_LENGTH));
+  const proof = await prove(p, key, S!, W!, message, basename, host);
+  return concat(proof.c, proof.s, blinded, proof.nonce, proof.K ?? new Uint8Array(0));
 }
 
 function decodeCredential(credential: Uint8Array): [G1Point, G1Point, G1Point, G1Point] {

@@ -16,6 +16,7 @@ import {
   SCALAR_LENGTH,
 } from './encoding.ts';
 import { Fr, type G1Point } from './fp256bn.ts';
+import { type HostArithmetic, PORTABLE } from './hostarithmetic.ts';
 
 /** A TPM may strip a leading zero of its nonce (once in 256); the proof is then made again (§9.4). */
 const ATTEMPTS = 9;
@@ -77,6 +78,7 @@ export async function prove(
   publicPoint: Uint8Array,
   message: Uint8Array,
   basename?: Uint8Array,
+  host: HostArithmetic = PORTABLE,
 ): Promise<EncodedProof> {
   const hashed = basename && basename.length > 0 ? hashToG1(p, basename) : undefined;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -94,7 +96,7 @@ export async function prove(
       K: pseudonym?.K,
     };
     // Costs a multiplication, and tells the operator here what a server would only refuse.
-    if (fits(proof, E, base, publicPoint)) return proof;
+    if (fits(proof, E, base, publicPoint, host)) return proof;
     throw badResponse('does not fit the public point');
   }
   throw new Failure(
@@ -109,12 +111,19 @@ export async function prove(
  * True if E = s·base − c·PUB: the key knows the secret of the public point, and did as it should. What it says of K and L
  * is only checked for being points; both follow from the same k and sk.
  */
-function fits(proof: EncodedProof, E: Uint8Array, base: Uint8Array, publicPoint: Uint8Array): boolean {
+function fits(
+  proof: EncodedProof,
+  E: Uint8Array,
+  base: Uint8Array,
+  publicPoint: Uint8Array,
+  host: HostArithmetic,
+): boolean {
   try {
     const { c, s } = decodeProof(proof.c, proof.s, proof.nonce);
     if (proof.K) decodeG1(proof.K);
-    const expected = decodeG1(base).mulAddUnsafe(s, decodeG1(publicPoint), Fr.neg(c));
-    return !expected.is0() && equal(encodeG1(expected), E);
+    // E is no infinity if it is a point.
+    decodeG1(E);
+    return equal(host.multiplyAdd(base, encodeScalar(s), publicPoint, encodeScalar(Fr.neg(c))), E);
   } catch (error) {
     if (!isFailure(error)) throw error;
     throw badResponse('is malformed', error);

@@ -15,6 +15,7 @@ function world(script: {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const calls: string[] = [];
+  const noted: string[] = [];
   const log: string[] = [];
   const situations: string[] = [];
   let report: ((event: TunnelEvent) => void) | undefined;
@@ -30,6 +31,7 @@ function world(script: {
       report = tell;
       return next('connect', script.connect, async () => {});
     },
+    note: (failure) => void noted.push((failure as Failure).code),
     release: async () => void calls.push('release'),
     probe: () => {
       calls.push('probe');
@@ -54,6 +56,7 @@ function world(script: {
   return {
     device,
     calls,
+    noted,
     log,
     situations,
     tell: (event: TunnelEvent) => report!(event),
@@ -70,6 +73,25 @@ test('boot to online, and down again when it is stopped', async () => {
   await device.stop();
   expect(calls).toEqual(['prepare', 'connect', 'release']);
   expect(situations).toEqual(['preparing', 'connecting', 'online', 'stopped']);
+});
+
+test('[C-40] what fails is noted, whatever it was; the fabric’s own word is not', async () => {
+  const net = new Failure('net.unreachable', 'retry', 'nobody there');
+  const { noted, tell, pass } = world({
+    connect: [
+      async () => {
+        throw net;
+      },
+    ],
+  });
+  await pass(0);
+  expect(noted).toEqual(['net.unreachable']);
+  await pass(60_000);
+  tell({ kind: 'up', router: '192.0.2.1 port 443', wire: 'enf/2' });
+  tell({ kind: 'down', failure: new Failure('tunnel.silent', 'retry', 'silence') });
+  await pass(60_000);
+  tell({ kind: 'verdict', verdict: { kind: 'retry-after', seconds: 30 } });
+  expect(noted).toEqual(['net.unreachable', 'tunnel.silent']);
 });
 
 test('first boot provisions in between', async () => {

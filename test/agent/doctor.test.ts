@@ -4,6 +4,7 @@ import { type Config, parseConfig } from '../../agent/config.ts';
 import type { Finding, Outcome } from '../../agent/doctor/check.ts';
 import { CHECKS, describeFindings, examine, isHealthy } from '../../agent/doctor/checks.ts';
 import type { Probes } from '../../agent/doctor/probes.ts';
+import { ipv6Disabled } from '../../os/ipv6.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { fakeProbes, HEALTHY_CONFIG } from './probes.ts';
 
@@ -86,14 +87,8 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   ],
   ipv6: [
     [{}, 'ok', /enabled/],
-    [{ sysctl: async () => undefined }, 'failed', /without IPv6/],
-    [{ sysctl: async (path) => (path.includes('enf0') ? '1' : '0') }, 'failed', /disabled for enf0/],
-    [
-      { sysctl: async (path) => (path.includes('enf0') ? undefined : path.includes('default') ? '1' : '0') },
-      'failed',
-      /disabled for enf0/,
-    ],
-    [{ sysctl: async (path) => (path.includes('enf0') ? undefined : '0') }, 'ok', /enabled/],
+    [{ ipv6Disabled: () => ipv6Disabled('enf0', async () => undefined) }, 'failed', /without IPv6/],
+    [{ ipv6Disabled: () => ipv6Disabled('enf0', async () => '1') }, 'failed', /disabled for enf0/],
   ],
   forwarding: [
     [{}, 'ok', /does not forward/],

@@ -4,8 +4,10 @@ import { parseConfig } from '../../agent/config.ts';
 import { openEffects } from '../../agent/effects.ts';
 import { openStore } from '../../agent/state.ts';
 import { openFolder } from '../../os/folder.ts';
+import { VERSION } from '../../os/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
+import { parseReport, QUESTION } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict } from '../../protocol/tunnel/verdict.ts';
 import * as agents from './agent.ts';
 import { temporaryFolder } from './folders.ts';
@@ -75,6 +77,25 @@ test('first boot: provisioned, interface raised, online; later boot: no handshak
   expect(row().handshakes).toBe(1);
   expect(second.effects.facts()).toMatchObject({ handshakes: 0, stateGeneration: 3 });
   expect(place.router.clientKeys[1]).toEqual(row().longtermKey);
+});
+
+test('[C-40] a fabric that asks hears the version, and on each connection what went wrong before', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const told = () =>
+    place.router.packets.filter((packet) => packet[0] === 0xf3).map((packet) => parseReport(packet));
+  place.router.send(QUESTION);
+  await agent.until(() => expect(told()).toEqual([{ version: VERSION }]));
+  place.router.reset();
+  await agent.until(() => expect(place.router.sockets).toHaveLength(2));
+  await agent.online();
+  place.router.send(QUESTION);
+  await agent.until(() => expect(told()).toHaveLength(2));
+  expect(told()[1]).toMatchObject({
+    version: VERSION,
+    failure: { code: expect.stringMatching(/^tunnel\.(broken|closed)$/) },
+  });
 });
 
 test('the configured routes instead of the own /64', async () => {

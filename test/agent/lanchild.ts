@@ -9,7 +9,12 @@ const own = parseIpv6(process.argv[2]!);
 const device = openPlaneDevice('enf0');
 await configureInterface('enf0', 1_280, []);
 const rules = { own, allowIpv4: false, heartbeatPeriodMs: 60_000, heartbeatTimeoutMs: 10_000 };
-const tunnel = openTunnel(device, rules, (packet) => lan.hear(packet));
+const tunnel = openTunnel(
+  device,
+  rules,
+  () => ({ version: 'test' }),
+  (packet) => lan.hear(packet),
+);
 const prefixes = [parsePrefix('fd00:77::/32')];
 const lan = openLan({ own, mtu: 1_280, prefixes, defaultRoute: true, periodMs: 600_000 }, tunnel.deliver);
 console.log('ready');

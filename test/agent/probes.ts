@@ -48,6 +48,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
     tls: async () => ({ verdict: 'trusted', issuer: 'our root', connectMs: 3, handshakeMs: 8 }),
     http: async () => undefined,
     sysctl: async () => '0',
+    ipv6Disabled: async () => undefined,
     foreignManagers: async () => [
       { name: 'systemd-networkd', manages: false },
       { name: 'NetworkManager', manages: false },

@@ -74,6 +74,8 @@ export async function startTestRouter(options: {
   certificate: string;
   key: string;
   silent?: boolean;
+  /** The protocols it knows; one that knows none is enftun's. */
+  alpn?: readonly string[];
   onConnection?: (socket: TLSSocket, count: number) => void;
 }): Promise<TestRouter> {
   const sockets: TLSSocket[] = [];
@@ -86,7 +88,7 @@ export async function startTestRouter(options: {
     key,
     requestCert: true,
     rejectUnauthorized: false,
-    ALPNProtocols: [ALPN],
+    ALPNProtocols: [...(options.alpn ?? [ALPN])],
   });
   server.on('secureConnection', (socket) => {
     sockets.push(socket);

@@ -7,6 +7,7 @@ import { identityCertificate } from '../../protocol/identity/certificate.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
 import { encodeFrame } from '../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../protocol/tunnel/icmp6.ts';
+import { encodeReport, QUESTION, type Report } from '../../protocol/tunnel/report.ts';
 import { ALPN, encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
 import { fakeTun, makeCertificates, packet6, startTestRouter, type TestRouter } from './router.ts';
 
@@ -14,6 +15,7 @@ const OWN = parseIpv6('fd00::7');
 const PEER = parseIpv6('fd00::8');
 const OTHER = parseIpv6('fd00::9');
 const RULES: Rules = { own: OWN, allowIpv4: false, heartbeatPeriodMs: 60_000, heartbeatTimeoutMs: 30_000 };
+const US: Report = { version: '0.9', failure: { code: 'net.unreachable', seconds: 7 } };
 const IPV4 = Uint8Array.from([0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
 
 let certificates: ReturnType<typeof makeCertificates>;
@@ -43,7 +45,7 @@ async function world(
 ) {
   const router = await startTestRouter({ ...certificates, ...options });
   const tun = fakeTun();
-  const tunnel = openTunnel(tun, { ...RULES, ...rules });
+  const tunnel = openTunnel(tun, { ...RULES, ...rules }, () => US);
   onTestFinished(() => tunnel.close());
   const events: TunnelEvent[] = [];
   const connect = (change: Partial<Link> = {}): void =>
@@ -205,6 +207,63 @@ describe('packets', () => {
   });
 });
 
+describe('[C-40] what it tells of itself', () => {
+  const reports = (router: TestRouter) => router.packets.filter((packet) => packet[0] === 0xf3);
+
+  test('it tells a router that asks: once, and again when it has news', async () => {
+    const { router, tun, tunnel, connect, happens, events } = await world();
+    connect();
+    await happens('up');
+    tunnel.tell();
+    await settled(router, tun);
+    expect(reports(router)).toEqual([]);
+    router.send(QUESTION, QUESTION, QUESTION);
+    await vi.waitFor(() => expect(reports(router)).toEqual([encodeReport(US)]), 10_000);
+    tunnel.tell();
+    await vi.waitFor(() => expect(reports(router)).toHaveLength(2), 10_000);
+    await settled(router, tun);
+    expect(reports(router)).toHaveLength(2);
+    expect(events.map((event) => event.kind)).toEqual(['up']);
+  });
+
+  test('each router is told that asks, and none for another', async () => {
+    const { router, tun, tunnel, connect, events } = await world();
+    connect();
+    await vi.waitFor(() => expect(events).toHaveLength(1), 10_000);
+    router.send(QUESTION);
+    await vi.waitFor(() => expect(reports(router)).toHaveLength(1), 10_000);
+    connect();
+    await vi.waitFor(() => expect(events).toHaveLength(2), 10_000);
+    tunnel.tell();
+    await settled(router, tun);
+    expect(reports(router)).toHaveLength(1);
+    router.send(QUESTION);
+    await vi.waitFor(() => expect(reports(router)).toHaveLength(2), 10_000);
+  });
+
+  test('it tells nothing to who asks something else, or has no word for asking', async () => {
+    const { router, tun, connect, happens } = await world();
+    connect();
+    await happens('up');
+    router.send(
+      Uint8Array.of(0xf2),
+      Uint8Array.of(0xf2, 2),
+      Uint8Array.of(0xf2, 1, 0),
+      Uint8Array.of(0xf4, 1),
+    );
+    await settled(router, tun);
+    expect(reports(router)).toEqual([]);
+    // A router of enftun's kind, which selects no protocol.
+    const c = await world({ alpn: [] });
+    c.connect();
+    await c.happens('up');
+    c.router.send(QUESTION);
+    await settled(c.router, c.tun);
+    expect(c.router.sockets[0]!.alpnProtocol).toBe(false);
+    expect(reports(c.router)).toEqual([]);
+  });
+});
+
 describe('going down', () => {
   test('a frame longer than any packet ends the connection', async () => {
     const { router, connect, happens, failure, events } = await world();
@@ -220,7 +279,7 @@ describe('going down', () => {
     const options = { ...certificates, silent: false };
     const router = await startTestRouter(options);
     const tun = fakeTun();
-    const tunnel = openTunnel(tun, { ...RULES, heartbeatPeriodMs: 30, heartbeatTimeoutMs: 60 });
+    const tunnel = openTunnel(tun, { ...RULES, heartbeatPeriodMs: 30, heartbeatTimeoutMs: 60 }, () => US);
     onTestFinished(() => tunnel.close());
     const events: TunnelEvent[] = [];
     tunnel.start(

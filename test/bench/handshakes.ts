@@ -1,19 +1,13 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import * as fast from '../../os/ecdaa.ts';
-import { readMessage } from '../../os/exchange.ts';
-import { ecdsaSigner, generateP256, primitives } from '../../os/primitives.ts';
-import type { DaaKey } from '../../protocol/crypto/daakey.ts';
-import { groupId } from '../../protocol/crypto/group.ts';
-import * as portable from '../../protocol/crypto/member.ts';
-import { parseTrust } from '../../protocol/identity/trust.ts';
-import { attest, finish, hello, identify } from '../../protocol/xtt/client.ts';
 import { program } from '../e2e/world.ts';
-import { dialed } from '../fabric/device.ts';
+import { handshake, inSoftware, type Member, readMember } from './client.ts';
+import type { ClientTimes } from './clientmain.ts';
 import { cpuOfProcess } from './processes.ts';
+import { AS_SERVICE } from './service.ts';
 import { median } from './statistics.ts';
 
 /**
@@ -24,28 +18,12 @@ import { median } from './statistics.ts';
 export interface HandshakeFigures {
   /** CPU of the server's process, clients one after the other. */
   readonly server_ms: number;
-  /** CPU of the client's process, without what happens inside the TPM on a device that has one. */
+  /** CPU of the client's process, run as the service is, without what happens inside the TPM on a device that has one. */
   readonly client_ms: number;
   readonly latency_ms: number;
   /** With many clients at once, which run on the same machine. */
   readonly per_second: number;
   readonly server_busy_ms: number;
-}
-
-/** A credential in files, as `enf-factory device personalise --software` writes it. */
-interface Member {
-  readonly secret: Uint8Array;
-  readonly credential: Uint8Array;
-  readonly gid: Uint8Array;
-  readonly basename: Uint8Array;
-  readonly root: Uint8Array;
-}
-
-/** How a client makes its signatures; `signs` wraps everything that a TPM would do. */
-interface Signing {
-  daa(message: Uint8Array): Promise<Uint8Array>;
-  longterm(message: Uint8Array): Promise<Uint8Array>;
-  readonly longtermKey: Uint8Array;
 }
 
 /** @param alone clients one after the other @param seconds of `crowd` clients at once */
@@ -61,15 +39,7 @@ export async function measureHandshakes(
     try {
       await handshake(fabric.port, member, inSoftware(member)); // the group's tables, warm code
       const before = cpuOfProcess(fabric.pid);
-      const clientMs: number[] = [];
-      const latencyMs: number[] = [];
-      for (let i = 0; i < alone; i++) {
-        const inside = { ms: 0 };
-        const [at, cpu] = [performance.now(), cpuMs()];
-        await handshake(fabric.port, member, asOnDevice(member, inside));
-        clientMs.push(cpuMs() - cpu - inside.ms);
-        latencyMs.push(performance.now() - at);
-      }
+      const { clientMs, latencyMs } = devicesAlone(fabric.port, folder, alone);
       const server = ((cpuOfProcess(fabric.pid) - before) / alone) * 1e3;
       const busy = await loaded(fabric, member, seconds, crowd);
       return {
@@ -85,6 +55,20 @@ export async function measureHandshakes(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** In a process of its own, run as the service runs the agent: there V8 does not compile. */
+function devicesAlone(port: number, folder: string, count: number): ClientTimes {
+  const bundle = program('agent')[1]!.replace('enf-agent', 'bench-client');
+  const output = execFileSync(
+    process.execPath,
+    [...AS_SERVICE.node, bundle, String(port), folder, String(count)],
+    {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  );
+  return JSON.parse(output) as ClientTimes;
 }
 
 async function loaded(
@@ -107,69 +91,6 @@ async function loaded(
   return { perSecond: done / took, cpuMs: ((cpuOfProcess(fabric.pid) - before) / done) * 1e3 };
 }
 
-async function handshake(port: number, member: Member, signing: Signing): Promise<void> {
-  const socket = await dialed(port);
-  try {
-    const entropy = { dhSecret: primitives.random(32), nonce: primitives.random(32) };
-    const opened = hello(primitives, 1, entropy);
-    socket.write(opened.send);
-    const attesting = attest(opened.next, await readMessage(socket, 20_000), [member.root]);
-    const claimed = identify(attesting, {
-      longtermPublicKey: signing.longtermKey,
-      longtermSignature: await signing.longterm(attesting.longtermMessage),
-      gid: member.gid,
-      requestedIdentity: new Uint8Array(16),
-      daaSignature: await signing.daa(attesting.daaMessage),
-    });
-    socket.write(claimed.send);
-    finish(claimed.next, await readMessage(socket, 20_000));
-  } finally {
-    socket.destroy();
-  }
-}
-
-/** As fast as this machine can, to load a server. */
-function inSoftware({ secret, credential, basename }: Member): Signing {
-  const key = fast.softwareDaaKey(primitives, secret);
-  const longterm = generateP256();
-  return {
-    longtermKey: longterm.publicKey,
-    longterm: ecdsaSigner(longterm.secret),
-    daa: (message) => fast.sign(primitives, key, credential, message, basename),
-  };
-}
-
-/** As the agent does it; `inside.ms` counts the CPU time of what the TPM would do. */
-function asOnDevice({ secret, credential, basename }: Member, inside: { ms: number }): Signing {
-  const apart = async <T>(work: () => Promise<T>): Promise<T> => {
-    const before = cpuMs();
-    const result = await work();
-    inside.ms += cpuMs() - before;
-    return result;
-  };
-  const key = portable.softwareDaaKey(primitives, secret);
-  const apartKey: DaaKey = {
-    publicPoint: key.publicPoint,
-    commit: (base, point) =>
-      apart(async () => {
-        const commitment = await key.commit(base, point);
-        return { ...commitment, sign: (c1) => apart(() => commitment.sign(c1)) };
-      }),
-  };
-  const longterm = generateP256();
-  const sign = ecdsaSigner(longterm.secret);
-  return {
-    longtermKey: longterm.publicKey,
-    longterm: (message) => apart(() => sign(message)),
-    daa: (message) => portable.sign(primitives, apartKey, credential, message, basename),
-  };
-}
-
-const cpuMs = (): number => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e3;
-};
-
 /** A fabric with a group, and one member of it. */
 async function makeMember(folder: string): Promise<Member> {
   const data = join(folder, 'fabric');
@@ -184,15 +105,7 @@ async function makeMember(folder: string): Promise<Member> {
   await run([...program('fabric'), 'group', 'add', ...label, '--data', data]);
   const personal = ['--group', at('group'), '--trust', trust, '--software', at('device')];
   await run([...program('factory'), 'device', 'personalise', ...personal]);
-  const file = (name: string): Uint8Array => new Uint8Array(readFileSync(join(at('device'), name)));
-  const basename = file('basename.bin');
-  return {
-    secret: file('daa_secretkey.bin'),
-    credential: file('daa_cred.bin'),
-    basename,
-    gid: groupId(primitives, file('daa_gpk.bin'), basename),
-    root: parseTrust(readFileSync(trust, 'utf8')).xttRoot,
-  };
+  return readMember(folder);
 }
 
 /** Runs one of our programs to its end. @throws Error with what it said */

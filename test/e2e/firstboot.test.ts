@@ -7,6 +7,7 @@ import { type Device, ping, type World } from './world.ts';
 interface DeviceRow {
   readonly address: string;
   readonly standing: string;
+  readonly agent: { readonly version: string; readonly lastFailure: { readonly code: string } | null } | null;
 }
 
 describe('first boot and everything after, with TPMs', () => {
@@ -50,6 +51,21 @@ describe('first boot and everything after, with TPMs', () => {
     second = (await two.until('online')).address!;
     expect(second).not.toBe(first);
     expect((await rows()).map((row) => row.address).sort()).toEqual([first, second].sort());
+  });
+
+  test('[C-40] the fabric shows each agent’s version, and what went wrong with it last', async () => {
+    const seen = await eventually('two reports', async () => {
+      const known = await rows();
+      return known.every((row) => row.agent !== null) ? known : undefined;
+    });
+    const of = (address: string) => seen.find((row) => row.address === address)?.agent;
+    const { version } = await one.status();
+    expect(of(first)).toMatchObject({ version, lastFailure: { code: 'xtt.error-received' } });
+    expect(of(second)).toMatchObject({ version, lastFailure: null });
+    const shown = await world.fabric.run('device', 'show', first);
+    expect(shown.stdout).toMatch(
+      new RegExp(`Agent     version ${version}, told .*; last failure: xtt.error-received `),
+    );
   });
 
   test('both answer at their addresses, from the fabric and from each other', async () => {

@@ -15,6 +15,7 @@ export function program(name: 'agent' | 'factory' | 'fabric'): readonly string[]
 
 /** What `enf-agent status --json` says, as far as the story needs it. */
 export interface AgentStatus {
+  readonly version: string;
   readonly situation: string;
   readonly wire: string | null;
   readonly address: string | null;

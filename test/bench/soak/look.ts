@@ -7,6 +7,8 @@ export interface Look {
   readonly pid: number;
   readonly rssMb: number;
   readonly pssMb: number;
+  /** The part of rssMb that no file stands behind: heaps and stacks, but not pages of a program that were touched. */
+  readonly anonMb: number;
   readonly descriptors: number;
   readonly threads: number;
   /** Bytes it made the kernel write to storage so far. */
@@ -22,6 +24,7 @@ export function lookAt(pid: number): Look {
   return {
     pid,
     ...memoryOfProcess(pid),
+    anonMb: (field('status', 'RssAnon') * 1024) / 1e6,
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
     threads: field('status', 'Threads'),
     writtenBytes: field('io', 'write_bytes'),
@@ -35,5 +38,10 @@ export function together(looks: readonly Look[]): Look {
   const own = looks.filter(({ pid }) => pid === last.pid);
   const mean = (of: (look: Look) => number): number =>
     own.reduce((sum, each) => sum + of(each), 0) / own.length;
-  return { ...last, rssMb: mean(({ rssMb }) => rssMb), pssMb: mean(({ pssMb }) => pssMb) };
+  return {
+    ...last,
+    rssMb: mean(({ rssMb }) => rssMb),
+    pssMb: mean(({ pssMb }) => pssMb),
+    anonMb: mean(({ anonMb }) => anonMb),
+  };
 }

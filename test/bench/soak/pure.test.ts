@@ -9,6 +9,7 @@ const look = (rssMb: number, more: Partial<Look> = {}): Look => ({
   pid: 7,
   rssMb,
   pssMb: rssMb / 2,
+  anonMb: 20,
   descriptors: 20,
   threads: 12,
   writtenBytes: 4_096,
@@ -63,13 +64,15 @@ describe('the course of memory', () => {
       hour((m) => (m <= 12 ? 40 + m : 52)),
       'agent',
     );
-    expect(warming).toEqual({ slope: 0, least: 52, most: 52, flat: true });
+    expect(warming).toEqual({ slope: 0, anonSlope: 0, least: 52, most: 52, flat: true });
     const leaking = courseOf(
       hour((m) => 50 + m / 60),
       'agent',
     );
     expect(leaking.slope).toBeCloseTo(1);
     expect(leaking.flat).toBe(false);
+    // Growth is growth, also if all of it is pages of files.
+    expect(leaking.anonSlope).toBe(0);
     expect(
       courseOf(
         hour((m) => 60 - m / 60),
@@ -100,7 +103,8 @@ describe('the course of memory', () => {
   test('this process can be looked at; one that is none cannot', () => {
     const here = lookAt(process.pid);
     expect(here.rssMb).toBeGreaterThan(here.pssMb / 2);
-    for (const value of [here.pssMb, here.descriptors, here.threads, here.cpu])
+    expect(here.anonMb).toBeLessThan(here.rssMb);
+    for (const value of [here.pssMb, here.anonMb, here.descriptors, here.threads, here.cpu])
       expect(value).toBeGreaterThan(0);
     expect(() => lookAt(2 ** 22 + 1)).toThrow();
   });

@@ -23,8 +23,8 @@ export function progress(news: Minute | Disturbance): string {
     return `  ${news.at.toFixed(1)} min: ${news.what}: ${back}`;
   }
   const { minute, agent, fabric, handshakes, sentBytes } = news;
-  const of = (who: Who, { rssMb, pssMb, descriptors, threads }: Minute[Who]): string =>
-    `${who} ${rssMb.toFixed(1)} MB (PSS ${pssMb.toFixed(1)}), ${descriptors} files, ${threads} threads`;
+  const of = (who: Who, { rssMb, anonMb, pssMb, descriptors, threads }: Minute[Who]): string =>
+    `${who} ${rssMb.toFixed(1)} MB (anonymous ${anonMb.toFixed(1)}, PSS ${pssMb.toFixed(1)}), ${descriptors} files, ${threads} threads`;
   return `minute ${minute}: ${of('agent', agent)}; ${of('fabric', fabric)}; ${handshakes} handshakes, ${(sentBytes / 1e6).toFixed(0)} MB sent`;
 }
 
@@ -32,7 +32,7 @@ export function progress(news: Minute | Disturbance): string {
 export function describe(result: Result, cpu: number): string {
   const counted = settled(result.minutes);
   const row = (who: Who): string[] => {
-    const { slope, least, most, flat } = result[who];
+    const { slope, anonSlope, least, most, flat } = result[who];
     const looks = counted.map((each) => each[who]);
     const between = (of: (look: Minute[Who]) => number): string =>
       `${Math.min(...looks.map(of))}–${Math.max(...looks.map(of))}`;
@@ -40,6 +40,7 @@ export function describe(result: Result, cpu: number): string {
     return [
       who,
       slope.toFixed(2),
+      anonSlope.toFixed(2),
       `${least.toFixed(1)}–${most.toFixed(1)}`,
       between(({ descriptors }) => descriptors),
       between(({ threads }) => threads),
@@ -47,7 +48,7 @@ export function describe(result: Result, cpu: number): string {
       flat ? 'flat' : 'NOT FLAT',
     ];
   };
-  const header = ['', 'MB/h', 'RSS MB', 'files', 'threads', 'bytes written', ''];
+  const header = ['', 'MB/h', 'anonymous', 'RSS MB', 'files', 'threads', 'bytes written', ''];
   const lost = result.disturbances.filter(({ backAfterS }) => backAfterS === undefined);
   const slowest = Math.max(0, ...result.disturbances.map(({ backAfterS }) => backAfterS ?? 0));
   return [

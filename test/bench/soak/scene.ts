@@ -3,6 +3,7 @@ import { askControl } from '../../../os/control.ts';
 import { admit, must, openBatch, personalised } from '../../e2e/batch.ts';
 import { eventually, type Running, runIn, startIn } from '../../e2e/process.ts';
 import { type Device, ping, type World } from '../../e2e/world.ts';
+import { AS_SERVICE } from '../service.ts';
 import { compileTool } from '../tunnel/tools.ts';
 
 /** What the agent says of itself, as far as it counts here. */
@@ -32,11 +33,6 @@ const HOST_ADDRESS = 'fd00:e4f:1::1';
 const PORT = { steady: '5001', up: '5002', down: '5003' } as const;
 const TICK_MS = 50;
 const BURST_S = '0.5';
-/** As the package's unit starts it. */
-const AS_SERVICE = {
-  node: ['--jitless', '--expose-gc', '--max-semi-space-size=1', '--max-old-space-size=64'],
-  environment: { MALLOC_ARENA_MAX: '2' },
-};
 
 /** @throws Failure, Error with what a program said */
 export async function openScene(mbit: number): Promise<Scene> {

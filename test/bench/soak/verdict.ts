@@ -30,6 +30,8 @@ export interface Disturbance {
 /** How one process's memory went over the last four fifths. Megabytes, and MB per hour. */
 export interface Course {
   readonly slope: number;
+  /** Of the memory behind which there is no file. It tells where growth comes from; the verdict is on all of it. */
+  readonly anonSlope: number;
   readonly least: number;
   readonly most: number;
   readonly flat: boolean;
@@ -50,11 +52,14 @@ export const settled = (minutes: readonly Minute[]): readonly Minute[] =>
 export function courseOf(minutes: readonly Minute[], who: Who): Course {
   const counted = settled(minutes);
   const values = counted.map((each) => each[who].rssMb);
-  const slope = slopeOf(counted.map((each, i) => [each.minute / 60, values[i]!]));
+  const of = (value: (look: Look) => number): number =>
+    slopeOf(counted.map((each) => [each.minute / 60, value(each[who])]));
+  const slope = of(({ rssMb }) => rssMb);
   // A process that was replaced on the way has no course.
   const same = new Set(counted.map((each) => each[who].pid)).size === 1;
   return {
     slope,
+    anonSlope: of(({ anonMb }) => anonMb),
     least: Math.min(...values),
     most: Math.max(...values),
     flat: same && slope < FLAT,

@@ -250,6 +250,32 @@ describe('what the router asks', () => {
   });
 });
 
+describe('[C-40] what a device tells of itself', () => {
+  test('is kept with its time: the version, and the last failure until another one', async () => {
+    let now = 1_000_000;
+    const { registry, group } = withGroup({ now: () => now });
+    const [address, other] = [await registry.admit(applicant(group)), await registry.admit(applicant(group))];
+    const settle = (): Promise<unknown> => registry.refused({ source: 'x', proven: false, result: 'test' });
+    expect(registry.device(address).agent).toBeUndefined();
+    registry.reported(address, { version: '1.0' });
+    await settle();
+    expect(registry.device(address).agent).toEqual({ at: 1_000_000, version: '1.0' });
+    now = 1_100_000;
+    registry.reported(address, { version: '1.1', failure: { code: 'tls.clock', seconds: 60 } });
+    await settle();
+    const failure = { code: 'tls.clock', at: 1_040_000 };
+    expect(registry.device(address).agent).toEqual({ at: 1_100_000, version: '1.1', failure });
+    now = 1_200_000;
+    registry.reported(address, { version: '1.2' });
+    await settle();
+    expect(registry.device(address).agent).toEqual({ at: 1_200_000, version: '1.2', failure });
+    registry.reported(address, { version: '1.2', failure: { code: 'net.dns', seconds: 0xffff_ffff } });
+    await settle();
+    expect(registry.device(address).agent?.failure).toEqual({ code: 'net.dns', at: 0 });
+    expect(registry.device(other).agent).toBeUndefined();
+  });
+});
+
 describe('the history of handshakes', () => {
   test('forgets old refusals of nobody in particular, never what a member did', async () => {
     const { registry, group } = withGroup({ refusalsKept: 10 });

@@ -78,6 +78,10 @@ export function fakeAdmission(): FakeAdmission {
       if (this.broken) throw new Error('the disk is full');
       history.push(`-${toHex(address)}`);
     },
+    reported(address, { version, failure }) {
+      const failed = failure === undefined ? '' : ` ${failure.code} ${failure.seconds}`;
+      history.push(`says ${toHex(address)} ${version}${failed}`);
+    },
     twins(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
     },
@@ -175,6 +179,8 @@ export interface Peer {
   readonly raw: Socket;
   /** IP packets received so far. */
   readonly received: Uint8Array[];
+  /** Control messages received so far. */
+  readonly controls: Uint8Array[];
   readonly ending: Promise<Ending>;
   send(...packets: readonly Uint8Array[]): void;
   close(): void;
@@ -205,12 +211,17 @@ export async function connect(
     ...(manner.version === undefined ? {} : { minVersion: manner.version, maxVersion: manner.version }),
   });
   const received: Uint8Array[] = [];
+  const controls: Uint8Array[] = [];
   const reader = frameReader();
   let verdict: Verdict | undefined;
   tls.on('data', (chunk: Uint8Array) => {
     for (const packet of reader.push(chunk)) {
-      if (isControl(packet)) verdict = parseVerdict(packet);
-      else received.push(packet.slice());
+      if (!isControl(packet)) {
+        received.push(packet.slice());
+        continue;
+      }
+      controls.push(packet.slice());
+      verdict = parseVerdict(packet);
     }
   });
   let how: Ending['how'] | undefined;
@@ -231,6 +242,7 @@ export async function connect(
     tls,
     raw,
     received,
+    controls,
     ending,
     send: (...packets) => {
       tls.write(concat(...packets.map(encodeFrame)));

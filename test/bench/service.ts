@@ -1,0 +1,5 @@
+/** As the package's unit starts the agent. */
+export const AS_SERVICE = {
+  node: ['--jitless', '--expose-gc', '--max-semi-space-size=1', '--max-old-space-size=64'],
+  environment: { MALLOC_ARENA_MAX: '2' },
+} as const;
