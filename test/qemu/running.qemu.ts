@@ -108,13 +108,30 @@ describe('a device with 256 MB of memory', () => {
 printf '[Service]\\nRestartSec=100ms\\nRestartSteps=0\\n' >/run/systemd/system/enf-agent.service.d/quick.conf
 systemctl daemon-reload; systemctl restart enf-agent`);
     const crash = `before=${PID}; systemctl kill --signal=KILL enf-agent; for _ in $(seq 600); do now=${PID}; [ $now != 0 ] && [ $now != $before ] && break; sleep 0.1; done`;
-    for (let round = 0; round < 5; round++) await guest.must(`for _ in $(seq 10); do ${crash}; done`, 600);
+    const counting = async (): Promise<number> =>
+      Number(await guest.must('systemctl show -P ActiveEnterTimestampMonotonic enf-agent-settled.timer'));
+    for (let round = 0; round < 5; round++) {
+      const since = await counting();
+      await guest.must(`for _ in $(seq 10); do ${crash}; done`, 600);
+      // None of these counts as having run well.
+      expect(await counting()).toBeGreaterThan(since);
+    }
     expect(await restarts()).toBeGreaterThanOrEqual(50);
     await isOnline();
-    await guest.must(
-      'rm -r /run/systemd/system/enf-agent.service.d; systemctl daemon-reload; systemctl restart enf-agent',
-    );
+    await guest.must('rm -r /run/systemd/system/enf-agent.service.d; systemctl daemon-reload');
+  });
+
+  test('[C-33] [C-35] the pauses have grown by then; when it has run well for a while they are short again', async () => {
+    step('runs well after its crashes');
+    const pause = 'systemctl show -P RestartUSecNext enf-agent';
+    expect(await guest.must(pause)).toBe('1min');
+    await guest.must(`mkdir -p /run/systemd/system/enf-agent-settled.timer.d
+printf '[Timer]\\nOnActiveSec=\\nOnActiveSec=5s\\n' >/run/systemd/system/enf-agent-settled.timer.d/soon.conf
+systemctl daemon-reload; systemctl restart enf-agent-settled.timer`);
+    await until(guest, '[ "$(systemctl show -P NRestarts enf-agent)" = 0 ]');
+    expect(await guest.must(pause)).toBe('2s');
     await isOnline();
+    await guest.must(`rm -r /run/systemd/system/enf-agent-settled.timer.d; systemctl daemon-reload`);
   });
 
   test('[C-11] in lockdown networkd restarts and somebody flushes the rules: all is as it was', async () => {
