@@ -51,6 +51,8 @@ bash setup.sh || exit 1
 command -v $system >/dev/null || { echo "test:qemu: $system is not installed; see docs/qemu.md" >&2; exit 1; }
 step "image for $arch"
 image=$(bash test/qemu/image.sh "$arch") || exit 1
+exec 8<"$image"
+flock --shared 8
 
 work=$(mktemp -d)
 clean() {

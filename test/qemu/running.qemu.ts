@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../e2e/process.ts';
 import type { Guest } from './guest.ts';
 import { ONLINE, online, openPlace, type Place, reached, says, until } from './place.ts';
 import { step } from './settings.ts';
@@ -145,7 +146,8 @@ systemctl daemon-reload; systemctl restart enf-agent-settled.timer`);
     expect(await guest.must(rules)).toBe(before);
     await isOnline();
     await guest.must('ip -6 rule flush; ip -6 rule add pref 32766 table main');
-    await until(guest, `[ "$(${rules})" = "${before}" ]`);
+    const asBefore = async () => (await guest.must(rules)) === before || undefined;
+    await eventually('rules and routes to be as they were', asBefore, 120_000);
     await isOnline();
     expect(await restarts()).toBe(0);
   });
