@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { eventually, type Outcome } from '../e2e/process.ts';
 import { openQmp, type Qmp } from './qmp.ts';
 import { kernel, rootDisk, settings } from './settings.ts';
+import { stalls } from './stalls.ts';
 
 export interface GuestOptions {
   /** Network namespace; the guest's uplink reaches what is reachable in it. */
@@ -33,7 +34,7 @@ export interface Guest {
   /** The same, and returns what it printed, trimmed. @throws Error also for an exit code other than 0 */
   must(script: string, seconds?: number): Promise<string>;
   readonly qemu: Qmp;
-  /** How often this machine has stood still since the boot for so long that a watchdog in the guest had to bark. */
+  /** How often this machine has stood still since the boot. */
   readonly stalls: () => number;
   plug(connected: boolean): Promise<void>;
   /** SIGKILL for QEMU and TPM. What the disk loses is the disk's business. */
@@ -44,8 +45,6 @@ export interface Guest {
 /** Emulated processors are slow, and slower on a busy machine: these only end what would never end. Seconds. */
 const BOOT_S = 400;
 const COMMAND_S = 180;
-/** Milliseconds; the agent tells systemd that it lives every half of its `WatchdogSec=60`. */
-const STALL_MS = 29_000;
 
 export async function boot(options: GuestOptions): Promise<Guest> {
   const folder = mkdtempSync(join(options.folder, 'boot-'));
@@ -56,7 +55,7 @@ export async function boot(options: GuestOptions): Promise<Guest> {
   await eventually('the TPM', async () => (existsSync(`${folder}/tpm`) ? true : undefined));
   const machine = inside(options.namespace, commandLine(options, folder), join(folder, 'qemu.log'));
   const gone = once(machine, 'exit');
-  const stalls = countStalls(machine);
+  const before = stalls();
   const kill = async (): Promise<void> => {
     machine.kill('SIGKILL');
     await gone;
@@ -80,7 +79,7 @@ export async function boot(options: GuestOptions): Promise<Guest> {
       run: executor.run,
       must,
       qemu,
-      stalls,
+      stalls: () => stalls() - before,
       plug: async (connected) => void (await qemu.ask('set_link', { name: 'uplink', up: connected })),
       kill,
       async powerOff() {
@@ -178,19 +177,6 @@ async function openExecutor(
       return expect(id, seconds + COMMAND_S, `the guest to run: ${script}`);
     },
   };
-}
-
-/** If this process was stopped or the machine suspended, the guest was, too, and its clock has jumped. */
-function countStalls(machine: ChildProcess): () => number {
-  let count = 0;
-  let lastMs = performance.now();
-  const timer = setInterval(() => {
-    const nowMs = performance.now();
-    if (nowMs - lastMs > STALL_MS) count++;
-    lastMs = nowMs;
-  }, 1000);
-  machine.once('exit', () => clearInterval(timer));
-  return () => count;
 }
 
 function inside(namespace: string, command: readonly string[], logFile?: string): ChildProcess {
