@@ -134,7 +134,7 @@ function ruleArguments(rule: Rule): readonly string[] {
     ...(rule.unmarked === undefined ? [] : ['not']),
     ...['from', rule.from ?? 'all'],
     ...(rule.unmarked === undefined ? [] : ['fwmark', String(rule.unmarked)]),
-    ...(udp ? ['ipproto', 'udp', 'sport', String(udp.sourcePort), 'dport', String(udp.destinationPort)] : []),
+    ...(udp ? ['ipproto', '17', 'sport', String(udp.sourcePort), 'dport', String(udp.destinationPort)] : []),
     ...['table', String(rule.table)],
     ...(rule.suppressGroup === undefined ? [] : ['suppress_ifgroup', String(rule.suppressGroup)]),
   ];

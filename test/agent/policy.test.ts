@@ -62,7 +62,7 @@ test('lockdown from nothing, in words that ip understands', () => {
     '-6 route replace default dev enf0 metric 1024 table 2097',
     '-6 route replace unreachable default metric 4294967295 table 2097',
     '-4 route replace blackhole default metric 0 table 2097',
-    '-4 rule add priority 8388 from all ipproto udp sport 68 dport 67 table 254',
+    '-4 rule add priority 8388 from all ipproto 17 sport 68 dport 67 table 254',
     '-4 rule add priority 8389 from all table 254 suppress_ifgroup 0',
     '-6 rule add priority 8389 from all table 254 suppress_ifgroup 0',
     '-4 rule add priority 8390 from 10.0.0.2 table 254',

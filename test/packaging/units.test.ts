@@ -61,7 +61,7 @@ function exposure(change = (text: string) => text): number {
 
 describe('the units', () => {
   test('are what systemd understands', () => {
-    expect(UNITS).toHaveLength(10);
+    expect(UNITS).toHaveLength(14);
     expect(complaints(install().units)).toEqual([]);
   });
 
@@ -79,7 +79,7 @@ describe('the units', () => {
         .replaceAll('/var/lib/enf-agent', '/var/lib/enf-agent-%i')
         .replace(/^(\w+Directory)=enf-agent$/gm, '$1=enf-agent-%i')
         .replaceAll('enf-agent.service', 'enf-agent@%i.service')
-        .replace(/enf-(online|offline)\.(path|target)/g, 'enf-$1@%i.$2')
+        .replace(/enf-(online|offline|agent-settled)\.(path|target|timer)/g, 'enf-$1@%i.$2')
         .replace(/^Description=.*$/m, '$& (%i)');
       expect(unit(`${stem}@.${kind}`)).toBe(instance);
     }
@@ -124,7 +124,7 @@ describe('how the service lives', () => {
     expect(value('After')).toBe(
       'network-pre.target systemd-tmpfiles-setup.service sysinit.target basic.target',
     );
-    expect(value('Wants')).toBe('enf-online.path enf-offline.path');
+    expect(value('Wants')).toBe('enf-online.path enf-offline.path enf-agent-settled.timer');
     expect([value('Requires'), value('BindsTo'), value('Before')]).toEqual([
       'sysinit.target',
       '',
@@ -200,6 +200,15 @@ describe('how the service lives', () => {
       '2',
       '6',
       '60',
+    ]);
+  });
+
+  test('C-33 the pauses between restarts grow with a series of crashes, not over months', () => {
+    const timer = unit('enf-agent-settled.timer');
+    expect(values(timer, 'PartOf')).toEqual(['enf-agent.service']); // counted from its last start
+    expect(values(timer, 'OnActiveSec')).toEqual(['10min']);
+    expect(values(unit('enf-agent-settled.service'), 'ExecStart')).toEqual([
+      '/bin/systemctl reset-failed enf-agent.service',
     ]);
   });
 });

@@ -4,8 +4,8 @@ import { online, openPlace, type Place, reached } from './place.ts';
 import { chooseCuts, replayAll } from './powercut.ts';
 import { settings, step } from './settings.ts';
 
-/** Of all cuts, those that are replayed from what the first boot wrote; the rest is in powercut.qemu.ts. */
-const CUTS = settings.short ? settings.cuts : Math.ceil(settings.cuts / 2);
+/** Half of all, replayed from what the first boot wrote, unless this runs alone; the others are in powercut.qemu.ts. */
+const CUTS = settings.alone ? settings.cuts : Math.ceil(settings.cuts / 2);
 
 describe('a device boots for the first time, and again', () => {
   let place: Place;
@@ -68,16 +68,6 @@ describe('a device boots for the first time, and again', () => {
 
   test(`[C-16] [C-18] ${CUTS} power cuts while it boots and provisions, replayed: the same device each time`, async () => {
     const recording = place.disk.recorded();
-    if (process.env.DEBUGQ) {
-      const v8 = await import('node:v8');
-      const fs = await import('node:fs');
-      fs.rmSync('/tmp/dumpq', { recursive: true, force: true });
-      fs.cpSync(place.world.folder, '/tmp/dumpq', {
-        recursive: true,
-        filter: (s) => !/boot-|nbd|sock/.test(s),
-      });
-      fs.writeFileSync('/tmp/dumpq/recording', v8.serialize({ recording, address }));
-    }
     const cuts = chooseCuts(recording, CUTS, 'first boot');
     expect(await replayAll(place, recording, cuts, address)).toEqual([]);
   });

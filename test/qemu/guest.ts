@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { eventually, type Outcome } from '../e2e/process.ts';
 import { openQmp, type Qmp } from './qmp.ts';
 import { kernel, rootDisk, settings } from './settings.ts';
+import { stalls } from './stalls.ts';
 
 export interface GuestOptions {
   /** Network namespace; the guest's uplink reaches what is reachable in it. */
@@ -33,6 +34,8 @@ export interface Guest {
   /** The same, and returns what it printed, trimmed. @throws Error also for an exit code other than 0 */
   must(script: string, seconds?: number): Promise<string>;
   readonly qemu: Qmp;
+  /** How often this machine has stood still since the boot. */
+  readonly stalls: () => number;
   plug(connected: boolean): Promise<void>;
   /** SIGKILL for QEMU and TPM. What the disk loses is the disk's business. */
   kill(): Promise<void>;
@@ -52,6 +55,7 @@ export async function boot(options: GuestOptions): Promise<Guest> {
   await eventually('the TPM', async () => (existsSync(`${folder}/tpm`) ? true : undefined));
   const machine = inside(options.namespace, commandLine(options, folder), join(folder, 'qemu.log'));
   const gone = once(machine, 'exit');
+  const before = stalls();
   const kill = async (): Promise<void> => {
     machine.kill('SIGKILL');
     await gone;
@@ -75,6 +79,7 @@ export async function boot(options: GuestOptions): Promise<Guest> {
       run: executor.run,
       must,
       qemu,
+      stalls: () => stalls() - before,
       plug: async (connected) => void (await qemu.ask('set_link', { name: 'uplink', up: connected })),
       kill,
       async powerOff() {

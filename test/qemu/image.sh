@@ -55,7 +55,7 @@ cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
 version=$(basename "$work"/kernel/usr/lib/modules/*)
 ln -s usr/lib "$work/kernel/lib"
 depmod -b "$work/kernel" "$version"
-for module in virtio_net virtio_rng virtio_blk tpm_tis tun nf_tables nft_ct nft_limit nft_reject_inet nft_fib_inet; do
+for module in virtio_net virtio_rng virtio_blk tpm_tis tun nf_tables nft_socket; do
   modprobe -d "$work/kernel" -S "$version" --show-depends $module | awk -v top="$work/kernel/" '$1 == "insmod" { print substr($2, length(top) + 1) }'
 done | sort -u | sed 's,^lib/,usr/lib/,' | tar -C "$work/kernel" -c -T - | tar -C "$tree" -x
 cp "$work"/kernel/usr/lib/modules/"$version"/modules.{builtin,builtin.modinfo,order} "$tree/usr/lib/modules/$version/"
@@ -92,7 +92,10 @@ touch -d '+1 minute' "$tree/etc/.updated" "$tree/var/.updated"
 
 truncate -s "$(($(du -sm "$tree" | cut -f1) + 160))M" "$work/root.ext4"
 mke2fs -q -t ext4 -L root -m 0 -O ^has_journal -E lazy_itable_init=0,nodiscard -d "$tree" "$work/root.ext4"
-rm -rf "$cache"/image-"$arch"-*
+# Older ones go, but for those that run.sh still boots from.
+for old in "$cache"/image-"$arch"-*; do
+  [ ! -e "$old" ] || flock --nonblock "$old" rm -rf "$old" || true
+done
 mkdir "$image"
 mv "$work/vmlinuz" "$work/root.ext4" "$image/"
 echo "$image"

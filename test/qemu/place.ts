@@ -86,6 +86,12 @@ export async function online(guest: Guest): Promise<string> {
   return guest.must(`systemctl show -P StatusText enf-agent | sed 's/^online as //'`);
 }
 
+/** systemd has not restarted the agent since somebody started it. @throws Error if it has, and not because this machine stood still */
+export async function neverRestarted(guest: Guest): Promise<void> {
+  const restarts = Number(await guest.must('systemctl show -P NRestarts enf-agent'));
+  if (restarts > guest.stalls()) throw new Error(`the agent was restarted ${restarts} times`);
+}
+
 /** The fabric's host reaches the device through the tunnel. */
 export const reached = (place: Place, address: string): Promise<number> =>
   eventually('an answer through the tunnel', () => ping(place.world.network.fabric, address), 120_000);

@@ -6,6 +6,7 @@ import { eventually } from '../e2e/process.ts';
 import { afterPowerCut, type DiskEvent, type Recording } from './disk.ts';
 import type { Place } from './place.ts';
 import { randomFor, step } from './settings.ts';
+import { undisturbed } from './stalls.ts';
 
 /** A moment in a recording at which the power goes off. */
 export interface Cut {
@@ -43,7 +44,9 @@ export async function replayAll(
 ): Promise<string[]> {
   const failed: string[] = [];
   for (const [index, cut] of cuts.entries()) {
-    const wrong = await replay(place, recording, cut, address);
+    const wrong = await undisturbed(() =>
+      replay(place, recording, cut, address).catch((error: unknown) => [String(error)]),
+    );
     const which = `cut after ${cut.position} of ${recording.events.length} events, keeping ${cut.keep}, seed ${cut.seed}`;
     if (wrong.length > 0) failed.push(`${which}: ${wrong.join('; ')}`);
     if ((index + 1) % 10 === 0 || index + 1 === cuts.length)
@@ -59,6 +62,7 @@ export async function replayAll(
 async function replay(place: Place, recording: Recording, cut: Cut, address: string): Promise<string[]> {
   const left = afterPowerCut(recording, cut.position, cut.keep, randomFor('blocks', cut.seed));
   const { device, world } = place;
+  await device.stop('SIGKILL');
   const wrong = restoreState(left.disk, device.state);
   await device.tpm.stop();
   await world.fabric.stop();
@@ -67,8 +71,7 @@ async function replay(place: Place, recording: Recording, cut: Cut, address: str
     if (bytes === undefined) rmSync(path, { force: true });
     else writeFileSync(path, bytes);
   }
-  await world.fabric.serve();
-  await device.powerCut();
+  await Promise.all([world.fabric.serve(), device.powerCut()]);
   const runtime = join(world.folder, 'runtime');
   rmSync(runtime, { recursive: true, force: true });
   mkdirSync(runtime);
@@ -84,14 +87,18 @@ async function replay(place: Place, recording: Recording, cut: Cut, address: str
     wrong.push(`${String(error)}\n${said}`);
   }
   await device.stop();
-  const further = (await place.accepted()).length - before;
+  const [accepted, rows, tpm] = await Promise.all([
+    place.accepted(),
+    place.rows(),
+    must(world.factory(['inspect', '--tcti', device.tpm.tcti], device.number)),
+  ]);
+  const further = accepted.length - before;
   // Once the device has been seen online with it, its identity has to be there for good.
   if (left.marks.includes('online') && further > 0) wrong.push('the identity was in use and not durable');
   if (further > 1) wrong.push(`${further} handshakes`);
-  if ((await place.rows()).length !== 1) wrong.push('another row in the registry');
+  if (rows.length !== 1) wrong.push('another row in the registry');
   for (const file of readdirSync(device.state))
     if (/\.bad-/.test(file)) wrong.push(`unreadable state: ${file}`);
-  const tpm = await must(world.factory(['inspect', '--tcti', device.tpm.tcti], device.number));
   if (!tpm.includes('lockout 0 of')) wrong.push('the lockout counter of the TPM has moved');
   return wrong;
 }

@@ -11,7 +11,7 @@ Usage: npm run test:qemu [-- options]
 Options:
   --short        only the first boot, a reboot and ten power cuts: what "npm test" has time for
   --only NAME    one scenario: firstboot, running, boots or powercut
-  --cuts N       how many power cuts in all (default 200, or 10 with --short)
+  --cuts N       how many power cuts in all (default 200, or 10 with --short); with --only all are of that scenario
   --seed S       seed of the random cuts (default: another one each time; it is printed)
   --arch ARCH    amd64 or arm64; arm64 boots and provisions only; docs/qemu.md says what it needs
 
@@ -51,6 +51,8 @@ bash setup.sh || exit 1
 command -v $system >/dev/null || { echo "test:qemu: $system is not installed; see docs/qemu.md" >&2; exit 1; }
 step "image for $arch"
 image=$(bash test/qemu/image.sh "$arch") || exit 1
+exec 8<"$image"
+flock --shared 8
 
 work=$(mktemp -d)
 clean() {
@@ -67,7 +69,7 @@ results=.cache/qemu-$arch${only:+-$only}-results.json
 [ -n "$only" ] || rm -f .cache/qemu-"$arch"*results.json
 rm -f "$results"
 step "guests: $cuts power cuts, seed $seed"
-export ENF_QEMU_IMAGE=$image ENF_QEMU_ARCH=$arch ENF_QEMU_CUTS=$cuts ENF_QEMU_SEED=$seed ENF_QEMU_SHORT=$short
+export ENF_QEMU_IMAGE=$image ENF_QEMU_ARCH=$arch ENF_QEMU_CUTS=$cuts ENF_QEMU_SEED=$seed ENF_QEMU_ALONE=${only:+yes}
 TMPDIR=$work npx vitest run --config vitest.qemu.config.ts --reporter=default --reporter=json --outputFile.json="$results" \
   ${only:+"test/qemu/$only.qemu.ts"}
 node test/qemu/summary.mjs "$results" "$seed"
