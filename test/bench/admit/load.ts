@@ -8,6 +8,8 @@ export interface Outcome {
   readonly broken: number;
   /** Of the admitted ones, milliseconds, sorted. */
   readonly latencies: readonly number[];
+  /** Admitted in each whole second; nothing where clients come when they come. */
+  readonly rates: readonly number[];
   /** How long after they were due clients began, milliseconds, sorted; empty where nobody is due. */
   readonly lateness: readonly number[];
 }
@@ -32,14 +34,28 @@ interface Tally {
   endings: Record<Ending, number>;
   latencies: number[];
   lateness: number[];
+  rates: number[];
+  readonly start: number;
 }
 
 function tally(): Tally {
-  return { endings: { admitted: 0, refused: 0, broken: 0 }, latencies: [], lateness: [] };
+  return {
+    endings: { admitted: 0, refused: 0, broken: 0 },
+    latencies: [],
+    lateness: [],
+    rates: [],
+    start: performance.now(),
+  };
 }
 
-function outcome({ endings, latencies, lateness }: Tally, seconds: number): Outcome {
-  return { seconds, ...endings, latencies: sorted(latencies), lateness: sorted(lateness) };
+function outcome({ endings, latencies, lateness, rates }: Tally, seconds: number): Outcome {
+  return {
+    seconds,
+    ...endings,
+    latencies: sorted(latencies),
+    lateness: sorted(lateness),
+    rates: Array.from({ length: rates.length === 0 ? 0 : Math.floor(seconds) }, (_, i) => rates[i] ?? 0),
+  };
 }
 
 /** In ascending order. */
@@ -55,8 +71,12 @@ export function closedLoop({ slots, next, restMs }: Clients): Load {
       const ending = await handshake(next(slot));
       const seen = current;
       seen.endings[ending]++;
-      if (ending === 'admitted') seen.latencies.push(performance.now() - start);
-      else await pause(restMs * (0.5 + Math.random()));
+      if (ending === 'admitted') {
+        const now = performance.now();
+        const second = Math.floor((now - seen.start) / 1_000);
+        seen.latencies.push(now - start);
+        seen.rates[second] = (seen.rates[second] ?? 0) + 1;
+      } else await pause(restMs * (0.5 + Math.random()));
     }
   });
   return {

@@ -43,8 +43,11 @@ const BLAKE2B: readonly SuiteSpec[] = [2, 4];
 const WARM_S = 2;
 /** What a server that has a core for itself takes of it under full load, at least. */
 const SATURATED = 0.85;
-/** What is compared is measured in turns, so many times, for this share of `seconds` each: the machine may change meanwhile. */
-const ROUNDS = 2;
+/**
+ * What is compared is measured in turns, so many times, for this share of `seconds` each, and the medians of single seconds count: what
+ * else goes on in the machine comes in bursts.
+ */
+const ROUNDS = 3;
 const TURN = 0.5;
 const IDLE = 10_000;
 const HALF_OPEN = 5_000;
@@ -119,22 +122,20 @@ export async function measure(
   );
 
   const [idle, forged]: number[][] = [[], []];
-  const undisturbed = async (): Promise<number> =>
-    describe('nobody else', await saturate(one, honest(one), WARM_S, TURN * seconds)).perSecond;
-  let before = await undisturbed();
-  const beside = async (rate: number): Promise<number> => {
-    const neighbours = [before, await undisturbed()];
-    before = neighbours[1]!;
-    return rate / median(neighbours)!;
+  const alone: number[] = [];
+  const undisturbed = async (): Promise<void> => {
+    alone.push(...describe('nobody else', await saturate(one, honest(one), WARM_S, TURN * seconds)).rates);
   };
+  await undisturbed();
   for (let round = 0; round < ROUNDS; round++) {
-    idle!.push(await beside(describe(...(await amongIdle(one, honest(one), seconds))).perSecond));
+    idle!.push(...describe(...(await amongIdle(one, honest(one), seconds))).rates);
+    await undisturbed();
     const attacked = await underAttack(one, groups, honest(one), seconds);
-    describe('honest clients beside as many forged ones', attacked.honest);
+    forged!.push(...describe('honest clients beside as many forged ones', attacked.honest).rates);
     const { refused, broken, admitted } = attacked.forged;
     remarks.push(`the forged ones: ${refused} refused, ${broken} broken, ${admitted} admitted`);
     if (admitted > 0) throw new Error(`${admitted} forged clients were admitted`);
-    forged!.push(await beside(attacked.honest.perSecond));
+    await undisturbed();
   }
 
   await one.stop();
@@ -144,12 +145,10 @@ export async function measure(
   );
   remarks.push(...two.remarks);
 
-  const inTurns = (what: string, values: readonly number[]): void => {
-    remarks.push(`${what}, in turns: ${values.map((each) => each.toFixed(2)).join(', ')}`);
-  };
-  inTurns('rate among idle connections against the rate without', idle!);
-  inTurns('rate beside forged clients against the rate without', forged!);
-  inTurns('two processes against one', two.ratios);
+  remarks.push(
+    `two processes against one, in turns: ${two.ratios.map((each) => each.toFixed(2)).join(', ')}`,
+  );
+  const against = (rates: readonly number[]): number => median(rates)! / median(alone)!;
   return {
     figures: {
       handshakes_per_s: sha512.perSecond,
@@ -158,8 +157,8 @@ export async function measure(
       p99_ms_at_80: percentile(steady.latencies, 0.99),
       processes2_ratio: median(two.ratios)!,
       half_open_bytes: Math.max(...half),
-      idle10k_ratio: median(idle!)!,
-      forged50_ratio: median(forged!)!,
+      idle10k_ratio: against(idle!),
+      forged50_ratio: against(forged!),
     },
     remarks,
   };
