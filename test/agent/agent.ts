@@ -64,7 +64,7 @@ export function boot(place: {
     hosts = ${place.hosts ?? '["127.0.0.1"]'}
     tunnel-port = ${place.tunnelPort}
     identity-port = ${place.identityPort}
-    connect-timeout = "1s"
+    connect-timeout = "5s"
     ${place.remote ?? ''}
     [state]
     directory = "${place.state}"

@@ -279,7 +279,7 @@ describe('going down', () => {
     const options = { ...certificates, silent: false };
     const router = await startTestRouter(options);
     const tun = fakeTun();
-    const tunnel = openTunnel(tun, { ...RULES, heartbeatPeriodMs: 30, heartbeatTimeoutMs: 60 }, () => US);
+    const tunnel = openTunnel(tun, { ...RULES, heartbeatPeriodMs: 30, heartbeatTimeoutMs: 2_000 }, () => US);
     onTestFinished(() => tunnel.close());
     const events: TunnelEvent[] = [];
     tunnel.start(
