@@ -20,7 +20,7 @@ Examples:
   npm run test:qemu -- --only powercut --cuts 1000 --seed 42
   npm run test:qemu -- --arch arm64
 
-Needs root on Debian; takes about half an hour on two idle cores. The guest's image is kept in .cache/qemu.
+Needs root on Debian; takes under an hour on two idle cores. The guest's image is kept in .cache/qemu.
 Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
 TEXT
 }
