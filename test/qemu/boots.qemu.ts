@@ -94,8 +94,8 @@ describe('boots that begin badly', () => {
   test('[C-15] without IPv6 in the kernel: it says so, and stays live', async () => {
     step('boots without IPv6');
     guest = await place.boot({ append: 'ipv6.disable=1' });
-    await until(guest, says('os.ip-failed'));
+    await until(guest, says('os.ipv6-disabled'));
     await waits();
-    expect(await guest.must('enf-agent status')).toContain('not supported [os.ip-failed]');
+    expect(await guest.must('enf-agent status')).toContain('ipv6.disable=1');
   });
 });

@@ -32,6 +32,13 @@ export async function openDesk(
   const path = join(folder, 'registry.db');
   writeFileSync(path, emptyRegistry('test'));
   const registry = openRegistry(path, { actor: 'test' });
+  const rows: Promise<unknown>[] = [];
+  const { refused } = registry;
+  registry.refused = (handshake) => {
+    const row = refused(handshake);
+    rows.push(row);
+    return row;
+  };
   registry.addNetwork(NETWORK, 'plant');
   const batch = makeBatch();
   registry.addGroup({
@@ -63,6 +70,7 @@ export async function openDesk(
     log,
     async last() {
       await idle(server);
+      await Promise.allSettled(rows);
       return registry.handshakes(1)[0];
     },
     async close() {
