@@ -14,6 +14,8 @@ export const WIRES: readonly Wire[] = ['plain', ALPN, ALPN_SUPER];
 const SEGMENT = 1_200;
 const HEADERS = 48;
 const GSO_UDP = 5;
+/** When nothing has arrived for so long, something is lost. */
+const STUCK_MS = 30_000;
 
 /** One end of a stream of UDP datagrams, of one flow, through the router. */
 export interface Bulk {
@@ -42,7 +44,10 @@ export async function bulk(router: Router, device: Device, wire: Wire): Promise<
     ...(wire === 'plain' ? {} : { ALPNProtocols: [wire] }),
   });
   tls.on('error', () => {});
-  await new Promise<void>((resolve) => tls.once('secureConnect', () => resolve()));
+  await new Promise<void>((resolve, reject) => {
+    tls.once('secureConnect', () => resolve());
+    tls.once('close', () => reject(new Error(`${device.name} was not let in`)));
+  });
   const hash = createHash('sha256');
   let received = 0;
   let wrong = 0;
@@ -50,6 +55,7 @@ export async function bulk(router: Router, device: Device, wire: Wire): Promise<
   let rest: Uint8Array = new Uint8Array(0);
 
   const take = (body: Uint8Array): void => {
+    if (body[0]! >> 4 === 0xf) return; // a control message
     const super_ = body[0]! >> 4 === 0xe;
     const packet = super_ ? body.subarray(4) : body;
     if (super_) bursts += 1;
@@ -80,6 +86,17 @@ export async function bulk(router: Router, device: Device, wire: Wire): Promise<
     async send(to, total, window = 200_000) {
       const sent = createHash('sha256');
       const base = to.received();
+      const arrived = async (bytes: number): Promise<void> => {
+        let [last, since] = [to.received(), performance.now()];
+        while (to.received() - base < bytes) {
+          await new Promise((resolve) => setImmediate(resolve));
+          if (to.received() !== last) [last, since] = [to.received(), performance.now()];
+          if (performance.now() - since > STUCK_MS)
+            throw new Error(
+              `${last - base} of ${bytes} bytes arrived; dropped: ${JSON.stringify(router.counters().drops)}`,
+            );
+        }
+      };
       for (let done = 0; done < total; ) {
         const most =
           wire === 'enf/2' ? 1 + Math.floor(Math.random() * 50_000) : 1 + Math.floor(Math.random() * 1_448);
@@ -87,9 +104,9 @@ export async function bulk(router: Router, device: Device, wire: Wire): Promise<
         sent.update(payload);
         tls.write(datagram(device.address, to.device.address, payload, wire === 'enf/2'));
         done += payload.length;
-        while (base + done - to.received() > window) await new Promise((resolve) => setImmediate(resolve));
+        await arrived(done - window);
       }
-      while (to.received() - base < total) await new Promise((resolve) => setTimeout(resolve, 1));
+      await arrived(total);
       return sent.digest('hex');
     },
     close: () => tls.destroy(),
