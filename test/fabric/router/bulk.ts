@@ -27,7 +27,7 @@ export interface Bulk {
   digest(): string;
   /**
    * Sends `total` random bytes to the other end, as bursts if the wire has them, waiting so that at most `window` bytes are
-   * under way; returns their SHA-256.
+   * under way; returns their SHA-256. The sockets hold as much by default: what waits in a queue for long may be dropped.
    */
   send(to: Bulk & { readonly device: Device }, total: number, window?: number): Promise<string>;
   readonly device: Device;
@@ -83,7 +83,7 @@ export async function bulk(router: Router, device: Device, wire: Wire): Promise<
     wrong: () => wrong,
     bursts: () => bursts,
     digest: () => hash.digest('hex'),
-    async send(to, total, window = 200_000) {
+    async send(to, total, window = 150_000) {
       const sent = createHash('sha256');
       const base = to.received();
       const arrived = async (bytes: number): Promise<void> => {
