@@ -299,8 +299,9 @@ static napi_value router_admit_call(napi_env env, napi_callback_info info) {
   if (admit == NULL) return addon_errno(env, ENOMEM, "admitting a peer");
   memcpy(peer->address, address, sizeof peer->address);
   *admit = (struct router_order){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network};
-  bool told = router_tell_all(core->router, &route);
+  // In this sequence: whoever knows the way to the peer may be sure that its thread can know of it, too.
   router_tell(core->router, 0, admit);
+  bool told = router_tell_all(core->router, &route);
   return told ? NULL : addon_errno(env, ENOMEM, "admitting a peer");
 }
 

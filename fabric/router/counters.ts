@@ -8,7 +8,7 @@ import type { RouterCounters } from '../../os/router.ts';
  * - `unroutable`: multicast, link-local, loopback or unspecified destination (fe80::1 answers echo requests only)
  * - `foreign-network`: the destination is a device of another network
  * - `offline`: the destination is a device without a tunnel, or the host asked for an address nobody has
- * - `no-tun`: no device has a tunnel under that address, and the router has no TUN
+ * - `no-tun`: the address is no device's, and the router has no TUN
  * - `tun-refused`: the kernel did not take it
  * - `too-long`: longer than a frame may carry
  * - `queue-full`: the destination's connection is too slow, and this was the fattest flow; counted at the destination, except for what

@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Router } from '../../../fabric/router/router.ts';
+import { addon } from '../../../native/index.ts';
 import { concat, equal, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
@@ -150,6 +151,54 @@ describe('between devices', () => {
     expect(drops()['queue-full']).toBeGreaterThan(0);
     await settled(peerA, a);
     peerB.raw.destroy();
+  });
+});
+
+describe('what waits for the registry', () => {
+  /** The registry is asked, and its answers are kept back. */
+  function askedInVain(): { mock: { calls: unknown[][] } } {
+    const answer = vi.spyOn(addon(), 'routerAnswer').mockImplementation(() => {});
+    onTestFinished(() => answer.mockRestore());
+    return answer;
+  }
+
+  it('goes to a device that comes meanwhile, and first', async () => {
+    const answer = askedInVain();
+    const peerA = await admitted(router, a);
+    const early = [1, 2, 3].map((mark) => udp(a.address, b.address, mark));
+    peerA.send(...early);
+    await until(() => answer.mock.calls.length === 1);
+    await settled(peerA, a);
+    const peerB = await admitted(router, b);
+    const late = udp(a.address, b.address, 4);
+    peerA.send(late);
+    await until(() => peerB.received.length === 4);
+    expect(peerB.received).toEqual([...early, late]);
+    expect(drops()).toEqual({});
+  });
+
+  it('does not go to a device of another network', async () => {
+    const answer = askedInVain();
+    const peerA = await admitted(router, a);
+    peerA.send(udp(a.address, foreign.address));
+    await until(() => answer.mock.calls.length === 1);
+    await settled(peerA, a);
+    const stranger = await admitted(router, foreign);
+    await until(() => drops()['foreign-network'] === 1);
+    expect(stranger.received).toEqual([]);
+  });
+
+  it('is lost with its sender', async () => {
+    const answer = askedInVain();
+    const peerA = await admitted(router, a);
+    peerA.send(udp(a.address, b.address));
+    await until(() => answer.mock.calls.length === 1);
+    await settled(peerA, a);
+    peerA.close();
+    await until(() => router.sessions().length === 0);
+    const peerB = await admitted(router, b);
+    await settled(peerB, b);
+    expect(peerB.received).toHaveLength(1);
   });
 });
 
