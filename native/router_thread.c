@@ -163,7 +163,10 @@ static void obey(struct router_thread *thread, struct router_order *order, uint6
       order->peer != NULL && order->peer->thread == thread ? order->peer->connection : NULL;
   switch (order->kind) {
     case ROUTER_ADMIT:
-      if (connection != NULL) router_connection_admit(connection, order->network, now);
+      if (connection == NULL) break;
+      router_connection_admit(connection, order->network, now);
+      // Others may hear of the route sooner than this thread does, and send.
+      router_add_route(thread, order, now);
       break;
     case ROUTER_PART:
       if (connection != NULL) router_connection_part(connection, order, "", now);
