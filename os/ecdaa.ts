@@ -8,6 +8,7 @@ import * as issuer from '../protocol/crypto/issuer.ts';
 import * as member from '../protocol/crypto/member.ts';
 import type { GroupVerifier, Revocations } from '../protocol/crypto/verifier.ts';
 import * as verifier from '../protocol/crypto/verifier.ts';
+import { proveArithmetic } from './ecdaaproof.ts';
 
 const DRAW_LENGTH = 65;
 const CREDENTIAL_LENGTH = 260;
@@ -48,6 +49,12 @@ export function ecdaaCore(): { readonly name: EcdaaCore; readonly because?: stri
   const current = core();
   if ('missing' in current) return { name: 'noble', because: current.missing };
   return { name: `native (${current.face.ecdaaArithmetic()})` };
+}
+
+/** The self-test of whoever verifies for others (`proveArithmetic`); nothing to do without the addon. @throws Failure `ecdaa.wrong-arithmetic` */
+export async function proveEcdaa(): Promise<void> {
+  const current = core();
+  if ('face' in current) await proveArithmetic(current.face);
 }
 
 /**

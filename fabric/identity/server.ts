@@ -1,5 +1,6 @@
 import { curves as availableCurves, type Curves } from '../../os/curves.ts';
 import type { Knock } from '../../os/door.ts';
+import { proveEcdaa } from '../../os/ecdaa.ts';
 import type { Log } from '../../os/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
@@ -65,9 +66,10 @@ export interface IdentityOptions {
  * Serves XTT identity provisioning on TCP. Every failure ends in an Error message and a closed connection; nothing a
  * peer sends or leaves unsent keeps a socket open beyond its deadlines. Of a client that said hello nothing is kept but
  * its connection (docs/adr/0004); the order in which claims are served is in `lanes.ts`.
- * @throws Failure `net.port-busy`, `net.port-not-permitted`, `net.no-such-address`
+ * @throws Failure `net.port-busy`, `net.port-not-permitted`, `net.no-such-address`, `ecdaa.wrong-arithmetic`
  */
 export async function startIdentityServer(options: IdentityOptions): Promise<IdentityServer> {
+  await proveEcdaa();
   const { registry, log } = options;
   const { native, primitives, signer } = options.curves ?? availableCurves();
   const now = options.now ?? (() => performance.now());
