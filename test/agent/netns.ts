@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import type { Policy } from '../../agent/policy.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
+import { bundle } from '../bundle.ts';
 import { ownName } from '../namespaces.ts';
 
 /** What a command in a namespace ended with. */
@@ -102,28 +102,17 @@ export function createHost(name: string): Host {
   ip('-n', inner, 'route', 'add', 'default', 'via', '10.79.0.2');
   ip('-n', inner, '-6', 'route', 'add', 'default', 'via', 'fd79::2');
 
-  const bundle = async (source: string): Promise<string> => {
+  const bundled = async (source: string): Promise<string> => {
     const known = bundles.get(source);
     if (known) return known;
     const outfile = join(folder, source.replace(/.*\/|\.ts$/g, '').concat('.mjs'));
-    await build({
-      entryPoints: [fileURLToPath(new URL(source, import.meta.url))],
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      banner: {
-        js: `import { createRequire as __r } from 'node:module'; const require = __r(import.meta.url);`,
-      },
-      logLevel: 'error',
-    });
+    await bundle(new URL(source, import.meta.url), outfile);
     bundles.set(source, outfile);
     return outfile;
   };
 
   const start = async (source: string, ...args: readonly string[]): Promise<Program> => {
-    const command = ['netns', 'exec', host, process.execPath, await bundle(source), ...args];
+    const command = ['netns', 'exec', host, process.execPath, await bundled(source), ...args];
     const child = spawn('ip', command, {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, ENF_ADDON: ADDON },
@@ -161,7 +150,7 @@ export function createHost(name: string): Host {
     run,
     must,
     async dial(mark, target, port) {
-      const program = await bundle('./dialchild.ts');
+      const program = await bundled('./dialchild.ts');
       const env = ['env', `ENF_ADDON=${ADDON}`];
       return must(host, ...env, process.execPath, program, String(mark), target, String(port)).trim();
     },

@@ -1,30 +1,20 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { build } from 'esbuild';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openSecret } from '../../os/passphrase.ts';
 import { encodeTrust } from '../../protocol/identity/trust.ts';
 import { parseLabel } from '../../protocol/label.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { startSwtpm } from '../../swtpm/swtpm.ts';
+import { bundle } from '../bundle.ts';
 import { scratch, someTrust } from './folders.ts';
 
 const path = scratch();
 const program = path('enf-factory.mjs');
 
 beforeAll(async () => {
-  await build({
-    entryPoints: [new URL('../../factory/main.ts', import.meta.url).pathname],
-    outfile: program,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    logLevel: 'error',
-    banner: {
-      js: `import { createRequire as r } from 'node:module'; const require = r(${JSON.stringify(import.meta.url)});`,
-    },
-  });
+  await bundle(new URL('../../factory/main.ts', import.meta.url), program);
 });
 
 interface Outcome {

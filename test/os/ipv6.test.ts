@@ -2,10 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ipv6Disabled } from '../../os/ipv6.ts';
+import { bundle } from '../bundle.ts';
 
 /** A /proc that holds these files. */
 const proc = (files: Record<string, string>) => async (path: string) => files[path];
@@ -47,15 +46,7 @@ describe('[C-15] in a network namespace the agent and the doctor say the same, a
   let folder: string;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'enf-ipv6-'));
-    await build({
-      entryPoints: [fileURLToPath(new URL('./ipv6child.ts', import.meta.url))],
-      outfile: join(folder, 'child.mjs'),
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      logLevel: 'error',
-    });
+    await bundle(new URL('./ipv6child.ts', import.meta.url), join(folder, 'child.mjs'));
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 

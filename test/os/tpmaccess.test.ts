@@ -3,11 +3,11 @@ import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openTpmKeys } from '../../agent/tpmkeys.ts';
 import { forbidden, withReasons } from '../../os/tpmaccess.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { bundle } from '../bundle.ts';
 
 const AUDIO = 29;
 const ADDON = process.env.ENF_ADDON ?? fileURLToPath(new URL('../../dist/enf.node', import.meta.url));
@@ -15,18 +15,7 @@ const ADDON = process.env.ENF_ADDON ?? fileURLToPath(new URL('../../dist/enf.nod
 let programs: string;
 beforeAll(async () => {
   programs = mkdtempSync(join(tmpdir(), 'enf-tpmaccess-'));
-  await build({
-    entryPoints: [fileURLToPath(new URL('./tpmaccesschild.ts', import.meta.url))],
-    outfile: join(programs, 'child.mjs'),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    banner: {
-      js: `import { createRequire as __r } from 'node:module'; const require = __r(import.meta.url);`,
-    },
-    logLevel: 'error',
-  });
+  await bundle(new URL('./tpmaccesschild.ts', import.meta.url), join(programs, 'child.mjs'));
 });
 afterAll(() => rmSync(programs, { recursive: true }));
 

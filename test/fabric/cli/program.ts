@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { bundle } from '../../bundle.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
@@ -47,18 +47,7 @@ export function fabricProgram(prefix: readonly string[] = []): FabricProgram {
   beforeAll(async () => {
     mkdirSync(join(root, '.cache'), { recursive: true });
     folder = mkdtempSync(join(root, '.cache/fabric-'));
-    await build({
-      entryPoints: [join(root, 'fabric/main.ts')],
-      outfile: join(folder, 'enf-fabric.mjs'),
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      logLevel: 'error',
-      external: ['better-sqlite3'],
-      banner: {
-        js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-      },
-    });
+    await bundle(new URL('../../../fabric/main.ts', import.meta.url), join(folder, 'enf-fabric.mjs'));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
