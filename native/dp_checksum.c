@@ -1,21 +1,27 @@
 #include "dp_checksum.h"
 #include <arpa/inet.h>
 
-#ifdef __clang__
-#define VECTORISED
+// One build runs on every processor: where the loader can choose, also with the wide registers that nearly all have today. (Not under the
+// sanitizers: the choice is made before they have begun.)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define WIDE __attribute__((target_clones("avx2", "default")))
 #else
-#define VECTORISED __attribute__((optimize("O3")))  // clang does so anyway
+#define WIDE
 #endif
 
-// Four independent sums: the compiler turns them into vector instructions.
-VECTORISED static uint64_t sum_blocks(const uint8_t *bytes, size_t blocks) {
-  uint64_t sums[4] = {0, 0, 0, 0};
+typedef uint64_t lanes __attribute__((vector_size(32)));
+
+// Blocks of 32 bytes. Even and odd words apart: neither addition overflows.
+WIDE static uint64_t sum_blocks(const uint8_t *bytes, size_t blocks) {
+  lanes even = {0}, odd = {0};
   for (size_t i = 0; i < blocks; i++) {
-    uint32_t words[8];
-    memcpy(words, bytes + 32 * i, sizeof words);
-    for (int lane = 0; lane < 4; lane++) sums[lane] += (uint64_t)words[lane] + words[lane + 4];
+    lanes words;
+    memcpy(&words, bytes + 32 * i, sizeof words);
+    even += words & 0xffffffff;
+    odd += words >> 32;
   }
-  return sums[0] + sums[1] + sums[2] + sums[3];
+  even += odd;
+  return even[0] + even[1] + even[2] + even[3];
 }
 
 uint64_t dp_sum(const uint8_t *bytes, size_t length) {
