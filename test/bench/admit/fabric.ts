@@ -15,6 +15,8 @@ const PROGRAM = fileURLToPath(new URL('./enf-fabric.mjs', import.meta.url));
 export interface BenchFabric {
   /** A folder for what is needed meanwhile; it goes with the fabric. */
   readonly folder: string;
+  /** Its own folder, with the registry. */
+  readonly data: string;
   readonly root: Uint8Array;
   serve(cores: string, ...options: string[]): Promise<Serving>;
   /** Devices admitted so far. */
@@ -25,6 +27,7 @@ export interface BenchFabric {
 /** The fabric at work in processes of its own. */
 export interface Serving {
   readonly port: number;
+  readonly tunnelPort: number;
   readonly arithmetic: { readonly ecdaa: string; readonly curves: string };
   /** CPU seconds of all its processes and threads so far. */
   cpu(): number;
@@ -51,6 +54,7 @@ export function found(groups: readonly BenchGroup[]): BenchFabric {
   }
   return {
     folder,
+    data,
     root: parseTrust(readFileSync(join(data, 'trust.json'), 'utf8')).xttRoot,
     serve: (cores, ...options) => serve(data, cores, options),
     devices: () => (JSON.parse(fabric('device', 'list', '--json', '--data', data)) as unknown[]).length,
@@ -73,12 +77,15 @@ async function serve(data: string, cores: string, options: readonly string[]): P
     });
     ended.then(([code]) => reject(new Error(`serve ended with ${code}`)), reject);
   });
-  const { ready } = JSON.parse(line) as { ready: { identity: string; arithmetic: Serving['arithmetic'] } };
+  const { ready } = JSON.parse(line) as {
+    ready: { identity: string; tunnel: string; arithmetic: Serving['arithmetic'] };
+  };
   const pids = (): number[] => [child.pid!, ...childrenOf(child.pid!)];
   const cpuOfEach = (): number[] =>
     pids().map((pid) => parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1')).own);
   return {
-    port: Number(ready.identity.split(':').at(-1)),
+    port: portOf(ready.identity),
+    tunnelPort: portOf(ready.tunnel),
     arithmetic: ready.arithmetic,
     cpuOfEach,
     cpu: () => cpuOfEach().reduce((sum, each) => sum + each, 0),
@@ -89,6 +96,8 @@ async function serve(data: string, cores: string, options: readonly string[]): P
     },
   };
 }
+
+const portOf = (listening: string): number => Number(listening.split(':').at(-1));
 
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);

@@ -11,7 +11,7 @@ import { HELP, type Options, readOptions } from './options.ts';
 import { ours } from './ours.ts';
 import { ownTunnel, veth } from './own.ts';
 import { OUTSIDE, PATHS, type Path } from './path.ts';
-import { figures, ratios } from './report.ts';
+import { busyRatio, figures, ratios } from './report.ts';
 import { type Rival, rivals } from './rivals.ts';
 import { MEASURES, type Row, rowOf } from './row.ts';
 import { type Result, run, tlsBulk } from './run.ts';
@@ -34,10 +34,10 @@ const installed = (program: string): boolean => {
 const isThere = (rival: Rival): boolean => rival.programs.every(installed);
 
 /** Who is measured: those asked for, without the rivals that are not installed. */
-function participants({ only, own, relayed }: Options): readonly Kind[] {
+function participants({ only, own, relayed, busy }: Options): readonly Kind[] {
   const wanted = (kind: { name: string }): boolean => only === undefined || only.includes(kind.name);
   return [
-    ...ours(relayed ? ['direct', 'relayed'] : ['direct']),
+    ...ours(['direct', ...(relayed ? ['relayed' as const] : []), ...(busy ? ['busy' as const] : [])]),
     ...rivals().filter(isThere),
     tlsBulk,
     veth,
@@ -101,6 +101,7 @@ function print(
       '',
       ratios(rows),
       '',
+      ...busyRatio(rows),
       `Medians of ${options.rounds} on ${cpus().length} processors (${cpus()[0]?.model.trim()}). CPU: user and system time of both ends' processes.`,
       `Paths: ${paths.join('; ')}. Sockets outside get ${OUTSIDE.join(' or ')} unless they ask for another.`,
       `Others used ${percent(median(noise))} of the machine (median of all visits; worst ${percent(Math.max(0, ...noise))}).`,

@@ -6,6 +6,7 @@ export interface Options {
   readonly quick: boolean;
   readonly install: boolean;
   readonly relayed: boolean;
+  readonly busy: boolean;
   readonly rounds: number;
   /** Names to measure; undefined: all that are there. */
   readonly only: readonly string[] | undefined;
@@ -14,7 +15,7 @@ export interface Options {
   readonly congestion: string | undefined;
 }
 
-/** All rows, in the table's order; with --relayed two more. */
+/** All rows, in the table's order; with --relayed two more, with --busy one. */
 export const NAMES = [
   'ours-super',
   'ours-legacy',
@@ -25,6 +26,7 @@ export const NAMES = [
   'veth',
 ] as const;
 const RELAYED = ['ours-super-relayed', 'ours-legacy-relayed'] as const;
+export const BUSY = 'ours-super-busy';
 
 const OPTIONS: readonly Option[] = [
   {
@@ -42,6 +44,10 @@ const OPTIONS: readonly Option[] = [
     many: true,
   },
   { name: 'relayed', help: 'measure ours also from device to device through the router: two more rows' },
+  {
+    name: 'busy',
+    help: 'measure ours also while JavaScript computes for 20 of every 50 ms in both ends: one more row',
+  },
   {
     name: 'congestion',
     value: 'NAME',
@@ -79,8 +85,14 @@ export function readOptions(argv: readonly string[]): Options {
     quick,
     install: given.flag('install'),
     relayed: given.flag('relayed'),
+    busy: given.flag('busy'),
     rounds: given.whole('rounds', 1, 100, quick ? 1 : 3),
-    only: readOnly(given.value('only'), [...NAMES, ...(given.flag('relayed') ? RELAYED : []), ...names]),
+    only: readOnly(given.value('only'), [
+      ...NAMES,
+      ...(given.flag('relayed') ? RELAYED : []),
+      ...(given.flag('busy') ? [BUSY] : []),
+      ...names,
+    ]),
     json: given.value('json'),
     own,
     congestion: given.value('congestion'),
@@ -89,7 +101,7 @@ export function readOptions(argv: readonly string[]): Options {
 
 function readOwn(text: string): { name: string; command: string } {
   const match = /^([a-z][a-z0-9-]{0,19})=(.*\S.*)$/s.exec(text);
-  if (!match || [...NAMES, ...RELAYED].some((name) => name === match[1])) {
+  if (!match || [...NAMES, ...RELAYED, BUSY].some((name) => name === match[1])) {
     throw badOption(
       `--tunnel: expected NAME=COMMAND with a new name of lower-case letters and digits, got ${JSON.stringify(text)}`,
       "Write it as --tunnel 'mine=/root/mytunnel.sh'.",

@@ -8,13 +8,14 @@ import { FAR_ADDRESS } from './path.ts';
 import type { Program, Stage } from './stage.ts';
 
 /**
- * Our agent and our fabric, in two layouts: from the device through the tunnel to the fabric's host, which is what the
- * others do between their two ends; and relayed, from device to device through the router, the second device beside it.
+ * Our agent and our fabric, in several layouts: from the device through the tunnel to the fabric's host, which is what the
+ * others do between their two ends; the same with busy main threads; and relayed, from device to device through the router, the second device beside it.
  * The keys are in files, a TPM has no part in carrying packets.
  */
 
 export type Wire = 'super' | 'legacy';
-export type Layout = 'direct' | 'relayed';
+/** `busy`: direct, while JavaScript computes for 20 of every 50 ms in both ends. */
+export type Layout = 'direct' | 'relayed' | 'busy';
 
 /** The device measured, and the one behind the router in the relayed layout. */
 type Role = 'device' | 'far';
@@ -38,11 +39,21 @@ interface Status {
   readonly wire?: string | null;
 }
 
+/** Loaded into a program before its own code. Neither keeps it alive nor says anything. */
+const BUSY = 'setInterval(()=>{const end=performance.now()+20;while(performance.now()<end);},50).unref()';
+
+/** A program of ours that runs on, as the layout wants it. */
+function running(name: 'agent' | 'fabric', layout: Layout): readonly string[] {
+  if (layout !== 'busy') return program(name);
+  const [node, file] = program(name) as [string, string];
+  return [node, `--import=data:text/javascript,${encodeURIComponent(BUSY)}`, file];
+}
+
 /** Both wires in the layouts asked for, over one site. */
 export function ours(layouts: readonly Layout[]): readonly Kind[] {
   let site: Promise<Site> | undefined;
   const kind = (wire: Wire, layout: Layout): Kind => ({
-    name: layout === 'direct' ? `ours-${wire}` : `ours-${wire}-relayed`,
+    name: layout === 'direct' ? `ours-${wire}` : `ours-${wire}-${layout}`,
     async prepare(stage) {
       site ??= makeSite(stage);
       await site;
@@ -51,8 +62,8 @@ export function ours(layouts: readonly Layout[]): readonly Kind[] {
       const { addresses, canChoose } = await site!;
       const choice = wire === 'legacy' && canChoose ? 'legacy' : undefined;
       const router = await startFabric(stage, layout);
-      const far = layout === 'relayed' ? [await startAgent(stage, 'far', choice)] : [];
-      const device = await startAgent(stage, 'device', choice);
+      const far = layout === 'relayed' ? [await startAgent(stage, 'far', choice, layout)] : [];
+      const device = await startAgent(stage, 'device', choice, layout);
       for (const agent of [device, ...far]) checkWire(wire, agent.wire);
       return {
         device: device.program,
@@ -62,7 +73,9 @@ export function ours(layouts: readonly Layout[]): readonly Kind[] {
       } satisfies Standing;
     },
   });
-  return layouts.flatMap((layout) => [kind('super', layout), kind('legacy', layout)]);
+  return layouts.flatMap((layout) =>
+    layout === 'busy' ? [kind('super', layout)] : [kind('super', layout), kind('legacy', layout)],
+  );
 }
 
 /** @throws Failure `bench.not-here` if the ends speak the other wire */
@@ -94,7 +107,7 @@ async function makeSite(stage: Stage): Promise<Site> {
   const provision = async (role: Role): Promise<string> => {
     const credential = ['--software', fileOf(stage, role, 'credential')];
     await factory('device', 'personalise', '--group', group, ...trust, ...credential);
-    return (await startAgent(stage, role, undefined)).address;
+    return (await startAgent(stage, role, undefined, 'direct')).address;
   };
   const addresses = { device: await provision('device'), far: await provision('far') };
   const check = [...program('agent'), 'check-config', '--config', fileOf(stage, 'device', 'config')];
@@ -105,7 +118,13 @@ async function makeSite(stage: Stage): Promise<Site> {
 /** Relayed, its host has no part in it. */
 async function startFabric(stage: Stage, layout: Layout): Promise<Program> {
   const tun = layout === 'relayed' ? ['--tun', 'none'] : [];
-  const fabric = stage.start(stage.far, [...program('fabric'), 'serve', '--data', dataOf(stage), ...tun]);
+  const fabric = stage.start(stage.far, [
+    ...running('fabric', layout),
+    'serve',
+    '--data',
+    dataOf(stage),
+    ...tun,
+  ]);
   await eventually('the fabric to serve', async () =>
     fabric.ended || fabric.said().includes('enf-fabric ready') ? true : undefined,
   );
@@ -117,6 +136,7 @@ async function startAgent(
   stage: Stage,
   role: Role,
   wire: string | undefined,
+  layout: Layout,
 ): Promise<{ program: Program; address: string; wire: string | undefined }> {
   const config = fileOf(stage, role, 'config');
   const text = [
@@ -133,7 +153,7 @@ async function startAgent(
     `socket = "${fileOf(stage, role, 'socket')}"`,
   ];
   writeFileSync(config, `${text.join('\n')}\n`);
-  const agent = stage.start(stage[role], [...program('agent'), 'run', '--config', config]);
+  const agent = stage.start(stage[role], [...running('agent', layout), 'run', '--config', config]);
   const online = await eventually('the agent to be online', async () => {
     const asked = [...program('agent'), 'status', '--json', '--config', config];
     const status = JSON.parse(await stage.run(stage[role], asked)) as Status;

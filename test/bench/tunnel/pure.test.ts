@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { isFailure } from '../../../protocol/failure.ts';
 import { HELP, NAMES, readOptions } from './options.ts';
-import { figures, GOALS, judge, ratios } from './report.ts';
+import { busyRatio, figures, GOALS, judge, ratios } from './report.ts';
 import { MEASURES, type Row, rowOf } from './row.ts';
 
 const row = (name: string, values: Partial<Row> = {}): Row => ({ ...rowOf(name, []), ...values });
@@ -132,6 +132,14 @@ describe('ratios', () => {
     expect(judge(goal('throughput up ÷ best'), 'super', some)).toBe('–');
     expect(judge(goal('throughput up ÷ best'), 'legacy', [all[1]!, all[5]!])).toBe('–');
     expect(judge(goal('CPU per GB down ÷ best'), 'super', all)).toBe('–');
+  });
+
+  test('a busy main thread is compared with an idle one, if both were measured', () => {
+    const busy = row('ours-super-busy', { rtt_p50_us: 143, rtt_p99_us: 300 });
+    const idle = row('ours-super', { rtt_p50_us: 130, rtt_p99_us: 200 });
+    expect(busyRatio([idle, busy])).toEqual([expect.stringContaining('RTT p50 1.10, p99 1.50 times')]);
+    expect(busyRatio([busy])).toEqual([]);
+    expect(busyRatio(all)).toEqual([]);
   });
 
   test('the table shows what must be reached beside each', () => {

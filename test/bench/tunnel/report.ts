@@ -1,4 +1,5 @@
 import { columns, figure } from '../table.ts';
+import { BUSY } from './options.ts';
 import type { Measure, Row } from './row.ts';
 
 /** What is printed: the figures, then how ours stand to the best of the others. */
@@ -140,6 +141,16 @@ export function judge(goal: Goal, wire: 'super' | 'legacy', all: readonly Row[])
   const bound = goal[wire];
   const reached = bound.sign === '≥' ? ratio >= bound.value : ratio <= bound.value;
   return `${figure(ratio)} ${reached ? 'yes' : 'NO'}`;
+}
+
+/** What a busy main thread does to round trips; nothing if that was not measured. */
+export function busyRatio(rows: readonly Row[]): readonly string[] {
+  const [idle, busy] = [named(rows, 'ours-super'), named(rows, BUSY)];
+  const ratio = (measure: Measure): number | undefined => divide(value(busy, measure), value(idle, measure));
+  if (ratio('rtt_p50_us') === undefined) return [];
+  return [
+    `Main threads busy for 20 of every 50 ms: RTT p50 ${figure(ratio('rtt_p50_us'))}, p99 ${figure(ratio('rtt_p99_us'))} times that of idle ones.`,
+  ];
 }
 
 /** Ours against the best of the others: the result. Figures by themselves say more about the machine. */

@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { BenchFabric, Serving } from '../admit/fabric.ts';
+import type { BenchGroup } from '../admit/fleet.ts';
+import { measureP256 } from '../admit/p256.ts';
+import { median } from '../statistics.ts';
+import { enrol, heartbeats, neighbours } from './devices.ts';
+
+/** What a router costs. CPU is that of the whole fabric, user and system, all threads. */
+export interface Figures {
+  /** CPU seconds for 10^9 bytes of packets from device to device. */
+  readonly cpu_s_per_gb: number;
+  /** Those packets, 10^9 bits a second. */
+  readonly gbps: number;
+  /** CPU milliseconds for a device that connects, is let in, has a packet answered and leaves. */
+  readonly accept_ms: number;
+  readonly accepts_per_s: number;
+  /** The yardstick of that, in the same run: one P-256 signature and its verification. */
+  readonly p256_sign_verify_ms: number;
+  /** Resident bytes for each of the devices that are connected and idle. */
+  readonly idle_bytes: number;
+}
+
+export interface Effort {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Devices that are connected and idle at the same time. */
+  readonly idle: number;
+}
+
+/** Eight pairs, as the requirement has it; what enftun's hosts send most: an MSS of TCP in IPv6. */
+const PAIRS = 8;
+const PACKET_BYTES = 1_222;
+
+/** Medians of the rounds; one fabric for each, all on one registry. @param say is told each step */
+export async function measure(
+  fabric: BenchFabric,
+  group: BenchGroup,
+  program: string,
+  { rounds, seconds, idle }: Effort,
+  say: (line: string) => void,
+): Promise<Figures> {
+  say(`enrolling ${idle} devices`);
+  const devices = await enrol(fabric, group, idle);
+  const quiet = heartbeats(fabric, devices);
+  const busy = neighbours(fabric, devices.slice(0, 2 * PAIRS), PACKET_BYTES);
+  const p256 = measureP256();
+  const seen: Omit<Figures, 'p256_sign_verify_ms'>[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    const serving = await fabric.serve(ALL_CORES);
+    const swarm = (mode: string, list: string, ...rest: string[]): ChildProcess =>
+      spawn(program, [mode, String(serving.tunnelPort), list, ...rest], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+    try {
+      say(`round ${round}/${rounds}: connecting`);
+      const [accepts, acceptCpu] = await costOf(serving, () =>
+        answer<{ connections: number }>(swarm('accept', quiet, String(seconds))),
+      );
+      say(`round ${round}/${rounds}: ${idle} idle connections`);
+      const idleBytes = await measureIdle(serving, swarm('hold', quiet), idle);
+      say(`round ${round}/${rounds}: ${PAIRS} pairs`);
+      const [moved, movedCpu] = await costOf(serving, () =>
+        answer<{ bytes: number; seconds: number }>(swarm('pairs', busy, String(seconds))),
+      );
+      const bytes = (moved.bytes / (PACKET_BYTES + 2)) * PACKET_BYTES;
+      seen.push({
+        cpu_s_per_gb: movedCpu / (bytes / 1e9),
+        gbps: (bytes * 8) / moved.seconds / 1e9,
+        accept_ms: (acceptCpu * 1e3) / accepts.connections,
+        accepts_per_s: accepts.connections / seconds,
+        idle_bytes: idleBytes,
+      });
+    } finally {
+      await serving.stop();
+    }
+  }
+  const middle = (of: keyof (typeof seen)[0]): number => median(seen.map((each) => each[of]))!;
+  return {
+    cpu_s_per_gb: middle('cpu_s_per_gb'),
+    gbps: middle('gbps'),
+    accept_ms: middle('accept_ms'),
+    accepts_per_s: middle('accepts_per_s'),
+    p256_sign_verify_ms: p256,
+    idle_bytes: middle('idle_bytes'),
+  };
+}
+
+const ALL_CORES = '0-1023';
+
+async function costOf<T>(serving: Serving, work: () => Promise<T>): Promise<[T, number]> {
+  const before = serving.cpu();
+  const result = await work();
+  return [result, serving.cpu() - before];
+}
+
+async function measureIdle(serving: Serving, holding: ChildProcess, count: number): Promise<number> {
+  const before = serving.resident();
+  const ended = once(holding, 'exit');
+  await Promise.race([once(holding.stdout!, 'data'), ended]);
+  if (holding.exitCode !== null) throw new Error('the idle devices could not connect');
+  const bytes = (serving.resident() - before) / count;
+  holding.stdin!.end();
+  await ended;
+  return bytes;
+}
+
+/** What a program says, once it has ended well. */
+async function answer<T>(program: ChildProcess): Promise<T> {
+  let said = '';
+  program.stdout!.on('data', (chunk) => {
+    said += chunk;
+  });
+  const [code] = (await once(program, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`the devices ended with ${code}`);
+  return JSON.parse(said) as T;
+}

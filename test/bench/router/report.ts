@@ -1,0 +1,25 @@
+import { columns, figure } from '../table.ts';
+import type { Figures } from './measure.ts';
+
+/** The figures beside what they must reach. */
+export function report(f: Figures): string {
+  const line = (what: string, value: string, must = '', reached = true): string[] => [
+    what,
+    value,
+    must,
+    must === '' ? '' : reached ? 'pass' : 'short',
+  ];
+  const yardsticks = f.accept_ms / f.p256_sign_verify_ms;
+  const kilobytes = f.idle_bytes / 1e3;
+  return columns(
+    ['router', 'measured', 'must reach', ''],
+    [
+      line('8 pairs of devices, 1,222-byte packets', `${figure(f.gbps)} Gbit/s`),
+      line('… CPU for each GB', `${figure(f.cpu_s_per_gb)} s`, '≤ 3 s', f.cpu_s_per_gb <= 3),
+      line('devices that come and go', `${figure(f.accepts_per_s)}/s`),
+      line('… CPU for each', `${figure(f.accept_ms)} ms`, '≤ 3 ms', f.accept_ms <= 3),
+      line('… in P-256 signatures and verifications', figure(yardsticks)),
+      line('an idle connection', `${figure(kilobytes)} KB`, '≤ 30 KB', kilobytes <= 30),
+    ],
+  );
+}

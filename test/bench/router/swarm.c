@@ -1,0 +1,158 @@
+// Devices at a router, as C programs are: TLS with a certificate each, enftun's wire.
+//   swarm accept PORT LIST SECONDS   each in turn, four at a time: connects, has a frame answered, leaves
+//   swarm hold PORT LIST             all connect and have a frame answered; they stay until the standard input ends
+//   swarm pairs PORT LIST SECONDS    of each two, one sends its frame over and over, the other counts
+// LIST has a line for each device: a file with certificate and key, and the frame in hex.
+#include "../tunnel/common.h"
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum { MOST = 4096, FRAME = 1500, FRAMES = 13, WORKERS = 4 };
+
+struct device {
+  SSL_CTX *context;
+  SSL *ssl;
+  int length;
+  uint8_t frame[FRAME];
+};
+
+static struct device devices[MOST];
+static int count_of_devices;
+static const char *port;
+static double end;
+static atomic_int next_one;
+static atomic_llong done, received;
+static atomic_bool over;
+
+static __attribute__((noreturn)) void refuse(const char *what) {
+  fprintf(stderr, "%s: ", what);
+  ERR_print_errors_fp(stderr);
+  exit(1);
+}
+
+static void read_list(const char *path) {
+  char pem[512], hex[2 * FRAME + 1], format[32];
+  FILE *file = fopen(path, "r");
+  if (file == NULL) die(path);
+  snprintf(format, sizeof format, "%%511s %%%ds", 2 * FRAME);
+  while (count_of_devices < MOST && fscanf(file, format, pem, hex) == 2) {
+    struct device *device = &devices[count_of_devices++];
+    device->context = SSL_CTX_new(TLS_client_method());
+    if (device->context == NULL || SSL_CTX_use_certificate_file(device->context, pem, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_use_PrivateKey_file(device->context, pem, SSL_FILETYPE_PEM) != 1)
+      refuse(pem);
+    device->length = (int)strlen(hex) / 2;
+    for (int i = 0; i < device->length; i++) {
+      char digits[3] = {hex[2 * i], hex[2 * i + 1], 0};
+      device->frame[i] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+  }
+  fclose(file);
+}
+
+static void come(struct device *device) {
+  device->ssl = SSL_new(device->context);
+  if (device->ssl == NULL || SSL_set_fd(device->ssl, connect_to(SOCK_STREAM, "127.0.0.1", port, NULL)) != 1 ||
+      SSL_connect(device->ssl) != 1)
+    refuse("TLS handshake");
+}
+
+// That the router has let it in shows in an answer only.
+static void be_answered(struct device *device) {
+  uint8_t answer[2 * FRAME];
+  if (SSL_write(device->ssl, device->frame, device->length) != device->length) refuse("sending");
+  for (int got = 0; got < device->length;) {
+    int n = SSL_read(device->ssl, answer + got, (int)sizeof answer - got);
+    if (n <= 0) refuse("no answer");
+    got += n;
+  }
+}
+
+static void leave(struct device *device) {
+  int fd = SSL_get_fd(device->ssl);
+  SSL_shutdown(device->ssl);
+  SSL_free(device->ssl);
+  close(fd);
+}
+
+static void *come_and_go(void *unused) {
+  for (int i; now() < end && (i = atomic_fetch_add(&next_one, 1)) >= 0; atomic_fetch_add(&done, 1)) {
+    struct device *device = &devices[i % count_of_devices];
+    come(device);
+    be_answered(device);
+    leave(device);
+  }
+  return unused;
+}
+
+static void *send_on(void *argument) {
+  struct device *device = argument;
+  uint8_t frames[FRAMES * FRAME];
+  int length = 0;
+  for (int i = 0; i < FRAMES; i++, length += device->length) memcpy(frames + length, device->frame, (size_t)device->length);
+  while (!over && SSL_write(device->ssl, frames, length) == length) {}
+  return NULL;
+}
+
+static void *take(void *argument) {
+  struct device *device = argument;
+  static _Thread_local uint8_t room[65536];
+  for (int n; (n = SSL_read(device->ssl, room, sizeof room)) > 0;) atomic_fetch_add(&received, n);
+  return NULL;
+}
+
+static void start(pthread_t *thread, void *(*run)(void *), void *argument) {
+  if (pthread_create(thread, NULL, run, argument) != 0) die("thread");
+}
+
+static int accept_many(double seconds) {
+  pthread_t workers[WORKERS];
+  end = now() + seconds;
+  for (int i = 0; i < WORKERS; i++) start(&workers[i], come_and_go, NULL);
+  for (int i = 0; i < WORKERS; i++) pthread_join(workers[i], NULL);
+  printf("{\"connections\":%lld}\n", (long long)done);
+  return 0;
+}
+
+static int hold(void) {
+  for (int i = 0; i < count_of_devices; i++) {
+    come(&devices[i]);
+    be_answered(&devices[i]);
+  }
+  printf("{\"held\":%d}\n", count_of_devices);
+  fflush(stdout);
+  while (getchar() != EOF) {}
+  return 0;
+}
+
+static int pairs(double seconds) {
+  pthread_t thread;
+  for (int i = 0; i < count_of_devices; i++) come(&devices[i]);
+  for (int i = 0; i + 1 < count_of_devices; i += 2) {
+    start(&thread, take, &devices[i + 1]);
+    start(&thread, send_on, &devices[i]);
+  }
+  double begun = now();
+  usleep((useconds_t)(seconds * 1e6));
+  over = true;
+  usleep(200000); // what is under way
+  printf("{\"bytes\":%lld,\"seconds\":%.3f}\n", (long long)received, now() - begun);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  signal(SIGPIPE, SIG_IGN);
+  if (argc >= 4) {
+    port = argv[2];
+    read_list(argv[3]);
+    if (count_of_devices < 2) usage("LIST names two devices at least");
+    if (argc == 4 && strcmp(argv[1], "hold") == 0) return hold();
+    if (argc == 5 && strcmp(argv[1], "accept") == 0) return accept_many(atof(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "pairs") == 0) return pairs(atof(argv[4]));
+  }
+  usage("swarm accept PORT LIST SECONDS | swarm hold PORT LIST | swarm pairs PORT LIST SECONDS");
+}
