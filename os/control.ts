@@ -1,8 +1,9 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import { createServer, request as httpRequest, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
 import { Failure, isFailure } from '../protocol/failure.ts';
+import { createServer, request as httpRequest } from './http.ts';
 
 /**
  * HTTP with JSON bodies over a unix socket: how a command line talks to its running program. Whoever may write to

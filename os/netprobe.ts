@@ -1,7 +1,7 @@
-import { request } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { dial } from './dial.ts';
+import { request } from './http.ts';
 import type { HttpProxy } from './proxy.ts';
 
 /** What came of a TLS handshake that only looks. */

@@ -69,6 +69,12 @@ function running(file: string): { child: ChildProcess; log: () => string; exited
   return { child, log: () => text, exited };
 }
 
+test('node:http is not imported: on Node 22 that ends a service without WebAssembly', () => {
+  const imported = Object.values(metafile.outputs).flatMap(({ imports }) => imports.map(({ path }) => path));
+  expect(imported).toContain('node:net');
+  expect(imported).not.toContain('node:http');
+});
+
 describe('check-config', () => {
   test('prints every key and touches nothing', async () => {
     const { place, with: on } = installed();

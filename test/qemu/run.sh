@@ -14,6 +14,7 @@ Options:
   --cuts N       how many power cuts in all (default 200, or 10 with --short); with --only all are of that scenario
   --seed S       seed of the random cuts (default: another one each time; it is printed)
   --arch ARCH    amd64 or arm64; arm64 boots and provisions only; docs/qemu.md says what it needs
+  --built        all that setup.sh does is done
 
 Examples:
   npm run test:qemu
@@ -25,10 +26,11 @@ Exit codes: 0 all passed, 1 something failed, 2 wrong usage.
 TEXT
 }
 wrong() { printf 'test:qemu: %s\n  → %s\n' "$1" "npm run test:qemu -- --help" >&2; exit 2; }
-short=no only= cuts= seed=$((RANDOM * 32768 + RANDOM)) arch=$(dpkg --print-architecture)
+short=no built=no only= cuts= seed=$((RANDOM * 32768 + RANDOM)) arch=$(dpkg --print-architecture)
 while [ $# -gt 0 ]; do
   case $1 in
     --short) short=yes ;;
+    --built) built=yes ;;
     --only) only=${2:-}; shift; [ -n "$only" ] && [ -e "test/qemu/$only.qemu.ts" ] || wrong "no such scenario: $only" ;;
     --cuts) cuts=${2:-}; shift; [[ $cuts =~ ^[0-9]+$ ]] || wrong "--cuts takes a number" ;;
     --seed) seed=${2:-}; shift; [[ $seed =~ ^[0-9]+$ ]] || wrong "--seed takes a number" ;;
@@ -47,7 +49,7 @@ system=qemu-system-x86_64
 [ "$arch" = amd64 ] || system=qemu-system-aarch64
 
 step() { printf '\033[1m==> %s\033[0m\n' "$*"; }
-bash setup.sh || exit 1
+[ $built = yes ] || bash setup.sh || exit 1
 command -v $system >/dev/null || { echo "test:qemu: $system is not installed; see docs/qemu.md" >&2; exit 1; }
 step "image for $arch"
 image=$(bash test/qemu/image.sh "$arch") || exit 1
