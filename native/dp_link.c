@@ -10,8 +10,8 @@
 
 enum {
   RECORD = 16384,
-  SMALL_RECORD = 4096,          // enftun reads in a blocking way: half a record stalls both its directions
-  SLOW_UNSENT = 32 * 1024,      // a link on which that matters
+  SMALL_RECORD = 4096,
+  SLOW_UNSENT = 32 * 1024,      // a link on which they matter
   BATCH = 64 * 1024,            // sent in one go
   READ_BUDGET = 512 * 1024,     // then somebody else gets a turn
   LONE = 2048,                  // less than this by itself is passed on before there is another look for more
@@ -131,7 +131,7 @@ static enum dp_status write_record(struct dp_link *link, size_t most) {
 }
 
 static enum dp_status write_out(struct dp_link *link) {
-  size_t record = link->wire == DP_WIRE_PLAIN && link->pace.unsent <= SLOW_UNSENT ? SMALL_RECORD : RECORD;
+  size_t record = link->small_records && link->pace.unsent <= SLOW_UNSENT ? SMALL_RECORD : RECORD;
   for (;;) {
     if (!dp_pipe_send(link->pipe)) return fail_to_send(link);
     if (dp_pipe_waits(link->pipe)) return block(link);

@@ -65,6 +65,7 @@ struct dp_link {
   int fd;
   struct dp_pipe *pipe;  // below OpenSSL; NULL: the kernel does it
   enum dp_wire wire;
+  bool small_records;  // on a slow path: the peer reads in a blocking way, and half a record stalls both its directions
   bool blocked;       // the socket took no more; cleared by whoever learns that it may again
   bool read_blocked;  // reading waits for the socket to be writable (a key update, without a pipe)
   struct dp_workspace *workspace;

@@ -144,6 +144,7 @@ static void present(struct router_connection *connection, uint64_t now) {
   router_list_add(&thread->waiting, connection);
   dp_link_init(&connection->link, connection->ssl, connection->fd, &thread->workspace, &peer->counters);
   connection->link.queue_limit = thread->router->settings.queue_bytes;
+  connection->link.small_records = connection->link.wire == DP_WIRE_PLAIN;  // enftun, for all we know
   event->kind = ROUTER_ARRIVED;
   event->peer = router_peer_keep(peer);
   event->thread = thread->index;
