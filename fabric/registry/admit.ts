@@ -5,11 +5,11 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { type Identifier, isReserved } from './address.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { prepare } from './database.ts';
 import { findMember, shortPseudonym } from './devices.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
 import type { Act, Applicant, Device } from './records.ts';
+import { prepare } from './statements.ts';
 
 /** More collisions in a row than this in a /64 are no chance. */
 const MAX_COUNTER = 1_000;

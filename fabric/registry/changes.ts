@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
-import { bytes, prepare } from './database.ts';
+import { bytes } from './database.ts';
 import type { Change } from './records.ts';
+import { prepare } from './statements.ts';
 
 /** Notes a change in the caller's transaction. The sequence comes from one counter row, so that none commits late. */
 export function recordChange(db: Database, kind: 'device' | 'group' | 'network', subject: Uint8Array): void {

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import SQLite, { type Database, type Statement } from 'better-sqlite3';
+import SQLite, { type Database } from 'better-sqlite3';
 import { Failure } from '../../protocol/failure.ts';
 import { MIGRATIONS, type Migration, migrate } from './schema.ts';
+import { connect } from './statements.ts';
 
 /** How long a write waits for another process's transaction before it fails. */
 const BUSY_TIMEOUT_MS = 2_000;
@@ -23,12 +24,12 @@ export function openDatabase(
     });
   }
   return guarded(path, () => {
-    const db = new SQLite(path, { timeout: BUSY_TIMEOUT_MS });
+    const db = connect(path, { timeout: BUSY_TIMEOUT_MS });
     try {
-      db.pragma('journal_mode = WAL');
-      db.pragma('synchronous = FULL');
-      db.pragma('foreign_keys = ON');
-      db.pragma('trusted_schema = OFF');
+      db.exec('PRAGMA journal_mode = WAL');
+      db.exec('PRAGMA synchronous = FULL');
+      db.exec('PRAGMA foreign_keys = ON');
+      db.exec('PRAGMA trusted_schema = OFF');
       migrate(db, options.now ?? Date.now(), options.steps ?? MIGRATIONS);
       return db;
     } catch (error) {
@@ -38,26 +39,9 @@ export function openDatabase(
   });
 }
 
-const prepared = new WeakMap<Database, Map<string, Statement>>();
-
-/** `db.prepare`, but each statement is parsed once for a connection: what every handshake runs. */
-export function prepare(db: Database, sql: string): Statement {
-  let statements = prepared.get(db);
-  if (statements === undefined) {
-    statements = new Map();
-    prepared.set(db, statements);
-  }
-  let statement = statements.get(sql);
-  if (statement === undefined) {
-    statement = db.prepare(sql);
-    statements.set(sql, statement);
-  }
-  return statement;
-}
-
 /** The bytes of a new registry file, with what `begin` writes into it. */
 export function emptyDatabase(now: number, begin: (db: Database) => void): Uint8Array {
-  const db = new SQLite(':memory:');
+  const db = connect(':memory:');
   try {
     migrate(db, now);
     begin(db);

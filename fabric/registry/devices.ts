@@ -5,8 +5,9 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { Report } from '../../protocol/tunnel/report.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { bytes, prepare } from './database.ts';
+import { bytes } from './database.ts';
 import type { Act, AgentReport, Device, GroupStatus } from './records.ts';
+import { prepare } from './statements.ts';
 
 const SELECT = `
   SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix

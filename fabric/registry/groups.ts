@@ -4,8 +4,9 @@ import { Failure } from '../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { bytes, prepare } from './database.ts';
+import { bytes } from './database.ts';
 import type { Act, Group, GroupStatus } from './records.ts';
+import { prepare } from './statements.ts';
 
 const SELECT = `
   SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created

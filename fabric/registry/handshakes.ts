@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
-import { bytes, prepare } from './database.ts';
+import { bytes } from './database.ts';
 import type { Handshake } from './records.ts';
+import { prepare } from './statements.ts';
 
 /** Appends a handshake to the history. */
 export function recordHandshake(db: Database, row: Handshake): void {

@@ -6,6 +6,7 @@ import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './database.ts';
 import type { Act, Network } from './records.ts';
+import { prepare } from './statements.ts';
 
 const UNICAST: readonly Prefix[] = [parsePrefix('2000::/3'), parsePrefix('fc00::/7')];
 
@@ -25,9 +26,10 @@ export function parseNetwork(text: string): Prefix {
 
 /** Adds a network with a fresh key for its interface identifiers. @throws Failure `fabric.network-exists` */
 export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string): Network {
-  const added = db
-    .prepare('INSERT INTO network (prefix, name, key, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING')
-    .run(prefix.address, name, randomBytes(32), act.at);
+  const added = prepare(
+    db,
+    'INSERT INTO network (prefix, name, key, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+  ).run(prefix.address, name, randomBytes(32), act.at);
   if (added.changes === 0) {
     throw new Failure(
       'fabric.network-exists',
@@ -45,7 +47,7 @@ export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string)
 
 /** All networks, oldest first. */
 export function listNetworks(db: Database): Network[] {
-  const rows = db.prepare('SELECT prefix, name, created FROM network ORDER BY id').all() as {
+  const rows = prepare(db, 'SELECT prefix, name, created FROM network ORDER BY id').all() as {
     prefix: Uint8Array;
     name: string;
     created: number;

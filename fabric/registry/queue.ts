@@ -1,6 +1,7 @@
 import SQLite, { type Database } from 'better-sqlite3';
 import { Failure } from '../../protocol/failure.ts';
-import { guarded, prepare } from './database.ts';
+import { guarded } from './database.ts';
+import { prepare } from './statements.ts';
 import { type WalFile, walFile } from './walfile.ts';
 
 /** Group commit: what is waiting is committed together, and nobody hears of his job before it is on the disk. */
@@ -128,17 +129,17 @@ export function commitQueue(
 
 /** Runs `work` in a transaction that is committed without waiting for the disk. */
 function unflushed<T>(db: Database, work: () => T): T {
-  db.pragma('synchronous = NORMAL');
+  db.exec('PRAGMA synchronous = NORMAL');
   try {
     return db.transaction(work).immediate();
   } finally {
-    db.pragma('synchronous = FULL');
+    db.exec('PRAGMA synchronous = FULL');
   }
 }
 
 /** Brings everything from the log into the registry itself and begins a new log. @throws Failure `registry.locked` */
 function leaveLog(db: Database, path: string): void {
-  const [{ busy }] = db.pragma('wal_checkpoint(TRUNCATE)') as [{ busy: number }];
+  const { busy } = prepare(db, 'PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
   if (busy === 0) return;
   throw new Failure(
     'registry.locked',

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../protocol/failure.ts';
+import { prepare } from './statements.ts';
 
 /** One step of the schema. Steps are never edited once released; a new need is a new step at the end. */
 export interface Migration {
@@ -135,7 +136,7 @@ export function migrate(db: Database, now: number, steps: readonly Migration[] =
     const step = steps[version];
     if (step === undefined) return false;
     db.exec(step.sql);
-    db.prepare('INSERT INTO migration VALUES (?, ?, ?)').run(version + 1, step.name, now);
+    prepare(db, 'INSERT INTO migration VALUES (?, ?, ?)').run(version + 1, step.name, now);
     return true;
   });
   while (applyNext.immediate());
@@ -144,7 +145,7 @@ export function migrate(db: Database, now: number, steps: readonly Migration[] =
 /** The number of migrations the file has seen. */
 export function schemaVersion(db: Database): number {
   return (
-    (db.prepare('SELECT max(version) AS version FROM migration').get() as { version: number | null })
+    (prepare(db, 'SELECT max(version) AS version FROM migration').get() as { version: number | null })
       .version ?? 0
   );
 }

@@ -51,6 +51,7 @@ describe('audit trail', () => {
     'the first entry taken out': 'DELETE FROM audit WHERE seq = 1',
     'the tail cut': 'DELETE FROM audit WHERE seq >= 4',
     'everything gone': 'DELETE FROM audit',
+    'an entry before the first': "INSERT INTO audit VALUES (0, 1, 'a', 'b', 'c', '{}', zeroblob(32))",
     'an entry added': "INSERT INTO audit VALUES (6, 1, 'a', 'b', 'c', '{}', zeroblob(32))",
     'two entries swapped':
       'UPDATE audit SET seq = 99 WHERE seq = 2; UPDATE audit SET seq = 2 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 99',
@@ -62,6 +63,13 @@ describe('audit trail', () => {
       expect(() => opened(file).verifyAudit()).toThrow(expect.objectContaining({ code: 'audit.broken' }));
     });
   }
+
+  test('a trail longer than what is read at once verifies, and is found out near its end', () => {
+    const file = trail(230);
+    expect(opened(file).verifyAudit().entries).toBe(230);
+    tamper(file, 'UPDATE audit SET at = at + 1 WHERE seq = 229');
+    expect(() => opened(file).verifyAudit()).toThrow(/229/);
+  });
 
   test('a trail made anew is found by a head kept elsewhere', () => {
     const file = trail(5);

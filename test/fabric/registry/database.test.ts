@@ -1,10 +1,11 @@
-import { chmodSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import SQLite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { openDatabase } from '../../../fabric/registry/database.ts';
 import { commitQueue } from '../../../fabric/registry/queue.ts';
 import { MIGRATIONS, migrate, schemaVersion } from '../../../fabric/registry/schema.ts';
+import { connect } from '../../../fabric/registry/statements.ts';
 import { walFile } from '../../../fabric/registry/walfile.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { anyGroup, NETWORK, opened, random, registryFile, scratch } from '../place.ts';
@@ -15,6 +16,14 @@ const tables = (path: string): unknown[] => {
   db.close();
   return rows;
 };
+
+test('the driver’s objects are made and kept in one place: from Node 24.19 on a collected one ends the process', () => {
+  const folder = new URL('../../../fabric/registry/', import.meta.url);
+  const makers = readdirSync(folder).filter((name) =>
+    /\.(prepare|pragma|iterate|backup)\(|new SQLite\(/.test(readFileSync(new URL(name, folder), 'utf8')),
+  );
+  expect(makers).toEqual(['statements.ts']);
+});
 
 describe('migrations', () => {
   test('an empty file and one of version 1 end with the same schema', () => {
@@ -65,7 +74,7 @@ describe('migrations', () => {
 
   test('a newer file is left alone', () => {
     const path = registryFile();
-    const db = new SQLite(path);
+    const db = connect(path);
     migrate(db, 1, [...MIGRATIONS, { name: 'future', sql: 'CREATE TABLE future (x)' }]);
     db.close();
     expect(() => openDatabase(path)).toThrow(expect.objectContaining({ code: 'registry.newer-schema' }));

@@ -1,0 +1,23 @@
+import SQLite, { type Database, type Options, type Statement } from 'better-sqlite3';
+
+/**
+ * The driver's objects, connections and statements, kept as long as the process lives: from Node 24.19 on the process ends when one is
+ * collected outside of JavaScript (nodejs/node#65446), be it at work or at its exit. So there is no other way to either: nothing in this folder
+ * calls `prepare`, `pragma` or `iterate` of the driver, which would leave objects to be collected; settings are made with `exec`.
+ */
+const kept = new Map<Database, Map<string, Statement>>();
+
+export function connect(path: string, options?: Options): Database {
+  const db = new SQLite(path, options);
+  kept.set(db, new Map());
+  return db;
+}
+
+/** `db.prepare`, but each statement is parsed once for a connection: what every handshake runs. */
+export function prepare(db: Database, sql: string): Statement {
+  const statements = kept.get(db);
+  if (statements === undefined) throw new Error('a connection that connect() has not made');
+  const statement = statements.get(sql) ?? db.prepare(sql);
+  statements.set(sql, statement);
+  return statement;
+}
