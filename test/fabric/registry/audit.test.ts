@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import SQLite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { appendAudit, listAudit, verifyAudit } from '../../../fabric/registry/audit.ts';
 import { openDatabase } from '../../../fabric/registry/database.ts';
+import { connect } from '../../../fabric/registry/statements.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import { opened, registryFile, scratch } from '../place.ts';
 
@@ -18,7 +18,7 @@ function trail(count: number): string {
 
 /** Changes the file behind the program's back, triggers out of the way. */
 function tamper(file: string, sql: string): void {
-  const db = new SQLite(file);
+  const db = connect(file);
   db.exec(`DROP TRIGGER audit_is_never_changed; DROP TRIGGER audit_is_never_deleted; ${sql}`);
   db.close();
 }
@@ -89,7 +89,7 @@ describe('audit trail', () => {
   });
 
   test('the file itself refuses to change or delete an entry', () => {
-    const db = new SQLite(trail(3));
+    const db = connect(trail(3));
     expect(() => db.exec("UPDATE audit SET actor = 'x'")).toThrow(/never changed/);
     expect(() => db.exec('DELETE FROM audit')).toThrow(/never deleted/);
     db.close();

@@ -1,18 +1,17 @@
 import { chmodSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import SQLite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { openDatabase } from '../../../fabric/registry/database.ts';
 import { commitQueue } from '../../../fabric/registry/queue.ts';
 import { MIGRATIONS, migrate, schemaVersion } from '../../../fabric/registry/schema.ts';
-import { connect } from '../../../fabric/registry/statements.ts';
+import { connect, prepare } from '../../../fabric/registry/statements.ts';
 import { walFile } from '../../../fabric/registry/walfile.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { anyGroup, NETWORK, opened, random, registryFile, scratch } from '../place.ts';
 
 const tables = (path: string): unknown[] => {
-  const db = new SQLite(path, { readonly: true });
-  const rows = db.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
+  const db = connect(path, { readonly: true });
+  const rows = prepare(db, 'SELECT name, sql FROM sqlite_schema ORDER BY name').all();
   db.close();
   return rows;
 };
@@ -45,13 +44,13 @@ describe('migrations', () => {
     writeFileSync(path, '');
     const db = openDatabase(path, { steps: MIGRATIONS.slice(0, 1) });
     const [gid, pseudonym, address, key] = [random(32), random(65), random(16), random(65)];
-    db.prepare("INSERT INTO network VALUES (1, ?, 'n', ?, 1)").run(NETWORK.address, random(32));
-    db.prepare("INSERT INTO grp VALUES (?, ?, ?, 'g', 1, 'active', NULL, 1)").run(
+    prepare(db, "INSERT INTO network VALUES (1, ?, 'n', ?, 1)").run(NETWORK.address, random(32));
+    prepare(db, "INSERT INTO grp VALUES (?, ?, ?, 'g', 1, 'active', NULL, 1)").run(
       gid,
       random(258),
       random(4),
     );
-    db.prepare("INSERT INTO device VALUES (1, ?, ?, ?, ?, 0, 0, 1, 2, 'from')").run(
+    prepare(db, "INSERT INTO device VALUES (1, ?, ?, ?, ?, 0, 0, 1, 2, 'from')").run(
       gid,
       pseudonym,
       address,
@@ -68,7 +67,9 @@ describe('migrations', () => {
     expect(() => openDatabase(path, { steps: broken })).toThrow(/nonsense/);
     const db = openDatabase(path);
     expect(schemaVersion(db)).toBe(MIGRATIONS.length);
-    expect(db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'half'").get()).toEqual({ n: 0 });
+    expect(prepare(db, "SELECT count(*) AS n FROM sqlite_schema WHERE name = 'half'").get()).toEqual({
+      n: 0,
+    });
     db.close();
   });
 
@@ -84,13 +85,15 @@ describe('migrations', () => {
 describe('the file', () => {
   test('every commit is on the disk, and rows keep to their references', () => {
     const db = openDatabase(registryFile());
-    expect(db.pragma('journal_mode', { simple: true })).toBe('wal');
-    expect(db.pragma('synchronous', { simple: true })).toBe(2); // FULL
-    expect(db.pragma('foreign_keys', { simple: true })).toBe(1);
+    expect(prepare(db, 'PRAGMA journal_mode').pluck().get()).toBe('wal');
+    expect(prepare(db, 'PRAGMA synchronous').pluck().get()).toBe(2); // FULL
+    expect(prepare(db, 'PRAGMA foreign_keys').pluck().get()).toBe(1);
     expect(() =>
-      db
-        .prepare("INSERT INTO grp VALUES (?, ?, ?, 'g', 77, 'active', NULL, 1)")
-        .run(random(32), random(258), random(4)),
+      prepare(db, "INSERT INTO grp VALUES (?, ?, ?, 'g', 77, 'active', NULL, 1)").run(
+        random(32),
+        random(258),
+        random(4),
+      ),
     ).toThrow(/FOREIGN KEY/);
     db.close();
   });
@@ -122,8 +125,8 @@ describe('group commit', () => {
   test('answers after the commit, jobs that throw are undone alone', async () => {
     const path = registryFile();
     const db = openDatabase(path);
-    const other = new SQLite(path, { readonly: true });
-    const count = (from: typeof db): unknown => from.prepare('SELECT count(*) AS n FROM handshake').get();
+    const other = connect(path, { readonly: true });
+    const count = (from: typeof db): unknown => prepare(from, 'SELECT count(*) AS n FROM handshake').get();
     const insert = (): void => {
       db.exec("INSERT INTO handshake (at, source, proven, result) VALUES (1, 's', 0, 'r')");
     };
@@ -158,7 +161,7 @@ describe('group commit', () => {
     const fatal = queue.submit(() => db.exec('INSERT INTO nowhere VALUES (1)'));
     const results = await Promise.allSettled([good, fatal]);
     expect(results.map((each) => each.status)).toEqual(['rejected', 'rejected']);
-    expect(db.prepare('SELECT count(*) AS n FROM handshake').get()).toEqual({ n: 0 });
+    expect(prepare(db, 'SELECT count(*) AS n FROM handshake').get()).toEqual({ n: 0 });
     queue.close();
     db.close();
   });
@@ -178,14 +181,14 @@ describe('group commit', () => {
     const submit = (result: string): Promise<unknown> =>
       queue
         .submit(() =>
-          db.prepare("INSERT INTO handshake (at, source, proven, result) VALUES (1, 's', 0, ?)").run(result),
+          prepare(db, "INSERT INTO handshake (at, source, proven, result) VALUES (1, 's', 0, ?)").run(result),
         )
         .then(
           () => told.push(result),
           (error: Failure) => told.push(`${result}: ${error.code}`),
         );
     const written = (): unknown =>
-      db.prepare("SELECT group_concat(result, ' ') AS all_of_them FROM handshake").pluck().get();
+      prepare(db, "SELECT group_concat(result, ' ') AS all_of_them FROM handshake").pluck().get();
     return { path, db, queue, flushes, told, submit, written, disk };
   }
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -206,7 +209,7 @@ describe('group commit', () => {
     await turn();
     expect(told).toEqual(['commit', 'a', 'commit', 'b', 'c']);
     // The rest of the registry waits for its own commits.
-    expect(db.pragma('synchronous', { simple: true })).toBe(2);
+    expect(prepare(db, 'PRAGMA synchronous').pluck().get()).toBe(2);
     queue.close();
     db.close();
   });
@@ -220,8 +223,8 @@ describe('group commit', () => {
     flushes[0]!(new Failure('registry.not-writable', 'operator', 'EIO'));
     await turn();
     // Somebody who reads the log keeps it from being left.
-    db.pragma('busy_timeout = 1');
-    const reader = new SQLite(path, { readonly: true });
+    db.exec('PRAGMA busy_timeout = 1');
+    const reader = connect(path, { readonly: true });
     reader.exec('BEGIN; SELECT * FROM handshake');
     await submit('b');
     reader.close();
