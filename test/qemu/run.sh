@@ -57,8 +57,11 @@ exec 8<"$image"
 flock --shared 8
 
 work=$(mktemp -d)
+# What runs that have ended left behind, this one's included; each has its process in its names.
 clean() {
   for namespace in $(ip netns list | grep -o '^enf-q-[^ ]*'); do
+    pid=$(sed -E 's/^enf-q-[a-z]*([0-9]+)-.*/\1/' <<<"$namespace")
+    [ ! -e "/proc/$pid" ] || continue
     ip netns pids "$namespace" | xargs -r kill -9
     ip netns del "$namespace"
   done
