@@ -3,7 +3,7 @@
 
 // One build runs on every processor: where the loader can choose, also with the wide registers that nearly all have today. (Not under the
 // sanitizers: the choice is made before they have begun.)
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define WIDE __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE
