@@ -195,6 +195,45 @@ void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length,
   else dp_fq_put(link->queue, frames, length, hash, now);
 }
 
+// Where so many bytes of frames may be built to leave next: nothing of the link's own waits that would be overtaken, and nobody else's are being
+// built. NULL: to the queue.
+static uint8_t *direct_room(struct dp_link *link, size_t size) {
+  struct dp_workspace *workspace = link->workspace;
+  bool queued = link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
+  if (link->blocked || queued || dp_pipe_waits(link->pipe)) return NULL;
+  if (workspace->writer != link) {
+    bool free = workspace->writer == NULL && link->out_start == link->out_end;
+    if (!free || !take_workspace(link)) return NULL;
+  }
+  return dp_link_full(link) || DP_OUT_BYTES - link->out_end < size ? NULL : link->out + link->out_end;
+}
+
+bool dp_link_full(const struct dp_link *link) {
+  return link->workspace->writer == link && link->out_end - link->out_start >= useful(link);
+}
+
+static void pass_on(struct dp_link *link, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
+  uint8_t *room = direct_room(link, length);
+  if (room == NULL) {
+    dp_link_queue(link, frames, length, hash, now);
+    return;
+  }
+  memcpy(room, frames, length);
+  link->out_end += length;
+}
+
+// The segments of a packet. Returns how many.
+static uint32_t pass_segments(struct dp_link *link, const struct dp_frame *frame, uint32_t hash, uint64_t now) {
+  uint8_t cut[2 * 65536], *room = direct_room(link, dp_segmented_size(frame->length, &frame->headers, frame->segment));
+  uint32_t count = 1;
+  size_t capacity = room != NULL ? DP_OUT_BYTES - link->out_end : sizeof cut;
+  size_t size = dp_segment(frame->packet, frame->length, &frame->headers, frame->segment, room != NULL ? room : cut, capacity, &count);
+  if (size == 0) dp_add(&link->counters->out_too_long, 1);
+  else if (room != NULL) link->out_end += size;
+  else dp_link_queue(link, cut, (uint32_t)size, hash, now);
+  return count;
+}
+
 void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now) {
   uint32_t hash = dp_flow_hash(frame->packet, frame->length), count = 1;
   bool special = frame->partial || frame->gso != DP_GSO_NONE;
@@ -204,17 +243,14 @@ void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now)
     uint8_t *at = frame->packet - header;
     if (special) dp_super_header(at, frame->length, frame->partial, frame->gso, frame->segment);
     else dp_put16(at, (uint16_t)frame->length);
-    dp_link_queue(link, at, header + frame->length, hash, now);
+    pass_on(link, at, header + frame->length, hash, now);
   } else if (frame->gso == DP_GSO_NONE) {
     dp_checksum_complete(frame->packet, frame->length, frame->headers.transport, dp_checksum_offset(frame->headers.protocol));
     frame->partial = false;
     dp_put16(frame->packet - DP_FRAME_HEADER, (uint16_t)frame->length);
-    dp_link_queue(link, frame->packet - DP_FRAME_HEADER, DP_FRAME_HEADER + frame->length, hash, now);
+    pass_on(link, frame->packet - DP_FRAME_HEADER, DP_FRAME_HEADER + frame->length, hash, now);
   } else {
-    uint8_t cut[2 * 65536];
-    size_t size = dp_segment(frame->packet, frame->length, &frame->headers, frame->segment, cut, sizeof cut, &count);
-    if (size > 0) dp_link_queue(link, cut, (uint32_t)size, hash, now);
-    else dp_add(&link->counters->out_too_long, 1);
+    count = pass_segments(link, frame, hash, now);
   }
   dp_add(&link->counters->sent_packets, count);
   dp_add(&link->counters->sent_bytes, frame->length);

@@ -97,8 +97,11 @@ uint8_t *dp_link_room(struct dp_link *link, size_t *wanted);
 void dp_link_commit(struct dp_link *link, size_t length);
 // Copies the frames of one packet into the queue. Never waits.
 void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now);
-// Sends a received frame on, as the link's wire has it: untouched, or cut and with whole checksums.
+// Sends a received frame on, as the link's wire has it: untouched, or cut and with whole checksums. It leaves with the next flush, at once
+// if nothing waits, or else through the queue.
 void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now);
+// True once a flush is worth while: what was forwarded next would have to be queued.
+bool dp_link_full(const struct dp_link *link);
 // A frame that overtakes everything: a heartbeat, a verdict. False if there is no room for it.
 bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length);
 // Forgets what waits in the queue. A frame that has begun to leave still goes out whole.

@@ -239,7 +239,20 @@ void router_touch(struct router_connection *connection) {
   connection->thread->touched = connection;
 }
 
+// Whose packets lie in the workspace goes first: they need not make way for another's.
+static void put_writer_first(struct router_thread *thread) {
+  for (struct router_connection **at = &thread->touched; *at != NULL; at = &(*at)->next_touched) {
+    struct router_connection *connection = *at;
+    if (&connection->link != thread->workspace.writer) continue;
+    *at = connection->next_touched;
+    connection->next_touched = thread->touched;
+    thread->touched = connection;
+    return;
+  }
+}
+
 void router_flush_touched(struct router_thread *thread, uint64_t now) {
+  put_writer_first(thread);
   while (thread->touched != NULL) {
     struct router_connection *connection = thread->touched;
     thread->touched = connection->next_touched;

@@ -42,6 +42,7 @@ static struct router_route *find_route(struct router_thread *thread, const uint8
 static void give(struct router_connection *to, struct dp_frame *frame, uint64_t now) {
   dp_link_forward(&to->link, frame, now);
   router_touch(to);
+  if (dp_link_full(&to->link)) router_flush_touched(to->thread, now);
 }
 
 // Through the ring to the thread that has the connection. False if there is no room.
