@@ -55,9 +55,11 @@ static void read_list(const char *path) {
 }
 
 static void come(struct device *device) {
+  int fd = connect_to(SOCK_STREAM, "127.0.0.1", port, NULL), yes = 1;
+  // Or else the first frame waits until the end of the handshake is acknowledged.
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   device->ssl = SSL_new(device->context);
-  if (device->ssl == NULL || SSL_set_fd(device->ssl, connect_to(SOCK_STREAM, "127.0.0.1", port, NULL)) != 1 ||
-      SSL_connect(device->ssl) != 1)
+  if (device->ssl == NULL || SSL_set_fd(device->ssl, fd) != 1 || SSL_connect(device->ssl) != 1)
     refuse("TLS handshake");
 }
 
