@@ -9,8 +9,8 @@
 // SSL_MODE_RELEASE_BUFFERS, and does the handshake on the SSL itself (dp_tls_attach, SSL_accept) before dp_link_init. In the sink,
 // `packet` gives each frame in the workspace's memory, valid until the callback `end` has returned: check the source with
 // dp_egress() (its filter's `own` is the address of the session), look up the destination, and
-//   - the destination on this thread: dp_link_forward(), which brings the frame into the form that link's wire has, then once per
-//     batch dp_link_flush() on every link that got something;
+//   - the destination on this thread: dp_link_forward(), which brings the frame into the form that link's wire has, then dp_link_flush() once
+//     per batch on every link that got something, and whenever one is full;
 //   - on another thread: copy the frame's bytes from `frame->packet - 6` or `- 2` on (dp_frame.h) into that thread's ring, wake it,
 //     and let it do the same there;
 //   - the host: dp_ingress_take() and, in `end`, dp_ingress_flush().
