@@ -1,44 +1,28 @@
-import { createPrivateKey, randomBytes } from 'node:crypto';
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
 import type { Admission, Endpoint, Standing } from '../../../fabric/router/admission.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
 import type { PlaneDevice } from '../../../os/plane.ts';
-import { ecdsaSigner, generateP256, primitives } from '../../../os/primitives.ts';
-import { concat, fromHex, toHex, u16 } from '../../../protocol/bytes.ts';
-import { identityCertificate } from '../../../protocol/identity/certificate.ts';
-import { encodeEcPrivateKey } from '../../../protocol/identity/keyfile.ts';
+import { generateP256 } from '../../../os/primitives.ts';
+import { concat, toHex } from '../../../protocol/bytes.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
 import { ALPN, isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
 import { packetPair } from '../../native/packetpair.ts';
+import { type IdentityFiles, identityFiles } from '../identities.ts';
 
-/** A device with its self-signed identity certificate, as XTT leaves it behind. */
-export interface Device {
+/** A device with its identity. */
+export interface Device extends IdentityFiles {
   readonly address: Uint8Array;
   readonly name: string;
   readonly publicKey: Uint8Array;
-  /** PEM. */
-  readonly certificate: string;
-  readonly key: string;
 }
 
 export async function makeDevice(name: string): Promise<Device> {
   const address = parseIpv6(name);
-  const { secret, publicKey } = generateP256();
-  const der = await identityCertificate(primitives, address, publicKey, ecdsaSigner(secret), randomBytes(19));
-  const key = createPrivateKey({
-    key: Buffer.from(encodeEcPrivateKey(secret, publicKey)),
-    format: 'der',
-    type: 'sec1',
-  }).export({ format: 'pem', type: 'pkcs8' });
-  return { address, name, publicKey, certificate: pem(der), key: key.toString() };
-}
-
-export function pem(der: Uint8Array): string {
-  const text = Buffer.from(der).toString('base64').replace(/.{64}/g, '$&\n');
-  return `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
+  const keys = generateP256();
+  return { address, name, publicKey: keys.publicKey, ...(await identityFiles(address, keys)) };
 }
 
 /** A registry in memory that records what it was told. */
@@ -265,20 +249,4 @@ export async function admitted(router: Router, device: Device, manner: Manner = 
     return now !== undefined && now !== before;
   });
   return peer;
-}
-
-/**
- * A UDP packet between two addresses, all of one flow; its payload is `size` bytes of `mark`. Nobody looks at its checksum.
- */
-export function udp(source: Uint8Array, destination: Uint8Array, mark = 1, size = 20): Uint8Array {
-  const payload = new Uint8Array(8 + size).fill(mark);
-  payload.set([0, 7, 0, 7]);
-  return concat(
-    fromHex('60000000'),
-    u16(payload.length),
-    Uint8Array.of(17, 64),
-    source,
-    destination,
-    payload,
-  );
 }

@@ -5,6 +5,7 @@ import { concat, equal, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat, ROUTER_ADDRESS } from '../../../protocol/tunnel/icmp6.ts';
+import { udp } from '../packets.ts';
 import {
   admitted,
   type Device,
@@ -16,7 +17,6 @@ import {
   OURS,
   type Peer,
   testRouter,
-  udp,
   until,
 } from './fixture.ts';
 

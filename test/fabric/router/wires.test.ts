@@ -3,6 +3,7 @@ import type { Router } from '../../../fabric/router/router.ts';
 import { concat, fromHex, u16 } from '../../../protocol/bytes.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { ALPN_SUPER } from '../../../protocol/tunnel/verdict.ts';
+import { udp } from '../packets.ts';
 import { type Bulk, bulk, WIRES } from './bulk.ts';
 import {
   admitted,
@@ -12,7 +13,6 @@ import {
   makeDevice,
   type Peer,
   testRouter,
-  udp,
   until,
 } from './fixture.ts';
 
