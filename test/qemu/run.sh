@@ -57,11 +57,12 @@ exec 8<"$image"
 flock --shared 8
 
 work=$(mktemp -d)
-# What runs that have ended left behind, this one's included; each has its process in its names.
+# What this run and those that have ended left behind; each has its process in its names, which may only just be ending.
 clean() {
+  own=$(ps -o pgid= -p $$)
   for namespace in $(ip netns list | grep -o '^enf-q-[^ ]*'); do
-    pid=$(sed -E 's/^enf-q-[a-z]*([0-9]+)-.*/\1/' <<<"$namespace")
-    [ ! -e "/proc/$pid" ] || continue
+    group=$(ps -o pgid= -p "$(sed -E 's/^enf-q-[a-z]*([0-9]+)-.*/\1/' <<<"$namespace")")
+    [ -z "$group" ] || [ "$group" = "$own" ] || continue
     ip netns pids "$namespace" | xargs -r kill -9
     ip netns del "$namespace"
   done
