@@ -106,14 +106,17 @@ static size_t fill_room(struct dp_agent *agent, uint8_t *room, size_t wanted, in
 static void send_packets(struct dp_agent *agent, bool readable, uint64_t now) {
   struct dp_link *link = &agent->connection.link;
   int packets = 0;
+  // Where packets come one by one, the first leaves before there is a look for another; and there is none if the TUN had nothing in the
+  // turn before: should there be more, the next turn comes at once.
+  bool first = agent->lone, only = first && agent->tun_turn + 1 < agent->turn;
+  if (readable) agent->tun_turn = agent->turn;
   if (readable && (link->blocked || dp_link_waiting(link))) readable = queue_packets(agent, now);
   for (int turn = 0; turn < TURNS && agent->connected && !link->blocked; turn++) {
     size_t wanted = 0;
     if (dp_connection_is_over(agent, dp_link_flush(link, now))) return;
     uint8_t *room = dp_link_room(link, &wanted);
-    if (room == NULL || !readable) break;
-    // Where packets come one by one, the first leaves before there is a look for another.
-    size_t length = fill_room(agent, room, wanted, agent->lone && turn == 0 ? 1 : BURST_PACKETS, &packets);
+    if (room == NULL || !readable || (only && packets > 0)) break;
+    size_t length = fill_room(agent, room, wanted, first && turn == 0 ? 1 : BURST_PACKETS, &packets);
     if (length == 0) break;
     dp_link_commit(link, length);
   }
@@ -181,6 +184,7 @@ void dp_agent_run(struct dp_agent *agent) {
   for (;;) {
     struct ready ready = wait_for(agent);
     uint64_t now = dp_now();
+    agent->turn++;
     if (ready.wake) {
       uint64_t count;
       (void)!read(agent->wake, &count, sizeof count);

@@ -84,6 +84,7 @@ struct dp_agent {
   struct dp_connection connection;
   bool connected, tun_lost, read_again;
   bool lone;  // the TUN had one packet last time
+  uint64_t turn, tun_turn;  // of the loop; the last one in which the TUN had some
   uint32_t socket_events;
   int epoll, wake;
 };

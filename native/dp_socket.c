@@ -74,7 +74,7 @@ void dp_socket_adapt_unsent(int fd, struct dp_pace *pace, uint64_t now) {
   pace->rate -= pace->rate / 16;
   if (info.tcpi_delivery_rate > pace->rate) pace->rate = info.tcpi_delivery_rate;
   if (pace->far && info.tcpi_pacing_rate != UINT64_MAX && info.tcpi_pacing_rate > pace->rate) pace->rate = info.tcpi_pacing_rate;
-  uint64_t bytes = pace->rate / 500;
+  uint64_t bytes = pace->rate / 200;
   if (bytes > MOST_UNSENT) bytes = MOST_UNSENT;
   int unsent = (int)bytes / LEAST_UNSENT * LEAST_UNSENT;
   if (unsent < LEAST_UNSENT) unsent = LEAST_UNSENT;

@@ -19,7 +19,8 @@ struct dp_pace {
 void dp_socket_prepare(int fd, struct dp_pace *pace);
 // Once the handshakes have shown how far the peer is, for a path of 2 ms or more: BBR, where the kernel lists it, and 640 KB to receive in.
 void dp_socket_know_path(int fd, struct dp_pace *pace);
-// While the socket takes no more: lets about 2 ms of the measured delivery rate wait unsent (4 KB to 128 KB). Looks every 20 ms.
+// While the socket takes no more: lets about 5 ms of the measured delivery rate wait unsent (4 KB to 128 KB), CoDel's target. Less makes
+// small records of a slow link, and more acknowledgements from the far end: a half per cent of the link for 2 ms. Looks every 20 ms.
 void dp_socket_adapt_unsent(int fd, struct dp_pace *pace, uint64_t now);
 // After `bytes` were received: the receive buffer becomes two and a half times what was in flight, never less. As much again arrives
 // while a loss is mended; what is more would only fill the path's own queue. Looks every 100 ms.

@@ -110,6 +110,7 @@ struct router_thread {
   uint8_t *spare;  // a packet of the TUN
   bool has_tun, tun_lost;
   bool lone;  // the TUN had one packet last time
+  uint64_t turn, tun_turn;  // of the loop; the last one in which the TUN had some
 };
 
 struct router {

@@ -200,9 +200,11 @@ static bool take_from_tun(struct router_thread *thread, uint64_t now) {
 
 void router_from_tun(struct router_thread *thread, uint64_t now) {
   int packets = 0;
-  while (packets < TUN_BURST && !thread->tun_lost && take_from_tun(thread, now)) {
-    // Where packets come one by one, the first leaves before there is a look for another.
-    if (++packets == 1 && thread->lone) send_on(thread, now);
+  // As in the agent's thread (send_packets).
+  bool first = thread->lone, only = first && thread->tun_turn + 1 < thread->turn;
+  thread->tun_turn = thread->turn;
+  while (packets < (only ? 1 : TUN_BURST) && !thread->tun_lost && take_from_tun(thread, now)) {
+    if (++packets == 1 && first) send_on(thread, now);
   }
   thread->lone = packets <= 1;
   send_on(thread, now);

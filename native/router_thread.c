@@ -283,6 +283,7 @@ void *router_thread_run(void *argument) {
   while (!thread->quitting || !is_empty(thread)) {
     int count = wait_for(thread, events);
     thread->now = router_now();
+    thread->turn++;
     serve_orders(thread, events, count);
     read_again(thread, thread->now);
     for (int i = 0; i < count; i++) serve(thread, &events[i]);

@@ -1,0 +1,211 @@
+// Links that share a thread's memory, and what is passed on to them. Ends with a line "ok", or with what was wrong.
+#include "../../native/dp_bytes.h"
+#include "../../native/dp_link.h"
+#include "tlspair.h"
+
+enum { PACKET = 1000, NUMBER = 48, QUEUED = 8 << 20, LINKS = 3, MANY = 3000 };
+
+static struct tlsidentity identity;
+static struct dp_counters counters;
+
+// One device: its link, and what its far end has of the stream.
+struct device {
+  struct tlspair tls;
+  struct dp_link link;
+  uint8_t bytes[DP_FRAME_HEADER + PACKET];
+  size_t held;
+  uint32_t put, got;  // packets
+};
+
+static void open_device(struct device *device, struct dp_workspace *workspace) {
+  *device = (struct device){0};
+  tlspair_open(&device->tls, &identity);
+  dp_link_init(&device->link, device->tls.near, device->tls.fds[0], workspace, &counters);
+}
+
+static void close_device(struct device *device) {
+  dp_link_free(&device->link);
+  tlspair_close(&device->tls);
+}
+
+// An IPv6 UDP packet that says which one it is, with its frame's header before it.
+static void make_packet(uint8_t *frame, uint32_t number) {
+  memset(frame, 0, DP_FRAME_HEADER + PACKET);
+  uint8_t *packet = frame + DP_FRAME_HEADER;
+  dp_put16(frame, PACKET);
+  packet[0] = 0x60;
+  dp_put16(packet + 4, PACKET - DP_IPV6_HEADER);
+  packet[6] = DP_UDP;
+  dp_put32(packet + NUMBER, number);
+}
+
+static void pass_on(struct device *device, uint64_t now) {
+  uint8_t bytes[DP_FRAME_HEADER + PACKET];
+  struct dp_frame frame = {.packet = bytes + DP_FRAME_HEADER, .length = PACKET};
+  make_packet(bytes, device->put++);
+  dp_link_forward(&device->link, &frame, now);
+}
+
+static void flush(struct device *device, uint64_t now) {
+  enum dp_status status = dp_link_flush(&device->link, now);
+  CHECK(status == DP_DONE || status == DP_BLOCKED);
+  CHECK((status == DP_BLOCKED) == device->link.blocked);
+}
+
+// Reads at most so many packets; each has to be the one after the last.
+static void read_packets(struct device *device, uint32_t most) {
+  for (uint32_t i = 0; i < most;) {
+    int got = SSL_read(device->tls.far, device->bytes + device->held, (int)(sizeof device->bytes - device->held));
+    if (got <= 0) {
+      CHECK(SSL_get_error(device->tls.far, got) == SSL_ERROR_WANT_READ);
+      return;
+    }
+    device->held += (size_t)got;
+    if (device->held < sizeof device->bytes) continue;
+    uint32_t number = dp_get32(device->bytes + DP_FRAME_HEADER + NUMBER);
+    CHECK(dp_get16(device->bytes) == PACKET && number == device->got);
+    device->got++;
+    device->held = 0;
+    i++;
+  }
+}
+
+// What the owner of the link does when its socket takes something again: it may look at the link before it flushes it.
+static void socket_is_writable(struct device *device) { device->link.blocked = false; }
+
+static void fill(struct device *device) {
+  while (!device->link.blocked || device->link.queue == NULL) {
+    pass_on(device, 1);
+    flush(device, 1);
+  }
+  CHECK(dp_link_waiting(&device->link));
+}
+
+static void drain(struct device *device) {
+  while (device->got < device->put) {
+    uint32_t before = device->got;
+    read_packets(device, MANY);
+    socket_is_writable(device);
+    flush(device, 1);
+    CHECK(device->got > before || !device->link.blocked);
+  }
+  CHECK(!dp_link_waiting(&device->link));
+}
+
+static void nothing_overtakes_what_is_queued(void) {
+  struct dp_workspace workspace;
+  struct device device;
+  CHECK(dp_workspace_init(&workspace, QUEUED));
+  open_device(&device, &workspace);
+  fill(&device);
+  pass_on(&device, 1);
+  // What is below TLS has gone out, the queue is still to come.
+  while (dp_pipe_waits(device.link.pipe)) {
+    read_packets(&device, MANY);
+    CHECK(dp_pipe_send(device.link.pipe));
+  }
+  socket_is_writable(&device);
+  uint32_t queued = device.link.queue->blocks;
+  CHECK(queued > 0);
+  pass_on(&device, 1);
+  CHECK(device.link.queue->blocks == queued + 1);
+  drain(&device);
+  // Without anything that waits it is built where it leaves from.
+  pass_on(&device, 1);
+  CHECK(device.link.queue->blocks == 0 && workspace.writer == &device.link);
+  flush(&device, 1);
+  drain(&device);
+  close_device(&device);
+  CHECK(workspace.pool.held == 0);
+  dp_workspace_free(&workspace);
+}
+
+static void nothing_overtakes_what_waits_below_tls(void) {
+  struct dp_workspace workspace;
+  struct device device;
+  CHECK(dp_workspace_init(&workspace, QUEUED));
+  open_device(&device, &workspace);
+  // One batch is more than the socket takes: its end waits, and nothing is in the queue.
+  while (!dp_link_full(&device.link)) pass_on(&device, 1);
+  flush(&device, 1);
+  CHECK(device.link.blocked && dp_pipe_waits(device.link.pipe) && device.link.queue == NULL);
+  socket_is_writable(&device);
+  pass_on(&device, 1);
+  CHECK(device.link.queue != NULL && device.link.queue->blocks == 1);
+  drain(&device);
+  close_device(&device);
+  dp_workspace_free(&workspace);
+}
+
+static void more_than_a_batch_keeps_its_order(void) {
+  struct dp_workspace workspace;
+  struct device device;
+  CHECK(dp_workspace_init(&workspace, QUEUED));
+  open_device(&device, &workspace);
+  for (int i = 0; i < 300; i++) pass_on(&device, 1);
+  CHECK(dp_link_full(&device.link) && device.link.queue != NULL && device.link.queue->blocks > 0);
+  flush(&device, 1);
+  drain(&device);
+  close_device(&device);
+  dp_workspace_free(&workspace);
+}
+
+static void what_is_urgent_stays_before_what_comes_later(void) {
+  struct dp_workspace workspace;
+  struct device device;
+  uint8_t urgent[60] = {0x60};
+  CHECK(dp_workspace_init(&workspace, QUEUED));
+  open_device(&device, &workspace);
+  CHECK(dp_link_urgent(&device.link, urgent, sizeof urgent));
+  pass_on(&device, 1);
+  flush(&device, 1);
+  uint8_t first[DP_FRAME_HEADER + sizeof urgent];
+  CHECK(SSL_read(device.tls.far, first, sizeof first) == (int)sizeof first && dp_get16(first) == sizeof urgent);
+  CHECK(memcmp(first + DP_FRAME_HEADER, urgent, sizeof urgent) == 0);
+  drain(&device);
+  close_device(&device);
+  dp_workspace_free(&workspace);
+}
+
+// Each has what is its own, in order, however they take turns with the memory, and whoever reads slowly.
+static void many_share_the_memory(void) {
+  struct dp_workspace workspace;
+  struct device devices[LINKS];
+  CHECK(dp_workspace_init(&workspace, QUEUED));
+  for (int i = 0; i < LINKS; i++) open_device(&devices[i], &workspace);
+  uint32_t dice = 1, direct = 0;
+  for (uint32_t turn = 0; turn < MANY; turn++) {
+    dice = dice * 1664525 + 1013904223;
+    struct device *device = &devices[(dice >> 16) % LINKS];
+    for (uint32_t i = 0; i < (dice >> 24) % 11; i++) {
+      pass_on(device, 1);
+      direct += workspace.writer == &device->link;
+    }
+    if ((dice >> 8) % 3 == 0) flush(device, 1);
+    if ((dice >> 10) % 2 == 0) {
+      read_packets(device, 15);
+      socket_is_writable(device);
+    }
+    if ((dice >> 12) % 5 == 0) flush(&devices[turn % LINKS], 1);
+  }
+  CHECK(direct > MANY && dp_value(&counters.out_overflow) == 0);
+  for (int i = 0; i < LINKS; i++) {
+    drain(&devices[i]);
+    CHECK(devices[i].got > MANY);
+    close_device(&devices[i]);
+  }
+  CHECK(workspace.pool.held == 0);
+  dp_workspace_free(&workspace);
+}
+
+int main(void) {
+  identity = tlspair_identity();
+  nothing_overtakes_what_is_queued();
+  nothing_overtakes_what_waits_below_tls();
+  more_than_a_batch_keeps_its_order();
+  what_is_urgent_stays_before_what_comes_later();
+  many_share_the_memory();
+  tlspair_forget(&identity);
+  puts("ok");
+  return 0;
+}
