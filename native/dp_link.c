@@ -322,7 +322,7 @@ enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink,
   while (parsed == DP_DONE && ended == DP_AGAIN && total < READ_BUDGET) {
     int got = SSL_read(link->ssl, in + held, (int)(DP_IN_BYTES - held));
     // Most likely there is no more, or else the socket tells: no need to ask it.
-    bool lone = got > 0 && got < LONE && !SSL_has_pending(link->ssl);
+    bool lone = got > 0 && got < LONE && !SSL_has_pending(link->ssl) && !dp_pipe_has_more(link->pipe);
     if (got > 0) {
       held += (size_t)got;
       total += (size_t)got;

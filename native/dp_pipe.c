@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 // How much the socket took; -1 with an errno.
 static ssize_t put(struct dp_pipe *pipe, const uint8_t *bytes, size_t length, bool more) {
@@ -68,10 +69,73 @@ static int on_write(BIO *bio, const char *bytes, int length) {
   return -1;
 }
 
+static size_t ahead(const struct dp_pipe *pipe) { return pipe->ahead_end - pipe->ahead_start; }
+
+static uint8_t *ahead_memory(struct dp_pipe *pipe) { return pipe->ahead != NULL ? pipe->ahead : pipe->header; }
+
+// Puts what was read ahead at the beginning of `memory`, which is its place from now on.
+static void move_ahead(struct dp_pipe *pipe, uint8_t *memory) {
+  size_t length = ahead(pipe);
+  memmove(memory, ahead_memory(pipe) + pipe->ahead_start, length);
+  if (pipe->ahead != memory) dp_pool_give(pipe->pool, pipe->ahead, DP_PIPE_AHEAD);
+  pipe->ahead = memory == pipe->header ? NULL : memory;
+  pipe->ahead_start = 0;
+  pipe->ahead_end = length;
+}
+
+static size_t take_ahead(struct dp_pipe *pipe, uint8_t *bytes, size_t most) {
+  size_t length = ahead(pipe) < most ? ahead(pipe) : most;
+  memcpy(bytes, ahead_memory(pipe) + pipe->ahead_start, length);
+  pipe->ahead_start += length;
+  // So little may stay for long: an idle connection holds no buffer.
+  if (ahead(pipe) < DP_PIPE_HEADER) move_ahead(pipe, pipe->header);
+  return length;
+}
+
+// Reads `length` bytes, and behind them what there is; during the handshake no more than the next header. Less than a header lies ahead
+// before that. Returns how much came of both.
+static ssize_t receive(struct dp_pipe *pipe, uint8_t *bytes, size_t length) {
+  uint8_t *memory = pipe->pool != NULL ? dp_pool_need(pipe->pool, DP_PIPE_AHEAD) : NULL;
+  if (memory != NULL) move_ahead(pipe, memory);
+  size_t room = (memory != NULL ? DP_PIPE_AHEAD : DP_PIPE_HEADER) - pipe->ahead_end;
+  struct iovec parts[2] = {{bytes, length}, {ahead_memory(pipe) + pipe->ahead_end, room}};
+  ssize_t got = readv(pipe->fd, parts, 2);
+  int error = errno;
+  if (got > (ssize_t)length) pipe->ahead_end += (size_t)got - length;
+  if (ahead(pipe) < DP_PIPE_HEADER) move_ahead(pipe, pipe->header);
+  errno = error;
+  return got;
+}
+
+// Learns how long the next record is. What it returns is that of receive(), if more had to be read.
+static ssize_t begin_record(struct dp_pipe *pipe) {
+  while (ahead(pipe) < DP_PIPE_HEADER) {
+    ssize_t got = receive(pipe, NULL, 0);
+    if (got <= 0) return got;
+  }
+  const uint8_t *header = ahead_memory(pipe) + pipe->ahead_start;
+  pipe->record_left = DP_PIPE_HEADER + ((size_t)header[3] << 8 | header[4]);
+  return 1;
+}
+
+// At most the rest of a record. Whatever a peer sends as a header, all of its bytes are passed on in their order.
+static ssize_t read_record(struct dp_pipe *pipe, uint8_t *bytes, size_t length) {
+  ssize_t begun = pipe->record_left > 0 ? 1 : begin_record(pipe);
+  if (begun <= 0) return begun;
+  size_t wanted = length < pipe->record_left ? length : pipe->record_left, taken = take_ahead(pipe, bytes, wanted);
+  if (taken < wanted) {
+    ssize_t got = receive(pipe, bytes + taken, wanted - taken);
+    if (got <= 0 && taken == 0) return got;
+    if (got > 0) taken += (size_t)got < wanted - taken ? (size_t)got : wanted - taken;
+  }
+  pipe->record_left -= taken;
+  return (ssize_t)taken;
+}
+
 static int on_read(BIO *bio, char *bytes, int length) {
   struct dp_pipe *pipe = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
-  ssize_t got = recv(pipe->fd, bytes, (size_t)length, 0);
+  ssize_t got = read_record(pipe, (uint8_t *)bytes, (size_t)length);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_read(bio);
   if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   return (int)got;
@@ -127,6 +191,9 @@ void dp_pipe_hold(struct dp_pipe *pipe, struct dp_pool *pool) {
 void dp_pipe_release(struct dp_pipe *pipe) {
   if (pipe == NULL || pipe->pool == NULL) return;
   forget_kept(pipe);
+  dp_pool_give(pipe->pool, pipe->ahead, DP_PIPE_AHEAD);
+  pipe->ahead = NULL;
+  pipe->ahead_start = pipe->ahead_end = 0;
   pipe->pool = NULL;
   pipe->room = NULL;
 }
@@ -151,3 +218,5 @@ bool dp_pipe_send(struct dp_pipe *pipe) {
 }
 
 bool dp_pipe_waits(const struct dp_pipe *pipe) { return pipe != NULL && pipe->kept != NULL; }
+
+bool dp_pipe_has_more(const struct dp_pipe *pipe) { return pipe != NULL && ahead(pipe) > 0; }

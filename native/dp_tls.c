@@ -10,10 +10,6 @@
 #include <sys/auxv.h>
 #endif
 
-// Read from the socket at once. For each record OpenSSL moves what it has beyond it: with the short ones of a C peer, more costs more than
-// the calls it saves.
-enum { READ_AHEAD = 65536 };
-
 static const unsigned char ALPN_SUPER[] = "\x05" "enf/2" "\x05" "enf/1";
 static const unsigned char ALPN_VERDICTS[] = "\x05" "enf/1";
 
@@ -58,8 +54,7 @@ void dp_tls_prepare(SSL_CTX *context) {
   SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_default_read_buffer_len(context, READ_AHEAD);
-  SSL_CTX_set_read_ahead(context, 1);
+  SSL_CTX_set_read_ahead(context, 1);  // a record in one call, not its header first
 }
 
 enum dp_wire dp_tls_wire(const SSL *ssl) {

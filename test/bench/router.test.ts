@@ -4,6 +4,8 @@ import { report } from './router/report.ts';
 const figures = {
   cpu_s_per_gb: 2.2,
   gbps: 2.1,
+  cpu_s_per_gb_single: 3.2,
+  gbps_single: 1.7,
   accept_ms: 1.2,
   accepts_per_s: 300,
   p256_sign_verify_ms: 0.1,

@@ -40,6 +40,7 @@ static inline void tlspair_open(struct tlspair *pair, const struct tlsidentity *
   int size = SMALL_BUFFER;
   *pair = (struct tlspair){.contexts = {SSL_CTX_new(TLS_server_method()), SSL_CTX_new(TLS_client_method())}};
   SSL_CTX_set_mode(pair->contexts[0], SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  for (int i = 0; i < 2; i++) SSL_CTX_set_read_ahead(pair->contexts[i], 1);
   CHECK(SSL_CTX_use_certificate(pair->contexts[0], identity->certificate) == 1);
   CHECK(SSL_CTX_use_PrivateKey(pair->contexts[0], identity->key) == 1);
   CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair->fds) == 0);

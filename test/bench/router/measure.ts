@@ -12,6 +12,9 @@ export interface Figures {
   readonly cpu_s_per_gb: number;
   /** Those packets, 10^9 bits a second. */
   readonly gbps: number;
+  /** The same where each packet is a TLS record, as enftun sends them. */
+  readonly cpu_s_per_gb_single: number;
+  readonly gbps_single: number;
   /** CPU milliseconds for a device that connects, is let in, has a packet answered and leaves. */
   readonly accept_ms: number;
   readonly accepts_per_s: number;
@@ -59,14 +62,21 @@ export async function measure(
       );
       say(`round ${round}/${rounds}: ${idle} idle connections`);
       const idleBytes = await measureIdle(serving, swarm('hold', quiet), idle);
+      const forward = async (mode: 'pairs' | 'single'): Promise<{ cpuPerGb: number; gbps: number }> => {
+        const [moved, cpu] = await costOf(serving, () =>
+          answer<{ bytes: number; seconds: number }>(swarm(mode, busy, String(seconds))),
+        );
+        const bytes = (moved.bytes / (PACKET_BYTES + 2)) * PACKET_BYTES;
+        return { cpuPerGb: cpu / (bytes / 1e9), gbps: (bytes * 8) / moved.seconds / 1e9 };
+      };
       say(`round ${round}/${rounds}: ${PAIRS} pairs`);
-      const [moved, movedCpu] = await costOf(serving, () =>
-        answer<{ bytes: number; seconds: number }>(swarm('pairs', busy, String(seconds))),
-      );
-      const bytes = (moved.bytes / (PACKET_BYTES + 2)) * PACKET_BYTES;
+      const full = await forward('pairs');
+      const single = await forward('single');
       seen.push({
-        cpu_s_per_gb: movedCpu / (bytes / 1e9),
-        gbps: (bytes * 8) / moved.seconds / 1e9,
+        cpu_s_per_gb: full.cpuPerGb,
+        gbps: full.gbps,
+        cpu_s_per_gb_single: single.cpuPerGb,
+        gbps_single: single.gbps,
         accept_ms: (acceptCpu * 1e3) / accepts.connections,
         accepts_per_s: accepts.connections / seconds,
         idle_bytes: idleBytes,
@@ -79,6 +89,8 @@ export async function measure(
   return {
     cpu_s_per_gb: middle('cpu_s_per_gb'),
     gbps: middle('gbps'),
+    cpu_s_per_gb_single: middle('cpu_s_per_gb_single'),
+    gbps_single: middle('gbps_single'),
     accept_ms: middle('accept_ms'),
     accepts_per_s: middle('accepts_per_s'),
     p256_sign_verify_ms: p256,

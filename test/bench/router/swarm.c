@@ -1,7 +1,8 @@
 // Devices at a router, as C programs are: TLS with a certificate each, enftun's wire.
 //   swarm accept PORT LIST SECONDS   each in turn, four at a time: connects, has a frame answered, leaves
 //   swarm hold PORT LIST             all connect and have a frame answered; they stay until the standard input ends
-//   swarm pairs PORT LIST SECONDS    of each two, one sends its frame over and over, the other counts
+//   swarm pairs PORT LIST SECONDS    of each two, one sends its frame over and over, a record full of them at a time; the other counts
+//   swarm single PORT LIST SECONDS   the same with a record for each frame, as enftun does it
 // LIST has a line for each device: a file with certificate and key, and the frame in hex.
 #include "../tunnel/common.h"
 #include <openssl/err.h>
@@ -27,6 +28,7 @@ static double end;
 static atomic_int next_one;
 static atomic_llong done, received;
 static atomic_bool over;
+static int frames_in_record = FRAMES;
 
 static __attribute__((noreturn)) void refuse(const char *what) {
   fprintf(stderr, "%s: ", what);
@@ -95,7 +97,7 @@ static void *send_on(void *argument) {
   struct device *device = argument;
   uint8_t frames[FRAMES * FRAME];
   int length = 0;
-  for (int i = 0; i < FRAMES; i++, length += device->length) memcpy(frames + length, device->frame, (size_t)device->length);
+  for (int i = 0; i < frames_in_record; i++, length += device->length) memcpy(frames + length, device->frame, (size_t)device->length);
   while (!over && SSL_write(device->ssl, frames, length) == length) {}
   return NULL;
 }
@@ -154,7 +156,8 @@ int main(int argc, char **argv) {
     if (count_of_devices < 2) usage("LIST names two devices at least");
     if (argc == 4 && strcmp(argv[1], "hold") == 0) return hold();
     if (argc == 5 && strcmp(argv[1], "accept") == 0) return accept_many(atof(argv[4]));
-    if (argc == 5 && strcmp(argv[1], "pairs") == 0) return pairs(atof(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "single") == 0) frames_in_record = 1;
+    if (argc == 5 && (frames_in_record == 1 || strcmp(argv[1], "pairs") == 0)) return pairs(atof(argv[4]));
   }
-  usage("swarm accept PORT LIST SECONDS | swarm hold PORT LIST | swarm pairs PORT LIST SECONDS");
+  usage("swarm accept PORT LIST SECONDS | swarm hold PORT LIST | swarm pairs PORT LIST SECONDS | swarm single PORT LIST SECONDS");
 }
