@@ -167,6 +167,35 @@ static void what_is_urgent_stays_before_what_comes_later(void) {
   dp_workspace_free(&workspace);
 }
 
+static int largest_record(int unsent, bool small_records) {
+  static uint8_t bytes[16384];
+  struct dp_workspace workspace;
+  struct device device;
+  int largest = 0, total = 0;
+  CHECK(dp_workspace_init(&workspace, QUEUED));
+  open_device(&device, &workspace);
+  device.link.pace.unsent = unsent;
+  device.link.small_records = small_records;
+  for (int i = 0; i < 12; i++) pass_on(&device, 1);
+  flush(&device, 1);
+  while (total < 12 * (int)sizeof device.bytes) {
+    int got = SSL_read(device.tls.far, bytes, sizeof bytes);
+    CHECK(got > 0);
+    total += got;
+    if (got > largest) largest = got;
+  }
+  close_device(&device);
+  dp_workspace_free(&workspace);
+  return largest;
+}
+
+// A C peer waits for the whole record before it does anything else.
+static void records_are_small_for_who_waits_on_a_slow_path(void) {
+  CHECK(largest_record(8192, true) <= 4096);
+  CHECK(largest_record(8192, false) > 4096);
+  CHECK(largest_record(131072, true) > 4096);
+}
+
 // Each has what is its own, in order, however they take turns with the memory, and whoever reads slowly.
 static void many_share_the_memory(void) {
   struct dp_workspace workspace;
@@ -204,6 +233,7 @@ int main(void) {
   nothing_overtakes_what_waits_below_tls();
   more_than_a_batch_keeps_its_order();
   what_is_urgent_stays_before_what_comes_later();
+  records_are_small_for_who_waits_on_a_slow_path();
   many_share_the_memory();
   tlspair_forget(&identity);
   puts("ok");
