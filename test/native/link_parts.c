@@ -28,6 +28,23 @@ static void close_device(struct device *device) {
   tlspair_close(&device->tls);
 }
 
+// A device by itself on a thread.
+struct alone {
+  struct dp_workspace workspace;
+  struct device device;
+};
+
+static void open_alone(struct alone *alone) {
+  CHECK(dp_workspace_init(&alone->workspace, QUEUED));
+  open_device(&alone->device, &alone->workspace);
+}
+
+static void close_alone(struct alone *alone) {
+  close_device(&alone->device);
+  CHECK(alone->workspace.pool.held == 0);
+  dp_workspace_free(&alone->workspace);
+}
+
 // An IPv6 UDP packet that says which one it is, with its frame's header before it.
 static void make_packet(uint8_t *frame, uint32_t number) {
   memset(frame, 0, DP_FRAME_HEADER + PACKET);
@@ -93,99 +110,88 @@ static void drain(struct device *device) {
 }
 
 static void nothing_overtakes_what_is_queued(void) {
-  struct dp_workspace workspace;
-  struct device device;
-  CHECK(dp_workspace_init(&workspace, QUEUED));
-  open_device(&device, &workspace);
-  fill(&device);
-  pass_on(&device, 1);
+  struct alone alone;
+  struct device *device = &alone.device;
+  open_alone(&alone);
+  fill(device);
+  pass_on(device, 1);
   // What is below TLS has gone out, the queue is still to come.
-  while (dp_pipe_waits(device.link.pipe)) {
-    read_packets(&device, MANY);
-    CHECK(dp_pipe_send(device.link.pipe));
+  while (dp_pipe_waits(device->link.pipe)) {
+    read_packets(device, MANY);
+    CHECK(dp_pipe_send(device->link.pipe));
   }
-  socket_is_writable(&device);
-  uint32_t queued = device.link.queue->blocks;
+  socket_is_writable(device);
+  uint32_t queued = device->link.queue->blocks;
   CHECK(queued > 0);
-  pass_on(&device, 1);
-  CHECK(device.link.queue->blocks == queued + 1);
-  drain(&device);
+  pass_on(device, 1);
+  CHECK(device->link.queue->blocks == queued + 1);
+  drain(device);
   // Without anything that waits it is built where it leaves from.
-  pass_on(&device, 1);
-  CHECK(device.link.queue->blocks == 0 && workspace.writer == &device.link);
-  flush(&device, 1);
-  drain(&device);
-  close_device(&device);
-  CHECK(workspace.pool.held == 0);
-  dp_workspace_free(&workspace);
+  pass_on(device, 1);
+  CHECK(device->link.queue->blocks == 0 && alone.workspace.writer == &device->link);
+  flush(device, 1);
+  drain(device);
+  close_alone(&alone);
 }
 
 static void nothing_overtakes_what_waits_below_tls(void) {
-  struct dp_workspace workspace;
-  struct device device;
-  CHECK(dp_workspace_init(&workspace, QUEUED));
-  open_device(&device, &workspace);
+  struct alone alone;
+  struct device *device = &alone.device;
+  open_alone(&alone);
   // One batch is more than the socket takes: its end waits, and nothing is in the queue.
-  while (!dp_link_full(&device.link)) pass_on(&device, 1);
-  flush(&device, 1);
-  CHECK(device.link.blocked && dp_pipe_waits(device.link.pipe) && device.link.queue == NULL);
-  socket_is_writable(&device);
-  pass_on(&device, 1);
-  CHECK(device.link.queue != NULL && device.link.queue->blocks == 1);
-  drain(&device);
-  close_device(&device);
-  dp_workspace_free(&workspace);
+  while (!dp_link_full(&device->link)) pass_on(device, 1);
+  flush(device, 1);
+  CHECK(device->link.blocked && dp_pipe_waits(device->link.pipe) && device->link.queue == NULL);
+  socket_is_writable(device);
+  pass_on(device, 1);
+  CHECK(device->link.queue != NULL && device->link.queue->blocks == 1);
+  drain(device);
+  close_alone(&alone);
 }
 
 static void more_than_a_batch_keeps_its_order(void) {
-  struct dp_workspace workspace;
-  struct device device;
-  CHECK(dp_workspace_init(&workspace, QUEUED));
-  open_device(&device, &workspace);
-  for (int i = 0; i < 300; i++) pass_on(&device, 1);
-  CHECK(dp_link_full(&device.link) && device.link.queue != NULL && device.link.queue->blocks > 0);
-  flush(&device, 1);
-  drain(&device);
-  close_device(&device);
-  dp_workspace_free(&workspace);
+  struct alone alone;
+  struct device *device = &alone.device;
+  open_alone(&alone);
+  for (int i = 0; i < 300; i++) pass_on(device, 1);
+  CHECK(dp_link_full(&device->link) && device->link.queue != NULL && device->link.queue->blocks > 0);
+  flush(device, 1);
+  drain(device);
+  close_alone(&alone);
 }
 
 static void what_is_urgent_stays_before_what_comes_later(void) {
-  struct dp_workspace workspace;
-  struct device device;
+  struct alone alone;
+  struct device *device = &alone.device;
   uint8_t urgent[60] = {0x60};
-  CHECK(dp_workspace_init(&workspace, QUEUED));
-  open_device(&device, &workspace);
-  CHECK(dp_link_urgent(&device.link, urgent, sizeof urgent));
-  pass_on(&device, 1);
-  flush(&device, 1);
+  open_alone(&alone);
+  CHECK(dp_link_urgent(&device->link, urgent, sizeof urgent));
+  pass_on(device, 1);
+  flush(device, 1);
   uint8_t first[DP_FRAME_HEADER + sizeof urgent];
-  CHECK(SSL_read(device.tls.far, first, sizeof first) == (int)sizeof first && dp_get16(first) == sizeof urgent);
+  CHECK(SSL_read(device->tls.far, first, sizeof first) == (int)sizeof first && dp_get16(first) == sizeof urgent);
   CHECK(memcmp(first + DP_FRAME_HEADER, urgent, sizeof urgent) == 0);
-  drain(&device);
-  close_device(&device);
-  dp_workspace_free(&workspace);
+  drain(device);
+  close_alone(&alone);
 }
 
 static int largest_record(int unsent, bool small_records) {
   static uint8_t bytes[16384];
-  struct dp_workspace workspace;
-  struct device device;
+  struct alone alone;
+  struct device *device = &alone.device;
   int largest = 0, total = 0;
-  CHECK(dp_workspace_init(&workspace, QUEUED));
-  open_device(&device, &workspace);
-  device.link.pace.unsent = unsent;
-  device.link.small_records = small_records;
-  for (int i = 0; i < 12; i++) pass_on(&device, 1);
-  flush(&device, 1);
-  while (total < 12 * (int)sizeof device.bytes) {
-    int got = SSL_read(device.tls.far, bytes, sizeof bytes);
+  open_alone(&alone);
+  device->link.pace.unsent = unsent;
+  device->link.small_records = small_records;
+  for (int i = 0; i < 12; i++) pass_on(device, 1);
+  flush(device, 1);
+  while (total < 12 * (int)sizeof device->bytes) {
+    int got = SSL_read(device->tls.far, bytes, sizeof bytes);
     CHECK(got > 0);
     total += got;
     if (got > largest) largest = got;
   }
-  close_device(&device);
-  dp_workspace_free(&workspace);
+  close_alone(&alone);
   return largest;
 }
 
@@ -194,6 +200,34 @@ static void records_are_small_for_who_waits_on_a_slow_path(void) {
   CHECK(largest_record(8192, true) <= 4096);
   CHECK(largest_record(8192, false) > 4096);
   CHECK(largest_record(131072, true) > 4096);
+}
+
+static bool on_packet(void *owner, struct dp_frame *frame) {
+  uint32_t *received = owner;
+  CHECK(frame->length == PACKET && dp_get32(frame->packet + NUMBER) == *received);
+  ++*received;
+  return true;
+}
+
+static void on_end(void *owner) { (void)owner; }
+
+// The socket tells of none of them but the first: what was read with it must not wait for what comes next.
+static void records_that_came_together_are_read_together(void) {
+  struct alone alone;
+  struct device *device = &alone.device;
+  uint32_t received = 0;
+  struct dp_sink sink = {&received, on_packet, on_end};
+  open_alone(&alone);
+  for (uint32_t total = 0, count = 1; count < 6; count++) {
+    for (uint32_t i = 0; i < count; i++) {
+      make_packet(device->bytes, total++);
+      CHECK(SSL_write(device->tls.far, device->bytes, sizeof device->bytes) == (int)sizeof device->bytes);
+    }
+    CHECK(dp_link_receive(&device->link, &sink, 1) == DP_DONE && received == total);
+    CHECK(!dp_pipe_has_more(device->link.pipe));
+  }
+  CHECK(dp_link_receive(&device->link, &sink, 1) == DP_DONE && received == 15);
+  close_alone(&alone);
 }
 
 // Each has what is its own, in order, however they take turns with the memory, and whoever reads slowly.
@@ -234,6 +268,7 @@ int main(void) {
   more_than_a_batch_keeps_its_order();
   what_is_urgent_stays_before_what_comes_later();
   records_are_small_for_who_waits_on_a_slow_path();
+  records_that_came_together_are_read_together();
   many_share_the_memory();
   tlspair_forget(&identity);
   puts("ok");
