@@ -91,6 +91,11 @@ export const METRICS: readonly Metric[] = [
     'Received packets that were joined into large ones for the host.',
     (of) => of.coalescedPackets,
   ),
+  counted(
+    'superseded_acks',
+    'Received TCP acknowledgements not given to the host: a later one came with them.',
+    (of) => of.supersededAcks,
+  ),
   counted('received_bursts', 'Large packets given to the host.', (of) => of.receivedBursts),
   counted('sent_records', 'TLS records written.', (of) => of.sentRecords),
   counted('received_records', 'TLS records read.', (of) => of.receivedRecords),

@@ -72,6 +72,8 @@ export interface PlaneCounters {
   readonly receivedBursts: number;
   /** Packets that we joined into large ones. */
   readonly coalescedPackets: number;
+  /** TCP acknowledgements that a later one, come together with them, made superfluous: not delivered. */
+  readonly supersededAcks: number;
   readonly sentRecords: number;
   readonly receivedRecords: number;
   /** How often the socket took no more. */

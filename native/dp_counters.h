@@ -25,6 +25,7 @@
   X(sent_bursts, "sentBursts")                      \
   X(received_bursts, "receivedBursts")              \
   X(coalesced_packets, "coalescedPackets")          \
+  X(superseded_acks, "supersededAcks")              \
   X(sent_records, "sentRecords")                    \
   X(received_records, "receivedRecords")            \
   X(socket_full, "socketFull")                      \

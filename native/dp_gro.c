@@ -3,7 +3,8 @@
 #include "dp_checksum.h"
 #include <string.h>
 
-enum { MAX_JOINED = 65000 };
+// With an Ethernet header and a tag it is still less than the 64 KB that a device takes at once (gso_max_size).
+enum { MAX_JOINED = 65535 - 18 };
 
 static void count_received(struct dp_tun *tun, uint64_t packets, uint64_t bytes) {
   dp_add(&tun->counters->received_packets, packets);
@@ -76,11 +77,21 @@ static bool right_checksum(const struct dp_frame *frame, const struct dp_headers
   return dp_fold(sum) == 0xffff;
 }
 
+// TCP's acknowledgement and nothing else, no option but the time: a selective one says more than the next one would.
+static bool only_acknowledges(const struct dp_frame *frame, const struct dp_headers *at) {
+  static const uint8_t time[] = {1, 1, 8, 10};
+  const uint8_t *tcp = frame->packet + at->transport;
+  uint32_t options = (uint32_t)(at->length - at->transport) - DP_TCP_HEADER;
+  bool usual = options == 0 || (options == 12 && memcmp(tcp + DP_TCP_HEADER, time, sizeof time) == 0);
+  return at->protocol == DP_TCP && frame->length == at->length && tcp[13] == DP_ACK && usual;
+}
+
 // Fit to be kept: nothing is asked of it that a joined packet could not say. A UDP length that is not the packet's is left alone.
 static bool joinable(const struct dp_gro *gro, const struct dp_frame *frame, const struct dp_headers *at) {
   const uint8_t *transport = frame->packet + at->transport;
-  if (frame->gso != DP_GSO_NONE || frame->length <= at->length) return false;
+  if (frame->gso != DP_GSO_NONE) return false;
   if (at->version == 4 && dp_fold(dp_sum(frame->packet, DP_IPV4_HEADER)) != 0xffff) return false;
+  if (frame->length <= at->length) return only_acknowledges(frame, at);
   if (at->protocol == DP_TCP) return (transport[13] & ~(DP_ACK | DP_PSH)) == 0 && (transport[13] & DP_ACK) != 0;
   return gro->tun->offload == DP_OFFLOAD_UDP && dp_get16(transport + 4) == frame->length - at->transport &&
          (frame->partial || dp_get16(transport + 6) != 0);
@@ -109,10 +120,18 @@ static bool same_tcp(const struct dp_gro_flow *flow, const uint8_t *tcp, uint32_
 
 static bool continues(const struct dp_gro_flow *flow, const struct dp_frame *frame, const struct dp_headers *at) {
   uint32_t payload = frame->length - at->length;
-  if (flow->closed || at->length != flow->first.headers.length || payload > flow->segment) return false;
+  if (payload == 0 || flow->closed || at->length != flow->first.headers.length || payload > flow->segment) return false;
   if (flow->count == DP_GRO_SEGMENTS || flow->total + payload > MAX_JOINED) return false;
   if (!same_ip(frame->packet, flow->first.packet, at->version)) return false;
   return at->protocol == DP_UDP || same_tcp(flow, frame->packet + at->transport, (uint32_t)(at->length - at->transport));
+}
+
+// The packet kept is a mere acknowledgement, and this one acknowledges more. One that acknowledges the same is another matter: TCP counts those.
+static bool supersedes(const struct dp_gro_flow *flow, const struct dp_frame *frame, const struct dp_headers *at) {
+  const uint8_t *tcp = frame->packet + at->transport, *first = flow->first.packet + flow->first.headers.transport;
+  if (flow->segment > 0 || frame->length > at->length || at->length != flow->first.headers.length) return false;
+  if (!same_ip(frame->packet, flow->first.packet, at->version) || memcmp(tcp + 4, first + 4, 4) != 0) return false;
+  return (int32_t)(dp_get32(tcp + 8) - dp_get32(first + 8)) > 0;
 }
 
 static void append(struct dp_gro_flow *flow, const struct dp_frame *frame, const struct dp_headers *at) {
@@ -148,6 +167,11 @@ void dp_gro_take(struct dp_gro *gro, const struct dp_frame *frame) {
   bool keep = joinable(gro, frame, &at) && (frame->partial || right_checksum(frame, &at));
   if (keep && flow != NULL && continues(flow, frame, &at)) {
     append(flow, frame, &at);
+    return;
+  }
+  if (keep && flow != NULL && supersedes(flow, frame, &at)) {
+    dp_add(&gro->tun->counters->superseded_acks, 1);
+    begin(flow, frame, &at);
     return;
   }
   if (flow != NULL) flush_flow(gro, flow);

@@ -1,5 +1,5 @@
 // Joins TCP segments and UDP datagrams of one flow into large packets for the TUN (GRO), so that the kernel is entered once for
-// dozens of them. It holds pointers into the receive buffer: flush before that moves.
+// dozens of them, and of TCP acknowledgements that came together lets only the last one through. It holds pointers into the receive buffer: flush before that moves.
 #pragma once
 #include "dp_frame.h"
 #include "dp_tun.h"
@@ -11,7 +11,7 @@ struct dp_gro_flow {
   struct dp_frame first;
   uint32_t total;  // bytes of the packet so far
   uint32_t next_sequence;
-  uint16_t segment;  // payload of each but the last
+  uint16_t segment;  // payload of each but the last; 0: an acknowledgement without any
   uint16_t count;
   bool closed;  // a shorter segment or PSH was the last one
   bool push;

@@ -122,11 +122,13 @@ static ssize_t begin_record(struct dp_pipe *pipe) {
 static ssize_t read_record(struct dp_pipe *pipe, uint8_t *bytes, size_t length) {
   ssize_t begun = pipe->record_left > 0 ? 1 : begin_record(pipe);
   if (begun <= 0) return begun;
-  size_t wanted = length < pipe->record_left ? length : pipe->record_left, taken = take_ahead(pipe, bytes, wanted);
-  if (taken < wanted) {
-    ssize_t got = receive(pipe, bytes + taken, wanted - taken);
-    if (got <= 0 && taken == 0) return got;
-    if (got > 0) taken += (size_t)got < wanted - taken ? (size_t)got : wanted - taken;
+  size_t wanted = length < pipe->record_left ? length : pipe->record_left;
+  // Not both at once: OpenSSL asks for the rest, and where there is none the socket need not say so twice.
+  size_t taken = take_ahead(pipe, bytes, wanted);
+  if (taken == 0) {
+    ssize_t got = receive(pipe, bytes, wanted);
+    if (got <= 0) return got;
+    taken = (size_t)got < wanted ? (size_t)got : wanted;
   }
   pipe->record_left -= taken;
   return (ssize_t)taken;

@@ -21,6 +21,11 @@ const HOST: readonly (readonly [string, Counter, string])[] = [
   ['host_received_packets_total', 'sentPackets', 'Packets read from the TUN.'],
   ['host_received_bytes_total', 'sentBytes', 'Bytes of them.'],
   ['host_coalesced_packets_total', 'coalescedPackets', 'Packets joined into large ones for the TUN.'],
+  [
+    'host_superseded_acks_total',
+    'supersededAcks',
+    'TCP acknowledgements not written to the TUN: a later one came with them.',
+  ],
 ];
 
 /** Of the text that `routerMetrics` makes. */

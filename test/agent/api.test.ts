@@ -36,7 +36,7 @@ const STATUS: Status = {
 const COUNTERS = Object.fromEntries(
   [
     'sentPackets sentBytes receivedPackets receivedBytes outMalformed outForeign outTooLong outOffline outOverflow outLate',
-    'outMarked inMalformed inForeign inRefused tunReads tunWrites sentBursts receivedBursts coalescedPackets sentRecords',
+    'outMarked inMalformed inForeign inRefused tunReads tunWrites sentBursts receivedBursts coalescedPackets supersededAcks sentRecords',
     'receivedRecords socketFull queuedPackets queueDelayMicroseconds queueDelayMaxMicroseconds queueBytes heartbeats',
     'connections resumptions queueDelayTotalMicroseconds',
   ]

@@ -109,6 +109,64 @@ describe('what the peer sends', () => {
     expect(counters().coalescedPackets).toBe(0);
   });
 
+  /** TCP that only acknowledges, up to `number`. */
+  const acknowledge = (number: number, options = new Uint8Array(0), flags = ACK, sequence = 100): Uint8Array => {
+    const header = tcp(sequence, options, flags);
+    header.set(u32(number), 8);
+    header[12] = (20 + options.length) << 2;
+    return header;
+  };
+  const time = (at: number): Uint8Array => concat(Uint8Array.of(1, 1, 8, 10), u32(at), u32(at));
+
+  for (const version of [6, 4] as const) {
+    test(`of TCP acknowledgements over IPv${version} that come together the last one is enough`, async () => {
+      const { connect, send, arrives, counters } = await world({ alpn: [] });
+      await connect();
+      const numbers = [0xffffff00, 0xffffffff, 0, 700];
+      const packets = numbers.map((number, i) => ip(TCP, acknowledge(number, time(i)), { version }));
+      const other = ip(TCP, tcp(1, pattern(10), ACK, 8), { version });
+      send(...[...packets, other].map(frame));
+      expect((await arrives(2)).map(({ flags, packet }) => [flags, packet])).toEqual([
+        [0, packets.at(-1)],
+        [0, other],
+      ]);
+      expect(counters()).toMatchObject({ receivedPackets: 2, supersededAcks: 3, coalescedPackets: 0 });
+    });
+  }
+
+  test('an acknowledgement that says anything else is let through, and so is the one before it', async () => {
+    const { connect, send, arrives, counters } = await world({ alpn: [] });
+    await connect();
+    const selective = concat(Uint8Array.of(1, 1, 5, 10), u32(900), u32(990));
+    const wrong = ip(TCP, acknowledge(45));
+    wrong[57]! ^= 1;
+    const packets = [
+      ip(TCP, acknowledge(10)),
+      ip(TCP, acknowledge(10)), // the same again: TCP counts them
+      ip(TCP, acknowledge(5)), // older
+      ip(TCP, acknowledge(20, selective)),
+      ip(TCP, acknowledge(30, selective)),
+      ip(TCP, acknowledge(40)),
+      wrong, // stays wrong
+      ip(TCP, acknowledge(50)),
+      ip(TCP, acknowledge(60), { trafficClass: 3 }),
+      ip(TCP, acknowledge(70)),
+      ip(TCP, acknowledge(80, undefined, ACK | 0x40)), // congestion was met
+      ip(TCP, acknowledge(90)),
+      ip(TCP, acknowledge(92, undefined, ACK, 101)), // something was sent in between
+      ip(TCP, acknowledge(95, undefined, ACK | FIN, 101)),
+      ip(TCP, concat(acknowledge(97, undefined, ACK, 102), pattern(9))),
+      ip(TCP, acknowledge(97, undefined, ACK, 111)),
+      ip(TCP, acknowledge(99, time(1), ACK, 111)),
+    ];
+    send(...packets.map(frame));
+    const found = await arrives(packets.length);
+    expect(found.map(({ flags, gso, packet }) => [flags, gso, packet])).toEqual(
+      packets.map((packet) => [0, 0, packet]),
+    );
+    expect(counters().supersededAcks).toBe(0);
+  });
+
   test('fragments, extension headers and ICMP go straight through, in order', async () => {
     const { connect, send, arrives } = await world();
     await connect();
