@@ -83,7 +83,7 @@ static bool only_acknowledges(const struct dp_frame *frame, const struct dp_head
   const uint8_t *tcp = frame->packet + at->transport;
   uint32_t options = (uint32_t)(at->length - at->transport) - DP_TCP_HEADER;
   bool usual = options == 0 || (options == 12 && memcmp(tcp + DP_TCP_HEADER, time, sizeof time) == 0);
-  return at->protocol == DP_TCP && frame->length == at->length && tcp[13] == DP_ACK && usual;
+  return at->protocol == DP_TCP && frame->length == at->length && (tcp[12] & 15) == 0 && tcp[13] == DP_ACK && usual;
 }
 
 // Fit to be kept: nothing is asked of it that a joined packet could not say. A UDP length that is not the packet's is left alone.
@@ -92,7 +92,7 @@ static bool joinable(const struct dp_gro *gro, const struct dp_frame *frame, con
   if (frame->gso != DP_GSO_NONE) return false;
   if (at->version == 4 && dp_fold(dp_sum(frame->packet, DP_IPV4_HEADER)) != 0xffff) return false;
   if (frame->length <= at->length) return only_acknowledges(frame, at);
-  if (at->protocol == DP_TCP) return (transport[13] & ~(DP_ACK | DP_PSH)) == 0 && (transport[13] & DP_ACK) != 0;
+  if (at->protocol == DP_TCP) return (transport[12] & 15) == 0 && (transport[13] & ~DP_PSH) == DP_ACK;
   return gro->tun->offload == DP_OFFLOAD_UDP && dp_get16(transport + 4) == frame->length - at->transport &&
          (frame->partial || dp_get16(transport + 6) != 0);
 }

@@ -17,6 +17,12 @@ import {
   world,
 } from './planeworld.ts';
 
+/** With a bit of accurate ECN, which counts what met congestion. */
+function counting(message: Uint8Array): Uint8Array {
+  message[12]! |= 1;
+  return message;
+}
+
 describe('what the peer sends', () => {
   for (const version of [6, 4] as const) {
     const l4 = version === 6 ? 40 : 20;
@@ -100,6 +106,8 @@ describe('what the peer sends', () => {
       ip(TCP, tcp(700, payload), { trafficClass: 2 }),
       ip(TCP, tcp(800, payload)),
       ip(TCP, tcp(900, payload, ACK, 8)),
+      ip(TCP, tcp(1_000, payload, ACK, 9)),
+      ip(TCP, counting(tcp(1_100, payload, ACK, 9))),
     ];
     send(...packets.map(frame));
     const found = await arrives(packets.length);
@@ -110,7 +118,12 @@ describe('what the peer sends', () => {
   });
 
   /** TCP that only acknowledges, up to `number`. */
-  const acknowledge = (number: number, options = new Uint8Array(0), flags = ACK, sequence = 100): Uint8Array => {
+  const acknowledge = (
+    number: number,
+    options: Uint8Array = new Uint8Array(0),
+    flags = ACK,
+    sequence = 100,
+  ): Uint8Array => {
     const header = tcp(sequence, options, flags);
     header.set(u32(number), 8);
     header[12] = (20 + options.length) << 2;
@@ -152,6 +165,7 @@ describe('what the peer sends', () => {
       ip(TCP, acknowledge(60), { trafficClass: 3 }),
       ip(TCP, acknowledge(70)),
       ip(TCP, acknowledge(80, undefined, ACK | 0x40)), // congestion was met
+      ip(TCP, counting(acknowledge(85))),
       ip(TCP, acknowledge(90)),
       ip(TCP, acknowledge(92, undefined, ACK, 101)), // something was sent in between
       ip(TCP, acknowledge(95, undefined, ACK | FIN, 101)),
