@@ -37,7 +37,11 @@ const isThere = (rival: Rival): boolean => rival.programs.every(installed);
 function participants({ only, own, relayed, busy }: Options): readonly Kind[] {
   const wanted = (kind: { name: string }): boolean => only === undefined || only.includes(kind.name);
   return [
-    ...ours(['direct', ...(relayed ? ['relayed' as const] : []), ...(busy ? ['busy' as const] : [])]),
+    ...ours([
+      'direct',
+      ...(relayed ? ['relayed' as const] : []),
+      ...(busy ? (['busy', 'beside'] as const) : []),
+    ]),
     ...rivals().filter(isThere),
     tlsBulk,
     veth,

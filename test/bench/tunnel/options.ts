@@ -15,7 +15,7 @@ export interface Options {
   readonly congestion: string | undefined;
 }
 
-/** All rows, in the table's order; with --relayed two more, with --busy one. */
+/** All rows, in the table's order; with --relayed two more, with --busy another two. */
 export const NAMES = [
   'ours-super',
   'ours-legacy',
@@ -26,7 +26,8 @@ export const NAMES = [
   'veth',
 ] as const;
 const RELAYED = ['ours-super-relayed', 'ours-legacy-relayed'] as const;
-export const BUSY = 'ours-super-busy';
+/** The same load in the tunnel's programs and in others beside them. */
+export const BUSY = ['ours-super-busy', 'ours-super-beside'] as const;
 
 const OPTIONS: readonly Option[] = [
   {
@@ -46,7 +47,7 @@ const OPTIONS: readonly Option[] = [
   { name: 'relayed', help: 'measure ours also from device to device through the router: two more rows' },
   {
     name: 'busy',
-    help: 'measure ours also while JavaScript computes for 20 of every 50 ms in both ends: one more row',
+    help: 'measure ours also while JavaScript computes for 20 of every 50 ms in both ends, and beside them: two more rows',
   },
   {
     name: 'congestion',
@@ -90,7 +91,7 @@ export function readOptions(argv: readonly string[]): Options {
     only: readOnly(given.value('only'), [
       ...NAMES,
       ...(given.flag('relayed') ? RELAYED : []),
-      ...(given.flag('busy') ? [BUSY] : []),
+      ...(given.flag('busy') ? BUSY : []),
       ...names,
     ]),
     json: given.value('json'),
@@ -101,7 +102,7 @@ export function readOptions(argv: readonly string[]): Options {
 
 function readOwn(text: string): { name: string; command: string } {
   const match = /^([a-z][a-z0-9-]{0,19})=(.*\S.*)$/s.exec(text);
-  if (!match || [...NAMES, ...RELAYED, BUSY].some((name) => name === match[1])) {
+  if (!match || [...NAMES, ...RELAYED, ...BUSY].some((name) => name === match[1])) {
     throw badOption(
       `--tunnel: expected NAME=COMMAND with a new name of lower-case letters and digits, got ${JSON.stringify(text)}`,
       "Write it as --tunnel 'mine=/root/mytunnel.sh'.",

@@ -9,13 +9,13 @@ import type { Program, Stage } from './stage.ts';
 
 /**
  * Our agent and our fabric, in several layouts: from the device through the tunnel to the fabric's host, which is what the
- * others do between their two ends; the same with busy main threads; and relayed, from device to device through the router, the second device beside it.
+ * others do between their two ends; the same with busy main threads, or as much to do for other programs; and relayed, from device to device through the router, the second device beside it.
  * The keys are in files, a TPM has no part in carrying packets.
  */
 
 export type Wire = 'super' | 'legacy';
-/** `busy`: direct, while JavaScript computes for 20 of every 50 ms in both ends. */
-export type Layout = 'direct' | 'relayed' | 'busy';
+/** `busy`: direct, while JavaScript computes for 20 of every 50 ms in both ends; `beside`: in two programs beside them instead. */
+export type Layout = 'direct' | 'relayed' | 'busy' | 'beside';
 
 /** The device measured, and the one behind the router in the relayed layout. */
 type Role = 'device' | 'far';
@@ -39,8 +39,9 @@ interface Status {
   readonly wire?: string | null;
 }
 
+const COMPUTE = 'setInterval(()=>{const end=performance.now()+20;while(performance.now()<end);},50)';
 /** Loaded into a program before its own code. Neither keeps it alive nor says anything. */
-const BUSY = 'setInterval(()=>{const end=performance.now()+20;while(performance.now()<end);},50).unref()';
+const BUSY = `${COMPUTE}.unref()`;
 
 /** A program of ours that runs on, as the layout wants it. */
 function running(name: 'agent' | 'fabric', layout: Layout): readonly string[] {
@@ -65,6 +66,8 @@ export function ours(layouts: readonly Layout[]): readonly Kind[] {
       const far = layout === 'relayed' ? [await startAgent(stage, 'far', choice, layout)] : [];
       const device = await startAgent(stage, 'device', choice, layout);
       for (const agent of [device, ...far]) checkWire(wire, agent.wire);
+      const beside = layout === 'beside' ? [stage.device, stage.far] : [];
+      for (const end of beside) stage.start(end, [process.execPath, '-e', COMPUTE]);
       return {
         device: device.program,
         far: [router, ...far.map((each) => each.program)],
@@ -74,7 +77,9 @@ export function ours(layouts: readonly Layout[]): readonly Kind[] {
     },
   });
   return layouts.flatMap((layout) =>
-    layout === 'busy' ? [kind('super', layout)] : [kind('super', layout), kind('legacy', layout)],
+    layout === 'busy' || layout === 'beside'
+      ? [kind('super', layout)]
+      : [kind('super', layout), kind('legacy', layout)],
   );
 }
 

@@ -134,10 +134,15 @@ describe('ratios', () => {
     expect(judge(goal('CPU per GB down ÷ best'), 'super', all)).toBe('–');
   });
 
-  test('a busy main thread is compared with an idle one, if both were measured', () => {
+  test('a busy main thread is compared with an idle one and with the same load elsewhere, if both were measured', () => {
     const busy = row('ours-super-busy', { rtt_p50_us: 143, rtt_p99_us: 300 });
     const idle = row('ours-super', { rtt_p50_us: 130, rtt_p99_us: 200 });
     expect(busyRatio([idle, busy])).toEqual([expect.stringContaining('RTT p50 1.10, p99 1.50 times')]);
+    const beside = row('ours-super-beside', { rtt_p50_us: 130, rtt_p99_us: 400 });
+    expect(busyRatio([beside, busy])).toEqual([
+      expect.stringContaining('RTT p50 1.10, p99 0.750 times that with the same load'),
+    ]);
+    expect(busyRatio([idle, beside, busy])).toHaveLength(2);
     expect(busyRatio([busy])).toEqual([]);
     expect(busyRatio(all)).toEqual([]);
   });

@@ -143,13 +143,19 @@ export function judge(goal: Goal, wire: 'super' | 'legacy', all: readonly Row[])
   return `${figure(ratio)} ${reached ? 'yes' : 'NO'}`;
 }
 
-/** What a busy main thread does to round trips; nothing if that was not measured. */
+/** What busy main threads do to round trips, against idle ones and the same load elsewhere; nothing of what was not measured. */
 export function busyRatio(rows: readonly Row[]): readonly string[] {
-  const [idle, busy] = [named(rows, 'ours-super'), named(rows, BUSY)];
-  const ratio = (measure: Measure): number | undefined => divide(value(busy, measure), value(idle, measure));
-  if (ratio('rtt_p50_us') === undefined) return [];
+  const [busy, beside] = BUSY.map((name) => named(rows, name));
+  const times = (other: Row | undefined, what: string): readonly string[] => {
+    const ratio = (measure: Measure): number | undefined =>
+      divide(value(busy, measure), value(other, measure));
+    if (ratio('rtt_p50_us') === undefined) return [];
+    const [p50, p99] = [figure(ratio('rtt_p50_us')), figure(ratio('rtt_p99_us'))];
+    return [`Main threads busy for 20 of every 50 ms: RTT p50 ${p50}, p99 ${p99} times that ${what}.`];
+  };
   return [
-    `Main threads busy for 20 of every 50 ms: RTT p50 ${figure(ratio('rtt_p50_us'))}, p99 ${figure(ratio('rtt_p99_us'))} times that of idle ones.`,
+    ...times(named(rows, 'ours-super'), 'of idle ones'),
+    ...times(beside, 'with the same load in other programs'),
   ];
 }
 
