@@ -5,7 +5,7 @@ struct dp_piece {
   struct dp_piece *next;
 };
 
-// Sizes are powers of two and a little, so that a burst of 64 KB with its headers does not need twice as much.
+// Sizes are powers of two and an eighth, so that a burst of 64 KB, cut into segments with headers of their own, does not need twice as much.
 enum { HEADERS = 256 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -14,7 +14,7 @@ enum { KEPT = 0 };  // so that a use of freed memory is seen
 enum { KEPT = DP_POOL_KEPT };
 #endif
 
-static size_t size_of(int class) { return ((size_t)DP_POOL_SMALLEST << class) + HEADERS; }
+static size_t size_of(int class) { return ((size_t)DP_POOL_SMALLEST << class) / 8 * 9 + HEADERS; }
 
 // DP_POOL_CLASSES if it is larger than any.
 static int class_of(size_t bytes) {
