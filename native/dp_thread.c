@@ -1,4 +1,5 @@
 #include "dp_thread.h"
+#include "dp_turns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -52,6 +53,7 @@ static bool take_orders(void *owner, struct dp_agent *agent) {
 
 static void *run(void *argument) {
   struct dp_thread *thread = argument;
+  dp_take_short_turns();
   dp_agent_run(&thread->agent);
   dp_agent_free(&thread->agent);
   OPENSSL_thread_stop();

@@ -1,5 +1,6 @@
 // One thread's loop.
 #include "router.h"
+#include "dp_turns.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -280,6 +281,7 @@ static bool is_empty(const struct router_thread *thread) {
 void *router_thread_run(void *argument) {
   struct router_thread *thread = argument;
   struct epoll_event events[EVENTS];
+  dp_take_short_turns();
   while (!thread->quitting || !is_empty(thread)) {
     int count = wait_for(thread, events);
     thread->now = router_now();
