@@ -126,7 +126,8 @@ static bool continues(const struct dp_gro_flow *flow, const struct dp_frame *fra
   return at->protocol == DP_UDP || same_tcp(flow, frame->packet + at->transport, (uint32_t)(at->length - at->transport));
 }
 
-// The packet kept is a mere acknowledgement, and this one acknowledges more. One that acknowledges the same is another matter: TCP counts those.
+// The packet kept is a mere acknowledgement, and this one acknowledges more. One that acknowledges the same is another matter: TCP
+// counts those.
 static bool supersedes(const struct dp_gro_flow *flow, const struct dp_frame *frame, const struct dp_headers *at) {
   const uint8_t *tcp = frame->packet + at->transport, *first = flow->first.packet + flow->first.headers.transport;
   if (flow->segment > 0 || frame->length > at->length || at->length != flow->first.headers.length) return false;

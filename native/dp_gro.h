@@ -1,5 +1,6 @@
 // Joins TCP segments and UDP datagrams of one flow into large packets for the TUN (GRO), so that the kernel is entered once for
-// dozens of them, and of TCP acknowledgements that came together lets only the last one through. It holds pointers into the receive buffer: flush before that moves.
+// dozens of them. Of TCP acknowledgements that came together only the last one passes: it says what the others said. It holds
+// pointers into the receive buffer: flush before that moves.
 #pragma once
 #include "dp_frame.h"
 #include "dp_tun.h"
