@@ -27,8 +27,9 @@ test('[C-8] [C-19] provisioning, running and stopping write nowhere but in the s
   mkdirSync(join(world.folder, 'device1'), { recursive: true });
   const calls =
     'open,openat,openat2,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlink,symlinkat,truncate,chmod,fchmodat';
+  // D: a signal meets the agent, not strace, which would leave it running.
   device.start({
-    prefix: ['strace', '-f', '-qq', '-s', '4096', '-e', `trace=${calls}`, '-e', 'signal=none', '-o', trace],
+    prefix: ['strace', '-Dfqq', '-s', '4096', '-e', `trace=${calls}`, '-e', 'signal=none', '-o', trace],
   });
   await device.until('online', 60_000);
   await device.stop();
@@ -37,4 +38,6 @@ test('[C-8] [C-19] provisioning, running and stopping write nowhere but in the s
   const allowed = [`${home}/`, '/dev/null', '/dev/net/tun', '/proc/self/'];
   expect(paths.filter((path) => path !== home && !allowed.some((each) => path.startsWith(each)))).toEqual([]);
   expect(paths.some((path) => path.startsWith(device.state))).toBe(true);
+  const end = /unlink\(".*\/control\.sock"(\) += 0| <unfinished)/;
+  expect(readFileSync(trace, 'utf8'), 'it was seen to stop').toMatch(end);
 });
