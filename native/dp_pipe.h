@@ -11,9 +11,9 @@
 #include <stdbool.h>
 
 enum {
-  DP_PIPE_ROOM = 80 * 1024,   // records that leave together
-  DP_PIPE_KEPT = 160 * 1024,  // at the most: with more, a peer makes us answer and does not read
-  DP_PIPE_AHEAD = 48 * 1024,  // read at once, beyond the record at hand
+  DP_PIPE_ROOM = 144 * 1024,  // records that leave together: two bursts of a host
+  DP_PIPE_KEPT = 192 * 1024,  // at the most: with more, a peer makes us answer and does not read
+  DP_PIPE_AHEAD = 128 * 1024, // read at once, beyond the record at hand
   DP_PIPE_HEADER = 5,         // of a TLS record
 };
 

@@ -8,7 +8,7 @@
 
 enum {
   DP_POOL_SMALLEST = 256,
-  DP_POOL_CLASSES = 10,       // the largest: 144 KB
+  DP_POOL_CLASSES = 11,       // the largest: 288 KB
   DP_POOL_KEPT = 1024 * 1024, // bytes at the most that nobody uses
 };
 

@@ -2,7 +2,7 @@
 #include "tlspair.h"
 #include <errno.h>
 
-enum { RECORD = 16384, TOTAL = 1 << 20, MANY_UPDATES = 100000 };
+enum { RECORD = 16384, TOTAL = 2 << 20, MANY_UPDATES = 100000 };
 
 static struct tlsidentity identity;
 static uint8_t room[DP_PIPE_ROOM];
@@ -34,14 +34,14 @@ static void close_pair(struct pair *pair) {
 
 static uint8_t byte_at(size_t position) { return (uint8_t)(position * 2654435761u >> 13); }
 
-// Writes what may be written; the sizes differ, so that records are cut everywhere.
+// Writes what may be written; the sizes differ, so that records are cut everywhere. They may be more than the room takes.
 static size_t write_some(struct pair *pair, size_t sent) {
   uint8_t record[RECORD];
   CHECK(dp_pipe_send(pair->pipe));
   if (dp_pipe_waits(pair->pipe)) return sent;
   dp_pipe_collect(pair->pipe, room);
-  for (int i = 0; i < 7 && sent < TOTAL && !dp_pipe_waits(pair->pipe); i++) {
-    size_t length = 1 + (sent * 31 + (size_t)i * 977) % RECORD;
+  for (int i = 0; i < 20 && sent < TOTAL && !dp_pipe_waits(pair->pipe); i++) {
+    size_t length = 1 + (sent * 2654435761u >> 7) % RECORD;
     if (length > TOTAL - sent) length = TOTAL - sent;
     for (size_t k = 0; k < length; k++) record[k] = byte_at(sent + k);
     CHECK(SSL_write(pair->tls.near, record, (int)length) == (int)length);
@@ -61,13 +61,14 @@ static size_t read_some(struct pair *pair, size_t received) {
 
 static void all_arrives_in_order_while_keys_change(void) {
   struct pair pair;
-  size_t sent = 0, received = 0, waited = 0, turns = 0, updates = 0;
+  size_t sent = 0, received = 0, waited = 0, turns = 0, updates = 0, most = 0;
   uint8_t byte;
   open_pair(&pair);
   for (; received < TOTAL; turns++) {
     sent = write_some(&pair, sent);
     waited += dp_pipe_waits(pair.pipe);
     CHECK(pair.pool.held <= DP_PIPE_KEPT);
+    if (pair.pool.held > most) most = pair.pool.held;
     received = read_some(&pair, received);
     if (turns % 5 != 0) continue;
     // What is asked for here is answered there, mostly while something waits.
@@ -75,8 +76,9 @@ static void all_arrives_in_order_while_keys_change(void) {
     CHECK(SSL_do_handshake(pair.tls.far) == 1);
     CHECK(SSL_read(pair.tls.near, &byte, 1) < 0 && SSL_want_read(pair.tls.near));
   }
-  CHECK(waited > turns / 2 && updates > 100);
+  CHECK(waited > turns / 2 && updates > 100 && most > DP_PIPE_ROOM - RECORD);
   CHECK(!dp_pipe_waits(pair.pipe) && pair.pool.held == 0);
+  CHECK(read_some(&pair, received) == received);  // the last answer
   CHECK(!dp_pipe_has_more(pair.far_pipe) && pair.far_pool.held == 0);
   CHECK(pair.pipe->taken > TOTAL);
   close_pair(&pair);
