@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { isFailure } from '../../../protocol/failure.ts';
 import { HELP, NAMES, readOptions } from './options.ts';
+import { PATHS } from './path.ts';
 import { busyRatio, figures, GOALS, judge, ratios } from './report.ts';
 import { MEASURES, type Row, rowOf } from './row.ts';
+import { visits } from './run.ts';
 
 const row = (name: string, values: Partial<Row> = {}): Row => ({ ...rowOf(name, []), ...values });
 
@@ -51,6 +53,16 @@ describe('options', () => {
   test('the help has examples and what a command of the user’s own gets', () => {
     for (const word of ['Examples:', '--rounds N', 'ROLE', 'PEER_ADDRESS', 'FOLDER'])
       expect(HELP).toContain(word);
+  });
+});
+
+describe('one round', () => {
+  const order = (path: string, round: number): string =>
+    visits(['a', 'b', 'c'], PATHS.find(({ name }) => name === path)!, round).join('');
+
+  test('goes there and back where the processor decides, and elsewhere every second time backwards', () => {
+    expect([order('fast', 1), order('fast', 2)]).toEqual(['abccba', 'abccba']);
+    for (const path of ['slow', 'lossy']) expect([order(path, 1), order(path, 2)]).toEqual(['abc', 'cba']);
   });
 });
 
