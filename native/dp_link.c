@@ -12,7 +12,7 @@ enum {
   RECORD = 16384,
   SMALL_RECORD = 4096,
   SLOW_UNSENT = 80 * 1024,      // a link on which they matter: 16 MB/s
-  BATCH = 80 * 1024,            // is enough to be sent in one go: two bursts of a host, of which one has 69 KB at the most once it is cut
+  BATCH = 80 * 1024,            // sent in one go, or with less than this once more is read: a burst of a host, cut for 1,280 bytes, has 69 KB
   READ_BUDGET = 512 * 1024,     // then somebody else gets a turn
   LONE = 2048,                  // less than this by itself is passed on at once, and there is no look for more
 };

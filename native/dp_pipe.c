@@ -4,8 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { RECORD_MOST = DP_PIPE_HEADER + 16384 + 256 };
-_Static_assert(DP_PIPE_KEPT >= DP_PIPE_ROOM + RECORD_MOST, "a full room and the record that finds it full may have to be kept");
+_Static_assert(DP_PIPE_KEPT >= DP_PIPE_ROOM + SSL3_RT_MAX_PACKET_SIZE, "a full room and the record that finds it full may have to be kept");
 
 // How much the socket took; -1 with an errno.
 static ssize_t put(struct dp_pipe *pipe, const uint8_t *bytes, size_t length, bool more) {

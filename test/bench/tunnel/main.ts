@@ -106,7 +106,7 @@ function print(
       ratios(rows),
       '',
       ...busyRatio(rows),
-      `Medians of ${options.rounds} rounds, with two looks each where there is no limit, on ${cpus().length} processors (${cpus()[0]?.model.trim()}). CPU: user and system time of both ends' processes.`,
+      `Medians of ${options.rounds} rounds, with two visits to veth in each, on ${cpus().length} processors (${cpus()[0]?.model.trim()}). CPU: user and system time of both ends' processes.`,
       `Paths: ${paths.join('; ')}. Sockets outside get ${OUTSIDE.join(' or ')} unless they ask for another.`,
       `Others used ${percent(median(noise))} of the machine (median of all visits; worst ${percent(Math.max(0, ...noise))}).`,
       ...(spreads.length === 0

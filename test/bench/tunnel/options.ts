@@ -33,7 +33,7 @@ const OPTIONS: readonly Option[] = [
   {
     name: 'rounds',
     value: 'N',
-    help: 'how often each is measured on each path; medians are printed (default 3)',
+    help: 'how often each is measured on each path, on the bare one twice as often; medians are printed (default 3)',
   },
   { name: 'quick', help: 'one short round: a look, not a result' },
   { name: 'only', value: 'A,B', help: `measure only these: ${NAMES.join(', ')} or one of your own` },
