@@ -1,10 +1,10 @@
-import type { Program } from '../os/cli.ts';
-import { VERSION } from '../os/process.ts';
+import type { Program } from '../cli/program.ts';
+import { VERSION } from '../os/service/process.ts';
 import { bugreport } from './commands/bugreport.ts';
-import { checkConfig } from './commands/checkconfig.ts';
+import { checkConfig } from './commands/check-config.ts';
 import { doctor } from './commands/doctor.ts';
 import { forget } from './commands/forget.ts';
-import { importEnftun } from './commands/importenftun.ts';
+import { importEnftun } from './commands/import-enftun.ts';
 import { netcheck } from './commands/netcheck.ts';
 import { provision } from './commands/provision.ts';
 import { run } from './commands/run.ts';

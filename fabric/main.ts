@@ -1,8 +1,8 @@
-import { type Program, runProgram } from '../os/cli.ts';
-import { leave, programArguments, VERSION } from '../os/process.ts';
+import { type Program, runProgram } from '../cli/program.ts';
+import { leave, programArguments, VERSION } from '../os/service/process.ts';
 import { commands } from './commands/all.ts';
-import { IDENTITY_PROCESS } from './identity/post.ts';
-import { runIdentityProcess } from './identity/process.ts';
+import { IDENTITY_PROCESS } from './identity/messages.ts';
+import { runIdentityProcess } from './identity/worker.ts';
 
 const program: Program = {
   name: 'enf-fabric',

@@ -1,5 +1,5 @@
-import { checkContainer } from '../os/passphrase.ts';
-import { primitives } from '../os/primitives.ts';
+import { primitives } from '../crypto/primitives.ts';
+import { checkContainer } from '../crypto/sealed.ts';
 import { toHex } from '../protocol/bytes.ts';
 import {
   decodeG1,

@@ -1,7 +1,7 @@
-import { createFolder } from '../os/create.ts';
-import { readBounded, readExact, readIfThere } from '../os/files.ts';
-import { openSecret, sealSecret } from '../os/passphrase.ts';
-import { primitives } from '../os/primitives.ts';
+import { primitives } from '../crypto/primitives.ts';
+import { openSecret, sealSecret } from '../crypto/sealed.ts';
+import { createFolder } from '../os/files/create.ts';
+import { readBounded, readExact, readIfThere } from '../os/files/read.ts';
 import { equal, fromHex, toHex, wipe } from '../protocol/bytes.ts';
 import { groupId } from '../protocol/crypto/group.ts';
 import { checkIssuerPublicKey, generateIssuer, groupPublicKey } from '../protocol/crypto/issuer.ts';

@@ -1,5 +1,5 @@
-import { listFiles, readBounded } from '../os/files.ts';
-import { primitives } from '../os/primitives.ts';
+import { primitives } from '../crypto/primitives.ts';
+import { listFiles, readBounded } from '../os/files/read.ts';
 import { toHex, wipe } from '../protocol/bytes.ts';
 import { groupId } from '../protocol/crypto/group.ts';
 import { generateMemberSecret, softwareDaaKey, validateCredential } from '../protocol/crypto/member.ts';

@@ -1,5 +1,5 @@
-import { issueCredential } from '../os/ecdaa.ts';
-import { primitives } from '../os/primitives.ts';
+import { issueCredential } from '../crypto/ecdaa.ts';
+import { primitives } from '../crypto/primitives.ts';
 import type { DaaKey } from '../protocol/crypto/daakey.ts';
 import { checkMemberKey, join, validateCredential } from '../protocol/crypto/member.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';

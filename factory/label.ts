@@ -1,4 +1,4 @@
-import { encodePng } from '../os/png.ts';
+import { encodePng } from '../os/files/png.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { Failure } from '../protocol/failure.ts';
 import type { Group } from './group.ts';

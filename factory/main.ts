@@ -1,4 +1,4 @@
-import { type Program, runProgram } from '../os/cli.ts';
+import { type Program, runProgram } from '../cli/program.ts';
 import { devicePersonalise } from './commands/device.ts';
 import { groupCreate, groupShow } from './commands/group.ts';
 import { inspect } from './commands/inspect.ts';

@@ -1,6 +1,6 @@
-import { appendLine } from '../os/create.ts';
-import { readIfThere } from '../os/files.ts';
-import { primitives } from '../os/primitives.ts';
+import { primitives } from '../crypto/primitives.ts';
+import { appendLine } from '../os/files/create.ts';
+import { readIfThere } from '../os/files/read.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
 import { GROUP_FILE, type Group } from './group.ts';

@@ -1,4 +1,4 @@
-import { primitives } from '../os/primitives.ts';
+import { primitives } from '../crypto/primitives.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { groupId } from '../protocol/crypto/group.ts';
 import { validateCredential } from '../protocol/crypto/member.ts';

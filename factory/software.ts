@@ -1,5 +1,5 @@
-import { createFolder } from '../os/create.ts';
-import { primitives } from '../os/primitives.ts';
+import { primitives } from '../crypto/primitives.ts';
+import { createFolder } from '../os/files/create.ts';
 import { wipe } from '../protocol/bytes.ts';
 import { generateMemberSecret, softwareDaaKey } from '../protocol/crypto/member.ts';
 import type { Trust } from '../protocol/identity/trust.ts';

@@ -22,19 +22,16 @@ tss="tss2-esys tss2-sys tss2-mu tss2-tctildr tss2-rc"
 $pkg --exists $tss || { echo "native/build.sh: tpm2-tss headers not found; install libtss2-dev and pkg-config" >&2; exit 1; }
 flags="-std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-deprecated-declarations -D_GNU_SOURCE -DNAPI_VERSION=8 ${EXTRA_CFLAGS:-}"
 [ -z "${SANITIZE:-}" ] || flags="$flags -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined"
-sources=("$here"/*.c)
 # ECDAA needs 128-bit integers: on a 32-bit target, or with ECDAA=0, programs use the TypeScript version.
 if [ "${ECDAA:-1}" = 1 ] && $cc -dM -E - </dev/null | grep __SIZEOF_INT128__ >/dev/null; then
   flags="$flags -DENF_ECDAA"
+  mapfile -t sources < <(find "$here" -name '*.c' | sort)
 else
-  sources=()
-  for source in "$here"/*.c; do
-    case ${source##*/} in ecdaa* | fp256bn*) ;; *) sources+=("$source") ;; esac
-  done
+  mapfile -t sources < <(find "$here" -name '*.c' -not -path "$here/ecdaa/*" -not -path "$here/fp256bn/*" | sort)
 fi
 mkdir -p "$(dirname "$out")"
 # now: a missing symbol fails at load, not at first use; nodelete: a Worker's exit must not unload code under a running thread.
-$cc $flags -shared -I"$NODE_INCLUDE" "${sources[@]}" $($pkg --cflags --libs $tss) -lpthread -Wl,-z,now,-z,nodelete -o "$out.$$"
+$cc $flags -shared -iquote "$here" -I"$NODE_INCLUDE" "${sources[@]}" $($pkg --cflags --libs $tss) -lpthread -Wl,-z,now,-z,nodelete -o "$out.$$"
 # What this machine can run is loaded once, so that a missing symbol is found here and not by a user.
 if [ -z "${CC:-}${SANITIZE:-}" ]; then
   node -e 'process.dlopen({ exports: {} }, process.argv[1])' "$out.$$" || { rm -f "$out.$$"; exit 1; }

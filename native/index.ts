@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import type { CurvesFace } from './curves.ts';
-import type { DataplaneFace } from './dataplane.ts';
-import type { EcdaaFace } from './ecdaa.ts';
-import type { NetFace } from './net.ts';
-import type { NetlinkFace } from './netlink.ts';
-import type { RouterFace } from './router.ts';
-import type { TssFace } from './tss.ts';
+import type { DataplaneFace } from './client/client.ts';
+import type { CurvesFace } from './crypto/curves.ts';
+import type { EcdaaFace } from './ecdaa/ecdaa.ts';
+import type { NetFace } from './net/net.ts';
+import type { NetlinkFace } from './net/netlink.ts';
+import type { RouterFace } from './router/router.ts';
+import type { TssFace } from './tpm/tss.ts';
 
 /** Everything the addon offers; a bad argument is a TypeError, never a crash. A 32-bit build has no ECDAA. */
 export type Addon = TssFace &

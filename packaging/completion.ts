@@ -1,4 +1,4 @@
-import type { Description } from '../os/cli.ts';
+import type { Description } from '../cli/program.ts';
 
 /** bash completion made from the command table: commands, their options, and files after an option that takes one. */
 export function bashCompletion(program: Description): string {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SCHEMA } from '../agent/config.ts';
-import type { Description } from '../os/cli.ts';
+import { SCHEMA } from '../agent/config/config.ts';
+import type { Description } from '../cli/program.ts';
 import { debianChangelog, debianVersion } from './changelog.ts';
 import { bashCompletion } from './completion.ts';
 import { depends } from './depends.ts';

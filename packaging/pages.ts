@@ -1,5 +1,5 @@
-import type { Key } from '../agent/setting.ts';
-import type { Description } from '../os/cli.ts';
+import type { Key } from '../agent/config/key-types.ts';
+import type { Description } from '../cli/program.ts';
 import { entry, example, heading, roff, section } from './roff.ts';
 
 /** Man pages made from the tables the program itself runs on: what is not there cannot be documented, and the reverse. */

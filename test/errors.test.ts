@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 
 const root = new URL('..', import.meta.url).pathname;
 /** A failure that crossed a process boundary is put together again from what came. */
-const REBUILT = new Set(['fabric/identity/post.ts']);
-const FOLDERS = ['protocol', 'tpm', 'os', 'agent', 'factory', 'fabric', 'swtpm'];
+const REBUILT = new Set(['fabric/identity/messages.ts']);
+const FOLDERS = ['protocol', 'tpm', 'crypto', 'tunnel', 'os', 'cli', 'agent', 'factory', 'fabric', 'swtpm'];
 
 /** Every `new Failure('code', 'remedy'` in the sources, code → remedies. */
 function thrown(): Map<string, Set<string>> {

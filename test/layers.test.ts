@@ -16,10 +16,17 @@ const LAYERS: Record<string, Layer> = {
   native: { folders: ['native'], node: true, npm: [] },
   tpm: { folders: ['tpm', 'protocol', 'native'], node: false, npm: [] },
   os: { folders: ['os', 'protocol', 'native'], node: true, npm: [] },
-  agent: { folders: ['agent', 'protocol', 'tpm', 'os'], node: false, npm: ['smol-toml'] },
-  factory: { folders: ['factory', 'protocol', 'tpm', 'os'], node: false, npm: ['qrcode'] },
-  packaging: { folders: ['packaging', 'agent', 'os', 'protocol'], node: true, npm: [] },
-  fabric: { folders: ['fabric', 'protocol', 'os'], node: true, npm: 'any' },
+  crypto: { folders: ['crypto', 'protocol', 'native'], node: true, npm: [] },
+  tunnel: { folders: ['tunnel', 'protocol', 'native'], node: true, npm: [] },
+  cli: { folders: ['cli', 'protocol', 'os'], node: true, npm: [] },
+  agent: {
+    folders: ['agent', 'protocol', 'tpm', 'os', 'crypto', 'tunnel', 'cli'],
+    node: false,
+    npm: ['smol-toml'],
+  },
+  factory: { folders: ['factory', 'protocol', 'tpm', 'os', 'crypto', 'cli'], node: false, npm: ['qrcode'] },
+  packaging: { folders: ['packaging', 'agent', 'os', 'cli', 'protocol'], node: true, npm: [] },
+  fabric: { folders: ['fabric', 'protocol', 'os', 'crypto', 'tunnel', 'cli'], node: true, npm: 'any' },
 };
 
 interface Import {

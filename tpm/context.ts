@@ -1,5 +1,5 @@
 import { addon } from '../native/index.ts';
-import type { TssAnswer, TssCommand, TssContext } from '../native/tss.ts';
+import type { TssAnswer, TssCommand, TssContext } from '../native/tpm/tss.ts';
 import { pause } from '../protocol/backoff.ts';
 import { ascii } from '../protocol/bytes.ts';
 import { Failure } from '../protocol/failure.ts';

@@ -1,7 +1,7 @@
-import type { Command, Invocation } from '../../os/cli.ts';
-import { createFile } from '../../os/create.ts';
+import type { Command, Invocation } from '../../cli/program.ts';
+import { createFile } from '../../os/files/create.ts';
 import { isFailure } from '../../protocol/failure.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
 
 export const bugreport: Command = {
@@ -21,7 +21,7 @@ export const bugreport: Command = {
   examples: ['enf-agent bugreport', 'enf-agent bugreport --out - | less'],
   async run(invocation) {
     const [{ machineSources, writeReport }, { machineProbes }] = await Promise.all([
-      import('../bugreport.ts'),
+      import('../doctor/bugreport.ts'),
       import('../doctor/machine.ts'),
     ]);
     const config = await configOrFailure(invocation);

@@ -1,4 +1,4 @@
-import { type Command, EXIT } from '../../os/cli.ts';
+import { type Command, EXIT } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
 
@@ -19,7 +19,7 @@ export const doctor: Command = {
   async run(invocation) {
     const config = await readConfig(invocation);
     const [{ CHECKS, describeFindings, examine, isHealthy }, { machineProbes }] = await Promise.all([
-      import('../doctor/checks.ts'),
+      import('../doctor/checks/all.ts'),
       import('../doctor/machine.ts'),
     ]);
     const only = invocation.options('only');

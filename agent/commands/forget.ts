@@ -1,7 +1,7 @@
-import type { Command } from '../../os/cli.ts';
-import { exists, openFolder } from '../../os/folder.ts';
+import type { Command } from '../../cli/program.ts';
+import { exists, openFolder } from '../../os/files/folder.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { forgetStore } from '../state.ts';
+import { forgetStore } from '../state/state.ts';
 import { askStatus, CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
 
 export const forget: Command = {
@@ -49,7 +49,7 @@ const SAID: Record<Left, string> = {
 
 /** The identity is gone with the state: a key is useless without its half in there. */
 async function forgetTpm(tcti: string): Promise<Left> {
-  const { forgetTpmKeys } = await import('../tpmkeys.ts');
+  const { forgetTpmKeys } = await import('../identity/tpm-keys.ts');
   try {
     return (await forgetTpmKeys(tcti)) ? 'clean' : 'kept';
   } catch (error) {

@@ -1,4 +1,4 @@
-import { type Command, EXIT } from '../../os/cli.ts';
+import { type Command, EXIT } from '../../cli/program.ts';
 import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
 
 export const netcheck: Command = {
@@ -10,7 +10,7 @@ export const netcheck: Command = {
   async run(invocation) {
     const config = await readConfig(invocation);
     const [{ checkNetwork, describeNetwork }, { machineProbes }] = await Promise.all([
-      import('../netcheck.ts'),
+      import('../doctor/netcheck.ts'),
       import('../doctor/machine.ts'),
     ]);
     const report = await checkNetwork(machineProbes(config));

@@ -1,7 +1,7 @@
-import type { Command } from '../../os/cli.ts';
+import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
-import type { Renewal } from '../api.ts';
-import type { Status } from '../control.ts';
+import type { Renewal } from '../status/api.ts';
+import type { Status } from '../status/status.ts';
 import { ask, askStatus, CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
 
 const LOOK_EVERY_MS = 250;

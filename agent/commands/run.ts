@@ -1,4 +1,4 @@
-import type { Command } from '../../os/cli.ts';
+import type { Command } from '../../cli/program.ts';
 import { CONFIG, readConfig } from './shared.ts';
 
 export const run: Command = {
@@ -9,7 +9,7 @@ export const run: Command = {
   async run(invocation) {
     const config = await readConfig(invocation);
     // Up to here nothing has touched the system; check-config ends at this line.
-    const { runAgent } = await import('../run.ts');
+    const { runAgent } = await import('../service/run.ts');
     await runAgent(config);
     return undefined;
   },

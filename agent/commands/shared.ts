@@ -1,9 +1,9 @@
-import type { Invocation, Option } from '../../os/cli.ts';
-import { askControl } from '../../os/control.ts';
-import { readBounded } from '../../os/files.ts';
+import type { Invocation, Option } from '../../cli/program.ts';
+import { readBounded } from '../../os/files/read.ts';
+import { askControl } from '../../os/net/control-socket.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { type Config, DEFAULT_PATH, parseConfig } from '../config.ts';
-import type { Status } from '../control.ts';
+import { type Config, DEFAULT_PATH, parseConfig } from '../config/config.ts';
+import type { Status } from '../status/status.ts';
 
 export const CONFIG: Option = {
   name: 'config',

@@ -1,6 +1,6 @@
-import type { Command } from '../../os/cli.ts';
-import { repaint, untilInterrupted } from '../../os/screen.ts';
-import { describeStatus } from '../control.ts';
+import type { Command } from '../../cli/program.ts';
+import { repaint, untilInterrupted } from '../../cli/watch.ts';
+import { describeStatus } from '../status/status.ts';
 import { askStatus, CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
 
 const LOOK_EVERY_MS = 1_000;

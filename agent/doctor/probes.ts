@@ -1,12 +1,12 @@
-import type { Lookup } from '../../os/lookup.ts';
-import type { DeviceFile, FreeSpace, Identity } from '../../os/machine.ts';
-import type { HttpAnswer, TlsAnswer } from '../../os/netprobe.ts';
+import type { DeviceFile, FreeSpace, Identity } from '../../os/linux/machine.ts';
+import type { Lookup } from '../../os/net/lookup.ts';
+import type { HttpAnswer, TlsAnswer } from '../../os/net/probe.ts';
 import type { Failure } from '../../protocol/failure.ts';
 import type { Inspection } from '../../tpm/inspect.ts';
 import type { Capabilities } from '../../tpm/probe.ts';
-import type { Config } from '../config.ts';
-import type { Status } from '../control.ts';
-import type { StateView } from './stateview.ts';
+import type { Config } from '../config/config.ts';
+import type { Status } from '../status/status.ts';
+import type { StateView } from './state-view.ts';
 
 /** How a packet to an address leaves. */
 export interface Route {

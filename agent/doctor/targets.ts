@@ -1,4 +1,4 @@
-import { isLiteral } from '../../os/lookup.ts';
+import { isLiteral } from '../../os/net/lookup.ts';
 import type { Probes } from './probes.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Command } from '../../os/cli.ts';
+import type { Command } from '../../cli/program.ts';
 import { audit } from './audit.ts';
 import { deviceCommands } from './device.ts';
 import { groupCommands } from './group.ts';

@@ -1,9 +1,9 @@
-import type { Command } from '../../os/cli.ts';
+import type { Command } from '../../cli/program.ts';
+import { table, timeText } from '../../cli/table.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
-import { table, timeText } from '../table.ts';
-import { DATA, withRegistry } from '../workplace.ts';
+import { DATA, withRegistry } from './context.ts';
 
 const LIMIT = '50';
 

@@ -1,13 +1,13 @@
-import type { Command } from '../../os/cli.ts';
+import type { Command } from '../../cli/program.ts';
+import { table, timeText } from '../../cli/table.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, formatPrefix, parseIpv6 } from '../../protocol/ipv6.ts';
-import type { AuditEntry } from '../registry/audit.ts';
-import type { Verdict } from '../registry/devices.ts';
-import { shortGid } from '../registry/groups.ts';
 import type { AgentReport, Device, Handshake } from '../registry/records.ts';
 import { standingOf } from '../registry/registry.ts';
-import { table, timeText } from '../table.ts';
-import { connectedAddresses, DATA, nudge, withRegistry } from '../workplace.ts';
+import type { AuditEntry } from '../registry/sqlite/audit.ts';
+import type { Verdict } from '../registry/sqlite/devices.ts';
+import { shortGid } from '../registry/sqlite/groups.ts';
+import { connectedAddresses, DATA, nudge, withRegistry } from './context.ts';
 
 const HISTORY = 20;
 

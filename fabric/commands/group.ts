@@ -1,12 +1,12 @@
-import type { Command } from '../../os/cli.ts';
+import type { Command } from '../../cli/program.ts';
+import { table, timeText } from '../../cli/table.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
-import { readLabel } from '../label.ts';
-import { shortGid } from '../registry/groups.ts';
-import { parseNetwork } from '../registry/networks.ts';
+import { readLabel } from '../labels/label.ts';
 import type { Group, GroupStatus } from '../registry/records.ts';
-import { table, timeText } from '../table.ts';
-import { DATA, nudge, withRegistry } from '../workplace.ts';
+import { shortGid } from '../registry/sqlite/groups.ts';
+import { parseNetwork } from '../registry/sqlite/networks.ts';
+import { DATA, nudge, withRegistry } from './context.ts';
 
 const json = (group: Group): Record<string, unknown> => ({
   gid: toHex(group.gid),

@@ -1,6 +1,6 @@
-import type { Command } from '../../os/cli.ts';
-import { foundAuthority } from '../authority.ts';
-import { DATA, operator } from '../workplace.ts';
+import type { Command } from '../../cli/program.ts';
+import { foundAuthority } from '../pki/authority.ts';
+import { DATA, operator } from './context.ts';
 
 export const init: Command = {
   name: 'init',

@@ -1,10 +1,10 @@
-import type { Command } from '../../os/cli.ts';
+import type { Command } from '../../cli/program.ts';
+import { table, timeText } from '../../cli/table.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { hostAddress } from '../registry/address.ts';
-import { parseNetwork } from '../registry/networks.ts';
 import type { Network } from '../registry/records.ts';
-import { table, timeText } from '../table.ts';
-import { DATA, nudge, withRegistry } from '../workplace.ts';
+import { parseNetwork } from '../registry/sqlite/networks.ts';
+import { DATA, nudge, withRegistry } from './context.ts';
 
 const json = (network: Network): Record<string, unknown> => ({
   prefix: formatPrefix(network.prefix),

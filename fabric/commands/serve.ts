@@ -1,11 +1,11 @@
-import type { Command } from '../../os/cli.ts';
-import { stderrLog } from '../../os/log.ts';
-import { askedToStop } from '../../os/process.ts';
+import type { Command } from '../../cli/program.ts';
+import { formatListen, parseListen } from '../../os/net/listen.ts';
+import { stderrLog } from '../../os/service/log.ts';
+import { askedToStop } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { formatListen, parseListen } from '../listen.ts';
 import { MOST_ROUTER_THREADS } from '../router/router.ts';
 import { serve } from '../serve.ts';
-import { DATA } from '../workplace.ts';
+import { DATA } from './context.ts';
 
 export const serveCommand: Command = {
   name: 'serve',

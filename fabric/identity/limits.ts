@@ -1,4 +1,4 @@
-import { sourceOf } from '../peer.ts';
+import { sourceOf } from '../../os/net/peer.ts';
 
 /** How many handshakes may be open at the same time. */
 export interface Limits {

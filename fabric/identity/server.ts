@@ -1,17 +1,17 @@
-import { curves as availableCurves, type Curves } from '../../os/curves.ts';
-import type { Knock } from '../../os/door.ts';
-import { proveEcdaa } from '../../os/ecdaa.ts';
-import type { Log } from '../../os/log.ts';
+import { curves as availableCurves, type Curves } from '../../crypto/curves.ts';
+import { proveEcdaa } from '../../crypto/ecdaa.ts';
+import type { Knock } from '../../os/net/acceptor.ts';
+import { quietly } from '../../os/service/limited-log.ts';
+import type { Log } from '../../os/service/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { cookieJar } from '../../protocol/xtt/cookie.ts';
 import { announcedLength, ERROR_MESSAGE, KNOWN_HEADERS } from '../../protocol/xtt/message.ts';
-import { type Entrance, openDoor } from './door.ts';
+import { type Entrance, openDoor } from './acceptor.ts';
 import { type Account, type Books, type Desk, provision, welcome } from './handshake.ts';
-import { type LaneOptions, lanes } from './lanes.ts';
 import type { Limits } from './limits.ts';
-import { quietly } from './quietly.ts';
-import { suspectList } from './suspects.ts';
+import { type LaneOptions, lanes } from './queue.ts';
+import { suspectList } from './reputation.ts';
 import { groupVerifiers } from './verifiers.ts';
 
 /** How long a peer may take for each of its messages, from our last one to its last byte. */

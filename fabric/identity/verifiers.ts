@@ -1,5 +1,5 @@
-import { groupVerifier } from '../../os/ecdaa.ts';
-import { primitives } from '../../os/primitives.ts';
+import { groupVerifier } from '../../crypto/ecdaa.ts';
+import { primitives } from '../../crypto/primitives.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import type { GroupVerifier } from '../../protocol/crypto/verifier.ts';
 import type { Group } from '../registry/records.ts';

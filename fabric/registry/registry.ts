@@ -1,11 +1,12 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, type Prefix } from '../../protocol/ipv6.ts';
-import type { Admission, Endpoint, Standing } from '../router/admission.ts';
 import { deriveIdentifier, type Identifier } from './address.ts';
-import { admitDevice, requireOpenGroup } from './admit.ts';
-import { type AuditEntry, appendAudit, lastAudit, listAudit, verifyAudit } from './audit.ts';
-import { changesSince, lastChange } from './changes.ts';
-import { emptyDatabase, guarded, openDatabase } from './database.ts';
+import type { Admission, Endpoint, Standing } from './admission.ts';
+import type { Act, Applicant, Change, Device, Group, GroupStatus, Handshake, Network } from './records.ts';
+import { admitDevice, requireOpenGroup } from './sqlite/admit.ts';
+import { type AuditEntry, appendAudit, lastAudit, listAudit, verifyAudit } from './sqlite/audit.ts';
+import { changesSince, lastChange } from './sqlite/changes.ts';
+import { emptyDatabase, guarded, openDatabase } from './sqlite/database.ts';
 import {
   findDevice,
   judgeDevice,
@@ -15,12 +16,11 @@ import {
   tunnelDown,
   tunnelUp,
   type Verdict,
-} from './devices.ts';
-import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
-import { forgetOldRefusals, listHandshakes, recordHandshake } from './handshakes.ts';
-import { addNetwork, listNetworks } from './networks.ts';
-import { commitQueue } from './queue.ts';
-import type { Act, Applicant, Change, Device, Group, GroupStatus, Handshake, Network } from './records.ts';
+} from './sqlite/devices.ts';
+import { commitQueue } from './sqlite/group-commit.ts';
+import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './sqlite/groups.ts';
+import { forgetOldRefusals, listHandshakes, recordHandshake } from './sqlite/handshakes.ts';
+import { addNetwork, listNetworks } from './sqlite/networks.ts';
 
 /** Who may have which address, and everything that ever changed about it. All writes are on the disk when they return. */
 export interface Registry extends Admission {

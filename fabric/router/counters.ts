@@ -1,4 +1,4 @@
-import type { RouterCounters } from '../../os/router.ts';
+import type { RouterCounters } from '../../tunnel/router.ts';
 
 /**
  * Why a packet went no further.

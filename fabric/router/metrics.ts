@@ -1,4 +1,4 @@
-import type { RouterCounters } from '../../os/router.ts';
+import type { RouterCounters } from '../../tunnel/router.ts';
 import type { Router } from './router.ts';
 
 type Counter = Exclude<keyof RouterCounters, 'drops'>;

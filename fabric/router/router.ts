@@ -1,24 +1,24 @@
 import { availableParallelism } from 'node:os';
-import type { Log } from '../../os/log.ts';
-import type { PlaneDevice } from '../../os/plane.ts';
-import {
-  type RouterCounters,
-  type RouterEvent,
-  type RouterThreads,
-  startRouterThreads,
-} from '../../os/router.ts';
+import { listenFailure } from '../../os/net/listen.ts';
+import type { Log } from '../../os/service/log.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/frame.ts';
 import { parseReport } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
-import { listenFailure } from '../listen.ts';
-import type { Admission, Endpoint } from './admission.ts';
+import type { PlaneDevice } from '../../tunnel/client.ts';
+import {
+  type RouterCounters,
+  type RouterEvent,
+  type RouterThreads,
+  startRouterThreads,
+} from '../../tunnel/router.ts';
+import type { Admission, Endpoint } from '../registry/admission.ts';
+import { judge, verdictOn } from './authorize.ts';
+import { watchTwins } from './clones.ts';
 import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
-import { judge, verdictOn } from './judge.ts';
 import { type Arrival, fromOf, type Session, sessionOf } from './session.ts';
-import { watchTwins } from './twins.ts';
 
 export interface RouterLimits {
   /** TLS handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
@@ -112,7 +112,7 @@ export function defaultThreads(): number {
 
 /**
  * Starts the tunnel router (enftun.md §12): admits devices by the key of their certificate, keeps one session per
- * device, and cuts it as soon as the registry says so. The packets flow in native threads (native/router.h).
+ * device, and cuts it as soon as the registry says so. The packets flow in native threads (native/router/router.h).
  * @throws Failure `router.bad-certificate`, `net.port-busy`, `net.port-not-permitted`, `net.no-such-address`
  */
 export async function startRouter(options: RouterOptions): Promise<Router> {

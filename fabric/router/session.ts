@@ -1,8 +1,8 @@
-import type { PeerHandle, RouterEvent } from '../../os/router.ts';
+import { formatListen } from '../../os/net/listen.ts';
+import { peerAddress } from '../../os/net/peer.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
-import { formatListen } from '../listen.ts';
-import { peerAddress } from '../peer.ts';
-import type { Endpoint } from './admission.ts';
+import type { PeerHandle, RouterEvent } from '../../tunnel/router.ts';
+import type { Endpoint } from '../registry/admission.ts';
 
 /** A peer whose handshake is complete, before anything is known of it. */
 export type Arrival = Extract<RouterEvent, { kind: 'arrived' }>;

@@ -1,7 +1,7 @@
-import type { Command, Invocation } from '../../os/cli.ts';
-import { readBounded } from '../../os/files.ts';
-import { stderrLog } from '../../os/log.ts';
-import { readPasswordFile } from '../../os/passphrase.ts';
+import { readPasswordFile } from '../../cli/passphrase.ts';
+import type { Command, Invocation } from '../../cli/program.ts';
+import { readBounded } from '../../os/files/read.ts';
+import { stderrLog } from '../../os/service/log.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { parseTrust, type Trust } from '../../protocol/identity/trust.ts';

@@ -1,6 +1,6 @@
-import type { Command, Invocation, Option } from '../../os/cli.ts';
-import { readPassphrase } from '../../os/passphrase.ts';
-import { withReasons } from '../../os/tpmaccess.ts';
+import { readPassphrase } from '../../cli/passphrase.ts';
+import type { Command, Invocation, Option } from '../../cli/program.ts';
+import { withReasons } from '../../os/linux/tpm-device.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { DEFAULT_TCTI, openTpm, type Tpm } from '../../tpm/context.ts';

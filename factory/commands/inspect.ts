@@ -1,4 +1,4 @@
-import { type Command, EXIT, type Invocation } from '../../os/cli.ts';
+import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { inspectTpm } from '../chip.ts';
 import { describeInspection, type Inspection, inspectFile, inspectFolder } from '../inspect.ts';

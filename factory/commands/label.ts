@@ -1,5 +1,5 @@
-import type { Command } from '../../os/cli.ts';
-import { createFile } from '../../os/create.ts';
+import type { Command } from '../../cli/program.ts';
+import { createFile } from '../../os/files/create.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { openGroup, readLabelText } from '../group.ts';
 import { describeGroup, drawPng, drawSvg, drawTerminal } from '../label.ts';

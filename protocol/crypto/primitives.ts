@@ -1,6 +1,6 @@
 /**
  * The ready-made primitives the protocol needs. They come in as an argument: programs inject node:crypto
- * (`os/primitives.ts`), so that nothing below touches a platform module. All values are raw bytes.
+ * (`crypto/primitives.ts`), so that nothing below touches a platform module. All values are raw bytes.
  */
 export interface Primitives {
   sha256(...parts: readonly Uint8Array[]): Uint8Array;

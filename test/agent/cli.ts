@@ -1,6 +1,6 @@
 import { vi } from 'vitest';
 import { PROGRAM } from '../../agent/program.ts';
-import { runProgram } from '../../os/cli.ts';
+import { runProgram } from '../../cli/program.ts';
 
 /** Runs a command of enf-agent in this process. */
 export async function cli(...args: string[]): Promise<{ code: number; out: string; err: string }> {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { Folder } from '../../os/folder.ts';
+import type { Folder } from '../../os/files/folder.ts';
 
 /** A fresh folder that goes away with the test. */
 export function temporaryFolder(): string {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Exchange } from '../../agent/provision.ts';
-import { ecdsaSigner, generateP256, primitives } from '../../os/primitives.ts';
+import type { Exchange } from '../../agent/identity/provision.ts';
+import { ecdsaSigner, generateP256, primitives } from '../../crypto/primitives.ts';
 import { ascii, equal, toHex } from '../../protocol/bytes.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import { generateIssuer, groupPublicKey, issueCredential } from '../../protocol/crypto/issuer.ts';

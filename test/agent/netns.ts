@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Policy } from '../../agent/policy.ts';
+import type { Policy } from '../../agent/network/desired.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
 import { bundle } from '../bundle.ts';
 import { ownName } from '../namespaces.ts';
@@ -150,7 +150,7 @@ export function createHost(name: string): Host {
     run,
     must,
     async dial(mark, target, port) {
-      const program = await bundled('./dialchild.ts');
+      const program = await bundled('./network/dial-child.ts');
       const env = ['env', `ENF_ADDON=${ADDON}`];
       return must(host, ...env, process.execPath, program, String(mark), target, String(port)).trim();
     },
@@ -173,7 +173,7 @@ export function createHost(name: string): Host {
     guard(policy, own, persist = false) {
       const file = join(folder, `${policy.device}.json`);
       writeFileSync(file, JSON.stringify({ ...policy, prefixes: policy.prefixes.map(formatPrefix) }));
-      return start('./guardchild.ts', file, own, persist ? 'persist' : '-');
+      return start('./network/reconciler-child.ts', file, own, persist ? 'persist' : '-');
     },
     close() {
       for (const child of children) child.kill('SIGKILL');

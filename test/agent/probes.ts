@@ -1,4 +1,4 @@
-import { parseConfig } from '../../agent/config.ts';
+import { parseConfig } from '../../agent/config/config.ts';
 import type { Probes } from '../../agent/doctor/probes.ts';
 
 export const HEALTHY_CONFIG = '[remote]\nhosts = ["fabric.example"]';

@@ -212,8 +212,8 @@ test('forget wants to be meant, and removes the identity', async () => {
   expect((await on('forget')).err).toContain('[agent.not-confirmed]');
   expect((await on('forget', '--yes')).code).toBe(0);
   expect(existsSync(state)).toBe(false);
-  const { openFolder } = await import('../../os/folder.ts');
-  const { openStore } = await import('../../agent/state.ts');
+  const { openFolder } = await import('../../os/files/folder.ts');
+  const { openStore } = await import('../../agent/state/state.ts');
   await (await openStore(await openFolder(state))).save({ pending: { kind: 'software', der: 'aa' } });
   writeFileSync(join(state, 'note'), 'not ours');
   expect((await on('forget')).code).toBe(1);
@@ -238,12 +238,12 @@ describe('what is loaded', () => {
   }
 
   test('a device with an identity in its TPM loads neither the handshake nor any curve', () => {
-    const files = ['agent/main.ts', 'agent/run.ts', 'agent/tpmkeys.ts'].flatMap(loaded);
+    const files = ['agent/main.ts', 'agent/service/run.ts', 'agent/identity/tpm-keys.ts'].flatMap(loaded);
     expect(files.length).toBeGreaterThan(30);
     expect(
       files.filter((file) => /@noble\/curves|\/fp256bn|protocol\/xtt\/|agent\/provision/.test(file)),
     ).toEqual([]);
-    expect(loaded('agent/provision.ts')).toEqual(
+    expect(loaded('agent/identity/provision.ts')).toEqual(
       expect.arrayContaining(['protocol/crypto/fp256bn.ts', 'protocol/xtt/client.ts']),
     );
   });

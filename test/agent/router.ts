@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
-import type { PlaneDevice } from '../../os/plane.ts';
 import { concat } from '../../protocol/bytes.ts';
 import { encodeFrame, frameReader } from '../../protocol/tunnel/frame.ts';
 import { echoReply } from '../../protocol/tunnel/icmp6.ts';
 import { ALPN } from '../../protocol/tunnel/verdict.ts';
+import type { PlaneDevice } from '../../tunnel/client.ts';
 import { packetPair } from '../native/packetpair.ts';
 
 /** A TLS root and a router certificate under it, PEM; made by openssl, so by nobody's code of ours. */

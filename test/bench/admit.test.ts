@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { groupVerifier } from '../../os/ecdaa.ts';
-import { primitives } from '../../os/primitives.ts';
+import { groupVerifier } from '../../crypto/ecdaa.ts';
+import { primitives } from '../../crypto/primitives.ts';
 import { parseLabel } from '../../protocol/label.ts';
 import { type Forgery, forger, makeChip, makeGroup, signAs } from './admit/fleet.ts';
 import { addressOf, percentile } from './admit/load.ts';

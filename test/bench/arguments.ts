@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { nearest } from '../../os/cli.ts';
+import { nearest } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 
 /** One option of a benchmark: `--name VALUE`, or a flag without `value`. */

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as fast from '../../os/ecdaa.ts';
-import { readMessage } from '../../os/exchange.ts';
-import { hostArithmetic } from '../../os/hostarithmetic.ts';
-import { ecdsaSigner, generateP256, primitives } from '../../os/primitives.ts';
+import * as fast from '../../crypto/ecdaa.ts';
+import { hostArithmetic } from '../../crypto/host-arithmetic.ts';
+import { ecdsaSigner, generateP256, primitives } from '../../crypto/primitives.ts';
+import { readMessage } from '../../os/net/message-stream.ts';
 import type { DaaKey } from '../../protocol/crypto/daakey.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import * as portable from '../../protocol/crypto/member.ts';

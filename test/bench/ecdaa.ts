@@ -3,9 +3,9 @@
  * what else runs. Each figure is a median; native and noble take turns, so that both see the same neighbours.
  */
 import { pippenger } from '@noble/curves/abstract/curve.js';
-import type { EcdaaFace, NativeGroup } from '../../native/ecdaa.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import type { EcdaaFace, NativeGroup } from '../../native/ecdaa/ecdaa.ts';
 import { addon } from '../../native/index.ts';
-import { primitives } from '../../os/primitives.ts';
 import { concat } from '../../protocol/bytes.ts';
 import { hashToG1 } from '../../protocol/crypto/basename.ts';
 import { decodeG1, decodeG1Points, toNumber } from '../../protocol/crypto/encoding.ts';

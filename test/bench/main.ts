@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
-import { report } from '../../os/cli.ts';
-import { ecdaaCore } from '../../os/ecdaa.ts';
+import { report } from '../../cli/program.ts';
+import { ecdaaCore } from '../../crypto/ecdaa.ts';
 import { badOption, describeOptions, ensureWritable, type Option, readArguments } from './arguments.ts';
 import { measureDevice } from './device.ts';
 import { measureEcdaa } from './ecdaa.ts';

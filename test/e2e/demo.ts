@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { report } from '../../os/cli.ts';
+import { report } from '../../cli/program.ts';
 import { eventually } from './process.ts';
 import { createWorld, ping, type World } from './world.ts';
 

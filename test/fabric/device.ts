@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import { readMessage } from '../../os/exchange.ts';
-import { ecdsaSigner, generateP256, primitives } from '../../os/primitives.ts';
+import { ecdsaSigner, generateP256, primitives } from '../../crypto/primitives.ts';
+import { readMessage } from '../../os/net/message-stream.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import { generateIssuer, groupPublicKey, issueCredential } from '../../protocol/crypto/issuer.ts';
 import { generateMemberSecret, join, sign, softwareDaaKey } from '../../protocol/crypto/member.ts';

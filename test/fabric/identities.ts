@@ -1,4 +1,4 @@
-import { ecdsaSigner, primitives } from '../../os/primitives.ts';
+import { ecdsaSigner, primitives } from '../../crypto/primitives.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
 import { identityCertificate } from '../../protocol/identity/certificate.ts';
 import { encodeEcPrivateKey } from '../../protocol/identity/keyfile.ts';

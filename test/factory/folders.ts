@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect } from 'vitest';
-import { generateP256 } from '../../os/primitives.ts';
+import { generateP256 } from '../../crypto/primitives.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
 import { makeRootCertificate } from '../../protocol/xtt/certificate.ts';

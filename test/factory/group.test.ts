@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { primitives } from '../../crypto/primitives.ts';
 import {
   createGroup,
   issuerSecretStorage,
@@ -9,7 +10,6 @@ import {
   unlockIssuer,
 } from '../../factory/group.ts';
 import { readManifest, recordDevice } from '../../factory/manifest.ts';
-import { primitives } from '../../os/primitives.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import { checkIssuerPublicKey } from '../../protocol/crypto/issuer.ts';

@@ -1,11 +1,11 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { ecdsaSigner, generateP256, primitives } from '../../crypto/primitives.ts';
 import { recognise } from '../../factory/artifact.ts';
 import { createGroup, unlockIssuer } from '../../factory/group.ts';
 import { describeInspection, inspectFile, inspectFolder } from '../../factory/inspect.ts';
 import { personaliseSoftware } from '../../factory/software.ts';
-import { ecdsaSigner, generateP256, primitives } from '../../os/primitives.ts';
 import { join as joinGroup, sign, softwareDaaKey } from '../../protocol/crypto/member.ts';
 import { encodeTrust } from '../../protocol/identity/trust.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';

@@ -1,11 +1,11 @@
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { primitives } from '../../crypto/primitives.ts';
 import { createGroup, openGroup, unlockIssuer } from '../../factory/group.ts';
 import { inspectFolder } from '../../factory/inspect.ts';
 import { memberName, readManifest } from '../../factory/manifest.ts';
 import { personaliseSoftware } from '../../factory/software.ts';
-import { primitives } from '../../os/primitives.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import { groupPublicKey } from '../../protocol/crypto/issuer.ts';

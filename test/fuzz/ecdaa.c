@@ -2,7 +2,7 @@
 // one that ECDAA_TARGET names.
 // Besides crashes and sanitizer reports it aborts where the two multiplications disagree, or where accepted bytes do not come
 // out again as they went in.
-#include "ecdaa.h"
+#include "ecdaa/ecdaa.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -28,11 +28,11 @@ for (const { sk, credential } of vectors.members)
 SEEDS
 include=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")/include/node
 sources=()
-for source in "$root"/native/ecdaa*.c "$root"/native/fp256bn*.c; do
-  case $source in *_napi.c) ;; *) sources+=("$source") ;; esac
+for source in "$root"/native/ecdaa/*.c "$root"/native/fp256bn/*.c; do
+  case $source in */napi.c | */host_arithmetic.c) ;; *) sources+=("$source") ;; esac
 done
 "$clang" -std=gnu11 -O1 -g -D_GNU_SOURCE -Wno-deprecated-declarations -fsanitize=fuzzer,address,undefined \
-  -fno-sanitize-recover=undefined -I"$root/native" -I"$work" -I"$include" "$root/test/fuzz/ecdaa.c" "${sources[@]}" \
+  -fno-sanitize-recover=undefined -iquote "$root/native" -I"$work" -I"$include" "$root/test/fuzz/ecdaa.c" "${sources[@]}" \
   -l:libcrypto.so.3 -o "$work/fuzz"
 cd "$work"
 for target in "${targets[@]}"; do

@@ -1,7 +1,7 @@
 // libFuzzer: a byte stream from a peer, in any pieces and on any wire, to the TUN of any offload. Nothing may be read or written
 // out of bounds, and what reaches the kernel must be what the frames allow.
-#include "../../native/dp_bytes.h"
-#include "../../native/dp_ingress.h"
+#include "../../native/dataplane/bytes.h"
+#include "../../native/dataplane/ingress.h"
 #include "fuzz.h"
 #include <errno.h>
 #include <stdlib.h>

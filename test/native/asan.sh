@@ -24,5 +24,5 @@ if sanitized node -e 'require(process.argv[1])' "$folder/bug.node" >"$folder/bug
 fi
 
 # ecdaa-build makes addons of its own, without the sanitizers.
-sanitized node node_modules/vitest/vitest.mjs run test/native test/fabric/router test/os/door.test.ts test/os/curves.test.ts test/os/proxy.test.ts \
-  --exclude test/native/ecdaa-build.test.ts "$@"
+sanitized node node_modules/vitest/vitest.mjs run test/native test/fabric/router test/os/net/acceptor.test.ts test/crypto/curves.test.ts test/os/net/proxy.test.ts \
+  --exclude test/native/ecdaa/build.test.ts "$@"

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from './child.ts';
 
@@ -18,9 +18,15 @@ export async function runParts(
   libraries: readonly string[] = [],
 ) {
   const folder = mkdtempSync(join(tmpdir(), 'enf-parts-'));
-  const program = join(folder, name);
+  const program = join(folder, basename(name));
   const sources = [here(`${name}.c`), ...parts.map((part) => here(`../../native/${part}.c`))];
-  const flags = [...FLAGS, `-I${INCLUDE}`, ...(sanitizer === '' ? [] : [`-fsanitize=${sanitizer}`])];
+  const flags = [
+    ...FLAGS,
+    '-iquote',
+    here('../../native'),
+    `-I${INCLUDE}`,
+    ...(sanitizer === '' ? [] : [`-fsanitize=${sanitizer}`]),
+  ];
   try {
     execFileSync(process.env.CC ?? 'gcc', [...flags, ...sources, ...libraries, '-lpthread', '-o', program], {
       env: { ...process.env, LD_PRELOAD: '' },

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { parseConfig, SCHEMA } from '../../agent/config.ts';
+import { parseConfig, SCHEMA } from '../../agent/config/config.ts';
 import { describeAgent, folder, packaged, ROOT, run } from './place.ts';
 
 const DEVICE = JSON.parse(SCHEMA.tunnel.device.default!);

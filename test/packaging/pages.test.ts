@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { SCHEMA } from '../../agent/config.ts';
-import type { Description } from '../../os/cli.ts';
+import { SCHEMA } from '../../agent/config/config.ts';
+import type { Description } from '../../cli/program.ts';
 import { bashCompletion } from '../../packaging/completion.ts';
 import { configurationPage, programPage } from '../../packaging/pages.ts';
 import { roff } from '../../packaging/roff.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import type { Description } from '../../os/cli.ts';
+import type { Description } from '../../cli/program.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 

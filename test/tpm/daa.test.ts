@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { primitives } from '../../os/primitives.ts';
+import { primitives } from '../../crypto/primitives.ts';
 import { issueCredential } from '../../protocol/crypto/issuer.ts';
 import {
   checkMemberKey,

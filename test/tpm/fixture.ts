@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { onTestFinished } from 'vitest';
-import { primitives } from '../../os/primitives.ts';
+import { primitives } from '../../crypto/primitives.ts';
 import { generateIssuer, groupPublicKey, issueCredential } from '../../protocol/crypto/issuer.ts';
 import { checkMemberKey, join } from '../../protocol/crypto/member.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { primitives } from '../../os/primitives.ts';
+import { primitives } from '../../crypto/primitives.ts';
 import { readCredential } from '../../tpm/credential.ts';
 import { HANDLE_MAPS, type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../../tpm/handles.ts';
 import { inspect } from '../../tpm/inspect.ts';

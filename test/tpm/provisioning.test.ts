@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { primitives } from '../../os/primitives.ts';
+import { primitives } from '../../crypto/primitives.ts';
 import { sign } from '../../protocol/crypto/member.ts';
 import type { Tpm } from '../../tpm/context.ts';
 import { readCredential } from '../../tpm/credential.ts';

@@ -1,4 +1,4 @@
-import { curves } from '../../../os/curves.ts';
+import { curves } from '../../../crypto/curves.ts';
 import type { Primitives } from '../../../protocol/crypto/primitives.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { attest, finish, hello, identify } from '../../../protocol/xtt/client.ts';

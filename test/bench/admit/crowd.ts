@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { curves } from '../../../os/curves.ts';
+import { curves } from '../../../crypto/curves.ts';
 import { hello } from '../../../protocol/xtt/client.ts';
 import { MESSAGE_LENGTH } from '../../../protocol/xtt/message.ts';
 import type { Callers, Line } from './callers.ts';

@@ -1,6 +1,6 @@
-import type { EcdaaFace } from '../../../native/ecdaa.ts';
+import { primitives } from '../../../crypto/primitives.ts';
+import type { EcdaaFace } from '../../../native/ecdaa/ecdaa.ts';
 import { addon } from '../../../native/index.ts';
-import { primitives } from '../../../os/primitives.ts';
 import { concat } from '../../../protocol/bytes.ts';
 import {
   decodeG1,

@@ -1,6 +1,6 @@
 import { p256 } from '@noble/curves/nist.js';
-import { curves } from '../../../os/curves.ts';
-import { generateP256, primitives } from '../../../os/primitives.ts';
+import { curves } from '../../../crypto/curves.ts';
+import { generateP256, primitives } from '../../../crypto/primitives.ts';
 import { toNumber } from '../../../protocol/crypto/encoding.ts';
 
 /** A device's longterm key, with all of a signature that does not depend on the message. */

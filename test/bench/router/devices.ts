@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathOf } from '../../../fabric/authority.ts';
+import { generateP256 } from '../../../crypto/primitives.ts';
+import { pathOf } from '../../../fabric/pki/authority.ts';
 import { openRegistry } from '../../../fabric/registry/registry.ts';
-import { generateP256 } from '../../../os/primitives.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { report as reportError } from '../../../os/cli.ts';
+import { report as reportError } from '../../../cli/program.ts';
 import { found } from '../admit/fabric.ts';
 import { makeGroup } from '../admit/fleet.ts';
 import { describeOptions, ensureWritable, type Option, readArguments } from '../arguments.ts';

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { report } from '../../../os/cli.ts';
+import { report } from '../../../cli/program.ts';
 import { ensureWritable } from '../arguments.ts';
 import { cpuOfProcess, parseStat } from '../processes.ts';
 import { HELP, readOptions } from './options.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { askControl } from '../../../os/control.ts';
+import { askControl } from '../../../os/net/control-socket.ts';
 import { admit, must, openBatch, personalised } from '../../e2e/batch.ts';
 import { eventually, type Running, runIn, startIn } from '../../e2e/process.ts';
 import { type Device, ping, type World } from '../../e2e/world.ts';

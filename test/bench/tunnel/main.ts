@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { report } from '../../../os/cli.ts';
+import { report } from '../../../cli/program.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { badOption, ensureWritable } from '../arguments.ts';
 import { median, spread } from '../statistics.ts';

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ip } from '../../../os/iproute.ts';
+import { ip } from '../../../os/linux/iproute.ts';
 import { type Kind, waitUntil } from './kind.ts';
 import { DEVICE_ADDRESS, FAR_ADDRESS } from './path.ts';
 import type { Stage } from './stage.ts';

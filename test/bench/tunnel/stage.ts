@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ip } from '../../../os/iproute.ts';
+import { ip } from '../../../os/linux/iproute.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { eventually } from '../../e2e/process.ts';
 import { DEVICE_ADDRESS, FAR_ADDRESS, OUTSIDE, type Path } from './path.ts';

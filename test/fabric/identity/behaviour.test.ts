@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { readMessage } from '../../../os/exchange.ts';
-import { ecdsaSigner, generateP256, primitives } from '../../../os/primitives.ts';
+import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
+import { readMessage } from '../../../os/net/message-stream.ts';
 import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { attest, type Claim, hello, identify } from '../../../protocol/xtt/client.ts';

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
 import {
   type IdentityOptions,
   type IdentityServer,
@@ -9,7 +10,6 @@ import {
 } from '../../../fabric/identity/server.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
 import { emptyRegistry, openRegistry, type Registry } from '../../../fabric/registry/registry.ts';
-import { ecdsaSigner, generateP256, primitives } from '../../../os/primitives.ts';
 import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';
 import { type Batch, makeBatch } from '../device.ts';
 import { NETWORK } from '../place.ts';

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import { primitives } from '../../../crypto/primitives.ts';
 import { connectionCounter } from '../../../fabric/identity/limits.ts';
-import { readMessage } from '../../../os/exchange.ts';
-import { primitives } from '../../../os/primitives.ts';
+import { readMessage } from '../../../os/net/message-stream.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { hello } from '../../../protocol/xtt/client.ts';
 import { dialed, provision } from '../device.ts';

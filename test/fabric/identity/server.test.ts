@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { curves } from '../../../os/curves.ts';
+import { curves } from '../../../crypto/curves.ts';
 import { SUITE_NAMES, type SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { matches } from '../../../protocol/ipv6.ts';
 import { claimOf, dialed, makeBatch, provision } from '../device.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { curves, PORTABLE_CURVES } from '../../../os/curves.ts';
-import { readMessage } from '../../../os/exchange.ts';
-import { primitives } from '../../../os/primitives.ts';
+import { curves, PORTABLE_CURVES } from '../../../crypto/curves.ts';
+import { primitives } from '../../../crypto/primitives.ts';
+import { readMessage } from '../../../os/net/message-stream.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { hello } from '../../../protocol/xtt/client.ts';
 import { ERROR_MESSAGE } from '../../../protocol/xtt/message.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Identifier } from '../../../fabric/registry/address.ts';
-import { parseNetwork } from '../../../fabric/registry/networks.ts';
 import type { Applicant, Group } from '../../../fabric/registry/records.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
+import { parseNetwork } from '../../../fabric/registry/sqlite/networks.ts';
 import { formatIpv6, matches, parsePrefix } from '../../../protocol/ipv6.ts';
 import { anyGroup, NETWORK, opened, random, registryFile } from '../place.ts';
 

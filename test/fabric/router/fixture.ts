@@ -1,14 +1,14 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
-import type { Admission, Endpoint, Standing } from '../../../fabric/router/admission.ts';
+import { generateP256 } from '../../../crypto/primitives.ts';
+import type { Admission, Endpoint, Standing } from '../../../fabric/registry/admission.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
-import type { PlaneDevice } from '../../../os/plane.ts';
-import { generateP256 } from '../../../os/primitives.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
 import { ALPN, isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
+import type { PlaneDevice } from '../../../tunnel/client.ts';
 import { packetPair } from '../../native/packetpair.ts';
 import { type IdentityFiles, identityFiles } from '../identities.ts';
 

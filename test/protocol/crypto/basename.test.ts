@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex, u32le } from '../../../protocol/bytes.ts';
 import { hashToG1 } from '../../../protocol/crypto/basename.ts';
 import { vectors } from './vectors.ts';

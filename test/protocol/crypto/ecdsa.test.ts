@@ -1,7 +1,7 @@
 import { p256 } from '@noble/curves/nist.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { generateP256, primitives } from '../../../os/primitives.ts';
+import { generateP256, primitives } from '../../../crypto/primitives.ts';
 import { ascii, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { deterministicSigner, isPublicKey, publicKeyOf } from '../../../protocol/crypto/ecdsa.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { encodeG2, encodeScalar } from '../../../protocol/crypto/encoding.ts';
 import { G2, n } from '../../../protocol/crypto/fp256bn.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import type { Commitment, DaaKey } from '../../../protocol/crypto/daakey.ts';
 import {

@@ -1,6 +1,6 @@
 /** Every recorded signature is made again from its draws, and every recorded verdict on it and its mutations is ours. */
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { hashToG1 } from '../../../protocol/crypto/basename.ts';
 import type { DaaKey } from '../../../protocol/crypto/daakey.ts';

@@ -3,7 +3,7 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { type SuiteSpec, suite as suiteOf } from '../../../protocol/crypto/suite.ts';
 
 const SPECS: readonly SuiteSpec[] = [1, 2, 3, 4];

@@ -1,6 +1,6 @@
 /** Known answers recorded from the C library (libecdaa 1.0.0 over AMCL 4.7.3), and how to replay what it drew. */
 import { readFileSync } from 'node:fs';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
 import type { Entropy } from '../../../protocol/crypto/encoding.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex } from '../../../protocol/bytes.ts';
 import { decodeG1, decodeG1Points, encodeG1, encodeScalar } from '../../../protocol/crypto/encoding.ts';
 import { Fr, G1, n } from '../../../protocol/crypto/fp256bn.ts';

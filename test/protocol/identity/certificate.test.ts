@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ecdsaSigner, generateP256, primitives } from '../../../os/primitives.ts';
+import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { deterministicSigner, publicKeyOf } from '../../../protocol/crypto/ecdsa.ts';
 import { isFailure } from '../../../protocol/failure.ts';

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { generateP256 } from '../../../os/primitives.ts';
+import { generateP256 } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex, u16 } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import { encodeBase64 } from '../../../protocol/identity/base64.ts';

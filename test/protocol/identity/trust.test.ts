@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { generateP256, primitives } from '../../../os/primitives.ts';
+import { generateP256, primitives } from '../../../crypto/primitives.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import { encodeTrust, parseTrust } from '../../../protocol/identity/trust.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import * as client from '../../../protocol/xtt/client.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ecdsaSigner, generateP256, primitives } from '../../../os/primitives.ts';
+import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
 import { concat } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import {

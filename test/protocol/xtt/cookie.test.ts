@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import * as client from '../../../protocol/xtt/client.ts';

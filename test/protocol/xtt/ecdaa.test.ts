@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { ascii, equal } from '../../../protocol/bytes.ts';
 import { groupId } from '../../../protocol/crypto/group.ts';
 import { generateIssuer, groupPublicKey, issueCredential } from '../../../protocol/crypto/issuer.ts';

@@ -1,4 +1,4 @@
-import { ecdsaSigner, generateP256, primitives } from '../../../os/primitives.ts';
+import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
 import { deterministicSigner } from '../../../protocol/crypto/ecdsa.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ecdsaSigner, primitives } from '../../../os/primitives.ts';
+import { ecdsaSigner, primitives } from '../../../crypto/primitives.ts';
 import { concat } from '../../../protocol/bytes.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { isFailure } from '../../../protocol/failure.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { publicKeyOf } from '../../../protocol/crypto/ecdsa.ts';
 import { SUITE_NAMES, suite as suiteOf } from '../../../protocol/crypto/suite.ts';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { p256 } from '@noble/curves/nist.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { primitives } from '../../../os/primitives.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import type { Primitives } from '../../../protocol/crypto/primitives.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';

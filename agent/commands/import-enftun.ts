@@ -1,0 +1,75 @@
+import type { Command } from '../../cli/program.ts';
+import { absolutePath } from '../../os/files/read.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { DEFAULT_PATH, parseConfig } from '../config/config.ts';
+import type { Takeover } from '../enftun/import.ts';
+import { isRunning } from './forget.ts';
+import { JSON_OUTPUT } from './shared.ts';
+
+export const importEnftun: Command = {
+  name: 'import-enftun',
+  summary:
+    'Takes an enftun over: its configuration, certificate and key become ours, with the same address and without a handshake',
+  arguments: '<conf>',
+  options: [
+    { name: 'config', value: 'FILE', help: 'the configuration to write', default: DEFAULT_PATH },
+    {
+      name: 'base',
+      value: 'DIR',
+      help: 'where relative names in the old configuration begin: the directory that enftun was started in',
+      default: '.',
+    },
+    {
+      name: 'state',
+      value: 'DIR',
+      help: 'state.directory of the new configuration, instead of the usual one',
+    },
+    { name: 'dry-run', help: 'show what would be written, and write nothing' },
+    JSON_OUTPUT,
+  ],
+  examples: [
+    'enf-agent import-enftun /etc/enftun/enf0.conf --dry-run',
+    'systemctl disable --now enftun@enf0 && enf-agent import-enftun /etc/enftun/enf0.conf --base /etc/enftun',
+  ],
+  async run(invocation) {
+    const { prepareTakeover } = await import('../enftun/import.ts');
+    const base = absolutePath(invocation.required('base'));
+    const state = invocation.option('state');
+    const takeover = await prepareTakeover(
+      invocation.positionals[0]!,
+      absolutePath(invocation.required('config')),
+      (name) => absolutePath(name, base),
+      state && absolutePath(state),
+    );
+    const { address, mode, configuration, notes } = takeover;
+    if (invocation.flag('dry-run')) {
+      invocation.print({ address, mode, configuration, notes, written: false }, () => describe(takeover));
+      return undefined;
+    }
+    const { control } = parseConfig(configuration.text, configuration.path);
+    if (await isRunning(control.socket)) {
+      throw new Failure('agent.running', 'operator', 'the agent is running and would write its state again', {
+        action: 'Stop it first: systemctl stop enf-agent.',
+      });
+    }
+    await takeover.carryOut();
+    invocation.print({ address, mode, configuration, notes, written: true }, () =>
+      [
+        `${address} is taken over; ${configuration.path} is written.`,
+        ...notes.map((note) => `  · ${note}`),
+      ].join('\n'),
+    );
+    return undefined;
+  },
+};
+
+const describe = ({ address, configuration, tlsRoot, stateDirectory, notes }: Takeover): string =>
+  [
+    `identity ${address} → ${stateDirectory}`,
+    `TLS root → ${tlsRoot.path}`,
+    `configuration → ${configuration.path}:`,
+    '',
+    configuration.text.trimEnd(),
+    '',
+    ...notes.map((note) => `  · ${note}`),
+  ].join('\n');

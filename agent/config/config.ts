@@ -1,0 +1,335 @@
+import { parse as parseToml, TomlError } from 'smol-toml';
+import { nearest } from '../../cli/program.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
+import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
+import {
+  choice,
+  isRefusal,
+  type Key,
+  list,
+  loopback,
+  proxyUrl,
+  type Refusal,
+  refuse,
+  span,
+  text,
+  whole,
+  yesNo,
+} from './key-types.ts';
+
+/**
+ * The agent's configuration: one table says each key's section, name, type, bounds, default and meaning.
+ * Everything else (the `Config` type, the checks, `check-config`, docs/config.md's test) follows from it.
+ */
+
+const absolute = (value: string): string | undefined =>
+  value.startsWith('/') ? undefined : 'an absolute path such as /var/lib/enf-agent';
+const orEmpty =
+  (check: (value: string) => string | undefined) =>
+  (value: string): string | undefined =>
+    value === '' ? undefined : check(value);
+
+function readPrefix(value: string): Prefix | Refusal {
+  try {
+    const prefix = parsePrefix(value);
+    // ::/0 would send the tunnel's own connection through the tunnel.
+    return prefix.length === 0 ? refuse('a prefix longer than /0') : prefix;
+  } catch (error) {
+    return refuse(`an IPv6 prefix such as "fd00:1::/64" (${(error as Error).message})`);
+  }
+}
+
+const readInterface = (value: string): string | Refusal =>
+  /^(?:[A-Za-z0-9._-]{1,15}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5})$/.test(value)
+    ? value
+    : refuse('an interface name, or a hardware address such as "02:00:00:00:00:01"');
+
+const readHost = (value: string): string | Refusal =>
+  /^[0-9A-Za-z._:-]{1,253}$/.test(value)
+    ? value
+    : refuse('a host name or a literal address such as "203.0.113.7"');
+
+const SUITES = [1, 2, 3, 4] as const;
+
+/** All keys, by section. */
+export const SCHEMA = {
+  remote: {
+    hosts: list('host names or addresses', 1, readHost, String, {
+      doc: 'Where the fabric is: names or literal addresses, tried in this order with all addresses of each.',
+    }),
+    'tunnel-port': whole(1, 65_535, { default: '443', doc: 'TCP port of the tunnel router.' }),
+    'identity-port': whole(1, 65_535, { default: '444', doc: 'TCP port of the identity server (XTT).' }),
+    'connect-timeout': span(1_000, 300_000, {
+      default: '"10s"',
+      doc: 'How long a TCP connection, a TLS handshake or one message of the identity server may take.',
+    }),
+    'tls-root': text(
+      {
+        default: '""',
+        doc: "PEM file with the root of the router's certificate; empty: the one that came with the credential.",
+      },
+      orEmpty(absolute),
+    ),
+    proxy: proxyUrl({
+      default: '""',
+      doc: 'An HTTP proxy that connects in our place (CONNECT), such as `"http://proxy.example:3128"`, perhaps with `user:password@`; empty: none.',
+    }),
+    'proxy-login-file': text(
+      {
+        default: '""',
+        doc: 'File with `user:password` for the proxy, so that they need not stand here; read anew for each connection.',
+      },
+      orEmpty(absolute),
+    ),
+  },
+  identity: {
+    mode: choice(['tpm', 'software'], {
+      default: '"tpm"',
+      doc: 'Where the keys live: in the TPM, or in files on machines that have none.',
+    }),
+    'credential-dir': text(
+      {
+        default: '""',
+        doc: 'Folder that `enf-factory device personalise --software` wrote; required in software mode.',
+      },
+      orEmpty(absolute),
+    ),
+    basename: text(
+      {
+        default: '""',
+        doc: "Overrides the basename of the credential, at most 64 bytes; empty: the credential's own.",
+      },
+      (value) => (new TextEncoder().encode(value).length <= 64 ? undefined : 'at most 64 bytes of text'),
+    ),
+    suite: {
+      ...whole(1, 4, {
+        default: '1',
+        doc: 'XTT suite: 1 ChaCha20-Poly1305 and SHA-512, 2 the same with BLAKE2b, 3 AES-256-GCM and SHA-512, 4 the same with BLAKE2b.',
+      }),
+      read: (value: unknown) =>
+        SUITES.find((suite) => suite === value) ?? refuse('a suite number from 1 to 4'),
+    },
+    address: text(
+      {
+        default: '""',
+        doc: 'The IPv6 address to ask for; granted only if this device already owns it. Empty: the fabric chooses.',
+      },
+      orEmpty((value) => (isAddress(value) ? undefined : 'an IPv6 address such as "fd00::1"')),
+    ),
+  },
+  tpm: {
+    tcti: text(
+      { default: '"device:/dev/tpmrm0"', doc: 'How to reach the TPM, in tpm2-tss notation.' },
+      (value) => (/^[a-z]+:.+$/.test(value) ? undefined : 'a TCTI such as "device:/dev/tpmrm0"'),
+    ),
+  },
+  tunnel: {
+    device: text({ default: '"enf0"', doc: 'Name of the TUN interface.' }, (value) =>
+      /^[A-Za-z][A-Za-z0-9._-]{0,14}$/.test(value) ? undefined : 'an interface name of at most 15 characters',
+    ),
+    mtu: whole(1_280, 1_496, { default: '1280', doc: 'MTU of the TUN interface.' }),
+    wire: choice(WIRE_CHOICES, {
+      default: '"auto"',
+      doc: "`auto`: super-frames with a router that knows them, else enftun's frames; `legacy`: enftun's frames in any case.",
+    }),
+    'heartbeat-period': span(1_000, 3_600_000, {
+      default: '"25s"',
+      doc: 'How long the tunnel may be silent before a heartbeat is sent; `"300s"` against an original ENF.',
+    }),
+    'heartbeat-timeout': span(500, 300_000, {
+      default: '"10s"',
+      doc: 'How long to wait for an answer to a heartbeat before the connection counts as dead.',
+    }),
+    fwmark: whole(0, 4_294_967_295, {
+      default: '0',
+      doc: "Firewall mark of the agent's own connections, for policy routing; 0: none, but 363 in lockdown.",
+    }),
+    'assign-address': yesNo({
+      default: 'true',
+      doc: 'Give the interface the own address; false if a host behind it has it (see `lan.enabled`).',
+    }),
+  },
+  route: {
+    mode: choice(['split', 'lockdown'], {
+      default: '"split"',
+      doc: 'What goes through the tunnel: the prefixes, or all traffic of this host and nothing beside it.',
+    }),
+    prefixes: list('IPv6 prefixes', 0, readPrefix, formatPrefix, {
+      default: '[]',
+      doc: 'What goes through the tunnel in split mode; empty: the /64 of the own address.',
+    }),
+    'allow-ipv4': yesNo({ default: 'false', doc: 'Let IPv4 packets pass through the tunnel too.' }),
+    'trusted-interfaces': list('interface names or hardware addresses', 0, readInterface, String, {
+      default: '[]',
+      doc: 'In lockdown these are exempt, in both directions; a hardware address such as "02:00:00:00:00:01" survives renaming.',
+    }),
+    table: whole(256, 8_000, {
+      default: '2097',
+      doc: 'Routing table of the lockdown, which must be used by nobody else; its number times four is the first of its four rule priorities.',
+    }),
+    'persist-lockdown': yesNo({
+      default: 'false',
+      doc: 'Keep the lockdown when the agent stops; what is not exempt then has no way out until it runs again.',
+    }),
+  },
+  lan: {
+    enabled: yesNo({
+      default: 'false',
+      doc: 'Answer router solicitations and DHCPv6 on the interface, for a host behind it that takes the own address over.',
+    }),
+    'default-route': yesNo({
+      default: 'false',
+      doc: 'Advertise a default route; false: only the own /64 and `route.prefixes`.',
+    }),
+    'advertise-period': span(4_000, 1_800_000, {
+      default: '"10m"',
+      doc: 'How often routes are advertised without being asked.',
+    }),
+  },
+  state: {
+    directory: text(
+      {
+        default: '"/var/lib/enf-agent"',
+        doc: 'The only folder the agent writes to; made with mode 0700 if missing.',
+      },
+      absolute,
+    ),
+  },
+  metrics: {
+    listen: loopback({
+      default: '""',
+      doc: 'Loopback address and port for Prometheus, such as `"127.0.0.1:9464"`; empty: only on the control socket.',
+    }),
+  },
+  control: {
+    socket: text(
+      { default: '"/run/enf-agent/control.sock"', doc: 'Unix socket that `enf-agent status` asks.' },
+      (value) => absolute(value) ?? (value.length <= 100 ? undefined : 'a path of at most 100 characters'),
+    ),
+  },
+};
+
+type Camel<S extends string> = S extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : S;
+type Value<K> = K extends { read(value: unknown): infer R } ? Exclude<R, Refusal> : never;
+
+/** The checked configuration; `tunnel-port` is `tunnelPort`, durations are milliseconds. */
+export type Config = {
+  readonly [S in keyof typeof SCHEMA]: {
+    readonly [K in keyof (typeof SCHEMA)[S] & string as Camel<K>]: Value<(typeof SCHEMA)[S][K]>;
+  };
+};
+
+const SECTIONS = SCHEMA as unknown as Record<string, Record<string, Key<unknown>>>;
+
+export const DEFAULT_PATH = '/etc/enf/agent.toml';
+
+/**
+ * Reads the configuration's text. `path` is named in failures.
+ * @throws Failure `config.bad-toml`, `config.unknown-key`, `config.missing-key`, `config.bad-value`
+ */
+export function parseConfig(source: string, path: string): Config {
+  const document = readToml(source, path);
+  refuseUnknown(document, Object.keys(SECTIONS), path, (name) => `section [${name}]`);
+  const config: Record<string, Record<string, unknown>> = {};
+  for (const [section, keys] of Object.entries(SECTIONS)) {
+    const given = document[section] ?? {};
+    if (typeof given !== 'object' || Array.isArray(given) || given instanceof Date) {
+      throw badValue(path, section, 'a section', given);
+    }
+    const values = given as Record<string, unknown>;
+    refuseUnknown(values, Object.keys(keys), path, (name) => `key ${section}.${name}`);
+    config[section] = Object.fromEntries(
+      Object.entries(keys).map(([name, key]) => [
+        camel(name),
+        readKey(path, `${section}.${name}`, key, values[name]),
+      ]),
+    );
+  }
+  const checked = config as unknown as Config;
+  if (checked.identity.mode === 'software' && checked.identity.credentialDir === '') {
+    throw missing(path, 'identity.credential-dir', 'is required when identity.mode is "software"');
+  }
+  return checked;
+}
+
+/** The effective configuration as TOML, every key with its meaning: what `check-config` prints. */
+export function renderConfig(config: Config): string {
+  const values = config as unknown as Record<string, Record<string, unknown>>;
+  return Object.entries(SECTIONS)
+    .map(([section, keys]) => {
+      const lines = Object.entries(keys).map(
+        ([name, key]) => `${name} = ${key.write(values[section]![camel(name)])}`,
+      );
+      return `[${section}]\n${lines.join('\n')}\n`;
+    })
+    .join('\n');
+}
+
+function readToml(source: string, path: string): Record<string, unknown> {
+  try {
+    return parseToml(source);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const summary = error.message.split('\n')[0];
+    throw new Failure('config.bad-toml', 'operator', `${path}, line ${error.line}: ${summary}`, {
+      action: `Correct line ${error.line}; text goes in quotes, and each key stands under its [section].`,
+      cause: error,
+    });
+  }
+}
+
+function readKey(path: string, name: string, key: Key<unknown>, given: unknown): unknown {
+  if (given === undefined && key.default === undefined) throw missing(path, name, 'is required');
+  const value = given ?? parseToml(`value = ${key.default}`).value;
+  const read = key.read(value);
+  if (isRefusal(read)) throw badValue(path, name, read.expected, key.secret ? SECRET : value);
+  return read;
+}
+
+function refuseUnknown(
+  given: Record<string, unknown>,
+  known: readonly string[],
+  path: string,
+  describe: (name: string) => string,
+): void {
+  const name = Object.keys(given).find((each) => !known.includes(each));
+  if (name === undefined) return;
+  const near = nearest(name, known);
+  throw new Failure('config.unknown-key', 'operator', `${path}: unknown ${describe(name)}`, {
+    action: near ? `Did you mean ${describe(near)}?` : `Known here: ${known.join(', ')}.`,
+  });
+}
+
+function missing(path: string, name: string, why: string): Failure {
+  return new Failure('config.missing-key', 'operator', `${path}: ${name} ${why}`, {
+    action: `Set ${name}; see docs/config.md.`,
+  });
+}
+
+const SECRET = 'something that is not shown';
+
+function badValue(path: string, name: string, expected: string, got: unknown): Failure {
+  const shown =
+    JSON.stringify(got, (_, value) => (typeof value === 'bigint' ? String(value) : value)) ?? 'nothing';
+  return new Failure(
+    'config.bad-value',
+    'operator',
+    `${path}: ${name}: expected ${expected}, got ${shown.slice(0, 80)}`,
+    {
+      action: `Correct ${name}; see docs/config.md.`,
+    },
+  );
+}
+
+const camel = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+
+function isAddress(value: string): boolean {
+  try {
+    return formatIpv6(parseIpv6(value)) !== '::';
+  } catch {
+    return false;
+  }
+}

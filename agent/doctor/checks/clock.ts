@@ -1,0 +1,27 @@
+import { earliestTime } from '../../lifecycle/wall-clock.ts';
+import { type Check, failed, ok, warning } from '../check.ts';
+
+const iso = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+
+export const clock: Check = {
+  id: 'clock',
+  about: 'the time of day is plausible, and somebody sets it',
+  async run(probes) {
+    const state = await probes.state().catch(() => undefined);
+    const now = probes.wallMs();
+    const earliest = earliestTime(probes.builtMs, state?.lastGoodMs);
+    if (now < earliest.ms) {
+      return failed(
+        `the clock says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)})`,
+        'Set the clock (timedatectl set-time), or let a time server do it (timedatectl set-ntp true).',
+      );
+    }
+    if ((await probes.clockSynchronised()) === false) {
+      return warning(
+        `${iso(now)}, but no time server sets the clock`,
+        'Let one do it: timedatectl set-ntp true. A wrong clock makes certificates look invalid.',
+      );
+    }
+    return ok(iso(now));
+  },
+};

@@ -1,0 +1,20 @@
+import type { TlsAnswer } from '../../../os/net/probe.ts';
+import { isFailure } from '../../../protocol/failure.ts';
+import type { Probes } from '../probes.ts';
+import { targetAddresses } from '../targets.ts';
+
+/** A handshake with the tunnel's port of each address that takes a connection. */
+export async function handshakes(
+  probes: Probes,
+  large = false,
+): Promise<readonly { readonly address: string; readonly answer: TlsAnswer }[]> {
+  const answers: { address: string; answer: TlsAnswer }[] = [];
+  for (const address of await targetAddresses(probes)) {
+    try {
+      answers.push({ address, answer: await probes.tls(address, probes.config.remote.tunnelPort, large) });
+    } catch (error) {
+      if (!isFailure(error) || !error.code.startsWith('net.')) throw error;
+    }
+  }
+  return answers;
+}

@@ -1,0 +1,35 @@
+import type { InspectedMap } from '../../../tpm/inspect.ts';
+import { type Check, failed, ok, warning } from '../check.ts';
+import { lookFurther } from './tpm-use.ts';
+
+const NEEDED = ['gpk', 'credential', 'basename', 'xttRoot'] as const;
+
+/** What a map lacks to serve; undefined if nothing. */
+function lack({ daaKey, objects }: InspectedMap): string | undefined {
+  if (daaKey === undefined) return 'the group key';
+  if (daaKey.fault !== undefined) return `a usable group key (${daaKey.fault})`;
+  const there = new Set<string>(objects.filter(({ written }) => written).map(({ name }) => name));
+  const missing = NEEDED.filter((name) => !there.has(name));
+  return missing.length === 0 ? undefined : missing.join(', ');
+}
+
+export const nvObjects: Check = {
+  id: 'nv-objects',
+  about: 'what the factory wrote is in the TPM',
+  run: (probes) =>
+    lookFurther(probes, async () => {
+      const { maps } = await probes.inspection();
+      const whole = maps.find((map) => lack(map) === undefined);
+      if (whole === undefined) {
+        const lacks = maps.map((map) => `${map.hierarchy}: no ${lack(map)}`).join('; ');
+        return failed(
+          `the TPM is not personalised (${lacks})`,
+          'Personalise it: enf-factory device personalise.',
+        );
+      }
+      const found = `group key and credential under the ${whole.hierarchy} hierarchy`;
+      const tlsRoot = whole.objects.some(({ name, written }) => name === 'tlsRoot' && written);
+      if (tlsRoot || probes.config.remote.tlsRoot !== '') return ok(found);
+      return warning(`${found}, but no TLS root`, 'Set remote.tls-root, or personalise with a trust bundle.');
+    }),
+};

@@ -1,0 +1,41 @@
+import { isFailure } from '../../../protocol/failure.ts';
+import { type Check, failed, ok, skipped, warning } from '../check.ts';
+import type { Probes } from '../probes.ts';
+import { targetAddresses } from '../targets.ts';
+
+export const ports: Check = {
+  id: 'ports',
+  about: 'the ports of tunnel and identity server can be reached',
+  async run(probes) {
+    const addresses = await targetAddresses(probes);
+    if (addresses.length === 0) return skipped('no address is known');
+    const { tunnelPort, identityPort } = probes.config.remote;
+    const [tunnel, identity] = [
+      await reachable(probes, addresses, tunnelPort),
+      await reachable(probes, addresses, identityPort),
+    ];
+    if (!tunnel) {
+      return failed(
+        `no connection to port ${tunnelPort} of ${addresses.join(', ')}`,
+        `Check that the fabric is up and that no firewall blocks TCP port ${tunnelPort} on the way.`,
+      );
+    }
+    if (identity) return ok(`${tunnelPort} and ${identityPort} take connections`);
+    const message = `no connection to port ${identityPort}; port ${tunnelPort} takes connections`;
+    const remedy = `Let TCP port ${identityPort} pass: the device needs it to get its identity.`;
+    const { address } = await probes.state().catch(() => ({ address: undefined }));
+    return address === undefined ? failed(message, remedy) : warning(message, remedy);
+  },
+};
+
+async function reachable(probes: Probes, addresses: readonly string[], port: number): Promise<boolean> {
+  for (const address of addresses) {
+    try {
+      await probes.connect(address, port);
+      return true;
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,22 @@
+import { isFailure } from '../../../protocol/failure.ts';
+import { type Check, failing, ok, skipped } from '../check.ts';
+
+export const proxy: Check = {
+  id: 'proxy',
+  about: 'the HTTP proxy connects to the fabric',
+  async run(probes) {
+    const { proxy, hosts, tunnelPort } = probes.config.remote;
+    if (proxy === undefined) return skipped('none is configured');
+    let failure: unknown;
+    for (const host of hosts) {
+      try {
+        await probes.connect(host, tunnelPort);
+        return ok(`${proxy} connects to ${host} port ${tunnelPort}`);
+      } catch (error) {
+        if (!isFailure(error)) throw error;
+        failure = error;
+      }
+    }
+    return failing(failure);
+  },
+};

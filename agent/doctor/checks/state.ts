@@ -1,0 +1,41 @@
+import { isFailure } from '../../../protocol/failure.ts';
+import { type Check, failed, failing, ok, skipped, warning } from '../check.ts';
+import type { StateView } from '../state-view.ts';
+
+export const state: Check = {
+  id: 'state',
+  about: 'what the device remembers can be read',
+  async run(probes) {
+    let view: StateView;
+    try {
+      view = await probes.state();
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      return failing(error);
+    }
+    const { directory } = probes.config.state;
+    if (view.generation === undefined) {
+      if (view.bad.length === 0) return skipped('there is no identity yet');
+      return failed(
+        `${directory}: ${view.bad.join(', ')} cannot be understood, and there is no whole copy`,
+        'Start the agent: it sets them aside and gets its address back from the fabric. Check the disk.',
+      );
+    }
+    const { mode } = probes.config.identity;
+    if (view.keyKind !== undefined && view.keyKind !== mode) {
+      return failed(
+        `the state holds a key of mode "${view.keyKind}", but identity.mode is "${mode}"`,
+        `Set identity.mode = "${view.keyKind}", or provision anew: enf-agent forget --yes.`,
+      );
+    }
+    const damaged = [...view.bad, ...view.quarantined];
+    if (damaged.length > 0) {
+      return warning(
+        `damaged files in ${directory}: ${damaged.join(', ')}; a whole copy serves`,
+        'Check the disk and the power supply; files named .bad-… can be removed.',
+      );
+    }
+    const who = view.address === undefined ? 'no identity yet' : `identity ${view.address}`;
+    return ok(`${who}${view.unfinished ? ', a provisioning is not finished' : ''}`);
+  },
+};

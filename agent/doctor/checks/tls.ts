@@ -1,0 +1,42 @@
+import { isFailure } from '../../../protocol/failure.ts';
+import { type Check, failed, failing, ok, skipped } from '../check.ts';
+import { handshakes } from './handshakes.ts';
+
+export const tls: Check = {
+  id: 'tls',
+  about: 'the router’s certificate leads to our root',
+  async run(probes) {
+    let answers: Awaited<ReturnType<typeof handshakes>>;
+    try {
+      answers = await handshakes(probes);
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      if (error.code.startsWith('tpm.')) return skipped('our root is in the TPM, which cannot be asked');
+      return failing(error);
+    }
+    if (answers.length === 0) return skipped('no router can be reached');
+    const trusted = answers.find(({ answer }) => answer.verdict === 'trusted');
+    if (trusted) {
+      return ok(`${trusted.address} is ours; handshake in ${Math.round(trusted.answer.handshakeMs)} ms`);
+    }
+    const { address, answer } = answers[0]!;
+    const reason = answer.reason ?? 'unknown';
+    switch (answer.verdict) {
+      case 'dated':
+        return failed(
+          `by this device’s clock the certificate of ${address} is not valid (${reason})`,
+          'Set the clock; if it is right, renew the router’s certificate.',
+        );
+      case 'foreign':
+        return failed(
+          `${address} is not ours (${reason}); its certificate is signed by ${answer.issuer ?? 'an unnamed issuer'}`,
+          'Log in on this network, exempt the fabric from inspection, or correct remote.hosts or the TLS root.',
+        );
+      default:
+        return failed(
+          `no handshake with ${address}: ${reason}`,
+          'Check that host and port are the router’s; its log says more.',
+        );
+    }
+  },
+};

@@ -1,0 +1,41 @@
+import { isFailure } from '../../../protocol/failure.ts';
+import { type Finding, failing, skipped } from '../check.ts';
+import type { Probes } from '../probes.ts';
+
+/** As `lookIntoTpm`, but skipped where the TPM does not answer at all: the check "tpm-capabilities" says why. */
+export async function lookFurther(
+  probes: Pick<Probes, 'config' | 'status' | 'capabilities'>,
+  look: () => Promise<Finding>,
+): Promise<Finding> {
+  return lookIntoTpm(probes, async () => {
+    const answers = await probes.capabilities().then(
+      () => true,
+      (error: unknown) => {
+        if (isFailure(error, 'tpm.busy') || isFailure(error, 'tpm.timeout') || !isFailure(error)) throw error;
+        return false;
+      },
+    );
+    return answers ? look() : skipped('the TPM cannot be asked: see tpm-capabilities');
+  });
+}
+
+/**
+ * Looks into the TPM. Skipped where the keys are in files, and where a running agent holds a TPM that takes one program at a
+ * time: then the agent itself says what is wrong with it.
+ */
+export async function lookIntoTpm(
+  probes: Pick<Probes, 'config' | 'status'>,
+  look: () => Promise<Finding>,
+): Promise<Finding> {
+  if (probes.config.identity.mode !== 'tpm') return skipped('the keys are in files');
+  try {
+    return await look();
+  } catch (error) {
+    const held = isFailure(error, 'tpm.busy') || isFailure(error, 'tpm.timeout');
+    const code = held ? (await probes.status())?.trouble?.code : undefined;
+    if (held && (await probes.status()) !== undefined && !code?.startsWith('tpm.')) {
+      return skipped('the running agent holds this TPM, which takes one program at a time');
+    }
+    return failing(error);
+  }
+}

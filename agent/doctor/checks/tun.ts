@@ -1,0 +1,20 @@
+import { type Check, failed, ok } from '../check.ts';
+
+const PATH = '/dev/net/tun';
+
+export const tun: Check = {
+  id: 'tun',
+  about: 'the kernel can make TUN interfaces',
+  async run(probes) {
+    const file = await probes.deviceFile(PATH);
+    if (file === undefined || !file.character) {
+      return failed(
+        `${PATH} is ${file === undefined ? 'not there' : 'no device'}`,
+        'Load the module: modprobe tun (and have it loaded at boot: /etc/modules-load.d); in a container, pass the device in.',
+      );
+    }
+    if (file.usable) return ok(`${PATH} is there`);
+    const { user } = await probes.identity();
+    return failed(`${PATH} (mode ${file.mode.toString(8)}) may not be used by ${user}`, `chmod 0666 ${PATH}`);
+  },
+};

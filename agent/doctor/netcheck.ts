@@ -1,0 +1,135 @@
+import type { TlsAnswer } from '../../os/net/probe.ts';
+import { isFailure } from '../../protocol/failure.ts';
+import type { Probes, Route } from './probes.ts';
+import { targets } from './targets.ts';
+
+/** One port of one address. Exactly one of `connectMs` and `error` is there. */
+export interface PortReport {
+  readonly port: number;
+  readonly purpose: 'tunnel' | 'identity';
+  readonly connectMs?: number;
+  /** Code of the failure. */
+  readonly error?: string;
+  readonly message?: string;
+}
+
+export interface AddressReport {
+  readonly host: string;
+  readonly address: string;
+  readonly family: 4 | 6;
+  readonly route: Route | null;
+  readonly ports: readonly PortReport[];
+  /** With the tunnel's port; null if it could not be tried. */
+  readonly tls: Pick<TlsAnswer, 'verdict' | 'reason' | 'issuer' | 'handshakeMs'> | null;
+  /** Whether packets as large as the link takes arrive; null if that could not be tried. */
+  readonly fullPackets: boolean | null;
+}
+
+export interface NetReport {
+  /** A router of ours answers on at least one address. */
+  readonly usable: boolean;
+  /** Names without any address. */
+  readonly unresolved: readonly string[];
+  readonly addresses: readonly AddressReport[];
+}
+
+/** Tries each configured host, with each of its addresses, on both ports. Takes a few seconds per address that is silent. */
+export async function checkNetwork(probes: Probes): Promise<NetReport> {
+  const hosts = await targets(probes);
+  const addresses = await Promise.all(
+    hosts.flatMap(({ host, addresses }) => addresses.map((address) => examineAddress(probes, host, address))),
+  );
+  return {
+    usable: addresses.some(({ tls }) => tls?.verdict === 'trusted'),
+    unresolved: hosts.filter(({ addresses }) => addresses.length === 0).map(({ host }) => host),
+    addresses,
+  };
+}
+
+async function examineAddress(probes: Probes, host: string, address: string): Promise<AddressReport> {
+  const { tunnelPort, identityPort } = probes.config.remote;
+  const ports = [
+    await tryPort(probes, address, tunnelPort, 'tunnel'),
+    await tryPort(probes, address, identityPort, 'identity'),
+  ];
+  const reachable = ports[0]!.error === undefined;
+  const small = reachable ? await tryHandshake(probes, address, false) : undefined;
+  const large =
+    small !== undefined && small.verdict !== 'broken' ? await tryHandshake(probes, address, true) : undefined;
+  return {
+    host,
+    address,
+    family: address.includes(':') ? 6 : 4,
+    route: (await probes.route(address)) ?? null,
+    ports,
+    tls: small ? answerOf(small) : null,
+    fullPackets: large ? large.verdict !== 'broken' : null,
+  };
+}
+
+async function tryPort(
+  probes: Probes,
+  address: string,
+  port: number,
+  purpose: PortReport['purpose'],
+): Promise<PortReport> {
+  try {
+    return { port, purpose, connectMs: tenths(await probes.connect(address, port)) };
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return { port, purpose, error: error.code, message: error.message };
+  }
+}
+
+/** Undefined where not even a root is known, or the connection was gone again. */
+async function tryHandshake(probes: Probes, address: string, large: boolean): Promise<TlsAnswer | undefined> {
+  try {
+    return await probes.tls(address, probes.config.remote.tunnelPort, large);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return undefined;
+  }
+}
+
+const answerOf = ({ verdict, reason, issuer, handshakeMs }: TlsAnswer): AddressReport['tls'] => ({
+  verdict,
+  ...(reason !== undefined && { reason }),
+  ...(issuer !== undefined && { issuer }),
+  handshakeMs: tenths(handshakeMs),
+});
+
+const tenths = (ms: number): number => Math.round(ms * 10) / 10;
+
+const TLS_TEXT: Record<TlsAnswer['verdict'], string> = {
+  trusted: 'ours',
+  dated: 'ours, but not valid by this clock',
+  foreign: 'not ours',
+  broken: 'no handshake',
+};
+
+/** The report for people. */
+export function describeNetwork({ usable, unresolved, addresses }: NetReport): string {
+  const lines = addresses.flatMap(({ host, address, route, ports, tls, fullPackets }) => [
+    `${host === address ? '' : `${host} `}${address}`,
+    `  route        ${route ? `${route.gateway ?? 'the link'} on ${route.device}${route.mtu ? `, path MTU ${route.mtu}` : ''}` : 'none'}`,
+    ...ports.map(
+      ({ purpose, port, connectMs, error, message }) =>
+        `  ${purpose.padEnd(12)} port ${port}: ${error === undefined ? `${connectMs} ms` : `${message} [${error}]`}`,
+    ),
+    ...(tls
+      ? [
+          `  tls          ${TLS_TEXT[tls.verdict]}${tls.reason ? ` (${tls.reason})` : ''}${tls.issuer ? `, signed by ${tls.issuer}` : ''}, ${tls.handshakeMs} ms`,
+        ]
+      : []),
+    ...(fullPackets === null
+      ? []
+      : [
+          `  full packets ${fullPackets ? 'arrive' : 'are lost: a smaller MTU on the way, and its ICMP is filtered'}`,
+        ]),
+  ]);
+  return [
+    ...unresolved.map((host) => `${host}: no address found`),
+    ...lines,
+    usable ? 'The tunnel can be built.' : 'The tunnel cannot be built from here.',
+  ].join('\n');
+}

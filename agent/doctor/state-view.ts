@@ -1,0 +1,48 @@
+import { listFiles, readBounded } from '../../os/files/read.ts';
+import { isFailure } from '../../protocol/failure.ts';
+import { lastGoodOf } from '../state/last-good.ts';
+import { readGeneration, type SavedKey, STATE_FILES } from '../state/state.ts';
+
+/** What is in the state's folder, without any secret; nothing there is changed. */
+export interface StateView {
+  /** Undefined: no record that can be read. */
+  readonly generation: number | undefined;
+  readonly address: string | undefined;
+  readonly keyKind: SavedKey['kind'] | undefined;
+  /** A provisioning has begun that is not done. */
+  readonly unfinished: boolean;
+  readonly lastGoodMs: number | undefined;
+  /** Files that are there but no whole record. */
+  readonly bad: readonly string[];
+  /** Files that were set aside earlier. */
+  readonly quarantined: readonly string[];
+}
+
+/**
+ * Looks at the state beside a running agent. A folder that is not there is an empty one.
+ * @throws Failure `os.not-readable`, `state.newer-version`
+ */
+export async function viewState(folder: string): Promise<StateView> {
+  const names = await listFiles(folder, 'state folder').catch((error: unknown) => {
+    if (isFailure(error, 'os.no-file')) return [] as string[];
+    throw error;
+  });
+  const bad: string[] = [];
+  let newest: ReturnType<typeof readGeneration>;
+  for (const name of STATE_FILES.filter((each) => names.includes(each))) {
+    const path = `${folder}/${name}`;
+    const found = readGeneration(await readBounded(path, 'state file'), path);
+    if (found === undefined) bad.push(name);
+    else if (newest === undefined || found.generation > newest.generation) newest = found;
+  }
+  const { identity, pending } = newest?.record ?? {};
+  return {
+    generation: newest?.generation,
+    address: identity?.address,
+    keyKind: identity?.key.kind,
+    unfinished: pending !== undefined,
+    lastGoodMs: newest && lastGoodOf(newest.record)?.timeMs,
+    bad,
+    quarantined: names.filter((name) => name.includes('.bad-')),
+  };
+}

@@ -1,0 +1,90 @@
+import { readEcKeyPem } from '../../crypto/key-pem.ts';
+import { equal, toHex, wipe } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { decodeBase64 } from '../../protocol/identity/base64.ts';
+import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts';
+import { parseEcPrivateKey } from '../../protocol/identity/keypair.ts';
+import { formatIpv6 } from '../../protocol/ipv6.ts';
+import { publicKeyOfPem } from '../../tpm/longterm.ts';
+import type { SavedIdentity, SavedKey } from '../state/state.ts';
+import { parseLibconfig } from './libconfig.ts';
+import { cannotTakeOver, type Translation, translate } from './settings.ts';
+
+/** What an enftun leaves to us. */
+export interface Legacy {
+  /** Keys of our configuration as TOML sections, without `remote.tls-root`. */
+  readonly settings: Translation['settings'];
+  readonly identity: SavedIdentity;
+  /** PEM. */
+  readonly tlsRoot: string;
+  /** What is different from now on, for a person. */
+  readonly notes: readonly string[];
+}
+
+const TSS2 = '-----BEGIN TSS2 PRIVATE KEY-----';
+
+/**
+ * Reads an enftun configuration with the certificate, key and CA file it names. `read` gets the names as they stand there.
+ * @throws Failure `enftun.…`, `identity.…`, and those of `read`
+ */
+export async function readEnftun(
+  source: string,
+  read: (name: string, what: string) => Promise<Uint8Array>,
+): Promise<Legacy> {
+  const { settings, files, notes } = translate(parseLibconfig(source));
+  const certificate = certificateOf(await read(files.certificate, 'certificate'));
+  const { address, publicKey } = parseIdentityCertificate(certificate);
+  const { key, keyPublic } = keyOf(new TextDecoder().decode(await read(files.key, 'key file')));
+  if (!equal(publicKey, keyPublic)) {
+    throw new Failure(
+      'enftun.key-mismatch',
+      'operator',
+      `${files.key} is not the key of the certificate ${files.certificate}`,
+      { action: 'Restore the files that belong together; enftun itself could not use these.' },
+    );
+  }
+  const identity = { address: formatIpv6(address), certificate: toHex(certificate), key };
+  const tlsRoot = new TextDecoder().decode(await read(files.root, 'CA file'));
+  return { ...placed(settings, key, notes), identity, tlsRoot };
+}
+
+/** Where the key is decides the mode. */
+function placed(
+  settings: Translation['settings'],
+  key: SavedKey,
+  notes: readonly string[],
+): Pick<Legacy, 'settings' | 'notes'> {
+  if (key.kind === 'tpm') {
+    return { settings: { ...settings, identity: { ...settings.identity, mode: 'tpm' } }, notes };
+  }
+  const folder = '/etc/enf/credential';
+  const { tpm: _, ...rest } = settings;
+  return {
+    settings: { ...rest, identity: { ...settings.identity, mode: 'software', 'credential-dir': folder } },
+    notes: [
+      ...notes,
+      `without a credential in ${folder} (enf-factory device personalise --software) this device cannot get another identity`,
+    ],
+  };
+}
+
+/** enftun writes DER after a handshake; enftun-keygen and people write PEM. */
+function certificateOf(bytes: Uint8Array): Uint8Array {
+  const text = new TextDecoder('latin1').decode(bytes);
+  const pem = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(text)?.[1];
+  return (pem && decodeBase64(pem.replace(/\s+/g, ''))) || bytes;
+}
+
+function keyOf(text: string): { key: SavedKey; keyPublic: Uint8Array } {
+  if (text.includes(TSS2)) {
+    const pem = `${text.trim().replace(/\r\n/g, '\n')}\n`;
+    return { key: { kind: 'tpm', pem }, keyPublic: publicKeyOfPem(pem) };
+  }
+  if (!text.includes('PRIVATE KEY-----'))
+    throw cannotTakeOver('the key file', 'is neither a PEM nor a TSS2 key');
+  const der = readEcKeyPem(text);
+  const { secret, publicKey } = parseEcPrivateKey(der);
+  const key = { kind: 'software', der: toHex(der) } as const;
+  wipe(secret, der);
+  return { key, keyPublic: publicKey };
+}

@@ -1,0 +1,112 @@
+import { createFile } from '../../os/files/create.ts';
+import { openFolder } from '../../os/files/folder.ts';
+import { readBounded, readIfThere } from '../../os/files/read.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import { type Config, parseConfig } from '../config/config.ts';
+import { openStore } from '../state/state.ts';
+import { type Legacy, readEnftun } from './enftun.ts';
+import { cannotTakeOver } from './settings.ts';
+
+/** What is about to be written. */
+export interface Takeover {
+  readonly address: string;
+  readonly mode: Config['identity']['mode'];
+  /** Path and text of each file besides the state. */
+  readonly configuration: { readonly path: string; readonly text: string };
+  readonly tlsRoot: { readonly path: string; readonly text: string };
+  readonly stateDirectory: string;
+  readonly notes: readonly string[];
+  /** Writes it, the configuration last; can be done again if it was interrupted. */
+  carryOut(): Promise<void>;
+}
+
+/**
+ * Reads an enftun configuration and prepares what we make of it; nothing is written yet. `target` is our configuration,
+ * `absolute` makes a path of a name in the old one, `stateDirectory` undefined is the usual one.
+ * @throws Failure `enftun.…`, `identity.…`, `os.…`
+ */
+export async function prepareTakeover(
+  conf: string,
+  target: string,
+  absolute: (name: string) => string,
+  stateDirectory: string | undefined,
+): Promise<Takeover> {
+  const source = new TextDecoder().decode(await readBounded(conf, 'enftun configuration'));
+  const legacy = await readEnftun(source, (name, what) => readBounded(absolute(name), what));
+  const rootPath = `${target.slice(0, target.lastIndexOf('/') + 1)}tls-root.pem`;
+  const text = writeConfiguration(legacy, conf, absolute(rootPath), stateDirectory);
+  const config = checked(text, conf);
+  return {
+    address: legacy.identity.address,
+    mode: config.identity.mode,
+    configuration: { path: target, text },
+    tlsRoot: { path: rootPath, text: legacy.tlsRoot },
+    stateDirectory: config.state.directory,
+    notes: legacy.notes,
+    async carryOut() {
+      await refuseOther(target, text);
+      await refuseOther(rootPath, legacy.tlsRoot);
+      await keep(config.state.directory, legacy);
+      await createOnce(rootPath, legacy.tlsRoot);
+      await createOnce(target, text);
+    },
+  };
+}
+
+function writeConfiguration(
+  { settings }: Legacy,
+  conf: string,
+  tlsRoot: string,
+  stateDirectory: string | undefined,
+): string {
+  const sections = {
+    ...settings,
+    remote: { ...settings.remote, 'tls-root': tlsRoot },
+    ...(stateDirectory !== undefined && { state: { directory: stateDirectory } }),
+  };
+  const body = Object.entries(sections)
+    .filter(([, keys]) => Object.keys(keys).length > 0)
+    .map(([name, keys]) =>
+      [`[${name}]`, ...Object.entries(keys).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)].join(
+        '\n',
+      ),
+    );
+  return [`# Taken over from ${conf.replace(/[^\x20-\x7e]/g, '?')}`, ...body, ''].join('\n\n');
+}
+
+/** What our own configuration would refuse cannot be taken over. */
+function checked(text: string, conf: string): Config {
+  try {
+    return parseConfig(text, conf);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    throw cannotTakeOver(error.message, 'cannot be taken over');
+  }
+}
+
+async function keep(directory: string, { identity }: Legacy): Promise<void> {
+  const store = await openStore(await openFolder(directory));
+  const there = store.record.identity;
+  if (there?.certificate === identity.certificate && store.record.pending === undefined) return;
+  if (there !== undefined || store.record.pending !== undefined) {
+    throw new Failure(
+      'enftun.has-identity',
+      'operator',
+      `${directory} holds an identity already${there ? `, ${there.address}` : ''}`,
+      { action: 'If it may go, remove it first: enf-agent forget --yes.' },
+    );
+  }
+  await store.update((record) => ({ ...record, identity }));
+}
+
+async function refuseOther(path: string, text: string): Promise<void> {
+  const there = await readIfThere(path, 'file');
+  if (there === undefined || new TextDecoder().decode(there) === text) return;
+  throw new Failure('enftun.in-the-way', 'operator', `${path} exists, and was not overwritten`, {
+    action: 'Move it away, or give another --config.',
+  });
+}
+
+async function createOnce(path: string, text: string): Promise<void> {
+  if ((await readIfThere(path, 'file')) === undefined) await createFile(path, text, 0o644);
+}

@@ -1,0 +1,114 @@
+import { hostArithmetic } from '../../crypto/host-arithmetic.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { groupId } from '../../protocol/crypto/group.ts';
+import { sign } from '../../protocol/crypto/member.ts';
+import type { SuiteSpec } from '../../protocol/crypto/suite.ts';
+import { identityCertificate } from '../../protocol/identity/certificate.ts';
+import { formatIpv6 } from '../../protocol/ipv6.ts';
+import { attest, finish, hello, identify } from '../../protocol/xtt/client.ts';
+import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
+import type { SavedIdentity, SavedKey, Store } from '../state/state.ts';
+import { type Credential, isUnloadable, type KeyStore, type LongtermKey } from './keys.ts';
+
+/** One connection to the identity server: whole XTT messages, each with a deadline. */
+export interface Exchange {
+  send(message: Uint8Array): Promise<void>;
+  receive(): Promise<Uint8Array>;
+  close(): void;
+}
+
+export interface Provisioning {
+  readonly keys: KeyStore;
+  readonly store: Store;
+  readonly suite: SuiteSpec;
+  /** 16 bytes; all zero: the fabric chooses. */
+  readonly requestedIdentity: Uint8Array;
+  /** Instead of the credential's own basename. */
+  readonly basename?: Uint8Array;
+  connect(): Promise<Exchange>;
+  /** The time of day, to be shown with the identity; nothing depends on it. */
+  readonly nowMs: () => number;
+}
+
+/**
+ * The XTT handshake as a device (xtt-protocol.md §10.2), from key to durable identity. Whatever cuts it short, the
+ * next call goes on with the same longterm key, so that the fabric sees one device: the key is durable
+ * before its first use, and the former identity stays until the new one is.
+ * @throws Failure of the keys, the state, the network and `xtt.…`
+ */
+export async function provision(work: Provisioning): Promise<SavedIdentity> {
+  const { keys, store } = work;
+  const credential = await keys.credential();
+  const { saved, key } = await pendingKey(keys, store);
+  try {
+    const identity = await handshake(work, credential, key);
+    const certificate = await identityCertificate(
+      primitives,
+      identity,
+      key.publicKey,
+      key.sign,
+      primitives.random(19),
+    );
+    const provisioned = {
+      address: formatIpv6(identity),
+      certificate: toHex(certificate),
+      key: saved,
+      provisioned: new Date(work.nowMs()).toISOString(),
+    };
+    const { pending: _, ...rest } = store.record;
+    await store.save({ ...rest, identity: provisioned });
+    return provisioned;
+  } finally {
+    await key.close();
+  }
+}
+
+/** The key of an interrupted provisioning if it loads, else a new one; durable in both cases. */
+async function pendingKey(keys: KeyStore, store: Store): Promise<{ saved: SavedKey; key: LongtermKey }> {
+  const { pending } = store.record;
+  if (pending) {
+    try {
+      return { saved: pending, key: await keys.load(pending) };
+    } catch (error) {
+      if (!isUnloadable(error)) throw error;
+    }
+  }
+  const saved = await keys.create();
+  await store.save({ ...store.record, pending: saved });
+  return { saved, key: await keys.load(saved) };
+}
+
+async function handshake(work: Provisioning, credential: Credential, key: LongtermKey): Promise<Uint8Array> {
+  const basename = work.basename ?? credential.basename;
+  const daaKey = await work.keys.daaKey();
+  const exchange = await work.connect();
+  try {
+    const entropy = { dhSecret: primitives.random(32), nonce: primitives.random(32) };
+    const opened = hello(primitives, work.suite, entropy);
+    await exchange.send(opened.send);
+    const attesting = attest(opened.next, await exchange.receive(), [credential.xttRoot]);
+    const claimed = identify(attesting, {
+      longtermPublicKey: key.publicKey,
+      longtermSignature: await key.sign(attesting.longtermMessage),
+      gid: groupId(primitives, credential.gpk, basename),
+      requestedIdentity: work.requestedIdentity,
+      daaSignature: await sign(
+        primitives,
+        daaKey,
+        credential.credential,
+        attesting.daaMessage,
+        basename,
+        hostArithmetic(),
+      ),
+    });
+    await exchange.send(claimed.send);
+    return finish(claimed.next, await exchange.receive());
+  } catch (error) {
+    // Tell the server not to wait; whether it hears that is its own affair.
+    await exchange.send(ERROR_MESSAGE).catch(() => {});
+    throw error;
+  } finally {
+    exchange.close();
+  }
+}

@@ -1,0 +1,68 @@
+import { withReasons } from '../../os/linux/tpm-device.ts';
+import { isFailure } from '../../protocol/failure.ts';
+import { openTpm, type TpmOptions } from '../../tpm/context.ts';
+import { readMembership, readTlsRoot, type TpmMembership } from '../../tpm/credential.ts';
+import { createLongterm, loadLongterm } from '../../tpm/longterm.ts';
+import { removeOwnParent } from '../../tpm/parent.ts';
+import { type KeyStore, modeChanged } from './keys.ts';
+
+/**
+ * Keys in the TPM that `tcti` names. The code of what only provisioning needs (the ECDAA key) is
+ * loaded when asked for. @throws Failure `tpm.…`
+ */
+export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<KeyStore> {
+  const tpm = await withReasons(tcti, () => openTpm(tcti, options));
+  // Read once for each connection to the TPM: a chip answers slowly, and what the factory wrote does not change.
+  let read: { readonly membership: TpmMembership; readonly generation: number } | undefined;
+  const membership = async (): Promise<TpmMembership> => {
+    if (read === undefined || read.generation !== tpm.generation || !tpm.alive) {
+      const membership = await readMembership(tpm);
+      read = { membership, generation: tpm.generation };
+    }
+    return read.membership;
+  };
+  return {
+    async credential() {
+      const { gpk, credential, basename, xttRoot } = await membership();
+      return { gpk, credential, basename, xttRoot };
+    },
+    tlsRoot: async () => readTlsRoot(tpm, (await membership()).map),
+    async daaKey() {
+      const { openDaaKey } = await import('../../tpm/daa.ts');
+      const { map } = await membership();
+      const key = await openDaaKey(tpm, map.daaKey);
+      return {
+        publicPoint: key.publicPoint,
+        async commit(base, basename) {
+          try {
+            return await key.commit(base, basename);
+          } catch (error) {
+            // A TPM that lacks what ECDAA needs should be told so, not what its first refusal looks like.
+            const { probe, requireEcdaa } = await import('../../tpm/probe.ts');
+            if (isFailure(error) && tpm.alive) requireEcdaa(await probe(tpm));
+            throw error;
+          }
+        },
+      };
+    },
+    async create() {
+      const { pem } = await createLongterm(tpm);
+      return { kind: 'tpm', pem };
+    },
+    async load(saved) {
+      if (saved.kind !== 'tpm') throw modeChanged(saved);
+      return loadLongterm(tpm, saved.pem);
+    },
+    close: () => tpm.close(),
+  };
+}
+
+/** Takes what the agent has put into the TPM out of it; what the factory wrote stays. False if an owner password forbids that. */
+export async function forgetTpmKeys(tcti: string): Promise<boolean> {
+  const tpm = await withReasons(tcti, () => openTpm(tcti, { timeoutMs: 10_000, retryMs: 2_000 }));
+  try {
+    return await removeOwnParent(tpm);
+  } finally {
+    await tpm.close();
+  }
+}

@@ -1,0 +1,396 @@
+import { pause } from '../../protocol/backoff.ts';
+import type { Failure } from '../../protocol/failure.ts';
+import type { Verdict } from '../../protocol/tunnel/verdict.ts';
+import { duration } from './duration.ts';
+import { LINE_EVERY_MS, NETWORK_MS, RETRY, STABLE_MS } from './timing.ts';
+import { consequence } from './verdict.ts';
+
+/**
+ * The device's life as a pure function: `step(situation, event, now)` gives the next situation and what to do.
+ * No timer, no socket, no clock in here. Time comes in with `Moment`, and so does chance.
+ */
+
+/** `ms` is monotonic, from any origin; `random` is uniform in [0, 1). */
+export interface Moment {
+  readonly ms: number;
+  readonly random: number;
+}
+
+/**
+ * Why the device provisions itself; `interrupted`: a new key was made already when the power went; `renewal`: a person
+ * asked for it, and the identity that is there stays until the new one is.
+ */
+export type Reason = 'first-boot' | 'evicted' | 'foreign-state' | 'interrupted' | 'renewal';
+
+/** What is worked on, or will be after a pause. */
+export type Goal =
+  | { readonly kind: 'prepare' }
+  | { readonly kind: 'provision'; readonly reason: Reason; readonly address?: string }
+  /** `unfinished`: a renewal broke off, so the fabric may know the next key already, and no longer this one. */
+  | { readonly kind: 'connect'; readonly address: string; readonly unfinished?: true };
+
+/** What has been going wrong since when, over however many attempts. */
+export interface Trouble {
+  readonly code: string;
+  readonly message: string;
+  readonly action?: string;
+  readonly sinceMs: number;
+  readonly attempts: number;
+  /** When it was last written to the log. */
+  readonly loggedMs: number;
+}
+
+/** Failures in a row per goal; what makes pauses grow. */
+export interface Attempts {
+  readonly prepare: number;
+  readonly provision: number;
+  readonly connect: number;
+}
+
+interface Common {
+  readonly attempts: Attempts;
+  /** When this situation began. */
+  readonly sinceMs: number;
+}
+
+export type Situation =
+  | { readonly kind: 'stopped' }
+  /** Opening the state and the keys. */
+  | (Common & {
+      readonly kind: 'preparing';
+      readonly goal: Goal & { kind: 'prepare' };
+      readonly trouble?: Trouble;
+    })
+  | (Common & {
+      readonly kind: 'provisioning';
+      readonly goal: Goal & { kind: 'provision' };
+      readonly trouble?: Trouble;
+    })
+  | (Common & {
+      readonly kind: 'connecting';
+      readonly goal: Goal & { kind: 'connect' };
+      readonly trouble?: Trouble;
+    })
+  /** The router has answered through the tunnel. */
+  | (Common & { readonly kind: 'online'; readonly goal: Goal & { kind: 'connect' } })
+  /** A pause; the failure may pass by itself. */
+  | (Common & {
+      readonly kind: 'backing-off';
+      readonly goal: Goal;
+      readonly trouble: Trouble;
+      readonly untilMs: number;
+    })
+  /** A pause; a person has to do something, the device looks now and then whether it was done. */
+  | (Common & {
+      readonly kind: 'blocked';
+      readonly goal: Goal;
+      readonly trouble: Trouble;
+      readonly untilMs: number;
+    });
+
+export type Event =
+  | { readonly kind: 'start' }
+  /** State and keys are open; they say what comes next. */
+  | { readonly kind: 'prepared'; readonly goal: Exclude<Goal, { kind: 'prepare' }> }
+  | { readonly kind: 'provisioned'; readonly address: string }
+  /** The tunnel carries packets. */
+  | { readonly kind: 'up' }
+  /** Whatever was under way did not work, or the tunnel broke. */
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  | { readonly kind: 'timer' }
+  /** The clock jumped, the machine was asleep, or the like: what was true of the network may be so no more. */
+  | { readonly kind: 'disturbed'; readonly cause: string }
+  /** The way out has changed, or there is one where there was none. */
+  | { readonly kind: 'network' }
+  /** The connection's own way has changed: it cannot last. */
+  | { readonly kind: 'moved' }
+  /** A person wants the handshake to be run again. */
+  | { readonly kind: 'renew' }
+  | { readonly kind: 'stop' };
+
+export type Action =
+  | { readonly kind: 'prepare' }
+  | { readonly kind: 'provision' }
+  | { readonly kind: 'connect' }
+  /** Finds out at once whether the tunnel still stands; it may have `moved`. */
+  | { readonly kind: 'probe' }
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'log'; readonly level: 'warning' | 'notice' | 'info'; readonly message: string }
+  /** Close everything: tunnel, device, keys. */
+  | { readonly kind: 'release' };
+
+export interface Step {
+  readonly situation: Situation;
+  readonly actions: readonly Action[];
+}
+
+const NO_ATTEMPTS: Attempts = { prepare: 0, provision: 0, connect: 0 };
+
+export const STOPPED: Situation = { kind: 'stopped' };
+
+/** The next situation and what to do now. An event that does not fit the situation changes nothing. */
+export function step(situation: Situation, event: Event, now: Moment): Step {
+  if (event.kind === 'stop') {
+    return situation.kind === 'stopped'
+      ? { situation, actions: [] }
+      : { situation: STOPPED, actions: [say('notice', 'stopping'), { kind: 'release' }] };
+  }
+  if (situation.kind === 'stopped') {
+    return event.kind === 'start'
+      ? pursue({ kind: 'prepare' }, NO_ATTEMPTS, now, undefined)
+      : { situation, actions: [] };
+  }
+  switch (event.kind) {
+    case 'prepared':
+      return situation.kind === 'preparing' ? prepared(situation, event, now) : stay(situation);
+    case 'provisioned':
+      return situation.kind === 'provisioning' ? provisioned(situation, event.address, now) : stay(situation);
+    case 'up':
+      return situation.kind === 'connecting' ? online(situation, now) : stay(situation);
+    case 'failed':
+      return isWaiting(situation) ? stay(situation) : failed(situation, event.failure, now);
+    case 'verdict':
+      return situation.kind === 'connecting' || situation.kind === 'online'
+        ? judged(situation, event.verdict, now)
+        : stay(situation);
+    case 'timer':
+      return isWaiting(situation)
+        ? pursue(situation.goal, situation.attempts, now, situation.trouble)
+        : stay(situation);
+    case 'disturbed':
+      return disturbed(situation, event.cause, now);
+    case 'network':
+      return networkChanged(situation, now);
+    case 'moved':
+      return situation.kind === 'online' ? moved(situation, now) : stay(situation);
+    case 'renew':
+      return renewed(situation, now);
+    case 'start':
+      return stay(situation);
+  }
+}
+
+type Alive = Exclude<Situation, { kind: 'stopped' }>;
+type Waiting = Extract<Situation, { kind: 'backing-off' | 'blocked' }>;
+
+const isWaiting = (situation: Alive): situation is Waiting =>
+  situation.kind === 'backing-off' || situation.kind === 'blocked';
+
+const stay = (situation: Situation): Step => ({ situation, actions: [] });
+
+const say = (level: 'warning' | 'notice' | 'info', message: string): Action => ({
+  kind: 'log',
+  level,
+  message,
+});
+
+/** Begins to work on a goal. */
+function pursue(goal: Goal, attempts: Attempts, now: Moment, trouble: Trouble | undefined): Step {
+  const common = { attempts, sinceMs: now.ms, ...(trouble && { trouble }) };
+  switch (goal.kind) {
+    case 'prepare':
+      return { situation: { kind: 'preparing', goal, ...common }, actions: [{ kind: 'prepare' }] };
+    case 'provision':
+      return { situation: { kind: 'provisioning', goal, ...common }, actions: [{ kind: 'provision' }] };
+    case 'connect':
+      return { situation: { kind: 'connecting', goal, ...common }, actions: [{ kind: 'connect' }] };
+  }
+}
+
+function prepared(
+  situation: Extract<Situation, { kind: 'preparing' }>,
+  { goal }: Extract<Event, { kind: 'prepared' }>,
+  now: Moment,
+): Step {
+  const next = pursue(goal, { ...situation.attempts, prepare: 0 }, now, undefined);
+  return { ...next, actions: [intention(goal), ...next.actions] };
+}
+
+function intention(goal: Exclude<Goal, { kind: 'prepare' }>): Action {
+  if (goal.kind === 'connect') return say('info', `identity ${goal.address}: connecting`);
+  switch (goal.reason) {
+    case 'foreign-state':
+      return say(
+        'warning',
+        'state.foreign: the state holds a key of another or cleared TPM; provisioning as this device',
+      );
+    case 'interrupted':
+      return say('notice', `identity ${goal.address}: going on with an interrupted provisioning`);
+    default:
+      return say('notice', 'no identity yet: provisioning');
+  }
+}
+
+function provisioned(
+  situation: Extract<Situation, { kind: 'provisioning' }>,
+  address: string,
+  now: Moment,
+): Step {
+  const former = situation.goal.address;
+  const next = pursue({ kind: 'connect', address }, { ...situation.attempts, connect: 0 }, now, undefined);
+  const line =
+    former !== undefined && former !== address
+      ? say('warning', `provisioned: identity ${address}, formerly ${former}`)
+      : say('notice', `provisioned: identity ${address}`);
+  return { ...next, actions: [line, ...next.actions] };
+}
+
+function online(situation: Extract<Situation, { kind: 'connecting' }>, now: Moment): Step {
+  const { goal, attempts, trouble } = situation;
+  const after = trouble ? ` after ${attemptsText(trouble.attempts)}` : '';
+  return {
+    situation: { kind: 'online', goal, attempts, sinceMs: now.ms },
+    actions: [say('notice', `online as ${goal.address}${after}`)],
+  };
+}
+
+/** A tunnel is probed, a pause cut short: but not one that a person has to end, or that the fabric asked for. */
+function disturbed(situation: Alive, cause: string, now: Moment): Step {
+  if (situation.kind === 'online') {
+    return { situation, actions: [say('info', `${cause}: probing the tunnel`), { kind: 'probe' }] };
+  }
+  if (situation.kind !== 'backing-off' || situation.trouble.code === 'fabric.retry-after') {
+    return stay(situation);
+  }
+  return pursue(situation.goal, situation.attempts, now, situation.trouble);
+}
+
+/** What fails for want of a network, or because of the one there was. */
+const NETWORK_TROUBLE = /^(net|tls|tunnel)\./;
+
+/**
+ * A network that has changed is none that was tried: no failure of the former one counts. What the fabric, the TPM or a person has to do
+ * with waits on.
+ */
+function networkChanged(situation: Alive, now: Moment): Step {
+  switch (situation.kind) {
+    case 'online':
+      return { situation, actions: [{ kind: 'probe' }] };
+    case 'connecting':
+      // What is under way may be waiting for answers on a way that is no more.
+      return { situation, actions: [{ kind: 'connect' }] };
+    case 'backing-off':
+    case 'blocked': {
+      if (!NETWORK_TROUBLE.test(situation.trouble.code)) return stay(situation);
+      const ms = Math.floor(now.random * NETWORK_MS);
+      const attempts: Attempts = { ...situation.attempts, [situation.goal.kind]: 0 };
+      if (now.ms + ms >= situation.untilMs) return stay({ ...situation, attempts });
+      return { situation: { ...situation, attempts, untilMs: now.ms + ms }, actions: [{ kind: 'wait', ms }] };
+    }
+    default:
+      return stay(situation);
+  }
+}
+
+/** Nobody refused anything: it is no failure, and there is no pause. */
+function moved(situation: Extract<Situation, { kind: 'online' }>, now: Moment): Step {
+  const next = pursue(situation.goal, remembered(situation, now), now, undefined);
+  return {
+    ...next,
+    actions: [say('info', 'the way to the router has changed: connecting anew'), ...next.actions],
+  };
+}
+
+/** Only a device that has an identity, or waits to get one, can be asked for another. */
+function renewed(situation: Alive, now: Moment): Step {
+  const { goal, attempts } = situation;
+  if (goal.kind === 'connect') {
+    const next = pursue(
+      { kind: 'provision', reason: 'renewal', address: goal.address },
+      attempts,
+      now,
+      undefined,
+    );
+    return { ...next, actions: [say('notice', `renewing the identity ${goal.address}`), ...next.actions] };
+  }
+  return goal.kind === 'provision' && isWaiting(situation)
+    ? pursue(goal, attempts, now, situation.trouble)
+    : stay(situation);
+}
+
+/** The counters as the next failure finds them: a stable minute online forgets the past. */
+function remembered(situation: Alive, now: Moment): Attempts {
+  const stable = situation.kind === 'online' && now.ms - situation.sinceMs >= STABLE_MS;
+  return stable ? NO_ATTEMPTS : situation.attempts;
+}
+
+/**
+ * Only the remedy decides, and `reprovision` is no remedy here: a failure on the way (network, TLS, a broken
+ * connection, the server's unauthenticated Error) never costs the device its identity. Only `judged` may.
+ */
+function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Moment): Step {
+  const attempts = remembered(situation, now);
+  const goal = afterFailure(situation.goal, failure);
+  const failing = situation.goal.kind;
+  return rest(situation, failure, {
+    goal,
+    attempts: { ...attempts, [failing]: attempts[failing] + 1 },
+    ms: pause(RETRY, attempts[failing], now.random),
+    blocked: failure.remedy === 'operator',
+    now,
+  });
+}
+
+/** What is worked on next. */
+function afterFailure(goal: Goal, failure: Failure): Goal {
+  // After a TPM error its context may be dead: the way back leads through opening it again.
+  if (goal.kind !== 'prepare' && failure.code.startsWith('tpm.')) return { kind: 'prepare' };
+  if (goal.kind === 'provision' && goal.reason === 'renewal' && goal.address !== undefined) {
+    return { kind: 'connect', address: goal.address, unfinished: true };
+  }
+  return goal;
+}
+
+/** The fabric's word, authenticated by TLS. */
+function judged(
+  situation: Extract<Situation, { kind: 'connecting' | 'online' }>,
+  verdict: Verdict,
+  now: Moment,
+): Step {
+  const { failure, ...what } = consequence(situation.goal, remembered(situation, now), verdict, now.random);
+  return rest(situation, failure, { ...what, now });
+}
+
+/** A pause: how long, what comes after it, and whether a person has to do something. */
+export interface Pause {
+  readonly goal: Goal;
+  readonly attempts: Attempts;
+  readonly ms: number;
+  readonly blocked: boolean;
+}
+
+/** Goes into a pause; writes a line when the cause is new, not at every attempt. */
+function rest(
+  situation: Exclude<Alive, Waiting>,
+  failure: Failure,
+  { goal, attempts, ms, blocked, now }: Pause & { readonly now: Moment },
+): Step {
+  const past = situation.kind === 'online' ? undefined : situation.trouble;
+  const attempt = (past?.attempts ?? 0) + 1;
+  const line = past === undefined || (past.code !== failure.code && now.ms - past.loggedMs >= LINE_EVERY_MS);
+  const trouble: Trouble = {
+    code: failure.code,
+    message: failure.message,
+    ...(failure.action !== undefined && { action: failure.action }),
+    sinceMs: past?.sinceMs ?? now.ms,
+    attempts: attempt,
+    loggedMs: line ? now.ms : past.loggedMs,
+  };
+  const remedy = failure.action === undefined ? '' : ` ${failure.action}`;
+  const message = `${failure.code}: ${failure.message}.${remedy} (${attemptsText(attempt)}, next try in ${duration(ms)})`;
+  return {
+    situation: {
+      kind: blocked ? 'blocked' : 'backing-off',
+      goal,
+      attempts,
+      trouble,
+      untilMs: now.ms + ms,
+      sinceMs: now.ms,
+    },
+    actions: [...(line ? [say('warning', message)] : []), { kind: 'wait', ms }],
+  };
+}
+
+const attemptsText = (attempts: number): string =>
+  `${attempts} failed ${attempts === 1 ? 'attempt' : 'attempts'}`;

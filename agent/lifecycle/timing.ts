@@ -1,0 +1,14 @@
+import type { Backoff } from '../../protocol/backoff.ts';
+
+/** Every pause but the three below: full jitter from the first on, at most five minutes. */
+export const RETRY: Backoff = { firstMs: 1_000, capMs: 300_000 };
+/** A tunnel that lasted this long makes the next failure a first one. */
+export const STABLE_MS = 60_000;
+/** A banned device asks once a day. */
+export const BANNED_MS = 86_400_000;
+/** The longest pause the fabric may ask for. */
+export const LONGEST_RETRY_AFTER_MS = 86_400_000;
+/** A new way out is tried within this, spread evenly: a town whose power is back must not come all at once. */
+export const NETWORK_MS = 2_000;
+/** Causes that alternate are logged this far apart: at most ten lines an hour. */
+export const LINE_EVERY_MS = 360_000;

@@ -1,0 +1,75 @@
+import { pause } from '../../protocol/backoff.ts';
+import { Failure } from '../../protocol/failure.ts';
+import type { Verdict } from '../../protocol/tunnel/verdict.ts';
+import type { Attempts, Goal, Pause } from './lifecycle.ts';
+import { BANNED_MS, LONGEST_RETRY_AFTER_MS, RETRY } from './timing.ts';
+
+/**
+ * What a verdict of the fabric means for a device that connects as `goal` says: the failure to show, and the pause. The only
+ * place where an identity may be given up. `random` is uniform in [0, 1).
+ */
+export function consequence(
+  goal: Goal & { readonly kind: 'connect' },
+  attempts: Attempts,
+  verdict: Verdict,
+  random: number,
+): Pause & { readonly failure: Failure } {
+  const { address } = goal;
+  const again = { ...attempts, connect: attempts.connect + 1 };
+  const jitter = pause(RETRY, attempts.connect, random);
+  switch (verdict.kind) {
+    case 'evicted':
+      return {
+        failure: new Failure(
+          'fabric.evicted',
+          'reprovision',
+          'the fabric has evicted this identity: provisioning anew',
+        ),
+        goal: { kind: 'provision', reason: 'evicted', address },
+        attempts: { ...attempts, provision: attempts.provision + 1 },
+        ms: pause(RETRY, attempts.provision, random),
+        blocked: false,
+      };
+    case 'banned':
+      return {
+        failure: new Failure('fabric.banned', 'operator', 'the fabric has banned this device', {
+          action: 'Ask the owner of the network; the device asks again once a day.',
+        }),
+        goal,
+        attempts: again,
+        ms: BANNED_MS + Math.floor(random * 3_600_000),
+        blocked: true,
+      };
+    case 'unknown':
+      return {
+        failure: new Failure(
+          'fabric.unknown-key',
+          'retry',
+          'the fabric does not know the key of this identity',
+          {
+            action: 'If the fabric has lost its registry, run "enf-agent forget --yes" to provision anew.',
+          },
+        ),
+        // After a renewal that broke off the key it knows may be the one we have begun with.
+        goal: goal.unfinished ? { kind: 'provision', reason: 'interrupted', address } : goal,
+        attempts: again,
+        ms: jitter,
+        blocked: false,
+      };
+    case 'retry-after': {
+      const asked = Math.min(verdict.seconds * 1_000, LONGEST_RETRY_AFTER_MS);
+      return {
+        failure: new Failure(
+          'fabric.retry-after',
+          'retry',
+          `the fabric asks to come back in ${verdict.seconds} s`,
+        ),
+        goal,
+        attempts: again,
+        // At least what was asked, and not everybody at the same moment.
+        ms: asked + Math.max(jitter, Math.floor((random * asked) / 2)),
+        blocked: false,
+      };
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import { Failure } from '../../protocol/failure.ts';
+
+/** The time of day, a clock that only runs forward, and what the time of day cannot be before. All in milliseconds. */
+export interface Clocks {
+  /** Since 1970; may be wrong. */
+  readonly wallMs: () => number;
+  /** From any origin; stands still while the machine sleeps. */
+  readonly steadyMs: () => number;
+  /** When this program was built, since 1970; 0 if unknown. */
+  readonly builtMs: number;
+}
+
+/** A jump of the time of day against the steady clock that is worth to be told. */
+export const JUMP_MS = 10_000;
+const LOOK_EVERY_MS = 5_000;
+
+/**
+ * Calls back when the time of day jumps by more than ten seconds against the steady clock: somebody set it, or the machine
+ * was asleep. Returns what ends it.
+ */
+export function watchClock(
+  { wallMs, steadyMs }: Pick<Clocks, 'wallMs' | 'steadyMs'>,
+  onJump: (byMs: number) => void,
+): () => void {
+  let offset = wallMs() - steadyMs();
+  const timer = setInterval(() => {
+    const now = wallMs() - steadyMs();
+    const jump = now - offset;
+    // Slow drift is not a jump, so the comparison is with the last look.
+    offset = now;
+    if (Math.abs(jump) > JUMP_MS) onJump(jump);
+  }, LOOK_EVERY_MS);
+  return () => clearInterval(timer);
+}
+
+/** How long TLS waits for somebody to set the clock. A device without any time server but behind the tunnel gets there, too. */
+export const PATIENCE_MS = 300_000;
+
+/** Says whether the time of day is plausible enough to judge a certificate's dates by. */
+export interface ClockGuard {
+  /**
+   * Returns at a plausible time, or once it has been waited for long enough. `lastGoodMs` is the last time of day at which
+   * the tunnel stood. @throws Failure `clock.implausible`
+   */
+  check(lastGoodMs: number | undefined): void;
+}
+
+export function clockGuard({ wallMs, steadyMs, builtMs }: Clocks): ClockGuard {
+  let sinceMs: number | undefined;
+  return {
+    check(lastGoodMs) {
+      const earliest = earliestTime(builtMs, lastGoodMs);
+      const now = wallMs();
+      if (now >= earliest.ms) {
+        sinceMs = undefined;
+        return;
+      }
+      sinceMs ??= steadyMs();
+      if (steadyMs() - sinceMs >= PATIENCE_MS) return;
+      throw new Failure(
+        'clock.implausible',
+        'retry',
+        `the clock of this device says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)}): certificates cannot be judged by it`,
+        {
+          action:
+            'Set the clock or let a time server do it; the tunnel follows at once. It is tried anyway after five minutes.',
+        },
+      );
+    },
+  };
+}
+
+/** The latest of what the time of day cannot be before, and what that was. */
+export function earliestTime(
+  builtMs: number,
+  lastGoodMs = 0,
+): { readonly ms: number; readonly what: string } {
+  return lastGoodMs > builtMs
+    ? { ms: lastGoodMs, what: 'the last time the tunnel stood' }
+    : { ms: builtMs, what: 'this program was built' };
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');

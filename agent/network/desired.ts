@@ -1,0 +1,222 @@
+import {
+  type Change,
+  type Interface,
+  type NftObject,
+  type Route,
+  type Rule,
+  UNREADABLE,
+} from '../../os/linux/network-config.ts';
+import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
+import { filterTable } from './nftables.ts';
+
+/**
+ * What the kernel should have for our sake, as data, and how it differs from what it has. Pure: whoever calls it asks the kernel and
+ * changes it (guard.ts). In docs/routes.md it stands in words.
+ */
+
+/** As configured. */
+export interface Policy {
+  /** `split`: only the prefixes go through the tunnel. `lockdown`: everything that is not explicitly exempt, or nothing. */
+  readonly mode: 'split' | 'lockdown';
+  readonly device: string;
+  readonly mtu: number;
+  /** False: a host behind the interface has the own address. */
+  readonly assignAddress: boolean;
+  /** For `split`. */
+  readonly prefixes: readonly Prefix[];
+  /** For `lockdown`: the routing table that is ours alone. Its number times four is the first of four rule priorities. */
+  readonly table: number;
+  /** Of the tunnel's own sockets. */
+  readonly mark: number;
+  readonly allowIpv4: boolean;
+  /** Interfaces by name or hardware address. */
+  readonly trusted: readonly string[];
+}
+
+/** What the kernel says of itself, as far as the policy needs it. */
+export interface Sight {
+  readonly interfaces: readonly Interface[];
+  readonly rules: readonly Rule[];
+  /** Of our table in lockdown, else of the main one through our device. */
+  readonly routes: readonly Route[];
+  readonly forwards: boolean;
+}
+
+/** What it should say. */
+export interface Desired {
+  /** Our interface, once it is there and the own address is known. */
+  readonly link:
+    | { readonly name: string; readonly mtu: number; readonly address: string | undefined }
+    | undefined;
+  /** Interfaces that have to be in the group of the trusted. */
+  readonly trusted: readonly string[];
+  readonly rules: readonly Rule[];
+  readonly routes: readonly Route[];
+  /** The nftables table's objects; empty: no table. */
+  readonly filter: readonly NftObject[];
+}
+
+/** Link group of trusted interfaces, as enftun has it (enftun.md §10). Groups other than 0 are left as they are: they work as well. */
+export const TRUSTED_GROUP = 363;
+/** What enftun uses as mark by default. */
+export const LOCKDOWN_MARK = 363;
+
+/** The mark of the tunnel's own sockets; 0: none is needed. */
+export const markOf = (mode: Policy['mode'], fwmark: number): number =>
+  mode === 'lockdown' && fwmark === 0 ? LOCKDOWN_MARK : fwmark;
+
+export const MAIN_TABLE = 254;
+const METRIC = 1024;
+/** For when the interface is gone: worse than any other, so that nothing falls through to the main table. */
+const LAST_METRIC = 4_294_967_295;
+
+/** The interfaces that are trusted, of those there are. Hot-plugged and renamed ones are found by their hardware address. */
+export function trustedInterfaces(
+  { trusted, device }: Policy,
+  interfaces: readonly Interface[],
+): readonly string[] {
+  const wanted = new Set(trusted.map((each) => (each.includes(':') ? each.toLowerCase() : each)));
+  return interfaces
+    .filter(({ name, mac }) => name !== device && name !== 'lo' && (wanted.has(name) || wanted.has(mac)))
+    .map(({ name }) => name)
+    .sort();
+}
+
+/** What should be. `own` is the own address (16 bytes); undefined before there is an interface for it. */
+export function desiredState(
+  policy: Policy,
+  own: Uint8Array | undefined,
+  sight: Pick<Sight, 'interfaces' | 'forwards'>,
+): Desired {
+  const { mode, device, mtu, assignAddress } = policy;
+  const present = own !== undefined && sight.interfaces.some(({ name }) => name === device);
+  const address = assignAddress && own ? formatPrefix({ address: own, length: 128 }) : undefined;
+  const link = present ? { name: device, mtu, address } : undefined;
+  const trusted = mode === 'lockdown' ? trustedInterfaces(policy, sight.interfaces) : [];
+  return {
+    link,
+    trusted,
+    rules: mode === 'lockdown' ? lockdownRules(policy, sight.interfaces) : [],
+    routes: mode === 'lockdown' ? lockdownRoutes(policy, present) : present ? splitRoutes(policy, own) : [],
+    filter: filterTable(policy, trusted, sight.forwards),
+  };
+}
+
+/** What goes through the tunnel in `split`: the configured prefixes, else the /64 of the own address. */
+export function tunnelPrefixes(own: Uint8Array, configured: readonly Prefix[]): readonly Prefix[] {
+  if (configured.length > 0) return configured;
+  return [{ address: own.map((byte, i) => (i < 8 ? byte : 0)), length: 64 }];
+}
+
+function splitRoutes({ device, prefixes }: Policy, own: Uint8Array): readonly Route[] {
+  return tunnelPrefixes(own, prefixes).map((prefix) => ({
+    family: 6,
+    table: MAIN_TABLE,
+    type: 'unicast',
+    destination: formatPrefix(prefix),
+    device,
+    metric: METRIC,
+  }));
+}
+
+function lockdownRoutes({ device, table, allowIpv4 }: Policy, present: boolean): readonly Route[] {
+  const common = { table, destination: 'default' };
+  const none: Route = { ...common, family: 6, type: 'unreachable', metric: LAST_METRIC };
+  const through: Route = { ...common, family: 6, type: 'unicast', device, metric: METRIC };
+  const ipv6: Route[] = present ? [through, none] : [none];
+  if (!allowIpv4) return [...ipv6, { ...common, family: 4, type: 'blackhole', metric: 0 }];
+  return [...ipv6, ...ipv6.map((route): Route => ({ ...route, family: 4 }))];
+}
+
+/**
+ * In the order of the priorities, four for each table:
+ * 0. (IPv4) a DHCP client renews its lease with the server in its network;
+ * 1. trusted interfaces are used as the main table says, others are not;
+ * 2. (IPv4) what comes back to an address of this host is looked up by that address: without this rule, reverse path filtering would drop
+ *    the answers to the tunnel's own connection, since it does not see their mark. A socket bound to such an address gains nothing:
+ *    the filter drops what it sends;
+ * 3. everything without the mark goes by our table.
+ */
+function lockdownRules(policy: Policy, interfaces: readonly Interface[]): readonly Rule[] {
+  const { table, mark, device } = policy;
+  const first = 4 * table;
+  const families = [4, 6] as const;
+  const addresses = interfaces
+    .filter(({ name }) => name !== device && name !== 'lo')
+    .flatMap((each) => each.addresses)
+    .map((address) => address.split('/')[0]!)
+    .filter((address) => !address.includes(':'));
+  return [
+    { family: 4, priority: first, table: MAIN_TABLE, udp: { sourcePort: 68, destinationPort: 67 } },
+    ...families.map((family): Rule => ({ family, priority: first + 1, table: MAIN_TABLE, suppressGroup: 0 })),
+    ...[...new Set(addresses)].map(
+      (from): Rule => ({ family: 4, priority: first + 2, table: MAIN_TABLE, from }),
+    ),
+    ...families.map((family): Rule => ({ family, priority: first + 3, table, unmarked: mark })),
+  ];
+}
+
+/** The rules whose priorities belong to the policy's table, but for those that we cannot read: they are none of ours. */
+const ownRules = (policy: Policy, rules: readonly Rule[]): readonly Rule[] =>
+  rules.filter(({ priority, table }) => Math.floor(priority / 4) === policy.table && table !== UNREADABLE);
+
+/**
+ * What to change, in this order: first nothing more gets out, then the ways are made. The filter is compared by whoever has seen what
+ * the kernel made of it.
+ */
+export function repairs(policy: Policy, desired: Desired, sight: Sight): readonly Change[] {
+  const { link } = desired;
+  const now = sight.interfaces.find(({ name }) => name === link?.name);
+  const changes: Change[] = [];
+  if (link && now && (!now.up || now.mtu !== link.mtu))
+    changes.push({ kind: 'link', name: link.name, mtu: link.mtu });
+  if (link?.address !== undefined && now && !now.addresses.includes(link.address)) {
+    changes.push({ kind: 'address', name: link.name, address: link.address });
+  }
+  for (const name of desired.trusted) {
+    if (sight.interfaces.find((each) => each.name === name)?.group === 0) {
+      changes.push({ kind: 'group', name, group: TRUSTED_GROUP });
+    }
+  }
+  for (const route of missing(desired.routes, sight.routes)) changes.push({ kind: 'add-route', route });
+  for (const rule of missing(desired.rules, sight.rules)) changes.push({ kind: 'add-rule', rule });
+  if (policy.mode === 'split') return changes;
+  const ours = ownRules(policy, sight.rules);
+  for (const rule of surplus(desired.rules, ours)) changes.push({ kind: 'remove-rule', rule });
+  for (const route of surplus(desired.routes, sight.routes)) changes.push({ kind: 'remove-route', route });
+  return changes;
+}
+
+/** What takes everything away again that `repairs` has made; the interface and what leads through it go by themselves. */
+export function removal(policy: Policy, sight: Sight): readonly Change[] {
+  if (policy.mode === 'split') return [];
+  const trusted = trustedInterfaces(policy, sight.interfaces);
+  return [
+    ...ownRules(policy, sight.rules).map((rule): Change => ({ kind: 'remove-rule', rule })),
+    ...sight.routes.map((route): Change => ({ kind: 'remove-route', route })),
+    ...sight.interfaces
+      .filter(({ name, group }) => trusted.includes(name) && group === TRUSTED_GROUP)
+      .map(({ name }): Change => ({ kind: 'group', name, group: 0 })),
+  ];
+}
+
+const missing = <T>(wanted: readonly T[], there: readonly T[]): readonly T[] =>
+  wanted.filter((each) => !there.some((other) => same(each, other)));
+
+/** What is there and not wanted, and what is there twice. */
+const surplus = <T>(wanted: readonly T[], there: readonly T[]): readonly T[] =>
+  there.filter(
+    (each, i) =>
+      !wanted.some((other) => same(each, other)) || there.findIndex((other) => same(each, other)) < i,
+  );
+
+/** Equal in every field, whatever their order. */
+export function same(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  const [left, right] = [a, b] as [Record<string, unknown>, Record<string, unknown>];
+  const keys = Object.keys(left);
+  return (
+    keys.length === Object.keys(right).length &&
+    keys.every((key) => key in right && same(left[key], right[key]))
+  );
+}

@@ -1,0 +1,95 @@
+import type { Log } from '../../os/service/log.ts';
+import { isFailure } from '../../protocol/failure.ts';
+import type { Clocks } from '../lifecycle/wall-clock.ts';
+import type { AddressBook, Addresses } from './address-cache.ts';
+import type { DeviceRecord, Store } from './state.ts';
+
+/**
+ * What was true when the tunnel last stood, kept in the state: the time, so that a clock that fell back to 1970 is
+ * noticed, and the addresses of the fabric, for the day the resolver is gone.
+ */
+export interface LastGood {
+  /** Milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly addresses: Addresses;
+}
+
+/** The state is written for this at most so often. */
+export const KEEP_EVERY_MS = 86_400_000;
+const LOOK_EVERY_MS = 3_600_000;
+
+/**
+ * Keeps it while the tunnel stands: `begin` when it comes up, `end` when it goes; what is
+ * being written then is waited for. A disk that takes nothing is said once and
+ * tried again; the tunnel does not care. `note` hears of it each time.
+ */
+export function keepLastGood(
+  store: Store,
+  book: AddressBook,
+  { wallMs, builtMs }: Clocks,
+  log: Log,
+  note: (failure: unknown) => void = () => {},
+): { begin(): void; end(): Promise<void> } {
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let writing: Promise<void> | undefined;
+  let said = false;
+  const keep = (): void => {
+    const timeMs = wallMs();
+    if (writing || timeMs < builtMs || !isStale(lastGoodOf(store.record), timeMs)) return;
+    writing = write(timeMs).finally(() => {
+      writing = undefined;
+    });
+  };
+  const write = async (timeMs: number): Promise<void> => {
+    try {
+      await store.update((record) => withLastGood(record, { timeMs, addresses: book.known() }));
+      said = false;
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      note(error);
+      if (!said) log('warning', `${error.code}: ${error.message}; the tunnel goes on without`);
+      said = true;
+    }
+  };
+  const end = async (): Promise<void> => {
+    clearInterval(timer);
+    await writing;
+  };
+  return {
+    begin() {
+      clearInterval(timer);
+      keep();
+      timer = setInterval(keep, LOOK_EVERY_MS);
+    },
+    end,
+  };
+}
+
+/** What the record says; nothing, if it says nothing that makes sense. */
+export function lastGoodOf(record: DeviceRecord): LastGood | undefined {
+  const { lastGood: saved } = record;
+  if (typeof saved !== 'object' || saved === null) return undefined;
+  const { time, addresses } = saved as { readonly time?: unknown; readonly addresses?: unknown };
+  const timeMs = typeof time === 'string' ? Date.parse(time) : Number.NaN;
+  if (Number.isNaN(timeMs)) return undefined;
+  return { timeMs, addresses: addressesOf(addresses) };
+}
+
+/** The record with this in it. */
+export function withLastGood(record: DeviceRecord, { timeMs, addresses }: LastGood): DeviceRecord {
+  return { ...record, lastGood: { time: new Date(timeMs).toISOString(), addresses } };
+}
+
+/** True if what is kept is a day old, or from a future that has turned out to be none. */
+export function isStale(last: LastGood | undefined, nowMs: number): boolean {
+  return last === undefined || nowMs - last.timeMs >= KEEP_EVERY_MS || nowMs < last.timeMs;
+}
+
+function addressesOf(value: unknown): Addresses {
+  if (typeof value !== 'object' || value === null) return {};
+  const entries = Object.entries(value).filter(
+    (entry): entry is [string, string[]] =>
+      Array.isArray(entry[1]) && entry[1].length > 0 && entry[1].every((each) => typeof each === 'string'),
+  );
+  return Object.fromEntries(entries);
+}

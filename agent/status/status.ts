@@ -1,0 +1,137 @@
+import type { Wire } from '../../protocol/tunnel/wire.ts';
+import type { Config } from '../config/config.ts';
+import { duration } from '../lifecycle/duration.ts';
+import type { Situation } from '../lifecycle/lifecycle.ts';
+import type { Peer } from '../service/driver.ts';
+import type { Facts } from '../service/effects.ts';
+
+/** Views of a running agent; nobody writes back. Times are ISO 8601 by the wall clock of the device. */
+export interface Status {
+  readonly program: 'enf-agent';
+  readonly version: string;
+  readonly situation: Situation['kind'];
+  readonly since: string;
+  /** RFC 5952 text of the identity; null before the first one. */
+  readonly address: string | null;
+  /** "address port n" of the router while online. */
+  readonly router: string | null;
+  /** The HTTP proxy on the way, without user and password. */
+  readonly proxy: string | null;
+  /** What is spoken with it (docs/wire.md): `enf/2` with super-frames, `enf/1`, or `enftun`; null while not online. */
+  readonly wire: Wire | null;
+  readonly device: string;
+  readonly mode: 'tpm' | 'software';
+  readonly trouble: {
+    readonly code: string;
+    readonly message: string;
+    readonly action: string | null;
+    readonly since: string;
+    readonly attempts: number;
+    /** When it is tried again; null while it is being tried. */
+    readonly nextTry: string | null;
+  } | null;
+  /** XTT handshakes since this process started. */
+  readonly handshakes: number;
+  /** When the handshake of the present identity was, by the clock of then. */
+  readonly lastHandshake: string | null;
+  readonly traffic: Facts['traffic'] | null;
+  readonly state: { readonly generation: number | null; readonly quarantined: readonly string[] };
+}
+
+/** What a status is made of. `nowMs` is the lifecycle's monotonic clock, `wallMs` the time of day at the same moment. */
+export interface Sight {
+  readonly version: string;
+  readonly config: Config;
+  readonly situation: Situation;
+  readonly peer: Peer | undefined;
+  readonly facts: Facts;
+  readonly nowMs: number;
+  readonly wallMs: number;
+}
+
+/** The view itself. */
+export function statusOf(sight: Sight): Status {
+  const { situation, facts } = sight;
+  const alive = situation.kind === 'stopped' ? undefined : situation;
+  const trouble = alive && 'trouble' in alive ? alive.trouble : undefined;
+  const time = (ms: number): string => new Date(sight.wallMs + ms - sight.nowMs).toISOString();
+  return {
+    program: 'enf-agent',
+    version: sight.version,
+    situation: situation.kind,
+    since: time(alive?.sinceMs ?? sight.nowMs),
+    address: (alive && 'address' in alive.goal && alive.goal.address) || null,
+    router: sight.peer?.router ?? null,
+    proxy: sight.config.remote.proxy?.toString() ?? null,
+    wire: sight.peer?.wire ?? null,
+    device: sight.config.tunnel.device,
+    mode: sight.config.identity.mode,
+    trouble: trouble
+      ? {
+          code: trouble.code,
+          message: trouble.message,
+          action: trouble.action ?? null,
+          since: time(trouble.sinceMs),
+          attempts: trouble.attempts,
+          nextTry: alive && 'untilMs' in alive ? time(alive.untilMs) : null,
+        }
+      : null,
+    handshakes: facts.handshakes,
+    lastHandshake: facts.lastHandshake ?? null,
+    traffic: facts.traffic ?? null,
+    state: { generation: facts.stateGeneration ?? null, quarantined: facts.quarantined },
+  };
+}
+
+/** One line for systemd's STATUS=. */
+export function statusLine(situation: Situation): string {
+  switch (situation.kind) {
+    case 'online':
+      return `online as ${situation.goal.address}`;
+    case 'connecting':
+      return `connecting as ${situation.goal.address}`;
+    case 'backing-off':
+    case 'blocked':
+      return `${situation.kind}: ${situation.trouble.code}: ${situation.trouble.message}`;
+    default:
+      return situation.kind;
+  }
+}
+
+const SPOKEN: Record<Wire, string> = {
+  'enf/2': 'with super-frames (enf/2)',
+  'enf/1': 'with verdicts (enf/1)',
+  enftun: 'as enftun',
+};
+
+/** The status for people. */
+export function describeStatus(status: Status, wallMs: number): string {
+  const ago = (time: string): string => duration(Math.max(0, wallMs - Date.parse(time)));
+  const rows: [string, string][] = [
+    ['situation', `${status.situation} for ${ago(status.since)}`],
+    ['address', status.address ?? 'none yet'],
+    ['interface', status.device],
+  ];
+  if (status.lastHandshake !== null)
+    rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
+  if (status.router !== null) {
+    const by = status.proxy === null ? 'router' : 'by proxy';
+    rows.push([by, `${status.router}, ${SPOKEN[status.wire ?? 'enftun']}`]);
+  }
+  if (status.trouble) {
+    const { code, message, action, attempts, since, nextTry } = status.trouble;
+    rows.push(['trouble', `${message} [${code}]`]);
+    if (action !== null) rows.push(['what to do', action]);
+    rows.push(['attempts', `${attempts} failed in the last ${ago(since)}`]);
+    if (nextTry !== null)
+      rows.push(['next try', `in ${duration(Math.max(0, Date.parse(nextTry) - wallMs))}`]);
+  }
+  if (status.traffic) {
+    const { sentPackets, sentBytes, receivedPackets, receivedBytes } = status.traffic;
+    rows.push(['sent', `${sentPackets} packets, ${sentBytes} bytes`]);
+    rows.push(['received', `${receivedPackets} packets, ${receivedBytes} bytes`]);
+  }
+  if (status.state.quarantined.length > 0) rows.push(['set aside', status.state.quarantined.join(', ')]);
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}

@@ -1,0 +1,239 @@
+import { availableParallelism } from 'node:os';
+import type { Arithmetic, EcdaaFace, NativeGroup } from '../native/ecdaa/ecdaa.ts';
+import { addon } from '../native/index.ts';
+import { concat, wipe } from '../protocol/bytes.ts';
+import type { DaaKey } from '../protocol/crypto/daakey.ts';
+import { type Entropy, G1_LENGTH, SCALAR_LENGTH } from '../protocol/crypto/encoding.ts';
+import * as issuer from '../protocol/crypto/issuer.ts';
+import * as member from '../protocol/crypto/member.ts';
+import type { GroupVerifier, Revocations } from '../protocol/crypto/verifier.ts';
+import * as verifier from '../protocol/crypto/verifier.ts';
+import { proveArithmetic } from './ecdaa-selftest.ts';
+
+const DRAW_LENGTH = 65;
+const CREDENTIAL_LENGTH = 260;
+/** What the addon takes at once; more would gain little and keep the first one waiting. */
+const MAX_BATCH = 64;
+/** libuv has four threads by default; files and names need one, too. */
+const MAX_WORKERS = 3;
+
+/** Who computes: the addon, with what this processor has, or TypeScript, some fifty times slower. */
+export type EcdaaCore = `native (${Arithmetic})` | 'noble';
+
+let native:
+  | { readonly face: EcdaaFace; readonly queue: VerificationQueue }
+  | { readonly missing: string }
+  | undefined;
+
+function core() {
+  native ??= load();
+  return native;
+}
+
+function load(): NonNullable<typeof native> {
+  try {
+    const face = addon();
+    if (!hasEcdaa(face)) return { missing: 'the addon was built without ECDAA' };
+    // The thread of JavaScript has work of its own for every signature.
+    const workers = Math.max(1, Math.min(MAX_WORKERS, availableParallelism() - 1));
+    return { face, queue: verificationQueue(face, workers) };
+  } catch (error) {
+    return { missing: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+const hasEcdaa = (face: Partial<EcdaaFace>): face is EcdaaFace => face.ecdaaVerify !== undefined;
+
+/** Which implementation is in use in this process; if it is the slow one, also why. */
+export function ecdaaCore(): { readonly name: EcdaaCore; readonly because?: string } {
+  const current = core();
+  if ('missing' in current) return { name: 'noble', because: current.missing };
+  return { name: `native (${current.face.ecdaaArithmetic()})` };
+}
+
+/** The self-test of whoever verifies for others (`proveArithmetic`); nothing to do without the addon. @throws Failure `ecdaa.wrong-arithmetic` */
+export async function proveEcdaa(): Promise<void> {
+  const current = core();
+  if ('face' in current) await proveArithmetic(current.face);
+}
+
+/**
+ * As `groupVerifier` of protocol/crypto/verifier.ts: the same arguments, answers and failures. Verifications run beside the
+ * event loop; what waits for a free worker is verified together. Rejects only if the machine has no memory left.
+ * @throws Failure `ecdaa.bad-group-key`, `ecdaa.bad-revocation`
+ */
+export function groupVerifier(
+  p: Entropy,
+  gpk: Uint8Array,
+  basename?: Uint8Array,
+  revocations: Revocations = { secretKeys: [], pseudonyms: [] },
+): GroupVerifier {
+  const current = core();
+  const group = 'face' in current ? nativeGroup(current.face, gpk, basename, revocations) : undefined;
+  // The reference names what is wrong with these arguments.
+  if (!('face' in current) || !group) return inTurn(verifier.groupVerifier(p, gpk, basename, revocations));
+  return { verify: (signature, message) => current.queue.verify(group, signature, message) };
+}
+
+/** As `issueCredential` of protocol/crypto/issuer.ts. @throws Failure `ecdaa.bad-issuer-secret`, `ecdaa.bad-point` */
+export function issueCredential(
+  p: Entropy,
+  secret: Uint8Array,
+  memberPoint: Uint8Array,
+): { credential: Uint8Array /* 260 */; signature: Uint8Array /* 64 */ } {
+  const current = core();
+  if ('face' in current) {
+    const draws = drawn(p, 2);
+    const issued = current.face.ecdaaIssue(secret, memberPoint, draws);
+    wipe(draws);
+    if (issued) {
+      return { credential: issued.slice(0, CREDENTIAL_LENGTH), signature: issued.slice(CREDENTIAL_LENGTH) };
+    }
+  }
+  return issuer.issueCredential(p, secret, memberPoint);
+}
+
+/** The secrets of the keys that `softwareDaaKey` made here: `sign` does their whole work in the addon. */
+const secrets = new WeakMap<DaaKey, Uint8Array>();
+
+/** As `softwareDaaKey` of protocol/crypto/member.ts. @throws Failure `ecdaa.bad-member-secret` */
+export function softwareDaaKey(p: Entropy, secret: Uint8Array): DaaKey {
+  const current = core();
+  const publicPoint = 'face' in current ? current.face.ecdaaPublicPoint(secret) : undefined;
+  if (!publicPoint) return member.softwareDaaKey(p, secret);
+  const own = secret.slice();
+  const key: DaaKey = {
+    publicPoint,
+    commit: (base, basename) => member.softwareDaaKey(p, own).commit(base, basename),
+  };
+  secrets.set(key, own);
+  return key;
+}
+
+/**
+ * As `sign` of protocol/crypto/member.ts; fast for the keys of `softwareDaaKey` of this file.
+ * @throws Failure `ecdaa.bad-credential`, `ecdaa.bad-response`, and what the key throws
+ */
+export async function sign(
+  p: Entropy,
+  key: DaaKey,
+  credential: Uint8Array,
+  message: Uint8Array,
+  basename: Uint8Array = new Uint8Array(0),
+): Promise<Uint8Array> {
+  const current = core();
+  const secret = secrets.get(key);
+  if ('face' in current && secret) {
+    const draws = drawn(p, 3);
+    const signature = current.face.ecdaaSign(secret, credential, message, basename, draws);
+    wipe(draws);
+    if (signature) return signature;
+  }
+  return member.sign(p, key, credential, message, basename);
+}
+
+/** Verifies in batches of what waits when a worker is free. */
+export interface VerificationQueue {
+  verify(group: NativeGroup, signature: Uint8Array, message: Uint8Array): Promise<boolean>;
+}
+
+interface Waiting {
+  readonly signature: Uint8Array;
+  readonly message: Uint8Array;
+  readonly resolve: (accepted: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * A queue over `workers` threads of libuv's pool. A lone signature starts at the end of the event loop's turn: there is no timer. Groups
+ * take turns, as a batch is of one group. Signatures and messages are copied, so that they are fixed before a batch's coefficients are drawn.
+ */
+export function verificationQueue(face: Pick<EcdaaFace, 'ecdaaVerify'>, workers: number): VerificationQueue {
+  // In the order of their turns.
+  const lines = new Map<NativeGroup, Waiting[]>();
+  let busy = 0;
+  let scheduled = false;
+
+  // What one turn of the event loop brings goes together, also to a worker that is free.
+  function schedule(): void {
+    if (scheduled || busy >= workers) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      next();
+    });
+  }
+
+  function next(): void {
+    for (const [group, line] of lines) {
+      if (busy >= workers) return;
+      const batch = line.splice(0, MAX_BATCH);
+      lines.delete(group);
+      if (line.length > 0) lines.set(group, line);
+      busy++;
+      void run(group, batch);
+    }
+  }
+
+  async function run(group: NativeGroup, batch: readonly Waiting[]): Promise<void> {
+    try {
+      const verdicts = await face.ecdaaVerify(
+        group,
+        batch.map(({ signature }) => signature),
+        batch.map(({ message }) => message),
+      );
+      batch.forEach(({ resolve }, i) => {
+        resolve(verdicts[i] === 1);
+      });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+    busy--;
+    schedule();
+  }
+
+  return {
+    verify: (group, signature, message) =>
+      new Promise((resolve, reject) => {
+        const line = lines.get(group) ?? [];
+        line.push({ signature: signature.slice(), message: message.slice(), resolve, reject });
+        lines.set(group, line);
+        schedule();
+      }),
+  };
+}
+
+function nativeGroup(
+  face: EcdaaFace,
+  gpk: Uint8Array,
+  basename: Uint8Array | undefined,
+  { secretKeys, pseudonyms }: Revocations,
+): NativeGroup | undefined {
+  if (secretKeys.some(({ length }) => length !== SCALAR_LENGTH)) return undefined;
+  if (pseudonyms.some(({ length }) => length !== G1_LENGTH)) return undefined;
+  return face.ecdaaGroup(gpk, basename ?? new Uint8Array(0), concat(...secretKeys), concat(...pseudonyms));
+}
+
+let lastTurn: Promise<unknown> = Promise.resolve();
+
+/** A verification in TypeScript holds the event loop for tens of milliseconds: one at a time, with a turn of the loop between. */
+function inTurn(slow: GroupVerifier): GroupVerifier {
+  return {
+    verify(signature, message) {
+      const [ownSignature, ownMessage] = [signature.slice(), message.slice()];
+      const result = lastTurn
+        .then(() => new Promise<void>((resolve) => setImmediate(resolve)))
+        .then(() => slow.verify(ownSignature, ownMessage));
+      lastTurn = result.catch(() => {});
+      return result;
+    },
+  };
+}
+
+/** `count` draws for secret scalars, in the order of ecdaa.md §3. */
+function drawn(p: Entropy, count: number): Uint8Array {
+  const draws = Array.from({ length: count }, () => p.random(DRAW_LENGTH));
+  const all = concat(...draws);
+  wipe(...draws);
+  return all;
+}

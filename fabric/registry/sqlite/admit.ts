@@ -1,0 +1,127 @@
+import type { Database } from 'better-sqlite3';
+import { concat, equal, toHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import { type Identifier, isReserved } from '../address.ts';
+import type { Act, Applicant, Device } from '../records.ts';
+import { appendAudit } from './audit.ts';
+import { recordChange } from './changes.ts';
+import { findMember, shortPseudonym } from './devices.ts';
+import { findGroup } from './groups.ts';
+import { recordHandshake } from './handshakes.ts';
+import { prepare } from './statements.ts';
+
+/** More collisions in a row than this in a /64 are no chance. */
+const MAX_COUNTER = 1_000;
+const NULL_IDENTITY = new Uint8Array(16);
+
+/**
+ * Admits a chip whose group signature was verified: a known one gets the address it has, with its new longterm key;
+ * a new one gets a row and an address. The handshake's row is part of the same transaction (the caller's).
+ * Returns the 16-byte address.
+ * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.device-banned`,
+ *   `fabric.address-not-yours`, `fabric.network-full`
+ */
+export function admitDevice(
+  db: Database,
+  act: Act,
+  applicant: Applicant,
+  identifier: Identifier,
+): Uint8Array {
+  requireOpenGroup(db, applicant.gid);
+  const known = findMember(db, applicant.gid, applicant.pseudonym);
+  const address =
+    known === undefined ? admitNew(db, act, applicant, identifier) : admitAgain(db, act, applicant, known);
+  const { requested } = applicant;
+  // After the assignment, so that one rule covers known and new chips; the caller's transaction rolls back.
+  if (!equal(requested, NULL_IDENTITY) && !equal(requested, address)) {
+    throw new Failure(
+      'fabric.address-not-yours',
+      'operator',
+      `the device asked for ${formatIpv6(requested)}, which is not its own`,
+      { action: 'Let the device ask for no address, or for the one it has.' },
+    );
+  }
+  recordHandshake(db, {
+    at: act.at,
+    source: applicant.source,
+    suite: applicant.suite,
+    gid: applicant.gid,
+    pseudonym: applicant.pseudonym,
+    proven: true,
+    result: 'ok',
+    address,
+  });
+  return address;
+}
+
+/** @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended` */
+export function requireOpenGroup(db: Database, gid: Uint8Array): ReturnType<typeof findGroup> & object {
+  const group = findGroup(db, gid);
+  if (group === undefined) {
+    throw new Failure(
+      'fabric.group-not-admitted',
+      'operator',
+      `the group ${toHex(gid)} is not admitted here`,
+      {
+        action: 'If you own the devices, add the group with "enf-fabric group add --label …".',
+      },
+    );
+  }
+  if (group.status !== 'active') {
+    throw new Failure('fabric.group-suspended', 'operator', `the group ${toHex(gid)} is suspended`, {
+      action: 'Lift it with "enf-fabric group resume".',
+    });
+  }
+  return group;
+}
+
+function admitAgain(db: Database, act: Act, applicant: Applicant, known: Device): Uint8Array {
+  const { address, standing } = known;
+  if (standing === 'banned') {
+    throw new Failure('fabric.device-banned', 'operator', `the device ${formatIpv6(address)} is banned`, {
+      action: 'Lift it with "enf-fabric device unban".',
+    });
+  }
+  const rekeyed = !equal(known.longtermKey, applicant.longtermKey);
+  prepare(
+    db,
+    `UPDATE device SET longterm_key = ?, evicted = 0, handshake_at = ?, handshake_from = ?
+     WHERE address = ?`,
+  ).run(applicant.longtermKey, act.at, applicant.source, address);
+  if (rekeyed || standing !== 'active') {
+    recordChange(db, 'device', address);
+    const action = standing === 'evicted' ? 'device.readmit' : 'device.rekey';
+    appendAudit(db, { ...act, action, subject: formatIpv6(address), detail: { rekeyed } });
+  }
+  return address;
+}
+
+function admitNew(db: Database, act: Act, applicant: Applicant, identifier: Identifier): Uint8Array {
+  const { gid, pseudonym, longtermKey, source } = applicant;
+  const network = prepare(
+    db,
+    'SELECT prefix, key FROM network JOIN grp ON grp.network = network.id WHERE gid = ?',
+  ).get(gid) as { prefix: Uint8Array; key: Uint8Array };
+  const insert = prepare(
+    db,
+    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from)
+     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
+  );
+  for (let counter = 0; counter < MAX_COUNTER; counter++) {
+    const id = identifier(network.key, pseudonym, counter);
+    if (isReserved(id)) continue;
+    const address = concat(network.prefix.subarray(0, 8), id);
+    if (insert.run(gid, pseudonym, address, longtermKey, act.at, act.at, source).changes === 0) continue;
+    appendAudit(db, {
+      ...act,
+      action: 'device.admit',
+      subject: formatIpv6(address),
+      detail: { gid: toHex(gid), pseudonym: shortPseudonym(pseudonym) },
+    });
+    return address;
+  }
+  throw new Failure('fabric.network-full', 'operator', `no free address after ${MAX_COUNTER} attempts`, {
+    action: 'Verify the registry with "enf-fabric audit"; this does not happen by chance in a /64.',
+  });
+}

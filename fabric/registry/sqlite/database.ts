@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import SQLite, { type Database } from 'better-sqlite3';
+import { Failure } from '../../../protocol/failure.ts';
+import { MIGRATIONS, type Migration, migrate } from './schema.ts';
+import { connect } from './statements.ts';
+
+/** How long a write waits for another process's transaction before it fails. */
+const BUSY_TIMEOUT_MS = 2_000;
+
+/**
+ * Opens the registry file and brings its schema up to date. Every commit is on the disk when it returns
+ * (WAL with synchronous=FULL: an identity must survive a power cut once the device was told).
+ * @throws Failure `registry.absent`, `registry.corrupt`, `registry.locked`, `registry.not-writable`,
+ *   `registry.newer-schema`, `os.disk-full`
+ */
+export function openDatabase(
+  path: string,
+  options: { now?: number; steps?: readonly Migration[] } = {},
+): Database {
+  if (!existsSync(path)) {
+    throw new Failure('registry.absent', 'operator', `there is no registry at ${path}`, {
+      action: 'Run "enf-fabric init" first, or name the data folder with --data.',
+    });
+  }
+  return guarded(path, () => {
+    const db = connect(path, { timeout: BUSY_TIMEOUT_MS });
+    try {
+      db.exec('PRAGMA journal_mode = WAL');
+      db.exec('PRAGMA synchronous = FULL');
+      db.exec('PRAGMA foreign_keys = ON');
+      db.exec('PRAGMA trusted_schema = OFF');
+      migrate(db, options.now ?? Date.now(), options.steps ?? MIGRATIONS);
+      return db;
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  });
+}
+
+/** The bytes of a new registry file, with what `begin` writes into it. */
+export function emptyDatabase(now: number, begin: (db: Database) => void): Uint8Array {
+  const db = connect(':memory:');
+  try {
+    migrate(db, now);
+    begin(db);
+    return bytes(db.serialize());
+  } finally {
+    db.close();
+  }
+}
+
+/** Runs `work` and turns what SQLite says into a Failure; other errors pass through. */
+export function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw sqliteFailure(path, error);
+  }
+}
+
+function sqliteFailure(path: string, error: unknown): unknown {
+  const code = error instanceof SQLite.SqliteError ? error.code : '';
+  const folderMissing = error instanceof TypeError && /directory does not exist/.test(error.message);
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+    return new Failure('registry.locked', 'retry', `another program holds the registry ${path} (${code})`, {
+      action: 'Try again; if it lasts, find the program with "fuser".',
+      cause: error,
+    });
+  }
+  if (code === 'SQLITE_FULL') {
+    return new Failure('os.disk-full', 'retry', `cannot write ${path}: no space left (${code})`, {
+      action: `Free space on the file system of ${dirname(path)}.`,
+      cause: error,
+    });
+  }
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+    return new Failure('registry.corrupt', 'operator', `${path} is damaged or not a registry (${code})`, {
+      action: 'Restore it from a backup; keep the damaged file for analysis.',
+      cause: error,
+    });
+  }
+  if (folderMissing || /^SQLITE_(READONLY|CANTOPEN|PERM|IOERR|AUTH)/.test(code)) {
+    return new Failure(
+      'registry.not-writable',
+      'operator',
+      `cannot open or write ${path} (${code || 'no such folder'})`,
+      {
+        action: `Check owner, mode and mount of ${dirname(path)}; the registry needs write access to the folder, too.`,
+        cause: error,
+      },
+    );
+  }
+  return error;
+}
+
+/** A BLOB column as plain bytes (the driver hands out Buffers). */
+export function bytes(blob: Uint8Array): Uint8Array {
+  return new Uint8Array(blob);
+}

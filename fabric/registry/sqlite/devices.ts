@@ -1,0 +1,155 @@
+import type { Database } from 'better-sqlite3';
+import { toHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import type { Report } from '../../../protocol/tunnel/report.ts';
+import type { Act, AgentReport, Device, GroupStatus } from '../records.ts';
+import { appendAudit } from './audit.ts';
+import { recordChange } from './changes.ts';
+import { bytes } from './database.ts';
+import { prepare } from './statements.ts';
+
+const SELECT = `
+  SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix
+  FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network`;
+
+interface Row {
+  address: Uint8Array;
+  gid: Uint8Array;
+  group_name: string;
+  group_status: GroupStatus;
+  pseudonym: Uint8Array;
+  longterm_key: Uint8Array;
+  prefix: Uint8Array;
+  evicted: number;
+  banned: number;
+  created: number;
+  handshake_at: number;
+  handshake_from: string;
+  tunnel_at: number | null;
+  tunnel_from: string | null;
+  tunnel_ended: number | null;
+  reported_at: number | null;
+  agent_version: string | null;
+  failure_code: string | null;
+  failure_at: number | null;
+}
+
+function device(row: Row): Device {
+  const { tunnel_at: at, tunnel_from: from, tunnel_ended: ended } = row;
+  const agent = agentOf(row);
+  return {
+    address: bytes(row.address),
+    gid: bytes(row.gid),
+    groupName: row.group_name,
+    groupStatus: row.group_status,
+    pseudonym: bytes(row.pseudonym),
+    longtermKey: bytes(row.longterm_key),
+    network: { address: bytes(row.prefix), length: 64 },
+    standing: row.banned === 1 ? 'banned' : row.evicted === 1 ? 'evicted' : 'active',
+    created: row.created,
+    handshake: { at: row.handshake_at, from: row.handshake_from },
+    ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
+    ...(agent === undefined ? {} : { agent }),
+  };
+}
+
+function agentOf(row: Row): AgentReport | undefined {
+  const { reported_at: at, agent_version: version, failure_code: code, failure_at: failed } = row;
+  if (at === null || version === null) return undefined;
+  return { at, version, ...(code === null || failed === null ? {} : { failure: { code, at: failed } }) };
+}
+
+/** All devices, oldest first. */
+export function listDevices(db: Database): Device[] {
+  return (prepare(db, `${SELECT} ORDER BY device.id`).all() as Row[]).map(device);
+}
+
+/** The device with this 16-byte address. */
+export function findDevice(db: Database, address: Uint8Array): Device | undefined {
+  const row = prepare(db, `${SELECT} WHERE device.address = ?`).get(address) as Row | undefined;
+  return row === undefined ? undefined : device(row);
+}
+
+/** The device this chip is in this group. */
+export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
+  const row = prepare(db, `${SELECT} WHERE device.gid = ? AND pseudonym = ?`).get(gid, pseudonym) as
+    | Row
+    | undefined;
+  return row === undefined ? undefined : device(row);
+}
+
+/** What to do with a device's standing. */
+export type Verdict = 'evict' | 'ban' | 'unban';
+
+/** A ban and an eviction stand side by side: lifting the ban does not lift the eviction. */
+const CHANGE: Record<Verdict, string> = {
+  evict: 'evicted = 1 WHERE evicted = 0',
+  ban: 'banned = 1 WHERE banned = 0',
+  unban: 'banned = 0 WHERE banned = 1',
+};
+
+/** Evicts, bans or unbans a device; false if there was nothing to do. @throws Failure `fabric.unknown-device` */
+export function judgeDevice(db: Database, act: Act, address: Uint8Array, verdict: Verdict): boolean {
+  const known = requireDevice(db, address);
+  const { changes } = prepare(db, `UPDATE device SET ${CHANGE[verdict]} AND address = ?`).run(address);
+  if (changes === 0) return false;
+  recordChange(db, 'device', address);
+  appendAudit(db, {
+    ...act,
+    action: `device.${verdict}`,
+    subject: formatIpv6(address),
+    detail: { before: known.standing },
+  });
+  return true;
+}
+
+/** @throws Failure `fabric.unknown-device` */
+export function requireDevice(db: Database, address: Uint8Array): Device {
+  const known = findDevice(db, address);
+  if (known !== undefined) return known;
+  throw new Failure('fabric.unknown-device', 'operator', `there is no device ${formatIpv6(address)}`, {
+    action: 'See "enf-fabric device list".',
+  });
+}
+
+/** Remembers that a device's tunnel is up. */
+export function tunnelUp(db: Database, at: number, address: Uint8Array, from: string): void {
+  prepare(db, 'UPDATE device SET tunnel_at = ?, tunnel_from = ?, tunnel_ended = NULL WHERE address = ?').run(
+    at,
+    from,
+    address,
+  );
+}
+
+/** Remembers that a device's tunnel ended; without an address: all that were up (after a crash). */
+export function tunnelDown(db: Database, at: number, address?: Uint8Array): void {
+  const ended = 'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL';
+  if (address === undefined) prepare(db, ended).run(at);
+  else prepare(db, `${ended} AND address = ?`).run(at, address);
+}
+
+/** Remembers what a device has told of itself. */
+export function keepReport(
+  db: Database,
+  at: number,
+  address: Uint8Array,
+  { version, failure }: Report,
+): void {
+  prepare(db, 'UPDATE device SET reported_at = ?, agent_version = ? WHERE address = ?').run(
+    at,
+    version,
+    address,
+  );
+  if (failure === undefined) return;
+  prepare(db, 'UPDATE device SET failure_code = ?, failure_at = ? WHERE address = ?').run(
+    failure.code,
+    Math.max(0, at - failure.seconds * 1_000),
+    address,
+  );
+}
+
+/** A pseudonym as the audit trail names it: its first 20 hex digits behind the 04. */
+export function shortPseudonym(pseudonym: Uint8Array): string {
+  return toHex(pseudonym.subarray(1, 11));
+}

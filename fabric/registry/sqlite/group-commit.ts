@@ -1,0 +1,169 @@
+import SQLite, { type Database } from 'better-sqlite3';
+import { Failure } from '../../../protocol/failure.ts';
+import { guarded } from './database.ts';
+import { prepare } from './statements.ts';
+import { type WalFile, walFile } from './wal-file.ts';
+
+/** Group commit: what is waiting is committed together, and nobody hears of his job before it is on the disk. */
+export interface CommitQueue {
+  /** Runs `job` in a savepoint of the next commit. A job that throws is undone alone; the others are committed. */
+  submit<T>(job: () => T): Promise<T>;
+  /** Commits what is waiting now, and waits for the disk. */
+  flush(): void;
+  /** Flushes and lets go of the file. */
+  close(): void;
+}
+
+/** More jobs per transaction gain nothing, but delay the first one's answer. */
+const BATCH = 256;
+
+interface Waiting {
+  /** Does the job; what it returns tells its result. */
+  run(): () => void;
+  reject(error: unknown): void;
+}
+
+/** Committed, and on its way to the disk. */
+interface Committed {
+  readonly batch: readonly Waiting[];
+  readonly answers: readonly (() => void)[];
+}
+
+/**
+ * A commit of the queue does not wait for the disk (`synchronous=NORMAL`): the log is flushed beside this thread, and what comes
+ * meanwhile is the next commit. That is as durable as a commit with FULL, since a flush takes along all that was committed before;
+ * only the event loop goes on. `afterCommit` runs once a commit is on the disk, before the waiting are told.
+ */
+export function commitQueue(
+  db: Database,
+  path: string,
+  afterCommit: () => void,
+  wal: WalFile = walFile(path),
+): CommitQueue {
+  const waiting: Waiting[] = [];
+  let scheduled = false;
+  let underway: Committed | undefined;
+  // After a flush that failed nobody knows what of the log is on the disk.
+  let doubtful = false;
+
+  function schedule(): void {
+    if (scheduled || underway !== undefined || waiting.length === 0) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      if (underway !== undefined) return;
+      const committed = commit();
+      if (committed === undefined) schedule();
+      else wal.flush((failure) => settle(committed, failure));
+    });
+  }
+
+  /** Commits what waits; undefined if nothing does or it failed. */
+  function commit(): Committed | undefined {
+    const batch = waiting.splice(0, BATCH);
+    if (batch.length === 0) return undefined;
+    try {
+      const answers = guarded(path, () => {
+        if (doubtful) leaveLog(db, path);
+        doubtful = false;
+        return unflushed(db, () => batch.map((each) => each.run()));
+      });
+      underway = { batch, answers };
+    } catch (error) {
+      for (const each of batch) each.reject(error);
+    }
+    return underway;
+  }
+
+  function settle(committed: Committed, failure?: Failure): void {
+    // Closing was faster.
+    if (underway !== committed) return;
+    underway = undefined;
+    if (failure === undefined) {
+      afterCommit();
+      for (const answer of committed.answers) answer();
+    } else {
+      doubtful = true;
+      for (const each of committed.batch) each.reject(failure);
+    }
+    schedule();
+  }
+
+  function flush(): void {
+    while (underway !== undefined || waiting.length > 0) {
+      const committed = underway ?? commit();
+      if (committed === undefined) continue;
+      let failure: Failure | undefined;
+      try {
+        wal.flushNow();
+      } catch (error) {
+        failure = error as Failure;
+      }
+      settle(committed, failure);
+    }
+  }
+
+  return {
+    submit: (job) =>
+      new Promise((resolve, reject) => {
+        const run = (): (() => void) => {
+          try {
+            const result = apart(db, job);
+            return () => resolve(result);
+          } catch (error) {
+            // The file itself is in trouble: nothing of this batch can be trusted to be written.
+            if (error instanceof SQLite.SqliteError) throw error;
+            return () => reject(error);
+          }
+        };
+        waiting.push({ run, reject });
+        schedule();
+      }),
+    flush,
+    close() {
+      flush();
+      wal.close();
+    },
+  };
+}
+
+/** Runs `work` in a transaction that is committed without waiting for the disk. */
+function unflushed<T>(db: Database, work: () => T): T {
+  db.exec('PRAGMA synchronous = NORMAL');
+  try {
+    return db.transaction(work).immediate();
+  } finally {
+    db.exec('PRAGMA synchronous = FULL');
+  }
+}
+
+/** Brings everything from the log into the registry itself and begins a new log. @throws Failure `registry.locked` */
+function leaveLog(db: Database, path: string): void {
+  const { busy } = prepare(db, 'PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+  if (busy === 0) return;
+  throw new Failure(
+    'registry.locked',
+    'retry',
+    `another program reads ${path} while its log must be renewed`,
+    {
+      action: 'Try again; if it lasts, find the program with "fuser".',
+    },
+  );
+}
+
+/** Runs `job` in a savepoint; what it did is undone if it throws. */
+function apart<T>(db: Database, job: () => T): T {
+  prepare(db, 'SAVEPOINT job').run();
+  let done = false;
+  try {
+    const result = job();
+    done = true;
+    return result;
+  } finally {
+    // Some errors make SQLite roll everything back by itself; then there is no savepoint any more.
+    if (db.inTransaction) {
+      if (!done) prepare(db, 'ROLLBACK TO job').run();
+      prepare(db, 'RELEASE job').run();
+    }
+  }
+}

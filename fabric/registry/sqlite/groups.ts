@@ -1,0 +1,126 @@
+import type { Database } from 'better-sqlite3';
+import { fromHex, toHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
+import type { Act, Group, GroupStatus } from '../records.ts';
+import { appendAudit } from './audit.ts';
+import { recordChange } from './changes.ts';
+import { bytes } from './database.ts';
+import { prepare } from './statements.ts';
+
+const SELECT = `
+  SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created
+  FROM grp JOIN network ON network.id = grp.network`;
+
+interface Row {
+  gid: Uint8Array;
+  gpk: Uint8Array;
+  basename: Uint8Array;
+  name: string;
+  prefix: Uint8Array;
+  status: GroupStatus;
+  claim_hash: Uint8Array | null;
+  created: number;
+}
+
+function group(row: Row): Group {
+  return {
+    gid: bytes(row.gid),
+    gpk: bytes(row.gpk),
+    basename: bytes(row.basename),
+    name: row.name,
+    network: { address: bytes(row.prefix), length: 64 },
+    status: row.status,
+    ...(row.claim_hash === null ? {} : { claimHash: bytes(row.claim_hash) }),
+    created: row.created,
+  };
+}
+
+/**
+ * Admits a group to a network. Its public key has been checked by the caller.
+ * @throws Failure `fabric.unknown-network`, `fabric.group-exists`
+ */
+export function addGroup(db: Database, act: Act, added: Omit<Group, 'status' | 'created'>): Group {
+  const network = prepare(db, 'SELECT id FROM network WHERE prefix = ?').get(added.network.address) as
+    | { id: number }
+    | undefined;
+  if (network === undefined) throw unknownNetwork(added.network);
+  const inserted = prepare(
+    db,
+    "INSERT INTO grp VALUES (?, ?, ?, ?, ?, 'active', ?, ?) ON CONFLICT DO NOTHING",
+  ).run(added.gid, added.gpk, added.basename, added.name, network.id, added.claimHash ?? null, act.at);
+  if (inserted.changes === 0) {
+    throw new Failure(
+      'fabric.group-exists',
+      'operator',
+      `the group ${shortGid(added.gid)} is there already`,
+      {
+        action: 'See "enf-fabric group list".',
+      },
+    );
+  }
+  appendAudit(db, {
+    ...act,
+    action: 'group.add',
+    subject: toHex(added.gid),
+    detail: { name: added.name, network: formatPrefix(added.network) },
+  });
+  return { ...added, status: 'active', created: act.at };
+}
+
+/** All groups, oldest first. */
+export function listGroups(db: Database): Group[] {
+  return (prepare(db, `${SELECT} ORDER BY grp.created, gid`).all() as Row[]).map(group);
+}
+
+/** The group with this 32-byte id. */
+export function findGroup(db: Database, gid: Uint8Array): Group | undefined {
+  const row = prepare(db, `${SELECT} WHERE gid = ?`).get(gid) as Row | undefined;
+  return row === undefined ? undefined : group(row);
+}
+
+/**
+ * The one group whose id begins with these hex digits; spaces are ignored, as printed on labels.
+ * @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `bytes.bad-hex`
+ */
+export function groupByPrefix(db: Database, text: string): Group {
+  const digits = text.replace(/\s/g, '').toLowerCase();
+  fromHex(digits.length % 2 === 0 ? digits : `${digits}0`);
+  const found = listGroups(db).filter((each) => toHex(each.gid).startsWith(digits));
+  if (digits.length < 4 || found.length === 0) throw unknownGroup(digits);
+  if (found.length > 1) {
+    throw new Failure('fabric.ambiguous-group', 'operator', `${found.length} groups begin with ${digits}`, {
+      action: 'Give more digits of the group id.',
+    });
+  }
+  return found[0]!;
+}
+
+/** Suspends or resumes a group; false if it had that status already. @throws Failure `fabric.unknown-group` */
+export function setGroupStatus(db: Database, act: Act, gid: Uint8Array, status: GroupStatus): boolean {
+  const known = findGroup(db, gid);
+  if (known === undefined) throw unknownGroup(toHex(gid));
+  if (known.status === status) return false;
+  prepare(db, 'UPDATE grp SET status = ? WHERE gid = ?').run(status, gid);
+  recordChange(db, 'group', gid);
+  const action = status === 'suspended' ? 'group.suspend' : 'group.resume';
+  appendAudit(db, { ...act, action, subject: toHex(gid), detail: { name: known.name } });
+  return true;
+}
+
+/** The first 20 hex digits of a GID in groups of four, as on the label, so that a person can compare. */
+export function shortGid(gid: Uint8Array): string {
+  return toHex(gid).slice(0, 20).match(/.{4}/g)!.join(' ');
+}
+
+function unknownGroup(gid: string): Failure {
+  return new Failure('fabric.unknown-group', 'operator', `no group's id begins with ${gid}`, {
+    action: 'See "enf-fabric group list"; at least 4 hex digits are needed.',
+  });
+}
+
+function unknownNetwork(prefix: Prefix): Failure {
+  return new Failure('fabric.unknown-network', 'operator', `there is no network ${formatPrefix(prefix)}`, {
+    action: `Add it with "enf-fabric network add ${formatPrefix(prefix)}", or see "enf-fabric network list".`,
+  });
+}

@@ -1,0 +1,151 @@
+import type { Database } from 'better-sqlite3';
+import { Failure } from '../../../protocol/failure.ts';
+import { prepare } from './statements.ts';
+
+/** One step of the schema. Steps are never edited once released; a new need is a new step at the end. */
+export interface Migration {
+  readonly name: string;
+  readonly sql: string;
+}
+
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    name: 'identities',
+    sql: `
+      CREATE TABLE counter (
+        name   TEXT PRIMARY KEY,
+        value  INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO counter VALUES ('change', 0), ('audit', 0);
+
+      -- key: 32 random bytes, from which interface identifiers are derived
+      CREATE TABLE network (
+        id       INTEGER PRIMARY KEY,
+        prefix   BLOB NOT NULL UNIQUE CHECK (length(prefix) = 16),
+        name     TEXT NOT NULL,
+        key      BLOB NOT NULL CHECK (length(key) = 32),
+        created  INTEGER NOT NULL
+      ) STRICT;
+
+      CREATE TABLE grp (
+        gid         BLOB PRIMARY KEY CHECK (length(gid) = 32),
+        gpk         BLOB NOT NULL CHECK (length(gpk) = 258),
+        basename    BLOB NOT NULL CHECK (length(basename) BETWEEN 1 AND 64),
+        name        TEXT NOT NULL,
+        network     INTEGER NOT NULL REFERENCES network (id),
+        status      TEXT NOT NULL CHECK (status IN ('active', 'suspended')),
+        claim_hash  BLOB CHECK (length(claim_hash) = 32),
+        created     INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+
+      -- one row per chip and group, for ever: a chip that comes again is the same device
+      CREATE TABLE device (
+        id              INTEGER PRIMARY KEY,
+        gid             BLOB NOT NULL REFERENCES grp (gid),
+        pseudonym       BLOB NOT NULL CHECK (length(pseudonym) = 65),
+        address         BLOB NOT NULL UNIQUE CHECK (length(address) = 16),
+        longterm_key    BLOB NOT NULL CHECK (length(longterm_key) = 65),
+        evicted         INTEGER NOT NULL DEFAULT 0,
+        banned          INTEGER NOT NULL DEFAULT 0,
+        created         INTEGER NOT NULL,
+        handshake_at    INTEGER NOT NULL,
+        handshake_from  TEXT NOT NULL,
+        UNIQUE (gid, pseudonym)
+      ) STRICT;
+
+      -- gid and pseudonym are what the peer claimed; proven says whether its group signature was verified
+      CREATE TABLE handshake (
+        id         INTEGER PRIMARY KEY,
+        at         INTEGER NOT NULL,
+        source     TEXT NOT NULL,
+        suite      INTEGER,
+        gid        BLOB,
+        pseudonym  BLOB,
+        proven     INTEGER NOT NULL,
+        result     TEXT NOT NULL,
+        address    BLOB
+      ) STRICT;
+      CREATE INDEX handshake_of_device ON handshake (gid, pseudonym, id);
+      CREATE TRIGGER handshake_is_append_only BEFORE UPDATE ON handshake
+        BEGIN SELECT RAISE (ABORT, 'handshakes are never changed'); END;
+
+      -- hash = SHA-256(previous hash, canonical row); see audit.ts
+      CREATE TABLE audit (
+        seq      INTEGER PRIMARY KEY,
+        at       INTEGER NOT NULL,
+        actor    TEXT NOT NULL,
+        action   TEXT NOT NULL,
+        subject  TEXT NOT NULL,
+        detail   TEXT NOT NULL,
+        hash     BLOB NOT NULL CHECK (length(hash) = 32)
+      ) STRICT;
+      CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE (ABORT, 'the audit trail is never changed'); END;
+      CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
+        BEGIN SELECT RAISE (ABORT, 'the audit trail is never deleted'); END;
+
+      -- what a running fabric has to hear of; seq comes from counter in the same transaction, so no row appears late
+      CREATE TABLE change (
+        seq      INTEGER PRIMARY KEY,
+        kind     TEXT NOT NULL CHECK (kind IN ('device', 'group', 'network')),
+        subject  BLOB NOT NULL
+      ) STRICT;
+    `,
+  },
+  {
+    name: 'tunnel history',
+    sql: `
+      ALTER TABLE device ADD COLUMN tunnel_at INTEGER;
+      ALTER TABLE device ADD COLUMN tunnel_from TEXT;
+      ALTER TABLE device ADD COLUMN tunnel_ended INTEGER;
+    `,
+  },
+  {
+    name: 'agent reports',
+    sql: `
+      ALTER TABLE device ADD COLUMN reported_at INTEGER;
+      ALTER TABLE device ADD COLUMN agent_version TEXT;
+      ALTER TABLE device ADD COLUMN failure_code TEXT;
+      ALTER TABLE device ADD COLUMN failure_at INTEGER;
+    `,
+  },
+];
+
+/**
+ * Brings the schema up to date, each step in a transaction of its own together with its row in `migration`.
+ * @throws Failure `registry.newer-schema` if a later version of the program wrote the file
+ */
+export function migrate(db: Database, now: number, steps: readonly Migration[] = MIGRATIONS): void {
+  db.exec(
+    'CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied INTEGER NOT NULL) STRICT',
+  );
+  // Read inside the write lock: two programs that start at once must not both apply a step.
+  const applyNext = db.transaction((): boolean => {
+    const version = schemaVersion(db);
+    if (version > steps.length) {
+      throw new Failure(
+        'registry.newer-schema',
+        'operator',
+        `the registry has schema version ${version}, this program knows ${steps.length}`,
+        {
+          action:
+            'Use the version of enf-fabric that wrote it, or restore the backup made before the upgrade.',
+        },
+      );
+    }
+    const step = steps[version];
+    if (step === undefined) return false;
+    db.exec(step.sql);
+    prepare(db, 'INSERT INTO migration VALUES (?, ?, ?)').run(version + 1, step.name, now);
+    return true;
+  });
+  while (applyNext.immediate());
+}
+
+/** The number of migrations the file has seen. */
+export function schemaVersion(db: Database): number {
+  return (
+    (prepare(db, 'SELECT max(version) AS version FROM migration').get() as { version: number | null })
+      .version ?? 0
+  );
+}

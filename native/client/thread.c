@@ -1,0 +1,174 @@
+#include "thread.h"
+#include "dataplane/schedule.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct dp_thread {
+  pthread_t thread;
+  struct dp_listener listener;
+  struct dp_counters counters;
+  struct dp_agent agent;  // the thread's own
+  pthread_mutex_t lock;   // of what follows
+  struct dp_order *order;
+  bool disconnect, probe, quit;
+  uint32_t note_for, note_length;  // a control message that waits, and of which connection
+  uint8_t note[DP_NOTE];
+};
+
+static void on_report(void *owner, const struct dp_event *event) {
+  struct dp_thread *thread = owner;
+  thread->listener.report(thread->listener.owner, event);
+}
+
+static void on_local(void *owner, const uint8_t *packet, uint32_t length) {
+  struct dp_thread *thread = owner;
+  thread->listener.local(thread->listener.owner, packet, length);
+}
+
+static bool take_orders(void *owner, struct dp_agent *agent) {
+  struct dp_thread *thread = owner;
+  pthread_mutex_lock(&thread->lock);
+  struct dp_order *order = thread->order;
+  bool disconnect = thread->disconnect, probe = thread->probe, quit = thread->quit;
+  uint32_t note_for = thread->note_for, note_length = thread->note_length;
+  uint8_t note[DP_NOTE];
+  memcpy(note, thread->note, note_length);
+  thread->order = NULL;
+  thread->disconnect = thread->probe = false;
+  thread->note_length = 0;
+  pthread_mutex_unlock(&thread->lock);
+  if (disconnect || quit) dp_agent_disconnect(agent);
+  if (quit) dp_order_free(order);
+  else if (order != NULL) dp_agent_connect(agent, order);
+  else if (probe) dp_agent_probe(agent);
+  if (note_length > 0) dp_agent_tell(agent, note_for, note, note_length);
+  return !quit;
+}
+
+static void *run(void *argument) {
+  struct dp_thread *thread = argument;
+  dp_take_short_turns();
+  dp_agent_run(&thread->agent);
+  dp_agent_free(&thread->agent);
+  OPENSSL_thread_stop();
+  thread->listener.ended(thread->listener.owner);
+  return NULL;
+}
+
+// Signals are the main thread's.
+static int start_thread(struct dp_thread *thread) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread->thread, NULL, run, thread);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (error == 0) pthread_setname_np(thread->thread, "enf-dataplane");
+  return error;
+}
+
+int dp_thread_start(const struct dp_rules *rules, int tun, enum dp_offload offload, struct dp_listener listener,
+                    struct dp_thread **out) {
+  struct dp_thread *thread = calloc(1, sizeof *thread);
+  if (thread == NULL) return ENOMEM;
+  int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  pthread_mutex_init(&thread->lock, NULL);
+  thread->listener = listener;
+  thread->agent = (struct dp_agent){.rules = *rules,
+                                    .counters = &thread->counters,
+                                    .owner = thread,
+                                    .report = on_report,
+                                    .local = listener.local == NULL ? NULL : on_local,
+                                    .orders = take_orders,
+                                    .tun = {.fd = tun, .offload = offload},
+                                    .wake = wake};
+  int error = wake < 0 ? errno : dp_agent_init(&thread->agent);
+  if (error == 0 && (error = start_thread(thread)) != 0) dp_agent_free(&thread->agent);
+  if (error == 0) {
+    *out = thread;
+    return 0;
+  }
+  if (wake >= 0) close(wake);
+  pthread_mutex_destroy(&thread->lock);
+  free(thread);
+  return error;
+}
+
+static void wake(struct dp_thread *thread) {
+  uint64_t one = 1;
+  (void)!write(thread->agent.wake, &one, sizeof one);
+}
+
+void dp_thread_connect(struct dp_thread *thread, struct dp_order *order) {
+  pthread_mutex_lock(&thread->lock);
+  struct dp_order *former = thread->order;
+  thread->order = order;
+  pthread_mutex_unlock(&thread->lock);
+  dp_order_free(former);
+  wake(thread);
+}
+
+void dp_thread_disconnect(struct dp_thread *thread) {
+  pthread_mutex_lock(&thread->lock);
+  struct dp_order *former = thread->order;
+  thread->order = NULL;
+  thread->disconnect = true;
+  pthread_mutex_unlock(&thread->lock);
+  dp_order_free(former);
+  wake(thread);
+}
+
+void dp_thread_probe(struct dp_thread *thread) {
+  pthread_mutex_lock(&thread->lock);
+  thread->probe = true;
+  pthread_mutex_unlock(&thread->lock);
+  wake(thread);
+}
+
+void dp_thread_tell(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length) {
+  if (length > DP_NOTE) return;
+  pthread_mutex_lock(&thread->lock);
+  thread->note_for = id;
+  thread->note_length = length;
+  memcpy(thread->note, packet, length);
+  pthread_mutex_unlock(&thread->lock);
+  wake(thread);
+}
+
+// Not by the thread: one write is one packet, whoever else writes.
+bool dp_thread_deliver(struct dp_thread *thread, const uint8_t *packet, size_t length) {
+  struct dp_virtio virtio = {0};
+  struct iovec parts[2] = {[1] = {(void *)packet, length}};
+  struct dp_counters uncounted = {0};  // the thread's have one writer
+  struct dp_tun tun = {.fd = thread->agent.tun.fd, .offload = thread->agent.tun.offload, .counters = &uncounted};
+  return dp_tun_write(&tun, &virtio, parts, 2);
+}
+
+void dp_thread_stop(struct dp_thread *thread) {
+  // The descriptor stays what the thread knows, but the device behind it goes at once. The number itself is closed by join.
+  int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (nothing >= 0) {
+    (void)dup3(nothing, thread->agent.tun.fd, O_CLOEXEC);
+    close(nothing);
+  }
+  pthread_mutex_lock(&thread->lock);
+  thread->quit = true;
+  pthread_mutex_unlock(&thread->lock);
+  wake(thread);
+}
+
+void dp_thread_join(struct dp_thread *thread) {
+  pthread_join(thread->thread, NULL);
+  close(thread->agent.tun.fd);
+  close(thread->agent.wake);
+  dp_order_free(thread->order);
+  pthread_mutex_destroy(&thread->lock);
+  free(thread);
+}
+
+const struct dp_counters *dp_thread_counters(const struct dp_thread *thread) { return &thread->counters; }

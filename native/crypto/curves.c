@@ -1,0 +1,296 @@
+// X25519 and ECDSA P-256 from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object
+// for each raw key first, which costs as much as the computation, and has no deterministic ECDSA.
+#include "addon/handle.h"
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { X25519_LENGTH = 32, SCALAR = 32, POINT = 65, SIGNATURE = 64 };
+
+static napi_value new_bool(napi_env env, bool value) {
+  napi_value result;
+  napi_get_boolean(env, value, &result);
+  return result;
+}
+
+// OpenSSL did what cannot fail on well-formed arguments: no memory, or a build without the algorithm.
+static napi_value broken(napi_env env, const char *doing) {
+  ERR_clear_error();
+  napi_throw_error(env, NULL, doing);
+  return NULL;
+}
+
+static bool exactly(napi_env env, napi_value value, uint8_t **data, size_t wanted) {
+  size_t length = 0;
+  return addon_bytes(env, value, data, &length) && length == wanted;
+}
+
+static napi_value x25519_public(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1, length = X25519_LENGTH;
+  uint8_t *secret, share[X25519_LENGTH];
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  if (!exactly(env, argument, &secret, X25519_LENGTH)) return addon_bad(env, "x25519Public(secret): secret is 32 bytes");
+  EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_LENGTH);
+  bool done = key != NULL && EVP_PKEY_get_raw_public_key(key, share, &length) == 1 && length == X25519_LENGTH;
+  EVP_PKEY_free(key);
+  return done ? addon_new_bytes(env, share, sizeof share) : broken(env, "making an X25519 share");
+}
+
+static const napi_type_tag X25519_KEY = {0x1c94e7b05da83f62, 0xe27f4a90c6135d8b};
+
+// A secret that is used for many peers: imported once. NULL once it was forgotten.
+struct x25519 {
+  EVP_PKEY *key;
+};
+
+static void forget_x25519(struct x25519 *own) {
+  EVP_PKEY_free(own->key);  // OpenSSL overwrites it
+  own->key = NULL;
+}
+
+static void release_x25519(void *data) {
+  forget_x25519(data);
+  free(data);
+}
+
+static napi_value x25519_key(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  uint8_t *secret;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  if (!exactly(env, argument, &secret, X25519_LENGTH)) return addon_bad(env, "x25519Key(secret): secret is 32 bytes");
+  struct x25519 *own = calloc(1, sizeof *own);
+  if (own == NULL) return broken(env, "no memory for an X25519 key");
+  own->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_LENGTH);
+  if (own->key != NULL) return handle_new(env, &X25519_KEY, own, release_x25519);
+  release_x25519(own);
+  return broken(env, "importing an X25519 secret");
+}
+
+// A peer share of small order gives zeros: OpenSSL refuses them, and the caller wants to do so by name.
+static napi_value x25519_shared(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2, length = X25519_LENGTH;
+  uint8_t *share, shared[X25519_LENGTH] = {0};
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct x25519 *own = handle_data(env, arguments[0], &X25519_KEY);
+  if (own == NULL || !exactly(env, arguments[1], &share, X25519_LENGTH))
+    return addon_bad(env, "x25519Shared(key, peerShare): a key, and 32 bytes");
+  if (own->key == NULL) return broken(env, "the X25519 key was forgotten");
+  EVP_PKEY *peer = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, share, X25519_LENGTH);
+  EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(own->key, NULL);
+  bool ready = peer != NULL && context != NULL && EVP_PKEY_derive_init(context) == 1 &&
+               EVP_PKEY_derive_set_peer(context, peer) == 1;
+  if (ready && EVP_PKEY_derive(context, shared, &length) != 1) {
+    ERR_clear_error();
+    memset(shared, 0, sizeof shared);
+  }
+  EVP_PKEY_CTX_free(context);
+  EVP_PKEY_free(peer);
+  napi_value result = ready ? addon_new_bytes(env, shared, sizeof shared) : broken(env, "an X25519 exchange");
+  OPENSSL_cleanse(shared, sizeof shared);
+  return result;
+}
+
+static napi_value x25519_forget(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  struct x25519 *own = handle_data(env, argument, &X25519_KEY);
+  if (own == NULL) return addon_bad(env, "x25519Forget(key)");
+  forget_x25519(own);
+  return NULL;
+}
+
+static napi_value p256_verify(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  size_t count = 3, point_length, length, signature_length;
+  uint8_t *point, *message, *signature, digest[SHA256_DIGEST_LENGTH];
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  if (!addon_bytes(env, arguments[0], &point, &point_length) || !addon_bytes(env, arguments[1], &message, &length) ||
+      !addon_bytes(env, arguments[2], &signature, &signature_length))
+    return addon_bad(env, "p256Verify(publicKey, message, signature): all are Uint8Arrays");
+  // The only encoding the protocol knows; OpenSSL would take compressed and hybrid ones, too.
+  if (point_length != POINT || point[0] != 0x04 || signature_length != SIGNATURE) return new_bool(env, false);
+  SHA256(message, length, digest);
+  bool good = false;
+  EC_KEY *key = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+  ECDSA_SIG *pair = ECDSA_SIG_new();
+  BIGNUM *r = BN_bin2bn(signature, SCALAR, NULL), *s = BN_bin2bn(signature + SCALAR, SCALAR, NULL);
+  if (key != NULL && pair != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(pair, r, s) == 1) {
+    r = s = NULL;  // the pair owns them now
+    // Checks that the point is on the curve and its coordinates are reduced; the cofactor is 1. r and s are checked by verify.
+    good = EC_KEY_oct2key(key, point, POINT, NULL) == 1 && ECDSA_do_verify(digest, sizeof digest, pair, key) == 1;
+  }
+  BN_free(r);
+  BN_free(s);
+  ECDSA_SIG_free(pair);
+  EC_KEY_free(key);
+  ERR_clear_error();
+  return new_bool(env, good);
+}
+
+static const napi_type_tag SIGNER = {0x5d0c3e9a71f24b86, 0x93a61e7fd4085bc2};
+
+struct signer {
+  EC_KEY *key;
+  BN_CTX *context;
+  uint8_t secret[SCALAR];
+};
+
+static void release_signer(void *data) {
+  struct signer *signer = data;
+  EC_KEY_free(signer->key);
+  BN_CTX_free(signer->context);
+  OPENSSL_cleanse(signer, sizeof *signer);
+  free(signer);
+}
+
+static napi_value p256_signer(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  uint8_t *secret;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  if (!exactly(env, argument, &secret, SCALAR)) return addon_bad(env, "p256Signer(secret): secret is 32 bytes");
+  struct signer *signer = calloc(1, sizeof *signer);
+  if (signer == NULL) return broken(env, "no memory for a signer");
+  memcpy(signer->secret, secret, SCALAR);
+  signer->context = BN_CTX_secure_new();
+  signer->key = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+  // Refuses zero and what is not below the order.
+  if (signer->context == NULL || signer->key == NULL || EC_KEY_oct2priv(signer->key, secret, SCALAR) != 1 ||
+      BN_is_zero(EC_KEY_get0_private_key(signer->key)) ||
+      BN_cmp(EC_KEY_get0_private_key(signer->key), EC_GROUP_get0_order(EC_KEY_get0_group(signer->key))) >= 0) {
+    release_signer(signer);
+    ERR_clear_error();
+    return addon_bad(env, "p256Signer(secret): secret is a scalar in 1..n-1");
+  }
+  return handle_new(env, &SIGNER, signer, release_signer);
+}
+
+// The state of RFC 6979 §3.2 for P-256 and SHA-256, where a hash is as long as a scalar.
+struct drawing {
+  uint8_t k[SHA256_DIGEST_LENGTH], v[SHA256_DIGEST_LENGTH];
+};
+
+// HMAC-SHA-256 with a key of 32 bytes; `out` may be any of the inputs. OpenSSL's own looks the algorithm up at each call.
+static void mac(const uint8_t key[SCALAR], const uint8_t *input, size_t length, uint8_t out[SHA256_DIGEST_LENGTH]) {
+  uint8_t inner[SHA256_CBLOCK], outer[SHA256_CBLOCK], digest[SHA256_DIGEST_LENGTH];
+  SHA256_CTX context;
+  for (size_t i = 0; i < SHA256_CBLOCK; i++) {
+    uint8_t byte = i < SCALAR ? key[i] : 0;
+    inner[i] = byte ^ 0x36;
+    outer[i] = byte ^ 0x5c;
+  }
+  SHA256_Init(&context);
+  SHA256_Update(&context, inner, sizeof inner);
+  SHA256_Update(&context, input, length);
+  SHA256_Final(digest, &context);
+  SHA256_Init(&context);
+  SHA256_Update(&context, outer, sizeof outer);
+  SHA256_Update(&context, digest, sizeof digest);
+  SHA256_Final(out, &context);
+  OPENSSL_cleanse(inner, sizeof inner);
+  OPENSSL_cleanse(outer, sizeof outer);
+  OPENSSL_cleanse(digest, sizeof digest);
+  OPENSSL_cleanse(&context, sizeof context);
+}
+
+// K = HMAC(K, V ‖ mark ‖ more), V = HMAC(K, V)
+static void stir(struct drawing *drawing, uint8_t mark, const uint8_t *more, size_t length) {
+  uint8_t input[SHA256_DIGEST_LENGTH + 1 + 2 * SCALAR];
+  memcpy(input, drawing->v, sizeof drawing->v);
+  input[sizeof drawing->v] = mark;
+  if (length > 0) memcpy(input + sizeof drawing->v + 1, more, length);
+  mac(drawing->k, input, sizeof drawing->v + 1 + length, drawing->k);
+  mac(drawing->k, drawing->v, sizeof drawing->v, drawing->v);
+  OPENSSL_cleanse(input, sizeof input);
+}
+
+// bits2octets (§2.3.4): the digest as a number, minus the order once if it is not below it.
+static bool reduce(const uint8_t digest[SCALAR], const BIGNUM *order, uint8_t out[SCALAR]) {
+  BIGNUM *number = BN_bin2bn(digest, SCALAR, NULL);
+  bool done = number != NULL && (BN_cmp(number, order) < 0 || BN_sub(number, number, order) == 1) &&
+              BN_bn2binpad(number, out, SCALAR) == SCALAR;
+  BN_free(number);
+  return done;
+}
+
+// r = x(k·G) mod n and k⁻¹ mod n, both without branches on k. False if something failed or r is 0.
+static bool commit(struct signer *signer, BIGNUM *k, BIGNUM **r, BIGNUM **inverse) {
+  const EC_GROUP *group = EC_KEY_get0_group(signer->key);
+  const BIGNUM *order = EC_GROUP_get0_order(group);
+  EC_POINT *point = EC_POINT_new(group);
+  BIGNUM *x = BN_new();
+  BN_set_flags(k, BN_FLG_CONSTTIME);
+  *inverse = NULL;
+  *r = BN_new();
+  bool done = point != NULL && x != NULL && *r != NULL && EC_POINT_mul(group, point, k, NULL, NULL, signer->context) == 1 &&
+              EC_POINT_get_affine_coordinates(group, point, x, NULL, signer->context) == 1 &&
+              BN_nnmod(*r, x, order, signer->context) == 1 && !BN_is_zero(*r) &&
+              (*inverse = BN_mod_inverse(NULL, k, order, signer->context)) != NULL;
+  BN_free(x);
+  EC_POINT_free(point);
+  return done;
+}
+
+static bool sign_digest(struct signer *signer, const uint8_t digest[SCALAR], uint8_t out[SIGNATURE]) {
+  const BIGNUM *order = EC_GROUP_get0_order(EC_KEY_get0_group(signer->key));
+  struct drawing drawing;
+  uint8_t seed[2 * SCALAR];
+  bool done = false;
+  memset(drawing.k, 0, sizeof drawing.k);
+  memset(drawing.v, 1, sizeof drawing.v);
+  memcpy(seed, signer->secret, SCALAR);
+  if (!reduce(digest, order, seed + SCALAR)) return false;
+  stir(&drawing, 0, seed, sizeof seed);
+  stir(&drawing, 1, seed, sizeof seed);
+  OPENSSL_cleanse(seed, sizeof seed);
+  // A candidate is out of range once in 2^32, and never twice in a lifetime.
+  for (int attempt = 0; attempt < 8 && !done; attempt++) {
+    mac(drawing.k, drawing.v, sizeof drawing.v, drawing.v);
+    BIGNUM *k = BN_bin2bn(drawing.v, SCALAR, NULL), *r = NULL, *inverse = NULL;
+    if (k != NULL && !BN_is_zero(k) && BN_cmp(k, order) < 0 && commit(signer, k, &r, &inverse)) {
+      ECDSA_SIG *pair = ECDSA_do_sign_ex(digest, SCALAR, inverse, r, signer->key);
+      done = pair != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(pair), out, SCALAR) == SCALAR &&
+             BN_bn2binpad(ECDSA_SIG_get0_s(pair), out + SCALAR, SCALAR) == SCALAR;
+      ECDSA_SIG_free(pair);
+    }
+    BN_clear_free(k);
+    BN_clear_free(inverse);
+    BN_clear_free(r);
+    if (!done) stir(&drawing, 0, NULL, 0);
+  }
+  OPENSSL_cleanse(&drawing, sizeof drawing);
+  return done;
+}
+
+static napi_value p256_sign(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2, length;
+  uint8_t *message, digest[SHA256_DIGEST_LENGTH], signature[SIGNATURE];
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct signer *signer = handle_data(env, arguments[0], &SIGNER);
+  if (signer == NULL || !addon_bytes(env, arguments[1], &message, &length))
+    return addon_bad(env, "p256Sign(signer, message): a signer and a Uint8Array");
+  SHA256(message, length, digest);
+  if (!sign_digest(signer, digest, signature)) return broken(env, "signing with P-256");
+  return addon_new_bytes(env, signature, sizeof signature);
+}
+
+void register_curves(napi_env env, napi_value exports) {
+  addon_function(env, exports, "x25519Public", x25519_public);
+  addon_function(env, exports, "x25519Key", x25519_key);
+  addon_function(env, exports, "x25519Shared", x25519_shared);
+  addon_function(env, exports, "x25519Forget", x25519_forget);
+  addon_function(env, exports, "p256Verify", p256_verify);
+  addon_function(env, exports, "p256Signer", p256_signer);
+  addon_function(env, exports, "p256Sign", p256_sign);
+}

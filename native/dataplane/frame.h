@@ -1,0 +1,60 @@
+// The frames of the stream inside TLS (docs/wire.md):
+//
+//    0               2       3       4               6
+//   +---------------+-------+-------+---------------+--------- - -
+//   | length, u16   | packet: IP, or a control message (nibble F)
+//   +---------------+-------+-------+---------------+--------- - -
+//   | length, u16   | E0/E1 | gso   | segment size  | packet       super-frame, only on enf/2
+//   +---------------+-------+-------+---------------+--------- - -
+//
+// A super-frame carries no offsets: where the checksum lies follows from the packet, so that a peer cannot give the kernel wrong ones.
+#pragma once
+#include "packet.h"
+#include <stddef.h>
+
+enum {
+  DP_FRAME_HEADER = 2,
+  DP_SUPER_HEADER = 4,
+  DP_MAX_PACKET = 1496,  // enftun ends the connection over a longer one
+  DP_MAX_FRAME = DP_FRAME_HEADER + 65535,
+  DP_MAX_SUPER_PACKET = 65535 - DP_SUPER_HEADER,
+  DP_MIN_SEGMENT = 8,
+};
+
+// What the ends have agreed on by ALPN.
+enum dp_wire {
+  DP_WIRE_PLAIN,     // nothing: a C peer
+  DP_WIRE_VERDICTS,  // enf/1: control messages
+  DP_WIRE_SUPER,     // enf/2: control messages and super-frames
+};
+
+// The values are those of the virtio header.
+enum dp_gso { DP_GSO_NONE = 0, DP_GSO_TCP4 = 1, DP_GSO_TCP6 = 4, DP_GSO_UDP = 5 };
+
+// A frame's packet, in the memory it was received in. `headers` are known if there is a gso or the checksum is partial.
+struct dp_frame {
+  uint8_t *packet;
+  uint32_t length;
+  bool control;       // no IP packet but a control message
+  bool partial;       // the transport checksum holds the sum of the pseudo header only
+  uint8_t gso;        // enum dp_gso: the packet is to be cut into segments of `segment` bytes of payload
+  uint16_t segment;
+  struct dp_headers headers;
+};
+
+enum dp_frame_state {
+  DP_FRAME_WHOLE,
+  DP_FRAME_EMPTY,      // means nothing; skip it
+  DP_FRAME_BAD,        // a super-frame that contradicts itself; skip it
+  DP_FRAME_TORN,       // the rest is still to come
+  DP_FRAME_OVERSIZED,  // the peer speaks another framing: end the connection
+};
+
+// Reads the frame at `bytes`; `*size` is what it takes there, unless it is torn or oversized. Nothing is written but *frame, *size.
+enum dp_frame_state dp_frame_read(enum dp_wire wire, uint8_t *bytes, size_t length, struct dp_frame *frame, size_t *size);
+// Writes the header of a super-frame: DP_FRAME_HEADER + DP_SUPER_HEADER bytes. `length` is the packet's, at most DP_MAX_SUPER_PACKET.
+void dp_super_header(uint8_t *at, uint32_t length, bool partial, uint8_t gso, uint16_t segment);
+// The gso type of TCP or UDP segments behind these headers.
+enum dp_gso dp_gso_of(const struct dp_headers *headers);
+// How many segments a packet makes.
+uint32_t dp_segments(const struct dp_frame *frame);

@@ -1,0 +1,34 @@
+// Joins TCP segments and UDP datagrams of one flow into large packets for the TUN (GRO), so that the kernel is entered once for
+// dozens of them. Of TCP acknowledgements that came together only the last one passes: it says what the others said. It holds
+// pointers into the receive buffer: flush before that moves.
+#pragma once
+#include "frame.h"
+#include "tun.h"
+
+enum { DP_GRO_FLOWS = 8, DP_GRO_SEGMENTS = 62 };
+
+// A packet that may still grow.
+struct dp_gro_flow {
+  struct dp_frame first;
+  uint32_t total;  // bytes of the packet so far
+  uint32_t next_sequence;
+  uint16_t segment;  // payload of each but the last; 0: an acknowledgement without any
+  uint16_t count;
+  bool closed;  // a shorter segment or PSH was the last one
+  bool push;
+  struct iovec parts[2 + DP_GRO_SEGMENTS];  // virtio header, packet headers, payloads
+};
+
+struct dp_gro {
+  struct dp_tun *tun;
+  unsigned used;
+  struct dp_gro_flow flows[DP_GRO_FLOWS];
+};
+
+// Takes a packet for the TUN: TCP or UDP is kept to be joined if its checksum is right (or partial, which the far kernel
+// vouches for) and written as it is otherwise. Only packets of this very flow are written before it.
+void dp_gro_take(struct dp_gro *gro, const struct dp_frame *frame);
+// Writes what is kept.
+void dp_gro_flush(struct dp_gro *gro);
+// Writes one packet as it is; the kernel gets what the frame says of checksum and segments.
+void dp_gro_write(struct dp_tun *tun, const struct dp_frame *frame);

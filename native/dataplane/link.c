@@ -1,0 +1,350 @@
+#include "link.h"
+#include "bytes.h"
+#include "checksum.h"
+#include "segment.h"
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+  RECORD = 16384,
+  SMALL_RECORD = 4096,
+  SLOW_UNSENT = 80 * 1024,      // a link on which they matter: 16 MB/s
+  BATCH = 80 * 1024,            // sent in one go, or with less than this once more is read: a burst of a host, cut for 1,280 bytes, has 69 KB
+  READ_BUDGET = 512 * 1024,     // then somebody else gets a turn
+  LONE = 2048,                  // less than this by itself is passed on at once, and there is no look for more
+};
+
+bool dp_workspace_init(struct dp_workspace *workspace, uint64_t queued) {
+  *workspace = (struct dp_workspace){
+      .in = malloc(DP_IN_BYTES), .out = malloc(DP_OUT_BYTES), .records = malloc(DP_PIPE_ROOM)};
+  dp_pool_init(&workspace->pool, queued);
+  if (workspace->in != NULL && workspace->out != NULL && workspace->records != NULL) return true;
+  dp_workspace_free(workspace);
+  return false;
+}
+
+void dp_workspace_free(struct dp_workspace *workspace) {
+  free(workspace->in);
+  free(workspace->out);
+  free(workspace->records);
+  dp_pool_free(&workspace->pool);
+  *workspace = (struct dp_workspace){0};
+}
+
+void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *workspace, struct dp_counters *counters) {
+  *link = (struct dp_link){
+      .ssl = ssl, .fd = fd, .pipe = dp_pipe_of(ssl), .wire = dp_tls_wire(ssl), .workspace = workspace, .counters = counters, .out = workspace->out,
+      .queue_limit = DP_FQ_LIMIT};
+  dp_socket_prepare(fd, &link->pace);
+  dp_socket_know_path(fd, &link->pace);
+  dp_pipe_hold(link->pipe, &workspace->pool);
+}
+
+static void unpark(struct dp_link *link) {
+  dp_pool_give(&link->workspace->pool, link->parked, link->out_end);
+  link->parked = NULL;
+}
+
+void dp_link_free(struct dp_link *link) {
+  if (link->workspace != NULL) {
+    if (link->workspace->writer == link) link->workspace->writer = NULL;
+    dp_pipe_release(link->pipe);
+    unpark(link);
+    dp_pool_give(&link->workspace->pool, link->carry, link->carry_length);
+  }
+  dp_fq_free(link->queue);
+  *link = (struct dp_link){.fd = -1};
+}
+
+// Moves unsent bytes out of the shared memory. Without memory for that the connection cannot go on: its stream would have a hole.
+static bool park(struct dp_link *link) {
+  size_t length = link->out_end - link->out_start;
+  link->workspace->writer = NULL;
+  if (length == 0) return true;
+  link->parked = dp_pool_need(&link->workspace->pool, length);
+  if (link->parked == NULL) return false;
+  memcpy(link->parked, link->out + link->out_start, length);
+  link->out = link->parked;
+  link->out_start = 0;
+  link->out_end = length;
+  return true;
+}
+
+// Makes the workspace's `out` this link's. Nothing of its own waits.
+static bool take_workspace(struct dp_link *link) {
+  struct dp_link *writer = link->workspace->writer;
+  if (writer != NULL && writer != link && !park(writer)) return false;
+  unpark(link);
+  link->out = link->workspace->out;
+  link->out_start = link->out_end = 0;
+  link->workspace->writer = link;
+  return true;
+}
+
+uint64_t dp_link_taken(const struct dp_link *link) {
+  return link->pipe != NULL ? link->pipe->taken : BIO_number_written(SSL_get_wbio(link->ssl));
+}
+
+bool dp_link_waiting(const struct dp_link *link) {
+  return dp_pipe_waits(link->pipe) || link->out_start < link->out_end || link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
+}
+
+static enum dp_status fail(struct dp_link *link, int result) {
+  if (SSL_get_error(link->ssl, result) == SSL_ERROR_ZERO_RETURN) return DP_CLOSED;
+  dp_tls_reason(link->ssl, result, link->reason);
+  return DP_BROKEN;
+}
+
+static bool would_block(const struct dp_link *link, int result) {
+  int error = SSL_get_error(link->ssl, result);
+  return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+}
+
+static enum dp_status fail_to_send(struct dp_link *link) {
+  snprintf(link->reason, DP_REASON, "%s", strerrorname_np(errno) ?: "?");
+  return DP_BROKEN;
+}
+
+static enum dp_status block(struct dp_link *link) {
+  link->blocked = true;
+  dp_add(&link->counters->socket_full, 1);
+  return DP_BLOCKED;
+}
+
+// The next record of `out` into OpenSSL.
+static enum dp_status write_record(struct dp_link *link, size_t most) {
+  size_t left = link->out_end - link->out_start, length = left < most ? left : most;
+  if (link->attempt > 0) length = link->attempt;
+  int written = SSL_write(link->ssl, link->out + link->out_start, (int)length);
+  if (written <= 0) {
+    if (!would_block(link, written)) return fail(link, written);
+    link->attempt = length;
+    return block(link);
+  }
+  link->attempt = 0;
+  link->out_start += (size_t)written;
+  dp_add(&link->counters->sent_records, 1);
+  return DP_DONE;
+}
+
+static enum dp_status write_out(struct dp_link *link) {
+  size_t record = link->small_records && link->pace.unsent <= SLOW_UNSENT ? SMALL_RECORD : RECORD;
+  for (;;) {
+    if (!dp_pipe_send(link->pipe)) return fail_to_send(link);
+    if (dp_pipe_waits(link->pipe)) return block(link);
+    if (link->out_start == link->out_end) break;
+    dp_pipe_collect(link->pipe, link->workspace->records);
+    while (link->out_start < link->out_end && !dp_pipe_waits(link->pipe)) {
+      enum dp_status status = write_record(link, record);
+      if (status != DP_DONE) return status;
+    }
+  }
+  if (link->workspace->writer == link) link->workspace->writer = NULL;
+  return DP_DONE;
+}
+
+// How much may be handed to the socket at once: on a slow link no more than may wait in it, so that new flows overtake soon.
+static size_t useful(const struct dp_link *link) {
+  return link->pace.unsent < BATCH ? (size_t)link->pace.unsent : BATCH;
+}
+
+// Fills `out` from what waits; 0 if nothing does.
+static size_t refill(struct dp_link *link, uint64_t now) {
+  size_t length = link->urgent_length;
+  memcpy(link->out, link->urgent, length);
+  link->urgent_length = 0;
+  if (link->queue != NULL)
+    length += dp_fq_take(link->queue, link->out + length, useful(link), DP_OUT_BYTES - DP_URGENT_BYTES, now);
+  return length;
+}
+
+enum dp_status dp_link_flush(struct dp_link *link, uint64_t now) {
+  ERR_clear_error();
+  link->blocked = false;
+  for (;;) {
+    enum dp_status status = write_out(link);
+    if (status == DP_BLOCKED) dp_socket_adapt_unsent(link->fd, &link->pace, now);
+    if (status != DP_DONE) return status;
+    if (!dp_link_waiting(link)) break;
+    if (!take_workspace(link)) {
+      snprintf(link->reason, DP_REASON, "out of memory");
+      return DP_BROKEN;
+    }
+    link->out_end = refill(link, now);
+  }
+  unpark(link);
+  link->out = link->workspace->out;
+  link->out_start = link->out_end = 0;
+  return DP_DONE;
+}
+
+uint8_t *dp_link_room(struct dp_link *link, size_t *wanted) {
+  if (link->blocked || dp_link_waiting(link) || !take_workspace(link)) return NULL;
+  *wanted = useful(link);
+  return link->out;
+}
+
+void dp_link_commit(struct dp_link *link, size_t length) { link->out_end = length; }
+
+void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
+  if (link->queue == NULL && (link->queue = dp_fq_new(link->counters, &link->workspace->pool)) != NULL) link->queue->limit = link->queue_limit;
+  if (link->queue == NULL) dp_add(&link->counters->out_overflow, 1);
+  else dp_fq_put(link->queue, frames, length, hash, now);
+}
+
+// Where so many bytes of frames may be built to leave next: nothing of the link's own waits that would be overtaken, and nobody else's are being
+// built. NULL: to the queue.
+static uint8_t *direct_room(struct dp_link *link, size_t size) {
+  struct dp_workspace *workspace = link->workspace;
+  bool queued = link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
+  if (link->blocked || queued || dp_pipe_waits(link->pipe)) return NULL;
+  if (workspace->writer != link) {
+    bool free = workspace->writer == NULL && link->out_start == link->out_end;
+    if (!free || !take_workspace(link)) return NULL;
+  }
+  return dp_link_full(link) || DP_OUT_BYTES - link->out_end < size ? NULL : link->out + link->out_end;
+}
+
+bool dp_link_full(const struct dp_link *link) {
+  return link->workspace->writer == link && link->out_end - link->out_start >= useful(link);
+}
+
+static void pass_on(struct dp_link *link, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
+  uint8_t *room = direct_room(link, length);
+  if (room == NULL) {
+    dp_link_queue(link, frames, length, hash, now);
+    return;
+  }
+  memcpy(room, frames, length);
+  link->out_end += length;
+}
+
+// The segments of a packet. Returns how many.
+static uint32_t pass_segments(struct dp_link *link, const struct dp_frame *frame, uint32_t hash, uint64_t now) {
+  uint8_t cut[2 * 65536], *room = direct_room(link, dp_segmented_size(frame->length, &frame->headers, frame->segment));
+  uint32_t count = 1;
+  size_t capacity = room != NULL ? DP_OUT_BYTES - link->out_end : sizeof cut;
+  size_t size = dp_segment(frame->packet, frame->length, &frame->headers, frame->segment, room != NULL ? room : cut, capacity, &count);
+  if (size == 0) dp_add(&link->counters->out_too_long, 1);
+  else if (room != NULL) link->out_end += size;
+  else dp_link_queue(link, cut, (uint32_t)size, hash, now);
+  return count;
+}
+
+void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now) {
+  uint32_t hash = dp_flow_hash(frame->packet, frame->length), count = 1;
+  bool special = frame->partial || frame->gso != DP_GSO_NONE;
+  if (!special || link->wire == DP_WIRE_SUPER) {
+    // The frame's header lies before its packet in the memory it came in.
+    uint32_t header = special ? DP_FRAME_HEADER + DP_SUPER_HEADER : DP_FRAME_HEADER;
+    uint8_t *at = frame->packet - header;
+    if (special) dp_super_header(at, frame->length, frame->partial, frame->gso, frame->segment);
+    else dp_put16(at, (uint16_t)frame->length);
+    pass_on(link, at, header + frame->length, hash, now);
+  } else if (frame->gso == DP_GSO_NONE) {
+    dp_checksum_complete(frame->packet, frame->length, frame->headers.transport, dp_checksum_offset(frame->headers.protocol));
+    frame->partial = false;
+    dp_put16(frame->packet - DP_FRAME_HEADER, (uint16_t)frame->length);
+    pass_on(link, frame->packet - DP_FRAME_HEADER, DP_FRAME_HEADER + frame->length, hash, now);
+  } else {
+    count = pass_segments(link, frame, hash, now);
+  }
+  dp_add(&link->counters->sent_packets, count);
+  dp_add(&link->counters->sent_bytes, frame->length);
+}
+
+bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length) {
+  if (length + DP_FRAME_HEADER > DP_URGENT_BYTES - link->urgent_length) return false;
+  dp_put16(link->urgent + link->urgent_length, (uint16_t)length);
+  memcpy(link->urgent + link->urgent_length + DP_FRAME_HEADER, packet, length);
+  link->urgent_length += DP_FRAME_HEADER + length;
+  return true;
+}
+
+void dp_link_drop(struct dp_link *link) {
+  dp_fq_free(link->queue);
+  link->queue = NULL;
+}
+
+void dp_link_rest(struct dp_link *link) {
+  if (link->queue != NULL && link->queue->blocks == 0) dp_link_drop(link);
+}
+
+// Gives the whole frames of `in` to the sink; returns how many bytes they were, and in `*status` DP_DONE unless reading must end.
+static size_t parse(struct dp_link *link, size_t length, const struct dp_sink *sink, enum dp_status *status) {
+  uint8_t *in = link->workspace->in;
+  size_t offset = 0;
+  while (*status == DP_DONE) {
+    struct dp_frame frame;
+    size_t size = 0;
+    enum dp_frame_state state = dp_frame_read(link->wire, in + offset, length - offset, &frame, &size);
+    if (state == DP_FRAME_TORN) break;
+    if (state == DP_FRAME_OVERSIZED) {
+      snprintf(link->reason, DP_REASON, "%u", dp_get16(in + offset));
+      *status = DP_OVERSIZED;
+      break;
+    }
+    if (state == DP_FRAME_BAD) dp_add(&link->counters->in_malformed, 1);
+    if (state == DP_FRAME_WHOLE && !sink->packet(sink->owner, &frame)) *status = DP_STOPPED;
+    offset += size;
+  }
+  sink->end(sink->owner);
+  return offset;
+}
+
+static size_t restore_carry(struct dp_link *link) {
+  size_t length = link->carry_length;
+  if (length > 0) memcpy(link->workspace->in, link->carry, length);
+  dp_pool_give(&link->workspace->pool, link->carry, length);
+  link->carry = NULL;
+  link->carry_length = 0;
+  return length;
+}
+
+// Keeps the beginning of a frame: less than DP_MAX_FRAME bytes that have really come.
+static bool keep_carry(struct dp_link *link, size_t length) {
+  if (length == 0) return true;
+  link->carry = dp_pool_need(&link->workspace->pool, length);
+  if (link->carry == NULL) return false;
+  memcpy(link->carry, link->workspace->in, length);
+  link->carry_length = length;
+  return true;
+}
+
+enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink, uint64_t now) {
+  uint8_t *in = link->workspace->in;
+  size_t held = restore_carry(link), total = 0;
+  enum dp_status parsed = DP_DONE, ended = DP_AGAIN;
+  ERR_clear_error();
+  while (parsed == DP_DONE && ended == DP_AGAIN && total < READ_BUDGET) {
+    int got = SSL_read(link->ssl, in + held, (int)(DP_IN_BYTES - held));
+    // Most likely there is no more, or else the socket tells: no need to ask it.
+    bool lone = got > 0 && got < LONE && !SSL_has_pending(link->ssl) && !dp_pipe_has_more(link->pipe);
+    if (got > 0) {
+      held += (size_t)got;
+      total += (size_t)got;
+      dp_add(&link->counters->received_records, 1);
+    } else {
+      ended = would_block(link, got) ? DP_DONE : fail(link, got);
+      link->read_blocked = ended == DP_DONE && SSL_want_write(link->ssl);
+    }
+    if (lone) ended = DP_DONE;
+    if (ended == DP_AGAIN && total < READ_BUDGET && DP_IN_BYTES - held >= RECORD) continue;
+    size_t used = parse(link, held, sink, &parsed);
+    held -= used;
+    if (used > 0 && held > 0) memmove(in, in + used, held);
+  }
+  // The answer to a key update may have found the socket full.
+  if (dp_pipe_waits(link->pipe)) link->blocked = true;
+  if (total > 0) dp_socket_adapt_receive(link->fd, &link->pace, total, now);
+  if (parsed != DP_DONE) return parsed;
+  if (ended == DP_CLOSED || ended == DP_BROKEN) return ended;
+  if (!keep_carry(link, held)) {
+    snprintf(link->reason, DP_REASON, "out of memory");
+    return DP_BROKEN;
+  }
+  return ended;
+}

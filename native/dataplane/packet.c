@@ -1,0 +1,96 @@
+#include "packet.h"
+#include "bytes.h"
+#include "checksum.h"
+#include <string.h>
+
+static enum dp_verdict judge(const struct dp_filter *filter, const uint8_t *packet, uint32_t length, size_t address) {
+  if (length >= DP_IPV6_HEADER && packet[0] >> 4 == 6) {
+    if (dp_get16(packet + 4) != length - DP_IPV6_HEADER) return DP_MALFORMED;
+    return filter->any || memcmp(packet + address, filter->own, 16) == 0 ? DP_PASS : DP_FOREIGN;
+  }
+  if (length >= DP_IPV4_HEADER && packet[0] >> 4 == 4) {
+    uint32_t header = 4u * (packet[0] & 15);
+    if (header < DP_IPV4_HEADER || header > length || dp_get16(packet + 2) != length) return DP_MALFORMED;
+    return filter->ipv4 ? DP_PASS : DP_FOREIGN;
+  }
+  return DP_MALFORMED;
+}
+
+enum dp_verdict dp_egress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length) {
+  return judge(filter, packet, length, 8);
+}
+
+enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length) {
+  return judge(filter, packet, length, 24);
+}
+
+bool dp_is_local(const uint8_t *packet, uint32_t length) {
+  static const uint8_t nobody[16], router[16] = {0xfe, 0x80, [15] = 1}, routers[16] = {0xff, 2, [15] = 2},
+                                   dhcp[16] = {0xff, 2, [13] = 1, [15] = 2};
+  if (length < DP_IPV6_HEADER || packet[0] >> 4 != 6 || dp_get16(packet + 4) != length - DP_IPV6_HEADER) return false;
+  const uint8_t *source = packet + 8, *destination = packet + 24;
+  if ((source[0] != 0xfe || (source[1] & 0xc0) != 0x80) && memcmp(source, nobody, 16) != 0) return false;
+  return memcmp(destination, router, 16) == 0 || memcmp(destination, routers, 16) == 0 || memcmp(destination, dhcp, 16) == 0;
+}
+
+bool dp_headers_at(const uint8_t *packet, uint32_t length, uint32_t transport, uint8_t protocol, struct dp_headers *headers) {
+  uint32_t own = DP_UDP_HEADER;
+  if (transport > DP_MAX_HEADERS || length < transport + DP_UDP_HEADER) return false;
+  if (protocol == DP_TCP) {
+    if (length < transport + DP_TCP_HEADER) return false;
+    own = 4u * (packet[transport + 12] >> 4);
+    if (own < DP_TCP_HEADER || length < transport + own) return false;
+  } else if (protocol != DP_UDP) {
+    return false;
+  }
+  if (transport + own > DP_MAX_HEADERS) return false;
+  *headers = (struct dp_headers){.version = packet[0] >> 4,
+                                 .protocol = protocol,
+                                 .transport = (uint16_t)transport,
+                                 .length = (uint16_t)(transport + own)};
+  return true;
+}
+
+bool dp_find_headers(const uint8_t *packet, uint32_t length, struct dp_headers *headers) {
+  if (length >= DP_IPV6_HEADER && packet[0] >> 4 == 6)
+    return dp_get16(packet + 4) == length - DP_IPV6_HEADER &&
+           dp_headers_at(packet, length, DP_IPV6_HEADER, packet[6], headers);
+  // The header's length and version in one byte; neither "more fragments" nor a fragment's offset.
+  if (length >= DP_IPV4_HEADER && packet[0] == 0x45)
+    return dp_get16(packet + 2) == length && (dp_get16(packet + 6) & 0x3fff) == 0 &&
+           dp_headers_at(packet, length, DP_IPV4_HEADER, packet[9], headers);
+  return false;
+}
+
+bool dp_mark_congestion(uint8_t *packet, uint32_t length) {
+  if (length >= DP_IPV6_HEADER && packet[0] >> 4 == 6) {
+    if ((packet[1] & 0x30) == 0) return false;
+    packet[1] |= 0x30;
+    return true;
+  }
+  if (length < DP_IPV4_HEADER || packet[0] >> 4 != 4 || (packet[1] & 3) == 0) return false;
+  uint32_t header = 4u * (packet[0] & 15);
+  if (header < DP_IPV4_HEADER || header > length) return false;
+  packet[1] |= 3;
+  dp_checksum_ipv4(packet, header);
+  return true;
+}
+
+static uint64_t mix(uint64_t hash, const uint8_t *bytes, size_t length) {
+  uint64_t word = 0;
+  memcpy(&word, bytes, length);
+  return (hash ^ word) * 0x9E3779B97F4A7C15u;
+}
+
+uint32_t dp_flow_hash(const uint8_t *packet, uint32_t length) {
+  struct dp_headers headers;
+  uint64_t hash = 0;
+  if (length >= DP_IPV6_HEADER && packet[0] >> 4 == 6) {
+    for (int offset = 8; offset < 40; offset += 8) hash = mix(hash, packet + offset, 8);
+    hash = mix(hash, packet + 6, 1);
+  } else if (length >= DP_IPV4_HEADER) {
+    hash = mix(mix(hash, packet + 12, 8), packet + 9, 1);
+  }
+  if (dp_find_headers(packet, length, &headers)) hash = mix(hash, packet + headers.transport, 4);
+  return (uint32_t)(hash >> 32);
+}

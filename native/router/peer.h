@@ -1,0 +1,43 @@
+// What JavaScript and the router's threads share of one peer: who it is and what was counted. Whoever holds a pointer holds a
+// reference.
+#pragma once
+#include "dataplane/counters.h"
+#include <stdbool.h>
+
+// Why a packet that a device sent, or that was for it, went no further. The link counts some of them itself.
+#define ROUTER_DROPS(X)              \
+  X(malformed, "malformed")          \
+  X(spoofed, "spoofed")              \
+  X(unroutable, "unroutable")        \
+  X(foreign_network, "foreign-network") \
+  X(offline, "offline")              \
+  X(no_tun, "no-tun")                \
+  X(tun_refused, "tun-refused")      \
+  X(too_long, "too-long")            \
+  X(queue_full, "queue-full")        \
+  X(late, "late")
+
+struct router_drops {
+#define ROUTER_DROP_FIELD(field, name) _Atomic uint64_t field;
+  ROUTER_DROPS(ROUTER_DROP_FIELD)
+#undef ROUTER_DROP_FIELD
+};
+
+struct router_thread;
+struct router_connection;
+
+struct router_peer {
+  _Atomic uint32_t references;
+  uint64_t id;
+  struct router_thread *thread;
+  struct router_connection *connection;  // the thread's: NULL once it is over
+  uint8_t address[16];                   // set before any route leads to it
+  struct dp_counters counters;           // of its link; received_packets and received_bytes are those of the device
+  struct router_drops drops;
+};
+
+// With one reference; NULL without memory.
+struct router_peer *router_peer_new(struct router_thread *thread, struct router_connection *connection);
+struct router_peer *router_peer_keep(struct router_peer *peer);
+// NULL does nothing.
+void router_peer_release(struct router_peer *peer);

@@ -1,0 +1,206 @@
+// The tunnel router: threads that each have a listening socket, connections and a copy of the table of who is where. What a packet
+// needs is in its thread; what is for a connection of another thread goes there through a ring. Whether a peer may come in, JavaScript
+// says: a connection whose handshake is done is not read before.
+//
+//   router.c             starts and ends the threads, gives orders to all of them
+//   router_thread.c      one thread's loop: events, orders, time
+//   router_connection.c  one peer from accept to close
+//   router_switch.c      where a packet goes
+//   router_report.c      what devices tell of themselves
+#pragma once
+#include "dataplane/egress.h"
+#include "dataplane/ingress.h"
+#include "dataplane/link.h"
+#include "ratelimit.h"
+#include "addresstable.h"
+#include "messages.h"
+#include "ring.h"
+#include <sys/socket.h>
+
+enum { ROUTER_MOST_THREADS = 16 };
+
+struct router_settings {
+  uint32_t threads;
+  struct router_gate_limits gate;
+  uint32_t handshake_ms;  // for the whole handshake
+  uint32_t linger_ms;     // how long an orderly close waits for the peer's own
+  uint32_t stall_ms;      // a peer that takes nothing for so long is gone
+  uint32_t queue_bytes;   // that may wait for one peer
+  int tun;                // a descriptor that belongs to the router if it starts, or -1
+  enum dp_offload offload;
+};
+
+// What the threads tell, called in them. Takes the event.
+struct router_listener {
+  void *owner;
+  void (*report)(void *owner, struct router_event *event);
+  // A thread's last act.
+  void (*ended)(void *owner);
+};
+
+enum router_state {
+  ROUTER_HANDSHAKING,
+  ROUTER_WAITING,   // for JavaScript's word; nothing is read
+  ROUTER_ADMITTED,
+  ROUTER_PARTING,   // the last frames and close_notify are still to leave
+  ROUTER_DRAINING,  // all is sent; the peer has yet to close
+};
+
+struct router_list {
+  struct router_connection *first, *last;
+};
+
+struct router_connection {
+  struct router_connection *previous, *next;  // in `list`
+  struct router_list *list;
+  struct router_connection *next_touched, *next_again, *next_dead;
+  bool touched, again, broken, wants_write;
+  bool at_gate;  // holds a place for a handshake
+  enum router_state state;
+  int fd;
+  SSL *ssl;
+  uint32_t events;
+  uint64_t source, deadline, stalled_since;
+  uint64_t reports_until;  // one report for each period up to now, of a few at most, may still come
+  uint32_t network;
+  struct dp_filter own;
+  struct router_thread *thread;
+  struct router_peer *peer;  // once the handshake is done
+  struct dp_link link;       // likewise
+};
+
+// Who has an address.
+struct router_route {
+  struct router_map_entry entry;
+  struct router_peer *peer;
+  uint32_t network;
+};
+
+struct router_thread {
+  struct router *router;
+  uint32_t index;
+  pthread_t id;
+  int epoll, wake, listener;
+  struct router_mailbox mailbox;
+  struct router_ring rings[ROUTER_MOST_THREADS];  // rings[i]: from thread i to this one
+  _Atomic bool sleeping;
+
+  struct dp_workspace workspace;
+  struct router_map routes;
+  struct router_list handshaking, waiting, sessions, lingering;  // handshaking and lingering: by deadline
+  struct router_connection *touched, *again, *dead, *receiving;
+  uint64_t now, sweep_at, accept_at;  // accept_at: when descriptors ran out, listening is tried again then
+  uint32_t crossed;  // threads that got frames in the batch at hand
+  bool quitting, rings_left;
+
+  // The host's side: a queue of the TUN for each thread, so that the packets of a flow stay in it both ways. Where there can be only one,
+  // thread 0 reads it and all write to it.
+  int queue;  // this thread's own, but the first, which is the router's; else -1
+  struct dp_counters counters;
+  struct router_drops drops;  // of packets that no peer sent
+  struct dp_tun tun;
+  struct dp_egress egress;
+  struct dp_ingress ingress;
+  struct dp_filter anything;
+  struct router_map answers;
+  struct router_answered *oldest, *newest;
+  uint64_t asked_since;
+  uint32_t asked, held_bytes;
+  uint64_t refused;  // by the kernel, in the batch at hand
+  uint8_t *spare;  // a packet of the TUN
+  bool has_tun, tun_lost;
+  bool lone;  // the TUN had one packet last time
+  uint64_t turn, tun_turn;  // of the loop; the last one in which the TUN had some
+};
+
+struct router {
+  struct router_settings settings;
+  struct router_listener listener;
+  struct router_gate gate;
+  SSL_CTX *tls;
+  uint16_t port;
+  uint32_t threads;
+  _Atomic uint32_t running;
+  struct router_thread thread[];
+};
+
+// Listens on `address` (port 0: the system chooses) and starts the threads. `*doing` names the step that failed, with a reason of
+// OpenSSL's in `reason` (DP_REASON bytes) if the certificate or the key is of no use: EKEYREJECTED. 0 or an errno.
+int router_start(const struct router_settings *settings, const struct sockaddr_storage *address, const char *certificate,
+                 const char *key, struct router_listener listener, struct router **router, const char **doing, char *reason);
+// Gives an order to the thread of `order->peer`, if it has one, or to thread `index`. Takes the order.
+void router_tell(struct router *router, uint32_t index, struct router_order *order);
+// Gives all threads a copy. False without memory: then some threads know and others do not.
+bool router_tell_all(struct router *router, const struct router_order *order);
+// Once all threads were told to quit: waits for them and frees everything.
+void router_join(struct router *router);
+
+// A thread's last act. The last thread closes the TUN and reports ROUTER_STOPPED.
+void router_thread_ends(struct router *router);
+
+// router_tls.c: NULL if the certificate or key is of no use; `reason` then says why.
+SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason);
+// A server's end of a connection over the socket; NULL without memory.
+SSL *router_tls_accept(SSL_CTX *context, int fd);
+// The certificate the peer has shown and its P-256 key, as far as there are any.
+void router_tls_peer(const SSL *ssl, struct router_event *event);
+
+// router_thread.c
+int router_thread_init(struct router_thread *thread, struct router *router, uint32_t index, int listener);
+void router_thread_free(struct router_thread *thread);
+// Its own queue of the TUN, if it has one.
+void router_close_queue(struct router_thread *thread);
+void *router_thread_run(void *thread);
+void router_wake(struct router_thread *thread);
+// Does what the main thread has asked for. Connections may be closed by that, and read from: not to be called while one is read.
+void router_take_orders(struct router_thread *thread, uint64_t now);
+void router_unwatch(struct router_thread *thread, int fd);
+void router_report(struct router_thread *thread, struct router_event *event);
+void router_list_add(struct router_list *list, struct router_connection *connection);
+void router_list_remove(struct router_connection *connection);
+uint64_t router_now(void);
+
+// router_connection.c
+void router_accept(struct router_thread *thread, int fd, const struct sockaddr_storage *from, uint64_t now);
+// What epoll says; or 0 to read on.
+void router_connection_serve(struct router_connection *connection, uint32_t events, uint64_t now);
+void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now);
+void router_connection_part(struct router_connection *connection, const struct router_order *order, const char *why, uint64_t now);
+// Ends it without ceremony. Its memory stays until the loop's end.
+void router_connection_close(struct router_connection *connection, const char *why, uint64_t now);
+// Sends what waits for the connections that got something.
+void router_flush_touched(struct router_thread *thread, uint64_t now);
+void router_touch(struct router_connection *connection);
+// Is it a peer that has taken nothing for too long?
+bool router_connection_stalls(const struct router_connection *connection, uint64_t now);
+
+// router_switch.c
+void router_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now);
+// To be called when a batch of a device ends.
+void router_end_batch(struct router_connection *from, uint64_t now);
+// What the TUN gives now.
+void router_from_tun(struct router_thread *thread, uint64_t now);
+// What other threads have sent. False if there is more.
+bool router_from_rings(struct router_thread *thread, uint64_t now);
+// What a device has sent a while ago, to the device that it is for.
+void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
+void router_add_route(struct router_thread *thread, const struct router_order *order, uint64_t now);
+void router_remove_route(struct router_thread *thread, const struct router_order *order);
+// router_host.c: sends a packet for an address without a route to the host, unless the address is a device's.
+void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now);
+void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer answer, uint64_t now);
+// There is a route to the address now: what has waited for an answer goes there.
+void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now);
+void router_host_forget(struct router_thread *thread, const uint8_t address[16]);
+void router_host_free(struct router_thread *thread);
+// Copies a frame in its canonical form: super only if it has to be. `out` has DP_MAX_FRAME bytes; returns what it takes.
+uint32_t router_copy_frame(const struct dp_frame *frame, uint8_t *out);
+uint32_t router_frame_size(const struct dp_frame *frame);
+
+// router_report.c: asks a peer that was let in what it has to tell of itself, if it understands that.
+void router_ask_report(struct router_connection *connection);
+// Hands on what it tells. False if it is no such message, or one too many.
+bool router_take_report(struct router_connection *from, const struct dp_frame *frame, uint64_t now);
+
+// router_echo.c: makes the reply of an ICMPv6 echo request with a right checksum, in place. False: it is none.
+bool router_echo_reply(uint8_t *packet, uint32_t length);

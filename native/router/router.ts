@@ -1,0 +1,121 @@
+import type { Offload, PlaneCounters } from '../client/client.ts';
+
+declare const routerBrand: unique symbol;
+declare const peerBrand: unique symbol;
+
+/** The router's threads; stopped hard when collected. */
+export interface RouterHandle {
+  readonly [routerBrand]: true;
+}
+
+/** A peer that has finished its handshake; its counters stay readable when its connection is over. */
+export interface PeerHandle {
+  readonly [peerBrand]: true;
+}
+
+export interface RouterSettings {
+  /** 1 to 16. */
+  readonly threads: number;
+  /** Handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
+  readonly pending: number;
+  readonly pendingPerSource: number;
+  /** Refusals and failed handshakes a source may collect at once, and how many of them are forgiven per second. */
+  readonly refusalBurst: number;
+  readonly refusalsPerSecond: number;
+  /** Sources remembered. */
+  readonly sources: number;
+  readonly handshakeMs: number;
+  /** How long an orderly close waits for the peer's own. */
+  readonly lingerMs: number;
+  /** A peer that takes nothing for so long is gone. At least 8. */
+  readonly stallMs: number;
+  /** Bytes that may wait for one peer. */
+  readonly queueBytes: number;
+  /** Descriptor of a TUN; the router closes it once it is started. Undefined: packets do not reach the host. */
+  readonly tun: number | undefined;
+  readonly offload: Offload;
+}
+
+/** What the threads report. */
+export type RouterEvent =
+  | {
+      /** A peer has finished its handshake and waits for `routerAdmit` or `routerPart`. Nothing is read before. */
+      readonly kind: 'arrived';
+      readonly id: number;
+      readonly peer: PeerHandle;
+      /** DER, if it has shown one. */
+      readonly certificate?: Uint8Array;
+      /** The key in it, 65 bytes, if it is of P-256: the peer has proven to have the private half. */
+      readonly key?: Uint8Array;
+      /** 0: a C peer; 1: understands verdicts; 2: super-frames, too (docs/wire.md). */
+      readonly wire: 0 | 1 | 2;
+      /** Outer address and port, separated by a space. */
+      readonly ends: string;
+      /** `TLSv1.2` or `TLSv1.3`. */
+      readonly tls: string;
+    }
+  /** An admitted peer tells of itself: a message of type F3 as it came, at most 71 bytes; nobody has looked at it. At most 3, then one in 10 s. */
+  | { readonly kind: 'reported'; readonly id: number; readonly report: Uint8Array }
+  /** Its connection is over: exactly once for each that arrived. */
+  | { readonly kind: 'ended'; readonly id: number; readonly text: string }
+  /** A packet waits for `routerAnswer`: is the address a device's? */
+  | { readonly kind: 'asks'; readonly thread: number; readonly address: Uint8Array }
+  | { readonly kind: 'tun-lost'; readonly text: string }
+  /** All threads have ended, nothing is open any more. */
+  | { readonly kind: 'stopped'; readonly text: string };
+
+/** Why packets went no further (fabric/router/counters.ts). */
+export type RouterDrops = Record<
+  | 'malformed'
+  | 'spoofed'
+  | 'unroutable'
+  | 'foreign-network'
+  | 'offline'
+  | 'no-tun'
+  | 'tun-refused'
+  | 'too-long'
+  | 'queue-full'
+  | 'late',
+  number
+>;
+
+/**
+ * What was counted. Of a peer: `sent` is what was given to its queue, `received` what came from it, and its link counts some drops
+ * itself (`outOverflow`, `outLate`, `outTooLong`, `inMalformed`). Of a thread: its side of the TUN, and drops of packets of no peer.
+ */
+export type RouterCounters = PlaneCounters & { readonly drops: RouterDrops };
+
+/** The addon's router (native/router/router.h). A bad argument is a TypeError; orders to a router that has stopped do nothing. */
+export interface RouterFace {
+  /**
+   * Listens on an IP address (port 0: the system chooses) and starts the threads, which keep the event loop alive. `certificate` is
+   * a PEM chain, leaf first, `key` PEM. @throws Error EKEYREJECTED with OpenSSL's reason, EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOMEM, …
+   */
+  routerStart(
+    settings: RouterSettings,
+    host: string,
+    port: number,
+    certificate: string,
+    key: string,
+    onEvent: (event: RouterEvent) => void,
+  ): RouterHandle;
+  routerPort(router: RouterHandle): number;
+  /** Handshakes under way, and peers that wait to be admitted. */
+  routerPending(router: RouterHandle): number;
+  /** Lets the peer in: packets for `address` (16 bytes) go to it from now on. Devices of equal `network` (not 0) reach each other. */
+  routerAdmit(router: RouterHandle, peer: PeerHandle, address: Uint8Array, network: number): void;
+  /**
+   * Ends the peer's connection. One that understands control messages gets `verdict` (a packet, or empty) and an orderly close; any
+   * other an orderly close, or a TCP reset if `reset`. With a verdict a peer that was not admitted is charged as refused.
+   */
+  routerPart(router: RouterHandle, peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
+  /** 0: nobody's, so that it may be reached through the host; 1: a device's; 2: it cannot be told now. */
+  routerAnswer(router: RouterHandle, thread: number, address: Uint8Array, answer: 0 | 1 | 2): void;
+  /** What was answered for the address is worth nothing any more. */
+  routerForget(router: RouterHandle, address: Uint8Array): void;
+  routerPeerCounters(peer: PeerHandle): RouterCounters;
+  /** Of each thread; empty when all have ended. */
+  routerCounters(router: RouterHandle): RouterCounters[];
+  /** Ends every connection in order, those that do not follow after `lingerMs`; `stopped` comes last. */
+  routerClose(router: RouterHandle): void;
+}

@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { Failure } from '../../protocol/failure.ts';
+import { syncFolder, writeFailure } from './durable.ts';
+
+export interface NewFile {
+  readonly name: string;
+  readonly content: Uint8Array | string;
+  /** Permissions, 0600 unless told. */
+  readonly mode?: number;
+}
+
+/**
+ * Makes a folder (0700) that did not exist, or was empty, with all its files at once: after a power cut at any
+ * point it is there complete or not at all. Never overwrites.
+ * @throws Failure `os.exists`, `os.disk-full`, `os.write-failed`
+ */
+export async function createFolder(path: string, files: readonly NewFile[]): Promise<void> {
+  const target = resolve(path);
+  const temp = temporaryName(target);
+  try {
+    await mkdir(temp, { mode: 0o700 });
+    for (const file of files) await writeNew(join(temp, file.name), file.content, file.mode ?? 0o600);
+    await syncFolder(temp);
+    await rename(temp, target);
+    await syncFolder(dirname(target));
+  } catch (error) {
+    await rm(temp, { recursive: true, force: true }).catch(() => {});
+    throw createFailure(path, error);
+  }
+}
+
+/**
+ * Writes a file that did not exist; `mode` is 0600 unless told.
+ * @throws Failure `os.exists`, `os.disk-full`, `os.write-failed`
+ */
+export async function createFile(path: string, content: Uint8Array | string, mode = 0o600): Promise<void> {
+  try {
+    await writeNew(path, content, mode);
+    await syncFolder(dirname(resolve(path)));
+  } catch (error) {
+    throw createFailure(path, error);
+  }
+}
+
+/**
+ * Appends one line to a file (0600) and makes it durable. A line that a power cut left half-written stays a line
+ * of its own.
+ * @throws Failure `os.disk-full`, `os.write-failed`
+ */
+export async function appendLine(path: string, line: string): Promise<void> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'a+', 0o600);
+    const { size } = await file.stat();
+    const last = new Uint8Array(1);
+    if (size > 0) await file.read(last, 0, 1, size - 1);
+    const torn = size > 0 && last[0] !== 0x0a;
+    await file.appendFile(`${torn ? '\n' : ''}${line}\n`);
+    await file.sync();
+    if (size === 0) await syncFolder(dirname(resolve(path)));
+  } catch (error) {
+    throw writeFailure(path, error);
+  } finally {
+    await file?.close();
+  }
+}
+
+const temporaryName = (target: string): string =>
+  join(dirname(target), `.${randomBytes(6).toString('hex')}.tmp`);
+
+/** What could not be written whole is removed; what was there before is not. */
+async function writeNew(path: string, content: Uint8Array | string, mode: number): Promise<void> {
+  const file = await open(path, 'wx', mode);
+  try {
+    await file.writeFile(content);
+    await file.chmod(mode);
+    await file.sync();
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+function createFailure(path: string, error: unknown): Failure {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  if (['EEXIST', 'ENOTEMPTY', 'ENOTDIR', 'EISDIR'].includes(code)) {
+    return new Failure('os.exists', 'operator', `${path} exists already, nothing was overwritten (${code})`, {
+      action: 'Choose another name, or move the old one away.',
+      cause: error,
+    });
+  }
+  return writeFailure(path, error);
+}

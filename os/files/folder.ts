@@ -1,0 +1,74 @@
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Failure } from '../../protocol/failure.ts';
+import { syncFolder, writeDurable } from './durable.ts';
+import { readBounded } from './read.ts';
+
+/** One folder of small private files, each change of it durable before the promise resolves. */
+export interface Folder {
+  readonly path: string;
+  /** The names in it. */
+  list(): Promise<readonly string[]>;
+  /** The whole file. @throws Failure `os.no-file`, `os.not-readable`, `os.file-too-large` */
+  read(name: string): Promise<Uint8Array>;
+  /** Old or new content after a power cut, never a mix; mode 0600. @throws Failure `os.disk-full`, `os.write-failed` */
+  write(name: string, bytes: Uint8Array): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  remove(name: string): Promise<void>;
+}
+
+/** Leftovers of `writeDurable` when the power went before its rename. */
+const UNFINISHED = /^\.[0-9a-f]{12}\.tmp$/;
+
+/**
+ * Opens a folder, making it (mode 0700) if it is missing, and clears away what a power cut left unfinished.
+ * Only one program may have it open. @throws Failure `os.no-folder`
+ */
+export async function openFolder(path: string): Promise<Folder> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(path)) {
+      if (UNFINISHED.test(name)) await rm(join(path, name), { force: true });
+    }
+  } catch (error) {
+    throw unusable(path, error);
+  }
+  const durably = async (change: () => Promise<void>): Promise<void> => {
+    try {
+      await change();
+      await syncFolder(path);
+    } catch (error) {
+      throw unusable(path, error);
+    }
+  };
+  return {
+    path,
+    list: async () => {
+      try {
+        return await readdir(path);
+      } catch (error) {
+        throw unusable(path, error);
+      }
+    },
+    read: (name) => readBounded(join(path, name), 'state file'),
+    write: (name, bytes) => writeDurable(join(path, name), bytes),
+    rename: (from, to) => durably(() => rename(join(path, from), join(path, to))),
+    remove: (name) => durably(() => rm(join(path, name), { force: true })),
+  };
+}
+
+/** True if something is at `path`, whatever it is. */
+export async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function unusable(path: string, error: unknown): Failure {
+  const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+  return new Failure('os.no-folder', 'operator', `cannot use the folder ${path}: ${code}`, {
+    action: `Check that ${path} can be made and written by this user and is not on a read-only mount.`,
+    cause: error,
+  });
+}

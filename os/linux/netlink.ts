@@ -1,0 +1,174 @@
+import { endianness } from 'node:os';
+import { addon } from '../../native/index.ts';
+import type { NetlinkHandle } from '../../native/net/netlink.ts';
+import { Failure } from '../../protocol/failure.ts';
+
+/** Something in the kernel's network or firewall is not what it was. Whether it came, went or changed is not told: look. */
+export type KernelChange =
+  /** `running`: up and with a carrier. */
+  | { readonly kind: 'link'; readonly index: number; readonly running: boolean }
+  | { readonly kind: 'address'; readonly index: number }
+  /** `index` of the interface it leads through; undefined: none, or several. */
+  | { readonly kind: 'route'; readonly table: number; readonly index: number | undefined }
+  | { readonly kind: 'rule' }
+  /** Forwarding was switched on or off. */
+  | { readonly kind: 'forwarding' }
+  /** An nftables object; `table` is its table's name. */
+  | { readonly kind: 'filter'; readonly table: string }
+  /** There was more than the kernel could tell: anything may have changed. */
+  | { readonly kind: 'lost' };
+
+const ROUTE_PROTOCOL = 0;
+/** link, IPv4 address, route, rule, IPv6 address, route, rule, IPv4 and IPv6 forwarding (linux/rtnetlink.h). */
+const ROUTE_GROUPS = Uint8Array.of(1, 5, 7, 8, 9, 11, 19, 24, 25);
+const FILTER_PROTOCOL = 12;
+const FILTER_GROUPS = Uint8Array.of(7);
+
+/**
+ * Calls back for each change from now on, until `close`. Without `filter`, nftables is not listened to.
+ * @throws Failure `os.not-permitted`, `os.no-netlink`
+ */
+export function watchKernel(filter: boolean, onChange: (change: KernelChange) => void): { close(): void } {
+  const native = addon();
+  const open: NetlinkHandle[] = [];
+  const listen = (
+    protocol: number,
+    groups: Uint8Array,
+    parse: (messages: Uint8Array) => KernelChange[],
+  ): void => {
+    const hear = (messages: Uint8Array | undefined): void => {
+      for (const change of messages ? parse(messages) : [{ kind: 'lost' } as const]) onChange(change);
+    };
+    open.push(native.netlinkOpen(protocol, groups, hear));
+  };
+  const close = (): void => {
+    for (const each of open.splice(0)) native.netlinkClose(each);
+  };
+  try {
+    listen(ROUTE_PROTOCOL, ROUTE_GROUPS, parseRouteMessages);
+    if (filter) listen(FILTER_PROTOCOL, FILTER_GROUPS, parseFilterMessages);
+  } catch (error) {
+    close();
+    throw listenFailure(error as NodeJS.ErrnoException);
+  }
+  return { close };
+}
+
+/**
+ * The source address with which the kernel would send to a literal address from a socket with this mark; undefined if there is no
+ * way. Sends nothing. @throws Failure `os.not-permitted`
+ */
+export function sourceTowards(address: string, mark: number): string | undefined {
+  try {
+    return addon().sourceTowards(address, mark);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    throw notPermitted('cannot set the mark of a socket (SO_MARK)', error);
+  }
+}
+
+function listenFailure(error: NodeJS.ErrnoException): Failure {
+  if (error.code === 'EPERM') return notPermitted(error.message, error);
+  return new Failure('os.no-netlink', 'operator', `cannot listen to the kernel: ${error.message}`, {
+    action: 'Use a kernel with nftables (nf_tables), and allow AF_NETLINK sockets to the service.',
+    cause: error,
+  });
+}
+
+const notPermitted = (message: string, cause: unknown): Failure =>
+  new Failure('os.not-permitted', 'operator', message, {
+    action: 'Run as root or grant CAP_NET_ADMIN.',
+    cause,
+  });
+
+/*
+ * A netlink message (netlink(7)), in the machine's byte order:
+ *
+ *   0  | length, u32 (with this header) | type, u16 | flags, u16 |
+ *   8  | sequence, u32                  | port, u32              |
+ *  16  | the family's own header, then attributes: length u16, type u16, value; each padded to 4
+ */
+const HEADER = 16;
+const LITTLE = endianness() === 'LE';
+const RUNNING = 0x1 | 0x10000; // IFF_UP, IFF_LOWER_UP
+
+/** The changes that datagrams of NETLINK_ROUTE tell of; what is malformed or of another kind tells nothing. */
+export function parseRouteMessages(datagram: Uint8Array): KernelChange[] {
+  return messages(datagram).flatMap(({ type, body }): KernelChange[] => {
+    // RTM_NEW… and RTM_DEL… of one kind are neighbours (linux/rtnetlink.h).
+    switch (type & ~3) {
+      case 16: // struct ifinfomsg: family u8, pad, type u16, index i32, flags u32, change u32
+        if (body.byteLength < 16) return [];
+        return [
+          {
+            kind: 'link',
+            index: body.getInt32(4, LITTLE),
+            running: type === 16 && (body.getUint32(8, LITTLE) & RUNNING) === RUNNING,
+          },
+        ];
+      case 20: // struct ifaddrmsg: family, prefix length, flags, scope u8, index u32
+        return body.byteLength < 8 ? [] : [{ kind: 'address', index: body.getUint32(4, LITTLE) }];
+      case 24: // struct rtmsg, 12 bytes, table u8 at 4; attributes RTA_OIF 4, RTA_TABLE 15
+        return body.byteLength < 12 ? [] : [routeOf(body)];
+      case 32:
+        return [{ kind: 'rule' }];
+      case 80:
+        return [{ kind: 'forwarding' }];
+      default:
+        return [];
+    }
+  });
+}
+
+function routeOf(body: DataView): KernelChange {
+  let table = body.getUint8(4);
+  let index: number | undefined;
+  for (const { type, value } of attributes(body, 12)) {
+    if (value.byteLength < 4) continue;
+    if (type === 4) index = value.getUint32(0, LITTLE);
+    if (type === 15) table = value.getUint32(0, LITTLE);
+  }
+  return { kind: 'route', table, index };
+}
+
+/** The same for NETLINK_NETFILTER. In table, chain, rule, set and element the first attribute is the table's name. */
+export function parseFilterMessages(datagram: Uint8Array): KernelChange[] {
+  return messages(datagram).flatMap(({ type, body }): KernelChange[] => {
+    // Subsystem nf_tables (10), behind struct nfgenmsg of 4 bytes.
+    if (type >> 8 !== 10) return [];
+    const name = attributes(body, 4).find((each) => each.type === 1)?.value;
+    if (name === undefined) return [];
+    const bytes = new Uint8Array(name.buffer, name.byteOffset, name.byteLength);
+    const end = bytes.indexOf(0);
+    return [
+      { kind: 'filter', table: new TextDecoder('latin1').decode(end < 0 ? bytes : bytes.subarray(0, end)) },
+    ];
+  });
+}
+
+function messages(datagram: Uint8Array): { type: number; body: DataView }[] {
+  const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
+  const found: { type: number; body: DataView }[] = [];
+  for (let offset = 0; offset + HEADER <= view.byteLength; ) {
+    const length = view.getUint32(offset, LITTLE);
+    if (length < HEADER || length > view.byteLength - offset) break;
+    const body = new DataView(view.buffer, view.byteOffset + offset + HEADER, length - HEADER);
+    found.push({ type: view.getUint16(offset + 4, LITTLE), body });
+    offset += align(length);
+  }
+  return found;
+}
+
+function attributes(body: DataView, from: number): { type: number; value: DataView }[] {
+  const found: { type: number; value: DataView }[] = [];
+  for (let offset = from; offset + 4 <= body.byteLength; ) {
+    const length = body.getUint16(offset, LITTLE);
+    if (length < 4 || length > body.byteLength - offset) break;
+    const value = new DataView(body.buffer, body.byteOffset + offset + 4, length - 4);
+    found.push({ type: body.getUint16(offset + 2, LITTLE) & 0x3fff, value });
+    offset += align(length);
+  }
+  return found;
+}
+
+const align = (length: number): number => (length + 3) & ~3;

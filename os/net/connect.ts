@@ -1,0 +1,206 @@
+import { isIP, isIPv4 } from 'node:net';
+import { addon } from '../../native/index.ts';
+import type { SocketHandle } from '../../native/net/net.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { type Lookup, systemLookup } from './lookup.ts';
+
+export interface ConnectOptions {
+  /** Names or literal addresses, in the order of preference. */
+  readonly hosts: readonly string[];
+  readonly port: number;
+  /** SO_MARK for the routing rules; 0 or absent: none. */
+  readonly mark?: number;
+  /** The largest TCP segment either end may send, in bytes; 0 or absent: what the interfaces take. */
+  readonly segment?: number;
+  /** For everything together: names, all addresses of all hosts. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  /** Instead of the system's resolver. */
+  readonly lookup?: Lookup;
+}
+
+/** The next address of a host is tried beside the first when that has not answered for so long (RFC 8305 §5). */
+const STAGGER_MS = 250;
+
+/**
+ * Connects over TCP to the first host that answers, as `dial` says; the socket is the caller's to take or to close.
+ * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`
+ */
+export async function connectFirst(options: ConnectOptions): Promise<SocketHandle> {
+  const { hosts, port, mark = 0, segment = 0, timeoutMs, signal, lookup = systemLookup } = options;
+  const misses: Miss[] = [];
+  const found = await inTurns(hosts, timeoutMs, signal, async (host, turn) => {
+    const result = await reach(host, port, { mark, segment }, turn, lookup);
+    if (!Array.isArray(result)) return result;
+    misses.push(...result);
+    return undefined;
+  });
+  if (found === undefined) throw dialFailure(options, misses);
+  return found;
+}
+
+/**
+ * Tries hosts one after the other, each with an equal share of the time that is left; its signal is aborted when that is over.
+ * The first result, or undefined. @throws Failure `net.aborted`, and of `attempt`
+ */
+export async function inTurns<T>(
+  hosts: readonly string[],
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+  attempt: (host: string, turn: AbortSignal, leftMs: number) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const deadline = performance.now() + timeoutMs;
+  for (const [i, host] of hosts.entries()) {
+    const share = Math.max(0, deadline - performance.now()) / (hosts.length - i);
+    const turn = new AbortController();
+    const end = () => turn.abort();
+    const timer = setTimeout(end, share);
+    signal?.addEventListener('abort', end, { once: true });
+    try {
+      if (signal?.aborted) throw calledOff(signal);
+      const result = await attempt(host, turn.signal, share);
+      if (result !== undefined) return result;
+      if (signal?.aborted) throw calledOff(signal);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+    }
+  }
+  return undefined;
+}
+
+interface SocketOptions {
+  readonly mark: number;
+  readonly segment: number;
+}
+
+/** Why one host or address was not reached: TIMEOUT, NO_ADDRESS, or an errno's name. */
+interface Miss {
+  readonly what: string;
+  readonly why: string;
+}
+
+const TIMEOUT = 'no answer';
+const NO_ADDRESS = 'no address';
+
+async function reach(
+  host: string,
+  port: number,
+  socketOptions: SocketOptions,
+  turn: AbortSignal,
+  lookup: Lookup,
+): Promise<SocketHandle | Miss[]> {
+  if (isIP(host) !== 0) return race([host], port, socketOptions, turn);
+  const found = await resolve(host, turn, lookup);
+  return 'why' in found ? [found] : race(found, port, socketOptions, turn);
+}
+
+/** The addresses of a name. A resolver that hangs is left behind when the turn ends. */
+function resolve(host: string, turn: AbortSignal, lookup: Lookup): Promise<readonly string[] | Miss> {
+  return new Promise((settle) => {
+    turn.addEventListener('abort', () => settle({ what: host, why: TIMEOUT }), { once: true });
+    lookup(host).then(settle, () => settle({ what: host, why: NO_ADDRESS }));
+  });
+}
+
+/** The first of the addresses to connect, or why each of them did not. @throws Failure `os.not-permitted` */
+function race(
+  addresses: readonly string[],
+  port: number,
+  { mark, segment }: SocketOptions,
+  turn: AbortSignal,
+): Promise<SocketHandle | Miss[]> {
+  const native = addon();
+  return new Promise((resolve, reject) => {
+    const misses: Miss[] = [];
+    const running = new Map<SocketHandle, string>();
+    let started = 0;
+    let stagger: NodeJS.Timeout | undefined;
+
+    const stop = () => {
+      clearTimeout(stagger);
+      turn.removeEventListener('abort', onTurnEnd);
+      for (const socket of running.keys()) native.socketClose(socket);
+    };
+    const onTurnEnd = () => {
+      stop();
+      for (const what of [...running.values(), ...addresses.slice(started)])
+        misses.push({ what, why: TIMEOUT });
+      resolve(misses);
+    };
+    const onDone = (socket: SocketHandle, address: string, error: NodeJS.ErrnoException | undefined) => {
+      running.delete(socket);
+      if (error === undefined) {
+        stop();
+        resolve(socket);
+        return;
+      }
+      native.socketClose(socket);
+      misses.push({ what: address, why: error.code ?? error.message });
+      startNext();
+    };
+    const startNext = () => {
+      clearTimeout(stagger);
+      const address = addresses[started++];
+      if (address !== undefined) start(address);
+      else if (running.size === 0) {
+        stop();
+        resolve(misses);
+      }
+    };
+    const start = (address: string) => {
+      stagger = setTimeout(startNext, STAGGER_MS);
+      let socket: SocketHandle;
+      try {
+        socket = native.socketOpen(isIPv4(address) ? 4 : 6, mark, segment);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'EPERM') {
+          misses.push({ what: address, why: code ?? String(error) });
+          return startNext();
+        }
+        stop();
+        return reject(markFailure(mark, error));
+      }
+      running.set(socket, address);
+      try {
+        native.socketConnect(socket, address, port, (error) => onDone(socket, address, error));
+      } catch (error) {
+        onDone(socket, address, error as NodeJS.ErrnoException);
+      }
+    };
+
+    if (turn.aborted) return onTurnEnd();
+    turn.addEventListener('abort', onTurnEnd, { once: true });
+    startNext();
+  });
+}
+
+function markFailure(mark: number, cause: unknown): Failure {
+  return new Failure('os.not-permitted', 'operator', `cannot set the mark ${mark} on a socket (SO_MARK)`, {
+    action: 'Run as root or grant CAP_NET_ADMIN, or set the mark to 0.',
+    cause,
+  });
+}
+
+export function calledOff(signal: AbortSignal): Failure {
+  return new Failure('net.aborted', 'retry', 'connecting was called off', { cause: signal.reason });
+}
+
+function dialFailure({ hosts, port, timeoutMs }: ConnectOptions, misses: readonly Miss[]): Failure {
+  const reasons = misses.map(({ what, why }) => `${what}: ${why}`).join(', ');
+  const target = `${hosts.join(', ')} port ${port}`;
+  if (misses.every(({ why }) => why === NO_ADDRESS)) {
+    return new Failure('net.no-such-host', 'retry', `no address found for ${hosts.join(', ')}`, {
+      action: 'Check the host names and the resolver, or configure literal addresses.',
+    });
+  }
+  if (misses.every(({ why }) => why === TIMEOUT || why === 'ETIMEDOUT' || why === NO_ADDRESS)) {
+    return new Failure('net.timeout', 'retry', `no answer from ${target} in ${timeoutMs} ms (${reasons})`, {
+      action: 'Check that the host is up and that no firewall drops the packets on the way.',
+    });
+  }
+  return new Failure('net.unreachable', 'retry', `cannot reach ${target} (${reasons})`, {
+    action: 'Check the network connection, the address and the port.',
+  });
+}

@@ -1,0 +1,34 @@
+import { Socket } from 'node:net';
+import { addon } from '../../native/index.ts';
+import { type ConnectOptions, connectFirst } from './connect.ts';
+import { connectThrough, type HttpProxy } from './proxy.ts';
+
+export interface DialOptions extends ConnectOptions {
+  /** An HTTP proxy that connects in our place; it gets the hosts as they are written, names too. */
+  readonly proxy?: HttpProxy | undefined;
+}
+
+/**
+ * Connects over TCP to the first host that answers. Hosts take turns, each with an equal share of the time that is
+ * left; the addresses of one host race, each a quarter second after the one before, so that a dead one delays
+ * nobody. Literal addresses need no resolver. The socket has SO_MARK from before connecting, keepalive,
+ * TCP_USER_TIMEOUT and TCP_NODELAY, and an error listener, so that an error between two uses shows as `close` and in
+ * the next use instead of ending the process.
+ * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`, `net.proxy-…`
+ */
+export async function dial(options: DialOptions): Promise<Socket> {
+  const socket = new Socket({ fd: await dialDescriptor(options), readable: true, writable: true });
+  socket.on('error', () => {});
+  return socket;
+}
+
+/**
+ * The same for who does without Node's streams: a non-blocking descriptor, which is the caller's to hand on or to close.
+ * @throws Failure as `dial`
+ */
+export async function dialDescriptor(options: DialOptions): Promise<number> {
+  const { proxy } = options;
+  return addon().socketTake(
+    await (proxy === undefined ? connectFirst(options) : connectThrough(proxy, options)),
+  );
+}

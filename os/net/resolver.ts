@@ -1,0 +1,164 @@
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { readFile } from 'node:fs/promises';
+import { isIP, isIPv4, Socket } from 'node:net';
+import { addon } from '../../native/index.ts';
+import { concat, readU16, u16 } from '../../protocol/bytes.ts';
+import { type DnsAnswer, encodeDnsQuery, isDnsName, parseDnsAnswer } from '../../protocol/dns.ts';
+import { formatIpv6 } from '../../protocol/ipv6.ts';
+import { type Lookup, systemLookup } from './lookup.ts';
+
+/*
+ * Names for marked sockets. In lockdown the host's resolver cannot get out: its sockets have no mark, and letting port 53 through for
+ * everybody would be a way out for everybody. So the agent itself asks the servers that the host is configured with, through sockets
+ * that carry the tunnel's mark. Nothing else of the host gains by that, and /etc/resolv.conf is only read.
+ */
+
+/** Where the servers are written: behind a local stub such as systemd-resolved's 127.0.0.53 are others, which we have to ask ourselves. */
+const RESOLV_CONFS = [
+  '/run/systemd/resolve/resolv.conf',
+  '/run/NetworkManager/no-stub-resolv.conf',
+  '/etc/resolv.conf',
+];
+const HOSTS = '/etc/hosts';
+const ATTEMPT_MS = 1_500;
+const ROUNDS = 2;
+const PORT = 53;
+
+export interface ResolveOptions {
+  /** SO_MARK of the sockets. */
+  readonly mark: number;
+  /** Files and port of a test. */
+  readonly confs?: readonly string[];
+  readonly hosts?: string;
+  readonly port?: number;
+}
+
+/**
+ * The resolver of who has a mark: the DNS servers, asked ourselves; what they do not know the system's resolver may, within whatever the
+ * lockdown leaves it.
+ */
+export const markedLookup =
+  (mark: number): Lookup =>
+  async (host) => {
+    const found = await resolveMarked(host, { mark });
+    return found.length > 0 ? found : systemLookup(host);
+  };
+
+/**
+ * The addresses of a name, IPv6 first: from /etc/hosts, else from the host's DNS servers, each asked over UDP (over TCP if the answer does
+ * not fit), twice, in turn. Empty if there is no such name, no server, or no server that answers.
+ */
+export async function resolveMarked(name: string, options: ResolveOptions): Promise<readonly string[]> {
+  const known = namesakes(await read(options.hosts ?? HOSTS), name);
+  if (known.length > 0) return known;
+  if (!isDnsName(name)) return [];
+  const servers = await nameservers(options.confs ?? RESOLV_CONFS);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const server of servers) {
+      const answers = await Promise.all(
+        (['AAAA', 'A'] as const).map((type) => ask(server, name, type, options)),
+      );
+      const found = answers.filter((each) => each?.kind === 'addresses');
+      if (found.length > 0) return found.flatMap(({ addresses }) => addresses.map(textOf));
+    }
+  }
+  return [];
+}
+
+/** The servers of the first file that has any which are not on this host; else those on this host. */
+export async function nameservers(confs: readonly string[]): Promise<readonly string[]> {
+  let local: readonly string[] = [];
+  for (const path of confs) {
+    const listed = [...(await read(path)).matchAll(/^nameserver[ \t]+(\S+)/gm)].map((match) => match[1]!);
+    const servers = listed.filter((each) => isIP(each) !== 0).slice(0, 3);
+    const remote = servers.filter((each) => !/^(127\.|::1$)/.test(each));
+    if (remote.length > 0) return remote;
+    if (local.length === 0) local = servers;
+  }
+  return local;
+}
+
+/** The addresses that a hosts file gives a name. */
+export function namesakes(hosts: string, name: string): readonly string[] {
+  const wanted = name.toLowerCase();
+  return hosts.split('\n').flatMap((line) => {
+    const [address, ...names] = line.replace(/#.*/, '').trim().split(/\s+/);
+    return isIP(address ?? '') !== 0 && names.some((each) => each.toLowerCase() === wanted) ? [address!] : [];
+  });
+}
+
+const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+
+const textOf = (address: Uint8Array): string =>
+  address.length === 4 ? address.join('.') : formatIpv6(address);
+
+async function ask(
+  server: string,
+  name: string,
+  type: 'A' | 'AAAA',
+  { mark, port = PORT }: ResolveOptions,
+): Promise<DnsAnswer | undefined> {
+  const query = encodeDnsQuery(randomInt(65_536), name, type);
+  const patience = AbortSignal.timeout(ATTEMPT_MS);
+  try {
+    const answer = await askOverUdp(server, port, mark, query, patience);
+    return answer?.kind === 'truncated' ? await askOverTcp(server, port, mark, query, patience) : answer;
+  } catch {
+    return undefined; // unreachable or refused: the next server
+  }
+}
+
+/** Undefined if the time is up. The socket is connected, so that it takes answers from that server only. */
+function askOverUdp(
+  server: string,
+  port: number,
+  mark: number,
+  query: Uint8Array,
+  patience: AbortSignal,
+): Promise<DnsAnswer | undefined> {
+  const family = isIPv4(server) ? 4 : 6;
+  const fd = addon().datagramOpen(family, mark);
+  const socket = createSocket(`udp${family}`);
+  return new Promise<DnsAnswer | undefined>((resolve, reject) => {
+    patience.addEventListener('abort', () => resolve(undefined), { once: true });
+    socket.on('error', reject);
+    socket.on('message', (message) => {
+      const answer = parseDnsAnswer(query, new Uint8Array(message));
+      if (answer) resolve(answer);
+    });
+    socket.bind({ fd }, () => {
+      socket.connect(port, server, (error?: Error) => (error ? reject(error) : socket.send(query)));
+    });
+  }).finally(() => socket.close());
+}
+
+/** Two bytes of length before each message (RFC 1035 §4.2.2). */
+function askOverTcp(
+  server: string,
+  port: number,
+  mark: number,
+  query: Uint8Array,
+  patience: AbortSignal,
+): Promise<DnsAnswer | undefined> {
+  const native = addon();
+  const handle = native.socketOpen(isIPv4(server) ? 4 : 6, mark, 0);
+  return new Promise<DnsAnswer | undefined>((resolve, reject) => {
+    patience.addEventListener('abort', () => resolve(undefined), { once: true });
+    native.socketConnect(handle, server, port, (error) => {
+      if (error) return reject(error);
+      const socket = new Socket({ fd: native.socketTake(handle), readable: true, writable: true });
+      let got = new Uint8Array();
+      patience.addEventListener('abort', () => socket.destroy(), { once: true });
+      socket.on('error', reject);
+      socket.on('close', () => resolve(undefined));
+      socket.on('data', (chunk: Uint8Array) => {
+        got = concat(got, chunk) as Uint8Array<ArrayBuffer>;
+        if (got.length < 2 || got.length < 2 + readU16(got, 0)) return;
+        resolve(parseDnsAnswer(query, got.slice(2, 2 + readU16(got, 0))));
+        socket.destroy();
+      });
+      socket.write(concat(u16(query.length), query));
+    });
+  }).finally(() => native.socketClose(handle));
+}

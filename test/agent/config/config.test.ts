@@ -1,0 +1,288 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { parseConfig, renderConfig, SCHEMA } from '../../../agent/config/config.ts';
+import type { Key } from '../../../agent/config/key-types.ts';
+import { isFailure } from '../../../protocol/failure.ts';
+
+const LEAST = '[remote]\nhosts = ["203.0.113.7"]\n';
+const parse = (text: string) => parseConfig(text, '/etc/enf/agent.toml');
+
+function refusal(text: string): { code: string; message: string; action: string } {
+  try {
+    parse(text);
+  } catch (error) {
+    if (isFailure(error)) return { code: error.code, message: error.message, action: error.action ?? '' };
+    throw error;
+  }
+  throw new Error(`accepted: ${text}`);
+}
+
+test('only the hosts are required; everything else has its default', () => {
+  expect(parse(LEAST)).toEqual({
+    remote: {
+      hosts: ['203.0.113.7'],
+      tunnelPort: 443,
+      identityPort: 444,
+      connectTimeout: 10_000,
+      tlsRoot: '',
+      proxy: undefined,
+      proxyLoginFile: '',
+    },
+    identity: { mode: 'tpm', credentialDir: '', basename: '', suite: 1, address: '' },
+    tpm: { tcti: 'device:/dev/tpmrm0' },
+    tunnel: {
+      device: 'enf0',
+      mtu: 1280,
+      wire: 'auto',
+      heartbeatPeriod: 25_000,
+      heartbeatTimeout: 10_000,
+      fwmark: 0,
+      assignAddress: true,
+    },
+    route: {
+      mode: 'split',
+      prefixes: [],
+      allowIpv4: false,
+      trustedInterfaces: [],
+      table: 2097,
+      persistLockdown: false,
+    },
+    lan: { enabled: false, defaultRoute: false, advertisePeriod: 600_000 },
+    state: { directory: '/var/lib/enf-agent' },
+    metrics: { listen: undefined },
+    control: { socket: '/run/enf-agent/control.sock' },
+  });
+});
+
+test('every key can be set', () => {
+  const config = parse(`
+    [remote]
+    hosts = ["enf.example", "2001:db8::1"]
+    tunnel-port = 4443
+    identity-port = 4444
+    connect-timeout = "1500ms"
+    tls-root = "/etc/enf/root.pem"
+    proxy = "http://[2001:db8::5]:3128/"
+    proxy-login-file = "/run/credentials/login"
+    [identity]
+    mode = "software"
+    credential-dir = "/etc/enf/credential"
+    basename = "xaprcnet"
+    suite = 4
+    address = "fd00::1"
+    [tpm]
+    tcti = "swtpm:host=127.0.0.1,port=2321"
+    [tunnel]
+    device = "enf1"
+    mtu = 1400
+    heartbeat-period = "5m"
+    heartbeat-timeout = "2 s"
+    fwmark = 363
+    assign-address = false
+    [route]
+    prefixes = ["fd00:1::/64", "2001:db8::/32"]
+    allow-ipv4 = true
+    mode = "lockdown"
+    trusted-interfaces = ["lan0", "02:00:5e:00:00:0A"]
+    table = 300
+    persist-lockdown = true
+    [lan]
+    enabled = true
+    default-route = true
+    advertise-period = "30s"
+    [state]
+    directory = "/data/enf"
+    [metrics]
+    listen = "[::1]:9464"
+    [control]
+    socket = "/tmp/control.sock"
+  `);
+  expect(config.remote).toMatchObject({ hosts: ['enf.example', '2001:db8::1'], connectTimeout: 1_500 });
+  expect(config.identity).toMatchObject({ mode: 'software', suite: 4, basename: 'xaprcnet' });
+  expect(config.tunnel).toMatchObject({ heartbeatPeriod: 300_000, heartbeatTimeout: 2_000, fwmark: 363 });
+  expect(config.route.prefixes.map((prefix) => prefix.length)).toEqual([64, 32]);
+  expect(config.route).toMatchObject({
+    mode: 'lockdown',
+    trustedInterfaces: ['lan0', '02:00:5e:00:00:0A'],
+    table: 300,
+    persistLockdown: true,
+  });
+  expect(config.lan).toEqual({ enabled: true, defaultRoute: true, advertisePeriod: 30_000 });
+});
+
+describe('[C-9] the proxy', () => {
+  const secret = `${LEAST}proxy = "http://device:p%40ss%3a:word@proxy.example:3128"\n`;
+
+  test('is a URL; what could not stand in one is percent-encoded', () => {
+    const { proxy } = parse(secret).remote;
+    expect(proxy).toMatchObject({ host: 'proxy.example', port: 3128 });
+    expect(proxy?.login).toBe('device:p@ss::word');
+    expect(parse(`${LEAST}proxy = "http://[2001:db8::5]:3128"\n`).remote.proxy).toMatchObject({
+      host: '2001:db8::5',
+      login: undefined,
+    });
+  });
+
+  test('its password is nowhere in what is printed, nor where it was mistyped', () => {
+    const config = parse(secret);
+    for (const text of [renderConfig(config), JSON.stringify(config), String(config.remote.proxy)]) {
+      expect(text).toContain('proxy.example:3128');
+      expect(text).not.toMatch(/p%40ss|p@ss|word/);
+    }
+    const { message } = refusal(`${LEAST}proxy = "http://device:p%40ssword@proxy.example"\n`);
+    expect(message).toContain('something that is not shown');
+    expect(message).not.toMatch(/p%40ss|p@ss/);
+  });
+});
+
+test('what check-config prints means the same again', () => {
+  for (const text of [
+    LEAST,
+    `${LEAST}[route]\nprefixes = ["fd00:1::/48"]\n[tunnel]\nheartbeat-period = "90s"\n[metrics]\nlisten = "[::1]:9464"\n`,
+    `${LEAST}proxy = "http://[2001:db8::5]:3128"\n`,
+  ]) {
+    expect(parse(renderConfig(parse(text)))).toEqual(parse(text));
+  }
+});
+
+describe('unknown names come with the nearest one', () => {
+  for (const [text, message, action] of [
+    [`${LEAST}[tunel]\n`, 'unknown section [tunel]', 'Did you mean section [tunnel]?'],
+    [
+      `${LEAST}[tunnel]\nheartbeat-perod = "1s"\n`,
+      'unknown key tunnel.heartbeat-perod',
+      'tunnel.heartbeat-period?',
+    ],
+    [`${LEAST}port = 443\n`, 'unknown key remote.port', 'Known here: hosts, tunnel-port, identity-port'],
+    [`hosts = ["a"]\n`, 'unknown section [hosts]', 'Known here: remote, identity, tpm'],
+  ] as const) {
+    test(message, () => {
+      const refused = refusal(text);
+      expect(refused.code).toBe('config.unknown-key');
+      expect(refused.message).toContain(message);
+      expect(refused.action).toContain(action);
+    });
+  }
+});
+
+describe('required keys', () => {
+  test('hosts', () => {
+    expect(refusal('')).toMatchObject({
+      code: 'config.missing-key',
+      message: expect.stringContaining('remote.hosts'),
+    });
+  });
+  test('the credential folder in software mode', () => {
+    const text = `${LEAST}[identity]\nmode = "software"\n`;
+    expect(refusal(text)).toMatchObject({
+      code: 'config.missing-key',
+      message: expect.stringContaining('credential-dir'),
+    });
+    expect(parse(`${text}credential-dir = "/x"\n`).identity.mode).toBe('software');
+  });
+});
+
+describe('bad values name the key, what was expected and what came', () => {
+  const bad: Record<string, readonly string[]> = {
+    'remote.hosts': ['"a"', '[]', '[1]', '["a b"]', '[""]', '{}'],
+    'remote.tunnel-port': ['0', '65536', '"443"', '1.5'],
+    'remote.identity-port': ['-1', 'true'],
+    'remote.connect-timeout': ['10', '"10"', '"10 parsecs"', '"0s"', '"6m"', '"1.5s"', '"-1s"'],
+    'remote.tls-root': ['"root.pem"', '1'],
+    'remote.proxy': [
+      '"proxy.example:3128"',
+      '"https://proxy.example:3128"',
+      '"http://proxy.example"',
+      '"http://proxy.example:0"',
+      '"http://proxy.example:65536"',
+      '"http://user@proxy.example:3128"',
+      '"http://user:pass@word@proxy.example:3128"',
+      '"http://user:50%@proxy.example:3128"',
+      '"http://proxy.example:3128/path"',
+      '3128',
+    ],
+    'remote.proxy-login-file': ['"login"', '1'],
+    'identity.mode': ['"TPM"', '""', '1'],
+    'identity.credential-dir': ['"credential"'],
+    'identity.basename': [`"${'x'.repeat(65)}"`, `"${'ä'.repeat(33)}"`, '7'],
+    'identity.suite': ['0', '5', '"1"'],
+    'identity.address': ['"fd00"', '"::"', '"10.0.0.1"'],
+    'tpm.tcti': ['"/dev/tpmrm0"', '""'],
+    'tunnel.device': ['""', '"a-very-long-interface-name"', '"en f"', '"../x"'],
+    'tunnel.mtu': ['1279', '1497'],
+    'tunnel.wire': ['"super"', '2'],
+    'tunnel.heartbeat-period': ['"999ms"', '25'],
+    'tunnel.heartbeat-timeout': ['"0ms"', '"1h"'],
+    'tunnel.fwmark': ['-1', '4294967296'],
+    'route.prefixes': ['["::/0"]', '["fd00::1/64"]', '["10.0.0.0/8"]', '"fd00::/64"', '["default"]'],
+    'tunnel.assign-address': ['"no"'],
+    'route.mode': ['"Lockdown"', '""', '1'],
+    'route.allow-ipv4': ['"yes"', '1'],
+    'route.trusted-interfaces': ['"lan0"', '["an-overlong-name-"]', '["02:00:5e"]', '["a b"]', '[1]'],
+    'route.table': ['254', '255', '8001', '"main"'],
+    'route.persist-lockdown': ['1'],
+    'lan.enabled': ['"yes"'],
+    'lan.default-route': ['0'],
+    'lan.advertise-period': ['"3s"', '"31m"', '600'],
+    'state.directory': ['"state"', '""'],
+    'metrics.listen': [
+      '"9464"',
+      '"0.0.0.0:9464"',
+      '"192.0.2.1:9464"',
+      '"127.0.0.1:0"',
+      '"127.0.0.1:65536"',
+      '"[::]:1"',
+    ],
+    'control.socket': ['"x.sock"', `"/${'x'.repeat(100)}"`],
+  };
+  test('the table has every key', () => {
+    expect(Object.keys(bad).sort()).toEqual(
+      allKeys()
+        .map(([name]) => name)
+        .sort(),
+    );
+  });
+  for (const [name, values] of Object.entries(bad)) {
+    for (const value of values) {
+      test(`${name} = ${value.slice(0, 30)}`, () => {
+        const [section, key] = name.split('.') as [string, string];
+        const refused = refusal(
+          `${section === 'remote' && key !== 'hosts' ? LEAST : `${section === 'remote' ? '' : LEAST}[${section}]\n`}${key} = ${value}\n`,
+        );
+        expect(refused.code).toBe('config.bad-value');
+        expect(refused.message).toMatch(new RegExp(`^/etc/enf/agent.toml: ${name}: expected .+, got `));
+      });
+    }
+  }
+  test('a key where a section belongs', () => {
+    expect(refusal(`tpm = 1\n${LEAST}`)).toMatchObject({ code: 'config.bad-value' });
+  });
+});
+
+test('text that is not TOML names the line', () => {
+  expect(refusal('[remote]\nhosts = [\n')).toMatchObject({ code: 'config.bad-toml' });
+  expect(refusal('[remote]\nhosts = enf.example\n').message).toContain('/etc/enf/agent.toml, line 2');
+});
+
+test('docs/config.md says about every key what the table says, and nothing else', () => {
+  const text = readFileSync(new URL('../../../docs/config.md', import.meta.url), 'utf8');
+  const documented = [...text.matchAll(/^\| `([a-z0-9.-]+)` \| (.+?) \| (.+?) \| (.+?) \|$/gm)].map((row) =>
+    row.slice(1),
+  );
+  const known = allKeys().map(([name, key]) => [
+    name,
+    key.type,
+    key.default === undefined ? 'required' : `\`${key.default}\``,
+    key.doc,
+  ]);
+  expect(documented).toEqual(known);
+});
+
+function allKeys(): [string, Key<unknown>][] {
+  return Object.entries(SCHEMA).flatMap(([section, keys]) =>
+    Object.entries(keys).map(([name, key]): [string, Key<unknown>] => [
+      `${section}.${name}`,
+      key as Key<unknown>,
+    ]),
+  );
+}

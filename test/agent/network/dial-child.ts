@@ -1,0 +1,21 @@
+/** Connects as the agent does: `dialchild.mjs MARK HOST PORT`. Prints the address that was reached, or the failure's code. */
+import { dial } from '../../../os/net/dial.ts';
+import { systemLookup } from '../../../os/net/lookup.ts';
+import { markedLookup } from '../../../os/net/resolver.ts';
+import type { Failure } from '../../../protocol/failure.ts';
+
+const [mark, host, port] = process.argv.slice(2) as [string, string, string];
+try {
+  const lookup = Number(mark) === 0 ? systemLookup : markedLookup(Number(mark));
+  const socket = await dial({
+    hosts: [host],
+    port: Number(port),
+    mark: Number(mark),
+    timeoutMs: 4_000,
+    lookup,
+  });
+  console.log(socket.remoteAddress);
+} catch (error) {
+  console.log((error as Failure).code);
+}
+process.exit(0);

@@ -1,0 +1,230 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Situation } from '../../../agent/lifecycle/lifecycle.ts';
+import { startDevice } from '../../../agent/service/driver.ts';
+import type { Effects } from '../../../agent/service/effects.ts';
+import type { TunnelEvent } from '../../../agent/tunnel/tunnel.ts';
+import { Failure } from '../../../protocol/failure.ts';
+
+/** A world whose effects do what the script says, one entry per call. */
+function world(script: {
+  prepare?: (() => ReturnType<Effects['prepare']>)[];
+  provision?: (() => Promise<string>)[];
+  connect?: (() => Promise<void>)[];
+  probe?: ('moved' | 'probed')[];
+}) {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const calls: string[] = [];
+  const noted: string[] = [];
+  const log: string[] = [];
+  const situations: string[] = [];
+  let report: ((event: TunnelEvent) => void) | undefined;
+  const next = <T>(name: string, list: (() => T)[] | undefined, otherwise: () => T): T => {
+    calls.push(name);
+    return (list?.shift() ?? otherwise)();
+  };
+  const effects: Effects = {
+    prepare: () =>
+      next('prepare', script.prepare, async () => ({ kind: 'connect' as const, address: 'fd00::7' })),
+    provision: () => next('provision', script.provision, async () => 'fd00::7'),
+    connect: (tell) => {
+      report = tell;
+      return next('connect', script.connect, async () => {});
+    },
+    note: (failure) => void noted.push((failure as Failure).code),
+    release: async () => void calls.push('release'),
+    probe: () => {
+      calls.push('probe');
+      return script.probe?.shift() ?? 'probed';
+    },
+    facts: () => ({
+      stateGeneration: undefined,
+      quarantined: [],
+      handshakes: 0,
+      lastHandshake: undefined,
+      traffic: undefined,
+      counters: undefined,
+    }),
+  };
+  const device = startDevice({
+    effects,
+    clock: () => Date.now(),
+    chance: () => 0.5,
+    log: (_, message) => void log.push(message),
+    onChange: (situation: Situation) => void situations.push(situation.kind),
+  });
+  return {
+    device,
+    calls,
+    noted,
+    log,
+    situations,
+    tell: (event: TunnelEvent) => report!(event),
+    pass: (ms: number) => vi.advanceTimersByTimeAsync(ms),
+  };
+}
+
+test('boot to online, and down again when it is stopped', async () => {
+  const { device, calls, situations, tell, pass } = world({});
+  await pass(0);
+  expect(device.situation().kind).toBe('connecting');
+  tell({ kind: 'up', router: '192.0.2.1 port 443', wire: 'enf/2' });
+  expect([device.situation().kind, device.peer()?.router]).toEqual(['online', '192.0.2.1 port 443']);
+  await device.stop();
+  expect(calls).toEqual(['prepare', 'connect', 'release']);
+  expect(situations).toEqual(['preparing', 'connecting', 'online', 'stopped']);
+});
+
+test('[C-40] what fails is noted, whatever it was; the fabric’s own word is not', async () => {
+  const net = new Failure('net.unreachable', 'retry', 'nobody there');
+  const { noted, tell, pass } = world({
+    connect: [
+      async () => {
+        throw net;
+      },
+    ],
+  });
+  await pass(0);
+  expect(noted).toEqual(['net.unreachable']);
+  await pass(60_000);
+  tell({ kind: 'up', router: '192.0.2.1 port 443', wire: 'enf/2' });
+  tell({ kind: 'down', failure: new Failure('tunnel.silent', 'retry', 'silence') });
+  await pass(60_000);
+  tell({ kind: 'verdict', verdict: { kind: 'retry-after', seconds: 30 } });
+  expect(noted).toEqual(['net.unreachable', 'tunnel.silent']);
+});
+
+test('first boot provisions in between', async () => {
+  const { calls, pass } = world({ prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })] });
+  await pass(0);
+  expect(calls).toEqual(['prepare', 'provision', 'connect']);
+});
+
+describe('failures', () => {
+  test('a broken tunnel is made again after its pause, not before', async () => {
+    const { device, calls, tell, pass } = world({});
+    await pass(0);
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
+    tell({ kind: 'down', failure: new Failure('tunnel.closed', 'retry', 'closed') });
+    expect([device.situation().kind, device.peer()?.router]).toEqual(['backing-off', undefined]);
+    await pass(499);
+    expect(calls).toEqual(['prepare', 'connect']);
+    await pass(1);
+    expect(calls).toEqual(['prepare', 'connect', 'connect']);
+  });
+
+  test('an operator failure keeps the agent alive and is looked at again', async () => {
+    const absent = async () => {
+      throw new Failure('tpm.absent', 'operator', 'no TPM');
+    };
+    const { device, calls, pass, log } = world({ prepare: [absent, absent] });
+    await pass(0);
+    expect(device.situation()).toMatchObject({ kind: 'blocked', trouble: { code: 'tpm.absent' } });
+    await pass(5_000);
+    expect(calls).toEqual(['prepare', 'prepare', 'prepare', 'connect']);
+    expect(log.filter((line) => line.includes('tpm.absent'))).toHaveLength(1);
+  });
+
+  test('a verdict is carried to the lifecycle: evicted provisions', async () => {
+    const { calls, tell, pass } = world({});
+    await pass(0);
+    tell({ kind: 'verdict', verdict: { kind: 'evicted' } });
+    await pass(500);
+    expect(calls).toEqual(['prepare', 'connect', 'provision', 'connect']);
+  });
+
+  test('a mistake in the program is logged with its place and tried again', async () => {
+    const { device, log, pass } = world({
+      connect: [
+        async () => {
+          throw new TypeError('x is not a function');
+        },
+      ],
+    });
+    await pass(0);
+    expect(device.situation()).toMatchObject({
+      kind: 'backing-off',
+      trouble: { code: 'agent.internal-error' },
+    });
+    expect(log.join('\n')).toMatch(/TypeError: x is not a function\n\s+at /);
+    await pass(500);
+    expect(device.situation().kind).toBe('connecting');
+  });
+});
+
+test('what ends after the stop changes nothing any more', async () => {
+  let finish: (address: string) => void = () => {};
+  const { device, calls, pass } = world({
+    prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })],
+    provision: [
+      () =>
+        new Promise((resolve) => {
+          finish = resolve;
+        }),
+    ],
+  });
+  await pass(0);
+  await device.stop();
+  finish('fd00::7');
+  await pass(600_000);
+  expect([device.situation().kind, calls]).toEqual(['stopped', ['prepare', 'provision', 'release']]);
+  await device.stop();
+  expect(calls).toHaveLength(3);
+});
+
+test('what breaks because of the stop is no error', async () => {
+  let breakIt: (error: Error) => void = () => {};
+  const { device, log, pass } = world({
+    connect: [
+      () =>
+        new Promise((_, reject) => {
+          breakIt = reject;
+        }),
+    ],
+  });
+  await pass(0);
+  await device.stop();
+  breakIt(new Error('used after it was closed'));
+  await pass(0);
+  expect(log.at(-1)).toBe('stopping');
+});
+
+describe('what comes from outside', () => {
+  test('[C-6] a disturbance probes the tunnel, and cuts a pause short', async () => {
+    const { device, calls, tell, pass } = world({});
+    await pass(0);
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
+    device.disturb('the clock jumped');
+    expect(calls.at(-1)).toBe('probe');
+    tell({ kind: 'down', failure: new Failure('tunnel.silent', 'retry', 'silent') });
+    device.disturb('the clock jumped');
+    expect(calls.slice(-1)).toEqual(['connect']);
+    // The pause that was cut short does not end a second time.
+    await pass(10_000);
+    expect(calls.filter((call) => call === 'connect')).toHaveLength(2);
+  });
+
+  test('[C-10] a change of the network probes the tunnel; one that has moved is made anew', async () => {
+    const { device, calls, tell, pass } = world({ probe: ['probed', 'moved'] });
+    await pass(0);
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
+    device.networkChanged();
+    expect([calls.at(-1), device.situation().kind, device.peer()?.router]).toEqual(['probe', 'online', 'r']);
+    device.networkChanged();
+    expect(calls.slice(-2)).toEqual(['probe', 'connect']);
+    expect([device.situation().kind, device.peer()?.router]).toEqual(['connecting', undefined]);
+  });
+
+  test('a renewal runs the handshake; where there is nothing to renew it is refused', async () => {
+    const { device, calls, tell, pass } = world({
+      provision: [() => new Promise((resolve) => setTimeout(resolve, 100, 'fd00::7'))],
+    });
+    expect(device.renew()).toBe(false);
+    await pass(0);
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
+    expect(device.renew()).toBe(true);
+    expect([device.renew(), device.peer()?.router]).toEqual([false, undefined]);
+    await pass(100);
+    expect(calls).toEqual(['prepare', 'connect', 'provision', 'connect']);
+  });
+});

@@ -1,0 +1,262 @@
+import { writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { parseConfig } from '../../../agent/config/config.ts';
+import { openEffects } from '../../../agent/service/effects.ts';
+import { openStore } from '../../../agent/state/state.ts';
+import { openFolder } from '../../../os/files/folder.ts';
+import { VERSION } from '../../../os/service/process.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import { parseReport, QUESTION } from '../../../protocol/tunnel/report.ts';
+import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
+import * as agents from '../agent.ts';
+import { temporaryFolder } from '../folders.ts';
+import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { fakeTun, makeCertificates, startTestRouter, type TestRouter } from '../router.ts';
+
+let certificates: ReturnType<typeof makeCertificates>;
+let authority: IdentityServer;
+beforeAll(async () => {
+  certificates = makeCertificates();
+  authority = await identityServer();
+});
+
+const listen = (options?: { mute?: boolean }) => agents.listen(authority, options);
+
+interface Home {
+  readonly credential: string;
+  readonly state: string;
+  readonly router: TestRouter;
+  readonly identityPort: number;
+}
+
+async function home(identityPort?: number): Promise<Home> {
+  const credential = temporaryFolder();
+  authority.personalise(credential, certificates.root);
+  authority.devices.clear();
+  return {
+    credential,
+    state: temporaryFolder(),
+    router: await startTestRouter(certificates),
+    identityPort: identityPort ?? (await listen()).port,
+  };
+}
+
+/** One start in software mode. */
+function boot(
+  { credential, state, router, identityPort }: Home,
+  more: { remote?: string; rest?: string } = {},
+) {
+  return agents.boot({
+    state,
+    identityPort,
+    tunnelPort: router.port,
+    identity: `mode = "software"\ncredential-dir = "${credential}"\n${more.rest ?? ''}`,
+    remote: more.remote ?? '',
+  });
+}
+
+const row = () => [...authority.devices.values()][0]!;
+
+test('first boot: provisioned, interface raised, online; later boot: no handshake', async () => {
+  const place = await home();
+  const first = boot(place);
+  await first.online();
+  const address = formatIpv6(row().address);
+  expect(first.raised).toEqual([
+    `enf0 1280 ${address} ${formatIpv6(Uint8Array.from([...row().address.slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 0]))}/64`,
+  ]);
+  expect(place.router.clientKeys).toEqual([row().longtermKey]);
+  // The key, the identity, and the time and place of the first tunnel.
+  await first.until(() => expect(first.effects.facts()).toMatchObject({ handshakes: 1, stateGeneration: 3 }));
+  await first.device.stop();
+  expect(first.tuns.map((tun) => tun.closed)).toEqual([true]);
+
+  const second = boot(place);
+  await second.online();
+  expect(row().handshakes).toBe(1);
+  expect(second.effects.facts()).toMatchObject({ handshakes: 0, stateGeneration: 3 });
+  expect(place.router.clientKeys[1]).toEqual(row().longtermKey);
+});
+
+test('[C-40] a fabric that asks hears the version, and on each connection what went wrong before', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const told = () =>
+    place.router.packets.filter((packet) => packet[0] === 0xf3).map((packet) => parseReport(packet));
+  place.router.send(QUESTION);
+  await agent.until(() => expect(told()).toEqual([{ version: VERSION }]));
+  place.router.reset();
+  await agent.until(() => expect(place.router.sockets).toHaveLength(2));
+  await agent.online();
+  place.router.send(QUESTION);
+  await agent.until(() => expect(told()).toHaveLength(2));
+  expect(told()[1]).toMatchObject({
+    version: VERSION,
+    failure: { code: expect.stringMatching(/^tunnel\.(broken|closed)$/) },
+  });
+});
+
+test('the configured routes instead of the own /64', async () => {
+  const agent = boot(await home(), { rest: '[route]\nprefixes = ["fd00:1::/32"]\n[tunnel]\nmtu = 1400' });
+  await agent.online();
+  expect(agent.raised[0]).toMatch(/^enf0 1400 fd\S+ fd00:1::\/32$/);
+});
+
+test('a reconnect keeps the interface; a TUN that was taken away is opened anew', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  place.router.reset();
+  await agent.until(() => expect(place.router.sockets).toHaveLength(2));
+  await agent.online();
+  expect(agent.tuns).toHaveLength(1);
+  agent.tuns[0]!.lose();
+  await agent.until(() => expect(agent.tuns).toHaveLength(2));
+  await agent.online();
+  expect([agent.tuns[0]!.closed, agent.raised.length, row().handshakes]).toEqual([true, 2, 1]);
+});
+
+test('[C-10] the same way after a change of the network: the tunnel stays; another source address: it is made anew', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const before = place.router.packets.length;
+  agent.device.networkChanged();
+  await agent.until(() => expect(place.router.packets.length).toBeGreaterThan(before));
+  agent.way.source = undefined;
+  agent.device.networkChanged();
+  expect([agent.device.situation().kind, place.router.sockets.length]).toEqual(['online', 1]);
+  agent.way.source = '127.0.0.9';
+  agent.device.networkChanged();
+  await agent.until(() => expect(place.router.sockets).toHaveLength(2));
+  await agent.online();
+  expect([agent.tuns.length, agent.raised.length]).toEqual([1, 1]);
+});
+
+test('[C-36] evicted: a new key, the same address, the same interface', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const former = row().longtermKey;
+  place.router.raw(encodeVerdict({ kind: 'evicted' }));
+  await agent.until(() => expect(place.router.clientKeys).toHaveLength(2));
+  await agent.online();
+  expect(row().handshakes).toBe(2);
+  expect(place.router.clientKeys).toEqual([former, row().longtermKey]);
+  expect(row().longtermKey).not.toEqual(former);
+  expect([agent.tuns.length, authority.devices.size]).toEqual([1, 1]);
+});
+
+for (const kind of ['banned', 'unknown'] as const) {
+  test(`${kind}: no new handshake`, async () => {
+    const place = await home();
+    const agent = boot(place);
+    await agent.online();
+    place.router.raw(encodeVerdict({ kind }));
+    await agent.trouble(kind === 'banned' ? 'fabric.banned' : 'fabric.unknown-key');
+    expect(row().handshakes).toBe(1);
+  });
+}
+
+test('a provisioning that was interrupted goes on before anything else', async () => {
+  const place = await home();
+  const first = boot(place);
+  await first.online();
+  await first.device.stop();
+  const store = await openStore(await openFolder(place.state));
+  await store.save({ ...store.record, pending: store.record.identity!.key });
+  const second = boot(place);
+  await second.online();
+  expect([row().handshakes, authority.devices.size]).toEqual([2, 1]);
+  expect((await openStore(await openFolder(place.state))).record).not.toHaveProperty('pending');
+});
+
+describe('what is in the way', () => {
+  test('an identity server that says nothing', async () => {
+    const server = await listen({ mute: true });
+    const agent = boot(await home(server.port));
+    await agent.trouble('net.timeout');
+    await agent.until(() => expect(server.sockets[0]!.destroyed).toBe(true));
+  });
+
+  test('[C-1] no identity server at all: tried again until there is one', async () => {
+    const place = await home(1);
+    const agent = boot(place);
+    await agent.trouble('net.unreachable');
+    expect(agent.device.situation()).toMatchObject({ goal: { kind: 'provision' } });
+    expect(agent.log.filter((line) => line.includes('net.unreachable'))).toHaveLength(1);
+  });
+
+  test('no credential: blocked, and what to do is said', async () => {
+    const place = await home();
+    const agent = boot({ ...place, credential: '/nowhere' });
+    await agent.trouble('os.no-file');
+    expect(agent.log.join('\n')).toContain('/nowhere');
+  });
+
+  test('a credential without a usable TLS root: blocked after provisioning', async () => {
+    const place = await home();
+    authority.personalise(place.credential, 'not a certificate');
+    const agent = boot(place);
+    await agent.trouble('tls.bad-root');
+    expect(row().handshakes).toBe(1);
+    await agent.device.stop();
+    const path = `${place.credential}/another.pem`;
+    writeFileSync(path, certificates.root);
+    await boot(place, { remote: `tls-root = "${path}"` }).online();
+    expect(row().handshakes).toBe(1);
+  });
+
+  test('[C-17] unreadable state: set aside, said, and the same address comes back', async () => {
+    const place = await home();
+    const first = boot(place);
+    await first.online();
+    const address = formatIpv6(row().address);
+    await first.device.stop();
+    for (const name of ['state-0', 'state-1']) writeFileSync(`${place.state}/${name}`, 'garbage');
+    const second = boot(place);
+    await second.online();
+    expect(second.device.situation()).toMatchObject({ goal: { address } });
+    expect([authority.devices.size, row().handshakes]).toEqual([1, 2]);
+    expect(second.effects.facts().quarantined).toEqual(['state-0.bad-1', 'state-1.bad-1']);
+    expect(second.log.filter((line) => line.startsWith('state.unreadable'))).toHaveLength(2);
+  });
+
+  test('[C-15] an interface that cannot be made: blocked, nothing left open', async () => {
+    const place = await home();
+    const first = boot(place);
+    await first.online();
+    await first.device.stop();
+    const config = parseConfig(
+      `[remote]\nhosts = ["127.0.0.1"]\n[identity]\nmode = "software"\ncredential-dir = "${place.credential}"\n[state]\ndirectory = "${place.state}"\n`,
+      'test',
+    );
+    const tun = fakeTun();
+    const effects = openEffects(config, () => {}, {
+      openTun: () => tun,
+      openGuard: () => ({
+        start: async () => {},
+        attach: async () => {
+          throw new Failure('os.not-permitted', 'operator', 'ip: not permitted');
+        },
+        stop: async () => {},
+      }),
+      sourceTowards: () => undefined,
+    });
+    await effects.prepare();
+    await expect(effects.connect(() => {})).rejects.toMatchObject({ code: 'os.not-permitted' });
+    expect(tun.closed).toBe(true);
+    await effects.release();
+  });
+});
+
+test('stop in the middle of a handshake cuts it and leaves no connection', async () => {
+  const server = await listen({ mute: true });
+  const agent = boot(await home(server.port));
+  await agent.until(() => expect(server.sockets).toHaveLength(1));
+  await agent.device.stop();
+  await agent.until(() => expect(server.sockets[0]!.destroyed).toBe(true));
+  expect(agent.device.situation().kind).toBe('stopped');
+});

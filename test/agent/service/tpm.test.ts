@@ -1,0 +1,227 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { parseConfig } from '../../../agent/config/config.ts';
+import { CHECKS, examine } from '../../../agent/doctor/checks/all.ts';
+import { machineProbes } from '../../../agent/doctor/machine.ts';
+import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
+import { type Swtpm, startSwtpm } from '../../../swtpm/swtpm.ts';
+import { openTpm } from '../../../tpm/context.ts';
+import { OWNER_MAP, PLATFORM_MAP } from '../../../tpm/handles.ts';
+import { prepareStorage } from '../../../tpm/parent.ts';
+import { createDaaKey, writeObjects } from '../../../tpm/personalise.ts';
+import { handlesIn, swtpmForTest, tpm2 } from '../../tpm/fixture.ts';
+import { boot, listen } from '../agent.ts';
+import { cli } from '../cli.ts';
+import { temporaryFolder } from '../folders.ts';
+import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { makeCertificates, startTestRouter } from '../router.ts';
+
+let certificates: ReturnType<typeof makeCertificates>;
+let authority: IdentityServer;
+beforeAll(async () => {
+  certificates = makeCertificates();
+  authority = await identityServer();
+});
+
+/** A TPM as the factory leaves it. */
+async function personalised(map = PLATFORM_MAP): Promise<Swtpm> {
+  const swtpm = await swtpmForTest();
+  const tpm = await openTpm(swtpm.tcti);
+  try {
+    const { key } = await createDaaKey(tpm, map);
+    const { gpk, credential, signature } = authority.issue(key.publicPoint);
+    await writeObjects(tpm, map, {
+      gpk,
+      credential,
+      credentialSignature: signature,
+      basename: authority.basename,
+      xttRoot: authority.rootCertificate,
+      tlsRoot: certificates.root,
+    });
+  } finally {
+    await tpm.close();
+  }
+  return swtpm;
+}
+
+async function place(tcti: string, state = temporaryFolder()) {
+  authority.devices.clear();
+  const router = await startTestRouter(certificates);
+  const { port } = await listen(authority);
+  const start = (at = tcti) =>
+    boot({ state, tunnelPort: router.port, identityPort: port, identity: `[tpm]\ntcti = "${at}"` });
+  return { router, start };
+}
+
+const rows = () => [...authority.devices.values()];
+
+for (const map of [PLATFORM_MAP, OWNER_MAP]) {
+  test(`${map.hierarchy} hierarchy: first boot with a handshake, later boots without, keys only in the TPM, nothing left in it`, async () => {
+    const swtpm = await personalised(map);
+    const { router, start } = await place(swtpm.tcti);
+    const first = start();
+    await first.online();
+    await first.device.stop();
+    const second = start();
+    await second.online();
+    await second.device.stop();
+    expect(rows()).toHaveLength(1);
+    expect([rows()[0]!.handshakes, second.effects.facts().handshakes]).toEqual([1, 0]);
+    expect(router.clientKeys).toEqual([rows()[0]!.longtermKey, rows()[0]!.longtermKey]);
+    const tpm = await openTpm(swtpm.tcti);
+    expect(await handlesIn(tpm, 0x80000000)).toBe(0);
+    await tpm.close();
+  });
+}
+
+describe('the TPM is another matter than before', () => {
+  test('[C-22] state copied to a device with another TPM: it provisions as itself and says so once', async () => {
+    const [one, other] = [await personalised(), await personalised()];
+    const { start } = await place(one.tcti);
+    const first = start();
+    await first.online();
+    await first.device.stop();
+    const clone = start(other.tcti);
+    await clone.online();
+    expect(rows()).toHaveLength(2);
+    expect(clone.device.situation()).toMatchObject({ goal: { address: formatIpv6(rows()[1]!.address) } });
+    expect(clone.log.filter((line) => line.includes('state.foreign'))).toHaveLength(1);
+    await clone.device.stop();
+    const again = start(other.tcti);
+    await again.online();
+    expect(again.log.filter((line) => line.includes('state.foreign'))).toHaveLength(0);
+    expect(rows()[1]!.handshakes).toBe(1);
+  });
+
+  test('[C-28] a cleared TPM: the longterm key is gone, the factory objects are not, the address stays', async () => {
+    const swtpm = await personalised();
+    const { start } = await place(swtpm.tcti);
+    const first = start();
+    await first.online();
+    await first.device.stop();
+    tpm2(swtpm, 'clear', '-c', 'p');
+    const second = start();
+    await second.online();
+    expect([rows().length, rows()[0]!.handshakes]).toEqual([1, 2]);
+    expect(second.log.join('\n')).toContain('state.foreign');
+  });
+
+  test('[C-1] [C-28] no TPM at first: waits for it, then online by itself, without a handshake', async () => {
+    const swtpm = await personalised();
+    const { start } = await place(swtpm.tcti);
+    const first = start();
+    await first.online();
+    await first.device.stop();
+    await swtpm.kill();
+    const second = start();
+    await second.trouble('tpm.absent');
+    const back = await startSwtpm({ state: swtpm.state, port: swtpm.port });
+    try {
+      await second.online();
+      expect([rows().length, rows()[0]!.handshakes]).toEqual([1, 1]);
+      await second.device.stop();
+    } finally {
+      await back.stop();
+    }
+  });
+
+  test('[C-28] the TPM restarts under a running agent: the next connection is made with it again', async () => {
+    const swtpm = await personalised();
+    const { router, start } = await place(swtpm.tcti);
+    const agent = start();
+    await agent.online();
+    await swtpm.kill();
+    const back = await startSwtpm({ state: swtpm.state, port: swtpm.port });
+    try {
+      router.reset();
+      await agent.until(() => expect(router.clientKeys.length).toBeGreaterThan(1));
+      await agent.online();
+      expect(rows()[0]!.handshakes).toBe(1);
+      await agent.device.stop();
+    } finally {
+      await back.stop();
+    }
+  });
+});
+
+test('[C-27] passwords of owner, endorsement and lockout are of no concern to a personalised device', async () => {
+  const swtpm = await personalised();
+  const tpm = await openTpm(swtpm.tcti);
+  expect(await prepareStorage(tpm)).toBe(true);
+  await tpm.close();
+  for (const hierarchy of ['owner', 'endorsement', 'lockout'])
+    tpm2(swtpm, 'changeauth', '-c', hierarchy, 'x');
+  const { router, start } = await place(swtpm.tcti);
+  const agent = start();
+  await agent.online();
+  router.raw(encodeVerdict({ kind: 'evicted' }));
+  await agent.until(() => expect(router.clientKeys).toHaveLength(2));
+  await agent.online();
+  expect([rows().length, rows()[0]!.handshakes]).toEqual([1, 2]);
+});
+
+test('doctor on a personalised TPM, on a bare one, and where there is none', async () => {
+  const checks = CHECKS.filter(({ id }) => /^(tpm|nv|credential)/.test(id));
+  const outcomes = async (tcti: string) => {
+    const config = parseConfig(`[remote]\nhosts = ["127.0.0.1"]\n[tpm]\ntcti = "${tcti}"`, 'test');
+    const probes = machineProbes(config);
+    const findings = await examine(checks, probes);
+    return Object.fromEntries(findings.map(({ id, outcome }) => [id, outcome]));
+  };
+  const whole = {
+    'tpm-device': 'skipped',
+    'tpm-capabilities': 'ok',
+    'tpm-lockout': 'ok',
+    'nv-objects': 'ok',
+    credential: 'ok',
+  };
+  const [swtpm, bare] = [await personalised(), await swtpmForTest()];
+  expect(await outcomes(swtpm.tcti)).toEqual(whole);
+  expect(await outcomes(bare.tcti)).toEqual({ ...whole, 'nv-objects': 'failed', credential: 'failed' });
+  await bare.kill();
+  expect(await outcomes(bare.tcti)).toMatchObject({ 'tpm-capabilities': 'failed', 'nv-objects': 'skipped' });
+  const tpm = await openTpm(swtpm.tcti);
+  expect(await handlesIn(tpm, 0x80000000)).toBe(0);
+  await tpm.close();
+});
+
+test('a TPM that the factory has not seen: blocked, with what to do', async () => {
+  const swtpm = await swtpmForTest();
+  const { start } = await place(swtpm.tcti);
+  const agent = start();
+  await agent.trouble('tpm.not-personalised');
+  expect(agent.log.join('\n')).toContain('enf-factory device personalise');
+});
+
+test('forget leaves nothing of ours in the TPM but what the factory wrote, with which the device gets its address back', async () => {
+  const swtpm = await personalised();
+  // Somebody else's key at the common handle, so that ours is beside it.
+  tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-c', 'p.ctx');
+  tpm2(swtpm, 'evictcontrol', '-C', 'o', '-c', 'p.ctx', '0x81000001');
+  tpm2(swtpm, 'flushcontext', '-t');
+  const state = temporaryFolder();
+  const { start } = await place(swtpm.tcti, state);
+  const first = start();
+  await first.online();
+  await first.device.stop();
+  const persistent = () => tpm2(swtpm, 'getcap', 'handles-persistent');
+  expect(persistent()).toMatch(/0x81454E50/i);
+  const config = join(temporaryFolder(), 'agent.toml');
+  writeFileSync(
+    config,
+    `[remote]\nhosts = ["127.0.0.1"]\n[tpm]\ntcti = "${swtpm.tcti}"\n[state]\ndirectory = "${state}"\n[control]\nsocket = "${state}/none.sock"\n`,
+  );
+  expect(JSON.parse((await cli('forget', '--yes', '--json', '--config', config)).out)).toEqual({
+    forgotten: state,
+    tpm: 'clean',
+  });
+  expect(persistent()).not.toMatch(/0x81454E50/i);
+  for (const handle of ['81000001', '81800000']) expect(persistent()).toContain(handle);
+  const second = start();
+  await second.online();
+  await second.device.stop();
+  expect(rows()).toHaveLength(1);
+  expect(rows()[0]!.handshakes).toBe(2);
+});

@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type Agent, answerApi, answerMetrics, ROUTES } from '../../../agent/status/api.ts';
+import { METRICS, renderMetrics } from '../../../agent/status/metrics.ts';
+import type { Status } from '../../../agent/status/status.ts';
+import type { Counters } from '../../../agent/tunnel/counters.ts';
+import { serveLoopback, TextAnswer } from '../../../os/net/control-socket.ts';
+
+const docs = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8');
+
+const STATUS: Status = {
+  program: 'enf-agent',
+  version: '1.2.3',
+  situation: 'backing-off',
+  since: '2030-01-01T12:00:00.000Z',
+  address: 'fd00::7',
+  router: null,
+  proxy: null,
+  wire: null,
+  device: 'enf0',
+  mode: 'tpm',
+  trouble: {
+    code: 'net.timeout',
+    message: 'no "answer"',
+    action: null,
+    since: '2030-01-01T11:00:00.000Z',
+    attempts: 3,
+    nextTry: '2030-01-01T12:00:30.000Z',
+  },
+  handshakes: 1,
+  lastHandshake: '2029-01-01T00:00:00.000Z',
+  traffic: null,
+  state: { generation: 4, quarantined: ['state-0.bad-1'] },
+};
+
+const COUNTERS = Object.fromEntries(
+  [
+    'sentPackets sentBytes receivedPackets receivedBytes outMalformed outForeign outTooLong outOffline outOverflow outLate',
+    'outMarked inMalformed inForeign inRefused tunReads tunWrites sentBursts receivedBursts coalescedPackets supersededAcks sentRecords',
+    'receivedRecords socketFull queuedPackets queueDelayMicroseconds queueDelayMaxMicroseconds queueBytes heartbeats',
+    'connections resumptions queueDelayTotalMicroseconds',
+  ]
+    .join(' ')
+    .split(' ')
+    .map((name, i) => [name, i + 1]),
+) as unknown as Counters;
+
+function agent(renewable = true): Agent & { renewals: number } {
+  return {
+    renewals: 0,
+    status: () => STATUS,
+    counters: () => COUNTERS,
+    residentBytes: () => 50_000_000,
+    renew() {
+      this.renewals++;
+      return renewable;
+    },
+  };
+}
+
+describe('the control socket', () => {
+  test('tells the status', () => {
+    expect(answerApi({ method: 'GET', path: '/v1/status' }, agent())).toEqual(STATUS);
+  });
+
+  test('takes the wish for a renewal, and says whether it can be', () => {
+    for (const accepted of [true, false]) {
+      const of = agent(accepted);
+      const answer = answerApi({ method: 'POST', path: '/v1/provision' }, of);
+      expect([answer, of.renewals]).toEqual([{ accepted, situation: 'backing-off' }, 1]);
+    }
+  });
+
+  test('knows nothing else; reading does not renew', () => {
+    const of = agent();
+    for (const [method, path] of [
+      ['GET', '/v1/provision'],
+      ['POST', '/v1/status'],
+      ['POST', '/metrics'],
+      ['GET', '/'],
+    ] as const) {
+      expect(answerApi({ method, path }, of)).toBeUndefined();
+    }
+    expect(of.renewals).toBe(0);
+  });
+
+  test('is documented, path by path and field by field', () => {
+    const rows = [...docs.matchAll(/^\| `(GET|POST) (\S+)` \|/gm)].map(
+      ([, method, path]) => `${method} ${path}`,
+    );
+    expect(rows).toEqual(ROUTES.map(({ method, path }) => `${method} ${path}`));
+    const fields = [...docs.matchAll(/^\| `([a-z]\w*)` \| (?:text|time|number|object)/gim)].map(
+      ([, name]) => name,
+    );
+    expect(fields).toEqual(Object.keys(STATUS));
+  });
+});
+
+describe('[C-40] the metrics', () => {
+  test('are in the text format of Prometheus', () => {
+    const text = renderMetrics(STATUS, COUNTERS, 50_000_000);
+    for (const line of text.trimEnd().split('\n')) {
+      expect(line).toMatch(
+        /^(# HELP \w+ \S.*|# TYPE \w+ (gauge|counter)|[a-z_]+(\{\w+="[^"\n]*"(,\w+="[^"\n]*")*\})? \d+(\.\d+)?)$/,
+      );
+    }
+    for (const line of [
+      'enf_agent_info{version="1.2.3",mode="tpm",address="fd00::7"} 1',
+      'enf_agent_online 0',
+      'enf_agent_situation{situation="backing-off"} 1',
+      'enf_agent_trouble{code="net.timeout"} 1',
+      'enf_agent_failed_attempts 3',
+      `enf_agent_next_try_seconds ${Date.parse('2030-01-01T12:00:30Z') / 1000}`,
+      'enf_agent_sent_packets_total 1',
+      'enf_agent_dropped_packets_total{direction="in",reason="foreign"} 13',
+      'enf_agent_resident_bytes 50000000',
+    ]) {
+      expect(text.split('\n')).toContain(line);
+    }
+  });
+
+  test('that have no value are absent', () => {
+    const calm = renderMetrics(
+      { ...STATUS, situation: 'online', trouble: null, lastHandshake: null },
+      undefined,
+      1,
+    );
+    expect(calm).toContain('enf_agent_online 1');
+    for (const name of ['trouble', 'next_try', 'last_handshake', 'sent_bytes', 'dropped']) {
+      expect(calm).not.toContain(`enf_agent_${name}`);
+    }
+  });
+
+  test('escape what labels may not hold', () => {
+    expect(renderMetrics({ ...STATUS, version: 'a"b\\c\nd' }, undefined, 1)).toContain(
+      'version="a\\"b\\\\c\\nd"',
+    );
+  });
+
+  test('are documented, each with its kind', () => {
+    const rows = [...docs.matchAll(/^\| `enf_agent_(\w+)` \| (\w+) \| (.*) \|$/gm)].map((row) =>
+      row.slice(1),
+    );
+    expect(rows).toEqual(METRICS.map(({ name, kind, help }) => [name, kind, help]));
+  });
+
+  test('are all that loopback answers', async () => {
+    const of = agent();
+    const server = await serveLoopback({ host: '127.0.0.1', port: 0 }, (question) =>
+      answerMetrics(question, of),
+    );
+    onTestFinished(() => server.close());
+    const at = `http://127.0.0.1:${server.port}`;
+    const answer = await fetch(`${at}/metrics`);
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([
+      200,
+      'text/plain; version=0.0.4; charset=utf-8',
+    ]);
+    expect(await answer.text()).toContain('enf_agent_online 0');
+    expect((await fetch(`${at}/v1/status`)).status).toBe(404);
+    expect((await fetch(`${at}/v1/provision`, { method: 'POST' })).status).toBe(404);
+    expect(of.renewals).toBe(0);
+    await expect(serveLoopback({ host: '127.0.0.1', port: server.port }, () => '')).rejects.toMatchObject({
+      code: 'control.cannot-listen',
+    });
+    expect(answerMetrics({ method: 'GET', path: '/metrics' }, of)).toBeInstanceOf(TextAnswer);
+  });
+});

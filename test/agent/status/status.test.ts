@@ -1,0 +1,133 @@
+import { expect, test } from 'vitest';
+import { parseConfig } from '../../../agent/config/config.ts';
+import { type Situation, STOPPED } from '../../../agent/lifecycle/lifecycle.ts';
+import { describeStatus, type Sight, statusLine, statusOf } from '../../../agent/status/status.ts';
+
+const NOON = Date.parse('2030-01-01T12:00:00Z');
+const attempts = { prepare: 0, provision: 0, connect: 3 };
+const goal = { kind: 'connect', address: 'fd00::7' } as const;
+const online: Situation = { kind: 'online', goal, attempts, sinceMs: 40_000 };
+const waiting: Situation = {
+  kind: 'backing-off',
+  goal,
+  attempts,
+  sinceMs: 99_000,
+  untilMs: 112_000,
+  trouble: {
+    code: 'net.timeout',
+    message: 'no answer',
+    action: 'Look.',
+    sinceMs: 10_000,
+    attempts: 3,
+    loggedMs: 10_000,
+  },
+};
+
+function sight(situation: Situation, change: Partial<Sight> = {}): Sight {
+  return {
+    version: '1.2.3',
+    config: parseConfig('[remote]\nhosts = ["a"]\n', 'x'),
+    situation,
+    peer: undefined,
+    facts: {
+      stateGeneration: 4,
+      quarantined: [],
+      handshakes: 1,
+      lastHandshake: '2029-01-01T00:00:00.000Z',
+      traffic: undefined,
+      counters: undefined,
+    },
+    nowMs: 100_000,
+    wallMs: NOON,
+    ...change,
+  };
+}
+
+test('online: address, router, traffic, times by the wall clock', () => {
+  const traffic = {
+    sentPackets: 1,
+    sentBytes: 2,
+    receivedPackets: 3,
+    receivedBytes: 4,
+    droppedSending: 0,
+    droppedReceiving: 0,
+  };
+  const status = statusOf(
+    sight(online, {
+      peer: { router: '192.0.2.1 port 443', wire: 'enf/2' },
+      facts: {
+        stateGeneration: 4,
+        quarantined: ['state-0.bad-1'],
+        handshakes: 0,
+        lastHandshake: '2029-12-31T12:00:00.000Z',
+        traffic,
+        counters: undefined,
+      },
+    }),
+  );
+  expect(status).toEqual({
+    program: 'enf-agent',
+    version: '1.2.3',
+    situation: 'online',
+    since: '2030-01-01T11:59:00.000Z',
+    address: 'fd00::7',
+    router: '192.0.2.1 port 443',
+    proxy: null,
+    wire: 'enf/2',
+    device: 'enf0',
+    mode: 'tpm',
+    trouble: null,
+    handshakes: 0,
+    lastHandshake: '2029-12-31T12:00:00.000Z',
+    traffic,
+    state: { generation: 4, quarantined: ['state-0.bad-1'] },
+  });
+  const text = describeStatus(status, NOON);
+  for (const part of [
+    'online for 60 s',
+    'fd00::7',
+    '192.0.2.1 port 443, with super-frames (enf/2)',
+    '3 packets, 4 bytes',
+    '24 h ago (2029-12-31',
+    'state-0.bad-1',
+  ]) {
+    expect(text).toContain(part);
+  }
+});
+
+test('in trouble: what, since when, how often, what to do, when again', () => {
+  const status = statusOf(sight(waiting));
+  expect(status.trouble).toEqual({
+    code: 'net.timeout',
+    message: 'no answer',
+    action: 'Look.',
+    since: '2030-01-01T11:58:30.000Z',
+    attempts: 3,
+    nextTry: '2030-01-01T12:00:12.000Z',
+  });
+  const text = describeStatus(status, NOON);
+  for (const part of ['backing-off', 'no answer [net.timeout]', 'Look.', '3 failed', 'in 12 s'])
+    expect(text).toContain(part);
+});
+
+test('before the first identity, and stopped, there is no address', () => {
+  const fresh: Situation = {
+    kind: 'provisioning',
+    goal: { kind: 'provision', reason: 'first-boot' },
+    attempts,
+    sinceMs: 0,
+  };
+  for (const situation of [fresh, STOPPED]) {
+    const status = statusOf(
+      sight(situation, { facts: { ...sight(fresh).facts, stateGeneration: undefined } }),
+    );
+    expect([status.address, status.state.generation]).toEqual([null, null]);
+    expect(describeStatus(status, NOON)).toContain('none yet');
+  }
+});
+
+test("systemd's line", () => {
+  expect(statusLine(online)).toBe('online as fd00::7');
+  expect(statusLine(waiting)).toBe('backing-off: net.timeout: no answer');
+  expect(statusLine(STOPPED)).toBe('stopped');
+});

@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type Program, runProgram } from '../../cli/program.ts';
+import { Failure } from '../../protocol/failure.ts';
+
+let out: string;
+let err: string;
+beforeEach(() => {
+  out = '';
+  err = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += text;
+    return true;
+  });
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    err += text;
+    return true;
+  });
+});
+afterEach(() => void vi.restoreAllMocks());
+
+const failing = (code: string): Program['commands'][number] => ({
+  name: code,
+  summary: `fails with ${code}`,
+  async run() {
+    throw Object.assign(new Failure('os.no-file', 'operator', 'no'), { code });
+  },
+});
+const PROGRAM: Program = {
+  name: 'demo',
+  summary: 'shows',
+  version: '1.2.3',
+  commands: [
+    {
+      name: 'group create',
+      summary: 'Makes one',
+      arguments: '<name>',
+      options: [{ name: 'out', value: 'DIR', help: 'where', default: '.' }],
+      examples: ['demo group create x'],
+      run: async () => undefined,
+    },
+    failing('config.bad-value'),
+    failing('os.no-file'),
+  ],
+};
+
+test.each([
+  [['group create'].flatMap((name) => [...name.split(' '), 'x']), 0],
+  [['os.no-file'], 1],
+  [['group', 'create'], 2],
+  [['config.bad-value'], 78],
+])('%j exits with %i', async (argv, code) => {
+  expect(await runProgram(PROGRAM, argv)).toBe(code);
+});
+
+describe('the help', () => {
+  test('names commands and exit codes', async () => {
+    expect(await runProgram(PROGRAM, ['--help'])).toBe(0);
+    expect(out).toContain('group create');
+    expect(out).toContain('Exit codes: 0 done, 1 failed, 2 wrong usage, 78 unusable configuration.');
+  });
+
+  test('as JSON has everything', async () => {
+    expect(await runProgram(PROGRAM, ['help', '--json'])).toBe(0);
+    const { run: _, ...command } = PROGRAM.commands[0]!;
+    const described = JSON.parse(out);
+    expect(described).toMatchObject({ name: 'demo', version: '1.2.3', summary: 'shows' });
+    expect(described.commands[0]).toEqual(command);
+    expect(described.exits).toContainEqual({ code: 78, meaning: 'unusable configuration' });
+  });
+
+  test('without a command is wrong usage', async () => {
+    expect([await runProgram(PROGRAM, []), err]).toEqual([2, expect.stringContaining('group create')]);
+  });
+});

@@ -1,0 +1,252 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import {
+  ecdaaCore,
+  groupVerifier,
+  issueCredential,
+  sign,
+  softwareDaaKey,
+  verificationQueue,
+} from '../../crypto/ecdaa.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import type { EcdaaFace, NativeGroup } from '../../native/ecdaa/ecdaa.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { generateIssuer, groupPublicKey } from '../../protocol/crypto/issuer.ts';
+import * as member from '../../protocol/crypto/member.ts';
+import * as verifier from '../../protocol/crypto/verifier.ts';
+
+const issuer = generateIssuer(primitives);
+const gpk = groupPublicKey(issuer.publicKey);
+const basename = new TextEncoder().encode('a queue');
+const text = (value: string) => new TextEncoder().encode(value);
+
+function newMember() {
+  const key = softwareDaaKey(primitives, member.generateMemberSecret(primitives));
+  return { key, ...issueCredential(primitives, issuer.secret, key.publicPoint) };
+}
+
+describe('the addon and protocol/crypto', () => {
+  it('take what the other one made', async () => {
+    const { key, credential, signature } = newMember();
+    member.validateCredential(primitives, gpk, key.publicPoint, credential, signature);
+    const fast = await sign(primitives, key, credential, text('m'), basename);
+    const slow = await member.sign(primitives, key, credential, text('m'), basename);
+    for (const verify of [groupVerifier, verifier.groupVerifier]) {
+      const { verify: ask } = verify(primitives, gpk, basename);
+      expect(await ask(fast, text('m'))).toBe(true);
+      expect(await ask(slow, text('m'))).toBe(true);
+      expect(await ask(fast, text('n'))).toBe(false);
+    }
+    expect(toHex(verifier.pseudonymOf(fast))).toBe(toHex(verifier.pseudonymOf(slow)));
+  });
+
+  it('fail with the same codes', async () => {
+    const { key, credential } = newMember();
+    const short = new Uint8Array(5);
+    const revoked = (secretKeys: Uint8Array[], pseudonyms: Uint8Array[]) => ({ secretKeys, pseudonyms });
+    const code = (name: string) => expect.objectContaining({ code: name });
+    const throws = (of: () => unknown, name: string) => expect(of).toThrow(code(name));
+    throws(() => groupVerifier(primitives, short), 'ecdaa.bad-group-key');
+    throws(() => groupVerifier(primitives, new Uint8Array(258), basename), 'ecdaa.bad-group-key');
+    for (const bad of [short, new Uint8Array(32), new Uint8Array(32).fill(0xff)]) {
+      throws(() => groupVerifier(primitives, gpk, basename, revoked([bad], [])), 'ecdaa.bad-revocation');
+      throws(() => softwareDaaKey(primitives, bad), 'ecdaa.bad-member-secret');
+    }
+    throws(() => groupVerifier(primitives, gpk, basename, revoked([], [short])), 'ecdaa.bad-revocation');
+    throws(
+      () => groupVerifier(primitives, gpk, undefined, revoked([], [key.publicPoint])),
+      'ecdaa.bad-revocation',
+    );
+    throws(() => issueCredential(primitives, short, key.publicPoint), 'ecdaa.bad-issuer-secret');
+    throws(() => issueCredential(primitives, issuer.secret, short), 'ecdaa.bad-point');
+    const other = newMember();
+    await expect(sign(primitives, key, short, text('m'), basename)).rejects.toThrow(
+      code('ecdaa.bad-credential'),
+    );
+    await expect(sign(primitives, other.key, credential, text('m'), basename)).rejects.toThrow(
+      code('ecdaa.bad-response'),
+    );
+  });
+
+  it('sign with a key that is not in software', async () => {
+    const secret = member.generateMemberSecret(primitives);
+    const elsewhere = member.softwareDaaKey(primitives, secret);
+    const { credential } = issueCredential(primitives, issuer.secret, elsewhere.publicPoint);
+    const signature = await sign(primitives, elsewhere, credential, text('m'), basename);
+    expect(await groupVerifier(primitives, gpk, basename).verify(signature, text('m'))).toBe(true);
+  });
+
+  it('know signatures with and without a basename apart', async () => {
+    const { key, credential } = newMember();
+    const signature = await sign(primitives, key, credential, text('m'));
+    expect(signature.length).toBe(356);
+    expect(await groupVerifier(primitives, gpk).verify(signature, text('m'))).toBe(true);
+    expect(await groupVerifier(primitives, gpk, new Uint8Array(0)).verify(signature, text('m'))).toBe(true);
+    expect(await groupVerifier(primitives, gpk, basename).verify(signature, text('m'))).toBe(false);
+  });
+
+  it('shut the same members out', async () => {
+    const secret = member.generateMemberSecret(primitives);
+    const key = softwareDaaKey(primitives, secret);
+    const { credential } = issueCredential(primitives, issuer.secret, key.publicPoint);
+    const linked = await sign(primitives, key, credential, text('m'), basename);
+    const unlinked = await sign(primitives, key, credential, text('m'));
+    const bySecret = { secretKeys: [secret], pseudonyms: [] };
+    const byPseudonym = { secretKeys: [], pseudonyms: [verifier.pseudonymOf(linked)] };
+    expect(await groupVerifier(primitives, gpk, basename, bySecret).verify(linked, text('m'))).toBe(false);
+    expect(await groupVerifier(primitives, gpk, basename, byPseudonym).verify(linked, text('m'))).toBe(false);
+    expect(await groupVerifier(primitives, gpk, undefined, bySecret).verify(unlinked, text('m'))).toBe(false);
+    expect(await groupVerifier(primitives, gpk).verify(unlinked, text('m'))).toBe(true);
+  });
+
+  it('judge the bytes as they were when asked', async () => {
+    const { key, credential } = newMember();
+    const [signature, message] = [await sign(primitives, key, credential, text('m'), basename), text('m')];
+    const asked = groupVerifier(primitives, gpk, basename).verify(signature, message);
+    signature.fill(0);
+    message.fill(0);
+    expect(await asked).toBe(true);
+  });
+});
+
+describe('a verification queue', () => {
+  /** An addon whose batches end when the test says so; it accepts what starts with 1. */
+  function slowAddon() {
+    const batches: { group: NativeGroup; signatures: readonly Uint8Array[]; end(error?: Error): void }[] = [];
+    const ecdaaVerify: EcdaaFace['ecdaaVerify'] = (group, signatures) =>
+      new Promise((resolve, reject) => {
+        const end = (error?: Error) =>
+          error ? reject(error) : resolve(Uint8Array.from(signatures, ([first]) => (first === 1 ? 1 : 0)));
+        batches.push({ group, signatures, end });
+      });
+    return { batches, ecdaaVerify };
+  }
+  const [a, b] = [{}, {}] as unknown as [NativeGroup, NativeGroup];
+  const one = Uint8Array.of(1);
+  /** Two turns of the event loop: what ends in one begins the next batch at its end. */
+  const settled = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+  it('starts a lone signature at the end of the turn, with what else the turn brought', async () => {
+    const slow = slowAddon();
+    const queue = verificationQueue(slow, 1);
+    void queue.verify(a, one, one);
+    await settled();
+    expect(slow.batches.map(({ signatures }) => signatures.length)).toEqual([1]);
+    slow.batches[0]!.end();
+    await settled();
+    void queue.verify(a, one, one);
+    void queue.verify(a, one, one);
+    await settled();
+    expect(slow.batches.map(({ signatures }) => signatures.length)).toEqual([1, 2]);
+  });
+
+  it('verifies what waited for a worker together, 64 at most', async () => {
+    const slow = slowAddon();
+    const queue = verificationQueue(slow, 1);
+    const first = queue.verify(a, one, one);
+    await settled();
+    const rest = Array.from({ length: 100 }, (_, i) => queue.verify(a, Uint8Array.of(i % 2), one));
+    slow.batches[0]!.end();
+    expect(await first).toBe(true);
+    await settled();
+    slow.batches[1]!.end();
+    await settled();
+    slow.batches[2]!.end();
+    expect(await Promise.all(rest)).toEqual(Array.from({ length: 100 }, (_, i) => i % 2 === 1));
+    expect(slow.batches.map(({ signatures }) => signatures.length)).toEqual([1, 64, 36]);
+  });
+
+  it('lets groups take turns', async () => {
+    const slow = slowAddon();
+    const queue = verificationQueue(slow, 1);
+    void queue.verify(a, one, one);
+    await settled();
+    for (let i = 0; i < 130; i++) void queue.verify(a, one, one);
+    void queue.verify(b, one, one);
+    for (let i = 0; i < 4; i++) {
+      slow.batches[i]!.end();
+      await settled();
+    }
+    expect(slow.batches.map(({ group }) => (group === a ? 'a' : 'b')).join('')).toBe('aabaa');
+  });
+
+  it('keeps as many batches under way as it has workers', async () => {
+    const slow = slowAddon();
+    const queue = verificationQueue(slow, 2);
+    for (let i = 0; i < 5; i++) {
+      void queue.verify(a, one, one);
+      if (i < 3) await settled();
+    }
+    expect(slow.batches.length).toBe(2);
+    slow.batches[1]!.end();
+    await settled();
+    expect(slow.batches.map(({ signatures }) => signatures.length)).toEqual([1, 1, 3]);
+  });
+
+  it('goes on after a batch that could not be verified', async () => {
+    const slow = slowAddon();
+    const queue = verificationQueue(slow, 1);
+    const failed = queue.verify(a, one, one);
+    await settled();
+    const next = queue.verify(a, one, one);
+    slow.batches[0]!.end(new Error('out of memory'));
+    await expect(failed).rejects.toThrow('out of memory');
+    await settled();
+    slow.batches[1]!.end();
+    expect(await next).toBe(true);
+  });
+
+  it('leaves the event loop free', async () => {
+    const { key, credential } = newMember();
+    const signature = await sign(primitives, key, credential, text('m'), basename);
+    const { verify } = groupVerifier(primitives, gpk, basename);
+    let turns = 0;
+    const count = () => {
+      turns++;
+      immediate = setImmediate(count);
+    };
+    let immediate = setImmediate(count);
+    await Promise.all(Array.from({ length: 64 }, () => verify(signature, text('m'))));
+    clearImmediate(immediate);
+    expect(turns).toBeGreaterThan(10);
+  });
+});
+
+describe('without the native part', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.resetModules();
+    vi.doUnmock('../../native/index.ts');
+  });
+
+  it('the core of this build is native', () => {
+    expect(ecdaaCore().name).toMatch(/^native \((lanes|adx|portable)\)$/);
+  });
+
+  async function worksSlowly(fresh: typeof import('../../crypto/ecdaa.ts')) {
+    const key = fresh.softwareDaaKey(primitives, member.generateMemberSecret(primitives));
+    const { credential } = fresh.issueCredential(primitives, issuer.secret, key.publicPoint);
+    const signature = await fresh.sign(primitives, key, credential, text('m'), basename);
+    const { verify } = fresh.groupVerifier(primitives, gpk, basename);
+    const verdicts = await Promise.all([verify(signature, text('m')), verify(signature, text('n'))]);
+    expect(verdicts).toEqual([true, false]);
+  }
+
+  it('noble does the work, and the missing addon is named', async () => {
+    vi.resetModules();
+    vi.stubEnv('ENF_ADDON', '/nowhere/enf.node');
+    const fresh = await import('../../crypto/ecdaa.ts');
+    expect(fresh.ecdaaCore()).toEqual({
+      name: 'noble',
+      because: expect.stringContaining('/nowhere/enf.node'),
+    });
+    await worksSlowly(fresh);
+  });
+
+  it('noble does the work, too, where the addon has no ECDAA', async () => {
+    vi.resetModules();
+    vi.doMock('../../native/index.ts', () => ({ addon: () => ({}) }));
+    const fresh = await import('../../crypto/ecdaa.ts');
+    expect(fresh.ecdaaCore()).toEqual({ name: 'noble', because: 'the addon was built without ECDAA' });
+    await worksSlowly(fresh);
+  });
+});

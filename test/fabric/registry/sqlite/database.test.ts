@@ -1,0 +1,275 @@
+import { chmodSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openDatabase } from '../../../../fabric/registry/sqlite/database.ts';
+import { commitQueue } from '../../../../fabric/registry/sqlite/group-commit.ts';
+import { MIGRATIONS, migrate, schemaVersion } from '../../../../fabric/registry/sqlite/schema.ts';
+import { connect, prepare } from '../../../../fabric/registry/sqlite/statements.ts';
+import { walFile } from '../../../../fabric/registry/sqlite/wal-file.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { anyGroup, NETWORK, opened, random, registryFile, scratch } from '../../place.ts';
+
+const tables = (path: string): unknown[] => {
+  const db = connect(path, { readonly: true });
+  const rows = prepare(db, 'SELECT name, sql FROM sqlite_schema ORDER BY name').all();
+  db.close();
+  return rows;
+};
+
+test('the driver’s objects are made and kept in one place: from Node 24.19 on a collected one ends the process', () => {
+  const folder = new URL('../../../../fabric/registry/sqlite/', import.meta.url);
+  const makers = readdirSync(folder).filter((name) =>
+    /\.(prepare|pragma|iterate|backup)\(|new SQLite\(/.test(readFileSync(new URL(name, folder), 'utf8')),
+  );
+  expect(makers).toEqual(['statements.ts']);
+});
+
+describe('migrations', () => {
+  test('an empty file and one of version 1 end with the same schema', () => {
+    const folder = scratch();
+    const [empty, old] = [join(folder, 'empty.db'), join(folder, 'old.db')];
+    writeFileSync(empty, '');
+    writeFileSync(old, '');
+    openDatabase(old, { steps: MIGRATIONS.slice(0, 1) }).close();
+    openDatabase(empty).close();
+    expect(tables(old)).not.toEqual(tables(empty));
+    const db = openDatabase(old);
+    expect(schemaVersion(db)).toBe(MIGRATIONS.length);
+    db.close();
+    expect(tables(old)).toEqual(tables(empty));
+  });
+
+  test('a file of version 1 keeps its devices', () => {
+    const path = join(scratch(), 'old.db');
+    writeFileSync(path, '');
+    const db = openDatabase(path, { steps: MIGRATIONS.slice(0, 1) });
+    const [gid, pseudonym, address, key] = [random(32), random(65), random(16), random(65)];
+    prepare(db, "INSERT INTO network VALUES (1, ?, 'n', ?, 1)").run(NETWORK.address, random(32));
+    prepare(db, "INSERT INTO grp VALUES (?, ?, ?, 'g', 1, 'active', NULL, 1)").run(
+      gid,
+      random(258),
+      random(4),
+    );
+    prepare(db, "INSERT INTO device VALUES (1, ?, ?, ?, ?, 0, 0, 1, 2, 'from')").run(
+      gid,
+      pseudonym,
+      address,
+      key,
+    );
+    db.close();
+    expect(opened(path).device(address)).toMatchObject({ pseudonym, longtermKey: key, standing: 'active' });
+  });
+
+  test('a step that fails leaves the version before it', () => {
+    const path = join(scratch(), 'half.db');
+    writeFileSync(path, '');
+    const broken = [...MIGRATIONS, { name: 'broken', sql: 'CREATE TABLE half (x); SELECT nonsense;' }];
+    expect(() => openDatabase(path, { steps: broken })).toThrow(/nonsense/);
+    const db = openDatabase(path);
+    expect(schemaVersion(db)).toBe(MIGRATIONS.length);
+    expect(prepare(db, "SELECT count(*) AS n FROM sqlite_schema WHERE name = 'half'").get()).toEqual({
+      n: 0,
+    });
+    db.close();
+  });
+
+  test('a newer file is left alone', () => {
+    const path = registryFile();
+    const db = connect(path);
+    migrate(db, 1, [...MIGRATIONS, { name: 'future', sql: 'CREATE TABLE future (x)' }]);
+    db.close();
+    expect(() => openDatabase(path)).toThrow(expect.objectContaining({ code: 'registry.newer-schema' }));
+  });
+});
+
+describe('the file', () => {
+  test('every commit is on the disk, and rows keep to their references', () => {
+    const db = openDatabase(registryFile());
+    expect(prepare(db, 'PRAGMA journal_mode').pluck().get()).toBe('wal');
+    expect(prepare(db, 'PRAGMA synchronous').pluck().get()).toBe(2); // FULL
+    expect(prepare(db, 'PRAGMA foreign_keys').pluck().get()).toBe(1);
+    expect(() =>
+      prepare(db, "INSERT INTO grp VALUES (?, ?, ?, 'g', 77, 'active', NULL, 1)").run(
+        random(32),
+        random(258),
+        random(4),
+      ),
+    ).toThrow(/FOREIGN KEY/);
+    db.close();
+  });
+
+  test('absent, damaged and locked files have their names', () => {
+    const folder = scratch();
+    expect(() => openDatabase(join(folder, 'none.db'))).toThrow(
+      expect.objectContaining({ code: 'registry.absent' }),
+    );
+    const garbage = join(folder, 'garbage.db');
+    writeFileSync(garbage, random(8192));
+    expect(() => openDatabase(garbage)).toThrow(expect.objectContaining({ code: 'registry.corrupt' }));
+    const cut = join(folder, 'cut.db');
+    writeFileSync(cut, readFileSync(registryFile()));
+    truncateSync(cut, 9_000);
+    expect(() => {
+      opened(cut).groups();
+    }).toThrow(expect.objectContaining({ code: 'registry.corrupt' }));
+    const readonly = registryFile();
+    chmodSync(readonly, 0o400);
+    const holder = openDatabase(readonly);
+    holder.exec('BEGIN IMMEDIATE');
+    expect(() => openDatabase(readonly)).toThrow(expect.objectContaining({ code: 'registry.locked' }));
+    holder.close();
+  });
+});
+
+describe('group commit', () => {
+  test('answers after the commit, jobs that throw are undone alone', async () => {
+    const path = registryFile();
+    const db = openDatabase(path);
+    const other = connect(path, { readonly: true });
+    const count = (from: typeof db): unknown => prepare(from, 'SELECT count(*) AS n FROM handshake').get();
+    const insert = (): void => {
+      db.exec("INSERT INTO handshake (at, source, proven, result) VALUES (1, 's', 0, 'r')");
+    };
+    let commits = 0;
+    const queue = commitQueue(db, path, () => commits++);
+    const results = await Promise.allSettled([
+      queue.submit(() => insert()).then(() => count(other)),
+      queue.submit(() => {
+        insert();
+        throw new Error('refused');
+      }),
+      queue.submit(() => insert()).then(() => count(other)),
+    ]);
+    expect(results).toEqual([
+      { status: 'fulfilled', value: { n: 2 } },
+      { status: 'rejected', reason: new Error('refused') },
+      { status: 'fulfilled', value: { n: 2 } },
+    ]);
+    expect(commits).toBe(1);
+    other.close();
+    queue.close();
+    db.close();
+  });
+
+  test('if the commit fails nobody is told it succeeded', async () => {
+    const path = registryFile();
+    const db = openDatabase(path);
+    const queue = commitQueue(db, path, () => {});
+    const good = queue.submit(() =>
+      db.exec("INSERT INTO handshake (at, source, proven, result) VALUES (1, 's', 0, 'r')"),
+    );
+    const fatal = queue.submit(() => db.exec('INSERT INTO nowhere VALUES (1)'));
+    const results = await Promise.allSettled([good, fatal]);
+    expect(results.map((each) => each.status)).toEqual(['rejected', 'rejected']);
+    expect(prepare(db, 'SELECT count(*) AS n FROM handshake').get()).toEqual({ n: 0 });
+    queue.close();
+    db.close();
+  });
+
+  /** A queue of a new registry over a disk that is as slow as the test says; `submit` notes a handshake with this result. */
+  function slowDisk() {
+    const path = registryFile();
+    const db = openDatabase(path);
+    const flushes: ((failure?: Failure) => void)[] = [];
+    const told: string[] = [];
+    const disk = { now: () => {} };
+    const queue = commitQueue(db, path, () => told.push('commit'), {
+      flush: (done) => flushes.push(done),
+      flushNow: () => disk.now(),
+      close: () => told.push('close'),
+    });
+    const submit = (result: string): Promise<unknown> =>
+      queue
+        .submit(() =>
+          prepare(db, "INSERT INTO handshake (at, source, proven, result) VALUES (1, 's', 0, ?)").run(result),
+        )
+        .then(
+          () => told.push(result),
+          (error: Failure) => told.push(`${result}: ${error.code}`),
+        );
+    const written = (): unknown =>
+      prepare(db, "SELECT group_concat(result, ' ') AS all_of_them FROM handshake").pluck().get();
+    return { path, db, queue, flushes, told, submit, written, disk };
+  }
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  test('nobody is told before the disk has it; what comes meanwhile is the next commit', async () => {
+    const { db, queue, flushes, told, submit, written } = slowDisk();
+    const first = submit('a');
+    await turn();
+    void submit('b');
+    void submit('c');
+    await turn();
+    expect([written(), flushes.length, told]).toEqual(['a', 1, []]);
+    flushes[0]!();
+    await first;
+    await turn();
+    expect([written(), flushes.length, told]).toEqual(['a b c', 2, ['commit', 'a']]);
+    flushes[1]!();
+    await turn();
+    expect(told).toEqual(['commit', 'a', 'commit', 'b', 'c']);
+    // The rest of the registry waits for its own commits.
+    expect(prepare(db, 'PRAGMA synchronous').pluck().get()).toBe(2);
+    queue.close();
+    db.close();
+  });
+
+  test('what the disk did not take is refused, and the log is left before the next commit', async () => {
+    const { path, db, queue, flushes, told, submit } = slowDisk();
+    const logged = (): number => statSync(`${path}-wal`).size;
+    void submit('a');
+    await turn();
+    const before = logged();
+    flushes[0]!(new Failure('registry.not-writable', 'operator', 'EIO'));
+    await turn();
+    // Somebody who reads the log keeps it from being left.
+    db.exec('PRAGMA busy_timeout = 1');
+    const reader = connect(path, { readonly: true });
+    reader.exec('BEGIN; SELECT * FROM handshake');
+    await submit('b');
+    reader.close();
+    void submit('c');
+    await turn();
+    expect(logged()).toBe(before);
+    flushes[1]!();
+    await turn();
+    expect(told).toEqual(['a: registry.not-writable', 'b: registry.locked', 'commit', 'c']);
+    queue.close();
+    db.close();
+  });
+
+  test('closing does not wait for a flush under way, and the disk still has everything', async () => {
+    const { db, queue, flushes, told, submit, written, disk } = slowDisk();
+    let now = 0;
+    disk.now = () => now++;
+    void submit('a');
+    await turn();
+    void submit('b');
+    queue.close();
+    await turn();
+    expect([written(), now, told]).toEqual(['a b', 2, ['commit', 'commit', 'close', 'a', 'b']]);
+    flushes[0]!();
+    await turn();
+    expect(told).toHaveLength(5);
+    db.close();
+  });
+
+  test('a log that is not there is a failure with a name', async () => {
+    const wal = walFile(join(scratch(), 'none.db'));
+    const failed = { code: 'registry.not-writable' };
+    expect(await new Promise((resolve) => wal.flush(resolve))).toMatchObject(failed);
+    expect(() => wal.flushNow()).toThrow(expect.objectContaining(failed));
+    wal.close();
+  });
+
+  test('closing commits what waits', async () => {
+    const path = registryFile();
+    const registry = opened(path);
+    registry.addNetwork(NETWORK, '');
+    registry.addGroup(anyGroup());
+    const noted = registry.refused({ source: '192.0.2.1', proven: false, result: 'xtt.bad-header' });
+    registry.close();
+    await noted;
+    expect(opened(path).handshakes(9)).toMatchObject([{ source: '192.0.2.1', result: 'xtt.bad-header' }]);
+  });
+});

@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest';
+import { runParts } from '../parts.ts';
+
+const PARTS = [
+  'dataplane/gro',
+  'dataplane/segment',
+  'dataplane/tun',
+  'dataplane/frame',
+  'dataplane/packet',
+  'dataplane/checksum',
+];
+
+describe('what one end has cut', () => {
+  for (const sanitizer of ['', 'address,undefined']) {
+    it(`is joined at the other to what it was (${sanitizer || 'as shipped'})`, async () => {
+      const done = await runParts('dataplane/gro_parts', PARTS, sanitizer);
+      expect(done).toEqual({ code: 0, signal: null, stdout: 'ok\n', stderr: '' });
+    });
+  }
+});

@@ -1,0 +1,13 @@
+import { describe, expect, it } from 'vitest';
+import { runParts } from '../parts.ts';
+
+const PARTS = ['dataplane/fq', 'dataplane/pool', 'dataplane/frame', 'dataplane/packet', 'dataplane/checksum'];
+
+describe("the data plane's queues", () => {
+  for (const sanitizer of ['', 'address,undefined']) {
+    it(`share their memory so that none goes without (${sanitizer || 'as shipped'})`, async () => {
+      const done = await runParts('dataplane/queue_parts', PARTS, sanitizer);
+      expect(done).toEqual({ code: 0, signal: null, stdout: 'ok\n', stderr: '' });
+    });
+  }
+});

@@ -1,0 +1,213 @@
+// The parts of the router that need no network: gate, ring, map and echo. Ends with a line "ok", or with what was wrong.
+#include "../../../native/dataplane/bytes.h"
+#include "../../../native/router/router.h"
+#include "../check.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SECOND = 1000000000 };
+
+// node's OpenSSL is not here.
+int RAND_bytes(unsigned char *bytes, int length) {
+  for (int i = 0; i < length; i++) bytes[i] = (unsigned char)rand();
+  return 1;
+}
+
+static struct router_gate gate_of(uint32_t sources) {
+  struct router_gate gate;
+  struct router_gate_limits limits = {
+      .pending = 5, .pending_per_source = 3, .refusal_burst = 4, .refusals_per_second = 2, .sources = sources};
+  CHECK(router_gate_init(&gate, &limits));
+  return gate;
+}
+
+static void gate_bounds_handshakes(void) {
+  struct router_gate gate = gate_of(100);
+  for (int i = 0; i < 3; i++) CHECK(router_gate_enter(&gate, 1, 0));
+  CHECK(!router_gate_enter(&gate, 1, 0));
+  for (int i = 0; i < 2; i++) CHECK(router_gate_enter(&gate, 2, 0));
+  CHECK(!router_gate_enter(&gate, 2, 0));
+  CHECK(gate.pending == 5);
+  router_gate_leave(&gate, 1, false, 0);
+  CHECK(router_gate_enter(&gate, 2, 0));
+  CHECK(!router_gate_enter(&gate, 3, 0));
+  router_gate_free(&gate);
+}
+
+static bool attempt(struct router_gate *gate, uint64_t source, uint64_t now) {
+  bool open = router_gate_enter(gate, source, now);
+  if (open) router_gate_leave(gate, source, true, now);
+  return open;
+}
+
+static void gate_shuts_out_and_forgives(void) {
+  struct router_gate gate = gate_of(100);
+  uint64_t now = SECOND;
+  for (int i = 0; i < 4; i++) CHECK(attempt(&gate, 1, now));
+  CHECK(!attempt(&gate, 1, now));
+  CHECK(attempt(&gate, 2, now));
+  now += SECOND / 2 - 1000000;
+  CHECK(!attempt(&gate, 1, now));
+  now += 1000001;
+  CHECK(attempt(&gate, 1, now));
+  CHECK(!attempt(&gate, 1, now));
+  now += 3600ull * SECOND;
+  for (int i = 0; i < 4; i++) CHECK(attempt(&gate, 1, now));
+  CHECK(!attempt(&gate, 1, now));
+  CHECK(gate.pending == 0);
+  router_gate_free(&gate);
+}
+
+static void gate_remembers_a_bounded_number(void) {
+  struct router_gate gate = gate_of(10);
+  for (int i = 0; i < 4; i++) CHECK(attempt(&gate, 1, 0));
+  for (uint64_t source = 100; source < 109; source++) CHECK(attempt(&gate, source, 0));
+  CHECK(!attempt(&gate, 1, 0));
+  for (uint64_t source = 109; source < 112; source++) CHECK(attempt(&gate, source, 0));
+  CHECK(gate.count <= 10);
+  CHECK(attempt(&gate, 1, 0));  // forgotten
+  router_gate_free(&gate);
+}
+
+// Its place is given back even if its account was forgotten meanwhile.
+static void gate_keeps_its_count(void) {
+  struct router_gate gate = gate_of(1);
+  CHECK(router_gate_enter(&gate, 1, 0));
+  for (uint64_t source = 100; source < 170; source++) attempt(&gate, source, 0);
+  router_gate_leave(&gate, 1, false, 0);
+  CHECK(gate.pending == 0);
+  router_gate_free(&gate);
+}
+
+static uint64_t source_of(const char *text) {
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+  struct sockaddr_in v4 = {.sin_family = AF_INET};
+  if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) return router_gate_source((struct sockaddr *)&v4);
+  CHECK(inet_pton(AF_INET6, text, &v6.sin6_addr) == 1);
+  return router_gate_source((struct sockaddr *)&v6);
+}
+
+static void sources_are_told_apart(void) {
+  CHECK(source_of("192.0.2.1") == source_of("::ffff:192.0.2.1"));
+  CHECK(source_of("192.0.2.1") != source_of("192.0.2.2"));
+  CHECK(source_of("2001:db8:1:2::1") == source_of("2001:db8:1:2:ffff::9"));
+  CHECK(source_of("2001:db8:1:2::1") != source_of("2001:db8:1:3::1"));
+  CHECK(source_of("2001:db8::1") != source_of("32.1.13.184"));
+  CHECK(source_of("::1") != source_of("0.0.0.0"));
+}
+
+static void map_finds_what_it_was_given(void) {
+  enum { MANY = 5000 };
+  struct router_map map;
+  struct router_map_entry *entries = calloc(MANY, sizeof *entries);
+  CHECK(router_map_init(&map) && entries != NULL);
+  for (uint32_t i = 0; i < MANY; i++) {
+    dp_put32(entries[i].address + 12, i);
+    CHECK(router_map_find(&map, entries[i].address) == NULL);
+    router_map_add(&map, &entries[i]);
+  }
+  for (uint32_t i = 0; i < MANY; i++) CHECK(router_map_find(&map, entries[i].address) == &entries[i]);
+  for (uint32_t i = 0; i < MANY; i += 2) router_map_remove(&map, &entries[i]);
+  for (uint32_t i = 0; i < MANY; i++) CHECK((router_map_find(&map, entries[i].address) != NULL) == (i % 2 == 1));
+  uint32_t taken = 0;
+  while (router_map_take(&map) != NULL) taken++;
+  CHECK(taken == MANY / 2 && map.count == 0);
+  router_map_free(&map);
+  free(entries);
+}
+
+static void ring_refuses_what_does_not_fit(void) {
+  struct router_ring ring;
+  uint32_t length, tag, put = 0, got = 0;
+  CHECK(router_ring_init(&ring) && router_ring_empty(&ring));
+  CHECK(router_ring_reserve(&ring, 128 * 1024 + 1, 0) == NULL);
+  for (int round = 0; round < 5; round++) {
+    for (uint8_t *room; (room = router_ring_reserve(&ring, 60001, put)) != NULL; put++) {
+      memset(room, (int)(put & 255), 60001);
+      router_ring_commit(&ring, 60001);
+    }
+    CHECK(put - got >= 15 && put - got <= 17);
+    for (uint8_t *bytes; (bytes = router_ring_next(&ring, &length, &tag)) != NULL; got++) {
+      CHECK(length == 60001 && tag == got && bytes[0] == (got & 255) && bytes[60000] == (got & 255));
+      router_ring_release(&ring, length);
+    }
+    CHECK(got == put && router_ring_empty(&ring));
+  }
+  router_ring_free(&ring);
+}
+
+enum { RECORDS = 100000 };
+
+static uint32_t length_of(uint32_t i) { return i * 2654435761u % 3000 + (i % 97 == 0 ? 60000 : 1); }
+
+static void *fill_ring(void *argument) {
+  struct router_ring *ring = argument;
+  for (uint32_t i = 0; i < RECORDS;) {
+    uint32_t length = length_of(i);
+    uint8_t *room = router_ring_reserve(ring, length, i);
+    if (room == NULL) continue;
+    memset(room, (int)(i & 255), length);
+    router_ring_commit(ring, length);
+    i++;
+  }
+  return NULL;
+}
+
+static void ring_joins_two_threads(void) {
+  struct router_ring ring;
+  pthread_t writer;
+  uint32_t length, tag;
+  CHECK(router_ring_init(&ring));
+  CHECK(pthread_create(&writer, NULL, fill_ring, &ring) == 0);
+  for (uint32_t i = 0; i < RECORDS;) {
+    uint8_t *bytes = router_ring_next(&ring, &length, &tag);
+    if (bytes == NULL) continue;
+    CHECK(tag == i && length == length_of(i));
+    CHECK(bytes[0] == (i & 255) && bytes[length / 2] == (i & 255) && bytes[length - 1] == (i & 255));
+    router_ring_release(&ring, length);
+    i++;
+  }
+  pthread_join(writer, NULL);
+  router_ring_free(&ring);
+}
+
+// docs/wire.md's example.
+static void echo_answers_the_heartbeat_only(void) {
+  static const uint8_t heartbeat[48] = {0x60, 0,    0,    0,    0,    8,    0x3a, 0xff, 0xe4, 0x85, 0xd8, 0xc8, 0x5f, 0xcc, 0xef, 0x1c,
+                                        0x14, 0x07, 0xe6, 0xa4, 0x28, 0xb8, 0x74, 0x9b, 0xfe, 0x80, 0,    0,    0,    0,    0,    0,
+                                        0,    0,    0,    0,    0,    0,    0,    1,    0x80, 0,    0x51, 0x61, 0x45, 0x4e, 0x46, 0x54};
+  uint8_t packet[48];
+  memcpy(packet, heartbeat, sizeof packet);
+  CHECK(router_echo_reply(packet, sizeof packet));
+  CHECK(packet[40] == 129 && memcmp(packet + 8, heartbeat + 24, 16) == 0 && memcmp(packet + 24, heartbeat + 8, 16) == 0);
+  CHECK(dp_get16(packet + 42) == 0x5061 && memcmp(packet + 44, "ENFT", 4) == 0 && packet[7] == 255);
+  CHECK(!router_echo_reply(packet, sizeof packet));  // a reply is no request
+  for (uint32_t length = 0; length < sizeof packet; length++) {
+    uint8_t *shorter = malloc(length + 1);
+    memcpy(shorter, heartbeat, length);
+    CHECK(!router_echo_reply(shorter, length));
+    free(shorter);
+  }
+  for (uint32_t at = 8; at < sizeof packet; at++) {
+    memcpy(packet, heartbeat, sizeof packet);
+    packet[at] ^= 1;
+    CHECK(!router_echo_reply(packet, sizeof packet));
+  }
+}
+
+int main(void) {
+  gate_bounds_handshakes();
+  gate_shuts_out_and_forgives();
+  gate_remembers_a_bounded_number();
+  gate_keeps_its_count();
+  sources_are_told_apart();
+  map_finds_what_it_was_given();
+  ring_refuses_what_does_not_fit();
+  ring_joins_two_threads();
+  echo_answers_the_heartbeat_only();
+  puts("ok");
+  return 0;
+}

@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import type { KernelChange, watchKernel } from '../../../os/linux/netlink.ts';
+import { SETTLE_MS, watchPath } from '../../../os/linux/route-watch.ts';
+
+/** A kernel of the test: what it tells, and the way it knows. */
+function world() {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  let tell: (change: KernelChange) => void = () => {};
+  let closed = false;
+  const ways = new Map<string, string>();
+  const asked = new Set<string>();
+  const watch: typeof watchKernel = (_, onChange) => {
+    tell = onChange;
+    return {
+      close() {
+        closed = true;
+      },
+    };
+  };
+  const source = (address: string): string | undefined => {
+    asked.add(address);
+    return ways.get(address);
+  };
+  let changes = 0;
+  const path = watchPath({ hosts: ['enf.example', '203.0.113.7'], mark: 0, watch, source }, () => changes++);
+  return {
+    path,
+    ways,
+    asked,
+    tell: (...each: KernelChange[]) => {
+      for (const change of each) tell(change);
+      vi.advanceTimersByTime(SETTLE_MS);
+    },
+    changes: () => changes,
+    closed: () => closed,
+  };
+}
+
+const route: KernelChange = { kind: 'route', table: 254, index: 2 };
+
+test('only literal hosts and "anywhere" are asked for', () => {
+  expect([...world().asked]).toEqual(['203.0.113.7', '192.0.2.1', '2001:db8::1']);
+});
+
+test('[C-1] a way that appears is told once, however many messages it made', () => {
+  const { tell, ways, changes } = world();
+  ways.set('203.0.113.7', '10.0.0.2');
+  tell(route, { kind: 'address', index: 2 }, route, route);
+  expect(changes()).toBe(1);
+  tell(route);
+  expect(changes()).toBe(1);
+});
+
+test('[C-10] another source address is told, and so is a way that is gone', () => {
+  const { tell, ways, changes } = world();
+  ways.set('192.0.2.1', '10.0.0.2');
+  tell(route);
+  ways.set('192.0.2.1', '10.1.0.2');
+  tell(route);
+  ways.clear();
+  tell(route);
+  expect(changes()).toBe(3);
+});
+
+test('what does not touch the way is not told: our own TUN, containers, rules, filters', () => {
+  const { tell, ways, changes } = world();
+  ways.set('192.0.2.1', '10.0.0.2');
+  tell(route);
+  const others: KernelChange[] = [
+    { kind: 'link', index: 900, running: false },
+    { kind: 'link', index: 900, running: true },
+    { kind: 'address', index: 900 },
+    { kind: 'rule' },
+    { kind: 'route', table: 2097, index: 900 },
+    { kind: 'filter', table: 'enf_enf0' },
+    { kind: 'forwarding' },
+    { kind: 'lost' },
+  ];
+  tell(...others);
+  expect(changes()).toBe(1);
+});
+
+test('a carrier that is back is told although the addresses are the same', () => {
+  const index = Number(readFileSync('/sys/class/net/lo/ifindex', 'latin1'));
+  const { tell, ways, changes } = world();
+  tell({ kind: 'link', index, running: false });
+  tell({ kind: 'link', index, running: true });
+  expect(changes()).toBe(0);
+  ways.set('192.0.2.1', '10.0.0.2');
+  tell(route);
+  tell({ kind: 'link', index, running: false });
+  expect(changes()).toBe(1);
+  tell({ kind: 'link', index, running: true });
+  expect(changes()).toBe(2);
+  tell({ kind: 'link', index, running: true });
+  expect(changes()).toBe(2);
+});
+
+test('closed, nothing is told', () => {
+  const { path, tell, ways, changes, closed } = world();
+  ways.set('192.0.2.1', '10.0.0.2');
+  path.close();
+  expect(closed()).toBe(true);
+  tell();
+  expect(changes()).toBe(0);
+});

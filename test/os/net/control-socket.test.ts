@@ -1,0 +1,119 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type Answerer, askControl, serveControl } from '../../../os/net/control-socket.ts';
+import { Failure } from '../../../protocol/failure.ts';
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'enf-control-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+async function serving(answer: Answerer): Promise<string> {
+  const path = join(folder(), 'run', 'control.sock');
+  const control = await serveControl(path, answer);
+  onTestFinished(() => control.close());
+  return path;
+}
+
+const GET = { method: 'GET', path: '/v1/x' };
+
+test('a question gets its JSON answer, on a socket for owner and group', async () => {
+  const path = await serving(({ method, path: asked }) => ({ method, asked }));
+  expect(await askControl(path, GET)).toEqual({ method: 'GET', asked: '/v1/x' });
+  expect(await askControl(path, { method: 'POST', path: '/v1/y?z=1' })).toEqual({
+    method: 'POST',
+    asked: '/v1/y',
+  });
+  expect(statSync(path).mode & 0o777).toBe(0o660);
+});
+
+test('an answer may take its time; curl can ask, too', async () => {
+  const path = await serving(async () => ({ late: true }));
+  expect(await askControl(path, GET)).toEqual({ late: true });
+  const code = `require('node:http').get({ socketPath: ${JSON.stringify(path)}, path: '/' }, (r) => r.pipe(process.stdout))`;
+  // From another process, so that the server is not only reached from within.
+  const { execFile } = await import('node:child_process');
+  const text = await new Promise<string>((resolve) =>
+    execFile(process.execPath, ['-e', code], (_, stdout) => resolve(stdout)),
+  );
+  expect(JSON.parse(text)).toEqual({ late: true });
+});
+
+describe('refusals', () => {
+  test('an unknown path and a failure of the program', async () => {
+    const path = await serving((question) => {
+      if (question.path === '/fails') throw new Failure('x.broken', 'operator', 'it broke');
+      if (question.path === '/bug') throw new TypeError('a mistake');
+      return undefined;
+    });
+    await expect(askControl(path, GET)).rejects.toMatchObject({
+      code: 'control.bad-answer',
+      message: expect.stringContaining('404'),
+    });
+    await expect(askControl(path, { ...GET, path: '/fails' })).rejects.toThrow('x.broken');
+    await expect(askControl(path, { ...GET, path: '/bug' })).rejects.toThrow('500');
+    await expect(askControl(path, GET)).rejects.toThrow('404');
+  });
+
+  test('nobody there: no socket, a dead one, a file, a folder in the way', async () => {
+    const place = folder();
+    const dead = join(place, 'dead.sock');
+    leaveDeadSocket(dead);
+    writeFileSync(join(place, 'file'), '');
+    for (const name of ['none.sock', 'dead.sock', 'file', 'file/x.sock']) {
+      await expect(askControl(join(place, name), GET)).rejects.toMatchObject({ code: 'control.nobody' });
+    }
+  });
+
+  test('somebody who does not speak the language', async () => {
+    const path = join(folder(), 'other.sock');
+    const other = await plainServer(path, 'SSH-2.0-x\r\n');
+    await expect(askControl(path, GET)).rejects.toMatchObject({ code: 'control.bad-answer' });
+    other.close();
+  });
+
+  test('a second program on the same socket', async () => {
+    const path = await serving(() => 1);
+    await expect(serveControl(path, () => 2)).rejects.toMatchObject({ code: 'control.in-use' });
+    expect(await askControl(path, GET)).toBe(1);
+  });
+
+  test('a place where nothing can listen', async () => {
+    const place = folder();
+    writeFileSync(join(place, 'file'), '');
+    await expect(serveControl(join(place, 'file', 'x.sock'), () => 1)).rejects.toMatchObject({
+      code: 'control.cannot-listen',
+    });
+  });
+});
+
+test('the socket of a killed program is replaced, a closed one is gone', async () => {
+  const path = join(folder(), 'control.sock');
+  leaveDeadSocket(path);
+  expect(existsSync(path)).toBe(true);
+  const control = await serveControl(path, () => 'new');
+  expect(await askControl(path, GET)).toBe('new');
+  await control.close();
+  expect(existsSync(path)).toBe(false);
+});
+
+/** A socket file whose program was killed. */
+function leaveDeadSocket(path: string): void {
+  const code = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  try {
+    execFileSync(process.execPath, ['-e', code], { stdio: 'ignore' });
+  } catch {}
+}
+
+function plainServer(path: string, greeting: string): Promise<Server> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.end(greeting);
+  });
+  return new Promise((resolve) => server.listen(path, () => resolve(server)));
+}

@@ -1,0 +1,70 @@
+import { addon } from '../native/index.ts';
+import type { PeerHandle, RouterCounters, RouterEvent, RouterSettings } from '../native/router/router.ts';
+
+export type { PeerHandle, RouterCounters, RouterEvent };
+
+/** Is the address a device's, and so not to be reached through the host? */
+export type Whose = 'nobody' | 'device' | 'unknown';
+
+/** The native threads of a tunnel router: they carry packets, and ask who may come in. */
+export interface RouterThreads {
+  readonly port: number;
+  /** Peers that are not admitted yet. */
+  readonly pending: number;
+  /** Lets the peer in under its address (16 bytes). Devices of equal `network` (a number from 1 on) reach each other. */
+  admit(peer: PeerHandle, address: Uint8Array, network: number): void;
+  /** Ends its connection (native/router/router.ts). */
+  part(peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
+  answer(thread: number, address: Uint8Array, whose: Whose): void;
+  forget(address: Uint8Array): void;
+  counted(peer: PeerHandle): RouterCounters;
+  /** What the threads themselves count; what was counted last, when they have ended. */
+  counters(): readonly RouterCounters[];
+  /** Resolves when nothing is open any more. Any number of times. */
+  close(): Promise<void>;
+}
+
+const ANSWERS = { nobody: 0, device: 1, unknown: 2 } as const;
+
+/**
+ * Starts them (port 0: the system chooses). Of the TUN's descriptor they are the owner if this succeeds.
+ * @throws Error with a `code`, as `routerStart`
+ */
+export function startRouterThreads(
+  listen: { readonly host: string; readonly port: number },
+  identity: { readonly certificate: string; readonly key: string },
+  settings: RouterSettings,
+  onEvent: (event: RouterEvent) => void,
+): RouterThreads {
+  const native = addon();
+  let last: readonly RouterCounters[] | undefined;
+  let announce = (): void => {};
+  const stopped = new Promise<void>((resolve) => {
+    announce = resolve;
+  });
+  const hear = (event: RouterEvent): void => {
+    if (event.kind === 'stopped') {
+      last = native.routerCounters(handle);
+      announce();
+    }
+    onEvent(event);
+  };
+  const { certificate, key } = identity;
+  const handle = native.routerStart(settings, listen.host, listen.port, certificate, key, hear);
+  return {
+    port: native.routerPort(handle),
+    get pending() {
+      return native.routerPending(handle);
+    },
+    admit: (peer, address, network) => native.routerAdmit(handle, peer, address, network),
+    part: (peer, verdict, reset) => native.routerPart(handle, peer, verdict, reset),
+    answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
+    forget: (address) => native.routerForget(handle, address),
+    counted: (peer) => native.routerPeerCounters(peer),
+    counters: () => last ?? native.routerCounters(handle),
+    close() {
+      native.routerClose(handle);
+      return stopped;
+    },
+  };
+}
