@@ -3,7 +3,8 @@ import type { Invocation, Option } from '../../cli/program.ts';
 import { askControl } from '../../os/net/control-socket.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { pathOf } from '../pki/authority.ts';
-import { openRegistry, type Registry } from '../registry/registry.ts';
+import type { Registry } from '../registry/registry.ts';
+import { openRegistry } from '../registry/sqlite/registry.ts';
 
 /** What all commands of the fabric have in common: the data folder, and the fabric that may be running on it. */
 

@@ -4,12 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Group } from '../../fabric/registry/records.ts';
-import {
-  emptyRegistry,
-  openRegistry,
-  type Registry,
-  type RegistryOptions,
-} from '../../fabric/registry/registry.ts';
+import type { Registry } from '../../fabric/registry/registry.ts';
+import { emptyRegistry, openRegistry, type RegistryOptions } from '../../fabric/registry/sqlite/registry.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
 
 /** A folder that is gone after the test. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { connectionLimits } from '../../../fabric/serve.ts';
+import { connectionLimits } from '../../../fabric/identity/start.ts';
 import { parseTrust } from '../../../protocol/identity/trust.ts';
 import { type Batch, makeBatch, provision } from '../device.ts';
 import { fabricProgram } from './program.ts';

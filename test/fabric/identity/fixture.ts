@@ -9,7 +9,8 @@ import {
   startIdentityServer,
 } from '../../../fabric/identity/server.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
-import { emptyRegistry, openRegistry, type Registry } from '../../../fabric/registry/registry.ts';
+import type { Registry } from '../../../fabric/registry/registry.ts';
+import { emptyRegistry, openRegistry } from '../../../fabric/registry/sqlite/registry.ts';
 import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';
 import { type Batch, makeBatch } from '../device.ts';
 import { NETWORK } from '../place.ts';

@@ -1,0 +1,84 @@
+import { hasNativeDoor } from '../../os/net/acceptor.ts';
+import type { ListenAddress } from '../../os/net/listen.ts';
+import type { Log } from '../../os/service/log.ts';
+import { descriptorLimit } from '../../os/service/process.ts';
+import { Failure } from '../../protocol/failure.ts';
+import type { Registry } from '../registry/registry.ts';
+import { openEntrance } from './acceptor.ts';
+import type { Limits } from './limits.ts';
+import { DEADLINES, LIMITS, startIdentityServer } from './server.ts';
+import { type Crew, startCrew } from './workers.ts';
+
+/** Files and sockets beside those of devices that provision: registry, logs, control socket, tunnels. */
+const RESERVED_DESCRIPTORS = 512;
+
+export interface StartOptions {
+  readonly listen: ListenAddress;
+  /** The server certificate, 169 bytes. */
+  readonly certificate: Uint8Array;
+  /** Its private key, 32 bytes. */
+  readonly key: Uint8Array;
+  readonly registry: Registry;
+  readonly log: Log;
+  /** How many processes serve handshakes; 1: this one does. */
+  readonly processes: number;
+  /** Connections that devices may have open; as many as the system allows, up to 16,384, if undefined. */
+  readonly maxConnections: number | undefined;
+}
+
+/** The identity server, in this process or in others. */
+export async function startIdentity(
+  options: StartOptions,
+): Promise<{ port: number; native: boolean; close(graceMs: number): Promise<void> }> {
+  const { listen, certificate, key, registry, log, processes, maxConnections } = options;
+  const limits = connectionLimits(maxConnections, processes);
+  if (processes === 1) return startIdentityServer({ listen, certificate, key, registry, log, limits });
+  if (!hasNativeDoor()) throw needsAddon();
+  const { descriptor, port } = openEntrance(listen);
+  const orders = { certificate, key, limits, deadlines: DEADLINES };
+  const crew: Crew = await startCrew({ processes, descriptor, orders, books: registry, log });
+  const silence = registry.subscribe((change) => {
+    if (change.kind === 'group') crew.forget();
+  });
+  return {
+    port,
+    native: crew.native,
+    close(graceMs) {
+      silence();
+      return crew.close(graceMs);
+    },
+  };
+}
+
+/**
+ * How many connections each process takes. What is asked for has to be possible: a connection is a descriptor, and the
+ * registry, the tunnels and the log need some, too. @throws Failure `fabric.too-few-descriptors`
+ */
+export function connectionLimits(
+  asked: number | undefined,
+  processes: number,
+  descriptors = descriptorLimit(),
+): Limits {
+  const possible = Math.max(1, descriptors - RESERVED_DESCRIPTORS);
+  const each = Math.ceil((asked ?? Math.min(LIMITS.total, possible * processes)) / processes);
+  if (each > possible) {
+    throw new Failure(
+      'fabric.too-few-descriptors',
+      'operator',
+      `${each} connections for each process need ${each + RESERVED_DESCRIPTORS} open files, the limit is ${descriptors}`,
+      { action: 'Raise LimitNOFILE= of the service (ulimit -n), or ask for fewer with --max-connections.' },
+    );
+  }
+  return { total: each, perSource: LIMITS.perSource };
+}
+
+function needsAddon(): Failure {
+  return new Failure(
+    'fabric.needs-addon',
+    'operator',
+    'several processes need the addon, which was not built',
+    {
+      action: 'Build it with "npm run build", or serve with one process.',
+    },
+  );
+}

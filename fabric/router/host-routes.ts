@@ -1,0 +1,35 @@
+import { configureInterface, routeThrough } from '../../os/linux/iproute.ts';
+import type { Log } from '../../os/service/log.ts';
+import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
+import { hostAddress } from '../registry/address.ts';
+import type { Registry } from '../registry/registry.ts';
+
+/** As the devices have it (enftun.md §4). */
+const TUN_MTU = 1_280;
+
+/** This host's addresses and routes in the networks. */
+export interface HostRoutes {
+  /** Resolves when addresses and routes of all networks known so far are in place. @throws Failure of `ip` at the start */
+  settled(): Promise<void>;
+}
+
+/** Gives the host its address `<prefix>::1` and a route in every network, also in those added later. */
+export function installHostRoutes(tun: string, registry: Registry, log: Log): HostRoutes {
+  const install = async (prefixes: readonly Prefix[]): Promise<void> => {
+    const own = prefixes.map((prefix) => `${formatIpv6(hostAddress(prefix.address))}/128`);
+    await configureInterface(tun, TUN_MTU, own);
+    for (const prefix of prefixes) await routeThrough(formatPrefix(prefix), tun);
+  };
+  let settled = install(registry.networks().map((network) => network.prefix));
+  registry.subscribe((change) => {
+    if (change.kind !== 'network') return;
+    const name = formatPrefix(change.prefix);
+    settled = settled
+      .then(() => install([change.prefix]))
+      .then(() => log('info', `network ${name} is reachable through ${tun}`))
+      .catch((error: Error) =>
+        log('error', `network ${name} is not reachable from this host: ${error.message}`),
+      );
+  });
+  return { settled: () => settled };
+}
