@@ -1,6 +1,6 @@
 // Prints native/fp256bn/constants.h: everything the native curve knows about FP256BN, derived from the parameter u.
 //   node native/fp256bn/generate.mjs > native/fp256bn/constants.h
-// test/native/ecdaa-constants.test.ts runs it again and compares. Plain bigint arithmetic, no dependency.
+// test/native/fp256bn/constants.test.ts runs it again and compares. Plain bigint arithmetic, no dependency.
 
 const u = -0x6882f5c030b0a801n;
 const p = 36n * u ** 4n + 36n * u ** 3n + 24n * u ** 2n + 6n * u + 1n;

@@ -8,11 +8,14 @@ const NAME = 'enf-agent_0.1.0_amd64.deb';
 /** What a build reads. */
 const SOURCES = [
   'agent',
+  'cli',
+  'crypto',
   'native',
   'os',
   'packaging',
   'protocol',
   'tpm',
+  'tunnel',
   'build.mjs',
   'CHANGELOG.md',
   'package.json',
@@ -56,7 +59,7 @@ describe('the Debian package', () => {
     const files = list('.').filter((each) => !each.startsWith('DEBIAN/'));
     const program = files.filter((each) => each.startsWith('usr/lib/enf-agent/'));
     for (const each of program)
-      expect(each).toMatch(/^usr\/lib\/enf-agent\/(enf-agent(-[a-z]+-[A-Z0-9]{8})?\.mjs|enf\.node)$/);
+      expect(each).toMatch(/^usr\/lib\/enf-agent\/(enf-agent(-[a-z-]+-[A-Z0-9]{8})?\.mjs|enf\.node)$/);
     expect(files.filter((each) => !program.includes(each))).toEqual([
       'etc/enf/agent.toml',
       'usr/bin/enf-agent',

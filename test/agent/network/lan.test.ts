@@ -73,7 +73,7 @@ describe('for a real kernel behind the interface', () => {
     ]) {
       inHost('sysctl', '-qw', `net.ipv6.conf.default.${name}=${value}`);
     }
-    program = await host.start('./lan-child.ts', OWN);
+    program = await host.start('./network/lan-child.ts', OWN);
   });
   afterAll(async () => {
     await program?.stop();

@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { n, p } from '../../../protocol/crypto/fp256bn.ts';
 
-const path = (name: string) => fileURLToPath(new URL(`../../native/${name}`, import.meta.url));
-const header = readFileSync(path('fp256bn_constants.h'), 'utf8');
+const path = (name: string) => fileURLToPath(new URL(`../../../native/fp256bn/${name}`, import.meta.url));
+const header = readFileSync(path('constants.h'), 'utf8');
 
 it('the constants of the native curve are what their generator prints', () => {
-  const made = execFileSync(process.execPath, [path('generate/fp256bn.mjs')], { encoding: 'utf8' });
+  const made = execFileSync(process.execPath, [path('generate.mjs')], { encoding: 'utf8' });
   expect(header).toBe(made);
 });
 

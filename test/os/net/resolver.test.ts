@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { namesakes, nameservers, resolveMarked } from '../../../os/net/resolver.ts';
 
-// Answers over the network, UDP and TCP, are tested in a namespace of their own: test/agent/guard.test.ts.
+// Answers over the network, UDP and TCP, are tested in a namespace of their own: test/agent/network/reconciler.test.ts.
 
 const folder = mkdtempSync(join(tmpdir(), 'enf-resolve-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,6 @@
 // Runs what computes with secrets under valgrind, with the secrets marked as uninitialised memory: memcheck then reports each
 // branch and each address that depends on them. `secrets leaky` runs a multiplication that does branch, as the proof that a leak
-// would be seen. Built and run by test/native/ecdaa-ct.test.ts.
+// would be seen. Built and run by test/native/ecdaa/constant-time.test.ts.
 #include "ecdaa/ecdaa.h"
 #include "fp256bn/secret.h"
 #include <stdio.h>
