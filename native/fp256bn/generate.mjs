@@ -90,7 +90,7 @@ const lines = ate.slice(1).reduce((count, digit) => count + (digit === 0n ? 1 : 
 console.log(`// FP256BN as numbers. Made by native/fp256bn/generate.mjs; do not edit. Field elements are in Montgomery form (x·2^256 mod p),
 // everything is least significant limb first.
 #pragma once
-#include "fp256bn_types.h"
+#include "types.h"
 
 // p, -1/p mod 2^64, 2^256 mod p (one), 2^512 mod p (into Montgomery form), 3.
 static const uint64_t FIELD_ORDER[4] = ${limbs(p)};
