@@ -1,19 +1,17 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { filesOf, LAYERS, ROOT } from './structure.ts';
 
-const root = new URL('..', import.meta.url).pathname;
 /** A failure that crossed a process boundary is put together again from what came. */
 const REBUILT = new Set(['fabric/identity/messages.ts']);
-const FOLDERS = ['protocol', 'tpm', 'crypto', 'tunnel', 'os', 'cli', 'agent', 'factory', 'fabric', 'swtpm'];
 
 /** Every `new Failure('code', 'remedy'` in the sources, code → remedies. */
 function thrown(): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
-  for (const folder of FOLDERS) {
-    for (const name of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })) {
-      if (!name.endsWith('.ts')) continue;
-      const text = readFileSync(join(root, folder, name), 'utf8');
+  for (const folder of Object.keys(LAYERS)) {
+    for (const file of filesOf(folder)) {
+      const text = readFileSync(join(ROOT, file), 'utf8');
       for (const match of text.matchAll(/new Failure\(\s*'([^']+)',\s*'(retry|reprovision|operator)'/g)) {
         const remedies = found.get(match[1]!) ?? new Set();
         found.set(match[1]!, remedies.add(match[2]!));
@@ -22,10 +20,8 @@ function thrown(): Map<string, Set<string>> {
       const literal =
         text.match(/new Failure\(\s*'[a-z0-9-]+\.[a-z0-9-]+',\s*'(retry|reprovision|operator)'/g)?.length ??
         0;
-      if (REBUILT.has(`${folder}/${name}`)) continue;
-      expect(`${folder}/${name}: ${literal}`, 'code and remedy are literals').toBe(
-        `${folder}/${name}: ${all}`,
-      );
+      if (REBUILT.has(file)) continue;
+      expect(`${file}: ${literal}`, 'code and remedy are literals').toBe(`${file}: ${all}`);
     }
   }
   return found;
@@ -33,7 +29,7 @@ function thrown(): Map<string, Set<string>> {
 
 /** Rows of docs/errors.md: | `code` | remedy | meaning | what to do | */
 function documented(): Map<string, string> {
-  const text = readFileSync(join(root, 'docs/errors.md'), 'utf8');
+  const text = readFileSync(join(ROOT, 'docs/errors.md'), 'utf8');
   const rows = [...text.matchAll(/^\| `([^`]+)` \| ([a-z, ]+) \| (\S.*?) \| (\S.*?) \|$/gm)];
   return new Map(rows.map((row) => [row[1]!, row[2]!]));
 }

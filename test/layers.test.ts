@@ -1,78 +1,105 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import {
+  circles,
+  filesOf,
+  importGraph,
+  importsOf,
+  LAYERS,
+  ROOMS,
+  ROOT,
+  roomGraph,
+  TEST_FOLDERS,
+  topFolders,
+  violation,
+} from './structure.ts';
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-
-/** ARCHITECTURE.md's table "who may import whom" as data. `node` and `npm` say which outside modules a folder may name. */
-interface Layer {
-  readonly folders: readonly string[];
-  readonly node: boolean;
-  readonly npm: readonly string[] | 'any';
-}
-const LAYERS: Record<string, Layer> = {
-  protocol: { folders: ['protocol'], node: false, npm: ['@noble/'] },
-  native: { folders: ['native'], node: true, npm: [] },
-  tpm: { folders: ['tpm', 'protocol', 'native'], node: false, npm: [] },
-  os: { folders: ['os', 'protocol', 'native'], node: true, npm: [] },
-  crypto: { folders: ['crypto', 'protocol', 'native'], node: true, npm: [] },
-  tunnel: { folders: ['tunnel', 'protocol', 'native'], node: true, npm: [] },
-  cli: { folders: ['cli', 'protocol', 'os'], node: true, npm: [] },
-  agent: {
-    folders: ['agent', 'protocol', 'tpm', 'os', 'crypto', 'tunnel', 'cli'],
-    node: false,
-    npm: ['smol-toml'],
-  },
-  factory: { folders: ['factory', 'protocol', 'tpm', 'os', 'crypto', 'cli'], node: false, npm: ['qrcode'] },
-  packaging: { folders: ['packaging', 'agent', 'os', 'cli', 'protocol'], node: true, npm: [] },
-  fabric: { folders: ['fabric', 'protocol', 'os', 'crypto', 'tunnel', 'cli'], node: true, npm: 'any' },
-};
-
-interface Import {
-  readonly from: string;
-  readonly to: string;
-}
-
-function filesOf(folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => join(folder, name));
-}
-
-function importsOf(file: string, text = readFileSync(join(root, file), 'utf8')): Import[] {
-  const pattern = /(?:\bfrom|\bimport|\bimport\()\s*['"]([^'"\s]+)['"]/g;
-  return [...text.matchAll(pattern)].map((match) => ({ from: file, to: match[1]! }));
-}
-
-/** Why the import breaks the layering, or undefined. */
-function violation(layer: Layer, { from, to }: Import): string | undefined {
-  if (to.startsWith('.')) {
-    const target = relative(root, resolve(root, dirname(from), to)).split('/')[0]!;
-    return layer.folders.includes(target) ? undefined : `${from} imports ${target}/ (${to})`;
-  }
-  if (to.startsWith('node:')) return layer.node ? undefined : `${from} imports ${to}`;
-  if (layer.npm === 'any' || layer.npm.some((name) => to === name || to.startsWith(name))) return undefined;
-  return `${from} imports the package ${to}`;
-}
+const FOLDERS = Object.keys(LAYERS);
+/** Beyond this nobody finds anything. */
+const MOST_FILES = 25;
 
 describe('who may import whom', () => {
-  for (const [folder, layer] of Object.entries(LAYERS)) {
-    test(`${folder}/ keeps to its layer`, () => {
-      const files = filesOf(folder);
-      expect(files.length).toBeGreaterThan(0);
-      const broken = files.flatMap((file) => importsOf(file)).flatMap((each) => violation(layer, each) ?? []);
-      expect(broken).toEqual([]);
-    });
-  }
+  test.each(FOLDERS)('%s/ keeps to its layer', (folder) => {
+    const files = filesOf(folder);
+    expect(files.length).toBeGreaterThan(0);
+    const broken = files
+      .flatMap((file) => importsOf(file))
+      .flatMap((each) => violation(folder, LAYERS[folder]!, each) ?? []);
+    expect(broken).toEqual([]);
+  });
 
   test('a forbidden import is found', () => {
     const text = `import { x } from '../fabric/y.ts';\nimport { z } from 'node:fs';\nconst l = await import('left-pad');`;
-    const broken = importsOf('agent/main.ts', text).map((each) => violation(LAYERS.agent!, each));
+    const broken = importsOf('agent/main.ts', text).map((each) => violation('agent', LAYERS.agent!, each));
     expect(broken).toEqual([
       'agent/main.ts imports fabric/ (../fabric/y.ts)',
       'agent/main.ts imports node:fs',
       'agent/main.ts imports the package left-pad',
     ]);
+  });
+
+  test.each(Object.keys(ROOMS))(
+    'the rooms of %s/ import what the table says, no more and no less',
+    (folder) => {
+      const graph = roomGraph(importGraph([folder]));
+      const inside = [...graph].flatMap(([room, into]) => {
+        const own = into.filter((each) => each.startsWith(`${folder}/`));
+        return room.endsWith('.ts') ? [] : [[room, own.filter((each) => !each.endsWith('.ts'))] as const];
+      });
+      expect(Object.fromEntries(inside)).toEqual(ROOMS[folder]);
+    },
+  );
+});
+
+describe('circles', () => {
+  const graph = importGraph(FOLDERS);
+
+  test('no files import each other', () => {
+    expect(circles(graph)).toEqual([]);
+  });
+
+  test('no rooms import each other', () => {
+    expect(circles(roomGraph(graph))).toEqual([]);
+  });
+
+  test('a circle is found, and what only leads to it is not part of it', () => {
+    const found = circles(
+      new Map([
+        ['a', ['b']],
+        ['b', ['c', 'd']],
+        ['c', ['a']],
+        ['d', ['e']],
+        ['e', []],
+        ['f', ['a', 'f']],
+      ]),
+    );
+    expect(found.sort()).toEqual([['a', 'b', 'c'], ['f']]);
+  });
+});
+
+describe('every folder is known to every guard', () => {
+  const folders = topFolders();
+
+  test('the layers name all folders with TypeScript, and no others', () => {
+    expect([...FOLDERS, ...TEST_FOLDERS].sort()).toEqual(folders);
+  });
+
+  test('the type check includes all of them', () => {
+    const { include } = JSON.parse(readFileSync(join(ROOT, 'tsconfig.json'), 'utf8'));
+    expect([...include].sort()).toEqual(folders);
+  });
+
+  test('ARCHITECTURE.md names all of them', () => {
+    const text = readFileSync(join(ROOT, 'ARCHITECTURE.md'), 'utf8');
+    for (const folder of folders) expect(text).toMatch(new RegExp(`^${folder}/ `, 'm'));
+    for (const folder of FOLDERS) expect(text).toMatch(new RegExp(`^\\| \`${folder}/\` \\|`, 'm'));
+  });
+
+  test('no folder holds more files than one finds something in', () => {
+    const counts = new Map<string, number>();
+    for (const file of FOLDERS.flatMap(filesOf))
+      counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
+    expect([...counts].filter(([, count]) => count > MOST_FILES)).toEqual([]);
   });
 });

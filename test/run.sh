@@ -21,6 +21,9 @@ fi
 printf '\033[1m==> tests\033[0m\n'
 npx vitest run --reporter=default --reporter=json --outputFile.json="$results" "$@" || failed=1
 if [ $# -eq 0 ]; then
+  # Without root, addon and Debian's programs: only then does test:unit keep its word.
+  printf '\033[1m==> unit tests as an ordinary user\033[0m\n'
+  bash test/unit.sh || failed=1
   printf '\033[1m==> native tests under AddressSanitizer\033[0m\n'
   bash test/native/asan.sh --reporter=default --reporter=json --outputFile.json=.cache/asan-results.json || failed=1
   printf '\033[1m==> a booted device\033[0m\n'

@@ -1,0 +1,140 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The checkout. */
+export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** ARCHITECTURE.md's table "Who may import whom" as data. `node` and `npm` say which outside modules a folder may name. */
+export interface Layer {
+  /** The top-level folders that it may import, beside itself. */
+  readonly folders: readonly string[];
+  readonly node: boolean;
+  readonly npm: readonly string[] | 'any';
+}
+
+export const LAYERS: Readonly<Record<string, Layer>> = {
+  protocol: { folders: [], node: false, npm: ['@noble/'] },
+  native: { folders: [], node: true, npm: [] },
+  tpm: { folders: ['protocol', 'native'], node: false, npm: [] },
+  crypto: { folders: ['protocol', 'native'], node: true, npm: [] },
+  tunnel: { folders: ['protocol', 'native'], node: true, npm: [] },
+  os: { folders: ['protocol', 'native'], node: true, npm: [] },
+  cli: { folders: ['protocol', 'os'], node: true, npm: [] },
+  agent: { folders: ['protocol', 'tpm', 'os', 'crypto', 'tunnel', 'cli'], node: false, npm: ['smol-toml'] },
+  factory: { folders: ['protocol', 'tpm', 'os', 'crypto', 'cli'], node: false, npm: ['qrcode'] },
+  fabric: { folders: ['protocol', 'os', 'crypto', 'tunnel', 'cli'], node: true, npm: 'any' },
+  packaging: { folders: ['protocol', 'os', 'cli', 'agent'], node: true, npm: [] },
+  swtpm: { folders: ['protocol', 'os', 'tpm'], node: true, npm: [] },
+};
+
+/**
+ * Who imports whom inside a folder whose order is not obvious: each room with the rooms it needs. A new arrow is a decision:
+ * it is written here, and `circles` must stay empty.
+ */
+export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {};
+
+/** Folders that hold only tests; they may import anything. */
+export const TEST_FOLDERS: readonly string[] = ['test'];
+
+/** An import as it is written in a file. */
+export interface Import {
+  /** The file, relative to the checkout. */
+  readonly from: string;
+  /** What it names: a relative path, `node:…`, or a package. */
+  readonly to: string;
+}
+
+/** The TypeScript files of a folder, relative to the checkout. */
+export function filesOf(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name))
+    .sort();
+}
+
+/** The imports of a file, those on demand (`import()`) included. */
+export function importsOf(file: string, text = readFileSync(join(ROOT, file), 'utf8')): Import[] {
+  const pattern = /(?:\bfrom|\bimport|\bimport\()\s*['"]([^'"\s]+)['"]/g;
+  return [...text.matchAll(pattern)].map((match) => ({ from: file, to: match[1]! }));
+}
+
+/** The file that a relative import names, relative to the checkout. */
+export const targetOf = ({ from, to }: Import): string => relative(ROOT, resolve(ROOT, dirname(from), to));
+
+/** Why the import breaks the layering, or undefined. */
+export function violation(folder: string, layer: Layer, each: Import): string | undefined {
+  const { from, to } = each;
+  if (to.startsWith('.')) {
+    const top = targetOf(each).split('/')[0]!;
+    return top === folder || layer.folders.includes(top) ? undefined : `${from} imports ${top}/ (${to})`;
+  }
+  if (to.startsWith('node:')) return layer.node ? undefined : `${from} imports ${to}`;
+  if (layer.npm === 'any' || layer.npm.some((name) => to === name || to.startsWith(name))) return undefined;
+  return `${from} imports the package ${to}`;
+}
+
+/** Which files each file imports; every file is a key. */
+export type Graph = ReadonlyMap<string, readonly string[]>;
+
+/** The graph of relative imports of these folders. */
+export function importGraph(folders: readonly string[]): Graph {
+  const files = folders.flatMap(filesOf);
+  return new Map(
+    files.map((file) => [
+      file,
+      importsOf(file)
+        .filter(({ to }) => to.startsWith('.'))
+        .map(targetOf)
+        .filter((target) => target.endsWith('.ts')),
+    ]),
+  );
+}
+
+/** The room of a file: its folder; files directly in a top-level folder are rooms of their own. */
+export const roomOf = (file: string): string => (file.split('/').length === 2 ? file : dirname(file));
+
+/** The same graph with rooms for files; imports inside a room are left out. */
+export function roomGraph(graph: Graph): Graph {
+  const rooms = new Map<string, Set<string>>();
+  for (const [file, targets] of graph) {
+    const room = roomOf(file);
+    const into = rooms.get(room) ?? new Set();
+    for (const target of targets) if (roomOf(target) !== room) into.add(roomOf(target));
+    rooms.set(room, into);
+  }
+  return new Map([...rooms].map(([room, into]) => [room, [...into].sort()]));
+}
+
+/** The circles of a graph: sets of nodes that reach each other (Tarjan's strongly connected components), each sorted. */
+export function circles(graph: Graph): string[][] {
+  const index = new Map<string, number>();
+  const low = new Map<string, number>();
+  const stack: string[] = [];
+  const found: string[][] = [];
+  const visit = (node: string): void => {
+    index.set(node, index.size);
+    low.set(node, index.get(node)!);
+    stack.push(node);
+    for (const next of graph.get(node) ?? []) {
+      if (!graph.has(next)) continue;
+      if (!index.has(next)) visit(next);
+      if (stack.includes(next)) low.set(node, Math.min(low.get(node)!, low.get(next)!));
+    }
+    if (low.get(node) !== index.get(node)) return;
+    const members = stack.splice(stack.indexOf(node));
+    if (members.length > 1 || graph.get(node)!.includes(node)) found.push(members.sort());
+  };
+  for (const node of graph.keys()) if (!index.has(node)) visit(node);
+  return found;
+}
+
+/** The top-level folders of the checkout that hold TypeScript. */
+export function topFolders(): string[] {
+  const skipped = new Set(['node_modules', 'dist', 'coverage']);
+  return readdirSync(ROOT, { withFileTypes: true })
+    .filter((each) => each.isDirectory() && !each.name.startsWith('.') && !skipped.has(each.name))
+    .map((each) => each.name)
+    .filter((name) => existsSync(join(ROOT, name)) && filesOf(name).length > 0)
+    .sort();
+}

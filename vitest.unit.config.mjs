@@ -1,0 +1,43 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * Tests that need nothing but Node and the npm packages: no root, no Debian package, no addon (`npm run test:unit`). What
+ * needs more is named here; a test that is not named has to pass as an ordinary user on a machine without a compiler.
+ */
+const NEEDS_ADDON_OR_ROOT = [
+  'test/native/**',
+  'test/tunnel/**',
+  'test/e2e/**',
+  'test/swtpm/**',
+  'test/tpm/!(structures).test.ts',
+  'test/crypto/{curves,ecdaa,ecdaa-selftest,host-arithmetic}.test.ts',
+  'test/os/linux/{ipv6,netlink,tpm-device}.test.ts',
+  'test/os/net/{acceptor,dial,proxy}.test.ts',
+  'test/os/service/notify.test.ts',
+  'test/agent/program.test.ts',
+  'test/agent/commands/**',
+  'test/agent/enftun/enftun.test.ts',
+  'test/agent/identity/**',
+  'test/agent/network/{lan,reconciler}.test.ts',
+  'test/agent/service/{effects,surroundings,tpm}.test.ts',
+  'test/agent/state/power-cut.test.ts',
+  'test/agent/tunnel/**',
+  'test/factory/{cli,station}.test.ts',
+  'test/fabric/commands/**',
+  'test/fabric/identity/shedding.test.ts',
+  'test/fabric/registry/sqlite/database.test.ts',
+  'test/fabric/router/!(clones).test.ts',
+  'test/bench/admit.test.ts',
+];
+/** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg. */
+const NEEDS_PROGRAMS = ['test/factory/label.test.ts', 'test/fabric/pki/x509.test.ts', 'test/packaging/**'];
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: [...NEEDS_ADDON_OR_ROOT, ...NEEDS_PROGRAMS],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+  },
+});
