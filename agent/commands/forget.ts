@@ -2,7 +2,8 @@ import type { Command } from '../../cli/program.ts';
 import { exists, openFolder } from '../../os/files/folder.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { forgetStore } from '../state/state.ts';
-import { askStatus, CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+import { askStatus } from '../status/client.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
 
 export const forget: Command = {
   name: 'forget',

@@ -1,8 +1,9 @@
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Renewal } from '../status/api.ts';
+import { ask, askStatus } from '../status/client.ts';
 import type { Status } from '../status/status.ts';
-import { ask, askStatus, CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
 
 const LOOK_EVERY_MS = 250;
 

@@ -1,7 +1,8 @@
 import type { Command } from '../../cli/program.ts';
 import { repaint, untilInterrupted } from '../../cli/watch.ts';
+import { askStatus } from '../status/client.ts';
 import { describeStatus } from '../status/status.ts';
-import { askStatus, CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
 
 const LOOK_EVERY_MS = 1_000;
 

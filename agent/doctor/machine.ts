@@ -13,12 +13,13 @@ import { ALPN } from '../../protocol/tunnel/verdict.ts';
 import { openTpm, type Tpm } from '../../tpm/context.ts';
 import { inspect } from '../../tpm/inspect.ts';
 import { probe } from '../../tpm/probe.ts';
-import { askStatus } from '../commands/shared.ts';
 import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
-import { type KeyStore, openKeys } from '../identity/keys.ts';
+import type { KeyStore } from '../identity/key-store.ts';
+import { openKeys } from '../identity/keys.ts';
 import { tlsRoot } from '../identity/tls-root.ts';
-import { markOf } from '../network/desired.ts';
+import { markOf } from '../network/policy.ts';
+import { askStatus } from '../status/client.ts';
 import type { ForeignManager, Probes, Route } from './probes.ts';
 import { viewState } from './state-view.ts';
 

@@ -4,7 +4,7 @@ import { openTpm, type TpmOptions } from '../../tpm/context.ts';
 import { readMembership, readTlsRoot, type TpmMembership } from '../../tpm/credential.ts';
 import { createLongterm, loadLongterm } from '../../tpm/longterm.ts';
 import { removeOwnParent } from '../../tpm/parent.ts';
-import { type KeyStore, modeChanged } from './keys.ts';
+import { type KeyStore, modeChanged } from './key-store.ts';
 
 /**
  * Keys in the TPM that `tcti` names. The code of what only provisioning needs (the ECDAA key) is

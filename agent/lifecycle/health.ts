@@ -1,4 +1,4 @@
-import type { Situation } from './lifecycle.ts';
+import type { Situation } from './situation.ts';
 
 /** A pause that ended this long ago without anything following has been forgotten. */
 export const LATE_MS = 60_000;

@@ -1,7 +1,7 @@
 import { pause } from '../../protocol/backoff.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
-import type { Attempts, Goal, Pause } from './lifecycle.ts';
+import type { Attempts, Goal, Pause } from './situation.ts';
 import { BANNED_MS, LONGEST_RETRY_AFTER_MS, RETRY } from './timing.ts';
 
 /**

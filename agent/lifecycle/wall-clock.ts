@@ -10,29 +10,6 @@ export interface Clocks {
   readonly builtMs: number;
 }
 
-/** A jump of the time of day against the steady clock that is worth to be told. */
-export const JUMP_MS = 10_000;
-const LOOK_EVERY_MS = 5_000;
-
-/**
- * Calls back when the time of day jumps by more than ten seconds against the steady clock: somebody set it, or the machine
- * was asleep. Returns what ends it.
- */
-export function watchClock(
-  { wallMs, steadyMs }: Pick<Clocks, 'wallMs' | 'steadyMs'>,
-  onJump: (byMs: number) => void,
-): () => void {
-  let offset = wallMs() - steadyMs();
-  const timer = setInterval(() => {
-    const now = wallMs() - steadyMs();
-    const jump = now - offset;
-    // Slow drift is not a jump, so the comparison is with the last look.
-    offset = now;
-    if (Math.abs(jump) > JUMP_MS) onJump(jump);
-  }, LOOK_EVERY_MS);
-  return () => clearInterval(timer);
-}
-
 /** How long TLS waits for somebody to set the clock. A device without any time server but behind the tunnel gets there, too. */
 export const PATIENCE_MS = 300_000;
 

@@ -1,71 +1,19 @@
 import {
   type Change,
   type Interface,
-  type NftObject,
   type Route,
   type Rule,
   UNREADABLE,
 } from '../../os/linux/network-config.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { filterTable } from './nftables.ts';
+import { type Desired, MAIN_TABLE, type Policy, type Sight, TRUSTED_GROUP } from './policy.ts';
 
 /**
  * What the kernel should have for our sake, as data, and how it differs from what it has. Pure: whoever calls it asks the kernel and
  * changes it (guard.ts). In docs/routes.md it stands in words.
  */
 
-/** As configured. */
-export interface Policy {
-  /** `split`: only the prefixes go through the tunnel. `lockdown`: everything that is not explicitly exempt, or nothing. */
-  readonly mode: 'split' | 'lockdown';
-  readonly device: string;
-  readonly mtu: number;
-  /** False: a host behind the interface has the own address. */
-  readonly assignAddress: boolean;
-  /** For `split`. */
-  readonly prefixes: readonly Prefix[];
-  /** For `lockdown`: the routing table that is ours alone. Its number times four is the first of four rule priorities. */
-  readonly table: number;
-  /** Of the tunnel's own sockets. */
-  readonly mark: number;
-  readonly allowIpv4: boolean;
-  /** Interfaces by name or hardware address. */
-  readonly trusted: readonly string[];
-}
-
-/** What the kernel says of itself, as far as the policy needs it. */
-export interface Sight {
-  readonly interfaces: readonly Interface[];
-  readonly rules: readonly Rule[];
-  /** Of our table in lockdown, else of the main one through our device. */
-  readonly routes: readonly Route[];
-  readonly forwards: boolean;
-}
-
-/** What it should say. */
-export interface Desired {
-  /** Our interface, once it is there and the own address is known. */
-  readonly link:
-    | { readonly name: string; readonly mtu: number; readonly address: string | undefined }
-    | undefined;
-  /** Interfaces that have to be in the group of the trusted. */
-  readonly trusted: readonly string[];
-  readonly rules: readonly Rule[];
-  readonly routes: readonly Route[];
-  /** The nftables table's objects; empty: no table. */
-  readonly filter: readonly NftObject[];
-}
-
-/** Link group of trusted interfaces, as enftun has it (enftun.md §10). Groups other than 0 are left as they are: they work as well. */
-export const TRUSTED_GROUP = 363;
-/** What enftun uses as mark by default. */
-export const LOCKDOWN_MARK = 363;
-
-/** The mark of the tunnel's own sockets; 0: none is needed. */
-export const markOf = (mode: Policy['mode'], fwmark: number): number =>
-  mode === 'lockdown' && fwmark === 0 ? LOCKDOWN_MARK : fwmark;
-
-export const MAIN_TABLE = 254;
 const METRIC = 1024;
 /** For when the interface is gone: worse than any other, so that nothing falls through to the main table. */
 const LAST_METRIC = 4_294_967_295;

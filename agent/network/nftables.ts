@@ -1,5 +1,5 @@
 import type { NftObject } from '../../os/linux/network-config.ts';
-import type { Policy } from './desired.ts';
+import type { Policy } from './policy.ts';
 
 /**
  * The nftables table `inet enf_<device>`, as libnftables-json(5) has it. In lockdown its three filter chains drop whatever they do not

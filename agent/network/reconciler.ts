@@ -2,8 +2,9 @@ import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
 import { type Change, type Kernel, kernel, type NftObject } from '../../os/linux/network-config.ts';
 import type { Log } from '../../os/service/log.ts';
 import { isFailure } from '../../protocol/failure.ts';
-import { desiredState, MAIN_TABLE, type Policy, removal, repairs, type Sight, same } from './desired.ts';
+import { desiredState, removal, repairs, same } from './desired.ts';
 import { filterName, isLockdown } from './nftables.ts';
+import { MAIN_TABLE, type Policy, type Sight } from './policy.ts';
 
 /** Keeps interface, routes, rules and filter as the policy wants them, whoever else changes them. */
 export interface Guard {

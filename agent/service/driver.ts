@@ -1,6 +1,8 @@
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { type Action, type Event, type Situation, STOPPED, step } from '../lifecycle/lifecycle.ts';
+import { STOPPED, step } from '../lifecycle/lifecycle.ts';
+import type { Action, Event, Situation } from '../lifecycle/situation.ts';
+import type { Peer } from '../status/facts.ts';
 import type { TunnelEvent } from '../tunnel/tunnel.ts';
 import type { Effects } from './effects.ts';
 
@@ -13,9 +15,6 @@ export interface Surroundings {
   /** Called after each change of the situation. */
   readonly onChange?: (situation: Situation) => void;
 }
-
-/** The router at the other end: "address port n", and the wire both speak. */
-export type Peer = Pick<Extract<TunnelEvent, { kind: 'up' }>, 'router' | 'wire'>;
 
 export interface Device {
   situation(): Situation;

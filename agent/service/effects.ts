@@ -10,19 +10,20 @@ import { parseIpv6 } from '../../protocol/ipv6.ts';
 import { openPlaneDevice, type PlaneDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
-import { isUnloadable, type KeyStore, type LongtermKey, openKeys } from '../identity/keys.ts';
+import { isUnloadable, type KeyStore, type LongtermKey } from '../identity/key-store.ts';
+import { openKeys } from '../identity/keys.ts';
 import { tlsRoot } from '../identity/tls-root.ts';
-import type { Goal } from '../lifecycle/lifecycle.ts';
+import type { Goal } from '../lifecycle/situation.ts';
 import { type Clocks, clockGuard } from '../lifecycle/wall-clock.ts';
-import { markOf, type Policy } from '../network/desired.ts';
 import { type Lan, type LanOptions, openLan } from '../network/lan.ts';
+import { policyOf } from '../network/policy.ts';
 import { type Guard, openGuard } from '../network/reconciler.ts';
 import { type AddressBook, addressBook } from '../state/address-cache.ts';
 import { keepLastGood, lastGoodOf } from '../state/last-good.ts';
 import { openStore, type SavedIdentity, type Store } from '../state/state.ts';
+import type { Facts } from '../status/facts.ts';
 import { namedCaptive } from '../tunnel/captive.ts';
-import type { Counters } from '../tunnel/counters.ts';
-import { openTunnel, type Traffic, type Tunnel, type TunnelEvent } from '../tunnel/tunnel.ts';
+import { openTunnel, type Tunnel, type TunnelEvent } from '../tunnel/tunnel.ts';
 import { keepSelfReport } from './self-report.ts';
 
 /** What the lifecycle's actions do to the world. Each fails with a Failure and can be tried again. */
@@ -40,18 +41,6 @@ export interface Effects {
   /** Closes everything. */
   release(): Promise<void>;
   facts(): Facts;
-}
-
-/** For the status. */
-export interface Facts {
-  readonly stateGeneration: number | undefined;
-  readonly quarantined: readonly string[];
-  /** XTT handshakes this run has completed. */
-  readonly handshakes: number;
-  /** When the handshake of the present identity was, by the clock of then: ISO 8601. */
-  readonly lastHandshake: string | undefined;
-  readonly traffic: Traffic | undefined;
-  readonly counters: Counters | undefined;
 }
 
 /** Makes the interface; a test without a kernel of its own brings another. */
@@ -296,21 +285,6 @@ export function openEffects(
       traffic: plane?.tunnel.traffic(),
       counters: plane?.tunnel.counters(),
     }),
-  };
-}
-
-/** The configuration's part on interface, routes and filter. */
-export function policyOf({ tunnel, route }: Config): Policy {
-  return {
-    mode: route.mode,
-    device: tunnel.device,
-    mtu: tunnel.mtu,
-    assignAddress: tunnel.assignAddress,
-    prefixes: route.prefixes,
-    table: route.table,
-    mark: markOf(route.mode, tunnel.fwmark),
-    allowIpv4: route.allowIpv4,
-    trusted: route.trustedInterfaces,
   };
 }
 

@@ -15,11 +15,12 @@ import { isFailure } from '../../protocol/failure.ts';
 import type { Config } from '../config/config.ts';
 import { duration } from '../lifecycle/duration.ts';
 import { advances, patience } from '../lifecycle/health.ts';
-import { watchClock } from '../lifecycle/wall-clock.ts';
+import { policyOf } from '../network/policy.ts';
 import { type Agent, answerApi, answerMetrics } from '../status/api.ts';
 import { type Status, statusLine, statusOf } from '../status/status.ts';
+import { watchClock } from './clock-watch.ts';
 import { startDevice } from './driver.ts';
-import { openEffects, policyOf } from './effects.ts';
+import { openEffects } from './effects.ts';
 
 /** A collection takes some ten milliseconds. */
 const TIDY_MS = 600_000;

@@ -1,4 +1,4 @@
-import type { Counters } from '../tunnel/counters.ts';
+import type { Counters } from '../tunnel/tunnel.ts';
 import type { Status } from './status.ts';
 
 /** One metric: its name behind `enf_agent_`, its kind, what it says, and its samples. Without samples it is left out. */

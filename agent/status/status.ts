@@ -1,9 +1,8 @@
 import type { Wire } from '../../protocol/tunnel/wire.ts';
 import type { Config } from '../config/config.ts';
 import { duration } from '../lifecycle/duration.ts';
-import type { Situation } from '../lifecycle/lifecycle.ts';
-import type { Peer } from '../service/driver.ts';
-import type { Facts } from '../service/effects.ts';
+import type { Situation } from '../lifecycle/situation.ts';
+import type { Facts, Peer } from './facts.ts';
 
 /** Views of a running agent; nobody writes back. Times are ISO 8601 by the wall clock of the device. */
 export interface Status {

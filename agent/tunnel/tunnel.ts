@@ -53,6 +53,9 @@ export interface Traffic {
   readonly droppedReceiving: number;
 }
 
+/** What the data plane counts (native/client/client.ts). */
+export type Counters = ReturnType<Plane['counters']>;
+
 /** The data plane between one TUN and the router; at most one connection at a time. */
 export interface Tunnel {
   /** False once the TUN was taken away: close it and open another. */
@@ -68,8 +71,8 @@ export interface Tunnel {
   /** Writes a packet to the interface, as if it had come from the link. */
   deliver(packet: Uint8Array): void;
   traffic(): Traffic;
-  /** Everything that is counted (native/client/client.ts), for metrics. */
-  counters(): ReturnType<Plane['counters']>;
+  /** Everything that is counted, for metrics. */
+  counters(): Counters;
   /** Stops and closes the TUN; its address and routes go with it. */
   close(): void;
 }
@@ -188,7 +191,7 @@ function isSilence({ code, message }: Failure): boolean {
   );
 }
 
-function trafficOf(counters: ReturnType<Plane['counters']>): Traffic {
+function trafficOf(counters: Counters): Traffic {
   const { sentPackets, sentBytes, receivedPackets, receivedBytes } = counters;
   const { outMalformed, outForeign, outTooLong, outOverflow, outLate } = counters;
   const { inMalformed, inForeign, inRefused } = counters;

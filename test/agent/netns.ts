@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Policy } from '../../agent/network/desired.ts';
+import type { Policy } from '../../agent/network/policy.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
 import { bundle } from '../bundle.ts';
 import { ownName } from '../namespaces.ts';

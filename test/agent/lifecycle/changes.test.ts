@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Event } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Event } from '../../../agent/lifecycle/situation.ts';
 import { RETRY } from '../../../agent/lifecycle/timing.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { advances, LATE_MS, patience } from '../../../agent/lifecycle/health.ts';
-import { type Situation, STOPPED, step } from '../../../agent/lifecycle/lifecycle.ts';
+import { STOPPED, step } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Situation } from '../../../agent/lifecycle/situation.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import type { Verdict } from '../../../protocol/tunnel/verdict.ts';
 

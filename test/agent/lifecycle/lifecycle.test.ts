@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Event, type Situation, step } from '../../../agent/lifecycle/lifecycle.ts';
+import { step } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Event, Situation } from '../../../agent/lifecycle/situation.ts';
 import {
   BANNED_MS,
   LINE_EVERY_MS,

@@ -1,15 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import {
-  desiredState,
-  LOCKDOWN_MARK,
-  type Policy,
-  removal,
-  repairs,
-  type Sight,
-  same,
-  trustedInterfaces,
-} from '../../../agent/network/desired.ts';
+import { desiredState, removal, repairs, same, trustedInterfaces } from '../../../agent/network/desired.ts';
 import { filterTable } from '../../../agent/network/nftables.ts';
+import { LOCKDOWN_MARK, type Policy, type Sight } from '../../../agent/network/policy.ts';
 import {
   changeArguments,
   type Interface,

@@ -3,7 +3,7 @@
  * line, and "stopped" when it is over. `guardchild.mjs POLICY.json OWN PERSIST`; ends when its standard input does.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import type { Policy } from '../../../agent/network/desired.ts';
+import type { Policy } from '../../../agent/network/policy.ts';
 import { openGuard } from '../../../agent/network/reconciler.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { openPlaneDevice, startPlane } from '../../../tunnel/client.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Policy } from '../../../agent/network/desired.ts';
+import type { Policy } from '../../../agent/network/policy.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import { createHost, type Host, type Program } from '../netns.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Situation } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Situation } from '../../../agent/lifecycle/situation.ts';
 import { startDevice } from '../../../agent/service/driver.ts';
 import type { Effects } from '../../../agent/service/effects.ts';
 import type { TunnelEvent } from '../../../agent/tunnel/tunnel.ts';

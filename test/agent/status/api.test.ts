@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Agent, answerApi, answerMetrics, ROUTES } from '../../../agent/status/api.ts';
 import { METRICS, renderMetrics } from '../../../agent/status/metrics.ts';
 import type { Status } from '../../../agent/status/status.ts';
-import type { Counters } from '../../../agent/tunnel/counters.ts';
+import type { Counters } from '../../../agent/tunnel/tunnel.ts';
 import { serveLoopback, TextAnswer } from '../../../os/net/control-socket.ts';
 
 const docs = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8');

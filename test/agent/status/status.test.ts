@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
-import { type Situation, STOPPED } from '../../../agent/lifecycle/lifecycle.ts';
+import { STOPPED } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Situation } from '../../../agent/lifecycle/situation.ts';
 import { describeStatus, type Sight, statusLine, statusOf } from '../../../agent/status/status.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00Z');
