@@ -20,13 +20,14 @@ export const bugreport: Command = {
   ],
   examples: ['enf-agent bugreport', 'enf-agent bugreport --out - | less'],
   async run(invocation) {
-    const [{ machineSources, writeReport }, { machineProbes }] = await Promise.all([
+    const [{ machineSources, writeReport }, { CHECKS }, { machineProbes }] = await Promise.all([
       import('../doctor/bugreport.ts'),
+      import('../doctor/checks/all.ts'),
       import('../doctor/machine.ts'),
     ]);
     const config = await configOrFailure(invocation);
     const probes = config instanceof Error ? undefined : machineProbes(config);
-    const report = await writeReport(probes, config, machineSources(invocation.required('unit')));
+    const report = await writeReport(probes, config, machineSources(invocation.required('unit')), CHECKS);
     const out = invocation.option('out') ?? `enf-bugreport-${stamp()}.txt`;
     if (out === '-') {
       invocation.print({ report }, () => report);

@@ -18,8 +18,9 @@ export const doctor: Command = {
   ],
   async run(invocation) {
     const config = await readConfig(invocation);
-    const [{ CHECKS, describeFindings, examine, isHealthy }, { machineProbes }] = await Promise.all([
+    const [{ CHECKS }, { describeFindings, examine, isHealthy }, { machineProbes }] = await Promise.all([
       import('../doctor/checks/all.ts'),
+      import('../doctor/examine.ts'),
       import('../doctor/machine.ts'),
     ]);
     const only = invocation.options('only');

@@ -4,7 +4,8 @@ import { PLATFORM, VERSION } from '../../os/service/process.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { renderConfig } from '../config/config.ts';
 import { redact } from '../config/redact.ts';
-import { CHECKS, describeFindings, examine } from './checks/all.ts';
+import type { Check } from './check.ts';
+import { describeFindings, examine } from './examine.ts';
 import type { Probes } from './probes.ts';
 
 /** What a report is made of besides the probes; a test brings its own. */
@@ -48,6 +49,7 @@ export async function writeReport(
   probes: Probes | undefined,
   unusable: unknown,
   sources: Sources,
+  checks: readonly Check[],
 ): Promise<string> {
   const sections: [title: string, text: string][] = [
     ['program', `enf-agent ${VERSION}, ${PLATFORM}\n${await sources.system()}\n${new Date().toISOString()}`],
@@ -57,7 +59,7 @@ export async function writeReport(
     const status = await probes.status();
     sections.push(
       ['status', status ? json(status) : 'no agent answers on the control socket'],
-      ['doctor', describeFindings(await examine(CHECKS, probes))],
+      ['doctor', describeFindings(await examine(checks, probes))],
       ['state', json(await attempt(() => probes.state()))],
     );
     if (probes.config.identity.mode === 'tpm') {

@@ -316,7 +316,7 @@ describe('[C-39] bugreport', () => {
       `{"token":"${planted}"}`,
     ].join('\n');
     const sources = { log: async () => log, ip: async () => [{ auth: planted }], system: async () => 'test' };
-    const report = await writeReport(machineProbes(config()), undefined, sources);
+    const report = await writeReport(machineProbes(config()), undefined, sources, CHECKS);
     const own = join(place, 'own.txt');
     await on('bugreport', '--out', own);
 
@@ -345,10 +345,16 @@ describe('[C-39] bugreport', () => {
       }),
       undefined,
       nothing,
+      CHECKS,
     ).catch((error: Error) => error.message);
     // A mistake in the program is not hidden in a report.
     expect(report).toBe('a mistake');
-    const whole = await writeReport(fakeProbes({ status: async () => undefined }), undefined, nothing);
+    const whole = await writeReport(
+      fakeProbes({ status: async () => undefined }),
+      undefined,
+      nothing,
+      CHECKS,
+    );
     for (const part of [
       'no agent answers',
       'no journal here',

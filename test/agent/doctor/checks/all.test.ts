@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type Config, parseConfig } from '../../../agent/config/config.ts';
-import type { Finding, Outcome } from '../../../agent/doctor/check.ts';
-import { CHECKS, describeFindings, examine, isHealthy } from '../../../agent/doctor/checks/all.ts';
-import type { Probes } from '../../../agent/doctor/probes.ts';
-import { ipv6Disabled } from '../../../os/linux/ipv6.ts';
-import { Failure } from '../../../protocol/failure.ts';
-import { fakeProbes, HEALTHY_CONFIG } from '../probes.ts';
+import { type Config, parseConfig } from '../../../../agent/config/config.ts';
+import type { Outcome } from '../../../../agent/doctor/check.ts';
+import { CHECKS } from '../../../../agent/doctor/checks/all.ts';
+import type { Probes } from '../../../../agent/doctor/probes.ts';
+import { ipv6Disabled } from '../../../../os/linux/ipv6.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { fakeProbes, HEALTHY_CONFIG } from '../../probes.ts';
 
 const config = (more: string, base = HEALTHY_CONFIG): Config => parseConfig(`${base}\n${more}`, 'test');
 const HOSTS = '[remote]\nhosts = ["fabric.example", "other.example"]';
@@ -332,46 +332,10 @@ test('each check was tried with everything it may find', () => {
 });
 
 test('docs/doctor.md has every check with what it looks at, and nothing else', () => {
-  const docs = readFileSync(new URL('../../../docs/doctor.md', import.meta.url), 'utf8');
+  const docs = readFileSync(new URL('../../../../docs/doctor.md', import.meta.url), 'utf8');
   const rows = [...docs.matchAll(/^\| `([a-z0-9-]+)` \| (.+?) \| (\S.+) \|$/gm)].map((row) => [
     row[1],
     row[2],
   ]);
   expect(rows).toEqual(CHECKS.map(({ id, about }) => [id, about]));
-});
-
-describe('an examination', () => {
-  const check = (id: string, finding: Finding) => ({ id, about: id, run: async () => finding });
-  const fine = check('a', { outcome: 'ok', message: 'good' });
-  const worse = check('bb', { outcome: 'warning', message: 'so so', remedy: 'Look.' });
-  const skipped = check('s', { outcome: 'skipped', message: 'no' });
-  const bad = check('c', { outcome: 'failed', message: 'bad', remedy: 'Mend it.' });
-  const broken = {
-    ...fine,
-    id: 'd',
-    run: async () => {
-      throw new TypeError('a mistake');
-    },
-  };
-
-  test('is healthy with warnings, not with a failure', async () => {
-    expect(isHealthy(await examine([fine, worse, skipped], healthy))).toBe(true);
-    expect(isHealthy(await examine([fine, bad], healthy))).toBe(false);
-  });
-
-  test('goes on after a check that breaks, and says so', async () => {
-    const findings = await examine([broken, fine], healthy);
-    expect(findings).toMatchObject([
-      { id: 'd', outcome: 'failed', message: expect.stringContaining('a mistake') },
-      { id: 'a' },
-    ]);
-  });
-
-  test('reads as one line each, with what to do below', async () => {
-    expect(describeFindings(await examine([fine, worse], healthy)).split('\n')).toEqual([
-      'ok       a   good',
-      'warning  bb  so so',
-      '             → Look.',
-    ]);
-  });
 });
