@@ -231,8 +231,8 @@ export function report(name: string, error: unknown, json = false): number {
       `${name}: ${error.message} [${error.code}]\n${error.action ? `  → ${error.action}\n` : ''}`,
     );
   }
-  if (error.code.startsWith('cli.')) return EXIT.usage;
-  return error.code.startsWith('config.') ? EXIT.config : EXIT.failed;
+  if (error.area === 'cli') return EXIT.usage;
+  return error.area === 'config' ? EXIT.config : EXIT.failed;
 }
 
 /** The known name closest to what was typed, if it is close enough to be a slip. */

@@ -314,14 +314,11 @@ const SECRET = 'something that is not shown';
 function badValue(path: string, name: string, expected: string, got: unknown): Failure {
   const shown =
     JSON.stringify(got, (_, value) => (typeof value === 'bigint' ? String(value) : value)) ?? 'nothing';
-  return new Failure(
-    'config.bad-value',
-    'operator',
-    `${path}: ${name}: expected ${expected}, got ${shown.slice(0, 80)}`,
-    {
-      action: `Correct ${name}; see docs/config.md.`,
-    },
-  );
+  const refused = `${path}: ${name}: expected ${expected}`;
+  return new Failure('config.bad-value', 'operator', `${refused}, got ${shown.slice(0, 80)}`, {
+    action: `Correct ${name}; see docs/config.md.`,
+    publicMessage: refused,
+  });
 }
 
 const camel = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());

@@ -96,10 +96,9 @@ async function attempt(ask: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** A value that was refused may be a secret in the wrong place: only the key is told, not what came. */
+/** A value that was refused may be a secret in the wrong place: the report names its key, not the value. */
 function unreadable(error: unknown): string {
-  if (!isFailure(error)) return String(error);
-  return `${error.code}: ${error.message.replace(/, got [\s\S]*$/, '')}`;
+  return isFailure(error) ? `${error.code}: ${error.publicMessage}` : String(error);
 }
 
 /** Points are public, but nobody needs them. */

@@ -142,8 +142,8 @@ function disturbed(situation: Alive, cause: string, now: Moment): Step {
   return pursue(situation.goal, situation.attempts, now, situation.trouble);
 }
 
-/** What fails for want of a network, or because of the one there was. */
-const NETWORK_TROUBLE = /^(net|tls|tunnel)\./;
+/** Areas of failures that another network may mend. */
+const NETWORK_AREAS: ReadonlySet<string> = new Set(['net', 'tls', 'tunnel']);
 
 /**
  * A network that has changed is none that was tried: no failure of the former one counts. What the fabric, the TPM or a person has to do
@@ -158,7 +158,7 @@ function networkChanged(situation: Alive, now: Moment): Step {
       return { situation, actions: [{ kind: 'connect' }] };
     case 'backing-off':
     case 'blocked': {
-      if (!NETWORK_TROUBLE.test(situation.trouble.code)) return stay(situation);
+      if (!NETWORK_AREAS.has(situation.trouble.area)) return stay(situation);
       const ms = Math.floor(now.random * NETWORK_MS);
       const attempts: Attempts = { ...situation.attempts, [situation.goal.kind]: 0 };
       if (now.ms + ms >= situation.untilMs) return stay({ ...situation, attempts });
@@ -221,7 +221,7 @@ function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Momen
 /** What is worked on next. */
 function afterFailure(goal: Goal, failure: Failure): Goal {
   // After a TPM error its context may be dead: the way back leads through opening it again.
-  if (goal.kind !== 'prepare' && failure.code.startsWith('tpm.')) return { kind: 'prepare' };
+  if (goal.kind !== 'prepare' && failure.area === 'tpm') return { kind: 'prepare' };
   if (goal.kind === 'provision' && goal.reason === 'renewal' && goal.address !== undefined) {
     return { kind: 'connect', address: goal.address, unfinished: true };
   }
@@ -249,6 +249,7 @@ function rest(
   const line = past === undefined || (past.code !== failure.code && now.ms - past.loggedMs >= LINE_EVERY_MS);
   const trouble: Trouble = {
     code: failure.code,
+    area: failure.area,
     message: failure.message,
     ...(failure.action !== undefined && { action: failure.action }),
     sinceMs: past?.sinceMs ?? now.ms,

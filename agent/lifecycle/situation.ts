@@ -25,6 +25,8 @@ export type Goal =
 /** What has been going wrong since when, over however many attempts. */
 export interface Trouble {
   readonly code: string;
+  /** Of the failure: what decides whether another network may mend it. */
+  readonly area: string;
   readonly message: string;
   readonly action?: string;
   readonly sinceMs: number;

@@ -12,6 +12,7 @@ import {
   type PlaneRules,
   startPlane,
 } from '../../tunnel/client.ts';
+import { nextSegment } from './segment.ts';
 
 /** Where to connect to and as whom. */
 export interface Link {
@@ -90,8 +91,8 @@ export function openTunnel(
   let dialling: AbortController | undefined;
   let onDown: ((failure: Failure) => void) | undefined;
   let lost: Failure | undefined;
-  /** The connection before fell silent: perhaps its full packets are lost on the way, and nobody says so. */
-  let small = false;
+  /** Largest TCP segment of the next connection. */
+  let segment = 0;
   const onLost = (failure: Failure): void => {
     lost = failure;
     // Nothing was handed to the thread yet, so it could report nothing.
@@ -132,7 +133,7 @@ export function openTunnel(
       timeoutMs,
       signal: attempt.signal,
       proxy,
-      segment: small ? SMALL_SEGMENT : 0,
+      segment,
       ...(mark !== 0 && { mark }),
       ...(lookup && { lookup }),
     };
@@ -149,8 +150,7 @@ export function openTunnel(
             tell();
             return;
           }
-          // Small segments that are lost, too, were not the cause.
-          if (event.kind === 'down' && isSilence(event.failure)) small = !small;
+          segment = nextSegment(segment, event);
           report(event);
         });
       },
@@ -174,21 +174,6 @@ export function openTunnel(
       plane.close();
     },
   };
-}
-
-/**
- * Every IPv6 link takes a packet with such a segment (1,280 bytes). Both ends keep to it, so that a tunnel stands on a path that swallows
- * full packets; it costs two per cent of a fast one.
- */
-const SMALL_SEGMENT = 1_220;
-
-/** What was sent has not arrived, or the answer has not. */
-function isSilence({ code, message }: Failure): boolean {
-  return (
-    code === 'tunnel.silent' ||
-    (code === 'tls.handshake-failed' && message.includes('not finished within')) ||
-    (code === 'tunnel.broken' && message.endsWith('ETIMEDOUT'))
-  );
 }
 
 function trafficOf(counters: Counters): Traffic {

@@ -13,7 +13,7 @@ export async function handshakes(
     try {
       answers.push({ address, answer: await probes.tls(address, probes.config.remote.tunnelPort, large) });
     } catch (error) {
-      if (!isFailure(error) || !error.code.startsWith('net.')) throw error;
+      if (!isFailure(error) || error.area !== 'net') throw error;
     }
   }
   return answers;

@@ -11,7 +11,7 @@ export const tls: Check = {
       answers = await handshakes(probes);
     } catch (error) {
       if (!isFailure(error)) throw error;
-      if (error.code.startsWith('tpm.')) return skipped('our root is in the TPM, which cannot be asked');
+      if (error.area === 'tpm') return skipped('our root is in the TPM, which cannot be asked');
       return failing(error);
     }
     if (answers.length === 0) return skipped('no router can be reached');

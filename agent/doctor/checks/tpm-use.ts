@@ -1,4 +1,4 @@
-import { isFailure } from '../../../protocol/failure.ts';
+import { areaOf, isFailure } from '../../../protocol/failure.ts';
 import { type Finding, failing, skipped } from '../check.ts';
 import type { Probes } from '../probes.ts';
 
@@ -32,8 +32,8 @@ export async function lookIntoTpm(
     return await look();
   } catch (error) {
     const held = isFailure(error, 'tpm.busy') || isFailure(error, 'tpm.timeout');
-    const code = held ? (await probes.status())?.trouble?.code : undefined;
-    if (held && (await probes.status()) !== undefined && !code?.startsWith('tpm.')) {
+    const status = held ? await probes.status() : undefined;
+    if (status !== undefined && (status.trouble === null || areaOf(status.trouble.code) !== 'tpm')) {
       return skipped('the running agent holds this TPM, which takes one program at a time');
     }
     return failing(error);

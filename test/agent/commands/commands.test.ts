@@ -11,6 +11,7 @@ import { answerApi } from '../../../agent/status/api.ts';
 import { statusOf } from '../../../agent/status/status.ts';
 import { serveControl } from '../../../os/net/control-socket.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
 import * as agents from '../agent.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
@@ -334,6 +335,20 @@ describe('[C-39] bugreport', () => {
       for (const shape of shapes.filter((each) => each.length > 80))
         expect(text).not.toContain(shape.slice(10, 50));
     }
+  });
+
+  test('[C-39] a value that the configuration was refused for is left out, however the message is worded', async () => {
+    const nothing = { log: async () => undefined, ip: async () => undefined, system: async () => 'test' };
+    const refused = new Failure('config.bad-value', 'operator', 'remote.proxy cannot be hunter2', {
+      publicMessage: 'remote.proxy: expected a URL',
+    });
+    const report = await writeReport(undefined, refused, nothing, CHECKS);
+    expect(report).toContain('config.bad-value: remote.proxy: expected a URL\n');
+    expect(report).not.toContain('hunter2');
+    const plain = new Failure('os.no-file', 'operator', 'there is no agent.toml');
+    expect(await writeReport(undefined, plain, nothing, CHECKS)).toContain(
+      'os.no-file: there is no agent.toml\n',
+    );
   });
 
   test('what cannot be had is said, and the rest is there', async () => {

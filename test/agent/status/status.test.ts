@@ -15,6 +15,7 @@ const waiting: Situation = {
   sinceMs: 99_000,
   untilMs: 112_000,
   trouble: {
+    area: 'net',
     code: 'net.timeout',
     message: 'no answer',
     action: 'Look.',

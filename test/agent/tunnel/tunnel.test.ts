@@ -299,7 +299,7 @@ describe('going down', () => {
     expect(router.packets).toEqual(router.packets.map(() => heartbeat(OWN)));
     options.silent = true;
     await vi.waitFor(
-      () => expect(events.at(-1)).toMatchObject({ failure: { code: 'tunnel.silent' } }),
+      () => expect(events.at(-1)).toMatchObject({ failure: { code: 'tunnel.silent' }, silent: true }),
       10_000,
     );
     expect(events).toHaveLength(2);
