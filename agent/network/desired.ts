@@ -7,7 +7,7 @@ import {
 } from '../../os/linux/network-config.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { filterTable } from './nftables.ts';
-import { type Desired, MAIN_TABLE, type Policy, type Sight, TRUSTED_GROUP } from './policy.ts';
+import { type Desired, MAIN_TABLE, type Observed, type Policy, TRUSTED_GROUP } from './policy.ts';
 
 /**
  * What the kernel should have for our sake, as data, and how it differs from what it has. Pure: whoever calls it asks the kernel and
@@ -34,19 +34,19 @@ export function trustedInterfaces(
 export function desiredState(
   policy: Policy,
   own: Uint8Array | undefined,
-  sight: Pick<Sight, 'interfaces' | 'forwards'>,
+  observed: Pick<Observed, 'interfaces' | 'forwards'>,
 ): Desired {
   const { mode, device, mtu, assignAddress } = policy;
-  const present = own !== undefined && sight.interfaces.some(({ name }) => name === device);
+  const present = own !== undefined && observed.interfaces.some(({ name }) => name === device);
   const address = assignAddress && own ? formatPrefix({ address: own, length: 128 }) : undefined;
   const link = present ? { name: device, mtu, address } : undefined;
-  const trusted = mode === 'lockdown' ? trustedInterfaces(policy, sight.interfaces) : [];
+  const trusted = mode === 'lockdown' ? trustedInterfaces(policy, observed.interfaces) : [];
   return {
     link,
     trusted,
-    rules: mode === 'lockdown' ? lockdownRules(policy, sight.interfaces) : [],
+    rules: mode === 'lockdown' ? lockdownRules(policy, observed.interfaces) : [],
     routes: mode === 'lockdown' ? lockdownRoutes(policy, present) : present ? splitRoutes(policy, own) : [],
-    filter: filterTable(policy, trusted, sight.forwards),
+    filter: filterTable(policy, trusted, observed.forwards),
   };
 }
 
@@ -112,9 +112,9 @@ const ownRules = (policy: Policy, rules: readonly Rule[]): readonly Rule[] =>
  * What to change, in this order: first nothing more gets out, then the ways are made. The filter is compared by whoever has seen what
  * the kernel made of it.
  */
-export function repairs(policy: Policy, desired: Desired, sight: Sight): readonly Change[] {
+export function repairs(policy: Policy, desired: Desired, observed: Observed): readonly Change[] {
   const { link } = desired;
-  const now = sight.interfaces.find(({ name }) => name === link?.name);
+  const now = observed.interfaces.find(({ name }) => name === link?.name);
   const changes: Change[] = [];
   if (link && now && (!now.up || now.mtu !== link.mtu))
     changes.push({ kind: 'link', name: link.name, mtu: link.mtu });
@@ -122,27 +122,27 @@ export function repairs(policy: Policy, desired: Desired, sight: Sight): readonl
     changes.push({ kind: 'address', name: link.name, address: link.address });
   }
   for (const name of desired.trusted) {
-    if (sight.interfaces.find((each) => each.name === name)?.group === 0) {
+    if (observed.interfaces.find((each) => each.name === name)?.group === 0) {
       changes.push({ kind: 'group', name, group: TRUSTED_GROUP });
     }
   }
-  for (const route of missing(desired.routes, sight.routes)) changes.push({ kind: 'add-route', route });
-  for (const rule of missing(desired.rules, sight.rules)) changes.push({ kind: 'add-rule', rule });
+  for (const route of missing(desired.routes, observed.routes)) changes.push({ kind: 'add-route', route });
+  for (const rule of missing(desired.rules, observed.rules)) changes.push({ kind: 'add-rule', rule });
   if (policy.mode === 'split') return changes;
-  const ours = ownRules(policy, sight.rules);
+  const ours = ownRules(policy, observed.rules);
   for (const rule of surplus(desired.rules, ours)) changes.push({ kind: 'remove-rule', rule });
-  for (const route of surplus(desired.routes, sight.routes)) changes.push({ kind: 'remove-route', route });
+  for (const route of surplus(desired.routes, observed.routes)) changes.push({ kind: 'remove-route', route });
   return changes;
 }
 
 /** What takes everything away again that `repairs` has made; the interface and what leads through it go by themselves. */
-export function removal(policy: Policy, sight: Sight): readonly Change[] {
+export function removal(policy: Policy, observed: Observed): readonly Change[] {
   if (policy.mode === 'split') return [];
-  const trusted = trustedInterfaces(policy, sight.interfaces);
+  const trusted = trustedInterfaces(policy, observed.interfaces);
   return [
-    ...ownRules(policy, sight.rules).map((rule): Change => ({ kind: 'remove-rule', rule })),
-    ...sight.routes.map((route): Change => ({ kind: 'remove-route', route })),
-    ...sight.interfaces
+    ...ownRules(policy, observed.rules).map((rule): Change => ({ kind: 'remove-rule', rule })),
+    ...observed.routes.map((route): Change => ({ kind: 'remove-route', route })),
+    ...observed.interfaces
       .filter(({ name, group }) => trusted.includes(name) && group === TRUSTED_GROUP)
       .map(({ name }): Change => ({ kind: 'group', name, group: 0 })),
   ];

@@ -16,7 +16,7 @@ export interface LanOptions {
 
 export interface Lan {
   /** A packet of the interface to fe80::1, ff02::2 or ff02::1:2. */
-  hear(packet: Uint8Array): void;
+  receive(packet: Uint8Array): void;
   close(): void;
 }
 
@@ -47,7 +47,7 @@ export function openLan(options: LanOptions, deliver: (packet: Uint8Array) => vo
   };
   advertise();
   return {
-    hear(packet) {
+    receive(packet) {
       if (isRouterSolicitation(packet)) {
         plan(Math.max(0, lastMs + LEAST_INTERVAL_MS - performance.now()));
         return;

@@ -22,7 +22,7 @@ export interface Policy {
 }
 
 /** What the kernel says of itself, as far as the policy needs it. */
-export interface Sight {
+export interface Observed {
   readonly interfaces: readonly Interface[];
   readonly rules: readonly Rule[];
   /** Of our table in lockdown, else of the main one through our device. */

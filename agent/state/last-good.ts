@@ -1,7 +1,7 @@
 import type { Log } from '../../os/service/log.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import type { Clocks } from '../lifecycle/wall-clock.ts';
-import type { AddressBook, Addresses } from './address-cache.ts';
+import type { AddressCache, Addresses } from './address-cache.ts';
 import type { DeviceRecord, Store } from './state.ts';
 
 /**
@@ -18,18 +18,25 @@ export interface LastGood {
 export const KEEP_EVERY_MS = 86_400_000;
 const LOOK_EVERY_MS = 3_600_000;
 
+/** Keeps it while the tunnel is up. */
+export interface LastGoodKeeper {
+  /** The tunnel is up. */
+  begin(): void;
+  /** The tunnel is down; resolves when nothing is being written any more. */
+  end(): Promise<void>;
+}
+
 /**
- * Keeps it while the tunnel stands: `begin` when it comes up, `end` when it goes; what is
- * being written then is waited for. A disk that takes nothing is said once and
- * tried again; the tunnel does not care. `note` hears of it each time.
+ * Keeps it in `store`. A disk that cannot be written is logged once and tried again; the tunnel does not depend on it. `note` receives
+ * the failure each time.
  */
 export function keepLastGood(
   store: Store,
-  book: AddressBook,
+  addresses: AddressCache,
   { wallMs, builtMs }: Clocks,
   log: Log,
   note: (failure: unknown) => void = () => {},
-): { begin(): void; end(): Promise<void> } {
+): LastGoodKeeper {
   let timer: ReturnType<typeof setInterval> | undefined;
   let writing: Promise<void> | undefined;
   let said = false;
@@ -42,7 +49,7 @@ export function keepLastGood(
   };
   const write = async (timeMs: number): Promise<void> => {
     try {
-      await store.update((record) => withLastGood(record, { timeMs, addresses: book.known() }));
+      await store.update((record) => withLastGood(record, { timeMs, addresses: addresses.known() }));
       said = false;
     } catch (error) {
       if (!isFailure(error)) throw error;

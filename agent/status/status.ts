@@ -38,7 +38,7 @@ export interface Status {
 }
 
 /** What a status is made of. `nowMs` is the lifecycle's monotonic clock, `wallMs` the time of day at the same moment. */
-export interface Sight {
+export interface Snapshot {
   readonly version: string;
   readonly config: Config;
   readonly situation: Situation;
@@ -49,22 +49,22 @@ export interface Sight {
 }
 
 /** The view itself. */
-export function statusOf(sight: Sight): Status {
-  const { situation, facts } = sight;
+export function statusOf(snapshot: Snapshot): Status {
+  const { situation, facts } = snapshot;
   const alive = situation.kind === 'stopped' ? undefined : situation;
   const trouble = alive && 'trouble' in alive ? alive.trouble : undefined;
-  const time = (ms: number): string => new Date(sight.wallMs + ms - sight.nowMs).toISOString();
+  const time = (ms: number): string => new Date(snapshot.wallMs + ms - snapshot.nowMs).toISOString();
   return {
     program: 'enf-agent',
-    version: sight.version,
+    version: snapshot.version,
     situation: situation.kind,
-    since: time(alive?.sinceMs ?? sight.nowMs),
+    since: time(alive?.sinceMs ?? snapshot.nowMs),
     address: (alive && 'address' in alive.goal && alive.goal.address) || null,
-    router: sight.peer?.router ?? null,
-    proxy: sight.config.remote.proxy?.toString() ?? null,
-    wire: sight.peer?.wire ?? null,
-    device: sight.config.tunnel.device,
-    mode: sight.config.identity.mode,
+    router: snapshot.peer?.router ?? null,
+    proxy: snapshot.config.remote.proxy?.toString() ?? null,
+    wire: snapshot.peer?.wire ?? null,
+    device: snapshot.config.tunnel.device,
+    mode: snapshot.config.identity.mode,
     trouble: trouble
       ? {
           code: trouble.code,

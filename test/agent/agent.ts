@@ -4,7 +4,7 @@ import { parseConfig } from '../../agent/config/config.ts';
 import type { Clocks } from '../../agent/lifecycle/wall-clock.ts';
 import { tunnelPrefixes } from '../../agent/network/desired.ts';
 import { startDevice } from '../../agent/service/driver.ts';
-import { type Hardware, openEffects } from '../../agent/service/effects.ts';
+import { openEffects, type Platform } from '../../agent/service/effects.ts';
 import { type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { readMessage, writeAll } from '../../os/net/message-stream.ts';
 import { systemClocks } from '../../os/service/process.ts';
@@ -77,12 +77,12 @@ export function boot(place: {
   const raised: string[] = [];
   /** The source address that the kernel would choose. */
   const way: { source: string | undefined } = { source: '127.0.0.1' };
-  const hardware: Hardware = {
+  const platform: Platform = {
     openTun: () => {
       tuns.push(fakeTun());
       return tuns.at(-1)!;
     },
-    openGuard: ({ device, mtu, prefixes }) => ({
+    openReconciler: ({ device, mtu, prefixes }) => ({
       start: async () => {},
       attach: async (own) => {
         raised.push(
@@ -93,7 +93,7 @@ export function boot(place: {
     }),
     sourceTowards: () => way.source,
   };
-  const effects = openEffects(config, (_, line) => void log.push(line), hardware, {
+  const effects = openEffects(config, (_, line) => void log.push(line), platform, {
     clocks: place.clocks ?? systemClocks,
     resolver: place.resolver ?? systemLookup,
   });

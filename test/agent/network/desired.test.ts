@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { desiredState, removal, repairs, same, trustedInterfaces } from '../../../agent/network/desired.ts';
 import { filterTable } from '../../../agent/network/nftables.ts';
-import { LOCKDOWN_MARK, type Policy, type Sight } from '../../../agent/network/policy.ts';
+import { LOCKDOWN_MARK, type Observed, type Policy } from '../../../agent/network/policy.ts';
 import {
   changeArguments,
   type Interface,
@@ -37,15 +37,15 @@ const face = (name: string, more: Partial<Interface> = {}): Interface => ({
 });
 const ENF = face('enf0', { addresses: ['fd00:5::7/128'] });
 const UP = face('up0', { mac: '02:00:00:00:00:01', addresses: ['10.0.0.2/24', 'fe80::1/64'] });
-const NOTHING: Sight = { interfaces: [ENF, UP], rules: [], routes: [], forwards: false };
+const NOTHING: Observed = { interfaces: [ENF, UP], rules: [], routes: [], forwards: false };
 
 /** What the kernel would say after the changes. */
-function after(policy: Policy, sight: Sight): Sight {
-  const desired = desiredState(policy, OWN, sight);
-  return { ...sight, rules: desired.rules, routes: desired.routes };
+function after(policy: Policy, observed: Observed): Observed {
+  const desired = desiredState(policy, OWN, observed);
+  return { ...observed, rules: desired.rules, routes: desired.routes };
 }
-const words = (policy: Policy, sight: Sight): string[] =>
-  repairs(policy, desiredState(policy, OWN, sight), sight).map((change) =>
+const words = (policy: Policy, observed: Observed): string[] =>
+  repairs(policy, desiredState(policy, OWN, observed), observed).map((change) =>
     change.kind === 'filter' ? 'filter' : changeArguments(change).join(' '),
   );
 
@@ -80,7 +80,7 @@ test('before there is an interface it is closed all the same; with IPv4 allowed 
 
 test('what nobody wants in our table or among our priorities goes; what is elsewhere stays', () => {
   const whole = after(LOCKDOWN, NOTHING);
-  const sight: Sight = {
+  const observed: Observed = {
     ...whole,
     rules: [
       ...whole.rules,
@@ -94,7 +94,7 @@ test('what nobody wants in our table or among our priorities goes; what is elsew
       { family: 4, table: 2_097, type: 'unicast', destination: '10.1.0.0/16', device: 'up0', metric: 0 },
     ],
   };
-  expect(words(LOCKDOWN, sight)).toEqual([
+  expect(words(LOCKDOWN, observed)).toEqual([
     '-4 rule del priority 8388 from all table 254',
     '-4 route del 10.1.0.0/16 dev up0 metric 0 table 2097',
   ]);
@@ -102,12 +102,12 @@ test('what nobody wants in our table or among our priorities goes; what is elsew
 
 test('the removal leaves nothing of ours, and split has nothing to remove', () => {
   const trusting = { ...LOCKDOWN, trusted: ['up0'] };
-  const sight = after(trusting, { ...NOTHING, interfaces: [ENF, { ...UP, group: 363 }] });
-  const gone = removal(trusting, sight);
-  expect(gone.filter(({ kind }) => kind === 'remove-rule')).toHaveLength(sight.rules.length);
-  expect(gone.filter(({ kind }) => kind === 'remove-route')).toHaveLength(sight.routes.length);
+  const observed = after(trusting, { ...NOTHING, interfaces: [ENF, { ...UP, group: 363 }] });
+  const gone = removal(trusting, observed);
+  expect(gone.filter(({ kind }) => kind === 'remove-rule')).toHaveLength(observed.rules.length);
+  expect(gone.filter(({ kind }) => kind === 'remove-route')).toHaveLength(observed.routes.length);
   expect(gone.at(-1)).toEqual({ kind: 'group', name: 'up0', group: 0 });
-  expect(removal(SPLIT, sight)).toEqual([]);
+  expect(removal(SPLIT, observed)).toEqual([]);
 });
 
 describe('split', () => {

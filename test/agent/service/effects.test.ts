@@ -236,7 +236,7 @@ describe('what is in the way', () => {
     const tun = fakeTun();
     const effects = openEffects(config, () => {}, {
       openTun: () => tun,
-      openGuard: () => ({
+      openReconciler: () => ({
         start: async () => {},
         attach: async () => {
           throw new Failure('os.not-permitted', 'operator', 'ip: not permitted');

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { addressBook } from '../../../agent/state/address-cache.ts';
+import { addressCache } from '../../../agent/state/address-cache.ts';
 import { KEEP_EVERY_MS, keepLastGood, lastGoodOf, withLastGood } from '../../../agent/state/last-good.ts';
 import { openStore, type Store } from '../../../agent/state/state.ts';
 import { openFolder } from '../../../os/files/folder.ts';
@@ -12,11 +12,11 @@ async function keeper(builtMs = 0) {
   const store = await openStore(await openFolder(temporaryFolder()));
   const now = { wallMs: NOON };
   const log: string[] = [];
-  const book = addressBook(async () => ['192.0.2.1'], 1_000, {});
-  await book.lookup('fabric.example');
+  const cache = addressCache(async () => ['192.0.2.1'], 1_000, {});
+  await cache.lookup('fabric.example');
   const clocks = { wallMs: () => now.wallMs, steadyMs: () => 0, builtMs };
   const keep = (at: Store = store) => {
-    const memory = keepLastGood(at, book, clocks, (_, line) => void log.push(line));
+    const memory = keepLastGood(at, cache, clocks, (_, line) => void log.push(line));
     onTestFinished(() => memory.end());
     return memory;
   };

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
 import { STOPPED } from '../../../agent/lifecycle/lifecycle.ts';
 import type { Situation } from '../../../agent/lifecycle/situation.ts';
-import { describeStatus, type Sight, statusLine, statusOf } from '../../../agent/status/status.ts';
+import { describeStatus, type Snapshot, statusLine, statusOf } from '../../../agent/status/status.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00Z');
 const attempts = { prepare: 0, provision: 0, connect: 3 };
@@ -25,7 +25,7 @@ const waiting: Situation = {
   },
 };
 
-function sight(situation: Situation, change: Partial<Sight> = {}): Sight {
+function sight(situation: Situation, change: Partial<Snapshot> = {}): Snapshot {
   return {
     version: '1.2.3',
     config: parseConfig('[remote]\nhosts = ["a"]\n', 'x'),

@@ -1,0 +1,27 @@
+import type { Counters, Traffic, TunnelEvent } from './tunnel.ts';
+
+/**
+ * The transport between this device and the router, with the interface at our end. The lifecycle sees no more of it than this, so that
+ * another transport is another implementation.
+ */
+export interface TunnelSession {
+  /**
+   * Brings the interface up and connects, in place of any connection there is. Reports as `Tunnel.start`.
+   * @throws Failure of the identity, the interface and its routes
+   */
+  connect(report: (event: TunnelEvent) => void): Promise<void>;
+  /**
+   * Finds out at once whether the connection still works: `moved` if the kernel has another source address for the router now, and then
+   * the connection is over without a report; else a dead one is reported `down`.
+   */
+  probe(): 'moved' | 'probed';
+  /** Sends the report on this device to a router that has asked for it. */
+  tell(): void;
+  /** Ends the connection; the interface stays. */
+  stop(): void;
+  /** Undefined before the first connection. */
+  traffic(): Traffic | undefined;
+  counters(): Counters | undefined;
+  /** Ends the connection and removes the interface. */
+  close(): void;
+}
