@@ -4,9 +4,9 @@ import { fromHex } from '../../protocol/bytes.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Config } from '../config/config.ts';
 import type { Goal } from '../lifecycle/situation.ts';
-import type { SavedIdentity, Store } from '../state/state.ts';
-import { isUnloadable, type KeyStore, type LongtermKey } from './key-store.ts';
-import { openKeys } from './keys.ts';
+import type { Store } from '../state/state.ts';
+import { isUnloadable } from './key-store.ts';
+import { openKeyring } from './keyring.ts';
 import { tlsRoot } from './tls-root.ts';
 
 /** What TLS authenticates this device with. */
@@ -48,49 +48,22 @@ export interface IdentityOptions {
 
 export function identitySession(options: IdentityOptions): IdentitySession {
   const { config, store, lookup, proxy, mark, wallMs, stopping } = options;
-  let keys: KeyStore | undefined;
-  let longterm: LongtermKey | undefined;
+  const keyring = openKeyring(config, stopping);
   let root: string | undefined;
   let handshakes = 0;
-
-  const open = async (): Promise<KeyStore> => {
-    if (keys !== undefined) return keys;
-    stopping.throwIfAborted();
-    const opened = await openKeys(config);
-    if (stopping.aborted) await opened.close().catch(() => {});
-    stopping.throwIfAborted();
-    keys = opened;
-    return opened;
-  };
-
-  const close = async (): Promise<void> => {
-    const [key, opened] = [longterm, keys];
-    longterm = undefined;
-    keys = undefined;
-    await key?.close().catch(() => {});
-    await opened?.close().catch(() => {});
-  };
-
-  const use = async (identity: SavedIdentity): Promise<LongtermKey> => {
-    const former = longterm;
-    const key = await (await open()).load(identity.key);
-    longterm = key;
-    await former?.close().catch(() => {});
-    return key;
-  };
 
   return {
     async prepare() {
       const { identity, pending } = (await store()).record;
-      await close();
+      await keyring.close();
       root = undefined;
-      await open();
+      await keyring.keys();
       if (identity === undefined) return { kind: 'provision', reason: 'first-boot' };
       const { address } = identity;
       // The fabric may know the new key already, and no longer the old one.
       if (pending !== undefined) return { kind: 'provision', reason: 'interrupted', address };
       try {
-        await use(identity);
+        await keyring.use(identity);
         return { kind: 'connect', address };
       } catch (error) {
         if (!isUnloadable(error)) throw error;
@@ -107,7 +80,7 @@ export function identitySession(options: IdentityOptions): IdentitySession {
       const { suite, address, basename } = config.identity;
       const { hosts, identityPort: port, connectTimeout: timeoutMs } = config.remote;
       const identity = await provision({
-        keys: await open(),
+        keys: await keyring.keys(),
         store: await store(),
         suite,
         requestedIdentity: address === '' ? new Uint8Array(16) : parseIpv6(address),
@@ -116,15 +89,15 @@ export function identitySession(options: IdentityOptions): IdentitySession {
         nowMs: wallMs,
       });
       handshakes++;
-      await use(identity);
+      await keyring.use(identity);
       return identity.address;
     },
 
     async tls() {
       const { identity } = (await store()).record;
       if (identity === undefined) throw new Error('a connection without an identity');
-      root ??= await tlsRoot(config, async () => (await open()).tlsRoot());
-      const key = longterm ?? (await use(identity));
+      root ??= await tlsRoot(config, async () => (await keyring.keys()).tlsRoot());
+      const key = keyring.longterm() ?? (await keyring.use(identity));
       return {
         address: identity.address,
         ca: root,
@@ -134,6 +107,6 @@ export function identitySession(options: IdentityOptions): IdentitySession {
     },
 
     handshakes: () => handshakes,
-    close,
+    close: keyring.close,
   };
 }

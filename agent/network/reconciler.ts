@@ -3,10 +3,10 @@ import { type Kernel, kernel } from '../../os/linux/network-config.ts';
 import type { Log } from '../../os/service/log.ts';
 import { describeChange, describeError } from './describe.ts';
 import { desiredState, removal, repairs } from './desired.ts';
-import { openFilter } from './filter.ts';
+import { type Filter, openFilter } from './filter.ts';
 import { isLockdown } from './nftables.ts';
 import { observe } from './observe.ts';
-import type { Observed, Policy } from './policy.ts';
+import type { Policy } from './policy.ts';
 import { repairSchedule } from './repair-schedule.ts';
 
 /** Keeps interface, routes, rules and filter as the policy wants them, whichever program changes them. */
@@ -47,17 +47,12 @@ export function openReconciler(
   let index: number | undefined;
   let stopped = false;
 
-  const look = async (wanted: Policy): Promise<Observed> => {
-    const observed = await observe(machine, wanted);
-    index = observed.interfaces.find(({ name }) => name === policy.device)?.index;
-    return observed;
-  };
-
   /** Brings the kernel to the desired state; returns what was changed, for the log. */
   const reconcile = async (): Promise<readonly string[]> => {
     if (stopped) return [];
     schedule.started();
-    const observed = await look(policy);
+    const observed = await observe(machine, policy);
+    index = observed.interfaces.find(({ name }) => name === policy.device)?.index;
     const desired = desiredState(policy, own, observed);
     const filtered = await filter.reconcile(desired.filter);
     const changes = repairs(policy, desired, observed);
@@ -81,25 +76,6 @@ export function openReconciler(
     await reconcile();
   };
 
-  /** Removes what a crash, `persist` or another configuration of this interface has left of a lockdown: its table tells. */
-  const clean = async (): Promise<void> => {
-    // Without nft there is no table either.
-    const table = await filter.read().catch(() => undefined);
-    if (table === undefined) return;
-    if (isLockdown(table)) {
-      log('notice', 'the lockdown of an earlier run is lifted, because route.mode is "split"');
-      await remove({ ...policy, mode: 'lockdown' });
-    }
-    await filter.remove();
-  };
-
-  /** Everything that can be removed, even if one of the changes fails. */
-  const remove = async (locked: Policy): Promise<void> => {
-    for (const change of removal(locked, await look(locked))) {
-      await machine.change(change).catch((error) => log('warning', describeError(error)));
-    }
-  };
-
   const stop = async (persist: boolean): Promise<void> => {
     if (stopped) return;
     stopped = true;
@@ -108,13 +84,13 @@ export function openReconciler(
     subscription.close();
     if (policy.mode === 'lockdown') {
       if (persist) return;
-      await remove(policy);
+      await remove(machine, policy, log);
     }
     await filter.removeApplied();
   };
 
   return {
-    start: () => inTurn(policy.mode === 'split' ? clean : begin),
+    start: () => inTurn(policy.mode === 'split' ? () => clean(machine, policy, filter, log) : begin),
     attach: (address) =>
       inTurn(async () => {
         own = address;
@@ -122,6 +98,25 @@ export function openReconciler(
       }),
     stop: (persist) => inTurn(() => stop(persist)),
   };
+}
+
+/** Removes what a crash, `persist` or another configuration of this interface has left of a lockdown: its table tells. */
+async function clean(kernel: Kernel, policy: Policy, filter: Filter, log: Log): Promise<void> {
+  // Without nft there is no table either.
+  const table = await filter.read().catch(() => undefined);
+  if (table === undefined) return;
+  if (isLockdown(table)) {
+    log('notice', 'the lockdown of an earlier run is lifted, because route.mode is "split"');
+    await remove(kernel, { ...policy, mode: 'lockdown' }, log);
+  }
+  await filter.remove();
+}
+
+/** Everything that can be removed, even if one of the changes fails. */
+async function remove(kernel: Kernel, policy: Policy, log: Log): Promise<void> {
+  for (const change of removal(policy, await observe(kernel, policy))) {
+    await kernel.change(change).catch((error) => log('warning', describeError(error)));
+  }
 }
 
 /** Runs one piece of work after the other: what one has observed must not be what another is changing. */

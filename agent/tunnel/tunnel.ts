@@ -126,18 +126,8 @@ export function openTunnel(
       return;
     }
     onDown = down;
-    const { hosts, port, mark, timeoutMs, ca, certificate, key, wire, lookup, proxy } = link;
-    const options = {
-      hosts,
-      port,
-      timeoutMs,
-      signal: attempt.signal,
-      proxy,
-      segment,
-      ...(mark !== 0 && { mark }),
-      ...(lookup && { lookup }),
-    };
-    dialDescriptor(options).then(
+    const { timeoutMs, ca, certificate, key, wire } = link;
+    dialDescriptor(dialOptions(link, segment, attempt.signal)).then(
       (fd) => {
         if (dialling !== attempt) {
           closeDescriptor(fd);
@@ -173,6 +163,23 @@ export function openTunnel(
       stop();
       plane.close();
     },
+  };
+}
+
+function dialOptions(
+  { hosts, port, mark, timeoutMs, lookup, proxy }: Link,
+  segment: number,
+  signal: AbortSignal,
+): Parameters<typeof dialDescriptor>[0] {
+  return {
+    hosts,
+    port,
+    timeoutMs,
+    signal,
+    proxy,
+    segment,
+    ...(mark !== 0 && { mark }),
+    ...(lookup && { lookup }),
   };
 }
 
