@@ -33,23 +33,23 @@ export const forget: Command = {
     invocation.print(
       { forgotten: config.state.directory, tpm },
       () =>
-        `The identity is removed; the next start provisions this device anew.${tpm === null ? '' : ` ${SAID[tpm]}`}`,
+        `The identity is removed; the next start provisions this device anew.${tpm === null ? '' : ` ${TPM_OUTCOME[tpm]}`}`,
     );
     return undefined;
   },
 };
 
 /** `clean`: nothing of the agent is left in the TPM; `kept`: its storage key is; `unasked`: it does not answer. */
-type Left = 'clean' | 'kept' | 'unasked';
+type TpmOutcome = 'clean' | 'kept' | 'unasked';
 
-const SAID: Record<Left, string> = {
+const TPM_OUTCOME: Record<TpmOutcome, string> = {
   clean: 'What the factory wrote into the TPM stays there.',
   kept: 'The storage key stays in the TPM: without the owner’s password it could not be made again.',
   unasked: 'The TPM could not be asked whether a storage key of ours is left in it.',
 };
 
 /** The identity is gone with the state: a key is useless without its half in there. */
-async function forgetTpm(tcti: string): Promise<Left> {
+async function forgetTpm(tcti: string): Promise<TpmOutcome> {
   const { forgetTpmKeys } = await import('../identity/tpm-keys.ts');
   try {
     return (await forgetTpmKeys(tcti)) ? 'clean' : 'kept';

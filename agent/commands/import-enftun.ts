@@ -2,7 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { absolutePath } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { DEFAULT_PATH, parseConfig } from '../config/config.ts';
-import type { Takeover } from '../enftun/import.ts';
+import type { EnftunImport } from '../enftun/import.ts';
 import { isRunning } from './forget.ts';
 import { JSON_OUTPUT } from './shared.ts';
 
@@ -32,18 +32,18 @@ export const importEnftun: Command = {
     'systemctl disable --now enftun@enf0 && enf-agent import-enftun /etc/enftun/enf0.conf --base /etc/enftun',
   ],
   async run(invocation) {
-    const { prepareTakeover } = await import('../enftun/import.ts');
+    const { prepareImport } = await import('../enftun/import.ts');
     const base = absolutePath(invocation.required('base'));
     const state = invocation.option('state');
-    const takeover = await prepareTakeover(
+    const prepared = await prepareImport(
       invocation.positionals[0]!,
       absolutePath(invocation.required('config')),
       (name) => absolutePath(name, base),
       state && absolutePath(state),
     );
-    const { address, mode, configuration, notes } = takeover;
+    const { address, mode, configuration, notes } = prepared;
     if (invocation.flag('dry-run')) {
-      invocation.print({ address, mode, configuration, notes, written: false }, () => describe(takeover));
+      invocation.print({ address, mode, configuration, notes, written: false }, () => describe(prepared));
       return undefined;
     }
     const { control } = parseConfig(configuration.text, configuration.path);
@@ -52,7 +52,7 @@ export const importEnftun: Command = {
         action: 'Stop it first: systemctl stop enf-agent.',
       });
     }
-    await takeover.carryOut();
+    await prepared.write();
     invocation.print({ address, mode, configuration, notes, written: true }, () =>
       [
         `${address} is taken over; ${configuration.path} is written.`,
@@ -63,7 +63,7 @@ export const importEnftun: Command = {
   },
 };
 
-const describe = ({ address, configuration, tlsRoot, stateDirectory, notes }: Takeover): string =>
+const describe = ({ address, configuration, tlsRoot, stateDirectory, notes }: EnftunImport): string =>
   [
     `identity ${address} → ${stateDirectory}`,
     `TLS root → ${tlsRoot.path}`,

@@ -5,7 +5,7 @@ import { ask, askStatus } from '../status/client.ts';
 import type { Status } from '../status/status.ts';
 import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
 
-const LOOK_EVERY_MS = 250;
+const POLL_MS = 250;
 
 export const provision: Command = {
   name: 'provision',
@@ -52,7 +52,7 @@ export const provision: Command = {
 async function outcome(socket: string, handshakesBefore: number, patienceMs: number): Promise<Status> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const status = await askStatus(socket);
     if (status.handshakes > handshakesBefore) return status;
     const stopped = status.situation !== 'provisioning' && status.trouble !== null;

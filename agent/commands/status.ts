@@ -4,7 +4,7 @@ import { askStatus } from '../status/client.ts';
 import { describeStatus } from '../status/status.ts';
 import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
 
-const LOOK_EVERY_MS = 1_000;
+const POLL_MS = 1_000;
 
 export const status: Command = {
   name: 'status',
@@ -35,7 +35,7 @@ export const status: Command = {
 async function watch(socket: string, json: boolean): Promise<void> {
   let answer = await askStatus(socket);
   let last = '';
-  await untilInterrupted(LOOK_EVERY_MS, async () => {
+  await untilInterrupted(POLL_MS, async () => {
     if (last !== '') answer = await askStatus(socket);
     const text = json ? JSON.stringify(answer) : describeStatus(answer, Date.now());
     if (json && text === last) return;

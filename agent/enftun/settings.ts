@@ -12,7 +12,7 @@ export interface Translation {
 }
 
 /** Something in the configuration has no counterpart here. */
-export function cannotTakeOver(what: string, why: string): Failure {
+export function cannotImport(what: string, why: string): Failure {
   return new Failure('enftun.cannot-take-over', 'operator', `${what} ${why}`, {
     action:
       'Change that in a copy of the configuration and import the copy, or write /etc/enf/agent.toml yourself.',
@@ -52,7 +52,7 @@ export function translate(root: LibconfigGroup): Translation {
   }
   const node = tun.text('dev_node');
   if (node !== undefined && node !== '/dev/net/tun')
-    throw cannotTakeOver(`tun.dev_node "${node}"`, 'is always /dev/net/tun here');
+    throw cannotImport(`tun.dev_node "${node}"`, 'is always /dev/net/tun here');
   const lan: Settings = bridged
     ? {
         lan: {
@@ -104,7 +104,7 @@ const some = <T extends Setting>(name: string, value: T | undefined): Record<str
 
 function required(identity: Section, name: string): string {
   const value = identity.text(name);
-  if (value === undefined) throw cannotTakeOver(`identity.${name}`, 'is not set, so there is no identity');
+  if (value === undefined) throw cannotImport(`identity.${name}`, 'is not set, so there is no identity');
   return value;
 }
 
@@ -112,7 +112,7 @@ function required(identity: Section, name: string): string {
 function port(section: Section, name: string): number | undefined {
   const value = section.textOrNumber(name);
   if (value === undefined) return undefined;
-  if (!/^\d{1,5}$/.test(String(value))) throw cannotTakeOver(`the port "${value}"`, 'is not a number');
+  if (!/^\d{1,5}$/.test(String(value))) throw cannotImport(`the port "${value}"`, 'is not a number');
   return Number(value);
 }
 
@@ -120,10 +120,7 @@ function port(section: Section, name: string): number | undefined {
 function tpm(identity: Section, notes: string[]): Settings {
   const given = identity.group('tpm');
   if (given?.text('password') !== undefined) {
-    throw cannotTakeOver(
-      'identity.tpm.password',
-      'has no counterpart: keys with a password are not used here',
-    );
+    throw cannotImport('identity.tpm.password', 'has no counterpart: keys with a password are not used here');
   }
   const kind = given?.text('tcti') ?? 'device';
   if (kind === 'socket') {
@@ -131,7 +128,7 @@ function tpm(identity: Section, notes: string[]): Settings {
     return { tpm: { tcti: `mssim:host=${host},port=${given?.text('socket_port') ?? '2321'}` } };
   }
   if (kind !== 'device')
-    throw cannotTakeOver(`identity.tpm.tcti "${kind}"`, 'is neither "device" nor "socket"');
+    throw cannotImport(`identity.tpm.tcti "${kind}"`, 'is neither "device" nor "socket"');
   const device = given?.text('device') ?? '/dev/tpm0';
   const managed = device.replace(/^\/dev\/tpm(\d+)$/, '/dev/tpmrm$1');
   if (managed !== device)
@@ -156,7 +153,7 @@ function group(root: LibconfigGroup, name: string): Section {
 
 function section(value: LibconfigValue, path: string): Section {
   const fields = isGroup(value) ? value : undefined;
-  if (fields === undefined) throw cannotTakeOver(path, 'is not a group');
+  if (fields === undefined) throw cannotImport(path, 'is not a group');
   const read = <T>(
     name: string,
     what: string,
@@ -164,7 +161,7 @@ function section(value: LibconfigValue, path: string): Section {
   ) => {
     const given = fields[name];
     if (given === undefined) return undefined;
-    if (!is(given)) throw cannotTakeOver(`${path}.${name}`, `is not ${what}`);
+    if (!is(given)) throw cannotImport(`${path}.${name}`, `is not ${what}`);
     return given as T;
   };
   return {

@@ -7,7 +7,7 @@ export const LATE_MS = 60_000;
  * How long anything that is under way may take, in milliseconds: a TPM that tests itself takes a minute or two, and a
  * connection a few times `connectTimeoutMs`. Far more than that, and it hangs.
  */
-export const patience = (connectTimeoutMs: number): number => 600_000 + 4 * connectTimeoutMs;
+export const longestStepMs = (connectTimeoutMs: number): number => 600_000 + 4 * connectTimeoutMs;
 
 /**
  * False once the lifecycle has stopped advancing: a pause that is over is not followed by anything, or what is under

@@ -20,7 +20,7 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
   if (event.kind === 'stop') {
     return situation.kind === 'stopped'
       ? { situation, actions: [] }
-      : { situation: STOPPED, actions: [say('notice', 'stopping'), { kind: 'release' }] };
+      : { situation: STOPPED, actions: [logLine('notice', 'stopping'), { kind: 'release' }] };
   }
   if (situation.kind === 'stopped') {
     return event.kind === 'start'
@@ -29,31 +29,33 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
   }
   switch (event.kind) {
     case 'prepared':
-      return situation.kind === 'preparing' ? prepared(situation, event, now) : stay(situation);
+      return situation.kind === 'preparing' ? prepared(situation, event, now) : unchanged(situation);
     case 'provisioned':
-      return situation.kind === 'provisioning' ? provisioned(situation, event.address, now) : stay(situation);
+      return situation.kind === 'provisioning'
+        ? provisioned(situation, event.address, now)
+        : unchanged(situation);
     case 'up':
-      return situation.kind === 'connecting' ? online(situation, now) : stay(situation);
+      return situation.kind === 'connecting' ? online(situation, now) : unchanged(situation);
     case 'failed':
-      return isWaiting(situation) ? stay(situation) : failed(situation, event.failure, now);
+      return isWaiting(situation) ? unchanged(situation) : failed(situation, event.failure, now);
     case 'verdict':
       return situation.kind === 'connecting' || situation.kind === 'online'
-        ? judged(situation, event.verdict, now)
-        : stay(situation);
+        ? onVerdict(situation, event.verdict, now)
+        : unchanged(situation);
     case 'timer':
       return isWaiting(situation)
         ? pursue(situation.goal, situation.attempts, now, situation.trouble)
-        : stay(situation);
+        : unchanged(situation);
     case 'disturbed':
       return disturbed(situation, event.cause, now);
     case 'network':
       return networkChanged(situation, now);
     case 'moved':
-      return situation.kind === 'online' ? moved(situation, now) : stay(situation);
+      return situation.kind === 'online' ? moved(situation, now) : unchanged(situation);
     case 'renew':
       return renewed(situation, now);
     case 'start':
-      return stay(situation);
+      return unchanged(situation);
   }
 }
 
@@ -63,9 +65,9 @@ type Waiting = Extract<Situation, { kind: 'backing-off' | 'blocked' }>;
 const isWaiting = (situation: Alive): situation is Waiting =>
   situation.kind === 'backing-off' || situation.kind === 'blocked';
 
-const stay = (situation: Situation): Step => ({ situation, actions: [] });
+const unchanged = (situation: Situation): Step => ({ situation, actions: [] });
 
-const say = (level: 'warning' | 'notice' | 'info', message: string): Action => ({
+const logLine = (level: 'warning' | 'notice' | 'info', message: string): Action => ({
   kind: 'log',
   level,
   message,
@@ -94,17 +96,17 @@ function prepared(
 }
 
 function intention(goal: Exclude<Goal, { kind: 'prepare' }>): Action {
-  if (goal.kind === 'connect') return say('info', `identity ${goal.address}: connecting`);
+  if (goal.kind === 'connect') return logLine('info', `identity ${goal.address}: connecting`);
   switch (goal.reason) {
     case 'foreign-state':
-      return say(
+      return logLine(
         'warning',
         'state.foreign: the state holds a key of another or cleared TPM; provisioning as this device',
       );
     case 'interrupted':
-      return say('notice', `identity ${goal.address}: going on with an interrupted provisioning`);
+      return logLine('notice', `identity ${goal.address}: going on with an interrupted provisioning`);
     default:
-      return say('notice', 'no identity yet: provisioning');
+      return logLine('notice', 'no identity yet: provisioning');
   }
 }
 
@@ -117,8 +119,8 @@ function provisioned(
   const next = pursue({ kind: 'connect', address }, { ...situation.attempts, connect: 0 }, now, undefined);
   const line =
     former !== undefined && former !== address
-      ? say('warning', `provisioned: identity ${address}, formerly ${former}`)
-      : say('notice', `provisioned: identity ${address}`);
+      ? logLine('warning', `provisioned: identity ${address}, formerly ${former}`)
+      : logLine('notice', `provisioned: identity ${address}`);
   return { ...next, actions: [line, ...next.actions] };
 }
 
@@ -127,17 +129,17 @@ function online(situation: Extract<Situation, { kind: 'connecting' }>, now: Mome
   const after = trouble ? ` after ${attemptsText(trouble.attempts)}` : '';
   return {
     situation: { kind: 'online', goal, attempts, sinceMs: now.ms },
-    actions: [say('notice', `online as ${goal.address}${after}`)],
+    actions: [logLine('notice', `online as ${goal.address}${after}`)],
   };
 }
 
 /** A tunnel is probed, a pause cut short: but not one that a person has to end, or that the fabric asked for. */
 function disturbed(situation: Alive, cause: string, now: Moment): Step {
   if (situation.kind === 'online') {
-    return { situation, actions: [say('info', `${cause}: probing the tunnel`), { kind: 'probe' }] };
+    return { situation, actions: [logLine('info', `${cause}: probing the tunnel`), { kind: 'probe' }] };
   }
   if (situation.kind !== 'backing-off' || situation.trouble.code === 'fabric.retry-after') {
-    return stay(situation);
+    return unchanged(situation);
   }
   return pursue(situation.goal, situation.attempts, now, situation.trouble);
 }
@@ -158,23 +160,23 @@ function networkChanged(situation: Alive, now: Moment): Step {
       return { situation, actions: [{ kind: 'connect' }] };
     case 'backing-off':
     case 'blocked': {
-      if (!NETWORK_AREAS.has(situation.trouble.area)) return stay(situation);
+      if (!NETWORK_AREAS.has(situation.trouble.area)) return unchanged(situation);
       const ms = Math.floor(now.random * NETWORK_MS);
       const attempts: Attempts = { ...situation.attempts, [situation.goal.kind]: 0 };
-      if (now.ms + ms >= situation.untilMs) return stay({ ...situation, attempts });
+      if (now.ms + ms >= situation.untilMs) return { situation: { ...situation, attempts }, actions: [] };
       return { situation: { ...situation, attempts, untilMs: now.ms + ms }, actions: [{ kind: 'wait', ms }] };
     }
     default:
-      return stay(situation);
+      return unchanged(situation);
   }
 }
 
 /** Nobody refused anything: it is no failure, and there is no pause. */
 function moved(situation: Extract<Situation, { kind: 'online' }>, now: Moment): Step {
-  const next = pursue(situation.goal, remembered(situation, now), now, undefined);
+  const next = pursue(situation.goal, attemptsSoFar(situation, now), now, undefined);
   return {
     ...next,
-    actions: [say('info', 'the way to the router has changed: connecting anew'), ...next.actions],
+    actions: [logLine('info', 'the way to the router has changed: connecting anew'), ...next.actions],
   };
 }
 
@@ -188,28 +190,31 @@ function renewed(situation: Alive, now: Moment): Step {
       now,
       undefined,
     );
-    return { ...next, actions: [say('notice', `renewing the identity ${goal.address}`), ...next.actions] };
+    return {
+      ...next,
+      actions: [logLine('notice', `renewing the identity ${goal.address}`), ...next.actions],
+    };
   }
   return goal.kind === 'provision' && isWaiting(situation)
     ? pursue(goal, attempts, now, situation.trouble)
-    : stay(situation);
+    : unchanged(situation);
 }
 
 /** The counters as the next failure finds them: a stable minute online forgets the past. */
-function remembered(situation: Alive, now: Moment): Attempts {
+function attemptsSoFar(situation: Alive, now: Moment): Attempts {
   const stable = situation.kind === 'online' && now.ms - situation.sinceMs >= STABLE_MS;
   return stable ? NO_ATTEMPTS : situation.attempts;
 }
 
 /**
  * Only the remedy decides, and `reprovision` is no remedy here: a failure on the way (network, TLS, a broken
- * connection, the server's unauthenticated Error) never costs the device its identity. Only `judged` may.
+ * connection, the server's unauthenticated Error) never costs the device its identity. Only `onVerdict` may.
  */
 function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Moment): Step {
-  const attempts = remembered(situation, now);
+  const attempts = attemptsSoFar(situation, now);
   const goal = afterFailure(situation.goal, failure);
   const failing = situation.goal.kind;
-  return rest(situation, failure, {
+  return pauseAfter(situation, failure, {
     goal,
     attempts: { ...attempts, [failing]: attempts[failing] + 1 },
     ms: pause(RETRY, attempts[failing], now.random),
@@ -229,17 +234,22 @@ function afterFailure(goal: Goal, failure: Failure): Goal {
 }
 
 /** The fabric's word, authenticated by TLS. */
-function judged(
+function onVerdict(
   situation: Extract<Situation, { kind: 'connecting' | 'online' }>,
   verdict: Verdict,
   now: Moment,
 ): Step {
-  const { failure, ...what } = consequence(situation.goal, remembered(situation, now), verdict, now.random);
-  return rest(situation, failure, { ...what, now });
+  const { failure, ...what } = consequence(
+    situation.goal,
+    attemptsSoFar(situation, now),
+    verdict,
+    now.random,
+  );
+  return pauseAfter(situation, failure, { ...what, now });
 }
 
 /** Goes into a pause; writes a line when the cause is new, not at every attempt. */
-function rest(
+function pauseAfter(
   situation: Exclude<Alive, Waiting>,
   failure: Failure,
   { goal, attempts, ms, blocked, now }: Pause & { readonly now: Moment },
@@ -267,7 +277,7 @@ function rest(
       untilMs: now.ms + ms,
       sinceMs: now.ms,
     },
-    actions: [...(line ? [say('warning', message)] : []), { kind: 'wait', ms }],
+    actions: [...(line ? [logLine('warning', message)] : []), { kind: 'wait', ms }],
   };
 }
 

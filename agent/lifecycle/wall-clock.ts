@@ -14,7 +14,7 @@ export interface Clocks {
 export const PATIENCE_MS = 300_000;
 
 /** Says whether the time of day is plausible enough to judge a certificate's dates by. */
-export interface ClockGuard {
+export interface ClockCheck {
   /**
    * Returns at a plausible time, or once it has been waited for long enough. `lastGoodMs` is the last time of day at which
    * the tunnel stood. @throws Failure `clock.implausible`
@@ -22,7 +22,7 @@ export interface ClockGuard {
   check(lastGoodMs: number | undefined): void;
 }
 
-export function clockGuard({ wallMs, steadyMs, builtMs }: Clocks): ClockGuard {
+export function clockCheck({ wallMs, steadyMs, builtMs }: Clocks): ClockCheck {
   let sinceMs: number | undefined;
   return {
     check(lastGoodMs) {

@@ -2,7 +2,7 @@ import type { Clocks } from '../lifecycle/wall-clock.ts';
 
 /** A jump of the time of day against the steady clock that is worth to be told. */
 export const JUMP_MS = 10_000;
-const LOOK_EVERY_MS = 5_000;
+const POLL_MS = 5_000;
 
 /**
  * Calls back when the time of day jumps by more than ten seconds against the steady clock: somebody set it, or the machine
@@ -19,6 +19,6 @@ export function watchClock(
     // Slow drift is not a jump, so the comparison is with the last look.
     offset = now;
     if (Math.abs(jump) > JUMP_MS) onJump(jump);
-  }, LOOK_EVERY_MS);
+  }, POLL_MS);
   return () => clearInterval(timer);
 }

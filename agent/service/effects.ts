@@ -9,7 +9,7 @@ import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
 import { identitySession } from '../identity/session.ts';
 import type { Goal } from '../lifecycle/situation.ts';
-import { type Clocks, clockGuard } from '../lifecycle/wall-clock.ts';
+import { type Clocks, clockCheck } from '../lifecycle/wall-clock.ts';
 import { policyOf } from '../network/policy.ts';
 import { openReconciler } from '../network/reconciler.ts';
 import { stateSession } from '../state/session.ts';
@@ -60,8 +60,8 @@ export function openEffects(
   const resolver = given ?? (mark === 0 ? systemLookup : markedLookup(mark));
   const stop = new AbortController();
   const stopping = stop.signal;
-  const clock = clockGuard(clocks);
-  const self = keepSelfReport(clocks.steadyMs, () => tunnel.tell());
+  const clock = clockCheck(clocks);
+  const self = keepSelfReport(clocks.steadyMs, () => tunnel.sendReport());
   const reconciler = platform.openReconciler(policy, log, self.note);
   const state = stateSession({ config, clocks, resolver, log, note: self.note });
   const { store, lookup } = state;
@@ -75,7 +75,7 @@ export function openEffects(
     proxy,
     mark,
     attach: reconciler.attach,
-    aboutUs: self.current,
+    selfReport: self.current,
     stopping,
   });
 

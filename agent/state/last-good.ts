@@ -16,7 +16,7 @@ export interface LastGood {
 
 /** The state is written for this at most so often. */
 export const KEEP_EVERY_MS = 86_400_000;
-const LOOK_EVERY_MS = 3_600_000;
+const POLL_MS = 3_600_000;
 
 /** Keeps it while the tunnel is up. */
 export interface LastGoodKeeper {
@@ -66,7 +66,7 @@ export function keepLastGood(
     begin() {
       clearInterval(timer);
       keep();
-      timer = setInterval(keep, LOOK_EVERY_MS);
+      timer = setInterval(keep, POLL_MS);
     },
     end,
   };

@@ -97,7 +97,7 @@ export function statusLine(situation: Situation): string {
   }
 }
 
-const SPOKEN: Record<Wire, string> = {
+const WIRE_TEXT: Record<Wire, string> = {
   'enf/2': 'with super-frames (enf/2)',
   'enf/1': 'with verdicts (enf/1)',
   enftun: 'as enftun',
@@ -115,7 +115,7 @@ export function describeStatus(status: Status, wallMs: number): string {
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
   if (status.router !== null) {
     const by = status.proxy === null ? 'router' : 'by proxy';
-    rows.push([by, `${status.router}, ${SPOKEN[status.wire ?? 'enftun']}`]);
+    rows.push([by, `${status.router}, ${WIRE_TEXT[status.wire ?? 'enftun']}`]);
   }
   if (status.trouble) {
     const { code, message, action, attempts, since, nextTry } = status.trouble;

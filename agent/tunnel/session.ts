@@ -16,7 +16,7 @@ export interface TunnelSession {
    */
   probe(): 'moved' | 'probed';
   /** Sends the report on this device to a router that has asked for it. */
-  tell(): void;
+  sendReport(): void;
   /** Ends the connection; the interface stays. */
   stop(): void;
   /** Undefined before the first connection. */

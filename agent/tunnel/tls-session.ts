@@ -28,7 +28,7 @@ export interface TlsSessionOptions {
   /** Called when the interface is there: it gets its addresses and routes before this resolves. */
   readonly attach: (own: Uint8Array) => Promise<void>;
   /** What the router is told of this device if it asks. */
-  readonly aboutUs: () => Report;
+  readonly selfReport: () => Report;
   /** Aborted with a Failure when the agent stops. */
   readonly stopping: AbortSignal;
 }
@@ -111,7 +111,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
       return 'probed';
     },
 
-    tell: () => raised?.tunnel.tell(),
+    sendReport: () => raised?.tunnel.sendReport(),
     stop: () => raised?.tunnel.stop(),
     traffic: () => raised?.tunnel.traffic(),
     counters: () => raised?.tunnel.counters(),
@@ -121,7 +121,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
 
 /** Opens the TUN with its addresses and routes, the data plane over it, and the LAN server if it is configured. */
 async function raiseInterface(
-  { config, platform, attach, aboutUs, stopping }: TlsSessionOptions,
+  { config, platform, attach, selfReport, stopping }: TlsSessionOptions,
   address: string,
 ): Promise<Raised> {
   const own = parseIpv6(address);
@@ -139,8 +139,8 @@ async function raiseInterface(
     heartbeatPeriodMs: config.tunnel.heartbeatPeriod,
     heartbeatTimeoutMs: config.tunnel.heartbeatTimeout,
   };
-  if (!config.lan.enabled) return { address, tunnel: openTunnel(device, rules, aboutUs), lan: undefined };
-  const tunnel = openTunnel(device, rules, aboutUs, (packet) => lan.receive(packet));
+  if (!config.lan.enabled) return { address, tunnel: openTunnel(device, rules, selfReport), lan: undefined };
+  const tunnel = openTunnel(device, rules, selfReport, (packet) => lan.receive(packet));
   const lan = openLan(lanOptions(config, own), tunnel.deliver);
   return { address, tunnel, lan };
 }

@@ -15,7 +15,7 @@ import {
 import { nextSegment } from './segment.ts';
 
 /** Where to connect to and as whom. */
-export interface Link {
+export interface ConnectOptions {
   readonly hosts: readonly string[];
   readonly port: number;
   /** Firewall mark of the connection; 0: none. */
@@ -62,11 +62,11 @@ export interface Tunnel {
   /** False once the TUN was taken away: close it and open another. */
   readonly usable: boolean;
   /** Connects. Reports `up` at most once, then `down` or `verdict` exactly once; nothing any more after `stop`. */
-  start(link: Link, report: (event: TunnelEvent) => void): void;
+  start(options: ConnectOptions, report: (event: TunnelEvent) => void): void;
   /** Asks the router at once whether it is there; after five seconds without an answer the connection is `down`. */
   probe(): void;
   /** Tells the router of us again, if it has asked. */
-  tell(): void;
+  sendReport(): void;
   /** Ends the connection; what the host sends meanwhile is dropped. */
   stop(): void;
   /** Writes a packet to the interface, as if it had come from the link. */
@@ -80,12 +80,12 @@ export interface Tunnel {
 
 /**
  * The tunnel over the native data plane, which owns the device from now on: here it is only dialled, and told what to do. `onLocal` gets the
- * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks is told `aboutUs`.
+ * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks is told `selfReport`.
  */
 export function openTunnel(
   device: PlaneDevice,
   rules: Rules,
-  aboutUs: () => Report,
+  selfReport: () => Report,
   onLocal?: (packet: Uint8Array) => void,
 ): Tunnel {
   let dialling: AbortController | undefined;
@@ -100,8 +100,8 @@ export function openTunnel(
   };
   const plane = startPlane(device, rules, onLost, onLocal);
 
-  const tell = (): void => {
-    const packet = encodeReport(aboutUs());
+  const sendReport = (): void => {
+    const packet = encodeReport(selfReport());
     if (packet !== undefined) plane.tell(packet);
   };
 
@@ -112,7 +112,7 @@ export function openTunnel(
     plane.disconnect();
   };
 
-  const start = (link: Link, report: (event: TunnelEvent) => void): void => {
+  const start = (options: ConnectOptions, report: (event: TunnelEvent) => void): void => {
     stop();
     const attempt = new AbortController();
     dialling = attempt;
@@ -126,8 +126,8 @@ export function openTunnel(
       return;
     }
     onDown = down;
-    const { timeoutMs, ca, certificate, key, wire } = link;
-    dialDescriptor(dialOptions(link, segment, attempt.signal)).then(
+    const { timeoutMs, ca, certificate, key, wire } = options;
+    dialDescriptor(dialOptions(options, segment, attempt.signal)).then(
       (fd) => {
         if (dialling !== attempt) {
           closeDescriptor(fd);
@@ -137,7 +137,7 @@ export function openTunnel(
         plane.connect({ fd, timeoutMs, ca, certificate, key, wire }, (event) => {
           if (dialling !== attempt) return;
           if (event.kind === 'asked') {
-            tell();
+            sendReport();
             return;
           }
           segment = nextSegment(segment, event);
@@ -154,7 +154,7 @@ export function openTunnel(
     },
     start,
     probe: () => plane.probe(),
-    tell,
+    sendReport,
     stop,
     deliver: (packet) => void plane.deliver(packet),
     traffic: () => trafficOf(plane.counters()),
@@ -167,7 +167,7 @@ export function openTunnel(
 }
 
 function dialOptions(
-  { hosts, port, mark, timeoutMs, lookup, proxy }: Link,
+  { hosts, port, mark, timeoutMs, lookup, proxy }: ConnectOptions,
   segment: number,
   signal: AbortSignal,
 ): Parameters<typeof dialDescriptor>[0] {

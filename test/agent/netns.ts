@@ -26,8 +26,8 @@ export interface Host {
   run(namespace: string, ...command: readonly string[]): Outcome;
   /** The same, and it must succeed. */
   must(namespace: string, ...command: readonly string[]): string;
-  /** Starts guardchild.ts in the host; `own` "-" without a TUN. */
-  guard(policy: Policy, own: string, persist?: boolean): Promise<Program>;
+  /** Starts reconciler-child.ts in the host; `own` "-" without a TUN. */
+  reconcile(policy: Policy, own: string, persist?: boolean): Promise<Program>;
   /** Starts a test program in the host; it says "ready", and "stopped" once its standard input has ended. */
   start(source: string, ...args: readonly string[]): Promise<Program>;
   /** Connects from the host as the agent does (dialchild.ts): the address, or the failure's code. */
@@ -170,7 +170,7 @@ export function createHost(name: string): Host {
       writeFileSync(join(etc, 'resolv.conf'), `nameserver ${address}\n`);
     },
     start,
-    guard(policy, own, persist = false) {
+    reconcile(policy, own, persist = false) {
       const file = join(folder, `${policy.device}.json`);
       writeFileSync(file, JSON.stringify({ ...policy, prefixes: policy.prefixes.map(formatPrefix) }));
       return start('./network/reconciler-child.ts', file, own, persist ? 'persist' : '-');

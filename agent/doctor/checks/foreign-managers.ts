@@ -1,7 +1,7 @@
 import { type Check, failed, ok } from '../check.ts';
 import type { ForeignManager } from '../probes.ts';
 
-const HANDS_OFF: Record<ForeignManager['name'], (device: string) => string> = {
+const LEAVE_UNMANAGED: Record<ForeignManager['name'], (device: string) => string> = {
   'systemd-networkd': (device) =>
     `Write /etc/systemd/network/10-enf.network with [Match] Name=${device} and [Link] Unmanaged=yes, then: networkctl reload.`,
   NetworkManager: (device) =>
@@ -15,7 +15,7 @@ export const foreignManagers: Check = {
     const { device } = probes.config.tunnel;
     const present = await probes.foreignManagers();
     const manager = present.find(({ manages }) => manages);
-    if (manager) return failed(`${manager.name} manages ${device}`, HANDS_OFF[manager.name](device));
+    if (manager) return failed(`${manager.name} manages ${device}`, LEAVE_UNMANAGED[manager.name](device));
     if (present.length === 0) return ok('no network manager runs here');
     return ok(`${present.map(({ name }) => name).join(' and ')} leave ${device} alone`);
   },

@@ -2,12 +2,12 @@ import { areaOf, isFailure } from '../../../protocol/failure.ts';
 import { type Finding, failing, skipped } from '../check.ts';
 import type { Probes } from '../probes.ts';
 
-/** As `lookIntoTpm`, but skipped where the TPM does not answer at all: the check "tpm-capabilities" says why. */
-export async function lookFurther(
+/** As `checkTpm`, but skipped where the TPM does not answer at all: the check "tpm-capabilities" says why. */
+export async function checkTpmThatAnswers(
   probes: Pick<Probes, 'config' | 'status' | 'capabilities'>,
   look: () => Promise<Finding>,
 ): Promise<Finding> {
-  return lookIntoTpm(probes, async () => {
+  return checkTpm(probes, async () => {
     const answers = await probes.capabilities().then(
       () => true,
       (error: unknown) => {
@@ -23,7 +23,7 @@ export async function lookFurther(
  * Looks into the TPM. Skipped where the keys are in files, and where a running agent holds a TPM that takes one program at a
  * time: then the agent itself says what is wrong with it.
  */
-export async function lookIntoTpm(
+export async function checkTpm(
   probes: Pick<Probes, 'config' | 'status'>,
   look: () => Promise<Finding>,
 ): Promise<Finding> {

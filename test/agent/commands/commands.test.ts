@@ -15,7 +15,7 @@ import { Failure } from '../../../protocol/failure.ts';
 import * as agents from '../agent.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { fakeProbes } from '../probes.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';
 
@@ -72,15 +72,15 @@ async function device(more: { host?: string; comment?: string } = {}) {
           statusOf({
             version: '1.2.3',
             config: config(),
-            situation: agent.device.situation(),
-            peer: agent.device.peer(),
+            situation: agent.driver.situation(),
+            peer: agent.driver.peer(),
             facts: agent.effects.facts(),
             nowMs: performance.now(),
             wallMs: Date.now(),
           }),
         counters: () => agent.effects.facts().counters,
         residentBytes: () => 1,
-        renew: () => agent.device.renew(),
+        renew: () => agent.driver.renew(),
       }),
     );
     onTestFinished(() => control.close());

@@ -19,7 +19,7 @@ import { freshTpm } from '../../tpm/fixture.ts';
 import * as agents from '../agent.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';
 
 let certificates: ReturnType<typeof makeCertificates>;
@@ -106,7 +106,7 @@ test('the tunnel comes up with it: same key, same address, no handshake', async 
     remote: `tls-root = "${join(old.place, 'tls-root.pem')}"`,
   });
   await agent.online();
-  expect(agent.device.situation()).toMatchObject({ goal: { address: ADDRESS } });
+  expect(agent.driver.situation()).toMatchObject({ goal: { address: ADDRESS } });
   expect(router.clientKeys.map(toHex)).toEqual([toHex(old.sec1.slice(56))]);
   expect([agent.effects.facts().handshakes, authority.devices.size]).toEqual([0, 0]);
 });

@@ -1,18 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { clockGuard, PATIENCE_MS } from '../../../agent/lifecycle/wall-clock.ts';
+import { clockCheck, PATIENCE_MS } from '../../../agent/lifecycle/wall-clock.ts';
 
 const BUILT = Date.parse('2026-01-01T00:00:00Z');
 const DAY = 86_400_000;
 
 describe('a plausible time of day', () => {
-  function guard(wallMs: number) {
+  function checked(wallMs: number) {
     const now = { wallMs, steadyMs: 0 };
-    const guard = clockGuard({ wallMs: () => now.wallMs, steadyMs: () => now.steadyMs, builtMs: BUILT });
-    return { now, check: (lastGoodMs?: number) => () => guard.check(lastGoodMs) };
+    const clock = clockCheck({ wallMs: () => now.wallMs, steadyMs: () => now.steadyMs, builtMs: BUILT });
+    return { now, check: (lastGoodMs?: number) => () => clock.check(lastGoodMs) };
   }
 
   test('[C-4] 1970 is before the build: TLS waits, and the clock is named', () => {
-    const { now, check } = guard(0);
+    const { now, check } = checked(0);
     expect(check()).toThrow(/clock.*1970-01-01T00:00:00Z.*built \(2026-01-01/);
     expect(check()).toThrow(expect.objectContaining({ code: 'clock.implausible', remedy: 'retry' }));
     now.wallMs = BUILT;
@@ -20,13 +20,13 @@ describe('a plausible time of day', () => {
   });
 
   test('[C-4] so is a time before the tunnel last stood', () => {
-    const { check } = guard(BUILT + DAY);
+    const { check } = checked(BUILT + DAY);
     expect(check(BUILT + DAY)).not.toThrow();
     expect(check(BUILT + 2 * DAY)).toThrow(/the last time the tunnel stood \(2026-01-03/);
   });
 
   test('a device that nobody tells the time goes on after five minutes', () => {
-    const { now, check } = guard(0);
+    const { now, check } = checked(0);
     expect(check()).toThrow();
     now.steadyMs = PATIENCE_MS - 1;
     expect(check()).toThrow();

@@ -16,7 +16,7 @@ import { handlesIn, swtpmForTest, tpm2 } from '../../tpm/fixture.ts';
 import { boot, listen } from '../agent.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';
 
 let certificates: ReturnType<typeof makeCertificates>;
@@ -64,10 +64,10 @@ for (const map of [PLATFORM_MAP, OWNER_MAP]) {
     const { router, start } = await place(swtpm.tcti);
     const first = start();
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     const second = start();
     await second.online();
-    await second.device.stop();
+    await second.driver.stop();
     expect(rows()).toHaveLength(1);
     expect([rows()[0]!.handshakes, second.effects.facts().handshakes]).toEqual([1, 0]);
     expect(router.clientKeys).toEqual([rows()[0]!.longtermKey, rows()[0]!.longtermKey]);
@@ -83,13 +83,13 @@ describe('the TPM is another matter than before', () => {
     const { start } = await place(one.tcti);
     const first = start();
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     const clone = start(other.tcti);
     await clone.online();
     expect(rows()).toHaveLength(2);
-    expect(clone.device.situation()).toMatchObject({ goal: { address: formatIpv6(rows()[1]!.address) } });
+    expect(clone.driver.situation()).toMatchObject({ goal: { address: formatIpv6(rows()[1]!.address) } });
     expect(clone.log.filter((line) => line.includes('state.foreign'))).toHaveLength(1);
-    await clone.device.stop();
+    await clone.driver.stop();
     const again = start(other.tcti);
     await again.online();
     expect(again.log.filter((line) => line.includes('state.foreign'))).toHaveLength(0);
@@ -101,7 +101,7 @@ describe('the TPM is another matter than before', () => {
     const { start } = await place(swtpm.tcti);
     const first = start();
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     tpm2(swtpm, 'clear', '-c', 'p');
     const second = start();
     await second.online();
@@ -114,7 +114,7 @@ describe('the TPM is another matter than before', () => {
     const { start } = await place(swtpm.tcti);
     const first = start();
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     await swtpm.kill();
     const second = start();
     await second.trouble('tpm.absent');
@@ -122,7 +122,7 @@ describe('the TPM is another matter than before', () => {
     try {
       await second.online();
       expect([rows().length, rows()[0]!.handshakes]).toEqual([1, 1]);
-      await second.device.stop();
+      await second.driver.stop();
     } finally {
       await back.stop();
     }
@@ -140,7 +140,7 @@ describe('the TPM is another matter than before', () => {
       await agent.until(() => expect(router.clientKeys.length).toBeGreaterThan(1));
       await agent.online();
       expect(rows()[0]!.handshakes).toBe(1);
-      await agent.device.stop();
+      await agent.driver.stop();
     } finally {
       await back.stop();
     }
@@ -206,7 +206,7 @@ test('forget leaves nothing of ours in the TPM but what the factory wrote, with 
   const { start } = await place(swtpm.tcti, state);
   const first = start();
   await first.online();
-  await first.device.stop();
+  await first.driver.stop();
   const persistent = () => tpm2(swtpm, 'getcap', 'handles-persistent');
   expect(persistent()).toMatch(/0x81454E50/i);
   const config = join(temporaryFolder(), 'agent.toml');
@@ -222,7 +222,7 @@ test('forget leaves nothing of ours in the TPM but what the factory wrote, with 
   for (const handle of ['81000001', '81800000']) expect(persistent()).toContain(handle);
   const second = start();
   await second.online();
-  await second.device.stop();
+  await second.driver.stop();
   expect(rows()).toHaveLength(1);
   expect(rows()[0]!.handshakes).toBe(2);
 });

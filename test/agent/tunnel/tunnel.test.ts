@@ -1,5 +1,10 @@
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Link, openTunnel, type Rules, type TunnelEvent } from '../../../agent/tunnel/tunnel.ts';
+import {
+  type ConnectOptions,
+  openTunnel,
+  type Rules,
+  type TunnelEvent,
+} from '../../../agent/tunnel/tunnel.ts';
 import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
 import { concat } from '../../../protocol/bytes.ts';
 import type { Failure } from '../../../protocol/failure.ts';
@@ -48,7 +53,7 @@ async function world(
   const tunnel = openTunnel(tun, { ...RULES, ...rules }, () => US);
   onTestFinished(() => tunnel.close());
   const events: TunnelEvent[] = [];
-  const connect = (change: Partial<Link> = {}): void =>
+  const connect = (change: Partial<ConnectOptions> = {}): void =>
     tunnel.start(
       {
         hosts: ['127.0.0.1'],
@@ -214,12 +219,12 @@ describe('[C-40] what it tells of itself', () => {
     const { router, tun, tunnel, connect, happens, events } = await world();
     connect();
     await happens('up');
-    tunnel.tell();
+    tunnel.sendReport();
     await settled(router, tun);
     expect(reports(router)).toEqual([]);
     router.send(QUESTION, QUESTION, QUESTION);
     await vi.waitFor(() => expect(reports(router)).toEqual([encodeReport(US)]), 10_000);
-    tunnel.tell();
+    tunnel.sendReport();
     await vi.waitFor(() => expect(reports(router)).toHaveLength(2), 10_000);
     await settled(router, tun);
     expect(reports(router)).toHaveLength(2);
@@ -234,7 +239,7 @@ describe('[C-40] what it tells of itself', () => {
     await vi.waitFor(() => expect(reports(router)).toHaveLength(1), 10_000);
     connect();
     await vi.waitFor(() => expect(events).toHaveLength(2), 10_000);
-    tunnel.tell();
+    tunnel.sendReport();
     await settled(router, tun);
     expect(reports(router)).toHaveLength(1);
     router.send(QUESTION);
