@@ -7,7 +7,7 @@ import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
 export const bugreport: Command = {
   name: 'bugreport',
   summary:
-    'Writes one file that tells what somebody far away needs to help: versions, status, doctor, configuration, log, routes, TPM; no secrets',
+    'Writes one file with what remote support needs: versions, status, doctor, configuration, log, routes, TPM; no secrets',
   options: [
     CONFIG,
     {
@@ -15,7 +15,7 @@ export const bugreport: Command = {
       value: 'FILE',
       help: 'where to write it; "-" is standard output (default: a new file here)',
     },
-    { name: 'unit', value: 'UNIT', help: 'the systemd unit whose log belongs to it', default: 'enf-agent' },
+    { name: 'unit', value: 'UNIT', help: 'the systemd unit whose log is included', default: 'enf-agent' },
     JSON_OUTPUT,
   ],
   examples: ['enf-agent bugreport', 'enf-agent bugreport --out - | less'],

@@ -5,7 +5,7 @@ import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
 export const doctor: Command = {
   name: 'doctor',
   summary:
-    'Examines this machine and its way to the fabric: ok, warning, skipped or failed, each with what to do; fails if anything failed',
+    'Checks this machine and its path to the fabric: ok, warning, skipped or failed, each with what to do; fails if a check failed',
   options: [
     CONFIG,
     { name: 'only', value: 'ID', help: 'only this check; may be given several times', many: true },

@@ -9,20 +9,20 @@ import { JSON_OUTPUT } from './shared.ts';
 export const importEnftun: Command = {
   name: 'import-enftun',
   summary:
-    'Takes an enftun over: its configuration, certificate and key become ours, with the same address and without a handshake',
+    'Imports an enftun installation: its configuration, certificate and key, with the same address and without a handshake',
   arguments: '<conf>',
   options: [
     { name: 'config', value: 'FILE', help: 'the configuration to write', default: DEFAULT_PATH },
     {
       name: 'base',
       value: 'DIR',
-      help: 'where relative names in the old configuration begin: the directory that enftun was started in',
+      help: 'directory that relative file names in the old configuration refer to: the one enftun was started in',
       default: '.',
     },
     {
       name: 'state',
       value: 'DIR',
-      help: 'state.directory of the new configuration, instead of the usual one',
+      help: 'state.directory of the new configuration, instead of the default',
     },
     { name: 'dry-run', help: 'show what would be written, and write nothing' },
     JSON_OUTPUT,
@@ -48,14 +48,14 @@ export const importEnftun: Command = {
     }
     const { control } = parseConfig(configuration.text, configuration.path);
     if (await isRunning(control.socket)) {
-      throw new Failure('agent.running', 'operator', 'the agent is running and would write its state again', {
+      throw new Failure('agent.running', 'operator', 'the agent is running and would overwrite the state', {
         action: 'Stop it first: systemctl stop enf-agent.',
       });
     }
     await prepared.write();
     invocation.print({ address, mode, configuration, notes, written: true }, () =>
       [
-        `${address} is taken over; ${configuration.path} is written.`,
+        `${address} is imported; ${configuration.path} is written.`,
         ...notes.map((note) => `  · ${note}`),
       ].join('\n'),
     );

@@ -4,7 +4,7 @@ import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
 export const netcheck: Command = {
   name: 'netcheck',
   summary:
-    'Tries each configured host, address and port: reachability, latency, who answers TLS, and whether full packets pass; fails if no router of ours answers',
+    'Tries each configured host, address and port: reachability, latency, which server answers TLS, and whether full-size packets arrive; fails if no router of this fabric answers',
   options: [CONFIG, JSON_OUTPUT],
   examples: ['enf-agent netcheck', 'enf-agent netcheck --json'],
   async run(invocation) {

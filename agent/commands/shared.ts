@@ -12,7 +12,7 @@ export const JSON_OUTPUT: Option = { name: 'json', help: 'print JSON' };
 export const SOCKET: Option = {
   name: 'socket',
   value: 'PATH',
-  help: 'its control socket, instead of asking the configuration',
+  help: 'the control socket, instead of the one in the configuration',
 };
 
 /** The configuration that `--config` names. @throws Failure `config.…`, `os.no-file`, `os.not-readable` */

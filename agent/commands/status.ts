@@ -8,13 +8,13 @@ const POLL_MS = 1_000;
 
 export const status: Command = {
   name: 'status',
-  summary: 'What the running agent is doing, since when, what is in its way and when it tries again',
+  summary: 'Shows what the running agent is doing, since when, what went wrong and when it tries again',
   options: [
     CONFIG,
     SOCKET,
     {
       name: 'watch',
-      help: 'show it again each second until Ctrl-C; with --json one line each time it has changed',
+      help: 'refresh it each second until Ctrl-C; with --json one line after each change',
     },
     JSON_OUTPUT,
   ],

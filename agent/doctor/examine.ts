@@ -17,7 +17,7 @@ export async function examine(checks: readonly Check[], probes: Probes): Promise
 
 const mistake = (error: unknown): Finding => ({
   outcome: 'failed',
-  message: `the check itself broke: ${(error as Error)?.message ?? String(error)}`,
+  message: `the check itself failed: ${(error as Error)?.message ?? String(error)}`,
   remedy: 'Report this.',
 });
 

@@ -10,7 +10,7 @@ import type { SavedIdentity, SavedKey } from '../state/state.ts';
 import { parseLibconfig } from './libconfig.ts';
 import { cannotImport, type Translation, translate } from './settings.ts';
 
-/** What an enftun leaves to us. */
+/** What is imported from an enftun installation. */
 export interface Legacy {
   /** Keys of our configuration as TOML sections, without `remote.tls-root`. */
   readonly settings: Translation['settings'];

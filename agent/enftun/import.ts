@@ -74,13 +74,13 @@ function writeConfiguration(
   return [`# Taken over from ${conf.replace(/[^\x20-\x7e]/g, '?')}`, ...body, ''].join('\n\n');
 }
 
-/** What our own configuration would refuse cannot be taken over. */
+/** What our own configuration would refuse cannot be imported. */
 function checked(text: string, conf: string): Config {
   try {
     return parseConfig(text, conf);
   } catch (error) {
     if (!isFailure(error)) throw error;
-    throw cannotImport(error.message, 'cannot be taken over');
+    throw cannotImport(error.message, 'cannot be imported');
   }
 }
 

@@ -44,11 +44,11 @@ export function translate(root: LibconfigGroup): Translation {
   const lockdown = prefixes.some((prefix) => LOCKDOWN.includes(prefix));
   const bridged = tun.truth('ip_set') === false;
   if (lockdown) {
-    notes.push('"default" among the prefixes is lockdown here: docs/routes.md says what it lets pass');
+    notes.push('"default" among the prefixes is lockdown here: docs/routes.md lists what stays exempt');
     if (prefixes.length > 1) notes.push('in lockdown the other prefixes have no meaning');
   }
   if (identity.text('ip_file') !== undefined) {
-    notes.push('identity.ip_file is written no more: "enf-agent status --json" tells the address');
+    notes.push('identity.ip_file is not written any more: "enf-agent status --json" shows the address');
   }
   const node = tun.text('dev_node');
   if (node !== undefined && node !== '/dev/net/tun')
@@ -108,7 +108,7 @@ function required(identity: Section, name: string): string {
   return value;
 }
 
-/** Ports are text in enftun; names of services are not taken over. */
+/** Ports are text in enftun; names of services are not imported. */
 function port(section: Section, name: string): number | undefined {
   const value = section.textOrNumber(name);
   if (value === undefined) return undefined;
@@ -136,7 +136,7 @@ function tpm(identity: Section, notes: string[]): Settings {
   return { tpm: { tcti: `device:${managed}` } };
 }
 
-/** A group whose settings are asked for by type; another type than the asked one cannot be taken over. */
+/** A group whose settings are asked for by type; a setting of another type than expected cannot be imported. */
 interface Section {
   text(name: string): string | undefined;
   number(name: string): number | undefined;

@@ -51,9 +51,9 @@ export function modeChanged(saved: SavedKey): Failure {
   return new Failure(
     'agent.mode-changed',
     'operator',
-    `the state holds a key of mode "${saved.kind}", but identity.mode is another`,
+    `the state holds a key of mode "${saved.kind}", but identity.mode is the other one`,
     {
-      action: `Set identity.mode = "${saved.kind}" again, or run "enf-agent forget --yes" to provision anew.`,
+      action: `Set identity.mode = "${saved.kind}" again, or run "enf-agent forget --yes" to provision again.`,
     },
   );
 }

@@ -101,10 +101,10 @@ function intention(goal: Exclude<Goal, { kind: 'prepare' }>): Action {
     case 'foreign-state':
       return logLine(
         'warning',
-        'state.foreign: the state holds a key of another or cleared TPM; provisioning as this device',
+        'state.foreign: the state holds a key of another TPM, or of this one before it was cleared; provisioning again',
       );
     case 'interrupted':
-      return logLine('notice', `identity ${goal.address}: going on with an interrupted provisioning`);
+      return logLine('notice', `identity ${goal.address}: continuing an interrupted provisioning`);
     default:
       return logLine('notice', 'no identity yet: provisioning');
   }
@@ -176,7 +176,7 @@ function moved(situation: Extract<Situation, { kind: 'online' }>, now: Moment): 
   const next = pursue(situation.goal, attemptsSoFar(situation, now), now, undefined);
   return {
     ...next,
-    actions: [logLine('info', 'the way to the router has changed: connecting anew'), ...next.actions],
+    actions: [logLine('info', 'the route to the router has changed: reconnecting'), ...next.actions],
   };
 }
 

@@ -37,10 +37,10 @@ export function clockCheck({ wallMs, steadyMs, builtMs }: Clocks): ClockCheck {
       throw new Failure(
         'clock.implausible',
         'retry',
-        `the clock of this device says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)}): certificates cannot be judged by it`,
+        `the clock of this device says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)}): certificates cannot be checked with it`,
         {
           action:
-            'Set the clock or let a time server do it; the tunnel follows at once. It is tried anyway after five minutes.',
+            'Set the clock, or have a time server set it; the agent then connects at once. After five minutes it connects anyway.',
         },
       );
     },
@@ -53,7 +53,7 @@ export function earliestTime(
   lastGoodMs = 0,
 ): { readonly ms: number; readonly what: string } {
   return lastGoodMs > builtMs
-    ? { ms: lastGoodMs, what: 'the last time the tunnel stood' }
+    ? { ms: lastGoodMs, what: 'the last time the tunnel was up' }
     : { ms: builtMs, what: 'this program was built' };
 }
 

@@ -136,7 +136,7 @@ function repairLog(log: Log): (repaired: readonly string[]) => void {
     const now = performance.now();
     if (repaired.length === 0 || now - loggedMs < LINE_EVERY_MS) return;
     loggedMs = now;
-    log('notice', `put back or brought up to date: ${repaired.join('; ')}`);
+    log('notice', `restored or updated: ${repaired.join('; ')}`);
   };
 }
 

@@ -54,7 +54,8 @@ export function keepLastGood(
     } catch (error) {
       if (!isFailure(error)) throw error;
       note(error);
-      if (!said) log('warning', `${error.code}: ${error.message}; the tunnel goes on without`);
+      if (!said)
+        log('warning', `${error.code}: ${error.message}; the time and addresses of this tunnel are not kept`);
       said = true;
     }
   };

@@ -145,7 +145,7 @@ export function readGeneration(bytes: Uint8Array, path: string): Omit<Generation
       `${path}: expected format ${VERSION}, got ${header[1]}`,
       {
         action:
-          'Install the version of enf-agent that wrote it, or run "enf-agent forget --yes" to provision anew.',
+          'Install the version of enf-agent that wrote it, or run "enf-agent forget --yes" to provision again.',
       },
     );
   }

@@ -2,7 +2,7 @@ import { askControl } from '../../os/net/control-socket.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Status } from './status.ts';
 
-/** What the running agent says of itself. @throws Failure `agent.not-running`, `control.…` */
+/** The status of the running agent. @throws Failure `agent.not-running`, `control.…` */
 export async function askStatus(socket: string): Promise<Status> {
   return (await ask(socket, 'GET', '/v1/status')) as Status;
 }
@@ -14,7 +14,7 @@ export async function ask(socket: string, method: 'GET' | 'POST', path: string):
   } catch (error) {
     if (!isFailure(error, 'control.nobody')) throw error;
     throw new Failure('agent.not-running', 'operator', `no agent is running here: ${error.message}`, {
-      action: 'Start it with "systemctl start enf-agent"; "journalctl -u enf-agent" says why it stopped.',
+      action: 'Start it with "systemctl start enf-agent"; "journalctl -u enf-agent" shows why it stopped.',
       cause: error,
     });
   }

@@ -114,7 +114,7 @@ export function describeStatus(status: Status, wallMs: number): string {
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
   if (status.router !== null) {
-    const by = status.proxy === null ? 'router' : 'by proxy';
+    const by = status.proxy === null ? 'router' : 'via proxy';
     rows.push([by, `${status.router}, ${WIRE_TEXT[status.wire ?? 'enftun']}`]);
   }
   if (status.trouble) {

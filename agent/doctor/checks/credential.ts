@@ -4,7 +4,7 @@ import { checkTpmThatAnswers } from './tpm-use.ts';
 
 export const credential: Check = {
   id: 'credential',
-  about: 'key and credential together make a valid group signature',
+  about: 'key and credential make a valid group signature',
   async run(probes) {
     if (probes.config.identity.mode === 'tpm') return checkTpmThatAnswers(probes, () => prove(probes));
     return prove(probes).catch(failing);

@@ -2,7 +2,7 @@ import { areaOf, isFailure } from '../../../protocol/failure.ts';
 import { type Finding, failing, skipped } from '../check.ts';
 import type { Probes } from '../probes.ts';
 
-/** As `checkTpm`, but skipped where the TPM does not answer at all: the check "tpm-capabilities" says why. */
+/** As `checkTpm`, but skipped if the TPM does not answer at all: the check "tpm-capabilities" reports why. */
 export async function checkTpmThatAnswers(
   probes: Pick<Probes, 'config' | 'status' | 'capabilities'>,
   look: () => Promise<Finding>,
@@ -15,13 +15,13 @@ export async function checkTpmThatAnswers(
         return false;
       },
     );
-    return answers ? look() : skipped('the TPM cannot be asked: see tpm-capabilities');
+    return answers ? look() : skipped('the TPM does not answer: see tpm-capabilities');
   });
 }
 
 /**
- * Looks into the TPM. Skipped where the keys are in files, and where a running agent holds a TPM that takes one program at a
- * time: then the agent itself says what is wrong with it.
+ * A check of the TPM. Skipped if the keys are in files, and if a running agent uses a TPM that only one program can use at a time:
+ * then the agent's status reports what is wrong with it.
  */
 export async function checkTpm(
   probes: Pick<Probes, 'config' | 'status'>,
@@ -34,7 +34,7 @@ export async function checkTpm(
     const held = isFailure(error, 'tpm.busy') || isFailure(error, 'tpm.timeout');
     const status = held ? await probes.status() : undefined;
     if (status !== undefined && (status.trouble === null || areaOf(status.trouble.code) !== 'tpm')) {
-      return skipped('the running agent holds this TPM, which takes one program at a time');
+      return skipped('the running agent uses this TPM, which only one program can use at a time');
     }
     return failing(error);
   }

@@ -147,7 +147,9 @@ describe('netcheck', () => {
         ],
       },
     ]);
-    expect((await on('netcheck')).out).toMatch(/ours, signed by root.*\n.*arrive\nThe tunnel can be built\./);
+    expect((await on('netcheck')).out).toMatch(
+      / a router of this fabric, signed by root.*\n.*packets arrive\nA tunnel can be set up from here\./,
+    );
   });
 
   test('somebody else’s router, nobody, and somebody who says nothing', async () => {
@@ -156,7 +158,7 @@ describe('netcheck', () => {
     const foreign = await on('netcheck');
     expect([foreign.code, foreign.out]).toEqual([
       1,
-      expect.stringMatching(/not ours.*\n[\s\S]*cannot be built/),
+      expect.stringMatching(/not a router of this fabric.*\n[\s\S]*No tunnel can be set up/),
     ]);
     write(1);
     const nobody = JSON.parse((await on('netcheck', '--json')).out);

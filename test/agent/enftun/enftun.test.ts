@@ -72,7 +72,7 @@ test('takes configuration, certificate, key and root over; a second time changes
     for (let i = 0; i < 2; i++) {
       const { code, out, err } = await old.take();
       expect([code, err]).toEqual([0, '']);
-      expect(out).toContain(`${ADDRESS} is taken over`);
+      expect(out).toContain(`${ADDRESS} is imported`);
       expect(await old.record()).toEqual({
         identity: {
           address: ADDRESS,

@@ -19,10 +19,10 @@ describe('a plausible time of day', () => {
     expect(check()).not.toThrow();
   });
 
-  test('[C-4] so is a time before the tunnel last stood', () => {
+  test('[C-4] so is a time before the tunnel was last up', () => {
     const { check } = checked(BUILT + DAY);
     expect(check(BUILT + DAY)).not.toThrow();
-    expect(check(BUILT + 2 * DAY)).toThrow(/the last time the tunnel stood \(2026-01-03/);
+    expect(check(BUILT + 2 * DAY)).toThrow(/the last time the tunnel was up \(2026-01-03/);
   });
 
   test('a device that nobody tells the time goes on after five minutes', () => {
