@@ -31,7 +31,7 @@ export const status: Command = {
   },
 };
 
-/** An agent that is not running at first is a failure; one that goes away meanwhile is not. */
+/** An agent that is not running at first is a failure; one that stops meanwhile is not. */
 async function watch(socket: string, json: boolean): Promise<void> {
   let answer = await askStatus(socket);
   let last = '';

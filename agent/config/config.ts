@@ -19,7 +19,7 @@ import {
 } from './key-types.ts';
 
 /**
- * The agent's configuration: one table says each key's section, name, type, bounds, default and meaning.
+ * The agent's configuration: one table has each key's section, name, type, bounds, default and meaning.
  * Everything else (the `Config` type, the checks, `check-config`, docs/config.md's test) follows from it.
  */
 

@@ -41,9 +41,9 @@ export function machineSources(unit: string): Sources {
 }
 
 /**
- * Everything that helps from afar, as one text. What is known to be secret is never read (only what the state holds is told, not
+ * Everything that remote support needs, as one text. What is known to be secret is never read (only what the state holds is listed, not
  * its content), and the whole goes through `redact`, in case a log or a configuration holds what it should not.
- * Without probes `unusable` says why the configuration cannot be read, and stands in its place.
+ * Without probes `unusable` says why the configuration cannot be read, and is written instead.
  */
 export async function writeReport(
   probes: Probes | undefined,
@@ -101,7 +101,7 @@ function unreadable(error: unknown): string {
   return isFailure(error) ? `${error.code}: ${error.publicMessage}` : String(error);
 }
 
-/** Points are public, but nobody needs them. */
+/** Points are public, but of no use in a report. */
 function withoutPoints(inspection: Awaited<ReturnType<Probes['inspection']>>): unknown {
   return {
     ...inspection,

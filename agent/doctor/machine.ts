@@ -90,7 +90,7 @@ async function withKeys<T>(config: Config, ask: (keys: KeyStore) => Promise<T>):
   }
 }
 
-/** Signs something that nobody asked for, and throws it away. */
+/** Signs a random message for the group and verifies the signature. */
 async function proveMembership(keys: KeyStore): Promise<boolean> {
   const { gpk, credential, basename } = await keys.credential();
   const message = primitives.random(32);
@@ -105,7 +105,7 @@ async function proveMembership(keys: KeyStore): Promise<boolean> {
   return groupVerifier(primitives, gpk, basename).verify(signature, message);
 }
 
-/** What the kernel knows, whoever sets the clock. */
+/** Whether the kernel's clock is synchronised, by whichever time service. */
 async function clockSynchronised(): Promise<boolean | undefined> {
   const output = await runQuery('timedatectl', ['show', '-p', 'NTPSynchronized', '--value'], PATIENCE_MS);
   const said = output?.code === 0 ? output.text.trim() : '';

@@ -21,7 +21,7 @@ export interface AddressReport {
   readonly ports: readonly PortReport[];
   /** With the tunnel's port; null if it could not be tried. */
   readonly tls: Pick<TlsAnswer, 'verdict' | 'reason' | 'issuer' | 'handshakeMs'> | null;
-  /** Whether packets as large as the link takes arrive; null if that could not be tried. */
+  /** Whether full-size packets of the link arrive; null if that could not be tried. */
   readonly fullPackets: boolean | null;
 }
 
@@ -33,7 +33,7 @@ export interface NetReport {
   readonly addresses: readonly AddressReport[];
 }
 
-/** Tries each configured host, with each of its addresses, on both ports. Takes a few seconds per address that is silent. */
+/** Tries each configured host, with each of its addresses, on both ports. An address that does not answer takes a few seconds. */
 export async function checkNetwork(probes: Probes): Promise<NetReport> {
   const hosts = await targets(probes);
   const addresses = await Promise.all(

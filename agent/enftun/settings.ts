@@ -32,7 +32,7 @@ const DEFAULTS = {
 const LOCKDOWN = ['default', '::/0'];
 
 /**
- * Translates what an enftun configuration says. Unknown keys are ignored, as enftun does.
+ * Translates an enftun configuration. Unknown keys are ignored, as enftun does.
  * @throws Failure `enftun.cannot-take-over`
  */
 export function translate(root: LibconfigGroup): Translation {
@@ -116,7 +116,7 @@ function port(section: Section, name: string): number | undefined {
   return Number(value);
 }
 
-/** How to reach the TPM. Its parent key stands in the key file. */
+/** How to reach the TPM. Its parent key is in the key file. */
 function tpm(identity: Section, notes: string[]): Settings {
   const given = identity.group('tpm');
   if (given?.text('password') !== undefined) {

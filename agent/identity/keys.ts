@@ -2,7 +2,7 @@ import type { TpmOptions } from '../../tpm/context.ts';
 import type { Config } from '../config/config.ts';
 import type { KeyStore } from './key-store.ts';
 
-/** Opens the keys where the configuration says they are; the code of the other kind is not even loaded. */
+/** Opens the key store that the configuration names; the code of the other kind is not loaded. */
 export async function openKeys(config: Config, options?: TpmOptions): Promise<KeyStore> {
   if (config.identity.mode === 'software') {
     const { openSoftwareKeys } = await import('./software-keys.ts');

@@ -105,7 +105,7 @@ async function handshake(work: Provisioning, credential: Credential, key: Longte
     await exchange.send(claimed.send);
     return finish(claimed.next, await exchange.receive());
   } catch (error) {
-    // Tell the server not to wait; whether it hears that is its own affair.
+    // Tell the server not to wait; a failure to send that changes nothing.
     await exchange.send(ERROR_MESSAGE).catch(() => {});
     throw error;
   } finally {

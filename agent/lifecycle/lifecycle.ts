@@ -148,15 +148,15 @@ function disturbed(situation: Alive, cause: string, now: Moment): Step {
 const NETWORK_AREAS: ReadonlySet<string> = new Set(['net', 'tls', 'tunnel']);
 
 /**
- * A network that has changed is none that was tried: no failure of the former one counts. What the fabric, the TPM or a person has to do
- * with waits on.
+ * A changed network was not tried yet: no failure of the former one counts. A pause because of the fabric, the TPM or an operator
+ * goes on.
  */
 function networkChanged(situation: Alive, now: Moment): Step {
   switch (situation.kind) {
     case 'online':
       return { situation, actions: [{ kind: 'probe' }] };
     case 'connecting':
-      // What is under way may be waiting for answers on a way that is no more.
+      // The attempt may be waiting for answers over a route that is gone.
       return { situation, actions: [{ kind: 'connect' }] };
     case 'backing-off':
     case 'blocked': {
@@ -171,7 +171,7 @@ function networkChanged(situation: Alive, now: Moment): Step {
   }
 }
 
-/** Nobody refused anything: it is no failure, and there is no pause. */
+/** A change of the route is no failure, so there is no pause. */
 function moved(situation: Extract<Situation, { kind: 'online' }>, now: Moment): Step {
   const next = pursue(situation.goal, attemptsSoFar(situation, now), now, undefined);
   return {
@@ -207,7 +207,7 @@ function attemptsSoFar(situation: Alive, now: Moment): Attempts {
 }
 
 /**
- * Only the remedy decides, and `reprovision` is no remedy here: a failure on the way (network, TLS, a broken
+ * Only the remedy decides, and `reprovision` is no remedy here: a failure of the connection (network, TLS, a broken
  * connection, the server's unauthenticated Error) never costs the device its identity. Only `onVerdict` may.
  */
 function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Moment): Step {
@@ -225,7 +225,7 @@ function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Momen
 
 /** What is worked on next. */
 function afterFailure(goal: Goal, failure: Failure): Goal {
-  // After a TPM error its context may be dead: the way back leads through opening it again.
+  // After a TPM error its context may be dead: the keys have to be opened again.
   if (goal.kind !== 'prepare' && failure.area === 'tpm') return { kind: 'prepare' };
   if (goal.kind === 'provision' && goal.reason === 'renewal' && goal.address !== undefined) {
     return { kind: 'connect', address: goal.address, unfinished: true };
@@ -233,7 +233,7 @@ function afterFailure(goal: Goal, failure: Failure): Goal {
   return goal;
 }
 
-/** The fabric's word, authenticated by TLS. */
+/** The fabric's decision, authenticated by TLS. */
 function onVerdict(
   situation: Extract<Situation, { kind: 'connecting' | 'online' }>,
   verdict: Verdict,

@@ -75,7 +75,7 @@ export type Situation =
       readonly trouble: Trouble;
       readonly untilMs: number;
     })
-  /** A pause; a person has to do something, the device looks now and then whether it was done. */
+  /** A pause; an operator has to act, and the device tries now and then whether that was done. */
   | (Common & {
       readonly kind: 'blocked';
       readonly goal: Goal;
@@ -85,22 +85,22 @@ export type Situation =
 
 export type Event =
   | { readonly kind: 'start' }
-  /** State and keys are open; they say what comes next. */
+  /** State and keys are open; they determine what comes next. */
   | { readonly kind: 'prepared'; readonly goal: Exclude<Goal, { kind: 'prepare' }> }
   | { readonly kind: 'provisioned'; readonly address: string }
   /** The tunnel carries packets. */
   | { readonly kind: 'up' }
-  /** Whatever was under way did not work, or the tunnel broke. */
+  /** The attempt failed, or the tunnel broke. */
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | { readonly kind: 'timer' }
-  /** The clock jumped, the machine was asleep, or the like: what was true of the network may be so no more. */
+  /** The clock jumped, the machine was asleep, or the like: what was true of the network may not be any more. */
   | { readonly kind: 'disturbed'; readonly cause: string }
-  /** The way out has changed, or there is one where there was none. */
+  /** The route out has changed, or there is one where there was none. */
   | { readonly kind: 'network' }
-  /** The connection's own way has changed: it cannot last. */
+  /** The route of the connection itself has changed: it cannot last. */
   | { readonly kind: 'moved' }
-  /** A person wants the handshake to be run again. */
+  /** An operator asks for the handshake to be run again. */
   | { readonly kind: 'renew' }
   | { readonly kind: 'stop' };
 
@@ -108,7 +108,7 @@ export type Action =
   | { readonly kind: 'prepare' }
   | { readonly kind: 'provision' }
   | { readonly kind: 'connect' }
-  /** Finds out at once whether the tunnel still stands; it may have `moved`. */
+  /** Finds out at once whether the tunnel still works; it may have `moved`. */
   | { readonly kind: 'probe' }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'log'; readonly level: 'warning' | 'notice' | 'info'; readonly message: string }

@@ -50,7 +50,7 @@ export function consequence(
             action: 'If the fabric has lost its registry, run "enf-agent forget --yes" to provision again.',
           },
         ),
-        // After a renewal that broke off the key it knows may be the one we have begun with.
+        // After an interrupted renewal the fabric may already know the new key.
         goal: goal.unfinished ? { kind: 'provision', reason: 'interrupted', address } : goal,
         attempts: again,
         ms: jitter,

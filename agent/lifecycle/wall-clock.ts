@@ -4,20 +4,20 @@ import { Failure } from '../../protocol/failure.ts';
 export interface Clocks {
   /** Since 1970; may be wrong. */
   readonly wallMs: () => number;
-  /** From any origin; stands still while the machine sleeps. */
+  /** From any origin; does not advance while the machine sleeps. */
   readonly steadyMs: () => number;
   /** When this program was built, since 1970; 0 if unknown. */
   readonly builtMs: number;
 }
 
-/** How long TLS waits for somebody to set the clock. A device without any time server but behind the tunnel gets there, too. */
+/** How long TLS waits for the clock to be set. After that a device connects whose only time server is behind the tunnel. */
 export const PATIENCE_MS = 300_000;
 
-/** Says whether the time of day is plausible enough to judge a certificate's dates by. */
+/** Checks whether the time of day is plausible enough to check a certificate's dates with. */
 export interface ClockCheck {
   /**
    * Returns at a plausible time, or once it has been waited for long enough. `lastGoodMs` is the last time of day at which
-   * the tunnel stood. @throws Failure `clock.implausible`
+   * the tunnel was up. @throws Failure `clock.implausible`
    */
   check(lastGoodMs: number | undefined): void;
 }

@@ -10,8 +10,8 @@ import { filterTable } from './nftables.ts';
 import { type Desired, MAIN_TABLE, type Observed, type Policy, TRUSTED_GROUP } from './policy.ts';
 
 /**
- * What the kernel should have for our sake, as data, and how it differs from what it has. Pure: whoever calls it asks the kernel and
- * changes it (guard.ts). In docs/routes.md it stands in words.
+ * The network configuration that the agent wants in the kernel, as data, and how it differs from what is there. Pure: the caller reads
+ * and changes the kernel (reconciler.ts). docs/routes.md describes it.
  */
 
 const METRIC = 1024;
@@ -109,8 +109,8 @@ const ownRules = (policy: Policy, rules: readonly Rule[]): readonly Rule[] =>
   rules.filter(({ priority, table }) => Math.floor(priority / 4) === policy.table && table !== UNREADABLE);
 
 /**
- * What to change, in this order: first nothing more gets out, then the ways are made. The filter is compared by whoever has seen what
- * the kernel made of it.
+ * What to change, in this order: first outgoing traffic is blocked, then routes are added. The filter is compared elsewhere (filter.ts),
+ * with what the kernel listed.
  */
 export function repairs(policy: Policy, desired: Desired, observed: Observed): readonly Change[] {
   const { link } = desired;
@@ -135,7 +135,7 @@ export function repairs(policy: Policy, desired: Desired, observed: Observed): r
   return changes;
 }
 
-/** What takes everything away again that `repairs` has made; the interface and what leads through it go by themselves. */
+/** What removes everything that `repairs` has made; routes through the interface are removed with it. */
 export function removal(policy: Policy, observed: Observed): readonly Change[] {
   if (policy.mode === 'split') return [];
   const trusted = trustedInterfaces(policy, observed.interfaces);

@@ -26,7 +26,7 @@ export function openFilter(
   note: (failure: unknown) => void,
 ): Filter {
   const name = filterName(device);
-  /** The table as we wrote it, and as the kernel then listed it: nft has its own way to write rules, different in each version. */
+  /** The table as we wrote it, and as the kernel then listed it: nft normalises rules, differently in each version. */
   let applied:
     | { readonly given: readonly NftObject[]; readonly listed: readonly NftObject[] | undefined }
     | undefined;

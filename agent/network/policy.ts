@@ -21,7 +21,7 @@ export interface Policy {
   readonly trusted: readonly string[];
 }
 
-/** What the kernel says of itself, as far as the policy needs it. */
+/** What the kernel has, as far as the policy needs it. */
 export interface Observed {
   readonly interfaces: readonly Interface[];
   readonly rules: readonly Rule[];
@@ -30,7 +30,7 @@ export interface Observed {
   readonly forwards: boolean;
 }
 
-/** What it should say. */
+/** What it should have. */
 export interface Desired {
   /** Our interface, once it is there and the own address is known. */
   readonly link:

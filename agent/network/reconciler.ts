@@ -15,7 +15,7 @@ export interface Reconciler {
   start(): Promise<void>;
   /** The interface is there now: it gets its MTU and the own address, and the routes lead through it when this resolves. */
   attach(own: Uint8Array): Promise<void>;
-  /** Takes everything away, unless it is to `persist`. Nothing is repaired any more. */
+  /** Removes everything, unless it is to `persist`. Nothing is repaired any more. */
   stop(persist: boolean): Promise<void>;
 }
 
@@ -100,7 +100,7 @@ export function openReconciler(
   };
 }
 
-/** Removes what a crash, `persist` or another configuration of this interface has left of a lockdown: its table tells. */
+/** Removes what a crash, `persist` or another configuration of this interface has left of a lockdown, which is recognised by its table. */
 async function clean(kernel: Kernel, policy: Policy, filter: Filter, log: Log): Promise<void> {
   // Without nft there is no table either.
   const table = await filter.read().catch(() => undefined);

@@ -40,7 +40,7 @@ export interface Platform extends TunnelPlatform {
   readonly openReconciler: typeof openReconciler;
 }
 
-/** What else an agent takes from its surroundings, and a test brings itself. */
+/** Clocks and resolver of the agent; a test brings its own. */
 export interface Environment {
   readonly clocks: Clocks;
   /** Instead of the system's, or of our own where the tunnel's sockets have a mark. */

@@ -5,8 +5,8 @@ import type { AddressCache, Addresses } from './address-cache.ts';
 import type { DeviceRecord, Store } from './state.ts';
 
 /**
- * What was true when the tunnel last stood, kept in the state: the time, so that a clock that fell back to 1970 is
- * noticed, and the addresses of the fabric, for the day the resolver is gone.
+ * What was true when the tunnel was last up, kept in the state: the time, so that a clock that fell back to 1970 is
+ * noticed, and the addresses of the fabric, for when the resolver does not answer.
  */
 export interface LastGood {
   /** Milliseconds since 1970. */
@@ -73,7 +73,7 @@ export function keepLastGood(
   };
 }
 
-/** What the record says; nothing, if it says nothing that makes sense. */
+/** What the record has; undefined if it has nothing valid. */
 export function lastGoodOf(record: DeviceRecord): LastGood | undefined {
   const { lastGood: saved } = record;
   if (typeof saved !== 'object' || saved === null) return undefined;
@@ -88,7 +88,7 @@ export function withLastGood(record: DeviceRecord, { timeMs, addresses }: LastGo
   return { ...record, lastGood: { time: new Date(timeMs).toISOString(), addresses } };
 }
 
-/** True if what is kept is a day old, or from a future that has turned out to be none. */
+/** True if what is kept is a day old, or in the future. */
 export function isStale(last: LastGood | undefined, nowMs: number): boolean {
   return last === undefined || nowMs - last.timeMs >= KEEP_EVERY_MS || nowMs < last.timeMs;
 }

@@ -1,12 +1,12 @@
 import type { Counters, Traffic, TunnelEvent } from '../tunnel/tunnel.ts';
 
-/** What the running agent knows of itself, for the views. */
+/** What the views show of the running agent besides its situation. */
 export interface Facts {
   readonly stateGeneration: number | undefined;
   readonly quarantined: readonly string[];
   /** XTT handshakes this run has completed. */
   readonly handshakes: number;
-  /** When the handshake of the present identity was, by the clock of then: ISO 8601. */
+  /** When the present identity was provisioned, by the device's clock at that time: ISO 8601. */
   readonly lastHandshake: string | undefined;
   readonly traffic: Traffic | undefined;
   readonly counters: Counters | undefined;

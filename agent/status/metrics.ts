@@ -1,7 +1,7 @@
 import type { Counters } from '../tunnel/tunnel.ts';
 import type { Status } from './status.ts';
 
-/** One metric: its name behind `enf_agent_`, its kind, what it says, and its samples. Without samples it is left out. */
+/** One metric: its name behind `enf_agent_`, its kind, its meaning, and its samples. Without samples it is left out. */
 interface Metric {
   readonly name: string;
   readonly kind: 'gauge' | 'counter';

@@ -4,7 +4,7 @@ import { duration } from '../lifecycle/duration.ts';
 import type { Situation } from '../lifecycle/situation.ts';
 import type { Facts, Peer } from './facts.ts';
 
-/** Views of a running agent; nobody writes back. Times are ISO 8601 by the wall clock of the device. */
+/** A view of the running agent, read-only. Times are ISO 8601 by the wall clock of the device. */
 export interface Status {
   readonly program: 'enf-agent';
   readonly version: string;
@@ -14,9 +14,9 @@ export interface Status {
   readonly address: string | null;
   /** "address port n" of the router while online. */
   readonly router: string | null;
-  /** The HTTP proxy on the way, without user and password. */
+  /** The configured HTTP proxy, without user and password. */
   readonly proxy: string | null;
-  /** What is spoken with it (docs/wire.md): `enf/2` with super-frames, `enf/1`, or `enftun`; null while not online. */
+  /** The protocol of the connection (docs/wire.md): `enf/2` with super-frames, `enf/1`, or `enftun`; null while not online. */
   readonly wire: Wire | null;
   readonly device: string;
   readonly mode: 'tpm' | 'software';
@@ -31,7 +31,7 @@ export interface Status {
   } | null;
   /** XTT handshakes since this process started. */
   readonly handshakes: number;
-  /** When the handshake of the present identity was, by the clock of then. */
+  /** When the present identity was provisioned, by the device's clock at that time. */
   readonly lastHandshake: string | null;
   readonly traffic: Facts['traffic'] | null;
   readonly state: { readonly generation: number | null; readonly quarantined: readonly string[] };

@@ -27,7 +27,7 @@ export interface TlsSessionOptions {
   readonly mark: number;
   /** Called when the interface is there: it gets its addresses and routes before this resolves. */
   readonly attach: (own: Uint8Array) => Promise<void>;
-  /** What the router is told of this device if it asks. */
+  /** The report on this device for a router that asks. */
   readonly selfReport: () => Report;
   /** Aborted with a Failure when the agent stops. */
   readonly stopping: AbortSignal;

@@ -14,7 +14,7 @@ import {
 } from '../../tunnel/client.ts';
 import { nextSegment } from './segment.ts';
 
-/** Where to connect to and as whom. */
+/** Where to connect to, and the identity to connect as. */
 export interface ConnectOptions {
   readonly hosts: readonly string[];
   readonly port: number;
@@ -34,7 +34,7 @@ export interface ConnectOptions {
   readonly proxy?: HttpProxy | undefined;
 }
 
-/** What may pass, and how the silence is measured. */
+/** Which packets pass, and when the connection counts as silent. */
 export type Rules = PlaneRules;
 
 /**
@@ -65,7 +65,7 @@ export interface Tunnel {
   start(options: ConnectOptions, report: (event: TunnelEvent) => void): void;
   /** Asks the router at once whether it is there; after five seconds without an answer the connection is `down`. */
   probe(): void;
-  /** Tells the router of us again, if it has asked. */
+  /** Sends the report on this device again, if the router has asked for one. */
   sendReport(): void;
   /** Ends the connection; what the host sends meanwhile is dropped. */
   stop(): void;
@@ -79,8 +79,8 @@ export interface Tunnel {
 }
 
 /**
- * The tunnel over the native data plane, which owns the device from now on: here it is only dialled, and told what to do. `onLocal` gets the
- * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks is told `selfReport`.
+ * The tunnel over the native data plane, which owns the device from now on; this code only dials and controls it. `onLocal` receives the
+ * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks receives `selfReport`.
  */
 export function openTunnel(
   device: PlaneDevice,
@@ -95,7 +95,7 @@ export function openTunnel(
   let segment = 0;
   const onLost = (failure: Failure): void => {
     lost = failure;
-    // Nothing was handed to the thread yet, so it could report nothing.
+    // While dialling, the thread has no connection whose end it could report.
     onDown?.(failure);
   };
   const plane = startPlane(device, rules, onLost, onLocal);

@@ -19,7 +19,7 @@ export const captivePortal: Check = {
       const issuer = foreign.answer.issuer ?? 'an unnamed issuer';
       return failed(`TLS to ${foreign.address} is answered with a certificate signed by ${issuer}`, LOG_IN);
     }
-    // HTTP to port 80 does not go through the proxy: it tells nothing.
+    // HTTP to port 80 does not go through the proxy: it proves nothing.
     if (probes.config.remote.proxy) return ok('nothing intercepts TLS');
     for (const address of addresses) {
       const page = await probes.http(address);
