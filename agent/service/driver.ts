@@ -3,7 +3,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { STOPPED, step } from '../lifecycle/lifecycle.ts';
 import type { Action, Event, Situation } from '../lifecycle/situation.ts';
 import type { Peer } from '../status/facts.ts';
-import type { TunnelEvent } from '../tunnel/tunnel.ts';
+import type { TunnelEvent } from '../tunnel/session.ts';
 import type { Effects } from './effects.ts';
 
 /** What the driver needs: effects, a monotonic clock in milliseconds, random numbers in [0, 1), a log. */

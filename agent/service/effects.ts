@@ -14,8 +14,8 @@ import { policyOf } from '../network/policy.ts';
 import { openReconciler } from '../network/reconciler.ts';
 import { stateSession } from '../state/session.ts';
 import type { Facts } from '../status/facts.ts';
+import type { TunnelEvent } from '../tunnel/session.ts';
 import { type TunnelPlatform, tlsSession } from '../tunnel/tls-session.ts';
-import type { TunnelEvent } from '../tunnel/tunnel.ts';
 import { keepSelfReport } from './self-report.ts';
 
 /** How the lifecycle's actions are carried out. Each fails with a Failure and can be tried again. */

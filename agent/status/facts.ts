@@ -1,4 +1,4 @@
-import type { Counters, Traffic, TunnelEvent } from '../tunnel/tunnel.ts';
+import type { Counters, Traffic, TunnelEvent } from '../tunnel/session.ts';
 
 /** What the views show of the running agent besides its situation. */
 export interface Facts {

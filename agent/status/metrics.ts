@@ -1,4 +1,4 @@
-import type { Counters } from '../tunnel/tunnel.ts';
+import type { Counters } from '../tunnel/session.ts';
 import type { Status } from './status.ts';
 
 /** One metric: its name behind `enf_agent_`, its kind, its meaning, and its samples. Without samples it is left out. */

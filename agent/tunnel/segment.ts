@@ -1,4 +1,4 @@
-import type { TunnelEvent } from './tunnel.ts';
+import type { TunnelEvent } from './session.ts';
 
 /**
  * Every IPv6 link takes a packet with such a segment (1,280 bytes). Both ends keep to it, so that a tunnel works on a path that loses

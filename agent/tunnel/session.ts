@@ -1,4 +1,24 @@
-import type { Counters, Traffic, TunnelEvent } from './tunnel.ts';
+import type { Plane, PlaneReport } from '../../tunnel/client.ts';
+
+/**
+ * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
+ */
+export type TunnelEvent = Exclude<PlaneReport, { kind: 'asked' }>;
+
+/** Counted since the tunnel was opened. */
+export interface Traffic {
+  readonly sentPackets: number;
+  readonly sentBytes: number;
+  readonly receivedPackets: number;
+  readonly receivedBytes: number;
+  /** Not from the own address, malformed, too long, or more than the connection could take. */
+  readonly droppedSending: number;
+  /** Not for the own address, malformed, or refused by the kernel. */
+  readonly droppedReceiving: number;
+}
+
+/** What the data plane counts (native/client/client.ts). */
+export type Counters = ReturnType<Plane['counters']>;
 
 /**
  * The transport between this device and the router, with the interface at our end. The lifecycle sees no more of it than this, so that

@@ -7,8 +7,8 @@ import type { Config } from '../config/config.ts';
 import type { TlsIdentity } from '../identity/session.ts';
 import { type Lan, type LanOptions, openLan } from '../network/lan.ts';
 import { namedCaptive } from './captive.ts';
-import type { TunnelSession } from './session.ts';
-import { openTunnel, type Tunnel, type TunnelEvent } from './tunnel.ts';
+import type { TunnelEvent, TunnelSession } from './session.ts';
+import { openTunnel, type Tunnel } from './tunnel.ts';
 
 /** What the TLS transport needs of the kernel; a test without a kernel of its own brings another. */
 export interface TunnelPlatform {

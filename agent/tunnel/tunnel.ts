@@ -4,15 +4,9 @@ import type { HttpProxy } from '../../os/net/proxy.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeReport, type Report } from '../../protocol/tunnel/report.ts';
 import type { WireChoice } from '../../protocol/tunnel/wire.ts';
-import {
-  closeDescriptor,
-  type Plane,
-  type PlaneDevice,
-  type PlaneReport,
-  type PlaneRules,
-  startPlane,
-} from '../../tunnel/client.ts';
+import { closeDescriptor, type PlaneDevice, type PlaneRules, startPlane } from '../../tunnel/client.ts';
 import { nextSegment } from './segment.ts';
+import type { Counters, Traffic, TunnelEvent } from './session.ts';
 
 /** Where to connect to, and the identity to connect as. */
 export interface ConnectOptions {
@@ -36,26 +30,6 @@ export interface ConnectOptions {
 
 /** Which packets pass, and when the connection counts as silent. */
 export type Rules = PlaneRules;
-
-/**
- * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
- */
-export type TunnelEvent = Exclude<PlaneReport, { kind: 'asked' }>;
-
-/** Counted since the tunnel was opened. */
-export interface Traffic {
-  readonly sentPackets: number;
-  readonly sentBytes: number;
-  readonly receivedPackets: number;
-  readonly receivedBytes: number;
-  /** Not from the own address, malformed, too long, or more than the connection could take. */
-  readonly droppedSending: number;
-  /** Not for the own address, malformed, or refused by the kernel. */
-  readonly droppedReceiving: number;
-}
-
-/** What the data plane counts (native/client/client.ts). */
-export type Counters = ReturnType<Plane['counters']>;
 
 /** The data plane between one TUN and the router; at most one connection at a time. */
 export interface Tunnel {

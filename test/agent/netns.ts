@@ -17,7 +17,7 @@ export interface Outcome {
 
 /**
  * A host with two interfaces, `up0` and `lan0`, each with a neighbour in a namespace of its own (`world`, `inner`): IPv4 10.78.0.x and
- * 10.79.0.x, IPv6 fd78::x and fd79::x; 1 is the neighbour, 2 the host, whose default routes lead to the world.
+ * 10.79.0.x, IPv6 fd78::x and fd79::x; 1 is the neighbour, 2 the host, whose default routes lead to `world`.
  */
 export interface Host {
   readonly host: string;
@@ -96,7 +96,7 @@ export function createHost(name: string): Host {
   }
   ip('-n', host, 'route', 'add', 'default', 'via', '10.78.0.1');
   ip('-n', host, '-6', 'route', 'add', 'default', 'via', 'fd78::1');
-  // Somewhere beyond the neighbours: an address of the world's loopback.
+  // Somewhere beyond the neighbours: an address on the loopback interface of `world`.
   ip('-n', world, 'addr', 'add', '198.51.100.1/32', 'dev', 'lo');
   ip('-n', world, 'addr', 'add', '2001:db8:1::1/128', 'dev', 'lo');
   ip('-n', inner, 'route', 'add', 'default', 'via', '10.79.0.2');

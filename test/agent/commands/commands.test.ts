@@ -123,7 +123,7 @@ describe('provision', () => {
 });
 
 describe('netcheck', () => {
-  test('a router of ours: latency, TLS, full packets', async () => {
+  test('a router of the fabric: latency, TLS, full-size packets', async () => {
     const { router, on } = await device();
     const { code, out } = await on('netcheck', '--json');
     const report = JSON.parse(out);
@@ -152,7 +152,7 @@ describe('netcheck', () => {
     );
   });
 
-  test('somebody else’s router, nobody, and somebody who says nothing', async () => {
+  test('another fabric’s router, no server, and a server that does not answer', async () => {
     const { on, write } = await device();
     write((await startTestRouter(makeCertificates())).port);
     const foreign = await on('netcheck');
@@ -173,7 +173,7 @@ describe('netcheck', () => {
     });
   });
 
-  test('a name that nobody knows', async () => {
+  test('a name that does not resolve', async () => {
     const { on } = await device({ host: 'nowhere.invalid' });
     const { code, out } = await on('netcheck');
     expect([code, out]).toEqual([1, expect.stringContaining('nowhere.invalid: no address found')]);
@@ -353,7 +353,7 @@ describe('[C-39] bugreport', () => {
     );
   });
 
-  test('what cannot be had is said, and the rest is there', async () => {
+  test('what cannot be read is named, and the rest is there', async () => {
     const nothing = { log: async () => undefined, ip: async () => undefined, system: async () => 'test' };
     const report = await writeReport(
       fakeProbes({

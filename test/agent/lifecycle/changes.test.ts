@@ -174,7 +174,7 @@ describe('what decides is the area of a failure, not its wording', () => {
       expect(live([start, known, event]).situation).toMatchObject({ goal: { kind: 'connect' } });
   });
 
-  test('another network mends what the network, TLS or the tunnel failed with, and nothing else', () => {
+  test('another network may solve what the network, TLS or the tunnel failed with, and nothing else', () => {
     for (const code of ['net.timeout', 'tls.clock', 'tunnel.broken']) {
       for (const event of failing(code)) {
         const tries = Array(9).fill([event, timer]).flat();

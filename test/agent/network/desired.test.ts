@@ -49,7 +49,7 @@ const words = (policy: Policy, observed: Observed): string[] =>
     change.kind === 'filter' ? 'filter' : changeArguments(change).join(' '),
   );
 
-test('lockdown from nothing, in words that ip understands', () => {
+test('lockdown from nothing, in the terms of ip', () => {
   expect(words(LOCKDOWN, NOTHING)).toEqual([
     '-6 route replace default dev enf0 metric 1024 table 2097',
     '-6 route replace unreachable default metric 4294967295 table 2097',
@@ -78,7 +78,7 @@ test('before there is an interface it is closed all the same; with IPv4 allowed 
   ]);
 });
 
-test('what nobody wants in our table or among our priorities goes; what is elsewhere stays', () => {
+test('what is not desired in our table or among our priorities is removed; what is elsewhere stays', () => {
   const whole = after(LOCKDOWN, NOTHING);
   const observed: Observed = {
     ...whole,
@@ -145,7 +145,7 @@ test('trust goes by name or hardware address, never to the tunnel itself or to l
   const group = (each: Interface) =>
     words({ ...LOCKDOWN, trusted: [each.name] }, { ...NOTHING, interfaces: [ENF, each] });
   expect(group(UP)).toContain('link set dev up0 group 363');
-  // Somebody else's group does as well.
+  // A group that another program has set is kept.
   expect(group({ ...UP, group: 5 }).join()).not.toContain('group 363');
 });
 
@@ -176,7 +176,7 @@ describe("the kernel's JSON", () => {
       { family: 4, priority: 8388, table: 254, udp: { sourcePort: 68, destinationPort: 67 } },
     ]);
   });
-  test('a rule with more to it is none of ours', () => {
+  test('a rule with further conditions is not ours', () => {
     const ours = { priority: 8391, src: 'all', fwmark: '0x16b', table: '2097' };
     for (const more of [{ iif: 'eth0' }, { fwmask: '0xff', not: null }, {}, { srclen: 24, not: null }]) {
       expect(readRules([{ ...ours, ...more }], 4)[0]!.table).toBe(-1);

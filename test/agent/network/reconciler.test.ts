@@ -24,7 +24,7 @@ beforeAll(async () => {
   host = createHost('reconciler');
   // The strictest a host can be: answers that come another way than their question went are dropped.
   for (const each of ['all', 'up0']) inHost('sysctl', '-qw', `net.ipv4.conf.${each}.rp_filter=1`);
-  // What reaches the world, but for neighbour discovery and multicast listeners, which belong to the link.
+  // What reaches `world`, except for neighbour discovery and multicast listeners, which belong to the link.
   host.must(
     host.world,
     'nft',
@@ -70,7 +70,7 @@ describe('lockdown', () => {
   });
   afterAll(() => program.stop());
 
-  test('nothing gets out: IPv4, IPv6, neighbours, names, by interface, by source', async () => {
+  test('nothing is sent: IPv4, IPv6, neighbours, names, by interface, by source', async () => {
     const before = seenByWorld();
     for (const target of ['198.51.100.1', '10.78.0.1', '2001:db8:1::1', 'fd78::1']) {
       expect([target, pings(host.host, target)]).toEqual([target, false]);
@@ -158,7 +158,7 @@ describe('lockdown', () => {
     ['the interface, taken down', [['ip', 'link', 'set', 'enf0', 'down']]],
   ];
   for (const [what, commands] of attacks) {
-    test(`[C-11] put back: ${what}`, async () => {
+    test(`[C-11] restored: ${what}`, async () => {
       for (const command of commands) inHost(...command);
       await until(() => {
         expect(state()).toBe(locked);
@@ -177,7 +177,7 @@ describe('lockdown', () => {
   });
 });
 
-test('stopped, nothing is left; what was not ours is still there', async () => {
+test('stopped, nothing of the agent is left; what other programs made is still there', async () => {
   inHost('ip', 'rule', 'add', 'priority', '100', 'to', '10.99.0.0/16', 'table', 'main');
   inHost('nft', 'add table inet others { chain c { type filter hook output priority 0; }; }');
   const before = state();
@@ -206,7 +206,7 @@ test('a trusted interface by its hardware address, renamed and plugged in later'
   await program.stop();
 });
 
-test('killed or told to persist, it stays closed; the next start in split mode lifts it', async () => {
+test('after a kill, or with persist, the lockdown stays; the next start in split mode removes it', async () => {
   const killed = await host.reconcile(LOCKDOWN, OWN);
   killed.kill();
   await until(() => expect(host.run(host.host, 'ip', 'link', 'show', 'enf0').code).not.toBe(0));
@@ -246,7 +246,7 @@ test('two instances side by side: each with its own interface, table and routes'
 });
 
 describe('split', () => {
-  test('only the prefixes lead through the tunnel; put back when deleted; no rule, no table', async () => {
+  test('only the prefixes lead through the tunnel; restored when deleted; no rule, no table', async () => {
     const program = await host.reconcile({ ...SPLIT, prefixes: [parsePrefix('fd00:5::/32')] }, OWN);
     const route = (): string => inHost('ip', '-6', 'route', 'show', 'fd00:5::/32');
     expect(route()).toContain('dev enf0');
@@ -266,7 +266,7 @@ describe('split', () => {
     inHost('ip', '-6', 'route', 'replace', 'default', 'via', 'fd78::1');
     host.must(host.world, 'ip', '-6', 'route', 'replace', 'fd79::/64', 'via', 'fd78::2');
     host.must(host.world, 'ip', 'route', 'replace', '10.79.0.0/24', 'via', '10.78.0.2');
-    // Any interface can be the one that has to be clamped to; this one has somebody behind it.
+    // Any interface can be the one that has to be clamped to; this one has a host behind it.
     const program = await host.reconcile({ ...SPLIT, device: 'up0', assignAddress: false }, OWN);
     const segment = (target: string): number => {
       const talk = `const s = require('node:net').connect(443, '${target}', () => {

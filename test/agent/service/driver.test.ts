@@ -2,11 +2,11 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Situation } from '../../../agent/lifecycle/situation.ts';
 import { startDriver } from '../../../agent/service/driver.ts';
 import type { Effects } from '../../../agent/service/effects.ts';
-import type { TunnelEvent } from '../../../agent/tunnel/tunnel.ts';
+import type { TunnelEvent } from '../../../agent/tunnel/session.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
-/** A world whose effects do what the script says, one entry per call. */
-function world(script: {
+/** A driver whose effects follow the script, one entry per call. */
+function scripted(script: {
   prepare?: (() => ReturnType<Effects['prepare']>)[];
   provision?: (() => Promise<string>)[];
   connect?: (() => Promise<void>)[];
@@ -65,7 +65,7 @@ function world(script: {
 }
 
 test('boot to online, and down again when it is stopped', async () => {
-  const { driver, calls, situations, tell, pass } = world({});
+  const { driver, calls, situations, tell, pass } = scripted({});
   await pass(0);
   expect(driver.situation().kind).toBe('connecting');
   tell({ kind: 'up', router: '192.0.2.1 port 443', wire: 'enf/2' });
@@ -77,7 +77,7 @@ test('boot to online, and down again when it is stopped', async () => {
 
 test('[C-40] what fails is noted, whatever it was; the fabric’s own word is not', async () => {
   const net = new Failure('net.unreachable', 'retry', 'nobody there');
-  const { noted, tell, pass } = world({
+  const { noted, tell, pass } = scripted({
     connect: [
       async () => {
         throw net;
@@ -95,14 +95,14 @@ test('[C-40] what fails is noted, whatever it was; the fabric’s own word is no
 });
 
 test('first boot provisions in between', async () => {
-  const { calls, pass } = world({ prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })] });
+  const { calls, pass } = scripted({ prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })] });
   await pass(0);
   expect(calls).toEqual(['prepare', 'provision', 'connect']);
 });
 
 describe('failures', () => {
   test('a broken tunnel is made again after its pause, not before', async () => {
-    const { driver, calls, tell, pass } = world({});
+    const { driver, calls, tell, pass } = scripted({});
     await pass(0);
     tell({ kind: 'up', router: 'r', wire: 'enf/2' });
     tell({ kind: 'down', failure: new Failure('tunnel.closed', 'retry', 'closed') });
@@ -117,7 +117,7 @@ describe('failures', () => {
     const absent = async () => {
       throw new Failure('tpm.absent', 'operator', 'no TPM');
     };
-    const { driver, calls, pass, log } = world({ prepare: [absent, absent] });
+    const { driver, calls, pass, log } = scripted({ prepare: [absent, absent] });
     await pass(0);
     expect(driver.situation()).toMatchObject({ kind: 'blocked', trouble: { code: 'tpm.absent' } });
     await pass(5_000);
@@ -126,7 +126,7 @@ describe('failures', () => {
   });
 
   test('a verdict is carried to the lifecycle: evicted provisions', async () => {
-    const { calls, tell, pass } = world({});
+    const { calls, tell, pass } = scripted({});
     await pass(0);
     tell({ kind: 'verdict', verdict: { kind: 'evicted' } });
     await pass(500);
@@ -134,7 +134,7 @@ describe('failures', () => {
   });
 
   test('a mistake in the program is logged with its place and tried again', async () => {
-    const { driver, log, pass } = world({
+    const { driver, log, pass } = scripted({
       connect: [
         async () => {
           throw new TypeError('x is not a function');
@@ -154,7 +154,7 @@ describe('failures', () => {
 
 test('what ends after the stop changes nothing any more', async () => {
   let finish: (address: string) => void = () => {};
-  const { driver, calls, pass } = world({
+  const { driver, calls, pass } = scripted({
     prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })],
     provision: [
       () =>
@@ -174,7 +174,7 @@ test('what ends after the stop changes nothing any more', async () => {
 
 test('what breaks because of the stop is no error', async () => {
   let breakIt: (error: Error) => void = () => {};
-  const { driver, log, pass } = world({
+  const { driver, log, pass } = scripted({
     connect: [
       () =>
         new Promise((_, reject) => {
@@ -191,7 +191,7 @@ test('what breaks because of the stop is no error', async () => {
 
 describe('what comes from outside', () => {
   test('[C-6] a disturbance probes the tunnel, and cuts a pause short', async () => {
-    const { driver, calls, tell, pass } = world({});
+    const { driver, calls, tell, pass } = scripted({});
     await pass(0);
     tell({ kind: 'up', router: 'r', wire: 'enf/2' });
     driver.disturb('the clock jumped');
@@ -205,7 +205,7 @@ describe('what comes from outside', () => {
   });
 
   test('[C-10] a change of the network probes the tunnel; one that has moved is made anew', async () => {
-    const { driver, calls, tell, pass } = world({ probe: ['probed', 'moved'] });
+    const { driver, calls, tell, pass } = scripted({ probe: ['probed', 'moved'] });
     await pass(0);
     tell({ kind: 'up', router: 'r', wire: 'enf/2' });
     driver.networkChanged();
@@ -216,7 +216,7 @@ describe('what comes from outside', () => {
   });
 
   test('a renewal runs the handshake; where there is nothing to renew it is refused', async () => {
-    const { driver, calls, tell, pass } = world({
+    const { driver, calls, tell, pass } = scripted({
       provision: [() => new Promise((resolve) => setTimeout(resolve, 100, 'fd00::7'))],
     });
     expect(driver.renew()).toBe(false);

@@ -79,7 +79,7 @@ test('first boot: provisioned, interface raised, online; later boot: no handshak
   expect(place.router.clientKeys[1]).toEqual(row().longtermKey);
 });
 
-test('[C-40] a fabric that asks hears the version, and on each connection what went wrong before', async () => {
+test('[C-40] a fabric that asks receives the version, and on each connection the last failure', async () => {
   const place = await home();
   const agent = boot(place);
   await agent.online();
@@ -189,7 +189,7 @@ describe('what is in the way', () => {
     expect(agent.log.filter((line) => line.includes('net.unreachable'))).toHaveLength(1);
   });
 
-  test('no credential: blocked, and what to do is said', async () => {
+  test('no credential: blocked, and what to do is logged', async () => {
     const place = await home();
     const agent = boot({ ...place, credential: '/nowhere' });
     await agent.trouble('os.no-file');
@@ -209,7 +209,7 @@ describe('what is in the way', () => {
     expect(row().handshakes).toBe(1);
   });
 
-  test('[C-17] unreadable state: set aside, said, and the same address comes back', async () => {
+  test('[C-17] unreadable state: renamed, logged, and the same address comes back', async () => {
     const place = await home();
     const first = boot(place);
     await first.online();

@@ -95,7 +95,7 @@ test('[C-7] without a resolver a literal address beside the name is enough', asy
   await agent.online();
 });
 
-test('[C-9] a login page that answers in the place of the fabric: said, waited for, the identity is kept', async () => {
+test('[C-9] a captive portal answers instead of the fabric: reported, retried, the identity is kept', async () => {
   const { boot } = await home();
   const first = boot();
   await first.online();

@@ -198,7 +198,7 @@ test('a TPM that the factory has not seen: blocked, with what to do', async () =
 
 test('forget leaves nothing of ours in the TPM but what the factory wrote, with which the device gets its address back', async () => {
   const swtpm = await personalised();
-  // Somebody else's key at the common handle, so that ours is beside it.
+  // Another program's key at the common handle, so that ours is beside it.
   tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-c', 'p.ctx');
   tpm2(swtpm, 'evictcontrol', '-C', 'o', '-c', 'p.ctx', '0x81000001');
   tpm2(swtpm, 'flushcontext', '-t');

@@ -21,7 +21,7 @@ describe('[C-7] a name', () => {
     expect(cache.known()).toEqual(OLD);
   });
 
-  test('that nobody ever knew has none', async () => {
+  test('that was never resolved has none', async () => {
     await expect(addressCache(dead, 1_000, OLD).lookup('other.example')).rejects.toThrow('SERVFAIL');
   });
 

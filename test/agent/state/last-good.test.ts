@@ -23,7 +23,7 @@ async function keeper(builtMs = 0) {
   return { store, now, log, keep };
 }
 
-test('[C-4] [C-7] the time and the addresses are kept when the tunnel stands', async () => {
+test('[C-4] [C-7] the time and the addresses are kept when the tunnel is up', async () => {
   const { store, keep } = await keeper();
   keep().begin();
   await vi.waitFor(() => expect(store.generation).toBe(1));
@@ -51,7 +51,7 @@ test('[C-21] at most once a day, however often the tunnel comes and goes', async
   }
 });
 
-test('[C-21] a tunnel that stands for days keeps it daily by itself, and writes nothing else', async () => {
+test('[C-21] a tunnel that is up for days keeps it daily by itself, and writes nothing else', async () => {
   const { store, now, keep } = await keeper();
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
@@ -86,7 +86,7 @@ test('a time before the build, or an older future, is not kept as the best known
   await vi.waitFor(() => expect(lastGoodOf(healed.store.record)?.timeMs).toBe(NOON));
 });
 
-test('[C-20] a full disk is said once, and tried again', async () => {
+test('[C-20] a full disk is logged once, and tried again', async () => {
   const { store, log, now, keep } = await keeper();
   let full = true;
   const memory = keep({

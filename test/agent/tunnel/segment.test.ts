@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { nextSegment, SMALL_SEGMENT } from '../../../agent/tunnel/segment.ts';
-import type { TunnelEvent } from '../../../agent/tunnel/tunnel.ts';
+import type { TunnelEvent } from '../../../agent/tunnel/session.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 const MESSAGES = ['not finished within 100 ms', 'the connection to the router broke: ETIMEDOUT', 'reworded'];

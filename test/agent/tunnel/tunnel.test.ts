@@ -1,10 +1,6 @@
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import {
-  type ConnectOptions,
-  openTunnel,
-  type Rules,
-  type TunnelEvent,
-} from '../../../agent/tunnel/tunnel.ts';
+import type { TunnelEvent } from '../../../agent/tunnel/session.ts';
+import { type ConnectOptions, openTunnel, type Rules } from '../../../agent/tunnel/tunnel.ts';
 import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
 import { concat } from '../../../protocol/bytes.ts';
 import type { Failure } from '../../../protocol/failure.ts';
@@ -102,7 +98,7 @@ describe('coming up', () => {
     expect(router.packets).toEqual([]);
   });
 
-  test('nobody there', async () => {
+  test('no server', async () => {
     const { connect, failure } = await world();
     connect({ port: 1 });
     expect(await failure()).toMatchObject({ code: 'net.unreachable', remedy: 'retry' });
@@ -231,7 +227,7 @@ describe('[C-40] what it tells of itself', () => {
     expect(events.map((event) => event.kind)).toEqual(['up']);
   });
 
-  test('each router is told that asks, and none for another', async () => {
+  test('each router that asks receives a report, and no other', async () => {
     const { router, tun, tunnel, connect, events } = await world();
     connect();
     await vi.waitFor(() => expect(events).toHaveLength(1), 10_000);

@@ -36,7 +36,7 @@ const file = { character: true, mode: 0o660, owner: 'tss', group: 'tss', usable:
 const answer = { connectMs: 1, handshakeMs: 2 };
 const map = inspection.maps[0]!;
 
-/** Each check: what is different from a healthy machine, how it ends, and what is said. */
+/** Each check: what is different from a healthy machine, its outcome, and its message. */
 const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   clock: [
     [{}, 'ok', /2030/],
