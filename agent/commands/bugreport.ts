@@ -2,7 +2,7 @@ import type { Command, Invocation } from '../../cli/program.ts';
 import { createFile } from '../../os/files/create.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import type { Config } from '../config/config.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const bugreport: Command = {
   name: 'bugreport',

@@ -1,6 +1,6 @@
 import { type Command, EXIT } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const doctor: Command = {
   name: 'doctor',

@@ -2,8 +2,8 @@ import type { Command } from '../../cli/program.ts';
 import { exists, openFolder } from '../../os/files/folder.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { forgetStore } from '../state/state.ts';
-import { askStatus } from '../status/client.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+import { isRunning } from '../status/client.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const forget: Command = {
   name: 'forget',
@@ -56,16 +56,5 @@ async function forgetTpm(tcti: string): Promise<TpmOutcome> {
   } catch (error) {
     if (!isFailure(error)) throw error;
     return 'unasked';
-  }
-}
-
-/** True if an agent answers on the socket. @throws Failure `control.…` if another program does */
-export async function isRunning(socket: string): Promise<boolean> {
-  try {
-    await askStatus(socket);
-    return true;
-  } catch (error) {
-    if (isFailure(error, 'agent.not-running')) return false;
-    throw error;
   }
 }

@@ -3,8 +3,8 @@ import { absolutePath } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { DEFAULT_PATH, parseConfig } from '../config/config.ts';
 import type { EnftunImport } from '../enftun/import.ts';
-import { isRunning } from './forget.ts';
-import { JSON_OUTPUT } from './shared.ts';
+import { isRunning } from '../status/client.ts';
+import { JSON_OUTPUT } from './options.ts';
 
 export const importEnftun: Command = {
   name: 'import-enftun',

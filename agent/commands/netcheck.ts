@@ -1,5 +1,5 @@
 import { type Command, EXIT } from '../../cli/program.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const netcheck: Command = {
   name: 'netcheck',

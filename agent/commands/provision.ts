@@ -3,7 +3,7 @@ import { Failure } from '../../protocol/failure.ts';
 import type { Renewal } from '../status/api.ts';
 import { ask, askStatus } from '../status/client.ts';
 import type { Status } from '../status/status.ts';
-import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './options.ts';
 
 const POLL_MS = 250;
 

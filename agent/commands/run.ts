@@ -1,5 +1,5 @@
 import type { Command } from '../../cli/program.ts';
-import { CONFIG, readConfig } from './shared.ts';
+import { CONFIG, readConfig } from './options.ts';
 
 export const run: Command = {
   name: 'run',

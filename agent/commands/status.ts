@@ -2,7 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { repaint, untilInterrupted } from '../../cli/watch.ts';
 import { askStatus } from '../status/client.ts';
 import { describeStatus } from '../status/status.ts';
-import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './options.ts';
 
 const POLL_MS = 1_000;
 

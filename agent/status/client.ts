@@ -19,3 +19,14 @@ export async function ask(socket: string, method: 'GET' | 'POST', path: string):
     });
   }
 }
+
+/** True if an agent answers on the socket. @throws Failure `control.…` if another program does */
+export async function isRunning(socket: string): Promise<boolean> {
+  try {
+    await askStatus(socket);
+    return true;
+  } catch (error) {
+    if (isFailure(error, 'agent.not-running')) return false;
+    throw error;
+  }
+}
