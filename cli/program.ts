@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { Failure } from '../protocol/failure.ts';
 
 /** One option of a command: `--name VALUE`, or a flag without `value`. */
@@ -117,6 +117,25 @@ function findCommand(program: Program, argv: readonly string[]): Command {
   });
 }
 
+const UNKNOWN = 'ERR_PARSE_ARGS_UNKNOWN_OPTION';
+
+/** The first option in the arguments that is not one of `options`. */
+function firstUnknown(
+  args: readonly string[],
+  options: NonNullable<ParseArgsConfig['options']>,
+): string | undefined {
+  const { tokens } = parseArgs({
+    args: [...args],
+    options,
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  });
+  return tokens.flatMap((token) =>
+    token.kind === 'option' && !Object.hasOwn(options, token.name) ? [token.name] : [],
+  )[0];
+}
+
 function invocation(program: Program, command: Command, args: readonly string[]): Invocation {
   const known: readonly Option[] = [...(command.options ?? []), { name: 'json', help: '' }];
   const config = Object.fromEntries(
@@ -132,14 +151,8 @@ function invocation(program: Program, command: Command, args: readonly string[])
   try {
     parsed = parseArgs({ args: [...args], options: config, allowPositionals: true });
   } catch (error) {
-    const unknown = /Unknown option '--?([^']*)'/.exec((error as Error).message)?.[1];
-    const near =
-      unknown === undefined
-        ? undefined
-        : nearest(
-            unknown,
-            known.map((option) => option.name),
-          );
+    const unknown = (error as NodeJS.ErrnoException).code === UNKNOWN && firstUnknown(args, config);
+    const near = unknown ? nearest(unknown, Object.keys(config)) : undefined;
     throw new Failure('cli.bad-option', 'operator', (error as Error).message.split('. ')[0]!, {
       action: near ? `Did you mean "--${near}"?` : `See "${program.name} ${command.name} --help".`,
     });
@@ -231,8 +244,8 @@ export function report(name: string, error: unknown, json = false): number {
       `${name}: ${error.message} [${error.code}]\n${error.action ? `  → ${error.action}\n` : ''}`,
     );
   }
-  if (error.code.startsWith('cli.')) return EXIT.usage;
-  return error.code.startsWith('config.') ? EXIT.config : EXIT.failed;
+  if (error.area === 'cli') return EXIT.usage;
+  return error.area === 'config' ? EXIT.config : EXIT.failed;
 }
 
 /** The known name closest to what was typed, if it is close enough to be a slip. */

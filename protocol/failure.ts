@@ -11,6 +11,8 @@ export interface FailureOptions {
   /** One imperative sentence for the person who reads it: what to do now. */
   readonly action?: string;
   readonly cause?: unknown;
+  /** The message without the value that was refused, if that value may be a secret: for what goes to others. */
+  readonly publicMessage?: string;
 }
 
 /**
@@ -23,13 +25,26 @@ export class Failure extends Error {
   readonly code: string;
   readonly remedy: Remedy;
   readonly action: string | undefined;
+  /** What others may read. */
+  readonly publicMessage: string;
 
   constructor(code: string, remedy: Remedy, message: string, options: FailureOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.remedy = remedy;
     this.action = options.action;
+    this.publicMessage = options.publicMessage ?? message;
   }
+
+  /** What failed: see `areaOf`. */
+  get area(): string {
+    return areaOf(this.code);
+  }
+}
+
+/** The area of a failure code, its part before the dot: `tpm` of "tpm.absent". Decisions about a whole area compare this. */
+export function areaOf(code: string): string {
+  return code.slice(0, code.indexOf('.'));
 }
 
 /** True if `error` is a Failure with this code. */

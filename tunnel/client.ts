@@ -43,7 +43,12 @@ export type PlaneReport =
   | { readonly kind: 'up'; readonly router: string; readonly wire: Wire }
   | { readonly kind: 'asked' }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
-  | { readonly kind: 'down'; readonly failure: Failure };
+  | {
+      readonly kind: 'down';
+      readonly failure: Failure;
+      /** What was sent has not arrived, or the answer has not: perhaps the path loses full packets. */
+      readonly silent?: true;
+    };
 
 /** A native thread that carries packets between a TUN and at most one TLS connection. */
 export interface Plane {
@@ -139,7 +144,12 @@ export function startPlane(
     current = undefined;
     const verdict = event === 'verdict' ? verdictOf(kind, number) : undefined;
     if (verdict !== undefined) report({ kind: 'verdict', verdict });
-    else report({ kind: 'down', failure: failureOf(event, text, number === 1, order, rules) });
+    else
+      report({
+        kind: 'down',
+        failure: failureOf(event, text, number, order, rules),
+        ...(isSilence(event, text, number) && { silent: true }),
+      });
   };
 
   const { own, allowIpv4, heartbeatPeriodMs, heartbeatTimeoutMs } = rules;
@@ -182,7 +192,7 @@ export function startPlane(
 function failureOf(
   event: PlaneEvent,
   text: string,
-  answered: boolean,
+  number: number,
   order: PlaneOrder,
   rules: PlaneRules,
 ): Failure {
@@ -219,7 +229,7 @@ function failureOf(
       return new Failure(
         'tls.handshake-failed',
         'retry',
-        `TLS handshake failed: ${handshakeReason(text, order)}`,
+        `TLS handshake failed: ${number === 1 ? `not finished within ${order.timeoutMs} ms` : text}`,
         {
           action: 'Check that the host and port are the router’s, and the router’s log.',
         },
@@ -238,10 +248,10 @@ function failureOf(
       return new Failure(
         'tunnel.silent',
         'retry',
-        `${answered ? 'the router has fallen silent' : 'the router took the connection but does not answer in it'}: no answer to a heartbeat within ${rules.heartbeatTimeoutMs} ms`,
+        `${number === 1 ? 'the router has fallen silent' : 'the router took the connection but does not answer in it'}: no answer to a heartbeat within ${rules.heartbeatTimeoutMs} ms`,
       );
     case 'closed':
-      return answered
+      return number === 1
         ? new Failure('tunnel.closed', 'retry', 'the router closed the connection')
         : new Failure('tunnel.refused', 'retry', 'the router closed the connection before it answered', {
             action: 'If this lasts, check in the fabric that this device is known and not suspended.',
@@ -251,5 +261,8 @@ function failureOf(
   }
 }
 
-const handshakeReason = (text: string, order: PlaneOrder): string =>
-  text === 'not finished in time' ? `not finished within ${order.timeoutMs} ms` : text;
+/** `text` of `broken` is the name of an errno; `number` of `handshake` is 1 if its time was over. */
+const isSilence = (event: PlaneEvent, text: string, number: number): boolean =>
+  event === 'silent' ||
+  (event === 'handshake' && number === 1) ||
+  (event === 'broken' && text === 'ETIMEDOUT');

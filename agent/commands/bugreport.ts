@@ -2,12 +2,12 @@ import type { Command, Invocation } from '../../cli/program.ts';
 import { createFile } from '../../os/files/create.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import type { Config } from '../config/config.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const bugreport: Command = {
   name: 'bugreport',
   summary:
-    'Writes one file that tells what somebody far away needs to help: versions, status, doctor, configuration, log, routes, TPM; no secrets',
+    'Writes one file with what remote support needs: versions, status, doctor, configuration, log, routes, TPM; no secrets',
   options: [
     CONFIG,
     {
@@ -15,18 +15,19 @@ export const bugreport: Command = {
       value: 'FILE',
       help: 'where to write it; "-" is standard output (default: a new file here)',
     },
-    { name: 'unit', value: 'UNIT', help: 'the systemd unit whose log belongs to it', default: 'enf-agent' },
+    { name: 'unit', value: 'UNIT', help: 'the systemd unit whose log is included', default: 'enf-agent' },
     JSON_OUTPUT,
   ],
   examples: ['enf-agent bugreport', 'enf-agent bugreport --out - | less'],
   async run(invocation) {
-    const [{ machineSources, writeReport }, { machineProbes }] = await Promise.all([
+    const [{ machineSources, writeReport }, { CHECKS }, { machineProbes }] = await Promise.all([
       import('../doctor/bugreport.ts'),
+      import('../doctor/checks/all.ts'),
       import('../doctor/machine.ts'),
     ]);
     const config = await configOrFailure(invocation);
     const probes = config instanceof Error ? undefined : machineProbes(config);
-    const report = await writeReport(probes, config, machineSources(invocation.required('unit')));
+    const report = await writeReport(probes, config, machineSources(invocation.required('unit')), CHECKS);
     const out = invocation.option('out') ?? `enf-bugreport-${stamp()}.txt`;
     if (out === '-') {
       invocation.print({ report }, () => report);

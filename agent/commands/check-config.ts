@@ -1,6 +1,6 @@
 import type { Command } from '../../cli/program.ts';
 import { renderConfig } from '../config/config.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const checkConfig: Command = {
   name: 'check-config',

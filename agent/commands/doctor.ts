@@ -1,11 +1,11 @@
 import { type Command, EXIT } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const doctor: Command = {
   name: 'doctor',
   summary:
-    'Examines this machine and its way to the fabric: ok, warning, skipped or failed, each with what to do; fails if anything failed',
+    'Checks this machine and its path to the fabric: ok, warning, skipped or failed, each with what to do; fails if a check failed',
   options: [
     CONFIG,
     { name: 'only', value: 'ID', help: 'only this check; may be given several times', many: true },
@@ -18,8 +18,9 @@ export const doctor: Command = {
   ],
   async run(invocation) {
     const config = await readConfig(invocation);
-    const [{ CHECKS, describeFindings, examine, isHealthy }, { machineProbes }] = await Promise.all([
+    const [{ CHECKS }, { describeFindings, examine, isHealthy }, { machineProbes }] = await Promise.all([
       import('../doctor/checks/all.ts'),
+      import('../doctor/examine.ts'),
       import('../doctor/machine.ts'),
     ]);
     const only = invocation.options('only');

@@ -2,12 +2,13 @@ import type { Command } from '../../cli/program.ts';
 import { exists, openFolder } from '../../os/files/folder.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { forgetStore } from '../state/state.ts';
-import { askStatus, CONFIG, JSON_OUTPUT, readConfig } from './shared.ts';
+import { isRunning } from '../status/client.ts';
+import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const forget: Command = {
   name: 'forget',
   summary:
-    'Removes the identity of this device from state and TPM, so that the next start provisions it anew; needs a stopped agent',
+    'Removes the identity of this device from state and TPM, so that the next start provisions it again; needs a stopped agent',
   options: [CONFIG, { name: 'yes', help: 'really do it' }, JSON_OUTPUT],
   examples: ['systemctl stop enf-agent && enf-agent forget --yes'],
   async run(invocation) {
@@ -23,7 +24,7 @@ export const forget: Command = {
       );
     }
     if (await isRunning(config.control.socket)) {
-      throw new Failure('agent.running', 'operator', 'the agent is running and would write its state again', {
+      throw new Failure('agent.running', 'operator', 'the agent is running and would overwrite the state', {
         action: 'Stop it first: systemctl stop enf-agent.',
       });
     }
@@ -32,39 +33,28 @@ export const forget: Command = {
     invocation.print(
       { forgotten: config.state.directory, tpm },
       () =>
-        `The identity is removed; the next start provisions this device anew.${tpm === null ? '' : ` ${SAID[tpm]}`}`,
+        `The identity is removed; the next start provisions this device again.${tpm === null ? '' : ` ${TPM_OUTCOME[tpm]}`}`,
     );
     return undefined;
   },
 };
 
-/** `clean`: nothing of the agent is left in the TPM; `kept`: its storage key is; `unasked`: it does not answer. */
-type Left = 'clean' | 'kept' | 'unasked';
+/** `clean`: nothing of the agent is left in the TPM; `kept`: its storage key is; `unasked`: the TPM does not answer. */
+type TpmOutcome = 'clean' | 'kept' | 'unasked';
 
-const SAID: Record<Left, string> = {
+const TPM_OUTCOME: Record<TpmOutcome, string> = {
   clean: 'What the factory wrote into the TPM stays there.',
-  kept: 'The storage key stays in the TPM: without the owner’s password it could not be made again.',
-  unasked: 'The TPM could not be asked whether a storage key of ours is left in it.',
+  kept: 'The agent’s storage key stays in the TPM: without the owner password it could not be created again.',
+  unasked: 'The TPM does not answer; a storage key of the agent may be left in it.',
 };
 
 /** The identity is gone with the state: a key is useless without its half in there. */
-async function forgetTpm(tcti: string): Promise<Left> {
+async function forgetTpm(tcti: string): Promise<TpmOutcome> {
   const { forgetTpmKeys } = await import('../identity/tpm-keys.ts');
   try {
     return (await forgetTpmKeys(tcti)) ? 'clean' : 'kept';
   } catch (error) {
     if (!isFailure(error)) throw error;
     return 'unasked';
-  }
-}
-
-/** True if an agent answers on the socket. @throws Failure `control.…` if somebody else does */
-export async function isRunning(socket: string): Promise<boolean> {
-  try {
-    await askStatus(socket);
-    return true;
-  } catch (error) {
-    if (isFailure(error, 'agent.not-running')) return false;
-    throw error;
   }
 }

@@ -2,27 +2,27 @@ import type { Command } from '../../cli/program.ts';
 import { absolutePath } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { DEFAULT_PATH, parseConfig } from '../config/config.ts';
-import type { Takeover } from '../enftun/import.ts';
-import { isRunning } from './forget.ts';
-import { JSON_OUTPUT } from './shared.ts';
+import type { EnftunImport } from '../enftun/import.ts';
+import { isRunning } from '../status/client.ts';
+import { JSON_OUTPUT } from './options.ts';
 
 export const importEnftun: Command = {
   name: 'import-enftun',
   summary:
-    'Takes an enftun over: its configuration, certificate and key become ours, with the same address and without a handshake',
+    'Imports an enftun installation: its configuration, certificate and key, with the same address and without a handshake',
   arguments: '<conf>',
   options: [
     { name: 'config', value: 'FILE', help: 'the configuration to write', default: DEFAULT_PATH },
     {
       name: 'base',
       value: 'DIR',
-      help: 'where relative names in the old configuration begin: the directory that enftun was started in',
+      help: 'directory that relative file names in the old configuration refer to: the one enftun was started in',
       default: '.',
     },
     {
       name: 'state',
       value: 'DIR',
-      help: 'state.directory of the new configuration, instead of the usual one',
+      help: 'state.directory of the new configuration, instead of the default',
     },
     { name: 'dry-run', help: 'show what would be written, and write nothing' },
     JSON_OUTPUT,
@@ -32,30 +32,30 @@ export const importEnftun: Command = {
     'systemctl disable --now enftun@enf0 && enf-agent import-enftun /etc/enftun/enf0.conf --base /etc/enftun',
   ],
   async run(invocation) {
-    const { prepareTakeover } = await import('../enftun/import.ts');
+    const { prepareImport } = await import('../enftun/import.ts');
     const base = absolutePath(invocation.required('base'));
     const state = invocation.option('state');
-    const takeover = await prepareTakeover(
+    const prepared = await prepareImport(
       invocation.positionals[0]!,
       absolutePath(invocation.required('config')),
       (name) => absolutePath(name, base),
       state && absolutePath(state),
     );
-    const { address, mode, configuration, notes } = takeover;
+    const { address, mode, configuration, notes } = prepared;
     if (invocation.flag('dry-run')) {
-      invocation.print({ address, mode, configuration, notes, written: false }, () => describe(takeover));
+      invocation.print({ address, mode, configuration, notes, written: false }, () => describe(prepared));
       return undefined;
     }
     const { control } = parseConfig(configuration.text, configuration.path);
     if (await isRunning(control.socket)) {
-      throw new Failure('agent.running', 'operator', 'the agent is running and would write its state again', {
+      throw new Failure('agent.running', 'operator', 'the agent is running and would overwrite the state', {
         action: 'Stop it first: systemctl stop enf-agent.',
       });
     }
-    await takeover.carryOut();
+    await prepared.write();
     invocation.print({ address, mode, configuration, notes, written: true }, () =>
       [
-        `${address} is taken over; ${configuration.path} is written.`,
+        `${address} is imported; ${configuration.path} is written.`,
         ...notes.map((note) => `  · ${note}`),
       ].join('\n'),
     );
@@ -63,7 +63,7 @@ export const importEnftun: Command = {
   },
 };
 
-const describe = ({ address, configuration, tlsRoot, stateDirectory, notes }: Takeover): string =>
+const describe = ({ address, configuration, tlsRoot, stateDirectory, notes }: EnftunImport): string =>
   [
     `identity ${address} → ${stateDirectory}`,
     `TLS root → ${tlsRoot.path}`,

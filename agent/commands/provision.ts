@@ -1,20 +1,21 @@
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Renewal } from '../status/api.ts';
+import { ask, askStatus } from '../status/client.ts';
 import type { Status } from '../status/status.ts';
-import { ask, askStatus, CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './options.ts';
 
-const LOOK_EVERY_MS = 250;
+const POLL_MS = 250;
 
 export const provision: Command = {
   name: 'provision',
   summary:
-    'Has the running agent run the handshake again: a new key, the same address; the old identity stays until the new one works',
+    'Makes the running agent repeat the handshake: a new key, the same address; the old identity stays until the new one works',
   options: [
     CONFIG,
     SOCKET,
-    { name: 'force', help: 'do it although the device has an identity' },
-    { name: 'timeout', value: 'SECONDS', help: 'how long to wait for the outcome', default: '60' },
+    { name: 'force', help: 'do it even if the device has an identity' },
+    { name: 'timeout', value: 'SECONDS', help: 'how long to wait for the result', default: '60' },
     JSON_OUTPUT,
   ],
   examples: ['enf-agent provision --force'],
@@ -51,15 +52,14 @@ export const provision: Command = {
 async function outcome(socket: string, handshakesBefore: number, patienceMs: number): Promise<Status> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const status = await askStatus(socket);
     if (status.handshakes > handshakesBefore) return status;
     const stopped = status.situation !== 'provisioning' && status.trouble !== null;
     if (!stopped && performance.now() < deadline) continue;
     const why = status.trouble ? `: ${status.trouble.message} [${status.trouble.code}]` : '';
-    throw new Failure('agent.not-renewed', 'retry', `the handshake has not come to its end${why}`, {
-      action:
-        status.trouble?.action ?? 'The identity that was there is still in use; "enf-agent status" shows it.',
+    throw new Failure('agent.not-renewed', 'retry', `the handshake is not finished${why}`, {
+      action: status.trouble?.action ?? 'The former identity is still in use; "enf-agent status" shows it.',
     });
   }
 }

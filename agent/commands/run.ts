@@ -1,9 +1,9 @@
 import type { Command } from '../../cli/program.ts';
-import { CONFIG, readConfig } from './shared.ts';
+import { CONFIG, readConfig } from './options.ts';
 
 export const run: Command = {
   name: 'run',
-  summary: 'Provisions the device if it has no identity yet and keeps its tunnel up; what the service runs',
+  summary: 'Provisions the device if it has no identity yet, and keeps its tunnel up; the service runs this',
   options: [CONFIG],
   examples: ['enf-agent run --config /etc/enf/agent.toml'],
   async run(invocation) {

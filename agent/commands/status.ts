@@ -1,19 +1,20 @@
 import type { Command } from '../../cli/program.ts';
 import { repaint, untilInterrupted } from '../../cli/watch.ts';
+import { askStatus } from '../status/client.ts';
 import { describeStatus } from '../status/status.ts';
-import { askStatus, CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './shared.ts';
+import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './options.ts';
 
-const LOOK_EVERY_MS = 1_000;
+const POLL_MS = 1_000;
 
 export const status: Command = {
   name: 'status',
-  summary: 'What the running agent is doing, since when, what is in its way and when it tries again',
+  summary: 'Shows what the running agent is doing, since when, what went wrong and when it tries again',
   options: [
     CONFIG,
     SOCKET,
     {
       name: 'watch',
-      help: 'show it again each second until Ctrl-C; with --json one line each time it has changed',
+      help: 'refresh it each second until Ctrl-C; with --json one line after each change',
     },
     JSON_OUTPUT,
   ],
@@ -30,11 +31,11 @@ export const status: Command = {
   },
 };
 
-/** An agent that is not running at first is a failure; one that goes away meanwhile is not. */
+/** An agent that is not running at first is a failure; one that stops meanwhile is not. */
 async function watch(socket: string, json: boolean): Promise<void> {
   let answer = await askStatus(socket);
   let last = '';
-  await untilInterrupted(LOOK_EVERY_MS, async () => {
+  await untilInterrupted(POLL_MS, async () => {
     if (last !== '') answer = await askStatus(socket);
     const text = json ? JSON.stringify(answer) : describeStatus(answer, Date.now());
     if (json && text === last) return;

@@ -19,7 +19,7 @@ import {
 } from './key-types.ts';
 
 /**
- * The agent's configuration: one table says each key's section, name, type, bounds, default and meaning.
+ * The agent's configuration: one table has each key's section, name, type, bounds, default and meaning.
  * Everything else (the `Config` type, the checks, `check-config`, docs/config.md's test) follows from it.
  */
 
@@ -73,12 +73,12 @@ export const SCHEMA = {
     ),
     proxy: proxyUrl({
       default: '""',
-      doc: 'An HTTP proxy that connects in our place (CONNECT), such as `"http://proxy.example:3128"`, perhaps with `user:password@`; empty: none.',
+      doc: 'An HTTP proxy to connect through (CONNECT), such as `"http://proxy.example:3128"`, perhaps with `user:password@`; empty: none.',
     }),
     'proxy-login-file': text(
       {
         default: '""',
-        doc: 'File with `user:password` for the proxy, so that they need not stand here; read anew for each connection.',
+        doc: 'File with `user:password` for the proxy, so that the password is not in this file; read again for each connection.',
       },
       orEmpty(absolute),
     ),
@@ -86,7 +86,7 @@ export const SCHEMA = {
   identity: {
     mode: choice(['tpm', 'software'], {
       default: '"tpm"',
-      doc: 'Where the keys live: in the TPM, or in files on machines that have none.',
+      doc: 'Where the keys are: in the TPM, or in files on machines that have none.',
     }),
     'credential-dir': text(
       {
@@ -153,7 +153,7 @@ export const SCHEMA = {
   route: {
     mode: choice(['split', 'lockdown'], {
       default: '"split"',
-      doc: 'What goes through the tunnel: the prefixes, or all traffic of this host and nothing beside it.',
+      doc: 'What goes through the tunnel: the prefixes, or all traffic of this host.',
     }),
     prefixes: list('IPv6 prefixes', 0, readPrefix, formatPrefix, {
       default: '[]',
@@ -162,21 +162,21 @@ export const SCHEMA = {
     'allow-ipv4': yesNo({ default: 'false', doc: 'Let IPv4 packets pass through the tunnel too.' }),
     'trusted-interfaces': list('interface names or hardware addresses', 0, readInterface, String, {
       default: '[]',
-      doc: 'In lockdown these are exempt, in both directions; a hardware address such as "02:00:00:00:00:01" survives renaming.',
+      doc: 'Interfaces that lockdown exempts, in both directions; a hardware address such as "02:00:00:00:00:01" finds an interface after it was renamed.',
     }),
     table: whole(256, 8_000, {
       default: '2097',
-      doc: 'Routing table of the lockdown, which must be used by nobody else; its number times four is the first of its four rule priorities.',
+      doc: 'Routing table of the lockdown, for the agent alone; its number times four is the first of its four rule priorities.',
     }),
     'persist-lockdown': yesNo({
       default: 'false',
-      doc: 'Keep the lockdown when the agent stops; what is not exempt then has no way out until it runs again.',
+      doc: 'Keep the lockdown when the agent stops; traffic that is not exempt is then blocked until it runs again.',
     }),
   },
   lan: {
     enabled: yesNo({
       default: 'false',
-      doc: 'Answer router solicitations and DHCPv6 on the interface, for a host behind it that takes the own address over.',
+      doc: 'Answer router solicitations and DHCPv6 on the interface, for a host behind it that uses the own address.',
     }),
     'default-route': yesNo({
       default: 'false',
@@ -184,14 +184,14 @@ export const SCHEMA = {
     }),
     'advertise-period': span(4_000, 1_800_000, {
       default: '"10m"',
-      doc: 'How often routes are advertised without being asked.',
+      doc: 'How often routes are advertised without a solicitation.',
     }),
   },
   state: {
     directory: text(
       {
         default: '"/var/lib/enf-agent"',
-        doc: 'The only folder the agent writes to; made with mode 0700 if missing.',
+        doc: 'The only folder the agent writes to; created with mode 0700 if it is missing.',
       },
       absolute,
     ),
@@ -204,7 +204,10 @@ export const SCHEMA = {
   },
   control: {
     socket: text(
-      { default: '"/run/enf-agent/control.sock"', doc: 'Unix socket that `enf-agent status` asks.' },
+      {
+        default: '"/run/enf-agent/control.sock"',
+        doc: 'Unix socket on which the agent answers `enf-agent status`.',
+      },
       (value) => absolute(value) ?? (value.length <= 100 ? undefined : 'a path of at most 100 characters'),
     ),
   },
@@ -314,14 +317,11 @@ const SECRET = 'something that is not shown';
 function badValue(path: string, name: string, expected: string, got: unknown): Failure {
   const shown =
     JSON.stringify(got, (_, value) => (typeof value === 'bigint' ? String(value) : value)) ?? 'nothing';
-  return new Failure(
-    'config.bad-value',
-    'operator',
-    `${path}: ${name}: expected ${expected}, got ${shown.slice(0, 80)}`,
-    {
-      action: `Correct ${name}; see docs/config.md.`,
-    },
-  );
+  const refused = `${path}: ${name}: expected ${expected}`;
+  return new Failure('config.bad-value', 'operator', `${refused}, got ${shown.slice(0, 80)}`, {
+    action: `Correct ${name}; see docs/config.md.`,
+    publicMessage: refused,
+  });
 }
 
 const camel = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());

@@ -2,7 +2,7 @@ import { REDACTED } from './redact.ts';
 
 /** The kinds of settings a configuration key can have: type in words, check, and way back to TOML. */
 
-/** One key. `read` turns a TOML value into what the program uses, or says what was expected. */
+/** One key. `read` turns a TOML value into what the program uses, or returns what was expected. */
 export interface Key<T> {
   /** The type in words, as docs/config.md prints it. */
   readonly type: string;
@@ -21,7 +21,7 @@ export interface Refusal {
   readonly expected: string;
 }
 
-/** A value is not acceptable; says what would be. */
+/** A value is refused: what was expected instead. */
 export const refuse = (expected: string): Refusal => ({ expected });
 export const isRefusal = (value: unknown): value is Refusal =>
   typeof value === 'object' && value !== null && 'expected' in value;
@@ -32,7 +32,7 @@ export interface Meaning {
   readonly doc: string;
 }
 
-/** Text; `check` says what was expected, or undefined if the value is fine. */
+/** Text; `check` returns what was expected, or undefined if the value is valid. */
 export function text(
   meaning: Meaning,
   check: (value: string) => string | undefined = () => undefined,
@@ -166,7 +166,7 @@ interface Loopback {
   readonly port: number;
 }
 
-/** An HTTP proxy: what a URL such as "http://user:password@proxy.example:3128" says. Printed anywhere, the user and password are left out. */
+/** An HTTP proxy, from a URL such as "http://user:password@proxy.example:3128". User and password are never printed. */
 export class ProxyUrl {
   readonly host: string;
   readonly port: number;

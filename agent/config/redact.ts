@@ -1,9 +1,9 @@
-/** What stands where something was taken out. */
+/** What replaces a text that was removed. */
 export const REDACTED = '[redacted]';
 
 /**
- * Takes out of a text whatever could be a secret, by its shape: PEM blocks, long runs of hex or base64 digits, passwords in
- * URLs and behind words like "password=". Addresses, times, file names and failure codes survive.
+ * Removes from a text what could be a secret, by its shape: PEM blocks, long runs of hex or base64 digits, passwords in
+ * URLs and behind words like "password=". Addresses, times, file names and failure codes are kept.
  */
 export function redact(text: string): string {
   return text

@@ -4,7 +4,8 @@ import { PLATFORM, VERSION } from '../../os/service/process.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { renderConfig } from '../config/config.ts';
 import { redact } from '../config/redact.ts';
-import { CHECKS, describeFindings, examine } from './checks/all.ts';
+import type { Check } from './check.ts';
+import { describeFindings, examine } from './examine.ts';
 import type { Probes } from './probes.ts';
 
 /** What a report is made of besides the probes; a test brings its own. */
@@ -40,14 +41,15 @@ export function machineSources(unit: string): Sources {
 }
 
 /**
- * Everything that helps from afar, as one text. What is known to be secret is never read (only what the state holds is told, not
+ * Everything that remote support needs, as one text. What is known to be secret is never read (only what the state holds is listed, not
  * its content), and the whole goes through `redact`, in case a log or a configuration holds what it should not.
- * Without probes `unusable` says why the configuration cannot be read, and stands in its place.
+ * Without probes `unusable` says why the configuration cannot be read, and is written instead.
  */
 export async function writeReport(
   probes: Probes | undefined,
   unusable: unknown,
   sources: Sources,
+  checks: readonly Check[],
 ): Promise<string> {
   const sections: [title: string, text: string][] = [
     ['program', `enf-agent ${VERSION}, ${PLATFORM}\n${await sources.system()}\n${new Date().toISOString()}`],
@@ -57,7 +59,7 @@ export async function writeReport(
     const status = await probes.status();
     sections.push(
       ['status', status ? json(status) : 'no agent answers on the control socket'],
-      ['doctor', describeFindings(await examine(CHECKS, probes))],
+      ['doctor', describeFindings(await examine(checks, probes))],
       ['state', json(await attempt(() => probes.state()))],
     );
     if (probes.config.identity.mode === 'tpm') {
@@ -94,13 +96,12 @@ async function attempt(ask: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** A value that was refused may be a secret in the wrong place: only the key is told, not what came. */
+/** A value that was refused may be a secret in the wrong place: the report names its key, not the value. */
 function unreadable(error: unknown): string {
-  if (!isFailure(error)) return String(error);
-  return `${error.code}: ${error.message.replace(/, got [\s\S]*$/, '')}`;
+  return isFailure(error) ? `${error.code}: ${error.publicMessage}` : String(error);
 }
 
-/** Points are public, but nobody needs them. */
+/** Points are public, but of no use in a report. */
 function withoutPoints(inspection: Awaited<ReturnType<Probes['inspection']>>): unknown {
   return {
     ...inspection,

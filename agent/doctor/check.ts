@@ -1,7 +1,7 @@
 import { Failure } from '../../protocol/failure.ts';
 import type { Probes } from './probes.ts';
 
-/** `skipped`: it does not apply here, or cannot be told as long as something else fails. */
+/** `skipped`: it does not apply here, or cannot be checked while another check fails. */
 export type Outcome = 'ok' | 'warning' | 'skipped' | 'failed';
 
 export interface Finding {
@@ -15,7 +15,7 @@ export interface Finding {
 /** One thing that a device needs; docs/doctor.md has a line for each id. */
 export interface Check {
   readonly id: string;
-  /** What is looked at, in a few words. */
+  /** What is checked, in a few words. */
   readonly about: string;
   run(probes: Probes): Promise<Finding>;
 }

@@ -13,12 +13,13 @@ import { ALPN } from '../../protocol/tunnel/verdict.ts';
 import { openTpm, type Tpm } from '../../tpm/context.ts';
 import { inspect } from '../../tpm/inspect.ts';
 import { probe } from '../../tpm/probe.ts';
-import { askStatus } from '../commands/shared.ts';
 import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
-import { type KeyStore, openKeys } from '../identity/keys.ts';
+import type { KeyStore } from '../identity/key-store.ts';
+import { openKeys } from '../identity/keys.ts';
 import { tlsRoot } from '../identity/tls-root.ts';
-import { markOf } from '../network/desired.ts';
+import { markOf } from '../network/policy.ts';
+import { askStatus } from '../status/client.ts';
 import type { ForeignManager, Probes, Route } from './probes.ts';
 import { viewState } from './state-view.ts';
 
@@ -89,7 +90,7 @@ async function withKeys<T>(config: Config, ask: (keys: KeyStore) => Promise<T>):
   }
 }
 
-/** Signs something that nobody asked for, and throws it away. */
+/** Signs a random message for the group and verifies the signature. */
 async function proveMembership(keys: KeyStore): Promise<boolean> {
   const { gpk, credential, basename } = await keys.credential();
   const message = primitives.random(32);
@@ -104,7 +105,7 @@ async function proveMembership(keys: KeyStore): Promise<boolean> {
   return groupVerifier(primitives, gpk, basename).verify(signature, message);
 }
 
-/** What the kernel knows, whoever sets the clock. */
+/** Whether the kernel's clock is synchronised, by whichever time service. */
 async function clockSynchronised(): Promise<boolean | undefined> {
   const output = await runQuery('timedatectl', ['show', '-p', 'NTPSynchronized', '--value'], PATIENCE_MS);
   const said = output?.code === 0 ? output.text.trim() : '';

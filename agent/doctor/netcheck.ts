@@ -21,19 +21,19 @@ export interface AddressReport {
   readonly ports: readonly PortReport[];
   /** With the tunnel's port; null if it could not be tried. */
   readonly tls: Pick<TlsAnswer, 'verdict' | 'reason' | 'issuer' | 'handshakeMs'> | null;
-  /** Whether packets as large as the link takes arrive; null if that could not be tried. */
+  /** Whether full-size packets of the link arrive; null if that could not be tried. */
   readonly fullPackets: boolean | null;
 }
 
 export interface NetReport {
-  /** A router of ours answers on at least one address. */
+  /** A router of this fabric answers on at least one address. */
   readonly usable: boolean;
   /** Names without any address. */
   readonly unresolved: readonly string[];
   readonly addresses: readonly AddressReport[];
 }
 
-/** Tries each configured host, with each of its addresses, on both ports. Takes a few seconds per address that is silent. */
+/** Tries each configured host, with each of its addresses, on both ports. An address that does not answer takes a few seconds. */
 export async function checkNetwork(probes: Probes): Promise<NetReport> {
   const hosts = await targets(probes);
   const addresses = await Promise.all(
@@ -101,9 +101,9 @@ const answerOf = ({ verdict, reason, issuer, handshakeMs }: TlsAnswer): AddressR
 const tenths = (ms: number): number => Math.round(ms * 10) / 10;
 
 const TLS_TEXT: Record<TlsAnswer['verdict'], string> = {
-  trusted: 'ours',
-  dated: 'ours, but not valid by this clock',
-  foreign: 'not ours',
+  trusted: 'a router of this fabric',
+  dated: 'a router of this fabric, but its certificate is not valid by this device’s clock',
+  foreign: 'not a router of this fabric',
   broken: 'no handshake',
 };
 
@@ -124,12 +124,12 @@ export function describeNetwork({ usable, unresolved, addresses }: NetReport): s
     ...(fullPackets === null
       ? []
       : [
-          `  full packets ${fullPackets ? 'arrive' : 'are lost: a smaller MTU on the way, and its ICMP is filtered'}`,
+          `  full-size    ${fullPackets ? 'packets arrive' : 'packets are lost: a link on the way has a smaller MTU, and its ICMP is filtered'}`,
         ]),
   ]);
   return [
     ...unresolved.map((host) => `${host}: no address found`),
     ...lines,
-    usable ? 'The tunnel can be built.' : 'The tunnel cannot be built from here.',
+    usable ? 'A tunnel can be set up from here.' : 'No tunnel can be set up from here.',
   ].join('\n');
 }

@@ -16,7 +16,7 @@ export interface Route {
   readonly mtu?: number;
 }
 
-/** A program that configures interfaces, and whether it takes ours for one of its own. */
+/** A program that configures interfaces, and whether it manages the tunnel's. */
 export interface ForeignManager {
   readonly name: 'systemd-networkd' | 'NetworkManager';
   readonly manages: boolean;
@@ -31,11 +31,11 @@ export interface Probes {
   wallMs(): number;
   /** When the program was built. */
   readonly builtMs: number;
-  /** Whether a time server sets the clock; undefined if nobody knows. */
+  /** Whether a time server sets the clock; undefined if that is unknown. */
   clockSynchronised(): Promise<boolean | undefined>;
   /** Undefined if nothing is there. */
   deviceFile(path: string): Promise<DeviceFile | undefined>;
-  /** As whom the checks run. */
+  /** User and groups that the checks run as. */
   identity(): Promise<Identity>;
   /** Paths of the kernel's TPM devices. */
   tpmDevices(): Promise<readonly string[]>;
@@ -54,7 +54,7 @@ export interface Probes {
   connect(address: string, port: number): Promise<number>;
   /** A handshake without a client certificate; `large`: one that does not fit one packet. @throws Failure `net.…` */
   tls(address: string, port: number, large: boolean): Promise<TlsAnswer>;
-  /** Whoever answers HTTP on port 80; undefined: nobody. */
+  /** The HTTP answer from port 80; undefined: none. */
   http(address: string): Promise<HttpAnswer | undefined>;
   /** A file under /proc/sys, trimmed; undefined if it is not there. */
   sysctl(path: string): Promise<string | undefined>;
@@ -65,6 +65,6 @@ export interface Probes {
   freeSpace(path: string): Promise<FreeSpace>;
   /** @throws Failure `os.…`, `state.newer-version` */
   state(): Promise<StateView>;
-  /** Of the running agent; undefined if none runs, or does not talk to us. */
+  /** Of the running agent; undefined if none runs, or it does not answer. */
   status(): Promise<Status | undefined>;
 }

@@ -19,7 +19,7 @@ export interface StateView {
 }
 
 /**
- * Looks at the state beside a running agent. A folder that is not there is an empty one.
+ * Reads the state while an agent may be running. A missing folder counts as empty.
  * @throws Failure `os.not-readable`, `state.newer-version`
  */
 export async function viewState(folder: string): Promise<StateView> {

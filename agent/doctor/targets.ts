@@ -2,7 +2,7 @@ import { isLiteral } from '../../os/net/lookup.ts';
 import type { Probes } from './probes.ts';
 
 /**
- * The configured hosts with the addresses they have now; none where the resolver knows nothing. A proxy resolves them
+ * The configured hosts with the addresses they have now; none if the resolver has none. A proxy resolves them
  * itself: then their names take the place of addresses.
  */
 export async function targets(

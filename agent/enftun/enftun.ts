@@ -8,9 +8,9 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { publicKeyOfPem } from '../../tpm/longterm.ts';
 import type { SavedIdentity, SavedKey } from '../state/state.ts';
 import { parseLibconfig } from './libconfig.ts';
-import { cannotTakeOver, type Translation, translate } from './settings.ts';
+import { cannotImport, type Translation, translate } from './settings.ts';
 
-/** What an enftun leaves to us. */
+/** What is imported from an enftun installation. */
 export interface Legacy {
   /** Keys of our configuration as TOML sections, without `remote.tls-root`. */
   readonly settings: Translation['settings'];
@@ -81,7 +81,7 @@ function keyOf(text: string): { key: SavedKey; keyPublic: Uint8Array } {
     return { key: { kind: 'tpm', pem }, keyPublic: publicKeyOfPem(pem) };
   }
   if (!text.includes('PRIVATE KEY-----'))
-    throw cannotTakeOver('the key file', 'is neither a PEM nor a TSS2 key');
+    throw cannotImport('the key file', 'is neither a PEM nor a TSS2 key');
   const der = readEcKeyPem(text);
   const { secret, publicKey } = parseEcPrivateKey(der);
   const key = { kind: 'software', der: toHex(der) } as const;

@@ -5,10 +5,10 @@ import { Failure, isFailure } from '../../protocol/failure.ts';
 import { type Config, parseConfig } from '../config/config.ts';
 import { openStore } from '../state/state.ts';
 import { type Legacy, readEnftun } from './enftun.ts';
-import { cannotTakeOver } from './settings.ts';
+import { cannotImport } from './settings.ts';
 
 /** What is about to be written. */
-export interface Takeover {
+export interface EnftunImport {
   readonly address: string;
   readonly mode: Config['identity']['mode'];
   /** Path and text of each file besides the state. */
@@ -17,7 +17,7 @@ export interface Takeover {
   readonly stateDirectory: string;
   readonly notes: readonly string[];
   /** Writes it, the configuration last; can be done again if it was interrupted. */
-  carryOut(): Promise<void>;
+  write(): Promise<void>;
 }
 
 /**
@@ -25,12 +25,12 @@ export interface Takeover {
  * `absolute` makes a path of a name in the old one, `stateDirectory` undefined is the usual one.
  * @throws Failure `enftun.…`, `identity.…`, `os.…`
  */
-export async function prepareTakeover(
+export async function prepareImport(
   conf: string,
   target: string,
   absolute: (name: string) => string,
   stateDirectory: string | undefined,
-): Promise<Takeover> {
+): Promise<EnftunImport> {
   const source = new TextDecoder().decode(await readBounded(conf, 'enftun configuration'));
   const legacy = await readEnftun(source, (name, what) => readBounded(absolute(name), what));
   const rootPath = `${target.slice(0, target.lastIndexOf('/') + 1)}tls-root.pem`;
@@ -43,7 +43,7 @@ export async function prepareTakeover(
     tlsRoot: { path: rootPath, text: legacy.tlsRoot },
     stateDirectory: config.state.directory,
     notes: legacy.notes,
-    async carryOut() {
+    async write() {
       await refuseOther(target, text);
       await refuseOther(rootPath, legacy.tlsRoot);
       await keep(config.state.directory, legacy);
@@ -74,13 +74,13 @@ function writeConfiguration(
   return [`# Taken over from ${conf.replace(/[^\x20-\x7e]/g, '?')}`, ...body, ''].join('\n\n');
 }
 
-/** What our own configuration would refuse cannot be taken over. */
+/** What our own configuration would refuse cannot be imported. */
 function checked(text: string, conf: string): Config {
   try {
     return parseConfig(text, conf);
   } catch (error) {
     if (!isFailure(error)) throw error;
-    throw cannotTakeOver(error.message, 'cannot be taken over');
+    throw cannotImport(error.message, 'cannot be imported');
   }
 }
 

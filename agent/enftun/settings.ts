@@ -12,7 +12,7 @@ export interface Translation {
 }
 
 /** Something in the configuration has no counterpart here. */
-export function cannotTakeOver(what: string, why: string): Failure {
+export function cannotImport(what: string, why: string): Failure {
   return new Failure('enftun.cannot-take-over', 'operator', `${what} ${why}`, {
     action:
       'Change that in a copy of the configuration and import the copy, or write /etc/enf/agent.toml yourself.',
@@ -32,7 +32,7 @@ const DEFAULTS = {
 const LOCKDOWN = ['default', '::/0'];
 
 /**
- * Translates what an enftun configuration says. Unknown keys are ignored, as enftun does.
+ * Translates an enftun configuration. Unknown keys are ignored, as enftun does.
  * @throws Failure `enftun.cannot-take-over`
  */
 export function translate(root: LibconfigGroup): Translation {
@@ -44,15 +44,15 @@ export function translate(root: LibconfigGroup): Translation {
   const lockdown = prefixes.some((prefix) => LOCKDOWN.includes(prefix));
   const bridged = tun.truth('ip_set') === false;
   if (lockdown) {
-    notes.push('"default" among the prefixes is lockdown here: docs/routes.md says what it lets pass');
+    notes.push('"default" among the prefixes is lockdown here: docs/routes.md lists what stays exempt');
     if (prefixes.length > 1) notes.push('in lockdown the other prefixes have no meaning');
   }
   if (identity.text('ip_file') !== undefined) {
-    notes.push('identity.ip_file is written no more: "enf-agent status --json" tells the address');
+    notes.push('identity.ip_file is not written any more: "enf-agent status --json" shows the address');
   }
   const node = tun.text('dev_node');
   if (node !== undefined && node !== '/dev/net/tun')
-    throw cannotTakeOver(`tun.dev_node "${node}"`, 'is always /dev/net/tun here');
+    throw cannotImport(`tun.dev_node "${node}"`, 'is always /dev/net/tun here');
   const lan: Settings = bridged
     ? {
         lan: {
@@ -104,26 +104,23 @@ const some = <T extends Setting>(name: string, value: T | undefined): Record<str
 
 function required(identity: Section, name: string): string {
   const value = identity.text(name);
-  if (value === undefined) throw cannotTakeOver(`identity.${name}`, 'is not set, so there is no identity');
+  if (value === undefined) throw cannotImport(`identity.${name}`, 'is not set, so there is no identity');
   return value;
 }
 
-/** Ports are text in enftun; names of services are not taken over. */
+/** Ports are text in enftun; names of services are not imported. */
 function port(section: Section, name: string): number | undefined {
   const value = section.textOrNumber(name);
   if (value === undefined) return undefined;
-  if (!/^\d{1,5}$/.test(String(value))) throw cannotTakeOver(`the port "${value}"`, 'is not a number');
+  if (!/^\d{1,5}$/.test(String(value))) throw cannotImport(`the port "${value}"`, 'is not a number');
   return Number(value);
 }
 
-/** How to reach the TPM. Its parent key stands in the key file. */
+/** How to reach the TPM. Its parent key is in the key file. */
 function tpm(identity: Section, notes: string[]): Settings {
   const given = identity.group('tpm');
   if (given?.text('password') !== undefined) {
-    throw cannotTakeOver(
-      'identity.tpm.password',
-      'has no counterpart: keys with a password are not used here',
-    );
+    throw cannotImport('identity.tpm.password', 'has no counterpart: keys with a password are not used here');
   }
   const kind = given?.text('tcti') ?? 'device';
   if (kind === 'socket') {
@@ -131,7 +128,7 @@ function tpm(identity: Section, notes: string[]): Settings {
     return { tpm: { tcti: `mssim:host=${host},port=${given?.text('socket_port') ?? '2321'}` } };
   }
   if (kind !== 'device')
-    throw cannotTakeOver(`identity.tpm.tcti "${kind}"`, 'is neither "device" nor "socket"');
+    throw cannotImport(`identity.tpm.tcti "${kind}"`, 'is neither "device" nor "socket"');
   const device = given?.text('device') ?? '/dev/tpm0';
   const managed = device.replace(/^\/dev\/tpm(\d+)$/, '/dev/tpmrm$1');
   if (managed !== device)
@@ -139,7 +136,7 @@ function tpm(identity: Section, notes: string[]): Settings {
   return { tpm: { tcti: `device:${managed}` } };
 }
 
-/** A group whose settings are asked for by type; another type than the asked one cannot be taken over. */
+/** A group whose settings are asked for by type; a setting of another type than expected cannot be imported. */
 interface Section {
   text(name: string): string | undefined;
   number(name: string): number | undefined;
@@ -156,7 +153,7 @@ function group(root: LibconfigGroup, name: string): Section {
 
 function section(value: LibconfigValue, path: string): Section {
   const fields = isGroup(value) ? value : undefined;
-  if (fields === undefined) throw cannotTakeOver(path, 'is not a group');
+  if (fields === undefined) throw cannotImport(path, 'is not a group');
   const read = <T>(
     name: string,
     what: string,
@@ -164,7 +161,7 @@ function section(value: LibconfigValue, path: string): Section {
   ) => {
     const given = fields[name];
     if (given === undefined) return undefined;
-    if (!is(given)) throw cannotTakeOver(`${path}.${name}`, `is not ${what}`);
+    if (!is(given)) throw cannotImport(`${path}.${name}`, `is not ${what}`);
     return given as T;
   };
   return {

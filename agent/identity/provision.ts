@@ -9,7 +9,7 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { attest, finish, hello, identify } from '../../protocol/xtt/client.ts';
 import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
 import type { SavedIdentity, SavedKey, Store } from '../state/state.ts';
-import { type Credential, isUnloadable, type KeyStore, type LongtermKey } from './keys.ts';
+import { type Credential, isUnloadable, type KeyStore, type LongtermKey } from './key-store.ts';
 
 /** One connection to the identity server: whole XTT messages, each with a deadline. */
 export interface Exchange {
@@ -105,7 +105,7 @@ async function handshake(work: Provisioning, credential: Credential, key: Longte
     await exchange.send(claimed.send);
     return finish(claimed.next, await exchange.receive());
   } catch (error) {
-    // Tell the server not to wait; whether it hears that is its own affair.
+    // Tell the server not to wait; a failure to send that changes nothing.
     await exchange.send(ERROR_MESSAGE).catch(() => {});
     throw error;
   } finally {

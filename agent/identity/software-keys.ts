@@ -5,7 +5,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
 import { encodeEcPrivateKey } from '../../protocol/identity/keyfile.ts';
 import { parseEcPrivateKey } from '../../protocol/identity/keypair.ts';
-import { type KeyStore, modeChanged } from './keys.ts';
+import { type KeyStore, modeChanged } from './key-store.ts';
 
 /**
  * Keys in files, for machines without a TPM: the folder that `enf-factory device personalise --software` wrote,

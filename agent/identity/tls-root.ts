@@ -14,12 +14,7 @@ export async function tlsRoot(
   if (path !== '') return new TextDecoder().decode(await readBounded(path, 'TLS root'));
   const root = await credentials();
   if (root !== undefined) return root;
-  throw new Failure(
-    'agent.no-tls-root',
-    'operator',
-    'the credential of this device came without a TLS root',
-    {
-      action: 'Set remote.tls-root to the PEM file of the fabric, or personalise the device again.',
-    },
-  );
+  throw new Failure('agent.no-tls-root', 'operator', 'the credential of this device has no TLS root', {
+    action: 'Set remote.tls-root to the PEM file of the fabric, or personalise the device again.',
+  });
 }

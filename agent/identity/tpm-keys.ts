@@ -4,7 +4,7 @@ import { openTpm, type TpmOptions } from '../../tpm/context.ts';
 import { readMembership, readTlsRoot, type TpmMembership } from '../../tpm/credential.ts';
 import { createLongterm, loadLongterm } from '../../tpm/longterm.ts';
 import { removeOwnParent } from '../../tpm/parent.ts';
-import { type KeyStore, modeChanged } from './keys.ts';
+import { type KeyStore, modeChanged } from './key-store.ts';
 
 /**
  * Keys in the TPM that `tcti` names. The code of what only provisioning needs (the ECDAA key) is
@@ -37,7 +37,7 @@ export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<K
           try {
             return await key.commit(base, basename);
           } catch (error) {
-            // A TPM that lacks what ECDAA needs should be told so, not what its first refusal looks like.
+            // If the TPM lacks what ECDAA needs, report that instead of its first refusal.
             const { probe, requireEcdaa } = await import('../../tpm/probe.ts');
             if (isFailure(error) && tpm.alive) requireEcdaa(await probe(tpm));
             throw error;
@@ -57,7 +57,7 @@ export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<K
   };
 }
 
-/** Takes what the agent has put into the TPM out of it; what the factory wrote stays. False if an owner password forbids that. */
+/** Removes from the TPM what the agent has stored there; what the factory wrote stays. False if an owner password prevents that. */
 export async function forgetTpmKeys(tcti: string): Promise<boolean> {
   const tpm = await withReasons(tcti, () => openTpm(tcti, { timeoutMs: 10_000, retryMs: 2_000 }));
   try {

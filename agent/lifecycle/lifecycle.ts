@@ -2,6 +2,7 @@ import { pause } from '../../protocol/backoff.ts';
 import type { Failure } from '../../protocol/failure.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import { duration } from './duration.ts';
+import type { Action, Attempts, Event, Goal, Moment, Pause, Situation, Step, Trouble } from './situation.ts';
 import { LINE_EVERY_MS, NETWORK_MS, RETRY, STABLE_MS } from './timing.ts';
 import { consequence } from './verdict.ts';
 
@@ -9,121 +10,6 @@ import { consequence } from './verdict.ts';
  * The device's life as a pure function: `step(situation, event, now)` gives the next situation and what to do.
  * No timer, no socket, no clock in here. Time comes in with `Moment`, and so does chance.
  */
-
-/** `ms` is monotonic, from any origin; `random` is uniform in [0, 1). */
-export interface Moment {
-  readonly ms: number;
-  readonly random: number;
-}
-
-/**
- * Why the device provisions itself; `interrupted`: a new key was made already when the power went; `renewal`: a person
- * asked for it, and the identity that is there stays until the new one is.
- */
-export type Reason = 'first-boot' | 'evicted' | 'foreign-state' | 'interrupted' | 'renewal';
-
-/** What is worked on, or will be after a pause. */
-export type Goal =
-  | { readonly kind: 'prepare' }
-  | { readonly kind: 'provision'; readonly reason: Reason; readonly address?: string }
-  /** `unfinished`: a renewal broke off, so the fabric may know the next key already, and no longer this one. */
-  | { readonly kind: 'connect'; readonly address: string; readonly unfinished?: true };
-
-/** What has been going wrong since when, over however many attempts. */
-export interface Trouble {
-  readonly code: string;
-  readonly message: string;
-  readonly action?: string;
-  readonly sinceMs: number;
-  readonly attempts: number;
-  /** When it was last written to the log. */
-  readonly loggedMs: number;
-}
-
-/** Failures in a row per goal; what makes pauses grow. */
-export interface Attempts {
-  readonly prepare: number;
-  readonly provision: number;
-  readonly connect: number;
-}
-
-interface Common {
-  readonly attempts: Attempts;
-  /** When this situation began. */
-  readonly sinceMs: number;
-}
-
-export type Situation =
-  | { readonly kind: 'stopped' }
-  /** Opening the state and the keys. */
-  | (Common & {
-      readonly kind: 'preparing';
-      readonly goal: Goal & { kind: 'prepare' };
-      readonly trouble?: Trouble;
-    })
-  | (Common & {
-      readonly kind: 'provisioning';
-      readonly goal: Goal & { kind: 'provision' };
-      readonly trouble?: Trouble;
-    })
-  | (Common & {
-      readonly kind: 'connecting';
-      readonly goal: Goal & { kind: 'connect' };
-      readonly trouble?: Trouble;
-    })
-  /** The router has answered through the tunnel. */
-  | (Common & { readonly kind: 'online'; readonly goal: Goal & { kind: 'connect' } })
-  /** A pause; the failure may pass by itself. */
-  | (Common & {
-      readonly kind: 'backing-off';
-      readonly goal: Goal;
-      readonly trouble: Trouble;
-      readonly untilMs: number;
-    })
-  /** A pause; a person has to do something, the device looks now and then whether it was done. */
-  | (Common & {
-      readonly kind: 'blocked';
-      readonly goal: Goal;
-      readonly trouble: Trouble;
-      readonly untilMs: number;
-    });
-
-export type Event =
-  | { readonly kind: 'start' }
-  /** State and keys are open; they say what comes next. */
-  | { readonly kind: 'prepared'; readonly goal: Exclude<Goal, { kind: 'prepare' }> }
-  | { readonly kind: 'provisioned'; readonly address: string }
-  /** The tunnel carries packets. */
-  | { readonly kind: 'up' }
-  /** Whatever was under way did not work, or the tunnel broke. */
-  | { readonly kind: 'failed'; readonly failure: Failure }
-  | { readonly kind: 'verdict'; readonly verdict: Verdict }
-  | { readonly kind: 'timer' }
-  /** The clock jumped, the machine was asleep, or the like: what was true of the network may be so no more. */
-  | { readonly kind: 'disturbed'; readonly cause: string }
-  /** The way out has changed, or there is one where there was none. */
-  | { readonly kind: 'network' }
-  /** The connection's own way has changed: it cannot last. */
-  | { readonly kind: 'moved' }
-  /** A person wants the handshake to be run again. */
-  | { readonly kind: 'renew' }
-  | { readonly kind: 'stop' };
-
-export type Action =
-  | { readonly kind: 'prepare' }
-  | { readonly kind: 'provision' }
-  | { readonly kind: 'connect' }
-  /** Finds out at once whether the tunnel still stands; it may have `moved`. */
-  | { readonly kind: 'probe' }
-  | { readonly kind: 'wait'; readonly ms: number }
-  | { readonly kind: 'log'; readonly level: 'warning' | 'notice' | 'info'; readonly message: string }
-  /** Close everything: tunnel, device, keys. */
-  | { readonly kind: 'release' };
-
-export interface Step {
-  readonly situation: Situation;
-  readonly actions: readonly Action[];
-}
 
 const NO_ATTEMPTS: Attempts = { prepare: 0, provision: 0, connect: 0 };
 
@@ -134,7 +20,7 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
   if (event.kind === 'stop') {
     return situation.kind === 'stopped'
       ? { situation, actions: [] }
-      : { situation: STOPPED, actions: [say('notice', 'stopping'), { kind: 'release' }] };
+      : { situation: STOPPED, actions: [logLine('notice', 'stopping'), { kind: 'release' }] };
   }
   if (situation.kind === 'stopped') {
     return event.kind === 'start'
@@ -143,31 +29,33 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
   }
   switch (event.kind) {
     case 'prepared':
-      return situation.kind === 'preparing' ? prepared(situation, event, now) : stay(situation);
+      return situation.kind === 'preparing' ? prepared(situation, event, now) : unchanged(situation);
     case 'provisioned':
-      return situation.kind === 'provisioning' ? provisioned(situation, event.address, now) : stay(situation);
+      return situation.kind === 'provisioning'
+        ? provisioned(situation, event.address, now)
+        : unchanged(situation);
     case 'up':
-      return situation.kind === 'connecting' ? online(situation, now) : stay(situation);
+      return situation.kind === 'connecting' ? online(situation, now) : unchanged(situation);
     case 'failed':
-      return isWaiting(situation) ? stay(situation) : failed(situation, event.failure, now);
+      return isWaiting(situation) ? unchanged(situation) : failed(situation, event.failure, now);
     case 'verdict':
       return situation.kind === 'connecting' || situation.kind === 'online'
-        ? judged(situation, event.verdict, now)
-        : stay(situation);
+        ? onVerdict(situation, event.verdict, now)
+        : unchanged(situation);
     case 'timer':
       return isWaiting(situation)
         ? pursue(situation.goal, situation.attempts, now, situation.trouble)
-        : stay(situation);
+        : unchanged(situation);
     case 'disturbed':
       return disturbed(situation, event.cause, now);
     case 'network':
       return networkChanged(situation, now);
     case 'moved':
-      return situation.kind === 'online' ? moved(situation, now) : stay(situation);
+      return situation.kind === 'online' ? moved(situation, now) : unchanged(situation);
     case 'renew':
       return renewed(situation, now);
     case 'start':
-      return stay(situation);
+      return unchanged(situation);
   }
 }
 
@@ -177,9 +65,9 @@ type Waiting = Extract<Situation, { kind: 'backing-off' | 'blocked' }>;
 const isWaiting = (situation: Alive): situation is Waiting =>
   situation.kind === 'backing-off' || situation.kind === 'blocked';
 
-const stay = (situation: Situation): Step => ({ situation, actions: [] });
+const unchanged = (situation: Situation): Step => ({ situation, actions: [] });
 
-const say = (level: 'warning' | 'notice' | 'info', message: string): Action => ({
+const logLine = (level: 'warning' | 'notice' | 'info', message: string): Action => ({
   kind: 'log',
   level,
   message,
@@ -208,17 +96,17 @@ function prepared(
 }
 
 function intention(goal: Exclude<Goal, { kind: 'prepare' }>): Action {
-  if (goal.kind === 'connect') return say('info', `identity ${goal.address}: connecting`);
+  if (goal.kind === 'connect') return logLine('info', `identity ${goal.address}: connecting`);
   switch (goal.reason) {
     case 'foreign-state':
-      return say(
+      return logLine(
         'warning',
-        'state.foreign: the state holds a key of another or cleared TPM; provisioning as this device',
+        'state.foreign: the state holds a key of another TPM, or of this one before it was cleared; provisioning again',
       );
     case 'interrupted':
-      return say('notice', `identity ${goal.address}: going on with an interrupted provisioning`);
+      return logLine('notice', `identity ${goal.address}: continuing an interrupted provisioning`);
     default:
-      return say('notice', 'no identity yet: provisioning');
+      return logLine('notice', 'no identity yet: provisioning');
   }
 }
 
@@ -231,8 +119,8 @@ function provisioned(
   const next = pursue({ kind: 'connect', address }, { ...situation.attempts, connect: 0 }, now, undefined);
   const line =
     former !== undefined && former !== address
-      ? say('warning', `provisioned: identity ${address}, formerly ${former}`)
-      : say('notice', `provisioned: identity ${address}`);
+      ? logLine('warning', `provisioned: identity ${address}, formerly ${former}`)
+      : logLine('notice', `provisioned: identity ${address}`);
   return { ...next, actions: [line, ...next.actions] };
 }
 
@@ -241,54 +129,54 @@ function online(situation: Extract<Situation, { kind: 'connecting' }>, now: Mome
   const after = trouble ? ` after ${attemptsText(trouble.attempts)}` : '';
   return {
     situation: { kind: 'online', goal, attempts, sinceMs: now.ms },
-    actions: [say('notice', `online as ${goal.address}${after}`)],
+    actions: [logLine('notice', `online as ${goal.address}${after}`)],
   };
 }
 
 /** A tunnel is probed, a pause cut short: but not one that a person has to end, or that the fabric asked for. */
 function disturbed(situation: Alive, cause: string, now: Moment): Step {
   if (situation.kind === 'online') {
-    return { situation, actions: [say('info', `${cause}: probing the tunnel`), { kind: 'probe' }] };
+    return { situation, actions: [logLine('info', `${cause}: probing the tunnel`), { kind: 'probe' }] };
   }
   if (situation.kind !== 'backing-off' || situation.trouble.code === 'fabric.retry-after') {
-    return stay(situation);
+    return unchanged(situation);
   }
   return pursue(situation.goal, situation.attempts, now, situation.trouble);
 }
 
-/** What fails for want of a network, or because of the one there was. */
-const NETWORK_TROUBLE = /^(net|tls|tunnel)\./;
+/** Areas of failures that another network may mend. */
+const NETWORK_AREAS: ReadonlySet<string> = new Set(['net', 'tls', 'tunnel']);
 
 /**
- * A network that has changed is none that was tried: no failure of the former one counts. What the fabric, the TPM or a person has to do
- * with waits on.
+ * A changed network was not tried yet: no failure of the former one counts. A pause because of the fabric, the TPM or an operator
+ * goes on.
  */
 function networkChanged(situation: Alive, now: Moment): Step {
   switch (situation.kind) {
     case 'online':
       return { situation, actions: [{ kind: 'probe' }] };
     case 'connecting':
-      // What is under way may be waiting for answers on a way that is no more.
+      // The attempt may be waiting for answers over a route that is gone.
       return { situation, actions: [{ kind: 'connect' }] };
     case 'backing-off':
     case 'blocked': {
-      if (!NETWORK_TROUBLE.test(situation.trouble.code)) return stay(situation);
+      if (!NETWORK_AREAS.has(situation.trouble.area)) return unchanged(situation);
       const ms = Math.floor(now.random * NETWORK_MS);
       const attempts: Attempts = { ...situation.attempts, [situation.goal.kind]: 0 };
-      if (now.ms + ms >= situation.untilMs) return stay({ ...situation, attempts });
+      if (now.ms + ms >= situation.untilMs) return { situation: { ...situation, attempts }, actions: [] };
       return { situation: { ...situation, attempts, untilMs: now.ms + ms }, actions: [{ kind: 'wait', ms }] };
     }
     default:
-      return stay(situation);
+      return unchanged(situation);
   }
 }
 
-/** Nobody refused anything: it is no failure, and there is no pause. */
+/** A change of the route is no failure, so there is no pause. */
 function moved(situation: Extract<Situation, { kind: 'online' }>, now: Moment): Step {
-  const next = pursue(situation.goal, remembered(situation, now), now, undefined);
+  const next = pursue(situation.goal, attemptsSoFar(situation, now), now, undefined);
   return {
     ...next,
-    actions: [say('info', 'the way to the router has changed: connecting anew'), ...next.actions],
+    actions: [logLine('info', 'the route to the router has changed: reconnecting'), ...next.actions],
   };
 }
 
@@ -302,28 +190,31 @@ function renewed(situation: Alive, now: Moment): Step {
       now,
       undefined,
     );
-    return { ...next, actions: [say('notice', `renewing the identity ${goal.address}`), ...next.actions] };
+    return {
+      ...next,
+      actions: [logLine('notice', `renewing the identity ${goal.address}`), ...next.actions],
+    };
   }
   return goal.kind === 'provision' && isWaiting(situation)
     ? pursue(goal, attempts, now, situation.trouble)
-    : stay(situation);
+    : unchanged(situation);
 }
 
 /** The counters as the next failure finds them: a stable minute online forgets the past. */
-function remembered(situation: Alive, now: Moment): Attempts {
+function attemptsSoFar(situation: Alive, now: Moment): Attempts {
   const stable = situation.kind === 'online' && now.ms - situation.sinceMs >= STABLE_MS;
   return stable ? NO_ATTEMPTS : situation.attempts;
 }
 
 /**
- * Only the remedy decides, and `reprovision` is no remedy here: a failure on the way (network, TLS, a broken
- * connection, the server's unauthenticated Error) never costs the device its identity. Only `judged` may.
+ * Only the remedy decides, and `reprovision` is no remedy here: a failure of the connection (network, TLS, a broken
+ * connection, the server's unauthenticated Error) never costs the device its identity. Only `onVerdict` may.
  */
 function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Moment): Step {
-  const attempts = remembered(situation, now);
+  const attempts = attemptsSoFar(situation, now);
   const goal = afterFailure(situation.goal, failure);
   const failing = situation.goal.kind;
-  return rest(situation, failure, {
+  return pauseAfter(situation, failure, {
     goal,
     attempts: { ...attempts, [failing]: attempts[failing] + 1 },
     ms: pause(RETRY, attempts[failing], now.random),
@@ -334,34 +225,31 @@ function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Momen
 
 /** What is worked on next. */
 function afterFailure(goal: Goal, failure: Failure): Goal {
-  // After a TPM error its context may be dead: the way back leads through opening it again.
-  if (goal.kind !== 'prepare' && failure.code.startsWith('tpm.')) return { kind: 'prepare' };
+  // After a TPM error its context may be dead: the keys have to be opened again.
+  if (goal.kind !== 'prepare' && failure.area === 'tpm') return { kind: 'prepare' };
   if (goal.kind === 'provision' && goal.reason === 'renewal' && goal.address !== undefined) {
     return { kind: 'connect', address: goal.address, unfinished: true };
   }
   return goal;
 }
 
-/** The fabric's word, authenticated by TLS. */
-function judged(
+/** The fabric's decision, authenticated by TLS. */
+function onVerdict(
   situation: Extract<Situation, { kind: 'connecting' | 'online' }>,
   verdict: Verdict,
   now: Moment,
 ): Step {
-  const { failure, ...what } = consequence(situation.goal, remembered(situation, now), verdict, now.random);
-  return rest(situation, failure, { ...what, now });
-}
-
-/** A pause: how long, what comes after it, and whether a person has to do something. */
-export interface Pause {
-  readonly goal: Goal;
-  readonly attempts: Attempts;
-  readonly ms: number;
-  readonly blocked: boolean;
+  const { failure, ...what } = consequence(
+    situation.goal,
+    attemptsSoFar(situation, now),
+    verdict,
+    now.random,
+  );
+  return pauseAfter(situation, failure, { ...what, now });
 }
 
 /** Goes into a pause; writes a line when the cause is new, not at every attempt. */
-function rest(
+function pauseAfter(
   situation: Exclude<Alive, Waiting>,
   failure: Failure,
   { goal, attempts, ms, blocked, now }: Pause & { readonly now: Moment },
@@ -371,6 +259,7 @@ function rest(
   const line = past === undefined || (past.code !== failure.code && now.ms - past.loggedMs >= LINE_EVERY_MS);
   const trouble: Trouble = {
     code: failure.code,
+    area: failure.area,
     message: failure.message,
     ...(failure.action !== undefined && { action: failure.action }),
     sinceMs: past?.sinceMs ?? now.ms,
@@ -388,7 +277,7 @@ function rest(
       untilMs: now.ms + ms,
       sinceMs: now.ms,
     },
-    actions: [...(line ? [say('warning', message)] : []), { kind: 'wait', ms }],
+    actions: [...(line ? [logLine('warning', message)] : []), { kind: 'wait', ms }],
   };
 }
 

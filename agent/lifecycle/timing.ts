@@ -8,7 +8,7 @@ export const STABLE_MS = 60_000;
 export const BANNED_MS = 86_400_000;
 /** The longest pause the fabric may ask for. */
 export const LONGEST_RETRY_AFTER_MS = 86_400_000;
-/** A new way out is tried within this, spread evenly: a town whose power is back must not come all at once. */
+/** After a network change a device connects within this, spread evenly: devices whose power returns together must not connect at once. */
 export const NETWORK_MS = 2_000;
 /** Causes that alternate are logged this far apart: at most ten lines an hour. */
 export const LINE_EVERY_MS = 360_000;

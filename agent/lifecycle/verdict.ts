@@ -1,7 +1,7 @@
 import { pause } from '../../protocol/backoff.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
-import type { Attempts, Goal, Pause } from './lifecycle.ts';
+import type { Attempts, Goal, Pause } from './situation.ts';
 import { BANNED_MS, LONGEST_RETRY_AFTER_MS, RETRY } from './timing.ts';
 
 /**
@@ -23,7 +23,7 @@ export function consequence(
         failure: new Failure(
           'fabric.evicted',
           'reprovision',
-          'the fabric has evicted this identity: provisioning anew',
+          'the fabric has evicted this identity: provisioning again',
         ),
         goal: { kind: 'provision', reason: 'evicted', address },
         attempts: { ...attempts, provision: attempts.provision + 1 },
@@ -33,7 +33,7 @@ export function consequence(
     case 'banned':
       return {
         failure: new Failure('fabric.banned', 'operator', 'the fabric has banned this device', {
-          action: 'Ask the owner of the network; the device asks again once a day.',
+          action: 'Ask the owner of the network; the device tries again once a day.',
         }),
         goal,
         attempts: again,
@@ -47,10 +47,10 @@ export function consequence(
           'retry',
           'the fabric does not know the key of this identity',
           {
-            action: 'If the fabric has lost its registry, run "enf-agent forget --yes" to provision anew.',
+            action: 'If the fabric has lost its registry, run "enf-agent forget --yes" to provision again.',
           },
         ),
-        // After a renewal that broke off the key it knows may be the one we have begun with.
+        // After an interrupted renewal the fabric may already know the new key.
         goal: goal.unfinished ? { kind: 'provision', reason: 'interrupted', address } : goal,
         attempts: again,
         ms: jitter,
@@ -62,7 +62,7 @@ export function consequence(
         failure: new Failure(
           'fabric.retry-after',
           'retry',
-          `the fabric asks to come back in ${verdict.seconds} s`,
+          `the fabric asks this device to connect again in ${verdict.seconds} s`,
         ),
         goal,
         attempts: again,

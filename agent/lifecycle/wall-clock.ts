@@ -4,48 +4,25 @@ import { Failure } from '../../protocol/failure.ts';
 export interface Clocks {
   /** Since 1970; may be wrong. */
   readonly wallMs: () => number;
-  /** From any origin; stands still while the machine sleeps. */
+  /** From any origin; does not advance while the machine sleeps. */
   readonly steadyMs: () => number;
   /** When this program was built, since 1970; 0 if unknown. */
   readonly builtMs: number;
 }
 
-/** A jump of the time of day against the steady clock that is worth to be told. */
-export const JUMP_MS = 10_000;
-const LOOK_EVERY_MS = 5_000;
-
-/**
- * Calls back when the time of day jumps by more than ten seconds against the steady clock: somebody set it, or the machine
- * was asleep. Returns what ends it.
- */
-export function watchClock(
-  { wallMs, steadyMs }: Pick<Clocks, 'wallMs' | 'steadyMs'>,
-  onJump: (byMs: number) => void,
-): () => void {
-  let offset = wallMs() - steadyMs();
-  const timer = setInterval(() => {
-    const now = wallMs() - steadyMs();
-    const jump = now - offset;
-    // Slow drift is not a jump, so the comparison is with the last look.
-    offset = now;
-    if (Math.abs(jump) > JUMP_MS) onJump(jump);
-  }, LOOK_EVERY_MS);
-  return () => clearInterval(timer);
-}
-
-/** How long TLS waits for somebody to set the clock. A device without any time server but behind the tunnel gets there, too. */
+/** How long TLS waits for the clock to be set. After that a device connects whose only time server is behind the tunnel. */
 export const PATIENCE_MS = 300_000;
 
-/** Says whether the time of day is plausible enough to judge a certificate's dates by. */
-export interface ClockGuard {
+/** Checks whether the time of day is plausible enough to check a certificate's dates with. */
+export interface ClockCheck {
   /**
    * Returns at a plausible time, or once it has been waited for long enough. `lastGoodMs` is the last time of day at which
-   * the tunnel stood. @throws Failure `clock.implausible`
+   * the tunnel was up. @throws Failure `clock.implausible`
    */
   check(lastGoodMs: number | undefined): void;
 }
 
-export function clockGuard({ wallMs, steadyMs, builtMs }: Clocks): ClockGuard {
+export function clockCheck({ wallMs, steadyMs, builtMs }: Clocks): ClockCheck {
   let sinceMs: number | undefined;
   return {
     check(lastGoodMs) {
@@ -60,10 +37,10 @@ export function clockGuard({ wallMs, steadyMs, builtMs }: Clocks): ClockGuard {
       throw new Failure(
         'clock.implausible',
         'retry',
-        `the clock of this device says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)}): certificates cannot be judged by it`,
+        `the clock of this device says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)}): certificates cannot be checked with it`,
         {
           action:
-            'Set the clock or let a time server do it; the tunnel follows at once. It is tried anyway after five minutes.',
+            'Set the clock, or have a time server set it; the agent then connects at once. After five minutes it connects anyway.',
         },
       );
     },
@@ -76,7 +53,7 @@ export function earliestTime(
   lastGoodMs = 0,
 ): { readonly ms: number; readonly what: string } {
   return lastGoodMs > builtMs
-    ? { ms: lastGoodMs, what: 'the last time the tunnel stood' }
+    ? { ms: lastGoodMs, what: 'the last time the tunnel was up' }
     : { ms: builtMs, what: 'this program was built' };
 }
 

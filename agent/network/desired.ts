@@ -1,71 +1,19 @@
 import {
   type Change,
   type Interface,
-  type NftObject,
   type Route,
   type Rule,
   UNREADABLE,
 } from '../../os/linux/network-config.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { filterTable } from './nftables.ts';
+import { type Desired, MAIN_TABLE, type Observed, type Policy, TRUSTED_GROUP } from './policy.ts';
 
 /**
- * What the kernel should have for our sake, as data, and how it differs from what it has. Pure: whoever calls it asks the kernel and
- * changes it (guard.ts). In docs/routes.md it stands in words.
+ * The network configuration that the agent wants in the kernel, as data, and how it differs from what is there. Pure: the caller reads
+ * and changes the kernel (reconciler.ts). docs/routes.md describes it.
  */
 
-/** As configured. */
-export interface Policy {
-  /** `split`: only the prefixes go through the tunnel. `lockdown`: everything that is not explicitly exempt, or nothing. */
-  readonly mode: 'split' | 'lockdown';
-  readonly device: string;
-  readonly mtu: number;
-  /** False: a host behind the interface has the own address. */
-  readonly assignAddress: boolean;
-  /** For `split`. */
-  readonly prefixes: readonly Prefix[];
-  /** For `lockdown`: the routing table that is ours alone. Its number times four is the first of four rule priorities. */
-  readonly table: number;
-  /** Of the tunnel's own sockets. */
-  readonly mark: number;
-  readonly allowIpv4: boolean;
-  /** Interfaces by name or hardware address. */
-  readonly trusted: readonly string[];
-}
-
-/** What the kernel says of itself, as far as the policy needs it. */
-export interface Sight {
-  readonly interfaces: readonly Interface[];
-  readonly rules: readonly Rule[];
-  /** Of our table in lockdown, else of the main one through our device. */
-  readonly routes: readonly Route[];
-  readonly forwards: boolean;
-}
-
-/** What it should say. */
-export interface Desired {
-  /** Our interface, once it is there and the own address is known. */
-  readonly link:
-    | { readonly name: string; readonly mtu: number; readonly address: string | undefined }
-    | undefined;
-  /** Interfaces that have to be in the group of the trusted. */
-  readonly trusted: readonly string[];
-  readonly rules: readonly Rule[];
-  readonly routes: readonly Route[];
-  /** The nftables table's objects; empty: no table. */
-  readonly filter: readonly NftObject[];
-}
-
-/** Link group of trusted interfaces, as enftun has it (enftun.md §10). Groups other than 0 are left as they are: they work as well. */
-export const TRUSTED_GROUP = 363;
-/** What enftun uses as mark by default. */
-export const LOCKDOWN_MARK = 363;
-
-/** The mark of the tunnel's own sockets; 0: none is needed. */
-export const markOf = (mode: Policy['mode'], fwmark: number): number =>
-  mode === 'lockdown' && fwmark === 0 ? LOCKDOWN_MARK : fwmark;
-
-export const MAIN_TABLE = 254;
 const METRIC = 1024;
 /** For when the interface is gone: worse than any other, so that nothing falls through to the main table. */
 const LAST_METRIC = 4_294_967_295;
@@ -86,19 +34,19 @@ export function trustedInterfaces(
 export function desiredState(
   policy: Policy,
   own: Uint8Array | undefined,
-  sight: Pick<Sight, 'interfaces' | 'forwards'>,
+  observed: Pick<Observed, 'interfaces' | 'forwards'>,
 ): Desired {
   const { mode, device, mtu, assignAddress } = policy;
-  const present = own !== undefined && sight.interfaces.some(({ name }) => name === device);
+  const present = own !== undefined && observed.interfaces.some(({ name }) => name === device);
   const address = assignAddress && own ? formatPrefix({ address: own, length: 128 }) : undefined;
   const link = present ? { name: device, mtu, address } : undefined;
-  const trusted = mode === 'lockdown' ? trustedInterfaces(policy, sight.interfaces) : [];
+  const trusted = mode === 'lockdown' ? trustedInterfaces(policy, observed.interfaces) : [];
   return {
     link,
     trusted,
-    rules: mode === 'lockdown' ? lockdownRules(policy, sight.interfaces) : [],
+    rules: mode === 'lockdown' ? lockdownRules(policy, observed.interfaces) : [],
     routes: mode === 'lockdown' ? lockdownRoutes(policy, present) : present ? splitRoutes(policy, own) : [],
-    filter: filterTable(policy, trusted, sight.forwards),
+    filter: filterTable(policy, trusted, observed.forwards),
   };
 }
 
@@ -161,12 +109,12 @@ const ownRules = (policy: Policy, rules: readonly Rule[]): readonly Rule[] =>
   rules.filter(({ priority, table }) => Math.floor(priority / 4) === policy.table && table !== UNREADABLE);
 
 /**
- * What to change, in this order: first nothing more gets out, then the ways are made. The filter is compared by whoever has seen what
- * the kernel made of it.
+ * What to change, in this order: first outgoing traffic is blocked, then routes are added. The filter is compared elsewhere (filter.ts),
+ * with what the kernel listed.
  */
-export function repairs(policy: Policy, desired: Desired, sight: Sight): readonly Change[] {
+export function repairs(policy: Policy, desired: Desired, observed: Observed): readonly Change[] {
   const { link } = desired;
-  const now = sight.interfaces.find(({ name }) => name === link?.name);
+  const now = observed.interfaces.find(({ name }) => name === link?.name);
   const changes: Change[] = [];
   if (link && now && (!now.up || now.mtu !== link.mtu))
     changes.push({ kind: 'link', name: link.name, mtu: link.mtu });
@@ -174,27 +122,27 @@ export function repairs(policy: Policy, desired: Desired, sight: Sight): readonl
     changes.push({ kind: 'address', name: link.name, address: link.address });
   }
   for (const name of desired.trusted) {
-    if (sight.interfaces.find((each) => each.name === name)?.group === 0) {
+    if (observed.interfaces.find((each) => each.name === name)?.group === 0) {
       changes.push({ kind: 'group', name, group: TRUSTED_GROUP });
     }
   }
-  for (const route of missing(desired.routes, sight.routes)) changes.push({ kind: 'add-route', route });
-  for (const rule of missing(desired.rules, sight.rules)) changes.push({ kind: 'add-rule', rule });
+  for (const route of missing(desired.routes, observed.routes)) changes.push({ kind: 'add-route', route });
+  for (const rule of missing(desired.rules, observed.rules)) changes.push({ kind: 'add-rule', rule });
   if (policy.mode === 'split') return changes;
-  const ours = ownRules(policy, sight.rules);
+  const ours = ownRules(policy, observed.rules);
   for (const rule of surplus(desired.rules, ours)) changes.push({ kind: 'remove-rule', rule });
-  for (const route of surplus(desired.routes, sight.routes)) changes.push({ kind: 'remove-route', route });
+  for (const route of surplus(desired.routes, observed.routes)) changes.push({ kind: 'remove-route', route });
   return changes;
 }
 
-/** What takes everything away again that `repairs` has made; the interface and what leads through it go by themselves. */
-export function removal(policy: Policy, sight: Sight): readonly Change[] {
+/** What removes everything that `repairs` has made; routes through the interface are removed with it. */
+export function removal(policy: Policy, observed: Observed): readonly Change[] {
   if (policy.mode === 'split') return [];
-  const trusted = trustedInterfaces(policy, sight.interfaces);
+  const trusted = trustedInterfaces(policy, observed.interfaces);
   return [
-    ...ownRules(policy, sight.rules).map((rule): Change => ({ kind: 'remove-rule', rule })),
-    ...sight.routes.map((route): Change => ({ kind: 'remove-route', route })),
-    ...sight.interfaces
+    ...ownRules(policy, observed.rules).map((rule): Change => ({ kind: 'remove-rule', rule })),
+    ...observed.routes.map((route): Change => ({ kind: 'remove-route', route })),
+    ...observed.interfaces
       .filter(({ name, group }) => trusted.includes(name) && group === TRUSTED_GROUP)
       .map(({ name }): Change => ({ kind: 'group', name, group: 0 })),
   ];

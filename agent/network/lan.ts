@@ -4,7 +4,7 @@ import { answerDhcp6, serverDuid } from '../../protocol/tunnel/dhcp6.ts';
 import { echoReply, ROUTER_ADDRESS } from '../../protocol/tunnel/icmp6.ts';
 import { encodeRouterAdvertisement, isRouterSolicitation } from '../../protocol/tunnel/ra.ts';
 
-/** What a host behind the interface gets (enftun.md §7). */
+/** What the LAN server gives the host behind the interface (enftun.md §7). */
 export interface LanOptions {
   /** The own address, 16 bytes. */
   readonly own: Uint8Array;
@@ -14,21 +14,22 @@ export interface LanOptions {
   readonly periodMs: number;
 }
 
+/** The LAN server: the router of a host behind the interface. */
 export interface Lan {
   /** A packet of the interface to fe80::1, ff02::2 or ff02::1:2. */
-  hear(packet: Uint8Array): void;
+  receive(packet: Uint8Array): void;
   close(): void;
 }
 
 const isForRouter = (packet: Uint8Array): boolean =>
   packet.length >= 40 && equal(packet.subarray(24, 40), ROUTER_ADDRESS);
 
-/** Routers do not advertise more often, whoever asks (RFC 4861 §10). */
+/** Routers do not advertise more often, however often they are solicited (RFC 4861 §10). */
 const LEAST_INTERVAL_MS = 3_000;
 
 /**
  * Advertises at once, each period, and when it is asked to; answers DHCPv6, and pings from the link to fe80::1. `deliver` writes a packet to
- * the interface; what does not get through is asked for again.
+ * the interface; a lost reply is requested again.
  */
 export function openLan(options: LanOptions, deliver: (packet: Uint8Array) => void): Lan {
   const advertisement = encodeRouterAdvertisement(options);
@@ -47,7 +48,7 @@ export function openLan(options: LanOptions, deliver: (packet: Uint8Array) => vo
   };
   advertise();
   return {
-    hear(packet) {
+    receive(packet) {
       if (isRouterSolicitation(packet)) {
         plan(Math.max(0, lastMs + LEAST_INTERVAL_MS - performance.now()));
         return;

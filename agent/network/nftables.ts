@@ -1,9 +1,9 @@
 import type { NftObject } from '../../os/linux/network-config.ts';
-import type { Policy } from './desired.ts';
+import type { Policy } from './policy.ts';
 
 /**
  * The nftables table `inet enf_<device>`, as libnftables-json(5) has it. In lockdown its three filter chains drop whatever they do not
- * name; what others' tables accept does not matter, since a packet has to pass them all. Besides, a gateway that forwards gets its TCP
+ * name; what other programs' tables accept does not matter, since a packet has to pass them all. Besides, a gateway that forwards gets its TCP
  * connections through the tunnel clamped to what fits (C-12).
  */
 export function filterTable(
@@ -86,7 +86,7 @@ function lockdownChains({ device, mark }: Policy, trusted: readonly string[]): r
   const ofOurSocket = match({ socket: { key: 'mark' } }, mark);
   return [
     {
-      // For reverse path checks that look at marks, such as firewalld's: an answer goes the way its question went.
+      // For reverse path checks that look at marks, such as firewalld's: an answer takes the route of its question.
       name: 'answers',
       hook: 'prerouting',
       priority: RAW,

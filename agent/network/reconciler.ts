@@ -1,226 +1,155 @@
 import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
-import { type Change, type Kernel, kernel, type NftObject } from '../../os/linux/network-config.ts';
+import { type Kernel, kernel } from '../../os/linux/network-config.ts';
 import type { Log } from '../../os/service/log.ts';
-import { isFailure } from '../../protocol/failure.ts';
-import { desiredState, MAIN_TABLE, type Policy, removal, repairs, type Sight, same } from './desired.ts';
-import { filterName, isLockdown } from './nftables.ts';
+import { describeChange, describeError } from './describe.ts';
+import { desiredState, removal, repairs } from './desired.ts';
+import { type Filter, openFilter } from './filter.ts';
+import { isLockdown } from './nftables.ts';
+import { observe } from './observe.ts';
+import type { Policy } from './policy.ts';
+import { repairSchedule } from './repair-schedule.ts';
 
-/** Keeps interface, routes, rules and filter as the policy wants them, whoever else changes them. */
-export interface Guard {
+/** Keeps interface, routes, rules and filter as the policy wants them, whichever program changes them. */
+export interface Reconciler {
   /** Lockdown holds when this resolves, with or without a tunnel; later calls only repair what differs. */
   start(): Promise<void>;
-  /** The interface is there now: it gets its MTU and the own address, and the ways lead through it when this resolves. */
+  /** The interface is there now: it gets its MTU and the own address, and the routes lead through it when this resolves. */
   attach(own: Uint8Array): Promise<void>;
-  /** Takes everything away, unless it is to `persist`. Nothing is repaired any more. */
+  /** Removes everything, unless it is to `persist`. Nothing is repaired any more. */
   stop(persist: boolean): Promise<void>;
 }
 
-/** The world of a guard; a test brings its own. */
-export interface Surroundings {
+/** The kernel that is reconciled; a test brings its own. */
+export interface Dependencies {
   readonly kernel: Kernel;
   readonly watch: typeof watchKernel;
 }
 
-/** Changes come in bursts; this long after the first one they are looked at, */
-const SETTLE_MS = 150;
-/** and at most so often, whatever somebody else is busy with. */
-const LEAST_INTERVAL_MS = 1_000;
-/** What could not be repaired is tried again, at pauses that double up to this one. */
-const LONGEST_PAUSE_MS = 60_000;
-/** Somebody who undoes our repairs again and again is worth a line now and then. */
+/** If another program undoes our repairs again and again, a line is logged so often. */
 const LINE_EVERY_MS = 360_000;
 
-/** Nothing is touched before `start` or `attach`. The functions of a guard @throws Failure as `Kernel`, and `os.no-netlink`; `note` hears of those that nobody else does. */
-export function openGuard(
+/**
+ * Nothing is touched before `start` or `attach`. The functions of a reconciler @throws Failure as `Kernel`, and `os.no-netlink`; `note`
+ * receives those that no caller does.
+ */
+export function openReconciler(
   policy: Policy,
   log: Log,
   note: (failure: unknown) => void = () => {},
-  around: Surroundings = { kernel, watch: watchKernel },
-): Guard {
-  const filter = filterName(policy.device);
-  let ears: { close(): void } | undefined;
+  { kernel: machine, watch }: Dependencies = { kernel, watch: watchKernel },
+): Reconciler {
+  const filter = openFilter(policy, machine, log, note);
+  const inTurn = turns();
+  const logRepairs = repairLog(log);
+  let subscription: { close(): void } | undefined;
   let own: Uint8Array | undefined;
+  /** Of our interface. */
   let index: number | undefined;
-  /** The ruleset as we gave it, and as the kernel then told it: nft has its own way to write rules, different in each version. */
-  let applied:
-    | { readonly given: readonly NftObject[]; readonly told: readonly NftObject[] | undefined }
-    | undefined;
-  let queue: Promise<void> = Promise.resolve();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let lookedMs = Number.NEGATIVE_INFINITY;
-  let loggedMs = Number.NEGATIVE_INFINITY;
-  let failures = 0;
-  let warned = false;
   let stopped = false;
 
-  /** One after the other: what the one has seen must not be what the other is changing. */
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    const mine = queue.then(work);
-    queue = mine.catch(() => {});
-    return mine;
+  /** Brings the kernel to the desired state; returns what was changed, for the log. */
+  const reconcile = async (): Promise<readonly string[]> => {
+    if (stopped) return [];
+    schedule.started();
+    const observed = await observe(machine, policy);
+    index = observed.interfaces.find(({ name }) => name === policy.device)?.index;
+    const desired = desiredState(policy, own, observed);
+    const filtered = await filter.reconcile(desired.filter);
+    const changes = repairs(policy, desired, observed);
+    for (const change of changes) await machine.change(change);
+    return [...changes.map(describeChange), ...(filtered ? [`nftables table ${filter.name}`] : [])];
   };
 
-  const look = async ({ mode, table }: Policy): Promise<Sight> => {
-    const { kernel } = around;
-    const locked = mode === 'lockdown';
-    const interfaces = await kernel.interfaces();
-    const device = interfaces.find(({ name }) => name === policy.device);
-    index = device?.index;
-    const routes = locked
-      ? [kernel.routes(4, table), kernel.routes(6, table)]
-      : device
-        ? [kernel.routes(6, MAIN_TABLE, device.name)]
-        : [];
-    const [rules, found, forwards] = await Promise.all([
-      locked ? Promise.all([kernel.rules(4), kernel.rules(6)]) : [],
-      Promise.all(routes),
-      kernel.forwards(),
-    ]);
-    return { interfaces, rules: rules.flat(), routes: found.flat(), forwards };
-  };
-
-  /** True if the table was not what it should be. In split nothing is asked of nft as long as no table is wanted. */
-  const reconcileFilter = async (objects: readonly NftObject[]): Promise<boolean> => {
-    if (objects.length === 0 && applied === undefined) return false;
-    if (
-      applied !== undefined &&
-      same(applied.given, objects) &&
-      same(applied.told, await around.kernel.filter(filter))
-    )
-      return false;
-    await around.kernel.change({ kind: 'filter', name: filter, objects });
-    applied = { given: objects, told: await around.kernel.filter(filter) };
-    return true;
-  };
-
-  /** In split the table is a courtesy to forwarded connections; the tunnel works without. */
-  const tolerate = (error: unknown): boolean => {
-    if (policy.mode === 'lockdown' || !isFailure(error)) throw error;
-    note(error);
-    if (!warned)
-      log('warning', `forwarded TCP connections are not clamped to the tunnel's MTU: ${complaint(error)}`);
-    warned = true;
-    return false;
-  };
-
-  const reconcile = async (repairing: boolean): Promise<void> => {
-    if (stopped) return;
-    lookedMs = performance.now();
-    const sight = await look(policy);
-    const desired = desiredState(policy, own, sight);
-    const first = applied === undefined;
-    const filtered = await reconcileFilter(desired.filter).catch(tolerate);
-    const changes = repairs(policy, desired, sight);
-    for (const change of changes) await around.kernel.change(change);
-    const repaired = [...changes.map(describe), ...(filtered && !first ? [`nftables table ${filter}`] : [])];
-    if (repairing && repaired.length > 0 && lookedMs - loggedMs >= LINE_EVERY_MS) {
-      loggedMs = lookedMs;
-      log('notice', `put back or brought up to date: ${repaired.join('; ')}`);
-    }
-  };
-
-  const plan = (delayMs: number): void => {
-    if (stopped || timer !== undefined) return;
-    timer = setTimeout(repair, Math.max(delayMs, lookedMs + LEAST_INTERVAL_MS - performance.now()));
-  };
-  const repair = (): void => {
-    timer = undefined;
-    inTurn(() => reconcile(true)).then(
-      () => {
-        failures = 0;
-      },
-      (error: unknown) => {
-        note(error);
-        if (failures++ === 0) log('warning', complaint(error));
-        plan(Math.min(LONGEST_PAUSE_MS, LEAST_INTERVAL_MS * 2 ** (failures - 1)));
-      },
-    );
-  };
-
-  const hear = (change: KernelChange): void => {
-    if (isOurs(change)) plan(SETTLE_MS);
-  };
-  const isOurs = (change: KernelChange): boolean => {
-    switch (change.kind) {
-      case 'route':
-        return change.table === policy.table || (change.index !== undefined && change.index === index);
-      case 'filter':
-        return change.table === filter;
-      case 'rule':
-        return policy.mode === 'lockdown';
-      default:
-        return true;
-    }
-  };
+  const schedule = repairSchedule(
+    () => inTurn(async () => logRepairs(await reconcile())),
+    (error, first) => {
+      note(error);
+      if (first) log('warning', describeError(error));
+    },
+  );
 
   const begin = async (): Promise<void> => {
-    // Listening comes before looking, or a change in between would go unnoticed.
-    ears ??= around.watch(policy.mode === 'lockdown', hear);
-    await reconcile(false);
+    // The subscription comes before the first look, or a change in between would go unnoticed.
+    subscription ??= watch(policy.mode === 'lockdown', (change) => {
+      if (concerns(policy, filter.name, index, change)) schedule.request();
+    });
+    await reconcile();
   };
 
-  /** Takes away what a crash, `persist` or another configuration of this interface has left of a lockdown: its table tells. */
-  const clean = async (): Promise<void> => {
-    // Who has no nft has no table either.
-    const table = await around.kernel.filter(filter).catch(() => undefined);
-    if (table === undefined) return;
-    if (isLockdown(table)) {
-      log('notice', 'the lockdown of an earlier run is lifted, because route.mode is "split"');
-      await remove({ ...policy, mode: 'lockdown' });
+  const stop = async (persist: boolean): Promise<void> => {
+    if (stopped) return;
+    stopped = true;
+    schedule.close();
+    if (subscription === undefined) return;
+    subscription.close();
+    if (policy.mode === 'lockdown') {
+      if (persist) return;
+      await remove(machine, policy, log);
     }
-    await around.kernel.change({ kind: 'filter', name: filter, objects: [] });
-  };
-
-  /** Everything that can be, even if one of the changes fails. */
-  const remove = async (locked: Policy): Promise<void> => {
-    for (const change of removal(locked, await look(locked))) {
-      await around.kernel.change(change).catch((error) => log('warning', complaint(error)));
-    }
+    await filter.removeApplied();
   };
 
   return {
-    start: () => inTurn(policy.mode === 'split' ? clean : begin),
+    start: () => inTurn(policy.mode === 'split' ? () => clean(machine, policy, filter, log) : begin),
     attach: (address) =>
       inTurn(async () => {
         own = address;
         await begin();
       }),
-    stop: (persist) =>
-      inTurn(async () => {
-        if (stopped) return;
-        stopped = true;
-        clearTimeout(timer);
-        if (ears === undefined) return;
-        ears.close();
-        if (policy.mode === 'lockdown') {
-          if (persist) return;
-          await remove(policy);
-        }
-        if (applied !== undefined) await around.kernel.change({ kind: 'filter', name: filter, objects: [] });
-      }),
+    stop: (persist) => inTurn(() => stop(persist)),
   };
 }
 
-const complaint = (error: unknown): string =>
-  isFailure(error)
-    ? `${error.code}: ${error.message}. ${error.action ?? ''}`.trim()
-    : `internal error: ${String(error)}`;
+/** Removes what a crash, `persist` or another configuration of this interface has left of a lockdown, which is recognised by its table. */
+async function clean(kernel: Kernel, policy: Policy, filter: Filter, log: Log): Promise<void> {
+  // Without nft there is no table either.
+  const table = await filter.read().catch(() => undefined);
+  if (table === undefined) return;
+  if (isLockdown(table)) {
+    log('notice', 'the lockdown of an earlier run is lifted, because route.mode is "split"');
+    await remove(kernel, { ...policy, mode: 'lockdown' }, log);
+  }
+  await filter.remove();
+}
 
-function describe(change: Change): string {
+/** Everything that can be removed, even if one of the changes fails. */
+async function remove(kernel: Kernel, policy: Policy, log: Log): Promise<void> {
+  for (const change of removal(policy, await observe(kernel, policy))) {
+    await kernel.change(change).catch((error) => log('warning', describeError(error)));
+  }
+}
+
+/** Runs one piece of work after the other: what one has observed must not be what another is changing. */
+function turns(): (work: () => Promise<void>) => Promise<void> {
+  let queue: Promise<void> = Promise.resolve();
+  return (work) => {
+    const mine = queue.then(work);
+    queue = mine.catch(() => {});
+    return mine;
+  };
+}
+
+/** Logs what was repaired, now and then. */
+function repairLog(log: Log): (repaired: readonly string[]) => void {
+  let loggedMs = Number.NEGATIVE_INFINITY;
+  return (repaired) => {
+    const now = performance.now();
+    if (repaired.length === 0 || now - loggedMs < LINE_EVERY_MS) return;
+    loggedMs = now;
+    log('notice', `restored or updated: ${repaired.join('; ')}`);
+  };
+}
+
+/** True if a change of the kernel may be one of what the policy describes. `index` is that of our interface. */
+function concerns(policy: Policy, table: string, index: number | undefined, change: KernelChange): boolean {
   switch (change.kind) {
-    case 'link':
-      return `interface ${change.name}`;
-    case 'address':
-      return `address ${change.address}`;
-    case 'group':
-      return `group of ${change.name}`;
-    case 'add-rule':
-    case 'remove-rule':
-      return `IPv${change.rule.family} rule ${change.rule.priority}`;
-    case 'add-route':
-    case 'remove-route':
-      return `IPv${change.route.family} route ${change.route.destination}`;
+    case 'route':
+      return change.table === policy.table || (change.index !== undefined && change.index === index);
     case 'filter':
-      return `nftables table ${change.name}`;
+      return change.table === table;
+    case 'rule':
+      return policy.mode === 'lockdown';
+    default:
+      return true;
   }
 }

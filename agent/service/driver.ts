@@ -1,11 +1,13 @@
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { type Action, type Event, type Situation, STOPPED, step } from '../lifecycle/lifecycle.ts';
-import type { TunnelEvent } from '../tunnel/tunnel.ts';
+import { STOPPED, step } from '../lifecycle/lifecycle.ts';
+import type { Action, Event, Situation } from '../lifecycle/situation.ts';
+import type { Peer } from '../status/facts.ts';
+import type { TunnelEvent } from '../tunnel/session.ts';
 import type { Effects } from './effects.ts';
 
-/** What runs the lifecycle: the world, a monotonic clock in milliseconds, chance in [0, 1), a log. */
-export interface Surroundings {
+/** What the driver needs: effects, a monotonic clock in milliseconds, random numbers in [0, 1), a log. */
+export interface Dependencies {
   readonly effects: Effects;
   readonly clock: () => number;
   readonly chance: () => number;
@@ -14,58 +16,55 @@ export interface Surroundings {
   readonly onChange?: (situation: Situation) => void;
 }
 
-/** The router at the other end: "address port n", and the wire both speak. */
-export type Peer = Pick<Extract<TunnelEvent, { kind: 'up' }>, 'router' | 'wire'>;
-
-export interface Device {
+export interface Driver {
   situation(): Situation;
   /** The other end, while the tunnel is up. */
   peer(): Peer | undefined;
-  /** Something happened that may have cut the tunnel, or mended the network; `cause` for the log. */
+  /** Something happened that may have broken the tunnel, or restored the network; `cause` is for the log. */
   disturb(cause: string): void;
-  /** The way out has changed, or there is one where there was none. */
+  /** The route out has changed, or there is one where there was none. */
   networkChanged(): void;
-  /** Runs the handshake again. False where there is no identity to renew, or it is being got anyhow. */
+  /** Runs the handshake again. False if there is no identity to renew, or it is being provisioned already. */
   renew(): boolean;
   /** Closes everything; resolves when it is done. */
   stop(): Promise<void>;
 }
 
-/** Starts the loop: events go into the reducer, its actions are carried out, and what comes of them is the next event. */
-export function startDevice(around: Surroundings): Device {
-  const { effects, clock, chance, log } = around;
+/** Starts the loop: events go into the reducer, its actions are carried out, and their results are the next events. */
+export function startDriver(dependencies: Dependencies): Driver {
+  const { effects, clock, chance, log } = dependencies;
   let situation: Situation = STOPPED;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let peer: Peer | undefined;
   let released: Promise<void> = Promise.resolve();
 
-  const post = (event: Event): void => {
+  const dispatch = (event: Event): void => {
     if (event.kind === 'failed') effects.note(event.failure);
     const next = step(situation, event, { ms: clock(), random: chance() });
     const changed = next.situation !== situation;
     situation = next.situation;
-    if (changed) around.onChange?.(situation);
-    for (const action of next.actions) act(action);
+    if (changed) dependencies.onChange?.(situation);
+    for (const action of next.actions) perform(action);
   };
 
   const attempt = (work: () => Promise<Event | undefined>): void => {
     work().then(
-      (event) => event && post(event),
+      (event) => event && dispatch(event),
       (error: unknown) => {
-        // What was under way when everything was closed may end anyhow.
-        if (situation.kind !== 'stopped') post({ kind: 'failed', failure: asFailure(error) });
+        // After the stop, what was under way may still fail.
+        if (situation.kind !== 'stopped') dispatch({ kind: 'failed', failure: asFailure(error, log) });
       },
     );
   };
 
-  const act = (action: Action): void => {
+  const perform = (action: Action): void => {
     switch (action.kind) {
       case 'log':
         log(action.level, action.message);
         break;
       case 'wait':
         clearTimeout(timer);
-        timer = setTimeout(() => post({ kind: 'timer' }), action.ms);
+        timer = setTimeout(() => dispatch({ kind: 'timer' }), action.ms);
         break;
       case 'prepare':
         clearTimeout(timer);
@@ -78,14 +77,14 @@ export function startDevice(around: Surroundings): Device {
       case 'connect':
         clearTimeout(timer);
         attempt(async () => {
-          await effects.connect(hear);
+          await effects.connect(onTunnelEvent);
           return undefined;
         });
         break;
       case 'probe':
         if (effects.probe() === 'moved') {
           peer = undefined;
-          post({ kind: 'moved' });
+          dispatch({ kind: 'moved' });
         }
         break;
       case 'release':
@@ -94,43 +93,39 @@ export function startDevice(around: Surroundings): Device {
     }
   };
 
-  const hear = (event: TunnelEvent): void => {
+  const onTunnelEvent = (event: TunnelEvent): void => {
     peer = event.kind === 'up' ? event : undefined;
-    if (event.kind === 'up') post({ kind: 'up' });
-    else post(event.kind === 'down' ? { kind: 'failed', failure: event.failure } : event);
+    if (event.kind === 'up') dispatch({ kind: 'up' });
+    else dispatch(event.kind === 'down' ? { kind: 'failed', failure: event.failure } : event);
   };
 
-  /** A mistake in the program must not end it: it is logged with its place and tried again. */
-  const asFailure = (error: unknown): Failure => {
-    if (error instanceof Failure) return error;
-    log('error', `internal error: ${(error as Error)?.stack ?? String(error)}`);
-    return new Failure(
-      'agent.internal-error',
-      'retry',
-      `internal error: ${(error as Error)?.message ?? String(error)}`,
-      {
-        action: 'Report this with the log around it.',
-        cause: error,
-      },
-    );
-  };
-
-  post({ kind: 'start' });
+  dispatch({ kind: 'start' });
   return {
     situation: () => situation,
     peer: () => peer,
-    disturb: (cause) => post({ kind: 'disturbed', cause }),
-    networkChanged: () => post({ kind: 'network' }),
+    disturb: (cause) => dispatch({ kind: 'disturbed', cause }),
+    networkChanged: () => dispatch({ kind: 'network' }),
     renew() {
       const before = situation;
-      post({ kind: 'renew' });
+      dispatch({ kind: 'renew' });
       if (situation === before) return false;
       peer = undefined;
       return true;
     },
     async stop() {
-      post({ kind: 'stop' });
+      dispatch({ kind: 'stop' });
       await released;
     },
   };
+}
+
+/** A mistake in the program does not end it: it is logged with its stack, and what failed is tried again. */
+function asFailure(error: unknown, log: Log): Failure {
+  if (error instanceof Failure) return error;
+  log('error', `internal error: ${(error as Error)?.stack ?? String(error)}`);
+  const message = `internal error: ${(error as Error)?.message ?? String(error)}`;
+  return new Failure('agent.internal-error', 'retry', message, {
+    action: 'Report this with the log around it.',
+    cause: error,
+  });
 }

@@ -14,15 +14,16 @@ import {
 import { isFailure } from '../../protocol/failure.ts';
 import type { Config } from '../config/config.ts';
 import { duration } from '../lifecycle/duration.ts';
-import { advances, patience } from '../lifecycle/health.ts';
-import { watchClock } from '../lifecycle/wall-clock.ts';
+import { advances, longestStepMs } from '../lifecycle/health.ts';
+import { policyOf } from '../network/policy.ts';
 import { type Agent, answerApi, answerMetrics } from '../status/api.ts';
 import { type Status, statusLine, statusOf } from '../status/status.ts';
-import { startDevice } from './driver.ts';
-import { openEffects, policyOf } from './effects.ts';
+import { watchClock } from './clock-watch.ts';
+import { type Driver, startDriver } from './driver.ts';
+import { openEffects } from './effects.ts';
 
-/** A collection takes some ten milliseconds. */
-const TIDY_MS = 600_000;
+/** A garbage collection takes some ten milliseconds. */
+const COLLECT_MS = 600_000;
 
 /** Runs the agent until it is asked to stop. @throws Failure `control.in-use`, `control.cannot-listen` */
 export async function runAgent(config: Config): Promise<void> {
@@ -30,13 +31,13 @@ export async function runAgent(config: Config): Promise<void> {
   const stop = askedToStop();
   const clock = systemClocks.steadyMs;
   const effects = openEffects(config, log);
-  let device: ReturnType<typeof startDevice> | undefined;
+  let driver: Driver | undefined;
   const status = (): Status =>
     statusOf({
       version: VERSION,
       config,
-      situation: device?.situation() ?? { kind: 'stopped' },
-      peer: device?.peer(),
+      situation: driver?.situation() ?? { kind: 'stopped' },
+      peer: driver?.peer(),
       facts: effects.facts(),
       nowMs: clock(),
       wallMs: Date.now(),
@@ -47,14 +48,14 @@ export async function runAgent(config: Config): Promise<void> {
     status,
     counters: () => effects.facts().counters,
     residentBytes,
-    renew: () => device?.renew() ?? false,
+    renew: () => driver?.renew() ?? false,
   };
   const control = await serveControl(config.control.socket, (question) => answerApi(question, agent));
   const metrics = await openMetrics(config, agent, log);
   log('notice', `enf-agent ${VERSION} started`);
   // Ready means running, not online: a boot must not wait for a network.
   notify('READY=1');
-  device = startDevice({
+  const running = startDriver({
     effects,
     clock,
     chance: Math.random,
@@ -64,26 +65,26 @@ export async function runAgent(config: Config): Promise<void> {
       notify(`STATUS=${statusLine(situation)}`);
     },
   });
-  const running = device;
-  const unwatch = watchClock(systemClocks, (byMs) =>
-    device?.disturb(`the clock jumped by ${duration(Math.abs(byMs))}, or the machine was asleep`),
+  driver = running;
+  const unwatchClock = watchClock(systemClocks, (byMs) =>
+    running.disturb(`the clock jumped by ${duration(Math.abs(byMs))}, or the machine was asleep`),
   );
-  const deafen = hearNetwork(config, log, () => running.networkChanged());
-  const tidying = setInterval(collectGarbage, TIDY_MS);
+  const unwatchNetwork = watchNetwork(config, log, () => running.networkChanged());
+  const collecting = setInterval(collectGarbage, COLLECT_MS);
   const watchdog = watchdogPeriodMs();
-  // The service manager restarts an agent that is silent: one whose loop is stuck, or whose lifecycle is.
-  const pulse =
+  // The service manager restarts an agent that sends no keep-alive: its event loop or its lifecycle is stuck.
+  const keepalive =
     watchdog &&
     setInterval(() => {
-      if (advances(running.situation(), clock(), patience(config.remote.connectTimeout)))
+      if (advances(running.situation(), clock(), longestStepMs(config.remote.connectTimeout)))
         notify('WATCHDOG=1');
     }, watchdog / 2);
   await stop;
   notify('STOPPING=1');
-  clearInterval(pulse || undefined);
-  clearInterval(tidying);
-  unwatch();
-  deafen();
+  clearInterval(keepalive || undefined);
+  clearInterval(collecting);
+  unwatchClock();
+  unwatchNetwork();
   await running.stop();
   await metrics?.close();
   await control.close();
@@ -100,23 +101,23 @@ async function openMetrics(
     return await serveLoopback(config.metrics.listen, (question) => answerMetrics(question, agent));
   } catch (error) {
     if (!isFailure(error)) throw error;
-    log('warning', `${error.code}: ${error.message}; the agent runs without`);
+    log('warning', `${error.code}: ${error.message}; the agent runs without metrics`);
     return undefined;
   }
 }
 
-/** Whom the agent's own connections go to. */
-function waysTo({ remote }: Config): readonly string[] {
+/** Where the agent's own connections go to. */
+function destinations({ remote }: Config): readonly string[] {
   return remote.proxy === undefined ? remote.hosts : [remote.proxy.host];
 }
 
-/** Without ears for the network the agent lives on: its pauses and heartbeats find out, too, only later. */
-function hearNetwork(config: Config, log: Log, onChange: () => void): () => void {
+/** Without a subscription to network changes the agent runs all the same: timers and heartbeats notice them later. */
+function watchNetwork(config: Config, log: Log, onChange: () => void): () => void {
   try {
-    return watchPath({ hosts: waysTo(config), mark: policyOf(config).mark }, onChange).close;
+    return watchPath({ hosts: destinations(config), mark: policyOf(config).mark }, onChange).close;
   } catch (error) {
     if (!isFailure(error)) throw error;
-    log('warning', `${error.code}: changes of the network go unnoticed: ${error.message}`);
+    log('warning', `${error.code}: changes of the network are not noticed at once: ${error.message}`);
     return () => {};
   }
 }

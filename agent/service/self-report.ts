@@ -2,20 +2,20 @@ import { VERSION } from '../../os/service/process.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import type { Report } from '../../protocol/tunnel/report.ts';
 
-/** While the tunnel stands, a failure is told after this long, with whatever followed it. */
-const TELL_AFTER_MS = 60_000;
+/** While the tunnel is up, a failure is reported after this long, with those that followed it. */
+const REPORT_AFTER_MS = 60_000;
 
-/** What the agent tells the fabric of itself: its version, and the code of what went wrong last. */
+/** What the agent reports to the fabric on itself: its version, and the code of the last failure. */
 export interface SelfReport {
-  /** Something went wrong; what is no Failure has no code and is not told. */
+  /** Keeps a failure for the next report; an error that is no Failure has no code and is left out. */
   note(failure: unknown): void;
   current(): Report;
-  /** Nothing is told any more. */
+  /** Nothing is reported any more. */
   close(): void;
 }
 
-/** `steadyMs` is a monotonic clock; `tell` is called when there is news for a fabric that was told already. */
-export function keepSelfReport(steadyMs: () => number, tell: () => void): SelfReport {
+/** `steadyMs` is a monotonic clock; `send` is called when there is news for a fabric that has a report already. */
+export function keepSelfReport(steadyMs: () => number, send: () => void): SelfReport {
   let last: { readonly code: string; readonly ms: number } | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   return {
@@ -24,8 +24,8 @@ export function keepSelfReport(steadyMs: () => number, tell: () => void): SelfRe
       last = { code: failure.code, ms: steadyMs() };
       timer ??= setTimeout(() => {
         timer = undefined;
-        tell();
-      }, TELL_AFTER_MS);
+        send();
+      }, REPORT_AFTER_MS);
     },
     current: () => ({
       version: VERSION,

@@ -3,19 +3,19 @@ import type { Lookup } from '../../os/net/lookup.ts';
 /** Names and the addresses they had. */
 export type Addresses = { readonly [host: string]: readonly string[] };
 
-/** Asks the resolver each time, and knows what it said before. */
-export interface AddressBook {
-  /** Fresh addresses; the last known ones if the resolver fails, or says nothing for a while. */
+/** Asks the resolver each time, and remembers its last answer for each name. */
+export interface AddressCache {
+  /** Fresh addresses; the last known ones if the resolver fails, or does not answer for a while. */
   readonly lookup: Lookup;
-  /** What the resolver has said since the start, and for other names what was known then. */
+  /** What the resolver has answered since the start, and for other names what was known then. */
   known(): Addresses;
 }
 
 /**
- * An address book over a resolver. `patienceMs` is how long the resolver is waited for where an older answer is at hand;
+ * An address cache over a resolver. `patienceMs` is how long the resolver is waited for where an older answer is at hand;
  * without one it may take as long as it likes.
  */
-export function addressBook(resolver: Lookup, patienceMs: number, before: Addresses): AddressBook {
+export function addressCache(resolver: Lookup, patienceMs: number, before: Addresses): AddressCache {
   let known: Addresses = before;
   return {
     async lookup(host) {

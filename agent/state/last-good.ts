@@ -1,12 +1,12 @@
 import type { Log } from '../../os/service/log.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import type { Clocks } from '../lifecycle/wall-clock.ts';
-import type { AddressBook, Addresses } from './address-cache.ts';
+import type { AddressCache, Addresses } from './address-cache.ts';
 import type { DeviceRecord, Store } from './state.ts';
 
 /**
- * What was true when the tunnel last stood, kept in the state: the time, so that a clock that fell back to 1970 is
- * noticed, and the addresses of the fabric, for the day the resolver is gone.
+ * What was true when the tunnel was last up, kept in the state: the time, so that a clock that fell back to 1970 is
+ * noticed, and the addresses of the fabric, for when the resolver does not answer.
  */
 export interface LastGood {
   /** Milliseconds since 1970. */
@@ -16,20 +16,27 @@ export interface LastGood {
 
 /** The state is written for this at most so often. */
 export const KEEP_EVERY_MS = 86_400_000;
-const LOOK_EVERY_MS = 3_600_000;
+const POLL_MS = 3_600_000;
+
+/** Keeps it while the tunnel is up. */
+export interface LastGoodKeeper {
+  /** The tunnel is up. */
+  begin(): void;
+  /** The tunnel is down; resolves when nothing is being written any more. */
+  end(): Promise<void>;
+}
 
 /**
- * Keeps it while the tunnel stands: `begin` when it comes up, `end` when it goes; what is
- * being written then is waited for. A disk that takes nothing is said once and
- * tried again; the tunnel does not care. `note` hears of it each time.
+ * Keeps it in `store`. A disk that cannot be written is logged once and tried again; the tunnel does not depend on it. `note` receives
+ * the failure each time.
  */
 export function keepLastGood(
   store: Store,
-  book: AddressBook,
+  addresses: AddressCache,
   { wallMs, builtMs }: Clocks,
   log: Log,
   note: (failure: unknown) => void = () => {},
-): { begin(): void; end(): Promise<void> } {
+): LastGoodKeeper {
   let timer: ReturnType<typeof setInterval> | undefined;
   let writing: Promise<void> | undefined;
   let said = false;
@@ -42,12 +49,13 @@ export function keepLastGood(
   };
   const write = async (timeMs: number): Promise<void> => {
     try {
-      await store.update((record) => withLastGood(record, { timeMs, addresses: book.known() }));
+      await store.update((record) => withLastGood(record, { timeMs, addresses: addresses.known() }));
       said = false;
     } catch (error) {
       if (!isFailure(error)) throw error;
       note(error);
-      if (!said) log('warning', `${error.code}: ${error.message}; the tunnel goes on without`);
+      if (!said)
+        log('warning', `${error.code}: ${error.message}; the time and addresses of this tunnel are not kept`);
       said = true;
     }
   };
@@ -59,13 +67,13 @@ export function keepLastGood(
     begin() {
       clearInterval(timer);
       keep();
-      timer = setInterval(keep, LOOK_EVERY_MS);
+      timer = setInterval(keep, POLL_MS);
     },
     end,
   };
 }
 
-/** What the record says; nothing, if it says nothing that makes sense. */
+/** What the record has; undefined if it has nothing valid. */
 export function lastGoodOf(record: DeviceRecord): LastGood | undefined {
   const { lastGood: saved } = record;
   if (typeof saved !== 'object' || saved === null) return undefined;
@@ -80,7 +88,7 @@ export function withLastGood(record: DeviceRecord, { timeMs, addresses }: LastGo
   return { ...record, lastGood: { time: new Date(timeMs).toISOString(), addresses } };
 }
 
-/** True if what is kept is a day old, or from a future that has turned out to be none. */
+/** True if what is kept is a day old, or in the future. */
 export function isStale(last: LastGood | undefined, nowMs: number): boolean {
   return last === undefined || nowMs - last.timeMs >= KEEP_EVERY_MS || nowMs < last.timeMs;
 }

@@ -41,7 +41,7 @@ export interface Store {
   readonly record: DeviceRecord;
   /** 0 on a new device, one more at each save. */
   readonly generation: number;
-  /** Files that could not be understood and were set aside at opening. */
+  /** Unreadable files that were renamed at opening. */
   readonly quarantined: readonly string[];
   /** Replaces the record durably. @throws Failure `os.disk-full`, `os.write-failed`; then the old record stays */
   save(record: DeviceRecord): Promise<void>;
@@ -61,7 +61,7 @@ interface Generation {
 }
 
 /**
- * Reads both files and takes the newer whole one. One that does not check out is renamed to `….bad-N`, never
+ * Reads both files and takes the newer intact one. One that is damaged is renamed to `….bad-N`, never
  * deleted and never taken for a new device's absence of state: `quarantined` names it.
  * @throws Failure `state.newer-version` (untouched), `os.not-readable`
  */
@@ -89,7 +89,7 @@ export async function openStore(folder: Folder): Promise<Store> {
 
   let current: Generation = good[0] ?? { file: 1, generation: 0, record: {} };
   let turn: Promise<unknown> = Promise.resolve();
-  // One after the other: each takes the file that the one before has not.
+  // One after the other: each writes the file that the one before has not.
   const update = (change: (record: DeviceRecord) => DeviceRecord): Promise<void> => {
     const saved = turn.then(async () => {
       const record = change(current.record);
@@ -113,7 +113,7 @@ export async function openStore(folder: Folder): Promise<Store> {
   };
 }
 
-/** Removes everything the store keeps, also what was set aside. */
+/** Removes everything the store keeps, also renamed files. */
 export async function forgetStore(folder: Folder): Promise<void> {
   for (const name of await folder.list()) {
     if (/^state-[01](\.bad-\d+)?$/.test(name)) await folder.remove(name);
@@ -130,7 +130,7 @@ function serialize(generation: number, record: DeviceRecord): Uint8Array {
 const checksum = (generation: number, body: string): string =>
   toHex(primitives.sha256(new TextEncoder().encode(`${generation}\n${body}`)));
 
-/** Undefined for anything that is not a whole, valid file. @throws Failure `state.newer-version` */
+/** Undefined for anything that is not an intact, valid file. @throws Failure `state.newer-version` */
 export function readGeneration(bytes: Uint8Array, path: string): Omit<Generation, 'file'> | undefined {
   const text = new TextDecoder().decode(bytes);
   const header = HEADER.exec(text);
@@ -145,7 +145,7 @@ export function readGeneration(bytes: Uint8Array, path: string): Omit<Generation
       `${path}: expected format ${VERSION}, got ${header[1]}`,
       {
         action:
-          'Install the version of enf-agent that wrote it, or run "enf-agent forget --yes" to provision anew.',
+          'Install the version of enf-agent that wrote it, or run "enf-agent forget --yes" to provision again.',
       },
     );
   }

@@ -1,5 +1,5 @@
 import { type Question, TextAnswer } from '../../os/net/control-socket.ts';
-import type { Counters } from '../tunnel/counters.ts';
+import type { Counters } from '../tunnel/session.ts';
 import { renderMetrics } from './metrics.ts';
 import type { Status } from './status.ts';
 

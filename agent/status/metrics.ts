@@ -1,7 +1,7 @@
-import type { Counters } from '../tunnel/counters.ts';
+import type { Counters } from '../tunnel/session.ts';
 import type { Status } from './status.ts';
 
-/** One metric: its name behind `enf_agent_`, its kind, what it says, and its samples. Without samples it is left out. */
+/** One metric: its name behind `enf_agent_`, its kind, its meaning, and its samples. Without samples it is left out. */
 interface Metric {
   readonly name: string;
   readonly kind: 'gauge' | 'counter';
@@ -39,24 +39,28 @@ export const METRICS: readonly Metric[] = [
   gauge('info', 'Always 1; version, mode and address as labels.', ({ status }) => [
     [1, { version: status.version, mode: status.mode, address: status.address ?? '' }],
   ]),
-  gauge('online', '1 while the tunnel stands, else 0.', ({ status }) => [
+  gauge('online', '1 while the tunnel is up, else 0.', ({ status }) => [
     [status.situation === 'online' ? 1 : 0],
   ]),
   gauge('situation', 'Always 1; what the agent is doing as a label.', ({ status }) => [
     [1, { situation: status.situation }],
   ]),
-  gauge('situation_since_seconds', 'When that began, Unix time.', ({ status }) => [[seconds(status.since)]]),
+  gauge('situation_since_seconds', 'When this situation began, Unix time.', ({ status }) => [
+    [seconds(status.since)],
+  ]),
   gauge('trouble', 'Always 1, with the failure code as a label; absent without trouble.', ({ status }) =>
     status.trouble ? [[1, { code: status.trouble.code }]] : [],
   ),
   gauge('failed_attempts', 'Failed attempts in a row.', ({ status }) => [[status.trouble?.attempts ?? 0]]),
   gauge(
     'next_try_seconds',
-    'When it is tried again, Unix time; absent while nothing is waited for.',
+    'When the agent tries again, Unix time; absent unless it is waiting.',
     ({ status }) => (status.trouble?.nextTry ? [[seconds(status.trouble.nextTry)]] : []),
   ),
-  gauge('last_handshake_seconds', 'When the identity was given, Unix time; absent before.', ({ status }) =>
-    status.lastHandshake ? [[seconds(status.lastHandshake)]] : [],
+  gauge(
+    'last_handshake_seconds',
+    'When the identity was provisioned, Unix time; absent before.',
+    ({ status }) => (status.lastHandshake ? [[seconds(status.lastHandshake)]] : []),
   ),
   {
     name: 'handshakes_total',
@@ -64,17 +68,17 @@ export const METRICS: readonly Metric[] = [
     help: 'XTT handshakes since the start.',
     samples: ({ status }) => [[status.handshakes]],
   },
-  gauge('state_quarantined_files', 'State files that were set aside at the start.', ({ status }) => [
+  gauge('state_quarantined_files', 'Unreadable state files that were renamed at the start.', ({ status }) => [
     [status.state.quarantined.length],
   ]),
   gauge('resident_bytes', 'Memory of the process.', ({ residentBytes }) => [[residentBytes]]),
   counted('connections', 'Finished TLS handshakes.', (of) => of.connections),
-  counted('resumptions', 'Those of them that resumed a session.', (of) => of.resumptions),
+  counted('resumptions', 'Finished TLS handshakes that resumed a session.', (of) => of.resumptions),
   counted('heartbeats', 'Heartbeats sent.', (of) => of.heartbeats),
   counted('sent_packets', 'Packets of the host sent into the tunnel.', (of) => of.sentPackets),
-  counted('sent_bytes', 'Their bytes.', (of) => of.sentBytes),
-  counted('received_packets', 'Packets given to the host.', (of) => of.receivedPackets),
-  counted('received_bytes', 'Their bytes.', (of) => of.receivedBytes),
+  counted('sent_bytes', 'Bytes of the packets sent into the tunnel.', (of) => of.sentBytes),
+  counted('received_packets', 'Packets delivered to the host.', (of) => of.receivedPackets),
+  counted('received_bytes', 'Bytes of the packets delivered to the host.', (of) => of.receivedBytes),
   {
     name: 'dropped_packets_total',
     kind: 'counter',
@@ -83,34 +87,34 @@ export const METRICS: readonly Metric[] = [
   },
   counted(
     'sent_bursts',
-    'Large packets of the host that were sent as one or cut by us.',
+    'Large packets of the host (GSO), sent whole or segmented by the agent.',
     (of) => of.sentBursts,
   ),
   counted(
     'coalesced_packets',
-    'Received packets that were joined into large ones for the host.',
+    'Received packets that were coalesced into large ones for the host (GRO).',
     (of) => of.coalescedPackets,
   ),
   counted(
     'superseded_acks',
-    'Received TCP acknowledgements not given to the host: a later one came with them.',
+    'Received TCP acknowledgements not delivered to the host: a later one replaced them.',
     (of) => of.supersededAcks,
   ),
-  counted('received_bursts', 'Large packets given to the host.', (of) => of.receivedBursts),
+  counted('received_bursts', 'Large packets delivered to the host.', (of) => of.receivedBursts),
   counted('sent_records', 'TLS records written.', (of) => of.sentRecords),
   counted('received_records', 'TLS records read.', (of) => of.receivedRecords),
-  counted('socket_full', 'Times the connection took no more.', (of) => of.socketFull),
-  counted('congestion_marks', 'Packets marked as having met congestion.', (of) => of.outMarked),
-  counted('queued_packets', 'Packets and bursts that had to wait.', (of) => of.queuedPackets),
+  counted('socket_full', 'Times the socket was full.', (of) => of.socketFull),
+  counted('congestion_marks', 'Packets marked with ECN Congestion Experienced.', (of) => of.outMarked),
+  counted('queued_packets', 'Packets and large packets that were queued.', (of) => of.queuedPackets),
   counted(
     'queue_delay_seconds',
-    'What they have waited, together.',
+    'Total time they were queued.',
     (of) => of.queueDelayTotalMicroseconds / 1e6,
   ),
   {
     name: 'queue_delay_max_seconds',
     kind: 'gauge',
-    help: 'The longest that one has waited.',
+    help: 'Longest time that one was queued.',
     samples: ({ counters }) => (counters ? [[counters.queueDelayMaxMicroseconds / 1e6]] : []),
   },
   {

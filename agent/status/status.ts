@@ -1,11 +1,10 @@
 import type { Wire } from '../../protocol/tunnel/wire.ts';
 import type { Config } from '../config/config.ts';
 import { duration } from '../lifecycle/duration.ts';
-import type { Situation } from '../lifecycle/lifecycle.ts';
-import type { Peer } from '../service/driver.ts';
-import type { Facts } from '../service/effects.ts';
+import type { Situation } from '../lifecycle/situation.ts';
+import type { Facts, Peer } from './facts.ts';
 
-/** Views of a running agent; nobody writes back. Times are ISO 8601 by the wall clock of the device. */
+/** A view of the running agent, read-only. Times are ISO 8601 by the wall clock of the device. */
 export interface Status {
   readonly program: 'enf-agent';
   readonly version: string;
@@ -15,9 +14,9 @@ export interface Status {
   readonly address: string | null;
   /** "address port n" of the router while online. */
   readonly router: string | null;
-  /** The HTTP proxy on the way, without user and password. */
+  /** The configured HTTP proxy, without user and password. */
   readonly proxy: string | null;
-  /** What is spoken with it (docs/wire.md): `enf/2` with super-frames, `enf/1`, or `enftun`; null while not online. */
+  /** The protocol of the connection (docs/wire.md): `enf/2` with super-frames, `enf/1`, or `enftun`; null while not online. */
   readonly wire: Wire | null;
   readonly device: string;
   readonly mode: 'tpm' | 'software';
@@ -32,14 +31,14 @@ export interface Status {
   } | null;
   /** XTT handshakes since this process started. */
   readonly handshakes: number;
-  /** When the handshake of the present identity was, by the clock of then. */
+  /** When the present identity was provisioned, by the device's clock at that time. */
   readonly lastHandshake: string | null;
   readonly traffic: Facts['traffic'] | null;
   readonly state: { readonly generation: number | null; readonly quarantined: readonly string[] };
 }
 
 /** What a status is made of. `nowMs` is the lifecycle's monotonic clock, `wallMs` the time of day at the same moment. */
-export interface Sight {
+export interface Snapshot {
   readonly version: string;
   readonly config: Config;
   readonly situation: Situation;
@@ -50,22 +49,22 @@ export interface Sight {
 }
 
 /** The view itself. */
-export function statusOf(sight: Sight): Status {
-  const { situation, facts } = sight;
+export function statusOf(snapshot: Snapshot): Status {
+  const { situation, facts } = snapshot;
   const alive = situation.kind === 'stopped' ? undefined : situation;
   const trouble = alive && 'trouble' in alive ? alive.trouble : undefined;
-  const time = (ms: number): string => new Date(sight.wallMs + ms - sight.nowMs).toISOString();
+  const time = (ms: number): string => new Date(snapshot.wallMs + ms - snapshot.nowMs).toISOString();
   return {
     program: 'enf-agent',
-    version: sight.version,
+    version: snapshot.version,
     situation: situation.kind,
-    since: time(alive?.sinceMs ?? sight.nowMs),
+    since: time(alive?.sinceMs ?? snapshot.nowMs),
     address: (alive && 'address' in alive.goal && alive.goal.address) || null,
-    router: sight.peer?.router ?? null,
-    proxy: sight.config.remote.proxy?.toString() ?? null,
-    wire: sight.peer?.wire ?? null,
-    device: sight.config.tunnel.device,
-    mode: sight.config.identity.mode,
+    router: snapshot.peer?.router ?? null,
+    proxy: snapshot.config.remote.proxy?.toString() ?? null,
+    wire: snapshot.peer?.wire ?? null,
+    device: snapshot.config.tunnel.device,
+    mode: snapshot.config.identity.mode,
     trouble: trouble
       ? {
           code: trouble.code,
@@ -98,7 +97,7 @@ export function statusLine(situation: Situation): string {
   }
 }
 
-const SPOKEN: Record<Wire, string> = {
+const WIRE_TEXT: Record<Wire, string> = {
   'enf/2': 'with super-frames (enf/2)',
   'enf/1': 'with verdicts (enf/1)',
   enftun: 'as enftun',
@@ -115,8 +114,8 @@ export function describeStatus(status: Status, wallMs: number): string {
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
   if (status.router !== null) {
-    const by = status.proxy === null ? 'router' : 'by proxy';
-    rows.push([by, `${status.router}, ${SPOKEN[status.wire ?? 'enftun']}`]);
+    const by = status.proxy === null ? 'router' : 'via proxy';
+    rows.push([by, `${status.router}, ${WIRE_TEXT[status.wire ?? 'enftun']}`]);
   }
   if (status.trouble) {
     const { code, message, action, attempts, since, nextTry } = status.trouble;

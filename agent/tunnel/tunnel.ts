@@ -4,17 +4,12 @@ import type { HttpProxy } from '../../os/net/proxy.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeReport, type Report } from '../../protocol/tunnel/report.ts';
 import type { WireChoice } from '../../protocol/tunnel/wire.ts';
-import {
-  closeDescriptor,
-  type Plane,
-  type PlaneDevice,
-  type PlaneReport,
-  type PlaneRules,
-  startPlane,
-} from '../../tunnel/client.ts';
+import { closeDescriptor, type PlaneDevice, type PlaneRules, startPlane } from '../../tunnel/client.ts';
+import { nextSegment } from './segment.ts';
+import type { Counters, Traffic, TunnelEvent } from './session.ts';
 
-/** Where to connect to and as whom. */
-export interface Link {
+/** Where to connect to, and the identity to connect as. */
+export interface ConnectOptions {
   readonly hosts: readonly string[];
   readonly port: number;
   /** Firewall mark of the connection; 0: none. */
@@ -33,71 +28,54 @@ export interface Link {
   readonly proxy?: HttpProxy | undefined;
 }
 
-/** What may pass, and how the silence is measured. */
+/** Which packets pass, and when the connection counts as silent. */
 export type Rules = PlaneRules;
-
-/**
- * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
- */
-export type TunnelEvent = Exclude<PlaneReport, { kind: 'asked' }>;
-
-/** Counted since the tunnel was opened. */
-export interface Traffic {
-  readonly sentPackets: number;
-  readonly sentBytes: number;
-  readonly receivedPackets: number;
-  readonly receivedBytes: number;
-  /** Not from the own address, malformed, too long, or more than the connection could take. */
-  readonly droppedSending: number;
-  /** Not for the own address, malformed, or refused by the kernel. */
-  readonly droppedReceiving: number;
-}
 
 /** The data plane between one TUN and the router; at most one connection at a time. */
 export interface Tunnel {
   /** False once the TUN was taken away: close it and open another. */
   readonly usable: boolean;
   /** Connects. Reports `up` at most once, then `down` or `verdict` exactly once; nothing any more after `stop`. */
-  start(link: Link, report: (event: TunnelEvent) => void): void;
+  start(options: ConnectOptions, report: (event: TunnelEvent) => void): void;
   /** Asks the router at once whether it is there; after five seconds without an answer the connection is `down`. */
   probe(): void;
-  /** Tells the router of us again, if it has asked. */
-  tell(): void;
+  /** Sends the report on this device again, if the router has asked for one. */
+  sendReport(): void;
   /** Ends the connection; what the host sends meanwhile is dropped. */
   stop(): void;
   /** Writes a packet to the interface, as if it had come from the link. */
   deliver(packet: Uint8Array): void;
   traffic(): Traffic;
-  /** Everything that is counted (native/client/client.ts), for metrics. */
-  counters(): ReturnType<Plane['counters']>;
+  /** Everything that is counted, for metrics. */
+  counters(): Counters;
   /** Stops and closes the TUN; its address and routes go with it. */
   close(): void;
 }
 
 /**
- * The tunnel over the native data plane, which owns the device from now on: here it is only dialled, and told what to do. `onLocal` gets the
- * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks is told `aboutUs`.
+ * The tunnel over the native data plane, which owns the device from now on; this code only dials and controls it. `onLocal` receives the
+ * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks receives `selfReport`.
  */
 export function openTunnel(
   device: PlaneDevice,
   rules: Rules,
-  aboutUs: () => Report,
+  selfReport: () => Report,
   onLocal?: (packet: Uint8Array) => void,
 ): Tunnel {
   let dialling: AbortController | undefined;
   let onDown: ((failure: Failure) => void) | undefined;
   let lost: Failure | undefined;
-  /** The connection before fell silent: perhaps its full packets are lost on the way, and nobody says so. */
-  let small = false;
+  /** Largest TCP segment of the next connection. */
+  let segment = 0;
   const onLost = (failure: Failure): void => {
     lost = failure;
-    // Nothing was handed to the thread yet, so it could report nothing.
+    // While dialling, the thread has no connection whose end it could report.
     onDown?.(failure);
   };
   const plane = startPlane(device, rules, onLost, onLocal);
 
-  const tell = (): void => {
-    const packet = encodeReport(aboutUs());
+  const sendReport = (): void => {
+    const packet = encodeReport(selfReport());
     if (packet !== undefined) plane.tell(packet);
   };
 
@@ -108,7 +86,7 @@ export function openTunnel(
     plane.disconnect();
   };
 
-  const start = (link: Link, report: (event: TunnelEvent) => void): void => {
+  const start = (options: ConnectOptions, report: (event: TunnelEvent) => void): void => {
     stop();
     const attempt = new AbortController();
     dialling = attempt;
@@ -122,18 +100,8 @@ export function openTunnel(
       return;
     }
     onDown = down;
-    const { hosts, port, mark, timeoutMs, ca, certificate, key, wire, lookup, proxy } = link;
-    const options = {
-      hosts,
-      port,
-      timeoutMs,
-      signal: attempt.signal,
-      proxy,
-      segment: small ? SMALL_SEGMENT : 0,
-      ...(mark !== 0 && { mark }),
-      ...(lookup && { lookup }),
-    };
-    dialDescriptor(options).then(
+    const { timeoutMs, ca, certificate, key, wire } = options;
+    dialDescriptor(dialOptions(options, segment, attempt.signal)).then(
       (fd) => {
         if (dialling !== attempt) {
           closeDescriptor(fd);
@@ -143,11 +111,10 @@ export function openTunnel(
         plane.connect({ fd, timeoutMs, ca, certificate, key, wire }, (event) => {
           if (dialling !== attempt) return;
           if (event.kind === 'asked') {
-            tell();
+            sendReport();
             return;
           }
-          // Small segments that are lost, too, were not the cause.
-          if (event.kind === 'down' && isSilence(event.failure)) small = !small;
+          segment = nextSegment(segment, event);
           report(event);
         });
       },
@@ -161,7 +128,7 @@ export function openTunnel(
     },
     start,
     probe: () => plane.probe(),
-    tell,
+    sendReport,
     stop,
     deliver: (packet) => void plane.deliver(packet),
     traffic: () => trafficOf(plane.counters()),
@@ -173,22 +140,24 @@ export function openTunnel(
   };
 }
 
-/**
- * Every IPv6 link takes a packet with such a segment (1,280 bytes). Both ends keep to it, so that a tunnel stands on a path that swallows
- * full packets; it costs two per cent of a fast one.
- */
-const SMALL_SEGMENT = 1_220;
-
-/** What was sent has not arrived, or the answer has not. */
-function isSilence({ code, message }: Failure): boolean {
-  return (
-    code === 'tunnel.silent' ||
-    (code === 'tls.handshake-failed' && message.includes('not finished within')) ||
-    (code === 'tunnel.broken' && message.endsWith('ETIMEDOUT'))
-  );
+function dialOptions(
+  { hosts, port, mark, timeoutMs, lookup, proxy }: ConnectOptions,
+  segment: number,
+  signal: AbortSignal,
+): Parameters<typeof dialDescriptor>[0] {
+  return {
+    hosts,
+    port,
+    timeoutMs,
+    signal,
+    proxy,
+    segment,
+    ...(mark !== 0 && { mark }),
+    ...(lookup && { lookup }),
+  };
 }
 
-function trafficOf(counters: ReturnType<Plane['counters']>): Traffic {
+function trafficOf(counters: Counters): Traffic {
   const { sentPackets, sentBytes, receivedPackets, receivedBytes } = counters;
   const { outMalformed, outForeign, outTooLong, outOverflow, outLate } = counters;
   const { inMalformed, inForeign, inRefused } = counters;

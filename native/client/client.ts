@@ -21,9 +21,9 @@ export type Offload = 0 | 1 | 2;
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
  * - `untrusted`, `clock`: the server's certificate does not convince, because of its dates in the second case; text: why
- * - `handshake`: it failed otherwise; text: why
+ * - `handshake`: it failed otherwise; text: why; number: 1 if its time was over, else 0
  * - `closed`: by the peer; `silent`: no answer to a heartbeat; number: 1 if it had answered before, else 0
- * - `broken`: text: why
+ * - `broken`: text: an errno's name, or OpenSSL's reason
  * - `local`: of no connection (0): `packet` is for who serves the link
  * - `oversized`: a frame that no peer of ours sends; text: its length
  */

@@ -248,7 +248,7 @@ uint64_t dp_connection_deadline(const struct dp_agent *agent) {
 void dp_connection_check_time(struct dp_agent *agent, uint64_t now) {
   struct dp_connection *connection = &agent->connection;
   if (!agent->connected || now < dp_connection_deadline(agent)) return;
-  if (!connection->established) dp_connection_end(agent, DP_EVENT_HANDSHAKE, 0, "not finished in time");
+  if (!connection->established) dp_connection_end(agent, DP_EVENT_HANDSHAKE, 1, "not finished in time");
   else if (now >= connection->silence.answer_by) dp_connection_end(agent, DP_EVENT_SILENT, connection->answered, "");
   else beat(agent, now);
 }

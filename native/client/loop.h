@@ -38,9 +38,9 @@ enum dp_event_kind {
   DP_EVENT_BAD_CREDENTIALS,
   DP_EVENT_UNTRUSTED,    // the server's certificate does not convince
   DP_EVENT_CLOCK,        // nor does it by this device's clock
-  DP_EVENT_HANDSHAKE,    // failed otherwise
+  DP_EVENT_HANDSHAKE,    // failed otherwise; number: 1 if its time was over
   DP_EVENT_CLOSED,       // by the peer; number: 1 if it had answered before
-  DP_EVENT_BROKEN,
+  DP_EVENT_BROKEN,       // text: an errno's name, or OpenSSL's reason
   DP_EVENT_OVERSIZED,    // text: the length
   DP_EVENT_SILENT,       // number: 1 if it had answered before
   DP_EVENT_LOCAL,        // of no connection: a packet for who serves the link; comes by `local`

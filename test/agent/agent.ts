@@ -3,14 +3,14 @@ import { expect, onTestFinished, vi } from 'vitest';
 import { parseConfig } from '../../agent/config/config.ts';
 import type { Clocks } from '../../agent/lifecycle/wall-clock.ts';
 import { tunnelPrefixes } from '../../agent/network/desired.ts';
-import { startDevice } from '../../agent/service/driver.ts';
-import { type Hardware, openEffects } from '../../agent/service/effects.ts';
+import { startDriver } from '../../agent/service/driver.ts';
+import { openEffects, type Platform } from '../../agent/service/effects.ts';
 import { type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { readMessage, writeAll } from '../../os/net/message-stream.ts';
 import { systemClocks } from '../../os/service/process.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
-import type { IdentityServer } from './identityserver.ts';
+import type { IdentityServer } from './identity-server.ts';
 import { type FakeTun, fakeTun } from './router.ts';
 
 /** The identity server on TCP; `mute` makes it answer nothing. */
@@ -77,12 +77,12 @@ export function boot(place: {
   const raised: string[] = [];
   /** The source address that the kernel would choose. */
   const way: { source: string | undefined } = { source: '127.0.0.1' };
-  const hardware: Hardware = {
+  const platform: Platform = {
     openTun: () => {
       tuns.push(fakeTun());
       return tuns.at(-1)!;
     },
-    openGuard: ({ device, mtu, prefixes }) => ({
+    openReconciler: ({ device, mtu, prefixes }) => ({
       start: async () => {},
       attach: async (own) => {
         raised.push(
@@ -93,20 +93,20 @@ export function boot(place: {
     }),
     sourceTowards: () => way.source,
   };
-  const effects = openEffects(config, (_, line) => void log.push(line), hardware, {
+  const effects = openEffects(config, (_, line) => void log.push(line), platform, {
     clocks: place.clocks ?? systemClocks,
     resolver: place.resolver ?? systemLookup,
   });
-  const device = startDevice({
+  const driver = startDriver({
     effects,
     clock: () => performance.now(),
     chance: () => 0.01,
     log: (_, line) => void log.push(line),
   });
-  onTestFinished(() => device.stop());
+  onTestFinished(() => driver.stop());
   const until = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 10 });
-  const online = (): Promise<void> => until(() => expect(device.situation().kind).toBe('online'));
+  const online = (): Promise<void> => until(() => expect(driver.situation().kind).toBe('online'));
   const trouble = (code: string): Promise<void> =>
-    until(() => expect(device.situation()).toMatchObject({ trouble: { code } }));
-  return { effects, device, log, tuns, raised, way, until, online, trouble };
+    until(() => expect(driver.situation()).toMatchObject({ trouble: { code } }));
+  return { effects, driver, log, tuns, raised, way, until, online, trouble };
 }

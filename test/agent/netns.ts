@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Policy } from '../../agent/network/desired.ts';
+import type { Policy } from '../../agent/network/policy.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
 import { bundle } from '../bundle.ts';
 import { ownName } from '../namespaces.ts';
@@ -17,7 +17,7 @@ export interface Outcome {
 
 /**
  * A host with two interfaces, `up0` and `lan0`, each with a neighbour in a namespace of its own (`world`, `inner`): IPv4 10.78.0.x and
- * 10.79.0.x, IPv6 fd78::x and fd79::x; 1 is the neighbour, 2 the host, whose default routes lead to the world.
+ * 10.79.0.x, IPv6 fd78::x and fd79::x; 1 is the neighbour, 2 the host, whose default routes lead to `world`.
  */
 export interface Host {
   readonly host: string;
@@ -26,8 +26,8 @@ export interface Host {
   run(namespace: string, ...command: readonly string[]): Outcome;
   /** The same, and it must succeed. */
   must(namespace: string, ...command: readonly string[]): string;
-  /** Starts guardchild.ts in the host; `own` "-" without a TUN. */
-  guard(policy: Policy, own: string, persist?: boolean): Promise<Program>;
+  /** Starts reconciler-child.ts in the host; `own` "-" without a TUN. */
+  reconcile(policy: Policy, own: string, persist?: boolean): Promise<Program>;
   /** Starts a test program in the host; it says "ready", and "stopped" once its standard input has ended. */
   start(source: string, ...args: readonly string[]): Promise<Program>;
   /** Connects from the host as the agent does (dialchild.ts): the address, or the failure's code. */
@@ -96,7 +96,7 @@ export function createHost(name: string): Host {
   }
   ip('-n', host, 'route', 'add', 'default', 'via', '10.78.0.1');
   ip('-n', host, '-6', 'route', 'add', 'default', 'via', 'fd78::1');
-  // Somewhere beyond the neighbours: an address of the world's loopback.
+  // Somewhere beyond the neighbours: an address on the loopback interface of `world`.
   ip('-n', world, 'addr', 'add', '198.51.100.1/32', 'dev', 'lo');
   ip('-n', world, 'addr', 'add', '2001:db8:1::1/128', 'dev', 'lo');
   ip('-n', inner, 'route', 'add', 'default', 'via', '10.79.0.2');
@@ -170,7 +170,7 @@ export function createHost(name: string): Host {
       writeFileSync(join(etc, 'resolv.conf'), `nameserver ${address}\n`);
     },
     start,
-    guard(policy, own, persist = false) {
+    reconcile(policy, own, persist = false) {
       const file = join(folder, `${policy.device}.json`);
       writeFileSync(file, JSON.stringify({ ...policy, prefixes: policy.prefixes.map(formatPrefix) }));
       return start('./network/reconciler-child.ts', file, own, persist ? 'persist' : '-');

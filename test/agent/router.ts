@@ -12,7 +12,7 @@ import { ALPN } from '../../protocol/tunnel/verdict.ts';
 import type { PlaneDevice } from '../../tunnel/client.ts';
 import { packetPair } from '../native/packetpair.ts';
 
-/** A TLS root and a router certificate under it, PEM; made by openssl, so by nobody's code of ours. */
+/** A TLS root and a router certificate under it, PEM; made by openssl, not by the code under test. */
 export function makeCertificates(): { root: string; certificate: string; key: string } {
   const folder = mkdtempSync(join(tmpdir(), 'enf-agent-certs-'));
   const openssl = (...args: string[]): void =>
@@ -69,12 +69,12 @@ export interface TestRouter {
   reset(): void;
 }
 
-/** A router on loopback that answers heartbeats unless told to be silent, and lets the test say the rest. */
+/** A router on loopback that answers heartbeats unless it is to be silent; the test sends the rest. */
 export async function startTestRouter(options: {
   certificate: string;
   key: string;
   silent?: boolean;
-  /** The protocols it knows; one that knows none is enftun's. */
+  /** The ALPN protocols it supports; without any it is an enftun router. */
   alpn?: readonly string[];
   onConnection?: (socket: TLSSocket, count: number) => void;
 }): Promise<TestRouter> {
@@ -126,7 +126,7 @@ export async function startTestRouter(options: {
   };
 }
 
-/** Stands for a TUN without offload: one end of a pair of sockets is the device, the other one the host's network stack. */
+/** In place of a TUN without offload: one end of a pair of sockets is the device, the other one the host's network stack. */
 export interface FakeTun extends PlaneDevice {
   /** What the tunnel has delivered. */
   readonly received: readonly Uint8Array[];

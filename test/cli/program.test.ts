@@ -72,3 +72,14 @@ describe('the help', () => {
     expect([await runProgram(PROGRAM, []), err]).toEqual([2, expect.stringContaining('group create')]);
   });
 });
+
+test.each([
+  [['--uot', 'x'], 'Did you mean "--out"?'],
+  [['--out', 'x', '--joson=1'], 'Did you mean "--json"?'],
+  [['--constructor'], 'See "demo group create --help".'],
+  [['--out'], 'See "demo group create --help".'],
+])('the options %j are refused, with what was meant', async (options, action) => {
+  expect(await runProgram(PROGRAM, ['group', 'create', 'x', ...options])).toBe(2);
+  expect(err).toContain('[cli.bad-option]');
+  expect(err).toContain(action);
+});

@@ -94,8 +94,8 @@ describe('[C-9] behind an HTTP proxy', () => {
     const outcome = (id: string) => findings.find((each) => each.id === id)?.outcome;
     for (const id of ['proxy', 'ports', 'tls', 'captive-portal', 'route'])
       expect([id, outcome(id)]).toEqual([id, 'ok']);
-    expect(said[1]!.stdout).toContain('The tunnel can be built.');
-    expect(said[2]!.stdout).toMatch(new RegExp(`by proxy +${FABRIC_ADDRESS} port ${PORT}`));
+    expect(said[1]!.stdout).toContain('A tunnel can be set up from here.');
+    expect(said[2]!.stdout).toMatch(new RegExp(`via proxy +${FABRIC_ADDRESS} port ${PORT}`));
     const all = [
       ...said.flatMap(({ stdout, stderr }) => [stdout, stderr]),
       readFileSync(report, 'utf8'),

@@ -8,18 +8,18 @@ const LOGIN_REQUIRED = 511;
 
 export const captivePortal: Check = {
   id: 'captive-portal',
-  about: 'nobody answers in the place of the fabric',
+  about: 'no captive portal or proxy answers instead of the fabric',
   async run(probes) {
     const addresses = await targetAddresses(probes);
     if (addresses.length === 0) return skipped('no address is known');
-    // Without a root nothing can be said about TLS; the check "tls" says so.
+    // Without a TLS root no certificate can be checked; the check "tls" reports that.
     const answers = await handshakes(probes).catch(() => []);
     const foreign = answers.find(({ answer }) => answer.verdict === 'foreign');
     if (foreign && !answers.some(({ answer }) => answer.verdict === 'trusted')) {
       const issuer = foreign.answer.issuer ?? 'an unnamed issuer';
-      return failed(`TLS to ${foreign.address} is answered with a certificate of ${issuer}`, LOG_IN);
+      return failed(`TLS to ${foreign.address} is answered with a certificate signed by ${issuer}`, LOG_IN);
     }
-    // What lies on the way to a proxy is no business of its clients.
+    // HTTP to port 80 does not go through the proxy: it proves nothing.
     if (probes.config.remote.proxy) return ok('nothing intercepts TLS');
     for (const address of addresses) {
       const page = await probes.http(address);

@@ -5,7 +5,7 @@ const iso = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/
 
 export const clock: Check = {
   id: 'clock',
-  about: 'the time of day is plausible, and somebody sets it',
+  about: 'the time of day is plausible, and a time server sets it',
   async run(probes) {
     const state = await probes.state().catch(() => undefined);
     const now = probes.wallMs();
@@ -13,13 +13,13 @@ export const clock: Check = {
     if (now < earliest.ms) {
       return failed(
         `the clock says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)})`,
-        'Set the clock (timedatectl set-time), or let a time server do it (timedatectl set-ntp true).',
+        'Set the clock (timedatectl set-time), or have a time server set it (timedatectl set-ntp true).',
       );
     }
     if ((await probes.clockSynchronised()) === false) {
       return warning(
         `${iso(now)}, but no time server sets the clock`,
-        'Let one do it: timedatectl set-ntp true. A wrong clock makes certificates look invalid.',
+        'Enable one: timedatectl set-ntp true. A wrong clock makes certificates look invalid.',
       );
     }
     return ok(iso(now));

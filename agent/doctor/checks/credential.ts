@@ -1,12 +1,12 @@
 import { type Check, type Finding, failed, failing, ok } from '../check.ts';
 import type { Probes } from '../probes.ts';
-import { lookFurther } from './tpm-use.ts';
+import { checkTpmThatAnswers } from './tpm-use.ts';
 
 export const credential: Check = {
   id: 'credential',
-  about: 'key and credential together make a valid group signature',
+  about: 'key and credential make a valid group signature',
   async run(probes) {
-    if (probes.config.identity.mode === 'tpm') return lookFurther(probes, () => prove(probes));
+    if (probes.config.identity.mode === 'tpm') return checkTpmThatAnswers(probes, () => prove(probes));
     return prove(probes).catch(failing);
   },
 };

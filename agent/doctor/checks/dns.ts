@@ -5,7 +5,7 @@ import { targets } from '../targets.ts';
 
 export const dns: Check = {
   id: 'dns',
-  about: 'the names of the fabric, or of the proxy, have addresses',
+  about: 'the names of the fabric, or of the proxy, resolve to addresses',
   async run(probes) {
     const found = await namesToFind(probes);
     const names = found.filter(({ host }) => !isLiteral(host));
@@ -20,7 +20,7 @@ export const dns: Check = {
   },
 };
 
-/** A proxy finds the fabric by itself; we have to find the proxy. */
+/** A proxy resolves the fabric's names itself; the agent resolves the proxy's. */
 async function namesToFind(probes: Probes): ReturnType<typeof targets> {
   const { proxy } = probes.config.remote;
   if (proxy === undefined) return targets(probes);

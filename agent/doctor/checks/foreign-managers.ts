@@ -1,7 +1,7 @@
 import { type Check, failed, ok } from '../check.ts';
 import type { ForeignManager } from '../probes.ts';
 
-const HANDS_OFF: Record<ForeignManager['name'], (device: string) => string> = {
+const LEAVE_UNMANAGED: Record<ForeignManager['name'], (device: string) => string> = {
   'systemd-networkd': (device) =>
     `Write /etc/systemd/network/10-enf.network with [Match] Name=${device} and [Link] Unmanaged=yes, then: networkctl reload.`,
   NetworkManager: (device) =>
@@ -10,13 +10,13 @@ const HANDS_OFF: Record<ForeignManager['name'], (device: string) => string> = {
 
 export const foreignManagers: Check = {
   id: 'foreign-managers',
-  about: 'no network manager touches the interface of the tunnel',
+  about: 'no network manager manages the interface of the tunnel',
   async run(probes) {
     const { device } = probes.config.tunnel;
     const present = await probes.foreignManagers();
     const manager = present.find(({ manages }) => manages);
-    if (manager) return failed(`${manager.name} manages ${device}`, HANDS_OFF[manager.name](device));
+    if (manager) return failed(`${manager.name} manages ${device}`, LEAVE_UNMANAGED[manager.name](device));
     if (present.length === 0) return ok('no network manager runs here');
-    return ok(`${present.map(({ name }) => name).join(' and ')} leave ${device} alone`);
+    return ok(`${present.map(({ name }) => name).join(' and ')} do not manage ${device}`);
   },
 };

@@ -3,7 +3,7 @@ import { isFailure } from '../../../protocol/failure.ts';
 import type { Probes } from '../probes.ts';
 import { targetAddresses } from '../targets.ts';
 
-/** A handshake with the tunnel's port of each address that takes a connection. */
+/** A TLS handshake with the tunnel's port of each address that accepts a connection. */
 export async function handshakes(
   probes: Probes,
   large = false,
@@ -13,7 +13,7 @@ export async function handshakes(
     try {
       answers.push({ address, answer: await probes.tls(address, probes.config.remote.tunnelPort, large) });
     } catch (error) {
-      if (!isFailure(error) || !error.code.startsWith('net.')) throw error;
+      if (!isFailure(error) || error.area !== 'net') throw error;
     }
   }
   return answers;

@@ -1,11 +1,11 @@
 import type { InspectedMap } from '../../../tpm/inspect.ts';
 import { type Check, failed, ok, warning } from '../check.ts';
-import { lookFurther } from './tpm-use.ts';
+import { checkTpmThatAnswers } from './tpm-use.ts';
 
 const NEEDED = ['gpk', 'credential', 'basename', 'xttRoot'] as const;
 
 /** What a map lacks to serve; undefined if nothing. */
-function lack({ daaKey, objects }: InspectedMap): string | undefined {
+function missingFrom({ daaKey, objects }: InspectedMap): string | undefined {
   if (daaKey === undefined) return 'the group key';
   if (daaKey.fault !== undefined) return `a usable group key (${daaKey.fault})`;
   const there = new Set<string>(objects.filter(({ written }) => written).map(({ name }) => name));
@@ -17,13 +17,13 @@ export const nvObjects: Check = {
   id: 'nv-objects',
   about: 'what the factory wrote is in the TPM',
   run: (probes) =>
-    lookFurther(probes, async () => {
+    checkTpmThatAnswers(probes, async () => {
       const { maps } = await probes.inspection();
-      const whole = maps.find((map) => lack(map) === undefined);
+      const whole = maps.find((map) => missingFrom(map) === undefined);
       if (whole === undefined) {
-        const lacks = maps.map((map) => `${map.hierarchy}: no ${lack(map)}`).join('; ');
+        const missing = maps.map((map) => `${map.hierarchy}: no ${missingFrom(map)}`).join('; ');
         return failed(
-          `the TPM is not personalised (${lacks})`,
+          `the TPM is not personalised (${missing})`,
           'Personalise it: enf-factory device personalise.',
         );
       }

@@ -3,7 +3,7 @@ import { handshakes } from './handshakes.ts';
 
 export const pathMtu: Check = {
   id: 'path-mtu',
-  about: 'full packets pass to the fabric',
+  about: 'full-size packets reach the fabric',
   async run(probes) {
     const small = await handshakes(probes).catch(() => []);
     const passing = small.filter(({ answer }) => answer.verdict !== 'broken');
@@ -13,10 +13,10 @@ export const pathMtu: Check = {
     const answer = large.find((each) => each.address === address)?.answer;
     if (answer !== undefined && answer.verdict !== 'broken') {
       const mtu = (await probes.route(address))?.mtu;
-      return ok(`full packets reach ${address}${mtu === undefined ? '' : `, path MTU ${mtu}`}`);
+      return ok(`full-size packets reach ${address}${mtu === undefined ? '' : `, path MTU ${mtu}`}`);
     }
     return failed(
-      `small packets reach ${address}, full ones do not (${answer?.reason ?? 'no connection'})`,
+      `small packets reach ${address}, full-size ones do not (${answer?.reason ?? 'no connection'})`,
       'A link on the way has a smaller MTU and its ICMP is filtered: lower the uplink’s MTU (ip link set … mtu 1280), or set net.ipv4.tcp_mtu_probing=1.',
     );
   },

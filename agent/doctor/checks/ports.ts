@@ -5,7 +5,7 @@ import { targetAddresses } from '../targets.ts';
 
 export const ports: Check = {
   id: 'ports',
-  about: 'the ports of tunnel and identity server can be reached',
+  about: 'the ports of the tunnel router and the identity server can be reached',
   async run(probes) {
     const addresses = await targetAddresses(probes);
     if (addresses.length === 0) return skipped('no address is known');
@@ -20,9 +20,9 @@ export const ports: Check = {
         `Check that the fabric is up and that no firewall blocks TCP port ${tunnelPort} on the way.`,
       );
     }
-    if (identity) return ok(`${tunnelPort} and ${identityPort} take connections`);
-    const message = `no connection to port ${identityPort}; port ${tunnelPort} takes connections`;
-    const remedy = `Let TCP port ${identityPort} pass: the device needs it to get its identity.`;
+    if (identity) return ok(`${tunnelPort} and ${identityPort} accept connections`);
+    const message = `no connection to port ${identityPort}; port ${tunnelPort} accepts connections`;
+    const remedy = `Open TCP port ${identityPort} in the firewall: the device needs it to get its identity.`;
     const { address } = await probes.state().catch(() => ({ address: undefined }));
     return address === undefined ? failed(message, remedy) : warning(message, remedy);
   },

@@ -4,7 +4,7 @@ import type { StateView } from '../state-view.ts';
 
 export const state: Check = {
   id: 'state',
-  about: 'what the device remembers can be read',
+  about: 'the state of the device can be read',
   async run(probes) {
     let view: StateView;
     try {
@@ -17,21 +17,21 @@ export const state: Check = {
     if (view.generation === undefined) {
       if (view.bad.length === 0) return skipped('there is no identity yet');
       return failed(
-        `${directory}: ${view.bad.join(', ')} cannot be understood, and there is no whole copy`,
-        'Start the agent: it sets them aside and gets its address back from the fabric. Check the disk.',
+        `${directory}: ${view.bad.join(', ')} cannot be read, and there is no intact copy`,
+        'Start the agent: it renames them and gets its address back from the fabric. Check the disk.',
       );
     }
     const { mode } = probes.config.identity;
     if (view.keyKind !== undefined && view.keyKind !== mode) {
       return failed(
         `the state holds a key of mode "${view.keyKind}", but identity.mode is "${mode}"`,
-        `Set identity.mode = "${view.keyKind}", or provision anew: enf-agent forget --yes.`,
+        `Set identity.mode = "${view.keyKind}", or provision again: enf-agent forget --yes.`,
       );
     }
     const damaged = [...view.bad, ...view.quarantined];
     if (damaged.length > 0) {
       return warning(
-        `damaged files in ${directory}: ${damaged.join(', ')}; a whole copy serves`,
+        `damaged files in ${directory}: ${damaged.join(', ')}; an intact copy is in use`,
         'Check the disk and the power supply; files named .bad-… can be removed.',
       );
     }

@@ -4,20 +4,22 @@ import { handshakes } from './handshakes.ts';
 
 export const tls: Check = {
   id: 'tls',
-  about: 'the router’s certificate leads to our root',
+  about: 'the router’s certificate chains to the TLS root',
   async run(probes) {
     let answers: Awaited<ReturnType<typeof handshakes>>;
     try {
       answers = await handshakes(probes);
     } catch (error) {
       if (!isFailure(error)) throw error;
-      if (error.code.startsWith('tpm.')) return skipped('our root is in the TPM, which cannot be asked');
+      if (error.area === 'tpm') return skipped('the TLS root is in the TPM, which does not answer');
       return failing(error);
     }
     if (answers.length === 0) return skipped('no router can be reached');
     const trusted = answers.find(({ answer }) => answer.verdict === 'trusted');
     if (trusted) {
-      return ok(`${trusted.address} is ours; handshake in ${Math.round(trusted.answer.handshakeMs)} ms`);
+      return ok(
+        `${trusted.address} is a router of this fabric; handshake in ${Math.round(trusted.answer.handshakeMs)} ms`,
+      );
     }
     const { address, answer } = answers[0]!;
     const reason = answer.reason ?? 'unknown';
@@ -29,7 +31,7 @@ export const tls: Check = {
         );
       case 'foreign':
         return failed(
-          `${address} is not ours (${reason}); its certificate is signed by ${answer.issuer ?? 'an unnamed issuer'}`,
+          `${address} is not a router of this fabric (${reason}); its certificate is signed by ${answer.issuer ?? 'an unnamed issuer'}`,
           'Log in on this network, exempt the fabric from inspection, or correct remote.hosts or the TLS root.',
         );
       default:

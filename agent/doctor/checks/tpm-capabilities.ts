@@ -1,12 +1,12 @@
 import { requireEcdaa } from '../../../tpm/probe.ts';
 import { type Check, ok } from '../check.ts';
-import { lookIntoTpm } from './tpm-use.ts';
+import { checkTpm } from './tpm-use.ts';
 
 export const tpmCapabilities: Check = {
   id: 'tpm-capabilities',
   about: 'the TPM answers and can do ECDAA on BN_P256',
   run: (probes) =>
-    lookIntoTpm(probes, async () => {
+    checkTpm(probes, async () => {
       const capabilities = await probes.capabilities();
       requireEcdaa(capabilities);
       return ok(`a TPM of ${capabilities.manufacturer || 'an unnamed maker'} with ECDAA on BN_P256`);

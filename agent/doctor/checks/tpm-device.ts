@@ -3,16 +3,16 @@ import { type Check, type Finding, failed, ok, skipped, warning } from '../check
 
 export const tpmDevice: Check = {
   id: 'tpm-device',
-  about: 'the TPM’s device file is there and may be used',
+  about: 'the TPM’s device file exists and may be used',
   async run(probes) {
     const { identity, tpm } = probes.config;
     if (identity.mode !== 'tpm') return skipped('the keys are in files');
     const path = devicePath(tpm.tcti);
-    if (path === undefined) return skipped(`${tpm.tcti} is no device file`);
+    if (path === undefined) return skipped(`${tpm.tcti} is not a device file`);
     const [file, others] = [await probes.deviceFile(path), await probes.tpmDevices()];
     if (file === undefined) return absent(path, others);
     if (!file.character) {
-      return failed(`${path} is no device`, `Remove it, or set tpm.tcti; here is: ${listed(others)}.`);
+      return failed(`${path} is not a device`, `Remove it, or set tpm.tcti; found: ${listed(others)}.`);
     }
     if (!file.usable) {
       const { found, action } = forbidden(path, file, await probes.identity());
@@ -21,7 +21,7 @@ export const tpmDevice: Check = {
     const managed = path.replace(/\/tpm(\d+)$/, '/tpmrm$1');
     if (managed !== path && others.includes(managed)) {
       return warning(
-        `${path} has no resource manager: one program at a time, and nothing is cleaned up after it`,
+        `${path} has no resource manager: only one program can use it at a time, and what it leaves in the TPM is not removed`,
         `Set tpm.tcti = "device:${managed}".`,
       );
     }
@@ -29,15 +29,16 @@ export const tpmDevice: Check = {
   },
 };
 
-const listed = (paths: readonly string[]): string => (paths.length === 0 ? 'no TPM' : paths.join(', '));
+const listed = (paths: readonly string[]): string =>
+  paths.length === 0 ? 'no TPM device' : paths.join(', ');
 
 function absent(path: string, others: readonly string[]): Finding {
   const managed = others.filter((each) => each.includes('tpmrm'));
   if (managed.length > 1) {
-    return failed(`${path} is not there, but ${listed(managed)} are`, 'Say which one in tpm.tcti.');
+    return failed(`${path} does not exist, but ${listed(managed)} do`, 'Name one of them in tpm.tcti.');
   }
   return failed(
-    `${path} is not there; here is: ${listed(others)}`,
+    `${path} does not exist; found: ${listed(others)}`,
     managed.length === 1
       ? `Set tpm.tcti = "device:${managed[0]}".`
       : 'Switch the TPM on in the firmware and load its driver (modprobe tpm_tis); dmesg | grep -i tpm tells more.',

@@ -1,5 +1,5 @@
 import { type Check, failed, ok, warning } from '../check.ts';
-import { lookFurther } from './tpm-use.ts';
+import { checkTpmThatAnswers } from './tpm-use.ts';
 
 const FIND_OUT =
   'Find out which program tries wrong passwords; reset it with: tpm2_dictionarylockout --clear-lockout.';
@@ -8,7 +8,7 @@ export const tpmLockout: Check = {
   id: 'tpm-lockout',
   about: 'the dictionary-attack counter of the TPM',
   run: (probes) =>
-    lookFurther(probes, async () => {
+    checkTpmThatAnswers(probes, async () => {
       const { lockedOut, lockout } = await probes.capabilities();
       const count = `${lockout.counter} of ${lockout.limit} failed attempts`;
       if (lockedOut) {

@@ -1,13 +1,13 @@
-import { isFailure } from '../../../protocol/failure.ts';
+import { areaOf, isFailure } from '../../../protocol/failure.ts';
 import { type Finding, failing, skipped } from '../check.ts';
 import type { Probes } from '../probes.ts';
 
-/** As `lookIntoTpm`, but skipped where the TPM does not answer at all: the check "tpm-capabilities" says why. */
-export async function lookFurther(
+/** As `checkTpm`, but skipped if the TPM does not answer at all: the check "tpm-capabilities" reports why. */
+export async function checkTpmThatAnswers(
   probes: Pick<Probes, 'config' | 'status' | 'capabilities'>,
   look: () => Promise<Finding>,
 ): Promise<Finding> {
-  return lookIntoTpm(probes, async () => {
+  return checkTpm(probes, async () => {
     const answers = await probes.capabilities().then(
       () => true,
       (error: unknown) => {
@@ -15,15 +15,15 @@ export async function lookFurther(
         return false;
       },
     );
-    return answers ? look() : skipped('the TPM cannot be asked: see tpm-capabilities');
+    return answers ? look() : skipped('the TPM does not answer: see tpm-capabilities');
   });
 }
 
 /**
- * Looks into the TPM. Skipped where the keys are in files, and where a running agent holds a TPM that takes one program at a
- * time: then the agent itself says what is wrong with it.
+ * A check of the TPM. Skipped if the keys are in files, and if a running agent uses a TPM that only one program can use at a time:
+ * then the agent's status reports what is wrong with it.
  */
-export async function lookIntoTpm(
+export async function checkTpm(
   probes: Pick<Probes, 'config' | 'status'>,
   look: () => Promise<Finding>,
 ): Promise<Finding> {
@@ -32,9 +32,9 @@ export async function lookIntoTpm(
     return await look();
   } catch (error) {
     const held = isFailure(error, 'tpm.busy') || isFailure(error, 'tpm.timeout');
-    const code = held ? (await probes.status())?.trouble?.code : undefined;
-    if (held && (await probes.status()) !== undefined && !code?.startsWith('tpm.')) {
-      return skipped('the running agent holds this TPM, which takes one program at a time');
+    const status = held ? await probes.status() : undefined;
+    if (status !== undefined && (status.trouble === null || areaOf(status.trouble.code) !== 'tpm')) {
+      return skipped('the running agent uses this TPM, which only one program can use at a time');
     }
     return failing(error);
   }

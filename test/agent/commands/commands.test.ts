@@ -11,10 +11,11 @@ import { answerApi } from '../../../agent/status/api.ts';
 import { statusOf } from '../../../agent/status/status.ts';
 import { serveControl } from '../../../os/net/control-socket.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
 import * as agents from '../agent.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { fakeProbes } from '../probes.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';
 
@@ -71,15 +72,15 @@ async function device(more: { host?: string; comment?: string } = {}) {
           statusOf({
             version: '1.2.3',
             config: config(),
-            situation: agent.device.situation(),
-            peer: agent.device.peer(),
+            situation: agent.driver.situation(),
+            peer: agent.driver.peer(),
             facts: agent.effects.facts(),
             nowMs: performance.now(),
             wallMs: Date.now(),
           }),
         counters: () => agent.effects.facts().counters,
         residentBytes: () => 1,
-        renew: () => agent.device.renew(),
+        renew: () => agent.driver.renew(),
       }),
     );
     onTestFinished(() => control.close());
@@ -122,7 +123,7 @@ describe('provision', () => {
 });
 
 describe('netcheck', () => {
-  test('a router of ours: latency, TLS, full packets', async () => {
+  test('a router of the fabric: latency, TLS, full-size packets', async () => {
     const { router, on } = await device();
     const { code, out } = await on('netcheck', '--json');
     const report = JSON.parse(out);
@@ -146,16 +147,18 @@ describe('netcheck', () => {
         ],
       },
     ]);
-    expect((await on('netcheck')).out).toMatch(/ours, signed by root.*\n.*arrive\nThe tunnel can be built\./);
+    expect((await on('netcheck')).out).toMatch(
+      / a router of this fabric, signed by root.*\n.*packets arrive\nA tunnel can be set up from here\./,
+    );
   });
 
-  test('somebody else’s router, nobody, and somebody who says nothing', async () => {
+  test('another fabric’s router, no server, and a server that does not answer', async () => {
     const { on, write } = await device();
     write((await startTestRouter(makeCertificates())).port);
     const foreign = await on('netcheck');
     expect([foreign.code, foreign.out]).toEqual([
       1,
-      expect.stringMatching(/not ours.*\n[\s\S]*cannot be built/),
+      expect.stringMatching(/not a router of this fabric.*\n[\s\S]*No tunnel can be set up/),
     ]);
     write(1);
     const nobody = JSON.parse((await on('netcheck', '--json')).out);
@@ -170,7 +173,7 @@ describe('netcheck', () => {
     });
   });
 
-  test('a name that nobody knows', async () => {
+  test('a name that does not resolve', async () => {
     const { on } = await device({ host: 'nowhere.invalid' });
     const { code, out } = await on('netcheck');
     expect([code, out]).toEqual([1, expect.stringContaining('nowhere.invalid: no address found')]);
@@ -316,7 +319,7 @@ describe('[C-39] bugreport', () => {
       `{"token":"${planted}"}`,
     ].join('\n');
     const sources = { log: async () => log, ip: async () => [{ auth: planted }], system: async () => 'test' };
-    const report = await writeReport(machineProbes(config()), undefined, sources);
+    const report = await writeReport(machineProbes(config()), undefined, sources, CHECKS);
     const own = join(place, 'own.txt');
     await on('bugreport', '--out', own);
 
@@ -336,7 +339,21 @@ describe('[C-39] bugreport', () => {
     }
   });
 
-  test('what cannot be had is said, and the rest is there', async () => {
+  test('[C-39] a value that the configuration was refused for is left out, however the message is worded', async () => {
+    const nothing = { log: async () => undefined, ip: async () => undefined, system: async () => 'test' };
+    const refused = new Failure('config.bad-value', 'operator', 'remote.proxy cannot be hunter2', {
+      publicMessage: 'remote.proxy: expected a URL',
+    });
+    const report = await writeReport(undefined, refused, nothing, CHECKS);
+    expect(report).toContain('config.bad-value: remote.proxy: expected a URL\n');
+    expect(report).not.toContain('hunter2');
+    const plain = new Failure('os.no-file', 'operator', 'there is no agent.toml');
+    expect(await writeReport(undefined, plain, nothing, CHECKS)).toContain(
+      'os.no-file: there is no agent.toml\n',
+    );
+  });
+
+  test('what cannot be read is named, and the rest is there', async () => {
     const nothing = { log: async () => undefined, ip: async () => undefined, system: async () => 'test' };
     const report = await writeReport(
       fakeProbes({
@@ -345,10 +362,16 @@ describe('[C-39] bugreport', () => {
       }),
       undefined,
       nothing,
+      CHECKS,
     ).catch((error: Error) => error.message);
     // A mistake in the program is not hidden in a report.
     expect(report).toBe('a mistake');
-    const whole = await writeReport(fakeProbes({ status: async () => undefined }), undefined, nothing);
+    const whole = await writeReport(
+      fakeProbes({ status: async () => undefined }),
+      undefined,
+      nothing,
+      CHECKS,
+    );
     for (const part of [
       'no agent answers',
       'no journal here',

@@ -9,7 +9,7 @@ import { createDaaKey, writeObjects } from '../../../tpm/personalise.ts';
 import { swtpmForTest } from '../../tpm/fixture.ts';
 import { CC, faultyTpm, firstAttempts } from '../../tpm/proxy.ts';
 import { power, temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 
 let authority: IdentityServer;
 beforeAll(async () => {

@@ -19,7 +19,7 @@ import { freshTpm } from '../../tpm/fixture.ts';
 import * as agents from '../agent.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';
 
 let certificates: ReturnType<typeof makeCertificates>;
@@ -66,13 +66,13 @@ async function enftun(conf = '', keyForm: 'sec1' | 'pkcs8' = 'sec1') {
   return { place, file, write, target, state, take, record, certificate, sec1 };
 }
 
-test('takes configuration, certificate, key and root over; a second time changes nothing', async () => {
+test('imports configuration, certificate, key and root; a second time changes nothing', async () => {
   for (const form of ['sec1', 'pkcs8'] as const) {
     const old = await enftun('', form);
     for (let i = 0; i < 2; i++) {
       const { code, out, err } = await old.take();
       expect([code, err]).toEqual([0, '']);
-      expect(out).toContain(`${ADDRESS} is taken over`);
+      expect(out).toContain(`${ADDRESS} is imported`);
       expect(await old.record()).toEqual({
         identity: {
           address: ADDRESS,
@@ -106,7 +106,7 @@ test('the tunnel comes up with it: same key, same address, no handshake', async 
     remote: `tls-root = "${join(old.place, 'tls-root.pem')}"`,
   });
   await agent.online();
-  expect(agent.device.situation()).toMatchObject({ goal: { address: ADDRESS } });
+  expect(agent.driver.situation()).toMatchObject({ goal: { address: ADDRESS } });
   expect(router.clientKeys.map(toHex)).toEqual([toHex(old.sec1.slice(56))]);
   expect([agent.effects.facts().handshakes, authority.devices.size]).toEqual([0, 0]);
 });
@@ -182,7 +182,7 @@ describe('refused, and nothing written', () => {
     expect((await old.record()).identity!.address).toBe('fd00::1');
   });
 
-  test('a configuration of ours that is there already', async () => {
+  test('an existing configuration of enf-agent', async () => {
     const old = await enftun();
     writeFileSync(old.target, '# mine');
     const { code, err } = await old.take();
@@ -299,7 +299,7 @@ describe('what an enftun configuration says in our terms', () => {
     ['hosts that are no list', 'remote : { hosts = "a" }', IDENTITY, /remote\.hosts is not a list of text/],
     ['a section that is no group', 'tun = 1', IDENTITY, /tun is not a group/],
   ] as const) {
-    test(`${name} cannot be taken over`, () => {
+    test(`${name} cannot be imported`, () => {
       const attempt = () => of(text, identity);
       expect(attempt).toThrow(
         expect.objectContaining({ code: 'enftun.cannot-take-over', message: expect.stringMatching(said) }),

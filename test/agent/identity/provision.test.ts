@@ -13,7 +13,7 @@ import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import { makeRootCertificate } from '../../../protocol/xtt/certificate.ts';
 import { ERROR_MESSAGE } from '../../../protocol/xtt/message.ts';
 import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 
 const NOTHING = new Uint8Array(16);
 let server: IdentityServer;

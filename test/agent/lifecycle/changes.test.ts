@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Event } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Event } from '../../../agent/lifecycle/situation.ts';
 import { RETRY } from '../../../agent/lifecycle/timing.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import {
@@ -160,5 +160,30 @@ describe('the network changes', () => {
 
   test('a handshake is not disturbed', () => {
     expect(live([start, fresh, networkChange]).actions).toEqual([]);
+  });
+});
+
+describe('what decides is the area of a failure, not its wording', () => {
+  const MESSAGES = ['no answer', 'tpm.lost', 'net.unreachable: the network is down', 'reworded'];
+  const failing = (code: string) => MESSAGES.map((message) => failed(new Failure(code, 'retry', message)));
+
+  test('a failure of the TPM leads back to opening the keys; of another area it does not', () => {
+    for (const event of failing('tpm.lost'))
+      expect(live([start, known, event]).situation).toMatchObject({ goal: { kind: 'prepare' } });
+    for (const event of [...failing('net.timeout'), ...failing('agent.internal-error')])
+      expect(live([start, known, event]).situation).toMatchObject({ goal: { kind: 'connect' } });
+  });
+
+  test('another network may solve what the network, TLS or the tunnel failed with, and nothing else', () => {
+    for (const code of ['net.timeout', 'tls.clock', 'tunnel.broken']) {
+      for (const event of failing(code)) {
+        const tries = Array(9).fill([event, timer]).flat();
+        expect(waited(live([start, known, ...tries, event, networkChange], 0.5).actions)).toBe(1_000);
+      }
+    }
+    for (const code of ['tpm.lost', 'os.tun-busy', 'xtt.refused', 'network.none']) {
+      for (const event of failing(code))
+        expect(live([start, known, event, networkChange]).actions).toEqual([]);
+    }
   });
 });

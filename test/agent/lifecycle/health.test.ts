@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { advances, LATE_MS, patience } from '../../../agent/lifecycle/health.ts';
-import { type Situation, STOPPED, step } from '../../../agent/lifecycle/lifecycle.ts';
+import { advances, LATE_MS, longestStepMs } from '../../../agent/lifecycle/health.ts';
+import { STOPPED, step } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Situation } from '../../../agent/lifecycle/situation.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import type { Verdict } from '../../../protocol/tunnel/verdict.ts';
 
@@ -30,8 +31,8 @@ describe('C-34 whether the lifecycle advances', () => {
   ])('%s may take its time, but not for ever', (kind, situation) => {
     expect(situation.kind).toBe(kind);
     const since = (situation as Exclude<Situation, { kind: 'stopped' }>).sinceMs;
-    expect(advances(situation, since + patience(10_000), patience(10_000))).toBe(true);
-    expect(advances(situation, since + patience(10_000) + 1, patience(10_000))).toBe(false);
+    expect(advances(situation, since + longestStepMs(10_000), longestStepMs(10_000))).toBe(true);
+    expect(advances(situation, since + longestStepMs(10_000) + 1, longestStepMs(10_000))).toBe(false);
   });
 
   test.each([
@@ -55,7 +56,7 @@ describe('C-34 whether the lifecycle advances', () => {
   });
 
   test('a patient configuration is waited for longer', () => {
-    expect(patience(300_000)).toBeGreaterThan(patience(10_000));
-    expect(patience(1_000)).toBeGreaterThan(120_000);
+    expect(longestStepMs(300_000)).toBeGreaterThan(longestStepMs(10_000));
+    expect(longestStepMs(1_000)).toBeGreaterThan(120_000);
   });
 });

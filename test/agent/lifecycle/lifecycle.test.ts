@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Event, type Situation, step } from '../../../agent/lifecycle/lifecycle.ts';
+import { step } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Event, Situation } from '../../../agent/lifecycle/situation.ts';
 import {
   BANNED_MS,
   LINE_EVERY_MS,
@@ -65,7 +66,7 @@ describe('the way up', () => {
     expect(life.log.filter((line) => line.includes('state.foreign'))).toHaveLength(1);
   });
 
-  test('another address than before is said', () => {
+  test('another address than before is logged', () => {
     const other: Event = { kind: 'provisioned', address: 'fd00::8' };
     expect(live([start, foreign, other]).log.at(-1)).toContain('fd00::8, formerly fd00::7');
     expect(live([start, foreign, provisioned]).log.at(-1)).not.toContain('formerly');
@@ -224,7 +225,7 @@ describe('the log', () => {
     expect(log.length - 1).toBeGreaterThanOrEqual(3_600_000 / LINE_EVERY_MS - 2);
   });
 
-  test('a new cause after a while is said', () => {
+  test('a new cause after a while is logged', () => {
     const { log } = live([start, known, failed(network), timer, [LINE_EVERY_MS, failed(clock)]]);
     expect(log.at(-1)).toMatch(/^tls\.clock: .*2 failed attempts, next try in/);
   });

@@ -1,10 +1,5 @@
-import {
-  type Action,
-  type Event,
-  type Situation,
-  STOPPED,
-  step,
-} from '../../../agent/lifecycle/lifecycle.ts';
+import { STOPPED, step } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Action, Event, Situation } from '../../../agent/lifecycle/situation.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 export const network = new Failure('net.unreachable', 'retry', 'cannot reach it', { action: 'Plug it in.' });

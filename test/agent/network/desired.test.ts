@@ -1,15 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import {
-  desiredState,
-  LOCKDOWN_MARK,
-  type Policy,
-  removal,
-  repairs,
-  type Sight,
-  same,
-  trustedInterfaces,
-} from '../../../agent/network/desired.ts';
+import { desiredState, removal, repairs, same, trustedInterfaces } from '../../../agent/network/desired.ts';
 import { filterTable } from '../../../agent/network/nftables.ts';
+import { LOCKDOWN_MARK, type Observed, type Policy } from '../../../agent/network/policy.ts';
 import {
   changeArguments,
   type Interface,
@@ -45,19 +37,19 @@ const face = (name: string, more: Partial<Interface> = {}): Interface => ({
 });
 const ENF = face('enf0', { addresses: ['fd00:5::7/128'] });
 const UP = face('up0', { mac: '02:00:00:00:00:01', addresses: ['10.0.0.2/24', 'fe80::1/64'] });
-const NOTHING: Sight = { interfaces: [ENF, UP], rules: [], routes: [], forwards: false };
+const NOTHING: Observed = { interfaces: [ENF, UP], rules: [], routes: [], forwards: false };
 
 /** What the kernel would say after the changes. */
-function after(policy: Policy, sight: Sight): Sight {
-  const desired = desiredState(policy, OWN, sight);
-  return { ...sight, rules: desired.rules, routes: desired.routes };
+function after(policy: Policy, observed: Observed): Observed {
+  const desired = desiredState(policy, OWN, observed);
+  return { ...observed, rules: desired.rules, routes: desired.routes };
 }
-const words = (policy: Policy, sight: Sight): string[] =>
-  repairs(policy, desiredState(policy, OWN, sight), sight).map((change) =>
+const words = (policy: Policy, observed: Observed): string[] =>
+  repairs(policy, desiredState(policy, OWN, observed), observed).map((change) =>
     change.kind === 'filter' ? 'filter' : changeArguments(change).join(' '),
   );
 
-test('lockdown from nothing, in words that ip understands', () => {
+test('lockdown from nothing, in the terms of ip', () => {
   expect(words(LOCKDOWN, NOTHING)).toEqual([
     '-6 route replace default dev enf0 metric 1024 table 2097',
     '-6 route replace unreachable default metric 4294967295 table 2097',
@@ -86,9 +78,9 @@ test('before there is an interface it is closed all the same; with IPv4 allowed 
   ]);
 });
 
-test('what nobody wants in our table or among our priorities goes; what is elsewhere stays', () => {
+test('what is not desired in our table or among our priorities is removed; what is elsewhere stays', () => {
   const whole = after(LOCKDOWN, NOTHING);
-  const sight: Sight = {
+  const observed: Observed = {
     ...whole,
     rules: [
       ...whole.rules,
@@ -102,7 +94,7 @@ test('what nobody wants in our table or among our priorities goes; what is elsew
       { family: 4, table: 2_097, type: 'unicast', destination: '10.1.0.0/16', device: 'up0', metric: 0 },
     ],
   };
-  expect(words(LOCKDOWN, sight)).toEqual([
+  expect(words(LOCKDOWN, observed)).toEqual([
     '-4 rule del priority 8388 from all table 254',
     '-4 route del 10.1.0.0/16 dev up0 metric 0 table 2097',
   ]);
@@ -110,12 +102,12 @@ test('what nobody wants in our table or among our priorities goes; what is elsew
 
 test('the removal leaves nothing of ours, and split has nothing to remove', () => {
   const trusting = { ...LOCKDOWN, trusted: ['up0'] };
-  const sight = after(trusting, { ...NOTHING, interfaces: [ENF, { ...UP, group: 363 }] });
-  const gone = removal(trusting, sight);
-  expect(gone.filter(({ kind }) => kind === 'remove-rule')).toHaveLength(sight.rules.length);
-  expect(gone.filter(({ kind }) => kind === 'remove-route')).toHaveLength(sight.routes.length);
+  const observed = after(trusting, { ...NOTHING, interfaces: [ENF, { ...UP, group: 363 }] });
+  const gone = removal(trusting, observed);
+  expect(gone.filter(({ kind }) => kind === 'remove-rule')).toHaveLength(observed.rules.length);
+  expect(gone.filter(({ kind }) => kind === 'remove-route')).toHaveLength(observed.routes.length);
   expect(gone.at(-1)).toEqual({ kind: 'group', name: 'up0', group: 0 });
-  expect(removal(SPLIT, sight)).toEqual([]);
+  expect(removal(SPLIT, observed)).toEqual([]);
 });
 
 describe('split', () => {
@@ -153,7 +145,7 @@ test('trust goes by name or hardware address, never to the tunnel itself or to l
   const group = (each: Interface) =>
     words({ ...LOCKDOWN, trusted: [each.name] }, { ...NOTHING, interfaces: [ENF, each] });
   expect(group(UP)).toContain('link set dev up0 group 363');
-  // Somebody else's group does as well.
+  // A group that another program has set is kept.
   expect(group({ ...UP, group: 5 }).join()).not.toContain('group 363');
 });
 
@@ -184,7 +176,7 @@ describe("the kernel's JSON", () => {
       { family: 4, priority: 8388, table: 254, udp: { sourcePort: 68, destinationPort: 67 } },
     ]);
   });
-  test('a rule with more to it is none of ours', () => {
+  test('a rule with further conditions is not ours', () => {
     const ours = { priority: 8391, src: 'all', fwmark: '0x16b', table: '2097' };
     for (const more of [{ iif: 'eth0' }, { fwmask: '0xff', not: null }, {}, { srclen: 24, not: null }]) {
       expect(readRules([{ ...ours, ...more }], 4)[0]!.table).toBe(-1);

@@ -13,7 +13,7 @@ const tunnel = openTunnel(
   device,
   rules,
   () => ({ version: 'test' }),
-  (packet) => lan.hear(packet),
+  (packet) => lan.receive(packet),
 );
 const prefixes = [parsePrefix('fd00:77::/32')];
 const lan = openLan({ own, mtu: 1_280, prefixes, defaultRoute: true, periodMs: 600_000 }, tunnel.deliver);

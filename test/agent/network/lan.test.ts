@@ -32,7 +32,7 @@ describe('with a clock of the test', () => {
     const { lan, sent } = world();
     expect(sent).toEqual([advertisement]);
     for (let i = 0; i < 50; i++) {
-      lan.hear(icmp(133, ALL_ROUTERS));
+      lan.receive(icmp(133, ALL_ROUTERS));
       vi.advanceTimersByTime(50);
     }
     expect(sent).toHaveLength(1);
@@ -49,11 +49,11 @@ describe('with a clock of the test', () => {
 
   test('answers a ping to fe80::1, not one to a group, and no nonsense', () => {
     const { lan, sent } = world();
-    lan.hear(icmp(128, ROUTER_ADDRESS));
+    lan.receive(icmp(128, ROUTER_ADDRESS));
     expect(sent).toHaveLength(2);
     expect(sent[1]!.slice(16, 80)).toBe(toHex(ROUTER_ADDRESS) + toHex(HOST));
     for (const packet of [icmp(128, ALL_ROUTERS), icmp(129, ROUTER_ADDRESS), fromHex('60'), new Uint8Array()])
-      lan.hear(packet);
+      lan.receive(packet);
     expect(sent).toHaveLength(2);
     lan.close();
   });

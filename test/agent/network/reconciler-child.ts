@@ -1,18 +1,18 @@
 /**
- * Runs in a network namespace of its own: a guard over a real kernel, with or without a TUN. Says "ready" when it holds, each log
- * line, and "stopped" when it is over. `guardchild.mjs POLICY.json OWN PERSIST`; ends when its standard input does.
+ * Runs in a network namespace of its own: a reconciler over a real kernel, with or without a TUN. Says "ready" when it holds, each log
+ * line, and "stopped" when it is over. `reconciler-child.mjs POLICY.json OWN PERSIST`; ends when its standard input does.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import type { Policy } from '../../../agent/network/desired.ts';
-import { openGuard } from '../../../agent/network/reconciler.ts';
+import type { Policy } from '../../../agent/network/policy.ts';
+import { openReconciler } from '../../../agent/network/reconciler.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { openPlaneDevice, startPlane } from '../../../tunnel/client.ts';
 
 const [file, own, persist] = process.argv.slice(2) as [string, string, string];
 const read = JSON.parse(readFileSync(file, 'utf8'));
 const policy: Policy = { ...read, prefixes: read.prefixes.map(parsePrefix) };
-const guard = openGuard(policy, (_, line) => console.log(line));
-await guard.start();
+const reconciler = openReconciler(policy, (_, line) => console.log(line));
+await reconciler.start();
 console.log('started');
 // An interface that is there already is used as it is.
 const there = own === '-' || existsSync(`/sys/class/net/${policy.device}`);
@@ -24,12 +24,12 @@ const rules = {
 };
 // Without a connection it takes what the host sends, and throws it away.
 const plane = there ? undefined : startPlane(openPlaneDevice(policy.device), rules, () => {});
-if (own !== '-') await guard.attach(parseIpv6(own));
+if (own !== '-') await reconciler.attach(parseIpv6(own));
 console.log('ready');
 process.stdin.resume();
 process.stdin.on('end', async () => {
   plane?.close();
-  await guard.stop(persist === 'persist');
+  await reconciler.stop(persist === 'persist');
   console.log('stopped');
   process.exit(0);
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Policy } from '../../../agent/network/desired.ts';
+import type { Policy } from '../../../agent/network/policy.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import { createHost, type Host, type Program } from '../netns.ts';
 
@@ -21,10 +21,10 @@ const SPLIT: Policy = { ...LOCKDOWN, mode: 'split', mark: 0, trusted: [] };
 let host: Host;
 let untouched: string;
 beforeAll(async () => {
-  host = createHost('guard');
+  host = createHost('reconciler');
   // The strictest a host can be: answers that come another way than their question went are dropped.
   for (const each of ['all', 'up0']) inHost('sysctl', '-qw', `net.ipv4.conf.${each}.rp_filter=1`);
-  // What reaches the world, but for neighbour discovery and multicast listeners, which belong to the link.
+  // What reaches `world`, except for neighbour discovery and multicast listeners, which belong to the link.
   host.must(
     host.world,
     'nft',
@@ -47,7 +47,7 @@ const pings = (namespace: string, target: string, ...options: string[]): boolean
 const seenByWorld = (): number =>
   JSON.parse(host.must(host.world, 'nft', '-j', 'list', 'counter', 'inet', 'count', 'seen')).nftables[1]
     .counter.packets;
-/** Everything of the host that a guard may touch. */
+/** Everything of the host that a reconciler may touch. */
 const state = (): string =>
   [
     inHost('ip', '-4', 'rule'),
@@ -61,16 +61,16 @@ const state = (): string =>
 const until = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 50 });
 
 describe('lockdown', () => {
-  let guarded: Program;
+  let program: Program;
   let locked: string;
   beforeAll(async () => {
     expect([pings(host.host, '198.51.100.1'), pings(host.host, '2001:db8:1::1')]).toEqual([true, true]);
-    guarded = await host.guard(LOCKDOWN, OWN);
+    program = await host.reconcile(LOCKDOWN, OWN);
     locked = state();
   });
-  afterAll(() => guarded.stop());
+  afterAll(() => program.stop());
 
-  test('nothing gets out: IPv4, IPv6, neighbours, names, by interface, by source', async () => {
+  test('nothing is sent: IPv4, IPv6, neighbours, names, by interface, by source', async () => {
     const before = seenByWorld();
     for (const target of ['198.51.100.1', '10.78.0.1', '2001:db8:1::1', 'fd78::1']) {
       expect([target, pings(host.host, target)]).toEqual([target, false]);
@@ -158,7 +158,7 @@ describe('lockdown', () => {
     ['the interface, taken down', [['ip', 'link', 'set', 'enf0', 'down']]],
   ];
   for (const [what, commands] of attacks) {
-    test(`[C-11] put back: ${what}`, async () => {
+    test(`[C-11] restored: ${what}`, async () => {
       for (const command of commands) inHost(...command);
       await until(() => {
         expect(state()).toBe(locked);
@@ -177,13 +177,13 @@ describe('lockdown', () => {
   });
 });
 
-test('stopped, nothing is left; what was not ours is still there', async () => {
+test('stopped, nothing of the agent is left; what other programs made is still there', async () => {
   inHost('ip', 'rule', 'add', 'priority', '100', 'to', '10.99.0.0/16', 'table', 'main');
   inHost('nft', 'add table inet others { chain c { type filter hook output priority 0; }; }');
   const before = state();
-  const guarded = await host.guard(LOCKDOWN, OWN);
+  const program = await host.reconcile(LOCKDOWN, OWN);
   expect(state()).not.toBe(before);
-  await guarded.stop();
+  await program.stop();
   expect(state()).toBe(before);
   inHost('ip', 'rule', 'del', 'priority', '100');
   inHost('nft', 'delete', 'table', 'inet', 'others');
@@ -192,7 +192,7 @@ test('stopped, nothing is left; what was not ours is still there', async () => {
 
 test('a trusted interface by its hardware address, renamed and plugged in later', async () => {
   const [{ address }] = JSON.parse(inHost('ip', '-j', 'link', 'show', 'lan0'));
-  const guarded = await host.guard({ ...LOCKDOWN, trusted: [address.toUpperCase()] }, OWN);
+  const program = await host.reconcile({ ...LOCKDOWN, trusted: [address.toUpperCase()] }, OWN);
   expect(pings(host.host, '10.79.0.1')).toBe(true);
   inHost('ip', 'link', 'set', 'lan0', 'down');
   inHost('ip', 'link', 'set', 'lan0', 'name', 'other0');
@@ -203,30 +203,30 @@ test('a trusted interface by its hardware address, renamed and plugged in later'
   inHost('ip', 'link', 'set', 'other0', 'name', 'lan0');
   inHost('ip', 'link', 'set', 'lan0', 'up');
   inHost('ip', '-6', 'addr', 'add', 'fd79::2/64', 'dev', 'lan0', 'nodad');
-  await guarded.stop();
+  await program.stop();
 });
 
-test('killed or told to persist, it stays closed; the next start in split mode lifts it', async () => {
-  const killed = await host.guard(LOCKDOWN, OWN);
+test('after a kill, or with persist, the lockdown stays; the next start in split mode removes it', async () => {
+  const killed = await host.reconcile(LOCKDOWN, OWN);
   killed.kill();
   await until(() => expect(host.run(host.host, 'ip', 'link', 'show', 'enf0').code).not.toBe(0));
   expect([pings(host.host, '198.51.100.1'), pings(host.host, '2001:db8:1::1')]).toEqual([false, false]);
 
-  const persisting = await host.guard(LOCKDOWN, OWN, true);
+  const persisting = await host.reconcile(LOCKDOWN, OWN, true);
   await persisting.stop();
   expect([pings(host.host, '198.51.100.1'), pings(host.host, '2001:db8:1::1')]).toEqual([false, false]);
   expect(pings(host.host, '10.79.0.1')).toBe(true);
 
-  const split = await host.guard(SPLIT, '-');
+  const split = await host.reconcile(SPLIT, '-');
   expect(split.output()).toContain('lifted');
   expect([pings(host.host, '198.51.100.1'), pings(host.host, '2001:db8:1::1')]).toEqual([true, true]);
   await split.stop();
 });
 
 test('two instances side by side: each with its own interface, table and routes', async () => {
-  const first = await host.guard({ ...LOCKDOWN, trusted: ['enf1'] }, OWN);
+  const first = await host.reconcile({ ...LOCKDOWN, trusted: ['enf1'] }, OWN);
   const other: Policy = { ...SPLIT, device: 'enf1', prefixes: [parsePrefix('fd00:6::/32')] };
-  const second = await host.guard(other, 'fd00:6::9');
+  const second = await host.reconcile(other, 'fd00:6::9');
   const sent = (name: string): number =>
     JSON.parse(inHost('ip', '-j', '-s', 'link', 'show', name))[0].stats64.tx.packets;
   const count = (): [number, number] => [sent('enf0'), sent('enf1')];
@@ -246,8 +246,8 @@ test('two instances side by side: each with its own interface, table and routes'
 });
 
 describe('split', () => {
-  test('only the prefixes lead through the tunnel; put back when deleted; no rule, no table', async () => {
-    const guarded = await host.guard({ ...SPLIT, prefixes: [parsePrefix('fd00:5::/32')] }, OWN);
+  test('only the prefixes lead through the tunnel; restored when deleted; no rule, no table', async () => {
+    const program = await host.reconcile({ ...SPLIT, prefixes: [parsePrefix('fd00:5::/32')] }, OWN);
     const route = (): string => inHost('ip', '-6', 'route', 'show', 'fd00:5::/32');
     expect(route()).toContain('dev enf0');
     expect([pings(host.host, '198.51.100.1'), pings(host.host, '2001:db8:1::1')]).toEqual([true, true]);
@@ -258,7 +258,7 @@ describe('split', () => {
       expect(route()).toContain('dev enf0');
       expect(inHost('ip', '-6', 'addr', 'show', 'dev', 'enf0')).toContain(OWN);
     });
-    await guarded.stop();
+    await program.stop();
   });
 
   test('[C-12] a forwarding gateway clamps TCP to what fits through the tunnel', async () => {
@@ -266,8 +266,8 @@ describe('split', () => {
     inHost('ip', '-6', 'route', 'replace', 'default', 'via', 'fd78::1');
     host.must(host.world, 'ip', '-6', 'route', 'replace', 'fd79::/64', 'via', 'fd78::2');
     host.must(host.world, 'ip', 'route', 'replace', '10.79.0.0/24', 'via', '10.78.0.2');
-    // Any interface can be the one that has to be clamped to; this one has somebody behind it.
-    const guarded = await host.guard({ ...SPLIT, device: 'up0', assignAddress: false }, OWN);
+    // Any interface can be the one that has to be clamped to; this one has a host behind it.
+    const program = await host.reconcile({ ...SPLIT, device: 'up0', assignAddress: false }, OWN);
     const segment = (target: string): number => {
       const talk = `const s = require('node:net').connect(443, '${target}', () => {
         const said = require('node:child_process').execFileSync('ss', ['-tinH', 'dst', '${target.includes(':') ? `[${target}]` : target}']);
@@ -279,6 +279,6 @@ describe('split', () => {
     await until(() => expect([segment('2001:db8:1::1'), segment('198.51.100.1')]).toEqual([1208, 1228]));
     inHost('sysctl', '-qw', 'net.ipv4.ip_forward=0', 'net.ipv6.conf.all.forwarding=0');
     await until(() => expect(inHost('nft', 'list', 'ruleset')).not.toContain('enf_up0'));
-    await guarded.stop();
+    await program.stop();
   });
 });

@@ -1,12 +1,12 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Situation } from '../../../agent/lifecycle/lifecycle.ts';
-import { startDevice } from '../../../agent/service/driver.ts';
+import type { Situation } from '../../../agent/lifecycle/situation.ts';
+import { startDriver } from '../../../agent/service/driver.ts';
 import type { Effects } from '../../../agent/service/effects.ts';
-import type { TunnelEvent } from '../../../agent/tunnel/tunnel.ts';
+import type { TunnelEvent } from '../../../agent/tunnel/session.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
-/** A world whose effects do what the script says, one entry per call. */
-function world(script: {
+/** A driver whose effects follow the script, one entry per call. */
+function scripted(script: {
   prepare?: (() => ReturnType<Effects['prepare']>)[];
   provision?: (() => Promise<string>)[];
   connect?: (() => Promise<void>)[];
@@ -46,7 +46,7 @@ function world(script: {
       counters: undefined,
     }),
   };
-  const device = startDevice({
+  const driver = startDriver({
     effects,
     clock: () => Date.now(),
     chance: () => 0.5,
@@ -54,7 +54,7 @@ function world(script: {
     onChange: (situation: Situation) => void situations.push(situation.kind),
   });
   return {
-    device,
+    driver,
     calls,
     noted,
     log,
@@ -65,19 +65,19 @@ function world(script: {
 }
 
 test('boot to online, and down again when it is stopped', async () => {
-  const { device, calls, situations, tell, pass } = world({});
+  const { driver, calls, situations, tell, pass } = scripted({});
   await pass(0);
-  expect(device.situation().kind).toBe('connecting');
+  expect(driver.situation().kind).toBe('connecting');
   tell({ kind: 'up', router: '192.0.2.1 port 443', wire: 'enf/2' });
-  expect([device.situation().kind, device.peer()?.router]).toEqual(['online', '192.0.2.1 port 443']);
-  await device.stop();
+  expect([driver.situation().kind, driver.peer()?.router]).toEqual(['online', '192.0.2.1 port 443']);
+  await driver.stop();
   expect(calls).toEqual(['prepare', 'connect', 'release']);
   expect(situations).toEqual(['preparing', 'connecting', 'online', 'stopped']);
 });
 
 test('[C-40] what fails is noted, whatever it was; the fabric’s own word is not', async () => {
   const net = new Failure('net.unreachable', 'retry', 'nobody there');
-  const { noted, tell, pass } = world({
+  const { noted, tell, pass } = scripted({
     connect: [
       async () => {
         throw net;
@@ -95,18 +95,18 @@ test('[C-40] what fails is noted, whatever it was; the fabric’s own word is no
 });
 
 test('first boot provisions in between', async () => {
-  const { calls, pass } = world({ prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })] });
+  const { calls, pass } = scripted({ prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })] });
   await pass(0);
   expect(calls).toEqual(['prepare', 'provision', 'connect']);
 });
 
 describe('failures', () => {
   test('a broken tunnel is made again after its pause, not before', async () => {
-    const { device, calls, tell, pass } = world({});
+    const { driver, calls, tell, pass } = scripted({});
     await pass(0);
     tell({ kind: 'up', router: 'r', wire: 'enf/2' });
     tell({ kind: 'down', failure: new Failure('tunnel.closed', 'retry', 'closed') });
-    expect([device.situation().kind, device.peer()?.router]).toEqual(['backing-off', undefined]);
+    expect([driver.situation().kind, driver.peer()?.router]).toEqual(['backing-off', undefined]);
     await pass(499);
     expect(calls).toEqual(['prepare', 'connect']);
     await pass(1);
@@ -117,16 +117,16 @@ describe('failures', () => {
     const absent = async () => {
       throw new Failure('tpm.absent', 'operator', 'no TPM');
     };
-    const { device, calls, pass, log } = world({ prepare: [absent, absent] });
+    const { driver, calls, pass, log } = scripted({ prepare: [absent, absent] });
     await pass(0);
-    expect(device.situation()).toMatchObject({ kind: 'blocked', trouble: { code: 'tpm.absent' } });
+    expect(driver.situation()).toMatchObject({ kind: 'blocked', trouble: { code: 'tpm.absent' } });
     await pass(5_000);
     expect(calls).toEqual(['prepare', 'prepare', 'prepare', 'connect']);
     expect(log.filter((line) => line.includes('tpm.absent'))).toHaveLength(1);
   });
 
   test('a verdict is carried to the lifecycle: evicted provisions', async () => {
-    const { calls, tell, pass } = world({});
+    const { calls, tell, pass } = scripted({});
     await pass(0);
     tell({ kind: 'verdict', verdict: { kind: 'evicted' } });
     await pass(500);
@@ -134,7 +134,7 @@ describe('failures', () => {
   });
 
   test('a mistake in the program is logged with its place and tried again', async () => {
-    const { device, log, pass } = world({
+    const { driver, log, pass } = scripted({
       connect: [
         async () => {
           throw new TypeError('x is not a function');
@@ -142,19 +142,19 @@ describe('failures', () => {
       ],
     });
     await pass(0);
-    expect(device.situation()).toMatchObject({
+    expect(driver.situation()).toMatchObject({
       kind: 'backing-off',
       trouble: { code: 'agent.internal-error' },
     });
     expect(log.join('\n')).toMatch(/TypeError: x is not a function\n\s+at /);
     await pass(500);
-    expect(device.situation().kind).toBe('connecting');
+    expect(driver.situation().kind).toBe('connecting');
   });
 });
 
 test('what ends after the stop changes nothing any more', async () => {
   let finish: (address: string) => void = () => {};
-  const { device, calls, pass } = world({
+  const { driver, calls, pass } = scripted({
     prepare: [async () => ({ kind: 'provision', reason: 'first-boot' })],
     provision: [
       () =>
@@ -164,17 +164,17 @@ test('what ends after the stop changes nothing any more', async () => {
     ],
   });
   await pass(0);
-  await device.stop();
+  await driver.stop();
   finish('fd00::7');
   await pass(600_000);
-  expect([device.situation().kind, calls]).toEqual(['stopped', ['prepare', 'provision', 'release']]);
-  await device.stop();
+  expect([driver.situation().kind, calls]).toEqual(['stopped', ['prepare', 'provision', 'release']]);
+  await driver.stop();
   expect(calls).toHaveLength(3);
 });
 
 test('what breaks because of the stop is no error', async () => {
   let breakIt: (error: Error) => void = () => {};
-  const { device, log, pass } = world({
+  const { driver, log, pass } = scripted({
     connect: [
       () =>
         new Promise((_, reject) => {
@@ -183,7 +183,7 @@ test('what breaks because of the stop is no error', async () => {
     ],
   });
   await pass(0);
-  await device.stop();
+  await driver.stop();
   breakIt(new Error('used after it was closed'));
   await pass(0);
   expect(log.at(-1)).toBe('stopping');
@@ -191,13 +191,13 @@ test('what breaks because of the stop is no error', async () => {
 
 describe('what comes from outside', () => {
   test('[C-6] a disturbance probes the tunnel, and cuts a pause short', async () => {
-    const { device, calls, tell, pass } = world({});
+    const { driver, calls, tell, pass } = scripted({});
     await pass(0);
     tell({ kind: 'up', router: 'r', wire: 'enf/2' });
-    device.disturb('the clock jumped');
+    driver.disturb('the clock jumped');
     expect(calls.at(-1)).toBe('probe');
     tell({ kind: 'down', failure: new Failure('tunnel.silent', 'retry', 'silent') });
-    device.disturb('the clock jumped');
+    driver.disturb('the clock jumped');
     expect(calls.slice(-1)).toEqual(['connect']);
     // The pause that was cut short does not end a second time.
     await pass(10_000);
@@ -205,25 +205,25 @@ describe('what comes from outside', () => {
   });
 
   test('[C-10] a change of the network probes the tunnel; one that has moved is made anew', async () => {
-    const { device, calls, tell, pass } = world({ probe: ['probed', 'moved'] });
+    const { driver, calls, tell, pass } = scripted({ probe: ['probed', 'moved'] });
     await pass(0);
     tell({ kind: 'up', router: 'r', wire: 'enf/2' });
-    device.networkChanged();
-    expect([calls.at(-1), device.situation().kind, device.peer()?.router]).toEqual(['probe', 'online', 'r']);
-    device.networkChanged();
+    driver.networkChanged();
+    expect([calls.at(-1), driver.situation().kind, driver.peer()?.router]).toEqual(['probe', 'online', 'r']);
+    driver.networkChanged();
     expect(calls.slice(-2)).toEqual(['probe', 'connect']);
-    expect([device.situation().kind, device.peer()?.router]).toEqual(['connecting', undefined]);
+    expect([driver.situation().kind, driver.peer()?.router]).toEqual(['connecting', undefined]);
   });
 
   test('a renewal runs the handshake; where there is nothing to renew it is refused', async () => {
-    const { device, calls, tell, pass } = world({
+    const { driver, calls, tell, pass } = scripted({
       provision: [() => new Promise((resolve) => setTimeout(resolve, 100, 'fd00::7'))],
     });
-    expect(device.renew()).toBe(false);
+    expect(driver.renew()).toBe(false);
     await pass(0);
     tell({ kind: 'up', router: 'r', wire: 'enf/2' });
-    expect(device.renew()).toBe(true);
-    expect([device.renew(), device.peer()?.router]).toEqual([false, undefined]);
+    expect(driver.renew()).toBe(true);
+    expect([driver.renew(), driver.peer()?.router]).toEqual([false, undefined]);
     await pass(100);
     expect(calls).toEqual(['prepare', 'connect', 'provision', 'connect']);
   });

@@ -11,7 +11,7 @@ import { parseReport, QUESTION } from '../../../protocol/tunnel/report.ts';
 import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
 import * as agents from '../agent.ts';
 import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { fakeTun, makeCertificates, startTestRouter, type TestRouter } from '../router.ts';
 
 let certificates: ReturnType<typeof makeCertificates>;
@@ -69,7 +69,7 @@ test('first boot: provisioned, interface raised, online; later boot: no handshak
   expect(place.router.clientKeys).toEqual([row().longtermKey]);
   // The key, the identity, and the time and place of the first tunnel.
   await first.until(() => expect(first.effects.facts()).toMatchObject({ handshakes: 1, stateGeneration: 3 }));
-  await first.device.stop();
+  await first.driver.stop();
   expect(first.tuns.map((tun) => tun.closed)).toEqual([true]);
 
   const second = boot(place);
@@ -79,7 +79,7 @@ test('first boot: provisioned, interface raised, online; later boot: no handshak
   expect(place.router.clientKeys[1]).toEqual(row().longtermKey);
 });
 
-test('[C-40] a fabric that asks hears the version, and on each connection what went wrong before', async () => {
+test('[C-40] a fabric that asks receives the version, and on each connection the last failure', async () => {
   const place = await home();
   const agent = boot(place);
   await agent.online();
@@ -123,13 +123,13 @@ test('[C-10] the same way after a change of the network: the tunnel stays; anoth
   const agent = boot(place);
   await agent.online();
   const before = place.router.packets.length;
-  agent.device.networkChanged();
+  agent.driver.networkChanged();
   await agent.until(() => expect(place.router.packets.length).toBeGreaterThan(before));
   agent.way.source = undefined;
-  agent.device.networkChanged();
-  expect([agent.device.situation().kind, place.router.sockets.length]).toEqual(['online', 1]);
+  agent.driver.networkChanged();
+  expect([agent.driver.situation().kind, place.router.sockets.length]).toEqual(['online', 1]);
   agent.way.source = '127.0.0.9';
-  agent.device.networkChanged();
+  agent.driver.networkChanged();
   await agent.until(() => expect(place.router.sockets).toHaveLength(2));
   await agent.online();
   expect([agent.tuns.length, agent.raised.length]).toEqual([1, 1]);
@@ -164,7 +164,7 @@ test('a provisioning that was interrupted goes on before anything else', async (
   const place = await home();
   const first = boot(place);
   await first.online();
-  await first.device.stop();
+  await first.driver.stop();
   const store = await openStore(await openFolder(place.state));
   await store.save({ ...store.record, pending: store.record.identity!.key });
   const second = boot(place);
@@ -185,11 +185,11 @@ describe('what is in the way', () => {
     const place = await home(1);
     const agent = boot(place);
     await agent.trouble('net.unreachable');
-    expect(agent.device.situation()).toMatchObject({ goal: { kind: 'provision' } });
+    expect(agent.driver.situation()).toMatchObject({ goal: { kind: 'provision' } });
     expect(agent.log.filter((line) => line.includes('net.unreachable'))).toHaveLength(1);
   });
 
-  test('no credential: blocked, and what to do is said', async () => {
+  test('no credential: blocked, and what to do is logged', async () => {
     const place = await home();
     const agent = boot({ ...place, credential: '/nowhere' });
     await agent.trouble('os.no-file');
@@ -202,23 +202,23 @@ describe('what is in the way', () => {
     const agent = boot(place);
     await agent.trouble('tls.bad-root');
     expect(row().handshakes).toBe(1);
-    await agent.device.stop();
+    await agent.driver.stop();
     const path = `${place.credential}/another.pem`;
     writeFileSync(path, certificates.root);
     await boot(place, { remote: `tls-root = "${path}"` }).online();
     expect(row().handshakes).toBe(1);
   });
 
-  test('[C-17] unreadable state: set aside, said, and the same address comes back', async () => {
+  test('[C-17] unreadable state: renamed, logged, and the same address comes back', async () => {
     const place = await home();
     const first = boot(place);
     await first.online();
     const address = formatIpv6(row().address);
-    await first.device.stop();
+    await first.driver.stop();
     for (const name of ['state-0', 'state-1']) writeFileSync(`${place.state}/${name}`, 'garbage');
     const second = boot(place);
     await second.online();
-    expect(second.device.situation()).toMatchObject({ goal: { address } });
+    expect(second.driver.situation()).toMatchObject({ goal: { address } });
     expect([authority.devices.size, row().handshakes]).toEqual([1, 2]);
     expect(second.effects.facts().quarantined).toEqual(['state-0.bad-1', 'state-1.bad-1']);
     expect(second.log.filter((line) => line.startsWith('state.unreadable'))).toHaveLength(2);
@@ -228,7 +228,7 @@ describe('what is in the way', () => {
     const place = await home();
     const first = boot(place);
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     const config = parseConfig(
       `[remote]\nhosts = ["127.0.0.1"]\n[identity]\nmode = "software"\ncredential-dir = "${place.credential}"\n[state]\ndirectory = "${place.state}"\n`,
       'test',
@@ -236,7 +236,7 @@ describe('what is in the way', () => {
     const tun = fakeTun();
     const effects = openEffects(config, () => {}, {
       openTun: () => tun,
-      openGuard: () => ({
+      openReconciler: () => ({
         start: async () => {},
         attach: async () => {
           throw new Failure('os.not-permitted', 'operator', 'ip: not permitted');
@@ -256,7 +256,7 @@ test('stop in the middle of a handshake cuts it and leaves no connection', async
   const server = await listen({ mute: true });
   const agent = boot(await home(server.port));
   await agent.until(() => expect(server.sockets).toHaveLength(1));
-  await agent.device.stop();
+  await agent.driver.stop();
   await agent.until(() => expect(server.sockets[0]!.destroyed).toBe(true));
-  expect(agent.device.situation().kind).toBe('stopped');
+  expect(agent.driver.situation().kind).toBe('stopped');
 });

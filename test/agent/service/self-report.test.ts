@@ -17,7 +17,7 @@ function world() {
 
 const failure = (code: string) => new Failure(code, 'retry', 'the key "hunter2" of /etc/secret');
 
-test('[C-40] the last failure is told with its age and without its words', () => {
+test('[C-40] the last failure is reported with its age and without its message', () => {
   const { self } = world();
   expect(self.current()).toEqual({ version: VERSION });
   self.note(failure('net.unreachable'));
@@ -30,7 +30,7 @@ test('[C-40] the last failure is told with its age and without its words', () =>
   expect(Buffer.from(packet).toString('latin1')).not.toMatch(/hunter2|secret/);
 });
 
-test('[C-40] a fabric that was told already hears of news within a minute, and of many at once', () => {
+test('[C-40] a fabric that has a report receives news within a minute, several failures in one report', () => {
   const { self, told } = world();
   for (let i = 0; i < 1_000; i++) self.note(failure(`os.failure-${i}`));
   vi.advanceTimersByTime(59_999);

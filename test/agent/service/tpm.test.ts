@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
-import { CHECKS, examine } from '../../../agent/doctor/checks/all.ts';
+import { CHECKS } from '../../../agent/doctor/checks/all.ts';
+import { examine } from '../../../agent/doctor/examine.ts';
 import { machineProbes } from '../../../agent/doctor/machine.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
@@ -15,7 +16,7 @@ import { handlesIn, swtpmForTest, tpm2 } from '../../tpm/fixture.ts';
 import { boot, listen } from '../agent.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';
 
 let certificates: ReturnType<typeof makeCertificates>;
@@ -63,10 +64,10 @@ for (const map of [PLATFORM_MAP, OWNER_MAP]) {
     const { router, start } = await place(swtpm.tcti);
     const first = start();
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     const second = start();
     await second.online();
-    await second.device.stop();
+    await second.driver.stop();
     expect(rows()).toHaveLength(1);
     expect([rows()[0]!.handshakes, second.effects.facts().handshakes]).toEqual([1, 0]);
     expect(router.clientKeys).toEqual([rows()[0]!.longtermKey, rows()[0]!.longtermKey]);
@@ -82,13 +83,13 @@ describe('the TPM is another matter than before', () => {
     const { start } = await place(one.tcti);
     const first = start();
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     const clone = start(other.tcti);
     await clone.online();
     expect(rows()).toHaveLength(2);
-    expect(clone.device.situation()).toMatchObject({ goal: { address: formatIpv6(rows()[1]!.address) } });
+    expect(clone.driver.situation()).toMatchObject({ goal: { address: formatIpv6(rows()[1]!.address) } });
     expect(clone.log.filter((line) => line.includes('state.foreign'))).toHaveLength(1);
-    await clone.device.stop();
+    await clone.driver.stop();
     const again = start(other.tcti);
     await again.online();
     expect(again.log.filter((line) => line.includes('state.foreign'))).toHaveLength(0);
@@ -100,7 +101,7 @@ describe('the TPM is another matter than before', () => {
     const { start } = await place(swtpm.tcti);
     const first = start();
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     tpm2(swtpm, 'clear', '-c', 'p');
     const second = start();
     await second.online();
@@ -113,7 +114,7 @@ describe('the TPM is another matter than before', () => {
     const { start } = await place(swtpm.tcti);
     const first = start();
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     await swtpm.kill();
     const second = start();
     await second.trouble('tpm.absent');
@@ -121,7 +122,7 @@ describe('the TPM is another matter than before', () => {
     try {
       await second.online();
       expect([rows().length, rows()[0]!.handshakes]).toEqual([1, 1]);
-      await second.device.stop();
+      await second.driver.stop();
     } finally {
       await back.stop();
     }
@@ -139,7 +140,7 @@ describe('the TPM is another matter than before', () => {
       await agent.until(() => expect(router.clientKeys.length).toBeGreaterThan(1));
       await agent.online();
       expect(rows()[0]!.handshakes).toBe(1);
-      await agent.device.stop();
+      await agent.driver.stop();
     } finally {
       await back.stop();
     }
@@ -197,7 +198,7 @@ test('a TPM that the factory has not seen: blocked, with what to do', async () =
 
 test('forget leaves nothing of ours in the TPM but what the factory wrote, with which the device gets its address back', async () => {
   const swtpm = await personalised();
-  // Somebody else's key at the common handle, so that ours is beside it.
+  // Another program's key at the common handle, so that ours is beside it.
   tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-c', 'p.ctx');
   tpm2(swtpm, 'evictcontrol', '-C', 'o', '-c', 'p.ctx', '0x81000001');
   tpm2(swtpm, 'flushcontext', '-t');
@@ -205,7 +206,7 @@ test('forget leaves nothing of ours in the TPM but what the factory wrote, with 
   const { start } = await place(swtpm.tcti, state);
   const first = start();
   await first.online();
-  await first.device.stop();
+  await first.driver.stop();
   const persistent = () => tpm2(swtpm, 'getcap', 'handles-persistent');
   expect(persistent()).toMatch(/0x81454E50/i);
   const config = join(temporaryFolder(), 'agent.toml');
@@ -221,7 +222,7 @@ test('forget leaves nothing of ours in the TPM but what the factory wrote, with 
   for (const handle of ['81000001', '81800000']) expect(persistent()).toContain(handle);
   const second = start();
   await second.online();
-  await second.device.stop();
+  await second.driver.stop();
   expect(rows()).toHaveLength(1);
   expect(rows()[0]!.handshakes).toBe(2);
 });

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { addressBook } from '../../../agent/state/address-cache.ts';
+import { addressCache } from '../../../agent/state/address-cache.ts';
 import { KEEP_EVERY_MS, keepLastGood, lastGoodOf, withLastGood } from '../../../agent/state/last-good.ts';
 import { openStore, type Store } from '../../../agent/state/state.ts';
 import { openFolder } from '../../../os/files/folder.ts';
@@ -12,18 +12,18 @@ async function keeper(builtMs = 0) {
   const store = await openStore(await openFolder(temporaryFolder()));
   const now = { wallMs: NOON };
   const log: string[] = [];
-  const book = addressBook(async () => ['192.0.2.1'], 1_000, {});
-  await book.lookup('fabric.example');
+  const cache = addressCache(async () => ['192.0.2.1'], 1_000, {});
+  await cache.lookup('fabric.example');
   const clocks = { wallMs: () => now.wallMs, steadyMs: () => 0, builtMs };
   const keep = (at: Store = store) => {
-    const memory = keepLastGood(at, book, clocks, (_, line) => void log.push(line));
+    const memory = keepLastGood(at, cache, clocks, (_, line) => void log.push(line));
     onTestFinished(() => memory.end());
     return memory;
   };
   return { store, now, log, keep };
 }
 
-test('[C-4] [C-7] the time and the addresses are kept when the tunnel stands', async () => {
+test('[C-4] [C-7] the time and the addresses are kept when the tunnel is up', async () => {
   const { store, keep } = await keeper();
   keep().begin();
   await vi.waitFor(() => expect(store.generation).toBe(1));
@@ -51,7 +51,7 @@ test('[C-21] at most once a day, however often the tunnel comes and goes', async
   }
 });
 
-test('[C-21] a tunnel that stands for days keeps it daily by itself, and writes nothing else', async () => {
+test('[C-21] a tunnel that is up for days keeps it daily by itself, and writes nothing else', async () => {
   const { store, now, keep } = await keeper();
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
@@ -86,7 +86,7 @@ test('a time before the build, or an older future, is not kept as the best known
   await vi.waitFor(() => expect(lastGoodOf(healed.store.record)?.timeMs).toBe(NOON));
 });
 
-test('[C-20] a full disk is said once, and tried again', async () => {
+test('[C-20] a full disk is logged once, and tried again', async () => {
   const { store, log, now, keep } = await keeper();
   let full = true;
   const memory = keep({

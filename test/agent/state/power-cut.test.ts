@@ -6,7 +6,7 @@ import { openFolder } from '../../../os/files/folder.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { fragile, type Power, PowerCut, power, temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 
 let server: IdentityServer;
 beforeAll(async () => {

@@ -128,7 +128,7 @@ describe('a file that does not check out', () => {
     expect(readdirSync(path)).toHaveLength(4);
   });
 
-  test('[C-17] on a read-only disk the good copy still serves', async () => {
+  test('[C-17] on a read-only disk the intact copy is still used', async () => {
     const path = temporaryFolder();
     await (await reopen(path)).save(record(1));
     writeFileSync(join(path, 'state-1'), 'bad');

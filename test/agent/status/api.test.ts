@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Agent, answerApi, answerMetrics, ROUTES } from '../../../agent/status/api.ts';
 import { METRICS, renderMetrics } from '../../../agent/status/metrics.ts';
 import type { Status } from '../../../agent/status/status.ts';
-import type { Counters } from '../../../agent/tunnel/counters.ts';
+import type { Counters } from '../../../agent/tunnel/session.ts';
 import { serveLoopback, TextAnswer } from '../../../os/net/control-socket.ts';
 
 const docs = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8');
@@ -71,7 +71,7 @@ describe('the control socket', () => {
     }
   });
 
-  test('knows nothing else; reading does not renew', () => {
+  test('has no other paths; reading does not renew', () => {
     const of = agent();
     for (const [method, path] of [
       ['GET', '/v1/provision'],

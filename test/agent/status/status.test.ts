@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
-import { type Situation, STOPPED } from '../../../agent/lifecycle/lifecycle.ts';
-import { describeStatus, type Sight, statusLine, statusOf } from '../../../agent/status/status.ts';
+import { STOPPED } from '../../../agent/lifecycle/lifecycle.ts';
+import type { Situation } from '../../../agent/lifecycle/situation.ts';
+import { describeStatus, type Snapshot, statusLine, statusOf } from '../../../agent/status/status.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00Z');
 const attempts = { prepare: 0, provision: 0, connect: 3 };
@@ -14,6 +15,7 @@ const waiting: Situation = {
   sinceMs: 99_000,
   untilMs: 112_000,
   trouble: {
+    area: 'net',
     code: 'net.timeout',
     message: 'no answer',
     action: 'Look.',
@@ -23,7 +25,7 @@ const waiting: Situation = {
   },
 };
 
-function sight(situation: Situation, change: Partial<Sight> = {}): Sight {
+function snapshot(situation: Situation, change: Partial<Snapshot> = {}): Snapshot {
   return {
     version: '1.2.3',
     config: parseConfig('[remote]\nhosts = ["a"]\n', 'x'),
@@ -53,7 +55,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     droppedReceiving: 0,
   };
   const status = statusOf(
-    sight(online, {
+    snapshot(online, {
       peer: { router: '192.0.2.1 port 443', wire: 'enf/2' },
       facts: {
         stateGeneration: 4,
@@ -96,7 +98,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
 });
 
 test('in trouble: what, since when, how often, what to do, when again', () => {
-  const status = statusOf(sight(waiting));
+  const status = statusOf(snapshot(waiting));
   expect(status.trouble).toEqual({
     code: 'net.timeout',
     message: 'no answer',
@@ -119,7 +121,7 @@ test('before the first identity, and stopped, there is no address', () => {
   };
   for (const situation of [fresh, STOPPED]) {
     const status = statusOf(
-      sight(situation, { facts: { ...sight(fresh).facts, stateGeneration: undefined } }),
+      snapshot(situation, { facts: { ...snapshot(fresh).facts, stateGeneration: undefined } }),
     );
     expect([status.address, status.state.generation]).toEqual([null, null]);
     expect(describeStatus(status, NOON)).toContain('none yet');

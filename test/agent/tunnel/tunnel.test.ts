@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Link, openTunnel, type Rules, type TunnelEvent } from '../../../agent/tunnel/tunnel.ts';
+import type { TunnelEvent } from '../../../agent/tunnel/session.ts';
+import { type ConnectOptions, openTunnel, type Rules } from '../../../agent/tunnel/tunnel.ts';
 import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
 import { concat } from '../../../protocol/bytes.ts';
 import type { Failure } from '../../../protocol/failure.ts';
@@ -39,7 +40,7 @@ beforeAll(async () => {
 });
 
 /** A tunnel to a test router; `events` is everything it reported. */
-async function world(
+async function openedTunnel(
   options: Partial<Parameters<typeof startTestRouter>[0]> = {},
   rules: Partial<Rules> = {},
 ) {
@@ -48,7 +49,7 @@ async function world(
   const tunnel = openTunnel(tun, { ...RULES, ...rules }, () => US);
   onTestFinished(() => tunnel.close());
   const events: TunnelEvent[] = [];
-  const connect = (change: Partial<Link> = {}): void =>
+  const connect = (change: Partial<ConnectOptions> = {}): void =>
     tunnel.start(
       {
         hosts: ['127.0.0.1'],
@@ -81,7 +82,7 @@ async function settled(router: TestRouter, tun: ReturnType<typeof fakeTun>, rule
 
 describe('coming up', () => {
   test('with the identity as client certificate and the verdict protocol offered; up once the router answers', async () => {
-    const { router, connect, happens, events } = await world();
+    const { router, connect, happens, events } = await openedTunnel();
     connect();
     expect(await happens('up')).toMatchObject({ router: `127.0.0.1 port ${router.port}` });
     expect(router.clientKeys).toEqual([identity.publicKey]);
@@ -91,20 +92,20 @@ describe('coming up', () => {
   });
 
   test('[C-9] a router of another root is not talked to', async () => {
-    const { router, connect, failure } = await world();
+    const { router, connect, failure } = await openedTunnel();
     connect({ ca: makeCertificates().root });
     expect(await failure()).toMatchObject({ code: 'tls.untrusted-server', remedy: 'retry' });
     expect(router.packets).toEqual([]);
   });
 
-  test('nobody there', async () => {
-    const { connect, failure } = await world();
+  test('no server', async () => {
+    const { connect, failure } = await openedTunnel();
     connect({ port: 1 });
     expect(await failure()).toMatchObject({ code: 'net.unreachable', remedy: 'retry' });
   });
 
   test('a router that closes before it answers has not accepted us', async () => {
-    const { connect, failure, events } = await world({
+    const { connect, failure, events } = await openedTunnel({
       silent: true,
       onConnection: (socket) => void socket.end(),
     });
@@ -114,7 +115,7 @@ describe('coming up', () => {
   });
 
   test('[C-13] a router that takes the connection and is silent is given up', async () => {
-    const { connect, failure, events } = await world({ silent: true }, { heartbeatTimeoutMs: 50 });
+    const { connect, failure, events } = await openedTunnel({ silent: true }, { heartbeatTimeoutMs: 50 });
     connect();
     expect(await failure()).toMatchObject({
       code: 'tunnel.silent',
@@ -126,7 +127,7 @@ describe('coming up', () => {
 
 describe('packets', () => {
   test('pass both ways, batches in one piece, and are counted', async () => {
-    const { router, tun, tunnel, connect, happens } = await world();
+    const { router, tun, tunnel, connect, happens } = await openedTunnel();
     connect();
     await happens('up');
     const out = [packet6(OWN, PEER), packet6(OWN, OTHER, new Uint8Array(1_400))];
@@ -147,7 +148,7 @@ describe('packets', () => {
   });
 
   test('of another source do not leave', async () => {
-    const { router, tun, tunnel, connect, happens } = await world();
+    const { router, tun, tunnel, connect, happens } = await openedTunnel();
     connect();
     await happens('up');
     const linkLocal = packet6(parseIpv6('fe80::1'), parseIpv6('ff02::16'));
@@ -160,7 +161,7 @@ describe('packets', () => {
   });
 
   test('of another destination do not arrive, nor do heartbeat replies', async () => {
-    const { router, tun, tunnel, connect, happens } = await world();
+    const { router, tun, tunnel, connect, happens } = await openedTunnel();
     connect();
     await happens('up');
     router.send(packet6(PEER, OTHER), IPV4, Uint8Array.of(0x61), packet6(PEER, OWN));
@@ -169,7 +170,7 @@ describe('packets', () => {
   });
 
   test('IPv4 passes only if allowed', async () => {
-    const { router, tun, connect, happens } = await world({}, { allowIpv4: true });
+    const { router, tun, connect, happens } = await openedTunnel({}, { allowIpv4: true });
     connect();
     await happens('up');
     tun.host(IPV4);
@@ -179,7 +180,7 @@ describe('packets', () => {
   });
 
   test('may arrive in any pieces; empty frames mean nothing', async () => {
-    const { router, tun, connect, happens } = await world();
+    const { router, tun, connect, happens } = await openedTunnel();
     connect();
     await happens('up');
     router.sockets[0]!.setNoDelay(true);
@@ -198,7 +199,7 @@ describe('packets', () => {
   });
 
   test('while there is no connection they are dropped, and the TUN is read on', async () => {
-    const { router, tun, tunnel, connect, happens } = await world();
+    const { router, tun, tunnel, connect, happens } = await openedTunnel();
     tun.host(packet6(OWN, PEER));
     await vi.waitFor(() => expect(tunnel.counters().outOffline).toBe(1), 10_000);
     connect();
@@ -211,30 +212,30 @@ describe('[C-40] what it tells of itself', () => {
   const reports = (router: TestRouter) => router.packets.filter((packet) => packet[0] === 0xf3);
 
   test('it tells a router that asks: once, and again when it has news', async () => {
-    const { router, tun, tunnel, connect, happens, events } = await world();
+    const { router, tun, tunnel, connect, happens, events } = await openedTunnel();
     connect();
     await happens('up');
-    tunnel.tell();
+    tunnel.sendReport();
     await settled(router, tun);
     expect(reports(router)).toEqual([]);
     router.send(QUESTION, QUESTION, QUESTION);
     await vi.waitFor(() => expect(reports(router)).toEqual([encodeReport(US)]), 10_000);
-    tunnel.tell();
+    tunnel.sendReport();
     await vi.waitFor(() => expect(reports(router)).toHaveLength(2), 10_000);
     await settled(router, tun);
     expect(reports(router)).toHaveLength(2);
     expect(events.map((event) => event.kind)).toEqual(['up']);
   });
 
-  test('each router is told that asks, and none for another', async () => {
-    const { router, tun, tunnel, connect, events } = await world();
+  test('each router that asks receives a report, and no other', async () => {
+    const { router, tun, tunnel, connect, events } = await openedTunnel();
     connect();
     await vi.waitFor(() => expect(events).toHaveLength(1), 10_000);
     router.send(QUESTION);
     await vi.waitFor(() => expect(reports(router)).toHaveLength(1), 10_000);
     connect();
     await vi.waitFor(() => expect(events).toHaveLength(2), 10_000);
-    tunnel.tell();
+    tunnel.sendReport();
     await settled(router, tun);
     expect(reports(router)).toHaveLength(1);
     router.send(QUESTION);
@@ -242,7 +243,7 @@ describe('[C-40] what it tells of itself', () => {
   });
 
   test('it tells nothing to who asks something else, or has no word for asking', async () => {
-    const { router, tun, connect, happens } = await world();
+    const { router, tun, connect, happens } = await openedTunnel();
     connect();
     await happens('up');
     router.send(
@@ -254,7 +255,7 @@ describe('[C-40] what it tells of itself', () => {
     await settled(router, tun);
     expect(reports(router)).toEqual([]);
     // A router of enftun's kind, which selects no protocol.
-    const c = await world({ alpn: [] });
+    const c = await openedTunnel({ alpn: [] });
     c.connect();
     await c.happens('up');
     c.router.send(QUESTION);
@@ -266,7 +267,7 @@ describe('[C-40] what it tells of itself', () => {
 
 describe('going down', () => {
   test('a frame longer than any packet ends the connection', async () => {
-    const { router, connect, happens, failure, events } = await world();
+    const { router, connect, happens, failure, events } = await openedTunnel();
     connect();
     await happens('up');
     router.raw(Uint8Array.of(0x05, 0xd9)); // 1497
@@ -299,7 +300,7 @@ describe('going down', () => {
     expect(router.packets).toEqual(router.packets.map(() => heartbeat(OWN)));
     options.silent = true;
     await vi.waitFor(
-      () => expect(events.at(-1)).toMatchObject({ failure: { code: 'tunnel.silent' } }),
+      () => expect(events.at(-1)).toMatchObject({ failure: { code: 'tunnel.silent' }, silent: true }),
       10_000,
     );
     expect(events).toHaveLength(2);
@@ -310,7 +311,7 @@ describe('going down', () => {
     ['a reset', (router: TestRouter) => router.reset(), /^tunnel\.(broken|closed)$/],
   ] as const) {
     test(`${name} is a reason to come back, no more`, async () => {
-      const { router, connect, happens, failure, events } = await world();
+      const { router, connect, happens, failure, events } = await openedTunnel();
       connect();
       await happens('up');
       how(router);
@@ -323,7 +324,7 @@ describe('going down', () => {
   }
 
   test('stop is silent, and the host may go on sending', async () => {
-    const { router, tun, tunnel, connect, happens, events } = await world();
+    const { router, tun, tunnel, connect, happens, events } = await openedTunnel();
     connect();
     await happens('up');
     tunnel.stop();
@@ -336,7 +337,7 @@ describe('going down', () => {
   });
 
   test('stop while connecting leaves no connection', async () => {
-    const { tunnel, connect, events, router } = await world();
+    const { tunnel, connect, events, router } = await openedTunnel();
     connect();
     tunnel.stop();
     connect();
@@ -347,7 +348,7 @@ describe('going down', () => {
   });
 
   test('a TUN that was taken away is lost, connected or not', async () => {
-    const { tun, tunnel, connect, happens, failure, events } = await world();
+    const { tun, tunnel, connect, happens, failure, events } = await openedTunnel();
     connect();
     await happens('up');
     expect(tunnel.usable).toBe(true);
@@ -368,7 +369,7 @@ describe('verdicts', () => {
   ];
   for (const verdict of verdicts) {
     test(`${verdict.kind} instead of an answer`, async () => {
-      const { connect, happens, events } = await world({
+      const { connect, happens, events } = await openedTunnel({
         silent: true,
         onConnection: (socket) => void socket.end(encodeVerdict(verdict)),
       });
@@ -378,7 +379,7 @@ describe('verdicts', () => {
     });
 
     test(`${verdict.kind} later`, async () => {
-      const { router, tun, connect, happens, events } = await world();
+      const { router, tun, connect, happens, events } = await openedTunnel();
       connect();
       await happens('up');
       router.raw(concat(encodeFrame(packet6(PEER, OTHER)), encodeVerdict(verdict)));
@@ -389,7 +390,7 @@ describe('verdicts', () => {
   }
 
   test('a control message of a later version is no packet and no verdict', async () => {
-    const { router, tun, connect, happens, events } = await world();
+    const { router, tun, connect, happens, events } = await openedTunnel();
     connect();
     await happens('up');
     router.send(Uint8Array.of(0xf1, 99, 0, 0, 0, 0), Uint8Array.of(0xf2), packet6(PEER, OWN));
@@ -400,7 +401,7 @@ describe('verdicts', () => {
 
 describe('a probe', () => {
   test('[C-6] is a heartbeat at once, and its answer changes nothing', async () => {
-    const { router, tunnel, connect, happens, events } = await world();
+    const { router, tunnel, connect, happens, events } = await openedTunnel();
     tunnel.probe();
     connect();
     await happens('up');
@@ -415,7 +416,7 @@ describe('a probe', () => {
 
   test('[C-6] without an answer ends the connection in five seconds, whatever a heartbeat may take', async () => {
     let deaf = false;
-    const { tunnel, connect, happens, failure } = await world({
+    const { tunnel, connect, happens, failure } = await openedTunnel({
       onConnection: (socket) => {
         const answer = socket.write.bind(socket);
         socket.write = ((...given: Parameters<typeof answer>) => deaf || answer(...given)) as typeof answer;

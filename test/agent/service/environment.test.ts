@@ -4,7 +4,7 @@ import { openFolder } from '../../../os/files/folder.ts';
 import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
 import * as agents from '../agent.ts';
 import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identityserver.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';
 
 // What is wrong around a device: its clock, its resolver, the network's login page. Software mode over loopback.
@@ -46,7 +46,7 @@ test('[C-4] clock at 1970: provisioned at once, TLS waits, and the tunnel follow
   await agent.trouble('clock.implausible');
   expect([handshakes(), router.sockets.length]).toEqual([[1], 0]);
   now.wallMs = Date.now();
-  agent.device.disturb('the clock jumped');
+  agent.driver.disturb('the clock jumped');
   await agent.online();
   expect(handshakes()).toEqual([1]);
 });
@@ -59,7 +59,7 @@ for (const [name, wallMs] of [
     const { boot } = await home();
     const first = boot();
     await first.online();
-    await first.device.stop();
+    await first.driver.stop();
     const second = boot({
       clocks: { wallMs: () => wallMs, steadyMs: () => performance.now(), builtMs: 0 },
     });
@@ -75,13 +75,13 @@ test('[C-7] the addresses of the last tunnel serve when the resolver is gone', a
   const first = boot({ hosts, resolver: async () => ['127.0.0.1'] });
   await first.online();
   await first.until(() => expect(first.effects.facts().stateGeneration).toBe(3));
-  await first.device.stop();
+  await first.driver.stop();
   expect(await record()).toMatchObject({ lastGood: { addresses: { 'fabric.example': ['127.0.0.1'] } } });
   const resolvers = [() => Promise.reject(new Error('NXDOMAIN')), () => new Promise<string[]>(() => {})];
   for (const resolver of resolvers) {
     const agent = boot({ hosts, resolver });
     await agent.online();
-    await agent.device.stop();
+    await agent.driver.stop();
   }
   expect(handshakes()).toEqual([1]);
 });
@@ -95,15 +95,15 @@ test('[C-7] without a resolver a literal address beside the name is enough', asy
   await agent.online();
 });
 
-test('[C-9] a login page that answers in the place of the fabric: said, waited for, the identity is kept', async () => {
+test('[C-9] a captive portal answers instead of the fabric: reported, retried, the identity is kept', async () => {
   const { boot } = await home();
   const first = boot();
   await first.online();
-  await first.device.stop();
+  await first.driver.stop();
   const page = await startTestRouter(makeCertificates());
   const agent = boot({ tunnelPort: page.port });
   await agent.trouble('net.captive');
-  expect(agent.device.situation()).toMatchObject({
+  expect(agent.driver.situation()).toMatchObject({
     kind: 'backing-off',
     trouble: { action: expect.stringContaining('login page') },
   });
@@ -114,15 +114,15 @@ test('[C-37] after four hundred days away: evicted meanwhile, it comes back with
   const { router, boot } = await home();
   const first = boot();
   await first.online();
-  const address = first.device.situation();
-  await first.device.stop();
+  const address = first.driver.situation();
+  await first.driver.stop();
   const late = Date.now() + 400 * 86_400_000;
   const second = boot({ clocks: { wallMs: () => late, steadyMs: () => performance.now(), builtMs: 0 } });
   await second.until(() => expect(router.sockets).toHaveLength(2));
   router.raw(encodeVerdict({ kind: 'evicted' }));
   await second.until(() => expect(router.clientKeys).toHaveLength(3));
   await second.online();
-  expect(second.device.situation()).toMatchObject({ goal: (address as { goal: unknown }).goal });
+  expect(second.driver.situation()).toMatchObject({ goal: (address as { goal: unknown }).goal });
   expect(router.clientKeys[2]).not.toEqual(router.clientKeys[0]);
   expect([authority.devices.size, handshakes()]).toEqual([1, [2]]);
 });
@@ -131,20 +131,20 @@ test('a renewal: a new key at the same address; if the identity server refuses, 
   const { router, boot } = await home();
   const agent = boot();
   await agent.online();
-  expect(agent.device.renew()).toBe(true);
+  expect(agent.driver.renew()).toBe(true);
   await agent.until(() => expect(router.clientKeys).toHaveLength(2));
   await agent.online();
   expect(router.clientKeys[1]).not.toEqual(router.clientKeys[0]);
   expect([authority.devices.size, handshakes()]).toEqual([1, [2]]);
-  await agent.device.stop();
+  await agent.driver.stop();
 
   const cut = boot({ identityPort: 1 });
   await cut.online();
-  cut.device.renew();
+  cut.driver.renew();
   await cut.until(() => expect(router.clientKeys).toHaveLength(4));
   await cut.online();
   expect(router.clientKeys.slice(2)).toEqual([router.clientKeys[1], router.clientKeys[1]]);
-  await cut.device.stop();
+  await cut.driver.stop();
 
   // The key of the renewal that broke off is finished with at the next start.
   const last = boot();

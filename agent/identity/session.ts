@@ -1,0 +1,112 @@
+import type { Lookup } from '../../os/net/lookup.ts';
+import type { HttpProxy } from '../../os/net/proxy.ts';
+import { fromHex } from '../../protocol/bytes.ts';
+import { parseIpv6 } from '../../protocol/ipv6.ts';
+import type { Config } from '../config/config.ts';
+import type { Goal } from '../lifecycle/situation.ts';
+import type { Store } from '../state/state.ts';
+import { isUnloadable } from './key-store.ts';
+import { openKeyring } from './keyring.ts';
+import { tlsRoot } from './tls-root.ts';
+
+/** What TLS authenticates this device with. */
+export interface TlsIdentity {
+  /** RFC 5952 text. */
+  readonly address: string;
+  /** PEM of the root the router's certificate must lead to. */
+  readonly ca: string;
+  /** Identity certificate, DER. */
+  readonly certificate: Uint8Array;
+  /** PEM; may only name a key in the TPM. */
+  readonly key: string;
+}
+
+/** The identity of this device and the keys behind it. Keys are opened when they are first needed, until `close`. */
+export interface IdentitySession {
+  /** Closes the keys and opens them again; returns what state and keys ask for. @throws Failure of state and keys */
+  prepare(): Promise<Exclude<Goal, { kind: 'prepare' }>>;
+  /** Runs the handshake; returns the address of the identity, which is durable then. */
+  provision(): Promise<string>;
+  /** The identity there is, as TLS needs it. @throws Failure of keys and TLS root */
+  tls(): Promise<TlsIdentity>;
+  /** XTT handshakes this run has completed. */
+  handshakes(): number;
+  close(): Promise<void>;
+}
+
+export interface IdentityOptions {
+  readonly config: Config;
+  readonly store: () => Promise<Store>;
+  readonly lookup: Lookup;
+  readonly proxy: HttpProxy | undefined;
+  /** Firewall mark of the connection to the identity server; 0: none. */
+  readonly mark: number;
+  readonly wallMs: () => number;
+  /** Aborted with a Failure when the agent stops: nothing is opened any more, and what is under way is called off. */
+  readonly stopping: AbortSignal;
+}
+
+export function identitySession(options: IdentityOptions): IdentitySession {
+  const { config, store, lookup, proxy, mark, wallMs, stopping } = options;
+  const keyring = openKeyring(config, stopping);
+  let root: string | undefined;
+  let handshakes = 0;
+
+  return {
+    async prepare() {
+      const { identity, pending } = (await store()).record;
+      await keyring.close();
+      root = undefined;
+      await keyring.keys();
+      if (identity === undefined) return { kind: 'provision', reason: 'first-boot' };
+      const { address } = identity;
+      // The fabric may know the new key already, and no longer the old one.
+      if (pending !== undefined) return { kind: 'provision', reason: 'interrupted', address };
+      try {
+        await keyring.use(identity);
+        return { kind: 'connect', address };
+      } catch (error) {
+        if (!isUnloadable(error)) throw error;
+        return { kind: 'provision', reason: 'foreign-state', address };
+      }
+    },
+
+    async provision() {
+      // Loaded only here: a device that has its identity never needs the handshake's code.
+      const [{ provision }, { openExchange }] = await Promise.all([
+        import('./provision.ts'),
+        import('./exchange.ts'),
+      ]);
+      const { suite, address, basename } = config.identity;
+      const { hosts, identityPort: port, connectTimeout: timeoutMs } = config.remote;
+      const identity = await provision({
+        keys: await keyring.keys(),
+        store: await store(),
+        suite,
+        requestedIdentity: address === '' ? new Uint8Array(16) : parseIpv6(address),
+        ...(basename !== '' && { basename: new TextEncoder().encode(basename) }),
+        connect: () => openExchange({ hosts, port, mark, timeoutMs, signal: stopping, proxy, lookup }),
+        nowMs: wallMs,
+      });
+      handshakes++;
+      await keyring.use(identity);
+      return identity.address;
+    },
+
+    async tls() {
+      const { identity } = (await store()).record;
+      if (identity === undefined) throw new Error('a connection without an identity');
+      root ??= await tlsRoot(config, async () => (await keyring.keys()).tlsRoot());
+      const key = keyring.longterm() ?? (await keyring.use(identity));
+      return {
+        address: identity.address,
+        ca: root,
+        certificate: fromHex(identity.certificate),
+        key: key.tlsKey(),
+      };
+    },
+
+    handshakes: () => handshakes,
+    close: keyring.close,
+  };
+}

@@ -1,0 +1,129 @@
+import type { Failure } from '../../protocol/failure.ts';
+import type { Verdict } from '../../protocol/tunnel/verdict.ts';
+
+/** What the device's life is made of: situations, the events that change them, and the actions that follow. */
+
+/** `ms` is monotonic, from any origin; `random` is uniform in [0, 1). */
+export interface Moment {
+  readonly ms: number;
+  readonly random: number;
+}
+
+/**
+ * Why the device provisions itself; `interrupted`: a new key was made already when the power went; `renewal`: a person
+ * asked for it, and the identity that is there stays until the new one is.
+ */
+export type Reason = 'first-boot' | 'evicted' | 'foreign-state' | 'interrupted' | 'renewal';
+
+/** What is worked on, or will be after a pause. */
+export type Goal =
+  | { readonly kind: 'prepare' }
+  | { readonly kind: 'provision'; readonly reason: Reason; readonly address?: string }
+  /** `unfinished`: a renewal broke off, so the fabric may know the next key already, and no longer this one. */
+  | { readonly kind: 'connect'; readonly address: string; readonly unfinished?: true };
+
+/** What has been going wrong since when, over however many attempts. */
+export interface Trouble {
+  readonly code: string;
+  /** Of the failure: what decides whether another network may mend it. */
+  readonly area: string;
+  readonly message: string;
+  readonly action?: string;
+  readonly sinceMs: number;
+  readonly attempts: number;
+  /** When it was last written to the log. */
+  readonly loggedMs: number;
+}
+
+/** Failures in a row per goal; what makes pauses grow. */
+export interface Attempts {
+  readonly prepare: number;
+  readonly provision: number;
+  readonly connect: number;
+}
+
+interface Common {
+  readonly attempts: Attempts;
+  /** When this situation began. */
+  readonly sinceMs: number;
+}
+
+export type Situation =
+  | { readonly kind: 'stopped' }
+  /** Opening the state and the keys. */
+  | (Common & {
+      readonly kind: 'preparing';
+      readonly goal: Goal & { kind: 'prepare' };
+      readonly trouble?: Trouble;
+    })
+  | (Common & {
+      readonly kind: 'provisioning';
+      readonly goal: Goal & { kind: 'provision' };
+      readonly trouble?: Trouble;
+    })
+  | (Common & {
+      readonly kind: 'connecting';
+      readonly goal: Goal & { kind: 'connect' };
+      readonly trouble?: Trouble;
+    })
+  /** The router has answered through the tunnel. */
+  | (Common & { readonly kind: 'online'; readonly goal: Goal & { kind: 'connect' } })
+  /** A pause; the failure may pass by itself. */
+  | (Common & {
+      readonly kind: 'backing-off';
+      readonly goal: Goal;
+      readonly trouble: Trouble;
+      readonly untilMs: number;
+    })
+  /** A pause; an operator has to act, and the device tries now and then whether that was done. */
+  | (Common & {
+      readonly kind: 'blocked';
+      readonly goal: Goal;
+      readonly trouble: Trouble;
+      readonly untilMs: number;
+    });
+
+export type Event =
+  | { readonly kind: 'start' }
+  /** State and keys are open; they determine what comes next. */
+  | { readonly kind: 'prepared'; readonly goal: Exclude<Goal, { kind: 'prepare' }> }
+  | { readonly kind: 'provisioned'; readonly address: string }
+  /** The tunnel carries packets. */
+  | { readonly kind: 'up' }
+  /** The attempt failed, or the tunnel broke. */
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  | { readonly kind: 'timer' }
+  /** The clock jumped, the machine was asleep, or the like: what was true of the network may not be any more. */
+  | { readonly kind: 'disturbed'; readonly cause: string }
+  /** The route out has changed, or there is one where there was none. */
+  | { readonly kind: 'network' }
+  /** The route of the connection itself has changed: it cannot last. */
+  | { readonly kind: 'moved' }
+  /** An operator asks for the handshake to be run again. */
+  | { readonly kind: 'renew' }
+  | { readonly kind: 'stop' };
+
+export type Action =
+  | { readonly kind: 'prepare' }
+  | { readonly kind: 'provision' }
+  | { readonly kind: 'connect' }
+  /** Finds out at once whether the tunnel still works; it may have `moved`. */
+  | { readonly kind: 'probe' }
+  | { readonly kind: 'wait'; readonly ms: number }
+  | { readonly kind: 'log'; readonly level: 'warning' | 'notice' | 'info'; readonly message: string }
+  /** Close everything: tunnel, device, keys. */
+  | { readonly kind: 'release' };
+
+export interface Step {
+  readonly situation: Situation;
+  readonly actions: readonly Action[];
+}
+
+/** A pause: how long, what comes after it, and whether a person has to do something. */
+export interface Pause {
+  readonly goal: Goal;
+  readonly attempts: Attempts;
+  readonly ms: number;
+  readonly blocked: boolean;
+}

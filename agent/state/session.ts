@@ -1,0 +1,64 @@
+import { openFolder } from '../../os/files/folder.ts';
+import type { Lookup } from '../../os/net/lookup.ts';
+import type { Log } from '../../os/service/log.ts';
+import type { Config } from '../config/config.ts';
+import type { Clocks } from '../lifecycle/wall-clock.ts';
+import { type AddressCache, addressCache } from './address-cache.ts';
+import { keepLastGood, type LastGood, type LastGoodKeeper, lastGoodOf } from './last-good.ts';
+import { openStore, type Store } from './state.ts';
+
+/** What the device remembers, opened when it is first needed. A failed opening is tried again at the next call. */
+export interface StateSession {
+  store(): Promise<Store>;
+  /** What was true when the tunnel was last up. */
+  lastGood(): Promise<LastGood | undefined>;
+  /** Addresses from the resolver, else those of the last good tunnel. */
+  readonly lookup: Lookup;
+  /** The tunnel is up: its time and addresses are kept. */
+  tunnelUp(): void;
+  /** The tunnel is down; resolves when nothing is being written. */
+  tunnelDown(): Promise<void>;
+  /** Undefined until it is open. */
+  opened(): Store | undefined;
+}
+
+export interface StateOptions {
+  readonly config: Config;
+  readonly clocks: Clocks;
+  readonly resolver: Lookup;
+  readonly log: Log;
+  /** Receives each failure to write the last good tunnel. */
+  readonly note: (failure: unknown) => void;
+}
+
+interface Opened {
+  readonly store: Store;
+  readonly addresses: AddressCache;
+  readonly keeper: LastGoodKeeper;
+}
+
+export function stateSession({ config, clocks, resolver, log, note }: StateOptions): StateSession {
+  let state: Opened | undefined;
+
+  const open = async (): Promise<Opened> => {
+    if (state !== undefined) return state;
+    const { directory } = config.state;
+    const store = await openStore(await openFolder(directory));
+    for (const name of store.quarantined)
+      log('warning', `state.unreadable: ${directory}: set aside as ${name}`);
+    // A resolver gets a quarter of the time if an older answer is at hand.
+    const patienceMs = config.remote.connectTimeout / 4;
+    const addresses = addressCache(resolver, patienceMs, lastGoodOf(store.record)?.addresses ?? {});
+    state = { store, addresses, keeper: keepLastGood(store, addresses, clocks, log, note) };
+    return state;
+  };
+
+  return {
+    store: async () => (await open()).store,
+    lastGood: async () => lastGoodOf((await open()).store.record),
+    lookup: async (host) => (await open()).addresses.lookup(host),
+    tunnelUp: () => state?.keeper.begin(),
+    tunnelDown: async () => state?.keeper.end(),
+    opened: () => state?.store,
+  };
+}

@@ -1,0 +1,16 @@
+import type { Counters, Traffic, TunnelEvent } from '../tunnel/session.ts';
+
+/** What the views show of the running agent besides its situation. */
+export interface Facts {
+  readonly stateGeneration: number | undefined;
+  readonly quarantined: readonly string[];
+  /** XTT handshakes this run has completed. */
+  readonly handshakes: number;
+  /** When the present identity was provisioned, by the device's clock at that time: ISO 8601. */
+  readonly lastHandshake: string | undefined;
+  readonly traffic: Traffic | undefined;
+  readonly counters: Counters | undefined;
+}
+
+/** The router at the other end: "address port n", and the wire both speak. */
+export type Peer = Pick<Extract<TunnelEvent, { kind: 'up' }>, 'router' | 'wire'>;

@@ -1,4 +1,0 @@
-import type { Tunnel } from './tunnel.ts';
-
-/** What the data plane counts. */
-export type Counters = ReturnType<Tunnel['counters']>;

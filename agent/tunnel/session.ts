@@ -1,0 +1,47 @@
+import type { Plane, PlaneReport } from '../../tunnel/client.ts';
+
+/**
+ * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
+ */
+export type TunnelEvent = Exclude<PlaneReport, { kind: 'asked' }>;
+
+/** Counted since the tunnel was opened. */
+export interface Traffic {
+  readonly sentPackets: number;
+  readonly sentBytes: number;
+  readonly receivedPackets: number;
+  readonly receivedBytes: number;
+  /** Not from the own address, malformed, too long, or more than the connection could take. */
+  readonly droppedSending: number;
+  /** Not for the own address, malformed, or refused by the kernel. */
+  readonly droppedReceiving: number;
+}
+
+/** What the data plane counts (native/client/client.ts). */
+export type Counters = ReturnType<Plane['counters']>;
+
+/**
+ * The transport between this device and the router, with the interface at our end. The lifecycle sees no more of it than this, so that
+ * another transport is another implementation.
+ */
+export interface TunnelSession {
+  /**
+   * Brings the interface up and connects, in place of any connection there is. Reports as `Tunnel.start`.
+   * @throws Failure of the identity, the interface and its routes
+   */
+  connect(report: (event: TunnelEvent) => void): Promise<void>;
+  /**
+   * Finds out at once whether the connection still works: `moved` if the kernel has another source address for the router now, and then
+   * the connection is over without a report; else a dead one is reported `down`.
+   */
+  probe(): 'moved' | 'probed';
+  /** Sends the report on this device to a router that has asked for it. */
+  sendReport(): void;
+  /** Ends the connection; the interface stays. */
+  stop(): void;
+  /** Undefined before the first connection. */
+  traffic(): Traffic | undefined;
+  counters(): Counters | undefined;
+  /** Ends the connection and removes the interface. */
+  close(): void;
+}

@@ -1,0 +1,152 @@
+import type { Lookup } from '../../os/net/lookup.ts';
+import type { HttpProxy } from '../../os/net/proxy.ts';
+import { parseIpv6 } from '../../protocol/ipv6.ts';
+import type { Report } from '../../protocol/tunnel/report.ts';
+import type { PlaneDevice } from '../../tunnel/client.ts';
+import type { Config } from '../config/config.ts';
+import type { TlsIdentity } from '../identity/session.ts';
+import { type Lan, type LanOptions, openLan } from '../network/lan.ts';
+import { namedCaptive } from './captive.ts';
+import type { TunnelEvent, TunnelSession } from './session.ts';
+import { openTunnel, type Tunnel } from './tunnel.ts';
+
+/** What the TLS transport needs of the kernel; a test without a kernel of its own brings another. */
+export interface TunnelPlatform {
+  readonly openTun: (name: string) => PlaneDevice;
+  /** The source address of packets to `address`; undefined without a route. */
+  readonly sourceTowards: (address: string, mark: number) => string | undefined;
+}
+
+export interface TlsSessionOptions {
+  readonly config: Config;
+  readonly platform: TunnelPlatform;
+  readonly identity: () => Promise<TlsIdentity>;
+  readonly lookup: Lookup;
+  readonly proxy: HttpProxy | undefined;
+  /** Firewall mark of the connection; 0: none. */
+  readonly mark: number;
+  /** Called when the interface is there: it gets its addresses and routes before this resolves. */
+  readonly attach: (own: Uint8Array) => Promise<void>;
+  /** The report on this device for a router that asks. */
+  readonly selfReport: () => Report;
+  /** Aborted with a Failure when the agent stops. */
+  readonly stopping: AbortSignal;
+}
+
+/** The interface that is up, and what runs over it. */
+interface Raised {
+  readonly address: string;
+  readonly tunnel: Tunnel;
+  readonly lan: Lan | undefined;
+}
+
+/** The router of a connection, and the source address it was reached from. */
+interface Path {
+  readonly router: string;
+  readonly source: string | undefined;
+}
+
+/** The tunnel over TLS: nothing is opened before `connect`. */
+export function tlsSession(options: TlsSessionOptions): TunnelSession {
+  const { config, platform, identity, mark } = options;
+  let raised: Raised | undefined;
+  let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
+  let path: Path | undefined;
+
+  const close = (): void => {
+    raised?.lan?.close();
+    raised?.tunnel.close();
+    raised = undefined;
+  };
+
+  const raise = async (address: string): Promise<Tunnel> => {
+    if (raised?.address === address && raised.tunnel.usable) return raised.tunnel;
+    close();
+    raised = await raiseInterface(options, address);
+    return raised.tunnel;
+  };
+
+  /** A network change may ask for a connection while one is being made ready. */
+  const raiseOnce = async (address: string): Promise<Tunnel> => {
+    while (raising !== undefined && raising.address !== address) await raising.tunnel.catch(() => {});
+    raising ??= { address, tunnel: raise(address) };
+    try {
+      return await raising.tunnel;
+    } finally {
+      raising = undefined;
+    }
+  };
+
+  /** `router` is "address port n", or "? port 0" if the connection was gone before it could be asked. */
+  const pathTo = (router: string): Path => {
+    const address = router.split(' ')[0]!;
+    return { router, source: address === '?' ? undefined : platform.sourceTowards(address, mark) };
+  };
+
+  return {
+    async connect(report) {
+      const { address, ca, certificate, key } = await identity();
+      const tunnel = await raiseOnce(address);
+      const { hosts, tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
+      const { lookup, proxy } = options;
+      const { wire } = config.tunnel;
+      tunnel.start(
+        { hosts, port, mark, timeoutMs, ca, certificate, key, proxy, wire, lookup },
+        (event: TunnelEvent) => {
+          path = event.kind === 'up' ? pathTo(event.router) : undefined;
+          report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
+        },
+      );
+    },
+
+    probe() {
+      const source = path && pathTo(path.router).source;
+      // Without any path the connection may yet survive: the cable may be back in a second.
+      if (source !== undefined && source !== path?.source) {
+        path = undefined;
+        raised?.tunnel.stop();
+        return 'moved';
+      }
+      raised?.tunnel.probe();
+      return 'probed';
+    },
+
+    sendReport: () => raised?.tunnel.sendReport(),
+    stop: () => raised?.tunnel.stop(),
+    traffic: () => raised?.tunnel.traffic(),
+    counters: () => raised?.tunnel.counters(),
+    close,
+  };
+}
+
+/** Opens the TUN with its addresses and routes, the data plane over it, and the LAN server if it is configured. */
+async function raiseInterface(
+  { config, platform, attach, selfReport, stopping }: TlsSessionOptions,
+  address: string,
+): Promise<Raised> {
+  const own = parseIpv6(address);
+  const device = platform.openTun(config.tunnel.device);
+  try {
+    await attach(own);
+    stopping.throwIfAborted();
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+  const rules = {
+    own,
+    allowIpv4: config.route.allowIpv4,
+    heartbeatPeriodMs: config.tunnel.heartbeatPeriod,
+    heartbeatTimeoutMs: config.tunnel.heartbeatTimeout,
+  };
+  if (!config.lan.enabled) return { address, tunnel: openTunnel(device, rules, selfReport), lan: undefined };
+  const tunnel = openTunnel(device, rules, selfReport, (packet) => lan.receive(packet));
+  const lan = openLan(lanOptions(config, own), tunnel.deliver);
+  return { address, tunnel, lan };
+}
+
+/** The configuration's part on a host behind the interface. */
+function lanOptions({ tunnel, route, lan }: Config, own: Uint8Array): LanOptions {
+  const { defaultRoute, advertisePeriod: periodMs } = lan;
+  return { own, mtu: tunnel.mtu, prefixes: route.prefixes, defaultRoute, periodMs };
+}

@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import type { Finding } from '../../../agent/doctor/check.ts';
+import { describeFindings, examine, isHealthy } from '../../../agent/doctor/examine.ts';
+import { fakeProbes } from '../probes.ts';
+
+describe('an examination', () => {
+  const check = (id: string, finding: Finding) => ({ id, about: id, run: async () => finding });
+  const fine = check('a', { outcome: 'ok', message: 'good' });
+  const worse = check('bb', { outcome: 'warning', message: 'so so', remedy: 'Look.' });
+  const skipped = check('s', { outcome: 'skipped', message: 'no' });
+  const bad = check('c', { outcome: 'failed', message: 'bad', remedy: 'Mend it.' });
+  const broken = {
+    ...fine,
+    id: 'd',
+    run: async () => {
+      throw new TypeError('a mistake');
+    },
+  };
+
+  test('is healthy with warnings, not with a failure', async () => {
+    expect(isHealthy(await examine([fine, worse, skipped], fakeProbes()))).toBe(true);
+    expect(isHealthy(await examine([fine, bad], fakeProbes()))).toBe(false);
+  });
+
+  test('goes on after a check that breaks, and says so', async () => {
+    const findings = await examine([broken, fine], fakeProbes());
+    expect(findings).toMatchObject([
+      { id: 'd', outcome: 'failed', message: expect.stringContaining('a mistake') },
+      { id: 'a' },
+    ]);
+  });
+
+  test('reads as one line each, with what to do below', async () => {
+    expect(describeFindings(await examine([fine, worse], fakeProbes())).split('\n')).toEqual([
+      'ok       a   good',
+      'warning  bb  so so',
+      '             → Look.',
+    ]);
+  });
+});
