@@ -1,13 +1,14 @@
 import { curves as availableCurves, type Curves } from '../../crypto/curves.ts';
 import { proveEcdaa } from '../../crypto/ecdaa.ts';
-import type { Knock } from '../../os/net/acceptor.ts';
+import type { AcceptorEvent } from '../../os/net/acceptor.ts';
+import type { ListenAddress } from '../../os/net/listen.ts';
 import { quietly } from '../../os/service/limited-log.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { cookieJar } from '../../protocol/xtt/cookie.ts';
 import { announcedLength, ERROR_MESSAGE, KNOWN_HEADERS } from '../../protocol/xtt/message.ts';
-import { type Entrance, openDoor } from './acceptor.ts';
+import { type ListeningSocket, openAcceptor } from './acceptor.ts';
 import { type Account, type Books, type Desk, provision, welcome } from './handshake.ts';
 import type { Limits } from './limits.ts';
 import { type LaneOptions, lanes } from './queue.ts';
@@ -37,14 +38,14 @@ export interface IdentityServer {
   readonly port: number;
   /** Connections open now. */
   readonly open: number;
-  /** True if curves and door are the addon's. */
+  /** True if curves and acceptor are the addon's. */
   readonly native: boolean;
   /** Accepts no more, lets handshakes in progress end for up to `graceMs`, then cuts the rest. */
   close(graceMs: number): Promise<void>;
 }
 
 export interface IdentityOptions {
-  readonly listen: Entrance;
+  readonly listen: ListenAddress | ListeningSocket;
   /** 169 bytes. */
   readonly certificate: Uint8Array;
   /** Private key of the certificate, 32 bytes. */
@@ -54,7 +55,7 @@ export interface IdentityOptions {
   readonly deadlines?: Deadlines;
   readonly limits?: Limits;
   readonly lanes?: Omit<LaneOptions, 'now'>;
-  /** The addon's by default, if it was built; with others the door is the portable one, too. */
+  /** The addon's by default, if it was built; with others the acceptor is the portable one, too. */
   readonly curves?: Curves;
   /** Milliseconds on a clock that never runs backwards; for the cookies. */
   readonly now?: () => number;
@@ -89,7 +90,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
   const overload = quietly((message) => log('warning', message));
   const tell = quietly((message) => log('info', message), { burst: 20, quietMs: 1_000 });
 
-  const { door, port } = await openDoor(
+  const { acceptor, port } = await openAcceptor(
     options.listen,
     {
       headers: KNOWN_HEADERS,
@@ -97,61 +98,61 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
       ...(options.limits ?? LIMITS),
       ...(options.deadlines ?? DEADLINES),
       lingerMs: LINGER_MS,
-      onKnock: (knock) => {
-        if (knock.event === 'crowded') overload(`too many handshakes at once, turned away ${knock.source}`);
-        else if (knock.event !== 'message') refuse(knock, accountOf(knock), brokenOff(knock));
-        else if (knock.answered) receiveClaim(knock);
-        else receiveHello(knock);
+      onEvent: (event) => {
+        if (event.kind === 'over-limit') overload(`too many handshakes at once, turned away ${event.source}`);
+        else if (event.kind !== 'message') refuse(event, accountOf(event), brokenOff(event));
+        else if (event.answered) receiveClaim(event);
+        else receiveHello(event);
       },
     },
     native ? undefined : true,
   );
 
-  function receiveHello(knock: Knock): void {
-    const account = accountOf(knock);
-    if (waiting.crowded(suspects.isSuspect(knock.source))) {
-      sendAway(knock);
+  function receiveHello(event: AcceptorEvent): void {
+    const account = accountOf(event);
+    if (waiting.crowded(suspects.isSuspect(event.source))) {
+      sendAway(event);
       return;
     }
     try {
-      const reply = welcome(desk, knock.bytes, account);
-      door.answer(knock.id, reply, account.suite!);
+      const reply = welcome(desk, event.bytes, account);
+      acceptor.answer(event.id, reply, account.suite!);
     } catch (error) {
-      refuse(knock, account, error);
+      refuse(event, account, error);
     }
   }
 
-  function receiveClaim(knock: Knock): void {
-    waiting.enter(suspects.isSuspect(knock.source), {
-      run: () => track(judge(knock)),
-      drop: () => sendAway(knock),
+  function receiveClaim(event: AcceptorEvent): void {
+    waiting.enter(suspects.isSuspect(event.source), {
+      run: () => track(judge(event)),
+      drop: () => sendAway(event),
     });
   }
 
-  async function judge(knock: Knock): Promise<void> {
-    const account = accountOf(knock);
+  async function judge(event: AcceptorEvent): Promise<void> {
+    const account = accountOf(event);
     try {
-      const { finished, address } = await provision(desk, knock.bytes, account);
-      door.part(knock.id, finished);
-      suspects.trust(knock.source);
+      const { finished, address } = await provision(desk, event.bytes, account);
+      acceptor.finish(event.id, finished);
+      suspects.trust(event.source);
       tell(`${formatIpv6(address)} provisioned from ${account.source}`);
     } catch (error) {
-      refuse(knock, account, error);
+      refuse(event, account, error);
     }
   }
 
   /** There is no time for this one: its own back-off brings it back. Nothing is written, it made no handshake. */
-  function sendAway(knock: Knock): void {
-    door.part(knock.id, ERROR_MESSAGE);
-    overload(`too much to do, sent away ${knock.source}`);
+  function sendAway(event: AcceptorEvent): void {
+    acceptor.finish(event.id, ERROR_MESSAGE);
+    overload(`too much to do, sent away ${event.source}`);
   }
 
-  function refuse(knock: Knock, account: Account, error: unknown): void {
+  function refuse(event: AcceptorEvent, account: Account, error: unknown): void {
     // An Error is never answered by an Error: two programs would talk for ever.
-    door.part(knock.id, isFailure(error, 'xtt.error-received') ? NOTHING : ERROR_MESSAGE);
+    acceptor.finish(event.id, isFailure(error, 'xtt.error-received') ? NOTHING : ERROR_MESSAGE);
     const result = isFailure(error) ? error.code : 'internal';
     if (!isFailure(error)) log('error', `handshake from ${account.source}: ${(error as Error).stack}`);
-    if (HOSTILE.test(result)) suspects.blame(knock.source);
+    if (HOSTILE.test(result)) suspects.blame(event.source);
     warn(`refused a handshake from ${account.source}: ${result}`);
     void track(
       registry.refused({ ...account, result }).catch((failed: Error) => {
@@ -168,11 +169,11 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
   const sweeping = setInterval(() => desk.jar.sweep(now()), options.sweepMs ?? SWEEP_MS).unref();
   let closing: Promise<void> | undefined;
   async function close(graceMs: number): Promise<void> {
-    door.shut();
+    acceptor.stopAccepting();
     const end = now() + graceMs;
-    while (door.open > 0 && now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (acceptor.open > 0 && now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
     waiting.dismiss();
-    door.close();
+    acceptor.close();
     // What was begun may still write; only then may the registry close.
     while (waiting.load > 0) await new Promise((resolve) => setTimeout(resolve, 10));
     await Promise.allSettled(working);
@@ -183,7 +184,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
     port,
     native,
     get open() {
-      return door.open;
+      return acceptor.open;
     },
     close: (graceMs) => {
       closing ??= close(graceMs);
@@ -193,18 +194,18 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
 }
 
 /** What is known of a peer before its message is looked at. */
-function accountOf({ source, note }: Knock): Account {
-  return { source, proven: false, ...(note === 0 ? {} : { suite: note }) };
+function accountOf({ source, tag }: AcceptorEvent): Account {
+  return { source, proven: false, ...(tag === 0 ? {} : { suite: tag }) };
 }
 
 /** Why there is no message. */
-function brokenOff(knock: Knock): Failure {
-  if (knock.event === 'late') {
-    return new Failure('net.timeout', 'retry', `no whole message from ${knock.source} in time`, {
+function brokenOff(event: AcceptorEvent): Failure {
+  if (event.kind === 'timeout') {
+    return new Failure('net.timeout', 'retry', `no whole message from ${event.source} in time`, {
       action: 'Check the path to the peer.',
     });
   }
-  if (knock.event === 'gone') {
+  if (event.kind === 'closed') {
     return new Failure(
       'net.closed',
       'retry',
@@ -215,10 +216,10 @@ function brokenOff(knock: Knock): Failure {
     );
   }
   try {
-    announcedLength(knock.bytes);
+    announcedLength(event.bytes);
   } catch (error) {
     if (isFailure(error)) return error;
     throw error;
   }
-  throw new Error('the door refused a header that is a good one');
+  throw new Error('the acceptor refused a header that is a good one');
 }

@@ -1,10 +1,10 @@
-import { hasNativeDoor } from '../../os/net/acceptor.ts';
+import { hasNativeAcceptor } from '../../os/net/acceptor.ts';
 import type { ListenAddress } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { descriptorLimit } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Registry } from '../registry/registry.ts';
-import { openEntrance } from './acceptor.ts';
+import { openListeningSocket } from './acceptor.ts';
 import type { Limits } from './limits.ts';
 import { DEADLINES, LIMITS, startIdentityServer } from './server.ts';
 import { type Crew, startCrew } from './workers.ts';
@@ -33,8 +33,8 @@ export async function startIdentity(
   const { listen, certificate, key, registry, log, processes, maxConnections } = options;
   const limits = connectionLimits(maxConnections, processes);
   if (processes === 1) return startIdentityServer({ listen, certificate, key, registry, log, limits });
-  if (!hasNativeDoor()) throw needsAddon();
-  const { descriptor, port } = openEntrance(listen);
+  if (!hasNativeAcceptor()) throw needsAddon();
+  const { descriptor, port } = openListeningSocket(listen);
   const orders = { certificate, key, limits, deadlines: DEADLINES };
   const crew: Crew = await startCrew({ processes, descriptor, orders, books: registry, log });
   const silence = registry.subscribe((change) => {
