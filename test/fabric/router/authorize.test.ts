@@ -157,12 +157,12 @@ describe('a session', () => {
     admission.set(other, 'active');
     const bystander = await admitted(router, other);
     for (let i = 0; i < 10; i++) await admitted(router, device);
-    expect(router.twins).toBe(0);
+    expect(router.clones).toBe(0);
     for (let i = 0; i < 3; i++) {
       await admitted(router, device, { host: '::1' });
       await admitted(router, device, { ...OURS, host: '127.0.0.1' });
     }
-    expect(router.twins).toBe(1);
+    expect(router.clones).toBe(1);
     expect(admission.history.filter((line) => line.startsWith('twins'))).toEqual([
       `twins ${toHex(device.address)} 127.0.0.1 ::1`,
     ]);
