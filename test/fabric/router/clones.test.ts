@@ -27,7 +27,7 @@ describe('[C-22] two devices with one key', () => {
     expect(replay(turns(10), 1_000, detector, 3_700_000)).toHaveLength(1);
   });
 
-  it('three of them are three', () => {
+  it('are reported as three if there are three', () => {
     const [{ found } = { found: undefined }] = replay(['x', 'y', 'z', 'x', 'y', 'z', 'x', 'y']);
     expect(found).toEqual(['x', 'y', 'z']);
   });
