@@ -111,7 +111,7 @@ export interface Router {
   close(): Promise<void>;
 }
 
-/** Two, unless the machine has one core only: on the second one packets flow while the first is busy with a handshake. */
+/** Two, unless the machine has only one core: while one thread does a TLS handshake, the other forwards packets. */
 export function defaultThreads(): number {
   return Math.min(2, availableParallelism());
 }

@@ -60,8 +60,7 @@ void acceptor_end_phase(struct acceptor *acceptor, enum phase phase) {
 void acceptor_close_all(struct acceptor *acceptor) {
   if (acceptor->watch != NULL) watch_close(acceptor->watch);
   acceptor_stop_accepting(acceptor);
-  for (int phase = HELLO; phase < PHASES; phase++)
-    acceptor_end_phase(acceptor, (enum phase)phase);
+  for (int phase = HELLO; phase < PHASES; phase++) acceptor_end_phase(acceptor, (enum phase)phase);
   if (acceptor->epoll >= 0) close(acceptor->epoll);
   acceptor->epoll = -1;
 }
@@ -96,7 +95,7 @@ void acceptor_report(struct acceptor *acceptor, enum event event, struct connect
   report(acceptor, event, connection_id(&acceptor->connections, connection), &from, connection->tag, answered, data, length);
 }
 
-// The length that a known header announces, or 0.
+// The length that a known header announces, or 0 for any other.
 static size_t announced(const struct acceptor *acceptor, const uint8_t *header) {
   for (size_t i = 0; i < acceptor->header_count; i++)
     if (memcmp(acceptor->headers[i], header, HEADER) == 0) return (size_t)header[1] << 8 | header[2];

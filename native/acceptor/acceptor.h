@@ -6,7 +6,9 @@
 #include "addon/poll.h"
 
 enum { HEADER = 4, MAX_HEADERS = 16, MAX_MESSAGE = 4096, MAX_REFUSAL = 64, MAX_DEADLINE = 86400000 };
+// AcceptorEventKind of acceptor.ts.
 enum event { MESSAGE, BAD_HEADER, TIMED_OUT, CLOSED, OVER_LIMIT };
+
 struct acceptor {
   napi_env env;
   int listener, epoll;
@@ -32,7 +34,8 @@ void acceptor_end(struct acceptor *acceptor, struct connection *connection);
 void acceptor_end_phase(struct acceptor *acceptor, enum phase phase);
 // Adds the listening socket to the epoll set or removes it, if it is open.
 void acceptor_set_accepting(struct acceptor *acceptor, bool on);
+// Closes the listening socket.
 void acceptor_stop_accepting(struct acceptor *acceptor);
 void acceptor_close_all(struct acceptor *acceptor);
-// A watch_ready.
+// The callback of the poll handle (addon/poll.h).
 void acceptor_on_ready(void *owner, int error);

@@ -50,9 +50,10 @@ bool connections_allow(const struct connections *connections, const struct in6_a
 struct connection *connections_add(struct connections *connections, int fd, const struct in6_addr *address, int64_t now);
 // Frees its slot; the caller closes the descriptor.
 void connections_remove(struct connections *connections, struct connection *connection);
+// Moves it to the end of another phase's list.
 void connections_move(struct connections *connections, struct connection *connection, enum phase phase, int64_t now);
 // The connection that has been in this phase the longest, or NULL.
 struct connection *connections_first(const struct connections *connections, enum phase phase);
-// A connection by its id, or NULL if it is closed.
 uint64_t connection_id(const struct connections *connections, const struct connection *connection);
+// The connection with this id, or NULL if it is closed.
 struct connection *connections_find(const struct connections *connections, uint64_t id);
