@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { AcceptorFace } from './acceptor/acceptor.ts';
 import type { DataplaneFace } from './client/client.ts';
 import type { CurvesFace } from './crypto/curves.ts';
 import type { EcdaaFace } from './ecdaa/ecdaa.ts';
@@ -12,6 +13,7 @@ import type { TssFace } from './tpm/tss.ts';
 /** Everything the addon offers; a bad argument is a TypeError, never a crash. A 32-bit build has no ECDAA. */
 export type Addon = TssFace &
   NetFace &
+  AcceptorFace &
   NetlinkFace &
   DataplaneFace &
   RouterFace &

@@ -7,5 +7,5 @@ void register_net(napi_env env, napi_value exports) {
   register_netlink(env, exports);
   register_router(env, exports);
   register_listener(env, exports);
-  register_door(env, exports);
+  register_acceptor(env, exports);
 }

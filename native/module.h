@@ -8,4 +8,4 @@ void register_dataplane(napi_env env, napi_value exports);
 void register_netlink(napi_env env, napi_value exports);
 void register_router(napi_env env, napi_value exports);
 void register_listener(napi_env env, napi_value exports);
-void register_door(napi_env env, napi_value exports);
+void register_acceptor(napi_env env, napi_value exports);

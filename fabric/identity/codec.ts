@@ -1,34 +1,28 @@
 import { concat, readU32, u32 } from '../../protocol/bytes.ts';
-import type { Answer, Question } from './messages.ts';
+import type { Packed, Request, Response } from './messages.ts';
 
 /**
- * What identity processes and the fabric say most, as bytes: a message of objects and arrays of bytes costs them several times
- * as much as what is in it.
+ * The most frequent messages between worker and main process, as bytes: objects with byte arrays in them cost several times
+ * as much to send as their content.
  *
  *   0    4     36          101           166         182     183             184
  *   +----+-----+-----------+-------------+-----------+-------+---------------+--------+
  *   | id | gid | pseudonym | longterm key| requested | suite | source length | source |   admit
  *   +----+-----+-----------+-------------+-----------+-------+---------------+--------+
- *   | id | address |                                                                     its answer, 20 bytes
+ *   | id | address |                                                                     its response, 20 bytes
  *   +----+---------+
  */
-export interface Packed<T> {
-  readonly rows: Uint8Array;
-  /** All that is said seldom. */
-  readonly others: readonly T[];
-}
-
 const [GID, PSEUDONYM, LONGTERM, REQUESTED, SUITE, SOURCE] = [4, 36, 101, 166, 182, 184];
 const ADDRESS = 16;
 
-export function packQuestions(questions: readonly Question[]): Packed<Question> {
+export function packRequests(requests: readonly Request[]): Packed<Request> {
   const rows: Uint8Array[] = [];
-  const others = questions.filter((question) => {
-    if (question.ask !== 'admit') return true;
-    const { gid, pseudonym, longtermKey, requested, suite, source } = question.applicant;
+  const others = requests.filter((request) => {
+    if (request.method !== 'admit') return true;
+    const { gid, pseudonym, longtermKey, requested, suite, source } = request.applicant;
     const from = Buffer.from(source, 'latin1');
     rows.push(
-      u32(question.id),
+      u32(request.id),
       gid,
       pseudonym,
       longtermKey,
@@ -41,15 +35,15 @@ export function packQuestions(questions: readonly Question[]): Packed<Question> 
   return { rows: concat(...rows), others };
 }
 
-export function unpackQuestions({ rows, others }: Packed<Question>): Question[] {
-  const questions = [...others];
+export function unpackRequests({ rows, others }: Packed<Request>): Request[] {
+  const requests = [...others];
   const text = Buffer.from(rows.buffer, rows.byteOffset, rows.length);
   for (let at = 0, next = 0; at < rows.length; at = next) {
     next = at + SOURCE + rows[at + SOURCE - 1]!;
     const part = (from: number, to: number): Uint8Array => rows.subarray(at + from, at + to);
-    questions.push({
+    requests.push({
       id: readU32(rows, at),
-      ask: 'admit',
+      method: 'admit',
       applicant: {
         gid: part(GID, PSEUDONYM),
         pseudonym: part(PSEUDONYM, LONGTERM),
@@ -60,24 +54,24 @@ export function unpackQuestions({ rows, others }: Packed<Question>): Question[] 
       },
     });
   }
-  return questions;
+  return requests;
 }
 
-export function packAnswers(answers: readonly Answer[]): Packed<Answer> {
+export function packResponses(responses: readonly Response[]): Packed<Response> {
   const rows: Uint8Array[] = [];
-  const others = answers.filter((answer) => {
-    const address = 'value' in answer && answer.value instanceof Uint8Array ? answer.value : undefined;
+  const others = responses.filter((response) => {
+    const address = 'value' in response && response.value instanceof Uint8Array ? response.value : undefined;
     if (address?.length !== ADDRESS) return true;
-    rows.push(u32(answer.id), address);
+    rows.push(u32(response.id), address);
     return false;
   });
   return { rows: concat(...rows), others };
 }
 
-export function unpackAnswers({ rows, others }: Packed<Answer>): Answer[] {
-  const answers = [...others];
+export function unpackResponses({ rows, others }: Packed<Response>): Response[] {
+  const responses = [...others];
   for (let at = 0; at < rows.length; at += 4 + ADDRESS) {
-    answers.push({ id: readU32(rows, at), value: rows.slice(at + 4, at + 4 + ADDRESS) });
+    responses.push({ id: readU32(rows, at), value: rows.slice(at + 4, at + 4 + ADDRESS) });
   }
-  return answers;
+  return responses;
 }

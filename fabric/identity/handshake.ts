@@ -7,8 +7,8 @@ import { type AwaitingClient, answer, assign, greet, openClaim } from '../../pro
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
 import type { Verifiers } from './verifiers.ts';
 
-/** What handshakes ask of the registry, which may be in another process. */
-export interface Books {
+/** What handshakes need of the registry, which may be in another process. */
+export interface HandshakeRegistry {
   /** The group if its devices may provision. @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended` */
   openGroup(gid: Uint8Array): Group | Promise<Group>;
   /** Admits a verified chip; resolves to its 16-byte address after the commit. @throws Failure see `admitDevice` */
@@ -18,7 +18,7 @@ export interface Books {
 }
 
 /** What all handshakes share. */
-export interface Desk {
+export interface HandshakeContext {
   readonly primitives: Primitives;
   /** 169 bytes. */
   readonly certificate: Uint8Array;
@@ -26,72 +26,77 @@ export interface Desk {
   readonly sign: (message: Uint8Array) => Uint8Array;
   readonly jar: CookieJar;
   readonly verifiers: Verifiers;
-  readonly books: Books;
+  readonly registry: HandshakeRegistry;
   readonly now: () => number;
 }
 
-/** What became known of the peer, for the history; filled in as the handshake goes. */
-export type Account = { -readonly [K in keyof Omit<Handshake, 'at' | 'result'>]: Handshake[K] };
+/** What is known of a handshake, for the history; its steps fill it in. */
+export type HandshakeRecord = { -readonly [K in keyof Omit<Handshake, 'at' | 'result'>]: Handshake[K] };
 
 /** Bytes 6..135 of Identity_ClientAttest (xtt-protocol.md §3.4) */
 const COOKIE = { start: 6, end: 136 } as const;
 
 /**
- * Answers a ClientInit: ServerInitAndAttest, 417 bytes. Nothing is kept; the client's cookie brings the handshake back.
+ * Answers a ClientInit: ServerInitAndAttest, 417 bytes. Nothing is kept; the cookie in it comes back with the client's next
+ * message and holds what the server needs then.
  * @throws Failure as `checkClearHeader`, `xtt.weak-share`, `xtt.cookie-jar-full`
  */
-export function welcome(desk: Desk, hello: Uint8Array, account: Account): Uint8Array {
-  account.suite = checkClearHeader(hello, 'clientInit');
-  const { send, next } = greeted(desk, hello, desk.jar.bake(desk.now(), hello));
+export function answerClientInit(
+  context: HandshakeContext,
+  clientInit: Uint8Array,
+  record: HandshakeRecord,
+): Uint8Array {
+  record.suite = checkClearHeader(clientInit, 'clientInit');
+  const { send, next } = serverInit(context, clientInit, context.jar.bake(context.now(), clientInit));
   wipeKeys(next.keys.client);
   wipeKeys(next.keys.server);
   return send;
 }
 
 /**
- * Judges an Identity_ClientAttest. Returns ServerFinished, 103 bytes, and the 16-byte address; the assignment is on the
- * disk by then. @throws Failure of any step
+ * Answers an Identity_ClientAttest: Identity_ServerFinished, 103 bytes, and the 16-byte address in it; the assignment is on
+ * the disk by then. @throws Failure of any step
  */
-export async function provision(
-  desk: Desk,
+export async function answerClientAttest(
+  context: HandshakeContext,
   attest: Uint8Array,
-  account: Account,
+  record: HandshakeRecord,
 ): Promise<{ finished: Uint8Array; address: Uint8Array }> {
   checkClearHeader(attest, 'identityClientAttest');
-  const claim = openClaim(recall(desk, attest), attest);
-  account.gid = claim.gid;
-  account.pseudonym = claim.pseudonym;
-  const group = await desk.books.openGroup(claim.gid);
-  if (!(await desk.verifiers.verify(group, claim.daaSignature, claim.daaMessage))) {
+  const claim = openClaim(redeemCookie(context, attest), attest);
+  record.gid = claim.gid;
+  record.pseudonym = claim.pseudonym;
+  const group = await context.registry.openGroup(claim.gid);
+  if (!(await context.verifiers.verify(group, claim.daaSignature, claim.daaMessage))) {
     throw new Failure('xtt.bad-group-signature', 'retry', 'no member of the group made the DAA signature', {
       action: 'Check that the device was personalised for this group and signs with its basename.',
     });
   }
-  account.proven = true;
-  const address = await desk.books.admit({
+  record.proven = true;
+  const address = await context.registry.admit({
     gid: claim.gid,
     pseudonym: claim.pseudonym,
     longtermKey: claim.longtermPublicKey,
     requested: claim.requestedIdentity,
-    source: account.source,
+    source: record.source,
     suite: claim.suite.spec,
   });
-  account.address = address;
+  record.address = address;
   return { finished: assign(claim, address), address };
 }
 
-/** The handshake as it stood before it was forgotten: the cookie holds the client's hello and the shared secret. */
-function recall(desk: Desk, attest: Uint8Array): AwaitingClient {
+/** The handshake after ServerInitAndAttest, computed again: the cookie holds the client's ClientInit and the shared secret. */
+function redeemCookie(context: HandshakeContext, attest: Uint8Array): AwaitingClient {
   const cookie = attest.slice(COOKIE.start, COOKIE.end);
-  const { clientInit, share, shared } = desk.jar.redeem(desk.now(), cookie);
-  return greeted(desk, clientInit, { cookie, share, shared }).next;
+  const { clientInit, share, shared } = context.jar.redeem(context.now(), cookie);
+  return serverInit(context, clientInit, { cookie, share, shared }).next;
 }
 
-function greeted(
-  desk: Desk,
-  hello: Uint8Array,
+function serverInit(
+  context: HandshakeContext,
+  clientInit: Uint8Array,
   state: Met & { readonly cookie: Uint8Array },
 ): ReturnType<typeof answer> {
-  const greeting = greet(desk.primitives, { certificate: desk.certificate }, hello, state);
-  return answer(greeting, desk.sign(greeting.serverMessage));
+  const greeting = greet(context.primitives, { certificate: context.certificate }, clientInit, state);
+  return answer(greeting, context.sign(greeting.serverMessage));
 }

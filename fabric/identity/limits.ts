@@ -7,9 +7,18 @@ export interface Limits {
   readonly perSource: number;
 }
 
+/** How long a peer may take for each of its messages, from our last one to its last byte. */
+export interface Deadlines {
+  readonly helloMs: number;
+  readonly claimMs: number;
+}
+
+export const LIMITS: Limits = { total: 16_384, perSource: 64 };
+export const DEADLINES: Deadlines = { helloMs: 10_000, claimMs: 10_000 };
+
 /** Counts open connections. */
 export interface Counter {
-  /** Takes a place for the peer; undefined if there is none. The result gives it back, once. */
+  /** Counts a connection of the peer; undefined if it is one too many. The result uncounts it, once. */
   enter(peer: string): (() => void) | undefined;
   readonly open: number;
 }

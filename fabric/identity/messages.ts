@@ -1,12 +1,10 @@
 import { Failure, type Remedy } from '../../protocol/failure.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
-import type { Packed } from './codec.ts';
-import type { Limits } from './limits.ts';
-import type { Deadlines } from './server.ts';
+import type { Deadlines, Limits } from './limits.ts';
 
 /**
- * What the fabric and its identity processes say to each other. It goes over the socket pair that came with the process:
- * neither the server's key nor anything else of it is ever on a disk, in an argument or in the environment.
+ * The messages between the fabric's main process and its identity processes (the workers). They go over the socket pair that
+ * `fork` makes: neither the server's key nor anything else of it is ever on a disk, in an argument or in the environment.
  */
 
 /** The argument by which the program is an identity process. */
@@ -14,46 +12,52 @@ export const IDENTITY_PROCESS = 'identity-process';
 /** The descriptor under which an identity process finds the listening socket. */
 export const LISTENER_DESCRIPTOR = 4;
 
-/** The first word to a process. */
-export interface Orders {
+/** The first message to a worker. */
+export interface WorkerConfig {
   readonly certificate: Uint8Array;
   readonly key: Uint8Array;
   readonly limits: Limits;
   readonly deadlines: Deadlines;
 }
 
-/** What a process asks of the registry; `id` names the answer. */
-export type Question =
-  | { readonly id: number; readonly ask: 'openGroup'; readonly gid: Uint8Array }
-  | { readonly id: number; readonly ask: 'admit'; readonly applicant: Applicant }
-  | { readonly id: number; readonly ask: 'refused'; readonly handshake: Omit<Handshake, 'at'> };
+/** A call of the registry by a worker; the response has the same `id`. */
+export type Request =
+  | { readonly id: number; readonly method: 'openGroup'; readonly gid: Uint8Array }
+  | { readonly id: number; readonly method: 'admit'; readonly applicant: Applicant }
+  | { readonly id: number; readonly method: 'refused'; readonly handshake: Omit<Handshake, 'at'> };
 
-export type Answer =
+export type Response =
   | { readonly id: number; readonly value: Group | Uint8Array | undefined }
-  | { readonly id: number; readonly failure: FailureText };
+  | { readonly id: number; readonly failure: SerializedFailure };
 
-export interface FailureText {
+/** What is sent most is packed into bytes (codec.ts), the rest is sent as it is. */
+export interface Packed<T> {
+  readonly rows: Uint8Array;
+  readonly others: readonly T[];
+}
+
+export interface SerializedFailure {
   readonly code: string;
   readonly remedy: Remedy;
   readonly message: string;
   readonly action?: string | undefined;
 }
 
-export type ToProcess =
-  | { readonly kind: 'orders'; readonly orders: Orders }
-  | { readonly kind: 'answers'; readonly answers: Packed<Answer> }
-  /** A group changed. */
-  | { readonly kind: 'forget' }
+export type ToWorker =
+  | { readonly kind: 'config'; readonly config: WorkerConfig }
+  | { readonly kind: 'responses'; readonly responses: Packed<Response> }
+  /** A group changed: what is cached of groups may be wrong. */
+  | { readonly kind: 'forget-groups' }
   | { readonly kind: 'drain'; readonly graceMs: number };
 
-export type ToFabric =
+export type FromWorker =
   | { readonly kind: 'ready'; readonly native: boolean }
-  | { readonly kind: 'failed'; readonly failure: FailureText }
-  | { readonly kind: 'questions'; readonly questions: Packed<Question> }
+  | { readonly kind: 'failed'; readonly failure: SerializedFailure }
+  | { readonly kind: 'requests'; readonly requests: Packed<Request> }
   | { readonly kind: 'drained' };
 
-/** A Failure as it travels; anything else is one of the program. */
-export function failureText(error: unknown): FailureText {
+/** A Failure as it is sent; any other error gets the code `internal`. */
+export function serializeFailure(error: unknown): SerializedFailure {
   if (error instanceof Failure) {
     const { code, remedy, message, action } = error;
     return { code, remedy, message, action };
@@ -62,21 +66,21 @@ export function failureText(error: unknown): FailureText {
 }
 
 /** The Failure as it was thrown in the other process. */
-export function arrivedFailure({ code, remedy, message, action }: FailureText): Error {
+export function deserializeFailure({ code, remedy, message, action }: SerializedFailure): Error {
   if (code === 'internal') return new Error(message);
   return new Failure(code, remedy, message, action === undefined ? {} : { action });
 }
 
-/** Sends what collects within one turn of the event loop as one message: a message costs more than what is in it. */
-export function collector<T>(send: (items: readonly T[]) => void): (item: T) => void {
+/** Sends all items of one turn of the event loop as one message: a message costs more than its content. */
+export function batched<T>(send: (items: readonly T[]) => void): (item: T) => void {
   let items: T[] = [];
   return (item) => {
     items.push(item);
     if (items.length > 1) return;
     setImmediate(() => {
-      const collected = items;
+      const batch = items;
       items = [];
-      send(collected);
+      send(batch);
     });
   };
 }

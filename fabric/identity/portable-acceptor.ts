@@ -1,177 +1,234 @@
 import type { Server, Socket } from 'node:net';
 import { createServer } from 'node:net';
-import type { Door, DoorOptions, Knock } from '../../os/net/acceptor.ts';
+import type { Acceptor, AcceptorEvent, AcceptorOptions } from '../../os/net/acceptor.ts';
 import { peerAddress } from '../../os/net/peer.ts';
 import { concat } from '../../protocol/bytes.ts';
-import { connectionCounter } from './limits.ts';
+import { connectionCounter, type Limits } from './limits.ts';
 
 const HEADER_LENGTH = 4;
 const NOTHING = new Uint8Array(0);
 
-type Phase = 'hello' | 'claim' | 'working' | 'parting';
+type Phase = 'hello' | 'claim' | 'working' | 'closing';
 
-interface Visit {
+interface Connection {
+  readonly id: number;
   readonly socket: Socket;
   readonly source: string;
-  /** Gives the place back, once. */
+  /** Frees its place within the limits, once. */
   readonly leave: () => void;
   phase: Phase;
   /** Of the message whose rest is still to come. */
   header: Buffer | undefined;
-  note: number;
+  tag: number;
   answered: boolean;
   timer: NodeJS.Timeout | undefined;
 }
 
 /**
- * A door on `node:net`, for builds without the addon: the same behaviour, some kilobytes for each connection. Returns the
- * server, which is still to be bound.
+ * An acceptor on `node:net`, for builds without the addon: the same behaviour, some kilobytes for each connection. Returns
+ * the server, which is still to be bound.
  */
-export function portableDoor(options: DoorOptions): { readonly server: Server; readonly door: Door } {
-  const counter = connectionCounter(options);
-  const visits = new Map<number, Visit>();
-  let lastId = 0;
-
-  // Half-open: a peer that has said all it has to say may shut down its side and still gets its answer.
+export function portableAcceptor(options: AcceptorOptions): {
+  readonly server: Server;
+  readonly acceptor: Acceptor;
+} {
+  const connections = connectionTable(options);
+  const exchange = exchanges(connections, options);
+  // Half-open: a peer that has sent everything may shut down its side and still gets its answer.
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => {});
     const source = peerAddress(socket.remoteAddress);
-    let leave = counter.enter(source);
-    if (leave === undefined && counter.open >= options.total && makeRoom()) leave = counter.enter(source);
-    if (leave === undefined) {
-      options.onKnock({ event: 'crowded', id: 0, source, note: 0, answered: false, bytes: NOTHING });
-      socket.resume();
-      socket.end(options.refusal, () => socket.destroy());
-      return;
-    }
-    const id = ++lastId;
-    const visit: Visit = {
-      socket,
-      source,
-      leave,
-      phase: 'hello',
-      header: undefined,
-      note: 0,
-      answered: false,
-      timer: undefined,
-    };
-    visits.set(id, visit);
-    socket.once('close', () => {
-      if (waits(visit) && socket.bytesRead > 0) knock(id, visit, 'gone');
-      end(id, visit);
-    });
-    socket.on('readable', () => read(id, visit));
-    socket.on('end', () => {
-      if (!waits(visit)) return;
-      if (socket.bytesRead === 0) end(id, visit);
-      else knock(id, visit, 'gone');
-    });
-    expect(id, visit, 'hello', options.helloMs);
+    const connection = connections.add(socket, source);
+    if (connection === undefined) refuse(socket, source, options);
+    else exchange.serve(connection);
   });
-
-  function end(id: number, visit: Visit): void {
-    clearTimeout(visit.timer);
-    visit.phase = 'parting';
-    visits.delete(id);
-    visit.leave();
-    visit.socket.destroy();
-  }
-
-  /** Closes the one that has been silent the longest; true if there is one. */
-  function makeRoom(): boolean {
-    for (const [id, visit] of visits) {
-      if (visit.phase !== 'hello') continue;
-      end(id, visit);
-      return true;
-    }
-    return false;
-  }
-
-  function expect(id: number, visit: Visit, phase: Phase, ms: number): void {
-    clearTimeout(visit.timer);
-    visit.phase = phase;
-    visit.timer = setTimeout(() => {
-      if (phase === 'parting') end(id, visit);
-      else if (visit.socket.bytesRead > 0) knock(id, visit, 'late');
-      else part(id, options.refusal);
-    }, ms);
-  }
-
-  function knock(id: number, visit: Visit, event: Knock['event'], bytes: Uint8Array = NOTHING): void {
-    clearTimeout(visit.timer);
-    visit.phase = 'working';
-    visit.header = undefined;
-    options.onKnock({ event, id, source: visit.source, note: visit.note, answered: visit.answered, bytes });
-  }
-
-  function part(id: number, lastWords: Uint8Array): void {
-    const visit = visits.get(id);
-    if (visit === undefined || visit.phase === 'parting') return;
-    expect(id, visit, 'parting', options.lingerMs);
-    // Unread bytes would turn the close into a reset, which may overtake our last words.
-    read(id, visit);
-    visit.socket.end(lastWords);
-  }
-
-  function read(id: number, visit: Visit): void {
-    const { socket } = visit;
-    if (visit.phase === 'parting') {
-      while (socket.read() !== null);
-      return;
-    }
-    if (!waits(visit)) return;
-    // Before the end of the stream read(n) gives n bytes or null; after it, what is left.
-    visit.header ??= socket.read(HEADER_LENGTH) ?? undefined;
-    const { header } = visit;
-    if (header === undefined || header.length < HEADER_LENGTH) return;
-    const length = announced(header);
-    if (length === undefined) {
-      knock(id, visit, 'bad-header', new Uint8Array(header));
-      return;
-    }
-    const rest = length - HEADER_LENGTH;
-    const body: Buffer | null = rest === 0 ? header.subarray(0, 0) : socket.read(rest);
-    if (body?.length === rest) knock(id, visit, 'message', concat(header, body));
-  }
-
-  function announced(header: Uint8Array): number | undefined {
-    const { headers } = options;
-    for (let i = 0; i < headers.length; i += HEADER_LENGTH) {
-      if (header.every((byte, j) => byte === headers[i + j])) return (header[1]! << 8) | header[2]!;
-    }
-    return undefined;
-  }
-
   return {
     server,
-    door: {
-      answer(id, message, note) {
-        const visit = visits.get(id);
-        if (visit === undefined || visit.socket.destroyed) return;
-        visit.note = note;
-        visit.answered = true;
-        visit.socket.write(message);
-        expect(id, visit, 'claim', options.claimMs);
-        read(id, visit);
-        if (visit.socket.readableEnded && waits(visit)) knock(id, visit, 'gone');
-      },
-      part,
-      shut() {
+    acceptor: {
+      answer: exchange.answer,
+      finish: exchange.finish,
+      stopAccepting() {
         server.close();
-        for (const [id, visit] of visits) if (visit.phase === 'hello') end(id, visit);
+        connections.endAll('hello');
       },
       close() {
         server.close();
-        for (const [id, visit] of visits) end(id, visit);
+        connections.endAll();
       },
       get open() {
-        return counter.open;
+        return connections.open;
       },
     },
   };
 }
 
+interface ConnectionTable {
+  /**
+   * Adds a connection; the one that has been idle the longest is closed for it if there are too many of all. Undefined if it
+   * is one too many nevertheless.
+   */
+  add(socket: Socket, source: string): Connection | undefined;
+  find(id: number): Connection | undefined;
+  /** Closes it at once. */
+  end(connection: Connection): void;
+  /** Closes all connections of this phase; of every phase if undefined. */
+  endAll(phase?: Phase): void;
+  readonly open: number;
+}
+
+function connectionTable(limits: Limits): ConnectionTable {
+  const counter = connectionCounter(limits);
+  const connections = new Map<number, Connection>();
+  let lastId = 0;
+
+  function end(connection: Connection): void {
+    clearTimeout(connection.timer);
+    connection.phase = 'closing';
+    connections.delete(connection.id);
+    connection.leave();
+    connection.socket.destroy();
+  }
+
+  /** True if there was an idle one. */
+  function endIdle(): boolean {
+    for (const connection of connections.values()) {
+      if (connection.phase !== 'hello') continue;
+      end(connection);
+      return true;
+    }
+    return false;
+  }
+
+  return {
+    add(socket, source) {
+      let leave = counter.enter(source);
+      if (leave === undefined && counter.open >= limits.total && endIdle()) leave = counter.enter(source);
+      if (leave === undefined) return undefined;
+      const connection: Connection = {
+        id: ++lastId,
+        socket,
+        source,
+        leave,
+        phase: 'hello',
+        header: undefined,
+        tag: 0,
+        answered: false,
+        timer: undefined,
+      };
+      connections.set(connection.id, connection);
+      return connection;
+    },
+    find: (id) => connections.get(id),
+    end,
+    endAll(phase) {
+      for (const connection of connections.values())
+        if (phase === undefined || connection.phase === phase) end(connection);
+    },
+    get open() {
+      return counter.open;
+    },
+  };
+}
+
+interface Exchanges extends Pick<Acceptor, 'answer' | 'finish'> {
+  /** Awaits the first message. */
+  serve(connection: Connection): void;
+}
+
+/** Reads messages, reports what happens and keeps the timeouts. */
+function exchanges(connections: ConnectionTable, options: AcceptorOptions): Exchanges {
+  function serve(connection: Connection): void {
+    const { socket } = connection;
+    socket.once('close', () => {
+      if (waits(connection) && socket.bytesRead > 0) report(connection, 'closed');
+      connections.end(connection);
+    });
+    socket.on('readable', () => read(connection));
+    socket.on('end', () => {
+      if (!waits(connection)) return;
+      if (socket.bytesRead === 0) connections.end(connection);
+      else report(connection, 'closed');
+    });
+    enter(connection, 'hello', options.helloMs);
+  }
+
+  function enter(connection: Connection, phase: Phase, timeoutMs: number): void {
+    clearTimeout(connection.timer);
+    connection.phase = phase;
+    connection.timer = setTimeout(() => {
+      if (phase === 'closing') connections.end(connection);
+      else if (connection.socket.bytesRead > 0) report(connection, 'timeout');
+      else finish(connection.id, options.refusal);
+    }, timeoutMs);
+  }
+
+  function report(connection: Connection, kind: AcceptorEvent['kind'], bytes: Uint8Array = NOTHING): void {
+    clearTimeout(connection.timer);
+    connection.phase = 'working';
+    connection.header = undefined;
+    const { id, source, tag, answered } = connection;
+    options.onEvent({ kind, id, source, tag, answered, bytes });
+  }
+
+  function answer(id: number, message: Uint8Array, tag: number): void {
+    const connection = connections.find(id);
+    if (connection === undefined || connection.socket.destroyed) return;
+    connection.tag = tag;
+    connection.answered = true;
+    connection.socket.write(message);
+    enter(connection, 'claim', options.claimMs);
+    read(connection);
+    if (connection.socket.readableEnded && waits(connection)) report(connection, 'closed');
+  }
+
+  function finish(id: number, lastMessage: Uint8Array): void {
+    const connection = connections.find(id);
+    if (connection === undefined || connection.phase === 'closing') return;
+    enter(connection, 'closing', options.lingerMs);
+    // Unread bytes would turn the close into a reset, which may overtake our last message.
+    read(connection);
+    connection.socket.end(lastMessage);
+  }
+
+  function read(connection: Connection): void {
+    const { socket } = connection;
+    if (connection.phase === 'closing') {
+      while (socket.read() !== null);
+      return;
+    }
+    if (!waits(connection)) return;
+    // Before the end of the stream read(n) gives n bytes or null; after it, what is left.
+    connection.header ??= socket.read(HEADER_LENGTH) ?? undefined;
+    const { header } = connection;
+    if (header === undefined || header.length < HEADER_LENGTH) return;
+    const length = announcedLength(options.headers, header);
+    if (length === undefined) {
+      report(connection, 'bad-header', new Uint8Array(header));
+      return;
+    }
+    const rest = length - HEADER_LENGTH;
+    const body: Buffer | null = rest === 0 ? header.subarray(0, 0) : socket.read(rest);
+    if (body?.length === rest) report(connection, 'message', concat(header, body));
+  }
+
+  return { serve, answer, finish };
+}
+
+function refuse(socket: Socket, source: string, { refusal, onEvent }: AcceptorOptions): void {
+  onEvent({ kind: 'over-limit', id: 0, source, tag: 0, answered: false, bytes: NOTHING });
+  socket.resume();
+  socket.end(refusal, () => socket.destroy());
+}
+
+/** The length that a known header announces; undefined for any other. */
+function announcedLength(headers: Uint8Array, header: Uint8Array): number | undefined {
+  for (let i = 0; i < headers.length; i += HEADER_LENGTH) {
+    if (header.every((byte, j) => byte === headers[i + j])) return (header[1]! << 8) | header[2]!;
+  }
+  return undefined;
+}
+
 /** True while a message is awaited. */
-function waits(visit: Visit): boolean {
-  return visit.phase === 'hello' || visit.phase === 'claim';
+function waits(connection: Connection): boolean {
+  return connection.phase === 'hello' || connection.phase === 'claim';
 }

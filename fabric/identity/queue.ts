@@ -1,71 +1,65 @@
-/** What waits for its turn. `run` does the work; `drop` is called instead if there is none to be had. */
+/** Work that waits for its turn. `run` does it; `drop` is called instead if the queue sheds it. */
 export interface Job {
   run(): Promise<void>;
   drop(): void;
 }
 
-/** Two queues before the expensive part of a handshake: one for everybody, one for suspects. */
-export interface Lanes {
-  /** Queues a job; drops it at once if its lane is full. */
-  enter(suspect: boolean, job: Job): void;
-  /** True if a newcomer had better come back later. */
-  crowded(suspect: boolean): boolean;
-  /** Drops what waits. */
-  dismiss(): void;
+/** A bounded queue with two priorities before the expensive part of a handshake; suspect sources have the low one. */
+export interface WorkQueue {
+  /** Queues a job; drops it at once if the queue of its priority is full. */
+  add(suspect: boolean, job: Job): void;
+  /** True if a new handshake should be refused before it has cost anything. */
+  congested(suspect: boolean): boolean;
+  /** Drops all jobs that wait. */
+  dropWaiting(): void;
   /** Jobs waiting or running. */
   readonly load: number;
 }
 
-export interface LaneOptions {
+export interface QueueOptions {
   /** Jobs running at the same time: enough to fill the batches of all groups, few enough to choose late. */
   readonly running?: number;
   /** Below so many running jobs the server has time for suspects. */
   readonly idle?: number;
-  /** Jobs that wait in the lane for everybody, in that for suspects. */
-  readonly waiting?: { readonly everybody: number; readonly suspects: number };
+  /** Jobs that may wait, by priority. */
+  readonly waiting?: { readonly normal: number; readonly suspect: number };
   /** A suspect's job that waited longer is dropped. */
-  readonly patienceMs?: number;
+  readonly maxWaitMs?: number;
   readonly now: () => number;
 }
 
 const RUNNING = 192;
 const IDLE = 16;
-const WAITING = { everybody: 2_048, suspects: 256 };
-/** Beyond this share of a lane newcomers are sent away before they have done any work. */
-const CROWDED = 0.25;
-const PATIENCE_MS = 5_000;
+const WAITING = { normal: 2_048, suspect: 256 };
+/** Beyond this share of the normal queue new handshakes are refused before the device has done any work. */
+const CONGESTED = 0.25;
+const MAX_WAIT_MS = 5_000;
 
 /**
- * Everybody's lane is served first and oldest first: whoever waits there has let its TPM work for it, and a queue that is
- * bounded is answered in time; it is the newcomer that is sent away, before it did anything. Suspects are served when
- * the server has little to do, and else sent away at their hello: a flood of forgeries costs one Error each.
+ * The normal queue is served first and oldest first: a device that waits there has let its TPM work for it, and a bounded
+ * queue is served in time; what is refused are new handshakes, before they have cost anything. Suspects are served when the
+ * server has little to do, and else refused at their first message: a flood of forgeries costs one Error each.
  */
-export function lanes(options: LaneOptions): Lanes {
-  const {
-    running: places = RUNNING,
-    idle = IDLE,
-    waiting = WAITING,
-    patienceMs = PATIENCE_MS,
-    now,
-  } = options;
-  const everybody = queue<Job>();
-  const suspects = queue<{ job: Job; since: number }>();
+export function workQueue(options: QueueOptions): WorkQueue {
+  const { running: most = RUNNING, idle = IDLE, waiting = WAITING, maxWaitMs = MAX_WAIT_MS, now } = options;
+  const normal = fifo<Job>();
+  const suspects = fifo<{ job: Job; since: number }>();
   let running = 0;
 
   function next(): Job | undefined {
-    const job = everybody.shift();
+    const job = normal.shift();
     if (job !== undefined) return job;
     while (running < idle) {
       const each = suspects.shift();
       if (each === undefined) return undefined;
-      if (now() - each.since < patienceMs) return each.job;
+      if (now() - each.since < maxWaitMs) return each.job;
       each.job.drop();
     }
     return undefined;
   }
 
   function serve(): void {
-    while (running < places) {
+    while (running < most) {
       const job = next();
       if (job === undefined) return;
       running++;
@@ -77,32 +71,32 @@ export function lanes(options: LaneOptions): Lanes {
   }
 
   return {
-    enter(suspect, job) {
-      const lane = suspect ? suspects : everybody;
-      if (lane.length >= (suspect ? waiting.suspects : waiting.everybody)) {
+    add(suspect, job) {
+      const length = suspect ? suspects.length : normal.length;
+      if (length >= (suspect ? waiting.suspect : waiting.normal)) {
         job.drop();
         return;
       }
       if (suspect) suspects.push({ job, since: now() });
-      else everybody.push(job);
+      else normal.push(job);
       serve();
     },
-    crowded: (suspect) =>
+    congested: (suspect) =>
       suspect
-        ? everybody.length > 0 || running + suspects.length >= idle
-        : everybody.length >= waiting.everybody * CROWDED,
-    dismiss() {
-      for (let job = everybody.shift(); job !== undefined; job = everybody.shift()) job.drop();
+        ? normal.length > 0 || running + suspects.length >= idle
+        : normal.length >= waiting.normal * CONGESTED,
+    dropWaiting() {
+      for (let job = normal.shift(); job !== undefined; job = normal.shift()) job.drop();
       for (let each = suspects.shift(); each !== undefined; each = suspects.shift()) each.job.drop();
     },
     get load() {
-      return running + everybody.length + suspects.length;
+      return running + normal.length + suspects.length;
     },
   };
 }
 
 /** First in, first out, without moving the rest at each step. */
-function queue<T>(): { push(item: T): void; shift(): T | undefined; readonly length: number } {
+function fifo<T>(): { push(item: T): void; shift(): T | undefined; readonly length: number } {
   let items: (T | undefined)[] = [];
   let head = 0;
   return {

@@ -1,44 +1,44 @@
 import { sourceOf } from '../../os/net/peer.ts';
 
 /** Which sources lately sent handshakes that no honest device sends. */
-export interface Suspects {
-  /** A handshake from there was refused for what it was. */
-  blame(source: string): void;
-  /** One from there was good: devices behind the same address as a hostile one are not shut out for long. */
-  trust(source: string): void;
+export interface Reputation {
+  /** A handshake of this source was refused as hostile. */
+  penalise(source: string): void;
+  /** A handshake of this source was good: devices behind the same address as a hostile one are soon served as before. */
+  forgive(source: string): void;
   isSuspect(source: string): boolean;
 }
 
-/** So many refusals more than good handshakes make a suspect: a broken device is not one at its first attempt. */
+/** With so many hostile handshakes more than good ones a source is suspect: a broken device is not at its first attempt. */
 const STRIKES = 3;
 const FORGET_MS = 60_000;
-/** About 10 MB. More sources than this are a network's worth of them; the oldest are forgotten. */
-const REMEMBERED = 65_536;
+/** About 10 MB. More sources than this are those of a whole network; the oldest are forgotten. */
+const MOST_SOURCES = 65_536;
 
-/** Keeps accounts of sources (an IPv4 address, an IPv6 /64) for a minute after their last strike. */
-export function suspectList(now: () => number): Suspects {
-  const accounts = new Map<string, { strikes: number; at: number }>();
+/** Counts strikes per source (an IPv4 address, an IPv6 /64) until a minute after the last one. */
+export function sourceReputation(now: () => number): Reputation {
+  const sources = new Map<string, { strikes: number; at: number }>();
 
-  function account(source: string): { strikes: number; at: number } | undefined {
-    const known = accounts.get(source);
+  function current(source: string): { strikes: number; at: number } | undefined {
+    const known = sources.get(source);
     if (known === undefined || now() - known.at < FORGET_MS) return known;
-    accounts.delete(source);
+    sources.delete(source);
     return undefined;
   }
 
   return {
-    blame(peer) {
+    penalise(peer) {
       const source = sourceOf(peer);
-      const strikes = Math.min((account(source)?.strikes ?? 0) + 1, 4 * STRIKES);
-      accounts.delete(source);
-      accounts.set(source, { strikes, at: now() });
-      if (accounts.size > REMEMBERED) accounts.delete(accounts.keys().next().value!);
+      const strikes = Math.min((current(source)?.strikes ?? 0) + 1, 4 * STRIKES);
+      sources.delete(source);
+      sources.set(source, { strikes, at: now() });
+      if (sources.size > MOST_SOURCES) sources.delete(sources.keys().next().value!);
     },
-    trust(peer) {
+    forgive(peer) {
       const source = sourceOf(peer);
-      const known = account(source);
-      if (known !== undefined && --known.strikes === 0) accounts.delete(source);
+      const known = current(source);
+      if (known !== undefined && --known.strikes === 0) sources.delete(source);
     },
-    isSuspect: (peer) => accounts.size > 0 && (account(sourceOf(peer))?.strikes ?? 0) >= STRIKES,
+    isSuspect: (peer) => sources.size > 0 && (current(sourceOf(peer))?.strikes ?? 0) >= STRIKES,
   };
 }

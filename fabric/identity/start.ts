@@ -1,15 +1,15 @@
-import { hasNativeDoor } from '../../os/net/acceptor.ts';
+import { hasNativeAcceptor } from '../../os/net/acceptor.ts';
 import type { ListenAddress } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { descriptorLimit } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Registry } from '../registry/registry.ts';
-import { openEntrance } from './acceptor.ts';
-import type { Limits } from './limits.ts';
-import { DEADLINES, LIMITS, startIdentityServer } from './server.ts';
-import { type Crew, startCrew } from './workers.ts';
+import { openListeningSocket } from './acceptor.ts';
+import { DEADLINES, LIMITS, type Limits } from './limits.ts';
+import { startIdentityServer } from './server.ts';
+import { startWorkerPool } from './workers.ts';
 
-/** Files and sockets beside those of devices that provision: registry, logs, control socket, tunnels. */
+/** Files and sockets beside the connections of devices that provision: registry, logs, control socket, tunnels. */
 const RESERVED_DESCRIPTORS = 512;
 
 export interface StartOptions {
@@ -33,26 +33,26 @@ export async function startIdentity(
   const { listen, certificate, key, registry, log, processes, maxConnections } = options;
   const limits = connectionLimits(maxConnections, processes);
   if (processes === 1) return startIdentityServer({ listen, certificate, key, registry, log, limits });
-  if (!hasNativeDoor()) throw needsAddon();
-  const { descriptor, port } = openEntrance(listen);
-  const orders = { certificate, key, limits, deadlines: DEADLINES };
-  const crew: Crew = await startCrew({ processes, descriptor, orders, books: registry, log });
-  const silence = registry.subscribe((change) => {
-    if (change.kind === 'group') crew.forget();
+  if (!hasNativeAcceptor()) throw needsAddon();
+  const { descriptor, port } = openListeningSocket(listen);
+  const config = { certificate, key, limits, deadlines: DEADLINES };
+  const pool = await startWorkerPool({ processes, descriptor, config, registry, log });
+  const unsubscribe = registry.subscribe((change) => {
+    if (change.kind === 'group') pool.forgetGroups();
   });
   return {
     port,
-    native: crew.native,
+    native: pool.native,
     close(graceMs) {
-      silence();
-      return crew.close(graceMs);
+      unsubscribe();
+      return pool.close(graceMs);
     },
   };
 }
 
 /**
- * How many connections each process takes. What is asked for has to be possible: a connection is a descriptor, and the
- * registry, the tunnels and the log need some, too. @throws Failure `fabric.too-few-descriptors`
+ * How many connections each process accepts. The number asked for has to be possible: each connection needs a descriptor, and
+ * so do the registry, the tunnels and the log. @throws Failure `fabric.too-few-descriptors`
  */
 export function connectionLimits(
   asked: number | undefined,

@@ -6,16 +6,16 @@ import type { Group } from '../registry/records.ts';
 
 /** Verifies group signatures of all admitted groups. */
 export interface Verifiers {
-  /** False for whatever no member of the group signed. */
+  /** False for any signature that no member of the group made. */
   verify(group: Group, signature: Uint8Array, message: Uint8Array): Promise<boolean>;
 }
 
 /** A prepared group takes some 75 KB and a few milliseconds to prepare. */
-const PREPARED = 1_024;
+const MOST_PREPARED = 1_024;
 
 /**
- * Keeps each group's precomputed verifier from its first use on, the most recently used ones. A group never changes, its
- * id is a hash over it. Verification runs beside this thread where the addon has it.
+ * Caches the prepared verifiers of the most recently used groups. A group never changes: its id is a hash over it. The
+ * addon's verification runs in other threads.
  */
 export function groupVerifiers(): Verifiers {
   const known = new Map<string, GroupVerifier>();
@@ -25,7 +25,7 @@ export function groupVerifiers(): Verifiers {
     const verifier = known.get(name) ?? groupVerifier(primitives, gpk, basename);
     known.delete(name);
     known.set(name, verifier);
-    if (known.size > PREPARED) known.delete(known.keys().next().value!);
+    if (known.size > MOST_PREPARED) known.delete(known.keys().next().value!);
     return verifier;
   }
 

@@ -1,13 +1,19 @@
 import { stderrLog } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { packQuestions, unpackAnswers } from './codec.ts';
-import { failureText, LISTENER_DESCRIPTOR, type Orders, type ToFabric, type ToProcess } from './messages.ts';
-import { type RemoteBooks, remoteBooks } from './remote-registry.ts';
+import { packRequests, unpackResponses } from './codec.ts';
+import {
+  type FromWorker,
+  LISTENER_DESCRIPTOR,
+  serializeFailure,
+  type ToWorker,
+  type WorkerConfig,
+} from './messages.ts';
+import { type RemoteRegistry, remoteRegistry } from './remote-registry.ts';
 import { type IdentityServer, startIdentityServer } from './server.ts';
 
 /**
- * The life of an identity process: it serves handshakes on the fabric's listening socket until it is told to drain, or
- * until the fabric is gone. Signals are the fabric's business: a Ctrl-C goes to all processes of a terminal.
+ * The main function of an identity process: it serves handshakes on the fabric's listening socket until it is told to drain,
+ * or until the main process has ended. Signals are left to that one: a Ctrl-C goes to all processes of a terminal.
  * @throws Failure `fabric.not-by-hand`
  */
 export function runIdentityProcess(): Promise<number> {
@@ -17,39 +23,42 @@ export function runIdentityProcess(): Promise<number> {
     });
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => {});
-  const tell = (message: ToFabric): void => {
+  const send = (message: FromWorker): void => {
     if (process.connected) process.send?.(message);
   };
-  const books = remoteBooks((questions) => tell({ kind: 'questions', questions: packQuestions(questions) }));
+  const registry = remoteRegistry((requests) => send({ kind: 'requests', requests: packRequests(requests) }));
   let server: Promise<IdentityServer> | undefined;
   return new Promise((resolve) => {
-    process.on('message', (message: ToProcess) => {
-      if (message.kind === 'answers') books.receive(unpackAnswers(message.answers));
-      else if (message.kind === 'forget') books.forget();
-      else if (message.kind === 'orders') {
-        server = begin(message.orders, books);
+    process.on('message', (message: ToWorker) => {
+      if (message.kind === 'responses') registry.receive(unpackResponses(message.responses));
+      else if (message.kind === 'forget-groups') registry.forgetGroups();
+      else if (message.kind === 'config') {
+        server = startServer(message.config, registry);
         server.then(
-          ({ native }) => tell({ kind: 'ready', native }),
-          (error: unknown) => tell({ kind: 'failed', failure: failureText(error) }),
+          ({ native }) => send({ kind: 'ready', native }),
+          (error: unknown) => send({ kind: 'failed', failure: serializeFailure(error) }),
         );
       } else {
         void server
           ?.then((running) => running.close(message.graceMs))
           .catch(() => {})
-          .then(() => tell({ kind: 'drained' }));
+          .then(() => send({ kind: 'drained' }));
       }
     });
-    // The fabric ended, in order or not: nothing can be admitted any more.
+    // The main process ended, in order or not: nothing can be admitted any more.
     process.on('disconnect', () => resolve(0));
   });
 }
 
-function begin({ certificate, key, limits, deadlines }: Orders, books: RemoteBooks): Promise<IdentityServer> {
+function startServer(
+  { certificate, key, limits, deadlines }: WorkerConfig,
+  registry: RemoteRegistry,
+): Promise<IdentityServer> {
   return startIdentityServer({
     listen: { descriptor: LISTENER_DESCRIPTOR },
     certificate,
     key,
-    registry: books,
+    registry,
     log: stderrLog(),
     limits,
     deadlines,

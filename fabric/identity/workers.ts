@@ -2,48 +2,48 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { packAnswers, unpackQuestions } from './codec.ts';
-import type { Books } from './handshake.ts';
+import { packResponses, unpackRequests } from './codec.ts';
+import type { HandshakeRegistry } from './handshake.ts';
 import {
-  type Answer,
-  arrivedFailure,
-  collector,
-  failureText,
+  batched,
+  deserializeFailure,
+  type FromWorker,
   IDENTITY_PROCESS,
-  type Orders,
-  type Question,
-  type ToFabric,
-  type ToProcess,
+  type Request,
+  type Response,
+  serializeFailure,
+  type ToWorker,
+  type WorkerConfig,
 } from './messages.ts';
 
-/** A process that ends by itself is replaced, but not in a frenzy. */
+/** A process that ends by itself is replaced after this time, so that one that always fails is not started in a loop. */
 const RESTART_MS = 1_000;
-/** How long a process may take beyond the grace it was given before it is killed. */
-const PATIENCE_MS = 2_000;
+/** How much longer than its grace period a process may take before it is killed. */
+const KILL_AFTER_MS = 2_000;
 
-/** Identity processes at work on one listening socket. */
-export interface Crew {
+/** Identity processes that serve one listening socket. */
+export interface WorkerPool {
   readonly native: boolean;
   /** Their process ids. */
   readonly pids: readonly number[];
-  /** A group changed. */
-  forget(): void;
+  /** A group changed: the workers drop what they have cached of groups. */
+  forgetGroups(): void;
   close(graceMs: number): Promise<void>;
 }
 
-export interface CrewOptions {
+export interface WorkerPoolOptions {
   readonly processes: number;
   /** The listening socket; taken over. */
   readonly descriptor: number;
-  readonly orders: Orders;
-  /** The registry: this process is the only one that writes. */
-  readonly books: Books;
+  readonly config: WorkerConfig;
+  /** This process is the only one that writes to it. */
+  readonly registry: HandshakeRegistry;
   readonly log: Log;
   /** The program's script; the running one. */
   readonly script?: string;
 }
 
-interface Member {
+interface Worker {
   readonly child: ChildProcess;
   readonly ready: Promise<boolean>;
   readonly drained: Promise<void>;
@@ -51,38 +51,38 @@ interface Member {
 
 /**
  * Starts identity processes that share the listening socket. Both messages of a handshake come over one connection, and a
- * connection stays with the process that accepted it: cookies are each process's own, and spent there.
- * @throws Failure of the first process that cannot begin
+ * connection stays with the process that accepted it: each process has cookies of its own, and they are spent there.
+ * @throws Failure of the first process that cannot be started
  */
-export async function startCrew(options: CrewOptions): Promise<Crew> {
+export async function startWorkerPool(options: WorkerPoolOptions): Promise<WorkerPool> {
   const { log } = options;
-  const members = new Set<Member>();
+  const workers = new Set<Worker>();
   let closing = false;
 
-  function hire(): Member {
-    const member = engage(options);
-    members.add(member);
-    member.child.once('exit', (code, signal) => {
-      members.delete(member);
+  function start(): Worker {
+    const worker = spawn(options);
+    workers.add(worker);
+    worker.child.once('exit', (code, signal) => {
+      workers.delete(worker);
       if (closing) return;
-      log('error', `identity process ${member.child.pid} ended (${signal ?? code}), starting another one`);
+      log('error', `identity process ${worker.child.pid} ended (${signal ?? code}), starting another one`);
       setTimeout(() => {
-        if (!closing) hire().ready.catch((error: Error) => log('error', error.message));
+        if (!closing) start().ready.catch((error: Error) => log('error', error.message));
       }, RESTART_MS);
     });
-    return member;
+    return worker;
   }
 
   async function close(graceMs: number): Promise<void> {
     closing = true;
     closeSync(options.descriptor);
-    await Promise.all([...members].map((member) => dismiss(member, graceMs)));
+    await Promise.all([...workers].map((worker) => stop(worker, graceMs)));
   }
 
-  const hired = Array.from({ length: options.processes }, hire);
+  const started = Array.from({ length: options.processes }, start);
   let native: readonly boolean[];
   try {
-    native = await Promise.all(hired.map(({ ready }) => ready));
+    native = await Promise.all(started.map(({ ready }) => ready));
   } catch (error) {
     await close(0);
     throw error;
@@ -90,78 +90,78 @@ export async function startCrew(options: CrewOptions): Promise<Crew> {
   return {
     native: native.every(Boolean),
     get pids() {
-      return [...members].map(({ child }) => child.pid!);
+      return [...workers].map(({ child }) => child.pid!);
     },
-    forget() {
-      for (const { child } of members) say(child, { kind: 'forget' });
+    forgetGroups() {
+      for (const { child } of workers) send(child, { kind: 'forget-groups' });
     },
     close,
   };
 }
 
-function engage({ descriptor, orders, books, script = process.argv[1]! }: CrewOptions): Member {
+function spawn({ descriptor, config, registry, script = process.argv[1]! }: WorkerPoolOptions): Worker {
   const child = fork(script, [IDENTITY_PROCESS], {
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc', descriptor],
   });
-  const reply = collector<Answer>((answers) =>
-    say(child, { kind: 'answers', answers: packAnswers(answers) }),
+  const respond = batched<Response>((responses) =>
+    send(child, { kind: 'responses', responses: packResponses(responses) }),
   );
-  const drained = open<void>();
-  const ready = open<boolean>();
-  child.on('message', (message: ToFabric) => {
+  const drained = deferred<void>();
+  const ready = deferred<boolean>();
+  child.on('message', (message: FromWorker) => {
     if (message.kind === 'ready') ready.resolve(message.native);
-    else if (message.kind === 'failed') ready.reject(arrivedFailure(message.failure));
+    else if (message.kind === 'failed') ready.reject(deserializeFailure(message.failure));
     else if (message.kind === 'drained') drained.resolve();
-    else for (const question of unpackQuestions(message.questions)) void answer(books, question).then(reply);
+    else for (const request of unpackRequests(message.requests)) void handle(registry, request).then(respond);
   });
-  // Besides 'exit', which follows: a process that cannot be started at all.
+  // Beside 'exit', which follows: a process that cannot be started at all.
   child.on('error', (error) => ready.reject(unstartable(error.message)));
   child.once('exit', (code, signal) => {
     drained.resolve();
     ready.reject(unstartable(`it ended at once (${signal ?? code})`));
   });
-  say(child, { kind: 'orders', orders });
+  send(child, { kind: 'config', config });
   return { child, ready: ready.promise, drained: drained.promise };
 }
 
 /** A promise that is settled from outside. */
-function open<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {
   let [resolve, reject] = [(_: T): void => {}, (_: Error): void => {}];
   const promise = new Promise<T>((yes, no) => {
     [resolve, reject] = [yes, no];
   });
-  // Whoever waits for it hears of it; nobody has to.
+  // Nobody has to wait for it: a rejection must not count as unhandled.
   promise.catch(() => {});
   return { promise, resolve, reject };
 }
 
-/** Asks a process to let its handshakes end; kills it if it does not. */
-async function dismiss({ child, drained }: Member, graceMs: number): Promise<void> {
-  const timer = setTimeout(() => child.kill('SIGKILL'), graceMs + PATIENCE_MS);
-  say(child, { kind: 'drain', graceMs });
+/** Lets the handshakes of a process end, then ends it; kills it if it takes too long. */
+async function stop({ child, drained }: Worker, graceMs: number): Promise<void> {
+  const timer = setTimeout(() => child.kill('SIGKILL'), graceMs + KILL_AFTER_MS);
+  send(child, { kind: 'drain', graceMs });
   await drained;
-  const gone = child.exitCode !== null || child.signalCode !== null;
-  const exited = gone ? undefined : new Promise((resolve) => child.once('exit', resolve));
+  const ended = child.exitCode !== null || child.signalCode !== null;
+  const exited = ended ? undefined : new Promise((resolve) => child.once('exit', resolve));
   if (child.connected) child.disconnect();
   await exited;
   clearTimeout(timer);
 }
 
-async function answer(books: Books, question: Question): Promise<Answer> {
-  const { id } = question;
+async function handle(registry: HandshakeRegistry, request: Request): Promise<Response> {
+  const { id } = request;
   try {
-    if (question.ask === 'openGroup') return { id, value: await books.openGroup(question.gid) };
-    if (question.ask === 'admit') return { id, value: await books.admit(question.applicant) };
-    await books.refused(question.handshake);
+    if (request.method === 'openGroup') return { id, value: await registry.openGroup(request.gid) };
+    if (request.method === 'admit') return { id, value: await registry.admit(request.applicant) };
+    await registry.refused(request.handshake);
     return { id, value: undefined };
   } catch (error) {
-    return { id, failure: failureText(error) };
+    return { id, failure: serializeFailure(error) };
   }
 }
 
-function say(child: ChildProcess, message: ToProcess): void {
-  // A process that is just ending is replaced or not missed.
+function send(child: ChildProcess, message: ToWorker): void {
+  // Without a callback a failure would be an 'error' event; a process that is just ending is replaced, or is to end.
   if (child.connected) child.send(message, () => {});
 }
 

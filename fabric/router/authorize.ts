@@ -1,39 +1,57 @@
+import type { Log } from '../../os/service/log.ts';
 import { equal } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
-import type { Endpoint } from '../registry/admission.ts';
+import type { Admission, Endpoint } from '../registry/admission.ts';
 
 /** How long a suspended device is told to stay away, in seconds. */
 const SUSPENDED_SECONDS = 300;
 
-/** What a device is told while the registry cannot be asked, in seconds. */
+/** How long a device is told to stay away while the registry fails, in seconds. */
 const REGISTRY_DOWN_SECONDS = 30;
 
-/** The registry's answer to a question for an address; `'down'` if it cannot give one. */
+/** What the registry has for an address; `'down'` if it fails. */
 export type Lookup = (address: Uint8Array) => Endpoint | undefined | 'down';
 
-/** What a peer has shown in its handshake. */
+/** Looks up in the registry, and logs when it begins and ceases to fail. */
+export function registryLookup(admission: Admission, log: Log): Lookup {
+  let down = false;
+  return (address) => {
+    try {
+      const endpoint = admission.lookup(address);
+      if (down) log('notice', 'the registry answers again');
+      down = false;
+      return endpoint;
+    } catch (error) {
+      if (!down) log('error', `the registry does not answer: ${(error as Error).message}`);
+      down = true;
+      return 'down';
+    }
+  };
+}
+
+/** What a peer has sent in its TLS handshake. */
 export interface Credentials {
-  /** DER; undefined if it has shown none. */
+  /** DER; undefined if it has sent none. */
   readonly certificate?: Uint8Array;
   /** The key in it as OpenSSL reads it, with which it has checked the handshake's signature: 65 bytes if it is of P-256. */
   readonly key?: Uint8Array;
 }
 
 /**
- * A device whose key was proven, or why it may not come in; `address` is what it claims to be, if that could be
+ * A device that has proven its key, or the verdict that refuses it; `address` is the one in its certificate, if that could be
  * read.
  */
-export type Judgement =
+export type Decision =
   | { readonly endpoint: Endpoint; readonly provenKey: Uint8Array }
   | { readonly verdict: Verdict; readonly address?: Uint8Array };
 
 /**
- * Judges a peer that finished the TLS handshake. The certificate's self-signature, dates and chain say nothing;
+ * Decides on a peer that finished the TLS handshake. The certificate's self-signature, dates and chain do not count;
  * only the key does, which must be the one registered for the address in the CN (enftun.md §3).
  */
-export function judge(lookup: Lookup, credentials: Credentials): Judgement {
+export function authorize(lookup: Lookup, credentials: Credentials): Decision {
   const claim = readClaim(credentials);
   if (claim === undefined) return { verdict: { kind: 'unknown' } };
   const endpoint = lookup(claim.address);
@@ -44,8 +62,7 @@ export function judge(lookup: Lookup, credentials: Credentials): Judgement {
 
 /**
  * The verdict on a device that has proven `provenKey` (65 bytes); undefined if it is admitted. The key is compared
- * first and in constant time: without it a stranger would learn the standing of any address. A stale key is
- * therefore `unknown`.
+ * first and in constant time: otherwise anybody could learn the standing of any address. So a replaced key is `unknown`.
  */
 export function verdictOn(endpoint: ReturnType<Lookup>, provenKey: Uint8Array): Verdict | undefined {
   if (endpoint === 'down') return { kind: 'retry-after', seconds: REGISTRY_DOWN_SECONDS };
@@ -63,7 +80,7 @@ export function verdictOn(endpoint: ReturnType<Lookup>, provenKey: Uint8Array): 
 
 /**
  * The address is read by our own lenient parser; the key is the one with which OpenSSL checked the handshake's
- * signature. Should both readers see different keys, someone plays them off against each other.
+ * signature. A certificate in which the two parsers find different keys is refused as an attack on that difference.
  */
 function readClaim({
   certificate,

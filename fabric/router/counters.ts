@@ -1,31 +1,31 @@
 import type { RouterCounters } from '../../tunnel/router.ts';
 
 /**
- * Why a packet went no further.
+ * Why a packet was dropped.
  *
  * - `malformed`: not an IPv6 packet whose length field is its size, or a super-frame that contradicts itself
  * - `spoofed`: the source is not the sending device's address
  * - `unroutable`: multicast, link-local, loopback or unspecified destination (fe80::1 answers echo requests only)
  * - `foreign-network`: the destination is a device of another network
  * - `offline`: the destination is a device without a tunnel, or the host asked for an address nobody has
- * - `no-tun`: the address is no device's, and the router has no TUN
- * - `tun-refused`: the kernel did not take it
+ * - `no-tun`: the address is not a device's, and the router has no TUN
+ * - `tun-refused`: the kernel refused it
  * - `too-long`: longer than a frame may carry
- * - `queue-full`: the destination's connection is too slow, and this was the fattest flow; counted at the destination, except for what
- *   found the way to another thread or to the registry crowded
+ * - `queue-full`: the destination's connection is too slow, and this was the flow with the longest queue; counted at the
+ *   destination, except for packets that found the queue to another thread or to the registry full
  * - `late`: it waited too long for the destination's connection; counted there
  */
 export type DropCause = keyof RouterCounters['drops'];
 
-/** Packets and bytes of them, without frame headers. */
+/** Packets and their bytes, without frame headers. */
 export interface Flow {
   readonly packets: number;
   readonly bytes: number;
 }
 
 /**
- * What happened on one session, or on all since the start. Received and sent are the router's view; `sent` counts what was given to
- * the device's queue, also if it was dropped there. A burst in one super-frame counts as its packets, but is dropped as one.
+ * What was counted on one session, or on all since the start. Received and sent are the router's view; `sent` counts what was put
+ * into the device's queue, also if it was dropped there. A burst in one super-frame counts as its packets, but is dropped as one.
  */
 export interface Counters {
   readonly received: Flow;
@@ -33,7 +33,7 @@ export interface Counters {
   readonly drops: Readonly<Record<DropCause, number>>;
 }
 
-/** What was counted, for people. What the links themselves have dropped finds its cause. */
+/** The counters that are shown to users. What the links count as dropped is added to its cause. */
 export function countersOf(counted: RouterCounters): Counters {
   const { drops } = counted;
   return {
@@ -66,10 +66,10 @@ export function addDrops(one: Counters['drops'], other: Counters['drops']): Coun
   return sum;
 }
 
-/** Of these a sum would mean nothing. */
+/** Of these the maximum is taken: a sum would mean nothing. */
 const EXTREMES: ReadonlySet<string> = new Set(['queueDelayMicroseconds', 'queueDelayMaxMicroseconds']);
 
-/** What several have counted, together: of delays the longest, of everything else the sum. Undefined if there are none. */
+/** Adds counters: of delays the longest, of everything else the sum. Undefined if there are none. */
 export function addCounters(all: Iterable<RouterCounters>): RouterCounters | undefined {
   let sum: RouterCounters | undefined;
   for (const each of all) {

@@ -4,7 +4,7 @@ import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { hostAddress } from '../registry/address.ts';
 import type { Registry } from '../registry/registry.ts';
 
-/** As the devices have it (enftun.md §4). */
+/** The MTU of the devices' TUN (enftun.md §4). */
 const TUN_MTU = 1_280;
 
 /** This host's addresses and routes in the networks. */

@@ -1,24 +1,22 @@
 import { availableParallelism } from 'node:os';
 import { listenFailure } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
-import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
-import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/frame.ts';
-import { parseReport } from '../../protocol/tunnel/report.ts';
-import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
+import { formatIpv6 } from '../../protocol/ipv6.ts';
+import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import type { PlaneDevice } from '../../tunnel/client.ts';
 import {
   type RouterCounters,
   type RouterEvent,
   type RouterThreads,
   startRouterThreads,
+  type Whose,
 } from '../../tunnel/router.ts';
-import type { Admission, Endpoint } from '../registry/admission.ts';
-import { judge, verdictOn } from './authorize.ts';
-import { watchTwins } from './clones.ts';
+import type { Admission } from '../registry/admission.ts';
+import { authorize, type Lookup, registryLookup, verdictOn } from './authorize.ts';
 import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
-import { type Arrival, fromOf, type Session, sessionOf } from './session.ts';
+import { type Arrival, fromOf, type Session } from './session.ts';
+import { disconnect, type SessionTable, sessionTable } from './sessions.ts';
 
 export interface RouterLimits {
   /** TLS handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
@@ -31,16 +29,16 @@ export interface RouterLimits {
   readonly sources: number;
   /** Bytes that may wait for one device. */
   readonly queueBytes: number;
-  /** A peer that takes nothing for so long is gone. */
+  /** A peer that accepts no data for so long is disconnected. */
   readonly stallMs: number;
-  /** How long an orderly close waits for the peer's own. */
+  /** How long an orderly close waits for the peer's close. */
   readonly lingerMs: number;
   /** Deadline of a TLS handshake. */
   readonly handshakeMs: number;
 }
 
 /**
- * A place per handshake costs about 50 KB, and the CPU does some 200 of them per second. Refusals are forgiven fast
+ * A pending handshake costs about 50 KB, and a CPU does some 200 of them per second. Refusals are forgiven fast
  * enough for a few banned C peers behind one address, which try once a second for ever.
  */
 export const ROUTER_LIMITS: RouterLimits = {
@@ -64,7 +62,7 @@ export interface RouterOptions {
   readonly certificate: string;
   readonly key: string;
   readonly admission: Admission;
-  /** The host's way to the devices. Once the router is started it is the router's, which closes it. */
+  /** Connects the host to the devices. The router closes it, once it is started. */
   readonly tun?: PlaneDevice;
   readonly log: Log;
   /** 1 to 16; `defaultThreads()` unless given. */
@@ -72,7 +70,7 @@ export interface RouterOptions {
   readonly limits?: Partial<RouterLimits>;
 }
 
-/** A session as others may see it. */
+/** A session as it is shown to users. */
 export interface SessionView {
   /** RFC 5952 text. */
   readonly address: string;
@@ -88,24 +86,32 @@ export interface SessionView {
   readonly counters: Counters;
 }
 
+/** What the native threads have counted. */
+export interface Traffic {
+  /** Of all connections of admitted devices; undefined if there were none. */
+  readonly devices: RouterCounters | undefined;
+  /** At the TUN, and of packets that belong to no session. */
+  readonly host: RouterCounters;
+}
+
 export interface Router {
   /** The port it listens on, also if 0 was asked for. */
   readonly port: number;
   readonly threads: number;
   sessions(): SessionView[];
-  /** Of all sessions since the start, and of what the host sent to nobody. */
+  /** Of all sessions since the start, and of packets of the host that no device can get. */
   counters(): Counters;
-  /** Everything that was counted, for metrics: on all sessions since the start, and at the TUN. */
-  traffic(): { readonly devices: RouterCounters | undefined; readonly host: RouterCounters };
+  /** Everything that was counted since the start, for metrics. */
+  traffic(): Traffic;
   /** How often two devices were found to have one key. */
-  readonly twins: number;
-  /** TLS handshakes under way, and peers that were not judged yet. */
+  readonly clones: number;
+  /** TLS handshakes under way, and peers that wait for authorization. */
   readonly pendingHandshakes: number;
-  /** Closes every session orderly, those that do not follow hard, and returns when nothing is open any more. */
+  /** Closes every session in order, resets those whose peer does not close, and returns when nothing is open any more. */
   close(): Promise<void>;
 }
 
-/** Two, unless the machine has one core only: on the second one packets flow while the first is busy with a handshake. */
+/** Two, unless the machine has only one core: while one thread does a TLS handshake, the other forwards packets. */
 export function defaultThreads(): number {
   return Math.min(2, availableParallelism());
 }
@@ -118,136 +124,37 @@ export function defaultThreads(): number {
 export async function startRouter(options: RouterOptions): Promise<Router> {
   const { admission, log, tun, threads: count = defaultThreads() } = options;
   const limits = { ...ROUTER_LIMITS, ...options.limits };
-  /** The devices' sessions, by address. */
-  const sessions = new Map<string, Session>();
-  /** All that were let in and still have a connection, also those that are told to go. */
-  const connected = new Map<number, Session>();
-  const networks = new Map<string, number>();
-  /** What sessions that are over have counted. */
-  let past: RouterCounters | undefined;
-  const twinWatch = watchTwins();
-  let twins = 0;
-  let registryDown = false;
+  const lookup = registryLookup(admission, log);
   let closing = false;
 
-  /** The registry's answer; `'down'` if it cannot give one. */
-  const lookup = (address: Uint8Array): Endpoint | undefined | 'down' => {
-    try {
-      const endpoint = admission.lookup(address);
-      if (registryDown) log('notice', 'the registry answers again');
-      registryDown = false;
-      return endpoint;
-    } catch (error) {
-      if (!registryDown) log('error', `the registry does not answer: ${(error as Error).message}`);
-      registryDown = true;
-      return 'down';
-    }
-  };
-
-  /** The history is not worth a session: what goes wrong with it is logged only. */
-  const note = (write: () => void): void => {
-    try {
-      write();
-    } catch (error) {
-      log('error', `the registry does not record: ${(error as Error).message}`);
-    }
-  };
-
-  const networkOf = (prefix: Prefix): number => {
-    const name = formatPrefix(prefix);
-    const number = networks.get(name) ?? networks.size + 1;
-    networks.set(name, number);
-    return number;
-  };
-
-  /** Of a session that is not over yet. */
-  const over = (session: Session, reason: string): void => {
-    sessions.delete(toHex(session.address));
-    note(() => admission.disconnected(session.address));
-    log('info', `device ${session.name} disconnected: ${reason}`);
-  };
-
-  /** Ends the session at once; how depends on the verdict and the kind of peer (docs/wire.md). */
-  const cut = (session: Session, verdict: Verdict | undefined, reason: string): void => {
-    part(threads, session.peer, verdict);
-    over(session, reason);
-  };
-
-  const lookForTwins = (newer: Session, older: Session): void => {
-    const places = twinWatch.takeover(newer.name, newer.host, older.host, newer.sinceMs);
-    if (places === undefined) return;
-    twins++;
-    const where = places.join(' and ');
-    log('warning', `device ${newer.name} connects from ${where} in turns: two devices seem to have its key`);
-    note(() => admission.twins(newer.address, places));
-  };
-
-  const admit = (arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array): void => {
-    const session = sessionOf(arrival, endpoint, provenKey);
-    const key = toHex(session.address);
-    const older = sessions.get(key);
-    if (older !== undefined) {
-      cut(older, undefined, 'replaced by a newer connection');
-      lookForTwins(session, older);
-    }
-    sessions.set(key, session);
-    connected.set(session.id, session);
-    note(() => admission.connected(session.address, session.from));
-    log('info', `device ${session.name} connected from ${session.from}`);
-    threads.admit(session.peer, session.address, networkOf(endpoint.network));
-  };
-
-  const refuse = (arrival: Arrival, verdict: Verdict, address: Uint8Array | undefined): void => {
-    const who = address === undefined ? 'a peer without identity' : `device ${formatIpv6(address)}`;
-    log('debug', `${who} refused from ${fromOf(arrival)}: ${verdict.kind}`);
-    part(threads, arrival.peer, verdict);
-  };
-
-  const receive = (arrival: Arrival): void => {
+  const arrive = (arrival: Arrival): void => {
     if (closing) {
-      part(threads, arrival.peer, undefined);
+      disconnect(threads, arrival.peer, undefined);
       return;
     }
-    const judgement = judge(lookup, arrival);
-    if ('verdict' in judgement) refuse(arrival, judgement.verdict, judgement.address);
-    else admit(arrival, judgement.endpoint, judgement.provenKey);
-  };
-
-  /** What a device tells of itself is about itself, whatever it says; one that was driven out tells nothing any more. */
-  const hear = (id: number, message: Uint8Array): void => {
-    const session = connected.get(id);
-    if (session === undefined || sessions.get(toHex(session.address)) !== session) return;
-    const report = parseReport(message);
-    if (report === undefined) log('debug', `device ${session.name} sent a report that is none`);
-    else note(() => admission.reported(session.address, report));
-  };
-
-  /** A connection is over, perhaps of a peer that was never let in. */
-  const end = (id: number, reason: string): void => {
-    const session = connected.get(id);
-    if (session === undefined) return;
-    connected.delete(id);
-    past = addCounters([threads.counted(session.peer), ...(past === undefined ? [] : [past])]);
-    if (sessions.get(toHex(session.address)) === session) over(session, reason);
+    const decision = authorize(lookup, arrival);
+    if ('endpoint' in decision) {
+      sessions.admit(arrival, decision.endpoint, decision.provenKey);
+      return;
+    }
+    log('debug', refusalText(arrival, decision.verdict, decision.address));
+    disconnect(threads, arrival.peer, decision.verdict);
   };
 
   const threads = startThreads(options, limits, count, (event) => {
     switch (event.kind) {
       case 'arrived':
-        receive(event);
+        arrive(event);
         break;
       case 'ended':
-        end(event.id, event.text);
+        sessions.end(event.id, event.text);
         break;
       case 'reported':
-        hear(event.id, event.report);
+        sessions.report(event.id, event.report);
         break;
-      case 'asks': {
-        const endpoint = lookup(event.address);
-        const whose = endpoint === 'down' ? 'unknown' : endpoint === undefined ? 'nobody' : 'device';
-        threads.answer(event.thread, event.address, whose);
+      case 'asks':
+        threads.answer(event.thread, event.address, whoseIs(lookup(event.address)));
         break;
-      }
       case 'tun-lost':
         log(
           'error',
@@ -258,49 +165,46 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
         break;
     }
   });
+  const sessions: SessionTable = sessionTable(threads, admission, log);
 
-  const stopWatching = admission.onChange((address) => {
+  const unsubscribe = admission.onChange((address) => {
     threads.forget(address);
-    const session = sessions.get(toHex(address));
+    const session = sessions.find(address);
     if (session === undefined) return;
     const verdict = verdictOn(lookup(address), session.provenKey);
-    if (verdict !== undefined) cut(session, verdict, `the registry says ${verdict.kind}`);
+    if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
   });
 
-  const traffic: Router['traffic'] = () => {
-    const living = Array.from(connected.values(), (session) => threads.counted(session.peer));
-    return {
-      devices: addCounters(past === undefined ? living : [past, ...living]),
-      host: addCounters(threads.counters())!,
-    };
-  };
+  const traffic = (): Traffic => ({ devices: sessions.counted(), host: addCounters(threads.counters())! });
 
   return {
     port: threads.port,
     threads: count,
-    sessions: () => Array.from(sessions.values(), (session) => view(session, threads)),
+    sessions: () => Array.from(sessions.all(), (session) => view(session, threads)),
     counters: () => totalOf(traffic()),
     traffic,
-    get twins() {
-      return twins;
+    get clones() {
+      return sessions.clones;
     },
     get pendingHandshakes() {
       return threads.pending;
     },
     async close() {
       closing = true;
-      stopWatching();
+      unsubscribe();
       await threads.close();
     },
   };
 }
 
-const NO_VERDICT = new Uint8Array(0);
+function refusalText(arrival: Arrival, verdict: Verdict, address: Uint8Array | undefined): string {
+  const who = address === undefined ? 'a peer without identity' : `device ${formatIpv6(address)}`;
+  return `${who} refused from ${fromOf(arrival)}: ${verdict.kind}`;
+}
 
-/** The verdict is for peers that understand it; a C peer takes a reset for "provision anew", so it gets one only if it is evicted. */
-function part(threads: RouterThreads, peer: Session['peer'], verdict: Verdict | undefined): void {
-  const packet = verdict === undefined ? NO_VERDICT : encodeVerdict(verdict).subarray(FRAME_HEADER_LENGTH);
-  threads.part(peer, packet, verdict?.kind === 'evicted');
+function whoseIs(endpoint: ReturnType<Lookup>): Whose {
+  if (endpoint === 'down') return 'unknown';
+  return endpoint === undefined ? 'nobody' : 'device';
 }
 
 function startThreads(
@@ -327,7 +231,7 @@ function startThreads(
 
 const NOTHING: Counters['received'] = { packets: 0, bytes: 0 };
 
-function totalOf({ devices, host }: ReturnType<Router['traffic']>): Counters {
+function totalOf({ devices, host }: Traffic): Counters {
   const drops = hostDropsOf(host);
   if (devices === undefined) return { received: NOTHING, sent: NOTHING, drops };
   const counters = countersOf(devices);

@@ -4,10 +4,10 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { PeerHandle, RouterEvent } from '../../tunnel/router.ts';
 import type { Endpoint } from '../registry/admission.ts';
 
-/** A peer whose handshake is complete, before anything is known of it. */
+/** A peer that has finished the TLS handshake, before its authorization. */
 export type Arrival = Extract<RouterEvent, { kind: 'arrived' }>;
 
-/** The tunnel of a device that was let in, as JavaScript knows it; its packets are the threads'. */
+/** The tunnel of an admitted device, as JavaScript knows it; its packets flow in the threads. */
 export interface Session {
   /** Unique among all peers. */
   readonly id: number;
@@ -28,7 +28,7 @@ export interface Session {
   readonly understandsVerdicts: boolean;
 }
 
-/** The session of a device that has come to be let in. */
+/** The session of a device that was authorized. */
 export function sessionOf(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array): Session {
   const { id, peer, wire, tls } = arrival;
   const { address } = endpoint;

@@ -1,5 +1,5 @@
-// A TCP server of short framed exchanges: thousands of connections may be open and silent at the cost of some hundred bytes
-// each, and JavaScript hears only of whole messages, of peers that broke the framing and of those that are late or gone.
+// A TCP server of short framed exchanges: thousands of connections may be open and idle at the cost of some hundred bytes
+// each. JavaScript is called only for whole messages, unknown headers, timeouts, closed connections and refused ones.
 #include "acceptor.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,154 +11,159 @@
 #include <unistd.h>
 
 enum { EVENTS = 64, ACCEPTS = 16 };
-static const char *const EVENT_NAMES[] = {"message", "bad-header", "late", "gone", "crowded"};
-// What the listening socket has instead of an id in the epoll set; ids stay below 2^53.
+static const char *const EVENT_NAMES[] = {"message", "bad-header", "timeout", "closed", "over-limit"};
+// The id of the listening socket in the epoll set; ids of connections stay below 2^53.
 static const uint64_t LISTENER = UINT64_MAX;
 
-int64_t door_now(void) {
+int64_t acceptor_now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
-void door_watch_visit(struct door *door, struct visit *visit) {
-  struct epoll_event event = {.events = EPOLLIN, .data.u64 = visit_id(&door->doorway, visit)};
-  visit->unwatched = epoll_ctl(door->epoll, EPOLL_CTL_ADD, visit->fd, &event) != 0;
+void acceptor_watch(struct acceptor *acceptor, struct connection *connection) {
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = connection_id(&acceptor->connections, connection)};
+  connection->unwatched = epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0;
 }
 
-static void unwatch_visit(struct door *door, struct visit *visit) {
-  if (!visit->unwatched) epoll_ctl(door->epoll, EPOLL_CTL_DEL, visit->fd, NULL);
-  visit->unwatched = true;
+static void unwatch(struct acceptor *acceptor, struct connection *connection) {
+  if (!connection->unwatched) epoll_ctl(acceptor->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+  connection->unwatched = true;
 }
 
-// The listener leaves the epoll set while accepting is impossible (no descriptors), or it would wake us for ever.
-void door_accept_on(struct door *door, bool on) {
-  if (door->listener < 0 || on == door->accepting) return;
+// The listening socket leaves the epoll set while accepting is impossible (no descriptors), or it would wake us for ever.
+void acceptor_set_accepting(struct acceptor *acceptor, bool on) {
+  if (acceptor->listener < 0 || on == acceptor->accepting) return;
   struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.u64 = LISTENER};
-  if (epoll_ctl(door->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, door->listener, &event) == 0) door->accepting = on;
+  if (epoll_ctl(acceptor->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, acceptor->listener, &event) == 0) acceptor->accepting = on;
 }
 
-void door_end_visit(struct door *door, struct visit *visit) {
-  close(visit->fd);  // leaves the epoll set by itself
-  doorway_leave(&door->doorway, visit);
-  door_accept_on(door, true);
+void acceptor_end(struct acceptor *acceptor, struct connection *connection) {
+  close(connection->fd);  // leaves the epoll set by itself
+  connections_remove(&acceptor->connections, connection);
+  acceptor_set_accepting(acceptor, true);
 }
 
-void door_stop_accepting(struct door *door) {
-  if (door->listener < 0) return;
-  // Before it is closed: a child process may hold the same listener, and then closing takes nothing out of the set.
-  door_accept_on(door, false);
-  close(door->listener);
-  door->listener = -1;
+void acceptor_stop_accepting(struct acceptor *acceptor) {
+  if (acceptor->listener < 0) return;
+  // Before the close: while a child process holds the same socket, closing it takes nothing out of the epoll set.
+  acceptor_set_accepting(acceptor, false);
+  close(acceptor->listener);
+  acceptor->listener = -1;
 }
 
-void door_close_all(struct door *door) {
-  if (door->watch != NULL) watch_close(door->watch);
-  door_stop_accepting(door);
-  for (int phase = HELLO; phase < PHASES; phase++)
-    for (struct visit *visit; (visit = doorway_first(&door->doorway, phase)) != NULL;) door_end_visit(door, visit);
-  if (door->epoll >= 0) close(door->epoll);
-  door->epoll = -1;
+void acceptor_end_phase(struct acceptor *acceptor, enum phase phase) {
+  for (struct connection *connection; (connection = connections_first(&acceptor->connections, phase)) != NULL;)
+    acceptor_end(acceptor, connection);
 }
 
-// Calls JavaScript; the visit may be over afterwards.
-static void report(struct door *door, enum event event, uint64_t id, const struct in6_addr *from, uint8_t note, bool claims,
-                   const uint8_t *data, size_t length) {
+void acceptor_close_all(struct acceptor *acceptor) {
+  if (acceptor->watch != NULL) watch_close(acceptor->watch);
+  acceptor_stop_accepting(acceptor);
+  for (int phase = HELLO; phase < PHASES; phase++) acceptor_end_phase(acceptor, (enum phase)phase);
+  if (acceptor->epoll >= 0) close(acceptor->epoll);
+  acceptor->epoll = -1;
+}
+
+// Calls JavaScript; the connection may be closed afterwards.
+static void report(struct acceptor *acceptor, enum event event, uint64_t id, const struct in6_addr *from, uint8_t tag,
+                   bool answered, const uint8_t *data, size_t length) {
   char text[INET6_ADDRSTRLEN] = "";
   napi_value arguments[6], buffer;
   void *memory;
-  if (door->watch == NULL) return;
+  if (acceptor->watch == NULL) return;
   if (IN6_IS_ADDR_V4MAPPED(from)) inet_ntop(AF_INET, from->s6_addr + 12, text, sizeof text);
   else inet_ntop(AF_INET6, from, text, sizeof text);
-  napi_create_string_latin1(door->env, EVENT_NAMES[event], NAPI_AUTO_LENGTH, &arguments[0]);
-  napi_create_double(door->env, (double)id, &arguments[1]);
-  napi_create_string_latin1(door->env, text, NAPI_AUTO_LENGTH, &arguments[2]);
-  napi_create_uint32(door->env, note, &arguments[3]);
-  napi_get_boolean(door->env, claims, &arguments[4]);
-  if (napi_create_arraybuffer(door->env, length, &memory, &buffer) != napi_ok) return;
+  napi_create_string_latin1(acceptor->env, EVENT_NAMES[event], NAPI_AUTO_LENGTH, &arguments[0]);
+  napi_create_double(acceptor->env, (double)id, &arguments[1]);
+  napi_create_string_latin1(acceptor->env, text, NAPI_AUTO_LENGTH, &arguments[2]);
+  napi_create_uint32(acceptor->env, tag, &arguments[3]);
+  napi_get_boolean(acceptor->env, answered, &arguments[4]);
+  if (napi_create_arraybuffer(acceptor->env, length, &memory, &buffer) != napi_ok) return;
   if (length > 0) memcpy(memory, data, length);
-  napi_create_typedarray(door->env, napi_uint8_array, length, buffer, 0, &arguments[5]);
-  watch_call(door->watch, 6, arguments);
+  napi_create_typedarray(acceptor->env, napi_uint8_array, length, buffer, 0, &arguments[5]);
+  watch_call(acceptor->watch, 6, arguments);
 }
 
-void door_report_visit(struct door *door, enum event event, struct visit *visit, const uint8_t *data, size_t length) {
-  bool claims = visit->phase == CLAIM;
-  struct in6_addr from = visit->address;  // the table may move during the call
-  doorway_move(&door->doorway, visit, WORKING, door_now());
-  free(visit->partial);
-  visit->partial = NULL;
-  report(door, event, visit_id(&door->doorway, visit), &from, visit->note, claims, data, length);
+void acceptor_report(struct acceptor *acceptor, enum event event, struct connection *connection, const uint8_t *data,
+                     size_t length) {
+  bool answered = connection->phase == CLAIM;
+  struct in6_addr from = connection->address;  // the table may be reallocated during the call
+  connections_move(&acceptor->connections, connection, WORKING, acceptor_now());
+  free(connection->partial);
+  connection->partial = NULL;
+  report(acceptor, event, connection_id(&acceptor->connections, connection), &from, connection->tag, answered, data, length);
 }
 
-// The length that a known header announces, or 0.
-static size_t announced(const struct door *door, const uint8_t *header) {
-  for (size_t i = 0; i < door->header_count; i++)
-    if (memcmp(door->headers[i], header, HEADER) == 0) return (size_t)header[1] << 8 | header[2];
+// The length that a known header announces, or 0 for any other.
+static size_t announced(const struct acceptor *acceptor, const uint8_t *header) {
+  for (size_t i = 0; i < acceptor->header_count; i++)
+    if (memcmp(acceptor->headers[i], header, HEADER) == 0) return (size_t)header[1] << 8 | header[2];
   return 0;
 }
 
-// Keeps what came of a message until the rest comes.
-static bool keep(struct visit *visit, const uint8_t *bytes, size_t have) {
-  uint8_t *partial = realloc(visit->partial, have < HEADER ? HEADER : visit->need);
+// Stores the received part of a message until the rest arrives.
+static bool store_partial(struct connection *connection, const uint8_t *bytes, size_t have) {
+  uint8_t *partial = realloc(connection->partial, have < HEADER ? HEADER : connection->need);
   if (partial == NULL) return false;
   memcpy(partial, bytes, have);
-  visit->partial = partial;
-  visit->have = (uint16_t)have;
+  connection->partial = partial;
+  connection->have = (uint16_t)have;
   return true;
 }
 
-// Reads on at a message, first the header alone and then what it announces: never a byte further.
-static void read_message(struct door *door, struct visit *visit) {
+// Reads one message, first the header alone and then the length that it announces: never a byte more.
+static void read_message(struct acceptor *acceptor, struct connection *connection) {
   uint8_t bytes[MAX_MESSAGE];
-  size_t have = visit->have;
-  if (have > 0) memcpy(bytes, visit->partial, have);
+  size_t have = connection->have;
+  if (have > 0) memcpy(bytes, connection->partial, have);
   for (;;) {
-    size_t need = have < HEADER ? HEADER : visit->need;
-    ssize_t got = recv(visit->fd, bytes + have, need - have, MSG_DONTWAIT);
+    size_t need = have < HEADER ? HEADER : connection->need;
+    ssize_t got = recv(connection->fd, bytes + have, need - have, MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
     if (got <= 0) {
-      // Whoever came and said nothing is not worth a word.
-      if (visit->said) door_report_visit(door, GONE, visit, NULL, 0);
-      else door_end_visit(door, visit);
+      // A connection that closes without a byte is not reported.
+      if (connection->received) acceptor_report(acceptor, CLOSED, connection, NULL, 0);
+      else acceptor_end(acceptor, connection);
       return;
     }
-    visit->said = true;
+    connection->received = true;
     have += (size_t)got;
     if (have == HEADER && need == HEADER) {
-      visit->need = (uint16_t)announced(door, bytes);
-      if (visit->need == 0) {
-        door_report_visit(door, BAD_HEADER, visit, bytes, HEADER);
+      connection->need = (uint16_t)announced(acceptor, bytes);
+      if (connection->need == 0) {
+        acceptor_report(acceptor, BAD_HEADER, connection, bytes, HEADER);
         return;
       }
     }
-    if (have >= HEADER && have == visit->need) {
-      visit->have = 0;
-      door_report_visit(door, MESSAGE, visit, bytes, have);
+    if (have >= HEADER && have == connection->need) {
+      connection->have = 0;
+      acceptor_report(acceptor, MESSAGE, connection, bytes, have);
       return;
     }
   }
-  if (have > visit->have && !keep(visit, bytes, have)) door_end_visit(door, visit);
+  if (have > connection->have && !store_partial(connection, bytes, have)) acceptor_end(acceptor, connection);
 }
 
-// Throws away what a peer still says after our last words; unread bytes would turn the close into a reset.
-static void read_away(struct door *door, struct visit *visit) {
+// Discards what a peer still sends after our last message; unread bytes would turn the close into a reset.
+static void discard_input(struct acceptor *acceptor, struct connection *connection) {
   uint8_t bytes[MAX_MESSAGE];
   for (int i = 0; i < 16; i++) {
-    ssize_t got = recv(visit->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    ssize_t got = recv(connection->fd, bytes, sizeof bytes, MSG_DONTWAIT);
     if (got > 0 || (got < 0 && errno == EINTR)) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
-    door_end_visit(door, visit);
+    acceptor_end(acceptor, connection);
     return;
   }
 }
 
-static void turn_away(struct door *door, int fd, const struct in6_addr *from) {
+static void refuse(struct acceptor *acceptor, int fd, const struct in6_addr *from) {
   uint8_t bytes[MAX_MESSAGE];
   while (recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0);
-  if (send(fd, door->refusal, door->refusal_length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) errno = 0;
+  if (send(fd, acceptor->refusal, acceptor->refusal_length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) errno = 0;
   close(fd);
-  report(door, CROWDED, 0, from, 0, false, NULL, 0);
+  report(acceptor, OVER_LIMIT, 0, from, 0, false, NULL, 0);
 }
 
 static void address_of(const struct sockaddr_storage *peer, struct in6_addr *address) {
@@ -169,67 +174,67 @@ static void address_of(const struct sockaddr_storage *peer, struct in6_addr *add
   }
 }
 
-static void admit_one(struct door *door, int fd, const struct in6_addr *from) {
-  struct doorway *doorway = &door->doorway;
-  if (!doorway_welcomes(doorway, from)) {
-    turn_away(door, fd, from);
+static void add_connection(struct acceptor *acceptor, int fd, const struct in6_addr *from) {
+  struct connections *connections = &acceptor->connections;
+  if (!connections_allow(connections, from)) {
+    refuse(acceptor, fd, from);
     return;
   }
-  // Full: whoever has been silent the longest makes room. A flood of idle connections keeps nobody out that way.
-  if (doorway->open >= doorway->total) {
-    struct visit *silent = doorway_first(doorway, HELLO);
-    if (silent == NULL) {
-      turn_away(door, fd, from);
+  // Full: the connection that has been idle the longest is closed. So a flood of idle connections keeps nobody out.
+  if (connections->open >= connections->total) {
+    struct connection *idle = connections_first(connections, HELLO);
+    if (idle == NULL) {
+      refuse(acceptor, fd, from);
       return;
     }
-    door_end_visit(door, silent);
+    acceptor_end(acceptor, idle);
   }
-  struct visit *visit = doorway_enter(doorway, fd, from, door_now());
-  if (visit == NULL) {
+  struct connection *connection = connections_add(connections, fd, from, acceptor_now());
+  if (connection == NULL) {
     close(fd);
     return;
   }
-  door_watch_visit(door, visit);
-  if (visit->unwatched) door_end_visit(door, visit);
+  acceptor_watch(acceptor, connection);
+  if (connection->unwatched) acceptor_end(acceptor, connection);
 }
 
-static void accept_some(struct door *door) {
-  // A few at a time: what is left is for another process that listens, or for the next round.
-  for (int i = 0; i < ACCEPTS && door->listener >= 0; i++) {
+static void accept_some(struct acceptor *acceptor) {
+  // A few at a time: the rest is left to other processes on the same socket, or to the next round.
+  for (int i = 0; i < ACCEPTS && acceptor->listener >= 0; i++) {
     struct sockaddr_storage peer;
     struct in6_addr from;
     socklen_t length = sizeof peer;
-    int fd = accept4(door->listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(acceptor->listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-      // Without descriptors or memory nobody can be accepted until somebody leaves (or the next tick).
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) door_accept_on(door, false);
+      // Without descriptors or memory nothing can be accepted until a connection closes (or the next tick).
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) acceptor_set_accepting(acceptor, false);
       if (errno == ECONNABORTED || errno == EINTR) continue;
       return;
     }
     address_of(&peer, &from);
-    admit_one(door, fd, &from);
+    add_connection(acceptor, fd, &from);
   }
 }
 
-void door_on_ready(void *owner, int error) {
-  struct door *door = owner;
+void acceptor_on_ready(void *owner, int error) {
+  struct acceptor *acceptor = owner;
   struct epoll_event events[EVENTS];
   if (error != 0) return;
-  int count = epoll_wait(door->epoll, events, EVENTS, 0);
-  for (int i = 0; i < count && door->epoll >= 0; i++) {
+  int count = epoll_wait(acceptor->epoll, events, EVENTS, 0);
+  for (int i = 0; i < count && acceptor->epoll >= 0; i++) {
     napi_handle_scope scope;
     if (events[i].data.u64 == LISTENER) {
-      if (napi_open_handle_scope(door->env, &scope) != napi_ok) return;
-      accept_some(door);
-      napi_close_handle_scope(door->env, scope);
+      if (napi_open_handle_scope(acceptor->env, &scope) != napi_ok) return;
+      accept_some(acceptor);
+      napi_close_handle_scope(acceptor->env, scope);
       continue;
     }
-    struct visit *visit = doorway_find(&door->doorway, events[i].data.u64);
-    if (visit == NULL) continue;
-    if (napi_open_handle_scope(door->env, &scope) != napi_ok) return;
-    if (visit->phase == PARTING) read_away(door, visit);
-    else if (visit->phase == WORKING) unwatch_visit(door, visit);
-    else read_message(door, visit);
-    napi_close_handle_scope(door->env, scope);
+    struct connection *connection = connections_find(&acceptor->connections, events[i].data.u64);
+    if (connection == NULL) continue;
+    if (napi_open_handle_scope(acceptor->env, &scope) != napi_ok) return;
+    if (connection->phase == CLOSING) discard_input(acceptor, connection);
+    else if (connection->phase == WORKING) unwatch(acceptor, connection);
+    else read_message(acceptor, connection);
+    napi_close_handle_scope(acceptor->env, scope);
   }
 }

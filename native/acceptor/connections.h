@@ -1,28 +1,28 @@
-// The connections at a door: which there are, from where, in which phase and since when. No JavaScript, no system calls.
+// The table of an acceptor's connections: source, phase and since when in it. No JavaScript, no system calls.
 #pragma once
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NOBODY = UINT32_MAX };
+enum { NONE = UINT32_MAX };
 
-// A visit is in the list of its phase, in the order in which they entered it: since every visit of a phase has the same
-// time, the first of a list is always the next one that is late.
-enum phase { FREE, HELLO, CLAIM, WORKING, PARTING, PHASES };
+// Each phase has a list of its connections in the order in which they entered it: since all connections of a phase have the
+// same timeout, the first of a list is always the next one to time out.
+enum phase { FREE, HELLO, CLAIM, WORKING, CLOSING, PHASES };
 
 struct source;
 
-struct visit {
+struct connection {
   int fd;
-  uint32_t generation;  // counts up when the place is taken again, so that a late id finds nobody
+  uint32_t generation;  // counts up when the slot is used again, so that an old id finds nothing
   uint32_t previous, next;
   uint8_t phase;
-  uint8_t note;    // what the caller wants to remember: one byte
-  bool said;       // something was read from the peer
+  uint8_t tag;     // one byte that the caller wants to have back with later events
+  bool received;   // something was read from the peer
   bool unwatched;  // not in the epoll set
   uint16_t have, need;
-  uint8_t *partial;  // what there is of a message; only while one is cut in half
+  uint8_t *partial;  // the received part of an incomplete message, else NULL
   int64_t since;
   struct source *source;
   struct in6_addr address;
@@ -32,8 +32,8 @@ struct list {
   uint32_t first, last;
 };
 
-struct doorway {
-  struct visit *visits;
+struct connections {
+  struct connection *slots;
   uint32_t capacity, used, open, free;
   uint32_t total, per_source;
   struct list phases[PHASES];
@@ -42,17 +42,18 @@ struct doorway {
   uint64_t salt;
 };
 
-bool doorway_open(struct doorway *doorway, uint32_t total, uint32_t per_source, uint64_t salt);
-void doorway_release(struct doorway *doorway);
-// True if one more from there is within the limit of its source.
-bool doorway_welcomes(const struct doorway *doorway, const struct in6_addr *address);
-// Takes a place in phase HELLO; NULL if there is none or no memory.
-struct visit *doorway_enter(struct doorway *doorway, int fd, const struct in6_addr *address, int64_t now);
-// Gives it back; the descriptor is the caller's to close.
-void doorway_leave(struct doorway *doorway, struct visit *visit);
-void doorway_move(struct doorway *doorway, struct visit *visit, enum phase phase, int64_t now);
-// The longest in this phase, or NULL.
-struct visit *doorway_first(const struct doorway *doorway, enum phase phase);
-// A visit by its id, or NULL if it is over.
-uint64_t visit_id(const struct doorway *doorway, const struct visit *visit);
-struct visit *doorway_find(const struct doorway *doorway, uint64_t id);
+bool connections_init(struct connections *connections, uint32_t total, uint32_t per_source, uint64_t salt);
+void connections_free(struct connections *connections);
+// True if one more connection from this address is within the limit of its source.
+bool connections_allow(const struct connections *connections, const struct in6_addr *address);
+// Adds a connection in phase HELLO; NULL if the table is full or there is no memory.
+struct connection *connections_add(struct connections *connections, int fd, const struct in6_addr *address, int64_t now);
+// Frees its slot; the caller closes the descriptor.
+void connections_remove(struct connections *connections, struct connection *connection);
+// Moves it to the end of another phase's list.
+void connections_move(struct connections *connections, struct connection *connection, enum phase phase, int64_t now);
+// The connection that has been in this phase the longest, or NULL.
+struct connection *connections_first(const struct connections *connections, enum phase phase);
+uint64_t connection_id(const struct connections *connections, const struct connection *connection);
+// The connection with this id, or NULL if it is closed.
+struct connection *connections_find(const struct connections *connections, uint64_t id);

@@ -1,4 +1,4 @@
-// What JavaScript calls of a door; native/net/net.ts says what it is for.
+// The functions that JavaScript calls; acceptor.ts describes them.
 #include "acceptor.h"
 #include "module.h"
 #include <errno.h>
@@ -10,15 +10,15 @@
 #include <unistd.h>
 #include <uv.h>
 
-static const napi_type_tag DOOR = {0x7e1f60a9d2c84b35, 0xb85cd1f3079a6e42};
+static const napi_type_tag ACCEPTOR = {0x7e1f60a9d2c84b35, 0xb85cd1f3079a6e42};
 
-static void release_door(void *data) {
-  door_close_all(data);
-  doorway_release(&((struct door *)data)->doorway);
+static void release_acceptor(void *data) {
+  acceptor_close_all(data);
+  connections_free(&((struct acceptor *)data)->connections);
   free(data);
 }
 
-// Known headers, back to back; each announces a length that can be.
+// Known headers, back to back; each must announce a possible length.
 static bool headers_good(const uint8_t *headers, size_t length) {
   if (length == 0 || length % HEADER != 0 || length > MAX_HEADERS * HEADER) return false;
   for (size_t i = 0; i < length; i += HEADER) {
@@ -28,8 +28,8 @@ static bool headers_good(const uint8_t *headers, size_t length) {
   return true;
 }
 
-// doorOpen(listener, headers, refusal, total, perSource, helloMs, claimMs, lingerMs, onEvent)
-static napi_value door_open(napi_env env, napi_callback_info info) {
+// acceptorOpen(listener, headers, refusal, total, perSource, helloMs, claimMs, lingerMs, onEvent)
+static napi_value acceptor_open(napi_env env, napi_callback_info info) {
   napi_value arguments[9];
   size_t count = 9, headers_length = 0, refusal_length = 0;
   uint32_t listener, total, per_source, deadlines[3];
@@ -44,160 +44,167 @@ static napi_value door_open(napi_env env, napi_callback_info info) {
   for (int i = 0; i < 3; i++)
     good = good && addon_u32(env, arguments[5 + i], &deadlines[i]) && deadlines[i] > 0 && deadlines[i] <= MAX_DEADLINE;
   if (!good || napi_typeof(env, arguments[8], &type) != napi_ok || type != napi_function)
-    return addon_bad(env, "doorOpen(listener, headers, refusal, total, perSource, helloMs, claimMs, lingerMs, onEvent)");
-  struct door *door = calloc(1, sizeof *door);
-  if (door == NULL) return addon_errno(env, ENOMEM, "opening a door");
+    return addon_bad(env, "acceptorOpen(listener, headers, refusal, total, perSource, helloMs, claimMs, lingerMs, onEvent)");
+  struct acceptor *acceptor = calloc(1, sizeof *acceptor);
+  if (acceptor == NULL) return addon_errno(env, ENOMEM, "opening an acceptor");
   uint64_t salt = 0;
-  if (getrandom(&salt, sizeof salt, 0) != sizeof salt) salt = (uint64_t)door_now();
-  *door = (struct door){.env = env, .listener = -1, .epoll = epoll_create1(EPOLL_CLOEXEC)};
-  int error = door->epoll < 0 ? errno : ENOMEM;
-  if (!doorway_open(&door->doorway, total, per_source, salt) || door->epoll < 0) {
-    release_door(door);
-    return addon_errno(env, error, "opening a door");
+  if (getrandom(&salt, sizeof salt, 0) != sizeof salt) salt = (uint64_t)acceptor_now();
+  *acceptor = (struct acceptor){.env = env, .listener = -1, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+  int error = acceptor->epoll < 0 ? errno : ENOMEM;
+  if (!connections_init(&acceptor->connections, total, per_source, salt) || acceptor->epoll < 0) {
+    release_acceptor(acceptor);
+    return addon_errno(env, error, "opening an acceptor");
   }
-  memcpy(door->headers, headers, headers_length);
-  door->header_count = headers_length / HEADER;
-  memcpy(door->refusal, refusal, refusal_length);
-  door->refusal_length = refusal_length;
-  door->deadlines[HELLO] = deadlines[0];
-  door->deadlines[CLAIM] = deadlines[1];
-  door->deadlines[PARTING] = deadlines[2];
-  napi_value handle = handle_new(env, &DOOR, door, release_door);
+  memcpy(acceptor->headers, headers, headers_length);
+  acceptor->header_count = headers_length / HEADER;
+  memcpy(acceptor->refusal, refusal, refusal_length);
+  acceptor->refusal_length = refusal_length;
+  acceptor->deadlines[HELLO] = deadlines[0];
+  acceptor->deadlines[CLAIM] = deadlines[1];
+  acceptor->deadlines[CLOSING] = deadlines[2];
+  napi_value handle = handle_new(env, &ACCEPTOR, acceptor, release_acceptor);
   if (handle == NULL) return NULL;
-  if (!watch_open(env, door->epoll, "enf:door", handle, arguments[8], door, door_on_ready, &door->watch)) return NULL;
-  watch_start(door->watch, UV_READABLE);
-  door->listener = (int)listener;
-  door_accept_on(door, true);
+  if (!watch_open(env, acceptor->epoll, "enf:acceptor", handle, arguments[8], acceptor, acceptor_on_ready, &acceptor->watch))
+    return NULL;
+  watch_start(acceptor->watch, UV_READABLE);
+  acceptor->listener = (int)listener;
+  acceptor_set_accepting(acceptor, true);
   return handle;
 }
 
-static struct door *door_of(napi_env env, napi_value value) { return handle_data(env, value, &DOOR); }
+static struct acceptor *acceptor_of(napi_env env, napi_value value) { return handle_data(env, value, &ACCEPTOR); }
 
-// Finds door and visit of a call; the visit is NULL if it is over.
-static struct door *called(napi_env env, napi_value *arguments, struct visit **visit) {
+// The acceptor and the connection of a call; the connection is NULL if it is closed.
+static struct acceptor *called(napi_env env, napi_value *arguments, struct connection **connection) {
   double id;
-  struct door *door = door_of(env, arguments[0]);
-  if (door == NULL || napi_get_value_double(env, arguments[1], &id) != napi_ok || !(id >= 0 && id <= 9007199254740991.0))
+  struct acceptor *acceptor = acceptor_of(env, arguments[0]);
+  if (acceptor == NULL || napi_get_value_double(env, arguments[1], &id) != napi_ok || !(id >= 0 && id <= 9007199254740991.0))
     return NULL;
-  *visit = doorway_find(&door->doorway, (uint64_t)id);
-  return door;
+  *connection = connections_find(&acceptor->connections, (uint64_t)id);
+  return acceptor;
 }
 
-// A message of ours fits any send buffer; a peer that makes it fail has closed or never reads.
-static bool say(struct visit *visit, const uint8_t *data, size_t length) {
+// Our messages fit any send buffer: if sending fails, the peer has closed or never reads.
+static bool send_message(struct connection *connection, const uint8_t *data, size_t length) {
   ssize_t sent;
-  do sent = send(visit->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  do sent = send(connection->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   return sent == (ssize_t)length;
 }
 
-// doorAnswer(door, id, message, note)
-static napi_value door_answer(napi_env env, napi_callback_info info) {
+// acceptorAnswer(acceptor, id, message, tag)
+static napi_value acceptor_answer(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   size_t count = 4, length;
   uint8_t *message;
-  uint32_t note;
-  struct visit *visit;
+  uint32_t tag;
+  struct connection *connection;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct door *door = called(env, arguments, &visit);
-  if (door == NULL || !addon_bytes(env, arguments[2], &message, &length) || !addon_u32(env, arguments[3], &note) || note > 255)
-    return addon_bad(env, "doorAnswer(door, id, message, note): note is 0 to 255");
-  if (visit == NULL || visit->phase != WORKING) return NULL;
-  if (!say(visit, message, length)) {
-    door_end_visit(door, visit);
+  struct acceptor *acceptor = called(env, arguments, &connection);
+  if (acceptor == NULL || !addon_bytes(env, arguments[2], &message, &length) || !addon_u32(env, arguments[3], &tag) ||
+      tag > 255)
+    return addon_bad(env, "acceptorAnswer(acceptor, id, message, tag): tag is 0 to 255");
+  if (connection == NULL || connection->phase != WORKING) return NULL;
+  if (!send_message(connection, message, length)) {
+    acceptor_end(acceptor, connection);
     return NULL;
   }
-  visit->note = (uint8_t)note;
-  doorway_move(&door->doorway, visit, CLAIM, door_now());
-  if (visit->unwatched) door_watch_visit(door, visit);
+  connection->tag = (uint8_t)tag;
+  connections_move(&acceptor->connections, connection, CLAIM, acceptor_now());
+  if (connection->unwatched) acceptor_watch(acceptor, connection);
   return NULL;
 }
 
-// doorPart(door, id, lastWords)
-static napi_value door_part(napi_env env, napi_callback_info info) {
+// acceptorFinish(acceptor, id, lastMessage)
+static napi_value acceptor_finish(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   size_t count = 3, length;
-  uint8_t *words;
-  struct visit *visit;
+  uint8_t *message;
+  struct connection *connection;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct door *door = called(env, arguments, &visit);
-  if (door == NULL || !addon_bytes(env, arguments[2], &words, &length))
-    return addon_bad(env, "doorPart(door, id, lastWords): lastWords is a Uint8Array, perhaps empty");
-  if (visit == NULL || visit->phase == PARTING) return NULL;
-  if ((length > 0 && !say(visit, words, length)) || shutdown(visit->fd, SHUT_WR) != 0) {
-    door_end_visit(door, visit);
+  struct acceptor *acceptor = called(env, arguments, &connection);
+  if (acceptor == NULL || !addon_bytes(env, arguments[2], &message, &length))
+    return addon_bad(env, "acceptorFinish(acceptor, id, lastMessage): lastMessage is a Uint8Array, perhaps empty");
+  if (connection == NULL || connection->phase == CLOSING) return NULL;
+  if ((length > 0 && !send_message(connection, message, length)) || shutdown(connection->fd, SHUT_WR) != 0) {
+    acceptor_end(acceptor, connection);
     return NULL;
   }
-  doorway_move(&door->doorway, visit, PARTING, door_now());
-  if (visit->unwatched) door_watch_visit(door, visit);
-  if (visit->unwatched) door_end_visit(door, visit);
+  connections_move(&acceptor->connections, connection, CLOSING, acceptor_now());
+  if (connection->unwatched) acceptor_watch(acceptor, connection);
+  if (connection->unwatched) acceptor_end(acceptor, connection);
   return NULL;
 }
 
-// Whoever came and said nothing gets the refusal; JavaScript need not hear of it, there may be thousands of them.
-static void send_away(struct door *door, struct visit *visit) {
-  say(visit, door->refusal, door->refusal_length);
-  door_end_visit(door, visit);
+// A peer that has sent nothing in time gets the refusal. This is not reported: there may be thousands of them.
+static void refuse_silent(struct acceptor *acceptor, struct connection *connection) {
+  send_message(connection, acceptor->refusal, acceptor->refusal_length);
+  acceptor_end(acceptor, connection);
 }
 
-// doorTick(door): takes the late ones of each phase to task.
-static napi_value door_tick(napi_env env, napi_callback_info info) {
+// The connection that has been in this phase the longest, if that is too long.
+static struct connection *first_overdue(const struct acceptor *acceptor, enum phase phase, int64_t now) {
+  struct connection *connection = connections_first(&acceptor->connections, phase);
+  return connection != NULL && now - connection->since >= acceptor->deadlines[phase] ? connection : NULL;
+}
+
+// acceptorTick(acceptor): handles the timeouts of each phase.
+static napi_value acceptor_tick(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct door *door = door_of(env, argument);
-  if (door == NULL) return addon_bad(env, "doorTick(door)");
-  int64_t now = door_now();
-  struct visit *visit;
-  while ((visit = doorway_first(&door->doorway, PARTING)) != NULL && now - visit->since >= door->deadlines[PARTING])
-    door_end_visit(door, visit);
+  struct acceptor *acceptor = acceptor_of(env, argument);
+  if (acceptor == NULL) return addon_bad(env, "acceptorTick(acceptor)");
+  int64_t now = acceptor_now();
+  struct connection *connection;
+  while ((connection = first_overdue(acceptor, CLOSING, now)) != NULL) acceptor_end(acceptor, connection);
   for (int phase = HELLO; phase <= CLAIM; phase++)
-    while ((visit = doorway_first(&door->doorway, phase)) != NULL && now - visit->since >= door->deadlines[phase])
-      if (visit->said) door_report_visit(door, LATE, visit, NULL, 0);
-      else send_away(door, visit);
-  door_accept_on(door, true);
+    while ((connection = first_overdue(acceptor, (enum phase)phase, now)) != NULL)
+      if (connection->received) acceptor_report(acceptor, TIMED_OUT, connection, NULL, 0);
+      else refuse_silent(acceptor, connection);
+  acceptor_set_accepting(acceptor, true);
   return NULL;
 }
 
-// doorShut(door): accepts no more, and lets go of those who have not said hello.
-static napi_value door_shut(napi_env env, napi_callback_info info) {
+// acceptorStopAccepting(acceptor): accepts no more, and closes connections whose first message is not complete.
+static napi_value acceptor_stop(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct door *door = door_of(env, argument);
-  if (door == NULL) return addon_bad(env, "doorShut(door)");
-  door_stop_accepting(door);
-  for (struct visit *visit; (visit = doorway_first(&door->doorway, HELLO)) != NULL;) door_end_visit(door, visit);
+  struct acceptor *acceptor = acceptor_of(env, argument);
+  if (acceptor == NULL) return addon_bad(env, "acceptorStopAccepting(acceptor)");
+  acceptor_stop_accepting(acceptor);
+  acceptor_end_phase(acceptor, HELLO);
   return NULL;
 }
 
-// doorClose(door): ends everything, at once and for good.
-static napi_value door_close(napi_env env, napi_callback_info info) {
+// acceptorClose(acceptor): closes everything at once and for good.
+static napi_value acceptor_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct door *door = door_of(env, argument);
-  if (door == NULL) return addon_bad(env, "doorClose(door)");
-  door_close_all(door);
+  struct acceptor *acceptor = acceptor_of(env, argument);
+  if (acceptor == NULL) return addon_bad(env, "acceptorClose(acceptor)");
+  acceptor_close_all(acceptor);
   return NULL;
 }
 
-static napi_value door_count(napi_env env, napi_callback_info info) {
+static napi_value acceptor_count(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct door *door = door_of(env, argument);
-  if (door == NULL) return addon_bad(env, "doorCount(door)");
-  napi_create_uint32(env, door->doorway.open, &result);
+  struct acceptor *acceptor = acceptor_of(env, argument);
+  if (acceptor == NULL) return addon_bad(env, "acceptorCount(acceptor)");
+  napi_create_uint32(env, acceptor->connections.open, &result);
   return result;
 }
 
-void register_door(napi_env env, napi_value exports) {
-  addon_function(env, exports, "doorOpen", door_open);
-  addon_function(env, exports, "doorAnswer", door_answer);
-  addon_function(env, exports, "doorPart", door_part);
-  addon_function(env, exports, "doorTick", door_tick);
-  addon_function(env, exports, "doorShut", door_shut);
-  addon_function(env, exports, "doorClose", door_close);
-  addon_function(env, exports, "doorCount", door_count);
+void register_acceptor(napi_env env, napi_value exports) {
+  addon_function(env, exports, "acceptorOpen", acceptor_open);
+  addon_function(env, exports, "acceptorAnswer", acceptor_answer);
+  addon_function(env, exports, "acceptorFinish", acceptor_finish);
+  addon_function(env, exports, "acceptorTick", acceptor_tick);
+  addon_function(env, exports, "acceptorStopAccepting", acceptor_stop);
+  addon_function(env, exports, "acceptorClose", acceptor_close);
+  addon_function(env, exports, "acceptorCount", acceptor_count);
 }

@@ -1,21 +1,9 @@
 declare const socketBrand: unique symbol;
-declare const doorBrand: unique symbol;
 
 /** A TCP socket that the addon holds until `socketTake`; closed when collected. */
 export interface SocketHandle {
   readonly [socketBrand]: true;
 }
-
-/** A TCP server that the addon holds; closed when collected. */
-export interface DoorHandle {
-  readonly [doorBrand]: true;
-}
-
-/**
- * What happened at a door: a whole `message`; a `bad-header`, four bytes that are none of the known ones; a peer
- * that had said something is `late` or `gone`; or one was turned away because its source has too many (`crowded`, no id).
- */
-export type DoorEvent = 'message' | 'bad-header' | 'late' | 'gone' | 'crowded';
 
 /**
  * The addon's network part. A bad argument is a TypeError; what the kernel refuses is an Error whose `code` is the
@@ -67,48 +55,4 @@ export interface NetFace {
   listenerOpen(address: string, port: number): number;
   /** The port of a listening socket. */
   listenerPort(descriptor: number): number;
-
-  /**
-   * Serves framed exchanges on a listening socket, which it takes over. A message begins with one of the known 4-byte
-   * `headers` (back to back; bytes 1–2 announce its whole length, at most 4,096). A peer is first awaited for its hello
-   * (`helloMs`), after `doorAnswer` for its claim (`claimMs`), after `doorPart` for its close (`lingerMs`). After any event
-   * with an id nothing is read from that peer until the one or the other is called; one of them must be.
-   *
-   * At most `perSource` connections of an IPv4 address or IPv6 /64, the others get `refusal`. At most `total` of all: when
-   * they are reached, the one that has been silent the longest is closed for the new one.
-   *
-   * `onEvent(event, id, source address, note given to doorAnswer or 0, whether it had been answered, bytes)`; the bytes are
-   * the message, or the bad header; a late peer has one byte if it said anything.
-   * @throws Error EMFILE
-   */
-  doorOpen(
-    listener: number,
-    headers: Uint8Array,
-    refusal: Uint8Array,
-    total: number,
-    perSource: number,
-    helloMs: number,
-    claimMs: number,
-    lingerMs: number,
-    onEvent: (
-      event: DoorEvent,
-      id: number,
-      source: string,
-      note: number,
-      answered: boolean,
-      bytes: Uint8Array,
-    ) => void,
-  ): DoorHandle;
-  /** Says `message` and awaits the claim; `note` (0–255) comes back with later events. Nothing if the peer is gone. */
-  doorAnswer(door: DoorHandle, id: number, message: Uint8Array, note: number): void;
-  /** Says the last words (perhaps none) and closes once the peer has, or after `lingerMs`. Nothing if the peer is gone. */
-  doorPart(door: DoorHandle, id: number, lastWords: Uint8Array): void;
-  /** Looks for late peers: to be called a few times a second. */
-  doorTick(door: DoorHandle): void;
-  /** Accepts no more, and lets go of those who have not said a whole hello. */
-  doorShut(door: DoorHandle): void;
-  /** Ends everything, at once and for good; allowed any number of times and inside the callback. */
-  doorClose(door: DoorHandle): void;
-  /** Connections open. */
-  doorCount(door: DoorHandle): number;
 }

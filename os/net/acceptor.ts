@@ -1,58 +1,58 @@
+import type { AcceptorEventKind } from '../../native/acceptor/acceptor.ts';
 import { addon } from '../../native/index.ts';
-import type { DoorEvent } from '../../native/net/net.ts';
 
-/** One thing that happened at a door; see `DoorEvent`. */
-export interface Knock {
-  readonly event: DoorEvent;
-  /** Names the connection until it was parted from. */
+/** One thing that happened on a connection. */
+export interface AcceptorEvent {
+  readonly kind: AcceptorEventKind;
+  /** Names the connection until it is closed. */
   readonly id: number;
   /** Address of the peer, without zone and port. */
   readonly source: string;
-  /** What {@link Door.answer} was given, 0 before. */
-  readonly note: number;
+  /** What {@link Acceptor.answer} was given, 0 before. */
+  readonly tag: number;
   /** True once the peer was answered. */
   readonly answered: boolean;
   /** The message, or the bad header; else empty. */
   readonly bytes: Uint8Array;
 }
 
-export interface DoorOptions {
+export interface AcceptorOptions {
   /** Known 4-byte headers, back to back. */
   readonly headers: Uint8Array;
-  /** The last words to those who are too many, and to those who have said nothing in time. */
+  /** Sent to connections beyond the limits, and to peers that send nothing in time. */
   readonly refusal: Uint8Array;
   readonly total: number;
   readonly perSource: number;
   readonly helloMs: number;
   readonly claimMs: number;
   readonly lingerMs: number;
-  readonly onKnock: (knock: Knock) => void;
+  readonly onEvent: (event: AcceptorEvent) => void;
 }
 
 /**
- * Where short framed exchanges come in. Nothing is read from a connection between a knock and the `answer` or `part`
+ * A TCP server of short framed exchanges. Nothing is read from a connection between an event and the `answer` or `finish`
  * that must follow it.
  */
-export interface Door {
-  /** Says `message` and waits for the next one; `note` is 0 to 255. */
-  answer(id: number, message: Uint8Array, note: number): void;
-  /** Says the last words, perhaps none, and closes in order. */
-  part(id: number, lastWords: Uint8Array): void;
-  /** Accepts no more, and lets go of those who have not said hello. */
-  shut(): void;
-  /** Ends everything at once. */
+export interface Acceptor {
+  /** Sends `message` and waits for the next one; `tag` is 0 to 255. */
+  answer(id: number, message: Uint8Array, tag: number): void;
+  /** Sends the last message, perhaps an empty one, and closes in order. */
+  finish(id: number, lastMessage: Uint8Array): void;
+  /** Accepts no more, and closes connections whose first message is not complete. */
+  stopAccepting(): void;
+  /** Closes everything at once. */
   close(): void;
-  /** Connections open. */
+  /** The number of open connections. */
   readonly open: number;
 }
 
-/** How often late peers are looked for. */
+/** How often timeouts are looked for. */
 const TICK_MS = 100;
 
-/** True if the addon with its doors can be loaded. */
-export function hasNativeDoor(): boolean {
+/** True if the addon with its acceptor can be loaded. */
+export function hasNativeAcceptor(): boolean {
   try {
-    return typeof addon().doorOpen === 'function';
+    return typeof addon().acceptorOpen === 'function';
   } catch {
     return false;
   }
@@ -64,11 +64,11 @@ export function openListener(host: string, port: number): { descriptor: number; 
   return { descriptor, port: addon().listenerPort(descriptor) };
 }
 
-/** A door in the addon: some hundred bytes for each connection. It takes the listening socket over. */
-export function nativeDoor(descriptor: number, options: DoorOptions): Door {
+/** The addon's acceptor: some hundred bytes for each connection. It takes the listening socket over. */
+export function nativeAcceptor(descriptor: number, options: AcceptorOptions): Acceptor {
   const native = addon();
-  const { headers, refusal, total, perSource, helloMs, claimMs, lingerMs, onKnock } = options;
-  const door = native.doorOpen(
+  const { headers, refusal, total, perSource, helloMs, claimMs, lingerMs, onEvent } = options;
+  const acceptor = native.acceptorOpen(
     descriptor,
     headers,
     refusal,
@@ -77,19 +77,19 @@ export function nativeDoor(descriptor: number, options: DoorOptions): Door {
     helloMs,
     claimMs,
     lingerMs,
-    (event, id, source, note, answered, bytes) => onKnock({ event, id, source, note, answered, bytes }),
+    (kind, id, source, tag, answered, bytes) => onEvent({ kind, id, source, tag, answered, bytes }),
   );
-  const tick = setInterval(() => native.doorTick(door), TICK_MS);
+  const tick = setInterval(() => native.acceptorTick(acceptor), TICK_MS);
   return {
-    answer: (id, message, note) => native.doorAnswer(door, id, message, note),
-    part: (id, lastWords) => native.doorPart(door, id, lastWords),
-    shut: () => native.doorShut(door),
+    answer: (id, message, tag) => native.acceptorAnswer(acceptor, id, message, tag),
+    finish: (id, lastMessage) => native.acceptorFinish(acceptor, id, lastMessage),
+    stopAccepting: () => native.acceptorStopAccepting(acceptor),
     close() {
       clearInterval(tick);
-      native.doorClose(door);
+      native.acceptorClose(acceptor);
     },
     get open() {
-      return native.doorCount(door);
+      return native.acceptorCount(acceptor);
     },
   };
 }

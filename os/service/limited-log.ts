@@ -1,26 +1,26 @@
 /**
- * Passes up to `burst` messages per `quietMs`, then only counts, so that nobody can fill the log from outside; the next
- * one that passes tells how many there were.
+ * Passes up to `burst` messages per `periodMs` to `log` and only counts the others, so that nobody can fill the log from
+ * outside; the next message that passes says how many there were.
  */
-export function quietly(
-  say: (message: string) => void,
-  { burst = 1, quietMs = 10_000 }: { burst?: number; quietMs?: number } = {},
+export function limitedLog(
+  log: (message: string) => void,
+  { burst = 1, periodMs = 10_000 }: { burst?: number; periodMs?: number } = {},
 ): (message: string) => void {
   let since = Number.NEGATIVE_INFINITY;
-  let said = 0;
+  let passed = 0;
   let suppressed = 0;
   return (message) => {
     const now = performance.now();
-    if (now - since >= quietMs) {
+    if (now - since >= periodMs) {
       since = now;
-      said = 0;
+      passed = 0;
     }
-    if (said >= burst) {
+    if (passed >= burst) {
       suppressed++;
       return;
     }
-    said++;
-    say(suppressed === 0 ? message : `${message} (and ${suppressed} more before)`);
+    passed++;
+    log(suppressed === 0 ? message : `${message} (and ${suppressed} more before)`);
     suppressed = 0;
   };
 }

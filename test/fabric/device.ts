@@ -47,7 +47,7 @@ export interface Attempt {
   readonly chip: Chip;
   readonly suite?: SuiteSpec;
   readonly requested?: Uint8Array;
-  /** Between claim and seal: what a device that lies would do. */
+  /** Changes the claim before it is sealed, as a hostile device would. */
   readonly alter?: (claim: Claim, attesting: Attesting) => Claim | Promise<Claim>;
 }
 

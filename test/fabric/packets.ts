@@ -1,7 +1,7 @@
 import { concat, fromHex, u16 } from '../../protocol/bytes.ts';
 
 /**
- * A UDP packet between two addresses, all of one flow; its payload is `size` bytes of `mark`. Nobody looks at its checksum.
+ * A UDP packet between two addresses, all of one flow; its payload is `size` bytes of `mark`. Its checksum is not valid.
  */
 export function udp(source: Uint8Array, destination: Uint8Array, mark = 1, size = 20): Uint8Array {
   const payload = new Uint8Array(8 + size).fill(mark);

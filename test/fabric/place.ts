@@ -8,7 +8,7 @@ import type { Registry } from '../../fabric/registry/registry.ts';
 import { emptyRegistry, openRegistry, type RegistryOptions } from '../../fabric/registry/sqlite/registry.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
 
-/** A folder that is gone after the test. */
+/** A folder that is removed after the test. */
 export function scratch(): string {
   const folder = mkdtempSync(join(tmpdir(), 'enf-fabric-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -31,7 +31,7 @@ export function opened(path: string, options: Partial<RegistryOptions> = {}): Re
 
 export const NETWORK = parsePrefix('fd00:1:2:3::/64');
 
-/** A group whose key nobody verifies. */
+/** A group whose key is not verified. */
 export function anyGroup(name = 'batch'): Omit<Group, 'status' | 'created'> {
   return { gid: random(32), gpk: random(258), basename: random(8), name, network: NETWORK };
 }

@@ -7,27 +7,27 @@ import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { attest, type Claim, hello, identify } from '../../../protocol/xtt/client.ts';
 import { type Chip, claimOf, dialed } from '../device.ts';
-import { idle, sharedDesk } from './fixture.ts';
+import { idle, sharedTestServer } from './fixture.ts';
 
-/** What the C server answered to each mutation (spec §10.3). Ours refuses all it refused, and is never hurt. */
+/** What the C server answered to each mutation (spec §10.3). Ours refuses all it refused, and no message crashes it. */
 const recorded = JSON.parse(
   readFileSync(new URL('../../vectors/xtt-server-behaviour.json', import.meta.url), 'utf8'),
 ) as { cases: Record<string, { sent?: string; accepted?: boolean; response: string; state: string }> };
 
-const desk = sharedDesk();
+const shared = sharedTestServer();
 
 const ERROR = '41000401';
 type Answer = 'finished' | 'error' | 'silence';
 
 interface Case {
-  /** Suite of the handshake, 1 unless told. */
+  /** Suite of the handshake, 1 by default. */
   readonly suite?: SuiteSpec;
   readonly claim?: (claim: Claim, message: { clear: Uint8Array }) => Claim | Promise<Claim>;
   readonly wire?: (attest: Uint8Array) => Uint8Array;
   /** Bytes per write. */
   readonly chunk?: number;
   readonly expected: Answer;
-  /** In the history; undefined: the handshake is good. */
+  /** The result in the history; undefined: the handshake succeeds. */
   readonly result?: string;
 }
 
@@ -48,14 +48,14 @@ const GROUP = 'xtt.bad-group-signature';
 const LONGTERM = 'xtt.bad-longterm-signature';
 const HEADER = 'xtt.bad-header';
 
-/** ClientAttest cases, as ours should be. Where that is not what C did, the comment says why. */
+/** What our server answers to the ClientAttest cases. A comment says why where that is not what C did. */
 const ATTEST: Record<string, Case> = {
   'ok suite 1': { suite: 1, expected: 'finished' },
   'ok suite 2': { suite: 2, expected: 'finished' },
   'ok suite 3': { suite: 3, expected: 'finished' },
   'ok suite 4': { suite: 4, expected: 'finished' },
   'ok, 7-byte TCP chunks': { chunk: 7, expected: 'finished' },
-  // C grants any address to anybody; ours only the device's own (server.test.ts).
+  // C gives any address to any device; ours only the device's own (server.test.ts).
   'ok, requested id echoed': bad(
     (claim) => ({ ...claim, requestedIdentity: fromHex('fd00d0c5000102030405060708090a0b') }),
     'fabric.address-not-yours',
@@ -70,12 +70,12 @@ const ATTEST: Record<string, Case> = {
     (claim) => ({ ...claim, longtermPublicKey: generateP256().publicKey }),
     LONGTERM,
   ),
-  // The DAA signature does not cover the longterm key (§7.1): good, to both.
+  // The DAA signature does not cover the longterm key (§7.1): both accept it.
   'longterm key AND longterm signature replaced, DAA signature untouched': {
     claim: async (claim) => ({ ...(await fresh()), daaSignature: claim.daaSignature }),
     expected: 'finished',
   },
-  // C accepts what no signature covers; ours asks whose address it is.
+  // C accepts it, as no signature covers the field; ours checks whose address it is.
   'requested id changed after signing': bad(
     (claim) => ({ ...claim, requestedIdentity: new Uint8Array(16).fill(0xaa) }),
     'fabric.address-not-yours',
@@ -107,7 +107,7 @@ const ATTEST: Record<string, Case> = {
   'clientattest ciphertext bit flipped': sealed(300, 'xtt.not-authentic'),
   'clientattest tag bit flipped': sealed(749, 'xtt.not-authentic'),
   'clientattest cookie bit flipped': sealed(100, 'xtt.bad-cookie'),
-  // C dies of this.
+  // C crashes.
   'clientattest version 2': { wire: (message) => set(message, 3, 2), expected: 'error', result: HEADER },
   'clientattest suite changed': {
     wire: (message) => set(message, 5, 2),
@@ -139,10 +139,10 @@ const INIT: Record<string, { expected: Answer; result: string }> = {
   'clientinit all-zero x25519 key': { expected: 'error', result: 'xtt.weak-share' },
 };
 
-/** A claim of its own key, made for the handshake under way. */
+/** Makes a claim with another longterm key for the current handshake. */
 let fresh: () => Promise<Claim>;
 
-/** Everything the server says until it closes, and how it closes. */
+/** Everything the server sends until it closes, and how it closes. */
 function rest(socket: Socket): Promise<{ text: string; state: 'closed' | 'reset' }> {
   return new Promise((resolve) => {
     const chunks: Uint8Array[] = [];
@@ -161,7 +161,7 @@ async function send(socket: Socket, bytes: Uint8Array, chunk = bytes.length): Pr
 }
 
 async function play(each: Case, chip: Chip): Promise<{ text: string; state: string }> {
-  const { server, batch, root } = desk.current;
+  const { server, batch, root } = shared.current;
   const socket = await dialed(server.port);
   socket.setNoDelay(true);
   const opened = hello(primitives, each.suite ?? 1, {
@@ -189,12 +189,12 @@ function check({ text, state }: { text: string; state: string }, expected: Answe
   } else expect(text).toBe(expected === 'error' ? ERROR : '');
 }
 
-describe('as ours should be', () => {
-  test('every recorded case is played', () => {
+describe('our server', () => {
+  test('is tested with every recorded case', () => {
     expect([...Object.keys(ATTEST), ...Object.keys(INIT)].sort()).toEqual(Object.keys(recorded.cases).sort());
   });
 
-  test('nothing is granted that C refused', () => {
+  test('accepts nothing that C refused', () => {
     for (const [name, { expected }] of Object.entries({ ...ATTEST, ...INIT })) {
       if (expected === 'finished') expect(recorded.cases[name]?.accepted, name).toBe(true);
     }
@@ -202,7 +202,7 @@ describe('as ours should be', () => {
 
   for (const [name, each] of Object.entries(ATTEST)) {
     test(name, async () => {
-      const { server, registry, batch, last } = desk.current;
+      const { server, registry, batch, last } = shared.current;
       const devices = registry.devices().length;
       check(await play(each, await batch.chip()), each.expected);
       expect(await last()).toMatchObject({ result: each.result ?? 'ok', source: '127.0.0.1' });
@@ -213,7 +213,7 @@ describe('as ours should be', () => {
 
   for (const [name, { expected, result }] of Object.entries(INIT)) {
     test(name, async () => {
-      const { server, last } = desk.current;
+      const { server, last } = shared.current;
       const socket = await dialed(server.port);
       const answer = rest(socket);
       await send(socket, fromHex(recorded.cases[name]!.sent!));
@@ -226,8 +226,8 @@ describe('as ours should be', () => {
 });
 
 describe('the cookie', () => {
-  test('is good once: a recorded ClientAttest is refused when it comes again', async () => {
-    const { server, batch, last } = desk.current;
+  test('is accepted once: a replayed ClientAttest is refused', async () => {
+    const { server, batch, last } = shared.current;
     const chip = await batch.chip();
     let recording = new Uint8Array();
     const keep: Case = {
@@ -243,11 +243,11 @@ describe('the cookie', () => {
     await idle(server);
   });
 
-  test('is all the server keeps: another connection may bring it back', async () => {
-    const { server, batch, registry, last } = desk.current;
+  test('is all the state there is: another connection may send it back', async () => {
+    const { server, batch, registry, last } = shared.current;
     const chip = await batch.chip();
     let recording = new Uint8Array();
-    // The first connection gives up before its claim arrives.
+    // The first connection breaks off before its claim arrives.
     await play(
       {
         wire: (message) => {

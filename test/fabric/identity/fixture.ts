@@ -16,19 +16,19 @@ import { type Batch, makeBatch } from '../device.ts';
 import { NETWORK } from '../place.ts';
 
 /** An identity server over a registry with one admitted batch. */
-export interface Desk {
+export interface TestServer {
   readonly server: IdentityServer;
   readonly registry: Registry;
   readonly batch: Batch;
   readonly root: Uint8Array;
   readonly log: string[];
-  /** The newest handshake; waits until every refused one is noted. */
+  /** The newest handshake; waits until every refused one is recorded. */
   last(): Promise<Handshake | undefined>;
 }
 
-export async function openDesk(
+export async function openTestServer(
   options: Partial<IdentityOptions> = {},
-): Promise<Desk & { close(): Promise<void> }> {
+): Promise<TestServer & { close(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'enf-identity-'));
   const path = join(folder, 'registry.db');
   writeFileSync(path, emptyRegistry('test'));
@@ -82,24 +82,24 @@ export async function openDesk(
   };
 }
 
-/** A desk for all tests of a file. */
-export function sharedDesk(options: Partial<IdentityOptions> = {}): { readonly current: Desk } {
-  let desk: Awaited<ReturnType<typeof openDesk>> | undefined;
+/** One server for all tests of a file. */
+export function sharedTestServer(options: Partial<IdentityOptions> = {}): { readonly current: TestServer } {
+  let started: Awaited<ReturnType<typeof openTestServer>> | undefined;
   beforeAll(async () => {
-    desk = await openDesk(options);
+    started = await openTestServer(options);
   });
-  afterAll(() => desk?.close());
+  afterAll(() => started?.close());
   beforeEach(() => {
-    desk!.log.length = 0;
+    started!.log.length = 0;
   });
   return {
     get current() {
-      return desk!;
+      return started!;
     },
   };
 }
 
-/** Resolves when no connection is open any more and what was to be noted is. */
+/** Resolves when no connection is open any more and every refused handshake is recorded. */
 export async function idle(server: IdentityServer): Promise<void> {
   while (server.open > 0) await new Promise((resolve) => setTimeout(resolve, 5));
   await new Promise((resolve) => setTimeout(resolve, 20));

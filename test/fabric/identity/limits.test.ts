@@ -6,7 +6,7 @@ import { readMessage } from '../../../os/net/message-stream.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { hello } from '../../../protocol/xtt/client.ts';
 import { dialed, provision } from '../device.ts';
-import { type Desk, idle, openDesk } from './fixture.ts';
+import { idle, openTestServer, type TestServer } from './fixture.ts';
 
 let close: (() => Promise<void>) | undefined;
 afterEach(async () => {
@@ -14,13 +14,13 @@ afterEach(async () => {
   close = undefined;
 });
 
-async function desk(options: Parameters<typeof openDesk>[0]): Promise<Desk> {
-  const own = await openDesk(options);
+async function started(options: Parameters<typeof openTestServer>[0]): Promise<TestServer> {
+  const own = await openTestServer(options);
   close = own.close;
   return own;
 }
 
-const words = (socket: Socket): Promise<string> =>
+const received = (socket: Socket): Promise<string> =>
   new Promise((resolve) => {
     let text = '';
     socket.on('data', (chunk: Uint8Array) => {
@@ -31,10 +31,12 @@ const words = (socket: Socket): Promise<string> =>
   });
 
 describe('deadlines', () => {
-  test('a client that dribbles its hello is cut while honest ones go on', async () => {
-    const { server, root, batch, registry } = await desk({ deadlines: { helloMs: 1_000, claimMs: 60_000 } });
+  test('a client that sends its ClientInit byte by byte is refused, others are served meanwhile', async () => {
+    const { server, root, batch, registry } = await started({
+      deadlines: { helloMs: 1_000, claimMs: 60_000 },
+    });
     const slow = await dialed(server.port);
-    const heard = words(slow);
+    const answer = received(slow);
     const { send } = hello(primitives, 1, { dhSecret: primitives.random(32), nonce: primitives.random(32) });
     let sent = 0;
     const dribble = setInterval(() => {
@@ -42,7 +44,7 @@ describe('deadlines', () => {
     }, 20);
     const honest = await provision({ port: server.port, root, gid: batch.gid, chip: await batch.chip() });
     expect(honest.identity).toHaveLength(16);
-    expect(await heard).toBe('41000401');
+    expect(await answer).toBe('41000401');
     clearInterval(dribble);
     await idle(server);
     expect(
@@ -53,22 +55,22 @@ describe('deadlines', () => {
     ).toEqual(['net.timeout', 'ok']);
   });
 
-  test('so is one that never claims, and one that says nothing at all', async () => {
-    const { server, registry } = await desk({ deadlines: { helloMs: 300, claimMs: 300 } });
-    const silent = words(await dialed(server.port));
+  test('so is one that never sends its ClientAttest, and one that sends nothing at all', async () => {
+    const { server, registry } = await started({ deadlines: { helloMs: 300, claimMs: 300 } });
+    const silent = received(await dialed(server.port));
     const half = await dialed(server.port);
     const { send } = hello(primitives, 1, { dhSecret: primitives.random(32), nonce: primitives.random(32) });
     half.write(send);
     expect((await readMessage(half, 10_000)).length).toBe(417);
-    expect(await words(half)).toBe('41000401');
+    expect(await received(half)).toBe('41000401');
     expect(await silent).toBe('41000401');
     await idle(server);
-    // The one that said nothing made no handshake.
+    // The one that sent nothing is no handshake.
     expect(registry.handshakes(9).map((each) => [each.suite, each.result])).toEqual([[1, 'net.timeout']]);
   });
 
-  test('a peer that does not close after our last words is closed', async () => {
-    const { server, last } = await desk({ deadlines: { helloMs: 300, claimMs: 300 } });
+  test('a peer that does not close after our last message is closed', async () => {
+    const { server, last } = await started({ deadlines: { helloMs: 300, claimMs: 300 } });
     const stubborn = await dialed(server.port);
     stubborn.write(Uint8Array.of(0x55, 0, 0, 0));
     stubborn.resume();
@@ -80,8 +82,8 @@ describe('deadlines', () => {
 });
 
 describe('limits', () => {
-  test('per source: who is too many is turned away, and may come when others left', async () => {
-    const { server, root, batch } = await desk({ limits: { total: 10, perSource: 2 } });
+  test('per source: a connection too many is refused, and accepted when others have closed', async () => {
+    const { server, root, batch } = await started({ limits: { total: 10, perSource: 2 } });
     const attempt = { port: server.port, root, gid: batch.gid, chip: await batch.chip() };
     const held = [await dialed(server.port), await dialed(server.port)];
     while (server.open < 2) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { type Job, lanes } from '../../../fabric/identity/queue.ts';
-import { suspectList } from '../../../fabric/identity/reputation.ts';
+import { type Job, workQueue } from '../../../fabric/identity/queue.ts';
+import { sourceReputation } from '../../../fabric/identity/reputation.ts';
 
-/** Jobs that say when they ran or were dropped, and end when told to. */
-function workshop() {
+/** Jobs that record when they ran or were dropped, and end when told to. */
+function recorder() {
   const story: string[] = [];
   const ends = new Map<string, () => void>();
   const job = (name: string): Job => ({
@@ -20,11 +20,11 @@ function workshop() {
   return { story, job, end };
 }
 
-describe('lanes', () => {
-  test('everybody is served in order, as many at a time as there are places', async () => {
-    const { story, job, end } = workshop();
-    const queue = lanes({ running: 2, now: () => 0 });
-    for (const name of ['a', 'b', 'c', 'd']) queue.enter(false, job(name));
+describe('the queue of handshakes', () => {
+  test('runs jobs in order, as many at a time as it is allowed', async () => {
+    const { story, job, end } = recorder();
+    const queue = workQueue({ running: 2, now: () => 0 });
+    for (const name of ['a', 'b', 'c', 'd']) queue.add(false, job(name));
     expect(story).toEqual(['a', 'b']);
     expect(queue.load).toBe(4);
     await end('b');
@@ -36,12 +36,12 @@ describe('lanes', () => {
     expect(queue.load).toBe(0);
   });
 
-  test('suspects wait until there is little to do, whoever came first', async () => {
-    const { story, job, end } = workshop();
-    const queue = lanes({ running: 3, idle: 1, now: () => 0 });
-    queue.enter(false, job('a'));
-    queue.enter(true, job('suspect'));
-    queue.enter(false, job('b'));
+  test('runs jobs of suspects when there is little to do, whoever came first', async () => {
+    const { story, job, end } = recorder();
+    const queue = workQueue({ running: 3, idle: 1, now: () => 0 });
+    queue.add(false, job('a'));
+    queue.add(true, job('suspect'));
+    queue.add(false, job('b'));
     expect(story).toEqual(['a', 'b']);
     await end('a');
     expect(story).toEqual(['a', 'b']);
@@ -49,106 +49,106 @@ describe('lanes', () => {
     expect(story).toEqual(['a', 'b', 'suspect']);
   });
 
-  test('a suspect that waited too long is dropped instead of served', async () => {
+  test('drops a job of a suspect that waited too long', async () => {
     let now = 0;
-    const { story, job, end } = workshop();
-    const queue = lanes({ running: 1, idle: 1, patienceMs: 100, now: () => now });
-    queue.enter(false, job('a'));
-    queue.enter(true, job('early'));
+    const { story, job, end } = recorder();
+    const queue = workQueue({ running: 1, idle: 1, maxWaitMs: 100, now: () => now });
+    queue.add(false, job('a'));
+    queue.add(true, job('early'));
     now = 50;
-    queue.enter(true, job('late'));
+    queue.add(true, job('late'));
     now = 120;
     await end('a');
     expect(story).toEqual(['a', 'no early', 'late']);
   });
 
-  test('a full lane drops the newcomer, not those who wait', async () => {
-    const { story, job, end } = workshop();
-    const queue = lanes({ running: 1, waiting: { everybody: 2, suspects: 1 }, now: () => 0 });
-    for (const name of ['a', 'b', 'c', 'd']) queue.enter(false, job(name));
-    queue.enter(true, job('s'));
-    queue.enter(true, job('t'));
+  test('drops a new job when it is full, not those that wait', async () => {
+    const { story, job, end } = recorder();
+    const queue = workQueue({ running: 1, waiting: { normal: 2, suspect: 1 }, now: () => 0 });
+    for (const name of ['a', 'b', 'c', 'd']) queue.add(false, job(name));
+    queue.add(true, job('s'));
+    queue.add(true, job('t'));
     expect(story).toEqual(['a', 'no d', 'no t']);
     await end('a');
     await end('b');
     expect(story).toEqual(['a', 'no d', 'no t', 'b', 'c']);
   });
 
-  test('newcomers are sent away before they work in vain: suspects first', async () => {
-    const { job, end } = workshop();
-    const queue = lanes({ running: 2, idle: 1, waiting: { everybody: 4, suspects: 4 }, now: () => 0 });
-    expect([queue.crowded(false), queue.crowded(true)]).toEqual([false, false]);
-    queue.enter(false, job('a'));
-    expect([queue.crowded(false), queue.crowded(true)]).toEqual([false, true]);
-    queue.enter(false, job('b'));
-    queue.enter(false, job('c'));
-    expect([queue.crowded(false), queue.crowded(true)]).toEqual([true, true]);
+  test('is congested before it is full, and for suspects earlier', async () => {
+    const { job, end } = recorder();
+    const queue = workQueue({ running: 2, idle: 1, waiting: { normal: 4, suspect: 4 }, now: () => 0 });
+    expect([queue.congested(false), queue.congested(true)]).toEqual([false, false]);
+    queue.add(false, job('a'));
+    expect([queue.congested(false), queue.congested(true)]).toEqual([false, true]);
+    queue.add(false, job('b'));
+    queue.add(false, job('c'));
+    expect([queue.congested(false), queue.congested(true)]).toEqual([true, true]);
     await end('a', 'b');
     await end('c');
-    expect([queue.crowded(false), queue.crowded(true)]).toEqual([false, false]);
+    expect([queue.congested(false), queue.congested(true)]).toEqual([false, false]);
   });
 
-  test('a job that fails gives its place back', async () => {
-    const { story, job } = workshop();
-    const queue = lanes({ running: 1, now: () => 0 });
-    queue.enter(false, { run: () => Promise.resolve().finally(() => story.push('failed')), drop: () => {} });
-    queue.enter(false, job('next'));
+  test('goes on after a job that fails', async () => {
+    const { story, job } = recorder();
+    const queue = workQueue({ running: 1, now: () => 0 });
+    queue.add(false, { run: () => Promise.resolve().finally(() => story.push('failed')), drop: () => {} });
+    queue.add(false, job('next'));
     await new Promise((resolve) => setImmediate(resolve));
     expect(story).toEqual(['failed', 'next']);
   });
 
-  test('dismissing drops all that wait, and keeps order in long queues', async () => {
-    const { story, job, end } = workshop();
-    const queue = lanes({ running: 1, waiting: { everybody: 5_000, suspects: 5 }, now: () => 0 });
-    for (let i = 0; i < 3_000; i++) queue.enter(false, job(String(i)));
-    queue.enter(true, job('s'));
+  test('keeps its order when it is long, and can drop all that wait', async () => {
+    const { story, job, end } = recorder();
+    const queue = workQueue({ running: 1, waiting: { normal: 5_000, suspect: 5 }, now: () => 0 });
+    for (let i = 0; i < 3_000; i++) queue.add(false, job(String(i)));
+    queue.add(true, job('s'));
     for (let i = 0; i < 2_500; i++) await end(String(i));
     expect(story).toEqual(Array.from({ length: 2_501 }, (_, i) => String(i)));
-    queue.dismiss();
+    queue.dropWaiting();
     expect(story.slice(2_501)).toHaveLength(500);
     expect(story.at(-1)).toBe('no s');
     expect(queue.load).toBe(1);
   });
 });
 
-describe('suspects', () => {
-  test('three refusals more than good handshakes make one, for a minute after the last', () => {
+describe('the reputation of sources', () => {
+  test('three hostile handshakes more than good ones make a suspect, for a minute after the last', () => {
     let now = 0;
-    const list = suspectList(() => now);
-    for (let i = 0; i < 2; i++) list.blame('192.0.2.1');
-    expect(list.isSuspect('192.0.2.1')).toBe(false);
-    list.blame('192.0.2.1');
-    expect(list.isSuspect('192.0.2.1')).toBe(true);
-    expect(list.isSuspect('192.0.2.2')).toBe(false);
+    const reputation = sourceReputation(() => now);
+    for (let i = 0; i < 2; i++) reputation.penalise('192.0.2.1');
+    expect(reputation.isSuspect('192.0.2.1')).toBe(false);
+    reputation.penalise('192.0.2.1');
+    expect(reputation.isSuspect('192.0.2.1')).toBe(true);
+    expect(reputation.isSuspect('192.0.2.2')).toBe(false);
     now = 59_999;
-    expect(list.isSuspect('192.0.2.1')).toBe(true);
+    expect(reputation.isSuspect('192.0.2.1')).toBe(true);
     now = 60_000;
-    expect(list.isSuspect('192.0.2.1')).toBe(false);
-    list.blame('192.0.2.1');
-    expect(list.isSuspect('192.0.2.1')).toBe(false);
+    expect(reputation.isSuspect('192.0.2.1')).toBe(false);
+    reputation.penalise('192.0.2.1');
+    expect(reputation.isSuspect('192.0.2.1')).toBe(false);
   });
 
   test('good handshakes from the same source outweigh them, but not without end', () => {
-    const list = suspectList(() => 0);
-    for (let i = 0; i < 100; i++) list.blame('192.0.2.1');
-    for (let i = 0; i < 10; i++) list.trust('192.0.2.1');
-    expect(list.isSuspect('192.0.2.1')).toBe(false);
-    for (let i = 0; i < 5; i++) list.trust('192.0.2.1');
-    for (let i = 0; i < 3; i++) list.blame('192.0.2.1');
-    expect(list.isSuspect('192.0.2.1')).toBe(true);
+    const reputation = sourceReputation(() => 0);
+    for (let i = 0; i < 100; i++) reputation.penalise('192.0.2.1');
+    for (let i = 0; i < 10; i++) reputation.forgive('192.0.2.1');
+    expect(reputation.isSuspect('192.0.2.1')).toBe(false);
+    for (let i = 0; i < 5; i++) reputation.forgive('192.0.2.1');
+    for (let i = 0; i < 3; i++) reputation.penalise('192.0.2.1');
+    expect(reputation.isSuspect('192.0.2.1')).toBe(true);
   });
 
   test('an IPv6 /64 is one source', () => {
-    const list = suspectList(() => 0);
-    for (let i = 1; i <= 3; i++) list.blame(`2001:db8::${i}`);
-    expect(list.isSuspect('2001:db8::ffff')).toBe(true);
-    expect(list.isSuspect('2001:db8:0:1::1')).toBe(false);
+    const reputation = sourceReputation(() => 0);
+    for (let i = 1; i <= 3; i++) reputation.penalise(`2001:db8::${i}`);
+    expect(reputation.isSuspect('2001:db8::ffff')).toBe(true);
+    expect(reputation.isSuspect('2001:db8:0:1::1')).toBe(false);
   });
 
   test('only so many are remembered', () => {
-    const list = suspectList(() => 0);
-    for (let i = 0; i < 3; i++) list.blame('198.51.100.1');
-    for (let i = 0; i < 65_536; i++) list.blame(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
-    expect(list.isSuspect('198.51.100.1')).toBe(false);
+    const reputation = sourceReputation(() => 0);
+    for (let i = 0; i < 3; i++) reputation.penalise('198.51.100.1');
+    for (let i = 0; i < 65_536; i++) reputation.penalise(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
+    expect(reputation.isSuspect('198.51.100.1')).toBe(false);
   });
 });

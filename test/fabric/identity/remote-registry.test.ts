@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import {
-  packAnswers,
-  packQuestions,
-  unpackAnswers,
-  unpackQuestions,
+  packRequests,
+  packResponses,
+  unpackRequests,
+  unpackResponses,
 } from '../../../fabric/identity/codec.ts';
 import {
-  type Answer,
-  arrivedFailure,
-  failureText,
-  type Question,
+  deserializeFailure,
+  type Request,
+  type Response,
+  serializeFailure,
 } from '../../../fabric/identity/messages.ts';
-import { remoteBooks } from '../../../fabric/identity/remote-registry.ts';
+import { remoteRegistry } from '../../../fabric/identity/remote-registry.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { anyGroup, random } from '../place.ts';
 
@@ -26,21 +26,23 @@ const applicant = {
   suite: 1,
 };
 
-function books() {
-  const sent: (readonly Question[])[] = [];
-  return { sent, remote: remoteBooks((questions) => sent.push(questions)) };
+function recordedRemote() {
+  const sent: (readonly Request[])[] = [];
+  return { sent, remote: remoteRegistry((requests) => sent.push(requests)) };
 }
 
-describe('the registry seen from another process', () => {
-  test('what is asked in one turn goes as one message, and each gets its own answer', async () => {
-    const { sent, remote } = books();
+describe('the registry of a worker', () => {
+  test('sends the requests of one turn as one message, and each gets its own response', async () => {
+    const { sent, remote } = recordedRemote();
     const first = remote.admit(applicant);
     const second = remote.admit({ ...applicant, source: '192.0.2.2' });
     const noted = remote.refused({ source: '192.0.2.3', proven: false, result: 'xtt.bad-cookie' });
     await turn();
-    expect(sent.map((questions) => questions.map(({ ask }) => ask))).toEqual([['admit', 'admit', 'refused']]);
+    expect(sent.map((requests) => requests.map(({ method }) => method))).toEqual([
+      ['admit', 'admit', 'refused'],
+    ]);
     const [a, b, c] = sent[0]!;
-    const failure = failureText(
+    const failure = serializeFailure(
       new Failure('fabric.device-banned', 'operator', 'banned', { action: 'Lift it.' }),
     );
     remote.receive([
@@ -57,67 +59,71 @@ describe('the registry seen from another process', () => {
     await noted;
   });
 
-  test('a group is asked for once, until it changed', async () => {
-    const { sent, remote } = books();
+  test('asks for a group once, until it changed', async () => {
+    const { sent, remote } = recordedRemote();
     const asked = remote.openGroup(group.gid);
     await turn();
     remote.receive([{ id: sent[0]![0]!.id, value: group }]);
     expect(await asked).toEqual(group);
     expect(remote.openGroup(group.gid)).toEqual(group);
-    remote.forget();
+    remote.forgetGroups();
     const again = remote.openGroup(group.gid);
     expect(again).toBeInstanceOf(Promise);
     await turn();
-    // It changes once more while the answer is on its way: the answer is used, not remembered.
-    remote.forget();
+    // It changes once more while the response is under way: the response is used, but not cached.
+    remote.forgetGroups();
     remote.receive([{ id: sent[1]![0]!.id, value: group }]);
     await again;
     expect(remote.openGroup(group.gid)).toBeInstanceOf(Promise);
   });
 
-  test('a refused group is asked for again each time', async () => {
-    const { sent, remote } = books();
+  test('asks for a refused group again each time', async () => {
+    const { sent, remote } = recordedRemote();
     for (let i = 0; i < 2; i++) {
       const asked = Promise.resolve(remote.openGroup(group.gid));
       await turn();
-      const failure = failureText(new Failure('fabric.group-suspended', 'operator', 'suspended'));
+      const failure = serializeFailure(new Failure('fabric.group-suspended', 'operator', 'suspended'));
       remote.receive([{ id: sent[i]![0]!.id, failure }]);
       await expect(asked).rejects.toMatchObject({ code: 'fabric.group-suspended' });
     }
   });
 
-  test('what is no Failure stays none', () => {
-    const arrived = arrivedFailure(failureText(new TypeError('x is not a function')));
+  test('an error that is no Failure stays none', () => {
+    const arrived = deserializeFailure(serializeFailure(new TypeError('x is not a function')));
     expect(arrived).not.toBeInstanceOf(Failure);
     expect(arrived.message).toBe('x is not a function');
   });
 });
 
-describe('what is said between processes', () => {
+describe('messages between processes', () => {
   const byId = <T extends { id: number }>(items: readonly T[]): T[] => [...items].sort((a, b) => a.id - b.id);
 
-  test('questions arrive as they were asked, also through the copy that a message is', () => {
-    const questions: Question[] = [
-      { id: 1, ask: 'admit', applicant },
-      { id: 2, ask: 'openGroup', gid: group.gid },
-      { id: 0xfffffffe, ask: 'admit', applicant: { ...applicant, source: 'fe80::1:2:3:4', suite: 4 } },
-      { id: 3, ask: 'refused', handshake: { source: '192.0.2.3', proven: false, result: 'xtt.bad-cookie' } },
-      { id: 4, ask: 'admit', applicant: { ...applicant, requested: random(16), source: '' } },
+  test('requests arrive as they were sent, also copied as a message is', () => {
+    const requests: Request[] = [
+      { id: 1, method: 'admit', applicant },
+      { id: 2, method: 'openGroup', gid: group.gid },
+      { id: 0xfffffffe, method: 'admit', applicant: { ...applicant, source: 'fe80::1:2:3:4', suite: 4 } },
+      {
+        id: 3,
+        method: 'refused',
+        handshake: { source: '192.0.2.3', proven: false, result: 'xtt.bad-cookie' },
+      },
+      { id: 4, method: 'admit', applicant: { ...applicant, requested: random(16), source: '' } },
     ];
-    const arrived = unpackQuestions(structuredClone(packQuestions(questions)));
-    expect(byId(arrived)).toEqual(byId(questions));
-    expect(unpackQuestions(packQuestions([]))).toEqual([]);
+    const arrived = unpackRequests(structuredClone(packRequests(requests)));
+    expect(byId(arrived)).toEqual(byId(requests));
+    expect(unpackRequests(packRequests([]))).toEqual([]);
   });
 
-  test('answers arrive as they were given', () => {
-    const answers: Answer[] = [
+  test('responses arrive as they were sent', () => {
+    const responses: Response[] = [
       { id: 5, value: random(16) },
       { id: 6, value: group },
       { id: 7, value: undefined },
-      { id: 8, failure: failureText(new Failure('fabric.device-banned', 'operator', 'banned')) },
+      { id: 8, failure: serializeFailure(new Failure('fabric.device-banned', 'operator', 'banned')) },
       { id: 0x80000001, value: random(16) },
       { id: 9, value: random(3) },
     ];
-    expect(byId(unpackAnswers(structuredClone(packAnswers(answers))))).toEqual(byId(answers));
+    expect(byId(unpackResponses(structuredClone(packResponses(responses))))).toEqual(byId(responses));
   });
 });

@@ -5,22 +5,22 @@ import { SUITE_NAMES, type SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { matches } from '../../../protocol/ipv6.ts';
 import { claimOf, dialed, makeBatch, provision } from '../device.ts';
 import { NETWORK } from '../place.ts';
-import { openDesk, sharedDesk } from './fixture.ts';
+import { openTestServer, sharedTestServer } from './fixture.ts';
 
-const desk = sharedDesk();
+const shared = sharedTestServer();
 const refused = { code: 'xtt.error-received' };
 
-/** The fields every attempt at the shared desk has. */
+/** The fields of every attempt at the shared server. */
 const at = (): { port: number; root: Uint8Array; gid: Uint8Array } => ({
-  port: desk.current.server.port,
-  root: desk.current.root,
-  gid: desk.current.batch.gid,
+  port: shared.current.server.port,
+  root: shared.current.root,
+  gid: shared.current.batch.gid,
 });
 
 describe('provisioning', () => {
   for (const suite of [1, 2, 3, 4] as SuiteSpec[]) {
     test(`gives an identity with ${SUITE_NAMES[suite]}, and the same chip the same again`, async () => {
-      const { registry, batch, last } = desk.current;
+      const { registry, batch, last } = shared.current;
       const chip = await batch.chip();
       const { identity, longtermKey } = await provision({ ...at(), chip, suite });
       expect(matches(NETWORK, identity)).toBe(true);
@@ -43,7 +43,7 @@ describe('provisioning', () => {
   }
 
   test('many chips at once get addresses of their own', async () => {
-    const { batch, registry } = desk.current;
+    const { batch, registry } = shared.current;
     const before = registry.devices().length;
     const chips = await Promise.all(Array.from({ length: 8 }, () => batch.chip()));
     const all = await Promise.all(chips.map((chip) => provision({ ...at(), chip })));
@@ -51,8 +51,8 @@ describe('provisioning', () => {
     expect(registry.devices()).toHaveLength(before + 8);
   });
 
-  test('the own address may be asked for, another one not', async () => {
-    const { batch, last } = desk.current;
+  test('a device may ask for its own address, not for another one', async () => {
+    const { batch, last } = shared.current;
     const chip = await batch.chip();
     const { identity } = await provision({ ...at(), chip });
     expect((await provision({ ...at(), chip, requested: identity })).identity).toEqual(identity);
@@ -61,8 +61,8 @@ describe('provisioning', () => {
     expect(await last()).toMatchObject({ result: 'fabric.address-not-yours', proven: true });
   });
 
-  test('listens on IPv6, too, and notes the peer’s IPv6 address', async () => {
-    const own = await openDesk({ listen: { host: '::1', port: 0 } });
+  test('listens on IPv6, too, and records the peer’s IPv6 address', async () => {
+    const own = await openTestServer({ listen: { host: '::1', port: 0 } });
     try {
       const { root, batch, server } = own;
       await provision({ port: server.port, host: '::1', root, gid: batch.gid, chip: await batch.chip() });
@@ -75,7 +75,7 @@ describe('provisioning', () => {
 
 describe('refusal', () => {
   test('of a group that is not admitted; after the group was added it is', async () => {
-    const { registry, last } = desk.current;
+    const { registry, last } = shared.current;
     const stranger = makeBatch('strangers');
     const chip = await stranger.chip();
     await expect(provision({ ...at(), chip, gid: stranger.gid })).rejects.toMatchObject(refused);
@@ -90,7 +90,7 @@ describe('refusal', () => {
   });
 
   test('of a suspended group, until it is resumed', async () => {
-    const { registry, batch, last } = desk.current;
+    const { registry, batch, last } = shared.current;
     const chip = await batch.chip();
     registry.setGroupStatus(batch.gid, 'suspended');
     await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
@@ -99,8 +99,8 @@ describe('refusal', () => {
     await provision({ ...at(), chip });
   });
 
-  test('of a banned device; an evicted one comes back with its address', async () => {
-    const { registry, batch, last } = desk.current;
+  test('of a banned device; an evicted one gets its address again', async () => {
+    const { registry, batch, last } = shared.current;
     const chip = await batch.chip();
     const { identity, longtermKey } = await provision({ ...at(), chip });
     registry.judge(identity, 'ban');
@@ -116,36 +116,36 @@ describe('refusal', () => {
   test('of a chip of another batch under this batch’s id', async () => {
     const chip = await makeBatch('forgers').chip();
     await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
-    expect(await desk.current.last()).toMatchObject({ result: 'xtt.bad-group-signature', proven: false });
+    expect(await shared.current.last()).toMatchObject({ result: 'xtt.bad-group-signature', proven: false });
   });
 
   test('of a device personalised with another basename', async () => {
-    const chip = await desk.current.batch.chip(new TextEncoder().encode('another basename'));
+    const chip = await shared.current.batch.chip(new TextEncoder().encode('another basename'));
     await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
-    expect(await desk.current.last()).toMatchObject({ result: 'xtt.bad-group-signature' });
+    expect(await shared.current.last()).toMatchObject({ result: 'xtt.bad-group-signature' });
   });
 
   test('of a longterm signature by another key', async () => {
-    const chip = await desk.current.batch.chip();
+    const chip = await shared.current.batch.chip();
     const alter: Parameters<typeof provision>[0]['alter'] = async (claim, attesting) => ({
       ...claim,
       longtermSignature: (await claimOf({ ...at(), chip }, attesting)).longtermSignature,
     });
     await expect(provision({ ...at(), chip, alter })).rejects.toMatchObject(refused);
-    expect(await desk.current.last()).toMatchObject({ result: 'xtt.bad-longterm-signature' });
+    expect(await shared.current.last()).toMatchObject({ result: 'xtt.bad-longterm-signature' });
   });
 
   test('of this fabric by a device that trusts another root', async () => {
-    const foreign = desk.current.root.map((byte, i) => (i < 16 ? byte ^ 1 : byte));
-    const chip = await desk.current.batch.chip();
+    const foreign = shared.current.root.map((byte, i) => (i < 16 ? byte ^ 1 : byte));
+    const chip = await shared.current.batch.chip();
     await expect(provision({ ...at(), root: foreign, chip })).rejects.toMatchObject({
       code: 'xtt.unknown-root',
     });
-    expect(await desk.current.last()).toMatchObject({ result: 'net.closed', proven: false });
+    expect(await shared.current.last()).toMatchObject({ result: 'net.closed', proven: false });
   });
 
-  test('a failing registry refuses, it does not hang', async () => {
-    const own = await openDesk();
+  test('when the registry fails, at once', async () => {
+    const own = await openTestServer();
     const { root, batch, server, registry } = own;
     registry.admit = () => Promise.reject(new Error('disk on fire'));
     const attempt = { port: server.port, root, gid: batch.gid, chip: await batch.chip() };
@@ -162,7 +162,7 @@ describe('the port', () => {
     const port = await new Promise<number>((resolve) => {
       other.listen(0, '127.0.0.1', () => resolve((other.address() as { port: number }).port));
     });
-    await expect(openDesk({ listen: { host: '127.0.0.1', port } })).rejects.toMatchObject({
+    await expect(openTestServer({ listen: { host: '127.0.0.1', port } })).rejects.toMatchObject({
       code: 'net.port-busy',
       message: expect.stringContaining(`127.0.0.1:${port}`),
     });
@@ -170,15 +170,15 @@ describe('the port', () => {
   });
 
   test('of an address this machine does not have is named', async () => {
-    await expect(openDesk({ listen: { host: '192.0.2.1', port: 0 } })).rejects.toMatchObject({
+    await expect(openTestServer({ listen: { host: '192.0.2.1', port: 0 } })).rejects.toMatchObject({
       code: 'net.no-such-address',
     });
   });
 });
 
 describe('closing', () => {
-  test('lets a handshake in progress end and cuts who dawdles', async () => {
-    const own = await openDesk();
+  test('lets a handshake in progress end and closes an idle connection', async () => {
+    const own = await openTestServer();
     const { root, batch, server } = own;
     const idler = await dialed(server.port);
     const gone = new Promise((resolve) => idler.once('close', resolve));
@@ -205,11 +205,11 @@ describe('closing', () => {
   });
 });
 
-test('the secrets of handshakes are forgotten when their cookies have expired, also if nobody comes any more', async () => {
+test('the secrets of handshakes are forgotten when their cookies have expired, also if no other handshake follows', async () => {
   let ms = 0;
   let forgotten = 0;
   const all = curves();
-  const own = await openDesk({
+  const own = await openTestServer({
     now: () => ms,
     sweepMs: 5,
     curves: {
@@ -233,7 +233,7 @@ test('the secrets of handshakes are forgotten when their cookies have expired, a
 });
 
 test('nothing secret is logged', async () => {
-  const { batch, log } = desk.current;
+  const { batch, log } = shared.current;
   await provision({ ...at(), chip: await batch.chip() });
   expect(log).toEqual([expect.stringMatching(/^info fd00:1:2:3:[0-9a-f:]+ provisioned from 127\.0\.0\.1$/)]);
 });

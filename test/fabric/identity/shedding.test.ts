@@ -6,12 +6,12 @@ import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { hello } from '../../../protocol/xtt/client.ts';
 import { ERROR_MESSAGE } from '../../../protocol/xtt/message.ts';
 import { dialed, provision } from '../device.ts';
-import { idle, openDesk } from './fixture.ts';
+import { idle, openTestServer } from './fixture.ts';
 
 const refused = { code: 'xtt.error-received' };
 
-test('without the addon every suite works as with it', async () => {
-  const own = await openDesk({ curves: PORTABLE_CURVES });
+test('every suite works without the addon, too', async () => {
+  const own = await openTestServer({ curves: PORTABLE_CURVES });
   const { server, root, batch, registry } = own;
   expect(server.native).toBe(false);
   for (const suite of [1, 2, 3, 4] as SuiteSpec[])
@@ -23,8 +23,8 @@ test('without the addon every suite works as with it', async () => {
   expect(curves().native).toBe(true);
 });
 
-/** Says hello on a connection of its own; how long the answer is. */
-async function sayHello(port: number): Promise<number> {
+/** Sends a ClientInit on a connection of its own; the length of the answer. */
+async function sendClientInit(port: number): Promise<number> {
   const socket = await dialed(port);
   const { send } = hello(primitives, 1, { dhSecret: primitives.random(32), nonce: primitives.random(32) });
   socket.write(send);
@@ -33,10 +33,10 @@ async function sayHello(port: number): Promise<number> {
   return answer.length;
 }
 
-describe('when there is too much to do', () => {
-  /** A registry that admits when told to, so that handshakes pile up. */
-  async function busyDesk(options: Parameters<typeof openDesk>[0] = {}) {
-    const own = await openDesk(options);
+describe('an overloaded server', () => {
+  /** A server whose registry admits when told to, so that handshakes queue up. */
+  async function busyServer(options: Parameters<typeof openTestServer>[0] = {}) {
+    const own = await openTestServer(options);
     const admit = own.registry.admit;
     const held: (() => void)[] = [];
     own.registry.admit = async (applicant) => {
@@ -49,59 +49,59 @@ describe('when there is too much to do', () => {
       gid: own.batch.gid,
       chip: await own.batch.chip(),
     });
-    const pileUp = async (count: number): Promise<void> => {
+    const queuedUp = async (count: number): Promise<void> => {
       while (held.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
     };
-    const letGo = (): void => {
+    const release = (): void => {
       for (const resolve of held.splice(0)) resolve();
     };
-    return { ...own, attempt, pileUp, letGo };
+    return { ...own, attempt, queuedUp, release };
   }
 
-  test('nobody is told an address before the registry has it', async () => {
-    const { attempt, pileUp, letGo, registry, server, close } = await busyDesk();
+  test('sends no address before the registry has committed it', async () => {
+    const { attempt, queuedUp, release, registry, server, close } = await busyServer();
     let told = false;
     const first = provision(await attempt()).then(() => {
       told = true;
     });
-    await pileUp(1);
-    // The server had all it needs for an answer, and a second handshake gets just as far.
-    await sayHello(server.port);
+    await queuedUp(1);
+    // The server has all it needs for the answer, and a second handshake gets as far.
+    await sendClientInit(server.port);
     expect([told, registry.handshakes(9)]).toEqual([false, []]);
-    letGo();
+    release();
     await first;
     expect(registry.handshakes(9).filter(({ result }) => result === 'ok')).toHaveLength(1);
     await close();
   });
 
-  test('newcomers get an Error at their hello; who was let in is admitted', async () => {
-    const { attempt, pileUp, letGo, registry, log, server, close } = await busyDesk({
-      lanes: { running: 1, waiting: { everybody: 4, suspects: 1 } },
+  test('answers new ClientInits with an Error, and admits those in the queue', async () => {
+    const { attempt, queuedUp, release, registry, log, server, close } = await busyServer({
+      queue: { running: 1, waiting: { normal: 4, suspect: 1 } },
     });
     const first = provision(await attempt());
-    await pileUp(1);
-    // Waits in the lane: a quarter of it, which is as full as newcomers may find it.
+    await queuedUp(1);
+    // Waits in the queue: a quarter of it, from which on new handshakes are refused.
     const second = provision(await attempt());
-    while ((await sayHello(server.port)) !== ERROR_MESSAGE.length);
-    letGo();
+    while ((await sendClientInit(server.port)) !== ERROR_MESSAGE.length);
+    release();
     await first;
-    await pileUp(1);
-    letGo();
+    await queuedUp(1);
+    release();
     await second;
     const third = provision(await attempt());
-    await pileUp(1);
-    letGo();
+    await queuedUp(1);
+    release();
     await third;
-    expect(log.join('\n')).toContain('too much to do, sent away 127.0.0.1');
-    // Nobody who was sent away made a handshake; those who only said hello broke theirs off.
+    expect(log.join('\n')).toContain('overloaded, refused a handshake from 127.0.0.1');
+    // A handshake refused for overload is not recorded; those that ended after the ClientInit are.
     await idle(server);
     const results = registry.handshakes(99).map(({ result }) => result);
     expect(results.filter((result) => result !== 'net.closed')).toEqual(['ok', 'ok', 'ok']);
     await close();
   });
 
-  test('a source that forged is served while there is little to do, and sent away at its hello when there is not', async () => {
-    const { attempt, pileUp, letGo, registry, server, close } = await busyDesk({ lanes: { idle: 1 } });
+  test('serves a source that forged while there is little to do, and refuses its ClientInit when there is not', async () => {
+    const { attempt, queuedUp, release, registry, server, close } = await busyServer({ queue: { idle: 1 } });
     const forged = { ...(await attempt()), host: '127.0.0.1' };
     for (let i = 0; i < 3; i++)
       await expect(
@@ -112,14 +112,14 @@ describe('when there is too much to do', () => {
       ).rejects.toMatchObject(refused);
     await idle(server);
     const honest = provision(await attempt());
-    await pileUp(1);
+    await queuedUp(1);
     // The same source, as far as the server can tell.
     await expect(provision(await attempt())).rejects.toMatchObject(refused);
-    letGo();
+    release();
     await honest;
     const later = provision(await attempt());
-    await pileUp(1);
-    letGo();
+    await queuedUp(1);
+    release();
     await later;
     await idle(server);
     expect(registry.handshakes(9).map(({ result }) => result)).toEqual([
@@ -130,17 +130,17 @@ describe('when there is too much to do', () => {
     await close();
   });
 
-  test('closing ends what runs and drops what waits', async () => {
-    const { attempt, pileUp, letGo, server, close } = await busyDesk({ lanes: { running: 1 } });
+  test('closing lets running handshakes end and drops those that wait', async () => {
+    const { attempt, queuedUp, release, server, close } = await busyServer({ queue: { running: 1 } });
     const first = provision(await attempt());
-    await pileUp(1);
+    await queuedUp(1);
     const second = provision(await attempt());
     while (server.open < 2) await new Promise((resolve) => setTimeout(resolve, 5));
     const outcome = Promise.allSettled([first, second]);
     await new Promise((resolve) => setTimeout(resolve, 100));
     const closed = server.close(50);
     await new Promise((resolve) => setTimeout(resolve, 100));
-    letGo();
+    release();
     await closed;
     expect((await outcome)[1]).toMatchObject({ status: 'rejected' });
     await close();

@@ -44,7 +44,7 @@ describe('admission', () => {
     ['a peer over IPv6', { host: '::1' }],
   ];
   for (const [who, manner] of manners) {
-    it(`lets in ${who} with the registered key`, async () => {
+    it(`admits ${who} with the registered key`, async () => {
       const peer = await admitted(router, device, manner);
       peer.send(heartbeat(device.address));
       await until(() => peer.received.length > 0);
@@ -61,7 +61,7 @@ describe('admission', () => {
     });
   }
 
-  it('asks for a key that no other certificate for the same address has', async () => {
+  it('refuses another key in a certificate for the same address', async () => {
     const impostor = await makeDevice(A);
     expect(await (await connect(router, impostor)).ending).toEqual({ how: 'orderly' });
     const ours = await connect(router, impostor, OURS);
@@ -70,17 +70,17 @@ describe('admission', () => {
     expect(admission.history).toEqual([]);
   });
 
-  it('refuses a stranger, and a peer without certificate', async () => {
-    const stranger = await makeDevice(B);
-    expect(await (await connect(router, stranger)).ending).toEqual({ how: 'orderly' });
-    for (const who of [stranger, undefined]) {
+  it('refuses an unregistered device, and a peer without certificate', async () => {
+    const unregistered = await makeDevice(B);
+    expect(await (await connect(router, unregistered)).ending).toEqual({ how: 'orderly' });
+    for (const who of [unregistered, undefined]) {
       const peer = await connect(router, who, OURS);
       expect(await peer.ending).toEqual({ how: 'orderly', verdict: { kind: 'unknown' } });
     }
     expect(router.sessions()).toEqual([]);
   });
 
-  it('does not reveal the standing of a device to whoever claims its address', async () => {
+  it('does not reveal the standing of a device to a peer with another key', async () => {
     admission.set(device, 'banned');
     const impostor = await connect(router, await makeDevice(A), OURS);
     expect(await impostor.ending).toEqual({ how: 'orderly', verdict: { kind: 'unknown' } });
@@ -95,7 +95,7 @@ describe('admission', () => {
 
 describe('a refusal', () => {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    it(`is an orderly close for a banned or suspended C peer that talks at once (${version})`, async () => {
+    it(`is an orderly close for a banned or suspended C peer that sends at once (${version})`, async () => {
       for (const standing of ['banned', 'suspended'] as const) {
         admission.set(device, standing);
         const peer = await connect(router, device, { version });
@@ -110,7 +110,7 @@ describe('a refusal', () => {
       expect((await peer.ending).how).toBe('reset');
     });
 
-    it(`tells our agent the verdict before the orderly close (${version})`, async () => {
+    it(`sends our agent the verdict before the orderly close (${version})`, async () => {
       const verdicts = {
         banned: { kind: 'banned' },
         evicted: { kind: 'evicted' },
@@ -126,7 +126,7 @@ describe('a refusal', () => {
     });
   }
 
-  it('is only for now if the registry cannot be asked', async () => {
+  it('is temporary while the registry fails', async () => {
     admission.broken = true;
     const peer = await connect(router, device, OURS);
     expect(await peer.ending).toEqual({ how: 'orderly', verdict: { kind: 'retry-after', seconds: 30 } });
@@ -141,7 +141,7 @@ describe('a refusal', () => {
 });
 
 describe('a session', () => {
-  it('gives way to a newer connection of the same device', async () => {
+  it('is replaced by a newer connection of the same device', async () => {
     const older = await admitted(router, device, OURS);
     const newer = await admitted(router, device, OURS);
     expect(await older.ending).toEqual({ how: 'orderly' });
@@ -152,17 +152,17 @@ describe('a session', () => {
     expect(admission.history).toEqual([`+${address}`, `-${address}`, `+${address}`]);
   });
 
-  it('[C-22] of two devices with one key: the operator is told, nobody else notices', async () => {
+  it('[C-22] of two devices with one key: the operator is warned, other devices are not disturbed', async () => {
     const other = await makeDevice(B);
     admission.set(other, 'active');
     const bystander = await admitted(router, other);
     for (let i = 0; i < 10; i++) await admitted(router, device);
-    expect(router.twins).toBe(0);
+    expect(router.clones).toBe(0);
     for (let i = 0; i < 3; i++) {
       await admitted(router, device, { host: '::1' });
       await admitted(router, device, { ...OURS, host: '127.0.0.1' });
     }
-    expect(router.twins).toBe(1);
+    expect(router.clones).toBe(1);
     expect(admission.history.filter((line) => line.startsWith('twins'))).toEqual([
       `twins ${toHex(device.address)} 127.0.0.1 ::1`,
     ]);
@@ -176,7 +176,7 @@ describe('a session', () => {
     expect(router.sessions()).toHaveLength(2);
   });
 
-  it('stays if a stranger or a stale key comes for its address', async () => {
+  it('stays if a peer with another key connects for its address', async () => {
     const peer = await admitted(router, device);
     await (await connect(router, await makeDevice(A), OURS)).ending;
     peer.send(heartbeat(device.address));
@@ -226,7 +226,7 @@ describe('a session', () => {
     expect(router.sessions()).toHaveLength(1);
   });
 
-  it('outlives a history that cannot be written', async () => {
+  it('ends in order if the registry cannot record that', async () => {
     const peer = await admitted(router, device);
     admission.broken = true;
     peer.close();

@@ -6,7 +6,7 @@ import { concat, fromHex, readU16, u16 } from '../../../protocol/bytes.ts';
 import { ALPN, ALPN_SUPER } from '../../../protocol/tunnel/verdict.ts';
 import type { Device } from './fixture.ts';
 
-/** The wires a peer may speak: nothing by ALPN as enftun, or one of ours. */
+/** The wire formats of a peer: no ALPN, as enftun, or one of ours. */
 export type Wire = 'plain' | 'enf/1' | 'enf/2';
 export const WIRES: readonly Wire[] = ['plain', ALPN, ALPN_SUPER];
 
@@ -14,12 +14,12 @@ export const WIRES: readonly Wire[] = ['plain', ALPN, ALPN_SUPER];
 const SEGMENT = 1_200;
 const HEADERS = 48;
 const GSO_UDP = 5;
-/** When nothing has arrived for so long, something is lost. */
+/** If nothing arrives for so long, something was lost. */
 const STUCK_MS = 30_000;
 
 /** One end of a stream of UDP datagrams, of one flow, through the router. */
 export interface Bulk {
-  /** Payload bytes received so far, and their SHA-256 when it is over. */
+  /** Payload bytes received so far, and their SHA-256 at the end. */
   readonly received: () => number;
   /** Datagrams received whose checksum was wrong, and super-frames. */
   readonly wrong: () => number;
@@ -113,7 +113,7 @@ export async function bulk(router: Router, device: Device, wire: Wire): Promise<
   };
 }
 
-/** A frame; as a burst to be cut by whoever cannot pass it on, with the pseudo-header's sum in its checksum. */
+/** A frame; as a burst, to be segmented for peers without super-frames, with the pseudo-header's sum in its checksum. */
 function datagram(
   source: Uint8Array,
   destination: Uint8Array,

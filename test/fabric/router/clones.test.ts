@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { RETURNS, WINDOW_MS, watchTwins } from '../../../fabric/router/clones.ts';
+import { cloneDetector, RETURNS, WINDOW_MS } from '../../../fabric/router/clones.ts';
 
 const A = 'fd00:1::a';
 
-/** Lets connections from these places come one after the other, each displacing the one before; what was said. */
-function say(places: readonly string[], everyMs = 1_000, watch = watchTwins(), from = 0) {
+/** Connections from these outer addresses, each replacing the one before; what the detector reports. */
+function replay(places: readonly string[], everyMs = 1_000, detector = cloneDetector(), from = 0) {
   return places.flatMap((place, i) => {
     if (i === 0) return [];
-    const found = watch.takeover(A, place, places[i - 1]!, from + i * everyMs);
+    const found = detector.replacement(A, place, places[i - 1]!, from + i * everyMs);
     return found === undefined ? [] : [{ i, found }];
   });
 }
@@ -15,47 +15,47 @@ function say(places: readonly string[], everyMs = 1_000, watch = watchTwins(), f
 const turns = (count: number): string[] => Array.from({ length: count }, (_, i) => (i % 2 === 0 ? 'x' : 'y'));
 
 describe('[C-22] two devices with one key', () => {
-  it('are found when they have come back to the same place often enough, and said once', () => {
-    expect(say(turns(RETURNS + 1))).toEqual([]);
-    expect(say(turns(40))).toEqual([{ i: RETURNS + 1, found: ['x', 'y'] }]);
+  it('are reported once, when they have returned to an outer address often enough', () => {
+    expect(replay(turns(RETURNS + 1))).toEqual([]);
+    expect(replay(turns(40))).toEqual([{ i: RETURNS + 1, found: ['x', 'y'] }]);
   });
 
-  it('are said again after an hour', () => {
-    const watch = watchTwins();
-    expect(say(turns(10), 1_000, watch)).toHaveLength(1);
-    expect(say(turns(10), 1_000, watch, 3_500_000)).toEqual([]);
-    expect(say(turns(10), 1_000, watch, 3_700_000)).toHaveLength(1);
+  it('are reported again after an hour', () => {
+    const detector = cloneDetector();
+    expect(replay(turns(10), 1_000, detector)).toHaveLength(1);
+    expect(replay(turns(10), 1_000, detector, 3_500_000)).toEqual([]);
+    expect(replay(turns(10), 1_000, detector, 3_700_000)).toHaveLength(1);
   });
 
-  it('three of them are three', () => {
-    const [{ found } = { found: undefined }] = say(['x', 'y', 'z', 'x', 'y', 'z', 'x', 'y']);
+  it('are reported as three if there are three', () => {
+    const [{ found } = { found: undefined }] = replay(['x', 'y', 'z', 'x', 'y', 'z', 'x', 'y']);
     expect(found).toEqual(['x', 'y', 'z']);
   });
 
-  it('are none where one device connects anew, from the same place or from ever others', () => {
-    expect(say(Array.from({ length: 50 }, () => 'x'))).toEqual([]);
-    expect(say(Array.from({ length: 50 }, (_, i) => `place ${i}`))).toEqual([]);
-    expect(say(['x', 'x', 'y', 'y', 'x', 'x'])).toEqual([]);
+  it('are not found where one device connects anew, from the same outer address or from ever others', () => {
+    expect(replay(Array.from({ length: 50 }, () => 'x'))).toEqual([]);
+    expect(replay(Array.from({ length: 50 }, (_, i) => `place ${i}`))).toEqual([]);
+    expect(replay(['x', 'x', 'y', 'y', 'x', 'x'])).toEqual([]);
   });
 
-  it('are none if the turns are slower than any device that was driven out', () => {
-    expect(say(turns(40), WINDOW_MS / RETURNS)).toEqual([]);
+  it('are not found if the turns are slower than a device that was replaced connects anew', () => {
+    expect(replay(turns(40), WINDOW_MS / RETURNS)).toEqual([]);
   });
 
-  it('at other addresses are others', () => {
-    const watch = watchTwins();
+  it('are counted per address', () => {
+    const detector = cloneDetector();
     const places = turns(RETURNS + 2);
     for (const [i, place] of places.entries()) {
-      if (i > 0) expect(watch.takeover(`address ${i}`, place, places[i - 1]!, i)).toBeUndefined();
+      if (i > 0) expect(detector.replacement(`address ${i}`, place, places[i - 1]!, i)).toBeUndefined();
     }
   });
 
-  it('a crowd of addresses is forgotten, the oldest first', () => {
-    const watch = watchTwins();
+  it('only so many addresses are remembered, the oldest is forgotten first', () => {
+    const detector = cloneDetector();
     const before = turns(RETURNS + 1);
-    expect(say(before, 1, watch)).toEqual([]);
-    for (let i = 0; i < 5_000; i++) watch.takeover(`crowd ${i}`, 'x', 'y', 100);
+    expect(replay(before, 1, detector)).toEqual([]);
+    for (let i = 0; i < 5_000; i++) detector.replacement(`crowd ${i}`, 'x', 'y', 100);
     const [last, former] = [...before.slice(-1), before.at(-2)!];
-    expect(watch.takeover(A, former!, last!, 200)).toBeUndefined();
+    expect(detector.replacement(A, former!, last!, 200)).toBeUndefined();
   });
 });

@@ -54,7 +54,7 @@ const resetsSent = (): number => {
 };
 const residentKb = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]);
 
-/** Connects `argv[0]` times, ten at a time, and leaves in order, by closing or by a reset, unless a newer one came first. */
+/** Connects `argv[0]` times, ten at a time, and ends each connection by a close or a reset, unless it was replaced before. */
 const COMINGS_AND_GOINGS = `
   const { connect } = require('node:tls');
   const [times, port, cert, key, beat] = argv;
@@ -87,12 +87,12 @@ it('a thousand connections leave no descriptor, no thread and no memory', async 
   await wave(1_000);
   await until(() => descriptors() <= before.descriptors);
   expect(threads()).toBe(2);
-  // A megabyte here and there is V8's. A leaked connection would be 20 KB at least, 20 MB in all.
-  // AddressSanitizer keeps what was freed.
+  // V8's memory varies by some megabytes. Leaked connections would be 20 KB each at least, 20 MB in all.
+  // AddressSanitizer keeps freed memory.
   if (!process.env.LD_PRELOAD?.includes('asan')) expect(residentKb() - before.memory).toBeLessThan(10_000);
 }, 120_000);
 
-it('an eviction resets a C peer also while packets pour in that it does not take', async () => {
+it('an eviction resets a C peer also while packets arrive that it does not read', async () => {
   const [a, b] = [await active('fd00:1::a'), await active('fd00:1::b')];
   const victim = await admitted(router, b);
   victim.tls.pause();
@@ -104,7 +104,7 @@ it('an eviction resets a C peer also while packets pour in that it does not take
   const before = resetsSent();
   admission.set(b, 'evicted');
   expect(router.sessions().map(({ address }) => address)).toEqual([a.name]);
-  // At the kernel: a reader that is far behind may find the end of what it had, and the reset no more.
+  // Counted by the kernel: a reader that is far behind may see an end of stream instead of the reset.
   await until(() => resetsSent() > before);
   victim.tls.resume();
   await victim.ending;
@@ -112,7 +112,7 @@ it('an eviction resets a C peer also while packets pour in that it does not take
   await flood.catch(() => {});
 });
 
-it('200 tunnels are back within ten seconds of a restart, without a stampede', async () => {
+it('200 tunnels are back within ten seconds of a restart, without a burst of attempts', async () => {
   const identity = await makeDevice('fd00::ffff');
   const options = {
     listen: { host: '::', port: router.port },
@@ -127,7 +127,7 @@ it('200 tunnels are back within ten seconds of a restart, without a stampede', a
   let current = router;
   let attempts = 0;
   let stopping = false;
-  // As an agent: connects, and again after a pause that is drawn from a growing range.
+  // As an agent: connects, and again after a random pause from a growing range.
   const keep = async (device: Device): Promise<void> => {
     for (let attempt = 0; !stopping; attempt += 1) {
       const peer = await connect(current, device, OURS);
@@ -148,7 +148,7 @@ it('200 tunnels are back within ten seconds of a restart, without a stampede', a
   router = current;
   await until(() => current.sessions().length === devices.length);
   expect(performance.now() - started).toBeLessThan(10_000);
-  // Some will have knocked while nobody was there, but not often.
+  // Some have tried while the router was down, but not often.
   expect(attempts - before).toBeLessThan(4 * devices.length);
   stopping = true;
   await current.close();

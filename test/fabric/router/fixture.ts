@@ -25,12 +25,12 @@ export async function makeDevice(name: string): Promise<Device> {
   return { address, name, publicKey: keys.publicKey, ...(await identityFiles(address, keys)) };
 }
 
-/** A registry in memory that records what it was told. */
+/** A registry in memory that records its calls. */
 export interface FakeAdmission extends Admission {
   readonly history: string[];
-  /** Makes every question fail, as a broken database would. */
+  /** Makes every call fail, as a broken database would. */
   broken: boolean;
-  /** Registers or changes a device and tells the router. */
+  /** Registers or changes a device and notifies the router. */
   set(device: Device, standing: Standing, network?: string): void;
   remove(device: Device): void;
   listeners(): number;
@@ -87,11 +87,11 @@ export function fakeAdmission(): FakeAdmission {
   };
 }
 
-/** A TUN without a kernel: the other end of what the router takes for one. */
+/** A TUN without a kernel: the other end of a socket pair that the router uses as one. */
 export interface FakeTun extends PlaneDevice {
-  /** Packets the router wrote, since the last look. */
+  /** All packets that the router wrote so far. */
   readonly written: Uint8Array[];
-  /** What the host sends. */
+  /** Sends packets as the host. */
   deliver(...packets: readonly Uint8Array[]): void;
   /** The device is removed: the kernel refuses everything from now on. */
   remove(): void;
@@ -171,16 +171,16 @@ export interface Peer {
 }
 
 export interface Manner {
-  /** What the peer offers; a C peer offers nothing. */
+  /** The ALPN names offered; a C peer offers none. */
   readonly alpn?: readonly string[];
   readonly version?: SecureVersion;
   readonly host?: string;
 }
 
-/** Our own agent's manner. */
+/** How our own agent connects. */
 export const OURS: Manner = { alpn: [ALPN] };
 
-/** Connects and completes the handshake. Whether the router lets the device in shows later only. */
+/** Connects and completes the handshake. Whether the router admits the device shows later. */
 export async function connect(
   router: Router,
   device: Device | undefined,
@@ -235,12 +235,12 @@ export async function connect(
   };
 }
 
-/** Waits until `done`; the test's own deadline ends a wait in vain. */
+/** Waits until `done`; the test's timeout ends a wait in vain. */
 export async function until(done: () => boolean): Promise<void> {
   while (!done()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
-/** Connects a device that the router admits, and waits until it did. */
+/** Connects a device and waits until the router has admitted it. */
 export async function admitted(router: Router, device: Device, manner: Manner = {}): Promise<Peer> {
   const before = router.sessions().find((session) => session.address === device.name)?.from;
   const peer = await connect(router, device, manner);

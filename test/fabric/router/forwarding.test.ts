@@ -50,7 +50,7 @@ afterEach(async () => {
   tun.remove();
 });
 
-/** Returns once everything `peer` sent before has been handled. */
+/** Resolves once everything that `peer` sent before has been handled. */
 async function settled(peer: Peer, device: Device): Promise<void> {
   const before = peer.received.length;
   peer.send(heartbeat(device.address));
@@ -64,7 +64,7 @@ function drops(): Record<string, number> {
 }
 
 describe('between devices', () => {
-  it('packets of all sizes arrive in order, both ways, however the stream is cut', async () => {
+  it('packets of all sizes arrive in order, both ways, however the stream is fragmented', async () => {
     const [peerA, peerB] = [await admitted(router, a), await admitted(router, b, OURS)];
     const flood = (from: Device, to: Device): Uint8Array[] =>
       Array.from({ length: 60 }, (_, i) => udp(from.address, to.address, i, (i * 97) % 1449));
@@ -86,7 +86,7 @@ describe('between devices', () => {
     expect(drops()).toEqual({});
   });
 
-  it('nothing passes under a false source, into another network, to a group or a link', async () => {
+  it('packets with a spoofed source, for another network, a multicast group or the link are dropped', async () => {
     const [peerA, peerB, peerC] = [
       await admitted(router, a),
       await admitted(router, b),
@@ -112,10 +112,10 @@ describe('between devices', () => {
     expect(tun.written).toEqual([]);
   });
 
-  it('what is for a device without a tunnel is dropped, not given to the host', async () => {
+  it('packets for a device without a tunnel are dropped, not sent to the host', async () => {
     const peerA = await admitted(router, a);
     for (let i = 0; i < 3; i++) peerA.send(udp(a.address, b.address));
-    // The thread has to ask whose address that is.
+    // The thread has to ask the registry whose address that is.
     await until(() => drops().offline === 3);
     await settled(peerA, a);
     expect(drops()).toEqual({ offline: 3 });
@@ -130,7 +130,7 @@ describe('between devices', () => {
     expect(router.sessions().map((session) => session.address)).toEqual([b.name]);
   });
 
-  it('empty frames mean nothing', async () => {
+  it('empty frames are ignored', async () => {
     const peer = await admitted(router, a);
     peer.tls.write(fromHex('0000000000'));
     peer.tls.write(concat(fromHex('00'), encodeFrame(heartbeat(a.address))));
@@ -138,7 +138,7 @@ describe('between devices', () => {
     expect(drops()).toEqual({});
   });
 
-  it('a device that takes nothing loses packets and at last its session; the sender is not held up', async () => {
+  it('a device that reads nothing loses packets and at last its session; the sender is not delayed', async () => {
     const [peerA, peerB] = [await admitted(router, a), await admitted(router, b)];
     peerB.tls.pause();
     const burst = Array.from({ length: 200 }, () => udp(a.address, b.address, 1, 1400));
@@ -154,15 +154,15 @@ describe('between devices', () => {
   });
 });
 
-describe('what waits for the registry', () => {
-  /** The registry is asked, and its answers are kept back. */
+describe('a packet that waits for the registry', () => {
+  /** Holds back the registry's answers. */
   function askedInVain(): { mock: { calls: unknown[][] } } {
     const answer = vi.spyOn(addon(), 'routerAnswer').mockImplementation(() => {});
     onTestFinished(() => answer.mockRestore());
     return answer;
   }
 
-  it('goes to a device that comes meanwhile, and first', async () => {
+  it('is sent to a device that connects meanwhile, before all others', async () => {
     const answer = askedInVain();
     const peerA = await admitted(router, a);
     const early = [1, 2, 3].map((mark) => udp(a.address, b.address, mark));
@@ -177,7 +177,7 @@ describe('what waits for the registry', () => {
     expect(drops()).toEqual({});
   });
 
-  it('does not go to a device of another network', async () => {
+  it('is not sent to a device of another network', async () => {
     const answer = askedInVain();
     const peerA = await admitted(router, a);
     peerA.send(udp(a.address, foreign.address));
@@ -188,7 +188,7 @@ describe('what waits for the registry', () => {
     expect(stranger.received).toEqual([]);
   });
 
-  it('is lost with its sender', async () => {
+  it('is dropped when its sender disconnects', async () => {
     const answer = askedInVain();
     const peerA = await admitted(router, a);
     peerA.send(udp(a.address, b.address));
@@ -221,7 +221,7 @@ describe('between devices and the host', () => {
     expect(router.counters().received).toEqual({ packets: 2, bytes: up[0]!.length + up[1]!.length });
   });
 
-  it('what no device can get is dropped and counted, and reading goes on', async () => {
+  it('packets of the host for no device are dropped and counted, and reading goes on', async () => {
     const peer = await admitted(router, a);
     tun.deliver(
       udp(HOST, b.address),
@@ -235,7 +235,7 @@ describe('between devices and the host', () => {
     expect(drops()).toEqual({ offline: 1, unroutable: 1, malformed: 1, 'too-long': 1 });
   });
 
-  it('what the kernel refuses is counted at the device that sent it', async () => {
+  it('packets that the kernel refuses are counted at the device that sent them', async () => {
     const peer = await admitted(router, a);
     tun.remove();
     await until(() => lines.some((line) => line.includes('fake0 was removed')));
@@ -246,7 +246,7 @@ describe('between devices and the host', () => {
     expect(router.sessions()[0]!.counters.drops['tun-refused']).toBe(3);
   });
 
-  it('nothing passes if the router has no TUN', async () => {
+  it('no packet passes if the router has no TUN', async () => {
     const alone = await testRouter(admission);
     try {
       const peer = await admitted(alone, a);
@@ -257,7 +257,7 @@ describe('between devices and the host', () => {
     }
   });
 
-  it('what is for nobody, a group, a link or the host itself goes nowhere', async () => {
+  it('packets for an unassigned address, a multicast group, the link or the host itself are dropped', async () => {
     const peer = await admitted(router, a);
     const nowhere = ['ff02::1', 'ff0e::1', 'fe80::2', 'febf::1', '::1', '::'];
     const somewhere = ['fec0::1', '::2', '100::'];
@@ -291,7 +291,7 @@ describe('between devices and the host', () => {
     expect(tun.written).toHaveLength(6);
   });
 
-  it('nothing goes to the host while the registry cannot tell, and it is asked again', async () => {
+  it('no packet goes to the host while the registry fails, and it is asked again', async () => {
     const peer = await admitted(router, a);
     admission.broken = true;
     peer.send(udp(a.address, HOST));

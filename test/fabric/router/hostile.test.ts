@@ -15,7 +15,7 @@ import {
   until,
 } from './fixture.ts';
 
-/** The first record of a ClientHello that never comes to its end. */
+/** The first record of a ClientHello that is never completed. */
 const HALF_HELLO = Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3);
 
 let admission: FakeAdmission;
@@ -38,7 +38,7 @@ async function start(limits: Parameters<typeof testRouter>[1] = {}): Promise<Rou
   return router;
 }
 
-/** A TCP connection that says `bytes` and then nothing. */
+/** A TCP connection that sends `bytes` and then nothing. */
 async function plain(router: Router, bytes: Uint8Array): Promise<{ socket: Socket; closed: Promise<void> }> {
   const socket = connectTcp({ host: '127.0.0.1', port: router.port });
   socket.on('error', () => {});
@@ -55,8 +55,8 @@ async function answers(peer: Peer): Promise<void> {
   await until(() => peer.received.length > before);
 }
 
-describe('a peer that is no peer', () => {
-  it('is closed: garbage, plain text, TLS alerts; others do not notice', async () => {
+describe('a hostile peer', () => {
+  it('is disconnected when it sends garbage, plain text or TLS alerts; others are not disturbed', async () => {
     const router = await start();
     const peer = await admitted(router, device);
     const said = ['GET / HTTP/1.1\r\n\r\n', '\x15\x03\x03\x00\x02\x02\x28', '\x00'.repeat(4000)];
@@ -67,7 +67,7 @@ describe('a peer that is no peer', () => {
     await answers(peer);
   });
 
-  it('is closed by a deadline if it never finishes its handshake', async () => {
+  it('is disconnected by a timeout if it never finishes its handshake', async () => {
     const router = await start({ limits: { handshakeMs: 300 } });
     const peer = await admitted(router, device);
     const loris = await Promise.all([HALF_HELLO, new Uint8Array(0)].map((bytes) => plain(router, bytes)));
@@ -78,7 +78,7 @@ describe('a peer that is no peer', () => {
     await answers(peer);
   });
 
-  it('takes only so many places for handshakes, and gives them back', async () => {
+  it('has only so many pending handshakes, and more when they have ended', async () => {
     const router = await start({ limits: { pendingPerSource: 3 } });
     const loris = await Promise.all([1, 2, 3].map(() => plain(router, HALF_HELLO)));
     await until(() => router.pendingHandshakes === 3);
@@ -128,7 +128,7 @@ describe('refusals', () => {
     const shut = await connect(router, stranger, OURS);
     expect((await shut.ending).verdict).toBeUndefined();
     expect(shut.tls.getProtocol()).toBeNull();
-    // Another source is not concerned: ::1 is not 127.0.0.1.
+    // Another source is not affected: ::1 is not 127.0.0.1.
     await answers(await admitted(router, device, { host: '::1' }));
   });
 
@@ -142,8 +142,8 @@ describe('refusals', () => {
     expect(shut.tls.getProtocol()).toBeNull();
   });
 
-  it('are over as soon as the peer closes, whatever it said in between', async () => {
-    // The connection would else linger until this test's own deadline, and close() with it.
+  it('end as soon as the peer closes, whatever it sent in between', async () => {
+    // Otherwise the connection would linger until this test's timeout, and close() with it.
     const router = await start({ limits: { lingerMs: 3_600_000 } });
     admission.set(device, 'banned');
     const peer = await connect(router, device);
@@ -165,7 +165,7 @@ describe('refusals', () => {
   });
 });
 
-describe('what stays behind', () => {
+describe('what is left over', () => {
   it('is nothing after 200 connections, however they ended', async () => {
     const router = await start({ limits: { refusalBurst: 1000 } });
     const stranger = await makeDevice('fd00:1::bad');
@@ -188,7 +188,7 @@ describe('what stays behind', () => {
     expect(events.filter((event) => event === '-')).toHaveLength(100);
   });
 
-  it('is nothing after close(): sessions end orderly, the port is free, nobody listens for changes', async () => {
+  it('is nothing after close(): sessions end in order, the port is free, no listener for changes is left', async () => {
     const router = await start();
     const peers = [await admitted(router, device, OURS)];
     const half = await plain(router, HALF_HELLO);
@@ -214,7 +214,7 @@ function plainRefused(port: number): Promise<string> {
 describe('starting', () => {
   const log = () => {};
 
-  it('fails clearly if the port is taken or the address is not here', async () => {
+  it('fails with a code if the port is taken or the address is not this host’s', async () => {
     const router = await start();
     const { certificate, key } = device;
     const busy = { host: '::', port: router.port };
@@ -228,7 +228,7 @@ describe('starting', () => {
     });
   });
 
-  it('fails clearly if certificate and key are none or do not belong together', async () => {
+  it('fails with a code if certificate and key are invalid or do not match', async () => {
     const listen = { host: '127.0.0.1', port: 0 };
     const other = await makeDevice('fd00::1');
     for (const [certificate, key] of [

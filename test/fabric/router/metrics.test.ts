@@ -33,7 +33,7 @@ it('metrics are Prometheus text that counts sessions, packets and drops by cause
     peer.close();
     await until(() => router.sessions().length === 0);
     expect(value('received_packets_total')).toBe('2');
-    // The question that every agent gets, and the answer to the heartbeat.
+    // The request for a report that every agent gets, and the answer to the heartbeat.
     expect(value('sent_records_total')).toBe('2');
     for (const line of routerMetrics(router).trimEnd().split('\n')) {
       expect(line).toMatch(

@@ -38,7 +38,7 @@ const report = (code = 'tls.clock', seconds = 7): Uint8Array =>
 
 const said = (): string[] => admission.history.filter((line) => line.startsWith('says'));
 
-/** Everything sent before has been looked at: by the thread, and by JavaScript if it was for that. */
+/** Resolves once everything sent before has been handled: by the thread, and by JavaScript if it is for that. */
 async function settled(peer: Peer, device: Device): Promise<void> {
   const before = peer.received.length;
   peer.send(heartbeat(device.address));
@@ -46,9 +46,9 @@ async function settled(peer: Peer, device: Device): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-describe('[C-40] what a device tells of itself', () => {
+describe('[C-40] the report of a device', () => {
   for (const alpn of [ALPN, ALPN_SUPER]) {
-    it(`is asked for once it was let in on ${alpn}, and passed on as its own`, async () => {
+    it(`is requested once the device was admitted on ${alpn}, and recorded for it`, async () => {
       const peer = await admitted(router, a, { alpn: [alpn] });
       await until(() => peer.controls.length > 0);
       expect(peer.controls).toEqual([QUESTION]);
@@ -57,14 +57,14 @@ describe('[C-40] what a device tells of itself', () => {
       const own = toHex(a.address);
       expect(said()).toEqual([`says ${own} 1.2 tls.clock 7`, `says ${own} 1.3`]);
       expect(router.counters().drops.malformed).toBe(0);
-      // It is no packet, and the connection goes on.
+      // It is not forwarded, and the connection goes on.
       await settled(peer, a);
       expect(peer.received).toHaveLength(1);
       expect(router.counters().received.packets).toBe(1);
     });
   }
 
-  it('is neither asked of a C peer nor heard from one', async () => {
+  it('is neither requested of a C peer nor accepted from one', async () => {
     const peer = await admitted(router, a);
     peer.send(report());
     await settled(peer, a);
@@ -84,18 +84,18 @@ describe('[C-40] what a device tells of itself', () => {
     peer.send(Uint8Array.of(0xf3), Uint8Array.of(0xf4, 1, 2), QUESTION);
     await settled(peer, a);
     expect(said()).toEqual([]);
-    // What is too long, or no report, the thread drops; two were short enough to be read.
+    // The thread drops what is too long or not of this type; two were short enough to be parsed.
     expect(router.counters().drops.malformed).toBe(4);
-    expect(lines.filter((line) => line.includes('a report that is none'))).toHaveLength(2);
+    expect(lines.filter((line) => line.includes('an invalid report'))).toHaveLength(2);
     await settled(other, b);
-    // A frame that no peer of ours sends ends the connection, whatever it begins with.
+    // A frame longer than any of ours ends the connection, whatever it begins with.
     peer.tls.write(concat(u16(1_497), Uint8Array.of(0xf3), new Uint8Array(1_496)));
     expect((await peer.ending).how).toBe('orderly');
     await settled(other, b);
     expect(said()).toEqual([]);
   });
 
-  it('is heard three times and then rarely, however often it comes, and per device', async () => {
+  it('is accepted three times and then rarely, however often it comes, and per device', async () => {
     const flood = await admitted(router, a, OURS);
     const modest = await admitted(router, b, OURS);
     const many = 2_000;
@@ -109,8 +109,8 @@ describe('[C-40] what a device tells of itself', () => {
     expect(said()[3]).toBe(`says ${toHex(b.address)} 1.2 tls.clock 7`);
   });
 
-  it('counts from nobody who was not let in, or was driven out', async () => {
-    // Another key under this address, then a banned device: both have said it before the router looked.
+  it('is ignored from a peer that was not admitted, or was replaced', async () => {
+    // Another key for this address, then a banned device: both have sent it before the router has decided.
     const thief = { ...(await makeDevice(a.name)), name: a.name };
     const stranger = await connect(router, thief, OURS);
     stranger.send(report('thief.was-here'));
@@ -128,7 +128,7 @@ describe('[C-40] what a device tells of itself', () => {
     expect(said()).toEqual([]);
   });
 
-  it('may fail to be kept: the session stands', async () => {
+  it('may fail to be recorded: the session goes on', async () => {
     const peer = await admitted(router, a, OURS);
     admission.reported = () => {
       throw new Error('the disk is full');

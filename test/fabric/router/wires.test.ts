@@ -16,7 +16,7 @@ import {
   until,
 } from './fixture.ts';
 
-/** In each direction, at the same time. More with ENF_BULK_MB=100. */
+/** Bytes in each direction, at the same time. More with ENF_BULK_MB=100. */
 const BYTES = Number(process.env.ENF_BULK_MB ?? 8) * 1_000_000;
 
 let admission: FakeAdmission;
@@ -54,7 +54,7 @@ describe('bytes arrive as they were sent, both ways at once', () => {
         const [up, down] = await Promise.all([left.send(right, BYTES), right.send(left, BYTES)]);
         expect({ up: right.digest(), down: left.digest() }).toEqual({ up, down });
         expect([left.wrong(), right.wrong()]).toEqual([0, 0]);
-        // Untouched between two that know super-frames, cut for everybody else.
+        // Unchanged between two peers with super-frames, segmented for all others.
         expect(left.bursts() > 0).toBe(one === 'enf/2' && other === 'enf/2');
         expect(right.bursts() > 0).toBe(one === 'enf/2' && other === 'enf/2');
         expect(drops()).toEqual({});
@@ -73,7 +73,7 @@ describe('a peer on enf/2', () => {
     await until(() => peer.received.length > before);
   }
 
-  it('that contradicts itself in a super-frame loses the packet, whatever the field', async () => {
+  it('loses the packets of a super-frame that contradicts itself, whatever the field', async () => {
     const liar = await admitted(router, a, { alpn: [ALPN_SUPER] });
     const victim = await admitted(router, b);
     const packet = udp(a.address, b.address, 1, 4_000);
@@ -81,23 +81,23 @@ describe('a peer on enf/2', () => {
     const lies = [
       burst(packet, 0xe0, 5, 1_200), // a burst without partial checksum
       burst(packet, 0xe3, 5, 1_200), // an unknown flag
-      burst(packet, 0xe1, 1, 1_200), // TCP over IPv4, says the type
+      burst(packet, 0xe1, 1, 1_200), // the type says TCP over IPv4
       burst(packet, 0xe1, 4, 1_200),
       burst(packet, 0xe1, 9, 1_200),
-      burst(packet, 0xe1, 5, 0), // segments of nothing
+      burst(packet, 0xe1, 5, 0), // empty segments
       burst(packet, 0xe1, 5, 7),
       burst(packet, 0xe1, 5, 1_449), // longer than a frame
       burst(packet, 0xe1, 5, 65_535),
       burst(packet, 0xe0, 0, 0), // too long for one packet
       burst(small, 0xe1, 0, 3), // segments without a type
-      burst(small.subarray(0, 60), 0xe1, 0, 0), // the header's length is another
+      burst(small.subarray(0, 60), 0xe1, 0, 0), // the header has another length
       burst(small.subarray(0, 3), 0xe1, 0, 0),
       burst(new Uint8Array(0), 0xe1, 0, 0),
     ];
     liar.tls.write(concat(...lies));
     await settled(liar, a);
     expect(drops()).toEqual({ malformed: lies.length });
-    // Lies about where it comes from and goes to are no different from those in plain frames.
+    // Wrong sources and destinations are dropped as those in plain frames are.
     const stolen = udp(b.address, a.address, 1, 4_000);
     liar.tls.write(burst(stolen, 0xe1, 5, 1_200));
     liar.tls.write(
@@ -117,7 +117,7 @@ describe('a peer on enf/2', () => {
     expect((await peer.ending).how).toBe('orderly');
   });
 
-  it('may stop anywhere in a frame, and go on', async () => {
+  it('may pause anywhere in a frame', async () => {
     const sender = await admitted(router, a, { alpn: [ALPN_SUPER] });
     const receiver = await admitted(router, b);
     const packet = udp(a.address, b.address, 1, 60);

@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
-import { openDoor } from '../../../fabric/identity/acceptor.ts';
+import { openAcceptor } from '../../../fabric/identity/acceptor.ts';
 import { addon } from '../../../native/index.ts';
-import type { Door, DoorOptions, Knock } from '../../../os/net/acceptor.ts';
+import type { Acceptor, AcceptorEvent, AcceptorOptions } from '../../../os/net/acceptor.ts';
 import { openListener } from '../../../os/net/acceptor.ts';
 
 /** Two kinds of message: `A` of 4 bytes in all, `B` of 9. */
@@ -12,18 +12,18 @@ const B = Uint8Array.of(0x42, 0, 9, 1, 5, 6, 7, 8, 9);
 const HEADERS = Uint8Array.of(...A, ...B.subarray(0, 4));
 const REFUSAL = Uint8Array.of(0xee);
 
-const doors: Door[] = [];
+const acceptors: Acceptor[] = [];
 const sockets: Socket[] = [];
 afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
-  for (const door of doors.splice(0)) door.close();
+  for (const acceptor of acceptors.splice(0)) acceptor.close();
 });
 
 const moment = (ms = 5): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-async function opened(portable: boolean, options: Partial<DoorOptions> = {}) {
-  const knocks: Knock[] = [];
-  const { door, port } = await openDoor(
+async function opened(portable: boolean, options: Partial<AcceptorOptions> = {}) {
+  const events: AcceptorEvent[] = [];
+  const { acceptor, port } = await openAcceptor(
     { host: '127.0.0.1', port: 0 },
     {
       headers: HEADERS,
@@ -33,27 +33,27 @@ async function opened(portable: boolean, options: Partial<DoorOptions> = {}) {
       helloMs: 60_000,
       claimMs: 60_000,
       lingerMs: 60_000,
-      onKnock: (knock) => knocks.push(knock),
+      onEvent: (event) => events.push(event),
       ...options,
     },
     portable,
   );
-  doors.push(door);
-  const next = async (count = 1): Promise<Knock> => {
-    while (knocks.length < count) await moment();
-    return knocks[count - 1]!;
+  acceptors.push(acceptor);
+  const next = async (count = 1): Promise<AcceptorEvent> => {
+    while (events.length < count) await moment();
+    return events[count - 1]!;
   };
   const until = async (open: number): Promise<void> => {
-    while (door.open !== open) await moment();
+    while (acceptor.open !== open) await moment();
   };
-  const guest = (from = '127.0.0.1'): Promise<Guest> =>
+  const client = (from = '127.0.0.1'): Promise<Client> =>
     new Promise((resolve) => {
       const socket = connect({ port, host: '127.0.0.1', localAddress: from, allowHalfOpen: true });
-      const heard: number[] = [];
+      const received: number[] = [];
       let over = false;
       sockets.push(socket);
       socket.on('error', () => {});
-      socket.on('data', (chunk: Uint8Array) => heard.push(...chunk));
+      socket.on('data', (chunk: Uint8Array) => received.push(...chunk));
       socket.on('end', () => {
         over = true;
       });
@@ -62,193 +62,193 @@ async function opened(portable: boolean, options: Partial<DoorOptions> = {}) {
       });
       const end = async (): Promise<number[]> => {
         while (!over) await moment();
-        return heard;
+        return received;
       };
-      socket.on('connect', () => resolve({ socket, heard, end }));
+      socket.on('connect', () => resolve({ socket, received, end }));
     });
-  return { door, port, knocks, next, until, guest };
+  return { acceptor, port, events, next, until, client };
 }
 
-interface Guest {
+interface Client {
   readonly socket: Socket;
-  readonly heard: number[];
-  /** What was heard, once the other side has ended. */
+  readonly received: number[];
+  /** What was received, once the other side has ended. */
   end(): Promise<number[]>;
 }
 
 describe.each([
   ['the addon', false],
   ['node:net', true],
-])('a door of %s', (_, portable) => {
-  test('passes on whole messages, answers, and parts in order', async () => {
-    const { door, next, until, guest } = await opened(portable);
-    const { socket, heard, end } = await guest();
+])('an acceptor of %s', (_, portable) => {
+  test('reports whole messages, answers, and closes in order', async () => {
+    const { acceptor, next, until, client } = await opened(portable);
+    const { socket, received, end } = await client();
     socket.write(A);
     const hello = await next();
     expect(hello).toMatchObject({
-      event: 'message',
+      kind: 'message',
       source: '127.0.0.1',
-      note: 0,
+      tag: 0,
       answered: false,
       bytes: A,
     });
-    door.answer(hello.id, Uint8Array.of(1, 2), 7);
-    while (heard.length < 2) await moment();
+    acceptor.answer(hello.id, Uint8Array.of(1, 2), 7);
+    while (received.length < 2) await moment();
     socket.write(B);
     expect(await next(2)).toMatchObject({
-      event: 'message',
+      kind: 'message',
       id: hello.id,
-      note: 7,
+      tag: 7,
       answered: true,
       bytes: B,
     });
-    expect(door.open).toBe(1);
-    door.part(hello.id, Uint8Array.of(3));
+    expect(acceptor.open).toBe(1);
+    acceptor.finish(hello.id, Uint8Array.of(3));
     expect(await end()).toEqual([1, 2, 3]);
     socket.end();
     await until(0);
-    // Whoever is gone is gone: nothing happens.
-    door.answer(hello.id, A, 0);
-    door.part(hello.id, A);
+    // On a closed connection both do nothing.
+    acceptor.answer(hello.id, A, 0);
+    acceptor.finish(hello.id, A);
   });
 
-  test('puts messages together from any pieces', async () => {
-    const { door, knocks, next, guest } = await opened(portable);
+  test('joins messages from any fragments', async () => {
+    const { acceptor, events, next, client } = await opened(portable);
     for (let i = 1; i < B.length; i++) {
-      const { socket } = await guest();
+      const { socket } = await client();
       socket.setNoDelay(true);
       socket.write(B.subarray(0, i));
       await moment(10);
       socket.write(B.subarray(i));
       const { bytes, id } = await next(i);
       expect(bytes).toEqual(B);
-      door.part(id, A);
+      acceptor.finish(id, A);
     }
-    expect(knocks).toHaveLength(B.length - 1);
+    expect(events).toHaveLength(B.length - 1);
   });
 
-  test('a header that is none ends it, whatever follows', async () => {
-    const { door, next, guest } = await opened(portable);
-    const { socket, end } = await guest();
+  test('an unknown header is reported, whatever follows it', async () => {
+    const { acceptor, next, client } = await opened(portable);
+    const { socket, end } = await client();
     socket.write(Uint8Array.of(0x41, 0, 5, 1, 9, 9, 9, 9, 9, 9));
-    const knock = await next();
-    expect(knock).toMatchObject({ event: 'bad-header', bytes: Uint8Array.of(0x41, 0, 5, 1) });
-    door.part(knock.id, REFUSAL);
+    const event = await next();
+    expect(event).toMatchObject({ kind: 'bad-header', bytes: Uint8Array.of(0x41, 0, 5, 1) });
+    acceptor.finish(event.id, REFUSAL);
     expect(await end()).toEqual([...REFUSAL]);
   });
 
   test('reads nothing between a message and the answer to it', async () => {
-    const { door, knocks, next, guest } = await opened(portable);
-    const { socket } = await guest();
+    const { acceptor, events, next, client } = await opened(portable);
+    const { socket } = await client();
     socket.write(Uint8Array.of(...A, ...B));
     const { id } = await next();
     await moment(50);
-    expect(knocks).toHaveLength(1);
-    door.answer(id, A, 1);
+    expect(events).toHaveLength(1);
+    acceptor.answer(id, A, 1);
     expect(await next(2)).toMatchObject({ bytes: B, answered: true });
-    door.part(id, A);
+    acceptor.finish(id, A);
   });
 
-  test('a peer that is late for its hello or its claim is said to be', async () => {
-    const { door, next, guest } = await opened(portable, { helloMs: 150, claimMs: 150 });
-    const half = await guest();
+  test('a peer that is late with the rest of its first or second message is reported', async () => {
+    const { acceptor, next, client } = await opened(portable, { helloMs: 150, claimMs: 150 });
+    const half = await client();
     half.socket.write(B.subarray(0, 6));
     const first = await next();
-    expect(first).toMatchObject({ event: 'late', answered: false, bytes: new Uint8Array(0) });
-    door.part(first.id, REFUSAL);
-    const slow = await guest();
+    expect(first).toMatchObject({ kind: 'timeout', answered: false, bytes: new Uint8Array(0) });
+    acceptor.finish(first.id, REFUSAL);
+    const slow = await client();
     slow.socket.write(A);
-    door.answer((await next(2)).id, A, 2);
+    acceptor.answer((await next(2)).id, A, 2);
     const second = await next(3);
-    expect(second).toMatchObject({ event: 'late', answered: true, note: 2 });
-    door.part(second.id, REFUSAL);
+    expect(second).toMatchObject({ kind: 'timeout', answered: true, tag: 2 });
+    acceptor.finish(second.id, REFUSAL);
     expect(await slow.end()).toEqual([...A, ...REFUSAL]);
   });
 
-  test('one that says nothing at all is refused without a word to anybody', async () => {
-    const { knocks, until, guest } = await opened(portable, { helloMs: 150 });
-    const silent = await guest();
+  test('a peer that sends nothing at all is refused without an event', async () => {
+    const { events, until, client } = await opened(portable, { helloMs: 150 });
+    const silent = await client();
     expect(await silent.end()).toEqual([...REFUSAL]);
     silent.socket.end();
     await until(0);
-    expect(knocks).toEqual([]);
+    expect(events).toEqual([]);
   });
 
-  test('a peer that does not close after the last words is closed', async () => {
-    const { door, next, until, guest } = await opened(portable, { lingerMs: 150 });
-    const { socket } = await guest();
+  test('a connection whose peer does not close after the last message is closed', async () => {
+    const { acceptor, next, until, client } = await opened(portable, { lingerMs: 150 });
+    const { socket } = await client();
     socket.write(A);
-    door.part((await next()).id, A);
+    acceptor.finish((await next()).id, A);
     await until(0);
   });
 
-  test('a peer that goes in the middle is noticed, one that said nothing is not worth a word', async () => {
-    const { door, knocks, next, until, guest } = await opened(portable);
-    (await guest()).socket.end();
+  test('a peer that closes in the middle of a message is reported, one that has sent nothing is not', async () => {
+    const { acceptor, events, next, until, client } = await opened(portable);
+    (await client()).socket.end();
     await until(0);
-    const { socket, end } = await guest();
+    const { socket, end } = await client();
     socket.end(B.subarray(0, 5));
-    const knock = await next();
-    expect(knock).toMatchObject({ event: 'gone', answered: false });
-    door.part(knock.id, REFUSAL);
+    const event = await next();
+    expect(event).toMatchObject({ kind: 'closed', answered: false });
+    acceptor.finish(event.id, REFUSAL);
     expect(await end()).toEqual([...REFUSAL]);
     await until(0);
-    expect(knocks).toHaveLength(1);
+    expect(events).toHaveLength(1);
   });
 
   test('a peer that has shut down its side still gets its answer', async () => {
-    const { door, next, until, guest } = await opened(portable);
-    const { socket, end } = await guest();
+    const { acceptor, next, until, client } = await opened(portable);
+    const { socket, end } = await client();
     socket.end(A);
-    door.part((await next()).id, B);
+    acceptor.finish((await next()).id, B);
     expect(await end()).toEqual([...B]);
     await until(0);
   });
 
-  test('too many of one source: the newcomer is refused; others are not', async () => {
-    const { knocks, until, guest } = await opened(portable, { perSource: 2 });
-    const held = [await guest(), await guest()];
+  test('too many from one source: a new connection is refused, those of other sources are not', async () => {
+    const { events, until, client } = await opened(portable, { perSource: 2 });
+    const held = [await client(), await client()];
     await until(2);
-    expect(await (await guest()).end()).toEqual([...REFUSAL]);
-    expect(knocks).toMatchObject([{ event: 'crowded', source: '127.0.0.1' }]);
-    await guest('127.0.0.2');
+    expect(await (await client()).end()).toEqual([...REFUSAL]);
+    expect(events).toMatchObject([{ kind: 'over-limit', source: '127.0.0.1' }]);
+    await client('127.0.0.2');
     await until(3);
     held[0]!.socket.destroy();
     await until(2);
-    await guest();
+    await client();
     await until(3);
   });
 
-  test('too many of all: the one that is silent the longest makes room', async () => {
-    const { door, next, until, guest } = await opened(portable, { total: 3 });
-    const busy = await guest();
+  test('too many in all: the one that has been idle the longest is closed for the new one', async () => {
+    const { acceptor, next, until, client } = await opened(portable, { total: 3 });
+    const busy = await client();
     busy.socket.write(A);
     const { id } = await next();
-    const idle = [await guest(), await guest()];
+    const idle = [await client(), await client()];
     await until(3);
-    const newcomer = await guest();
+    const newcomer = await client();
     expect(await idle[0]!.end()).toEqual([]);
     newcomer.socket.write(B);
-    expect(await next(2)).toMatchObject({ event: 'message', bytes: B });
-    expect(door.open).toBe(3);
-    // Those that are being served or spoke are never the ones.
-    await guest();
+    expect(await next(2)).toMatchObject({ kind: 'message', bytes: B });
+    expect(acceptor.open).toBe(3);
+    // A connection that is being served or has sent something is never closed for a new one.
+    await client();
     expect(await idle[1]!.end()).toEqual([]);
-    door.part(id, A);
+    acceptor.finish(id, A);
     expect(await busy.end()).toEqual([...A]);
   });
 
-  test('shut: who has not said hello goes, who has may end; nobody comes in any more', async () => {
-    const { door, port, next, until, guest } = await opened(portable);
-    const idle = await guest();
-    const { socket, end } = await guest();
+  test('stopAccepting closes idle connections, lets exchanges end and accepts no more', async () => {
+    const { acceptor, port, next, until, client } = await opened(portable);
+    const idle = await client();
+    const { socket, end } = await client();
     socket.write(A);
     const { id } = await next();
-    door.shut();
+    acceptor.stopAccepting();
     expect(await idle.end()).toEqual([]);
-    door.answer(id, A, 0);
+    acceptor.answer(id, A, 0);
     socket.write(B);
-    door.part((await next(2)).id, B);
+    acceptor.finish((await next(2)).id, B);
     expect(await end()).toEqual([...A, ...B]);
     socket.end();
     await until(0);
@@ -261,32 +261,32 @@ describe.each([
     ).toBe('ECONNREFUSED');
   });
 
-  test('closed: everybody goes, also inside the callback', async () => {
-    const { door, next, guest } = await opened(portable, { onKnock: () => doors[0]!.close() });
-    const idle = await guest();
-    (await guest()).socket.write(A);
+  test('close ends all connections, also inside the callback', async () => {
+    const { acceptor, next, client } = await opened(portable, { onEvent: () => acceptors[0]!.close() });
+    const idle = await client();
+    (await client()).socket.write(A);
     await idle.end();
-    expect(door.open).toBe(0);
+    expect(acceptor.open).toBe(0);
     expect(next).toBeDefined();
-    door.close();
+    acceptor.close();
   });
 
-  test('whatever is sent, each connection ends in one word to the peer', async () => {
-    const { door, until, guest, knocks } = await opened(portable, { total: 64, perSource: 64 });
+  test('whatever is sent, each connection is reported once and closed', async () => {
+    const { acceptor, until, client, events } = await opened(portable, { total: 64, perSource: 64 });
     const noise = fc.sample(fc.uint8Array({ minLength: 4, maxLength: 40 }), 40);
     const seen = new Set<number>();
     await Promise.all(
       noise
         .map(async (bytes) => {
-          const { socket, end } = await guest();
+          const { socket, end } = await client();
           socket.end(bytes);
           await end();
         })
         .concat(
           (async () => {
             while (seen.size < noise.length) {
-              for (const { id } of knocks) if (!seen.has(id)) door.part(id, REFUSAL);
-              for (const { id } of knocks) seen.add(id);
+              for (const { id } of events) if (!seen.has(id)) acceptor.finish(id, REFUSAL);
+              for (const { id } of events) seen.add(id);
               await moment();
             }
           })(),
@@ -296,17 +296,17 @@ describe.each([
   });
 });
 
-test('the addon grows with its connections and keeps them apart', async () => {
-  const { door, knocks, until, guest } = await opened(false, { total: 1_000, perSource: 1_000 });
-  const guests = await Promise.all(Array.from({ length: 300 }, () => guest()));
+test('the addon’s table grows with its connections and keeps them apart', async () => {
+  const { acceptor, events, until, client } = await opened(false, { total: 1_000, perSource: 1_000 });
+  const clients = await Promise.all(Array.from({ length: 300 }, () => client()));
   await until(300);
-  for (const [i, { socket }] of guests.entries()) socket.write(i % 2 === 0 ? A : B);
-  while (knocks.length < 300) await moment();
-  expect(new Set(knocks.map(({ id }) => id)).size).toBe(300);
-  for (const { id, bytes } of knocks) door.part(id, bytes);
-  const heard = await Promise.all(guests.map(({ end }) => end()));
-  expect(heard.map((bytes) => bytes.length)).toEqual(
-    guests.map((_, i) => (i % 2 === 0 ? A.length : B.length)),
+  for (const [i, { socket }] of clients.entries()) socket.write(i % 2 === 0 ? A : B);
+  while (events.length < 300) await moment();
+  expect(new Set(events.map(({ id }) => id)).size).toBe(300);
+  for (const { id, bytes } of events) acceptor.finish(id, bytes);
+  const received = await Promise.all(clients.map(({ end }) => end()));
+  expect(received.map((bytes) => bytes.length)).toEqual(
+    clients.map((_, i) => (i % 2 === 0 ? A.length : B.length)),
   );
 });
 
@@ -335,30 +335,39 @@ describe('bad arguments', () => {
     [6, [0, '1']],
     [7, [0, null]],
     [8, [undefined, {}, 'x']],
-  ])('argument %i of doorOpen', (at, values) => {
-    for (const value of values) expect(() => native.doorOpen!(...open.with(at, value))).toThrow(TypeError);
+  ])('argument %i of acceptorOpen', (at, values) => {
+    for (const value of values)
+      expect(() => native.acceptorOpen!(...open.with(at, value))).toThrow(TypeError);
   });
 
-  test('what is no door is no door', () => {
-    for (const name of ['doorAnswer', 'doorPart', 'doorTick', 'doorShut', 'doorClose', 'doorCount'])
+  test('a wrong handle', () => {
+    for (const name of [
+      'acceptorAnswer',
+      'acceptorFinish',
+      'acceptorTick',
+      'acceptorStopAccepting',
+      'acceptorClose',
+      'acceptorCount',
+    ])
       for (const value of [undefined, {}, 5, Object.create({})])
         expect(() => native[name]!(value, 1, A, 0)).toThrow(TypeError);
   });
 
-  test('ids, messages and notes', () => {
-    const door = native.doorOpen!(...open);
+  test('ids, messages and tags', () => {
+    const acceptor = native.acceptorOpen!(...open);
     for (const id of [-1, Number.NaN, 2 ** 53 + 2, 'x', undefined]) {
-      expect(() => native.doorAnswer!(door, id, A, 0)).toThrow(TypeError);
-      expect(() => native.doorPart!(door, id, A)).toThrow(TypeError);
+      expect(() => native.acceptorAnswer!(acceptor, id, A, 0)).toThrow(TypeError);
+      expect(() => native.acceptorFinish!(acceptor, id, A)).toThrow(TypeError);
     }
-    for (const note of [-1, 256, 0.5]) expect(() => native.doorAnswer!(door, 1, A, note)).toThrow(TypeError);
+    for (const tag of [-1, 256, 0.5])
+      expect(() => native.acceptorAnswer!(acceptor, 1, A, tag)).toThrow(TypeError);
     for (const message of ['x', null, new Uint16Array(2)])
-      expect(() => native.doorPart!(door, 1, message)).toThrow(TypeError);
-    // An id of nobody is no mistake: the peer may just have gone.
-    for (const id of [0, 1, 2 ** 21, 2 ** 52]) native.doorPart!(door, id, A);
-    native.doorClose!(door);
-    native.doorClose!(door);
-    expect(native.doorCount!(door)).toBe(0);
+      expect(() => native.acceptorFinish!(acceptor, 1, message)).toThrow(TypeError);
+    // An unknown id is no mistake: the connection may just have been closed.
+    for (const id of [0, 1, 2 ** 21, 2 ** 52]) native.acceptorFinish!(acceptor, id, A);
+    native.acceptorClose!(acceptor);
+    native.acceptorClose!(acceptor);
+    expect(native.acceptorCount!(acceptor)).toBe(0);
   });
 
   test('listening', () => {

@@ -1,0 +1,152 @@
+import type { Acceptor, AcceptorEvent } from '../../os/net/acceptor.ts';
+import { limitedLog } from '../../os/service/limited-log.ts';
+import type { Log } from '../../os/service/log.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import { formatIpv6 } from '../../protocol/ipv6.ts';
+import { announcedLength, ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
+import {
+  answerClientAttest,
+  answerClientInit,
+  type HandshakeContext,
+  type HandshakeRecord,
+} from './handshake.ts';
+import { isHostile } from './hostile.ts';
+import { type QueueOptions, workQueue } from './queue.ts';
+import { sourceReputation } from './reputation.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/** Serves the handshakes that an acceptor reports. */
+export interface HandshakeService {
+  receive(event: AcceptorEvent): void;
+  /** Refuses the handshakes that wait in the queue. */
+  dropWaiting(): void;
+  /** Resolves when no handshake runs and nothing is to be written any more. */
+  settled(): Promise<void>;
+}
+
+/** A ClientInit is answered at once, an Identity_ClientAttest in its turn (queue.ts). */
+export function handshakeService(
+  acceptor: Pick<Acceptor, 'answer' | 'finish'>,
+  context: HandshakeContext,
+  log: Log,
+  queueOptions: Omit<QueueOptions, 'now'> = {},
+): HandshakeService {
+  const reputation = sourceReputation(context.now);
+  const queue = workQueue({ ...queueOptions, now: context.now });
+  const { track, settled } = pendingWork();
+  const logRefused = limitedLog((message) => log('notice', message));
+  const logOverload = limitedLog((message) => log('warning', message));
+  const logProvisioned = limitedLog((message) => log('info', message), { burst: 20, periodMs: 1_000 });
+
+  function receiveClientInit(event: AcceptorEvent): void {
+    const record = recordOf(event);
+    if (queue.congested(reputation.isSuspect(event.source))) {
+      shed(event);
+      return;
+    }
+    try {
+      const reply = answerClientInit(context, event.bytes, record);
+      acceptor.answer(event.id, reply, record.suite!);
+    } catch (error) {
+      refuse(event, record, error);
+    }
+  }
+
+  function receiveClientAttest(event: AcceptorEvent): void {
+    queue.add(reputation.isSuspect(event.source), {
+      run: () => track(provision(event)),
+      drop: () => shed(event),
+    });
+  }
+
+  async function provision(event: AcceptorEvent): Promise<void> {
+    const record = recordOf(event);
+    try {
+      const { finished, address } = await answerClientAttest(context, event.bytes, record);
+      acceptor.finish(event.id, finished);
+      reputation.forgive(event.source);
+      logProvisioned(`${formatIpv6(address)} provisioned from ${record.source}`);
+    } catch (error) {
+      refuse(event, record, error);
+    }
+  }
+
+  /** Refuses for lack of time: the device tries again after its own back-off. Not a handshake for the history. */
+  function shed(event: AcceptorEvent): void {
+    acceptor.finish(event.id, ERROR_MESSAGE);
+    logOverload(`overloaded, refused a handshake from ${event.source}`);
+  }
+
+  function refuse(event: AcceptorEvent, record: HandshakeRecord, error: unknown): void {
+    // An Error is never answered by an Error: two programs would do so for ever.
+    acceptor.finish(event.id, isFailure(error, 'xtt.error-received') ? NOTHING : ERROR_MESSAGE);
+    const result = isFailure(error) ? error.code : 'internal';
+    if (!isFailure(error)) log('error', `handshake from ${record.source}: ${(error as Error).stack}`);
+    if (isHostile(result)) reputation.penalise(event.source);
+    logRefused(`refused a handshake from ${record.source}: ${result}`);
+    void track(
+      context.registry.refused({ ...record, result }).catch((failed: Error) => {
+        log('error', `cannot record a refused handshake: ${failed.message}`);
+      }),
+    );
+  }
+
+  return {
+    receive(event) {
+      if (event.kind === 'over-limit')
+        logOverload(`too many connections at once, refused one from ${event.source}`);
+      else if (event.kind !== 'message') refuse(event, recordOf(event), failureOf(event));
+      else if (event.answered) receiveClientAttest(event);
+      else receiveClientInit(event);
+    },
+    dropWaiting: () => queue.dropWaiting(),
+    async settled() {
+      while (queue.load > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      await settled();
+    },
+  };
+}
+
+/** Promises that have to be awaited before the registry may close. */
+function pendingWork(): { track(work: Promise<void>): Promise<void>; settled(): Promise<unknown> } {
+  const pending = new Set<Promise<void>>();
+  return {
+    track(work) {
+      pending.add(work);
+      return work.finally(() => pending.delete(work));
+    },
+    settled: () => Promise.allSettled(pending),
+  };
+}
+
+/** What is known of a peer before its message is looked at. */
+function recordOf({ source, tag }: AcceptorEvent): HandshakeRecord {
+  return { source, proven: false, ...(tag === 0 ? {} : { suite: tag }) };
+}
+
+/** Why there is no message. */
+function failureOf(event: AcceptorEvent): Failure {
+  if (event.kind === 'timeout') {
+    return new Failure('net.timeout', 'retry', `no complete message from ${event.source} in time`, {
+      action: 'Check the path to the peer.',
+    });
+  }
+  if (event.kind === 'closed') {
+    return new Failure(
+      'net.closed',
+      'retry',
+      'the peer closed the connection in the middle of the exchange',
+      {
+        action: 'See the peer’s log for its reason.',
+      },
+    );
+  }
+  try {
+    announcedLength(event.bytes);
+  } catch (error) {
+    if (isFailure(error)) return error;
+    throw error;
+  }
+  throw new Error('the acceptor reported a known header as a bad one');
+}
