@@ -1,5 +1,5 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
 import { Failure, isFailure } from '../../protocol/failure.ts';
@@ -10,10 +10,21 @@ import { createServer, request as httpRequest } from './http.ts';
  * the socket (mode 0660) may ask; there is no other authentication.
  */
 
-/** What is asked; `path` without a query. */
+/** A request; `path` without a query. */
 export interface Question {
   readonly method: string;
   readonly path: string;
+}
+
+/** A request as it is sent, with a JSON value as its body. */
+export interface Sent extends Question {
+  readonly body?: unknown;
+}
+
+/** A request as it was received. */
+export interface Received extends Question {
+  /** Reads the body, at most 64 KiB. @throws Failure `control.bad-question` */
+  json(): Promise<unknown>;
 }
 
 /** An answer that is not JSON. */
@@ -28,7 +39,7 @@ export class TextAnswer {
 }
 
 /** Answers a question with a JSON value or a TextAnswer, or undefined: 404. A thrown Failure becomes a 500 with its code. */
-export type Answerer = (question: Question) => unknown;
+export type Answerer = (question: Received) => unknown;
 
 export interface Control {
   close(): Promise<void>;
@@ -36,6 +47,17 @@ export interface Control {
 
 const PATIENCE_MS = 5_000;
 const LONGEST_ANSWER = 4_194_304;
+const LONGEST_QUESTION = 65_536;
+
+/** An answer with another status than 200. */
+export class StatusError extends Error {
+  readonly status: number;
+
+  constructor(status: number, body: string) {
+    super(`${status}: ${body.slice(0, 200)}`);
+    this.status = status;
+  }
+}
 
 /**
  * Listens on `path`, making its folder if it is missing. A socket nobody listens on any more (the program was
@@ -111,10 +133,11 @@ function httpServer(answer: Answerer): Server {
       };
       const reply = (status: number, body: unknown): void =>
         send(status, 'application/json', `${JSON.stringify(body)}\n`);
-      request.resume();
       const path = (request.url ?? '/').split('?')[0]!;
-      Promise.resolve({ method: request.method ?? 'GET', path })
+      const question = { method: request.method ?? 'GET', path, json: () => readJson(request) };
+      Promise.resolve(question)
         .then(answer)
+        .finally(() => request.resume())
         .then((value) => {
           if (value === undefined) reply(404, { error: { code: 'control.no-such-path', message: path } });
           else if (value instanceof TextAnswer) send(200, value.type, value.text);
@@ -128,32 +151,59 @@ function httpServer(answer: Answerer): Server {
   );
 }
 
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // The answer to one that is too long still has to leave through the same socket.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+    length += chunk.length;
+    if (length > LONGEST_QUESTION) throw badQuestion(`is longer than ${LONGEST_QUESTION} bytes`);
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString());
+  } catch (error) {
+    throw badQuestion('is not JSON', error);
+  }
+}
+
+function badQuestion(what: string, cause?: unknown): Failure {
+  return new Failure('control.bad-question', 'operator', `the body of the request ${what}`, {
+    action: 'Use the command line of the same version.',
+    cause,
+  });
+}
+
 /**
- * Asks the program listening on `path`. @returns the JSON of the answer
- * @throws Failure `control.nobody`, `control.not-permitted`, `control.bad-answer`
+ * Asks the program listening on `path`, and waits for at most `patienceMs` while nothing arrives. @returns the JSON of
+ * the answer
+ * @throws Failure `control.nobody`, `control.not-permitted`, `control.bad-answer`; the cause of the last one is a
+ *   StatusError if the program answered with another status than 200
  */
-export async function askControl(path: string, question: Question): Promise<unknown> {
+export async function askControl(path: string, question: Sent, patienceMs = PATIENCE_MS): Promise<unknown> {
+  const body = question.body === undefined ? undefined : JSON.stringify(question.body);
+  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   const text = await new Promise<string>((resolve, reject) => {
     const request = httpRequest(
-      { socketPath: path, method: question.method, path: question.path, timeout: PATIENCE_MS },
+      { socketPath: path, method: question.method, path: question.path, timeout: patienceMs, headers },
       (response) => {
-        let body = '';
+        let answer = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {
-          body += chunk;
-          if (body.length > LONGEST_ANSWER) request.destroy(new Error('the answer is too long'));
+          answer += chunk;
+          if (answer.length > LONGEST_ANSWER) request.destroy(new Error('the answer is too long'));
         });
         response.on('end', () =>
           response.statusCode === 200
-            ? resolve(body)
-            : reject(new Error(`${response.statusCode}: ${body.slice(0, 200)}`)),
+            ? resolve(answer)
+            : reject(new StatusError(response.statusCode ?? 0, answer)),
         );
         response.on('error', reject);
       },
     );
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${PATIENCE_MS} ms`)));
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${patienceMs} ms`)));
     request.on('error', reject);
-    request.end();
+    request.end(body);
   }).catch((error: unknown) => {
     throw askFailure(path, error);
   });
