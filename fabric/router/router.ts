@@ -179,7 +179,7 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     twins++;
     const where = places.join(' and ');
     log('warning', `device ${newer.name} connects from ${where} in turns: two devices seem to have its key`);
-    note(() => admission.twins(newer.address, places));
+    note(() => admission.clones(newer.address, places));
   };
 
   const admit = (arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array): void => {

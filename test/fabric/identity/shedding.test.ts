@@ -16,7 +16,7 @@ test('without the addon every suite works as with it', async () => {
   expect(server.native).toBe(false);
   for (const suite of [1, 2, 3, 4] as SuiteSpec[])
     await provision({ port: server.port, root, gid: batch.gid, chip: await batch.chip(), suite });
-  expect(registry.handshakes(9).map(({ suite, result }) => [suite, result])).toEqual(
+  expect((await registry.handshakes({ limit: 9 })).rows.map(({ suite, result }) => [suite, result])).toEqual(
     [4, 3, 2, 1].map((suite) => [suite, 'ok']),
   );
   await own.close();
@@ -67,10 +67,12 @@ describe('when there is too much to do', () => {
     await pileUp(1);
     // The server had all it needs for an answer, and a second handshake gets just as far.
     await sayHello(server.port);
-    expect([told, registry.handshakes(9)]).toEqual([false, []]);
+    expect([told, (await registry.handshakes({ limit: 9 })).rows]).toEqual([false, []]);
     letGo();
     await first;
-    expect(registry.handshakes(9).filter(({ result }) => result === 'ok')).toHaveLength(1);
+    expect(
+      (await registry.handshakes({ limit: 9 })).rows.filter(({ result }) => result === 'ok'),
+    ).toHaveLength(1);
     await close();
   });
 
@@ -95,7 +97,7 @@ describe('when there is too much to do', () => {
     expect(log.join('\n')).toContain('too much to do, sent away 127.0.0.1');
     // Nobody who was sent away made a handshake; those who only said hello broke theirs off.
     await idle(server);
-    const results = registry.handshakes(99).map(({ result }) => result);
+    const results = (await registry.handshakes({ limit: 99 })).rows.map(({ result }) => result);
     expect(results.filter((result) => result !== 'net.closed')).toEqual(['ok', 'ok', 'ok']);
     await close();
   });
@@ -122,7 +124,7 @@ describe('when there is too much to do', () => {
     letGo();
     await later;
     await idle(server);
-    expect(registry.handshakes(9).map(({ result }) => result)).toEqual([
+    expect((await registry.handshakes({ limit: 9 })).rows.map(({ result }) => result)).toEqual([
       'ok',
       'ok',
       ...Array(3).fill('xtt.bad-group-signature'),
