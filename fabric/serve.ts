@@ -16,7 +16,7 @@ import { startRouter } from './router/router.ts';
 
 /** How soon a change by another process is noticed if its notification was lost. */
 const POLL_MS = 250;
-/** How long handshakes in progress may take when the fabric is told to stop. */
+/** How long handshakes and operations in progress may take when the fabric is told to stop. */
 const GRACE_MS = 5_000;
 
 export interface ServeOptions {
@@ -69,7 +69,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
 
     const parts: Parts = { registry, log };
     const control = await startControl(pathOf(data, 'control'), parts);
-    started.push(() => control.close());
+    started.push(() => control.close(GRACE_MS));
     // From here on this is the only fabric on the folder.
     started.push(await registry.follow(POLL_MS));
 

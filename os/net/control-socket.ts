@@ -42,7 +42,8 @@ export class TextAnswer {
 export type Answerer = (question: Received) => unknown;
 
 export interface Control {
-  close(): Promise<void>;
+  /** Accepts no more requests, and waits up to `graceMs` (0 unless given) for those under way to be answered. */
+  close(graceMs?: number): Promise<void>;
 }
 
 const PATIENCE_MS = 5_000;
@@ -87,7 +88,7 @@ export async function serveControl(path: string, answer: Answerer): Promise<Cont
       { action: `Check that ${dirname(path)} can be made and written by this user.`, cause: error },
     );
   }
-  return { close: () => closed(server) };
+  return { close: (graceMs) => closed(server, graceMs) };
 }
 
 /** Where to listen on loopback. */
@@ -114,13 +115,19 @@ export async function serveLoopback({ host, port }: Loopback, answer: Answerer):
     );
   });
   const { port: bound } = server.address() as AddressInfo;
-  return { host, port: bound, close: () => closed(server) };
+  return { host, port: bound, close: (graceMs) => closed(server, graceMs) };
 }
 
-const closed = (server: Server): Promise<void> =>
+const closed = (server: Server, graceMs = 0): Promise<void> =>
   new Promise((resolve) => {
-    server.close(() => resolve()); // removes a unix socket, too
-    server.closeAllConnections();
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    // Removes a unix socket, too.
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (graceMs === 0) server.closeAllConnections();
+    else server.closeIdleConnections();
   });
 
 function httpServer(answer: Answerer): Server {

@@ -53,6 +53,33 @@ test('whoever asks may be patient or not', async () => {
   expect(await askControl(path, GET, 5_000)).toBe('late');
 });
 
+test('who closes may wait for the requests under way', async () => {
+  const slow = async () => {
+    const path = join(folder(), 'slow.sock');
+    let arrived = (): void => {};
+    const asked = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const control = await serveControl(path, () => {
+      arrived();
+      return new Promise((resolve) => setTimeout(() => resolve('late'), 300));
+    });
+    const answer = askControl(path, GET).catch((error: Failure) => error.code);
+    await asked;
+    return { path, control, answer };
+  };
+  const patient = await slow();
+  const closing = patient.control.close(5_000);
+  await expect(askControl(patient.path, GET)).rejects.toMatchObject({ code: 'control.nobody' });
+  expect(await patient.answer).toBe('late');
+  await closing;
+  for (const graceMs of [0, 50]) {
+    const impatient = await slow();
+    await impatient.control.close(graceMs);
+    expect(await impatient.answer).toBe('control.bad-answer');
+  }
+});
+
 test('an answer may take its time; curl can ask, too', async () => {
   const path = await serving(async () => ({ late: true }));
   expect(await askControl(path, GET)).toEqual({ late: true });
