@@ -8,7 +8,7 @@ import type { Presence, Running } from './operation.ts';
 /** The control socket of a fabric that serves, as another process uses it. */
 
 /** How long a fabric may take for an operation: the longest one verifies the whole audit trail. */
-const PATIENCE_MS = 60_000;
+const TIMEOUT_MS = 60_000;
 
 /** The path of an operation on the control socket. */
 export const OPERATION_PATH = '/operations/';
@@ -37,7 +37,7 @@ export async function askRunning(
   let reply: Reply;
   try {
     const question = { method: 'POST', path: `${OPERATION_PATH}${name}`, body: call };
-    reply = (await askControl(socket, question, PATIENCE_MS)) as Reply;
+    reply = (await askControl(socket, question, TIMEOUT_MS)) as Reply;
   } catch (error) {
     if (isFailure(error, 'control.nobody')) return undefined;
     if (isFailure(error, 'control.bad-answer')) {

@@ -17,7 +17,7 @@ export interface Page<Row> {
   readonly next: string | undefined;
 }
 
-/** Rows that are read at once by those who read them all. */
+/** Rows of one page where all of them are read. */
 export const PAGE_ROWS = 500;
 
 /** All rows of a list, read page by page: at most `most` of them, from the cursor `after` on. */

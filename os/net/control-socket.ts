@@ -6,8 +6,8 @@ import { Failure, isFailure } from '../../protocol/failure.ts';
 import { createServer, request as httpRequest } from './http.ts';
 
 /**
- * HTTP with JSON bodies over a unix socket: how a command line talks to its running program. Whoever may write to
- * the socket (mode 0660) may ask; there is no other authentication.
+ * HTTP with JSON bodies over a unix socket: how a command line talks to its running program. Every process that may
+ * write to the socket (mode 0660) may send requests; there is no other authentication.
  */
 
 /** A request; `path` without a query. */
@@ -38,7 +38,7 @@ export class TextAnswer {
   }
 }
 
-/** Answers a question with a JSON value or a TextAnswer, or undefined: 404. A thrown Failure becomes a 500 with its code. */
+/** Answers a request with a JSON value or a TextAnswer; undefined becomes a 404. A thrown Failure becomes a 500 with its code. */
 export type Answerer = (question: Received) => unknown;
 
 export interface Control {
@@ -46,7 +46,7 @@ export interface Control {
   close(graceMs?: number): Promise<void>;
 }
 
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 const LONGEST_ANSWER = 4_194_304;
 const LONGEST_QUESTION = 65_536;
 
@@ -61,8 +61,8 @@ export class StatusError extends Error {
 }
 
 /**
- * Listens on `path`, making its folder if it is missing. A socket nobody listens on any more (the program was
- * killed) is replaced. @throws Failure `control.in-use`, `control.cannot-listen`
+ * Listens on `path`, making its folder if it is missing. A socket that a killed program has left behind is
+ * replaced. @throws Failure `control.in-use`, `control.cannot-listen`
  */
 export async function serveControl(path: string, answer: Answerer): Promise<Control> {
   if (await isAlive(path)) {
@@ -98,7 +98,7 @@ export interface Loopback {
 }
 
 /**
- * Answers on a TCP port of this machine, to whoever is on it. Only for what anybody may know.
+ * Answers on a TCP port of this machine, to every program on it: only for what everyone may read.
  * @throws Failure `control.cannot-listen`
  */
 export async function serveLoopback({ host, port }: Loopback, answer: Answerer): Promise<Control & Loopback> {
@@ -132,7 +132,7 @@ const closed = (server: Server, graceMs = 0): Promise<void> =>
 
 function httpServer(answer: Answerer): Server {
   return createServer(
-    { requestTimeout: PATIENCE_MS, headersTimeout: PATIENCE_MS, maxHeaderSize: 8_192, keepAliveTimeout: 1 },
+    { requestTimeout: TIMEOUT_MS, headersTimeout: TIMEOUT_MS, maxHeaderSize: 8_192, keepAliveTimeout: 1 },
     (request, response) => {
       const send = (status: number, type: string, text: string): void => {
         response.writeHead(status, { 'content-type': type, connection: 'close' });
@@ -182,17 +182,17 @@ function badQuestion(what: string, cause?: unknown): Failure {
 }
 
 /**
- * Asks the program listening on `path`, and waits for at most `patienceMs` while nothing arrives. @returns the JSON of
+ * Asks the program listening on `path`, and waits for at most `timeoutMs` while nothing arrives. @returns the JSON of
  * the answer
  * @throws Failure `control.nobody`, `control.not-permitted`, `control.bad-answer`; the cause of the last one is a
  *   StatusError if the program answered with another status than 200
  */
-export async function askControl(path: string, question: Sent, patienceMs = PATIENCE_MS): Promise<unknown> {
+export async function askControl(path: string, question: Sent, timeoutMs = TIMEOUT_MS): Promise<unknown> {
   const body = question.body === undefined ? undefined : JSON.stringify(question.body);
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   const text = await new Promise<string>((resolve, reject) => {
     const request = httpRequest(
-      { socketPath: path, method: question.method, path: question.path, timeout: patienceMs, headers },
+      { socketPath: path, method: question.method, path: question.path, timeout: timeoutMs, headers },
       (response) => {
         let answer = '';
         response.setEncoding('utf8');
@@ -208,7 +208,7 @@ export async function askControl(path: string, question: Sent, patienceMs = PATI
         response.on('error', reject);
       },
     );
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${patienceMs} ms`)));
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)));
     request.on('error', reject);
     request.end(body);
   }).catch((error: unknown) => {
@@ -224,10 +224,10 @@ export async function askControl(path: string, question: Sent, patienceMs = PATI
 function askFailure(path: string, error: unknown): Failure {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTSOCK' || code === 'ENOTDIR') {
-    return new Failure('control.nobody', 'operator', `nobody listens on ${path}`, { cause: error });
+    return new Failure('control.nobody', 'operator', `no program listens on ${path}`, { cause: error });
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    return new Failure('control.not-permitted', 'operator', `no permission to ask on ${path}`, {
+    return new Failure('control.not-permitted', 'operator', `no permission to use ${path}`, {
       action: 'Run as root or as a member of the group that owns the socket.',
       cause: error,
     });
@@ -245,7 +245,7 @@ function isAlive(path: string): Promise<boolean> {
       probe.destroy();
       resolve(alive);
     };
-    probe.setTimeout(PATIENCE_MS, () => done(true)); // it took the connection queue but hangs: still somebody's
+    probe.setTimeout(TIMEOUT_MS, () => done(true)); // it accepts nothing, but the socket is in use
     probe.on('connect', () => done(true));
     probe.on('error', (error: NodeJS.ErrnoException) => done(error.code === 'EAGAIN'));
   });

@@ -26,7 +26,7 @@ function chained(previous: Uint8Array, row: Omit<Row, 'hash'>): Uint8Array {
   return bytes(createHash('sha256').update(previous).update(canonical, 'utf8').digest());
 }
 
-/** Appends an entry; the caller's transaction makes it one with the change it tells of. */
+/** Appends an entry, in the caller's transaction with the change that it describes. */
 export function appendAudit(
   db: Database,
   entry: { at: number; actor: string; action: string; subject: string; detail?: Record<string, unknown> },
@@ -78,7 +78,7 @@ export function listAudit(db: Database, page: PageRequest): Page<AuditEntry> {
 /** Rows verified at once. */
 const VERIFIED = 100;
 
-/** The entries after `last`, oldest first, and how many the trail should have: of one moment. */
+/** The entries after `last`, oldest first, and the number of entries that were written, both read in one transaction. */
 function readTrail(db: Database, last: number): { rows: Row[]; written: number } {
   const read = db.transaction(() => {
     const rows = prepare(db, 'SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?').all(
@@ -129,6 +129,6 @@ export async function verifyAudit(
 
 function broken(seq: number, what: string): Failure {
   return new Failure('audit.broken', 'operator', `audit entry ${seq} ${what}`, {
-    action: 'Somebody or something changed the registry behind the program: compare with a backup.',
+    action: 'The registry was changed by something else than this program: compare it with a backup.',
   });
 }

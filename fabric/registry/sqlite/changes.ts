@@ -4,7 +4,7 @@ import type { Change } from '../records.ts';
 import { bytes } from './database.ts';
 import { prepare } from './statements.ts';
 
-/** Records a change in the caller's transaction. The sequence comes from one counter row, so that none commits late. */
+/** Records a change in the caller's transaction. The sequence comes from one counter row, so that no smaller one is committed later. */
 export function recordChange(db: Database, kind: Change['kind'], subject: Uint8Array): void {
   const { value } = prepare(
     db,

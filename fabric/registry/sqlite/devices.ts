@@ -79,7 +79,7 @@ export function findDevice(db: Database, address: Uint8Array): Device | undefine
   return row === undefined ? undefined : device(row);
 }
 
-/** The device this chip is in this group. */
+/** The device of this chip in this group. */
 export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
   const row = prepare(db, `${SELECT} WHERE device.gid = ? AND pseudonym = ?`).get(gid, pseudonym) as
     | Row
@@ -87,7 +87,7 @@ export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array)
   return row === undefined ? undefined : device(row);
 }
 
-/** A ban and an eviction stand side by side: lifting the ban does not lift the eviction. */
+/** A device can be banned and evicted at once: the end of the ban does not end the eviction. */
 const CHANGE: Record<StandingChange, string> = {
   evict: 'evicted = 1 WHERE evicted = 0',
   ban: 'banned = 1 WHERE banned = 0',

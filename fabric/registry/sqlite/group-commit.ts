@@ -23,15 +23,15 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Committed, and on its way to the disk. */
+/** A batch that is committed, and whose flush has not ended. */
 interface Committed {
   readonly batch: readonly Waiting[];
   readonly answers: readonly (() => void)[];
 }
 
 /**
- * A commit of the queue does not wait for the disk (`synchronous=NORMAL`): the log is flushed beside this thread, and what comes
- * meanwhile is the next commit. That is as durable as a commit with FULL, since a flush takes along all that was committed before;
+ * A commit of the queue does not wait for the disk (`synchronous=NORMAL`): the log is flushed in another thread, and jobs that
+ * arrive meanwhile are the next commit. That is as durable as a commit with FULL, since a flush includes all that was committed before;
  * only the event loop goes on. `afterCommit` runs once a commit is on the disk, before its jobs are answered.
  */
 export function commitQueue(
