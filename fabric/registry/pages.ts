@@ -18,7 +18,7 @@ export interface Page<Row> {
 }
 
 /** Rows of one page where all of them are read. */
-export const PAGE_ROWS = 500;
+export const PAGE_ROWS = 200;
 
 /** All rows of a list, read page by page: at most `most` of them, from the cursor `after` on. */
 export async function* eachPage<Row>(

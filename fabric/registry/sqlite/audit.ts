@@ -51,11 +51,29 @@ export function appendAudit(
   );
 }
 
-/** The newest entry of an action on a subject. */
-export function lastAudit(db: Database, action: string, subject: string): AuditEntry | undefined {
-  const sql = 'SELECT * FROM audit WHERE action = ? AND subject = ? ORDER BY seq DESC LIMIT 1';
-  const row = prepare(db, sql).get(action, subject) as Row | undefined;
-  return row && entryOf(row);
+/** Entries searched at once. */
+const SEARCHED = 10_000;
+
+/**
+ * The newest entry of an action on a subject. There is no index for that: the trail is searched part by part, and
+ * other work goes on between two parts. `read` runs each access to the file.
+ */
+export async function lastAudit(
+  db: Database,
+  read: <T>(work: () => T) => T,
+  action: string,
+  subject: string,
+): Promise<AuditEntry | undefined> {
+  const newest = 'SELECT max(seq) AS seq FROM audit';
+  const sql = `SELECT * FROM audit WHERE seq <= ? AND seq > ? AND action = ? AND subject = ?
+     ORDER BY seq DESC LIMIT 1`;
+  let { seq } = read(() => prepare(db, newest).get()) as { seq: number };
+  for (; seq > 0; seq -= SEARCHED) {
+    const row = read(() => prepare(db, sql).get(seq, seq - SEARCHED, action, subject)) as Row | undefined;
+    if (row !== undefined) return entryOf(row);
+    if (seq > SEARCHED) await setImmediate();
+  }
+  return undefined;
 }
 
 const entryOf = (row: Row): AuditEntry => ({

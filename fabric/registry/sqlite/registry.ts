@@ -101,7 +101,7 @@ function ownersPart(db: Database, read: Read, queue: CommitQueue, act: (actor: s
     devices: async (page) => read(() => listDevices(db, page)),
     device: async (address) => read(() => requireDevice(db, address)),
     setStanding: (actor, address, change) => queue.submit(() => setStanding(db, act(actor), address, change)),
-    clonesOf: async (address) => read(() => lastAudit(db, CLONES, formatIpv6(address))),
+    clonesOf: (address) => lastAudit(db, read, CLONES, formatIpv6(address)),
     handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
     audit: async (page) => read(() => listAudit(db, page)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
