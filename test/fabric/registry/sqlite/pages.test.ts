@@ -6,6 +6,7 @@ import { listDevices } from '../../../../fabric/registry/sqlite/devices.ts';
 import { groupByPrefix } from '../../../../fabric/registry/sqlite/groups.ts';
 import { listHandshakes } from '../../../../fabric/registry/sqlite/handshakes.ts';
 import { listNetworks } from '../../../../fabric/registry/sqlite/networks.ts';
+import { prepare } from '../../../../fabric/registry/sqlite/statements.ts';
 import { allOf, anyGroup, NETWORK, opened, random, registryFile } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 
@@ -19,11 +20,11 @@ test('every page is found by an index, without a look at the other rows and with
 
   const db = openDatabase(path);
   const statements: string[] = [];
-  const { prepare } = db;
+  const own = db.prepare;
   db.prepare = ((sql: string) => {
     statements.push(sql);
-    return prepare.call(db, sql);
-  }) as typeof prepare;
+    return own.call(db, sql);
+  }) as typeof own;
   const page = { limit: 2 };
   listNetworks(db, page);
   listDevices(db, page);
@@ -32,12 +33,12 @@ test('every page is found by an index, without a look at the other rows and with
   listAudit(db, page);
   groupByPrefix(db, Buffer.from(gid).toString('hex'));
   expect([...changesSince(db, 0)]).toHaveLength(3);
-  db.prepare = prepare;
+  db.prepare = own;
 
   expect(statements.length).toBeGreaterThanOrEqual(9);
   for (const sql of statements) {
     const parameters = Array.from(sql.matchAll(/\?/g), () => 1);
-    const plan = prepare.call(db, `EXPLAIN QUERY PLAN ${sql}`).all(parameters) as { detail: string }[];
+    const plan = prepare(db, `EXPLAIN QUERY PLAN ${sql}`).all(parameters) as { detail: string }[];
     expect(plan.length).toBeGreaterThan(0);
     for (const { detail } of plan) expect(detail, sql).not.toMatch(/SCAN|TEMP B-TREE/);
   }
