@@ -44,7 +44,10 @@ async function check() {
     if ((await run(args)) !== 0) failed.push(what);
   }
   const seconds = ((Date.now() - started) / 1_000).toFixed(1);
-  say(failed.length === 0 ? `ok (${seconds} s)` : `failed: ${failed.join(', ')} (${seconds} s)`, failed.length > 0);
+  say(
+    failed.length === 0 ? `ok (${seconds} s)` : `failed: ${failed.join(', ')} (${seconds} s)`,
+    failed.length > 0,
+  );
   running = false;
   if (pending.size > 0) schedule();
 }
@@ -55,11 +58,13 @@ function stepsFor(files) {
   const styled = files.filter((file) => /\.(ts|mjs|json)$/.test(file) && file !== 'package-lock.json');
   const native = files.filter((file) => /\.(c|h)$/.test(file));
   const steps = [];
-  if (native.some((file) => file.startsWith('native/'))) steps.push(['addon', ['node', 'build.mjs', 'native']]);
+  if (native.some((file) => file.startsWith('native/')))
+    steps.push(['addon', ['node', 'build.mjs', 'native']]);
   if (typescript.length > 0) steps.push(['types', ['node_modules/.bin/tsc', '-p', 'tsconfig.json']]);
   if (styled.length > 0) steps.push(['style', ['node_modules/.bin/biome', 'check', ...styled]]);
   if (native.length > 0) steps.push(['tests', vitest('run', ...new Set(native.map(nativeTests)))]);
-  if (typescript.length > 0) steps.push(['tests', vitest('related', '--run', ...(all ? [] : UNIT), ...typescript)]);
+  if (typescript.length > 0)
+    steps.push(['tests', vitest('related', '--run', ...(all ? [] : UNIT), ...typescript)]);
   return steps;
 }
 

@@ -1,15 +1,31 @@
 /** Columns padded to their widest cell, with a header; `none` if there is no row. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], none: string): string {
-  if (rows.length === 0) return none;
-  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
-  return [header, ...rows]
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return rows.length === 0 ? none : growingTable(header)(rows);
+}
+
+/**
+ * A table that is printed part by part: the first part begins with the header, and the columns are as wide as the
+ * widest cell so far.
+ */
+export function growingTable(header: readonly string[]): (rows: readonly (readonly string[])[]) => string {
+  const widths = header.map(() => 0);
+  let begun = false;
+  return (rows) => {
+    const shown = begun ? rows : [header, ...rows];
+    begun = true;
+    for (const row of shown)
+      row.forEach((cell, i) => {
+        widths[i] = Math.max(widths[i]!, cell.length);
+      });
+    return shown
+      .map((row) =>
+        row
+          .map((cell, i) => cell.padEnd(widths[i]!))
+          .join('  ')
+          .trimEnd(),
+      )
+      .join('\n');
+  };
 }
 
 /** Milliseconds since 1970 as text to the second, UTC. */

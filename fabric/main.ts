@@ -11,5 +11,5 @@ const program: Program = {
   commands,
 };
 
-const words = programArguments();
-leave(words[0] === IDENTITY_PROCESS ? await runIdentityProcess() : await runProgram(program, words));
+const args = programArguments();
+leave(args[0] === IDENTITY_PROCESS ? await runIdentityProcess() : await runProgram(program, args));

@@ -1,21 +1,22 @@
 import { type EcdaaCore, ecdaaCore } from '../crypto/ecdaa.ts';
-import { serveControl, TextAnswer } from '../os/net/control-socket.ts';
 import type { ListenAddress } from '../os/net/listen.ts';
 import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
 import { watchdogPeriodMs } from '../os/service/process.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import { openPlaneDevice } from '../tunnel/client.ts';
+import { type Parts, startControl } from './control.ts';
 import { startIdentity } from './identity/start.ts';
 import { loadAuthority, pathOf } from './pki/authority.ts';
-import { openRegistry } from './registry/sqlite/registry.ts';
-import { type HostRoutes, installHostRoutes } from './router/host-routes.ts';
-import { METRICS_TYPE, routerMetrics } from './router/metrics.ts';
-import { type Router, startRouter } from './router/router.ts';
+import { openRegistry } from './registry/open.ts';
+import { eachRow } from './registry/pages.ts';
+import type { Registry } from './registry/registry.ts';
+import { installHostRoutes } from './router/host-routes.ts';
+import { startRouter } from './router/router.ts';
 
-/** How soon a change by another process is noticed if its nudge got lost. */
+/** How soon a change by another process is noticed if its notification was lost. */
 const POLL_MS = 250;
-/** How long handshakes in progress may take when the fabric is told to stop. */
+/** How long handshakes and operations in progress may take when the fabric is told to stop. */
 const GRACE_MS = 5_000;
 
 export interface ServeOptions {
@@ -35,11 +36,11 @@ export interface ServeOptions {
 
 export interface Fabric {
   readonly identityPort: number;
-  /** Who computes: for the one who starts it, and who wonders why it is slow. */
+  /** Which implementations compute: it explains a slow fabric. */
   readonly arithmetic: Arithmetic;
   readonly tunnelPort: number;
   readonly networks: readonly string[];
-  /** Lets what is in progress end, closes everything. */
+  /** Waits for what is in progress, then closes everything. */
   stop(): Promise<void>;
 }
 
@@ -49,8 +50,8 @@ export interface Arithmetic {
 }
 
 /**
- * Runs a fabric: identity server, tunnel router, this host's way to the devices, and the control socket by which the
- * command line tells of changes.
+ * Runs a fabric: identity server, tunnel router, this host's routes to the devices, and the control socket on which
+ * commands run their operations.
  * @throws Failure of any part; what was started is stopped again
  */
 export async function serve(options: ServeOptions): Promise<Fabric> {
@@ -63,34 +64,24 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   try {
     const authority = await loadAuthority(data);
     const onError = (error: unknown): void => log('error', `registry: ${(error as Error).message}`);
-    const registry = openRegistry(pathOf(data, 'registry'), { actor: 'fabric', onError });
+    const registry = await openRegistry(pathOf(data, 'registry'), { onError });
     started.push(() => registry.close());
 
-    let router: Router | undefined;
-    let routes: HostRoutes | undefined;
-    const control = await serveControl(pathOf(data, 'control'), async ({ method, path }) => {
-      if (method === 'GET' && path === '/sessions') return router?.sessions() ?? [];
-      if (method === 'GET' && path === '/metrics' && router !== undefined) {
-        return new TextAnswer(METRICS_TYPE, routerMetrics(router));
-      }
-      if (method !== 'POST' || path !== '/changed') return undefined;
-      registry.catchUp();
-      await routes?.settled();
-      return {};
-    });
-    started.push(() => control.close());
+    const parts: Parts = { registry, log };
+    const control = await startControl(pathOf(data, 'control'), parts);
+    started.push(() => control.close(GRACE_MS));
     // From here on this is the only fabric on the folder.
-    started.push(registry.follow(POLL_MS));
+    started.push(await registry.follow(POLL_MS));
 
     const tun = options.tun === undefined ? undefined : openPlaneDevice(options.tun, 2, true);
     if (tun !== undefined) {
-      // Once the router has started, the device is its own.
-      started.push(() => (router === undefined ? tun.close() : undefined));
-      routes = installHostRoutes(tun.name, registry, log);
-      await routes.settled();
+      // A router that has started closes the device itself.
+      started.push(() => (parts.router === undefined ? tun.close() : undefined));
+      parts.routes = installHostRoutes(tun.name, registry, log);
+      await parts.routes.settled();
     }
 
-    router = await startRouter({
+    const router = await startRouter({
       listen: options.tunnel,
       ...authority.router,
       admission: registry,
@@ -98,7 +89,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       log,
     });
-    started.push(() => router?.close());
+    parts.router = router;
+    started.push(() => router.close());
 
     const identity = await startIdentity({
       listen: options.identity,
@@ -121,11 +113,18 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       identityPort: identity.port,
       arithmetic: { ecdaa: ecdaaCore().name, curves: identity.native ? 'native' : 'portable' },
       tunnelPort: router.port,
-      networks: registry.networks().map((network) => formatPrefix(network.prefix)),
+      networks: await networksOf(registry),
       stop,
     };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** The prefixes of all networks as text. */
+async function networksOf(registry: Registry): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const { prefix } of eachRow((page) => registry.networks(page))) texts.push(formatPrefix(prefix));
+  return texts;
 }

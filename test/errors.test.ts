@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { filesOf, LAYERS, ROOT } from './structure.ts';
 
 /** A failure that crossed a process boundary is put together again from what came. */
-const REBUILT = new Set(['fabric/identity/messages.ts']);
+const REBUILT = new Set(['protocol/failure-message.ts']);
 
 /** Every `new Failure('code', 'remedy'` in the sources, code → remedies. */
 function thrown(): Map<string, Set<string>> {

@@ -6,7 +6,7 @@ import { init } from './init.ts';
 import { networkCommands } from './network.ts';
 import { serveCommand } from './serve.ts';
 
-/** In the order in which somebody who begins needs them. */
+/** In the order in which a new owner needs them. */
 export const commands: readonly Command[] = [
   init,
   ...networkCommands,

@@ -1,22 +1,31 @@
-import type { Command } from '../../cli/program.ts';
-import { table, timeText } from '../../cli/table.ts';
-import { fromHex, toHex } from '../../protocol/bytes.ts';
+import type { Command, Invocation } from '../../cli/program.ts';
+import { table } from '../../cli/table.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { formatIpv6 } from '../../protocol/ipv6.ts';
-import { DATA, withRegistry } from './context.ts';
+import {
+  type AuditView,
+  type HandshakeView,
+  listAudit,
+  listHandshakes,
+  verifyAudit,
+} from '../operations/audit.ts';
+import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
+import { DATA, withFabric } from './context.ts';
+import { AFTER, printCursor, requestedPages, when } from './list.ts';
 
-const LIMIT = '50';
+/** Entries that are listed unless `--limit` says otherwise. */
+const NEWEST = 50;
 
 export const audit: Command = {
   name: 'audit',
   summary: 'Verifies the audit trail and lists who changed what; or lists the handshakes of all devices.',
   options: [
-    { name: 'limit', value: 'N', help: 'how many of the newest entries to list', default: LIMIT },
+    { name: 'limit', value: 'N', help: `how many of the newest entries to list (${NEWEST})` },
+    AFTER,
     { name: 'handshakes', help: 'list handshakes, good and refused, instead of changes' },
     {
       name: 'expect',
       value: 'N:HASH',
-      help: 'an entry and its hash, kept elsewhere, that must be in the trail: finds a trail made anew',
+      help: 'an entry and its hash, kept elsewhere, that must be in the trail: finds a trail that was replaced',
     },
     DATA,
   ],
@@ -26,83 +35,74 @@ export const audit: Command = {
     'enf-fabric audit --expect 17:9f…',
   ],
   async run(invocation) {
-    const limit = parseLimit(invocation.required('limit'));
     const kept = invocation.option('expect');
-    const expected = kept === undefined ? undefined : parseHead(kept);
-    await withRegistry(invocation, (registry) => {
-      const { entries, head } = registry.verifyAudit(expected);
-      const verified = `${entries} entries, unbroken; head ${entries}:${toHex(head)}`;
+    const expected = kept === undefined ? {} : parseHead(kept);
+    // Before anything is asked, so that a wrong option is named first.
+    requestedPages(invocation);
+    await withFabric(invocation, async (fabric) => {
+      const { entries, head } = await fabric.run(verifyAudit, expected);
       if (invocation.flag('handshakes')) {
-        const handshakes = registry.handshakes(limit).reverse();
-        invocation.print(
-          handshakes.map((each) => ({
-            at: new Date(each.at).toISOString(),
-            source: each.source,
-            suite: each.suite ?? null,
-            gid: each.gid === undefined ? null : toHex(each.gid),
-            pseudonym: each.pseudonym === undefined ? null : toHex(each.pseudonym),
-            proven: each.proven,
-            result: each.result,
-            address: each.address === undefined ? null : formatIpv6(each.address),
-          })),
-          () =>
-            table(
-              ['WHEN', 'FROM', 'SUITE', 'GROUP', 'RESULT', 'ADDRESS'],
-              handshakes.map((each) => [
-                timeText(each.at),
-                each.source,
-                String(each.suite ?? '?'),
-                each.gid === undefined ? '?' : toHex(each.gid).slice(0, 8),
-                each.result,
-                each.address === undefined ? '' : formatIpv6(each.address),
-              ]),
-              'No handshakes yet.',
-            ),
-        );
+        const rows = await newest(invocation, (page) => fabric.run(listHandshakes, page));
+        invocation.print(rows, () => handshakeTable(rows));
         return;
       }
-      const rows = registry.audit(limit);
-      invocation.print(
-        {
-          entries,
-          head: toHex(head),
-          newest: rows.map((row) => ({ ...row, at: new Date(row.at).toISOString(), hash: toHex(row.hash) })),
-        },
-        () =>
-          `${table(
-            ['N', 'WHEN', 'WHO', 'WHAT', 'SUBJECT', 'DETAIL'],
-            rows.map((row) => [
-              String(row.seq),
-              timeText(row.at),
-              row.actor,
-              row.action,
-              row.subject,
-              JSON.stringify(row.detail),
-            ]),
-            'Nothing yet.',
-          )}\n\n${verified}`,
-      );
+      const rows = await newest(invocation, (page) => fabric.run(listAudit, page));
+      const verified = `${entries} entries, unbroken; head ${entries}:${head}`;
+      invocation.print({ entries, head, newest: rows }, () => `${auditTable(rows)}\n\n${verified}`);
     });
     return undefined;
   },
 };
 
-function parseLimit(text: string): number {
-  const limit = Number(text);
-  if (/^\d{1,6}$/.test(text) && limit > 0) return limit;
-  throw new Failure(
-    'cli.bad-option',
-    'operator',
-    `--limit expects 1 to 999999, got ${JSON.stringify(text)}`,
-    {
-      action: 'See "enf-fabric audit --help".',
-    },
+/** The newest rows of a list that begins with them, oldest first; at most as many as `--limit` allows. */
+async function newest<Row>(
+  invocation: Invocation,
+  read: (page: PageRequest) => Promise<Page<Row>>,
+): Promise<Row[]> {
+  const { most, after } = requestedPages(invocation);
+  const found: Row[] = [];
+  let next: string | undefined;
+  for await (const page of eachPage(read, { most: most ?? NEWEST, after })) {
+    found.push(...page.rows);
+    next = page.next;
+  }
+  if (most !== undefined || after !== undefined) printCursor(next);
+  return found.reverse();
+}
+
+function handshakeTable(rows: readonly HandshakeView[]): string {
+  return table(
+    ['WHEN', 'FROM', 'SUITE', 'GROUP', 'RESULT', 'ADDRESS'],
+    rows.map((each) => [
+      when(each.at),
+      each.source,
+      String(each.suite ?? '?'),
+      each.gid?.slice(0, 8) ?? '?',
+      each.result,
+      each.address ?? '',
+    ]),
+    'No handshakes yet.',
   );
 }
 
-function parseHead(text: string): { seq: number; hash: Uint8Array } {
+function auditTable(rows: readonly AuditView[]): string {
+  return table(
+    ['N', 'WHEN', 'WHO', 'WHAT', 'SUBJECT', 'DETAIL'],
+    rows.map((row) => [
+      String(row.seq),
+      when(row.at),
+      row.actor,
+      row.action,
+      row.subject,
+      JSON.stringify(row.detail),
+    ]),
+    'Nothing yet.',
+  );
+}
+
+function parseHead(text: string): { seq: number; hash: string } {
   const match = /^([1-9]\d{0,14}):([0-9a-fA-F]{64})$/.exec(text);
-  if (match) return { seq: Number(match[1]), hash: fromHex(match[2]!) };
+  if (match) return { seq: Number(match[1]), hash: match[2]! };
   throw new Failure('cli.bad-option', 'operator', '--expect expects the head as "audit" prints it', {
     action: 'Give number and hash as N:HASH, 64 hex digits.',
   });

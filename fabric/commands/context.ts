@@ -1,12 +1,11 @@
 import { userInfo } from 'node:os';
 import type { Invocation, Option } from '../../cli/program.ts';
-import { askControl } from '../../os/net/control-socket.ts';
-import { isFailure } from '../../protocol/failure.ts';
+import type { Context, Operation } from '../operations/operation.ts';
+import { askRunning, fabricBehind } from '../operations/running.ts';
 import { pathOf } from '../pki/authority.ts';
-import type { Registry } from '../registry/registry.ts';
-import { openRegistry } from '../registry/sqlite/registry.ts';
+import { openRegistry } from '../registry/open.ts';
 
-/** What all commands of the fabric have in common: the data folder, and the fabric that may be running on it. */
+/** What the commands of an owner have in common: the data folder, and where their operations run. */
 
 export const DATA: Option = {
   name: 'data',
@@ -15,20 +14,45 @@ export const DATA: Option = {
   default: '/var/lib/enf-fabric',
 };
 
-/** Runs `work` on the registry of `--data` and closes it. @throws Failure see `openRegistry` */
-export async function withRegistry<T>(
+/** The fabric in the data folder. */
+export interface Fabric {
+  /** @throws Failure of the operation, `fabric.no-answer`, and those of `openRegistry` */
+  run<Input, View>(operation: Operation<Input, View>, input: Input): Promise<View>;
+}
+
+/**
+ * Runs `work` on the fabric of `--data`: its operations run in the process that serves it, or in this one on the opened
+ * registry if none does.
+ */
+export async function withFabric<T>(
   invocation: Invocation,
-  work: (registry: Registry) => T | Promise<T>,
+  work: (fabric: Fabric) => Promise<T>,
 ): Promise<T> {
-  const registry = openRegistry(pathOf(invocation.required('data'), 'registry'), { actor: operator() });
+  const data = invocation.required('data');
+  const socket = pathOf(data, 'control');
+  const actor = operator();
+  let here: Context | undefined;
   try {
-    return await work(registry);
+    return await work({
+      async run<Input, View>(operation: Operation<Input, View>, input: Input) {
+        if (here === undefined) {
+          const reply = await askRunning(socket, operation.name, { actor, input });
+          if (reply !== undefined) return reply.view as View;
+          here = {
+            registry: await openRegistry(pathOf(data, 'registry')),
+            running: fabricBehind(socket),
+            actor,
+          };
+        }
+        return operation.run(here, input);
+      },
+    });
   } finally {
-    registry.close();
+    await here?.registry.close();
   }
 }
 
-/** Who sits at the command line, for the audit trail. */
+/** The user at the command line, for the audit trail. */
 export function operator(): string {
   const sudo = process.env.SUDO_USER;
   let name: string;
@@ -40,32 +64,3 @@ export function operator(): string {
   }
   return sudo === undefined ? name : `${name} (${sudo})`;
 }
-
-/**
- * Tells a running fabric that the registry changed; it has acted when this returns. Says what came of it, for the
- * operator. Without an answer the change holds all the same: a fabric looks for changes by itself, or reads them when
- * it starts.
- */
-export async function nudge(invocation: Invocation): Promise<string> {
-  try {
-    await askControl(control(invocation), { method: 'POST', path: '/changed' });
-    return 'in force';
-  } catch (error) {
-    if (isFailure(error, 'control.nobody')) return 'no fabric is serving';
-    if (isFailure(error)) return `the fabric did not confirm it: ${error.message}`;
-    throw error;
-  }
-}
-
-/** The addresses with a tunnel now; undefined if no fabric says. */
-export async function connectedAddresses(invocation: Invocation): Promise<ReadonlySet<string> | undefined> {
-  try {
-    const sessions = await askControl(control(invocation), { method: 'GET', path: '/sessions' });
-    return new Set((sessions as { address: string }[]).map((session) => session.address));
-  } catch (error) {
-    if (isFailure(error)) return undefined;
-    throw error;
-  }
-}
-
-const control = (invocation: Invocation): string => pathOf(invocation.required('data'), 'control');

@@ -1,5 +1,5 @@
 import type { Command } from '../../cli/program.ts';
-import { foundAuthority } from '../pki/authority.ts';
+import { foundFabric } from '../operations/found.ts';
 import { DATA, operator } from './context.ts';
 
 export const init: Command = {
@@ -8,13 +8,12 @@ export const init: Command = {
   options: [DATA],
   examples: ['enf-fabric init', 'enf-fabric init --data ./fabric'],
   async run(invocation) {
-    const data = invocation.required('data');
-    const trust = await foundAuthority(data, operator());
+    const founded = await foundFabric(invocation.required('data'), operator());
     invocation.print(
-      { data, trust },
+      founded,
       () =>
-        `A new fabric in ${data}. Back this folder up: without its keys no device finds the fabric again.\n` +
-        `Trust bundle for the factory: ${trust}`,
+        `A new fabric in ${founded.data}. Back this folder up: without its keys no device finds the fabric again.\n` +
+        `Trust bundle for the factory: ${founded.trust}`,
     );
     return undefined;
   },

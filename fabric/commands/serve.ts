@@ -27,7 +27,7 @@ export const serveCommand: Command = {
     {
       name: 'processes',
       value: 'N',
-      help: 'how many processes give devices their identity, one for each core',
+      help: 'how many processes serve handshakes, one for each core',
       default: '1',
     },
     {
@@ -77,7 +77,7 @@ export const serveCommand: Command = {
       tun: tun ?? null,
       networks: fabric.networks,
     };
-    // One line in either form: whoever started us waits for it.
+    // One line in either form: the program that started this one waits for it.
     process.stdout.write(
       invocation.flag('json')
         ? `${JSON.stringify({ ready })}\n`

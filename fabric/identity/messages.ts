@@ -1,4 +1,4 @@
-import { Failure, type Remedy } from '../../protocol/failure.ts';
+import type { SerializedFailure } from '../../protocol/failure-message.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
 import type { Deadlines, Limits } from './limits.ts';
 
@@ -36,13 +36,6 @@ export interface Packed<T> {
   readonly others: readonly T[];
 }
 
-export interface SerializedFailure {
-  readonly code: string;
-  readonly remedy: Remedy;
-  readonly message: string;
-  readonly action?: string | undefined;
-}
-
 export type ToWorker =
   | { readonly kind: 'config'; readonly config: WorkerConfig }
   | { readonly kind: 'responses'; readonly responses: Packed<Response> }
@@ -55,21 +48,6 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly failure: SerializedFailure }
   | { readonly kind: 'requests'; readonly requests: Packed<Request> }
   | { readonly kind: 'drained' };
-
-/** A Failure as it is sent; any other error gets the code `internal`. */
-export function serializeFailure(error: unknown): SerializedFailure {
-  if (error instanceof Failure) {
-    const { code, remedy, message, action } = error;
-    return { code, remedy, message, action };
-  }
-  return { code: 'internal', remedy: 'retry', message: (error as Error).message };
-}
-
-/** The Failure as it was thrown in the other process. */
-export function deserializeFailure({ code, remedy, message, action }: SerializedFailure): Error {
-  if (code === 'internal') return new Error(message);
-  return new Failure(code, remedy, message, action === undefined ? {} : { action });
-}
 
 /** Sends all items of one turn of the event loop as one message: a message costs more than its content. */
 export function batched<T>(send: (items: readonly T[]) => void): (item: T) => void {

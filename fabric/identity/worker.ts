@@ -1,13 +1,8 @@
 import { stderrLog } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { serializeFailure } from '../../protocol/failure-message.ts';
 import { packRequests, unpackResponses } from './codec.ts';
-import {
-  type FromWorker,
-  LISTENER_DESCRIPTOR,
-  serializeFailure,
-  type ToWorker,
-  type WorkerConfig,
-} from './messages.ts';
+import { type FromWorker, LISTENER_DESCRIPTOR, type ToWorker, type WorkerConfig } from './messages.ts';
 import { type RemoteRegistry, remoteRegistry } from './remote-registry.ts';
 import { type IdentityServer, startIdentityServer } from './server.ts';
 

@@ -2,16 +2,15 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { deserializeFailure, serializeFailure } from '../../protocol/failure-message.ts';
 import { packResponses, unpackRequests } from './codec.ts';
 import type { HandshakeRegistry } from './handshake.ts';
 import {
   batched,
-  deserializeFailure,
   type FromWorker,
   IDENTITY_PROCESS,
   type Request,
   type Response,
-  serializeFailure,
   type ToWorker,
   type WorkerConfig,
 } from './messages.ts';

@@ -1,7 +1,7 @@
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Report } from '../../protocol/tunnel/report.ts';
 
-/** What the registry says of a device. Only `active` ones are admitted. */
+/** The standing of a device in the registry. Only `active` ones are admitted. */
 export type Standing = 'active' | 'suspended' | 'evicted' | 'banned';
 
 /** A device as the router needs it. */
@@ -15,18 +15,18 @@ export interface Endpoint {
   readonly network: Prefix;
 }
 
-/** What the router asks of the registry, and tells it. */
+/** What the router reads from the registry and records in it. */
 export interface Admission {
   /** The device that owns `address` (16 bytes), connected or not; undefined if there is none. */
   lookup(address: Uint8Array): Endpoint | undefined;
-  /** Calls back after a change of standing or key of a device became durable. Returns how to stop that. */
+  /** Calls `listener` after a change of standing or key of a device became durable. Returns a function that ends the subscription. */
   onChange(listener: (address: Uint8Array) => void): () => void;
   /** A tunnel of the device began; `from` is the outer address and port. */
   connected(address: Uint8Array, from: string): void;
   /** That tunnel ended, also when a newer one of the same device follows at once. */
   disconnected(address: Uint8Array): void;
-  /** What the device tells of itself, over its tunnel. */
+  /** A report that the device has sent over its tunnel. */
   reported(address: Uint8Array, report: Report): void;
-  /** Connections from these outer addresses take each other's place again and again: two devices have one key. */
-  twins(address: Uint8Array, from: readonly string[]): void;
+  /** Connections from these outer addresses replace each other again and again: two devices have one key. */
+  clones(address: Uint8Array, from: readonly string[]): void;
 }

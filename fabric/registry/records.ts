@@ -1,4 +1,7 @@
-import type { Prefix } from '../../protocol/ipv6.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { formatPrefix, matches, type Prefix, parsePrefix } from '../../protocol/ipv6.ts';
+import type { Standing } from './admission.ts';
 
 /** A /64 from which devices get their addresses. */
 export interface Network {
@@ -26,8 +29,16 @@ export interface Group {
   readonly created: number;
 }
 
+/** A group with the number of its devices. */
+export interface CountedGroup extends Group {
+  readonly devices: number;
+}
+
 /** Evicted: has to provision again, and may. Banned: may not until unbanned, whether evicted or not. */
 export type DeviceStanding = 'active' | 'evicted' | 'banned';
+
+/** What an owner does to a device's standing. */
+export type StandingChange = 'evict' | 'ban' | 'unban';
 
 /** One chip in one group. */
 export interface Device {
@@ -46,11 +57,11 @@ export interface Device {
   readonly handshake: { readonly at: number; readonly from: string };
   /** The newest tunnel; `ended` is absent while it lasts. */
   readonly tunnel?: { readonly at: number; readonly from: string; readonly ended?: number };
-  /** What its agent has told of itself, and when; C clients tell nothing. */
+  /** What its agent has reported, and when; C clients report nothing. */
   readonly agent?: AgentReport;
 }
 
-/** `failure` is the last one it has told of, with the time it happened; a later report without any leaves it. */
+/** `failure` is the last one reported, with the time it happened; a later report without any leaves it. */
 export interface AgentReport {
   readonly at: number;
   readonly version: string;
@@ -83,14 +94,60 @@ export interface Applicant {
   readonly suite: number;
 }
 
-/** Who acts, and when; goes into the audit trail. */
+/** One change of state: who did what to which subject. It never contains a secret. */
+export interface AuditEntry {
+  readonly seq: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly actor: string;
+  /** e.g. `device.ban`. */
+  readonly action: string;
+  readonly subject: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+  /** SHA-256(previous hash ‖ canonical row), 32 bytes. */
+  readonly hash: Uint8Array;
+}
+
+/** The newest audit entry and its hash: kept elsewhere, it finds a trail that was replaced. */
+export interface AuditHead {
+  readonly seq: number;
+  readonly hash: Uint8Array;
+}
+
+/** Who acts, and when; recorded in the audit trail. */
 export interface Act {
   readonly at: number;
   readonly actor: string;
 }
 
-/** What a running fabric hears of. */
+/** A change that subscribers of the registry receive. */
 export type Change =
   | { readonly kind: 'device'; readonly address: Uint8Array }
   | { readonly kind: 'group'; readonly gid: Uint8Array }
   | { readonly kind: 'network'; readonly prefix: Prefix };
+
+/** A device's standing together with its group's. */
+export function standingOf(device: Device): Standing {
+  return device.standing === 'active' && device.groupStatus === 'suspended' ? 'suspended' : device.standing;
+}
+
+/** The first 20 hex digits of a GID in groups of four, as on the label, so that a person can compare. */
+export function shortGid(gid: Uint8Array): string {
+  return toHex(gid).slice(0, 20).match(/.{4}/g)!.join(' ');
+}
+
+const UNICAST: readonly Prefix[] = [parsePrefix('2000::/3'), parsePrefix('fc00::/7')];
+
+/** Parses the prefix of a network: a /64 of global or unique local unicast. @throws Failure `fabric.bad-network`, `ipv6.bad-prefix`, `ipv6.bad-address` */
+export function parseNetwork(text: string): Prefix {
+  const prefix = parsePrefix(text);
+  if (prefix.length !== 64 || !UNICAST.some((range) => matches(range, prefix.address))) {
+    throw new Failure(
+      'fabric.bad-network',
+      'operator',
+      `a network is a /64 in 2000::/3 or fc00::/7, got ${formatPrefix(prefix)}`,
+      { action: 'Give a prefix such as fd00:8f80:8000:1::/64.' },
+    );
+  }
+  return prefix;
+}

@@ -1,50 +1,100 @@
 import type { Prefix } from '../../protocol/ipv6.ts';
-import type { Admission, Standing } from './admission.ts';
-import type { Applicant, Change, Device, Group, GroupStatus, Handshake, Network } from './records.ts';
-import type { AuditEntry } from './sqlite/audit.ts';
-import type { Verdict } from './sqlite/devices.ts';
+import type { Identifier } from './address.ts';
+import type { Admission } from './admission.ts';
+import type { Page, PageRequest } from './pages.ts';
+import type {
+  Applicant,
+  AuditEntry,
+  AuditHead,
+  Change,
+  CountedGroup,
+  Device,
+  Group,
+  GroupStatus,
+  Handshake,
+  Network,
+  StandingChange,
+} from './records.ts';
 
-/** Who may have which address, and everything that ever changed about it. All writes are on the disk when they return. */
+/**
+ * Which device may have which address, and every change of that. Each engine keeps the contract of
+ * test/fabric/registry/contract.ts. A change is on the disk when its promise resolves, and has happened completely or
+ * not at all; `actor` is recorded in the audit trail.
+ *
+ * What an owner reads and changes is asynchronous, since an engine may be a database server. The methods of
+ * `Admission`, which the router calls between two packets of a peer, answer at once: an engine that cannot read within
+ * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
+ * router records is written later, in order.
+ */
 export interface Registry extends Admission {
-  networks(): Network[];
+  /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
+  networks(page: PageRequest): Promise<Page<Network>>;
   /** @throws Failure `fabric.network-exists` */
-  addNetwork(prefix: Prefix, name: string): Network;
-  groups(): Group[];
-  /** @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
-  group(gidPrefix: string): Group;
+  addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
+
+  /** Oldest first. */
+  groups(page: PageRequest): Promise<Page<CountedGroup>>;
+  /** The one group whose id begins with these hex digits. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `bytes.bad-hex` */
+  group(gidPrefix: string): Promise<Group>;
   /** @throws Failure `fabric.unknown-network`, `fabric.group-exists` */
-  addGroup(group: Omit<Group, 'status' | 'created'>): Group;
+  addGroup(actor: string, group: Omit<Group, 'status' | 'created'>): Promise<Group>;
   /** False if it had that status already. @throws Failure `fabric.unknown-group` */
-  setGroupStatus(gid: Uint8Array, status: GroupStatus): boolean;
-  /** The group if its devices may provision. @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended` */
-  openGroup(gid: Uint8Array): Group;
-  devices(): Device[];
+  setGroupStatus(actor: string, gid: Uint8Array, status: GroupStatus): Promise<boolean>;
+
+  /** Oldest first. */
+  devices(page: PageRequest): Promise<Page<Device>>;
   /** @throws Failure `fabric.unknown-device` */
-  device(address: Uint8Array): Device;
+  device(address: Uint8Array): Promise<Device>;
   /** False if there was nothing to do. @throws Failure `fabric.unknown-device` */
-  judge(address: Uint8Array, verdict: Verdict): boolean;
-  /** The newest first; of one device, or of all. */
-  handshakes(limit: number, device?: Device): Handshake[];
-  /** Admits a verified chip; resolves to its 16-byte address after the commit. @throws Failure see `admitDevice` */
+  setStanding(actor: string, address: Uint8Array, change: StandingChange): Promise<boolean>;
+  /** When two devices were last found to have this one's key: `detail.from` lists where they connect from. */
+  clonesOf(address: Uint8Array): Promise<AuditEntry | undefined>;
+  /** True while a tunnel of the device ends at this process's router. */
+  isConnected(address: Uint8Array): boolean;
+
+  /** The group if its devices may provision. @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended` */
+  openGroup(gid: Uint8Array): Promise<Group>;
+  /**
+   * Admits a verified chip; resolves to its 16-byte address. @throws Failure `fabric.group-not-admitted`,
+   * `fabric.group-suspended`, `fabric.device-banned`, `fabric.address-not-yours`, `fabric.network-full`
+   */
   admit(applicant: Applicant): Promise<Uint8Array>;
   /** Appends a refused handshake to the history. */
   refused(handshake: Omit<Handshake, 'at'>): Promise<void>;
-  audit(limit: number): AuditEntry[];
-  /** @throws Failure `audit.broken` */
-  verifyAudit(expected?: { seq: number; hash: Uint8Array }): { entries: number; head: Uint8Array };
-  /** When two devices were last found to have this one's key: `detail.from` says where they connect from. */
-  twinsOf(address: Uint8Array): AuditEntry | undefined;
-  /** Hears of every change, by this process or another, once it is durable and `catchUp` has seen it. */
+  /** Newest first; of one device, or of all. */
+  handshakes(page: PageRequest, device?: Device): Promise<Page<Handshake>>;
+
+  /** Newest first. */
+  audit(page: PageRequest): Promise<Page<AuditEntry>>;
+  /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
+  verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
+
+  /**
+   * Calls `listener` for every change, made by this process or another, once it is durable and `catchUp` has read it.
+   * Returns a function that ends the subscription.
+   */
   subscribe(listener: (change: Change) => void): () => void;
-  /** Looks for changes other processes made and tells the subscribers. */
-  catchUp(): void;
-  /** Calls `catchUp` every `periodMs`: the backstop behind the nudge. Returns the way to stop. */
-  follow(periodMs: number): () => void;
-  /** Commits what waits and closes the file. */
-  close(): void;
+  /** Reads the changes that other processes made and passes them to the subscribers. */
+  catchUp(): Promise<void>;
+  /**
+   * For the one process that serves: ends the tunnels that a crash has left recorded as up, and calls `catchUp` every
+   * `periodMs`, in case a notification is lost. Returns a function that stops that.
+   */
+  follow(periodMs: number): Promise<() => void>;
+  /** Commits what waits, and closes. */
+  close(): Promise<void>;
 }
 
-/** A device's standing together with its group's. */
-export function standingOf(device: Device): Standing {
-  return device.standing === 'active' && device.groupStatus === 'suspended' ? 'suspended' : device.standing;
+export interface RegistryOptions {
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** Replaced in tests, where two chips must collide. */
+  readonly identifier?: Identifier;
+  /** How many of the newest handshakes are kept even if they were refused and prove nothing. */
+  readonly refusalsKept?: number;
+  /** Receives errors that have no caller. */
+  readonly onError?: (error: unknown) => void;
 }
+
+/** The actor of what the fabric does by itself, in the audit trail. */
+export const FABRIC = 'fabric';

@@ -2,6 +2,7 @@ import { configureInterface, routeThrough } from '../../os/linux/iproute.ts';
 import type { Log } from '../../os/service/log.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { hostAddress } from '../registry/address.ts';
+import { eachRow } from '../registry/pages.ts';
 import type { Registry } from '../registry/registry.ts';
 
 /** The MTU of the devices' TUN (enftun.md §4). */
@@ -20,7 +21,12 @@ export function installHostRoutes(tun: string, registry: Registry, log: Log): Ho
     await configureInterface(tun, TUN_MTU, own);
     for (const prefix of prefixes) await routeThrough(formatPrefix(prefix), tun);
   };
-  let settled = install(registry.networks().map((network) => network.prefix));
+  const installAll = async (): Promise<void> => {
+    const prefixes: Prefix[] = [];
+    for await (const { prefix } of eachRow((page) => registry.networks(page))) prefixes.push(prefix);
+    await install(prefixes);
+  };
+  let settled = installAll();
   registry.subscribe((change) => {
     if (change.kind !== 'network') return;
     const name = formatPrefix(change.prefix);

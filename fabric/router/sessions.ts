@@ -66,7 +66,7 @@ export function sessionTable(threads: RouterThreads, admission: Admission, log: 
     clones++;
     const where = hosts.join(' and ');
     log('warning', `device ${newer.name} connects from ${where} in turns: two devices seem to have its key`);
-    record(() => admission.twins(newer.address, hosts));
+    record(() => admission.clones(newer.address, hosts));
   }
 
   return {

@@ -1,19 +1,30 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { createServer, request as httpRequest } from './http.ts';
 
 /**
- * HTTP with JSON bodies over a unix socket: how a command line talks to its running program. Whoever may write to
- * the socket (mode 0660) may ask; there is no other authentication.
+ * HTTP with JSON bodies over a unix socket: how a command line talks to its running program. Every process that may
+ * write to the socket (mode 0660) may send requests; there is no other authentication.
  */
 
-/** What is asked; `path` without a query. */
+/** A request; `path` without a query. */
 export interface Question {
   readonly method: string;
   readonly path: string;
+}
+
+/** A request as it is sent, with a JSON value as its body. */
+export interface Sent extends Question {
+  readonly body?: unknown;
+}
+
+/** A request as it was received. */
+export interface Received extends Question {
+  /** Reads the body, at most 64 KiB. @throws Failure `control.bad-question` */
+  json(): Promise<unknown>;
 }
 
 /** An answer that is not JSON. */
@@ -27,19 +38,31 @@ export class TextAnswer {
   }
 }
 
-/** Answers a question with a JSON value or a TextAnswer, or undefined: 404. A thrown Failure becomes a 500 with its code. */
-export type Answerer = (question: Question) => unknown;
+/** Answers a request with a JSON value or a TextAnswer; undefined becomes a 404. A thrown Failure becomes a 500 with its code. */
+export type Answerer = (question: Received) => unknown;
 
 export interface Control {
-  close(): Promise<void>;
+  /** Accepts no more requests, and waits up to `graceMs` (0 unless given) for those under way to be answered. */
+  close(graceMs?: number): Promise<void>;
 }
 
-const PATIENCE_MS = 5_000;
+const TIMEOUT_MS = 5_000;
 const LONGEST_ANSWER = 4_194_304;
+const LONGEST_QUESTION = 65_536;
+
+/** An answer with another status than 200. */
+export class StatusError extends Error {
+  readonly status: number;
+
+  constructor(status: number, body: string) {
+    super(`${status}: ${body.slice(0, 200)}`);
+    this.status = status;
+  }
+}
 
 /**
- * Listens on `path`, making its folder if it is missing. A socket nobody listens on any more (the program was
- * killed) is replaced. @throws Failure `control.in-use`, `control.cannot-listen`
+ * Listens on `path`, making its folder if it is missing. A socket that a killed program has left behind is
+ * replaced. @throws Failure `control.in-use`, `control.cannot-listen`
  */
 export async function serveControl(path: string, answer: Answerer): Promise<Control> {
   if (await isAlive(path)) {
@@ -65,7 +88,7 @@ export async function serveControl(path: string, answer: Answerer): Promise<Cont
       { action: `Check that ${dirname(path)} can be made and written by this user.`, cause: error },
     );
   }
-  return { close: () => closed(server) };
+  return { close: (graceMs) => closed(server, graceMs) };
 }
 
 /** Where to listen on loopback. */
@@ -75,7 +98,7 @@ export interface Loopback {
 }
 
 /**
- * Answers on a TCP port of this machine, to whoever is on it. Only for what anybody may know.
+ * Answers on a TCP port of this machine, to every program on it: only for what everyone may read.
  * @throws Failure `control.cannot-listen`
  */
 export async function serveLoopback({ host, port }: Loopback, answer: Answerer): Promise<Control & Loopback> {
@@ -92,18 +115,24 @@ export async function serveLoopback({ host, port }: Loopback, answer: Answerer):
     );
   });
   const { port: bound } = server.address() as AddressInfo;
-  return { host, port: bound, close: () => closed(server) };
+  return { host, port: bound, close: (graceMs) => closed(server, graceMs) };
 }
 
-const closed = (server: Server): Promise<void> =>
+const closed = (server: Server, graceMs = 0): Promise<void> =>
   new Promise((resolve) => {
-    server.close(() => resolve()); // removes a unix socket, too
-    server.closeAllConnections();
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    // Removes a unix socket, too.
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (graceMs === 0) server.closeAllConnections();
+    else server.closeIdleConnections();
   });
 
 function httpServer(answer: Answerer): Server {
   return createServer(
-    { requestTimeout: PATIENCE_MS, headersTimeout: PATIENCE_MS, maxHeaderSize: 8_192, keepAliveTimeout: 1 },
+    { requestTimeout: TIMEOUT_MS, headersTimeout: TIMEOUT_MS, maxHeaderSize: 8_192, keepAliveTimeout: 1 },
     (request, response) => {
       const send = (status: number, type: string, text: string): void => {
         response.writeHead(status, { 'content-type': type, connection: 'close' });
@@ -111,10 +140,11 @@ function httpServer(answer: Answerer): Server {
       };
       const reply = (status: number, body: unknown): void =>
         send(status, 'application/json', `${JSON.stringify(body)}\n`);
-      request.resume();
       const path = (request.url ?? '/').split('?')[0]!;
-      Promise.resolve({ method: request.method ?? 'GET', path })
+      const question = { method: request.method ?? 'GET', path, json: () => readJson(request) };
+      Promise.resolve(question)
         .then(answer)
+        .finally(() => request.resume())
         .then((value) => {
           if (value === undefined) reply(404, { error: { code: 'control.no-such-path', message: path } });
           else if (value instanceof TextAnswer) send(200, value.type, value.text);
@@ -128,32 +158,59 @@ function httpServer(answer: Answerer): Server {
   );
 }
 
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  // The answer to one that is too long still has to leave through the same socket.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+    length += chunk.length;
+    if (length > LONGEST_QUESTION) throw badQuestion(`is longer than ${LONGEST_QUESTION} bytes`);
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString());
+  } catch (error) {
+    throw badQuestion('is not JSON', error);
+  }
+}
+
+function badQuestion(what: string, cause?: unknown): Failure {
+  return new Failure('control.bad-question', 'operator', `the body of the request ${what}`, {
+    action: 'Use the command line of the same version.',
+    cause,
+  });
+}
+
 /**
- * Asks the program listening on `path`. @returns the JSON of the answer
- * @throws Failure `control.nobody`, `control.not-permitted`, `control.bad-answer`
+ * Asks the program listening on `path`, and waits for at most `timeoutMs` while nothing arrives. @returns the JSON of
+ * the answer
+ * @throws Failure `control.nobody`, `control.not-permitted`, `control.bad-answer`; the cause of the last one is a
+ *   StatusError if the program answered with another status than 200
  */
-export async function askControl(path: string, question: Question): Promise<unknown> {
+export async function askControl(path: string, question: Sent, timeoutMs = TIMEOUT_MS): Promise<unknown> {
+  const body = question.body === undefined ? undefined : JSON.stringify(question.body);
+  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   const text = await new Promise<string>((resolve, reject) => {
     const request = httpRequest(
-      { socketPath: path, method: question.method, path: question.path, timeout: PATIENCE_MS },
+      { socketPath: path, method: question.method, path: question.path, timeout: timeoutMs, headers },
       (response) => {
-        let body = '';
+        let answer = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {
-          body += chunk;
-          if (body.length > LONGEST_ANSWER) request.destroy(new Error('the answer is too long'));
+          answer += chunk;
+          if (answer.length > LONGEST_ANSWER) request.destroy(new Error('the answer is too long'));
         });
         response.on('end', () =>
           response.statusCode === 200
-            ? resolve(body)
-            : reject(new Error(`${response.statusCode}: ${body.slice(0, 200)}`)),
+            ? resolve(answer)
+            : reject(new StatusError(response.statusCode ?? 0, answer)),
         );
         response.on('error', reject);
       },
     );
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${PATIENCE_MS} ms`)));
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)));
     request.on('error', reject);
-    request.end();
+    request.end(body);
   }).catch((error: unknown) => {
     throw askFailure(path, error);
   });
@@ -167,10 +224,10 @@ export async function askControl(path: string, question: Question): Promise<unkn
 function askFailure(path: string, error: unknown): Failure {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTSOCK' || code === 'ENOTDIR') {
-    return new Failure('control.nobody', 'operator', `nobody listens on ${path}`, { cause: error });
+    return new Failure('control.nobody', 'operator', `no program listens on ${path}`, { cause: error });
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    return new Failure('control.not-permitted', 'operator', `no permission to ask on ${path}`, {
+    return new Failure('control.not-permitted', 'operator', `no permission to use ${path}`, {
       action: 'Run as root or as a member of the group that owns the socket.',
       cause: error,
     });
@@ -188,7 +245,7 @@ function isAlive(path: string): Promise<boolean> {
       probe.destroy();
       resolve(alive);
     };
-    probe.setTimeout(PATIENCE_MS, () => done(true)); // it took the connection queue but hangs: still somebody's
+    probe.setTimeout(TIMEOUT_MS, () => done(true)); // it accepts nothing, but the socket is in use
     probe.on('connect', () => done(true));
     probe.on('error', (error: NodeJS.ErrnoException) => done(error.code === 'EAGAIN'));
   });

@@ -64,7 +64,7 @@ describe('first boot and everything after, with TPMs', () => {
     expect(of(second)).toMatchObject({ version, lastFailure: null });
     const shown = await world.fabric.run('device', 'show', first);
     expect(shown.stdout).toMatch(
-      new RegExp(`Agent     version ${version}, told .*; last failure: xtt.error-received `),
+      new RegExp(`Agent     version ${version}, reported .*; last failure: xtt.error-received `),
     );
   });
 

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { emptyRegistry } from '../../fabric/registry/open.ts';
+import { eachRow, type Page, type PageRequest } from '../../fabric/registry/pages.ts';
 import type { Group } from '../../fabric/registry/records.ts';
-import type { Registry } from '../../fabric/registry/registry.ts';
-import { emptyRegistry, openRegistry, type RegistryOptions } from '../../fabric/registry/sqlite/registry.ts';
+import type { Registry, RegistryOptions } from '../../fabric/registry/registry.ts';
+import { openSqliteRegistry } from '../../fabric/registry/sqlite/registry.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
 
 /** A folder that is removed after the test. */
@@ -22,11 +24,18 @@ export function registryFile(): string {
   return path;
 }
 
-/** Opens a registry, closed after the test. */
-export function opened(path: string, options: Partial<RegistryOptions> = {}): Registry {
-  const registry = openRegistry(path, { actor: 'test', ...options });
+/** Opens a registry in a file, closed after the test. */
+export function opened(path: string, options: RegistryOptions = {}): Registry {
+  const registry = openSqliteRegistry(path, options);
   onTestFinished(() => registry.close());
   return registry;
+}
+
+/** All rows of a list. */
+export async function allOf<Row>(read: (page: PageRequest) => Promise<Page<Row>>): Promise<Row[]> {
+  const rows: Row[] = [];
+  for await (const row of eachRow(read)) rows.push(row);
+  return rows;
 }
 
 export const NETWORK = parsePrefix('fd00:1:2:3::/64');

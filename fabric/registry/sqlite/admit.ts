@@ -11,7 +11,7 @@ import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
 import { prepare } from './statements.ts';
 
-/** More collisions in a row than this in a /64 are no chance. */
+/** More collisions in a row than this do not happen by chance in a /64. */
 const MAX_COUNTER = 1_000;
 const NULL_IDENTITY = new Uint8Array(16);
 
@@ -70,7 +70,7 @@ export function requireOpenGroup(db: Database, gid: Uint8Array): ReturnType<type
   }
   if (group.status !== 'active') {
     throw new Failure('fabric.group-suspended', 'operator', `the group ${toHex(gid)} is suspended`, {
-      action: 'Lift it with "enf-fabric group resume".',
+      action: 'End the suspension with "enf-fabric group resume".',
     });
   }
   return group;
@@ -80,7 +80,7 @@ function admitAgain(db: Database, act: Act, applicant: Applicant, known: Device)
   const { address, standing } = known;
   if (standing === 'banned') {
     throw new Failure('fabric.device-banned', 'operator', `the device ${formatIpv6(address)} is banned`, {
-      action: 'Lift it with "enf-fabric device unban".',
+      action: 'End the ban with "enf-fabric device unban".',
     });
   }
   const rekeyed = !equal(known.longtermKey, applicant.longtermKey);

@@ -1,23 +1,12 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import { equal } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
+import type { AuditEntry, AuditHead } from '../records.ts';
 import { bytes } from './database.ts';
 import { prepare } from './statements.ts';
-
-/** One change of state: who did what to which subject. Secrets never go in. */
-export interface AuditEntry {
-  readonly seq: number;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  readonly actor: string;
-  /** e.g. `device.ban`. */
-  readonly action: string;
-  readonly subject: string;
-  readonly detail: Readonly<Record<string, unknown>>;
-  /** SHA-256(previous hash ‖ canonical row), 32 bytes. */
-  readonly hash: Uint8Array;
-}
 
 interface Row {
   seq: number;
@@ -37,7 +26,7 @@ function chained(previous: Uint8Array, row: Omit<Row, 'hash'>): Uint8Array {
   return bytes(createHash('sha256').update(previous).update(canonical, 'utf8').digest());
 }
 
-/** Appends an entry; the caller's transaction makes it one with the change it tells of. */
+/** Appends an entry, in the caller's transaction with the change that it describes. */
 export function appendAudit(
   db: Database,
   entry: { at: number; actor: string; action: string; subject: string; detail?: Record<string, unknown> },
@@ -62,11 +51,29 @@ export function appendAudit(
   );
 }
 
-/** The newest entry of an action on a subject. */
-export function lastAudit(db: Database, action: string, subject: string): AuditEntry | undefined {
-  const sql = 'SELECT * FROM audit WHERE action = ? AND subject = ? ORDER BY seq DESC LIMIT 1';
-  const row = prepare(db, sql).get(action, subject) as Row | undefined;
-  return row && entryOf(row);
+/** Entries searched at once. */
+const SEARCHED = 10_000;
+
+/**
+ * The newest entry of an action on a subject. There is no index for that: the trail is searched part by part, and
+ * other work goes on between two parts. `read` runs each access to the file.
+ */
+export async function lastAudit(
+  db: Database,
+  read: <T>(work: () => T) => T,
+  action: string,
+  subject: string,
+): Promise<AuditEntry | undefined> {
+  const newest = 'SELECT max(seq) AS seq FROM audit';
+  const sql = `SELECT * FROM audit WHERE seq <= ? AND seq > ? AND action = ? AND subject = ?
+     ORDER BY seq DESC LIMIT 1`;
+  let { seq } = read(() => prepare(db, newest).get()) as { seq: number };
+  for (; seq > 0; seq -= SEARCHED) {
+    const row = read(() => prepare(db, sql).get(seq, seq - SEARCHED, action, subject)) as Row | undefined;
+    if (row !== undefined) return entryOf(row);
+    if (seq > SEARCHED) await setImmediate();
+  }
+  return undefined;
 }
 
 const entryOf = (row: Row): AuditEntry => ({
@@ -75,37 +82,49 @@ const entryOf = (row: Row): AuditEntry => ({
   hash: bytes(row.hash),
 });
 
-/** The newest `limit` entries, oldest first. */
-export function listAudit(db: Database, limit: number): AuditEntry[] {
-  const rows = prepare(db, 'SELECT * FROM audit ORDER BY seq DESC LIMIT ?').all(limit) as Row[];
-  return rows.reverse().map(entryOf);
+/** A page of entries, newest first. */
+export function listAudit(db: Database, page: PageRequest): Page<AuditEntry> {
+  const before = parseNumberCursor('audit', page.after) ?? Number.MAX_SAFE_INTEGER;
+  const rows = prepare(db, 'SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?').all(
+    before,
+    page.limit + 1,
+  ) as Row[];
+  const { rows: shown, next } = pageOf('audit', page, rows, (row) => row.seq);
+  return { rows: shown.map(entryOf), next };
 }
 
-/** The whole trail, some rows at a time. */
-function* everyRow(db: Database): Iterable<Row> {
-  let last = Number.MIN_SAFE_INTEGER;
-  for (;;) {
-    const sql = 'SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT 100';
-    const rows = prepare(db, sql).all(last) as Row[];
-    if (rows.length === 0) return;
-    yield* rows;
-    last = rows.at(-1)!.seq;
-  }
+/** Rows verified at once. */
+const VERIFIED = 100;
+
+/** The entries after `last`, oldest first, and the number of entries that were written, both read in one transaction. */
+function readTrail(db: Database, last: number): { rows: Row[]; written: number } {
+  const read = db.transaction(() => {
+    const rows = prepare(db, 'SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?').all(
+      last,
+      VERIFIED,
+    ) as Row[];
+    const counter = prepare(db, "SELECT value FROM counter WHERE name = 'audit'").get() as { value: number };
+    return { rows, written: counter.value };
+  });
+  return read();
 }
 
 /**
- * Recomputes the whole chain. Somebody who can write the file can also rewrite the chain or cut its tail together
- * with the counter; only a head kept elsewhere finds that: pass it as `expected`.
- * @throws Failure `audit.broken`
+ * Recomputes the whole chain, including what is appended meanwhile; other work goes on between two pages. Somebody who
+ * can write the file can also rewrite the chain or cut its tail together with the counter; only a head kept elsewhere
+ * finds that: pass it as `expected`. `read` runs each access to the file. @throws Failure `audit.broken`
  */
-export function verifyAudit(
+export async function verifyAudit(
   db: Database,
-  expected?: { seq: number; hash: Uint8Array },
-): { entries: number; head: Uint8Array } {
-  const verify = db.transaction(() => {
-    let previous: Uint8Array = GENESIS;
-    let entries = 0;
-    for (const row of everyRow(db)) {
+  read: <T>(work: () => T) => T,
+  expected?: AuditHead,
+): Promise<{ entries: number; head: Uint8Array }> {
+  let previous: Uint8Array = GENESIS;
+  let entries = 0;
+  let last = Number.MIN_SAFE_INTEGER;
+  for (;;) {
+    const { rows, written } = read(() => readTrail(db, last));
+    for (const row of rows) {
       entries++;
       if (row.seq !== entries) throw broken(entries, `is missing (the next one is ${row.seq})`);
       const hash = chained(previous, row);
@@ -114,20 +133,20 @@ export function verifyAudit(
         throw broken(entries, 'is not the one whose hash was kept');
       }
       previous = hash;
+      last = row.seq;
     }
-    const { value } = prepare(db, "SELECT value FROM counter WHERE name = 'audit'").get() as {
-      value: number;
-    };
-    if (value !== entries || entries < (expected?.seq ?? 0)) {
-      throw broken(entries + 1, `is missing, ${Math.max(value, expected?.seq ?? 0)} were written`);
+    if (rows.length < VERIFIED) {
+      const least = Math.max(written, expected?.seq ?? 0);
+      if (written !== entries || entries < least)
+        throw broken(entries + 1, `is missing, ${least} were written`);
+      return { entries, head: previous };
     }
-    return { entries, head: previous };
-  });
-  return verify();
+    await setImmediate();
+  }
 }
 
 function broken(seq: number, what: string): Failure {
   return new Failure('audit.broken', 'operator', `audit entry ${seq} ${what}`, {
-    action: 'Somebody or something changed the registry behind the program: compare with a backup.',
+    action: 'The registry was changed by something else than this program: compare it with a backup.',
   });
 }

@@ -1,10 +1,11 @@
 import type { Database } from 'better-sqlite3';
+import type { NumberedChange } from '../change-feed.ts';
 import type { Change } from '../records.ts';
 import { bytes } from './database.ts';
 import { prepare } from './statements.ts';
 
-/** Notes a change in the caller's transaction. The sequence comes from one counter row, so that none commits late. */
-export function recordChange(db: Database, kind: 'device' | 'group' | 'network', subject: Uint8Array): void {
+/** Records a change in the caller's transaction. The sequence comes from one counter row, so that no smaller one is committed later. */
+export function recordChange(db: Database, kind: Change['kind'], subject: Uint8Array): void {
   const { value } = prepare(
     db,
     "UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value",
@@ -17,23 +18,45 @@ export function lastChange(db: Database): number {
   return (prepare(db, "SELECT value FROM counter WHERE name = 'change'").get() as { value: number }).value;
 }
 
+/** Rows read at once. */
+const PAGE = 500;
+
 /** The changes after `seq`, oldest first; one of a group stands for one of each of its devices, too. */
-export function changesSince(db: Database, seq: number): { seq: number; changes: Change[] } {
-  const rows = prepare(db, 'SELECT * FROM change WHERE seq > ? ORDER BY seq').all(seq) as {
-    seq: number;
-    kind: 'device' | 'group' | 'network';
-    subject: Uint8Array;
-  }[];
-  const changes = rows.flatMap((row) => expand(db, row.kind, bytes(row.subject)));
-  return { seq: rows.at(-1)?.seq ?? seq, changes };
+export function* changesSince(db: Database, seq: number): Generator<NumberedChange> {
+  let last = seq;
+  for (;;) {
+    const rows = prepare(db, 'SELECT * FROM change WHERE seq > ? ORDER BY seq LIMIT ?').all(last, PAGE) as {
+      seq: number;
+      kind: Change['kind'];
+      subject: Uint8Array;
+    }[];
+    for (const row of rows) {
+      last = row.seq;
+      for (const change of expand(db, row.kind, bytes(row.subject))) yield { seq: last, change };
+    }
+    if (rows.length < PAGE) return;
+  }
 }
 
-function expand(db: Database, kind: 'device' | 'group' | 'network', subject: Uint8Array): Change[] {
-  if (kind === 'device') return [{ kind, address: subject }];
-  if (kind === 'network') return [{ kind, prefix: { address: subject, length: 64 } }];
-  const devices = prepare(db, 'SELECT address FROM device WHERE gid = ?').all(subject) as {
-    address: Uint8Array;
-  }[];
-  const each = devices.map(({ address }): Change => ({ kind: 'device', address: bytes(address) }));
-  return [{ kind: 'group', gid: subject }, ...each];
+function* expand(db: Database, kind: Change['kind'], subject: Uint8Array): Generator<Change> {
+  if (kind === 'device') yield { kind, address: subject };
+  else if (kind === 'network') yield { kind, prefix: { address: subject, length: 64 } };
+  else {
+    yield { kind, gid: subject };
+    for (const address of membersOf(db, subject)) yield { kind: 'device', address };
+  }
+}
+
+/** The addresses of a group's devices, by the index of their pseudonyms. */
+function* membersOf(db: Database, gid: Uint8Array): Generator<Uint8Array> {
+  let last = new Uint8Array(0);
+  for (;;) {
+    const rows = prepare(
+      db,
+      'SELECT pseudonym, address FROM device WHERE gid = ? AND pseudonym > ? ORDER BY pseudonym LIMIT ?',
+    ).all(gid, last, PAGE) as { pseudonym: Uint8Array<ArrayBuffer>; address: Uint8Array }[];
+    for (const { address } of rows) yield bytes(address);
+    if (rows.length < PAGE) return;
+    last = rows.at(-1)!.pseudonym;
+  }
 }

@@ -10,7 +10,7 @@ const BUSY_TIMEOUT_MS = 2_000;
 
 /**
  * Opens the registry file and brings its schema up to date. Every commit is on the disk when it returns
- * (WAL with synchronous=FULL: an identity must survive a power cut once the device was told).
+ * (WAL with synchronous=FULL: an identity must survive a power cut once the device has it).
  * @throws Failure `registry.absent`, `registry.corrupt`, `registry.locked`, `registry.not-writable`,
  *   `registry.newer-schema`, `os.disk-full`
  */
@@ -51,7 +51,7 @@ export function emptyDatabase(now: number, begin: (db: Database) => void): Uint8
   }
 }
 
-/** Runs `work` and turns what SQLite says into a Failure; other errors pass through. */
+/** Runs `work` and turns errors of SQLite into a Failure; other errors pass through. */
 export function guarded<T>(path: string, work: () => T): T {
   try {
     return work();
@@ -64,10 +64,15 @@ function sqliteFailure(path: string, error: unknown): unknown {
   const code = error instanceof SQLite.SqliteError ? error.code : '';
   const folderMissing = error instanceof TypeError && /directory does not exist/.test(error.message);
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
-    return new Failure('registry.locked', 'retry', `another program holds the registry ${path} (${code})`, {
-      action: 'Try again; if it lasts, find the program with "fuser".',
-      cause: error,
-    });
+    return new Failure(
+      'registry.locked',
+      'retry',
+      `another program has locked the registry ${path} (${code})`,
+      {
+        action: 'Try again; if it lasts, find the program with "fuser".',
+        cause: error,
+      },
+    );
   }
   if (code === 'SQLITE_FULL') {
     return new Failure('os.disk-full', 'retry', `cannot write ${path}: no space left (${code})`, {

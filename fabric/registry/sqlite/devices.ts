@@ -3,7 +3,8 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Report } from '../../../protocol/tunnel/report.ts';
-import type { Act, AgentReport, Device, GroupStatus } from '../records.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
+import type { Act, AgentReport, Device, GroupStatus, StandingChange } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './database.ts';
@@ -14,6 +15,7 @@ const SELECT = `
   FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network`;
 
 interface Row {
+  id: number;
   address: Uint8Array;
   gid: Uint8Array;
   group_name: string;
@@ -60,9 +62,15 @@ function agentOf(row: Row): AgentReport | undefined {
   return { at, version, ...(code === null || failed === null ? {} : { failure: { code, at: failed } }) };
 }
 
-/** All devices, oldest first. */
-export function listDevices(db: Database): Device[] {
-  return (prepare(db, `${SELECT} ORDER BY device.id`).all() as Row[]).map(device);
+/** A page of devices, oldest first. */
+export function listDevices(db: Database, page: PageRequest): Page<Device> {
+  const after = parseNumberCursor('devices', page.after) ?? 0;
+  const rows = prepare(db, `${SELECT} WHERE device.id > ? ORDER BY device.id LIMIT ?`).all(
+    after,
+    page.limit + 1,
+  ) as Row[];
+  const { rows: shown, next } = pageOf('devices', page, rows, (row) => row.id);
+  return { rows: shown.map(device), next };
 }
 
 /** The device with this 16-byte address. */
@@ -71,7 +79,7 @@ export function findDevice(db: Database, address: Uint8Array): Device | undefine
   return row === undefined ? undefined : device(row);
 }
 
-/** The device this chip is in this group. */
+/** The device of this chip in this group. */
 export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
   const row = prepare(db, `${SELECT} WHERE device.gid = ? AND pseudonym = ?`).get(gid, pseudonym) as
     | Row
@@ -79,25 +87,22 @@ export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array)
   return row === undefined ? undefined : device(row);
 }
 
-/** What to do with a device's standing. */
-export type Verdict = 'evict' | 'ban' | 'unban';
-
-/** A ban and an eviction stand side by side: lifting the ban does not lift the eviction. */
-const CHANGE: Record<Verdict, string> = {
+/** A device can be banned and evicted at once: the end of the ban does not end the eviction. */
+const CHANGE: Record<StandingChange, string> = {
   evict: 'evicted = 1 WHERE evicted = 0',
   ban: 'banned = 1 WHERE banned = 0',
   unban: 'banned = 0 WHERE banned = 1',
 };
 
 /** Evicts, bans or unbans a device; false if there was nothing to do. @throws Failure `fabric.unknown-device` */
-export function judgeDevice(db: Database, act: Act, address: Uint8Array, verdict: Verdict): boolean {
+export function setStanding(db: Database, act: Act, address: Uint8Array, change: StandingChange): boolean {
   const known = requireDevice(db, address);
-  const { changes } = prepare(db, `UPDATE device SET ${CHANGE[verdict]} AND address = ?`).run(address);
+  const { changes } = prepare(db, `UPDATE device SET ${CHANGE[change]} AND address = ?`).run(address);
   if (changes === 0) return false;
   recordChange(db, 'device', address);
   appendAudit(db, {
     ...act,
-    action: `device.${verdict}`,
+    action: `device.${change}`,
     subject: formatIpv6(address),
     detail: { before: known.standing },
   });
@@ -113,7 +118,7 @@ export function requireDevice(db: Database, address: Uint8Array): Device {
   });
 }
 
-/** Remembers that a device's tunnel is up. */
+/** Records that a device's tunnel is up. */
 export function tunnelUp(db: Database, at: number, address: Uint8Array, from: string): void {
   prepare(db, 'UPDATE device SET tunnel_at = ?, tunnel_from = ?, tunnel_ended = NULL WHERE address = ?').run(
     at,
@@ -122,14 +127,14 @@ export function tunnelUp(db: Database, at: number, address: Uint8Array, from: st
   );
 }
 
-/** Remembers that a device's tunnel ended; without an address: all that were up (after a crash). */
+/** Records that a device's tunnel ended; without an address: all that were up (after a crash). */
 export function tunnelDown(db: Database, at: number, address?: Uint8Array): void {
   const ended = 'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL';
   if (address === undefined) prepare(db, ended).run(at);
   else prepare(db, `${ended} AND address = ?`).run(at, address);
 }
 
-/** Remembers what a device has told of itself. */
+/** Records what a device has reported. */
 export function keepReport(
   db: Database,
   at: number,

@@ -4,13 +4,13 @@ import { guarded } from './database.ts';
 import { prepare } from './statements.ts';
 import { type WalFile, walFile } from './wal-file.ts';
 
-/** Group commit: what is waiting is committed together, and nobody hears of his job before it is on the disk. */
+/** Group commit: jobs that wait are committed together, and each is answered once it is on the disk. */
 export interface CommitQueue {
   /** Runs `job` in a savepoint of the next commit. A job that throws is undone alone; the others are committed. */
   submit<T>(job: () => T): Promise<T>;
   /** Commits what is waiting now, and waits for the disk. */
   flush(): void;
-  /** Flushes and lets go of the file. */
+  /** Flushes and closes the file. */
   close(): void;
 }
 
@@ -18,21 +18,21 @@ export interface CommitQueue {
 const BATCH = 256;
 
 interface Waiting {
-  /** Does the job; what it returns tells its result. */
+  /** Does the job; the function that it returns answers the caller. */
   run(): () => void;
   reject(error: unknown): void;
 }
 
-/** Committed, and on its way to the disk. */
+/** A batch that is committed, and whose flush has not ended. */
 interface Committed {
   readonly batch: readonly Waiting[];
   readonly answers: readonly (() => void)[];
 }
 
 /**
- * A commit of the queue does not wait for the disk (`synchronous=NORMAL`): the log is flushed beside this thread, and what comes
- * meanwhile is the next commit. That is as durable as a commit with FULL, since a flush takes along all that was committed before;
- * only the event loop goes on. `afterCommit` runs once a commit is on the disk, before the waiting are told.
+ * A commit of the queue does not wait for the disk (`synchronous=NORMAL`): the log is flushed in another thread, and jobs that
+ * arrive meanwhile are the next commit. That is as durable as a commit with FULL, since a flush includes all that was committed before;
+ * only the event loop goes on. `afterCommit` runs once a commit is on the disk, before its jobs are answered.
  */
 export function commitQueue(
   db: Database,
@@ -43,7 +43,7 @@ export function commitQueue(
   const waiting: Waiting[] = [];
   let scheduled = false;
   let underway: Committed | undefined;
-  // After a flush that failed nobody knows what of the log is on the disk.
+  // After a failed flush it is unknown which part of the log is on the disk.
   let doubtful = false;
 
   function schedule(): void {
@@ -64,7 +64,7 @@ export function commitQueue(
     if (batch.length === 0) return undefined;
     try {
       const answers = guarded(path, () => {
-        if (doubtful) leaveLog(db, path);
+        if (doubtful) renewLog(db, path);
         doubtful = false;
         return unflushed(db, () => batch.map((each) => each.run()));
       });
@@ -76,7 +76,7 @@ export function commitQueue(
   }
 
   function settle(committed: Committed, failure?: Failure): void {
-    // Closing was faster.
+    // `flush` has settled it meanwhile.
     if (underway !== committed) return;
     underway = undefined;
     if (failure === undefined) {
@@ -106,17 +106,7 @@ export function commitQueue(
   return {
     submit: (job) =>
       new Promise((resolve, reject) => {
-        const run = (): (() => void) => {
-          try {
-            const result = apart(db, job);
-            return () => resolve(result);
-          } catch (error) {
-            // The file itself is in trouble: nothing of this batch can be trusted to be written.
-            if (error instanceof SQLite.SqliteError) throw error;
-            return () => reject(error);
-          }
-        };
-        waiting.push({ run, reject });
+        waiting.push({ run: () => runJob(db, job, resolve, reject), reject });
         schedule();
       }),
     flush,
@@ -125,6 +115,23 @@ export function commitQueue(
       wal.close();
     },
   };
+}
+
+/** Runs a job in its savepoint. Returns how to tell its caller the result after the commit. */
+function runJob<T>(
+  db: Database,
+  job: () => T,
+  resolve: (result: T) => void,
+  reject: (error: unknown) => void,
+): () => void {
+  try {
+    const result = inSavepoint(db, job);
+    return () => resolve(result);
+  } catch (error) {
+    // The file itself is in trouble: nothing of this batch can be trusted to be written.
+    if (error instanceof SQLite.SqliteError) throw error;
+    return () => reject(error);
+  }
 }
 
 /** Runs `work` in a transaction that is committed without waiting for the disk. */
@@ -137,8 +144,8 @@ function unflushed<T>(db: Database, work: () => T): T {
   }
 }
 
-/** Brings everything from the log into the registry itself and begins a new log. @throws Failure `registry.locked` */
-function leaveLog(db: Database, path: string): void {
+/** Copies everything from the log into the registry file and begins a new log. @throws Failure `registry.locked` */
+function renewLog(db: Database, path: string): void {
   const { busy } = prepare(db, 'PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
   if (busy === 0) return;
   throw new Failure(
@@ -152,7 +159,7 @@ function leaveLog(db: Database, path: string): void {
 }
 
 /** Runs `job` in a savepoint; what it did is undone if it throws. */
-function apart<T>(db: Database, job: () => T): T {
+function inSavepoint<T>(db: Database, job: () => T): T {
   prepare(db, 'SAVEPOINT job').run();
   let done = false;
   try {

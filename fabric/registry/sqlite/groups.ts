@@ -2,7 +2,8 @@ import type { Database } from 'better-sqlite3';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
-import type { Act, Group, GroupStatus } from '../records.ts';
+import { type Page, type PageRequest, pageOf, parseCursor } from '../pages.ts';
+import { type Act, type CountedGroup, type Group, type GroupStatus, shortGid } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './database.ts';
@@ -11,6 +12,8 @@ import { prepare } from './statements.ts';
 const SELECT = `
   SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created
   FROM grp JOIN network ON network.id = grp.network`;
+
+const GID_DIGITS = 64;
 
 interface Row {
   gid: Uint8Array;
@@ -50,14 +53,9 @@ export function addGroup(db: Database, act: Act, added: Omit<Group, 'status' | '
     "INSERT INTO grp VALUES (?, ?, ?, ?, ?, 'active', ?, ?) ON CONFLICT DO NOTHING",
   ).run(added.gid, added.gpk, added.basename, added.name, network.id, added.claimHash ?? null, act.at);
   if (inserted.changes === 0) {
-    throw new Failure(
-      'fabric.group-exists',
-      'operator',
-      `the group ${shortGid(added.gid)} is there already`,
-      {
-        action: 'See "enf-fabric group list".',
-      },
-    );
+    throw new Failure('fabric.group-exists', 'operator', `the group ${shortGid(added.gid)} exists already`, {
+      action: 'See "enf-fabric group list".',
+    });
   }
   appendAudit(db, {
     ...act,
@@ -68,10 +66,25 @@ export function addGroup(db: Database, act: Act, added: Omit<Group, 'status' | '
   return { ...added, status: 'active', created: act.at };
 }
 
-/** All groups, oldest first. */
-export function listGroups(db: Database): Group[] {
-  return (prepare(db, `${SELECT} ORDER BY grp.created, gid`).all() as Row[]).map(group);
+/**
+ * A page of groups, oldest first, each with the number of its devices. There is no index by age: groups are batches,
+ * of which there are few.
+ */
+export function listGroups(db: Database, page: PageRequest): Page<CountedGroup> {
+  const cursor = page.after === undefined ? undefined : parseCursor('groups', page.after, CURSOR);
+  const [created, gid] = cursor === undefined ? [-1, ''] : [Number(cursor[1]), cursor[2]!];
+  const rows = prepare(
+    db,
+    `SELECT listed.*, (SELECT count(*) FROM device WHERE device.gid = listed.gid) AS devices
+     FROM (${SELECT} WHERE (grp.created, gid) > (?, ?) ORDER BY grp.created, gid LIMIT ?) AS listed
+     ORDER BY created, gid`,
+  ).all(created, fromHex(gid), page.limit + 1) as (Row & { devices: number })[];
+  const { rows: shown, next } = pageOf('groups', page, rows, (row) => `${row.created}-${toHex(row.gid)}`);
+  return { rows: shown.map((row) => ({ ...group(row), devices: row.devices })), next };
 }
+
+/** Time and id of a group. */
+const CURSOR = /^(\d{1,15})-([0-9a-f]{64})$/;
 
 /** The group with this 32-byte id. */
 export function findGroup(db: Database, gid: Uint8Array): Group | undefined {
@@ -86,14 +99,18 @@ export function findGroup(db: Database, gid: Uint8Array): Group | undefined {
 export function groupByPrefix(db: Database, text: string): Group {
   const digits = text.replace(/\s/g, '').toLowerCase();
   fromHex(digits.length % 2 === 0 ? digits : `${digits}0`);
-  const found = listGroups(db).filter((each) => toHex(each.gid).startsWith(digits));
-  if (digits.length < 4 || found.length === 0) throw unknownGroup(digits);
-  if (found.length > 1) {
-    throw new Failure('fabric.ambiguous-group', 'operator', `${found.length} groups begin with ${digits}`, {
+  if (digits.length < 4 || digits.length > GID_DIGITS) throw unknownGroup(digits);
+  const range = ['0', 'f'].map((digit) => fromHex(digits.padEnd(GID_DIGITS, digit)));
+  const { count } = prepare(db, 'SELECT count(*) AS count FROM grp WHERE gid BETWEEN ? AND ?').get(
+    ...range,
+  ) as { count: number };
+  if (count === 0) throw unknownGroup(digits);
+  if (count > 1) {
+    throw new Failure('fabric.ambiguous-group', 'operator', `${count} groups begin with ${digits}`, {
       action: 'Give more digits of the group id.',
     });
   }
-  return found[0]!;
+  return group(prepare(db, `${SELECT} WHERE gid BETWEEN ? AND ?`).get(...range) as Row);
 }
 
 /** Suspends or resumes a group; false if it had that status already. @throws Failure `fabric.unknown-group` */
@@ -106,11 +123,6 @@ export function setGroupStatus(db: Database, act: Act, gid: Uint8Array, status: 
   const action = status === 'suspended' ? 'group.suspend' : 'group.resume';
   appendAudit(db, { ...act, action, subject: toHex(gid), detail: { name: known.name } });
   return true;
-}
-
-/** The first 20 hex digits of a GID in groups of four, as on the label, so that a person can compare. */
-export function shortGid(gid: Uint8Array): string {
-  return toHex(gid).slice(0, 20).match(/.{4}/g)!.join(' ');
 }
 
 function unknownGroup(gid: string): Failure {

@@ -1,28 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
-import { formatPrefix, matches, type Prefix, parsePrefix } from '../../../protocol/ipv6.ts';
+import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Act, Network } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './database.ts';
 import { prepare } from './statements.ts';
-
-const UNICAST: readonly Prefix[] = [parsePrefix('2000::/3'), parsePrefix('fc00::/7')];
-
-/** Parses the prefix of a network: a /64 of global or unique local unicast. @throws Failure `fabric.bad-network`, `ipv6.bad-prefix`, `ipv6.bad-address` */
-export function parseNetwork(text: string): Prefix {
-  const prefix = parsePrefix(text);
-  if (prefix.length !== 64 || !UNICAST.some((range) => matches(range, prefix.address))) {
-    throw new Failure(
-      'fabric.bad-network',
-      'operator',
-      `a network is a /64 in 2000::/3 or fc00::/7, got ${formatPrefix(prefix)}`,
-      { action: 'Give a prefix such as fd00:8f80:8000:1::/64.' },
-    );
-  }
-  return prefix;
-}
 
 /** Adds a network with a fresh key for its interface identifiers. @throws Failure `fabric.network-exists` */
 export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string): Network {
@@ -34,7 +19,7 @@ export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string)
     throw new Failure(
       'fabric.network-exists',
       'operator',
-      `the network ${formatPrefix(prefix)} is there already`,
+      `the network ${formatPrefix(prefix)} exists already`,
       {
         action: 'See "enf-fabric network list".',
       },
@@ -45,12 +30,20 @@ export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string)
   return { prefix, name, created: act.at };
 }
 
-/** All networks, oldest first. */
-export function listNetworks(db: Database): Network[] {
-  const rows = prepare(db, 'SELECT prefix, name, created FROM network ORDER BY id').all() as {
-    prefix: Uint8Array;
-    name: string;
-    created: number;
-  }[];
-  return rows.map((row) => ({ ...row, prefix: { address: bytes(row.prefix), length: 64 } }));
+/** A page of networks, oldest first. */
+export function listNetworks(db: Database, page: PageRequest): Page<Network> {
+  const after = parseNumberCursor('networks', page.after) ?? 0;
+  const rows = prepare(
+    db,
+    'SELECT id, prefix, name, created FROM network WHERE id > ? ORDER BY id LIMIT ?',
+  ).all(after, page.limit + 1) as { id: number; prefix: Uint8Array; name: string; created: number }[];
+  const { rows: shown, next } = pageOf('networks', page, rows, (row) => row.id);
+  return {
+    rows: shown.map(({ prefix, name, created }) => ({
+      prefix: { address: bytes(prefix), length: 64 },
+      name,
+      created,
+    })),
+    next,
+  };
 }

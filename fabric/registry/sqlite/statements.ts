@@ -1,8 +1,8 @@
 import SQLite, { type Database, type Options, type Statement } from 'better-sqlite3';
 
 /**
- * The driver's objects, connections and statements, kept as long as the process lives: from Node 24.19 on the process ends when one is
- * collected outside of JavaScript (nodejs/node#65446), be it at work or at its exit. So there is no other way to either: nothing in this folder
+ * The driver's objects, connections and statements, kept as long as the process lives: from Node 24.19 on the process is aborted when one is
+ * collected outside of JavaScript (nodejs/node#65446), while it runs or when it exits. So both are made here only: nothing else in this folder
  * calls `prepare`, `pragma` or `iterate` of the driver, which would leave objects to be collected; settings are made with `exec`.
  */
 const kept = new Map<Database, Map<string, Statement>>();

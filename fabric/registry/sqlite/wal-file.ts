@@ -2,19 +2,19 @@ import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Failure } from '../../../protocol/failure.ts';
 
-/** The write-ahead log of a registry on its way to the disk: what was committed before a flush began is on the disk when it ends. */
+/** Flushes the write-ahead log of a registry: what was committed before a flush began is on the disk when it ends. */
 export interface WalFile {
-  /** Flushes beside this thread, then calls back, with a Failure if it failed. One flush at a time. */
+  /** Flushes in another thread, then calls back, with a Failure if it failed. One flush at a time. */
   flush(done: (failure?: Failure) => void): void;
   /** @throws Failure `registry.not-writable`, `os.disk-full` */
   flushNow(): void;
-  /** Once a flush under way has ended. */
+  /** Closes the file once a flush under way has ended. */
   close(): void;
 }
 
 /**
- * The log of the registry at `path`, opened at its first flush. SQLite locks nothing in this file, so that closing it opens no lock, and
- * it is the same file as long as a connection is open.
+ * The log of the registry at `path`, opened at its first flush. SQLite locks nothing in this file, so that closing it releases no lock,
+ * and it is the same file as long as a connection is open.
  */
 export function walFile(path: string): WalFile {
   let descriptor: number | undefined;
@@ -67,7 +67,7 @@ function flushFailure(path: string, cause: unknown): Failure {
       cause,
     });
   }
-  return new Failure('registry.not-writable', 'operator', `cannot bring ${path} to the disk (${code})`, {
+  return new Failure('registry.not-writable', 'operator', `cannot flush ${path} to the disk (${code})`, {
     action: `Check the disk and the mount of ${dirname(path)}; the kernel's log says what failed.`,
     cause,
   });

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateP256 } from '../../../crypto/primitives.ts';
 import { pathOf } from '../../../fabric/pki/authority.ts';
-import { openRegistry } from '../../../fabric/registry/sqlite/registry.ts';
+import { openRegistry } from '../../../fabric/registry/open.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
@@ -22,7 +22,7 @@ const UDP_HEADERS = 48;
 
 /** Enrols devices as their first boot does, without the boot: what is measured here comes after it. */
 export async function enrol(fabric: BenchFabric, group: BenchGroup, count: number): Promise<Enrolled[]> {
-  const registry = openRegistry(pathOf(fabric.data, 'registry'), { actor: 'bench' });
+  const registry = await openRegistry(pathOf(fabric.data, 'registry'));
   try {
     return await Promise.all(
       Array.from({ length: count }, async (_, i) => {
@@ -42,7 +42,7 @@ export async function enrol(fabric: BenchFabric, group: BenchGroup, count: numbe
       }),
     );
   } finally {
-    registry.close();
+    await registry.close();
   }
 }
 

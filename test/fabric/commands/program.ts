@@ -19,6 +19,8 @@ export interface Serving {
   readonly identityPort: number;
   readonly tunnelPort: number;
   readonly log: () => string;
+  /** Stops the process where it is (SIGSTOP). */
+  pause(): void;
   /** The exit code after the signal. */
   stop(signal?: NodeJS.Signals): Promise<number>;
 }
@@ -28,7 +30,7 @@ export interface FabricProgram {
   /** The JSON it prints; fails the test if it fails. */
   json<T>(...args: string[]): Promise<T>;
   /** The Failure it prints. */
-  refusal(...args: string[]): Promise<{ code: string; message: string; action?: string }>;
+  refusal(...args: string[]): Promise<{ code: string; remedy: string; message: string; action?: string }>;
   serve(data: string, ...args: string[]): Promise<Serving>;
 }
 
@@ -97,6 +99,7 @@ export function fabricProgram(prefix: readonly string[] = []): FabricProgram {
         identityPort: port(ready.identity),
         tunnelPort: port(ready.tunnel),
         log: () => err,
+        pause: () => void child.kill('SIGSTOP'),
         async stop(signal = 'SIGTERM') {
           child.kill(signal);
           const [code] = await ended;

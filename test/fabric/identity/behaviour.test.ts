@@ -7,6 +7,7 @@ import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { attest, type Claim, hello, identify } from '../../../protocol/xtt/client.ts';
 import { type Chip, claimOf, dialed } from '../device.ts';
+import { allOf } from '../place.ts';
 import { idle, sharedTestServer } from './fixture.ts';
 
 /** What the C server answered to each mutation (spec §10.3). Ours refuses all it refused, and no message crashes it. */
@@ -203,10 +204,12 @@ describe('our server', () => {
   for (const [name, each] of Object.entries(ATTEST)) {
     test(name, async () => {
       const { server, registry, batch, last } = shared.current;
-      const devices = registry.devices().length;
+      const devices = (await allOf((page) => registry.devices(page))).length;
       check(await play(each, await batch.chip()), each.expected);
       expect(await last()).toMatchObject({ result: each.result ?? 'ok', source: '127.0.0.1' });
-      expect(registry.devices().length - devices).toBe(each.expected === 'finished' ? 1 : 0);
+      expect((await allOf((page) => registry.devices(page))).length - devices).toBe(
+        each.expected === 'finished' ? 1 : 0,
+      );
       expect(server.open).toBe(0);
     });
   }
@@ -258,10 +261,10 @@ describe('the cookie', () => {
       },
       chip,
     );
-    const devices = registry.devices().length;
+    const devices = (await allOf((page) => registry.devices(page))).length;
     check(await play({ wire: () => recording, expected: 'finished' }, chip), 'finished');
     expect(await last()).toMatchObject({ result: 'ok' });
-    expect(registry.devices()).toHaveLength(devices + 1);
+    expect(await allOf((page) => registry.devices(page))).toHaveLength(devices + 1);
     await idle(server);
   });
 });

@@ -8,9 +8,9 @@ import {
   type IdentityServer,
   startIdentityServer,
 } from '../../../fabric/identity/server.ts';
+import { emptyRegistry, openRegistry } from '../../../fabric/registry/open.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
-import { emptyRegistry, openRegistry } from '../../../fabric/registry/sqlite/registry.ts';
 import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';
 import { type Batch, makeBatch } from '../device.ts';
 import { NETWORK } from '../place.ts';
@@ -32,7 +32,7 @@ export async function openTestServer(
   const folder = mkdtempSync(join(tmpdir(), 'enf-identity-'));
   const path = join(folder, 'registry.db');
   writeFileSync(path, emptyRegistry('test'));
-  const registry = openRegistry(path, { actor: 'test' });
+  const registry = await openRegistry(path);
   const rows: Promise<unknown>[] = [];
   const { refused } = registry;
   registry.refused = (handshake) => {
@@ -40,9 +40,9 @@ export async function openTestServer(
     rows.push(row);
     return row;
   };
-  registry.addNetwork(NETWORK, 'plant');
+  await registry.addNetwork('test', NETWORK, 'plant');
   const batch = makeBatch();
-  registry.addGroup({
+  await registry.addGroup('test', {
     gid: batch.gid,
     gpk: batch.gpk,
     basename: batch.basename,
@@ -72,11 +72,11 @@ export async function openTestServer(
     async last() {
       await idle(server);
       await Promise.allSettled(rows);
-      return registry.handshakes(1)[0];
+      return (await registry.handshakes({ limit: 1 })).rows[0];
     },
     async close() {
       await server.close(0);
-      registry.close();
+      await registry.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -5,14 +5,10 @@ import {
   unpackRequests,
   unpackResponses,
 } from '../../../fabric/identity/codec.ts';
-import {
-  deserializeFailure,
-  type Request,
-  type Response,
-  serializeFailure,
-} from '../../../fabric/identity/messages.ts';
+import type { Request, Response } from '../../../fabric/identity/messages.ts';
 import { remoteRegistry } from '../../../fabric/identity/remote-registry.ts';
 import { Failure } from '../../../protocol/failure.ts';
+import { deserializeFailure, serializeFailure } from '../../../protocol/failure-message.ts';
 import { anyGroup, random } from '../place.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));

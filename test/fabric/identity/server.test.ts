@@ -4,7 +4,7 @@ import { curves } from '../../../crypto/curves.ts';
 import { SUITE_NAMES, type SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { matches } from '../../../protocol/ipv6.ts';
 import { claimOf, dialed, makeBatch, provision } from '../device.ts';
-import { NETWORK } from '../place.ts';
+import { allOf, NETWORK } from '../place.ts';
 import { openTestServer, sharedTestServer } from './fixture.ts';
 
 const shared = sharedTestServer();
@@ -24,7 +24,7 @@ describe('provisioning', () => {
       const chip = await batch.chip();
       const { identity, longtermKey } = await provision({ ...at(), chip, suite });
       expect(matches(NETWORK, identity)).toBe(true);
-      expect(registry.device(identity)).toMatchObject({ longtermKey, standing: 'active' });
+      expect(await registry.device(identity)).toMatchObject({ longtermKey, standing: 'active' });
       expect(await last()).toMatchObject({
         source: '127.0.0.1',
         suite,
@@ -38,17 +38,17 @@ describe('provisioning', () => {
       const again = await provision({ ...at(), chip, suite: ((suite % 4) + 1) as SuiteSpec });
       expect(again.identity).toEqual(identity);
       expect(again.longtermKey).not.toEqual(longtermKey);
-      expect(registry.device(identity).longtermKey).toEqual(again.longtermKey);
+      expect((await registry.device(identity)).longtermKey).toEqual(again.longtermKey);
     });
   }
 
   test('many chips at once get addresses of their own', async () => {
     const { batch, registry } = shared.current;
-    const before = registry.devices().length;
+    const before = (await allOf((page) => registry.devices(page))).length;
     const chips = await Promise.all(Array.from({ length: 8 }, () => batch.chip()));
     const all = await Promise.all(chips.map((chip) => provision({ ...at(), chip })));
     expect(new Set(all.map(({ identity }) => String(identity))).size).toBe(8);
-    expect(registry.devices()).toHaveLength(before + 8);
+    expect(await allOf((page) => registry.devices(page))).toHaveLength(before + 8);
   });
 
   test('a device may ask for its own address, not for another one', async () => {
@@ -85,17 +85,17 @@ describe('refusal', () => {
       proven: false,
     });
     const { gid, gpk, basename } = stranger;
-    registry.addGroup({ gid, gpk, basename, name: 'strangers', network: NETWORK });
+    await registry.addGroup('test', { gid, gpk, basename, name: 'strangers', network: NETWORK });
     await provision({ ...at(), chip, gid });
   });
 
   test('of a suspended group, until it is resumed', async () => {
     const { registry, batch, last } = shared.current;
     const chip = await batch.chip();
-    registry.setGroupStatus(batch.gid, 'suspended');
+    await registry.setGroupStatus('test', batch.gid, 'suspended');
     await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
     expect(await last()).toMatchObject({ result: 'fabric.group-suspended' });
-    registry.setGroupStatus(batch.gid, 'active');
+    await registry.setGroupStatus('test', batch.gid, 'active');
     await provision({ ...at(), chip });
   });
 
@@ -103,14 +103,14 @@ describe('refusal', () => {
     const { registry, batch, last } = shared.current;
     const chip = await batch.chip();
     const { identity, longtermKey } = await provision({ ...at(), chip });
-    registry.judge(identity, 'ban');
+    await registry.setStanding('test', identity, 'ban');
     await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
     expect(await last()).toMatchObject({ result: 'fabric.device-banned', proven: true });
-    expect(registry.device(identity).longtermKey).toEqual(longtermKey);
-    registry.judge(identity, 'unban');
-    registry.judge(identity, 'evict');
+    expect((await registry.device(identity)).longtermKey).toEqual(longtermKey);
+    await registry.setStanding('test', identity, 'unban');
+    await registry.setStanding('test', identity, 'evict');
     expect((await provision({ ...at(), chip })).identity).toEqual(identity);
-    expect(registry.device(identity).standing).toBe('active');
+    expect((await registry.device(identity)).standing).toBe('active');
   });
 
   test('of a chip of another batch under this batch’s id', async () => {

@@ -16,7 +16,7 @@ test('every suite works without the addon, too', async () => {
   expect(server.native).toBe(false);
   for (const suite of [1, 2, 3, 4] as SuiteSpec[])
     await provision({ port: server.port, root, gid: batch.gid, chip: await batch.chip(), suite });
-  expect(registry.handshakes(9).map(({ suite, result }) => [suite, result])).toEqual(
+  expect((await registry.handshakes({ limit: 9 })).rows.map(({ suite, result }) => [suite, result])).toEqual(
     [4, 3, 2, 1].map((suite) => [suite, 'ok']),
   );
   await own.close();
@@ -67,10 +67,12 @@ describe('an overloaded server', () => {
     await queuedUp(1);
     // The server has all it needs for the answer, and a second handshake gets as far.
     await sendClientInit(server.port);
-    expect([told, registry.handshakes(9)]).toEqual([false, []]);
+    expect([told, (await registry.handshakes({ limit: 9 })).rows]).toEqual([false, []]);
     release();
     await first;
-    expect(registry.handshakes(9).filter(({ result }) => result === 'ok')).toHaveLength(1);
+    expect(
+      (await registry.handshakes({ limit: 9 })).rows.filter(({ result }) => result === 'ok'),
+    ).toHaveLength(1);
     await close();
   });
 
@@ -95,7 +97,7 @@ describe('an overloaded server', () => {
     expect(log.join('\n')).toContain('overloaded, refused a handshake from 127.0.0.1');
     // A handshake refused for overload is not recorded; those that ended after the ClientInit are.
     await idle(server);
-    const results = registry.handshakes(99).map(({ result }) => result);
+    const results = (await registry.handshakes({ limit: 99 })).rows.map(({ result }) => result);
     expect(results.filter((result) => result !== 'net.closed')).toEqual(['ok', 'ok', 'ok']);
     await close();
   });
@@ -122,7 +124,7 @@ describe('an overloaded server', () => {
     release();
     await later;
     await idle(server);
-    expect(registry.handshakes(9).map(({ result }) => result)).toEqual([
+    expect((await registry.handshakes({ limit: 9 })).rows.map(({ result }) => result)).toEqual([
       'ok',
       'ok',
       ...Array(3).fill('xtt.bad-group-signature'),

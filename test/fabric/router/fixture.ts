@@ -66,7 +66,7 @@ export function fakeAdmission(): FakeAdmission {
       const failed = failure === undefined ? '' : ` ${failure.code} ${failure.seconds}`;
       history.push(`says ${toHex(address)} ${version}${failed}`);
     },
-    twins(address, from) {
+    clones(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
     },
     set(device, standing, network = 'fd00:1::/64') {

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Answerer, askControl, serveControl } from '../../../os/net/control-socket.ts';
+import { type Answerer, askControl, StatusError, serveControl } from '../../../os/net/control-socket.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 function folder(): string {
@@ -30,6 +30,54 @@ test('a question gets its JSON answer, on a socket for owner and group', async (
     asked: '/v1/y',
   });
   expect(statSync(path).mode & 0o777).toBe(0o660);
+});
+
+test('a body is JSON of up to 64 KiB, and read only if it is asked for', async () => {
+  const path = await serving(async (question) =>
+    question.path === '/unread' ? 'unread' : { got: await question.json() },
+  );
+  const post = (body: unknown, to = '/v1/x'): Promise<unknown> =>
+    askControl(path, { method: 'POST', path: to, body });
+  expect(await post({ text: 'grün', list: [1, null] })).toEqual({ got: { text: 'grün', list: [1, null] } });
+  expect(await post('x'.repeat(65_534))).toEqual({ got: 'x'.repeat(65_534) });
+  for (const length of [65_535, 3_000_000]) {
+    await expect(post('x'.repeat(length))).rejects.toThrow('control.bad-question');
+  }
+  expect(await post('x'.repeat(65_534), '/unread')).toBe('unread');
+  await expect(askControl(path, { method: 'POST', path: '/v1/x' })).rejects.toThrow('control.bad-question');
+});
+
+test('whoever asks may be patient or not', async () => {
+  const path = await serving(() => new Promise((resolve) => setTimeout(() => resolve('late'), 300)));
+  await expect(askControl(path, GET, 50)).rejects.toThrow('no answer within 50 ms');
+  expect(await askControl(path, GET, 5_000)).toBe('late');
+});
+
+test('who closes may wait for the requests under way', async () => {
+  const slow = async () => {
+    const path = join(folder(), 'slow.sock');
+    let arrived = (): void => {};
+    const asked = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const control = await serveControl(path, () => {
+      arrived();
+      return new Promise((resolve) => setTimeout(() => resolve('late'), 300));
+    });
+    const answer = askControl(path, GET).catch((error: Failure) => error.code);
+    await asked;
+    return { path, control, answer };
+  };
+  const patient = await slow();
+  const closing = patient.control.close(5_000);
+  await expect(askControl(patient.path, GET)).rejects.toMatchObject({ code: 'control.nobody' });
+  expect(await patient.answer).toBe('late');
+  await closing;
+  for (const graceMs of [0, 50]) {
+    const impatient = await slow();
+    await impatient.control.close(graceMs);
+    expect(await impatient.answer).toBe('control.bad-answer');
+  }
 });
 
 test('an answer may take its time; curl can ask, too', async () => {
@@ -58,6 +106,12 @@ describe('refusals', () => {
     await expect(askControl(path, { ...GET, path: '/fails' })).rejects.toThrow('x.broken');
     await expect(askControl(path, { ...GET, path: '/bug' })).rejects.toThrow('500');
     await expect(askControl(path, GET)).rejects.toThrow('404');
+    const error = await askControl(path, GET).then(
+      () => undefined,
+      (failure: Failure) => failure,
+    );
+    expect(error?.cause).toBeInstanceOf(StatusError);
+    expect(error?.cause).toMatchObject({ status: 404 });
   });
 
   test('nobody there: no socket, a dead one, a file, a folder in the way', async () => {

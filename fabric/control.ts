@@ -1,0 +1,70 @@
+import { type Control, type Received, serveControl, TextAnswer } from '../os/net/control-socket.ts';
+import type { Log } from '../os/service/log.ts';
+import { isFailure } from '../protocol/failure.ts';
+import { serializeFailure } from '../protocol/failure-message.ts';
+import { OPERATIONS } from './operations/all.ts';
+import { anything, fields, text } from './operations/input.ts';
+import type { Running } from './operations/operation.ts';
+import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
+import type { Registry } from './registry/registry.ts';
+import type { HostRoutes } from './router/host-routes.ts';
+import { METRICS_TYPE, routerMetrics } from './router/metrics.ts';
+import type { Router } from './router/router.ts';
+
+const LONGEST_ACTOR = 200;
+
+/** The running fabric, whose parts start after its control socket. */
+export interface Parts {
+  readonly registry: Registry;
+  readonly log: Log;
+  router?: Router;
+  routes?: HostRoutes;
+}
+
+/**
+ * Serves the control socket of a fabric. While it does, commands run their operations here, so that one process writes
+ * to the registry. The socket lies in the data folder, which only the fabric's user may enter; whoever may use it is
+ * trusted to name the actor.
+ * @throws Failure `control.in-use`, `control.cannot-listen`
+ */
+export function startControl(path: string, parts: Parts): Promise<Control> {
+  const running: Running = {
+    notify: async () => {
+      await parts.registry.catchUp();
+      await parts.routes?.settled();
+      return 'in force';
+    },
+    presence: async () => parts.registry.isConnected,
+  };
+  return serveControl(path, async (question) => {
+    const request = `${question.method} ${question.path}`;
+    if (request === `GET ${SESSIONS_PATH}`) return parts.router?.sessions() ?? [];
+    if (request === 'GET /metrics' && parts.router !== undefined) {
+      return new TextAnswer(METRICS_TYPE, routerMetrics(parts.router));
+    }
+    if (request === `POST ${CHANGED_PATH}`) {
+      await running.notify();
+      return {};
+    }
+    if (request.startsWith(`POST ${OPERATION_PATH}`)) return runOperation(question, parts, running);
+    return undefined;
+  });
+}
+
+/** Runs the operation named by the path; undefined if there is none of that name. */
+async function runOperation(
+  question: Received,
+  { registry, log }: Parts,
+  running: Running,
+): Promise<Reply | undefined> {
+  const name = question.path.slice(OPERATION_PATH.length);
+  const operation = OPERATIONS.get(name);
+  if (operation === undefined) return undefined;
+  try {
+    const call = fields<Call>(await question.json(), { actor: text(LONGEST_ACTOR), input: anything });
+    return { view: await operation.run({ registry, running, actor: call.actor }, call.input as never) };
+  } catch (error) {
+    if (!isFailure(error)) log('error', `operation ${name}: ${(error as Error).stack}`);
+    return { failure: serializeFailure(error) };
+  }
+}

@@ -1,0 +1,40 @@
+import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import { hostAddress } from '../registry/address.ts';
+import type { Page } from '../registry/pages.ts';
+import { type Network, parseNetwork } from '../registry/records.ts';
+import { text } from './input.ts';
+import { type Changed, isoTime, operation, PAGE_FIELDS, type PageInput, viewPage } from './operation.ts';
+
+export interface NetworkView {
+  readonly prefix: string;
+  readonly name: string;
+  /** The address of the fabric's host in it. */
+  readonly host: string;
+  readonly created: string;
+}
+
+/** Adds a network. @throws Failure `fabric.bad-network`, `fabric.network-exists`, `ipv6.bad-prefix` */
+export const addNetwork = operation<{ prefix: string; name: string }, Changed<NetworkView>>(
+  'network-add',
+  { prefix: text(64), name: text(1_000) },
+  async ({ registry, running, actor }, { prefix, name }) => {
+    const added = await registry.addNetwork(actor, parseNetwork(prefix), name);
+    return { view: networkView(added), effect: await running.notify() };
+  },
+);
+
+/** A page of networks, oldest first. */
+export const listNetworks = operation<PageInput, Page<NetworkView>>(
+  'network-list',
+  PAGE_FIELDS,
+  async ({ registry }, input) => viewPage(await registry.networks(input), networkView),
+);
+
+function networkView({ prefix, name, created }: Network): NetworkView {
+  return {
+    prefix: formatPrefix(prefix),
+    name,
+    host: formatIpv6(hostAddress(prefix.address)),
+    created: isoTime(created),
+  };
+}

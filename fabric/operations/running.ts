@@ -1,0 +1,100 @@
+import { askControl, StatusError } from '../../os/net/control-socket.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import { deserializeFailure, type SerializedFailure } from '../../protocol/failure-message.ts';
+import { parseIpv6 } from '../../protocol/ipv6.ts';
+import type { Presence, Running } from './operation.ts';
+
+/** The control socket of a fabric that serves, as another process uses it. */
+
+/** How long a fabric may take for an operation: the longest one verifies the whole audit trail. */
+const TIMEOUT_MS = 60_000;
+
+/** The path of an operation on the control socket. */
+export const OPERATION_PATH = '/operations/';
+/** The path that tells a fabric to look for changes of other processes. */
+export const CHANGED_PATH = '/changed';
+export const SESSIONS_PATH = '/sessions';
+
+/** What the fabric is asked to do. */
+export interface Call {
+  readonly actor: string;
+  readonly input: unknown;
+}
+
+/** What it answers. */
+export type Reply = { readonly view: unknown } | { readonly failure: SerializedFailure };
+
+/**
+ * Runs an operation in the fabric that listens on `socket`; undefined if none does, or one of a version that does not
+ * know the operation. @throws Failure of the operation, `fabric.no-answer`, `control.not-permitted`
+ */
+export async function askRunning(
+  socket: string,
+  name: string,
+  call: Call,
+): Promise<{ readonly view: unknown } | undefined> {
+  let reply: Reply;
+  try {
+    const question = { method: 'POST', path: `${OPERATION_PATH}${name}`, body: call };
+    reply = (await askControl(socket, question, TIMEOUT_MS)) as Reply;
+  } catch (error) {
+    if (isFailure(error, 'control.nobody')) return undefined;
+    if (isFailure(error, 'control.bad-answer')) {
+      if (error.cause instanceof StatusError && error.cause.status === 404) return undefined;
+      throw noAnswer(error);
+    }
+    throw error;
+  }
+  if ('failure' in reply) throw deserializeFailure(reply.failure);
+  return reply;
+}
+
+function noAnswer(cause: Failure): Failure {
+  return new Failure(
+    'fabric.no-answer',
+    'retry',
+    `the running fabric did not answer: ${cause.message}. A change was made completely or not at all`,
+    {
+      action: 'See whether the fabric is still running, then repeat the command; a change can be repeated.',
+      cause,
+    },
+  );
+}
+
+/**
+ * The fabric that may listen on `socket`, for whoever has opened the registry itself: because none was running, or one
+ * of a version without operations.
+ */
+export function fabricBehind(socket: string): Running {
+  return { notify: () => notifyRunning(socket), presence: () => connectedDevices(socket) };
+}
+
+/**
+ * Tells a running fabric that the registry changed; it has acted on it when this returns. Returns the effect for a
+ * person. Without an answer the change holds all the same: a fabric looks for changes by itself, or reads them when it
+ * starts.
+ */
+async function notifyRunning(socket: string): Promise<string> {
+  try {
+    await askControl(socket, { method: 'POST', path: CHANGED_PATH });
+    return 'in force';
+  } catch (error) {
+    if (isFailure(error, 'control.nobody')) return 'no fabric is serving';
+    if (isFailure(error)) return `the fabric did not confirm it: ${error.message}`;
+    throw error;
+  }
+}
+
+async function connectedDevices(socket: string): Promise<Presence | undefined> {
+  try {
+    const sessions = await askControl(socket, { method: 'GET', path: SESSIONS_PATH });
+    const connected = new Set(
+      (sessions as { address: string }[]).map((session) => toHex(parseIpv6(session.address))),
+    );
+    return (address) => connected.has(toHex(address));
+  } catch (error) {
+    if (isFailure(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,14 @@
+import type { Registry, RegistryOptions } from './registry.ts';
+import { emptySqliteRegistry, openSqliteRegistry } from './sqlite/registry.ts';
+
+/** Which engine keeps the registry is decided here and nowhere else. Today there is one. */
+
+/** Opens the registry at `path`. @throws Failure see `openDatabase` in sqlite/database.ts */
+export async function openRegistry(path: string, options: RegistryOptions = {}): Promise<Registry> {
+  return openSqliteRegistry(path, options);
+}
+
+/** The content of a new registry file; its audit trail begins with the actor who made it. */
+export function emptyRegistry(actor: string, at = Date.now()): Uint8Array {
+  return emptySqliteRegistry(actor, at);
+}

@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest';
+import { OPERATIONS } from '../../../fabric/operations/all.ts';
+import { listAudit, verifyAudit } from '../../../fabric/operations/audit.ts';
+import { listDevices, setStanding, showDevice } from '../../../fabric/operations/devices.ts';
+import { admitGroup, listGroups, setGroupStatus } from '../../../fabric/operations/groups.ts';
+import { addNetwork, listNetworks } from '../../../fabric/operations/networks.ts';
+import type { Context, Running } from '../../../fabric/operations/operation.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import { makeBatch } from '../device.ts';
+import { opened, registryFile } from '../place.ts';
+import { applicant } from '../registry/contract/place.ts';
+
+const NETWORK = 'fd00:1:2:3::/64';
+
+/** A registry, and a running fabric of which only the notifications are counted. */
+function context(running: Partial<Running> = {}): Context & { notified: () => number } {
+  let notified = 0;
+  return {
+    registry: opened(registryFile(), { now: () => Date.parse('2026-01-02T03:04:05.678Z') }),
+    running: {
+      notify: async () => `notified ${++notified}`,
+      presence: async () => undefined,
+      ...running,
+    },
+    actor: 'alice',
+    notified: () => notified,
+  };
+}
+
+async function withDevice(running: Partial<Running> = {}) {
+  const on = context(running);
+  const batch = makeBatch();
+  await addNetwork.run(on, { prefix: NETWORK, name: 'plant' });
+  await admitGroup.run(on, { label: batch.label, network: NETWORK });
+  const chip = applicant(batch);
+  const address = await on.registry.admit(chip);
+  return { on, batch, chip, address, text: formatIpv6(address) };
+}
+
+describe('an owner', () => {
+  test('adds a network and a group, and sees them as they are kept', async () => {
+    const { on, batch } = await withDevice();
+    const created = '2026-01-02T03:04:05.678Z';
+    const host = 'fd00:1:2:3::1';
+    const network = { prefix: NETWORK, name: 'plant', host, created };
+    expect(await listNetworks.run(on, { limit: 9 })).toEqual({ rows: [network], next: undefined });
+    expect((await listGroups.run(on, { limit: 9 })).rows).toEqual([
+      {
+        gid: toHex(batch.gid),
+        name: 'batch 7',
+        basename: toHex(batch.basename),
+        network: NETWORK,
+        status: 'active',
+        hasClaim: false,
+        created,
+        devices: 1,
+      },
+    ]);
+    expect(on.notified()).toBe(2);
+  });
+
+  test('changes standing and status; the view says what is so, the effect whether it is in force', async () => {
+    const { on, batch, text } = await withDevice();
+    const ban = { address: text, change: 'ban' } as const;
+    expect(await setStanding.run(on, ban)).toEqual({
+      view: { address: text, standing: 'banned', changed: true },
+      effect: 'notified 3',
+    });
+    expect((await setStanding.run(on, ban)).view.changed).toBe(false);
+    const gid = toHex(batch.gid).slice(0, 8);
+    expect((await setGroupStatus.run(on, { gid, status: 'suspended' })).view).toMatchObject({
+      status: 'suspended',
+      changed: true,
+    });
+    const { rows } = await listAudit.run(on, { limit: 9 });
+    expect(rows.map(({ actor, action }) => `${actor} ${action}`)).toEqual([
+      'alice group.suspend',
+      'alice device.ban',
+      'fabric device.admit',
+      'alice group.add',
+      'alice network.add',
+      'test fabric.init',
+    ]);
+    expect(await verifyAudit.run(on, {})).toEqual({ entries: 6, head: rows[0]!.hash });
+    expect(await verifyAudit.run(on, { seq: 6, hash: rows[0]!.hash })).toMatchObject({ entries: 6 });
+    await expect(verifyAudit.run(on, { seq: 5, hash: rows[0]!.hash })).rejects.toMatchObject({
+      code: 'audit.broken',
+    });
+  });
+
+  test('sees who is online if a fabric serves, and that nobody knows if none does', async () => {
+    const nobody = await withDevice();
+    expect((await listDevices.run(nobody.on, { limit: 1 })).rows[0]).toMatchObject({ online: null });
+    const connected = new Set<string>();
+    const presence = async () => (address: Uint8Array) => connected.has(formatIpv6(address));
+    const { on, text } = await withDevice({ presence });
+    expect(await showDevice.run(on, { address: text })).toMatchObject({ online: false, twins: null });
+    connected.add(text);
+    expect(await showDevice.run(on, { address: text })).toMatchObject({ online: true });
+    expect((await listDevices.run(on, { limit: 1 })).rows).toMatchObject([{ address: text, online: true }]);
+  });
+
+  test('gets the failures of the registry by name, and nothing is changed or told then', async () => {
+    const { on, text } = await withDevice();
+    const refused = async (work: Promise<unknown>): Promise<string> =>
+      work.then(
+        () => 'done',
+        ({ code }: { code: string }) => code,
+      );
+    expect(await refused(addNetwork.run(on, { prefix: NETWORK, name: '' }))).toBe('fabric.network-exists');
+    expect(await refused(addNetwork.run(on, { prefix: 'fe80::/64', name: '' }))).toBe('fabric.bad-network');
+    expect(await refused(admitGroup.run(on, { label: 'ENF1:X', network: NETWORK }))).toMatch(/^label\./);
+    expect(await refused(setGroupStatus.run(on, { gid: '00000000', status: 'active' }))).toBe(
+      'fabric.unknown-group',
+    );
+    expect(await refused(setStanding.run(on, { address: 'fd00::1', change: 'ban' }))).toBe(
+      'fabric.unknown-device',
+    );
+    expect(await refused(setStanding.run(on, { address: 'nonsense', change: 'ban' }))).toBe(
+      'ipv6.bad-address',
+    );
+    expect(await refused(listDevices.run(on, { limit: 1, after: text }))).toBe('fabric.bad-cursor');
+    expect(on.notified()).toBe(2);
+  });
+});
+
+describe('an input', () => {
+  /** A good input of each operation. */
+  const GOOD: Record<string, Record<string, unknown>> = {
+    'network-add': { prefix: 'fd00:9::/64', name: 'n' },
+    'group-add': { label: 'ENF1:X', network: NETWORK },
+    'group-status': { gid: '00000000', status: 'active' },
+    'device-show': { address: 'fd00::1' },
+    'device-standing': { address: 'fd00::1', change: 'ban' },
+    'audit-verify': {},
+    'network-list': { limit: 1 },
+    'group-list': { limit: 1 },
+    'device-list': { limit: 1 },
+    'audit-list': { limit: 1 },
+    'handshake-list': { limit: 1 },
+  };
+
+  const bad = { code: 'fabric.bad-input' };
+
+  test('of every operation is known here', () => {
+    expect(Object.keys(GOOD).sort()).toEqual([...OPERATIONS.keys()].sort());
+  });
+
+  test.each(Object.entries(GOOD))(
+    'of %s with a field too many, too few, too long or wrong is refused',
+    async (name, good) => {
+      const on = context();
+      const run = async (input: unknown): Promise<unknown> => OPERATIONS.get(name)!.run(on, input as never);
+      for (const input of [
+        undefined,
+        null,
+        7,
+        'text',
+        [],
+        { ...good, admin: true },
+        { ...good, toString: 1 },
+      ]) {
+        await expect(run(input)).rejects.toMatchObject(bad);
+      }
+      for (const field of Object.keys(good)) {
+        await expect(run({ ...good, [field]: undefined }), field).rejects.toMatchObject(bad);
+        for (const value of [null, {}, true, 'x'.repeat(5_000), Number.NaN, -1]) {
+          await expect(run({ ...good, [field]: value }), field).rejects.toMatchObject(bad);
+        }
+      }
+      if ('limit' in good) {
+        for (const input of [
+          { limit: 0 },
+          { limit: 1_001 },
+          { limit: 1.5 },
+          { limit: 1, after: 'x'.repeat(201) },
+        ])
+          await expect(run(input)).rejects.toMatchObject(bad);
+        await expect(run({ limit: 1, after: 'nonsense' })).rejects.toMatchObject({
+          code: 'fabric.bad-cursor',
+        });
+      }
+      const outcome = await run(good).catch((error: { code: string }) => error);
+      expect(outcome).not.toMatchObject(bad);
+    },
+  );
+});

@@ -1,0 +1,18 @@
+import { describe } from 'vitest';
+import { admissionContract } from './contract/admission.ts';
+import { changesContract } from './contract/changes.ts';
+import { ownerContract } from './contract/owner.ts';
+import { pagesContract } from './contract/pages.ts';
+import type { OpenEmpty } from './contract/place.ts';
+import { routerContract } from './contract/router.ts';
+
+/** What every engine of the registry has to do (fabric/registry/registry.ts). */
+export function registryContract(name: string, openEmpty: OpenEmpty): void {
+  describe(`the registry on ${name}`, () => {
+    ownerContract(openEmpty);
+    pagesContract(openEmpty);
+    admissionContract(openEmpty);
+    routerContract(openEmpty);
+    changesContract(openEmpty);
+  });
+}
