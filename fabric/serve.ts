@@ -8,7 +8,7 @@ import { openPlaneDevice } from '../tunnel/client.ts';
 import { type Parts, startControl } from './control.ts';
 import { startIdentity } from './identity/start.ts';
 import { loadAuthority, pathOf } from './pki/authority.ts';
-import { openRegistry } from './registry/open.ts';
+import { openRegistry } from './open-registry.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
 import { installHostRoutes } from './router/host-routes.ts';

@@ -32,7 +32,38 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
  * Who imports whom inside a folder whose order is not obvious: each room with the rooms it needs. A new arrow is a decision:
  * it is written here, and `circles` must stay empty.
  */
-export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {};
+export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  agent: {
+    config: [],
+    lifecycle: [],
+    network: ['config'],
+    state: ['config', 'lifecycle'],
+    identity: ['config', 'lifecycle', 'state'],
+    tunnel: ['config', 'identity', 'network'],
+    status: ['config', 'lifecycle', 'tunnel'],
+    service: ['config', 'identity', 'lifecycle', 'network', 'state', 'status', 'tunnel'],
+    doctor: ['config', 'identity', 'network', 'state', 'status'],
+    'doctor/checks': ['doctor', 'lifecycle'],
+    enftun: ['config', 'state'],
+    commands: ['config', 'doctor', 'doctor/checks', 'enftun', 'identity', 'service', 'state', 'status'],
+  },
+  fabric: {
+    labels: [],
+    pki: [],
+    registry: [],
+    'registry/sqlite': ['registry'],
+    identity: ['registry'],
+    router: ['registry'],
+    operations: ['labels', 'pki', 'registry'],
+    commands: ['labels', 'operations', 'pki', 'registry', 'router'],
+  },
+  os: {
+    files: [],
+    linux: [],
+    net: [],
+    service: [],
+  },
+};
 
 /** Folders that hold only tests; they may import anything. */
 export const TEST_FOLDERS: readonly string[] = ['test'];

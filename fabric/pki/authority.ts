@@ -16,7 +16,7 @@ import {
   SERVER_CERTIFICATE_LENGTH,
   verifyServerCertificate,
 } from '../../protocol/xtt/certificate.ts';
-import { emptyRegistry } from '../registry/open.ts';
+import { emptyRegistry } from '../open-registry.ts';
 import { rootCertificate, routerCertificate } from './x509.ts';
 
 /** The files of a fabric's data folder. Keys and certificates of XTT are byte-compatible with the C tools. */

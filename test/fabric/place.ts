@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { emptyRegistry } from '../../fabric/registry/open.ts';
+import { emptyRegistry } from '../../fabric/open-registry.ts';
 import { eachRow, type Page, type PageRequest } from '../../fabric/registry/pages.ts';
 import type { Group } from '../../fabric/registry/records.ts';
 import type { Registry, RegistryOptions } from '../../fabric/registry/registry.ts';

@@ -8,7 +8,7 @@ import {
   type IdentityServer,
   startIdentityServer,
 } from '../../../fabric/identity/server.ts';
-import { emptyRegistry, openRegistry } from '../../../fabric/registry/open.ts';
+import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
 import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';

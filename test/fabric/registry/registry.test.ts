@@ -13,5 +13,5 @@ test('the engine is chosen in one place', () => {
   const users = readdirSync(fabric, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !name.startsWith('registry/sqlite/'))
     .filter((name) => /from '.*\/sqlite\//.test(readFileSync(new URL(name, fabric), 'utf8')));
-  expect(users).toEqual(['registry/open.ts']);
+  expect(users).toEqual(['open-registry.ts']);
 });

@@ -1,5 +1,5 @@
-import type { Registry, RegistryOptions } from './registry.ts';
-import { emptySqliteRegistry, openSqliteRegistry } from './sqlite/registry.ts';
+import type { Registry, RegistryOptions } from './registry/registry.ts';
+import { emptySqliteRegistry, openSqliteRegistry } from './registry/sqlite/registry.ts';
 
 /** Which engine keeps the registry is decided here and nowhere else. Today there is one. */
 
