@@ -23,7 +23,7 @@ fi
 [ -n "${NODE_INCLUDE:-}" ] || { echo "native/build.sh: node_api.h not found; set NODE_INCLUDE to node's include folder" >&2; exit 1; }
 tss="tss2-esys tss2-sys tss2-mu tss2-tctildr tss2-rc"
 $pkg --exists $tss || { echo "native/build.sh: tpm2-tss headers not found; install libtss2-dev and pkg-config" >&2; exit 1; }
-flags="-std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-deprecated-declarations -Wno-unused-command-line-argument"
+flags="-std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-deprecated-declarations"
 flags="$flags -D_GNU_SOURCE -DNAPI_VERSION=8 ${EXTRA_CFLAGS:-}"
 [ -z "${SANITIZE:-}" ] || flags="$flags -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined"
 # ECDAA needs 128-bit integers: on a 32-bit target, or with ECDAA=0, programs use the TypeScript version.
@@ -37,7 +37,8 @@ fi
 mapfile -t sources < <(cd "$here" && find . -name '*.c' "${without[@]}" -printf '%P\n' | LC_ALL=C sort)
 
 # Objects are kept for the next build, in a folder for each compiler, set of flags and set of headers.
-export NODE_INCLUDE COMPILE="$cc $flags $($pkg --cflags $tss)"
+compiling=$(printf '%s\n' $flags | grep -v '^-Wl,' | tr '\n' ' ')
+export NODE_INCLUDE COMPILE="$cc $compiling $($pkg --cflags $tss)"
 key=$({ $cc -v 2>&1; echo "$COMPILE"; $pkg --modversion $tss; echo "$NODE_INCLUDE"; cat "$NODE_INCLUDE/node_version.h"; } | sha256sum | cut -c 1-16)
 objects=../.cache/native/$key
 mkdir -p "$here/$objects" "$(dirname "$out")"

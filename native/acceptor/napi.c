@@ -1,6 +1,6 @@
 // What JavaScript calls of a door; native/net/net.ts says what it is for.
+#include "napi.h"
 #include "acceptor.h"
-#include "module.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 // The agent's connection from handshake to end.
-#include "loop.h"
+#include "connection.h"
 #include "dataplane/bytes.h"
+#include "dataplane/clock.h"
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { MILLISECOND = 1000000, VERDICT = 0xf1, VERDICT_BYTES = 6, RETRY_AFTER = 4, QUESTION = 0xf2, ABOUT_YOURSELF = 1 };
+enum { VERDICT = 0xf1, VERDICT_BYTES = 6, RETRY_AFTER = 4, QUESTION = 0xf2, ABOUT_YOURSELF = 1 };
 
 void dp_order_free(struct dp_order *order) {
   if (order == NULL) return;
@@ -70,7 +71,7 @@ void dp_agent_adopt(struct dp_agent *agent, uint32_t id, SSL *ssl, int fd, uint3
   agent->connected = true;
   agent->read_again = false;
   agent->connection = (struct dp_connection){
-      .id = id, .ssl = ssl, .fd = fd, .wants_write = true, .handshake_by = dp_now() + (uint64_t)timeout_ms * MILLISECOND};
+      .id = id, .ssl = ssl, .fd = fd, .wants_write = true, .handshake_by = dp_now() + (uint64_t)timeout_ms * DP_MILLISECOND};
   agent->socket_events = EPOLLIN | EPOLLOUT;
   struct epoll_event event = {.events = agent->socket_events, .data.fd = fd};
   if (epoll_ctl(agent->epoll, EPOLL_CTL_ADD, fd, &event) < 0)

@@ -1,25 +1,19 @@
 #include "loop.h"
+#include "connection.h"
+#include "dataplane/clock.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-  MILLISECOND = 1000000,
   BURST_PACKETS = 256,  // read from the TUN into one batch
   QUEUE_PACKETS = 64,   // moved from the TUN to the queue before the socket is looked at again
   QUEUED_BYTES = 4 * DP_FQ_LIMIT,  // its one queue has its own limit
   TURNS = 8,            // batches before the receiving side gets its turn
 };
-
-uint64_t dp_now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
 
 static int watch(struct dp_agent *agent, int fd) {
   struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
@@ -139,7 +133,7 @@ static void choose_events(struct dp_agent *agent) {
 static int milliseconds_until(uint64_t deadline, uint64_t now) {
   if (deadline == UINT64_MAX) return -1;
   if (deadline <= now) return 0;
-  uint64_t left = (deadline - now + MILLISECOND - 1) / MILLISECOND;
+  uint64_t left = (deadline - now + DP_MILLISECOND - 1) / DP_MILLISECOND;
   return left > 3600000 ? 3600000 : (int)left;
 }
 

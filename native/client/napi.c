@@ -1,7 +1,8 @@
 // The data plane's face to JavaScript (dataplane.ts): it gives orders, hears of changes and reads counters; packets stay below.
+#include "napi.h"
 #include "thread.h"
+#include "connection.h"
 #include "addon/handle.h"
-#include "module.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 #include "thread.h"
+#include "connection.h"
+#include "loop.h"
 #include "dataplane/schedule.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // The agent's data plane as a thread of its own, which another thread gives orders to. The other thread never waits for it.
 #pragma once
-#include "loop.h"
+#include "client.h"
 
 struct dp_thread;
 

@@ -1,5 +1,6 @@
 #include "frame.h"
 #include "bytes.h"
+#include <string.h>
 
 enum { SUPER_NIBBLE = 0xE, CONTROL_NIBBLE = 0xF, PARTIAL_FLAG = 1 };
 
@@ -56,4 +57,12 @@ void dp_super_header(uint8_t *at, uint32_t length, bool partial, uint8_t gso, ui
   at[2] = SUPER_NIBBLE << 4 | (partial ? PARTIAL_FLAG : 0);
   at[3] = gso;
   dp_put16(at + 4, segment);
+}
+
+uint32_t dp_frame_copy(const struct dp_frame *frame, uint8_t *out) {
+  uint32_t size = dp_frame_size(frame), header = size - frame->length;
+  if (header > DP_FRAME_HEADER) dp_super_header(out, frame->length, frame->partial, frame->gso, frame->segment);
+  else dp_put16(out, (uint16_t)frame->length);
+  memcpy(out + header, frame->packet, frame->length);
+  return size;
 }

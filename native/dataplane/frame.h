@@ -58,3 +58,10 @@ void dp_super_header(uint8_t *at, uint32_t length, bool partial, uint8_t gso, ui
 enum dp_gso dp_gso_of(const struct dp_headers *headers);
 // How many segments a packet makes.
 uint32_t dp_segments(const struct dp_frame *frame);
+// Copies a frame in its canonical form: super only if it has to be. `out` has DP_MAX_FRAME bytes; returns what it takes.
+uint32_t dp_frame_copy(const struct dp_frame *frame, uint8_t *out);
+// What that copy takes.
+static inline uint32_t dp_frame_size(const struct dp_frame *frame) {
+  bool super = frame->partial || frame->gso != DP_GSO_NONE;
+  return DP_FRAME_HEADER + (super ? DP_SUPER_HEADER : 0) + frame->length;
+}

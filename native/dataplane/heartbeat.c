@@ -1,12 +1,13 @@
 #include "heartbeat.h"
 #include "bytes.h"
 #include "checksum.h"
+#include "clock.h"
 #include "packet.h"
 
-enum { ICMPV6 = 58, ECHO_REQUEST = 128, ECHO_REPLY = 129, HOP_LIMIT = 255, ECHO_BYTES = 8, NANOSECONDS = 1000000 };
+enum { ICMPV6 = 58, ECHO_REQUEST = 128, ECHO_REPLY = 129, HOP_LIMIT = 255, ECHO_BYTES = 8 };
 
 // Longer than any path takes, and short enough for a reconnect within ten seconds of a resume.
-static const uint64_t HURRY = 5000ull * NANOSECONDS;
+static const uint64_t HURRY = 5000ull * DP_MILLISECOND;
 
 static const uint8_t ROUTER[16] = {0xfe, 0x80, [15] = 1};
 static const uint8_t MARK[4] = {'E', 'N', 'F', 'T'};  // identifier and sequence
@@ -35,8 +36,8 @@ bool dp_heartbeat_is_reply(const uint8_t *own, const uint8_t *packet, uint32_t l
 }
 
 void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t patience_ms, uint64_t now) {
-  silence->period = (uint64_t)period_ms * NANOSECONDS;
-  silence->patience = (uint64_t)patience_ms * NANOSECONDS;
+  silence->period = (uint64_t)period_ms * DP_MILLISECOND;
+  silence->patience = (uint64_t)patience_ms * DP_MILLISECOND;
   silence->beat_at = now + silence->period;
   silence->answer_by = UINT64_MAX;
 }

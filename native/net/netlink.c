@@ -1,6 +1,7 @@
 // Listening to the kernel's changes of network and firewall (netlink multicast), and asking it which way a packet would take.
 #include "addon/handle.h"
-#include "module.h"
+#include "napi.h"
+#include "addon/arguments.h"
 #include "addon/poll.h"
 #include <arpa/inet.h>
 #include <errno.h>

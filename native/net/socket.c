@@ -1,6 +1,7 @@
 // A TCP socket that gets its options before it connects (SO_MARK has to come first) and then becomes Node's.
 #include "addon/handle.h"
-#include "module.h"
+#include "napi.h"
+#include "addon/arguments.h"
 #include "addon/poll.h"
 #include <errno.h>
 #include <netdb.h>

@@ -1,5 +1,6 @@
 // One peer from accept to close.
 #include "router.h"
+#include "dataplane/clock.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -11,7 +12,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { MILLISECOND = 1000000, KEEPALIVE_SECONDS = 300, DISCARDED = 16 };
+enum { KEEPALIVE_SECONDS = 300, DISCARDED = 16 };
 
 // Only what the connection waits for may wake the loop.
 static void choose_events(struct router_connection *connection) {
@@ -73,7 +74,7 @@ void router_accept(struct router_thread *thread, int fd, const struct sockaddr_s
   connection->events = EPOLLIN;
   connection->source = source;
   connection->at_gate = true;
-  connection->deadline = now + (uint64_t)router->settings.handshake_ms * MILLISECOND;
+  connection->deadline = now + (uint64_t)router->settings.handshake_ms * DP_MILLISECOND;
   router_list_add(&thread->handshaking, connection);
 }
 
@@ -174,7 +175,7 @@ static bool on_packet(void *owner, struct dp_frame *frame) {
 
 static void on_end(void *owner) {
   struct router_connection *connection = owner;
-  connection->thread->now = router_now();
+  connection->thread->now = dp_now();
   router_end_batch(connection, connection->thread->now);
 }
 
@@ -263,7 +264,7 @@ void router_flush_touched(struct router_thread *thread, uint64_t now) {
 }
 
 bool router_connection_stalls(const struct router_connection *connection, uint64_t now) {
-  uint64_t patience = (uint64_t)connection->thread->router->settings.stall_ms * MILLISECOND;
+  uint64_t patience = (uint64_t)connection->thread->router->settings.stall_ms * DP_MILLISECOND;
   return connection->stalled_since != 0 && now - connection->stalled_since >= patience;
 }
 
@@ -333,7 +334,7 @@ void router_connection_part(struct router_connection *connection, const struct r
   if (order != NULL && understands && order->verdict_length > 0)
     dp_link_urgent(&connection->link, order->verdict, order->verdict_length);
   connection->state = ROUTER_PARTING;
-  connection->deadline = now + (uint64_t)thread->router->settings.linger_ms * MILLISECOND;
+  connection->deadline = now + (uint64_t)thread->router->settings.linger_ms * DP_MILLISECOND;
   router_list_remove(connection);
   router_list_add(&thread->lingering, connection);
   linger(connection, now);

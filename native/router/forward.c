@@ -18,23 +18,6 @@ static bool is_global(const uint8_t *address) {
   return address[15] > 1 || memcmp(address, zero, sizeof zero) != 0;
 }
 
-uint32_t router_frame_size(const struct dp_frame *frame) {
-  bool super = frame->partial || frame->gso != DP_GSO_NONE;
-  return DP_FRAME_HEADER + (super ? DP_SUPER_HEADER : 0) + frame->length;
-}
-
-uint32_t router_copy_frame(const struct dp_frame *frame, uint8_t *out) {
-  uint32_t size = router_frame_size(frame), header = size - frame->length;
-  if (header > DP_FRAME_HEADER) {
-    dp_super_header(out, frame->length, frame->partial, frame->gso, frame->segment);
-  } else {
-    out[0] = (uint8_t)(frame->length >> 8);
-    out[1] = (uint8_t)frame->length;
-  }
-  memcpy(out + header, frame->packet, frame->length);
-  return size;
-}
-
 static struct router_route *find_route(struct router_thread *thread, const uint8_t *address) {
   return (struct router_route *)(void *)router_map_find(&thread->routes, address);
 }
@@ -48,10 +31,10 @@ static void give(struct router_connection *to, struct dp_frame *frame, uint64_t 
 // Through the ring to the thread that has the connection. False if there is no room.
 static bool cross(struct router_thread *thread, struct router_thread *to, const struct dp_frame *frame, uint32_t network) {
   struct router_ring *ring = &to->rings[thread->index];
-  uint32_t size = router_frame_size(frame);
+  uint32_t size = dp_frame_size(frame);
   uint8_t *room = router_ring_reserve(ring, size, network);
   if (room == NULL) return false;
-  router_copy_frame(frame, room);
+  dp_frame_copy(frame, room);
   router_ring_commit(ring, size);
   thread->crossed |= 1u << to->index;
   return true;

@@ -94,11 +94,11 @@ static struct router_answered *ask(struct router_thread *thread, const uint8_t *
 // False if there is no room.
 static bool hold(struct router_thread *thread, struct router_answered *answer, struct router_peer *sender,
                  const struct dp_frame *frame) {
-  uint32_t size = router_frame_size(frame);
+  uint32_t size = dp_frame_size(frame);
   struct held *held = thread->held_bytes + size > HELD_BYTES ? NULL : malloc(sizeof *held + size);
   if (held == NULL) return false;
   *held = (struct held){.sender = router_peer_keep(sender), .length = size};
-  router_copy_frame(frame, held->bytes);
+  dp_frame_copy(frame, held->bytes);
   *answer->last = held;
   answer->last = &held->next;
   thread->held_bytes += size;

@@ -1,6 +1,6 @@
 // The router's face to JavaScript (router.ts): it says who may come in, hears of changes and reads counters; packets stay below.
+#include "napi.h"
 #include "addon/handle.h"
-#include "module.h"
 #include "router.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -93,15 +93,6 @@ static napi_value text(napi_env env, const char *value) {
   return result;
 }
 
-static napi_value bytes(napi_env env, const uint8_t *data, size_t length) {
-  napi_value buffer, result = NULL;
-  void *memory = NULL;
-  if (napi_create_arraybuffer(env, length, &memory, &buffer) != napi_ok) return NULL;
-  if (length > 0) memcpy(memory, data, length);
-  napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &result);
-  return result;
-}
-
 static napi_value describe(napi_env env, const struct router_event *event) {
   napi_value object;
   if (napi_create_object(env, &object) != napi_ok) return NULL;
@@ -111,16 +102,16 @@ static napi_value describe(napi_env env, const struct router_event *event) {
     case ROUTER_ARRIVED:
       set(env, object, "peer", handle_new(env, &PEER, router_peer_keep(event->peer), release_peer));
       if (event->certificate != NULL)
-        set(env, object, "certificate", bytes(env, event->certificate, event->certificate_length));
-      if (event->has_key) set(env, object, "key", bytes(env, event->key, sizeof event->key));
+        set(env, object, "certificate", addon_new_bytes(env, event->certificate, event->certificate_length));
+      if (event->has_key) set(env, object, "key", addon_new_bytes(env, event->key, sizeof event->key));
       set(env, object, "wire", number(env, event->wire));
       set(env, object, "ends", text(env, event->ends));
       set(env, object, "tls", text(env, event->tls));
       break;
-    case ROUTER_REPORTED: set(env, object, "report", bytes(env, event->report, event->report_length)); break;
+    case ROUTER_REPORTED: set(env, object, "report", addon_new_bytes(env, event->report, event->report_length)); break;
     case ROUTER_ASKS:
       set(env, object, "thread", number(env, event->thread));
-      set(env, object, "address", bytes(env, event->address, sizeof event->address));
+      set(env, object, "address", addon_new_bytes(env, event->address, sizeof event->address));
       break;
     default: set(env, object, "text", text(env, event->text)); break;
   }

@@ -3,10 +3,10 @@
 // says: a connection whose handshake is done is not read before.
 //
 //   router.c             starts and ends the threads, gives orders to all of them
-//   router_thread.c      one thread's loop: events, orders, time
-//   router_connection.c  one peer from accept to close
-//   router_switch.c      where a packet goes
-//   router_report.c      what devices tell of themselves
+//   thread.c      one thread's loop: events, orders, time
+//   connection.c  one peer from accept to close
+//   forward.c      where a packet goes
+//   report.c      what devices tell of themselves
 #pragma once
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
@@ -138,29 +138,33 @@ void router_join(struct router *router);
 // A thread's last act. The last thread closes the TUN and reports ROUTER_STOPPED.
 void router_thread_ends(struct router *router);
 
-// router_tls.c: NULL if the certificate or key is of no use; `reason` then says why.
+// tls.c: NULL if the certificate or key is of no use; `reason` then says why.
 SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason);
 // A server's end of a connection over the socket; NULL without memory.
 SSL *router_tls_accept(SSL_CTX *context, int fd);
 // The certificate the peer has shown and its P-256 key, as far as there are any.
 void router_tls_peer(const SSL *ssl, struct router_event *event);
 
-// router_thread.c
+// thread.c
 int router_thread_init(struct router_thread *thread, struct router *router, uint32_t index, int listener);
 void router_thread_free(struct router_thread *thread);
 // Its own queue of the TUN, if it has one.
 void router_close_queue(struct router_thread *thread);
 void *router_thread_run(void *thread);
-void router_wake(struct router_thread *thread);
 // Does what the main thread has asked for. Connections may be closed by that, and read from: not to be called while one is read.
 void router_take_orders(struct router_thread *thread, uint64_t now);
 void router_unwatch(struct router_thread *thread, int fd);
-void router_report(struct router_thread *thread, struct router_event *event);
+
+// list.c
 void router_list_add(struct router_list *list, struct router_connection *connection);
 void router_list_remove(struct router_connection *connection);
-uint64_t router_now(void);
 
-// router_connection.c
+// events.c
+void router_wake(struct router_thread *thread);
+// Takes the event.
+void router_report(struct router_thread *thread, struct router_event *event);
+
+// connection.c
 void router_accept(struct router_thread *thread, int fd, const struct sockaddr_storage *from, uint64_t now);
 // What epoll says; or 0 to read on.
 void router_connection_serve(struct router_connection *connection, uint32_t events, uint64_t now);
@@ -174,7 +178,7 @@ void router_touch(struct router_connection *connection);
 // Is it a peer that has taken nothing for too long?
 bool router_connection_stalls(const struct router_connection *connection, uint64_t now);
 
-// router_switch.c
+// forward.c
 void router_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now);
 // To be called when a batch of a device ends.
 void router_end_batch(struct router_connection *from, uint64_t now);
@@ -186,21 +190,18 @@ bool router_from_rings(struct router_thread *thread, uint64_t now);
 void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
 void router_add_route(struct router_thread *thread, const struct router_order *order, uint64_t now);
 void router_remove_route(struct router_thread *thread, const struct router_order *order);
-// router_host.c: sends a packet for an address without a route to the host, unless the address is a device's.
+// host.c: sends a packet for an address without a route to the host, unless the address is a device's.
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now);
 void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer answer, uint64_t now);
 // There is a route to the address now: what has waited for an answer goes there.
 void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now);
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]);
 void router_host_free(struct router_thread *thread);
-// Copies a frame in its canonical form: super only if it has to be. `out` has DP_MAX_FRAME bytes; returns what it takes.
-uint32_t router_copy_frame(const struct dp_frame *frame, uint8_t *out);
-uint32_t router_frame_size(const struct dp_frame *frame);
 
-// router_report.c: asks a peer that was let in what it has to tell of itself, if it understands that.
+// report.c: asks a peer that was let in what it has to tell of itself, if it understands that.
 void router_ask_report(struct router_connection *connection);
 // Hands on what it tells. False if it is no such message, or one too many.
 bool router_take_report(struct router_connection *from, const struct dp_frame *frame, uint64_t now);
 
-// router_echo.c: makes the reply of an ICMPv6 echo request with a right checksum, in place. False: it is none.
+// echo.c: makes the reply of an ICMPv6 echo request with a right checksum, in place. False: it is none.
 bool router_echo_reply(uint8_t *packet, uint32_t length);

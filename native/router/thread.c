@@ -1,5 +1,6 @@
 // One thread's loop.
 #include "router.h"
+#include "dataplane/clock.h"
 #include "dataplane/schedule.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -8,49 +9,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-  MILLISECOND = 1000000,
   EVENTS = 64,
   ACCEPTED = 16,               // at once, then packets get their turn
   SWEEPS = 8,                  // per stall_ms
   ACCEPT_PAUSE_MS = 100,       // when descriptors have run out
   QUEUED_BYTES = 64 << 20,     // for all peers of the thread together
 };
-
-uint64_t router_now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-void router_list_add(struct router_list *list, struct router_connection *connection) {
-  connection->list = list;
-  connection->next = NULL;
-  connection->previous = list->last;
-  if (list->last != NULL) list->last->next = connection;
-  else list->first = connection;
-  list->last = connection;
-}
-
-void router_list_remove(struct router_connection *connection) {
-  struct router_list *list = connection->list;
-  if (connection->previous != NULL) connection->previous->next = connection->next;
-  else list->first = connection->next;
-  if (connection->next != NULL) connection->next->previous = connection->previous;
-  else list->last = connection->previous;
-}
-
-void router_wake(struct router_thread *thread) {
-  uint64_t one = 1;
-  (void)!write(thread->wake, &one, sizeof one);
-}
-
-void router_report(struct router_thread *thread, struct router_event *event) {
-  thread->router->listener.report(thread->router->listener.owner, event);
-}
 
 // What is no connection is told apart by where it points to: the thread's own members.
 static int watch(struct router_thread *thread, int *fd) {
@@ -132,7 +99,7 @@ static void accept_some(struct router_thread *thread, uint64_t now) {
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       // The listener would report the waiting peer again and again.
       router_unwatch(thread, thread->listener);
-      thread->accept_at = now + (uint64_t)ACCEPT_PAUSE_MS * MILLISECOND;
+      thread->accept_at = now + (uint64_t)ACCEPT_PAUSE_MS * DP_MILLISECOND;
       return;
     } else if (errno == EAGAIN) {
       return;
@@ -206,7 +173,7 @@ static void close_late(struct router_list *list, uint64_t now) {
 // Cuts peers that have taken nothing for too long (TCP would go on resending for a quarter of an hour), and takes back what the idle
 // ones do not need.
 static void sweep(struct router_thread *thread, uint64_t now) {
-  thread->sweep_at = now + (uint64_t)thread->router->settings.stall_ms * MILLISECOND / SWEEPS;
+  thread->sweep_at = now + (uint64_t)thread->router->settings.stall_ms * DP_MILLISECOND / SWEEPS;
   for (struct router_connection *connection = thread->sessions.first, *next; connection != NULL; connection = next) {
     next = connection->next;
     if (router_connection_stalls(connection, now)) router_connection_close(connection, "the device takes no data", now);
@@ -231,9 +198,9 @@ static bool rings_hold_something(const struct router_thread *thread) {
 }
 
 static int wait_for(struct router_thread *thread, struct epoll_event *events) {
-  uint64_t now = router_now(), deadline = next_deadline(thread);
+  uint64_t now = dp_now(), deadline = next_deadline(thread);
   int timeout = -1;
-  if (deadline != UINT64_MAX) timeout = deadline <= now ? 0 : (int)earlier((deadline - now) / MILLISECOND + 1, 3600000);
+  if (deadline != UINT64_MAX) timeout = deadline <= now ? 0 : (int)earlier((deadline - now) / DP_MILLISECOND + 1, 3600000);
   // Whoever writes to a ring after this look sees that we sleep, and wakes us.
   atomic_store_explicit(&thread->sleeping, true, memory_order_seq_cst);
   atomic_thread_fence(memory_order_seq_cst);
@@ -266,7 +233,7 @@ static void serve_orders(struct router_thread *thread, const struct epoll_event 
 }
 
 static void serve(struct router_thread *thread, const struct epoll_event *event) {
-  uint64_t now = thread->now = router_now();
+  uint64_t now = thread->now = dp_now();
   if (event->data.ptr == &thread->wake) return;
   if (event->data.ptr == &thread->listener) accept_some(thread, now);
   else if (event->data.ptr == &thread->tun.fd) router_from_tun(thread, now);
@@ -284,13 +251,13 @@ void *router_thread_run(void *argument) {
   dp_take_short_turns();
   while (!thread->quitting || !is_empty(thread)) {
     int count = wait_for(thread, events);
-    thread->now = router_now();
+    thread->now = dp_now();
     thread->turn++;
     serve_orders(thread, events, count);
     read_again(thread, thread->now);
     for (int i = 0; i < count; i++) serve(thread, &events[i]);
     router_from_rings(thread, thread->now);
-    check_time(thread, router_now());
+    check_time(thread, dp_now());
     bury(thread);
   }
   OPENSSL_thread_stop();

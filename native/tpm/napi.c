@@ -1,4 +1,5 @@
 // The JavaScript face of the TPM part: argument checks, promises, and the end of an environment (Worker, process.exit).
+#include "napi.h"
 #include "addon/arguments.h"
 #include "tpm/provider/provider.h"
 #include "tss.h"

@@ -2,6 +2,7 @@
 // everything between one TUN and the newest connection.
 //   peer TUN PORT CERTIFICATE KEY enf/2|enf/1|none OFFLOAD(0-2)
 // Prints "ready", and on SIGTERM its counters as JSON. On SIGUSR1 it changes the keys of both directions (TLS 1.3).
+#include "../../../native/client/connection.h"
 #include "../../../native/client/loop.h"
 #include <errno.h>
 #include <fcntl.h>
