@@ -3,7 +3,7 @@ import type { Offload, PlaneCounters, PlaneEvent } from '../native/client/client
 import { addon } from '../native/index.ts';
 import { Failure } from '../protocol/failure.ts';
 import { type Verdict, verdictOf } from '../protocol/tunnel/verdict.ts';
-import { WIRES, type Wire, type WireChoice } from '../protocol/tunnel/wire.ts';
+import { MAX_PACKET, WIRES, type Wire, type WireChoice } from '../protocol/tunnel/wire.ts';
 import { checkTunName, lostFailure, openFailure } from './tun-failure.ts';
 
 /** A TUN device for the data plane: packets never reach JavaScript. */
@@ -228,7 +228,7 @@ function failureOf(
       return new Failure(
         'tunnel.oversized-frame',
         'retry',
-        `a frame's length: expected at most 1496 bytes, got ${text}`,
+        `a frame's length: expected at most ${MAX_PACKET} bytes, got ${text}`,
         {
           action:
             'Nothing to do here: the connection is closed and made again. The peer speaks another framing.',

@@ -4,9 +4,9 @@ import type { Log } from '../../os/service/log.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
-import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/frame.ts';
 import { parseReport } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
+import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/wire.ts';
 import type { PlaneDevice } from '../../tunnel/client.ts';
 import {
   type RouterCounters,

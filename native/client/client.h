@@ -5,8 +5,8 @@
 #include "dataplane/ingress.h"
 #include "dataplane/link.h"
 
-// The longest that is told: it leaves the next heartbeat its room (DP_URGENT_BYTES).
-enum { DP_NOTE = 71 };
+// The longest control message that is sent: it leaves the next heartbeat its room (DP_URGENT_BYTES).
+enum { DP_MAX_CONTROL = WIRE_MAX_REPORT_LENGTH };
 
 struct dp_rules {
   struct dp_filter filter;
@@ -24,22 +24,35 @@ struct dp_order {
   size_t certificate_length;
 };
 
+// Each event's name in C and in JavaScript; client.ts says what it means. The order's connection is over with those from BAD_ROOT on,
+// except LOCAL. `text` and `number` are
+// - UP: the peer's address; enum dp_wire
+// - VERDICT: number: seconds, verdict: its kind
+// - ASKED: once at most, perhaps before UP
+// - TUN_LOST: of no connection; the errno's name
+// - CLOSED, SILENT: number: 1 if the peer had answered before
+// - OVERSIZED: the length
+// - LOCAL: of no connection: a packet for the LAN server, which comes by `local`
+#define DP_EVENTS(X)                      \
+  X(UP, "up")                             \
+  X(VERDICT, "verdict")                   \
+  X(ASKED, "asked")                       \
+  X(TUN_LOST, "tun-lost")                 \
+  X(BAD_ROOT, "bad-root")                 \
+  X(BAD_CREDENTIALS, "bad-credentials")   \
+  X(UNTRUSTED, "untrusted")               \
+  X(CLOCK, "clock")                       \
+  X(HANDSHAKE, "handshake")               \
+  X(CLOSED, "closed")                     \
+  X(BROKEN, "broken")                     \
+  X(OVERSIZED, "oversized")               \
+  X(SILENT, "silent")                     \
+  X(LOCAL, "local")
+
 enum dp_event_kind {
-  DP_EVENT_UP,       // the peer has answered; text: its address, number: enum dp_wire
-  DP_EVENT_VERDICT,  // number: seconds, verdict: kind
-  DP_EVENT_ASKED,    // the peer wants to know of us; once at most, perhaps before it answers
-  DP_EVENT_TUN_LOST,  // of no connection; text: the errno's name
-  // The connection is over; text says more.
-  DP_EVENT_BAD_ROOT,
-  DP_EVENT_BAD_CREDENTIALS,
-  DP_EVENT_UNTRUSTED,    // the server's certificate does not convince
-  DP_EVENT_CLOCK,        // nor does it by this device's clock
-  DP_EVENT_HANDSHAKE,    // failed otherwise
-  DP_EVENT_CLOSED,       // by the peer; number: 1 if it had answered before
-  DP_EVENT_BROKEN,
-  DP_EVENT_OVERSIZED,    // text: the length
-  DP_EVENT_SILENT,       // number: 1 if it had answered before
-  DP_EVENT_LOCAL,        // of no connection: a packet for who serves the link; comes by `local`
+#define DP_EVENT_KIND(kind, name) DP_EVENT_##kind,
+  DP_EVENTS(DP_EVENT_KIND)
+#undef DP_EVENT_KIND
 };
 
 struct dp_event {
@@ -84,3 +97,6 @@ struct dp_agent {
   uint32_t socket_events;
   int epoll, wake;
 };
+
+// Reports an event of the connection.
+void dp_agent_report(struct dp_agent *agent, enum dp_event_kind kind, uint32_t number, const char *text);

@@ -1,6 +1,6 @@
 // The agent's connection from handshake to end.
 #include "connection.h"
-#include "dataplane/bytes.h"
+#include "control.h"
 #include "dataplane/clock.h"
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -10,8 +10,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { VERDICT = 0xf1, VERDICT_BYTES = 6, RETRY_AFTER = 4, QUESTION = 0xf2, ABOUT_YOURSELF = 1 };
-
 void dp_order_free(struct dp_order *order) {
   if (order == NULL) return;
   if (order->fd >= 0) close(order->fd);
@@ -20,12 +18,6 @@ void dp_order_free(struct dp_order *order) {
   free(order->roots);
   free(order->certificate);
   free(order);
-}
-
-static void report(struct dp_agent *agent, enum dp_event_kind kind, uint32_t number, const char *text) {
-  struct dp_event event = {.kind = kind, .connection = agent->connection.id, .number = number};
-  snprintf(event.text, sizeof event.text, "%s", text);
-  agent->report(agent->owner, &event);
 }
 
 void dp_connection_close(struct dp_agent *agent, bool orderly) {
@@ -51,7 +43,7 @@ void dp_connection_end(struct dp_agent *agent, enum dp_event_kind kind, uint32_t
   if (!agent->connected) return;
   snprintf(copy, sizeof copy, "%s", text);  // closing the link wipes its reason
   dp_connection_close(agent, kind == DP_EVENT_OVERSIZED || kind == DP_EVENT_CLOSED);
-  report(agent, kind, number, copy);
+  dp_agent_report(agent, kind, number, copy);
 }
 
 bool dp_connection_is_over(struct dp_agent *agent, enum dp_status status) {
@@ -115,16 +107,16 @@ void dp_agent_connect(struct dp_agent *agent, struct dp_order *order) {
     return;
   }
   close(fd);
-  if (wrong == DP_TLS_BAD_ROOT) report(agent, DP_EVENT_BAD_ROOT, 0, reason);
-  else if (wrong == DP_TLS_BAD_CREDENTIALS) report(agent, DP_EVENT_BAD_CREDENTIALS, 0, reason);
-  else report(agent, DP_EVENT_HANDSHAKE, 0, "out of memory");
+  if (wrong == DP_TLS_BAD_ROOT) dp_agent_report(agent, DP_EVENT_BAD_ROOT, 0, reason);
+  else if (wrong == DP_TLS_BAD_CREDENTIALS) dp_agent_report(agent, DP_EVENT_BAD_CREDENTIALS, 0, reason);
+  else dp_agent_report(agent, DP_EVENT_HANDSHAKE, 0, "out of memory");
 }
 
 void dp_agent_disconnect(struct dp_agent *agent) { dp_connection_close(agent, true); }
 
 static void beat(struct dp_agent *agent, uint64_t now) {
   struct dp_connection *connection = &agent->connection;
-  uint8_t heartbeat[DP_HEARTBEAT_BYTES];
+  uint8_t heartbeat[WIRE_HEARTBEAT_LENGTH];
   dp_silence_beat(&connection->silence, now);
   if (agent->rules.filter.any) return;  // an end without an address
   dp_heartbeat_write(agent->rules.filter.own, heartbeat);
@@ -182,32 +174,6 @@ void dp_connection_handshake(struct dp_agent *agent, uint64_t now) {
   if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) fail_handshake(agent, result);
 }
 
-// The router's word (protocol/tunnel/verdict.ts); one of a later version is ignored. True if the connection is over with it.
-static bool take_verdict(struct dp_agent *agent, const struct dp_frame *frame) {
-  const uint8_t *packet = frame->packet;
-  if (agent->connection.link.wire == DP_WIRE_PLAIN || frame->length != VERDICT_BYTES || packet[0] != VERDICT) return false;
-  struct dp_event event = {
-      .kind = DP_EVENT_VERDICT, .connection = agent->connection.id, .verdict = packet[1], .number = dp_get32(packet + 2)};
-  if (event.verdict == 0 || event.verdict > RETRY_AFTER || (event.verdict != RETRY_AFTER && event.number != 0)) return false;
-  agent->report(agent->owner, &event);
-  return true;
-}
-
-// The router's question (protocol/tunnel/report.ts). Whoever asks on and on is heard once.
-static bool take_question(struct dp_agent *agent, const struct dp_frame *frame) {
-  struct dp_connection *connection = &agent->connection;
-  if (connection->link.wire == DP_WIRE_PLAIN || frame->length != 2 || frame->packet[0] != QUESTION) return false;
-  if (frame->packet[1] != ABOUT_YOURSELF || connection->asked) return false;
-  connection->asked = true;
-  report(agent, DP_EVENT_ASKED, 0, "");
-  return true;
-}
-
-void dp_agent_tell(struct dp_agent *agent, uint32_t id, const uint8_t *packet, uint32_t length) {
-  struct dp_connection *connection = &agent->connection;
-  if (agent->connected && connection->asked && connection->id == id) (void)dp_link_urgent(&connection->link, packet, length);
-}
-
 struct reading {
   struct dp_agent *agent;
   uint64_t now;
@@ -217,13 +183,13 @@ static bool on_packet(void *owner, struct dp_frame *frame) {
   struct reading *reading = owner;
   struct dp_agent *agent = reading->agent;
   struct dp_connection *connection = &agent->connection;
-  if (frame->control) return take_question(agent, frame) || !take_verdict(agent, frame);
+  if (frame->control) return dp_control_take(agent, frame);
   dp_silence_heard(&connection->silence, reading->now);
   if (!connection->answered) {
     char peer[DP_REASON];
     connection->answered = true;
     dp_socket_peer(connection->fd, peer, sizeof peer);
-    report(agent, DP_EVENT_UP, connection->link.wire, peer);
+    dp_agent_report(agent, DP_EVENT_UP, connection->link.wire, peer);
   }
   if (!dp_heartbeat_is_reply(agent->rules.filter.own, frame->packet, frame->length)) dp_ingress_take(&agent->ingress, frame);
   return true;

@@ -10,8 +10,6 @@ void dp_agent_connect(struct dp_agent *agent, struct dp_order *order);
 void dp_agent_adopt(struct dp_agent *agent, uint32_t id, SSL *ssl, int fd, uint32_t timeout_ms);
 // Ends the connection in order, without a report.
 void dp_agent_disconnect(struct dp_agent *agent);
-// Sends a control message of at most DP_NOTE bytes over connection `id`, if that has asked for one.
-void dp_agent_tell(struct dp_agent *agent, uint32_t id, const uint8_t *packet, uint32_t length);
 // A heartbeat at once, with less patience than usual.
 void dp_agent_probe(struct dp_agent *agent);
 

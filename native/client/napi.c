@@ -31,20 +31,9 @@ enum { MAX_LOCAL_WAITING = 64 };
 static const napi_type_tag PLANE = {0x71c35a0e9db84f26, 0x9e60b1d7c24835fa};
 
 static const char *const EVENTS[] = {
-    [DP_EVENT_UP] = "up",
-    [DP_EVENT_VERDICT] = "verdict",
-    [DP_EVENT_ASKED] = "asked",
-    [DP_EVENT_TUN_LOST] = "tun-lost",
-    [DP_EVENT_BAD_ROOT] = "bad-root",
-    [DP_EVENT_BAD_CREDENTIALS] = "bad-credentials",
-    [DP_EVENT_UNTRUSTED] = "untrusted",
-    [DP_EVENT_CLOCK] = "clock",
-    [DP_EVENT_HANDSHAKE] = "handshake",
-    [DP_EVENT_CLOSED] = "closed",
-    [DP_EVENT_BROKEN] = "broken",
-    [DP_EVENT_OVERSIZED] = "oversized",
-    [DP_EVENT_SILENT] = "silent",
-    [DP_EVENT_LOCAL] = "local",
+#define NAME(kind, name) [DP_EVENT_##kind] = name,
+    DP_EVENTS(NAME)
+#undef NAME
 };
 
 static void unreference(struct plane *plane) {
@@ -294,8 +283,8 @@ static napi_value plane_tell(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct plane *plane = plane_of(env, arguments[0]);
   if (plane == NULL) return NULL;
-  if (!addon_u32(env, arguments[1], &id) || !addon_bytes(env, arguments[2], &packet, &length) || length == 0 || length > DP_NOTE)
-    return addon_bad(env, "planeTell(plane, id, packet): expected a number and a Uint8Array of 1 to 71 bytes");
+  if (!addon_u32(env, arguments[1], &id) || !addon_bytes(env, arguments[2], &packet, &length) || length == 0 || length > DP_MAX_CONTROL)
+    return addon_bad(env, "planeTell(plane, id, packet): expected a number and a Uint8Array with a control message");
   if (!plane->stopped) dp_thread_tell(plane->thread, id, packet, (uint32_t)length);
   return NULL;
 }
@@ -324,8 +313,8 @@ static napi_value plane_deliver(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct plane *plane = plane_of(env, arguments[0]);
   if (plane == NULL) return NULL;
-  if (!addon_bytes(env, arguments[1], &packet, &length) || length == 0 || length > DP_MAX_PACKET)
-    return addon_bad(env, "planeDeliver(plane, packet): expected a Uint8Array of 1 to 1496 bytes");
+  if (!addon_bytes(env, arguments[1], &packet, &length) || length == 0 || length > WIRE_MAX_PACKET)
+    return addon_bad(env, "planeDeliver(plane, packet): expected a Uint8Array that fits a frame");
   napi_get_boolean(env, !plane->stopped && dp_thread_deliver(plane->thread, packet, length), &result);
   return result;
 }

@@ -1,5 +1,6 @@
 #include "thread.h"
 #include "connection.h"
+#include "control.h"
 #include "loop.h"
 #include "dataplane/schedule.h"
 #include <errno.h>
@@ -20,7 +21,7 @@ struct dp_thread {
   struct dp_order *order;
   bool disconnect, probe, quit;
   uint32_t note_for, note_length;  // a control message that waits, and of which connection
-  uint8_t note[DP_NOTE];
+  uint8_t note[DP_MAX_CONTROL];
 };
 
 static void on_report(void *owner, const struct dp_event *event) {
@@ -39,7 +40,7 @@ static bool take_orders(void *owner, struct dp_agent *agent) {
   struct dp_order *order = thread->order;
   bool disconnect = thread->disconnect, probe = thread->probe, quit = thread->quit;
   uint32_t note_for = thread->note_for, note_length = thread->note_length;
-  uint8_t note[DP_NOTE];
+  uint8_t note[DP_MAX_CONTROL];
   memcpy(note, thread->note, note_length);
   thread->order = NULL;
   thread->disconnect = thread->probe = false;
@@ -133,7 +134,7 @@ void dp_thread_probe(struct dp_thread *thread) {
 }
 
 void dp_thread_tell(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length) {
-  if (length > DP_NOTE) return;
+  if (length > DP_MAX_CONTROL) return;
   pthread_mutex_lock(&thread->lock);
   thread->note_for = id;
   thread->note_length = length;

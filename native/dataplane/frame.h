@@ -10,26 +10,23 @@
 // A super-frame carries no offsets: where the checksum lies follows from the packet, so that a peer cannot give the kernel wrong ones.
 #pragma once
 #include "packet.h"
+#include "wire.h"
 #include <stddef.h>
 
 enum {
-  DP_FRAME_HEADER = 2,
-  DP_SUPER_HEADER = 4,
-  DP_MAX_PACKET = 1496,  // enftun ends the connection over a longer one
-  DP_MAX_FRAME = DP_FRAME_HEADER + 65535,
-  DP_MAX_SUPER_PACKET = 65535 - DP_SUPER_HEADER,
-  DP_MIN_SEGMENT = 8,
+  DP_MAX_FRAME = WIRE_FRAME_HEADER_LENGTH + WIRE_MAX_FRAME_LENGTH,
+  DP_MAX_SUPER_PACKET = WIRE_MAX_FRAME_LENGTH - WIRE_SUPER_HEADER_LENGTH,
 };
 
 // What the ends have agreed on by ALPN.
 enum dp_wire {
   DP_WIRE_PLAIN,     // nothing: a C peer
-  DP_WIRE_VERDICTS,  // enf/1: control messages
+  DP_WIRE_CONTROL,   // enf/1: control messages
   DP_WIRE_SUPER,     // enf/2: control messages and super-frames
 };
 
 // The values are those of the virtio header.
-enum dp_gso { DP_GSO_NONE = 0, DP_GSO_TCP4 = 1, DP_GSO_TCP6 = 4, DP_GSO_UDP = 5 };
+enum dp_gso { DP_GSO_NONE = WIRE_GSO_NONE, DP_GSO_TCP4 = WIRE_GSO_TCP4, DP_GSO_TCP6 = WIRE_GSO_TCP6, DP_GSO_UDP = WIRE_GSO_UDP };
 
 // A frame's packet, in the memory it was received in. `headers` are known if there is a gso or the checksum is partial.
 struct dp_frame {
@@ -52,7 +49,7 @@ enum dp_frame_state {
 
 // Reads the frame at `bytes`; `*size` is what it takes there, unless it is torn or oversized. Nothing is written but *frame, *size.
 enum dp_frame_state dp_frame_read(enum dp_wire wire, uint8_t *bytes, size_t length, struct dp_frame *frame, size_t *size);
-// Writes the header of a super-frame: DP_FRAME_HEADER + DP_SUPER_HEADER bytes. `length` is the packet's, at most DP_MAX_SUPER_PACKET.
+// Writes the header of a super-frame: WIRE_FRAME_HEADER_LENGTH + WIRE_SUPER_HEADER_LENGTH bytes. `length` is the packet's, at most DP_MAX_SUPER_PACKET.
 void dp_super_header(uint8_t *at, uint32_t length, bool partial, uint8_t gso, uint16_t segment);
 // The gso type of TCP or UDP segments behind these headers.
 enum dp_gso dp_gso_of(const struct dp_headers *headers);
@@ -63,5 +60,5 @@ uint32_t dp_frame_copy(const struct dp_frame *frame, uint8_t *out);
 // What that copy takes.
 static inline uint32_t dp_frame_size(const struct dp_frame *frame) {
   bool super = frame->partial || frame->gso != DP_GSO_NONE;
-  return DP_FRAME_HEADER + (super ? DP_SUPER_HEADER : 0) + frame->length;
+  return WIRE_FRAME_HEADER_LENGTH + (super ? WIRE_SUPER_HEADER_LENGTH : 0) + frame->length;
 }

@@ -156,7 +156,7 @@ static void begin(struct dp_gro_flow *flow, const struct dp_frame *frame, const 
 
 void dp_gro_take(struct dp_gro *gro, const struct dp_frame *frame) {
   struct dp_headers at;
-  if (gro->tun->offload == DP_OFFLOAD_NONE || frame->length > DP_MAX_PACKET ||
+  if (gro->tun->offload == DP_OFFLOAD_NONE || frame->length > WIRE_MAX_PACKET ||
       !dp_find_headers(frame->packet, frame->length, &at)) {
     dp_gro_flush(gro);  // a fragment, say, stays behind what was sent before it
     dp_gro_write(gro->tun, frame);

@@ -1,11 +1,10 @@
 // The heartbeat of enftun (docs/wire.md): an ICMPv6 echo request to fe80::1 that never changes, and when it is due.
 #pragma once
+#include "wire.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DP_HEARTBEAT_BYTES = 48 };
-
-// `out` has DP_HEARTBEAT_BYTES; `own` is the device's address, 16 bytes.
+// `out` has WIRE_HEARTBEAT_LENGTH; `own` is the device's address, 16 bytes.
 void dp_heartbeat_write(const uint8_t *own, uint8_t *out);
 // The answer to it: from fe80::1, with a right checksum, so that nobody else in the network can feign a living router.
 bool dp_heartbeat_is_reply(const uint8_t *own, const uint8_t *packet, uint32_t length);

@@ -239,7 +239,7 @@ void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now)
   bool special = frame->partial || frame->gso != DP_GSO_NONE;
   if (!special || link->wire == DP_WIRE_SUPER) {
     // The frame's header lies before its packet in the memory it came in.
-    uint32_t header = special ? DP_FRAME_HEADER + DP_SUPER_HEADER : DP_FRAME_HEADER;
+    uint32_t header = special ? WIRE_FRAME_HEADER_LENGTH + WIRE_SUPER_HEADER_LENGTH : WIRE_FRAME_HEADER_LENGTH;
     uint8_t *at = frame->packet - header;
     if (special) dp_super_header(at, frame->length, frame->partial, frame->gso, frame->segment);
     else dp_put16(at, (uint16_t)frame->length);
@@ -247,8 +247,8 @@ void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now)
   } else if (frame->gso == DP_GSO_NONE) {
     dp_checksum_complete(frame->packet, frame->length, frame->headers.transport, dp_checksum_offset(frame->headers.protocol));
     frame->partial = false;
-    dp_put16(frame->packet - DP_FRAME_HEADER, (uint16_t)frame->length);
-    pass_on(link, frame->packet - DP_FRAME_HEADER, DP_FRAME_HEADER + frame->length, hash, now);
+    dp_put16(frame->packet - WIRE_FRAME_HEADER_LENGTH, (uint16_t)frame->length);
+    pass_on(link, frame->packet - WIRE_FRAME_HEADER_LENGTH, WIRE_FRAME_HEADER_LENGTH + frame->length, hash, now);
   } else {
     count = pass_segments(link, frame, hash, now);
   }
@@ -257,10 +257,10 @@ void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now)
 }
 
 bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length) {
-  if (length + DP_FRAME_HEADER > DP_URGENT_BYTES - link->urgent_length) return false;
+  if (length + WIRE_FRAME_HEADER_LENGTH > DP_URGENT_BYTES - link->urgent_length) return false;
   dp_put16(link->urgent + link->urgent_length, (uint16_t)length);
-  memcpy(link->urgent + link->urgent_length + DP_FRAME_HEADER, packet, length);
-  link->urgent_length += DP_FRAME_HEADER + length;
+  memcpy(link->urgent + link->urgent_length + WIRE_FRAME_HEADER_LENGTH, packet, length);
+  link->urgent_length += WIRE_FRAME_HEADER_LENGTH + length;
   return true;
 }
 

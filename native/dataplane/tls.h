@@ -2,6 +2,7 @@
 #pragma once
 #include "frame.h"
 #include <openssl/ssl.h>
+#include <string.h>
 
 // What a client needs for its handshakes.
 struct dp_tls_client {
@@ -24,6 +25,10 @@ SSL *dp_tls_client_connect(struct dp_tls_client *client, int fd);
 void dp_tls_prepare(SSL_CTX *context);
 // Lets `ssl` speak over the socket, which stays the caller's.
 bool dp_tls_attach(SSL *ssl, int fd);
+// Is it that name of ALPN?
+static inline bool dp_tls_is_alpn(const unsigned char *name, size_t length, const char *known) {
+  return length == strlen(known) && memcmp(name, known, length) == 0;
+}
 // What ALPN has settled.
 enum dp_wire dp_tls_wire(const SSL *ssl);
 

@@ -205,8 +205,8 @@ static void receive(struct router_connection *connection, uint64_t now) {
       return;
     case DP_CLOSED: router_connection_part(connection, NULL, "closed by the device", now); return;
     case DP_OVERSIZED:
-      snprintf(why, sizeof why, "tunnel.oversized-frame: a frame's length: expected at most 1496 bytes, got %s",
-               connection->link.reason);
+      snprintf(why, sizeof why, "tunnel.oversized-frame: a frame's length: expected at most %d bytes, got %s",
+               WIRE_MAX_PACKET, connection->link.reason);
       router_connection_part(connection, NULL, why, now);
       return;
     case DP_BROKEN: fail(connection, now); return;

@@ -9,8 +9,6 @@ enum {
   FROM_HOST = 0,      // no device's network
 };
 
-static const uint8_t ROUTER_ADDRESS[16] = {0xfe, 0x80, [15] = 1};
-
 // Not multicast (ff00::/8), link-local (fe80::/10), unspecified (::) or loopback (::1).
 static bool is_global(const uint8_t *address) {
   static const uint8_t zero[15];
@@ -75,7 +73,7 @@ void router_from_device(struct router_connection *from, struct dp_frame *frame, 
     return;
   }
   const uint8_t *destination = frame->packet + 24;
-  if (memcmp(destination, ROUTER_ADDRESS, sizeof ROUTER_ADDRESS) == 0) {
+  if (memcmp(destination, WIRE_ROUTER_ADDRESS, 16) == 0) {
     if (frame->gso == DP_GSO_NONE && router_echo_reply(frame->packet, frame->length)) give(from, frame, now);
     else dp_add(&drops->unroutable, 1);
     return;

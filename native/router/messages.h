@@ -5,7 +5,7 @@
 #include "peer.h"
 #include <pthread.h>
 
-enum { ROUTER_VERDICT = 32, ROUTER_REPORT = 71, ROUTER_ENDS = 64, ROUTER_REASON = 256 };
+enum { ROUTER_VERDICT = 32, ROUTER_ENDS = 64, ROUTER_REASON = 256 };
 
 enum router_order_kind {
   ROUTER_ADMIT,    // peer may come in; network
@@ -51,13 +51,25 @@ struct router_order *router_mailbox_take(struct router_mailbox *mailbox);
 // Releases its peer, too.
 void router_order_free(struct router_order *order);
 
+// Each event's name in C and in JavaScript.
+// - arrived: a peer has finished its handshake: it waits to be admitted or refused
+// - ended: its connection is over; text: why
+// - reported: a peer tells of itself: report
+// - asks: thread wants to know whose address is
+// - tun-lost: text: the errno's name
+// - stopped: the last thread has ended
+#define ROUTER_EVENTS(X)       \
+  X(ARRIVED, "arrived")        \
+  X(ENDED, "ended")            \
+  X(REPORTED, "reported")      \
+  X(ASKS, "asks")              \
+  X(TUN_LOST, "tun-lost")      \
+  X(STOPPED, "stopped")
+
 enum router_event_kind {
-  ROUTER_ARRIVED,   // a peer has finished its handshake: it waits to be admitted or parted with
-  ROUTER_ENDED,     // its connection is over; text: why
-  ROUTER_REPORTED,  // a peer tells of itself: report
-  ROUTER_ASKS,      // thread wants to know whose address is
-  ROUTER_TUN_LOST,  // text: the errno's name
-  ROUTER_STOPPED,   // the last thread has ended
+#define ROUTER_EVENT_KIND(kind, name) ROUTER_##kind,
+  ROUTER_EVENTS(ROUTER_EVENT_KIND)
+#undef ROUTER_EVENT_KIND
 };
 
 struct router_event {
@@ -73,7 +85,7 @@ struct router_event {
   char ends[ROUTER_ENDS];  // outer address and port, separated by a space
   const char *tls;         // the protocol's name, static
   char text[ROUTER_REASON];
-  uint8_t report[ROUTER_REPORT];  // as it came
+  uint8_t report[WIRE_MAX_REPORT_LENGTH];  // as it came
   uint32_t report_length;
 };
 

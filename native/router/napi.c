@@ -19,8 +19,9 @@ static const napi_type_tag CORE = {0x1f0b5e7dd1c948a3, 0xb16c2a90f3e74d58};
 static const napi_type_tag PEER = {0x84e1d7723b5f4c06, 0x9a35c0f81d6be247};
 
 static const char *const EVENTS[] = {
-    [ROUTER_ARRIVED] = "arrived", [ROUTER_ENDED] = "ended",     [ROUTER_REPORTED] = "reported",
-    [ROUTER_ASKS] = "asks",       [ROUTER_TUN_LOST] = "tun-lost", [ROUTER_STOPPED] = "stopped",
+#define NAME(kind, name) [ROUTER_##kind] = name,
+    ROUTER_EVENTS(NAME)
+#undef NAME
 };
 
 static void unreference(struct core *core) {

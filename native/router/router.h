@@ -6,7 +6,7 @@
 //   thread.c      one thread's loop: events, orders, time
 //   connection.c  one peer from accept to close
 //   forward.c      where a packet goes
-//   report.c      what devices tell of themselves
+//   control.c     control messages
 #pragma once
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
@@ -198,7 +198,7 @@ void router_host_routed(struct router_thread *thread, const uint8_t address[16],
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]);
 void router_host_free(struct router_thread *thread);
 
-// report.c: asks a peer that was let in what it has to tell of itself, if it understands that.
+// control.c: asks a peer that was let in what it has to tell of itself, if it understands that.
 void router_ask_report(struct router_connection *connection);
 // Hands on what it tells. False if it is no such message, or one too many.
 bool router_take_report(struct router_connection *from, const struct dp_frame *frame, uint64_t now);

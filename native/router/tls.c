@@ -19,10 +19,10 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *lengt
   *out = NULL;
   for (unsigned at = 0; at < size && at + 1 + offered[at] <= size; at += 1u + offered[at]) {
     const unsigned char *name = offered + at + 1;
-    if (offered[at] != 5 || memcmp(name, "enf/", 4) != 0 || (name[4] != '1' && name[4] != '2')) continue;
-    if (*out != NULL && (*out)[4] >= name[4]) continue;
+    bool super = dp_tls_is_alpn(name, offered[at], WIRE_ALPN_SUPER);
+    if (!super && (*out != NULL || !dp_tls_is_alpn(name, offered[at], WIRE_ALPN_CONTROL))) continue;
     *out = name;
-    *length = 5;
+    *length = offered[at];
   }
   return *out == NULL ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK;
 }

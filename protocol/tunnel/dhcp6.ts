@@ -1,6 +1,6 @@
 import { concat, equal, readU16, readU32, u16, u32 } from '../bytes.ts';
-import { ROUTER_ADDRESS } from './icmp6.ts';
 import { checksum6, encodePacket6, parsePacket } from './packet.ts';
+import { ROUTER_ADDRESS } from './wire.ts';
 
 /*
  * DHCPv6 (RFC 8415) for the one host behind the tunnel's interface, which gets the own address. Replies are laid out as enftun's

@@ -1,4 +1,5 @@
 import { concat, readU32, u32 } from '../bytes.ts';
+import { REPORT_REQUEST_SELF, REPORT_REQUEST_TYPE, REPORT_TYPE } from './wire.ts';
 
 /*
  * What a device tells the fabric of itself, inside TLS and so authenticated by its key: that it is about the device that sends it
@@ -24,14 +25,11 @@ export interface Report {
   readonly failure?: { readonly code: string; readonly seconds: number };
 }
 
-const QUESTION_TYPE = 0xf2;
-const REPORT_TYPE = 0xf3;
-const ABOUT_YOURSELF = 1;
 const VERSION = /^[A-Za-z0-9.+~-]{1,24}$/;
 const CODE = /^(?=.{1,40}$)[a-z0-9]+([.-][a-z0-9]+)*$/;
 
-/** The packet of the question, as a router sends it. */
-export const QUESTION: Uint8Array = Uint8Array.of(QUESTION_TYPE, ABOUT_YOURSELF);
+/** The packet by which a router asks for a report. */
+export const REPORT_REQUEST: Uint8Array = Uint8Array.of(REPORT_REQUEST_TYPE, REPORT_REQUEST_SELF);
 
 /** The packet of a report, at most 71 bytes; undefined if it could not be said in one. */
 export function encodeReport({ version, failure }: Report): Uint8Array | undefined {

@@ -8,7 +8,7 @@ import { onTestFinished } from 'vitest';
 import { concat } from '../../protocol/bytes.ts';
 import { encodeFrame, frameReader } from '../../protocol/tunnel/frame.ts';
 import { echoReply } from '../../protocol/tunnel/icmp6.ts';
-import { ALPN } from '../../protocol/tunnel/verdict.ts';
+import { ALPN_CONTROL } from '../../protocol/tunnel/wire.ts';
 import type { PlaneDevice } from '../../tunnel/client.ts';
 import { packetPair } from '../native/packetpair.ts';
 
@@ -88,7 +88,7 @@ export async function startTestRouter(options: {
     key,
     requestCert: true,
     rejectUnauthorized: false,
-    ALPNProtocols: [...(options.alpn ?? [ALPN])],
+    ALPNProtocols: [...(options.alpn ?? [ALPN_CONTROL])],
   });
   server.on('secureConnection', (socket) => {
     sockets.push(socket);

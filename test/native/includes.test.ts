@@ -25,9 +25,9 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
 const CALL_EACH_OTHER = [
   [
     'router/connection.c',
+    'router/control.c',
     'router/forward.c',
     'router/host.c',
-    'router/report.c',
     'router/router.c',
     'router/thread.c',
   ],

@@ -7,7 +7,8 @@ import { type Router, type RouterLimits, startRouter } from '../../../fabric/rou
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
-import { ALPN, isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
+import { isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
+import { ALPN_CONTROL } from '../../../protocol/tunnel/wire.ts';
 import type { PlaneDevice } from '../../../tunnel/client.ts';
 import { packetPair } from '../../native/packetpair.ts';
 import { type IdentityFiles, identityFiles } from '../identities.ts';
@@ -178,7 +179,7 @@ export interface Manner {
 }
 
 /** Our own agent's manner. */
-export const OURS: Manner = { alpn: [ALPN] };
+export const OURS: Manner = { alpn: [ALPN_CONTROL] };
 
 /** Connects and completes the handshake. Whether the router lets the device in shows later only. */
 export async function connect(
