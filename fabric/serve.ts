@@ -5,7 +5,7 @@ import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
 import { watchdogPeriodMs } from '../os/service/process.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
-import { openPlaneDevice } from '../tunnel/client.ts';
+import { openTunDevice } from '../tunnel/client.ts';
 import { startIdentity } from './identity/start.ts';
 import { loadAuthority, pathOf } from './pki/authority.ts';
 import { openRegistry } from './registry/sqlite/registry.ts';
@@ -82,7 +82,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     // From here on this is the only fabric on the folder.
     started.push(registry.follow(POLL_MS));
 
-    const tun = options.tun === undefined ? undefined : openPlaneDevice(options.tun, 2, true);
+    const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
     if (tun !== undefined) {
       // Once the router has started, the device is its own.
       started.push(() => (router === undefined ? tun.close() : undefined));

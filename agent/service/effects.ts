@@ -7,7 +7,7 @@ import { systemClocks } from '../../os/service/process.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
-import { openPlaneDevice, type PlaneDevice } from '../../tunnel/client.ts';
+import { openTunDevice, type TunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
 import { isUnloadable, type KeyStore, type LongtermKey, openKeys } from '../identity/keys.ts';
@@ -56,7 +56,7 @@ export interface Facts {
 
 /** Makes the interface; a test without a kernel of its own brings another. */
 export interface Hardware {
-  readonly openTun: (name: string) => PlaneDevice;
+  readonly openTun: (name: string) => TunDevice;
   readonly openGuard: typeof openGuard;
   readonly sourceTowards: typeof sourceTowards;
 }
@@ -72,7 +72,7 @@ export interface Senses {
 export function openEffects(
   config: Config,
   log: Log,
-  hardware: Hardware = { openTun: openPlaneDevice, openGuard, sourceTowards },
+  hardware: Hardware = { openTun: openTunDevice, openGuard, sourceTowards },
   senses: Senses = { clocks: systemClocks },
 ): Effects {
   const { clocks } = senses;

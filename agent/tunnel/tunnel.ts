@@ -6,11 +6,11 @@ import { encodeReport, type Report } from '../../protocol/tunnel/report.ts';
 import type { WireChoice } from '../../protocol/tunnel/wire.ts';
 import {
   closeDescriptor,
-  type Plane,
-  type PlaneDevice,
-  type PlaneReport,
-  type PlaneRules,
-  startPlane,
+  type Dataplane,
+  type DataplaneEvent,
+  type DataplaneRules,
+  startDataplane,
+  type TunDevice,
 } from '../../tunnel/client.ts';
 
 /** Where to connect to and as whom. */
@@ -34,12 +34,12 @@ export interface Link {
 }
 
 /** What may pass, and how the silence is measured. */
-export type Rules = PlaneRules;
+export type Rules = DataplaneRules;
 
 /**
  * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
  */
-export type TunnelEvent = Exclude<PlaneReport, { kind: 'asked' }>;
+export type TunnelEvent = Exclude<DataplaneEvent, { kind: 'asked' }>;
 
 /** Counted since the tunnel was opened. */
 export interface Traffic {
@@ -69,7 +69,7 @@ export interface Tunnel {
   deliver(packet: Uint8Array): void;
   traffic(): Traffic;
   /** Everything that is counted (native/client/client.ts), for metrics. */
-  counters(): ReturnType<Plane['counters']>;
+  counters(): ReturnType<Dataplane['counters']>;
   /** Stops and closes the TUN; its address and routes go with it. */
   close(): void;
 }
@@ -79,7 +79,7 @@ export interface Tunnel {
  * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks is told `aboutUs`.
  */
 export function openTunnel(
-  device: PlaneDevice,
+  device: TunDevice,
   rules: Rules,
   aboutUs: () => Report,
   onLocal?: (packet: Uint8Array) => void,
@@ -94,11 +94,11 @@ export function openTunnel(
     // Nothing was handed to the thread yet, so it could report nothing.
     onDown?.(failure);
   };
-  const plane = startPlane(device, rules, onLost, onLocal);
+  const plane = startDataplane(device, rules, onLost, onLocal);
 
   const tell = (): void => {
     const packet = encodeReport(aboutUs());
-    if (packet !== undefined) plane.tell(packet);
+    if (packet !== undefined) plane.sendControl(packet);
   };
 
   const stop = (): void => {
@@ -188,7 +188,7 @@ function isSilence({ code, message }: Failure): boolean {
   );
 }
 
-function trafficOf(counters: ReturnType<Plane['counters']>): Traffic {
+function trafficOf(counters: ReturnType<Dataplane['counters']>): Traffic {
   const { sentPackets, sentBytes, receivedPackets, receivedBytes } = counters;
   const { outMalformed, outForeign, outTooLong, outOverflow, outLate } = counters;
   const { inMalformed, inForeign, inRefused } = counters;

@@ -7,7 +7,7 @@ import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { parseReport } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
 import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/wire.ts';
-import type { PlaneDevice } from '../../tunnel/client.ts';
+import type { TunDevice } from '../../tunnel/client.ts';
 import {
   type RouterCounters,
   type RouterEvent,
@@ -65,7 +65,7 @@ export interface RouterOptions {
   readonly key: string;
   readonly admission: Admission;
   /** The host's way to the devices. Once the router is started it is the router's, which closes it. */
-  readonly tun?: PlaneDevice;
+  readonly tun?: TunDevice;
   readonly log: Log;
   /** 1 to 16; `defaultThreads()` unless given. */
   readonly threads?: number;
@@ -300,7 +300,7 @@ const NO_VERDICT = new Uint8Array(0);
 /** The verdict is for peers that understand it; a C peer takes a reset for "provision anew", so it gets one only if it is evicted. */
 function part(threads: RouterThreads, peer: Session['peer'], verdict: Verdict | undefined): void {
   const packet = verdict === undefined ? NO_VERDICT : encodeVerdict(verdict).subarray(FRAME_HEADER_LENGTH);
-  threads.part(peer, packet, verdict?.kind === 'evicted');
+  threads.disconnect(peer, packet, verdict?.kind === 'evicted');
 }
 
 function startThreads(

@@ -53,7 +53,7 @@ void door_stop_accepting(struct door *door) {
 }
 
 void door_close_all(struct door *door) {
-  if (door->watch != NULL) watch_close(door->watch);
+  if (door->watch != NULL) poll_close(door->watch);
   door_stop_accepting(door);
   for (int phase = HELLO; phase < PHASES; phase++)
     for (struct visit *visit; (visit = doorway_first(&door->doorway, phase)) != NULL;) door_end_visit(door, visit);
@@ -78,7 +78,7 @@ static void report(struct door *door, enum event event, uint64_t id, const struc
   if (napi_create_arraybuffer(door->env, length, &memory, &buffer) != napi_ok) return;
   if (length > 0) memcpy(memory, data, length);
   napi_create_typedarray(door->env, napi_uint8_array, length, buffer, 0, &arguments[5]);
-  watch_call(door->watch, 6, arguments);
+  poll_call(door->watch, 6, arguments);
 }
 
 void door_report_visit(struct door *door, enum event event, struct visit *visit, const uint8_t *data, size_t length) {

@@ -11,7 +11,7 @@ struct door {
   napi_env env;
   int listener, epoll;
   bool accepting;  // the listener is in the epoll set
-  struct watch *watch;
+  struct poll *watch;
   struct doorway doorway;
   uint8_t headers[MAX_HEADERS][HEADER];
   size_t header_count;
@@ -30,5 +30,5 @@ void door_end_visit(struct door *door, struct visit *visit);
 void door_accept_on(struct door *door, bool on);
 void door_stop_accepting(struct door *door);
 void door_close_all(struct door *door);
-// A watch_ready.
+// A poll_ready.
 void door_on_ready(void *owner, int error);

@@ -64,8 +64,8 @@ static napi_value door_open(napi_env env, napi_callback_info info) {
   door->deadlines[PARTING] = deadlines[2];
   napi_value handle = handle_new(env, &DOOR, door, release_door);
   if (handle == NULL) return NULL;
-  if (!watch_open(env, door->epoll, "enf:door", handle, arguments[8], door, door_on_ready, &door->watch)) return NULL;
-  watch_start(door->watch, UV_READABLE);
+  if (!poll_open(env, door->epoll, "enf:door", handle, arguments[8], door, door_on_ready, &door->watch)) return NULL;
+  poll_start(door->watch, UV_READABLE);
   door->listener = (int)listener;
   door_accept_on(door, true);
   return handle;

@@ -14,7 +14,7 @@ struct dp_rules {
 };
 
 // A connection to be made over a connected socket, as whom and to whom.
-struct dp_order {
+struct dp_connect_options {
   uint32_t id;
   int fd;  // belongs to the order
   uint32_t timeout_ms;  // for the handshake
@@ -73,7 +73,7 @@ struct dp_connection {
   struct dp_link link;
 };
 
-struct dp_agent {
+struct dp_client {
   struct dp_rules rules;
   struct dp_counters *counters;
   void *owner;
@@ -81,15 +81,15 @@ struct dp_agent {
   // A packet for who serves the link; NULL if nobody does.
   void (*local)(void *owner, const uint8_t *packet, uint32_t length);
   // Called in the loop when the wake descriptor was written to; returns false to end the loop.
-  bool (*orders)(void *owner, struct dp_agent *agent);
+  bool (*commands)(void *owner, struct dp_client *client);
 
   struct dp_tun tun;
   struct dp_egress egress;
   struct dp_ingress ingress;
   struct dp_workspace workspace;
   uint8_t *spare;  // one packet of the TUN while the socket is full
-  struct dp_tls_client client;
-  struct dp_order *identity;  // whose certificate and key the client has
+  struct dp_tls_client tls;
+  struct dp_connect_options *identity;  // whose certificate and key the client has
   struct dp_connection connection;
   bool connected, tun_lost, read_again;
   bool lone;  // the TUN had one packet last time
@@ -99,4 +99,4 @@ struct dp_agent {
 };
 
 // Reports an event of the connection.
-void dp_agent_report(struct dp_agent *agent, enum dp_event_kind kind, uint32_t number, const char *text);
+void dp_client_report(struct dp_client *client, enum dp_event_kind kind, uint32_t number, const char *text);

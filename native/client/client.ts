@@ -1,8 +1,8 @@
-declare const planeBrand: unique symbol;
+declare const dataplaneBrand: unique symbol;
 
 /** A data plane's thread; stopped when collected. */
-export interface PlaneHandle {
-  readonly [planeBrand]: true;
+export interface DataplaneHandle {
+  readonly [dataplaneBrand]: true;
 }
 
 /**
@@ -17,7 +17,7 @@ export type Offload = 0 | 1 | 2;
  *
  * - `up`: the peer has answered; text: its address and port; number: 2 on the wire enf/2, 1 on enf/1, 0 on enftun's own
  * - `verdict`: the router's word; verdict: its kind (docs/wire.md), number: seconds
- * - `asked`: the router asks what we have to tell of ourselves (`planeTell`), perhaps before `up`
+ * - `asked`: the router asks what we have to tell of ourselves (`dataplaneSendControl`), perhaps before `up`
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
  * - `untrusted`, `clock`: the server's certificate does not convince, because of its dates in the second case; text: why
@@ -27,7 +27,7 @@ export type Offload = 0 | 1 | 2;
  * - `local`: of no connection (0): `packet` is for who serves the link
  * - `oversized`: a frame that no peer of ours sends; text: its length
  */
-export type PlaneEvent =
+export type DataplaneEventName =
   | 'up'
   | 'verdict'
   | 'asked'
@@ -44,7 +44,7 @@ export type PlaneEvent =
   | 'local';
 
 /** Counted since the thread's start, over all connections; packets are those of the host, however they travel. */
-export interface PlaneCounters {
+export interface DataplaneCounters {
   /** Taken from the TUN to be sent, and written to it. Bytes without any frame header. */
   readonly sentPackets: number;
   readonly sentBytes: number;
@@ -99,14 +99,14 @@ export interface DataplaneFace {
    * @throws Error ENOENT or ENODEV (no TUN driver), EPERM, EBUSY (held by another process), EINVAL (a name the kernel
    * refuses, or an interface that is no TUN)
    */
-  planeTun(name: string, most: Offload, queues?: boolean): { fd: number; name: string; offload: Offload };
+  dataplaneTun(name: string, most: Offload, queues?: boolean): { fd: number; name: string; offload: Offload };
   /**
    * Starts the thread over `fd`, which it owns from then on: a TUN, or for tests anything of which one read is one packet. Without
    * a connection it discards what the host sends. `own` is the device's address, 16 bytes. With `local`, packets from a link-local address (or
    * none yet) to fe80::1, ff02::2 and ff02::1:2 are reported, with or without a connection; 64 may wait. It keeps the event loop
    * alive. @throws Error ENOMEM, EAGAIN, EMFILE, …; the descriptor is still the caller's then
    */
-  planeStart(
+  dataplaneStart(
     fd: number,
     offload: Offload,
     own: Uint8Array,
@@ -114,7 +114,7 @@ export interface DataplaneFace {
     heartbeatPeriodMs: number,
     heartbeatTimeoutMs: number,
     onEvent: (
-      event: PlaneEvent,
+      event: DataplaneEventName,
       connection: number,
       text: string,
       number: number,
@@ -122,15 +122,15 @@ export interface DataplaneFace {
       packet?: Uint8Array,
     ) => void,
     local?: boolean,
-  ): PlaneHandle;
+  ): DataplaneHandle;
   /**
    * Ends the connection there is, if any, without a report, and begins TLS over the connected socket `fd`, which is the thread's from
    * now on. `id` comes back in its events. `roots` is PEM, `certificate` DER, `key` PEM, perhaps one that only names a key in the TPM.
    * `offerSuper`: super-frames, where the TUN offloads.
-   * @throws Error EBADF after `planeClose`
+   * @throws Error EBADF after `dataplaneClose`
    */
-  planeConnect(
-    plane: PlaneHandle,
+  dataplaneConnect(
+    datadataplane: DataplaneHandle,
     id: number,
     fd: number,
     timeoutMs: number,
@@ -143,15 +143,15 @@ export interface DataplaneFace {
    * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come from the link. False if the kernel refused it, or the data plane is
    * closed.
    */
-  planeDeliver(plane: PlaneHandle, packet: Uint8Array): boolean;
+  dataplaneDeliver(datadataplane: DataplaneHandle, packet: Uint8Array): boolean;
   /** Sends a control message of 1 to 71 bytes over connection `id`, if that still stands and has `asked`; of several at once the last. */
-  planeTell(plane: PlaneHandle, id: number, packet: Uint8Array): void;
+  dataplaneSendControl(datadataplane: DataplaneHandle, id: number, packet: Uint8Array): void;
   /** Ends the connection, in order and without a report. */
-  planeDisconnect(plane: PlaneHandle): void;
+  dataplaneDisconnect(datadataplane: DataplaneHandle): void;
   /** A heartbeat at once, which is waited for no longer than five seconds. Nothing without a connection whose handshake is done. */
-  planeProbe(plane: PlaneHandle): void;
+  dataplaneProbe(datadataplane: DataplaneHandle): void;
   /** @throws Error EBADF when the thread is gone */
-  planeCounters(plane: PlaneHandle): PlaneCounters;
+  dataplaneCounters(datadataplane: DataplaneHandle): DataplaneCounters;
   /** Ends connection and thread. The TUN is closed on return; there are no more events. Any number of times. */
-  planeClose(plane: PlaneHandle): void;
+  dataplaneClose(datadataplane: DataplaneHandle): void;
 }

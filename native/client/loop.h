@@ -4,8 +4,8 @@
 #include "client.h"
 
 // Everything of `agent` up to `orders` is set, and so are tun.fd and tun.offload; `wake` is an eventfd. 0 or an errno.
-int dp_agent_init(struct dp_agent *agent);
+int dp_client_init(struct dp_client *client);
 // Closes the connection; the TUN and `wake` stay the caller's.
-void dp_agent_free(struct dp_agent *agent);
+void dp_client_free(struct dp_client *client);
 // Runs until `orders` returns false.
-void dp_agent_run(struct dp_agent *agent);
+void dp_client_run(struct dp_client *client);

@@ -17,10 +17,10 @@ struct dp_listener {
 int dp_thread_start(const struct dp_rules *rules, int tun, enum dp_offload offload, struct dp_listener listener,
                     struct dp_thread **thread);
 // Ends the connection there is and begins another one. Takes the order.
-void dp_thread_connect(struct dp_thread *thread, struct dp_order *order);
+void dp_thread_connect(struct dp_thread *thread, struct dp_connect_options *options);
 void dp_thread_disconnect(struct dp_thread *thread);
 // Sends a control message of at most DP_MAX_CONTROL bytes over connection `id`, if that still stands and has asked for one.
-void dp_thread_tell(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length);
+void dp_thread_send_control(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length);
 // Finds out whether the connection still stands.
 void dp_thread_probe(struct dp_thread *thread);
 // Writes a packet to the TUN, as if it had come from the link. False if the kernel refused it.

@@ -269,7 +269,7 @@ void dp_link_drop(struct dp_link *link) {
   link->queue = NULL;
 }
 
-void dp_link_rest(struct dp_link *link) {
+void dp_link_trim(struct dp_link *link) {
   if (link->queue != NULL && link->queue->blocks == 0) dp_link_drop(link);
 }
 

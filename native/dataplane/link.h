@@ -107,7 +107,7 @@ bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length
 // Forgets what waits in the queue. A frame that has begun to leave still goes out whole.
 void dp_link_drop(struct dp_link *link);
 // Gives back the queue if nothing waits in it: a link may be idle for long.
-void dp_link_rest(struct dp_link *link);
+void dp_link_trim(struct dp_link *link);
 // How many bytes its socket has taken so far.
 uint64_t dp_link_taken(const struct dp_link *link);
 // True while something waits to be sent.

@@ -15,7 +15,7 @@ struct attributes {
   uint64_t runtime, deadline, period;
 };
 
-void dp_take_short_turns(void) {
+void dp_schedule_short_slices(void) {
   struct attributes own = {0};
   if (syscall(SYS_sched_getattr, 0, &own, sizeof own, 0) != 0 || own.policy != SCHED_OTHER) return;
   own.size = sizeof own;

@@ -21,7 +21,7 @@ enum {
 
 struct netlink {
   int fd;  // -1 once closed
-  struct watch *watch;
+  struct poll *poll;
   napi_env env;
   uint8_t *buffer;
 };
@@ -29,7 +29,7 @@ struct netlink {
 static const napi_type_tag NETLINK = {0x9d2f60b7184c4e35, 0xb3a15c7e90d84126};
 
 static void close_netlink(struct netlink *netlink) {
-  if (netlink->watch != NULL) watch_close(netlink->watch);
+  if (netlink->poll != NULL) poll_close(netlink->poll);
   if (netlink->fd >= 0) close(netlink->fd);
   netlink->fd = -1;
 }
@@ -52,13 +52,13 @@ static void call(struct netlink *netlink, const uint8_t *bytes, size_t length) {
     memcpy(copy, bytes, length);
     if (napi_create_typedarray(netlink->env, napi_uint8_array, length, buffer, 0, &messages) != napi_ok) return;
   }
-  watch_call(netlink->watch, 1, &messages);
+  poll_call(netlink->poll, 1, &messages);
 }
 
 static void on_readable(void *owner, int dead) {
   struct netlink *netlink = owner;
   (void)dead;  // what is wrong shows when reading
-  for (int i = 0; i < TURN_DATAGRAMS && netlink->watch != NULL; i++) {
+  for (int i = 0; i < TURN_DATAGRAMS && netlink->poll != NULL; i++) {
     struct sockaddr_nl from = {0};
     socklen_t size = sizeof from;
     ssize_t got = recvfrom(netlink->fd, netlink->buffer, MESSAGE_BYTES, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &size);
@@ -111,8 +111,8 @@ static napi_value netlink_open(napi_env env, napi_callback_info info) {
   }
   handle = handle_new(env, &NETLINK, netlink, release_netlink);
   if (handle == NULL) return NULL;
-  if (watch_open(env, netlink->fd, "enf.netlink", handle, arguments[2], netlink, on_readable, &netlink->watch))
-    watch_start(netlink->watch, UV_READABLE);
+  if (poll_open(env, netlink->fd, "enf.netlink", handle, arguments[2], netlink, on_readable, &netlink->poll))
+    poll_start(netlink->poll, UV_READABLE);
   return handle;
 }
 

@@ -6,10 +6,10 @@
 enum { BURST = 3 };
 static const uint64_t EVERY = 10000000000;  // nanoseconds per report, once the first few have come
 
-void router_ask_report(struct router_connection *connection) {
+void router_request_report(struct router_connection *connection) {
   static const uint8_t request[] = {WIRE_REPORT_REQUEST_TYPE, WIRE_REPORT_REQUEST_SELF};
   if (connection->link.wire != DP_WIRE_PLAIN && dp_link_urgent(&connection->link, request, sizeof request))
-    router_touch(connection);
+    router_mark_dirty(connection);
 }
 
 bool router_take_report(struct router_connection *from, const struct dp_frame *frame, uint64_t now) {

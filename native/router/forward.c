@@ -17,17 +17,17 @@ static bool is_global(const uint8_t *address) {
 }
 
 static struct router_route *find_route(struct router_thread *thread, const uint8_t *address) {
-  return (struct router_route *)(void *)router_map_find(&thread->routes, address);
+  return (struct router_route *)(void *)router_addresstable_find(&thread->routes, address);
 }
 
-static void give(struct router_connection *to, struct dp_frame *frame, uint64_t now) {
+static void enqueue(struct router_connection *to, struct dp_frame *frame, uint64_t now) {
   dp_link_forward(&to->link, frame, now);
-  router_touch(to);
-  if (dp_link_full(&to->link)) router_flush_touched(to->thread, now);
+  router_mark_dirty(to);
+  if (dp_link_full(&to->link)) router_flush_dirty(to->thread, now);
 }
 
 // Through the ring to the thread that has the connection. False if there is no room.
-static bool cross(struct router_thread *thread, struct router_thread *to, const struct dp_frame *frame, uint32_t network) {
+static bool send_to_thread(struct router_thread *thread, struct router_thread *to, const struct dp_frame *frame, uint32_t network) {
   struct router_ring *ring = &to->rings[thread->index];
   uint32_t size = dp_frame_size(frame);
   uint8_t *room = router_ring_reserve(ring, size, network);
@@ -42,11 +42,11 @@ static bool cross(struct router_thread *thread, struct router_thread *to, const 
 static void deliver(struct router_thread *thread, const struct router_route *route, struct dp_frame *frame, uint32_t network,
                     struct router_drops *drops, uint64_t now) {
   if (route->peer->thread != thread) {
-    if (!cross(thread, route->peer->thread, frame, network)) dp_add(&drops->queue_full, 1);
+    if (!send_to_thread(thread, route->peer->thread, frame, network)) dp_add(&drops->queue_full, 1);
     return;
   }
   struct router_connection *to = route->peer->connection;
-  if (to != NULL && to->state == ROUTER_ADMITTED) give(to, frame, now);
+  if (to != NULL && to->state == ROUTER_ADMITTED) enqueue(to, frame, now);
   else dp_add(&drops->offline, 1);
 }
 
@@ -56,7 +56,7 @@ static void pass(struct router_connection *from, const struct router_route *rout
   else deliver(from->thread, route, frame, from->network, &from->peer->drops, now);
 }
 
-void router_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+void router_forward_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
   struct dp_counters *counters = &from->peer->counters;
@@ -74,7 +74,7 @@ void router_from_device(struct router_connection *from, struct dp_frame *frame, 
   }
   const uint8_t *destination = frame->packet + 24;
   if (memcmp(destination, WIRE_ROUTER_ADDRESS, 16) == 0) {
-    if (frame->gso == DP_GSO_NONE && router_echo_reply(frame->packet, frame->length)) give(from, frame, now);
+    if (frame->gso == DP_GSO_NONE && router_echo_reply(frame->packet, frame->length)) enqueue(from, frame, now);
     else dp_add(&drops->unroutable, 1);
     return;
   }
@@ -101,10 +101,10 @@ static void wake_others(struct router_thread *thread) {
 
 static void send_on(struct router_thread *thread, uint64_t now) {
   wake_others(thread);
-  router_flush_touched(thread, now);
+  router_flush_dirty(thread, now);
 }
 
-void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t now) {
+void router_forward_held(struct router_peer *sender, struct dp_frame *frame, uint64_t now) {
   struct router_connection *from = sender->connection;
   const struct router_route *route = from == NULL ? NULL : find_route(from->thread, frame->packet + 24);
   if (route == NULL) {
@@ -115,7 +115,7 @@ void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t no
   send_on(from->thread, now);
 }
 
-void router_end_batch(struct router_connection *from, uint64_t now) {
+void router_forward_flush(struct router_connection *from, uint64_t now) {
   struct router_thread *thread = from->thread;
   uint64_t refused = dp_value(&thread->counters.in_refused);
   dp_ingress_flush(&thread->ingress);
@@ -123,10 +123,10 @@ void router_end_batch(struct router_connection *from, uint64_t now) {
   thread->refused = 0;
   if (refused > 0) dp_add(&from->peer->drops.tun_refused, refused);
   wake_others(thread);
-  router_flush_touched(thread, now);
+  router_flush_dirty(thread, now);
 }
 
-static bool leads(const struct router_thread *thread, const struct router_route *route) {
+static bool is_current(const struct router_thread *thread, const struct router_route *route) {
   if (route == NULL) return false;
   const struct router_connection *to = route->peer->connection;
   return route->peer->thread != thread || (to != NULL && to->state == ROUTER_ADMITTED);
@@ -136,8 +136,8 @@ static bool leads(const struct router_thread *thread, const struct router_route 
 // of a newcomer that the sender knows already.
 static struct router_route *find_latest_route(struct router_thread *thread, const uint8_t *address, uint64_t now) {
   struct router_route *route = find_route(thread, address);
-  if (leads(thread, route)) return route;
-  router_take_orders(thread, now);
+  if (is_current(thread, route)) return route;
+  router_take_commands(thread, now);
   return find_route(thread, address);
 }
 
@@ -179,7 +179,7 @@ static bool take_from_tun(struct router_thread *thread, uint64_t now) {
   return got > 0;
 }
 
-void router_from_tun(struct router_thread *thread, uint64_t now) {
+void router_forward_from_tun(struct router_thread *thread, uint64_t now) {
   int packets = 0;
   // As in the agent's thread (send_packets).
   bool first = thread->lone, only = first && thread->tun_turn + 1 < thread->turn;
@@ -199,11 +199,11 @@ static void from_thread(struct router_thread *thread, uint8_t *bytes, uint32_t l
   struct router_connection *to = route == NULL ? NULL : route->peer->connection;
   // Since it was sent, the device may have gone, or gone to another thread.
   bool here = to != NULL && route->peer->thread == thread && to->state == ROUTER_ADMITTED;
-  if (here && (network == FROM_HOST || network == to->network)) give(to, &frame, now);
+  if (here && (network == FROM_HOST || network == to->network)) enqueue(to, &frame, now);
   else dp_add(&thread->drops.offline, 1);
 }
 
-bool router_from_rings(struct router_thread *thread, uint64_t now) {
+bool router_forward_from_rings(struct router_thread *thread, uint64_t now) {
   bool emptied = true;
   for (uint32_t i = 0; i < thread->router->threads; i++) {
     struct router_ring *ring = &thread->rings[i];
@@ -214,30 +214,30 @@ bool router_from_rings(struct router_thread *thread, uint64_t now) {
       router_ring_release(ring, length);
     }
     if (!router_ring_empty(ring)) emptied = false;
-    router_flush_touched(thread, now);
+    router_flush_dirty(thread, now);
   }
   return emptied;
 }
 
-void router_add_route(struct router_thread *thread, const struct router_order *order, uint64_t now) {
-  struct router_route *route = find_route(thread, order->peer->address);
+void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now) {
+  struct router_route *route = find_route(thread, command->peer->address);
   if (route == NULL) {
     route = calloc(1, sizeof *route);
     if (route == NULL) return;
-    memcpy(route->entry.address, order->peer->address, sizeof route->entry.address);
-    router_map_add(&thread->routes, &route->entry);
+    memcpy(route->entry.address, command->peer->address, sizeof route->entry.address);
+    router_addresstable_add(&thread->routes, &route->entry);
   } else {
     router_peer_release(route->peer);
   }
-  route->peer = router_peer_keep(order->peer);
-  route->network = order->network;
-  router_host_routed(thread, order->peer->address, now);
+  route->peer = router_peer_keep(command->peer);
+  route->network = command->network;
+  router_host_routed(thread, command->peer->address, now);
 }
 
-void router_remove_route(struct router_thread *thread, const struct router_order *order) {
-  struct router_route *route = find_route(thread, order->peer->address);
-  if (route == NULL || route->peer != order->peer) return;
-  router_map_remove(&thread->routes, &route->entry);
+void router_remove_route(struct router_thread *thread, const struct router_command *command) {
+  struct router_route *route = find_route(thread, command->peer->address);
+  if (route == NULL || route->peer != command->peer) return;
+  router_addresstable_remove(&thread->routes, &route->entry);
   router_peer_release(route->peer);
   free(route);
 }

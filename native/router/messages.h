@@ -7,29 +7,29 @@
 
 enum { ROUTER_VERDICT = 32, ROUTER_ENDS = 64, ROUTER_REASON = 256 };
 
-enum router_order_kind {
+enum router_command_kind {
   ROUTER_ADMIT,    // peer may come in; network
-  ROUTER_PART,     // end the peer's connection: verdict, reset
+  ROUTER_DISCONNECT,     // end the peer's connection: verdict, reset
   ROUTER_ROUTE,    // peer's address leads to it from now on; network
   ROUTER_UNROUTE,  // unless a newer peer has it
   ROUTER_ANSWER,   // whose address is, as it was asked: answer
   ROUTER_FORGET,   // the last answer on address
-  ROUTER_QUIT,     // end everything; hard: at once
+  ROUTER_SHUT_DOWN,     // end everything; hard: at once
 };
 
-enum router_answer {
-  ROUTER_NOBODYS,  // not a device's: it may be reached through the host
-  ROUTER_DEVICES,
-  ROUTER_UNKNOWN,  // ask again
+enum router_owner {
+  ROUTER_OWNER_NONE,  // not a device's: it may be reached through the host
+  ROUTER_OWNER_DEVICE,
+  ROUTER_OWNER_UNKNOWN,  // ask again
 };
 
-struct router_order {
-  struct router_order *next;
-  enum router_order_kind kind;
+struct router_command {
+  struct router_command *next;
+  enum router_command_kind kind;
   struct router_peer *peer;  // a reference, or NULL
   uint32_t network;          // not 0; equal for devices that may reach each other
   uint8_t address[16];
-  enum router_answer answer;
+  enum router_owner answer;
   uint8_t verdict[ROUTER_VERDICT];  // the packet of a control frame, for peers that understand it
   uint32_t verdict_length;
   bool reset;  // a peer that would not understand it gets a TCP reset
@@ -38,18 +38,18 @@ struct router_order {
 
 struct router_mailbox {
   pthread_mutex_t lock;
-  struct router_order *first, **last;
+  struct router_command *first, **last;
 };
 
 void router_mailbox_init(struct router_mailbox *mailbox);
 // Frees whatever was never taken.
 void router_mailbox_free(struct router_mailbox *mailbox);
 // Takes the order.
-void router_mailbox_put(struct router_mailbox *mailbox, struct router_order *order);
-// All orders so far, oldest first; each is freed by router_order_free.
-struct router_order *router_mailbox_take(struct router_mailbox *mailbox);
+void router_mailbox_put(struct router_mailbox *mailbox, struct router_command *command);
+// All orders so far, oldest first; each is freed by router_command_free.
+struct router_command *router_mailbox_take(struct router_mailbox *mailbox);
 // Releases its peer, too.
-void router_order_free(struct router_order *order);
+void router_command_free(struct router_command *command);
 
 // Each event's name in C and in JavaScript.
 // - arrived: a peer has finished its handshake: it waits to be admitted or refused

@@ -29,10 +29,10 @@ static void unreference(struct core *core) {
 }
 
 static void stop(struct core *core, bool hard) {
-  struct router_order order = {.kind = ROUTER_QUIT, .hard = hard};
+  struct router_command command = {.kind = ROUTER_SHUT_DOWN, .hard = hard};
   if (core->router == NULL || (core->stopped && !hard)) return;
   core->stopped = true;
-  router_tell_all(core->router, &order);
+  router_broadcast_command(core->router, &command);
 }
 
 static void join(struct core *core) {
@@ -125,8 +125,8 @@ static void call_report(napi_env env, napi_value callback, void *context, void *
   struct router_event *event = data;
   if (env != NULL && !core->mute) {
     napi_value argument, receiver;
-    struct router_order unroute = {.kind = ROUTER_UNROUTE, .peer = event->peer};
-    if (event->kind == ROUTER_ENDED && core->router != NULL) router_tell_all(core->router, &unroute);
+    struct router_command unroute = {.kind = ROUTER_UNROUTE, .peer = event->peer};
+    if (event->kind == ROUTER_ENDED && core->router != NULL) router_broadcast_command(core->router, &unroute);
     argument = describe(env, event);
     napi_get_undefined(env, &receiver);
     if (argument != NULL) napi_call_function(env, receiver, callback, 1, &argument, NULL);
@@ -153,11 +153,11 @@ static bool read_settings(napi_env env, napi_value object, struct router_setting
     settings->offload = (enum dp_offload)offload;
   }
   return setting(env, object, "threads", 1, &settings->threads) && settings->threads <= ROUTER_MOST_THREADS &&
-         setting(env, object, "pending", 1, &settings->gate.pending) &&
-         setting(env, object, "pendingPerSource", 1, &settings->gate.pending_per_source) &&
-         setting(env, object, "refusalBurst", 1, &settings->gate.refusal_burst) &&
-         setting(env, object, "refusalsPerSecond", 0, &settings->gate.refusals_per_second) &&
-         setting(env, object, "sources", 1, &settings->gate.sources) &&
+         setting(env, object, "pending", 1, &settings->ratelimit.pending) &&
+         setting(env, object, "pendingPerSource", 1, &settings->ratelimit.pending_per_source) &&
+         setting(env, object, "refusalBurst", 1, &settings->ratelimit.refusal_burst) &&
+         setting(env, object, "refusalsPerSecond", 0, &settings->ratelimit.refusals_per_second) &&
+         setting(env, object, "sources", 1, &settings->ratelimit.sources) &&
          setting(env, object, "handshakeMs", 1, &settings->handshake_ms) &&
          setting(env, object, "lingerMs", 0, &settings->linger_ms) && setting(env, object, "stallMs", 8, &settings->stall_ms) &&
          setting(env, object, "queueBytes", 1, &settings->queue_bytes);
@@ -270,7 +270,7 @@ static napi_value router_pending_call(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
   struct core *core = core_of(env, argument);
   if (core == NULL) return NULL;
-  return number(env, core->router == NULL ? 0 : atomic_load(&core->router->gate.pending));
+  return number(env, core->router == NULL ? 0 : atomic_load(&core->router->ratelimit.pending));
 }
 
 static napi_value router_admit_call(napi_env env, napi_callback_info info) {
@@ -286,18 +286,18 @@ static napi_value router_admit_call(napi_env env, napi_callback_info info) {
       !addon_u32(env, arguments[3], &network) || network == 0)
     return addon_bad(env, "routerAdmit(router, peer, address, network): expected 16 bytes and a number that is not 0");
   if (core->router == NULL) return NULL;
-  struct router_order route = {.kind = ROUTER_ROUTE, .peer = peer, .network = network};
-  struct router_order *admit = malloc(sizeof *admit);
+  struct router_command route = {.kind = ROUTER_ROUTE, .peer = peer, .network = network};
+  struct router_command *admit = malloc(sizeof *admit);
   if (admit == NULL) return addon_errno(env, ENOMEM, "admitting a peer");
   memcpy(peer->address, address, sizeof peer->address);
-  *admit = (struct router_order){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network};
+  *admit = (struct router_command){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network};
   // In this sequence: whoever knows the way to the peer may be sure that its thread can know of it, too.
-  router_tell(core->router, 0, admit);
-  bool told = router_tell_all(core->router, &route);
+  router_send_command(core->router, 0, admit);
+  bool told = router_broadcast_command(core->router, &route);
   return told ? NULL : addon_errno(env, ENOMEM, "admitting a peer");
 }
 
-static napi_value router_part_call(napi_env env, napi_callback_info info) {
+static napi_value router_disconnect_call(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   size_t count = 4, length;
   uint8_t *verdict;
@@ -308,14 +308,14 @@ static napi_value router_part_call(napi_env env, napi_callback_info info) {
   if (peer == NULL) return NULL;
   if (!addon_bytes(env, arguments[2], &verdict, &length) || length > ROUTER_VERDICT ||
       napi_get_value_bool(env, arguments[3], &reset) != napi_ok)
-    return addon_bad(env, "routerPart(router, peer, verdict, reset): expected at most 32 bytes and a boolean");
+    return addon_bad(env, "routerDisconnect(router, peer, verdict, reset): expected at most 32 bytes and a boolean");
   if (core->router == NULL) return NULL;
-  struct router_order *part = malloc(sizeof *part);
+  struct router_command *part = malloc(sizeof *part);
   if (part == NULL) return addon_errno(env, ENOMEM, "parting with a peer");
-  *part = (struct router_order){
-      .kind = ROUTER_PART, .peer = router_peer_keep(peer), .verdict_length = (uint32_t)length, .reset = reset};
+  *part = (struct router_command){
+      .kind = ROUTER_DISCONNECT, .peer = router_peer_keep(peer), .verdict_length = (uint32_t)length, .reset = reset};
   if (length > 0) memcpy(part->verdict, verdict, length);
-  router_tell(core->router, 0, part);
+  router_send_command(core->router, 0, part);
   return NULL;
 }
 
@@ -330,15 +330,15 @@ static napi_value router_answer_call(napi_env env, napi_callback_info info) {
   if (core == NULL) return NULL;
   if (!addon_u32(env, arguments[1], &thread) || thread >= ROUTER_MOST_THREADS ||
       !addon_bytes(env, arguments[2], &address, &length) || length != 16 || !addon_u32(env, arguments[3], &answer) ||
-      answer > ROUTER_UNKNOWN)
+      answer > ROUTER_OWNER_UNKNOWN)
     return addon_bad(env, "routerAnswer(router, thread, address, answer): expected a thread, 16 bytes, and 0, 1 or 2");
   if (core->router == NULL || thread >= core->router->threads) return NULL;
-  struct router_order *order = calloc(1, sizeof *order);
-  if (order == NULL) return addon_errno(env, ENOMEM, "answering a router's thread");
-  order->kind = ROUTER_ANSWER;
-  order->answer = (enum router_answer)answer;
-  memcpy(order->address, address, sizeof order->address);
-  router_tell(core->router, thread, order);
+  struct router_command *command = calloc(1, sizeof *command);
+  if (command == NULL) return addon_errno(env, ENOMEM, "answering a router's thread");
+  command->kind = ROUTER_ANSWER;
+  command->answer = (enum router_owner)answer;
+  memcpy(command->address, address, sizeof command->address);
+  router_send_command(core->router, thread, command);
   return NULL;
 }
 
@@ -351,9 +351,9 @@ static napi_value router_forget_call(napi_env env, napi_callback_info info) {
   if (core == NULL) return NULL;
   if (!addon_bytes(env, arguments[1], &address, &length) || length != 16)
     return addon_bad(env, "routerForget(router, address): expected 16 bytes");
-  struct router_order order = {.kind = ROUTER_FORGET};
-  memcpy(order.address, address, sizeof order.address);
-  if (core->router != NULL && !router_tell_all(core->router, &order)) return addon_errno(env, ENOMEM, "forgetting an address");
+  struct router_command command = {.kind = ROUTER_FORGET};
+  memcpy(command.address, address, sizeof command.address);
+  if (core->router != NULL && !router_broadcast_command(core->router, &command)) return addon_errno(env, ENOMEM, "forgetting an address");
   return NULL;
 }
 
@@ -405,7 +405,7 @@ void register_router(napi_env env, napi_value exports) {
   addon_function(env, exports, "routerPort", router_port_call);
   addon_function(env, exports, "routerPending", router_pending_call);
   addon_function(env, exports, "routerAdmit", router_admit_call);
-  addon_function(env, exports, "routerPart", router_part_call);
+  addon_function(env, exports, "routerDisconnect", router_disconnect_call);
   addon_function(env, exports, "routerAnswer", router_answer_call);
   addon_function(env, exports, "routerForget", router_forget_call);
   addon_function(env, exports, "routerPeerCounters", router_peer_counters_call);

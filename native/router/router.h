@@ -21,7 +21,7 @@ enum { ROUTER_MOST_THREADS = 16 };
 
 struct router_settings {
   uint32_t threads;
-  struct router_gate_limits gate;
+  struct router_ratelimit_limits ratelimit;
   uint32_t handshake_ms;  // for the whole handshake
   uint32_t linger_ms;     // how long an orderly close waits for the peer's own
   uint32_t stall_ms;      // a peer that takes nothing for so long is gone
@@ -42,7 +42,7 @@ enum router_state {
   ROUTER_HANDSHAKING,
   ROUTER_WAITING,   // for JavaScript's word; nothing is read
   ROUTER_ADMITTED,
-  ROUTER_PARTING,   // the last frames and close_notify are still to leave
+  ROUTER_CLOSING,   // the last frames and close_notify are still to leave
   ROUTER_DRAINING,  // all is sent; the peer has yet to close
 };
 
@@ -53,9 +53,9 @@ struct router_list {
 struct router_connection {
   struct router_connection *previous, *next;  // in `list`
   struct router_list *list;
-  struct router_connection *next_touched, *next_again, *next_dead;
-  bool touched, again, broken, wants_write;
-  bool at_gate;  // holds a place for a handshake
+  struct router_connection *next_dirty, *next_readable, *next_closed;
+  bool dirty, readable, broken, wants_write;
+  bool holds_slot;  // holds a place for a handshake
   enum router_state state;
   int fd;
   SSL *ssl;
@@ -71,7 +71,7 @@ struct router_connection {
 
 // Who has an address.
 struct router_route {
-  struct router_map_entry entry;
+  struct router_addresstable_entry entry;
   struct router_peer *peer;
   uint32_t network;
 };
@@ -86,12 +86,12 @@ struct router_thread {
   _Atomic bool sleeping;
 
   struct dp_workspace workspace;
-  struct router_map routes;
+  struct router_addresstable routes;
   struct router_list handshaking, waiting, sessions, lingering;  // handshaking and lingering: by deadline
-  struct router_connection *touched, *again, *dead, *receiving;
+  struct router_connection *dirty, *readable, *closed, *receiving;
   uint64_t now, sweep_at, accept_at;  // accept_at: when descriptors ran out, listening is tried again then
   uint32_t crossed;  // threads that got frames in the batch at hand
-  bool quitting, rings_left;
+  bool shutting_down, rings_left;
 
   // The host's side: a queue of the TUN for each thread, so that the packets of a flow stay in it both ways. Where there can be only one,
   // thread 0 reads it and all write to it.
@@ -102,8 +102,8 @@ struct router_thread {
   struct dp_egress egress;
   struct dp_ingress ingress;
   struct dp_filter anything;
-  struct router_map answers;
-  struct router_answered *oldest, *newest;
+  struct router_addresstable lookups;
+  struct router_lookup *oldest, *newest;
   uint64_t asked_since;
   uint32_t asked, held_bytes;
   uint64_t refused;  // by the kernel, in the batch at hand
@@ -116,7 +116,7 @@ struct router_thread {
 struct router {
   struct router_settings settings;
   struct router_listener listener;
-  struct router_gate gate;
+  struct router_ratelimit ratelimit;
   SSL_CTX *tls;
   uint16_t port;
   uint32_t threads;
@@ -129,9 +129,9 @@ struct router {
 int router_start(const struct router_settings *settings, const struct sockaddr_storage *address, const char *certificate,
                  const char *key, struct router_listener listener, struct router **router, const char **doing, char *reason);
 // Gives an order to the thread of `order->peer`, if it has one, or to thread `index`. Takes the order.
-void router_tell(struct router *router, uint32_t index, struct router_order *order);
+void router_send_command(struct router *router, uint32_t index, struct router_command *command);
 // Gives all threads a copy. False without memory: then some threads know and others do not.
-bool router_tell_all(struct router *router, const struct router_order *order);
+bool router_broadcast_command(struct router *router, const struct router_command *command);
 // Once all threads were told to quit: waits for them and frees everything.
 void router_join(struct router *router);
 
@@ -152,7 +152,7 @@ void router_thread_free(struct router_thread *thread);
 void router_close_queue(struct router_thread *thread);
 void *router_thread_run(void *thread);
 // Does what the main thread has asked for. Connections may be closed by that, and read from: not to be called while one is read.
-void router_take_orders(struct router_thread *thread, uint64_t now);
+void router_take_commands(struct router_thread *thread, uint64_t now);
 void router_unwatch(struct router_thread *thread, int fd);
 
 // list.c
@@ -169,37 +169,37 @@ void router_accept(struct router_thread *thread, int fd, const struct sockaddr_s
 // What epoll says; or 0 to read on.
 void router_connection_serve(struct router_connection *connection, uint32_t events, uint64_t now);
 void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now);
-void router_connection_part(struct router_connection *connection, const struct router_order *order, const char *why, uint64_t now);
+void router_connection_disconnect(struct router_connection *connection, const struct router_command *command, const char *why, uint64_t now);
 // Ends it without ceremony. Its memory stays until the loop's end.
 void router_connection_close(struct router_connection *connection, const char *why, uint64_t now);
 // Sends what waits for the connections that got something.
-void router_flush_touched(struct router_thread *thread, uint64_t now);
-void router_touch(struct router_connection *connection);
+void router_flush_dirty(struct router_thread *thread, uint64_t now);
+void router_mark_dirty(struct router_connection *connection);
 // Is it a peer that has taken nothing for too long?
 bool router_connection_stalls(const struct router_connection *connection, uint64_t now);
 
 // forward.c
-void router_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now);
+void router_forward_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now);
 // To be called when a batch of a device ends.
-void router_end_batch(struct router_connection *from, uint64_t now);
+void router_forward_flush(struct router_connection *from, uint64_t now);
 // What the TUN gives now.
-void router_from_tun(struct router_thread *thread, uint64_t now);
+void router_forward_from_tun(struct router_thread *thread, uint64_t now);
 // What other threads have sent. False if there is more.
-bool router_from_rings(struct router_thread *thread, uint64_t now);
+bool router_forward_from_rings(struct router_thread *thread, uint64_t now);
 // What a device has sent a while ago, to the device that it is for.
-void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
-void router_add_route(struct router_thread *thread, const struct router_order *order, uint64_t now);
-void router_remove_route(struct router_thread *thread, const struct router_order *order);
+void router_forward_held(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
+void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now);
+void router_remove_route(struct router_thread *thread, const struct router_command *command);
 // host.c: sends a packet for an address without a route to the host, unless the address is a device's.
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now);
-void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer answer, uint64_t now);
+void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_owner answer, uint64_t now);
 // There is a route to the address now: what has waited for an answer goes there.
 void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now);
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]);
 void router_host_free(struct router_thread *thread);
 
 // control.c: asks a peer that was let in what it has to tell of itself, if it understands that.
-void router_ask_report(struct router_connection *connection);
+void router_request_report(struct router_connection *connection);
 // Hands on what it tells. False if it is no such message, or one too many.
 bool router_take_report(struct router_connection *from, const struct dp_frame *frame, uint64_t now);
 

@@ -1,4 +1,4 @@
-import type { Offload, PlaneCounters } from '../client/client.ts';
+import type { DataplaneCounters, Offload } from '../client/client.ts';
 
 declare const routerBrand: unique symbol;
 declare const peerBrand: unique symbol;
@@ -39,7 +39,7 @@ export interface RouterSettings {
 /** What the threads report. */
 export type RouterEvent =
   | {
-      /** A peer has finished its handshake and waits for `routerAdmit` or `routerPart`. Nothing is read before. */
+      /** A peer has finished its handshake and waits for `routerAdmit` or `routerDisconnect`. Nothing is read before. */
       readonly kind: 'arrived';
       readonly id: number;
       readonly peer: PeerHandle;
@@ -83,7 +83,7 @@ export type RouterDrops = Record<
  * What was counted. Of a peer: `sent` is what was given to its queue, `received` what came from it, and its link counts some drops
  * itself (`outOverflow`, `outLate`, `outTooLong`, `inMalformed`). Of a thread: its side of the TUN, and drops of packets of no peer.
  */
-export type RouterCounters = PlaneCounters & { readonly drops: RouterDrops };
+export type RouterCounters = DataplaneCounters & { readonly drops: RouterDrops };
 
 /** The addon's router (native/router/router.h). A bad argument is a TypeError; orders to a router that has stopped do nothing. */
 export interface RouterFace {
@@ -108,7 +108,7 @@ export interface RouterFace {
    * Ends the peer's connection. One that understands control messages gets `verdict` (a packet, or empty) and an orderly close; any
    * other an orderly close, or a TCP reset if `reset`. With a verdict a peer that was not admitted is charged as refused.
    */
-  routerPart(router: RouterHandle, peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
+  routerDisconnect(router: RouterHandle, peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
   /** 0: nobody's, so that it may be reached through the host; 1: a device's; 2: it cannot be told now. */
   routerAnswer(router: RouterHandle, thread: number, address: Uint8Array, answer: 0 | 1 | 2): void;
   /** What was answered for the address is worth nothing any more. */

@@ -43,7 +43,7 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   router_mailbox_init(&thread->mailbox);
   prepare_host(thread, &router->settings);
   bool memory = dp_workspace_init(&thread->workspace, QUEUED_BYTES);
-  memory &= router_map_init(&thread->routes) && router_map_init(&thread->answers);
+  memory &= router_addresstable_init(&thread->routes) && router_addresstable_init(&thread->lookups);
   memory &= (thread->spare = malloc(DP_EGRESS_ROOM)) != NULL;
   for (uint32_t i = 0; i < router->threads; i++) memory &= router_ring_init(&thread->rings[i]);
   thread->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -56,10 +56,10 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   return error;
 }
 
-static void bury(struct router_thread *thread) {
-  while (thread->dead != NULL) {
-    struct router_connection *connection = thread->dead;
-    thread->dead = connection->next_dead;
+static void free_closed(struct router_thread *thread) {
+  while (thread->closed != NULL) {
+    struct router_connection *connection = thread->closed;
+    thread->closed = connection->next_closed;
     free(connection);
   }
 }
@@ -71,14 +71,14 @@ void router_close_queue(struct router_thread *thread) {
 
 void router_thread_free(struct router_thread *thread) {
   if (thread->router == NULL) return;
-  if (thread->answers.buckets != NULL) router_host_free(thread);
-  for (struct router_map_entry *entry; thread->routes.buckets != NULL && (entry = router_map_take(&thread->routes)) != NULL;) {
+  if (thread->lookups.buckets != NULL) router_host_free(thread);
+  for (struct router_addresstable_entry *entry; thread->routes.buckets != NULL && (entry = router_addresstable_take(&thread->routes)) != NULL;) {
     struct router_route *route = (struct router_route *)(void *)entry;
     router_peer_release(route->peer);
     free(route);
   }
-  router_map_free(&thread->routes);
-  router_map_free(&thread->answers);
+  router_addresstable_free(&thread->routes);
+  router_addresstable_free(&thread->lookups);
   router_mailbox_free(&thread->mailbox);
   dp_workspace_free(&thread->workspace);
   for (uint32_t i = 0; i < thread->router->threads; i++) router_ring_free(&thread->rings[i]);
@@ -111,47 +111,47 @@ static void close_all(struct router_list *list, const char *why, uint64_t now) {
   while (list->first != NULL) router_connection_close(list->first, why, now);
 }
 
-static void quit(struct router_thread *thread, bool hard, uint64_t now) {
+static void shut_down(struct router_thread *thread, bool hard, uint64_t now) {
   static const char *const why = "the router stops";
   if (thread->listener >= 0) close(thread->listener);
   thread->listener = -1;
   thread->accept_at = 0;
-  thread->quitting = true;
+  thread->shutting_down = true;
   close_all(&thread->handshaking, why, now);
-  while (!hard && thread->waiting.first != NULL) router_connection_part(thread->waiting.first, NULL, why, now);
-  while (!hard && thread->sessions.first != NULL) router_connection_part(thread->sessions.first, NULL, why, now);
+  while (!hard && thread->waiting.first != NULL) router_connection_disconnect(thread->waiting.first, NULL, why, now);
+  while (!hard && thread->sessions.first != NULL) router_connection_disconnect(thread->sessions.first, NULL, why, now);
   if (!hard) return;
   close_all(&thread->waiting, why, now);
   close_all(&thread->sessions, why, now);
   close_all(&thread->lingering, why, now);
 }
 
-static void obey(struct router_thread *thread, struct router_order *order, uint64_t now) {
+static void apply_command(struct router_thread *thread, struct router_command *command, uint64_t now) {
   struct router_connection *connection =
-      order->peer != NULL && order->peer->thread == thread ? order->peer->connection : NULL;
-  switch (order->kind) {
+      command->peer != NULL && command->peer->thread == thread ? command->peer->connection : NULL;
+  switch (command->kind) {
     case ROUTER_ADMIT:
       if (connection == NULL) break;
-      router_connection_admit(connection, order->network, now);
+      router_connection_admit(connection, command->network, now);
       // Others may hear of the route sooner than this thread does, and send.
-      router_add_route(thread, order, now);
+      router_add_route(thread, command, now);
       break;
-    case ROUTER_PART:
-      if (connection != NULL) router_connection_part(connection, order, "", now);
+    case ROUTER_DISCONNECT:
+      if (connection != NULL) router_connection_disconnect(connection, command, "", now);
       break;
-    case ROUTER_ROUTE: router_add_route(thread, order, now); break;
-    case ROUTER_UNROUTE: router_remove_route(thread, order); break;
-    case ROUTER_ANSWER: router_host_answer(thread, order->address, order->answer, now); break;
-    case ROUTER_FORGET: router_host_forget(thread, order->address); break;
-    case ROUTER_QUIT: quit(thread, order->hard, now); break;
+    case ROUTER_ROUTE: router_add_route(thread, command, now); break;
+    case ROUTER_UNROUTE: router_remove_route(thread, command); break;
+    case ROUTER_ANSWER: router_host_answer(thread, command->address, command->answer, now); break;
+    case ROUTER_FORGET: router_host_forget(thread, command->address); break;
+    case ROUTER_SHUT_DOWN: shut_down(thread, command->hard, now); break;
   }
 }
 
-void router_take_orders(struct router_thread *thread, uint64_t now) {
-  for (struct router_order *order = router_mailbox_take(&thread->mailbox), *next; order != NULL; order = next) {
-    next = order->next;
-    obey(thread, order, now);
-    router_order_free(order);
+void router_take_commands(struct router_thread *thread, uint64_t now) {
+  for (struct router_command *command = router_mailbox_take(&thread->mailbox), *next; command != NULL; command = next) {
+    next = command->next;
+    apply_command(thread, command, now);
+    router_command_free(command);
   }
 }
 
@@ -177,7 +177,7 @@ static void sweep(struct router_thread *thread, uint64_t now) {
   for (struct router_connection *connection = thread->sessions.first, *next; connection != NULL; connection = next) {
     next = connection->next;
     if (router_connection_stalls(connection, now)) router_connection_close(connection, "the device takes no data", now);
-    else dp_link_rest(&connection->link);
+    else dp_link_trim(&connection->link);
   }
 }
 
@@ -204,31 +204,31 @@ static int wait_for(struct router_thread *thread, struct epoll_event *events) {
   // Whoever writes to a ring after this look sees that we sleep, and wakes us.
   atomic_store_explicit(&thread->sleeping, true, memory_order_seq_cst);
   atomic_thread_fence(memory_order_seq_cst);
-  if (thread->again != NULL || rings_hold_something(thread)) timeout = 0;
+  if (thread->readable != NULL || rings_hold_something(thread)) timeout = 0;
   int count = epoll_wait(thread->epoll, events, EVENTS, timeout);
   atomic_store_explicit(&thread->sleeping, false, memory_order_relaxed);
   return count;
 }
 
-static void read_again(struct router_thread *thread, uint64_t now) {
-  struct router_connection *connection = thread->again;
-  thread->again = NULL;
+static void serve_readable(struct router_thread *thread, uint64_t now) {
+  struct router_connection *connection = thread->readable;
+  thread->readable = NULL;
   // One may close another that is still in this list: take each out before its turn.
   while (connection != NULL) {
-    struct router_connection *next = connection->next_again;
-    connection->again = false;
+    struct router_connection *next = connection->next_readable;
+    connection->readable = false;
     if (connection->fd >= 0 && connection->state == ROUTER_ADMITTED) router_connection_serve(connection, 0, now);
     connection = next;
   }
 }
 
 // Orders first: epoll may name a socket before them whose data came later.
-static void serve_orders(struct router_thread *thread, const struct epoll_event *events, int count) {
+static void serve_commands(struct router_thread *thread, const struct epoll_event *events, int count) {
   uint64_t wakes;
   for (int i = 0; i < count; i++) {
     if (events[i].data.ptr != &thread->wake) continue;
     (void)!read(thread->wake, &wakes, sizeof wakes);
-    router_take_orders(thread, thread->now);
+    router_take_commands(thread, thread->now);
   }
 }
 
@@ -236,7 +236,7 @@ static void serve(struct router_thread *thread, const struct epoll_event *event)
   uint64_t now = thread->now = dp_now();
   if (event->data.ptr == &thread->wake) return;
   if (event->data.ptr == &thread->listener) accept_some(thread, now);
-  else if (event->data.ptr == &thread->tun.fd) router_from_tun(thread, now);
+  else if (event->data.ptr == &thread->tun.fd) router_forward_from_tun(thread, now);
   else if (((struct router_connection *)event->data.ptr)->fd >= 0) router_connection_serve(event->data.ptr, event->events, now);
 }
 
@@ -248,17 +248,17 @@ static bool is_empty(const struct router_thread *thread) {
 void *router_thread_run(void *argument) {
   struct router_thread *thread = argument;
   struct epoll_event events[EVENTS];
-  dp_take_short_turns();
-  while (!thread->quitting || !is_empty(thread)) {
+  dp_schedule_short_slices();
+  while (!thread->shutting_down || !is_empty(thread)) {
     int count = wait_for(thread, events);
     thread->now = dp_now();
     thread->turn++;
-    serve_orders(thread, events, count);
-    read_again(thread, thread->now);
+    serve_commands(thread, events, count);
+    serve_readable(thread, thread->now);
     for (int i = 0; i < count; i++) serve(thread, &events[i]);
-    router_from_rings(thread, thread->now);
+    router_forward_from_rings(thread, thread->now);
     check_time(thread, dp_now());
-    bury(thread);
+    free_closed(thread);
   }
   OPENSSL_thread_stop();
   router_close_queue(thread);

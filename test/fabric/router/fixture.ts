@@ -9,7 +9,7 @@ import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
 import { isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
 import { ALPN_CONTROL } from '../../../protocol/tunnel/wire.ts';
-import type { PlaneDevice } from '../../../tunnel/client.ts';
+import type { TunDevice } from '../../../tunnel/client.ts';
 import { packetPair } from '../../native/packetpair.ts';
 import { type IdentityFiles, identityFiles } from '../identities.ts';
 
@@ -89,7 +89,7 @@ export function fakeAdmission(): FakeAdmission {
 }
 
 /** A TUN without a kernel: the other end of what the router takes for one. */
-export interface FakeTun extends PlaneDevice {
+export interface FakeTun extends TunDevice {
   /** Packets the router wrote, since the last look. */
   readonly written: Uint8Array[];
   /** What the host sends. */
@@ -137,7 +137,7 @@ function read(fd: number, room: Buffer): number {
 /** A router on a free port of the loopback; `lines` collects its log. */
 export async function testRouter(
   admission: Admission,
-  o: { tun?: PlaneDevice; limits?: Partial<RouterLimits>; lines?: string[]; threads?: number } = {},
+  o: { tun?: TunDevice; limits?: Partial<RouterLimits>; lines?: string[]; threads?: number } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
   return startRouter({
