@@ -13,10 +13,10 @@ struct dp_rules {
   uint32_t heartbeat_period_ms, heartbeat_timeout_ms;
 };
 
-// A connection to be made over a connected socket, as whom and to whom.
+// How to make a connection over a connected socket: our identity, and which roots to trust.
 struct dp_connect_options {
   uint32_t id;
-  int fd;  // belongs to the order
+  int fd;  // owned
   uint32_t timeout_ms;  // for the handshake
   bool super;           // may super-frames be offered?
   char *roots, *key;    // PEM
@@ -24,8 +24,8 @@ struct dp_connect_options {
   size_t certificate_length;
 };
 
-// Each event's name in C and in JavaScript; client.ts says what it means. The order's connection is over with those from BAD_ROOT on,
-// except LOCAL. `text` and `number` are
+// Each event's name in C and in JavaScript; client.ts says what it means. Those from BAD_ROOT on end the
+// connection, except LOCAL. `text` and `number` are
 // - UP: the peer's address; enum dp_wire
 // - VERDICT: number: seconds, verdict: its kind
 // - ASKED: once at most, perhaps before UP
@@ -57,7 +57,7 @@ enum dp_event_kind {
 
 struct dp_event {
   enum dp_event_kind kind;
-  uint32_t connection;  // the order's id
+  uint32_t connection;  // id of its options
   uint32_t number;
   uint8_t verdict;
   char text[DP_REASON];
@@ -78,7 +78,7 @@ struct dp_client {
   struct dp_counters *counters;
   void *owner;
   void (*report)(void *owner, const struct dp_event *event);
-  // A packet for who serves the link; NULL if nobody does.
+  // Gets a packet for the LAN server; NULL if there is none.
   void (*local)(void *owner, const uint8_t *packet, uint32_t length);
   // Called in the loop when the wake descriptor was written to; returns false to end the loop.
   bool (*commands)(void *owner, struct dp_client *client);
@@ -87,13 +87,13 @@ struct dp_client {
   struct dp_egress egress;
   struct dp_ingress ingress;
   struct dp_workspace workspace;
-  uint8_t *spare;  // one packet of the TUN while the socket is full
+  uint8_t *spare;  // room for one packet of the TUN while the socket is full
   struct dp_tls_client tls;
   struct dp_connect_options *identity;  // whose certificate and key the client has
   struct dp_connection connection;
   bool connected, tun_lost, read_again;
-  bool lone;  // the TUN had one packet last time
-  uint64_t turn, tun_turn;  // of the loop; the last one in which the TUN had some
+  bool lone;  // the TUN had one packet when it was last read
+  uint64_t turn, tun_turn;  // number of the loop's iteration, and of the last one in which the TUN had packets
   uint32_t socket_events;
   int epoll, wake;
 };

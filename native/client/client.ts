@@ -1,30 +1,30 @@
 declare const dataplaneBrand: unique symbol;
 
-/** A data plane's thread; stopped when collected. */
+/** A client's thread; stopped when garbage-collected. */
 export interface DataplaneHandle {
   readonly [dataplaneBrand]: true;
 }
 
 /**
- * What the kernel does for us at a TUN. 0: nothing, every packet comes and goes by itself. 1: it takes and gives TCP in
- * pieces of up to 64 KB, and checksums may be left to the far end. 2: UDP, too (Linux 6.2).
+ * Offload at a TUN. 0: none, one packet per read and write. 1: TCP in packets of up to 64 KB (TSO), and partial checksums.
+ * 2: UDP, too (USO, Linux 6.2).
  */
 export type Offload = 0 | 1 | 2;
 
 /**
- * What the thread reports; `text` and `number` depend on it. Of a connection, `up` and `asked` come at most once, and exactly one of the
+ * Events of the thread; the meaning of `text` and `number` depends on it. Of a connection, `up` and `asked` come at most once, and exactly one of the
  * others except `tun-lost`, unless it was told to disconnect.
  *
  * - `up`: the peer has answered; text: its address and port; number: 2 on the wire enf/2, 1 on enf/1, 0 on enftun's own
- * - `verdict`: the router's word; verdict: its kind (docs/wire.md), number: seconds
- * - `asked`: the router asks what we have to tell of ourselves (`dataplaneSendControl`), perhaps before `up`
+ * - `verdict`: the router's verdict; verdict: its kind (docs/wire.md), number: seconds
+ * - `asked`: the router asks for a report (`dataplaneSendControl`), perhaps before `up`
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
- * - `untrusted`, `clock`: the server's certificate does not convince, because of its dates in the second case; text: why
+ * - `untrusted`, `clock`: the server's certificate is not valid, because of its dates in the second case; text: why
  * - `handshake`: it failed otherwise; text: why
  * - `closed`: by the peer; `silent`: no answer to a heartbeat; number: 1 if it had answered before, else 0
  * - `broken`: text: why
- * - `local`: of no connection (0): `packet` is for who serves the link
+ * - `local`: of no connection (0): `packet` is for the LAN server
  * - `oversized`: a frame that no peer of ours sends; text: its length
  */
 export type DataplaneEventName =
@@ -43,7 +43,7 @@ export type DataplaneEventName =
   | 'silent'
   | 'local';
 
-/** Counted since the thread's start, over all connections; packets are those of the host, however they travel. */
+/** Counters since the thread's start, over all connections. Packets are those of the host, not frames or records. */
 export interface DataplaneCounters {
   /** Taken from the TUN to be sent, and written to it. Bytes without any frame header. */
   readonly sentPackets: number;
@@ -72,7 +72,7 @@ export interface DataplaneCounters {
   readonly receivedBursts: number;
   /** Packets that we joined into large ones. */
   readonly coalescedPackets: number;
-  /** TCP acknowledgements that a later one, come together with them, made superfluous: not delivered. */
+  /** TCP acknowledgements that were not delivered because a later one came with them. */
   readonly supersededAcks: number;
   readonly sentRecords: number;
   readonly receivedRecords: number;
@@ -101,8 +101,8 @@ export interface DataplaneFace {
    */
   dataplaneTun(name: string, most: Offload, queues?: boolean): { fd: number; name: string; offload: Offload };
   /**
-   * Starts the thread over `fd`, which it owns from then on: a TUN, or for tests anything of which one read is one packet. Without
-   * a connection it discards what the host sends. `own` is the device's address, 16 bytes. With `local`, packets from a link-local address (or
+   * Starts the thread over `fd`, which it owns from then on: a TUN, or for tests any descriptor that gives one packet per read. Without
+   * a connection it drops what the host sends. `own` is the device's address, 16 bytes. With `local`, packets from a link-local address (or
    * none yet) to fe80::1, ff02::2 and ff02::1:2 are reported, with or without a connection; 64 may wait. It keeps the event loop
    * alive. @throws Error ENOMEM, EAGAIN, EMFILE, …; the descriptor is still the caller's then
    */
@@ -124,7 +124,7 @@ export interface DataplaneFace {
     local?: boolean,
   ): DataplaneHandle;
   /**
-   * Ends the connection there is, if any, without a report, and begins TLS over the connected socket `fd`, which is the thread's from
+   * Ends the present connection, if any, without an event, and begins TLS over the connected socket `fd`, which is the thread's from
    * now on. `id` comes back in its events. `roots` is PEM, `certificate` DER, `key` PEM, perhaps one that only names a key in the TPM.
    * `offerSuper`: super-frames, where the TUN offloads.
    * @throws Error EBADF after `dataplaneClose`
@@ -140,15 +140,16 @@ export interface DataplaneFace {
     offerSuper: boolean,
   ): void;
   /**
-   * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come from the link. False if the kernel refused it, or the data plane is
+   * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come through the tunnel. False if the kernel refused it, or the data plane is
    * closed.
    */
   dataplaneDeliver(datadataplane: DataplaneHandle, packet: Uint8Array): boolean;
-  /** Sends a control message of 1 to 71 bytes over connection `id`, if that still stands and has `asked`; of several at once the last. */
+  /** Sends a control message of 1 to 71 bytes over connection `id`, if that is still the present one and the router has `asked` there. Of
+   * several in quick succession only the last may be sent. */
   dataplaneSendControl(datadataplane: DataplaneHandle, id: number, packet: Uint8Array): void;
-  /** Ends the connection, in order and without a report. */
+  /** Ends the connection with close_notify, without an event. */
   dataplaneDisconnect(datadataplane: DataplaneHandle): void;
-  /** A heartbeat at once, which is waited for no longer than five seconds. Nothing without a connection whose handshake is done. */
+  /** Sends a heartbeat at once and waits for the answer for five seconds at most. Does nothing before the handshake is done. */
   dataplaneProbe(datadataplane: DataplaneHandle): void;
   /** @throws Error EBADF when the thread is gone */
   dataplaneCounters(datadataplane: DataplaneHandle): DataplaneCounters;

@@ -1,4 +1,4 @@
-// The agent's connection from handshake to end.
+// The client's connection from handshake to end.
 #include "connection.h"
 #include "control.h"
 #include "dataplane/clock.h"
@@ -118,9 +118,9 @@ static void beat(struct dp_client *client, uint64_t now) {
   struct dp_connection *connection = &client->connection;
   uint8_t heartbeat[WIRE_HEARTBEAT_LENGTH];
   dp_silence_beat(&connection->silence, now);
-  if (client->rules.filter.any) return;  // an end without an address
+  if (client->rules.filter.any) return;  // no address of its own to send a heartbeat from
   dp_heartbeat_write(client->rules.filter.own, heartbeat);
-  // No room: the last one has not even left yet.
+  // No room means that the last one has not left yet.
   if (dp_link_urgent(&connection->link, heartbeat, sizeof heartbeat)) dp_add(&client->counters->heartbeats, 1);
 }
 
@@ -131,8 +131,8 @@ static void establish(struct dp_client *client, uint64_t now) {
   dp_silence_start(&connection->silence, client->rules.heartbeat_period_ms, client->rules.heartbeat_timeout_ms, now);
   dp_add(&client->counters->connections, 1);
   if (SSL_session_reused(connection->ssl)) dp_add(&client->counters->resumptions, 1);
-  client->read_again = true;  // the handshake may have read more than its own
-  // TLS 1.3 ends our handshake before the router has judged us: only an answer says that we are in.
+  client->read_again = true;  // OpenSSL may have read frames together with the handshake
+  // TLS 1.3 ends our handshake before the router has authorised us: only an answer to a heartbeat shows that it has.
   beat(client, now);
 }
 

@@ -1,7 +1,7 @@
 #include "control.h"
 #include "dataplane/bytes.h"
 
-// The verdict. The connection is over with it, unless it is one of a later version.
+// A valid verdict ends the connection; one of an unknown kind is ignored.
 static bool take_verdict(struct dp_client *client, const struct dp_frame *frame) {
   const uint8_t *packet = frame->packet;
   if (frame->length != WIRE_VERDICT_LENGTH) return true;
@@ -13,7 +13,7 @@ static bool take_verdict(struct dp_client *client, const struct dp_frame *frame)
   return false;
 }
 
-// The router asks for a report. If it asks again it gets none.
+// The router asks for a report. Only the first request of a connection counts.
 static bool take_report_request(struct dp_client *client, const struct dp_frame *frame) {
   struct dp_connection *connection = &client->connection;
   if (frame->length != WIRE_REPORT_REQUEST_LENGTH || frame->packet[1] != WIRE_REPORT_REQUEST_SELF || connection->asked) return true;

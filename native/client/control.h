@@ -2,8 +2,8 @@
 #pragma once
 #include "client.h"
 
-// Takes the packet of a control frame; one that is not understood, or comes on enftun's own wire, is ignored. False if the connection
-// is over with it.
+// Handles the packet of a control frame. It is ignored if its type is unknown or ALPN has not selected control messages. False if it
+// ends the connection.
 bool dp_control_take(struct dp_client *client, const struct dp_frame *frame);
-// Sends a control message of at most DP_MAX_CONTROL bytes over connection `id`, if that has asked for one.
+// Sends a control message of at most DP_MAX_CONTROL bytes over connection `id`, if the router has asked for a report there.
 void dp_client_send_control(struct dp_client *client, uint32_t id, const uint8_t *packet, uint32_t length);

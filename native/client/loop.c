@@ -10,9 +10,9 @@
 
 enum {
   BURST_PACKETS = 256,  // read from the TUN into one batch
-  QUEUE_PACKETS = 64,   // moved from the TUN to the queue before the socket is looked at again
-  QUEUED_BYTES = 4 * DP_FQ_LIMIT,  // its one queue has its own limit
-  TURNS = 8,            // batches before the receiving side gets its turn
+  QUEUE_PACKETS = 64,   // moved from the TUN to the queue before the socket is tried again
+  QUEUED_BYTES = 4 * DP_FQ_LIMIT,  // of the workspace: its one queue has a smaller limit of its own
+  TURNS = 8,            // batches sent before the loop receives again
 };
 
 static int watch(struct dp_client *client, int fd) {
@@ -56,7 +56,7 @@ static void lose_tun(struct dp_client *client, int error) {
   client->report(client->owner, &event);
 }
 
-// Without a connection, what the host sends goes nowhere, except to who serves the link; left in the TUN, it would be late when there is one.
+// Without a connection, packets of the host are dropped, except those for the LAN server: kept in the TUN they would be sent too late.
 static void discard_packets(struct dp_client *client) {
   struct dp_virtio virtio;
   for (int i = 0; i < BURST_PACKETS; i++) {
@@ -81,7 +81,7 @@ static bool queue_packets(struct dp_client *client, uint64_t now) {
   return true;
 }
 
-// Reads at most so many packets to where they are sent from; adds their number to `*packets`. 0: there are none.
+// Reads at most `most` packets into the buffer they are sent from; adds their number to `*packets`. Returns the bytes.
 static size_t fill_room(struct dp_client *client, uint8_t *room, size_t wanted, int most, int *packets) {
   size_t length = 0;
   for (int i = 0; i < most && length < wanted && DP_OUT_BYTES - length >= DP_EGRESS_ROOM; i++) {
@@ -96,12 +96,12 @@ static size_t fill_room(struct dp_client *client, uint8_t *room, size_t wanted, 
   return length;
 }
 
-// The sending direction. While the socket is full the TUN is read on, into the queue: there, flows are told apart.
+// Sends packets of the TUN. While the socket is full they go into the queue, which is fair between flows.
 static void send_packets(struct dp_client *client, bool readable, uint64_t now) {
   struct dp_link *link = &client->connection.link;
   int packets = 0;
-  // Where packets come one by one, the first leaves before there is a look for another; and there is none if the TUN had nothing in the
-  // turn before: should there be more, the next turn comes at once.
+  // Where packets come one by one, the first is sent before the TUN is read again, and the TUN is not read again at all if it had nothing
+  // in the iteration before: epoll reports further packets at once.
   bool first = client->lone, only = first && client->tun_turn + 1 < client->turn;
   if (readable) client->tun_turn = client->turn;
   if (readable && (link->blocked || dp_link_waiting(link))) readable = queue_packets(client, now);
@@ -117,7 +117,7 @@ static void send_packets(struct dp_client *client, bool readable, uint64_t now) 
   if (readable) client->lone = packets <= 1;
 }
 
-// Only what the connection waits for may wake the loop.
+// Asks epoll only for the events that the connection waits for.
 static void choose_events(struct dp_client *client) {
   struct dp_connection *connection = &client->connection;
   if (!client->connected) return;
@@ -155,12 +155,12 @@ static struct ready wait_for(struct dp_client *client) {
   return ready;
 }
 
-// What the events mean for the connection; it may be over afterwards.
+// Handles events of the socket. The connection may be over afterwards.
 static void serve_socket(struct dp_client *client, uint32_t events, uint64_t now) {
   struct dp_connection *connection = &client->connection;
   if (client->connected && !connection->established && events != 0) dp_connection_handshake(client, now);
   if (!client->connected || !connection->established) return;
-  // Whatever happened at the socket may have been what writing waits for.
+  // Any event may mean that the socket takes data again.
   if (events != 0) connection->link.blocked = false;
   bool readable = (events & ~(uint32_t)EPOLLOUT) != 0 || (connection->link.read_blocked && events != 0);
   if (client->read_again || readable) dp_connection_receive(client, now);
@@ -183,7 +183,7 @@ void dp_client_run(struct dp_client *client) {
       uint64_t count;
       (void)!read(client->wake, &count, sizeof count);
       if (!client->commands(client->owner, client)) return;
-      ready.socket = 0;  // it may be that of the former connection
+      ready.socket = 0;  // it may be the former connection's event
     }
     serve_socket(client, ready.socket, now);
     dp_connection_check_time(client, now);

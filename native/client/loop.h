@@ -3,9 +3,9 @@
 #pragma once
 #include "client.h"
 
-// Everything of `agent` up to `orders` is set, and so are tun.fd and tun.offload; `wake` is an eventfd. 0 or an errno.
+// Every member up to `commands` is set, and so are tun.fd and tun.offload; `wake` is an eventfd. 0 or an errno.
 int dp_client_init(struct dp_client *client);
 // Closes the connection; the TUN and `wake` stay the caller's.
 void dp_client_free(struct dp_client *client);
-// Runs until `orders` returns false.
+// Runs until `commands` returns false.
 void dp_client_run(struct dp_client *client);

@@ -1,4 +1,4 @@
-// The data plane's face to JavaScript (dataplane.ts): it gives orders, hears of changes and reads counters; packets stay below.
+// The client's functions for JavaScript (client.ts): commands, events and counters. Packets stay in the thread.
 #include "napi.h"
 #include "thread.h"
 #include "connection.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// Lives until JavaScript has let go of its handle and the thread has ended.
+// Freed when JavaScript has released its handle and the thread has ended.
 struct dataplane {
   napi_env env;
   int references;
@@ -25,7 +25,7 @@ struct queued_event {
   uint8_t packet[];
 };
 
-// Local packets are few; a host that floods us with them must not fill our memory.
+// Bounds the memory that a host can fill by sending packets for the LAN server, which are few otherwise.
 enum { MAX_LOCAL_WAITING = 64 };
 
 static const napi_type_tag DATAPLANE = {0x71c35a0e9db84f26, 0x9e60b1d7c24835fa};
@@ -53,14 +53,14 @@ static void join(struct dataplane *dataplane) {
   dp_thread_join(thread);
 }
 
-// The environment ends: nothing of it may be called any more.
+// The environment ends: JavaScript may not be called any more.
 static void on_environment_end(void *data) {
   struct dataplane *dataplane = data;
   stop(dataplane);
   join(dataplane);
 }
 
-// The thread has given the function back.
+// The thread has released the function.
 static void on_report_finalized(napi_env env, void *data, void *hint) {
   struct dataplane *dataplane = data;
   (void)hint;
@@ -326,7 +326,7 @@ static napi_value dataplane_close(napi_env env, napi_callback_info info) {
   struct dataplane *dataplane = dataplane_of(env, argument);
   if (dataplane == NULL || dataplane->stopped) return NULL;
   stop(dataplane);
-  // The thread may have to wait for the TPM; the process need not.
+  // The thread may have to wait for the TPM; the process does not wait for the thread.
   napi_unref_threadsafe_function(env, dataplane->report);
   return NULL;
 }

@@ -16,11 +16,11 @@ struct dp_thread {
   pthread_t thread;
   struct dp_listener listener;
   struct dp_counters counters;
-  struct dp_client client;  // the thread's own
-  pthread_mutex_t lock;   // of what follows
+  struct dp_client client;  // only the thread uses it
+  pthread_mutex_t lock;   // of the members below
   struct dp_connect_options *options;
   bool disconnect, probe, quit;
-  uint32_t control_for, control_length;  // a control message that waits, and of which connection
+  uint32_t control_for, control_length;  // the control message that is to be sent, and over which connection
   uint8_t control[DP_MAX_CONTROL];
 };
 
@@ -143,7 +143,7 @@ void dp_thread_send_control(struct dp_thread *thread, uint32_t id, const uint8_t
   wake(thread);
 }
 
-// Not by the thread: one write is one packet, whoever else writes.
+// The caller writes, not the thread: one write is one packet, so both may write at a time.
 bool dp_thread_deliver(struct dp_thread *thread, const uint8_t *packet, size_t length) {
   struct dp_virtio virtio = {0};
   struct iovec parts[2] = {[1] = {(void *)packet, length}};
@@ -153,7 +153,7 @@ bool dp_thread_deliver(struct dp_thread *thread, const uint8_t *packet, size_t l
 }
 
 void dp_thread_stop(struct dp_thread *thread) {
-  // The descriptor stays what the thread knows, but the device behind it goes at once. The number itself is closed by join.
+  // The thread goes on using the descriptor's number, which join closes; but it no longer stands for the device, which is closed now.
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (nothing >= 0) {
     (void)dup3(nothing, thread->client.tun.fd, O_CLOEXEC);

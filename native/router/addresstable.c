@@ -39,7 +39,7 @@ static void link_entry(struct router_addresstable *map, struct router_addresstab
   *bucket = entry;
 }
 
-// Without memory the map just stays denser.
+// Without memory the table stays as it is, and its chains get longer.
 static void grow(struct router_addresstable *map) {
   struct router_addresstable_entry **former = map->buckets, **buckets = calloc(map->size * 2, sizeof *buckets);
   size_t size = map->size;

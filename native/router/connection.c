@@ -14,7 +14,7 @@
 
 enum { KEEPALIVE_SECONDS = 300, DISCARDED = 16 };
 
-// Only what the connection waits for may wake the loop.
+// Asks epoll only for the events that the connection waits for.
 static void choose_events(struct router_connection *connection) {
   uint32_t events = EPOLLIN;
   switch (connection->state) {
@@ -94,7 +94,7 @@ static void leave_lists(struct router_connection *connection) {
   }
 }
 
-// No packets any more, from or to it. Once.
+// Reports once that the connection is over: packets no longer go to or come from it.
 static void report_end(struct router_connection *connection, const char *why) {
   if (connection->peer->connection == NULL) return;
   connection->peer->connection = NULL;
@@ -119,14 +119,14 @@ void router_connection_close(struct router_connection *connection, const char *w
   }
   SSL_free(connection->ssl);
   close(connection->fd);  // leaves epoll, too
-  // A peer that sees its connection closed may come back at once: the place has to be free by then, or nearly so.
+  // A peer that sees its connection closed may connect again at once, so its slot is released right after.
   release_slot(connection, connection->state == ROUTER_HANDSHAKING, now);
   connection->fd = -1;
   connection->next_closed = thread->closed;
   thread->closed = connection;
 }
 
-// The handshake is done: JavaScript hears who came, and until it has answered nothing is read.
+// The handshake is done: reports the peer to JavaScript. Nothing is read before that has admitted it.
 static void report_arrival(struct router_connection *connection, uint64_t now) {
   struct router_thread *thread = connection->thread;
   struct router_peer *peer = router_peer_new(thread, connection);
@@ -145,7 +145,7 @@ static void report_arrival(struct router_connection *connection, uint64_t now) {
   router_list_add(&thread->waiting, connection);
   dp_link_init(&connection->link, connection->ssl, connection->fd, &thread->workspace, &peer->counters);
   connection->link.queue_limit = thread->router->settings.queue_bytes;
-  connection->link.small_records = connection->link.wire == DP_WIRE_PLAIN;  // enftun, for all we know
+  connection->link.small_records = connection->link.wire == DP_WIRE_PLAIN;  // it may be enftun
   event->kind = ROUTER_ARRIVED;
   event->peer = router_peer_keep(peer);
   event->thread = thread->index;
@@ -214,7 +214,7 @@ static void receive(struct router_connection *connection, uint64_t now) {
   }
 }
 
-// Sends what waits. False if the connection is over, or will be as soon as its batch has been read.
+// Sends what is queued. False if the connection is over, or will be when the batch at hand has been read.
 static bool flush(struct router_connection *connection, uint64_t now) {
   uint64_t before = dp_link_taken(&connection->link);
   enum dp_status status = dp_link_flush(&connection->link, now);
@@ -240,7 +240,7 @@ void router_mark_dirty(struct router_connection *connection) {
   connection->thread->dirty = connection;
 }
 
-// Whose packets lie in the workspace goes first: they need not make way for another's.
+// Moves the connection whose frames are in the workspace to the front: they need not be copied out for another one.
 static void put_writer_first(struct router_thread *thread) {
   for (struct router_connection **at = &thread->dirty; *at != NULL; at = &(*at)->next_dirty) {
     struct router_connection *connection = *at;
@@ -279,12 +279,12 @@ void router_connection_admit(struct router_connection *connection, uint32_t netw
   router_list_add(&thread->sessions, connection);
   router_request_report(connection);
   choose_events(connection);
-  // The handshake may have read more than its own; epoll does not know of that.
+  // OpenSSL may have read frames together with the handshake, which epoll does not report.
   receive(connection, now);
   if (connection->fd >= 0) choose_events(connection);
 }
 
-// Reads from the socket what nobody wants. False once the peer has closed, too.
+// Reads and discards. False once the peer has closed, too.
 static bool discard(struct router_connection *connection) {
   for (int i = 0; i < DISCARDED; i++) {
     ssize_t got = recv(connection->fd, connection->thread->workspace.in, DP_IN_BYTES, 0);
@@ -294,7 +294,7 @@ static bool discard(struct router_connection *connection) {
   return true;
 }
 
-// The last frames, then close_notify and FIN: as far as the socket takes them now. False if that has failed.
+// Sends the last frames, then close_notify and FIN, as far as the socket takes them now. False if that has failed.
 static bool send_close_notify(struct router_connection *connection, uint64_t now) {
   enum dp_status status = dp_link_flush(&connection->link, now);
   if (status == DP_DONE && (SSL_get_shutdown(connection->ssl) & SSL_SENT_SHUTDOWN) == 0) {
@@ -310,7 +310,7 @@ static bool send_close_notify(struct router_connection *connection, uint64_t now
 }
 
 static void linger(struct router_connection *connection, uint64_t now) {
-  // What still comes is read and thrown away: a TCP socket closed with unread data would send a reset.
+  // Reads and discards what still comes: a TCP socket that is closed with unread data sends a reset.
   bool open = connection->state == ROUTER_DRAINING || send_close_notify(connection, now);
   if (open && discard(connection)) choose_events(connection);
   else router_connection_close(connection, "", now);
@@ -327,7 +327,7 @@ void router_connection_disconnect(struct router_connection *connection, const st
     router_connection_close(connection, why, now);
     return;
   }
-  // From now on it is no session any more, though its socket lives on for a while.
+  // The session ends here; the socket stays open for a while.
   leave_lists(connection);
   report_end(connection, why);
   dp_link_drop(&connection->link);

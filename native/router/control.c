@@ -1,10 +1,10 @@
-// Control messages (docs/wire.md). A device's report is read in JavaScript; here it is kept small, and rare.
+// Control messages (docs/wire.md). JavaScript parses a device's report; its length and rate are limited here.
 #include "router.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { BURST = 3 };
-static const uint64_t EVERY = 10000000000;  // nanoseconds per report, once the first few have come
+static const uint64_t EVERY = 10000000000;  // nanoseconds per report, after the first BURST
 
 void router_request_report(struct router_connection *connection) {
   static const uint8_t request[] = {WIRE_REPORT_REQUEST_TYPE, WIRE_REPORT_REQUEST_SELF};

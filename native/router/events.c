@@ -1,4 +1,4 @@
-// What a thread tells others: another thread that there is work, JavaScript what has happened.
+// Wakes a thread, and reports events to JavaScript.
 #include "router.h"
 #include <unistd.h>
 

@@ -5,8 +5,8 @@
 
 enum {
   TUN_BURST = 256,
-  RING_BURST = 1024,  // from one ring before somebody else gets a turn
-  FROM_HOST = 0,      // no device's network
+  RING_BURST = 1024,  // from one ring before the next one is read
+  FROM_HOST = 0,      // in place of a device's network, which is never 0
 };
 
 // Not multicast (ff00::/8), link-local (fe80::/10), unspecified (::) or loopback (::1).
@@ -26,7 +26,7 @@ static void enqueue(struct router_connection *to, struct dp_frame *frame, uint64
   if (dp_link_full(&to->link)) router_flush_dirty(to->thread, now);
 }
 
-// Through the ring to the thread that has the connection. False if there is no room.
+// Hands a frame to the thread that has the connection. False if the ring is full.
 static bool send_to_thread(struct router_thread *thread, struct router_thread *to, const struct dp_frame *frame, uint32_t network) {
   struct router_ring *ring = &to->rings[thread->index];
   uint32_t size = dp_frame_size(frame);
@@ -38,7 +38,7 @@ static bool send_to_thread(struct router_thread *thread, struct router_thread *t
   return true;
 }
 
-// `drops` are the sender's: what is lost in the destination's queue, its link counts.
+// `drops` are the sender's. What is dropped in the destination's queue is counted by its link.
 static void deliver(struct router_thread *thread, const struct router_route *route, struct dp_frame *frame, uint32_t network,
                     struct router_drops *drops, uint64_t now) {
   if (route->peer->thread != thread) {
@@ -87,7 +87,7 @@ void router_forward_from_device(struct router_connection *from, struct dp_frame 
   else pass(from, route, frame, now);
 }
 
-// Wakes the threads that got something, unless they are awake anyway: they look at their rings before they sleep.
+// Wakes the threads that were handed frames. One that is not asleep checks its rings before it sleeps.
 static void wake_others(struct router_thread *thread) {
   uint32_t crossed = thread->crossed;
   if (crossed == 0) return;
@@ -132,8 +132,8 @@ static bool is_current(const struct router_thread *thread, const struct router_r
   return route->peer->thread != thread || (to != NULL && to->state == ROUTER_ADMITTED);
 }
 
-// For what the host or another thread has sent: it may have come sooner than this thread has looked into its orders, and they may tell
-// of a newcomer that the sender knows already.
+// For a packet of the host or another thread: a command that waits for this thread may admit the device that the packet is for, which the
+// sender knows already. So commands are taken before the route is given up.
 static struct router_route *find_latest_route(struct router_thread *thread, const uint8_t *address, uint64_t now) {
   struct router_route *route = find_route(thread, address);
   if (is_current(thread, route)) return route;
@@ -156,7 +156,7 @@ static void lose_tun(struct router_thread *thread, int error) {
   struct router_event *event = calloc(1, sizeof *event);
   thread->tun_lost = true;
   router_unwatch(thread, thread->tun.fd);
-  if (event == NULL || thread->index > 0) {  // the first one tells
+  if (event == NULL || thread->index > 0) {  // thread 0 reports it
     free(event);
     return;
   }
@@ -181,7 +181,7 @@ static bool take_from_tun(struct router_thread *thread, uint64_t now) {
 
 void router_forward_from_tun(struct router_thread *thread, uint64_t now) {
   int packets = 0;
-  // As in the agent's thread (send_packets).
+  // As send_packets of client/loop.c.
   bool first = thread->lone, only = first && thread->tun_turn + 1 < thread->turn;
   thread->tun_turn = thread->turn;
   while (packets < (only ? 1 : TUN_BURST) && !thread->tun_lost && take_from_tun(thread, now)) {
@@ -197,7 +197,7 @@ static void from_thread(struct router_thread *thread, uint8_t *bytes, uint32_t l
   if (dp_frame_read(DP_WIRE_SUPER, bytes, length, &frame, &size) != DP_FRAME_WHOLE) return;
   const struct router_route *route = find_latest_route(thread, frame.packet + 24, now);
   struct router_connection *to = route == NULL ? NULL : route->peer->connection;
-  // Since it was sent, the device may have gone, or gone to another thread.
+  // Meanwhile the device may have disconnected, or connected to another thread.
   bool here = to != NULL && route->peer->thread == thread && to->state == ROUTER_ADMITTED;
   if (here && (network == FROM_HOST || network == to->network)) enqueue(to, &frame, now);
   else dp_add(&thread->drops.offline, 1);

@@ -1,18 +1,18 @@
-// The way to the host. What is for a device never goes there, connected or not: the host might find another way to it. Only the
-// registry knows all devices, so JavaScript is asked for each address once, and packets wait for the answer; or for the device, which
-// may have been let in a moment ago.
+// Forwarding to the host. Packets for a device are never given to it, whether the device is connected or not: the host might route them
+// elsewhere. Only the registry knows all devices, so JavaScript looks each address up once, and packets are held until it has answered,
+// or until the device, which may have just been admitted, has a route.
 #include "router.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-  REMEMBERED = 4096,          // answers
-  HELD_BYTES = 256 * 1024,    // in all
-  ASKED_AT_MOST = 200,        // per
-  ASKING_NS = 100000000,      // so long: somebody may try all addresses there are
+  REMEMBERED = 4096,          // addresses
+  HELD_BYTES = 256 * 1024,    // of packets, in all
+  ASKED_AT_MOST = 200,        // lookups per ASKING_NS: a device may scan addresses
+  ASKING_NS = 100000000,
 };
 
-// A packet that waits.
+// A packet that is held.
 struct held {
   struct held *next;
   struct router_peer *sender;
@@ -105,7 +105,7 @@ static bool hold(struct router_thread *thread, struct router_lookup *answer, str
   return true;
 }
 
-// It may be written at once; whether the kernel took it is counted when the batch ends.
+// Joined with others if possible; whether the kernel took it is counted when the batch ends.
 static void write_to_host(struct router_thread *thread, struct dp_frame *frame, struct router_drops *drops) {
   uint64_t refused = dp_value(&thread->counters.in_refused);
   if (!thread->has_tun) {
@@ -137,7 +137,7 @@ static bool read_held(struct held *held, struct dp_frame *frame) {
   return dp_frame_read(DP_WIRE_SUPER, held->bytes, held->length, frame, &size) == DP_FRAME_WHOLE;
 }
 
-// The packets that have waited, to the host.
+// Sends the packets that were held to the host.
 static void send_held(struct router_thread *thread, struct router_lookup *answer) {
   for (struct held *held; (held = take_held(thread, answer)) != NULL; free_held(held)) {
     struct dp_frame frame;
@@ -149,7 +149,7 @@ static void send_held(struct router_thread *thread, struct router_lookup *answer
   }
 }
 
-// To the device, if there is a route by now.
+// Sends the packets that were held to the device, if there is a route by now.
 static void pass_held(struct router_thread *thread, struct router_lookup *answer, uint64_t now) {
   for (struct held *held; (held = take_held(thread, answer)) != NULL; free_held(held)) {
     struct dp_frame frame;
@@ -174,7 +174,7 @@ void router_host_routed(struct router_thread *thread, const uint8_t address[16],
 
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]) {
   struct router_lookup *answer = find(thread, address);
-  // One that is on its way will be newer than the reason to forget.
+  // An answer that is still awaited will be newer than the change that makes us forget.
   if (answer != NULL && answer->answered) forget(thread, answer);
 }
 

@@ -1,4 +1,4 @@
-// The router's face to JavaScript (router.ts): it says who may come in, hears of changes and reads counters; packets stay below.
+// The router's functions for JavaScript (router.ts): admission, events and counters. Packets stay in the threads.
 #include "napi.h"
 #include "addon/handle.h"
 #include "router.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Lives until JavaScript has let go of its handle and all threads have ended.
+// Freed when JavaScript has released its handle and all threads have ended.
 struct core {
   int references;
   struct router *router;  // NULL once joined
@@ -41,7 +41,7 @@ static void join(struct core *core) {
   if (router != NULL) router_join(router);
 }
 
-// The environment ends: nothing of it may be called any more.
+// The environment ends: JavaScript may not be called any more.
 static void on_environment_end(void *data) {
   struct core *core = data;
   core->mute = true;
@@ -49,7 +49,7 @@ static void on_environment_end(void *data) {
   join(core);
 }
 
-// All threads have given the function back.
+// All threads have released the function.
 static void on_report_finalized(napi_env env, void *data, void *hint) {
   struct core *core = data;
   (void)hint;
@@ -291,7 +291,7 @@ static napi_value router_admit_call(napi_env env, napi_callback_info info) {
   if (admit == NULL) return addon_errno(env, ENOMEM, "admitting a peer");
   memcpy(peer->address, address, sizeof peer->address);
   *admit = (struct router_command){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network};
-  // In this sequence: whoever knows the way to the peer may be sure that its thread can know of it, too.
+  // In this order: when another thread has the route, the peer's own thread can take the command that admits it.
   router_send_command(core->router, 0, admit);
   bool told = router_broadcast_command(core->router, &route);
   return told ? NULL : addon_errno(env, ENOMEM, "admitting a peer");

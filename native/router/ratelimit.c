@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXAMINED = 64 };  // accounts looked at for one that nobody waits in
+enum { EXAMINED = 64 };  // accounts examined for one without pending handshakes
 static const double SECOND = 1e9;
 
 struct router_account {
@@ -36,7 +36,7 @@ void router_ratelimit_free(struct router_ratelimit *ratelimit) {
 
 uint64_t router_ratelimit_source(const struct sockaddr *peer) {
   static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
-  // No IPv6 address that is in use begins with 32 zero bits, except IPv4 ones in IPv6 clothes.
+  // No IPv6 address that is in use begins with 32 zero bits, except IPv4-mapped ones.
   uint32_t v4;
   uint64_t prefix;
   if (peer->sa_family == AF_INET) {
@@ -76,7 +76,7 @@ static void forget(struct router_ratelimit *ratelimit, struct router_account *ac
   free(account);
 }
 
-// The oldest account, rather one that nobody is waiting in.
+// Forgets the oldest account, preferably one without pending handshakes.
 static void forget_oldest(struct router_ratelimit *ratelimit) {
   struct router_account *account = ratelimit->oldest;
   for (int i = 1; i < EXAMINED && account->pending > 0 && account->younger != NULL; i++) account = account->younger;
@@ -98,7 +98,7 @@ static struct router_account *open_account(struct router_ratelimit *ratelimit, u
   return account;
 }
 
-// The source's account with what it has been forgiven so far; NULL without memory.
+// The source's account with its tokens refilled; NULL without memory.
 static struct router_account *account_of(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now) {
   struct router_account *account = find(ratelimit, source);
   if (account == NULL) return open_account(ratelimit, source, now);

@@ -36,8 +36,8 @@ static int listen_on(struct sockaddr_storage *address, bool shared) {
   return -error;
 }
 
-// One listening socket for each thread. With SO_REUSEPORT another program of the same user could have the port, too, and nobody
-// would notice: so it is taken without it first.
+// One listening socket for each thread. With SO_REUSEPORT another program of the same user could listen on the port, too, unnoticed. So
+// the port is first bound without it.
 static int listen_all(struct router *router, const struct sockaddr_storage *wanted, int *listeners) {
   struct sockaddr_storage address = *wanted;
   bool shared = router->threads > 1;

@@ -13,13 +13,13 @@
 
 enum {
   EVENTS = 64,
-  ACCEPTED = 16,               // at once, then packets get their turn
+  ACCEPTED = 16,               // in one iteration, before packets are forwarded again
   SWEEPS = 8,                  // per stall_ms
   ACCEPT_PAUSE_MS = 100,       // when descriptors have run out
   QUEUED_BYTES = 64 << 20,     // for all peers of the thread together
 };
 
-// What is no connection is told apart by where it points to: the thread's own members.
+// epoll's data is a connection, or the address of the thread's member that holds the descriptor.
 static int watch(struct router_thread *thread, int *fd) {
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = fd};
   return epoll_ctl(thread->epoll, EPOLL_CTL_ADD, *fd, &event) < 0 ? errno : 0;
@@ -97,7 +97,7 @@ static void accept_some(struct router_thread *thread, uint64_t now) {
     if (fd >= 0) {
       router_accept(thread, fd, &from, now);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      // The listener would report the waiting peer again and again.
+      // epoll would report the waiting connection again and again.
       router_unwatch(thread, thread->listener);
       thread->accept_at = now + (uint64_t)ACCEPT_PAUSE_MS * DP_MILLISECOND;
       return;
@@ -133,7 +133,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
     case ROUTER_ADMIT:
       if (connection == NULL) break;
       router_connection_admit(connection, command->network, now);
-      // Others may hear of the route sooner than this thread does, and send.
+      // Another thread may have the route before this one gets its ROUTER_ROUTE, and hand over frames.
       router_add_route(thread, command, now);
       break;
     case ROUTER_DISCONNECT:
@@ -170,8 +170,8 @@ static void close_late(struct router_list *list, uint64_t now) {
   while (list->first != NULL && list->first->deadline <= now) router_connection_close(list->first, "", now);
 }
 
-// Cuts peers that have taken nothing for too long (TCP would go on resending for a quarter of an hour), and takes back what the idle
-// ones do not need.
+// Disconnects peers that have taken no data for too long (TCP would go on resending for a quarter of an hour), and frees the queues of
+// idle ones.
 static void sweep(struct router_thread *thread, uint64_t now) {
   thread->sweep_at = now + (uint64_t)thread->router->settings.stall_ms * DP_MILLISECOND / SWEEPS;
   for (struct router_connection *connection = thread->sessions.first, *next; connection != NULL; connection = next) {
@@ -201,7 +201,7 @@ static int wait_for(struct router_thread *thread, struct epoll_event *events) {
   uint64_t now = dp_now(), deadline = next_deadline(thread);
   int timeout = -1;
   if (deadline != UINT64_MAX) timeout = deadline <= now ? 0 : (int)earlier((deadline - now) / DP_MILLISECOND + 1, 3600000);
-  // Whoever writes to a ring after this look sees that we sleep, and wakes us.
+  // A thread that writes to a ring after this check sees that this one sleeps, and wakes it.
   atomic_store_explicit(&thread->sleeping, true, memory_order_seq_cst);
   atomic_thread_fence(memory_order_seq_cst);
   if (thread->readable != NULL || rings_hold_something(thread)) timeout = 0;
@@ -213,7 +213,7 @@ static int wait_for(struct router_thread *thread, struct epoll_event *events) {
 static void serve_readable(struct router_thread *thread, uint64_t now) {
   struct router_connection *connection = thread->readable;
   thread->readable = NULL;
-  // One may close another that is still in this list: take each out before its turn.
+  // Serving one may close another that is still in this list: its descriptor is -1 then.
   while (connection != NULL) {
     struct router_connection *next = connection->next_readable;
     connection->readable = false;
@@ -222,7 +222,7 @@ static void serve_readable(struct router_thread *thread, uint64_t now) {
   }
 }
 
-// Orders first: epoll may name a socket before them whose data came later.
+// Commands first: epoll may list a socket before the wake descriptor although its data came later.
 static void serve_commands(struct router_thread *thread, const struct epoll_event *events, int count) {
   uint64_t wakes;
   for (int i = 0; i < count; i++) {
