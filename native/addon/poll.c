@@ -25,7 +25,7 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
   napi_close_handle_scope(env, scope);
 }
 
-// libuv is done with the handle: only now may its memory go, and only now may the environment go on ending.
+// libuv no longer uses the handle: only now its memory may be freed, and the environment's end may go on.
 static void on_closed(uv_handle_t *handle) {
   struct poll *poll = handle->data;
   napi_async_cleanup_hook_handle hook = poll->hook;

@@ -1,4 +1,4 @@
-// One file descriptor in Node's event loop and the JavaScript callback that it wakes.
+// A poll handle: one file descriptor in Node's event loop, and the JavaScript callback for its events.
 #pragma once
 #include "arguments.h"
 

@@ -4,7 +4,7 @@
 #include "segment.h"
 #include <string.h>
 
-// Where the packet is read to, so that the header of the frame that it most likely becomes fits before it.
+// Where the packet is read to: behind room for the header of the frame that it most likely becomes.
 static size_t packet_at(enum dp_wire wire) { return wire == DP_WIRE_SUPER ? WIRE_FRAME_HEADER_LENGTH + WIRE_SUPER_HEADER_LENGTH : WIRE_FRAME_HEADER_LENGTH; }
 
 static void count_sent(struct dp_egress *egress, uint64_t packets, uint64_t bytes) {
@@ -17,7 +17,7 @@ static size_t dropped(_Atomic uint64_t *cause) {
   return 0;
 }
 
-// Moves the packet to where that of a plain frame is.
+// Moves the packet to where a plain frame has it.
 static uint8_t *make_plain(uint8_t *out, const uint8_t *packet, uint32_t length) {
   return memmove(out + WIRE_FRAME_HEADER_LENGTH, packet, length);
 }
@@ -30,7 +30,7 @@ static size_t plain_frame(struct dp_egress *egress, uint8_t *out, const uint8_t 
   return WIRE_FRAME_HEADER_LENGTH + length;
 }
 
-// A packet that the kernel wants to have cut. It says where the transport header is: extension headers may lie before it.
+// A packet that is to be segmented (GSO). The kernel says where the transport header is: extension headers may lie before it.
 static size_t burst(struct dp_egress *egress, enum dp_wire wire, const struct dp_virtio *virtio, uint8_t *out, uint32_t length) {
   uint8_t *packet = out + packet_at(wire), gso = virtio->gso & (uint8_t)~DP_GSO_ECN;
   uint8_t protocol = gso == DP_GSO_UDP ? DP_UDP : DP_TCP;
@@ -41,7 +41,7 @@ static size_t burst(struct dp_egress *egress, enum dp_wire wire, const struct dp
     return dropped(&egress->counters->out_malformed);
   if (virtio->segment + at.length > WIRE_MAX_PACKET) return dropped(&egress->counters->out_too_long);
   bool is_simple = dp_find_headers(packet, length, &simple);
-  // The far end goes by the packet alone: what the kernel says of it has to be the same.
+  // The receiver finds the headers from the packet alone, so they must be where the kernel says.
   if (is_simple && (simple.protocol != at.protocol || simple.transport != at.transport))
     return dropped(&egress->counters->out_malformed);
   size_t size;

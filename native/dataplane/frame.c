@@ -12,7 +12,7 @@ uint32_t dp_segments(const struct dp_frame *frame) {
   return (frame->length - frame->headers.length + frame->segment - 1) / frame->segment;
 }
 
-// Everything the kernel will be told is checked against the packet.
+// Checks everything that the kernel will be told against the packet.
 static enum dp_frame_state read_super(uint8_t *body, uint32_t length, struct dp_frame *frame) {
   if (length <= WIRE_SUPER_HEADER_LENGTH || (body[0] & 0x0e) != 0) return DP_FRAME_BAD;
   *frame = (struct dp_frame){.packet = body + WIRE_SUPER_HEADER_LENGTH,

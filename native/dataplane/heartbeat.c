@@ -5,7 +5,7 @@
 #include "packet.h"
 #include <string.h>
 
-// Longer than any path takes, and short enough for a reconnect within ten seconds of a resume.
+// Longer than any round trip, and short enough for a reconnect within ten seconds after a system's resume.
 static const uint64_t HURRY = 5000ull * DP_MILLISECOND;
 
 static uint16_t icmp_sum(const uint8_t *packet) {

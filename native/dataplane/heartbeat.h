@@ -6,13 +6,13 @@
 
 // `out` has WIRE_HEARTBEAT_LENGTH; `own` is the device's address, 16 bytes.
 void dp_heartbeat_write(const uint8_t *own, uint8_t *out);
-// The answer to it: from fe80::1, with a right checksum, so that nobody else in the network can feign a living router.
+// The answer to it: from fe80::1, with a right checksum, so that no other device in the network can forge it.
 bool dp_heartbeat_is_reply(const uint8_t *own, const uint8_t *packet, uint32_t length);
 
-// Anything that is heard counts as an answer. All times are in nanoseconds of one clock.
+// Detects a dead router: anything that is received counts as an answer. All times are in nanoseconds of one clock.
 struct dp_silence {
   uint64_t period, patience;
-  uint64_t beat_at;    // when nothing will have been heard for too long
+  uint64_t beat_at;    // when the next heartbeat is due if nothing is received
   uint64_t answer_by;  // UINT64_MAX: no answer is awaited
 };
 
@@ -20,9 +20,9 @@ void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t p
 void dp_silence_heard(struct dp_silence *silence, uint64_t now);
 // A heartbeat goes out now.
 void dp_silence_beat(struct dp_silence *silence, uint64_t now);
-// The answer that is awaited has to come soon.
+// Shortens the time for the answer that is awaited.
 void dp_silence_hurry(struct dp_silence *silence, uint64_t now);
-// When to look again.
+// When the next deadline is.
 static inline uint64_t dp_silence_next(const struct dp_silence *silence) {
   return silence->beat_at < silence->answer_by ? silence->beat_at : silence->answer_by;
 }

@@ -25,7 +25,7 @@ static void write_segments(struct dp_ingress *ingress, const uint8_t *frames, si
   }
 }
 
-// Does the kernel's work in its place.
+// Segments the packet, or completes its checksum, where the TUN cannot.
 static void write_plainly(struct dp_ingress *ingress, struct dp_frame *frame) {
   if (frame->gso == DP_GSO_NONE) {
     if (frame->partial) {

@@ -4,9 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { TURN_NS = 100000 };  // the least there is; the kernel's own is some milliseconds
+enum { TURN_NS = 100000 };  // the smallest slice; the kernel's default is some milliseconds
 
-// struct sched_attr of the kernel, as far as it is needed: C libraries have it only lately.
+// The beginning of the kernel's struct sched_attr, which older C libraries lack.
 struct attributes {
   uint32_t size, policy;
   uint64_t flags;

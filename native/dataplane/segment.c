@@ -77,7 +77,7 @@ size_t dp_segment(const uint8_t *packet, uint32_t length, const struct dp_header
   uint32_t payload = length - headers->length, segments = segments_of(payload, segment);
   struct cut cut;
   prepare(&cut, packet, headers);
-  // From the last to the first: in place, a segment then never overwrites payload that is still to be moved.
+  // From the last to the first, so that in place no segment overwrites payload that is still to be moved.
   for (uint32_t i = segments; i-- > 0;) {
     uint32_t offset = i * segment, size = i == segments - 1 ? payload - offset : segment;
     uint8_t *frame = out + (size_t)i * (WIRE_FRAME_HEADER_LENGTH + headers->length + segment);

@@ -1,4 +1,4 @@
-// Listening to the kernel's changes of network and firewall (netlink multicast), and asking it which way a packet would take.
+// Subscribes to the kernel's notifications about network and firewall (netlink multicast), and looks up the source address of a route.
 #include "addon/handle.h"
 #include "napi.h"
 #include "addon/arguments.h"
@@ -15,8 +15,8 @@
 
 enum {
   MESSAGE_BYTES = 65536,     // longer than any notification
-  TURN_DATAGRAMS = 64,       // then the event loop gets its turn
-  QUEUE_BYTES = 1024 * 1024  // what may wait meanwhile
+  TURN_DATAGRAMS = 64,       // then the event loop goes on
+  QUEUE_BYTES = 1024 * 1024  // the socket's receive buffer
 };
 
 struct netlink {
@@ -57,7 +57,7 @@ static void call(struct netlink *netlink, const uint8_t *bytes, size_t length) {
 
 static void on_readable(void *owner, int dead) {
   struct netlink *netlink = owner;
-  (void)dead;  // what is wrong shows when reading
+  (void)dead;  // reading returns the error
   for (int i = 0; i < TURN_DATAGRAMS && netlink->poll != NULL; i++) {
     struct sockaddr_nl from = {0};
     socklen_t size = sizeof from;
@@ -68,7 +68,7 @@ static void on_readable(void *owner, int dead) {
       continue;
     }
     if (got <= 0) return;
-    // Anybody may send to a netlink socket; only the kernel is believed.
+    // Any process may send to a netlink socket; only the kernel's messages count.
     if (from.nl_pid != 0) continue;
     if (got > MESSAGE_BYTES) call(netlink, NULL, 0);
     else call(netlink, netlink->buffer, (size_t)got);
@@ -156,7 +156,7 @@ static napi_value datagram_open(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// Connecting a UDP socket sends nothing: the kernel only looks for the way, and chooses the source.
+// Connecting a UDP socket sends nothing: the kernel only looks up the route and chooses the source address.
 static napi_value source_towards(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result;
   size_t count = 2;

@@ -97,7 +97,7 @@ static void call_once(struct dialing *socket, size_t count, const napi_value *ar
 }
 
 static void on_connected(void *owner, int dead) {
-  (void)dead;  // a refused connection looks like that too: SO_ERROR has the reason
+  (void)dead;  // SO_ERROR has the reason
   struct dialing *socket = owner;
   int error = 0;
   socklen_t length = sizeof error;
@@ -151,7 +151,7 @@ static napi_value socket_connect(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// Takes in what has come, up to the blank line and not a byte further: 1 when that is there, 0 while it is not, or a negative errno.
+// Reads what has arrived, up to the blank line and not a byte further: 1 when that is there, 0 while it is not, or a negative errno.
 static int take_answer(struct dialing *socket) {
   char *end = NULL;
   while (end == NULL && socket->answered < ANSWER_MOST) {
@@ -194,7 +194,7 @@ static napi_value socket_ask(napi_env env, napi_callback_info info) {
     return addon_bad(env, "socketAsk(socket, question, onDone): expected a socket handle, bytes and a function");
   if (socket->fd < 0 || !socket->connected) return addon_errno(env, ENOTCONN, "asking");
   if (socket->answer != NULL) return addon_errno(env, EALREADY, "asking");
-  // A question fits into the buffer of a fresh socket.
+  // A request fits into the send buffer of a new socket.
   ssize_t sent = send(socket->fd, question, length, MSG_NOSIGNAL);
   if (sent != (ssize_t)length) return addon_errno(env, sent < 0 ? errno : EMSGSIZE, "asking");
   socket->answer = malloc(ANSWER_MOST);

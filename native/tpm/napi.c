@@ -39,7 +39,7 @@ static void retain_face(struct face *face) {
   pthread_mutex_unlock(&face->lock);
 }
 
-// On the TPM thread: hands a finished job over to JavaScript, or drops it if nobody is there any more.
+// On the TPM thread: hands a finished job over to JavaScript, or drops it if the environment is gone.
 static void post(struct tss_job *job) {
   struct face *face = job->owner;
   pthread_mutex_lock(&face->lock);
@@ -149,7 +149,7 @@ static void environment_ending(void *data) {
   tss_await_end(face->context, END_WAIT_MS);
 }
 
-// Nobody in JavaScript holds the context any more. A TLS key that is still in use keeps its thread.
+// JavaScript holds the context no longer. A TLS key that is still in use keeps its thread.
 static void collected(napi_env env, void *data, void *hint) {
   (void)hint;
   struct face *face = data;
