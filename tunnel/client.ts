@@ -6,16 +6,16 @@ import { type Verdict, verdictOf } from '../protocol/tunnel/verdict.ts';
 import { MAX_PACKET, WIRES, type Wire, type WireChoice } from '../protocol/tunnel/wire.ts';
 import { checkTunName, lostFailure, openFailure } from './tun-failure.ts';
 
-/** A TUN device for the data plane: packets never reach JavaScript. */
+/** A TUN device for a data plane: its packets never reach JavaScript. */
 export interface TunDevice {
   readonly name: string;
   readonly fd: number;
   readonly offload: Offload;
-  /** For a device that no data plane was started over: that would own it. */
+  /** Only for a device that no data plane was started over: a data plane owns its device. */
   close(): void;
 }
 
-/** What may pass, and how silence is measured. */
+/** Which packets may pass, and the timing of heartbeats. */
 export interface DataplaneRules {
   /** The own address, 16 bytes. */
   readonly own: Uint8Array;
@@ -24,7 +24,7 @@ export interface DataplaneRules {
   readonly heartbeatTimeoutMs: number;
 }
 
-/** TLS as whom and with whom. */
+/** How to make a connection: our identity, and which roots to trust. */
 export interface ConnectOptions {
   /** A connected socket; it belongs to the data plane from now on, also when this fails. */
   readonly fd: number;
@@ -50,7 +50,7 @@ export interface Dataplane {
   /**
    * TLS 1.2 or 1.3 over a connected socket: no SNI, the server's chain to the given root, no name check (the root is ours alone),
    * our certificate; the session of the connection before is resumed. Reports `up` at most once, when the peer has answered, and
-   * then `verdict` or `down` exactly once; `asked` at most once, when the router wants to be told of us (`sendControl`), perhaps before `up`;
+   * then `verdict` or `down` exactly once; `asked` at most once, when the router asks for a report (`sendControl`), perhaps before `up`;
    * nothing any more after `disconnect` or another `connect`.
    * Failures: `tls.untrusted-server`, `tls.clock`, `tls.handshake-failed`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
    * `tunnel.closed`, `tunnel.silent`, `tunnel.broken`, `tunnel.oversized-frame`
@@ -59,11 +59,11 @@ export interface Dataplane {
   disconnect(): void;
   /** Sends a heartbeat at once; without any answer in five seconds (less if `heartbeatTimeoutMs` is less) the connection is `down`. */
   probe(): void;
-  /** Sends the packet of a control message, at most 71 bytes, if the connection there is has `asked`. */
+  /** Sends the packet of a control message, at most 71 bytes, if the router has `asked` on the present connection. */
   sendControl(packet: Uint8Array): void;
-  /** Writes a packet to the TUN, as if it had come from the link. False if the kernel refused it. */
+  /** Writes a packet to the TUN, as if it had come through the tunnel. False if the kernel refused it. */
   deliver(packet: Uint8Array): boolean;
-  /** The last ones, once closed. */
+  /** Once closed, the last values. */
   counters(): DataplaneCounters;
   /** Ends everything; the device is gone on return. Any number of times. */
   close(): void;
@@ -83,14 +83,14 @@ export function openTunDevice(name: string, most: Offload = 2, queues = false): 
   }
 }
 
-/** Closes a socket that no `connect` has got. */
+/** Closes a socket that was not given to `connect`. */
 export function closeDescriptor(fd: number): void {
   closeSync(fd);
 }
 
 /**
  * Starts the thread over the device. `onLost` is called once if the device is removed under it (Failure `os.tun-lost`), after the
- * connection's `down`. `onLocal` gets the packets for who serves the link: from a link-local address to fe80::1, ff02::2 and ff02::1:2, with or
+ * connection's `down`. `onLocal` gets the packets for the LAN server: from a link-local address to fe80::1, ff02::2 and ff02::1:2, with or
  * without a connection. Keeps the process alive until `close()`.
  */
 export function startDataplane(
@@ -106,7 +106,7 @@ export function startDataplane(
   let last = 0;
   let final: DataplaneCounters | undefined;
 
-  const hear = (
+  const onEvent = (
     event: DataplaneEventName,
     id: number,
     text: string,
@@ -150,7 +150,7 @@ export function startDataplane(
     allowIpv4,
     heartbeatPeriodMs,
     heartbeatTimeoutMs,
-    hear,
+    onEvent,
     onLocal !== undefined,
   );
   return {
@@ -238,7 +238,7 @@ function failureOf(
       return new Failure(
         'tunnel.silent',
         'retry',
-        `${answered ? 'the router has fallen silent' : 'the router took the connection but does not answer in it'}: no answer to a heartbeat within ${rules.heartbeatTimeoutMs} ms`,
+        `${answered ? 'the router stopped answering' : 'the router accepted the connection but does not answer'}: no answer to a heartbeat within ${rules.heartbeatTimeoutMs} ms`,
       );
     case 'closed':
       return answered

@@ -30,7 +30,7 @@ export function heartbeat(own: Uint8Array): Uint8Array {
 /**
  * True for the answer to `heartbeat(own)`, which must not reach the TUN. Unlike enftun, which looks at the
  * destination and "ENFT" only, the source must be fe80::1 and the checksum right: nobody else in the
- * network can then feign a living router (enftun.md §13.7).
+ * network can then forge it (enftun.md §13.7).
  */
 export function isHeartbeatReply(own: Uint8Array, packet: Uint8Array): boolean {
   const parsed = parseEcho(packet, ECHO_REPLY);

@@ -14,7 +14,7 @@ import { HOP_LIMIT } from './wire.ts';
 /** Length of the fixed IPv6 header. */
 export const IPV6_HEADER_LENGTH = 40;
 
-/** What a filter or a router needs of a packet. Addresses are views of it: 16 bytes for IPv6, 4 for IPv4. */
+/** The fields that a filter or a router needs. Addresses are views of it: 16 bytes for IPv6, 4 for IPv4. */
 export interface Packet {
   readonly version: 4 | 6;
   readonly source: Uint8Array;

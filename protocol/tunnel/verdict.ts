@@ -11,7 +11,7 @@ import {
 } from './wire.ts';
 
 /*
- * The router's word on a peer, inside TLS and so authenticated by the router's certificate. Only peers that
+ * The router's verdict on a peer, inside TLS and so authenticated by the router's certificate. Only peers that
  * offered ALPN "enf/1" or "enf/2" get it; enftun offers none. It travels as a frame whose packet begins with the nibble 0xF,
  * which no IP version is:
  *
@@ -20,7 +20,7 @@ import {
  *   | F1   | kind | seconds, u32 big-endian   |      1 evicted, 2 banned, 3 unknown: seconds 0
  *   +------+------+------+------+------+------+      4 retry-after
  *
- * The orderly close follows. A device may provision anew only on such a word, never on a network or TLS error.
+ * The orderly close follows. A device may provision anew only on such a verdict, never on a network or TLS error.
  */
 
 const KINDS = {
