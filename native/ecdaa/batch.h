@@ -1,4 +1,4 @@
-// One run of verification over up to MAX_BATCH signatures; only the ecdaa_*.c files look inside.
+// One run of verification over up to MAX_BATCH signatures; private to this folder.
 #pragma once
 #include "group.h"
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-// After so many forgeries a batch is under attack, and halving it costs more than asking one by one.
+// With so many forgeries in a batch, halving it costs more than checking each signature.
 #define PATIENCE 3
 
 static bool draw(void *r, size_t length) {
@@ -16,7 +16,7 @@ static bool draw(void *r, size_t length) {
   return true;
 }
 
-// A check in progress: who is in question, and how many were found bad.
+// A check in progress: which signatures are in question, and how many were found bad.
 struct check {
   const struct ecdaa_group *group;
   uint64_t z[2];
