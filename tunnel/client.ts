@@ -231,7 +231,7 @@ function failureOf(
         `a frame's length: expected at most ${MAX_PACKET} bytes, got ${text}`,
         {
           action:
-            'Nothing to do here: the connection is closed and made again. The peer speaks another framing.',
+            'Nothing to do here: the connection is closed and made again. The peer uses another framing.',
         },
       );
     case 'silent':

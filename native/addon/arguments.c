@@ -1,6 +1,7 @@
 #include "arguments.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void addon_function(napi_env env, napi_value exports, const char *name, napi_callback callback) {
@@ -61,6 +62,15 @@ bool addon_text(napi_env env, napi_value value, char *out, size_t capacity) {
   if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok || length + 1 > capacity) return false;
   if (napi_get_value_string_utf8(env, value, out, capacity, &length) != napi_ok) return false;
   return strlen(out) == length;  // no embedded NUL
+}
+
+char *addon_copy_text(napi_env env, napi_value value, size_t *length) {
+  if (napi_get_value_string_utf8(env, value, NULL, 0, length) != napi_ok) return NULL;
+  char *copy = malloc(*length + 1);
+  if (copy != NULL && napi_get_value_string_utf8(env, value, copy, *length + 1, length) == napi_ok && strlen(copy) == *length)
+    return copy;
+  free(copy);
+  return NULL;
 }
 
 napi_value addon_undefined(napi_env env) {

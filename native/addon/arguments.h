@@ -17,6 +17,8 @@ napi_value addon_errno(napi_env env, int error, const char *doing);
 bool addon_u32(napi_env env, napi_value value, uint32_t *out);
 bool addon_bytes(napi_env env, napi_value value, uint8_t **data, size_t *length);
 bool addon_text(napi_env env, napi_value value, char *out, size_t capacity);
+// A copy of a string, to be freed, and its length in bytes; NULL (and no exception) if it is none, has a NUL in it, or without memory.
+char *addon_copy_text(napi_env env, napi_value value, size_t *length);
 // Reads the first `count` arguments, at most ADDON_MAX_BYTES, which must all be Uint8Arrays.
 enum { ADDON_MAX_BYTES = 5 };
 struct addon_bytes {

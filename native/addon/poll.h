@@ -16,5 +16,5 @@ void poll_start(struct poll *poll, int events);
 void poll_stop(struct poll *poll);
 // Calls the JavaScript callback; an exception in it becomes an uncaught one. The poll may be closed afterwards.
 void poll_call(struct poll *poll, size_t count, const napi_value *arguments);
-// Ends it and clears `*slot`; the descriptor may be closed or handed on at once. Allowed inside the callback.
+// Ends it and clears `*slot`; the descriptor may be closed or passed on at once. Allowed inside the callback.
 void poll_close(struct poll *poll);

@@ -93,7 +93,7 @@ struct dp_client {
   struct dp_connection connection;
   bool connected, tun_lost, read_again;
   bool lone;  // the TUN had one packet when it was last read
-  uint64_t turn, tun_turn;  // number of the loop's iteration, and of the last one in which the TUN had packets
+  uint64_t iteration, tun_iteration;  // number of the loop's iteration, and of the last one in which the TUN had packets
   uint32_t socket_events;
   int epoll, wake;
 };

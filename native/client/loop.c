@@ -12,7 +12,7 @@ enum {
   BURST_PACKETS = 256,  // read from the TUN into one batch
   QUEUE_PACKETS = 64,   // moved from the TUN to the queue before the socket is tried again
   QUEUED_BYTES = 4 * DP_FQ_LIMIT,  // of the workspace: its one queue has a smaller limit of its own
-  TURNS = 8,            // batches sent before the loop receives again
+  BATCHES = 8,          // batches sent before the loop receives again
 };
 
 static int watch(struct dp_client *client, int fd) {
@@ -102,15 +102,15 @@ static void send_packets(struct dp_client *client, bool readable, uint64_t now) 
   int packets = 0;
   // Where packets come one by one, the first is sent before the TUN is read again, and the TUN is not read again at all if it had nothing
   // in the iteration before: epoll reports further packets at once.
-  bool first = client->lone, only = first && client->tun_turn + 1 < client->turn;
-  if (readable) client->tun_turn = client->turn;
+  bool first = client->lone, only = first && client->tun_iteration + 1 < client->iteration;
+  if (readable) client->tun_iteration = client->iteration;
   if (readable && (link->blocked || dp_link_waiting(link))) readable = queue_packets(client, now);
-  for (int turn = 0; turn < TURNS && client->connected && !link->blocked; turn++) {
+  for (int batch = 0; batch < BATCHES && client->connected && !link->blocked; batch++) {
     size_t wanted = 0;
     if (dp_connection_is_over(client, dp_link_flush(link, now))) return;
     uint8_t *room = dp_link_room(link, &wanted);
     if (room == NULL || !readable || (only && packets > 0)) break;
-    size_t length = fill_room(client, room, wanted, first && turn == 0 ? 1 : BURST_PACKETS, &packets);
+    size_t length = fill_room(client, room, wanted, first && batch == 0 ? 1 : BURST_PACKETS, &packets);
     if (length == 0) break;
     dp_link_commit(link, length);
   }
@@ -178,7 +178,7 @@ void dp_client_run(struct dp_client *client) {
   for (;;) {
     struct ready ready = wait_for(client);
     uint64_t now = dp_now();
-    client->turn++;
+    client->iteration++;
     if (ready.wake) {
       uint64_t count;
       (void)!read(client->wake, &count, sizeof count);

@@ -204,27 +204,17 @@ static napi_value dataplane_start(napi_env env, napi_callback_info info) {
   return handle_new(env, &DATAPLANE, dataplane, release_dataplane);
 }
 
-// A copy of a JavaScript string; NULL if it is none or has a NUL in it.
-static char *text_of(napi_env env, napi_value value) {
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
-  char *text = malloc(length + 1);
-  if (text != NULL && napi_get_value_string_utf8(env, value, text, length + 1, &length) == napi_ok && strlen(text) == length)
-    return text;
-  free(text);
-  return NULL;
-}
-
-static bool read_order(napi_env env, const napi_value *arguments, struct dp_connect_options *options) {
+static bool read_options(napi_env env, const napi_value *arguments, struct dp_connect_options *options) {
   uint32_t fd;
   uint8_t *certificate;
+  size_t length;
   if (!addon_u32(env, arguments[0], &options->id) || !addon_u32(env, arguments[1], &fd) || fd > INT32_MAX ||
       !addon_u32(env, arguments[2], &options->timeout_ms) ||
       !addon_bytes(env, arguments[4], &certificate, &options->certificate_length) || options->certificate_length > 65536 ||
       napi_get_value_bool(env, arguments[6], &options->super) != napi_ok)
     return false;
-  options->roots = text_of(env, arguments[3]);
-  options->key = text_of(env, arguments[5]);
+  options->roots = addon_copy_text(env, arguments[3], &length);
+  options->key = addon_copy_text(env, arguments[5], &length);
   options->certificate = malloc(options->certificate_length + 1);
   if (options->roots == NULL || options->key == NULL || options->certificate == NULL) return false;
   memcpy(options->certificate, certificate, options->certificate_length);
@@ -248,7 +238,7 @@ static napi_value dataplane_connect(napi_env env, napi_callback_info info) {
   struct dp_connect_options *options = calloc(1, sizeof *options);
   if (options == NULL) return addon_errno(env, ENOMEM, "connecting");
   options->fd = -1;
-  if (!read_order(env, arguments + 1, options)) {
+  if (!read_options(env, arguments + 1, options)) {
     dp_connect_options_free(options);
     return addon_bad(env, "dataplaneConnect(dataplane, id, fd, timeoutMs, roots, certificate, key, super): expected numbers, PEM text, "
                           "DER, PEM text and a boolean");

@@ -30,5 +30,5 @@ struct dp_gro {
 void dp_gro_take(struct dp_gro *gro, const struct dp_frame *frame);
 // Writes the packets that are kept.
 void dp_gro_flush(struct dp_gro *gro);
-// Writes one packet as it is; the kernel gets what the frame says of checksum and segments.
+// Writes one packet as it is; the kernel gets the checksum and segment information of the frame.
 void dp_gro_write(struct dp_tun *tun, const struct dp_frame *frame);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 // Longer than any round trip, and short enough for a reconnect within ten seconds after a system's resume.
-static const uint64_t HURRY = 5000ull * DP_MILLISECOND;
+static const uint64_t PROBE_TIMEOUT = 5000ull * DP_MILLISECOND;
 
 static uint16_t icmp_sum(const uint8_t *packet) {
   return dp_fold(dp_pseudo_sum(packet, WIRE_ICMPV6, WIRE_ECHO_HEADER_LENGTH) + dp_sum(packet + DP_IPV6_HEADER, WIRE_ECHO_HEADER_LENGTH));
@@ -31,9 +31,9 @@ bool dp_heartbeat_is_reply(const uint8_t *own, const uint8_t *packet, uint32_t l
          memcmp(packet + 24, own, 16) == 0 && memcmp(packet + 44, WIRE_HEARTBEAT_MARK, strlen(WIRE_HEARTBEAT_MARK)) == 0 && icmp_sum(packet) == 0xffff;
 }
 
-void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t patience_ms, uint64_t now) {
+void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t timeout_ms, uint64_t now) {
   silence->period = (uint64_t)period_ms * DP_MILLISECOND;
-  silence->patience = (uint64_t)patience_ms * DP_MILLISECOND;
+  silence->timeout = (uint64_t)timeout_ms * DP_MILLISECOND;
   silence->beat_at = now + silence->period;
   silence->answer_by = UINT64_MAX;
 }
@@ -45,10 +45,10 @@ void dp_silence_heard(struct dp_silence *silence, uint64_t now) {
 
 void dp_silence_beat(struct dp_silence *silence, uint64_t now) {
   silence->beat_at = now + silence->period;
-  if (silence->answer_by == UINT64_MAX) silence->answer_by = now + silence->patience;
+  if (silence->answer_by == UINT64_MAX) silence->answer_by = now + silence->timeout;
 }
 
 void dp_silence_hurry(struct dp_silence *silence, uint64_t now) {
-  uint64_t soon = now + HURRY;
+  uint64_t soon = now + PROBE_TIMEOUT;
   if (soon < silence->answer_by) silence->answer_by = soon;
 }

@@ -11,12 +11,12 @@ bool dp_heartbeat_is_reply(const uint8_t *own, const uint8_t *packet, uint32_t l
 
 // Detects a dead router: anything that is received counts as an answer. All times are in nanoseconds of one clock.
 struct dp_silence {
-  uint64_t period, patience;
+  uint64_t period, timeout;
   uint64_t beat_at;    // when the next heartbeat is due if nothing is received
   uint64_t answer_by;  // UINT64_MAX: no answer is awaited
 };
 
-void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t patience_ms, uint64_t now);
+void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t timeout_ms, uint64_t now);
 void dp_silence_heard(struct dp_silence *silence, uint64_t now);
 // A heartbeat goes out now.
 void dp_silence_beat(struct dp_silence *silence, uint64_t now);

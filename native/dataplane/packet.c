@@ -26,10 +26,10 @@ enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet
 }
 
 bool dp_is_local(const uint8_t *packet, uint32_t length) {
-  static const uint8_t nobody[16], routers[16] = {0xff, 2, [15] = 2}, dhcp[16] = {0xff, 2, [13] = 1, [15] = 2};
+  static const uint8_t unspecified[16], routers[16] = {0xff, 2, [15] = 2}, dhcp[16] = {0xff, 2, [13] = 1, [15] = 2};
   if (length < DP_IPV6_HEADER || packet[0] >> 4 != 6 || dp_get16(packet + 4) != length - DP_IPV6_HEADER) return false;
   const uint8_t *source = packet + 8, *destination = packet + 24;
-  if ((source[0] != 0xfe || (source[1] & 0xc0) != 0x80) && memcmp(source, nobody, 16) != 0) return false;
+  if ((source[0] != 0xfe || (source[1] & 0xc0) != 0x80) && memcmp(source, unspecified, 16) != 0) return false;
   return memcmp(destination, WIRE_ROUTER_ADDRESS, 16) == 0 || memcmp(destination, routers, 16) == 0 || memcmp(destination, dhcp, 16) == 0;
 }
 

@@ -264,8 +264,8 @@ void router_flush_dirty(struct router_thread *thread, uint64_t now) {
 }
 
 bool router_connection_stalls(const struct router_connection *connection, uint64_t now) {
-  uint64_t patience = (uint64_t)connection->thread->router->settings.stall_ms * DP_MILLISECOND;
-  return connection->stalled_since != 0 && now - connection->stalled_since >= patience;
+  uint64_t limit = (uint64_t)connection->thread->router->settings.stall_ms * DP_MILLISECOND;
+  return connection->stalled_since != 0 && now - connection->stalled_since >= limit;
 }
 
 void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now) {

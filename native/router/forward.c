@@ -182,8 +182,8 @@ static bool take_from_tun(struct router_thread *thread, uint64_t now) {
 void router_forward_from_tun(struct router_thread *thread, uint64_t now) {
   int packets = 0;
   // As send_packets of client/loop.c.
-  bool first = thread->lone, only = first && thread->tun_turn + 1 < thread->turn;
-  thread->tun_turn = thread->turn;
+  bool first = thread->lone, only = first && thread->tun_iteration + 1 < thread->iteration;
+  thread->tun_iteration = thread->iteration;
   while (packets < (only ? 1 : TUN_BURST) && !thread->tun_lost && take_from_tun(thread, now)) {
     if (++packets == 1 && first) send_on(thread, now);
   }

@@ -180,16 +180,6 @@ static bool read_address(napi_env env, napi_value host, napi_value port, struct 
   return inet_pton(AF_INET6, name, &v6->sin6_addr) == 1;
 }
 
-// A copy of a JavaScript string; NULL if it is none or has a NUL in it.
-static char *copy_text(napi_env env, napi_value value, size_t *length) {
-  if (napi_get_value_string_utf8(env, value, NULL, 0, length) != napi_ok) return NULL;
-  char *copy = malloc(*length + 1);
-  if (copy != NULL && napi_get_value_string_utf8(env, value, copy, *length + 1, length) == napi_ok && strlen(copy) == *length)
-    return copy;
-  free(copy);
-  return NULL;
-}
-
 // Starts the threads over a function that they report to. NULL with an exception if that fails.
 static struct core *start(napi_env env, napi_value callback, const struct router_settings *settings,
                           const struct sockaddr_storage *address, const char *certificate, const char *key) {
@@ -228,8 +218,8 @@ static napi_value router_start_call(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   bool ok = read_settings(env, arguments[0], &settings) && read_address(env, arguments[1], arguments[2], &address) &&
             napi_typeof(env, arguments[5], &type) == napi_ok && type == napi_function;
-  char *certificate = ok ? copy_text(env, arguments[3], &length) : NULL;
-  char *key = ok ? copy_text(env, arguments[4], &length) : NULL;
+  char *certificate = ok ? addon_copy_text(env, arguments[3], &length) : NULL;
+  char *key = ok ? addon_copy_text(env, arguments[4], &length) : NULL;
   struct core *core = NULL;
   if (certificate == NULL || key == NULL)
     addon_bad(env, "routerStart(settings, host, port, certificate, key, onEvent): expected settings within their bounds, an IP "
@@ -293,8 +283,8 @@ static napi_value router_admit_call(napi_env env, napi_callback_info info) {
   *admit = (struct router_command){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network};
   // In this order: when another thread has the route, the peer's own thread can take the command that admits it.
   router_send_command(core->router, 0, admit);
-  bool told = router_broadcast_command(core->router, &route);
-  return told ? NULL : addon_errno(env, ENOMEM, "admitting a peer");
+  bool sent = router_broadcast_command(core->router, &route);
+  return sent ? NULL : addon_errno(env, ENOMEM, "admitting a peer");
 }
 
 static napi_value router_disconnect_call(napi_env env, napi_callback_info info) {

@@ -110,7 +110,7 @@ struct router_thread {
   uint8_t *spare;  // a packet of the TUN
   bool has_tun, tun_lost;
   bool lone;  // the TUN had one packet when it was last read
-  uint64_t turn, tun_turn;  // number of the loop's iteration, and of the last one in which the TUN had packets
+  uint64_t iteration, tun_iteration;  // number of the loop's iteration, and of the last one in which the TUN had packets
 };
 
 struct router {

@@ -252,7 +252,7 @@ void *router_thread_run(void *argument) {
   while (!thread->shutting_down || !is_empty(thread)) {
     int count = wait_for(thread, events);
     thread->now = dp_now();
-    thread->turn++;
+    thread->iteration++;
     serve_commands(thread, events, count);
     serve_readable(thread, thread->now);
     for (int i = 0; i < count; i++) serve(thread, &events[i]);

@@ -99,7 +99,7 @@ static napi_value answer_of(napi_env env, const struct tss_job *job) {
   return answer;
 }
 
-// The threadsafe function goes when nobody can submit and nothing is under way.
+// The threadsafe function is released when no more jobs can be submitted and none is under way.
 static void retire(struct face *face) {
   if (!face->collected || face->pending) return;
   pthread_mutex_lock(&face->lock);

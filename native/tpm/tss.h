@@ -62,7 +62,7 @@ void tss_job_free(struct tss_job *job);
 TSS2_RC tss_give_number(struct tss_job *job, uint32_t number);
 TSS2_RC tss_give_bytes(struct tss_job *job, const void *data, size_t length);
 
-// context.c: a thread that carries out jobs one after the other. Whoever may submit holds a reference; the thread
+// context.c: a thread that carries out jobs one after the other. Every user holds a reference; the thread
 // ends when the last one is released or the context is stopped.
 struct tss_context;
 struct tss_context *tss_context_new(void);

@@ -120,7 +120,7 @@ function oversized(length: number): Failure {
     'retry',
     `a frame's length: expected at most ${MAX_PACKET} bytes, got ${length}`,
     {
-      action: 'Nothing to do here: the connection is closed and made again. The peer speaks another framing.',
+      action: 'Nothing to do here: the connection is closed and made again. The peer uses another framing.',
     },
   );
 }

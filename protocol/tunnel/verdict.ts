@@ -32,7 +32,7 @@ const KINDS = {
 
 /**
  * - `evicted`: the identity is withdrawn; provision anew.
- * - `banned`: the device is shut out until an operator readmits it.
+ * - `banned`: the device is excluded until an operator readmits it.
  * - `unknown`: the router does not know this key for this address (never provisioned here, or a stale key).
  * - `retry-after`: not now; come back after so many seconds (u32).
  */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The native tests, and those of the router and the door, with the addon built for AddressSanitizer and UndefinedBehaviorSanitizer; arguments go to vitest.
+# The native tests, and those of the router and the acceptor, with the addon built for AddressSanitizer and UndefinedBehaviorSanitizer; arguments go to vitest.
 # LeakSanitizer stays off: it cannot see what V8 still refers to, and would report all of that.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
