@@ -4,11 +4,11 @@ import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
 import { watchdogPeriodMs } from '../os/service/process.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
-import { openPlaneDevice } from '../tunnel/client.ts';
+import { openTunDevice } from '../tunnel/client.ts';
 import { type Parts, startControl } from './control.ts';
 import { startIdentity } from './identity/start.ts';
-import { loadAuthority, pathOf } from './pki/authority.ts';
 import { openRegistry } from './open-registry.ts';
+import { loadAuthority, pathOf } from './pki/authority.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
 import { installHostRoutes } from './router/host-routes.ts';
@@ -73,7 +73,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     // From here on this is the only fabric on the folder.
     started.push(await registry.follow(POLL_MS));
 
-    const tun = options.tun === undefined ? undefined : openPlaneDevice(options.tun, 2, true);
+    const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
     if (tun !== undefined) {
       // A router that has started closes the device itself.
       started.push(() => (parts.router === undefined ? tun.close() : undefined));

@@ -1,6 +1,24 @@
-#include "module.h"
+// The addon's entry point: the list of its parts.
+#include "acceptor/napi.h"
+#include "client/napi.h"
+#include "crypto/napi.h"
+#include "ecdaa/napi.h"
+#include "net/napi.h"
+#include "router/napi.h"
+#include "tpm/napi.h"
+#include <malloc.h>
 
-void register_net(napi_env env, napi_value exports) {
+// Threads that come from here on share the arenas of malloc that there are. With one for each, what one thread frees serves no
+// other, and a process that runs for months grows in small steps; nothing here allocates often enough to stand in line.
+static void share_arenas(void) {
+#ifdef M_ARENA_MAX
+  mallopt(M_ARENA_MAX, 2);
+#endif
+}
+
+NAPI_MODULE_INIT() {
+  share_arenas();
+  register_tss(env, exports);
   register_socket(env, exports);
   register_notify(env, exports);
   register_dataplane(env, exports);
@@ -8,4 +26,10 @@ void register_net(napi_env env, napi_value exports) {
   register_router(env, exports);
   register_listener(env, exports);
   register_acceptor(env, exports);
+  register_curves(env, exports);
+  register_hashes(env, exports);
+#ifdef ENF_ECDAA
+  register_ecdaa(env, exports);
+#endif
+  return exports;
 }

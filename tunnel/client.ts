@@ -1,22 +1,22 @@
 import { closeSync } from 'node:fs';
-import type { Offload, PlaneCounters, PlaneEvent } from '../native/client/client.ts';
+import type { DataplaneCounters, DataplaneEventName, Offload } from '../native/client/client.ts';
 import { addon } from '../native/index.ts';
 import { Failure } from '../protocol/failure.ts';
 import { type Verdict, verdictOf } from '../protocol/tunnel/verdict.ts';
-import { WIRES, type Wire, type WireChoice } from '../protocol/tunnel/wire.ts';
+import { MAX_PACKET, WIRES, type Wire, type WireChoice } from '../protocol/tunnel/wire.ts';
 import { checkTunName, lostFailure, openFailure } from './tun-failure.ts';
 
-/** A TUN device for the data plane: packets never reach JavaScript. */
-export interface PlaneDevice {
+/** A TUN device for a data plane: its packets never reach JavaScript. */
+export interface TunDevice {
   readonly name: string;
   readonly fd: number;
   readonly offload: Offload;
-  /** For a device that no data plane was started over: that would own it. */
+  /** Only for a device that no data plane was started over: a data plane owns its device. */
   close(): void;
 }
 
-/** What may pass, and how silence is measured. */
-export interface PlaneRules {
+/** Which packets may pass, and the timing of heartbeats. */
+export interface DataplaneRules {
   /** The own address, 16 bytes. */
   readonly own: Uint8Array;
   readonly allowIpv4: boolean;
@@ -24,8 +24,8 @@ export interface PlaneRules {
   readonly heartbeatTimeoutMs: number;
 }
 
-/** TLS as whom and with whom. */
-export interface PlaneOrder {
+/** How to make a connection: our identity, and which roots to trust. */
+export interface ConnectOptions {
   /** A connected socket; it belongs to the data plane from now on, also when this fails. */
   readonly fd: number;
   /** For the whole handshake. */
@@ -39,7 +39,7 @@ export interface PlaneOrder {
   readonly wire: WireChoice;
 }
 
-export type PlaneReport =
+export type DataplaneEvent =
   | { readonly kind: 'up'; readonly router: string; readonly wire: Wire }
   | { readonly kind: 'asked' }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
@@ -51,25 +51,25 @@ export type PlaneReport =
     };
 
 /** A native thread that carries packets between a TUN and at most one TLS connection. */
-export interface Plane {
+export interface Dataplane {
   /**
    * TLS 1.2 or 1.3 over a connected socket: no SNI, the server's chain to the given root, no name check (the root is ours alone),
    * our certificate; the session of the connection before is resumed. Reports `up` at most once, when the peer has answered, and
-   * then `verdict` or `down` exactly once; `asked` at most once, when the router wants to be told of us (`tell`), perhaps before `up`;
+   * then `verdict` or `down` exactly once; `asked` at most once, when the router asks for a report (`sendControl`), perhaps before `up`;
    * nothing any more after `disconnect` or another `connect`.
    * Failures: `tls.untrusted-server`, `tls.clock`, `tls.handshake-failed`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
    * `tunnel.closed`, `tunnel.silent`, `tunnel.broken`, `tunnel.oversized-frame`
    */
-  connect(order: PlaneOrder, report: (event: PlaneReport) => void): void;
+  connect(order: ConnectOptions, report: (event: DataplaneEvent) => void): void;
   disconnect(): void;
   /** Sends a heartbeat at once; without any answer in five seconds (less if `heartbeatTimeoutMs` is less) the connection is `down`. */
   probe(): void;
-  /** Sends the packet of a control message, at most 71 bytes, if the connection there is has `asked`. */
-  tell(packet: Uint8Array): void;
-  /** Writes a packet to the TUN, as if it had come from the link. False if the kernel refused it. */
+  /** Sends the packet of a control message, at most 71 bytes, if the router has `asked` on the present connection. */
+  sendControl(packet: Uint8Array): void;
+  /** Writes a packet to the TUN, as if it had come through the tunnel. False if the kernel refused it. */
   deliver(packet: Uint8Array): boolean;
-  /** The last ones, once closed. */
-  counters(): PlaneCounters;
+  /** Once closed, the last values. */
+  counters(): DataplaneCounters;
   /** Ends everything; the device is gone on return. Any number of times. */
   close(): void;
 }
@@ -78,41 +78,41 @@ export interface Plane {
  * Opens the TUN device `name` with as much offload as the kernel has, creating it if it is not there. It is neither configured nor
  * up; with `queues` a router's threads may have one each. @throws Failure `os.no-tun`, `os.not-permitted`, `os.tun-busy`, `os.not-a-tun`, `os.bad-tun-name`, `os.tun-failed`
  */
-export function openPlaneDevice(name: string, most: Offload = 2, queues = false): PlaneDevice {
+export function openTunDevice(name: string, most: Offload = 2, queues = false): TunDevice {
   checkTunName(name);
   try {
-    const opened = addon().planeTun(name, most, queues);
+    const opened = addon().dataplaneTun(name, most, queues);
     return { ...opened, close: () => closeSync(opened.fd) };
   } catch (error) {
     throw openFailure(name, error as NodeJS.ErrnoException);
   }
 }
 
-/** Closes a socket that no `connect` has got. */
+/** Closes a socket that was not given to `connect`. */
 export function closeDescriptor(fd: number): void {
   closeSync(fd);
 }
 
 /**
  * Starts the thread over the device. `onLost` is called once if the device is removed under it (Failure `os.tun-lost`), after the
- * connection's `down`. `onLocal` gets the packets for who serves the link: from a link-local address to fe80::1, ff02::2 and ff02::1:2, with or
+ * connection's `down`. `onLocal` gets the packets for the LAN server: from a link-local address to fe80::1, ff02::2 and ff02::1:2, with or
  * without a connection. Keeps the process alive until `close()`.
  */
-export function startPlane(
-  device: PlaneDevice,
-  rules: PlaneRules,
+export function startDataplane(
+  device: TunDevice,
+  rules: DataplaneRules,
   onLost: (failure: Failure) => void,
   onLocal?: (packet: Uint8Array) => void,
-): Plane {
+): Dataplane {
   const native = addon();
   let current:
-    | { readonly id: number; readonly order: PlaneOrder; report(event: PlaneReport): void }
+    | { readonly id: number; readonly order: ConnectOptions; report(event: DataplaneEvent): void }
     | undefined;
   let last = 0;
-  let final: PlaneCounters | undefined;
+  let final: DataplaneCounters | undefined;
 
-  const hear = (
-    event: PlaneEvent,
+  const onEvent = (
+    event: DataplaneEventName,
     id: number,
     text: string,
     number: number,
@@ -153,48 +153,48 @@ export function startPlane(
   };
 
   const { own, allowIpv4, heartbeatPeriodMs, heartbeatTimeoutMs } = rules;
-  const handle = native.planeStart(
+  const handle = native.dataplaneStart(
     device.fd,
     device.offload,
     own,
     allowIpv4,
     heartbeatPeriodMs,
     heartbeatTimeoutMs,
-    hear,
+    onEvent,
     onLocal !== undefined,
   );
   return {
     connect(order, report) {
       current = { id: ++last, order, report };
       const { fd, timeoutMs, ca, certificate, key, wire } = order;
-      native.planeConnect(handle, last, fd, timeoutMs, ca, certificate, key, wire === 'auto');
+      native.dataplaneConnect(handle, last, fd, timeoutMs, ca, certificate, key, wire === 'auto');
     },
     disconnect() {
       current = undefined;
-      native.planeDisconnect(handle);
+      native.dataplaneDisconnect(handle);
     },
     probe() {
-      if (final === undefined) native.planeProbe(handle);
+      if (final === undefined) native.dataplaneProbe(handle);
     },
-    tell(packet) {
-      if (current !== undefined) native.planeTell(handle, current.id, packet);
+    sendControl(packet) {
+      if (current !== undefined) native.dataplaneSendControl(handle, current.id, packet);
     },
-    deliver: (packet) => native.planeDeliver(handle, packet),
-    counters: () => final ?? native.planeCounters(handle),
+    deliver: (packet) => native.dataplaneDeliver(handle, packet),
+    counters: () => final ?? native.dataplaneCounters(handle),
     close() {
       current = undefined;
-      final ??= native.planeCounters(handle);
-      native.planeClose(handle);
+      final ??= native.dataplaneCounters(handle);
+      native.dataplaneClose(handle);
     },
   };
 }
 
 function failureOf(
-  event: PlaneEvent,
+  event: DataplaneEventName,
   text: string,
   number: number,
-  order: PlaneOrder,
-  rules: PlaneRules,
+  order: ConnectOptions,
+  rules: DataplaneRules,
 ): Failure {
   switch (event) {
     case 'bad-root':
@@ -238,17 +238,17 @@ function failureOf(
       return new Failure(
         'tunnel.oversized-frame',
         'retry',
-        `a frame's length: expected at most 1496 bytes, got ${text}`,
+        `a frame's length: expected at most ${MAX_PACKET} bytes, got ${text}`,
         {
           action:
-            'Nothing to do here: the connection is closed and made again. The peer speaks another framing.',
+            'Nothing to do here: the connection is closed and made again. The peer uses another framing.',
         },
       );
     case 'silent':
       return new Failure(
         'tunnel.silent',
         'retry',
-        `${number === 1 ? 'the router has fallen silent' : 'the router took the connection but does not answer in it'}: no answer to a heartbeat within ${rules.heartbeatTimeoutMs} ms`,
+        `${number === 1 ? 'the router stopped answering' : 'the router accepted the connection but does not answer'}: no answer to a heartbeat within ${rules.heartbeatTimeoutMs} ms`,
       );
     case 'closed':
       return number === 1
@@ -262,7 +262,7 @@ function failureOf(
 }
 
 /** `text` of `broken` is the name of an errno; `number` of `handshake` is 1 if its time was over. */
-const isSilence = (event: PlaneEvent, text: string, number: number): boolean =>
+const isSilence = (event: DataplaneEventName, text: string, number: number): boolean =>
   event === 'silent' ||
   (event === 'handshake' && number === 1) ||
   (event === 'broken' && text === 'ETIMEDOUT');

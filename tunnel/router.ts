@@ -3,22 +3,22 @@ import type { PeerHandle, RouterCounters, RouterEvent, RouterSettings } from '..
 
 export type { PeerHandle, RouterCounters, RouterEvent };
 
-/** Is the address a device's, and so not to be reached through the host? */
+/** Whose an address is; packets for `nobody`'s go to the host. */
 export type Whose = 'nobody' | 'device' | 'unknown';
 
-/** The native threads of a tunnel router: they carry packets, and ask who may come in. */
+/** The native threads of a tunnel router: they forward packets, and report peers that ask to be admitted. */
 export interface RouterThreads {
   readonly port: number;
   /** Peers that are not admitted yet. */
   readonly pending: number;
-  /** Lets the peer in under its address (16 bytes). Devices of equal `network` (a number from 1 on) reach each other. */
+  /** Admits the peer under its address (16 bytes). Devices of equal `network` (a number from 1 on) reach each other. */
   admit(peer: PeerHandle, address: Uint8Array, network: number): void;
   /** Ends its connection (native/router/router.ts). */
-  part(peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
+  disconnect(peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
   answer(thread: number, address: Uint8Array, whose: Whose): void;
   forget(address: Uint8Array): void;
   counted(peer: PeerHandle): RouterCounters;
-  /** What the threads themselves count; what was counted last, when they have ended. */
+  /** The counters of each thread; when they have ended, the last values. */
   counters(): readonly RouterCounters[];
   /** Resolves when nothing is open any more. Any number of times. */
   close(): Promise<void>;
@@ -27,7 +27,7 @@ export interface RouterThreads {
 const ANSWERS = { nobody: 0, device: 1, unknown: 2 } as const;
 
 /**
- * Starts them (port 0: the system chooses). Of the TUN's descriptor they are the owner if this succeeds.
+ * Starts the threads (port 0: the system chooses). They own the TUN's descriptor if this succeeds.
  * @throws Error with a `code`, as `routerStart`
  */
 export function startRouterThreads(
@@ -42,7 +42,7 @@ export function startRouterThreads(
   const stopped = new Promise<void>((resolve) => {
     announce = resolve;
   });
-  const hear = (event: RouterEvent): void => {
+  const receive = (event: RouterEvent): void => {
     if (event.kind === 'stopped') {
       last = native.routerCounters(handle);
       announce();
@@ -50,14 +50,14 @@ export function startRouterThreads(
     onEvent(event);
   };
   const { certificate, key } = identity;
-  const handle = native.routerStart(settings, listen.host, listen.port, certificate, key, hear);
+  const handle = native.routerStart(settings, listen.host, listen.port, certificate, key, receive);
   return {
     port: native.routerPort(handle),
     get pending() {
       return native.routerPending(handle);
     },
     admit: (peer, address, network) => native.routerAdmit(handle, peer, address, network),
-    part: (peer, verdict, reset) => native.routerPart(handle, peer, verdict, reset),
+    disconnect: (peer, verdict, reset) => native.routerDisconnect(handle, peer, verdict, reset),
     answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
     forget: (address) => native.routerForget(handle, address),
     counted: (peer) => native.routerPeerCounters(peer),

@@ -1,6 +1,6 @@
 import { Failure } from '../protocol/failure.ts';
 
-/** What can be wrong with a TUN device. */
+/** Failures of a TUN device. */
 
 /** @throws Failure `os.bad-tun-name` */
 export function checkTunName(name: string): void {
@@ -15,7 +15,7 @@ export function checkTunName(name: string): void {
   }
 }
 
-/** What the addon's refusal to open the device means. */
+/** The failure that an error of opening the device stands for. */
 export function openFailure(name: string, error: NodeJS.ErrnoException): Error {
   const options = { cause: error };
   switch (error.code) {
@@ -57,7 +57,7 @@ export function openFailure(name: string, error: NodeJS.ErrnoException): Error {
   }
 }
 
-/** Somebody has removed the device. */
+/** The device was removed. */
 export function lostFailure(name: string, cause: Error | undefined): Failure {
   return new Failure('os.tun-lost', 'retry', `TUN device ${name} was removed`, {
     action: 'Leave the device to this program; it opens it anew.',

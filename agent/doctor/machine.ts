@@ -9,7 +9,7 @@ import { markedLookup } from '../../os/net/resolver.ts';
 import { systemClocks } from '../../os/service/process.ts';
 import { sign } from '../../protocol/crypto/member.ts';
 import { groupVerifier } from '../../protocol/crypto/verifier.ts';
-import { ALPN } from '../../protocol/tunnel/verdict.ts';
+import { ALPN_CONTROL } from '../../protocol/tunnel/wire.ts';
 import { openTpm, type Tpm } from '../../tpm/context.ts';
 import { inspect } from '../../tpm/inspect.ts';
 import { probe } from '../../tpm/probe.ts';
@@ -60,7 +60,7 @@ export function machineProbes(config: Config): Probes {
       remembered(`connect ${address} ${port}`, () => reach({ ...far, address, port })),
     tls: (address, port, large) =>
       remembered(`tls ${address} ${port} ${large}`, async () =>
-        tryTls({ ...far, address, port, ca: await root(), alpn: ALPN, large }),
+        tryTls({ ...far, address, port, ca: await root(), alpn: ALPN_CONTROL, large }),
       ),
     http: (address) => remembered(`http ${address}`, () => tryHttp({ ...far, address, port: 80 })),
     sysctl: (path) => readTrimmed(`/proc/sys/${path}`),

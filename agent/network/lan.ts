@@ -1,8 +1,9 @@
 import { equal } from '../../protocol/bytes.ts';
 import type { Prefix } from '../../protocol/ipv6.ts';
 import { answerDhcp6, serverDuid } from '../../protocol/tunnel/dhcp6.ts';
-import { echoReply, ROUTER_ADDRESS } from '../../protocol/tunnel/icmp6.ts';
+import { echoReply } from '../../protocol/tunnel/icmp6.ts';
 import { encodeRouterAdvertisement, isRouterSolicitation } from '../../protocol/tunnel/ra.ts';
+import { ROUTER_ADDRESS } from '../../protocol/tunnel/wire.ts';
 
 /** What the LAN server gives the host behind the interface (enftun.md §7). */
 export interface LanOptions {

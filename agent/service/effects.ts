@@ -4,7 +4,7 @@ import { markedLookup } from '../../os/net/resolver.ts';
 import type { Log } from '../../os/service/log.ts';
 import { systemClocks } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { openPlaneDevice } from '../../tunnel/client.ts';
+import { openTunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
 import { identitySession } from '../identity/session.ts';
@@ -51,7 +51,7 @@ export interface Environment {
 export function openEffects(
   config: Config,
   log: Log,
-  platform: Platform = { openTun: openPlaneDevice, openReconciler, sourceTowards },
+  platform: Platform = { openTun: openTunDevice, openReconciler, sourceTowards },
   { clocks, resolver: given }: Environment = { clocks: systemClocks },
 ): Effects {
   const policy = policyOf(config);

@@ -1,9 +1,9 @@
-import type { Plane, PlaneReport } from '../../tunnel/client.ts';
+import type { Dataplane, DataplaneEvent } from '../../tunnel/client.ts';
 
 /**
  * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
  */
-export type TunnelEvent = Exclude<PlaneReport, { kind: 'asked' }>;
+export type TunnelEvent = Exclude<DataplaneEvent, { kind: 'asked' }>;
 
 /** Counted since the tunnel was opened. */
 export interface Traffic {
@@ -18,7 +18,7 @@ export interface Traffic {
 }
 
 /** What the data plane counts (native/client/client.ts). */
-export type Counters = ReturnType<Plane['counters']>;
+export type Counters = ReturnType<Dataplane['counters']>;
 
 /**
  * The transport between this device and the router, with the interface at our end. The lifecycle sees no more of it than this, so that

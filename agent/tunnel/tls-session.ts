@@ -2,7 +2,7 @@ import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Report } from '../../protocol/tunnel/report.ts';
-import type { PlaneDevice } from '../../tunnel/client.ts';
+import type { TunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
 import type { TlsIdentity } from '../identity/session.ts';
 import { type Lan, type LanOptions, openLan } from '../network/lan.ts';
@@ -12,7 +12,7 @@ import { openTunnel, type Tunnel } from './tunnel.ts';
 
 /** What the TLS transport needs of the kernel; a test without a kernel of its own brings another. */
 export interface TunnelPlatform {
-  readonly openTun: (name: string) => PlaneDevice;
+  readonly openTun: (name: string) => TunDevice;
   /** The source address of packets to `address`; undefined without a route. */
   readonly sourceTowards: (address: string, mark: number) => string | undefined;
 }

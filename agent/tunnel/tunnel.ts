@@ -4,7 +4,7 @@ import type { HttpProxy } from '../../os/net/proxy.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeReport, type Report } from '../../protocol/tunnel/report.ts';
 import type { WireChoice } from '../../protocol/tunnel/wire.ts';
-import { closeDescriptor, type PlaneDevice, type PlaneRules, startPlane } from '../../tunnel/client.ts';
+import { closeDescriptor, type DataplaneRules, startDataplane, type TunDevice } from '../../tunnel/client.ts';
 import { nextSegment } from './segment.ts';
 import type { Counters, Traffic, TunnelEvent } from './session.ts';
 
@@ -29,9 +29,9 @@ export interface ConnectOptions {
 }
 
 /** Which packets pass, and when the connection counts as silent. */
-export type Rules = PlaneRules;
+export type Rules = DataplaneRules;
 
-/** The data plane between one TUN and the router; at most one connection at a time. */
+/** The data dataplane between one TUN and the router; at most one connection at a time. */
 export interface Tunnel {
   /** False once the TUN was taken away: close it and open another. */
   readonly usable: boolean;
@@ -53,11 +53,11 @@ export interface Tunnel {
 }
 
 /**
- * The tunnel over the native data plane, which owns the device from now on; this code only dials and controls it. `onLocal` receives the
+ * The tunnel over the native data dataplane, which owns the device from now on; this code only dials and controls it. `onLocal` receives the
  * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks receives `selfReport`.
  */
 export function openTunnel(
-  device: PlaneDevice,
+  device: TunDevice,
   rules: Rules,
   selfReport: () => Report,
   onLocal?: (packet: Uint8Array) => void,
@@ -72,18 +72,18 @@ export function openTunnel(
     // While dialling, the thread has no connection whose end it could report.
     onDown?.(failure);
   };
-  const plane = startPlane(device, rules, onLost, onLocal);
+  const dataplane = startDataplane(device, rules, onLost, onLocal);
 
   const sendReport = (): void => {
     const packet = encodeReport(selfReport());
-    if (packet !== undefined) plane.tell(packet);
+    if (packet !== undefined) dataplane.sendControl(packet);
   };
 
   const stop = (): void => {
     dialling?.abort();
     dialling = undefined;
     onDown = undefined;
-    plane.disconnect();
+    dataplane.disconnect();
   };
 
   const start = (options: ConnectOptions, report: (event: TunnelEvent) => void): void => {
@@ -108,7 +108,7 @@ export function openTunnel(
           return;
         }
         onDown = undefined;
-        plane.connect({ fd, timeoutMs, ca, certificate, key, wire }, (event) => {
+        dataplane.connect({ fd, timeoutMs, ca, certificate, key, wire }, (event) => {
           if (dialling !== attempt) return;
           if (event.kind === 'asked') {
             sendReport();
@@ -127,15 +127,15 @@ export function openTunnel(
       return lost === undefined;
     },
     start,
-    probe: () => plane.probe(),
+    probe: () => dataplane.probe(),
     sendReport,
     stop,
-    deliver: (packet) => void plane.deliver(packet),
-    traffic: () => trafficOf(plane.counters()),
-    counters: () => plane.counters(),
+    deliver: (packet) => void dataplane.deliver(packet),
+    traffic: () => trafficOf(dataplane.counters()),
+    counters: () => dataplane.counters(),
     close() {
       stop();
-      plane.close();
+      dataplane.close();
     },
   };
 }

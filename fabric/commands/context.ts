@@ -1,9 +1,9 @@
 import { userInfo } from 'node:os';
 import type { Invocation, Option } from '../../cli/program.ts';
+import { openRegistry } from '../open-registry.ts';
 import type { Context, Operation } from '../operations/operation.ts';
 import { askRunning, fabricBehind } from '../operations/running.ts';
 import { pathOf } from '../pki/authority.ts';
-import { openRegistry } from '../open-registry.ts';
 
 /** What the commands of an owner have in common: the data folder, and where their operations run. */
 

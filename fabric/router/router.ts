@@ -4,7 +4,7 @@ import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
-import type { PlaneDevice } from '../../tunnel/client.ts';
+import type { TunDevice } from '../../tunnel/client.ts';
 import {
   type RouterCounters,
   type RouterEvent,
@@ -63,7 +63,7 @@ export interface RouterOptions {
   readonly key: string;
   readonly admission: Admission;
   /** Connects the host to the devices. The router closes it, once it is started. */
-  readonly tun?: PlaneDevice;
+  readonly tun?: TunDevice;
   readonly log: Log;
   /** 1 to 16; `defaultThreads()` unless given. */
   readonly threads?: number;

@@ -1,9 +1,9 @@
 import type { Log } from '../../os/service/log.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
-import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/frame.ts';
 import { parseReport } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
+import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/wire.ts';
 import type { PeerHandle, RouterCounters, RouterThreads } from '../../tunnel/router.ts';
 import type { Admission, Endpoint } from '../registry/admission.ts';
 import { cloneDetector } from './clones.ts';
@@ -120,7 +120,7 @@ const NO_VERDICT = new Uint8Array(0);
  */
 export function disconnect(threads: RouterThreads, peer: PeerHandle, verdict: Verdict | undefined): void {
   const packet = verdict === undefined ? NO_VERDICT : encodeVerdict(verdict).subarray(FRAME_HEADER_LENGTH);
-  threads.part(peer, packet, verdict?.kind === 'evicted');
+  threads.disconnect(peer, packet, verdict?.kind === 'evicted');
 }
 
 /** Numbers things from 1 on, equal ones alike. */

@@ -58,7 +58,7 @@ void acceptor_end_phase(struct acceptor *acceptor, enum phase phase) {
 }
 
 void acceptor_close_all(struct acceptor *acceptor) {
-  if (acceptor->watch != NULL) watch_close(acceptor->watch);
+  if (acceptor->poll != NULL) poll_close(acceptor->poll);
   acceptor_stop_accepting(acceptor);
   for (int phase = HELLO; phase < PHASES; phase++) acceptor_end_phase(acceptor, (enum phase)phase);
   if (acceptor->epoll >= 0) close(acceptor->epoll);
@@ -71,7 +71,7 @@ static void report(struct acceptor *acceptor, enum event event, uint64_t id, con
   char text[INET6_ADDRSTRLEN] = "";
   napi_value arguments[6], buffer;
   void *memory;
-  if (acceptor->watch == NULL) return;
+  if (acceptor->poll == NULL) return;
   if (IN6_IS_ADDR_V4MAPPED(from)) inet_ntop(AF_INET, from->s6_addr + 12, text, sizeof text);
   else inet_ntop(AF_INET6, from, text, sizeof text);
   napi_create_string_latin1(acceptor->env, EVENT_NAMES[event], NAPI_AUTO_LENGTH, &arguments[0]);
@@ -82,7 +82,7 @@ static void report(struct acceptor *acceptor, enum event event, uint64_t id, con
   if (napi_create_arraybuffer(acceptor->env, length, &memory, &buffer) != napi_ok) return;
   if (length > 0) memcpy(memory, data, length);
   napi_create_typedarray(acceptor->env, napi_uint8_array, length, buffer, 0, &arguments[5]);
-  watch_call(acceptor->watch, 6, arguments);
+  poll_call(acceptor->poll, 6, arguments);
 }
 
 void acceptor_report(struct acceptor *acceptor, enum event event, struct connection *connection, const uint8_t *data,

@@ -13,7 +13,7 @@ struct acceptor {
   napi_env env;
   int listener, epoll;
   bool accepting;  // the listening socket is in the epoll set
-  struct watch *watch;
+  struct poll *poll;
   struct connections connections;
   uint8_t headers[MAX_HEADERS][HEADER];
   size_t header_count;

@@ -1,6 +1,6 @@
 // The functions that JavaScript calls; acceptor.ts describes them.
+#include "napi.h"
 #include "acceptor.h"
-#include "module.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,9 +64,9 @@ static napi_value acceptor_open(napi_env env, napi_callback_info info) {
   acceptor->deadlines[CLOSING] = deadlines[2];
   napi_value handle = handle_new(env, &ACCEPTOR, acceptor, release_acceptor);
   if (handle == NULL) return NULL;
-  if (!watch_open(env, acceptor->epoll, "enf:acceptor", handle, arguments[8], acceptor, acceptor_on_ready, &acceptor->watch))
+  if (!poll_open(env, acceptor->epoll, "enf:acceptor", handle, arguments[8], acceptor, acceptor_on_ready, &acceptor->poll))
     return NULL;
-  watch_start(acceptor->watch, UV_READABLE);
+  poll_start(acceptor->poll, UV_READABLE);
   acceptor->listener = (int)listener;
   acceptor_set_accepting(acceptor, true);
   return handle;

@@ -1,7 +1,7 @@
 #include "arguments.h"
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void addon_function(napi_env env, napi_value exports, const char *name, napi_callback callback) {
@@ -47,11 +47,36 @@ bool addon_bytes(napi_env env, napi_value value, uint8_t **data, size_t *length)
   return type == napi_uint8_array;
 }
 
+bool addon_all_bytes(napi_env env, napi_callback_info info, struct addon_bytes *out, size_t count) {
+  napi_value arguments[ADDON_MAX_BYTES];
+  size_t given = count;
+  if (count > ADDON_MAX_BYTES || napi_get_cb_info(env, info, &given, arguments, NULL, NULL) != napi_ok || given < count) return false;
+  for (size_t i = 0; i < count; i++) {
+    if (!addon_bytes(env, arguments[i], &out[i].data, &out[i].length)) return false;
+  }
+  return true;
+}
+
 bool addon_text(napi_env env, napi_value value, char *out, size_t capacity) {
   size_t length = 0;
   if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok || length + 1 > capacity) return false;
   if (napi_get_value_string_utf8(env, value, out, capacity, &length) != napi_ok) return false;
   return strlen(out) == length;  // no embedded NUL
+}
+
+char *addon_copy_text(napi_env env, napi_value value, size_t *length) {
+  if (napi_get_value_string_utf8(env, value, NULL, 0, length) != napi_ok) return NULL;
+  char *copy = malloc(*length + 1);
+  if (copy != NULL && napi_get_value_string_utf8(env, value, copy, *length + 1, length) == napi_ok && strlen(copy) == *length)
+    return copy;
+  free(copy);
+  return NULL;
+}
+
+napi_value addon_undefined(napi_env env) {
+  napi_value value;
+  napi_get_undefined(env, &value);
+  return value;
 }
 
 napi_value addon_new_bytes(napi_env env, const uint8_t *data, size_t length) {
@@ -60,24 +85,4 @@ napi_value addon_new_bytes(napi_env env, const uint8_t *data, size_t length) {
   if (napi_create_arraybuffer(env, length, &memory, &buffer) != napi_ok) return NULL;
   if (length > 0) memcpy(memory, data, length);
   return napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &array) == napi_ok ? array : NULL;
-}
-
-// Threads that come from here on share the arenas of malloc that there are. With one for each, what one thread frees serves no
-// other, and a process that runs for months grows in small steps; nothing here allocates often enough to stand in line.
-static void share_arenas(void) {
-#ifdef M_ARENA_MAX
-  mallopt(M_ARENA_MAX, 2);
-#endif
-}
-
-NAPI_MODULE_INIT() {
-  share_arenas();
-  register_tss(env, exports);
-  register_net(env, exports);
-  register_curves(env, exports);
-  register_hashes(env, exports);
-#ifdef ENF_ECDAA
-  register_ecdaa(env, exports);
-#endif
-  return exports;
 }

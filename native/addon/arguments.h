@@ -1,17 +1,9 @@
-// What every part of the addon shares: argument checks that end in a JavaScript exception, and the parts' entry points.
+// What every part of the addon shares: argument checks that end in a JavaScript exception, errors, and results.
 #pragma once
 #include <node_api.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-// Each part adds its functions to the addon's exports.
-void register_tss(napi_env env, napi_value exports);
-void register_net(napi_env env, napi_value exports);
-void register_curves(napi_env env, napi_value exports);
-void register_hashes(napi_env env, napi_value exports);
-// Absent where the compiler has no 128-bit integers.
-void register_ecdaa(napi_env env, napi_value exports);
 
 // Adds one function to exports.
 void addon_function(napi_env env, napi_value exports, const char *name, napi_callback callback);
@@ -25,5 +17,16 @@ napi_value addon_errno(napi_env env, int error, const char *doing);
 bool addon_u32(napi_env env, napi_value value, uint32_t *out);
 bool addon_bytes(napi_env env, napi_value value, uint8_t **data, size_t *length);
 bool addon_text(napi_env env, napi_value value, char *out, size_t capacity);
+// A copy of a string, to be freed, and its length in bytes; NULL (and no exception) if it is none, has a NUL in it, or without memory.
+char *addon_copy_text(napi_env env, napi_value value, size_t *length);
+// Reads the first `count` arguments, at most ADDON_MAX_BYTES, which must all be Uint8Arrays.
+enum { ADDON_MAX_BYTES = 5 };
+struct addon_bytes {
+  uint8_t *data;
+  size_t length;
+};
+bool addon_all_bytes(napi_env env, napi_callback_info info, struct addon_bytes *out, size_t count);
+// JavaScript's undefined.
+napi_value addon_undefined(napi_env env);
 // A Uint8Array of its own with a copy of the bytes; NULL with an exception pending if there is no memory.
 napi_value addon_new_bytes(napi_env env, const uint8_t *data, size_t length);

@@ -1,33 +1,33 @@
-declare const planeBrand: unique symbol;
+declare const dataplaneBrand: unique symbol;
 
-/** A data plane's thread; stopped when collected. */
-export interface PlaneHandle {
-  readonly [planeBrand]: true;
+/** A client's thread; stopped when garbage-collected. */
+export interface DataplaneHandle {
+  readonly [dataplaneBrand]: true;
 }
 
 /**
- * What the kernel does for us at a TUN. 0: nothing, every packet comes and goes by itself. 1: it takes and gives TCP in
- * pieces of up to 64 KB, and checksums may be left to the far end. 2: UDP, too (Linux 6.2).
+ * Offload at a TUN. 0: none, one packet per read and write. 1: TCP in packets of up to 64 KB (TSO), and partial checksums.
+ * 2: UDP, too (USO, Linux 6.2).
  */
 export type Offload = 0 | 1 | 2;
 
 /**
- * What the thread reports; `text` and `number` depend on it. Of a connection, `up` and `asked` come at most once, and exactly one of the
+ * Events of the thread; the meaning of `text` and `number` depends on it. Of a connection, `up` and `asked` come at most once, and exactly one of the
  * others except `tun-lost`, unless it was told to disconnect.
  *
  * - `up`: the peer has answered; text: its address and port; number: 2 on the wire enf/2, 1 on enf/1, 0 on enftun's own
- * - `verdict`: the router's word; verdict: its kind (docs/wire.md), number: seconds
- * - `asked`: the router asks what we have to tell of ourselves (`planeTell`), perhaps before `up`
+ * - `verdict`: the router's verdict; verdict: its kind (docs/wire.md), number: seconds
+ * - `asked`: the router asks for a report (`dataplaneSendControl`), perhaps before `up`
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
- * - `untrusted`, `clock`: the server's certificate does not convince, because of its dates in the second case; text: why
- * - `handshake`: it failed otherwise; text: why; number: 1 if its time was over, else 0
+ * - `untrusted`, `clock`: the server's certificate is not valid, because of its dates in the second case; text: why
+ * - `handshake`: it failed otherwise; text: why; number: 1 if it took too long, else 0
  * - `closed`: by the peer; `silent`: no answer to a heartbeat; number: 1 if it had answered before, else 0
  * - `broken`: text: an errno's name, or OpenSSL's reason
- * - `local`: of no connection (0): `packet` is for who serves the link
+ * - `local`: of no connection (0): `packet` is for the LAN server
  * - `oversized`: a frame that no peer of ours sends; text: its length
  */
-export type PlaneEvent =
+export type DataplaneEventName =
   | 'up'
   | 'verdict'
   | 'asked'
@@ -43,8 +43,8 @@ export type PlaneEvent =
   | 'silent'
   | 'local';
 
-/** Counted since the thread's start, over all connections; packets are those of the host, however they travel. */
-export interface PlaneCounters {
+/** Counters since the thread's start, over all connections. Packets are those of the host, not frames or records. */
+export interface DataplaneCounters {
   /** Taken from the TUN to be sent, and written to it. Bytes without any frame header. */
   readonly sentPackets: number;
   readonly sentBytes: number;
@@ -72,7 +72,7 @@ export interface PlaneCounters {
   readonly receivedBursts: number;
   /** Packets that we joined into large ones. */
   readonly coalescedPackets: number;
-  /** TCP acknowledgements that a later one, come together with them, made superfluous: not delivered. */
+  /** TCP acknowledgements that were not delivered because a later one came with them. */
   readonly supersededAcks: number;
   readonly sentRecords: number;
   readonly receivedRecords: number;
@@ -99,14 +99,14 @@ export interface DataplaneFace {
    * @throws Error ENOENT or ENODEV (no TUN driver), EPERM, EBUSY (held by another process), EINVAL (a name the kernel
    * refuses, or an interface that is no TUN)
    */
-  planeTun(name: string, most: Offload, queues?: boolean): { fd: number; name: string; offload: Offload };
+  dataplaneTun(name: string, most: Offload, queues?: boolean): { fd: number; name: string; offload: Offload };
   /**
-   * Starts the thread over `fd`, which it owns from then on: a TUN, or for tests anything of which one read is one packet. Without
-   * a connection it discards what the host sends. `own` is the device's address, 16 bytes. With `local`, packets from a link-local address (or
+   * Starts the thread over `fd`, which it owns from then on: a TUN, or for tests any descriptor that gives one packet per read. Without
+   * a connection it drops what the host sends. `own` is the device's address, 16 bytes. With `local`, packets from a link-local address (or
    * none yet) to fe80::1, ff02::2 and ff02::1:2 are reported, with or without a connection; 64 may wait. It keeps the event loop
    * alive. @throws Error ENOMEM, EAGAIN, EMFILE, …; the descriptor is still the caller's then
    */
-  planeStart(
+  dataplaneStart(
     fd: number,
     offload: Offload,
     own: Uint8Array,
@@ -114,7 +114,7 @@ export interface DataplaneFace {
     heartbeatPeriodMs: number,
     heartbeatTimeoutMs: number,
     onEvent: (
-      event: PlaneEvent,
+      event: DataplaneEventName,
       connection: number,
       text: string,
       number: number,
@@ -122,15 +122,15 @@ export interface DataplaneFace {
       packet?: Uint8Array,
     ) => void,
     local?: boolean,
-  ): PlaneHandle;
+  ): DataplaneHandle;
   /**
-   * Ends the connection there is, if any, without a report, and begins TLS over the connected socket `fd`, which is the thread's from
+   * Ends the present connection, if any, without an event, and begins TLS over the connected socket `fd`, which is the thread's from
    * now on. `id` comes back in its events. `roots` is PEM, `certificate` DER, `key` PEM, perhaps one that only names a key in the TPM.
    * `offerSuper`: super-frames, where the TUN offloads.
-   * @throws Error EBADF after `planeClose`
+   * @throws Error EBADF after `dataplaneClose`
    */
-  planeConnect(
-    plane: PlaneHandle,
+  dataplaneConnect(
+    datadataplane: DataplaneHandle,
     id: number,
     fd: number,
     timeoutMs: number,
@@ -140,18 +140,19 @@ export interface DataplaneFace {
     offerSuper: boolean,
   ): void;
   /**
-   * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come from the link. False if the kernel refused it, or the data plane is
+   * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come through the tunnel. False if the kernel refused it, or the data plane is
    * closed.
    */
-  planeDeliver(plane: PlaneHandle, packet: Uint8Array): boolean;
-  /** Sends a control message of 1 to 71 bytes over connection `id`, if that still stands and has `asked`; of several at once the last. */
-  planeTell(plane: PlaneHandle, id: number, packet: Uint8Array): void;
-  /** Ends the connection, in order and without a report. */
-  planeDisconnect(plane: PlaneHandle): void;
-  /** A heartbeat at once, which is waited for no longer than five seconds. Nothing without a connection whose handshake is done. */
-  planeProbe(plane: PlaneHandle): void;
+  dataplaneDeliver(datadataplane: DataplaneHandle, packet: Uint8Array): boolean;
+  /** Sends a control message of 1 to 71 bytes over connection `id`, if that is still the present one and the router has `asked` there. Of
+   * several in quick succession only the last may be sent. */
+  dataplaneSendControl(datadataplane: DataplaneHandle, id: number, packet: Uint8Array): void;
+  /** Ends the connection with close_notify, without an event. */
+  dataplaneDisconnect(datadataplane: DataplaneHandle): void;
+  /** Sends a heartbeat at once and waits for the answer for five seconds at most. Does nothing before the handshake is done. */
+  dataplaneProbe(datadataplane: DataplaneHandle): void;
   /** @throws Error EBADF when the thread is gone */
-  planeCounters(plane: PlaneHandle): PlaneCounters;
+  dataplaneCounters(datadataplane: DataplaneHandle): DataplaneCounters;
   /** Ends connection and thread. The TUN is closed on return; there are no more events. Any number of times. */
-  planeClose(plane: PlaneHandle): void;
+  dataplaneClose(datadataplane: DataplaneHandle): void;
 }

@@ -1,6 +1,7 @@
-// The agent's connection from handshake to end.
-#include "loop.h"
-#include "dataplane/bytes.h"
+// The client's connection from handshake to end.
+#include "connection.h"
+#include "control.h"
+#include "dataplane/clock.h"
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
@@ -9,28 +10,20 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { MILLISECOND = 1000000, VERDICT = 0xf1, VERDICT_BYTES = 6, RETRY_AFTER = 4, QUESTION = 0xf2, ABOUT_YOURSELF = 1 };
-
-void dp_order_free(struct dp_order *order) {
-  if (order == NULL) return;
-  if (order->fd >= 0) close(order->fd);
-  if (order->key != NULL) OPENSSL_cleanse(order->key, strlen(order->key));
-  free(order->key);
-  free(order->roots);
-  free(order->certificate);
-  free(order);
+void dp_connect_options_free(struct dp_connect_options *options) {
+  if (options == NULL) return;
+  if (options->fd >= 0) close(options->fd);
+  if (options->key != NULL) OPENSSL_cleanse(options->key, strlen(options->key));
+  free(options->key);
+  free(options->roots);
+  free(options->certificate);
+  free(options);
 }
 
-static void report(struct dp_agent *agent, enum dp_event_kind kind, uint32_t number, const char *text) {
-  struct dp_event event = {.kind = kind, .connection = agent->connection.id, .number = number};
-  snprintf(event.text, sizeof event.text, "%s", text);
-  agent->report(agent->owner, &event);
-}
-
-void dp_connection_close(struct dp_agent *agent, bool orderly) {
-  struct dp_connection *connection = &agent->connection;
-  if (!agent->connected) return;
-  agent->connected = false;
+void dp_connection_close(struct dp_client *client, bool orderly) {
+  struct dp_connection *connection = &client->connection;
+  if (!client->connected) return;
+  client->connected = false;
   ERR_clear_error();
   if (connection->established) {
     if (orderly && dp_link_flush(&connection->link, dp_now()) == DP_DONE) SSL_shutdown(connection->ssl);
@@ -45,109 +38,109 @@ void dp_connection_close(struct dp_agent *agent, bool orderly) {
   connection->fd = -1;
 }
 
-void dp_connection_end(struct dp_agent *agent, enum dp_event_kind kind, uint32_t number, const char *text) {
+void dp_connection_end(struct dp_client *client, enum dp_event_kind kind, uint32_t number, const char *text) {
   char copy[DP_REASON];
-  if (!agent->connected) return;
+  if (!client->connected) return;
   snprintf(copy, sizeof copy, "%s", text);  // closing the link wipes its reason
-  dp_connection_close(agent, kind == DP_EVENT_OVERSIZED || kind == DP_EVENT_CLOSED);
-  report(agent, kind, number, copy);
+  dp_connection_close(client, kind == DP_EVENT_OVERSIZED || kind == DP_EVENT_CLOSED);
+  dp_client_report(client, kind, number, copy);
 }
 
-bool dp_connection_is_over(struct dp_agent *agent, enum dp_status status) {
-  struct dp_connection *connection = &agent->connection;
+bool dp_connection_is_over(struct dp_client *client, enum dp_status status) {
+  struct dp_connection *connection = &client->connection;
   switch (status) {
-    case DP_CLOSED: dp_connection_end(agent, DP_EVENT_CLOSED, connection->answered, ""); return true;
-    case DP_BROKEN: dp_connection_end(agent, DP_EVENT_BROKEN, connection->answered, connection->link.reason); return true;
-    case DP_OVERSIZED: dp_connection_end(agent, DP_EVENT_OVERSIZED, connection->answered, connection->link.reason); return true;
-    default: return !agent->connected;
+    case DP_CLOSED: dp_connection_end(client, DP_EVENT_CLOSED, connection->answered, ""); return true;
+    case DP_BROKEN: dp_connection_end(client, DP_EVENT_BROKEN, connection->answered, connection->link.reason); return true;
+    case DP_OVERSIZED: dp_connection_end(client, DP_EVENT_OVERSIZED, connection->answered, connection->link.reason); return true;
+    default: return !client->connected;
   }
 }
 
-void dp_agent_adopt(struct dp_agent *agent, uint32_t id, SSL *ssl, int fd, uint32_t timeout_ms) {
+void dp_client_adopt(struct dp_client *client, uint32_t id, SSL *ssl, int fd, uint32_t timeout_ms) {
   struct dp_pace unused;
-  dp_connection_close(agent, true);
+  dp_connection_close(client, true);
   dp_socket_prepare(fd, &unused);
-  agent->connected = true;
-  agent->read_again = false;
-  agent->connection = (struct dp_connection){
-      .id = id, .ssl = ssl, .fd = fd, .wants_write = true, .handshake_by = dp_now() + (uint64_t)timeout_ms * MILLISECOND};
-  agent->socket_events = EPOLLIN | EPOLLOUT;
-  struct epoll_event event = {.events = agent->socket_events, .data.fd = fd};
-  if (epoll_ctl(agent->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
-    dp_connection_end(agent, DP_EVENT_HANDSHAKE, 0, "the socket cannot be waited for");
+  client->connected = true;
+  client->read_again = false;
+  client->connection = (struct dp_connection){
+      .id = id, .ssl = ssl, .fd = fd, .wants_write = true, .handshake_by = dp_now() + (uint64_t)timeout_ms * DP_MILLISECOND};
+  client->socket_events = EPOLLIN | EPOLLOUT;
+  struct epoll_event event = {.events = client->socket_events, .data.fd = fd};
+  if (epoll_ctl(client->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+    dp_connection_end(client, DP_EVENT_HANDSHAKE, 0, "the socket cannot be waited for");
 }
 
-static bool same_identity(const struct dp_order *one, const struct dp_order *other) {
+static bool same_identity(const struct dp_connect_options *one, const struct dp_connect_options *other) {
   return one != NULL && strcmp(one->roots, other->roots) == 0 && strcmp(one->key, other->key) == 0 &&
          one->super == other->super && one->certificate_length == other->certificate_length &&
          memcmp(one->certificate, other->certificate, one->certificate_length) == 0;
 }
 
 // A client is kept as long as the identity stays the same, and with it the session to resume.
-static enum dp_tls_wrong prepare_client(struct dp_agent *agent, struct dp_order *order, char *reason) {
-  if (same_identity(agent->identity, order)) {
-    dp_order_free(order);
+static enum dp_tls_wrong prepare_client(struct dp_client *client, struct dp_connect_options *options, char *reason) {
+  if (same_identity(client->identity, options)) {
+    dp_connect_options_free(options);
     return DP_TLS_FINE;
   }
-  dp_tls_client_close(&agent->client);
-  dp_order_free(agent->identity);
-  agent->identity = NULL;
-  bool super = order->super && agent->tun.offload != DP_OFFLOAD_NONE;
-  enum dp_tls_wrong wrong = dp_tls_client_open(&agent->client, order->roots, order->certificate, order->certificate_length,
-                                               order->key, super, reason);
-  if (wrong == DP_TLS_FINE) agent->identity = order;
-  else dp_order_free(order);
+  dp_tls_client_close(&client->tls);
+  dp_connect_options_free(client->identity);
+  client->identity = NULL;
+  bool super = options->super && client->tun.offload != DP_OFFLOAD_NONE;
+  enum dp_tls_wrong wrong = dp_tls_client_open(&client->tls, options->roots, options->certificate, options->certificate_length,
+                                               options->key, super, reason);
+  if (wrong == DP_TLS_FINE) client->identity = options;
+  else dp_connect_options_free(options);
   return wrong;
 }
 
-void dp_agent_connect(struct dp_agent *agent, struct dp_order *order) {
+void dp_client_connect(struct dp_client *client, struct dp_connect_options *options) {
   char reason[DP_REASON] = "";
-  uint32_t id = order->id, timeout_ms = order->timeout_ms;
-  int fd = order->fd;
-  dp_connection_close(agent, true);
-  order->fd = -1;
-  agent->connection = (struct dp_connection){.id = id, .fd = -1};
-  enum dp_tls_wrong wrong = prepare_client(agent, order, reason);
-  SSL *ssl = wrong == DP_TLS_FINE ? dp_tls_client_connect(&agent->client, fd) : NULL;
+  uint32_t id = options->id, timeout_ms = options->timeout_ms;
+  int fd = options->fd;
+  dp_connection_close(client, true);
+  options->fd = -1;
+  client->connection = (struct dp_connection){.id = id, .fd = -1};
+  enum dp_tls_wrong wrong = prepare_client(client, options, reason);
+  SSL *ssl = wrong == DP_TLS_FINE ? dp_tls_client_connect(&client->tls, fd) : NULL;
   if (ssl != NULL) {
-    dp_agent_adopt(agent, id, ssl, fd, timeout_ms);
+    dp_client_adopt(client, id, ssl, fd, timeout_ms);
     return;
   }
   close(fd);
-  if (wrong == DP_TLS_BAD_ROOT) report(agent, DP_EVENT_BAD_ROOT, 0, reason);
-  else if (wrong == DP_TLS_BAD_CREDENTIALS) report(agent, DP_EVENT_BAD_CREDENTIALS, 0, reason);
-  else report(agent, DP_EVENT_HANDSHAKE, 0, "out of memory");
+  if (wrong == DP_TLS_BAD_ROOT) dp_client_report(client, DP_EVENT_BAD_ROOT, 0, reason);
+  else if (wrong == DP_TLS_BAD_CREDENTIALS) dp_client_report(client, DP_EVENT_BAD_CREDENTIALS, 0, reason);
+  else dp_client_report(client, DP_EVENT_HANDSHAKE, 0, "out of memory");
 }
 
-void dp_agent_disconnect(struct dp_agent *agent) { dp_connection_close(agent, true); }
+void dp_client_disconnect(struct dp_client *client) { dp_connection_close(client, true); }
 
-static void beat(struct dp_agent *agent, uint64_t now) {
-  struct dp_connection *connection = &agent->connection;
-  uint8_t heartbeat[DP_HEARTBEAT_BYTES];
+static void beat(struct dp_client *client, uint64_t now) {
+  struct dp_connection *connection = &client->connection;
+  uint8_t heartbeat[WIRE_HEARTBEAT_LENGTH];
   dp_silence_beat(&connection->silence, now);
-  if (agent->rules.filter.any) return;  // an end without an address
-  dp_heartbeat_write(agent->rules.filter.own, heartbeat);
-  // No room: the last one has not even left yet.
-  if (dp_link_urgent(&connection->link, heartbeat, sizeof heartbeat)) dp_add(&agent->counters->heartbeats, 1);
+  if (client->rules.filter.any) return;  // no address of its own to send a heartbeat from
+  dp_heartbeat_write(client->rules.filter.own, heartbeat);
+  // No room means that the last one has not left yet.
+  if (dp_link_urgent(&connection->link, heartbeat, sizeof heartbeat)) dp_add(&client->counters->heartbeats, 1);
 }
 
-static void establish(struct dp_agent *agent, uint64_t now) {
-  struct dp_connection *connection = &agent->connection;
+static void establish(struct dp_client *client, uint64_t now) {
+  struct dp_connection *connection = &client->connection;
   connection->established = true;
-  dp_link_init(&connection->link, connection->ssl, connection->fd, &agent->workspace, agent->counters);
-  dp_silence_start(&connection->silence, agent->rules.heartbeat_period_ms, agent->rules.heartbeat_timeout_ms, now);
-  dp_add(&agent->counters->connections, 1);
-  if (SSL_session_reused(connection->ssl)) dp_add(&agent->counters->resumptions, 1);
-  agent->read_again = true;  // the handshake may have read more than its own
-  // TLS 1.3 ends our handshake before the router has judged us: only an answer says that we are in.
-  beat(agent, now);
+  dp_link_init(&connection->link, connection->ssl, connection->fd, &client->workspace, client->counters);
+  dp_silence_start(&connection->silence, client->rules.heartbeat_period_ms, client->rules.heartbeat_timeout_ms, now);
+  dp_add(&client->counters->connections, 1);
+  if (SSL_session_reused(connection->ssl)) dp_add(&client->counters->resumptions, 1);
+  client->read_again = true;  // OpenSSL may have read frames together with the handshake
+  // TLS 1.3 ends our handshake before the router has authorised us: only an answer to a heartbeat shows that it has.
+  beat(client, now);
 }
 
-void dp_agent_probe(struct dp_agent *agent) {
-  if (!agent->connected || !agent->connection.established) return;
+void dp_client_probe(struct dp_client *client) {
+  if (!client->connected || !client->connection.established) return;
   uint64_t now = dp_now();
-  beat(agent, now);
-  dp_silence_hurry(&agent->connection.silence, now);
+  beat(client, now);
+  dp_silence_hurry(&client->connection.silence, now);
 }
 
 static bool is_date(long verified) {
@@ -155,100 +148,74 @@ static bool is_date(long verified) {
          verified == X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD || verified == X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD;
 }
 
-static void fail_handshake(struct dp_agent *agent, int result) {
-  SSL *ssl = agent->connection.ssl;
+static void fail_handshake(struct dp_client *client, int result) {
+  SSL *ssl = client->connection.ssl;
   char reason[DP_REASON];
   long verified = SSL_get_verify_result(ssl);
   int error = SSL_get_error(ssl, result);
   bool closed = error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 && result == 0);
   dp_tls_reason(ssl, result, reason);
   if (closed) snprintf(reason, sizeof reason, "the server closed the connection");
-  if (is_date(verified)) dp_connection_end(agent, DP_EVENT_CLOCK, 0, X509_verify_cert_error_string(verified));
-  else if (verified != X509_V_OK) dp_connection_end(agent, DP_EVENT_UNTRUSTED, 0, X509_verify_cert_error_string(verified));
-  else dp_connection_end(agent, DP_EVENT_HANDSHAKE, 0, reason);
+  if (is_date(verified)) dp_connection_end(client, DP_EVENT_CLOCK, 0, X509_verify_cert_error_string(verified));
+  else if (verified != X509_V_OK) dp_connection_end(client, DP_EVENT_UNTRUSTED, 0, X509_verify_cert_error_string(verified));
+  else dp_connection_end(client, DP_EVENT_HANDSHAKE, 0, reason);
 }
 
-void dp_connection_handshake(struct dp_agent *agent, uint64_t now) {
-  struct dp_connection *connection = &agent->connection;
+void dp_connection_handshake(struct dp_client *client, uint64_t now) {
+  struct dp_connection *connection = &client->connection;
   ERR_clear_error();
   int result = SSL_do_handshake(connection->ssl);
   if (result == 1) {
-    establish(agent, now);
+    establish(client, now);
     return;
   }
   int error = SSL_get_error(connection->ssl, result);
   connection->wants_write = error == SSL_ERROR_WANT_WRITE;
-  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) fail_handshake(agent, result);
-}
-
-// The router's word (protocol/tunnel/verdict.ts); one of a later version is ignored. True if the connection is over with it.
-static bool take_verdict(struct dp_agent *agent, const struct dp_frame *frame) {
-  const uint8_t *packet = frame->packet;
-  if (agent->connection.link.wire == DP_WIRE_PLAIN || frame->length != VERDICT_BYTES || packet[0] != VERDICT) return false;
-  struct dp_event event = {
-      .kind = DP_EVENT_VERDICT, .connection = agent->connection.id, .verdict = packet[1], .number = dp_get32(packet + 2)};
-  if (event.verdict == 0 || event.verdict > RETRY_AFTER || (event.verdict != RETRY_AFTER && event.number != 0)) return false;
-  agent->report(agent->owner, &event);
-  return true;
-}
-
-// The router's question (protocol/tunnel/report.ts). Whoever asks on and on is heard once.
-static bool take_question(struct dp_agent *agent, const struct dp_frame *frame) {
-  struct dp_connection *connection = &agent->connection;
-  if (connection->link.wire == DP_WIRE_PLAIN || frame->length != 2 || frame->packet[0] != QUESTION) return false;
-  if (frame->packet[1] != ABOUT_YOURSELF || connection->asked) return false;
-  connection->asked = true;
-  report(agent, DP_EVENT_ASKED, 0, "");
-  return true;
-}
-
-void dp_agent_tell(struct dp_agent *agent, uint32_t id, const uint8_t *packet, uint32_t length) {
-  struct dp_connection *connection = &agent->connection;
-  if (agent->connected && connection->asked && connection->id == id) (void)dp_link_urgent(&connection->link, packet, length);
+  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) fail_handshake(client, result);
 }
 
 struct reading {
-  struct dp_agent *agent;
+  struct dp_client *client;
   uint64_t now;
 };
 
 static bool on_packet(void *owner, struct dp_frame *frame) {
   struct reading *reading = owner;
-  struct dp_agent *agent = reading->agent;
-  struct dp_connection *connection = &agent->connection;
-  if (frame->control) return take_question(agent, frame) || !take_verdict(agent, frame);
+  struct dp_client *client = reading->client;
+  struct dp_connection *connection = &client->connection;
+  if (frame->control) return dp_control_take(client, frame);
   dp_silence_heard(&connection->silence, reading->now);
   if (!connection->answered) {
     char peer[DP_REASON];
     connection->answered = true;
     dp_socket_peer(connection->fd, peer, sizeof peer);
-    report(agent, DP_EVENT_UP, connection->link.wire, peer);
+    dp_client_report(client, DP_EVENT_UP, connection->link.wire, peer);
   }
-  if (!dp_heartbeat_is_reply(agent->rules.filter.own, frame->packet, frame->length)) dp_ingress_take(&agent->ingress, frame);
+  if (!dp_heartbeat_is_reply(client->rules.filter.own, frame->packet, frame->length)) dp_ingress_take(&client->ingress, frame);
   return true;
 }
 
-static void on_end(void *owner) { dp_ingress_flush(&((struct reading *)owner)->agent->ingress); }
+static void on_end(void *owner) { dp_ingress_flush(&((struct reading *)owner)->client->ingress); }
 
-void dp_connection_receive(struct dp_agent *agent, uint64_t now) {
-  struct reading reading = {agent, now};
+void dp_connection_receive(struct dp_client *client, uint64_t now) {
+  struct reading reading = {client, now};
   struct dp_sink sink = {&reading, on_packet, on_end};
-  enum dp_status status = dp_link_receive(&agent->connection.link, &sink, now);
-  agent->read_again = status == DP_AGAIN;
-  if (status == DP_STOPPED) dp_connection_close(agent, true);
-  else dp_connection_is_over(agent, status);
+  enum dp_status status = dp_link_receive(&client->connection.link, &sink, now);
+  client->read_again = status == DP_AGAIN;
+  if (status == DP_STOPPED) dp_connection_close(client, true);
+  else dp_connection_is_over(client, status);
 }
 
-uint64_t dp_connection_deadline(const struct dp_agent *agent) {
-  const struct dp_connection *connection = &agent->connection;
-  if (!agent->connected) return UINT64_MAX;
+uint64_t dp_connection_deadline(const struct dp_client *client) {
+  const struct dp_connection *connection = &client->connection;
+  if (!client->connected) return UINT64_MAX;
   return connection->established ? dp_silence_next(&connection->silence) : connection->handshake_by;
 }
 
-void dp_connection_check_time(struct dp_agent *agent, uint64_t now) {
-  struct dp_connection *connection = &agent->connection;
-  if (!agent->connected || now < dp_connection_deadline(agent)) return;
-  if (!connection->established) dp_connection_end(agent, DP_EVENT_HANDSHAKE, 1, "not finished in time");
-  else if (now >= connection->silence.answer_by) dp_connection_end(agent, DP_EVENT_SILENT, connection->answered, "");
-  else beat(agent, now);
+void dp_connection_check_time(struct dp_client *client, uint64_t now) {
+  struct dp_connection *connection = &client->connection;
+  if (!client->connected || now < dp_connection_deadline(client)) return;
+  if (!connection->established) dp_connection_end(client, DP_EVENT_HANDSHAKE, 1, "not finished in time");
+  else if (now >= connection->silence.answer_by) dp_connection_end(client, DP_EVENT_SILENT, connection->answered, "");
+  else beat(client, now);
 }

@@ -1,100 +1,94 @@
 #include "loop.h"
+#include "connection.h"
+#include "dataplane/clock.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-  MILLISECOND = 1000000,
   BURST_PACKETS = 256,  // read from the TUN into one batch
-  QUEUE_PACKETS = 64,   // moved from the TUN to the queue before the socket is looked at again
-  QUEUED_BYTES = 4 * DP_FQ_LIMIT,  // its one queue has its own limit
-  TURNS = 8,            // batches before the receiving side gets its turn
+  QUEUE_PACKETS = 64,   // moved from the TUN to the queue before the socket is tried again
+  QUEUED_BYTES = 4 * DP_FQ_LIMIT,  // of the workspace: its one queue has a smaller limit of its own
+  BATCHES = 8,          // batches sent before the loop receives again
 };
 
-uint64_t dp_now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-static int watch(struct dp_agent *agent, int fd) {
+static int watch(struct dp_client *client, int fd) {
   struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-  return epoll_ctl(agent->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? errno : 0;
+  return epoll_ctl(client->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? errno : 0;
 }
 
-int dp_agent_init(struct dp_agent *agent) {
-  agent->tun.counters = agent->counters;
-  agent->egress = (struct dp_egress){&agent->tun, &agent->rules.filter, agent->counters, agent->local, agent->owner};
-  dp_ingress_init(&agent->ingress, &agent->tun, &agent->rules.filter);
-  agent->connection.fd = -1;
-  agent->spare = malloc(DP_EGRESS_ROOM);
-  agent->epoll = epoll_create1(EPOLL_CLOEXEC);
-  int error = agent->epoll < 0 ? errno : 0;
-  if (!dp_workspace_init(&agent->workspace, QUEUED_BYTES) || agent->spare == NULL) error = ENOMEM;
-  if (error == 0) error = watch(agent, agent->wake);
-  if (error == 0) error = watch(agent, agent->tun.fd);
-  if (error != 0) dp_agent_free(agent);
+int dp_client_init(struct dp_client *client) {
+  client->tun.counters = client->counters;
+  client->egress = (struct dp_egress){&client->tun, &client->rules.filter, client->counters, client->local, client->owner};
+  dp_ingress_init(&client->ingress, &client->tun, &client->rules.filter);
+  client->connection.fd = -1;
+  client->spare = malloc(DP_EGRESS_ROOM);
+  client->epoll = epoll_create1(EPOLL_CLOEXEC);
+  int error = client->epoll < 0 ? errno : 0;
+  if (!dp_workspace_init(&client->workspace, QUEUED_BYTES) || client->spare == NULL) error = ENOMEM;
+  if (error == 0) error = watch(client, client->wake);
+  if (error == 0) error = watch(client, client->tun.fd);
+  if (error != 0) dp_client_free(client);
   return error;
 }
 
-void dp_agent_free(struct dp_agent *agent) {
-  dp_connection_close(agent, true);
-  dp_tls_client_close(&agent->client);
-  dp_order_free(agent->identity);
-  dp_workspace_free(&agent->workspace);
-  free(agent->spare);
-  if (agent->epoll >= 0) close(agent->epoll);
-  agent->identity = NULL;
-  agent->spare = NULL;
-  agent->epoll = -1;
+void dp_client_free(struct dp_client *client) {
+  dp_connection_close(client, true);
+  dp_tls_client_close(&client->tls);
+  dp_connect_options_free(client->identity);
+  dp_workspace_free(&client->workspace);
+  free(client->spare);
+  if (client->epoll >= 0) close(client->epoll);
+  client->identity = NULL;
+  client->spare = NULL;
+  client->epoll = -1;
 }
 
-static void lose_tun(struct dp_agent *agent, int error) {
+static void lose_tun(struct dp_client *client, int error) {
   struct dp_event event = {.kind = DP_EVENT_TUN_LOST};
   snprintf(event.text, sizeof event.text, "%s", strerrorname_np(error) ?: "?");
-  epoll_ctl(agent->epoll, EPOLL_CTL_DEL, agent->tun.fd, NULL);
-  agent->tun_lost = true;
-  dp_connection_close(agent, true);
-  agent->report(agent->owner, &event);
+  epoll_ctl(client->epoll, EPOLL_CTL_DEL, client->tun.fd, NULL);
+  client->tun_lost = true;
+  dp_connection_close(client, true);
+  client->report(client->owner, &event);
 }
 
-// Without a connection, what the host sends goes nowhere, except to who serves the link; left in the TUN, it would be late when there is one.
-static void discard_packets(struct dp_agent *agent) {
+// Without a connection, packets of the host are dropped, except those for the LAN server: kept in the TUN they would be sent too late.
+static void discard_packets(struct dp_client *client) {
   struct dp_virtio virtio;
   for (int i = 0; i < BURST_PACKETS; i++) {
-    ssize_t got = dp_tun_read(&agent->tun, &virtio, agent->spare, DP_EGRESS_ROOM);
-    if (got < 0) lose_tun(agent, (int)-got);
+    ssize_t got = dp_tun_read(&client->tun, &virtio, client->spare, DP_EGRESS_ROOM);
+    if (got < 0) lose_tun(client, (int)-got);
     if (got <= 0) return;
-    if (!dp_egress_local(&agent->egress, &virtio, agent->spare, (uint32_t)got)) dp_add(&agent->counters->out_offline, 1);
+    if (!dp_egress_local(&client->egress, &virtio, client->spare, (uint32_t)got)) dp_add(&client->counters->out_offline, 1);
   }
 }
 
 // Moves packets from the TUN to the queue. False if the TUN has no more.
-static bool queue_packets(struct dp_agent *agent, uint64_t now) {
-  struct dp_link *link = &agent->connection.link;
+static bool queue_packets(struct dp_client *client, uint64_t now) {
+  struct dp_link *link = &client->connection.link;
   for (int i = 0; i < QUEUE_PACKETS; i++) {
     size_t size = 0;
     uint32_t hash = 0;
-    int got = dp_egress_read(&agent->egress, link->wire, agent->spare, &size, &hash);
-    if (got < 0) lose_tun(agent, -got);
+    int got = dp_egress_read(&client->egress, link->wire, client->spare, &size, &hash);
+    if (got < 0) lose_tun(client, -got);
     if (got <= 0) return false;
-    if (size > 0) dp_link_queue(link, agent->spare, (uint32_t)size, hash, now);
+    if (size > 0) dp_link_queue(link, client->spare, (uint32_t)size, hash, now);
   }
   return true;
 }
 
-// Reads at most so many packets to where they are sent from; adds their number to `*packets`. 0: there are none.
-static size_t fill_room(struct dp_agent *agent, uint8_t *room, size_t wanted, int most, int *packets) {
+// Reads at most `most` packets into the buffer they are sent from; adds their number to `*packets`. Returns the bytes.
+static size_t fill_room(struct dp_client *client, uint8_t *room, size_t wanted, int most, int *packets) {
   size_t length = 0;
   for (int i = 0; i < most && length < wanted && DP_OUT_BYTES - length >= DP_EGRESS_ROOM; i++) {
     size_t size = 0;
     uint32_t hash;
-    int got = dp_egress_read(&agent->egress, agent->connection.link.wire, room + length, &size, &hash);
-    if (got < 0) lose_tun(agent, -got);
+    int got = dp_egress_read(&client->egress, client->connection.link.wire, room + length, &size, &hash);
+    if (got < 0) lose_tun(client, -got);
     if (got <= 0) break;
     length += size;
     ++*packets;
@@ -102,44 +96,44 @@ static size_t fill_room(struct dp_agent *agent, uint8_t *room, size_t wanted, in
   return length;
 }
 
-// The sending direction. While the socket is full the TUN is read on, into the queue: there, flows are told apart.
-static void send_packets(struct dp_agent *agent, bool readable, uint64_t now) {
-  struct dp_link *link = &agent->connection.link;
+// Sends packets of the TUN. While the socket is full they go into the queue, which is fair between flows.
+static void send_packets(struct dp_client *client, bool readable, uint64_t now) {
+  struct dp_link *link = &client->connection.link;
   int packets = 0;
-  // Where packets come one by one, the first leaves before there is a look for another; and there is none if the TUN had nothing in the
-  // turn before: should there be more, the next turn comes at once.
-  bool first = agent->lone, only = first && agent->tun_turn + 1 < agent->turn;
-  if (readable) agent->tun_turn = agent->turn;
-  if (readable && (link->blocked || dp_link_waiting(link))) readable = queue_packets(agent, now);
-  for (int turn = 0; turn < TURNS && agent->connected && !link->blocked; turn++) {
+  // Where packets come one by one, the first is sent before the TUN is read again, and the TUN is not read again at all if it had nothing
+  // in the iteration before: epoll reports further packets at once.
+  bool first = client->lone, only = first && client->tun_iteration + 1 < client->iteration;
+  if (readable) client->tun_iteration = client->iteration;
+  if (readable && (link->blocked || dp_link_waiting(link))) readable = queue_packets(client, now);
+  for (int batch = 0; batch < BATCHES && client->connected && !link->blocked; batch++) {
     size_t wanted = 0;
-    if (dp_connection_is_over(agent, dp_link_flush(link, now))) return;
+    if (dp_connection_is_over(client, dp_link_flush(link, now))) return;
     uint8_t *room = dp_link_room(link, &wanted);
     if (room == NULL || !readable || (only && packets > 0)) break;
-    size_t length = fill_room(agent, room, wanted, first && turn == 0 ? 1 : BURST_PACKETS, &packets);
+    size_t length = fill_room(client, room, wanted, first && batch == 0 ? 1 : BURST_PACKETS, &packets);
     if (length == 0) break;
     dp_link_commit(link, length);
   }
-  if (readable) agent->lone = packets <= 1;
+  if (readable) client->lone = packets <= 1;
 }
 
-// Only what the connection waits for may wake the loop.
-static void choose_events(struct dp_agent *agent) {
-  struct dp_connection *connection = &agent->connection;
-  if (!agent->connected) return;
+// Asks epoll only for the events that the connection waits for.
+static void choose_events(struct dp_client *client) {
+  struct dp_connection *connection = &client->connection;
+  if (!client->connected) return;
   const struct dp_link *link = &connection->link;
   bool writing = connection->established ? link->blocked || link->read_blocked : connection->wants_write;
   uint32_t events = writing ? EPOLLIN | EPOLLOUT : EPOLLIN;
-  if (events == agent->socket_events) return;
+  if (events == client->socket_events) return;
   struct epoll_event event = {.events = events, .data.fd = connection->fd};
-  epoll_ctl(agent->epoll, EPOLL_CTL_MOD, connection->fd, &event);
-  agent->socket_events = events;
+  epoll_ctl(client->epoll, EPOLL_CTL_MOD, connection->fd, &event);
+  client->socket_events = events;
 }
 
 static int milliseconds_until(uint64_t deadline, uint64_t now) {
   if (deadline == UINT64_MAX) return -1;
   if (deadline <= now) return 0;
-  uint64_t left = (deadline - now + MILLISECOND - 1) / MILLISECOND;
+  uint64_t left = (deadline - now + DP_MILLISECOND - 1) / DP_MILLISECOND;
   return left > 3600000 ? 3600000 : (int)left;
 }
 
@@ -148,52 +142,52 @@ struct ready {
   uint32_t socket;
 };
 
-static struct ready wait_for(struct dp_agent *agent) {
+static struct ready wait_for(struct dp_client *client) {
   struct epoll_event events[4];
   struct ready ready = {0};
-  int timeout = agent->connected && agent->read_again ? 0 : milliseconds_until(dp_connection_deadline(agent), dp_now());
-  int count = epoll_wait(agent->epoll, events, 4, timeout);
+  int timeout = client->connected && client->read_again ? 0 : milliseconds_until(dp_connection_deadline(client), dp_now());
+  int count = epoll_wait(client->epoll, events, 4, timeout);
   for (int i = 0; i < count; i++) {
-    if (events[i].data.fd == agent->wake) ready.wake = true;
-    else if (events[i].data.fd == agent->tun.fd) ready.tun = true;
+    if (events[i].data.fd == client->wake) ready.wake = true;
+    else if (events[i].data.fd == client->tun.fd) ready.tun = true;
     else ready.socket = events[i].events;
   }
   return ready;
 }
 
-// What the events mean for the connection; it may be over afterwards.
-static void serve_socket(struct dp_agent *agent, uint32_t events, uint64_t now) {
-  struct dp_connection *connection = &agent->connection;
-  if (agent->connected && !connection->established && events != 0) dp_connection_handshake(agent, now);
-  if (!agent->connected || !connection->established) return;
-  // Whatever happened at the socket may have been what writing waits for.
+// Handles events of the socket. The connection may be over afterwards.
+static void serve_socket(struct dp_client *client, uint32_t events, uint64_t now) {
+  struct dp_connection *connection = &client->connection;
+  if (client->connected && !connection->established && events != 0) dp_connection_handshake(client, now);
+  if (!client->connected || !connection->established) return;
+  // Any event may mean that the socket takes data again.
   if (events != 0) connection->link.blocked = false;
   bool readable = (events & ~(uint32_t)EPOLLOUT) != 0 || (connection->link.read_blocked && events != 0);
-  if (agent->read_again || readable) dp_connection_receive(agent, now);
+  if (client->read_again || readable) dp_connection_receive(client, now);
 }
 
-static void serve_tun(struct dp_agent *agent, bool readable, uint64_t now) {
-  if (!agent->connected || !agent->connection.established) {
-    if (readable) discard_packets(agent);
-  } else if (readable || dp_link_waiting(&agent->connection.link)) {
-    send_packets(agent, readable, now);
+static void serve_tun(struct dp_client *client, bool readable, uint64_t now) {
+  if (!client->connected || !client->connection.established) {
+    if (readable) discard_packets(client);
+  } else if (readable || dp_link_waiting(&client->connection.link)) {
+    send_packets(client, readable, now);
   }
 }
 
-void dp_agent_run(struct dp_agent *agent) {
+void dp_client_run(struct dp_client *client) {
   for (;;) {
-    struct ready ready = wait_for(agent);
+    struct ready ready = wait_for(client);
     uint64_t now = dp_now();
-    agent->turn++;
+    client->iteration++;
     if (ready.wake) {
       uint64_t count;
-      (void)!read(agent->wake, &count, sizeof count);
-      if (!agent->orders(agent->owner, agent)) return;
-      ready.socket = 0;  // it may be that of the former connection
+      (void)!read(client->wake, &count, sizeof count);
+      if (!client->commands(client->owner, client)) return;
+      ready.socket = 0;  // it may be the former connection's event
     }
-    serve_socket(agent, ready.socket, now);
-    dp_connection_check_time(agent, now);
-    serve_tun(agent, ready.tun && !agent->tun_lost, now);
-    choose_events(agent);
+    serve_socket(client, ready.socket, now);
+    dp_connection_check_time(client, now);
+    serve_tun(client, ready.tun && !client->tun_lost, now);
+    choose_events(client);
   }
 }

@@ -1,14 +1,15 @@
-// The data plane's face to JavaScript (dataplane.ts): it gives orders, hears of changes and reads counters; packets stay below.
+// The client's functions for JavaScript (client.ts): commands, events and counters. Packets stay in the thread.
+#include "napi.h"
 #include "thread.h"
+#include "connection.h"
 #include "addon/handle.h"
-#include "module.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-// Lives until JavaScript has let go of its handle and the thread has ended.
-struct plane {
+// Freed when JavaScript has released its handle and the thread has ended.
+struct dataplane {
   napi_env env;
   int references;
   struct dp_thread *thread;  // NULL once joined
@@ -18,109 +19,98 @@ struct plane {
 };
 
 // An event on its way to JavaScript, perhaps with a packet.
-struct told {
+struct queued_event {
   struct dp_event event;
   uint32_t length;
   uint8_t packet[];
 };
 
-// Local packets are few; a host that floods us with them must not fill our memory.
+// Bounds the memory that a host can fill by sending packets for the LAN server, which are few otherwise.
 enum { MAX_LOCAL_WAITING = 64 };
 
-static const napi_type_tag PLANE = {0x71c35a0e9db84f26, 0x9e60b1d7c24835fa};
+static const napi_type_tag DATAPLANE = {0x71c35a0e9db84f26, 0x9e60b1d7c24835fa};
 
 static const char *const EVENTS[] = {
-    [DP_EVENT_UP] = "up",
-    [DP_EVENT_VERDICT] = "verdict",
-    [DP_EVENT_ASKED] = "asked",
-    [DP_EVENT_TUN_LOST] = "tun-lost",
-    [DP_EVENT_BAD_ROOT] = "bad-root",
-    [DP_EVENT_BAD_CREDENTIALS] = "bad-credentials",
-    [DP_EVENT_UNTRUSTED] = "untrusted",
-    [DP_EVENT_CLOCK] = "clock",
-    [DP_EVENT_HANDSHAKE] = "handshake",
-    [DP_EVENT_CLOSED] = "closed",
-    [DP_EVENT_BROKEN] = "broken",
-    [DP_EVENT_OVERSIZED] = "oversized",
-    [DP_EVENT_SILENT] = "silent",
-    [DP_EVENT_LOCAL] = "local",
+#define NAME(kind, name) [DP_EVENT_##kind] = name,
+    DP_EVENTS(NAME)
+#undef NAME
 };
 
-static void unreference(struct plane *plane) {
-  if (--plane->references == 0) free(plane);
+static void unreference(struct dataplane *dataplane) {
+  if (--dataplane->references == 0) free(dataplane);
 }
 
-static void stop(struct plane *plane) {
-  if (plane->stopped) return;
-  plane->stopped = true;
-  dp_thread_stop(plane->thread);
+static void stop(struct dataplane *dataplane) {
+  if (dataplane->stopped) return;
+  dataplane->stopped = true;
+  dp_thread_stop(dataplane->thread);
 }
 
-static void join(struct plane *plane) {
-  if (plane->thread == NULL) return;
-  struct dp_thread *thread = plane->thread;
-  plane->thread = NULL;
+static void join(struct dataplane *dataplane) {
+  if (dataplane->thread == NULL) return;
+  struct dp_thread *thread = dataplane->thread;
+  dataplane->thread = NULL;
   dp_thread_join(thread);
 }
 
-// The environment ends: nothing of it may be called any more.
+// The environment ends: JavaScript may not be called any more.
 static void on_environment_end(void *data) {
-  struct plane *plane = data;
-  stop(plane);
-  join(plane);
+  struct dataplane *dataplane = data;
+  stop(dataplane);
+  join(dataplane);
 }
 
-// The thread has given the function back.
+// The thread has released the function.
 static void on_report_finalized(napi_env env, void *data, void *hint) {
-  struct plane *plane = data;
+  struct dataplane *dataplane = data;
   (void)hint;
-  join(plane);
-  napi_remove_env_cleanup_hook(env, on_environment_end, plane);
-  unreference(plane);
+  join(dataplane);
+  napi_remove_env_cleanup_hook(env, on_environment_end, dataplane);
+  unreference(dataplane);
 }
 
-static void release_plane(void *data) {
-  struct plane *plane = data;
-  if (plane->thread != NULL) stop(plane);
-  unreference(plane);
+static void release_dataplane(void *data) {
+  struct dataplane *dataplane = data;
+  if (dataplane->thread != NULL) stop(dataplane);
+  unreference(dataplane);
 }
 
 // In the thread.
 static void on_event(void *owner, const struct dp_event *event) {
-  struct plane *plane = owner;
-  struct told *told = calloc(1, sizeof *told);
-  if (told == NULL) return;
-  told->event = *event;
-  if (napi_call_threadsafe_function(plane->report, told, napi_tsfn_nonblocking) != napi_ok) free(told);
+  struct dataplane *dataplane = owner;
+  struct queued_event *queued_event = calloc(1, sizeof *queued_event);
+  if (queued_event == NULL) return;
+  queued_event->event = *event;
+  if (napi_call_threadsafe_function(dataplane->report, queued_event, napi_tsfn_nonblocking) != napi_ok) free(queued_event);
 }
 
 // In the thread.
 static void on_local(void *owner, const uint8_t *packet, uint32_t length) {
-  struct plane *plane = owner;
-  if (plane->local_waiting >= MAX_LOCAL_WAITING) return;
-  struct told *told = calloc(1, sizeof *told + length);
-  if (told == NULL) return;
-  told->event.kind = DP_EVENT_LOCAL;
-  told->length = length;
-  memcpy(told->packet, packet, length);
-  plane->local_waiting++;
-  if (napi_call_threadsafe_function(plane->report, told, napi_tsfn_nonblocking) == napi_ok) return;
-  plane->local_waiting--;
-  free(told);
+  struct dataplane *dataplane = owner;
+  if (dataplane->local_waiting >= MAX_LOCAL_WAITING) return;
+  struct queued_event *queued_event = calloc(1, sizeof *queued_event + length);
+  if (queued_event == NULL) return;
+  queued_event->event.kind = DP_EVENT_LOCAL;
+  queued_event->length = length;
+  memcpy(queued_event->packet, packet, length);
+  dataplane->local_waiting++;
+  if (napi_call_threadsafe_function(dataplane->report, queued_event, napi_tsfn_nonblocking) == napi_ok) return;
+  dataplane->local_waiting--;
+  free(queued_event);
 }
 
 static void on_ended(void *owner) {
-  struct plane *plane = owner;
-  napi_release_threadsafe_function(plane->report, napi_tsfn_release);
+  struct dataplane *dataplane = owner;
+  napi_release_threadsafe_function(dataplane->report, napi_tsfn_release);
 }
 
 // In JavaScript's thread.
 static void call_report(napi_env env, napi_value callback, void *context, void *data) {
-  struct plane *plane = context;
-  struct told *told = data;
-  struct dp_event *event = &told->event;
-  if (event->kind == DP_EVENT_LOCAL) plane->local_waiting--;
-  if (env != NULL && !plane->stopped) {
+  struct dataplane *dataplane = context;
+  struct queued_event *queued_event = data;
+  struct dp_event *event = &queued_event->event;
+  if (event->kind == DP_EVENT_LOCAL) dataplane->local_waiting--;
+  if (env != NULL && !dataplane->stopped) {
     napi_value arguments[6], receiver, buffer;
     size_t count = 5;
     void *copy;
@@ -129,18 +119,18 @@ static void call_report(napi_env env, napi_value callback, void *context, void *
     napi_create_string_utf8(env, event->text, NAPI_AUTO_LENGTH, &arguments[2]);
     napi_create_uint32(env, event->number, &arguments[3]);
     napi_create_uint32(env, event->verdict, &arguments[4]);
-    if (told->length > 0 && napi_create_arraybuffer(env, told->length, &copy, &buffer) == napi_ok) {
-      memcpy(copy, told->packet, told->length);
-      napi_create_typedarray(env, napi_uint8_array, told->length, buffer, 0, &arguments[5]);
+    if (queued_event->length > 0 && napi_create_arraybuffer(env, queued_event->length, &copy, &buffer) == napi_ok) {
+      memcpy(copy, queued_event->packet, queued_event->length);
+      napi_create_typedarray(env, napi_uint8_array, queued_event->length, buffer, 0, &arguments[5]);
       count = 6;
     }
     napi_get_undefined(env, &receiver);
     napi_call_function(env, receiver, callback, count, arguments, NULL);
   }
-  free(told);
+  free(queued_event);
 }
 
-static napi_value plane_tun(napi_env env, napi_callback_info info) {
+static napi_value dataplane_tun(napi_env env, napi_callback_info info) {
   napi_value arguments[3], result, value;
   size_t count = 3;
   char name[IFNAMSIZ] = {0};
@@ -149,7 +139,7 @@ static napi_value plane_tun(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   if (!addon_text(env, arguments[0], name, sizeof name) || name[0] == '\0' || !addon_u32(env, arguments[1], &most) ||
       most > DP_OFFLOAD_UDP)
-    return addon_bad(env, "planeTun(name, offload): expected a name of 1 to 15 bytes, and 0, 1 or 2");
+    return addon_bad(env, "dataplaneTun(name, offload): expected a name of 1 to 15 bytes, and 0, 1 or 2");
   napi_get_value_bool(env, arguments[2], &queues);  // or it is left out
   const char *doing;
   enum dp_offload offload;
@@ -165,7 +155,7 @@ static napi_value plane_tun(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// planeStart's arguments but the callback; false if one is wrong.
+// dataplaneStart's arguments but the callback; false if one is wrong.
 static bool read_rules(napi_env env, const napi_value *arguments, uint32_t *fd, uint32_t *offload, struct dp_rules *rules) {
   uint8_t *own;
   size_t length;
@@ -178,14 +168,14 @@ static bool read_rules(napi_env env, const napi_value *arguments, uint32_t *fd, 
          addon_u32(env, arguments[5], &rules->heartbeat_timeout_ms) && rules->heartbeat_timeout_ms > 0;
 }
 
-// Frees what planeStart has made before the thread ran.
-static napi_value abandon(napi_env env, struct plane *plane, int error) {
-  if (plane->report != NULL) napi_release_threadsafe_function(plane->report, napi_tsfn_abort);
-  else unreference(plane);
+// Frees what dataplaneStart has made before the thread ran.
+static napi_value abandon(napi_env env, struct dataplane *dataplane, int error) {
+  if (dataplane->report != NULL) napi_release_threadsafe_function(dataplane->report, napi_tsfn_abort);
+  else unreference(dataplane);
   return addon_errno(env, error, "starting the data plane");
 }
 
-static napi_value plane_start(napi_env env, napi_callback_info info) {
+static napi_value dataplane_start(napi_env env, napi_callback_info info) {
   napi_value arguments[8], name;
   size_t count = 8;
   uint32_t fd, offload;
@@ -195,118 +185,108 @@ static napi_value plane_start(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   if (!read_rules(env, arguments, &fd, &offload, &rules) || napi_typeof(env, arguments[6], &type) != napi_ok ||
       type != napi_function)
-    return addon_bad(env, "planeStart(fd, offload, own, allowIpv4, periodMs, timeoutMs, onEvent): expected a descriptor, "
+    return addon_bad(env, "dataplaneStart(fd, offload, own, allowIpv4, periodMs, timeoutMs, onEvent): expected a descriptor, "
                           "0 to 2, 16 bytes, a boolean, two positive numbers and a function");
   napi_get_value_bool(env, arguments[7], &local);  // or it is left out
-  struct plane *plane = calloc(1, sizeof *plane);
-  if (plane == NULL) return addon_errno(env, ENOMEM, "starting the data plane");
-  plane->env = env;
-  plane->references = 1;
+  struct dataplane *dataplane = calloc(1, sizeof *dataplane);
+  if (dataplane == NULL) return addon_errno(env, ENOMEM, "starting the data plane");
+  dataplane->env = env;
+  dataplane->references = 1;
   napi_create_string_utf8(env, "enf.dataplane", NAPI_AUTO_LENGTH, &name);
-  if (napi_create_threadsafe_function(env, arguments[6], NULL, name, 0, 1, plane, on_report_finalized, plane, call_report,
-                                      &plane->report) != napi_ok)
-    return abandon(env, plane, ENOMEM);
-  int error = dp_thread_start(&rules, (int)fd, (enum dp_offload)offload, (struct dp_listener){plane, on_event, on_ended, local ? on_local : NULL},
-                              &plane->thread);
-  if (error != 0) return abandon(env, plane, error);
-  napi_add_env_cleanup_hook(env, on_environment_end, plane);
-  plane->references++;
-  return handle_new(env, &PLANE, plane, release_plane);
+  if (napi_create_threadsafe_function(env, arguments[6], NULL, name, 0, 1, dataplane, on_report_finalized, dataplane, call_report,
+                                      &dataplane->report) != napi_ok)
+    return abandon(env, dataplane, ENOMEM);
+  int error = dp_thread_start(&rules, (int)fd, (enum dp_offload)offload, (struct dp_listener){dataplane, on_event, on_ended, local ? on_local : NULL},
+                              &dataplane->thread);
+  if (error != 0) return abandon(env, dataplane, error);
+  napi_add_env_cleanup_hook(env, on_environment_end, dataplane);
+  dataplane->references++;
+  return handle_new(env, &DATAPLANE, dataplane, release_dataplane);
 }
 
-// A copy of a JavaScript string; NULL if it is none or has a NUL in it.
-static char *text_of(napi_env env, napi_value value) {
-  size_t length = 0;
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
-  char *text = malloc(length + 1);
-  if (text != NULL && napi_get_value_string_utf8(env, value, text, length + 1, &length) == napi_ok && strlen(text) == length)
-    return text;
-  free(text);
-  return NULL;
-}
-
-static bool read_order(napi_env env, const napi_value *arguments, struct dp_order *order) {
+static bool read_options(napi_env env, const napi_value *arguments, struct dp_connect_options *options) {
   uint32_t fd;
   uint8_t *certificate;
-  if (!addon_u32(env, arguments[0], &order->id) || !addon_u32(env, arguments[1], &fd) || fd > INT32_MAX ||
-      !addon_u32(env, arguments[2], &order->timeout_ms) ||
-      !addon_bytes(env, arguments[4], &certificate, &order->certificate_length) || order->certificate_length > 65536 ||
-      napi_get_value_bool(env, arguments[6], &order->super) != napi_ok)
+  size_t length;
+  if (!addon_u32(env, arguments[0], &options->id) || !addon_u32(env, arguments[1], &fd) || fd > INT32_MAX ||
+      !addon_u32(env, arguments[2], &options->timeout_ms) ||
+      !addon_bytes(env, arguments[4], &certificate, &options->certificate_length) || options->certificate_length > 65536 ||
+      napi_get_value_bool(env, arguments[6], &options->super) != napi_ok)
     return false;
-  order->roots = text_of(env, arguments[3]);
-  order->key = text_of(env, arguments[5]);
-  order->certificate = malloc(order->certificate_length + 1);
-  if (order->roots == NULL || order->key == NULL || order->certificate == NULL) return false;
-  memcpy(order->certificate, certificate, order->certificate_length);
-  order->fd = (int)fd;
+  options->roots = addon_copy_text(env, arguments[3], &length);
+  options->key = addon_copy_text(env, arguments[5], &length);
+  options->certificate = malloc(options->certificate_length + 1);
+  if (options->roots == NULL || options->key == NULL || options->certificate == NULL) return false;
+  memcpy(options->certificate, certificate, options->certificate_length);
+  options->fd = (int)fd;
   return true;
 }
 
-static struct plane *plane_of(napi_env env, napi_value value) {
-  struct plane *plane = handle_data(env, value, &PLANE);
-  if (plane == NULL) addon_bad(env, "not a data plane");
-  return plane;
+static struct dataplane *dataplane_of(napi_env env, napi_value value) {
+  struct dataplane *dataplane = handle_data(env, value, &DATAPLANE);
+  if (dataplane == NULL) addon_bad(env, "not a data plane");
+  return dataplane;
 }
 
-static napi_value plane_connect(napi_env env, napi_callback_info info) {
+static napi_value dataplane_connect(napi_env env, napi_callback_info info) {
   napi_value arguments[8];
   size_t count = 8;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct plane *plane = plane_of(env, arguments[0]);
-  if (plane == NULL) return NULL;
-  if (plane->stopped) return addon_errno(env, EBADF, "connecting a closed data plane");
-  struct dp_order *order = calloc(1, sizeof *order);
-  if (order == NULL) return addon_errno(env, ENOMEM, "connecting");
-  order->fd = -1;
-  if (!read_order(env, arguments + 1, order)) {
-    dp_order_free(order);
-    return addon_bad(env, "planeConnect(plane, id, fd, timeoutMs, roots, certificate, key, super): expected numbers, PEM text, "
+  struct dataplane *dataplane = dataplane_of(env, arguments[0]);
+  if (dataplane == NULL) return NULL;
+  if (dataplane->stopped) return addon_errno(env, EBADF, "connecting a closed data plane");
+  struct dp_connect_options *options = calloc(1, sizeof *options);
+  if (options == NULL) return addon_errno(env, ENOMEM, "connecting");
+  options->fd = -1;
+  if (!read_options(env, arguments + 1, options)) {
+    dp_connect_options_free(options);
+    return addon_bad(env, "dataplaneConnect(dataplane, id, fd, timeoutMs, roots, certificate, key, super): expected numbers, PEM text, "
                           "DER, PEM text and a boolean");
   }
-  dp_thread_connect(plane->thread, order);
+  dp_thread_connect(dataplane->thread, options);
   return NULL;
 }
 
-static napi_value plane_disconnect(napi_env env, napi_callback_info info) {
+static napi_value dataplane_disconnect(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct plane *plane = plane_of(env, argument);
-  if (plane != NULL && !plane->stopped) dp_thread_disconnect(plane->thread);
+  struct dataplane *dataplane = dataplane_of(env, argument);
+  if (dataplane != NULL && !dataplane->stopped) dp_thread_disconnect(dataplane->thread);
   return NULL;
 }
 
-static napi_value plane_probe(napi_env env, napi_callback_info info) {
+static napi_value dataplane_probe(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct plane *plane = plane_of(env, argument);
-  if (plane != NULL && !plane->stopped) dp_thread_probe(plane->thread);
+  struct dataplane *dataplane = dataplane_of(env, argument);
+  if (dataplane != NULL && !dataplane->stopped) dp_thread_probe(dataplane->thread);
   return NULL;
 }
 
-static napi_value plane_tell(napi_env env, napi_callback_info info) {
+static napi_value dataplane_send_control(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   size_t count = 3, length = 0;
   uint8_t *packet = NULL;
   uint32_t id;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct plane *plane = plane_of(env, arguments[0]);
-  if (plane == NULL) return NULL;
-  if (!addon_u32(env, arguments[1], &id) || !addon_bytes(env, arguments[2], &packet, &length) || length == 0 || length > DP_NOTE)
-    return addon_bad(env, "planeTell(plane, id, packet): expected a number and a Uint8Array of 1 to 71 bytes");
-  if (!plane->stopped) dp_thread_tell(plane->thread, id, packet, (uint32_t)length);
+  struct dataplane *dataplane = dataplane_of(env, arguments[0]);
+  if (dataplane == NULL) return NULL;
+  if (!addon_u32(env, arguments[1], &id) || !addon_bytes(env, arguments[2], &packet, &length) || length == 0 || length > DP_MAX_CONTROL)
+    return addon_bad(env, "dataplaneSendControl(dataplane, id, packet): expected a number and a Uint8Array with a control message");
+  if (!dataplane->stopped) dp_thread_send_control(dataplane->thread, id, packet, (uint32_t)length);
   return NULL;
 }
 
-static napi_value plane_counters(napi_env env, napi_callback_info info) {
+static napi_value dataplane_counters(napi_env env, napi_callback_info info) {
   napi_value argument, result, number;
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct plane *plane = plane_of(env, argument);
-  if (plane == NULL) return NULL;
-  if (plane->thread == NULL) return addon_errno(env, EBADF, "reading the counters of a closed data plane");
-  const struct dp_counters *counters = dp_thread_counters(plane->thread);
+  struct dataplane *dataplane = dataplane_of(env, argument);
+  if (dataplane == NULL) return NULL;
+  if (dataplane->thread == NULL) return addon_errno(env, EBADF, "reading the counters of a closed data plane");
+  const struct dp_counters *counters = dp_thread_counters(dataplane->thread);
   napi_create_object(env, &result);
 #define SET(field, name)                                              \
   napi_create_double(env, (double)dp_value(&counters->field), &number); \
@@ -316,39 +296,39 @@ static napi_value plane_counters(napi_env env, napi_callback_info info) {
   return result;
 }
 
-static napi_value plane_deliver(napi_env env, napi_callback_info info) {
+static napi_value dataplane_deliver(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result;
   size_t count = 2, length = 0;
   uint8_t *packet = NULL;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct plane *plane = plane_of(env, arguments[0]);
-  if (plane == NULL) return NULL;
-  if (!addon_bytes(env, arguments[1], &packet, &length) || length == 0 || length > DP_MAX_PACKET)
-    return addon_bad(env, "planeDeliver(plane, packet): expected a Uint8Array of 1 to 1496 bytes");
-  napi_get_boolean(env, !plane->stopped && dp_thread_deliver(plane->thread, packet, length), &result);
+  struct dataplane *dataplane = dataplane_of(env, arguments[0]);
+  if (dataplane == NULL) return NULL;
+  if (!addon_bytes(env, arguments[1], &packet, &length) || length == 0 || length > WIRE_MAX_PACKET)
+    return addon_bad(env, "dataplaneDeliver(dataplane, packet): expected a Uint8Array that fits a frame");
+  napi_get_boolean(env, !dataplane->stopped && dp_thread_deliver(dataplane->thread, packet, length), &result);
   return result;
 }
 
-static napi_value plane_close(napi_env env, napi_callback_info info) {
+static napi_value dataplane_close(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct plane *plane = plane_of(env, argument);
-  if (plane == NULL || plane->stopped) return NULL;
-  stop(plane);
-  // The thread may have to wait for the TPM; the process need not.
-  napi_unref_threadsafe_function(env, plane->report);
+  struct dataplane *dataplane = dataplane_of(env, argument);
+  if (dataplane == NULL || dataplane->stopped) return NULL;
+  stop(dataplane);
+  // The thread may have to wait for the TPM; the process does not wait for the thread.
+  napi_unref_threadsafe_function(env, dataplane->report);
   return NULL;
 }
 
 void register_dataplane(napi_env env, napi_value exports) {
-  addon_function(env, exports, "planeTun", plane_tun);
-  addon_function(env, exports, "planeStart", plane_start);
-  addon_function(env, exports, "planeConnect", plane_connect);
-  addon_function(env, exports, "planeDisconnect", plane_disconnect);
-  addon_function(env, exports, "planeProbe", plane_probe);
-  addon_function(env, exports, "planeTell", plane_tell);
-  addon_function(env, exports, "planeDeliver", plane_deliver);
-  addon_function(env, exports, "planeCounters", plane_counters);
-  addon_function(env, exports, "planeClose", plane_close);
+  addon_function(env, exports, "dataplaneTun", dataplane_tun);
+  addon_function(env, exports, "dataplaneStart", dataplane_start);
+  addon_function(env, exports, "dataplaneConnect", dataplane_connect);
+  addon_function(env, exports, "dataplaneDisconnect", dataplane_disconnect);
+  addon_function(env, exports, "dataplaneProbe", dataplane_probe);
+  addon_function(env, exports, "dataplaneSendControl", dataplane_send_control);
+  addon_function(env, exports, "dataplaneDeliver", dataplane_deliver);
+  addon_function(env, exports, "dataplaneCounters", dataplane_counters);
+  addon_function(env, exports, "dataplaneClose", dataplane_close);
 }

@@ -1,4 +1,7 @@
 #include "thread.h"
+#include "connection.h"
+#include "control.h"
+#include "loop.h"
 #include "dataplane/schedule.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +16,12 @@ struct dp_thread {
   pthread_t thread;
   struct dp_listener listener;
   struct dp_counters counters;
-  struct dp_agent agent;  // the thread's own
-  pthread_mutex_t lock;   // of what follows
-  struct dp_order *order;
+  struct dp_client client;  // only the thread uses it
+  pthread_mutex_t lock;   // of the members below
+  struct dp_connect_options *options;
   bool disconnect, probe, quit;
-  uint32_t note_for, note_length;  // a control message that waits, and of which connection
-  uint8_t note[DP_NOTE];
+  uint32_t control_for, control_length;  // the control message that is to be sent, and over which connection
+  uint8_t control[DP_MAX_CONTROL];
 };
 
 static void on_report(void *owner, const struct dp_event *event) {
@@ -31,31 +34,31 @@ static void on_local(void *owner, const uint8_t *packet, uint32_t length) {
   thread->listener.local(thread->listener.owner, packet, length);
 }
 
-static bool take_orders(void *owner, struct dp_agent *agent) {
+static bool take_commands(void *owner, struct dp_client *client) {
   struct dp_thread *thread = owner;
   pthread_mutex_lock(&thread->lock);
-  struct dp_order *order = thread->order;
+  struct dp_connect_options *options = thread->options;
   bool disconnect = thread->disconnect, probe = thread->probe, quit = thread->quit;
-  uint32_t note_for = thread->note_for, note_length = thread->note_length;
-  uint8_t note[DP_NOTE];
-  memcpy(note, thread->note, note_length);
-  thread->order = NULL;
+  uint32_t control_for = thread->control_for, control_length = thread->control_length;
+  uint8_t control[DP_MAX_CONTROL];
+  memcpy(control, thread->control, control_length);
+  thread->options = NULL;
   thread->disconnect = thread->probe = false;
-  thread->note_length = 0;
+  thread->control_length = 0;
   pthread_mutex_unlock(&thread->lock);
-  if (disconnect || quit) dp_agent_disconnect(agent);
-  if (quit) dp_order_free(order);
-  else if (order != NULL) dp_agent_connect(agent, order);
-  else if (probe) dp_agent_probe(agent);
-  if (note_length > 0) dp_agent_tell(agent, note_for, note, note_length);
+  if (disconnect || quit) dp_client_disconnect(client);
+  if (quit) dp_connect_options_free(options);
+  else if (options != NULL) dp_client_connect(client, options);
+  else if (probe) dp_client_probe(client);
+  if (control_length > 0) dp_client_send_control(client, control_for, control, control_length);
   return !quit;
 }
 
 static void *run(void *argument) {
   struct dp_thread *thread = argument;
-  dp_take_short_turns();
-  dp_agent_run(&thread->agent);
-  dp_agent_free(&thread->agent);
+  dp_schedule_short_slices();
+  dp_client_run(&thread->client);
+  dp_client_free(&thread->client);
   OPENSSL_thread_stop();
   thread->listener.ended(thread->listener.owner);
   return NULL;
@@ -79,16 +82,16 @@ int dp_thread_start(const struct dp_rules *rules, int tun, enum dp_offload offlo
   int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   pthread_mutex_init(&thread->lock, NULL);
   thread->listener = listener;
-  thread->agent = (struct dp_agent){.rules = *rules,
+  thread->client = (struct dp_client){.rules = *rules,
                                     .counters = &thread->counters,
                                     .owner = thread,
                                     .report = on_report,
                                     .local = listener.local == NULL ? NULL : on_local,
-                                    .orders = take_orders,
+                                    .commands = take_commands,
                                     .tun = {.fd = tun, .offload = offload},
                                     .wake = wake};
-  int error = wake < 0 ? errno : dp_agent_init(&thread->agent);
-  if (error == 0 && (error = start_thread(thread)) != 0) dp_agent_free(&thread->agent);
+  int error = wake < 0 ? errno : dp_client_init(&thread->client);
+  if (error == 0 && (error = start_thread(thread)) != 0) dp_client_free(&thread->client);
   if (error == 0) {
     *out = thread;
     return 0;
@@ -101,25 +104,25 @@ int dp_thread_start(const struct dp_rules *rules, int tun, enum dp_offload offlo
 
 static void wake(struct dp_thread *thread) {
   uint64_t one = 1;
-  (void)!write(thread->agent.wake, &one, sizeof one);
+  (void)!write(thread->client.wake, &one, sizeof one);
 }
 
-void dp_thread_connect(struct dp_thread *thread, struct dp_order *order) {
+void dp_thread_connect(struct dp_thread *thread, struct dp_connect_options *options) {
   pthread_mutex_lock(&thread->lock);
-  struct dp_order *former = thread->order;
-  thread->order = order;
+  struct dp_connect_options *former = thread->options;
+  thread->options = options;
   pthread_mutex_unlock(&thread->lock);
-  dp_order_free(former);
+  dp_connect_options_free(former);
   wake(thread);
 }
 
 void dp_thread_disconnect(struct dp_thread *thread) {
   pthread_mutex_lock(&thread->lock);
-  struct dp_order *former = thread->order;
-  thread->order = NULL;
+  struct dp_connect_options *former = thread->options;
+  thread->options = NULL;
   thread->disconnect = true;
   pthread_mutex_unlock(&thread->lock);
-  dp_order_free(former);
+  dp_connect_options_free(former);
   wake(thread);
 }
 
@@ -130,30 +133,30 @@ void dp_thread_probe(struct dp_thread *thread) {
   wake(thread);
 }
 
-void dp_thread_tell(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length) {
-  if (length > DP_NOTE) return;
+void dp_thread_send_control(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length) {
+  if (length > DP_MAX_CONTROL) return;
   pthread_mutex_lock(&thread->lock);
-  thread->note_for = id;
-  thread->note_length = length;
-  memcpy(thread->note, packet, length);
+  thread->control_for = id;
+  thread->control_length = length;
+  memcpy(thread->control, packet, length);
   pthread_mutex_unlock(&thread->lock);
   wake(thread);
 }
 
-// Not by the thread: one write is one packet, whoever else writes.
+// The caller writes, not the thread: one write is one packet, so both may write at a time.
 bool dp_thread_deliver(struct dp_thread *thread, const uint8_t *packet, size_t length) {
   struct dp_virtio virtio = {0};
   struct iovec parts[2] = {[1] = {(void *)packet, length}};
   struct dp_counters uncounted = {0};  // the thread's have one writer
-  struct dp_tun tun = {.fd = thread->agent.tun.fd, .offload = thread->agent.tun.offload, .counters = &uncounted};
+  struct dp_tun tun = {.fd = thread->client.tun.fd, .offload = thread->client.tun.offload, .counters = &uncounted};
   return dp_tun_write(&tun, &virtio, parts, 2);
 }
 
 void dp_thread_stop(struct dp_thread *thread) {
-  // The descriptor stays what the thread knows, but the device behind it goes at once. The number itself is closed by join.
+  // The thread goes on using the descriptor's number, which join closes; but it no longer stands for the device, which is closed now.
   int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (nothing >= 0) {
-    (void)dup3(nothing, thread->agent.tun.fd, O_CLOEXEC);
+    (void)dup3(nothing, thread->client.tun.fd, O_CLOEXEC);
     close(nothing);
   }
   pthread_mutex_lock(&thread->lock);
@@ -164,9 +167,9 @@ void dp_thread_stop(struct dp_thread *thread) {
 
 void dp_thread_join(struct dp_thread *thread) {
   pthread_join(thread->thread, NULL);
-  close(thread->agent.tun.fd);
-  close(thread->agent.wake);
-  dp_order_free(thread->order);
+  close(thread->client.tun.fd);
+  close(thread->client.wake);
+  dp_connect_options_free(thread->options);
   pthread_mutex_destroy(&thread->lock);
   free(thread);
 }

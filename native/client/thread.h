@@ -1,29 +1,29 @@
-// The agent's data plane as a thread of its own, which another thread gives orders to. The other thread never waits for it.
+// The client as a thread. Another thread gives it commands and never waits for it, except to join it.
 #pragma once
-#include "loop.h"
+#include "client.h"
 
 struct dp_thread;
 
-// What the thread tells: `report` and, as its last act, `ended`, both called in the thread.
+// Callbacks, which run in the thread: `report` for events, `ended` as its last act.
 struct dp_listener {
   void *owner;
   void (*report)(void *owner, const struct dp_event *event);
   void (*ended)(void *owner);
-  // A packet for who serves the link, valid during the call; NULL if nobody does.
+  // Gets a packet for the LAN server, valid during the call; NULL if there is none.
   void (*local)(void *owner, const uint8_t *packet, uint32_t length);
 };
 
 // Starts it over a TUN's descriptor, which it owns if this succeeds. 0 or an errno.
 int dp_thread_start(const struct dp_rules *rules, int tun, enum dp_offload offload, struct dp_listener listener,
                     struct dp_thread **thread);
-// Ends the connection there is and begins another one. Takes the order.
-void dp_thread_connect(struct dp_thread *thread, struct dp_order *order);
+// Ends the present connection and begins another one. Takes the options.
+void dp_thread_connect(struct dp_thread *thread, struct dp_connect_options *options);
 void dp_thread_disconnect(struct dp_thread *thread);
-// Sends a control message of at most DP_NOTE bytes over connection `id`, if that still stands and has asked for one.
-void dp_thread_tell(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length);
-// Finds out whether the connection still stands.
+// Sends a control message of at most DP_MAX_CONTROL bytes over connection `id`, if that is still the present one and its router has asked for a report.
+void dp_thread_send_control(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length);
+// Checks with a heartbeat whether the connection still works.
 void dp_thread_probe(struct dp_thread *thread);
-// Writes a packet to the TUN, as if it had come from the link. False if the kernel refused it.
+// Writes a packet to the TUN, as if it had come through the tunnel. False if the kernel refused it.
 bool dp_thread_deliver(struct dp_thread *thread, const uint8_t *packet, size_t length);
 // The TUN is closed on return, so that it can be opened anew; the thread itself may take longer if the TPM is signing for it.
 void dp_thread_stop(struct dp_thread *thread);

@@ -1,5 +1,6 @@
 // X25519 and ECDSA P-256 from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object
 // for each raw key first, which costs as much as the computation, and has no deterministic ECDSA.
+#include "napi.h"
 #include "addon/handle.h"
 #include <openssl/bn.h>
 #include <openssl/crypto.h>

@@ -1,5 +1,6 @@
 // Hashes, MACs and AEADs in one call each, over the node binary's OpenSSL: node:crypto makes an object for each of them,
 // which costs several times what the few hundred bytes of a handshake cost.
+#include "napi.h"
 #include "addon/arguments.h"
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>

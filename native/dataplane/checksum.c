@@ -1,8 +1,8 @@
 #include "checksum.h"
 #include <arpa/inet.h>
 
-// One build runs on every processor: where the loader can choose, also with the wide registers that nearly all have today. (Not under the
-// sanitizers: the choice is made before they have begun.)
+// One build runs on every processor; where the loader can choose a version by processor, there is one for AVX2, too. (Not under the
+// sanitizers: the loader chooses before they have started.)
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define WIDE __attribute__((target_clones("avx2", "default")))
 #else
@@ -11,7 +11,7 @@
 
 typedef uint64_t lanes __attribute__((vector_size(32)));
 
-// Blocks of 32 bytes. Even and odd words apart: neither addition overflows.
+// Blocks of 32 bytes. Even and odd words are added separately, so that neither sum overflows.
 WIDE static uint64_t sum_blocks(const uint8_t *bytes, size_t blocks) {
   lanes even = {0}, odd = {0};
   for (size_t i = 0; i < blocks; i++) {

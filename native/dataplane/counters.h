@@ -1,10 +1,9 @@
-// What the data plane counts. One thread writes, any other may read at any time: a value is never torn, and no value waits for
-// another one.
+// Counters. One thread writes them, any other may read at any time: each value is consistent by itself, not with others.
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
 
-// Each counter's name in C and in JavaScript; dataplane.ts says what it counts.
+// Each counter's name in C and in JavaScript; native/client/client.ts says what it counts.
 #define DP_COUNTERS(X)                              \
   X(sent_packets, "sentPackets")                    \
   X(sent_bytes, "sentBytes")                        \

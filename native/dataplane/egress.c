@@ -4,8 +4,8 @@
 #include "segment.h"
 #include <string.h>
 
-// Where the packet is read to, so that the header of the frame that it most likely becomes fits before it.
-static size_t packet_at(enum dp_wire wire) { return wire == DP_WIRE_SUPER ? DP_FRAME_HEADER + DP_SUPER_HEADER : DP_FRAME_HEADER; }
+// Where the packet is read to: behind room for the header of the frame that it most likely becomes.
+static size_t packet_at(enum dp_wire wire) { return wire == DP_WIRE_SUPER ? WIRE_FRAME_HEADER_LENGTH + WIRE_SUPER_HEADER_LENGTH : WIRE_FRAME_HEADER_LENGTH; }
 
 static void count_sent(struct dp_egress *egress, uint64_t packets, uint64_t bytes) {
   dp_add(&egress->counters->sent_packets, packets);
@@ -17,31 +17,31 @@ static size_t dropped(_Atomic uint64_t *cause) {
   return 0;
 }
 
-// Moves the packet to where that of a plain frame is.
+// Moves the packet to where a plain frame has it.
 static uint8_t *make_plain(uint8_t *out, const uint8_t *packet, uint32_t length) {
-  return memmove(out + DP_FRAME_HEADER, packet, length);
+  return memmove(out + WIRE_FRAME_HEADER_LENGTH, packet, length);
 }
 
 static size_t plain_frame(struct dp_egress *egress, uint8_t *out, const uint8_t *packet, uint32_t length) {
-  if (length > DP_MAX_PACKET) return dropped(&egress->counters->out_too_long);
+  if (length > WIRE_MAX_PACKET) return dropped(&egress->counters->out_too_long);
   make_plain(out, packet, length);
   dp_put16(out, (uint16_t)length);
   count_sent(egress, 1, length);
-  return DP_FRAME_HEADER + length;
+  return WIRE_FRAME_HEADER_LENGTH + length;
 }
 
-// A packet that the kernel wants to have cut. It says where the transport header is: extension headers may lie before it.
+// A packet that is to be segmented (GSO). The kernel says where the transport header is: extension headers may lie before it.
 static size_t burst(struct dp_egress *egress, enum dp_wire wire, const struct dp_virtio *virtio, uint8_t *out, uint32_t length) {
   uint8_t *packet = out + packet_at(wire), gso = virtio->gso & (uint8_t)~DP_GSO_ECN;
   uint8_t protocol = gso == DP_GSO_UDP ? DP_UDP : DP_TCP;
   struct dp_headers at, simple;
   uint32_t count = 0;
   if (!dp_headers_at(packet, length, virtio->checksum_start, protocol, &at) || length == at.length ||
-      virtio->segment < DP_MIN_SEGMENT || gso != dp_gso_of(&at))
+      virtio->segment < WIRE_MIN_SEGMENT || gso != dp_gso_of(&at))
     return dropped(&egress->counters->out_malformed);
-  if (virtio->segment + at.length > DP_MAX_PACKET) return dropped(&egress->counters->out_too_long);
+  if (virtio->segment + at.length > WIRE_MAX_PACKET) return dropped(&egress->counters->out_too_long);
   bool is_simple = dp_find_headers(packet, length, &simple);
-  // The far end goes by the packet alone: what the kernel says of it has to be the same.
+  // The receiver finds the headers from the packet alone, so they must be where the kernel says.
   if (is_simple && (simple.protocol != at.protocol || simple.transport != at.transport))
     return dropped(&egress->counters->out_malformed);
   size_t size;
@@ -66,7 +66,7 @@ static size_t single(struct dp_egress *egress, enum dp_wire wire, const struct d
   bool simple = dp_find_headers(packet, length, &at) && virtio->checksum_start == at.transport &&
                 virtio->checksum_offset == dp_checksum_offset(at.protocol);
   if (wire == DP_WIRE_SUPER && simple) {
-    if (length > DP_MAX_PACKET) return dropped(&egress->counters->out_too_long);
+    if (length > WIRE_MAX_PACKET) return dropped(&egress->counters->out_too_long);
     dp_super_header(out, length, true, DP_GSO_NONE, 0);
     count_sent(egress, 1, length);
     return packet_at(wire) + length;
@@ -79,7 +79,7 @@ static size_t single(struct dp_egress *egress, enum dp_wire wire, const struct d
 }
 
 bool dp_egress_local(struct dp_egress *egress, const struct dp_virtio *virtio, uint8_t *packet, uint32_t length) {
-  if (egress->local == NULL || length > DP_MAX_PACKET || virtio->gso != DP_GSO_NONE || !dp_is_local(packet, length)) return false;
+  if (egress->local == NULL || length > WIRE_MAX_PACKET || virtio->gso != DP_GSO_NONE || !dp_is_local(packet, length)) return false;
   if ((virtio->flags & DP_NEEDS_CHECKSUM) != 0 && (virtio->checksum_start < DP_IPV6_HEADER ||
       !dp_checksum_complete(packet, length, virtio->checksum_start, virtio->checksum_offset)))
     return false;

@@ -57,7 +57,7 @@ static void drop_from_fattest(struct dp_fq *fq) {
   dp_add(&fq->counters->out_overflow, 1);
 }
 
-// How many bytes may wait here: no more than what is left of the pool.
+// The limit of this queue in bytes: no more than what is left of the pool.
 static uint64_t room(const struct dp_fq *fq) {
   uint64_t left = dp_pool_left(fq->pool);
   return left < fq->limit ? left : fq->limit;
@@ -107,7 +107,7 @@ static bool mark(struct dp_fq_block *block) {
   return true;
 }
 
-// Has the flow been waiting for longer than the target for a whole interval?
+// Have blocks of the flow waited for longer than the target for a whole interval?
 static bool stands(const struct dp_fq *fq, struct dp_fq_flow *flow, const struct dp_fq_block *block, uint64_t now) {
   if (now - block->since < DP_FQ_TARGET_NS || flow->bytes < fq->largest) {
     flow->first_above = 0;
@@ -117,7 +117,7 @@ static bool stands(const struct dp_fq *fq, struct dp_fq_flow *flow, const struct
   return now >= flow->first_above;
 }
 
-// CoDel (RFC 8289): the next block of the flow that may go out, or NULL if the flow is empty.
+// CoDel (RFC 8289): the next block of the flow to be sent, or NULL if the flow is empty.
 static struct dp_fq_block *next_block(struct dp_fq *fq, struct dp_fq_flow *flow, uint64_t now) {
   for (;;) {
     struct dp_fq_block *block = shift_block(fq, flow);
@@ -166,7 +166,7 @@ size_t dp_fq_take(struct dp_fq *fq, uint8_t *out, size_t wanted, size_t capacity
     }
     if (flow->head != NULL && flow->head->length > capacity - taken) break;
     struct dp_fq_block *block = next_block(fq, flow, now);
-    // CoDel may have dropped the block that fitted, and the next one does not.
+    // CoDel may have dropped a block that fitted, and the next one does not fit.
     if (block != NULL && block->length > capacity - taken) {
       dp_add(&fq->counters->out_overflow, 1);
       free_block(fq, block);
@@ -175,7 +175,7 @@ size_t dp_fq_take(struct dp_fq *fq, uint8_t *out, size_t wanted, size_t capacity
     if (block == NULL) {
       bool was_new = list == &fq->fresh;
       shift_flow(list);
-      // A new flow that ran empty goes behind the old ones once, so that it cannot claim to be new again at once.
+      // A new flow that ran empty is appended to the old ones once, so that it is not treated as new again at once.
       flow->state = was_new && fq->old.head != NULL ? DP_FQ_OLD : DP_FQ_IDLE;
       if (flow->state == DP_FQ_OLD) append_flow(&fq->old, flow);
       continue;

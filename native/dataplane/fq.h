@@ -1,5 +1,5 @@
-// fq_codel (RFC 8290) for what waits while a connection takes no more: flows take turns, new ones first, and what waits too long
-// is marked or dropped. Offloading makes the TUN's own queue of 500 packets as long as 32 MB; this one has 1 MB, and never more than
+// fq_codel (RFC 8290) for packets that wait while a socket is full: a round robin of flows, new ones first; what waits too long is marked
+// or dropped. Offloading makes the TUN's own queue of 500 packets as long as 32 MB; this one has 1 MB, and never more than
 // what the thread's other queues leave of the memory they share: however many are full, there is room in it for one more.
 #pragma once
 #include "counters.h"
@@ -9,8 +9,8 @@
 
 enum {
   DP_FQ_FLOWS = 64,
-  DP_FQ_LIMIT = 1 << 20,           // bytes in all unless `limit` is set otherwise; the fattest flow pays for more
-  DP_FQ_QUANTUM = 4096,            // bytes a flow may send per turn
+  DP_FQ_LIMIT = 1 << 20,           // bytes in all unless `limit` is set otherwise; beyond that the fattest flow loses packets
+  DP_FQ_QUANTUM = 4096,            // bytes a flow may send per round
   DP_FQ_TARGET_NS = 5000000,       // longer than this,
   DP_FQ_INTERVAL_NS = 100000000,   // for this long, is too long
 };
@@ -42,7 +42,7 @@ struct dp_fq {
   struct dp_counters *counters;
   struct dp_pool *pool;
   uint32_t bytes, blocks, limit;
-  uint32_t largest;  // block seen so far: less than one of them waiting is no standing queue
+  uint32_t largest;  // block seen so far: CoDel does not drop while less than one of them waits
   struct dp_fq_list fresh, old;
   struct dp_fq_flow flows[DP_FQ_FLOWS];
 };

@@ -30,7 +30,7 @@ void dp_gro_write(struct dp_tun *tun, const struct dp_frame *frame) {
     count_received(tun, segments, frame->length + (uint64_t)(segments - 1) * frame->headers.length);
 }
 
-// The headers of a joined packet describe the whole, and its checksum is left to whoever cuts it up again.
+// The headers of a joined packet describe the whole. Its checksum is partial: whoever segments it again completes it.
 static void write_joined(struct dp_gro *gro, struct dp_gro_flow *flow) {
   const struct dp_headers *at = &flow->first.headers;
   uint8_t headers[DP_MAX_HEADERS], *transport = headers + at->transport;
@@ -77,7 +77,7 @@ static bool right_checksum(const struct dp_frame *frame, const struct dp_headers
   return dp_fold(sum) == 0xffff;
 }
 
-// TCP's acknowledgement and nothing else, no option but the time: a selective one says more than the next one would.
+// A pure acknowledgement with no option but timestamps: a later one does not repeat what a selective acknowledgement says.
 static bool only_acknowledges(const struct dp_frame *frame, const struct dp_headers *at) {
   static const uint8_t time[] = {1, 1, 8, 10};
   const uint8_t *tcp = frame->packet + at->transport;
@@ -86,7 +86,7 @@ static bool only_acknowledges(const struct dp_frame *frame, const struct dp_head
   return at->protocol == DP_TCP && frame->length == at->length && (tcp[12] & 15) == 0 && tcp[13] == DP_ACK && usual;
 }
 
-// Fit to be kept: nothing is asked of it that a joined packet could not say. A UDP length that is not the packet's is left alone.
+// Can the packet be joined? It has no flags that a joined packet cannot have, and its UDP length is the packet's.
 static bool joinable(const struct dp_gro *gro, const struct dp_frame *frame, const struct dp_headers *at) {
   const uint8_t *transport = frame->packet + at->transport;
   if (frame->gso != DP_GSO_NONE) return false;
@@ -126,8 +126,7 @@ static bool continues(const struct dp_gro_flow *flow, const struct dp_frame *fra
   return at->protocol == DP_UDP || same_tcp(flow, frame->packet + at->transport, (uint32_t)(at->length - at->transport));
 }
 
-// The packet kept is a mere acknowledgement, and this one acknowledges more. One that acknowledges the same is another matter: TCP
-// counts those.
+// The packet kept is a pure acknowledgement, and this one acknowledges more. Duplicates are all delivered: TCP counts them.
 static bool supersedes(const struct dp_gro_flow *flow, const struct dp_frame *frame, const struct dp_headers *at) {
   const uint8_t *tcp = frame->packet + at->transport, *first = flow->first.packet + flow->first.headers.transport;
   if (flow->segment > 0 || frame->length > at->length || at->length != flow->first.headers.length) return false;
@@ -156,9 +155,9 @@ static void begin(struct dp_gro_flow *flow, const struct dp_frame *frame, const 
 
 void dp_gro_take(struct dp_gro *gro, const struct dp_frame *frame) {
   struct dp_headers at;
-  if (gro->tun->offload == DP_OFFLOAD_NONE || frame->length > DP_MAX_PACKET ||
+  if (gro->tun->offload == DP_OFFLOAD_NONE || frame->length > WIRE_MAX_PACKET ||
       !dp_find_headers(frame->packet, frame->length, &at)) {
-    dp_gro_flush(gro);  // a fragment, say, stays behind what was sent before it
+    dp_gro_flush(gro);  // so that order is kept, of fragments for instance
     dp_gro_write(gro->tun, frame);
     return;
   }

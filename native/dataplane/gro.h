@@ -1,6 +1,6 @@
 // Joins TCP segments and UDP datagrams of one flow into large packets for the TUN (GRO), so that the kernel is entered once for
-// dozens of them. Of TCP acknowledgements that came together only the last one passes: it says what the others said. It holds
-// pointers into the receive buffer: flush before that moves.
+// dozens of them. Of pure TCP acknowledgements that came together only the last one is delivered, which includes the others. It holds
+// pointers into the receive buffer: flush before that is reused.
 #pragma once
 #include "frame.h"
 #include "tun.h"
@@ -25,10 +25,10 @@ struct dp_gro {
   struct dp_gro_flow flows[DP_GRO_FLOWS];
 };
 
-// Takes a packet for the TUN: TCP or UDP is kept to be joined if its checksum is right (or partial, which the far kernel
-// vouches for) and written as it is otherwise. Only packets of this very flow are written before it.
+// Takes a packet for the TUN: TCP or UDP is kept to be joined if its checksum is right (or partial: then the sending kernel
+// has not computed it yet) and written as it is otherwise. Only packets of the same flow are written before it.
 void dp_gro_take(struct dp_gro *gro, const struct dp_frame *frame);
-// Writes what is kept.
+// Writes the packets that are kept.
 void dp_gro_flush(struct dp_gro *gro);
-// Writes one packet as it is; the kernel gets what the frame says of checksum and segments.
+// Writes one packet as it is; the kernel gets the checksum and segment information of the frame.
 void dp_gro_write(struct dp_tun *tun, const struct dp_frame *frame);

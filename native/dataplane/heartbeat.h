@@ -1,29 +1,28 @@
 // The heartbeat of enftun (docs/wire.md): an ICMPv6 echo request to fe80::1 that never changes, and when it is due.
 #pragma once
+#include "wire.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DP_HEARTBEAT_BYTES = 48 };
-
-// `out` has DP_HEARTBEAT_BYTES; `own` is the device's address, 16 bytes.
+// `out` has WIRE_HEARTBEAT_LENGTH; `own` is the device's address, 16 bytes.
 void dp_heartbeat_write(const uint8_t *own, uint8_t *out);
-// The answer to it: from fe80::1, with a right checksum, so that nobody else in the network can feign a living router.
+// The answer to it: from fe80::1, with a right checksum, so that no other device in the network can forge it.
 bool dp_heartbeat_is_reply(const uint8_t *own, const uint8_t *packet, uint32_t length);
 
-// Anything that is heard counts as an answer. All times are in nanoseconds of one clock.
+// Detects a dead router: anything that is received counts as an answer. All times are in nanoseconds of one clock.
 struct dp_silence {
-  uint64_t period, patience;
-  uint64_t beat_at;    // when nothing will have been heard for too long
+  uint64_t period, timeout;
+  uint64_t beat_at;    // when the next heartbeat is due if nothing is received
   uint64_t answer_by;  // UINT64_MAX: no answer is awaited
 };
 
-void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t patience_ms, uint64_t now);
+void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t timeout_ms, uint64_t now);
 void dp_silence_heard(struct dp_silence *silence, uint64_t now);
 // A heartbeat goes out now.
 void dp_silence_beat(struct dp_silence *silence, uint64_t now);
-// The answer that is awaited has to come soon.
+// Shortens the time for the answer that is awaited.
 void dp_silence_hurry(struct dp_silence *silence, uint64_t now);
-// When to look again.
+// When the next deadline is.
 static inline uint64_t dp_silence_next(const struct dp_silence *silence) {
   return silence->beat_at < silence->answer_by ? silence->beat_at : silence->answer_by;
 }

@@ -17,15 +17,15 @@ static bool kernel_takes(const struct dp_ingress *ingress, const struct dp_frame
 }
 
 static void write_segments(struct dp_ingress *ingress, const uint8_t *frames, size_t size) {
-  for (size_t offset = 0; offset + DP_FRAME_HEADER <= size;) {
+  for (size_t offset = 0; offset + WIRE_FRAME_HEADER_LENGTH <= size;) {
     uint16_t length = dp_get16(frames + offset);
-    struct dp_frame segment = {.packet = (uint8_t *)frames + offset + DP_FRAME_HEADER, .length = length};
+    struct dp_frame segment = {.packet = (uint8_t *)frames + offset + WIRE_FRAME_HEADER_LENGTH, .length = length};
     dp_gro_write(ingress->tun, &segment);
-    offset += (size_t)DP_FRAME_HEADER + length;
+    offset += (size_t)WIRE_FRAME_HEADER_LENGTH + length;
   }
 }
 
-// Does the kernel's work in its place.
+// Segments the packet, or completes its checksum, where the TUN cannot.
 static void write_plainly(struct dp_ingress *ingress, struct dp_frame *frame) {
   if (frame->gso == DP_GSO_NONE) {
     if (frame->partial) {

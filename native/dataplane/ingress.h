@@ -1,4 +1,4 @@
-// What the peer sends becomes packets of the TUN: filtered, joined where the kernel takes large packets, cut and completed where
+// Frames of the peer to packets for the TUN: filtered, joined (GRO) where the TUN offloads, segmented and with complete checksums where
 // it does not.
 #pragma once
 #include "gro.h"

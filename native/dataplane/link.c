@@ -13,8 +13,8 @@ enum {
   SMALL_RECORD = 4096,
   SLOW_UNSENT = 80 * 1024,      // a link on which they matter: 16 MB/s
   BATCH = 80 * 1024,            // sent in one go, or with less than this once more is read: a burst of a host, cut for 1,280 bytes, has 69 KB
-  READ_BUDGET = 512 * 1024,     // then somebody else gets a turn
-  LONE = 2048,                  // less than this by itself is passed on at once, and there is no look for more
+  READ_BUDGET = 512 * 1024,     // per call, so that other connections are served
+  LONE = 2048,                  // less than this by itself is delivered at once, and the socket is not read again
 };
 
 bool dp_workspace_init(struct dp_workspace *workspace, uint64_t queued) {
@@ -59,7 +59,7 @@ void dp_link_free(struct dp_link *link) {
   *link = (struct dp_link){.fd = -1};
 }
 
-// Moves unsent bytes out of the shared memory. Without memory for that the connection cannot go on: its stream would have a hole.
+// Moves unsent bytes out of the shared workspace. Without memory for that the connection must end: its stream would have a gap.
 static bool park(struct dp_link *link) {
   size_t length = link->out_end - link->out_start;
   link->workspace->writer = NULL;
@@ -73,7 +73,7 @@ static bool park(struct dp_link *link) {
   return true;
 }
 
-// Makes the workspace's `out` this link's. Nothing of its own waits.
+// Assigns the workspace's `out` to this link, which has no unsent bytes.
 static bool take_workspace(struct dp_link *link) {
   struct dp_link *writer = link->workspace->writer;
   if (writer != NULL && writer != link && !park(writer)) return false;
@@ -114,7 +114,7 @@ static enum dp_status block(struct dp_link *link) {
   return DP_BLOCKED;
 }
 
-// The next record of `out` into OpenSSL.
+// Writes the next record of `out` to OpenSSL.
 static enum dp_status write_record(struct dp_link *link, size_t most) {
   size_t left = link->out_end - link->out_start, length = left < most ? left : most;
   if (link->attempt > 0) length = link->attempt;
@@ -146,12 +146,12 @@ static enum dp_status write_out(struct dp_link *link) {
   return DP_DONE;
 }
 
-// How much may be handed to the socket at once: on a slow link no more than may wait in it, so that new flows overtake soon.
+// How much to give to the socket at once: on a slow path no more than may wait in it unsent, so that new flows are sent soon.
 static size_t useful(const struct dp_link *link) {
   return link->pace.unsent < BATCH ? (size_t)link->pace.unsent : BATCH;
 }
 
-// Fills `out` from what waits; 0 if nothing does.
+// Fills `out` from the queue; 0 if that is empty.
 static size_t refill(struct dp_link *link, uint64_t now) {
   size_t length = link->urgent_length;
   memcpy(link->out, link->urgent, length);
@@ -195,8 +195,8 @@ void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length,
   else dp_fq_put(link->queue, frames, length, hash, now);
 }
 
-// Where so many bytes of frames may be built to leave next: nothing of the link's own waits that would be overtaken, and nobody else's are being
-// built. NULL: to the queue.
+// Room to build so many bytes of frames in place: only if nothing of this link waits, and no other link uses the workspace. NULL: use the
+// queue.
 static uint8_t *direct_room(struct dp_link *link, size_t size) {
   struct dp_workspace *workspace = link->workspace;
   bool queued = link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
@@ -238,8 +238,8 @@ void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now)
   uint32_t hash = dp_flow_hash(frame->packet, frame->length), count = 1;
   bool special = frame->partial || frame->gso != DP_GSO_NONE;
   if (!special || link->wire == DP_WIRE_SUPER) {
-    // The frame's header lies before its packet in the memory it came in.
-    uint32_t header = special ? DP_FRAME_HEADER + DP_SUPER_HEADER : DP_FRAME_HEADER;
+    // The received frame's header lies right before its packet.
+    uint32_t header = special ? WIRE_FRAME_HEADER_LENGTH + WIRE_SUPER_HEADER_LENGTH : WIRE_FRAME_HEADER_LENGTH;
     uint8_t *at = frame->packet - header;
     if (special) dp_super_header(at, frame->length, frame->partial, frame->gso, frame->segment);
     else dp_put16(at, (uint16_t)frame->length);
@@ -247,8 +247,8 @@ void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now)
   } else if (frame->gso == DP_GSO_NONE) {
     dp_checksum_complete(frame->packet, frame->length, frame->headers.transport, dp_checksum_offset(frame->headers.protocol));
     frame->partial = false;
-    dp_put16(frame->packet - DP_FRAME_HEADER, (uint16_t)frame->length);
-    pass_on(link, frame->packet - DP_FRAME_HEADER, DP_FRAME_HEADER + frame->length, hash, now);
+    dp_put16(frame->packet - WIRE_FRAME_HEADER_LENGTH, (uint16_t)frame->length);
+    pass_on(link, frame->packet - WIRE_FRAME_HEADER_LENGTH, WIRE_FRAME_HEADER_LENGTH + frame->length, hash, now);
   } else {
     count = pass_segments(link, frame, hash, now);
   }
@@ -257,10 +257,10 @@ void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now)
 }
 
 bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length) {
-  if (length + DP_FRAME_HEADER > DP_URGENT_BYTES - link->urgent_length) return false;
+  if (length + WIRE_FRAME_HEADER_LENGTH > DP_URGENT_BYTES - link->urgent_length) return false;
   dp_put16(link->urgent + link->urgent_length, (uint16_t)length);
-  memcpy(link->urgent + link->urgent_length + DP_FRAME_HEADER, packet, length);
-  link->urgent_length += DP_FRAME_HEADER + length;
+  memcpy(link->urgent + link->urgent_length + WIRE_FRAME_HEADER_LENGTH, packet, length);
+  link->urgent_length += WIRE_FRAME_HEADER_LENGTH + length;
   return true;
 }
 
@@ -269,7 +269,7 @@ void dp_link_drop(struct dp_link *link) {
   link->queue = NULL;
 }
 
-void dp_link_rest(struct dp_link *link) {
+void dp_link_trim(struct dp_link *link) {
   if (link->queue != NULL && link->queue->blocks == 0) dp_link_drop(link);
 }
 
@@ -304,7 +304,7 @@ static size_t restore_carry(struct dp_link *link) {
   return length;
 }
 
-// Keeps the beginning of a frame: less than DP_MAX_FRAME bytes that have really come.
+// Keeps the beginning of a frame: less than DP_MAX_FRAME bytes, all of them received.
 static bool keep_carry(struct dp_link *link, size_t length) {
   if (length == 0) return true;
   link->carry = dp_pool_need(&link->workspace->pool, length);
@@ -321,7 +321,7 @@ enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink,
   ERR_clear_error();
   while (parsed == DP_DONE && ended == DP_AGAIN && total < READ_BUDGET) {
     int got = SSL_read(link->ssl, in + held, (int)(DP_IN_BYTES - held));
-    // Most likely there is no more, or else the socket tells: no need to ask it.
+    // Most likely there is no more, and epoll reports it otherwise: saves a system call.
     bool lone = got > 0 && got < LONE && !SSL_has_pending(link->ssl) && !dp_pipe_has_more(link->pipe);
     if (got > 0) {
       held += (size_t)got;
@@ -337,7 +337,7 @@ enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink,
     held -= used;
     if (used > 0 && held > 0) memmove(in, in + used, held);
   }
-  // The answer to a key update may have found the socket full.
+  // The answer to a key update may wait because the socket is full.
   if (dp_pipe_waits(link->pipe)) link->blocked = true;
   if (total > 0) dp_socket_adapt_receive(link->fd, &link->pace, total, now);
   if (parsed != DP_DONE) return parsed;

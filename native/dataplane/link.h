@@ -1,4 +1,4 @@
-// One TLS connection as a pipe of frames: what the agent's thread has one of, and a router's thread thousands.
+// One TLS connection as a stream of frames. A client's thread has one, a router's thread thousands.
 //
 // It knows neither TUN nor threads nor epoll. Its owner waits for the socket and calls dp_link_receive when it is readable,
 // dp_link_flush when it is writable or something was given to send. All links of one thread share one dp_workspace; an idle
@@ -8,14 +8,14 @@
 // links, which never leave their thread. It makes its SSL_CTX with TLS_server_method() and dp_tls_prepare(), adds
 // SSL_MODE_RELEASE_BUFFERS, and does the handshake on the SSL itself (dp_tls_attach, SSL_accept) before dp_link_init. In the sink,
 // `packet` gives each frame in the workspace's memory, valid until the callback `end` has returned: check the source with
-// dp_egress() (its filter's `own` is the address of the session), look up the destination, and
+// dp_egress() (its filter's `own` is the session's address), look up the destination, and
 //   - the destination on this thread: dp_link_forward(), which brings the frame into the form that link's wire has, then dp_link_flush() once
-//     per batch on every link that got something, and whenever one is full;
-//   - on another thread: copy the frame's bytes from `frame->packet - 6` or `- 2` on (dp_frame.h) into that thread's ring, wake it,
+//     per batch on every link that was given frames, and whenever one is full;
+//   - on another thread: copy the frame's bytes from `frame->packet - 6` or `- 2` on (frame.h) into that thread's ring, wake it,
 //     and let it do the same there;
 //   - the host: dp_ingress_take() and, in `end`, dp_ingress_flush().
-// dp_link_forward() never waits and never fails: what is too much is dropped by the fq_codel of the destination and counted there,
-// so a slow device does not slow down who sends to it.
+// dp_link_forward() never waits and never fails: fq_codel of the destination drops and counts what is too much, so that a slow device does
+// not slow down the sender.
 #pragma once
 #include "fq.h"
 #include "frame.h"
@@ -35,7 +35,7 @@ struct dp_link;
 struct dp_workspace {
   struct dp_link *writer;  // whose unsent bytes lie in `out`
   uint8_t *in, *out;
-  uint8_t *records;        // what is collected to leave in one call
+  uint8_t *records;        // records that are collected to be sent in one call
   struct dp_pool pool;     // of all queues
 };
 
@@ -45,15 +45,15 @@ void dp_workspace_free(struct dp_workspace *workspace);
 
 enum dp_status {
   DP_DONE,       // nothing more to read now, or everything is sent
-  DP_AGAIN,      // there is more to read at once: the socket may not tell, because OpenSSL has it already
+  DP_AGAIN,      // there is more to read: call again, for epoll does not report what OpenSSL has read already
   DP_BLOCKED,    // the socket takes no more: wait until it is writable
   DP_CLOSED,     // the peer has ended the connection
-  DP_BROKEN,     // so has something else: `reason` says what
-  DP_OVERSIZED,  // a frame longer than any: `reason` has its length
-  DP_STOPPED,    // the sink wanted no more
+  DP_BROKEN,     // the connection failed: `reason` says why
+  DP_OVERSIZED,  // a frame is too long: `reason` has its length
+  DP_STOPPED,    // the sink returned false
 };
 
-// Where received frames go. `packet` returns false to stop reading. `end` comes after each batch, before its memory is used again.
+// Receives the frames. `packet` returns false to stop reading. `end` comes after each batch, before its memory is used again.
 struct dp_sink {
   void *owner;
   bool (*packet)(void *owner, struct dp_frame *frame);
@@ -63,10 +63,10 @@ struct dp_sink {
 struct dp_link {
   SSL *ssl;
   int fd;
-  struct dp_pipe *pipe;  // below OpenSSL; NULL: the kernel does it
+  struct dp_pipe *pipe;  // below OpenSSL; NULL with kernel TLS
   enum dp_wire wire;
-  bool small_records;  // on a slow path: the peer reads in a blocking way, and half a record stalls both its directions
-  bool blocked;       // the socket took no more; cleared by whoever learns that it may again
+  bool small_records;  // on a slow path: the peer reads in a blocking way, so half a record would stall both its directions
+  bool blocked;       // the socket is full; the owner clears it when epoll reports otherwise
   bool read_blocked;  // reading waits for the socket to be writable (a key update, without a pipe)
   struct dp_workspace *workspace;
   struct dp_counters *counters;
@@ -93,21 +93,21 @@ enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink,
 enum dp_status dp_link_flush(struct dp_link *link, uint64_t now);
 // Room of DP_OUT_BYTES to build frames in place, if nothing waits; else NULL: dp_link_queue() them. `*wanted` is how much is useful.
 uint8_t *dp_link_room(struct dp_link *link, size_t *wanted);
-// So many bytes of frames are in the room; flush then.
+// Takes over so many bytes of frames in the room; flush then.
 void dp_link_commit(struct dp_link *link, size_t length);
 // Copies the frames of one packet into the queue. Never waits.
 void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now);
-// Sends a received frame on, as the link's wire has it: untouched, or cut and with whole checksums. It leaves with the next flush, at once
-// if nothing waits, or else through the queue.
+// Forwards a received frame in the form that the link's wire has: as it is, or segmented and with complete checksums. The next flush sends
+// it, directly if nothing waits, else through the queue.
 void dp_link_forward(struct dp_link *link, struct dp_frame *frame, uint64_t now);
-// True once a flush is worth while: what was forwarded next would have to be queued.
+// True when the next frame that is forwarded would have to be queued: time for a flush.
 bool dp_link_full(const struct dp_link *link);
-// A frame that overtakes everything: a heartbeat, a verdict. False if there is no room for it.
+// Sends a packet before everything that waits: a heartbeat, a control message. False if there is no room for it.
 bool dp_link_urgent(struct dp_link *link, const uint8_t *packet, uint32_t length);
-// Forgets what waits in the queue. A frame that has begun to leave still goes out whole.
+// Drops what waits in the queue. A frame of which a part is sent already is still sent whole.
 void dp_link_drop(struct dp_link *link);
-// Gives back the queue if nothing waits in it: a link may be idle for long.
-void dp_link_rest(struct dp_link *link);
+// Frees the queue if it is empty: a link may be idle for long.
+void dp_link_trim(struct dp_link *link);
 // How many bytes its socket has taken so far.
 uint64_t dp_link_taken(const struct dp_link *link);
 // True while something waits to be sent.

@@ -1,6 +1,7 @@
 #include "packet.h"
 #include "bytes.h"
 #include "checksum.h"
+#include "wire.h"
 #include <string.h>
 
 static enum dp_verdict judge(const struct dp_filter *filter, const uint8_t *packet, uint32_t length, size_t address) {
@@ -25,12 +26,11 @@ enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet
 }
 
 bool dp_is_local(const uint8_t *packet, uint32_t length) {
-  static const uint8_t nobody[16], router[16] = {0xfe, 0x80, [15] = 1}, routers[16] = {0xff, 2, [15] = 2},
-                                   dhcp[16] = {0xff, 2, [13] = 1, [15] = 2};
+  static const uint8_t unspecified[16], routers[16] = {0xff, 2, [15] = 2}, dhcp[16] = {0xff, 2, [13] = 1, [15] = 2};
   if (length < DP_IPV6_HEADER || packet[0] >> 4 != 6 || dp_get16(packet + 4) != length - DP_IPV6_HEADER) return false;
   const uint8_t *source = packet + 8, *destination = packet + 24;
-  if ((source[0] != 0xfe || (source[1] & 0xc0) != 0x80) && memcmp(source, nobody, 16) != 0) return false;
-  return memcmp(destination, router, 16) == 0 || memcmp(destination, routers, 16) == 0 || memcmp(destination, dhcp, 16) == 0;
+  if ((source[0] != 0xfe || (source[1] & 0xc0) != 0x80) && memcmp(source, unspecified, 16) != 0) return false;
+  return memcmp(destination, WIRE_ROUTER_ADDRESS, 16) == 0 || memcmp(destination, routers, 16) == 0 || memcmp(destination, dhcp, 16) == 0;
 }
 
 bool dp_headers_at(const uint8_t *packet, uint32_t length, uint32_t transport, uint8_t protocol, struct dp_headers *headers) {

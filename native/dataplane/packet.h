@@ -1,4 +1,4 @@
-// IP, TCP and UDP headers: what may pass, and what may be cut or joined.
+// IP, TCP and UDP headers: filtering, and which packets can be segmented or joined.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@ enum {
   DP_UDP_HEADER = 8,
   DP_TCP = 6,
   DP_UDP = 17,
-  DP_MAX_HEADERS = 256,  // IP with options or extension headers, and TCP with options, in a packet that is to be cut
+  DP_MAX_HEADERS = 256,  // IP with options or extension headers, and TCP with options, in a packet that is to be segmented
 };
 
 enum { DP_FIN = 0x01, DP_PSH = 0x08, DP_ACK = 0x10, DP_CWR = 0x80 };  // TCP flags
@@ -25,7 +25,7 @@ struct dp_headers {
 
 // Which packets belong to this end of the tunnel.
 struct dp_filter {
-  bool any;  // everything that is sound may pass
+  bool any;  // every well-formed packet may pass
   bool ipv4;
   uint8_t own[16];
 };
@@ -36,7 +36,7 @@ enum dp_verdict { DP_PASS, DP_MALFORMED, DP_FOREIGN };
 enum dp_verdict dp_egress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
 // Into this device: IPv6 to the own address, IPv4 if allowed.
 enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
-// From a link-local address, or from none yet, to fe80::1, ff02::2 or ff02::1:2: it is for who serves this link, and never leaves it.
+// From a link-local address or ::, to fe80::1, ff02::2 or ff02::1:2: a packet for the LAN server, which is never sent through the tunnel.
 bool dp_is_local(const uint8_t *packet, uint32_t length);
 // TCP or UDP right behind an IPv6 header or an IPv4 header without options, not fragmented. False for everything else.
 bool dp_find_headers(const uint8_t *packet, uint32_t length, struct dp_headers *headers);
@@ -44,7 +44,7 @@ bool dp_find_headers(const uint8_t *packet, uint32_t length, struct dp_headers *
 bool dp_headers_at(const uint8_t *packet, uint32_t length, uint32_t transport, uint8_t protocol, struct dp_headers *headers);
 // Offset of the checksum in the transport header.
 static inline uint16_t dp_checksum_offset(uint8_t protocol) { return protocol == DP_TCP ? 16 : 6; }
-// Marks the packet as having met congestion; false if its ends do not understand that (RFC 3168).
+// Sets ECN's congestion-experienced mark; false if the packet is not ECN-capable (RFC 3168).
 bool dp_mark_congestion(uint8_t *packet, uint32_t length);
 // A number that is the same for all packets of one flow.
 uint32_t dp_flow_hash(const uint8_t *packet, uint32_t length);

@@ -75,7 +75,7 @@ static size_t ahead(const struct dp_pipe *pipe) { return pipe->ahead_end - pipe-
 
 static uint8_t *ahead_memory(struct dp_pipe *pipe) { return pipe->ahead != NULL ? pipe->ahead : pipe->header; }
 
-// Puts what was read ahead at the beginning of `memory`, which is its place from now on.
+// Moves what was read ahead to the beginning of `memory`, where it is kept from now on.
 static void move_ahead(struct dp_pipe *pipe, uint8_t *memory) {
   size_t length = ahead(pipe);
   memmove(memory, ahead_memory(pipe) + pipe->ahead_start, length);
@@ -125,7 +125,7 @@ static ssize_t read_record(struct dp_pipe *pipe, uint8_t *bytes, size_t length) 
   ssize_t begun = pipe->record_left > 0 ? 1 : begin_record(pipe);
   if (begun <= 0) return begun;
   size_t wanted = length < pipe->record_left ? length : pipe->record_left;
-  // Not both at once: OpenSSL asks for the rest, and where there is none the socket need not say so twice.
+  // Not both in one call: OpenSSL calls again for the rest, and a second EAGAIN of the socket is saved.
   size_t taken = take_ahead(pipe, bytes, wanted);
   if (taken == 0) {
     ssize_t got = receive(pipe, bytes, wanted);

@@ -1,18 +1,18 @@
-// What OpenSSL writes to and reads from: a socket, and the end of what the socket did not take.
+// OpenSSL's BIO: a socket, and a buffer for what the socket did not take.
 //
-// After the handshake a write never waits inside OpenSSL. A record that is half sent there would bar the way of its own messages: the
-// answer to a key update could not leave, and the connection would end. It also lets several records leave in one call.
+// After the handshake a write never blocks inside OpenSSL. A record that is half sent there would block OpenSSL's own messages: the answer
+// to a key update could not be sent, and the connection would end. The buffer also lets several records be sent in one call.
 //
-// OpenSSL gets one record at a time to read. Of what it has beyond that, it moves all to the front of its buffer for each record: with the
-// short ones of a C peer, a third of a router's time.
+// OpenSSL is given one record at a time. If it has more it moves all of that to the front of its buffer after each record: with the short
+// records of a C peer that took a third of a router's time.
 #pragma once
 #include "pool.h"
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
 enum {
-  DP_PIPE_ROOM = 144 * 1024,  // records that leave together: two bursts of a host
-  DP_PIPE_KEPT = 192 * 1024,  // at the most: with more, a peer makes us answer and does not read
+  DP_PIPE_ROOM = 144 * 1024,  // records that are sent together: two bursts of a host
+  DP_PIPE_KEPT = 192 * 1024,  // at most: a peer that causes more makes us answer and does not read
   DP_PIPE_AHEAD = 128 * 1024, // read at once, beyond the record at hand
   DP_PIPE_HEADER = 5,         // of a TLS record
 };
@@ -31,13 +31,13 @@ struct dp_pipe {
   uint8_t header[DP_PIPE_HEADER];
 };
 
-// Lets `ssl` speak over the socket, which stays the caller's. False without memory.
+// Connects `ssl` with the socket, which stays the caller's. False without memory.
 bool dp_pipe_attach(SSL *ssl, int fd);
-// NULL if the kernel does the TLS of this connection: OpenSSL has the socket for itself then. All functions below allow for it.
+// NULL with kernel TLS: OpenSSL uses the socket itself then. All functions below accept NULL.
 struct dp_pipe *dp_pipe_of(const SSL *ssl);
-// From now on writes do not wait.
+// From now on writes never block.
 void dp_pipe_hold(struct dp_pipe *pipe, struct dp_pool *pool);
-// Gives back to the pool what is the pool's. Nothing may be written after that.
+// Gives the buffers back to the pool. Nothing may be written after that.
 void dp_pipe_release(struct dp_pipe *pipe);
 // Collects what is written in `room`, of DP_PIPE_ROOM bytes, until dp_pipe_send().
 void dp_pipe_collect(struct dp_pipe *pipe, uint8_t *room);
@@ -45,5 +45,5 @@ void dp_pipe_collect(struct dp_pipe *pipe, uint8_t *room);
 bool dp_pipe_send(struct dp_pipe *pipe);
 // Is something kept? The socket is full then.
 bool dp_pipe_waits(const struct dp_pipe *pipe);
-// Has a record, or its beginning, been read that OpenSSL does not have yet? The socket does not tell of it.
+// Has a record, or its beginning, been read that OpenSSL does not have yet? epoll does not report that.
 bool dp_pipe_has_more(const struct dp_pipe *pipe);

@@ -5,7 +5,7 @@ struct dp_piece {
   struct dp_piece *next;
 };
 
-// Sizes are powers of two and an eighth, so that a burst of 64 KB, cut into segments with headers of their own, does not need twice as much.
+// Sizes are 9/8 of powers of two, so that a burst of 64 KB in segments, each with its headers, does not need twice as much.
 enum { HEADERS = 256 };
 
 #ifdef __SANITIZE_ADDRESS__

@@ -1,7 +1,7 @@
 // Memory for what waits in the queues of one thread, and the bound that all of them share.
 //
-// What is given back is kept for the next one: the allocator would return it to the system and have it faulted in again, thousands of
-// times a second on a fast link.
+// Freed blocks are kept for the next request: the allocator would return them to the system and fault them in again, thousands of times a
+// second on a fast link.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 enum {
   DP_POOL_SMALLEST = 256,
   DP_POOL_CLASSES = 11,       // the largest: 288 KB
-  DP_POOL_KEPT = 1024 * 1024, // bytes at the most that nobody uses
+  DP_POOL_KEPT = 1024 * 1024, // bytes of freed blocks, at most
 };
 
 struct dp_piece;
@@ -22,11 +22,11 @@ struct dp_pool {
 };
 
 void dp_pool_init(struct dp_pool *pool, uint64_t limit);
-// Everything was given back.
+// All blocks must have been given back.
 void dp_pool_free(struct dp_pool *pool);
 // NULL without memory, or beyond the limit.
 void *dp_pool_take(struct dp_pool *pool, size_t bytes);
-// What a connection cannot go on without. NULL only without memory.
+// The same beyond the limit, for what a connection cannot do without. NULL only without memory.
 void *dp_pool_need(struct dp_pool *pool, size_t bytes);
 // `bytes` as they were asked for. NULL does nothing.
 void dp_pool_give(struct dp_pool *pool, void *memory, size_t bytes);

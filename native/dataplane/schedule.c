@@ -4,9 +4,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { TURN_NS = 100000 };  // the least there is; the kernel's own is some milliseconds
+enum { SLICE_NS = 100000 };  // the smallest slice; the kernel's default is some milliseconds
 
-// struct sched_attr of the kernel, as far as it is needed: C libraries have it only lately.
+// The beginning of the kernel's struct sched_attr, which older C libraries lack.
 struct attributes {
   uint32_t size, policy;
   uint64_t flags;
@@ -15,10 +15,10 @@ struct attributes {
   uint64_t runtime, deadline, period;
 };
 
-void dp_take_short_turns(void) {
+void dp_schedule_short_slices(void) {
   struct attributes own = {0};
   if (syscall(SYS_sched_getattr, 0, &own, sizeof own, 0) != 0 || own.policy != SCHED_OTHER) return;
   own.size = sizeof own;
-  own.runtime = TURN_NS;
+  own.runtime = SLICE_NS;
   (void)syscall(SYS_sched_setattr, 0, &own, 0);
 }

@@ -1,7 +1,7 @@
-// How long a thread that carries packets runs before others get their turn.
+// The scheduling slice of threads that carry packets.
 #pragma once
 
-// The calling thread runs in short turns from now on, and in exchange it comes soon when it has something to do (EEVDF, Linux 6.12). Its
-// share of the processor, its policy and its nice value stay. Nothing happens on older kernels, under other policies than the usual one, or
-// where the calls are not allowed.
-void dp_take_short_turns(void);
+// Gives the calling thread a short slice, for which the scheduler runs it sooner after it wakes (EEVDF, Linux 6.12). Its share of the
+// processor, its policy and its nice value stay. Does nothing on older kernels, under policies other than SCHED_OTHER, or where the calls are
+// not permitted.
+void dp_schedule_short_slices(void);

@@ -20,7 +20,7 @@ static uint32_t segments_of(uint32_t payload, uint16_t segment) { return payload
 size_t dp_segmented_size(uint32_t length, const struct dp_headers *headers, uint16_t segment) {
   if (segment == 0 || length < headers->length) return 0;
   uint32_t payload = length - headers->length;
-  return (size_t)segments_of(payload, segment) * (DP_FRAME_HEADER + headers->length) + payload;
+  return (size_t)segments_of(payload, segment) * (WIRE_FRAME_HEADER_LENGTH + headers->length) + payload;
 }
 
 static void prepare(struct cut *cut, const uint8_t *packet, const struct dp_headers *headers) {
@@ -71,17 +71,17 @@ size_t dp_segment(const uint8_t *packet, uint32_t length, const struct dp_header
                   size_t capacity, uint32_t *count) {
   uint32_t ip_header = headers->version == 6 ? DP_IPV6_HEADER : 4u * (packet[0] & 15);
   if (segment == 0 || headers->length > length || headers->transport < ip_header || ip_header < DP_IPV4_HEADER) return 0;
-  if (segment + headers->length > DP_MAX_PACKET) return 0;
+  if (segment + headers->length > WIRE_MAX_PACKET) return 0;
   size_t total = dp_segmented_size(length, headers, segment);
   if (total > capacity) return 0;
   uint32_t payload = length - headers->length, segments = segments_of(payload, segment);
   struct cut cut;
   prepare(&cut, packet, headers);
-  // From the last to the first: in place, a segment then never overwrites payload that is still to be moved.
+  // From the last to the first, so that in place no segment overwrites payload that is still to be moved.
   for (uint32_t i = segments; i-- > 0;) {
     uint32_t offset = i * segment, size = i == segments - 1 ? payload - offset : segment;
-    uint8_t *frame = out + (size_t)i * (DP_FRAME_HEADER + headers->length + segment);
-    uint8_t *copy = frame + DP_FRAME_HEADER, *transport = copy + headers->transport;
+    uint8_t *frame = out + (size_t)i * (WIRE_FRAME_HEADER_LENGTH + headers->length + segment);
+    uint8_t *copy = frame + WIRE_FRAME_HEADER_LENGTH, *transport = copy + headers->transport;
     uint32_t whole = headers->length + size;
     memmove(copy + headers->length, packet + headers->length + offset, size);
     memcpy(copy, cut.headers, headers->length);

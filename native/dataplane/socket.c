@@ -32,15 +32,15 @@ static bool read_info(int fd, struct tcp_info *info) {
   return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &length) == 0;
 }
 
-// The shortest one: with the current one, a queue that grows would let itself grow.
+// The minimum round-trip time: the current one includes the queue, which would so enlarge itself.
 static uint64_t round_trip_us(const struct tcp_info *info) {
   return info->tcpi_min_rtt != UINT32_MAX && info->tcpi_min_rtt != 0 ? info->tcpi_min_rtt : info->tcpi_rtt;
 }
 
 static void set_receive_buffer(int fd, struct dp_pace *pace, int bytes) {
-  // Without the right to exceed the system's limit the kernel tunes better than a buffer that could never grow.
+  // Without the privilege to exceed the system's limit, the kernel's autotuning is better than a fixed buffer.
   if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0) return;
-  // The kernel has limited the window by the buffer of before, and by itself it would stay so.
+  // The kernel has clamped the window to the former buffer and would not lift that by itself.
   if (pace->receive_buffer != 0) set_number(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, bytes);
   pace->receive_buffer = bytes;
 }
@@ -57,7 +57,7 @@ void dp_socket_know_path(int fd, struct dp_pace *pace) {
   static const char bbr[] = "bbr";
   struct tcp_info info;
   // BBR keeps the throughput of a lossy path. It sets a timer for every burst, though: on a fast local path that doubles the CPU time,
-  // and a loss is mended there within the millisecond anyhow.
+  // and a loss is repaired there within a millisecond anyway.
   if (read_info(fd, &info) && round_trip_us(&info) < FAR_US) return;
   (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bbr, sizeof bbr - 1);
   pace->far = true;
@@ -69,8 +69,8 @@ void dp_socket_adapt_unsent(int fd, struct dp_pace *pace, uint64_t now) {
   if (now - pace->adapted < UNSENT_EVERY_NS) return;
   pace->adapted = now;
   if (!read_info(fd, &info) || info.tcpi_delivery_rate == 0) return;
-  // A sample is low where a loss was mended, or where there was too little to send: because of this very limit, perhaps. BBR would
-  // never learn how fast the path is then, and fill its queue: it paces faster than was delivered until it knows.
+  // A sample is low while a loss is repaired, or when there was too little to send, perhaps because of this very limit. Then BBR would
+  // not learn how fast the path is, and would fill its queue: until it knows, it paces faster than was delivered.
   pace->rate -= pace->rate / 16;
   if (info.tcpi_delivery_rate > pace->rate) pace->rate = info.tcpi_delivery_rate;
   if (pace->far && info.tcpi_pacing_rate != UINT64_MAX && info.tcpi_pacing_rate > pace->rate) pace->rate = info.tcpi_pacing_rate;

@@ -10,8 +10,10 @@
 #include <sys/auxv.h>
 #endif
 
-static const unsigned char ALPN_SUPER[] = "\x05" "enf/2" "\x05" "enf/1";
-static const unsigned char ALPN_VERDICTS[] = "\x05" "enf/1";
+// Each name behind its length, as ALPN has them.
+static const unsigned char ALPN_SUPER[] = "\x05" WIRE_ALPN_SUPER "\x05" WIRE_ALPN_CONTROL;
+static const unsigned char ALPN_CONTROL[] = "\x05" WIRE_ALPN_CONTROL;
+_Static_assert(sizeof WIRE_ALPN_SUPER == 6 && sizeof WIRE_ALPN_CONTROL == 6, "names of 5 bytes");
 
 #ifndef OPENSSL_NO_KTLS
 static bool kernel_tls(void) {
@@ -61,8 +63,8 @@ enum dp_wire dp_tls_wire(const SSL *ssl) {
   const unsigned char *name = NULL;
   unsigned length = 0;
   SSL_get0_alpn_selected(ssl, &name, &length);
-  if (length == 5 && memcmp(name, "enf/2", 5) == 0) return DP_WIRE_SUPER;
-  if (length == 5 && memcmp(name, "enf/1", 5) == 0) return DP_WIRE_VERDICTS;
+  if (dp_tls_is_alpn(name, length, WIRE_ALPN_SUPER)) return DP_WIRE_SUPER;
+  if (dp_tls_is_alpn(name, length, WIRE_ALPN_CONTROL)) return DP_WIRE_CONTROL;
   return DP_WIRE_PLAIN;
 }
 
@@ -128,7 +130,7 @@ enum dp_tls_wrong dp_tls_client_open(struct dp_tls_client *client, const char *r
   SSL_CTX_set_session_cache_mode(client->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(client->context, keep_session);
   if (super) SSL_CTX_set_alpn_protos(client->context, ALPN_SUPER, sizeof ALPN_SUPER - 1);
-  else SSL_CTX_set_alpn_protos(client->context, ALPN_VERDICTS, sizeof ALPN_VERDICTS - 1);
+  else SSL_CTX_set_alpn_protos(client->context, ALPN_CONTROL, sizeof ALPN_CONTROL - 1);
   return DP_TLS_FINE;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "frame.h"
 #include <openssl/ssl.h>
+#include <string.h>
 
 // What a client needs for its handshakes.
 struct dp_tls_client {
@@ -11,7 +12,7 @@ struct dp_tls_client {
 
 enum dp_tls_wrong { DP_TLS_FINE, DP_TLS_BAD_ROOT, DP_TLS_BAD_CREDENTIALS };
 
-// TLS 1.2 or 1.3 with this identity, and no other server than one that leads to one of the PEM certificates in `roots`. `super` offers
+// TLS 1.2 or 1.3 with this identity, and only servers whose chain leads to one of the PEM certificates in `roots`. `super` offers
 // super-frames by ALPN. `key` is a PEM, perhaps one that only names a key in the TPM. `reason` has DP_REASON bytes.
 enum dp_tls_wrong dp_tls_client_open(struct dp_tls_client *client, const char *roots, const uint8_t *certificate,
                                      size_t certificate_length, const char *key, bool super, char *reason);
@@ -22,11 +23,15 @@ SSL *dp_tls_client_connect(struct dp_tls_client *client, int fd);
 
 // Settings that both ends share: what SSL_write and SSL_read may do, and kernel TLS where the build and the kernel have it.
 void dp_tls_prepare(SSL_CTX *context);
-// Lets `ssl` speak over the socket, which stays the caller's.
+// Connects `ssl` with the socket, which stays the caller's.
 bool dp_tls_attach(SSL *ssl, int fd);
-// What ALPN has settled.
+// Is it that name of ALPN?
+static inline bool dp_tls_is_alpn(const unsigned char *name, size_t length, const char *known) {
+  return length == strlen(known) && memcmp(name, known, length) == 0;
+}
+// What ALPN has selected.
 enum dp_wire dp_tls_wire(const SSL *ssl);
 
 enum { DP_REASON = 160 };
-// What OpenSSL or the system said of the call that returned `result`; empties OpenSSL's queue of errors.
+// OpenSSL's or the system's error text for the call that returned `result`; empties OpenSSL's queue of errors.
 void dp_tls_reason(const SSL *ssl, int result, char *reason);

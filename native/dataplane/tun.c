@@ -51,7 +51,7 @@ int dp_tun_open(char name[IFNAMSIZ], enum dp_offload most, bool queues, enum dp_
   int fd = attach(wanted, more, name, doing);
   // A persistent device that was made for one queue stays so.
   if (fd == -EINVAL && queues) return dp_tun_open(name, most, false, offload, doing);
-  // A persistent device may still offload for its last user; without virtio headers such packets could not be told apart.
+  // A persistent device may still have the offload of its last user; without virtio headers such packets could not be recognised.
   if (fd >= 0 && ioctl(fd, TUNSETOFFLOAD, 0) < 0) {
     int error = errno;
     close(fd);
@@ -77,7 +77,7 @@ ssize_t dp_tun_read(struct dp_tun *tun, struct dp_virtio *virtio, uint8_t *packe
     ssize_t got = plain ? read(tun->fd, packet, capacity) : readv(tun->fd, parts, 2);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno == EAGAIN ? 0 : -errno;
-    if (got == 0) return -EBADFD;  // what stands for a TUN was closed at its other end
+    if (got == 0) return -EBADFD;  // a socket that replaces the TUN in tests was closed at its other end
     dp_add(&tun->counters->tun_reads, 1);
     if (got <= header) continue;
     if (plain) *virtio = (struct dp_virtio){0};

@@ -1,5 +1,5 @@
-// A TUN device with virtio headers: the kernel hands over and takes packets of up to 64 KB, to be cut by whoever sends them on,
-// and checksums that are still to be completed. Where it refuses that, plain packets.
+// A TUN device with virtio headers: the kernel gives and takes packets of up to 64 KB, which are segmented later, and partial checksums.
+// Where it refuses that, plain packets.
 #pragma once
 #include "counters.h"
 #include <linux/if.h>
@@ -31,8 +31,8 @@ struct dp_tun {
 // Opens or creates the device `name`, which becomes the kernel's name for it, with as much offload as there is, at most `most`.
 // With `queues` it may have further ones. Returns a non-blocking descriptor or a negative errno; `*doing` names the step that failed.
 int dp_tun_open(char name[IFNAMSIZ], enum dp_offload most, bool queues, enum dp_offload *offload, const char **doing);
-// A further queue of the device that `fd` is the first of. The kernel gives the packets of a flow to the queue that its answers were
-// last written to. Negative if there can be none.
+// A further queue of the device that `fd` is the first of. The kernel gives the packets of a flow to the queue that packets of the
+// opposite direction were last written to. Negative if there can be none.
 int dp_tun_queue(int fd);
 // Reads one packet: its length, 0 if there is none now, or a negative errno if the device was removed.
 ssize_t dp_tun_read(struct dp_tun *tun, struct dp_virtio *virtio, uint8_t *packet, size_t capacity);

@@ -1,4 +1,4 @@
-// One run of verification over up to MAX_BATCH signatures; only the ecdaa_*.c files look inside.
+// One run of verification over up to MAX_BATCH signatures; private to this folder.
 #pragma once
 #include "group.h"
 
@@ -25,7 +25,7 @@ int ecdaa_keep_proved(struct ecdaa_item **items, size_t count, const struct ecda
 // randomness is to be had.
 bool ecdaa_accept_certified(struct ecdaa_item **items, size_t count, const struct ecdaa_group *group, bool *accepted);
 
-// Where the processor has lanes (ecdaa_lanes.c); each false if out of memory.
+// Where the processor has lanes (lanes.c); each false if out of memory.
 // E and L of all items.
 bool ecdaa_lanes_multiply(struct ecdaa_item **items, size_t count, const struct ecdaa_group *group);
 // The sums of R, S, T and W, each times its item's weight.

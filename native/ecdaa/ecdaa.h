@@ -1,4 +1,4 @@
-// ECDAA on FP256BN for whoever does a lot of it: a fabric verifies, a factory issues, a load generator signs (ecdaa.md). The
+// Fast ECDAA on FP256BN: a fabric verifies, a factory issues, a load generator signs (ecdaa.md). The
 // same bytes as protocol/crypto, which stays the reference.
 #pragma once
 #include "fp256bn/g1.h"
@@ -34,7 +34,7 @@ void ecdaa_challenge(scalar *c, const uint8_t *nonce, const struct ecdaa_stateme
 // Hash of `count` encoded points, mod n.
 void ecdaa_hash_points(scalar *c, const uint8_t *points, size_t count);
 
-// A group with everything that its verifications share. Counted: whoever holds it releases it.
+// A group with everything that its verifications share. Reference-counted.
 struct ecdaa_group;
 // `gpk` is 258 bytes; a basename of length 0 is none; `secrets` are `secret_count` times 32 bytes, `pseudonyms` 65 each. NULL
 // with errno ENOMEM, or EINVAL if the key, a revoked secret or a revoked pseudonym is none, or pseudonyms come without basename.

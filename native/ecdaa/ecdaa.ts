@@ -1,6 +1,6 @@
 declare const groupBrand: unique symbol;
 
-/** A group prepared for verification; memory goes when nobody holds it any more. */
+/** A group prepared for verification; freed when garbage-collected. */
 export interface NativeGroup {
   readonly [groupBrand]: true;
 }

@@ -1,4 +1,4 @@
-// A group as verification sees it; only the ecdaa_*.c files look inside.
+// A group as verification sees it; private to this folder.
 #pragma once
 #include "ecdaa.h"
 #include <pthread.h>
@@ -17,7 +17,7 @@ struct ecdaa_group {
   // As given; with a basename their pseudonyms are in `revoked`.
   scalar *secrets;
   size_t secret_count;
-  // K of everyone shut out, G1_LENGTH each, sorted once prepared.
+  // K of every revoked member, G1_LENGTH each, sorted once prepared.
   uint8_t *revoked;
   size_t revoked_count;
 
@@ -30,7 +30,7 @@ struct ecdaa_group {
 
 // Computes what all verifications share, some 2 ms and 15 µs for each revoked secret, once. False if out of memory.
 bool ecdaa_group_prepare(struct ecdaa_group *group);
-// Whether this pseudonym (65 bytes) is shut out. The group is prepared.
+// Is this pseudonym (65 bytes) revoked? The group must be prepared.
 bool ecdaa_group_has_revoked(const struct ecdaa_group *group, const uint8_t *pseudonym);
 // Whether sk·base = public_point for a revoked sk: for groups without basename, one multiplication for each. -1 if out of memory.
 int ecdaa_group_has_revoked_secret(const struct ecdaa_group *group, const g1_affine *base, const g1_affine *public_point);

@@ -1,6 +1,7 @@
 // The curve's own operations for JavaScript: what tests and fuzzers compare with the reference. A refused input is undefined,
 // infinity is an empty array.
 #include "napi.h"
+#include "addon/arguments.h"
 #include "ecdaa.h"
 #include "fp256bn/secret.h"
 #include <errno.h>
@@ -12,27 +13,27 @@ static napi_value boolean(napi_env env, bool value) {
   return result;
 }
 
-static bool read_point(g1_affine *r, const struct bytes *bytes) {
+static bool read_point(g1_affine *r, const struct addon_bytes *bytes) {
   return bytes->length == G1_LENGTH && g1_decode(r, bytes->data);
 }
 
-static bool read_scalar(scalar *r, const struct bytes *bytes) {
+static bool read_scalar(scalar *r, const struct addon_bytes *bytes) {
   return bytes->length == SCALAR_LENGTH && scalar_decode(r, bytes->data);
 }
 
 // fp256bnMultiply(point, scalar), as with secrets
 static napi_value multiply(napi_env env, napi_callback_info info) {
-  struct bytes given[2];
+  struct addon_bytes given[2];
   g1_affine point;
   scalar k;
-  if (!ecdaa_arguments(env, info, given, 2)) return addon_bad(env, "fp256bnMultiply(point, scalar: Uint8Array)");
-  if (!read_point(&point, &given[0]) || !read_scalar(&k, &given[1])) return ecdaa_undefined(env);
+  if (!addon_all_bytes(env, info, given, 2)) return addon_bad(env, "fp256bnMultiply(point, scalar: Uint8Array)");
+  if (!read_point(&point, &given[0]) || !read_scalar(&k, &given[1])) return addon_undefined(env);
   g1_projective product;
   uint8_t encoded[G1_LENGTH];
   secret_multiply_each(&product, &(struct secret_product){&point, &k}, 1);
-  if (!secret_normalise(&point, &product, 1)) return ecdaa_array(env, NULL, 0);
+  if (!secret_normalise(&point, &product, 1)) return addon_new_bytes(env, NULL, 0);
   g1_encode(encoded, &point);
-  return ecdaa_array(env, encoded, sizeof encoded);
+  return addon_new_bytes(env, encoded, sizeof encoded);
 }
 
 // The point itself, an equal one before it, or the generator's NULL: equal points of a call are one in memory, as with secrets.
@@ -52,22 +53,22 @@ static const g1_affine *same_point(const g1_affine *points, size_t i) {
 
 // fp256bnMultiplyEach(points, scalars), 1 to 8 of each, as with secrets
 static napi_value multiply_each(napi_env env, napi_callback_info info) {
-  struct bytes given[2];
+  struct addon_bytes given[2];
   g1_affine points[MAX_PRODUCTS], product;
   scalar scalars[MAX_PRODUCTS];
   struct secret_product each[MAX_PRODUCTS];
   g1_projective products[MAX_PRODUCTS];
   uint8_t encoded[MAX_PRODUCTS * G1_LENGTH] = {0};
-  if (!ecdaa_arguments(env, info, given, 2)) return addon_bad(env, "fp256bnMultiplyEach(points, scalars: Uint8Array)");
+  if (!addon_all_bytes(env, info, given, 2)) return addon_bad(env, "fp256bnMultiplyEach(points, scalars: Uint8Array)");
   size_t count = given[0].length / G1_LENGTH;
   if (count < 1 || count > MAX_PRODUCTS || given[0].length != count * G1_LENGTH || given[1].length != count * SCALAR_LENGTH)
-    return ecdaa_undefined(env);
+    return addon_undefined(env);
   for (size_t i = 0; i < count; i++) {
     bool valid = g1_decode(&points[i], given[0].data + i * G1_LENGTH) &
                  scalar_decode(&scalars[i], given[1].data + i * SCALAR_LENGTH);
     if (!valid) {
       explicit_bzero(scalars, sizeof scalars);
-      return ecdaa_undefined(env);
+      return addon_undefined(env);
     }
     each[i] = (struct secret_product){same_point(points, i), &scalars[i]};
   }
@@ -77,17 +78,17 @@ static napi_value multiply_each(napi_env env, napi_callback_info info) {
     if (secret_normalise(&product, &products[i], 1)) g1_encode(encoded + i * G1_LENGTH, &product);
   }
   explicit_bzero(products, sizeof products);  // how a product is projected tells of its scalar
-  return ecdaa_array(env, encoded, count * G1_LENGTH);
+  return addon_new_bytes(env, encoded, count * G1_LENGTH);
 }
 
 // fp256bnMultiplyAdd(P, a, Q, b) = a·P + b·Q, as in verification
 static napi_value multiply_add(napi_env env, napi_callback_info info) {
-  struct bytes given[4];
+  struct addon_bytes given[4];
   g1_affine p, q;
   scalar a, b;
-  if (!ecdaa_arguments(env, info, given, 4)) return addon_bad(env, "fp256bnMultiplyAdd(P, a, Q, b: Uint8Array)");
+  if (!addon_all_bytes(env, info, given, 4)) return addon_bad(env, "fp256bnMultiplyAdd(P, a, Q, b: Uint8Array)");
   if (!read_point(&p, &given[0]) || !read_scalar(&a, &given[1]) || !read_point(&q, &given[2]) || !read_scalar(&b, &given[3]))
-    return ecdaa_undefined(env);
+    return addon_undefined(env);
   struct g1_table p_table, q_table, *tables[2] = {&p_table, &q_table};
   const g1_affine *points[2] = {&p, &q};
   if (!g1_make_tables(tables, points, 2)) return addon_errno(env, ENOMEM, "multiplying");
@@ -98,47 +99,47 @@ static napi_value multiply_add(napi_env env, napi_callback_info info) {
   split_wnaf(&a_digits, &a, WINDOW, false);
   split_wnaf(&b_digits, &b, WINDOW, false);
   g1_multiply_add(&sum, &a_digits, p_table.odd, &b_digits, q_table.odd);
-  if (g1_is_infinity(&sum)) return ecdaa_array(env, NULL, 0);
+  if (g1_is_infinity(&sum)) return addon_new_bytes(env, NULL, 0);
   g1_normalise(&p, &sum, 1, &scratch);
   g1_encode(encoded, &p);
-  return ecdaa_array(env, encoded, sizeof encoded);
+  return addon_new_bytes(env, encoded, sizeof encoded);
 }
 
 // fp256bnDraw(65 random bytes): a scalar
 static napi_value draw(napi_env env, napi_callback_info info) {
-  struct bytes given;
+  struct addon_bytes given;
   scalar k;
   uint8_t encoded[SCALAR_LENGTH];
-  if (!ecdaa_arguments(env, info, &given, 1)) return addon_bad(env, "fp256bnDraw(bytes: Uint8Array)");
-  if (given.length != DRAW_LENGTH) return ecdaa_undefined(env);
+  if (!addon_all_bytes(env, info, &given, 1)) return addon_bad(env, "fp256bnDraw(bytes: Uint8Array)");
+  if (given.length != DRAW_LENGTH) return addon_undefined(env);
   scalar_from_draw(&k, given.data);
   scalar_encode(encoded, &k);
-  return ecdaa_array(env, encoded, sizeof encoded);
+  return addon_new_bytes(env, encoded, sizeof encoded);
 }
 
 // fp256bnHashToG1(basename)
 static napi_value hash_to_g1(napi_env env, napi_callback_info info) {
-  struct bytes given;
+  struct addon_bytes given;
   g1_affine point;
   uint8_t encoded[G1_LENGTH];
-  if (!ecdaa_arguments(env, info, &given, 1)) return addon_bad(env, "fp256bnHashToG1(basename: Uint8Array)");
-  if (!ecdaa_hash_to_g1(&point, given.data, given.length)) return ecdaa_undefined(env);
+  if (!addon_all_bytes(env, info, &given, 1)) return addon_bad(env, "fp256bnHashToG1(basename: Uint8Array)");
+  if (!ecdaa_hash_to_g1(&point, given.data, given.length)) return addon_undefined(env);
   g1_encode(encoded, &point);
-  return ecdaa_array(env, encoded, sizeof encoded);
+  return addon_new_bytes(env, encoded, sizeof encoded);
 }
 
 // fp256bnIsG2(point): boolean
 static napi_value is_g2(napi_env env, napi_callback_info info) {
-  struct bytes given;
+  struct addon_bytes given;
   g2_affine point;
-  if (!ecdaa_arguments(env, info, &given, 1)) return addon_bad(env, "fp256bnIsG2(point: Uint8Array)");
+  if (!addon_all_bytes(env, info, &given, 1)) return addon_bad(env, "fp256bnIsG2(point: Uint8Array)");
   return boolean(env, given.length == G2_LENGTH && g2_decode(&point, given.data));
 }
 
 // fp256bnProductIsOne(P, Q, P', Q') = e(P, Q)·e(P', Q') is 1: boolean | undefined
 static napi_value product_is_one(napi_env env, napi_callback_info info) {
-  struct bytes given[4];
-  if (!ecdaa_arguments(env, info, given, 4)) return addon_bad(env, "fp256bnProductIsOne(P, Q, P2, Q2: Uint8Array)");
+  struct addon_bytes given[4];
+  if (!addon_all_bytes(env, info, given, 4)) return addon_bad(env, "fp256bnProductIsOne(P, Q, P2, Q2: Uint8Array)");
   g1_jacobian points[2];
   struct pairing_lines *lines = calloc(2, sizeof *lines);
   if (!lines) return addon_errno(env, ENOMEM, "pairing");
@@ -153,13 +154,13 @@ static napi_value product_is_one(napi_env env, napi_callback_info info) {
     valid = pairing_prepare(&lines[i], &q);
   }
   const struct pairing_lines *each[2] = {&lines[0], &lines[1]};
-  napi_value result = valid ? boolean(env, pairing_product_is_one(points, each, 2)) : ecdaa_undefined(env);
+  napi_value result = valid ? boolean(env, pairing_product_is_one(points, each, 2)) : addon_undefined(env);
   for (int i = 0; i < 2; i++) pairing_forget(&lines[i]);
   free(lines);
   return result;
 }
 
-void register_fp256bn(napi_env env, napi_value exports) {
+void register_host_arithmetic(napi_env env, napi_value exports) {
   addon_function(env, exports, "fp256bnMultiply", multiply);
   addon_function(env, exports, "fp256bnMultiplyEach", multiply_each);
   addon_function(env, exports, "fp256bnMultiplyAdd", multiply_add);

@@ -1,4 +1,4 @@
-// The multiplications of a verification in eight lanes (fp256bn_lanes.h).
+// The multiplications of a verification in eight lanes (fp256bn/lanes.h).
 #include "batch.h"
 #include "fp256bn/lanes.h"
 #include <stdlib.h>

@@ -1,37 +1,12 @@
 // The JavaScript face of ECDAA: argument checks, and verification on libuv's threads. Wrong types are TypeErrors, wrong
 // contents are answered with undefined: the caller asks the reference what is wrong with them.
 #include "napi.h"
+#include "addon/arguments.h"
 #include "ecdaa.h"
 #include <errno.h>
 #include <stdlib.h>
 
 static const napi_type_tag group_tag = {0x656e662d65636461, 0x5b1d9f0c47a3e822};
-
-napi_value ecdaa_undefined(napi_env env) {
-  napi_value value;
-  napi_get_undefined(env, &value);
-  return value;
-}
-
-napi_value ecdaa_array(napi_env env, const uint8_t *bytes, size_t length) {
-  void *data = NULL;
-  napi_value buffer, array;
-  napi_create_arraybuffer(env, length, &data, &buffer);
-  if (length) memcpy(data, bytes, length);
-  napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &array);
-  return array;
-}
-
-bool ecdaa_arguments(napi_env env, napi_callback_info info, struct bytes *r, size_t count) {
-  napi_value arguments[MAX_ARGUMENTS];
-  size_t given = count;
-  napi_get_cb_info(env, info, &given, arguments, NULL, NULL);
-  if (given < count) return false;
-  for (size_t i = 0; i < count; i++) {
-    if (!addon_bytes(env, arguments[i], &r[i].data, &r[i].length)) return false;
-  }
-  return true;
-}
 
 static const char *const ARITHMETICS[] = {"portable", "adx", "lanes"};
 
@@ -63,16 +38,16 @@ static void collected(napi_env env, void *data, void *hint) {
 
 // ecdaaGroup(gpk, basename, secretKeys, pseudonyms): object | undefined
 static napi_value group(napi_env env, napi_callback_info info) {
-  struct bytes given[4];
-  if (!ecdaa_arguments(env, info, given, 4))
+  struct addon_bytes given[4];
+  if (!addon_all_bytes(env, info, given, 4))
     return addon_bad(env, "ecdaaGroup(gpk, basename, secretKeys, pseudonyms: Uint8Array)");
-  const struct bytes *gpk = &given[0], *basename = &given[1], *secrets = &given[2], *pseudonyms = &given[3];
+  const struct addon_bytes *gpk = &given[0], *basename = &given[1], *secrets = &given[2], *pseudonyms = &given[3];
   if (gpk->length != GROUP_KEY_LENGTH || secrets->length % SCALAR_LENGTH || pseudonyms->length % G1_LENGTH)
-    return ecdaa_undefined(env);
+    return addon_undefined(env);
   struct ecdaa_group *made =
       ecdaa_group_make(gpk->data, basename->data, basename->length, secrets->data, secrets->length / SCALAR_LENGTH,
                        pseudonyms->data, pseudonyms->length / G1_LENGTH);
-  if (!made) return errno == EINVAL ? ecdaa_undefined(env) : addon_errno(env, errno, "preparing a group");
+  if (!made) return errno == EINVAL ? addon_undefined(env) : addon_errno(env, errno, "preparing a group");
   napi_value object;
   napi_create_object(env, &object);
   if (napi_wrap(env, object, made, collected, NULL, NULL) != napi_ok) {
@@ -112,7 +87,7 @@ static void complete(napi_env env, napi_status status, void *data) {
   if (status == napi_ok && job->done) {
     uint8_t verdicts[MAX_BATCH];
     for (size_t i = 0; i < job->count; i++) verdicts[i] = job->accepted[i];
-    napi_resolve_deferred(env, job->deferred, ecdaa_array(env, verdicts, job->count));
+    napi_resolve_deferred(env, job->deferred, addon_new_bytes(env, verdicts, job->count));
   } else {
     napi_reject_deferred(env, job->deferred, addon_error(env, ENOMEM, "verifying signatures"));
   }
@@ -121,13 +96,13 @@ static void complete(napi_env env, napi_status status, void *data) {
 }
 
 // The i-th element of an array as bytes.
-static bool element(napi_env env, napi_value array, size_t i, struct bytes *r) {
+static bool element(napi_env env, napi_value array, size_t i, struct addon_bytes *r) {
   napi_value value;
   return napi_get_element(env, array, (uint32_t)i, &value) == napi_ok && addon_bytes(env, value, &r->data, &r->length);
 }
 
-static bool read_claims(napi_env env, napi_value signatures, napi_value messages, struct bytes *signature,
-                        struct bytes *message, size_t *count) {
+static bool read_claims(napi_env env, napi_value signatures, napi_value messages, struct addon_bytes *signature,
+                        struct addon_bytes *message, size_t *count) {
   bool arrays[2] = {false, false};
   uint32_t lengths[2] = {0, 0};
   napi_is_array(env, signatures, &arrays[0]);
@@ -143,7 +118,7 @@ static bool read_claims(napi_env env, napi_value signatures, napi_value messages
   return true;
 }
 
-static bool copy_claims(struct job *job, const struct bytes *signature, const struct bytes *message) {
+static bool copy_claims(struct job *job, const struct addon_bytes *signature, const struct addon_bytes *message) {
   size_t total = 1;
   for (size_t i = 0; i < job->count; i++) total += signature[i].length + message[i].length;
   uint8_t *next = job->bytes = malloc(total);
@@ -165,7 +140,7 @@ static napi_value verify(napi_env env, napi_callback_info info) {
   napi_value arguments[3], promise, name;
   size_t given = 3, count = 0;
   bool is_group = false;
-  struct bytes signature[MAX_BATCH], message[MAX_BATCH];
+  struct addon_bytes signature[MAX_BATCH], message[MAX_BATCH];
   struct ecdaa_group *made;
   napi_get_cb_info(env, info, &given, arguments, NULL, NULL);
   if (given < 3 || napi_check_object_type_tag(env, arguments[0], &group_tag, &is_group) != napi_ok || !is_group ||
@@ -190,37 +165,37 @@ static napi_value verify(napi_env env, napi_callback_info info) {
 
 // ecdaaPublicPoint(secret): Uint8Array | undefined
 static napi_value public_point(napi_env env, napi_callback_info info) {
-  struct bytes secret;
+  struct addon_bytes secret;
   uint8_t point[G1_LENGTH];
-  if (!ecdaa_arguments(env, info, &secret, 1)) return addon_bad(env, "ecdaaPublicPoint(secret: Uint8Array)");
-  if (secret.length != SCALAR_LENGTH || !ecdaa_public_point(point, secret.data)) return ecdaa_undefined(env);
-  return ecdaa_array(env, point, sizeof point);
+  if (!addon_all_bytes(env, info, &secret, 1)) return addon_bad(env, "ecdaaPublicPoint(secret: Uint8Array)");
+  if (secret.length != SCALAR_LENGTH || !ecdaa_public_point(point, secret.data)) return addon_undefined(env);
+  return addon_new_bytes(env, point, sizeof point);
 }
 
 // ecdaaIssue(issuerSecret, memberPoint, draws): Uint8Array | undefined
 static napi_value issue(napi_env env, napi_callback_info info) {
-  struct bytes given[3];
+  struct addon_bytes given[3];
   uint8_t credential[CREDENTIAL_LENGTH + CREDENTIAL_SIGNATURE_LENGTH];
-  if (!ecdaa_arguments(env, info, given, 3))
+  if (!addon_all_bytes(env, info, given, 3))
     return addon_bad(env, "ecdaaIssue(issuerSecret, memberPoint, draws: Uint8Array)");
   if (given[0].length != 2 * SCALAR_LENGTH || given[1].length != G1_LENGTH || given[2].length != 2 * DRAW_LENGTH ||
       !ecdaa_issue(credential, given[0].data, given[1].data, given[2].data))
-    return ecdaa_undefined(env);
-  return ecdaa_array(env, credential, sizeof credential);
+    return addon_undefined(env);
+  return addon_new_bytes(env, credential, sizeof credential);
 }
 
 // ecdaaSign(secret, credential, message, basename, draws): Uint8Array | undefined
 static napi_value sign(napi_env env, napi_callback_info info) {
-  struct bytes given[5];
+  struct addon_bytes given[5];
   uint8_t signature[LINKED_SIGNATURE_LENGTH];
-  if (!ecdaa_arguments(env, info, given, 5))
+  if (!addon_all_bytes(env, info, given, 5))
     return addon_bad(env, "ecdaaSign(secret, credential, message, basename, draws: Uint8Array)");
-  const struct bytes *message = &given[2], *basename = &given[3];
+  const struct addon_bytes *message = &given[2], *basename = &given[3];
   if (given[0].length != SCALAR_LENGTH || given[1].length != CREDENTIAL_LENGTH || given[4].length != 3 * DRAW_LENGTH ||
       !ecdaa_sign(signature, given[0].data, given[1].data, message->data, message->length, basename->data,
                   basename->length, given[4].data))
-    return ecdaa_undefined(env);
-  return ecdaa_array(env, signature, basename->length > 0 ? LINKED_SIGNATURE_LENGTH : SIGNATURE_LENGTH);
+    return addon_undefined(env);
+  return addon_new_bytes(env, signature, basename->length > 0 ? LINKED_SIGNATURE_LENGTH : SIGNATURE_LENGTH);
 }
 
 void register_ecdaa(napi_env env, napi_value exports) {
@@ -231,5 +206,5 @@ void register_ecdaa(napi_env env, napi_value exports) {
   addon_function(env, exports, "ecdaaPublicPoint", public_point);
   addon_function(env, exports, "ecdaaIssue", issue);
   addon_function(env, exports, "ecdaaSign", sign);
-  register_fp256bn(env, exports);
+  register_host_arithmetic(env, exports);
 }

@@ -101,7 +101,7 @@ static void normalise(g1_affine *r, struct ecdaa_item **items, size_t count, boo
   g1_normalise(r, points, count * stride, scratch);
 }
 
-// 1 if shut out, 0 if not, -1 if out of memory.
+// 1 if revoked, 0 if not, -1 if out of memory.
 static int is_revoked(const struct ecdaa_item *item, const struct ecdaa_group *group) {
   if (group->basename_length == 0) return ecdaa_group_has_revoked_secret(group, &item->S, &item->W);
   return ecdaa_group_has_revoked(group, item->claim->signature + SIGNATURE_LENGTH);

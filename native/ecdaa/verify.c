@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-// After so many forgeries a batch is under attack, and halving it costs more than asking one by one.
-#define PATIENCE 3
+// With so many forgeries in a batch, halving it costs more than checking each signature.
+#define MAX_BAD 3
 
 static bool draw(void *r, size_t length) {
   for (size_t done = 0; done < length;) {
@@ -16,7 +16,7 @@ static bool draw(void *r, size_t length) {
   return true;
 }
 
-// A check in progress: who is in question, and how many were found bad.
+// A check in progress: which signatures are in question, and how many were found bad.
 struct check {
   const struct ecdaa_group *group;
   uint64_t z[2];
@@ -107,7 +107,7 @@ static bool sum_up(struct check *check, g1_jacobian sums[4], struct ecdaa_item *
 
 // e(ΣρR, Y) · e(zΣρT − ΣρS, G2) · e(−zΣρ(R + W), X) = 1, for a single item with ρ = 1. A batch with a forgery passes with
 // probability 2⁻¹²⁷: the points have prime order, X and Y were checked to be in the subgroup, and ρ and z were drawn when the
-// signatures were fixed. Infinity is refused wherever it turns up: an honest signature never leads there.
+// signatures were fixed. Infinity is refused wherever it occurs: an honest signature never leads there.
 static bool certifies(struct check *check, struct ecdaa_item **items, size_t count) {
   const struct ecdaa_group *group = check->group;
   const struct pairing_lines *lines[3] = {&group->y_lines, &group->generator_lines, &group->x_lines};
@@ -124,9 +124,9 @@ static bool certifies(struct check *check, struct ecdaa_item **items, size_t cou
   return pairing_product_is_one(terms, lines, 3);
 }
 
-// Finds the bad ones by halving; `known_bad` if a check of the whole and one of its other half have told so already.
+// Finds the bad ones by halving; `known_bad` if a check of the whole and one of its other half have found so already.
 static void divide(struct check *check, struct ecdaa_item **items, size_t count, bool known_bad) {
-  if (check->bad >= PATIENCE && count > 1) {
+  if (check->bad >= MAX_BAD && count > 1) {
     for (size_t i = 0; i < count; i++) divide(check, items + i, 1, false);
     return;
   }

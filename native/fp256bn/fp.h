@@ -7,7 +7,7 @@
 typedef unsigned __int128 uint128;
 
 // How to multiply, chosen when the addon is loaded: with mulx, adcx and adox if the processor has them, in C otherwise. With
-// AVX-512 IFMA besides, public values are handled in eight lanes (fp256bn_lanes.h).
+// AVX-512 IFMA besides, public values are handled in eight lanes (lanes.h).
 extern bool fp_has_adx, fp_has_lanes;
 enum arithmetic { ARITHMETIC_PORTABLE, ARITHMETIC_ADX, ARITHMETIC_LANES };
 // False if the processor or the build lacks it. Not while another thread computes.

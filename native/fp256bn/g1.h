@@ -1,4 +1,4 @@
-// The points of E: y² = x³ + 3 for public numbers: times depend on them. Secret scalars go through fp256bn_secret.h.
+// The points of E: y² = x³ + 3 for public numbers: times depend on them. Secret scalars go through secret.h.
 #pragma once
 #include "fp.h"
 #include "scalar.h"

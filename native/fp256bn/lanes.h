@@ -26,12 +26,12 @@ void lanes_set_digits(struct lanes_term *term, size_t lane, const struct half *k
 // In each lane the sum of its multiples, over the lowest `windows` windows.
 void lanes_sum(g1_jacobian sums[LANES], const struct lanes_term *terms, size_t count, int windows);
 
-// In each lane the product of a point and a scalar, which may be secret (fp256bn_secret.h); a lane without a point is infinity.
+// In each lane the product of a point and a scalar, which may be secret (secret.h); a lane without a point is infinity.
 void lanes_multiply(g1_projective products[LANES], const g1_affine *const points[LANES], const scalar *const scalars[LANES]);
 
 // A pairing's lines as lanes take them, to be freed with free(); NULL if out of memory.
 struct lanes_lines;
 struct lanes_lines *lanes_make_lines(const struct pairing_line *lines);
-// As miller_loop() and power_u() of fp256bn_pairing.c.
+// As miller_loop() and power_u() of pairing.c.
 void lanes_miller_loop(fp12 *f, const struct lanes_lines *const *lines, const struct evaluation *at, size_t count);
 void lanes_power_u(fp12 *r, const fp12 *x);

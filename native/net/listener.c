@@ -1,5 +1,6 @@
 // A listening TCP socket as a plain descriptor, so that child processes can inherit it.
-#include "module.h"
+#include "napi.h"
+#include "addon/arguments.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>

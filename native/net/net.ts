@@ -28,7 +28,7 @@ export interface NetFace {
     onDone: (error: Error | undefined) => void,
   ): void;
   /**
-   * Says `question` on a connected socket and calls back once with the answer up to and including its first blank line (CR LF CR LF),
+   * Sends `question` on a connected socket and calls back once with the answer up to and including its first blank line (CR LF CR LF),
    * of which nothing further is read, or with the Error: EPIPE (closed before that), EMSGSIZE (8,192 bytes without one), …
    * @throws Error ENOTCONN, EALREADY (one question at a time), …
    */

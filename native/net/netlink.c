@@ -1,6 +1,7 @@
-// Listening to the kernel's changes of network and firewall (netlink multicast), and asking it which way a packet would take.
+// Subscribes to the kernel's notifications about network and firewall (netlink multicast), and looks up the source address of a route.
 #include "addon/handle.h"
-#include "module.h"
+#include "napi.h"
+#include "addon/arguments.h"
 #include "addon/poll.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,13 +15,13 @@
 
 enum {
   MESSAGE_BYTES = 65536,     // longer than any notification
-  TURN_DATAGRAMS = 64,       // then the event loop gets its turn
-  QUEUE_BYTES = 1024 * 1024  // what may wait meanwhile
+  TURN_DATAGRAMS = 64,       // then the event loop goes on
+  QUEUE_BYTES = 1024 * 1024  // the socket's receive buffer
 };
 
 struct netlink {
   int fd;  // -1 once closed
-  struct watch *watch;
+  struct poll *poll;
   napi_env env;
   uint8_t *buffer;
 };
@@ -28,7 +29,7 @@ struct netlink {
 static const napi_type_tag NETLINK = {0x9d2f60b7184c4e35, 0xb3a15c7e90d84126};
 
 static void close_netlink(struct netlink *netlink) {
-  if (netlink->watch != NULL) watch_close(netlink->watch);
+  if (netlink->poll != NULL) poll_close(netlink->poll);
   if (netlink->fd >= 0) close(netlink->fd);
   netlink->fd = -1;
 }
@@ -51,13 +52,13 @@ static void call(struct netlink *netlink, const uint8_t *bytes, size_t length) {
     memcpy(copy, bytes, length);
     if (napi_create_typedarray(netlink->env, napi_uint8_array, length, buffer, 0, &messages) != napi_ok) return;
   }
-  watch_call(netlink->watch, 1, &messages);
+  poll_call(netlink->poll, 1, &messages);
 }
 
 static void on_readable(void *owner, int dead) {
   struct netlink *netlink = owner;
-  (void)dead;  // what is wrong shows when reading
-  for (int i = 0; i < TURN_DATAGRAMS && netlink->watch != NULL; i++) {
+  (void)dead;  // reading returns the error
+  for (int i = 0; i < TURN_DATAGRAMS && netlink->poll != NULL; i++) {
     struct sockaddr_nl from = {0};
     socklen_t size = sizeof from;
     ssize_t got = recvfrom(netlink->fd, netlink->buffer, MESSAGE_BYTES, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &size);
@@ -67,7 +68,7 @@ static void on_readable(void *owner, int dead) {
       continue;
     }
     if (got <= 0) return;
-    // Anybody may send to a netlink socket; only the kernel is believed.
+    // Any process may send to a netlink socket; only the kernel's messages count.
     if (from.nl_pid != 0) continue;
     if (got > MESSAGE_BYTES) call(netlink, NULL, 0);
     else call(netlink, netlink->buffer, (size_t)got);
@@ -110,8 +111,8 @@ static napi_value netlink_open(napi_env env, napi_callback_info info) {
   }
   handle = handle_new(env, &NETLINK, netlink, release_netlink);
   if (handle == NULL) return NULL;
-  if (watch_open(env, netlink->fd, "enf.netlink", handle, arguments[2], netlink, on_readable, &netlink->watch))
-    watch_start(netlink->watch, UV_READABLE);
+  if (poll_open(env, netlink->fd, "enf.netlink", handle, arguments[2], netlink, on_readable, &netlink->poll))
+    poll_start(netlink->poll, UV_READABLE);
   return handle;
 }
 
@@ -155,7 +156,7 @@ static napi_value datagram_open(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// Connecting a UDP socket sends nothing: the kernel only looks for the way, and chooses the source.
+// Connecting a UDP socket sends nothing: the kernel only looks up the route and chooses the source address.
 static napi_value source_towards(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result;
   size_t count = 2;

@@ -6,12 +6,12 @@ export interface NetlinkHandle {
 }
 
 /**
- * The addon's ear for the kernel's changes, and what else of sockets Node cannot do. A bad argument is a TypeError; what the kernel
+ * Netlink subscriptions, and sockets that Node cannot make. A bad argument is a TypeError; what the kernel
  * refuses is an Error whose `code` is the errno's name.
  */
 export interface NetlinkFace {
   /**
-   * Listens to multicast `groups` (their numbers, one byte each) of a netlink protocol: 0 NETLINK_ROUTE, 12 NETLINK_NETFILTER. Calls
+   * Subscribes to multicast `groups` (their numbers, one byte each) of a netlink protocol: 0 NETLINK_ROUTE, 12 NETLINK_NETFILTER. Calls
    * back with one datagram of messages at a time, or with nothing when the kernel had to drop some. Keeps the event loop alive until
    * `netlinkClose`. @throws Error EPERM (netfilter needs CAP_NET_ADMIN), EPROTONOSUPPORT (not in this kernel)
    */
@@ -26,7 +26,7 @@ export interface NetlinkFace {
   datagramOpen(family: 4 | 6, mark: number): number;
   /**
    * The source address with which a packet of a socket with this mark would leave for a literal address, by the routes of this
-   * moment; undefined if there is no way. Sends nothing. @throws Error EPERM (a mark needs CAP_NET_ADMIN)
+   * moment; undefined if there is no route. Sends nothing. @throws Error EPERM (a mark needs CAP_NET_ADMIN)
    */
   sourceTowards(address: string, mark: number): string | undefined;
 }

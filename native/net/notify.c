@@ -1,5 +1,6 @@
 // One datagram to a service manager's notification socket, as sd_notify(3) sends it. Node has no Unix datagram sockets.
-#include "module.h"
+#include "napi.h"
+#include "addon/arguments.h"
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>

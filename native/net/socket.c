@@ -1,6 +1,7 @@
 // A TCP socket that gets its options before it connects (SO_MARK has to come first) and then becomes Node's.
 #include "addon/handle.h"
-#include "module.h"
+#include "napi.h"
+#include "addon/arguments.h"
 #include "addon/poll.h"
 #include <errno.h>
 #include <netdb.h>
@@ -22,7 +23,7 @@ struct dialing {
   int fd;  // -1 once closed or taken
   int family;
   bool started, connected;
-  struct watch *watch;  // while connecting or asking
+  struct poll *poll;  // while connecting or asking
   napi_env env;
   char *answer;  // ANSWER_MOST bytes, while asking
   size_t answered;
@@ -31,7 +32,7 @@ struct dialing {
 static const napi_type_tag SOCKET = {0x2b7d94f3c1e84a60, 0xa4f05d83be127c99};
 
 static void close_socket(struct dialing *socket) {
-  if (socket->watch != NULL) watch_close(socket->watch);
+  if (socket->poll != NULL) poll_close(socket->poll);
   if (socket->fd >= 0) close(socket->fd);
   socket->fd = -1;
   free(socket->answer);
@@ -88,21 +89,21 @@ static napi_value socket_open(napi_env env, napi_callback_info info) {
   return handle_new(env, &SOCKET, made, release_socket);
 }
 
-// Calls back and ends the watch, unless the callback has begun something new.
+// Calls back and ends the poll, unless the callback has begun something new.
 static void call_once(struct dialing *socket, size_t count, const napi_value *arguments) {
-  struct watch *own = socket->watch;
-  watch_call(own, count, arguments);
-  if (socket->watch == own) watch_close(own);
+  struct poll *own = socket->poll;
+  poll_call(own, count, arguments);
+  if (socket->poll == own) poll_close(own);
 }
 
 static void on_connected(void *owner, int dead) {
-  (void)dead;  // a refused connection looks like that too: SO_ERROR has the reason
+  (void)dead;  // SO_ERROR has the reason
   struct dialing *socket = owner;
   int error = 0;
   socklen_t length = sizeof error;
   napi_value argument;
   if (getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) error = errno;
-  watch_stop(socket->watch);
+  poll_stop(socket->poll);
   socket->connected = error == 0;
   if (error == 0) napi_get_undefined(socket->env, &argument);
   else argument = addon_error(socket->env, error, "connecting");
@@ -145,12 +146,12 @@ static napi_value socket_connect(napi_env env, napi_callback_info info) {
   socket->started = true;
   if (connect(socket->fd, (struct sockaddr *)&address, length) < 0 && errno != EINPROGRESS)
     return addon_errno(env, errno, "connecting");
-  if (watch_open(env, socket->fd, "enf.socket", arguments[0], arguments[3], socket, on_connected, &socket->watch))
-    watch_start(socket->watch, UV_WRITABLE);
+  if (poll_open(env, socket->fd, "enf.socket", arguments[0], arguments[3], socket, on_connected, &socket->poll))
+    poll_start(socket->poll, UV_WRITABLE);
   return NULL;
 }
 
-// Takes in what has come, up to the blank line and not a byte further: 1 when that is there, 0 while it is not, or a negative errno.
+// Reads what has arrived, up to the blank line and not a byte further: 1 when that is there, 0 while it is not, or a negative errno.
 static int take_answer(struct dialing *socket) {
   char *end = NULL;
   while (end == NULL && socket->answered < ANSWER_MOST) {
@@ -175,7 +176,7 @@ static void on_answer(void *owner, int dead) {
   napi_get_undefined(socket->env, &arguments[0]);
   if (result < 0) arguments[0] = addon_error(socket->env, -result, "asking");
   else arguments[1] = addon_new_bytes(socket->env, (uint8_t *)socket->answer, socket->answered);
-  watch_stop(socket->watch);
+  poll_stop(socket->poll);
   free(socket->answer);
   socket->answer = NULL;
   call_once(socket, result < 0 ? 1 : 2, arguments);
@@ -193,15 +194,15 @@ static napi_value socket_ask(napi_env env, napi_callback_info info) {
     return addon_bad(env, "socketAsk(socket, question, onDone): expected a socket handle, bytes and a function");
   if (socket->fd < 0 || !socket->connected) return addon_errno(env, ENOTCONN, "asking");
   if (socket->answer != NULL) return addon_errno(env, EALREADY, "asking");
-  // A question fits into the buffer of a fresh socket.
+  // A request fits into the send buffer of a new socket.
   ssize_t sent = send(socket->fd, question, length, MSG_NOSIGNAL);
   if (sent != (ssize_t)length) return addon_errno(env, sent < 0 ? errno : EMSGSIZE, "asking");
   socket->answer = malloc(ANSWER_MOST);
   if (socket->answer == NULL) return addon_errno(env, ENOMEM, "asking");
   socket->answered = 0;
-  if (socket->watch != NULL) watch_close(socket->watch);
-  if (watch_open(env, socket->fd, "enf.socket", arguments[0], arguments[2], socket, on_answer, &socket->watch))
-    watch_start(socket->watch, UV_READABLE);
+  if (socket->poll != NULL) poll_close(socket->poll);
+  if (poll_open(env, socket->fd, "enf.socket", arguments[0], arguments[2], socket, on_answer, &socket->poll))
+    poll_start(socket->poll, UV_READABLE);
   return NULL;
 }
 
@@ -212,7 +213,7 @@ static napi_value socket_take(napi_env env, napi_callback_info info) {
   struct dialing *socket = handle_data(env, argument, &SOCKET);
   if (socket == NULL) return addon_bad(env, "socketTake(socket): not a socket handle");
   if (socket->fd < 0 || !socket->connected) return addon_errno(env, ENOTCONN, "taking a socket");
-  if (socket->watch != NULL) watch_close(socket->watch);
+  if (socket->poll != NULL) poll_close(socket->poll);
   napi_create_int32(env, socket->fd, &number);
   socket->fd = -1;
   return number;

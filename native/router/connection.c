@@ -1,5 +1,6 @@
 // One peer from accept to close.
 #include "router.h"
+#include "dataplane/clock.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -11,16 +12,16 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { MILLISECOND = 1000000, KEEPALIVE_SECONDS = 300, DISCARDED = 16 };
+enum { KEEPALIVE_SECONDS = 300, DISCARDED = 16 };
 
-// Only what the connection waits for may wake the loop.
+// Asks epoll only for the events that the connection waits for.
 static void choose_events(struct router_connection *connection) {
   uint32_t events = EPOLLIN;
   switch (connection->state) {
     case ROUTER_HANDSHAKING: events = connection->wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN; break;
     case ROUTER_WAITING: events = 0; break;
     case ROUTER_ADMITTED: events = connection->link.blocked || connection->link.read_blocked ? EPOLLIN | EPOLLOUT : EPOLLIN; break;
-    case ROUTER_PARTING: events = EPOLLIN | EPOLLOUT; break;
+    case ROUTER_CLOSING: events = EPOLLIN | EPOLLOUT; break;
     case ROUTER_DRAINING: break;
   }
   if (events == connection->events) return;
@@ -40,16 +41,16 @@ static void describe(const struct sockaddr_storage *from, char ends[ROUTER_ENDS]
   snprintf(ends, ROUTER_ENDS, "%s %u", text, ntohs(is_v4 ? v4->sin_port : v6->sin6_port));
 }
 
-static void leave_gate(struct router_connection *connection, bool refused, uint64_t now) {
-  if (!connection->at_gate) return;
-  connection->at_gate = false;
-  router_gate_leave(&connection->thread->router->gate, connection->source, refused, now);
+static void release_slot(struct router_connection *connection, bool refused, uint64_t now) {
+  if (!connection->holds_slot) return;
+  connection->holds_slot = false;
+  router_ratelimit_release(&connection->thread->router->ratelimit, connection->source, refused, now);
 }
 
 void router_accept(struct router_thread *thread, int fd, const struct sockaddr_storage *from, uint64_t now) {
   struct router *router = thread->router;
-  uint64_t source = router_gate_source((const struct sockaddr *)from);
-  if (!router_gate_enter(&router->gate, source, now)) {
+  uint64_t source = router_ratelimit_source((const struct sockaddr *)from);
+  if (!router_ratelimit_acquire(&router->ratelimit, source, now)) {
     close(fd);
     return;
   }
@@ -57,7 +58,7 @@ void router_accept(struct router_thread *thread, int fd, const struct sockaddr_s
   SSL *ssl = connection == NULL ? NULL : router_tls_accept(router->tls, fd);
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
   if (ssl == NULL || epoll_ctl(thread->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
-    router_gate_leave(&router->gate, source, false, now);
+    router_ratelimit_release(&router->ratelimit, source, false, now);
     SSL_free(ssl);
     free(connection);
     close(fd);
@@ -72,28 +73,28 @@ void router_accept(struct router_thread *thread, int fd, const struct sockaddr_s
   connection->ssl = ssl;
   connection->events = EPOLLIN;
   connection->source = source;
-  connection->at_gate = true;
-  connection->deadline = now + (uint64_t)router->settings.handshake_ms * MILLISECOND;
+  connection->holds_slot = true;
+  connection->deadline = now + (uint64_t)router->settings.handshake_ms * DP_MILLISECOND;
   router_list_add(&thread->handshaking, connection);
 }
 
-static void unlink_touched(struct router_connection *connection) {
+static void leave_lists(struct router_connection *connection) {
   struct router_thread *thread = connection->thread;
-  for (struct router_connection **at = &thread->touched; connection->touched && *at != NULL; at = &(*at)->next_touched) {
+  for (struct router_connection **at = &thread->dirty; connection->dirty && *at != NULL; at = &(*at)->next_dirty) {
     if (*at != connection) continue;
-    *at = connection->next_touched;
-    connection->touched = false;
+    *at = connection->next_dirty;
+    connection->dirty = false;
     break;
   }
-  for (struct router_connection **at = &thread->again; connection->again && *at != NULL; at = &(*at)->next_again) {
+  for (struct router_connection **at = &thread->readable; connection->readable && *at != NULL; at = &(*at)->next_readable) {
     if (*at != connection) continue;
-    *at = connection->next_again;
-    connection->again = false;
+    *at = connection->next_readable;
+    connection->readable = false;
     break;
   }
 }
 
-// No packets any more, from or to it. Once.
+// Reports once that the connection is over: packets no longer go to or come from it.
 static void report_end(struct router_connection *connection, const char *why) {
   if (connection->peer->connection == NULL) return;
   connection->peer->connection = NULL;
@@ -108,7 +109,7 @@ static void report_end(struct router_connection *connection, const char *why) {
 void router_connection_close(struct router_connection *connection, const char *why, uint64_t now) {
   struct router_thread *thread = connection->thread;
   if (connection->fd < 0) return;
-  unlink_touched(connection);
+  leave_lists(connection);
   router_list_remove(connection);
   ERR_clear_error();
   if (connection->peer != NULL) {
@@ -118,15 +119,15 @@ void router_connection_close(struct router_connection *connection, const char *w
   }
   SSL_free(connection->ssl);
   close(connection->fd);  // leaves epoll, too
-  // A peer that sees its connection closed may come back at once: the place has to be free by then, or nearly so.
-  leave_gate(connection, connection->state == ROUTER_HANDSHAKING, now);
+  // A peer that sees its connection closed may connect again at once, so its slot is released right after.
+  release_slot(connection, connection->state == ROUTER_HANDSHAKING, now);
   connection->fd = -1;
-  connection->next_dead = thread->dead;
-  thread->dead = connection;
+  connection->next_closed = thread->closed;
+  thread->closed = connection;
 }
 
-// The handshake is done: JavaScript hears who came, and until it has answered nothing is read.
-static void present(struct router_connection *connection, uint64_t now) {
+// The handshake is done: reports the peer to JavaScript. Nothing is read before that has admitted it.
+static void report_arrival(struct router_connection *connection, uint64_t now) {
   struct router_thread *thread = connection->thread;
   struct router_peer *peer = router_peer_new(thread, connection);
   struct router_event *event = calloc(1, sizeof *event);
@@ -144,7 +145,7 @@ static void present(struct router_connection *connection, uint64_t now) {
   router_list_add(&thread->waiting, connection);
   dp_link_init(&connection->link, connection->ssl, connection->fd, &thread->workspace, &peer->counters);
   connection->link.queue_limit = thread->router->settings.queue_bytes;
-  connection->link.small_records = connection->link.wire == DP_WIRE_PLAIN;  // enftun, for all we know
+  connection->link.small_records = connection->link.wire == DP_WIRE_PLAIN;  // it may be enftun
   event->kind = ROUTER_ARRIVED;
   event->peer = router_peer_keep(peer);
   event->thread = thread->index;
@@ -158,7 +159,7 @@ static void handshake(struct router_connection *connection, uint64_t now) {
   ERR_clear_error();
   int result = SSL_do_handshake(connection->ssl);
   if (result == 1) {
-    present(connection, now);
+    report_arrival(connection, now);
     return;
   }
   int error = SSL_get_error(connection->ssl, result);
@@ -168,14 +169,14 @@ static void handshake(struct router_connection *connection, uint64_t now) {
 
 static bool on_packet(void *owner, struct dp_frame *frame) {
   struct router_connection *connection = owner;
-  router_from_device(connection, frame, connection->thread->now);
+  router_forward_from_device(connection, frame, connection->thread->now);
   return !connection->broken;
 }
 
 static void on_end(void *owner) {
   struct router_connection *connection = owner;
-  connection->thread->now = router_now();
-  router_end_batch(connection, connection->thread->now);
+  connection->thread->now = dp_now();
+  router_forward_flush(connection, connection->thread->now);
 }
 
 static void fail(struct router_connection *connection, uint64_t now) {
@@ -197,23 +198,23 @@ static void receive(struct router_connection *connection, uint64_t now) {
   }
   switch (status) {
     case DP_AGAIN:
-      if (connection->again) return;
-      connection->again = true;
-      connection->next_again = thread->again;
-      thread->again = connection;
+      if (connection->readable) return;
+      connection->readable = true;
+      connection->next_readable = thread->readable;
+      thread->readable = connection;
       return;
-    case DP_CLOSED: router_connection_part(connection, NULL, "closed by the device", now); return;
+    case DP_CLOSED: router_connection_disconnect(connection, NULL, "closed by the device", now); return;
     case DP_OVERSIZED:
-      snprintf(why, sizeof why, "tunnel.oversized-frame: a frame's length: expected at most 1496 bytes, got %s",
-               connection->link.reason);
-      router_connection_part(connection, NULL, why, now);
+      snprintf(why, sizeof why, "tunnel.oversized-frame: a frame's length: expected at most %d bytes, got %s",
+               WIRE_MAX_PACKET, connection->link.reason);
+      router_connection_disconnect(connection, NULL, why, now);
       return;
     case DP_BROKEN: fail(connection, now); return;
     default: return;
   }
 }
 
-// Sends what waits. False if the connection is over, or will be as soon as its batch has been read.
+// Sends what is queued. False if the connection is over, or will be when the batch at hand has been read.
 static bool flush(struct router_connection *connection, uint64_t now) {
   uint64_t before = dp_link_taken(&connection->link);
   enum dp_status status = dp_link_flush(&connection->link, now);
@@ -232,58 +233,58 @@ static bool flush(struct router_connection *connection, uint64_t now) {
   return true;
 }
 
-void router_touch(struct router_connection *connection) {
-  if (connection->touched) return;
-  connection->touched = true;
-  connection->next_touched = connection->thread->touched;
-  connection->thread->touched = connection;
+void router_mark_dirty(struct router_connection *connection) {
+  if (connection->dirty) return;
+  connection->dirty = true;
+  connection->next_dirty = connection->thread->dirty;
+  connection->thread->dirty = connection;
 }
 
-// Whose packets lie in the workspace goes first: they need not make way for another's.
+// Moves the connection whose frames are in the workspace to the front: they need not be copied out for another one.
 static void put_writer_first(struct router_thread *thread) {
-  for (struct router_connection **at = &thread->touched; *at != NULL; at = &(*at)->next_touched) {
+  for (struct router_connection **at = &thread->dirty; *at != NULL; at = &(*at)->next_dirty) {
     struct router_connection *connection = *at;
     if (&connection->link != thread->workspace.writer) continue;
-    *at = connection->next_touched;
-    connection->next_touched = thread->touched;
-    thread->touched = connection;
+    *at = connection->next_dirty;
+    connection->next_dirty = thread->dirty;
+    thread->dirty = connection;
     return;
   }
 }
 
-void router_flush_touched(struct router_thread *thread, uint64_t now) {
+void router_flush_dirty(struct router_thread *thread, uint64_t now) {
   put_writer_first(thread);
-  while (thread->touched != NULL) {
-    struct router_connection *connection = thread->touched;
-    thread->touched = connection->next_touched;
-    connection->touched = false;
+  while (thread->dirty != NULL) {
+    struct router_connection *connection = thread->dirty;
+    thread->dirty = connection->next_dirty;
+    connection->dirty = false;
     if (connection->state != ROUTER_ADMITTED || connection->link.blocked || connection->broken) continue;
     if (flush(connection, now) && connection->state == ROUTER_ADMITTED) choose_events(connection);
   }
 }
 
 bool router_connection_stalls(const struct router_connection *connection, uint64_t now) {
-  uint64_t patience = (uint64_t)connection->thread->router->settings.stall_ms * MILLISECOND;
-  return connection->stalled_since != 0 && now - connection->stalled_since >= patience;
+  uint64_t limit = (uint64_t)connection->thread->router->settings.stall_ms * DP_MILLISECOND;
+  return connection->stalled_since != 0 && now - connection->stalled_since >= limit;
 }
 
 void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now) {
   struct router_thread *thread = connection->thread;
   if (connection->state != ROUTER_WAITING) return;
-  leave_gate(connection, false, now);
+  release_slot(connection, false, now);
   connection->state = ROUTER_ADMITTED;
   connection->network = network;
   memcpy(connection->own.own, connection->peer->address, sizeof connection->own.own);
   router_list_remove(connection);
   router_list_add(&thread->sessions, connection);
-  router_ask_report(connection);
+  router_request_report(connection);
   choose_events(connection);
-  // The handshake may have read more than its own; epoll does not know of that.
+  // OpenSSL may have read frames together with the handshake, which epoll does not report.
   receive(connection, now);
   if (connection->fd >= 0) choose_events(connection);
 }
 
-// Reads from the socket what nobody wants. False once the peer has closed, too.
+// Reads and discards. False once the peer has closed, too.
 static bool discard(struct router_connection *connection) {
   for (int i = 0; i < DISCARDED; i++) {
     ssize_t got = recv(connection->fd, connection->thread->workspace.in, DP_IN_BYTES, 0);
@@ -293,8 +294,8 @@ static bool discard(struct router_connection *connection) {
   return true;
 }
 
-// The last frames, then close_notify and FIN: as far as the socket takes them now. False if that has failed.
-static bool say_goodbye(struct router_connection *connection, uint64_t now) {
+// Sends the last frames, then close_notify and FIN, as far as the socket takes them now. False if that has failed.
+static bool send_close_notify(struct router_connection *connection, uint64_t now) {
   enum dp_status status = dp_link_flush(&connection->link, now);
   if (status == DP_DONE && (SSL_get_shutdown(connection->ssl) & SSL_SENT_SHUTDOWN) == 0) {
     ERR_clear_error();
@@ -309,31 +310,31 @@ static bool say_goodbye(struct router_connection *connection, uint64_t now) {
 }
 
 static void linger(struct router_connection *connection, uint64_t now) {
-  // What still comes is read and thrown away: a TCP socket closed with unread data would send a reset.
-  bool open = connection->state == ROUTER_DRAINING || say_goodbye(connection, now);
+  // Reads and discards what still comes: a TCP socket that is closed with unread data sends a reset.
+  bool open = connection->state == ROUTER_DRAINING || send_close_notify(connection, now);
   if (open && discard(connection)) choose_events(connection);
   else router_connection_close(connection, "", now);
 }
 
-void router_connection_part(struct router_connection *connection, const struct router_order *order, const char *why, uint64_t now) {
+void router_connection_disconnect(struct router_connection *connection, const struct router_command *command, const char *why, uint64_t now) {
   struct router_thread *thread = connection->thread;
   bool understands = connection->link.wire != DP_WIRE_PLAIN;
-  if (connection->state == ROUTER_PARTING || connection->state == ROUTER_DRAINING || connection->peer == NULL) return;
-  leave_gate(connection, order != NULL && order->verdict_length > 0, now);
-  if (order != NULL && order->reset && !understands) {
+  if (connection->state == ROUTER_CLOSING || connection->state == ROUTER_DRAINING || connection->peer == NULL) return;
+  release_slot(connection, command != NULL && command->verdict_length > 0, now);
+  if (command != NULL && command->reset && !understands) {
     struct linger none = {.l_onoff = 1};
     setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     router_connection_close(connection, why, now);
     return;
   }
-  // From now on it is no session any more, though its socket lives on for a while.
-  unlink_touched(connection);
+  // The session ends here; the socket stays open for a while.
+  leave_lists(connection);
   report_end(connection, why);
   dp_link_drop(&connection->link);
-  if (order != NULL && understands && order->verdict_length > 0)
-    dp_link_urgent(&connection->link, order->verdict, order->verdict_length);
-  connection->state = ROUTER_PARTING;
-  connection->deadline = now + (uint64_t)thread->router->settings.linger_ms * MILLISECOND;
+  if (command != NULL && understands && command->verdict_length > 0)
+    dp_link_urgent(&connection->link, command->verdict, command->verdict_length);
+  connection->state = ROUTER_CLOSING;
+  connection->deadline = now + (uint64_t)thread->router->settings.linger_ms * DP_MILLISECOND;
   router_list_remove(connection);
   router_list_add(&thread->lingering, connection);
   linger(connection, now);
@@ -352,7 +353,7 @@ void router_connection_serve(struct router_connection *connection, uint32_t even
       if (readable) receive(connection, now);
       break;
     }
-    case ROUTER_PARTING:
+    case ROUTER_CLOSING:
     case ROUTER_DRAINING: linger(connection, now); return;
   }
   if (connection->fd >= 0) choose_events(connection);

@@ -5,11 +5,9 @@
 
 enum {
   TUN_BURST = 256,
-  RING_BURST = 1024,  // from one ring before somebody else gets a turn
-  FROM_HOST = 0,      // no device's network
+  RING_BURST = 1024,  // from one ring before the next one is read
+  FROM_HOST = 0,      // in place of a device's network, which is never 0
 };
-
-static const uint8_t ROUTER_ADDRESS[16] = {0xfe, 0x80, [15] = 1};
 
 // Not multicast (ff00::/8), link-local (fe80::/10), unspecified (::) or loopback (::1).
 static bool is_global(const uint8_t *address) {
@@ -18,54 +16,37 @@ static bool is_global(const uint8_t *address) {
   return address[15] > 1 || memcmp(address, zero, sizeof zero) != 0;
 }
 
-uint32_t router_frame_size(const struct dp_frame *frame) {
-  bool super = frame->partial || frame->gso != DP_GSO_NONE;
-  return DP_FRAME_HEADER + (super ? DP_SUPER_HEADER : 0) + frame->length;
-}
-
-uint32_t router_copy_frame(const struct dp_frame *frame, uint8_t *out) {
-  uint32_t size = router_frame_size(frame), header = size - frame->length;
-  if (header > DP_FRAME_HEADER) {
-    dp_super_header(out, frame->length, frame->partial, frame->gso, frame->segment);
-  } else {
-    out[0] = (uint8_t)(frame->length >> 8);
-    out[1] = (uint8_t)frame->length;
-  }
-  memcpy(out + header, frame->packet, frame->length);
-  return size;
-}
-
 static struct router_route *find_route(struct router_thread *thread, const uint8_t *address) {
-  return (struct router_route *)(void *)router_map_find(&thread->routes, address);
+  return (struct router_route *)(void *)router_addresstable_find(&thread->routes, address);
 }
 
-static void give(struct router_connection *to, struct dp_frame *frame, uint64_t now) {
+static void enqueue(struct router_connection *to, struct dp_frame *frame, uint64_t now) {
   dp_link_forward(&to->link, frame, now);
-  router_touch(to);
-  if (dp_link_full(&to->link)) router_flush_touched(to->thread, now);
+  router_mark_dirty(to);
+  if (dp_link_full(&to->link)) router_flush_dirty(to->thread, now);
 }
 
-// Through the ring to the thread that has the connection. False if there is no room.
-static bool cross(struct router_thread *thread, struct router_thread *to, const struct dp_frame *frame, uint32_t network) {
+// Hands a frame to the thread that has the connection. False if the ring is full.
+static bool send_to_thread(struct router_thread *thread, struct router_thread *to, const struct dp_frame *frame, uint32_t network) {
   struct router_ring *ring = &to->rings[thread->index];
-  uint32_t size = router_frame_size(frame);
+  uint32_t size = dp_frame_size(frame);
   uint8_t *room = router_ring_reserve(ring, size, network);
   if (room == NULL) return false;
-  router_copy_frame(frame, room);
+  dp_frame_copy(frame, room);
   router_ring_commit(ring, size);
   thread->crossed |= 1u << to->index;
   return true;
 }
 
-// `drops` are the sender's: what is lost in the destination's queue, its link counts.
+// `drops` are the sender's. What is dropped in the destination's queue is counted by its link.
 static void deliver(struct router_thread *thread, const struct router_route *route, struct dp_frame *frame, uint32_t network,
                     struct router_drops *drops, uint64_t now) {
   if (route->peer->thread != thread) {
-    if (!cross(thread, route->peer->thread, frame, network)) dp_add(&drops->queue_full, 1);
+    if (!send_to_thread(thread, route->peer->thread, frame, network)) dp_add(&drops->queue_full, 1);
     return;
   }
   struct router_connection *to = route->peer->connection;
-  if (to != NULL && to->state == ROUTER_ADMITTED) give(to, frame, now);
+  if (to != NULL && to->state == ROUTER_ADMITTED) enqueue(to, frame, now);
   else dp_add(&drops->offline, 1);
 }
 
@@ -75,7 +56,7 @@ static void pass(struct router_connection *from, const struct router_route *rout
   else deliver(from->thread, route, frame, from->network, &from->peer->drops, now);
 }
 
-void router_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+void router_forward_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
   struct dp_counters *counters = &from->peer->counters;
@@ -92,8 +73,8 @@ void router_from_device(struct router_connection *from, struct dp_frame *frame, 
     return;
   }
   const uint8_t *destination = frame->packet + 24;
-  if (memcmp(destination, ROUTER_ADDRESS, sizeof ROUTER_ADDRESS) == 0) {
-    if (frame->gso == DP_GSO_NONE && router_echo_reply(frame->packet, frame->length)) give(from, frame, now);
+  if (memcmp(destination, WIRE_ROUTER_ADDRESS, 16) == 0) {
+    if (frame->gso == DP_GSO_NONE && router_echo_reply(frame->packet, frame->length)) enqueue(from, frame, now);
     else dp_add(&drops->unroutable, 1);
     return;
   }
@@ -106,7 +87,7 @@ void router_from_device(struct router_connection *from, struct dp_frame *frame, 
   else pass(from, route, frame, now);
 }
 
-// Wakes the threads that got something, unless they are awake anyway: they look at their rings before they sleep.
+// Wakes the threads that were handed frames. One that is not asleep checks its rings before it sleeps.
 static void wake_others(struct router_thread *thread) {
   uint32_t crossed = thread->crossed;
   if (crossed == 0) return;
@@ -120,10 +101,10 @@ static void wake_others(struct router_thread *thread) {
 
 static void send_on(struct router_thread *thread, uint64_t now) {
   wake_others(thread);
-  router_flush_touched(thread, now);
+  router_flush_dirty(thread, now);
 }
 
-void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t now) {
+void router_forward_held(struct router_peer *sender, struct dp_frame *frame, uint64_t now) {
   struct router_connection *from = sender->connection;
   const struct router_route *route = from == NULL ? NULL : find_route(from->thread, frame->packet + 24);
   if (route == NULL) {
@@ -134,7 +115,7 @@ void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t no
   send_on(from->thread, now);
 }
 
-void router_end_batch(struct router_connection *from, uint64_t now) {
+void router_forward_flush(struct router_connection *from, uint64_t now) {
   struct router_thread *thread = from->thread;
   uint64_t refused = dp_value(&thread->counters.in_refused);
   dp_ingress_flush(&thread->ingress);
@@ -142,21 +123,21 @@ void router_end_batch(struct router_connection *from, uint64_t now) {
   thread->refused = 0;
   if (refused > 0) dp_add(&from->peer->drops.tun_refused, refused);
   wake_others(thread);
-  router_flush_touched(thread, now);
+  router_flush_dirty(thread, now);
 }
 
-static bool leads(const struct router_thread *thread, const struct router_route *route) {
+static bool is_current(const struct router_thread *thread, const struct router_route *route) {
   if (route == NULL) return false;
   const struct router_connection *to = route->peer->connection;
   return route->peer->thread != thread || (to != NULL && to->state == ROUTER_ADMITTED);
 }
 
-// For what the host or another thread has sent: it may have come sooner than this thread has looked into its orders, and they may tell
-// of a newcomer that the sender knows already.
+// For a packet of the host or another thread: a command that waits for this thread may admit the device that the packet is for, which the
+// sender knows already. So commands are taken before the route is given up.
 static struct router_route *find_latest_route(struct router_thread *thread, const uint8_t *address, uint64_t now) {
   struct router_route *route = find_route(thread, address);
-  if (leads(thread, route)) return route;
-  router_take_orders(thread, now);
+  if (is_current(thread, route)) return route;
+  router_take_commands(thread, now);
   return find_route(thread, address);
 }
 
@@ -175,7 +156,7 @@ static void lose_tun(struct router_thread *thread, int error) {
   struct router_event *event = calloc(1, sizeof *event);
   thread->tun_lost = true;
   router_unwatch(thread, thread->tun.fd);
-  if (event == NULL || thread->index > 0) {  // the first one tells
+  if (event == NULL || thread->index > 0) {  // thread 0 reports it
     free(event);
     return;
   }
@@ -198,11 +179,11 @@ static bool take_from_tun(struct router_thread *thread, uint64_t now) {
   return got > 0;
 }
 
-void router_from_tun(struct router_thread *thread, uint64_t now) {
+void router_forward_from_tun(struct router_thread *thread, uint64_t now) {
   int packets = 0;
-  // As in the agent's thread (send_packets).
-  bool first = thread->lone, only = first && thread->tun_turn + 1 < thread->turn;
-  thread->tun_turn = thread->turn;
+  // As send_packets of client/loop.c.
+  bool first = thread->lone, only = first && thread->tun_iteration + 1 < thread->iteration;
+  thread->tun_iteration = thread->iteration;
   while (packets < (only ? 1 : TUN_BURST) && !thread->tun_lost && take_from_tun(thread, now)) {
     if (++packets == 1 && first) send_on(thread, now);
   }
@@ -216,13 +197,13 @@ static void from_thread(struct router_thread *thread, uint8_t *bytes, uint32_t l
   if (dp_frame_read(DP_WIRE_SUPER, bytes, length, &frame, &size) != DP_FRAME_WHOLE) return;
   const struct router_route *route = find_latest_route(thread, frame.packet + 24, now);
   struct router_connection *to = route == NULL ? NULL : route->peer->connection;
-  // Since it was sent, the device may have gone, or gone to another thread.
+  // Meanwhile the device may have disconnected, or connected to another thread.
   bool here = to != NULL && route->peer->thread == thread && to->state == ROUTER_ADMITTED;
-  if (here && (network == FROM_HOST || network == to->network)) give(to, &frame, now);
+  if (here && (network == FROM_HOST || network == to->network)) enqueue(to, &frame, now);
   else dp_add(&thread->drops.offline, 1);
 }
 
-bool router_from_rings(struct router_thread *thread, uint64_t now) {
+bool router_forward_from_rings(struct router_thread *thread, uint64_t now) {
   bool emptied = true;
   for (uint32_t i = 0; i < thread->router->threads; i++) {
     struct router_ring *ring = &thread->rings[i];
@@ -233,30 +214,30 @@ bool router_from_rings(struct router_thread *thread, uint64_t now) {
       router_ring_release(ring, length);
     }
     if (!router_ring_empty(ring)) emptied = false;
-    router_flush_touched(thread, now);
+    router_flush_dirty(thread, now);
   }
   return emptied;
 }
 
-void router_add_route(struct router_thread *thread, const struct router_order *order, uint64_t now) {
-  struct router_route *route = find_route(thread, order->peer->address);
+void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now) {
+  struct router_route *route = find_route(thread, command->peer->address);
   if (route == NULL) {
     route = calloc(1, sizeof *route);
     if (route == NULL) return;
-    memcpy(route->entry.address, order->peer->address, sizeof route->entry.address);
-    router_map_add(&thread->routes, &route->entry);
+    memcpy(route->entry.address, command->peer->address, sizeof route->entry.address);
+    router_addresstable_add(&thread->routes, &route->entry);
   } else {
     router_peer_release(route->peer);
   }
-  route->peer = router_peer_keep(order->peer);
-  route->network = order->network;
-  router_host_routed(thread, order->peer->address, now);
+  route->peer = router_peer_keep(command->peer);
+  route->network = command->network;
+  router_host_routed(thread, command->peer->address, now);
 }
 
-void router_remove_route(struct router_thread *thread, const struct router_order *order) {
-  struct router_route *route = find_route(thread, order->peer->address);
-  if (route == NULL || route->peer != order->peer) return;
-  router_map_remove(&thread->routes, &route->entry);
+void router_remove_route(struct router_thread *thread, const struct router_command *command) {
+  struct router_route *route = find_route(thread, command->peer->address);
+  if (route == NULL || route->peer != command->peer) return;
+  router_addresstable_remove(&thread->routes, &route->entry);
   router_peer_release(route->peer);
   free(route);
 }

@@ -1,18 +1,18 @@
-// The way to the host. What is for a device never goes there, connected or not: the host might find another way to it. Only the
-// registry knows all devices, so JavaScript is asked for each address once, and packets wait for the answer; or for the device, which
-// may have been let in a moment ago.
+// Forwarding to the host. Packets for a device are never given to it, whether the device is connected or not: the host might route them
+// elsewhere. Only the registry knows all devices, so JavaScript looks each address up once, and packets are held until it has answered,
+// or until the device, which may have just been admitted, has a route.
 #include "router.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-  REMEMBERED = 4096,          // answers
-  HELD_BYTES = 256 * 1024,    // in all
-  ASKED_AT_MOST = 200,        // per
-  ASKING_NS = 100000000,      // so long: somebody may try all addresses there are
+  REMEMBERED = 4096,          // addresses
+  HELD_BYTES = 256 * 1024,    // of packets, in all
+  ASKED_AT_MOST = 200,        // lookups per ASKING_NS: a device may scan addresses
+  ASKING_NS = 100000000,
 };
 
-// A packet that waits.
+// A packet that is held.
 struct held {
   struct held *next;
   struct router_peer *sender;
@@ -20,18 +20,18 @@ struct held {
   uint8_t bytes[];  // a frame
 };
 
-struct router_answered {
-  struct router_map_entry entry;
-  struct router_answered *younger, *older;
+struct router_lookup {
+  struct router_addresstable_entry entry;
+  struct router_lookup *younger, *older;
   bool answered, devices;
   struct held *first, **last;
 };
 
-static struct router_answered *find(struct router_thread *thread, const uint8_t address[16]) {
-  return (struct router_answered *)(void *)router_map_find(&thread->answers, address);
+static struct router_lookup *find(struct router_thread *thread, const uint8_t address[16]) {
+  return (struct router_lookup *)(void *)router_addresstable_find(&thread->lookups, address);
 }
 
-static struct held *take_held(struct router_thread *thread, struct router_answered *answer) {
+static struct held *take_held(struct router_thread *thread, struct router_lookup *answer) {
   struct held *held = answer->first;
   if (held == NULL) return NULL;
   answer->first = held->next;
@@ -45,13 +45,13 @@ static void free_held(struct held *held) {
   free(held);
 }
 
-static void drop_held(struct router_thread *thread, struct router_answered *answer) {
+static void drop_held(struct router_thread *thread, struct router_lookup *answer) {
   for (struct held *held; (held = take_held(thread, answer)) != NULL; free_held(held)) dp_add(&held->sender->drops.offline, 1);
 }
 
-static void forget(struct router_thread *thread, struct router_answered *answer) {
+static void forget(struct router_thread *thread, struct router_lookup *answer) {
   drop_held(thread, answer);
-  router_map_remove(&thread->answers, &answer->entry);
+  router_addresstable_remove(&thread->lookups, &answer->entry);
   if (answer->older != NULL) answer->older->younger = answer->younger;
   else thread->oldest = answer->younger;
   if (answer->younger != NULL) answer->younger->older = answer->older;
@@ -67,23 +67,23 @@ static bool may_ask(struct router_thread *thread, uint64_t now) {
   return thread->asked++ < ASKED_AT_MOST;
 }
 
-static struct router_answered *ask(struct router_thread *thread, const uint8_t *address, uint64_t now) {
+static struct router_lookup *ask(struct router_thread *thread, const uint8_t *address, uint64_t now) {
   if (!may_ask(thread, now)) return NULL;
-  struct router_answered *answer = calloc(1, sizeof *answer);
+  struct router_lookup *answer = calloc(1, sizeof *answer);
   struct router_event *event = calloc(1, sizeof *event);
   if (answer == NULL || event == NULL) {
     free(answer);
     free(event);
     return NULL;
   }
-  if (thread->answers.count >= REMEMBERED) forget(thread, thread->oldest);
+  if (thread->lookups.count >= REMEMBERED) forget(thread, thread->oldest);
   memcpy(answer->entry.address, address, sizeof answer->entry.address);
   answer->last = &answer->first;
   answer->older = thread->newest;
   if (thread->newest != NULL) thread->newest->younger = answer;
   else thread->oldest = answer;
   thread->newest = answer;
-  router_map_add(&thread->answers, &answer->entry);
+  router_addresstable_add(&thread->lookups, &answer->entry);
   event->kind = ROUTER_ASKS;
   event->thread = thread->index;
   memcpy(event->address, address, sizeof event->address);
@@ -92,20 +92,20 @@ static struct router_answered *ask(struct router_thread *thread, const uint8_t *
 }
 
 // False if there is no room.
-static bool hold(struct router_thread *thread, struct router_answered *answer, struct router_peer *sender,
+static bool hold(struct router_thread *thread, struct router_lookup *answer, struct router_peer *sender,
                  const struct dp_frame *frame) {
-  uint32_t size = router_frame_size(frame);
+  uint32_t size = dp_frame_size(frame);
   struct held *held = thread->held_bytes + size > HELD_BYTES ? NULL : malloc(sizeof *held + size);
   if (held == NULL) return false;
   *held = (struct held){.sender = router_peer_keep(sender), .length = size};
-  router_copy_frame(frame, held->bytes);
+  dp_frame_copy(frame, held->bytes);
   *answer->last = held;
   answer->last = &held->next;
   thread->held_bytes += size;
   return true;
 }
 
-// It may be written at once; whether the kernel took it is counted when the batch ends.
+// Joined with others if possible; whether the kernel took it is counted when the batch ends.
 static void write_to_host(struct router_thread *thread, struct dp_frame *frame, struct router_drops *drops) {
   uint64_t refused = dp_value(&thread->counters.in_refused);
   if (!thread->has_tun) {
@@ -119,7 +119,7 @@ static void write_to_host(struct router_thread *thread, struct dp_frame *frame, 
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
-  struct router_answered *answer = find(thread, frame->packet + 24);
+  struct router_lookup *answer = find(thread, frame->packet + 24);
   if (answer == NULL) answer = ask(thread, frame->packet + 24, now);
   if (answer == NULL) {
     dp_add(&drops->queue_full, 1);
@@ -137,8 +137,8 @@ static bool read_held(struct held *held, struct dp_frame *frame) {
   return dp_frame_read(DP_WIRE_SUPER, held->bytes, held->length, frame, &size) == DP_FRAME_WHOLE;
 }
 
-// The packets that have waited, to the host.
-static void send_held(struct router_thread *thread, struct router_answered *answer) {
+// Sends the packets that were held to the host.
+static void send_held(struct router_thread *thread, struct router_lookup *answer) {
   for (struct held *held; (held = take_held(thread, answer)) != NULL; free_held(held)) {
     struct dp_frame frame;
     if (!read_held(held, &frame)) continue;
@@ -149,32 +149,32 @@ static void send_held(struct router_thread *thread, struct router_answered *answ
   }
 }
 
-// To the device, if there is a route by now.
-static void pass_held(struct router_thread *thread, struct router_answered *answer, uint64_t now) {
+// Sends the packets that were held to the device, if there is a route by now.
+static void pass_held(struct router_thread *thread, struct router_lookup *answer, uint64_t now) {
   for (struct held *held; (held = take_held(thread, answer)) != NULL; free_held(held)) {
     struct dp_frame frame;
-    if (read_held(held, &frame)) router_pass(held->sender, &frame, now);
+    if (read_held(held, &frame)) router_forward_held(held->sender, &frame, now);
   }
 }
 
-void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer what, uint64_t now) {
-  struct router_answered *answer = find(thread, address);
+void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_owner what, uint64_t now) {
+  struct router_lookup *answer = find(thread, address);
   if (answer == NULL) return;
   answer->answered = true;
-  answer->devices = what != ROUTER_NOBODYS;
-  if (what == ROUTER_NOBODYS) send_held(thread, answer);
+  answer->devices = what != ROUTER_OWNER_NONE;
+  if (what == ROUTER_OWNER_NONE) send_held(thread, answer);
   else pass_held(thread, answer, now);
-  if (what == ROUTER_UNKNOWN) forget(thread, answer);
+  if (what == ROUTER_OWNER_UNKNOWN) forget(thread, answer);
 }
 
 void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now) {
-  struct router_answered *answer = find(thread, address);
+  struct router_lookup *answer = find(thread, address);
   if (answer != NULL) pass_held(thread, answer, now);
 }
 
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]) {
-  struct router_answered *answer = find(thread, address);
-  // One that is on its way will be newer than the reason to forget.
+  struct router_lookup *answer = find(thread, address);
+  // An answer that is still awaited will be newer than the change that makes us forget.
   if (answer != NULL && answer->answered) forget(thread, answer);
 }
 

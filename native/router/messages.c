@@ -8,33 +8,33 @@ void router_mailbox_init(struct router_mailbox *mailbox) {
 }
 
 void router_mailbox_free(struct router_mailbox *mailbox) {
-  for (struct router_order *order = router_mailbox_take(mailbox), *next; order != NULL; order = next) {
-    next = order->next;
-    router_order_free(order);
+  for (struct router_command *command = router_mailbox_take(mailbox), *next; command != NULL; command = next) {
+    next = command->next;
+    router_command_free(command);
   }
   pthread_mutex_destroy(&mailbox->lock);
 }
 
-void router_mailbox_put(struct router_mailbox *mailbox, struct router_order *order) {
-  order->next = NULL;
+void router_mailbox_put(struct router_mailbox *mailbox, struct router_command *command) {
+  command->next = NULL;
   pthread_mutex_lock(&mailbox->lock);
-  *mailbox->last = order;
-  mailbox->last = &order->next;
+  *mailbox->last = command;
+  mailbox->last = &command->next;
   pthread_mutex_unlock(&mailbox->lock);
 }
 
-struct router_order *router_mailbox_take(struct router_mailbox *mailbox) {
+struct router_command *router_mailbox_take(struct router_mailbox *mailbox) {
   pthread_mutex_lock(&mailbox->lock);
-  struct router_order *first = mailbox->first;
+  struct router_command *first = mailbox->first;
   mailbox->first = NULL;
   mailbox->last = &mailbox->first;
   pthread_mutex_unlock(&mailbox->lock);
   return first;
 }
 
-void router_order_free(struct router_order *order) {
-  router_peer_release(order->peer);
-  free(order);
+void router_command_free(struct router_command *command) {
+  router_peer_release(command->peer);
+  free(command);
 }
 
 void router_event_free(struct router_event *event) {

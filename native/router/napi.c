@@ -1,13 +1,13 @@
-// The router's face to JavaScript (router.ts): it says who may come in, hears of changes and reads counters; packets stay below.
+// The router's functions for JavaScript (router.ts): admission, events and counters. Packets stay in the threads.
+#include "napi.h"
 #include "addon/handle.h"
-#include "module.h"
 #include "router.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-// Lives until JavaScript has let go of its handle and all threads have ended.
+// Freed when JavaScript has released its handle and all threads have ended.
 struct core {
   int references;
   struct router *router;  // NULL once joined
@@ -19,8 +19,9 @@ static const napi_type_tag CORE = {0x1f0b5e7dd1c948a3, 0xb16c2a90f3e74d58};
 static const napi_type_tag PEER = {0x84e1d7723b5f4c06, 0x9a35c0f81d6be247};
 
 static const char *const EVENTS[] = {
-    [ROUTER_ARRIVED] = "arrived", [ROUTER_ENDED] = "ended",     [ROUTER_REPORTED] = "reported",
-    [ROUTER_ASKS] = "asks",       [ROUTER_TUN_LOST] = "tun-lost", [ROUTER_STOPPED] = "stopped",
+#define NAME(kind, name) [ROUTER_##kind] = name,
+    ROUTER_EVENTS(NAME)
+#undef NAME
 };
 
 static void unreference(struct core *core) {
@@ -28,10 +29,10 @@ static void unreference(struct core *core) {
 }
 
 static void stop(struct core *core, bool hard) {
-  struct router_order order = {.kind = ROUTER_QUIT, .hard = hard};
+  struct router_command command = {.kind = ROUTER_SHUT_DOWN, .hard = hard};
   if (core->router == NULL || (core->stopped && !hard)) return;
   core->stopped = true;
-  router_tell_all(core->router, &order);
+  router_broadcast_command(core->router, &command);
 }
 
 static void join(struct core *core) {
@@ -40,7 +41,7 @@ static void join(struct core *core) {
   if (router != NULL) router_join(router);
 }
 
-// The environment ends: nothing of it may be called any more.
+// The environment ends: JavaScript may not be called any more.
 static void on_environment_end(void *data) {
   struct core *core = data;
   core->mute = true;
@@ -48,7 +49,7 @@ static void on_environment_end(void *data) {
   join(core);
 }
 
-// All threads have given the function back.
+// All threads have released the function.
 static void on_report_finalized(napi_env env, void *data, void *hint) {
   struct core *core = data;
   (void)hint;
@@ -93,15 +94,6 @@ static napi_value text(napi_env env, const char *value) {
   return result;
 }
 
-static napi_value bytes(napi_env env, const uint8_t *data, size_t length) {
-  napi_value buffer, result = NULL;
-  void *memory = NULL;
-  if (napi_create_arraybuffer(env, length, &memory, &buffer) != napi_ok) return NULL;
-  if (length > 0) memcpy(memory, data, length);
-  napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &result);
-  return result;
-}
-
 static napi_value describe(napi_env env, const struct router_event *event) {
   napi_value object;
   if (napi_create_object(env, &object) != napi_ok) return NULL;
@@ -111,16 +103,16 @@ static napi_value describe(napi_env env, const struct router_event *event) {
     case ROUTER_ARRIVED:
       set(env, object, "peer", handle_new(env, &PEER, router_peer_keep(event->peer), release_peer));
       if (event->certificate != NULL)
-        set(env, object, "certificate", bytes(env, event->certificate, event->certificate_length));
-      if (event->has_key) set(env, object, "key", bytes(env, event->key, sizeof event->key));
+        set(env, object, "certificate", addon_new_bytes(env, event->certificate, event->certificate_length));
+      if (event->has_key) set(env, object, "key", addon_new_bytes(env, event->key, sizeof event->key));
       set(env, object, "wire", number(env, event->wire));
       set(env, object, "ends", text(env, event->ends));
       set(env, object, "tls", text(env, event->tls));
       break;
-    case ROUTER_REPORTED: set(env, object, "report", bytes(env, event->report, event->report_length)); break;
+    case ROUTER_REPORTED: set(env, object, "report", addon_new_bytes(env, event->report, event->report_length)); break;
     case ROUTER_ASKS:
       set(env, object, "thread", number(env, event->thread));
-      set(env, object, "address", bytes(env, event->address, sizeof event->address));
+      set(env, object, "address", addon_new_bytes(env, event->address, sizeof event->address));
       break;
     default: set(env, object, "text", text(env, event->text)); break;
   }
@@ -133,8 +125,8 @@ static void call_report(napi_env env, napi_value callback, void *context, void *
   struct router_event *event = data;
   if (env != NULL && !core->mute) {
     napi_value argument, receiver;
-    struct router_order unroute = {.kind = ROUTER_UNROUTE, .peer = event->peer};
-    if (event->kind == ROUTER_ENDED && core->router != NULL) router_tell_all(core->router, &unroute);
+    struct router_command unroute = {.kind = ROUTER_UNROUTE, .peer = event->peer};
+    if (event->kind == ROUTER_ENDED && core->router != NULL) router_broadcast_command(core->router, &unroute);
     argument = describe(env, event);
     napi_get_undefined(env, &receiver);
     if (argument != NULL) napi_call_function(env, receiver, callback, 1, &argument, NULL);
@@ -161,11 +153,11 @@ static bool read_settings(napi_env env, napi_value object, struct router_setting
     settings->offload = (enum dp_offload)offload;
   }
   return setting(env, object, "threads", 1, &settings->threads) && settings->threads <= ROUTER_MOST_THREADS &&
-         setting(env, object, "pending", 1, &settings->gate.pending) &&
-         setting(env, object, "pendingPerSource", 1, &settings->gate.pending_per_source) &&
-         setting(env, object, "refusalBurst", 1, &settings->gate.refusal_burst) &&
-         setting(env, object, "refusalsPerSecond", 0, &settings->gate.refusals_per_second) &&
-         setting(env, object, "sources", 1, &settings->gate.sources) &&
+         setting(env, object, "pending", 1, &settings->ratelimit.pending) &&
+         setting(env, object, "pendingPerSource", 1, &settings->ratelimit.pending_per_source) &&
+         setting(env, object, "refusalBurst", 1, &settings->ratelimit.refusal_burst) &&
+         setting(env, object, "refusalsPerSecond", 0, &settings->ratelimit.refusals_per_second) &&
+         setting(env, object, "sources", 1, &settings->ratelimit.sources) &&
          setting(env, object, "handshakeMs", 1, &settings->handshake_ms) &&
          setting(env, object, "lingerMs", 0, &settings->linger_ms) && setting(env, object, "stallMs", 8, &settings->stall_ms) &&
          setting(env, object, "queueBytes", 1, &settings->queue_bytes);
@@ -186,16 +178,6 @@ static bool read_address(napi_env env, napi_value host, napi_value port, struct 
   v6->sin6_family = AF_INET6;
   v6->sin6_port = htons((uint16_t)value);
   return inet_pton(AF_INET6, name, &v6->sin6_addr) == 1;
-}
-
-// A copy of a JavaScript string; NULL if it is none or has a NUL in it.
-static char *copy_text(napi_env env, napi_value value, size_t *length) {
-  if (napi_get_value_string_utf8(env, value, NULL, 0, length) != napi_ok) return NULL;
-  char *copy = malloc(*length + 1);
-  if (copy != NULL && napi_get_value_string_utf8(env, value, copy, *length + 1, length) == napi_ok && strlen(copy) == *length)
-    return copy;
-  free(copy);
-  return NULL;
 }
 
 // Starts the threads over a function that they report to. NULL with an exception if that fails.
@@ -236,8 +218,8 @@ static napi_value router_start_call(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   bool ok = read_settings(env, arguments[0], &settings) && read_address(env, arguments[1], arguments[2], &address) &&
             napi_typeof(env, arguments[5], &type) == napi_ok && type == napi_function;
-  char *certificate = ok ? copy_text(env, arguments[3], &length) : NULL;
-  char *key = ok ? copy_text(env, arguments[4], &length) : NULL;
+  char *certificate = ok ? addon_copy_text(env, arguments[3], &length) : NULL;
+  char *key = ok ? addon_copy_text(env, arguments[4], &length) : NULL;
   struct core *core = NULL;
   if (certificate == NULL || key == NULL)
     addon_bad(env, "routerStart(settings, host, port, certificate, key, onEvent): expected settings within their bounds, an IP "
@@ -278,7 +260,7 @@ static napi_value router_pending_call(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
   struct core *core = core_of(env, argument);
   if (core == NULL) return NULL;
-  return number(env, core->router == NULL ? 0 : atomic_load(&core->router->gate.pending));
+  return number(env, core->router == NULL ? 0 : atomic_load(&core->router->ratelimit.pending));
 }
 
 static napi_value router_admit_call(napi_env env, napi_callback_info info) {
@@ -294,18 +276,18 @@ static napi_value router_admit_call(napi_env env, napi_callback_info info) {
       !addon_u32(env, arguments[3], &network) || network == 0)
     return addon_bad(env, "routerAdmit(router, peer, address, network): expected 16 bytes and a number that is not 0");
   if (core->router == NULL) return NULL;
-  struct router_order route = {.kind = ROUTER_ROUTE, .peer = peer, .network = network};
-  struct router_order *admit = malloc(sizeof *admit);
+  struct router_command route = {.kind = ROUTER_ROUTE, .peer = peer, .network = network};
+  struct router_command *admit = malloc(sizeof *admit);
   if (admit == NULL) return addon_errno(env, ENOMEM, "admitting a peer");
   memcpy(peer->address, address, sizeof peer->address);
-  *admit = (struct router_order){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network};
-  // In this sequence: whoever knows the way to the peer may be sure that its thread can know of it, too.
-  router_tell(core->router, 0, admit);
-  bool told = router_tell_all(core->router, &route);
-  return told ? NULL : addon_errno(env, ENOMEM, "admitting a peer");
+  *admit = (struct router_command){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network};
+  // In this order: when another thread has the route, the peer's own thread can take the command that admits it.
+  router_send_command(core->router, 0, admit);
+  bool sent = router_broadcast_command(core->router, &route);
+  return sent ? NULL : addon_errno(env, ENOMEM, "admitting a peer");
 }
 
-static napi_value router_part_call(napi_env env, napi_callback_info info) {
+static napi_value router_disconnect_call(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   size_t count = 4, length;
   uint8_t *verdict;
@@ -316,14 +298,14 @@ static napi_value router_part_call(napi_env env, napi_callback_info info) {
   if (peer == NULL) return NULL;
   if (!addon_bytes(env, arguments[2], &verdict, &length) || length > ROUTER_VERDICT ||
       napi_get_value_bool(env, arguments[3], &reset) != napi_ok)
-    return addon_bad(env, "routerPart(router, peer, verdict, reset): expected at most 32 bytes and a boolean");
+    return addon_bad(env, "routerDisconnect(router, peer, verdict, reset): expected at most 32 bytes and a boolean");
   if (core->router == NULL) return NULL;
-  struct router_order *part = malloc(sizeof *part);
+  struct router_command *part = malloc(sizeof *part);
   if (part == NULL) return addon_errno(env, ENOMEM, "parting with a peer");
-  *part = (struct router_order){
-      .kind = ROUTER_PART, .peer = router_peer_keep(peer), .verdict_length = (uint32_t)length, .reset = reset};
+  *part = (struct router_command){
+      .kind = ROUTER_DISCONNECT, .peer = router_peer_keep(peer), .verdict_length = (uint32_t)length, .reset = reset};
   if (length > 0) memcpy(part->verdict, verdict, length);
-  router_tell(core->router, 0, part);
+  router_send_command(core->router, 0, part);
   return NULL;
 }
 
@@ -338,15 +320,15 @@ static napi_value router_answer_call(napi_env env, napi_callback_info info) {
   if (core == NULL) return NULL;
   if (!addon_u32(env, arguments[1], &thread) || thread >= ROUTER_MOST_THREADS ||
       !addon_bytes(env, arguments[2], &address, &length) || length != 16 || !addon_u32(env, arguments[3], &answer) ||
-      answer > ROUTER_UNKNOWN)
+      answer > ROUTER_OWNER_UNKNOWN)
     return addon_bad(env, "routerAnswer(router, thread, address, answer): expected a thread, 16 bytes, and 0, 1 or 2");
   if (core->router == NULL || thread >= core->router->threads) return NULL;
-  struct router_order *order = calloc(1, sizeof *order);
-  if (order == NULL) return addon_errno(env, ENOMEM, "answering a router's thread");
-  order->kind = ROUTER_ANSWER;
-  order->answer = (enum router_answer)answer;
-  memcpy(order->address, address, sizeof order->address);
-  router_tell(core->router, thread, order);
+  struct router_command *command = calloc(1, sizeof *command);
+  if (command == NULL) return addon_errno(env, ENOMEM, "answering a router's thread");
+  command->kind = ROUTER_ANSWER;
+  command->answer = (enum router_owner)answer;
+  memcpy(command->address, address, sizeof command->address);
+  router_send_command(core->router, thread, command);
   return NULL;
 }
 
@@ -359,9 +341,9 @@ static napi_value router_forget_call(napi_env env, napi_callback_info info) {
   if (core == NULL) return NULL;
   if (!addon_bytes(env, arguments[1], &address, &length) || length != 16)
     return addon_bad(env, "routerForget(router, address): expected 16 bytes");
-  struct router_order order = {.kind = ROUTER_FORGET};
-  memcpy(order.address, address, sizeof order.address);
-  if (core->router != NULL && !router_tell_all(core->router, &order)) return addon_errno(env, ENOMEM, "forgetting an address");
+  struct router_command command = {.kind = ROUTER_FORGET};
+  memcpy(command.address, address, sizeof command.address);
+  if (core->router != NULL && !router_broadcast_command(core->router, &command)) return addon_errno(env, ENOMEM, "forgetting an address");
   return NULL;
 }
 
@@ -413,7 +395,7 @@ void register_router(napi_env env, napi_value exports) {
   addon_function(env, exports, "routerPort", router_port_call);
   addon_function(env, exports, "routerPending", router_pending_call);
   addon_function(env, exports, "routerAdmit", router_admit_call);
-  addon_function(env, exports, "routerPart", router_part_call);
+  addon_function(env, exports, "routerDisconnect", router_disconnect_call);
   addon_function(env, exports, "routerAnswer", router_answer_call);
   addon_function(env, exports, "routerForget", router_forget_call);
   addon_function(env, exports, "routerPeerCounters", router_peer_counters_call);

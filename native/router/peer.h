@@ -1,10 +1,9 @@
-// What JavaScript and the router's threads share of one peer: who it is and what was counted. Whoever holds a pointer holds a
-// reference.
+// What JavaScript and the router's threads share of one peer: identity and counters. Each pointer to it is a counted reference.
 #pragma once
 #include "dataplane/counters.h"
 #include <stdbool.h>
 
-// Why a packet that a device sent, or that was for it, went no further. The link counts some of them itself.
+// Why packets from or to a device were dropped. Its link counts some reasons itself.
 #define ROUTER_DROPS(X)              \
   X(malformed, "malformed")          \
   X(spoofed, "spoofed")              \

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXAMINED = 64 };  // accounts looked at for one that nobody waits in
+enum { EXAMINED = 64 };  // accounts examined for one without pending handshakes
 static const double SECOND = 1e9;
 
 struct router_account {
@@ -16,27 +16,27 @@ struct router_account {
   double tokens;  // refusals left; negative after many at once
 };
 
-bool router_gate_init(struct router_gate *gate, const struct router_gate_limits *limits) {
-  *gate = (struct router_gate){.limits = *limits, .size = 16};
-  while (gate->size < limits->sources && gate->size < 1 << 20) gate->size *= 2;
-  pthread_mutex_init(&gate->lock, NULL);
-  gate->buckets = calloc(gate->size, sizeof(struct router_account *));
-  return gate->buckets != NULL && RAND_bytes((unsigned char *)&gate->seed, sizeof gate->seed) == 1;
+bool router_ratelimit_init(struct router_ratelimit *ratelimit, const struct router_ratelimit_limits *limits) {
+  *ratelimit = (struct router_ratelimit){.limits = *limits, .size = 16};
+  while (ratelimit->size < limits->sources && ratelimit->size < 1 << 20) ratelimit->size *= 2;
+  pthread_mutex_init(&ratelimit->lock, NULL);
+  ratelimit->buckets = calloc(ratelimit->size, sizeof(struct router_account *));
+  return ratelimit->buckets != NULL && RAND_bytes((unsigned char *)&ratelimit->seed, sizeof ratelimit->seed) == 1;
 }
 
-void router_gate_free(struct router_gate *gate) {
-  for (struct router_account *account = gate->oldest, *next; account != NULL; account = next) {
+void router_ratelimit_free(struct router_ratelimit *ratelimit) {
+  for (struct router_account *account = ratelimit->oldest, *next; account != NULL; account = next) {
     next = account->younger;
     free(account);
   }
-  free(gate->buckets);
-  pthread_mutex_destroy(&gate->lock);
-  *gate = (struct router_gate){0};
+  free(ratelimit->buckets);
+  pthread_mutex_destroy(&ratelimit->lock);
+  *ratelimit = (struct router_ratelimit){0};
 }
 
-uint64_t router_gate_source(const struct sockaddr *peer) {
+uint64_t router_ratelimit_source(const struct sockaddr *peer) {
   static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
-  // No IPv6 address that is in use begins with 32 zero bits, except IPv4 ones in IPv6 clothes.
+  // No IPv6 address that is in use begins with 32 zero bits, except IPv4-mapped ones.
   uint32_t v4;
   uint64_t prefix;
   if (peer->sa_family == AF_INET) {
@@ -53,88 +53,88 @@ uint64_t router_gate_source(const struct sockaddr *peer) {
   return prefix == 0 ? UINT64_MAX : be64toh(prefix);
 }
 
-static struct router_account **bucket_of(struct router_gate *gate, uint64_t source) {
-  uint64_t hash = (source ^ gate->seed) * 0xd6e8feb86659fd93u;
-  return &gate->buckets[(hash ^ hash >> 32) & (gate->size - 1)];
+static struct router_account **bucket_of(struct router_ratelimit *ratelimit, uint64_t source) {
+  uint64_t hash = (source ^ ratelimit->seed) * 0xd6e8feb86659fd93u;
+  return &ratelimit->buckets[(hash ^ hash >> 32) & (ratelimit->size - 1)];
 }
 
-static struct router_account *find(struct router_gate *gate, uint64_t source) {
-  struct router_account *account = *bucket_of(gate, source);
+static struct router_account *find(struct router_ratelimit *ratelimit, uint64_t source) {
+  struct router_account *account = *bucket_of(ratelimit, source);
   while (account != NULL && account->source != source) account = account->next;
   return account;
 }
 
-static void forget(struct router_gate *gate, struct router_account *account) {
-  struct router_account **at = bucket_of(gate, account->source);
+static void forget(struct router_ratelimit *ratelimit, struct router_account *account) {
+  struct router_account **at = bucket_of(ratelimit, account->source);
   while (*at != account) at = &(*at)->next;
   *at = account->next;
   if (account->older != NULL) account->older->younger = account->younger;
-  else gate->oldest = account->younger;
+  else ratelimit->oldest = account->younger;
   if (account->younger != NULL) account->younger->older = account->older;
-  else gate->newest = account->older;
-  gate->count--;
+  else ratelimit->newest = account->older;
+  ratelimit->count--;
   free(account);
 }
 
-// The oldest account, rather one that nobody is waiting in.
-static void forget_oldest(struct router_gate *gate) {
-  struct router_account *account = gate->oldest;
+// Forgets the oldest account, preferably one without pending handshakes.
+static void forget_oldest(struct router_ratelimit *ratelimit) {
+  struct router_account *account = ratelimit->oldest;
   for (int i = 1; i < EXAMINED && account->pending > 0 && account->younger != NULL; i++) account = account->younger;
-  forget(gate, account->pending > 0 ? gate->oldest : account);
+  forget(ratelimit, account->pending > 0 ? ratelimit->oldest : account);
 }
 
-static struct router_account *open_account(struct router_gate *gate, uint64_t source, uint64_t now) {
+static struct router_account *open_account(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now) {
   struct router_account *account = malloc(sizeof *account);
   if (account == NULL) return NULL;
-  if (gate->count > 0 && gate->count >= gate->limits.sources) forget_oldest(gate);
-  struct router_account **bucket = bucket_of(gate, source);
+  if (ratelimit->count > 0 && ratelimit->count >= ratelimit->limits.sources) forget_oldest(ratelimit);
+  struct router_account **bucket = bucket_of(ratelimit, source);
   *account = (struct router_account){
-      .next = *bucket, .older = gate->newest, .source = source, .at = now, .tokens = gate->limits.refusal_burst};
+      .next = *bucket, .older = ratelimit->newest, .source = source, .at = now, .tokens = ratelimit->limits.refusal_burst};
   *bucket = account;
-  if (gate->newest != NULL) gate->newest->younger = account;
-  else gate->oldest = account;
-  gate->newest = account;
-  gate->count++;
+  if (ratelimit->newest != NULL) ratelimit->newest->younger = account;
+  else ratelimit->oldest = account;
+  ratelimit->newest = account;
+  ratelimit->count++;
   return account;
 }
 
-// The source's account with what it has been forgiven so far; NULL without memory.
-static struct router_account *account_of(struct router_gate *gate, uint64_t source, uint64_t now) {
-  struct router_account *account = find(gate, source);
-  if (account == NULL) return open_account(gate, source, now);
-  if (now > account->at) account->tokens += (double)(now - account->at) / SECOND * gate->limits.refusals_per_second;
-  if (account->tokens > gate->limits.refusal_burst) account->tokens = gate->limits.refusal_burst;
+// The source's account with its tokens refilled; NULL without memory.
+static struct router_account *account_of(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now) {
+  struct router_account *account = find(ratelimit, source);
+  if (account == NULL) return open_account(ratelimit, source, now);
+  if (now > account->at) account->tokens += (double)(now - account->at) / SECOND * ratelimit->limits.refusals_per_second;
+  if (account->tokens > ratelimit->limits.refusal_burst) account->tokens = ratelimit->limits.refusal_burst;
   account->at = now;
   return account;
 }
 
-static void tidy(struct router_gate *gate, struct router_account *account) {
-  if (account->pending == 0 && account->tokens >= gate->limits.refusal_burst) forget(gate, account);
+static void tidy(struct router_ratelimit *ratelimit, struct router_account *account) {
+  if (account->pending == 0 && account->tokens >= ratelimit->limits.refusal_burst) forget(ratelimit, account);
 }
 
-bool router_gate_enter(struct router_gate *gate, uint64_t source, uint64_t now) {
-  pthread_mutex_lock(&gate->lock);
-  struct router_account *account = account_of(gate, source, now);
-  bool open = account != NULL && gate->pending < gate->limits.pending &&
-              account->pending < gate->limits.pending_per_source && account->tokens >= 1;
+bool router_ratelimit_acquire(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now) {
+  pthread_mutex_lock(&ratelimit->lock);
+  struct router_account *account = account_of(ratelimit, source, now);
+  bool open = account != NULL && ratelimit->pending < ratelimit->limits.pending &&
+              account->pending < ratelimit->limits.pending_per_source && account->tokens >= 1;
   if (open) {
     account->pending++;
-    gate->pending++;
+    ratelimit->pending++;
   }
-  if (account != NULL) tidy(gate, account);
-  pthread_mutex_unlock(&gate->lock);
+  if (account != NULL) tidy(ratelimit, account);
+  pthread_mutex_unlock(&ratelimit->lock);
   return open;
 }
 
-void router_gate_leave(struct router_gate *gate, uint64_t source, bool refused, uint64_t now) {
-  pthread_mutex_lock(&gate->lock);
-  struct router_account *account = account_of(gate, source, now);
-  double most = gate->limits.refusal_burst;
-  gate->pending--;
+void router_ratelimit_release(struct router_ratelimit *ratelimit, uint64_t source, bool refused, uint64_t now) {
+  pthread_mutex_lock(&ratelimit->lock);
+  struct router_account *account = account_of(ratelimit, source, now);
+  double most = ratelimit->limits.refusal_burst;
+  ratelimit->pending--;
   if (account != NULL) {
     if (account->pending > 0) account->pending--;
     if (refused) account->tokens = account->tokens - 1 < -most ? -most : account->tokens - 1;
-    tidy(gate, account);
+    tidy(ratelimit, account);
   }
-  pthread_mutex_unlock(&gate->lock);
+  pthread_mutex_unlock(&ratelimit->lock);
 }

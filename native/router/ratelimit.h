@@ -1,5 +1,5 @@
-// Decides at accept, before any TLS work, whether a source may try: it bounds handshakes under way and failures, per source and in
-// all. Shared by the router's threads.
+// Decides at accept, before any TLS work, whether a connection may begin a handshake: limits pending handshakes, per source and in all,
+// and refusals per source (a token bucket). Shared by the router's threads.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -8,16 +8,16 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-struct router_gate_limits {
+struct router_ratelimit_limits {
   uint32_t pending, pending_per_source;  // handshakes under way
-  uint32_t refusal_burst, refusals_per_second;  // what a source may collect at once, and what is forgiven per second
+  uint32_t refusal_burst, refusals_per_second;  // size and refill rate of a source's bucket
   uint32_t sources;  // remembered
 };
 
 struct router_account;
 
-struct router_gate {
-  struct router_gate_limits limits;
+struct router_ratelimit {
+  struct router_ratelimit_limits limits;
   pthread_mutex_t lock;
   _Atomic uint32_t pending;
   uint64_t seed;
@@ -27,11 +27,11 @@ struct router_gate {
 };
 
 // False without memory.
-bool router_gate_init(struct router_gate *gate, const struct router_gate_limits *limits);
-void router_gate_free(struct router_gate *gate);
-// What one party can easily have many of counts as one source: an IPv4 address, or the /64 of an IPv6 address.
-uint64_t router_gate_source(const struct sockaddr *peer);
-// Takes a place for a handshake; false if there is none or the source was refused too often. `now` is monotonic, in nanoseconds.
-bool router_gate_enter(struct router_gate *gate, uint64_t source, uint64_t now);
-// Gives the place back, and charges the source if the handshake failed or the peer was refused.
-void router_gate_leave(struct router_gate *gate, uint64_t source, bool refused, uint64_t now);
+bool router_ratelimit_init(struct router_ratelimit *ratelimit, const struct router_ratelimit_limits *limits);
+void router_ratelimit_free(struct router_ratelimit *ratelimit);
+// The source of an address: an IPv4 address, or the /64 of an IPv6 address, of which one party easily has many addresses.
+uint64_t router_ratelimit_source(const struct sockaddr *peer);
+// Takes a slot for a handshake; false if there is none or the source was refused too often. `now` is monotonic, in nanoseconds.
+bool router_ratelimit_acquire(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now);
+// Gives the slot back, and charges the source if the handshake failed or the peer was refused.
+void router_ratelimit_release(struct router_ratelimit *ratelimit, uint64_t source, bool refused, uint64_t now);

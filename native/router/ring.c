@@ -1,8 +1,8 @@
 #include "ring.h"
 #include <stdlib.h>
 
-// A record: header, bytes, padding to a multiple of eight. One that would cross the end of the memory begins at its beginning,
-// and a header that says SKIP fills the end.
+// A record: header, bytes, padding to a multiple of eight. One that would cross the end of the buffer is put at its beginning, behind a
+// header with SKIP at the end.
 struct header {
   uint32_t length, tag;
 };

@@ -1,4 +1,4 @@
-// Frames on their way from one thread to another: bounded, one writer, one reader, no lock. What does not fit is refused.
+// A lock-free ring buffer for frames from one thread to another: one writer, one reader. What does not fit is refused.
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -36,8 +36,8 @@ static int listen_on(struct sockaddr_storage *address, bool shared) {
   return -error;
 }
 
-// One listening socket for each thread. With SO_REUSEPORT another program of the same user could have the port, too, and nobody
-// would notice: so it is taken without it first.
+// One listening socket for each thread. With SO_REUSEPORT another program of the same user could listen on the port, too, unnoticed. So
+// the port is first bound without it.
 static int listen_all(struct router *router, const struct sockaddr_storage *wanted, int *listeners) {
   struct sockaddr_storage address = *wanted;
   bool shared = router->threads > 1;
@@ -79,7 +79,7 @@ static int start_threads(struct router *router, uint32_t *started) {
 static void free_router(struct router *router) {
   for (uint32_t i = 0; i < router->threads; i++) router_thread_free(&router->thread[i]);
   SSL_CTX_free(router->tls);
-  if (router->gate.buckets != NULL) router_gate_free(&router->gate);
+  if (router->ratelimit.buckets != NULL) router_ratelimit_free(&router->ratelimit);
   free(router);
 }
 
@@ -91,7 +91,7 @@ static int open_router(struct router *router, const struct sockaddr_storage *add
   router->tls = router_tls_open(certificate, key, reason);
   if (router->tls == NULL) return EKEYREJECTED;
   *doing = "preparing";
-  if (!router_gate_init(&router->gate, &router->settings.gate)) return ENOMEM;
+  if (!router_ratelimit_init(&router->ratelimit, &router->settings.ratelimit)) return ENOMEM;
   *doing = "listening";
   int error = listen_all(router, address, listeners);
   if (error == 0) *doing = "preparing the threads";
@@ -127,8 +127,8 @@ int router_start(const struct router_settings *settings, const struct sockaddr_s
   *out = router;
   error = start_threads(router, &started);
   if (error == 0) return 0;
-  struct router_order stop = {.kind = ROUTER_QUIT, .hard = true};
-  router_tell_all(router, &stop);
+  struct router_command stop = {.kind = ROUTER_SHUT_DOWN, .hard = true};
+  router_broadcast_command(router, &stop);
   for (uint32_t i = 0; i < started; i++) pthread_join(router->thread[i].id, NULL);
   free_router(router);
   return error;
@@ -147,17 +147,17 @@ void router_thread_ends(struct router *router) {
   listener.ended(listener.owner);
 }
 
-void router_tell(struct router *router, uint32_t index, struct router_order *order) {
-  struct router_thread *thread = order->peer != NULL ? order->peer->thread : &router->thread[index];
-  router_mailbox_put(&thread->mailbox, order);
+void router_send_command(struct router *router, uint32_t index, struct router_command *command) {
+  struct router_thread *thread = command->peer != NULL ? command->peer->thread : &router->thread[index];
+  router_mailbox_put(&thread->mailbox, command);
   router_wake(thread);
 }
 
-bool router_tell_all(struct router *router, const struct router_order *order) {
+bool router_broadcast_command(struct router *router, const struct router_command *command) {
   for (uint32_t i = 0; i < router->threads; i++) {
-    struct router_order *copy = malloc(sizeof *copy);
+    struct router_command *copy = malloc(sizeof *copy);
     if (copy == NULL) return false;
-    *copy = *order;
+    *copy = *command;
     if (copy->peer != NULL) router_peer_keep(copy->peer);
     router_mailbox_put(&router->thread[i].mailbox, copy);
     router_wake(&router->thread[i]);

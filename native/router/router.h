@@ -1,12 +1,12 @@
-// The tunnel router: threads that each have a listening socket, connections and a copy of the table of who is where. What a packet
-// needs is in its thread; what is for a connection of another thread goes there through a ring. Whether a peer may come in, JavaScript
-// says: a connection whose handshake is done is not read before.
+// The tunnel router: threads that each have a listening socket, connections and a copy of the route table, so that forwarding takes no
+// lock. Frames for a connection of another thread go there through a ring. JavaScript decides whether a peer is admitted; before that
+// nothing is read from its connection after the handshake.
 //
-//   router.c             starts and ends the threads, gives orders to all of them
-//   router_thread.c      one thread's loop: events, orders, time
-//   router_connection.c  one peer from accept to close
-//   router_switch.c      where a packet goes
-//   router_report.c      what devices tell of themselves
+//   router.c      starts and ends the threads, sends commands to them
+//   thread.c      one thread's loop: events, commands, timers
+//   connection.c  one peer from accept to close
+//   forward.c      where a packet goes
+//   control.c     control messages
 #pragma once
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
@@ -21,16 +21,16 @@ enum { ROUTER_MOST_THREADS = 16 };
 
 struct router_settings {
   uint32_t threads;
-  struct router_gate_limits gate;
+  struct router_ratelimit_limits ratelimit;
   uint32_t handshake_ms;  // for the whole handshake
   uint32_t linger_ms;     // how long an orderly close waits for the peer's own
-  uint32_t stall_ms;      // a peer that takes nothing for so long is gone
+  uint32_t stall_ms;      // a peer that takes no data for so long is disconnected
   uint32_t queue_bytes;   // that may wait for one peer
-  int tun;                // a descriptor that belongs to the router if it starts, or -1
+  int tun;                // a descriptor, which the router owns if it starts, or -1
   enum dp_offload offload;
 };
 
-// What the threads tell, called in them. Takes the event.
+// Callbacks, which run in the threads. `report` takes the event.
 struct router_listener {
   void *owner;
   void (*report)(void *owner, struct router_event *event);
@@ -40,10 +40,10 @@ struct router_listener {
 
 enum router_state {
   ROUTER_HANDSHAKING,
-  ROUTER_WAITING,   // for JavaScript's word; nothing is read
+  ROUTER_WAITING,   // to be admitted; nothing is read
   ROUTER_ADMITTED,
-  ROUTER_PARTING,   // the last frames and close_notify are still to leave
-  ROUTER_DRAINING,  // all is sent; the peer has yet to close
+  ROUTER_CLOSING,   // the last frames and close_notify are being sent
+  ROUTER_DRAINING,  // everything is sent; the peer has not closed yet
 };
 
 struct router_list {
@@ -53,15 +53,15 @@ struct router_list {
 struct router_connection {
   struct router_connection *previous, *next;  // in `list`
   struct router_list *list;
-  struct router_connection *next_touched, *next_again, *next_dead;
-  bool touched, again, broken, wants_write;
-  bool at_gate;  // holds a place for a handshake
+  struct router_connection *next_dirty, *next_readable, *next_closed;
+  bool dirty, readable, broken, wants_write;
+  bool holds_slot;  // holds a place for a handshake
   enum router_state state;
   int fd;
   SSL *ssl;
   uint32_t events;
   uint64_t source, deadline, stalled_since;
-  uint64_t reports_until;  // one report for each period up to now, of a few at most, may still come
+  uint64_t reports_until;  // token bucket as a time: one report may come for each period from here to now
   uint32_t network;
   struct dp_filter own;
   struct router_thread *thread;
@@ -69,9 +69,9 @@ struct router_connection {
   struct dp_link link;       // likewise
 };
 
-// Who has an address.
+// A route: which peer has an address.
 struct router_route {
-  struct router_map_entry entry;
+  struct router_addresstable_entry entry;
   struct router_peer *peer;
   uint32_t network;
 };
@@ -86,37 +86,37 @@ struct router_thread {
   _Atomic bool sleeping;
 
   struct dp_workspace workspace;
-  struct router_map routes;
+  struct router_addresstable routes;
   struct router_list handshaking, waiting, sessions, lingering;  // handshaking and lingering: by deadline
-  struct router_connection *touched, *again, *dead, *receiving;
-  uint64_t now, sweep_at, accept_at;  // accept_at: when descriptors ran out, listening is tried again then
-  uint32_t crossed;  // threads that got frames in the batch at hand
-  bool quitting, rings_left;
+  struct router_connection *dirty, *readable, *closed, *receiving;
+  uint64_t now, sweep_at, accept_at;  // accept_at: when to accept again after descriptors ran out
+  uint32_t crossed;  // bit i: thread i was handed frames in the batch at hand
+  bool shutting_down, rings_left;
 
-  // The host's side: a queue of the TUN for each thread, so that the packets of a flow stay in it both ways. Where there can be only one,
-  // thread 0 reads it and all write to it.
-  int queue;  // this thread's own, but the first, which is the router's; else -1
+  // The host's side: a queue of the TUN for each thread, so that a flow stays in one thread in both directions. If the TUN has only one
+  // queue, thread 0 reads it and all write to it.
+  int queue;  // this thread's own descriptor, or -1; the first queue is the router's
   struct dp_counters counters;
   struct router_drops drops;  // of packets that no peer sent
   struct dp_tun tun;
   struct dp_egress egress;
   struct dp_ingress ingress;
   struct dp_filter anything;
-  struct router_map answers;
-  struct router_answered *oldest, *newest;
+  struct router_addresstable lookups;
+  struct router_lookup *oldest, *newest;
   uint64_t asked_since;
   uint32_t asked, held_bytes;
   uint64_t refused;  // by the kernel, in the batch at hand
   uint8_t *spare;  // a packet of the TUN
   bool has_tun, tun_lost;
-  bool lone;  // the TUN had one packet last time
-  uint64_t turn, tun_turn;  // of the loop; the last one in which the TUN had some
+  bool lone;  // the TUN had one packet when it was last read
+  uint64_t iteration, tun_iteration;  // number of the loop's iteration, and of the last one in which the TUN had packets
 };
 
 struct router {
   struct router_settings settings;
   struct router_listener listener;
-  struct router_gate gate;
+  struct router_ratelimit ratelimit;
   SSL_CTX *tls;
   uint16_t port;
   uint32_t threads;
@@ -128,79 +128,80 @@ struct router {
 // OpenSSL's in `reason` (DP_REASON bytes) if the certificate or the key is of no use: EKEYREJECTED. 0 or an errno.
 int router_start(const struct router_settings *settings, const struct sockaddr_storage *address, const char *certificate,
                  const char *key, struct router_listener listener, struct router **router, const char **doing, char *reason);
-// Gives an order to the thread of `order->peer`, if it has one, or to thread `index`. Takes the order.
-void router_tell(struct router *router, uint32_t index, struct router_order *order);
-// Gives all threads a copy. False without memory: then some threads know and others do not.
-bool router_tell_all(struct router *router, const struct router_order *order);
-// Once all threads were told to quit: waits for them and frees everything.
+// Sends a command to the thread of `command->peer`, if that is set, or to thread `index`. Takes the command.
+void router_send_command(struct router *router, uint32_t index, struct router_command *command);
+// Sends a copy to all threads. False without memory: then only some threads have got one.
+bool router_broadcast_command(struct router *router, const struct router_command *command);
+// After ROUTER_SHUT_DOWN was sent to all threads: waits for their end and frees everything.
 void router_join(struct router *router);
 
 // A thread's last act. The last thread closes the TUN and reports ROUTER_STOPPED.
 void router_thread_ends(struct router *router);
 
-// router_tls.c: NULL if the certificate or key is of no use; `reason` then says why.
+// tls.c: NULL if the certificate or key is of no use; `reason` then says why.
 SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason);
-// A server's end of a connection over the socket; NULL without memory.
+// The server's side of a connection over the socket; NULL without memory.
 SSL *router_tls_accept(SSL_CTX *context, int fd);
 // The certificate the peer has shown and its P-256 key, as far as there are any.
 void router_tls_peer(const SSL *ssl, struct router_event *event);
 
-// router_thread.c
+// thread.c
 int router_thread_init(struct router_thread *thread, struct router *router, uint32_t index, int listener);
 void router_thread_free(struct router_thread *thread);
 // Its own queue of the TUN, if it has one.
 void router_close_queue(struct router_thread *thread);
 void *router_thread_run(void *thread);
-void router_wake(struct router_thread *thread);
-// Does what the main thread has asked for. Connections may be closed by that, and read from: not to be called while one is read.
-void router_take_orders(struct router_thread *thread, uint64_t now);
+// Applies the commands that wait. That may close connections, and read from them: not to be called while one is read.
+void router_take_commands(struct router_thread *thread, uint64_t now);
 void router_unwatch(struct router_thread *thread, int fd);
-void router_report(struct router_thread *thread, struct router_event *event);
+
+// list.c
 void router_list_add(struct router_list *list, struct router_connection *connection);
 void router_list_remove(struct router_connection *connection);
-uint64_t router_now(void);
 
-// router_connection.c
+// events.c
+void router_wake(struct router_thread *thread);
+// Takes the event.
+void router_report(struct router_thread *thread, struct router_event *event);
+
+// connection.c
 void router_accept(struct router_thread *thread, int fd, const struct sockaddr_storage *from, uint64_t now);
-// What epoll says; or 0 to read on.
+// Handles epoll's events; 0: reads on.
 void router_connection_serve(struct router_connection *connection, uint32_t events, uint64_t now);
 void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now);
-void router_connection_part(struct router_connection *connection, const struct router_order *order, const char *why, uint64_t now);
-// Ends it without ceremony. Its memory stays until the loop's end.
+void router_connection_disconnect(struct router_connection *connection, const struct router_command *command, const char *why, uint64_t now);
+// Closes it at once. Its memory stays until the end of the loop's iteration.
 void router_connection_close(struct router_connection *connection, const char *why, uint64_t now);
-// Sends what waits for the connections that got something.
-void router_flush_touched(struct router_thread *thread, uint64_t now);
-void router_touch(struct router_connection *connection);
-// Is it a peer that has taken nothing for too long?
+// Sends what is queued for connections that were marked dirty.
+void router_flush_dirty(struct router_thread *thread, uint64_t now);
+void router_mark_dirty(struct router_connection *connection);
+// Has the peer taken no data for too long?
 bool router_connection_stalls(const struct router_connection *connection, uint64_t now);
 
-// router_switch.c
-void router_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now);
-// To be called when a batch of a device ends.
-void router_end_batch(struct router_connection *from, uint64_t now);
-// What the TUN gives now.
-void router_from_tun(struct router_thread *thread, uint64_t now);
-// What other threads have sent. False if there is more.
-bool router_from_rings(struct router_thread *thread, uint64_t now);
-// What a device has sent a while ago, to the device that it is for.
-void router_pass(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
-void router_add_route(struct router_thread *thread, const struct router_order *order, uint64_t now);
-void router_remove_route(struct router_thread *thread, const struct router_order *order);
-// router_host.c: sends a packet for an address without a route to the host, unless the address is a device's.
+// forward.c
+void router_forward_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now);
+// Sends what a batch of a device has left in other connections, rings and the TUN.
+void router_forward_flush(struct router_connection *from, uint64_t now);
+// Forwards packets of the TUN.
+void router_forward_from_tun(struct router_thread *thread, uint64_t now);
+// Forwards frames from the rings. False if there are more.
+bool router_forward_from_rings(struct router_thread *thread, uint64_t now);
+// Forwards a packet that host.c held to the device that it is for.
+void router_forward_held(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
+void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now);
+void router_remove_route(struct router_thread *thread, const struct router_command *command);
+// host.c: forwards a packet for an address without a route to the host, unless the address is a device's.
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now);
-void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_answer answer, uint64_t now);
-// There is a route to the address now: what has waited for an answer goes there.
+void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_owner answer, uint64_t now);
+// There is a route to the address now: forwards what was held for it.
 void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now);
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]);
 void router_host_free(struct router_thread *thread);
-// Copies a frame in its canonical form: super only if it has to be. `out` has DP_MAX_FRAME bytes; returns what it takes.
-uint32_t router_copy_frame(const struct dp_frame *frame, uint8_t *out);
-uint32_t router_frame_size(const struct dp_frame *frame);
 
-// router_report.c: asks a peer that was let in what it has to tell of itself, if it understands that.
-void router_ask_report(struct router_connection *connection);
-// Hands on what it tells. False if it is no such message, or one too many.
+// control.c: asks an admitted peer for a report, if it understands control messages.
+void router_request_report(struct router_connection *connection);
+// Passes a report to JavaScript. False if the frame is none, or exceeds the rate.
 bool router_take_report(struct router_connection *from, const struct dp_frame *frame, uint64_t now);
 
-// router_echo.c: makes the reply of an ICMPv6 echo request with a right checksum, in place. False: it is none.
+// echo.c: turns an ICMPv6 echo request with a right checksum into its reply, in place. False if the packet is none.
 bool router_echo_reply(uint8_t *packet, uint32_t length);

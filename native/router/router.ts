@@ -1,9 +1,9 @@
-import type { Offload, PlaneCounters } from '../client/client.ts';
+import type { DataplaneCounters, Offload } from '../client/client.ts';
 
 declare const routerBrand: unique symbol;
 declare const peerBrand: unique symbol;
 
-/** The router's threads; stopped hard when collected. */
+/** The router's threads; stopped at once when garbage-collected. */
 export interface RouterHandle {
   readonly [routerBrand]: true;
 }
@@ -19,7 +19,7 @@ export interface RouterSettings {
   /** Handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
   readonly pending: number;
   readonly pendingPerSource: number;
-  /** Refusals and failed handshakes a source may collect at once, and how many of them are forgiven per second. */
+  /** Refusals and failed handshakes a source may collect at once, and how many of them are refilled per second. */
   readonly refusalBurst: number;
   readonly refusalsPerSecond: number;
   /** Sources remembered. */
@@ -27,7 +27,7 @@ export interface RouterSettings {
   readonly handshakeMs: number;
   /** How long an orderly close waits for the peer's own. */
   readonly lingerMs: number;
-  /** A peer that takes nothing for so long is gone. At least 8. */
+  /** A peer that takes no data for so long is disconnected. At least 8. */
   readonly stallMs: number;
   /** Bytes that may wait for one peer. */
   readonly queueBytes: number;
@@ -39,22 +39,22 @@ export interface RouterSettings {
 /** What the threads report. */
 export type RouterEvent =
   | {
-      /** A peer has finished its handshake and waits for `routerAdmit` or `routerPart`. Nothing is read before. */
+      /** A peer has finished its handshake and waits for `routerAdmit` or `routerDisconnect`. Nothing is read before. */
       readonly kind: 'arrived';
       readonly id: number;
       readonly peer: PeerHandle;
       /** DER, if it has shown one. */
       readonly certificate?: Uint8Array;
-      /** The key in it, 65 bytes, if it is of P-256: the peer has proven to have the private half. */
+      /** The key in it, 65 bytes, if it is of P-256: the peer has proven that it has the private key. */
       readonly key?: Uint8Array;
-      /** 0: a C peer; 1: understands verdicts; 2: super-frames, too (docs/wire.md). */
+      /** 0: a C peer; 1: understands control messages; 2: super-frames, too (docs/wire.md). */
       readonly wire: 0 | 1 | 2;
       /** Outer address and port, separated by a space. */
       readonly ends: string;
       /** `TLSv1.2` or `TLSv1.3`. */
       readonly tls: string;
     }
-  /** An admitted peer tells of itself: a message of type F3 as it came, at most 71 bytes; nobody has looked at it. At most 3, then one in 10 s. */
+  /** An admitted peer's report: a message of type F3, at most 71 bytes, not checked yet. At most 3 at once, then one in 10 s. */
   | { readonly kind: 'reported'; readonly id: number; readonly report: Uint8Array }
   /** Its connection is over: exactly once for each that arrived. */
   | { readonly kind: 'ended'; readonly id: number; readonly text: string }
@@ -64,7 +64,7 @@ export type RouterEvent =
   /** All threads have ended, nothing is open any more. */
   | { readonly kind: 'stopped'; readonly text: string };
 
-/** Why packets went no further (fabric/router/counters.ts). */
+/** Why packets were dropped (fabric/router/counters.ts). */
 export type RouterDrops = Record<
   | 'malformed'
   | 'spoofed'
@@ -83,9 +83,9 @@ export type RouterDrops = Record<
  * What was counted. Of a peer: `sent` is what was given to its queue, `received` what came from it, and its link counts some drops
  * itself (`outOverflow`, `outLate`, `outTooLong`, `inMalformed`). Of a thread: its side of the TUN, and drops of packets of no peer.
  */
-export type RouterCounters = PlaneCounters & { readonly drops: RouterDrops };
+export type RouterCounters = DataplaneCounters & { readonly drops: RouterDrops };
 
-/** The addon's router (native/router/router.h). A bad argument is a TypeError; orders to a router that has stopped do nothing. */
+/** The addon's router (native/router/router.h). A bad argument is a TypeError; calls on a router that has stopped do nothing. */
 export interface RouterFace {
   /**
    * Listens on an IP address (port 0: the system chooses) and starts the threads, which keep the event loop alive. `certificate` is
@@ -108,14 +108,14 @@ export interface RouterFace {
    * Ends the peer's connection. One that understands control messages gets `verdict` (a packet, or empty) and an orderly close; any
    * other an orderly close, or a TCP reset if `reset`. With a verdict a peer that was not admitted is charged as refused.
    */
-  routerPart(router: RouterHandle, peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
-  /** 0: nobody's, so that it may be reached through the host; 1: a device's; 2: it cannot be told now. */
+  routerDisconnect(router: RouterHandle, peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
+  /** 0: no device's address, so packets for it go to the host; 1: a device's; 2: the registry cannot be asked now. */
   routerAnswer(router: RouterHandle, thread: number, address: Uint8Array, answer: 0 | 1 | 2): void;
-  /** What was answered for the address is worth nothing any more. */
+  /** Forgets what was answered for the address. */
   routerForget(router: RouterHandle, address: Uint8Array): void;
   routerPeerCounters(peer: PeerHandle): RouterCounters;
   /** Of each thread; empty when all have ended. */
   routerCounters(router: RouterHandle): RouterCounters[];
-  /** Ends every connection in order, those that do not follow after `lingerMs`; `stopped` comes last. */
+  /** Ends every connection with close_notify, and after `lingerMs` those whose peer has not closed; `stopped` comes last. */
   routerClose(router: RouterHandle): void;
 }

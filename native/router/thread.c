@@ -1,5 +1,6 @@
 // One thread's loop.
 #include "router.h"
+#include "dataplane/clock.h"
 #include "dataplane/schedule.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -8,51 +9,17 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-  MILLISECOND = 1000000,
   EVENTS = 64,
-  ACCEPTED = 16,               // at once, then packets get their turn
+  ACCEPTED = 16,               // in one iteration, before packets are forwarded again
   SWEEPS = 8,                  // per stall_ms
   ACCEPT_PAUSE_MS = 100,       // when descriptors have run out
   QUEUED_BYTES = 64 << 20,     // for all peers of the thread together
 };
 
-uint64_t router_now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-void router_list_add(struct router_list *list, struct router_connection *connection) {
-  connection->list = list;
-  connection->next = NULL;
-  connection->previous = list->last;
-  if (list->last != NULL) list->last->next = connection;
-  else list->first = connection;
-  list->last = connection;
-}
-
-void router_list_remove(struct router_connection *connection) {
-  struct router_list *list = connection->list;
-  if (connection->previous != NULL) connection->previous->next = connection->next;
-  else list->first = connection->next;
-  if (connection->next != NULL) connection->next->previous = connection->previous;
-  else list->last = connection->previous;
-}
-
-void router_wake(struct router_thread *thread) {
-  uint64_t one = 1;
-  (void)!write(thread->wake, &one, sizeof one);
-}
-
-void router_report(struct router_thread *thread, struct router_event *event) {
-  thread->router->listener.report(thread->router->listener.owner, event);
-}
-
-// What is no connection is told apart by where it points to: the thread's own members.
+// epoll's data is a connection, or the address of the thread's member that holds the descriptor.
 static int watch(struct router_thread *thread, int *fd) {
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = fd};
   return epoll_ctl(thread->epoll, EPOLL_CTL_ADD, *fd, &event) < 0 ? errno : 0;
@@ -76,7 +43,7 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   router_mailbox_init(&thread->mailbox);
   prepare_host(thread, &router->settings);
   bool memory = dp_workspace_init(&thread->workspace, QUEUED_BYTES);
-  memory &= router_map_init(&thread->routes) && router_map_init(&thread->answers);
+  memory &= router_addresstable_init(&thread->routes) && router_addresstable_init(&thread->lookups);
   memory &= (thread->spare = malloc(DP_EGRESS_ROOM)) != NULL;
   for (uint32_t i = 0; i < router->threads; i++) memory &= router_ring_init(&thread->rings[i]);
   thread->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -89,10 +56,10 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   return error;
 }
 
-static void bury(struct router_thread *thread) {
-  while (thread->dead != NULL) {
-    struct router_connection *connection = thread->dead;
-    thread->dead = connection->next_dead;
+static void free_closed(struct router_thread *thread) {
+  while (thread->closed != NULL) {
+    struct router_connection *connection = thread->closed;
+    thread->closed = connection->next_closed;
     free(connection);
   }
 }
@@ -104,14 +71,14 @@ void router_close_queue(struct router_thread *thread) {
 
 void router_thread_free(struct router_thread *thread) {
   if (thread->router == NULL) return;
-  if (thread->answers.buckets != NULL) router_host_free(thread);
-  for (struct router_map_entry *entry; thread->routes.buckets != NULL && (entry = router_map_take(&thread->routes)) != NULL;) {
+  if (thread->lookups.buckets != NULL) router_host_free(thread);
+  for (struct router_addresstable_entry *entry; thread->routes.buckets != NULL && (entry = router_addresstable_take(&thread->routes)) != NULL;) {
     struct router_route *route = (struct router_route *)(void *)entry;
     router_peer_release(route->peer);
     free(route);
   }
-  router_map_free(&thread->routes);
-  router_map_free(&thread->answers);
+  router_addresstable_free(&thread->routes);
+  router_addresstable_free(&thread->lookups);
   router_mailbox_free(&thread->mailbox);
   dp_workspace_free(&thread->workspace);
   for (uint32_t i = 0; i < thread->router->threads; i++) router_ring_free(&thread->rings[i]);
@@ -130,9 +97,9 @@ static void accept_some(struct router_thread *thread, uint64_t now) {
     if (fd >= 0) {
       router_accept(thread, fd, &from, now);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      // The listener would report the waiting peer again and again.
+      // epoll would report the waiting connection again and again.
       router_unwatch(thread, thread->listener);
-      thread->accept_at = now + (uint64_t)ACCEPT_PAUSE_MS * MILLISECOND;
+      thread->accept_at = now + (uint64_t)ACCEPT_PAUSE_MS * DP_MILLISECOND;
       return;
     } else if (errno == EAGAIN) {
       return;
@@ -144,47 +111,47 @@ static void close_all(struct router_list *list, const char *why, uint64_t now) {
   while (list->first != NULL) router_connection_close(list->first, why, now);
 }
 
-static void quit(struct router_thread *thread, bool hard, uint64_t now) {
+static void shut_down(struct router_thread *thread, bool hard, uint64_t now) {
   static const char *const why = "the router stops";
   if (thread->listener >= 0) close(thread->listener);
   thread->listener = -1;
   thread->accept_at = 0;
-  thread->quitting = true;
+  thread->shutting_down = true;
   close_all(&thread->handshaking, why, now);
-  while (!hard && thread->waiting.first != NULL) router_connection_part(thread->waiting.first, NULL, why, now);
-  while (!hard && thread->sessions.first != NULL) router_connection_part(thread->sessions.first, NULL, why, now);
+  while (!hard && thread->waiting.first != NULL) router_connection_disconnect(thread->waiting.first, NULL, why, now);
+  while (!hard && thread->sessions.first != NULL) router_connection_disconnect(thread->sessions.first, NULL, why, now);
   if (!hard) return;
   close_all(&thread->waiting, why, now);
   close_all(&thread->sessions, why, now);
   close_all(&thread->lingering, why, now);
 }
 
-static void obey(struct router_thread *thread, struct router_order *order, uint64_t now) {
+static void apply_command(struct router_thread *thread, struct router_command *command, uint64_t now) {
   struct router_connection *connection =
-      order->peer != NULL && order->peer->thread == thread ? order->peer->connection : NULL;
-  switch (order->kind) {
+      command->peer != NULL && command->peer->thread == thread ? command->peer->connection : NULL;
+  switch (command->kind) {
     case ROUTER_ADMIT:
       if (connection == NULL) break;
-      router_connection_admit(connection, order->network, now);
-      // Others may hear of the route sooner than this thread does, and send.
-      router_add_route(thread, order, now);
+      router_connection_admit(connection, command->network, now);
+      // Another thread may have the route before this one gets its ROUTER_ROUTE, and hand over frames.
+      router_add_route(thread, command, now);
       break;
-    case ROUTER_PART:
-      if (connection != NULL) router_connection_part(connection, order, "", now);
+    case ROUTER_DISCONNECT:
+      if (connection != NULL) router_connection_disconnect(connection, command, "", now);
       break;
-    case ROUTER_ROUTE: router_add_route(thread, order, now); break;
-    case ROUTER_UNROUTE: router_remove_route(thread, order); break;
-    case ROUTER_ANSWER: router_host_answer(thread, order->address, order->answer, now); break;
-    case ROUTER_FORGET: router_host_forget(thread, order->address); break;
-    case ROUTER_QUIT: quit(thread, order->hard, now); break;
+    case ROUTER_ROUTE: router_add_route(thread, command, now); break;
+    case ROUTER_UNROUTE: router_remove_route(thread, command); break;
+    case ROUTER_ANSWER: router_host_answer(thread, command->address, command->answer, now); break;
+    case ROUTER_FORGET: router_host_forget(thread, command->address); break;
+    case ROUTER_SHUT_DOWN: shut_down(thread, command->hard, now); break;
   }
 }
 
-void router_take_orders(struct router_thread *thread, uint64_t now) {
-  for (struct router_order *order = router_mailbox_take(&thread->mailbox), *next; order != NULL; order = next) {
-    next = order->next;
-    obey(thread, order, now);
-    router_order_free(order);
+void router_take_commands(struct router_thread *thread, uint64_t now) {
+  for (struct router_command *command = router_mailbox_take(&thread->mailbox), *next; command != NULL; command = next) {
+    next = command->next;
+    apply_command(thread, command, now);
+    router_command_free(command);
   }
 }
 
@@ -203,14 +170,14 @@ static void close_late(struct router_list *list, uint64_t now) {
   while (list->first != NULL && list->first->deadline <= now) router_connection_close(list->first, "", now);
 }
 
-// Cuts peers that have taken nothing for too long (TCP would go on resending for a quarter of an hour), and takes back what the idle
-// ones do not need.
+// Disconnects peers that have taken no data for too long (TCP would go on resending for a quarter of an hour), and frees the queues of
+// idle ones.
 static void sweep(struct router_thread *thread, uint64_t now) {
-  thread->sweep_at = now + (uint64_t)thread->router->settings.stall_ms * MILLISECOND / SWEEPS;
+  thread->sweep_at = now + (uint64_t)thread->router->settings.stall_ms * DP_MILLISECOND / SWEEPS;
   for (struct router_connection *connection = thread->sessions.first, *next; connection != NULL; connection = next) {
     next = connection->next;
     if (router_connection_stalls(connection, now)) router_connection_close(connection, "the device takes no data", now);
-    else dp_link_rest(&connection->link);
+    else dp_link_trim(&connection->link);
   }
 }
 
@@ -231,45 +198,45 @@ static bool rings_hold_something(const struct router_thread *thread) {
 }
 
 static int wait_for(struct router_thread *thread, struct epoll_event *events) {
-  uint64_t now = router_now(), deadline = next_deadline(thread);
+  uint64_t now = dp_now(), deadline = next_deadline(thread);
   int timeout = -1;
-  if (deadline != UINT64_MAX) timeout = deadline <= now ? 0 : (int)earlier((deadline - now) / MILLISECOND + 1, 3600000);
-  // Whoever writes to a ring after this look sees that we sleep, and wakes us.
+  if (deadline != UINT64_MAX) timeout = deadline <= now ? 0 : (int)earlier((deadline - now) / DP_MILLISECOND + 1, 3600000);
+  // A thread that writes to a ring after this check sees that this one sleeps, and wakes it.
   atomic_store_explicit(&thread->sleeping, true, memory_order_seq_cst);
   atomic_thread_fence(memory_order_seq_cst);
-  if (thread->again != NULL || rings_hold_something(thread)) timeout = 0;
+  if (thread->readable != NULL || rings_hold_something(thread)) timeout = 0;
   int count = epoll_wait(thread->epoll, events, EVENTS, timeout);
   atomic_store_explicit(&thread->sleeping, false, memory_order_relaxed);
   return count;
 }
 
-static void read_again(struct router_thread *thread, uint64_t now) {
-  struct router_connection *connection = thread->again;
-  thread->again = NULL;
-  // One may close another that is still in this list: take each out before its turn.
+static void serve_readable(struct router_thread *thread, uint64_t now) {
+  struct router_connection *connection = thread->readable;
+  thread->readable = NULL;
+  // Serving one may close another that is still in this list: its descriptor is -1 then.
   while (connection != NULL) {
-    struct router_connection *next = connection->next_again;
-    connection->again = false;
+    struct router_connection *next = connection->next_readable;
+    connection->readable = false;
     if (connection->fd >= 0 && connection->state == ROUTER_ADMITTED) router_connection_serve(connection, 0, now);
     connection = next;
   }
 }
 
-// Orders first: epoll may name a socket before them whose data came later.
-static void serve_orders(struct router_thread *thread, const struct epoll_event *events, int count) {
+// Commands first: epoll may list a socket before the wake descriptor although its data came later.
+static void serve_commands(struct router_thread *thread, const struct epoll_event *events, int count) {
   uint64_t wakes;
   for (int i = 0; i < count; i++) {
     if (events[i].data.ptr != &thread->wake) continue;
     (void)!read(thread->wake, &wakes, sizeof wakes);
-    router_take_orders(thread, thread->now);
+    router_take_commands(thread, thread->now);
   }
 }
 
 static void serve(struct router_thread *thread, const struct epoll_event *event) {
-  uint64_t now = thread->now = router_now();
+  uint64_t now = thread->now = dp_now();
   if (event->data.ptr == &thread->wake) return;
   if (event->data.ptr == &thread->listener) accept_some(thread, now);
-  else if (event->data.ptr == &thread->tun.fd) router_from_tun(thread, now);
+  else if (event->data.ptr == &thread->tun.fd) router_forward_from_tun(thread, now);
   else if (((struct router_connection *)event->data.ptr)->fd >= 0) router_connection_serve(event->data.ptr, event->events, now);
 }
 
@@ -281,17 +248,17 @@ static bool is_empty(const struct router_thread *thread) {
 void *router_thread_run(void *argument) {
   struct router_thread *thread = argument;
   struct epoll_event events[EVENTS];
-  dp_take_short_turns();
-  while (!thread->quitting || !is_empty(thread)) {
+  dp_schedule_short_slices();
+  while (!thread->shutting_down || !is_empty(thread)) {
     int count = wait_for(thread, events);
-    thread->now = router_now();
-    thread->turn++;
-    serve_orders(thread, events, count);
-    read_again(thread, thread->now);
+    thread->now = dp_now();
+    thread->iteration++;
+    serve_commands(thread, events, count);
+    serve_readable(thread, thread->now);
     for (int i = 0; i < count; i++) serve(thread, &events[i]);
-    router_from_rings(thread, thread->now);
-    check_time(thread, router_now());
-    bury(thread);
+    router_forward_from_rings(thread, thread->now);
+    check_time(thread, dp_now());
+    free_closed(thread);
   }
   OPENSSL_thread_stop();
   router_close_queue(thread);

@@ -6,12 +6,12 @@
 #include <string.h>
 
 enum {
-  HANDSHAKE_BUFFER = 16 * 1024,  // of a peer nobody knows yet; OpenSSL takes a record's length at least
+  HANDSHAKE_BUFFER = 16 * 1024,  // of a peer that has not proven anything yet; OpenSSL needs a record's length at least
   CERTIFICATE_LIST = 16 * 1024,
   COORDINATE = 32,
 };
 
-// The best name of ours that the client offers. Offering others only, it gets the fatal alert of RFC 7301 §3.2.
+// Selects the best known name that the client offers. If it offers only others it gets the fatal alert of RFC 7301 §3.2.
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *offered, unsigned size,
                        void *unused) {
   (void)ssl;
@@ -19,16 +19,16 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *lengt
   *out = NULL;
   for (unsigned at = 0; at < size && at + 1 + offered[at] <= size; at += 1u + offered[at]) {
     const unsigned char *name = offered + at + 1;
-    if (offered[at] != 5 || memcmp(name, "enf/", 4) != 0 || (name[4] != '1' && name[4] != '2')) continue;
-    if (*out != NULL && (*out)[4] >= name[4]) continue;
+    bool super = dp_tls_is_alpn(name, offered[at], WIRE_ALPN_SUPER);
+    if (!super && (*out != NULL || !dp_tls_is_alpn(name, offered[at], WIRE_ALPN_CONTROL))) continue;
     *out = name;
-    *length = 5;
+    *length = offered[at];
   }
   return *out == NULL ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK;
 }
 
-// No chain, no dates, no self-signature: the signature of the handshake proves the key, and JavaScript knows whose key it is. From
-// here on the peer has said something, so that it may have the buffers of a tunnel.
+// Verifies no chain, dates or self-signature: the signature of the handshake proves the key, and JavaScript compares it with the registered
+// one. A peer that has sent its certificate gets the read buffer of a tunnel.
 static int trust_the_key(X509_STORE_CTX *store, void *unused) {
   SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
   (void)unused;
@@ -70,7 +70,7 @@ SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason)
   dp_tls_prepare(context);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-  // Nobody resumes: every connection proves anew that the device's key is where it says, in its TPM.
+  // No resumption: every connection proves anew that the device has its key, in its TPM.
   SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

@@ -33,7 +33,7 @@ static ESYS_TR session_of(const struct tss_job *job) {
   return job->numbers[0] ? job->numbers[0] : ESYS_TR_PASSWORD;
 }
 
-// The errno of opening a device, which the TCTI does not tell: absent, not permitted and busy are different stories.
+// The errno of opening a device, which the TCTI does not return: absent, not permitted and busy need different actions.
 static int probe_device(const char *tcti) {
   static const char prefix[] = "device:";
   if (strncmp(tcti, prefix, sizeof prefix - 1) != 0) return 0;
@@ -72,7 +72,7 @@ void tss_disconnect(struct tss_link *link) {
 static TSS2_RC run_startup(struct tss_link *link, struct tss_job *job) {
   (void)job;
   TSS2_RC rc = Esys_Startup(link->esys, TPM2_SU_CLEAR);
-  // The firmware, the kernel or somebody before us has started it.
+  // The firmware, the kernel or another program has started it already.
   return rc == TPM2_RC_INITIALIZE ? TSS2_RC_SUCCESS : rc;
 }
 
@@ -186,7 +186,7 @@ static uint32_t read_u32(const uint8_t *bytes) {
 }
 
 // To make an ESYS_TR, ESYS has just read the object's public area. Its serialised form (handle, TPM2B_NAME, kind,
-// public area) hands that out without asking a slow chip again. False if it does not look like that.
+// public area) contains that, so a slow chip need not be asked again. False if it does not look like that.
 static bool give_known_public(struct tss_job *job, const uint8_t *form, size_t length, bool nv) {
   enum { KEY_KIND = 1, NV_KIND = 2 };
   if (length < 6 || read_u32(form) != job->numbers[0]) return false;
@@ -234,7 +234,7 @@ static TSS2_RC run_flush(struct tss_link *link, struct tss_job *job) {
   return Esys_FlushContext(link->esys, job->numbers[0]);
 }
 
-// By the TPM's own handle: what a killed predecessor left has no ESYS_TR.
+// By the TPM's own handle: what a killed process left behind has no ESYS_TR.
 static TSS2_RC run_flush_handle(struct tss_link *link, struct tss_job *job) {
   TSS2_SYS_CONTEXT *sys = NULL;
   TSS2_RC rc = Esys_GetSysContext(link->esys, &sys);

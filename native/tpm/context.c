@@ -1,4 +1,4 @@
-// The TPM context: one thread, one queue. ESYS blocks for as long as the chip takes, so nobody else may call it.
+// The TPM context: one thread, one queue. ESYS blocks for as long as the chip takes, so only this thread calls it.
 #include "tss.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -49,7 +49,7 @@ static struct tss_job *take_job(struct tss_context *context) {
   return job;
 }
 
-// The TPM was reset under us: it is not started, or does not know a loaded object or session (some transports connect
+// The TPM was reset meanwhile: it is not started, or does not know a loaded object or session (some transports connect
 // anew for each command and do not notice).
 static bool tells_reset(TSS2_RC rc) {
   TSS2_RC code = rc & 0xffff;

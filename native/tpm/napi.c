@@ -1,4 +1,5 @@
 // The JavaScript face of the TPM part: argument checks, promises, and the end of an environment (Worker, process.exit).
+#include "napi.h"
 #include "addon/arguments.h"
 #include "tpm/provider/provider.h"
 #include "tss.h"
@@ -38,7 +39,7 @@ static void retain_face(struct face *face) {
   pthread_mutex_unlock(&face->lock);
 }
 
-// On the TPM thread: hands a finished job over to JavaScript, or drops it if nobody is there any more.
+// On the TPM thread: hands a finished job over to JavaScript, or drops it if the environment is gone.
 static void post(struct tss_job *job) {
   struct face *face = job->owner;
   pthread_mutex_lock(&face->lock);
@@ -98,7 +99,7 @@ static napi_value answer_of(napi_env env, const struct tss_job *job) {
   return answer;
 }
 
-// The threadsafe function goes when nobody can submit and nothing is under way.
+// The threadsafe function is released when no more jobs can be submitted and none is under way.
 static void retire(struct face *face) {
   if (!face->collected || face->pending) return;
   pthread_mutex_lock(&face->lock);
@@ -148,7 +149,7 @@ static void environment_ending(void *data) {
   tss_await_end(face->context, END_WAIT_MS);
 }
 
-// Nobody in JavaScript holds the context any more. A TLS key that is still in use keeps its thread.
+// JavaScript holds the context no longer. A TLS key that is still in use keeps its thread.
 static void collected(napi_env env, void *data, void *hint) {
   (void)hint;
   struct face *face = data;

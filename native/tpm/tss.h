@@ -1,4 +1,4 @@
-// The TPM part's inside: commands, the context with its thread, and what crosses between them.
+// The TPM part's private header: commands, the context with its thread, and what crosses between them.
 #pragma once
 #include <pthread.h>
 #include <stdbool.h>
@@ -23,7 +23,7 @@ struct tss_link {
 
 struct tss_job;
 
-// A kind of command: how many numbers and buffers it takes, and how it is carried out (tss_commands.c).
+// A kind of command: how many numbers and buffers it takes, and how it is carried out (commands.c).
 struct tss_command {
   const char *name;
   uint8_t numbers;
@@ -47,22 +47,22 @@ struct tss_job {
   // Called once, on the TPM thread or inside tss_stop; takes the job over.
   void (*finish)(struct tss_job *job);
   void *owner;     // of the one who finishes it
-  void *deferred;  // tss_napi.c: the promise
+  void *deferred;  // napi.c: the promise
 };
 
-// tss_commands.c
+// commands.c
 const struct tss_command *tss_command_named(const char *name);
 TSS2_RC tss_run(struct tss_link *link, struct tss_job *job);
 void tss_disconnect(struct tss_link *link);
 
-// tss_job.c
+// job.c
 struct tss_job *tss_job_new(const struct tss_command *command);
 bool tss_job_buffer(struct tss_job *job, size_t index, const void *data, size_t length);
 void tss_job_free(struct tss_job *job);
 TSS2_RC tss_give_number(struct tss_job *job, uint32_t number);
 TSS2_RC tss_give_bytes(struct tss_job *job, const void *data, size_t length);
 
-// tss_context.c: a thread that carries out jobs one after the other. Whoever may submit holds a reference; the thread
+// context.c: a thread that carries out jobs one after the other. Every user holds a reference; the thread
 // ends when the last one is released or the context is stopped.
 struct tss_context;
 struct tss_context *tss_context_new(void);
@@ -77,10 +77,10 @@ void tss_await_end(struct tss_context *context, uint32_t timeout_ms);
 // False once stopped, or when the connection to the TPM failed: then it must be opened anew in another context.
 bool tss_alive(struct tss_context *context);
 
-// tss_blocking.c: carries out a job and waits for it, at most so long. The job is finished or given up: do not touch it
+// blocking.c: carries out a job and waits for it, at most so long. The job is finished or given up: do not touch it
 // after a failure. On success the caller frees it. A time-out stops the context, for its thread is stuck.
 TSS2_RC tss_run_blocking(struct tss_context *context, struct tss_job *job, uint32_t timeout_ms);
 
-// tss_deadline.c: conditions and deadlines on the clock that nobody sets.
+// deadline.c: conditions and deadlines by CLOCK_MONOTONIC.
 void tss_condition(pthread_cond_t *condition);
 struct timespec tss_deadline(uint32_t timeout_ms);

@@ -60,9 +60,9 @@ export type TssCommand =
   | 'nvRead'
   | 'nvReadKnown';
 
-/** The TPM part of the addon. A wrong argument throws TypeError; what the TPM says is in the answer's `rc`. */
+/** The TPM part of the addon. A wrong argument throws TypeError; the TPM's return code is in the answer's `rc`. */
 export interface TssFace {
-  /** A new context with its thread; `open` connects it. Let go of it with tssStop. */
+  /** A new context with its thread; `open` connects it. tssStop releases it. */
   tssStart(): TssContext;
   /** Queues a command. Always resolves, also after tssStop (then with rc 0x70007). Keeps the event loop alive. */
   tssCall(
@@ -76,7 +76,7 @@ export interface TssFace {
    * may be never: the promise does not keep the event loop alive.
    */
   tssStop(context: TssContext): Promise<TssAnswer>;
-  /** False once stopped or after the connection failed (also inside OpenSSL, where nobody in JavaScript sees it). */
+  /** False once stopped or after the connection failed (also inside OpenSSL, where JavaScript does not see it). */
   tssAlive(context: TssContext): boolean;
   /** The TSS libraries' text for a return code. */
   tssDecode(rc: number): string;

@@ -1,6 +1,6 @@
 import { concat, equal, readU16, readU32, u16, u32 } from '../bytes.ts';
-import { ROUTER_ADDRESS } from './icmp6.ts';
 import { checksum6, encodePacket6, parsePacket } from './packet.ts';
+import { ROUTER_ADDRESS } from './wire.ts';
 
 /*
  * DHCPv6 (RFC 8415) for the one host behind the tunnel's interface, which gets the own address. Replies are laid out as enftun's
@@ -45,14 +45,14 @@ export const ALL_DHCP_AGENTS: Uint8Array = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0,
 export const serverDuid = (own: Uint8Array): Uint8Array => concat(u16(4), own);
 
 export interface Dhcp6Server {
-  /** The address that is given away, 16 bytes. */
+  /** The address that is assigned, 16 bytes. */
   readonly own: Uint8Array;
   readonly duid: Uint8Array;
 }
 
 /**
- * The packet that answers a client's; undefined if it is none for a server, malformed, for another server, or to be met with silence.
- * No state: there is one address, and it is the host's.
+ * The packet that answers a client's; undefined if it is not for a server, malformed, for another server, or must not be answered.
+ * Keeps no state: there is one address, and it is the host's.
  */
 export function answerDhcp6(server: Dhcp6Server, packet: Uint8Array): Uint8Array | undefined {
   const request = parseRequest(packet);
@@ -73,7 +73,7 @@ interface Request {
   readonly associations: readonly Association[];
 }
 
-/** An IA_NA: its id and the addresses that the client believes to have. */
+/** An IA_NA: its id and the addresses that the client asks for. */
 interface Association {
   readonly id: number;
   readonly addresses: readonly Uint8Array[];
@@ -90,7 +90,7 @@ function answer(server: Dhcp6Server, request: Request): readonly Uint8Array[] | 
   const leases = associations.map((each, i) => lease(server, each, i === 0));
   const success = status(STATUS.success);
   if (type === MESSAGE.informationRequest) {
-    // We have nothing to tell, but a client that hears nothing asks for ever.
+    // There is no information to give, but a client without an answer would repeat its request for ever.
     return associations.length > 0 || (serverId !== undefined && !forUs) ? undefined : [...ids, success];
   }
   if (clientId === undefined) return undefined;
@@ -117,7 +117,7 @@ function answer(server: Dhcp6Server, request: Request): readonly Uint8Array[] | 
   }
 }
 
-/** The first association gets the own address; what else a client believes to have gets no time any more. */
+/** The first association gets the own address; other addresses that the client has get lifetimes of 0. */
 function lease({ own }: Dhcp6Server, { id, addresses }: Association, first: boolean): Uint8Array {
   const wrong = addresses
     .filter((address) => !first || !equal(address, own))

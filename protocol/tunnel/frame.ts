@@ -1,5 +1,6 @@
 import { readU16 } from '../bytes.ts';
 import { Failure } from '../failure.ts';
+import { FRAME_HEADER_LENGTH, MAX_PACKET } from './wire.ts';
 
 /*
  * The stream inside TLS is frames back to back and nothing else (enftun.md §4):
@@ -11,12 +12,6 @@ import { Failure } from '../failure.ts';
  *
  * `length` counts the packet only. 0 is legal and means nothing; more than 1,496 ends the connection.
  */
-
-/** The longest packet a frame may carry, in bytes: enftun's receive buffer (enftun.md §4). */
-export const MAX_PACKET = 1496;
-
-/** Bytes in front of each packet. */
-export const FRAME_HEADER_LENGTH = 2;
 
 /** One whole frame, 2 + packet bytes. A packet above `MAX_PACKET` is a mistake of the caller: a plain Error. */
 export function encodeFrame(packet: Uint8Array): Uint8Array {
@@ -125,7 +120,7 @@ function oversized(length: number): Failure {
     'retry',
     `a frame's length: expected at most ${MAX_PACKET} bytes, got ${length}`,
     {
-      action: 'Nothing to do here: the connection is closed and made again. The peer speaks another framing.',
+      action: 'Nothing to do here: the connection is closed and made again. The peer uses another framing.',
     },
   );
 }

@@ -1,5 +1,13 @@
 import { ascii, concat, equal, u16 } from '../bytes.ts';
 import { checksum6, encodePacket6, type Packet, parsePacket } from './packet.ts';
+import {
+  ECHO_HEADER_LENGTH,
+  ECHO_REPLY,
+  ECHO_REQUEST,
+  HEARTBEAT_MARK,
+  ICMPV6,
+  ROUTER_ADDRESS,
+} from './wire.ts';
 
 /*
  * ICMPv6 echo (RFC 4443 §4) behind the IPv6 header:
@@ -12,25 +20,17 @@ import { checksum6, encodePacket6, type Packet, parsePacket } from './packet.ts'
  * address to fe80::1; identifier and sequence spell "ENFT" and never change.
  */
 
-/** fe80::1, the router's address in every tunnel. */
-export const ROUTER_ADDRESS: Uint8Array = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
-
-/** The next header of ICMPv6. */
-export const ICMPV6 = 58;
-const ECHO_REQUEST = 128;
-const ECHO_REPLY = 129;
-const ECHO_HEADER_LENGTH = 8;
-const HEARTBEAT_MARK = ascii('ENFT');
+const MARK = ascii(HEARTBEAT_MARK);
 
 /** The 48 bytes of the heartbeat of the device `own` (16 bytes): the same each time (enftun.md §5). */
 export function heartbeat(own: Uint8Array): Uint8Array {
-  return encodeEcho(ECHO_REQUEST, own, ROUTER_ADDRESS, HEARTBEAT_MARK);
+  return encodeEcho(ECHO_REQUEST, own, ROUTER_ADDRESS, MARK);
 }
 
 /**
  * True for the answer to `heartbeat(own)`, which must not reach the TUN. Unlike enftun, which looks at the
  * destination and "ENFT" only, the source must be fe80::1 and the checksum right: nobody else in the
- * network can then feign a living router (enftun.md §13.7).
+ * network can then forge it (enftun.md §13.7).
  */
 export function isHeartbeatReply(own: Uint8Array, packet: Uint8Array): boolean {
   const parsed = parseEcho(packet, ECHO_REPLY);
@@ -38,7 +38,7 @@ export function isHeartbeatReply(own: Uint8Array, packet: Uint8Array): boolean {
     parsed !== undefined &&
     equal(parsed.destination, own) &&
     equal(parsed.source, ROUTER_ADDRESS) &&
-    equal(parsed.payload.subarray(4), HEARTBEAT_MARK)
+    equal(parsed.payload.subarray(4), MARK)
   );
 }
 

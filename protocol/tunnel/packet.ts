@@ -1,4 +1,5 @@
 import { concat, readU16, u16, u32 } from '../bytes.ts';
+import { HOP_LIMIT } from './wire.ts';
 
 /*
  * IPv6 (RFC 8200 §3)                                  IPv4 (RFC 791 §3.1)
@@ -13,7 +14,7 @@ import { concat, readU16, u16, u32 } from '../bytes.ts';
 /** Length of the fixed IPv6 header. */
 export const IPV6_HEADER_LENGTH = 40;
 
-/** What a filter or a router needs of a packet. Addresses are views of it: 16 bytes for IPv6, 4 for IPv4. */
+/** The fields that a filter or a router needs. Addresses are views of it: 16 bytes for IPv6, 4 for IPv4. */
 export interface Packet {
   readonly version: 4 | 6;
   readonly source: Uint8Array;
@@ -68,7 +69,7 @@ export function encodePacket6(
   payload: Uint8Array,
 ): Uint8Array {
   if (source.length !== 16 || destination.length !== 16) throw new Error('an IPv6 address has 16 bytes');
-  const rest = Uint8Array.of(nextHeader, 255);
+  const rest = Uint8Array.of(nextHeader, HOP_LIMIT);
   return concat(u32(0x60000000), u16(payload.length), rest, source, destination, payload);
 }
 

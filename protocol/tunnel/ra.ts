@@ -1,7 +1,8 @@
 import { concat, equal, u16, u32 } from '../bytes.ts';
 import type { Prefix } from '../ipv6.ts';
-import { ICMPV6, icmp6Checksum, ROUTER_ADDRESS } from './icmp6.ts';
+import { icmp6Checksum } from './icmp6.ts';
 import { encodePacket6, parsePacket } from './packet.ts';
+import { ICMPV6, ROUTER_ADDRESS } from './wire.ts';
 
 /*
  * A router advertisement (RFC 4861 §4.2) from fe80::1 to ff02::1, as enftun sends it (enftun.md §7.1), hop limit 255:

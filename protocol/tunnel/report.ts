@@ -1,13 +1,14 @@
 import { concat, readU32, u32 } from '../bytes.ts';
+import { REPORT_REQUEST_SELF, REPORT_REQUEST_TYPE, REPORT_TYPE } from './wire.ts';
 
 /*
- * What a device tells the fabric of itself, inside TLS and so authenticated by its key: that it is about the device that sends it
- * goes without saying. The router asks once, when it has let the device in, and only on a connection with ALPN "enf/1" or
- * "enf/2"; a device that was not asked says nothing. Both are control messages as the verdict is one:
+ * A device's report about itself, inside TLS and so authenticated by its key: no field names the device. The router asks for it once,
+ * when it has admitted the device, and only on a connection with ALPN "enf/1" or "enf/2"; a device that was not asked sends none. Both
+ * are control messages, as the verdict is:
  *
  *    0      1
  *   +------+------+
- *   | F2   | 01   |      from the router: tell me of yourself
+ *   | F2   | 01   |      from the router: asks for a report
  *   +------+------+
  *
  *    0      1
@@ -16,24 +17,21 @@ import { concat, readU32, u32 } from '../bytes.ts';
  *   +------+------+---------+------+------+-----------------------+
  */
 
-/** A device's word on itself. */
+/** What a device reports about itself. */
 export interface Report {
-  /** Of its program: 1 to 24 of `A-Z a-z 0-9 . + ~ -`. */
+  /** Its program's version: 1 to 24 of `A-Z a-z 0-9 . + ~ -`. */
   readonly version: string;
   /** What went wrong last since the program started: a failure's code (docs/errors.md) and its age in seconds, a u32. */
   readonly failure?: { readonly code: string; readonly seconds: number };
 }
 
-const QUESTION_TYPE = 0xf2;
-const REPORT_TYPE = 0xf3;
-const ABOUT_YOURSELF = 1;
 const VERSION = /^[A-Za-z0-9.+~-]{1,24}$/;
 const CODE = /^(?=.{1,40}$)[a-z0-9]+([.-][a-z0-9]+)*$/;
 
-/** The packet of the question, as a router sends it. */
-export const QUESTION: Uint8Array = Uint8Array.of(QUESTION_TYPE, ABOUT_YOURSELF);
+/** The packet by which a router asks for a report. */
+export const REPORT_REQUEST: Uint8Array = Uint8Array.of(REPORT_REQUEST_TYPE, REPORT_REQUEST_SELF);
 
-/** The packet of a report, at most 71 bytes; undefined if it could not be said in one. */
+/** The packet of a report, at most 71 bytes; undefined if a field does not fit. */
 export function encodeReport({ version, failure }: Report): Uint8Array | undefined {
   if (!VERSION.test(version) || (failure !== undefined && !CODE.test(failure.code))) return undefined;
   const { code, seconds } = failure ?? { code: '', seconds: 0 };
@@ -41,7 +39,7 @@ export function encodeReport({ version, failure }: Report): Uint8Array | undefin
   return concat(Uint8Array.of(REPORT_TYPE), counted(version), counted(code), age);
 }
 
-/** Reads the packet of a report that anybody may have written; undefined unless it is one, to the byte. */
+/** Parses the packet of a report, which may be malformed; undefined unless every byte is as it should be. */
 export function parseReport(packet: Uint8Array): Report | undefined {
   if (packet[0] !== REPORT_TYPE) return undefined;
   const version = textAt(packet, 1);

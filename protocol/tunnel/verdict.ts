@@ -1,8 +1,17 @@
 import { readU32, u32 } from '../bytes.ts';
 import { encodeFrame } from './frame.ts';
+import {
+  CONTROL_NIBBLE,
+  VERDICT_BANNED,
+  VERDICT_EVICTED,
+  VERDICT_LENGTH,
+  VERDICT_RETRY_AFTER,
+  VERDICT_TYPE,
+  VERDICT_UNKNOWN,
+} from './wire.ts';
 
 /*
- * The router's word on a peer, inside TLS and so authenticated by the router's certificate. Only peers that
+ * The router's verdict on a peer, inside TLS and so authenticated by the router's certificate. Only peers that
  * offered ALPN "enf/1" or "enf/2" get it; enftun offers none. It travels as a frame whose packet begins with the nibble 0xF,
  * which no IP version is:
  *
@@ -11,22 +20,19 @@ import { encodeFrame } from './frame.ts';
  *   | F1   | kind | seconds, u32 big-endian   |      1 evicted, 2 banned, 3 unknown: seconds 0
  *   +------+------+------+------+------+------+      4 retry-after
  *
- * The orderly close follows. A device may provision anew only on such a word, never on a network or TLS error.
+ * The orderly close follows. A device may provision anew only on such a verdict, never on a network or TLS error.
  */
 
-/** The ALPN name by which a peer says that it understands verdicts. */
-export const ALPN = 'enf/1';
-
-/** The one by which it says that it understands super-frames, too (docs/wire.md); offered before the other. */
-export const ALPN_SUPER = 'enf/2';
-
-const VERDICT_TYPE = 0xf1;
-const VERDICT_LENGTH = 6;
-const KINDS = { evicted: 1, banned: 2, unknown: 3, 'retry-after': 4 } as const;
+const KINDS = {
+  evicted: VERDICT_EVICTED,
+  banned: VERDICT_BANNED,
+  unknown: VERDICT_UNKNOWN,
+  'retry-after': VERDICT_RETRY_AFTER,
+} as const;
 
 /**
  * - `evicted`: the identity is withdrawn; provision anew.
- * - `banned`: the device is shut out until an operator readmits it.
+ * - `banned`: the device is excluded until an operator readmits it.
  * - `unknown`: the router does not know this key for this address (never provisioned here, or a stale key).
  * - `retry-after`: not now; come back after so many seconds (u32).
  */
@@ -61,5 +67,5 @@ export function verdictOf(kind: number, seconds: number): Verdict | undefined {
 
 /** True if the packet of a frame is a control message (first nibble 0xF) and not IP. */
 export function isControl(packet: Uint8Array): boolean {
-  return packet.length > 0 && packet[0]! >> 4 === 0xf;
+  return packet.length > 0 && packet[0]! >> 4 === CONTROL_NIBBLE;
 }

@@ -1,7 +1,62 @@
-/** What is offered to the router: the best that both know, or enftun's frames in any case (docs/wire.md). */
+/*
+ * The constants of the tunnel's wire (docs/wire.md). native/dataplane/wire.h has the same under the same names behind WIRE_, and
+ * test/protocol/tunnel/wire.test.ts compares them.
+ */
+
+/** "TCP and TLS": names of ALPN. With the first a peer says that it understands control messages, with the second super-frames, too. */
+export const ALPN_CONTROL = 'enf/1';
+export const ALPN_SUPER = 'enf/2';
+
+/** "Frames" (enftun.md §4): bytes in front of each packet. */
+export const FRAME_HEADER_LENGTH = 2;
+/** The longest packet a frame may carry, in bytes: enftun's receive buffer. */
+export const MAX_PACKET = 1496;
+/** The first four bits of a packet that is none of IP's. */
+export const SUPER_NIBBLE = 0xe;
+export const CONTROL_NIBBLE = 0xf;
+
+/** "Super-frames": the header behind the frame's, what the length field can say, and the bit of the header's first byte. */
+export const SUPER_HEADER_LENGTH = 4;
+export const MAX_FRAME_LENGTH = 65_535;
+export const PARTIAL_CHECKSUM = 1;
+/** What the packet is to be cut into, as in the virtio header, and the least payload of each piece. */
+export const GSO_NONE = 0;
+export const GSO_TCP4 = 1;
+export const GSO_TCP6 = 4;
+export const GSO_UDP = 5;
+export const MIN_SEGMENT = 8;
+
+/** "Heartbeat" (enftun.md §5): an ICMPv6 echo request (RFC 4443 §4.1). */
+export const ICMPV6 = 58;
+export const ECHO_REQUEST = 128;
+export const ECHO_REPLY = 129;
+export const ECHO_HEADER_LENGTH = 8;
+export const HOP_LIMIT = 255;
+export const HEARTBEAT_LENGTH = 48;
+/** Its identifier and sequence. */
+export const HEARTBEAT_MARK = 'ENFT';
+/** fe80::1, the router's address in every tunnel. */
+export const ROUTER_ADDRESS: Uint8Array = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+
+/** "Verdict": router to device. */
+export const VERDICT_TYPE = 0xf1;
+export const VERDICT_LENGTH = 6;
+export const VERDICT_EVICTED = 1;
+export const VERDICT_BANNED = 2;
+export const VERDICT_UNKNOWN = 3;
+export const VERDICT_RETRY_AFTER = 4;
+
+/** "Report": the router asks for it, the device sends it. `REPORT_REQUEST_SELF`: about the device that is asked. */
+export const REPORT_REQUEST_TYPE = 0xf2;
+export const REPORT_REQUEST_LENGTH = 2;
+export const REPORT_REQUEST_SELF = 1;
+export const REPORT_TYPE = 0xf3;
+export const MAX_REPORT_LENGTH = 71;
+
+/** What is offered to the router: the best that both know, or enftun's frames in any case. */
 export const WIRE_CHOICES = ['auto', 'legacy'] as const;
 export type WireChoice = (typeof WIRE_CHOICES)[number];
 
 /** What two ends may settle on, each with all that the one before has: by its name in ALPN, or `enftun` without one. */
-export const WIRES = ['enftun', 'enf/1', 'enf/2'] as const;
+export const WIRES = ['enftun', ALPN_CONTROL, ALPN_SUPER] as const;
 export type Wire = (typeof WIRES)[number];

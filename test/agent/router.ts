@@ -8,8 +8,8 @@ import { onTestFinished } from 'vitest';
 import { concat } from '../../protocol/bytes.ts';
 import { encodeFrame, frameReader } from '../../protocol/tunnel/frame.ts';
 import { echoReply } from '../../protocol/tunnel/icmp6.ts';
-import { ALPN } from '../../protocol/tunnel/verdict.ts';
-import type { PlaneDevice } from '../../tunnel/client.ts';
+import { ALPN_CONTROL } from '../../protocol/tunnel/wire.ts';
+import type { TunDevice } from '../../tunnel/client.ts';
 import { packetPair } from '../native/packetpair.ts';
 
 /** A TLS root and a router certificate under it, PEM; made by openssl, not by the code under test. */
@@ -88,7 +88,7 @@ export async function startTestRouter(options: {
     key,
     requestCert: true,
     rejectUnauthorized: false,
-    ALPNProtocols: [...(options.alpn ?? [ALPN])],
+    ALPNProtocols: [...(options.alpn ?? [ALPN_CONTROL])],
   });
   server.on('secureConnection', (socket) => {
     sockets.push(socket);
@@ -127,7 +127,7 @@ export async function startTestRouter(options: {
 }
 
 /** In place of a TUN without offload: one end of a pair of sockets is the device, the other one the host's network stack. */
-export interface FakeTun extends PlaneDevice {
+export interface FakeTun extends TunDevice {
   /** What the tunnel has delivered. */
   readonly received: readonly Uint8Array[];
   /** True once the tunnel has closed the device. */

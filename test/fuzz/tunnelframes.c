@@ -19,9 +19,9 @@ static void check_write(const struct dp_virtio *virtio, const struct iovec *part
   }
   if (length == 0 || length > 65535) abort();
   if (virtio->flags != 0 && (size_t)virtio->checksum_start + virtio->checksum_offset + 2 > length) abort();
-  if (virtio->gso == 0 && length > DP_MAX_PACKET) abort();
-  if (virtio->gso != 0 && (virtio->segment < DP_MIN_SEGMENT || virtio->header_length >= length || virtio->flags == 0 ||
-                           virtio->segment + virtio->header_length > DP_MAX_PACKET))
+  if (virtio->gso == 0 && length > WIRE_MAX_PACKET) abort();
+  if (virtio->gso != 0 && (virtio->segment < WIRE_MIN_SEGMENT || virtio->header_length >= length || virtio->flags == 0 ||
+                           virtio->segment + virtio->header_length > WIRE_MAX_PACKET))
     abort();
   if (packet[0] >> 4 == 6 && dp_get16(packet + 4) != length - DP_IPV6_HEADER) abort();
   if (packet[0] >> 4 == 4 && dp_get16(packet + 2) != length) abort();

@@ -23,6 +23,6 @@ if sanitized node -e 'require(process.argv[1])' "$folder/bug.node" >"$folder/bug
   exit 1
 fi
 
-# ecdaa-build makes addons of its own, without the sanitizers.
+# The tests of the build make addons of their own, without the sanitizers.
 sanitized node node_modules/vitest/vitest.mjs run test/native test/fabric/router test/os/net/acceptor.test.ts test/crypto/curves.test.ts test/os/net/proxy.test.ts \
-  --exclude test/native/ecdaa/build.test.ts "$@"
+  --exclude test/native/build.test.ts --exclude test/native/ecdaa/build.test.ts "$@"

@@ -144,7 +144,7 @@ describe('the Debian package', () => {
       expect.stringContaining('config.missing-key'),
     ]);
     const addon = join(tree, 'usr/lib/enf-agent/enf.node');
-    const load = `const m = { exports: {} }; process.dlopen(m, ${JSON.stringify(addon)}); console.log(typeof m.exports.planeTun)`;
+    const load = `const m = { exports: {} }; process.dlopen(m, ${JSON.stringify(addon)}); console.log(typeof m.exports.dataplaneTun)`;
     expect(run(process.execPath, ['-e', load])).toEqual({ code: 0, output: 'function\n' });
   });
 

@@ -1,16 +1,16 @@
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { addon } from '../../native/index.ts';
-import { openPlaneDevice, type PlaneDevice } from '../../tunnel/client.ts';
+import { openTunDevice, type TunDevice } from '../../tunnel/client.ts';
 import { ip, newLink } from '../native/client/link.ts';
 
-const devices: PlaneDevice[] = [];
+const devices: TunDevice[] = [];
 afterEach(() => {
   vi.restoreAllMocks();
   for (const device of devices.splice(0)) device.close();
 });
 
-function open(name: string): PlaneDevice {
-  const device = openPlaneDevice(name);
+function open(name: string): TunDevice {
+  const device = openTunDevice(name);
   devices.push(device);
   return device;
 }
@@ -23,7 +23,7 @@ test('is refused without the privilege', () => {
   const { name } = newLink();
   process.seteuid!(65_534);
   try {
-    expect(() => openPlaneDevice(name)).toThrow(failing('os.not-permitted', 'operator'));
+    expect(() => openTunDevice(name)).toThrow(failing('os.not-permitted', 'operator'));
   } finally {
     process.seteuid!(0);
   }
@@ -32,25 +32,25 @@ test('is refused without the privilege', () => {
 test('is refused when another holds it, or when it is no TUN', () => {
   const { name } = newLink();
   open(name);
-  expect(() => openPlaneDevice(name)).toThrow(failing('os.tun-busy', 'retry'));
-  expect(() => openPlaneDevice('lo')).toThrow(failing('os.not-a-tun', 'operator'));
+  expect(() => openTunDevice(name)).toThrow(failing('os.tun-busy', 'retry'));
+  expect(() => openTunDevice('lo')).toThrow(failing('os.not-a-tun', 'operator'));
 });
 
 test('a persistent device that was made for one queue is taken as it is; one with more is held by one program', async () => {
   const { name } = newLink();
   await ip('tuntap', 'add', 'dev', name, 'mode', 'tun');
   onTestFinished(() => void ip('tuntap', 'del', 'dev', name, 'mode', 'tun'));
-  const device = openPlaneDevice(name, 2, true);
+  const device = openTunDevice(name, 2, true);
   device.close();
   const other = newLink();
-  devices.push(openPlaneDevice(other.name, 2, true));
-  expect(() => openPlaneDevice(other.name)).toThrow(failing('os.not-a-tun', 'operator'));
+  devices.push(openTunDevice(other.name, 2, true));
+  expect(() => openTunDevice(other.name)).toThrow(failing('os.not-a-tun', 'operator'));
 });
 
 test.each(['', 'sixteen-bytes-xx', 'a/b', 'a b', 'a:b', 'tun%d', '.', '..', '€€€€€€', 'a\0'])(
   'the name %j is refused',
   (name) => {
-    expect(() => openPlaneDevice(name)).toThrow(failing('os.bad-tun-name', 'operator'));
+    expect(() => openTunDevice(name)).toThrow(failing('os.bad-tun-name', 'operator'));
   },
 );
 
@@ -60,8 +60,8 @@ test.each([
   ['EACCES', 'os.not-permitted', 'operator'],
   ['EMFILE', 'os.tun-failed', 'retry'],
 ])('%s becomes %s', (code, expected, remedy) => {
-  vi.spyOn(addon(), 'planeTun').mockImplementation(() => {
+  vi.spyOn(addon(), 'dataplaneTun').mockImplementation(() => {
     throw Object.assign(new Error('opening /dev/net/tun'), { code });
   });
-  expect(() => openPlaneDevice('enf0')).toThrow(failing(expected, remedy));
+  expect(() => openTunDevice('enf0')).toThrow(failing(expected, remedy));
 });

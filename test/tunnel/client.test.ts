@@ -10,7 +10,7 @@ import { dialDescriptor } from '../../os/net/dial.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import type { Failure } from '../../protocol/failure.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
-import { type PlaneOrder, type PlaneReport, startPlane } from '../../tunnel/client.ts';
+import { type ConnectOptions, type DataplaneEvent, startDataplane } from '../../tunnel/client.ts';
 import { packetPair } from '../native/packetpair.ts';
 
 let folder: string;
@@ -108,9 +108,9 @@ async function router(
 }
 
 /** A data plane over a TUN that is none; `reports` is what it said of the connection. */
-async function attempt(port: number, change: Partial<PlaneOrder> = {}) {
+async function attempt(port: number, change: Partial<ConnectOptions> = {}) {
   const [device, host] = packetPair();
-  const plane = startPlane(
+  const dataplane = startDataplane(
     { name: 'fake0', fd: device, offload: 2, close: () => closeSync(device) },
     {
       own: parseIpv6('fd00::7'),
@@ -121,11 +121,11 @@ async function attempt(port: number, change: Partial<PlaneOrder> = {}) {
     () => {},
   );
   onTestFinished(() => {
-    plane.close();
+    dataplane.close();
     closeSync(host);
   });
   const fd = await dialDescriptor({ hosts: ['127.0.0.1'], port, timeoutMs: 20_000 });
-  const reports: PlaneReport[] = [];
+  const reports: DataplaneEvent[] = [];
   const order = {
     fd,
     ca: read('root', 'crt'),
@@ -134,34 +134,34 @@ async function attempt(port: number, change: Partial<PlaneOrder> = {}) {
     wire: 'auto' as const,
     ...change,
   };
-  plane.connect(order, (report) => reports.push(report));
-  const first = (): Promise<PlaneReport> =>
+  dataplane.connect(order, (report) => reports.push(report));
+  const first = (): Promise<DataplaneEvent> =>
     vi.waitFor(() => {
       if (reports[0] === undefined) throw new Error('nothing reported');
       return reports[0];
     }, 20_000);
-  return { plane, reports, first };
+  return { dataplane, reports, first };
 }
 
 /** The server's side of a connection that came up. */
-async function secure(name: string, options: ServerOptions = {}, change: Partial<PlaneOrder> = {}) {
+async function secure(name: string, options: ServerOptions = {}, change: Partial<ConnectOptions> = {}) {
   let server: TLSSocket | undefined;
   const port = await router(name, options, (socket) => {
     server = socket;
     socket.write(Uint8Array.of(0, 1, 0x60)); // any frame says that we are in
   });
-  const { plane, reports, first } = await attempt(port, change);
+  const { dataplane, reports, first } = await attempt(port, change);
   const report = await first();
   if (report.kind !== 'up') throw new Error(`not up but ${report.kind}`);
   expect(report.router).toBe(`127.0.0.1 port ${port}`);
-  return { server: server!, plane, reports, wire: report.wire };
+  return { server: server!, dataplane, reports, wire: report.wire };
 }
 
-async function refused(port: number, change: Partial<PlaneOrder> = {}): Promise<Failure> {
+async function refused(port: number, change: Partial<ConnectOptions> = {}): Promise<Failure> {
   return (await ended(port, change)).failure;
 }
 
-async function ended(port: number, change: Partial<PlaneOrder> = {}) {
+async function ended(port: number, change: Partial<ConnectOptions> = {}) {
   const { reports, first } = await attempt(port, change);
   const report = await first();
   expect(reports).toHaveLength(1);

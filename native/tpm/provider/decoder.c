@@ -1,5 +1,5 @@
-// Reads "-----BEGIN ENF TPM KEY-----". OpenSSL offers every PEM it is to read to every decoder; what is not ours is
-// answered with "nothing found", so that the next decoder gets it.
+// Reads "-----BEGIN ENF TPM KEY-----". OpenSSL offers every PEM to every decoder; for another
+// PEM this one returns "nothing found", so that the next decoder gets it.
 #include "provider.h"
 #include <openssl/core_names.h>
 #include <openssl/core_object.h>
@@ -28,7 +28,7 @@ static struct tls_key *read_key(const char *text, size_t length) {
   long size = 0;
   struct tls_key *key = NULL;
   if (!bio) return NULL;
-  // Somebody else's PEM is no error of ours.
+  // A PEM of another kind is not an error.
   ERR_set_mark();
   int read = PEM_read_bio(bio, &label, &header, &content, &size);
   ERR_pop_to_mark();
@@ -40,7 +40,7 @@ static struct tls_key *read_key(const char *text, size_t length) {
   return key;
 }
 
-// keymgmt's load() takes the object over and clears the reference; if it did not, it is still ours.
+// keymgmt's load() takes the object and clears the reference; if it did not, the object has to be freed here.
 static int hand_over(struct provider_key *object, OSSL_CALLBACK *found, void *argument) {
   int type = OSSL_OBJECT_PKEY;
   OSSL_PARAM parameters[] = {

@@ -1,4 +1,4 @@
-// A TPM-held TLS key: counted references, because JavaScript and OpenSSL let go of it at different times.
+// A TPM-held TLS key: counted references, because JavaScript and OpenSSL release it at different times.
 #include "provider.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 struct tls_key {
   atomic_uint references;
-  // Closed means that the TPM object may be flushed: its number must not be used again, it may be another's by then.
+  // Closed means that the TPM object may be flushed: its number must not be used again, because it may be another object's by then.
   atomic_bool closed;
   struct tss_context *context;
   uint32_t object;

@@ -3,10 +3,10 @@ import { openLan } from '../../../agent/network/lan.ts';
 import { openTunnel } from '../../../agent/tunnel/tunnel.ts';
 import { configureInterface } from '../../../os/linux/iproute.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { openPlaneDevice } from '../../../tunnel/client.ts';
+import { openTunDevice } from '../../../tunnel/client.ts';
 
 const own = parseIpv6(process.argv[2]!);
-const device = openPlaneDevice('enf0');
+const device = openTunDevice('enf0');
 await configureInterface('enf0', 1_280, []);
 const rules = { own, allowIpv4: false, heartbeatPeriodMs: 60_000, heartbeatTimeoutMs: 10_000 };
 const tunnel = openTunnel(

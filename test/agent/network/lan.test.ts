@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { openLan } from '../../../agent/network/lan.ts';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
-import { ROUTER_ADDRESS } from '../../../protocol/tunnel/icmp6.ts';
 import { checksum6, encodePacket6 } from '../../../protocol/tunnel/packet.ts';
 import { ALL_ROUTERS, encodeRouterAdvertisement } from '../../../protocol/tunnel/ra.ts';
+import { ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
 import { createHost, type Host, type Program } from '../netns.ts';
 
 const OWN = 'fd00:5::7';

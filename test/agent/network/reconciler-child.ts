@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Policy } from '../../../agent/network/policy.ts';
 import { openReconciler } from '../../../agent/network/reconciler.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { openPlaneDevice, startPlane } from '../../../tunnel/client.ts';
+import { openTunDevice, startDataplane } from '../../../tunnel/client.ts';
 
 const [file, own, persist] = process.argv.slice(2) as [string, string, string];
 const read = JSON.parse(readFileSync(file, 'utf8'));
@@ -23,12 +23,12 @@ const rules = {
   heartbeatTimeoutMs: 1_000,
 };
 // Without a connection it takes what the host sends, and throws it away.
-const plane = there ? undefined : startPlane(openPlaneDevice(policy.device), rules, () => {});
+const dataplane = there ? undefined : startDataplane(openTunDevice(policy.device), rules, () => {});
 if (own !== '-') await reconciler.attach(parseIpv6(own));
 console.log('ready');
 process.stdin.resume();
 process.stdin.on('end', async () => {
-  plane?.close();
+  dataplane?.close();
   await reconciler.stop(persist === 'persist');
   console.log('stopped');
   process.exit(0);

@@ -7,7 +7,7 @@ import { openFolder } from '../../../os/files/folder.ts';
 import { VERSION } from '../../../os/service/process.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
-import { parseReport, QUESTION } from '../../../protocol/tunnel/report.ts';
+import { parseReport, REPORT_REQUEST } from '../../../protocol/tunnel/report.ts';
 import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
 import * as agents from '../agent.ts';
 import { temporaryFolder } from '../folders.ts';
@@ -85,12 +85,12 @@ test('[C-40] a fabric that asks receives the version, and on each connection the
   await agent.online();
   const told = () =>
     place.router.packets.filter((packet) => packet[0] === 0xf3).map((packet) => parseReport(packet));
-  place.router.send(QUESTION);
+  place.router.send(REPORT_REQUEST);
   await agent.until(() => expect(told()).toEqual([{ version: VERSION }]));
   place.router.reset();
   await agent.until(() => expect(place.router.sockets).toHaveLength(2));
   await agent.online();
-  place.router.send(QUESTION);
+  place.router.send(REPORT_REQUEST);
   await agent.until(() => expect(told()).toHaveLength(2));
   expect(told()[1]).toMatchObject({
     version: VERSION,

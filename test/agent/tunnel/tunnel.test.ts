@@ -8,8 +8,9 @@ import { identityCertificate } from '../../../protocol/identity/certificate.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { encodeReport, QUESTION, type Report } from '../../../protocol/tunnel/report.ts';
-import { ALPN, encodeVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
+import { encodeReport, REPORT_REQUEST, type Report } from '../../../protocol/tunnel/report.ts';
+import { encodeVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
+import { ALPN_CONTROL } from '../../../protocol/tunnel/wire.ts';
 import { fakeTun, makeCertificates, packet6, startTestRouter, type TestRouter } from '../router.ts';
 
 const OWN = parseIpv6('fd00::7');
@@ -86,7 +87,7 @@ describe('coming up', () => {
     connect();
     expect(await happens('up')).toMatchObject({ router: `127.0.0.1 port ${router.port}` });
     expect(router.clientKeys).toEqual([identity.publicKey]);
-    expect(router.sockets[0]!.alpnProtocol).toBe(ALPN);
+    expect(router.sockets[0]!.alpnProtocol).toBe(ALPN_CONTROL);
     expect(router.packets[0]).toEqual(heartbeat(OWN));
     expect(events).toHaveLength(1);
   });
@@ -218,7 +219,7 @@ describe('[C-40] what it tells of itself', () => {
     tunnel.sendReport();
     await settled(router, tun);
     expect(reports(router)).toEqual([]);
-    router.send(QUESTION, QUESTION, QUESTION);
+    router.send(REPORT_REQUEST, REPORT_REQUEST, REPORT_REQUEST);
     await vi.waitFor(() => expect(reports(router)).toEqual([encodeReport(US)]), 10_000);
     tunnel.sendReport();
     await vi.waitFor(() => expect(reports(router)).toHaveLength(2), 10_000);
@@ -231,14 +232,14 @@ describe('[C-40] what it tells of itself', () => {
     const { router, tun, tunnel, connect, events } = await openedTunnel();
     connect();
     await vi.waitFor(() => expect(events).toHaveLength(1), 10_000);
-    router.send(QUESTION);
+    router.send(REPORT_REQUEST);
     await vi.waitFor(() => expect(reports(router)).toHaveLength(1), 10_000);
     connect();
     await vi.waitFor(() => expect(events).toHaveLength(2), 10_000);
     tunnel.sendReport();
     await settled(router, tun);
     expect(reports(router)).toHaveLength(1);
-    router.send(QUESTION);
+    router.send(REPORT_REQUEST);
     await vi.waitFor(() => expect(reports(router)).toHaveLength(2), 10_000);
   });
 
@@ -258,7 +259,7 @@ describe('[C-40] what it tells of itself', () => {
     const c = await openedTunnel({ alpn: [] });
     c.connect();
     await c.happens('up');
-    c.router.send(QUESTION);
+    c.router.send(REPORT_REQUEST);
     await settled(c.router, c.tun);
     expect(c.router.sockets[0]!.alpnProtocol).toBe(false);
     expect(reports(c.router)).toEqual([]);

@@ -3,12 +3,12 @@ import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Router } from '../../../fabric/router/router.ts';
 import { concat, fromHex, readU16, u16 } from '../../../protocol/bytes.ts';
-import { ALPN, ALPN_SUPER } from '../../../protocol/tunnel/verdict.ts';
+import { ALPN_CONTROL, ALPN_SUPER } from '../../../protocol/tunnel/wire.ts';
 import type { Device } from './fixture.ts';
 
 /** The wire formats of a peer: no ALPN, as enftun, or one of ours. */
 export type Wire = 'plain' | 'enf/1' | 'enf/2';
-export const WIRES: readonly Wire[] = ['plain', ALPN, ALPN_SUPER];
+export const WIRES: readonly Wire[] = ['plain', ALPN_CONTROL, ALPN_SUPER];
 
 /** UDP payload of each packet of a burst. */
 const SEGMENT = 1_200;

@@ -7,8 +7,9 @@ import { type Router, type RouterLimits, startRouter } from '../../../fabric/rou
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
-import { ALPN, isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
-import type { PlaneDevice } from '../../../tunnel/client.ts';
+import { isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
+import { ALPN_CONTROL } from '../../../protocol/tunnel/wire.ts';
+import type { TunDevice } from '../../../tunnel/client.ts';
 import { packetPair } from '../../native/packetpair.ts';
 import { type IdentityFiles, identityFiles } from '../identities.ts';
 
@@ -88,7 +89,7 @@ export function fakeAdmission(): FakeAdmission {
 }
 
 /** A TUN without a kernel: the other end of a socket pair that the router uses as one. */
-export interface FakeTun extends PlaneDevice {
+export interface FakeTun extends TunDevice {
   /** All packets that the router wrote so far. */
   readonly written: Uint8Array[];
   /** Sends packets as the host. */
@@ -136,7 +137,7 @@ function read(fd: number, room: Buffer): number {
 /** A router on a free port of the loopback; `lines` collects its log. */
 export async function testRouter(
   admission: Admission,
-  o: { tun?: PlaneDevice; limits?: Partial<RouterLimits>; lines?: string[]; threads?: number } = {},
+  o: { tun?: TunDevice; limits?: Partial<RouterLimits>; lines?: string[]; threads?: number } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
   return startRouter({
@@ -178,7 +179,7 @@ export interface Manner {
 }
 
 /** How our own agent connects. */
-export const OURS: Manner = { alpn: [ALPN] };
+export const OURS: Manner = { alpn: [ALPN_CONTROL] };
 
 /** Connects and completes the handshake. Whether the router admits the device shows later. */
 export async function connect(

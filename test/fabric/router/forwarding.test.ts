@@ -4,7 +4,8 @@ import { addon } from '../../../native/index.ts';
 import { concat, equal, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
-import { heartbeat, ROUTER_ADDRESS } from '../../../protocol/tunnel/icmp6.ts';
+import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
+import { ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
 import { udp } from '../packets.ts';
 import {
   admitted,

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Router } from '../../../fabric/router/router.ts';
 import { concat, toHex, u16 } from '../../../protocol/bytes.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { encodeReport, QUESTION, type Report } from '../../../protocol/tunnel/report.ts';
-import { ALPN, ALPN_SUPER } from '../../../protocol/tunnel/verdict.ts';
+import { encodeReport, REPORT_REQUEST, type Report } from '../../../protocol/tunnel/report.ts';
+import { ALPN_CONTROL, ALPN_SUPER } from '../../../protocol/tunnel/wire.ts';
 import {
   admitted,
   connect,
@@ -47,11 +47,11 @@ async function settled(peer: Peer, device: Device): Promise<void> {
 }
 
 describe('[C-40] the report of a device', () => {
-  for (const alpn of [ALPN, ALPN_SUPER]) {
+  for (const alpn of [ALPN_CONTROL, ALPN_SUPER]) {
     it(`is requested once the device was admitted on ${alpn}, and recorded for it`, async () => {
       const peer = await admitted(router, a, { alpn: [alpn] });
       await until(() => peer.controls.length > 0);
-      expect(peer.controls).toEqual([QUESTION]);
+      expect(peer.controls).toEqual([REPORT_REQUEST]);
       peer.send(report(), encodeReport({ version: '1.3' })!);
       await until(() => said().length === 2);
       const own = toHex(a.address);
@@ -81,7 +81,7 @@ describe('[C-40] the report of a device', () => {
     peer.send(broken);
     peer.send(concat(report(), new Uint8Array(60)));
     peer.send(concat(Uint8Array.of(0xf3), new Uint8Array(1_400).fill(0x41)));
-    peer.send(Uint8Array.of(0xf3), Uint8Array.of(0xf4, 1, 2), QUESTION);
+    peer.send(Uint8Array.of(0xf3), Uint8Array.of(0xf4, 1, 2), REPORT_REQUEST);
     await settled(peer, a);
     expect(said()).toEqual([]);
     // The thread drops what is too long or not of this type; two were short enough to be parsed.
@@ -119,7 +119,7 @@ describe('[C-40] the report of a device', () => {
     const banned = await connect(router, b, OURS);
     banned.send(report('banned.was-here'));
     expect((await banned.ending).verdict).toEqual({ kind: 'banned' });
-    expect([stranger.controls, banned.controls].flat()).not.toContainEqual(QUESTION);
+    expect([stranger.controls, banned.controls].flat()).not.toContainEqual(REPORT_REQUEST);
     const older = await admitted(router, a, OURS);
     const newer = await admitted(router, a, OURS);
     older.send(report('old.was-here'));

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Router } from '../../../fabric/router/router.ts';
 import { concat, fromHex, u16 } from '../../../protocol/bytes.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { ALPN_SUPER } from '../../../protocol/tunnel/verdict.ts';
+import { ALPN_SUPER } from '../../../protocol/tunnel/wire.ts';
 import { udp } from '../packets.ts';
 import { type Bulk, bulk, WIRES } from './bulk.ts';
 import {

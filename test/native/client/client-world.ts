@@ -2,7 +2,7 @@ import { closeSync, readSync, writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { beforeAll, expect, onTestFinished, vi } from 'vitest';
-import type { Offload, PlaneCounters } from '../../../native/client/client.ts';
+import type { DataplaneCounters, Offload } from '../../../native/client/client.ts';
 import { addon } from '../../../native/index.ts';
 import { dialDescriptor } from '../../../os/net/dial.ts';
 import { concat, readU16, u16, u32 } from '../../../protocol/bytes.ts';
@@ -81,26 +81,26 @@ export async function world(
   const { alpn = ['enf/2'], offload = 2 } = options;
   const server = await startServer(alpn, options.version);
   const [device, host] = packetPair();
-  const events: Parameters<Parameters<ReturnType<typeof addon>['planeStart']>[6]>[] = [];
+  const events: Parameters<Parameters<ReturnType<typeof addon>['dataplaneStart']>[6]>[] = [];
   const native = addon();
-  const plane = native.planeStart(device, offload, OWN, true, 60_000, 30_000, (...event) =>
+  const dataplane = native.dataplaneStart(device, offload, OWN, true, 60_000, 30_000, (...event) =>
     events.push(event),
   );
   onTestFinished(() => {
-    native.planeClose(plane);
+    native.dataplaneClose(dataplane);
     closeSync(host);
   });
   let id = 0;
   const connect = async (): Promise<void> => {
     const fd = await dialDescriptor({ hosts: ['127.0.0.1'], port: server.port, timeoutMs: 10_000 });
-    native.planeConnect(plane, ++id, fd, 10_000, certificates.root, der, certificates.key, true);
+    native.dataplaneConnect(dataplane, ++id, fd, 10_000, certificates.root, der, certificates.key, true);
     await vi.waitFor(() => expect(server.sockets).toHaveLength(id), FAST);
     server.sockets.at(-1)!.setNoDelay(true);
     // The heartbeat of the beginning.
     await vi.waitFor(() => expect(server.stream().length).toBeGreaterThanOrEqual(50), FAST);
     server.forget();
   };
-  const counters = (): PlaneCounters => native.planeCounters(plane);
+  const counters = (): DataplaneCounters => native.dataplaneCounters(dataplane);
   const written: Written[] = [];
   /** What the data plane has written to the TUN so far. */
   const look = (): Written[] => {
@@ -135,7 +135,7 @@ export async function world(
       return found;
     }, 10_000);
   const send = (...bytes: readonly Uint8Array[]): void => void server.sockets.at(-1)!.write(concat(...bytes));
-  return { server, plane, events, connect, counters, look, arrives, send, frames, host: host_, native };
+  return { server, dataplane, events, connect, counters, look, arrives, send, frames, host: host_, native };
 }
 
 export const plain = (packet: Uint8Array): Written => ({ ...nothing, headers: 0, packet });

@@ -2,6 +2,7 @@
 // everything between one TUN and the newest connection.
 //   peer TUN PORT CERTIFICATE KEY enf/2|enf/1|none OFFLOAD(0-2)
 // Prints "ready", and on SIGTERM its counters as JSON. On SIGUSR1 it changes the keys of both directions (TLS 1.3).
+#include "../../../native/client/connection.h"
 #include "../../../native/client/loop.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -53,24 +54,24 @@ static void update_keys(struct peer *peer, SSL *ssl) {
   ERR_clear_error();
 }
 
-static bool on_orders(void *owner, struct dp_agent *agent) {
+static bool on_commands(void *owner, struct dp_client *client) {
   struct peer *peer = owner;
   for (int fd; read(peer->accepted[0], &fd, sizeof fd) == sizeof fd;) {
     if (fd == UPDATE_KEYS) {
-      update_keys(peer, agent->connection.ssl);
+      update_keys(peer, client->connection.ssl);
       continue;
     }
     if (fd < 0) return false;
     SSL *ssl = SSL_new(peer->context);
     if (ssl == NULL || !dp_tls_attach(ssl, fd)) abort();
     SSL_set_accept_state(ssl);
-    dp_agent_adopt(agent, 1, ssl, fd, 10000);
+    dp_client_adopt(client, 1, ssl, fd, 10000);
   }
   return true;
 }
 
-static void *run(void *agent) {
-  dp_agent_run(agent);
+static void *run(void *client) {
+  dp_client_run(client);
   return NULL;
 }
 
@@ -93,9 +94,9 @@ static void on_signal(int number) {
   else shutdown(listener, SHUT_RDWR);  // accept() fails, even if it has yet to be called
 }
 
-static void hand_over(struct peer *peer, struct dp_agent *agent, int fd) {
+static void hand_over(struct peer *peer, struct dp_client *client, int fd) {
   uint64_t one = 1;
-  if (write(peer->accepted[1], &fd, sizeof fd) < 0 || write(agent->wake, &one, sizeof one) < 0) abort();
+  if (write(peer->accepted[1], &fd, sizeof fd) < 0 || write(client->wake, &one, sizeof one) < 0) abort();
 }
 
 int main(int count, char **arguments) {
@@ -105,16 +106,16 @@ int main(int count, char **arguments) {
   const char *doing;
   if (count != 7) return 2;
   peer.alpn = arguments[5];
-  struct dp_agent agent = {.rules = {.filter = {.any = true, .ipv4 = true}, .heartbeat_period_ms = 3600000, .heartbeat_timeout_ms = 3600000},
+  struct dp_client client = {.rules = {.filter = {.any = true, .ipv4 = true}, .heartbeat_period_ms = 3600000, .heartbeat_timeout_ms = 3600000},
                            .counters = &counters,
                            .owner = &peer,
                            .report = on_report,
-                           .orders = on_orders,
+                           .commands = on_commands,
                            .wake = eventfd(0, EFD_NONBLOCK)};
   strncpy(name, arguments[1], IFNAMSIZ - 1);
-  agent.tun.fd = dp_tun_open(name, (enum dp_offload)atoi(arguments[6]), false, &agent.tun.offload, &doing);
-  if (agent.tun.fd < 0 || dp_agent_init(&agent) != 0 || pipe2(peer.accepted, O_NONBLOCK) < 0) {
-    fprintf(stderr, "%s: %s\n", doing, strerror(-agent.tun.fd));
+  client.tun.fd = dp_tun_open(name, (enum dp_offload)atoi(arguments[6]), false, &client.tun.offload, &doing);
+  if (client.tun.fd < 0 || dp_client_init(&client) != 0 || pipe2(peer.accepted, O_NONBLOCK) < 0) {
+    fprintf(stderr, "%s: %s\n", doing, strerror(-client.tun.fd));
     return 1;
   }
   dp_tls_prepare(peer.context);
@@ -126,7 +127,7 @@ int main(int count, char **arguments) {
   if (strcmp(peer.alpn, "none") != 0) SSL_CTX_set_alpn_select_cb(peer.context, choose, &peer);
   listener = listen_on(atoi(arguments[2]));
   pthread_t thread;
-  pthread_create(&thread, NULL, run, &agent);
+  pthread_create(&thread, NULL, run, &client);
   struct sigaction action = {.sa_handler = on_signal};
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGUSR1, &action, NULL);
@@ -136,16 +137,16 @@ int main(int count, char **arguments) {
   for (;;) {
     int fd = accept(listener, NULL, NULL);
     if (fd < 0 && errno != EINTR) break;
-    if (update_wanted) hand_over(&peer, &agent, UPDATE_KEYS);
+    if (update_wanted) hand_over(&peer, &client, UPDATE_KEYS);
     update_wanted = 0;
-    if (fd >= 0) hand_over(&peer, &agent, fd);
+    if (fd >= 0) hand_over(&peer, &client, fd);
   }
-  hand_over(&peer, &agent, -1);
+  hand_over(&peer, &client, -1);
   pthread_join(thread, NULL);
 #define PRINT(field, text) printf("%s\"%s\":%llu", #field[0] == 's' && !strcmp(text, "sentPackets") ? "{" : ",", text, (unsigned long long)dp_value(&counters.field));
   DP_COUNTERS(PRINT)
   printf(",\"keyUpdates\":%llu}\n", (unsigned long long)peer.key_updates);
-  dp_agent_free(&agent);
+  dp_client_free(&client);
   SSL_CTX_free(peer.context);
   return 0;
 }

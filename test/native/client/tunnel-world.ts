@@ -166,21 +166,21 @@ const { readFileSync } = require('node:fs');
 const [addonPath, folder, offload, whenUp] = process.argv.slice(1);
 const addon = require(addonPath);
 const own = new Uint8Array(16); own[0] = 0xfd; own[15] = 1;
-const device = addon.planeTun('tun0', Number(offload));
-const plane = addon.planeStart(device.fd, device.offload, own, true, 60000, 60000, (...event) => console.error(event));
+const device = addon.dataplaneTun('tun0', Number(offload));
+const dataplane = addon.dataplaneStart(device.fd, device.offload, own, true, 60000, 60000, (...event) => console.error(event));
 const socket = addon.socketOpen(4, 0, 0);
 addon.socketConnect(socket, '10.77.7.2', 4443, (error) => {
   if (error) throw error;
   const read = (name, how) => readFileSync(folder + '/' + name, how);
-  addon.planeConnect(plane, 1, addon.socketTake(socket), 10000, read('far.pem', 'utf8'), new Uint8Array(read('near.der')), read('near.key', 'utf8'), true);
+  addon.dataplaneConnect(dataplane, 1, addon.socketTake(socket), 10000, read('far.pem', 'utf8'), new Uint8Array(read('near.der')), read('near.key', 'utf8'), true);
   const wait = setInterval(() => {
-    if (addon.planeCounters(plane).connections === 0) return;
+    if (addon.dataplaneCounters(dataplane).connections === 0) return;
     clearInterval(wait);
     console.log('up');
     if (whenUp) setTimeout(() => eval(whenUp), 1000);
   }, 5);
 });
-process.on('SIGTERM', () => { console.log(JSON.stringify(addon.planeCounters(plane))); addon.planeClose(plane); process.exit(0); });
+process.on('SIGTERM', () => { console.log(JSON.stringify(addon.dataplaneCounters(dataplane))); addon.dataplaneClose(dataplane); process.exit(0); });
 `;
 
 function quietly(program: string, ...argv: readonly string[]): void {

@@ -63,9 +63,9 @@ static uint32_t make_packet(uint8_t *packet, uint8_t version, uint32_t payload, 
 static void give(struct host *host, uint8_t *frames, size_t size) {
   for (size_t offset = 0; offset < size;) {
     uint32_t length = dp_get16(frames + offset);
-    struct dp_frame frame = {.packet = frames + offset + DP_FRAME_HEADER, .length = length};
+    struct dp_frame frame = {.packet = frames + offset + WIRE_FRAME_HEADER_LENGTH, .length = length};
     dp_gro_take(&host->gro, &frame);
-    offset += DP_FRAME_HEADER + length;
+    offset += WIRE_FRAME_HEADER_LENGTH + length;
   }
   dp_gro_flush(&host->gro);
 }
@@ -107,7 +107,7 @@ static void no_joined_packet_is_too_long(void) {
   static uint8_t packet[ROOM], frames[2 * ROOM], got[ROOM];
   struct host host;
   struct dp_headers at;
-  uint32_t count, length = make_packet(packet, 6, 1424, &at), frame = DP_FRAME_HEADER + length;
+  uint32_t count, length = make_packet(packet, 6, 1424, &at), frame = WIRE_FRAME_HEADER_LENGTH + length;
   open_host(&host);
   for (uint32_t i = 0; i < 47; i++) {
     dp_put32(packet + at.transport + 4, 1424 * i);

@@ -21,14 +21,14 @@ describe('connections', () => {
   }
 
   test('a thousand of them leave no descriptor, no thread and no memory', async () => {
-    const { connect, server, native, plane, counters } = await world();
+    const { connect, server, native, dataplane, counters } = await world();
     const threads = (): number => readdirSync('/proc/self/task').length;
     const mine = (): number => readdirSync('/proc/self/fd').length;
     const resident = (): number =>
       Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))![1]);
     const cycle = async (): Promise<void> => {
       await connect();
-      native.planeDisconnect(plane);
+      native.dataplaneDisconnect(dataplane);
       await vi.waitFor(() => expect(server.sockets.at(-1)!.destroyed).toBe(true), {
         timeout: 10_000,
         interval: 1,
@@ -46,15 +46,15 @@ describe('connections', () => {
     expect(resident() - before.resident).toBeLessThan(100_000);
   });
 
-  test('a thousand data planes leave no descriptor and no thread', async () => {
+  test('a thousand data dataplanes leave no descriptor and no thread', async () => {
     const native = addon();
     const threads = (): number => readdirSync('/proc/self/task').length;
     const mine = (): number => readdirSync('/proc/self/fd').length;
     const before = { threads: threads(), descriptors: mine() };
     for (let i = 0; i < 1_000; i++) {
       const [device, host] = packetPair();
-      const plane = native.planeStart(device, 0, OWN, false, 60_000, 30_000, () => {});
-      native.planeClose(plane);
+      const dataplane = native.dataplaneStart(device, 0, OWN, false, 60_000, 30_000, () => {});
+      native.dataplaneClose(dataplane);
       closeSync(host);
       if (i % 50 === 49) await new Promise((resolve) => setTimeout(resolve, 5));
     }

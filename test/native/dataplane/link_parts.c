@@ -12,7 +12,7 @@ static struct dp_counters counters;
 struct device {
   struct tlspair tls;
   struct dp_link link;
-  uint8_t bytes[DP_FRAME_HEADER + PACKET];
+  uint8_t bytes[WIRE_FRAME_HEADER_LENGTH + PACKET];
   size_t held;
   uint32_t put, got;  // packets
 };
@@ -47,8 +47,8 @@ static void close_alone(struct alone *alone) {
 
 // An IPv6 UDP packet that says which one it is, with its frame's header before it.
 static void make_packet(uint8_t *frame, uint32_t number) {
-  memset(frame, 0, DP_FRAME_HEADER + PACKET);
-  uint8_t *packet = frame + DP_FRAME_HEADER;
+  memset(frame, 0, WIRE_FRAME_HEADER_LENGTH + PACKET);
+  uint8_t *packet = frame + WIRE_FRAME_HEADER_LENGTH;
   dp_put16(frame, PACKET);
   packet[0] = 0x60;
   dp_put16(packet + 4, PACKET - DP_IPV6_HEADER);
@@ -57,8 +57,8 @@ static void make_packet(uint8_t *frame, uint32_t number) {
 }
 
 static void pass_on(struct device *device, uint64_t now) {
-  uint8_t bytes[DP_FRAME_HEADER + PACKET];
-  struct dp_frame frame = {.packet = bytes + DP_FRAME_HEADER, .length = PACKET};
+  uint8_t bytes[WIRE_FRAME_HEADER_LENGTH + PACKET];
+  struct dp_frame frame = {.packet = bytes + WIRE_FRAME_HEADER_LENGTH, .length = PACKET};
   make_packet(bytes, device->put++);
   dp_link_forward(&device->link, &frame, now);
 }
@@ -79,7 +79,7 @@ static void read_packets(struct device *device, uint32_t most) {
     }
     device->held += (size_t)got;
     if (device->held < sizeof device->bytes) continue;
-    uint32_t number = dp_get32(device->bytes + DP_FRAME_HEADER + NUMBER);
+    uint32_t number = dp_get32(device->bytes + WIRE_FRAME_HEADER_LENGTH + NUMBER);
     CHECK(dp_get16(device->bytes) == PACKET && number == device->got);
     device->got++;
     device->held = 0;
@@ -168,9 +168,9 @@ static void what_is_urgent_stays_before_what_comes_later(void) {
   CHECK(dp_link_urgent(&device->link, urgent, sizeof urgent));
   pass_on(device, 1);
   flush(device, 1);
-  uint8_t first[DP_FRAME_HEADER + sizeof urgent];
+  uint8_t first[WIRE_FRAME_HEADER_LENGTH + sizeof urgent];
   CHECK(SSL_read(device->tls.far, first, sizeof first) == (int)sizeof first && dp_get16(first) == sizeof urgent);
-  CHECK(memcmp(first + DP_FRAME_HEADER, urgent, sizeof urgent) == 0);
+  CHECK(memcmp(first + WIRE_FRAME_HEADER_LENGTH, urgent, sizeof urgent) == 0);
   drain(device);
   close_alone(&alone);
 }

@@ -39,7 +39,7 @@ static int kernel_has_turns(void) {
 }
 
 static void of_a_usual_thread(void) {
-  dp_take_short_turns();
+  dp_schedule_short_slices();
   struct attributes after = own();
   CHECK(after.policy == SCHED_OTHER && after.nice == NICE && after.flags == 0);
   CHECK(after.runtime == (kernel_has_turns() ? SHORT : 0));
@@ -49,7 +49,7 @@ static void another_policy_stays(void) {
   struct sched_param none = {0};
   CHECK(sched_setscheduler(0, SCHED_BATCH, &none) == 0);
   uint64_t before = own().runtime;
-  dp_take_short_turns();
+  dp_schedule_short_slices();
   CHECK(own().policy == SCHED_BATCH && own().nice == NICE && own().runtime == before);
 }
 
@@ -69,7 +69,7 @@ static void refuse_the_call(void) {
 static void where_it_is_forbidden_nothing_happens(void) {
   uint64_t before = own().runtime;
   refuse_the_call();
-  dp_take_short_turns();
+  dp_schedule_short_slices();
   CHECK(own().policy == SCHED_OTHER && own().nice == NICE && own().runtime == before);
 }
 

@@ -110,7 +110,7 @@ test('nobody is asked over a socket that is not connected, or closed; a question
 
 test('connects to a link-local address of a zone', async () => {
   const link = newLink();
-  const tun = addon().planeTun(link.name, 0);
+  const tun = addon().dataplaneTun(link.name, 0);
   await raise(link);
   await assign(link.name, 'fe80::99');
   const handle = addon().socketOpen(6, 0, 0);
@@ -193,7 +193,7 @@ test('a mark needs a privilege', () => {
 
 test('closed while connecting, it never calls back, and no descriptor is left', async () => {
   const link = newLink();
-  const tun = addon().planeTun(link.name, 0);
+  const tun = addon().dataplaneTun(link.name, 0);
   await raise(link);
   let called = 0;
   const cycle = () => {
@@ -216,7 +216,7 @@ test('closed while connecting, it never calls back, and no descriptor is left', 
 
 describe('a process', () => {
   const dead = `
-    addon.planeTun(argv[0], 0);
+    addon.dataplaneTun(argv[0], 0);
     const ip = (...args) => require('child_process').execFileSync('env', ['-u', 'LD_PRELOAD', 'ip', ...args]);
     ip('link', 'set', 'dev', argv[0], 'up');
     ip('-6', 'addr', 'add', argv[1] + '/64', 'dev', argv[0], 'nodad');

@@ -16,78 +16,78 @@ int RAND_bytes(unsigned char *bytes, int length) {
   return 1;
 }
 
-static struct router_gate gate_of(uint32_t sources) {
-  struct router_gate gate;
-  struct router_gate_limits limits = {
+static struct router_ratelimit gate_of(uint32_t sources) {
+  struct router_ratelimit ratelimit;
+  struct router_ratelimit_limits limits = {
       .pending = 5, .pending_per_source = 3, .refusal_burst = 4, .refusals_per_second = 2, .sources = sources};
-  CHECK(router_gate_init(&gate, &limits));
-  return gate;
+  CHECK(router_ratelimit_init(&ratelimit, &limits));
+  return ratelimit;
 }
 
 static void gate_bounds_handshakes(void) {
-  struct router_gate gate = gate_of(100);
-  for (int i = 0; i < 3; i++) CHECK(router_gate_enter(&gate, 1, 0));
-  CHECK(!router_gate_enter(&gate, 1, 0));
-  for (int i = 0; i < 2; i++) CHECK(router_gate_enter(&gate, 2, 0));
-  CHECK(!router_gate_enter(&gate, 2, 0));
-  CHECK(gate.pending == 5);
-  router_gate_leave(&gate, 1, false, 0);
-  CHECK(router_gate_enter(&gate, 2, 0));
-  CHECK(!router_gate_enter(&gate, 3, 0));
-  router_gate_free(&gate);
+  struct router_ratelimit ratelimit = gate_of(100);
+  for (int i = 0; i < 3; i++) CHECK(router_ratelimit_acquire(&ratelimit, 1, 0));
+  CHECK(!router_ratelimit_acquire(&ratelimit, 1, 0));
+  for (int i = 0; i < 2; i++) CHECK(router_ratelimit_acquire(&ratelimit, 2, 0));
+  CHECK(!router_ratelimit_acquire(&ratelimit, 2, 0));
+  CHECK(ratelimit.pending == 5);
+  router_ratelimit_release(&ratelimit, 1, false, 0);
+  CHECK(router_ratelimit_acquire(&ratelimit, 2, 0));
+  CHECK(!router_ratelimit_acquire(&ratelimit, 3, 0));
+  router_ratelimit_free(&ratelimit);
 }
 
-static bool attempt(struct router_gate *gate, uint64_t source, uint64_t now) {
-  bool open = router_gate_enter(gate, source, now);
-  if (open) router_gate_leave(gate, source, true, now);
+static bool attempt(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now) {
+  bool open = router_ratelimit_acquire(ratelimit, source, now);
+  if (open) router_ratelimit_release(ratelimit, source, true, now);
   return open;
 }
 
 static void gate_shuts_out_and_forgives(void) {
-  struct router_gate gate = gate_of(100);
+  struct router_ratelimit ratelimit = gate_of(100);
   uint64_t now = SECOND;
-  for (int i = 0; i < 4; i++) CHECK(attempt(&gate, 1, now));
-  CHECK(!attempt(&gate, 1, now));
-  CHECK(attempt(&gate, 2, now));
+  for (int i = 0; i < 4; i++) CHECK(attempt(&ratelimit, 1, now));
+  CHECK(!attempt(&ratelimit, 1, now));
+  CHECK(attempt(&ratelimit, 2, now));
   now += SECOND / 2 - 1000000;
-  CHECK(!attempt(&gate, 1, now));
+  CHECK(!attempt(&ratelimit, 1, now));
   now += 1000001;
-  CHECK(attempt(&gate, 1, now));
-  CHECK(!attempt(&gate, 1, now));
+  CHECK(attempt(&ratelimit, 1, now));
+  CHECK(!attempt(&ratelimit, 1, now));
   now += 3600ull * SECOND;
-  for (int i = 0; i < 4; i++) CHECK(attempt(&gate, 1, now));
-  CHECK(!attempt(&gate, 1, now));
-  CHECK(gate.pending == 0);
-  router_gate_free(&gate);
+  for (int i = 0; i < 4; i++) CHECK(attempt(&ratelimit, 1, now));
+  CHECK(!attempt(&ratelimit, 1, now));
+  CHECK(ratelimit.pending == 0);
+  router_ratelimit_free(&ratelimit);
 }
 
 static void gate_remembers_a_bounded_number(void) {
-  struct router_gate gate = gate_of(10);
-  for (int i = 0; i < 4; i++) CHECK(attempt(&gate, 1, 0));
-  for (uint64_t source = 100; source < 109; source++) CHECK(attempt(&gate, source, 0));
-  CHECK(!attempt(&gate, 1, 0));
-  for (uint64_t source = 109; source < 112; source++) CHECK(attempt(&gate, source, 0));
-  CHECK(gate.count <= 10);
-  CHECK(attempt(&gate, 1, 0));  // forgotten
-  router_gate_free(&gate);
+  struct router_ratelimit ratelimit = gate_of(10);
+  for (int i = 0; i < 4; i++) CHECK(attempt(&ratelimit, 1, 0));
+  for (uint64_t source = 100; source < 109; source++) CHECK(attempt(&ratelimit, source, 0));
+  CHECK(!attempt(&ratelimit, 1, 0));
+  for (uint64_t source = 109; source < 112; source++) CHECK(attempt(&ratelimit, source, 0));
+  CHECK(ratelimit.count <= 10);
+  CHECK(attempt(&ratelimit, 1, 0));  // forgotten
+  router_ratelimit_free(&ratelimit);
 }
 
 // Its place is given back even if its account was forgotten meanwhile.
 static void gate_keeps_its_count(void) {
-  struct router_gate gate = gate_of(1);
-  CHECK(router_gate_enter(&gate, 1, 0));
-  for (uint64_t source = 100; source < 170; source++) attempt(&gate, source, 0);
-  router_gate_leave(&gate, 1, false, 0);
-  CHECK(gate.pending == 0);
-  router_gate_free(&gate);
+  struct router_ratelimit ratelimit = gate_of(1);
+  CHECK(router_ratelimit_acquire(&ratelimit, 1, 0));
+  for (uint64_t source = 100; source < 170; source++) attempt(&ratelimit, source, 0);
+  router_ratelimit_release(&ratelimit, 1, false, 0);
+  CHECK(ratelimit.pending == 0);
+  router_ratelimit_free(&ratelimit);
 }
 
 static uint64_t source_of(const char *text) {
   struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
   struct sockaddr_in v4 = {.sin_family = AF_INET};
-  if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) return router_gate_source((struct sockaddr *)&v4);
+  if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) return router_ratelimit_source((struct sockaddr *)&v4);
   CHECK(inet_pton(AF_INET6, text, &v6.sin6_addr) == 1);
-  return router_gate_source((struct sockaddr *)&v6);
+  return router_ratelimit_source((struct sockaddr *)&v6);
 }
 
 static void sources_are_told_apart(void) {
@@ -101,21 +101,21 @@ static void sources_are_told_apart(void) {
 
 static void map_finds_what_it_was_given(void) {
   enum { MANY = 5000 };
-  struct router_map map;
-  struct router_map_entry *entries = calloc(MANY, sizeof *entries);
-  CHECK(router_map_init(&map) && entries != NULL);
+  struct router_addresstable map;
+  struct router_addresstable_entry *entries = calloc(MANY, sizeof *entries);
+  CHECK(router_addresstable_init(&map) && entries != NULL);
   for (uint32_t i = 0; i < MANY; i++) {
     dp_put32(entries[i].address + 12, i);
-    CHECK(router_map_find(&map, entries[i].address) == NULL);
-    router_map_add(&map, &entries[i]);
+    CHECK(router_addresstable_find(&map, entries[i].address) == NULL);
+    router_addresstable_add(&map, &entries[i]);
   }
-  for (uint32_t i = 0; i < MANY; i++) CHECK(router_map_find(&map, entries[i].address) == &entries[i]);
-  for (uint32_t i = 0; i < MANY; i += 2) router_map_remove(&map, &entries[i]);
-  for (uint32_t i = 0; i < MANY; i++) CHECK((router_map_find(&map, entries[i].address) != NULL) == (i % 2 == 1));
+  for (uint32_t i = 0; i < MANY; i++) CHECK(router_addresstable_find(&map, entries[i].address) == &entries[i]);
+  for (uint32_t i = 0; i < MANY; i += 2) router_addresstable_remove(&map, &entries[i]);
+  for (uint32_t i = 0; i < MANY; i++) CHECK((router_addresstable_find(&map, entries[i].address) != NULL) == (i % 2 == 1));
   uint32_t taken = 0;
-  while (router_map_take(&map) != NULL) taken++;
+  while (router_addresstable_take(&map) != NULL) taken++;
   CHECK(taken == MANY / 2 && map.count == 0);
-  router_map_free(&map);
+  router_addresstable_free(&map);
   free(entries);
 }
 

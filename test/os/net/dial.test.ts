@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type DialOptions, dial } from '../../../os/net/dial.ts';
-import { openPlaneDevice, type PlaneDevice } from '../../../tunnel/client.ts';
+import { openTunDevice, type TunDevice } from '../../../tunnel/client.ts';
 import { descriptors, outcome } from '../../native/child.ts';
 import { type Link, newLink, raise } from '../../native/client/link.ts';
 
@@ -18,7 +18,7 @@ let refusing: number;
 const accepted: Socket[] = [];
 /** Nobody answers behind this device: the SYN goes nowhere. */
 let link: Link;
-let device: PlaneDevice;
+let device: TunDevice;
 
 beforeAll(async () => {
   server = createServer((socket) => accepted.push(socket.on('error', () => {})));
@@ -29,7 +29,7 @@ beforeAll(async () => {
   refusing = (closed.address() as AddressInfo).port;
   await new Promise((resolve) => closed.close(resolve));
   link = newLink();
-  device = openPlaneDevice(link.name);
+  device = openTunDevice(link.name);
   await raise(link);
 });
 afterAll(() => {

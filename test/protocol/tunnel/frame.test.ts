@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat, fromHex } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
-import { encodeFrame, frameReader, frames, MAX_PACKET } from '../../../protocol/tunnel/frame.ts';
+import { encodeFrame, frameReader, frames } from '../../../protocol/tunnel/frame.ts';
+import { MAX_PACKET } from '../../../protocol/tunnel/wire.ts';
 
 const packet = fc.uint8Array({ minLength: 1, maxLength: MAX_PACKET });
 const packets = fc.array(packet, { maxLength: 8 });

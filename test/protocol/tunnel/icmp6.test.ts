@@ -2,14 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
-import {
-  echoReply,
-  heartbeat,
-  icmp6Checksum,
-  isHeartbeatReply,
-  ROUTER_ADDRESS,
-} from '../../../protocol/tunnel/icmp6.ts';
+import { echoReply, heartbeat, icmp6Checksum, isHeartbeatReply } from '../../../protocol/tunnel/icmp6.ts';
 import { parsePacket } from '../../../protocol/tunnel/packet.ts';
+import { ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
 
 /** Captured from enftun (enftun.md §5). */
 const OWN = fromHex('e485d8c85fccef1c1407e6a428b8749b');

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
-import { encodeReport, parseReport, QUESTION, type Report } from '../../../protocol/tunnel/report.ts';
+import { encodeReport, parseReport, REPORT_REQUEST, type Report } from '../../../protocol/tunnel/report.ts';
 import { isControl, parseVerdict } from '../../../protocol/tunnel/verdict.ts';
 
 const LAYOUT: [Report, string][] = [
@@ -15,7 +15,7 @@ const seconds = fc.integer({ min: 0, max: 0xffff_ffff });
 
 describe('[C-40] a device’s report', () => {
   it('has the documented bytes and comes back as it was', () => {
-    expect(toHex(QUESTION)).toBe('f201');
+    expect(toHex(REPORT_REQUEST)).toBe('f201');
     for (const [report, hex] of LAYOUT) {
       expect(toHex(encodeReport(report)!)).toBe(hex);
       expect(parseReport(fromHex(hex))).toEqual(report);

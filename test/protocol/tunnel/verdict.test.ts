@@ -2,14 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../protocol/bytes.ts';
 import { frameReader, frames } from '../../../protocol/tunnel/frame.ts';
-import { heartbeat, ROUTER_ADDRESS } from '../../../protocol/tunnel/icmp6.ts';
-import {
-  ALPN,
-  encodeVerdict,
-  isControl,
-  parseVerdict,
-  type Verdict,
-} from '../../../protocol/tunnel/verdict.ts';
+import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
+import { encodeVerdict, isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
+import { ALPN_CONTROL, ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
 
 const LAYOUT: [Verdict, string][] = [
   [{ kind: 'evicted' }, '0006f10100000000'],
@@ -21,7 +16,7 @@ const LAYOUT: [Verdict, string][] = [
 
 describe('verdict', () => {
   it('has the documented bytes and comes back as it was', () => {
-    expect(ALPN).toBe('enf/1');
+    expect(ALPN_CONTROL).toBe('enf/1');
     for (const [verdict, hex] of LAYOUT) {
       const frame = encodeVerdict(verdict);
       expect(toHex(frame)).toBe(hex);

@@ -1,0 +1,37 @@
+#include "control.h"
+#include "dataplane/bytes.h"
+
+// A valid verdict ends the connection; one of an unknown kind is ignored.
+static bool take_verdict(struct dp_client *client, const struct dp_frame *frame) {
+  const uint8_t *packet = frame->packet;
+  if (frame->length != WIRE_VERDICT_LENGTH) return true;
+  struct dp_event event = {
+      .kind = DP_EVENT_VERDICT, .connection = client->connection.id, .verdict = packet[1], .number = dp_get32(packet + 2)};
+  if (event.verdict < WIRE_VERDICT_EVICTED || event.verdict > WIRE_VERDICT_RETRY_AFTER) return true;
+  if (event.verdict != WIRE_VERDICT_RETRY_AFTER && event.number != 0) return true;
+  client->report(client->owner, &event);
+  return false;
+}
+
+// The router asks for a report. Only the first request of a connection counts.
+static bool take_report_request(struct dp_client *client, const struct dp_frame *frame) {
+  struct dp_connection *connection = &client->connection;
+  if (frame->length != WIRE_REPORT_REQUEST_LENGTH || frame->packet[1] != WIRE_REPORT_REQUEST_SELF || connection->asked) return true;
+  connection->asked = true;
+  dp_client_report(client, DP_EVENT_ASKED, 0, "");
+  return true;
+}
+
+bool dp_control_take(struct dp_client *client, const struct dp_frame *frame) {
+  if (client->connection.link.wire == DP_WIRE_PLAIN) return true;
+  switch (frame->packet[0]) {
+    case WIRE_VERDICT_TYPE: return take_verdict(client, frame);
+    case WIRE_REPORT_REQUEST_TYPE: return take_report_request(client, frame);
+    default: return true;
+  }
+}
+
+void dp_client_send_control(struct dp_client *client, uint32_t id, const uint8_t *packet, uint32_t length) {
+  struct dp_connection *connection = &client->connection;
+  if (client->connected && connection->asked && connection->id == id) (void)dp_link_urgent(&connection->link, packet, length);
+}

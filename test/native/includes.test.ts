@@ -1,0 +1,145 @@
+/** The addon's parts depend on each other one way: which folder may include which, and no circles. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+
+const native = fileURLToPath(new URL('../../native', import.meta.url));
+
+/** What each folder may include beside itself. */
+const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
+  addon: [],
+  crypto: ['addon'],
+  net: ['addon'],
+  acceptor: ['addon'],
+  fp256bn: [],
+  ecdaa: ['addon', 'fp256bn'],
+  tpm: ['addon', 'tpm/provider'],
+  'tpm/provider': ['tpm'],
+  dataplane: [],
+  client: ['addon', 'dataplane'],
+  router: ['addon', 'dataplane'],
+};
+
+/** Files that call each other and stay so: the router's one part behind its private header. */
+const CALL_EACH_OTHER = [
+  [
+    'router/connection.c',
+    'router/control.c',
+    'router/forward.c',
+    'router/host.c',
+    'router/router.c',
+    'router/thread.c',
+  ],
+];
+
+/** The addon's own sources by path. */
+const sources = new Map(
+  (readdirSync(native, { recursive: true }) as string[])
+    .filter((path) => /\.[ch]$/.test(path))
+    .map((path) => [path, readFileSync(join(native, path), 'utf8')]),
+);
+/** Without comments and what stands in strings. */
+const code = (text: string): string =>
+  text.replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '').replace(/"(?:\\.|[^"\\\n])*"/g, '""');
+
+/** The paths that a file includes: relative to its folder, or to native/. */
+function includes(path: string, text: string): string[] {
+  return [...text.matchAll(/^#include "([^"]+)"/gm)].map(([, name]) => {
+    const found = [normalize(join(dirname(path), name!)), name!].find((each) => sources.has(each));
+    if (found === undefined) throw new Error(`${path} includes ${name}, which is not there`);
+    return found;
+  });
+}
+
+/** Which .c file calls a function that another one defines. */
+function calls(): Map<string, Set<string>> {
+  const files = [...sources]
+    .filter(([path]) => path.endsWith('.c'))
+    .map(([path, text]) => ({ path, text: code(text) }));
+  const definedIn = new Map<string, string>();
+  for (const { path, text } of files)
+    for (const [head, name] of text.matchAll(/^[A-Za-z_][\w *]*?\b(\w+)\([^;{}]*\)\s*\{/gm))
+      if (!/\bstatic\b/.test(head)) definedIn.set(name!, path);
+  return new Map(
+    files.map(({ path, text }) => {
+      const used = (text.match(/\b\w+\b/g) ?? []).map((word) => definedIn.get(word));
+      return [path, new Set(used.filter((each) => each !== undefined && each !== path) as string[])];
+    }),
+  );
+}
+
+/** What leads back to itself, those of one circle together. */
+function circles(graph: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
+  const reach = new Map<string, Set<string>>();
+  for (const start of graph.keys()) {
+    const seen = new Set<string>();
+    const next = [start];
+    for (let at = next.pop(); at !== undefined; at = next.pop())
+      for (const used of graph.get(at) ?? [])
+        if (!seen.has(used)) {
+          seen.add(used);
+          next.push(used);
+        }
+    reach.set(start, seen);
+  }
+  const found = new Map<string, string[]>();
+  for (const [start, seen] of reach) {
+    if (!seen.has(start)) continue;
+    const circle = [...seen].filter((each) => reach.get(each)?.has(start)).sort();
+    found.set(circle.join(), circle);
+  }
+  return [...found.values()].sort();
+}
+
+it('a folder includes only what it may', () => {
+  const wrong = [...sources].flatMap(([path, text]) => {
+    const from = dirname(path);
+    if (from === '.') return [];
+    const allowed = MAY_INCLUDE[from] ?? [];
+    return includes(path, text)
+      .map(dirname)
+      .filter((folder) => folder !== from && !allowed.includes(folder))
+      .map((folder) => `${path} includes ${folder}/`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+it('every folder with C files is in the table', () => {
+  const folders = new Set([...sources.keys()].map(dirname).filter((folder) => folder !== '.'));
+  expect([...folders].sort()).toEqual(Object.keys(MAY_INCLUDE).sort());
+});
+
+it('no folder leads back to itself', () => {
+  // The provider is a folder of the TPM's part.
+  const part = (folder: string): string => folder.split('/')[0]!;
+  const graph = new Map<string, Set<string>>();
+  for (const [folder, others] of Object.entries(MAY_INCLUDE)) {
+    const uses = new Set([...(graph.get(part(folder)) ?? []), ...others.map(part)]);
+    uses.delete(part(folder));
+    graph.set(part(folder), uses);
+  }
+  expect(circles(graph)).toEqual([]);
+});
+
+it('no file includes itself by way of others', () => {
+  expect(circles(new Map([...sources].map(([path, text]) => [path, new Set(includes(path, text))])))).toEqual(
+    [],
+  );
+});
+
+it('no file calls itself by way of others, but for those that are named', () => {
+  const found = calls();
+  expect(found.get('router/thread.c')).toContain('router/forward.c');
+  expect(circles(found)).toEqual(CALL_EACH_OTHER);
+});
+
+it('finds a circle', () => {
+  const graph = new Map([
+    ['a', new Set(['b'])],
+    ['b', new Set(['c', 'd'])],
+    ['c', new Set(['a'])],
+    ['d', new Set<string>()],
+  ]);
+  expect(circles(graph)).toEqual([['a', 'b', 'c']]);
+});
