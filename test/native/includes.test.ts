@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { circles, type Graph } from '../structure.ts';
 
 const native = fileURLToPath(new URL('../../native', import.meta.url));
 
@@ -53,7 +54,7 @@ function includes(path: string, text: string): string[] {
 }
 
 /** Which .c file calls a function that another one defines. */
-function calls(): Map<string, Set<string>> {
+function calls(): Graph {
   const files = [...sources]
     .filter(([path]) => path.endsWith('.c'))
     .map(([path, text]) => ({ path, text: code(text) }));
@@ -64,32 +65,9 @@ function calls(): Map<string, Set<string>> {
   return new Map(
     files.map(({ path, text }) => {
       const used = (text.match(/\b\w+\b/g) ?? []).map((word) => definedIn.get(word));
-      return [path, new Set(used.filter((each) => each !== undefined && each !== path) as string[])];
+      return [path, [...new Set(used.filter((each) => each !== undefined && each !== path) as string[])]];
     }),
   );
-}
-
-/** What leads back to itself, those of one circle together. */
-function circles(graph: ReadonlyMap<string, ReadonlySet<string>>): string[][] {
-  const reach = new Map<string, Set<string>>();
-  for (const start of graph.keys()) {
-    const seen = new Set<string>();
-    const next = [start];
-    for (let at = next.pop(); at !== undefined; at = next.pop())
-      for (const used of graph.get(at) ?? [])
-        if (!seen.has(used)) {
-          seen.add(used);
-          next.push(used);
-        }
-    reach.set(start, seen);
-  }
-  const found = new Map<string, string[]>();
-  for (const [start, seen] of reach) {
-    if (!seen.has(start)) continue;
-    const circle = [...seen].filter((each) => reach.get(each)?.has(start)).sort();
-    found.set(circle.join(), circle);
-  }
-  return [...found.values()].sort();
 }
 
 it('a folder includes only what it may', () => {
@@ -119,27 +97,15 @@ it('no folder leads back to itself', () => {
     uses.delete(part(folder));
     graph.set(part(folder), uses);
   }
-  expect(circles(graph)).toEqual([]);
+  expect(circles(new Map([...graph].map(([part, uses]) => [part, [...uses]])))).toEqual([]);
 });
 
 it('no file includes itself by way of others', () => {
-  expect(circles(new Map([...sources].map(([path, text]) => [path, new Set(includes(path, text))])))).toEqual(
-    [],
-  );
+  expect(circles(new Map([...sources].map(([path, text]) => [path, includes(path, text)])))).toEqual([]);
 });
 
 it('no file calls itself by way of others, but for those that are named', () => {
   const found = calls();
   expect(found.get('router/thread.c')).toContain('router/forward.c');
   expect(circles(found)).toEqual(CALL_EACH_OTHER);
-});
-
-it('finds a circle', () => {
-  const graph = new Map([
-    ['a', new Set(['b'])],
-    ['b', new Set(['c', 'd'])],
-    ['c', new Set(['a'])],
-    ['d', new Set<string>()],
-  ]);
-  expect(circles(graph)).toEqual([['a', 'b', 'c']]);
 });

@@ -17,7 +17,7 @@ let folder: string;
 const servers: Server[] = [];
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'enf-plane-'));
+  folder = mkdtempSync(join(tmpdir(), 'enf-dataplane-'));
   // As enftun's world has them: X.509 v1 root, v1 and v3 router certificates with names that match nothing.
   for (const root of ['root', 'other']) {
     key(root);
