@@ -3,7 +3,7 @@
 #include "dataplane/egress.h"
 #include "dataplane/heartbeat.h"
 #include "dataplane/ingress.h"
-#include "dataplane/link.h"
+#include "transport/link.h"
 
 // The longest control message that is sent: it leaves the next heartbeat its room (DP_URGENT_BYTES).
 enum { DP_MAX_CONTROL = WIRE_MAX_REPORT_LENGTH };

@@ -1,5 +1,5 @@
 #include "control.h"
-#include "dataplane/bytes.h"
+#include "packet/bytes.h"
 
 // A valid verdict ends the connection; one of an unknown kind is ignored.
 static bool take_verdict(struct dp_client *client, const struct dp_frame *frame) {

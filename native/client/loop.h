@@ -1,5 +1,5 @@
 // The loop of the tunnel's client: one TUN, at most one connection to a router, everything in one thread. thread.h runs it and lets
-// another thread give it commands; a router has a loop of its own over the same parts (dataplane/link.h).
+// another thread give it commands; a router has a loop of its own over the same parts (transport/link.h).
 #pragma once
 #include "client.h"
 

@@ -1,7 +1,7 @@
 #include "egress.h"
-#include "bytes.h"
-#include "checksum.h"
-#include "segment.h"
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+#include "packet/segment.h"
 #include <string.h>
 
 // Where the packet is read to: behind room for the header of the frame that it most likely becomes.

@@ -1,6 +1,6 @@
 // Packets of the TUN to frames for the peer: filtered, and for a peer without super-frames segmented and with complete checksums.
 #pragma once
-#include "frame.h"
+#include "packet/frame.h"
 #include "tun.h"
 
 // Room that one packet needs: 64 KB of payload in small segments, each with a copy of the headers. One that needs more is dropped.

@@ -1,6 +1,6 @@
 #include "gro.h"
-#include "bytes.h"
-#include "checksum.h"
+#include "packet/bytes.h"
+#include "packet/checksum.h"
 #include <string.h>
 
 // With an Ethernet header and a tag it is still less than the 64 KB that a device takes at once (gso_max_size).

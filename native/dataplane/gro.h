@@ -2,7 +2,7 @@
 // dozens of them. Of pure TCP acknowledgements that came together only the last one is delivered, which includes the others. It holds
 // pointers into the receive buffer: flush before that is reused.
 #pragma once
-#include "frame.h"
+#include "packet/frame.h"
 #include "tun.h"
 
 enum { DP_GRO_FLOWS = 8, DP_GRO_SEGMENTS = 62 };

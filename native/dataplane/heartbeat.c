@@ -1,8 +1,8 @@
 #include "heartbeat.h"
-#include "bytes.h"
-#include "checksum.h"
+#include "packet/bytes.h"
+#include "packet/checksum.h"
 #include "clock.h"
-#include "packet.h"
+#include "packet/packet.h"
 #include <string.h>
 
 // Longer than any round trip, and short enough for a reconnect within ten seconds after a system's resume.

@@ -1,6 +1,6 @@
 // The heartbeat of enftun (docs/wire.md): an ICMPv6 echo request to fe80::1 that never changes, and when it is due.
 #pragma once
-#include "wire.h"
+#include "packet/wire.h"
 #include <stdbool.h>
 #include <stdint.h>
 

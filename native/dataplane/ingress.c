@@ -1,7 +1,7 @@
 #include "ingress.h"
-#include "bytes.h"
-#include "checksum.h"
-#include "segment.h"
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+#include "packet/segment.h"
 
 void dp_ingress_init(struct dp_ingress *ingress, struct dp_tun *tun, const struct dp_filter *filter) {
   ingress->tun = tun;

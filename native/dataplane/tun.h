@@ -1,7 +1,7 @@
 // A TUN device with virtio headers: the kernel gives and takes packets of up to 64 KB, which are segmented later, and partial checksums.
 // Where it refuses that, plain packets.
 #pragma once
-#include "counters.h"
+#include "packet/counters.h"
 #include <linux/if.h>
 #include <stdbool.h>
 #include <stddef.h>

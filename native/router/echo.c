@@ -1,6 +1,6 @@
-#include "dataplane/bytes.h"
-#include "dataplane/checksum.h"
-#include "dataplane/wire.h"
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+#include "packet/wire.h"
 #include "router.h"
 
 static uint16_t icmp_sum(const uint8_t *packet, uint32_t length) {

@@ -1,7 +1,7 @@
 // Commands of the main thread to the router's threads, and their events. Only the main thread gives commands, and all threads get them in
 // the same order, so that their route tables stay equal.
 #pragma once
-#include "dataplane/frame.h"
+#include "packet/frame.h"
 #include "peer.h"
 #include <pthread.h>
 

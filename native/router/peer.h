@@ -1,6 +1,6 @@
 // What JavaScript and the router's threads share of one peer: identity and counters. Each pointer to it is a counted reference.
 #pragma once
-#include "dataplane/counters.h"
+#include "packet/counters.h"
 #include <stdbool.h>
 
 // Why packets from or to a device were dropped. Its link counts some reasons itself.

@@ -10,7 +10,7 @@
 #pragma once
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
-#include "dataplane/link.h"
+#include "transport/link.h"
 #include "ratelimit.h"
 #include "addresstable.h"
 #include "messages.h"

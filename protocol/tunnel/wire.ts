@@ -1,5 +1,5 @@
 /*
- * The constants of the tunnel's wire (docs/wire.md). native/dataplane/wire.h has the same under the same names behind WIRE_, and
+ * The constants of the tunnel's wire (docs/wire.md). native/packet/wire.h has the same under the same names behind WIRE_, and
  * test/protocol/tunnel/wire.test.ts compares them.
  */
 

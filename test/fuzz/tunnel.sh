@@ -8,7 +8,7 @@ seconds=${1:-60}
 . test/fuzz/clang.sh
 mkdir -p .cache/fuzz
 flags="-std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Werror -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined"
-parts="-iquote native native/dataplane/checksum.c native/dataplane/packet.c native/dataplane/frame.c native/dataplane/segment.c native/dataplane/gro.c native/dataplane/pool.c native/dataplane/fq.c native/dataplane/egress.c native/dataplane/ingress.c native/dataplane/heartbeat.c"
+parts="-iquote native native/packet/checksum.c native/packet/packet.c native/packet/frame.c native/packet/segment.c native/dataplane/gro.c native/transport/pool.c native/transport/fq.c native/dataplane/egress.c native/dataplane/ingress.c native/dataplane/heartbeat.c"
 for target in tunnelframes tunnelegress; do
   "$clang" $flags -o ".cache/fuzz/$target.bin" "test/fuzz/$target.c" $parts
   mkdir -p ".cache/fuzz/$target"

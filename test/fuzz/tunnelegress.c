@@ -1,7 +1,7 @@
 // libFuzzer: a packet with any virtio header from the TUN, to frames, through the queue and back through the reader. What comes out
 // must be whole frames that the far end accepts.
 #include "../../native/dataplane/egress.h"
-#include "../../native/dataplane/fq.h"
+#include "../../native/transport/fq.h"
 #include "../../native/dataplane/heartbeat.h"
 #include "fuzz.h"
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // libFuzzer: a byte stream from a peer, in any pieces and on any wire, to the TUN of any offload. Nothing may be read or written
 // out of bounds, and what reaches the kernel must be what the frames allow.
-#include "../../native/dataplane/bytes.h"
+#include "../../native/packet/bytes.h"
 #include "../../native/dataplane/ingress.h"
 #include "fuzz.h"
 #include <errno.h>

@@ -17,9 +17,11 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   ecdaa: ['addon', 'fp256bn'],
   tpm: ['addon', 'tpm/provider'],
   'tpm/provider': ['tpm'],
-  dataplane: [],
-  client: ['addon', 'dataplane'],
-  router: ['addon', 'dataplane'],
+  packet: [],
+  transport: ['packet'],
+  dataplane: ['packet'],
+  client: ['addon', 'packet', 'transport', 'dataplane'],
+  router: ['addon', 'packet', 'transport', 'dataplane'],
 };
 
 /** Files that call each other and stay so: the router's one part behind its private header. */

@@ -13,7 +13,7 @@ export function tool(name: string, ...sources: readonly string[]): string {
   const built = here(`../../../.cache/${name}`);
   const inputs = sources.map(here);
   const native = here('../../../native/');
-  const headers = ['client', 'dataplane'].flatMap((folder) =>
+  const headers = ['client', 'dataplane', 'packet', 'transport'].flatMap((folder) =>
     readdirSync(join(native, folder))
       .filter((file) => file.endsWith('.h'))
       .map((file) => join(native, folder, file)),
@@ -44,7 +44,7 @@ export function tool(name: string, ...sources: readonly string[]): string {
 
 /** The data plane's core without JavaScript and without a thread of its own. */
 export function coreSources(): string[] {
-  return ['client', 'dataplane'].flatMap((folder) =>
+  return ['client', 'dataplane', 'packet', 'transport'].flatMap((folder) =>
     readdirSync(here(`../../../native/${folder}`))
       .filter((file) => file.endsWith('.c') && !(folder === 'client' && /^(napi|thread)\.c$/.test(file)))
       .map((file) => `../../../native/${folder}/${file}`),

@@ -3,11 +3,11 @@ import { runParts } from '../parts.ts';
 
 const PARTS = [
   'dataplane/gro',
-  'dataplane/segment',
+  'packet/segment',
   'dataplane/tun',
-  'dataplane/frame',
-  'dataplane/packet',
-  'dataplane/checksum',
+  'packet/frame',
+  'packet/packet',
+  'packet/checksum',
 ];
 
 describe('what one end has cut', () => {

@@ -1,8 +1,8 @@
 // What one end cuts, the other joins again. Ends with a line "ok", or with what was wrong.
-#include "../../../native/dataplane/bytes.h"
-#include "../../../native/dataplane/checksum.h"
+#include "../../../native/packet/bytes.h"
+#include "../../../native/packet/checksum.h"
 #include "../../../native/dataplane/gro.h"
-#include "../../../native/dataplane/segment.h"
+#include "../../../native/packet/segment.h"
 #include "../check.h"
 #include <string.h>
 #include <sys/socket.h>

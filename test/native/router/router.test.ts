@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { runChild } from '../child.ts';
 import { runParts } from '../parts.ts';
 
-const PARTS = ['router/ratelimit', 'router/ring', 'router/addresstable', 'router/echo', 'dataplane/checksum'];
+const PARTS = ['router/ratelimit', 'router/ring', 'router/addresstable', 'router/echo', 'packet/checksum'];
 
 describe("the router's gate, rings, map and echo", () => {
   for (const sanitizer of ['address,undefined', 'thread']) {

@@ -1,5 +1,5 @@
 // The parts of the router that need no network: gate, ring, map and echo. Ends with a line "ok", or with what was wrong.
-#include "../../../native/dataplane/bytes.h"
+#include "../../../native/packet/bytes.h"
 #include "../../../native/router/router.h"
 #include "../check.h"
 #include <arpa/inet.h>

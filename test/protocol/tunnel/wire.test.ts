@@ -25,7 +25,7 @@ function constant(text: string): number | string {
 
 /** The constants of wire.h by their names in TypeScript. */
 function ofC(): Record<string, number | string> {
-  const found = read('dataplane/wire.h').matchAll(/\bWIRE_(\w+)(?: = |\s+)([^,\s]+)/g);
+  const found = read('packet/wire.h').matchAll(/\bWIRE_(\w+)(?: = |\s+)([^,\s]+)/g);
   return Object.fromEntries(Array.from(found, ([, name, text]) => [name!, constant(text!)]));
 }
 
@@ -42,7 +42,7 @@ function ofTypeScript(): Record<string, number | string> {
 describe("the tunnel's constants", () => {
   it('are the same in C and in TypeScript, and none is missing', () => {
     const c = ofC();
-    expect(Object.keys(c).length).toBe(read('dataplane/wire.h').match(/WIRE_\w+/g)!.length);
+    expect(Object.keys(c).length).toBe(read('packet/wire.h').match(/WIRE_\w+/g)!.length);
     expect(c).toEqual(ofTypeScript());
   });
 
@@ -54,7 +54,8 @@ describe("the tunnel's constants", () => {
 
   it('are used in C by their names: none is defined a second time', () => {
     const others = (readdirSync(native, { recursive: true }) as string[]).filter(
-      (path) => /^(dataplane|client|router)\/.*\.[ch]$/.test(path) && path !== 'dataplane/wire.h',
+      (path) =>
+        /^(packet|transport|dataplane|client|router)\/.*\.[ch]$/.test(path) && path !== 'packet/wire.h',
     );
     expect(others.length).toBeGreaterThan(30);
     const again = others.filter((path) => /\b0xf[0-3]\b|\b1496\b|"enf\/|"ENFT"|0xfe, 0x80/i.test(read(path)));

@@ -1,6 +1,6 @@
 // OpenSSL for the data plane: the node binary's own, so that the TPM's key (provider.h) works here, too.
 #pragma once
-#include "frame.h"
+#include "packet/frame.h"
 #include <openssl/ssl.h>
 #include <string.h>
 

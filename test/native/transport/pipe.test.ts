@@ -4,7 +4,7 @@ import { runParts } from '../parts.ts';
 describe('between TLS and a socket that takes little', () => {
   for (const sanitizer of ['', 'address,undefined']) {
     it(`all arrives, keys may change, and what waits is bounded (${sanitizer || 'as shipped'})`, async () => {
-      const done = await runParts('dataplane/pipe_parts', ['dataplane/pipe', 'dataplane/pool'], sanitizer, [
+      const done = await runParts('transport/pipe_parts', ['transport/pipe', 'transport/pool'], sanitizer, [
         '-lssl',
         '-lcrypto',
       ]);

@@ -1,5 +1,5 @@
 // The data plane's queues and the memory they share. Ends with a line "ok", or with what was wrong.
-#include "../../../native/dataplane/fq.h"
+#include "../../../native/transport/fq.h"
 #include "../check.h"
 #include <stdio.h>
 #include <stdlib.h>

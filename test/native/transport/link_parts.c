@@ -1,6 +1,6 @@
 // Links that share a thread's memory, and what is passed on to them. Ends with a line "ok", or with what was wrong.
-#include "../../../native/dataplane/bytes.h"
-#include "../../../native/dataplane/link.h"
+#include "../../../native/packet/bytes.h"
+#include "../../../native/transport/link.h"
 #include "tlspair.h"
 
 enum { PACKET = 1000, NUMBER = 48, QUEUED = 8 << 20, LINKS = 3, MANY = 3000 };

@@ -2,7 +2,7 @@
 // or dropped. Offloading makes the TUN's own queue of 500 packets as long as 32 MB; this one has 1 MB, and never more than
 // what the thread's other queues leave of the memory they share: however many are full, there is room in it for one more.
 #pragma once
-#include "counters.h"
+#include "packet/counters.h"
 #include "pool.h"
 #include <stdbool.h>
 #include <stddef.h>

@@ -18,7 +18,7 @@
 // not slow down the sender.
 #pragma once
 #include "fq.h"
-#include "frame.h"
+#include "packet/frame.h"
 #include "pipe.h"
 #include "socket.h"
 #include "tls.h"

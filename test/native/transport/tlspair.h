@@ -1,6 +1,6 @@
 // Two ends of a TLS connection over a pair of sockets, of which the near one takes little at a time.
 #pragma once
-#include "../../../native/dataplane/pipe.h"
+#include "../../../native/transport/pipe.h"
 #include "../check.h"
 #include <openssl/err.h>
 #include <openssl/x509.h>

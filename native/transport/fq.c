@@ -1,5 +1,5 @@
 #include "fq.h"
-#include "frame.h"
+#include "packet/frame.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,20 +3,20 @@ import { runParts } from '../parts.ts';
 
 const PARTS = [
   ...[
-    'dataplane/link',
-    'dataplane/pipe',
-    'dataplane/pool',
-    'dataplane/fq',
-    'dataplane/socket',
-    'dataplane/tls',
+    'transport/link',
+    'transport/pipe',
+    'transport/pool',
+    'transport/fq',
+    'transport/socket',
+    'transport/tls',
   ],
-  ...['dataplane/frame', 'dataplane/packet', 'dataplane/segment', 'dataplane/checksum'],
+  ...['packet/frame', 'packet/packet', 'packet/segment', 'packet/checksum'],
 ];
 
 describe('links that share a thread', () => {
   for (const sanitizer of ['', 'address,undefined']) {
     it(`keep the order of what is passed on to them (${sanitizer || 'as shipped'})`, async () => {
-      const done = await runParts('dataplane/link_parts', PARTS, sanitizer, ['-lssl', '-lcrypto']);
+      const done = await runParts('transport/link_parts', PARTS, sanitizer, ['-lssl', '-lcrypto']);
       expect(done).toEqual({ code: 0, signal: null, stdout: 'ok\n', stderr: '' });
     });
   }

@@ -1,7 +1,7 @@
 #include "link.h"
-#include "bytes.h"
-#include "checksum.h"
-#include "segment.h"
+#include "packet/bytes.h"
+#include "packet/checksum.h"
+#include "packet/segment.h"
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdio.h>
