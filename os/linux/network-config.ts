@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Failure } from '../../protocol/failure.ts';
 import { formatPrefix, parsePrefix } from '../../protocol/ipv6.ts';
-import { refusal, runCommand } from './command.ts';
+import { refusal, runNetworkProgram } from './command.ts';
 import { ip } from './iproute.ts';
 
 /*
@@ -84,7 +84,10 @@ export const kernel: Kernel = {
   rules: async (family) => readRules(json(await ip('-j', '-N', `-${family}`, 'rule', 'show')), family),
   async routes(family, table, device) {
     const args = ['-j', '-N', `-${family}`, 'route', 'show', 'table', String(table)];
-    const { code, stdout, complaint } = await runCommand('ip', device ? [...args, 'dev', device] : args);
+    const { code, stdout, complaint } = await runNetworkProgram(
+      'ip',
+      device ? [...args, 'dev', device] : args,
+    );
     // 2: the kernel has refused, as it does for a table that has never had a route.
     if (code === 2) return [];
     if (code !== 0) throw refusal('ip', args.join(' '), complaint);
@@ -243,7 +246,7 @@ async function replaceFilter(name: string, objects: readonly NftObject[]): Promi
 
 /** `what` is said instead of long arguments. nft opens its standard input by name, which a socket has not: commands are an argument. */
 async function nft(args: readonly string[], what = args.join(' ')): Promise<string> {
-  const { code, stdout, complaint } = await runCommand('nft', args);
+  const { code, stdout, complaint } = await runNetworkProgram('nft', args);
   if (code !== 0) throw refusal('nft', what, complaint);
   return stdout;
 }
