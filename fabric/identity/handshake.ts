@@ -1,6 +1,6 @@
 import type { Primitives } from '../../protocol/crypto/primitives.ts';
 import { Failure } from '../../protocol/failure.ts';
-import type { CookieJar, Met } from '../../protocol/xtt/cookie.ts';
+import type { CookieJar, KeyExchange } from '../../protocol/xtt/cookie.ts';
 import { checkClearHeader } from '../../protocol/xtt/message.ts';
 import { wipeKeys } from '../../protocol/xtt/schedule.ts';
 import { type AwaitingClient, answer, assign, greet, openClaim } from '../../protocol/xtt/server.ts';
@@ -42,7 +42,7 @@ const COOKIE = { start: 6, end: 136 } as const;
  */
 export function welcome(desk: Desk, hello: Uint8Array, account: Account): Uint8Array {
   account.suite = checkClearHeader(hello, 'clientInit');
-  const { send, next } = greeted(desk, hello, desk.jar.bake(desk.now(), hello));
+  const { send, next } = greeted(desk, hello, desk.jar.issue(desk.now(), hello));
   wipeKeys(next.keys.client);
   wipeKeys(next.keys.server);
   return send;
@@ -90,7 +90,7 @@ function recall(desk: Desk, attest: Uint8Array): AwaitingClient {
 function greeted(
   desk: Desk,
   hello: Uint8Array,
-  state: Met & { readonly cookie: Uint8Array },
+  state: KeyExchange & { readonly cookie: Uint8Array },
 ): ReturnType<typeof answer> {
   const greeting = greet(desk.primitives, { certificate: desk.certificate }, hello, state);
   return answer(greeting, desk.sign(greeting.serverMessage));
