@@ -48,7 +48,7 @@ export async function proveArithmetic(
   throw new Failure(
     'ecdaa.wrong-arithmetic',
     'operator',
-    `the self-test of ECDAA failed: with "${face.ecdaaArithmetic()}" this processor does not verify as it must`,
+    `the self-test of ECDAA failed: this processor computes wrong results with the arithmetic "${face.ecdaaArithmetic()}"`,
     { action: 'Run the fabric on another processor or emulator, and report this one with /proc/cpuinfo.' },
   );
 }

@@ -50,7 +50,7 @@ export async function openSecret(container: Uint8Array, passphrase: Uint8Array):
     throw new Failure(
       'os.wrong-passphrase',
       'operator',
-      'the passphrase does not open the file, or the file was changed',
+      'the file cannot be decrypted: the passphrase is wrong, or the file was changed',
       { action: 'Give the right passphrase.', cause: error },
     );
   } finally {

@@ -95,7 +95,7 @@ async function readObject(
     `NV index 0x${map.nv[name].toString(16)} (${name}): expected ${min === max ? min : `${min} to ${max}`} bytes, got ${content.length}`,
     {
       action:
-        'Something else uses this NV index, or the TPM was personalised wrongly: inspect it in the factory.',
+        'Another program uses this NV index, or the TPM was personalised wrongly: run "enf-factory inspect".',
     },
   );
 }

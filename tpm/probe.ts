@@ -91,7 +91,7 @@ export function requireEcdaa(capabilities: Capabilities): void {
     'tpm.no-ecdaa',
     'operator',
     `this TPM (${capabilities.manufacturer}) lacks ${missing.join(', ')}`,
-    { action: 'Use another TPM, or a credential in software (device personalise --software).' },
+    { action: 'Use another TPM, or a credential in files (enf-factory device personalise --software DIR).' },
   );
 }
 

@@ -19,27 +19,31 @@ const TPM_OPTIONS = [
   {
     name: 'map',
     value: PLACEMENTS.join('|'),
-    help: 'hierarchy in the TPM; auto (the default): the platform if it is open, else the owner',
+    help: 'hierarchy in the TPM; auto (the default): platform unless it is locked, else owner',
   },
   {
     name: 'hierarchy-auth-file',
     value: 'FILE',
-    help: "file with the hierarchy's password, where one is set",
+    help: "file with the hierarchy's password, if it has one",
   },
 ];
 
 export const devicePersonalise: Command = {
   name: 'device personalise',
-  summary: 'make a TPM a member of a group, or make a credential in files',
+  summary: 'make a TPM a member of a group, or create a credential in files',
   options: [
     GROUP_OPTION,
-    { name: 'trust', value: 'FILE', help: 'the trust.json of the fabric the device will talk to' },
+    {
+      name: 'trust',
+      value: 'FILE',
+      help: 'trust bundle (trust.json) of the fabric that the device will connect to',
+    },
     PASSPHRASE_OPTION,
     ...TPM_OPTIONS,
     {
       name: 'software',
       value: 'DIR',
-      help: 'no TPM: write the credential and its key into this new folder',
+      help: 'without a TPM: write the credential and its key into this new folder',
     },
   ],
   examples: [
@@ -82,15 +86,15 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
 }
 
 function sentence({ already, tpm, hierarchy, time, member }: Personalised, group: Group): string {
-  const what = already ? `was a member already (since ${time})` : 'is now a member';
+  const what = already ? `was already a member (since ${time})` : 'is now a member';
   return `The TPM (${tpm}, ${hierarchy} hierarchy) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;
 }
 
 async function intoFiles(invocation: Invocation, group: Group, trust: Trust, folder: string): Promise<void> {
   const unfit = TPM_OPTIONS.find(({ name }) => invocation.option(name) !== undefined);
   if (unfit !== undefined) {
-    throw new Failure('cli.bad-arguments', 'operator', `--${unfit.name} does not go with --software`, {
-      action: 'Leave one of the two out.',
+    throw new Failure('cli.bad-arguments', 'operator', `--${unfit.name} cannot be combined with --software`, {
+      action: 'Remove one of the two options.',
     });
   }
   const issuerSecret = await unlockIssuer(group, askPassphrase(invocation, group));
@@ -119,7 +123,7 @@ function parsePlacement(text: string): Placement {
     'cli.bad-value',
     'operator',
     `--map: expected ${PLACEMENTS.join(', ')}, got ${JSON.stringify(text)}`,
-    { action: 'Leave it out unless you know which hierarchy you want.' },
+    { action: 'Remove --map to let the program choose the hierarchy.' },
   );
 }
 

@@ -6,11 +6,15 @@ import { openTpmAt, TCTI_OPTION } from './group.ts';
 
 export const inspect: Command = {
   name: 'inspect',
-  summary: 'say what a TPM, a file or a folder holds, and what is wrong with it',
+  summary: 'show what a TPM, a file or a folder holds, and what is wrong with it',
   options: [
     TCTI_OPTION,
     { name: 'file', value: 'FILE', help: 'a key, credential, certificate, signature, label or trust bundle' },
-    { name: 'dir', value: 'DIR', help: 'a group or a software credential: do its files fit together?' },
+    {
+      name: 'dir',
+      value: 'DIR',
+      help: 'a group or a software credential: check that its files belong together',
+    },
   ],
   examples: [
     'enf-factory inspect',
@@ -27,7 +31,7 @@ export const inspect: Command = {
 async function look(invocation: Invocation): Promise<Inspection> {
   const [tcti, file, folder] = [TCTI_OPTION.name, 'file', 'dir'].map((name) => invocation.option(name));
   if ([tcti, file, folder].filter((each) => each !== undefined).length > 1) {
-    throw new Failure('cli.bad-arguments', 'operator', 'expected one of --tcti, --file and --dir', {
+    throw new Failure('cli.bad-arguments', 'operator', 'expected at most one of --tcti, --file and --dir', {
       action: 'See "enf-factory inspect --help".',
     });
   }

@@ -12,16 +12,16 @@ const MAX_WIDTH_MM = 300;
 
 export const label: Command = {
   name: 'label',
-  summary: "draw the group's label, whose QR code admits the batch",
+  summary: "draw the group's label, whose QR code admits its devices to a fabric",
   options: [
     GROUP_OPTION,
     { name: 'svg', value: 'FILE', help: 'write the code with its text as SVG, in millimetres' },
     { name: 'png', value: 'FILE', help: 'write the code alone as PNG, at 300 dpi' },
-    { name: 'terminal', help: 'show the code on the terminal (so it does without --svg and --png)' },
+    { name: 'terminal', help: 'show the code on the terminal (the default without --svg and --png)' },
     {
       name: 'width-mm',
       value: 'MM',
-      help: 'largest width of the code; from 32 mm on it tolerates more dirt',
+      help: 'largest width of the code; from 32 mm on it has more error correction',
       default: DEFAULT_WIDTH_MM,
     },
   ],
@@ -33,7 +33,7 @@ export const label: Command = {
     const devices = (await readManifest(group)).length;
     const text = describeGroup(group, devices);
     const [svg, png] = [invocation.option('svg'), invocation.option('png')];
-    // Whoever reads the code can admit the batch: these files are as private as label.txt.
+    // Anyone who reads the code can admit the devices: these files are as secret as label.txt.
     if (svg !== undefined) await createFile(svg, drawSvg(code, widthMm, text));
     if (png !== undefined) await createFile(png, drawPng(code, widthMm));
     const shown = invocation.flag('terminal') || (svg === undefined && png === undefined);

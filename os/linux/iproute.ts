@@ -9,7 +9,7 @@ export async function ip(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** What `ip` itself says only in riddles: "Permission denied", or "Operation not supported". */
+/** `ip` itself reports disabled IPv6 only as "Permission denied" or "Operation not supported". */
 async function whyNotIpv6(args: readonly string[]): Promise<Failure | undefined> {
   if (!args.includes('-6')) return undefined;
   const at = args.indexOf('dev');

@@ -6,11 +6,11 @@ export function devicePath(tcti: string): string | undefined {
   return /^device:(\/.+)$/.exec(tcti)?.[1];
 }
 
-/** A device file, whose it is and who may use it. */
+/** A device file with its owner, group and mode. */
 export const described = (path: string, { owner, group, mode }: DeviceFile): string =>
   `${path} (${owner}:${group}, mode ${mode.toString(8).padStart(4, '0')})`;
 
-/** What keeps the user from a TPM's device file, and the commands that mend it. */
+/** Why the user cannot access a TPM's device file, and the commands that correct it. */
 export function forbidden(
   path: string,
   file: DeviceFile,
@@ -20,21 +20,21 @@ export function forbidden(
   const { group, mode, usable } = file;
   if (usable) {
     return {
-      found: `${found}, though owner and mode allow it`,
-      action: `Let the sandbox of the service have it: DeviceAllow=${path} rw in the unit.`,
+      found: `${found}, although its owner and mode allow it`,
+      action: `The sandbox of the service denies it: add "DeviceAllow=${path} rw" to the unit (systemctl edit).`,
     };
   }
   if (group !== 'root' && (mode & 0o060) === 0o060 && !groups.includes(group)) {
-    return { found, action: `usermod -aG ${group} ${user}, and start the service or session anew.` };
+    return { found, action: `Run "usermod -aG ${group} ${user}", and restart the service or log in again.` };
   }
   const join = groups.includes('tss') ? '' : `; usermod -aG tss ${user}`;
   return {
     found,
-    action: `chgrp tss ${path} && chmod 0660 ${path}${join}; a udev rule keeps it so: the group that owns the device has to be tss, with mode 0660.`,
+    action: `Run "chgrp tss ${path} && chmod 0660 ${path}${join}"; a udev rule with GROUP="tss", MODE="0660" makes it permanent.`,
   };
 }
 
-/** Runs `open`; its Failure `tpm.not-permitted` then says whose the device is, as whom we came, and what mends it. */
+/** Runs `open`; adds to its Failure `tpm.not-permitted` the owner and mode of the device, our own user and groups, and the remedy. */
 export async function withReasons<T>(tcti: string, open: () => Promise<T>): Promise<T> {
   try {
     return await open();

@@ -184,7 +184,9 @@ function markFailure(mark: number, cause: unknown): Failure {
 }
 
 export function calledOff(signal: AbortSignal): Failure {
-  return new Failure('net.aborted', 'retry', 'connecting was called off', { cause: signal.reason });
+  return new Failure('net.aborted', 'retry', 'the connection attempt was cancelled', {
+    cause: signal.reason,
+  });
 }
 
 function dialFailure({ hosts, port, timeoutMs }: ConnectOptions, misses: readonly Miss[]): Failure {

@@ -15,7 +15,7 @@ describe('[C-15] why there is no IPv6', () => {
     const failure = await ipv6Disabled('enf0', proc({ cmdline: 'ro quiet ipv6.disable=1 panic=-1' }));
     expect(failure).toMatchObject({ code: 'os.ipv6-disabled', remedy: 'operator' });
     expect(failure?.message).toBe('this kernel runs without IPv6: ipv6.disable=1 is on its command line');
-    expect(failure?.action).toBe('Remove ipv6.disable=1 from the kernel command line, and boot anew.');
+    expect(failure?.action).toBe('Remove ipv6.disable=1 from the kernel command line, and reboot.');
     expect(failure?.action).not.toContain('sysctl');
     // Nor has it routing rules: what names no interface finds the same.
     expect((await ipv6Disabled(undefined, proc({ cmdline: 'ipv6.disable=1' })))?.message).toBe(
@@ -26,7 +26,7 @@ describe('[C-15] why there is no IPv6', () => {
   test('a kernel without it whose command line does not say so', async () => {
     const failure = await ipv6Disabled('enf0', proc({ cmdline: 'quiet xipv6.disable=10' }));
     expect(failure?.message).toBe('this kernel runs without IPv6');
-    expect(failure?.action).toMatch(/^modprobe ipv6/);
+    expect(failure?.action).toMatch(/^Run "modprobe ipv6"/);
   });
 
   test('nothing, if it is there and on: an empty list of addresses is one', async () => {
@@ -70,7 +70,7 @@ describe('[C-15] in a network namespace the agent and the doctor say the same, a
       expect(before.doctor).toEqual(before.failure);
       const commands = names.map((name) => `net.ipv6.conf.${name}.disable_ipv6=0`).join(' ');
       expect(before.failure.action).toBe(
-        `sysctl -e -w ${commands}, and set it in /etc/sysctl.d so that it stays.`,
+        `Run "sysctl -e -w ${commands}", and set the same in /etc/sysctl.d, so that it survives a reboot.`,
       );
       expect(after).toEqual({});
     });

@@ -48,7 +48,9 @@ for (const who of ['agent', 'factory'] as const) {
     expect(failure.message).toBe(
       `device:${path}: not permitted to open the TPM device: ${path} (root:root, mode 0600) may not be used by nobody (groups nogroup, daemon)`,
     );
-    expect(failure.action).toContain(`chgrp tss ${path} && chmod 0660 ${path}; usermod -aG tss nobody; `);
+    expect(failure.action).toContain(
+      `Run "chgrp tss ${path} && chmod 0660 ${path}; usermod -aG tss nobody"; `,
+    );
   });
 }
 
@@ -56,14 +58,14 @@ test('[C-24] a device that its group may use: join the group', () => {
   const path = place(0o660, AUDIO);
   const failure = asNobody('agent', path);
   expect(failure.message).toContain(`${path} (root:audio, mode 0660) may not be used by nobody`);
-  expect(failure.action).toBe('usermod -aG audio nobody, and start the service or session anew.');
+  expect(failure.action).toBe('Run "usermod -aG audio nobody", and restart the service or log in again.');
 });
 
 test('[C-24] in the right group with a mode that gives it nothing: the mode is what to change', () => {
   const identity = { user: 'enf', groups: ['enf', 'tss'] };
   const file = { character: true, mode: 0o600, owner: 'tss', group: 'tss', usable: false };
   const { action } = forbidden('/dev/tpmrm0', file, identity);
-  expect(action).toMatch(/^chgrp tss \/dev\/tpmrm0 && chmod 0660 \/dev\/tpmrm0; a udev rule/);
+  expect(action).toMatch(/^Run "chgrp tss \/dev\/tpmrm0 && chmod 0660 \/dev\/tpmrm0"; a udev rule/);
   // What mode and group allow and the kernel refuses all the same is the sandbox's doing.
   const boxed = forbidden('/dev/tpmrm0', { ...file, mode: 0o660, usable: true }, identity);
   expect(boxed.action).toContain('DeviceAllow=/dev/tpmrm0 rw');

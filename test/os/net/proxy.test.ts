@@ -137,8 +137,8 @@ describe('[C-9] through an HTTP proxy', () => {
   });
 
   test.each([
-    ['without credentials', undefined, 'wants a user and a password'],
-    ['with others', 'device:p%ss', 'does not take our user and password'],
+    ['without credentials', undefined, 'requires a user name and a password'],
+    ['with others', 'device:p%ss', 'rejects our user name and password'],
   ])('407 %s is for a person, and no other host is tried', async (_, login, words) => {
     const before = asked.length;
     const failure = await refusal(['locked.test', 'fabric.test'], {
@@ -162,8 +162,8 @@ describe('[C-9] through an HTTP proxy', () => {
   });
 
   test.each([
-    ['SSH-2.0-OpenSSH\r\n\r\n', 'does not speak HTTP'],
-    [`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(9_000)}`, 'endless'],
+    ['SSH-2.0-OpenSSH\r\n\r\n', 'does not answer in HTTP'],
+    [`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(9_000)}`, 'too long'],
     [undefined, 'closed the connection'],
   ])('what is no proxy is told apart: %.20s', async (words, message) => {
     const failure = await refusal(['fabric.test'], { proxy: await saying(words) });

@@ -52,7 +52,7 @@ test('what cannot be written is logged once and tried again', () => {
   show(false);
   show(true);
   expect(lines).toEqual([
-    `warning: cannot write ${join(gone, 'offline')} (ENOENT): enf-online.target is not right`,
+    `warning: cannot write ${join(gone, 'offline')} (ENOENT): enf-online.target does not follow the agent's state`,
   ]);
   mkdirSync(gone);
   show(true);
