@@ -1,17 +1,14 @@
 import { readPasswordFile } from '../../cli/passphrase.ts';
 import type { Command, Invocation } from '../../cli/program.ts';
-import { readBounded } from '../../os/files/read.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { parseTrust, type Trust } from '../../protocol/identity/trust.ts';
-import { decodeUtf8 } from '../../protocol/utf8.ts';
-import { probe } from '../../tpm/probe.ts';
-import { type Group, openGroup, unlockIssuer } from '../group.ts';
+import type { Trust } from '../../protocol/identity/trust.ts';
+import { type Group, openGroup } from '../group.ts';
 import { shortGid } from '../label.ts';
-import { personaliseSoftware } from '../software.ts';
-import { type Personalised, type Placement, personaliseTpm } from '../station.ts';
-import { askPassphrase, GROUP_OPTION, openTpmAt, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
+import { personaliseFolder, personaliseTpmAt, readTrust } from '../operations.ts';
+import type { Personalised, Placement } from '../station.ts';
+import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
 
 const PLACEMENTS: readonly Placement[] = ['platform', 'owner', 'auto'];
 const TPM_OPTIONS = [
@@ -62,26 +59,21 @@ export const devicePersonalise: Command = {
 };
 
 async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Promise<void> {
-  const progress = progressLines();
   const placement = parsePlacement(invocation.option('map') ?? 'auto');
   const passwordFile = invocation.option('hierarchy-auth-file');
   const hierarchyAuth = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile);
-  const tpm = await openTpmAt(invocation.option(TCTI_OPTION.name));
   try {
-    const done = await personaliseTpm({
+    const done = await personaliseTpmAt(invocation.option(TCTI_OPTION.name), {
       group,
       trust,
-      tpm,
-      capabilities: await probe(tpm),
       placement,
       hierarchyAuth,
-      issuerSecret: () => unlockIssuer(group, askPassphrase(invocation, group)),
-      progress,
+      passphrase: askPassphrase(invocation, group),
+      progress: progressLines(),
     });
     invocation.print(done, () => sentence(done, group));
   } finally {
     if (hierarchyAuth) wipe(hierarchyAuth);
-    await tpm.close();
   }
 }
 
@@ -97,12 +89,10 @@ async function intoFiles(invocation: Invocation, group: Group, trust: Trust, fol
       action: 'Remove one of the two options.',
     });
   }
-  const issuerSecret = await unlockIssuer(group, askPassphrase(invocation, group));
-  const record = await personaliseSoftware({
+  const record = await personaliseFolder(folder, {
     group,
-    issuerSecret,
     trust,
-    folder,
+    passphrase: askPassphrase(invocation, group),
     progress: progressLines(),
   });
   invocation.print(
@@ -125,8 +115,4 @@ function parsePlacement(text: string): Placement {
     `--map: expected ${PLACEMENTS.join(', ')}, got ${JSON.stringify(text)}`,
     { action: 'Remove --map to let the program choose the hierarchy.' },
   );
-}
-
-async function readTrust(path: string): Promise<Trust> {
-  return parseTrust(decodeUtf8(await readBounded(path, 'trust bundle')) ?? '');
 }

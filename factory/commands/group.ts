@@ -1,12 +1,11 @@
 import { readPassphrase } from '../../cli/passphrase.ts';
 import type { Command, Invocation, Option } from '../../cli/program.ts';
-import { withReasons } from '../../os/linux/tpm-device.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
-import { DEFAULT_TCTI, openTpm, type Tpm } from '../../tpm/context.ts';
-import { createGroup, type Group, issuerSecretStorage, openGroup } from '../group.ts';
-import { basenameText, shortGid } from '../label.ts';
-import { readManifest } from '../manifest.ts';
+import { DEFAULT_TCTI } from '../../tpm/context.ts';
+import { createGroup, type Group } from '../group.ts';
+import { shortGid } from '../label.ts';
+import { showGroup } from '../operations.ts';
 
 /** Options that several commands share. */
 export const GROUP_OPTION: Option = { name: 'group', value: 'DIR', help: 'folder of the group' };
@@ -20,11 +19,6 @@ export const PASSPHRASE_OPTION: Option = {
   value: 'FILE',
   help: "file with the passphrase of the issuer's secret key (default: ask on the terminal)",
 };
-
-/** Opens the named TPM, or this machine's. @throws Failure `tpm.…` */
-export function openTpmAt(tcti = DEFAULT_TCTI): Promise<Tpm> {
-  return withReasons(tcti, () => openTpm(tcti));
-}
 
 /** The passphrase of an encrypted issuer key, from the file named or the terminal. */
 export function askPassphrase(invocation: Invocation, group: Group): () => Promise<Uint8Array> {
@@ -83,12 +77,9 @@ export const groupShow: Command = {
   summary: 'show a group and how many devices it has',
   options: [GROUP_OPTION],
   async run(invocation) {
-    const group = await openGroup(invocation.required('group'));
-    const { name, vendor, gid, created } = group;
-    const basename = basenameText(group.basename);
-    const devices = (await readManifest(group)).length;
-    const issuerSecret = await issuerSecretStorage(group);
-    invocation.print({ name, vendor, basename, gid, created, devices, issuerSecret }, () =>
+    const view = await showGroup(invocation.required('group'));
+    const { name, vendor, basename, gid, created, devices, issuerSecret } = view;
+    invocation.print(view, () =>
       [
         `Name           ${name}`,
         ...(vendor === undefined ? [] : [`Vendor         ${vendor}`]),
