@@ -1,6 +1,6 @@
 import { createFile } from '../os/files/create.ts';
 import { readBounded } from '../os/files/read.ts';
-import { withReasons } from '../os/linux/tpm-device.ts';
+import { explainNotPermitted } from '../os/linux/tpm-device.ts';
 import { parseTrust, type Trust } from '../protocol/identity/trust.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
 import { DEFAULT_TCTI, openTpm, type Tpm } from '../tpm/context.ts';
@@ -125,7 +125,7 @@ export async function inspectTarget(target: InspectionTarget): Promise<Inspectio
 
 /** Opens a TPM for `use` and closes it. @throws Failure `tpm.…` */
 export async function withTpm<T>(tcti = DEFAULT_TCTI, use: (tpm: Tpm) => Promise<T>): Promise<T> {
-  const tpm = await withReasons(tcti, () => openTpm(tcti));
+  const tpm = await explainNotPermitted(tcti, () => openTpm(tcti));
   try {
     return await use(tpm);
   } finally {

@@ -38,7 +38,7 @@ const EPERM = 1;
 /** The TPM's own code without parameter, handle and session numbers; undefined if a layer of the TSS returned it. */
 export function base(rc: number): number | undefined {
   const layer = rc >>> 16;
-  // 11 and 12: a resource manager answering for the TPM.
+  // 11 and 12: a resource manager that answers in place of the TPM.
   if (layer !== 0 && layer !== 11 && layer !== 12) return undefined;
   const code = rc & 0xfff;
   return (code & 0x80) === 0 ? code : code & 0xbf;
@@ -50,7 +50,7 @@ export function isTransient(rc: number): boolean {
   return code === RC.retry || code === RC.yielded || code === RC.testing || code === RC.nvRate;
 }
 
-/** True if the TPM refused the authorisation: a password it has, or a hierarchy that is switched off. */
+/** True if the TPM refused the authorisation: a password is required, or the hierarchy is disabled. */
 export function isUnauthorised(rc: number): boolean {
   const code = base(rc);
   return code === RC.badAuth || code === RC.authFail || code === RC.hierarchy;

@@ -23,9 +23,9 @@ export interface TpmAnswer extends TssAnswer {
 /** An open TPM. Commands are carried out one after the other. */
 export interface Tpm {
   readonly tcti: string;
-  /** False after the connection failed; the next command without an object opens it anew. */
+  /** False after the connection failed; the next command without an object opens it again. */
   readonly alive: boolean;
-  /** Grows each time the TPM is opened anew; objects of an earlier generation are gone. */
+  /** Incremented each time the TPM is opened; objects of an earlier generation are gone. */
   readonly generation: number;
   /**
    * Sends a command and returns its answer, also if the TPM refused it. RETRY, YIELDED, TESTING and NV_RATE are
@@ -80,7 +80,7 @@ export async function openTpm(tcti: string = DEFAULT_TCTI, options: TpmOptions =
   return tpm;
 }
 
-/** The object whose number an answer begins with. */
+/** The object whose number is the first of an answer. */
 export function objectOf(answer: TpmAnswer): TpmObject {
   return { number: answer.numbers[0]!, generation: answer.generation };
 }
@@ -276,7 +276,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Only a resource manager flushes what its clients leave. */
+/** True where no resource manager flushes the objects of clients that are gone. */
 function leavesObjects(tcti: string): boolean {
   return /^(swtpm|mssim)(:|$)/.test(tcti) || /^device:\/dev\/tpm\d+$/.test(tcti);
 }

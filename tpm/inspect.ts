@@ -19,7 +19,7 @@ export interface InspectedObject {
 
 export interface InspectedMap {
   readonly hierarchy: HandleMap['hierarchy'];
-  /** What is at the ECDAA key's handle; `fault` says why it does not serve. */
+  /** What is at the ECDAA key's handle; `fault` says why it is not usable. */
   readonly daaKey?: { readonly handle: number; readonly point?: Uint8Array; readonly fault?: string };
   readonly objects: readonly InspectedObject[];
 }

@@ -1,8 +1,8 @@
-import { watchPath } from '../../os/linux/route-watch.ts';
+import { watchRoute } from '../../os/linux/route-watch.ts';
 import { serveControl, serveLoopback } from '../../os/net/control-socket.ts';
 import { type Log, stderrLog } from '../../os/service/log.ts';
 import { notify } from '../../os/service/notify.ts';
-import { openPresence } from '../../os/service/online-flag.ts';
+import { openOnlineFlag } from '../../os/service/online-flag.ts';
 import {
   askedToStop,
   collectGarbage,
@@ -41,7 +41,7 @@ export async function runAgent(config: Config): Promise<void> {
       nowMs: clock(),
       wallMs: Date.now(),
     });
-  const showOnline = openPresence(log);
+  const showOnline = openOnlineFlag(log);
   showOnline(false);
   const agent: Agent = {
     status,
@@ -113,7 +113,7 @@ function waysTo({ remote }: Config): readonly string[] {
 /** Without ears for the network the agent lives on: its pauses and heartbeats find out, too, only later. */
 function hearNetwork(config: Config, log: Log, onChange: () => void): () => void {
   try {
-    return watchPath({ hosts: waysTo(config), mark: policyOf(config).mark }, onChange).close;
+    return watchRoute({ hosts: waysTo(config), mark: policyOf(config).mark }, onChange).close;
   } catch (error) {
     if (!isFailure(error)) throw error;
     log('warning', `${error.code}: changes of the network go unnoticed: ${error.message}`);

@@ -1,5 +1,5 @@
 import { curves as availableCurves, type Curves } from '../../crypto/curves.ts';
-import { proveEcdaa } from '../../crypto/ecdaa.ts';
+import { selfTestEcdaa } from '../../crypto/ecdaa.ts';
 import type { Knock } from '../../os/net/acceptor.ts';
 import { quietly } from '../../os/service/limited-log.ts';
 import type { Log } from '../../os/service/log.ts';
@@ -69,7 +69,7 @@ export interface IdentityOptions {
  * @throws Failure `net.port-busy`, `net.port-not-permitted`, `net.no-such-address`, `ecdaa.wrong-arithmetic`
  */
 export async function startIdentityServer(options: IdentityOptions): Promise<IdentityServer> {
-  await proveEcdaa();
+  await selfTestEcdaa();
   const { registry, log } = options;
   const { native, primitives, signer } = options.curves ?? availableCurves();
   const now = options.now ?? (() => performance.now());

@@ -39,10 +39,10 @@ export function watchKernel(filter: boolean, onChange: (change: KernelChange) =>
     groups: Uint8Array,
     parse: (messages: Uint8Array) => KernelChange[],
   ): void => {
-    const hear = (messages: Uint8Array | undefined): void => {
+    const receive = (messages: Uint8Array | undefined): void => {
       for (const change of messages ? parse(messages) : [{ kind: 'lost' } as const]) onChange(change);
     };
-    open.push(native.netlinkOpen(protocol, groups, hear));
+    open.push(native.netlinkOpen(protocol, groups, receive));
   };
   const close = (): void => {
     for (const each of open.splice(0)) native.netlinkClose(each);

@@ -8,7 +8,7 @@ const ANYWHERE = ['192.0.2.1', '2001:db8::1'];
 /** A burst of changes counts as one, this long after its first (an interface that comes up causes a dozen). */
 export const SETTLE_MS = 250;
 
-export interface PathOptions {
+export interface RouteWatchOptions {
   /** Literal addresses; host names are ignored, because the watch does not resolve names. */
   readonly hosts: readonly string[];
   /** SO_MARK of the sockets whose route is watched; 0: none. */
@@ -24,26 +24,26 @@ export interface PathOptions {
  * (of our own TUN or a container's interface) are not reported, so that they cause neither heartbeats nor attempts to connect.
  * @throws Failure `os.not-permitted`, `os.no-netlink`
  */
-export function watchPath(options: PathOptions, onChange: () => void): { close(): void } {
+export function watchRoute(options: RouteWatchOptions, onChange: () => void): { close(): void } {
   const { mark, watch = watchKernel, source = sourceTowards } = options;
   const targets = [...options.hosts.filter((host) => isIP(host) !== 0), ...ANYWHERE];
-  const look = (): string => targets.map((target) => source(target, mark) ?? '-').join(' ');
+  const currentRoute = (): string => targets.map((target) => source(target, mark) ?? '-').join(' ');
   /** Indexes of the interfaces that have had a carrier, and of those that have lost it since. */
   const proven = new Set(present());
   const idle = new Set<number>();
-  let path = look();
+  let route = currentRoute();
   let regained = false;
   let timer: NodeJS.Timeout | undefined;
 
   const settle = (): void => {
     timer = undefined;
-    const now = look();
-    const changed = now !== path || (regained && /[^- ]/.test(now));
-    path = now;
+    const now = currentRoute();
+    const changed = now !== route || (regained && /[^- ]/.test(now));
+    route = now;
     regained = false;
     if (changed) onChange();
   };
-  const hear = (change: KernelChange): void => {
+  const onKernelChange = (change: KernelChange): void => {
     if (change.kind === 'filter' || change.kind === 'forwarding') return;
     if (change.kind === 'link') {
       // A new interface (a container's) matters only for the routes that come with it.
@@ -54,7 +54,7 @@ export function watchPath(options: PathOptions, onChange: () => void): { close()
     }
     timer ??= setTimeout(settle, SETTLE_MS);
   };
-  const kernel = watch(false, hear);
+  const kernel = watch(false, onKernelChange);
   return {
     close() {
       clearTimeout(timer);

@@ -7,16 +7,16 @@ export function devicePath(tcti: string): string | undefined {
 }
 
 /** A device file with its owner, group and mode. */
-export const described = (path: string, { owner, group, mode }: DeviceFile): string =>
+export const describeDevice = (path: string, { owner, group, mode }: DeviceFile): string =>
   `${path} (${owner}:${group}, mode ${mode.toString(8).padStart(4, '0')})`;
 
 /** Why the user cannot access a TPM's device file, and the commands that correct it. */
-export function forbidden(
+export function accessProblem(
   path: string,
   file: DeviceFile,
   { user, groups }: Identity,
 ): { readonly found: string; readonly action: string } {
-  const found = `${described(path, file)} may not be used by ${user} (groups ${groups.join(', ')})`;
+  const found = `${describeDevice(path, file)} may not be used by ${user} (groups ${groups.join(', ')})`;
   const { group, mode, usable } = file;
   if (usable) {
     return {
@@ -35,7 +35,7 @@ export function forbidden(
 }
 
 /** Runs `open`; adds to its Failure `tpm.not-permitted` the owner and mode of the device, our own user and groups, and the remedy. */
-export async function withReasons<T>(tcti: string, open: () => Promise<T>): Promise<T> {
+export async function explainNotPermitted<T>(tcti: string, open: () => Promise<T>): Promise<T> {
   try {
     return await open();
   } catch (error) {
@@ -43,7 +43,7 @@ export async function withReasons<T>(tcti: string, open: () => Promise<T>): Prom
     const path = devicePath(tcti);
     const file = path === undefined ? undefined : await deviceFile(path);
     if (path === undefined || file === undefined) throw error;
-    const { found, action } = forbidden(path, file, await ownIdentity());
+    const { found, action } = accessProblem(path, file, await ownIdentity());
     const message = `${error.message}: ${found}`;
     throw new Failure('tpm.not-permitted', 'operator', message, { action, cause: error });
   }

@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { addon } from '../../native/index.ts';
 import type { SocketHandle } from '../../native/net/net.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { type ConnectOptions, calledOff, connectFirst, inTurns } from './connect.ts';
+import { aborted, type ConnectOptions, connectFirst, inTurns } from './connect.ts';
 
 /** An HTTP proxy with the method CONNECT (RFC 9110 §9.3.6). */
 export interface HttpProxy {
@@ -46,7 +46,7 @@ async function reachProxy(
   try {
     return await connectFirst({ ...options, hosts: [proxy.host], port: proxy.port });
   } catch (error) {
-    if (outer?.aborted) throw calledOff(outer);
+    if (outer?.aborted) throw aborted(outer);
     if (!isFailure(error) || error.code === 'os.not-permitted') throw error;
     throw new Failure('net.proxy-unreachable', 'retry', `the proxy cannot be reached: ${error.message}`, {
       action: 'Check remote.proxy, and that the proxy is running and reachable from this network.',
@@ -71,24 +71,29 @@ async function ask(
     const reason = REASONS[(error as NodeJS.ErrnoException).code ?? ''] ?? error.message;
     throw failed(`${named} ${reason} when asked for ${target}`);
   });
-  const [, status, words = ''] = /^HTTP\/1\.[01] (\d{3}) ?([ -~]{0,60})/.exec(answer) ?? [];
+  const [, status, reason = ''] = /^HTTP\/1\.[01] (\d{3}) ?([ -~]{0,60})/.exec(answer) ?? [];
   if (status === undefined) throw failed(`${named} does not answer in HTTP`);
   if (status.startsWith('2')) return;
-  const said = `${status} ${words}`.trim();
+  const response = `${status} ${reason}`.trim();
   if (status === '407') {
-    const known =
+    const complaint =
       login === undefined ? 'requires a user name and a password' : 'rejects our user name and password';
-    throw new Failure('net.proxy-login', 'operator', `${named} ${known} (${said})`, {
+    throw new Failure('net.proxy-login', 'operator', `${named} ${complaint} (${response})`, {
       action: 'Put "user:password" into the file that remote.proxy-login-file names, or into remote.proxy.',
     });
   }
   if (/^4(?!08|29)/.test(status)) {
-    throw new Failure('net.proxy-refused', 'operator', `${named} refuses to connect to ${target} (${said})`, {
-      action:
-        'Configure the proxy to allow CONNECT to the ports of the tunnel router and the identity server.',
-    });
+    throw new Failure(
+      'net.proxy-refused',
+      'operator',
+      `${named} refuses to connect to ${target} (${response})`,
+      {
+        action:
+          'Configure the proxy to allow CONNECT to the ports of the tunnel router and the identity server.',
+      },
+    );
   }
-  throw failed(`${named} could not connect to ${target} (${said})`);
+  throw failed(`${named} could not connect to ${target} (${response})`);
 }
 
 const REASONS: Record<string, string> = {

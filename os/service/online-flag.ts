@@ -7,7 +7,7 @@ import type { Log } from './log.ts';
  * is in $RUNTIME_DIRECTORY, which systemd's path units turn into enf-online.target. Without that variable the returned
  * function does nothing. A file that cannot be written is logged once and tried again at the next change.
  */
-export function openPresence(log: Log): (online: boolean) => void {
+export function openOnlineFlag(log: Log): (online: boolean) => void {
   const folder = process.env.RUNTIME_DIRECTORY?.split(':')[0];
   let shown: boolean | undefined;
   let warned = false;

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { proveArithmetic } from '../../crypto/ecdaa-selftest.ts';
+import { selfTestArithmetic } from '../../crypto/ecdaa-selftest.ts';
 import type { EcdaaFace } from '../../native/ecdaa/ecdaa.ts';
 import { addon } from '../../native/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 
 const face = addon() as EcdaaFace;
 const liar = (lie: Partial<EcdaaFace>) =>
-  proveArithmetic({
+  selfTestArithmetic({
     ecdaaArithmetic: () => 'portable',
     ecdaaGroup: (...of) => face.ecdaaGroup(...of),
     ecdaaVerify: (...of) => face.ecdaaVerify(...of),
@@ -24,10 +24,10 @@ describe('the self-test of ECDAA', () => {
       } catch {
         continue;
       }
-      await proveArithmetic(face);
+      await selfTestArithmetic(face);
     }
     face.ecdaaArithmetic(best);
-    await proveArithmetic(face);
+    await selfTestArithmetic(face);
   });
 
   it('is about what libecdaa signed', async () => {

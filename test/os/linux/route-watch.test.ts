@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { KernelChange, watchKernel } from '../../../os/linux/netlink.ts';
-import { SETTLE_MS, watchPath } from '../../../os/linux/route-watch.ts';
+import { SETTLE_MS, watchRoute } from '../../../os/linux/route-watch.ts';
 
 /** A kernel of the test: what it tells, and the way it knows. */
 function world() {
@@ -24,7 +24,7 @@ function world() {
     return ways.get(address);
   };
   let changes = 0;
-  const path = watchPath({ hosts: ['enf.example', '203.0.113.7'], mark: 0, watch, source }, () => changes++);
+  const path = watchRoute({ hosts: ['enf.example', '203.0.113.7'], mark: 0, watch, source }, () => changes++);
   return {
     path,
     ways,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openTpmKeys } from '../../../agent/identity/tpm-keys.ts';
-import { forbidden, withReasons } from '../../../os/linux/tpm-device.ts';
+import { accessProblem, explainNotPermitted } from '../../../os/linux/tpm-device.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { bundle } from '../../bundle.ts';
 
@@ -64,16 +64,16 @@ test('[C-24] a device that its group may use: join the group', () => {
 test('[C-24] in the right group with a mode that gives it nothing: the mode is what to change', () => {
   const identity = { user: 'enf', groups: ['enf', 'tss'] };
   const file = { character: true, mode: 0o600, owner: 'tss', group: 'tss', usable: false };
-  const { action } = forbidden('/dev/tpmrm0', file, identity);
+  const { action } = accessProblem('/dev/tpmrm0', file, identity);
   expect(action).toMatch(/^Run "chgrp tss \/dev\/tpmrm0 && chmod 0660 \/dev\/tpmrm0"; a udev rule/);
   // What mode and group allow and the kernel refuses all the same is the sandbox's doing.
-  const boxed = forbidden('/dev/tpmrm0', { ...file, mode: 0o660, usable: true }, identity);
+  const boxed = accessProblem('/dev/tpmrm0', { ...file, mode: 0o660, usable: true }, identity);
   expect(boxed.action).toContain('DeviceAllow=/dev/tpmrm0 rw');
 });
 
 test('what else goes wrong with a TPM is left as it is', async () => {
   const refused = new Failure('tpm.not-permitted', 'operator', 'no');
-  const rejecting = (tcti: string, error: Error) => withReasons(tcti, () => Promise.reject(error));
+  const rejecting = (tcti: string, error: Error) => explainNotPermitted(tcti, () => Promise.reject(error));
   await expect(rejecting('swtpm:port=1', refused)).rejects.toBe(refused);
   await expect(rejecting('device:/nowhere/tpmrm0', refused)).rejects.toBe(refused);
   const busy = new Failure('tpm.busy', 'retry', 'busy');

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { openPresence } from '../../../os/service/online-flag.ts';
+import { openOnlineFlag } from '../../../os/service/online-flag.ts';
 
 let folder: string;
 let lines: string[];
@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 test('C-3 exactly one of two files says whether the device is online', () => {
-  const show = openPresence(log);
+  const show = openOnlineFlag(log);
   expect(readdirSync(folder)).toEqual([]);
   for (const online of [false, true, true, false, true]) {
     show(online);
@@ -29,26 +29,26 @@ test('C-3 exactly one of two files says whether the device is online', () => {
 
 test('what a killed agent left is corrected', () => {
   writeFileSync(join(folder, 'online'), '');
-  openPresence(log)(false);
+  openOnlineFlag(log)(false);
   expect(readdirSync(folder)).toEqual(['offline']);
 });
 
 test('the first of several runtime directories is used', () => {
   vi.stubEnv('RUNTIME_DIRECTORY', `${folder}:/nowhere`);
-  openPresence(log)(true);
+  openOnlineFlag(log)(true);
   expect(readdirSync(folder)).toEqual(['online']);
 });
 
 test.each([undefined, ''])('without a runtime directory (%j) nothing happens', (value) => {
   vi.stubEnv('RUNTIME_DIRECTORY', value);
-  openPresence(log)(true);
+  openOnlineFlag(log)(true);
   expect([readdirSync(folder), lines]).toEqual([[], []]);
 });
 
 test('what cannot be written is logged once and tried again', () => {
   const gone = join(folder, 'gone');
   vi.stubEnv('RUNTIME_DIRECTORY', gone);
-  const show = openPresence(log);
+  const show = openOnlineFlag(log);
   show(false);
   show(true);
   expect(lines).toEqual([
