@@ -42,7 +42,7 @@ describe('a program', () => {
     expect(await shell('kill -TERM $$')).toMatchObject({ kind: 'killed' });
   });
 
-  test('is killed when it prints more than the bound, not when it prints just as much', async () => {
+  test('is killed when it prints more than the bound, not when it prints exactly that much', async () => {
     expect(await shell('head -c 1000 /dev/zero', { maxBytes: 1_000 })).toMatchObject({ kind: 'exited' });
     expect(await shell('yes', { maxBytes: 1_000 })).toMatchObject({ kind: 'killed' });
     expect(await shell('yes >&2', { maxBytes: 1_000 })).toMatchObject({ kind: 'killed' });

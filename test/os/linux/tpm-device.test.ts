@@ -41,7 +41,7 @@ function asNobody(who: 'agent' | 'factory', path: string): Failure {
 }
 
 for (const who of ['agent', 'factory'] as const) {
-  test(`[C-24] the ${who} without the right to use a TPM says whose it is, its mode, who we are, and the command`, () => {
+  test(`[C-24] the ${who} without access to the TPM reports its owner and mode, our user and groups, and the command`, () => {
     const path = place(0o600, 0);
     const failure = asNobody(who, path);
     expect(failure).toMatchObject({ code: 'tpm.not-permitted', remedy: 'operator' });
@@ -61,7 +61,7 @@ test('[C-24] a device that its group may use: join the group', () => {
   expect(failure.action).toBe('Run "usermod -aG audio nobody", and restart the service or log in again.');
 });
 
-test('[C-24] in the right group with a mode that gives it nothing: the mode is what to change', () => {
+test('[C-24] in the right group, but its mode gives the group no access: the mode has to be changed', () => {
   const identity = { user: 'enf', groups: ['enf', 'tss'] };
   const file = { character: true, mode: 0o600, owner: 'tss', group: 'tss', usable: false };
   const { action } = accessProblem('/dev/tpmrm0', file, identity);
@@ -71,7 +71,7 @@ test('[C-24] in the right group with a mode that gives it nothing: the mode is w
   expect(boxed.action).toContain('DeviceAllow=/dev/tpmrm0 rw');
 });
 
-test('what else goes wrong with a TPM is left as it is', async () => {
+test('other failures of opening a TPM are passed on unchanged', async () => {
   const refused = new Failure('tpm.not-permitted', 'operator', 'no');
   const rejecting = (tcti: string, error: Error) => explainNotPermitted(tcti, () => Promise.reject(error));
   await expect(rejecting('swtpm:port=1', refused)).rejects.toBe(refused);

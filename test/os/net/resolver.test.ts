@@ -25,7 +25,7 @@ test('the servers behind a local stub are preferred to the stub', async () => {
   expect(await nameservers([missing])).toEqual([]);
 });
 
-test('the hosts file comes first, in any case of letters', async () => {
+test('the hosts file comes first, and ignores case', async () => {
   const hosts =
     '127.0.0.1 localhost\n203.0.113.7\tenf.example  ENF # enf.commented\n2001:db8::7 enf.example\nbad enf.example\n';
   expect(addressesInHosts(hosts, 'Enf.Example')).toEqual(['203.0.113.7', '2001:db8::7']);
@@ -36,7 +36,7 @@ test('the hosts file comes first, in any case of letters', async () => {
   ]);
 });
 
-test('no server, a dead one, a name that is none: no addresses', async () => {
+test('no server, an unreachable one, or an invalid name: no addresses', async () => {
   const hosts = file('empty', '');
   expect(await resolveMarked('enf.example', { mark: 0, confs: [], hosts })).toEqual([]);
   const dead = file('dead', 'nameserver 127.0.0.1\n');

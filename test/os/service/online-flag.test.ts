@@ -17,7 +17,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-test('C-3 exactly one of two files says whether the device is online', () => {
+test('C-3 exactly one of two files exists and shows whether the device is online', () => {
   const show = openOnlineFlag(log);
   expect(readdirSync(folder)).toEqual([]);
   for (const online of [false, true, true, false, true]) {
@@ -27,7 +27,7 @@ test('C-3 exactly one of two files says whether the device is online', () => {
   expect(lines).toEqual([]);
 });
 
-test('what a killed agent left is corrected', () => {
+test('the files that a killed agent left are corrected', () => {
   writeFileSync(join(folder, 'online'), '');
   openOnlineFlag(log)(false);
   expect(readdirSync(folder)).toEqual(['offline']);
@@ -45,7 +45,7 @@ test.each([undefined, ''])('without a runtime directory (%j) nothing happens', (
   expect([readdirSync(folder), lines]).toEqual([[], []]);
 });
 
-test('what cannot be written is logged once and tried again', () => {
+test('a file that cannot be written is logged once and tried again', () => {
   const gone = join(folder, 'gone');
   vi.stubEnv('RUNTIME_DIRECTORY', gone);
   const show = openOnlineFlag(log);

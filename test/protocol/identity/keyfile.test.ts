@@ -172,7 +172,7 @@ describe('TPM key files', () => {
     );
   });
 
-  it('take a blob of a wrong size for a mistake of the caller', () => {
+  it('throw a plain Error for a blob of a wrong size', () => {
     expect(() => encodeTss2(1, new Uint8Array(5), tpm2b(3))).toThrow(/TPM2B/);
   });
 });

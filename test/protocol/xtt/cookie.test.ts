@@ -24,7 +24,7 @@ function refusal(step: () => unknown): string {
 }
 
 describe('a cookie', () => {
-  it('gives back the ClientInit and the key exchange it was issued with', () => {
+  it('is redeemed for the ClientInit and the key exchange it was issued with', () => {
     const cookies = jar();
     const secret = primitives.random(32);
     const hello = concat(clientInit.subarray(0, 38), primitives.x25519Public(secret));
@@ -34,7 +34,7 @@ describe('a cookie', () => {
     expect(cookies.redeem(2000, cookie)).toEqual({ clientInit: hello, share, shared });
   });
 
-  it('shows nothing of what it holds, and is another one each time', () => {
+  it('reveals nothing of its content, and is different each time', () => {
     const cookies = jar();
     const [a, b] = [cookies.issue(0, clientInit), cookies.issue(0, clientInit)];
     expect(a.cookie.slice(4, 8)).not.toEqual(b.cookie.slice(4, 8));
@@ -44,7 +44,7 @@ describe('a cookie', () => {
     }
   });
 
-  it('of the next key comes with another share, and the old secret is forgotten with its key', () => {
+  it('of the next key has another share, and the old secret is wiped with its key', () => {
     const forgotten: Uint8Array[] = [];
     const watched = {
       ...primitives,
@@ -62,7 +62,7 @@ describe('a cookie', () => {
     expect(forgotten).toEqual([first.share]);
   });
 
-  it('leaves no key behind when nothing is issued any more: sweeping forgets the secrets of the last handshakes', () => {
+  it('leaves no key in memory when none is issued any more: sweeping wipes the secrets of the last handshakes', () => {
     const forgotten: Uint8Array[] = [];
     const sealKeys: Uint8Array[] = [];
     const watched = {
@@ -137,7 +137,7 @@ describe('a cookie', () => {
     expect(refusal(() => cookies.redeem(1, cookie))).toBe('accepted');
   });
 
-  it('survives one rotation of the key, but not its life', () => {
+  it('outlives one rotation of the key, but not its own lifetime', () => {
     const cookies = jar({ rotationMs: 60_000, lifetimeMs: 30_000 });
     cookies.issue(0, clientInit);
     const old = [0, 1].map(() => cookies.issue(59_000, clientInit).cookie);
@@ -152,7 +152,7 @@ describe('a cookie', () => {
     expect(refusal(() => cookies.redeem(89_999, next))).toBe('accepted');
   });
 
-  it('does not come back to life when the server slept for long', () => {
+  it('stays expired when the server slept for long', () => {
     const cookies = jar();
     const { cookie } = cookies.issue(0, clientInit);
     cookies.redeem(1, cookie);
@@ -163,7 +163,7 @@ describe('a cookie', () => {
     expect(refusal(() => cookies.redeem(1e12 + 1, later.cookie))).toBe('accepted');
   });
 
-  it('is kept in order with thousands of others, at times as they come', () => {
+  it('behaves correctly among thousands of others, at random times', () => {
     const steps = fc.array(fc.tuple(fc.nat(20_000), fc.nat(3)), { minLength: 1, maxLength: 60 });
     fc.assert(
       fc.property(steps, (steps) => {
@@ -190,7 +190,7 @@ describe('a cookie', () => {
 });
 
 describe('a jar', () => {
-  it('bakes no more than its capacity, until its key rotates', () => {
+  it('issues no more than its capacity, until its key rotates', () => {
     const cookies = jar({ capacity: 10 });
     const issued = Array.from({ length: 10 }, () => cookies.issue(0, clientInit).cookie);
     expect(() => cookies.issue(59_999, clientInit)).toThrow(
@@ -208,7 +208,7 @@ describe('a jar', () => {
     },
   );
 
-  it('takes what is no ClientInit for a mistake of the caller', () => {
+  it('throws a plain Error for bytes that are not a ClientInit', () => {
     expect(() => jar().issue(0, new Uint8Array(69))).toThrow(/ClientInit/);
   });
 });
