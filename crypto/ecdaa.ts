@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Arithmetic, EcdaaFace, NativeGroup } from '../native/ecdaa/ecdaa.ts';
 import { addon } from '../native/index.ts';
 import { concat, wipe } from '../protocol/bytes.ts';
-import type { DaaKey } from '../protocol/crypto/daakey.ts';
+import type { DaaKey } from '../protocol/crypto/daa-key.ts';
 import { type Entropy, G1_LENGTH, SCALAR_LENGTH } from '../protocol/crypto/encoding.ts';
 import * as issuer from '../protocol/crypto/issuer.ts';
 import * as member from '../protocol/crypto/member.ts';

@@ -2,7 +2,7 @@ import type { EcdaaFace } from '../native/ecdaa/ecdaa.ts';
 import { addon } from '../native/index.ts';
 import { concat, wipe } from '../protocol/bytes.ts';
 import { G1_LENGTH } from '../protocol/crypto/encoding.ts';
-import { type HostArithmetic, PORTABLE } from '../protocol/crypto/hostarithmetic.ts';
+import { type HostArithmetic, PORTABLE } from '../protocol/crypto/host-arithmetic.ts';
 
 /** The addon's arithmetic, some ninety times as fast as TypeScript under --jitless; TypeScript's where the addon was built without it. */
 export function hostArithmetic(): HostArithmetic {

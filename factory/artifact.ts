@@ -14,7 +14,7 @@ import { checkIssuerPublicKey } from '../protocol/crypto/issuer.ts';
 import { softwareDaaKey } from '../protocol/crypto/member.ts';
 import { LINKED_SIGNATURE_LENGTH, pseudonymOf, SIGNATURE_LENGTH } from '../protocol/crypto/verifier.ts';
 import { Failure } from '../protocol/failure.ts';
-import { parseTss2 } from '../protocol/identity/keyfile.ts';
+import { parseTss2 } from '../protocol/identity/key-file.ts';
 import { parseTrust } from '../protocol/identity/trust.ts';
 import { checkBasename, parseLabel } from '../protocol/label.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';

@@ -1,6 +1,6 @@
 import { issueCredential } from '../crypto/ecdaa.ts';
 import { primitives } from '../crypto/primitives.ts';
-import type { DaaKey } from '../protocol/crypto/daakey.ts';
+import type { DaaKey } from '../protocol/crypto/daa-key.ts';
 import { checkMemberKey, join, validateCredential } from '../protocol/crypto/member.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
 import type { Group } from './group.ts';

@@ -7,7 +7,7 @@ import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../tpm/handles.ts';
 import { prepareStorage } from '../tpm/parent.ts';
 import { createDaaKey, type TpmObjects, writeObjects } from '../tpm/personalise.ts';
 import { type Capabilities, requireEcdaa } from '../tpm/probe.ts';
-import { checkPublicArea } from '../tpm/publicarea.ts';
+import { checkPublicArea } from '../tpm/public-area.ts';
 import type { Group } from './group.ts';
 import { admitMember } from './join.ts';
 import { shortGid } from './label.ts';

@@ -4,7 +4,7 @@ import { COMMON_PARENT, HANDLE_MAPS, type HandleMap, OWN_PARENT } from './handle
 import { findNv, isWritten } from './nv.ts';
 import { findObject, release } from './objects.ts';
 import { isExemptFromLockout, isStorageKey } from './parent.ts';
-import { checkPublicArea } from './publicarea.ts';
+import { checkPublicArea } from './public-area.ts';
 
 /** One of the NV objects of a handle map, as far as it exists. */
 export interface InspectedObject {

@@ -3,7 +3,7 @@ import { concat } from '../protocol/bytes.ts';
 import type { EcdsaSigner } from '../protocol/crypto/primitives.ts';
 import { sha256 } from '../protocol/crypto/sha256.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
-import { encodeTss2, parseTss2, type Tss2Key } from '../protocol/identity/keyfile.ts';
+import { encodeTss2, parseTss2, type Tss2Key } from '../protocol/identity/key-file.ts';
 import { base, failureOf } from './codes.ts';
 import { objectOf, type Tpm, type TpmObject } from './context.ts';
 import { COMMON_PARENT } from './handles.ts';

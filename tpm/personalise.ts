@@ -1,5 +1,5 @@
 import { ascii, equal } from '../protocol/bytes.ts';
-import type { DaaKey } from '../protocol/crypto/daakey.ts';
+import type { DaaKey } from '../protocol/crypto/daa-key.ts';
 import { Failure } from '../protocol/failure.ts';
 import { objectOf, type Tpm } from './context.ts';
 import { OBJECT_SIZES } from './credential.ts';
@@ -19,7 +19,7 @@ import {
 } from './nv.ts';
 import { findObject, release, whileLoaded } from './objects.ts';
 import { createPrimary, makePersistent } from './parent.ts';
-import { checkPublicArea } from './publicarea.ts';
+import { checkPublicArea } from './public-area.ts';
 import { DAA_TEMPLATE } from './templates.ts';
 
 /** What personalising writes into the TPM; sizes as in OBJECT_SIZES. */

@@ -8,7 +8,7 @@ import { addon } from '../../native/index.ts';
 import { concat, toHex, u32 } from '../../protocol/bytes.ts';
 import { drawScalar, encodeG1, encodeScalar } from '../../protocol/crypto/encoding.ts';
 import { Fr, G1 } from '../../protocol/crypto/fp256bn.ts';
-import { PORTABLE } from '../../protocol/crypto/hostarithmetic.ts';
+import { PORTABLE } from '../../protocol/crypto/host-arithmetic.ts';
 import { generateIssuer, groupPublicKey, issueCredential } from '../../protocol/crypto/issuer.ts';
 import { generateMemberSecret, sign, softwareDaaKey } from '../../protocol/crypto/member.ts';
 import { groupVerifier } from '../../protocol/crypto/verifier.ts';

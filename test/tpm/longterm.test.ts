@@ -1,6 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { encodeTss2, parseTss2 } from '../../protocol/identity/keyfile.ts';
+import { encodeTss2, parseTss2 } from '../../protocol/identity/key-file.ts';
 import type { Tpm } from '../../tpm/context.ts';
 import { COMMON_PARENT, OWN_PARENT } from '../../tpm/handles.ts';
 import { inspect } from '../../tpm/inspect.ts';

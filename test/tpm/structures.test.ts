@@ -9,7 +9,7 @@ import {
   readHandles,
   readProperties,
 } from '../../tpm/capability.ts';
-import { checkPublicArea } from '../../tpm/publicarea.ts';
+import { checkPublicArea } from '../../tpm/public-area.ts';
 import {
   ATTRIBUTE,
   type EccPublic,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { primitives } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex } from '../../../protocol/bytes.ts';
-import type { Commitment, DaaKey } from '../../../protocol/crypto/daakey.ts';
+import type { Commitment, DaaKey } from '../../../protocol/crypto/daa-key.ts';
 import {
   decodeG1,
   drawScalar,

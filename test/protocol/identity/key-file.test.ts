@@ -5,8 +5,8 @@ import { generateP256 } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex, u16 } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import { encodeBase64 } from '../../../protocol/identity/base64.ts';
-import { encodeEcPrivateKey, encodeTss2, parseTss2 } from '../../../protocol/identity/keyfile.ts';
-import { parseEcPrivateKey } from '../../../protocol/identity/keypair.ts';
+import { encodeEcPrivateKey, encodeTss2, parseTss2 } from '../../../protocol/identity/key-file.ts';
+import { parseEcPrivateKey } from '../../../protocol/identity/key-pair.ts';
 import { suiteVectors } from '../xtt/vectors.ts';
 
 const handshakes = suiteVectors.flatMap(({ handshakes }) => handshakes);
