@@ -24,7 +24,7 @@ export async function readPassphrase(
     if (!same) {
       passphrase.fill(0);
       throw new Failure('os.bad-passphrase', 'operator', 'the two passphrases differ', {
-        action: 'Start again and type the same one twice.',
+        action: 'Run the command again and type the same passphrase twice.',
       });
     }
   }

@@ -44,8 +44,8 @@ export interface Program {
 }
 
 /**
- * Exit codes of all programs: 0 done, 1 failed (the Failure is printed), 2 wrong usage, 78 the configuration cannot
- * be used (EX_CONFIG: trying again without a person is no use, and the service manager does not).
+ * Exit codes of all programs: 0 done, 1 failed (the Failure is printed), 2 wrong usage, 78 the configuration is
+ * unusable (EX_CONFIG: a retry is useless until a person corrects it, and the service manager makes none).
  */
 export const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const;
 
@@ -57,7 +57,7 @@ const EXIT_MEANING: Record<keyof typeof EXIT, string> = {
   config: 'unusable configuration',
 };
 
-/** `PROGRAM help --json`: everything the help says, for whoever makes man pages and completions. */
+/** `PROGRAM help --json`: everything in the help texts, from which man pages and completions are generated. */
 export interface Description {
   readonly name: string;
   readonly summary: string;
@@ -230,7 +230,7 @@ function commandHelp(program: Program, command: Command): string {
   ].join('\n');
 }
 
-/** Prints any error to stderr the same way and says which exit code it deserves. */
+/** Prints an error to stderr and returns its exit code. */
 export function report(name: string, error: unknown, json = false): number {
   if (!(error instanceof Failure)) {
     process.stderr.write(`${name}: internal error: ${(error as Error)?.stack ?? String(error)}\n`);
@@ -248,7 +248,7 @@ export function report(name: string, error: unknown, json = false): number {
   return error.area === 'config' ? EXIT.config : EXIT.failed;
 }
 
-/** The known name closest to what was typed, if it is close enough to be a slip. */
+/** The known name closest to what was typed, if it is close enough to be a typing error. */
 export function nearest(typed: string, known: readonly string[]): string | undefined {
   let best: { name: string; distance: number } | undefined;
   for (const name of known) {

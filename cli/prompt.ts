@@ -5,7 +5,7 @@ const CANCEL = [0x03, 0x04];
 const BACKSPACE = [0x08, 0x7f];
 const MAX_LINE = 1024;
 
-/** True if somebody could answer a question on the terminal. */
+/** True if standard input is a terminal, so that a person can answer. */
 export function hasTerminal(): boolean {
   return process.stdin.isTTY === true;
 }
@@ -17,11 +17,11 @@ export function hasTerminal(): boolean {
 export async function askHidden(prompt: string): Promise<Uint8Array> {
   const input = process.stdin;
   if (!hasTerminal()) {
-    throw new Failure('os.no-terminal', 'operator', 'a secret is needed and there is no terminal to ask on', {
+    throw new Failure('os.no-terminal', 'operator', 'a secret has to be typed, and there is no terminal', {
       action: 'Give it in a file, or run the command on a terminal.',
     });
   }
-  // Before the prompt: what is typed the moment it appears must not be shown either.
+  // Before the prompt, so that nothing typed as it appears is echoed.
   input.setRawMode(true);
   process.stderr.write(prompt);
   const line = Buffer.alloc(MAX_LINE);
@@ -36,7 +36,7 @@ export async function askHidden(prompt: string): Promise<Uint8Array> {
       }
       (chunk as Buffer).fill(0);
     }
-    throw new Failure('os.cancelled', 'operator', 'the terminal went away');
+    throw new Failure('os.cancelled', 'operator', 'the terminal was closed');
   } finally {
     line.fill(0);
     input.setRawMode(false);

@@ -1,4 +1,4 @@
-/** Runs `look` at once and again after each pause, until Ctrl-C or SIGTERM. A failure of it ends it, too. */
+/** Runs `look` at once and again after each pause, until Ctrl-C or SIGTERM, or until it fails. */
 export async function untilInterrupted(pauseMs: number, look: () => Promise<void>): Promise<void> {
   let wake = (): void => {};
   let over = false;
@@ -24,7 +24,7 @@ export async function untilInterrupted(pauseMs: number, look: () => Promise<void
   }
 }
 
-/** Shows a text in the place of the one before; where there is no terminal, or with `append`, below it. */
+/** Prints a text in place of the previous one; without a terminal, or with `append`, below it. */
 export function repaint(text: string, append = false): void {
   const clear = process.stdout.isTTY && !append ? '\x1b[H\x1b[2J' : '';
   process.stdout.write(`${clear}${text}\n`);

@@ -3,7 +3,7 @@ import { deterministicSigner } from '../protocol/crypto/ecdsa.ts';
 import type { Primitives } from '../protocol/crypto/primitives.ts';
 import { primitives } from './primitives.ts';
 
-/** The primitives of a server that takes many handshakes: from the addon if it was built, else from node:crypto and noble. */
+/** The primitives for a server with many handshakes: from the addon if it was built, else from node:crypto and noble. */
 export interface Curves {
   readonly native: boolean;
   readonly primitives: Primitives;
@@ -57,7 +57,7 @@ function nativeCurves(): Curves {
       verifyEcdsa: (publicKey, message, signature) => native.p256Verify(publicKey, message, signature),
     },
     signer(secret) {
-      // Checks the secret, with the words the operator knows.
+      // Checks the secret, and throws the documented Failure.
       deterministicSigner(secret);
       const signer = native.p256Signer(secret);
       return (message) => native.p256Sign(signer, message);

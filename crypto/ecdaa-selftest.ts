@@ -1,7 +1,7 @@
 import type { EcdaaFace } from '../native/ecdaa/ecdaa.ts';
 import { Failure } from '../protocol/failure.ts';
 
-/** What libecdaa signed: test/vectors/ecdaa.json, issuer 0, signature 12. */
+/** A signature made by libecdaa: test/vectors/ecdaa.json, issuer 0, signature 12. */
 const KNOWN = {
   gpk: base64(
     'BJF6QC2SAetfaH+MIO4XdhaHahZJAOEQKH5ccgKcXRjEWC4lt+fxFqD0+5564TNqr9W5ktvmSIR+puqOLCmTqHzGcce6TCQ5' +
@@ -22,17 +22,17 @@ const KNOWN = {
 };
 const ANOTHER_MESSAGE = Buffer.from('Test massage');
 
-/** Threads of libuv's pool, unless somebody asked for others. */
+/** Threads of libuv's pool, unless UV_THREADPOOL_SIZE says otherwise. */
 const THREADS = 4;
-/** With a forgery among them a batch goes each way there is: all together, in halves, and by itself. */
+/** With a forgery in it, a batch exercises each path: all together, in halves, and each signature by itself. */
 const MESSAGES = [...Array.from({ length: 7 }, () => KNOWN.message), ANOTHER_MESSAGE];
 
 /**
- * Lets the addon verify a known signature and a forged one, on all threads of the pool: a processor, or one that is emulated, that computes
- * wrongly is found before a device comes. It also touches what memory each thread needs for it. Takes some milliseconds.
+ * Lets the addon verify a known signature and a forged one on all threads of the pool: a real or emulated processor that computes
+ * wrong results is detected before the first device connects. It also allocates the memory that each thread needs for it. Takes some milliseconds.
  * @throws Failure `ecdaa.wrong-arithmetic`
  */
-export async function proveArithmetic(
+export async function selfTestArithmetic(
   face: Pick<EcdaaFace, 'ecdaaArithmetic' | 'ecdaaGroup' | 'ecdaaVerify'>,
 ): Promise<void> {
   const none = new Uint8Array(0);
@@ -48,7 +48,7 @@ export async function proveArithmetic(
   throw new Failure(
     'ecdaa.wrong-arithmetic',
     'operator',
-    `the self-test of ECDAA failed: with "${face.ecdaaArithmetic()}" this processor does not verify as it must`,
+    `the self-test of ECDAA failed: this processor computes wrong results with the arithmetic "${face.ecdaaArithmetic()}"`,
     { action: 'Run the fabric on another processor or emulator, and report this one with /proc/cpuinfo.' },
   );
 }

@@ -2,22 +2,22 @@ import { availableParallelism } from 'node:os';
 import type { Arithmetic, EcdaaFace, NativeGroup } from '../native/ecdaa/ecdaa.ts';
 import { addon } from '../native/index.ts';
 import { concat, wipe } from '../protocol/bytes.ts';
-import type { DaaKey } from '../protocol/crypto/daakey.ts';
+import type { DaaKey } from '../protocol/crypto/daa-key.ts';
 import { type Entropy, G1_LENGTH, SCALAR_LENGTH } from '../protocol/crypto/encoding.ts';
 import * as issuer from '../protocol/crypto/issuer.ts';
 import * as member from '../protocol/crypto/member.ts';
 import type { GroupVerifier, Revocations } from '../protocol/crypto/verifier.ts';
 import * as verifier from '../protocol/crypto/verifier.ts';
-import { proveArithmetic } from './ecdaa-selftest.ts';
+import { selfTestArithmetic } from './ecdaa-selftest.ts';
 
 const DRAW_LENGTH = 65;
 const CREDENTIAL_LENGTH = 260;
-/** What the addon takes at once; more would gain little and keep the first one waiting. */
+/** Largest batch for the addon; a larger one would gain little and delay its first signature. */
 const MAX_BATCH = 64;
-/** libuv has four threads by default; files and names need one, too. */
+/** libuv has four threads by default; file operations and name lookups need one, too. */
 const MAX_WORKERS = 3;
 
-/** Who computes: the addon, with what this processor has, or TypeScript, some fifty times slower. */
+/** The implementation in use: the addon, with the best instructions of this processor, or TypeScript, some fifty times slower. */
 export type EcdaaCore = `native (${Arithmetic})` | 'noble';
 
 let native:
@@ -34,7 +34,7 @@ function load(): NonNullable<typeof native> {
   try {
     const face = addon();
     if (!hasEcdaa(face)) return { missing: 'the addon was built without ECDAA' };
-    // The thread of JavaScript has work of its own for every signature.
+    // One processor is left to the JavaScript thread, which has work of its own for every signature.
     const workers = Math.max(1, Math.min(MAX_WORKERS, availableParallelism() - 1));
     return { face, queue: verificationQueue(face, workers) };
   } catch (error) {
@@ -51,15 +51,15 @@ export function ecdaaCore(): { readonly name: EcdaaCore; readonly because?: stri
   return { name: `native (${current.face.ecdaaArithmetic()})` };
 }
 
-/** The self-test of whoever verifies for others (`proveArithmetic`); nothing to do without the addon. @throws Failure `ecdaa.wrong-arithmetic` */
-export async function proveEcdaa(): Promise<void> {
+/** The self-test of a program that verifies signatures (`selfTestArithmetic`); does nothing without the addon. @throws Failure `ecdaa.wrong-arithmetic` */
+export async function selfTestEcdaa(): Promise<void> {
   const current = core();
-  if ('face' in current) await proveArithmetic(current.face);
+  if ('face' in current) await selfTestArithmetic(current.face);
 }
 
 /**
- * As `groupVerifier` of protocol/crypto/verifier.ts: the same arguments, answers and failures. Verifications run beside the
- * event loop; what waits for a free worker is verified together. Rejects only if the machine has no memory left.
+ * As `groupVerifier` of protocol/crypto/verifier.ts: the same arguments, answers and failures. Verifications run outside of
+ * the event loop; those that wait for a free worker form a batch. Rejects only if memory is exhausted.
  * @throws Failure `ecdaa.bad-group-key`, `ecdaa.bad-revocation`
  */
 export function groupVerifier(
@@ -70,7 +70,7 @@ export function groupVerifier(
 ): GroupVerifier {
   const current = core();
   const group = 'face' in current ? nativeGroup(current.face, gpk, basename, revocations) : undefined;
-  // The reference names what is wrong with these arguments.
+  // The TypeScript implementation reports what is wrong with these arguments.
   if (!('face' in current) || !group) return inTurn(verifier.groupVerifier(p, gpk, basename, revocations));
   return { verify: (signature, message) => current.queue.verify(group, signature, message) };
 }
@@ -93,7 +93,7 @@ export function issueCredential(
   return issuer.issueCredential(p, secret, memberPoint);
 }
 
-/** The secrets of the keys that `softwareDaaKey` made here: `sign` does their whole work in the addon. */
+/** The secrets of the keys that `softwareDaaKey` made here, so that `sign` can compute their signatures in the addon. */
 const secrets = new WeakMap<DaaKey, Uint8Array>();
 
 /** As `softwareDaaKey` of protocol/crypto/member.ts. @throws Failure `ecdaa.bad-member-secret` */
@@ -132,7 +132,7 @@ export async function sign(
   return member.sign(p, key, credential, message, basename);
 }
 
-/** Verifies in batches of what waits when a worker is free. */
+/** Verifies in batches of all that waits when a worker becomes free. */
 export interface VerificationQueue {
   verify(group: NativeGroup, signature: Uint8Array, message: Uint8Array): Promise<boolean>;
 }
@@ -149,12 +149,12 @@ interface Waiting {
  * take turns, as a batch is of one group. Signatures and messages are copied, so that they are fixed before a batch's coefficients are drawn.
  */
 export function verificationQueue(face: Pick<EcdaaFace, 'ecdaaVerify'>, workers: number): VerificationQueue {
-  // In the order of their turns.
+  // In the order in which groups get a worker.
   const lines = new Map<NativeGroup, Waiting[]>();
   let busy = 0;
   let scheduled = false;
 
-  // What one turn of the event loop brings goes together, also to a worker that is free.
+  // All that arrives within one turn of the event loop forms one batch, even if a worker is free.
   function schedule(): void {
     if (scheduled || busy >= workers) return;
     scheduled = true;
@@ -216,7 +216,7 @@ function nativeGroup(
 
 let lastTurn: Promise<unknown> = Promise.resolve();
 
-/** A verification in TypeScript holds the event loop for tens of milliseconds: one at a time, with a turn of the loop between. */
+/** A verification in TypeScript blocks the event loop for tens of milliseconds: one at a time, with a turn of the loop between. */
 function inTurn(slow: GroupVerifier): GroupVerifier {
   return {
     verify(signature, message) {

@@ -2,15 +2,15 @@ import type { EcdaaFace } from '../native/ecdaa/ecdaa.ts';
 import { addon } from '../native/index.ts';
 import { concat, wipe } from '../protocol/bytes.ts';
 import { G1_LENGTH } from '../protocol/crypto/encoding.ts';
-import { type HostArithmetic, PORTABLE } from '../protocol/crypto/hostarithmetic.ts';
+import { type HostArithmetic, PORTABLE } from '../protocol/crypto/host-arithmetic.ts';
 
-/** The addon's, some ninety times as fast as TypeScript that V8 does not compile; TypeScript's where the addon was built without it. */
+/** The addon's arithmetic, some ninety times as fast as TypeScript under --jitless; TypeScript's where the addon was built without it. */
 export function hostArithmetic(): HostArithmetic {
   const face: Partial<EcdaaFace> = addon();
   return face.fp256bnMultiplyEach && face.fp256bnMultiplyAdd ? native(face as EcdaaFace) : PORTABLE;
 }
 
-/** What is not valid is left to the reference, which says so. */
+/** Invalid input is passed to the TypeScript implementation, which reports it. */
 function native(face: EcdaaFace): HostArithmetic {
   return {
     multiplyEach(points, scalar) {

@@ -11,7 +11,7 @@ export function readEcKeyPem(text: string): Uint8Array {
     if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new Error('not on P-256');
     return new Uint8Array(key.export({ type: 'sec1', format: 'der' }));
   } catch (cause) {
-    // What OpenSSL says could quote the file.
+    // Without the error itself: OpenSSL's message could quote the file.
     throw new Failure(
       'identity.bad-key-file',
       'operator',

@@ -15,7 +15,7 @@ import {
   verify,
 } from 'node:crypto';
 import type { Aead, EcdsaSigner, Primitives } from '../protocol/crypto/primitives.ts';
-import { encodeEcPrivateKey } from '../protocol/identity/keyfile.ts';
+import { encodeEcPrivateKey } from '../protocol/identity/key-file.ts';
 
 /** How many imported P-256 public keys are kept: an import costs as much as a verification. */
 const CACHED_KEYS = 256;

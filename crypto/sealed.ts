@@ -14,7 +14,7 @@ const MAGIC = ascii('ENFK');
 const VERSION = 1;
 /** 128 MiB and about half a second per guess. */
 const COST = { log2N: 17, r: 8, p: 1 } as const;
-/** A file is not to make us work or allocate without end: at most 1 GiB. */
+/** Bounds on the parameters in a file, so that it cannot demand unbounded work or memory: at most 1 GiB. */
 const LIMIT = { log2N: 20, r: 8, p: 4 } as const;
 const HEADER_LENGTH = 36;
 const TAG_LENGTH = 16;
@@ -50,7 +50,7 @@ export async function openSecret(container: Uint8Array, passphrase: Uint8Array):
     throw new Failure(
       'os.wrong-passphrase',
       'operator',
-      'the passphrase does not open the file, or the file was changed',
+      'the file cannot be decrypted: the passphrase is wrong, or the file was changed',
       { action: 'Give the right passphrase.', cause: error },
     );
   } finally {
@@ -58,7 +58,7 @@ export async function openSecret(container: Uint8Array, passphrase: Uint8Array):
   }
 }
 
-/** @throws Failure `os.bad-container` unless the bytes have the shape that `openSecret` takes */
+/** @throws Failure `os.bad-container` unless the bytes have the format that `openSecret` reads */
 export function checkContainer(container: Uint8Array): void {
   const [version, log2N, r, p] = container.subarray(4, 8);
   const known =

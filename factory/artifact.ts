@@ -14,7 +14,7 @@ import { checkIssuerPublicKey } from '../protocol/crypto/issuer.ts';
 import { softwareDaaKey } from '../protocol/crypto/member.ts';
 import { LINKED_SIGNATURE_LENGTH, pseudonymOf, SIGNATURE_LENGTH } from '../protocol/crypto/verifier.ts';
 import { Failure } from '../protocol/failure.ts';
-import { parseTss2 } from '../protocol/identity/keyfile.ts';
+import { parseTss2 } from '../protocol/identity/key-file.ts';
 import { parseTrust } from '../protocol/identity/trust.ts';
 import { checkBasename, parseLabel } from '../protocol/label.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
@@ -22,7 +22,7 @@ import { parseRootCertificate, parseServerCertificate } from '../protocol/xtt/ce
 import { basenameText, shortGid } from './label.ts';
 import { memberName } from './manifest.ts';
 
-/** What a file (or an object in a TPM) turned out to be. Never holds a secret. */
+/** What a file (or an object in a TPM) was recognised as. Never holds a secret. */
 export interface Finding {
   /** File name, or the object's name in the TPM. */
   readonly name: string;
@@ -33,7 +33,7 @@ export interface Finding {
   readonly problem?: string;
 }
 
-/** One kind of file. `examine` returns what is worth knowing and throws a Failure for a malformed one. */
+/** One kind of file. `examine` returns facts about its content and throws a Failure for a malformed one. */
 interface Kind {
   readonly kind: string;
   readonly matches: (name: string, bytes: Uint8Array, text: string | undefined) => boolean;
@@ -57,7 +57,7 @@ const check =
     return {};
   };
 
-/** The first that matches decides. Names only decide where lengths cannot. */
+/** The first kind that matches is taken. File names are used only where the length is ambiguous. */
 const KINDS: readonly Kind[] = [
   {
     kind: 'basename',
@@ -161,7 +161,7 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
-/** Says what the bytes of a file are, by format, length and, where these leave a doubt, its name; and what is wrong. */
+/** Recognises the content of a file by format, length and, where these are ambiguous, its name, and checks it. */
 export function recognise(name: string, bytes: Uint8Array): Finding {
   const text = decodeUtf8(bytes);
   const kind = KINDS.find((each) => each.matches(name, bytes, text));
@@ -171,7 +171,7 @@ export function recognise(name: string, bytes: Uint8Array): Finding {
       kind: 'unknown',
       length: bytes.length,
       facts: {},
-      problem: `${bytes.length} bytes are no key, credential, certificate, signature, label or trust bundle`,
+      problem: `${bytes.length} bytes that are not a key, credential, certificate, signature, label or trust bundle`,
     };
   }
   const found = { name, kind: kind.kind, length: bytes.length };
@@ -182,7 +182,7 @@ export function recognise(name: string, bytes: Uint8Array): Finding {
   }
 }
 
-/** A Failure as one line. Anything else is a programming mistake and goes on. */
+/** A Failure as one line. Any other error is a programming mistake and is thrown again. */
 export function describeProblem(error: unknown): string {
   if (error instanceof Failure) return `${error.message} [${error.code}]`;
   throw error;

@@ -10,8 +10,8 @@ import { memberName } from './manifest.ts';
 import { readMember } from './member.ts';
 
 /**
- * Says what a TPM can do, what it holds at our handles and whether that makes it a member of a group. An empty one
- * is no problem, a half-personalised one is. Changes nothing.
+ * Reports a TPM's capabilities, what it holds at our handles, and whether that makes it a member of a group. An
+ * empty TPM is no problem, a half-personalised one is. Changes nothing.
  */
 export async function inspectTpm(tpm: Tpm): Promise<Inspection> {
   const capabilities = await probe(tpm);
@@ -22,7 +22,7 @@ export async function inspectTpm(tpm: Tpm): Promise<Inspection> {
   for (const { handle, storageKey, exempt } of parents)
     facts[hex(handle)] = storageKey
       ? `storage key, ${exempt ? 'exempt from' : 'subject to'} lockout`
-      : 'a key that is no storage key';
+      : 'a key that is not a storage key';
   const problems = findings.flatMap(({ name, problem }) =>
     problem === undefined ? [] : [`${name}: ${problem}`],
   );
@@ -61,7 +61,7 @@ async function findingsOf(tpm: Tpm, { hierarchy, daaKey, objects }: InspectedMap
     const content = await readNv(tpm, map.nv[name]);
     const found = content
       ? recognise(name, content)
-      : { kind: name, length: size, facts: {}, problem: 'defined, but never written' };
+      : { kind: name, length: size, facts: {}, problem: 'the NV index is defined, but was never written' };
     findings.push({ ...found, name: `${hierarchy} ${hex(index)} ${name}` });
   }
   return findings;

@@ -26,7 +26,7 @@ export const ISSUER_PUBLIC_LENGTH = 354;
 
 const FORMAT = 'enf-group-1';
 
-/** A group as its folder describes it, without its secrets. */
+/** A group as its folder describes it, without secrets. */
 export interface Group {
   readonly folder: string;
   readonly name: string;
@@ -43,7 +43,7 @@ export interface Group {
 }
 
 /**
- * Makes a group: issuer keys, GID and label in a new folder. With a passphrase the issuer's secret key is
+ * Creates a group: issuer keys, GID and label in a new folder. With a passphrase the issuer's secret key is
  * encrypted under it, otherwise only the file mode protects it.
  * @throws Failure `os.exists` if the folder has content, `label.bad-name`, `label.bad-basename`
  */
@@ -87,7 +87,7 @@ export async function createGroup(request: {
 }
 
 /**
- * Reads a group's folder and checks that its files belong together; asks for no secret.
+ * Reads a group's folder and checks that its files belong together; needs no secret.
  * @throws Failure `factory.bad-group`, and those of reading files
  */
 export async function openGroup(folder: string): Promise<Group> {
@@ -104,7 +104,7 @@ export async function openGroup(folder: string): Promise<Group> {
   if (computed !== description.gid) {
     throw badGroup(
       file(GROUP_FILE.description),
-      `it names the group ${description.gid}, but ipk.bin and basename.bin are of the group ${computed}`,
+      `it names the group ${description.gid}, but ipk.bin and basename.bin belong to the group ${computed}`,
     );
   }
   return { folder, basename, gpk, ...description };
@@ -118,7 +118,7 @@ function parseDescription(
   try {
     fields = JSON.parse(decodeUtf8(bytes) ?? '') as Record<string, unknown>;
   } catch (error) {
-    throw badGroup(path, 'it is no JSON text', error);
+    throw badGroup(path, 'it is not JSON', error);
   }
   if (fields?.format !== FORMAT) throw badGroup(path, `its "format" is not "${FORMAT}"`);
   const text = (name: string, pattern: RegExp): string => {
@@ -137,7 +137,7 @@ function parseDescription(
   };
 }
 
-/** How the issuer's secret key lies in the folder. */
+/** How the issuer's secret key is stored in the folder. */
 export async function issuerSecretStorage(group: Group): Promise<'plain' | 'encrypted' | 'absent'> {
   const has = async (name: string): Promise<boolean> =>
     (await readIfThere(`${group.folder}/${name}`, 'issuer secret key')) !== undefined;
@@ -159,13 +159,13 @@ export async function unlockIssuer(group: Group, passphrase: () => Promise<Uint8
       'factory.no-issuer-secret',
       'operator',
       `${group.folder} has neither ${GROUP_FILE.issuerSecret} nor ${GROUP_FILE.sealedIssuerSecret}`,
-      { action: 'Put the issuer secret key back from where it is kept.' },
+      { action: 'Restore isk.bin or isk.enc from where you keep the issuer secret key.' },
     );
   }
   const container = await readBounded(file(GROUP_FILE.sealedIssuerSecret), 'encrypted issuer secret key');
-  const words = await passphrase();
+  const typed = await passphrase();
   try {
-    const secret = await openSecret(container, words);
+    const secret = await openSecret(container, typed);
     if (secret.length !== ISSUER_SECRET_LENGTH)
       throw badGroup(
         file(GROUP_FILE.sealedIssuerSecret),
@@ -173,7 +173,7 @@ export async function unlockIssuer(group: Group, passphrase: () => Promise<Uint8
       );
     return secret;
   } finally {
-    wipe(words);
+    wipe(typed);
   }
 }
 
@@ -190,14 +190,14 @@ export async function readLabelText(group: Group): Promise<string> {
     equal(label.basename, group.basename) &&
     label.claim !== undefined &&
     equal(primitives.sha256(label.claim), fromHex(group.claimHash));
-  if (!matches) throw badGroup(path, 'it is the label of another group or has another claim secret');
+  if (!matches) throw badGroup(path, 'it is the label of another group or holds another claim secret');
   return text;
 }
 
 function badGroup(path: string, why: string, cause?: unknown): Failure {
-  return new Failure('factory.bad-group', 'operator', `${path} does not fit its group: ${why}`, {
+  return new Failure('factory.bad-group', 'operator', `${path} does not belong to its group: ${why}`, {
     action:
-      'Restore the folder from a copy made by "enf-factory group create"; do not mix files of two groups.',
+      'Restore the folder that "enf-factory group create" made from a backup; do not mix files of two groups.',
     cause,
   });
 }

@@ -10,27 +10,27 @@ import { shortGid } from './label.ts';
 import { readManifest } from './manifest.ts';
 import { CREDENTIAL_FILE } from './software.ts';
 
-/** What was found, and what is wrong with it: all is well if `problems` is empty. */
+/** What was found and what is wrong with it; without `problems` everything is in order. */
 export interface Inspection {
   readonly source: string;
   readonly findings: readonly Finding[];
-  /** What is known of the whole: the group, whether the parts fit. */
+  /** Facts about the whole: the group, and whether its parts belong together. */
   readonly facts: Readonly<Record<string, string>>;
   readonly problems: readonly string[];
 }
 
 const MAX_FILE = 64 * 1024;
-/** Files of a group's folder that are read as a whole with it, not each by itself. */
+/** Files of a group's folder that are read with the group, not each by itself. */
 const DESCRIPTIONS: readonly string[] = [GROUP_FILE.description, GROUP_FILE.manifest];
 
-/** Says what one file is and whether it is well-formed. @throws Failure those of `readBounded` */
+/** Recognises one file and checks that it is well-formed. @throws Failure those of `readBounded` */
 export async function inspectFile(path: string): Promise<Inspection> {
   const finding = recognise(path.split('/').at(-1)!, await readBounded(path, 'file', MAX_FILE));
   return { source: path, findings: [finding], facts: {}, problems: problemsOf([finding]) };
 }
 
 /**
- * Says what the files of a folder are and whether those of a group or of a credential fit together.
+ * Recognises the files of a folder and checks whether those of a group or of a credential belong together.
  * @throws Failure those of `readBounded`
  */
 export async function inspectFolder(folder: string): Promise<Inspection> {
@@ -50,7 +50,7 @@ export async function inspectFolder(folder: string): Promise<Inspection> {
   return { source: folder, findings, facts, problems };
 }
 
-/** Everything that `device personalise` will rely on, tried out. An encrypted issuer key stays closed. */
+/** Tries everything that `device personalise` relies on. An encrypted issuer key is not decrypted. */
 async function examineGroup(folder: string): Promise<Record<string, string>> {
   const group = await openGroup(folder);
   await readLabelText(group);
@@ -69,7 +69,7 @@ async function examineGroup(folder: string): Promise<Record<string, string>> {
     name: group.name,
     group: shortGid(group.gid),
     devices: String((await readManifest(group)).length),
-    issuerSecret: storage === 'plain' ? 'plain, fits the public key' : storage,
+    issuerSecret: storage === 'plain' ? 'plain, belongs to the public key' : storage,
   };
 }
 

@@ -1,6 +1,6 @@
 import { issueCredential } from '../crypto/ecdaa.ts';
 import { primitives } from '../crypto/primitives.ts';
-import type { DaaKey } from '../protocol/crypto/daakey.ts';
+import type { DaaKey } from '../protocol/crypto/daa-key.ts';
 import { checkMemberKey, join, validateCredential } from '../protocol/crypto/member.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
 import type { Group } from './group.ts';
@@ -8,8 +8,8 @@ import type { Group } from './group.ts';
 const NONCE_LENGTH = 32;
 
 /**
- * Takes a key into the group: it proves itself against a fresh nonce, gets its credential, and the credential is
- * checked as its owner would (ecdaa.md §6).
+ * Admits a key to the group: the key is proven against a fresh nonce, a credential is issued for it, and the
+ * credential is verified as the member would (ecdaa.md §6).
  * @returns credential (260 bytes) and its signature (64 bytes)
  * @throws Failure `ecdaa.bad-member-key`, `factory.key-mismatch`
  */
@@ -30,8 +30,8 @@ export async function admitMember(
     throw new Failure(
       'factory.key-mismatch',
       'operator',
-      `the issuer's secret key in ${group.folder} is not the one of its ipk.bin: the credential it issued does not fit`,
-      { action: 'Put back the isk.bin or isk.enc that belongs to this group.', cause: error },
+      `the issuer's secret key in ${group.folder} does not belong to its ipk.bin: a credential issued with it is not valid`,
+      { action: 'Restore the isk.bin or isk.enc that belongs to this group.', cause: error },
     );
   }
 }

@@ -7,7 +7,7 @@ import { type QrCode, QUIET_ZONE } from './qr.ts';
 export const DOTS_PER_INCH = 300;
 
 const MM_PER_INCH = 25.4;
-/** Fewer dots than these and a label printer's dot gain closes the light modules. */
+/** With fewer dots, a label printer's dot gain fills the light modules. */
 const MIN_DOTS_PER_MODULE = 3;
 
 const FONT_MM = 2.4;
@@ -16,7 +16,7 @@ const LINE_MM = 3.3;
 const GLYPH_MM = FONT_MM * 0.6;
 const LINE_LENGTH = 32;
 
-/** What stands beside the code, for people: enough of the GID to compare by eye. */
+/** The text beside the code: enough of the GID to compare by eye. */
 export function describeGroup(group: Group, devices: number): string[] {
   return [
     group.name,
@@ -40,7 +40,7 @@ export function shortGid(gid: string): string {
 
 /**
  * Dots per module of a code that is at most `widthMm` wide with its quiet zone, at 300 dpi: a whole number, so
- * that a printer draws all modules alike.
+ * that a printer draws all modules in the same size.
  * @throws Failure `factory.label-too-small`
  */
 export function dotsPerModule(code: QrCode, widthMm: number): number {
@@ -51,7 +51,7 @@ export function dotsPerModule(code: QrCode, widthMm: number): number {
   throw new Failure(
     'factory.label-too-small',
     'operator',
-    `${widthMm} mm are too narrow for this label: its ${modules} modules need ${needed} mm`,
+    `a width of ${widthMm} mm is too small for this label: its ${modules} modules need ${needed} mm`,
     { action: `Give --width-mm ${needed} or more.` },
   );
 }

@@ -6,7 +6,7 @@ import { label } from './commands/label.ts';
 
 const program: Program = {
   name: 'enf-factory',
-  summary: 'groups of devices, their credentials and their labels, in the secure facility',
+  summary: 'create device groups, personalise devices and draw labels, in the secure facility',
   version: process.env.ENF_VERSION ?? 'dev',
   commands: [groupCreate, groupShow, devicePersonalise, label, inspect],
 };

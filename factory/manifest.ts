@@ -10,9 +10,9 @@ export interface DeviceRecord {
   /** ISO 8601, UTC. */
   readonly time: string;
   readonly gid: string;
-  /** SHA-256 of the member's public point (65 bytes), hex: what tells devices apart without being usable on a wire. */
+  /** SHA-256 of the member's public point (65 bytes), hex: identifies the device, and cannot be used in the protocol. */
   readonly member: string;
-  /** The TPM's manufacturer as it names itself, or `software`. */
+  /** The manufacturer that the TPM reports, or `software`. */
   readonly tpm: string;
 }
 
@@ -23,7 +23,7 @@ export function memberName(publicPoint: Uint8Array): string {
   return toHex(primitives.sha256(publicPoint));
 }
 
-/** Every device of the group, in the order of personalisation. A line that a power cut left unfinished is no device. */
+/** Every device of the group, in the order of personalisation. A line that a power cut left incomplete is skipped. */
 export async function readManifest(group: Group): Promise<DeviceRecord[]> {
   const path = `${group.folder}/${GROUP_FILE.manifest}`;
   const bytes = await readIfThere(path, 'manifest', MAX_MANIFEST);
@@ -31,7 +31,7 @@ export async function readManifest(group: Group): Promise<DeviceRecord[]> {
   return lines.flatMap((line) => parseRecord(line) ?? []);
 }
 
-/** Adds a device, durably, unless it is there already. */
+/** Adds a device, durably, unless the manifest has it already. */
 export async function recordDevice(
   group: Group,
   publicPoint: Uint8Array,

@@ -8,7 +8,7 @@ import { readCredential, type TpmCredential } from '../tpm/credential.ts';
 import { openDaaKey } from '../tpm/daa.ts';
 import { readNv } from '../tpm/nv.ts';
 
-/** What makes a TPM a member of a group, read from it and checked. */
+/** A TPM's membership of a group, read from it and checked. */
 export interface Member extends TpmCredential {
   /** Q of the TPM's ECDAA key, 65 bytes. */
   readonly publicPoint: Uint8Array;
@@ -19,7 +19,7 @@ export interface Member extends TpmCredential {
 }
 
 /**
- * Reads a TPM's credential and checks that it is one, for the key beside it (ecdaa.md §6).
+ * Reads a TPM's credential and verifies it for the ECDAA key of the same TPM (ecdaa.md §6).
  * @throws Failure `tpm.not-personalised`, `tpm.bad-object`, `tpm.bad-public-area`, `factory.broken-credential`
  */
 export async function readMember(tpm: Tpm): Promise<Member> {
@@ -44,7 +44,7 @@ function broken(why: string, cause?: unknown): Failure {
     `the TPM holds a credential that is not valid for its key: ${why}`,
     {
       action:
-        'Remove the NV objects that "enf-factory inspect" lists (tpm2_nvundefine), then personalise it again.',
+        'Remove the NV objects that "enf-factory inspect" lists (tpm2_nvundefine), then personalise the TPM again.',
       cause,
     },
   );

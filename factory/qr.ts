@@ -1,4 +1,4 @@
-// The one place that knows the npm package `qrcode`: it only computes the pattern, drawing is ours.
+// The only file that uses the npm package `qrcode`: the package computes the pattern, label.ts draws it.
 import { create } from 'qrcode';
 import { Failure } from '../protocol/failure.ts';
 
@@ -14,7 +14,7 @@ export interface QrCode {
 /** Light modules that a reader needs around the code (ISO/IEC 18004). */
 export const QUIET_ZONE = 4;
 
-/** From this width on level Q reads better (dirt), below it the larger modules of level M do (blur). */
+/** From this width on, level Q is read more reliably (dirt); below it, the larger modules of level M are (blur). */
 const LEVEL_Q_FROM_MM = 32;
 
 /**
@@ -37,7 +37,7 @@ export function qrCode(text: string, widthMm: number): QrCode {
     throw new Failure(
       'factory.label-too-long',
       'operator',
-      `no QR code of level ${level} holds the ${text.length} characters of the label`,
+      `a QR code of level ${level} cannot hold the ${text.length} characters of the label`,
       { action: 'Use a shorter vendor text.', cause: error },
     );
   }

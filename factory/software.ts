@@ -19,8 +19,8 @@ export const CREDENTIAL_FILE = {
 } as const;
 
 /**
- * Makes a device of the group whose key lives in files, for machines without a TPM: a new folder with all that
- * the agent reads. The key can be copied, that is the price.
+ * Creates a device of the group whose key is stored in files, for machines without a TPM: a new folder with
+ * everything that the agent reads. Unlike a key in a TPM, this key can be copied.
  * @throws Failure `os.exists` if the folder has content, and those of `admitMember`
  */
 export async function personaliseSoftware(request: {
@@ -34,7 +34,7 @@ export async function personaliseSoftware(request: {
   const secret = generateMemberSecret(primitives);
   try {
     const key = softwareDaaKey(primitives, secret);
-    progress('member key made');
+    progress('member key created');
     const { credential, signature } = await admitMember(group, issuerSecret, key);
     progress('credential issued and checked');
     await createFolder(folder, [

@@ -7,14 +7,14 @@ import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../tpm/handles.ts';
 import { prepareStorage } from '../tpm/parent.ts';
 import { createDaaKey, type TpmObjects, writeObjects } from '../tpm/personalise.ts';
 import { type Capabilities, requireEcdaa } from '../tpm/probe.ts';
-import { checkPublicArea } from '../tpm/publicarea.ts';
+import { checkPublicArea } from '../tpm/public-area.ts';
 import type { Group } from './group.ts';
 import { admitMember } from './join.ts';
 import { shortGid } from './label.ts';
 import { type DeviceRecord, recordDevice } from './manifest.ts';
 import { type Member, readMember } from './member.ts';
 
-/** Where in the TPM: a hierarchy, or the platform's if it is open and the owner's otherwise. */
+/** The hierarchy in the TPM; `auto`: platform unless it is locked, else owner. */
 export type Placement = HandleMap['hierarchy'] | 'auto';
 
 export interface Personalisation {
@@ -32,14 +32,14 @@ export interface Personalisation {
 
 export interface Personalised extends DeviceRecord {
   readonly hierarchy: HandleMap['hierarchy'];
-  /** True if the TPM was a member of this group before and nothing was written. */
+  /** True if the TPM was already a member of this group, and nothing was written. */
   readonly already: boolean;
 }
 
 /**
  * Makes a TPM a member of the group (tpm.md §7): key in the TPM, join, credential, all NV objects, read back. May be
- * repeated after a power cut at any point, and finds a TPM of this group already personalised. Nothing that somebody
- * else put into the TPM is overwritten.
+ * repeated after a power cut at any point, and recognises a TPM that is already a member of this group. Never
+ * overwrites what another program put into the TPM.
  * @throws Failure `tpm.no-ecdaa`, `tpm.occupied`, `tpm.hierarchy-locked`, `factory.already-personalised`,
  *   `factory.trust-too-large`, `factory.read-back`, `factory.broken-credential`, `factory.key-mismatch`
  */
@@ -47,11 +47,11 @@ export async function personaliseTpm(request: Personalisation): Promise<Personal
   const { group, tpm, capabilities, trust, progress } = request;
   requireEcdaa(capabilities);
   checkTrustFits(trust, capabilities);
-  progress(`TPM of ${capabilities.manufacturer} can do ECDAA on BN_P256`);
+  progress(`the TPM (${capabilities.manufacturer}) supports ECDAA on BN_P256`);
   const before = await memberIfAny(tpm);
   if (before !== undefined) {
     checkSame(before, request);
-    progress('it is a member of this group already, nothing is written');
+    progress('the TPM is already a member of this group; nothing is written');
   }
   const member = before ?? (await makeMember(request));
   const record = await recordDevice(group, member.publicPoint, capabilities.manufacturer);
@@ -75,11 +75,11 @@ function checkSame(member: Member, { group, trust }: Personalisation): void {
     'factory.already-personalised',
     'operator',
     member.gid === group.gid
-      ? 'the TPM is a member of this group already, but trusts the roots of another fabric'
-      : `the TPM is a member of the group ${shortGid(member.gid)} already, not of ${shortGid(group.gid)}`,
+      ? 'the TPM is already a member of this group, but trusts the roots of another fabric'
+      : `the TPM is already a member of the group ${shortGid(member.gid)}, not of ${shortGid(group.gid)}`,
     {
       action:
-        'Use another TPM. To give this one away, remove its objects yourself first: "enf-factory inspect" lists them.',
+        'Use another TPM, or remove the objects in this one first: "enf-factory inspect" lists them, tpm2_nvundefine and tpm2_evictcontrol remove them.',
     },
   );
 }
@@ -93,7 +93,7 @@ async function makeMember(request: Personalisation): Promise<Member> {
       return await makeMemberIn(PLATFORM_MAP, request, issuerSecret);
     } catch (error) {
       if (!isFailure(error, 'tpm.hierarchy-locked')) throw error;
-      progress('the platform hierarchy is locked, the owner hierarchy is used');
+      progress('the platform hierarchy is locked; the owner hierarchy is used');
       return await makeMemberIn(OWNER_MAP, request, issuerSecret);
     }
   } finally {
@@ -111,16 +111,16 @@ async function makeMemberIn(
   issuerSecret: Uint8Array,
 ): Promise<Member> {
   const { key, publicArea } = await createDaaKey(tpm, map, hierarchyAuth);
-  // The proof of the join says nothing about where the key lives: its public area does (ecdaa.md §6).
+  // The proof of the join does not show that the key is in the TPM: its public area does (ecdaa.md §6).
   const point = checkPublicArea(publicArea);
   if (!equal(point, key.publicPoint)) throw readBack('key');
-  progress(`ECDAA key is in the TPM at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`);
-  // Whoever sets an owner password before the first boot must not lock the device out of its own TPM.
+  progress(`the TPM holds the ECDAA key at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`);
+  // So that an owner password set before the first boot does not lock the device out of its own TPM.
   const prepared = await prepareStorage(tpm, map.hierarchy === 'owner' ? hierarchyAuth : undefined);
   progress(
     prepared
-      ? 'storage key is in the TPM'
-      : 'the owner hierarchy has a password: without a storage key this device cannot make its own key at the first boot',
+      ? 'the TPM holds a storage key'
+      : 'no storage key: the owner hierarchy has a password; the device cannot create its own key at the first boot without it',
   );
   const { credential, signature } = await admitMember(group, issuerSecret, key);
   progress('credential issued and checked');
@@ -149,9 +149,14 @@ function checkReadBack(member: Member, map: HandleMap, objects: TpmObjects, poin
 }
 
 function readBack(what: string): Failure {
-  return new Failure('factory.read-back', 'operator', `the TPM returned another ${what} than was written`, {
-    action: 'Do not ship this device: its TPM is defective, or something else writes to it.',
-  });
+  return new Failure(
+    'factory.read-back',
+    'operator',
+    `the TPM returned a different ${what} than was written`,
+    {
+      action: 'Do not ship this device: its TPM is defective, or another program writes to it.',
+    },
+  );
 }
 
 /** @throws Failure `factory.trust-too-large` */
@@ -161,7 +166,7 @@ function checkTrustFits(trust: Trust, capabilities: Capabilities): void {
   throw new Failure(
     'factory.trust-too-large',
     'operator',
-    `the TLS root of the trust bundle has ${trust.tlsRoot.length} characters, this TPM stores at most ${limit}`,
+    `the TLS root of the trust bundle has ${trust.tlsRoot.length} characters; this TPM stores at most ${limit}`,
     { action: 'Use a trust bundle with one small root certificate, as "enf-fabric init" makes it.' },
   );
 }

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # Builds the Debian package of enf-agent: dist/deb/enf-agent_VERSION_ARCH.deb. The same sources give the same bytes.
 #   packaging/deb.sh [--arch amd64|arm64] [--out DIR] [--install-cross]
-#     --arch           for which machine; this one's by default
+#     --arch           the target architecture; this machine's by default
 #     --out            where the package goes; dist/deb by default
-#     --install-cross  first installs what building for another machine needs (changes this system: a foreign architecture)
+#     --install-cross  first installs what cross-building needs (adds a foreign architecture to this system)
 #   SOURCE_DATE_EPOCH  the time in all files, seconds since 1970; that of the last commit by default
 #   LARGEST_PACKAGE, LARGEST_INSTALLED   bounds in bytes, beyond which it fails
-#   MAINTAINER         "Name <mail>" of whoever builds and answers for it
+#   MAINTAINER         "Name <mail>" of the person responsible for the package
 set -euo pipefail
 export LC_ALL=C TZ=UTC
 umask 022
 root=$(cd "$(dirname "$0")/.." && pwd)
 here=$(dpkg --print-architecture)
 arch=$here out=$root/dist/deb install_cross=
-# Bytes; what grows beyond has to be looked at.
+# Bytes; a package that grows beyond these has to be examined.
 largest_package=${LARGEST_PACKAGE:-400000}
 largest_installed=${LARGEST_INSTALLED:-1200000}
 
@@ -67,13 +67,13 @@ chmod 755 "$tree/usr/lib/enf-agent/enf-agent.mjs"
 install -d "$tree/usr/bin"
 ln -s ../lib/enf-agent/enf-agent.mjs "$tree/usr/bin/enf-agent"
 
-# What it needs, as this Debian's libraries say.
+# Dependencies, as dpkg-shlibdeps finds them on this Debian.
 mkdir -p "$work/shlibs/debian"
 printf 'Source: enf-agent\n\nPackage: enf-agent\nArchitecture: any\n' >"$work/shlibs/debian/control"
 libraries=$(cd "$work/shlibs" && DEB_HOST_ARCH=$arch dpkg-shlibdeps --warnings=0 -O "$work/enf.node" 2>/dev/null | sed 's/^shlibs:Depends=//')
 [ -n "$libraries" ] || die "dpkg-shlibdeps found no libraries"
 
-# Pages, completion, licences: made from the program itself.
+# Man pages, completion, licences: generated from the program itself.
 node "$work/bundle/enf-agent.mjs" help --json >"$work/description.json"
 ROOT=$root OUT=$work/made DESCRIPTION=$work/description.json METAFILE=$work/bundle/enf-agent.meta.json \
   MAINTAINER=$maintainer LIBRARIES=$libraries node "$work/tools/packaging.mjs"

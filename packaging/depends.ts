@@ -1,5 +1,5 @@
 /**
- * Debian 13 has renamed libraries whose interface did not change on 64-bit machines: the same file of ours runs with
+ * Debian 13 has renamed libraries whose interface did not change on 64-bit machines: our binary runs with
  * both. Package names of Debian 12, and those of Debian 13.
  */
 const RENAMED: Readonly<Record<string, string>> = {
@@ -12,8 +12,8 @@ const RENAMED: Readonly<Record<string, string>> = {
 };
 
 /**
- * What the package needs: the libraries that dpkg-shlibdeps found (as it prints them, "libc6 (>= 2.34), …"), and what
- * no linker sees. Each library under the names of both Debians, whichever this one is.
+ * The dependencies of the package: the libraries that dpkg-shlibdeps found (as it prints them, "libc6 (>= 2.34), …"), and
+ * what the linker does not know of. Each library with its names in both Debians, whichever this one is.
  */
 export function depends(libraries: string): string {
   const fixed = [
@@ -34,6 +34,6 @@ function bothNames(dependency: string): string {
   const [name, ...version] = dependency.split(' ');
   const pair = Object.entries(RENAMED).find((names) => names.includes(name!));
   if (pair === undefined) return dependency;
-  // The version was this Debian's: the other one's library is newer in any case, or does not exist at all.
+  // The version is that of this Debian; the library of the other one is newer, or is not there under this name.
   return pair.map((each) => (each === name ? [each, ...version].join(' ') : each)).join(' | ');
 }

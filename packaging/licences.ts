@@ -6,10 +6,9 @@ export function thirdParty(parts: readonly Part[]): string {
     (part) =>
       `${part.name} ${part.version}\nLicence: ${part.licence}\nFrom: ${part.source}\n\n${part.licenceText}\n`,
   );
-  return [
-    'The programs contain parts of these packages. They stand under licences of their own:\n',
-    ...texts,
-  ].join(`\n${'-'.repeat(78)}\n\n`);
+  return ['The programs contain parts of these packages, which have licences of their own:\n', ...texts].join(
+    `\n${'-'.repeat(78)}\n\n`,
+  );
 }
 
 /** debian/copyright, machine-readable (DEP-5). */
@@ -37,7 +36,7 @@ export function copyright(parts: readonly Part[]): string {
   ].join('\n');
 }
 
-/** What is in the package, in SPDX 2.3 JSON. `created` is an ISO 8601 time to the second. */
+/** The bill of materials of the package, as SPDX 2.3 JSON. `created` is an ISO 8601 time to the second. */
 export function sbom(
   program: { readonly name: string; readonly version: string },
   parts: readonly Part[],

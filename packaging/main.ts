@@ -10,10 +10,10 @@ import { configurationPage, programPage } from './pages.ts';
 import { bundledParts } from './parts.ts';
 
 /**
- * Writes the parts of the package that are made and not kept: man pages, completion, licences, SBOM, changelog.
+ * Writes the generated parts of the package: man pages, completion, licences, SBOM, changelog.
  * Called by deb.sh; all input is in the environment:
  *   ROOT the project, OUT where to write, DESCRIPTION the file with `enf-agent help --json`, METAFILE that of its bundle,
- *   MAINTAINER, SOURCE_DATE_EPOCH, LIBRARIES what dpkg-shlibdeps said
+ *   MAINTAINER, SOURCE_DATE_EPOCH, LIBRARIES the output of dpkg-shlibdeps
  */
 function make(): void {
   const [root, out] = [variable('ROOT'), variable('OUT')];

@@ -2,7 +2,7 @@ import type { Key } from '../agent/config/key-types.ts';
 import type { Description } from '../cli/program.ts';
 import { entry, example, heading, roff, section } from './roff.ts';
 
-/** Man pages made from the tables the program itself runs on: what is not there cannot be documented, and the reverse. */
+/** Man pages generated from the tables that the program itself runs on, so that pages and program cannot differ. */
 
 type DescribedCommand = Description['commands'][number];
 
@@ -43,19 +43,22 @@ function commandPart(command: DescribedCommand): string {
 
 const FILES: readonly (readonly [string, string])[] = [
   ['/etc/enf/agent.toml', 'The configuration, see enf-agent.toml(5).'],
-  ['/var/lib/enf-agent', 'The identity: the certificate, and the key as a blob that only this TPM can use.'],
-  ['/run/enf-agent/control.sock', 'The socket that "enf-agent status" asks; for root and the group enf.'],
+  ['/var/lib/enf-agent', 'The identity: the certificate, and the key as a blob that only this TPM can load.'],
+  [
+    '/run/enf-agent/control.sock',
+    'The control socket that "enf-agent status" uses; for root and the group enf.',
+  ],
   [
     '/run/enf-agent/online, /run/enf-agent/offline',
-    'Exactly one of them is there; systemd makes enf-online.target of it.',
+    'Exactly one of them exists; systemd starts enf-online.target or enf-offline.target accordingly.',
   ],
-  ['/etc/enf/NAME.toml', 'The configuration of the further instance enf-agent@NAME.service.'],
+  ['/etc/enf/NAME.toml', 'The configuration of the additional instance enf-agent@NAME.service.'],
 ];
 
 const ENVIRONMENT: readonly (readonly [string, string])[] = [
   [
     'NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID',
-    'Set by systemd: where and how often the agent says that it is ready and alive.',
+    'Set by systemd: where and how often the agent reports that it is ready and alive.',
   ],
   ['RUNTIME_DIRECTORY', 'Set by systemd: where the files online and offline are.'],
 ];

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A package from npm of which something is in a bundle. */
+/** An npm package of which a part is in a bundle. */
 export interface Part {
   readonly name: string;
   readonly version: string;
@@ -9,12 +9,12 @@ export interface Part {
   readonly licence: string;
   readonly licenceText: string;
   readonly author: string;
-  /** Where the lock file says it comes from, and its SHA-512 in hex. */
+  /** URL in package-lock.json, and its SHA-512 in hex. */
   readonly source: string;
   readonly sha512: string;
 }
 
-/** What esbuild's metafile tells: the inputs of each output that really ended up in it. */
+/** esbuild's metafile: the inputs of each output, with the bytes that ended up in it. */
 export interface Metafile {
   readonly outputs: Readonly<
     Record<string, { readonly inputs: Readonly<Record<string, { readonly bytesInOutput: number }>> }>

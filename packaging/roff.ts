@@ -1,4 +1,4 @@
-/** Text for man(7) pages: what would be a request or an escape is made harmless, hyphens of options stay hyphens. */
+/** Text for man(7) pages: requests and escapes are escaped, hyphens of options stay hyphens. */
 export function roff(text: string): string {
   return text
     .replaceAll('\\', '\\e')

@@ -167,7 +167,7 @@ export function checkBasename(basename: Uint8Array): void {
     'label.bad-basename',
     'operator',
     `a basename has 1 to ${MAX_BASENAME_LENGTH} bytes, got ${basename.length}`,
-    { action: 'Choose a shorter basename, or any at all.' },
+    { action: `Choose a basename of 1 to ${MAX_BASENAME_LENGTH} bytes.` },
   );
 }
 
@@ -204,8 +204,8 @@ function badKey(length: number): Failure {
 }
 
 function badLength(what: string): Failure {
-  return new Failure('label.bad-length', 'operator', `the label's fields do not fit: ${what}`, {
-    action: 'Ask the maker of the label for a correct one.',
+  return new Failure('label.bad-length', 'operator', `the lengths of the label's fields are wrong: ${what}`, {
+    action: 'Ask the manufacturer for a correct label.',
   });
 }
 
@@ -218,7 +218,7 @@ function damaged(): Failure {
   return new Failure(
     'label.bad-checksum',
     'operator',
-    'the label is damaged or incomplete: its checksum does not fit',
+    'the label is damaged or incomplete: its checksum is wrong',
     { action: 'Scan it again, or copy its whole text.' },
   );
 }

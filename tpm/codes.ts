@@ -1,6 +1,6 @@
 import { Failure } from '../protocol/failure.ts';
 
-/** TPM_RC values that somebody looks for. Those above 0x80 come with a parameter, handle or session number; see `base`. */
+/** TPM_RC values that the program handles. Those above 0x80 come with a parameter, handle or session number; see `base`. */
 export const RC = {
   initialize: 0x100,
   /** … to `notLoadedLast`: a loaded object or session that the TPM does not know any more. */
@@ -35,10 +35,10 @@ const EBUSY = 16;
 const ENODEV = 19;
 const EPERM = 1;
 
-/** The TPM's own code without parameter, handle and session numbers; undefined if a layer of the TSS spoke. */
+/** The TPM's own code without parameter, handle and session numbers; undefined if a layer of the TSS returned it. */
 export function base(rc: number): number | undefined {
   const layer = rc >>> 16;
-  // 11 and 12: a resource manager answering for the TPM.
+  // 11 and 12: a resource manager that answers in place of the TPM.
   if (layer !== 0 && layer !== 11 && layer !== 12) return undefined;
   const code = rc & 0xfff;
   return (code & 0x80) === 0 ? code : code & 0xbf;
@@ -50,18 +50,18 @@ export function isTransient(rc: number): boolean {
   return code === RC.retry || code === RC.yielded || code === RC.testing || code === RC.nvRate;
 }
 
-/** True if the TPM refused the authorisation: a password it has, or a hierarchy that is switched off. */
+/** True if the TPM refused the authorisation: a password is required, or the hierarchy is disabled. */
 export function isUnauthorised(rc: number): boolean {
   const code = base(rc);
   return code === RC.badAuth || code === RC.authFail || code === RC.hierarchy;
 }
 
-/** True if the TPM says that a handle names nothing. */
+/** True if nothing exists at the handle. */
 export function isAbsent(rc: number): boolean {
   return base(rc) === RC.handle;
 }
 
-function tellsReset(rc: number): boolean {
+function meansReset(rc: number): boolean {
   const code = base(rc);
   if (code === undefined) return false;
   return code === RC.initialize || (code >= RC.notLoadedFirst && code <= RC.notLoadedLast);
@@ -69,11 +69,11 @@ function tellsReset(rc: number): boolean {
 
 /**
  * The failure for a return code of `command`; `text` is the TSS's own explanation. Lockout is not among them: its
- * failure tells the time, see `lockedOut`.
+ * failure has the remaining time, see `lockedOut`.
  */
 export function failureOf(rc: number, command: string, text: string): Failure {
   const said = `TPM ${command}: 0x${rc.toString(16)}, ${text}`;
-  if (tellsReset(rc)) return new Failure('tpm.lost', 'retry', `${said}: the TPM was reset meanwhile`);
+  if (meansReset(rc)) return new Failure('tpm.lost', 'retry', `${said}: the TPM was reset meanwhile`);
   switch (base(rc)) {
     case undefined:
       return new Failure('tpm.failed', 'retry', `${said} (connection to the TPM lost)`, {
@@ -137,16 +137,19 @@ export function unopened(tcti: string, errno: number | undefined, text: string):
   }
 }
 
-/** `seconds` until the TPM forgives one failed attempt, if it told. */
+/** `seconds` until the TPM takes one failed attempt off its counter; undefined if it does not report it. */
 export function lockedOut(command: string, seconds: number | undefined): Failure {
-  const wait = seconds === undefined ? 'the time is not readable' : `it ends within ${seconds} s`;
+  const wait =
+    seconds === undefined
+      ? 'the TPM does not report for how long'
+      : `it allows another attempt within ${seconds} s`;
   return new Failure('tpm.lockout', 'operator', `TPM ${command}: dictionary-attack lockout; ${wait}`, {
     action:
       'Wait, or reset it with the lockout password: tpm2_dictionarylockout --clear-lockout. Find out which program tried wrong passwords.',
   });
 }
 
-/** A hierarchy that does not let us in: it has a password that was not given, or the firmware switched it off. */
+/** A hierarchy that refuses our authorisation: it has a password that was not given, or the firmware disabled it. */
 export function hierarchyLocked(hierarchy: 'platform' | 'owner', cause?: unknown): Failure {
   return new Failure(
     'tpm.hierarchy-locked',
@@ -155,8 +158,8 @@ export function hierarchyLocked(hierarchy: 'platform' | 'owner', cause?: unknown
     {
       action:
         hierarchy === 'platform'
-          ? 'Most firmware locks the platform hierarchy at boot: use the owner hierarchy.'
-          : 'Give the owner password, or clear the TPM in the firmware if nothing else uses it.',
+          ? 'Most firmware locks the platform hierarchy at boot: use the owner hierarchy (--map owner).'
+          : 'Give the owner password (--hierarchy-auth-file), or clear the TPM in the firmware if nothing else uses it.',
       cause,
     },
   );

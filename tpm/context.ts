@@ -6,7 +6,7 @@ import { Failure } from '../protocol/failure.ts';
 import { PROPERTY, readHandles, readProperties } from './capability.ts';
 import { base, failureOf, isTransient, lockedOut, RC, unopened } from './codes.ts';
 
-/** The kernel's resource manager: several programs at once, nothing is left behind. */
+/** The kernel's resource manager: several programs may use the TPM at once, and what they leave is flushed. */
 export const DEFAULT_TCTI = 'device:/dev/tpmrm0';
 
 /** An object inside the TPM. It lives only as long as the connection it was made in. */
@@ -23,9 +23,9 @@ export interface TpmAnswer extends TssAnswer {
 /** An open TPM. Commands are carried out one after the other. */
 export interface Tpm {
   readonly tcti: string;
-  /** False after the connection failed; the next command without an object opens it anew. */
+  /** False after the connection failed; the next command without an object opens it again. */
   readonly alive: boolean;
-  /** Grows each time the TPM is opened anew; objects of an earlier generation are gone. */
+  /** Incremented each time the TPM is opened; objects of an earlier generation are gone. */
   readonly generation: number;
   /**
    * Sends a command and returns its answer, also if the TPM refused it. RETRY, YIELDED, TESTING and NV_RATE are
@@ -51,14 +51,14 @@ export interface Tpm {
 export interface TpmOptions {
   /** Deadline of one command. */
   readonly timeoutMs?: number;
-  /** How long a busy TPM is asked again. */
+  /** For how long a command is repeated to a busy TPM. */
   readonly retryMs?: number;
 }
 
 const TIMEOUT_MS = 30_000;
 const RETRY_MS = 60_000;
 const BACKOFF = { firstMs: 5, capMs: 1_000 };
-/** A thread in a TPM that never answers cannot be ended. After so many only a new process helps. */
+/** A thread that waits for a TPM which never answers cannot be ended; after this many, only a new process helps. */
 const MAX_ABANDONED = 4;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
@@ -80,7 +80,7 @@ export async function openTpm(tcti: string = DEFAULT_TCTI, options: TpmOptions =
   return tpm;
 }
 
-/** The object whose number an answer begins with. */
+/** The object whose number is the first of an answer. */
 export function objectOf(answer: TpmAnswer): TpmObject {
   return { number: answer.numbers[0]!, generation: answer.generation };
 }
@@ -116,7 +116,7 @@ class OpenTpm implements Tpm {
     return this.#inTurn(async () => {
       if (this.#closed) throw new Error('the TPM is closed');
       if (!this.alive) await this.#reconnect();
-      const answer = await this.#patiently(command, this.#resolve(numbers), buffers);
+      const answer = await this.#withRetries(command, this.#resolve(numbers), buffers);
       if (base(answer.rc) === RC.lockout) throw lockedOut(command, await this.#lockoutSeconds());
       if (answer.rc !== 0 && !this.alive) {
         await this.#drop();
@@ -165,7 +165,7 @@ class OpenTpm implements Tpm {
     try {
       const opened = await this.#once('open', [], [ascii(this.tcti)]);
       if (opened.rc !== 0) return unopened(this.tcti, opened.numbers[0], addon().tssDecode(opened.rc));
-      const started = await this.#patiently('startup', [], []);
+      const started = await this.#withRetries('startup', [], []);
       if (started.rc !== 0) return failureOf(started.rc, 'startup', addon().tssDecode(started.rc));
       if (leavesObjects(this.tcti)) await this.#flushLeftovers();
       this.#generation++;
@@ -196,7 +196,7 @@ class OpenTpm implements Tpm {
     });
   }
 
-  async #patiently(
+  async #withRetries(
     command: TssCommand,
     numbers: readonly number[],
     buffers: readonly Uint8Array[],
@@ -229,16 +229,16 @@ class OpenTpm implements Tpm {
 
   async #flushLeftovers(): Promise<void> {
     for (const range of [TRANSIENT, LOADED_SESSION, SAVED_SESSION]) {
-      const answer = await this.#patiently('capability', [1, range, 64], []);
+      const answer = await this.#withRetries('capability', [1, range, 64], []);
       if (answer.rc !== 0) throw failureOf(answer.rc, 'capability', addon().tssDecode(answer.rc));
-      // Failing to flush one is not worth more than trying: it may have gone by itself.
+      // A failure to flush one is ignored: the object may be gone already.
       for (const handle of readHandles(answer.buffers[0]!))
-        await this.#patiently('flushHandle', [handle], []);
+        await this.#withRetries('flushHandle', [handle], []);
     }
   }
 
   async #lockoutSeconds(): Promise<number | undefined> {
-    const answer = await this.#patiently('capability', [6, PROPERTY.lockoutInterval, 1], []);
+    const answer = await this.#withRetries('capability', [6, PROPERTY.lockoutInterval, 1], []);
     return answer.rc === 0 ? readProperties(answer.buffers[0]!).get(PROPERTY.lockoutInterval) : undefined;
   }
 
@@ -276,7 +276,7 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Only a resource manager flushes what its clients leave. */
+/** True where no resource manager flushes the objects of clients that are gone. */
 function leavesObjects(tcti: string): boolean {
   return /^(swtpm|mssim)(:|$)/.test(tcti) || /^device:\/dev\/tpm\d+$/.test(tcti);
 }
@@ -293,7 +293,7 @@ function stuck(): Failure {
   return new Failure(
     'tpm.stuck',
     'operator',
-    `the TPM has not answered ${MAX_ABANDONED} times; each time left a thread that only the end of this process removes`,
-    { action: 'Restart the service; if it comes again, power the machine off and on.' },
+    `the TPM did not answer ${MAX_ABANDONED} times; each time a thread stays blocked until this process ends`,
+    { action: 'Restart the service; if it happens again, power the machine off and on.' },
   );
 }

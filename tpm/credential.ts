@@ -16,7 +16,7 @@ export interface TpmMembership {
   readonly xttRoot: Uint8Array;
 }
 
-/** All that the factory wrote for the device. */
+/** Everything that the factory wrote for the device. */
 export interface TpmCredential extends TpmMembership {
   /** PEM text of the CA of the tunnel's TLS. */
   readonly tlsRoot?: string;
@@ -44,8 +44,7 @@ export async function readCredential(tpm: Tpm): Promise<TpmCredential> {
   return { ...membership, ...(tlsRoot !== undefined && { tlsRoot }) };
 }
 
-/**
- * What provisioning needs of it: one TPM command for each object of a fixed size, two for the basename.
+/** The part of it that provisioning needs: one TPM command for each object of a fixed size, two for the basename.
  * @throws Failure `tpm.not-personalised`, `tpm.bad-object`
  */
 export async function readMembership(tpm: Tpm): Promise<TpmMembership> {
@@ -72,7 +71,7 @@ async function readMap(tpm: Tpm, map: HandleMap): Promise<TpmMembership | readon
   for (const name of NEEDED) {
     const content = await readObject(tpm, map, name);
     if (content !== undefined) objects[name] = content;
-    // Nothing at the first index: do not ask for the others.
+    // Nothing at the first index: the others are not read.
     else if (name === NEEDED[0]) return NEEDED;
   }
   const { gpk, credential, basename, xttRoot } = objects;
@@ -95,7 +94,7 @@ async function readObject(
     `NV index 0x${map.nv[name].toString(16)} (${name}): expected ${min === max ? min : `${min} to ${max}`} bytes, got ${content.length}`,
     {
       action:
-        'Something else uses this NV index, or the TPM was personalised wrongly: inspect it in the factory.',
+        'Another program uses this NV index, or the TPM was personalised wrongly: run "enf-factory inspect".',
     },
   );
 }

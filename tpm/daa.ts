@@ -1,8 +1,8 @@
-import type { BasenamePoint, Commitment, DaaKey } from '../protocol/crypto/daakey.ts';
+import type { BasenamePoint, Commitment, DaaKey } from '../protocol/crypto/daa-key.ts';
 import { Failure } from '../protocol/failure.ts';
 import type { Tpm, TpmObject } from './context.ts';
 import { findObject, isCurrent } from './objects.ts';
-import { checkPublicArea } from './publicarea.ts';
+import { checkPublicArea } from './public-area.ts';
 import { ALGORITHM, encodePoint, encodeScheme, parsePoint, parseSignature } from './structures.ts';
 import { malformed } from './wire.ts';
 

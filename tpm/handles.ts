@@ -55,5 +55,5 @@ export const HANDLE_MAPS: readonly HandleMap[] = [PLATFORM_MAP, OWNER_MAP];
 /** Parent of the longterm keys: the handle the C programs use, and most other software, too. */
 export const COMMON_PARENT = 0x8100_0001;
 
-/** Our own parent ("ENP") where the common one is somebody else's and does not serve. */
+/** Our own parent ("ENP"), for TPMs whose common parent belongs to another program and is unsuitable. */
 export const OWN_PARENT = 0x8145_4e50;

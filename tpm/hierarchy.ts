@@ -6,15 +6,15 @@ import { flush } from './objects.ts';
 /** ESYS numbers of the hierarchies; they need no loading. */
 const HIERARCHY = { owner: 0x101, platform: 0x10c } as const;
 
-/** How a command shows that it may act for a hierarchy. */
+/** How a command is authorised for a hierarchy. */
 export interface Authority {
   readonly hierarchy: number;
   readonly session: TpmObject | 0;
 }
 
 /**
- * Does `work` with the authority of a hierarchy. With a password an HMAC session proves it, so that it does not cross
- * the bus, and is flushed afterwards. @throws Failure `tpm.hierarchy-locked`
+ * Does `work` with the authority of a hierarchy. A password is proven by an HMAC session, so that it does not cross
+ * the bus; the session is flushed afterwards. @throws Failure `tpm.hierarchy-locked`
  */
 export async function withHierarchy<T>(
   tpm: Tpm,
@@ -35,7 +35,7 @@ export async function withHierarchy<T>(
   }
 }
 
-/** Within a hierarchy's work nothing else has a password, so a refused one is the hierarchy's. */
+/** Within `work` nothing but the hierarchy has a password, so a refused authorisation is that of the hierarchy. */
 async function translated<T>(name: 'platform' | 'owner', work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -4,7 +4,7 @@ import { COMMON_PARENT, HANDLE_MAPS, type HandleMap, OWN_PARENT } from './handle
 import { findNv, isWritten } from './nv.ts';
 import { findObject, release } from './objects.ts';
 import { isExemptFromLockout, isStorageKey } from './parent.ts';
-import { checkPublicArea } from './publicarea.ts';
+import { checkPublicArea } from './public-area.ts';
 
 /** One of the NV objects of a handle map, as far as it exists. */
 export interface InspectedObject {
@@ -19,7 +19,7 @@ export interface InspectedObject {
 
 export interface InspectedMap {
   readonly hierarchy: HandleMap['hierarchy'];
-  /** What is at the ECDAA key's handle; `fault` says why it does not serve. */
+  /** What is at the ECDAA key's handle; `fault` says why it is not usable. */
   readonly daaKey?: { readonly handle: number; readonly point?: Uint8Array; readonly fault?: string };
   readonly objects: readonly InspectedObject[];
 }

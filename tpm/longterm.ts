@@ -3,7 +3,7 @@ import { concat } from '../protocol/bytes.ts';
 import type { EcdsaSigner } from '../protocol/crypto/primitives.ts';
 import { sha256 } from '../protocol/crypto/sha256.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
-import { encodeTss2, parseTss2, type Tss2Key } from '../protocol/identity/keyfile.ts';
+import { encodeTss2, parseTss2, type Tss2Key } from '../protocol/identity/key-file.ts';
 import { base, failureOf } from './codes.ts';
 import { objectOf, type Tpm, type TpmObject } from './context.ts';
 import { COMMON_PARENT } from './handles.ts';
@@ -29,17 +29,17 @@ export interface LongtermKey {
   readonly sign: EcdsaSigner;
   /**
    * PEM text for `tls.connect({ key })` in this process; it names the key, it does not hold it. Valid until close() or
-   * until the TPM is lost. The TPM signs while OpenSSL waits: do the handshake where that hurts nobody.
+   * until the TPM is lost. OpenSSL blocks while the TPM signs: do the handshake in a thread that may wait.
    * @throws Failure `tpm.lost` if the TPM was lost meanwhile; the key is then being loaded again: try again
    */
   tlsKey(): string;
-  /** Flushes the key. TLS connections that stand go on; no new one can sign. */
+  /** Flushes the key. Established TLS connections stay; no new handshake can sign. */
   close(): Promise<void>;
 }
 
 const SCHEME = encodeScheme({ algorithm: ALGORITHM.ecdsa, hash: ALGORITHM.sha256 });
 
-/** TPM_RC on load() that do not say anything about the blob. */
+/** Failures of load() that have nothing to do with the blob. */
 const NOT_THE_BLOB = new Set(['tpm.busy', 'tpm.no-slots', 'tpm.defective']);
 
 /**
@@ -54,7 +54,7 @@ export async function createLongterm(
   try {
     return await createUnder(tpm, parent);
   } catch (error) {
-    // Somebody else's storage key may have a password. Then ours goes beside it.
+    // The storage key of another program may have a password. Then ours is made at a handle of its own.
     if (!isFailure(error, 'tpm.not-authorised') || parent.handle !== COMMON_PARENT) throw error;
     return createUnder(tpm, await prepareOwnParent(tpm, options.ownerAuth));
   }
@@ -79,7 +79,7 @@ const parents = new WeakMap<Tpm, Parent>();
 async function keepParent(tpm: Tpm, parent: Parent): Promise<void> {
   const kept = parents.get(tpm);
   parents.set(tpm, parent);
-  // ESYS may give what it has already found the same number again.
+  // ESYS may return the same number again for an object that it already knows.
   if (kept !== undefined && kept.object.number !== parent.object.number) await release(tpm, kept.object);
 }
 
@@ -128,9 +128,13 @@ class LoadedKey implements LongtermKey {
   tlsKey(): string {
     const object = this.#object;
     if (object === undefined || !isCurrent(this.#tpm, object)) {
-      // Its failure, if it fails, shows at the next attempt.
+      // If this fails, the next attempt reports it.
       this.#loaded().catch(() => {});
-      throw new Failure('tpm.lost', 'retry', 'the TPM was lost; the longterm key is being loaded again');
+      throw new Failure(
+        'tpm.lost',
+        'retry',
+        'the connection to the TPM was lost; the longterm key is being loaded again',
+      );
     }
     this.#tls ??= this.#tpm.tlsKey(object, this.publicKey);
     return this.#tls.pem;
@@ -150,7 +154,7 @@ class LoadedKey implements LongtermKey {
     this.#tls = undefined;
   }
 
-  /** The key's object, loaded if the connection it was in is gone. Two who ask at once load it once. */
+  /** The key's object, loaded again if its connection is gone; concurrent calls load it once. */
   async #loaded(): Promise<TpmObject> {
     if (this.#closed) throw new Error('the longterm key is closed');
     if (this.#object !== undefined && isCurrent(this.#tpm, this.#object)) return this.#object;
@@ -184,7 +188,7 @@ async function loadBlob(tpm: Tpm, blob: Tss2Key): Promise<TpmObject> {
     if (answer.rc === 0) return objectOf(answer);
     const failure = failureOf(answer.rc, 'load', addon().tssDecode(answer.rc));
     if (base(answer.rc) === undefined || NOT_THE_BLOB.has(failure.code)) throw failure;
-    throw foreignKey('its parent key does not recognise it', failure);
+    throw foreignKey('its parent key cannot decrypt it', failure);
   } finally {
     await keepParent(tpm, parent);
   }
@@ -212,7 +216,7 @@ function publicKeyOf(publicBlob: Uint8Array): Uint8Array {
 function foreignKey(why: string, cause?: unknown): Failure {
   return new Failure('tpm.foreign-key', 'operator', `the longterm key does not load in this TPM: ${why}`, {
     action:
-      'The TPM was replaced or cleared, or the state comes from another machine. Put its own TPM or state back, or let the device provision anew (enf-agent forget).',
+      'The TPM was replaced or cleared, or the state comes from another machine. Restore the right TPM or state, or let the device provision again (enf-agent forget --yes).',
     cause,
   });
 }

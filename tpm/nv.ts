@@ -17,7 +17,7 @@ export const NV = {
   platformCreate: 0x4000_0000,
 } as const;
 
-/** Every TPM takes as much at once; only for more it is asked how much. */
+/** Every TPM reads and writes this many bytes at once; only for longer content is its limit queried. */
 const SAFE_CHUNK = 512;
 
 export interface NvIndex {
@@ -61,7 +61,7 @@ export async function readKnownNv(tpm: Tpm, index: number, size: number): Promis
   const content = answer.buffers[0];
   if (answer.rc === 0 && content?.length === size) return content;
   if (isAbsent(answer.rc) || base(answer.rc) === RC.nvUninitialized) return undefined;
-  // Shorter, or locked, or something this way of asking does not know: the usual way says what.
+  // A shorter or locked index, or another error: `readNv` reports which.
   return readNv(tpm, index);
 }
 

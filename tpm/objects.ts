@@ -31,7 +31,7 @@ export async function findObject(tpm: Tpm, handle: number): Promise<PersistentOb
   return { object: found.object, publicArea, area: parsePublic(publicArea) };
 }
 
-/** Does `work` with a transient object and flushes it whatever happens: without a resource manager there are three slots. */
+/** Does `work` with a transient object and always flushes it: without a resource manager there are only three slots. */
 export async function whileLoaded<T>(
   tpm: Tpm,
   object: TpmObject,
@@ -50,7 +50,7 @@ export async function flush(tpm: Tpm, object: TpmObject): Promise<void> {
   await tpm.ask('flush', [object]).catch(() => {});
 }
 
-/** Forgets the ESYS number of a persistent object or NV index. The TPM is not asked. */
+/** Releases the ESYS number of a persistent object or NV index, without a TPM command. */
 export async function release(tpm: Tpm, object: TpmObject): Promise<void> {
   if (!isCurrent(tpm, object)) return;
   await tpm.ask('release', [object]).catch(() => {});

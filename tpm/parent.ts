@@ -20,15 +20,15 @@ export function isStorageKey(area: PublicArea): boolean {
   return (area.attributes & (STORAGE | ATTRIBUTE.sign)) === STORAGE;
 }
 
-/** True if power cuts and other programs' wrong passwords do not lock the key. */
+/** True if the dictionary-attack lockout (after power cuts or another program's wrong passwords) does not lock the key. */
 export function isExemptFromLockout(area: PublicArea): boolean {
   return (area.attributes & ATTRIBUTE.noDa) !== 0;
 }
 
 /**
- * Finds or makes the parent of a new longterm key. What others have put at a handle is used if it serves, and never
- * replaced: the common handle if a lockout-exempt storage key is there or it is free, else our own. A storage key
- * without noDA serves only where we may not make our own.
+ * Finds or makes the parent of a new longterm key. What other programs have put at a handle is used if it is
+ * suitable, and never replaced: the common handle if it is free or holds a lockout-exempt storage key, else our
+ * own. A storage key without noDA is used only where we may not make our own.
  * @throws Failure `tpm.hierarchy-locked`, `tpm.occupied`
  */
 export async function prepareParent(tpm: Tpm, ownerAuth: Uint8Array | undefined): Promise<Parent> {
@@ -61,8 +61,8 @@ export async function prepareOwnParent(tpm: Tpm, ownerAuth: Uint8Array | undefin
 }
 
 /**
- * Removes our own parent, if there is one and the owner hierarchy has no password: then it can be made again when it is needed, the
- * same as it was. What lies at the common handle may be somebody else's by now, and stays. True if nothing of ours is left.
+ * Removes our own parent, if there is one and the owner hierarchy has no password: then the same key can be made again when it is
+ * needed. The key at the common handle may be in use by another program, and stays. True if nothing of ours is left.
  */
 export async function removeOwnParent(tpm: Tpm): Promise<boolean> {
   const own = await findObject(tpm, OWN_PARENT);

@@ -1,5 +1,5 @@
 import { ascii, equal } from '../protocol/bytes.ts';
-import type { DaaKey } from '../protocol/crypto/daakey.ts';
+import type { DaaKey } from '../protocol/crypto/daa-key.ts';
 import { Failure } from '../protocol/failure.ts';
 import { objectOf, type Tpm } from './context.ts';
 import { OBJECT_SIZES } from './credential.ts';
@@ -19,7 +19,7 @@ import {
 } from './nv.ts';
 import { findObject, release, whileLoaded } from './objects.ts';
 import { createPrimary, makePersistent } from './parent.ts';
-import { checkPublicArea } from './publicarea.ts';
+import { checkPublicArea } from './public-area.ts';
 import { DAA_TEMPLATE } from './templates.ts';
 
 /** What personalising writes into the TPM; sizes as in OBJECT_SIZES. */
@@ -36,8 +36,8 @@ export interface TpmObjects {
 type ObjectName = keyof HandleMap['nv'];
 
 /**
- * The credential comes last: as long as it is not there, personalising was interrupted and may be repeated. Of what is
- * written before only its signature differs the next time.
+ * The credential is written last: while it is absent, personalising was interrupted and may be repeated. Of the other
+ * objects only the credential's signature differs at the next attempt.
  */
 const ORDER: readonly ObjectName[] = [
   'gpk',
@@ -50,7 +50,7 @@ const ORDER: readonly ObjectName[] = [
 
 /**
  * Makes the ECDAA key at its persistent handle: a child of a storage primary in the map's hierarchy. A suitable key
- * that an interrupted personalising left is taken up; anything else at the handle is left alone. `publicArea` is the
+ * that an interrupted run left is used; anything else at the handle is left alone. `publicArea` is the
  * TPMT_PUBLIC, 90 bytes, checked.
  * @throws Failure `tpm.occupied`, `tpm.hierarchy-locked`, `tpm.bad-public-area`
  */
@@ -63,7 +63,7 @@ export async function createDaaKey(
     throw occupied(map.nv.credential, 'a credential: the TPM is personalised already');
   const there = await findObject(tpm, map.daaKey);
   if (there === undefined) await makeKey(tpm, map, hierarchyAuth);
-  else if (!isSuitable(there.publicArea)) throw occupied(map.daaKey, 'a key of somebody else');
+  else if (!isSuitable(there.publicArea)) throw occupied(map.daaKey, 'a key that is not ours');
   if (there !== undefined) await release(tpm, there.object);
   return readBack(tpm, map);
 }
@@ -100,8 +100,8 @@ function isSuitable(publicArea: Uint8Array): boolean {
 }
 
 /**
- * Defines and writes all NV objects, the credential last. First looks at all of them: if one is somebody else's,
- * nothing is written. What an interrupted run left is completed.
+ * Defines and writes all NV objects, the credential last. Checks all of them first: if one is not ours, nothing
+ * is written. What an interrupted run left is completed.
  * @throws Failure `tpm.occupied`, `tpm.hierarchy-locked`, `tpm.nv-full`
  */
 export async function writeObjects(

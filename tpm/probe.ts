@@ -11,14 +11,14 @@ import {
 import type { Tpm } from './context.ts';
 import { ALGORITHM, CURVE, encodeScheme } from './structures.ts';
 
-/** What the TPM can do and how it is. */
+/** The TPM's capabilities and state. */
 export interface Capabilities {
   /** Vendor, four letters, e.g. `IBM`. */
   readonly manufacturer: string;
   readonly ecdaa: boolean;
   readonly commit: boolean;
   readonly bnP256: boolean;
-  /** The TPM itself says that it takes an ECDAA key on BN_P256. */
+  /** The TPM accepts the parameters of an ECDAA key on BN_P256 (TPM2_TestParms). */
   readonly parametersTaken: boolean;
   /** Largest NV index and largest piece of it per command, bytes. */
   readonly nvIndexMax: number;
@@ -48,7 +48,7 @@ const ECDAA_PARAMETERS = concat(
   u16(ALGORITHM.null),
 );
 
-/** Asks the TPM what it can do; six commands, none changes anything. */
+/** Reads the TPM's capabilities with six commands, none of which changes anything. */
 export async function probe(tpm: Tpm): Promise<Capabilities> {
   const algorithms = readAlgorithms(await capability(tpm, CAPABILITY.algorithms, ALGORITHM.ecdaa, 1));
   const commands = readCommands(await capability(tpm, CAPABILITY.commands, COMMIT, 1));
@@ -91,7 +91,7 @@ export function requireEcdaa(capabilities: Capabilities): void {
     'tpm.no-ecdaa',
     'operator',
     `this TPM (${capabilities.manufacturer}) lacks ${missing.join(', ')}`,
-    { action: 'Use another TPM, or a credential in software (device personalise --software).' },
+    { action: 'Use another TPM, or a credential in files (enf-factory device personalise --software DIR).' },
   );
 }
 

@@ -51,7 +51,7 @@ export function contentOf(what: string, tpm2b: Uint8Array): Uint8Array {
   return content;
 }
 
-/** The TPM, or what stands between, answered with something that is not the structure it should be. */
+/** The failure for a response of the TPM, or of a layer below us, that is not the expected structure. */
 export function malformed(what: string, got: string): Failure {
   return new Failure('tpm.malformed', 'retry', `the TPM's ${what} is malformed: ${got}`, {
     action: 'If this stays, the TPM or its driver is defective.',

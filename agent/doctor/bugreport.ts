@@ -1,5 +1,5 @@
+import { queryJson, runQuery } from '../../os/linux/command.ts';
 import { readTrimmed } from '../../os/linux/machine.ts';
-import { queryJson, runQuery } from '../../os/linux/query.ts';
 import { PLATFORM, VERSION } from '../../os/service/process.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { renderConfig } from '../config/config.ts';

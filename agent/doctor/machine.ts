@@ -1,8 +1,8 @@
 import { hostArithmetic } from '../../crypto/host-arithmetic.ts';
 import { primitives } from '../../crypto/primitives.ts';
+import { queryJson, runQuery } from '../../os/linux/command.ts';
 import { ipv6Disabled } from '../../os/linux/ipv6.ts';
 import { deviceFile, freeSpace, namesIn, ownIdentity, readTrimmed } from '../../os/linux/machine.ts';
-import { queryJson, runQuery } from '../../os/linux/query.ts';
 import { isLiteral, type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { reach, tryHttp, tryTls } from '../../os/net/probe.ts';
 import { markedLookup } from '../../os/net/resolver.ts';

@@ -3,7 +3,7 @@ import { equal, toHex, wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { decodeBase64 } from '../../protocol/identity/base64.ts';
 import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts';
-import { parseEcPrivateKey } from '../../protocol/identity/keypair.ts';
+import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { publicKeyOfPem } from '../../tpm/longterm.ts';
 import type { SavedIdentity, SavedKey } from '../state/state.ts';

@@ -1,4 +1,4 @@
-import type { DaaKey } from '../../protocol/crypto/daakey.ts';
+import type { DaaKey } from '../../protocol/crypto/daa-key.ts';
 import type { EcdsaSigner } from '../../protocol/crypto/primitives.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { SavedKey } from '../state/state.ts';

@@ -3,8 +3,8 @@ import { readBounded, readExact } from '../../os/files/read.ts';
 import { fromHex, toHex, wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
-import { encodeEcPrivateKey } from '../../protocol/identity/keyfile.ts';
-import { parseEcPrivateKey } from '../../protocol/identity/keypair.ts';
+import { encodeEcPrivateKey } from '../../protocol/identity/key-file.ts';
+import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
 import { type KeyStore, modeChanged } from './key-store.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { withReasons } from '../../os/linux/tpm-device.ts';
+import { explainNotPermitted } from '../../os/linux/tpm-device.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { openTpm, type TpmOptions } from '../../tpm/context.ts';
 import { readMembership, readTlsRoot, type TpmMembership } from '../../tpm/credential.ts';
@@ -11,7 +11,7 @@ import { type KeyStore, modeChanged } from './key-store.ts';
  * loaded when asked for. @throws Failure `tpm.…`
  */
 export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<KeyStore> {
-  const tpm = await withReasons(tcti, () => openTpm(tcti, options));
+  const tpm = await explainNotPermitted(tcti, () => openTpm(tcti, options));
   // Read once for each connection to the TPM: a chip answers slowly, and what the factory wrote does not change.
   let read: { readonly membership: TpmMembership; readonly generation: number } | undefined;
   const membership = async (): Promise<TpmMembership> => {
@@ -59,7 +59,7 @@ export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<K
 
 /** Removes from the TPM what the agent has stored there; what the factory wrote stays. False if an owner password prevents that. */
 export async function forgetTpmKeys(tcti: string): Promise<boolean> {
-  const tpm = await withReasons(tcti, () => openTpm(tcti, { timeoutMs: 10_000, retryMs: 2_000 }));
+  const tpm = await explainNotPermitted(tcti, () => openTpm(tcti, { timeoutMs: 10_000, retryMs: 2_000 }));
   try {
     return await removeOwnParent(tpm);
   } finally {

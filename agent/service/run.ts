@@ -1,8 +1,8 @@
-import { watchPath } from '../../os/linux/route-watch.ts';
+import { watchRoute } from '../../os/linux/route-watch.ts';
 import { serveControl, serveLoopback } from '../../os/net/control-socket.ts';
 import { type Log, stderrLog } from '../../os/service/log.ts';
 import { notify } from '../../os/service/notify.ts';
-import { openPresence } from '../../os/service/online-flag.ts';
+import { openOnlineFlag } from '../../os/service/online-flag.ts';
 import {
   askedToStop,
   collectGarbage,
@@ -42,7 +42,7 @@ export async function runAgent(config: Config): Promise<void> {
       nowMs: clock(),
       wallMs: Date.now(),
     });
-  const showOnline = openPresence(log);
+  const showOnline = openOnlineFlag(log);
   showOnline(false);
   const agent: Agent = {
     status,
@@ -114,7 +114,7 @@ function destinations({ remote }: Config): readonly string[] {
 /** Without a subscription to network changes the agent runs all the same: timers and heartbeats notice them later. */
 function watchNetwork(config: Config, log: Log, onChange: () => void): () => void {
   try {
-    return watchPath({ hosts: destinations(config), mark: policyOf(config).mark }, onChange).close;
+    return watchRoute({ hosts: destinations(config), mark: policyOf(config).mark }, onChange).close;
   } catch (error) {
     if (!isFailure(error)) throw error;
     log('warning', `${error.code}: changes of the network are not noticed at once: ${error.message}`);

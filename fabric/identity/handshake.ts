@@ -1,6 +1,6 @@
 import type { Primitives } from '../../protocol/crypto/primitives.ts';
 import { Failure } from '../../protocol/failure.ts';
-import type { CookieJar, Met } from '../../protocol/xtt/cookie.ts';
+import type { CookieJar, KeyExchange } from '../../protocol/xtt/cookie.ts';
 import { checkClearHeader } from '../../protocol/xtt/message.ts';
 import { wipeKeys } from '../../protocol/xtt/schedule.ts';
 import { type AwaitingClient, answer, assign, greet, openClaim } from '../../protocol/xtt/server.ts';
@@ -47,7 +47,7 @@ export function answerClientInit(
   record: HandshakeRecord,
 ): Uint8Array {
   record.suite = checkClearHeader(clientInit, 'clientInit');
-  const { send, next } = serverInit(context, clientInit, context.jar.bake(context.now(), clientInit));
+  const { send, next } = serverInit(context, clientInit, context.jar.issue(context.now(), clientInit));
   wipeKeys(next.keys.client);
   wipeKeys(next.keys.server);
   return send;
@@ -95,7 +95,7 @@ function redeemCookie(context: HandshakeContext, attest: Uint8Array): AwaitingCl
 function serverInit(
   context: HandshakeContext,
   clientInit: Uint8Array,
-  state: Met & { readonly cookie: Uint8Array },
+  state: KeyExchange & { readonly cookie: Uint8Array },
 ): ReturnType<typeof answer> {
   const greeting = greet(context.primitives, { certificate: context.certificate }, clientInit, state);
   return answer(greeting, context.sign(greeting.serverMessage));

@@ -1,5 +1,5 @@
 import { curves as availableCurves, type Curves } from '../../crypto/curves.ts';
-import { proveEcdaa } from '../../crypto/ecdaa.ts';
+import { selfTestEcdaa } from '../../crypto/ecdaa.ts';
 import type { AcceptorOptions } from '../../os/net/acceptor.ts';
 import type { ListenAddress } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
@@ -54,7 +54,7 @@ export interface IdentityOptions {
  * @throws Failure `net.port-busy`, `net.port-not-permitted`, `net.no-such-address`, `ecdaa.wrong-arithmetic`
  */
 export async function startIdentityServer(options: IdentityOptions): Promise<IdentityServer> {
-  await proveEcdaa();
+  await selfTestEcdaa();
   const curves = options.curves ?? availableCurves();
   const context = handshakeContext(options, curves);
   const { acceptor, port } = await openAcceptor(

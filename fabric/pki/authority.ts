@@ -6,8 +6,8 @@ import { readBounded, readExact } from '../../os/files/read.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { publicKeyOf } from '../../protocol/crypto/ecdsa.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { encodeEcPrivateKey } from '../../protocol/identity/keyfile.ts';
-import { parseEcPrivateKey } from '../../protocol/identity/keypair.ts';
+import { encodeEcPrivateKey } from '../../protocol/identity/key-file.ts';
+import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
 import { encodeTrust } from '../../protocol/identity/trust.ts';
 import {
   makeRootCertificate,

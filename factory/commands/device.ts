@@ -1,17 +1,14 @@
 import { readPasswordFile } from '../../cli/passphrase.ts';
 import type { Command, Invocation } from '../../cli/program.ts';
-import { readBounded } from '../../os/files/read.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { parseTrust, type Trust } from '../../protocol/identity/trust.ts';
-import { decodeUtf8 } from '../../protocol/utf8.ts';
-import { probe } from '../../tpm/probe.ts';
-import { type Group, openGroup, unlockIssuer } from '../group.ts';
+import type { Trust } from '../../protocol/identity/trust.ts';
+import { type Group, openGroup } from '../group.ts';
 import { shortGid } from '../label.ts';
-import { personaliseSoftware } from '../software.ts';
-import { type Personalised, type Placement, personaliseTpm } from '../station.ts';
-import { askPassphrase, GROUP_OPTION, openTpmAt, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
+import { personaliseFolder, personaliseTpmAt, readTrust } from '../operations.ts';
+import type { Personalised, Placement } from '../station.ts';
+import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
 
 const PLACEMENTS: readonly Placement[] = ['platform', 'owner', 'auto'];
 const TPM_OPTIONS = [
@@ -19,27 +16,31 @@ const TPM_OPTIONS = [
   {
     name: 'map',
     value: PLACEMENTS.join('|'),
-    help: 'hierarchy in the TPM; auto (the default): the platform if it is open, else the owner',
+    help: 'hierarchy in the TPM; auto (the default): platform unless it is locked, else owner',
   },
   {
     name: 'hierarchy-auth-file',
     value: 'FILE',
-    help: "file with the hierarchy's password, where one is set",
+    help: "file with the hierarchy's password, if it has one",
   },
 ];
 
 export const devicePersonalise: Command = {
   name: 'device personalise',
-  summary: 'make a TPM a member of a group, or make a credential in files',
+  summary: 'make a TPM a member of a group, or create a credential in files',
   options: [
     GROUP_OPTION,
-    { name: 'trust', value: 'FILE', help: 'the trust.json of the fabric the device will talk to' },
+    {
+      name: 'trust',
+      value: 'FILE',
+      help: 'trust bundle (trust.json) of the fabric that the device will connect to',
+    },
     PASSPHRASE_OPTION,
     ...TPM_OPTIONS,
     {
       name: 'software',
       value: 'DIR',
-      help: 'no TPM: write the credential and its key into this new folder',
+      help: 'without a TPM: write the credential and its key into this new folder',
     },
   ],
   examples: [
@@ -58,47 +59,40 @@ export const devicePersonalise: Command = {
 };
 
 async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Promise<void> {
-  const progress = progressLines();
   const placement = parsePlacement(invocation.option('map') ?? 'auto');
   const passwordFile = invocation.option('hierarchy-auth-file');
   const hierarchyAuth = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile);
-  const tpm = await openTpmAt(invocation.option(TCTI_OPTION.name));
   try {
-    const done = await personaliseTpm({
+    const done = await personaliseTpmAt(invocation.option(TCTI_OPTION.name), {
       group,
       trust,
-      tpm,
-      capabilities: await probe(tpm),
       placement,
       hierarchyAuth,
-      issuerSecret: () => unlockIssuer(group, askPassphrase(invocation, group)),
-      progress,
+      passphrase: askPassphrase(invocation, group),
+      progress: progressLines(),
     });
     invocation.print(done, () => sentence(done, group));
   } finally {
     if (hierarchyAuth) wipe(hierarchyAuth);
-    await tpm.close();
   }
 }
 
 function sentence({ already, tpm, hierarchy, time, member }: Personalised, group: Group): string {
-  const what = already ? `was a member already (since ${time})` : 'is now a member';
+  const what = already ? `was already a member (since ${time})` : 'is now a member';
   return `The TPM (${tpm}, ${hierarchy} hierarchy) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;
 }
 
 async function intoFiles(invocation: Invocation, group: Group, trust: Trust, folder: string): Promise<void> {
   const unfit = TPM_OPTIONS.find(({ name }) => invocation.option(name) !== undefined);
   if (unfit !== undefined) {
-    throw new Failure('cli.bad-arguments', 'operator', `--${unfit.name} does not go with --software`, {
-      action: 'Leave one of the two out.',
+    throw new Failure('cli.bad-arguments', 'operator', `--${unfit.name} cannot be combined with --software`, {
+      action: 'Remove one of the two options.',
     });
   }
-  const issuerSecret = await unlockIssuer(group, askPassphrase(invocation, group));
-  const record = await personaliseSoftware({
+  const record = await personaliseFolder(folder, {
     group,
-    issuerSecret,
     trust,
-    folder,
+    passphrase: askPassphrase(invocation, group),
     progress: progressLines(),
   });
   invocation.print(
@@ -119,10 +113,6 @@ function parsePlacement(text: string): Placement {
     'cli.bad-value',
     'operator',
     `--map: expected ${PLACEMENTS.join(', ')}, got ${JSON.stringify(text)}`,
-    { action: 'Leave it out unless you know which hierarchy you want.' },
+    { action: 'Remove --map to let the program choose the hierarchy.' },
   );
-}
-
-async function readTrust(path: string): Promise<Trust> {
-  return parseTrust(decodeUtf8(await readBounded(path, 'trust bundle')) ?? '');
 }

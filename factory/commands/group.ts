@@ -1,12 +1,11 @@
 import { readPassphrase } from '../../cli/passphrase.ts';
 import type { Command, Invocation, Option } from '../../cli/program.ts';
-import { withReasons } from '../../os/linux/tpm-device.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
-import { DEFAULT_TCTI, openTpm, type Tpm } from '../../tpm/context.ts';
-import { createGroup, type Group, issuerSecretStorage, openGroup } from '../group.ts';
-import { basenameText, shortGid } from '../label.ts';
-import { readManifest } from '../manifest.ts';
+import { DEFAULT_TCTI } from '../../tpm/context.ts';
+import { createGroup, type Group } from '../group.ts';
+import { shortGid } from '../label.ts';
+import { showGroup } from '../operations.ts';
 
 /** Options that several commands share. */
 export const GROUP_OPTION: Option = { name: 'group', value: 'DIR', help: 'folder of the group' };
@@ -18,13 +17,8 @@ export const TCTI_OPTION: Option = {
 export const PASSPHRASE_OPTION: Option = {
   name: 'passphrase-file',
   value: 'FILE',
-  help: "file with the passphrase of the issuer's secret key; asked for on the terminal otherwise",
+  help: "file with the passphrase of the issuer's secret key (default: ask on the terminal)",
 };
-
-/** The TPM that was named, or this machine's. @throws Failure `tpm.…` */
-export function openTpmAt(tcti = DEFAULT_TCTI): Promise<Tpm> {
-  return withReasons(tcti, () => openTpm(tcti));
-}
 
 /** The passphrase of an encrypted issuer key, from the file named or the terminal. */
 export function askPassphrase(invocation: Invocation, group: Group): () => Promise<Uint8Array> {
@@ -34,12 +28,12 @@ export function askPassphrase(invocation: Invocation, group: Group): () => Promi
 
 export const groupCreate: Command = {
   name: 'group create',
-  summary: 'make a group: issuer keys, GID and label in a new folder',
+  summary: 'create a group: issuer keys, GID and label in a new folder',
   options: [
-    { name: 'name', value: 'TEXT', help: 'what people call the batch, at most 60 bytes' },
+    { name: 'name', value: 'TEXT', help: 'display name of the group, at most 60 bytes' },
     { name: 'basename', value: 'TEXT', help: 'the basename of the network, 1 to 64 bytes' },
-    { name: 'vendor', value: 'TEXT', help: 'who made the devices, for the label' },
-    { name: 'out', value: 'DIR', help: 'the new folder; never overwritten' },
+    { name: 'vendor', value: 'TEXT', help: 'manufacturer of the devices, printed on the label' },
+    { name: 'out', value: 'DIR', help: 'the new folder; an existing one is never overwritten' },
     { ...PASSPHRASE_OPTION, help: "encrypt the issuer's secret key under the passphrase in this file" },
     {
       name: 'ask-passphrase',
@@ -64,7 +58,7 @@ export const groupCreate: Command = {
     invocation.print(
       { folder, gid: group.gid, encrypted: passphrase !== undefined },
       () =>
-        `Group ${shortGid(group.gid)} is in ${folder}; its issuer key is ${passphrase ? 'encrypted' : 'not encrypted'}.\nWhoever holds label.txt can admit the batch: ship it with the devices, and keep it from others.`,
+        `Group ${shortGid(group.gid)} is in ${folder}; its issuer key is ${passphrase ? 'encrypted' : 'not encrypted'}.\nAnyone who has label.txt can admit these devices to a fabric: ship it with them, and keep it secret.`,
     );
     return undefined;
   },
@@ -83,12 +77,9 @@ export const groupShow: Command = {
   summary: 'show a group and how many devices it has',
   options: [GROUP_OPTION],
   async run(invocation) {
-    const group = await openGroup(invocation.required('group'));
-    const { name, vendor, gid, created } = group;
-    const basename = basenameText(group.basename);
-    const devices = (await readManifest(group)).length;
-    const issuerSecret = await issuerSecretStorage(group);
-    invocation.print({ name, vendor, basename, gid, created, devices, issuerSecret }, () =>
+    const view = await showGroup(invocation.required('group'));
+    const { name, vendor, basename, gid, created, devices, issuerSecret } = view;
+    invocation.print(view, () =>
       [
         `Name           ${name}`,
         ...(vendor === undefined ? [] : [`Vendor         ${vendor}`]),

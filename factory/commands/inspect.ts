@@ -1,16 +1,20 @@
 import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { inspectTpm } from '../chip.ts';
-import { describeInspection, type Inspection, inspectFile, inspectFolder } from '../inspect.ts';
-import { openTpmAt, TCTI_OPTION } from './group.ts';
+import { describeInspection } from '../inspect.ts';
+import { type InspectionTarget, inspectTarget } from '../operations.ts';
+import { TCTI_OPTION } from './group.ts';
 
 export const inspect: Command = {
   name: 'inspect',
-  summary: 'say what a TPM, a file or a folder holds, and what is wrong with it',
+  summary: 'show what a TPM, a file or a folder holds, and what is wrong with it',
   options: [
     TCTI_OPTION,
     { name: 'file', value: 'FILE', help: 'a key, credential, certificate, signature, label or trust bundle' },
-    { name: 'dir', value: 'DIR', help: 'a group or a software credential: do its files fit together?' },
+    {
+      name: 'dir',
+      value: 'DIR',
+      help: 'a group or a software credential: check that its files belong together',
+    },
   ],
   examples: [
     'enf-factory inspect',
@@ -18,25 +22,19 @@ export const inspect: Command = {
     'enf-factory inspect --file daa_cred.bin --json',
   ],
   async run(invocation) {
-    const inspection = await look(invocation);
+    const inspection = await inspectTarget(target(invocation));
     invocation.print(inspection, () => describeInspection(inspection));
     return inspection.problems.length === 0 ? EXIT.ok : EXIT.failed;
   },
 };
 
-async function look(invocation: Invocation): Promise<Inspection> {
+function target(invocation: Invocation): InspectionTarget {
   const [tcti, file, folder] = [TCTI_OPTION.name, 'file', 'dir'].map((name) => invocation.option(name));
   if ([tcti, file, folder].filter((each) => each !== undefined).length > 1) {
-    throw new Failure('cli.bad-arguments', 'operator', 'expected one of --tcti, --file and --dir', {
+    throw new Failure('cli.bad-arguments', 'operator', 'expected at most one of --tcti, --file and --dir', {
       action: 'See "enf-factory inspect --help".',
     });
   }
-  if (file !== undefined) return inspectFile(file);
-  if (folder !== undefined) return inspectFolder(folder);
-  const tpm = await openTpmAt(tcti);
-  try {
-    return await inspectTpm(tpm);
-  } finally {
-    await tpm.close();
-  }
+  if (file !== undefined) return { file };
+  return folder === undefined ? { tcti } : { folder };
 }

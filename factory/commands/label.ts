@@ -1,10 +1,7 @@
 import type { Command } from '../../cli/program.ts';
-import { createFile } from '../../os/files/create.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { openGroup, readLabelText } from '../group.ts';
-import { describeGroup, drawPng, drawSvg, drawTerminal } from '../label.ts';
-import { readManifest } from '../manifest.ts';
-import { qrCode } from '../qr.ts';
+import { drawTerminal } from '../label.ts';
+import { drawLabel } from '../operations.ts';
 import { GROUP_OPTION } from './group.ts';
 
 const DEFAULT_WIDTH_MM = '34';
@@ -12,30 +9,27 @@ const MAX_WIDTH_MM = 300;
 
 export const label: Command = {
   name: 'label',
-  summary: "draw the group's label, whose QR code admits the batch",
+  summary: "draw the group's label, whose QR code admits its devices to a fabric",
   options: [
     GROUP_OPTION,
     { name: 'svg', value: 'FILE', help: 'write the code with its text as SVG, in millimetres' },
     { name: 'png', value: 'FILE', help: 'write the code alone as PNG, at 300 dpi' },
-    { name: 'terminal', help: 'show the code on the terminal (so it does without --svg and --png)' },
+    { name: 'terminal', help: 'show the code on the terminal (the default without --svg and --png)' },
     {
       name: 'width-mm',
       value: 'MM',
-      help: 'largest width of the code; from 32 mm on it tolerates more dirt',
+      help: 'largest width of the code; from 32 mm on it has more error correction',
       default: DEFAULT_WIDTH_MM,
     },
   ],
   examples: ['enf-factory label --group groups/march --svg march.svg --png march.png'],
   async run(invocation) {
     const widthMm = parseWidth(invocation.required('width-mm'));
-    const group = await openGroup(invocation.required('group'));
-    const code = qrCode(await readLabelText(group), widthMm);
-    const devices = (await readManifest(group)).length;
-    const text = describeGroup(group, devices);
     const [svg, png] = [invocation.option('svg'), invocation.option('png')];
-    // Whoever reads the code can admit the batch: these files are as private as label.txt.
-    if (svg !== undefined) await createFile(svg, drawSvg(code, widthMm, text));
-    if (png !== undefined) await createFile(png, drawPng(code, widthMm));
+    const { group, devices, code, text } = await drawLabel(invocation.required('group'), widthMm, {
+      svg,
+      png,
+    });
     const shown = invocation.flag('terminal') || (svg === undefined && png === undefined);
     const { version, level } = code;
     invocation.print({ name: group.name, gid: group.gid, devices, qr: { version, level }, svg, png }, () =>

@@ -12,8 +12,8 @@ export interface NewFile {
 }
 
 /**
- * Makes a folder (0700) that did not exist, or was empty, with all its files at once: after a power cut at any
- * point it is there complete or not at all. Never overwrites.
+ * Creates a folder (0700) that did not exist or was empty, with all its files, atomically: after a power cut
+ * at any point it is complete or absent. Never overwrites.
  * @throws Failure `os.exists`, `os.disk-full`, `os.write-failed`
  */
 export async function createFolder(path: string, files: readonly NewFile[]): Promise<void> {
@@ -70,7 +70,7 @@ export async function appendLine(path: string, line: string): Promise<void> {
 const temporaryName = (target: string): string =>
   join(dirname(target), `.${randomBytes(6).toString('hex')}.tmp`);
 
-/** What could not be written whole is removed; what was there before is not. */
+/** Removes a file that could not be written completely; never one that existed before. */
 async function writeNew(path: string, content: Uint8Array | string, mode: number): Promise<void> {
   const file = await open(path, 'wx', mode);
   try {
@@ -88,8 +88,8 @@ async function writeNew(path: string, content: Uint8Array | string, mode: number
 function createFailure(path: string, error: unknown): Failure {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (['EEXIST', 'ENOTEMPTY', 'ENOTDIR', 'EISDIR'].includes(code)) {
-    return new Failure('os.exists', 'operator', `${path} exists already, nothing was overwritten (${code})`, {
-      action: 'Choose another name, or move the old one away.',
+    return new Failure('os.exists', 'operator', `${path} already exists; nothing was overwritten (${code})`, {
+      action: 'Choose another name, or move the existing one away.',
       cause: error,
     });
   }

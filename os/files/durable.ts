@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { Failure } from '../../protocol/failure.ts';
 
 /**
- * Writes `bytes` so that after a power cut at any point the old or the new content is there, never a mix:
+ * Writes `bytes` so that a power cut at any point leaves the old or the new content, never a mix:
  * temp file in the same folder, fsync, rename, fsync of the folder. `mode` defaults to 0600.
  * @throws Failure `os.disk-full`, `os.write-failed`
  */
@@ -37,7 +37,7 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** What a failed write to `path` means for the person who reads it. */
+/** The failure for an error of writing to `path`. */
 export function writeFailure(path: string, error: unknown): Failure {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
   if (code === 'ENOSPC' || code === 'EDQUOT') {

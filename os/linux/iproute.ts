@@ -1,15 +1,15 @@
 import type { Failure } from '../../protocol/failure.ts';
-import { refusal, runCommand } from './command.ts';
+import { refusal, runNetworkProgram } from './command.ts';
 import { ipv6Disabled } from './ipv6.ts';
 
 /** Runs `ip` with the arguments. @throws Failure `os.no-iproute`, `os.not-permitted`, `os.ipv6-disabled`, `os.ip-failed` */
 export async function ip(...args: readonly string[]): Promise<string> {
-  const { code, stdout, complaint } = await runCommand('ip', args);
+  const { code, stdout, complaint } = await runNetworkProgram('ip', args);
   if (code !== 0) throw (await whyNotIpv6(args)) ?? refusal('ip', args.join(' '), complaint);
   return stdout;
 }
 
-/** What `ip` itself says only in riddles: "Permission denied", or "Operation not supported". */
+/** `ip` itself reports disabled IPv6 only as "Permission denied" or "Operation not supported". */
 async function whyNotIpv6(args: readonly string[]): Promise<Failure | undefined> {
   if (!args.includes('-6')) return undefined;
   const at = args.indexOf('dev');

@@ -11,14 +11,14 @@ const readProc: ReadProc = (path) =>
   );
 
 /**
- * Why there is no IPv6 in this kernel, or none on the interface if one is named: Failure `os.ipv6-disabled` with what mends it. Undefined
- * if nothing stands against it.
+ * Why the kernel, or the interface if one is named, has no IPv6: Failure `os.ipv6-disabled` with the remedy. Undefined if IPv6 is
+ * enabled.
  */
 export async function ipv6Disabled(
   device: string | undefined,
   read: ReadProc = readProc,
 ): Promise<Failure | undefined> {
-  // Without IPv6 there is no list of its addresses, not even an empty one.
+  // A kernel without IPv6 has no if_inet6 at all; with IPv6 the file may be empty.
   if ((await read('net/if_inet6')) === undefined) return withoutIpv6((await read('cmdline')) ?? '');
   if (device === undefined) return undefined;
   const isOff = async (name: string) => {
@@ -26,7 +26,7 @@ export async function ipv6Disabled(
     return value === undefined ? undefined : value === '1';
   };
   const [own, first] = [await isOff(device), await isOff('default')];
-  // What is said for all is copied to each interface; a new one gets what is said for default.
+  // A write to conf/all is copied to each interface; a new interface gets the value of conf/default.
   if (!(own ?? first)) return undefined;
   const names = [...(first ? ['default'] : []), ...(own ? [device] : [])].map(
     (name) => `net.ipv6.conf.${name}.disable_ipv6`,
@@ -36,7 +36,7 @@ export async function ipv6Disabled(
     'operator',
     `IPv6 is disabled for ${device}: ${names.join(' and ')} ${names.length > 1 ? 'are' : 'is'} 1`,
     {
-      action: `sysctl -e -w ${names.map((name) => `${name}=0`).join(' ')}, and set it in /etc/sysctl.d so that it stays.`,
+      action: `Run "sysctl -e -w ${names.map((name) => `${name}=0`).join(' ')}", and set the same in /etc/sysctl.d, so that it survives a reboot.`,
     },
   );
 }
@@ -51,8 +51,8 @@ function withoutIpv6(commandLine: string): Failure {
       : 'this kernel runs without IPv6',
     {
       action: parameter
-        ? 'Remove ipv6.disable=1 from the kernel command line, and boot anew.'
-        : 'modprobe ipv6, remove "options ipv6 disable=1" from /etc/modprobe.d, or use a kernel with IPv6.',
+        ? 'Remove ipv6.disable=1 from the kernel command line, and reboot.'
+        : 'Run "modprobe ipv6", remove "options ipv6 disable=1" from /etc/modprobe.d, or use a kernel with IPv6.',
     },
   );
 }

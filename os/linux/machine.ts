@@ -3,7 +3,7 @@ import { access, readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from '../../protocol/failure.ts';
 
-/** A device file, as whoever looks for trouble with it wants to know it. */
+/** What a diagnosis needs to know of a device file. */
 export interface DeviceFile {
   readonly character: boolean;
   /** Permission bits, e.g. 0o660. */
@@ -14,7 +14,7 @@ export interface DeviceFile {
   readonly usable: boolean;
 }
 
-/** As whom this process runs. */
+/** The user and groups of this process. */
 export interface Identity {
   readonly user: string;
   readonly groups: readonly string[];
@@ -27,7 +27,7 @@ export interface FreeSpace {
   readonly readOnly: boolean;
 }
 
-/** What is at `path`; undefined if nothing is. */
+/** The file at `path`; undefined if there is none. */
 export async function deviceFile(path: string): Promise<DeviceFile | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined) return undefined;
@@ -51,7 +51,7 @@ export async function ownIdentity(): Promise<Identity> {
   };
 }
 
-/** Its name in one of the account files, else the number. */
+/** The name that /etc/passwd or /etc/group gives an id, else the number. */
 async function nameOf(file: string, id: number): Promise<string> {
   const text = await readFile(file, 'latin1').catch(() => '');
   const line = text.split('\n').find((each) => each.split(':')[2] === String(id));
@@ -63,7 +63,7 @@ export async function namesIn(folder: string, pattern: RegExp): Promise<string[]
   return (await readdir(folder).catch(() => [])).filter((name) => pattern.test(name)).sort();
 }
 
-/** What is left where `path` is, or where it would be made. @throws Failure `os.not-readable` */
+/** The free space of the file system that holds `path`, or would hold it. @throws Failure `os.not-readable` */
 export async function freeSpace(path: string): Promise<FreeSpace> {
   for (let at = path; ; at = dirname(at)) {
     try {
@@ -76,10 +76,15 @@ export async function freeSpace(path: string): Promise<FreeSpace> {
     } catch (error) {
       const { code = 'unknown' } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' && at !== '/') continue;
-      throw new Failure('os.not-readable', 'operator', `cannot look at the file system of ${at}: ${code}`, {
-        action: `Check ${at} and what is mounted there.`,
-        cause: error,
-      });
+      throw new Failure(
+        'os.not-readable',
+        'operator',
+        `cannot read the free space of the file system of ${at}: ${code}`,
+        {
+          action: `Check ${at} and the file system that is mounted there.`,
+          cause: error,
+        },
+      );
     }
   }
 }
@@ -100,7 +105,7 @@ async function isReadOnly(path: string): Promise<boolean> {
   return readOnly;
 }
 
-/** A small file's text without white space around it; undefined if it cannot be read. */
+/** The trimmed text of a small file; undefined if it cannot be read. */
 export async function readTrimmed(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').then(
     (text) => text.trim(),

@@ -3,7 +3,10 @@ import { addon } from '../../native/index.ts';
 import type { NetlinkHandle } from '../../native/net/netlink.ts';
 import { Failure } from '../../protocol/failure.ts';
 
-/** Something in the kernel's network or firewall is not what it was. Whether it came, went or changed is not told: look. */
+/**
+ * A notification that something in the kernel's network configuration or firewall was added, removed or changed; it does not say which
+ * of the three.
+ */
 export type KernelChange =
   /** `running`: up and with a carrier. */
   | { readonly kind: 'link'; readonly index: number; readonly running: boolean }
@@ -15,7 +18,7 @@ export type KernelChange =
   | { readonly kind: 'forwarding' }
   /** An nftables object; `table` is its table's name. */
   | { readonly kind: 'filter'; readonly table: string }
-  /** There was more than the kernel could tell: anything may have changed. */
+  /** The socket's buffer overflowed (ENOBUFS), and notifications were lost: anything may have changed. */
   | { readonly kind: 'lost' };
 
 const ROUTE_PROTOCOL = 0;
@@ -25,7 +28,7 @@ const FILTER_PROTOCOL = 12;
 const FILTER_GROUPS = Uint8Array.of(7);
 
 /**
- * Calls back for each change from now on, until `close`. Without `filter`, nftables is not listened to.
+ * Subscribes to the kernel's changes until `close`; to those of nftables only with `filter`.
  * @throws Failure `os.not-permitted`, `os.no-netlink`
  */
 export function watchKernel(filter: boolean, onChange: (change: KernelChange) => void): { close(): void } {
@@ -36,10 +39,10 @@ export function watchKernel(filter: boolean, onChange: (change: KernelChange) =>
     groups: Uint8Array,
     parse: (messages: Uint8Array) => KernelChange[],
   ): void => {
-    const hear = (messages: Uint8Array | undefined): void => {
+    const receive = (messages: Uint8Array | undefined): void => {
       for (const change of messages ? parse(messages) : [{ kind: 'lost' } as const]) onChange(change);
     };
-    open.push(native.netlinkOpen(protocol, groups, hear));
+    open.push(native.netlinkOpen(protocol, groups, receive));
   };
   const close = (): void => {
     for (const each of open.splice(0)) native.netlinkClose(each);
@@ -56,7 +59,7 @@ export function watchKernel(filter: boolean, onChange: (change: KernelChange) =>
 
 /**
  * The source address with which the kernel would send to a literal address from a socket with this mark; undefined if there is no
- * way. Sends nothing. @throws Failure `os.not-permitted`
+ * route. Sends nothing. @throws Failure `os.not-permitted`
  */
 export function sourceTowards(address: string, mark: number): string | undefined {
   try {
@@ -69,10 +72,16 @@ export function sourceTowards(address: string, mark: number): string | undefined
 
 function listenFailure(error: NodeJS.ErrnoException): Failure {
   if (error.code === 'EPERM') return notPermitted(error.message, error);
-  return new Failure('os.no-netlink', 'operator', `cannot listen to the kernel: ${error.message}`, {
-    action: 'Use a kernel with nftables (nf_tables), and allow AF_NETLINK sockets to the service.',
-    cause: error,
-  });
+  return new Failure(
+    'os.no-netlink',
+    'operator',
+    `cannot subscribe to the kernel's network changes (netlink): ${error.message}`,
+    {
+      action:
+        'Use a kernel with nftables (nf_tables), and allow the service AF_NETLINK sockets (RestrictAddressFamilies= in its unit).',
+      cause: error,
+    },
+  );
 }
 
 const notPermitted = (message: string, cause: unknown): Failure =>
@@ -92,7 +101,7 @@ const HEADER = 16;
 const LITTLE = endianness() === 'LE';
 const RUNNING = 0x1 | 0x10000; // IFF_UP, IFF_LOWER_UP
 
-/** The changes that datagrams of NETLINK_ROUTE tell of; what is malformed or of another kind tells nothing. */
+/** The changes in datagrams of NETLINK_ROUTE; malformed messages and other types are ignored. */
 export function parseRouteMessages(datagram: Uint8Array): KernelChange[] {
   return messages(datagram).flatMap(({ type, body }): KernelChange[] => {
     // RTM_NEW… and RTM_DEL… of one kind are neighbours (linux/rtnetlink.h).

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { Failure } from '../../protocol/failure.ts';
 import { formatPrefix, parsePrefix } from '../../protocol/ipv6.ts';
-import { refusal, runCommand } from './command.ts';
+import { refusal, runNetworkProgram } from './command.ts';
 import { ip } from './iproute.ts';
 
 /*
  * The kernel's interfaces, routing rules, routes and one nftables table as data: read from the JSON of `ip` and `nft`, never from
- * their prose, and written back in the same terms.
+ * text meant for people, and written back in the same terms.
  */
 
 export type Family = 4 | 6;
@@ -14,7 +14,7 @@ export type Family = 4 | 6;
 export interface Interface {
   readonly index: number;
   readonly name: string;
-  /** The hardware address in lower case, or what stands in its place. */
+  /** The hardware address in lower case, or what the interface has instead (a tunnel's endpoint, for instance). */
   readonly mac: string;
   readonly group: number;
   readonly mtu: number;
@@ -23,7 +23,7 @@ export interface Interface {
   readonly addresses: readonly string[];
 }
 
-/** A rule of the routing policy: packets that fit everything that is given look into `table`. */
+/** A rule of the routing policy: a packet that matches every given condition is looked up in `table`. */
 export interface Rule {
   readonly family: Family;
   readonly priority: number;
@@ -33,7 +33,7 @@ export interface Rule {
   /** An address, or absent for any. */
   readonly from?: string;
   readonly udp?: { readonly sourcePort: number; readonly destinationPort: number };
-  /** What the table answers does not count if it leads through an interface of this group. */
+  /** A route that the table yields is ignored if it leads through an interface of this group (suppress_ifgroup). */
   readonly suppressGroup?: number;
 }
 
@@ -56,7 +56,7 @@ export type NftObject = Readonly<Record<string, unknown>>;
 export interface Kernel {
   interfaces(): Promise<readonly Interface[]>;
   rules(family: Family): Promise<readonly Rule[]>;
-  /** Of a table; of those of the main one only the ones through `device`, which must be there. */
+  /** The routes of a table; with `device`, which must exist, only those through it. */
   routes(family: Family, table: number, device?: string): Promise<readonly Route[]>;
   /** The objects of the nftables table `inet name` without handles; undefined if there is no such table. */
   filter(name: string): Promise<readonly NftObject[] | undefined>;
@@ -75,17 +75,20 @@ export type Change =
   /** Replaces the whole table `inet name` in one transaction by what `objects` add; without objects removes it. */
   | { readonly kind: 'filter'; readonly name: string; readonly objects: readonly NftObject[] };
 
-/** The table of a rule that reads differently from all of ours, so that it is not mistaken for one. */
+/** The table of a rule with fields that none of ours has, so that it is not mistaken for one. */
 export const UNREADABLE = -1;
 
-/** The real one. Every function @throws Failure `os.no-iproute`, `os.no-nftables`, `os.not-permitted`, `os.ipv6-disabled`, `os.ip-failed`, `os.nft-failed` */
+/** The running kernel. Every function @throws Failure `os.no-iproute`, `os.no-nftables`, `os.not-permitted`, `os.ipv6-disabled`, `os.ip-failed`, `os.nft-failed` */
 export const kernel: Kernel = {
   interfaces: async () => readInterfaces(json(await ip('-j', '-N', 'addr', 'show'))),
   rules: async (family) => readRules(json(await ip('-j', '-N', `-${family}`, 'rule', 'show')), family),
   async routes(family, table, device) {
     const args = ['-j', '-N', `-${family}`, 'route', 'show', 'table', String(table)];
-    const { code, stdout, complaint } = await runCommand('ip', device ? [...args, 'dev', device] : args);
-    // 2: the kernel has refused, as it does for a table that has never had a route.
+    const { code, stdout, complaint } = await runNetworkProgram(
+      'ip',
+      device ? [...args, 'dev', device] : args,
+    );
+    // 2: the kernel refused, as it does for a table that has never had a route.
     if (code === 2) return [];
     if (code !== 0) throw refusal('ip', args.join(' '), complaint);
     return readRoutes(json(stdout), family, table, device);
@@ -165,7 +168,7 @@ export function readInterfaces(list: readonly NftObject[]): readonly Interface[]
   }));
 }
 
-/** From `ip -j -N rule show`. A rule with more to it than ours have gets a table that does not exist. */
+/** From `ip -j -N rule show`. A rule with fields that ours do not have gets the table `UNREADABLE`. */
 export function readRules(list: readonly NftObject[], family: Family): readonly Rule[] {
   return list.map(
     ({ priority, src, table, not, fwmark, ipproto, sport, dport, suppress_ifgroup, ...rest }) => {
@@ -241,9 +244,12 @@ async function replaceFilter(name: string, objects: readonly NftObject[]): Promi
   await nft(['-j', JSON.stringify({ nftables: commands })], 'replacing the table');
 }
 
-/** `what` is said instead of long arguments. nft opens its standard input by name, which a socket has not: commands are an argument. */
+/**
+ * Runs nft; `what` stands for long arguments in messages. Commands are an argument, because nft opens its standard input by name,
+ * which a socket does not have.
+ */
 async function nft(args: readonly string[], what = args.join(' ')): Promise<string> {
-  const { code, stdout, complaint } = await runCommand('nft', args);
+  const { code, stdout, complaint } = await runNetworkProgram('nft', args);
   if (code !== 0) throw refusal('nft', what, complaint);
   return stdout;
 }
@@ -253,7 +259,7 @@ const isNamed = (table: unknown, name: string): boolean => {
   return family === 'inet' && its === name;
 };
 
-/** The objects of an answer of nft, which begins with one about itself. */
+/** The objects in the output of nft, without its "metainfo". */
 const objects = (text: string): readonly NftObject[] =>
   array((json(text) as unknown as { nftables?: unknown }).nftables).filter((each) => !('metainfo' in each));
 
@@ -275,9 +281,14 @@ function json(text: string): readonly NftObject[] {
   try {
     return text.trim() === '' ? [] : JSON.parse(text);
   } catch (cause) {
-    throw new Failure('os.ip-failed', 'retry', `expected JSON, got ${JSON.stringify(text.slice(0, 60))}`, {
-      action: 'Install iproute2 and nftables versions that print JSON (ip -j, nft -j).',
-      cause,
-    });
+    throw new Failure(
+      'os.ip-failed',
+      'retry',
+      `ip or nft printed something that is not JSON: ${JSON.stringify(text.slice(0, 60))}`,
+      {
+        action: 'Install iproute2 and nftables versions that print JSON (ip -j, nft -j).',
+        cause,
+      },
+    );
   }
 }

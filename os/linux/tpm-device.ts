@@ -6,36 +6,36 @@ export function devicePath(tcti: string): string | undefined {
   return /^device:(\/.+)$/.exec(tcti)?.[1];
 }
 
-/** A device file, whose it is and who may use it. */
-export const described = (path: string, { owner, group, mode }: DeviceFile): string =>
+/** A device file with its owner, group and mode. */
+export const describeDevice = (path: string, { owner, group, mode }: DeviceFile): string =>
   `${path} (${owner}:${group}, mode ${mode.toString(8).padStart(4, '0')})`;
 
-/** What keeps the user from a TPM's device file, and the commands that mend it. */
-export function forbidden(
+/** Why the user cannot access a TPM's device file, and the commands that correct it. */
+export function accessProblem(
   path: string,
   file: DeviceFile,
   { user, groups }: Identity,
 ): { readonly found: string; readonly action: string } {
-  const found = `${described(path, file)} may not be used by ${user} (groups ${groups.join(', ')})`;
+  const found = `${describeDevice(path, file)} may not be used by ${user} (groups ${groups.join(', ')})`;
   const { group, mode, usable } = file;
   if (usable) {
     return {
-      found: `${found}, though owner and mode allow it`,
-      action: `Let the sandbox of the service have it: DeviceAllow=${path} rw in the unit.`,
+      found: `${found}, although its owner and mode allow it`,
+      action: `The sandbox of the service denies it: add "DeviceAllow=${path} rw" to the unit (systemctl edit).`,
     };
   }
   if (group !== 'root' && (mode & 0o060) === 0o060 && !groups.includes(group)) {
-    return { found, action: `usermod -aG ${group} ${user}, and start the service or session anew.` };
+    return { found, action: `Run "usermod -aG ${group} ${user}", and restart the service or log in again.` };
   }
   const join = groups.includes('tss') ? '' : `; usermod -aG tss ${user}`;
   return {
     found,
-    action: `chgrp tss ${path} && chmod 0660 ${path}${join}; a udev rule keeps it so: the group that owns the device has to be tss, with mode 0660.`,
+    action: `Run "chgrp tss ${path} && chmod 0660 ${path}${join}"; a udev rule with GROUP="tss", MODE="0660" makes it permanent.`,
   };
 }
 
-/** Runs `open`; its Failure `tpm.not-permitted` then says whose the device is, as whom we came, and what mends it. */
-export async function withReasons<T>(tcti: string, open: () => Promise<T>): Promise<T> {
+/** Runs `open`; adds to its Failure `tpm.not-permitted` the owner and mode of the device, our own user and groups, and the remedy. */
+export async function explainNotPermitted<T>(tcti: string, open: () => Promise<T>): Promise<T> {
   try {
     return await open();
   } catch (error) {
@@ -43,7 +43,7 @@ export async function withReasons<T>(tcti: string, open: () => Promise<T>): Prom
     const path = devicePath(tcti);
     const file = path === undefined ? undefined : await deviceFile(path);
     if (path === undefined || file === undefined) throw error;
-    const { found, action } = forbidden(path, file, await ownIdentity());
+    const { found, action } = accessProblem(path, file, await ownIdentity());
     const message = `${error.message}: ${found}`;
     throw new Failure('tpm.not-permitted', 'operator', message, { action, cause: error });
   }

@@ -10,7 +10,7 @@ export interface ConnectOptions {
   readonly port: number;
   /** SO_MARK for the routing rules; 0 or absent: none. */
   readonly mark?: number;
-  /** The largest TCP segment either end may send, in bytes; 0 or absent: what the interfaces take. */
+  /** The largest TCP segment that either end may send, in bytes; 0 or absent: what the interfaces allow. */
   readonly segment?: number;
   /** For everything together: names, all addresses of all hosts. */
   readonly timeoutMs: number;
@@ -19,11 +19,11 @@ export interface ConnectOptions {
   readonly lookup?: Lookup;
 }
 
-/** The next address of a host is tried beside the first when that has not answered for so long (RFC 8305 §5). */
+/** The next address of a host is tried in parallel when the one before has not answered for this long (RFC 8305 §5). */
 const STAGGER_MS = 250;
 
 /**
- * Connects over TCP to the first host that answers, as `dial` says; the socket is the caller's to take or to close.
+ * Connects over TCP to the first host that answers, as described for `dial`; the caller owns the socket.
  * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`
  */
 export async function connectFirst(options: ConnectOptions): Promise<SocketHandle> {
@@ -57,10 +57,10 @@ export async function inTurns<T>(
     const timer = setTimeout(end, share);
     signal?.addEventListener('abort', end, { once: true });
     try {
-      if (signal?.aborted) throw calledOff(signal);
+      if (signal?.aborted) throw aborted(signal);
       const result = await attempt(host, turn.signal, share);
       if (result !== undefined) return result;
-      if (signal?.aborted) throw calledOff(signal);
+      if (signal?.aborted) throw aborted(signal);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
@@ -95,7 +95,7 @@ async function reach(
   return 'why' in found ? [found] : race(found, port, socketOptions, turn);
 }
 
-/** The addresses of a name. A resolver that hangs is left behind when the turn ends. */
+/** The addresses of a name. A resolver that hangs is ignored once the turn ends. */
 function resolve(host: string, turn: AbortSignal, lookup: Lookup): Promise<readonly string[] | Miss> {
   return new Promise((settle) => {
     turn.addEventListener('abort', () => settle({ what: host, why: TIMEOUT }), { once: true });
@@ -183,8 +183,10 @@ function markFailure(mark: number, cause: unknown): Failure {
   });
 }
 
-export function calledOff(signal: AbortSignal): Failure {
-  return new Failure('net.aborted', 'retry', 'connecting was called off', { cause: signal.reason });
+export function aborted(signal: AbortSignal): Failure {
+  return new Failure('net.aborted', 'retry', 'the connection attempt was cancelled', {
+    cause: signal.reason,
+  });
 }
 
 function dialFailure({ hosts, port, timeoutMs }: ConnectOptions, misses: readonly Miss[]): Failure {

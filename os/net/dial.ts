@@ -4,14 +4,14 @@ import { type ConnectOptions, connectFirst } from './connect.ts';
 import { connectThrough, type HttpProxy } from './proxy.ts';
 
 export interface DialOptions extends ConnectOptions {
-  /** An HTTP proxy that connects in our place; it gets the hosts as they are written, names too. */
+  /** An HTTP proxy to connect through; it receives the hosts as configured, names unresolved. */
   readonly proxy?: HttpProxy | undefined;
 }
 
 /**
  * Connects over TCP to the first host that answers. Hosts take turns, each with an equal share of the time that is
- * left; the addresses of one host race, each a quarter second after the one before, so that a dead one delays
- * nobody. Literal addresses need no resolver. The socket has SO_MARK from before connecting, keepalive,
+ * left; the addresses of one host are tried in parallel, each a quarter second after the one before, so that
+ * an unreachable one delays no other. Literal addresses need no resolver. The socket has SO_MARK from before connecting, keepalive,
  * TCP_USER_TIMEOUT and TCP_NODELAY, and an error listener, so that an error between two uses shows as `close` and in
  * the next use instead of ending the process.
  * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`, `net.proxy-…`
@@ -23,7 +23,7 @@ export async function dial(options: DialOptions): Promise<Socket> {
 }
 
 /**
- * The same for who does without Node's streams: a non-blocking descriptor, which is the caller's to hand on or to close.
+ * The same for a caller without Node's streams: a non-blocking descriptor, which the caller owns.
  * @throws Failure as `dial`
  */
 export async function dialDescriptor(options: DialOptions): Promise<number> {

@@ -25,7 +25,7 @@ export function parseListen(text: string): ListenAddress {
   return { host, port };
 }
 
-/** `[::]:444` again. */
+/** The inverse of `parseListen`: `[::]:444`. */
 export function formatListen({ host, port }: ListenAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
@@ -47,24 +47,29 @@ export function listen(server: Server, address: ListenAddress, what: string): Pr
   });
 }
 
-/** What a failed listen means. */
+/** The failure for an error of listen(2) or bind(2). */
 export function listenFailure(address: ListenAddress, what: string, error: unknown): Failure {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
   const where = formatListen(address);
   if (code === 'EADDRINUSE') {
-    return new Failure('net.port-busy', 'operator', `${what} cannot listen on ${where}: it is taken`, {
+    return new Failure('net.port-busy', 'operator', `${what} cannot listen on ${where}: the port is in use`, {
       action: `Find the other program with "ss -ltnp 'sport = :${address.port}'", or choose another port.`,
       cause: error,
     });
   }
   if (code === 'EACCES' || code === 'EPERM') {
-    return new Failure('net.port-not-permitted', 'operator', `${what} may not listen on ${where} (${code})`, {
-      action: 'Ports below 1024 need root or CAP_NET_BIND_SERVICE; or choose a higher port.',
-      cause: error,
-    });
+    return new Failure(
+      'net.port-not-permitted',
+      'operator',
+      `${what} is not permitted to listen on ${where} (${code})`,
+      {
+        action: 'Ports below 1024 need root or CAP_NET_BIND_SERVICE; grant it or choose a higher port.',
+        cause: error,
+      },
+    );
   }
   return new Failure('net.no-such-address', 'operator', `${what} cannot listen on ${where}: ${code}`, {
-    action: 'Give an address this machine has, or [::] for all.',
+    action: 'Give an address that this machine has, or [::] for all of them.',
     cause: error,
   });
 }

@@ -5,8 +5,8 @@ import { announcedLength, HEADER_LENGTH } from '../../protocol/xtt/message.ts';
 
 /**
  * Reads one XTT message: exactly the 4-byte header, then what it announces, never a byte further (xtt-protocol.md §10.1).
- * `timeoutMs` is the deadline for the whole message, however slowly its bytes drip in. The socket must be paused, or fresh:
- * nobody else reads from it.
+ * `timeoutMs` is the deadline for the whole message, however slowly its bytes arrive. The socket must be paused or new:
+ * nothing else may read from it.
  * @throws Failure `xtt.bad-header`, `net.closed`, `net.timeout`
  */
 export function readMessage(socket: Socket, timeoutMs: number): Promise<Uint8Array> {
@@ -33,7 +33,7 @@ export function readMessage(socket: Socket, timeoutMs: number): Promise<Uint8Arr
       }
     };
     const onGone = () => fail(closed(socket));
-    const timer = setTimeout(() => fail(late('no whole message from', socket, timeoutMs)), timeoutMs);
+    const timer = setTimeout(() => fail(late('no complete message from', socket, timeoutMs)), timeoutMs);
     const stop = () => {
       clearTimeout(timer);
       socket.off('readable', take).off('end', onGone).off('error', onGone).off('close', onGone);
@@ -51,14 +51,16 @@ export function readMessage(socket: Socket, timeoutMs: number): Promise<Uint8Arr
   });
 }
 
-/**
- * Writes all of `bytes`; resolves when the kernel has taken them.
+/** Writes all of `bytes`; resolves when the kernel has accepted them.
  * @throws Failure `net.closed`, `net.timeout` (the peer does not read)
  */
 export function writeAll(socket: Socket, bytes: Uint8Array, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const onClose = () => settle(closed(socket));
-    const timer = setTimeout(() => settle(late('nothing more is taken by', socket, timeoutMs)), timeoutMs);
+    const timer = setTimeout(
+      () => settle(late('the message could not be sent to', socket, timeoutMs)),
+      timeoutMs,
+    );
     const settle = (failure?: Failure) => {
       clearTimeout(timer);
       socket.off('close', onClose).off('error', onClose);
@@ -76,7 +78,7 @@ function closed(socket: Socket, cause: Error | null = socket.errored): Failure {
     'net.closed',
     'retry',
     `the peer closed the connection in the middle of the exchange${reason === undefined ? '' : ` (${reason})`}`,
-    { action: 'See the peer’s log for its reason.', cause: cause ?? undefined },
+    { action: 'See the log of the peer for the reason.', cause: cause ?? undefined },
   );
 }
 
@@ -86,7 +88,7 @@ function late(what: string, socket: Socket, timeoutMs: number): Failure {
     'retry',
     `${what} ${socket.remoteAddress ?? 'the peer'} within ${timeoutMs} ms`,
     {
-      action: 'Check the path to the peer.',
+      action: 'Check the network path to the peer.',
     },
   );
 }

@@ -4,13 +4,13 @@ import { dial } from './dial.ts';
 import { request } from './http.ts';
 import type { HttpProxy } from './proxy.ts';
 
-/** What came of a TLS handshake that only looks. */
+/** The result of a TLS handshake that is made only to examine the server. */
 export interface TlsAnswer {
   /** `trusted`: the chain leads to our root; `dated`: it would, by another clock; `foreign`: to another root; `broken`: no handshake. */
   readonly verdict: 'trusted' | 'dated' | 'foreign' | 'broken';
-  /** OpenSSL's word on it; undefined if trusted. */
+  /** OpenSSL's reason; undefined if trusted. */
   readonly reason?: string;
-  /** Common name of who signed the server's certificate. */
+  /** Common name of the issuer of the server's certificate. */
   readonly issuer?: string;
   readonly connectMs: number;
   readonly handshakeMs: number;
@@ -30,7 +30,7 @@ export interface Reach {
   readonly proxy?: HttpProxy | undefined;
 }
 
-/** Connects and hangs up. @returns milliseconds until connected @throws Failure as `dial` */
+/** Connects and closes the connection. @returns milliseconds until connected @throws Failure as `dial` */
 export async function reach({ address, port, mark, timeoutMs, proxy }: Reach): Promise<number> {
   const start = performance.now();
   (await dial({ hosts: [address], port, mark, timeoutMs, proxy })).destroy();
@@ -42,8 +42,8 @@ const DATES = ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'];
 const PADDING = Array.from({ length: 15 }, (_, i) => String(i % 10).repeat(250));
 
 /**
- * A TLS handshake as the tunnel makes it, but without our certificate: it tells who answers. `large` makes the ClientHello
- * larger than a packet, so that a path which swallows full ones shows. @throws Failure as `dial`
+ * A TLS handshake like that of the tunnel, but without our certificate: it shows which server answers. `large` makes the
+ * ClientHello larger than a packet, to detect a path that drops full-sized packets. @throws Failure as `dial`
  */
 export async function tryTls(
   options: Reach & { readonly ca: string; readonly alpn: string; readonly large: boolean },
@@ -85,7 +85,7 @@ export async function tryTls(
   });
 }
 
-/** Asks for the front page on port 80, as a browser would that a login page waits for. Undefined: nobody answers. */
+/** Requests / on port 80, as the browser of a user behind a captive portal would. Undefined: no server answers. */
 export async function tryHttp({ address, port, mark, timeoutMs }: Reach): Promise<HttpAnswer | undefined> {
   const socket = await dial({ hosts: [address], port, mark, timeoutMs }).catch(() => undefined);
   if (socket === undefined) return undefined;

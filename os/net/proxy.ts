@@ -2,19 +2,19 @@ import { isIPv6 } from 'node:net';
 import { addon } from '../../native/index.ts';
 import type { SocketHandle } from '../../native/net/net.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { type ConnectOptions, calledOff, connectFirst, inTurns } from './connect.ts';
+import { aborted, type ConnectOptions, connectFirst, inTurns } from './connect.ts';
 
-/** An HTTP proxy that takes CONNECT (RFC 9110 §9.3.6). */
+/** An HTTP proxy with the method CONNECT (RFC 9110 §9.3.6). */
 export interface HttpProxy {
   /** A name or a literal address. */
   readonly host: string;
   readonly port: number;
-  /** `user:password`; undefined: it wants none. Asked each time, so that it may change. */
+  /** `user:password`; undefined: it requires none. Called for each connection, so that it may change. */
   login(): Promise<string | undefined>;
 }
 
 /**
- * Connects to the first host that the proxy reaches. What comes back speaks to that host: not a byte of it has been read.
+ * Connects to the first host that the proxy reaches. The socket is then connected to that host; not a byte from it has been read.
  * @throws Failure `net.proxy-unreachable`, `net.proxy-login`, `net.proxy-refused`, `net.proxy-failed`, `net.aborted`, `os.…`
  */
 export async function connectThrough(proxy: HttpProxy, options: ConnectOptions): Promise<SocketHandle> {
@@ -46,10 +46,10 @@ async function reachProxy(
   try {
     return await connectFirst({ ...options, hosts: [proxy.host], port: proxy.port });
   } catch (error) {
-    if (outer?.aborted) throw calledOff(outer);
+    if (outer?.aborted) throw aborted(outer);
     if (!isFailure(error) || error.code === 'os.not-permitted') throw error;
     throw new Failure('net.proxy-unreachable', 'retry', `the proxy cannot be reached: ${error.message}`, {
-      action: 'Check remote.proxy, and that the proxy is up and can be reached from this network.',
+      action: 'Check remote.proxy, and that the proxy is running and reachable from this network.',
       cause: error,
     });
   }
@@ -71,34 +71,41 @@ async function ask(
     const reason = REASONS[(error as NodeJS.ErrnoException).code ?? ''] ?? error.message;
     throw failed(`${named} ${reason} when asked for ${target}`);
   });
-  const [, status, words = ''] = /^HTTP\/1\.[01] (\d{3}) ?([ -~]{0,60})/.exec(answer) ?? [];
-  if (status === undefined) throw failed(`${named} does not speak HTTP`);
+  const [, status, reason = ''] = /^HTTP\/1\.[01] (\d{3}) ?([ -~]{0,60})/.exec(answer) ?? [];
+  if (status === undefined) throw failed(`${named} does not answer in HTTP`);
   if (status.startsWith('2')) return;
-  const said = `${status} ${words}`.trim();
+  const response = `${status} ${reason}`.trim();
   if (status === '407') {
-    const known = login === undefined ? 'wants a user and a password' : 'does not take our user and password';
-    throw new Failure('net.proxy-login', 'operator', `${named} ${known} (${said})`, {
+    const complaint =
+      login === undefined ? 'requires a user name and a password' : 'rejects our user name and password';
+    throw new Failure('net.proxy-login', 'operator', `${named} ${complaint} (${response})`, {
       action: 'Put "user:password" into the file that remote.proxy-login-file names, or into remote.proxy.',
     });
   }
   if (/^4(?!08|29)/.test(status)) {
-    throw new Failure('net.proxy-refused', 'operator', `${named} does not connect to ${target} (${said})`, {
-      action: 'Let the proxy CONNECT to the ports of tunnel and identity server.',
-    });
+    throw new Failure(
+      'net.proxy-refused',
+      'operator',
+      `${named} refuses to connect to ${target} (${response})`,
+      {
+        action:
+          'Configure the proxy to allow CONNECT to the ports of the tunnel router and the identity server.',
+      },
+    );
   }
-  throw failed(`${named} did not get through to ${target} (${said})`);
+  throw failed(`${named} could not connect to ${target} (${response})`);
 }
 
 const REASONS: Record<string, string> = {
   EPIPE: 'closed the connection',
   ECONNRESET: 'closed the connection',
-  EMSGSIZE: 'gave an endless answer',
+  EMSGSIZE: 'sent an answer that is too long',
   ETIMEDOUT: 'did not answer',
 };
 
 const failed = (message: string): Failure =>
   new Failure('net.proxy-failed', 'retry', message, {
-    action: 'See the log of the proxy; check that the fabric can be reached from there.',
+    action: 'See the log of the proxy; check that it can reach the fabric.',
   });
 
 /** The head of the answer. @throws Error of the socket; ETIMEDOUT when the turn is over */

@@ -9,12 +9,13 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { type Lookup, systemLookup } from './lookup.ts';
 
 /*
- * Names for marked sockets. In lockdown the host's resolver cannot get out: its sockets have no mark, and letting port 53 through for
- * everybody would be a way out for everybody. So the agent itself asks the servers that the host is configured with, through sockets
- * that carry the tunnel's mark. Nothing else of the host gains by that, and /etc/resolv.conf is only read.
+ * Name resolution through marked sockets. In lockdown the packets of the host's resolver are dropped: its sockets have no mark,
+ * and opening port 53 for all programs would let all of them out. So the agent itself queries the servers that the host is
+ * configured with, through sockets with the tunnel's mark. No other program gains access by that, and /etc/resolv.conf is only
+ * read.
  */
 
-/** Where the servers are written: behind a local stub such as systemd-resolved's 127.0.0.53 are others, which we have to ask ourselves. */
+/** Files that list the servers: a local stub such as systemd-resolved's 127.0.0.53 forwards to others, which we have to query directly. */
 const RESOLV_CONFS = [
   '/run/systemd/resolve/resolv.conf',
   '/run/NetworkManager/no-stub-resolv.conf',
@@ -28,15 +29,14 @@ const PORT = 53;
 export interface ResolveOptions {
   /** SO_MARK of the sockets. */
   readonly mark: number;
-  /** Files and port of a test. */
+  /** Other files and another port, for tests. */
   readonly confs?: readonly string[];
   readonly hosts?: string;
   readonly port?: number;
 }
 
 /**
- * The resolver of who has a mark: the DNS servers, asked ourselves; what they do not know the system's resolver may, within whatever the
- * lockdown leaves it.
+ * The lookup for marked sockets: queries the DNS servers directly, then the system's resolver, as far as the lockdown lets it.
  */
 export const markedLookup =
   (mark: number): Lookup =>
@@ -50,7 +50,7 @@ export const markedLookup =
  * not fit), twice, in turn. Empty if there is no such name, no server, or no server that answers.
  */
 export async function resolveMarked(name: string, options: ResolveOptions): Promise<readonly string[]> {
-  const known = namesakes(await read(options.hosts ?? HOSTS), name);
+  const known = addressesInHosts(await read(options.hosts ?? HOSTS), name);
   if (known.length > 0) return known;
   if (!isDnsName(name)) return [];
   const servers = await nameservers(options.confs ?? RESOLV_CONFS);
@@ -66,7 +66,7 @@ export async function resolveMarked(name: string, options: ResolveOptions): Prom
   return [];
 }
 
-/** The servers of the first file that has any which are not on this host; else those on this host. */
+/** The servers of the first file that lists any outside of this host; else those on this host. */
 export async function nameservers(confs: readonly string[]): Promise<readonly string[]> {
   let local: readonly string[] = [];
   for (const path of confs) {
@@ -80,7 +80,7 @@ export async function nameservers(confs: readonly string[]): Promise<readonly st
 }
 
 /** The addresses that a hosts file gives a name. */
-export function namesakes(hosts: string, name: string): readonly string[] {
+export function addressesInHosts(hosts: string, name: string): readonly string[] {
   const wanted = name.toLowerCase();
   return hosts.split('\n').flatMap((line) => {
     const [address, ...names] = line.replace(/#.*/, '').trim().split(/\s+/);
@@ -109,7 +109,7 @@ async function ask(
   }
 }
 
-/** Undefined if the time is up. The socket is connected, so that it takes answers from that server only. */
+/** Undefined at the deadline. The socket is connected, so that it receives answers from that server only. */
 function askOverUdp(
   server: string,
   port: number,
@@ -133,7 +133,7 @@ function askOverUdp(
   }).finally(() => socket.close());
 }
 
-/** Two bytes of length before each message (RFC 1035 §4.2.2). */
+/** Over TCP each message is preceded by its length in two bytes (RFC 1035 §4.2.2). */
 function askOverTcp(
   server: string,
   port: number,

@@ -3,7 +3,7 @@ import { addon } from '../../native/index.ts';
 /**
  * Tells the service manager about this service, as sd_notify(3): `READY=1`, `STATUS=…`, `WATCHDOG=1`, several separated
  * by newlines. Does nothing without $NOTIFY_SOCKET. A message that cannot be delivered is not an error here: the
- * service manager itself misses it and acts.
+ * service manager notices its absence and acts.
  */
 export function notify(state: string): void {
   const path = process.env.NOTIFY_SOCKET;

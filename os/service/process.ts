@@ -18,14 +18,14 @@ export const systemClocks = {
 export const residentBytes = (): number => process.memoryUsage.rss();
 
 /**
- * Frees what is no longer used, if Node was started with `--expose-gc`: V8 by itself waits until its heap has grown, which a program that does
- * little shows as memory that grows for hours.
+ * Frees what is no longer used, if Node was started with `--expose-gc`: V8 by itself collects only when its heap has grown, so
+ * that the memory of an idle program grows for hours.
  */
 export function collectGarbage(): void {
   globalThis.gc?.();
 }
 
-/** Resolves at the first SIGTERM or SIGINT; later ones have their default effect again, so that a second Ctrl-C ends a hanging stop. */
+/** Resolves at the first SIGTERM or SIGINT; later ones have their default effect again, so that a second Ctrl-C ends a shutdown that hangs. */
 export function askedToStop(): Promise<void> {
   return new Promise((resolve) => {
     const stop = (): void => {
@@ -38,7 +38,7 @@ export function askedToStop(): Promise<void> {
   });
 }
 
-/** How often systemd wants `WATCHDOG=1` at most, in milliseconds; undefined if it does not watch this process. */
+/** The watchdog interval of systemd within which it expects `WATCHDOG=1`, in milliseconds; undefined if it does not watch this process. */
 export function watchdogPeriodMs(): number | undefined {
   const microseconds = Number(process.env.WATCHDOG_USEC);
   const forUs = process.env.WATCHDOG_PID === undefined || Number(process.env.WATCHDOG_PID) === process.pid;
@@ -51,7 +51,7 @@ export function descriptorLimit(): number {
   return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
 }
 
-/** Ends the process with the exit code once what was printed is out, whatever is still open. */
+/** Ends the process with the exit code once stdout is flushed, even if handles are still open. */
 export function leave(code: number): void {
   process.stdout.write('', () => process.exit(code));
 }

@@ -1,7 +1,7 @@
 /** Hashing a basename to a point, so that a member's pseudonym under it is K = sk·P2 (ecdaa.md §4). */
 import { concat, u32le } from '../bytes.ts';
 import { Failure } from '../failure.ts';
-import type { BasenamePoint } from './daakey.ts';
+import type { BasenamePoint } from './daa-key.ts';
 import { encodeG1, hashToScalar } from './encoding.ts';
 import { Fp, p as fieldOrder, G1, type G1Point } from './fp256bn.ts';
 import type { Primitives } from './primitives.ts';

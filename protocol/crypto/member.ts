@@ -1,7 +1,7 @@
 /** A member of a group: its key, joining, its credential, signing (ecdaa.md §6, §7). */
 import { concat, wipe } from '../bytes.ts';
 import { Failure, isFailure } from '../failure.ts';
-import type { Commitment, DaaKey } from './daakey.ts';
+import type { Commitment, DaaKey } from './daa-key.ts';
 import {
   decodeG1,
   decodeG1Points,
@@ -17,7 +17,7 @@ import {
 } from './encoding.ts';
 import { Fr, G1, type G1Point } from './fp256bn.ts';
 import { certifies, readGroup } from './group.ts';
-import { type HostArithmetic, PORTABLE } from './hostarithmetic.ts';
+import { type HostArithmetic, PORTABLE } from './host-arithmetic.ts';
 import { decodeProof, prove, proves } from './schnorr.ts';
 
 const MEMBER_KEY_LENGTH = G1_LENGTH + 3 * SCALAR_LENGTH;

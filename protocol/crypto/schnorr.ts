@@ -5,7 +5,7 @@
 import { concat, equal } from '../bytes.ts';
 import { Failure, isFailure } from '../failure.ts';
 import { type HashedBasename, hashToG1 } from './basename.ts';
-import type { DaaKey } from './daakey.ts';
+import type { DaaKey } from './daa-key.ts';
 import {
   decodeG1,
   decodeScalar,
@@ -16,7 +16,7 @@ import {
   SCALAR_LENGTH,
 } from './encoding.ts';
 import { Fr, type G1Point } from './fp256bn.ts';
-import { type HostArithmetic, PORTABLE } from './hostarithmetic.ts';
+import { type HostArithmetic, PORTABLE } from './host-arithmetic.ts';
 
 /** A TPM may strip a leading zero of its nonce (once in 256); the proof is then made again (§9.4). */
 const ATTEMPTS = 9;

@@ -59,9 +59,9 @@ export function suite(p: Primitives, spec: number): Suite {
       throw new Failure(
         'xtt.not-authentic',
         'retry',
-        'the encrypted part of the message does not fit its tag',
+        'the authentication tag of the encrypted message is not valid',
         {
-          action: 'If it happens again, look for something between the two ends that alters traffic.',
+          action: 'If it happens again, look for a device on the path that alters traffic.',
         },
       );
     },
@@ -82,7 +82,7 @@ const ZERO = new Uint8Array(32);
 function strong(shared: Uint8Array): Uint8Array {
   if (!equal(shared, ZERO)) return shared;
   throw new Failure('xtt.weak-share', 'retry', 'the X25519 share of the other side is of small order', {
-    action: 'The other side is broken or hostile; check what answers at the configured address.',
+    action: 'The other side is defective or hostile; check which server answers at the configured address.',
   });
 }
 

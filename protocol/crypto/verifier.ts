@@ -138,9 +138,9 @@ function entry<T>(kind: string, index: number, decode: () => T): T {
     throw new Failure(
       'ecdaa.bad-revocation',
       'operator',
-      `revoked ${kind} ${index} of the list is not one: ${error.message}`,
+      `entry ${index} of the revocation list is not a valid ${kind}: ${error.message}`,
       {
-        action: 'Correct or remove this entry; an entry that is not understood would revoke nobody.',
+        action: 'Correct or remove this entry; a malformed entry would revoke nothing.',
         cause: error,
       },
     );

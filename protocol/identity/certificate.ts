@@ -77,7 +77,7 @@ export async function identityCertificate(
     throw new Failure(
       'identity.wrong-key',
       'operator',
-      'the longterm key signed with another key than the public one it was presented with',
+      'the signature of the longterm key is not valid for the public key that was given',
       { action: 'Restore the key file that belongs to this device, or provision the device anew.' },
     );
   }

@@ -121,7 +121,7 @@ export function verifyServerCertificate(
       'xtt.unknown-root',
       'operator',
       `the server's certificate is signed by a root that is not among the ${roots.length} configured`,
-      { action: 'Check that the device carries the root certificate of the fabric it is told to talk to.' },
+      { action: 'Check that the device has the root certificate of the fabric in remote.hosts.' },
     );
   }
   const signed = certificate.subarray(0, 40 + PUBLIC_KEY_LENGTH);
@@ -129,7 +129,7 @@ export function verifyServerCertificate(
     throw new Failure(
       'xtt.bad-root-signature',
       'retry',
-      "the signature on the server's certificate is not the root's",
+      "the signature on the server's certificate was not made by the root that it names",
       { action: 'Check which server answers at the configured address.' },
     );
   }

@@ -104,7 +104,7 @@ export function attest(next: AwaitingServer, reply: Uint8Array, roots: readonly 
         throw new Failure(
           'xtt.bad-server-signature',
           'retry',
-          "the server's signature does not fit this handshake and the key in its certificate",
+          "the server's signature is not valid for this handshake and the key in its certificate",
           { action: 'Check which server answers at the configured address.' },
         );
       }
@@ -161,8 +161,8 @@ export function finish(next: AwaitingFinish, reply: Uint8Array): Uint8Array {
       throw new Failure(
         'xtt.wrong-longterm-key',
         'retry',
-        'the server finished the handshake for another longterm key than ours',
-        { action: 'Report this server: it mixes up its clients.' },
+        'the server finished the handshake with a longterm key that is not ours',
+        { action: 'Report this to the operator of the server: it confuses its clients.' },
       );
     }
     const nothing = new Uint8Array(16);
@@ -175,11 +175,11 @@ export function finish(next: AwaitingFinish, reply: Uint8Array): Uint8Array {
         'xtt.wrong-identity',
         'retry',
         asked
-          ? 'the server assigned another identity than the one asked for'
+          ? 'the server assigned a different identity than the requested one'
           : 'the server assigned the all-zero identity, which is no address',
         {
           action: asked
-            ? 'Ask for no particular identity, or have it registered for this device.'
+            ? 'Request no particular identity, or have it registered for this device.'
             : 'Report this server.',
         },
       );

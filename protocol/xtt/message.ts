@@ -92,7 +92,7 @@ export function announcedLength(header: Uint8Array): number {
 export function checkClearHeader(message: Uint8Array, kind: MessageKind, suite?: SuiteSpec): SuiteSpec {
   if (isErrorMessage(message)) {
     throw new Failure('xtt.error-received', 'retry', `expected ${kind}, got an Error message`, {
-      action: 'The other side refused without a reason; its log or audit has one.',
+      action: 'The other side refused without a reason; see its log or audit trail.',
     });
   }
   const expected = MESSAGE_LENGTH[kind];
@@ -115,13 +115,13 @@ export function checkClearHeader(message: Uint8Array, kind: MessageKind, suite?:
   }
   if (suite !== undefined && spec !== suite) {
     throw new Failure('xtt.wrong-suite', 'retry', `${kind}: expected suite ${suite}, got ${spec}`, {
-      action: 'The other side changed the suite in mid-handshake; check its software.',
+      action: 'The other side changed the suite during the handshake; check its software.',
     });
   }
   if (message[0] !== TYPE[kind]) {
     const [want, got] = [TYPE[kind].toString(16), message[0]!.toString(16)];
     throw new Failure('xtt.bad-type', 'retry', `expected ${kind} (type 0x${want}), got type 0x${got}`, {
-      action: 'The other side is out of step; check that it is an XTT peer of the opposite role.',
+      action: 'Check that the other side speaks XTT in the opposite role.',
     });
   }
   if (readU16(message, 1) !== expected) throw wrongLength(`a length field of ${readU16(message, 1)}`);

@@ -145,16 +145,21 @@ export function openClaim(next: AwaitingClient, clientAttest: Uint8Array): Claim
   try {
     const envelope = decodeClientAttest(clientAttest, suite.spec);
     if (!equal(envelope.cookie, cookie)) {
-      throw new Failure('xtt.bad-cookie', 'retry', 'the client echoed another cookie than it was given', {
-        action: 'The client has to start a new handshake.',
-      });
+      throw new Failure(
+        'xtt.bad-cookie',
+        'retry',
+        'the client returned a different cookie than it was given',
+        {
+          action: 'The client has to start a new handshake.',
+        },
+      );
     }
     const claim = decodeIdentityClaim(openMessage(suite, keys.client, 0, envelope));
     if (!suite.verify(claim.longtermPublicKey, longtermMessage, claim.longtermSignature)) {
       throw new Failure(
         'xtt.bad-longterm-signature',
         'retry',
-        "the client's longterm signature does not fit this handshake and the longterm key it claims",
+        "the client's longterm signature is not valid for this handshake and the longterm key that it claims",
         { action: 'Check the software of the client; it may hash the transcript as the draft says.' },
       );
     }

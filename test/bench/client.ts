@@ -4,7 +4,7 @@ import * as fast from '../../crypto/ecdaa.ts';
 import { hostArithmetic } from '../../crypto/host-arithmetic.ts';
 import { ecdsaSigner, generateP256, primitives } from '../../crypto/primitives.ts';
 import { readMessage } from '../../os/net/message-stream.ts';
-import type { DaaKey } from '../../protocol/crypto/daakey.ts';
+import type { DaaKey } from '../../protocol/crypto/daa-key.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import * as portable from '../../protocol/crypto/member.ts';
 import { parseTrust } from '../../protocol/identity/trust.ts';

@@ -11,13 +11,13 @@ const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: 
 const message = fc.uint8Array({ maxLength: 300 });
 const some = { numRuns: 25 };
 
-it('are the addon here', () => {
+it('use the addon in this build', () => {
   expect(native.native).toBe(true);
   expect(PORTABLE_CURVES.native).toBe(false);
 });
 
 describe('signing', () => {
-  it('gives the bytes of noble, and what it gives is valid to both', () => {
+  it('returns the same bytes as noble, and both verify them', () => {
     fc.assert(
       fc.property(bytes(31), message, message, (tail, text, other) => {
         const secret = Uint8Array.of(1, ...tail);
@@ -34,7 +34,7 @@ describe('signing', () => {
     );
   });
 
-  it('refuses scalars that are none, as noble does', () => {
+  it('refuses invalid scalars, as noble does', () => {
     const order = 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551';
     for (const bad of [new Uint8Array(32), new Uint8Array(31).fill(1), Buffer.from(order, 'hex')])
       expect(() => native.signer(bad)).toThrow(expect.objectContaining({ code: 'ecdsa.bad-secret' }));
@@ -55,7 +55,7 @@ describe('verifying', () => {
     }
   });
 
-  it('takes no other encoding of the key, no point off the curve, no r or s out of range, nothing of another length', () => {
+  it('refuses other encodings of the key, points off the curve, r or s out of range, and other lengths', () => {
     const { verifyEcdsa } = native.primitives;
     const compressed = Uint8Array.of(2 + (key[64]! & 1), ...key.subarray(1, 33));
     const hybrid = key.with(0, 6 + (key[64]! & 1));
@@ -94,7 +94,7 @@ describe('X25519', () => {
     );
   });
 
-  it('shows a share of small order as zeros, and the suite refuses it', () => {
+  it('returns zeros for a share of small order, and the suite refuses it', () => {
     const small = Uint8Array.of(1, ...new Uint8Array(31));
     for (const p of [native.primitives, primitives]) {
       expect(p.x25519(new Uint8Array(32).fill(5), small)).toEqual(new Uint8Array(32));
@@ -109,7 +109,7 @@ describe('X25519', () => {
 });
 
 describe('hashes, MACs and AEADs', () => {
-  it('are those of node:crypto, whatever the parts', () => {
+  it('agree with node:crypto, however the input is split', () => {
     const parts = fc.array(message, { maxLength: 5 });
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), parts, (key, parts) => {
@@ -120,7 +120,7 @@ describe('hashes, MACs and AEADs', () => {
     );
   });
 
-  it('seal and open for each other', () => {
+  it('open what the other has sealed', () => {
     const aead = fc.constantFrom('chacha20-poly1305' as const, 'aes-256-gcm' as const);
     fc.assert(
       fc.property(
@@ -146,7 +146,7 @@ describe('hashes, MACs and AEADs', () => {
   });
 });
 
-it('keyed BLAKE2b is that of noble, for every length', () => {
+it('keyed BLAKE2b agrees with noble, for every length', () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ minLength: 1, maxLength: 64 }),
@@ -170,7 +170,7 @@ describe('without the addon', () => {
     vi.resetModules();
   });
 
-  it('everything works, slower, and says so', async () => {
+  it('everything works, slower, and this is reported', async () => {
     vi.stubEnv('ENF_ADDON', '/nonexistent/enf.node');
     vi.resetModules();
     const fresh = await import('../../crypto/curves.ts');

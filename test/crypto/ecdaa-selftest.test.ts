@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { proveArithmetic } from '../../crypto/ecdaa-selftest.ts';
+import { selfTestArithmetic } from '../../crypto/ecdaa-selftest.ts';
 import type { EcdaaFace } from '../../native/ecdaa/ecdaa.ts';
 import { addon } from '../../native/index.ts';
 import { toHex } from '../../protocol/bytes.ts';
 
 const face = addon() as EcdaaFace;
 const liar = (lie: Partial<EcdaaFace>) =>
-  proveArithmetic({
+  selfTestArithmetic({
     ecdaaArithmetic: () => 'portable',
     ecdaaGroup: (...of) => face.ecdaaGroup(...of),
     ecdaaVerify: (...of) => face.ecdaaVerify(...of),
@@ -24,13 +24,13 @@ describe('the self-test of ECDAA', () => {
       } catch {
         continue;
       }
-      await proveArithmetic(face);
+      await selfTestArithmetic(face);
     }
     face.ecdaaArithmetic(best);
-    await proveArithmetic(face);
+    await selfTestArithmetic(face);
   });
 
-  it('is about what libecdaa signed', async () => {
+  it('verifies a signature that libecdaa made', async () => {
     const vectors = JSON.parse(readFileSync(new URL('../vectors/ecdaa.json', import.meta.url), 'utf8')) as {
       issuers: { gpk: string }[];
       signatures: { index: number; message: string; basename: string; signature: string }[];
@@ -52,7 +52,7 @@ describe('the self-test of ECDAA', () => {
     expect(seen).toHaveLength(2 + 4 * 2);
   });
 
-  it('notices one who takes everything, who takes nothing, and who knows no group', async () => {
+  it('detects an implementation that accepts everything, accepts nothing, or rejects the group', async () => {
     await expect(
       liar({ ecdaaVerify: async (_, s) => new Uint8Array(s.length).fill(1) }),
     ).rejects.toMatchObject(WRONG);
@@ -62,7 +62,7 @@ describe('the self-test of ECDAA', () => {
     await expect(liar({ ecdaaGroup: () => undefined })).rejects.toMatchObject(WRONG);
   });
 
-  it('notices a single thread that is wrong once', async () => {
+  it('detects a single wrong result on one thread', async () => {
     let batches = 0;
     const once: EcdaaFace['ecdaaVerify'] = async (...of) => {
       const verdicts = await face.ecdaaVerify(...of);

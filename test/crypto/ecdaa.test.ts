@@ -25,7 +25,7 @@ function newMember() {
 }
 
 describe('the addon and protocol/crypto', () => {
-  it('take what the other one made', async () => {
+  it('accept each other’s signatures and credentials', async () => {
     const { key, credential, signature } = newMember();
     member.validateCredential(primitives, gpk, key.publicPoint, credential, signature);
     const fast = await sign(primitives, key, credential, text('m'), basename);
@@ -75,7 +75,7 @@ describe('the addon and protocol/crypto', () => {
     expect(await groupVerifier(primitives, gpk, basename).verify(signature, text('m'))).toBe(true);
   });
 
-  it('know signatures with and without a basename apart', async () => {
+  it('distinguish signatures with and without a basename', async () => {
     const { key, credential } = newMember();
     const signature = await sign(primitives, key, credential, text('m'));
     expect(signature.length).toBe(356);
@@ -84,7 +84,7 @@ describe('the addon and protocol/crypto', () => {
     expect(await groupVerifier(primitives, gpk, basename).verify(signature, text('m'))).toBe(false);
   });
 
-  it('shut the same members out', async () => {
+  it('revoke the same members', async () => {
     const secret = member.generateMemberSecret(primitives);
     const key = softwareDaaKey(primitives, secret);
     const { credential } = issueCredential(primitives, issuer.secret, key.publicPoint);
@@ -98,7 +98,7 @@ describe('the addon and protocol/crypto', () => {
     expect(await groupVerifier(primitives, gpk).verify(unlinked, text('m'))).toBe(true);
   });
 
-  it('judge the bytes as they were when asked', async () => {
+  it('verify the bytes as they were at the call', async () => {
     const { key, credential } = newMember();
     const [signature, message] = [await sign(primitives, key, credential, text('m'), basename), text('m')];
     const asked = groupVerifier(primitives, gpk, basename).verify(signature, message);
@@ -125,7 +125,7 @@ describe('a verification queue', () => {
   /** Two turns of the event loop: what ends in one begins the next batch at its end. */
   const settled = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
-  it('starts a lone signature at the end of the turn, with what else the turn brought', async () => {
+  it('starts a single signature at the end of the event loop’s turn, together with the others of that turn', async () => {
     const slow = slowAddon();
     const queue = verificationQueue(slow, 1);
     void queue.verify(a, one, one);
@@ -139,7 +139,7 @@ describe('a verification queue', () => {
     expect(slow.batches.map(({ signatures }) => signatures.length)).toEqual([1, 2]);
   });
 
-  it('verifies what waited for a worker together, 64 at most', async () => {
+  it('verifies in one batch what waited for a worker, 64 at most', async () => {
     const slow = slowAddon();
     const queue = verificationQueue(slow, 1);
     const first = queue.verify(a, one, one);
@@ -155,7 +155,7 @@ describe('a verification queue', () => {
     expect(slow.batches.map(({ signatures }) => signatures.length)).toEqual([1, 64, 36]);
   });
 
-  it('lets groups take turns', async () => {
+  it('serves groups in turn', async () => {
     const slow = slowAddon();
     const queue = verificationQueue(slow, 1);
     void queue.verify(a, one, one);
@@ -169,7 +169,7 @@ describe('a verification queue', () => {
     expect(slow.batches.map(({ group }) => (group === a ? 'a' : 'b')).join('')).toBe('aabaa');
   });
 
-  it('keeps as many batches under way as it has workers', async () => {
+  it('runs as many batches at a time as it has workers', async () => {
     const slow = slowAddon();
     const queue = verificationQueue(slow, 2);
     for (let i = 0; i < 5; i++) {
@@ -182,7 +182,7 @@ describe('a verification queue', () => {
     expect(slow.batches.map(({ signatures }) => signatures.length)).toEqual([1, 1, 3]);
   });
 
-  it('goes on after a batch that could not be verified', async () => {
+  it('continues after a batch that could not be verified', async () => {
     const slow = slowAddon();
     const queue = verificationQueue(slow, 1);
     const failed = queue.verify(a, one, one);
@@ -231,7 +231,7 @@ describe('without the native part', () => {
     expect(verdicts).toEqual([true, false]);
   }
 
-  it('noble does the work, and the missing addon is named', async () => {
+  it('noble is used, and the reason is reported', async () => {
     vi.resetModules();
     vi.stubEnv('ENF_ADDON', '/nowhere/enf.node');
     const fresh = await import('../../crypto/ecdaa.ts');
@@ -242,7 +242,7 @@ describe('without the native part', () => {
     await worksSlowly(fresh);
   });
 
-  it('noble does the work, too, where the addon has no ECDAA', async () => {
+  it('noble is used, too, where the addon has no ECDAA', async () => {
     vi.resetModules();
     vi.doMock('../../native/index.ts', () => ({ addon: () => ({}) }));
     const fresh = await import('../../crypto/ecdaa.ts');

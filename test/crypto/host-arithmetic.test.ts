@@ -8,7 +8,7 @@ import { addon } from '../../native/index.ts';
 import { concat, toHex, u32 } from '../../protocol/bytes.ts';
 import { drawScalar, encodeG1, encodeScalar } from '../../protocol/crypto/encoding.ts';
 import { Fr, G1 } from '../../protocol/crypto/fp256bn.ts';
-import { PORTABLE } from '../../protocol/crypto/hostarithmetic.ts';
+import { PORTABLE } from '../../protocol/crypto/host-arithmetic.ts';
 import { generateIssuer, groupPublicKey, issueCredential } from '../../protocol/crypto/issuer.ts';
 import { generateMemberSecret, sign, softwareDaaKey } from '../../protocol/crypto/member.ts';
 import { groupVerifier } from '../../protocol/crypto/verifier.ts';
@@ -32,11 +32,11 @@ function replayed(seed: string) {
 }
 
 describe('the addon’s arithmetic of a signing host', () => {
-  test('is there, and not the reference itself', () => {
+  test('is available, and is not the TypeScript reference', () => {
     expect(native).not.toBe(PORTABLE);
   });
 
-  test('gives the reference’s bytes, with each arithmetic of this processor', () => {
+  test('returns the same bytes as the reference, with each arithmetic of this processor', () => {
     const face = addon() as EcdaaFace;
     const before = face.ecdaaArithmetic();
     try {
@@ -58,14 +58,14 @@ describe('the addon’s arithmetic of a signing host', () => {
     }
   });
 
-  test('calls a sum of infinity by its name', () => {
+  test('reports a sum that is infinity', () => {
     const [P, a] = [point(), drawScalar(primitives)];
     for (const host of [native, PORTABLE]) {
       expect(host.multiplyAdd(P, encodeScalar(a), P, encodeScalar(Fr.neg(a)))).toEqual(new Uint8Array(0));
     }
   });
 
-  test('refuses what is not valid as the reference does', () => {
+  test('refuses invalid input as the reference does', () => {
     const off = point();
     off[64]! ^= 1;
     for (const host of [native, PORTABLE]) {
@@ -82,7 +82,7 @@ describe('the addon’s arithmetic of a signing host', () => {
     }
   });
 
-  test('makes the reference’s signatures, and takes no wrong answer of a key', async () => {
+  test('makes the same signatures as the reference, and refuses a wrong response of a key', async () => {
     const issuer = generateIssuer(primitives);
     const verifier = groupVerifier(primitives, groupPublicKey(issuer.publicKey), BASENAME);
     const secret = generateMemberSecret(primitives);

@@ -19,7 +19,7 @@ function expectPlain(result: Uint8Array): void {
 }
 
 describe('hashes and MACs', () => {
-  it('are those of noble, whatever the parts', () => {
+  it('agree with noble, however the input is split', () => {
     fc.assert(
       fc.property(message, message, fc.uint8Array({ maxLength: 200 }), (a, b, key) => {
         const whole = concat(a, b);
@@ -32,7 +32,7 @@ describe('hashes and MACs', () => {
     );
   });
 
-  it('give plain arrays', () => {
+  it('return plain Uint8Arrays', () => {
     const empty = new Uint8Array();
     for (const hash of [primitives.sha256, primitives.sha512, primitives.blake2b512])
       expectPlain(hash(empty));
@@ -42,7 +42,7 @@ describe('hashes and MACs', () => {
 });
 
 describe('x25519', () => {
-  it('is that of noble', () => {
+  it('agrees with noble', () => {
     fc.assert(
       fc.property(bytes(32), bytes(32), (secret, peer) => {
         const share = primitives.x25519Public(secret);
@@ -54,7 +54,7 @@ describe('x25519', () => {
     );
   });
 
-  it('takes any 32 bytes as a share, like RFC 7748 says', () => {
+  it('accepts any 32 bytes as a share, as RFC 7748 says', () => {
     fc.assert(
       fc.property(bytes(32), bytes(32), (secret, share) => {
         expect(primitives.x25519(secret, share)).toEqual(x25519.getSharedSecret(secret, share));
@@ -72,13 +72,13 @@ describe('x25519', () => {
     expect(primitives.x25519(primitives.random(32), fromHex(share))).toEqual(new Uint8Array(32));
   });
 
-  it('takes other lengths for a mistake of the caller', () => {
+  it('throws a plain Error for other lengths', () => {
     expect(() => primitives.x25519Public(new Uint8Array(31))).toThrow(/32 bytes/);
     expect(() => primitives.x25519(new Uint8Array(33), new Uint8Array(32))).toThrow(/32 bytes/);
     expect(() => primitives.x25519(new Uint8Array(32), new Uint8Array(31))).toThrow(/32 bytes/);
   });
 
-  it('gives plain arrays', () => {
+  it('returns plain Uint8Arrays', () => {
     expectPlain(primitives.x25519Public(primitives.random(32)));
     expectPlain(primitives.x25519(primitives.random(32), x25519.getPublicKey(primitives.random(32))));
   });
@@ -130,14 +130,14 @@ describe.each(KNOWN)('$aead', ({ aead, ...known }) => {
     known.sealed,
   ].map(fromHex) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array, Uint8Array];
 
-  it('gives the published answer', () => {
+  it('returns the published result', () => {
     expect(toHex(primitives.seal(aead, key, nonce, aad, plaintext))).toBe(known.sealed);
     expect(primitives.open(aead, key, nonce, aad, sealed)).toEqual(plaintext);
     expectPlain(primitives.seal(aead, key, nonce, aad, plaintext));
     expectPlain(primitives.open(aead, key, nonce, aad, sealed)!);
   });
 
-  it('opens what it sealed, also nothing', () => {
+  it('opens what it sealed, also an empty plaintext', () => {
     fc.assert(
       fc.property(bytes(32), bytes(12), message, message, (key, nonce, aad, plaintext) => {
         const sealed = primitives.seal(aead, key, nonce, aad, plaintext);
@@ -168,7 +168,7 @@ describe('ECDSA P-256', () => {
   const value = (part: Uint8Array): bigint => BigInt(`0x${toHex(part)}`);
   const part = (number: bigint): Uint8Array => fromHex(number.toString(16).padStart(64, '0'));
 
-  it('is that of noble, in both directions', async () => {
+  it('agrees with noble, in both directions', async () => {
     for (let i = 0; i < 20; i++) {
       const text = primitives.random(i * 7);
       const signature = await ecdsaSigner(secret)(text);
@@ -179,7 +179,7 @@ describe('ECDSA P-256', () => {
     }
   });
 
-  it('takes a high s and a low s', async () => {
+  it('accepts a high s and a low s', async () => {
     const signature = await ecdsaSigner(secret)(text);
     const [r, s] = [signature.subarray(0, 32), signature.subarray(32)];
     const other = concat(r, part(order - value(s)));
@@ -233,7 +233,7 @@ describe('ECDSA P-256', () => {
     expect(primitives.verifyEcdsa(publicKey, text, signature)).toBe(true);
   });
 
-  it('is still right after more keys than are cached', async () => {
+  it('stays correct after more keys than are cached', async () => {
     const signature = await ecdsaSigner(secret)(text);
     for (let i = 0; i < 600; i++) {
       const other = p256.Point.BASE.multiply(BigInt(i + 2)).toBytes(false);
@@ -273,7 +273,7 @@ describe('ECDSA P-256', () => {
 });
 
 describe('random', () => {
-  it('gives as many bytes as asked, other ones each time', () => {
+  it('returns the requested number of bytes, different ones each time', () => {
     for (const length of [0, 1, 32, 1000]) expect(primitives.random(length)).toHaveLength(length);
     const drawn = new Set(Array.from({ length: 100 }, () => toHex(primitives.random(16))));
     expect(drawn.size).toBe(100);

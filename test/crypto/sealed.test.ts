@@ -7,7 +7,7 @@ const secret = Uint8Array.from({ length: 64 }, (_, i) => i);
 const words = encodeUtf8('correct horse');
 
 describe('a secret under a passphrase', () => {
-  test('comes back with the passphrase and not with another', async () => {
+  test('is decrypted with its passphrase and not with another', async () => {
     const container = await sealSecret(secret, words);
     expect(container).toHaveLength(36 + 64 + 16);
     expect(await openSecret(container, words)).toEqual(secret);
@@ -31,7 +31,7 @@ describe('a secret under a passphrase', () => {
     await expectFailure(openSecret(container, words), code);
   });
 
-  test('parameters that would cost gigabytes are refused before any work, a cut container too', async () => {
+  test('parameters that would cost gigabytes, and a truncated container, are refused before any work', async () => {
     const container = await sealSecret(secret, words);
     for (const [at, value] of [
       [5, 21],

@@ -12,7 +12,7 @@ const RECEIVE = `require('node:net').createServer((from) => {
 const SEND = `const to = require('node:net').connect(7000, process.argv[1], () => to.end(Buffer.alloc(${BYTES})));`;
 
 /** A path that swallows packets of more than 1300 bytes, both ways, and tells nobody: its ICMP is filtered. */
-describe('[C-12] a black hole for full packets', () => {
+describe('[C-12] a path that drops full-sized packets', () => {
   let world: World;
   let device: Device;
   let address: string;

@@ -122,7 +122,7 @@ describe('first boot and everything after, with TPMs', () => {
     expect(await rows()).toHaveLength(2);
   });
 
-  test('[C-36] an evicted device proves itself again, by itself, and keeps its address', async () => {
+  test('[C-36] an evicted device provisions again by itself, and keeps its address', async () => {
     const before = await accepted();
     expect((await world.fabric.run('device', 'evict', first)).code).toBe(0);
     await eventually('another handshake', async () => ((await accepted()) > before ? true : undefined));
@@ -131,7 +131,7 @@ describe('first boot and everything after, with TPMs', () => {
     expect((await rows()).find((row) => row.address === first)?.standing).toBe('active');
   });
 
-  test('[C-14] a suspended group is out and told when to ask again; resumed, it is let in', async () => {
+  test('[C-14] devices of a suspended group are refused and told when to retry; resumed, they are admitted', async () => {
     const [group] = await world.fabric.json<{ gid: string }[]>('group', 'list');
     expect((await world.fabric.run('group', 'suspend', group!.gid)).code).toBe(0);
     expect((await two.until('backing-off')).trouble?.code).toBe('fabric.retry-after');
@@ -165,7 +165,7 @@ describe('first boot and everything after, with TPMs', () => {
     expect((await one.until('online', 60_000)).address).toBe(first);
   });
 
-  test('the audit trail tells the story and its chain holds', async () => {
+  test('the audit trail has all changes, and its hash chain is intact', async () => {
     const audit = await world.fabric.json<{ newest: { action: string }[] }>('audit', '--limit', '100');
     const actions = new Set(audit.newest.map((each) => each.action));
     for (const action of [

@@ -45,7 +45,7 @@ describe('[C-32] the memory of the service', () => {
     return running;
   };
 
-  test('right after it got its identity, and with the identity it has', async () => {
+  test('right after provisioning, and with an existing identity', async () => {
     for (const when of ['provisioned', 'started again']) {
       const { resident, own } = memory(await standing());
       expect([when, resident <= MOST_BYTES, resident]).toEqual([when, true, resident]);

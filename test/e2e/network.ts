@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 
-/** Network namespaces on one bridge: the fabric's at 10.77.0.1, device n's at 10.77.0.(10+n). Nothing leaves them. */
+/** Network namespaces on one bridge: the fabric's at 10.77.0.1, device n's at 10.77.0.(10+n). No packet leaves them. */
 export interface Network {
   readonly fabric: string;
   device(n: number): string;

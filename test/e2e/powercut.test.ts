@@ -130,7 +130,7 @@ describe('a power cut while provisioning', () => {
     });
   }
 
-  test('after all that, the fabric is whole and the TPM clean', async () => {
+  test('after all that, the fabric is intact and the TPM has no leftover objects', async () => {
     expect((await world.fabric.run('audit')).code).toBe(0);
     expect(await held()).toBe(handles);
     const transients = await runIn(device.namespace, [

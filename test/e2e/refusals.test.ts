@@ -30,7 +30,7 @@ describe('refusals between real programs', () => {
     expect(await eventually('an answer', () => ping(world.network.fabric, address))).toBeGreaterThan(0);
   };
 
-  test('a device with another root does not tell this fabric anything', async () => {
+  test('a device with another root reveals nothing to this fabric', async () => {
     const elsewhere = join(world.folder, 'elsewhere');
     await must(runIn(world.network.fabric, [...program('fabric'), 'init', '--data', elsewhere]));
     const device = await world.device(2);
@@ -80,7 +80,7 @@ describe('refusals between real programs', () => {
     await stillReachable();
   });
 
-  test('[C-36] a stale key, from a state older than the last handshake, is not let in and does not re-provision', async () => {
+  test('[C-36] a stale key, from a state older than the last handshake, is refused and does not re-provision', async () => {
     const device = await world.device(3);
     const old = join(world.folder, 'old-state');
     cpSync(device.state, old, { recursive: true });
@@ -100,7 +100,7 @@ describe('refusals between real programs', () => {
     await stillReachable();
   });
 
-  test('slow clients on both ports do not keep an honest device out', async () => {
+  test('slow clients on both ports do not block an honest device', async () => {
     const script = `for port in 443 444; do for i in $(seq 40); do
       { exec {fd}<>/dev/tcp/${FABRIC_ADDRESS}/$port && printf '\\x01\\x00' >&$fd; sleep 30; } & done; done; wait`;
     const loris: Running = startIn(honest.namespace, ['bash', '-c', script], join(world.folder, 'loris.log'));
@@ -116,7 +116,7 @@ describe('refusals between real programs', () => {
     await stillReachable();
   });
 
-  test('the fabric says which port is taken, and the first one serves on', async () => {
+  test('the fabric reports which port is in use, and the first one keeps running', async () => {
     const other = join(world.folder, 'second');
     await must(runIn(world.network.fabric, [...program('fabric'), 'init', '--data', other]));
     const second = await runIn(world.network.fabric, [
@@ -133,7 +133,7 @@ describe('refusals between real programs', () => {
     await stillReachable();
   });
 
-  test('without the rights of root the fabric says what it lacks', async () => {
+  test('without root privileges the fabric reports what it lacks', async () => {
     const data = join(world.folder, 'powerless');
     await must(runIn(world.network.fabric, [...POWERLESS, ...program('fabric'), 'init', '--data', data]));
     const listen = ['--identity-listen', '127.0.0.1:4440', '--tunnel-listen', '127.0.0.1:4430'];
@@ -143,7 +143,7 @@ describe('refusals between real programs', () => {
     expect(outcome.stderr).toContain('[os.not-permitted]');
   });
 
-  test('[C-28] without its TPM the agent stays alive, says so and looks again', async () => {
+  test('[C-28] without its TPM the agent keeps running, reports it and tries again', async () => {
     const device = await world.device(4);
     device.configure({ tpm: { tcti: 'device:/dev/tpmrm-none' } });
     device.start();
@@ -151,14 +151,14 @@ describe('refusals between real programs', () => {
     await device.stop();
   });
 
-  test('an agent without the rights of root says that it may not make the interface', async () => {
+  test('an agent without root privileges reports that it may not create the interface', async () => {
     const device = await inSoftware(world, group, 5);
     device.start({ prefix: POWERLESS });
     expect((await device.until('blocked')).trouble?.code).toBe('os.not-permitted');
     await device.stop();
   });
 
-  test('a network that is not a /64, a label that is none, a group twice: each is refused by name', async () => {
+  test('a network that is not a /64, an invalid label, a group twice: each is refused with its own code', async () => {
     const refusal = async (...args: readonly string[]): Promise<string> => {
       const { code, stderr } = await world.fabric.run(...args);
       expect(code).toBe(1);

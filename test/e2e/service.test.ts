@@ -30,7 +30,7 @@ async function expectSilence(manager: Manager): Promise<void> {
   expect(pulses(manager)).toBe(before);
 }
 
-describe('what the agent tells the service manager', () => {
+describe('the agent’s messages to the service manager', () => {
   let world: World;
   let label: string;
   let device: Device;
@@ -51,7 +51,7 @@ describe('what the agent tells the service manager', () => {
     await world?.close();
   });
 
-  test('C-3 C-34 ready and live at once, though no fabric takes it', async () => {
+  test('C-3 C-34 ready and live at once, although no fabric admits it', async () => {
     device.start({
       environment: { NOTIFY_SOCKET: manager.socket, RUNTIME_DIRECTORY: runtime, ...WATCHDOG },
     });
@@ -80,7 +80,7 @@ describe('what the agent tells the service manager', () => {
     await eventually('online', async () => (readdirSync(runtime)[0] === 'online' ? true : undefined), 60_000);
   });
 
-  test('stopping is said, and leaves "offline" behind', async () => {
+  test('stopping is reported, and sets the flag "offline"', async () => {
     await device.stop();
     const messages = manager.messages();
     expect(messages.at(-1)).toBe('STATUS=stopped');
@@ -90,7 +90,7 @@ describe('what the agent tells the service manager', () => {
   });
 });
 
-describe('C-34 a watchdog that tells the truth', () => {
+describe('C-34 the watchdog', () => {
   let folder: string;
   let manager: Manager;
   let agent: ChildProcess | undefined;
@@ -128,7 +128,7 @@ describe('C-34 a watchdog that tells the truth', () => {
     await beating(manager, 10);
   });
 
-  test('a stuck loop is silent', async () => {
+  test('a blocked event loop sends no keep-alive', async () => {
     agent = start('for (;;);', 'mode = "tpm"');
     await said(manager, 'STATUS=backing-off: tpm.absent');
     await beating(manager);
@@ -136,7 +136,7 @@ describe('C-34 a watchdog that tells the truth', () => {
     await expectSilence(manager);
   });
 
-  test('a lifecycle that no longer advances is silent, though the loop turns', async () => {
+  test('a lifecycle that no longer advances sends no keep-alive, although the event loop runs', async () => {
     // Opening a FIFO that nobody writes to never ends, like a file on a server that went away.
     const files = ['daa_gpk.bin', 'daa_cred.bin', 'basename.bin', 'root_cert.bin', 'tls_root.pem'];
     execFileSync(

@@ -51,7 +51,7 @@ describe('the uplink', () => {
     await device.stop();
   });
 
-  test('[C-10] an uplink that is renamed and one that takes over: online each time, with the same configuration', async () => {
+  test('[C-10] an uplink is renamed, and another one replaces it: online each time, with the same configuration', async () => {
     const device = await inSoftware(world, group, 3);
     device.start();
     const { address } = await device.until('online');
@@ -88,7 +88,7 @@ describe('the uplink', () => {
     await device.stop();
   });
 
-  test('[C-8] [C-11] lockdown: online by name, nothing beside the tunnel, all gone at the end', async () => {
+  test('[C-8] [C-11] lockdown: online by host name, no traffic beside the tunnel, no rules left at the end', async () => {
     const device = await inSoftware(world, group, 2);
     const etc = join('/etc/netns', device.namespace);
     mkdirSync(etc, { recursive: true });

@@ -1,7 +1,7 @@
 import { ecdsaSigner, primitives } from '../../crypto/primitives.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
 import { identityCertificate } from '../../protocol/identity/certificate.ts';
-import { encodeEcPrivateKey } from '../../protocol/identity/keyfile.ts';
+import { encodeEcPrivateKey } from '../../protocol/identity/key-file.ts';
 
 /** What a device's TLS is given, in PEM: its self-signed identity certificate, as XTT leaves it behind, and the key. */
 export interface IdentityFiles {

@@ -130,7 +130,7 @@ describe('enf-factory', () => {
       expect(made.err).toContain('read back and compared');
       expect(made.out + made.err).not.toContain('geheim');
       const again = await run(...personalise);
-      expect([again.code, again.out]).toEqual([0, expect.stringContaining('was a member already')]);
+      expect([again.code, again.out]).toEqual([0, expect.stringContaining('was already a member')]);
       const full = await run('inspect', '--tcti', chip.tcti);
       expect([full.code, full.out]).toEqual([
         0,

@@ -49,7 +49,7 @@ describe('group create', () => {
     expect(await unlockIssuer(group, noPassphrase)).toEqual(read('isk.bin'));
   });
 
-  test('keeps of the claim secret only its hash beside the label', async () => {
+  test('keeps the claim secret only in the label, elsewhere its hash', async () => {
     const folder = path('claim');
     const group = await createGroup({ folder, name: 'March', basename });
     const label = parseLabel(await readLabelText(group));
@@ -159,7 +159,7 @@ describe('a group folder', () => {
 });
 
 describe('the manifest', () => {
-  test('has each device once and survives a torn line', async () => {
+  test('has each device once and survives an incomplete line', async () => {
     const group = await createGroup({ folder: path('manifest'), name: 'March', basename });
     expect(await readManifest(group)).toEqual([]);
     const point = new Uint8Array(65).fill(4);

@@ -124,7 +124,12 @@ describe('inspect', () => {
   test('a group’s folder', async () => {
     expect(await inspectFolder(path('group'))).toMatchObject({
       problems: [],
-      facts: { folder: 'group', name: 'March', devices: '1', issuerSecret: 'plain, fits the public key' },
+      facts: {
+        folder: 'group',
+        name: 'March',
+        devices: '1',
+        issuerSecret: 'plain, belongs to the public key',
+      },
     });
     expect(await inspectFolder(path('sealed'))).toMatchObject({
       problems: [],

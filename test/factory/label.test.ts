@@ -152,7 +152,7 @@ describe('the printed label', () => {
     expect(await zxing(photographed(`zx-${name.replace(/\W/g, '-')}`, widthMm, ...steps))).toBe(text);
   });
 
-  test('a code of other text is read by the decoder and refused by the reader', () => {
+  test('a QR code with other text is decoded, and refused as a label', () => {
     const other = path('other.png');
     for (const wrong of [
       'HTTPS://EXAMPLE.ORG/',
@@ -171,7 +171,7 @@ describe('the printed label', () => {
     }
   });
 
-  test('a code too dirty to read is no text at all, never a wrong one', async () => {
+  test('a code too dirty to read yields no text, never a wrong one', async () => {
     const file = photographed('hopeless', 34, '-fill', 'gray50', '-draw', 'rectangle 110,110 280,280');
     expect([zbar(file), await zxing(file)]).toEqual(['', '']);
   });
@@ -193,7 +193,7 @@ describe('the printed label', () => {
 });
 
 describe('PNG, SVG and terminal', () => {
-  test('the PNG says 300 dpi and has a light quiet zone of four modules', () => {
+  test('the PNG states 300 dpi and has a light quiet zone of four modules', () => {
     const file = photographed('identify', 34);
     const [size, resolution, mean] = execFileSync(
       'identify',
@@ -211,7 +211,7 @@ describe('PNG, SVG and terminal', () => {
     expect(corner).toBe('1');
   });
 
-  test('the SVG, drawn, is read by zbar; it has its size in millimetres and carries its text', () => {
+  test('the SVG, rendered, is read by zbar; it states its size in millimetres and contains its text', () => {
     const file = path('label.svg');
     const svg = drawSvg(qrCode(text, 34), 34, describeGroup(group, 250));
     writeFileSync(file, svg);
@@ -236,12 +236,12 @@ describe('PNG, SVG and terminal', () => {
     expect(svg).not.toContain(text);
   });
 
-  test('a basename that is not printable stands there in hex', () => {
+  test('a basename that is not printable is shown in hex', () => {
     const odd = { ...group, basename: Uint8Array.of(0, 0x41, 0xff) };
     expect(describeGroup(odd, 1)).toContain(`Basename: 0x${toHex(odd.basename)}`);
   });
 
-  test('what the terminal shows, read back as dots, is the code', () => {
+  test('the terminal’s output, read back as dots, is the code', () => {
     const file = path('terminal.pbm');
     const lines = drawTerminal(qrCode(text, 34))
       .split('\n')

@@ -124,7 +124,7 @@ describe('device personalise', () => {
     },
   );
 
-  test('a second time says so and writes nothing; a lost manifest line is added again', async () => {
+  test('a second run reports the membership and writes nothing; a lost manifest line is added again', async () => {
     const chip = await freshChip();
     const own = await freshGroup();
     const first = await personalise(chip, { group: own });
@@ -196,7 +196,7 @@ describe('device personalise', () => {
 describe('a locked hierarchy', () => {
   const password = encodeUtf8('geheim');
 
-  test('platform: auto goes to the owner, platform alone is refused, the password opens it', async () => {
+  test('platform: auto uses the owner hierarchy, platform alone is refused, its password is accepted', async () => {
     const chip = await freshChip();
     tpm2(chip, 'changeauth', '-c', 'p', 'geheim');
     await expectFailure(personalise(chip, { placement: 'platform' }), 'tpm.hierarchy-locked');
@@ -215,7 +215,7 @@ describe('a locked hierarchy', () => {
     expect(await proves(second)).toBe(true);
   });
 
-  test('owner, with the platform switched off as firmware does: the password from a file opens it', async () => {
+  test('owner, with the platform disabled as firmware does: the password from a file is accepted', async () => {
     const chip = await freshChip();
     tpm2(chip, 'changeauth', '-c', 'o', 'geheim');
     tpm2(chip, 'hierarchycontrol', '-C', 'p', 'phEnable', 'clear');
@@ -228,7 +228,7 @@ describe('a locked hierarchy', () => {
   });
 });
 
-describe('what somebody else put into the TPM', () => {
+describe('objects of other programs in the TPM', () => {
   test('an NV index in our range stays, and nothing is written beside it', async () => {
     const chip = await freshChip();
     tpm2(chip, 'nvdefine', '-C', 'p', '-s', '8', '-a', 'ppwrite|authread|platformcreate', '0x01410007');
@@ -250,7 +250,7 @@ describe('what somebody else put into the TPM', () => {
     expect(problems.join()).toContain('not a usable ECDAA key');
   });
 
-  test('a damaged credential is said to be one', async () => {
+  test('a damaged credential is reported', async () => {
     const chip = await freshChip();
     await personalise(chip, { placement: 'platform' });
     const credential = execFileSync('head', ['-c', '260', '/dev/zero']);

@@ -55,7 +55,7 @@ beforeAll(() => {
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 describe('the Debian package', () => {
-  test('holds the program, what the system has to know, and the papers', () => {
+  test('holds the program, its system configuration, and its documentation', () => {
     const files = list('.').filter((each) => !each.startsWith('DEBIAN/'));
     const program = files.filter((each) => each.startsWith('usr/lib/enf-agent/'));
     for (const each of program)
@@ -87,7 +87,7 @@ describe('the Debian package', () => {
     expect(text('DEBIAN/conffiles')).toBe('/etc/enf/agent.toml\n');
   });
 
-  test('needs what it uses, under the names of Debian 12 and 13', () => {
+  test('depends on what it uses, with the names of Debian 12 and 13', () => {
     expect([field('Package'), field('Architecture'), field('Version')]).toEqual([
       'enf-agent',
       'amd64',
@@ -112,7 +112,7 @@ describe('the Debian package', () => {
     expect(field('Description')).toContain('Debian 12 has Node.js 18');
   });
 
-  test('C-41 is small, and says how small', () => {
+  test('C-41 is small, and prints its size', () => {
     const [, bytes, installed] = /(\d+) bytes, installed (\d+) bytes/.exec(said)!;
     expect(Number(bytes)).toBeLessThan(400_000);
     expect(Number(installed)).toBeLessThan(1_200_000);
@@ -175,14 +175,14 @@ describe('the Debian package', () => {
     );
   });
 
-  test('lintian has nothing to say against it', () => {
+  test('lintian reports nothing', () => {
     const { output } = run('lintian', ['--allow-root', '--tag-display-limit', '0', join(place, NAME)]);
     expect(output.split('\n').filter((line) => /^[EW]:/.test(line))).toEqual([]);
     expect(run('lintian', ['--allow-root', '/nonexistent.deb']).code).not.toBe(0);
   });
 });
 
-test('the same sources elsewhere give the same bytes; a package that grew too much is refused', () => {
+test('the same sources in another folder yield the same bytes; a package that grew too much is refused', () => {
   const elsewhere = join(place, 'elsewhere');
   mkdirSync(join(elsewhere, 'node_modules'), { recursive: true });
   for (const each of SOURCES) cpSync(join(ROOT, each), join(elsewhere, each), { recursive: true });

@@ -35,7 +35,7 @@ test('C-24 the user exists, has the TPM group and no shell; its folders are its 
   }
 });
 
-test('C-15 IPv6 is there on our interface, though the machine has it switched off', () => {
+test('C-15 IPv6 is enabled on our interface, although the machine has it disabled', () => {
   const script = `set -e
     echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
     ip tuntap add ${DEVICE} mode tun && ip tuntap add other0 mode tun
@@ -70,7 +70,7 @@ test('C-24 the udev rule gives the resource manager to the TPM group, and nothin
   expect(rules).toEqual(['SUBSYSTEM=="tpmrm", KERNEL=="tpmrm[0-9]*", GROUP="tss", MODE="0660"']);
 });
 
-test('the example configuration lacks only what nobody else can know', () => {
+test('the example configuration lacks only what the package cannot know', () => {
   const example = packaged('etc/agent.toml');
   expect(() => parseConfig(example, 'agent.toml')).toThrow(
     expect.objectContaining({ code: 'config.missing-key', message: expect.stringContaining('remote.hosts') }),
@@ -79,7 +79,7 @@ test('the example configuration lacks only what nobody else can know', () => {
   expect(filled.remote.hosts).toHaveLength(2);
 });
 
-test('the example of an instance has the places of its unit', () => {
+test('the example of an instance has the paths of its unit', () => {
   const config = parseConfig(packaged('etc/instance.toml'), 'lab.toml');
   const unit = packaged('systemd/enf-agent@.service').replaceAll('%i', 'lab');
   expect(unit).toContain(`RequiresMountsFor=${config.state.directory}\n`);
@@ -102,7 +102,7 @@ test('the scripts of the package are plain shell', () => {
     expect(run('sh', ['-n', path(`debian/${name}`)])).toEqual({ code: 0, output: '' });
 });
 
-test('only a Node.js that is too old is warned of', () => {
+test('only a Node.js that is too old causes a warning', () => {
   const tools = folder();
   for (const [version, warns] of [
     ['installed 18.20.4+dfsg-1~deb12u3', true],

@@ -39,7 +39,7 @@ fabric group add --label /root/group/label.txt --network fd00:e4f:1::/64 >/dev/n
 systemd-run --quiet --unit=fabric node /enf/dist/enf-fabric.mjs serve --data /root/fabric
 
 check "installs" bash -c 'dpkg -i /packages/0-nodejs.deb 2>/dev/null; dpkg -i /packages/enf-agent.deb >/root/dpkg 2>&1 || { cat /root/dpkg; exit 1; }'
-check "says what to configure" grep -F 'say in /etc/enf/agent.toml where your fabric is' /root/dpkg
+check "says what to configure" grep -F 'set remote.hosts in /etc/enf/agent.toml to your fabric' /root/dpkg
 check "is enabled, and not started" bash -c 'systemctl is-enabled enf-agent && ! systemctl is-active enf-agent'
 systemctl start enf-agent 2>/dev/null
 check "unconfigured it ends with 78, once" is "$(show ExecMainStatus) $(show NRestarts) $(show ActiveState)" "78 0 failed"

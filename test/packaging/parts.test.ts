@@ -51,7 +51,7 @@ test('libraries are named as Debian 12 and as Debian 13 name them, whichever the
   for (const each of [from12, from13]) expect(each).toContain('nodejs (>= 20)');
 });
 
-test('the changelog is the one that people read, as Debian writes it', () => {
+test('the changelog is CHANGELOG.md in the format of Debian', () => {
   const markdown =
     '# Changelog\n\n## 0.2.0 – soon\n\n- new\n\n## 0.1.0 – then\n\nWords.\n\n- first thing, which is long enough that the line has to be broken somewhere in it\n- second\n';
   const text = debianChangelog(markdown, 'demo', '0.1.0', 'A B <a@b.c>', 'Sat, 21 Nov 2026 23:00:00 +0000');

@@ -60,7 +60,7 @@ function exposure(change = (text: string) => text): number {
 }
 
 describe('the units', () => {
-  test('are what systemd understands', () => {
+  test('are accepted by systemd', () => {
     expect(UNITS).toHaveLength(14);
     expect(complaints(install().units)).toEqual([]);
   });
@@ -70,7 +70,7 @@ describe('the units', () => {
     expect(complaints(units).join()).toMatch(/Unknown key.* 'WatchdogSecs'/);
   });
 
-  test('an instance differs from the plain service only in its places', () => {
+  test('an instance differs from the plain service only in its paths', () => {
     for (const name of UNITS.filter((each) => !each.includes('@'))) {
       const [stem, kind] = name.split('.');
       const instance = unit(name)
@@ -119,8 +119,8 @@ describe('C-S hardening', () => {
   ])('%s=%s', (key, expected) => expect(value(key)).toBe(expected));
 });
 
-describe('how the service lives', () => {
-  test('C-1 C-2 waits for no network and pulls nothing in that could block', () => {
+describe('the life of the service', () => {
+  test('C-1 C-2 waits for no network, and requires no unit that could block', () => {
     expect(value('After')).toBe(
       'network-pre.target systemd-tmpfiles-setup.service sysinit.target basic.target',
     );
@@ -142,7 +142,7 @@ describe('how the service lives', () => {
     expect([value('Type'), value('NotifyAccess')]).toEqual(['notify', 'main']);
   });
 
-  test('C-3 however it ends, it leaves the word "offline"', () => {
+  test('C-3 however it ends, the flag "offline" is set', () => {
     expect(values(service, 'ExecStopPost')).toEqual([
       '/bin/rm -f /run/enf-agent/online',
       '/bin/touch /run/enf-agent/offline',
@@ -158,7 +158,7 @@ describe('how the service lives', () => {
     }
   });
 
-  test('C-15 C-24 the kernel knows both devices before it starts', () => {
+  test('C-15 C-24 both device classes are registered with the kernel before it starts', () => {
     const modules = packaged('modules-load.d/enf-agent.conf')
       .split('\n')
       .filter((line) => line !== '' && !line.startsWith('#'));
@@ -192,7 +192,7 @@ describe('how the service lives', () => {
     expect(value('OOMScoreAdjust')).toBe('-500');
   });
 
-  test('C-34 C-35 systemd never gives up, except on a configuration that cannot be used', () => {
+  test('C-34 C-35 systemd always restarts it, except with an unusable configuration', () => {
     expect(value('WatchdogSec')).toBe('60');
     expect([value('StartLimitIntervalSec'), value('Restart')]).toEqual(['0', 'always']);
     expect(value('RestartPreventExitStatus')).toBe('78');

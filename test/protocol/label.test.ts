@@ -50,7 +50,7 @@ describe('a label', () => {
     );
   });
 
-  test('comes back, bare or behind an address', () => {
+  test('is parsed to what was encoded, bare or in a URL', () => {
     for (const label of [plain, full, { ...plain, claim: full.claim! }, { ...plain, vendor: 'v' }]) {
       const text = encodeLabel(label);
       expect(parseLabel(text)).toEqual(label);

@@ -2,25 +2,25 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import type { BlockDevice } from './nbd.ts';
 
-/** Bytes that reach the disk all or not at all, and its block size: what flash writes at once, and what ext4 takes for granted. */
+/** The unit that is written atomically, in bytes, and block size of the disk: what flash writes at once, and what ext4 assumes. */
 const BLOCK = 4096;
 /** Bytes; ext4 with a journal, as a gateway has it for its state. */
 const SIZE = 64 << 20;
 
 /** Files that change beside the disk, by path: the TPM's memory, the fabric's registry. Without bytes: not there. */
-export type Surroundings = ReadonlyMap<string, Buffer | undefined>;
+export type ExternalState = ReadonlyMap<string, Buffer | undefined>;
 
 /** What happened on a disk, in order. `around`: from here on it was like this beside the disk. */
 export type DiskEvent =
   | { readonly kind: 'write'; readonly offset: number; readonly data: Buffer; readonly durable: boolean }
   | { readonly kind: 'flush' }
-  | { readonly kind: 'around'; readonly files: Surroundings }
+  | { readonly kind: 'around'; readonly files: ExternalState }
   | { readonly kind: 'mark'; readonly name: string };
 
 /** A disk at its beginning and what was done to it. */
 export interface Recording {
   readonly start: Buffer;
-  readonly around: Surroundings;
+  readonly around: ExternalState;
   readonly events: readonly DiskEvent[];
 }
 
@@ -33,7 +33,7 @@ export class VolatileDisk implements BlockDevice {
   #durable: Buffer;
   #cache = new Map<number, Buffer>();
   #events: DiskEvent[] = [];
-  #start: { bytes: Buffer; around: Surroundings } | undefined;
+  #start: { bytes: Buffer; around: ExternalState } | undefined;
   #stampSeen = '';
   #plug: { writesLeft: number; readonly pull: () => void } | undefined;
   #dead = false;
@@ -114,7 +114,7 @@ export class VolatileDisk implements BlockDevice {
     this.#dead = false;
   }
 
-  /** Everything, also what is only in the cache. */
+  /** The whole content, including what is only in the cache. */
   contents(): Buffer {
     return this.read(0, SIZE);
   }
@@ -147,7 +147,7 @@ export class VolatileDisk implements BlockDevice {
     this.#events.push(event);
   }
 
-  #around(): Surroundings {
+  #around(): ExternalState {
     return new Map(
       this.#watched.map((path) => [path, existsSync(path) ? readFileSync(path) : undefined] as const),
     );
@@ -165,7 +165,7 @@ export function afterPowerCut(
   position: number,
   keep: number,
   random: () => number,
-): { readonly disk: Buffer; readonly around: Surroundings; readonly marks: readonly string[] } {
+): { readonly disk: Buffer; readonly around: ExternalState; readonly marks: readonly string[] } {
   const disk = Buffer.from(start);
   const marks: string[] = [];
   let beside = around;

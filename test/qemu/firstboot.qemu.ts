@@ -1,32 +1,32 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from './guest.ts';
-import { online, openPlace, type Place, reached } from './place.ts';
 import { chooseCuts, replayAll } from './powercut.ts';
 import { settings, step } from './settings.ts';
+import { online, openTestbed, reached, type Testbed } from './testbed.ts';
 
 /** Half of all, replayed from what the first boot wrote, unless this runs alone; the others are in powercut.qemu.ts. */
 const CUTS = settings.alone ? settings.cuts : Math.ceil(settings.cuts / 2);
 
 describe('a device boots for the first time, and again', () => {
-  let place: Place;
+  let testbed: Testbed;
   let guest: Guest;
   let address: string;
 
   beforeAll(async () => {
-    place = await openPlace('q-boot');
-    place.disk.record();
+    testbed = await openTestbed('q-boot');
+    testbed.disk.record();
     step('boots for the first time');
-    guest = await place.boot();
+    guest = await testbed.boot();
   });
-  afterAll(() => place?.close());
+  afterAll(() => testbed?.close());
 
   test('it provisions itself with its TPM, and the tunnel is up', async () => {
     address = await online(guest);
-    place.disk.mark('online');
+    testbed.disk.mark('online');
     expect(address).toMatch(/^fd00:e4f:1:0:/);
-    expect(await place.accepted()).toMatchObject([{ suite: 1, address }]);
-    expect(await place.rows()).toMatchObject([{ address }]);
-    expect(await reached(place, address)).toBeGreaterThan(0);
+    expect(await testbed.accepted()).toMatchObject([{ suite: 1, address }]);
+    expect(await testbed.rows()).toMatchObject([{ address }]);
+    expect(await reached(testbed, address)).toBeGreaterThan(0);
   });
 
   test('[C-24] it uses the resource manager of the TPM, as a member of the group tss', async () => {
@@ -59,16 +59,16 @@ describe('a device boots for the first time, and again', () => {
   test('a reboot brings the tunnel up again without a handshake', async () => {
     step('switches itself off, and boots again');
     await guest.powerOff();
-    guest = await place.boot();
+    guest = await testbed.boot();
     expect(await online(guest)).toBe(address);
-    expect(await place.accepted()).toHaveLength(1);
-    expect(await reached(place, address)).toBeGreaterThan(0);
+    expect(await testbed.accepted()).toHaveLength(1);
+    expect(await reached(testbed, address)).toBeGreaterThan(0);
     await guest.powerOff();
   });
 
   test(`[C-16] [C-18] ${CUTS} power cuts while it boots and provisions, replayed: the same device each time`, async () => {
-    const recording = place.disk.recorded();
+    const recording = testbed.disk.recorded();
     const cuts = chooseCuts(recording, CUTS, 'first boot');
-    expect(await replayAll(place, recording, cuts, address)).toEqual([]);
+    expect(await replayAll(testbed, recording, cuts, address)).toEqual([]);
   });
 });

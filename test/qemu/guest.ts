@@ -37,12 +37,12 @@ export interface Guest {
   /** How often this machine has stood still since the boot. */
   readonly stalls: () => number;
   plug(connected: boolean): Promise<void>;
-  /** SIGKILL for QEMU and TPM. What the disk loses is the disk's business. */
+  /** SIGKILL for QEMU and TPM. What the disk then loses is decided by `VolatileDisk`. */
   kill(): Promise<void>;
   powerOff(): Promise<void>;
 }
 
-/** Emulated processors are slow, and slower on a busy machine: these only end what would never end. Seconds. */
+/** Seconds. Emulated processors are slow, and slower on a busy machine: these deadlines only end what hangs. */
 const BOOT_S = 400;
 const COMMAND_S = 180;
 

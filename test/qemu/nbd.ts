@@ -11,7 +11,7 @@ export interface BlockDevice {
 }
 
 export interface NbdServer {
-  /** Everybody connected is cut off. */
+  /** Closes all connections. */
   drop(): void;
   close(): Promise<void>;
 }

@@ -3,9 +3,9 @@ import { must } from '../e2e/batch.ts';
 import { eventually } from '../e2e/process.ts';
 import type { Recording } from './disk.ts';
 import type { Guest } from './guest.ts';
-import { ONLINE, online, openPlace, type Place, until } from './place.ts';
 import { chooseCuts, replayAll } from './powercut.ts';
 import { randomFor, settings, step } from './settings.ts';
+import { ONLINE, online, openTestbed, type Testbed, until } from './testbed.ts';
 
 /** Half of all; the other half is replayed from the first boot, unless this runs alone. */
 const CUTS = settings.alone ? settings.cuts : Math.floor(settings.cuts / 2);
@@ -15,7 +15,7 @@ const CONTROLS = 5;
 
 const STATE = '/var/lib/enf-agent';
 
-/** What somebody could forget, in place of `sync` of a file handle, and what a power cut then makes of the state. */
+/** Faulty implementations of `sync` of a file handle, and what a power cut then makes of the state. */
 const FORGOTTEN = [
   {
     what: 'fsync',
@@ -32,7 +32,7 @@ const FORGOTTEN = [
 ] as const;
 
 describe('power cuts', () => {
-  let place: Place;
+  let testbed: Testbed;
   let guest: Guest;
   let address: string;
   let running: Recording;
@@ -46,33 +46,33 @@ describe('power cuts', () => {
   };
 
   beforeAll(async () => {
-    place = await openPlace('q-cut');
+    testbed = await openTestbed('q-cut');
     step('boots for the first time');
-    guest = await place.boot();
+    guest = await testbed.boot();
     address = await online(guest);
   });
-  afterAll(() => place?.close());
+  afterAll(() => testbed?.close());
 
   test('changes of state are recorded while it runs: new keys, an eviction, a restart', async () => {
-    // So that nothing is stored that nobody has asked for.
+    // So that nothing is stored without a request.
     await guest.must(
       `mount -o remount,commit=300 ${STATE}; echo 0 >/proc/sys/vm/dirty_writeback_centisecs; sync`,
     );
-    place.disk.record();
+    testbed.disk.record();
     step('runs, and is recorded');
     for (let round = 0; round < 3; round++) await guest.must('enf-agent provision --force');
-    const before = (await place.accepted()).length;
-    await must(place.world.fabric.run('device', 'evict', address));
+    const before = (await testbed.accepted()).length;
+    await must(testbed.world.fabric.run('device', 'evict', address));
     await eventually(
       'another handshake',
-      async () => (await place.accepted()).length > before || undefined,
+      async () => (await testbed.accepted()).length > before || undefined,
       300_000,
     );
     expect(await online(guest)).toBe(address);
     await guest.must('systemctl restart enf-agent');
     expect(await online(guest)).toBe(address);
-    place.disk.mark('online');
-    running = place.disk.recorded();
+    testbed.disk.mark('online');
+    running = testbed.disk.recorded();
   });
 
   test('so are first boots of an agent that forgets to flush', async () => {
@@ -90,11 +90,11 @@ handles.sync = ${sync};
 await file.close();
 JS
 systemctl daemon-reload`);
-      place.disk.record();
+      testbed.disk.record();
       await guest.must('systemctl start enf-agent');
       expect(await online(guest)).toBe(address);
-      place.disk.mark('online');
-      careless.push(place.disk.recorded());
+      testbed.disk.mark('online');
+      careless.push(testbed.disk.recorded());
     }
     await guest.must(
       'systemctl stop enf-agent && rm -r /run/systemd/system/enf-agent.service.d && systemctl daemon-reload',
@@ -103,10 +103,10 @@ systemctl daemon-reload`);
 
   test('how often a first boot writes', async () => {
     await startEmpty();
-    const before = place.disk.writes;
+    const before = testbed.disk.writes;
     await guest.must('systemctl start enf-agent');
     await until(guest, ONLINE);
-    writes = place.disk.writes - before;
+    writes = testbed.disk.writes - before;
     expect(writes).toBeGreaterThan(10);
   });
 
@@ -116,29 +116,29 @@ systemctl daemon-reload`);
       await startEmpty();
       const after = 1 + Math.floor(random() * writes);
       const keep = random();
-      const cut = place.disk.powerCut(after, keep, random);
+      const cut = testbed.disk.powerCut(after, keep, random);
       // It may be through with fewer writes this time; and it ends meanwhile if it is not.
       const through = guest
         .must('systemctl start enf-agent')
         .then(() => until(guest, ONLINE))
-        .then(() => place.disk.powerCut(0, keep, random))
+        .then(() => testbed.disk.powerCut(0, keep, random))
         .catch(() => cut);
       const { lost, kept } = await Promise.race([cut, through]);
-      await place.afterCut(guest);
+      await testbed.afterCut(guest);
       step(`power cut ${round} of ${WHOLE}: after ${after} writes, ${lost} blocks lost, ${kept} kept; boots`);
-      guest = await place.boot();
+      guest = await testbed.boot();
       expect(await online(guest)).toBe(address);
-      expect(await place.rows()).toHaveLength(1);
+      expect(await testbed.rows()).toHaveLength(1);
       expect(await guest.must(`ls ${STATE}`)).not.toContain('.bad');
     }
     await guest.kill();
-    await place.device.powerCut();
-    const tpm = ['inspect', '--tcti', place.device.tpm.tcti];
-    expect(await must(place.world.factory(tpm, place.device.number))).toContain('lockout 0 of');
+    await testbed.device.powerCut();
+    const tpm = ['inspect', '--tcti', testbed.device.tpm.tcti];
+    expect(await must(testbed.world.factory(tpm, testbed.device.number))).toContain('lockout 0 of');
   });
 
   test(`[C-16] [C-18] ${CUTS - WHOLE} power cuts while it runs, replayed: the same device each time`, async () => {
-    expect(await replayAll(place, running, chooseCuts(running, CUTS - WHOLE, 'running'), address)).toEqual(
+    expect(await replayAll(testbed, running, chooseCuts(running, CUTS - WHOLE, 'running'), address)).toEqual(
       [],
     );
   });
@@ -148,7 +148,7 @@ systemctl daemon-reload`);
       step(`the negative control: without ${what}`);
       const recording = careless[index]!;
       const cuts = chooseCuts(recording, CONTROLS, what, 'online');
-      const failed = await replayAll(place, recording, cuts, address);
+      const failed = await replayAll(testbed, recording, cuts, address);
       expect(failed).toHaveLength(CONTROLS);
       for (const each of failed) expect(each).toMatch(found);
     });

@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path';
 import { must } from '../e2e/batch.ts';
 import { eventually } from '../e2e/process.ts';
 import { afterPowerCut, type DiskEvent, type Recording } from './disk.ts';
-import type { Place } from './place.ts';
 import { randomFor, step } from './settings.ts';
-import { undisturbed } from './stalls.ts';
+import { retryAfterStall } from './stalls.ts';
+import type { Testbed } from './testbed.ts';
 
 /** A moment in a recording at which the power goes off. */
 export interface Cut {
@@ -37,15 +37,15 @@ export function chooseCuts({ events }: Recording, count: number, purpose: string
 
 /** Replays cut after cut, and says after which of them something was wrong, and what. */
 export async function replayAll(
-  place: Place,
+  testbed: Testbed,
   recording: Recording,
   cuts: readonly Cut[],
   address: string,
 ): Promise<string[]> {
   const failed: string[] = [];
   for (const [index, cut] of cuts.entries()) {
-    const wrong = await undisturbed(() =>
-      replay(place, recording, cut, address).catch((error: unknown) => [String(error)]),
+    const wrong = await retryAfterStall(() =>
+      replay(testbed, recording, cut, address).catch((error: unknown) => [String(error)]),
     );
     const which = `cut after ${cut.position} of ${recording.events.length} events, keeping ${cut.keep}, seed ${cut.seed}`;
     if (wrong.length > 0) failed.push(`${which}: ${wrong.join('; ')}`);
@@ -59,9 +59,9 @@ export async function replayAll(
  * What is wrong after a power cut; nothing if the device is who it was. The disk is what the cut has left of it, after the
  * repair of its journal; TPM and registry are as they were at that moment; the agent and the fabric are the real ones.
  */
-async function replay(place: Place, recording: Recording, cut: Cut, address: string): Promise<string[]> {
+async function replay(testbed: Testbed, recording: Recording, cut: Cut, address: string): Promise<string[]> {
   const left = afterPowerCut(recording, cut.position, cut.keep, randomFor('blocks', cut.seed));
-  const { device, world } = place;
+  const { device, world } = testbed;
   await device.stop('SIGKILL');
   const wrong = restoreState(left.disk, device.state);
   await device.tpm.stop();
@@ -75,7 +75,7 @@ async function replay(place: Place, recording: Recording, cut: Cut, address: str
   const runtime = join(world.folder, 'runtime');
   rmSync(runtime, { recursive: true, force: true });
   mkdirSync(runtime);
-  const before = (await place.accepted()).length;
+  const before = (await testbed.accepted()).length;
   device.start({ environment: { RUNTIME_DIRECTORY: runtime } });
   try {
     const isOnline = async () => (existsSync(join(runtime, 'online')) ? true : undefined);
@@ -88,8 +88,8 @@ async function replay(place: Place, recording: Recording, cut: Cut, address: str
   }
   await device.stop();
   const [accepted, rows, tpm] = await Promise.all([
-    place.accepted(),
-    place.rows(),
+    testbed.accepted(),
+    testbed.rows(),
     must(world.factory(['inspect', '--tcti', device.tpm.tcti], device.number)),
   ]);
   const further = accepted.length - before;

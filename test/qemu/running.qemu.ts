@@ -1,31 +1,40 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../e2e/process.ts';
 import type { Guest } from './guest.ts';
-import { neverRestarted, ONLINE, online, openPlace, type Place, reached, says, until } from './place.ts';
 import { step } from './settings.ts';
-import { undisturbed } from './stalls.ts';
+import { retryAfterStall } from './stalls.ts';
+import {
+  neverRestarted,
+  ONLINE,
+  online,
+  openTestbed,
+  reached,
+  says,
+  type Testbed,
+  until,
+} from './testbed.ts';
 
 const CONFIG = '/etc/enf/agent.toml';
 const PID = '$(systemctl show -P MainPID enf-agent)';
 
 /** One boot with little memory, and what a device in the field goes through while it runs. */
 describe('a device with 256 MB of memory', () => {
-  let place: Place;
+  let testbed: Testbed;
   let guest: Guest;
   let address: string;
   let resolver: string;
 
   beforeAll(async () => {
-    place = await openPlace('q-run');
+    testbed = await openTestbed('q-run');
     step('boots with 256 MB');
-    guest = await place.boot({ memoryMb: 256 });
+    guest = await testbed.boot({ memoryMb: 256 });
     resolver = await guest.must('sha256sum </etc/resolv.conf');
   });
-  afterAll(() => place?.close());
+  afterAll(() => testbed?.close());
 
   const isOnline = async (): Promise<void> => {
     expect(await online(guest)).toBe(address);
-    await reached(place, address);
+    await reached(testbed, address);
   };
   const restarts = async (): Promise<number> =>
     Number(await guest.must('systemctl show -P NRestarts enf-agent'));
@@ -44,12 +53,12 @@ describe('a device with 256 MB of memory', () => {
   test('[C-21] online it writes nothing to its disk', async () => {
     step('runs for two minutes and writes nothing');
     const look = `cat /proc/${PID}/io | awk '/^write_bytes/ { print $2 }'; awk '{ print $7 }' /sys/class/block/vda/stat`;
-    const [before, after] = await undisturbed(async () => {
+    const [before, after] = await retryAfterStall(async () => {
       await isOnline();
       await guest.must('sync; sleep 10');
-      const first = [await guest.must(look), place.disk.writes];
+      const first = [await guest.must(look), testbed.disk.writes];
       await guest.must('sleep 120');
-      return [first, [await guest.must(look), place.disk.writes]];
+      return [first, [await guest.must(look), testbed.disk.writes]];
     });
     expect(after).toEqual(before);
   });
@@ -57,19 +66,19 @@ describe('a device with 256 MB of memory', () => {
   test('[C-6] paused, and the clock stepped: the tunnel is up again', async () => {
     step('is paused while the fabric restarts; then its clock jumps');
     await guest.qemu.ask('stop');
-    await place.world.fabric.stop();
-    await place.world.fabric.serve();
+    await testbed.world.fabric.stop();
+    await testbed.world.fabric.serve();
     await new Promise((resolve) => setTimeout(resolve, 30_000));
     await guest.qemu.ask('cont');
     await guest.must('date -s "+5 minutes"');
-    await reached(place, address);
+    await reached(testbed, address);
     await isOnline();
     await neverRestarted(guest);
     await guest.must('date -s "-5 minutes"');
   });
 
   test('[C-20] on a full disk the tunnel stays up, one warning says so, and the next try succeeds', () =>
-    undisturbed(async () => {
+    retryAfterStall(async () => {
       step('its disk fills up');
       await guest.must('rm -f /var/lib/enf-agent/full*; systemctl restart enf-agent');
       await isOnline();
@@ -100,7 +109,7 @@ describe('a device with 256 MB of memory', () => {
 
   test('[C-33] killed, and killed for want of memory, it comes back with its state', async () => {
     step('is killed, then runs out of memory');
-    const handshakes = (await place.accepted()).length;
+    const handshakes = (await testbed.accepted()).length;
     await guest.must(`kill -KILL ${PID}`);
     await until(guest, `! ${ONLINE}`);
     await isOnline();
@@ -108,7 +117,7 @@ describe('a device with 256 MB of memory', () => {
     await until(guest, 'journalctl -b -u enf-agent -o cat | grep -q "result .oom-kill"');
     await guest.must('systemctl set-property --runtime enf-agent.service MemoryHigh=128M MemoryMax=192M');
     await isOnline();
-    expect(await place.accepted()).toHaveLength(handshakes);
+    expect(await testbed.accepted()).toHaveLength(handshakes);
   });
 
   test('[C-35] fifty crashes, and it still runs', async () => {

@@ -12,8 +12,8 @@ const look = (): void => {
 setInterval(look, LOOK_MS).unref();
 
 /**
- * How often this machine has stood still for long: it was suspended, or this process and its guests were stopped. The clock in a
- * guest goes on meanwhile, so that a watchdog barks in it, and whatever waits in here waits no longer.
+ * How often this machine has stood still for long: it was suspended, or this process and its guests were stopped. The clock of a
+ * guest goes on meanwhile, so that its watchdog expires, and timeouts in this process elapse.
  */
 export const stalls = (): number => {
   look();
@@ -21,7 +21,7 @@ export const stalls = (): number => {
 };
 
 /** Does something again until the machine has not stood still meanwhile. */
-export async function undisturbed<T>(work: () => Promise<T>): Promise<T> {
+export async function retryAfterStall<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     const before = stalls();
     const done: () => T = await work().then(

@@ -34,13 +34,13 @@ describe('a busy TPM', () => {
     expect((await tpm.call(...QUESTION)).rc).toBe(0);
   });
 
-  test('[C-25] for longer than we wait is reported as busy', async () => {
+  test('[C-25] that stays busy beyond the retry time is reported as busy', async () => {
     const { tpm, proxy } = await behindProxy({ retryMs: 50 });
     proxy.inject(CC.getCapability, { kind: 'answer', rc: 0x922 }, 1_000_000);
     await expect(tpm.call(...QUESTION)).rejects.toMatchObject({ code: 'tpm.busy', remedy: 'retry' });
   });
 
-  test('[C-25] that takes its time does not stop the event loop', async () => {
+  test('[C-25] that is slow does not block the event loop', async () => {
     const { tpm, proxy } = await behindProxy();
     proxy.inject(CC.getCapability, { kind: 'delay', ms: 300 });
     let turns = 0;
@@ -50,7 +50,7 @@ describe('a busy TPM', () => {
     expect(turns).toBeGreaterThan(5);
   });
 
-  test('[C-25] that takes its time is waited for, and commands keep their order', async () => {
+  test('[C-25] that is slow is waited for, and commands keep their order', async () => {
     const { tpm, proxy } = await behindProxy();
     proxy.inject(CC.getCapability, { kind: 'delay', ms: 300 });
     const answers = await Promise.all([tpm.call(...QUESTION), tpm.call('capability', [8, 0, 64])]);
@@ -58,7 +58,7 @@ describe('a busy TPM', () => {
   });
 });
 
-describe('what the TPM says', () => {
+describe('failures that the TPM reports', () => {
   test.each([
     [0x101, 'tpm.defective'],
     [0x902, 'tpm.no-slots'],
@@ -74,7 +74,7 @@ describe('what the TPM says', () => {
     expect((await tpm.call(...QUESTION)).rc).toBe(0);
   });
 
-  test('[C-26] lockout tells how long it lasts at most', async () => {
+  test('[C-26] a lockout reports its longest duration', async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'dictionarylockout', '-s', '-n', '3', '-t', '1234', '-l', '60');
     const proxy = await faultyTpm(swtpm.port);
@@ -90,7 +90,7 @@ describe('what the TPM says', () => {
     await key.sign(new Uint8Array(1));
   });
 
-  test('[C-26] a real lockout does not stop our keys', async () => {
+  test('[C-26] a real lockout does not affect our keys', async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'dictionarylockout', '-s', '-n', '2', '-t', '1000', '-l', '60');
     tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-c', 'p.ctx', '-p', 'right');
@@ -108,7 +108,7 @@ describe('what the TPM says', () => {
 });
 
 describe('a broken connection', () => {
-  test('in the middle of a command is a retry; the next command opens it anew', async () => {
+  test('during a command is a retry; the next command opens it again', async () => {
     const { tpm, proxy } = await behindProxy();
     const generation = tpm.generation;
     proxy.inject(CC.getCapability, { kind: 'drop' });
@@ -127,7 +127,7 @@ describe('a broken connection', () => {
     expect(await handlesIn(tpm, TRANSIENT)).toBe(0);
   });
 
-  test('[C-25] a TPM that never answers runs into the deadline, and another try works', async () => {
+  test('[C-25] a TPM that never answers exceeds the deadline, and another attempt succeeds', async () => {
     const { tpm, proxy } = await behindProxy({ timeoutMs: 500 });
     proxy.inject(CC.getCapability, { kind: 'hang' });
     await expect(tpm.call(...QUESTION)).rejects.toMatchObject({ code: 'tpm.timeout', remedy: 'retry' });
@@ -135,7 +135,7 @@ describe('a broken connection', () => {
     expect((await tpm.call(...QUESTION)).rc).toBe(0);
   });
 
-  test('after four stuck threads only a new process helps', async () => {
+  test('after four blocked threads only a new process helps', async () => {
     const { tpm, proxy } = await behindProxy({ timeoutMs: 200 });
     proxy.inject(CC.getCapability, { kind: 'hang' }, 100);
     for (let i = 0; i < 4; i++)
@@ -164,7 +164,7 @@ describe('a broken connection', () => {
     expect((await tpm.call(...QUESTION)).rc).toBe(0);
   });
 
-  test('random garbage never crashes', async () => {
+  test('random responses never crash', async () => {
     const { tpm, proxy } = await behindProxy({ timeoutMs: 300 });
     let seed = 1;
     const random = (below: number) => {
@@ -214,7 +214,7 @@ describe('opening', () => {
     await first.close();
   });
 
-  test('[C-28] a device that does not exist, and one that is none', async () => {
+  test('[C-28] a device that does not exist, and a file that is not a device', async () => {
     await expect(openTpm('device:/dev/no-such-tpm')).rejects.toMatchObject({
       code: 'tpm.absent',
       remedy: 'retry',
@@ -227,13 +227,13 @@ describe('opening', () => {
     });
   });
 
-  test('nobody listening is absent', async () => {
+  test('a simulator that is not running is absent', async () => {
     const swtpm = await swtpmForTest();
     await swtpm.stop();
     await expect(openTpm(swtpm.tcti)).rejects.toMatchObject({ code: 'tpm.absent' });
   });
 
-  test('while another program holds the only connection runs into the deadline', async () => {
+  test('while another program holds the only connection exceeds the deadline', async () => {
     const swtpm = await swtpmForTest();
     const other = connect(swtpm.port, '127.0.0.1');
     await new Promise((resolve) => other.once('connect', resolve));

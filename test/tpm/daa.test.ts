@@ -51,7 +51,7 @@ describe('the ECDAA key in a TPM', () => {
     expect(await groupVerifier(primitives, group.gpk).verify(unlinked, MESSAGE)).toBe(true);
   });
 
-  test('does not sign with a credential that another key was given', async () => {
+  test('does not sign with a credential of another key', async () => {
     const { tpm } = await freshTpm();
     const { key } = await createDaaKey(tpm, PLATFORM_MAP);
     const group = newGroup();
@@ -62,7 +62,7 @@ describe('the ECDAA key in a TPM', () => {
     });
   });
 
-  test('a commit counter serves once, in the key and in the TPM', async () => {
+  test('a commit counter can be used once, in the key and in the TPM', async () => {
     const { tpm } = await freshTpm();
     const { key } = await createDaaKey(tpm, PLATFORM_MAP);
     const commitment = await key.commit(BASE);
@@ -84,7 +84,7 @@ describe('the ECDAA key in a TPM', () => {
     await expect(key.commit(BASE, wrong)).rejects.toMatchObject({ code: 'tpm.refused' });
   });
 
-  test('signs again after the TPM was reset under it; the pending commitment is gone', async () => {
+  test('signs again after a reset of the TPM; the pending commitment is lost', async () => {
     const { swtpm, tpm } = await freshTpm();
     const { key } = await createDaaKey(tpm, OWNER_MAP);
     const commitment = await key.commit(BASE);
@@ -103,7 +103,7 @@ describe('the ECDAA key in a TPM', () => {
     expect(await handlesIn(tpm, TRANSIENT)).toBe(0);
   });
 
-  test('a TPM without the key says that it is not personalised', async () => {
+  test('a TPM without the key is reported as not personalised', async () => {
     const { tpm } = await freshTpm();
     await expect(openDaaKey(tpm, PLATFORM_MAP.daaKey)).rejects.toMatchObject({
       code: 'tpm.not-personalised',

@@ -1,6 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { encodeTss2, parseTss2 } from '../../protocol/identity/keyfile.ts';
+import { encodeTss2, parseTss2 } from '../../protocol/identity/key-file.ts';
 import type { Tpm } from '../../tpm/context.ts';
 import { COMMON_PARENT, OWN_PARENT } from '../../tpm/handles.ts';
 import { inspect } from '../../tpm/inspect.ts';
@@ -45,7 +45,7 @@ describe('a longterm key', () => {
     expect(await handlesIn(tpm, TRANSIENT)).toBe(1);
   });
 
-  test('[C-22] [C-28] of another TPM, of a cleared one or with a flipped bit is foreign', async () => {
+  test('[C-22] [C-28] of another TPM, of a cleared one or with a flipped bit is a foreign key', async () => {
     const { swtpm, tpm } = await freshTpm();
     const { pem } = await createLongterm(tpm);
     const blob = parseTss2(pem);
@@ -67,12 +67,12 @@ describe('a longterm key', () => {
     await expect(loadLongterm(cleared, pem)).rejects.toMatchObject({ code: 'tpm.foreign-key' });
   });
 
-  test('a damaged file is told from a foreign key', async () => {
+  test('a damaged file is distinguished from a foreign key', async () => {
     const { tpm } = await freshTpm();
     await expect(loadLongterm(tpm, 'nonsense')).rejects.toMatchObject({ code: 'identity.bad-tss2-file' });
   });
 
-  test("somebody else's unsuitable object at the parent's handle stays, ours goes beside it", async () => {
+  test("an unsuitable object at the common parent's handle stays, and ours gets its own handle", async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'createprimary', '-C', 'o', '-g', 'sha256', '-G', 'ecc', '-c', 'p.ctx');
     tpm2(swtpm, 'create', '-C', 'p.ctx', '-G', 'ecc256:ecdsa', '-u', 'k.pub', '-r', 'k.priv', '-c', 'k.ctx');
@@ -88,7 +88,7 @@ describe('a longterm key', () => {
     expect(tpm2(swtpm, 'readpublic', '-c', '0x81000001')).toBe(before);
   });
 
-  test('a storage key subject to lockout is passed over, one that is exempt is used', async () => {
+  test('a storage key subject to lockout is not used, one that is exempt is', async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-c', 'p.ctx');
     tpm2(swtpm, 'evictcontrol', '-C', 'o', '-c', 'p.ctx', '0x81000001');
@@ -103,7 +103,7 @@ describe('a longterm key', () => {
     expect(parseTss2((await createLongterm(fresh.tpm)).pem).parent).toBe(COMMON_PARENT);
   });
 
-  test('under a storage key with a password of its own ours is made beside it', async () => {
+  test('a storage key with a password is not used: ours gets its own handle', async () => {
     const swtpm = await swtpmForTest();
     const attributes = 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt';
     tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-a', attributes, '-p', 'theirs', '-c', 'p.ctx');
@@ -113,7 +113,7 @@ describe('a longterm key', () => {
     expect(parseTss2((await createLongterm(tpm)).pem).parent).toBe(OWN_PARENT);
   });
 
-  test('our own storage key is removed where it can be made again; keys under it load then as before, what others keep stays', async () => {
+  test('our own storage key is removed where it can be made again; keys under it then load as before, and objects of others stay', async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'createprimary', '-C', 'o', '-G', 'ecc', '-c', 'p.ctx');
     tpm2(swtpm, 'evictcontrol', '-C', 'o', '-c', 'p.ctx', '0x81000001');
@@ -150,7 +150,7 @@ describe('a longterm key', () => {
     expect(await handlesIn(tpm, TRANSIENT)).toBe(0);
   });
 
-  test('[C-26] three power cuts after its use cost nothing on the lockout counter', async () => {
+  test('[C-26] three power cuts after its use do not increase the lockout counter', async () => {
     const { swtpm, tpm } = await freshTpm();
     const { pem, publicKey } = await createLongterm(tpm);
     let [open, running] = [tpm, swtpm];

@@ -17,7 +17,7 @@ test('an object of known size is read with one command, one of another size with
   expect(proxy.commands).toEqual([CC.nvRead, CC.nvReadPublic, CC.nvRead]);
 });
 
-test('what is not there is undefined', async () => {
+test('an index that does not exist is undefined', async () => {
   const { tpm } = await freshTpm();
   expect(await readKnownNv(tpm, OWNER_MAP.nv.gpk, 258)).toBeUndefined();
   expect(await readNv(tpm, OWNER_MAP.nv.gpk)).toBeUndefined();

@@ -51,7 +51,7 @@ describe.each(HANDLE_MAPS.map((map) => [map.hierarchy, map] as const))('in the %
     expect(found.objects.map((each) => hex(each.attributes))).toEqual(Array(6).fill(hex(expected)));
   });
 
-  test('objects larger than the NV buffer go in chunks', async () => {
+  test('objects larger than the NV buffer are written in chunks', async () => {
     const { tpm } = await freshTpm();
     const tlsRoot = Array.from({ length: 1500 }, (_, i) => String.fromCharCode(33 + (i % 90))).join('');
     await personalise(tpm, map, newGroup(), { tlsRoot });
@@ -85,7 +85,7 @@ describe.each(HANDLE_MAPS.map((map) => [map.hierarchy, map] as const))('in the %
     expect((await readCredential(again)).credential).toEqual(second.credential);
   });
 
-  test("[C-31] somebody else's NV index is never overwritten, and then nothing is written", async () => {
+  test('[C-31] an NV index that is not ours is never overwritten, and then nothing is written', async () => {
     const swtpm = await swtpmForTest();
     const hierarchy = map === PLATFORM_MAP ? 'p' : 'o';
     const attributes = map === PLATFORM_MAP ? 'ppwrite|authread|platformcreate' : 'ownerwrite|authread';
@@ -100,7 +100,7 @@ describe.each(HANDLE_MAPS.map((map) => [map.hierarchy, map] as const))('in the %
     expect(objects).toEqual(['xttRoot']);
   });
 
-  test("[C-31] somebody else's key is never replaced", async () => {
+  test('[C-31] a key that is not ours is never replaced', async () => {
     const swtpm = await swtpmForTest();
     const hierarchy = map === PLATFORM_MAP ? 'p' : 'o';
     tpm2(swtpm, 'createprimary', '-C', hierarchy, '-G', 'ecc', '-c', 'p.ctx');
@@ -115,7 +115,7 @@ describe.each(HANDLE_MAPS.map((map) => [map.hierarchy, map] as const))('in the %
     expect(tpm2(swtpm, 'readpublic', '-c', hex(map.daaKey))).toBe(before);
   });
 
-  test('[C-27] a hierarchy with a password lets in who knows it', async () => {
+  test('[C-27] a hierarchy with a password accepts it', async () => {
     const swtpm = await swtpmForTest();
     tpm2(swtpm, 'changeauth', '-c', map.hierarchy, 'secret');
     const tpm = await openForTest(swtpm.tcti);
@@ -132,7 +132,7 @@ describe.each(HANDLE_MAPS.map((map) => [map.hierarchy, map] as const))('in the %
   });
 });
 
-test('where the firmware switched the platform hierarchy off, the owner map serves', async () => {
+test('where the firmware disabled the platform hierarchy, the owner map is used', async () => {
   const swtpm = await swtpmForTest();
   tpm2(swtpm, 'hierarchycontrol', '-C', 'p', 'phEnable', 'clear');
   const tpm = await openForTest(swtpm.tcti);
@@ -141,7 +141,7 @@ test('where the firmware switched the platform hierarchy off, the owner map serv
   expect((await readCredential(tpm)).map).toBe(OWNER_MAP);
 });
 
-test('an object of the wrong size is named', async () => {
+test('an object of the wrong size is reported by name', async () => {
   const swtpm = await swtpmForTest();
   const attributes = 'ownerwrite|authread|authwrite';
   tpm2(swtpm, 'nvdefine', '-C', 'o', '-s', '10', '-a', attributes, hex(OWNER_MAP.nv.gpk));

@@ -34,7 +34,7 @@ const DAA = [CC.readPublic, CC.commit, CC.sign];
 const END = [CC.sign, CC.flushContext];
 
 describe('the TPM commands of a provisioning', () => {
-  test('[C-30] on a TPM that nobody used, and once the parent is there', async () => {
+  test('[C-30] on a new TPM, and once the parent exists', async () => {
     const swtpm = await swtpmForTest();
     const proxy = await faultyTpm(swtpm.port);
     const tpm = await openForTest(proxy.tcti);
@@ -60,8 +60,8 @@ describe('the TPM commands of a provisioning', () => {
   });
 });
 
-describe('what the TPM can do', () => {
-  test('is asked before it is needed', async () => {
+describe('the capabilities of the TPM', () => {
+  test('are read before they are needed', async () => {
     const swtpm = await swtpmForTest();
     const tpm = await openForTest(swtpm.tcti);
     const capabilities = await probe(tpm);

@@ -9,7 +9,7 @@ import {
   readHandles,
   readProperties,
 } from '../../tpm/capability.ts';
-import { checkPublicArea } from '../../tpm/publicarea.ts';
+import { checkPublicArea } from '../../tpm/public-area.ts';
 import {
   ATTRIBUTE,
   type EccPublic,
@@ -84,7 +84,7 @@ describe('what is encoded is read back', () => {
     );
   });
 
-  test('points, also with stripped zeros; the empty point is no point', () => {
+  test('points, also with stripped zeros; the empty point is undefined', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 64, maxLength: 64 }), (xy) => {
         const point = concat(Uint8Array.of(4), xy);
@@ -116,7 +116,7 @@ describe('what is encoded is read back', () => {
   });
 });
 
-describe('no input crashes a reader, and every accepted one is the only spelling', () => {
+describe('no input crashes a reader, and every accepted one is its canonical encoding', () => {
   const anything = fc.oneof(
     fc.uint8Array({ maxLength: 200 }),
     eccPublic.map(encodeEccPublic),

@@ -1,4 +1,4 @@
-import { described, devicePath, forbidden } from '../../../os/linux/tpm-device.ts';
+import { accessProblem, describeDevice, devicePath } from '../../../os/linux/tpm-device.ts';
 import { type Check, type Finding, failed, ok, skipped, warning } from '../check.ts';
 
 export const tpmDevice: Check = {
@@ -15,7 +15,7 @@ export const tpmDevice: Check = {
       return failed(`${path} is not a device`, `Remove it, or set tpm.tcti; found: ${listed(others)}.`);
     }
     if (!file.usable) {
-      const { found, action } = forbidden(path, file, await probes.identity());
+      const { found, action } = accessProblem(path, file, await probes.identity());
       return failed(found, action);
     }
     const managed = path.replace(/\/tpm(\d+)$/, '/tpmrm$1');
@@ -25,7 +25,7 @@ export const tpmDevice: Check = {
         `Set tpm.tcti = "device:${managed}".`,
       );
     }
-    return ok(described(path, file));
+    return ok(describeDevice(path, file));
   },
 };
 

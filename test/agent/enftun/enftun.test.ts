@@ -11,7 +11,7 @@ import { openFolder } from '../../../os/files/folder.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { encodeBase64 } from '../../../protocol/identity/base64.ts';
 import { identityCertificate } from '../../../protocol/identity/certificate.ts';
-import { encodeEcPrivateKey } from '../../../protocol/identity/keyfile.ts';
+import { encodeEcPrivateKey } from '../../../protocol/identity/key-file.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
 
 import { createLongterm, loadLongterm } from '../../../tpm/longterm.ts';

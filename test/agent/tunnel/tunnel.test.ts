@@ -33,7 +33,7 @@ beforeAll(async () => {
     primitives.random(19),
   );
   const { openSoftwareKeys } = await import('../../../agent/identity/software-keys.ts');
-  const { encodeEcPrivateKey } = await import('../../../protocol/identity/keyfile.ts');
+  const { encodeEcPrivateKey } = await import('../../../protocol/identity/key-file.ts');
   const { toHex } = await import('../../../protocol/bytes.ts');
   const der = toHex(encodeEcPrivateKey(secret, publicKey));
   const key = (await openSoftwareKeys('').load({ kind: 'software', der })).tlsKey();

@@ -3,7 +3,7 @@ import type { Primitives } from '../../../protocol/crypto/primitives.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { attest, finish, hello, identify } from '../../../protocol/xtt/client.ts';
 import { MESSAGE_LENGTH } from '../../../protocol/xtt/message.ts';
-import type { Callers, Line } from './callers.ts';
+import type { Callers, Connection } from './callers.ts';
 import { makeLongterm } from './longterm.ts';
 
 /** How a handshake ended, as its client sees it. */
@@ -53,7 +53,7 @@ let turn = 0;
 
 /** One whole handshake over a connection of its own. Never throws. */
 export async function handshake({ callers, from, suite, gid, root, sign }: Caller): Promise<Ending> {
-  let line: Line | undefined;
+  let line: Connection | undefined;
   try {
     const { random } = native.primitives;
     const opened = hello(clientPrimitives, suite, { dhSecret: new Uint8Array(32), nonce: random(32) });
@@ -69,7 +69,7 @@ export async function handshake({ callers, from, suite, gid, root, sign }: Calle
       requestedIdentity: ZERO,
       daaSignature: sign(attesting.daaMessage),
     });
-    line.say(send);
+    line.send(send);
     const finished = await line.read(MESSAGE_LENGTH.identityServerFinished);
     if (finished === undefined) return 'refused';
     finish(next, finished);
@@ -77,6 +77,6 @@ export async function handshake({ callers, from, suite, gid, root, sign }: Calle
   } catch {
     return 'broken';
   } finally {
-    line?.hangUp();
+    line?.close();
   }
 }

@@ -3,7 +3,7 @@ import { median } from '../statistics.ts';
 import { found } from './fabric.ts';
 import type { BenchGroup } from './fleet.ts';
 import type { Clients } from './load.ts';
-import { percent, type Stand, saturate, stand, type Weighed } from './weigh.ts';
+import { type MeasuredLoad, percent, saturate, startTestServer, type TestServer } from './measured-load.ts';
 
 /** Turns of a second for each of the two, after a short while in which the server finds its pace again. */
 const TURNS = 8;
@@ -19,14 +19,14 @@ const WARM_S = 2;
 export async function compareTwo(
   groups: readonly BenchGroup[],
   program: string,
-  clients: (stand: Stand, processes: number) => Clients,
+  clients: (server: TestServer, processes: number) => Clients,
 ): Promise<{ ratios: number[]; remarks: string[] }> {
   const free = availableParallelism() > 1 && cpus().length > 2;
   const fabrics = [found(groups), found(groups)];
   try {
-    const one = await stand(fabrics[0]!, program, '0');
-    const two = await stand(fabrics[1]!, program, free ? '0,2' : '0', '--processes', '2');
-    const turn = (processes: 1 | 2, warmS: number): Promise<Weighed> => {
+    const one = await startTestServer(fabrics[0]!, program, '0');
+    const two = await startTestServer(fabrics[1]!, program, free ? '0,2' : '0', '--processes', '2');
+    const turn = (processes: 1 | 2, warmS: number): Promise<MeasuredLoad> => {
       const at = processes === 1 ? one : two;
       return saturate(at, clients(at, processes), warmS, TURN_S);
     };
@@ -34,7 +34,7 @@ export async function compareTwo(
     await turn(1, WARM_S);
     await turn(2, 2 * WARM_S);
     const before = two.serving.cpuOfEach();
-    const [alone, both]: Weighed[][] = [[], []];
+    const [alone, both]: MeasuredLoad[][] = [[], []];
     for (let i = 0; i < TURNS; i++) {
       alone!.push(await turn(1, AGAIN_S));
       both!.push(await turn(2, AGAIN_S));
@@ -42,7 +42,7 @@ export async function compareTwo(
     const spent = two.serving.cpuOfEach().map((each, i) => each - before[i]!);
     const total = spent.reduce((sum, each) => sum + each, 0);
     await Promise.all([one.stop(), two.stop()]);
-    const middle = (seen: readonly Weighed[]): string =>
+    const middle = (seen: readonly MeasuredLoad[]): string =>
       `${Math.round(median(seen.map(({ perSecond }) => perSecond))!)}/s, ` +
       `${median(seen.map(({ cpuMs }) => cpuMs))!.toFixed(3)} ms CPU each`;
     return {

@@ -3,11 +3,19 @@ import type { EcdaaFigures } from '../ecdaa.ts';
 import { median } from '../statistics.ts';
 import type { Caller } from './client.ts';
 import { compareTwo } from './compare.ts';
-import { type Crowd, halfOpenCrowd, silentCrowd } from './crowd.ts';
 import type { BenchFabric, Serving } from './fabric.ts';
 import { type BenchGroup, type Chip, type Forgery, forger, makeChip, signAs } from './fleet.ts';
+import { type IdleConnections, openHalfOpen, openSilent } from './idle-connections.ts';
 import { addressOf, type Clients, closedLoop, type Outcome, openLoop, percentile } from './load.ts';
-import { inWords, percent, type Stand, saturate, stand, type Weighed, weigh } from './weigh.ts';
+import {
+  describeLoad,
+  type MeasuredLoad,
+  measureLoad,
+  percent,
+  saturate,
+  startTestServer,
+  type TestServer,
+} from './measured-load.ts';
 
 export type Figures = Omit<EcdaaFigures, 'arithmetic'> & LoadFigures;
 
@@ -51,7 +59,7 @@ const ROUNDS = 3;
 const TURN = 0.5;
 const IDLE = 10_000;
 const HALF_OPEN = 5_000;
-const WARM_CROWD = 100;
+const WARM_CONNECTIONS = 100;
 /** A real device waits a second and longer after a refusal; the load generator only has a core of its own to burn. */
 const REST_MS = 60;
 /** How many new devices the first load may need; beyond them devices come again. */
@@ -78,23 +86,23 @@ export async function measure(
 ): Promise<Measured> {
   const remarks: string[] = [];
   const fleet = fleetOf(groups);
-  const client = ({ callers, root }: Stand, suite: SuiteSpec, from: string): Caller => {
+  const client = ({ callers, root }: TestServer, suite: SuiteSpec, from: string): Caller => {
     const chip = fleet.take();
     return { callers, from, suite, root, gid: chip.group.gid, sign: (message) => signAs(chip, message) };
   };
-  const honest = (stand: Stand, suites = SHA512, slots = SLOTS): Clients => ({
+  const honest = (server: TestServer, suites = SHA512, slots = SLOTS): Clients => ({
     slots,
     restMs: REST_MS,
-    next: (slot) => client(stand, suites[slot % suites.length]!, addressOf(1, slot)),
+    next: (slot) => client(server, suites[slot % suites.length]!, addressOf(1, slot)),
   });
-  const describe = (name: string, seen: Weighed): Weighed => {
-    const line = inWords(name, seen);
+  const describe = (name: string, seen: MeasuredLoad): MeasuredLoad => {
+    const line = describeLoad(name, seen);
     say(line);
     remarks.push(line);
     return seen;
   };
 
-  const one = await stand(fabric, program, '0');
+  const one = await startTestServer(fabric, program, '0');
   say('making devices');
   fleet.stock(FIRST_BOOTS_PER_S * (seconds + WARM_S));
   const sha512 = describe('SHA-512 suites', await saturate(one, honest(one), WARM_S, seconds));
@@ -109,7 +117,7 @@ export async function measure(
   fleet.stock(Math.ceil(sha512.perSecond * seconds));
   const steady = describe(
     '80 % of it, arriving at random',
-    await weigh(one, () =>
+    await measureLoad(one, () =>
       openLoop(0.8 * sha512.perSecond, seconds, (turn) =>
         client(one, SHA512[turn % 2]!, addressOf(1, turn % 1_000)),
       ),
@@ -140,8 +148,8 @@ export async function measure(
 
   await one.stop();
 
-  const two = await compareTwo(groups, program, (stand, processes) =>
-    honest(stand, SHA512, processes * SLOTS),
+  const two = await compareTwo(groups, program, (server, processes) =>
+    honest(server, SHA512, processes * SLOTS),
   );
   remarks.push(...two.remarks);
 
@@ -170,28 +178,32 @@ export async function measure(
  * work is done before with few of them open at a time, so that what grows is not the heap of a server that has just begun.
  */
 async function halfOpenBytes(serving: Serving): Promise<number[]> {
-  for (let done = 0; done < HALF_OPEN; done += WARM_CROWD) {
-    await (await halfOpenCrowd(serving.port, WARM_CROWD)).leave();
+  for (let done = 0; done < HALF_OPEN; done += WARM_CONNECTIONS) {
+    await (await openHalfOpen(serving.port, WARM_CONNECTIONS)).leave();
   }
-  const crowds: Crowd[] = [];
+  const opened: IdleConnections[] = [];
   const grown: number[] = [];
   for (let i = 0; i < 2; i++) {
     const before = serving.resident();
-    crowds.push(await halfOpenCrowd(serving.port, HALF_OPEN, i * HALF_OPEN));
+    opened.push(await openHalfOpen(serving.port, HALF_OPEN, i * HALF_OPEN));
     grown.push((serving.resident() - before) / HALF_OPEN);
   }
-  for (const crowd of crowds) await crowd.leave();
+  for (const idle of opened) await idle.leave();
   return grown;
 }
 
-/** The crowd comes while honest clients are at work; it is measured once the server has begun to send the first of it away. */
-async function amongIdle(one: Stand, clients: Clients, seconds: number): Promise<[string, Weighed]> {
+/** Idle connections are opened while honest clients are served; the load is measured once the server has begun to close the first of them. */
+async function amongIdle(
+  one: TestServer,
+  clients: Clients,
+  seconds: number,
+): Promise<[string, MeasuredLoad]> {
   const load = closedLoop(clients);
-  const crowd = await silentCrowd(one.callers, IDLE);
-  const seen = await weigh(one, () => load.measure(TURN * seconds));
+  const idle = await openSilent(one.callers, IDLE);
+  const seen = await measureLoad(one, () => load.measure(TURN * seconds));
   await load.stop();
-  const name = `among ${crowd.open} idle connections`;
-  await crowd.leave();
+  const name = `among ${idle.open} idle connections`;
+  await idle.leave();
   return [name, seen];
 }
 
@@ -199,11 +211,11 @@ const FORGERIES: readonly Forgery[] = ['bad-schnorr', 'bad-credential', 'cancell
 
 /** As many forged clients as honest ones, from addresses of their own; a pair that cancels comes from one place. */
 async function underAttack(
-  one: Stand,
+  one: TestServer,
   groups: readonly BenchGroup[],
   clients: Clients,
   seconds: number,
-): Promise<{ honest: Weighed; forged: Outcome }> {
+): Promise<{ honest: MeasuredLoad; forged: Outcome }> {
   const forgers = Array.from({ length: clients.slots }, (_, slot) => {
     const group = groups[slot % groups.length]!;
     return { gid: group.gid, sign: forger(FORGERIES[slot % FORGERIES.length]!, group) };
@@ -222,7 +234,7 @@ async function underAttack(
   const load = closedLoop(clients);
   await Promise.all([load.measure(WARM_S), hostile.measure(WARM_S)]);
   const [honest, forged] = await Promise.all([
-    weigh(one, () => load.measure(TURN * seconds)),
+    measureLoad(one, () => load.measure(TURN * seconds)),
     hostile.measure(TURN * seconds),
   ]);
   await Promise.all([load.stop(), hostile.stop()]);

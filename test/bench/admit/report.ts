@@ -1,7 +1,7 @@
 import { columns, figure } from '../table.ts';
 import type { Figures } from './measure.ts';
 
-interface Line {
+interface Connection {
   readonly what: string;
   readonly value: string;
   readonly must: string;
@@ -9,14 +9,14 @@ interface Line {
 }
 
 /** The figures beside what they must reach. */
-export function verdicts(f: Figures): Line[] {
-  const line = (what: string, value: string, must: string, reached: boolean): Line => ({
+export function verdicts(f: Figures): Connection[] {
+  const line = (what: string, value: string, must: string, reached: boolean): Connection => ({
     what,
     value,
     must,
     reached,
   });
-  const times = (what: string, slow: number, fast: number, least: number): Line =>
+  const times = (what: string, slow: number, fast: number, least: number): Connection =>
     line(what, `${figure(slow / fast)}×`, `≥ ${least}×`, slow / fast >= least);
   const yardsticks = f.cpu_ms_per_handshake / f.p256_sign_verify_ms;
   return [

@@ -1,7 +1,7 @@
 import type { BenchFabric } from './fabric.ts';
 import { type BenchGroup, makeChip, signAs } from './fleet.ts';
 import { addressOf, openLoop } from './load.ts';
-import { stand } from './weigh.ts';
+import { startTestServer } from './measured-load.ts';
 
 interface Options {
   /** callers.c, compiled. */
@@ -17,7 +17,7 @@ export async function soak(
   groups: readonly BenchGroup[],
   { program, minutes, rate, say }: Options,
 ): Promise<string> {
-  const one = await stand(fabric, program, '0');
+  const one = await startTestServer(fabric, program, '0');
   const { serving, callers } = one;
   const residents: number[] = [];
   for (let minute = 1; minute <= minutes; minute++) {

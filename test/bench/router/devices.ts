@@ -46,7 +46,7 @@ export async function enrol(fabric: BenchFabric, group: BenchGroup, count: numbe
   }
 }
 
-/** The list that swarm.c reads: each device with a frame that is answered. */
+/** The list that devices.c reads: each device with a frame that is answered. */
 export function heartbeats(fabric: BenchFabric, devices: readonly Enrolled[]): string {
   return list(fabric, 'heartbeats', devices, ({ address }) => heartbeat(address));
 }

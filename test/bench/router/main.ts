@@ -49,7 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const group = makeGroup('bench');
     const fabric = found([group]);
     try {
-      const program = await compile('router/swarm', fabric.folder, ['-lssl', '-lcrypto', '-lpthread']);
+      const program = await compile('router/devices', fabric.folder, ['-lssl', '-lcrypto', '-lpthread']);
       const say = (line: string): void => void process.stderr.write(`${line}\n`);
       const figures = await measure(fabric, group, program, effort, say);
       process.stdout.write(`${report(figures)}\n`);

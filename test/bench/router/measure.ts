@@ -51,20 +51,20 @@ export async function measure(
   const seen: Omit<Figures, 'p256_sign_verify_ms'>[] = [];
   for (let round = 1; round <= rounds; round++) {
     const serving = await fabric.serve(ALL_CORES);
-    const swarm = (mode: string, list: string, ...rest: string[]): ChildProcess =>
+    const devicesProgram = (mode: string, list: string, ...rest: string[]): ChildProcess =>
       spawn(program, [mode, String(serving.tunnelPort), list, ...rest], {
         stdio: ['pipe', 'pipe', 'inherit'],
       });
     try {
       say(`round ${round}/${rounds}: connecting`);
       const [accepts, acceptCpu] = await costOf(serving, () =>
-        answer<{ connections: number }>(swarm('accept', quiet, String(seconds))),
+        answer<{ connections: number }>(devicesProgram('accept', quiet, String(seconds))),
       );
       say(`round ${round}/${rounds}: ${idle} idle connections`);
-      const idleBytes = await measureIdle(serving, swarm('hold', quiet), idle);
+      const idleBytes = await measureIdle(serving, devicesProgram('hold', quiet), idle);
       const forward = async (mode: 'pairs' | 'single'): Promise<{ cpuPerGb: number; gbps: number }> => {
         const [moved, cpu] = await costOf(serving, () =>
-          answer<{ bytes: number; seconds: number }>(swarm(mode, busy, String(seconds))),
+          answer<{ bytes: number; seconds: number }>(devicesProgram(mode, busy, String(seconds))),
         );
         const bytes = (moved.bytes / (PACKET_BYTES + 2)) * PACKET_BYTES;
         return { cpuPerGb: cpu / (bytes / 1e9), gbps: (bytes * 8) / moved.seconds / 1e9 };

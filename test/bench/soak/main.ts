@@ -5,12 +5,12 @@ import { cpuOfProcess, parseStat } from '../processes.ts';
 import { HELP, readOptions } from './options.ts';
 import { describe, progress, resultOf } from './report.ts';
 import { soak } from './run.ts';
-import { openScene, type Scene } from './scene.ts';
+import { openSetup, type Setup } from './setup.ts';
 
 /** The soak: hours of traffic and reconnects, and what they do to the memory of agent and fabric. */
 
 /** CPU seconds of this program, of what it has started and waited for, and of the two that are measured. */
-function used({ agent, fabric }: Scene): number {
+function used({ agent, fabric }: Setup): number {
   const { own, reaped } = parseStat(readFileSync('/proc/self/stat', 'latin1'));
   return own + reaped + cpuOfProcess(agent.pid) + cpuOfProcess(fabric().pid);
 }
@@ -24,19 +24,19 @@ async function main(argv: readonly string[]): Promise<number> {
       return 0;
     }
     ensureWritable(options.json);
-    const scene = await openScene(options.mbit);
-    close = () => scene.close();
+    const setup = await openSetup(options.mbit);
+    close = () => setup.close();
     const interrupted = new Promise<number>((resolve) => {
       process.once('SIGINT', () => resolve(130));
       process.once('SIGTERM', () => resolve(143));
     });
-    const [from, before] = [performance.now(), used(scene)];
+    const [from, before] = [performance.now(), used(setup)];
     const measured = (async () => {
-      const seen = await soak(scene, options.minutes, options.every * 1e3, (news) =>
+      const seen = await soak(setup, options.minutes, options.every * 1e3, (news) =>
         process.stderr.write(`${progress(news)}\n`),
       );
       const result = resultOf(seen);
-      const cpu = (used(scene) - before) / ((performance.now() - from) / 1e3);
+      const cpu = (used(setup) - before) / ((performance.now() - from) / 1e3);
       process.stdout.write(`\n${describe(result, cpu)}\n`);
       if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
       return result.good ? 0 : 1;

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { isFailure } from '../../../protocol/failure.ts';
-import { type Look, lookAt, together } from './look.ts';
 import { HELP, readOptions } from './options.ts';
 import { describe as describeResult, progress, resultOf } from './report.ts';
+import { type Sample, sampleProcess, together } from './sample.ts';
 import { courseOf, type Minute, slopeOf } from './verdict.ts';
 
-const look = (rssMb: number, more: Partial<Look> = {}): Look => ({
+const look = (rssMb: number, more: Partial<Sample> = {}): Sample => ({
   pid: 7,
   rssMb,
   pssMb: rssMb / 2,
@@ -101,12 +101,12 @@ describe('the course of memory', () => {
   });
 
   test('this process can be looked at; one that is none cannot', () => {
-    const here = lookAt(process.pid);
+    const here = sampleProcess(process.pid);
     expect(here.rssMb).toBeGreaterThan(here.pssMb / 2);
     expect(here.anonMb).toBeLessThan(here.rssMb);
     for (const value of [here.pssMb, here.anonMb, here.descriptors, here.threads, here.cpu])
       expect(value).toBeGreaterThan(0);
-    expect(() => lookAt(2 ** 22 + 1)).toThrow();
+    expect(() => sampleProcess(2 ** 22 + 1)).toThrow();
   });
 });
 

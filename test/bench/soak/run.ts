@@ -1,7 +1,7 @@
 import { eventually } from '../../e2e/process.ts';
 import { ping } from '../../e2e/world.ts';
-import { type Look, lookAt, together } from './look.ts';
-import { type Scene, TROUBLES, type Trouble } from './scene.ts';
+import { type Sample, sampleProcess, together } from './sample.ts';
+import { FAULTS, type Fault, type Setup } from './setup.ts';
 import { type Disturbance, type Minute, WARM_UP } from './verdict.ts';
 
 export interface Soak {
@@ -15,11 +15,11 @@ const MINUTE_MS = 60_000;
 const PATIENCE_MS = 330_000;
 
 /**
- * Lets the scene run and looks at it. `stop` ends it after the look that is due; `heard` gets each minute and each disturbance.
+ * Lets the setup run and looks at it. `stop` ends it after the look that is due; `heard` gets each minute and each disturbance.
  * @throws Error if the agent or the fabric has ended
  */
 export async function soak(
-  scene: Scene,
+  setup: Setup,
   minutes: number,
   everyMs: number,
   heard: (news: Minute | Disturbance) => void,
@@ -27,15 +27,15 @@ export async function soak(
   const start = performance.now();
   const end = start + minutes * MINUTE_MS;
   const disturbances: Disturbance[] = [];
-  const disturbing = disturb(scene, start, end, everyMs, (one) => {
+  const disturbing = disturb(setup, start, end, everyMs, (one) => {
     disturbances.push(one);
     heard(one);
   });
   const done: Minute[] = [];
   const watching = (async () => {
     for (let minute = 1; minute <= minutes; minute++) {
-      const looks = await lookForAMinute(scene, start + minute * MINUTE_MS);
-      const status = await scene.status();
+      const looks = await lookForAMinute(setup, start + minute * MINUTE_MS);
+      const status = await setup.status();
       const one: Minute = {
         minute,
         ...looks,
@@ -51,20 +51,20 @@ export async function soak(
   return { minutes: done, disturbances };
 }
 
-async function lookForAMinute(scene: Scene, until: number): Promise<{ agent: Look; fabric: Look }> {
-  const agent: Look[] = [];
-  const fabric: Look[] = [];
+async function lookForAMinute(setup: Setup, until: number): Promise<{ agent: Sample; fabric: Sample }> {
+  const agent: Sample[] = [];
+  const fabric: Sample[] = [];
   while (performance.now() < until) {
     await pause(Math.min(LOOK_MS, until - performance.now()));
-    agent.push(lookAt(scene.agent.pid));
-    if (!scene.fabric().gone) fabric.push(lookAt(scene.fabric().pid)); // it may just be starting again
+    agent.push(sampleProcess(setup.agent.pid));
+    if (!setup.fabric().gone) fabric.push(sampleProcess(setup.fabric().pid)); // it may just be starting again
   }
   return { agent: together(agent), fabric: together(fabric) };
 }
 
 /** One trouble after the other, and half-way to the next a burst; the last early enough to see the device come back. */
 async function disturb(
-  scene: Scene,
+  setup: Setup,
   start: number,
   end: number,
   everyMs: number,
@@ -75,22 +75,22 @@ async function disturb(
     const due = start + turn * everyMs;
     if (due + everyMs > end) return;
     await pause(due - everyMs / 2 - performance.now());
-    await scene.burst();
+    await setup.burst();
     await pause(due - performance.now());
     const trouble = next(turn - 1, performance.now() < warm);
     const at = (performance.now() - start) / MINUTE_MS;
-    await trouble.cause(scene);
-    heard({ at, what: trouble.what, backAfterS: await backAfter(scene) });
+    await trouble.cause(setup);
+    heard({ at, what: trouble.what, backAfterS: await backAfter(setup) });
   }
 }
 
-function next(turn: number, warmingUp: boolean): Trouble {
-  const possible = TROUBLES.filter(({ early }) => warmingUp || !early);
+function next(turn: number, warmingUp: boolean): Fault {
+  const possible = FAULTS.filter(({ early }) => warmingUp || !early);
   return possible[turn % possible.length]!;
 }
 
 /** Seconds until the device answers; undefined if it does not. */
-async function backAfter({ world, address }: Scene): Promise<number | undefined> {
+async function backAfter({ world, address }: Setup): Promise<number | undefined> {
   const from = performance.now();
   try {
     await eventually('an answer', () => ping(world.network.fabric, address), PATIENCE_MS);

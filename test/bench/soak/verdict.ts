@@ -1,4 +1,4 @@
-import type { Look } from './look.ts';
+import type { Sample } from './sample.ts';
 
 /** More than this, in MB per hour, and it grows. */
 export const FLAT = 0.5;
@@ -10,8 +10,8 @@ export type Who = 'agent' | 'fabric';
 /** The end of a minute. */
 export interface Minute {
   readonly minute: number;
-  readonly agent: Look;
-  readonly fabric: Look;
+  readonly agent: Sample;
+  readonly fabric: Sample;
   /** XTT handshakes of this agent so far. */
   readonly handshakes: number;
   /** Since the tunnel was opened. */
@@ -52,7 +52,7 @@ export const settled = (minutes: readonly Minute[]): readonly Minute[] =>
 export function courseOf(minutes: readonly Minute[], who: Who): Course {
   const counted = settled(minutes);
   const values = counted.map((each) => each[who].rssMb);
-  const of = (value: (look: Look) => number): number =>
+  const of = (value: (look: Sample) => number): number =>
     slopeOf(counted.map((each) => [each.minute / 60, value(each[who])]));
   const slope = of(({ rssMb }) => rssMb);
   // A process that was replaced on the way has no course.

@@ -15,7 +15,7 @@ import { busyRatio, figures, ratios } from './report.ts';
 import { type Rival, rivals } from './rivals.ts';
 import { MEASURES, type Row, rowOf } from './row.ts';
 import { type Result, run, tlsBulk } from './run.ts';
-import { openStage } from './stage.ts';
+import { openTestbed } from './testbed.ts';
 import { compileTools } from './tools.ts';
 
 /** The tunnel benchmark: who takes part, how they are made available, what is printed. */
@@ -131,16 +131,16 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     ensureWritable(options.json);
     const congestion = congestionOf(options);
-    const stage = await openStage();
-    close = () => stage.close();
+    const testbed = await openTestbed();
+    close = () => testbed.close();
     const interrupted = new Promise<number>((resolve) => {
       process.once('SIGINT', () => resolve(130));
       process.once('SIGTERM', () => resolve(143));
     });
     const measured = (async () => {
       provide(options);
-      const tools = await compileTools(stage.folder);
-      const common = { stage, tools, effort: options.quick ? QUICK : FULL };
+      const tools = await compileTools(testbed.folder);
+      const common = { testbed, tools, effort: options.quick ? QUICK : FULL };
       const { results, noise } = await run(participants(options), options.rounds, common, congestion, say);
       const rows = print(results, noise, congestion, options);
       if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);

@@ -2,7 +2,7 @@ import { cpuSeconds, memoryOf } from '../processes.ts';
 import { median } from '../statistics.ts';
 import { FAR_ADDRESS } from './path.ts';
 import type { Sample } from './row.ts';
-import type { Program, Stage } from './stage.ts';
+import type { Program, Testbed } from './testbed.ts';
 import type { Tools } from './tools.ts';
 
 /** A tunnel that stands: the programs that carry it (none for the bare path) and the addresses inside it. */
@@ -32,7 +32,7 @@ export const QUICK: Effort = { bulk: 1.5, small: 1.5, slow: 4, lossy: 5, echoes:
 
 /** Everything a measurement needs to know. `congestion` is the inner flows' congestion control. */
 export interface Bench {
-  readonly stage: Stage;
+  readonly testbed: Testbed;
   readonly tools: Tools;
   readonly effort: Effort;
   readonly congestion: string;
@@ -58,8 +58,8 @@ type Direction = 'up' | 'down';
 
 /** Throughput, CPU, small packets, round trips and memory on the bare path. */
 export async function measureFast(bench: Bench, tunnel: Standing): Promise<Sample> {
-  const { stage, tools, effort } = bench;
-  stage.start(stage.far, [tools.echo, 'serve', PORT.echo]);
+  const { testbed, tools, effort } = bench;
+  testbed.start(testbed.far, [tools.echo, 'serve', PORT.echo]);
   // The machine is faster now and slower then: what is short is looked at several times.
   const idle: Echoes[] = [];
   const listen = async (): Promise<void> => {
@@ -97,8 +97,8 @@ export async function measureLimited(
   tunnel: Standing,
   seconds: number,
 ): Promise<{ mbit: number; rttMs: number | undefined }> {
-  const { stage, tools } = bench;
-  stage.start(stage.far, [tools.echo, 'serve', PORT.echo]);
+  const { testbed, tools } = bench;
+  testbed.start(testbed.far, [tools.echo, 'serve', PORT.echo]);
   const [moved, loaded] = await Promise.all([
     bulk(bench, tunnel, 'up', SKIP_S.limited, seconds),
     after(SKIP_S.limited, () => echo(bench, tunnel, Math.round(seconds * 90), 10_000)),
@@ -130,21 +130,22 @@ export interface TlsOptions {
 }
 
 async function tlsBulk(
-  { stage, tools, congestion }: Bench,
+  { testbed, tools, congestion }: Bench,
   tls: TlsOptions,
   direction: Direction,
   skip: number,
   seconds: number,
 ) {
-  const [sender, receiver] = direction === 'up' ? [stage.device, stage.far] : [stage.far, stage.device];
+  const [sender, receiver] =
+    direction === 'up' ? [testbed.device, testbed.far] : [testbed.far, testbed.device];
   const address = direction === 'up' ? FAR_ADDRESS : '10.78.0.1';
   const length = String(skip + seconds + 1);
-  const received = stage.run(
+  const received = testbed.run(
     receiver,
     [tools.tlsbulk, 'receive', PORT.bulk, tls.certificate, tls.key, String(skip), String(seconds)],
     timeout(skip + seconds),
   );
-  const program = stage.start(sender, [
+  const program = testbed.start(sender, [
     tools.tlsbulk,
     'send',
     address,
@@ -169,7 +170,7 @@ async function bulkWithCpu(bench: Bench, tunnel: Standing, direction: Direction)
 }
 
 async function bulk(
-  { stage, tools, congestion }: Bench,
+  { testbed, tools, congestion }: Bench,
   tunnel: Standing,
   direction: Direction,
   skip: number,
@@ -177,27 +178,27 @@ async function bulk(
 ): Promise<Transfer> {
   const [sender, receiver, address] =
     direction === 'up'
-      ? [stage.device, stage.far, tunnel.farAddress]
-      : [stage.far, stage.device, tunnel.deviceAddress];
-  const received = stage.run(
+      ? [testbed.device, testbed.far, tunnel.farAddress]
+      : [testbed.far, testbed.device, tunnel.deviceAddress];
+  const received = testbed.run(
     receiver,
     [tools.bulk, 'receive', PORT.bulk, String(skip), String(seconds)],
     timeout(skip + seconds),
   );
   const length = String(skip + seconds + 1);
-  const program = stage.start(sender, [tools.bulk, 'send', address, PORT.bulk, length, congestion]);
+  const program = testbed.start(sender, [tools.bulk, 'send', address, PORT.bulk, length, congestion]);
   const transfer = JSON.parse(await received) as Transfer;
   await ended(program);
   return transfer;
 }
 
 async function smallPackets(bench: Bench, tunnel: Standing): Promise<Sample> {
-  const { stage, tools, effort } = bench;
+  const { testbed, tools, effort } = bench;
   const groups = programsOf(tunnel).map((each) => each.pid);
   const before = cpuSeconds(groups);
-  const counted = stage.run(stage.far, [tools.blast, 'count', PORT.small, String(effort.small + 3)]);
+  const counted = testbed.run(testbed.far, [tools.blast, 'count', PORT.small, String(effort.small + 3)]);
   const blast = ['send', tunnel.farAddress, PORT.small, OFFERED, SMALL_BYTES, effort.small].map(String);
-  await after(0.15, () => stage.run(stage.device, [tools.blast, ...blast]));
+  await after(0.15, () => testbed.run(testbed.device, [tools.blast, ...blast]));
   const { packets, pps } = JSON.parse(await counted) as { packets: number; pps: number };
   const used = cpuSeconds(groups) - before;
   return {
@@ -207,13 +208,13 @@ async function smallPackets(bench: Bench, tunnel: Standing): Promise<Sample> {
 }
 
 async function echo(
-  { stage, tools }: Bench,
+  { testbed, tools }: Bench,
   tunnel: Standing,
   count: number,
   pauseUs: number,
 ): Promise<Echoes> {
   const ask = [tools.echo, 'ask', tunnel.farAddress, PORT.echo, String(count), String(pauseUs)];
-  return JSON.parse(await stage.run(stage.device, ask));
+  return JSON.parse(await testbed.run(testbed.device, ask));
 }
 
 const timeout = (seconds: number): number => (seconds + 20) * 1_000;
@@ -226,5 +227,5 @@ async function after<T>(seconds: number, act: () => Promise<T>): Promise<T> {
 /** What a program said, once it has ended. */
 async function ended(program: Program): Promise<string> {
   for (let waited = 0; !program.ended && waited < 5_000; waited += 20) await after(0.02, async () => {});
-  return program.said();
+  return program.output();
 }

@@ -5,7 +5,7 @@ import { program } from '../../e2e/world.ts';
 import { type Kind, notHere } from './kind.ts';
 import type { Standing } from './measure.ts';
 import { FAR_ADDRESS } from './path.ts';
-import type { Program, Stage } from './stage.ts';
+import type { Program, Testbed } from './testbed.ts';
 
 /**
  * Our agent and our fabric, in several layouts: from the device through the tunnel to the fabric's host, which is what the
@@ -55,19 +55,19 @@ export function ours(layouts: readonly Layout[]): readonly Kind[] {
   let site: Promise<Site> | undefined;
   const kind = (wire: Wire, layout: Layout): Kind => ({
     name: layout === 'direct' ? `ours-${wire}` : `ours-${wire}-${layout}`,
-    async prepare(stage) {
-      site ??= makeSite(stage);
+    async prepare(testbed) {
+      site ??= makeSite(testbed);
       await site;
     },
-    async raise(stage) {
+    async start(testbed) {
       const { addresses, canChoose } = await site!;
       const choice = wire === 'legacy' && canChoose ? 'legacy' : undefined;
-      const router = await startFabric(stage, layout);
-      const far = layout === 'relayed' ? [await startAgent(stage, 'far', choice, layout)] : [];
-      const device = await startAgent(stage, 'device', choice, layout);
+      const router = await startFabric(testbed, layout);
+      const far = layout === 'relayed' ? [await startAgent(testbed, 'far', choice, layout)] : [];
+      const device = await startAgent(testbed, 'device', choice, layout);
       for (const agent of [device, ...far]) checkWire(wire, agent.wire);
-      const beside = layout === 'beside' ? [stage.device, stage.far] : [];
-      for (const end of beside) stage.start(end, [process.execPath, '-e', COMPUTE]);
+      const beside = layout === 'beside' ? [testbed.device, testbed.far] : [];
+      for (const end of beside) testbed.start(end, [process.execPath, '-e', COMPUTE]);
       return {
         device: device.program,
         far: [router, ...far.map((each) => each.program)],
@@ -93,75 +93,75 @@ function checkWire(wanted: Wire, spoken: string | undefined): void {
   }
 }
 
-const dataOf = (stage: Stage): string => join(stage.folder, 'fabric');
-const fileOf = (stage: Stage, role: Role, what: string): string =>
-  join(stage.folder, `agent-${role}-${what}`);
+const dataOf = (testbed: Testbed): string => join(testbed.folder, 'fabric');
+const fileOf = (testbed: Testbed, role: Role, what: string): string =>
+  join(testbed.folder, `agent-${role}-${what}`);
 
-async function makeSite(stage: Stage): Promise<Site> {
-  const group = join(stage.folder, 'group');
+async function makeSite(testbed: Testbed): Promise<Site> {
+  const group = join(testbed.folder, 'group');
   const fabric = (...args: readonly string[]): Promise<string> =>
-    stage.run(stage.far, [...program('fabric'), ...args, '--data', dataOf(stage)]);
+    testbed.run(testbed.far, [...program('fabric'), ...args, '--data', dataOf(testbed)]);
   const factory = (...args: readonly string[]): Promise<string> =>
-    stage.run(undefined, [...program('factory'), ...args]);
+    testbed.run(undefined, [...program('factory'), ...args]);
   await fabric('init');
   await factory('group', 'create', '--name', 'Bench', '--basename', 'bench', '--out', group);
   await fabric('network', 'add', NETWORK);
   await fabric('group', 'add', '--label', join(group, 'label.txt'), '--network', NETWORK);
-  const trust = ['--trust', join(dataOf(stage), 'trust.json')];
-  await startFabric(stage, 'direct');
+  const trust = ['--trust', join(dataOf(testbed), 'trust.json')];
+  await startFabric(testbed, 'direct');
   const provision = async (role: Role): Promise<string> => {
-    const credential = ['--software', fileOf(stage, role, 'credential')];
+    const credential = ['--software', fileOf(testbed, role, 'credential')];
     await factory('device', 'personalise', '--group', group, ...trust, ...credential);
-    return (await startAgent(stage, role, undefined, 'direct')).address;
+    return (await startAgent(testbed, role, undefined, 'direct')).address;
   };
   const addresses = { device: await provision('device'), far: await provision('far') };
-  const check = [...program('agent'), 'check-config', '--config', fileOf(stage, 'device', 'config')];
-  const canChoose = /^wire = /m.test(await stage.run(undefined, check));
+  const check = [...program('agent'), 'check-config', '--config', fileOf(testbed, 'device', 'config')];
+  const canChoose = /^wire = /m.test(await testbed.run(undefined, check));
   return { addresses, canChoose };
 }
 
 /** Relayed, its host has no part in it. */
-async function startFabric(stage: Stage, layout: Layout): Promise<Program> {
+async function startFabric(testbed: Testbed, layout: Layout): Promise<Program> {
   const tun = layout === 'relayed' ? ['--tun', 'none'] : [];
-  const fabric = stage.start(stage.far, [
+  const fabric = testbed.start(testbed.far, [
     ...running('fabric', layout),
     'serve',
     '--data',
-    dataOf(stage),
+    dataOf(testbed),
     ...tun,
   ]);
   await eventually('the fabric to serve', async () =>
-    fabric.ended || fabric.said().includes('enf-fabric ready') ? true : undefined,
+    fabric.ended || fabric.output().includes('enf-fabric ready') ? true : undefined,
   );
   return fabric;
 }
 
 /** Starts an agent in its namespace and waits until it is online. */
 async function startAgent(
-  stage: Stage,
+  testbed: Testbed,
   role: Role,
   wire: string | undefined,
   layout: Layout,
 ): Promise<{ program: Program; address: string; wire: string | undefined }> {
-  const config = fileOf(stage, role, 'config');
+  const config = fileOf(testbed, role, 'config');
   const text = [
     '[remote]',
     `hosts = ["${FAR_ADDRESS}"]`,
     '[identity]',
     'mode = "software"',
-    `credential-dir = "${fileOf(stage, role, 'credential')}"`,
+    `credential-dir = "${fileOf(testbed, role, 'credential')}"`,
     '[tunnel]',
     ...(wire === undefined ? [] : [`wire = "${wire}"`]),
     '[state]',
-    `directory = "${fileOf(stage, role, 'state')}"`,
+    `directory = "${fileOf(testbed, role, 'state')}"`,
     '[control]',
-    `socket = "${fileOf(stage, role, 'socket')}"`,
+    `socket = "${fileOf(testbed, role, 'socket')}"`,
   ];
   writeFileSync(config, `${text.join('\n')}\n`);
-  const agent = stage.start(stage[role], [...running('agent', layout), 'run', '--config', config]);
+  const agent = testbed.start(testbed[role], [...running('agent', layout), 'run', '--config', config]);
   const online = await eventually('the agent to be online', async () => {
     const asked = [...program('agent'), 'status', '--json', '--config', config];
-    const status = JSON.parse(await stage.run(stage[role], asked)) as Status;
+    const status = JSON.parse(await testbed.run(testbed[role], asked)) as Status;
     return status.situation === 'online' ? status : undefined;
   });
   return { program: agent, address: online.address!, wire: online.wire ?? undefined };

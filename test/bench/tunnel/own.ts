@@ -5,7 +5,7 @@ import { DEVICE_ADDRESS, FAR_ADDRESS } from './path.ts';
 export const veth: Kind = {
   name: 'veth',
   prepare: async () => {},
-  raise: async () => ({
+  start: async () => ({
     device: undefined,
     far: [],
     deviceAddress: DEVICE_ADDRESS,
@@ -24,11 +24,11 @@ export function ownTunnel(name: string, command: string): Kind {
   return {
     name,
     prepare: async () => {},
-    async raise(stage) {
+    async start(testbed) {
       const start = (end: 'device' | 'far') => {
         const peer = end === 'far' ? 'device' : 'far';
         const outer = { device: DEVICE_ADDRESS, far: FAR_ADDRESS };
-        return stage.start(stage[end], ['sh', '-c', command], {
+        return testbed.start(testbed[end], ['sh', '-c', command], {
           ROLE: end === 'far' ? 'server' : 'client',
           LOCAL: outer[end],
           PEER: outer[peer],
@@ -36,7 +36,7 @@ export function ownTunnel(name: string, command: string): Kind {
           DEVICE: 'tun0',
           ADDRESS: INNER[end],
           PEER_ADDRESS: INNER[peer],
-          FOLDER: stage.folder,
+          FOLDER: testbed.folder,
         });
       };
       const far = start('far');

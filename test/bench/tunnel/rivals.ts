@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ip } from '../../../os/linux/iproute.ts';
 import { type Kind, waitUntil } from './kind.ts';
 import { DEVICE_ADDRESS, FAR_ADDRESS } from './path.ts';
-import type { Stage } from './stage.ts';
+import type { Testbed } from './testbed.ts';
 
 /** The tunnels we compare with, as their packages come: default ciphers, buffers and MTU, in user space, over UDP. */
 
@@ -16,8 +16,10 @@ export interface Rival extends Kind {
 const ENDS = ['device', 'far'] as const;
 
 /** A key pair and a certificate that is its own authority, for each end. */
-export async function makeCertificates(stage: Stage): Promise<(end: string, kind: 'crt' | 'key') => string> {
-  const folder = join(stage.folder, 'certificates');
+export async function makeCertificates(
+  testbed: Testbed,
+): Promise<(end: string, kind: 'crt' | 'key') => string> {
+  const folder = join(testbed.folder, 'certificates');
   mkdirSync(folder, { recursive: true });
   const file = (end: string, kind: 'crt' | 'key'): string => join(folder, `${end}.${kind}`);
   for (const end of ENDS) {
@@ -31,7 +33,7 @@ export async function makeCertificates(stage: Stage): Promise<(end: string, kind
       file(end, 'key'),
     ];
     const subject = ['-subj', `/CN=${end}`, '-days', '2', '-out', file(end, 'crt')];
-    await stage.run(undefined, ['openssl', 'req', '-x509', ...key, ...subject]);
+    await testbed.run(undefined, ['openssl', 'req', '-x509', ...key, ...subject]);
   }
   return file;
 }
@@ -42,10 +44,10 @@ function openvpn(): Rival {
     name: 'openvpn',
     programs: ['openvpn'],
     packages: ['openvpn'],
-    async prepare(stage) {
-      file = await makeCertificates(stage);
+    async prepare(testbed) {
+      file = await makeCertificates(testbed);
     },
-    async raise(stage) {
+    async start(testbed) {
       const common = ['openvpn', '--dev', 'tun0', '--dev-type', 'tun', '--proto', 'udp4', '--port', '1194'];
       const crypto = ['--data-ciphers', 'AES-256-GCM', '--cipher', 'AES-256-GCM', '--disable-dco'];
       const keys = (own: string, peer: string): string[] => {
@@ -53,7 +55,7 @@ function openvpn(): Rival {
       };
       const server = ['--tls-server', '--dh', 'none', '--local', FAR_ADDRESS];
       const client = ['--tls-client', '--remote', FAR_ADDRESS];
-      const far = stage.start(stage.far, [
+      const far = testbed.start(testbed.far, [
         ...common,
         ...crypto,
         ...keys('far', 'device'),
@@ -62,7 +64,7 @@ function openvpn(): Rival {
         '10.98.0.2',
         '10.98.0.1',
       ]);
-      const device = stage.start(stage.device, [
+      const device = testbed.start(testbed.device, [
         ...common,
         ...crypto,
         ...keys('device', 'far'),
@@ -77,25 +79,25 @@ function openvpn(): Rival {
 }
 
 function nebula(): Rival {
-  const config = (stage: Stage, end: string): string => join(stage.folder, `nebula-${end}.yml`);
+  const config = (testbed: Testbed, end: string): string => join(testbed.folder, `nebula-${end}.yml`);
   const address = { device: '10.99.0.1', far: '10.99.0.2' } as const;
   return {
     name: 'nebula',
     programs: ['nebula', 'nebula-cert'],
     packages: ['nebula'],
-    async prepare(stage) {
-      const at = (name: string): string => join(stage.folder, name);
+    async prepare(testbed) {
+      const at = (name: string): string => join(testbed.folder, name);
       const ca = ['-out-crt', at('nebula-ca.crt'), '-out-key', at('nebula-ca.key')];
-      await stage.run(undefined, ['nebula-cert', 'ca', '-name', 'bench', ...ca]);
+      await testbed.run(undefined, ['nebula-cert', 'ca', '-name', 'bench', ...ca]);
       for (const end of ENDS) {
         const [crt, key] = [at(`nebula-${end}.crt`), at(`nebula-${end}.key`)];
         const signing = ['-ca-crt', at('nebula-ca.crt'), '-ca-key', at('nebula-ca.key'), '-name', end];
         const out = ['-ip', `${address[end]}/24`, '-out-crt', crt, '-out-key', key];
-        await stage.run(undefined, ['nebula-cert', 'sign', ...signing, ...out]);
+        await testbed.run(undefined, ['nebula-cert', 'sign', ...signing, ...out]);
         const lighthouse = end === 'far' ? 'am_lighthouse: true' : `hosts: ["${address.far}"]`;
         const any = '[{ port: any, proto: any, host: any }]';
         writeFileSync(
-          config(stage, end),
+          config(testbed, end),
           [
             `pki: { ca: ${at('nebula-ca.crt')}, cert: ${crt}, key: ${key} }`,
             `static_host_map: { "${address.far}": ["${FAR_ADDRESS}:4242"] }`,
@@ -107,10 +109,10 @@ function nebula(): Rival {
         );
       }
     },
-    async raise(stage) {
-      const far = stage.start(stage.far, ['nebula', '-config', config(stage, 'far')]);
+    async start(testbed) {
+      const far = testbed.start(testbed.far, ['nebula', '-config', config(testbed, 'far')]);
       await pause(300);
-      const device = stage.start(stage.device, ['nebula', '-config', config(stage, 'device')]);
+      const device = testbed.start(testbed.device, ['nebula', '-config', config(testbed, 'device')]);
       return { device, far: [far], deviceAddress: address.device, farAddress: address.far };
     },
   };
@@ -124,22 +126,22 @@ function wireguardGo(): Rival {
     name: 'wireguard-go',
     programs: ['wireguard-go', 'wg'],
     packages: ['wireguard-go', 'wireguard-tools'],
-    async prepare(stage) {
+    async prepare(testbed) {
       for (const end of ENDS) {
-        const file = join(stage.folder, `wireguard-${end}.key`);
-        writeFileSync(file, await stage.run(undefined, ['wg', 'genkey']), { mode: 0o600 });
-        const pub = await stage.run(undefined, ['wg', 'pubkey'], 5_000, readFileSync(file, 'utf8'));
+        const file = join(testbed.folder, `wireguard-${end}.key`);
+        writeFileSync(file, await testbed.run(undefined, ['wg', 'genkey']), { mode: 0o600 });
+        const pub = await testbed.run(undefined, ['wg', 'pubkey'], 5_000, readFileSync(file, 'utf8'));
         keys.set(end, { file, pub: pub.trim() });
       }
     },
-    async raise(stage) {
+    async start(testbed) {
       const environment = { WG_PROCESS_FOREGROUND: '1', LOG_LEVEL: 'error' };
       const started = ENDS.map((end) =>
-        stage.start(stage[end], ['wireguard-go', '-f', device(end)], environment),
+        testbed.start(testbed[end], ['wireguard-go', '-f', device(end)], environment),
       );
       for (const end of ENDS) {
-        await waitUntil(stage, 'it takes no configuration', started, () =>
-          stage.run(stage[end], ['wg', 'show', device(end)]),
+        await waitUntil(testbed, 'it takes no configuration', started, () =>
+          testbed.run(testbed[end], ['wg', 'show', device(end)]),
         );
       }
       for (const [i, end] of ENDS.entries()) {
@@ -147,9 +149,9 @@ function wireguardGo(): Rival {
         const endpoint = `${end === 'far' ? DEVICE_ADDRESS : FAR_ADDRESS}:51820`;
         const own = ['listen-port', '51820', 'private-key', keys.get(end)!.file];
         const other = ['peer', keys.get(peer)!.pub, 'allowed-ips', '10.97.0.0/24', 'endpoint', endpoint];
-        await stage.run(stage[end], ['wg', 'set', device(end), ...own, ...other]);
-        await ip('-n', stage[end], 'addr', 'add', `10.97.0.${i + 1}/24`, 'dev', device(end));
-        await ip('-n', stage[end], 'link', 'set', device(end), 'mtu', '1420', 'up');
+        await testbed.run(testbed[end], ['wg', 'set', device(end), ...own, ...other]);
+        await ip('-n', testbed[end], 'addr', 'add', `10.97.0.${i + 1}/24`, 'dev', device(end));
+        await ip('-n', testbed[end], 'link', 'set', device(end), 'mtu', '1420', 'up');
       }
       return {
         device: started[0],

@@ -51,34 +51,34 @@ export async function run(
   congestion: (path: Path) => string,
   progress: (line: string) => void,
 ): Promise<{ results: readonly Result[]; noise: readonly number[] }> {
-  const { stage, tools } = common;
+  const { testbed, tools } = common;
   const results = kinds.map(() => ({ samples: [] as Sample[], troubles: [] as string[] }));
   const noise: number[] = [];
   const out = new Set<Kind>();
   const trouble = (kind: Kind, error: unknown): void => {
-    stage.ensureOpen(); // what fails because we were stopped is nobody's trouble
+    testbed.ensureOpen(); // what fails because we were stopped is nobody's trouble
     results[kinds.indexOf(kind)]!.troubles.push((error as Error).message);
     if (isFailure(error, 'bench.not-here')) out.add(kind);
   };
 
   progress('making keys, certificates and identities');
-  await stage.raise(PATHS[0]!, tools.wan, 0);
-  const file = await makeCertificates(stage);
+  await testbed.build(PATHS[0]!, tools.wan, 0);
+  const file = await makeCertificates(testbed);
   const tls: TlsOptions = { certificate: file('far', 'crt'), key: file('far', 'key'), cipher: CIPHER };
   for (const kind of kinds) {
     try {
-      await kind.prepare(stage);
+      await kind.prepare(testbed);
     } catch (error) {
       trouble(kind, error);
       out.add(kind);
     }
   }
-  await stage.lower();
+  await testbed.clear();
 
   const visitOnce = async (kind: Kind, path: Path, seed: number): Promise<Sample> => {
     const bench: Bench = { ...common, congestion: congestion(path) };
-    await stage.raise(path, tools.wan, seed);
-    const meter = measureNoise(stage.groups, cpus().length);
+    await testbed.build(path, tools.wan, seed);
+    const meter = measureNoise(testbed.groups, cpus().length);
     const sample = kind === tlsBulk ? await visitTls(bench, tls, path) : await visit(bench, kind, path);
     noise.push(meter.share());
     return sample;
@@ -96,7 +96,7 @@ export async function run(
             (sample) => void results[kinds.indexOf(kind)]!.samples.push(sample),
             (error: unknown) => ({ error }),
           );
-          await stage.lower();
+          await testbed.clear();
           if (failed === undefined) break;
           const again = attempt < ATTEMPTS && isFailure(failed.error, 'bench.not-up');
           if (again) continue;
@@ -125,8 +125,8 @@ function remaining(visits: number): { next(skipped: boolean): string } {
 }
 
 async function visit(bench: Bench, kind: Kind, path: Path): Promise<Sample> {
-  const standing = await kind.raise(bench.stage);
-  await waitUntilUp(bench.stage, standing);
+  const standing = await kind.start(bench.testbed);
+  await waitUntilUp(bench.testbed, standing);
   if (path.name === 'fast') return measureFast(bench, standing);
   const { mbit, rttMs } = await measureLimited(bench, standing, bench.effort[path.name]);
   return path.name === 'slow'

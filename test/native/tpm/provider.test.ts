@@ -13,7 +13,7 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
 import { identityCertificate } from '../../../protocol/identity/certificate.ts';
-import { encodeEcPrivateKey } from '../../../protocol/identity/keyfile.ts';
+import { encodeEcPrivateKey } from '../../../protocol/identity/key-file.ts';
 import { type Swtpm, startSwtpm } from '../../../swtpm/swtpm.ts';
 import { openTpm, type Tpm } from '../../../tpm/context.ts';
 import { createLongterm, type LongtermKey, loadLongterm } from '../../../tpm/longterm.ts';

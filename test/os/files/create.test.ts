@@ -18,7 +18,7 @@ const mode = (name: string): number => statSync(name).mode & 0o777;
 const leftovers = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith('.tmp'));
 
 describe('createFolder', () => {
-  test('makes it whole, private, and takes an empty one', async () => {
+  test('creates it complete and private, also where an empty one exists', async () => {
     const files = [
       { name: 'a', content: 'A' },
       { name: 'b', content: Uint8Array.of(1, 2), mode: 0o644 },
@@ -31,7 +31,7 @@ describe('createFolder', () => {
     expect(readdirSync(path('empty'))).toEqual(['a', 'b']);
   });
 
-  test('refuses what is there and leaves nothing half-made', async () => {
+  test('refuses an existing target, and leaves nothing incomplete', async () => {
     await createFolder(path('full'), [{ name: 'mine', content: 'x' }]);
     writeFileSync(path('file'), 'x');
     symlinkSync(path('nowhere'), path('link'));
@@ -46,7 +46,7 @@ describe('createFolder', () => {
 });
 
 describe('createFile', () => {
-  test('writes a new file and refuses a name that is taken', async () => {
+  test('writes a new file and refuses an existing name', async () => {
     await createFile(path('fresh'), 'A');
     expect([readFileSync(path('fresh'), 'utf8'), mode(path('fresh'))]).toEqual(['A', 0o600]);
     await expectFailure(createFile(path('fresh'), 'B'), 'os.exists');
@@ -60,7 +60,7 @@ describe('createFile', () => {
 });
 
 describe('appendLine', () => {
-  test('adds lines and puts a torn one to an end', async () => {
+  test('appends lines, after an incomplete one on a new line', async () => {
     const file = path('lines');
     await appendLine(file, 'one');
     await appendLine(file, 'two');

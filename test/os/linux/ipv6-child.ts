@@ -21,5 +21,5 @@ const attempt = async () => {
 
 shell(process.argv[2]!);
 const first = await attempt();
-if (first.failure?.action) shell(first.failure.action.split(',')[0]!.concat(' >/dev/null'));
+if (first.failure?.action) shell(`${/"(.+)"/.exec(first.failure.action)![1]} >/dev/null`);
 console.log(JSON.stringify([first, await attempt()]));

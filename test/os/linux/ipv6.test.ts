@@ -11,11 +11,11 @@ const proc = (files: Record<string, string>) => async (path: string) => files[pa
 const conf = (name: string) => `sys/net/ipv6/conf/${name}/disable_ipv6`;
 
 describe('[C-15] why there is no IPv6', () => {
-  test('the kernel’s command line, as it boots with ipv6.disable=1: no files of IPv6 at all', async () => {
+  test('ipv6.disable=1 on the kernel’s command line: no IPv6 files at all', async () => {
     const failure = await ipv6Disabled('enf0', proc({ cmdline: 'ro quiet ipv6.disable=1 panic=-1' }));
     expect(failure).toMatchObject({ code: 'os.ipv6-disabled', remedy: 'operator' });
     expect(failure?.message).toBe('this kernel runs without IPv6: ipv6.disable=1 is on its command line');
-    expect(failure?.action).toBe('Remove ipv6.disable=1 from the kernel command line, and boot anew.');
+    expect(failure?.action).toBe('Remove ipv6.disable=1 from the kernel command line, and reboot.');
     expect(failure?.action).not.toContain('sysctl');
     // Nor has it routing rules: what names no interface finds the same.
     expect((await ipv6Disabled(undefined, proc({ cmdline: 'ipv6.disable=1' })))?.message).toBe(
@@ -23,26 +23,26 @@ describe('[C-15] why there is no IPv6', () => {
     );
   });
 
-  test('a kernel without it whose command line does not say so', async () => {
+  test('a kernel without IPv6 whose command line does not disable it', async () => {
     const failure = await ipv6Disabled('enf0', proc({ cmdline: 'quiet xipv6.disable=10' }));
     expect(failure?.message).toBe('this kernel runs without IPv6');
-    expect(failure?.action).toMatch(/^modprobe ipv6/);
+    expect(failure?.action).toMatch(/^Run "modprobe ipv6"/);
   });
 
-  test('nothing, if it is there and on: an empty list of addresses is one', async () => {
+  test('no failure if IPv6 is enabled, even with an empty list of addresses', async () => {
     const files = { 'net/if_inet6': '', [conf('default')]: '1', [conf('enf0')]: '0' };
     expect(await ipv6Disabled('enf0', proc(files))).toBeUndefined();
     expect(await ipv6Disabled('enf1', proc({ ...files, [conf('default')]: '0' }))).toBeUndefined();
     expect(await ipv6Disabled(undefined, proc(files))).toBeUndefined();
   });
 
-  test('an interface that is still to come gets what is said for default', async () => {
+  test('an interface that does not exist yet gets the value of conf/default', async () => {
     const failure = await ipv6Disabled('enf1', proc({ 'net/if_inet6': '', [conf('default')]: '1' }));
     expect(failure?.message).toBe('IPv6 is disabled for enf1: net.ipv6.conf.default.disable_ipv6 is 1');
   });
 });
 
-describe('[C-15] in a network namespace the agent and the doctor say the same, and what they say mends it', () => {
+describe('[C-15] in a network namespace the agent and the doctor report the same, and the command that they name corrects it', () => {
   let folder: string;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'enf-ipv6-'));
@@ -70,13 +70,13 @@ describe('[C-15] in a network namespace the agent and the doctor say the same, a
       expect(before.doctor).toEqual(before.failure);
       const commands = names.map((name) => `net.ipv6.conf.${name}.disable_ipv6=0`).join(' ');
       expect(before.failure.action).toBe(
-        `sysctl -e -w ${commands}, and set it in /etc/sysctl.d so that it stays.`,
+        `Run "sysctl -e -w ${commands}", and set the same in /etc/sysctl.d, so that it survives a reboot.`,
       );
       expect(after).toEqual({});
     });
   }
 
-  test('another complaint of ip is what it was', () => {
+  test('other errors of ip are passed on unchanged', () => {
     const command = 'true';
     const output = execFileSync('unshare', ['--net', process.execPath, join(folder, 'child.mjs'), command], {
       encoding: 'utf8',

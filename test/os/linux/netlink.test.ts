@@ -62,7 +62,7 @@ describe('messages', () => {
     expect(parseFilterMessages(message(0x0106, new Uint8Array(4), attribute(1, text('x'))))).toEqual([]);
   });
 
-  test('bytes that are none do no harm', () => {
+  test('malformed bytes yield no change', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.integer({ min: 0, max: 120 }), (bytes, length) => {
         const lying = concat(u32le(length), bytes);
@@ -76,7 +76,7 @@ describe('messages', () => {
   });
 });
 
-test('the kernel tells of links, addresses, routes, rules and nftables', async () => {
+test('the kernel reports changes of links, addresses, routes, rules and nftables', async () => {
   const name = `enfn${process.pid % 100_000}`;
   const heard: KernelChange[] = [];
   const kernel = watchKernel(true, (change) => heard.push(change));

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { KernelChange, watchKernel } from '../../../os/linux/netlink.ts';
-import { SETTLE_MS, watchPath } from '../../../os/linux/route-watch.ts';
+import { SETTLE_MS, watchRoute } from '../../../os/linux/route-watch.ts';
 
 /** A kernel of the test: what it tells, and the way it knows. */
 function world() {
@@ -24,7 +24,7 @@ function world() {
     return ways.get(address);
   };
   let changes = 0;
-  const path = watchPath({ hosts: ['enf.example', '203.0.113.7'], mark: 0, watch, source }, () => changes++);
+  const path = watchRoute({ hosts: ['enf.example', '203.0.113.7'], mark: 0, watch, source }, () => changes++);
   return {
     path,
     ways,
@@ -40,11 +40,11 @@ function world() {
 
 const route: KernelChange = { kind: 'route', table: 254, index: 2 };
 
-test('only literal hosts and "anywhere" are asked for', () => {
+test('only routes to literal hosts and to "anywhere" are looked up', () => {
   expect([...world().asked]).toEqual(['203.0.113.7', '192.0.2.1', '2001:db8::1']);
 });
 
-test('[C-1] a way that appears is told once, however many messages it made', () => {
+test('[C-1] a new route is reported once, however many messages it causes', () => {
   const { tell, ways, changes } = world();
   ways.set('203.0.113.7', '10.0.0.2');
   tell(route, { kind: 'address', index: 2 }, route, route);
@@ -53,7 +53,7 @@ test('[C-1] a way that appears is told once, however many messages it made', () 
   expect(changes()).toBe(1);
 });
 
-test('[C-10] another source address is told, and so is a way that is gone', () => {
+test('[C-10] another source address is reported, and so is a lost route', () => {
   const { tell, ways, changes } = world();
   ways.set('192.0.2.1', '10.0.0.2');
   tell(route);
@@ -64,7 +64,7 @@ test('[C-10] another source address is told, and so is a way that is gone', () =
   expect(changes()).toBe(3);
 });
 
-test('what does not touch the way is not told: our own TUN, containers, rules, filters', () => {
+test('changes that do not affect the route are not reported: our own TUN, containers, rules, filters', () => {
   const { tell, ways, changes } = world();
   ways.set('192.0.2.1', '10.0.0.2');
   tell(route);
@@ -82,7 +82,7 @@ test('what does not touch the way is not told: our own TUN, containers, rules, f
   expect(changes()).toBe(1);
 });
 
-test('a carrier that is back is told although the addresses are the same', () => {
+test('a regained carrier is reported although the addresses are the same', () => {
   const index = Number(readFileSync('/sys/class/net/lo/ifindex', 'latin1'));
   const { tell, ways, changes } = world();
   tell({ kind: 'link', index, running: false });
@@ -98,7 +98,7 @@ test('a carrier that is back is told although the addresses are the same', () =>
   expect(changes()).toBe(2);
 });
 
-test('closed, nothing is told', () => {
+test('a closed watch reports nothing', () => {
   const { path, tell, ways, changes, closed } = world();
   ways.set('192.0.2.1', '10.0.0.2');
   path.close();

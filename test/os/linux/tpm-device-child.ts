@@ -1,6 +1,6 @@
-/** Opens a TPM as the user nobody, whose only other group is daemon: `tpmaccesschild.mjs agent|factory TCTI`. Prints the failure. */
+/** Opens a TPM as the user nobody, whose only other group is daemon: `tpm-device-child.mjs agent|factory TCTI`. Prints the failure. */
 import { openTpmKeys } from '../../../agent/identity/tpm-keys.ts';
-import { openTpmAt } from '../../../factory/commands/group.ts';
+import { withTpm } from '../../../factory/operations.ts';
 import { addon } from '../../../native/index.ts';
 import type { Failure } from '../../../protocol/failure.ts';
 
@@ -11,7 +11,7 @@ process.setgid!(65_534);
 process.setuid!(65_534);
 try {
   if (who === 'agent') await openTpmKeys(tcti);
-  else await openTpmAt(tcti);
+  else await withTpm(tcti, async () => {});
   console.log('{}');
 } catch (error) {
   const { code, remedy, message, action } = error as Failure;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openTpmKeys } from '../../../agent/identity/tpm-keys.ts';
-import { forbidden, withReasons } from '../../../os/linux/tpm-device.ts';
+import { accessProblem, explainNotPermitted } from '../../../os/linux/tpm-device.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { bundle } from '../../bundle.ts';
 
@@ -41,14 +41,16 @@ function asNobody(who: 'agent' | 'factory', path: string): Failure {
 }
 
 for (const who of ['agent', 'factory'] as const) {
-  test(`[C-24] the ${who} without the right to use a TPM says whose it is, its mode, who we are, and the command`, () => {
+  test(`[C-24] the ${who} without access to the TPM reports its owner and mode, our user and groups, and the command`, () => {
     const path = place(0o600, 0);
     const failure = asNobody(who, path);
     expect(failure).toMatchObject({ code: 'tpm.not-permitted', remedy: 'operator' });
     expect(failure.message).toBe(
       `device:${path}: not permitted to open the TPM device: ${path} (root:root, mode 0600) may not be used by nobody (groups nogroup, daemon)`,
     );
-    expect(failure.action).toContain(`chgrp tss ${path} && chmod 0660 ${path}; usermod -aG tss nobody; `);
+    expect(failure.action).toContain(
+      `Run "chgrp tss ${path} && chmod 0660 ${path}; usermod -aG tss nobody"; `,
+    );
   });
 }
 
@@ -56,22 +58,22 @@ test('[C-24] a device that its group may use: join the group', () => {
   const path = place(0o660, AUDIO);
   const failure = asNobody('agent', path);
   expect(failure.message).toContain(`${path} (root:audio, mode 0660) may not be used by nobody`);
-  expect(failure.action).toBe('usermod -aG audio nobody, and start the service or session anew.');
+  expect(failure.action).toBe('Run "usermod -aG audio nobody", and restart the service or log in again.');
 });
 
-test('[C-24] in the right group with a mode that gives it nothing: the mode is what to change', () => {
+test('[C-24] in the right group, but its mode gives the group no access: the mode has to be changed', () => {
   const identity = { user: 'enf', groups: ['enf', 'tss'] };
   const file = { character: true, mode: 0o600, owner: 'tss', group: 'tss', usable: false };
-  const { action } = forbidden('/dev/tpmrm0', file, identity);
-  expect(action).toMatch(/^chgrp tss \/dev\/tpmrm0 && chmod 0660 \/dev\/tpmrm0; a udev rule/);
+  const { action } = accessProblem('/dev/tpmrm0', file, identity);
+  expect(action).toMatch(/^Run "chgrp tss \/dev\/tpmrm0 && chmod 0660 \/dev\/tpmrm0"; a udev rule/);
   // What mode and group allow and the kernel refuses all the same is the sandbox's doing.
-  const boxed = forbidden('/dev/tpmrm0', { ...file, mode: 0o660, usable: true }, identity);
+  const boxed = accessProblem('/dev/tpmrm0', { ...file, mode: 0o660, usable: true }, identity);
   expect(boxed.action).toContain('DeviceAllow=/dev/tpmrm0 rw');
 });
 
-test('what else goes wrong with a TPM is left as it is', async () => {
+test('other failures of opening a TPM are passed on unchanged', async () => {
   const refused = new Failure('tpm.not-permitted', 'operator', 'no');
-  const rejecting = (tcti: string, error: Error) => withReasons(tcti, () => Promise.reject(error));
+  const rejecting = (tcti: string, error: Error) => explainNotPermitted(tcti, () => Promise.reject(error));
   await expect(rejecting('swtpm:port=1', refused)).rejects.toBe(refused);
   await expect(rejecting('device:/nowhere/tpmrm0', refused)).rejects.toBe(refused);
   const busy = new Failure('tpm.busy', 'retry', 'busy');

@@ -84,7 +84,7 @@ describe('reaches', () => {
     expect(await reached({ hosts: ['missing.test', '::1', '127.0.0.1'] })).toBe('::1');
   });
 
-  test('a name with a dead IPv6 address', async () => {
+  test('a name with an unreachable IPv6 address', async () => {
     names['half.test'] = [link.peer, '127.0.0.1'];
     expect(await reached({ hosts: ['half.test'] })).toBe('127.0.0.1');
   });
@@ -99,7 +99,7 @@ describe('reaches', () => {
     only.close();
   });
 
-  test('a later host when the resolver hangs on the first, or the first is dead', async () => {
+  test('a later host when the resolver hangs on the first, or the first is unreachable', async () => {
     expect(await reached({ hosts: ['hangs.test', '127.0.0.1'], timeoutMs: 400 })).toBe('127.0.0.1');
     expect(await reached({ hosts: [link.peer, '127.0.0.1'], timeoutMs: 400 })).toBe('127.0.0.1');
   });
@@ -121,7 +121,7 @@ describe('reaches', () => {
     socket.destroy();
   });
 
-  test('with a socket whose reset ends it, not the process', async () => {
+  test('with a socket that a reset closes without ending the process', async () => {
     const socket = await dial({ hosts: ['127.0.0.1'], port, timeoutMs: 20_000 });
     await vi.waitFor(() => expect(accepted.length).toBe(1));
     const closed = new Promise((resolve) => socket.on('close', resolve));
@@ -140,23 +140,23 @@ describe('fails', () => {
     });
   });
 
-  test('when nobody answers in time', async () => {
+  test('when no host answers in time', async () => {
     await refusal({ hosts: [link.peer] }).toEqual(failing('net.timeout'));
     await refusal({ hosts: ['hangs.test'] }).toEqual(failing('net.timeout'));
   });
 
-  test('when no name is known', async () => {
+  test('when no name can be resolved', async () => {
     names['missing.test'] = [];
     await refusal({ hosts: ['missing.test'] }).toEqual(failing('net.no-such-host'));
   });
 
-  test('with the reason that helps most when there are several', async () => {
+  test('with the most useful reason when there are several', async () => {
     names['missing.test'] = [];
     await refusal({ hosts: ['missing.test', link.peer] }).toEqual(failing('net.timeout'));
     await refusal({ hosts: [link.peer, '127.0.0.1'], port: refusing }).toEqual(failing('net.unreachable'));
   });
 
-  test('when it is called off, before or meanwhile', async () => {
+  test('when it is aborted, before or during the attempt', async () => {
     await refusal({ hosts: ['127.0.0.1'], signal: AbortSignal.abort() }).toEqual(failing('net.aborted'));
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 30);

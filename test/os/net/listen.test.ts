@@ -25,7 +25,7 @@ describe('addresses to listen on', () => {
     });
   }
 
-  test('a refusal of the system says what to do', () => {
+  test('a failure of listen(2) says what to do', () => {
     const failed = (code: string): { code: string; action: string | undefined } =>
       listenFailure(
         { host: '::', port: 444 },

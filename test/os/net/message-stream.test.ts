@@ -37,14 +37,14 @@ function failing(code: string) {
   return expect.objectContaining({ name: 'Failure', code, remedy: 'retry' });
 }
 
-test('a message comes whole, on either side', async () => {
+test('a message is read whole, on either side', async () => {
   await writeAll(client, clientInit, DEADLINE_MS);
   expect(await readMessage(server, DEADLINE_MS)).toEqual(clientInit);
   await writeAll(server, serverInit, DEADLINE_MS);
   expect(await readMessage(client, DEADLINE_MS)).toEqual(serverInit);
 });
 
-test('byte by byte as well', async () => {
+test('a message that arrives byte by byte is read whole', async () => {
   const reading = readMessage(server, DEADLINE_MS);
   client.setNoDelay(true);
   for (const byte of clientInit) {
@@ -91,13 +91,13 @@ test('a peer that resets, before and while we read', async () => {
   await expect(writeAll(server, clientInit, DEADLINE_MS)).rejects.toEqual(failing('net.closed'));
 });
 
-test('a header that announces nonsense is refused at once, with the rest unread', async () => {
+test('a header with an impossible length is refused at once, and the rest is not read', async () => {
   client.write(Uint8Array.of(0x01, 0xff, 0xff, 1, 9));
   await expect(readMessage(server, DEADLINE_MS)).rejects.toMatchObject({ code: 'xtt.bad-header' });
   expect(Uint8Array.from(server.read(1) as Buffer)).toEqual(Uint8Array.of(9));
 });
 
-test('a peer that drips runs into the deadline of the whole message', async () => {
+test('a peer that sends slowly exceeds the deadline of the whole message', async () => {
   const reading = readMessage(server, 150);
   const drip = setInterval(() => client.write(Uint8Array.of(1)), 30);
   client.write(clientInit.subarray(0, 4));
@@ -105,7 +105,7 @@ test('a peer that drips runs into the deadline of the whole message', async () =
   clearInterval(drip);
 });
 
-test('a peer that does not read runs into the deadline of writing', async () => {
+test('a peer that does not read makes writing exceed its deadline', async () => {
   client.pause();
   await expect(writeAll(server, new Uint8Array(64 << 20), 150)).rejects.toEqual(failing('net.timeout'));
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { peerAddress, sourceOf } from '../../../os/net/peer.ts';
 
-test('a peer is shown without zone, and as IPv4 when it is', () => {
+test('a peer is shown without zone, and as IPv4 if its address is mapped', () => {
   expect(peerAddress('::ffff:192.0.2.1')).toBe('192.0.2.1');
   expect(peerAddress('fe80::1%eth0')).toBe('fe80::1');
   expect(peerAddress(undefined)).toBe('unknown');

@@ -127,7 +127,7 @@ describe('[C-9] through an HTTP proxy', () => {
     expect(asked.at(-1)).toEqual({ target: last, authorisation: undefined });
   });
 
-  test('a proxy by name is found with our resolver, and gets user and password', async () => {
+  test('a proxy given by name is resolved by our resolver, and receives user name and password', async () => {
     const socket = await reach(['locked.test'], {
       proxy: through({ host: 'proxy.test', login: async () => LOGIN }),
       lookup: async (host) => (host === 'proxy.test' ? ['127.0.0.1'] : []),
@@ -137,8 +137,8 @@ describe('[C-9] through an HTTP proxy', () => {
   });
 
   test.each([
-    ['without credentials', undefined, 'wants a user and a password'],
-    ['with others', 'device:p%ss', 'does not take our user and password'],
+    ['without credentials', undefined, 'requires a user name and a password'],
+    ['with others', 'device:p%ss', 'rejects our user name and password'],
   ])('407 %s is for a person, and no other host is tried', async (_, login, words) => {
     const before = asked.length;
     const failure = await refusal(['locked.test', 'fabric.test'], {
@@ -162,16 +162,16 @@ describe('[C-9] through an HTTP proxy', () => {
   });
 
   test.each([
-    ['SSH-2.0-OpenSSH\r\n\r\n', 'does not speak HTTP'],
-    [`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(9_000)}`, 'endless'],
+    ['SSH-2.0-OpenSSH\r\n\r\n', 'does not answer in HTTP'],
+    [`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(9_000)}`, 'too long'],
     [undefined, 'closed the connection'],
-  ])('what is no proxy is told apart: %.20s', async (words, message) => {
+  ])('a server that is not a proxy is recognised: %.20s', async (words, message) => {
     const failure = await refusal(['fabric.test'], { proxy: await saying(words) });
     expect(failure).toMatchObject({ code: 'net.proxy-failed', remedy: 'retry' });
     expect(failure.message).toContain(message);
   });
 
-  test('nobody there, or nobody who answers', async () => {
+  test('a proxy that refuses the connection, or does not answer', async () => {
     const closed = createTcpServer();
     await listening(closed);
     const port = portOf(closed);
@@ -185,7 +185,7 @@ describe('[C-9] through an HTTP proxy', () => {
     expect(silent.message).toContain('did not answer');
   });
 
-  test('is called off at any time', async () => {
+  test('can be aborted at any time', async () => {
     const off = new AbortController();
     const pending = refusal(['silent.test', 'fabric.test'], { signal: off.signal });
     const before = asked.length;

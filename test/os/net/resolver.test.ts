@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { namesakes, nameservers, resolveMarked } from '../../../os/net/resolver.ts';
+import { addressesInHosts, nameservers, resolveMarked } from '../../../os/net/resolver.ts';
 
 // Answers over the network, UDP and TCP, are tested in a namespace of their own: test/agent/network/reconciler.test.ts.
 
@@ -25,18 +25,18 @@ test('the servers behind a local stub are preferred to the stub', async () => {
   expect(await nameservers([missing])).toEqual([]);
 });
 
-test('the hosts file comes first, in any case of letters', async () => {
+test('the hosts file comes first, and ignores case', async () => {
   const hosts =
     '127.0.0.1 localhost\n203.0.113.7\tenf.example  ENF # enf.commented\n2001:db8::7 enf.example\nbad enf.example\n';
-  expect(namesakes(hosts, 'Enf.Example')).toEqual(['203.0.113.7', '2001:db8::7']);
-  expect(namesakes(hosts, 'enf')).toEqual(['203.0.113.7']);
-  expect(namesakes(hosts, 'enf.commented')).toEqual([]);
+  expect(addressesInHosts(hosts, 'Enf.Example')).toEqual(['203.0.113.7', '2001:db8::7']);
+  expect(addressesInHosts(hosts, 'enf')).toEqual(['203.0.113.7']);
+  expect(addressesInHosts(hosts, 'enf.commented')).toEqual([]);
   expect(await resolveMarked('enf', { mark: 0, confs: [], hosts: file('hosts', hosts) })).toEqual([
     '203.0.113.7',
   ]);
 });
 
-test('no server, a dead one, a name that is none: no addresses', async () => {
+test('no server, an unreachable one, or an invalid name: no addresses', async () => {
   const hosts = file('empty', '');
   expect(await resolveMarked('enf.example', { mark: 0, confs: [], hosts })).toEqual([]);
   const dead = file('dead', 'nameserver 127.0.0.1\n');

@@ -21,7 +21,7 @@ test.each([undefined, ''])('does nothing when it is %j', (value) => {
   expect(sent).not.toHaveBeenCalled();
 });
 
-test('takes no harm from a service manager that is gone, but refuses a wrong state', () => {
+test('ignores an absent service manager, but refuses an invalid state', () => {
   vi.stubEnv('NOTIFY_SOCKET', '@enf-nobody-listens');
   expect(() => notify('WATCHDOG=1')).not.toThrow();
   expect(() => notify('')).toThrow(TypeError);

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { openPresence } from '../../../os/service/online-flag.ts';
+import { openOnlineFlag } from '../../../os/service/online-flag.ts';
 
 let folder: string;
 let lines: string[];
@@ -17,8 +17,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-test('C-3 exactly one of two files says whether the device is online', () => {
-  const show = openPresence(log);
+test('C-3 exactly one of two files exists and shows whether the device is online', () => {
+  const show = openOnlineFlag(log);
   expect(readdirSync(folder)).toEqual([]);
   for (const online of [false, true, true, false, true]) {
     show(online);
@@ -27,32 +27,32 @@ test('C-3 exactly one of two files says whether the device is online', () => {
   expect(lines).toEqual([]);
 });
 
-test('what a killed agent left is corrected', () => {
+test('the files that a killed agent left are corrected', () => {
   writeFileSync(join(folder, 'online'), '');
-  openPresence(log)(false);
+  openOnlineFlag(log)(false);
   expect(readdirSync(folder)).toEqual(['offline']);
 });
 
 test('the first of several runtime directories is used', () => {
   vi.stubEnv('RUNTIME_DIRECTORY', `${folder}:/nowhere`);
-  openPresence(log)(true);
+  openOnlineFlag(log)(true);
   expect(readdirSync(folder)).toEqual(['online']);
 });
 
 test.each([undefined, ''])('without a runtime directory (%j) nothing happens', (value) => {
   vi.stubEnv('RUNTIME_DIRECTORY', value);
-  openPresence(log)(true);
+  openOnlineFlag(log)(true);
   expect([readdirSync(folder), lines]).toEqual([[], []]);
 });
 
-test('what cannot be written is logged once and tried again', () => {
+test('a file that cannot be written is logged once and tried again', () => {
   const gone = join(folder, 'gone');
   vi.stubEnv('RUNTIME_DIRECTORY', gone);
-  const show = openPresence(log);
+  const show = openOnlineFlag(log);
   show(false);
   show(true);
   expect(lines).toEqual([
-    `warning: cannot write ${join(gone, 'offline')} (ENOENT): enf-online.target is not right`,
+    `warning: cannot write ${join(gone, 'offline')} (ENOENT): enf-online.target does not follow the agent's state`,
   ]);
   mkdirSync(gone);
   show(true);

@@ -5,13 +5,16 @@ import { hashToG1 } from '../../../protocol/crypto/basename.ts';
 import { vectors } from './vectors.ts';
 
 describe('hashing a basename to a point', () => {
-  it.each(vectors.hash_to_g1)('of 0x$input takes counter $counter and gives the recorded point', (vector) => {
-    const basename = fromHex(vector.input);
-    const hashed = hashToG1(primitives, basename);
-    expect(toHex(hashed.point)).toBe(vector.point);
-    expect(hashed.counter).toBe(vector.counter);
-    expect(hashed.s2).toEqual(concat(u32le(vector.counter), basename));
-  });
+  it.each(vectors.hash_to_g1)(
+    'of 0x$input uses counter $counter and returns the recorded point',
+    (vector) => {
+      const basename = fromHex(vector.input);
+      const hashed = hashToG1(primitives, basename);
+      expect(toHex(hashed.point)).toBe(vector.point);
+      expect(hashed.counter).toBe(vector.counter);
+      expect(hashed.s2).toEqual(concat(u32le(vector.counter), basename));
+    },
+  );
 
   // The specification's own table.
   it.each([

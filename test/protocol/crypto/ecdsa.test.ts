@@ -23,7 +23,7 @@ describe('deterministicSigner', () => {
     expect(toHex(deterministicSigner(secret)(ascii(text)))).toBe(signature);
   });
 
-  it('signs the same message the same way and others another way, validly', () => {
+  it('signs the same message with the same signature, and others with other valid ones', () => {
     const sign = deterministicSigner(secret);
     fc.assert(
       fc.property(fc.uint8Array(), fc.uint8Array(), (a, b) => {
@@ -57,7 +57,7 @@ describe('deterministicSigner', () => {
 });
 
 describe('isPublicKey', () => {
-  it('knows a point from what is none', () => {
+  it('distinguishes a point from other bytes', () => {
     const { publicKey } = generateP256();
     expect(isPublicKey(publicKey)).toBe(true);
     expect(isPublicKey(publicKey.with(64, publicKey[64]! ^ 1))).toBe(false);

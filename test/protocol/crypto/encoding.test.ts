@@ -32,13 +32,13 @@ describe('scalars', () => {
     expect(toHex(encodeScalar(drawScalar(replay([draw]))))).toBe(scalar);
   });
 
-  it('are drawn again if zero came', () => {
+  it('are drawn again if the result is zero', () => {
     const zero = '00'.repeat(65);
     const one = `${'00'.repeat(63)}8000`;
     expect(drawScalar(replay([zero, one]))).toBe(1n);
   });
 
-  it('leave no draw behind in memory', () => {
+  it('leave no random draw in memory', () => {
     const draw = new Uint8Array(65).fill(3);
     drawScalar({ random: () => draw });
     expect(draw).toEqual(new Uint8Array(65));

@@ -50,7 +50,7 @@ describe('the GLV endomorphism of G1', () => {
     expect(base.multiply(lambda).toAffine()).toEqual({ x: Fp.mul(x, beta), y });
   });
 
-  it('gives what the constant-time path without it gives', () => {
+  it('returns the same as the constant-time path without it', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 1n, max: n - 1n }), (k) =>
         base.multiplyUnsafe(k).equals(base.multiply(k)),
@@ -68,7 +68,7 @@ describe('the GLV endomorphism of G1', () => {
     expect(base.multiplyUnsafe(0n).is0()).toBe(true);
   });
 
-  it('serves a·P + b·Q too, zeros and cancellation included', () => {
+  it('computes a·P + b·Q too, zeros and cancellation included', () => {
     const other = G1.BASE.multiply(99n);
     fc.assert(
       fc.property(anyScalar, anyScalar, (a, b) =>

@@ -85,7 +85,7 @@ describe('an issuer public key', () => {
 describe('a group public key', () => {
   const gpk = fromHex(vectors.issuers[0]!.gpk);
 
-  it('is refused at another length or with a point that is none', () => {
+  it('is refused at another length or with an invalid point', () => {
     for (const bytes of [
       gpk.subarray(1),
       concat(gpk, gpk),
@@ -97,7 +97,7 @@ describe('a group public key', () => {
     }
   });
 
-  it('names its group together with the basename', () => {
+  it('determines the group id together with the basename', () => {
     const basename = fromHex('42');
     expect(groupId(primitives, gpk, basename)).toEqual(primitives.sha256(concat(gpk, basename)));
     expect(() => groupId(primitives, gpk.subarray(1), basename)).toThrow(failure('ecdaa.bad-group-key'));
@@ -125,7 +125,7 @@ describe('issuing a credential', () => {
     }
   });
 
-  it('refuses a member point that is none', () => {
+  it('refuses an invalid member point', () => {
     expect(() => issueCredential(primitives, secret, flipped(Q, 64))).toThrow(failure('ecdaa.bad-point'));
     expect(() => issueCredential(primitives, secret, encodeG2(G2.BASE))).toThrow(failure('ecdaa.bad-point'));
   });

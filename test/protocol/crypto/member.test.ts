@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { primitives } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex } from '../../../protocol/bytes.ts';
-import type { Commitment, DaaKey } from '../../../protocol/crypto/daakey.ts';
+import type { Commitment, DaaKey } from '../../../protocol/crypto/daa-key.ts';
 import {
   decodeG1,
   drawScalar,
@@ -83,7 +83,7 @@ describe('the member recorded from a TPM', () => {
   const Q = fromHex(vector.Q);
   const nonce = ascii(vector.nonce_text);
 
-  it('joins with what its TPM answered, byte for byte', async () => {
+  it('joins with the responses of its TPM, byte for byte', async () => {
     const key: DaaKey = {
       publicPoint: Q,
       async commit(base) {
@@ -204,7 +204,7 @@ describe('signing with a key that misbehaves', () => {
     return { key, attempts: () => attempts };
   }
 
-  it('starts again when the nonce came short', async () => {
+  it('starts again when the nonce is short', async () => {
     const { key, attempts } = tampered((answer, attempt) => {
       if (attempt < 3) answer.nonce = answer.nonce.subarray(1);
     });
@@ -225,7 +225,7 @@ describe('signing with a key that misbehaves', () => {
     expect(attempts()).toBe(9);
   });
 
-  it('puts the leading zeros of s back', async () => {
+  it('restores the leading zeros of s', async () => {
     const sk = toNumber(fromHex(member.sk));
     const key: DaaKey = {
       publicPoint: good.publicPoint,
@@ -245,7 +245,7 @@ describe('signing with a key that misbehaves', () => {
     expect(await groupVerifier(primitives, gpkOf(member.issuer)).verify(signature, message)).toBe(true);
   });
 
-  it('refuses an answer that proves nothing', async () => {
+  it('refuses a response that is not a valid proof', async () => {
     const { key } = tampered((answer) => {
       answer.s = flipped(answer.s, 31);
     });
@@ -255,7 +255,7 @@ describe('signing with a key that misbehaves', () => {
     await expect(join(primitives, key, message)).rejects.toThrow(failure('ecdaa.bad-response'));
   });
 
-  it('refuses an answer that is malformed', async () => {
+  it('refuses a malformed response', async () => {
     const long = tampered((answer) => {
       answer.s = concat(Uint8Array.of(1), answer.s);
     });

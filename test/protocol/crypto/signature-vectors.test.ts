@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { primitives } from '../../../crypto/primitives.ts';
 import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { hashToG1 } from '../../../protocol/crypto/basename.ts';
-import type { DaaKey } from '../../../protocol/crypto/daakey.ts';
+import type { DaaKey } from '../../../protocol/crypto/daa-key.ts';
 import { decodeG1, encodeG1, toNumber } from '../../../protocol/crypto/encoding.ts';
 import type { G1Point } from '../../../protocol/crypto/fp256bn.ts';
 import { sign, softwareDaaKey } from '../../../protocol/crypto/member.ts';

@@ -103,7 +103,7 @@ describe('a group verifier', () => {
     }
   });
 
-  it('refuses two errors that cancel unless the two equations are weighed at random', async () => {
+  it('refuses two errors that would cancel without random weights on the two equations', async () => {
     // A member who wants another pseudonym picks any sk' and B' = D / sk', so that D = sk'·B' and the proof holds. Moving C
     // by the same B' − B leaves T − S, and so the unweighted product of both equations, as it was.
     const [A, B, C, D] = decodeG1Points(alice.credential, 4);
@@ -165,7 +165,7 @@ describe('a group verifier', () => {
     );
   });
 
-  it('is not made for a group key that is none', () => {
+  it('refuses an invalid group key', () => {
     expect(() => groupVerifier(primitives, flipped(gpk, 257))).toThrow(failure('ecdaa.bad-group-key'));
     expect(() => groupVerifier(primitives, gpk.subarray(1), basename)).toThrow(
       failure('ecdaa.bad-group-key'),
@@ -186,7 +186,7 @@ describe('pseudonyms', () => {
     }
   });
 
-  it('are not to be had from a signature without one', () => {
+  it('cannot be taken from a signature without one', () => {
     expect(() => pseudonymOf(unlinked)).toThrow(failure('ecdaa.no-pseudonym'));
   });
 
@@ -204,7 +204,7 @@ describe('revocation', () => {
   const bobs = sign(primitives, bob.key, bob.credential, message, basename);
   const none = { secretKeys: [], pseudonyms: [] };
 
-  it('by secret key shuts out its member only, with and without a basename', async () => {
+  it('by secret key revokes its member only, with and without a basename', async () => {
     const revocations = { ...none, secretKeys: [generateMemberSecret(primitives), alice.secret] };
     const strict = groupVerifier(primitives, gpk, basename, revocations);
     expect(await strict.verify(linked, message)).toBe(false);
@@ -215,7 +215,7 @@ describe('revocation', () => {
     expect(await strictUnlinked.verify(bobsUnlinked, message)).toBe(true);
   });
 
-  it('by pseudonym shuts out its member only', async () => {
+  it('by pseudonym revokes its member only', async () => {
     const strict = groupVerifier(primitives, gpk, basename, { ...none, pseudonyms: [pseudonymOf(linked)] });
     expect(await strict.verify(linked, message)).toBe(false);
     expect(await strict.verify(await bobs, message)).toBe(true);

@@ -21,7 +21,7 @@ describe.each(handshakes)('recorded identity $name', (h) => {
   const recorded = fromHex(h.x509_certificate_der);
   const tbs = recorded.subarray(4, 273);
 
-  it('comes out byte for byte', async () => {
+  it('is encoded byte for byte', async () => {
     const { longterm_private: secret, x509_signature_k_random: nonce } = h.client_inputs;
     const sign = async (message: Uint8Array): Promise<Uint8Array> => {
       expect(message).toEqual(tbs);
@@ -39,7 +39,7 @@ describe.each(handshakes)('recorded identity $name', (h) => {
     expect(toHex(certificate)).toBe(h.x509_certificate_der);
   });
 
-  it('gives back its address and key', () => {
+  it('is parsed to its address and key', () => {
     expect(parseIdentityCertificate(recorded)).toEqual({
       address: fromHex(h.assigned_id),
       publicKey: fromHex(h.longterm_public),
@@ -120,7 +120,7 @@ describe('the defects of the reference encoder', () => {
 });
 
 describe('identityCertificate', () => {
-  it('makes what OpenSSL reads and verifies', async () => {
+  it('makes a certificate that OpenSSL reads and verifies', async () => {
     const entropy = primitives.random(19);
     const certificate = await identityCertificate(
       primitives,
@@ -142,7 +142,7 @@ describe('identityCertificate', () => {
     await expect(made).rejects.toMatchObject({ code: 'identity.wrong-key', remedy: 'operator' });
   });
 
-  it('takes mistakes of its caller for what they are', async () => {
+  it('throws a plain Error for mistakes of the caller', async () => {
     const sign = ecdsaSigner(secret);
     const short = identityCertificate(primitives, identity, publicKey, sign, new Uint8Array(18));
     await expect(short).rejects.toThrow(/19 bytes/);

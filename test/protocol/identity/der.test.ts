@@ -75,7 +75,7 @@ describe('readDer', () => {
 });
 
 describe('readChildren', () => {
-  it('wants one element of the tag that fills the bytes', () => {
+  it('requires one element of the tag that fills the bytes', () => {
     const sequence = fromHex('30060401aa0401bb');
     expect(readChildren(sequence, TAG.sequence)?.map(({ contents }) => toHex(contents))).toEqual([
       'aa',

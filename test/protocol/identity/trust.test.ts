@@ -11,7 +11,7 @@ const pem = '-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n'
 const trust = { xttRoot, tlsRoot: pem };
 
 describe('trust bundle', () => {
-  it('comes back as it was, also with several TLS roots', () => {
+  it('is parsed to what was encoded, also with several TLS roots', () => {
     expect(parseTrust(encodeTrust(trust))).toEqual(trust);
     expect(parseTrust(encodeTrust({ xttRoot, tlsRoot: pem + pem })).tlsRoot).toBe(pem + pem);
   });

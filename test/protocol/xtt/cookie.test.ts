@@ -24,19 +24,19 @@ function refusal(step: () => unknown): string {
 }
 
 describe('a cookie', () => {
-  it('gives back the ClientInit and the key exchange it was baked with', () => {
+  it('is redeemed for the ClientInit and the key exchange it was issued with', () => {
     const cookies = jar();
     const secret = primitives.random(32);
     const hello = concat(clientInit.subarray(0, 38), primitives.x25519Public(secret));
-    const { cookie, share, shared } = cookies.bake(1000, hello);
+    const { cookie, share, shared } = cookies.issue(1000, hello);
     expect(cookie).toHaveLength(130);
     expect(shared).toEqual(primitives.x25519(secret, share));
     expect(cookies.redeem(2000, cookie)).toEqual({ clientInit: hello, share, shared });
   });
 
-  it('shows nothing of what it holds, and is another one each time', () => {
+  it('reveals nothing of its content, and is different each time', () => {
     const cookies = jar();
-    const [a, b] = [cookies.bake(0, clientInit), cookies.bake(0, clientInit)];
+    const [a, b] = [cookies.issue(0, clientInit), cookies.issue(0, clientInit)];
     expect(a.cookie.slice(4, 8)).not.toEqual(b.cookie.slice(4, 8));
     for (let i = 12; i < 130; i += 8) expect(a.cookie.slice(i, i + 8)).not.toEqual(b.cookie.slice(i, i + 8));
     for (const secret of [clientInit.subarray(6), clientInit.subarray(38), a.shared]) {
@@ -44,7 +44,7 @@ describe('a cookie', () => {
     }
   });
 
-  it('of the next key comes with another share, and the old secret is forgotten with its key', () => {
+  it('of the next key has another share, and the old secret is wiped with its key', () => {
     const forgotten: Uint8Array[] = [];
     const watched = {
       ...primitives,
@@ -54,15 +54,15 @@ describe('a cookie', () => {
       },
     };
     const cookies = cookieJar(watched, { rotationMs: 60_000, lifetimeMs: 30_000 });
-    const first = cookies.bake(0, clientInit);
-    const second = cookies.bake(60_000, clientInit);
+    const first = cookies.issue(0, clientInit);
+    const second = cookies.issue(60_000, clientInit);
     expect(second.share).not.toEqual(first.share);
     expect(forgotten).toEqual([]);
-    cookies.bake(90_000, clientInit);
+    cookies.issue(90_000, clientInit);
     expect(forgotten).toEqual([first.share]);
   });
 
-  it('leaves no key behind when nothing is baked any more: sweeping forgets the secrets of the last handshakes', () => {
+  it('leaves no key in memory when none is issued any more: sweeping wipes the secrets of the last handshakes', () => {
     const forgotten: Uint8Array[] = [];
     const sealKeys: Uint8Array[] = [];
     const watched = {
@@ -77,8 +77,8 @@ describe('a cookie', () => {
       },
     };
     const cookies = cookieJar(watched, { rotationMs: 60_000, lifetimeMs: 30_000 });
-    const first = cookies.bake(0, clientInit);
-    const second = cookies.bake(60_000, clientInit);
+    const first = cookies.issue(0, clientInit);
+    const second = cookies.issue(60_000, clientInit);
     cookies.sweep(89_999);
     expect(forgotten).toEqual([]);
     cookies.sweep(90_000);
@@ -90,7 +90,7 @@ describe('a cookie', () => {
     expect(sealKeys.every((key) => key.every((byte) => byte === 0))).toBe(true);
     expect(refusal(() => cookies.redeem(150_001, second.cookie))).toBe('xtt.bad-cookie');
     // A key that comes later is none that was.
-    const third = cookies.bake(150_002, clientInit);
+    const third = cookies.issue(150_002, clientInit);
     expect([first, second].map(({ cookie }) => toHex(cookie.slice(0, 4)))).not.toContain(
       toHex(third.cookie.slice(0, 4)),
     );
@@ -99,7 +99,7 @@ describe('a cookie', () => {
 
   it('is spent when it is redeemed', () => {
     const cookies = jar();
-    const [first, second] = [cookies.bake(0, clientInit), cookies.bake(0, clientInit)];
+    const [first, second] = [cookies.issue(0, clientInit), cookies.issue(0, clientInit)];
     expect(refusal(() => cookies.redeem(1, first.cookie))).toBe('accepted');
     expect(refusal(() => cookies.redeem(2, first.cookie))).toBe('xtt.spent-cookie');
     expect(refusal(() => cookies.redeem(2, second.cookie))).toBe('accepted');
@@ -108,14 +108,14 @@ describe('a cookie', () => {
 
   it('expires', () => {
     const cookies = jar({ lifetimeMs: 30_000 });
-    const [a, b] = [cookies.bake(5000, clientInit), cookies.bake(5000, clientInit)];
+    const [a, b] = [cookies.issue(5000, clientInit), cookies.issue(5000, clientInit)];
     expect(refusal(() => cookies.redeem(34_999, a.cookie))).toBe('accepted');
     expect(refusal(() => cookies.redeem(35_000, b.cookie))).toBe('xtt.expired-cookie');
   });
 
   it('is refused with any bit flipped, at another length, or from another jar', () => {
     const cookies = jar();
-    const { cookie } = cookies.bake(0, clientInit);
+    const { cookie } = cookies.issue(0, clientInit);
     for (let bit = 0; bit < cookie.length * 8; bit++) {
       const flipped = cookie.with(bit >> 3, cookie[bit >> 3]! ^ (1 << (bit & 7)));
       expect(
@@ -132,16 +132,16 @@ describe('a cookie', () => {
       random: (length: number) => (length === 4 ? cookie.slice(0, 4) : primitives.random(length)),
     };
     const stranger = cookieJar(sameId);
-    stranger.bake(0, clientInit);
+    stranger.issue(0, clientInit);
     expect(refusal(() => stranger.redeem(1, cookie))).toBe('xtt.bad-cookie');
     expect(refusal(() => cookies.redeem(1, cookie))).toBe('accepted');
   });
 
-  it('survives one rotation of the key, but not its life', () => {
+  it('outlives one rotation of the key, but not its own lifetime', () => {
     const cookies = jar({ rotationMs: 60_000, lifetimeMs: 30_000 });
-    cookies.bake(0, clientInit);
-    const old = [0, 1].map(() => cookies.bake(59_000, clientInit).cookie);
-    const next = cookies.bake(60_000, clientInit).cookie;
+    cookies.issue(0, clientInit);
+    const old = [0, 1].map(() => cookies.issue(59_000, clientInit).cookie);
+    const next = cookies.issue(60_000, clientInit).cookie;
     expect(next.slice(0, 4)).not.toEqual(old[0]!.slice(0, 4));
     expect(refusal(() => cookies.redeem(88_999, old[0]!))).toBe('accepted');
     expect(refusal(() => cookies.redeem(88_999, old[0]!))).toBe('xtt.spent-cookie');
@@ -152,28 +152,28 @@ describe('a cookie', () => {
     expect(refusal(() => cookies.redeem(89_999, next))).toBe('accepted');
   });
 
-  it('does not come back to life when the server slept for long', () => {
+  it('stays expired when the server slept for long', () => {
     const cookies = jar();
-    const { cookie } = cookies.bake(0, clientInit);
+    const { cookie } = cookies.issue(0, clientInit);
     cookies.redeem(1, cookie);
     for (const nowMs of [1e6, 1e9, 1e12]) {
       expect(refusal(() => cookies.redeem(nowMs, cookie))).toMatch(/^xtt\.(bad|expired)-cookie$/);
     }
-    const later = cookies.bake(1e12, clientInit);
+    const later = cookies.issue(1e12, clientInit);
     expect(refusal(() => cookies.redeem(1e12 + 1, later.cookie))).toBe('accepted');
   });
 
-  it('is kept in order with thousands of others, at times as they come', () => {
+  it('behaves correctly among thousands of others, at random times', () => {
     const steps = fc.array(fc.tuple(fc.nat(20_000), fc.nat(3)), { minLength: 1, maxLength: 60 });
     fc.assert(
       fc.property(steps, (steps) => {
         const cookies = jar({ rotationMs: 60_000, lifetimeMs: 30_000 });
-        const baked: { cookie: Uint8Array; shared: Uint8Array; atMs: number; spent: boolean }[] = [];
+        const issued: { cookie: Uint8Array; shared: Uint8Array; atMs: number; spent: boolean }[] = [];
         let nowMs = 0.25;
         for (const [stepMs, which] of steps) {
           nowMs += stepMs;
-          baked.push({ ...cookies.bake(nowMs, clientInit), atMs: nowMs, spent: false });
-          const entry = baked[Math.max(0, baked.length - 1 - which)]!;
+          issued.push({ ...cookies.issue(nowMs, clientInit), atMs: nowMs, spent: false });
+          const entry = issued[Math.max(0, issued.length - 1 - which)]!;
           const outcome = refusal(() =>
             expect(cookies.redeem(nowMs, entry.cookie).shared).toEqual(entry.shared),
           );
@@ -190,15 +190,15 @@ describe('a cookie', () => {
 });
 
 describe('a jar', () => {
-  it('bakes no more than its capacity, until its key rotates', () => {
+  it('issues no more than its capacity, until its key rotates', () => {
     const cookies = jar({ capacity: 10 });
-    const baked = Array.from({ length: 10 }, () => cookies.bake(0, clientInit).cookie);
-    expect(() => cookies.bake(59_999, clientInit)).toThrow(
+    const issued = Array.from({ length: 10 }, () => cookies.issue(0, clientInit).cookie);
+    expect(() => cookies.issue(59_999, clientInit)).toThrow(
       expect.objectContaining({ code: 'xtt.cookie-jar-full', remedy: 'retry' }),
     );
-    for (const cookie of baked) expect(refusal(() => cookies.redeem(1, cookie))).toBe('accepted');
-    for (const cookie of baked) expect(refusal(() => cookies.redeem(1, cookie))).toBe('xtt.spent-cookie');
-    expect(refusal(() => cookies.bake(60_000, clientInit))).toBe('accepted');
+    for (const cookie of issued) expect(refusal(() => cookies.redeem(1, cookie))).toBe('accepted');
+    for (const cookie of issued) expect(refusal(() => cookies.redeem(1, cookie))).toBe('xtt.spent-cookie');
+    expect(refusal(() => cookies.issue(60_000, clientInit))).toBe('accepted');
   });
 
   it.each([{ lifetimeMs: 0 }, { lifetimeMs: 60_001 }, { rotationMs: 2 ** 31 }, { lifetimeMs: Number.NaN }])(
@@ -208,8 +208,8 @@ describe('a jar', () => {
     },
   );
 
-  it('takes what is no ClientInit for a mistake of the caller', () => {
-    expect(() => jar().bake(0, new Uint8Array(69))).toThrow(/ClientInit/);
+  it('throws a plain Error for bytes that are not a ClientInit', () => {
+    expect(() => jar().issue(0, new Uint8Array(69))).toThrow(/ClientInit/);
   });
 });
 
@@ -218,7 +218,7 @@ describe('a handshake over a cookie', () => {
   const config = { certificate: fixture.certificate };
   const open = (cookies: CookieJar) => {
     const { send, next } = fixture.hello(2);
-    const greeting = server.greet(primitives, config, send, cookies.bake(0, send));
+    const greeting = server.greet(primitives, config, send, cookies.issue(0, send));
     const answered = server.answer(greeting, fixture.signAsServer(greeting.serverMessage));
     const claimed = fixture.identify(client.attest(next, answered.send, [fixture.root]));
     return { answered, claimed };

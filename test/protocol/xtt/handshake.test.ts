@@ -178,7 +178,7 @@ describe('the client refuses', () => {
     expect(refusal(() => attest([stranger, fixture.root]))).toBe('accepted');
   });
 
-  it('a root certificate of its own that is none: for the operator', () => {
+  it('a malformed root certificate of its own: for the operator', () => {
     for (const bad of [
       fixture.root.slice(1),
       fixture.root.with(80, fixture.root[80]! ^ 1),
@@ -254,7 +254,7 @@ describe('the server refuses', () => {
     return server.openClaim(answered.next, fixture.identify(attesting, change).send);
   };
 
-  it('a longterm signature by another key, over something else, or none', () => {
+  it('a longterm signature by another key, over another message, or absent', () => {
     for (const change of [
       { longtermPublicKey: fixture.otherKey },
       { longtermSignature: fixture.signAsDevice(new Uint8Array(64)) },
@@ -267,7 +267,7 @@ describe('the server refuses', () => {
     expect(refusal(() => claim({}))).toBe('accepted');
   });
 
-  it('a share of small order, and forgets its secret', () => {
+  it('a share of small order, and wipes its secret', () => {
     const { send } = fixture.hello(1);
     const weak = send.slice().fill(0, 38);
     const state = { dhSecret: primitives.random(32), cookie: primitives.random(130) };

@@ -3,8 +3,8 @@ import { primitives } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { publicKeyOf } from '../../../protocol/crypto/ecdsa.ts';
 import { SUITE_NAMES, suite as suiteOf } from '../../../protocol/crypto/suite.ts';
-import { encodeEcPrivateKey } from '../../../protocol/identity/keyfile.ts';
-import { parseEcPrivateKey } from '../../../protocol/identity/keypair.ts';
+import { encodeEcPrivateKey } from '../../../protocol/identity/key-file.ts';
+import { parseEcPrivateKey } from '../../../protocol/identity/key-pair.ts';
 import {
   makeRootCertificate,
   makeServerCertificate,

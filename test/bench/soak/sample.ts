@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { cpuOfProcess, memoryOfProcess } from '../processes.ts';
 
 /** What one process holds and has used at a moment, from /proc. Megabytes are 10^6 bytes. */
-export interface Look {
+export interface Sample {
   /** The same process as before; another one has begun at zero. */
   readonly pid: number;
   readonly rssMb: number;
@@ -18,7 +18,7 @@ export interface Look {
 }
 
 /** @throws Error if there is no such process */
-export function lookAt(pid: number): Look {
+export function sampleProcess(pid: number): Sample {
   const field = (file: string, name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'latin1'))![1]);
   return {
@@ -33,10 +33,10 @@ export function lookAt(pid: number): Look {
 }
 
 /** Several looks at one process within a minute as one: memory is their mean, the rest is the last. */
-export function together(looks: readonly Look[]): Look {
+export function together(looks: readonly Sample[]): Sample {
   const last = looks.at(-1)!;
   const own = looks.filter(({ pid }) => pid === last.pid);
-  const mean = (of: (look: Look) => number): number =>
+  const mean = (of: (look: Sample) => number): number =>
     own.reduce((sum, each) => sum + of(each), 0) / own.length;
   return {
     ...last,

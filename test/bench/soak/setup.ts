@@ -14,7 +14,7 @@ export interface AgentStatus {
 }
 
 /** A fabric, a device behind it that is online, and traffic between them. */
-export interface Scene {
+export interface Setup {
   readonly world: World;
   readonly device: Device;
   readonly address: string;
@@ -35,7 +35,7 @@ const TICK_MS = 50;
 const BURST_S = '0.5';
 
 /** @throws Failure, Error with what a program said */
-export async function openScene(mbit: number): Promise<Scene> {
+export async function openSetup(mbit: number): Promise<Setup> {
   const { world, group, label } = await openBatch('soak');
   const started: Running[] = [];
   try {
@@ -99,17 +99,17 @@ export async function openScene(mbit: number): Promise<Scene> {
 }
 
 /** Something that cuts the tunnel; it is over when the promise resolves. */
-export interface Trouble {
+export interface Fault {
   readonly what: string;
   /** The fabric's memory begins anew with it, so it comes only while everything is warming up. */
   readonly early: boolean;
-  cause(scene: Scene): Promise<void>;
+  cause(setup: Setup): Promise<void>;
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A filter for the router's port in the fabric's namespace for a while. */
-async function filtered({ world }: Scene, verdict: string, ms: number): Promise<void> {
+async function filtered({ world }: Setup, verdict: string, ms: number): Promise<void> {
   const table = ['inet', 'soak'];
   const chain = '{ type filter hook input priority 0; }';
   const nft = (...args: readonly string[]): Promise<string> =>
@@ -125,12 +125,12 @@ async function filtered({ world }: Scene, verdict: string, ms: number): Promise<
 }
 
 /** They take turns in this order. */
-export const TROUBLES: readonly Trouble[] = [
-  { what: 'router restarted', early: true, cause: (scene) => scene.restartFabric() },
+export const FAULTS: readonly Fault[] = [
+  { what: 'router restarted', early: true, cause: (setup) => setup.restartFabric() },
   {
     what: 'connection killed',
     early: false,
-    cause: (scene) => filtered(scene, 'reject with tcp reset', 1_000),
+    cause: (setup) => filtered(setup, 'reject with tcp reset', 1_000),
   },
   {
     what: 'link flapped',
@@ -151,7 +151,7 @@ export const TROUBLES: readonly Trouble[] = [
   {
     what: 'port closed for 8 s',
     early: false,
-    cause: (scene) => filtered(scene, 'reject with tcp reset', 8_000),
+    cause: (setup) => filtered(setup, 'reject with tcp reset', 8_000),
   },
-  { what: 'silent loss for 40 s', early: false, cause: (scene) => filtered(scene, 'drop', 40_000) },
+  { what: 'silent loss for 40 s', early: false, cause: (setup) => filtered(setup, 'drop', 40_000) },
 ];

@@ -3,7 +3,7 @@ import { Failure } from '../failure.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { der, derUnsigned, readChildren, TAG } from './der.ts';
 
-// Nothing here computes on the curve (keypair.ts does): a device whose key is in its TPM never loads the curve's code.
+// Nothing here computes on the curve (key-pair.ts does): a device whose key is in its TPM never loads the curve's code.
 
 /** ECPrivateKey up to the scalar, 7 bytes. */
 export const EC_HEAD = fromHex('30770201010420');

@@ -5,8 +5,8 @@ import { generateP256 } from '../../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex, u16 } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import { encodeBase64 } from '../../../protocol/identity/base64.ts';
-import { encodeEcPrivateKey, encodeTss2, parseTss2 } from '../../../protocol/identity/keyfile.ts';
-import { parseEcPrivateKey } from '../../../protocol/identity/keypair.ts';
+import { encodeEcPrivateKey, encodeTss2, parseTss2 } from '../../../protocol/identity/key-file.ts';
+import { parseEcPrivateKey } from '../../../protocol/identity/key-pair.ts';
 import { suiteVectors } from '../xtt/vectors.ts';
 
 const handshakes = suiteVectors.flatMap(({ handshakes }) => handshakes);
@@ -172,7 +172,7 @@ describe('TPM key files', () => {
     );
   });
 
-  it('take a blob of a wrong size for a mistake of the caller', () => {
+  it('throw a plain Error for a blob of a wrong size', () => {
     expect(() => encodeTss2(1, new Uint8Array(5), tpm2b(3))).toThrow(/TPM2B/);
   });
 });

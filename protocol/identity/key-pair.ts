@@ -1,7 +1,7 @@
 import { equal } from '../bytes.ts';
 import { publicKeyOf } from '../crypto/ecdsa.ts';
 import { Failure } from '../failure.ts';
-import { EC_HEAD, EC_MIDDLE } from './keyfile.ts';
+import { EC_HEAD, EC_MIDDLE } from './key-file.ts';
 
 /**
  * The key pair in a 121-byte key file, copied; the two halves belong together.

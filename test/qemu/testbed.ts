@@ -8,7 +8,7 @@ import { type NbdServer, serveNbd } from './nbd.ts';
 import { step } from './settings.ts';
 
 /** A fabric, and one device whose TPM is personalised and admitted, with a disk for its state. */
-export interface Place {
+export interface Testbed {
   readonly world: World;
   /** The same device as a program on this machine; its TPM is off while the guest has it. */
   readonly device: Device;
@@ -23,7 +23,7 @@ export interface Place {
 }
 
 /** `name` as for `createNetwork`. */
-export async function openPlace(name: string): Promise<Place> {
+export async function openTestbed(name: string): Promise<Testbed> {
   step('a fabric, and a device personalised at the factory');
   const { world, group, label } = await openBatch(name);
   let guest: Guest | undefined;
@@ -93,5 +93,5 @@ export async function neverRestarted(guest: Guest): Promise<void> {
 }
 
 /** The fabric's host reaches the device through the tunnel. */
-export const reached = (place: Place, address: string): Promise<number> =>
-  eventually('an answer through the tunnel', () => ping(place.world.network.fabric, address), 120_000);
+export const reached = (testbed: Testbed, address: string): Promise<number> =>
+  eventually('an answer through the tunnel', () => ping(testbed.world.network.fabric, address), 120_000);

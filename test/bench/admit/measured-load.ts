@@ -5,7 +5,7 @@ import type { BenchFabric, Serving } from './fabric.ts';
 import { type Clients, closedLoop, type Outcome, percentile, sorted } from './load.ts';
 
 /** A server at work, and the connections of its clients. */
-export interface Stand {
+export interface TestServer {
   readonly serving: Serving;
   /** What its clients trust. */
   readonly root: Uint8Array;
@@ -14,12 +14,12 @@ export interface Stand {
 }
 
 /** Starts the fabric's program on these cores; `program` is callers.c, compiled. */
-export async function stand(
+export async function startTestServer(
   fabric: BenchFabric,
   program: string,
   cores: string,
   ...options: string[]
-): Promise<Stand> {
+): Promise<TestServer> {
   const serving = await fabric.serve(cores, ...options);
   const callers = startCallers(program, serving.port);
   return {
@@ -34,7 +34,7 @@ export async function stand(
 }
 
 /** A load with what it cost. */
-export interface Weighed extends Outcome {
+export interface MeasuredLoad extends Outcome {
   readonly perSecond: number;
   readonly cpuMs: number;
   /** How busy the server and the load generator were, of one core. */
@@ -47,7 +47,10 @@ export interface Weighed extends Outcome {
 }
 
 /** Both processes of the load generator count as the load generator. */
-export async function weigh({ serving, callers }: Stand, run: () => Promise<Outcome>): Promise<Weighed> {
+export async function measureLoad(
+  { serving, callers }: TestServer,
+  run: () => Promise<Outcome>,
+): Promise<MeasuredLoad> {
   callers.delays();
   const own = (): number => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6 + callers.cpu();
   const machine = (): number => parseBusy(readFileSync('/proc/stat', 'latin1')).busy;
@@ -69,14 +72,14 @@ export async function weigh({ serving, callers }: Stand, run: () => Promise<Outc
 
 /** All the load there is, for `seconds` after `warmS`. */
 export async function saturate(
-  stand: Stand,
+  server: TestServer,
   clients: Clients,
   warmS: number,
   seconds: number,
-): Promise<Weighed> {
+): Promise<MeasuredLoad> {
   const load = closedLoop(clients);
   await load.measure(warmS);
-  const seen = await weigh(stand, () => load.measure(seconds));
+  const seen = await measureLoad(server, () => load.measure(seconds));
   await load.stop();
   return seen;
 }
@@ -84,7 +87,7 @@ export async function saturate(
 export const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
 /** One load in words. */
-export function inWords(name: string, seen: Weighed): string {
+export function describeLoad(name: string, seen: MeasuredLoad): string {
   const ms = (values: readonly number[], share: number): string =>
     `p${share * 100} ${percentile(values, share).toFixed(0)} ms`;
   const line =

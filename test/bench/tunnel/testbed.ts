@@ -14,20 +14,20 @@ export interface Program {
   readonly pid: number;
   readonly ended: boolean;
   /** What it has said so far, stdout and stderr. */
-  said(): string;
+  output(): string;
 }
 
 /**
  * Two network namespaces and what runs in them: the device's and the far end's, joined by nothing but the path under
  * measurement. Nothing it starts or makes outlives it.
  */
-export interface Stage {
+export interface Testbed {
   readonly device: string;
   readonly far: string;
   /** A folder for keys and logs, removed at the end. */
   readonly folder: string;
   /** Makes both namespaces anew, with the path between them. `wan` is the emulator, `seed` its dice. */
-  raise(path: Path, wan: string, seed: number): Promise<void>;
+  build(path: Path, wan: string, seed: number): Promise<void>;
   start(namespace: string, command: readonly string[], environment?: Record<string, string>): Program;
   /** Runs a command to its end and returns its stdout. @throws Failure `bench.command-failed` */
   run(
@@ -41,7 +41,7 @@ export interface Stage {
   /** Process groups that run now. */
   groups(): readonly number[];
   /** Stops all programs and removes the namespaces. */
-  lower(): Promise<void>;
+  clear(): Promise<void>;
   /** For good; safe to call twice. Whatever is still measuring fails. */
   close(): Promise<void>;
 }
@@ -52,7 +52,7 @@ const UNDER = 'under0';
 const STOP_MS = 3_000;
 
 /** @throws Failure `bench.not-root`, `bench.already-running` */
-export async function openStage(): Promise<Stage> {
+export async function openTestbed(): Promise<Testbed> {
   if (process.getuid?.() !== 0) {
     throw new Failure('bench.not-root', 'operator', 'network namespaces and TUN devices need root', {
       action: 'Run it with sudo, or in a root shell.',
@@ -74,11 +74,11 @@ export async function openStage(): Promise<Stage> {
     if (closed) throw new Failure('bench.stopped', 'operator', 'the benchmark was stopped');
   };
 
-  const stage: Stage = {
+  const testbed: Testbed = {
     device: DEVICE,
     far: FAR,
     folder,
-    async raise(path, wan, seed) {
+    async build(path, wan, seed) {
       ensureOpen();
       await removeNamespaces(); // left behind by a killed run
       for (const each of [DEVICE, FAR]) {
@@ -90,8 +90,12 @@ export async function openStage(): Promise<Stage> {
       } else {
         const { oneWayMs, dropPercent, mbit, queueMs } = path.limits;
         const numbers = [oneWayMs, dropPercent, mbit, queueMs, seed].map(String);
-        const emulator = stage.start(DEVICE, [wan, DEVICE, UNDER, FAR, UNDER, ...numbers]);
-        await eventually('the WAN emulator', async () => emulator.said().includes('up') || undefined, 5_000);
+        const emulator = testbed.start(DEVICE, [wan, DEVICE, UNDER, FAR, UNDER, ...numbers]);
+        await eventually(
+          'the WAN emulator',
+          async () => emulator.output().includes('up') || undefined,
+          5_000,
+        );
       }
       for (const [each, address] of [
         [DEVICE, DEVICE_ADDRESS],
@@ -101,7 +105,7 @@ export async function openStage(): Promise<Stage> {
         await ip('-n', each, 'link', 'set', UNDER, 'mtu', '1500', 'up');
         const setting = '/proc/sys/net/ipv4/tcp_congestion_control';
         const attempts = OUTSIDE.map((name) => `echo ${name} > ${setting} 2>/dev/null`);
-        await stage.run(each, ['sh', '-c', attempts.join(' || ')]);
+        await testbed.run(each, ['sh', '-c', attempts.join(' || ')]);
       }
     },
     start(namespace, command, environment = {}) {
@@ -126,7 +130,7 @@ export async function openStage(): Promise<Stage> {
     },
     ensureOpen,
     groups: () => [...programs].filter((each) => !each.ended).map((each) => each.pid),
-    async lower() {
+    async clear() {
       const all = [...programs].reverse();
       programs.clear();
       await Promise.all(all.map(stop));
@@ -136,13 +140,13 @@ export async function openStage(): Promise<Stage> {
       if (closed) return;
       closed = true;
       for (const each of commands) each.kill('SIGKILL');
-      await stage.lower();
+      await testbed.clear();
       process.off('exit', killAll);
       rmSync(folder, { recursive: true, force: true });
       lock.close();
     },
   };
-  return stage;
+  return testbed;
 }
 
 interface Started extends Program {
@@ -178,7 +182,7 @@ function launch(
     get ended() {
       return ended;
     },
-    said: () => readFileSync(log, 'utf8'),
+    output: () => readFileSync(log, 'utf8'),
   };
 }
 

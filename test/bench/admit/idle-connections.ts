@@ -2,11 +2,11 @@ import { connect, type Socket } from 'node:net';
 import { curves } from '../../../crypto/curves.ts';
 import { hello } from '../../../protocol/xtt/client.ts';
 import { MESSAGE_LENGTH } from '../../../protocol/xtt/message.ts';
-import type { Callers, Line } from './callers.ts';
+import type { Callers, Connection } from './callers.ts';
 import { addressOf } from './load.ts';
 
 /** Connections that are open and do nothing. */
-export interface Crowd {
+export interface IdleConnections {
   readonly open: number;
   leave(): Promise<void>;
 }
@@ -15,18 +15,18 @@ export interface Crowd {
 const PER_SOURCE = 50;
 const AT_A_TIME = 200;
 const SILENCE = new Uint8Array(0);
-/** A silent crowd takes as long to come as the server is patient with each of it: from then on some come and go at any time. */
+/** Silent connections are opened over the time that the server tolerates each: from then on some are closed and opened at any time. */
 const ARRIVAL_MS = 10_000;
 const STEPS = 500;
-/** Until the server has seen that a crowd is gone. */
+/** Until the server has seen that the connections are closed. */
 const LEAVING_MS = 500;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const { primitives } = curves();
 
 /** Opens `count` silent connections, and opens them again when the server has had enough of them. */
-export async function silentCrowd(callers: Callers, count: number): Promise<Crowd> {
-  const lines = new Set<Line>();
+export async function openSilent(callers: Callers, count: number): Promise<IdleConnections> {
+  const lines = new Set<Connection>();
   let leaving = false;
   function open(i: number): void {
     const line = callers.call(addressOf(2, Math.floor(i / PER_SOURCE)), SILENCE);
@@ -47,17 +47,17 @@ export async function silentCrowd(callers: Callers, count: number): Promise<Crow
     },
     async leave() {
       leaving = true;
-      for (const line of lines) line.hangUp();
+      for (const line of lines) line.close();
       await pause(LEAVING_MS);
     },
   };
 }
 
 /**
- * Opens `count` connections that say hello, get their answer and then say nothing more: half-open handshakes. `first` is how
+ * Opens `count` connections that send ClientInit, get the answer and then send nothing more: half-open handshakes. `first` is how
  * many such there are already: each source has only so many.
  */
-export async function halfOpenCrowd(port: number, count: number, first = 0): Promise<Crowd> {
+export async function openHalfOpen(port: number, count: number, first = 0): Promise<IdleConnections> {
   const sockets = new Set<Socket>();
   const open = (i: number): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -85,11 +85,11 @@ export async function halfOpenCrowd(port: number, count: number, first = 0): Pro
     get open() {
       return sockets.size;
     },
-    leave: () => goAway(sockets),
+    leave: () => closeAll(sockets),
   };
 }
 
-async function goAway(sockets: Set<Socket>): Promise<void> {
+async function closeAll(sockets: Set<Socket>): Promise<void> {
   await Promise.all(
     [...sockets].map(
       (socket) =>

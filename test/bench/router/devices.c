@@ -1,8 +1,8 @@
 // Devices at a router, as C programs are: TLS with a certificate each, enftun's wire.
-//   swarm accept PORT LIST SECONDS   each in turn, four at a time: connects, has a frame answered, leaves
-//   swarm hold PORT LIST             all connect and have a frame answered; they stay until the standard input ends
-//   swarm pairs PORT LIST SECONDS    of each two, one sends its frame over and over, a record full of them at a time; the other counts
-//   swarm single PORT LIST SECONDS   the same with a record for each frame, as enftun does it
+//   devices accept PORT LIST SECONDS   each in turn, four at a time: connects, has a frame answered, leaves
+//   devices hold PORT LIST             all connect and have a frame answered; they stay until the standard input ends
+//   devices pairs PORT LIST SECONDS    of each two, one sends its frame over and over, a record full of them at a time; the other counts
+//   devices single PORT LIST SECONDS   the same with a record for each frame, as enftun does it
 // LIST has a line for each device: a file with certificate and key, and the frame in hex.
 #include "../tunnel/common.h"
 #include <openssl/err.h>
@@ -159,5 +159,5 @@ int main(int argc, char **argv) {
     if (argc == 5 && strcmp(argv[1], "single") == 0) frames_in_record = 1;
     if (argc == 5 && (frames_in_record == 1 || strcmp(argv[1], "pairs") == 0)) return pairs(atof(argv[4]));
   }
-  usage("swarm accept PORT LIST SECONDS | swarm hold PORT LIST | swarm pairs PORT LIST SECONDS | swarm single PORT LIST SECONDS");
+  usage("devices accept PORT LIST SECONDS | devices hold PORT LIST | devices pairs PORT LIST SECONDS | devices single PORT LIST SECONDS");
 }

@@ -1,0 +1,134 @@
+import { createFile } from '../os/files/create.ts';
+import { readBounded } from '../os/files/read.ts';
+import { explainNotPermitted } from '../os/linux/tpm-device.ts';
+import { parseTrust, type Trust } from '../protocol/identity/trust.ts';
+import { decodeUtf8 } from '../protocol/utf8.ts';
+import { DEFAULT_TCTI, openTpm, type Tpm } from '../tpm/context.ts';
+import { probe } from '../tpm/probe.ts';
+import { inspectTpm } from './chip.ts';
+import { type Group, issuerSecretStorage, openGroup, readLabelText, unlockIssuer } from './group.ts';
+import { type Inspection, inspectFile, inspectFolder } from './inspect.ts';
+import { basenameText, describeGroup, drawPng, drawSvg } from './label.ts';
+import { type DeviceRecord, readManifest } from './manifest.ts';
+import { type QrCode, qrCode } from './qr.ts';
+import { personaliseSoftware } from './software.ts';
+import { type Personalisation, type Personalised, personaliseTpm } from './station.ts';
+
+/*
+ * What an operator can do at the station, without a terminal: a command line parses its arguments and prints the result. `createGroup`
+ * of group.ts is the fifth operation.
+ */
+
+/** What `group show` prints as JSON. */
+export interface GroupView {
+  readonly name: string;
+  readonly vendor: string | undefined;
+  readonly basename: string;
+  readonly gid: string;
+  readonly created: string;
+  readonly devices: number;
+  readonly issuerSecret: 'plain' | 'encrypted' | 'absent';
+}
+
+/** @throws Failure those of `openGroup` */
+export async function showGroup(folder: string): Promise<GroupView> {
+  const group = await openGroup(folder);
+  const { name, vendor, gid, created } = group;
+  return {
+    name,
+    vendor,
+    basename: basenameText(group.basename),
+    gid,
+    created,
+    devices: (await readManifest(group)).length,
+    issuerSecret: await issuerSecretStorage(group),
+  };
+}
+
+/** What both ways to personalise a device need. */
+interface DeviceRequest {
+  readonly group: Group;
+  readonly trust: Trust;
+  /** Called only if the issuer's secret key is needed and encrypted. */
+  readonly passphrase: () => Promise<Uint8Array>;
+  readonly progress: (step: string) => void;
+}
+
+/** Makes the TPM at `tcti`, or this machine's, a member of the group. @throws Failure those of `personaliseTpm`, `tpm.…` */
+export async function personaliseTpmAt(
+  tcti: string | undefined,
+  request: DeviceRequest & Pick<Personalisation, 'placement' | 'hierarchyAuth'>,
+): Promise<Personalised> {
+  const { group, passphrase, ...rest } = request;
+  return withTpm(tcti, async (tpm) =>
+    personaliseTpm({
+      ...rest,
+      group,
+      tpm,
+      capabilities: await probe(tpm),
+      issuerSecret: () => unlockIssuer(group, passphrase),
+    }),
+  );
+}
+
+/** Writes a credential with its key into a new folder. @throws Failure those of `personaliseSoftware` */
+export async function personaliseFolder(folder: string, request: DeviceRequest): Promise<DeviceRecord> {
+  const { group, trust, passphrase, progress } = request;
+  const issuerSecret = await unlockIssuer(group, passphrase);
+  return personaliseSoftware({ group, issuerSecret, trust, folder, progress });
+}
+
+/** The trust bundle in a file. @throws Failure `trust.bad-bundle`, and those of reading files */
+export async function readTrust(path: string): Promise<Trust> {
+  return parseTrust(decodeUtf8(await readBounded(path, 'trust bundle')) ?? '');
+}
+
+export interface DrawnLabel {
+  readonly group: Group;
+  readonly devices: number;
+  readonly code: QrCode;
+  /** The lines beside the code. */
+  readonly text: readonly string[];
+}
+
+/**
+ * Draws the label of a group, `widthMm` wide, and writes the files that are named; an existing one is never overwritten.
+ * @throws Failure those of `readLabelText`, `qrCode`, `dotsPerModule` and `createFile`
+ */
+export async function drawLabel(
+  folder: string,
+  widthMm: number,
+  files: { readonly svg?: string | undefined; readonly png?: string | undefined },
+): Promise<DrawnLabel> {
+  const group = await openGroup(folder);
+  const code = qrCode(await readLabelText(group), widthMm);
+  const devices = (await readManifest(group)).length;
+  const text = describeGroup(group, devices);
+  // Anyone who reads the code can admit the devices: these files are as secret as label.txt.
+  if (files.svg !== undefined) await createFile(files.svg, drawSvg(code, widthMm, text));
+  if (files.png !== undefined) await createFile(files.png, drawPng(code, widthMm));
+  return { group, devices, code, text };
+}
+
+export type InspectionTarget =
+  | { readonly file: string }
+  | { readonly folder: string }
+  /** Undefined: this machine's TPM. */
+  | { readonly tcti: string | undefined };
+
+/** Reports what a TPM, a file or a folder holds, and what is wrong with it. @throws Failure if it cannot be read */
+export async function inspectTarget(target: InspectionTarget): Promise<Inspection> {
+  if ('file' in target) return inspectFile(target.file);
+  if ('folder' in target) return inspectFolder(target.folder);
+  return withTpm(target.tcti, inspectTpm);
+}
+
+/** Opens a TPM for `use` and closes it. @throws Failure `tpm.…` */
+export async function withTpm<T>(tcti = DEFAULT_TCTI, use: (tpm: Tpm) => Promise<T>): Promise<T> {
+  const tpm = await explainNotPermitted(tcti, () => openTpm(tcti));
+  try {
+    return await use(tpm);
+  } finally {
+    await tpm.close();
+  }
+}
