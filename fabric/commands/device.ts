@@ -84,7 +84,7 @@ function deviceText(device: DeviceDetails): string {
     `Standing  ${device.standing}`,
     `Tunnel    ${tunnelText(device)}`,
     `Agent     ${agent === null ? 'has reported nothing' : agentText(agent)}`,
-    ...(twins === null ? [] : [`Twins     ${twinsText(twins)}`]),
+    ...(twins === null ? [] : [`Clones    ${clonesText(twins)}`]),
     `Group     ${device.group}  ${shortGid(fromHex(device.gid))}`,
     `Network   ${device.network}`,
     `Key       ${device.longtermKey}`,
@@ -105,7 +105,7 @@ function tunnelText(device: DeviceDetails): string {
 const agentText = ({ reported, version, lastFailure }: AgentView): string =>
   `version ${version}, reported ${when(reported)}; last failure: ${lastFailure === null ? 'none reported' : failureText(lastFailure)}`;
 
-const twinsText = ({ at, from }: NonNullable<DeviceDetails['twins']>): string =>
+const clonesText = ({ at, from }: NonNullable<DeviceDetails['twins']>): string =>
   `two devices with this key took turns ${when(at)}, from ${from.join(' and ')}; after an eviction only one that has the credential comes back`;
 
 const DONE: Record<StandingChange, string> = {
