@@ -62,7 +62,6 @@ export function guarded<T>(path: string, work: () => T): T {
 
 function sqliteFailure(path: string, error: unknown): unknown {
   const code = error instanceof SQLite.SqliteError ? error.code : '';
-  const folderMissing = error instanceof TypeError && /directory does not exist/.test(error.message);
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
     return new Failure(
       'registry.locked',
@@ -86,16 +85,11 @@ function sqliteFailure(path: string, error: unknown): unknown {
       cause: error,
     });
   }
-  if (folderMissing || /^SQLITE_(READONLY|CANTOPEN|PERM|IOERR|AUTH)/.test(code)) {
-    return new Failure(
-      'registry.not-writable',
-      'operator',
-      `cannot open or write ${path} (${code || 'no such folder'})`,
-      {
-        action: `Check owner, mode and mount of ${dirname(path)}; the registry needs write access to the folder, too.`,
-        cause: error,
-      },
-    );
+  if (/^SQLITE_(READONLY|CANTOPEN|PERM|IOERR|AUTH)/.test(code)) {
+    return new Failure('registry.not-writable', 'operator', `cannot open or write ${path} (${code})`, {
+      action: `Check owner, mode and mount of ${dirname(path)}; the registry needs write access to the folder, too.`,
+      cause: error,
+    });
   }
   return error;
 }
