@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { queryJson, refusal, runCommand, runNetworkProgram, runQuery } from '../../../os/linux/command.ts';
 
@@ -30,12 +29,10 @@ describe('a program', () => {
   });
 
   test('is killed at its deadline, and what it has started does not delay the result', async () => {
-    const marker = `3${process.pid}.25`;
-    const start = performance.now();
-    const result = await shell(`echo before; sleep ${marker} & sleep ${marker}`, { timeoutMs: 300 });
-    expect(result).toEqual({ kind: 'killed', stdout: 'before\n', stderr: '' });
-    expect(performance.now() - start).toBeLessThan(5_000);
-    execFileSync('pkill', ['-f', `sleep ${marker}`]);
+    // A delay would be an hour: longer than any test may take.
+    const result = await shell('sleep 3600 & echo $!; sleep 3600', { timeoutMs: 300 });
+    expect(result).toEqual({ kind: 'killed', stdout: expect.stringMatching(/^\d+\n$/), stderr: '' });
+    if (result.kind === 'killed') process.kill(Number(result.stdout));
   });
 
   test('that a signal ends is reported as killed', async () => {
