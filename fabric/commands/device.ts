@@ -109,8 +109,8 @@ const clonesText = ({ at, from }: NonNullable<DeviceDetails['twins']>): string =
   `two devices with this key took turns ${when(at)}, from ${from.join(' and ')}; after an eviction only one that has the credential comes back`;
 
 const DONE: Record<StandingChange, string> = {
-  evict: 'is evicted: it is disconnected now and has to provision again',
-  ban: 'is banned: it is disconnected now and refused until it is unbanned',
+  evict: 'is evicted: it is disconnected and has to provision again',
+  ban: 'is banned: it is disconnected and refused until it is unbanned',
   unban: 'is no longer banned',
 };
 

@@ -67,7 +67,7 @@ export class StatusError extends Error {
 export async function serveControl(path: string, answer: Answerer): Promise<Control> {
   if (await isAlive(path)) {
     throw new Failure('control.in-use', 'operator', `another program already answers on ${path}`, {
-      action: 'Stop it first, or give this one its own control.socket.',
+      action: 'Stop it first, or give this one a socket of its own (agent: control.socket; fabric: --data).',
     });
   }
   const server = httpServer(answer);

@@ -25,7 +25,7 @@ import { encodeClientInit, FIELD_LENGTH, MESSAGE_LENGTH } from './message.ts';
  * by default. Each handshake still has session keys of its own, the serial is part of the transcript, and forward secrecy is as good
  * as with a share for each: that share, too, would have to be derived from a key that lives as long as the cookies do
  * (docs/adr/0004), provided that the jar is swept. There is no room for the server's signature; it is deterministic and
- * computed again (crypto/ecdsa.ts).
+ * computed again (protocol/crypto/ecdsa.ts).
  *
  * Memory: two keys at most, the current and, until its last cookie has expired, the one before. Each has one bit per
  * cookie it can issue (`capacity`, by default 2^20: 128 KiB), so spent cookies never cost more than 256 KiB.
