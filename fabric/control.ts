@@ -29,10 +29,16 @@ export interface Parts {
  */
 export function startControl(path: string, parts: Parts): Promise<Control> {
   const running: Running = {
+    // The change is committed: whatever fails here, it holds, and the registry is read again within a moment.
     notify: async () => {
-      await parts.registry.catchUp();
-      await parts.routes?.settled();
-      return 'in force';
+      try {
+        await parts.registry.catchUp();
+        await parts.routes?.settled();
+        return 'in force';
+      } catch (error) {
+        parts.log('error', `a change could not be applied at once: ${(error as Error).message}`);
+        return `the fabric did not confirm it: ${(error as Error).message}`;
+      }
     },
     presence: async () => parts.registry.isConnected,
   };

@@ -23,12 +23,16 @@ export function fields<Input extends object>(
   return Object.fromEntries(checked) as Input;
 }
 
-/** Text of up to `most` characters. */
+/** Control characters move a terminal's cursor; half a surrogate pair is no character and changes when it is stored. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
+
+/** Printable text of up to `most` characters. */
 export function text(most: number): Field<string> {
   return (name, value) => {
     if (value === undefined) throw badInput(name, 'is missing');
     if (typeof value !== 'string') throw badInput(name, 'is not text');
     if (value.length > most) throw badInput(name, `has more than ${most} characters`);
+    if (UNPRINTABLE.test(value)) throw badInput(name, 'has control characters');
     return value;
   };
 }

@@ -54,9 +54,10 @@ function noAnswer(cause: Failure): Failure {
   return new Failure(
     'fabric.no-answer',
     'retry',
-    `the running fabric did not answer: ${cause.message}. A change was made completely or not at all`,
+    `the running fabric did not answer: ${cause.message}. A change may still be made, completely or not at all`,
     {
-      action: 'See whether the fabric is still running, then repeat the command; a change can be repeated.',
+      action:
+        'See whether the fabric is still running, and look whether the change was made before you repeat the command.',
       cause,
     },
   );

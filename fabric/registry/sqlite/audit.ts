@@ -38,7 +38,14 @@ export function appendAudit(
   const last = prepare(db, 'SELECT hash FROM audit WHERE seq = ?').get(seq - 1) as
     | { hash: Uint8Array }
     | undefined;
-  const row = { ...entry, seq, detail: JSON.stringify(entry.detail ?? {}) };
+  const row = {
+    seq,
+    at: entry.at,
+    actor: stored(entry.actor),
+    action: entry.action,
+    subject: stored(entry.subject),
+    detail: JSON.stringify(entry.detail ?? {}),
+  };
   const hash = chained(last?.hash ?? GENESIS, row);
   prepare(db, 'INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)').run(
     row.seq,
@@ -50,6 +57,9 @@ export function appendAudit(
     hash,
   );
 }
+
+/** Text as SQLite gives it back: UTF-8 has no half surrogate pairs, and a hash over one would never fit again. */
+const stored = (text: string): string => new TextDecoder().decode(new TextEncoder().encode(text));
 
 /** Entries searched at once. */
 const SEARCHED = 10_000;

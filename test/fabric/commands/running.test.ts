@@ -48,6 +48,25 @@ async function socketOnly(registry: Registry): Promise<string> {
   return data;
 }
 
+test('a change that holds but could not be applied at once is no failure, and says so', async () => {
+  const registry = opened(registryFile());
+  const data = scratch();
+  const log: string[] = [];
+  const control = await startControl(join(data, 'control.sock'), {
+    registry,
+    log: (_, message) => log.push(message),
+    routes: { settled: () => Promise.reject(new Error('ip does not answer')) },
+  });
+  onTestFinished(() => control.close());
+  const { code, out } = await fabric.run('network', 'add', NETWORK, '--data', data);
+  expect([code, out]).toEqual([
+    0,
+    expect.stringContaining('the fabric did not confirm it: ip does not answer'),
+  ]);
+  expect((await registry.networks({ limit: 9 })).rows).toHaveLength(1);
+  expect(log).toEqual(['a change could not be applied at once: ip does not answer']);
+});
+
 describe('with a fabric that serves and without', () => {
   test('each command prints the same, but for what a running fabric alone knows', async () => {
     const alone = await founded(3);

@@ -165,7 +165,17 @@ describe('an input', () => {
       }
       for (const field of Object.keys(good)) {
         await expect(run({ ...good, [field]: undefined }), field).rejects.toMatchObject(bad);
-        for (const value of [null, {}, true, 'x'.repeat(5_000), Number.NaN, -1]) {
+        for (const value of [
+          null,
+          {},
+          true,
+          'x'.repeat(5_000),
+          'a\u0000b',
+          '\ud800',
+          '\u001b[2J',
+          Number.NaN,
+          -1,
+        ]) {
           await expect(run({ ...good, [field]: value }), field).rejects.toMatchObject(bad);
         }
       }

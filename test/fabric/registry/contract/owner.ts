@@ -88,6 +88,13 @@ export function ownerContract(openEmpty: OpenEmpty): void {
       }
     });
 
+    test('verifies whatever text an actor or a network has', async () => {
+      const registry = await (await openEmpty())();
+      for (const [n, odd] of ['\ud800', 'a\u0000b', 'é\u0301', '"\\', '\u{1f510}'].entries())
+        await registry.addNetwork(odd, parsePrefix(`fd00:98:${n}::/64`), odd);
+      expect((await registry.verifyAudit()).entries).toBe(6);
+    });
+
     test('verifies while it grows, and other work goes on meanwhile', async () => {
       const registry = await (await openEmpty())();
       const add = (n: number): Promise<unknown> =>
