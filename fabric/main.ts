@@ -1,5 +1,5 @@
 import { type Program, runProgram } from '../cli/program.ts';
-import { leave, programArguments, VERSION } from '../os/service/process.ts';
+import { leave, programArguments, VERSION, watchOutput } from '../os/service/process.ts';
 import { commands } from './commands/all.ts';
 import { IDENTITY_PROCESS } from './identity/messages.ts';
 import { runIdentityProcess } from './identity/worker.ts';
@@ -12,4 +12,5 @@ const program: Program = {
 };
 
 const args = programArguments();
+watchOutput(program.name);
 leave(args[0] === IDENTITY_PROCESS ? await runIdentityProcess() : await runProgram(program, args));

@@ -1,4 +1,5 @@
 import { type Program, runProgram } from '../cli/program.ts';
+import { leave, programArguments, VERSION, watchOutput } from '../os/service/process.ts';
 import { devicePersonalise } from './commands/device.ts';
 import { groupCreate, groupShow } from './commands/group.ts';
 import { inspect } from './commands/inspect.ts';
@@ -7,8 +8,9 @@ import { label } from './commands/label.ts';
 const program: Program = {
   name: 'enf-factory',
   summary: 'create device groups, personalise devices and draw labels, in the secure facility',
-  version: process.env.ENF_VERSION ?? 'dev',
+  version: VERSION,
   commands: [groupCreate, groupShow, devicePersonalise, label, inspect],
 };
 
-process.exitCode = await runProgram(program, process.argv.slice(2));
+watchOutput(program.name);
+leave(await runProgram(program, programArguments()));

@@ -51,9 +51,22 @@ export function descriptorLimit(): number {
   return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
 }
 
+/**
+ * Ends the process if its output cannot be written: quietly if the reader has gone (`| head`), else with a line on stderr
+ * and exit code 1, so that a full disk never looks like success.
+ */
+export function watchOutput(name: string): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    process.stderr.write(`${name}: the output cannot be written: ${error.message}\n`);
+    process.exit(1);
+  });
+}
+
 /** Ends the process with the exit code once stdout is flushed, even if handles are still open. */
 export function leave(code: number): void {
-  process.stdout.write('', () => process.exit(code));
+  // An error is reported by `watchOutput`, one step later.
+  process.stdout.write('', (error) => setImmediate(() => process.exit(error ? 1 : code)));
 }
 
 /** The arguments after node and script. */
