@@ -1,3 +1,4 @@
+import { linkPrefixes } from '../../os/linux/links.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
 import { fromHex } from '../../protocol/bytes.ts';
@@ -86,6 +87,7 @@ export function identitySession(options: IdentityOptions): IdentitySession {
         requestedIdentity: address === '' ? new Uint8Array(16) : parseIpv6(address),
         ...(basename !== '' && { basename: new TextEncoder().encode(basename) }),
         connect: () => openExchange({ hosts, port, mark, timeoutMs, signal: stopping, proxy, lookup }),
+        links: () => linkPrefixes(config.tunnel.device),
         nowMs: wallMs,
       });
       handshakes++;
