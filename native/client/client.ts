@@ -60,7 +60,8 @@ export interface PlaneCounters {
   readonly outLate: number;
   /** Sent, but marked as having met congestion. */
   readonly outMarked: number;
-  /** Not delivered: no IP packet of its own length or a frame that contradicts itself; not to the own address; refused by the kernel. */
+  /** Not delivered: no IP packet of its own length or a frame that contradicts itself; not to the own
+   * address, or from one that nobody behind the tunnel has, or neighbour discovery; refused by the kernel. */
   readonly inMalformed: number;
   readonly inForeign: number;
   readonly inRefused: number;

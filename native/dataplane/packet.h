@@ -10,6 +10,7 @@ enum {
   DP_UDP_HEADER = 8,
   DP_TCP = 6,
   DP_UDP = 17,
+  DP_ICMPV6 = 58,
   DP_MAX_HEADERS = 256,  // IP with options or extension headers, and TCP with options, in a packet that is to be cut
 };
 
@@ -34,7 +35,8 @@ enum dp_verdict { DP_PASS, DP_MALFORMED, DP_FOREIGN };
 
 // Out of this device: IPv6 from the own address, IPv4 if allowed; the packet's own length field must be its size.
 enum dp_verdict dp_egress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
-// Into this device: IPv6 to the own address, IPv4 if allowed.
+// Into this device: IPv6 to the own address, IPv4 if allowed; not from a link-local, multicast, loopback, unspecified or the own address,
+// and no neighbour or router discovery (ICMPv6 133 to 137, also behind extension headers). With `any` only what is malformed is refused.
 enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
 // From a link-local address, or from none yet, to fe80::1, ff02::2 or ff02::1:2: it is for who serves this link, and never leaves it.
 bool dp_is_local(const uint8_t *packet, uint32_t length);
