@@ -67,9 +67,18 @@ export const SCHEMA = {
     'tls-root': text(
       {
         default: '""',
-        doc: "PEM file with the root of the router's certificate; empty: the one that came with the credential.",
+        doc: "PEM or DER file with the root of the router's certificate; empty: the one that came with the credential.",
       },
       orEmpty(absolute),
+    ),
+    'tls-name': text(
+      {
+        default: '""',
+        doc: 'Name or address that the router\'s certificate must have; empty: one of `remote.hosts`, but none is needed where the root is the credential\'s or made by `enf-fabric init`. `"*"`: any, for a root of others that signs routers only.',
+      },
+      orEmpty((value) =>
+        value === '*' || !isRefusal(readHost(value)) ? undefined : 'a host name, an address, or "*"',
+      ),
     ),
     proxy: proxyUrl({
       default: '""',

@@ -17,7 +17,7 @@ import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
 import type { KeyStore } from '../identity/key-store.ts';
 import { openKeys } from '../identity/keys.ts';
-import { tlsRoot } from '../identity/tls-root.ts';
+import { routerTrust } from '../identity/tls-root.ts';
 import { markOf } from '../network/policy.ts';
 import { askStatus } from '../status/client.ts';
 import type { ForeignManager, Probes, Route } from './probes.ts';
@@ -41,7 +41,7 @@ export function machineProbes(config: Config): Probes {
   const proxy = proxyOf(config);
   const far = { mark, proxy, timeoutMs: Math.min(config.remote.connectTimeout, PATIENCE_MS) };
   const root = () =>
-    remembered('root', () => tlsRoot(config, () => withKeys(config, (keys) => keys.tlsRoot())));
+    remembered('root', () => routerTrust(config, () => withKeys(config, (keys) => keys.tlsRoot())));
   return {
     config,
     wallMs: systemClocks.wallMs,
@@ -53,14 +53,14 @@ export function machineProbes(config: Config): Probes {
     capabilities: () => remembered('capabilities', () => withTpm(config, probe)),
     inspection: () => remembered('inspection', () => withTpm(config, inspect)),
     membership: () => withKeys(config, proveMembership),
-    tlsRoot: root,
+    tlsRoot: async () => (await root()).ca,
     lookup: (host) => remembered(`lookup ${host}`, () => resolver(host)),
     route: async (address) => routeTo(proxy ? await addressOf(proxy.host, resolver) : address, mark),
     connect: (address, port) =>
       remembered(`connect ${address} ${port}`, () => reach({ ...far, address, port })),
     tls: (address, port, large) =>
       remembered(`tls ${address} ${port} ${large}`, async () =>
-        tryTls({ ...far, address, port, ca: await root(), alpn: ALPN, large }),
+        tryTls({ ...far, address, port, ...(await root()), alpn: ALPN, large }),
       ),
     http: (address) => remembered(`http ${address}`, () => tryHttp({ ...far, address, port: 80 })),
     sysctl: (path) => readTrimmed(`/proc/sys/${path}`),

@@ -8,7 +8,7 @@ import type { Goal } from '../lifecycle/situation.ts';
 import type { Store } from '../state/state.ts';
 import { isUnloadable } from './key-store.ts';
 import { openKeyring } from './keyring.ts';
-import { tlsRoot } from './tls-root.ts';
+import { type RouterTrust, routerTrust } from './tls-root.ts';
 
 /** What TLS authenticates this device with. */
 export interface TlsIdentity {
@@ -16,6 +16,8 @@ export interface TlsIdentity {
   readonly address: string;
   /** PEM of the root the router's certificate must lead to. */
   readonly ca: string;
+  /** Of which it has to have one (RouterTrust); empty: none is checked. */
+  readonly names: readonly string[];
   /** Identity certificate, DER. */
   readonly certificate: Uint8Array;
   /** PEM; may only name a key in the TPM. */
@@ -50,14 +52,14 @@ export interface IdentityOptions {
 export function identitySession(options: IdentityOptions): IdentitySession {
   const { config, store, lookup, proxy, mark, wallMs, stopping } = options;
   const keyring = openKeyring(config, stopping);
-  let root: string | undefined;
+  let trust: RouterTrust | undefined;
   let handshakes = 0;
 
   return {
     async prepare() {
       const { identity, pending } = (await store()).record;
       await keyring.close();
-      root = undefined;
+      trust = undefined;
       await keyring.keys();
       if (identity === undefined) return { kind: 'provision', reason: 'first-boot' };
       const { address } = identity;
@@ -98,11 +100,11 @@ export function identitySession(options: IdentityOptions): IdentitySession {
     async tls() {
       const { identity } = (await store()).record;
       if (identity === undefined) throw new Error('a connection without an identity');
-      root ??= await tlsRoot(config, async () => (await keyring.keys()).tlsRoot());
+      trust ??= await routerTrust(config, async () => (await keyring.keys()).tlsRoot());
       const key = keyring.longterm() ?? (await keyring.use(identity));
       return {
         address: identity.address,
-        ca: root,
+        ...trust,
         certificate: fromHex(identity.certificate),
         key: key.tlsKey(),
       };

@@ -127,7 +127,8 @@ export interface DataplaneFace {
   /**
    * Ends the connection there is, if any, without a report, and begins TLS over the connected socket `fd`, which is the thread's from
    * now on. `id` comes back in its events. `roots` is PEM, `certificate` DER, `key` PEM, perhaps one that only names a key in the TPM.
-   * `offerSuper`: super-frames, where the TUN offloads.
+   * `offerSuper`: super-frames, where the TUN offloads. `names`: one in each line, of which the server's certificate has to have one.
+   * An `untrusted` with number 1 is about that name, or about the usage.
    * @throws Error EBADF after `planeClose`
    */
   planeConnect(
@@ -139,6 +140,7 @@ export interface DataplaneFace {
     certificate: Uint8Array,
     key: string,
     offerSuper: boolean,
+    names?: string,
   ): void;
   /**
    * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come from the link. False if the kernel refused it, or the data plane is

@@ -17,6 +17,7 @@ void dp_order_free(struct dp_order *order) {
   if (order->key != NULL) OPENSSL_cleanse(order->key, strlen(order->key));
   free(order->key);
   free(order->roots);
+  free(order->names);
   free(order->certificate);
   free(order);
 }
@@ -78,7 +79,7 @@ void dp_agent_adopt(struct dp_agent *agent, uint32_t id, SSL *ssl, int fd, uint3
 }
 
 static bool same_identity(const struct dp_order *one, const struct dp_order *other) {
-  return one != NULL && strcmp(one->roots, other->roots) == 0 && strcmp(one->key, other->key) == 0 &&
+  return one != NULL && strcmp(one->roots, other->roots) == 0 && strcmp(one->key, other->key) == 0 && strcmp(one->names, other->names) == 0 &&
          one->super == other->super && one->certificate_length == other->certificate_length &&
          memcmp(one->certificate, other->certificate, one->certificate_length) == 0;
 }
@@ -94,7 +95,7 @@ static enum dp_tls_wrong prepare_client(struct dp_agent *agent, struct dp_order 
   agent->identity = NULL;
   bool super = order->super && agent->tun.offload != DP_OFFLOAD_NONE;
   enum dp_tls_wrong wrong = dp_tls_client_open(&agent->client, order->roots, order->certificate, order->certificate_length,
-                                               order->key, super, reason);
+                                               order->key, super, order->names, reason);
   if (wrong == DP_TLS_FINE) agent->identity = order;
   else dp_order_free(order);
   return wrong;
@@ -164,7 +165,8 @@ static void fail_handshake(struct dp_agent *agent, int result) {
   dp_tls_reason(ssl, result, reason);
   if (closed) snprintf(reason, sizeof reason, "the server closed the connection");
   if (is_date(verified)) dp_connection_end(agent, DP_EVENT_CLOCK, 0, X509_verify_cert_error_string(verified));
-  else if (verified != X509_V_OK) dp_connection_end(agent, DP_EVENT_UNTRUSTED, 0, X509_verify_cert_error_string(verified));
+  else if (verified != X509_V_OK)
+    dp_connection_end(agent, DP_EVENT_UNTRUSTED, dp_tls_is_name(verified), X509_verify_cert_error_string(verified));
   else dp_connection_end(agent, DP_EVENT_HANDSHAKE, 0, reason);
 }
 

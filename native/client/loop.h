@@ -21,6 +21,7 @@ struct dp_order {
   uint32_t timeout_ms;  // for the handshake
   bool super;           // may super-frames be offered?
   char *roots, *key;    // PEM
+  char *names;          // one in each line, of which the server's certificate has to have one; "": none is checked
   uint8_t *certificate;  // DER
   size_t certificate_length;
 };

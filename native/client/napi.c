@@ -235,8 +235,11 @@ static bool read_order(napi_env env, const napi_value *arguments, struct dp_orde
     return false;
   order->roots = text_of(env, arguments[3]);
   order->key = text_of(env, arguments[5]);
+  napi_valuetype type = napi_undefined;
+  if (napi_typeof(env, arguments[7], &type) != napi_ok) return false;
+  order->names = type == napi_undefined ? calloc(1, 1) : text_of(env, arguments[7]);
   order->certificate = malloc(order->certificate_length + 1);
-  if (order->roots == NULL || order->key == NULL || order->certificate == NULL) return false;
+  if (order->roots == NULL || order->key == NULL || order->names == NULL || order->certificate == NULL) return false;
   memcpy(order->certificate, certificate, order->certificate_length);
   order->fd = (int)fd;
   return true;
@@ -249,8 +252,8 @@ static struct plane *plane_of(napi_env env, napi_value value) {
 }
 
 static napi_value plane_connect(napi_env env, napi_callback_info info) {
-  napi_value arguments[8];
-  size_t count = 8;
+  napi_value arguments[9];
+  size_t count = 9;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct plane *plane = plane_of(env, arguments[0]);
   if (plane == NULL) return NULL;
@@ -260,8 +263,8 @@ static napi_value plane_connect(napi_env env, napi_callback_info info) {
   order->fd = -1;
   if (!read_order(env, arguments + 1, order)) {
     dp_order_free(order);
-    return addon_bad(env, "planeConnect(plane, id, fd, timeoutMs, roots, certificate, key, super): expected numbers, PEM text, "
-                          "DER, PEM text and a boolean");
+    return addon_bad(env, "planeConnect(plane, id, fd, timeoutMs, roots, certificate, key, super, names): expected numbers, PEM "
+                          "text, DER, PEM text, a boolean and text");
   }
   dp_thread_connect(plane->thread, order);
   return NULL;

@@ -25,6 +25,7 @@ test('only the hosts are required; everything else has its default', () => {
       identityPort: 444,
       connectTimeout: 10_000,
       tlsRoot: '',
+      tlsName: '',
       proxy: undefined,
       proxyLoginFile: '',
     },
@@ -189,6 +190,7 @@ describe('bad values name the key, what was expected and what came', () => {
     'remote.identity-port': ['-1', 'true'],
     'remote.connect-timeout': ['10', '"10"', '"10 parsecs"', '"0s"', '"6m"', '"1.5s"', '"-1s"'],
     'remote.tls-root': ['"root.pem"', '1'],
+    'remote.tls-name': ['"a b"', '"**"', '1'],
     'remote.proxy': [
       '"proxy.example:3128"',
       '"https://proxy.example:3128"',
