@@ -3,20 +3,9 @@ import { nearest } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
-import {
-  choice,
-  isRefusal,
-  type Key,
-  list,
-  loopback,
-  proxyUrl,
-  type Refusal,
-  refuse,
-  span,
-  text,
-  whole,
-  yesNo,
-} from './key-types.ts';
+import { readHost } from './host.ts';
+import { choice, type Key, list, loopback, proxyUrl, span, text, whole, yesNo } from './key-types.ts';
+import { isRefusal, type Refusal, refuse } from './refusal.ts';
 
 /**
  * The agent's configuration: one table has each key's section, name, type, bounds, default and meaning.
@@ -44,11 +33,6 @@ const readInterface = (value: string): string | Refusal =>
   /^(?:[A-Za-z0-9._-]{1,15}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5})$/.test(value)
     ? value
     : refuse('an interface name, or a hardware address such as "02:00:00:00:00:01"');
-
-const readHost = (value: string): string | Refusal =>
-  /^[0-9A-Za-z._:-]{1,253}$/.test(value)
-    ? value
-    : refuse('a host name or a literal address such as "203.0.113.7"');
 
 const SUITES = [1, 2, 3, 4] as const;
 

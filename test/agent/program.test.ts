@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { temporaryFolder } from './folders.ts';
+import { makeCertificates } from './router.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let folder: string;
@@ -44,13 +46,13 @@ function agent(...args: string[]): Promise<{ code: number; out: string; err: str
 }
 
 /** A configuration whose TPM is not there, and `agent` with it. */
-function installed(more = '') {
+function installed(more = '', remote = '') {
   const place = temporaryFolder();
   const file = join(place, 'agent.toml');
   const state = join(place, 'state');
   writeFileSync(
     file,
-    `[remote]\nhosts = ["127.0.0.1"]\n[tpm]\ntcti = "device:${place}/no-tpm"\n[state]\ndirectory = "${state}"\n[control]\nsocket = "${place}/run/c.sock"\n${more}`,
+    `[remote]\nhosts = ["127.0.0.1"]\n${remote}[tpm]\ntcti = "device:${place}/no-tpm"\n[state]\ndirectory = "${state}"\n[control]\nsocket = "${place}/run/c.sock"\n${more}`,
   );
   return { place, file, state, with: (...args: string[]) => agent(...args, '--config', file) };
 }
@@ -95,6 +97,24 @@ describe('check-config', () => {
         78,
         expect.stringMatching(/tunnel\.heartbeat-perod.*\[config\.unknown-key\]\n.*heartbeat-period/),
       ]);
+    }
+  });
+
+  test('[H-D3] a TLS root that is none is said, as is one that is not there; DER is one', async () => {
+    const { place } = installed();
+    const root = join(place, 'root');
+    const { with: on } = installed('', `tls-root = "${root}"\n`);
+    expect((await on('check-config')).err).toContain('[os.no-file]');
+    writeFileSync(root, Uint8Array.of(0x30, 3, 0, 1, 2));
+    const { code, err } = await on('check-config');
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(/root: expected TLS roots in PEM .*\[tls\.bad-root\]/),
+    ]);
+    const { root: pem } = makeCertificates();
+    for (const good of [pem, new X509Certificate(pem).raw]) {
+      writeFileSync(root, good);
+      expect((await on('check-config')).code).toBe(0);
     }
   });
 
