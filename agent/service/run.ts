@@ -49,6 +49,7 @@ export async function runAgent(config: Config): Promise<void> {
     counters: () => effects.facts().counters,
     residentBytes,
     renew: () => driver?.renew() ?? false,
+    handshakeEnd: async () => driver?.handshakeEnd(),
   };
   const control = await serveControl(config.control.socket, (question) => answerApi(question, agent));
   const metrics = await openMetrics(config, agent, log);

@@ -1,6 +1,6 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { createServer, request as httpRequest } from './http.ts';
@@ -14,6 +14,9 @@ import { createServer, request as httpRequest } from './http.ts';
 export interface Question {
   readonly method: string;
   readonly path: string;
+  readonly query?: URLSearchParams;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal;
 }
 
 /** An answer that is not JSON. */
@@ -102,18 +105,29 @@ const closed = (server: Server): Promise<void> =>
   });
 
 function httpServer(answer: Answerer): Server {
-  return createServer(
-    { requestTimeout: PATIENCE_MS, headersTimeout: PATIENCE_MS, maxHeaderSize: 8_192, keepAliveTimeout: 1 },
+  const server = createServer(
+    {
+      // Node looks at its own deadlines every half minute only; ours are those of `boundConnections`.
+      headersTimeout: PATIENCE_MS,
+      requestTimeout: PATIENCE_MS,
+      maxHeaderSize: 8_192,
+      keepAliveTimeout: 1,
+    },
     (request, response) => {
+      if (!connections.asks(request.socket)) return;
       const send = (status: number, type: string, text: string): void => {
+        connections.answers(request.socket);
         response.writeHead(status, { 'content-type': type, connection: 'close' });
         response.end(text);
       };
       const reply = (status: number, body: unknown): void =>
         send(status, 'application/json', `${JSON.stringify(body)}\n`);
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
       request.resume();
-      const path = (request.url ?? '/').split('?')[0]!;
-      Promise.resolve({ method: request.method ?? 'GET', path })
+      const [path = '/', ...rest] = (request.url ?? '/').split('?');
+      const query = new URLSearchParams(rest.join('?'));
+      Promise.resolve({ method: request.method ?? 'GET', path, query, signal: gone.signal })
         .then(answer)
         .then((value) => {
           if (value === undefined) reply(404, { error: { code: 'control.no-such-path', message: path } });
@@ -122,20 +136,94 @@ function httpServer(answer: Answerer): Server {
         })
         .catch((error: unknown) => {
           const { code, message } = isFailure(error) ? error : { code: 'internal', message: String(error) };
-          reply(500, { error: { code, message } });
+          if (!response.headersSent) reply(500, { error: { code, message } });
         });
     },
   );
+  server.maxHeadersCount = 32;
+  const connections = boundConnections(server);
+  return server;
+}
+
+/** What the connections of one server may take together: whoever is on this machine may make as many as it likes. */
+const MOST_CONNECTIONS = 32;
+/** Of a request, headers and body: no question has a body of any length. */
+const LONGEST_REQUEST = 16_384;
+
+interface Connections {
+  /** A request has arrived whole. False if the connection has had one already, and is cut. */
+  asks(socket: Socket): boolean;
+  /** The answer is about to be sent. */
+  answers(socket: Socket): void;
+}
+
+/**
+ * Each connection has one request, and a deadline for sending it and another for taking the answer; there is none while the answer is
+ * being made. When there are too many, the oldest goes that is not waiting for its answer, else the oldest of all.
+ */
+function boundConnections(server: Server): Connections {
+  interface Open {
+    waiting: boolean;
+    asked: boolean;
+    timer: NodeJS.Timeout | undefined;
+  }
+  const open = new Map<Socket, Open>();
+
+  const limit = (socket: Socket, connection: Open): void => {
+    clearTimeout(connection.timer);
+    connection.timer = setTimeout(() => socket.destroy(), PATIENCE_MS);
+  };
+  const makeRoom = (): void => {
+    if (open.size <= MOST_CONNECTIONS) return;
+    const idle = [...open].find(([, { waiting }]) => !waiting);
+    (idle ?? [...open][0]!)[0].destroy();
+  };
+  server.on('connection', (socket: Socket) => {
+    const connection: Open = { waiting: false, asked: false, timer: undefined };
+    open.set(socket, connection);
+    limit(socket, connection);
+    socket.on('data', () => {
+      if (socket.bytesRead > LONGEST_REQUEST) socket.destroy();
+    });
+    socket.once('close', () => {
+      clearTimeout(connection.timer);
+      open.delete(socket);
+    });
+    makeRoom();
+  });
+  return {
+    asks(socket) {
+      const connection = open.get(socket);
+      if (connection === undefined || connection.asked) {
+        socket.destroy();
+        return false;
+      }
+      connection.asked = true;
+      connection.waiting = true;
+      clearTimeout(connection.timer);
+      return true;
+    },
+    answers(socket) {
+      const connection = open.get(socket);
+      if (connection === undefined) return;
+      connection.waiting = false;
+      limit(socket, connection);
+    },
+  };
 }
 
 /**
  * Asks the program listening on `path`. @returns the JSON of the answer
- * @throws Failure `control.nobody`, `control.not-permitted`, `control.bad-answer`
+ * `patienceMs` is how long it may be silent. @throws Failure `control.nobody`, `control.not-permitted`, `control.bad-answer`
  */
-export async function askControl(path: string, question: Question): Promise<unknown> {
+export async function askControl(
+  path: string,
+  question: Pick<Question, 'method' | 'path'>,
+  patienceMs = PATIENCE_MS,
+): Promise<unknown> {
   const text = await new Promise<string>((resolve, reject) => {
     const request = httpRequest(
-      { socketPath: path, method: question.method, path: question.path, timeout: PATIENCE_MS },
+      { socketPath: path, method: question.method, path: question.path, timeout: patienceMs },
       (response) => {
         let body = '';
         response.setEncoding('utf8');
@@ -151,7 +239,7 @@ export async function askControl(path: string, question: Question): Promise<unkn
         response.on('error', reject);
       },
     );
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${PATIENCE_MS} ms`)));
+    request.on('timeout', () => request.destroy(new Error(`no answer within ${patienceMs} ms`)));
     request.on('error', reject);
     request.end();
   }).catch((error: unknown) => {
