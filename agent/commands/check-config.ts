@@ -1,9 +1,12 @@
 import type { Command } from '../../cli/program.ts';
 import { readIfThere } from '../../os/files/read.ts';
+import { linkPrefixes } from '../../os/linux/links.ts';
 import { parseRoots } from '../../protocol/identity/roots.ts';
 import { type Config, renderConfig } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
 import { readRoots } from '../identity/tls-root.ts';
+import { checkPrefixes } from '../network/desired.ts';
+import { policyOf } from '../network/policy.ts';
 import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const checkConfig: Command = {
@@ -15,7 +18,9 @@ export const checkConfig: Command = {
   async run(invocation) {
     const config = await readConfig(invocation);
     await checkFiles(config);
-    invocation.print(config, () => renderConfig(config));
+    const { route, tunnel } = config;
+    if (route.mode === 'split') checkPrefixes(route.prefixes, linkPrefixes(tunnel.device));
+    invocation.print(config, () => `${renderConfig(config)}${notes(config)}`);
     return undefined;
   },
 };
@@ -30,4 +35,11 @@ async function checkFiles(config: Config): Promise<void> {
     if (root !== undefined) parseRoots(root, path);
   }
   if (remote.proxyLoginFile !== '') await proxyOf(config)?.login();
+}
+
+/** What follows from the configuration and is not written in it, as comments. */
+function notes(config: Config): string {
+  const { bypass, mark, table } = policyOf(config);
+  if (!bypass) return '';
+  return `\n# The fabric may have an address inside route.prefixes: mark ${mark} and the rules ${4 * table + 1} and ${4 * table + 3} keep the tunnel's own connection out of it.\n`;
 }

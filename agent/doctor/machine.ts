@@ -1,6 +1,7 @@
 import { hostArithmetic } from '../../crypto/host-arithmetic.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import { ipv6Disabled } from '../../os/linux/ipv6.ts';
+import { linkPrefixes } from '../../os/linux/links.ts';
 import { deviceFile, freeSpace, namesIn, ownIdentity, readTrimmed } from '../../os/linux/machine.ts';
 import { queryJson, runQuery } from '../../os/linux/query.ts';
 import { isLiteral, type Lookup, systemLookup } from '../../os/net/lookup.ts';
@@ -37,7 +38,8 @@ export function machineProbes(config: Config): Probes {
     return known as Promise<T>;
   };
   const mark = markOf(config.route.mode, config.tunnel.fwmark);
-  const resolver = mark === 0 ? systemLookup : markedLookup(mark);
+  const ordinary = config.route.mode === 'split' && config.tunnel.fwmark === 0;
+  const resolver = ordinary ? systemLookup : markedLookup(mark);
   const proxy = proxyOf(config);
   const far = { mark, proxy, timeoutMs: Math.min(config.remote.connectTimeout, PATIENCE_MS) };
   const root = () =>
@@ -55,6 +57,7 @@ export function machineProbes(config: Config): Probes {
     membership: () => withKeys(config, proveMembership),
     tlsRoot: async () => (await root()).ca,
     lookup: (host) => remembered(`lookup ${host}`, () => resolver(host)),
+    links: () => linkPrefixes(config.tunnel.device),
     route: async (address) => routeTo(proxy ? await addressOf(proxy.host, resolver) : address, mark),
     connect: (address, port) =>
       remembered(`connect ${address} ${port}`, () => reach({ ...far, address, port })),

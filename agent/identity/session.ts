@@ -32,6 +32,8 @@ export interface IdentitySession {
   provision(): Promise<string>;
   /** The identity there is, as TLS needs it. @throws Failure of keys and TLS root */
   tls(): Promise<TlsIdentity>;
+  /** The TLS root is read again for the next connection. */
+  reload(): void;
   /** XTT handshakes this run has completed. */
   handshakes(): number;
   close(): Promise<void>;
@@ -110,6 +112,9 @@ export function identitySession(options: IdentityOptions): IdentitySession {
       };
     },
 
+    reload() {
+      trust = undefined;
+    },
     handshakes: () => handshakes,
     close: keyring.close,
   };

@@ -12,9 +12,23 @@ export interface Outcome {
 /** The two programs, and what is said when one is not there. */
 const PROGRAMS = { ip: 'iproute2', nft: 'nftables' } as const;
 
+/** How long a program may take; a slow machine with many rules takes a second or two. */
+export const PATIENCE_MS = 10_000;
+/** The same once this program is about to end. */
+const HURRY_MS = 1_000;
+
+const running = new Set<() => void>();
+let patienceMs = PATIENCE_MS;
+
+/** This program is about to end: what is running, and what will be, gets little time. */
+export function hurryCommands(): void {
+  patienceMs = HURRY_MS;
+  for (const hurry of running) hurry();
+}
+
 /**
- * Runs `ip` or `nft` to its end, with an empty environment and nothing to read.
- * @throws Failure `os.no-iproute`, `os.no-nftables`
+ * Runs `ip` or `nft` to its end, with an empty environment and nothing to read. One that hangs is killed.
+ * @throws Failure `os.no-iproute`, `os.no-nftables`, `os.command-hangs`
  */
 export function runCommand(program: keyof typeof PROGRAMS, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve, reject) => {
@@ -24,6 +38,26 @@ export function runCommand(program: keyof typeof PROGRAMS, args: readonly string
     });
     let stdout = '';
     let stderr = '';
+    let timer: NodeJS.Timeout | undefined;
+    const limit = (): void => {
+      clearTimeout(timer);
+      const ms = patienceMs;
+      timer = setTimeout(() => {
+        end();
+        child.kill('SIGKILL');
+        // Not even that ends one that waits inside the kernel: it is left behind.
+        child.unref();
+        child.stdout.destroy();
+        child.stderr.destroy();
+        reject(hangs(program, args, ms));
+      }, ms);
+    };
+    const end = (): void => {
+      clearTimeout(timer);
+      running.delete(limit);
+    };
+    running.add(limit);
+    limit();
     child.stdout.on('data', (chunk: Buffer) => {
       stdout += chunk.toString();
     });
@@ -31,11 +65,20 @@ export function runCommand(program: keyof typeof PROGRAMS, args: readonly string
       stderr += chunk.toString();
     });
     child.on('error', (error: NodeJS.ErrnoException) => {
+      end();
       reject(error.code === 'ENOENT' ? notInstalled(program, error) : error);
     });
     child.on('close', (code) => {
+      end();
       resolve({ code: code ?? -1, stdout, complaint: stderr.trim().split('\n')[0] ?? '' });
     });
+  });
+}
+
+function hangs(program: keyof typeof PROGRAMS, args: readonly string[], ms: number): Failure {
+  const what = `${program} ${args.join(' ').slice(0, 60)}`;
+  return new Failure('os.command-hangs', 'retry', `"${what}" has not ended within ${ms / 1_000} s`, {
+    action: `Run "${program}" by hand: it waits for a lock of another program, or the kernel does not answer it.`,
   });
 }
 

@@ -2,8 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { type KernelChange, sourceTowards, watchKernel } from './netlink.ts';
 
-/** Ours to ask about, but not to send to: documentation addresses stand for "anywhere" (RFC 5737, RFC 3849). */
-const ANYWHERE = ['192.0.2.1', '2001:db8::1'];
+/**
+ * Addresses that stand for "anywhere": what they get is the default route, and nothing is sent to them. They are those of two root name
+ * servers, since networks give no route to addresses that nobody has, such as those for documentation.
+ */
+const ANYWHERE = ['198.41.0.4', '193.0.14.129', '2001:503:ba3e::2:30', '2001:7fd::1'];
+/** Of the addresses that names have. */
+const MOST_KNOWN = 16;
 
 /** A burst of changes (an interface that comes up makes a dozen) counts as one, this long after it began. */
 export const SETTLE_MS = 250;
@@ -11,6 +16,8 @@ export const SETTLE_MS = 250;
 export interface PathOptions {
   /** Host names (ignored: asking a resolver is no business of a watch) and literal addresses. */
   readonly hosts: readonly string[];
+  /** Addresses that the names are known to have by now. */
+  readonly known?: () => readonly string[];
   /** Of the sockets whose way it is; 0: none. */
   readonly mark: number;
   /** The kernel's changes; a test brings its own. */
@@ -26,8 +33,12 @@ export interface PathOptions {
  */
 export function watchPath(options: PathOptions, onChange: () => void): { close(): void } {
   const { mark, watch = watchKernel, source = sourceTowards } = options;
-  const targets = [...options.hosts.filter((host) => isIP(host) !== 0), ...ANYWHERE];
-  const look = (): string => targets.map((target) => source(target, mark) ?? '-').join(' ');
+  const literal = options.hosts.filter((host) => isIP(host) !== 0);
+  /** The source address towards each target; "" without a way. */
+  const look = (): ReadonlyMap<string, string> => {
+    const known = options.known?.().slice(0, MOST_KNOWN) ?? [];
+    return new Map([...literal, ...known, ...ANYWHERE].map((target) => [target, source(target, mark) ?? '']));
+  };
   /** Interfaces that have had a carrier, and those of them that have lost it. */
   const proven = new Set(present());
   const idle = new Set<number>();
@@ -38,7 +49,9 @@ export function watchPath(options: PathOptions, onChange: () => void): { close()
   const settle = (): void => {
     timer = undefined;
     const now = look();
-    const changed = now !== path || (regained && /[^- ]/.test(now));
+    // A target that was not known before is no change.
+    const moved = [...now].some(([target, way]) => (path.get(target) ?? way) !== way);
+    const changed = moved || (regained && [...now.values()].some((way) => way !== ''));
     path = now;
     regained = false;
     if (changed) onChange();
@@ -63,13 +76,27 @@ export function watchPath(options: PathOptions, onChange: () => void): { close()
   };
 }
 
-/** The indexes of the interfaces there are. */
+/** The indexes of the interfaces there are; none are known in a container without sysfs and IPv6. */
 function present(): number[] {
-  return readdirSync('/sys/class/net').flatMap((name) => {
-    try {
-      return [Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'latin1'))];
-    } catch {
-      return []; // gone meanwhile, or no interface
-    }
-  });
+  try {
+    return readdirSync('/sys/class/net').flatMap((name) => {
+      try {
+        return [Number(readFileSync(`/sys/class/net/${name}/ifindex`, 'latin1'))];
+      } catch {
+        return []; // gone meanwhile, or no interface
+      }
+    });
+  } catch {
+    return withIpv6();
+  }
+}
+
+/** /proc/net/if_inet6: address, index, prefix length, …, all in hex. */
+function withIpv6(): number[] {
+  try {
+    const lines = readFileSync('/proc/net/if_inet6', 'latin1').trim().split('\n');
+    return lines.map((line) => Number.parseInt(line.split(' ')[1] ?? '', 16)).filter((index) => index > 0);
+  } catch {
+    return [];
+  }
 }

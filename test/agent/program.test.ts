@@ -1,6 +1,6 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -161,6 +161,77 @@ test('[C-1] run without a TPM stays alive, says what is wrong, and ends cleanly 
   child.kill('SIGTERM');
   expect(await exited).toBe(0);
   expect(existsSync(join(place, 'run/c.sock'))).toBe(false);
+});
+
+/** `run` in namespaces of its own, where `program` is a script that never ends. */
+function hanging(file: string, program: string) {
+  const script = `
+    ip link set lo up
+    printf '#!/bin/sh\\nexec sleep 1000\\n' > ${folder}/hangs; chmod +x ${folder}/hangs
+    mount --bind ${folder}/hangs $(readlink -f $(command -v ${program}))
+    exec ${process.execPath} ${join(folder, 'enf-agent.mjs')} run --config ${file}`;
+  const child = spawn('unshare', ['--mount', '--net', 'sh', '-ec', script], { env: environment });
+  let text = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const exited = new Promise<string>((resolve) =>
+    child.on('exit', (code, signal) => resolve(`${code} ${signal}`)),
+  );
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return { child, log: () => text, exited };
+}
+
+for (const program of ['ip', 'nft']) {
+  for (const mode of ['lockdown', 'split']) {
+    test(`[H-C6] ${program} hangs in ${mode}: a named failure, and SIGTERM ends the agent all the same`, async () => {
+      const { file } = installed(`[route]\nmode = "${mode}"\n`);
+      const { child, log, exited } = hanging(file, program);
+      await vi.waitFor(() => expect(log()).toContain('started'), { timeout: 20_000, interval: 50 });
+      // In split mode nothing is asked of ip before there is a tunnel, and nft only helps.
+      if (mode === 'lockdown')
+        await vi.waitFor(() => expect(log()).toContain('os.command-hangs'), {
+          timeout: 30_000,
+          interval: 50,
+        });
+      const asked = performance.now();
+      child.kill('SIGTERM');
+      expect(await exited).toBe('0 null');
+      expect(performance.now() - asked).toBeLessThan(5_000);
+    });
+  }
+}
+
+test('[H-C6] SIGTERM while something inside hangs that nobody can call off', async () => {
+  const { file, place } = installed('[identity]\nmode = "software"\ncredential-dir = "/nowhere"\n');
+  execFileSync('mkfifo', [join(place, 'root')]);
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8')
+      .replace('[tpm]', `[identity]\nmode = "software"\ncredential-dir = "${place}"\n[tpm]`)
+      .replace(/\n\[identity\]\nmode = "software"\ncredential-dir = "\/nowhere"\n/, '\n'),
+  );
+  execFileSync('mkfifo', [join(place, 'basename.bin')]);
+  const { child, log, exited } = running(file);
+  await vi.waitFor(() => expect(log()).toContain('no identity yet: provisioning'), {
+    timeout: 20_000,
+    interval: 50,
+  });
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+});
+
+test('[H-C6] SIGHUP does not end the agent; it tells what that changes', async () => {
+  const { file, with: on } = installed();
+  const { child, log, exited } = running(file);
+  await vi.waitFor(() => expect(log()).toContain('started'), { timeout: 20_000, interval: 50 });
+  for (let i = 1; i <= 3; i++) {
+    child.kill('SIGHUP');
+    await vi.waitFor(() => expect(log().split('SIGHUP: ')).toHaveLength(i + 1), { timeout: 10_000 });
+  }
+  expect((await on('status')).code).toBe(0);
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
 });
 
 test('status --watch follows the agent until Ctrl-C; with --json a line for each change', async () => {
