@@ -49,6 +49,8 @@ export function openReconciler(
   let own: Uint8Array | undefined;
   /** Of our interface. */
   let index: number | undefined;
+  /** Routes and rules have held; what fails later takes nothing away. */
+  let closedOnce = false;
   let begun = false;
   let stopped = false;
   /** Lockdown is wanted, and not even routes and rules are in place. */
@@ -59,7 +61,7 @@ export function openReconciler(
     if (stopped) return [];
     schedule.started();
     const prefixes = own && policy.mode === 'split' ? tunnelPrefixes(own, policy.prefixes) : [];
-    const observed = await observe(machine, policy, prefixes);
+    const observed = await look(prefixes);
     index = observed.interfaces.find(({ name }) => name === policy.device)?.index;
     checkPrefixes(prefixes, networksOf(observed.interfaces, policy.device));
     const desired = desiredState(policy, own, observed);
@@ -68,6 +70,16 @@ export function openReconciler(
       return [...(await repair(desired, observed)), ...nameOf(filtered)];
     }
     return lock(desired, observed);
+  };
+
+  const look = async (prefixes: readonly Prefix[]): Promise<Observed> => {
+    try {
+      return await observe(machine, policy, prefixes);
+    } catch (error) {
+      if (policy.mode === 'split' || closedOnce) throw error;
+      open = true;
+      throw lockdownOpen(error);
+    }
   };
 
   const repair = async (desired: Desired, observed: Observed): Promise<readonly string[]> => {
@@ -85,10 +97,12 @@ export function openReconciler(
     try {
       closed = filter.holds() ? [] : await repair(closing(desired), observed);
     } catch (error) {
+      if (closedOnce) throw error;
       open = true;
       throw lockdownOpen(error);
     }
     open = false;
+    closedOnce = true;
     let filtered: boolean;
     try {
       filtered = await filter.reconcile(desired.filter);

@@ -66,7 +66,7 @@ export function runCommand(program: keyof typeof PROGRAMS, args: readonly string
     });
     child.on('error', (error: NodeJS.ErrnoException) => {
       end();
-      reject(error.code === 'ENOENT' ? notInstalled(program, error) : error);
+      reject(cannotStart(program, error));
     });
     child.on('close', (code) => {
       end();
@@ -82,8 +82,14 @@ function hangs(program: keyof typeof PROGRAMS, args: readonly string[], ms: numb
   });
 }
 
+/** Not there, not executable, or no process to be had. */
+function cannotStart(program: keyof typeof PROGRAMS, error: NodeJS.ErrnoException): Failure {
+  if (error.code === 'ENOENT' || error.code === 'EACCES') return notInstalled(program, error);
+  return refusal(program, 'cannot be started', error.code ?? error.message);
+}
+
 function notInstalled(program: keyof typeof PROGRAMS, cause: unknown): Failure {
-  const message = `the program "${program}" is not installed`;
+  const message = `the program "${program}" is not installed, or may not be run`;
   const options = { action: `Install the package ${PROGRAMS[program]}.`, cause };
   return program === 'ip'
     ? new Failure('os.no-iproute', 'operator', message, options)

@@ -163,11 +163,11 @@ test('[C-1] run without a TPM stays alive, says what is wrong, and ends cleanly 
   expect(existsSync(join(place, 'run/c.sock'))).toBe(false);
 });
 
-/** `run` in namespaces of its own, where `program` is a script that never ends. */
-function hanging(file: string, program: string) {
+/** `run` in namespaces of its own, where `program` is a script, one that never ends by default. */
+function hanging(file: string, program: string, body = 'exec sleep 1000') {
   const script = `
     ip link set lo up
-    printf '#!/bin/sh\\nexec sleep 1000\\n' > ${folder}/hangs; chmod +x ${folder}/hangs
+    printf '#!/bin/sh\\n${body}\\n' > ${folder}/hangs; chmod +x ${folder}/hangs
     mount --bind ${folder}/hangs $(readlink -f $(command -v ${program}))
     exec ${process.execPath} ${join(folder, 'enf-agent.mjs')} run --config ${file}`;
   const child = spawn('unshare', ['--mount', '--net', 'sh', '-ec', script], { env: environment });
@@ -190,10 +190,13 @@ for (const program of ['ip', 'nft']) {
       await vi.waitFor(() => expect(log()).toContain('started'), { timeout: 20_000, interval: 50 });
       // In split mode nothing is asked of ip before there is a tunnel, and nft only helps.
       if (mode === 'lockdown')
-        await vi.waitFor(() => expect(log()).toContain('os.command-hangs'), {
-          timeout: 30_000,
-          interval: 50,
-        });
+        await vi.waitFor(
+          () => expect(log()).toMatch(/os\.(command-hangs|lockdown-open).*has not ended within/),
+          {
+            timeout: 30_000,
+            interval: 50,
+          },
+        );
       const asked = performance.now();
       child.kill('SIGTERM');
       expect(await exited).toBe('0 null');
@@ -201,6 +204,35 @@ for (const program of ['ip', 'nft']) {
     });
   }
 }
+
+test('[H-C10] without sysfs it runs all the same', async () => {
+  const { file, with: on } = installed();
+  const script = `mount -t tmpfs none /sys; exec ${process.execPath} ${join(folder, 'enf-agent.mjs')} run --config ${file}`;
+  const child = spawn('unshare', ['--mount', 'sh', '-ec', script], { env: environment });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  await vi.waitFor(() => expect(log).toMatch(/tpm\./), { timeout: 20_000, interval: 50 });
+  expect((await on('status')).code).toBe(0);
+  expect(log).not.toContain('internal error');
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+});
+
+test('[H-C5] an open lockdown is told by status, log and exit code', async () => {
+  const { file, with: on } = installed('[route]\nmode = "lockdown"\n');
+  const { child, log, exited } = hanging(file, 'ip', 'echo no >&2; exit 1');
+  await vi.waitFor(() => expect(log()).toContain('os.lockdown-open'), { timeout: 20_000, interval: 50 });
+  const status = JSON.parse((await on('status', '--json')).out);
+  expect(status).toMatchObject({ situation: 'blocked', trouble: { code: 'os.lockdown-open' } });
+  expect(status.trouble.message).toContain('OPEN');
+  child.kill('SIGTERM');
+  expect(await exited).toBe('1 null');
+  expect(log()).toContain('the lockdown was OPEN');
+});
 
 test('[H-C6] SIGTERM while something inside hangs that nobody can call off', async () => {
   const { file, place } = installed('[identity]\nmode = "software"\ncredential-dir = "/nowhere"\n');
