@@ -159,7 +159,7 @@ export const SCHEMA = {
     }),
     table: whole(256, 8_000, {
       default: '2097',
-      doc: 'Routing table of the lockdown, for the agent alone; its number times four is the first of its four rule priorities.',
+      doc: 'Routing table for the agent alone: of the lockdown, and of `route.prefixes` where the fabric may have an address inside; its number times four is the first of its four rule priorities.',
     }),
     'persist-lockdown': yesNo({
       default: 'false',

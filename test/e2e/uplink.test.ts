@@ -44,7 +44,7 @@ describe('the uplink', () => {
     // Deleting the first address takes the others of its network with it.
     await ip(device, 'addr', 'replace', '10.77.0.99/24', 'dev', 'uplink');
     await eventually('the agent to notice', async () =>
-      log(device).includes('the way to the router') ? true : undefined,
+      log(device).includes('the route to the router') ? true : undefined,
     );
     const { address } = await device.until('online');
     expect(await eventually('an answer', () => ping(world.network.fabric, address!))).toBeGreaterThan(0);
