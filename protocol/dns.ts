@@ -7,7 +7,7 @@ import { ascii, concat, readU16, u16 } from './bytes.ts';
  *  12  | name: (length u8, label)… 0 | type, u16 | class, u16 |                      the question
  *      | name | type | class | TTL, u32 | length, u16 | data |                        each answer
  *
- * A name in an answer may end with a pointer (two bytes, the upper bits 11) to where it goes on.
+ * A name in an answer may end with a pointer (two bytes, the upper bits 11) to where it goes on, further back in the message.
  */
 
 export type RecordType = 'A' | 'AAAA';
@@ -20,6 +20,12 @@ const RESPONSE = 0x8000;
 const TRUNCATED = 0x0200;
 const NXDOMAIN = 3;
 const MOST_NAMES = 16;
+/** Bytes of a name on the wire (RFC 1035 §2.3.4). */
+const LONGEST_NAME = 255;
+/** Of one name. Servers need one, two at most. */
+const MOST_POINTERS = 16;
+/** Of an answer that is read: more than any name's addresses and their aliases. */
+const MOST_RECORDS = 128;
 
 export type DnsAnswer =
   /** Addresses of 4 or 16 bytes, perhaps none; empty also if there is no such name. */
@@ -55,7 +61,7 @@ export function encodeDnsQuery(id: number, name: string, type: RecordType): Uint
 }
 
 /**
- * Reads the answer to `query`; undefined if it is none: another id or question, or malformed. Aliases (CNAME) are followed within the
+ * Reads the answer to `query`; undefined if it is none: another id or question, malformed, or with more records than any name has. Aliases (CNAME) are followed within the
  * answer, as recursive servers give it.
  */
 export function parseDnsAnswer(query: Uint8Array, answer: Uint8Array): DnsAnswer | undefined {
@@ -93,6 +99,7 @@ interface Entry {
 }
 
 function readRecords(answer: Uint8Array, from: number, count: number): Entry[] | undefined {
+  if (count > MOST_RECORDS) return undefined;
   const records: Entry[] = [];
   let offset = from;
   for (let i = 0; i < count; i++) {
@@ -122,29 +129,33 @@ function follow(records: readonly Entry[], name: string, type: number): readonly
     .map((each) => each.data);
 }
 
-/** A name in lower case and where the message goes on behind it; undefined if it leaves the message or never ends. */
+/**
+ * A name in lower case and where the message goes on behind it; undefined if it leaves the message, is longer than a name can be, or
+ * has a pointer that does not lead further back than everything read before it. Its work is bounded, so that of a message is linear.
+ */
 function readName(message: Uint8Array, at: number): { name: string; end: number } | undefined {
-  const labels: string[] = [];
+  let name = '';
+  let size = 1;
+  let pointers = 0;
   let offset = at;
+  let earliest = at;
   let end: number | undefined;
-  for (let hops = 0; hops < 128; hops++) {
+  for (;;) {
     const length = message[offset];
     if (length === undefined) return undefined;
-    if (length === 0) return { name: labels.join('.'), end: end ?? offset + 1 };
+    if (length === 0) return { name: name.toLowerCase(), end: end ?? offset + 1 };
     if (length >= 0xc0) {
-      if (offset + 1 >= message.length) return undefined;
+      if (offset + 1 >= message.length || ++pointers > MOST_POINTERS) return undefined;
       end ??= offset + 2;
       offset = readU16(message, offset) & 0x3fff;
+      if (offset < HEADER || offset >= earliest) return undefined;
+      earliest = offset;
     } else {
-      if (length > 63 || offset + 1 + length > message.length) return undefined;
-      const label = message.subarray(offset + 1, offset + 1 + length);
-      labels.push(
-        Array.from(label, (byte) => String.fromCharCode(byte))
-          .join('')
-          .toLowerCase(),
-      );
+      size += 1 + length;
+      if (length > 63 || size > LONGEST_NAME || offset + 1 + length > message.length) return undefined;
+      if (name !== '') name += '.';
+      for (let i = 1; i <= length; i++) name += String.fromCharCode(message[offset + i]!);
       offset += 1 + length;
     }
   }
-  return undefined;
 }

@@ -76,6 +76,11 @@ export function formatPrefix(prefix: Prefix): string {
   return `${formatIpv6(prefix.address)}/${prefix.length}`;
 }
 
+/** The prefix of this length that `address` lies in. */
+export function prefixOf(address: Uint8Array, length: number): Prefix {
+  return { address: mask(address, length), length };
+}
+
 /** True if `address` lies in `prefix`. */
 export function matches(prefix: Prefix, address: Uint8Array): boolean {
   const masked = mask(address, prefix.length);

@@ -8,7 +8,12 @@ const requirements = readRequirements(readFileSync(join(root, 'docs/requirements
 const ids = requirements.map(({ id }) => id);
 
 test('docs/requirements.md has every requirement once', () => {
-  expect(ids).toEqual([...Array.from({ length: 41 }, (_, i) => `C-${i + 1}`), 'C-S']);
+  const field = ids.filter((id) => id.startsWith('C-'));
+  expect(field).toEqual([...Array.from({ length: 41 }, (_, i) => `C-${i + 1}`), 'C-S']);
+  const hostile = ids.filter((id) => id.startsWith('H-'));
+  expect(hostile.length).toBeGreaterThan(0);
+  expect(new Set(hostile).size).toBe(hostile.length);
+  expect(ids).toEqual([...field, ...hostile]);
 });
 
 test('every requirement stands in the name of a test, or says why not; no test claims one that is none', () => {
@@ -17,7 +22,7 @@ test('every requirement stands in the name of a test, or says why not; no test c
     if (!/\.(ts|mjs|sh)$/.test(name) || /^requirements\./.test(name)) continue;
     const text = readFileSync(join(root, 'test', name), 'utf8');
     for (const line of text.split('\n'))
-      if (/['"`].*\bC-(\d+|S)\b/.test(line)) for (const id of idsIn(line)) named.add(id);
+      if (/['"`].*\b(C-(\d+|S)|H-[A-E]\d*)\b/.test(line)) for (const id of idsIn(line)) named.add(id);
   }
   expect([...named].filter((id) => !ids.includes(id))).toEqual([]);
   const bare = requirements.filter(({ id, reason }) => !named.has(id) && reason === '').map(({ id }) => id);

@@ -32,6 +32,8 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** PEM of the root that the router's certificate has to chain to; of several, while a root is being replaced. */
   readonly ca: string;
+  /** Names and addresses of which the router's certificate has to have one, and serverAuth among its usages; empty: neither is checked. */
+  readonly names?: readonly string[];
   /** DER of our own certificate, X.509 v1 or v3. */
   readonly certificate: Uint8Array;
   /** PEM of its private key, or the PEM that names a key in the TPM. */
@@ -53,11 +55,11 @@ export type DataplaneEvent =
 /** A native thread that carries packets between a TUN and at most one TLS connection. */
 export interface Dataplane {
   /**
-   * TLS 1.2 or 1.3 over a connected socket: no SNI, the server's chain to the given root, no name check (the root is ours alone),
+   * TLS 1.2 or 1.3 over a connected socket: no SNI, the server's chain to the given root, one of the names if there are any,
    * our certificate; the session of the connection before is resumed. Reports `up` at most once, when the peer has answered, and
    * then `verdict` or `down` exactly once; `asked` at most once, when the router asks for a report (`sendControl`), perhaps before `up`;
    * nothing any more after `disconnect` or another `connect`.
-   * Failures: `tls.untrusted-server`, `tls.clock`, `tls.handshake-failed`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
+   * Failures: `tls.untrusted-server`, `tls.wrong-name`, `tls.clock`, `tls.handshake-failed`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
    * `tunnel.closed`, `tunnel.silent`, `tunnel.broken`, `tunnel.oversized-frame`
    */
   connect(order: ConnectOptions, report: (event: DataplaneEvent) => void): void;
@@ -166,8 +168,24 @@ export function startDataplane(
   return {
     connect(order, report) {
       current = { id: ++last, order, report };
-      const { fd, timeoutMs, ca, certificate, key, wire } = order;
-      native.dataplaneConnect(handle, last, fd, timeoutMs, ca, certificate, key, wire === 'auto');
+      const { fd, timeoutMs, ca, certificate, key, wire, names = [] } = order;
+      try {
+        native.dataplaneConnect(
+          handle,
+          last,
+          fd,
+          timeoutMs,
+          ca,
+          certificate,
+          key,
+          wire === 'auto',
+          names.join('\n'),
+        );
+      } catch (error) {
+        current = undefined;
+        closeSync(fd);
+        throw error;
+      }
     },
     disconnect() {
       current = undefined;
@@ -216,6 +234,7 @@ function failureOf(
         { action: 'Set the clock; if it is right, renew the router’s certificate.' },
       );
     case 'untrusted':
+      if (number === 1 && (order.names ?? []).length > 0) return wrongName(text, order);
       return new Failure(
         'tls.untrusted-server',
         'retry',
@@ -260,6 +279,18 @@ function failureOf(
       return new Failure('tunnel.broken', 'retry', `the connection to the router broke: ${text}`);
   }
 }
+
+/** The root is right, the name or the usage is not: anybody with a certificate of that CA may have answered. */
+const wrongName = (text: string, { names = [] }: ConnectOptions): Failure =>
+  new Failure(
+    'tls.wrong-name',
+    'retry',
+    `the server's certificate leads to the configured root, but is none of a router at ${names.join(' or ')} (${text})`,
+    {
+      action:
+        'Give the router a certificate with that name in its subjectAltName and serverAuth in its extended key usage, or set remote.tls-name to the name that it has; "*" if the root signs routers only.',
+    },
+  );
 
 /** `text` of `broken` is the name of an errno; `number` of `handshake` is 1 if its time was over. */
 const isSilence = (event: DataplaneEventName, text: string, number: number): boolean =>

@@ -1,15 +1,45 @@
 import type { Command } from '../../cli/program.ts';
-import { renderConfig } from '../config/config.ts';
+import { readIfThere } from '../../os/files/read.ts';
+import { linkPrefixes } from '../../os/linux/links.ts';
+import { parseRoots } from '../../protocol/identity/roots.ts';
+import { type Config, renderConfig } from '../config/config.ts';
+import { proxyOf } from '../config/proxy.ts';
+import { readRoots } from '../identity/tls-root.ts';
+import { checkPrefixes } from '../network/desired.ts';
+import { policyOf } from '../network/policy.ts';
 import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
 
 export const checkConfig: Command = {
   name: 'check-config',
-  summary: 'Checks the configuration and prints it with all defaults filled in; touches nothing else',
+  summary:
+    'Checks the configuration and the files that it names, and prints it with all defaults filled in; touches nothing else',
   options: [CONFIG, JSON_OUTPUT],
   examples: ['enf-agent check-config', 'enf-agent check-config --config ./agent.toml --json'],
   async run(invocation) {
     const config = await readConfig(invocation);
-    invocation.print(config, () => renderConfig(config));
+    await checkFiles(config);
+    const { route, tunnel } = config;
+    if (route.mode === 'split') checkPrefixes(route.prefixes, linkPrefixes(tunnel.device));
+    invocation.print(config, () => `${renderConfig(config)}${notes(config)}`);
     return undefined;
   },
 };
+
+/** A credential may still be on its way; what is there has to be right. @throws Failure `tls.bad-root`, `agent.bad-proxy-login`, `os.…` */
+async function checkFiles(config: Config): Promise<void> {
+  const { remote, identity } = config;
+  if (remote.tlsRoot !== '') await readRoots(remote.tlsRoot);
+  else if (identity.mode === 'software') {
+    const path = `${identity.credentialDir}/tls_root.pem`;
+    const root = await readIfThere(path, 'TLS root');
+    if (root !== undefined) parseRoots(root, path);
+  }
+  if (remote.proxyLoginFile !== '') await proxyOf(config)?.login();
+}
+
+/** What follows from the configuration and is not written in it, as comments. */
+function notes(config: Config): string {
+  const { bypass, mark, table } = policyOf(config);
+  if (!bypass) return '';
+  return `\n# The fabric may have an address inside route.prefixes: mark ${mark} and the rules ${4 * table + 1} and ${4 * table + 3} keep the tunnel's own connection out of it.\n`;
+}

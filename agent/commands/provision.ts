@@ -6,6 +6,8 @@ import type { Status } from '../status/status.ts';
 import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './options.ts';
 
 const POLL_MS = 250;
+/** For the answer itself, when the end has come. */
+const ANSWER_MS = 5_000;
 
 export const provision: Command = {
   name: 'provision',
@@ -33,7 +35,9 @@ export const provision: Command = {
         action: 'Add --force if its key is to be replaced; the address stays.',
       });
     }
-    const { accepted } = (await ask(socket, 'POST', '/v1/provision')) as Renewal;
+    const patienceMs = seconds * 1_000;
+    const path = `/v1/provision?wait=${seconds}`;
+    const { accepted, end } = (await ask(socket, 'POST', path, patienceMs + ANSWER_MS)) as Renewal;
     if (!accepted) {
       throw new Failure(
         'agent.cannot-renew',
@@ -42,13 +46,15 @@ export const provision: Command = {
         { action: 'See "enf-agent status"; try again when that is over.' },
       );
     }
-    const after = await outcome(socket, before.handshakes, seconds * 1_000);
+    if (end !== undefined && (end === null || 'failure' in end)) throw notRenewed(end?.failure);
+    // An agent of an earlier version does not wait for the end.
+    const after = await (end ? askStatus(socket) : outcome(socket, before.handshakes, patienceMs));
     invocation.print(after, () => `provisioned: identity ${after.address}`);
     return undefined;
   },
 };
 
-/** Waits until one more handshake is done. @throws Failure `agent.not-renewed` */
+/** Looks until one more handshake is done. @throws Failure `agent.not-renewed` */
 async function outcome(socket: string, handshakesBefore: number, patienceMs: number): Promise<Status> {
   const deadline = performance.now() + patienceMs;
   for (;;) {
@@ -57,9 +63,15 @@ async function outcome(socket: string, handshakesBefore: number, patienceMs: num
     if (status.handshakes > handshakesBefore) return status;
     const stopped = status.situation !== 'provisioning' && status.trouble !== null;
     if (!stopped && performance.now() < deadline) continue;
-    const why = status.trouble ? `: ${status.trouble.message} [${status.trouble.code}]` : '';
-    throw new Failure('agent.not-renewed', 'retry', `the handshake is not finished${why}`, {
-      action: status.trouble?.action ?? 'The former identity is still in use; "enf-agent status" shows it.',
-    });
+    throw notRenewed(status.trouble ?? undefined);
   }
+}
+
+function notRenewed(
+  failure: { readonly code: string; readonly message: string; readonly action?: string | null } | undefined,
+): Failure {
+  const why = failure ? `: ${failure.message} [${failure.code}]` : '';
+  return new Failure('agent.not-renewed', 'retry', `the handshake is not finished${why}`, {
+    action: failure?.action ?? 'The former identity is still in use; "enf-agent status" shows it.',
+  });
 }

@@ -10,7 +10,6 @@ export const run: Command = {
     const config = await readConfig(invocation);
     // Up to here nothing has touched the system; check-config ends at this line.
     const { runAgent } = await import('../service/run.ts');
-    await runAgent(config);
-    return undefined;
+    return (await runAgent(config)) || undefined;
   },
 };

@@ -3,20 +3,9 @@ import { nearest } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
-import {
-  choice,
-  isRefusal,
-  type Key,
-  list,
-  loopback,
-  proxyUrl,
-  type Refusal,
-  refuse,
-  span,
-  text,
-  whole,
-  yesNo,
-} from './key-types.ts';
+import { readHost } from './host.ts';
+import { choice, type Key, list, loopback, proxyUrl, span, text, whole, yesNo } from './key-types.ts';
+import { isRefusal, type Refusal, refuse } from './refusal.ts';
 
 /**
  * The agent's configuration: one table has each key's section, name, type, bounds, default and meaning.
@@ -45,11 +34,6 @@ const readInterface = (value: string): string | Refusal =>
     ? value
     : refuse('an interface name, or a hardware address such as "02:00:00:00:00:01"');
 
-const readHost = (value: string): string | Refusal =>
-  /^[0-9A-Za-z._:-]{1,253}$/.test(value)
-    ? value
-    : refuse('a host name or a literal address such as "203.0.113.7"');
-
 const SUITES = [1, 2, 3, 4] as const;
 
 /** All keys, by section. */
@@ -67,9 +51,18 @@ export const SCHEMA = {
     'tls-root': text(
       {
         default: '""',
-        doc: "PEM file with the root of the router's certificate; empty: the one that came with the credential.",
+        doc: "PEM or DER file with the root of the router's certificate; empty: the one that came with the credential.",
       },
       orEmpty(absolute),
+    ),
+    'tls-name': text(
+      {
+        default: '""',
+        doc: 'Name or address that the router\'s certificate must have; empty: one of `remote.hosts`, but none is needed where the root is the credential\'s or made by `enf-fabric init`. `"*"`: any, for a root of others that signs routers only.',
+      },
+      orEmpty((value) =>
+        value === '*' || !isRefusal(readHost(value)) ? undefined : 'a host name, an address, or "*"',
+      ),
     ),
     proxy: proxyUrl({
       default: '""',
@@ -166,7 +159,7 @@ export const SCHEMA = {
     }),
     table: whole(256, 8_000, {
       default: '2097',
-      doc: 'Routing table of the lockdown, for the agent alone; its number times four is the first of its four rule priorities.',
+      doc: 'Routing table for the agent alone: of the lockdown, and of `route.prefixes` where the fabric may have an address inside; its number times four is the first of its four rule priorities.',
     }),
     'persist-lockdown': yesNo({
       default: 'false',

@@ -1,4 +1,6 @@
+import { readHost } from './host.ts';
 import { REDACTED } from './redact.ts';
+import { isRefusal, type Refusal, refuse } from './refusal.ts';
 
 /** The kinds of settings a configuration key can have: type in words, check, and way back to TOML. */
 
@@ -15,16 +17,6 @@ export interface Key<T> {
   /** Back to TOML. */
   write(value: T): string;
 }
-
-/** What was expected instead. */
-export interface Refusal {
-  readonly expected: string;
-}
-
-/** A value is refused: what was expected instead. */
-export const refuse = (expected: string): Refusal => ({ expected });
-export const isRefusal = (value: unknown): value is Refusal =>
-  typeof value === 'object' && value !== null && 'expected' in value;
 
 /** What every kind of setting has: a default as TOML (none: required) and its line in docs/config.md. */
 export interface Meaning {
@@ -202,8 +194,10 @@ export function proxyUrl(meaning: Meaning): Key<ProxyUrl | undefined> {
       const match = typeof value === 'string' ? PROXY.exec(value) : null;
       const port = Number(match?.[4]);
       if (!match || port < 1 || port > 65_535) return refuse(expected);
+      const host = readHost(match[2] ?? match[3]!);
+      if (isRefusal(host)) return host;
       try {
-        return new ProxyUrl(match[2] ?? match[3]!, port, match[1] && decodeURIComponent(match[1]));
+        return new ProxyUrl(host, port, match[1] && decodeURIComponent(match[1]));
       } catch {
         return refuse(`${expected}, with %25 for a % in a password`);
       }

@@ -2,6 +2,7 @@ import { hostArithmetic } from '../../crypto/host-arithmetic.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import { queryJson, runQuery } from '../../os/linux/command.ts';
 import { ipv6Disabled } from '../../os/linux/ipv6.ts';
+import { linkPrefixes } from '../../os/linux/links.ts';
 import { deviceFile, freeSpace, namesIn, ownIdentity, readTrimmed } from '../../os/linux/machine.ts';
 import { isLiteral, type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { reach, tryHttp, tryTls } from '../../os/net/probe.ts';
@@ -17,7 +18,7 @@ import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
 import type { KeyStore } from '../identity/key-store.ts';
 import { openKeys } from '../identity/keys.ts';
-import { tlsRoot } from '../identity/tls-root.ts';
+import { routerTrust } from '../identity/tls-root.ts';
 import { markOf } from '../network/policy.ts';
 import { askStatus } from '../status/client.ts';
 import type { ForeignManager, Probes, Route } from './probes.ts';
@@ -37,11 +38,12 @@ export function machineProbes(config: Config): Probes {
     return known as Promise<T>;
   };
   const mark = markOf(config.route.mode, config.tunnel.fwmark);
-  const resolver = mark === 0 ? systemLookup : markedLookup(mark);
+  const ordinary = config.route.mode === 'split' && config.tunnel.fwmark === 0;
+  const resolver = ordinary ? systemLookup : markedLookup(mark);
   const proxy = proxyOf(config);
   const far = { mark, proxy, timeoutMs: Math.min(config.remote.connectTimeout, PATIENCE_MS) };
   const root = () =>
-    remembered('root', () => tlsRoot(config, () => withKeys(config, (keys) => keys.tlsRoot())));
+    remembered('root', () => routerTrust(config, () => withKeys(config, (keys) => keys.tlsRoot())));
   return {
     config,
     wallMs: systemClocks.wallMs,
@@ -53,14 +55,15 @@ export function machineProbes(config: Config): Probes {
     capabilities: () => remembered('capabilities', () => withTpm(config, probe)),
     inspection: () => remembered('inspection', () => withTpm(config, inspect)),
     membership: () => withKeys(config, proveMembership),
-    tlsRoot: root,
+    tlsRoot: async () => (await root()).ca,
     lookup: (host) => remembered(`lookup ${host}`, () => resolver(host)),
+    links: () => linkPrefixes(config.tunnel.device),
     route: async (address) => routeTo(proxy ? await addressOf(proxy.host, resolver) : address, mark),
     connect: (address, port) =>
       remembered(`connect ${address} ${port}`, () => reach({ ...far, address, port })),
     tls: (address, port, large) =>
       remembered(`tls ${address} ${port} ${large}`, async () =>
-        tryTls({ ...far, address, port, ca: await root(), alpn: ALPN_CONTROL, large }),
+        tryTls({ ...far, address, port, ...(await root()), alpn: ALPN_CONTROL, large }),
       ),
     http: (address) => remembered(`http ${address}`, () => tryHttp({ ...far, address, port: 80 })),
     sysctl: (path) => readTrimmed(`/proc/sys/${path}`),

@@ -103,6 +103,7 @@ const tenths = (ms: number): number => Math.round(ms * 10) / 10;
 const TLS_TEXT: Record<TlsAnswer['verdict'], string> = {
   trusted: 'a router of this fabric',
   dated: 'a router of this fabric, but its certificate is not valid by this device’s clock',
+  misnamed: 'signed by the configured root, but without the name or the usage of a router',
   foreign: 'not a router of this fabric',
   broken: 'no handshake',
 };

@@ -2,6 +2,7 @@ import type { DeviceFile, FreeSpace, Identity } from '../../os/linux/machine.ts'
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpAnswer, TlsAnswer } from '../../os/net/probe.ts';
 import type { Failure } from '../../protocol/failure.ts';
+import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Inspection } from '../../tpm/inspect.ts';
 import type { Capabilities } from '../../tpm/probe.ts';
 import type { Config } from '../config/config.ts';
@@ -48,6 +49,8 @@ export interface Probes {
   /** PEM. @throws Failure of keys and TPM, `agent.no-tls-root` */
   tlsRoot(): Promise<string>;
   readonly lookup: Lookup;
+  /** Prefixes of the machine's own links. */
+  links?(): readonly Prefix[];
   /** Undefined: none. */
   route(address: string): Promise<Route | undefined>;
   /** Milliseconds until connected. @throws Failure `net.…`, `os.not-permitted` */

@@ -4,6 +4,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { decodeBase64 } from '../../protocol/identity/base64.ts';
 import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts';
 import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
+import { parseRoots } from '../../protocol/identity/roots.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { publicKeyOfPem } from '../../tpm/longterm.ts';
 import type { SavedIdentity, SavedKey } from '../state/state.ts';
@@ -44,7 +45,7 @@ export async function readEnftun(
     );
   }
   const identity = { address: formatIpv6(address), certificate: toHex(certificate), key };
-  const tlsRoot = new TextDecoder().decode(await read(files.root, 'CA file'));
+  const tlsRoot = rootText(await read(files.root, 'CA file'), files.root);
   return { ...placed(settings, key, notes), identity, tlsRoot };
 }
 
@@ -73,6 +74,13 @@ function certificateOf(bytes: Uint8Array): Uint8Array {
   const text = new TextDecoder('latin1').decode(bytes);
   const pem = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(text)?.[1];
   return (pem && decodeBase64(pem.replace(/\s+/g, ''))) || bytes;
+}
+
+/** PEM as it is; DER becomes PEM. @throws Failure `tls.bad-root` */
+function rootText(bytes: Uint8Array, path: string): string {
+  const { pem } = parseRoots(bytes, path);
+  const text = new TextDecoder('latin1').decode(bytes);
+  return text.includes('CERTIFICATE-----') ? text : pem;
 }
 
 function keyOf(text: string): { key: SavedKey; keyPublic: Uint8Array } {

@@ -3,6 +3,7 @@ import { openFolder } from '../../os/files/folder.ts';
 import { readBounded, readIfThere } from '../../os/files/read.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { type Config, parseConfig } from '../config/config.ts';
+import { ANY_NAME } from '../identity/tls-root.ts';
 import { openStore } from '../state/state.ts';
 import { type Legacy, readEnftun } from './enftun.ts';
 import { cannotImport } from './settings.ts';
@@ -61,7 +62,8 @@ function writeConfiguration(
 ): string {
   const sections = {
     ...settings,
-    remote: { ...settings.remote, 'tls-root': tlsRoot },
+    // enftun looks at no name, and the root may be one of its fabric alone.
+    remote: { ...settings.remote, 'tls-root': tlsRoot, 'tls-name': ANY_NAME },
     ...(stateDirectory !== undefined && { state: { directory: stateDirectory } }),
   };
   const body = Object.entries(sections)

@@ -28,8 +28,8 @@ export interface LongtermKey {
 /** Where the device's keys live: a TPM, or files. */
 export interface KeyStore {
   credential(): Promise<Credential>;
-  /** Root of the router's TLS certificate, PEM; undefined if the factory wrote none. */
-  tlsRoot(): Promise<string | undefined>;
+  /** Root of the router's TLS certificate, as the factory wrote it: PEM or DER. Undefined if it wrote none. */
+  tlsRoot(): Promise<Uint8Array | undefined>;
   /** The group member's key; only provisioning needs it. */
   daaKey(): Promise<DaaKey>;
   /** Makes a longterm key. It is not used before the caller has made it durable. */

@@ -4,8 +4,9 @@ import { toHex } from '../../protocol/bytes.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import { sign } from '../../protocol/crypto/member.ts';
 import type { SuiteSpec } from '../../protocol/crypto/suite.ts';
+import { checkAssigned } from '../../protocol/identity/assignable.ts';
 import { identityCertificate } from '../../protocol/identity/certificate.ts';
-import { formatIpv6 } from '../../protocol/ipv6.ts';
+import { formatIpv6, type Prefix } from '../../protocol/ipv6.ts';
 import { attest, finish, hello, identify } from '../../protocol/xtt/client.ts';
 import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
 import type { SavedIdentity, SavedKey, Store } from '../state/state.ts';
@@ -27,6 +28,8 @@ export interface Provisioning {
   /** Instead of the credential's own basename. */
   readonly basename?: Uint8Array;
   connect(): Promise<Exchange>;
+  /** Prefixes of the machine's own links: no identity may lie inside. */
+  readonly links: () => readonly Prefix[];
   /** The time of day, to be shown with the identity; nothing depends on it. */
   readonly nowMs: () => number;
 }
@@ -35,7 +38,7 @@ export interface Provisioning {
  * The XTT handshake as a device (xtt-protocol.md §10.2), from key to durable identity. Whatever cuts it short, the
  * next call goes on with the same longterm key, so that the fabric sees one device: the key is durable
  * before its first use, and the former identity stays until the new one is.
- * @throws Failure of the keys, the state, the network and `xtt.…`
+ * @throws Failure of the keys, the state, the network and `xtt.…`; `agent.unusable-identity`
  */
 export async function provision(work: Provisioning): Promise<SavedIdentity> {
   const { keys, store } = work;
@@ -43,6 +46,7 @@ export async function provision(work: Provisioning): Promise<SavedIdentity> {
   const { saved, key } = await pendingKey(keys, store);
   try {
     const identity = await handshake(work, credential, key);
+    checkAssigned(identity, work.links());
     const certificate = await identityCertificate(
       primitives,
       identity,

@@ -1,3 +1,4 @@
+import { linkPrefixes } from '../../os/linux/links.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
 import { fromHex } from '../../protocol/bytes.ts';
@@ -7,7 +8,7 @@ import type { Goal } from '../lifecycle/situation.ts';
 import type { Store } from '../state/state.ts';
 import { isUnloadable } from './key-store.ts';
 import { openKeyring } from './keyring.ts';
-import { tlsRoot } from './tls-root.ts';
+import { type RouterTrust, routerTrust } from './tls-root.ts';
 
 /** What TLS authenticates this device with. */
 export interface TlsIdentity {
@@ -15,6 +16,8 @@ export interface TlsIdentity {
   readonly address: string;
   /** PEM of the root the router's certificate must lead to. */
   readonly ca: string;
+  /** Of which it has to have one (RouterTrust); empty: none is checked. */
+  readonly names: readonly string[];
   /** Identity certificate, DER. */
   readonly certificate: Uint8Array;
   /** PEM; may only name a key in the TPM. */
@@ -29,6 +32,8 @@ export interface IdentitySession {
   provision(): Promise<string>;
   /** The identity there is, as TLS needs it. @throws Failure of keys and TLS root */
   tls(): Promise<TlsIdentity>;
+  /** The TLS root is read again for the next connection. */
+  reload(): void;
   /** XTT handshakes this run has completed. */
   handshakes(): number;
   close(): Promise<void>;
@@ -49,14 +54,14 @@ export interface IdentityOptions {
 export function identitySession(options: IdentityOptions): IdentitySession {
   const { config, store, lookup, proxy, mark, wallMs, stopping } = options;
   const keyring = openKeyring(config, stopping);
-  let root: string | undefined;
+  let trust: RouterTrust | undefined;
   let handshakes = 0;
 
   return {
     async prepare() {
       const { identity, pending } = (await store()).record;
       await keyring.close();
-      root = undefined;
+      trust = undefined;
       await keyring.keys();
       if (identity === undefined) return { kind: 'provision', reason: 'first-boot' };
       const { address } = identity;
@@ -86,6 +91,7 @@ export function identitySession(options: IdentityOptions): IdentitySession {
         requestedIdentity: address === '' ? new Uint8Array(16) : parseIpv6(address),
         ...(basename !== '' && { basename: new TextEncoder().encode(basename) }),
         connect: () => openExchange({ hosts, port, mark, timeoutMs, signal: stopping, proxy, lookup }),
+        links: () => linkPrefixes(config.tunnel.device),
         nowMs: wallMs,
       });
       handshakes++;
@@ -96,16 +102,19 @@ export function identitySession(options: IdentityOptions): IdentitySession {
     async tls() {
       const { identity } = (await store()).record;
       if (identity === undefined) throw new Error('a connection without an identity');
-      root ??= await tlsRoot(config, async () => (await keyring.keys()).tlsRoot());
+      trust ??= await routerTrust(config, async () => (await keyring.keys()).tlsRoot());
       const key = keyring.longterm() ?? (await keyring.use(identity));
       return {
         address: identity.address,
-        ca: root,
+        ...trust,
         certificate: fromHex(identity.certificate),
         key: key.tlsKey(),
       };
     },
 
+    reload() {
+      trust = undefined;
+    },
     handshakes: () => handshakes,
     close: keyring.close,
   };

@@ -1,5 +1,5 @@
 import { ecdsaSigner, generateP256, primitives } from '../../crypto/primitives.ts';
-import { readBounded, readExact } from '../../os/files/read.ts';
+import { readBounded, readExact, readIfThere } from '../../os/files/read.ts';
 import { fromHex, toHex, wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
@@ -30,7 +30,7 @@ export function openSoftwareKeys(folder: string): KeyStore {
         xttRoot: await readExact(`${folder}/root_cert.bin`, 'XTT root certificate', 81),
       };
     },
-    tlsRoot: async () => new TextDecoder().decode(await readBounded(`${folder}/tls_root.pem`, 'TLS root')),
+    tlsRoot: () => readIfThere(`${folder}/tls_root.pem`, 'TLS root'),
     async daaKey() {
       const { softwareDaaKey } = await import('../../protocol/crypto/member.ts');
       return softwareDaaKey(primitives, await readExact(`${folder}/daa_secretkey.bin`, 'DAA secret key', 32));

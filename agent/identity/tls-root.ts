@@ -1,20 +1,66 @@
 import { readBounded } from '../../os/files/read.ts';
-import { Failure } from '../../protocol/failure.ts';
+import { equal } from '../../protocol/bytes.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import { isFabricRoot, parseRoots, type TlsRoots } from '../../protocol/identity/roots.ts';
 import type { Config } from '../config/config.ts';
 
+/** What a router's certificate has to be. */
+export interface RouterTrust {
+  /** PEM of the roots it may lead to. */
+  readonly ca: string;
+  /**
+   * Names and addresses of which it has to have one, and then serverAuth among its usages. Empty: no name is checked, because the root
+   * signs routers and nothing else.
+   */
+  readonly names: readonly string[];
+}
+
 /**
- * The root of the router's certificate, PEM: the configured one, else the credential's, which is asked for only then.
- * @throws Failure `agent.no-tls-root`, `os.no-file`, …
+ * The configured root, else the credential's. The credential's own root signs routers only, and so does any root that `enf-fabric init`
+ * has made; of whatever else is configured, an enterprise's CA for instance, the name is checked, too. `credentials` is asked only where
+ * that is not known without. @throws Failure `agent.no-tls-root`, `tls.bad-root`, `os.no-file`, …
  */
-export async function tlsRoot(
-  config: Config,
-  credentials: () => Promise<string | undefined>,
-): Promise<string> {
-  const path = config.remote.tlsRoot;
-  if (path !== '') return new TextDecoder().decode(await readBounded(path, 'TLS root'));
+export async function routerTrust(
+  config: Pick<Config, 'remote'>,
+  credentials: () => Promise<Uint8Array | undefined>,
+): Promise<RouterTrust> {
+  const { tlsRoot: path, tlsName, hosts } = config.remote;
+  const named = tlsName === ANY_NAME ? [] : [tlsName];
+  if (path !== '') {
+    const { pem: ca, certificates } = await readRoots(path);
+    if (tlsName !== '') return { ca, names: named };
+    const unknown = certificates.filter((each) => !isFabricRoot(each));
+    const own = unknown.length === 0 ? [] : await credentialRoots(credentials);
+    const known = unknown.every((each) => own.some((other) => equal(each, other)));
+    return { ca, names: known ? [] : hosts };
+  }
   const root = await credentials();
-  if (root !== undefined) return root;
+  if (root !== undefined) {
+    const { pem: ca } = parseRoots(root, 'the TLS root of the credential');
+    return { ca, names: tlsName === '' ? [] : named };
+  }
   throw new Failure('agent.no-tls-root', 'operator', 'the credential of this device has no TLS root', {
     action: 'Set remote.tls-root to the PEM file of the fabric, or personalise the device again.',
   });
+}
+
+/** As `remote.tls-name`: whoever the root has signed is a router. */
+export const ANY_NAME = '*';
+
+/** The configured file. @throws Failure `tls.bad-root`, `os.no-file`, … */
+export async function readRoots(path: string): Promise<TlsRoots> {
+  return parseRoots(await readBounded(path, 'TLS root'), path);
+}
+
+/** None if the credential has none that can be read: then the name is checked. */
+async function credentialRoots(
+  credentials: () => Promise<Uint8Array | undefined>,
+): Promise<readonly Uint8Array[]> {
+  try {
+    const root = await credentials();
+    return root === undefined ? [] : parseRoots(root, 'the TLS root of the credential').certificates;
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return [];
+  }
 }

@@ -26,7 +26,10 @@ export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<K
       const { gpk, credential, basename, xttRoot } = await membership();
       return { gpk, credential, basename, xttRoot };
     },
-    tlsRoot: async () => readTlsRoot(tpm, (await membership()).map),
+    async tlsRoot() {
+      const root = await readTlsRoot(tpm, (await membership()).map);
+      return root === undefined ? undefined : Uint8Array.from(root, (each) => each.charCodeAt(0));
+    },
     async daaKey() {
       const { openDaaKey } = await import('../../tpm/daa.ts');
       const { map } = await membership();

@@ -145,7 +145,7 @@ function disturbed(situation: Alive, cause: string, now: Moment): Step {
 }
 
 /** Areas of failures that another network may mend. */
-const NETWORK_AREAS: ReadonlySet<string> = new Set(['net', 'tls', 'tunnel']);
+const NETWORK_AREAS: ReadonlySet<string> = new Set(['net', 'tls', 'tunnel', 'xtt']);
 
 /**
  * A changed network was not tried yet: no failure of the former one counts. A pause because of the fabric, the TPM or an operator
@@ -207,7 +207,14 @@ function attemptsSoFar(situation: Alive, now: Moment): Attempts {
 }
 
 /**
- * Only the remedy decides, and `reprovision` is no remedy here: a failure of the connection (network, TLS, a broken
+ * True for what anybody on the path can cause who has proved nothing: whoever answers in the place of the identity server, or of the
+ * proxy. It costs a pause and never a state that waits for a person. Our own root certificate is no word of a peer.
+ */
+const isUnproven = ({ area, code }: Failure): boolean =>
+  (area === 'net' || area === 'xtt') && code !== 'xtt.bad-root-certificate';
+
+/**
+ * Only the remedy and who has caused it decide, and `reprovision` is no remedy here: a failure of the connection (network, TLS, a broken
  * connection, the server's unauthenticated Error) never costs the device its identity. Only `onVerdict` may.
  */
 function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Moment): Step {
@@ -218,7 +225,7 @@ function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Momen
     goal,
     attempts: { ...attempts, [failing]: attempts[failing] + 1 },
     ms: pause(RETRY, attempts[failing], now.random),
-    blocked: failure.remedy === 'operator',
+    blocked: failure.remedy === 'operator' && !isUnproven(failure),
     now,
   });
 }

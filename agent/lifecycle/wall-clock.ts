@@ -13,6 +13,12 @@ export interface Clocks {
 /** How long TLS waits for the clock to be set. After that a device connects whose only time server is behind the tunnel. */
 export const PATIENCE_MS = 300_000;
 
+/**
+ * The same if only the last good time speaks against the clock: that may have been kept while the clock was in the future. A time server
+ * needs no longer once there is a network, and its jump of the clock is noticed.
+ */
+export const DOUBT_MS = 5_000;
+
 /** Checks whether the time of day is plausible enough to check a certificate's dates with. */
 export interface ClockCheck {
   /**
@@ -33,14 +39,14 @@ export function clockCheck({ wallMs, steadyMs, builtMs }: Clocks): ClockCheck {
         return;
       }
       sinceMs ??= steadyMs();
-      if (steadyMs() - sinceMs >= PATIENCE_MS) return;
+      const doubtful = now >= builtMs;
+      if (steadyMs() - sinceMs >= (doubtful ? DOUBT_MS : PATIENCE_MS)) return;
       throw new Failure(
         'clock.implausible',
         'retry',
-        `the clock of this device says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)}): certificates cannot be checked with it`,
+        `the clock of this device says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)}): ${doubtful ? 'it is wrong now, or was wrong then' : 'certificates cannot be checked with it'}`,
         {
-          action:
-            'Set the clock, or have a time server set it; the agent then connects at once. After five minutes it connects anyway.',
+          action: `Set the clock if it is wrong, or have a time server set it; the agent then connects at once. After ${doubtful ? 'a few seconds' : 'five minutes'} it connects anyway.`,
         },
       );
     },

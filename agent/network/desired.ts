@@ -1,13 +1,15 @@
 import {
   type Change,
   type Interface,
+  MAIN_TABLE,
   type Route,
   type Rule,
   UNREADABLE,
 } from '../../os/linux/network-config.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { filterTable } from './nftables.ts';
-import { type Desired, MAIN_TABLE, type Observed, type Policy, TRUSTED_GROUP } from './policy.ts';
+import { type Desired, type Observed, type Policy, TRUSTED_GROUP } from './policy.ts';
 
 /**
  * The network configuration that the agent wants in the kernel, as data, and how it differs from what is there. Pure: the caller reads
@@ -34,7 +36,7 @@ export function trustedInterfaces(
 export function desiredState(
   policy: Policy,
   own: Uint8Array | undefined,
-  observed: Pick<Observed, 'interfaces' | 'forwards'>,
+  observed: Pick<Observed, 'interfaces' | 'forwards' | 'others'>,
 ): Desired {
   const { mode, device, mtu, assignAddress } = policy;
   const present = own !== undefined && observed.interfaces.some(({ name }) => name === device);
@@ -44,8 +46,18 @@ export function desiredState(
   return {
     link,
     trusted,
-    rules: mode === 'lockdown' ? lockdownRules(policy, observed.interfaces) : [],
-    routes: mode === 'lockdown' ? lockdownRoutes(policy, present) : present ? splitRoutes(policy, own) : [],
+    rules:
+      mode === 'lockdown'
+        ? lockdownRules(policy, observed.interfaces)
+        : present && policy.bypass
+          ? bypassRules(policy, tunnelPrefixes(own, policy.prefixes))
+          : [],
+    routes:
+      mode === 'lockdown'
+        ? lockdownRoutes(policy, present)
+        : present
+          ? splitRoutes(policy, own, observed.others ?? [])
+          : [],
     filter: filterTable(policy, trusted, observed.forwards),
   };
 }
@@ -56,15 +68,53 @@ export function tunnelPrefixes(own: Uint8Array, configured: readonly Prefix[]): 
   return [{ address: own.map((byte, i) => (i < 8 ? byte : 0)), length: 64 }];
 }
 
-function splitRoutes({ device, prefixes }: Policy, own: Uint8Array): readonly Route[] {
-  return tunnelPrefixes(own, prefixes).map((prefix) => ({
-    family: 6,
-    table: MAIN_TABLE,
-    type: 'unicast',
-    destination: formatPrefix(prefix),
-    device,
-    metric: METRIC,
-  }));
+/** Each with a metric that no route of others to the same prefix has: ours comes before theirs, and theirs stays. */
+function splitRoutes(
+  { device, prefixes, bypass, table }: Policy,
+  own: Uint8Array,
+  others: readonly Route[],
+): readonly Route[] {
+  return tunnelPrefixes(own, prefixes).map((prefix) => {
+    const destination = formatPrefix(prefix);
+    const taken = new Set(
+      others.filter((each) => each.destination === destination).map((each) => each.metric),
+    );
+    let metric = METRIC;
+    if (!bypass) while (metric > 1 && taken.has(metric)) metric--;
+    return { family: 6, table: bypass ? table : MAIN_TABLE, type: 'unicast', destination, device, metric };
+  });
+}
+
+/**
+ * Routes of the main table that are more specific than any of our prefixes, those of the machine's own links above all, come first; then,
+ * for everything without the mark, our prefixes; then the main table.
+ */
+function bypassRules({ table, mark }: Policy, prefixes: readonly Prefix[]): readonly Rule[] {
+  const suppressLength = Math.max(...prefixes.map(({ length }) => length));
+  return [
+    { family: 6, priority: 4 * table + 1, table: MAIN_TABLE, suppressLength },
+    { family: 6, priority: 4 * table + 3, table, unmarked: mark },
+  ];
+}
+
+/**
+ * A network of the machine's own links that is exactly what the tunnel is to carry: the kernel sends to the link, or the link is cut off.
+ * @throws Failure `os.prefix-in-use`
+ */
+export function checkPrefixes(prefixes: readonly Prefix[], links: readonly Prefix[]): void {
+  for (const prefix of prefixes) {
+    const text = formatPrefix(prefix);
+    if (!links.some((each) => formatPrefix(each) === text)) continue;
+    throw new Failure(
+      'os.prefix-in-use',
+      'operator',
+      `${text} is to go through the tunnel, but it is the network of a link of this machine`,
+      {
+        action:
+          'Give the local network another prefix, or route.prefixes others; "ip -6 address" shows the links.',
+      },
+    );
+  }
 }
 
 function lockdownRoutes({ device, table, allowIpv4 }: Policy, present: boolean): readonly Route[] {
@@ -104,6 +154,12 @@ function lockdownRules(policy: Policy, interfaces: readonly Interface[]): readon
   ];
 }
 
+/** What closes a lockdown before there is a filter: without the rule for answers, by which a socket with an address of its own gets out. */
+export const closing = (desired: Desired): Desired => ({
+  ...desired,
+  rules: desired.rules.filter(({ from }) => from === undefined),
+});
+
 /** The rules whose priorities belong to the policy's table, but for those that we cannot read: they are none of ours. */
 const ownRules = (policy: Policy, rules: readonly Rule[]): readonly Rule[] =>
   rules.filter(({ priority, table }) => Math.floor(priority / 4) === policy.table && table !== UNREADABLE);
@@ -128,7 +184,7 @@ export function repairs(policy: Policy, desired: Desired, observed: Observed): r
   }
   for (const route of missing(desired.routes, observed.routes)) changes.push({ kind: 'add-route', route });
   for (const rule of missing(desired.rules, observed.rules)) changes.push({ kind: 'add-rule', rule });
-  if (policy.mode === 'split') return changes;
+  if (policy.mode === 'split' && !policy.bypass) return changes;
   const ours = ownRules(policy, observed.rules);
   for (const rule of surplus(desired.rules, ours)) changes.push({ kind: 'remove-rule', rule });
   for (const route of surplus(desired.routes, observed.routes)) changes.push({ kind: 'remove-route', route });
@@ -137,7 +193,7 @@ export function repairs(policy: Policy, desired: Desired, observed: Observed): r
 
 /** What removes everything that `repairs` has made; routes through the interface are removed with it. */
 export function removal(policy: Policy, observed: Observed): readonly Change[] {
-  if (policy.mode === 'split') return [];
+  if (policy.mode === 'split' && !policy.bypass) return [];
   const trusted = trustedInterfaces(policy, observed.interfaces);
   return [
     ...ownRules(policy, observed.rules).map((rule): Change => ({ kind: 'remove-rule', rule })),

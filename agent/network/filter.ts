@@ -11,6 +11,8 @@ export interface Filter {
   readonly name: string;
   /** Makes the table consist of `objects`. True if a table that was applied before was no longer what it should be. */
   reconcile(objects: readonly NftObject[]): Promise<boolean>;
+  /** True once a table was applied, and since then no reconciliation has failed. */
+  holds(): boolean;
   /** The objects of the table in the kernel; undefined if there is none. */
   read(): Promise<readonly NftObject[] | undefined>;
   remove(): Promise<void>;
@@ -31,6 +33,7 @@ export function openFilter(
     | { readonly given: readonly NftObject[]; readonly listed: readonly NftObject[] | undefined }
     | undefined;
   let warned = false;
+  let holds = false;
 
   const apply = async (objects: readonly NftObject[]): Promise<boolean> => {
     const first = applied === undefined;
@@ -49,8 +52,11 @@ export function openFilter(
     name,
     async reconcile(objects) {
       try {
-        return await apply(objects);
+        const changed = await apply(objects);
+        holds = applied !== undefined;
+        return changed;
       } catch (error) {
+        holds = false;
         // In split mode the table only helps forwarded connections; the tunnel works without.
         if (mode === 'lockdown' || !isFailure(error)) throw error;
         note(error);
@@ -63,6 +69,7 @@ export function openFilter(
         return false;
       }
     },
+    holds: () => holds,
     read: () => kernel.filter(name),
     remove,
     removeApplied: async () => {

@@ -1,5 +1,5 @@
 import type { Interface, NftObject, Route, Rule } from '../../os/linux/network-config.ts';
-import type { Prefix } from '../../protocol/ipv6.ts';
+import { matches, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Config } from '../config/config.ts';
 
 /** As configured. */
@@ -19,6 +19,11 @@ export interface Policy {
   readonly allowIpv4: boolean;
   /** Interfaces by name or hardware address. */
   readonly trusted: readonly string[];
+  /**
+   * In `split`: the fabric's address may lie inside the prefixes. They are then in our table, which the tunnel's own sockets do not look
+   * into because of their mark.
+   */
+  readonly bypass?: boolean;
 }
 
 /** What the kernel has, as far as the policy needs it. */
@@ -28,6 +33,8 @@ export interface Observed {
   /** Of our table in lockdown, else of the main one through our device. */
   readonly routes: readonly Route[];
   readonly forwards: boolean;
+  /** In `split`: routes of others to the prefixes that go through the tunnel. */
+  readonly others?: readonly Route[];
 }
 
 /** What it should have. */
@@ -53,18 +60,28 @@ export const LOCKDOWN_MARK = 363;
 export const markOf = (mode: Policy['mode'], fwmark: number): number =>
   mode === 'lockdown' && fwmark === 0 ? LOCKDOWN_MARK : fwmark;
 
-export const MAIN_TABLE = 254;
+/** True if the connection that the configuration asks for may lead to an address inside `route.prefixes`: a name can have any. */
+export function isInside({ remote, route }: Pick<Config, 'remote' | 'route'>): boolean {
+  const hosts = remote.proxy === undefined ? remote.hosts : [remote.proxy.host];
+  return hosts.some((host) => {
+    if (host.includes(':')) return route.prefixes.some((prefix) => matches(prefix, parseIpv6(host)));
+    return !/^[\d.]+$/.test(host) && route.prefixes.length > 0;
+  });
+}
 
 /** The configuration's part on interface, routes and filter. */
-export function policyOf({ tunnel, route }: Config): Policy {
+export function policyOf(config: Pick<Config, 'remote' | 'tunnel' | 'route'>): Policy {
+  const { tunnel, route } = config;
+  const bypass = route.mode === 'split' && isInside(config);
   return {
+    ...(bypass && { bypass }),
     mode: route.mode,
     device: tunnel.device,
     mtu: tunnel.mtu,
     assignAddress: tunnel.assignAddress,
     prefixes: route.prefixes,
     table: route.table,
-    mark: markOf(route.mode, tunnel.fwmark),
+    mark: bypass && tunnel.fwmark === 0 ? LOCKDOWN_MARK : markOf(route.mode, tunnel.fwmark),
     allowIpv4: route.allowIpv4,
     trusted: route.trustedInterfaces,
   };

@@ -1,12 +1,14 @@
 import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
-import { type Kernel, kernel } from '../../os/linux/network-config.ts';
+import { type Interface, type Kernel, kernel } from '../../os/linux/network-config.ts';
 import type { Log } from '../../os/service/log.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import { type Prefix, parsePrefix, prefixOf } from '../../protocol/ipv6.ts';
 import { describeChange, describeError } from './describe.ts';
-import { desiredState, removal, repairs } from './desired.ts';
+import { checkPrefixes, closing, desiredState, removal, repairs, tunnelPrefixes } from './desired.ts';
 import { type Filter, openFilter } from './filter.ts';
 import { isLockdown } from './nftables.ts';
 import { observe } from './observe.ts';
-import type { Policy } from './policy.ts';
+import type { Desired, Observed, Policy } from './policy.ts';
 import { repairSchedule } from './repair-schedule.ts';
 
 /** Keeps interface, routes, rules and filter as the policy wants them, whichever program changes them. */
@@ -17,6 +19,8 @@ export interface Reconciler {
   attach(own: Uint8Array): Promise<void>;
   /** Removes everything, unless it is to `persist`. Nothing is repaired any more. */
   stop(persist: boolean): Promise<void>;
+  /** True if a lockdown is wanted and nothing holds it, not even routes and rules. */
+  isOpen?(): boolean;
 }
 
 /** The kernel that is reconciled; a test brings its own. */
@@ -45,19 +49,79 @@ export function openReconciler(
   let own: Uint8Array | undefined;
   /** Of our interface. */
   let index: number | undefined;
+  /** Routes and rules have held; what fails later takes nothing away. */
+  let closedOnce = false;
+  let begun = false;
   let stopped = false;
+  /** Lockdown is wanted, and not even routes and rules are in place. */
+  let open = false;
 
   /** Brings the kernel to the desired state; returns what was changed, for the log. */
   const reconcile = async (): Promise<readonly string[]> => {
     if (stopped) return [];
     schedule.started();
-    const observed = await observe(machine, policy);
+    const prefixes = own && policy.mode === 'split' ? tunnelPrefixes(own, policy.prefixes) : [];
+    const observed = await look(prefixes);
     index = observed.interfaces.find(({ name }) => name === policy.device)?.index;
+    checkPrefixes(prefixes, networksOf(observed.interfaces, policy.device));
     const desired = desiredState(policy, own, observed);
-    const filtered = await filter.reconcile(desired.filter);
+    if (policy.mode === 'split') {
+      const filtered = await filter.reconcile(desired.filter);
+      return [...(await repair(desired, observed)), ...nameOf(filtered)];
+    }
+    return lock(desired, observed);
+  };
+
+  const look = async (prefixes: readonly Prefix[]): Promise<Observed> => {
+    try {
+      return await observe(machine, policy, prefixes);
+    } catch (error) {
+      if (policy.mode === 'split' || closedOnce) throw error;
+      open = true;
+      throw lockdownOpen(error);
+    }
+  };
+
+  const repair = async (desired: Desired, observed: Observed): Promise<readonly string[]> => {
     const changes = repairs(policy, desired, observed);
     for (const change of changes) await machine.change(change);
-    return [...changes.map(describeChange), ...(filtered ? [`nftables table ${filter.name}`] : [])];
+    return changes.map(describeChange);
+  };
+
+  const nameOf = (filtered: boolean): readonly string[] =>
+    filtered ? [`nftables table ${filter.name}`] : [];
+
+  /** First closed by routes and rules alone, which need no nft; then the filter, and what only a filter makes safe. */
+  const lock = async (desired: Desired, observed: Observed): Promise<readonly string[]> => {
+    let closed: readonly string[];
+    try {
+      closed = filter.holds() ? [] : await repair(closing(desired), observed);
+    } catch (error) {
+      if (closedOnce) throw error;
+      open = true;
+      throw lockdownOpen(error);
+    }
+    open = false;
+    closedOnce = true;
+    let filtered: boolean;
+    try {
+      filtered = await filter.reconcile(desired.filter);
+    } catch (error) {
+      unfiltered(error);
+      throw error;
+    }
+    const rest = await repair(desired, closed.length === 0 ? observed : await observe(machine, policy));
+    return [...closed, ...rest, ...nameOf(filtered)];
+  };
+
+  let warned = false;
+  const unfiltered = (error: unknown): void => {
+    if (!warned)
+      log(
+        'error',
+        `the lockdown is closed by routes and rules only, without its filter: a program that binds itself to an interface gets out. ${describeError(error)}`,
+      );
+    warned = true;
   };
 
   const schedule = repairSchedule(
@@ -70,9 +134,16 @@ export function openReconciler(
 
   const begin = async (): Promise<void> => {
     // The subscription comes before the first look, or a change in between would go unnoticed.
-    subscription ??= watch(policy.mode === 'lockdown', (change) => {
-      if (concerns(policy, filter.name, index, change)) schedule.request();
-    });
+    begun = true;
+    try {
+      subscription ??= watch(policy.mode === 'lockdown', (change) => {
+        if (concerns(policy, filter.name, index, change)) schedule.request();
+      });
+    } catch (error) {
+      // A kernel that tells nothing of its filters may have none; it can be closed all the same.
+      if (policy.mode === 'lockdown') await reconcile();
+      throw error;
+    }
     await reconcile();
   };
 
@@ -80,12 +151,10 @@ export function openReconciler(
     if (stopped) return;
     stopped = true;
     schedule.close();
-    if (subscription === undefined) return;
-    subscription.close();
-    if (policy.mode === 'lockdown') {
-      if (persist) return;
-      await remove(machine, policy, log);
-    }
+    if (!begun) return;
+    subscription?.close();
+    if (policy.mode === 'lockdown' && persist) return;
+    if (policy.mode === 'lockdown' || policy.bypass) await remove(machine, policy, log);
     await filter.removeApplied();
   };
 
@@ -97,7 +166,31 @@ export function openReconciler(
         await begin();
       }),
     stop: (persist) => inTurn(() => stop(persist)),
+    isOpen: () => open,
   };
+}
+
+/** The IPv6 networks of the other interfaces. */
+const networksOf = (interfaces: readonly Interface[], device: string): readonly Prefix[] =>
+  interfaces
+    .filter(({ name, up }) => name !== device && up)
+    .flatMap(({ addresses }) => addresses)
+    .filter((address) => address.includes(':') && !address.startsWith('fe80:'))
+    .map((address) => {
+      const [bare, length] = address.split('/');
+      return prefixOf(parsePrefix(bare!).address, Number(length));
+    });
+
+function lockdownOpen(error: unknown): Failure {
+  return new Failure(
+    'os.lockdown-open',
+    'operator',
+    `the lockdown is OPEN, traffic of this host is not blocked: ${isFailure(error) ? error.message : String(error)}`,
+    {
+      action: `${(isFailure(error) && error.action) || 'Look into the log.'} Until then disconnect what must not leave past the tunnel.`,
+      cause: error,
+    },
+  );
 }
 
 /** Removes what a crash, `persist` or another configuration of this interface has left of a lockdown, which is recognised by its table. */
@@ -148,7 +241,7 @@ function concerns(policy: Policy, table: string, index: number | undefined, chan
     case 'filter':
       return change.table === table;
     case 'rule':
-      return policy.mode === 'lockdown';
+      return policy.mode === 'lockdown' || policy.bypass === true;
     default:
       return true;
   }

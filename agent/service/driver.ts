@@ -2,7 +2,7 @@ import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { STOPPED, step } from '../lifecycle/lifecycle.ts';
 import type { Action, Event, Situation } from '../lifecycle/situation.ts';
-import type { Peer } from '../status/facts.ts';
+import type { HandshakeEnd, Peer } from '../status/facts.ts';
 import type { TunnelEvent } from '../tunnel/session.ts';
 import type { Effects } from './effects.ts';
 
@@ -26,6 +26,8 @@ export interface Driver {
   networkChanged(): void;
   /** Runs the handshake again. False if there is no identity to renew, or it is being provisioned already. */
   renew(): boolean;
+  /** How the next handshake ends, whether it is under way or still to begin; undefined if the agent stops before. */
+  handshakeEnd(): Promise<HandshakeEnd | undefined>;
   /** Closes everything; resolves when it is done. */
   stop(): Promise<void>;
 }
@@ -38,8 +40,16 @@ export function startDriver(dependencies: Dependencies): Driver {
   let peer: Peer | undefined;
   let released: Promise<void> = Promise.resolve();
 
+  let awaited: Expected | undefined;
+  const endHandshake = (event: Event): void => {
+    awaited?.resolve(endOf(event));
+    awaited = undefined;
+  };
+
   const dispatch = (event: Event): void => {
     if (event.kind === 'failed') effects.note(event.failure);
+    if (event.kind === 'stop' || (situation.kind === 'provisioning' && endOf(event) !== undefined))
+      endHandshake(event);
     const next = step(situation, event, { ms: clock(), random: chance() });
     const changed = next.situation !== situation;
     situation = next.situation;
@@ -112,11 +122,35 @@ export function startDriver(dependencies: Dependencies): Driver {
       peer = undefined;
       return true;
     },
+    handshakeEnd() {
+      awaited ??= expectation();
+      return awaited.promise;
+    },
     async stop() {
       dispatch({ kind: 'stop' });
       await released;
     },
   };
+}
+
+interface Expected {
+  readonly promise: Promise<HandshakeEnd | undefined>;
+  resolve(end: HandshakeEnd | undefined): void;
+}
+
+function expectation(): Expected {
+  let resolve: Expected['resolve'] = () => {};
+  const promise = new Promise<HandshakeEnd | undefined>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+function endOf(event: Event): HandshakeEnd | undefined {
+  if (event.kind === 'provisioned') return { address: event.address };
+  if (event.kind !== 'failed') return undefined;
+  const { code, message, action } = event.failure;
+  return { failure: { code, message, ...(action !== undefined && { action }) } };
 }
 
 /** A mistake in the program does not end it: it is logged with its stack, and what failed is tried again. */

@@ -28,11 +28,17 @@ export interface Effects {
   connect(report: (event: TunnelEvent) => void): Promise<void>;
   /** Finds out at once whether the tunnel still works: see `TunnelSession.probe`. */
   probe(): 'moved' | 'probed';
+  /** Addresses that the configured names are known to have. */
+  addresses(): readonly string[];
+  /** What was read from files is read again when it is next needed. */
+  reload(): void;
   /** Keeps a failure to be reported to the fabric when that is possible. */
   note(failure: unknown): void;
   /** Closes everything. */
   release(): Promise<void>;
   facts(): Facts;
+  /** True if a lockdown is configured and does not hold. */
+  isOpen?(): boolean;
 }
 
 /** What the agent needs of the kernel; a test without a kernel of its own brings another. */
@@ -57,7 +63,9 @@ export function openEffects(
   const policy = policyOf(config);
   const { mark } = policy;
   const proxy = proxyOf(config);
-  const resolver = given ?? (mark === 0 ? systemLookup : markedLookup(mark));
+  // In split mode a mark of our own making only keeps the connection out of the tunnel.
+  const ordinary = config.route.mode === 'split' && config.tunnel.fwmark === 0;
+  const resolver = given ?? (ordinary ? systemLookup : markedLookup(mark));
   const stop = new AbortController();
   const stopping = stop.signal;
   const clock = clockCheck(clocks);
@@ -107,6 +115,8 @@ export function openEffects(
       return outcome;
     },
 
+    reload: identity.reload,
+    addresses: state.addresses,
     note: self.note,
 
     async release() {
@@ -120,6 +130,7 @@ export function openEffects(
       await identity.close();
     },
 
+    isOpen: () => reconciler.isOpen?.() ?? false,
     facts: () => ({
       stateGeneration: state.opened()?.generation,
       quarantined: state.opened()?.quarantined ?? [],

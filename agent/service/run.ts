@@ -1,7 +1,8 @@
+import { hurryCommands } from '../../os/linux/command.ts';
 import { watchRoute } from '../../os/linux/route-watch.ts';
 import { serveControl, serveLoopback } from '../../os/net/control-socket.ts';
 import { type Log, stderrLog } from '../../os/service/log.ts';
-import { notify } from '../../os/service/notify.ts';
+import { endWithin, notify } from '../../os/service/notify.ts';
 import { openOnlineFlag } from '../../os/service/online-flag.ts';
 import {
   askedToStop,
@@ -22,16 +23,23 @@ import { watchClock } from './clock-watch.ts';
 import { type Driver, startDriver } from './driver.ts';
 import { openEffects } from './effects.ts';
 
+/** From SIGTERM to the end at the latest. */
+const STOP_MS = 4_500;
 /** A garbage collection takes some ten milliseconds. */
 const COLLECT_MS = 600_000;
 
-/** Runs the agent until it is asked to stop. @throws Failure `control.in-use`, `control.cannot-listen` */
-export async function runAgent(config: Config): Promise<void> {
+/** Runs the agent until it is asked to stop; the exit code is 1 if a lockdown did not hold at the end. @throws Failure `control.in-use`, `control.cannot-listen` */
+export async function runAgent(config: Config): Promise<number> {
   const log = stderrLog();
-  const stop = askedToStop();
+  let driver: Driver | undefined;
+  const stop = askedToStop(() => {
+    const changed = 'a changed configuration takes effect with the next start';
+    log('notice', `SIGHUP: credential files and the TLS root are read again; ${changed}`);
+    effects.reload();
+    driver?.disturb('SIGHUP');
+  });
   const clock = systemClocks.steadyMs;
   const effects = openEffects(config, log);
-  let driver: Driver | undefined;
   const status = (): Status =>
     statusOf({
       version: VERSION,
@@ -49,6 +57,7 @@ export async function runAgent(config: Config): Promise<void> {
     counters: () => effects.facts().counters,
     residentBytes,
     renew: () => driver?.renew() ?? false,
+    handshakeEnd: async () => driver?.handshakeEnd(),
   };
   const control = await serveControl(config.control.socket, (question) => answerApi(question, agent));
   const metrics = await openMetrics(config, agent, log);
@@ -69,7 +78,7 @@ export async function runAgent(config: Config): Promise<void> {
   const unwatchClock = watchClock(systemClocks, (byMs) =>
     running.disturb(`the clock jumped by ${duration(Math.abs(byMs))}, or the machine was asleep`),
   );
-  const unwatchNetwork = watchNetwork(config, log, () => running.networkChanged());
+  const unwatchNetwork = watchNetwork(config, log, effects.addresses, () => running.networkChanged());
   const collecting = setInterval(collectGarbage, COLLECT_MS);
   const watchdog = watchdogPeriodMs();
   // The service manager restarts an agent that sends no keep-alive: its event loop or its lifecycle is stuck.
@@ -81,13 +90,21 @@ export async function runAgent(config: Config): Promise<void> {
     }, watchdog / 2);
   await stop;
   notify('STOPPING=1');
+  // Whatever hangs, a TPM, a program or a disk: the service ends. What it has not removed by then stays, and is removed by the next start.
+  endWithin(STOP_MS);
+  hurryCommands();
+  const late = setTimeout(() => log('error', 'something hangs: the agent ends without it'), STOP_MS - 500);
   clearInterval(keepalive || undefined);
   clearInterval(collecting);
   unwatchClock();
   unwatchNetwork();
+  const open = effects.isOpen?.() ?? false;
+  if (open) log('error', 'the lockdown was OPEN: traffic of this host was not blocked');
   await running.stop();
   await metrics?.close();
   await control.close();
+  clearTimeout(late);
+  return open ? 1 : 0;
 }
 
 /** The metrics on loopback, if configured. Without them the agent runs all the same. */
@@ -112,9 +129,14 @@ function destinations({ remote }: Config): readonly string[] {
 }
 
 /** Without a subscription to network changes the agent runs all the same: timers and heartbeats notice them later. */
-function watchNetwork(config: Config, log: Log, onChange: () => void): () => void {
+function watchNetwork(
+  config: Config,
+  log: Log,
+  known: () => readonly string[],
+  onChange: () => void,
+): () => void {
   try {
-    return watchRoute({ hosts: destinations(config), mark: policyOf(config).mark }, onChange).close;
+    return watchRoute({ hosts: destinations(config), known, mark: policyOf(config).mark }, onChange).close;
   } catch (error) {
     if (!isFailure(error)) throw error;
     log('warning', `${error.code}: changes of the network are not noticed at once: ${error.message}`);

@@ -18,6 +18,8 @@ export interface StateSession {
   tunnelUp(): void;
   /** The tunnel is down; resolves when nothing is being written. */
   tunnelDown(): Promise<void>;
+  /** Every address that a name is known to have. */
+  addresses(): readonly string[];
   /** Undefined until it is open. */
   opened(): Store | undefined;
 }
@@ -59,6 +61,7 @@ export function stateSession({ config, clocks, resolver, log, note }: StateOptio
     lookup: async (host) => (await open()).addresses.lookup(host),
     tunnelUp: () => state?.keeper.begin(),
     tunnelDown: async () => state?.keeper.end(),
+    addresses: () => Object.values(state?.addresses.known() ?? {}).flat(),
     opened: () => state?.store,
   };
 }

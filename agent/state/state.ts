@@ -193,7 +193,8 @@ function isKey(value: unknown): boolean {
   return value.kind === 'tpm' ? typeof value.pem === 'string' : value.kind === 'software' && isHex(value.der);
 }
 
-const isHex = (value: unknown): boolean => typeof value === 'string' && /^([0-9a-f]{2})+$/.test(value);
+const isHex = (value: unknown): boolean =>
+  typeof value === 'string' && value.length % 2 === 0 && /^[0-9a-f]+$/.test(value);
 
 function isAddress(value: unknown): boolean {
   try {

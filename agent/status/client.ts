@@ -7,10 +7,15 @@ export async function askStatus(socket: string): Promise<Status> {
   return (await ask(socket, 'GET', '/v1/status')) as Status;
 }
 
-/** Asks the running agent. @throws Failure `agent.not-running`, `control.…` */
-export async function ask(socket: string, method: 'GET' | 'POST', path: string): Promise<unknown> {
+/** Asks the running agent; `patienceMs` instead of the usual few seconds. @throws Failure `agent.not-running`, `control.…` */
+export async function ask(
+  socket: string,
+  method: 'GET' | 'POST',
+  path: string,
+  patienceMs?: number,
+): Promise<unknown> {
   try {
-    return await askControl(socket, { method, path });
+    return await askControl(socket, { method, path }, patienceMs);
   } catch (error) {
     if (!isFailure(error, 'control.nobody')) throw error;
     throw new Failure('agent.not-running', 'operator', `no agent is running here: ${error.message}`, {

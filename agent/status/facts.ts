@@ -14,3 +14,8 @@ export interface Facts {
 
 /** The router at the other end: "address port n", and the wire both speak. */
 export type Peer = Pick<Extract<TunnelEvent, { kind: 'up' }>, 'router' | 'wire'>;
+
+/** What has become of a handshake. */
+export type HandshakeEnd =
+  | { readonly address: string }
+  | { readonly failure: { readonly code: string; readonly message: string; readonly action?: string } };

@@ -13,7 +13,7 @@ export interface Traffic {
   readonly receivedBytes: number;
   /** Not from the own address, malformed, too long, or more than the connection could take. */
   readonly droppedSending: number;
-  /** Not for the own address, malformed, or refused by the kernel. */
+  /** Not for the own address, from one that nobody behind the tunnel has, neighbour discovery, malformed, or refused by the kernel. */
   readonly droppedReceiving: number;
 }
 

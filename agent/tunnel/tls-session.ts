@@ -85,13 +85,13 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
 
   return {
     async connect(report) {
-      const { address, ca, certificate, key } = await identity();
+      const { address, ca, names, certificate, key } = await identity();
       const tunnel = await raiseOnce(address);
       const { hosts, tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
       const { lookup, proxy } = options;
       const { wire } = config.tunnel;
       tunnel.start(
-        { hosts, port, mark, timeoutMs, ca, certificate, key, proxy, wire, lookup },
+        { hosts, port, mark, timeoutMs, ca, names, certificate, key, proxy, wire, lookup },
         (event: TunnelEvent) => {
           path = event.kind === 'up' ? pathTo(event.router) : undefined;
           report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);

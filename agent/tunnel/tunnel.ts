@@ -18,6 +18,8 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** PEM of the root the router's certificate must lead to. */
   readonly ca: string;
+  /** Of which it has to have one (RouterTrust); empty: none is checked. */
+  readonly names?: readonly string[];
   /** Identity certificate, DER. */
   readonly certificate: Uint8Array;
   /** PEM; may only name a key in the TPM. */
@@ -100,15 +102,15 @@ export function openTunnel(
       return;
     }
     onDown = down;
-    const { timeoutMs, ca, certificate, key, wire } = options;
-    dialDescriptor(dialOptions(options, segment, attempt.signal)).then(
-      (fd) => {
+    const { timeoutMs, ca, names = [], certificate, key, wire } = options;
+    dialDescriptor(dialOptions(options, segment, attempt.signal))
+      .then((fd) => {
         if (dialling !== attempt) {
           closeDescriptor(fd);
           return;
         }
         onDown = undefined;
-        dataplane.connect({ fd, timeoutMs, ca, certificate, key, wire }, (event) => {
+        dataplane.connect({ fd, timeoutMs, ca, names, certificate, key, wire }, (event) => {
           if (dialling !== attempt) return;
           if (event.kind === 'asked') {
             sendReport();
@@ -117,9 +119,9 @@ export function openTunnel(
           segment = nextSegment(segment, event);
           report(event);
         });
-      },
-      (error: unknown) => down(asFailure(error)),
-    );
+      })
+      // Also what the data plane refuses at once must not end the program.
+      .catch((error: unknown) => down(asFailure(error)));
   };
 
   return {

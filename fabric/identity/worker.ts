@@ -17,7 +17,7 @@ export function runIdentityProcess(): Promise<number> {
       action: 'Run "enf-fabric serve --processes N".',
     });
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => {});
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
   const send = (message: FromWorker): void => {
     if (process.connected) process.send?.(message);
   };

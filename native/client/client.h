@@ -20,6 +20,7 @@ struct dp_connect_options {
   uint32_t timeout_ms;  // for the handshake
   bool super;           // may super-frames be offered?
   char *roots, *key;    // PEM
+  char *names;          // one in each line, of which the server's certificate must have one; "": none is checked
   uint8_t *certificate;  // DER
   size_t certificate_length;
 };
@@ -31,6 +32,7 @@ struct dp_connect_options {
 // - ASKED: once at most, perhaps before UP
 // - TUN_LOST: of no connection; the errno's name
 // - HANDSHAKE: number: 1 if it took too long
+// - UNTRUSTED: number: 1 if only the name or the usage of the certificate is wrong
 // - CLOSED, SILENT: number: 1 if the peer had answered before
 // - OVERSIZED: the length
 // - LOCAL: of no connection: a packet for the LAN server, which comes by `local`

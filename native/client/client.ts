@@ -60,7 +60,8 @@ export interface DataplaneCounters {
   readonly outLate: number;
   /** Sent, but marked as having met congestion. */
   readonly outMarked: number;
-  /** Not delivered: no IP packet of its own length or a frame that contradicts itself; not to the own address; refused by the kernel. */
+  /** Not delivered: no IP packet of its own length or a frame that contradicts itself; not to the own
+   * address, or from one that nobody behind the tunnel has, or neighbour discovery; refused by the kernel. */
   readonly inMalformed: number;
   readonly inForeign: number;
   readonly inRefused: number;
@@ -126,7 +127,8 @@ export interface DataplaneFace {
   /**
    * Ends the present connection, if any, without an event, and begins TLS over the connected socket `fd`, which is the thread's from
    * now on. `id` comes back in its events. `roots` is PEM, `certificate` DER, `key` PEM, perhaps one that only names a key in the TPM.
-   * `offerSuper`: super-frames, where the TUN offloads.
+   * `offerSuper`: super-frames, where the TUN offloads. `names`: one in each line, of which the server's certificate has to have one.
+   * An `untrusted` with number 1 is about that name, or about the usage.
    * @throws Error EBADF after `dataplaneClose`
    */
   dataplaneConnect(
@@ -138,6 +140,7 @@ export interface DataplaneFace {
     certificate: Uint8Array,
     key: string,
     offerSuper: boolean,
+    names?: string,
   ): void;
   /**
    * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come through the tunnel. False if the kernel refused it, or the data plane is

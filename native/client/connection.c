@@ -16,6 +16,7 @@ void dp_connect_options_free(struct dp_connect_options *options) {
   if (options->key != NULL) OPENSSL_cleanse(options->key, strlen(options->key));
   free(options->key);
   free(options->roots);
+  free(options->names);
   free(options->certificate);
   free(options);
 }
@@ -72,6 +73,7 @@ void dp_client_adopt(struct dp_client *client, uint32_t id, SSL *ssl, int fd, ui
 
 static bool same_identity(const struct dp_connect_options *one, const struct dp_connect_options *other) {
   return one != NULL && strcmp(one->roots, other->roots) == 0 && strcmp(one->key, other->key) == 0 &&
+         strcmp(one->names, other->names) == 0 &&
          one->super == other->super && one->certificate_length == other->certificate_length &&
          memcmp(one->certificate, other->certificate, one->certificate_length) == 0;
 }
@@ -87,7 +89,7 @@ static enum dp_tls_wrong prepare_client(struct dp_client *client, struct dp_conn
   client->identity = NULL;
   bool super = options->super && client->tun.offload != DP_OFFLOAD_NONE;
   enum dp_tls_wrong wrong = dp_tls_client_open(&client->tls, options->roots, options->certificate, options->certificate_length,
-                                               options->key, super, reason);
+                                               options->key, super, options->names, reason);
   if (wrong == DP_TLS_FINE) client->identity = options;
   else dp_connect_options_free(options);
   return wrong;
@@ -157,7 +159,8 @@ static void fail_handshake(struct dp_client *client, int result) {
   dp_tls_reason(ssl, result, reason);
   if (closed) snprintf(reason, sizeof reason, "the server closed the connection");
   if (is_date(verified)) dp_connection_end(client, DP_EVENT_CLOCK, 0, X509_verify_cert_error_string(verified));
-  else if (verified != X509_V_OK) dp_connection_end(client, DP_EVENT_UNTRUSTED, 0, X509_verify_cert_error_string(verified));
+  else if (verified != X509_V_OK)
+    dp_connection_end(client, DP_EVENT_UNTRUSTED, dp_tls_is_name(verified), X509_verify_cert_error_string(verified));
   else dp_connection_end(client, DP_EVENT_HANDSHAKE, 0, reason);
 }
 

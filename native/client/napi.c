@@ -215,8 +215,11 @@ static bool read_options(napi_env env, const napi_value *arguments, struct dp_co
     return false;
   options->roots = addon_copy_text(env, arguments[3], &length);
   options->key = addon_copy_text(env, arguments[5], &length);
+  napi_valuetype type = napi_undefined;
+  if (napi_typeof(env, arguments[7], &type) != napi_ok) return false;
+  options->names = type == napi_undefined ? calloc(1, 1) : addon_copy_text(env, arguments[7], &length);
   options->certificate = malloc(options->certificate_length + 1);
-  if (options->roots == NULL || options->key == NULL || options->certificate == NULL) return false;
+  if (options->roots == NULL || options->key == NULL || options->names == NULL || options->certificate == NULL) return false;
   memcpy(options->certificate, certificate, options->certificate_length);
   options->fd = (int)fd;
   return true;
@@ -229,8 +232,8 @@ static struct dataplane *dataplane_of(napi_env env, napi_value value) {
 }
 
 static napi_value dataplane_connect(napi_env env, napi_callback_info info) {
-  napi_value arguments[8];
-  size_t count = 8;
+  napi_value arguments[9];
+  size_t count = 9;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct dataplane *dataplane = dataplane_of(env, arguments[0]);
   if (dataplane == NULL) return NULL;
@@ -240,8 +243,8 @@ static napi_value dataplane_connect(napi_env env, napi_callback_info info) {
   options->fd = -1;
   if (!read_options(env, arguments + 1, options)) {
     dp_connect_options_free(options);
-    return addon_bad(env, "dataplaneConnect(dataplane, id, fd, timeoutMs, roots, certificate, key, super): expected numbers, PEM text, "
-                          "DER, PEM text and a boolean");
+    return addon_bad(env, "dataplaneConnect(dataplane, id, fd, timeoutMs, roots, certificate, key, super, names): expected numbers, PEM "
+                          "text, DER, PEM text, a boolean and text");
   }
   dp_thread_connect(dataplane->thread, options);
   return NULL;

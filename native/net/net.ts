@@ -47,6 +47,8 @@ export interface NetFace {
    * namespace. Never waits. @throws Error ENOENT, ECONNREFUSED, EAGAIN (the reader's queue is full), …
    */
   notifySend(path: string, state: string): void;
+  /** Ends the process with exit code 0 after `ms` (at most 60,000), whatever is still under way then. */
+  exitWithin(ms: number): void;
 
   /**
    * A listening TCP socket on a literal address; port 0 lets the system choose. The descriptor is the caller's.

@@ -2,7 +2,9 @@
 #include "napi.h"
 #include "addon/arguments.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -32,6 +34,26 @@ static napi_value notify_send(napi_env env, napi_callback_info info) {
   return sent < 0 ? addon_errno(env, error, "notifying the service manager") : NULL;
 }
 
+// Ends the process at a time, whatever its event loop or the end of the process itself waits for: exit() joins threads that may hang.
+static void *exit_later(void *wait) {
+  usleep((useconds_t)(uintptr_t)wait);
+  _exit(0);
+}
+
+static napi_value exit_within(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  uint32_t ms;
+  pthread_t thread;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  if (!addon_u32(env, argument, &ms) || ms > 60000) return addon_bad(env, "exitWithin(ms): expected 0 to 60000");
+  int error = pthread_create(&thread, NULL, exit_later, (void *)(uintptr_t)(ms * 1000u));
+  if (error != 0) return addon_errno(env, error, "starting a thread");
+  pthread_detach(thread);
+  return NULL;
+}
+
 void register_notify(napi_env env, napi_value exports) {
   addon_function(env, exports, "notifySend", notify_send);
+  addon_function(env, exports, "exitWithin", exit_within);
 }

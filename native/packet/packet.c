@@ -21,8 +21,60 @@ enum dp_verdict dp_egress(const struct dp_filter *filter, const uint8_t *packet,
   return judge(filter, packet, length, 8);
 }
 
+// ::/96 with the unspecified, the loopback and the IPv4-compatible addresses; ::ffff:0:0/96; fe80::/10; ff00::/8.
+static bool is_no_source6(const uint8_t *address) {
+  static const uint8_t zero[10];
+  uint16_t sixth = dp_get16(address + 10);
+  if (memcmp(address, zero, sizeof zero) == 0 && (sixth == 0 || sixth == 0xffff)) return true;
+  return (address[0] == 0xfe && (address[1] & 0xc0) == 0x80) || address[0] == 0xff;
+}
+
+// 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, and 224.0.0.0/3 with the broadcast address.
+static bool is_no_source4(const uint8_t *address) {
+  return address[0] == 0 || address[0] == 127 || (address[0] == 169 && address[1] == 254) || address[0] >= 224;
+}
+
+// Where the chain of extension headers ends: *type is the header there. A chain that leaves the packet has no end: 0. Of a fragment that
+// is not the first one the chain ends with the fragment header.
+static uint32_t chain_end(const uint8_t *packet, uint32_t length, uint8_t *type) {
+  uint32_t at = DP_IPV6_HEADER;
+  for (*type = packet[6]; at <= length;) {
+    uint32_t unit = 8;
+    switch (*type) {
+      case 0: case 43: case 60: case 135: case 139: case 140: break;
+      case 51: unit = 4; break;
+      case 44:
+        if (length - at < 8) return 0;
+        if ((dp_get16(packet + at + 2) & 0xfff8) != 0) return at;
+        *type = packet[at];
+        at += 8;
+        continue;
+      default: return at;
+    }
+    if (length - at < 2) return 0;
+    *type = packet[at];
+    at += unit == 4 ? 4u * (packet[at + 1] + 2u) : 8u * (packet[at + 1] + 1u);
+  }
+  return 0;
+}
+
+// Nothing behind the tunnel is on this host's link, so neither link-local packets nor neighbour and router discovery (ICMPv6 types 133 to
+// 137) may come from there. From the router's own address only echo replies pass.
+static enum dp_verdict check_source(const struct dp_filter *filter, const uint8_t *packet, uint32_t length) {
+  if (packet[0] >> 4 == 4) return is_no_source4(packet + 12) || packet[16] == 127 ? DP_FOREIGN : DP_PASS;
+  uint8_t header;
+  uint32_t at = chain_end(packet, length, &header);
+  if (at == 0) return DP_MALFORMED;
+  uint8_t type = header == WIRE_ICMPV6 && at < length ? packet[at] : 0;
+  if (type >= 133 && type <= 137) return DP_FOREIGN;
+  if (memcmp(packet + 8, filter->own, 16) == 0) return DP_FOREIGN;
+  if (memcmp(packet + 8, WIRE_ROUTER_ADDRESS, 16) == 0 && type == WIRE_ECHO_REPLY) return DP_PASS;
+  return is_no_source6(packet + 8) ? DP_FOREIGN : DP_PASS;
+}
+
 enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length) {
-  return judge(filter, packet, length, 24);
+  enum dp_verdict verdict = judge(filter, packet, length, 24);
+  return verdict == DP_PASS && !filter->any ? check_source(filter, packet, length) : verdict;
 }
 
 bool dp_is_local(const uint8_t *packet, uint32_t length) {

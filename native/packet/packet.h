@@ -34,7 +34,8 @@ enum dp_verdict { DP_PASS, DP_MALFORMED, DP_FOREIGN };
 
 // Out of this device: IPv6 from the own address, IPv4 if allowed; the packet's own length field must be its size.
 enum dp_verdict dp_egress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
-// Into this device: IPv6 to the own address, IPv4 if allowed.
+// Into this device: IPv6 to the own address, IPv4 if allowed; not from a link-local, multicast, loopback, unspecified or the own address,
+// and no neighbour or router discovery (ICMPv6 133 to 137, also behind extension headers). With `any` only what is malformed is refused.
 enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
 // From a link-local address or ::, to fe80::1, ff02::2 or ff02::1:2: a packet for the LAN server, which is never sent through the tunnel.
 bool dp_is_local(const uint8_t *packet, uint32_t length);

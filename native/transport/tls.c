@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #ifdef __aarch64__
 #include <asm/hwcap.h>
@@ -112,12 +114,50 @@ static int keep_session(SSL *ssl, SSL_SESSION *session) {
   return 1;
 }
 
+static bool has_name(X509 *certificate, const char *name, size_t length) {
+  char address[64];
+  unsigned flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS;
+  if (length < sizeof address) {
+    memcpy(address, name, length);
+    address[length] = 0;
+    if (X509_check_ip_asc(certificate, address, 0) == 1) return true;
+  }
+  return X509_check_host(certificate, name, length, flags, NULL) == 1;
+}
+
+static bool has_any_name(X509 *certificate, const char *names) {
+  for (size_t length; *names != 0; names += length + (names[length] != 0)) {
+    length = strcspn(names, "\n");
+    if (length > 0 && has_name(certificate, names, length)) return true;
+  }
+  return false;
+}
+
+// Instead of X509_VERIFY_PARAM's host and address, which must both be right where both are given.
+static int verify_named(X509_STORE_CTX *store, void *names) {
+  if (X509_verify_cert(store) != 1) return 0;
+  X509 *certificate = X509_STORE_CTX_get0_cert(store);
+  if (certificate == NULL || !has_any_name(certificate, names)) {
+    X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
+    return 0;
+  }
+  // Without the extension OpenSSL has every usage allowed: all bits are set.
+  uint32_t usage = X509_get_extended_key_usage(certificate);
+  if (usage != UINT32_MAX && (usage & XKU_SSL_SERVER) != 0) return 1;
+  X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
+  return 0;
+}
+
+bool dp_tls_is_name(long verified) { return verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_INVALID_PURPOSE; }
+
 enum dp_tls_wrong dp_tls_client_open(struct dp_tls_client *client, const char *roots, const uint8_t *certificate,
-                                     size_t certificate_length, const char *key, bool super, char *reason) {
+                                     size_t certificate_length, const char *key, bool super, const char *names,
+                                     char *reason) {
   enum dp_tls_wrong wrong = DP_TLS_FINE;
   ERR_clear_error();
   *client = (struct dp_tls_client){.context = SSL_CTX_new(TLS_client_method())};
-  if (client->context == NULL) wrong = DP_TLS_BAD_CREDENTIALS;
+  if (*names != 0) client->names = strdup(names);
+  if (client->context == NULL || (*names != 0 && client->names == NULL)) wrong = DP_TLS_BAD_CREDENTIALS;
   else if (!add_roots(client->context, roots)) wrong = DP_TLS_BAD_ROOT;
   else if (!add_identity(client->context, certificate, certificate_length, key)) wrong = DP_TLS_BAD_CREDENTIALS;
   if (wrong != DP_TLS_FINE) {
@@ -127,6 +167,7 @@ enum dp_tls_wrong dp_tls_client_open(struct dp_tls_client *client, const char *r
   }
   dp_tls_prepare(client->context);
   SSL_CTX_set_verify(client->context, SSL_VERIFY_PEER, NULL);
+  if (client->names != NULL) SSL_CTX_set_cert_verify_callback(client->context, verify_named, client->names);
   SSL_CTX_set_session_cache_mode(client->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(client->context, keep_session);
   if (super) SSL_CTX_set_alpn_protos(client->context, ALPN_SUPER, sizeof ALPN_SUPER - 1);
@@ -137,6 +178,7 @@ enum dp_tls_wrong dp_tls_client_open(struct dp_tls_client *client, const char *r
 void dp_tls_client_close(struct dp_tls_client *client) {
   SSL_SESSION_free(client->session);
   SSL_CTX_free(client->context);
+  free(client->names);
   *client = (struct dp_tls_client){0};
 }
 

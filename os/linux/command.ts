@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
-import { Failure } from '../../protocol/failure.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
 
 export interface CommandOptions {
   /** Folders that are searched for the program; default `SYSTEM_PATH`. */
   readonly path?: string;
   /** The program is killed (SIGKILL) when it has not ended after this time; default: no deadline. */
   readonly timeoutMs?: number;
+  /** The program is killed when this is aborted. */
+  readonly signal?: AbortSignal;
   /** The program is killed when it prints more than this on one of its two outputs; default: no bound. */
   readonly maxBytes?: number;
 }
@@ -28,18 +30,25 @@ const LOCAL_PATH = `/usr/local/sbin:/usr/local/bin:${SYSTEM_PATH}`;
 export function runCommand(
   program: string,
   args: readonly string[],
-  { path = SYSTEM_PATH, timeoutMs, maxBytes = Number.POSITIVE_INFINITY }: CommandOptions = {},
+  { path = SYSTEM_PATH, timeoutMs, signal, maxBytes = Number.POSITIVE_INFINITY }: CommandOptions = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       env: { PATH: path, LC_ALL: 'C' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    // A grandchild that inherited the pipes must not keep us waiting.
+    // Neither a grandchild that has inherited the pipes nor a child that waits inside the kernel keeps us waiting.
     const kill = (): void => {
       child.kill('SIGKILL');
+      child.unref();
       child.stdout.destroy();
       child.stderr.destroy();
+      end();
+      resolve({ kind: 'killed', stdout: stdout(), stderr: stderr() });
+    };
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', kill);
     };
     const collect = (stream: typeof child.stdout): (() => string) => {
       const chunks: Buffer[] = [];
@@ -54,13 +63,14 @@ export function runCommand(
     const stdout = collect(child.stdout);
     const stderr = collect(child.stderr);
     const timer = timeoutMs === undefined ? undefined : setTimeout(kill, timeoutMs);
+    signal?.addEventListener('abort', kill);
     child.on('error', (cause: NodeJS.ErrnoException) => {
-      clearTimeout(timer);
+      end();
       if (cause.code === 'ENOENT') resolve({ kind: 'not-installed', cause });
       else reject(cause);
     });
     child.on('close', (code) => {
-      clearTimeout(timer);
+      end();
       const printed = { stdout: stdout(), stderr: stderr() };
       resolve(code === null ? { kind: 'killed', ...printed } : { kind: 'exited', code, ...printed });
     });
@@ -79,20 +89,69 @@ export interface NetworkResult {
   readonly complaint: string;
 }
 
-/** Runs `ip` or `nft`. @throws Failure `os.no-iproute`, `os.no-nftables` */
+/** How long a program may take; a slow machine with many rules takes a second or two. */
+export const PATIENCE_MS = 10_000;
+/** The same once this program is about to end. */
+const HURRY_MS = 1_000;
+
+const running = new Set<() => void>();
+let patienceMs = PATIENCE_MS;
+
+/** This program is about to end: what is running, and what will be, gets little time. */
+export function hurryCommands(): void {
+  patienceMs = HURRY_MS;
+  for (const hurry of running) hurry();
+}
+
+/**
+ * Runs `ip` or `nft`. One that hangs is killed.
+ * @throws Failure `os.no-iproute`, `os.no-nftables`, `os.command-hangs`, `os.ip-failed`, `os.nft-failed`
+ */
 export async function runNetworkProgram(
   program: NetworkProgram,
   args: readonly string[],
 ): Promise<NetworkResult> {
-  const result = await runCommand(program, args);
-  if (result.kind === 'not-installed') throw notInstalled(program, result.cause);
-  const { stdout, stderr } = result;
-  const complaint = stderr.trim().split('\n')[0] ?? '';
-  return { code: result.kind === 'exited' ? result.code : -1, stdout, complaint };
+  const deadline = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let ms = patienceMs;
+  const limit = (): void => {
+    clearTimeout(timer);
+    ms = patienceMs;
+    timer = setTimeout(() => deadline.abort(), ms);
+  };
+  running.add(limit);
+  limit();
+  try {
+    const result = await runCommand(program, args, { signal: deadline.signal });
+    if (deadline.signal.aborted) throw hangs(program, args, ms);
+    if (result.kind === 'not-installed') throw notInstalled(program, result.cause);
+    const { stdout, stderr } = result;
+    const complaint = stderr.trim().split('\n')[0] ?? '';
+    return { code: result.kind === 'exited' ? result.code : -1, stdout, complaint };
+  } catch (error) {
+    if (isFailure(error)) throw error;
+    throw cannotStart(program, error as NodeJS.ErrnoException);
+  } finally {
+    clearTimeout(timer);
+    running.delete(limit);
+  }
+}
+
+function hangs(program: NetworkProgram, args: readonly string[], ms: number): Failure {
+  const what = `${program} ${args.join(' ').slice(0, 60)}`;
+  return new Failure('os.command-hangs', 'retry', `"${what}" has not ended within ${ms / 1_000} s`, {
+    action: `Run "${program}" by hand: it waits for a lock of another program, or the kernel does not answer it.`,
+  });
+}
+
+/** Not executable, or no process can be started. */
+function cannotStart(program: NetworkProgram, error: NodeJS.ErrnoException): Failure {
+  if (error.code === 'EACCES') return notInstalled(program, error);
+  return refusal(program, 'cannot be started', error.code ?? error.message);
 }
 
 function notInstalled(program: NetworkProgram, cause: unknown): Failure {
-  const message = `the program "${program}" is not installed`;
+  const message = `the program "${program}" is not installed, or may not be run`;
   const options = { action: `Install the package ${PACKAGES[program]}.`, cause };
   return program === 'ip'
     ? new Failure('os.no-iproute', 'operator', message, options)

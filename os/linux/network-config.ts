@@ -35,7 +35,11 @@ export interface Rule {
   readonly udp?: { readonly sourcePort: number; readonly destinationPort: number };
   /** A route that the table yields is ignored if it leads through an interface of this group (suppress_ifgroup). */
   readonly suppressGroup?: number;
+  /** The same for routes to prefixes of at most this length. */
+  readonly suppressLength?: number;
 }
+
+export const MAIN_TABLE = 254;
 
 export type RouteType = 'unicast' | 'blackhole' | 'unreachable';
 
@@ -58,6 +62,8 @@ export interface Kernel {
   rules(family: Family): Promise<readonly Rule[]>;
   /** The routes of a table; with `device`, which must exist, only those through it. */
   routes(family: Family, table: number, device?: string): Promise<readonly Route[]>;
+  /** The routes to exactly this prefix ("address/length") in a table, whoever made them. */
+  routesTo?(family: Family, table: number, destination: string): Promise<readonly Route[]>;
   /** The objects of the nftables table `inet name` without handles; undefined if there is no such table. */
   filter(name: string): Promise<readonly NftObject[] | undefined>;
   /** True if this host forwards IPv4 or IPv6. */
@@ -93,6 +99,13 @@ export const kernel: Kernel = {
     if (code !== 0) throw refusal('ip', args.join(' '), complaint);
     return readRoutes(json(stdout), family, table, device);
   },
+  async routesTo(family, table, destination) {
+    const args = ['-j', '-N', `-${family}`, 'route', 'show', 'table', String(table), 'exact', destination];
+    const { code, stdout, complaint } = await runNetworkProgram('ip', args);
+    if (code === 2) return [];
+    if (code !== 0) throw refusal('ip', args.join(' '), complaint);
+    return readRoutes(json(stdout), family, table);
+  },
   async filter(name) {
     const tables = objects(await nft(['-j', 'list', 'tables']));
     const ours = tables.some(({ table }) => isNamed(table, name));
@@ -124,7 +137,13 @@ export function changeArguments(change: Exclude<Change, { kind: 'filter' }>): re
     case 'remove-rule':
       return [`-${change.rule.family}`, 'rule', 'del', ...ruleArguments(change.rule)];
     case 'add-route':
-      return [`-${change.route.family}`, 'route', 'replace', ...routeArguments(change.route)];
+      // In a table that others use, too, nothing of theirs may be replaced.
+      return [
+        `-${change.route.family}`,
+        'route',
+        change.route.table === MAIN_TABLE ? 'add' : 'replace',
+        ...routeArguments(change.route),
+      ];
     case 'remove-route':
       return [`-${change.route.family}`, 'route', 'del', ...routeArguments(change.route)];
   }
@@ -140,6 +159,7 @@ function ruleArguments(rule: Rule): readonly string[] {
     ...(udp ? ['ipproto', '17', 'sport', String(udp.sourcePort), 'dport', String(udp.destinationPort)] : []),
     ...['table', String(rule.table)],
     ...(rule.suppressGroup === undefined ? [] : ['suppress_ifgroup', String(rule.suppressGroup)]),
+    ...(rule.suppressLength === undefined ? [] : ['suppress_prefixlength', String(rule.suppressLength)]),
   ];
 }
 
@@ -171,7 +191,19 @@ export function readInterfaces(list: readonly NftObject[]): readonly Interface[]
 /** From `ip -j -N rule show`. A rule with fields that ours do not have gets the table `UNREADABLE`. */
 export function readRules(list: readonly NftObject[], family: Family): readonly Rule[] {
   return list.map(
-    ({ priority, src, table, not, fwmark, ipproto, sport, dport, suppress_ifgroup, ...rest }) => {
+    ({
+      priority,
+      src,
+      table,
+      not,
+      fwmark,
+      ipproto,
+      sport,
+      dport,
+      suppress_ifgroup,
+      suppress_prefixlen,
+      ...rest
+    }) => {
       const known = (not === undefined) === (fwmark === undefined) && Object.keys(rest).length === 0;
       const ports = { sourcePort: Number(sport), destinationPort: Number(dport) };
       return {
@@ -186,6 +218,7 @@ export function readRules(list: readonly NftObject[], family: Family): readonly 
         ...(suppress_ifgroup !== undefined && {
           suppressGroup: suppress_ifgroup === 'default' ? 0 : Number(suppress_ifgroup),
         }),
+        ...(suppress_prefixlen !== undefined && { suppressLength: Number(suppress_prefixlen) }),
       };
     },
   );

@@ -1,6 +1,6 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import type { IncomingMessage, Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { createServer, request as httpRequest } from './http.ts';
@@ -14,6 +14,9 @@ import { createServer, request as httpRequest } from './http.ts';
 export interface Question {
   readonly method: string;
   readonly path: string;
+  readonly query?: URLSearchParams;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal;
 }
 
 /** A request as it is sent, with a JSON value as its body. */
@@ -131,17 +134,35 @@ const closed = (server: Server, graceMs = 0): Promise<void> =>
   });
 
 function httpServer(answer: Answerer): Server {
-  return createServer(
-    { requestTimeout: TIMEOUT_MS, headersTimeout: TIMEOUT_MS, maxHeaderSize: 8_192, keepAliveTimeout: 1 },
+  const server = createServer(
+    {
+      // Node looks at its own deadlines every half minute only; ours are those of `boundConnections`.
+      headersTimeout: TIMEOUT_MS,
+      requestTimeout: TIMEOUT_MS,
+      maxHeaderSize: 8_192,
+      keepAliveTimeout: 1,
+    },
     (request, response) => {
+      if (!connections.asks(request.socket)) return;
       const send = (status: number, type: string, text: string): void => {
+        connections.answers(request.socket);
         response.writeHead(status, { 'content-type': type, connection: 'close' });
         response.end(text);
       };
       const reply = (status: number, body: unknown): void =>
         send(status, 'application/json', `${JSON.stringify(body)}\n`);
-      const path = (request.url ?? '/').split('?')[0]!;
-      const question = { method: request.method ?? 'GET', path, json: () => readJson(request) };
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      const [path = '/', ...rest] = (request.url ?? '/').split('?');
+      const query = new URLSearchParams(rest.join('?'));
+      const method = request.method ?? 'GET';
+      const question = {
+        method,
+        path,
+        query,
+        signal: gone.signal,
+        json: () => connections.reading(request.socket, readJson(request)),
+      };
       Promise.resolve(question)
         .then(answer)
         .finally(() => request.resume())
@@ -152,20 +173,106 @@ function httpServer(answer: Answerer): Server {
         })
         .catch((error: unknown) => {
           const { code, message } = isFailure(error) ? error : { code: 'internal', message: String(error) };
-          reply(500, { error: { code, message } });
+          if (!response.headersSent) reply(500, { error: { code, message } });
         });
     },
   );
+  server.maxHeadersCount = 32;
+  const connections = boundConnections(server);
+  return server;
+}
+
+/** What the connections of one server may take together: whoever is on this machine may make as many as it likes. */
+const MOST_CONNECTIONS = 32;
+/** Bytes of a request, headers and body; one that is only somewhat too long still gets its answer. */
+const LONGEST_REQUEST = 2 * LONGEST_QUESTION;
+
+interface Connections {
+  /** A request has arrived whole. False if the connection has had one already, and is cut. */
+  asks(socket: Socket): boolean;
+  /** The body of the request is being read, which has a deadline, too. */
+  reading<T>(socket: Socket, body: Promise<T>): Promise<T>;
+  /** The answer is about to be sent. */
+  answers(socket: Socket): void;
+}
+
+/**
+ * Each connection has one request, and a deadline for sending it and another for taking the answer; there is none while the answer is
+ * being made. When there are too many, the oldest goes that is not waiting for its answer, else the oldest of all.
+ */
+function boundConnections(server: Server): Connections {
+  interface Open {
+    waiting: boolean;
+    asked: boolean;
+    timer: NodeJS.Timeout | undefined;
+  }
+  const open = new Map<Socket, Open>();
+
+  const limit = (socket: Socket, connection: Open): void => {
+    clearTimeout(connection.timer);
+    connection.timer = setTimeout(() => socket.destroy(), TIMEOUT_MS);
+  };
+  const makeRoom = (): void => {
+    if (open.size <= MOST_CONNECTIONS) return;
+    const idle = [...open].find(([, { waiting }]) => !waiting);
+    (idle ?? [...open][0]!)[0].destroy();
+  };
+  server.on('connection', (socket: Socket) => {
+    const connection: Open = { waiting: false, asked: false, timer: undefined };
+    open.set(socket, connection);
+    limit(socket, connection);
+    socket.on('data', () => {
+      if (socket.bytesRead > LONGEST_REQUEST) socket.destroy();
+    });
+    socket.once('close', () => {
+      clearTimeout(connection.timer);
+      open.delete(socket);
+    });
+    makeRoom();
+  });
+  return {
+    asks(socket) {
+      const connection = open.get(socket);
+      if (connection === undefined || connection.asked) {
+        socket.destroy();
+        return false;
+      }
+      connection.asked = true;
+      connection.waiting = true;
+      clearTimeout(connection.timer);
+      return true;
+    },
+    async reading(socket, body) {
+      const connection = open.get(socket);
+      if (connection === undefined) return body;
+      limit(socket, connection);
+      try {
+        return await body;
+      } finally {
+        clearTimeout(connection.timer);
+      }
+    },
+    answers(socket) {
+      const connection = open.get(socket);
+      if (connection === undefined) return;
+      connection.waiting = false;
+      limit(socket, connection);
+    },
+  };
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   // The answer to one that is too long still has to leave through the same socket.
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
-    length += chunk.length;
-    if (length > LONGEST_QUESTION) throw badQuestion(`is longer than ${LONGEST_QUESTION} bytes`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+      length += chunk.length;
+      if (length > LONGEST_QUESTION) throw badQuestion(`is longer than ${LONGEST_QUESTION} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw isFailure(error) ? error : badQuestion('did not arrive whole', error);
   }
   try {
     return JSON.parse(Buffer.concat(chunks).toString());

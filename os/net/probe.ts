@@ -1,4 +1,5 @@
-import { isIPv6 } from 'node:net';
+import type { X509Certificate } from 'node:crypto';
+import { isIP, isIPv6 } from 'node:net';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { dial } from './dial.ts';
 import { request } from './http.ts';
@@ -6,9 +7,12 @@ import type { HttpProxy } from './proxy.ts';
 
 /** The result of a TLS handshake that is made only to examine the server. */
 export interface TlsAnswer {
-  /** `trusted`: the chain leads to our root; `dated`: it would, by another clock; `foreign`: to another root; `broken`: no handshake. */
-  readonly verdict: 'trusted' | 'dated' | 'foreign' | 'broken';
-  /** OpenSSL's reason; undefined if trusted. */
+  /**
+   * `trusted`: the chain leads to our root; `dated`: it would, by another clock; `misnamed`: it does, but name or usage are not a router's;
+   * `foreign`: to another root; `broken`: no handshake.
+   */
+  readonly verdict: 'trusted' | 'dated' | 'misnamed' | 'foreign' | 'broken';
+  /** OpenSSL's word on it; undefined if trusted. */
   readonly reason?: string;
   /** Common name of the issuer of the server's certificate. */
   readonly issuer?: string;
@@ -46,9 +50,15 @@ const PADDING = Array.from({ length: 15 }, (_, i) => String(i % 10).repeat(250))
  * ClientHello larger than a packet, to detect a path that drops full-sized packets. @throws Failure as `dial`
  */
 export async function tryTls(
-  options: Reach & { readonly ca: string; readonly alpn: string; readonly large: boolean },
+  options: Reach & {
+    readonly ca: string;
+    /** Of which the certificate must have one; empty: none is checked. */
+    readonly names?: readonly string[];
+    readonly alpn: string;
+    readonly large: boolean;
+  },
 ): Promise<TlsAnswer> {
-  const { address, port, mark, timeoutMs, ca, alpn, large, proxy } = options;
+  const { address, port, mark, timeoutMs, ca, names = [], alpn, large, proxy } = options;
   const start = performance.now();
   const socket = await dial({ hosts: [address], port, mark, timeoutMs, proxy });
   const connectMs = performance.now() - start;
@@ -74,7 +84,9 @@ export async function tryTls(
     secure.once('secureConnect', () => {
       const issuer = secure.getPeerCertificate().issuer?.CN as string | undefined;
       const reason = secure.authorizationError as unknown as string | null;
-      if (secure.authorized) finish({ verdict: 'trusted', ...(issuer && { issuer }) });
+      const wrong = secure.authorized ? misnamed(secure.getPeerX509Certificate(), names) : undefined;
+      if (wrong !== undefined) finish({ verdict: 'misnamed', reason: wrong, ...(issuer && { issuer }) });
+      else if (secure.authorized) finish({ verdict: 'trusted', ...(issuer && { issuer }) });
       else
         finish({
           verdict: DATES.includes(reason ?? '') ? 'dated' : 'foreign',
@@ -83,6 +95,20 @@ export async function tryTls(
         });
     });
   });
+}
+
+const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+
+/** What the data plane would refuse the certificate for; undefined: nothing. */
+function misnamed(certificate: X509Certificate | undefined, names: readonly string[]): string | undefined {
+  if (names.length === 0) return undefined;
+  const named = names.some((name) =>
+    isIP(name) === 0
+      ? certificate?.checkHost(name, { subject: 'never', wildcards: false })
+      : certificate?.checkIP(name),
+  );
+  if (!named) return `hostname mismatch: not ${names.join(' or ')}`;
+  return certificate!.keyUsage?.includes(SERVER_AUTH) ? undefined : 'no serverAuth among its usages';
 }
 
 /** Requests / on port 80, as the browser of a user behind a captive portal would. Undefined: no server answers. */

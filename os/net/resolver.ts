@@ -25,6 +25,8 @@ const HOSTS = '/etc/hosts';
 const ATTEMPT_MS = 1_500;
 const ROUNDS = 2;
 const PORT = 53;
+/** Over TCP, with its two bytes of length. */
+const LONGEST_MESSAGE = 2 + 65_535;
 
 export interface ResolveOptions {
   /** SO_MARK of the sockets. */
@@ -148,13 +150,17 @@ function askOverTcp(
     native.socketConnect(handle, server, port, (error) => {
       if (error) return reject(error);
       const socket = new Socket({ fd: native.socketTake(handle), readable: true, writable: true });
-      let got = new Uint8Array();
+      const got = new Uint8Array(LONGEST_MESSAGE);
+      let length = 0;
       patience.addEventListener('abort', () => socket.destroy(), { once: true });
       socket.on('error', reject);
       socket.on('close', () => resolve(undefined));
       socket.on('data', (chunk: Uint8Array) => {
-        got = concat(got, chunk) as Uint8Array<ArrayBuffer>;
-        if (got.length < 2 || got.length < 2 + readU16(got, 0)) return;
+        // More than was announced is not ours to keep.
+        const part = chunk.subarray(0, got.length - length);
+        got.set(part, length);
+        length += part.length;
+        if (length < 2 || length < 2 + readU16(got, 0)) return;
         resolve(parseDnsAnswer(query, got.slice(2, 2 + readU16(got, 0))));
         socket.destroy();
       });

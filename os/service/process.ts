@@ -25,8 +25,12 @@ export function collectGarbage(): void {
   globalThis.gc?.();
 }
 
-/** Resolves at the first SIGTERM or SIGINT; later ones have their default effect again, so that a second Ctrl-C ends a shutdown that hangs. */
-export function askedToStop(): Promise<void> {
+/**
+ * Resolves at the first SIGTERM or SIGINT; later ones have their default effect again, so that a second Ctrl-C ends a shutdown that hangs. SIGHUP
+ * never ends the program: it calls `onHangup`, for what can be read again.
+ */
+export function askedToStop(onHangup: () => void = () => {}): Promise<void> {
+  process.on('SIGHUP', onHangup);
   return new Promise((resolve) => {
     const stop = (): void => {
       process.off('SIGTERM', stop);

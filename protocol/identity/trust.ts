@@ -29,7 +29,8 @@ export function parseTrust(text: string): Trust {
   if (text.length > MAX_TEXT) throw bad(`more than ${MAX_TEXT} characters`);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // Editors of some systems write a byte order mark.
+    value = JSON.parse(text.replace(/^\ufeff/, ''));
   } catch (cause) {
     throw bad('text that is no JSON', cause);
   }

@@ -1,11 +1,13 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { temporaryFolder } from './folders.ts';
+import { makeCertificates } from './router.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let folder: string;
@@ -44,13 +46,13 @@ function agent(...args: string[]): Promise<{ code: number; out: string; err: str
 }
 
 /** A configuration whose TPM is not there, and `agent` with it. */
-function installed(more = '') {
+function installed(more = '', remote = '') {
   const place = temporaryFolder();
   const file = join(place, 'agent.toml');
   const state = join(place, 'state');
   writeFileSync(
     file,
-    `[remote]\nhosts = ["127.0.0.1"]\n[tpm]\ntcti = "device:${place}/no-tpm"\n[state]\ndirectory = "${state}"\n[control]\nsocket = "${place}/run/c.sock"\n${more}`,
+    `[remote]\nhosts = ["127.0.0.1"]\n${remote}[tpm]\ntcti = "device:${place}/no-tpm"\n[state]\ndirectory = "${state}"\n[control]\nsocket = "${place}/run/c.sock"\n${more}`,
   );
   return { place, file, state, with: (...args: string[]) => agent(...args, '--config', file) };
 }
@@ -98,6 +100,24 @@ describe('check-config', () => {
     }
   });
 
+  test('[H-D3] a TLS root that is none is said, as is one that is not there; DER is one', async () => {
+    const { place } = installed();
+    const root = join(place, 'root');
+    const { with: on } = installed('', `tls-root = "${root}"\n`);
+    expect((await on('check-config')).err).toContain('[os.no-file]');
+    writeFileSync(root, Uint8Array.of(0x30, 3, 0, 1, 2));
+    const { code, err } = await on('check-config');
+    expect([code, err]).toEqual([
+      1,
+      expect.stringMatching(/root: expected TLS roots in PEM .*\[tls\.bad-root\]/),
+    ]);
+    const { root: pem } = makeCertificates();
+    for (const good of [pem, new X509Certificate(pem).raw]) {
+      writeFileSync(root, good);
+      expect((await on('check-config')).code).toBe(0);
+    }
+  });
+
   test('a configuration that is not there', async () => {
     const { code, err } = await agent('check-config', '--config', '/nowhere/agent.toml');
     expect([code, err]).toEqual([
@@ -141,6 +161,110 @@ test('[C-1] run without a TPM stays alive, says what is wrong, and ends cleanly 
   child.kill('SIGTERM');
   expect(await exited).toBe(0);
   expect(existsSync(join(place, 'run/c.sock'))).toBe(false);
+});
+
+/** `run` in namespaces of its own, where `program` is a script, one that never ends by default. */
+function hanging(file: string, program: string, body = 'exec sleep 1000') {
+  const script = `
+    ip link set lo up
+    printf '#!/bin/sh\\n${body}\\n' > ${folder}/hangs; chmod +x ${folder}/hangs
+    mount --bind ${folder}/hangs $(readlink -f $(command -v ${program}))
+    exec ${process.execPath} ${join(folder, 'enf-agent.mjs')} run --config ${file}`;
+  const child = spawn('unshare', ['--mount', '--net', 'sh', '-ec', script], { env: environment });
+  let text = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const exited = new Promise<string>((resolve) =>
+    child.on('exit', (code, signal) => resolve(`${code} ${signal}`)),
+  );
+  onTestFinished(() => void child.kill('SIGKILL'));
+  return { child, log: () => text, exited };
+}
+
+for (const program of ['ip', 'nft']) {
+  for (const mode of ['lockdown', 'split']) {
+    test(`[H-C6] ${program} hangs in ${mode}: a named failure, and SIGTERM ends the agent all the same`, async () => {
+      const { file } = installed(`[route]\nmode = "${mode}"\n`);
+      const { child, log, exited } = hanging(file, program);
+      await vi.waitFor(() => expect(log()).toContain('started'), { timeout: 20_000, interval: 50 });
+      // In split mode nothing is asked of ip before there is a tunnel, and nft only helps.
+      if (mode === 'lockdown')
+        await vi.waitFor(
+          () => expect(log()).toMatch(/os\.(command-hangs|lockdown-open).*has not ended within/),
+          {
+            timeout: 30_000,
+            interval: 50,
+          },
+        );
+      const asked = performance.now();
+      child.kill('SIGTERM');
+      // A lockdown that not even routes and rules hold is open, and the exit code says so.
+      expect(await exited).toBe(program === 'ip' && mode === 'lockdown' ? '1 null' : '0 null');
+      expect(performance.now() - asked).toBeLessThan(5_000);
+    });
+  }
+}
+
+test('[H-C10] without sysfs it runs all the same', async () => {
+  const { file, with: on } = installed();
+  const script = `mount -t tmpfs none /sys; exec ${process.execPath} ${join(folder, 'enf-agent.mjs')} run --config ${file}`;
+  const child = spawn('unshare', ['--mount', 'sh', '-ec', script], { env: environment });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    log += chunk.toString();
+  });
+  const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  await vi.waitFor(() => expect(log).toMatch(/tpm\./), { timeout: 20_000, interval: 50 });
+  expect((await on('status')).code).toBe(0);
+  expect(log).not.toContain('internal error');
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+});
+
+test('[H-C5] an open lockdown is told by status, log and exit code', async () => {
+  const { file, with: on } = installed('[route]\nmode = "lockdown"\n');
+  const { child, log, exited } = hanging(file, 'ip', 'echo no >&2; exit 1');
+  await vi.waitFor(() => expect(log()).toContain('os.lockdown-open'), { timeout: 20_000, interval: 50 });
+  const status = JSON.parse((await on('status', '--json')).out);
+  expect(status).toMatchObject({ situation: 'blocked', trouble: { code: 'os.lockdown-open' } });
+  expect(status.trouble.message).toContain('OPEN');
+  child.kill('SIGTERM');
+  expect(await exited).toBe('1 null');
+  expect(log()).toContain('the lockdown was OPEN');
+});
+
+test('[H-C6] SIGTERM while something inside hangs that nobody can call off', async () => {
+  const { file, place } = installed('[identity]\nmode = "software"\ncredential-dir = "/nowhere"\n');
+  execFileSync('mkfifo', [join(place, 'root')]);
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8')
+      .replace('[tpm]', `[identity]\nmode = "software"\ncredential-dir = "${place}"\n[tpm]`)
+      .replace(/\n\[identity\]\nmode = "software"\ncredential-dir = "\/nowhere"\n/, '\n'),
+  );
+  execFileSync('mkfifo', [join(place, 'basename.bin')]);
+  const { child, log, exited } = running(file);
+  await vi.waitFor(() => expect(log()).toContain('no identity yet: provisioning'), {
+    timeout: 20_000,
+    interval: 50,
+  });
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
+});
+
+test('[H-C6] SIGHUP does not end the agent; it tells what that changes', async () => {
+  const { file, with: on } = installed();
+  const { child, log, exited } = running(file);
+  await vi.waitFor(() => expect(log()).toContain('started'), { timeout: 20_000, interval: 50 });
+  for (let i = 1; i <= 3; i++) {
+    child.kill('SIGHUP');
+    await vi.waitFor(() => expect(log().split('SIGHUP: ')).toHaveLength(i + 1), { timeout: 10_000 });
+  }
+  expect((await on('status')).code).toBe(0);
+  child.kill('SIGTERM');
+  expect(await exited).toBe(0);
 });
 
 test('status --watch follows the agent until Ctrl-C; with --json a line for each change', async () => {

@@ -60,7 +60,7 @@ describe('[C-9] behind an HTTP proxy', () => {
   test('a wrong password is for a person; once it is right, the same running agent gets its identity and is online', async () => {
     writeFileSync(login, 'device:wrong-7\n', { mode: 0o600 });
     device.start();
-    expect((await device.until('blocked')).trouble?.code).toBe('net.proxy-login');
+    expect((await device.until('backing-off')).trouble?.code).toBe('net.proxy-login');
     expect(await world.fabric.handshakes()).toEqual([]);
     writeFileSync(login, `device:${PASSWORD}\n`);
     await device.stop(); // it would look again by itself, only later

@@ -102,3 +102,87 @@ describe('answers', () => {
     );
   });
 });
+
+describe('hostile answers', () => {
+  /** The same bytes; `reads` counts how often one of them is looked at. */
+  function counted(bytes: Uint8Array): { readonly view: Uint8Array; reads(): number } {
+    let reads = 0;
+    const view = new Proxy(bytes, {
+      get(target, key) {
+        if (typeof key === 'string' && /^\d+$/.test(key)) reads++;
+        const value: unknown = Reflect.get(target, key, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    return { view, reads: () => reads };
+  }
+
+  /** An answer of about `size` bytes, with as many records as it announces, made of `unit`s. */
+  function filled(size: number, unit: (at: number) => Uint8Array): Uint8Array {
+    const head = reply(OK);
+    const parts = [head];
+    let length = head.length;
+    let count = 0;
+    while (length < size) {
+      const part = unit(length);
+      parts.push(part);
+      length += part.length;
+      count++;
+    }
+    const answer = concat(...parts);
+    answer.set(u16(Math.min(0xffff, count)), 6);
+    return answer;
+  }
+
+  const record = (name: Uint8Array, type: number, data: Uint8Array): Uint8Array =>
+    concat(name, u16(type), u16(1), u32(60), u16(data.length), data);
+  const long = concat(...Array.from({ length: 126 }, () => Uint8Array.of(1, 0x61)));
+  const KINDS: Record<string, (size: number) => Uint8Array> = {
+    'pointers in a chain': (size) =>
+      filled(size, (at) => record(u16(0xc000 | Math.max(12, (at - 12) & 0x3fff)), 1, A)),
+    'long names behind pointers': (size) =>
+      filled(size, (at) =>
+        at < 400 ? record(concat(long, Uint8Array.of(0)), 16, A) : record(u16(0xc01d), 5, u16(0xc01d)),
+      ),
+    'labels into the next pointer': (size) =>
+      filled(size, (at) => concat(Uint8Array.of(1, 0x61), u16(0xc000 | ((at + 4) & 0x3fff)))),
+    'nothing but pointers': (size) => filled(size, () => u16(0xc00c)),
+    'nothing but labels': (size) => filled(size, () => Uint8Array.of(63, ...new Uint8Array(63).fill(0x61))),
+  };
+  for (const [name, make] of Object.entries(KINDS)) {
+    test(`[H-B1] ${name}: work is at most linear in the length of the answer`, () => {
+      const work = [8_192, 16_384, 32_768, 65_535].map((size) => {
+        const answer = counted(make(size));
+        const outcome = parseDnsAnswer(QUERY, answer.view);
+        expect(outcome === undefined || outcome.kind === 'addresses').toBe(true);
+        return answer.reads();
+      });
+      for (const [i, reads] of work.entries()) {
+        expect(reads).toBeLessThan(10 * 8_192 * 2 ** i);
+        if (i > 0) expect(reads).toBeLessThanOrEqual(2.5 * work[i - 1]! + 1_000);
+      }
+    });
+  }
+
+  test('[H-B1] names of 255 bytes, a few pointers backwards and a hundred addresses are read', () => {
+    const longest = concat(...Array.from({ length: 127 }, () => Uint8Array.of(1, 0x61)), Uint8Array.of(0));
+    expect(longest).toHaveLength(255);
+    const answer = (name: Uint8Array): Uint8Array =>
+      concat(reply(OK, [NAME, 1, A]), record(name, 1, A)).map((byte, i) => (i === 7 ? 2 : byte));
+    expect(parseDnsAnswer(QUERY, answer(longest))).toEqual({ kind: 'addresses', addresses: [A] });
+    expect(parseDnsAnswer(QUERY, answer(concat(Uint8Array.of(1, 0x61), longest)))).toBeUndefined();
+    const many = Array.from({ length: 100 }, (): [string, number, Uint8Array] => [NAME, 1, A]);
+    expect(parseDnsAnswer(QUERY, reply(OK, ...many))).toMatchObject({ addresses: { length: 100 } });
+    expect(parseDnsAnswer(QUERY, reply(OK, ...many, ...many))).toBeUndefined();
+    // Behind the first record: "x" and a pointer to the question's name, then a pointer to that, and so on.
+    expect(parseDnsAnswer(QUERY, reply(OK, ['0178c00c', 1, A], ['0178c01d', 1, A], [NAME, 1, A]))).toEqual({
+      kind: 'addresses',
+      addresses: [A],
+    });
+  });
+
+  test('[H-B1] pointers forwards, to themselves and into the header are refused', () => {
+    for (const name of ['c030', 'c01d', '0178c01d', 'c000', 'c00b'])
+      expect(parseDnsAnswer(QUERY, reply(OK, [name, 1, A], [NAME, 1, A]))).toBeUndefined();
+  });
+});

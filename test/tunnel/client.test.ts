@@ -38,6 +38,23 @@ beforeAll(() => {
   writeFileSync(path('v3', 'ext'), 'basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:router.example\n');
   issue('v1', 'root', '3650');
   issue('v3', 'root', '3650', '-extfile', path('v3', 'ext'));
+  const extended = (name: string, names: string, usage: string): void => {
+    const usages = usage === '' ? '' : `extendedKeyUsage=${usage}\n`;
+    writeFileSync(
+      path(name, 'ext'),
+      `basicConstraints=critical,CA:FALSE\nsubjectAltName=${names}\n${usages}`,
+    );
+    issue(name, 'root', '3650', '-extfile', path(name, 'ext'));
+  };
+  extended('named', 'DNS:other.example,DNS:tunnel.example', 'serverAuth');
+  extended('numbered', 'IP:127.0.0.1', 'clientAuth,serverAuth');
+  extended('misnamed', 'DNS:intranet.example,DNS:tunnel.example.evil.example', 'serverAuth');
+  extended('elsewhere', 'IP:127.0.0.2', 'serverAuth');
+  extended('wild', 'DNS:*.example', 'serverAuth');
+  extended('unused', 'DNS:tunnel.example', '');
+  extended('client', 'DNS:tunnel.example', 'clientAuth');
+  writeFileSync(path('tunnel.example', 'ext'), 'extendedKeyUsage=serverAuth\n');
+  issue('tunnel.example', 'root', '3650', '-extfile', path('tunnel.example', 'ext'));
   issue('expired', 'root', '-1');
   issue('foreign', 'other', '3650');
 });
@@ -283,4 +300,50 @@ describe('a handshake fails', () => {
 test('the test’s certificates are what they claim', () => {
   expect(new X509Certificate(read('v3', 'crt')).subjectAltName).toBe('DNS:router.example');
   expect(new X509Certificate(read('v1', 'crt')).subjectAltName).toBeUndefined();
+});
+
+describe('[H-B6] a root that signs others, too', () => {
+  const names = ['tunnel.example', '127.0.0.1'];
+  const server = (name: string): Promise<number> => router(name);
+
+  test('the certificate must have one of the names, and serverAuth', async () => {
+    for (const name of ['named', 'numbered'])
+      for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) await secure(name, { maxVersion }, { names });
+  });
+
+  for (const [why, name] of [
+    ['another name', 'misnamed'],
+    ['a common name only', 'tunnel.example'],
+    ['a wildcard', 'wild'],
+    ['another address', 'elsewhere'],
+    ['no usages', 'unused'],
+    ['clients’ usage only', 'client'],
+  ]) {
+    test(`${why} is refused`, async () => {
+      expect(await refused(await server(name!), { names })).toEqual(failing('tls.wrong-name'));
+      // Without names, as with a root of our own, it is a router; but what is for clients only never is one.
+      if (name === 'client')
+        expect(await refused(await server(name))).toEqual(failing('tls.untrusted-server'));
+      else await secure(name!);
+    });
+  }
+
+  test('another root stays untrusted, whatever the name', async () => {
+    expect(await refused(await server('foreign'), { names })).toEqual(failing('tls.untrusted-server'));
+  });
+
+  test('[H-D3] what the data plane refuses at once is thrown, and the socket is closed', async () => {
+    let closed = false;
+    const port = await listen(
+      createTcpServer((socket) => {
+        socket.on('error', () => {});
+        socket.on('close', () => {
+          closed = true;
+        });
+        socket.resume();
+      }),
+    );
+    await expect(attempt(port, { ca: 'with a \0 in it' })).rejects.toThrow('planeConnect');
+    await vi.waitFor(() => expect(closed).toBe(true), 10_000);
+  });
 });

@@ -13,7 +13,9 @@ export const clock: Check = {
     if (now < earliest.ms) {
       return failed(
         `the clock says ${iso(now)}, which is before ${earliest.what} (${iso(earliest.ms)})`,
-        'Set the clock (timedatectl set-time), or have a time server set it (timedatectl set-ntp true).',
+        now < probes.builtMs
+          ? 'Set the clock (timedatectl set-time), or have a time server set it (timedatectl set-ntp true).'
+          : 'Set the clock if it is wrong (timedatectl set-ntp true). If it is right, it was wrong then; the next tunnel mends what was kept.',
       );
     }
     if ((await probes.clockSynchronised()) === false) {

@@ -29,6 +29,11 @@ export const tls: Check = {
           `by this device’s clock the certificate of ${address} is not valid (${reason})`,
           'Set the clock; if it is right, renew the router’s certificate.',
         );
+      case 'misnamed':
+        return failed(
+          `the certificate of ${address} is signed by the configured root, but is no router’s (${reason})`,
+          'Give the router a certificate with that name and serverAuth, or set remote.tls-name.',
+        );
       case 'foreign':
         return failed(
           `${address} is not a router of this fabric (${reason}); its certificate is signed by ${answer.issuer ?? 'an unnamed issuer'}`,

@@ -9,9 +9,11 @@ import { CHECKS } from '../../../agent/doctor/checks/all.ts';
 import { machineProbes } from '../../../agent/doctor/machine.ts';
 import { answerApi } from '../../../agent/status/api.ts';
 import { statusOf } from '../../../agent/status/status.ts';
+import { generateP256, primitives } from '../../../crypto/primitives.ts';
 import { serveControl } from '../../../os/net/control-socket.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
+import { makeRootCertificate } from '../../../protocol/xtt/certificate.ts';
 import * as agents from '../agent.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
@@ -29,7 +31,7 @@ beforeAll(async () => {
 });
 
 /** A device with its configuration file; `run` starts its agent and the control socket. */
-async function device(more: { host?: string; comment?: string } = {}) {
+async function device(more: { host?: string; comment?: string; old?: boolean } = {}) {
   authority.devices.clear();
   const place = temporaryFolder();
   const credential = temporaryFolder();
@@ -81,6 +83,7 @@ async function device(more: { host?: string; comment?: string } = {}) {
         counters: () => agent.effects.facts().counters,
         residentBytes: () => 1,
         renew: () => agent.driver.renew(),
+        ...(more.old ? {} : { handshakeEnd: () => agent.driver.handshakeEnd() }),
       }),
     );
     onTestFinished(() => control.close());
@@ -110,6 +113,27 @@ describe('provision', () => {
     await agent.until(() => expect(router.clientKeys).toHaveLength(2));
     expect(router.clientKeys[0]).not.toEqual(router.clientKeys[1]);
     expect([...authority.devices.values()].map((row) => row.handshakes)).toEqual([2]);
+  });
+
+  test('an agent of an earlier version is asked again and again', async () => {
+    const { on, run } = await device({ old: true });
+    await run();
+    expect(await on('provision', '--force')).toMatchObject({ code: 0, err: '' });
+  });
+
+  test('[H-B8] the cause of a refusal is told, however short it stands in the status', async () => {
+    const { on, run, credential } = await device();
+    const agent = await run();
+    const root = makeRootCertificate(primitives.random(16), generateP256().publicKey);
+    writeFileSync(join(credential, 'root_cert.bin'), root);
+    for (let i = 0; i < 5; i++) {
+      const { code, err } = await on('provision', '--force');
+      expect([code, err]).toEqual([
+        1,
+        expect.stringMatching(/\[xtt\.unknown-root\].*\[agent\.not-renewed\]/),
+      ]);
+      await agent.online();
+    }
   });
 
   test('without an agent, and with a nonsensical timeout', async () => {

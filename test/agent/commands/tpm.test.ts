@@ -50,6 +50,7 @@ async function place() {
       suite: 1,
       requestedIdentity: new Uint8Array(16),
       connect: async () => authority.connect(power()),
+      links: () => [],
       nowMs: () => 0,
     });
     await keys.close();

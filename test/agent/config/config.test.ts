@@ -25,6 +25,7 @@ test('only the hosts are required; everything else has its default', () => {
       identityPort: 444,
       connectTimeout: 10_000,
       tlsRoot: '',
+      tlsName: '',
       proxy: undefined,
       proxyLoginFile: '',
     },
@@ -189,6 +190,7 @@ describe('bad values name the key, what was expected and what came', () => {
     'remote.identity-port': ['-1', 'true'],
     'remote.connect-timeout': ['10', '"10"', '"10 parsecs"', '"0s"', '"6m"', '"1.5s"', '"-1s"'],
     'remote.tls-root': ['"root.pem"', '1'],
+    'remote.tls-name': ['"a b"', '"**"', '1'],
     'remote.proxy': [
       '"proxy.example:3128"',
       '"https://proxy.example:3128"',
@@ -286,3 +288,49 @@ function allKeys(): [string, Key<unknown>][] {
     ]),
   );
 }
+
+describe('[H-C12] hosts', () => {
+  const parse = (...hosts: string[]) =>
+    parseConfig(`[remote]\nhosts = ${JSON.stringify(hosts)}`, 'x').remote.hosts;
+
+  test('names and addresses of both families', () => {
+    const good = [
+      'enf.example',
+      'enf.example.',
+      'a_b-c',
+      '10.9.1.2',
+      '0.0.0.1',
+      '2001:db8::1',
+      '::1',
+      '1a',
+      'x.1a',
+    ];
+    expect(parse(...good)).toEqual(good);
+  });
+
+  for (const [host, hint] of [
+    ['host:443', /without a port: ports are remote\.tunnel-port/],
+    ['10.9.1.2:443', /without a port/],
+    ['[2001:db8::1]:443', /without brackets/],
+    ['[2001:db8::1]', /literal address/],
+    ['2001:db8::g', /literal address/],
+    ['010.009.001.002', /without leading zeros, such as "10\.9\.1\.2"/],
+    ['10.9.1', /four numbers/],
+    ['10.9.1.256', /up to 255/],
+    ['1234', /four numbers/],
+    ['a..b', /host name/],
+    ['', /host name/],
+  ] as const) {
+    test(`${JSON.stringify(host)} is refused with what to do`, () => {
+      expect(() => parse(host)).toThrowError(
+        expect.objectContaining({ code: 'config.bad-value', message: expect.stringMatching(hint) }),
+      );
+    });
+  }
+
+  test('those of a proxy, too', () => {
+    const proxy = (url: string) => parseConfig(`[remote]\nhosts = ["x"]\nproxy = "${url}"`, 'x').remote.proxy;
+    expect(proxy('http://10.9.1.2:3128')?.host).toBe('10.9.1.2');
+    expect(() => proxy('http://010.009.001.002:3128')).toThrow('leading zeros');
+  });
+});

@@ -30,3 +30,31 @@ test('what helps stays', () => {
     expect(redact(text)).toBe(text);
   }
 });
+
+const HOSTILE: Record<string, string> = {
+  'words with dashes': 'a-',
+  'schemes without an end': 'a://',
+  'schemes of schemes': 'a+a://b',
+  'passwords and blanks': 'password ',
+  'passwords and quotes': 'password="',
+  'both quotes': `token='secret="`,
+  'hex without an end': '0f',
+  'base64 without a digit': 'aZ/',
+  'beginnings of PEM': '-----BEGIN ',
+  'PEM blocks that end nowhere': '-----BEGIN X-----',
+  'ends of PEM': '-----END ',
+  'blanks behind a password': ' '.repeat(1_000),
+};
+for (const [name, unit] of Object.entries(HOSTILE)) {
+  test(`[H-B5] a megabyte of ${name} is redacted`, () => {
+    for (const prefix of ['', 'password', '-----BEGIN X-----\n', 'http://'])
+      expect(redact(prefix + unit.repeat(1_000_000 / unit.length)).length).toBeGreaterThan(0);
+  });
+}
+
+test('[H-B5] logins in URLs go, whatever stands around them', () => {
+  expect(redact('a-a-svn+ssh://u:p@h, x=ftp://v@i')).toBe(
+    `a-a-svn+ssh://${REDACTED}@h, x=ftp://${REDACTED}@i`,
+  );
+  expect(redact('http://h/a@b')).toBe('http://h/a@b');
+});

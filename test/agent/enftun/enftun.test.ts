@@ -86,6 +86,7 @@ test('imports configuration, certificate, key and root; a second time changes no
       hosts: ['127.0.0.1'],
       tunnelPort: 443,
       tlsRoot: join(old.place, 'tls-root.pem'),
+      tlsName: '*',
     });
     expect(config.tunnel).toMatchObject({ heartbeatPeriod: 300_000, heartbeatTimeout: 10_000, fwmark: 0 });
     expect(config.route.prefixes.map(({ length }) => length)).toEqual([36]);
@@ -103,7 +104,7 @@ test('the tunnel comes up with it: same key, same address, no handshake', async 
     tunnelPort: router.port,
     identityPort: 1,
     identity: 'mode = "software"\ncredential-dir = "/nowhere"',
-    remote: `tls-root = "${join(old.place, 'tls-root.pem')}"`,
+    remote: `tls-root = "${join(old.place, 'tls-root.pem')}"\ntls-name = "*"`,
   });
   await agent.online();
   expect(agent.driver.situation()).toMatchObject({ goal: { address: ADDRESS } });

@@ -9,7 +9,7 @@ import { generateP256, primitives } from '../../../crypto/primitives.ts';
 import { openFolder } from '../../../os/files/folder.ts';
 import { ascii, fromHex } from '../../../protocol/bytes.ts';
 import { parseIdentityCertificate } from '../../../protocol/identity/certificate.ts';
-import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
+import { formatIpv6, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { makeRootCertificate } from '../../../protocol/xtt/certificate.ts';
 import { ERROR_MESSAGE } from '../../../protocol/xtt/message.ts';
 import { temporaryFolder } from '../folders.ts';
@@ -32,6 +32,7 @@ async function device() {
       suite: 1,
       requestedIdentity: NOTHING,
       connect: async () => server.connect(),
+      links: () => [],
       nowMs: () => 0,
       ...change,
     });
@@ -172,6 +173,52 @@ describe('refusals leave no identity', () => {
     await expect(run({ connect: async () => exchange(broken('error')) })).rejects.toThrow();
     expect(closed).toBe(2);
   });
+});
+
+describe('[H-B2] the assigned identity', () => {
+  /** A device, and what its fabric assigns to it from now on. */
+  async function assigned(address: string) {
+    const { run, store, state } = await device();
+    const first = await run();
+    const [pseudonym, row] = [...server.devices].find(
+      ([, each]) => formatIpv6(each.address) === first.address,
+    )!;
+    server.devices.set(pseudonym, { ...row, address: parseIpv6(address) });
+    return { run, store, state, first };
+  }
+
+  for (const address of [
+    '::1',
+    'fe80::1',
+    'fec0::1',
+    'ff02::1',
+    'fd78::9',
+    '::ffff:102:304',
+    '64:ff9b::1',
+    'e485::1',
+    'ffff::',
+  ]) {
+    test(`${address} is refused with a name, and nothing of it is kept`, async () => {
+      const { run, store, state, first } = await assigned(address);
+      const links = () => [parsePrefix('2001:db8:1::/64'), parsePrefix('fd78::/64')];
+      await expect(run({ links })).rejects.toMatchObject({
+        code: 'agent.unusable-identity',
+        remedy: 'retry',
+        message: expect.stringContaining(address),
+      });
+      expect(store.record.identity).toEqual(first);
+      expect((await openStore(await openFolder(state))).record.identity).toEqual(first);
+    });
+  }
+
+  for (const address of ['2001:db8:2::1', '3fff::1', 'fc00::1', 'fdff::1']) {
+    test(`${address} is taken`, async () => {
+      const { run, store } = await assigned(address);
+      const links = () => [parsePrefix('2001:db8:1::/64')];
+      expect((await run({ links })).address).toBe(address);
+      expect(store.record.identity?.address).toBe(address);
+    });
+  }
 });
 
 describe('the credential folder', () => {

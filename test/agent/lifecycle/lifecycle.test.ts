@@ -99,6 +99,39 @@ describe('failures', () => {
     });
   }
 
+  for (const code of [
+    'xtt.unknown-root',
+    'xtt.bad-server-certificate',
+    'net.proxy-login',
+    'net.proxy-refused',
+  ]) {
+    for (const begun of [
+      [start, fresh],
+      [start, known],
+    ]) {
+      test(`[H-B7] ${code} comes from somebody who has proved nothing: a pause, and the network wakes it (${begun[1]!.kind})`, () => {
+        const failure = new Failure(code, 'operator', 'somebody says so');
+        const life = live([...begun, failed(failure)]);
+        expect(life.situation).toMatchObject({ kind: 'backing-off', trouble: { code } });
+        expect(waited(life.actions)).toBeLessThanOrEqual(RETRY.capMs);
+        const rounds = Array.from({ length: 12 }, () => [failed(failure), timer]).flat();
+        const woken = live([...begun, ...rounds, failed(failure), networkChange], 0.5);
+        expect(woken.situation).toMatchObject({
+          kind: 'backing-off',
+          attempts: { provision: 0, connect: 0 },
+        });
+        expect(waited(woken.actions)).toBeLessThanOrEqual(2_000);
+      });
+    }
+  }
+
+  test('[H-B7] what this machine itself finds wrong still blocks', () => {
+    for (const code of ['xtt.bad-root-certificate', 'tls.bad-root', 'os.no-tun']) {
+      const failure = new Failure(code, 'operator', 'ours');
+      expect(live([start, fresh, failed(failure)]).situation.kind).toBe('blocked');
+    }
+  });
+
   test('[C-28] after a TPM failure the way back leads through opening the TPM', () => {
     for (const events of [
       [start, fresh],

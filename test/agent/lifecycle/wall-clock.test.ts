@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { clockCheck, PATIENCE_MS } from '../../../agent/lifecycle/wall-clock.ts';
+import { clockCheck, DOUBT_MS, PATIENCE_MS } from '../../../agent/lifecycle/wall-clock.ts';
 
 const BUILT = Date.parse('2026-01-01T00:00:00Z');
 const DAY = 86_400_000;
@@ -32,5 +32,20 @@ describe('a plausible time of day', () => {
     expect(check()).toThrow();
     now.steadyMs = PATIENCE_MS;
     expect(check()).not.toThrow();
+  });
+
+  test('[H-C9] a last good time in the future costs seconds, and the message names both', () => {
+    const { now, check } = checked(BUILT + DAY);
+    const future = BUILT + 5_000 * DAY;
+    expect(check(future)).toThrow(/wrong now, or was wrong then/);
+    now.steadyMs = DOUBT_MS - 1;
+    expect(check(future)).toThrow();
+    now.steadyMs = DOUBT_MS;
+    expect(check(future)).not.toThrow();
+    // A clock before the build has no excuse.
+    const unset = checked(0);
+    expect(unset.check(future)).toThrow();
+    unset.now.steadyMs = DOUBT_MS;
+    expect(unset.check(future)).toThrow();
   });
 });

@@ -116,11 +116,11 @@ describe('split', () => {
     expect(words(SPLIT, fresh)).toEqual([
       'link set dev enf0 mtu 1280 up',
       '-6 addr replace fd00:5::7/128 dev enf0 nodad',
-      '-6 route replace fd00:5::/64 dev enf0 metric 1024 table 254',
+      '-6 route add fd00:5::/64 dev enf0 metric 1024 table 254',
     ]);
     expect(words({ ...SPLIT, assignAddress: false, prefixes: [parsePrefix('fd00::/16')] }, fresh)).toEqual([
       'link set dev enf0 mtu 1280 up',
-      '-6 route replace fd00::/16 dev enf0 metric 1024 table 254',
+      '-6 route add fd00::/16 dev enf0 metric 1024 table 254',
     ]);
   });
   test("others' routes through the interface are left alone", () => {

@@ -31,6 +31,8 @@ function scripted(script: {
       report = tell;
       return next('connect', script.connect, async () => {});
     },
+    reload: () => void calls.push('reload'),
+    addresses: () => [],
     note: (failure) => void noted.push((failure as Failure).code),
     release: async () => void calls.push('release'),
     probe: () => {

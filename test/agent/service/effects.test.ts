@@ -205,7 +205,7 @@ describe('what is in the way', () => {
     await agent.driver.stop();
     const path = `${place.credential}/another.pem`;
     writeFileSync(path, certificates.root);
-    await boot(place, { remote: `tls-root = "${path}"` }).online();
+    await boot(place, { remote: `tls-root = "${path}"\ntls-name = "*"` }).online();
     expect(row().handshakes).toBe(1);
   });
 

@@ -69,6 +69,21 @@ for (const [name, wallMs] of [
   });
 }
 
+test('[H-C9] a clock that was in the future once: the next boot is online soon, and what was kept is mended', async () => {
+  const { boot, record } = await home();
+  const future = Date.now() + 10 * 31_556_952_000;
+  const first = boot({ clocks: { wallMs: () => future, steadyMs: () => performance.now(), builtMs: 0 } });
+  await first.online();
+  await first.until(() => expect(first.effects.facts().stateGeneration).toBe(3));
+  await first.driver.stop();
+  const second = boot();
+  await second.online();
+  await second.until(() => expect(second.effects.facts().stateGeneration).toBe(4));
+  await second.driver.stop();
+  const { time } = (await record()).lastGood as { time: string };
+  expect(Date.parse(time)).toBeLessThan(future - 1_000_000);
+});
+
 test('[C-7] the addresses of the last tunnel serve when the resolver is gone', async () => {
   const { boot, record } = await home();
   const hosts = '["fabric.example"]';

@@ -27,6 +27,7 @@ async function boot(credential: string, state: string, supply: Power, evicted = 
     suite: 1,
     requestedIdentity: new Uint8Array(16),
     connect: async () => server.connect(supply),
+    links: () => [],
     nowMs: () => 0,
   });
   return provisioned.address;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Agent, answerApi, answerMetrics, ROUTES } from '../../../agent/status/api.ts';
+import type { HandshakeEnd } from '../../../agent/status/facts.ts';
 import { METRICS, renderMetrics } from '../../../agent/status/metrics.ts';
 import type { Status } from '../../../agent/status/status.ts';
 import type { Counters } from '../../../agent/tunnel/session.ts';
@@ -69,6 +70,41 @@ describe('the control socket', () => {
       const answer = answerApi({ method: 'POST', path: '/v1/provision' }, of);
       expect([answer, of.renewals]).toEqual([{ accepted, situation: 'backing-off' }, 1]);
     }
+  });
+
+  test('[H-B8] is asked to wait for the end, for so long, and as long as somebody waits', async () => {
+    const failure = { code: 'xtt.unknown-root', message: 'another root' };
+    const ask = (
+      wait: string,
+      end: Promise<HandshakeEnd | undefined>,
+      signal?: AbortSignal,
+      accepted = true,
+    ) =>
+      answerApi(
+        {
+          method: 'POST',
+          path: '/v1/provision',
+          query: new URLSearchParams({ wait }),
+          ...(signal && { signal }),
+        },
+        { ...agent(accepted), handshakeEnd: () => end },
+      );
+    const never = new Promise<undefined>(() => {});
+    const situation = 'backing-off';
+    expect(await ask('60', Promise.resolve({ failure }))).toEqual({
+      accepted: true,
+      situation,
+      end: { failure },
+    });
+    expect(await ask('60', Promise.resolve(undefined))).toEqual({ accepted: true, situation, end: null });
+    expect(await ask('0.05', never)).toEqual({ accepted: true, situation, end: null });
+    expect(await ask('3600', never, AbortSignal.timeout(50))).toEqual({
+      accepted: true,
+      situation,
+      end: null,
+    });
+    for (const wait of ['', '0', '-1', 'x']) expect(ask(wait, never)).toEqual({ accepted: true, situation });
+    expect(ask('60', never, undefined, false)).toEqual({ accepted: false, situation });
   });
 
   test('has no other paths; reading does not renew', () => {

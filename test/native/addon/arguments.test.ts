@@ -60,7 +60,7 @@ type Kind = keyof typeof WRONG;
 
 /** Each function with arguments that are right in kind, and what each is. None of these is ever called as it stands. */
 const FUNCTIONS: Record<
-  Exclude<keyof NetFace, `listener${string}`>,
+  Exclude<keyof NetFace, `listener${string}` | 'exitWithin'>,
   readonly (readonly [Kind, unknown])[]
 > = {
   socketOpen: [

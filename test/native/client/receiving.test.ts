@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { concat, u16, u32 } from '../../../protocol/bytes.ts';
+import { ingressCases } from '../../protocol/tunnel/ingress.ts';
 import {
   ACK,
   FIN,
@@ -266,5 +267,21 @@ describe('what the peer sends', () => {
       const all = await arrives(3 * cut);
       expect(all.slice(3 * cut - 3).map(({ packet }) => packet)).toEqual(packets);
     }
+  });
+});
+
+describe('[H-B3] what may come from the tunnel', () => {
+  test('the same as in TypeScript; the rest is counted and never reaches the kernel', async () => {
+    const { connect, send, arrives, counters } = await world({ alpn: [] });
+    await connect();
+    const cases = ingressCases(OWN, PEER);
+    const good = cases.filter(([, passes]) => passes).map(([, , packet]) => packet);
+    const bad = cases.filter(([, passes]) => !passes);
+    for (const [, , packet] of cases) send(frame(packet));
+    send(frame(ip(UDP, udp(pattern(9)))));
+    expect((await arrives(good.length + 1)).slice(0, -1).map(({ packet }) => packet)).toEqual(good);
+    const { inForeign, inMalformed } = counters();
+    expect(inForeign + inMalformed).toBe(bad.length);
+    expect(inMalformed).toBe(3);
   });
 });

@@ -1,10 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Answerer, askControl, StatusError, serveControl } from '../../../os/net/control-socket.ts';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import {
+  type Answerer,
+  askControl,
+  StatusError,
+  serveControl,
+  serveLoopback,
+} from '../../../os/net/control-socket.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 function folder(): string {
@@ -171,3 +177,105 @@ function plainServer(path: string, greeting: string): Promise<Server> {
   });
   return new Promise((resolve) => server.listen(path, () => resolve(server)));
 }
+
+describe('[H-B4] a server that anybody on the machine may reach', () => {
+  const servers = {
+    unix: async (answer: Answerer) => ({ path: await serving(answer) }),
+    loopback: async (answer: Answerer) => {
+      const server = await serveLoopback({ host: '127.0.0.1', port: 0 }, answer);
+      onTestFinished(() => server.close());
+      return { host: '127.0.0.1', port: server.port };
+    },
+  };
+  type Place = { path: string } | { host: string; port: number };
+  const get = 'GET /x HTTP/1.1\r\nhost: x\r\n\r\n';
+  /** A connection that sends this; `text` is what came back, `closed` resolves when it is over. */
+  const open = (place: Place, ...send: string[]) => {
+    const socket = connect(place);
+    let text = '';
+    let over = false;
+    const closed = new Promise<string>((resolve) =>
+      socket.on('close', () => {
+        over = true;
+        resolve(text);
+      }),
+    );
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    for (const each of send) socket.write(each);
+    onTestFinished(() => void socket.destroy());
+    return { socket, closed, isOver: () => over };
+  };
+
+  for (const [kind, serve] of Object.entries(servers)) {
+    test(`${kind}: silent connections take no place from those that ask, and end by themselves`, async () => {
+      const place: Place = await serve(() => 'here');
+      const silent = Array.from({ length: 200 }, () => open(place));
+      const half = Array.from({ length: 200 }, () => open(place, 'GET /x HTTP/1.1\r\nx: '));
+      for (let i = 0; i < 5; i++) expect(await open(place, get).closed).toContain('"here"');
+      const left = [...silent, ...half].filter(({ isOver }) => !isOver());
+      expect(left.length).toBeLessThanOrEqual(32);
+      expect(left.length).toBeGreaterThan(0);
+      await Promise.all(left.map(({ closed }) => closed));
+    });
+
+    test(`${kind}: one request for each connection, short, and an answer that is taken`, async () => {
+      let asked = 0;
+      const long = 'x'.repeat(4_000_000);
+      const place: Place = await serve(({ path }) => {
+        asked++;
+        return path === '/long' ? long : 'here';
+      });
+      await open(place, get.repeat(1_000)).closed;
+      expect(asked).toBe(1);
+      const body = open(
+        place,
+        'POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n',
+        'x'.repeat(100_000),
+      );
+      await body.closed;
+      const endless = open(place, `GET /x HTTP/1.1\r\n${'a: b\r\n'.repeat(10_000)}`);
+      await endless.closed;
+      // Nobody reads: it ends all the same.
+      const slow = open(place, get.replace('/x', '/long'));
+      slow.socket.pause();
+      await new Promise((resolve) => setTimeout(resolve, 6_000));
+      slow.socket.resume();
+      expect((await slow.closed).length).toBeLessThan(long.length);
+    });
+
+    test(`${kind}: nonsense is answered or cut, and the next one is served`, async () => {
+      const place: Place = await serve(() => 'here');
+      for (const nonsense of [
+        '\0\x01\x02\r\n\r\n',
+        'GET // HTTP/1.1\r\nhost: x\r\n\r\n',
+        'GET http://[ HTTP/1.1\r\nhost: x\r\n\r\n',
+        'CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n',
+        'GET /?%%% HTTP/1.1\r\nhost: x\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n',
+      ])
+        await open(place, nonsense).closed;
+      expect(await open(place, get).closed).toContain('"here"');
+    });
+  }
+
+  test('a question that waits keeps its place, and learns that nobody waits any more', async () => {
+    const aborted: string[] = [];
+    let answer = (_: string): void => {};
+    const path = await serving(({ path: asked, signal }) => {
+      signal?.addEventListener('abort', () => aborted.push(asked));
+      return asked === '/x' ? new Promise<string>((resolve) => (answer = resolve)) : 'other';
+    });
+    const waiting = open({ path }, get);
+    await vi.waitFor(() => expect(answer.length).toBe(1));
+    for (let i = 0; i < 100; i++) open({ path });
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    answer('at last');
+    expect(await waiting.closed).toContain('at last');
+    const gone = open({ path }, get);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    gone.socket.destroy();
+    await vi.waitFor(() => expect(aborted).toContain('/x'));
+  });
+});

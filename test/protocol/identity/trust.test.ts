@@ -56,3 +56,9 @@ describe('trust bundle', () => {
     );
   });
 });
+
+it('[H-C12] a byte order mark does no harm; a second one does', () => {
+  const text = encodeTrust(trust);
+  expect(parseTrust(`\ufeff${text}`)).toEqual(trust);
+  expect(() => parseTrust(`\ufeff\ufeff${text}`)).toThrow('no JSON');
+});

@@ -4,6 +4,7 @@ import { concat, fromHex, u16 } from '../../../protocol/bytes.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
 import { allowsEgress, allowsIngress } from '../../../protocol/tunnel/firewall.ts';
 import { parsePacket } from '../../../protocol/tunnel/packet.ts';
+import { ingressCases } from './ingress.ts';
 
 const OWN = parseIpv6('fd00::1');
 const PEER = parseIpv6('fd00::2');
@@ -129,4 +130,11 @@ describe('firewall', () => {
       }),
     );
   });
+
+  for (const [name, passes, packet] of ingressCases(OWN, PEER)) {
+    it(`[H-B3] ${passes ? 'lets in' : 'keeps out'} ${name}`, () => {
+      expect(parsePacket(packet)).toBeDefined();
+      expect(allowsIngress(OWN, packet, true)).toBe(passes);
+    });
+  }
 });

@@ -1,0 +1,55 @@
+// What may enter a device: packets cut at each length, each in memory of exactly its size. Ends with a line "ok", or with what was wrong.
+#include "../../../native/dataplane/packet.h"
+#include "../check.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct dp_filter FILTER = {.ipv4 = true, .own = {0xfd, [15] = 7}};
+
+// The verdict on `length` bytes: the IPv6 packet with this next header and `chain` behind it.
+static enum dp_verdict verdict(uint8_t next, const uint8_t *chain, uint32_t length, bool any) {
+  struct dp_filter filter = FILTER;
+  uint8_t *packet = calloc(1, 40 + length);
+  filter.any = any;
+  packet[0] = 0x60;
+  packet[4] = (uint8_t)(length >> 8), packet[5] = (uint8_t)length;
+  packet[6] = next, packet[7] = 255;
+  packet[8] = 0xfd, packet[23] = 9;
+  memcpy(packet + 24, FILTER.own, 16);
+  memcpy(packet + 40, chain, length);
+  enum dp_verdict found = dp_ingress(&filter, packet, 40 + length);
+  free(packet);
+  return found;
+}
+
+static void chains_may_end_anywhere(void) {
+  static const uint8_t HEADERS[] = {0, 43, 44, 51, 60, 135, 139, 140, 58};
+  for (size_t first = 0; first < sizeof HEADERS; first++) {
+    for (size_t second = 0; second < sizeof HEADERS; second++) {
+      for (int words = 0; words < 256; words += 51) {
+        uint8_t chain[64] = {HEADERS[second], (uint8_t)words, [8] = 58, [16] = 134};
+        for (uint32_t length = 0; length <= sizeof chain; length++) (void)verdict(HEADERS[first], chain, length, false);
+      }
+    }
+  }
+}
+
+static void discovery_is_found_behind_a_long_chain(void) {
+  uint8_t chain[1400] = {0};
+  uint32_t length = 0;
+  for (; length < 1300; length += 8) chain[length] = 60;
+  chain[length - 8] = 58;
+  chain[length] = 134;
+  CHECK(verdict(60, chain, length + 8, false) == DP_FOREIGN);
+  CHECK(verdict(60, chain, length + 8, true) == DP_PASS);
+  chain[length] = 128;
+  CHECK(verdict(60, chain, length + 8, false) == DP_PASS);
+}
+
+int main(void) {
+  chains_may_end_anywhere();
+  discovery_is_found_behind_a_long_chain();
+  puts("ok");
+  return 0;
+}
