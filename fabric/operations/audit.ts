@@ -2,7 +2,7 @@ import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { Page } from '../registry/pages.ts';
 import type { AuditEntry, Handshake } from '../registry/records.ts';
-import { optional, text, whole } from './input.ts';
+import { badInput, optional, text, whole } from './input.ts';
 import { isoTime, operation, PAGE_FIELDS, type PageInput, viewPage } from './operation.ts';
 
 export interface AuditView {
@@ -42,6 +42,8 @@ export const verifyAudit = operation<
   'audit-verify',
   { seq: optional(whole(1, Number.MAX_SAFE_INTEGER)), hash: optional(text(64)) },
   async ({ registry }, { seq, hash }) => {
+    if ((seq === undefined) !== (hash === undefined))
+      throw badInput('seq', 'and hash are given together or not at all');
     const expected = seq === undefined || hash === undefined ? undefined : { seq, hash: fromHex(hash) };
     const { entries, head } = await registry.verifyAudit(expected);
     return { entries, head: toHex(head) };

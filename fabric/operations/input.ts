@@ -65,7 +65,8 @@ export function optional<Value>(field: Field<Value>): Field<Value | undefined> {
 /** Any JSON value, checked elsewhere. */
 export const anything: Field<unknown> = (_, value) => value;
 
-function badInput(name: string, what: string): Failure {
+/** A field that is not what the operation needs. */
+export function badInput(name: string, what: string): Failure {
   return new Failure('fabric.bad-input', 'operator', `the operation cannot be run: ${name} ${what}`, {
     action:
       'Correct the input; a command line and a fabric of different versions may not understand each other.',

@@ -63,11 +63,24 @@ export class StatusError extends Error {
   }
 }
 
+/** What the kernel takes as the path of a Unix socket, in bytes (unix(7)); a longer one would be cut without a word. */
+const LONGEST_PATH = 107;
+
+const isTooLong = (path: string): boolean => Buffer.byteLength(path) > LONGEST_PATH;
+
 /**
  * Listens on `path`, making its folder if it is missing. A socket that a killed program has left behind is
- * replaced. @throws Failure `control.in-use`, `control.cannot-listen`
+ * replaced. @throws Failure `control.in-use`, `control.cannot-listen`, `control.path-too-long`
  */
 export async function serveControl(path: string, answer: Answerer): Promise<Control> {
+  if (isTooLong(path)) {
+    throw new Failure(
+      'control.path-too-long',
+      'operator',
+      `the path of a socket has at most ${LONGEST_PATH} bytes, ${path} is longer`,
+      { action: 'Use a folder with a shorter path (agent: control.socket; fabric: --data).' },
+    );
+  }
   if (await isAlive(path)) {
     throw new Failure('control.in-use', 'operator', `another program already answers on ${path}`, {
       action: 'Stop it first, or give this one a socket of its own (agent: control.socket; fabric: --data).',
@@ -295,6 +308,9 @@ function badQuestion(what: string, cause?: unknown): Failure {
  *   StatusError if the program answered with another status than 200
  */
 export async function askControl(path: string, question: Sent, timeoutMs = TIMEOUT_MS): Promise<unknown> {
+  if (isTooLong(path)) {
+    throw new Failure('control.nobody', 'operator', `no program can listen on ${path}: the path is too long`);
+  }
   const body = question.body === undefined ? undefined : JSON.stringify(question.body);
   const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   const text = await new Promise<string>((resolve, reject) => {

@@ -143,6 +143,12 @@ describe('an input', () => {
 
   const bad = { code: 'fabric.bad-input' };
 
+  test('of audit-verify has an entry and its hash, or neither', async () => {
+    for (const input of [{ seq: 1 }, { hash: '00'.repeat(32) }])
+      await expect(verifyAudit.run(context(), input)).rejects.toMatchObject(bad);
+    expect((await verifyAudit.run(context(), {})).entries).toBe(1);
+  });
+
   test('of every operation is known here', () => {
     expect(Object.keys(GOOD).sort()).toEqual([...OPERATIONS.keys()].sort());
   });

@@ -137,6 +137,14 @@ describe('refusals', () => {
     other.close();
   });
 
+  test('a path that the kernel would cut short', async () => {
+    const path = join(folder(), 'x'.repeat(120));
+    await expect(serveControl(path, async () => ({}))).rejects.toMatchObject({
+      code: 'control.path-too-long',
+    });
+    await expect(askControl(path, GET)).rejects.toMatchObject({ code: 'control.nobody' });
+  });
+
   test('a second program on the same socket', async () => {
     const path = await serving(() => 1);
     await expect(serveControl(path, () => 2)).rejects.toMatchObject({ code: 'control.in-use' });
