@@ -1,5 +1,5 @@
 // What may enter a device: packets cut at each length, each in memory of exactly its size. Ends with a line "ok", or with what was wrong.
-#include "../../../native/dataplane/packet.h"
+#include "../../../native/packet/packet.h"
 #include "../check.h"
 #include <stdio.h>
 #include <stdlib.h>
