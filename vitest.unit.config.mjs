@@ -11,14 +11,14 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/swtpm/**',
   'test/tpm/!(structures).test.ts',
   'test/crypto/{curves,ecdaa,ecdaa-selftest,host-arithmetic}.test.ts',
-  'test/os/linux/{command,ipv6,netlink,tpm-device}.test.ts',
+  'test/os/linux/{command,ipv6,links,netlink,tpm-device}.test.ts',
   'test/os/net/{acceptor,dial,proxy}.test.ts',
-  'test/os/service/notify.test.ts',
+  'test/os/service/{notify,output,process}.test.ts',
   'test/agent/program.test.ts',
   'test/agent/commands/**',
   'test/agent/enftun/enftun.test.ts',
   'test/agent/identity/**',
-  'test/agent/network/{lan,reconciler}.test.ts',
+  'test/agent/network/{hostile-host,lan,reconciler}.test.ts',
   'test/agent/service/{effects,environment,tpm}.test.ts',
   'test/agent/state/power-cut.test.ts',
   'test/agent/tunnel/**',
@@ -30,7 +30,12 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/bench/admit.test.ts',
 ];
 /** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg. */
-const NEEDS_PROGRAMS = ['test/factory/label.test.ts', 'test/fabric/pki/x509.test.ts', 'test/packaging/**'];
+const NEEDS_PROGRAMS = [
+  'test/factory/label.test.ts',
+  'test/fabric/pki/x509.test.ts',
+  'test/packaging/**',
+  'test/protocol/identity/roots.test.ts',
+];
 
 export default defineConfig({
   test: {
@@ -39,5 +44,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    maxWorkers: '100%',
   },
 });
