@@ -36,11 +36,19 @@ const NEEDS_PROGRAMS = [
   'test/packaging/**',
   'test/protocol/identity/roots.test.ts',
 ];
+/** Tests that wait for deadlines, or compute for many seconds. */
+const TAKES_LONG = [
+  'test/os/net/control-socket.test.ts',
+  'test/crypto/sealed.test.ts',
+  'test/factory/group.test.ts',
+  'test/protocol/hostile.test.ts',
+  'test/fabric/identity/{behaviour,limits,server}.test.ts',
+];
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...NEEDS_ADDON_OR_ROOT, ...NEEDS_PROGRAMS],
+    exclude: [...NEEDS_ADDON_OR_ROOT, ...NEEDS_PROGRAMS, ...TAKES_LONG],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
