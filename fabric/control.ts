@@ -28,12 +28,16 @@ export interface Parts {
  * @throws Failure `control.in-use`, `control.cannot-listen`
  */
 export function startControl(path: string, parts: Parts): Promise<Control> {
+  /** Passes committed changes to the parts; when it resolves they have acted on them. */
+  const applyChanges = async (): Promise<void> => {
+    await parts.registry.catchUp();
+    await parts.routes?.settled();
+  };
   const running: Running = {
     // The change is committed: whatever fails here, it holds, and the registry is read again within a moment.
     notify: async () => {
       try {
-        await parts.registry.catchUp();
-        await parts.routes?.settled();
+        await applyChanges();
         return 'in force';
       } catch (error) {
         parts.log('error', `a change could not be applied at once: ${(error as Error).message}`);
@@ -49,7 +53,7 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
       return new TextAnswer(METRICS_TYPE, routerMetrics(parts.router));
     }
     if (request === `POST ${CHANGED_PATH}`) {
-      await running.notify();
+      await applyChanges();
       return {};
     }
     if (request.startsWith(`POST ${OPERATION_PATH}`)) return runOperation(question, parts, running);

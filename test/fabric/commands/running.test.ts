@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { startControl } from '../../../fabric/control.ts';
 import type { PageRequest } from '../../../fabric/registry/pages.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
-import { serveControl } from '../../../os/net/control-socket.ts';
+import { askControl, serveControl } from '../../../os/net/control-socket.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { makeBatch } from '../device.ts';
@@ -65,6 +65,9 @@ test('a change that holds but could not be applied at once is no failure, and sa
   ]);
   expect((await registry.networks({ limit: 9 })).rows).toHaveLength(1);
   expect(log).toEqual(['a change could not be applied at once: ip does not answer']);
+  // A command that has opened the registry itself learns of it, too.
+  const changed = askControl(join(data, 'control.sock'), { method: 'POST', path: '/changed' });
+  await expect(changed).rejects.toMatchObject({ code: 'control.bad-answer' });
 });
 
 describe('with a fabric that serves and without', () => {
