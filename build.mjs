@@ -28,6 +28,7 @@ if (what === 'all' || what === 'bundles') {
     'bench-admit': 'test/bench/admit/main.ts',
     'bench-tunnel': 'test/bench/tunnel/main.ts',
     'bench-router': 'test/bench/router/main.ts',
+    'bench-hostile': 'test/bench/hostile/main.ts',
     'bench-soak': 'test/bench/soak/main.ts',
     packaging: 'packaging/main.ts',
   };

@@ -1,0 +1,4 @@
+import type { Attack } from './attack.ts';
+
+/** Every attack that is measured, in the order of the table. */
+export const ATTACKS: readonly Attack[] = [];
