@@ -3,6 +3,7 @@ import { ascii, concat, readU32, u32 } from './bytes.ts';
 import { crc32 } from './crc32.ts';
 import { GROUP_KEY_LENGTH, MAX_BASENAME_LENGTH } from './crypto/group.ts';
 import { Failure } from './failure.ts';
+import { hasUnprintable } from './text.ts';
 import { decodeUtf8, encodeUtf8 } from './utf8.ts';
 
 /**
@@ -26,7 +27,7 @@ export interface Label {
   readonly gpk: Uint8Array;
   /** 1 to 64 raw bytes; with the gpk it gives the GID. */
   readonly basename: Uint8Array;
-  /** What people call the batch, 1 to 60 bytes of UTF-8 without control characters. */
+  /** What people call the batch, 1 to 60 bytes of UTF-8 that can be seen. */
   readonly name: string;
   readonly vendor?: string;
   /** 16 random bytes that only the holder of the label knows; the factory keeps their SHA-256. */
@@ -49,10 +50,6 @@ const ALL_FLAGS = FLAG.claim | FLAG.vendor | FLAG.signature;
 
 /** An opaque text, or the fragment of any https address: a fragment never reaches a server's log. */
 const TEXT = /^(?:https:\/\/[!-"$-~]{1,1024}#)?ENF1:([0-9A-Z $%*+\-./:]+)$/;
-
-/** C0, C1 and DEL would move a terminal's cursor, direction overrides would make a name read as another one. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
 
 /**
  * The text of a label, `ENF1:` and base45.
@@ -181,15 +178,14 @@ function readName(what: string, bytes: Uint8Array, limit: number): string {
 function checkName(what: string, text: string, limit: number): void {
   const bytes = encodeUtf8(text);
   if (bytes.length < 1 || bytes.length > limit) throw badName(what, limit, `${bytes.length} bytes`);
-  if (UNPRINTABLE.test(text)) throw badName(what, limit, 'control characters');
-  if (decodeUtf8(bytes) !== text) throw badName(what, limit, 'half a character (a lone surrogate)');
+  if (hasUnprintable(text)) throw badName(what, limit, 'characters that cannot be seen');
 }
 
 function badName(what: string, limit: number, got: string): Failure {
   return new Failure(
     'label.bad-name',
     'operator',
-    `the ${what} on a label has 1 to ${limit} bytes of UTF-8 without control characters, got ${got}`,
+    `the ${what} on a label has 1 to ${limit} bytes of UTF-8 that can be seen, got ${got}`,
     { action: `Choose another ${what}.` },
   );
 }

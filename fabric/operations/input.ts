@@ -1,4 +1,5 @@
 import { Failure } from '../../protocol/failure.ts';
+import { hasUnprintable } from '../../protocol/text.ts';
 
 /** Checks one field of an input. @throws Failure `fabric.bad-input` */
 export type Field<Value> = (name: string, value: unknown) => Value;
@@ -23,16 +24,13 @@ export function fields<Input extends object>(
   return Object.fromEntries(checked) as Input;
 }
 
-/** Control characters move a terminal's cursor; half a surrogate pair is no character and changes when it is stored. */
-const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
-
 /** Printable text of up to `most` characters. */
 export function text(most: number): Field<string> {
   return (name, value) => {
     if (value === undefined) throw badInput(name, 'is missing');
     if (typeof value !== 'string') throw badInput(name, 'is not text');
     if (value.length > most) throw badInput(name, `has more than ${most} characters`);
-    if (UNPRINTABLE.test(value)) throw badInput(name, 'has control characters');
+    if (hasUnprintable(value)) throw badInput(name, 'has characters that cannot be seen');
     return value;
   };
 }
