@@ -3,6 +3,7 @@ import { leave, programArguments, VERSION, watchOutput } from '../os/service/pro
 import { commands } from './commands/all.ts';
 import { IDENTITY_PROCESS } from './identity/messages.ts';
 import { runIdentityProcess } from './identity/worker.ts';
+import { PICTURE_PROCESS, runPictureProcess } from './labels/picture-process.ts';
 
 const program: Program = {
   name: 'enf-fabric',
@@ -11,6 +12,13 @@ const program: Program = {
   commands,
 };
 
+/** The parts of the program that it starts as processes of their own. */
+const parts: Readonly<Record<string, () => Promise<number>>> = {
+  [IDENTITY_PROCESS]: runIdentityProcess,
+  [PICTURE_PROCESS]: runPictureProcess,
+};
+
 const args = programArguments();
 watchOutput(program.name);
-leave(args[0] === IDENTITY_PROCESS ? await runIdentityProcess() : await runProgram(program, args));
+const part = Object.hasOwn(parts, args[0] ?? '') ? parts[args[0]!] : undefined;
+leave(part === undefined ? await runProgram(program, args) : await part());

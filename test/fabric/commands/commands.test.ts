@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { toBuffer } from 'qrcode';
 import { describe, expect, test } from 'vitest';
 import { commands } from '../../../fabric/commands/all.ts';
-import { toHex } from '../../../protocol/bytes.ts';
+import { ascii, concat, toHex } from '../../../protocol/bytes.ts';
 import { parseTrust } from '../../../protocol/identity/trust.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeLabel } from '../../../protocol/label.ts';
 import { type Batch, makeBatch, provision } from '../device.ts';
+import { png } from '../labels/pictures.ts';
 import { random, scratch } from '../place.ts';
 import { fabricProgram } from './program.ts';
 import { tunnel } from './tunnel.ts';
@@ -100,7 +101,7 @@ describe('networks and groups', () => {
     writeFileSync(join(folder, 'other.png'), await toBuffer('https://example.org/'));
     writeFileSync(join(folder, 'broken.png'), random(500));
     writeFileSync(join(folder, 'empty.txt'), '');
-    expect(await refused(join(folder, 'broken.png'))).toBe('label.no-code');
+    expect(await refused(join(folder, 'broken.png'))).toBe('label.not-a-picture');
     expect(await refused(join(folder, 'other.png'))).toMatch(/^label\./);
     expect(await refused(join(folder, 'empty.txt'))).toMatch(/^label\./);
     expect(await refused(join(folder, 'none.txt'))).toBe('os.no-file');
@@ -118,6 +119,25 @@ describe('networks and groups', () => {
     expect(await fabric.refusal('network', 'add', 'fd00::1/64', ...at)).toMatchObject({
       code: 'ipv6.bad-prefix',
     });
+  });
+
+  test('[H-A7] a picture that was made to fill the memory is refused, whatever its name', async () => {
+    const { at } = await founded();
+    const folder = scratch();
+    const refused = async (name: string, picture: Uint8Array): Promise<string> => {
+      writeFileSync(join(folder, name), picture);
+      const given = ['--label', join(folder, name), '--network', NETWORK];
+      return (await fabric.refusal('group', 'add', ...given, ...at)).code;
+    };
+    expect(await refused('wide.png', png(60_000, 60_000, 1_000))).toBe('label.picture-too-large');
+    expect(await refused('bomb.png', png(500, 500, 200_000_000))).toBe('label.picture-too-large');
+    expect(await refused('label', png(500, 500, 200_000_000))).toBe('label.picture-too-large');
+    expect(await refused('white.png', png(500, 500, 500 * 501))).toBe('label.no-code');
+    expect(
+      await refused('big.heic', concat(Uint8Array.of(0, 0, 0, 24), ascii('ftypheic'), random(100_000))),
+    ).toBe('label.not-a-picture');
+    expect(await refused('random', random(100_000))).toBe('label.not-a-picture');
+    expect((await fabric.run('picture-process')).err).toContain('group add');
   });
 
   test('without a fabric every command says where it looked', async () => {
