@@ -1,6 +1,6 @@
 import { primitives } from '../crypto/primitives.ts';
 import { checkContainer } from '../crypto/sealed.ts';
-import { toHex } from '../protocol/bytes.ts';
+import { toHex, wipe } from '../protocol/bytes.ts';
 import {
   decodeG1,
   decodeG1Points,
@@ -15,6 +15,7 @@ import { softwareDaaKey } from '../protocol/crypto/member.ts';
 import { LINKED_SIGNATURE_LENGTH, pseudonymOf, SIGNATURE_LENGTH } from '../protocol/crypto/verifier.ts';
 import { Failure } from '../protocol/failure.ts';
 import { parseTss2 } from '../protocol/identity/key-file.ts';
+import { parseEcPrivateKey } from '../protocol/identity/key-pair.ts';
 import { parseTrust } from '../protocol/identity/trust.ts';
 import { checkBasename, parseLabel } from '../protocol/label.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
@@ -132,6 +133,15 @@ const KINDS: readonly Kind[] = [
     kind: 'member secret key',
     matches: ofLength(SCALAR_LENGTH),
     examine: (bytes) => ({ member: memberName(softwareDaaKey(primitives, bytes).publicPoint) }),
+  },
+  {
+    kind: 'private key on P-256 (SEC1)',
+    matches: ofLength(121),
+    examine: (bytes) => {
+      const { secret, publicKey } = parseEcPrivateKey(bytes);
+      wipe(secret);
+      return { publicKey: toHex(publicKey) };
+    },
   },
   {
     kind: 'XTT root certificate',

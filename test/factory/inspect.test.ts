@@ -7,6 +7,7 @@ import { createGroup, unlockIssuer } from '../../factory/group.ts';
 import { describeInspection, inspectFile, inspectFolder } from '../../factory/inspect.ts';
 import { personaliseSoftware } from '../../factory/software.ts';
 import { join as joinGroup, sign, softwareDaaKey } from '../../protocol/crypto/member.ts';
+import { encodeEcPrivateKey } from '../../protocol/identity/key-file.ts';
 import { encodeTrust } from '../../protocol/identity/trust.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { makeServerCertificate } from '../../protocol/xtt/certificate.ts';
@@ -44,6 +45,7 @@ beforeAll(async () => {
       ecdsaSigner(root.secret),
     ),
     'trust.json': encodeUtf8(encodeTrust(trust)),
+    'longterm.bin': encodeEcPrivateKey(root.secret, root.publicKey),
   };
 });
 
@@ -64,9 +66,10 @@ describe('recognise', () => {
     ['sig-plain.bin', 'ECDAA signature', 100],
     ['server.bin', 'XTT server certificate', -1],
     ['trust.json', 'trust bundle', 35],
+    ['longterm.bin', 'private key on P-256 (SEC1)', 100],
   ];
 
-  test.each(kinds)('%s is a %s', (name, kind) => {
+  test.each(kinds)('[H-D4] %s is a %s', (name, kind) => {
     const found = recognise(name, files[name]!);
     expect(found.problem).toBeUndefined();
     expect(found.kind).toBe(kind);
@@ -86,9 +89,10 @@ describe('recognise', () => {
     },
   );
 
-  test('never shows a secret', () => {
-    for (const name of ['isk.bin', 'sk.bin', 'label.txt']) {
-      const secret = Buffer.from(files[name]!);
+  test('[H-D4] never shows a secret', () => {
+    for (const name of ['isk.bin', 'sk.bin', 'label.txt', 'longterm.bin']) {
+      const file = Buffer.from(files[name]!);
+      const secret = name === 'longterm.bin' ? file.subarray(7, 39) : file;
       const shown = JSON.stringify(recognise(name, files[name]!));
       expect(shown).not.toContain(secret.toString('hex').slice(0, 16));
       expect(shown).not.toContain(secret.toString('latin1').slice(0, 60));
