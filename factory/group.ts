@@ -4,7 +4,12 @@ import { createFolder } from '../os/files/create.ts';
 import { readBounded, readExact, readIfThere } from '../os/files/read.ts';
 import { equal, fromHex, toHex, wipe } from '../protocol/bytes.ts';
 import { groupId } from '../protocol/crypto/group.ts';
-import { checkIssuerPublicKey, generateIssuer, groupPublicKey } from '../protocol/crypto/issuer.ts';
+import {
+  checkIssuerPublicKey,
+  checkIssuerSecret,
+  generateIssuer,
+  groupPublicKey,
+} from '../protocol/crypto/issuer.ts';
 import { Failure } from '../protocol/failure.ts';
 import { CLAIM_LENGTH, checkBasename, encodeLabel, type Label, parseLabel } from '../protocol/label.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
@@ -42,21 +47,71 @@ export interface Group {
   readonly claimHash: string;
 }
 
+/** What is said of a new group. */
+export interface GroupRequest {
+  readonly folder: string;
+  readonly name: string;
+  readonly vendor?: string | undefined;
+  /** 1 to 64 bytes. */
+  readonly basename: Uint8Array;
+  /** Encrypts the issuer's secret key; without it only the file's mode protects that. */
+  readonly passphrase?: Uint8Array | undefined;
+}
+
+/** The keys of a group's issuer: 64 and 354 bytes. */
+export interface Issuer {
+  readonly secret: Uint8Array;
+  readonly publicKey: Uint8Array;
+}
+
 /**
- * Creates a group: issuer keys, GID and label in a new folder. With a passphrase the issuer's secret key is
- * encrypted under it, otherwise only the file mode protects it.
+ * Creates a group: issuer keys, GID and label in a new folder.
  * @throws Failure `os.exists` if the folder has content, `label.bad-name`, `label.bad-basename`
  */
-export async function createGroup(request: {
-  folder: string;
-  name: string;
-  vendor?: string | undefined;
-  basename: Uint8Array;
-  passphrase?: Uint8Array | undefined;
-}): Promise<Group> {
-  const { folder, name, vendor, basename, passphrase } = request;
-  checkBasename(basename);
+export async function createGroup(request: GroupRequest): Promise<Group> {
+  checkBasename(request.basename);
   const issuer = generateIssuer(primitives);
+  try {
+    return await writeGroup(request, issuer);
+  } finally {
+    wipe(issuer.secret);
+  }
+}
+
+/** The keys of a group that the C `ecdaa` tool has made, as its files hold them. */
+export interface ForeignKeys extends Issuer {
+  /** 258 bytes, which must be those in the issuer's public key. */
+  readonly gpk?: Uint8Array | undefined;
+}
+
+/**
+ * Makes a group's folder around issuer keys that exist already: their devices stay members of it.
+ * @throws Failure `ecdaa.bad-issuer-key`, `ecdaa.bad-issuer-secret`, `factory.foreign-key`, and those of `createGroup`
+ */
+export async function importGroup(
+  request: GroupRequest,
+  { secret, publicKey, gpk }: ForeignKeys,
+): Promise<Group> {
+  checkBasename(request.basename);
+  checkIssuerPublicKey(primitives, publicKey);
+  const contained = groupPublicKey(publicKey);
+  if (gpk !== undefined && !equal(gpk, contained)) {
+    throw new Failure(
+      'factory.foreign-key',
+      'operator',
+      "the group public key is not the one in the issuer's public key",
+      {
+        action:
+          'Give the files of one group: "ecdaa extractgpk" makes the group public key of an issuer public key.',
+      },
+    );
+  }
+  checkIssuerSecret(secret, contained);
+  return writeGroup(request, { secret, publicKey });
+}
+
+async function writeGroup(request: GroupRequest, issuer: Issuer): Promise<Group> {
+  const { folder, name, vendor, basename, passphrase } = request;
   const claim = primitives.random(CLAIM_LENGTH);
   try {
     const gpk = groupPublicKey(issuer.publicKey);
@@ -80,9 +135,9 @@ export async function createGroup(request: {
       { name: GROUP_FILE.basename, content: basename, mode: 0o644 },
       { name: GROUP_FILE.description, content: `${JSON.stringify(description, null, 2)}\n`, mode: 0o644 },
     ]);
-    return openGroup(folder);
+    return await openGroup(folder);
   } finally {
-    wipe(issuer.secret, claim);
+    wipe(claim);
   }
 }
 

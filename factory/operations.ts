@@ -1,12 +1,24 @@
 import { createFile } from '../os/files/create.ts';
-import { readBounded } from '../os/files/read.ts';
+import { readBounded, readExact } from '../os/files/read.ts';
 import { explainNotPermitted } from '../os/linux/tpm-device.ts';
+import { wipe } from '../protocol/bytes.ts';
+import { GROUP_KEY_LENGTH } from '../protocol/crypto/group.ts';
 import { parseTrust, type Trust } from '../protocol/identity/trust.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
 import { DEFAULT_TCTI, openTpm, type Tpm } from '../tpm/context.ts';
 import { probe } from '../tpm/probe.ts';
 import { inspectTpm } from './chip.ts';
-import { type Group, issuerSecretStorage, openGroup, readLabelText, unlockIssuer } from './group.ts';
+import {
+  type Group,
+  type GroupRequest,
+  ISSUER_PUBLIC_LENGTH,
+  ISSUER_SECRET_LENGTH,
+  importGroup,
+  issuerSecretStorage,
+  openGroup,
+  readLabelText,
+  unlockIssuer,
+} from './group.ts';
 import { type Inspection, inspectFile, inspectFolder } from './inspect.ts';
 import { basenameText, describeGroup, drawPng, drawSvg } from './label.ts';
 import { type DeviceRecord, readManifest } from './manifest.ts';
@@ -16,8 +28,33 @@ import { type Personalisation, type Personalised, personaliseTpm } from './stati
 
 /*
  * What an operator can do at the station, without a terminal: a command line parses its arguments and prints the result. `createGroup`
- * of group.ts is the fifth operation.
+ * of group.ts is one more.
  */
+
+/** The files of an issuer that the C `ecdaa` tool has made. */
+export interface IssuerFiles {
+  readonly ipk: string;
+  readonly isk: string;
+  /** Only to be compared: the issuer's public key contains it. */
+  readonly gpk?: string | undefined;
+}
+
+/** Makes a group of the files of the C `ecdaa` tool. @throws Failure those of `importGroup` and of reading files */
+export async function importGroupFiles(
+  request: GroupRequest,
+  { ipk, isk, gpk }: IssuerFiles,
+): Promise<Group> {
+  const secret = await readExact(isk, 'issuer secret key', ISSUER_SECRET_LENGTH);
+  try {
+    return await importGroup(request, {
+      secret,
+      publicKey: await readExact(ipk, 'issuer public key', ISSUER_PUBLIC_LENGTH),
+      gpk: gpk === undefined ? undefined : await readExact(gpk, 'group public key', GROUP_KEY_LENGTH),
+    });
+  } finally {
+    wipe(secret);
+  }
+}
 
 /** What `group show` prints as JSON. */
 export interface GroupView {

@@ -1,5 +1,10 @@
-import type { Command } from '../../cli/program.ts';
+import { readBasename } from '../../cli/basename.ts';
+import type { Command, Invocation } from '../../cli/program.ts';
+import { readExact } from '../../os/files/read.ts';
 import { fromHex } from '../../protocol/bytes.ts';
+import { GROUP_KEY_LENGTH } from '../../protocol/crypto/group.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { encodeLabel } from '../../protocol/label.ts';
 import { readLabelText } from '../labels/label.ts';
 import { admitGroup, type GroupView, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
@@ -13,17 +18,25 @@ const groupAdd: Command = {
   name: 'group add',
   summary: 'Admits a batch of devices by its label: each proves itself with its chip and gets an address.',
   options: [
-    { name: 'label', value: 'TEXT|FILE', help: 'the label: its text, a picture (.png, .jpg) or a text file' },
+    { name: 'label', value: 'TEXT|FILE', help: 'the label: its text, a picture (PNG, JPEG) or a text file' },
+    { name: 'gpk', value: 'FILE', help: 'instead of a label: the group public key, 258 bytes' },
+    {
+      name: 'basename',
+      value: 'TEXT|FILE',
+      help: 'with --gpk: the basename of the group, or a file with it',
+    },
+    { name: 'name', value: 'TEXT', help: 'with --gpk: what to call the group' },
     { name: 'network', value: 'PREFIX', help: 'the network in which its devices get their addresses' },
     DATA,
   ],
   examples: [
     'enf-fabric group add --label label.png --network fd00:8f80:8000:1::/64',
     'enf-fabric group add --label "ENF1:…" --network fd00:8f80:8000:1::/64',
+    'enf-fabric group add --gpk daa_gpk.bin --basename basename.bin --name "Old batch" --network fd00:8f80:8000:1::/64',
   ],
   async run(invocation) {
     const network = invocation.required('network');
-    const label = await readLabelText(invocation.required('label'));
+    const label = await labelOf(invocation);
     const { view } = await withFabric(invocation, (fabric) => fabric.run(admitGroup, { label, network }));
     invocation.print(
       view,
@@ -33,6 +46,22 @@ const groupAdd: Command = {
     return undefined;
   },
 };
+
+/** The label that was given, or one made of a group public key that never had any. */
+async function labelOf(invocation: Invocation): Promise<string> {
+  const gpk = invocation.option('gpk');
+  if (gpk === undefined) return readLabelText(invocation.required('label'));
+  if (invocation.option('label') !== undefined) {
+    throw new Failure('cli.bad-option', 'operator', '--label and --gpk name two groups', {
+      action: 'Give one of them.',
+    });
+  }
+  return encodeLabel({
+    gpk: await readExact(gpk, 'group public key', GROUP_KEY_LENGTH),
+    basename: await readBasename(invocation.required('basename')),
+    name: invocation.required('name'),
+  });
+}
 
 const groupList: Command = {
   name: 'group list',

@@ -1,11 +1,11 @@
+import { readBasename } from '../../cli/basename.ts';
 import { readPassphrase } from '../../cli/passphrase.ts';
 import type { Command, Invocation, Option } from '../../cli/program.ts';
 import { wipe } from '../../protocol/bytes.ts';
-import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { DEFAULT_TCTI } from '../../tpm/context.ts';
-import { createGroup, type Group } from '../group.ts';
+import { createGroup, type Group, type GroupRequest } from '../group.ts';
 import { shortGid } from '../label.ts';
-import { showGroup } from '../operations.ts';
+import { importGroupFiles, showGroup } from '../operations.ts';
 
 /** Options that several commands share. */
 export const GROUP_OPTION: Option = { name: 'group', value: 'DIR', help: 'folder of the group' };
@@ -26,43 +26,75 @@ export function askPassphrase(invocation: Invocation, group: Group): () => Promi
   return () => readPassphrase(file === undefined ? { prompt: `Passphrase of ${group.name}` } : { file });
 }
 
+/** What both ways to make a group need. */
+const NEW_GROUP: readonly Option[] = [
+  { name: 'name', value: 'TEXT', help: 'display name of the group, at most 60 bytes' },
+  {
+    name: 'basename',
+    value: 'TEXT|FILE',
+    help: 'the basename of the network, 1 to 64 bytes, or a file with them',
+  },
+  { name: 'vendor', value: 'TEXT', help: 'manufacturer of the devices, printed on the label' },
+  { name: 'out', value: 'DIR', help: 'the new folder; an existing one is never overwritten' },
+  { ...PASSPHRASE_OPTION, help: "encrypt the issuer's secret key under the passphrase in this file" },
+  {
+    name: 'ask-passphrase',
+    help: "encrypt the issuer's secret key under a passphrase typed on the terminal",
+  },
+];
+
 export const groupCreate: Command = {
   name: 'group create',
   summary: 'create a group: issuer keys, GID and label in a new folder',
-  options: [
-    { name: 'name', value: 'TEXT', help: 'display name of the group, at most 60 bytes' },
-    { name: 'basename', value: 'TEXT', help: 'the basename of the network, 1 to 64 bytes' },
-    { name: 'vendor', value: 'TEXT', help: 'manufacturer of the devices, printed on the label' },
-    { name: 'out', value: 'DIR', help: 'the new folder; an existing one is never overwritten' },
-    { ...PASSPHRASE_OPTION, help: "encrypt the issuer's secret key under the passphrase in this file" },
-    {
-      name: 'ask-passphrase',
-      help: "encrypt the issuer's secret key under a passphrase typed on the terminal",
-    },
-  ],
+  options: NEW_GROUP,
   examples: [
     'enf-factory group create --name "Gateways, March" --basename xaprcnet --out groups/march --ask-passphrase',
   ],
-  async run(invocation) {
-    const folder = invocation.required('out');
-    const [name, basename] = [invocation.required('name'), encodeUtf8(invocation.required('basename'))];
-    const passphrase = await newPassphrase(invocation);
-    const group = await createGroup({
-      folder,
-      name,
-      basename,
-      vendor: invocation.option('vendor'),
-      passphrase,
-    });
-    if (passphrase) wipe(passphrase);
+  run: (invocation) => makeGroup(invocation, createGroup),
+};
+
+export const groupImport: Command = {
+  name: 'group import',
+  summary: 'make the folder of a group whose issuer keys the C ecdaa tool has made; its devices stay members',
+  options: [
+    { name: 'ipk', value: 'FILE', help: "the issuer's public key, 354 bytes" },
+    { name: 'isk', value: 'FILE', help: "the issuer's secret key, 64 bytes" },
+    { name: 'gpk', value: 'FILE', help: 'the group public key, 258 bytes, to be compared' },
+    ...NEW_GROUP,
+  ],
+  examples: [
+    'enf-factory group import --ipk ipk.bin --isk isk.bin --gpk daa_gpk.bin --basename basename.bin --name "Old batch" --out groups/old',
+  ],
+  run(invocation) {
+    const files = {
+      ipk: invocation.required('ipk'),
+      isk: invocation.required('isk'),
+      gpk: invocation.option('gpk'),
+    };
+    return makeGroup(invocation, (request) => importGroupFiles(request, files));
+  },
+};
+
+async function makeGroup(
+  invocation: Invocation,
+  make: (request: GroupRequest) => Promise<Group>,
+): Promise<undefined> {
+  const folder = invocation.required('out');
+  const name = invocation.required('name');
+  const basename = await readBasename(invocation.required('basename'));
+  const passphrase = await newPassphrase(invocation);
+  try {
+    const group = await make({ folder, name, basename, vendor: invocation.option('vendor'), passphrase });
     invocation.print(
       { folder, gid: group.gid, encrypted: passphrase !== undefined },
       () =>
         `Group ${shortGid(group.gid)} is in ${folder}; its issuer key is ${passphrase ? 'encrypted' : 'not encrypted'}.\nAnyone who has label.txt can admit these devices to a fabric: ship it with them, and keep it secret.`,
     );
-    return undefined;
-  },
-};
+  } finally {
+    if (passphrase) wipe(passphrase);
+  }
+  return undefined;
+}
 
 async function newPassphrase(invocation: Invocation): Promise<Uint8Array | undefined> {
   const file = invocation.option(PASSPHRASE_OPTION.name);

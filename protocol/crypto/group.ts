@@ -1,7 +1,7 @@
 /** A group's public key and the one equation that both credentials and signatures must satisfy (ecdaa.md §6, §7). */
 import { Failure, isFailure } from '../failure.ts';
 import { decodeG2, type Entropy, G2_LENGTH, toNumber } from './encoding.ts';
-import { type G1Point, G2, type Lines, linesOf, productIsOne } from './fp256bn.ts';
+import { type G1Point, G2, type G2Point, type Lines, linesOf, productIsOne } from './fp256bn.ts';
 import type { Primitives } from './primitives.ts';
 
 export const GROUP_KEY_LENGTH = 2 * G2_LENGTH;
@@ -64,7 +64,8 @@ export function certifies(
   ]);
 }
 
-function groupPoints(gpk: Uint8Array) {
+/** X and Y of a GPK (258 bytes). @throws Failure `ecdaa.bad-group-key` */
+export function groupPoints(gpk: Uint8Array): { X: G2Point; Y: G2Point } {
   if (gpk.length !== GROUP_KEY_LENGTH) throw badGroupKey(`${gpk.length} bytes`);
   try {
     return { X: decodeG2(gpk.subarray(0, G2_LENGTH)), Y: decodeG2(gpk.subarray(G2_LENGTH)) };

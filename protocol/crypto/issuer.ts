@@ -16,7 +16,7 @@ import {
   SCALAR_LENGTH,
 } from './encoding.ts';
 import { Fr, G1, G2, type G2Point } from './fp256bn.ts';
-import { GROUP_KEY_LENGTH } from './group.ts';
+import { GROUP_KEY_LENGTH, groupPoints } from './group.ts';
 
 const ISSUER_SECRET_LENGTH = 2 * SCALAR_LENGTH;
 const ISSUER_KEY_LENGTH = GROUP_KEY_LENGTH + 3 * SCALAR_LENGTH;
@@ -100,15 +100,16 @@ function issuerChallenge(p: Entropy, Ux: G2Point, Uy: G2Point, X: G2Point, Y: G2
   return hashToScalar(p, ...[Ux, Uy, G2.BASE, X, Y].map(encodeG2));
 }
 
+/** Checks that an issuer's secret (64 bytes) belongs to this GPK. @throws Failure `ecdaa.bad-issuer-secret`, `ecdaa.bad-group-key` */
+export function checkIssuerSecret(secret: Uint8Array, gpk: Uint8Array): void {
+  const { x, y } = decodeIssuerSecret(secret);
+  const { X, Y } = groupPoints(gpk);
+  if (G2.BASE.multiply(x).equals(X) && G2.BASE.multiply(y).equals(Y)) return;
+  throw badIssuerSecret('the secret of another public key');
+}
+
 function decodeIssuerSecret(secret: Uint8Array): { x: bigint; y: bigint } {
-  const bad = (got: string): Failure =>
-    new Failure(
-      'ecdaa.bad-issuer-secret',
-      'operator',
-      `expected an issuer secret of ${ISSUER_SECRET_LENGTH} bytes, two scalars between 0 and the group order: got ${got}`,
-      { action: 'Restore the issuer key file from its backup.' },
-    );
-  if (secret.length !== ISSUER_SECRET_LENGTH) throw bad(`${secret.length} bytes`);
+  if (secret.length !== ISSUER_SECRET_LENGTH) throw badIssuerSecret(`${secret.length} bytes`);
   try {
     return {
       x: decodeSecret(secret.subarray(0, SCALAR_LENGTH)),
@@ -116,8 +117,17 @@ function decodeIssuerSecret(secret: Uint8Array): { x: bigint; y: bigint } {
     };
   } catch (error) {
     if (!isFailure(error)) throw error;
-    throw bad('a scalar out of range');
+    throw badIssuerSecret('a scalar out of range');
   }
+}
+
+function badIssuerSecret(got: string): Failure {
+  return new Failure(
+    'ecdaa.bad-issuer-secret',
+    'operator',
+    `expected the issuer's secret, ${ISSUER_SECRET_LENGTH} bytes, two scalars between 0 and the group order: got ${got}`,
+    { action: 'Restore the issuer key file from its backup.' },
+  );
 }
 
 function badIssuerKey(got: string, cause?: unknown): Failure {

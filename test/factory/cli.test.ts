@@ -108,6 +108,27 @@ describe('enf-factory', () => {
       expect(await run('inspect', '--dir', folder)).toMatchObject({ code: 0, err: '' });
   });
 
+  test('[H-D2] takes over a group of the C tool', async () => {
+    const { issuers } = JSON.parse(
+      readFileSync(new URL('../vectors/ecdaa.json', import.meta.url), 'utf8'),
+    ) as { issuers: Record<'ipk' | 'isk' | 'gpk', string>[] };
+    const files = (['ipk', 'isk', 'gpk'] as const).flatMap((name) => {
+      writeFileSync(path(`c-${name}.bin`), Buffer.from(issuers[0]![name], 'hex'));
+      return [`--${name}`, path(`c-${name}.bin`)];
+    });
+    writeFileSync(path('c-basename.bin'), 'BASENAME');
+    const adopt = ['group', 'import', ...files, '--name', 'Old', '--out', path('adopted'), '--json'];
+    const refused = await run(...adopt, '--basename', 'x'.repeat(65));
+    expect([refused.code, JSON.parse(refused.err).error.code]).toEqual([1, 'label.bad-basename']);
+    const made = await run(...adopt, '--basename', path('c-basename.bin'));
+    expect(made).toMatchObject({ code: 0, err: '' });
+    expect((await run('group', 'show', '--group', path('adopted'))).out).toContain('Basename       BASENAME');
+    expect(await run('inspect', '--dir', path('adopted'))).toMatchObject({ code: 0, err: '' });
+    writeFileSync(path('c-isk.bin'), Buffer.from(issuers[1]!.isk, 'hex'));
+    const mixed = await run(...adopt.with(adopt.indexOf(path('adopted')), path('mixed')), '--basename', 'B');
+    expect(JSON.parse(mixed.err).error.code).toBe('ecdaa.bad-issuer-secret');
+  });
+
   test('personalises a TPM, says so the second time, and inspects it', async () => {
     const chip = await startSwtpm();
     try {

@@ -1,18 +1,30 @@
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { primitives } from '../../crypto/primitives.ts';
 import {
   createGroup,
+  importGroup,
   issuerSecretStorage,
   openGroup,
   readLabelText,
   unlockIssuer,
 } from '../../factory/group.ts';
+import { admitMember } from '../../factory/join.ts';
 import { readManifest, recordDevice } from '../../factory/manifest.ts';
-import { toHex } from '../../protocol/bytes.ts';
+import { concat, fromHex, toHex } from '../../protocol/bytes.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
-import { checkIssuerPublicKey } from '../../protocol/crypto/issuer.ts';
+import { checkIssuerPublicKey, generateIssuer } from '../../protocol/crypto/issuer.ts';
+import { generateMemberSecret, softwareDaaKey, validateCredential } from '../../protocol/crypto/member.ts';
 import { encodeLabel, parseLabel } from '../../protocol/label.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { expectFailure, scratch } from './folders.ts';
@@ -104,6 +116,70 @@ describe('group create', () => {
       unlockIssuer(group, async () => words()),
       'factory.no-issuer-secret',
     );
+  });
+});
+
+describe('[H-D2] group import', () => {
+  const { issuers, members } = JSON.parse(
+    readFileSync(new URL('../vectors/ecdaa.json', import.meta.url), 'utf8'),
+  ) as {
+    issuers: Record<'ipk' | 'isk' | 'gpk', string>[];
+    members: {
+      issuer: number;
+      pk: string;
+      credential: Record<'credential' | 'credential_signature', string>;
+    }[];
+  };
+  const keys = (index: number) => {
+    const { ipk, isk, gpk } = issuers[index]!;
+    return { publicKey: fromHex(ipk), secret: fromHex(isk), gpk: fromHex(gpk) };
+  };
+
+  test('goes on with a group of the C tool: old members stay, new ones join', async () => {
+    const folder = path('adopted');
+    const group = await importGroup({ folder, name: 'Old batch', basename }, keys(0));
+    expect(group.gid).toBe(toHex(groupId(primitives, keys(0).gpk, basename)));
+    expect(parseLabel(await readLabelText(group))).toMatchObject({ name: 'Old batch', gpk: keys(0).gpk });
+    expect(modes(folder)['isk.bin']).toBe('600');
+    const old = members.find(({ issuer }) => issuer === 0)!;
+    const { credential, credential_signature } = old.credential;
+    validateCredential(
+      primitives,
+      group.gpk,
+      fromHex(old.pk).slice(0, 65),
+      fromHex(credential),
+      fromHex(credential_signature),
+    );
+    const issuerSecret = await unlockIssuer(group, noPassphrase);
+    const key = softwareDaaKey(primitives, generateMemberSecret(primitives));
+    const issued = await admitMember(group, issuerSecret, key);
+    validateCredential(primitives, group.gpk, key.publicPoint, issued.credential, issued.signature);
+  });
+
+  test('takes the group public key from the issuer where nobody gives it, and encrypts the secret', async () => {
+    const { publicKey, secret } = keys(0);
+    const request = { folder: path('adopted-sealed'), name: 'Old', basename, passphrase: words() };
+    const group = await importGroup(request, { publicKey, secret });
+    expect(await issuerSecretStorage(group)).toBe('encrypted');
+    expect(await unlockIssuer(group, async () => words())).toEqual(secret);
+  });
+
+  test('refuses keys that do not belong together, and leaves nothing', async () => {
+    const request = { folder: path('mixed'), name: 'Mixed', basename };
+    const [one, two] = [keys(0), generateIssuer(primitives)];
+    const spoilt = one.publicKey.slice();
+    spoilt[300]! ^= 1;
+    await expectFailure(
+      importGroup(request, { ...one, gpk: two.publicKey.slice(0, 258) }),
+      'factory.foreign-key',
+    );
+    await expectFailure(importGroup(request, { ...one, secret: two.secret }), 'ecdaa.bad-issuer-secret');
+    const half = concat(one.secret.subarray(0, 32), two.secret.subarray(32));
+    await expectFailure(importGroup(request, { ...one, secret: half }), 'ecdaa.bad-issuer-secret');
+    await expectFailure(importGroup(request, { ...one, publicKey: spoilt }), 'ecdaa.bad-issuer-key');
+    await expectFailure(importGroup({ ...request, name: '' }, one), 'label.bad-name');
+    await expectFailure(importGroup({ ...request, basename: new Uint8Array() }, one), 'label.bad-basename');
+    expect(existsSync(request.folder)).toBe(false);
   });
 });
 

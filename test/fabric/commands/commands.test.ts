@@ -121,6 +121,39 @@ describe('networks and groups', () => {
     });
   });
 
+  test('[H-D2] a group without a label is admitted by its public key and basename', async () => {
+    const { at } = await founded();
+    const folder = scratch();
+    const { gpk, basename, gid } = makeBatch('old', random(16));
+    const [key, name] = [join(folder, 'gpk.bin'), join(folder, 'basename.bin')];
+    writeFileSync(key, gpk);
+    writeFileSync(name, basename);
+    const add = ['group', 'add', '--network', NETWORK, ...at, '--gpk', key];
+    const named = [...add, '--name', 'Old batch'];
+    expect(await fabric.refusal(...named)).toMatchObject({ code: 'cli.missing-option' });
+    expect(await fabric.refusal(...named, '--basename', '')).toMatchObject({ code: 'label.bad-basename' });
+    expect(await fabric.refusal(...named, '--basename', name, '--label', 'ENF1:X')).toMatchObject({
+      code: 'cli.bad-option',
+    });
+    expect(await fabric.refusal('group', 'add', '--network', NETWORK, ...at)).toMatchObject({
+      code: 'cli.missing-option',
+    });
+    writeFileSync(key, gpk.subarray(1));
+    expect(await fabric.refusal(...named, '--basename', name)).toMatchObject({ code: 'os.bad-length' });
+    writeFileSync(
+      key,
+      gpk.map((byte, i) => (i === 100 ? byte ^ 1 : byte)),
+    );
+    expect(await fabric.refusal(...named, '--basename', name)).toMatchObject({ code: 'ecdaa.bad-group-key' });
+    writeFileSync(key, gpk);
+    expect(await fabric.json(...named, '--basename', name)).toMatchObject({
+      gid: toHex(gid),
+      name: 'Old batch',
+      hasClaim: false,
+    });
+    expect(await fabric.refusal(...named, '--basename', name)).toMatchObject({ code: 'fabric.group-exists' });
+  });
+
   test('[H-A7] a picture that was made to fill the memory is refused, whatever its name', async () => {
     const { at } = await founded();
     const folder = scratch();
