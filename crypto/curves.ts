@@ -1,5 +1,5 @@
 import { addon } from '../native/index.ts';
-import { deterministicSigner } from '../protocol/crypto/ecdsa.ts';
+import { checkSecret, deterministicSigner } from '../protocol/crypto/ecdsa.ts';
 import type { Primitives } from '../protocol/crypto/primitives.ts';
 import { primitives } from './primitives.ts';
 
@@ -57,8 +57,7 @@ function nativeCurves(): Curves {
       verifyEcdsa: (publicKey, message, signature) => native.p256Verify(publicKey, message, signature),
     },
     signer(secret) {
-      // Checks the secret, and throws the documented Failure.
-      deterministicSigner(secret);
+      checkSecret(secret);
       const signer = native.p256Signer(secret);
       return (message) => native.p256Sign(signer, message);
     },

@@ -37,17 +37,18 @@ export const primitives: Primitives = {
 
   x25519: (secret, peerShare) => exchange(x25519Secret(secret), peerShare),
 
+  // A key object cannot be wiped, only collected: it lives no longer than an exchange.
   x25519Key(secret) {
-    let key: KeyObject | undefined = x25519Secret(secret);
+    let own: Uint8Array | undefined = new Uint8Array(secret);
     return {
       share: primitives.x25519Public(secret),
       exchange(peerShare) {
-        if (key === undefined) throw new Error('the X25519 key was forgotten');
-        return exchange(key, peerShare);
+        if (own === undefined) throw new Error('the X25519 key was forgotten');
+        return primitives.x25519(own, peerShare);
       },
-      // OpenSSL overwrites it when the object is collected.
       forget() {
-        key = undefined;
+        own?.fill(0);
+        own = undefined;
       },
     };
   },
@@ -133,11 +134,20 @@ function cipherName(aead: Aead): 'chacha20-poly1305' {
   return aead as 'chacha20-poly1305';
 }
 
-/** By JWK, which is several times cheaper to import than DER. `x` has to be there, but only `d` is used. */
+/** PKCS #8 of an X25519 key up to its 32 bytes (RFC 8410). */
+const X25519_HEAD = Uint8Array.of(0x30, 46, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 34, 4, 32);
+
+/** By DER: a JWK is cheaper to import, but would make a string of the secret, which nobody can wipe. */
 function x25519Secret(secret: Uint8Array): KeyObject {
   checkLength('an X25519 secret', secret, 32);
-  const jwk = { kty: 'OKP', crv: 'X25519', x: '', d: base64url(secret) };
-  return createPrivateKey({ key: jwk, format: 'jwk' });
+  const der = Buffer.alloc(X25519_HEAD.length + secret.length);
+  der.set(X25519_HEAD);
+  der.set(secret, X25519_HEAD.length);
+  try {
+    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  } finally {
+    der.fill(0);
+  }
 }
 
 /** Imported public keys by their bytes as text, in order of last use. Public data only. */

@@ -7,7 +7,7 @@ import type { SuiteSpec } from '../../protocol/crypto/suite.ts';
 import { checkAssigned } from '../../protocol/identity/assignable.ts';
 import { identityCertificate } from '../../protocol/identity/certificate.ts';
 import { formatIpv6, type Prefix } from '../../protocol/ipv6.ts';
-import { attest, finish, hello, identify } from '../../protocol/xtt/client.ts';
+import { abandon, attest, finish, hello, identify } from '../../protocol/xtt/client.ts';
 import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
 import type { SavedIdentity, SavedKey, Store } from '../state/state.ts';
 import { type Credential, isUnloadable, type KeyStore, type LongtermKey } from './key-store.ts';
@@ -87,11 +87,14 @@ async function handshake(work: Provisioning, credential: Credential, key: Longte
   const basename = work.basename ?? credential.basename;
   const daaKey = await work.keys.daaKey();
   const exchange = await work.connect();
+  const steps: Parameters<typeof abandon>[0][] = [];
   try {
     const entropy = { dhSecret: primitives.random(32), nonce: primitives.random(32) };
     const opened = hello(primitives, work.suite, entropy);
+    steps.push(opened.next);
     await exchange.send(opened.send);
     const attesting = attest(opened.next, await exchange.receive(), [credential.xttRoot]);
+    steps.push(attesting);
     const claimed = identify(attesting, {
       longtermPublicKey: key.publicKey,
       longtermSignature: await key.sign(attesting.longtermMessage),
@@ -113,6 +116,7 @@ async function handshake(work: Provisioning, credential: Credential, key: Longte
     await exchange.send(ERROR_MESSAGE).catch(() => {});
     throw error;
   } finally {
+    steps.forEach(abandon);
     exchange.close();
   }
 }

@@ -3,7 +3,14 @@ import { Failure } from '../../protocol/failure.ts';
 import type { CookieJar, KeyExchange } from '../../protocol/xtt/cookie.ts';
 import { checkClearHeader } from '../../protocol/xtt/message.ts';
 import { wipeKeys } from '../../protocol/xtt/schedule.ts';
-import { type AwaitingClient, answer, assign, greet, openClaim } from '../../protocol/xtt/server.ts';
+import {
+  type AwaitingClient,
+  answer,
+  assign,
+  type Claim,
+  greet,
+  openClaim,
+} from '../../protocol/xtt/server.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
 import type { Verifiers } from './verifiers.ts';
 
@@ -64,6 +71,18 @@ export async function answerClientAttest(
 ): Promise<{ finished: Uint8Array; address: Uint8Array }> {
   checkClearHeader(attest, 'identityClientAttest');
   const claim = openClaim(redeemCookie(context, attest), attest);
+  try {
+    return await grant(context, claim, record);
+  } finally {
+    wipeKeys(claim.keys.server);
+  }
+}
+
+async function grant(
+  context: HandshakeContext,
+  claim: Claim,
+  record: HandshakeRecord,
+): Promise<{ finished: Uint8Array; address: Uint8Array }> {
   record.gid = claim.gid;
   record.pseudonym = claim.pseudonym;
   const group = await context.registry.openGroup(claim.gid);
@@ -98,5 +117,11 @@ function serverInit(
   state: KeyExchange & { readonly cookie: Uint8Array },
 ): ReturnType<typeof answer> {
   const greeting = greet(context.primitives, { certificate: context.certificate }, clientInit, state);
-  return answer(greeting, context.sign(greeting.serverMessage));
+  try {
+    return answer(greeting, context.sign(greeting.serverMessage));
+  } catch (error) {
+    wipeKeys(greeting.keys.client);
+    wipeKeys(greeting.keys.server);
+    throw error;
+  }
 }

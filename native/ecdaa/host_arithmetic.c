@@ -31,7 +31,11 @@ static napi_value multiply(napi_env env, napi_callback_info info) {
   g1_projective product;
   uint8_t encoded[G1_LENGTH];
   secret_multiply_each(&product, &(struct secret_product){&point, &k}, 1);
-  if (!secret_normalise(&point, &product, 1)) return addon_new_bytes(env, NULL, 0);
+  bool finite = secret_normalise(&point, &product, 1);
+  explicit_bzero(&k, sizeof k);
+  explicit_bzero(&product, sizeof product);
+  secret_wipe_stack();
+  if (!finite) return addon_new_bytes(env, NULL, 0);
   g1_encode(encoded, &point);
   return addon_new_bytes(env, encoded, sizeof encoded);
 }
@@ -77,7 +81,8 @@ static napi_value multiply_each(napi_env env, napi_callback_info info) {
   for (size_t i = 0; i < count; i++) {
     if (secret_normalise(&product, &products[i], 1)) g1_encode(encoded + i * G1_LENGTH, &product);
   }
-  explicit_bzero(products, sizeof products);  // how a product is projected tells of its scalar
+  explicit_bzero(products, sizeof products);
+  secret_wipe_stack();
   return addon_new_bytes(env, encoded, count * G1_LENGTH);
 }
 
@@ -114,7 +119,10 @@ static napi_value draw(napi_env env, napi_callback_info info) {
   if (given.length != DRAW_LENGTH) return addon_undefined(env);
   scalar_from_draw(&k, given.data);
   scalar_encode(encoded, &k);
-  return addon_new_bytes(env, encoded, sizeof encoded);
+  napi_value result = addon_new_bytes(env, encoded, sizeof encoded);
+  explicit_bzero(&k, sizeof k);
+  explicit_bzero(encoded, sizeof encoded);
+  return result;
 }
 
 // fp256bnHashToG1(basename)

@@ -62,5 +62,6 @@ bool ecdaa_issue(uint8_t *credential, const uint8_t *issuer, const uint8_t *memb
   }
   explicit_bzero(&secrets, sizeof secrets);
   explicit_bzero(points, sizeof points);
+  secret_wipe_stack();
   return done;
 }

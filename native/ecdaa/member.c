@@ -20,6 +20,8 @@ bool ecdaa_public_point(uint8_t *point, const uint8_t *secret) {
     g1_encode(point, &affine);
   }
   explicit_bzero(&sk, sizeof sk);
+  explicit_bzero(&product, sizeof product);  // how a product is projected tells of its scalar
+  secret_wipe_stack();
   return done;
 }
 
@@ -106,5 +108,6 @@ bool ecdaa_sign(uint8_t *signature, const uint8_t *secret, const uint8_t *creden
   }
   explicit_bzero(&secrets, sizeof secrets);
   explicit_bzero(points, sizeof points);
+  secret_wipe_stack();
   return done;
 }

@@ -234,3 +234,11 @@ bool secret_normalise(g1_affine *r, const g1_projective *p, size_t count) {
   now_public(&finite, sizeof finite);
   return finite;
 }
+
+// More than the deepest of these functions uses, lanes included.
+enum { STACK_USED = 64 * 1024 };
+
+__attribute__((noinline)) void secret_wipe_stack(void) {
+  uint8_t left[STACK_USED];
+  explicit_bzero(left, sizeof left);
+}

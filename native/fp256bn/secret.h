@@ -25,5 +25,8 @@ struct secret_product {
 #define MAX_PRODUCTS 8
 // Up to MAX_PRODUCTS products: in eight lanes at once if the processor has them.
 void secret_multiply_each(g1_projective *r, const struct secret_product *each, size_t count);
+// Overwrites what functions that have returned left on this thread's stack: intermediate points, from which a scalar follows.
+// The last call of whoever has multiplied with secrets.
+void secret_wipe_stack(void);
 // Up to MAX_PRODUCTS points become affine with one inversion. False if one is infinity, which is then public.
 bool secret_normalise(g1_affine *r, const g1_projective *p, size_t count);

@@ -1,4 +1,5 @@
 import { p256 } from '@noble/curves/nist.js';
+import { wipe } from '../bytes.ts';
 import { Failure } from '../failure.ts';
 
 /** Bytes of an uncompressed P-256 point, `04 ‖ X ‖ Y`. */
@@ -13,7 +14,7 @@ export const SIGNATURE_LENGTH = 64;
  */
 export function publicKeyOf(secret: Uint8Array): Uint8Array {
   checkSecret(secret);
-  return p256.getPublicKey(new Uint8Array(secret), false);
+  return withCopy(secret, (scalar) => p256.getPublicKey(scalar, false));
 }
 
 /** True if `publicKey` is a 65-byte uncompressed point on P-256 with both coordinates below p. */
@@ -39,8 +40,19 @@ export function deterministicSigner(secret: Uint8Array): (message: Uint8Array) =
   return (message) => p256.sign(new Uint8Array(message), scalar, { lowS: false, prehash: true });
 }
 
-function checkSecret(secret: Uint8Array): void {
-  if (p256.utils.isValidSecretKey(new Uint8Array(secret))) return;
+/** The library takes plain Uint8Arrays only, and a secret may be a view of something else. */
+function withCopy<T>(secret: Uint8Array, use: (scalar: Uint8Array) => T): T {
+  const scalar = new Uint8Array(secret);
+  try {
+    return use(scalar);
+  } finally {
+    wipe(scalar);
+  }
+}
+
+/** @throws Failure `ecdsa.bad-secret` unless the secret is 32 bytes in 1..n-1 */
+export function checkSecret(secret: Uint8Array): void {
+  if (withCopy(secret, (scalar) => p256.utils.isValidSecretKey(scalar))) return;
   throw new Failure(
     'ecdsa.bad-secret',
     'operator',

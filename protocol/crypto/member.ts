@@ -75,6 +75,8 @@ export function checkMemberKey(p: Entropy, memberKey: Uint8Array, nonce: Uint8Ar
   if (memberKey.length !== MEMBER_KEY_LENGTH) throw bad(`${memberKey.length} bytes`);
   try {
     const publicPoint = decodeG1(memberKey.subarray(0, G1_LENGTH));
+    // Anybody knows this key's secret, 1: no chip draws it.
+    if (publicPoint.equals(G1.BASE)) throw bad('the generator, which is the key of the secret 1');
     const [c, s, nonceS] = scalars(memberKey.subarray(G1_LENGTH));
     const proof = decodeProof(c!, s!, nonceS!);
     if (proves(p, proof, { base: G1.BASE, publicPoint, message: nonce })) return;

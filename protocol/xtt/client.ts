@@ -72,8 +72,20 @@ export interface Claim {
 }
 
 /**
+ * Wipes the secrets of a step that will not be taken: the connection was lost, or a signature could not be made. Does nothing to a step that was
+ * taken.
+ */
+export function abandon(step: AwaitingServer | Attesting | AwaitingFinish): void {
+  if ('dhSecret' in step) wipe(step.dhSecret);
+  else {
+    wipeKeys(step.keys.client);
+    wipeKeys(step.keys.server);
+  }
+}
+
+/**
  * Starts a handshake: `send` is ClientInit, 70 bytes. `entropy` is a fresh X25519 secret and a fresh nonce, 32 bytes
- * each; the secret is taken over and wiped by {@link attest}.
+ * each; the secret is taken over and wiped by {@link attest} or {@link abandon}.
  */
 export function hello(
   p: Primitives,

@@ -4,7 +4,7 @@ import { blake2b } from '@noble/hashes/blake2.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ecdsaSigner, generateP256, primitives } from '../../crypto/primitives.ts';
 import { ascii, concat, fromHex, toHex } from '../../protocol/bytes.ts';
 import type { Aead } from '../../protocol/crypto/primitives.ts';
@@ -42,6 +42,22 @@ describe('hashes and MACs', () => {
 });
 
 describe('x25519', () => {
+  it('[H-B9] forgets a key at once, and makes no text of it', () => {
+    const secret = primitives.random(32);
+    const peer = x25519.getPublicKey(primitives.random(32));
+    const toText = vi.spyOn(Buffer.prototype, 'toString');
+    const key = primitives.x25519Key(secret);
+    const shared = x25519.getSharedSecret(secret, peer);
+    expect(key.exchange(peer)).toEqual(shared);
+    const made = toText.mock.results.map(({ value }) => value as string);
+    toText.mockRestore();
+    expect(made).not.toContain(Buffer.from(secret).toString('base64url'));
+    secret.fill(0);
+    expect(key.exchange(peer)).toEqual(shared);
+    key.forget();
+    expect(() => key.exchange(peer)).toThrow('forgotten');
+  });
+
   it('agrees with noble', () => {
     fc.assert(
       fc.property(bytes(32), bytes(32), (secret, peer) => {

@@ -124,6 +124,15 @@ describe('a member key', () => {
     }
   });
 
+  it('[H-B9] is refused for the secret 1, which everybody knows', async () => {
+    const one = softwareDaaKey(primitives, encodeScalar(1n));
+    const two = softwareDaaKey(primitives, encodeScalar(2n));
+    const nonce = primitives.random(32);
+    const refused = await join(primitives, one, nonce);
+    expect(() => checkMemberKey(primitives, refused, nonce)).toThrow(failure('ecdaa.bad-member-key'));
+    checkMemberKey(primitives, await join(primitives, two, nonce), nonce);
+  });
+
   it('in software is refused if the secret is zero, too large or of another length', () => {
     for (const secret of [new Uint8Array(32), new Uint8Array(32).fill(255), new Uint8Array(31).fill(1)]) {
       expect(() => softwareDaaKey(primitives, secret)).toThrow(failure('ecdaa.bad-member-secret'));

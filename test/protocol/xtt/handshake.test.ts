@@ -285,6 +285,23 @@ describe('the server refuses', () => {
   });
 });
 
+describe('[H-B9] a client that gives up', () => {
+  const zero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+
+  it('wipes what the step holds, whichever it is', () => {
+    const { send, next } = fixture.hello(1);
+    client.abandon(next);
+    expect(zero(next.dhSecret)).toBe(true);
+
+    const again = fixture.hello(1);
+    const attesting = client.attest(again.next, fixture.answer(send).send, [fixture.root]);
+    const { keys } = attesting;
+    expect(zero(keys.client.key) || zero(keys.server.key)).toBe(false);
+    client.abandon(attesting);
+    expect([keys.client.key, keys.client.iv, keys.server.key, keys.server.iv].every(zero)).toBe(true);
+  });
+});
+
 describe('mistakes of the caller are plain errors', () => {
   it('a claim with fields of wrong sizes', () => {
     const { send, next } = fixture.hello(1);
