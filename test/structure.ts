@@ -58,6 +58,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     ],
   },
   fabric: {
+    access: [],
     geo: [],
     labels: [],
     pki: [],

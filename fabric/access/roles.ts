@@ -1,0 +1,63 @@
+/** What a role or a token may do, by the subject that it is done to. */
+export const PERMISSIONS = [
+  'networks.read',
+  'networks.write',
+  'groups.read',
+  'groups.claim',
+  'groups.suspend',
+  'groups.write',
+  'devices.read',
+  'devices.name',
+  'devices.standing',
+  'devices.replace',
+  'handshakes.read',
+  'audit.read',
+  'people.read',
+  'people.write',
+  'tokens.own',
+  'tokens.write',
+  'settings.write',
+  'owners.write',
+] as const;
+
+export type Permission = (typeof PERMISSIONS)[number];
+
+/**
+ * `host` runs the fabric and lends prefixes to owners; the others belong to one owner. An installer scans labels and names devices in the
+ * field; an auditor only reads.
+ */
+export const ROLES = ['host', 'owner', 'operator', 'installer', 'auditor'] as const;
+
+export type Role = (typeof ROLES)[number];
+
+const READS: readonly Permission[] = [
+  'networks.read',
+  'groups.read',
+  'devices.read',
+  'handshakes.read',
+  'audit.read',
+];
+
+const GRANTS: Readonly<Record<Role, readonly Permission[]>> = {
+  host: PERMISSIONS,
+  owner: PERMISSIONS.filter((permission) => permission !== 'owners.write'),
+  operator: [
+    ...READS,
+    'groups.claim',
+    'groups.suspend',
+    'devices.name',
+    'devices.standing',
+    'devices.replace',
+    'tokens.own',
+  ],
+  installer: ['networks.read', 'groups.read', 'groups.claim', 'devices.read', 'devices.name'],
+  auditor: [...READS, 'people.read'],
+};
+
+/** What a role may do. */
+export const permissionsOf = (role: Role): readonly Permission[] => GRANTS[role];
+
+export const isRole = (text: string): text is Role => (ROLES as readonly string[]).includes(text);
+
+export const isPermission = (text: string): text is Permission =>
+  (PERMISSIONS as readonly string[]).includes(text);
