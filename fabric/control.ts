@@ -3,7 +3,7 @@ import type { Log } from '../os/service/log.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
 import { OPERATIONS } from './operations/all.ts';
-import { anything, fields, text } from './operations/input.ts';
+import { anything, checker, objectOf, text } from './operations/input.ts';
 import type { Running } from './operations/operation.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import type { Registry } from './registry/registry.ts';
@@ -12,6 +12,8 @@ import { METRICS_TYPE, routerMetrics } from './router/metrics.ts';
 import type { Router } from './router/router.ts';
 
 const LONGEST_ACTOR = 200;
+
+const checkCall = checker(objectOf({ actor: text(LONGEST_ACTOR), input: anything }));
 
 /** The running fabric, whose parts start after its control socket. */
 export interface Parts {
@@ -71,7 +73,7 @@ async function runOperation(
   const operation = OPERATIONS.get(name);
   if (operation === undefined) return undefined;
   try {
-    const call = fields<Call>(await question.json(), { actor: text(LONGEST_ACTOR), input: anything });
+    const call: Call = checkCall(await question.json());
     return { view: await operation.run({ registry, running, actor: call.actor }, call.input as never) };
   } catch (error) {
     if (!isFailure(error)) log('error', `operation ${name}: ${(error as Error).stack}`);

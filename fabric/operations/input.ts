@@ -1,67 +1,44 @@
+import Type, { type Static, type TSchema } from 'typebox';
+import Compile from 'typebox/compile';
 import { Failure } from '../../protocol/failure.ts';
 import { hasUnprintable } from '../../protocol/text.ts';
 
-/** Checks one field of an input. @throws Failure `fabric.bad-input` */
-export type Field<Value> = (name: string, value: unknown) => Value;
+/** The fields of an input, each with its JSON schema. */
+export type Fields = Readonly<Record<string, TSchema>>;
+
+/** The JSON schema of an object that has these fields and no others. */
+export function objectOf<Shape extends Fields>(shape: Shape) {
+  return Type.Object(shape, { additionalProperties: false });
+}
 
 /**
- * The fields of a JSON object, which has these and no others.
- * @throws Failure `fabric.bad-input` for an unknown, a missing or a wrong one
+ * Checks inputs against a schema, which is compiled once. All texts in an input must be printable.
+ * @returns a function that gives the input back, or throws Failure `fabric.bad-input` with the name of the field
  */
-export function fields<Input extends object>(
-  input: unknown,
-  shape: { readonly [K in keyof Input]-?: Field<Input[K]> },
-): Input {
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw badInput('the input', 'is not an object');
-  }
-  const unknown = Object.keys(input).find((name) => !Object.hasOwn(shape, name));
-  if (unknown !== undefined) throw badInput(unknown.slice(0, 40), 'is not known');
-  const checked = Object.entries<Field<unknown>>(shape).map(([name, field]) => [
-    name,
-    field(name, (input as Record<string, unknown>)[name]),
-  ]);
-  return Object.fromEntries(checked) as Input;
-}
-
-/** Printable text of up to `most` characters. */
-export function text(most: number): Field<string> {
-  return (name, value) => {
-    if (value === undefined) throw badInput(name, 'is missing');
-    if (typeof value !== 'string') throw badInput(name, 'is not text');
-    if (value.length > most) throw badInput(name, `has more than ${most} characters`);
-    if (hasUnprintable(value)) throw badInput(name, 'has characters that cannot be seen');
-    return value;
+export function checker<Schema extends TSchema>(schema: Schema): (input: unknown) => Static<Schema> {
+  const compiled = Compile(schema);
+  return (input) => {
+    if (!compiled.Check(input)) throw badField(compiled.Errors(input)[0]);
+    const unprintable = unprintableField(input, '');
+    if (unprintable !== undefined) throw badInput(unprintable, 'has characters that cannot be seen');
+    return input as Static<Schema>;
   };
 }
+
+/** Text of up to `most` characters. */
+export const text = (most: number) => Type.String({ maxLength: most });
 
 /** A whole number within bounds. */
-export function whole(least: number, most: number): Field<number> {
-  return (name, value) => {
-    if (value === undefined) throw badInput(name, 'is missing');
-    if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) {
-      return value as number;
-    }
-    throw badInput(name, `is not a whole number from ${least} to ${most}`);
-  };
-}
+export const whole = (least: number, most: number) => Type.Integer({ minimum: least, maximum: most });
 
 /** One of a few words. */
-export function oneOf<Word extends string>(...words: readonly Word[]): Field<Word> {
-  return (name, value) => {
-    if (value === undefined) throw badInput(name, 'is missing');
-    if (words.includes(value as Word)) return value as Word;
-    throw badInput(name, `is none of ${words.join(', ')}`);
-  };
-}
+export const oneOf = <const Words extends readonly string[]>(...words: Words) => Type.Enum([...words]);
 
 /** A field that may be absent. */
-export function optional<Value>(field: Field<Value>): Field<Value | undefined> {
-  return (name, value) => (value === undefined ? undefined : field(name, value));
-}
+export const optional = <Schema extends TSchema>(schema: Schema) => Type.Optional(schema);
 
 /** Any JSON value, checked elsewhere. */
-export const anything: Field<unknown> = (_, value) => value;
+export const anything = Type.Unknown();
 
 /** A field that is not what the operation needs. */
 export function badInput(name: string, what: string): Failure {
@@ -69,4 +46,35 @@ export function badInput(name: string, what: string): Failure {
     action:
       'Correct the input; a command line and a fabric of different versions may not understand each other.',
   });
+}
+
+/** As TypeBox tells it (JSON Schema's keywords). */
+interface SchemaError {
+  readonly keyword: string;
+  readonly instancePath: string;
+  readonly params: object;
+  readonly message: string;
+}
+
+function badField(error: SchemaError | undefined): Failure {
+  const { keyword, instancePath, params, message } = error ?? NO_DETAIL;
+  const name = instancePath === '' ? 'the input' : instancePath.slice(1, 41);
+  const { requiredProperties, additionalProperties } = params as Record<string, string[] | undefined>;
+  if (keyword === 'required') return badInput(requiredProperties?.[0] ?? name, 'is missing');
+  if (keyword === 'additionalProperties')
+    return badInput(additionalProperties?.[0]?.slice(0, 40) ?? name, 'is not known');
+  return badInput(name, keyword === 'boolean' ? 'is not known' : message);
+}
+
+const NO_DETAIL: SchemaError = { keyword: '', instancePath: '', params: {}, message: 'is of another shape' };
+
+/** The first text in the value that has unprintable characters, as a path; undefined if none has. */
+function unprintableField(value: unknown, path: string): string | undefined {
+  if (typeof value === 'string') return hasUnprintable(value) ? path || 'the input' : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, each] of Object.entries(value)) {
+    const found = unprintableField(each, path === '' ? name : `${path}.${name}`);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

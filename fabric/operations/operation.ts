@@ -1,6 +1,7 @@
+import type { TSchema } from 'typebox';
 import type { Page } from '../registry/pages.ts';
 import type { Registry } from '../registry/registry.ts';
-import { type Field, fields, optional, text, whole } from './input.ts';
+import { checker, objectOf, optional, text, whole } from './input.ts';
 
 /** What an operation works on, and who asked for it. */
 export interface Context {
@@ -34,17 +35,21 @@ export interface Changed<View> {
 export interface Operation<Input, View> {
   /** The last part of its path on the control socket. */
   readonly name: string;
+  /** The JSON schema of the input. */
+  readonly input: TSchema;
   /** @throws Failure `fabric.bad-input` for an input of another shape, and those of the operation */
   run(context: Context, input: Input): Promise<View>;
 }
 
-/** An operation whose input is checked against the fields before it runs, whoever calls it. */
+/** An operation whose input is checked against its schema before it runs, whoever calls it. */
 export function operation<Input extends object, View>(
   name: string,
-  shape: { readonly [K in keyof Input]-?: Field<Input[K]> },
+  shape: { readonly [K in keyof Input]-?: TSchema },
   run: (context: Context, input: Input) => Promise<View>,
 ): Operation<Input, View> {
-  return { name, run: async (context, input) => run(context, fields(input, shape)) };
+  const schema = objectOf(shape);
+  const check = checker(schema);
+  return { name, input: schema, run: async (context, input) => run(context, check(input) as Input) };
 }
 
 /** Rows that one call returns at most: an answer stays far below the largest one of the control socket. */
