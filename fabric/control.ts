@@ -1,10 +1,11 @@
 import { type Control, type Received, serveControl, TextAnswer } from '../os/net/control-socket.ts';
 import type { Log } from '../os/service/log.ts';
+import { fromHex } from '../protocol/bytes.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
-import { OPERATIONS } from './operations/all.ts';
-import { anything, checker, objectOf, text } from './operations/input.ts';
+import { anything, checker, objectOf, optional, text } from './operations/input.ts';
 import type { Running } from './operations/operation.ts';
+import { type Actor, bearerOf, perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import type { Registry } from './registry/registry.ts';
 import type { HostRoutes } from './router/host-routes.ts';
@@ -13,7 +14,9 @@ import type { Router } from './router/router.ts';
 
 const LONGEST_ACTOR = 200;
 
-const checkCall = checker(objectOf({ actor: text(LONGEST_ACTOR), input: anything }));
+const checkCall = checker(
+  objectOf({ actor: text(LONGEST_ACTOR), token: optional(text(64)), input: anything }),
+);
 
 /** The running fabric, whose parts start after its control socket. */
 export interface Parts {
@@ -70,11 +73,13 @@ async function runOperation(
   running: Running,
 ): Promise<Reply | undefined> {
   const name = question.path.slice(OPERATION_PATH.length);
-  const operation = OPERATIONS.get(name);
-  if (operation === undefined) return undefined;
   try {
     const call: Call = checkCall(await question.json());
-    return { view: await operation.run({ registry, running, actor: call.actor }, call.input as never) };
+    const actor: Actor =
+      call.token === undefined
+        ? { name: call.actor, role: 'host' }
+        : await bearerOf(registry, fromHex(call.token));
+    return await perform(name, actor, { registry, running, now: Date.now }, call.input);
   } catch (error) {
     if (!isFailure(error)) log('error', `operation ${name}: ${(error as Error).stack}`);
     return { failure: serializeFailure(error) };

@@ -1,10 +1,12 @@
 import type { Command } from '../../cli/program.ts';
 import { audit } from './audit.ts';
+import { consoleServe } from './console.ts';
 import { deviceCommands } from './device.ts';
 import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { networkCommands } from './network.ts';
 import { serveCommand } from './serve.ts';
+import { tokenCommands } from './token.ts';
 
 /** In the order in which a new owner needs them. */
 export const commands: readonly Command[] = [
@@ -14,4 +16,6 @@ export const commands: readonly Command[] = [
   serveCommand,
   ...deviceCommands,
   audit,
+  ...tokenCommands,
+  consoleServe,
 ];

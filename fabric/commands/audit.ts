@@ -9,7 +9,7 @@ import {
   verifyAudit,
 } from '../operations/audit.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
-import { DATA, withFabric } from './context.ts';
+import { FABRIC, withFabric } from './context.ts';
 import { AFTER, printCursor, requestedPages, when } from './list.ts';
 
 /** Entries that are listed unless `--limit` says otherwise. */
@@ -27,7 +27,7 @@ export const audit: Command = {
       value: 'N:HASH',
       help: 'an entry and its hash, kept elsewhere, that must be in the trail: finds a trail that was replaced',
     },
-    DATA,
+    ...FABRIC,
   ],
   examples: [
     'enf-fabric audit',

@@ -1,9 +1,11 @@
 import { userInfo } from 'node:os';
 import type { Invocation, Option } from '../../cli/program.ts';
+import { callRemote } from '../api/client.ts';
 import { openRegistry } from '../open-registry.ts';
 import type { Context, Operation } from '../operations/operation.ts';
 import { askRunning, fabricBehind } from '../operations/running.ts';
 import { pathOf } from '../pki/authority.ts';
+import { REMOTE, remoteOf } from './remote.ts';
 
 /** What the commands of an owner have in common: the data folder, and where their operations run. */
 
@@ -14,20 +16,29 @@ export const DATA: Option = {
   default: '/var/lib/enf-fabric',
 };
 
-/** The fabric in the data folder. */
+/** Which fabric a command works on. */
+export const FABRIC: readonly Option[] = [DATA, ...REMOTE];
+
+/** The fabric in the data folder, or elsewhere. */
 export interface Fabric {
   /** @throws Failure of the operation, `fabric.no-answer`, and those of `openRegistry` */
-  run<Input, View>(operation: Operation<Input, View>, input: Input): Promise<View>;
+  run<Input extends object, View>(operation: Operation<Input, View>, input: Input): Promise<View>;
 }
 
 /**
- * Runs `work` on the fabric of `--data`: its operations run in the process that serves it, or in this one on the opened
+ * Runs `work` on the fabric of `--api`, or of `--data`: its operations run in the process that serves it, or in this one on the opened
  * registry if none does.
  */
 export async function withFabric<T>(
   invocation: Invocation,
   work: (fabric: Fabric) => Promise<T>,
 ): Promise<T> {
+  const remote = await remoteOf(invocation);
+  if (remote !== undefined) {
+    return work({
+      run: async (operation, input) => (await callRemote(remote, operation.name, input)) as never,
+    });
+  }
   const data = invocation.required('data');
   const socket = pathOf(data, 'control');
   const actor = operator();
@@ -42,6 +53,7 @@ export async function withFabric<T>(
             registry: await openRegistry(pathOf(data, 'registry')),
             running: fabricBehind(socket),
             actor,
+            now: Date.now,
           };
         }
         return operation.run(here, input);

@@ -10,7 +10,7 @@ import {
   showDevice,
 } from '../operations/devices.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
-import { DATA, withFabric } from './context.ts';
+import { FABRIC, withFabric } from './context.ts';
 import { AFTER, LIMIT, printList, when } from './list.ts';
 
 const onlineText = ({ online }: DeviceView): string =>
@@ -21,7 +21,7 @@ const failureText = ({ code, at }: NonNullable<AgentView['lastFailure']>): strin
 const deviceList: Command = {
   name: 'device list',
   summary: 'Lists the devices: standing, online, last seen, version, last failure.',
-  options: [LIMIT, AFTER, DATA],
+  options: [LIMIT, AFTER, ...FABRIC],
   examples: ['enf-fabric device list', 'enf-fabric device list --json'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
@@ -57,7 +57,7 @@ const deviceShow: Command = {
   name: 'device show',
   summary: 'Shows a device: standing, keys, and its handshakes: when, from where, with what result.',
   arguments: '<address>',
-  options: [DATA],
+  options: [...FABRIC],
   examples: ['enf-fabric device show fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
   async run(invocation) {
     const input = { address: invocation.positionals[0]! };
@@ -125,7 +125,7 @@ function standingCommand(change: StandingChange, summary: string): Command {
     name: `device ${change}`,
     summary,
     arguments: '<address>',
-    options: [DATA],
+    options: [...FABRIC],
     examples: [`enf-fabric device ${change} fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2`],
     async run(invocation) {
       const input = { address: invocation.positionals[0]!, change };

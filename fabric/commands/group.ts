@@ -8,7 +8,7 @@ import { encodeLabel } from '../../protocol/label.ts';
 import { readLabelText } from '../labels/label.ts';
 import { admitGroup, type GroupView, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
-import { DATA, withFabric } from './context.ts';
+import { FABRIC, withFabric } from './context.ts';
 import { AFTER, LIMIT, printList, when } from './list.ts';
 
 /** The group's id as the label shows it. */
@@ -27,7 +27,7 @@ const groupAdd: Command = {
     },
     { name: 'name', value: 'TEXT', help: 'with --gpk: what to call the group' },
     { name: 'network', value: 'PREFIX', help: 'the network in which its devices get their addresses' },
-    DATA,
+    ...FABRIC,
   ],
   examples: [
     'enf-fabric group add --label label.png --network fd00:8f80:8000:1::/64',
@@ -66,7 +66,7 @@ async function labelOf(invocation: Invocation): Promise<string> {
 const groupList: Command = {
   name: 'group list',
   summary: 'Lists the admitted groups.',
-  options: [LIMIT, AFTER, DATA],
+  options: [LIMIT, AFTER, ...FABRIC],
   examples: ['enf-fabric group list'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
@@ -92,7 +92,7 @@ function statusCommand(verb: string, status: GroupStatus, summary: string): Comm
     name: `group ${verb}`,
     summary,
     arguments: '<gid-prefix>',
-    options: [DATA],
+    options: [...FABRIC],
     examples: [`enf-fabric group ${verb} 3f0c9a52`],
     async run(invocation) {
       const input = { gid: invocation.positionals[0]!, status };

@@ -1,13 +1,13 @@
 import type { Command } from '../../cli/program.ts';
 import { addNetwork, listNetworks } from '../operations/networks.ts';
-import { DATA, withFabric } from './context.ts';
+import { FABRIC, withFabric } from './context.ts';
 import { AFTER, LIMIT, printList, when } from './list.ts';
 
 const networkAdd: Command = {
   name: 'network add',
   summary: 'Adds a /64 from which devices get their addresses; this host is ::1 in it.',
   arguments: '<prefix/64>',
-  options: [{ name: 'name', value: 'TEXT', help: 'what people call it', default: '' }, DATA],
+  options: [{ name: 'name', value: 'TEXT', help: 'what people call it', default: '' }, ...FABRIC],
   examples: ['enf-fabric network add fd00:8f80:8000:1::/64 --name plant'],
   async run(invocation) {
     const input = { prefix: invocation.positionals[0]!, name: invocation.option('name') ?? '' };
@@ -20,7 +20,7 @@ const networkAdd: Command = {
 const networkList: Command = {
   name: 'network list',
   summary: 'Lists the networks.',
-  options: [LIMIT, AFTER, DATA],
+  options: [LIMIT, AFTER, ...FABRIC],
   examples: ['enf-fabric network list --json'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>

@@ -3,6 +3,7 @@ import { listDevices, setStanding, showDevice } from './devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from './groups.ts';
 import { addNetwork, listNetworks } from './networks.ts';
 import type { Operation } from './operation.ts';
+import { createToken, listTokens, revokeToken } from './tokens.ts';
 
 /** The operations that a running fabric offers on its control socket, by name. Each checks its input itself. */
 export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Map(
@@ -18,5 +19,8 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     listAudit,
     verifyAudit,
     listHandshakes,
+    createToken,
+    listTokens,
+    revokeToken,
   ].map((each) => [each.name, each]),
 );

@@ -9,6 +9,8 @@ export interface Context {
   readonly running: Running;
   /** Recorded in the audit trail: the user at the command line, or whoever a session or token stands for. */
   readonly actor: string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 /** The fabric that serves the registry: this process, another, or none. */

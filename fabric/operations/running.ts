@@ -19,6 +19,8 @@ export const SESSIONS_PATH = '/sessions';
 /** What the fabric is asked to do. */
 export interface Call {
   readonly actor: string;
+  /** Hash of the token on whose behalf it is called, 64 hex digits: the actor is its bearer then. */
+  readonly token?: string | undefined;
   readonly input: unknown;
 }
 

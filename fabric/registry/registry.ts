@@ -15,6 +15,7 @@ import type {
   Network,
   StandingChange,
 } from './records.ts';
+import type { Tokens } from './tokens.ts';
 
 /**
  * Which device may have which address, and every change of that. Each engine keeps the contract of
@@ -26,7 +27,7 @@ import type {
  * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
  * router records is written later, in order.
  */
-export interface Registry extends Admission {
+export interface Registry extends Admission, Tokens {
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest): Promise<Page<Network>>;
   /** @throws Failure `fabric.network-exists` */

@@ -24,6 +24,7 @@ import { type CommitQueue, commitQueue } from './group-commit.ts';
 import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
 import { listHandshakes, refusalLog } from './handshakes.ts';
 import { addNetwork, listNetworks } from './networks.ts';
+import { addToken, findToken, listTokens, markUsed, revokeToken } from './tokens.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
@@ -60,6 +61,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
 
   return {
     ...ownersPart(db, read, queue, act),
+    ...tokensPart(db, read, queue, { act, now, later }),
     ...tunnelPart(db, now, later),
     lookup: (address) => read(() => endpointOf(findDevice(db, address))),
     onChange: (listener) =>
@@ -105,6 +107,30 @@ function ownersPart(db: Database, read: Read, queue: CommitQueue, act: (actor: s
     handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
     audit: async (page) => read(() => listAudit(db, page)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
+  } satisfies Partial<Registry>;
+}
+
+/** How exactly it is kept when a token was last used. */
+const USE_NOTED_MS = 60_000;
+
+/** Tokens of the API. */
+function tokensPart(
+  db: Database,
+  read: Read,
+  queue: CommitQueue,
+  { act, now, later }: { act: (actor: string) => Act; now: () => number; later: (job: () => void) => void },
+) {
+  return {
+    tokens: async (page) => read(() => listTokens(db, page)),
+    addToken: (actor, token) => queue.submit(() => addToken(db, act(actor), token)),
+    revokeToken: (actor, id) => queue.submit(() => revokeToken(db, act(actor), id)),
+    async useToken(hash) {
+      const at = now();
+      const token = read(() => findToken(db, hash, at));
+      if (token !== undefined && (token.used === undefined || at - token.used >= USE_NOTED_MS))
+        later(() => markUsed(db, token.id, at));
+      return token;
+    },
   } satisfies Partial<Registry>;
 }
 

@@ -109,6 +109,23 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE device ADD COLUMN failure_at INTEGER;
     `,
   },
+  {
+    name: 'tokens',
+    sql: `
+      -- hash = SHA-256 of the token, which only its bearer has
+      CREATE TABLE token (
+        id          INTEGER PRIMARY KEY,
+        hash        BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+        name        TEXT NOT NULL,
+        role        TEXT NOT NULL,
+        created_by  TEXT NOT NULL,
+        created     INTEGER NOT NULL,
+        expires     INTEGER NOT NULL,
+        revoked     INTEGER,
+        used        INTEGER
+      ) STRICT;
+    `,
+  },
 ];
 
 /**

@@ -14,15 +14,22 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** enf-fabric serving in a process of its own. */
-export interface Serving {
-  readonly identityPort: number;
-  readonly tunnelPort: number;
+/** A command that serves, in a process of its own. */
+export interface Running {
   readonly log: () => string;
   /** Stops the process where it is (SIGSTOP). */
   pause(): void;
   /** The exit code after the signal. */
   stop(signal?: NodeJS.Signals): Promise<number>;
+}
+
+export interface Serving extends Running {
+  readonly identityPort: number;
+  readonly tunnelPort: number;
+}
+
+export interface ServingApi extends Running {
+  readonly url: string;
 }
 
 export interface FabricProgram {
@@ -32,6 +39,8 @@ export interface FabricProgram {
   /** The Failure it prints. */
   refusal(...args: string[]): Promise<{ code: string; remedy: string; message: string; action?: string }>;
   serve(data: string, ...args: string[]): Promise<Serving>;
+  /** `console serve`. */
+  console(data: string, ...args: string[]): Promise<ServingApi>;
 }
 
 /**
@@ -76,36 +85,55 @@ export function fabricProgram(prefix: readonly string[] = []): FabricProgram {
     async serve(data, ...args) {
       const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0'];
       const tun = args.includes('--tun') ? [] : ['--tun', 'none'];
-      const [file, rest] = words(['serve', '--data', data, '--json', ...listen, ...tun, ...args]);
-      const child: ChildProcess = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
-      const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
-      onTestFinished(() => {
-        child.kill('SIGKILL');
-      });
-      let [out, err] = ['', ''];
-      child.stderr!.on('data', (chunk) => {
-        err += chunk;
-      });
-      const line = await new Promise<string>((resolve, reject) => {
-        child.stdout!.on('data', (chunk) => {
-          out += chunk;
-          if (out.includes('\n')) resolve(out);
-        });
-        ended.then(([code]) => reject(new Error(`serve ended with ${code}: ${err}`)), reject);
-      });
-      const { ready } = JSON.parse(line) as { ready: { identity: string; tunnel: string } };
+      const { ready, ...rest } = await start<{ identity: string; tunnel: string }>(
+        ...['serve', '--data', data, ...listen, ...tun, ...args],
+      );
       const port = (address: string): number => Number(address.split(':').at(-1));
-      return {
-        identityPort: port(ready.identity),
-        tunnelPort: port(ready.tunnel),
-        log: () => err,
-        pause: () => void child.kill('SIGSTOP'),
-        async stop(signal = 'SIGTERM') {
-          child.kill(signal);
-          const [code] = await ended;
-          return code ?? -1;
-        },
-      };
+      return { identityPort: port(ready.identity), tunnelPort: port(ready.tunnel), ...rest };
+    },
+    async console(data, ...args) {
+      const listen = args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+      const { ready, ...rest } = await start<{ api: string }>(
+        'console',
+        'serve',
+        '--data',
+        data,
+        ...listen,
+        ...args,
+      );
+      return { url: ready.api, ...rest };
     },
   };
+
+  /** Starts a command that serves; what it says when it is ready. */
+  async function start<Ready>(...args: string[]): Promise<Running & { readonly ready: Ready }> {
+    const [file, rest] = words([...args, '--json']);
+    const child: ChildProcess = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
+    const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
+    onTestFinished(() => {
+      child.kill('SIGKILL');
+    });
+    let [out, err] = ['', ''];
+    child.stderr!.on('data', (chunk) => {
+      err += chunk;
+    });
+    const line = await new Promise<string>((resolve, reject) => {
+      child.stdout!.on('data', (chunk) => {
+        out += chunk;
+        if (out.includes('\n')) resolve(out);
+      });
+      ended.then(([code]) => reject(new Error(`${args[0]} ended with ${code}: ${err}`)), reject);
+    });
+    const { ready } = JSON.parse(line) as { ready: Ready };
+    return {
+      ready,
+      log: () => err,
+      pause: () => void child.kill('SIGSTOP'),
+      async stop(signal = 'SIGTERM') {
+        child.kill(signal);
+        const [code] = await ended;
+        return code ?? -1;
+      },
+    };
+  }
 }

@@ -24,6 +24,7 @@ function context(running: Partial<Running> = {}): Context & { notified: () => nu
       ...running,
     },
     actor: 'alice',
+    now: () => Date.parse('2026-01-02T03:04:05.678Z'),
     notified: () => notified,
   };
 }
@@ -139,6 +140,9 @@ describe('an input', () => {
     'device-list': { limit: 1 },
     'audit-list': { limit: 1 },
     'handshake-list': { limit: 1 },
+    'token-list': { limit: 1 },
+    'token-create': { name: 'n', role: 'auditor', days: 1 },
+    'token-revoke': { id: 1 },
   };
 
   const bad = { code: 'fabric.bad-input' };

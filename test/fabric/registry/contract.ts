@@ -5,6 +5,7 @@ import { ownerContract } from './contract/owner.ts';
 import { pagesContract } from './contract/pages.ts';
 import type { OpenEmpty } from './contract/place.ts';
 import { routerContract } from './contract/router.ts';
+import { tokensContract } from './contract/tokens.ts';
 
 /** What every engine of the registry has to do (fabric/registry/registry.ts). */
 export function registryContract(name: string, openEmpty: OpenEmpty): void {
@@ -14,5 +15,6 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     admissionContract(openEmpty);
     routerContract(openEmpty);
     changesContract(openEmpty);
+    tokensContract(openEmpty);
   });
 }

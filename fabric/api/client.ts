@@ -1,0 +1,122 @@
+import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { Failure } from '../../protocol/failure.ts';
+import { deserializeFailure } from '../../protocol/failure-message.ts';
+import type { Problem } from './problem.ts';
+import { API_PREFIX, ROUTES, type Route } from './routes.ts';
+
+const TIMEOUT_MS = 60_000;
+/** A page of a thousand devices has half a megabyte. */
+const LARGEST_ANSWER = 8 * 1024 * 1024;
+
+/** Where a fabric's API is, and with what one enters. */
+export interface Remote {
+  /** `https://HOST:PORT`, or `http://` on loopback. */
+  readonly url: URL;
+  readonly token: string;
+  /** PEM: the root of the server's certificate, beside those of the system. */
+  readonly ca?: string | undefined;
+}
+
+/**
+ * Runs an operation by its name through the API of a fabric elsewhere.
+ * @throws Failure of the operation, `api.unreachable`, `api.bad-answer`
+ */
+export async function callRemote(remote: Remote, name: string, input: object): Promise<unknown> {
+  const route = ROUTES.find((each) => each.name === name);
+  if (route === undefined) throw new Error(`${name} has no route`);
+  const { path, body } = addressOf(route, input as Record<string, unknown>);
+  const { status, text } = await exchange(remote, route.method, path, body);
+  let answer: unknown;
+  try {
+    answer = JSON.parse(text);
+  } catch (cause) {
+    throw badAnswer(remote, `status ${status} and no JSON`, cause);
+  }
+  if (status === 200) return answer;
+  const { code, remedy, title, detail } = answer as Partial<Problem>;
+  if (typeof code !== 'string' || typeof title !== 'string') throw badAnswer(remote, `status ${status}`);
+  const known = remedy === 'operator' || remedy === 'reprovision' ? remedy : 'retry';
+  throw deserializeFailure({ code, remedy: known, message: title, action: detail });
+}
+
+/** The path with its query, and the body, that hold the fields of the input. */
+function addressOf(route: Route, input: Record<string, unknown>): { path: string; body: object | undefined } {
+  const path = route.path.replace(/\{(\w+)\}/g, (_, field: string) =>
+    encodeURIComponent(String(input[field])),
+  );
+  const others = Object.entries(input).filter(
+    ([name, value]) => !route.inPath.includes(name) && value !== undefined,
+  );
+  if (route.method !== 'GET') {
+    return { path, body: others.length === 0 ? undefined : Object.fromEntries(others) };
+  }
+  const query = new URLSearchParams(others.map(([name, value]): [string, string] => [name, String(value)]));
+  return { path: query.size === 0 ? path : `${path}?${query}`, body: undefined };
+}
+
+function exchange(
+  remote: Remote,
+  method: string,
+  path: string,
+  body: object | undefined,
+): Promise<{ status: number; text: string }> {
+  const { url, token, ca } = remote;
+  const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+  const content = body === undefined ? undefined : JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    const sent = send(
+      new URL(`${url.pathname.replace(/\/$/, '')}${API_PREFIX}${path}`, url),
+      {
+        method,
+        timeout: TIMEOUT_MS,
+        agent: false,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(content === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(ca === undefined ? {} : { ca }),
+      },
+      (response) => {
+        readBounded(response).then(
+          (text) => resolve({ status: response.statusCode ?? 0, text }),
+          (cause) => reject(badAnswer(remote, (cause as Error).message, cause)),
+        );
+      },
+    );
+    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS / 1_000} s`)));
+    sent.on('error', (cause) => reject(unreachable(remote, cause)));
+    sent.end(content);
+  });
+}
+
+async function readBounded(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > LARGEST_ANSWER) throw new Error(`more than ${LARGEST_ANSWER} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function unreachable({ url }: Remote, cause: Error): Failure {
+  const why = (cause as NodeJS.ErrnoException).code ?? cause.message;
+  return new Failure('api.unreachable', 'retry', `the API at ${url.origin} does not answer: ${why}`, {
+    action: 'Check the address of --api, the network, and with https the root in --api-ca.',
+    cause,
+  });
+}
+
+function badAnswer({ url }: Remote, got: string, cause?: unknown): Failure {
+  return new Failure(
+    'api.bad-answer',
+    'operator',
+    `what answers at ${url.origin} is no API of a fabric: ${got}`,
+    {
+      action: 'Check the address of --api.',
+      cause,
+    },
+  );
+}

@@ -1,0 +1,87 @@
+import { ROUTES, type Route } from './routes.ts';
+
+/** The API as an OpenAPI 3.1 document. */
+export function openApiDocument(version: string): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const route of ROUTES) {
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationObject(route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Edge Network Fabric',
+      version,
+      description:
+        'What an owner can do with a fabric. Failures are problems (RFC 9457) with a stable `code`, see docs/errors.md.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/api/v1' }],
+    security: [{ token: [] }],
+    paths,
+    components: {
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'A token of "enf-fabric token create".' },
+      },
+      schemas: { Problem: PROBLEM },
+    },
+  };
+}
+
+const PROBLEM = {
+  type: 'object',
+  required: ['type', 'title', 'status', 'code', 'remedy'],
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string', description: 'What was wrong.' },
+    status: { type: 'integer' },
+    code: { type: 'string', description: 'Dotted and stable, e.g. `fabric.unknown-device`.' },
+    remedy: { enum: ['retry', 'reprovision', 'operator'] },
+    detail: { type: 'string', description: 'What to do.' },
+  },
+};
+
+function operationObject({ name, method, summary, permission, fields, required, inPath }: Route): object {
+  const own = Object.keys(fields).filter((field) => !inPath.includes(field));
+  const inQuery = method === 'GET' ? own : [];
+  const inBody = method === 'GET' ? [] : own;
+  return {
+    operationId: name,
+    summary,
+    description: `Needs the permission \`${permission}\`.`,
+    parameters: [
+      ...inPath.map((field) => ({ name: field, in: 'path', required: true, schema: fields[field] })),
+      ...inQuery.map((field) => ({
+        name: field,
+        in: 'query',
+        required: required.includes(field) && field !== 'limit',
+        schema: fields[field],
+      })),
+    ],
+    ...(inBody.length === 0
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: { 'application/json': { schema: objectSchema(fields, inBody, required) } },
+          },
+        }),
+    responses: {
+      200: { description: 'Done.', content: { 'application/json': { schema: {} } } },
+      default: {
+        description: 'A failure.',
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    },
+  };
+}
+
+const objectSchema = (
+  fields: Route['fields'],
+  names: readonly string[],
+  required: readonly string[],
+): object => ({
+  type: 'object',
+  additionalProperties: false,
+  required: names.filter((name) => required.includes(name)),
+  properties: Object.fromEntries(names.map((name) => [name, fields[name]])),
+});

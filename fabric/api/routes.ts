@@ -1,0 +1,36 @@
+import type { TSchema } from 'typebox';
+import { OPERATIONS } from '../operations/all.ts';
+import { CATALOGUE, type Entry } from '../operations/catalogue.ts';
+
+export const API_PREFIX = '/api/v1';
+
+/** An operation as a route. */
+export interface Route extends Entry {
+  /** Of the operation. */
+  readonly name: string;
+  /** JSON schemas of the fields of the input, by name; `required` of those that must be there. */
+  readonly fields: Readonly<Record<string, TSchema>>;
+  readonly required: readonly string[];
+  /** The fields that are in the path. */
+  readonly inPath: readonly string[];
+}
+
+/** Every operation that the API offers. */
+export const ROUTES: readonly Route[] = Object.entries(CATALOGUE).map(([name, entry]) => {
+  const { properties = {}, required = [] } = OPERATIONS.get(name)!.input as {
+    properties?: Record<string, TSchema>;
+    required?: readonly string[];
+  };
+  return { ...entry, name, fields: properties, required, inPath: fieldsInPath(entry.path) };
+});
+
+/** The names in braces of a path. */
+function fieldsInPath(path: string): string[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!);
+}
+
+/** A field of a query or path, which are text, as its schema has it; text that is no number stays text, and is refused by the schema. */
+export function fromText(schema: TSchema | undefined, text: string): string | number {
+  const isNumber = (schema as { type?: string } | undefined)?.type === 'integer' && /^-?\d{1,16}$/.test(text);
+  return isNumber ? Number(text) : text;
+}

@@ -1,0 +1,67 @@
+import { isIP } from 'node:net';
+import type { Invocation, Option } from '../../cli/program.ts';
+import { readBounded } from '../../os/files/read.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { decodeUtf8 } from '../../protocol/utf8.ts';
+import type { Remote } from '../api/client.ts';
+
+/** The options by which a command works on a fabric elsewhere. */
+export const REMOTE: readonly Option[] = [
+  {
+    name: 'api',
+    value: 'URL',
+    help: 'a fabric elsewhere, by its API (or ENF_API), e.g. https://fabric.example:8480',
+  },
+  { name: 'token-file', value: 'FILE', help: 'with --api: file with the token (or ENF_TOKEN_FILE)' },
+  { name: 'api-ca', value: 'FILE', help: "with --api: root of the API's certificate, PEM (or ENF_API_CA)" },
+];
+
+/**
+ * The fabric elsewhere that `--api` or the environment names; undefined: the one in `--data`.
+ * @throws Failure `cli.bad-option`, `cli.missing-option`, and those of reading files
+ */
+export async function remoteOf(invocation: Invocation): Promise<Remote | undefined> {
+  const given = (option: string, variable: string): string | undefined =>
+    invocation.option(option) ?? (process.env[variable] || undefined);
+  const text = given('api', 'ENF_API');
+  if (text === undefined) return undefined;
+  const url = parseUrl(text);
+  const tokenFile = given('token-file', 'ENF_TOKEN_FILE');
+  if (tokenFile === undefined) {
+    throw new Failure('cli.missing-option', 'operator', '--api needs --token-file', {
+      action: 'Make a token on the host of the fabric with "enf-fabric token create", and keep it in a file.',
+    });
+  }
+  const ca = given('api-ca', 'ENF_API_CA');
+  return {
+    url,
+    token: (decodeUtf8(await readBounded(tokenFile, 'token', 1_024)) ?? '').trim(),
+    ca: ca === undefined ? undefined : decodeUtf8(await readBounded(ca, 'root of the API')),
+  };
+}
+
+function parseUrl(text: string): URL {
+  const bad = (what: string): Failure =>
+    new Failure('cli.bad-option', 'operator', `--api: ${what}`, {
+      action: 'Give an address such as https://fabric.example:8480.',
+    });
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw bad(`${JSON.stringify(text.slice(0, 100))} is no address`);
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw bad('expected https://');
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    throw bad('without TLS a token may go to this machine only, expected https://');
+  }
+  if (url.username !== '' || url.password !== '')
+    throw bad('a token goes into --token-file, not into the address');
+  return url;
+}
+
+/** A name or address of this machine. */
+function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '');
+  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'));
+}

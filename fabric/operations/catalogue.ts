@@ -1,0 +1,92 @@
+import type { Permission } from '../access/roles.ts';
+
+/** What each operation is to whoever calls it from outside: the permission that it needs, and its place in the API. */
+export interface Entry {
+  readonly permission: Permission;
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Below `/api/v1`; `{name}` is a field of the input. The other fields are in the query of a GET, else in the body. */
+  readonly path: string;
+  readonly summary: string;
+}
+
+export const CATALOGUE: Readonly<Record<string, Entry>> = {
+  'network-list': {
+    permission: 'networks.read',
+    method: 'GET',
+    path: '/networks',
+    summary: 'Networks, oldest first',
+  },
+  'network-add': {
+    permission: 'networks.write',
+    method: 'POST',
+    path: '/networks',
+    summary: 'Adds a network',
+  },
+  'group-list': {
+    permission: 'groups.read',
+    method: 'GET',
+    path: '/groups',
+    summary: 'Groups, oldest first',
+  },
+  'group-add': {
+    permission: 'groups.claim',
+    method: 'POST',
+    path: '/groups',
+    summary: 'Admits a group by the text of its label',
+  },
+  'group-status': {
+    permission: 'groups.suspend',
+    method: 'POST',
+    path: '/groups/{gid}/status',
+    summary: 'Suspends a group or resumes it, by the first digits of its id',
+  },
+  'device-list': {
+    permission: 'devices.read',
+    method: 'GET',
+    path: '/devices',
+    summary: 'Devices, oldest first',
+  },
+  'device-show': {
+    permission: 'devices.read',
+    method: 'GET',
+    path: '/devices/{address}',
+    summary: 'One device with its newest handshakes',
+  },
+  'device-standing': {
+    permission: 'devices.standing',
+    method: 'POST',
+    path: '/devices/{address}/standing',
+    summary: 'Evicts, bans or unbans a device',
+  },
+  'handshake-list': {
+    permission: 'handshakes.read',
+    method: 'GET',
+    path: '/handshakes',
+    summary: 'Handshakes of all devices, newest first',
+  },
+  'audit-list': {
+    permission: 'audit.read',
+    method: 'GET',
+    path: '/audit',
+    summary: 'The audit trail, newest first',
+  },
+  'audit-verify': {
+    permission: 'audit.read',
+    method: 'POST',
+    path: '/audit/verify',
+    summary: 'Recomputes the audit trail',
+  },
+  'token-list': {
+    permission: 'tokens.write',
+    method: 'GET',
+    path: '/tokens',
+    summary: 'Tokens, oldest first',
+  },
+  'token-create': { permission: 'tokens.write', method: 'POST', path: '/tokens', summary: 'Makes a token' },
+  'token-revoke': {
+    permission: 'tokens.write',
+    method: 'DELETE',
+    path: '/tokens/{id}',
+    summary: 'Revokes a token',
+  },
+};

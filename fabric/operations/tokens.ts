@@ -1,0 +1,59 @@
+import { ROLES, type Role } from '../access/roles.ts';
+import { issueSecret } from '../access/secrets.ts';
+import type { Page } from '../registry/pages.ts';
+import type { Token } from '../registry/tokens.ts';
+import { oneOf, text, whole } from './input.ts';
+import { isoTime, operation, PAGE_FIELDS, type PageInput, viewPage } from './operation.ts';
+
+const DAY_MS = 86_400_000;
+const MOST_DAYS = 366;
+
+export interface TokenView {
+  readonly id: number;
+  readonly name: string;
+  readonly role: Role;
+  readonly createdBy: string;
+  readonly created: string;
+  readonly expires: string;
+  readonly revoked: string | null;
+  /** When it was last used, within a minute. */
+  readonly used: string | null;
+}
+
+/** Makes a token of the API; `token` is its text, which nobody can read again. */
+export const createToken = operation<
+  { name: string; role: Role; days: number },
+  TokenView & { readonly token: string }
+>(
+  'token-create',
+  { name: text(60), role: oneOf(...ROLES), days: whole(1, MOST_DAYS) },
+  async ({ registry, actor, now }, { name, role, days }) => {
+    const { text: token, hash } = issueSecret('token');
+    const added = await registry.addToken(actor, { name, role, hash, expires: now() + days * DAY_MS });
+    return { ...tokenView(added), token };
+  },
+);
+
+/** A page of tokens, oldest first. */
+export const listTokens = operation<PageInput, Page<TokenView>>(
+  'token-list',
+  PAGE_FIELDS,
+  async ({ registry }, input) => viewPage(await registry.tokens(input), tokenView),
+);
+
+/** Revokes a token at once. @throws Failure `fabric.unknown-token` */
+export const revokeToken = operation<{ id: number }, { readonly id: number; readonly changed: boolean }>(
+  'token-revoke',
+  { id: whole(1, Number.MAX_SAFE_INTEGER) },
+  async ({ registry, actor }, { id }) => ({ id, changed: await registry.revokeToken(actor, id) }),
+);
+
+function tokenView({ created, expires, revoked, used, ...token }: Token): TokenView {
+  return {
+    ...token,
+    created: isoTime(created),
+    expires: isoTime(expires),
+    revoked: revoked === undefined ? null : isoTime(revoked),
+    used: used === undefined ? null : isoTime(used),
+  };
+}

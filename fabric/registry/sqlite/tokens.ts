@@ -1,0 +1,78 @@
+import type { Database } from 'better-sqlite3';
+import { Failure } from '../../../protocol/failure.ts';
+import type { Role } from '../../access/roles.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
+import type { Act } from '../records.ts';
+import type { NewToken, Token } from '../tokens.ts';
+import { appendAudit } from './audit.ts';
+import { prepare } from './statements.ts';
+
+interface Row {
+  id: number;
+  name: string;
+  role: Role;
+  created_by: string;
+  created: number;
+  expires: number;
+  revoked: number | null;
+  used: number | null;
+}
+
+const COLUMNS = 'id, name, role, created_by, created, expires, revoked, used';
+
+function tokenOf({ created_by: createdBy, revoked, used, ...rest }: Row): Token {
+  return {
+    ...rest,
+    createdBy,
+    ...(revoked === null ? {} : { revoked }),
+    ...(used === null ? {} : { used }),
+  };
+}
+
+export function addToken(db: Database, { at, actor }: Act, { hash, name, role, expires }: NewToken): Token {
+  const row = prepare(
+    db,
+    `INSERT INTO token (hash, name, role, created_by, created, expires) VALUES (?, ?, ?, ?, ?, ?) RETURNING ${COLUMNS}`,
+  ).get(hash, name, role, actor, at, expires) as Row;
+  const detail = { name, role, expires };
+  appendAudit(db, { at, actor, action: 'token.create', subject: `token ${row.id}`, detail });
+  return tokenOf(row);
+}
+
+/** @throws Failure `fabric.unknown-token` */
+export function revokeToken(db: Database, { at, actor }: Act, id: number): boolean {
+  const row = prepare(db, `SELECT ${COLUMNS} FROM token WHERE id = ?`).get(id) as Row | undefined;
+  if (row === undefined) {
+    throw new Failure('fabric.unknown-token', 'operator', `there is no token ${id}`, {
+      action: 'See "enf-fabric token list".',
+    });
+  }
+  if (row.revoked !== null) return false;
+  prepare(db, 'UPDATE token SET revoked = ? WHERE id = ?').run(at, id);
+  appendAudit(db, { at, actor, action: 'token.revoke', subject: `token ${id}`, detail: { name: row.name } });
+  return true;
+}
+
+/** A page of tokens, oldest first. */
+export function listTokens(db: Database, page: PageRequest): Page<Token> {
+  const after = parseNumberCursor('tokens', page.after) ?? 0;
+  const rows = prepare(db, `SELECT ${COLUMNS} FROM token WHERE id > ? ORDER BY id LIMIT ?`).all(
+    after,
+    page.limit + 1,
+  ) as Row[];
+  const { rows: shown, next } = pageOf('tokens', page, rows, (row) => row.id);
+  return { rows: shown.map(tokenOf), next };
+}
+
+/** The token with this hash that is neither expired nor revoked at `now`. */
+export function findToken(db: Database, hash: Uint8Array, now: number): Token | undefined {
+  const row = prepare(
+    db,
+    `SELECT ${COLUMNS} FROM token WHERE hash = ? AND revoked IS NULL AND expires > ?`,
+  ).get(hash, now) as Row | undefined;
+  return row === undefined ? undefined : tokenOf(row);
+}
+
+export function markUsed(db: Database, id: number, now: number): void {
+  prepare(db, 'UPDATE token SET used = ? WHERE id = ?').run(now, id);
+}

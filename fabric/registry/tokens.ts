@@ -1,0 +1,29 @@
+import type { Role } from '../access/roles.ts';
+import type { Page, PageRequest } from './pages.ts';
+
+/** A token of the API, whose secret only its bearer has. Times are milliseconds since 1970. */
+export interface Token {
+  readonly id: number;
+  readonly name: string;
+  readonly role: Role;
+  /** The actor that made it. */
+  readonly createdBy: string;
+  readonly created: number;
+  readonly expires: number;
+  readonly revoked?: number;
+  /** When it was last used, within a minute. */
+  readonly used?: number;
+}
+
+/** What is said of a new token; `hash` is SHA-256 of its text, 32 bytes. */
+export type NewToken = Pick<Token, 'name' | 'role' | 'expires'> & { readonly hash: Uint8Array };
+
+export interface Tokens {
+  /** Oldest first, also those that have expired or were revoked. */
+  tokens(page: PageRequest): Promise<Page<Token>>;
+  addToken(actor: string, token: NewToken): Promise<Token>;
+  /** False if it was revoked already. @throws Failure `fabric.unknown-token` */
+  revokeToken(actor: string, id: number): Promise<boolean>;
+  /** The token with this hash if it may be used now; that it was is recorded. */
+  useToken(hash: Uint8Array): Promise<Token | undefined>;
+}

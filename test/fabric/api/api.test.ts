@@ -1,0 +1,232 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { permissionsOf, ROLES, type Role } from '../../../fabric/access/roles.ts';
+import { callRemote, type Remote } from '../../../fabric/api/client.ts';
+import { openApiDocument } from '../../../fabric/api/openapi.ts';
+import { statusOf } from '../../../fabric/api/problem.ts';
+import { type Api, startApi } from '../../../fabric/api/server.ts';
+import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
+import { OPERATIONS } from '../../../fabric/operations/all.ts';
+import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
+import { bearerOf, perform } from '../../../fabric/operations/perform.ts';
+import { createToken } from '../../../fabric/operations/tokens.ts';
+import { fromHex } from '../../../protocol/bytes.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'enf-api-'));
+writeFileSync(join(folder, 'registry.db'), emptyRegistry('test'));
+const registry = await openRegistry(join(folder, 'registry.db'));
+const context = {
+  registry,
+  running: { notify: async () => 'in force', presence: async () => undefined },
+  now: Date.now,
+};
+const log: string[] = [];
+let serving = true;
+let clock = Date.now();
+let api: Api;
+
+beforeAll(async () => {
+  api = await startApi({
+    listen: { host: '127.0.0.1', port: 0 },
+    async call(name, token, input) {
+      if (!serving) return undefined;
+      return perform(name, await bearerOf(registry, fromHex(token)), context, input);
+    },
+    version: '1.2.3',
+    log: (level, line) => log.push(`${level} ${line}`),
+    now: () => clock,
+  });
+});
+afterAll(async () => {
+  await api.close();
+  await registry.close();
+  rmSync(folder, { recursive: true });
+});
+
+const make = async (role: Role, days = 1): Promise<string> =>
+  (await createToken.run({ ...context, actor: 'alice' }, { name: role, role, days })).token;
+
+interface Answer {
+  readonly status: number;
+  readonly body: { readonly code?: string; readonly rows?: readonly object[] };
+  readonly headers: Headers;
+}
+
+async function ask(path: string, init: RequestInit = {}): Promise<Answer> {
+  const response = await fetch(`http://127.0.0.1:${api.port}${path}`, init);
+  return {
+    status: response.status,
+    body: (await response.json()) as Answer['body'],
+    headers: response.headers,
+  };
+}
+
+const as = (token: string, rest: RequestInit = {}): RequestInit => ({
+  ...rest,
+  headers: { ...rest.headers, authorization: `Bearer ${token}` },
+});
+
+const post = (body: unknown, type = 'application/json'): RequestInit => ({
+  method: 'POST',
+  headers: { 'content-type': type },
+  body: typeof body === 'string' ? body : JSON.stringify(body),
+});
+
+/** Does the operation by its route, with an input that is refused for its content, if at all. */
+function attempt(remote: Remote, name: string): Promise<string> {
+  const inputs: Record<string, object> = {
+    'network-add': { prefix: 'fe80::/64', name: '' },
+    'group-add': { label: 'ENF1:X', network: 'fd00::/64' },
+    'group-status': { gid: '00000000', status: 'active' },
+    'device-show': { address: 'fd00::1' },
+    'device-standing': { address: 'fd00::1', change: 'ban' },
+    'token-create': { name: 'x', role: 'auditor', days: 1 },
+    'token-revoke': { id: 999_999 },
+    'audit-verify': {},
+  };
+  return callRemote(remote, name, inputs[name] ?? { limit: 1 }).then(
+    () => 'done',
+    ({ code }: { code: string }) => code,
+  );
+}
+
+test('every operation has its place and its permission, and every place its operation', () => {
+  expect(Object.keys(CATALOGUE).sort()).toEqual([...OPERATIONS.keys()].sort());
+  const places = Object.values(CATALOGUE).map(({ method, path }) => `${method} ${path}`);
+  expect(new Set(places).size).toBe(places.length);
+});
+
+test.each(ROLES)('%s may what the role may, and nothing else', async (role) => {
+  const remote = { url: new URL(`http://127.0.0.1:${api.port}`), token: await make(role) };
+  for (const [name, { permission }] of Object.entries(CATALOGUE)) {
+    const outcome = await attempt(remote, name);
+    if (permissionsOf(role).includes(permission)) expect(outcome, name).not.toMatch(/^access\./);
+    else expect(outcome, name).toBe('access.forbidden');
+  }
+});
+
+test('who did what stands in the audit trail', async () => {
+  const token = await make('owner');
+  const made = await ask('/api/v1/networks', as(token, post({ prefix: 'fd00:7::/64', name: 'plant' })));
+  expect(made).toMatchObject({ status: 200, body: { view: { prefix: 'fd00:7::/64' }, effect: 'in force' } });
+  const { body } = await ask('/api/v1/audit?limit=1', as(token));
+  expect(body.rows).toMatchObject([
+    { action: 'network.add', actor: expect.stringMatching(/^owner \(token \d+\)$/) },
+  ]);
+});
+
+describe('a token', () => {
+  test('opens nothing once it is revoked or has expired', async () => {
+    const [owner, other] = [await make('owner'), await make('auditor')];
+    expect((await ask('/api/v1/networks', as(other))).status).toBe(200);
+    const { body } = await ask('/api/v1/tokens?limit=200', as(owner));
+    const { id } = (body.rows as { id: number; role: string }[])
+      .filter(({ role }) => role === 'auditor')
+      .at(-1)!;
+    expect((await ask(`/api/v1/tokens/${id}`, as(owner, { method: 'DELETE' }))).status).toBe(200);
+    expect(await ask('/api/v1/networks', as(other))).toMatchObject({
+      status: 401,
+      body: { code: 'access.bad-token' },
+    });
+    expect(JSON.stringify(body)).not.toContain('enf_');
+  });
+
+  test('that is missing, mistyped or guessed is 401, and the sixth from one address waits', async () => {
+    clock += 3_600_001;
+    const token = await make('owner');
+    for (const wrong of ['', 'Bearer', `Basic ${token}`, `Bearer ${token}x`, 'Bearer enf_']) {
+      const answer = await ask('/api/v1/networks', { headers: { authorization: wrong } });
+      expect(answer, wrong).toMatchObject({ status: 401, body: { code: 'access.bad-token' } });
+      expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+    }
+    expect(await ask('/api/v1/networks', as(token))).toMatchObject({
+      status: 429,
+      body: { code: 'access.too-many-attempts' },
+    });
+    clock += 2_000;
+    expect((await ask('/api/v1/networks', as(token))).status).toBe(200);
+  });
+});
+
+describe('a request', () => {
+  test.each<[string, number, string, RequestInit?]>([
+    ['/api/v1/nothing', 404, 'request.not-found'],
+    ['/', 404, 'request.not-found'],
+    ['/api/v1/networks', 404, 'request.not-found', { method: 'PUT' }],
+    ['/api/v1/networks?limit=0', 400, 'fabric.bad-input'],
+    ['/api/v1/networks?limit=abc', 400, 'fabric.bad-input'],
+    ['/api/v1/networks?limit=1&limit=2', 400, 'fabric.bad-input'],
+    ['/api/v1/networks?size=1', 400, 'fabric.bad-input'],
+    ['/api/v1/networks?after=x', 400, 'fabric.bad-cursor'],
+    ['/api/v1/devices/nonsense', 400, 'ipv6.bad-address'],
+    ['/api/v1/devices/fd00::1', 404, 'fabric.unknown-device'],
+    ['/api/v1/devices/%00', 400, 'fabric.bad-input'],
+    ['/api/v1/networks', 400, 'fabric.bad-input', post({ prefix: 'fd00:8::/64' })],
+    ['/api/v1/networks', 400, 'fabric.bad-input', post({ prefix: 'fd00:8::/64', name: 'x', more: 1 })],
+    ['/api/v1/networks', 400, 'fabric.bad-network', post({ prefix: 'fe80::/64', name: 'x' })],
+    ['/api/v1/networks?name=x', 400, 'request.malformed', post({ prefix: 'fd00:8::/64' })],
+    ['/api/v1/networks', 400, 'request.malformed', post('{')],
+    ['/api/v1/networks', 400, 'request.malformed', post('[]')],
+    ['/api/v1/networks', 400, 'request.malformed', post('7')],
+    ['/api/v1/networks', 400, 'request.malformed', post('{"__proto__":{"a":1}}')],
+    ['/api/v1/networks', 415, 'request.bad-type', post('prefix=x', 'application/x-www-form-urlencoded')],
+    ['/api/v1/networks', 415, 'request.bad-type', post('x', 'text/plain')],
+    ['/api/v1/networks', 413, 'request.too-large', post({ prefix: 'x'.repeat(70_000), name: '' })],
+  ])('%s %d %s', async (path, status, code, init = {}) => {
+    const answer = await ask(path, as(await make('owner'), init));
+    expect(answer).toMatchObject({ status, body: { code } });
+    expect(answer.headers.get('content-type')).toContain('application/problem+json');
+  });
+
+  test('is told that no fabric is serving, and when to come again', async () => {
+    serving = false;
+    const answer = await ask('/api/v1/networks', as(await make('owner')));
+    serving = true;
+    expect(answer).toMatchObject({ status: 503, body: { code: 'fabric.not-serving', remedy: 'retry' } });
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+
+  test('whose operation fails unexpectedly learns nothing of it; the log does', async () => {
+    const broken = registry.networks;
+    registry.networks = async () => Promise.reject(new Error('a secret path'));
+    const answer = await ask('/api/v1/networks', as(await make('owner')));
+    registry.networks = broken;
+    expect(answer).toMatchObject({ status: 500, body: { code: 'internal' } });
+    expect(JSON.stringify(answer.body)).not.toContain('secret');
+    expect(log.at(-1)).toContain('a secret path');
+  });
+
+  test('may be repeated 600 times within half a minute', async () => {
+    const token = await make('auditor');
+    const all = await Promise.all(Array.from({ length: 601 }, () => ask('/api/v1/networks', as(token))));
+    expect(all.filter(({ status }) => status === 200)).toHaveLength(600);
+    expect(all.find(({ status }) => status !== 200)?.body.code).toBe('request.too-many');
+  });
+});
+
+test('pages have 50 rows unless another number is asked for, and a cursor', async () => {
+  const owner = await make('owner');
+  const first = await ask('/api/v1/tokens?limit=2', as(owner));
+  const { rows, next } = first.body as { rows: { id: number }[]; next: string };
+  expect(rows.map(({ id }) => id)).toEqual([1, 2]);
+  const second = await ask(`/api/v1/tokens?limit=1&after=${next}`, as(owner));
+  expect(second.body.rows).toMatchObject([{ id: 3 }]);
+});
+
+test('docs/openapi.json is the document of these routes', () => {
+  const written = JSON.parse(readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8'));
+  expect(written).toEqual(JSON.parse(JSON.stringify(openApiDocument('0.1.0'))));
+});
+
+test.each([
+  ['fabric.unknown-device', 'operator', 404],
+  ['fabric.network-exists', 'operator', 409],
+  ['label.bad-text', 'operator', 400],
+  ['registry.locked', 'retry', 503],
+  ['audit.broken', 'operator', 422],
+  ['access.forbidden', 'operator', 403],
+] as const)('%s with the remedy %s is %d', (code, remedy, status) => {
+  expect(statusOf({ code, remedy })).toBe(status);
+});
