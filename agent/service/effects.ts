@@ -70,7 +70,7 @@ export function openEffects(
   const stopping = stop.signal;
   const clock = clockCheck(clocks);
   const self = keepSelfReport(clocks.steadyMs, () => tunnel.sendReport());
-  const reconciler = platform.openReconciler(policy, log, self.note);
+  const reconciler = platform.openReconciler(policy, log, self.note, (failure) => tunnel.lose(failure));
   const state = stateSession({ config, clocks, resolver, log, note: self.note });
   const { store, lookup } = state;
   const { wallMs } = clocks;
