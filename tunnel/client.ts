@@ -15,6 +15,9 @@ export interface TunDevice {
   close(): void;
 }
 
+/** An answer to a heartbeat is late after this: longer than a round trip. */
+const LATE_MS = 2_000;
+
 /** Which packets may pass, and the timing of heartbeats. */
 export interface DataplaneRules {
   /** The own address, 16 bytes. */
@@ -72,6 +75,8 @@ export interface Dataplane {
   deliver(packet: Uint8Array): boolean;
   /** Once closed, the last values. */
   counters(): DataplaneCounters;
+  /** Milliseconds since anything came from a router that has not answered a heartbeat so far; undefined: it is not silent. */
+  silentMs(): number | undefined;
   /** Ends everything; the device is gone on return. Any number of times. */
   close(): void;
 }
@@ -199,6 +204,7 @@ export function startDataplane(
     },
     deliver: (packet) => native.dataplaneDeliver(handle, packet),
     counters: () => final ?? native.dataplaneCounters(handle),
+    silentMs: () => (final === undefined ? native.dataplaneSilence(handle, LATE_MS) : undefined),
     close() {
       current = undefined;
       final ??= native.dataplaneCounters(handle);

@@ -138,6 +138,7 @@ export function openEffects(
       lastHandshake: state.opened()?.record.identity?.provisioned,
       traffic: tunnel.traffic(),
       counters: tunnel.counters(),
+      silentMs: tunnel.silentMs(),
     }),
   };
 }

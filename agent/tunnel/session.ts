@@ -45,6 +45,8 @@ export interface TunnelSession {
   /** Undefined before the first connection. */
   traffic(): Traffic | undefined;
   counters(): Counters | undefined;
+  /** Milliseconds since anything came from a router that has not answered a heartbeat so far; undefined: it is not silent. */
+  silentMs(): number | undefined;
   /** Ends the connection and removes the interface. */
   close(): void;
 }

@@ -129,6 +129,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
     stop,
     traffic: () => raised?.tunnel.traffic(),
     counters: () => raised?.tunnel.counters(),
+    silentMs: () => raised?.tunnel.silentMs(),
     close,
   };
 }

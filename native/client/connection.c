@@ -25,6 +25,7 @@ void dp_connection_close(struct dp_client *client, bool orderly) {
   struct dp_connection *connection = &client->connection;
   if (!client->connected) return;
   client->connected = false;
+  dp_set(&client->counters->unanswered, 0);
   ERR_clear_error();
   if (connection->established) {
     if (orderly && dp_link_flush(&connection->link, dp_now()) == DP_DONE) SSL_shutdown(connection->ssl);
@@ -119,6 +120,10 @@ void dp_client_disconnect(struct dp_client *client) { dp_connection_close(client
 static void beat(struct dp_client *client, uint64_t now) {
   struct dp_connection *connection = &client->connection;
   uint8_t heartbeat[WIRE_HEARTBEAT_LENGTH];
+  if (!dp_silence_awaits(&connection->silence)) {
+    dp_set(&client->counters->heard, connection->silence.heard);
+    dp_set(&client->counters->unanswered, now);
+  }
   dp_silence_beat(&connection->silence, now);
   if (client->rules.filter.any) return;  // no address of its own to send a heartbeat from
   dp_heartbeat_write(client->rules.filter.own, heartbeat);
@@ -187,6 +192,7 @@ static bool on_packet(void *owner, struct dp_frame *frame) {
   struct dp_client *client = reading->client;
   struct dp_connection *connection = &client->connection;
   if (frame->control) return dp_control_take(client, frame);
+  if (dp_silence_awaits(&connection->silence)) dp_set(&client->counters->unanswered, 0);
   dp_silence_heard(&connection->silence, reading->now);
   if (!connection->answered) {
     char peer[DP_REASON];
