@@ -62,7 +62,7 @@ export interface Dataplane {
    * our certificate; the session of the connection before is resumed. Reports `up` at most once, when the peer has answered, and
    * then `verdict` or `down` exactly once; `asked` at most once, when the router asks for a report (`sendControl`), perhaps before `up`;
    * nothing any more after `disconnect` or another `connect`.
-   * Failures: `tls.untrusted-server`, `tls.wrong-name`, `tls.clock`, `tls.handshake-failed`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
+   * Failures: `tls.untrusted-server`, `tls.wrong-name`, `tls.clock`, `tls.handshake-failed`, `tpm.did-not-sign`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
    * `tunnel.closed`, `tunnel.silent`, `tunnel.broken`, `tunnel.oversized-frame`
    */
   connect(order: ConnectOptions, report: (event: DataplaneEvent) => void): void;
@@ -251,6 +251,10 @@ function failureOf(
         },
       );
     case 'handshake':
+      if (number === 2)
+        return new Failure('tpm.did-not-sign', 'retry', `TLS handshake failed: ${text}`, {
+          action: 'If this stays, "enf-agent doctor" shows the state of the TPM.',
+        });
       return new Failure(
         'tls.handshake-failed',
         'retry',

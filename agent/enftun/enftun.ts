@@ -6,7 +6,7 @@ import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts
 import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
 import { parseRoots } from '../../protocol/identity/roots.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
-import { publicKeyOfPem } from '../../tpm/longterm.ts';
+import { isExemptPem, publicKeyOfPem } from '../../tpm/longterm.ts';
 import { DEFAULT_PATH } from '../config/config.ts';
 import type { SavedIdentity, SavedKey } from '../state/state.ts';
 import { parseLibconfig } from './libconfig.ts';
@@ -26,6 +26,8 @@ export interface Legacy {
 
 const TSS2 = '-----BEGIN TSS2 PRIVATE KEY-----';
 const DER_SEQUENCE = 0x30;
+const COUNTED =
+  'the TPM counts a power cut after the use of this key as a failed password; "enf-agent provision --force" makes one that is exempt';
 
 /**
  * Reads an enftun configuration with the certificate, key and CA file it names. `read` gets the names as they stand there; a name for the
@@ -63,7 +65,10 @@ function placed(
   folder: string,
 ): Pick<Legacy, 'settings' | 'notes'> {
   if (key.kind === 'tpm') {
-    return { settings: { ...settings, identity: { ...settings.identity, mode: 'tpm' } }, notes };
+    return {
+      settings: { ...settings, identity: { ...settings.identity, mode: 'tpm' } },
+      notes: isExemptPem(key.pem) ? notes : [...notes, COUNTED],
+    };
   }
   const { tpm: _, ...rest } = settings;
   return {

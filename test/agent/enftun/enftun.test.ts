@@ -13,7 +13,7 @@ import { serveControl } from '../../../os/net/control-socket.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { encodeBase64 } from '../../../protocol/identity/base64.ts';
 import { identityCertificate } from '../../../protocol/identity/certificate.ts';
-import { encodeEcPrivateKey } from '../../../protocol/identity/key-file.ts';
+import { encodeEcPrivateKey, encodeTss2, parseTss2 } from '../../../protocol/identity/key-file.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
 
 import { createLongterm, loadLongterm } from '../../../tpm/longterm.ts';
@@ -160,7 +160,7 @@ test('the tunnel comes up with it: same key, same address, no handshake', async 
   expect([agent.effects.facts().handshakes, authority.devices.size]).toEqual([0, 0]);
 });
 
-test('a key in a TPM stays there', async () => {
+test('[H-C11] a key in a TPM stays there, and one that power cuts may lock is told of', async () => {
   const { tpm } = await freshTpm();
   const { pem } = await createLongterm(tpm);
   const key = await loadLongterm(tpm, pem);
@@ -182,6 +182,13 @@ test('a key in a TPM stays there', async () => {
     { address: ADDRESS, mode: 'tpm', written: true, notes: [expect.stringContaining('/dev/tpmrm0')] },
   ]);
   expect((await old.record()).identity).toMatchObject({ key: { kind: 'tpm', pem } });
+  // The C programs' template differs in one bit.
+  const { parent, publicBlob, privateBlob } = parseTss2(pem);
+  publicBlob[8]! &= ~0x04;
+  writeFileSync(join(old.place, 'old/key.pem'), encodeTss2(parent, publicBlob, privateBlob));
+  expect(JSON.parse((await old.take('--json', '--dry-run')).out).notes).toContainEqual(
+    expect.stringContaining('failed password'),
+  );
   const config = parseConfig(readFileSync(old.target, 'utf8'), 'x');
   expect([config.tpm.tcti, config.tunnel.device]).toEqual(['device:/dev/tpmrm0', 'enf9']);
 });
