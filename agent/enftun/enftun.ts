@@ -54,7 +54,9 @@ export async function readEnftun(
   const identity = { address: formatIpv6(address), certificate: toHex(certificate), key };
   const tlsRoot = rootText(await read(files.root, 'CA file'), files.root);
   const named = { ...settings, tunnel: { ...(device !== undefined && { device }), ...settings.tunnel } };
-  return { ...placed(named, key, notes, credential), identity, tlsRoot };
+  const renamed =
+    named.tunnel.device === settings.tunnel?.device ? [] : [`the interface is called ${device}`];
+  return { ...placed(named, key, [...notes, ...renamed], credential), identity, tlsRoot };
 }
 
 /** Where the key is decides the mode. */

@@ -160,14 +160,14 @@ static void fail_handshake(struct dp_client *client, int result) {
   char reason[DP_REASON];
   long verified = SSL_get_verify_result(ssl);
   int error = SSL_get_error(ssl, result);
-  bool unsigned_by_us = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_USER;  // of the provider for keys in the TPM
+  bool not_signed = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_USER;  // of the provider for keys in the TPM
   bool closed = error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 && result == 0);
   dp_tls_reason(ssl, result, reason);
   if (closed) snprintf(reason, sizeof reason, "the server closed the connection");
   if (is_date(verified)) dp_connection_end(client, DP_EVENT_CLOCK, 0, X509_verify_cert_error_string(verified));
   else if (verified != X509_V_OK)
     dp_connection_end(client, DP_EVENT_UNTRUSTED, dp_tls_is_name(verified), X509_verify_cert_error_string(verified));
-  else dp_connection_end(client, DP_EVENT_HANDSHAKE, unsigned_by_us ? 2 : 0, reason);
+  else dp_connection_end(client, DP_EVENT_HANDSHAKE, not_signed ? 2 : 0, reason);
 }
 
 void dp_connection_handshake(struct dp_client *client, uint64_t now) {
