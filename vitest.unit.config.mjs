@@ -18,7 +18,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/agent/commands/**',
   'test/agent/enftun/enftun.test.ts',
   'test/agent/identity/**',
-  'test/agent/network/{hostile-host,lan,reconciler}.test.ts',
+  'test/agent/network/{hostile-host,lan,own-interface,reconciler}.test.ts',
   'test/agent/service/{effects,environment,tpm}.test.ts',
   'test/agent/state/power-cut.test.ts',
   'test/agent/tunnel/**',

@@ -50,6 +50,7 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
       }
     },
     presence: async () => parts.registry.isConnected,
+    silentSince: (address) => parts.router?.silentSince(address),
   };
   return serveControl(path, async (question) => {
     const request = `${question.method} ${question.path}`;

@@ -56,6 +56,12 @@ export function isUnauthorised(rc: number): boolean {
   return code === RC.badAuth || code === RC.authFail || code === RC.hierarchy;
 }
 
+/**
+ * True if the TPM finds fault with a parameter, a handle or a session that it was given (a format-one code, of which 0x80 is a part), and
+ * not with its own condition, such as an update of its firmware.
+ */
+export const isAboutArgument = (rc: number): boolean => base(rc) !== undefined && (rc & 0x80) !== 0;
+
 /** True if nothing exists at the handle. */
 export function isAbsent(rc: number): boolean {
   return base(rc) === RC.handle;

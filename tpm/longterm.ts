@@ -4,11 +4,11 @@ import type { EcdsaSigner } from '../protocol/crypto/primitives.ts';
 import { sha256 } from '../protocol/crypto/sha256.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
 import { encodeTss2, parseTss2, type Tss2Key } from '../protocol/identity/key-file.ts';
-import { base, failureOf } from './codes.ts';
+import { failureOf, isAboutArgument } from './codes.ts';
 import { objectOf, type Tpm, type TpmObject } from './context.ts';
 import { COMMON_PARENT } from './handles.ts';
 import { findObject, flush, isCurrent, release } from './objects.ts';
-import { type Parent, prepareOwnParent, prepareParent } from './parent.ts';
+import { isExemptFromLockout, type Parent, prepareOwnParent, prepareParent } from './parent.ts';
 import {
   ALGORITHM,
   CURVE,
@@ -38,9 +38,6 @@ export interface LongtermKey {
 }
 
 const SCHEME = encodeScheme({ algorithm: ALGORITHM.ecdsa, hash: ALGORITHM.sha256 });
-
-/** Failures of load() that have nothing to do with the blob. */
-const NOT_THE_BLOB = new Set(['tpm.busy', 'tpm.no-slots', 'tpm.defective']);
 
 /**
  * Makes a new key under the parent (made, too, if need be) and returns it as a "TSS2 PRIVATE KEY" PEM, which only this
@@ -187,7 +184,7 @@ async function loadBlob(tpm: Tpm, blob: Tss2Key): Promise<TpmObject> {
     const answer = await tpm.ask('load', [0, parent.object], [blob.privateBlob, blob.publicBlob]);
     if (answer.rc === 0) return objectOf(answer);
     const failure = failureOf(answer.rc, 'load', addon().tssDecode(answer.rc));
-    if (base(answer.rc) === undefined || NOT_THE_BLOB.has(failure.code)) throw failure;
+    if (!isAboutArgument(answer.rc)) throw failure;
     throw foreignKey('its parent key cannot decrypt it', failure);
   } finally {
     await keepParent(tpm, parent);
@@ -205,6 +202,11 @@ function publicKeyOfFile(blob: Tss2Key): Uint8Array {
 /** The public key in a "TSS2 PRIVATE KEY" PEM, 65 bytes; asks no TPM. @throws Failure `identity.bad-tss2-file`, `tpm.foreign-key` */
 export function publicKeyOfPem(pem: string): Uint8Array {
   return publicKeyOfFile(parseTss2(pem));
+}
+
+/** False if a power cut after the key's use counts as a failed password: a few of them lock it. Asks no TPM. @throws as `publicKeyOfPem` */
+export function isExemptPem(pem: string): boolean {
+  return isExemptFromLockout(parsePublic(contentOf('public area', parseTss2(pem).publicBlob)));
 }
 
 function publicKeyOf(publicBlob: Uint8Array): Uint8Array {

@@ -15,6 +15,9 @@ export interface TunDevice {
   close(): void;
 }
 
+/** An answer to a heartbeat is late after this: longer than a round trip. */
+const LATE_MS = 2_000;
+
 /** Which packets may pass, and the timing of heartbeats. */
 export interface DataplaneRules {
   /** The own address, 16 bytes. */
@@ -59,7 +62,7 @@ export interface Dataplane {
    * our certificate; the session of the connection before is resumed. Reports `up` at most once, when the peer has answered, and
    * then `verdict` or `down` exactly once; `asked` at most once, when the router asks for a report (`sendControl`), perhaps before `up`;
    * nothing any more after `disconnect` or another `connect`.
-   * Failures: `tls.untrusted-server`, `tls.wrong-name`, `tls.clock`, `tls.handshake-failed`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
+   * Failures: `tls.untrusted-server`, `tls.wrong-name`, `tls.clock`, `tls.handshake-failed`, `tpm.did-not-sign`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
    * `tunnel.closed`, `tunnel.silent`, `tunnel.broken`, `tunnel.oversized-frame`
    */
   connect(order: ConnectOptions, report: (event: DataplaneEvent) => void): void;
@@ -72,6 +75,8 @@ export interface Dataplane {
   deliver(packet: Uint8Array): boolean;
   /** Once closed, the last values. */
   counters(): DataplaneCounters;
+  /** Milliseconds since anything came from a router that has not answered a heartbeat so far; undefined: it is not silent. */
+  silentMs(): number | undefined;
   /** Ends everything; the device is gone on return. Any number of times. */
   close(): void;
 }
@@ -199,6 +204,7 @@ export function startDataplane(
     },
     deliver: (packet) => native.dataplaneDeliver(handle, packet),
     counters: () => final ?? native.dataplaneCounters(handle),
+    silentMs: () => (final === undefined ? native.dataplaneSilence(handle, LATE_MS) : undefined),
     close() {
       current = undefined;
       final ??= native.dataplaneCounters(handle);
@@ -245,6 +251,10 @@ function failureOf(
         },
       );
     case 'handshake':
+      if (number === 2)
+        return new Failure('tpm.did-not-sign', 'retry', `TLS handshake failed: ${text}`, {
+          action: 'If this stays, "enf-agent doctor" shows the state of the TPM.',
+        });
       return new Failure(
         'tls.handshake-failed',
         'retry',

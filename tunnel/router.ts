@@ -18,11 +18,16 @@ export interface RouterThreads {
   answer(thread: number, address: Uint8Array, whose: Whose): void;
   forget(address: Uint8Array): void;
   counted(peer: PeerHandle): RouterCounters;
+  /** Milliseconds since the last word of a peer that does not answer any more; undefined: it is not silent. */
+  silentMs(peer: PeerHandle): number | undefined;
   /** The counters of each thread; when they have ended, the last values. */
   counters(): readonly RouterCounters[];
   /** Resolves when nothing is open any more. Any number of times. */
   close(): Promise<void>;
 }
+
+/** A peer that is there is heard from more often. */
+const SILENT_MS = 60_000;
 
 const ANSWERS = { nobody: 0, device: 1, unknown: 2 } as const;
 
@@ -61,6 +66,10 @@ export function startRouterThreads(
     answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
     forget: (address) => native.routerForget(handle, address),
     counted: (peer) => native.routerPeerCounters(peer),
+    silentMs(peer) {
+      const ms = native.routerPeerSilence(peer);
+      return ms < SILENT_MS ? undefined : ms;
+    },
     counters: () => last ?? native.routerCounters(handle),
     close() {
       native.routerClose(handle);

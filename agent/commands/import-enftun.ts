@@ -1,7 +1,7 @@
 import type { Command } from '../../cli/program.ts';
 import { absolutePath } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { DEFAULT_PATH, parseConfig } from '../config/config.ts';
+import { DEFAULT_PATH } from '../config/config.ts';
 import type { EnftunImport } from '../enftun/import.ts';
 import { isRunning } from '../status/client.ts';
 import { JSON_OUTPUT } from './options.ts';
@@ -22,7 +22,7 @@ export const importEnftun: Command = {
     {
       name: 'state',
       value: 'DIR',
-      help: 'state.directory of the new configuration, instead of the default',
+      help: "state.directory of the new configuration, instead of its unit's",
     },
     { name: 'dry-run', help: 'show what would be written, and write nothing' },
     JSON_OUTPUT,
@@ -30,6 +30,7 @@ export const importEnftun: Command = {
   examples: [
     'enf-agent import-enftun /etc/enftun/enf0.conf --dry-run',
     'systemctl disable --now enftun@enf0 && enf-agent import-enftun /etc/enftun/enf0.conf --base /etc/enftun',
+    'enf-agent import-enftun /etc/enftun/enf1.conf --base /etc/enftun --config /etc/enf/enf1.toml',
   ],
   async run(invocation) {
     const { prepareImport } = await import('../enftun/import.ts');
@@ -46,11 +47,14 @@ export const importEnftun: Command = {
       invocation.print({ address, mode, configuration, notes, written: false }, () => describe(prepared));
       return undefined;
     }
-    const { control } = parseConfig(configuration.text, configuration.path);
-    if (await isRunning(control.socket)) {
-      throw new Failure('agent.running', 'operator', 'the agent is running and would overwrite the state', {
-        action: 'Stop it first: systemctl stop enf-agent.',
-      });
+    for (const socket of prepared.sockets) {
+      if (!(await isRunning(socket))) continue;
+      throw new Failure(
+        'agent.running',
+        'operator',
+        `the agent at ${socket} is running and would overwrite the state`,
+        { action: `Stop it first: systemctl stop ${prepared.unit}.` },
+      );
     }
     await prepared.write();
     invocation.print({ address, mode, configuration, notes, written: true }, () =>

@@ -6,6 +6,7 @@ import { type Config, parseConfig } from '../config/config.ts';
 import { ANY_NAME } from '../identity/tls-root.ts';
 import { openStore } from '../state/state.ts';
 import { type Legacy, readEnftun } from './enftun.ts';
+import { type Places, placesOf, USUAL } from './places.ts';
 import { cannotImport } from './settings.ts';
 
 /** What is about to be written. */
@@ -16,6 +17,9 @@ export interface EnftunImport {
   readonly configuration: { readonly path: string; readonly text: string };
   readonly tlsRoot: { readonly path: string; readonly text: string };
   readonly stateDirectory: string;
+  /** The service that runs this agent, and the sockets of those that would overwrite the state if they ran. */
+  readonly unit: string;
+  readonly sockets: readonly string[];
   readonly notes: readonly string[];
   /** Writes it, the configuration last; can be done again if it was interrupted. */
   write(): Promise<void>;
@@ -23,7 +27,7 @@ export interface EnftunImport {
 
 /**
  * Reads an enftun configuration and prepares what we make of it; nothing is written yet. `target` is our configuration,
- * `absolute` makes a path of a name in the old one, `stateDirectory` undefined is the usual one.
+ * `absolute` makes a path of a name in the old one, `stateDirectory` undefined is that of the unit.
  * @throws Failure `enftun.…`, `identity.…`, `os.…`
  */
 export async function prepareImport(
@@ -33,9 +37,10 @@ export async function prepareImport(
   stateDirectory: string | undefined,
 ): Promise<EnftunImport> {
   const source = new TextDecoder().decode(await readBounded(conf, 'enftun configuration'));
-  const legacy = await readEnftun(source, (name, what) => readBounded(absolute(name), what));
-  const rootPath = `${target.slice(0, target.lastIndexOf('/') + 1)}tls-root.pem`;
-  const text = writeConfiguration(legacy, conf, absolute(rootPath), stateDirectory);
+  const places = placesOf(target, stateDirectory);
+  const legacy = await readEnftun(source, (name, what) => readBounded(absolute(name), what), places);
+  const rootPath = `${target.slice(0, target.lastIndexOf('/') + 1)}${places.tlsRoot}`;
+  const text = writeConfiguration(legacy, conf, absolute(rootPath), places);
   const config = checked(text, conf);
   return {
     address: legacy.identity.address,
@@ -43,6 +48,8 @@ export async function prepareImport(
     configuration: { path: target, text },
     tlsRoot: { path: rootPath, text: legacy.tlsRoot },
     stateDirectory: config.state.directory,
+    unit: places.unit,
+    sockets: socketsOf(config),
     notes: legacy.notes,
     async write() {
       await refuseOther(target, text);
@@ -58,13 +65,14 @@ function writeConfiguration(
   { settings }: Legacy,
   conf: string,
   tlsRoot: string,
-  stateDirectory: string | undefined,
+  { state, socket }: Places,
 ): string {
   const sections = {
     ...settings,
     // enftun looks at no name, and the root may be one of its fabric alone.
     remote: { ...settings.remote, 'tls-root': tlsRoot, 'tls-name': ANY_NAME },
-    ...(stateDirectory !== undefined && { state: { directory: stateDirectory } }),
+    ...(state !== undefined && { state: { directory: state } }),
+    ...(socket !== undefined && { control: { socket } }),
   };
   const body = Object.entries(sections)
     .filter(([, keys]) => Object.keys(keys).length > 0)
@@ -74,6 +82,11 @@ function writeConfiguration(
       ),
     );
   return [`# Taken over from ${conf.replace(/[^\x20-\x7e]/g, '?')}`, ...body, ''].join('\n\n');
+}
+
+/** Its own, and the usual one if its state directory is: it may be that of an agent with another configuration. */
+function socketsOf({ state, control }: Config): readonly string[] {
+  return [...new Set([control.socket, ...(state.directory === USUAL.state ? [USUAL.socket] : [])])];
 }
 
 /** What our own configuration would refuse cannot be imported. */

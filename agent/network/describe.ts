@@ -6,6 +6,8 @@ export function describeChange(change: Change): string {
   switch (change.kind) {
     case 'link':
       return `interface ${change.name}`;
+    case 'rename':
+      return `name of ${change.to}, which was ${change.from}`;
     case 'address':
       return `address ${change.address}`;
     case 'group':

@@ -174,8 +174,9 @@ export function repairs(policy: Policy, desired: Desired, observed: Observed): r
   const changes: Change[] = [];
   if (link && now && (!now.up || now.mtu !== link.mtu))
     changes.push({ kind: 'link', name: link.name, mtu: link.mtu });
-  if (link?.address !== undefined && now && !now.addresses.includes(link.address)) {
-    changes.push({ kind: 'address', name: link.name, address: link.address });
+  const address = link?.address;
+  if (address !== undefined && now && (!now.addresses.includes(address) || now.unusable?.includes(address))) {
+    changes.push({ kind: 'address', name: now.name, address });
   }
   for (const name of desired.trusted) {
     if (observed.interfaces.find((each) => each.name === name)?.group === 0) {
@@ -204,7 +205,7 @@ export function removal(policy: Policy, observed: Observed): readonly Change[] {
   ];
 }
 
-const missing = <T>(wanted: readonly T[], there: readonly T[]): readonly T[] =>
+export const missing = <T>(wanted: readonly T[], there: readonly T[]): readonly T[] =>
   wanted.filter((each) => !there.some((other) => same(each, other)));
 
 /** What is there and not wanted, and what is there twice. */

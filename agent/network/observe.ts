@@ -1,5 +1,5 @@
-import { type Kernel, MAIN_TABLE } from '../../os/linux/network-config.ts';
-import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
+import { type Interface, type Kernel, MAIN_TABLE } from '../../os/linux/network-config.ts';
+import { formatPrefix, type Prefix, parsePrefix, prefixOf } from '../../protocol/ipv6.ts';
 import type { Observed, Policy } from './policy.ts';
 
 /** Reads from the kernel what the policy needs to know. @throws Failure as `Kernel` */
@@ -33,3 +33,14 @@ export async function observe(
     others: others.flat().filter((each) => each.device !== device),
   };
 }
+
+/** The IPv6 networks of the other interfaces. */
+export const networksOf = (interfaces: readonly Interface[], device: string): readonly Prefix[] =>
+  interfaces
+    .filter(({ name, up }) => name !== device && up)
+    .flatMap(({ addresses }) => addresses)
+    .filter((address) => address.includes(':') && !address.startsWith('fe80:'))
+    .map((address) => {
+      const [bare, length] = address.split('/');
+      return prefixOf(parsePrefix(bare!).address, Number(length));
+    });

@@ -1,22 +1,27 @@
 import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
-import { type Interface, type Kernel, kernel } from '../../os/linux/network-config.ts';
+import { type Kernel, kernel } from '../../os/linux/network-config.ts';
+import { tunName } from '../../os/linux/tun-name.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { type Prefix, parsePrefix, prefixOf } from '../../protocol/ipv6.ts';
+import type { Prefix } from '../../protocol/ipv6.ts';
+import { clean, remove } from './cleanup.ts';
 import { describeChange, describeError } from './describe.ts';
-import { checkPrefixes, closing, desiredState, removal, repairs, tunnelPrefixes } from './desired.ts';
-import { type Filter, openFilter } from './filter.ts';
-import { isLockdown } from './nftables.ts';
-import { observe } from './observe.ts';
+import { checkPrefixes, closing, desiredState, repairs, tunnelPrefixes } from './desired.ts';
+import { openFilter } from './filter.ts';
+import { networksOf, observe } from './observe.ts';
+import { flaw, interfaceChanged, renaming, withoutNamesake } from './own-interface.ts';
 import type { Desired, Observed, Policy } from './policy.ts';
-import { repairSchedule } from './repair-schedule.ts';
+import { repairLog, repairSchedule, turns } from './repair-schedule.ts';
 
 /** Keeps interface, routes, rules and filter as the policy wants them, whichever program changes them. */
 export interface Reconciler {
   /** Lockdown holds when this resolves, with or without a tunnel; later calls only repair what differs. */
   start(): Promise<void>;
-  /** The interface is there now: it gets its MTU and the own address, and the routes lead through it when this resolves. */
-  attach(own: Uint8Array): Promise<void>;
+  /**
+   * The interface is there now, behind the TUN descriptor `fd` if that is given: it gets its MTU and the own address, and the routes
+   * lead through it when this resolves. @throws Failure `os.interface-changed` besides others
+   */
+  attach(own: Uint8Array, fd?: number): Promise<void>;
   /** Removes everything, unless it is to `persist`. Nothing is repaired any more. */
   stop(persist: boolean): Promise<void>;
   /** True if a lockdown is wanted and nothing holds it, not even routes and rules. */
@@ -29,26 +34,24 @@ export interface Dependencies {
   readonly watch: typeof watchKernel;
 }
 
-/** If another program undoes our repairs again and again, a line is logged so often. */
-const LINE_EVERY_MS = 360_000;
-
 /**
  * Nothing is touched before `start` or `attach`. The functions of a reconciler @throws Failure as `Kernel`, and `os.no-netlink`; `note`
- * receives those that no caller does.
+ * receives those that no caller does. `broken` is called when others have changed the attached interface so that it carries no packets and
+ * cannot be restored; it is detached then.
  */
 export function openReconciler(
   policy: Policy,
   log: Log,
   note: (failure: unknown) => void = () => {},
+  broken: (failure: Failure) => void = () => {},
   { kernel: machine, watch }: Dependencies = { kernel, watch: watchKernel },
 ): Reconciler {
   const filter = openFilter(policy, machine, log, note);
   const inTurn = turns();
   const logRepairs = repairLog(log);
   let subscription: { close(): void } | undefined;
-  let own: Uint8Array | undefined;
-  /** Of our interface. */
-  let index: number | undefined;
+  /** Our interface, which keeps its index whatever it is called. */
+  let attached: { readonly own: Uint8Array; readonly index: number } | undefined;
   /** Routes and rules have held; what fails later takes nothing away. */
   let closedOnce = false;
   let begun = false;
@@ -60,21 +63,55 @@ export function openReconciler(
   const reconcile = async (): Promise<readonly string[]> => {
     if (stopped) return [];
     schedule.started();
-    const prefixes = own && policy.mode === 'split' ? tunnelPrefixes(own, policy.prefixes) : [];
-    const observed = await look(prefixes);
-    index = observed.interfaces.find(({ name }) => name === policy.device)?.index;
-    checkPrefixes(prefixes, networksOf(observed.interfaces, policy.device));
-    const desired = desiredState(policy, own, observed);
-    if (policy.mode === 'split') {
-      const filtered = await filter.reconcile(desired.filter);
-      return [...(await repair(desired, observed)), ...nameOf(filtered)];
-    }
-    return lock(desired, observed);
+    return [...(await rename()), ...(await restore())];
   };
+
+  /** If the kernel refuses, `restore` finds that out: everything else is to be restored all the same. */
+  const rename = async (): Promise<readonly string[]> => {
+    const interfaces = attached ? await machine.interfaces().catch(() => []) : [];
+    const change = attached && renaming(policy, interfaces, attached.index);
+    if (change === undefined) return [];
+    return machine.change(change).then(
+      () => [describeChange(change)],
+      (error: unknown) => {
+        note(error);
+        return [];
+      },
+    );
+  };
+
+  const restore = async (): Promise<readonly string[]> => {
+    const prefixes = prefixesNow();
+    const observed = await look(prefixes);
+    checkPrefixes(prefixes, networksOf(observed.interfaces, policy.device));
+    const desired = desiredState(policy, attached?.own, observed);
+    const changes = await (policy.mode === 'split' ? split : lock)(desired, observed);
+    const left = attached && flaw(policy, desired, observed, attached.index) && (await findFlaw());
+    if (left !== undefined) throw interfaceChanged(policy, left);
+    return changes;
+  };
+
+  const split = async (desired: Desired, observed: Observed): Promise<readonly string[]> => {
+    const filtered = await filter.reconcile(desired.filter);
+    return [...(await repair(desired, observed)), ...nameOf(filtered)];
+  };
+
+  const prefixesNow = (): readonly Prefix[] =>
+    attached && policy.mode === 'split' ? tunnelPrefixes(attached.own, policy.prefixes) : [];
+
+  /** What others have made of our interface, if it carries no packets now. */
+  const findFlaw = async (): Promise<string | undefined> => {
+    if (attached === undefined) return undefined;
+    const observed = await observeOurs(prefixesNow());
+    return flaw(policy, desiredState(policy, attached.own, observed), observed, attached.index);
+  };
+
+  const observeOurs = async (prefixes: readonly Prefix[] = []): Promise<Observed> =>
+    withoutNamesake(policy, await observe(machine, policy, prefixes), attached?.index);
 
   const look = async (prefixes: readonly Prefix[]): Promise<Observed> => {
     try {
-      return await observe(machine, policy, prefixes);
+      return await observeOurs(prefixes);
     } catch (error) {
       if (policy.mode === 'split' || closedOnce) throw error;
       open = true;
@@ -110,7 +147,7 @@ export function openReconciler(
       unfiltered(error);
       throw error;
     }
-    const rest = await repair(desired, closed.length === 0 ? observed : await observe(machine, policy));
+    const rest = await repair(desired, closed.length === 0 ? observed : await observeOurs());
     return [...closed, ...rest, ...nameOf(filtered)];
   };
 
@@ -125,19 +162,48 @@ export function openReconciler(
   };
 
   const schedule = repairSchedule(
-    () => inTurn(async () => logRepairs(await reconcile())),
+    () =>
+      inTurn(async () => {
+        try {
+          logRepairs(await reconcile());
+        } catch (error) {
+          await giveUpInterface(error);
+          throw error;
+        }
+      }),
     (error, first) => {
       note(error);
       if (first) log('warning', describeError(error));
     },
   );
 
+  /** What cannot be restored is left to whoever opened the interface, unless it works all the same. */
+  const giveUpInterface = async (error: unknown): Promise<void> => {
+    const found = await findFlaw().catch(() => undefined);
+    if (found === undefined) return;
+    attached = undefined;
+    broken(isFailure(error) ? error : interfaceChanged(policy, found));
+  };
+
+  const attach = async (own: Uint8Array, fd: number | undefined): Promise<void> => {
+    const name = (fd !== undefined && tunName(fd)) || policy.device;
+    const found = (await machine.interfaces()).find((each) => each.name === name);
+    if (found === undefined) throw interfaceChanged(policy, 'was removed before it was set up');
+    attached = { own, index: found.index };
+    try {
+      await begin();
+    } catch (error) {
+      attached = undefined;
+      throw error;
+    }
+  };
+
   const begin = async (): Promise<void> => {
     // The subscription comes before the first look, or a change in between would go unnoticed.
     begun = true;
     try {
       subscription ??= watch(policy.mode === 'lockdown', (change) => {
-        if (concerns(policy, filter.name, index, change)) schedule.request();
+        if (concerns(policy, filter.name, attached?.index, change)) schedule.request();
       });
     } catch (error) {
       // A kernel that tells nothing of its filters may have none; it can be closed all the same.
@@ -160,26 +226,11 @@ export function openReconciler(
 
   return {
     start: () => inTurn(policy.mode === 'split' ? () => clean(machine, policy, filter, log) : begin),
-    attach: (address) =>
-      inTurn(async () => {
-        own = address;
-        await begin();
-      }),
+    attach: (own, fd) => inTurn(() => attach(own, fd)),
     stop: (persist) => inTurn(() => stop(persist)),
     isOpen: () => open,
   };
 }
-
-/** The IPv6 networks of the other interfaces. */
-const networksOf = (interfaces: readonly Interface[], device: string): readonly Prefix[] =>
-  interfaces
-    .filter(({ name, up }) => name !== device && up)
-    .flatMap(({ addresses }) => addresses)
-    .filter((address) => address.includes(':') && !address.startsWith('fe80:'))
-    .map((address) => {
-      const [bare, length] = address.split('/');
-      return prefixOf(parsePrefix(bare!).address, Number(length));
-    });
 
 function lockdownOpen(error: unknown): Failure {
   return new Failure(
@@ -191,46 +242,6 @@ function lockdownOpen(error: unknown): Failure {
       cause: error,
     },
   );
-}
-
-/** Removes what a crash, `persist` or another configuration of this interface has left of a lockdown, which is recognised by its table. */
-async function clean(kernel: Kernel, policy: Policy, filter: Filter, log: Log): Promise<void> {
-  // Without nft there is no table either.
-  const table = await filter.read().catch(() => undefined);
-  if (table === undefined) return;
-  if (isLockdown(table)) {
-    log('notice', 'the lockdown of an earlier run is lifted, because route.mode is "split"');
-    await remove(kernel, { ...policy, mode: 'lockdown' }, log);
-  }
-  await filter.remove();
-}
-
-/** Everything that can be removed, even if one of the changes fails. */
-async function remove(kernel: Kernel, policy: Policy, log: Log): Promise<void> {
-  for (const change of removal(policy, await observe(kernel, policy))) {
-    await kernel.change(change).catch((error) => log('warning', describeError(error)));
-  }
-}
-
-/** Runs one piece of work after the other: what one has observed must not be what another is changing. */
-function turns(): (work: () => Promise<void>) => Promise<void> {
-  let queue: Promise<void> = Promise.resolve();
-  return (work) => {
-    const mine = queue.then(work);
-    queue = mine.catch(() => {});
-    return mine;
-  };
-}
-
-/** Logs what was repaired, now and then. */
-function repairLog(log: Log): (repaired: readonly string[]) => void {
-  let loggedMs = Number.NEGATIVE_INFINITY;
-  return (repaired) => {
-    const now = performance.now();
-    if (repaired.length === 0 || now - loggedMs < LINE_EVERY_MS) return;
-    loggedMs = now;
-    log('notice', `restored or updated: ${repaired.join('; ')}`);
-  };
 }
 
 /** True if a change of the kernel may be one of what the policy describes. `index` is that of our interface. */

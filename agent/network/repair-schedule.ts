@@ -1,9 +1,14 @@
+import type { Log } from '../../os/service/log.ts';
+
 /** Changes come in bursts; this long after the first one a repair starts, */
 export const SETTLE_MS = 150;
 /** and at most so often, however many changes another program makes. */
 export const LEAST_INTERVAL_MS = 1_000;
 /** What could not be repaired is tried again, at pauses that double up to this one. */
 export const LONGEST_PAUSE_MS = 60_000;
+
+/** If another program undoes our repairs again and again, a line is logged so often. */
+const LINE_EVERY_MS = 360_000;
 
 /** When to repair: soon after a change, not too often, and again after a failure. */
 export interface RepairSchedule {
@@ -50,5 +55,26 @@ export function repairSchedule(
       closed = true;
       clearTimeout(timer);
     },
+  };
+}
+
+/** Runs one piece of work after the other: what one has observed must not be what another is changing. */
+export function turns(): (work: () => Promise<void>) => Promise<void> {
+  let queue: Promise<void> = Promise.resolve();
+  return (work) => {
+    const mine = queue.then(work);
+    queue = mine.catch(() => {});
+    return mine;
+  };
+}
+
+/** Logs what was repaired, now and then. */
+export function repairLog(log: Log): (repaired: readonly string[]) => void {
+  let loggedMs = Number.NEGATIVE_INFINITY;
+  return (repaired) => {
+    const now = performance.now();
+    if (repaired.length === 0 || now - loggedMs < LINE_EVERY_MS) return;
+    loggedMs = now;
+    log('notice', `restored or updated: ${repaired.join('; ')}`);
   };
 }

@@ -70,7 +70,7 @@ export function openEffects(
   const stopping = stop.signal;
   const clock = clockCheck(clocks);
   const self = keepSelfReport(clocks.steadyMs, () => tunnel.sendReport());
-  const reconciler = platform.openReconciler(policy, log, self.note);
+  const reconciler = platform.openReconciler(policy, log, self.note, (failure) => tunnel.lose(failure));
   const state = stateSession({ config, clocks, resolver, log, note: self.note });
   const { store, lookup } = state;
   const { wallMs } = clocks;
@@ -138,6 +138,7 @@ export function openEffects(
       lastHandshake: state.opened()?.record.identity?.provisioned,
       traffic: tunnel.traffic(),
       counters: tunnel.counters(),
+      silentMs: tunnel.silentMs(),
     }),
   };
 }

@@ -10,6 +10,8 @@ export interface Facts {
   readonly lastHandshake: string | undefined;
   readonly traffic: Traffic | undefined;
   readonly counters: Counters | undefined;
+  /** Milliseconds since anything came from a router that does not answer; absent unless it is silent. */
+  readonly silentMs?: number | undefined;
 }
 
 /** The router at the other end: "address port n", and the wire both speak. */

@@ -40,8 +40,13 @@ export const METRICS: readonly Metric[] = [
     [1, { version: status.version, mode: status.mode, address: status.address ?? '' }],
   ]),
   gauge('online', '1 while the tunnel is up, else 0.', ({ status }) => [
-    [status.situation === 'online' ? 1 : 0],
+    [status.situation === 'online' || status.situation === 'silent' ? 1 : 0],
   ]),
+  gauge(
+    'silent_since_seconds',
+    'When the router was last heard, Unix time; absent unless it is late with an answer.',
+    ({ status }) => (status.situation === 'silent' ? [[seconds(status.since)]] : []),
+  ),
   gauge('situation', 'Always 1; what the agent is doing as a label.', ({ status }) => [
     [1, { situation: status.situation }],
   ]),

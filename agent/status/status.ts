@@ -8,7 +8,8 @@ import type { Facts, Peer } from './facts.ts';
 export interface Status {
   readonly program: 'enf-agent';
   readonly version: string;
-  readonly situation: Situation['kind'];
+  /** `silent`: online, but the router, last heard at `since`, has not answered so far. */
+  readonly situation: Situation['kind'] | 'silent';
   readonly since: string;
   /** RFC 5952 text of the identity; null before the first one. */
   readonly address: string | null;
@@ -53,12 +54,14 @@ export function statusOf(snapshot: Snapshot): Status {
   const { situation, facts } = snapshot;
   const alive = situation.kind === 'stopped' ? undefined : situation;
   const trouble = alive && 'trouble' in alive ? alive.trouble : undefined;
+  const silentMs = situation.kind === 'online' ? facts.silentMs : undefined;
+  const sinceMs = silentMs === undefined ? (alive?.sinceMs ?? snapshot.nowMs) : snapshot.nowMs - silentMs;
   const time = (ms: number): string => new Date(snapshot.wallMs + ms - snapshot.nowMs).toISOString();
   return {
     program: 'enf-agent',
     version: snapshot.version,
-    situation: situation.kind,
-    since: time(alive?.sinceMs ?? snapshot.nowMs),
+    situation: silentMs === undefined ? situation.kind : 'silent',
+    since: time(sinceMs),
     address: (alive && 'address' in alive.goal && alive.goal.address) || null,
     router: snapshot.peer?.router ?? null,
     proxy: snapshot.config.remote.proxy?.toString() ?? null,
@@ -103,11 +106,16 @@ const WIRE_TEXT: Record<Wire, string> = {
   enftun: 'as enftun',
 };
 
+const situationText = ({ situation, since }: Status, span: string): string =>
+  situation === 'silent'
+    ? `silent since ${since}, ${span} ago: online, but the router does not answer`
+    : `${situation} for ${span}`;
+
 /** The status for people. */
 export function describeStatus(status: Status, wallMs: number): string {
   const ago = (time: string): string => duration(Math.max(0, wallMs - Date.parse(time)));
   const rows: [string, string][] = [
-    ['situation', `${status.situation} for ${ago(status.since)}`],
+    ['situation', situationText(status, ago(status.since))],
     ['address', status.address ?? 'none yet'],
     ['interface', status.device],
   ];

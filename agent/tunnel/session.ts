@@ -1,3 +1,4 @@
+import type { Failure } from '../../protocol/failure.ts';
 import type { Dataplane, DataplaneEvent } from '../../tunnel/client.ts';
 
 /**
@@ -37,11 +38,15 @@ export interface TunnelSession {
   probe(): 'moved' | 'probed';
   /** Sends the report on this device to a router that has asked for it. */
   sendReport(): void;
+  /** The interface is of no use any more: it is removed, and a connection is `down` with the failure. */
+  lose(failure: Failure): void;
   /** Ends the connection; the interface stays. */
   stop(): void;
   /** Undefined before the first connection. */
   traffic(): Traffic | undefined;
   counters(): Counters | undefined;
+  /** Milliseconds since anything came from a router that has not answered a heartbeat so far; undefined: it is not silent. */
+  silentMs(): number | undefined;
   /** Ends the connection and removes the interface. */
   close(): void;
 }

@@ -26,7 +26,7 @@ export interface TlsSessionOptions {
   /** Firewall mark of the connection; 0: none. */
   readonly mark: number;
   /** Called when the interface is there: it gets its addresses and routes before this resolves. */
-  readonly attach: (own: Uint8Array) => Promise<void>;
+  readonly attach: (own: Uint8Array, fd: number) => Promise<void>;
   /** The report on this device for a router that asks. */
   readonly selfReport: () => Report;
   /** Aborted with a Failure when the agent stops. */
@@ -52,11 +52,18 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
   let raised: Raised | undefined;
   let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
   let path: Path | undefined;
+  /** Of the connection that there is, or is being made. */
+  let tell: ((event: TunnelEvent) => void) | undefined;
 
   const close = (): void => {
     raised?.lan?.close();
     raised?.tunnel.close();
     raised = undefined;
+  };
+
+  const stop = (): void => {
+    tell = undefined;
+    raised?.tunnel.stop();
   };
 
   const raise = async (address: string): Promise<Tunnel> => {
@@ -90,13 +97,20 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
       const { hosts, tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
       const { lookup, proxy } = options;
       const { wire } = config.tunnel;
+      tell = (event) => {
+        path = event.kind === 'up' ? pathTo(event.router) : undefined;
+        if (event.kind !== 'up') tell = undefined;
+        report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
+      };
       tunnel.start(
         { hosts, port, mark, timeoutMs, ca, names, certificate, key, proxy, wire, lookup },
-        (event: TunnelEvent) => {
-          path = event.kind === 'up' ? pathTo(event.router) : undefined;
-          report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
-        },
+        (event) => tell?.(event),
       );
+    },
+
+    lose(failure) {
+      close();
+      tell?.({ kind: 'down', failure });
     },
 
     probe() {
@@ -104,7 +118,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
       // Without any path the connection may yet survive: the cable may be back in a second.
       if (source !== undefined && source !== path?.source) {
         path = undefined;
-        raised?.tunnel.stop();
+        stop();
         return 'moved';
       }
       raised?.tunnel.probe();
@@ -112,9 +126,10 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
     },
 
     sendReport: () => raised?.tunnel.sendReport(),
-    stop: () => raised?.tunnel.stop(),
+    stop,
     traffic: () => raised?.tunnel.traffic(),
     counters: () => raised?.tunnel.counters(),
+    silentMs: () => raised?.tunnel.silentMs(),
     close,
   };
 }
@@ -127,7 +142,7 @@ async function raiseInterface(
   const own = parseIpv6(address);
   const device = platform.openTun(config.tunnel.device);
   try {
-    await attach(own);
+    await attach(own, device.fd);
     stopping.throwIfAborted();
   } catch (error) {
     device.close();

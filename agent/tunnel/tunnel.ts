@@ -50,6 +50,8 @@ export interface Tunnel {
   traffic(): Traffic;
   /** Everything that is counted, for metrics. */
   counters(): Counters;
+  /** As `Dataplane.silentMs`. */
+  silentMs(): number | undefined;
   /** Stops and closes the TUN; its address and routes go with it. */
   close(): void;
 }
@@ -135,6 +137,7 @@ export function openTunnel(
     deliver: (packet) => void dataplane.deliver(packet),
     traffic: () => trafficOf(dataplane.counters()),
     counters: () => dataplane.counters(),
+    silentMs: dataplane.silentMs,
     close() {
       stop();
       dataplane.close();

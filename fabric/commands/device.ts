@@ -13,8 +13,10 @@ import { type StandingChange, shortGid } from '../registry/records.ts';
 import { FABRIC, withFabric } from './context.ts';
 import { AFTER, LIMIT, printList, when } from './list.ts';
 
-const onlineText = ({ online }: DeviceView): string =>
-  online === null ? 'unknown' : online ? 'online' : 'offline';
+function onlineText({ online, silentSince }: DeviceView): string {
+  if (silentSince !== undefined) return `silent since ${when(silentSince)}`;
+  return online === null ? 'unknown' : online ? 'online' : 'offline';
+}
 
 const failureText = ({ code, at }: NonNullable<AgentView['lastFailure']>): string => `${code} ${when(at)}`;
 

@@ -11,6 +11,7 @@ import {
   PAGE_FIELDS,
   type PageInput,
   type Presence,
+  type Running,
   viewPage,
 } from './operation.ts';
 
@@ -23,6 +24,8 @@ export interface DeviceView {
   readonly standing: Standing;
   /** Null: no fabric is serving, so nobody knows. */
   readonly online: boolean | null;
+  /** When it was last heard, if it is online and does not answer any more; soon it is offline. */
+  readonly silentSince?: string;
   readonly group: string;
   readonly gid: string;
   readonly network: string;
@@ -69,7 +72,7 @@ export const listDevices = operation<PageInput, Page<DeviceView>>(
   async ({ registry, running }, input) => {
     const page = await registry.devices(input);
     const presence = await running.presence();
-    return viewPage(page, (device) => deviceView(device, presence));
+    return viewPage(page, (device) => deviceView(device, presence, running));
   },
 );
 
@@ -82,7 +85,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails>(
     const handshakes = await registry.handshakes({ limit: HISTORY }, device);
     const clones = await registry.clonesOf(device.address);
     return {
-      ...deviceView(device, await running.presence()),
+      ...deviceView(device, await running.presence(), running),
       twins:
         clones === undefined
           ? null
@@ -111,12 +114,14 @@ export const setStanding = operation<{ address: string; change: StandingChange }
   },
 );
 
-function deviceView(device: Device, presence: Presence | undefined): DeviceView {
+function deviceView(device: Device, presence: Presence | undefined, running: Running): DeviceView {
   const { handshake, tunnel, agent } = device;
+  const silentSince = running.silentSince?.(device.address);
   return {
     address: formatIpv6(device.address),
     standing: standingOf(device),
     online: presence?.(device.address) ?? null,
+    ...(silentSince !== undefined && { silentSince: isoTime(silentSince) }),
     group: device.groupName,
     gid: toHex(device.gid),
     network: formatPrefix(device.network),

@@ -19,6 +19,8 @@ export interface Running {
   notify(): Promise<string>;
   /** Tells connected devices from others; undefined: no fabric is serving, so nobody knows. */
   presence(): Promise<Presence | undefined>;
+  /** When a device with a tunnel was last heard, in milliseconds since 1970, if it does not answer any more. */
+  silentSince?(address: Uint8Array): number | undefined;
 }
 
 /** True if the device with this address (16 bytes) has a tunnel. */

@@ -78,6 +78,8 @@ export interface SessionView {
   readonly from: string;
   /** Milliseconds since 1970. */
   readonly sinceMs: number;
+  /** When it was last heard, in milliseconds since 1970, if it does not answer any more; soon it is given up. */
+  readonly silentSinceMs?: number;
   /** `TLSv1.2` or `TLSv1.3`. */
   readonly tls: string;
   /** True for our own agents, false for C peers. */
@@ -99,6 +101,8 @@ export interface Router {
   readonly port: number;
   readonly threads: number;
   sessions(): SessionView[];
+  /** When the device at this address (16 bytes) was last heard, in milliseconds since 1970, if it has a tunnel and does not answer any more. */
+  silentSince(address: Uint8Array): number | undefined;
   /** Of all sessions since the start, and of packets of the host that no device can get. */
   counters(): Counters;
   /** Everything that was counted since the start, for metrics. */
@@ -181,6 +185,10 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     port: threads.port,
     threads: count,
     sessions: () => Array.from(sessions.all(), (session) => view(session, threads)),
+    silentSince(address) {
+      const session = sessions.find(address);
+      return session && silentSince(session, threads);
+    },
     counters: () => totalOf(traffic()),
     traffic,
     get clones() {
@@ -242,5 +250,14 @@ function view(session: Session, threads: RouterThreads): SessionView {
   const { name: address, from, sinceMs, tls, understandsVerdicts, peer } = session;
   const counted = threads.counted(peer);
   const counters = countersOf(counted);
-  return { address, from, sinceMs, tls, understandsVerdicts, queuedBytes: counted.queueBytes, counters };
+  const silentSinceMs = silentSince(session, threads);
+  return {
+    ...{ address, from, sinceMs, tls, understandsVerdicts, queuedBytes: counted.queueBytes, counters },
+    ...(silentSinceMs !== undefined && { silentSinceMs }),
+  };
+}
+
+function silentSince({ peer }: Session, threads: RouterThreads): number | undefined {
+  const ms = threads.silentMs(peer);
+  return ms === undefined ? undefined : Date.now() - ms;
 }

@@ -31,7 +31,7 @@ struct dp_connect_options {
 // - VERDICT: number: seconds, verdict: its kind
 // - ASKED: once at most, perhaps before UP
 // - TUN_LOST: of no connection; the errno's name
-// - HANDSHAKE: number: 1 if it took too long
+// - HANDSHAKE: number: 1 if it took too long, 2 if the TPM has not signed for us
 // - UNTRUSTED: number: 1 if only the name or the usage of the certificate is wrong
 // - CLOSED, SILENT: number: 1 if the peer had answered before
 // - OVERSIZED: the length

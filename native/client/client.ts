@@ -156,6 +156,8 @@ export interface DataplaneFace {
   dataplaneProbe(datadataplane: DataplaneHandle): void;
   /** @throws Error EBADF when the thread is gone */
   dataplaneCounters(datadataplane: DataplaneHandle): DataplaneCounters;
+  /** Milliseconds since anything was received, if a heartbeat has had no answer for `graceMs`; else undefined. */
+  dataplaneSilence(dataplane: DataplaneHandle, graceMs: number): number | undefined;
   /** Ends connection and thread. The TUN is closed on return; there are no more events. Any number of times. */
   dataplaneClose(datadataplane: DataplaneHandle): void;
 }

@@ -25,6 +25,7 @@ void dp_connection_close(struct dp_client *client, bool orderly) {
   struct dp_connection *connection = &client->connection;
   if (!client->connected) return;
   client->connected = false;
+  dp_set(&client->counters->unanswered, 0);
   ERR_clear_error();
   if (connection->established) {
     if (orderly && dp_link_flush(&connection->link, dp_now()) == DP_DONE) SSL_shutdown(connection->ssl);
@@ -119,6 +120,10 @@ void dp_client_disconnect(struct dp_client *client) { dp_connection_close(client
 static void beat(struct dp_client *client, uint64_t now) {
   struct dp_connection *connection = &client->connection;
   uint8_t heartbeat[WIRE_HEARTBEAT_LENGTH];
+  if (!dp_silence_awaits(&connection->silence)) {
+    dp_set(&client->counters->heard, connection->silence.heard);
+    dp_set(&client->counters->unanswered, now);
+  }
   dp_silence_beat(&connection->silence, now);
   if (client->rules.filter.any) return;  // no address of its own to send a heartbeat from
   dp_heartbeat_write(client->rules.filter.own, heartbeat);
@@ -155,13 +160,14 @@ static void fail_handshake(struct dp_client *client, int result) {
   char reason[DP_REASON];
   long verified = SSL_get_verify_result(ssl);
   int error = SSL_get_error(ssl, result);
+  bool not_signed = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_USER;  // of the provider for keys in the TPM
   bool closed = error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 && result == 0);
   dp_tls_reason(ssl, result, reason);
   if (closed) snprintf(reason, sizeof reason, "the server closed the connection");
   if (is_date(verified)) dp_connection_end(client, DP_EVENT_CLOCK, 0, X509_verify_cert_error_string(verified));
   else if (verified != X509_V_OK)
     dp_connection_end(client, DP_EVENT_UNTRUSTED, dp_tls_is_name(verified), X509_verify_cert_error_string(verified));
-  else dp_connection_end(client, DP_EVENT_HANDSHAKE, 0, reason);
+  else dp_connection_end(client, DP_EVENT_HANDSHAKE, not_signed ? 2 : 0, reason);
 }
 
 void dp_connection_handshake(struct dp_client *client, uint64_t now) {
@@ -187,6 +193,7 @@ static bool on_packet(void *owner, struct dp_frame *frame) {
   struct dp_client *client = reading->client;
   struct dp_connection *connection = &client->connection;
   if (frame->control) return dp_control_take(client, frame);
+  if (dp_silence_awaits(&connection->silence)) dp_set(&client->counters->unanswered, 0);
   dp_silence_heard(&connection->silence, reading->now);
   if (!connection->answered) {
     char peer[DP_REASON];

@@ -3,6 +3,7 @@
 #include "thread.h"
 #include "connection.h"
 #include "addon/handle.h"
+#include "dataplane/clock.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -282,6 +283,23 @@ static napi_value dataplane_send_control(napi_env env, napi_callback_info info) 
   return NULL;
 }
 
+// dataplaneSilence(dataplane, graceMs): undefined, or milliseconds since something was received.
+static napi_value dataplane_silence(napi_env env, napi_callback_info info) {
+  napi_value arguments[2], result;
+  size_t count = 2;
+  uint32_t grace_ms;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct dataplane *dataplane = dataplane_of(env, arguments[0]);
+  if (dataplane == NULL) return NULL;
+  if (!addon_u32(env, arguments[1], &grace_ms)) return addon_bad(env, "dataplaneSilence(dataplane, graceMs): expected a number");
+  if (dataplane->thread == NULL) return NULL;
+  const struct dp_counters *counters = dp_thread_counters(dataplane->thread);
+  uint64_t now = dp_now(), unanswered = dp_value(&counters->unanswered), heard = dp_value(&counters->heard);
+  if (unanswered == 0 || now - unanswered < (uint64_t)grace_ms * DP_MILLISECOND) return NULL;
+  napi_create_double(env, (double)((now - heard) / DP_MILLISECOND), &result);
+  return result;
+}
+
 static napi_value dataplane_counters(napi_env env, napi_callback_info info) {
   napi_value argument, result, number;
   size_t count = 1;
@@ -333,5 +351,6 @@ void register_dataplane(napi_env env, napi_value exports) {
   addon_function(env, exports, "dataplaneSendControl", dataplane_send_control);
   addon_function(env, exports, "dataplaneDeliver", dataplane_deliver);
   addon_function(env, exports, "dataplaneCounters", dataplane_counters);
+  addon_function(env, exports, "dataplaneSilence", dataplane_silence);
   addon_function(env, exports, "dataplaneClose", dataplane_close);
 }

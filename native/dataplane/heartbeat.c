@@ -34,18 +34,20 @@ bool dp_heartbeat_is_reply(const uint8_t *own, const uint8_t *packet, uint32_t l
 void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t timeout_ms, uint64_t now) {
   silence->period = (uint64_t)period_ms * DP_MILLISECOND;
   silence->timeout = (uint64_t)timeout_ms * DP_MILLISECOND;
+  silence->heard = now;
   silence->beat_at = now + silence->period;
   silence->answer_by = UINT64_MAX;
 }
 
 void dp_silence_heard(struct dp_silence *silence, uint64_t now) {
+  silence->heard = now;
   silence->beat_at = now + silence->period;
   silence->answer_by = UINT64_MAX;
 }
 
 void dp_silence_beat(struct dp_silence *silence, uint64_t now) {
   silence->beat_at = now + silence->period;
-  if (silence->answer_by == UINT64_MAX) silence->answer_by = now + silence->timeout;
+  if (!dp_silence_awaits(silence)) silence->answer_by = now + silence->timeout;
 }
 
 void dp_silence_hurry(struct dp_silence *silence, uint64_t now) {

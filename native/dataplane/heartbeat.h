@@ -14,6 +14,7 @@ struct dp_silence {
   uint64_t period, timeout;
   uint64_t beat_at;    // when the next heartbeat is due if nothing is received
   uint64_t answer_by;  // UINT64_MAX: no answer is awaited
+  uint64_t heard;      // when something was received last, or it began
 };
 
 void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t timeout_ms, uint64_t now);
@@ -22,6 +23,7 @@ void dp_silence_heard(struct dp_silence *silence, uint64_t now);
 void dp_silence_beat(struct dp_silence *silence, uint64_t now);
 // Shortens the time for the answer that is awaited.
 void dp_silence_hurry(struct dp_silence *silence, uint64_t now);
+static inline bool dp_silence_awaits(const struct dp_silence *silence) { return silence->answer_by != UINT64_MAX; }
 // When the next deadline is.
 static inline uint64_t dp_silence_next(const struct dp_silence *silence) {
   return silence->beat_at < silence->answer_by ? silence->beat_at : silence->answer_by;

@@ -41,6 +41,8 @@ struct dp_counters {
 #define DP_COUNTER_FIELD(field, name) _Atomic uint64_t field;
   DP_COUNTERS(DP_COUNTER_FIELD)
 #undef DP_COUNTER_FIELD
+  _Atomic uint64_t heard;       // when something was received last (dp_now)
+  _Atomic uint64_t unanswered;  // when the first heartbeat was sent that is still without an answer; 0: none
 };
 
 // Only the owning thread calls these, so that no locked instruction is needed.

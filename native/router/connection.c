@@ -12,7 +12,17 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { KEEPALIVE_SECONDS = 300, DISCARDED = 16 };
+enum {
+  DISCARDED = 16,
+  // The kernel asks an idle peer whether it is there, which costs a peer of whatever kind nothing.
+  KEEPALIVE_IDLE_S = 30,
+  KEEPALIVE_INTERVAL_S = 10,
+  // One that does not answer is lost. A C peer sends a heartbeat each five minutes by default, and would not connect again any earlier.
+  LOST_MS = 90000,
+  LOST_C_PEER_MS = 330000,
+};
+// Every peer is heard from in this time, if it is there.
+static const uint64_t QUIET = (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S) * 1000ull * DP_MILLISECOND;
 
 // Asks epoll only for the events that the connection waits for.
 static void choose_events(struct router_connection *connection) {
@@ -66,7 +76,8 @@ void router_accept(struct router_thread *thread, int fd, const struct sockaddr_s
   }
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_SECONDS);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
   connection->thread = thread;
   connection->state = ROUTER_HANDSHAKING;
   connection->fd = fd;
@@ -146,6 +157,9 @@ static void report_arrival(struct router_connection *connection, uint64_t now) {
   dp_link_init(&connection->link, connection->ssl, connection->fd, &thread->workspace, &peer->counters);
   connection->link.queue_limit = thread->router->settings.queue_bytes;
   connection->link.small_records = connection->link.wire == DP_WIRE_PLAIN;  // it may be enftun
+  // Also for data that is not acknowledged, which would be sent again for a quarter of an hour.
+  set_option(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, connection->link.wire == DP_WIRE_PLAIN ? LOST_C_PEER_MS : LOST_MS);
+  dp_set(&peer->counters.heard, now);
   event->kind = ROUTER_ARRIVED;
   event->peer = router_peer_keep(peer);
   event->thread = thread->index;
@@ -176,6 +190,7 @@ static bool on_packet(void *owner, struct dp_frame *frame) {
 static void on_end(void *owner) {
   struct router_connection *connection = owner;
   connection->thread->now = dp_now();
+  dp_set(&connection->peer->counters.heard, connection->thread->now);
   router_forward_flush(connection, connection->thread->now);
 }
 
@@ -282,6 +297,17 @@ void router_connection_admit(struct router_connection *connection, uint32_t netw
   // OpenSSL may have read frames together with the handshake, which epoll does not report.
   receive(connection, now);
   if (connection->fd >= 0) choose_events(connection);
+}
+
+// The kernel knows of acknowledgements, those of its own keep-alive among them, that no packet came with.
+void router_connection_listen(struct router_connection *connection, uint64_t now) {
+  struct tcp_info info = {0};
+  socklen_t length = sizeof info;
+  _Atomic uint64_t *heard = &connection->peer->counters.heard;
+  if (now - dp_value(heard) < QUIET || getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0) return;
+  uint32_t ago_ms = info.tcpi_last_ack_recv < info.tcpi_last_data_recv ? info.tcpi_last_ack_recv : info.tcpi_last_data_recv;
+  uint64_t then = now - (uint64_t)ago_ms * DP_MILLISECOND;
+  if (then > dp_value(heard)) dp_set(heard, then);
 }
 
 // Reads and discards. False once the peer has closed, too.

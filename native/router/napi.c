@@ -1,6 +1,7 @@
 // The router's functions for JavaScript (router.ts): admission, events and counters. Packets stay in the threads.
 #include "napi.h"
 #include "addon/handle.h"
+#include "dataplane/clock.h"
 #include "router.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -368,6 +369,16 @@ static napi_value router_peer_counters_call(napi_env env, napi_callback_info inf
   return peer == NULL ? NULL : counters_object(env, &peer->counters, &peer->drops);
 }
 
+static napi_value router_peer_silence_call(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  struct router_peer *peer = peer_of(env, argument);
+  if (peer == NULL) return NULL;
+  uint64_t now = dp_now(), heard = dp_value(&peer->counters.heard);
+  return number(env, now > heard ? (double)((now - heard) / DP_MILLISECOND) : 0);
+}
+
 static napi_value router_counters_call(napi_env env, napi_callback_info info) {
   napi_value argument, array;
   size_t count = 1;
@@ -399,6 +410,7 @@ void register_router(napi_env env, napi_value exports) {
   addon_function(env, exports, "routerAnswer", router_answer_call);
   addon_function(env, exports, "routerForget", router_forget_call);
   addon_function(env, exports, "routerPeerCounters", router_peer_counters_call);
+  addon_function(env, exports, "routerPeerSilence", router_peer_silence_call);
   addon_function(env, exports, "routerCounters", router_counters_call);
   addon_function(env, exports, "routerClose", router_close_call);
 }

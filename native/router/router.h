@@ -175,6 +175,8 @@ void router_connection_close(struct router_connection *connection, const char *w
 // Sends what is queued for connections that were marked dirty.
 void router_flush_dirty(struct router_thread *thread, uint64_t now);
 void router_mark_dirty(struct router_connection *connection);
+// Notes when the peer was last heard, if that was a while ago.
+void router_connection_listen(struct router_connection *connection, uint64_t now);
 // Has the peer taken no data for too long?
 bool router_connection_stalls(const struct router_connection *connection, uint64_t now);
 

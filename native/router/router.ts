@@ -114,6 +114,8 @@ export interface RouterFace {
   /** Forgets what was answered for the address. */
   routerForget(router: RouterHandle, address: Uint8Array): void;
   routerPeerCounters(peer: PeerHandle): RouterCounters;
+  /** Milliseconds since the peer was last heard: less than 60,000 as long as its TCP answers. */
+  routerPeerSilence(peer: PeerHandle): number;
   /** Of each thread; empty when all have ended. */
   routerCounters(router: RouterHandle): RouterCounters[];
   /** Ends every connection with close_notify, and after `lingerMs` those whose peer has not closed; `stopped` comes last. */

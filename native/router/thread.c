@@ -176,8 +176,12 @@ static void sweep(struct router_thread *thread, uint64_t now) {
   thread->sweep_at = now + (uint64_t)thread->router->settings.stall_ms * DP_MILLISECOND / SWEEPS;
   for (struct router_connection *connection = thread->sessions.first, *next; connection != NULL; connection = next) {
     next = connection->next;
-    if (router_connection_stalls(connection, now)) router_connection_close(connection, "the device takes no data", now);
-    else dp_link_trim(&connection->link);
+    if (router_connection_stalls(connection, now)) {
+      router_connection_close(connection, "the device takes no data", now);
+      continue;
+    }
+    router_connection_listen(connection, now);
+    dp_link_trim(&connection->link);
   }
 }
 

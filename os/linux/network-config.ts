@@ -21,6 +21,8 @@ export interface Interface {
   readonly up: boolean;
   /** `address/length`, RFC 5952 for IPv6. */
   readonly addresses: readonly string[];
+  /** Those of them that the kernel does not send from: their duplicate detection has failed or goes on, or they are deprecated. */
+  readonly unusable?: readonly string[];
 }
 
 /** A rule of the routing policy: a packet that matches every given condition is looked up in `table`. */
@@ -74,6 +76,7 @@ export interface Kernel {
 
 export type Change =
   | { readonly kind: 'link'; readonly name: string; readonly mtu: number }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | { readonly kind: 'group'; readonly name: string; readonly group: number }
   | { readonly kind: 'address'; readonly name: string; readonly address: string }
   | { readonly kind: 'add-rule' | 'remove-rule'; readonly rule: Rule }
@@ -119,6 +122,9 @@ export const kernel: Kernel = {
   },
   async change(change) {
     if (change.kind === 'filter') await replaceFilter(change.name, change.objects);
+    // Before Linux 6.2 an interface has to be down for it; what that takes away is restored like anything else.
+    else if (change.kind === 'rename')
+      await ip(...changeArguments(change)).catch(() => ip(...changeArguments(change), 'down'));
     else await ip(...changeArguments(change));
   },
 };
@@ -128,6 +134,8 @@ export function changeArguments(change: Exclude<Change, { kind: 'filter' }>): re
   switch (change.kind) {
     case 'link':
       return ['link', 'set', 'dev', change.name, 'mtu', String(change.mtu), 'up'];
+    case 'rename':
+      return ['link', 'set', 'dev', change.from, 'name', change.to];
     case 'group':
       return ['link', 'set', 'dev', change.name, 'group', String(change.group)];
     case 'address':
@@ -174,19 +182,25 @@ function routeArguments(route: Route): readonly string[] {
 
 /** From `ip -j -N addr show`. */
 export function readInterfaces(list: readonly NftObject[]): readonly Interface[] {
-  return list.map((each) => ({
-    index: Number(each.ifindex),
-    name: String(each.ifname),
-    mac: String(each.address ?? '').toLowerCase(),
-    group: each.group === 'default' ? 0 : Number(each.group),
-    mtu: Number(each.mtu),
-    up: Array.isArray(each.flags) && each.flags.includes('UP'),
-    addresses: array(each.addr_info).map(
-      ({ family, local, prefixlen }) =>
-        `${family === 'inet6' ? canonical(`${local}/128`).split('/')[0] : local}/${prefixlen}`,
-    ),
-  }));
+  return list.map((each) => {
+    const unusable = array(each.addr_info).filter(
+      ({ tentative, dadfailed, deprecated }) => tentative || dadfailed || deprecated,
+    );
+    return {
+      index: Number(each.ifindex),
+      name: String(each.ifname),
+      mac: String(each.address ?? '').toLowerCase(),
+      group: each.group === 'default' ? 0 : Number(each.group),
+      mtu: Number(each.mtu),
+      up: Array.isArray(each.flags) && each.flags.includes('UP'),
+      addresses: array(each.addr_info).map(addressOf),
+      ...(unusable.length > 0 && { unusable: unusable.map(addressOf) }),
+    };
+  });
 }
+
+const addressOf = ({ family, local, prefixlen }: NftObject): string =>
+  `${family === 'inet6' ? canonical(`${local}/128`).split('/')[0] : local}/${prefixlen}`;
 
 /** From `ip -j -N rule show`. A rule with fields that ours do not have gets the table `UNREADABLE`. */
 export function readRules(list: readonly NftObject[], family: Family): readonly Rule[] {

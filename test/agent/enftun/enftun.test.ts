@@ -1,17 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
 import { parseLibconfig } from '../../../agent/enftun/libconfig.ts';
+import { placesOf } from '../../../agent/enftun/places.ts';
 import { translate } from '../../../agent/enftun/settings.ts';
 import { openStore } from '../../../agent/state/state.ts';
 import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
 import { openFolder } from '../../../os/files/folder.ts';
+import { serveControl } from '../../../os/net/control-socket.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { encodeBase64 } from '../../../protocol/identity/base64.ts';
 import { identityCertificate } from '../../../protocol/identity/certificate.ts';
-import { encodeEcPrivateKey } from '../../../protocol/identity/key-file.ts';
+import { encodeEcPrivateKey, encodeTss2, parseTss2 } from '../../../protocol/identity/key-file.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
 
 import { createLongterm, loadLongterm } from '../../../tpm/longterm.ts';
@@ -29,10 +31,19 @@ beforeAll(async () => {
   authority = await identityServer();
 });
 
+/** How the key may be written; C xtt writes the second. */
+const KEY_FORMS = {
+  'sec1-pem': ['ec'],
+  'sec1-der': ['ec', '-outform', 'DER'],
+  'pkcs8-pem': ['pkcs8', '-topk8', '-nocrypt'],
+  'pkcs8-der': ['pkcs8', '-topk8', '-nocrypt', '-outform', 'DER'],
+} as const;
+type KeyForm = keyof typeof KEY_FORMS;
+
 const ADDRESS = 'fd00:e4f:1::7';
 
 /** What an enftun with a key in a file has on its disk. */
-async function enftun(conf = '', keyForm: 'sec1' | 'pkcs8' = 'sec1') {
+async function enftun(conf = '', keyForm: KeyForm = 'sec1-pem') {
   const place = temporaryFolder();
   const { secret, publicKey } = generateP256();
 
@@ -47,10 +58,8 @@ async function enftun(conf = '', keyForm: 'sec1' | 'pkcs8' = 'sec1') {
   const pem = `-----BEGIN EC PRIVATE KEY-----\n${encodeBase64(sec1)}\n-----END EC PRIVATE KEY-----\n`;
   mkdirSync(join(place, 'old'));
   writeFileSync(join(place, 'old/cert.der'), certificate);
-  writeFileSync(
-    join(place, 'old/key.pem'),
-    keyForm === 'sec1' ? pem : execFileSync('openssl', ['pkcs8', '-topk8', '-nocrypt'], { input: pem }),
-  );
+  const key = execFileSync('openssl', [...KEY_FORMS[keyForm]], { input: pem, stdio: 'pipe' });
+  writeFileSync(join(place, 'old/key.pem'), keyForm === 'sec1-der' ? sec1 : key);
   writeFileSync(join(place, 'old/root.pem'), certificates.root);
   const file = join(place, 'old/enf0.conf');
   const write = (text: string): void => writeFileSync(file, text);
@@ -66,8 +75,8 @@ async function enftun(conf = '', keyForm: 'sec1' | 'pkcs8' = 'sec1') {
   return { place, file, write, target, state, take, record, certificate, sec1 };
 }
 
-test('imports configuration, certificate, key and root; a second time changes nothing', async () => {
-  for (const form of ['sec1', 'pkcs8'] as const) {
+test('[H-D1] imports configuration, certificate, key and root; a second time changes nothing', async () => {
+  for (const form of Object.keys(KEY_FORMS) as KeyForm[]) {
     const old = await enftun('', form);
     for (let i = 0; i < 2; i++) {
       const { code, out, err } = await old.take();
@@ -95,6 +104,45 @@ test('imports configuration, certificate, key and root; a second time changes no
   }
 });
 
+test('[H-D1] a second instance gets places of its own, whatever agent runs beside it', async () => {
+  const [first, second] = [await enftun(), await enftun()];
+  const config = (path: string) => parseConfig(readFileSync(path, 'utf8'), path);
+  await first.take();
+  const other = await serveControl(config(first.target).control.socket, () => ({ situation: 'online' }));
+  onTestFinished(() => other.close());
+
+  const target = join(first.place, 'lab.toml');
+  const { code, err } = await cli(
+    ...['import-enftun', second.file, '--base', second.place, '--config', target, '--state', second.state],
+  );
+  expect([code, err]).toEqual([0, '']);
+  expect(config(target)).toMatchObject({
+    tunnel: { device: 'enf-lab' },
+    state: { directory: second.state },
+    control: { socket: '/run/enf-agent-lab/control.sock' },
+    remote: { tlsRoot: join(first.place, 'lab-tls-root.pem') },
+    identity: { credentialDir: '/etc/enf/credential-lab' },
+  });
+  expect((await second.record()).identity?.address).toBe(ADDRESS);
+});
+
+test('[H-D1] the places of an instance are those of its unit', () => {
+  const unit = readFileSync(
+    new URL('../../../packaging/systemd/enf-agent@.service', import.meta.url),
+    'utf8',
+  ).replaceAll('%i', 'enf1');
+  const places = placesOf('/etc/enf/enf1.toml', undefined);
+  expect(unit).toContain('ConditionPathExists=/etc/enf/enf1.toml');
+  expect(unit).toContain(`RequiresMountsFor=${places.state}\n`);
+  expect(places.socket).toBe(`/run/${/^RuntimeDirectory=(.*)$/m.exec(unit)?.[1]}/control.sock`);
+  expect([places.unit, places.device]).toEqual(['enf-agent@enf1', 'enf1']);
+  expect(placesOf('/etc/enf/agent.toml', undefined)).toMatchObject({
+    unit: 'enf-agent',
+    state: undefined,
+    socket: undefined,
+  });
+});
+
 test('the tunnel comes up with it: same key, same address, no handshake', async () => {
   const old = await enftun();
   await old.take();
@@ -112,7 +160,7 @@ test('the tunnel comes up with it: same key, same address, no handshake', async 
   expect([agent.effects.facts().handshakes, authority.devices.size]).toEqual([0, 0]);
 });
 
-test('a key in a TPM stays there', async () => {
+test('[H-C11] a key in a TPM stays there, and one that power cuts may lock is told of', async () => {
   const { tpm } = await freshTpm();
   const { pem } = await createLongterm(tpm);
   const key = await loadLongterm(tpm, pem);
@@ -134,6 +182,13 @@ test('a key in a TPM stays there', async () => {
     { address: ADDRESS, mode: 'tpm', written: true, notes: [expect.stringContaining('/dev/tpmrm0')] },
   ]);
   expect((await old.record()).identity).toMatchObject({ key: { kind: 'tpm', pem } });
+  // The C programs' template differs in one bit.
+  const { parent, publicBlob, privateBlob } = parseTss2(pem);
+  publicBlob[8]! &= ~0x04;
+  writeFileSync(join(old.place, 'old/key.pem'), encodeTss2(parent, publicBlob, privateBlob));
+  expect(JSON.parse((await old.take('--json', '--dry-run')).out).notes).toContainEqual(
+    expect.stringContaining('failed password'),
+  );
   const config = parseConfig(readFileSync(old.target, 'utf8'), 'x');
   expect([config.tpm.tcti, config.tunnel.device]).toEqual(['device:/dev/tpmrm0', 'enf9']);
 });
@@ -189,6 +244,27 @@ describe('refused, and nothing written', () => {
     const { code, err } = await old.take();
     expect([code, err]).toEqual([1, expect.stringContaining('[enftun.in-the-way]')]);
     expect([readFileSync(old.target, 'utf8'), existsSync(old.state)]).toEqual(['# mine', false]);
+  });
+
+  test('[H-D1] while the agent of this very instance runs', async () => {
+    const old = await enftun();
+    const running = await serveControl(join(old.state, 'control.sock'), () => ({ situation: 'online' }));
+    onTestFinished(() => running.close());
+    await refused(old, 'agent.running', 'systemctl stop enf-agent');
+    expect((await old.record()).identity).toBeUndefined();
+  });
+
+  test('[H-D1] DER that is no key', async () => {
+    const old = await enftun();
+    for (const [bytes, code] of [
+      [old.sec1.subarray(0, 100), 'identity.bad-key-file'],
+      [old.certificate, 'identity.bad-key-file'],
+      [Uint8Array.of(1, 2, 3), 'enftun.cannot-take-over'],
+      [new Uint8Array(), 'enftun.cannot-take-over'],
+    ] as const) {
+      writeFileSync(join(old.place, 'old/key.pem'), bytes);
+      await refused(old, code, 'key');
+    }
   });
 
   test('a key of another certificate', async () => {

@@ -11,7 +11,12 @@ import { openTunDevice, startDataplane } from '../../../tunnel/client.ts';
 const [file, own, persist] = process.argv.slice(2) as [string, string, string];
 const read = JSON.parse(readFileSync(file, 'utf8'));
 const policy: Policy = { ...read, prefixes: read.prefixes.map(parsePrefix) };
-const reconciler = openReconciler(policy, (_, line) => console.log(line));
+const reconciler = openReconciler(
+  policy,
+  (_, line) => console.log(line),
+  () => {},
+  ({ code, message }) => console.log(`broken ${code}: ${message}`),
+);
 await reconciler.start();
 console.log('started');
 // An interface that is there already is used as it is.
@@ -23,8 +28,9 @@ const rules = {
   heartbeatTimeoutMs: 1_000,
 };
 // Without a connection it takes what the host sends, and throws it away.
-const dataplane = there ? undefined : startDataplane(openTunDevice(policy.device), rules, () => {});
-if (own !== '-') await reconciler.attach(parseIpv6(own));
+const device = there ? undefined : openTunDevice(policy.device);
+const dataplane = device && startDataplane(device, rules, () => {});
+if (own !== '-') await reconciler.attach(parseIpv6(own), device?.fd);
 console.log('ready');
 process.stdin.resume();
 process.stdin.on('end', async () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
 import { STOPPED } from '../../../agent/lifecycle/lifecycle.ts';
 import type { Situation } from '../../../agent/lifecycle/situation.ts';
+import { renderMetrics } from '../../../agent/status/metrics.ts';
 import { describeStatus, type Snapshot, statusLine, statusOf } from '../../../agent/status/status.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00Z');
@@ -44,6 +45,25 @@ function snapshot(situation: Situation, change: Partial<Snapshot> = {}): Snapsho
     ...change,
   };
 }
+
+test('[H-C13] silent: a situation of its own while the tunnel is up, since the router was heard', () => {
+  const facts = { ...snapshot(online).facts, silentMs: 31_000 };
+  const status = statusOf(snapshot(online, { facts }));
+  expect(status).toMatchObject({ situation: 'silent', since: '2030-01-01T11:59:29.000Z', trouble: null });
+  expect(describeStatus(status, NOON)).toMatch(
+    /^situation +silent since 2030-01-01T11:59:29\.000Z, 31 s ago/,
+  );
+  const metrics = renderMetrics(status, undefined, 1);
+  for (const line of [
+    'enf_agent_online 1',
+    'enf_agent_situation{situation="silent"} 1',
+    `enf_agent_silent_since_seconds ${NOON / 1_000 - 31}`,
+  ])
+    expect(metrics.split('\n')).toContain(line);
+  // What is not online is not silent, whatever the tunnel says of a connection that is over.
+  expect(statusOf(snapshot(waiting, { facts })).situation).toBe('backing-off');
+  expect(renderMetrics(statusOf(snapshot(online)), undefined, 1)).not.toContain('silent');
+});
 
 test('online: address, router, traffic, times by the wall clock', () => {
   const traffic = {

@@ -400,6 +400,33 @@ describe('verdicts', () => {
   });
 });
 
+describe('[H-C13] a router that does not answer', () => {
+  test('is silent before it is given up, and no longer once it is heard', async () => {
+    let deaf = false;
+    const { router, tunnel, connect, happens, failure, events } = await openedTunnel({
+      silent: true,
+      onConnection: (socket) =>
+        socket.on('data', () => {
+          if (!deaf) socket.write(encodeFrame(packet6(PEER, OWN)));
+        }),
+    });
+    expect(tunnel.silentMs()).toBeUndefined();
+    connect();
+    await happens('up');
+    const silent = () => vi.waitFor(() => expect(tunnel.silentMs()).toBeGreaterThan(0), 10_000);
+    deaf = true;
+    tunnel.probe();
+    await silent();
+    router.send(packet6(PEER, OWN));
+    await vi.waitFor(() => expect(tunnel.silentMs()).toBeUndefined(), 10_000);
+    tunnel.probe();
+    await silent();
+    expect(events.map((event) => event.kind)).toEqual(['up']);
+    expect((await failure()).code).toBe('tunnel.silent');
+    expect(tunnel.silentMs()).toBeUndefined();
+  });
+});
+
 describe('a probe', () => {
   test('[C-6] is a heartbeat at once, and its answer changes nothing', async () => {
     const { router, tunnel, connect, happens, events } = await openedTunnel();

@@ -36,6 +36,12 @@ const file = { character: true, mode: 0o660, owner: 'tss', group: 'tss', usable:
 const answer = { connectMs: 1, handshakeMs: 2 };
 const map = inspection.maps[0]!;
 
+const running = (await healthy.status())!;
+const trouble = {
+  ...{ code: '', message: 'the interface enf0 was renamed to other0', action: 'Find the program.' },
+  ...{ since: '', attempts: 1, nextTry: null },
+};
+
 /** Each check: what is different from a healthy machine, its outcome, and its message. */
 const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   clock: [
@@ -110,6 +116,12 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       'failed',
       /NetworkManager/,
     ],
+    ...(['os.interface-changed', 'os.tun-lost'] as const).map((code): [Partial<Probes>, Outcome, RegExp] => [
+      { status: async () => ({ ...running, trouble: { ...trouble, code } }) },
+      'failed',
+      /other0/,
+    ]),
+    [{ status: async () => ({ ...running, trouble: { ...trouble, code: 'net.timeout' } }) }, 'ok', /enf0/],
   ],
   'tpm-device': [
     [{}, 'ok', /tpmrm0/],
@@ -304,7 +316,7 @@ const ANSWERS: Record<string, string> = {
   'path-mtu': '[C-12] ',
   'captive-portal': '[C-9] ',
   proxy: '[C-9] ',
-  'foreign-managers': '[C-11] ',
+  'foreign-managers': '[C-11] [H-C7] ',
 };
 
 for (const check of CHECKS) {
