@@ -127,6 +127,15 @@ static void shut_down(struct router_thread *thread, bool hard, uint64_t now) {
   close_all(&thread->lingering, why, now);
 }
 
+static void report_barrier(struct router_thread *thread, uint32_t number) {
+  struct router_event *event = calloc(1, sizeof *event);
+  if (event == NULL) return;
+  event->kind = ROUTER_REACHED;
+  event->thread = thread->index;
+  event->number = number;
+  router_report(thread, event);
+}
+
 static void apply_command(struct router_thread *thread, struct router_command *command, uint64_t now) {
   struct router_connection *connection = command->peer == NULL ? NULL : router_peer_connection(command->peer, thread);
   switch (command->kind) {
@@ -143,6 +152,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
     case ROUTER_UNROUTE: router_remove_route(thread, command); break;
     case ROUTER_ANSWER: router_host_answer(thread, command->address, command->answer, now); break;
     case ROUTER_FORGET: router_host_forget(thread, command->address); break;
+    case ROUTER_BARRIER: report_barrier(thread, command->number); break;
     case ROUTER_SHUT_DOWN: shut_down(thread, command->hard, now); break;
   }
 }
