@@ -176,6 +176,9 @@ export interface Manner {
   readonly alpn?: readonly string[];
   readonly version?: SecureVersion;
   readonly host?: string;
+  readonly ciphers?: string;
+  /** Gets the socket before the handshake. */
+  readonly listen?: (tls: TLSSocket) => void;
 }
 
 /** How our own agent connects. */
@@ -194,7 +197,9 @@ export async function connect(
     rejectUnauthorized: false,
     ...(manner.alpn === undefined ? {} : { ALPNProtocols: [...manner.alpn] }),
     ...(manner.version === undefined ? {} : { minVersion: manner.version, maxVersion: manner.version }),
+    ...(manner.ciphers === undefined ? {} : { ciphers: manner.ciphers }),
   });
+  manner.listen?.(tls);
   const received: Uint8Array[] = [];
   const controls: Uint8Array[] = [];
   const reader = frameReader();
