@@ -177,6 +177,8 @@ export interface Manner {
   readonly version?: SecureVersion;
   readonly host?: string;
   readonly ciphers?: string;
+  /** Groups for the key agreement. */
+  readonly ecdhCurve?: string;
   /** Gets the socket before the handshake. */
   readonly listen?: (tls: TLSSocket) => void;
 }
@@ -198,6 +200,7 @@ export async function connect(
     ...(manner.alpn === undefined ? {} : { ALPNProtocols: [...manner.alpn] }),
     ...(manner.version === undefined ? {} : { minVersion: manner.version, maxVersion: manner.version }),
     ...(manner.ciphers === undefined ? {} : { ciphers: manner.ciphers }),
+    ...(manner.ecdhCurve === undefined ? {} : { ecdhCurve: manner.ecdhCurve }),
   });
   manner.listen?.(tls);
   const received: Uint8Array[] = [];

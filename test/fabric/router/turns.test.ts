@@ -114,3 +114,37 @@ describe('[H-A1] a device', () => {
     await answers(other, honest);
   });
 });
+
+describe('[H-A1] a change of the registry', () => {
+  it('is in force when the threads say so: what a device sends after that is not taken, however much it sends', async () => {
+    const other = await admitted(router, honest);
+    const { peer, records } = await byHand();
+    const bytes = encodeFrame(udp(hostile.address, honest.address, 1, 100));
+    const flood = (): void => {
+      const pieces = Array.from(bytes, (byte) => records.seal(APPLICATION_DATA, Uint8Array.of(byte)));
+      if (!peer.raw.destroyed) peer.raw.write(concat(...pieces), () => setImmediate(flood));
+    };
+    peer.raw.on('error', () => {});
+    for (let i = 0; i < 20; i++) flood();
+    await until(() => other.received.length > 20);
+    admission.set(hostile, 'banned');
+    await router.settled();
+    const taken = router.counters().received.packets;
+    for (let i = 0; i < 50; i++) await answers(other, honest);
+    expect(router.counters().received.packets).toBe(taken + 50);
+  });
+
+  it('is in force for every connection that it ends, of one device or of a thousand', async () => {
+    const threads = await testRouter(admission, { threads: 2, lines });
+    const devices = await Promise.all(Array.from({ length: 20 }, (_, i) => makeDevice(`fd00:1::b${i}`)));
+    for (const device of devices) admission.set(device, 'active');
+    await Promise.all(devices.map((device) => admitted(threads, device, OURS)));
+    const sent = threads.counters().sent.packets;
+    for (const device of devices) admission.set(device, 'suspended');
+    await threads.settled();
+    expect(threads.sessions()).toEqual([]);
+    expect(threads.counters().sent.packets).toBe(sent);
+    await threads.close();
+    await threads.settled();
+  });
+});
