@@ -188,7 +188,7 @@ export const OURS: Manner = { alpn: [ALPN_CONTROL] };
 
 /** Connects and completes the handshake. Whether the router admits the device shows later. */
 export async function connect(
-  router: Router,
+  router: Pick<Router, 'port'>,
   device: Device | undefined,
   manner: Manner = {},
 ): Promise<Peer> {

@@ -1,9 +1,10 @@
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Router } from '../../../fabric/router/router.ts';
+import { ROUTER_LIMITS, type Router } from '../../../fabric/router/router.ts';
 import { concat, fromHex } from '../../../protocol/bytes.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
+import { type RouterEvent, startRouterThreads } from '../../../tunnel/router.ts';
 import { udp } from '../packets.ts';
 import {
   APPLICATION_DATA,
@@ -15,6 +16,7 @@ import {
 } from '../tls-records.ts';
 import {
   admitted,
+  connect,
   type Device,
   type FakeAdmission,
   fakeAdmission,
@@ -134,17 +136,23 @@ describe('[H-A1] a change of the registry', () => {
     expect(router.counters().received.packets).toBe(taken + 50);
   });
 
-  it('is in force for every connection that it ends, of one device or of a thousand', async () => {
-    const threads = await testRouter(admission, { threads: 2, lines });
-    const devices = await Promise.all(Array.from({ length: 20 }, (_, i) => makeDevice(`fd00:1::b${i}`)));
-    for (const device of devices) admission.set(device, 'active');
-    await Promise.all(devices.map((device) => admitted(threads, device, OURS)));
-    const sent = threads.counters().sent.packets;
-    for (const device of devices) admission.set(device, 'suspended');
-    await threads.settled();
-    expect(threads.sessions()).toEqual([]);
-    expect(threads.counters().sent.packets).toBe(sent);
+  it('is in force for every connection that it ends: their ends are known before', async () => {
+    const events: RouterEvent[] = [];
+    const settings = { ...ROUTER_LIMITS, threads: 2, tun: undefined, offload: 0 as const };
+    const threads = startRouterThreads({ host: '127.0.0.1', port: 0 }, hostile, settings, (event) =>
+      events.push(event),
+    );
+    const arrived = () => events.filter((event) => event.kind === 'arrived');
+    for (let i = 0; i < 20; i++) {
+      await connect(threads, honest, OURS);
+      await until(() => arrived().length > i);
+      threads.admit(arrived()[i]!.peer, honest.address, 1);
+    }
+    expect(events.filter(({ kind }) => kind === 'ended')).toEqual([]);
+    for (const { peer } of arrived()) threads.disconnect(peer, new Uint8Array(0), false);
+    expect(await threads.settled(60_000)).toBe(true);
+    expect(events.filter(({ kind }) => kind === 'ended')).toHaveLength(20);
     await threads.close();
-    await threads.settled();
+    expect(await threads.settled(60_000)).toBe(true);
   });
 });
