@@ -88,15 +88,15 @@ static int drain(void) {
 }
 
 // Makes records first, then sends them at once: so much lies before the router.
-static bool send_burst(struct connection *connection, bool keys) {
+static bool send_burst(struct connection *connection, bool keys, int *at) {
   BIO *memory = BIO_new(BIO_s_mem()), *socket = SSL_get_wbio(connection->ssl);
   char *bytes;
   BIO_up_ref(socket);
   SSL_set0_wbio(connection->ssl, memory);
   bool fine = true;
-  for (int at = 0; fine && BIO_ctrl_pending(memory) < BURST; at = (at + 1) % length)
-    fine = keys ? SSL_key_update(connection->ssl, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(connection->ssl) == 1
-                : SSL_write(connection->ssl, frame + at, 1) == 1;
+  for (; fine && BIO_ctrl_pending(memory) < BURST; *at = (*at + 1) % length)
+    fine = keys ? SSL_key_update(connection->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(connection->ssl) == 1
+                : SSL_write(connection->ssl, frame + *at, 1) == 1;
   long size = BIO_get_mem_data(memory, &bytes);
   for (long sent = 0, n; fine && sent < size && now() < end; sent += n) {
     n = send(connection->fd, bytes + sent, (size_t)(size - sent), MSG_NOSIGNAL);
@@ -110,8 +110,9 @@ static int records(bool keys) {
   SSL_CTX *made = context(false);
   while (now() < end) {
     struct connection connection;
+    int at = 0;  // of the frame, whose bytes a burst may end between
     if (come(&connection, made) && answered(connection.ssl))
-      while (now() < end && send_burst(&connection, keys)) {}
+      while (now() < end && send_burst(&connection, keys, &at)) {}
     leave(&connection);
   }
   return 0;
