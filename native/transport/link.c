@@ -17,6 +17,8 @@ enum {
   LONE = 2048,                  // less than this by itself is delivered at once, and the socket is not read again
 };
 
+static const uint64_t MINUTE = 60000000000;  // nanoseconds
+
 bool dp_workspace_init(struct dp_workspace *workspace, uint64_t queued) {
   *workspace = (struct dp_workspace){
       .in = malloc(DP_IN_BYTES), .out = malloc(DP_OUT_BYTES), .records = malloc(DP_PIPE_ROOM)};
@@ -34,19 +36,6 @@ void dp_workspace_free(struct dp_workspace *workspace) {
   *workspace = (struct dp_workspace){0};
 }
 
-static const uint64_t MINUTE = 60000000000;  // nanoseconds
-
-// A message of TLS behind the handshake. Each costs more than a record of data, and many of them an answer.
-static void on_message(int sent, int version, int type, const void *bytes, size_t length, SSL *ssl, void *argument) {
-  struct dp_link *link = argument;
-  (void)version, (void)bytes, (void)length, (void)ssl;
-  if (sent || type != SSL3_RT_HANDSHAKE) return;
-  uint64_t now = dp_now(), saved = now > MINUTE ? now - MINUTE : 0;
-  if (link->messages_until < saved) link->messages_until = saved;
-  link->messages_until += MINUTE / DP_MESSAGES;
-  if (link->messages_until > now) link->flooded = true;
-}
-
 void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *workspace, struct dp_counters *counters) {
   *link = (struct dp_link){
       .ssl = ssl, .fd = fd, .pipe = dp_pipe_of(ssl), .wire = dp_tls_wire(ssl), .workspace = workspace, .counters = counters, .out = workspace->out,
@@ -54,8 +43,6 @@ void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *w
   dp_socket_prepare(fd, &link->pace);
   dp_socket_know_path(fd, &link->pace);
   dp_pipe_hold(link->pipe, &workspace->pool);
-  SSL_set_msg_callback(ssl, on_message);
-  SSL_set_msg_callback_arg(ssl, link);
 }
 
 static void unpark(struct dp_link *link) {
@@ -65,7 +52,6 @@ static void unpark(struct dp_link *link) {
 
 void dp_link_free(struct dp_link *link) {
   if (link->workspace != NULL) {
-    SSL_set_msg_callback(link->ssl, NULL);
     if (link->workspace->writer == link) link->workspace->writer = NULL;
     dp_pipe_release(link->pipe);
     unpark(link);
@@ -342,13 +328,19 @@ static bool keep_carry(struct dp_link *link, size_t length) {
   return true;
 }
 
+// A message of TLS has come instead of data. Each costs more than a record, and many of them an answer.
+static enum dp_status count_message(struct dp_link *link) {
+  uint64_t now = dp_now(), saved = now > MINUTE ? now - MINUTE : 0;
+  if (link->messages_until < saved) link->messages_until = saved;
+  link->messages_until += MINUTE / DP_MESSAGES;
+  if (link->messages_until <= now) return DP_AGAIN;
+  snprintf(link->reason, DP_REASON, "more than %d TLS messages in a minute", DP_MESSAGES);
+  return DP_BROKEN;
+}
+
 // Calls SSL_read once. DP_DONE: the socket has no more; DP_AGAIN: it may have.
 static enum dp_status read_record(struct dp_link *link, size_t *held) {
   int got = SSL_read(link->ssl, link->workspace->in + *held, (int)(DP_IN_BYTES - *held));
-  if (link->flooded) {
-    snprintf(link->reason, DP_REASON, "more than %d TLS messages in a minute", DP_MESSAGES);
-    return DP_BROKEN;
-  }
   if (got > 0) {
     *held += (size_t)got;
     dp_add(&link->counters->received_records, 1);
@@ -358,8 +350,8 @@ static enum dp_status read_record(struct dp_link *link, size_t *held) {
   }
   if (!would_block(link, got)) return fail(link, got);
   link->read_blocked = SSL_want_write(link->ssl);
-  // Otherwise it was a message of TLS, or as much was read as a turn allows.
-  return link->read_blocked || dp_pipe_is_starved(link->pipe) ? DP_DONE : DP_AGAIN;
+  if (link->read_blocked || dp_pipe_is_starved(link->pipe)) return DP_DONE;
+  return dp_pipe_is_spent(link->pipe) ? DP_AGAIN : count_message(link);
 }
 
 // Reads a batch, or what there is of it. How reading ended is known until all frames before were given to the sink.

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 enum {
-  DP_TURN_NS = 500000,
+  DP_TURN_NS = 1000000,
   DP_TURN_RECORDS = 512,
   DP_TURN_BYTES = 512 * 1024,  // of records, as they come from the socket
   DP_TURN_PACKETS = 16,        // between two looks at the clock

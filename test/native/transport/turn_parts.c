@@ -109,51 +109,61 @@ static void a_turn_has_a_number_of_records(struct device *device) {
   CHECK(device->received == device->sent && records() - before == 40 * FRAME && turns >= 40 * FRAME / DP_TURN_RECORDS);
 }
 
-static void a_turn_has_a_number_of_bytes(struct device *device) {
-  enum { LARGE = 16384 / FRAME * FRAME };
-  static uint8_t frames[LARGE];
-  uint32_t before = device->received, most = DP_TURN_BYTES / FRAME + LARGE / FRAME;
-  // More than the sockets hold: the far end goes on in between.
-  for (bool over = false; !over;) {
-    enum dp_status status = DP_AGAIN;
-    collect(device);
-    for (int i = 0; i < 8; i++) {
-      for (int at = 0; at < LARGE; at += FRAME) make_frame(device, frames + at);
-      write_far(device, frames, LARGE);
-    }
-    CHECK(dp_pipe_send(dp_pipe_of(device->tls.far)));
-    while (status == DP_AGAIN || dp_pipe_waits(dp_pipe_of(device->tls.far))) {
-      uint32_t now = device->received;
-      status = receive(device);
-      CHECK(device->received - now <= most && dp_pipe_send(dp_pipe_of(device->tls.far)));
-    }
-    over = device->received - before > 4 * most;
+// What OpenSSL may have ends with the record that is begun before.
+static void openssl_has_what_it_is_allowed(struct device *device) {
+  enum { BYTES = 400, RECORDS = 20 };
+  struct dp_pipe *pipe = device->link.pipe;
+  uint8_t bytes[BYTES] = {0};
+  collect(device);
+  for (int i = 0; i < RECORDS; i++) write_far(device, bytes, BYTES);
+  send_collected(device);
+  struct {
+    uint32_t records;
+    size_t bytes;
+    uint64_t until;
+    int most;
+  } allowances[] = {{3, SIZE_MAX, UINT64_MAX, 3}, {100, 2 * BYTES + 100, UINT64_MAX, 3}, {0, SIZE_MAX, UINT64_MAX, 0}, {8, SIZE_MAX, clock_now, 0},
+                    {100, SIZE_MAX, UINT64_MAX, RECORDS - 6}};
+  for (size_t i = 0; i < sizeof allowances / sizeof *allowances; i++) {
+    int records = 0;
+    dp_pipe_allow(pipe, allowances[i].records, allowances[i].bytes, allowances[i].until);
+    while (SSL_read(device->tls.near, bytes, BYTES) == BYTES) records++;
+    CHECK(SSL_want_read(device->tls.near) && records == allowances[i].most);
+    bool last = i + 1 == sizeof allowances / sizeof *allowances;
+    CHECK(dp_pipe_is_spent(pipe) == !last && dp_pipe_is_starved(pipe) == last);
   }
-  CHECK(device->received == device->sent);
+  ERR_clear_error();
 }
 
 // By a clock that goes on with each look, frames are left for the next turn, and so is how the connection ended.
-static void a_turn_has_its_time(struct device *device) {
-  uint8_t frame[FRAME];
-  uint32_t turns = 0, before = device->received;
+static void a_turn_has_its_time(struct device *device, enum dp_status ends) {
+  enum { FRAMES = 16384 / FRAME, ALL = 3 * FRAMES };
+  static uint8_t frames[FRAMES * FRAME];
+  static const uint8_t nonsense[60] = {23, 3, 3, 0, 55};
+  uint32_t turns = 0;
   enum dp_status status = DP_AGAIN;
   collect(device);
-  for (int i = 0; i < 1000; i++) {
-    make_frame(device, frame);
-    write_far(device, frame, FRAME);
+  for (int i = 0; i < ALL / FRAMES; i++) {
+    for (int at = 0; at < (int)sizeof frames; at += FRAME) make_frame(device, frames + at);
+    write_far(device, frames, sizeof frames);
   }
-  CHECK(SSL_shutdown(device->tls.far) == 0);
+  if (ends == DP_CLOSED) CHECK(SSL_shutdown(device->tls.far) == 0);
   send_collected(device);
-  clock_step = DP_TURN_NS / 4;
+  if (ends == DP_BROKEN) CHECK(send(device->tls.fds[1], nonsense, sizeof nonsense, 0) == (ssize_t)sizeof nonsense);
+  clock_step = DP_TURN_NS / 8;
   for (; status == DP_AGAIN; turns++) {
-    uint32_t now = device->received;
+    uint32_t before = device->received;
     status = receive(device);
-    CHECK(device->received - now <= 8 * DP_TURN_PACKETS);
-    CHECK(device->received < device->sent ? status == DP_AGAIN : status == DP_AGAIN || status == DP_CLOSED);
+    CHECK(device->received - before <= 9 * DP_TURN_PACKETS && (status == DP_AGAIN || status == ends));
   }
   clock_step = 0;
-  CHECK(status == DP_CLOSED && device->received - before == 1000 && turns > 1000 / (8 * DP_TURN_PACKETS));
+  CHECK(status == ends && device->received == ALL && turns > ALL / (9 * DP_TURN_PACKETS));
+  if (ends == DP_BROKEN) CHECK(strstr(device->link.reason, "bad record mac") != NULL);
 }
+
+static void a_turn_has_its_time_until_it_closes(struct device *device) { a_turn_has_its_time(device, DP_CLOSED); }
+
+static void a_turn_has_its_time_until_it_breaks(struct device *device) { a_turn_has_its_time(device, DP_BROKEN); }
 
 // Behind a message of TLS OpenSSL says that it wants to read, although there is more.
 static void data_behind_a_key_update_is_read(struct device *device) {
@@ -262,8 +272,9 @@ static void together(void (*test)(struct device *, struct device *)) {
 int main(void) {
   identity = tlspair_identity();
   alone(a_turn_has_a_number_of_records);
-  alone(a_turn_has_a_number_of_bytes);
-  alone(a_turn_has_its_time);
+  alone(openssl_has_what_it_is_allowed);
+  alone(a_turn_has_its_time_until_it_closes);
+  alone(a_turn_has_its_time_until_it_breaks);
   alone(data_behind_a_key_update_is_read);
   alone(key_updates_have_a_rate);
   together(with_memory_it_goes_on);
