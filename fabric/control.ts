@@ -36,6 +36,7 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
   /** Passes committed changes to the parts; when it resolves they have acted on them. */
   const applyChanges = async (): Promise<void> => {
     await parts.registry.catchUp();
+    await parts.router?.settled();
     await parts.routes?.settled();
   };
   const running: Running = {

@@ -1,7 +1,15 @@
 import { addon } from '../native/index.ts';
-import type { PeerHandle, RouterCounters, RouterEvent, RouterSettings } from '../native/router/router.ts';
+import type {
+  RouterEvent as NativeEvent,
+  PeerHandle,
+  RouterCounters,
+  RouterSettings,
+} from '../native/router/router.ts';
+import { openBarriers } from './barriers.ts';
 
-export type { PeerHandle, RouterCounters, RouterEvent };
+export type { PeerHandle, RouterCounters };
+/** What the threads report to whoever started them. */
+export type RouterEvent = Exclude<NativeEvent, { readonly kind: 'reached' }>;
 
 /** Whose an address is; packets for `nobody`'s go to the host. */
 export type Whose = 'nobody' | 'device' | 'unknown';
@@ -17,6 +25,8 @@ export interface RouterThreads {
   disconnect(peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
   answer(thread: number, address: Uint8Array, whose: Whose): void;
   forget(address: Uint8Array): void;
+  /** True when every thread has done what it was told so far: connections that were ended are cut. False if one has not within `withinMs`. */
+  settled(withinMs: number): Promise<boolean>;
   counted(peer: PeerHandle): RouterCounters;
   /** Milliseconds since the last word of a peer that does not answer any more; undefined: it is not silent. */
   silentMs(peer: PeerHandle): number | undefined;
@@ -47,12 +57,15 @@ export function startRouterThreads(
   const stopped = new Promise<void>((resolve) => {
     announce = resolve;
   });
-  const receive = (event: RouterEvent): void => {
+  const barriers = openBarriers(settings.threads);
+  const receive = (event: NativeEvent): void => {
     if (event.kind === 'stopped') {
       last = native.routerCounters(handle);
+      barriers.close();
       announce();
     }
-    onEvent(event);
+    if (event.kind === 'reached') barriers.reach(event.number);
+    else onEvent(event);
   };
   const { certificate, key } = identity;
   const handle = native.routerStart(settings, listen.host, listen.port, certificate, key, receive);
@@ -65,6 +78,7 @@ export function startRouterThreads(
     disconnect: (peer, verdict, reset) => native.routerDisconnect(handle, peer, verdict, reset),
     answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
     forget: (address) => native.routerForget(handle, address),
+    settled: (withinMs) => barriers.begin(withinMs, (number) => native.routerBarrier(handle, number)),
     counted: (peer) => native.routerPeerCounters(peer),
     silentMs(peer) {
       const ms = native.routerPeerSilence(peer);

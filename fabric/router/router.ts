@@ -53,6 +53,9 @@ export const ROUTER_LIMITS: RouterLimits = {
   handshakeMs: 10_000,
 };
 
+/** How long the threads may take to act on a change. One that is asked looks within milliseconds, unless it hangs. */
+const SETTLED_MS = 3_000;
+
 /** Threads at most. */
 export const MOST_ROUTER_THREADS = 16;
 
@@ -111,6 +114,11 @@ export interface Router {
   readonly clones: number;
   /** TLS handshakes under way, and peers that wait for authorization. */
   readonly pendingHandshakes: number;
+  /**
+   * Resolves when the threads have acted on every change of the registry so far: sessions that it ends are cut.
+   * @throws Failure `router.not-confirmed`
+   */
+  settled(): Promise<void>;
   /** Closes every session in order, resets those whose peer does not close, and returns when nothing is open any more. */
   close(): Promise<void>;
 }
@@ -197,6 +205,9 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     get pendingHandshakes() {
       return threads.pending;
     },
+    async settled() {
+      if (!(await threads.settled(SETTLED_MS))) throw notConfirmed();
+    },
     async close() {
       closing = true;
       unsubscribe();
@@ -235,6 +246,18 @@ function startThreads(
       { action: 'Make the certificate and key of the router anew.', cause: error },
     );
   }
+}
+
+function notConfirmed(): Failure {
+  return new Failure(
+    'router.not-confirmed',
+    'retry',
+    `the change is recorded, but a router thread has not said within ${SETTLED_MS / 1000} s that it has cut the sessions concerned`,
+    {
+      action:
+        'Repeat the command. If that does not help, restart the fabric: it admits nobody against the registry.',
+    },
+  );
 }
 
 const NOTHING: Counters['received'] = { packets: 0, bytes: 0 };

@@ -1,7 +1,7 @@
 // The client's connection from handshake to end.
 #include "connection.h"
 #include "control.h"
-#include "dataplane/clock.h"
+#include "packet/clock.h"
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 #include <stdio.h>
@@ -172,8 +172,11 @@ static void fail_handshake(struct dp_client *client, int result) {
 
 void dp_connection_handshake(struct dp_client *client, uint64_t now) {
   struct dp_connection *connection = &client->connection;
+  struct dp_pipe *pipe = dp_pipe_of(connection->ssl);
   ERR_clear_error();
+  dp_pipe_allow(pipe, DP_TURN_RECORDS, DP_TURN_BYTES, dp_now() + DP_TURN_NS);
   int result = SSL_do_handshake(connection->ssl);
+  client->read_again = dp_pipe_is_spent(pipe);
   if (result == 1) {
     establish(client, now);
     return;

@@ -1,6 +1,6 @@
 #include "loop.h"
 #include "connection.h"
-#include "dataplane/clock.h"
+#include "packet/clock.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +122,7 @@ static void choose_events(struct dp_client *client) {
   struct dp_connection *connection = &client->connection;
   if (!client->connected) return;
   const struct dp_link *link = &connection->link;
-  bool writing = connection->established ? link->blocked || link->read_blocked : connection->wants_write;
+  bool writing = connection->established ? dp_link_wants_write(link) : connection->wants_write;
   uint32_t events = writing ? EPOLLIN | EPOLLOUT : EPOLLIN;
   if (events == client->socket_events) return;
   struct epoll_event event = {.events = events, .data.fd = connection->fd};
@@ -158,7 +158,7 @@ static struct ready wait_for(struct dp_client *client) {
 // Handles events of the socket. The connection may be over afterwards.
 static void serve_socket(struct dp_client *client, uint32_t events, uint64_t now) {
   struct dp_connection *connection = &client->connection;
-  if (client->connected && !connection->established && events != 0) dp_connection_handshake(client, now);
+  if (client->connected && !connection->established && (events != 0 || client->read_again)) dp_connection_handshake(client, now);
   if (!client->connected || !connection->established) return;
   // Any event may mean that the socket takes data again.
   if (events != 0) connection->link.blocked = false;

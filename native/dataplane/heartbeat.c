@@ -1,7 +1,7 @@
 #include "heartbeat.h"
 #include "packet/bytes.h"
 #include "packet/checksum.h"
-#include "clock.h"
+#include "packet/clock.h"
 #include "packet/packet.h"
 #include <string.h>
 

@@ -24,7 +24,7 @@ enum {
   WIRE_GSO_TCP4 = 1,
   WIRE_GSO_TCP6 = 4,
   WIRE_GSO_UDP = 5,
-  WIRE_MIN_SEGMENT = 8,
+  WIRE_MIN_SEGMENT = 48,
 };
 
 // "Heartbeat" (enftun.md §5): an ICMPv6 echo request (RFC 4443 §4.1)

@@ -1,6 +1,6 @@
 // One peer from accept to close.
 #include "router.h"
-#include "dataplane/clock.h"
+#include "packet/clock.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-  DISCARDED = 16,
+  DISCARDED = 1 << 20,
   // The kernel asks an idle peer whether it is there, which costs a peer of whatever kind nothing.
   KEEPALIVE_IDLE_S = 30,
   KEEPALIVE_INTERVAL_S = 10,
@@ -30,7 +30,7 @@ static void choose_events(struct router_connection *connection) {
   switch (connection->state) {
     case ROUTER_HANDSHAKING: events = connection->wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN; break;
     case ROUTER_WAITING: events = 0; break;
-    case ROUTER_ADMITTED: events = connection->link.blocked || connection->link.read_blocked ? EPOLLIN | EPOLLOUT : EPOLLIN; break;
+    case ROUTER_ADMITTED: events = dp_link_wants_write(&connection->link) ? EPOLLIN | EPOLLOUT : EPOLLIN; break;
     case ROUTER_CLOSING: events = EPOLLIN | EPOLLOUT; break;
     case ROUTER_DRAINING: break;
   }
@@ -95,14 +95,26 @@ static void leave_lists(struct router_connection *connection) {
     if (*at != connection) continue;
     *at = connection->next_dirty;
     connection->dirty = false;
+    thread->dirty_count--;
     break;
   }
   for (struct router_connection **at = &thread->readable; connection->readable && *at != NULL; at = &(*at)->next_readable) {
     if (*at != connection) continue;
     *at = connection->next_readable;
+    if (*at == NULL) thread->last_readable = at;
     connection->readable = false;
     break;
   }
+}
+
+// Has it served after others, although epoll may have nothing to report.
+static void read_again(struct router_connection *connection) {
+  struct router_thread *thread = connection->thread;
+  if (connection->readable) return;
+  connection->readable = true;
+  connection->next_readable = NULL;
+  *thread->last_readable = connection;
+  thread->last_readable = &connection->next_readable;
 }
 
 // Reports once that the connection is over: packets no longer go to or come from it.
@@ -177,8 +189,9 @@ static void handshake(struct router_connection *connection, uint64_t now) {
     return;
   }
   int error = SSL_get_error(connection->ssl, result);
+  bool waits = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
   connection->wants_write = error == SSL_ERROR_WANT_WRITE;
-  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) router_connection_close(connection, "", now);
+  if (!waits || dp_pipe_is_spent(dp_pipe_of(connection->ssl))) router_connection_close(connection, "", now);
 }
 
 static bool on_packet(void *owner, struct dp_frame *frame) {
@@ -212,12 +225,7 @@ static void receive(struct router_connection *connection, uint64_t now) {
     return;
   }
   switch (status) {
-    case DP_AGAIN:
-      if (connection->readable) return;
-      connection->readable = true;
-      connection->next_readable = thread->readable;
-      thread->readable = connection;
-      return;
+    case DP_AGAIN: read_again(connection); return;
     case DP_CLOSED: router_connection_disconnect(connection, NULL, "closed by the device", now); return;
     case DP_OVERSIZED:
       snprintf(why, sizeof why, "tunnel.oversized-frame: a frame's length: expected at most %d bytes, got %s",
@@ -253,6 +261,7 @@ void router_mark_dirty(struct router_connection *connection) {
   connection->dirty = true;
   connection->next_dirty = connection->thread->dirty;
   connection->thread->dirty = connection;
+  connection->thread->dirty_count++;
 }
 
 // Moves the connection whose frames are in the workspace to the front: they need not be copied out for another one.
@@ -272,6 +281,7 @@ void router_flush_dirty(struct router_thread *thread, uint64_t now) {
   while (thread->dirty != NULL) {
     struct router_connection *connection = thread->dirty;
     thread->dirty = connection->next_dirty;
+    thread->dirty_count--;
     connection->dirty = false;
     if (connection->state != ROUTER_ADMITTED || connection->link.blocked || connection->broken) continue;
     if (flush(connection, now) && connection->state == ROUTER_ADMITTED) choose_events(connection);
@@ -295,8 +305,7 @@ void router_connection_admit(struct router_connection *connection, uint32_t netw
   router_request_report(connection);
   choose_events(connection);
   // OpenSSL may have read frames together with the handshake, which epoll does not report.
-  receive(connection, now);
-  if (connection->fd >= 0) choose_events(connection);
+  read_again(connection);
 }
 
 // The kernel knows of acknowledgements, those of its own keep-alive among them, that no packet came with.
@@ -310,14 +319,10 @@ void router_connection_listen(struct router_connection *connection, uint64_t now
   if (then > dp_value(heard)) dp_set(heard, then);
 }
 
-// Reads and discards. False once the peer has closed, too.
+// Discards what has come, which the kernel need not copy for that. False once the peer has closed, too.
 static bool discard(struct router_connection *connection) {
-  for (int i = 0; i < DISCARDED; i++) {
-    ssize_t got = recv(connection->fd, connection->thread->workspace.in, DP_IN_BYTES, 0);
-    if (got == 0) return false;
-    if (got < 0) return errno == EAGAIN || errno == EINTR;
-  }
-  return true;
+  ssize_t got = recv(connection->fd, NULL, DISCARDED, MSG_TRUNC);
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 // Sends the last frames, then close_notify and FIN, as far as the socket takes them now. False if that has failed.
@@ -329,7 +334,8 @@ static bool send_close_notify(struct router_connection *connection, uint64_t now
     if (result < 0) return SSL_get_error(connection->ssl, result) == SSL_ERROR_WANT_WRITE;
     status = dp_link_flush(&connection->link, now);
   }
-  if (status == DP_BLOCKED) return true;
+  // What would have to be read first is discarded.
+  if (status == DP_BLOCKED) return !connection->link.read_first;
   if (status != DP_DONE) return false;
   connection->state = ROUTER_DRAINING;
   return shutdown(connection->fd, SHUT_WR) == 0;
@@ -376,7 +382,9 @@ void router_connection_serve(struct router_connection *connection, uint32_t even
       bool writable = (events & EPOLLOUT) != 0;
       bool readable = (events & ~(uint32_t)EPOLLOUT) != 0 || events == 0 || (connection->link.read_blocked && writable);
       if (writable && !flush(connection, now)) return;
-      if (readable) receive(connection, now);
+      if (readable && !connection->readable) receive(connection, now);
+      bool may_send = connection->fd >= 0 && connection->state == ROUTER_ADMITTED && connection->link.read_first;
+      if (may_send && !flush(connection, now)) return;
       break;
     }
     case ROUTER_CLOSING:

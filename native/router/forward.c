@@ -6,6 +6,7 @@
 enum {
   TUN_BURST = 256,
   RING_BURST = 1024,  // from one ring before the next one is read
+  DIRTY_BURST = 64,   // connections that are given frames before all are flushed, which is work, too
   FROM_HOST = 0,      // in place of a device's network, which is never 0
 };
 
@@ -23,7 +24,7 @@ static struct router_route *find_route(struct router_thread *thread, const uint8
 static void enqueue(struct router_connection *to, struct dp_frame *frame, uint64_t now) {
   dp_link_forward(&to->link, frame, now);
   router_mark_dirty(to);
-  if (dp_link_full(&to->link)) router_flush_dirty(to->thread, now);
+  if (dp_link_full(&to->link) || to->thread->dirty_count >= DIRTY_BURST) router_flush_dirty(to->thread, now);
 }
 
 // Hands a frame to the thread that has the connection. False if the ring is full.
@@ -45,7 +46,7 @@ static void deliver(struct router_thread *thread, const struct router_route *rou
     if (!send_to_thread(thread, route->peer->thread, frame, network)) dp_add(&drops->queue_full, 1);
     return;
   }
-  struct router_connection *to = route->peer->connection;
+  struct router_connection *to = router_peer_connection(route->peer, thread);
   if (to != NULL && to->state == ROUTER_ADMITTED) enqueue(to, frame, now);
   else dp_add(&drops->offline, 1);
 }
@@ -128,7 +129,7 @@ void router_forward_flush(struct router_connection *from, uint64_t now) {
 
 static bool is_current(const struct router_thread *thread, const struct router_route *route) {
   if (route == NULL) return false;
-  const struct router_connection *to = route->peer->connection;
+  const struct router_connection *to = router_peer_connection(route->peer, thread);
   return route->peer->thread != thread || (to != NULL && to->state == ROUTER_ADMITTED);
 }
 
@@ -165,58 +166,69 @@ static void lose_tun(struct router_thread *thread, int error) {
   router_report(thread, event);
 }
 
-// One packet, or its segments if it is none that a super-frame can hold. False if the TUN has no more.
-static bool take_from_tun(struct router_thread *thread, uint64_t now) {
+// One packet, or its segments if it is none that a super-frame can hold. Returns how many it stands for, 0 if the TUN has no more.
+static uint32_t take_from_tun(struct router_thread *thread, uint64_t now) {
   size_t size = 0, taken = 0;
-  uint32_t hash;
+  uint32_t hash, packets = 1;
   int got = dp_egress_read(&thread->egress, DP_WIRE_SUPER, thread->spare, &size, &hash);
   if (got < 0) lose_tun(thread, -got);
   for (size_t at = 0; got > 0 && at < size; at += taken) {
     struct dp_frame frame;
     if (dp_frame_read(DP_WIRE_SUPER, thread->spare + at, size - at, &frame, &taken) != DP_FRAME_WHOLE) break;
     from_host(thread, &frame, now);
+    packets += dp_segments(&frame);
   }
-  return got > 0;
+  return got > 0 ? packets : 0;
 }
 
 void router_forward_from_tun(struct router_thread *thread, uint64_t now) {
+  struct dp_turn turn = dp_turn_begin();
   int packets = 0;
   // As send_packets of client/loop.c.
   bool first = thread->lone, only = first && thread->tun_iteration + 1 < thread->iteration;
   thread->tun_iteration = thread->iteration;
-  while (packets < (only ? 1 : TUN_BURST) && !thread->tun_lost && take_from_tun(thread, now)) {
+  for (uint32_t taken; packets < (only ? 1 : TUN_BURST) && !thread->tun_lost && (taken = take_from_tun(thread, now)) > 0;) {
     if (++packets == 1 && first) send_on(thread, now);
+    if (dp_turn_is_over(&turn, taken)) break;
   }
   thread->lone = packets <= 1;
   send_on(thread, now);
 }
 
-static void from_thread(struct router_thread *thread, uint8_t *bytes, uint32_t length, uint32_t network, uint64_t now) {
+// Returns how many packets it stands for.
+static uint32_t from_thread(struct router_thread *thread, uint8_t *bytes, uint32_t length, uint32_t network, uint64_t now) {
   struct dp_frame frame;
   size_t size;
-  if (dp_frame_read(DP_WIRE_SUPER, bytes, length, &frame, &size) != DP_FRAME_WHOLE) return;
+  if (dp_frame_read(DP_WIRE_SUPER, bytes, length, &frame, &size) != DP_FRAME_WHOLE) return 1;
   const struct router_route *route = find_latest_route(thread, frame.packet + 24, now);
-  struct router_connection *to = route == NULL ? NULL : route->peer->connection;
   // Meanwhile the device may have disconnected, or connected to another thread.
-  bool here = to != NULL && route->peer->thread == thread && to->state == ROUTER_ADMITTED;
+  struct router_connection *to = route == NULL ? NULL : router_peer_connection(route->peer, thread);
+  bool here = to != NULL && to->state == ROUTER_ADMITTED;
   if (here && (network == FROM_HOST || network == to->network)) enqueue(to, &frame, now);
   else dp_add(&thread->drops.offline, 1);
+  return dp_segments(&frame);
 }
 
-bool router_forward_from_rings(struct router_thread *thread, uint64_t now) {
-  bool emptied = true;
-  for (uint32_t i = 0; i < thread->router->threads; i++) {
-    struct router_ring *ring = &thread->rings[i];
-    uint32_t length, network;
-    uint8_t *bytes;
-    for (int k = 0; k < RING_BURST && (bytes = router_ring_next(ring, &length, &network)) != NULL; k++) {
-      from_thread(thread, bytes, length, network, now);
-      router_ring_release(ring, length);
-    }
-    if (!router_ring_empty(ring)) emptied = false;
-    router_flush_dirty(thread, now);
+// False if the turn is over.
+static bool from_ring(struct router_thread *thread, struct router_ring *ring, struct dp_turn *turn, uint64_t now) {
+  uint32_t length, network;
+  uint8_t *bytes;
+  bool over = false;
+  for (int k = 0; k < RING_BURST && !over && (bytes = router_ring_next(ring, &length, &network)) != NULL; k++) {
+    over = dp_turn_is_over(turn, from_thread(thread, bytes, length, network, now));
+    router_ring_release(ring, length);
   }
-  return emptied;
+  router_flush_dirty(thread, now);
+  return !over;
+}
+
+void router_forward_from_rings(struct router_thread *thread, uint64_t now) {
+  struct dp_turn turn = dp_turn_begin();
+  uint32_t threads = thread->router->threads, first = thread->first_ring;
+  for (uint32_t i = 0; i < threads; i++) {
+    thread->first_ring = (first + i + 1) % threads;
+    if (!from_ring(thread, &thread->rings[(first + i) % threads], &turn, now)) return;
+  }
 }
 
 void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now) {

@@ -14,6 +14,7 @@ enum router_command_kind {
   ROUTER_UNROUTE,     // remove it, unless a newer peer has it
   ROUTER_ANSWER,      // answer to ROUTER_ASKS: whose address it is
   ROUTER_FORGET,      // forget the last answer on address
+  ROUTER_BARRIER,     // report ROUTER_REACHED with number: what was commanded before has been done
   ROUTER_SHUT_DOWN,   // end everything; hard: at once
 };
 
@@ -30,6 +31,7 @@ struct router_command {
   uint32_t network;          // not 0; equal for devices that may reach each other
   uint8_t address[16];
   enum router_owner answer;
+  uint32_t number;
   uint8_t verdict[ROUTER_VERDICT];  // the packet of a control frame, for peers that understand it
   uint32_t verdict_length;
   bool reset;  // a peer without control messages gets a TCP reset
@@ -56,6 +58,7 @@ void router_command_free(struct router_command *command);
 // - ended: its connection is over; text: why
 // - reported: a peer has sent a report
 // - asks: thread has a packet for an address without a route: is it a device's?
+// - reached: thread has come to the barrier of that number
 // - tun-lost: text: the errno's name
 // - stopped: the last thread has ended
 #define ROUTER_EVENTS(X)       \
@@ -63,6 +66,7 @@ void router_command_free(struct router_command *command);
   X(ENDED, "ended")            \
   X(REPORTED, "reported")      \
   X(ASKS, "asks")              \
+  X(REACHED, "reached")        \
   X(TUN_LOST, "tun-lost")      \
   X(STOPPED, "stopped")
 
@@ -76,6 +80,7 @@ struct router_event {
   enum router_event_kind kind;
   struct router_peer *peer;  // a reference, or NULL
   uint32_t thread;
+  uint32_t number;
   uint8_t address[16];
   uint8_t *certificate;  // DER; NULL if the peer has shown none
   size_t certificate_length;

@@ -115,6 +115,10 @@ static napi_value describe(napi_env env, const struct router_event *event) {
       set(env, object, "thread", number(env, event->thread));
       set(env, object, "address", addon_new_bytes(env, event->address, sizeof event->address));
       break;
+    case ROUTER_REACHED:
+      set(env, object, "thread", number(env, event->thread));
+      set(env, object, "number", number(env, event->number));
+      break;
     default: set(env, object, "text", text(env, event->text)); break;
   }
   return object;
@@ -348,6 +352,18 @@ static napi_value router_forget_call(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value router_barrier_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2;
+  struct router_command command = {.kind = ROUTER_BARRIER};
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct core *core = core_of(env, arguments[0]);
+  if (core == NULL) return NULL;
+  if (!addon_u32(env, arguments[1], &command.number)) return addon_bad(env, "routerBarrier(router, number): expected a number");
+  if (core->router != NULL && !router_broadcast_command(core->router, &command)) return addon_errno(env, ENOMEM, "asking the router's threads");
+  return NULL;
+}
+
 static napi_value counters_object(napi_env env, const struct dp_counters *counters, const struct router_drops *drops) {
   napi_value object, causes;
   if (napi_create_object(env, &object) != napi_ok || napi_create_object(env, &causes) != napi_ok) return NULL;
@@ -409,6 +425,7 @@ void register_router(napi_env env, napi_value exports) {
   addon_function(env, exports, "routerDisconnect", router_disconnect_call);
   addon_function(env, exports, "routerAnswer", router_answer_call);
   addon_function(env, exports, "routerForget", router_forget_call);
+  addon_function(env, exports, "routerBarrier", router_barrier_call);
   addon_function(env, exports, "routerPeerCounters", router_peer_counters_call);
   addon_function(env, exports, "routerPeerSilence", router_peer_silence_call);
   addon_function(env, exports, "routerCounters", router_counters_call);

@@ -2,6 +2,7 @@
 #pragma once
 #include "packet/counters.h"
 #include <stdbool.h>
+#include <stddef.h>
 
 // Why packets from or to a device were dropped. Its link counts some reasons itself.
 #define ROUTER_DROPS(X)              \
@@ -38,5 +39,9 @@ struct router_peer {
 // With one reference; NULL without memory.
 struct router_peer *router_peer_new(struct router_thread *thread, struct router_connection *connection);
 struct router_peer *router_peer_keep(struct router_peer *peer);
+// For `thread`: NULL if the connection is over or another thread's, which may end it at any time.
+static inline struct router_connection *router_peer_connection(const struct router_peer *peer, const struct router_thread *thread) {
+  return peer->thread == thread ? peer->connection : NULL;
+}
 // NULL does nothing.
 void router_peer_release(struct router_peer *peer);

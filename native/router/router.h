@@ -88,8 +88,10 @@ struct router_thread {
   struct dp_workspace workspace;
   struct router_addresstable routes;
   struct router_list handshaking, waiting, sessions, lingering;  // handshaking and lingering: by deadline
-  struct router_connection *dirty, *readable, *closed, *receiving;
+  struct router_connection *dirty, *readable, **last_readable, *closed, *receiving;
+  uint32_t dirty_count;
   uint64_t now, sweep_at, accept_at;  // accept_at: when to accept again after descriptors ran out
+  uint32_t first_ring;  // the one to begin with
   uint32_t crossed;  // bit i: thread i was handed frames in the batch at hand
   bool shutting_down, rings_left;
 
@@ -151,7 +153,7 @@ void router_thread_free(struct router_thread *thread);
 // Its own queue of the TUN, if it has one.
 void router_close_queue(struct router_thread *thread);
 void *router_thread_run(void *thread);
-// Applies the commands that wait. That may close connections, and read from them: not to be called while one is read.
+// Applies the commands that wait. That may close connections: not to be called while one is read.
 void router_take_commands(struct router_thread *thread, uint64_t now);
 void router_unwatch(struct router_thread *thread, int fd);
 
@@ -186,8 +188,8 @@ void router_forward_from_device(struct router_connection *from, struct dp_frame 
 void router_forward_flush(struct router_connection *from, uint64_t now);
 // Forwards packets of the TUN.
 void router_forward_from_tun(struct router_thread *thread, uint64_t now);
-// Forwards frames from the rings. False if there are more.
-bool router_forward_from_rings(struct router_thread *thread, uint64_t now);
+// Forwards frames from the rings, for a turn.
+void router_forward_from_rings(struct router_thread *thread, uint64_t now);
 // Forwards a packet that host.c held to the device that it is for.
 void router_forward_held(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
 void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now);

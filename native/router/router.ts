@@ -60,6 +60,8 @@ export type RouterEvent =
   | { readonly kind: 'ended'; readonly id: number; readonly text: string }
   /** A packet waits for `routerAnswer`: is the address a device's? */
   | { readonly kind: 'asks'; readonly thread: number; readonly address: Uint8Array }
+  /** A thread has done all that it was told before `routerBarrier` with this number. */
+  | { readonly kind: 'reached'; readonly thread: number; readonly number: number }
   | { readonly kind: 'tun-lost'; readonly text: string }
   /** All threads have ended, nothing is open any more. */
   | { readonly kind: 'stopped'; readonly text: string };
@@ -113,6 +115,8 @@ export interface RouterFace {
   routerAnswer(router: RouterHandle, thread: number, address: Uint8Array, answer: 0 | 1 | 2): void;
   /** Forgets what was answered for the address. */
   routerForget(router: RouterHandle, address: Uint8Array): void;
+  /** Has every thread report `reached` with `number` (u32) when it has done what it was told so far. @throws Error ENOMEM */
+  routerBarrier(router: RouterHandle, number: number): void;
   routerPeerCounters(peer: PeerHandle): RouterCounters;
   /** Milliseconds since the peer was last heard: less than 60,000 as long as its TCP answers. */
   routerPeerSilence(peer: PeerHandle): number;

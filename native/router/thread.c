@@ -1,7 +1,7 @@
 // One thread's loop.
 #include "router.h"
-#include "dataplane/clock.h"
 #include "dataplane/schedule.h"
+#include "packet/clock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-  EVENTS = 64,
+  EVENTS = 512,
   ACCEPTED = 16,               // in one iteration, before packets are forwarded again
   SWEEPS = 8,                  // per stall_ms
   ACCEPT_PAUSE_MS = 100,       // when descriptors have run out
@@ -40,6 +40,7 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   thread->router = router;
   thread->index = index;
   thread->listener = listener;
+  thread->last_readable = &thread->readable;
   router_mailbox_init(&thread->mailbox);
   prepare_host(thread, &router->settings);
   bool memory = dp_workspace_init(&thread->workspace, QUEUED_BYTES);
@@ -126,9 +127,17 @@ static void shut_down(struct router_thread *thread, bool hard, uint64_t now) {
   close_all(&thread->lingering, why, now);
 }
 
+static void report_barrier(struct router_thread *thread, uint32_t number) {
+  struct router_event *event = calloc(1, sizeof *event);
+  if (event == NULL) return;
+  event->kind = ROUTER_REACHED;
+  event->thread = thread->index;
+  event->number = number;
+  router_report(thread, event);
+}
+
 static void apply_command(struct router_thread *thread, struct router_command *command, uint64_t now) {
-  struct router_connection *connection =
-      command->peer != NULL && command->peer->thread == thread ? command->peer->connection : NULL;
+  struct router_connection *connection = command->peer == NULL ? NULL : router_peer_connection(command->peer, thread);
   switch (command->kind) {
     case ROUTER_ADMIT:
       if (connection == NULL) break;
@@ -143,6 +152,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
     case ROUTER_UNROUTE: router_remove_route(thread, command); break;
     case ROUTER_ANSWER: router_host_answer(thread, command->address, command->answer, now); break;
     case ROUTER_FORGET: router_host_forget(thread, command->address); break;
+    case ROUTER_BARRIER: report_barrier(thread, command->number); break;
     case ROUTER_SHUT_DOWN: shut_down(thread, command->hard, now); break;
   }
 }
@@ -214,15 +224,19 @@ static int wait_for(struct router_thread *thread, struct epoll_event *events) {
   return count;
 }
 
+// Serves those that had more than a turn's work, each for a further turn, and all together for no longer. Who has still more comes last.
 static void serve_readable(struct router_thread *thread, uint64_t now) {
-  struct router_connection *connection = thread->readable;
-  thread->readable = NULL;
-  // Serving one may close another that is still in this list: its descriptor is -1 then.
-  while (connection != NULL) {
-    struct router_connection *next = connection->next_readable;
+  struct router_connection *const *last = thread->last_readable;
+  uint64_t until = now + DP_TURN_NS;
+  for (bool more = true; more && thread->readable != NULL;) {
+    struct router_connection *connection = thread->readable;
+    more = &connection->next_readable != last;
+    thread->readable = connection->next_readable;
+    if (thread->readable == NULL) thread->last_readable = &thread->readable;
     connection->readable = false;
-    if (connection->fd >= 0 && connection->state == ROUTER_ADMITTED) router_connection_serve(connection, 0, now);
-    connection = next;
+    if (connection->state == ROUTER_ADMITTED) router_connection_serve(connection, 0, thread->now);
+    thread->now = dp_now();
+    if (thread->now >= until) more = false;
   }
 }
 
@@ -236,12 +250,30 @@ static void serve_commands(struct router_thread *thread, const struct epoll_even
   }
 }
 
+// The connection that an event is of; NULL if it is of another descriptor, or the connection is closed by now.
+static struct router_connection *connection_of(const struct router_thread *thread, const struct epoll_event *event) {
+  const void *what = event->data.ptr;
+  if (what == &thread->wake || what == &thread->listener || what == &thread->tun.fd) return NULL;
+  struct router_connection *connection = event->data.ptr;
+  return connection->fd < 0 ? NULL : connection;
+}
+
 static void serve(struct router_thread *thread, const struct epoll_event *event) {
+  struct router_connection *connection = connection_of(thread, event);
   uint64_t now = thread->now = dp_now();
-  if (event->data.ptr == &thread->wake) return;
   if (event->data.ptr == &thread->listener) accept_some(thread, now);
   else if (event->data.ptr == &thread->tun.fd) router_forward_from_tun(thread, now);
-  else if (((struct router_connection *)event->data.ptr)->fd >= 0) router_connection_serve(event->data.ptr, event->events, now);
+  else if (connection != NULL && connection->state != ROUTER_HANDSHAKING) router_connection_serve(connection, event->events, now);
+}
+
+// Handshakes come behind the tunnels, and take a turn all together. epoll reports those that are left again, others first.
+static void serve_handshakes(struct router_thread *thread, const struct epoll_event *events, int count) {
+  uint64_t until = dp_now() + DP_TURN_NS;
+  for (int i = 0; i < count && (thread->now = dp_now()) < until; i++) {
+    struct router_connection *connection = connection_of(thread, &events[i]);
+    if (connection == NULL || connection->state != ROUTER_HANDSHAKING) continue;
+    router_connection_serve(connection, events[i].events, thread->now);
+  }
 }
 
 static bool is_empty(const struct router_thread *thread) {
@@ -260,6 +292,7 @@ void *router_thread_run(void *argument) {
     serve_commands(thread, events, count);
     serve_readable(thread, thread->now);
     for (int i = 0; i < count; i++) serve(thread, &events[i]);
+    serve_handshakes(thread, events, count);
     router_forward_from_rings(thread, thread->now);
     check_time(thread, dp_now());
     free_closed(thread);

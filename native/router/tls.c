@@ -7,7 +7,10 @@
 
 enum {
   HANDSHAKE_BUFFER = 16 * 1024,  // of a peer that has not proven anything yet; OpenSSL needs a record's length at least
-  CERTIFICATE_LIST = 16 * 1024,
+  HANDSHAKE_BYTES = 8 * 1024,    // and records, of its whole handshake: what OpenSSL does with a hello may grow with its square
+  HANDSHAKE_RECORDS = 64,
+  CERTIFICATE_LIST = 4 * 1024,
+  CERTIFICATES = 4,              // of a chain
   COORDINATE = 32,
 };
 
@@ -27,11 +30,26 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *lengt
   return *out == NULL ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_OK;
 }
 
+static bool is_p256(const EVP_PKEY *key) {
+  char group[32];
+  return key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC && EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
+         strcmp(group, "prime256v1") == 0;
+}
+
 // Verifies no chain, dates or self-signature: the signature of the handshake proves the key, and JavaScript compares it with the registered
-// one. A peer that has sent its certificate gets the read buffer of a tunnel.
+// one. With a key that no device has, the handshake ends before its signature is verified. A peer that has sent its certificate gets the read
+// buffer of a tunnel.
 static int trust_the_key(X509_STORE_CTX *store, void *unused) {
   SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
   (void)unused;
+  if (sk_X509_num(X509_STORE_CTX_get0_untrusted(store)) > CERTIFICATES) {
+    X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_CHAIN_TOO_LONG);
+    return 0;
+  }
+  if (!is_p256(X509_get0_pubkey(X509_STORE_CTX_get0_cert(store)))) {
+    X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);  // the alert unsupported_certificate
+    return 0;
+  }
   if (ssl != NULL) SSL_set_default_read_buffer_len(ssl, 8 * HANDSHAKE_BUFFER);
   return 1;
 }
@@ -59,10 +77,16 @@ static bool use_key(SSL_CTX *context, const char *pem) {
   return ok;
 }
 
+// What a device may sign and agree on: a signature costs tenths of a millisecond then, and not tens. C peers with mbedTLS sign with SHA-384 if
+// the cipher suite of TLS 1.2 has it, whatever they are asked for.
+static bool choose_algorithms(SSL_CTX *context) {
+  return SSL_CTX_set1_client_sigalgs_list(context, "ECDSA+SHA256:ECDSA+SHA384") == 1 && SSL_CTX_set1_groups_list(context, "X25519:P-256") == 1;
+}
+
 SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason) {
   ERR_clear_error();
   SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-  if (context == NULL || !use_chain(context, certificate) || !use_key(context, key)) {
+  if (context == NULL || !use_chain(context, certificate) || !use_key(context, key) || !choose_algorithms(context)) {
     dp_tls_reason(NULL, 0, reason);
     SSL_CTX_free(context);
     return NULL;
@@ -89,6 +113,7 @@ SSL *router_tls_accept(SSL_CTX *context, int fd) {
     SSL_free(ssl);
     return NULL;
   }
+  dp_pipe_allow(dp_pipe_of(ssl), HANDSHAKE_RECORDS, HANDSHAKE_BYTES, UINT64_MAX);
   SSL_set_accept_state(ssl);
   return ssl;
 }
@@ -101,12 +126,9 @@ static bool coordinate(const EVP_PKEY *key, const char *name, uint8_t *out) {
 }
 
 static bool read_key(const X509 *certificate, uint8_t out[65]) {
-  char group[32];
   EVP_PKEY *key = X509_get0_pubkey(certificate);
   out[0] = 4;
-  return key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-         EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 && strcmp(group, "prime256v1") == 0 &&
-         coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, out + 1) && coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, out + 1 + COORDINATE);
+  return is_p256(key) && coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, out + 1) && coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, out + 1 + COORDINATE);
 }
 
 void router_tls_peer(const SSL *ssl, struct router_event *event) {

@@ -13,9 +13,11 @@ enum {
   SMALL_RECORD = 4096,
   SLOW_UNSENT = 80 * 1024,      // a link on which they matter: 16 MB/s
   BATCH = 80 * 1024,            // sent in one go, or with less than this once more is read: a burst of a host, cut for 1,280 bytes, has 69 KB
-  READ_BUDGET = 512 * 1024,     // per call, so that other connections are served
+  READ_BATCH = 128 * 1024,      // given to the sink at once; and what may stay for the next turn
   LONE = 2048,                  // less than this by itself is delivered at once, and the socket is not read again
 };
+
+static const uint64_t MINUTE = 60000000000;  // nanoseconds
 
 bool dp_workspace_init(struct dp_workspace *workspace, uint64_t queued) {
   *workspace = (struct dp_workspace){
@@ -59,29 +61,27 @@ void dp_link_free(struct dp_link *link) {
   *link = (struct dp_link){.fd = -1};
 }
 
-// Moves unsent bytes out of the shared workspace. Without memory for that the connection must end: its stream would have a gap.
-static bool park(struct dp_link *link) {
+// Moves unsent bytes out of the shared workspace. Without memory for them the link ends with its next flush, and sends nothing until then.
+static void park(struct dp_link *link) {
   size_t length = link->out_end - link->out_start;
   link->workspace->writer = NULL;
-  if (length == 0) return true;
+  if (length == 0) return;
   link->parked = dp_pool_need(&link->workspace->pool, length);
-  if (link->parked == NULL) return false;
-  memcpy(link->parked, link->out + link->out_start, length);
+  if (link->parked != NULL) memcpy(link->parked, link->out + link->out_start, length);
+  else link->lost = true;
   link->out = link->parked;
   link->out_start = 0;
-  link->out_end = length;
-  return true;
+  link->out_end = link->lost ? 0 : length;
 }
 
 // Assigns the workspace's `out` to this link, which has no unsent bytes.
-static bool take_workspace(struct dp_link *link) {
+static void take_workspace(struct dp_link *link) {
   struct dp_link *writer = link->workspace->writer;
-  if (writer != NULL && writer != link && !park(writer)) return false;
+  if (writer != NULL && writer != link) park(writer);
   unpark(link);
   link->out = link->workspace->out;
   link->out_start = link->out_end = 0;
   link->workspace->writer = link;
-  return true;
 }
 
 uint64_t dp_link_taken(const struct dp_link *link) {
@@ -89,8 +89,11 @@ uint64_t dp_link_taken(const struct dp_link *link) {
 }
 
 bool dp_link_waiting(const struct dp_link *link) {
-  return dp_pipe_waits(link->pipe) || link->out_start < link->out_end || link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
+  bool queued = link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
+  return dp_pipe_waits(link->pipe) || link->out_start < link->out_end || queued || link->lost;
 }
+
+bool dp_link_wants_write(const struct dp_link *link) { return (link->blocked && !link->read_first) || link->read_blocked; }
 
 static enum dp_status fail(struct dp_link *link, int result) {
   if (SSL_get_error(link->ssl, result) == SSL_ERROR_ZERO_RETURN) return DP_CLOSED;
@@ -103,10 +106,12 @@ static bool would_block(const struct dp_link *link, int result) {
   return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
 }
 
-static enum dp_status fail_to_send(struct dp_link *link) {
-  snprintf(link->reason, DP_REASON, "%s", strerrorname_np(errno) ?: "?");
+static enum dp_status break_off(struct dp_link *link, const char *reason) {
+  snprintf(link->reason, DP_REASON, "%s", reason);
   return DP_BROKEN;
 }
+
+static enum dp_status fail_to_send(struct dp_link *link) { return break_off(link, strerrorname_np(errno) ?: "?"); }
 
 static enum dp_status block(struct dp_link *link) {
   link->blocked = true;
@@ -122,6 +127,7 @@ static enum dp_status write_record(struct dp_link *link, size_t most) {
   if (written <= 0) {
     if (!would_block(link, written)) return fail(link, written);
     link->attempt = length;
+    link->read_first = SSL_want_read(link->ssl);
     return block(link);
   }
   link->attempt = 0;
@@ -139,6 +145,8 @@ static enum dp_status write_out(struct dp_link *link) {
     dp_pipe_collect(link->pipe, link->workspace->records);
     while (link->out_start < link->out_end && !dp_pipe_waits(link->pipe)) {
       enum dp_status status = write_record(link, record);
+      // What is collected lies in memory that all links share.
+      if (status == DP_BLOCKED && !dp_pipe_send(link->pipe)) return fail_to_send(link);
       if (status != DP_DONE) return status;
     }
   }
@@ -162,17 +170,15 @@ static size_t refill(struct dp_link *link, uint64_t now) {
 }
 
 enum dp_status dp_link_flush(struct dp_link *link, uint64_t now) {
+  if (link->lost) return break_off(link, "out of memory");
   ERR_clear_error();
-  link->blocked = false;
+  link->blocked = link->read_first = false;
   for (;;) {
     enum dp_status status = write_out(link);
     if (status == DP_BLOCKED) dp_socket_adapt_unsent(link->fd, &link->pace, now);
     if (status != DP_DONE) return status;
     if (!dp_link_waiting(link)) break;
-    if (!take_workspace(link)) {
-      snprintf(link->reason, DP_REASON, "out of memory");
-      return DP_BROKEN;
-    }
+    take_workspace(link);
     link->out_end = refill(link, now);
   }
   unpark(link);
@@ -182,7 +188,8 @@ enum dp_status dp_link_flush(struct dp_link *link, uint64_t now) {
 }
 
 uint8_t *dp_link_room(struct dp_link *link, size_t *wanted) {
-  if (link->blocked || dp_link_waiting(link) || !take_workspace(link)) return NULL;
+  if (link->blocked || dp_link_waiting(link)) return NULL;
+  take_workspace(link);
   *wanted = useful(link);
   return link->out;
 }
@@ -200,10 +207,10 @@ void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length,
 static uint8_t *direct_room(struct dp_link *link, size_t size) {
   struct dp_workspace *workspace = link->workspace;
   bool queued = link->urgent_length > 0 || (link->queue != NULL && link->queue->blocks > 0);
-  if (link->blocked || queued || dp_pipe_waits(link->pipe)) return NULL;
+  if (link->blocked || queued || link->lost || dp_pipe_waits(link->pipe)) return NULL;
   if (workspace->writer != link) {
-    bool free = workspace->writer == NULL && link->out_start == link->out_end;
-    if (!free || !take_workspace(link)) return NULL;
+    if (workspace->writer != NULL || link->out_start < link->out_end) return NULL;
+    take_workspace(link);
   }
   return dp_link_full(link) || DP_OUT_BYTES - link->out_end < size ? NULL : link->out + link->out_end;
 }
@@ -273,9 +280,11 @@ void dp_link_trim(struct dp_link *link) {
   if (link->queue != NULL && link->queue->blocks == 0) dp_link_drop(link);
 }
 
-// Gives the whole frames of `in` to the sink; returns how many bytes they were, and in `*status` DP_DONE unless reading must end.
-static size_t parse(struct dp_link *link, size_t length, const struct dp_sink *sink, enum dp_status *status) {
+// Gives the whole frames of `in` to the sink; returns how many bytes they were, and in `*status` DP_DONE unless reading must end, DP_AGAIN if
+// the turn does.
+static size_t parse(struct dp_link *link, size_t length, const struct dp_sink *sink, struct dp_turn *turn, enum dp_status *status) {
   uint8_t *in = link->workspace->in;
+  uint32_t packets = 0;
   size_t offset = 0;
   while (*status == DP_DONE) {
     struct dp_frame frame;
@@ -287,6 +296,11 @@ static size_t parse(struct dp_link *link, size_t length, const struct dp_sink *s
       *status = DP_OVERSIZED;
       break;
     }
+    if (dp_turn_is_over(turn, packets)) {
+      *status = DP_AGAIN;
+      break;
+    }
+    packets = state == DP_FRAME_WHOLE ? dp_segments(&frame) : 1;
     if (state == DP_FRAME_BAD) dp_add(&link->counters->in_malformed, 1);
     if (state == DP_FRAME_WHOLE && !sink->packet(sink->owner, &frame)) *status = DP_STOPPED;
     offset += size;
@@ -304,7 +318,7 @@ static size_t restore_carry(struct dp_link *link) {
   return length;
 }
 
-// Keeps the beginning of a frame: less than DP_MAX_FRAME bytes, all of them received.
+// Keeps the beginning of a frame, or frames that are left for the next turn: less than READ_BATCH and a record, all of them received.
 static bool keep_carry(struct dp_link *link, size_t length) {
   if (length == 0) return true;
   link->carry = dp_pool_need(&link->workspace->pool, length);
@@ -314,37 +328,63 @@ static bool keep_carry(struct dp_link *link, size_t length) {
   return true;
 }
 
+// A message of TLS has come instead of data. Each costs more than a record, and many of them an answer.
+static enum dp_status count_message(struct dp_link *link) {
+  uint64_t now = dp_now(), saved = now > MINUTE ? now - MINUTE : 0;
+  if (link->messages_until < saved) link->messages_until = saved;
+  link->messages_until += MINUTE / DP_MESSAGES;
+  if (link->messages_until <= now) return DP_AGAIN;
+  snprintf(link->reason, DP_REASON, "more than %d TLS messages in a minute", DP_MESSAGES);
+  return DP_BROKEN;
+}
+
+// Calls SSL_read once. DP_DONE: the socket has no more; DP_AGAIN: it may have.
+static enum dp_status read_record(struct dp_link *link, size_t *held) {
+  int got = SSL_read(link->ssl, link->workspace->in + *held, (int)(DP_IN_BYTES - *held));
+  if (got > 0) {
+    *held += (size_t)got;
+    dp_add(&link->counters->received_records, 1);
+    // Most likely there is no more, and epoll reports it otherwise: saves a system call.
+    bool lone = got < LONE && !SSL_has_pending(link->ssl) && !dp_pipe_has_more(link->pipe);
+    return lone ? DP_DONE : DP_AGAIN;
+  }
+  if (!would_block(link, got)) return fail(link, got);
+  link->read_blocked = SSL_want_write(link->ssl);
+  if (link->read_blocked || dp_pipe_is_starved(link->pipe)) return DP_DONE;
+  return dp_pipe_is_spent(link->pipe) ? DP_AGAIN : count_message(link);
+}
+
+// Reads a batch, or what there is of it. How reading ended is known until all frames before were given to the sink.
+static enum dp_status read_batch(struct dp_link *link, size_t *held, struct dp_turn *turn) {
+  enum dp_status status = link->end == DP_DONE ? DP_AGAIN : link->end;
+  while (status == DP_AGAIN && *held < READ_BATCH && !dp_pipe_is_spent(link->pipe) && !dp_turn_is_over(turn, 1))
+    status = read_record(link, held);
+  if (status == DP_CLOSED || status == DP_BROKEN) link->end = status;
+  return status;
+}
+
 enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink, uint64_t now) {
   uint8_t *in = link->workspace->in;
+  struct dp_turn turn = dp_turn_begin();
   size_t held = restore_carry(link), total = 0;
-  enum dp_status parsed = DP_DONE, ended = DP_AGAIN;
+  enum dp_status read = DP_AGAIN, parsed = DP_DONE;
+  if (link->lost) return break_off(link, "out of memory");
   ERR_clear_error();
-  while (parsed == DP_DONE && ended == DP_AGAIN && total < READ_BUDGET) {
-    int got = SSL_read(link->ssl, in + held, (int)(DP_IN_BYTES - held));
-    // Most likely there is no more, and epoll reports it otherwise: saves a system call.
-    bool lone = got > 0 && got < LONE && !SSL_has_pending(link->ssl) && !dp_pipe_has_more(link->pipe);
-    if (got > 0) {
-      held += (size_t)got;
-      total += (size_t)got;
-      dp_add(&link->counters->received_records, 1);
-    } else {
-      ended = would_block(link, got) ? DP_DONE : fail(link, got);
-      link->read_blocked = ended == DP_DONE && SSL_want_write(link->ssl);
-    }
-    if (lone) ended = DP_DONE;
-    if (ended == DP_AGAIN && total < READ_BUDGET && DP_IN_BYTES - held >= RECORD) continue;
-    size_t used = parse(link, held, sink, &parsed);
+  dp_pipe_allow(link->pipe, DP_TURN_RECORDS, DP_TURN_BYTES, turn.until);
+  while (parsed == DP_DONE && read == DP_AGAIN) {
+    size_t before = held;
+    read = read_batch(link, &held, &turn);
+    total += held - before;
+    size_t used = parse(link, held, sink, &turn, &parsed);
     held -= used;
     if (used > 0 && held > 0) memmove(in, in + used, held);
+    if (dp_pipe_is_spent(link->pipe) || dp_now() >= turn.until) break;
   }
   // The answer to a key update may wait because the socket is full.
   if (dp_pipe_waits(link->pipe)) link->blocked = true;
   if (total > 0) dp_socket_adapt_receive(link->fd, &link->pace, total, now);
-  if (parsed != DP_DONE) return parsed;
-  if (ended == DP_CLOSED || ended == DP_BROKEN) return ended;
-  if (!keep_carry(link, held)) {
-    snprintf(link->reason, DP_REASON, "out of memory");
-    return DP_BROKEN;
-  }
-  return ended;
+  if (parsed == DP_OVERSIZED || parsed == DP_STOPPED) return parsed;
+  if (parsed == DP_DONE && link->end != DP_DONE) return link->end;
+  if (!keep_carry(link, held)) return break_off(link, "out of memory");
+  return parsed == DP_AGAIN ? DP_AGAIN : read;
 }

@@ -22,11 +22,13 @@
 #include "pipe.h"
 #include "socket.h"
 #include "tls.h"
+#include "turn.h"
 
 enum {
   DP_IN_BYTES = 384 * 1024,
   DP_OUT_BYTES = 256 * 1024,
   DP_URGENT_BYTES = 128,
+  DP_MESSAGES = 60,  // of TLS that a peer may send in a minute: key updates, requests to renegotiate, tickets
 };
 
 struct dp_link;
@@ -45,7 +47,7 @@ void dp_workspace_free(struct dp_workspace *workspace);
 
 enum dp_status {
   DP_DONE,       // nothing more to read now, or everything is sent
-  DP_AGAIN,      // there is more to read: call again, for epoll does not report what OpenSSL has read already
+  DP_AGAIN,      // there may be more: call again after others had their turn, for epoll does not report what was read already
   DP_BLOCKED,    // the socket takes no more: wait until it is writable
   DP_CLOSED,     // the peer has ended the connection
   DP_BROKEN,     // the connection failed: `reason` says why
@@ -68,6 +70,10 @@ struct dp_link {
   bool small_records;  // on a slow path: the peer reads in a blocking way, so half a record would stall both its directions
   bool blocked;       // the socket is full; the owner clears it when epoll reports otherwise
   bool read_blocked;  // reading waits for the socket to be writable (a key update, without a pipe)
+  bool read_first;    // sending waits for the rest of a message of TLS that the peer has begun
+  bool lost;          // without memory for unsent bytes: its stream has a gap
+  enum dp_status end; // how reading ended, while frames that were read before are still to be given to the sink; else DP_DONE
+  uint64_t messages_until;  // token bucket as a time: one message may come for each period from here to now
   struct dp_workspace *workspace;
   struct dp_counters *counters;
   struct dp_pace pace;
@@ -87,7 +93,7 @@ struct dp_link {
 // After the handshake. The link owns neither `ssl` nor `fd`.
 void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *workspace, struct dp_counters *counters);
 void dp_link_free(struct dp_link *link);
-// Reads what is there, at most about half a megabyte, and gives the frames to the sink.
+// Reads what is there, for a turn (turn.h) at most, and gives the frames to the sink.
 enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink, uint64_t now);
 // Sends what waits: DP_DONE, DP_BLOCKED, DP_CLOSED or DP_BROKEN.
 enum dp_status dp_link_flush(struct dp_link *link, uint64_t now);
@@ -112,3 +118,5 @@ void dp_link_trim(struct dp_link *link);
 uint64_t dp_link_taken(const struct dp_link *link);
 // True while something waits to be sent.
 bool dp_link_waiting(const struct dp_link *link);
+// Does it wait for the socket to be writable?
+bool dp_link_wants_write(const struct dp_link *link);

@@ -1,8 +1,11 @@
 #include "pipe.h"
+#include "packet/clock.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+
+enum { RECORDS_TIMED = 8 };  // between two looks at the clock
 
 _Static_assert(DP_PIPE_KEPT >= DP_PIPE_ROOM + SSL3_RT_MAX_PACKET_SIZE, "a full room and the record that finds it full may have to be kept");
 
@@ -109,14 +112,26 @@ static ssize_t receive(struct dp_pipe *pipe, uint8_t *bytes, size_t length) {
   return got;
 }
 
+static bool may_begin(struct dp_pipe *pipe) {
+  bool late = pipe->records_left % RECORDS_TIMED == 0 && dp_now() >= pipe->until;
+  pipe->spent = late || pipe->records_left == 0 || pipe->bytes_left == 0;
+  return !pipe->spent;
+}
+
 // Learns how long the next record is. What it returns is that of receive(), if more had to be read.
 static ssize_t begin_record(struct dp_pipe *pipe) {
+  if (!may_begin(pipe)) {
+    errno = EAGAIN;
+    return -1;
+  }
   while (ahead(pipe) < DP_PIPE_HEADER) {
     ssize_t got = receive(pipe, NULL, 0);
     if (got <= 0) return got;
   }
   const uint8_t *header = ahead_memory(pipe) + pipe->ahead_start;
   pipe->record_left = DP_PIPE_HEADER + ((size_t)header[3] << 8 | header[4]);
+  pipe->records_left--;
+  pipe->bytes_left -= pipe->record_left < pipe->bytes_left ? pipe->record_left : pipe->bytes_left;
   return 1;
 }
 
@@ -141,6 +156,7 @@ static int on_read(BIO *bio, char *bytes, int length) {
   BIO_clear_retry_flags(bio);
   ssize_t got = read_record(pipe, (uint8_t *)bytes, (size_t)length);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_read(bio);
+  pipe->starved = got < 0 && !pipe->spent;
   if (got == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   return (int)got;
 }
@@ -177,6 +193,7 @@ bool dp_pipe_attach(SSL *ssl, int fd) {
     return false;
   }
   pipe->fd = fd;
+  dp_pipe_allow(pipe, UINT32_MAX, SIZE_MAX, UINT64_MAX);
   BIO_set_data(bio, pipe);
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl, bio, bio);
@@ -187,6 +204,18 @@ struct dp_pipe *dp_pipe_of(const SSL *ssl) {
   BIO *bio = SSL_get_wbio(ssl);
   return bio == NULL || BIO_method_type(bio) == BIO_TYPE_SOCKET ? NULL : BIO_get_data(bio);
 }
+
+void dp_pipe_allow(struct dp_pipe *pipe, uint32_t records, size_t bytes, uint64_t until) {
+  if (pipe == NULL) return;
+  pipe->records_left = records;
+  pipe->bytes_left = bytes;
+  pipe->until = until;
+  pipe->spent = pipe->starved = false;
+}
+
+bool dp_pipe_is_spent(const struct dp_pipe *pipe) { return pipe != NULL && pipe->spent; }
+
+bool dp_pipe_is_starved(const struct dp_pipe *pipe) { return pipe == NULL || pipe->starved; }
 
 void dp_pipe_hold(struct dp_pipe *pipe, struct dp_pool *pool) {
   if (pipe != NULL) pipe->pool = pool;

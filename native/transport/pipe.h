@@ -29,12 +29,23 @@ struct dp_pipe {
   uint8_t *ahead;        // read beyond that record; NULL: that is in `header`
   size_t ahead_start, ahead_end;
   uint8_t header[DP_PIPE_HEADER];
+  uint32_t records_left;  // of what OpenSSL may have
+  size_t bytes_left;
+  uint64_t until;
+  bool spent, starved;
 };
 
 // Connects `ssl` with the socket, which stays the caller's. False without memory.
 bool dp_pipe_attach(SSL *ssl, int fd);
 // NULL with kernel TLS: OpenSSL uses the socket itself then. All functions below accept NULL.
 struct dp_pipe *dp_pipe_of(const SSL *ssl);
+// OpenSSL gets so many further records and bytes of them, and none that begins after `until` (dp_now()): whatever it does with them, it
+// returns then and says that it wants to read. A record that was begun is passed on whole. Without a call there is no limit.
+void dp_pipe_allow(struct dp_pipe *pipe, uint32_t records, size_t bytes, uint64_t until);
+// Did OpenSSL want more than that? There may be more, and epoll does not report what lies ahead.
+bool dp_pipe_is_spent(const struct dp_pipe *pipe);
+// Did the socket have no more? Without a pipe nobody knows, and epoll reports it: true.
+bool dp_pipe_is_starved(const struct dp_pipe *pipe);
 // From now on writes never block.
 void dp_pipe_hold(struct dp_pipe *pipe, struct dp_pool *pool);
 // Gives the buffers back to the pool. Nothing may be written after that.

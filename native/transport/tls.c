@@ -33,6 +33,7 @@ bool dp_tls_attach(SSL *ssl, int fd) {
   // The kernel's TLS works only under OpenSSL's own socket BIO.
   if (kernel_tls()) {
     SSL_set_options(ssl, SSL_OP_ENABLE_KTLS);
+    SSL_set_read_ahead(ssl, 0);  // of records in its own buffer, OpenSSL would go through all key updates in one call
     return SSL_set_fd(ssl, fd) == 1;
   }
 #endif
@@ -58,6 +59,7 @@ void dp_tls_prepare(SSL_CTX *context) {
   SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);  // a call would last as long as key updates come
   SSL_CTX_set_read_ahead(context, 1);  // a record in one call, not its header first
 }
 

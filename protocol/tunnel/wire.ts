@@ -24,7 +24,7 @@ export const GSO_NONE = 0;
 export const GSO_TCP4 = 1;
 export const GSO_TCP6 = 4;
 export const GSO_UDP = 5;
-export const MIN_SEGMENT = 8;
+export const MIN_SEGMENT = 48;
 
 /** "Heartbeat" (enftun.md §5): an ICMPv6 echo request (RFC 4443 §4.1). */
 export const ICMPV6 = 58;

@@ -26,6 +26,8 @@ export interface BenchFabric {
 
 /** The fabric at work in processes of its own. */
 export interface Serving {
+  /** Of its first process, which has the router's threads. */
+  readonly pid: number;
   readonly port: number;
   readonly tunnelPort: number;
   readonly arithmetic: { readonly ecdaa: string; readonly curves: string };
@@ -84,6 +86,7 @@ async function serve(data: string, cores: string, options: readonly string[]): P
   const cpuOfEach = (): number[] =>
     pids().map((pid) => parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1')).own);
   return {
+    pid: child.pid!,
     port: portOf(ready.identity),
     tunnelPort: portOf(ready.tunnel),
     arithmetic: ready.arithmetic,

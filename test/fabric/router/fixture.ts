@@ -176,6 +176,11 @@ export interface Manner {
   readonly alpn?: readonly string[];
   readonly version?: SecureVersion;
   readonly host?: string;
+  readonly ciphers?: string;
+  /** Groups for the key agreement. */
+  readonly ecdhCurve?: string;
+  /** Gets the socket before the handshake. */
+  readonly listen?: (tls: TLSSocket) => void;
 }
 
 /** How our own agent connects. */
@@ -183,7 +188,7 @@ export const OURS: Manner = { alpn: [ALPN_CONTROL] };
 
 /** Connects and completes the handshake. Whether the router admits the device shows later. */
 export async function connect(
-  router: Router,
+  router: Pick<Router, 'port'>,
   device: Device | undefined,
   manner: Manner = {},
 ): Promise<Peer> {
@@ -194,7 +199,10 @@ export async function connect(
     rejectUnauthorized: false,
     ...(manner.alpn === undefined ? {} : { ALPNProtocols: [...manner.alpn] }),
     ...(manner.version === undefined ? {} : { minVersion: manner.version, maxVersion: manner.version }),
+    ...(manner.ciphers === undefined ? {} : { ciphers: manner.ciphers }),
+    ...(manner.ecdhCurve === undefined ? {} : { ecdhCurve: manner.ecdhCurve }),
   });
+  manner.listen?.(tls);
   const received: Uint8Array[] = [];
   const controls: Uint8Array[] = [];
   const reader = frameReader();

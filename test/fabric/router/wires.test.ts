@@ -73,7 +73,7 @@ describe('a peer on enf/2', () => {
     await until(() => peer.received.length > before);
   }
 
-  it('loses the packets of a super-frame that contradicts itself, whatever the field', async () => {
+  it('[H-A8] loses the packets of a super-frame that contradicts itself, whatever the field', async () => {
     const liar = await admitted(router, a, { alpn: [ALPN_SUPER] });
     const victim = await admitted(router, b);
     const packet = udp(a.address, b.address, 1, 4_000);
@@ -85,7 +85,8 @@ describe('a peer on enf/2', () => {
       burst(packet, 0xe1, 4, 1_200),
       burst(packet, 0xe1, 9, 1_200),
       burst(packet, 0xe1, 5, 0), // empty segments
-      burst(packet, 0xe1, 5, 7),
+      burst(packet, 0xe1, 5, 47), // shorter ones than any kernel sends
+      burst(udp(a.address, b.address, 1, 65_531 - 48), 0xe1, 5, 8),
       burst(packet, 0xe1, 5, 1_449), // longer than a frame
       burst(packet, 0xe1, 5, 65_535),
       burst(packet, 0xe0, 0, 0), // too long for one packet
@@ -109,6 +110,15 @@ describe('a peer on enf/2', () => {
     expect(victim.received).toHaveLength(1);
   });
 
+  it('[H-A8] may stand for packets of 48 bytes of payload, which a C peer gets one by one', async () => {
+    const sender = await admitted(router, a, { alpn: [ALPN_SUPER] });
+    const receiver = await admitted(router, b);
+    sender.tls.write(burst(udp(a.address, b.address, 1, 48 * 1_250), 0xe1, 5, 48));
+    await until(() => receiver.received.length === 1_250);
+    expect(new Set(receiver.received.map((packet) => packet.length))).toEqual(new Set([96]));
+    expect(drops()).toEqual({});
+  });
+
   it('ends its session with a plain frame of 1,497 bytes, not with a super-frame of 65,535', async () => {
     const peer = await admitted(router, a, { alpn: [ALPN_SUPER] });
     peer.tls.write(burst(udp(a.address, b.address, 1, 65_531 - 48), 0xe1, 5, 1_200));
@@ -121,7 +131,7 @@ describe('a peer on enf/2', () => {
     const sender = await admitted(router, a, { alpn: [ALPN_SUPER] });
     const receiver = await admitted(router, b);
     const packet = udp(a.address, b.address, 1, 60);
-    const stream = concat(u16(packet.length), packet, burst(udp(a.address, b.address, 1, 60), 0xe1, 5, 30));
+    const stream = concat(u16(packet.length), packet, burst(udp(a.address, b.address, 1, 96), 0xe1, 5, 48));
     for (let at = 1; at < stream.length; at += 1) {
       const before = receiver.received.length;
       sender.tls.write(stream.subarray(0, at));

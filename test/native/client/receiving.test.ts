@@ -248,13 +248,13 @@ describe('what the peer sends', () => {
     const packets = [
       ip(UDP, udp(pattern(30))),
       ip(UDP, udp(pattern(20), 8)),
-      ip(TCP, tcp(1, pattern(30)), { partial: true }),
+      ip(TCP, tcp(1, pattern(144)), { partial: true }),
     ];
     const stream = concat(
       frame(packets[0]!),
       Uint8Array.of(0, 0),
       frame(packets[1]!),
-      superFrame(packets[2]!, 4, 10),
+      superFrame(packets[2]!, 4, 48),
     );
     for (let cut = 1; cut < stream.length; cut++) {
       const records = counters().receivedRecords;

@@ -120,4 +120,15 @@ describe('what the host sends', () => {
     expect(await frames(1)).toEqual([last]);
     expect(counters()).toMatchObject({ sentPackets: 1, outTooLong: 2, outForeign: 1, outMalformed: 4 });
   });
+
+  for (const alpn of [[], ['enf/2']])
+    test(`[H-A8] a burst is in segments of 48 bytes at least (${alpn.join() || 'a C peer'})`, async () => {
+      const { connect, host, frames, counters } = await world({ alpn });
+      await connect();
+      const big = out(UDP, udp(pattern(960)), { partial: true });
+      for (const segment of [0, 8, 47]) host(big, { flags: 1, gso: 5, segment, start: 40, offset: 6 });
+      host(big, { flags: 1, gso: 5, segment: 48, start: 40, offset: 6 });
+      expect((await frames(alpn.length > 0 ? 1 : 20)).length).toBe(alpn.length > 0 ? 1 : 20);
+      expect(counters()).toMatchObject({ sentPackets: 20, sentBursts: 1, outMalformed: 3 });
+    });
 });

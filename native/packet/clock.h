@@ -1,4 +1,4 @@
-// The clock of the data plane's threads.
+// The clock of the threads that carry packets.
 #pragma once
 #include <stdint.h>
 #include <time.h>
