@@ -3,7 +3,7 @@
 #include "thread.h"
 #include "connection.h"
 #include "addon/handle.h"
-#include "dataplane/clock.h"
+#include "packet/clock.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

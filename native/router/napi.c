@@ -1,7 +1,7 @@
 // The router's functions for JavaScript (router.ts): admission, events and counters. Packets stay in the threads.
 #include "napi.h"
 #include "addon/handle.h"
-#include "dataplane/clock.h"
+#include "packet/clock.h"
 #include "router.h"
 #include <arpa/inet.h>
 #include <errno.h>
