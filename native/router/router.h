@@ -7,12 +7,15 @@
 //   connection.c  one peer from accept to close
 //   forward.c      where a packet goes
 //   control.c     control messages
+//   host.c        what goes to the host
+//   tenant.c      what the devices of one network have of a thread
 #pragma once
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
 #include "transport/link.h"
 #include "ratelimit.h"
 #include "addresstable.h"
+#include "lookup/lookups.h"
 #include "messages.h"
 #include "ring.h"
 #include <sys/socket.h>
@@ -67,6 +70,14 @@ struct router_connection {
   struct router_thread *thread;
   struct router_peer *peer;  // once the handshake is done
   struct dp_link link;       // likewise
+  struct router_tenant *tenant;  // once it is admitted
+  struct router_asker asker;     // likewise
+};
+
+// The devices of one network in a thread: what they use of that which all devices of the thread share.
+struct router_tenant {
+  struct dp_group queues;
+  struct router_askers askers;
 };
 
 // A route: which peer has an address.
@@ -88,6 +99,9 @@ struct router_thread {
   struct dp_workspace workspace;
   struct router_addresstable routes;
   struct router_networks *networks;  // NULL until JavaScript has told them
+  struct router_tenant **tenants;  // by network
+  size_t tenants_room;
+  struct router_lookups lookups;
   struct router_list handshaking, waiting, sessions, lingering;  // handshaking and lingering: by deadline
   struct router_connection *dirty, *readable, *closed, *receiving;
   uint64_t now, sweep_at, accept_at;  // accept_at: when to accept again after descriptors ran out
@@ -103,10 +117,6 @@ struct router_thread {
   struct dp_egress egress;
   struct dp_ingress ingress;
   struct dp_filter anything;
-  struct router_addresstable lookups;
-  struct router_lookup *oldest, *newest;
-  uint64_t asked_since;
-  uint32_t asked, held_bytes;
   uint64_t refused;  // by the kernel, in the batch at hand
   uint8_t *spare;  // a packet of the TUN
   bool has_tun, tun_lost;
@@ -199,7 +209,12 @@ void router_host_answer(struct router_thread *thread, const uint8_t address[16],
 // There is a route to the address now: forwards what was held for it.
 void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now);
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]);
-void router_host_free(struct router_thread *thread);
+// Asks JavaScript what may be asked now.
+void router_host_ask(struct router_thread *thread, uint64_t now);
+
+// tenant.c: the devices of a network, which is not 0; NULL without memory. It stays until the thread is freed.
+struct router_tenant *router_tenant(struct router_thread *thread, uint32_t network);
+void router_tenants_free(struct router_thread *thread);
 
 // control.c: asks an admitted peer for a report, if it understands control messages.
 void router_request_report(struct router_connection *connection);

@@ -22,7 +22,7 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   dataplane: ['packet'],
   client: ['addon', 'packet', 'transport', 'dataplane'],
   router: ['addon', 'packet', 'transport', 'dataplane', 'router/lookup'],
-  'router/lookup': [],
+  'router/lookup': ['router', 'transport'],
 };
 
 /** Files that call each other and stay so: the router's one part behind its private header. */
