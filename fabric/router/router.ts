@@ -179,6 +179,8 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
     }
   });
   if (options.networks !== undefined) networks.publish(threads.setNetworks);
+  // Before the device knows its address: until now it was nobody's, and packets for it went to the host.
+  const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const sessions: SessionTable = sessionTable(threads, admission, networks, log);
 
   const unsubscribe = admission.onChange((address) => {
@@ -206,6 +208,7 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
     async close() {
       closing = true;
       unsubscribe();
+      ignoreAdmissions?.();
       networks.close();
       await threads.close();
     },

@@ -49,6 +49,11 @@ enum router_state {
   ROUTER_DRAINING,  // everything is sent; the peer has not closed yet
 };
 
+// What is on its way to each of the other threads, from one sender or one network.
+struct router_sent {
+  struct router_ring_use to[ROUTER_MOST_THREADS];
+};
+
 struct router_list {
   struct router_connection *first, *last;
 };
@@ -72,12 +77,14 @@ struct router_connection {
   struct dp_link link;       // likewise
   struct router_tenant *tenant;  // once it is admitted
   struct router_asker asker;     // likewise
+  struct router_sent sent;
 };
 
 // The devices of one network in a thread: what they use of that which all devices of the thread share.
 struct router_tenant {
   struct dp_group queues;
   struct router_askers askers;
+  struct router_sent sent;
 };
 
 // A route: which peer has an address.
@@ -113,6 +120,7 @@ struct router_thread {
   int queue;  // this thread's own descriptor, or -1; the first queue is the router's
   struct dp_counters counters;
   struct router_drops drops;  // of packets that no peer sent
+  struct router_sent sent[2];  // likewise: by one sender, which is a network of its own
   struct dp_tun tun;
   struct dp_egress egress;
   struct dp_ingress ingress;
