@@ -13,7 +13,7 @@ const PARTS = [
 
 describe("the router's gate, rings, map, networks and echo", () => {
   for (const sanitizer of ['address,undefined', 'thread']) {
-    it(`hold what they promise (${sanitizer})`, async () => {
+    it(`[H-A3] hold what they promise (${sanitizer})`, async () => {
       const done = await runParts('router/router_parts', PARTS, sanitizer);
       expect(done).toEqual({ code: 0, signal: null, stdout: 'ok\n', stderr: '' });
     });
