@@ -5,6 +5,7 @@ import type {
   RouterCounters,
   RouterSettings,
 } from '../native/router/router.ts';
+import type { Prefix } from '../protocol/ipv6.ts';
 import { openBarriers } from './barriers.ts';
 
 export type { PeerHandle, RouterCounters };
@@ -27,6 +28,8 @@ export interface RouterThreads {
   forget(address: Uint8Array): void;
   /** True when every thread has done what it was told so far: connections that were ended are cut. False if one has not within `withinMs`. */
   settled(withinMs: number): Promise<boolean>;
+  /** Tells the threads the fabric's networks, /64s; the number of the one at place i is i + 1. */
+  setNetworks(prefixes: readonly Prefix[]): void;
   counted(peer: PeerHandle): RouterCounters;
   /** Milliseconds since the last word of a peer that does not answer any more; undefined: it is not silent. */
   silentMs(peer: PeerHandle): number | undefined;
@@ -79,6 +82,7 @@ export function startRouterThreads(
     answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
     forget: (address) => native.routerForget(handle, address),
     settled: (withinMs) => barriers.begin(withinMs, (number) => native.routerBarrier(handle, number)),
+    setNetworks: (prefixes) => native.routerNetworks(handle, packed(prefixes)),
     counted: (peer) => native.routerPeerCounters(peer),
     silentMs(peer) {
       const ms = native.routerPeerSilence(peer);
@@ -90,4 +94,11 @@ export function startRouterThreads(
       return stopped;
     },
   };
+}
+
+/** The first eight bytes of each. */
+function packed(prefixes: readonly Prefix[]): Uint8Array {
+  const bytes = new Uint8Array(8 * prefixes.length);
+  for (const [i, { address }] of prefixes.entries()) bytes.set(address.subarray(0, 8), 8 * i);
+  return bytes;
 }

@@ -60,6 +60,8 @@ export interface Registry extends Admission, Tokens {
    * `fabric.group-suspended`, `fabric.device-banned`, `fabric.address-not-yours`, `fabric.network-full`
    */
   admit(applicant: Applicant): Promise<Uint8Array>;
+  /** Calls `listener` with each address that `admit` is about to resolve to. Returns a function that ends the subscription. */
+  onAdmitted(listener: (address: Uint8Array) => void): () => void;
   /** Appends a refused handshake to the history. */
   refused(handshake: Omit<Handshake, 'at'>): Promise<void>;
   /** Newest first; of one device, or of all. */

@@ -121,6 +121,7 @@ static void read_again(struct router_connection *connection) {
 static void report_end(struct router_connection *connection, const char *why) {
   if (connection->peer->connection == NULL) return;
   connection->peer->connection = NULL;
+  router_asker_leave(&connection->thread->lookups, &connection->asker);
   struct router_event *event = calloc(1, sizeof *event);
   if (event == NULL) return;
   event->kind = ROUTER_ENDED;
@@ -296,7 +297,15 @@ bool router_connection_stalls(const struct router_connection *connection, uint64
 void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now) {
   struct router_thread *thread = connection->thread;
   if (connection->state != ROUTER_WAITING) return;
+  struct router_tenant *tenant = router_tenant(thread, network);
+  if (tenant == NULL) {
+    router_connection_close(connection, "out of memory", now);
+    return;
+  }
   release_slot(connection, false, now);
+  connection->tenant = tenant;
+  connection->link.group = &tenant->queues;
+  router_asker_join(&tenant->askers, &connection->asker, connection->peer);
   connection->state = ROUTER_ADMITTED;
   connection->network = network;
   memcpy(connection->own.own, connection->peer->address, sizeof connection->own.own);

@@ -27,34 +27,44 @@ static void enqueue(struct router_connection *to, struct dp_frame *frame, uint64
   if (dp_link_full(&to->link) || to->thread->dirty_count >= DIRTY_BURST) router_flush_dirty(to->thread, now);
 }
 
-// Hands a frame to the thread that has the connection. False if the ring is full.
-static bool send_to_thread(struct router_thread *thread, struct router_thread *to, const struct dp_frame *frame, uint32_t network) {
+// Who has sent a packet: a device, or the host.
+struct sender {
+  uint32_t network;
+  struct router_drops *drops;
+  struct router_sent *own, *all;  // by itself, by its network
+};
+
+// Hands a frame to the thread that has the connection. False if the ring is full, or the sender has its share of it.
+static bool send_to_thread(struct router_thread *thread, struct router_thread *to, const struct dp_frame *frame, const struct sender *from) {
   struct router_ring *ring = &to->rings[thread->index];
+  struct router_ring_use *own = &from->own->to[to->index], *all = &from->all->to[to->index];
   uint32_t size = dp_frame_size(frame);
-  uint8_t *room = router_ring_reserve(ring, size, network);
+  uint8_t *room = router_ring_allows(ring, own, all, size) ? router_ring_reserve(ring, size, from->network) : NULL;
   if (room == NULL) return false;
   dp_frame_copy(frame, room);
   router_ring_commit(ring, size);
+  router_ring_count(ring, own, all, size);
   thread->crossed |= 1u << to->index;
   return true;
 }
 
-// `drops` are the sender's. What is dropped in the destination's queue is counted by its link.
-static void deliver(struct router_thread *thread, const struct router_route *route, struct dp_frame *frame, uint32_t network,
-                    struct router_drops *drops, uint64_t now) {
+// What is dropped in the destination's queue is counted by its link.
+static void deliver(struct router_thread *thread, const struct router_route *route, struct dp_frame *frame, const struct sender *from,
+                    uint64_t now) {
   if (route->peer->thread != thread) {
-    if (!send_to_thread(thread, route->peer->thread, frame, network)) dp_add(&drops->queue_full, 1);
+    if (!send_to_thread(thread, route->peer->thread, frame, from)) dp_add(&from->drops->queue_full, 1);
     return;
   }
   struct router_connection *to = router_peer_connection(route->peer, thread);
   if (to != NULL && to->state == ROUTER_ADMITTED) enqueue(to, frame, now);
-  else dp_add(&drops->offline, 1);
+  else dp_add(&from->drops->offline, 1);
 }
 
 // From one device to another.
 static void pass(struct router_connection *from, const struct router_route *route, struct dp_frame *frame, uint64_t now) {
-  if (route->network != from->network) dp_add(&from->peer->drops.foreign_network, 1);
-  else deliver(from->thread, route, frame, from->network, &from->peer->drops, now);
+  struct sender sender = {from->network, &from->peer->drops, &from->sent, &from->tenant->sent};
+  if (route->network != from->network) dp_add(&sender.drops->foreign_network, 1);
+  else deliver(from->thread, route, frame, &sender, now);
 }
 
 void router_forward_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
@@ -150,7 +160,7 @@ static void from_host(struct router_thread *thread, struct dp_frame *frame, uint
   }
   const struct router_route *route = find_latest_route(thread, destination, now);
   if (route == NULL) dp_add(&thread->drops.offline, 1);
-  else deliver(thread, route, frame, FROM_HOST, &thread->drops, now);
+  else deliver(thread, route, frame, &(struct sender){FROM_HOST, &thread->drops, &thread->sent[0], &thread->sent[1]}, now);
 }
 
 static void lose_tun(struct router_thread *thread, int error) {

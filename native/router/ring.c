@@ -49,6 +49,26 @@ void router_ring_commit(struct router_ring *ring, uint32_t length) {
   atomic_store_explicit(&ring->tail, place(tail, size) + size, memory_order_release);
 }
 
+static uint32_t used(struct router_ring_use *use, size_t head, size_t tail) {
+  if ((ptrdiff_t)(head - use->last) >= 0) *use = (struct router_ring_use){.since = tail, .last = use->last};
+  else if ((ptrdiff_t)(head - use->since) >= 0) *use = (struct router_ring_use){tail, use->last, .before = use->recent};
+  return use->recent + use->before;
+}
+
+bool router_ring_allows(const struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length) {
+  size_t tail = atomic_load_explicit((_Atomic size_t *)&ring->tail, memory_order_relaxed);
+  size_t head = atomic_load_explicit((_Atomic size_t *)&ring->head, memory_order_acquire);
+  size_t left = ROUTER_RING_BYTES - (tail - head);
+  size_t wanted = used(sender, head, tail) + used(network, head, tail) + size_of(length);
+  return left > ROUTER_RING_BYTES / 2 || wanted <= 2 * left;
+}
+
+void router_ring_count(const struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length) {
+  sender->last = network->last = atomic_load_explicit((_Atomic size_t *)&ring->tail, memory_order_relaxed);
+  sender->recent += (uint32_t)size_of(length);
+  network->recent += (uint32_t)size_of(length);
+}
+
 uint8_t *router_ring_next(struct router_ring *ring, uint32_t *length, uint32_t *tag) {
   size_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
   if (head == atomic_load_explicit(&ring->tail, memory_order_acquire)) return NULL;

@@ -13,6 +13,13 @@ struct router_ring {
   _Alignas(64) _Atomic size_t tail;  // written so far; the writer's
 };
 
+// How much of a ring a sender has, or all senders of a network: never less than that. What was written until `since` has been read once
+// the reader gets there, so two counts in turns are enough.
+struct router_ring_use {
+  size_t since, last;       // last: where its newest record ends
+  uint32_t recent, before;  // bytes
+};
+
 // False without memory. Pages are only taken as they are used.
 bool router_ring_init(struct router_ring *ring);
 void router_ring_free(struct router_ring *ring);
@@ -20,6 +27,11 @@ void router_ring_free(struct router_ring *ring);
 // router_ring_commit, which takes the same length.
 uint8_t *router_ring_reserve(struct router_ring *ring, uint32_t length, uint32_t tag);
 void router_ring_commit(struct router_ring *ring, uint32_t length);
+// The writer: may a sender, of a network, write so much? Once half of the ring is full, not if that would leave another sender, or another
+// network, less than it has itself.
+bool router_ring_allows(const struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length);
+// Counts what was committed last.
+void router_ring_count(const struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length);
 // The reader: the oldest record, which may be written to until router_ring_release; NULL if there is none.
 uint8_t *router_ring_next(struct router_ring *ring, uint32_t *length, uint32_t *tag);
 void router_ring_release(struct router_ring *ring, uint32_t length);

@@ -7,12 +7,15 @@
 //   connection.c  one peer from accept to close
 //   forward.c      where a packet goes
 //   control.c     control messages
+//   host.c        what goes to the host
+//   tenant.c      what the devices of one network have of a thread
 #pragma once
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
 #include "transport/link.h"
 #include "ratelimit.h"
 #include "addresstable.h"
+#include "lookup/lookups.h"
 #include "messages.h"
 #include "ring.h"
 #include <sys/socket.h>
@@ -46,6 +49,11 @@ enum router_state {
   ROUTER_DRAINING,  // everything is sent; the peer has not closed yet
 };
 
+// What is on its way to each of the other threads, from one sender or one network.
+struct router_sent {
+  struct router_ring_use to[ROUTER_MOST_THREADS];
+};
+
 struct router_list {
   struct router_connection *first, *last;
 };
@@ -67,6 +75,16 @@ struct router_connection {
   struct router_thread *thread;
   struct router_peer *peer;  // once the handshake is done
   struct dp_link link;       // likewise
+  struct router_tenant *tenant;  // once it is admitted
+  struct router_asker asker;     // likewise
+  struct router_sent sent;
+};
+
+// The devices of one network in a thread: what they use of that which all devices of the thread share.
+struct router_tenant {
+  struct dp_group queues;
+  struct router_askers askers;
+  struct router_sent sent;
 };
 
 // A route: which peer has an address.
@@ -87,6 +105,10 @@ struct router_thread {
 
   struct dp_workspace workspace;
   struct router_addresstable routes;
+  struct router_networks *networks;  // NULL until JavaScript has told them
+  struct router_tenant **tenants;  // by network
+  size_t tenants_room;
+  struct router_lookups lookups;
   struct router_list handshaking, waiting, sessions, lingering;  // handshaking and lingering: by deadline
   struct router_connection *dirty, *readable, **last_readable, *closed, *receiving;
   uint32_t dirty_count;
@@ -100,14 +122,11 @@ struct router_thread {
   int queue;  // this thread's own descriptor, or -1; the first queue is the router's
   struct dp_counters counters;
   struct router_drops drops;  // of packets that no peer sent
+  struct router_sent sent[2];  // likewise: by one sender, which is a network of its own
   struct dp_tun tun;
   struct dp_egress egress;
   struct dp_ingress ingress;
   struct dp_filter anything;
-  struct router_addresstable lookups;
-  struct router_lookup *oldest, *newest;
-  uint64_t asked_since;
-  uint32_t asked, held_bytes;
   uint64_t refused;  // by the kernel, in the batch at hand
   uint8_t *spare;  // a packet of the TUN
   bool has_tun, tun_lost;
@@ -155,6 +174,8 @@ void router_close_queue(struct router_thread *thread);
 void *router_thread_run(void *thread);
 // Applies the commands that wait. That may close connections: not to be called while one is read.
 void router_take_commands(struct router_thread *thread, uint64_t now);
+// The number of the network in which the address lies; 0 if that is none of the fabric's, or none is known yet.
+uint32_t router_network_of(const struct router_thread *thread, const uint8_t address[16]);
 void router_unwatch(struct router_thread *thread, int fd);
 
 // list.c
@@ -200,7 +221,12 @@ void router_host_answer(struct router_thread *thread, const uint8_t address[16],
 // There is a route to the address now: forwards what was held for it.
 void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now);
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]);
-void router_host_free(struct router_thread *thread);
+// Asks JavaScript what may be asked now.
+void router_host_ask(struct router_thread *thread, uint64_t now);
+
+// tenant.c: the devices of a network, which is not 0; NULL without memory. It stays until the thread is freed.
+struct router_tenant *router_tenant(struct router_thread *thread, uint32_t network);
+void router_tenants_free(struct router_thread *thread);
 
 // control.c: asks an admitted peer for a report, if it understands control messages.
 void router_request_report(struct router_connection *connection);

@@ -117,6 +117,11 @@ export interface RouterFace {
   routerForget(router: RouterHandle, address: Uint8Array): void;
   /** Has every thread report `reached` with `number` (u32) when it has done what it was told so far. @throws Error ENOMEM */
   routerBarrier(router: RouterHandle, number: number): void;
+  /**
+   * The fabric's networks from now on, eight bytes (a /64) for each; the number of the one at place i is i + 1. Until this is called for
+   * the first time any address may be a device's.
+   */
+  routerNetworks(router: RouterHandle, prefixes: Uint8Array): void;
   routerPeerCounters(peer: PeerHandle): RouterCounters;
   /** Milliseconds since the peer was last heard: less than 60,000 as long as its TCP answers. */
   routerPeerSilence(peer: PeerHandle): number;

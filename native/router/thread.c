@@ -44,7 +44,7 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   router_mailbox_init(&thread->mailbox);
   prepare_host(thread, &router->settings);
   bool memory = dp_workspace_init(&thread->workspace, QUEUED_BYTES);
-  memory &= router_addresstable_init(&thread->routes) && router_addresstable_init(&thread->lookups);
+  memory &= router_addresstable_init(&thread->routes) && router_lookups_init(&thread->lookups);
   memory &= (thread->spare = malloc(DP_EGRESS_ROOM)) != NULL;
   for (uint32_t i = 0; i < router->threads; i++) memory &= router_ring_init(&thread->rings[i]);
   thread->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -72,14 +72,15 @@ void router_close_queue(struct router_thread *thread) {
 
 void router_thread_free(struct router_thread *thread) {
   if (thread->router == NULL) return;
-  if (thread->lookups.buckets != NULL) router_host_free(thread);
   for (struct router_addresstable_entry *entry; thread->routes.buckets != NULL && (entry = router_addresstable_take(&thread->routes)) != NULL;) {
     struct router_route *route = (struct router_route *)(void *)entry;
     router_peer_release(route->peer);
     free(route);
   }
   router_addresstable_free(&thread->routes);
-  router_addresstable_free(&thread->lookups);
+  router_networks_release(thread->networks);
+  router_lookups_free(&thread->lookups);
+  router_tenants_free(thread);
   router_mailbox_free(&thread->mailbox);
   dp_workspace_free(&thread->workspace);
   for (uint32_t i = 0; i < thread->router->threads; i++) router_ring_free(&thread->rings[i]);
@@ -136,6 +137,15 @@ static void report_barrier(struct router_thread *thread, uint32_t number) {
   router_report(thread, event);
 }
 
+static void know_networks(struct router_thread *thread, struct router_networks *networks) {
+  router_networks_release(thread->networks);
+  thread->networks = router_networks_keep(networks);
+}
+
+uint32_t router_network_of(const struct router_thread *thread, const uint8_t address[16]) {
+  return thread->networks == NULL ? 0 : router_networks_find(thread->networks, address);
+}
+
 static void apply_command(struct router_thread *thread, struct router_command *command, uint64_t now) {
   struct router_connection *connection = command->peer == NULL ? NULL : router_peer_connection(command->peer, thread);
   switch (command->kind) {
@@ -153,6 +163,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
     case ROUTER_ANSWER: router_host_answer(thread, command->address, command->answer, now); break;
     case ROUTER_FORGET: router_host_forget(thread, command->address); break;
     case ROUTER_BARRIER: report_barrier(thread, command->number); break;
+    case ROUTER_NETWORKS: know_networks(thread, command->networks); break;
     case ROUTER_SHUT_DOWN: shut_down(thread, command->hard, now); break;
   }
 }
@@ -173,6 +184,7 @@ static uint64_t next_deadline(const struct router_thread *thread) {
   if (thread->lingering.first != NULL) deadline = earlier(deadline, thread->lingering.first->deadline);
   if (thread->sessions.first != NULL) deadline = earlier(deadline, thread->sweep_at);
   if (thread->accept_at != 0) deadline = earlier(deadline, thread->accept_at);
+  deadline = earlier(deadline, router_lookups_deadline(&thread->lookups));
   return deadline;
 }
 
@@ -199,6 +211,7 @@ static void check_time(struct router_thread *thread, uint64_t now) {
   close_late(&thread->handshaking, now);
   close_late(&thread->lingering, now);
   if (now >= thread->sweep_at) sweep(thread, now);
+  router_host_ask(thread, now);
   if (thread->accept_at != 0 && now >= thread->accept_at) {
     thread->accept_at = 0;
     watch(thread, &thread->listener);

@@ -8,6 +8,7 @@ struct dp_fq *dp_fq_new(struct dp_counters *counters, struct dp_pool *pool) {
   if (fq == NULL) return NULL;
   fq->counters = counters;
   fq->pool = pool;
+  fq->share.group = &pool->everyone;
   fq->limit = DP_FQ_LIMIT;
   return fq;
 }
@@ -39,7 +40,10 @@ static struct dp_fq_block *shift_block(struct dp_fq *fq, struct dp_fq_flow *flow
 }
 
 static void free_block(struct dp_fq *fq, struct dp_fq_block *block) {
-  if (block != NULL) dp_pool_give(fq->pool, block, sizeof *block + block->length);
+  if (block == NULL) return;
+  size_t size = sizeof *block + block->length;
+  dp_share_remove(&fq->share, size);
+  dp_pool_give(fq->pool, block, size);
 }
 
 void dp_fq_free(struct dp_fq *fq) {
@@ -57,15 +61,23 @@ static void drop_from_fattest(struct dp_fq *fq) {
   dp_add(&fq->counters->out_overflow, 1);
 }
 
-// The limit of this queue in bytes: no more than what is left of the pool.
-static uint64_t room(const struct dp_fq *fq) {
-  uint64_t left = dp_pool_left(fq->pool);
-  return left < fq->limit ? left : fq->limit;
+static struct dp_fq *queue_of(struct dp_share *share) {
+  return (struct dp_fq *)(void *)((char *)share - offsetof(struct dp_fq, share));
+}
+
+// A block for so many bytes of frames. While the pool is full the queue that holds most of it loses packets, which may be this one.
+static struct dp_fq_block *take_block(struct dp_fq *fq, uint32_t length) {
+  struct dp_share *largest;
+  size_t size = sizeof(struct dp_fq_block) + length;
+  while (dp_pool_left(fq->pool) < size && (largest = dp_share_largest(&fq->pool->groups)) != NULL) drop_from_fattest(queue_of(largest));
+  struct dp_fq_block *block = dp_pool_take(fq->pool, size);
+  if (block != NULL) dp_share_add(&fq->share, size);
+  return block;
 }
 
 void dp_fq_put(struct dp_fq *fq, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
-  while (fq->bytes > 0 && fq->bytes + length > room(fq)) drop_from_fattest(fq);
-  struct dp_fq_block *block = length > room(fq) ? NULL : dp_pool_take(fq->pool, sizeof *block + length);
+  while (fq->bytes > 0 && fq->bytes + length > fq->limit) drop_from_fattest(fq);
+  struct dp_fq_block *block = length > fq->limit ? NULL : take_block(fq, length);
   if (block == NULL) {
     dp_add(&fq->counters->out_overflow, 1);
     return;

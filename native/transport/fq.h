@@ -1,6 +1,6 @@
 // fq_codel (RFC 8290) for packets that wait while a socket is full: a round robin of flows, new ones first; what waits too long is marked
-// or dropped. Offloading makes the TUN's own queue of 500 packets as long as 32 MB; this one has 1 MB, and never more than
-// what the thread's other queues leave of the memory they share: however many are full, there is room in it for one more.
+// or dropped. Offloading makes the TUN's own queue of 500 packets as long as 32 MB; this one has 1 MB. Once the memory that the thread's
+// queues share is full, the one that holds most of it loses packets: however many are full, there is room in another.
 #pragma once
 #include "packet/counters.h"
 #include "pool.h"
@@ -41,6 +41,7 @@ struct dp_fq_list {
 struct dp_fq {
   struct dp_counters *counters;
   struct dp_pool *pool;
+  struct dp_share share;  // of the pool; in the group of everyone unless that is set otherwise, while the queue is empty
   uint32_t bytes, blocks, limit;
   uint32_t largest;  // block seen so far: CoDel does not drop while less than one of them waits
   struct dp_fq_list fresh, old;

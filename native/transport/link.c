@@ -23,6 +23,7 @@ bool dp_workspace_init(struct dp_workspace *workspace, uint64_t queued) {
   *workspace = (struct dp_workspace){
       .in = malloc(DP_IN_BYTES), .out = malloc(DP_OUT_BYTES), .records = malloc(DP_PIPE_ROOM)};
   dp_pool_init(&workspace->pool, queued);
+  dp_pool_init(&workspace->buffers, UINT64_MAX);
   if (workspace->in != NULL && workspace->out != NULL && workspace->records != NULL) return true;
   dp_workspace_free(workspace);
   return false;
@@ -33,6 +34,7 @@ void dp_workspace_free(struct dp_workspace *workspace) {
   free(workspace->out);
   free(workspace->records);
   dp_pool_free(&workspace->pool);
+  dp_pool_free(&workspace->buffers);
   *workspace = (struct dp_workspace){0};
 }
 
@@ -42,11 +44,11 @@ void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *w
       .queue_limit = DP_FQ_LIMIT};
   dp_socket_prepare(fd, &link->pace);
   dp_socket_know_path(fd, &link->pace);
-  dp_pipe_hold(link->pipe, &workspace->pool);
+  dp_pipe_hold(link->pipe, &workspace->buffers);
 }
 
 static void unpark(struct dp_link *link) {
-  dp_pool_give(&link->workspace->pool, link->parked, link->out_end);
+  dp_pool_give(&link->workspace->buffers, link->parked, link->out_end);
   link->parked = NULL;
 }
 
@@ -55,7 +57,7 @@ void dp_link_free(struct dp_link *link) {
     if (link->workspace->writer == link) link->workspace->writer = NULL;
     dp_pipe_release(link->pipe);
     unpark(link);
-    dp_pool_give(&link->workspace->pool, link->carry, link->carry_length);
+    dp_pool_give(&link->workspace->buffers, link->carry, link->carry_length);
   }
   dp_fq_free(link->queue);
   *link = (struct dp_link){.fd = -1};
@@ -66,7 +68,7 @@ static void park(struct dp_link *link) {
   size_t length = link->out_end - link->out_start;
   link->workspace->writer = NULL;
   if (length == 0) return;
-  link->parked = dp_pool_need(&link->workspace->pool, length);
+  link->parked = dp_pool_need(&link->workspace->buffers, length);
   if (link->parked != NULL) memcpy(link->parked, link->out + link->out_start, length);
   else link->lost = true;
   link->out = link->parked;
@@ -196,8 +198,16 @@ uint8_t *dp_link_room(struct dp_link *link, size_t *wanted) {
 
 void dp_link_commit(struct dp_link *link, size_t length) { link->out_end = length; }
 
+static struct dp_fq *new_queue(struct dp_link *link) {
+  struct dp_fq *queue = dp_fq_new(link->counters, &link->workspace->pool);
+  if (queue == NULL) return NULL;
+  queue->limit = link->queue_limit;
+  if (link->group != NULL) queue->share.group = link->group;
+  return queue;
+}
+
 void dp_link_queue(struct dp_link *link, const uint8_t *frames, uint32_t length, uint32_t hash, uint64_t now) {
-  if (link->queue == NULL && (link->queue = dp_fq_new(link->counters, &link->workspace->pool)) != NULL) link->queue->limit = link->queue_limit;
+  if (link->queue == NULL) link->queue = new_queue(link);
   if (link->queue == NULL) dp_add(&link->counters->out_overflow, 1);
   else dp_fq_put(link->queue, frames, length, hash, now);
 }
@@ -312,7 +322,7 @@ static size_t parse(struct dp_link *link, size_t length, const struct dp_sink *s
 static size_t restore_carry(struct dp_link *link) {
   size_t length = link->carry_length;
   if (length > 0) memcpy(link->workspace->in, link->carry, length);
-  dp_pool_give(&link->workspace->pool, link->carry, length);
+  dp_pool_give(&link->workspace->buffers, link->carry, length);
   link->carry = NULL;
   link->carry_length = 0;
   return length;
@@ -321,7 +331,7 @@ static size_t restore_carry(struct dp_link *link) {
 // Keeps the beginning of a frame, or frames that are left for the next turn: less than READ_BATCH and a record, all of them received.
 static bool keep_carry(struct dp_link *link, size_t length) {
   if (length == 0) return true;
-  link->carry = dp_pool_need(&link->workspace->pool, length);
+  link->carry = dp_pool_need(&link->workspace->buffers, length);
   if (link->carry == NULL) return false;
   memcpy(link->carry, link->workspace->in, length);
   link->carry_length = length;

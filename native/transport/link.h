@@ -39,6 +39,7 @@ struct dp_workspace {
   uint8_t *in, *out;
   uint8_t *records;        // records that are collected to be sent in one call
   struct dp_pool pool;     // of all queues
+  struct dp_pool buffers;  // of everything else that a connection holds: it takes nothing from the queues
 };
 
 // At most `queued` bytes may wait in all queues together.
@@ -79,6 +80,7 @@ struct dp_link {
   struct dp_pace pace;
   struct dp_fq *queue;  // only once the socket was full
   uint32_t queue_limit;  // bytes that may wait in it
+  struct dp_group *group;  // with which it shares the queues' memory; NULL: everyone
   uint8_t *out;         // unsent bytes: in the workspace, or `parked`
   uint8_t *parked;
   size_t out_start, out_end;

@@ -23,7 +23,12 @@ static int class_of(size_t bytes) {
   return class;
 }
 
-void dp_pool_init(struct dp_pool *pool, uint64_t limit) { *pool = (struct dp_pool){.limit = limit}; }
+void dp_pool_init(struct dp_pool *pool, uint64_t limit) {
+  *pool = (struct dp_pool){.limit = limit};
+  dp_pool_group(pool, &pool->everyone);
+}
+
+void dp_pool_group(struct dp_pool *pool, struct dp_group *group) { *group = (struct dp_group){.groups = &pool->groups}; }
 
 void dp_pool_free(struct dp_pool *pool) {
   for (int class = 0; class < DP_POOL_CLASSES; class++)

@@ -1,10 +1,9 @@
-// Memory for what waits in the queues of one thread, and the bound that all of them share.
+// Memory for what waits in the queues of one thread, the bound that all of them share, and who holds how much of it.
 //
 // Freed blocks are kept for the next request: the allocator would return them to the system and fault them in again, thousands of times a
 // second on a fast link.
 #pragma once
-#include <stddef.h>
-#include <stdint.h>
+#include "shares.h"
 
 enum {
   DP_POOL_SMALLEST = 256,
@@ -19,6 +18,8 @@ struct dp_pool {
   uint64_t limit;  // for `held`, which only dp_pool_need() may exceed
   size_t kept;
   struct dp_piece *free[DP_POOL_CLASSES];
+  struct dp_ranking groups;
+  struct dp_group everyone;  // those that are in no other group
 };
 
 void dp_pool_init(struct dp_pool *pool, uint64_t limit);
@@ -32,3 +33,5 @@ void *dp_pool_need(struct dp_pool *pool, size_t bytes);
 void dp_pool_give(struct dp_pool *pool, void *memory, size_t bytes);
 // How many bytes are left of the limit.
 uint64_t dp_pool_left(const struct dp_pool *pool);
+// A group whose members share the pool with those of others.
+void dp_pool_group(struct dp_pool *pool, struct dp_group *group);

@@ -73,7 +73,12 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
         appendAudit(db, { ...act(FABRIC), action: CLONES, subject: formatIpv6(address), detail: { from } }),
       ),
     openGroup: async (gid) => groups.get(gid),
-    ...handshakePart(db, queue, { act, identifier, refusalsKept: options.refusalsKept ?? REFUSALS_KEPT }),
+    ...handshakePart(db, queue, {
+      act,
+      identifier,
+      refusalsKept: options.refusalsKept ?? REFUSALS_KEPT,
+      onError,
+    }),
 
     subscribe: feed.subscribe,
     catchUp: async () => catchUp(),
@@ -158,11 +163,32 @@ function handshakePart(
     act,
     identifier,
     refusalsKept,
-  }: { act: (actor: string) => Act; identifier: Identifier; refusalsKept: number },
+    onError,
+  }: {
+    act: (actor: string) => Act;
+    identifier: Identifier;
+    refusalsKept: number;
+    onError: (error: unknown) => void;
+  },
 ) {
   const refusals = refusalLog(db, refusalsKept);
+  const listeners = new Set<(address: Uint8Array) => void>();
   return {
-    admit: (applicant) => queue.submit(() => admitDevice(db, act(FABRIC), applicant, identifier)),
+    async admit(applicant) {
+      const address = await queue.submit(() => admitDevice(db, act(FABRIC), applicant, identifier));
+      for (const listener of listeners) {
+        try {
+          listener(address);
+        } catch (error) {
+          onError(error);
+        }
+      }
+      return address;
+    },
+    onAdmitted(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     refused: (handshake) => queue.submit(() => refusals.append({ ...handshake, at: act(FABRIC).at })),
   } satisfies Partial<Registry>;
 }

@@ -29,12 +29,12 @@ Examples:
 
 function chosen(only: string | undefined): typeof ATTACKS {
   if (only === undefined) return ATTACKS;
-  return only.split(',').map((id) => {
-    const attack = ATTACKS.find((known) => known.id === id);
-    if (attack !== undefined) return attack;
+  return only.split(',').flatMap((id) => {
+    const attacks = ATTACKS.filter((known) => known.id === id);
+    if (attacks.length > 0) return attacks;
     throw badOption(
       `--only: no attack ${JSON.stringify(id)}`,
-      `Give some of ${ATTACKS.map((known) => known.id).join(',')}.`,
+      `Give some of ${[...new Set(ATTACKS.map((known) => known.id))].join(',')}.`,
     );
   });
 }

@@ -20,8 +20,13 @@ export interface Enrolled {
 
 const UDP_HEADERS = 48;
 
-/** Enrols devices as their first boot does, without the boot: what is measured here comes after it. */
-export async function enrol(fabric: BenchFabric, group: BenchGroup, count: number): Promise<Enrolled[]> {
+/** Enrols devices as their first boot does, without the boot: what is measured here comes after it. `name` is that of their files. */
+export async function enrol(
+  fabric: BenchFabric,
+  group: Pick<BenchGroup, 'gid'>,
+  count: number,
+  name = 'device',
+): Promise<Enrolled[]> {
   const registry = await openRegistry(pathOf(fabric.data, 'registry'));
   try {
     return await Promise.all(
@@ -36,7 +41,7 @@ export async function enrol(fabric: BenchFabric, group: BenchGroup, count: numbe
           suite: 1,
         });
         const { certificate, key } = await identityFiles(address, keys);
-        const file = join(fabric.folder, `device-${i}.pem`);
+        const file = join(fabric.folder, `${name}-${i}.pem`);
         writeFileSync(file, certificate + key, { mode: 0o600 });
         return { address, file };
       }),
@@ -58,7 +63,8 @@ export function neighbours(fabric: BenchFabric, devices: readonly Enrolled[], si
   );
 }
 
-function list(
+/** A list of devices, each with a packet. */
+export function list(
   fabric: BenchFabric,
   name: string,
   devices: readonly Enrolled[],

@@ -3,6 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
 import { generateP256 } from '../../../crypto/primitives.ts';
 import type { Admission, Endpoint, Standing } from '../../../fabric/registry/admission.ts';
+import type { NetworkSource } from '../../../fabric/router/networks.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
@@ -137,7 +138,13 @@ function read(fd: number, room: Buffer): number {
 /** A router on a free port of the loopback; `lines` collects its log. */
 export async function testRouter(
   admission: Admission,
-  o: { tun?: TunDevice; limits?: Partial<RouterLimits>; lines?: string[]; threads?: number } = {},
+  o: {
+    tun?: TunDevice;
+    limits?: Partial<RouterLimits>;
+    lines?: string[];
+    threads?: number;
+    networks?: NetworkSource;
+  } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
   return startRouter({
@@ -146,6 +153,7 @@ export async function testRouter(
     key: identity.key,
     admission,
     ...(o.tun === undefined ? {} : { tun: o.tun }),
+    ...(o.networks === undefined ? {} : { networks: o.networks }),
     threads: o.threads ?? 2,
     log: (level, message) => o.lines?.push(`${level} ${message}`),
     limits: { lingerMs: 1000, ...o.limits },

@@ -1,4 +1,4 @@
-// The parts of the router that need no network: gate, ring, map and echo. Ends with a line "ok", or with what was wrong.
+// The parts of the router that need no network: gate, ring, map, networks and echo. Ends with a line "ok", or with what was wrong.
 #include "../../../native/packet/bytes.h"
 #include "../../../native/router/router.h"
 #include "../check.h"
@@ -139,6 +139,56 @@ static void ring_refuses_what_does_not_fit(void) {
   router_ring_free(&ring);
 }
 
+// A frame of a sender, in a ring from which nobody reads meanwhile; false if it has its share.
+static bool put_share(struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length) {
+  if (!router_ring_allows(ring, sender, network, length)) return false;
+  uint8_t *room = router_ring_reserve(ring, length, 1);
+  if (room == NULL) return false;
+  memset(room, 1, length);
+  router_ring_commit(ring, length);
+  router_ring_count(ring, sender, network, length);
+  return true;
+}
+
+// One sender, or one network of many, cannot fill the ring: there is room for another sender and for another network.
+static void ring_is_shared_out(void) {
+  enum { LENGTH = 1272, SENDERS = 50, HALF = ROUTER_RING_BYTES / 2 / (LENGTH + 8) };
+  struct router_ring ring;
+  struct router_ring_use senders[SENDERS] = {0}, networks[3] = {0};
+  uint32_t count[SENDERS] = {0}, length, tag;
+  CHECK(router_ring_init(&ring));
+  for (int round = 0; round < 3; round++) {
+    uint32_t alone = 0;
+    while (put_share(&ring, &senders[0], &networks[0], LENGTH)) alone++;
+    CHECK(alone >= HALF - 1 && alone <= HALF + 1);
+    for (int i = 0; i < 90; i++) CHECK(put_share(&ring, &senders[1], &networks[0], LENGTH));
+    for (int i = 0; i < 100; i++) CHECK(put_share(&ring, &senders[2], &networks[1], LENGTH));
+    while (router_ring_next(&ring, &length, &tag) != NULL) router_ring_release(&ring, length);
+  }
+  for (int tries = 0; tries < 100; tries++)
+    for (int i = 0; i < SENDERS - 1; i++) count[i] += put_share(&ring, &senders[i], &networks[0], LENGTH);
+  for (int i = 1; i < SENDERS - 1; i++) CHECK(count[i] >= 8 && count[i] - count[1] + 1 <= 2);
+  for (int i = 0; i < 100; i++) CHECK(put_share(&ring, &senders[SENDERS - 1], &networks[2], LENGTH));
+  router_ring_free(&ring);
+}
+
+// While the reader keeps up a sender has what it wants, and its count follows what is really there.
+static void ring_share_follows_the_reader(void) {
+  enum { LENGTH = 1272, LAG = 200 };
+  struct router_ring ring;
+  struct router_ring_use sender = {0}, network = {0};
+  uint32_t length, tag;
+  CHECK(router_ring_init(&ring));
+  for (int i = 0; i < 100000; i++) {
+    CHECK(put_share(&ring, &sender, &network, LENGTH));
+    CHECK(sender.recent + sender.before <= 2 * (LAG + 2) * (LENGTH + 8));
+    if (i < LAG) continue;
+    CHECK(router_ring_next(&ring, &length, &tag) != NULL);
+    router_ring_release(&ring, length);
+  }
+  router_ring_free(&ring);
+}
+
 enum { RECORDS = 100000 };
 
 static uint32_t length_of(uint32_t i) { return i * 2654435761u % 3000 + (i % 97 == 0 ? 60000 : 1); }
@@ -174,6 +224,30 @@ static void ring_joins_two_threads(void) {
   router_ring_free(&ring);
 }
 
+static void networks_are_found_by_the_addresses_in_them(void) {
+  static const uint8_t prefixes[3][ROUTER_PREFIX] = {{0xfd, 0, 0, 9}, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1}, {0xfd, 0, 0, 1}};
+  uint8_t address[16] = {0};
+  struct router_networks *networks = router_networks_new(prefixes[0], 3), *none = router_networks_new(prefixes[0], 0);
+  CHECK(networks != NULL && none != NULL);
+  for (uint32_t i = 0; i < 3; i++) {
+    memcpy(address, prefixes[i], ROUTER_PREFIX);
+    for (int last = 0; last < 256; last += 51) {
+      address[15] = address[8] = (uint8_t)last;
+      CHECK(router_networks_find(networks, address) == i + 1);
+      CHECK(router_networks_find(none, address) == 0);
+    }
+    address[7] ^= 2;
+    CHECK(router_networks_find(networks, address) == 0);
+  }
+  CHECK(router_networks_keep(networks) == networks && router_networks_keep(NULL) == NULL);
+  router_networks_release(networks);
+  address[7] ^= 2;
+  CHECK(router_networks_find(networks, address) == 3);
+  router_networks_release(networks);
+  router_networks_release(none);
+  router_networks_release(NULL);
+}
+
 // docs/wire.md's example.
 static void echo_answers_the_heartbeat_only(void) {
   static const uint8_t heartbeat[48] = {0x60, 0,    0,    0,    0,    8,    0x3a, 0xff, 0xe4, 0x85, 0xd8, 0xc8, 0x5f, 0xcc, 0xef, 0x1c,
@@ -206,7 +280,10 @@ int main(void) {
   sources_are_told_apart();
   map_finds_what_it_was_given();
   ring_refuses_what_does_not_fit();
+  ring_is_shared_out();
+  ring_share_follows_the_reader();
   ring_joins_two_threads();
+  networks_are_found_by_the_addresses_in_them();
   echo_answers_the_heartbeat_only();
   puts("ok");
   return 0;

@@ -36,6 +36,66 @@ static void many_full_queues_leave_room_for_another(void) {
   dp_pool_free(&pool);
 }
 
+// Full of the packets of one network's many devices: another network's device has its room, and so has another device of the same network.
+static void the_largest_queue_of_the_largest_group_pays(void) {
+  enum { MANY = 30 };
+  struct dp_pool pool;
+  struct dp_group crowd, other;
+  struct dp_fq *queues[MANY + 2], *quiet, *foreign;
+  dp_pool_init(&pool, SHARED);
+  dp_pool_group(&pool, &crowd);
+  dp_pool_group(&pool, &other);
+  for (int i = 0; i < MANY + 2; i++) {
+    CHECK((queues[i] = dp_fq_new(&counters, &pool)) != NULL);
+    queues[i]->share.group = i == MANY ? &other : &crowd;
+  }
+  foreign = queues[MANY];
+  quiet = queues[MANY + 1];
+  put(quiet, 1, 0);
+  for (int packet = 0; packet < 200; packet++)
+    for (int i = 0; i < MANY; i++) put(queues[i], 1, 0);
+  CHECK(pool.held > SHARED - 2 * FRAME && pool.held <= SHARED);
+  // The crowd, which has never been over its own limits, makes room.
+  for (int packet = 0; packet < 45; packet++) put(foreign, 1, 0);
+  CHECK(foreign->bytes == 45 * FRAME && quiet->bytes == FRAME);
+  for (int packet = 0; packet < 200; packet++) {
+    put(foreign, 1, 0);
+    for (int i = 0; i < MANY; i++) put(queues[i], 1, 0);
+  }
+  CHECK(quiet->bytes == FRAME && pool.held <= SHARED);
+  CHECK(foreign->bytes > SHARED / 3 && foreign->bytes < SHARED / 3 * 2);
+  CHECK(crowd.holder.held + other.holder.held == pool.held);
+  for (int i = 0; i < MANY; i++) CHECK(queues[i]->bytes >= FRAME);
+  for (int i = 0; i < MANY + 2; i++) dp_fq_free(queues[i]);
+  CHECK(pool.held == 0 && dp_share_largest(&pool.groups) == NULL);
+  dp_pool_free(&pool);
+}
+
+// However its holdings change, the largest is found, to within a quarter.
+static void the_largest_share_is_found(void) {
+  enum { MANY = 100, GROUPS = 5, STEPS = 20000 };
+  struct dp_ranking groups = {0};
+  struct dp_group group[GROUPS] = {0};
+  struct dp_share shares[MANY] = {0};
+  for (int i = 0; i < GROUPS; i++) group[i].groups = &groups;
+  for (int i = 0; i < MANY; i++) shares[i].group = &group[i % GROUPS];
+  for (int step = 0; step < STEPS; step++) {
+    struct dp_share *share = &shares[rand() % MANY];
+    uint64_t held = share->holder.held, bytes = (uint64_t)rand() % (1u << rand() % 24);
+    if (rand() % 2 == 0) dp_share_add(share, bytes);
+    else dp_share_remove(share, bytes < held ? bytes : held);
+    uint64_t most = 0, most_of_group = 0;
+    struct dp_share *largest = dp_share_largest(&groups);
+    for (int i = 0; i < GROUPS; i++) most = group[i].holder.held > most ? group[i].holder.held : most;
+    CHECK((largest == NULL) == (most == 0));
+    if (largest == NULL) continue;
+    CHECK(largest->group->holder.held * 5 >= most * 4);
+    for (int i = 0; i < MANY; i++)
+      if (shares[i].group == largest->group && shares[i].holder.held > most_of_group) most_of_group = shares[i].holder.held;
+    CHECK(largest->holder.held * 5 >= most_of_group * 4);
+  }
+}
+
 static void a_single_queue_has_its_own_limit_too(void) {
   struct dp_pool pool;
   dp_pool_init(&pool, SHARED);
@@ -90,6 +150,8 @@ static void memory_is_used_again_and_bounded(void) {
 
 int main(void) {
   many_full_queues_leave_room_for_another();
+  the_largest_queue_of_the_largest_group_pays();
+  the_largest_share_is_found();
   a_single_queue_has_its_own_limit_too();
   the_fattest_flow_pays();
   memory_is_used_again_and_bounded();

@@ -72,6 +72,26 @@ export function admissionContract(openEmpty: OpenEmpty): void {
       ).toHaveLength(1);
     });
 
+    test('[H-A3] whoever asks is told each address before it is assigned, and of no refused one', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const told: string[] = [];
+      const stop = registry.onAdmitted((address) => told.push(formatIpv6(address)));
+      registry.onAdmitted(() => {
+        throw new Error('broken listener');
+      });
+      const chip = applicant(group);
+      const address = formatIpv6(await registry.admit(chip));
+      expect(told).toEqual([address]);
+      await registry.admit(chip);
+      await expect(registry.admit(applicant(anyGroup()))).rejects.toMatchObject({
+        code: 'fabric.group-not-admitted',
+      });
+      expect(told).toEqual([address, address]);
+      stop();
+      await registry.admit(applicant(group));
+      expect(told).toHaveLength(2);
+    });
+
     test('unknown and suspended groups are refused, a resumed one is not', async () => {
       const { registry, group } = await withGroup(openEmpty);
       await expect(registry.admit(applicant(anyGroup()))).rejects.toMatchObject({
