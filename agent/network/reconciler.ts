@@ -1,5 +1,6 @@
 import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
 import { type Interface, type Kernel, kernel } from '../../os/linux/network-config.ts';
+import { repairSchedule } from '../../os/linux/repair-schedule.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { type Prefix, parsePrefix, prefixOf } from '../../protocol/ipv6.ts';
@@ -9,7 +10,6 @@ import { type Filter, openFilter } from './filter.ts';
 import { isLockdown } from './nftables.ts';
 import { observe } from './observe.ts';
 import type { Desired, Observed, Policy } from './policy.ts';
-import { repairSchedule } from './repair-schedule.ts';
 
 /** Keeps interface, routes, rules and filter as the policy wants them, whichever program changes them. */
 export interface Reconciler {
