@@ -85,6 +85,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       listen: options.tunnel,
       ...authority.router,
       admission: registry,
+      networks: registry,
       ...(tun === undefined ? {} : { tun }),
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       log,

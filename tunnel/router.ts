@@ -1,5 +1,6 @@
 import { addon } from '../native/index.ts';
 import type { PeerHandle, RouterCounters, RouterEvent, RouterSettings } from '../native/router/router.ts';
+import type { Prefix } from '../protocol/ipv6.ts';
 
 export type { PeerHandle, RouterCounters, RouterEvent };
 
@@ -17,6 +18,8 @@ export interface RouterThreads {
   disconnect(peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
   answer(thread: number, address: Uint8Array, whose: Whose): void;
   forget(address: Uint8Array): void;
+  /** Tells the threads the fabric's networks, /64s; the number of the one at place i is i + 1. */
+  setNetworks(prefixes: readonly Prefix[]): void;
   counted(peer: PeerHandle): RouterCounters;
   /** The counters of each thread; when they have ended, the last values. */
   counters(): readonly RouterCounters[];
@@ -60,6 +63,7 @@ export function startRouterThreads(
     disconnect: (peer, verdict, reset) => native.routerDisconnect(handle, peer, verdict, reset),
     answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
     forget: (address) => native.routerForget(handle, address),
+    setNetworks: (prefixes) => native.routerNetworks(handle, packed(prefixes)),
     counted: (peer) => native.routerPeerCounters(peer),
     counters: () => last ?? native.routerCounters(handle),
     close() {
@@ -67,4 +71,11 @@ export function startRouterThreads(
       return stopped;
     },
   };
+}
+
+/** The first eight bytes of each. */
+function packed(prefixes: readonly Prefix[]): Uint8Array {
+  const bytes = new Uint8Array(8 * prefixes.length);
+  for (const [i, { address }] of prefixes.entries()) bytes.set(address.subarray(0, 8), 8 * i);
+  return bytes;
 }

@@ -15,6 +15,7 @@ import {
 import type { Admission } from '../registry/admission.ts';
 import { authorize, type Lookup, registryLookup, verdictOn } from './authorize.ts';
 import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
+import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
 import { type Arrival, fromOf, type Session } from './session.ts';
 import { disconnect, type SessionTable, sessionTable } from './sessions.ts';
 
@@ -62,6 +63,8 @@ export interface RouterOptions {
   readonly certificate: string;
   readonly key: string;
   readonly admission: Admission;
+  /** The fabric's networks: what is in none of them is no device's. Undefined: any address may be a device's. */
+  readonly networks?: NetworkSource;
   /** Connects the host to the devices. The router closes it, once it is started. */
   readonly tun?: TunDevice;
   readonly log: Log;
@@ -122,6 +125,16 @@ export function defaultThreads(): number {
  * @throws Failure `router.bad-certificate`, `net.port-busy`, `net.port-not-permitted`, `net.no-such-address`
  */
 export async function startRouter(options: RouterOptions): Promise<Router> {
+  const networks = await networkTable(options.networks);
+  try {
+    return start(options, networks);
+  } catch (error) {
+    networks.close();
+    throw error;
+  }
+}
+
+function start(options: RouterOptions, networks: NetworkTable): Router {
   const { admission, log, tun, threads: count = defaultThreads() } = options;
   const limits = { ...ROUTER_LIMITS, ...options.limits };
   const lookup = registryLookup(admission, log);
@@ -165,7 +178,8 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
         break;
     }
   });
-  const sessions: SessionTable = sessionTable(threads, admission, log);
+  if (options.networks !== undefined) networks.publish(threads.setNetworks);
+  const sessions: SessionTable = sessionTable(threads, admission, networks, log);
 
   const unsubscribe = admission.onChange((address) => {
     threads.forget(address);
@@ -192,6 +206,7 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     async close() {
       closing = true;
       unsubscribe();
+      networks.close();
       await threads.close();
     },
   };

@@ -1,6 +1,5 @@
 import type { Log } from '../../os/service/log.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { parseReport } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
 import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/wire.ts';
@@ -8,6 +7,7 @@ import type { PeerHandle, RouterCounters, RouterThreads } from '../../tunnel/rou
 import type { Admission, Endpoint } from '../registry/admission.ts';
 import { cloneDetector } from './clones.ts';
 import { addCounters } from './counters.ts';
+import type { NetworkTable } from './networks.ts';
 import { type Arrival, type Session, sessionOf } from './session.ts';
 
 /** The devices' sessions, one per device, and what the registry is told of them. */
@@ -29,12 +29,16 @@ export interface SessionTable {
   readonly clones: number;
 }
 
-export function sessionTable(threads: RouterThreads, admission: Admission, log: Log): SessionTable {
+export function sessionTable(
+  threads: RouterThreads,
+  admission: Admission,
+  networks: NetworkTable,
+  log: Log,
+): SessionTable {
   /** By address. */
   const sessions = new Map<string, Session>();
   /** All that were admitted and still have a connection, also those that were cut; by the connection's id. */
   const connected = new Map<number, Session>();
-  const networkNumber = numbered<Prefix>(formatPrefix);
   const detector = cloneDetector();
   let clones = 0;
   /** What connections that have ended have counted. */
@@ -82,7 +86,7 @@ export function sessionTable(threads: RouterThreads, admission: Admission, log: 
       connected.set(session.id, session);
       record(() => admission.connected(session.address, session.from));
       log('info', `device ${session.name} connected from ${session.from}`);
-      threads.admit(session.peer, session.address, networkNumber(endpoint.network));
+      threads.admit(session.peer, session.address, networks.numberOf(endpoint.network));
     },
     cut,
     end(id, reason) {
@@ -121,15 +125,4 @@ const NO_VERDICT = new Uint8Array(0);
 export function disconnect(threads: RouterThreads, peer: PeerHandle, verdict: Verdict | undefined): void {
   const packet = verdict === undefined ? NO_VERDICT : encodeVerdict(verdict).subarray(FRAME_HEADER_LENGTH);
   threads.disconnect(peer, packet, verdict?.kind === 'evicted');
-}
-
-/** Numbers things from 1 on, equal ones alike. */
-function numbered<T>(name: (thing: T) => string): (thing: T) => number {
-  const numbers = new Map<string, number>();
-  return (thing) => {
-    const key = name(thing);
-    const number = numbers.get(key) ?? numbers.size + 1;
-    numbers.set(key, number);
-    return number;
-  };
 }

@@ -34,6 +34,7 @@ struct router_command *router_mailbox_take(struct router_mailbox *mailbox) {
 
 void router_command_free(struct router_command *command) {
   router_peer_release(command->peer);
+  router_networks_release(command->networks);
   free(command);
 }
 

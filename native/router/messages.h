@@ -1,6 +1,7 @@
 // Commands of the main thread to the router's threads, and their events. Only the main thread gives commands, and all threads get them in
 // the same order, so that their route tables stay equal.
 #pragma once
+#include "lookup/networks.h"
 #include "packet/frame.h"
 #include "peer.h"
 #include <pthread.h>
@@ -14,6 +15,7 @@ enum router_command_kind {
   ROUTER_UNROUTE,     // remove it, unless a newer peer has it
   ROUTER_ANSWER,      // answer to ROUTER_ASKS: whose address it is
   ROUTER_FORGET,      // forget the last answer on address
+  ROUTER_NETWORKS,    // these are the networks from now on
   ROUTER_SHUT_DOWN,   // end everything; hard: at once
 };
 
@@ -30,6 +32,7 @@ struct router_command {
   uint32_t network;          // not 0; equal for devices that may reach each other
   uint8_t address[16];
   enum router_owner answer;
+  struct router_networks *networks;  // a reference, or NULL
   uint8_t verdict[ROUTER_VERDICT];  // the packet of a control frame, for peers that understand it
   uint32_t verdict_length;
   bool reset;  // a peer without control messages gets a TCP reset
@@ -48,7 +51,7 @@ void router_mailbox_free(struct router_mailbox *mailbox);
 void router_mailbox_put(struct router_mailbox *mailbox, struct router_command *command);
 // All commands so far, oldest first; each is freed by router_command_free.
 struct router_command *router_mailbox_take(struct router_mailbox *mailbox);
-// Releases its peer, too.
+// Releases its peer and networks, too.
 void router_command_free(struct router_command *command);
 
 // Each event's name in C and in JavaScript.

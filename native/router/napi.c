@@ -347,6 +347,23 @@ static napi_value router_forget_call(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value router_networks_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2, length;
+  uint8_t *prefixes;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct core *core = core_of(env, arguments[0]);
+  if (core == NULL) return NULL;
+  if (!addon_bytes(env, arguments[1], &prefixes, &length) || length % ROUTER_PREFIX != 0 || length / ROUTER_PREFIX > UINT32_MAX)
+    return addon_bad(env, "routerNetworks(router, prefixes): expected eight bytes for each network");
+  if (core->router == NULL) return NULL;
+  struct router_command command = {
+      .kind = ROUTER_NETWORKS, .networks = router_networks_new(prefixes, (uint32_t)(length / ROUTER_PREFIX))};
+  bool sent = command.networks != NULL && router_broadcast_command(core->router, &command);
+  router_networks_release(command.networks);
+  return sent ? NULL : addon_errno(env, ENOMEM, "telling the networks");
+}
+
 static napi_value counters_object(napi_env env, const struct dp_counters *counters, const struct router_drops *drops) {
   napi_value object, causes;
   if (napi_create_object(env, &object) != napi_ok || napi_create_object(env, &causes) != napi_ok) return NULL;
@@ -398,6 +415,7 @@ void register_router(napi_env env, napi_value exports) {
   addon_function(env, exports, "routerDisconnect", router_disconnect_call);
   addon_function(env, exports, "routerAnswer", router_answer_call);
   addon_function(env, exports, "routerForget", router_forget_call);
+  addon_function(env, exports, "routerNetworks", router_networks_call);
   addon_function(env, exports, "routerPeerCounters", router_peer_counters_call);
   addon_function(env, exports, "routerCounters", router_counters_call);
   addon_function(env, exports, "routerClose", router_close_call);

@@ -159,6 +159,7 @@ bool router_broadcast_command(struct router *router, const struct router_command
     if (copy == NULL) return false;
     *copy = *command;
     if (copy->peer != NULL) router_peer_keep(copy->peer);
+    router_networks_keep(copy->networks);
     router_mailbox_put(&router->thread[i].mailbox, copy);
     router_wake(&router->thread[i]);
   }

@@ -87,6 +87,7 @@ struct router_thread {
 
   struct dp_workspace workspace;
   struct router_addresstable routes;
+  struct router_networks *networks;  // NULL until JavaScript has told them
   struct router_list handshaking, waiting, sessions, lingering;  // handshaking and lingering: by deadline
   struct router_connection *dirty, *readable, *closed, *receiving;
   uint64_t now, sweep_at, accept_at;  // accept_at: when to accept again after descriptors ran out
@@ -153,6 +154,8 @@ void router_close_queue(struct router_thread *thread);
 void *router_thread_run(void *thread);
 // Applies the commands that wait. That may close connections, and read from them: not to be called while one is read.
 void router_take_commands(struct router_thread *thread, uint64_t now);
+// The number of the network in which the address lies; 0 if that is none of the fabric's, or none is known yet.
+uint32_t router_network_of(const struct router_thread *thread, const uint8_t address[16]);
 void router_unwatch(struct router_thread *thread, int fd);
 
 // list.c

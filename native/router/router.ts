@@ -113,6 +113,11 @@ export interface RouterFace {
   routerAnswer(router: RouterHandle, thread: number, address: Uint8Array, answer: 0 | 1 | 2): void;
   /** Forgets what was answered for the address. */
   routerForget(router: RouterHandle, address: Uint8Array): void;
+  /**
+   * The fabric's networks from now on, eight bytes (a /64) for each; the number of the one at place i is i + 1. Until this is called for
+   * the first time any address may be a device's.
+   */
+  routerNetworks(router: RouterHandle, prefixes: Uint8Array): void;
   routerPeerCounters(peer: PeerHandle): RouterCounters;
   /** Of each thread; empty when all have ended. */
   routerCounters(router: RouterHandle): RouterCounters[];

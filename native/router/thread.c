@@ -78,6 +78,7 @@ void router_thread_free(struct router_thread *thread) {
     free(route);
   }
   router_addresstable_free(&thread->routes);
+  router_networks_release(thread->networks);
   router_addresstable_free(&thread->lookups);
   router_mailbox_free(&thread->mailbox);
   dp_workspace_free(&thread->workspace);
@@ -126,6 +127,15 @@ static void shut_down(struct router_thread *thread, bool hard, uint64_t now) {
   close_all(&thread->lingering, why, now);
 }
 
+static void know_networks(struct router_thread *thread, struct router_networks *networks) {
+  router_networks_release(thread->networks);
+  thread->networks = router_networks_keep(networks);
+}
+
+uint32_t router_network_of(const struct router_thread *thread, const uint8_t address[16]) {
+  return thread->networks == NULL ? 0 : router_networks_find(thread->networks, address);
+}
+
 static void apply_command(struct router_thread *thread, struct router_command *command, uint64_t now) {
   struct router_connection *connection =
       command->peer != NULL && command->peer->thread == thread ? command->peer->connection : NULL;
@@ -143,6 +153,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
     case ROUTER_UNROUTE: router_remove_route(thread, command); break;
     case ROUTER_ANSWER: router_host_answer(thread, command->address, command->answer, now); break;
     case ROUTER_FORGET: router_host_forget(thread, command->address); break;
+    case ROUTER_NETWORKS: know_networks(thread, command->networks); break;
     case ROUTER_SHUT_DOWN: shut_down(thread, command->hard, now); break;
   }
 }

@@ -21,7 +21,8 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   transport: ['packet'],
   dataplane: ['packet'],
   client: ['addon', 'packet', 'transport', 'dataplane'],
-  router: ['addon', 'packet', 'transport', 'dataplane'],
+  router: ['addon', 'packet', 'transport', 'dataplane', 'router/lookup'],
+  'router/lookup': [],
 };
 
 /** Files that call each other and stay so: the router's one part behind its private header. */
@@ -91,7 +92,7 @@ it('every folder with C files is in the table', () => {
 });
 
 it('no folder leads back to itself', () => {
-  // The provider is a folder of the TPM's part.
+  // tpm/provider and router/lookup are folders of a part.
   const part = (folder: string): string => folder.split('/')[0]!;
   const graph = new Map<string, Set<string>>();
   for (const [folder, others] of Object.entries(MAY_INCLUDE)) {

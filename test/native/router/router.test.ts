@@ -2,9 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { runChild } from '../child.ts';
 import { runParts } from '../parts.ts';
 
-const PARTS = ['router/ratelimit', 'router/ring', 'router/addresstable', 'router/echo', 'packet/checksum'];
+const PARTS = [
+  'router/ratelimit',
+  'router/ring',
+  'router/addresstable',
+  'router/echo',
+  'router/lookup/networks',
+  'packet/checksum',
+];
 
-describe("the router's gate, rings, map and echo", () => {
+describe("the router's gate, rings, map, networks and echo", () => {
   for (const sanitizer of ['address,undefined', 'thread']) {
     it(`hold what they promise (${sanitizer})`, async () => {
       const done = await runParts('router/router_parts', PARTS, sanitizer);
@@ -29,7 +36,7 @@ describe("the router's face", () => {
         }
       }
       try { addon.routerStart(...good); } catch (error) { console.log(error.code); }
-      const names = ['routerPort', 'routerPending', 'routerAdmit', 'routerDisconnect', 'routerAnswer', 'routerForget',
+      const names = ['routerPort', 'routerPending', 'routerAdmit', 'routerDisconnect', 'routerAnswer', 'routerForget', 'routerNetworks',
         'routerPeerCounters', 'routerCounters', 'routerClose'];
       for (const name of names) for (const value of [undefined, {}, 1]) {
         try { addon[name](value, value, value, value); } catch (error) { if (error instanceof TypeError) refused += 1; }

@@ -1,4 +1,4 @@
-// The parts of the router that need no network: gate, ring, map and echo. Ends with a line "ok", or with what was wrong.
+// The parts of the router that need no network: gate, ring, map, networks and echo. Ends with a line "ok", or with what was wrong.
 #include "../../../native/packet/bytes.h"
 #include "../../../native/router/router.h"
 #include "../check.h"
@@ -174,6 +174,30 @@ static void ring_joins_two_threads(void) {
   router_ring_free(&ring);
 }
 
+static void networks_are_found_by_the_addresses_in_them(void) {
+  static const uint8_t prefixes[3][ROUTER_PREFIX] = {{0xfd, 0, 0, 9}, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1}, {0xfd, 0, 0, 1}};
+  uint8_t address[16] = {0};
+  struct router_networks *networks = router_networks_new(prefixes[0], 3), *none = router_networks_new(prefixes[0], 0);
+  CHECK(networks != NULL && none != NULL);
+  for (uint32_t i = 0; i < 3; i++) {
+    memcpy(address, prefixes[i], ROUTER_PREFIX);
+    for (int last = 0; last < 256; last += 51) {
+      address[15] = address[8] = (uint8_t)last;
+      CHECK(router_networks_find(networks, address) == i + 1);
+      CHECK(router_networks_find(none, address) == 0);
+    }
+    address[7] ^= 2;
+    CHECK(router_networks_find(networks, address) == 0);
+  }
+  CHECK(router_networks_keep(networks) == networks && router_networks_keep(NULL) == NULL);
+  router_networks_release(networks);
+  address[7] ^= 2;
+  CHECK(router_networks_find(networks, address) == 3);
+  router_networks_release(networks);
+  router_networks_release(none);
+  router_networks_release(NULL);
+}
+
 // docs/wire.md's example.
 static void echo_answers_the_heartbeat_only(void) {
   static const uint8_t heartbeat[48] = {0x60, 0,    0,    0,    0,    8,    0x3a, 0xff, 0xe4, 0x85, 0xd8, 0xc8, 0x5f, 0xcc, 0xef, 0x1c,
@@ -207,6 +231,7 @@ int main(void) {
   map_finds_what_it_was_given();
   ring_refuses_what_does_not_fit();
   ring_joins_two_threads();
+  networks_are_found_by_the_addresses_in_them();
   echo_answers_the_heartbeat_only();
   puts("ok");
   return 0;

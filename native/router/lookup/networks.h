@@ -1,0 +1,18 @@
+// The fabric's networks: which /64s are registered, and the number of each. A list never changes: all threads share it until a newer one
+// replaces it.
+#pragma once
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum { ROUTER_PREFIX = 8 };  // bytes of a /64
+
+struct router_networks;
+
+// Of `count` prefixes, ROUTER_PREFIX bytes each, one after the other; the one at place i has the number i + 1. With one reference; NULL without
+// memory.
+struct router_networks *router_networks_new(const uint8_t *prefixes, uint32_t count);
+// NULL does nothing.
+struct router_networks *router_networks_keep(struct router_networks *networks);
+void router_networks_release(struct router_networks *networks);
+// The number of the network in which the address lies; 0 if it lies in none.
+uint32_t router_networks_find(const struct router_networks *networks, const uint8_t address[16]);
