@@ -1,4 +1,5 @@
 import { type EcdaaCore, ecdaaCore } from '../crypto/ecdaa.ts';
+import { hurryCommands } from '../os/linux/command.ts';
 import type { ListenAddress } from '../os/net/listen.ts';
 import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
@@ -6,6 +7,8 @@ import { watchdogPeriodMs } from '../os/service/process.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { type Parts, startControl } from './control.ts';
+import { openFirewall } from './host/firewall.ts';
+import { type HostServices, NO_SERVICES } from './host/services.ts';
 import { startIdentity } from './identity/start.ts';
 import { openRegistry } from './open-registry.ts';
 import { loadAuthority, pathOf } from './pki/authority.ts';
@@ -25,6 +28,8 @@ export interface ServeOptions {
   readonly tunnel: ListenAddress;
   /** Name of the TUN device through which this host reaches the devices; undefined: it does not. */
   readonly tun: string | undefined;
+  /** Which services of this host devices may use through it; none unless given. */
+  readonly hostServices?: HostServices;
   readonly log: Log;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
   readonly maxConnections?: number;
@@ -59,6 +64,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   const started: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
     notify('STOPPING=1');
+    hurryCommands();
     for (let close = started.pop(); close !== undefined; close = started.pop()) await close();
   };
   try {
@@ -77,6 +83,9 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     if (tun !== undefined) {
       // A router that has started closes the device itself.
       started.push(() => (parts.router === undefined ? tun.close() : undefined));
+      // Before the device is up.
+      const firewall = await openFirewall(tun.name, options.hostServices ?? NO_SERVICES, log);
+      started.push(() => firewall.close());
       parts.routes = installHostRoutes(tun.name, registry, log);
       await parts.routes.settled();
     }

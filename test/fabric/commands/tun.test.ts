@@ -8,6 +8,18 @@ import { fabricProgram } from './program.ts';
 const namespace = `enf-d-${process.pid}`;
 const inside = ['ip', 'netns', 'exec', namespace];
 const fabric = fabricProgram(inside);
+/** On a machine without nft. */
+const withoutNft = fabricProgram([
+  ...inside,
+  ...[
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    'mount --bind /dev/null $(readlink -f /usr/sbin/nft); exec "$@"',
+    'sh',
+  ],
+]);
 
 const ip = (...args: string[]): string =>
   execFileSync(inside[0]!, [...inside.slice(1), 'ip', ...args], { encoding: 'utf8', stdio: 'pipe' });
@@ -45,5 +57,28 @@ test('a TUN device that cannot be is refused before anything listens', async () 
   await fabric.json('init', '--data', data);
   expect(await fabric.refusal('serve', '--data', data, '--tun', 'no/such')).toMatchObject({
     code: 'os.bad-tun-name',
+  });
+});
+
+test('[H-A4] without nft it does not serve, unless every service is offered', async () => {
+  const data = join(scratch(), 'fabric');
+  const at = ['--data', data];
+  await fabric.json('init', ...at);
+  await fabric.json('network', 'add', 'fd00:1:2:3::/64', ...at);
+  expect(await withoutNft.refusal('serve', ...at, '--tun', 'enf-test1')).toMatchObject({
+    code: 'fabric.host-not-closed',
+    remedy: 'operator',
+    action: expect.stringContaining('Install the package nftables'),
+  });
+  expect(() => ip('link', 'show', 'enf-test1')).toThrow(/does not exist/);
+  const serving = await withoutNft.serve(data, '--tun', 'enf-test1', '--host-services', 'all');
+  expect(ip('-6', '-o', 'addr', 'show', 'dev', 'enf-test1')).toContain('fd00:1:2:3::1/128');
+  expect(serving.log()).toContain('nothing keeps other hosts from pretending');
+  expect(await serving.stop()).toBe(0);
+});
+
+test.each(['tcp', 'tcp/0', 'all,tcp/22', ''])('[H-A4] --host-services %j is refused', async (services) => {
+  expect(await fabric.refusal('serve', '--host-services', services)).toMatchObject({
+    code: 'cli.bad-option',
   });
 });
