@@ -3,6 +3,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
 import { generateP256 } from '../../../crypto/primitives.ts';
 import type { Admission, Endpoint, Standing } from '../../../fabric/registry/admission.ts';
+import type { NetworkSource } from '../../../fabric/router/networks.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
@@ -98,7 +99,8 @@ export interface FakeTun extends TunDevice {
   remove(): void;
 }
 
-export function fakeTun(): FakeTun {
+/** With `offload` packets have a virtio header, as `TunDevice` says. */
+export function fakeTun(offload: TunDevice['offload'] = 0): FakeTun {
   const [fd, host] = packetPair();
   const packets: Uint8Array[] = [];
   const room = Buffer.alloc(65_536);
@@ -110,7 +112,7 @@ export function fakeTun(): FakeTun {
   return {
     name: 'fake0',
     fd,
-    offload: 0,
+    offload,
     get written() {
       for (let length = read(host, room); open && length > 0; length = read(host, room)) {
         packets.push(Uint8Array.from(room.subarray(0, length)));
@@ -137,7 +139,13 @@ function read(fd: number, room: Buffer): number {
 /** A router on a free port of the loopback; `lines` collects its log. */
 export async function testRouter(
   admission: Admission,
-  o: { tun?: TunDevice; limits?: Partial<RouterLimits>; lines?: string[]; threads?: number } = {},
+  o: {
+    tun?: TunDevice;
+    limits?: Partial<RouterLimits>;
+    lines?: string[];
+    threads?: number;
+    networks?: NetworkSource;
+  } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
   return startRouter({
@@ -146,6 +154,7 @@ export async function testRouter(
     key: identity.key,
     admission,
     ...(o.tun === undefined ? {} : { tun: o.tun }),
+    ...(o.networks === undefined ? {} : { networks: o.networks }),
     threads: o.threads ?? 2,
     log: (level, message) => o.lines?.push(`${level} ${message}`),
     limits: { lingerMs: 1000, ...o.limits },
