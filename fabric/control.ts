@@ -6,6 +6,7 @@ import { OPERATIONS } from './operations/all.ts';
 import { anything, fields, text } from './operations/input.ts';
 import type { Running } from './operations/operation.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
+import { SERVING_PATH, type Serving } from './operations/serving.ts';
 import type { Registry } from './registry/registry.ts';
 import type { HostRoutes } from './router/host-routes.ts';
 import { METRICS_TYPE, routerMetrics } from './router/metrics.ts';
@@ -19,6 +20,8 @@ export interface Parts {
   readonly log: Log;
   router?: Router;
   routes?: HostRoutes;
+  /** Once it is started. */
+  serving?: () => Promise<Serving>;
 }
 
 /**
@@ -49,6 +52,7 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
   return serveControl(path, async (question) => {
     const request = `${question.method} ${question.path}`;
     if (request === `GET ${SESSIONS_PATH}`) return parts.router?.sessions() ?? [];
+    if (request === `GET ${SERVING_PATH}`) return (await parts.serving?.()) ?? null;
     if (request === 'GET /metrics' && parts.router !== undefined) {
       return new TextAnswer(METRICS_TYPE, routerMetrics(parts.router));
     }

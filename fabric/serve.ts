@@ -1,16 +1,17 @@
 import { type EcdaaCore, ecdaaCore } from '../crypto/ecdaa.ts';
 import { hurryCommands } from '../os/linux/command.ts';
-import type { ListenAddress } from '../os/net/listen.ts';
+import { formatListen, type ListenAddress } from '../os/net/listen.ts';
 import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
 import { watchdogPeriodMs } from '../os/service/process.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { type Parts, startControl } from './control.ts';
-import { openFirewall } from './host/firewall.ts';
-import { type HostServices, NO_SERVICES } from './host/services.ts';
+import { type Firewall, openFirewall } from './host/firewall.ts';
+import { formatServices, type HostServices, NO_SERVICES } from './host/services.ts';
 import { startIdentity } from './identity/start.ts';
 import { openRegistry } from './open-registry.ts';
+import type { HostServing } from './operations/serving.ts';
 import { loadAuthority, pathOf } from './pki/authority.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
@@ -80,12 +81,19 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     started.push(await registry.follow(POLL_MS));
 
     const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
+    let host: (() => Promise<HostServing>) | undefined;
     if (tun !== undefined) {
       // A router that has started closes the device itself.
       started.push(() => (parts.router === undefined ? tun.close() : undefined));
       // Before the device is up.
-      const firewall = await openFirewall(tun.name, options.hostServices ?? NO_SERVICES, log);
+      const services = options.hostServices ?? NO_SERVICES;
+      const firewall = await openFirewall(tun.name, services, log);
       started.push(() => firewall.close());
+      host = async () => ({
+        tun: tun.name,
+        services: formatServices(services),
+        filter: await filterState(firewall),
+      });
       parts.routes = installHostRoutes(tun.name, registry, log);
       await parts.routes.settled();
     }
@@ -118,6 +126,9 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       const timer = setInterval(() => notify('WATCHDOG=1'), periodMs / 2);
       started.push(() => clearInterval(timer));
     }
+    const identityAt = formatListen({ ...options.identity, port: identity.port });
+    const tunnelAt = formatListen({ ...options.tunnel, port: router.port });
+    parts.serving = async () => ({ identity: identityAt, tunnel: tunnelAt, host: (await host?.()) ?? null });
     notify('READY=1');
     return {
       identityPort: identity.port,
@@ -131,6 +142,12 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     throw error;
   }
 }
+
+const filterState = (firewall: Firewall): Promise<HostServing['filter']> =>
+  firewall.isInForce().then(
+    (inForce) => (inForce ? 'in force' : 'not in force'),
+    (error: Error) => ({ unknown: error.message }),
+  );
 
 /** The prefixes of all networks as text. */
 async function networksOf(registry: Registry): Promise<string[]> {

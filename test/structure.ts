@@ -65,8 +65,10 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     identity: ['registry'],
     router: ['registry'],
     host: [],
+    doctor: ['operations', 'pki'],
+    'doctor/checks': ['doctor'],
     operations: ['labels', 'pki', 'registry'],
-    commands: ['host', 'labels', 'operations', 'pki', 'registry', 'router'],
+    commands: ['doctor', 'doctor/checks', 'host', 'labels', 'operations', 'pki', 'registry', 'router'],
   },
   os: {
     files: [],

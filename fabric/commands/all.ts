@@ -1,6 +1,7 @@
 import type { Command } from '../../cli/program.ts';
 import { audit } from './audit.ts';
 import { deviceCommands } from './device.ts';
+import { doctor } from './doctor.ts';
 import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { networkCommands } from './network.ts';
@@ -14,4 +15,5 @@ export const commands: readonly Command[] = [
   serveCommand,
   ...deviceCommands,
   audit,
+  doctor,
 ];

@@ -82,3 +82,40 @@ test.each(['tcp', 'tcp/0', 'all,tcp/22', ''])('[H-A4] --host-services %j is refu
     code: 'cli.bad-option',
   });
 });
+
+interface Examination {
+  readonly healthy: boolean;
+  readonly findings: readonly { readonly id: string; readonly outcome: string; readonly message: string }[];
+}
+
+test('[H-A4] the doctor shows what a fabric offers of its host, and fails without one', async () => {
+  const data = join(scratch(), 'fabric');
+  const at = ['--data', data];
+  await fabric.json('init', ...at);
+  await fabric.json('network', 'add', 'fd00:1:2:3::/64', ...at);
+  const examine = async (...args: string[]): Promise<Examination & { code: number; text: string }> => {
+    const { code, out } = await fabric.run('doctor', ...at, '--json', ...args);
+    const outcomes = (JSON.parse(out) as Examination).findings.map(({ id, outcome }) => `${id} ${outcome}`);
+    return { code, ...(JSON.parse(out) as Examination), text: outcomes.join(', ') };
+  };
+  const alone = await examine();
+  expect(alone.text).toBe(
+    'certificates ok, control failed, ports skipped, tun skipped, host-services skipped, forwarding skipped',
+  );
+  expect([alone.code, alone.healthy]).toEqual([1, false]);
+
+  const serving = await fabric.serve(data, '--tun', 'enf-test2', '--host-services', 'tcp/22,udp/53');
+  const all = await examine();
+  expect(all.text).toBe('certificates ok, control ok, ports ok, tun ok, host-services ok, forwarding ok');
+  expect([all.code, all.healthy]).toEqual([0, true]);
+  expect(all.findings[4]!.message).toMatch(/tcp\/22,udp\/53 .*enf_fabric_enf-test2/);
+  const text = await fabric.run('doctor', ...at, '--only', 'host-services');
+  expect(text.out).toMatch(/^ok {5} {2}host-services {2}devices may use tcp\/22,udp\/53/);
+  expect(await fabric.refusal('doctor', ...at, '--only', 'dns')).toMatchObject({ code: 'cli.bad-value' });
+
+  ip('-6', 'route', 'del', 'fd00:1:2:3::/64', 'dev', 'enf-test2');
+  expect((await examine('--only', 'tun')).findings).toMatchObject([
+    { outcome: 'failed', message: 'enf-test2 lacks route to fd00:1:2:3::/64' },
+  ]);
+  expect(await serving.stop()).toBe(0);
+});
