@@ -2,13 +2,13 @@ import { type Control, type Received, serveControl, TextAnswer } from '../os/net
 import type { Log } from '../os/service/log.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
+import type { HostRoutes } from './host/routes.ts';
 import { OPERATIONS } from './operations/all.ts';
 import { anything, fields, text } from './operations/input.ts';
 import type { Running } from './operations/operation.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import { SERVING_PATH, type Serving } from './operations/serving.ts';
 import type { Registry } from './registry/registry.ts';
-import type { HostRoutes } from './router/host-routes.ts';
 import { METRICS_TYPE, routerMetrics } from './router/metrics.ts';
 import type { Router } from './router/router.ts';
 

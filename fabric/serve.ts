@@ -7,15 +7,13 @@ import { watchdogPeriodMs } from '../os/service/process.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { type Parts, startControl } from './control.ts';
-import { type Firewall, openFirewall } from './host/firewall.ts';
-import { formatServices, type HostServices, NO_SERVICES } from './host/services.ts';
+import { type Host, openHost } from './host/host.ts';
+import { type HostServices, NO_SERVICES } from './host/services.ts';
 import { startIdentity } from './identity/start.ts';
 import { openRegistry } from './open-registry.ts';
-import type { HostServing } from './operations/serving.ts';
 import { loadAuthority, pathOf } from './pki/authority.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
-import { installHostRoutes } from './router/host-routes.ts';
 import { startRouter } from './router/router.ts';
 
 /** How soon a change by another process is noticed if its notification was lost. */
@@ -81,21 +79,13 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     started.push(await registry.follow(POLL_MS));
 
     const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
-    let host: (() => Promise<HostServing>) | undefined;
+    let host: Host | undefined;
     if (tun !== undefined) {
       // A router that has started closes the device itself.
       started.push(() => (parts.router === undefined ? tun.close() : undefined));
-      // Before the device is up.
-      const services = options.hostServices ?? NO_SERVICES;
-      const firewall = await openFirewall(tun.name, services, log);
-      started.push(() => firewall.close());
-      host = async () => ({
-        tun: tun.name,
-        services: formatServices(services),
-        filter: await filterState(firewall),
-      });
-      parts.routes = installHostRoutes(tun.name, registry, log);
-      await parts.routes.settled();
+      host = await openHost(tun.name, options.hostServices ?? NO_SERVICES, registry, log);
+      started.push(host.close);
+      parts.routes = host.routes;
     }
 
     const router = await startRouter({
@@ -128,7 +118,11 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     }
     const identityAt = formatListen({ ...options.identity, port: identity.port });
     const tunnelAt = formatListen({ ...options.tunnel, port: router.port });
-    parts.serving = async () => ({ identity: identityAt, tunnel: tunnelAt, host: (await host?.()) ?? null });
+    parts.serving = async () => ({
+      identity: identityAt,
+      tunnel: tunnelAt,
+      host: (await host?.serving()) ?? null,
+    });
     notify('READY=1');
     return {
       identityPort: identity.port,
@@ -142,12 +136,6 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     throw error;
   }
 }
-
-const filterState = (firewall: Firewall): Promise<HostServing['filter']> =>
-  firewall.isInForce().then(
-    (inForce) => (inForce ? 'in force' : 'not in force'),
-    (error: Error) => ({ unknown: error.message }),
-  );
 
 /** The prefixes of all networks as text. */
 async function networksOf(registry: Registry): Promise<string[]> {

@@ -64,7 +64,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     'registry/sqlite': ['registry'],
     identity: ['registry'],
     router: ['registry'],
-    host: [],
+    host: ['operations', 'registry'],
     doctor: ['operations', 'pki'],
     'doctor/checks': ['doctor'],
     operations: ['labels', 'pki', 'registry'],
