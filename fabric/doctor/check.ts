@@ -1,9 +1,6 @@
-import type { Check as AnyCheck, Finding } from '../../cli/check.ts';
-import { failing, skipped } from '../../cli/check.ts';
+import { type Check as AnyCheck, type Finding, failing, skipped } from '../../cli/check.ts';
 import type { HostServing, Serving } from '../operations/serving.ts';
 import type { Probes } from './probes.ts';
-
-export { type Finding, failed, failing, ok, skipped, warning } from '../../cli/check.ts';
 
 /** One thing that a fabric needs; docs/doctor.md has a line for each id. */
 export type Check = AnyCheck<Probes>;

@@ -1,4 +1,5 @@
-import { type Check, failed, failing, ok, warning } from '../check.ts';
+import { failed, failing, ok, warning } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
 
 const DAY_MS = 86_400_000;
 const SOON_DAYS = 30;

@@ -1,4 +1,5 @@
-import { type Check, failed, failing, ok } from '../check.ts';
+import { failed, failing, ok } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
 
 export const control: Check = {
   id: 'control',

@@ -1,4 +1,5 @@
-import { type Check, ok, onItsHost, skipped, warning } from '../check.ts';
+import { ok, skipped, warning } from '../../../cli/check.ts';
+import { type Check, onItsHost } from '../check.ts';
 
 export const forwarding: Check = {
   id: 'forwarding',

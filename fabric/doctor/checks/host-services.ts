@@ -1,4 +1,5 @@
-import { type Check, failed, ok, onItsHost, warning } from '../check.ts';
+import { failed, ok, warning } from '../../../cli/check.ts';
+import { type Check, onItsHost } from '../check.ts';
 
 export const hostServices: Check = {
   id: 'host-services',

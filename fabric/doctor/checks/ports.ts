@@ -1,5 +1,6 @@
+import { failed, ok } from '../../../cli/check.ts';
 import { isFailure } from '../../../protocol/failure.ts';
-import { type Check, failed, ok, whileServing } from '../check.ts';
+import { type Check, whileServing } from '../check.ts';
 
 export const ports: Check = {
   id: 'ports',

@@ -1,4 +1,5 @@
-import { type Check, failed, ok, onItsHost } from '../check.ts';
+import { failed, ok } from '../../../cli/check.ts';
+import { type Check, onItsHost } from '../check.ts';
 
 const RESTART = 'Another program has changed it; leave it to the fabric, and restart that.';
 /** Named at most; a fabric may have many networks. */
