@@ -70,7 +70,7 @@ const flow = (address: 'saddr' | 'daddr', port: string, ownPort: string): NftObj
 const ports = (ranges: readonly PortRange[]): unknown =>
   oneOf(ranges.map(({ first, last }) => (first === last ? first : { range: [first, last] })));
 
-/** Decides about packets of devices for this host. */
+/** Decides about packets of devices for this host; what is cheap to know comes first. */
 function offered({ icmp, tcp, udp }: HostServices): Chain {
   const flags = { '&': [payload('tcp', 'flags'), { '|': ['syn', 'ack'] }] };
   return {
@@ -78,12 +78,12 @@ function offered({ icmp, tcp, udp }: HostServices): Chain {
     rules: [
       // Whatever does not ask for a connection belongs to one, or is answered with a reset.
       [match(flags, 'syn', '!='), ACCEPT],
+      ...(tcp.length > 0 ? [[match(payload('tcp', 'dport'), ports(tcp)), ACCEPT]] : []),
+      ...(udp.length > 0 ? [[match(payload('udp', 'dport'), ports(udp)), ACCEPT]] : []),
       [match(payload('icmpv6', 'type'), oneOf(NEEDED)), ACCEPT],
       [match(flow('saddr', 'sport', 'dport'), '@asked'), ACCEPT],
       // Nothing comes of it without the first fragment.
       [match({ exthdr: { name: 'frag', field: 'frag-off' } }, 0, '!='), ACCEPT],
-      ...(tcp.length > 0 ? [[match(payload('tcp', 'dport'), ports(tcp)), ACCEPT]] : []),
-      ...(udp.length > 0 ? [[match(payload('udp', 'dport'), ports(udp)), ACCEPT]] : []),
       ...(icmp ? [[match(payload('icmpv6', 'type'), oneOf(DISCOVERY), '!='), ACCEPT]] : []),
       [DROP],
     ],
