@@ -3,12 +3,13 @@ import type { Log } from '../os/service/log.ts';
 import { fromHex } from '../protocol/bytes.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
+import type { HostRoutes } from './host/routes.ts';
 import { anything, checker, objectOf, optional, text } from './operations/input.ts';
 import type { Running } from './operations/operation.ts';
 import { type Actor, bearerOf, perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
+import { SERVING_PATH, type Serving } from './operations/serving.ts';
 import type { Registry } from './registry/registry.ts';
-import type { HostRoutes } from './router/host-routes.ts';
 import { METRICS_TYPE, routerMetrics } from './router/metrics.ts';
 import type { Router } from './router/router.ts';
 
@@ -24,6 +25,8 @@ export interface Parts {
   readonly log: Log;
   router?: Router;
   routes?: HostRoutes;
+  /** Once it is started. */
+  serving?: () => Promise<Serving>;
 }
 
 /**
@@ -56,6 +59,7 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
   return serveControl(path, async (question) => {
     const request = `${question.method} ${question.path}`;
     if (request === `GET ${SESSIONS_PATH}`) return parts.router?.sessions() ?? [];
+    if (request === `GET ${SERVING_PATH}`) return (await parts.serving?.()) ?? null;
     if (request === 'GET /metrics' && parts.router !== undefined) {
       return new TextAnswer(METRICS_TYPE, routerMetrics(parts.router));
     }

@@ -1,17 +1,19 @@
 import { type EcdaaCore, ecdaaCore } from '../crypto/ecdaa.ts';
-import type { ListenAddress } from '../os/net/listen.ts';
+import { hurryCommands } from '../os/linux/command.ts';
+import { formatListen, type ListenAddress } from '../os/net/listen.ts';
 import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
 import { watchdogPeriodMs } from '../os/service/process.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { type Parts, startControl } from './control.ts';
+import { type Host, openHost } from './host/host.ts';
+import { type HostServices, NO_SERVICES } from './host/services.ts';
 import { startIdentity } from './identity/start.ts';
 import { openRegistry } from './open-registry.ts';
 import { loadAuthority, pathOf } from './pki/authority.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
-import { installHostRoutes } from './router/host-routes.ts';
 import { startRouter } from './router/router.ts';
 
 /** How soon a change by another process is noticed if its notification was lost. */
@@ -25,6 +27,8 @@ export interface ServeOptions {
   readonly tunnel: ListenAddress;
   /** Name of the TUN device through which this host reaches the devices; undefined: it does not. */
   readonly tun: string | undefined;
+  /** Which services of this host devices may use through it; none unless given. */
+  readonly hostServices?: HostServices;
   readonly log: Log;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
   readonly maxConnections?: number;
@@ -59,6 +63,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   const started: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
     notify('STOPPING=1');
+    hurryCommands();
     for (let close = started.pop(); close !== undefined; close = started.pop()) await close();
   };
   try {
@@ -74,11 +79,13 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     started.push(await registry.follow(POLL_MS));
 
     const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
+    let host: Host | undefined;
     if (tun !== undefined) {
       // A router that has started closes the device itself.
       started.push(() => (parts.router === undefined ? tun.close() : undefined));
-      parts.routes = installHostRoutes(tun.name, registry, log);
-      await parts.routes.settled();
+      host = await openHost(tun.name, options.hostServices ?? NO_SERVICES, registry, log);
+      started.push(host.close);
+      parts.routes = host.routes;
     }
 
     const router = await startRouter({
@@ -109,6 +116,13 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       const timer = setInterval(() => notify('WATCHDOG=1'), periodMs / 2);
       started.push(() => clearInterval(timer));
     }
+    const identityAt = formatListen({ ...options.identity, port: identity.port });
+    const tunnelAt = formatListen({ ...options.tunnel, port: router.port });
+    parts.serving = async () => ({
+      identity: identityAt,
+      tunnel: tunnelAt,
+      host: (await host?.serving()) ?? null,
+    });
     notify('READY=1');
     return {
       identityPort: identity.port,

@@ -4,12 +4,18 @@ import { Failure } from '../protocol/failure.ts';
 
 /** @throws Failure `os.bad-tun-name` */
 export function checkTunName(name: string): void {
-  // What the kernel takes (dev_valid_name), except that a % would make it choose a number; and nothing unprintable.
-  if (!/^[^\s\p{C}/:%]{1,15}$/u.test(name) || Buffer.byteLength(name) > 15 || name === '.' || name === '..') {
+  // What the kernel takes (dev_valid_name), except that a % would make it choose a number, and * and \ a pattern for nftables; and nothing
+  // unprintable.
+  if (
+    !/^[^\s\p{C}/:%*\\]{1,15}$/u.test(name) ||
+    Buffer.byteLength(name) > 15 ||
+    name === '.' ||
+    name === '..'
+  ) {
     throw new Failure(
       'os.bad-tun-name',
       'operator',
-      `bad TUN device name ${JSON.stringify(name)}: expected 1 to 15 bytes without space, control characters, "/", ":" and "%"`,
+      `bad TUN device name ${JSON.stringify(name)}: expected 1 to 15 bytes without space, control characters, "/", ":", "%", "*" and "\\"`,
       { action: 'Choose another name for the TUN device.' },
     );
   }

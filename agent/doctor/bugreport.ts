@@ -1,3 +1,4 @@
+import { describeFindings, examine } from '../../cli/examine.ts';
 import { queryJson, runQuery } from '../../os/linux/command.ts';
 import { readTrimmed } from '../../os/linux/machine.ts';
 import { PLATFORM, VERSION } from '../../os/service/process.ts';
@@ -5,7 +6,6 @@ import { isFailure } from '../../protocol/failure.ts';
 import { renderConfig } from '../config/config.ts';
 import { redact } from '../config/redact.ts';
 import type { Check } from './check.ts';
-import { describeFindings, examine } from './examine.ts';
 import type { Probes } from './probes.ts';
 
 /** What a report is made of besides the probes; a test brings its own. */

@@ -6,6 +6,7 @@ import {
   type Rule,
   UNREADABLE,
 } from '../../os/linux/network-config.ts';
+import { same } from '../../os/linux/nft-table.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { filterTable } from './nftables.ts';
@@ -214,14 +215,3 @@ const surplus = <T>(wanted: readonly T[], there: readonly T[]): readonly T[] =>
     (each, i) =>
       !wanted.some((other) => same(each, other)) || there.findIndex((other) => same(each, other)) < i,
   );
-
-/** Equal in every field, whatever their order. */
-export function same(a: unknown, b: unknown): boolean {
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
-  const [left, right] = [a, b] as [Record<string, unknown>, Record<string, unknown>];
-  const keys = Object.keys(left);
-  return (
-    keys.length === Object.keys(right).length &&
-    keys.every((key) => key in right && same(left[key], right[key]))
-  );
-}

@@ -1,8 +1,8 @@
 import type { Kernel, NftObject } from '../../os/linux/network-config.ts';
+import { nftTable } from '../../os/linux/nft-table.ts';
 import type { Log } from '../../os/service/log.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { describeError } from './describe.ts';
-import { same } from './desired.ts';
 import { filterName } from './nftables.ts';
 import type { Policy } from './policy.ts';
 
@@ -27,33 +27,16 @@ export function openFilter(
   log: Log,
   note: (failure: unknown) => void,
 ): Filter {
-  const name = filterName(device);
-  /** The table as we wrote it, and as the kernel then listed it: nft normalises rules, differently in each version. */
-  let applied:
-    | { readonly given: readonly NftObject[]; readonly listed: readonly NftObject[] | undefined }
-    | undefined;
+  const table = nftTable(filterName(device), kernel);
   let warned = false;
   let holds = false;
 
-  const apply = async (objects: readonly NftObject[]): Promise<boolean> => {
-    const first = applied === undefined;
-    // In split mode nothing is asked of nft as long as no table is wanted.
-    if (objects.length === 0 && first) return false;
-    if (applied && same(applied.given, objects) && same(applied.listed, await kernel.filter(name)))
-      return false;
-    await kernel.change({ kind: 'filter', name, objects });
-    applied = { given: objects, listed: await kernel.filter(name) };
-    return !first;
-  };
-
-  const remove = (): Promise<void> => kernel.change({ kind: 'filter', name, objects: [] });
-
   return {
-    name,
+    name: table.name,
     async reconcile(objects) {
       try {
-        const changed = await apply(objects);
-        holds = applied !== undefined;
+        const changed = await table.reconcile(objects);
+        holds = table.isApplied();
         return changed;
       } catch (error) {
         holds = false;
@@ -70,10 +53,10 @@ export function openFilter(
       }
     },
     holds: () => holds,
-    read: () => kernel.filter(name),
-    remove,
+    read: table.read,
+    remove: table.remove,
     removeApplied: async () => {
-      if (applied !== undefined) await remove();
+      if (table.isApplied()) await table.remove();
     },
   };
 }

@@ -1,4 +1,16 @@
 import type { NftObject } from '../../os/linux/network-config.ts';
+import {
+  ACCEPT,
+  type BaseChain,
+  EARLY,
+  MANGLE,
+  match,
+  meta,
+  oneOf,
+  payload,
+  RAW,
+  tableObjects,
+} from '../../os/linux/nft.ts';
 import type { Policy } from './policy.ts';
 
 /**
@@ -17,23 +29,7 @@ export function filterTable(
     ...(forwards ? [clampChain(policy)] : []),
   ];
   if (chains.length === 0) return [];
-  return [
-    { table: { family: 'inet', name: table } },
-    ...chains.map(({ name, hook, priority, drop }) => ({
-      chain: {
-        family: 'inet',
-        table,
-        name,
-        type: 'filter',
-        hook,
-        prio: priority,
-        policy: drop ? 'drop' : 'accept',
-      },
-    })),
-    ...chains.flatMap(({ name, rules }) =>
-      rules.map((expr) => ({ rule: { family: 'inet', table, chain: name, expr } })),
-    ),
-  ];
+  return tableObjects(table, chains);
 }
 
 /** The table's name: one for each instance. */
@@ -43,26 +39,6 @@ export const filterName = (device: string): string => `enf_${device}`;
 export const isLockdown = (objects: readonly NftObject[]): boolean =>
   objects.some(({ chain }) => (chain as NftObject | undefined)?.name === 'output');
 
-interface Chain {
-  readonly name: string;
-  readonly hook: 'prerouting' | 'input' | 'output' | 'forward';
-  readonly priority: number;
-  readonly drop: boolean;
-  readonly rules: readonly (readonly NftObject[])[];
-}
-
-/** Before most others' chains of the same hook (filter is 0). */
-const EARLY = -10;
-/** Where marks are set: before connection tracking and reverse path checks (raw is -300). */
-const RAW = -300;
-const MANGLE = -150;
-
-const ACCEPT = { accept: null };
-const match = (left: unknown, right: unknown, op = '=='): NftObject => ({ match: { op, left, right } });
-const meta = (key: string): NftObject => ({ meta: { key } });
-const payload = (protocol: string, field: string): NftObject => ({ payload: { protocol, field } });
-const set = (values: readonly (string | number)[]): unknown =>
-  values.length === 1 ? values[0] : { set: values };
 const IPV4 = match(meta('nfproto'), 'ipv4');
 const LINK_LOCAL = { prefix: { addr: 'fe80::', len: 10 } };
 const udp = (sourcePort: number, destinationPort: number): readonly NftObject[] => [
@@ -72,17 +48,17 @@ const udp = (sourcePort: number, destinationPort: number): readonly NftObject[] 
 /** Neighbour discovery never comes through a router: its hop limit proves that (RFC 4861 §6.1). */
 const discovery = (types: readonly string[]): readonly NftObject[] => [
   match(payload('ip6', 'hoplimit'), 255),
-  match(payload('icmpv6', 'type'), set(types)),
+  match(payload('icmpv6', 'type'), oneOf(types)),
   ACCEPT,
 ];
 const listeners = (types: readonly string[]): readonly NftObject[] => [
-  match(payload('icmpv6', 'type'), set(types)),
+  match(payload('icmpv6', 'type'), oneOf(types)),
   ACCEPT,
 ];
 
-function lockdownChains({ device, mark }: Policy, trusted: readonly string[]): readonly Chain[] {
-  const inside = set([device, ...trusted]);
-  const inOrLoopback = set(['lo', device, ...trusted]);
+function lockdownChains({ device, mark }: Policy, trusted: readonly string[]): readonly BaseChain[] {
+  const inside = oneOf([device, ...trusted]);
+  const inOrLoopback = oneOf(['lo', device, ...trusted]);
   const ofOurSocket = match({ socket: { key: 'mark' } }, mark);
   return [
     {
@@ -136,7 +112,7 @@ function lockdownChains({ device, mark }: Policy, trusted: readonly string[]): r
 const HEADERS = { ipv6: 60, ipv4: 40 };
 
 /** What either end of a forwarded TCP connection announces as its largest segment is made to fit the tunnel. */
-function clampChain({ device, mtu }: Policy): Chain {
+function clampChain({ device, mtu }: Policy): BaseChain {
   const size = { 'tcp option': { name: 'maxseg', field: 'size' } };
   const isSyn = match(payload('tcp', 'flags'), 'syn', 'in');
   const rules = (['iifname', 'oifname'] as const).flatMap((side) =>

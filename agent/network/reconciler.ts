@@ -1,5 +1,6 @@
 import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
 import { type Kernel, kernel } from '../../os/linux/network-config.ts';
+import { repairLog, repairSchedule, turns } from '../../os/linux/repair-schedule.ts';
 import { tunName } from '../../os/linux/tun-name.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
@@ -11,7 +12,6 @@ import { openFilter } from './filter.ts';
 import { networksOf, observe } from './observe.ts';
 import { flaw, interfaceChanged, renaming, withoutNamesake } from './own-interface.ts';
 import type { Desired, Observed, Policy } from './policy.ts';
-import { repairLog, repairSchedule, turns } from './repair-schedule.ts';
 
 /** Keeps interface, routes, rules and filter as the policy wants them, whichever program changes them. */
 export interface Reconciler {

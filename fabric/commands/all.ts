@@ -2,6 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { audit } from './audit.ts';
 import { consoleServe } from './console.ts';
 import { deviceCommands } from './device.ts';
+import { doctor } from './doctor.ts';
 import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { networkCommands } from './network.ts';
@@ -18,4 +19,5 @@ export const commands: readonly Command[] = [
   audit,
   ...tokenCommands,
   consoleServe,
+  doctor,
 ];

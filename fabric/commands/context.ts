@@ -39,6 +39,14 @@ export async function withFabric<T>(
       run: async (operation, input) => (await callRemote(remote, operation.name, input)) as never,
     });
   }
+  return withLocalFabric(invocation, work);
+}
+
+/** Runs `work` on the fabric of `--data`. */
+export async function withLocalFabric<T>(
+  invocation: Invocation,
+  work: (fabric: Fabric) => Promise<T>,
+): Promise<T> {
   const data = invocation.required('data');
   const socket = pathOf(data, 'control');
   const actor = operator();

@@ -3,6 +3,7 @@ import { formatListen, parseListen } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { formatServices, NO_SERVICES, parseServices } from '../host/services.ts';
 import { MOST_ROUTER_THREADS } from '../router/router.ts';
 import { serve } from '../serve.ts';
 import { DATA } from './context.ts';
@@ -18,6 +19,12 @@ export const serveCommand: Command = {
       value: 'NAME',
       help: 'TUN device through which this host reaches the devices, or "none"',
       default: 'enf-fabric0',
+    },
+    {
+      name: 'host-services',
+      value: 'LIST',
+      help: 'what devices may use of this host: tcp/22,udp/53,tcp/8000-8010,icmp, or "all"; may be given several times (none)',
+      many: true,
     },
     {
       name: 'router-threads',
@@ -39,6 +46,7 @@ export const serveCommand: Command = {
   ],
   examples: [
     'enf-fabric serve',
+    'enf-fabric serve --host-services tcp/22,udp/53',
     'enf-fabric serve --identity-listen 127.0.0.1:4440 --tunnel-listen 127.0.0.1:4430 --tun none',
   ],
   async run(invocation) {
@@ -46,6 +54,8 @@ export const serveCommand: Command = {
     const tunnel = parseListen(invocation.required('tunnel-listen'));
     const tunName = invocation.required('tun');
     const tun = tunName === 'none' ? undefined : tunName;
+    const offers = invocation.options('host-services');
+    const hostServices = offers.length === 0 ? NO_SERVICES : parseServices(offers);
     const log = stderrLog();
     const stopped = askedToStop();
     const processes = whole('processes', invocation.required('processes'), 64);
@@ -56,6 +66,7 @@ export const serveCommand: Command = {
       identity,
       tunnel,
       tun,
+      hostServices,
       log,
       processes,
       ...(threads === undefined
@@ -75,6 +86,7 @@ export const serveCommand: Command = {
       tunnel: formatListen({ ...tunnel, port: fabric.tunnelPort }),
       arithmetic: fabric.arithmetic,
       tun: tun ?? null,
+      hostServices: tun === undefined ? null : formatServices(hostServices),
       networks: fabric.networks,
     };
     // One line in either form: the program that started this one waits for it.

@@ -47,8 +47,8 @@ export interface Authority {
   readonly router: { readonly certificate: string; readonly key: string };
 }
 
-/** The path of the registry, the control socket or the trust bundle in a data folder. */
-export function pathOf(data: string, file: 'registry' | 'control' | 'trust'): string {
+/** The path of a file in a data folder that is no key. */
+export function pathOf(data: string, file: 'registry' | 'control' | 'trust' | 'tlsRoot' | 'router'): string {
   return join(data, FILES[file]);
 }
 

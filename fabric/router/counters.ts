@@ -5,6 +5,7 @@ import type { RouterCounters } from '../../tunnel/router.ts';
  *
  * - `malformed`: not an IPv6 packet whose length field is its size, or a super-frame that contradicts itself
  * - `spoofed`: the source is not the sending device's address
+ * - `host-spoofed`: from the host's TUN, with the address of a device or one that no router passes on, or neighbour discovery
  * - `unroutable`: multicast, link-local, loopback or unspecified destination (fe80::1 answers echo requests only)
  * - `foreign-network`: the destination is a device of another network
  * - `offline`: the destination is a device without a tunnel, or the host asked for an address nobody has

@@ -58,15 +58,27 @@ static uint32_t chain_end(const uint8_t *packet, uint32_t length, uint8_t *type)
   return 0;
 }
 
-// Nothing behind the tunnel is on this host's link, so neither link-local packets nor neighbour and router discovery (ICMPv6 types 133 to
-// 137) may come from there. From the router's own address only echo replies pass.
-static enum dp_verdict check_source(const struct dp_filter *filter, const uint8_t *packet, uint32_t length) {
-  if (packet[0] >> 4 == 4) return is_no_source4(packet + 12) || packet[16] == 127 ? DP_FOREIGN : DP_PASS;
+// The ICMPv6 type, 0 for all else; DP_FOREIGN for neighbour and router discovery (133 to 137), which never leaves a link.
+static enum dp_verdict check_type(const uint8_t *packet, uint32_t length, uint8_t *type) {
   uint8_t header;
   uint32_t at = chain_end(packet, length, &header);
   if (at == 0) return DP_MALFORMED;
-  uint8_t type = header == WIRE_ICMPV6 && at < length ? packet[at] : 0;
-  if (type >= 133 && type <= 137) return DP_FOREIGN;
+  *type = header == WIRE_ICMPV6 && at < length ? packet[at] : 0;
+  return *type >= 133 && *type <= 137 ? DP_FOREIGN : DP_PASS;
+}
+
+enum dp_verdict dp_origin(const uint8_t *packet, uint32_t length) {
+  uint8_t type;
+  enum dp_verdict verdict = check_type(packet, length, &type);
+  return verdict == DP_PASS && is_no_source6(packet + 8) ? DP_FOREIGN : verdict;
+}
+
+// Nothing behind the tunnel is on this host's link. From the router's own address only echo replies pass.
+static enum dp_verdict check_source(const struct dp_filter *filter, const uint8_t *packet, uint32_t length) {
+  if (packet[0] >> 4 == 4) return is_no_source4(packet + 12) || packet[16] == 127 ? DP_FOREIGN : DP_PASS;
+  uint8_t type;
+  enum dp_verdict verdict = check_type(packet, length, &type);
+  if (verdict != DP_PASS) return verdict;
   if (memcmp(packet + 8, filter->own, 16) == 0) return DP_FOREIGN;
   if (memcmp(packet + 8, WIRE_ROUTER_ADDRESS, 16) == 0 && type == WIRE_ECHO_REPLY) return DP_PASS;
   return is_no_source6(packet + 8) ? DP_FOREIGN : DP_PASS;

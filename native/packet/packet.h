@@ -37,6 +37,9 @@ enum dp_verdict dp_egress(const struct dp_filter *filter, const uint8_t *packet,
 // Into this device: IPv6 to the own address, IPv4 if allowed; not from a link-local, multicast, loopback, unspecified or the own address,
 // and no neighbour or router discovery (ICMPv6 133 to 137, also behind extension headers). With `any` only what is malformed is refused.
 enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
+// An IPv6 packet that comes from another link: DP_FOREIGN if its source is link-local, multicast, loopback, unspecified or IPv4's, or if it
+// is neighbour or router discovery, also behind extension headers; DP_MALFORMED if their chain leaves the packet.
+enum dp_verdict dp_origin(const uint8_t *packet, uint32_t length);
 // From a link-local address or ::, to fe80::1, ff02::2 or ff02::1:2: a packet for the LAN server, which is never sent through the tunnel.
 bool dp_is_local(const uint8_t *packet, uint32_t length);
 // TCP or UDP right behind an IPv6 header or an IPv4 header without options, not fragmented. False for everything else.

@@ -152,10 +152,22 @@ static struct router_route *find_latest_route(struct router_thread *thread, cons
   return find_route(thread, address);
 }
 
+// What comes from the TUN may be of the host or of anybody beyond it, but of no device: those reach each other through the router alone.
+static enum dp_verdict check_host(const struct router_thread *thread, const struct dp_frame *frame) {
+  enum dp_verdict verdict = dp_origin(frame->packet, frame->length);
+  bool forged = thread->networks != NULL && router_networks_have_device(thread->networks, frame->packet + 8);
+  return verdict == DP_PASS && forged ? DP_FOREIGN : verdict;
+}
+
 static void from_host(struct router_thread *thread, struct dp_frame *frame, uint64_t now) {
   const uint8_t *destination = frame->packet + 24;
   if (!is_global(destination)) {
     dp_add(&thread->drops.unroutable, 1);
+    return;
+  }
+  enum dp_verdict verdict = check_host(thread, frame);
+  if (verdict != DP_PASS) {
+    dp_add(verdict == DP_MALFORMED ? &thread->drops.malformed : &thread->drops.host_spoofed, 1);
     return;
   }
   const struct router_route *route = find_latest_route(thread, destination, now);

@@ -8,6 +8,7 @@
 #define ROUTER_DROPS(X)              \
   X(malformed, "malformed")          \
   X(spoofed, "spoofed")              \
+  X(host_spoofed, "host-spoofed")    \
   X(unroutable, "unroutable")        \
   X(foreign_network, "foreign-network") \
   X(offline, "offline")              \

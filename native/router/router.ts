@@ -70,6 +70,7 @@ export type RouterEvent =
 export type RouterDrops = Record<
   | 'malformed'
   | 'spoofed'
+  | 'host-spoofed'
   | 'unroutable'
   | 'foreign-network'
   | 'offline'

@@ -66,7 +66,7 @@ export interface Kernel {
   routes(family: Family, table: number, device?: string): Promise<readonly Route[]>;
   /** The routes to exactly this prefix ("address/length") in a table, whoever made them. */
   routesTo?(family: Family, table: number, destination: string): Promise<readonly Route[]>;
-  /** The objects of the nftables table `inet name` without handles; undefined if there is no such table. */
+  /** The objects of the nftables table `inet name` without handles and elements of sets; undefined if there is no such table. */
   filter(name: string): Promise<readonly NftObject[] | undefined>;
   /** True if this host forwards IPv4 or IPv6. */
   forwards(): Promise<boolean>;
@@ -112,7 +112,10 @@ export const kernel: Kernel = {
   async filter(name) {
     const tables = objects(await nft(['-j', 'list', 'tables']));
     const ours = tables.some(({ table }) => isNamed(table, name));
-    return ours ? withoutHandles(objects(await nft(['-j', 'list', 'table', 'inet', name]))) : undefined;
+    if (!ours) return undefined;
+    // As JSON, since a name may have characters that nft's own language has not.
+    const list = JSON.stringify({ nftables: [{ list: { table: { family: 'inet', name } } }] });
+    return withoutHandles(objects(await nft(['-j', '-t', list], 'listing the table')));
   },
   async forwards() {
     const switches = ['ipv4/ip_forward', 'ipv6/conf/all/forwarding'].map((name) =>
@@ -310,12 +313,12 @@ const isNamed = (table: unknown, name: string): boolean => {
 const objects = (text: string): readonly NftObject[] =>
   array((json(text) as unknown as { nftables?: unknown }).nftables).filter((each) => !('metainfo' in each));
 
-/** Handles are numbers that the kernel gives anew each time. */
+/** Handles are numbers that the kernel gives anew each time, and packets add and remove elements (of which not every nft leaves out all). */
 function withoutHandles(list: readonly NftObject[]): readonly NftObject[] {
   return list.map((each) =>
     Object.fromEntries(
       Object.entries(each).map(([kind, body]) => {
-        const { handle: _, ...rest } = body as NftObject;
+        const { handle: _, elem: _elements, ...rest } = body as NftObject;
         return [kind, rest];
       }),
     ),

@@ -24,7 +24,7 @@ const LOAD_S = 4;
 
 /** @param starts how many cold starts the median is of @throws Failure, Error */
 export async function measureDevice(starts: number): Promise<DeviceFigures> {
-  const { world, group, label } = await openBatch('bnch');
+  const { world, group, label } = await openBatch('bnch', ['--host-services', `tcp/${PORT}`]);
   try {
     await admit(world, label);
     const device = await personalised(world, group, 1);

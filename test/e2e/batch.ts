@@ -4,15 +4,18 @@ import { createWorld, type Device, type World } from './world.ts';
 
 export const NETWORK = 'fd00:e4f:1::/64';
 
-/** A served fabric with one open group, whose label is not yet admitted. */
-export async function openBatch(name: string): Promise<{ world: World; group: string; label: string }> {
+/** A served fabric with one open group, whose label is not yet admitted. `serving`: options of `serve`. */
+export async function openBatch(
+  name: string,
+  serving: readonly string[] = [],
+): Promise<{ world: World; group: string; label: string }> {
   const world = await createWorld(ownName(name));
   try {
     const group = join(world.folder, 'group');
     await must(world.fabric.run('init'));
     await must(world.factory(['group', 'create', '--name', 'Batch', '--basename', 'batch', '--out', group]));
     await must(world.fabric.run('network', 'add', NETWORK));
-    await world.fabric.serve();
+    await world.fabric.serve(...serving);
     return { world, group, label: join(group, 'label.txt') };
   } catch (error) {
     await world.close();

@@ -18,7 +18,7 @@ describe('[C-12] a path that drops full-sized packets', () => {
   let address: string;
 
   beforeAll(async () => {
-    const batch = await openBatch('hole');
+    const batch = await openBatch('hole', ['--host-services', 'tcp/7000']);
     world = batch.world;
     await admit(world, batch.label);
     device = await inSoftware(world, batch.group, 1);

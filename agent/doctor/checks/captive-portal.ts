@@ -1,4 +1,5 @@
-import { type Check, failed, ok, skipped, warning } from '../check.ts';
+import { failed, ok, skipped, warning } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
 import { targetAddresses } from '../targets.ts';
 import { handshakes } from './handshakes.ts';
 

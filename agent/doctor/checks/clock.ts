@@ -1,5 +1,6 @@
+import { failed, ok, warning } from '../../../cli/check.ts';
 import { earliestTime } from '../../lifecycle/wall-clock.ts';
-import { type Check, failed, ok, warning } from '../check.ts';
+import type { Check } from '../check.ts';
 
 const iso = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 

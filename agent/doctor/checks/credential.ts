@@ -1,4 +1,5 @@
-import { type Check, type Finding, failed, failing, ok } from '../check.ts';
+import { type Finding, failed, failing, ok } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
 import type { Probes } from '../probes.ts';
 import { checkTpmThatAnswers } from './tpm-use.ts';
 

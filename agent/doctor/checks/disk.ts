@@ -1,5 +1,6 @@
+import { failed, failing, ok, warning } from '../../../cli/check.ts';
 import { isFailure } from '../../../protocol/failure.ts';
-import { type Check, failed, failing, ok, warning } from '../check.ts';
+import type { Check } from '../check.ts';
 
 /** A record has a few kilobytes; below this it is a matter of luck. */
 const LEAST_BYTES = 262_144;

@@ -1,4 +1,5 @@
-import { type Check, failed, ok } from '../check.ts';
+import { failed, ok } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
 import type { ForeignManager } from '../probes.ts';
 
 const LEAVE_UNMANAGED: Record<ForeignManager['name'], (device: string) => string> = {

@@ -1,4 +1,5 @@
-import { type Check, ok, skipped, warning } from '../check.ts';
+import { ok, skipped, warning } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
 import { targetAddresses } from '../targets.ts';
 
 export const forwarding: Check = {

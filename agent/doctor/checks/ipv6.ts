@@ -1,4 +1,5 @@
-import { type Check, failed, ok } from '../check.ts';
+import { failed, ok } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
 
 export const ipv6: Check = {
   id: 'ipv6',

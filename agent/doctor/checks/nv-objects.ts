@@ -1,5 +1,6 @@
+import { failed, ok, warning } from '../../../cli/check.ts';
 import type { InspectedMap } from '../../../tpm/inspect.ts';
-import { type Check, failed, ok, warning } from '../check.ts';
+import type { Check } from '../check.ts';
 import { checkTpmThatAnswers } from './tpm-use.ts';
 
 const NEEDED = ['gpk', 'credential', 'basename', 'xttRoot'] as const;

@@ -1,4 +1,5 @@
-import { type Check, failed, ok, skipped } from '../check.ts';
+import { failed, ok, skipped } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
 import { handshakes } from './handshakes.ts';
 
 export const pathMtu: Check = {

@@ -1,5 +1,6 @@
+import { failed, ok, skipped, warning } from '../../../cli/check.ts';
 import { isFailure } from '../../../protocol/failure.ts';
-import { type Check, failed, ok, skipped, warning } from '../check.ts';
+import type { Check } from '../check.ts';
 import type { Probes } from '../probes.ts';
 import { targetAddresses } from '../targets.ts';
 

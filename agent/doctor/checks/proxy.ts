@@ -1,5 +1,6 @@
+import { failing, ok, skipped } from '../../../cli/check.ts';
 import { isFailure } from '../../../protocol/failure.ts';
-import { type Check, failing, ok, skipped } from '../check.ts';
+import type { Check } from '../check.ts';
 
 export const proxy: Check = {
   id: 'proxy',

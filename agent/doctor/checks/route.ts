@@ -1,8 +1,9 @@
+import { failed, failing, ok, skipped } from '../../../cli/check.ts';
 import { type Failure, isFailure } from '../../../protocol/failure.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
 import { checkPrefixes, tunnelPrefixes } from '../../network/desired.ts';
 import { policyOf } from '../../network/policy.ts';
-import { type Check, failed, failing, ok, skipped } from '../check.ts';
+import type { Check } from '../check.ts';
 import type { Probes } from '../probes.ts';
 import { targetAddresses } from '../targets.ts';
 

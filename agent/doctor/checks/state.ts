@@ -1,5 +1,6 @@
+import { failed, failing, ok, skipped, warning } from '../../../cli/check.ts';
 import { isFailure } from '../../../protocol/failure.ts';
-import { type Check, failed, failing, ok, skipped, warning } from '../check.ts';
+import type { Check } from '../check.ts';
 import type { StateView } from '../state-view.ts';
 
 export const state: Check = {

@@ -1,5 +1,6 @@
+import { failed, failing, ok, skipped } from '../../../cli/check.ts';
 import { isFailure } from '../../../protocol/failure.ts';
-import { type Check, failed, failing, ok, skipped } from '../check.ts';
+import type { Check } from '../check.ts';
 import { handshakes } from './handshakes.ts';
 
 export const tls: Check = {

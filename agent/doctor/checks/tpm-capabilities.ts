@@ -1,5 +1,6 @@
+import { ok } from '../../../cli/check.ts';
 import { requireEcdaa } from '../../../tpm/probe.ts';
-import { type Check, ok } from '../check.ts';
+import type { Check } from '../check.ts';
 import { checkTpm } from './tpm-use.ts';
 
 export const tpmCapabilities: Check = {

@@ -1,5 +1,6 @@
+import { type Finding, failed, ok, skipped, warning } from '../../../cli/check.ts';
 import { accessProblem, describeDevice, devicePath } from '../../../os/linux/tpm-device.ts';
-import { type Check, type Finding, failed, ok, skipped, warning } from '../check.ts';
+import type { Check } from '../check.ts';
 
 export const tpmDevice: Check = {
   id: 'tpm-device',

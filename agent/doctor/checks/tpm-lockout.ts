@@ -1,4 +1,5 @@
-import { type Check, failed, ok, warning } from '../check.ts';
+import { failed, ok, warning } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
 import { checkTpmThatAnswers } from './tpm-use.ts';
 
 const FIND_OUT =

@@ -1,5 +1,5 @@
+import { type Finding, failing, skipped } from '../../../cli/check.ts';
 import { areaOf, isFailure } from '../../../protocol/failure.ts';
-import { type Finding, failing, skipped } from '../check.ts';
 import type { Probes } from '../probes.ts';
 
 /** As `checkTpm`, but skipped if the TPM does not answer at all: the check "tpm-capabilities" reports why. */

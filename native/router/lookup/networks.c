@@ -49,3 +49,8 @@ uint32_t router_networks_find(const struct router_networks *networks, const uint
   const struct network *found = bsearch(&wanted, networks->sorted, networks->count, sizeof wanted, compare);
   return found == NULL ? 0 : found->number;
 }
+
+bool router_networks_have_device(const struct router_networks *networks, const uint8_t address[16]) {
+  static const uint8_t host[16 - ROUTER_PREFIX] = {[15 - ROUTER_PREFIX] = 1};
+  return memcmp(address + ROUTER_PREFIX, host, sizeof host) != 0 && router_networks_find(networks, address) != 0;
+}

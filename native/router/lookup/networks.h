@@ -2,6 +2,7 @@
 // replaces it.
 #pragma once
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { ROUTER_PREFIX = 8 };  // bytes of a /64
@@ -16,3 +17,5 @@ struct router_networks *router_networks_keep(struct router_networks *networks);
 void router_networks_release(struct router_networks *networks);
 // The number of the network in which the address lies; 0 if it lies in none.
 uint32_t router_networks_find(const struct router_networks *networks, const uint8_t address[16]);
+// Is the address in one of the networks, and not the host's own there, <prefix>::1?
+bool router_networks_have_device(const struct router_networks *networks, const uint8_t address[16]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { desiredState, removal, repairs, same, trustedInterfaces } from '../../../agent/network/desired.ts';
+import { desiredState, removal, repairs, trustedInterfaces } from '../../../agent/network/desired.ts';
 import { filterTable } from '../../../agent/network/nftables.ts';
 import { LOCKDOWN_MARK, type Observed, type Policy } from '../../../agent/network/policy.ts';
 import {
@@ -10,6 +10,7 @@ import {
   readRules,
   UNREADABLE,
 } from '../../../os/linux/network-config.ts';
+import { same } from '../../../os/linux/nft-table.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 
 const OWN = parseIpv6('fd00:5::7');

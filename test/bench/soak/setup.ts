@@ -44,7 +44,7 @@ export async function openSetup(mbit: number): Promise<Setup> {
     const socket = join(world.folder, 'agent.sock');
     device.configure({ control: { socket } });
     await world.fabric.stop();
-    let fabric = await world.fabric.serve();
+    let fabric = await world.fabric.serve('--host-services', 'tcp/5001-5003');
     const agent = device.start(AS_SERVICE);
     const address = (await device.until('online')).address!;
     await eventually('an answer through the tunnel', () => ping(world.network.fabric, address));
@@ -79,7 +79,7 @@ export async function openSetup(mbit: number): Promise<Setup> {
       fabric: () => fabric,
       async restartFabric() {
         await world.fabric.stop();
-        fabric = await world.fabric.serve();
+        fabric = await world.fabric.serve('--host-services', 'tcp/5001-5003');
       },
       status: async () => (await askControl(socket, { method: 'GET', path: '/v1/status' })) as AgentStatus,
       async burst() {

@@ -8,6 +8,18 @@ import { fabricProgram } from './program.ts';
 const namespace = `enf-d-${process.pid}`;
 const inside = ['ip', 'netns', 'exec', namespace];
 const fabric = fabricProgram(inside);
+/** On a machine without nft. */
+const withoutNft = fabricProgram([
+  ...inside,
+  ...[
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    'mount --bind /dev/null $(readlink -f /usr/sbin/nft); exec "$@"',
+    'sh',
+  ],
+]);
 
 const ip = (...args: string[]): string =>
   execFileSync(inside[0]!, [...inside.slice(1), 'ip', ...args], { encoding: 'utf8', stdio: 'pipe' });
@@ -46,4 +58,64 @@ test('a TUN device that cannot be is refused before anything listens', async () 
   expect(await fabric.refusal('serve', '--data', data, '--tun', 'no/such')).toMatchObject({
     code: 'os.bad-tun-name',
   });
+});
+
+test('[H-A4] without nft it does not serve, unless every service is offered', async () => {
+  const data = join(scratch(), 'fabric');
+  const at = ['--data', data];
+  await fabric.json('init', ...at);
+  await fabric.json('network', 'add', 'fd00:1:2:3::/64', ...at);
+  expect(await withoutNft.refusal('serve', ...at, '--tun', 'enf-test1')).toMatchObject({
+    code: 'fabric.host-not-closed',
+    remedy: 'operator',
+    action: expect.stringContaining('Install the package nftables'),
+  });
+  expect(() => ip('link', 'show', 'enf-test1')).toThrow(/does not exist/);
+  const serving = await withoutNft.serve(data, '--tun', 'enf-test1', '--host-services', 'all');
+  expect(ip('-6', '-o', 'addr', 'show', 'dev', 'enf-test1')).toContain('fd00:1:2:3::1/128');
+  expect(serving.log()).toContain('nothing keeps other hosts from pretending');
+  expect(await serving.stop()).toBe(0);
+});
+
+test.each(['tcp', 'tcp/0', 'all,tcp/22', ''])('[H-A4] --host-services %j is refused', async (services) => {
+  expect(await fabric.refusal('serve', '--host-services', services)).toMatchObject({
+    code: 'cli.bad-option',
+  });
+});
+
+interface Examination {
+  readonly healthy: boolean;
+  readonly findings: readonly { readonly id: string; readonly outcome: string; readonly message: string }[];
+}
+
+test('[H-A4] the doctor shows what a fabric offers of its host, and fails without one', async () => {
+  const data = join(scratch(), 'fabric');
+  const at = ['--data', data];
+  await fabric.json('init', ...at);
+  await fabric.json('network', 'add', 'fd00:1:2:3::/64', ...at);
+  const examine = async (...args: string[]): Promise<Examination & { code: number; text: string }> => {
+    const { code, out } = await fabric.run('doctor', ...at, '--json', ...args);
+    const outcomes = (JSON.parse(out) as Examination).findings.map(({ id, outcome }) => `${id} ${outcome}`);
+    return { code, ...(JSON.parse(out) as Examination), text: outcomes.join(', ') };
+  };
+  const alone = await examine();
+  expect(alone.text).toBe(
+    'certificates ok, control failed, ports skipped, tun skipped, host-services skipped, forwarding skipped',
+  );
+  expect([alone.code, alone.healthy]).toEqual([1, false]);
+
+  const serving = await fabric.serve(data, '--tun', 'enf-test2', '--host-services', 'tcp/22,udp/53');
+  const all = await examine();
+  expect(all.text).toBe('certificates ok, control ok, ports ok, tun ok, host-services ok, forwarding ok');
+  expect([all.code, all.healthy]).toEqual([0, true]);
+  expect(all.findings[4]!.message).toMatch(/tcp\/22,udp\/53 .*enf_fabric_enf-test2/);
+  const text = await fabric.run('doctor', ...at, '--only', 'host-services');
+  expect(text.out).toMatch(/^ok {5} {2}host-services {2}devices may use tcp\/22,udp\/53/);
+  expect(await fabric.refusal('doctor', ...at, '--only', 'dns')).toMatchObject({ code: 'cli.bad-value' });
+
+  ip('-6', 'route', 'del', 'fd00:1:2:3::/64', 'dev', 'enf-test2');
+  expect((await examine('--only', 'tun')).findings).toMatchObject([
+    { outcome: 'failed', message: 'enf-test2 lacks route to fd00:1:2:3::/64' },
+  ]);
+  expect(await serving.stop()).toBe(0);
 });

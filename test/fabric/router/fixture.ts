@@ -99,7 +99,8 @@ export interface FakeTun extends TunDevice {
   remove(): void;
 }
 
-export function fakeTun(): FakeTun {
+/** With `offload` packets have a virtio header, as `TunDevice` says. */
+export function fakeTun(offload: TunDevice['offload'] = 0): FakeTun {
   const [fd, host] = packetPair();
   const packets: Uint8Array[] = [];
   const room = Buffer.alloc(65_536);
@@ -111,7 +112,7 @@ export function fakeTun(): FakeTun {
   return {
     name: 'fake0',
     fd,
-    offload: 0,
+    offload,
     get written() {
       for (let length = read(host, room); open && length > 0; length = read(host, room)) {
         packets.push(Uint8Array.from(room.subarray(0, length)));

@@ -1,4 +1,4 @@
-// What may enter a device: packets cut at each length, each in memory of exactly its size. Ends with a line "ok", or with what was wrong.
+// What may enter a device, and what another link may have sent: packets cut at each length, each in memory of exactly its size. Ends with a line "ok", or with what was wrong.
 #include "../../../native/packet/packet.h"
 #include "../check.h"
 #include <stdio.h>
@@ -18,7 +18,9 @@ static enum dp_verdict verdict(uint8_t next, const uint8_t *chain, uint32_t leng
   packet[8] = 0xfd, packet[23] = 9;
   memcpy(packet + 24, FILTER.own, 16);
   memcpy(packet + 40, chain, length);
-  enum dp_verdict found = dp_ingress(&filter, packet, 40 + length);
+  enum dp_verdict found = dp_ingress(&filter, packet, 40 + length), origin = dp_origin(packet, 40 + length);
+  // The rules on sources and types are the same.
+  CHECK(any || origin == found);
   free(packet);
   return found;
 }
@@ -47,7 +49,27 @@ static void discovery_is_found_behind_a_long_chain(void) {
   CHECK(verdict(60, chain, length + 8, false) == DP_PASS);
 }
 
+static void only_some_sources_are_of_another_link(void) {
+  static const struct {
+    uint8_t source[16];
+    bool passes;
+  } CASES[] = {
+      {{0xfd, [15] = 9}, true}, {{0x20, 1, 0xd, 0xb8, [15] = 1}, true}, {{[15] = 0}, false}, {{[15] = 1}, false},
+      {{[12] = 127, [15] = 1}, false}, {{[10] = 0xff, 0xff, 127, [15] = 1}, false}, {{[9] = 1, [15] = 1}, true},
+      {{0xfe, 0x80, [15] = 1}, false}, {{0xfe, 0xbf, [15] = 1}, false}, {{0xfe, 0xc0, [15] = 1}, true},
+      {{0xff, 2, [15] = 1}, false}, {{0xff, 0xe, [15] = 1}, false},
+  };
+  for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    for (uint8_t type = 128; type <= 129; type++) {
+      uint8_t packet[48] = {0x60, [5] = 8, 58, 255, [40] = type};
+      memcpy(packet + 8, CASES[i].source, 16);
+      CHECK(dp_origin(packet, sizeof packet) == (CASES[i].passes ? DP_PASS : DP_FOREIGN));
+    }
+  }
+}
+
 int main(void) {
+  only_some_sources_are_of_another_link();
   chains_may_end_anywhere();
   discovery_is_found_behind_a_long_chain();
   puts("ok");

@@ -248,6 +248,25 @@ static void networks_are_found_by_the_addresses_in_them(void) {
   router_networks_release(NULL);
 }
 
+static void networks_have_devices_but_not_the_host(void) {
+  static const uint8_t prefix[ROUTER_PREFIX] = {0xfd, [7] = 9};
+  struct router_networks *networks = router_networks_new(prefix, 1);
+  CHECK(networks != NULL);
+  uint8_t address[16] = {0xfd, [7] = 9, [15] = 1};
+  CHECK(!router_networks_have_device(networks, address));
+  for (int i = 8; i < 16; i++) {
+    address[i] ^= 2;
+    CHECK(router_networks_have_device(networks, address));
+    address[7] = 8;
+    CHECK(!router_networks_have_device(networks, address));
+    address[7] = 9;
+    address[i] ^= 2;
+  }
+  address[15] = 0;
+  CHECK(router_networks_have_device(networks, address));
+  router_networks_release(networks);
+}
+
 // docs/wire.md's example.
 static void echo_answers_the_heartbeat_only(void) {
   static const uint8_t heartbeat[48] = {0x60, 0,    0,    0,    0,    8,    0x3a, 0xff, 0xe4, 0x85, 0xd8, 0xc8, 0x5f, 0xcc, 0xef, 0x1c,
@@ -284,6 +303,7 @@ int main(void) {
   ring_share_follows_the_reader();
   ring_joins_two_threads();
   networks_are_found_by_the_addresses_in_them();
+  networks_have_devices_but_not_the_host();
   echo_answers_the_heartbeat_only();
   puts("ok");
   return 0;

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type Config, parseConfig } from '../../../../agent/config/config.ts';
-import type { Outcome } from '../../../../agent/doctor/check.ts';
 import { CHECKS } from '../../../../agent/doctor/checks/all.ts';
 import type { Probes } from '../../../../agent/doctor/probes.ts';
+import type { Outcome } from '../../../../cli/check.ts';
 import { ipv6Disabled } from '../../../../os/linux/ipv6.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { fakeProbes, HEALTHY_CONFIG } from '../../probes.ts';

@@ -4,7 +4,7 @@ import {
   LONGEST_PAUSE_MS,
   repairSchedule,
   SETTLE_MS,
-} from '../../../agent/network/repair-schedule.ts';
+} from '../../../os/linux/repair-schedule.ts';
 
 /** A schedule of repairs that fail as often as `failures` says; `runs` are the times of the repairs. */
 function scheduled(failures = 0) {

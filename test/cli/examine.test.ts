@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Finding } from '../../../agent/doctor/check.ts';
-import { describeFindings, examine, isHealthy } from '../../../agent/doctor/examine.ts';
-import { fakeProbes } from '../probes.ts';
+import type { Finding } from '../../cli/check.ts';
+import { describeFindings, examine, isHealthy } from '../../cli/examine.ts';
 
 describe('an examination', () => {
   const check = (id: string, finding: Finding) => ({ id, about: id, run: async () => finding });
@@ -18,12 +17,12 @@ describe('an examination', () => {
   };
 
   test('is healthy with warnings, not with a failure', async () => {
-    expect(isHealthy(await examine([fine, worse, skipped], fakeProbes()))).toBe(true);
-    expect(isHealthy(await examine([fine, bad], fakeProbes()))).toBe(false);
+    expect(isHealthy(await examine([fine, worse, skipped], undefined))).toBe(true);
+    expect(isHealthy(await examine([fine, bad], undefined))).toBe(false);
   });
 
   test('goes on after a check that breaks, and says so', async () => {
-    const findings = await examine([broken, fine], fakeProbes());
+    const findings = await examine([broken, fine], undefined);
     expect(findings).toMatchObject([
       { id: 'd', outcome: 'failed', message: expect.stringContaining('a mistake') },
       { id: 'a' },
@@ -31,7 +30,7 @@ describe('an examination', () => {
   });
 
   test('reads as one line each, with what to do below', async () => {
-    expect(describeFindings(await examine([fine, worse], fakeProbes())).split('\n')).toEqual([
+    expect(describeFindings(await examine([fine, worse], undefined)).split('\n')).toEqual([
       'ok       a   good',
       'warning  bb  so so',
       '             → Look.',

@@ -1,0 +1,10 @@
+import type { Check } from '../check.ts';
+import { certificates } from './certificates.ts';
+import { control } from './control.ts';
+import { forwarding } from './forwarding.ts';
+import { hostServices } from './host-services.ts';
+import { ports } from './ports.ts';
+import { tun } from './tun.ts';
+
+/** All checks, from the data folder outwards. */
+export const CHECKS: readonly Check[] = [certificates, control, ports, tun, hostServices, forwarding];

@@ -1,0 +1,30 @@
+import { failed, failing, ok, warning } from '../../../cli/check.ts';
+import type { Check } from '../check.ts';
+
+const DAY_MS = 86_400_000;
+const SOON_DAYS = 30;
+const RENEW =
+  'Renew it before: devices refuse a router whose certificate is not valid. Check the clock, too.';
+
+export const certificates: Check = {
+  id: 'certificates',
+  about: 'the certificates of the router and its root are valid, and for how long',
+  async run(probes) {
+    try {
+      const now = probes.wallMs();
+      const left = [];
+      for (const { file, fromMs, toMs } of await probes.certificates()) {
+        const days = Math.floor((toMs - now) / DAY_MS);
+        if (now < fromMs) return failed(`${file} is not valid before ${isoDay(fromMs)}`, RENEW);
+        if (now > toMs) return failed(`${file} has expired on ${isoDay(toMs)}`, RENEW);
+        if (days < SOON_DAYS) return warning(`${file} expires in ${days} days, on ${isoDay(toMs)}`, RENEW);
+        left.push(days);
+      }
+      return ok(`valid for ${Math.min(...left)} days`);
+    } catch (error) {
+      return failing(error);
+    }
+  },
+};
+
+const isoDay = (ms: number): string => new Date(ms).toISOString().slice(0, 10);

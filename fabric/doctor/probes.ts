@@ -1,0 +1,73 @@
+import { X509Certificate } from 'node:crypto';
+import { readBounded } from '../../os/files/read.ts';
+import { readTrimmed } from '../../os/linux/machine.ts';
+import { type Interface, kernel, MAIN_TABLE, type Route } from '../../os/linux/network-config.ts';
+import { parseListen } from '../../os/net/listen.ts';
+import { reach } from '../../os/net/probe.ts';
+import { Failure } from '../../protocol/failure.ts';
+import type { NetworkView } from '../operations/networks.ts';
+import { askServing, type Serving } from '../operations/serving.ts';
+import { pathOf } from '../pki/authority.ts';
+
+/** When a certificate is valid, in milliseconds since 1970. */
+export interface Validity {
+  readonly file: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Everything that checks ask of the machine and of the fabric. Each changes nothing, and comes back in a few seconds. */
+export interface Probes {
+  wallMs(): number;
+  /** Undefined if no fabric serves the data folder, null if it is about to. @throws Failure `control.…` */
+  serving(): Promise<Serving | null | undefined>;
+  /** @throws Failure of the fabric or its registry */
+  networks(): AsyncIterable<NetworkView>;
+  /** @throws Failure `os.…` */
+  interfaces(): Promise<readonly Interface[]>;
+  /** Those through a device that exists. @throws Failure `os.…` */
+  routes(device: string): Promise<readonly Route[]>;
+  /** A file under /proc/sys, trimmed; undefined if it is not there. */
+  sysctl(path: string): Promise<string | undefined>;
+  /** Connects to where a fabric listens. @throws Failure `net.…` */
+  connect(listen: string): Promise<void>;
+  /** Of the TLS root and the router. @throws Failure `os.…`, `fabric.bad-authority` */
+  certificates(): Promise<readonly Validity[]>;
+}
+
+const PATIENCE_MS = 5_000;
+
+/** The probes of this machine and the fabric in the data folder. */
+export function machineProbes(data: string, networks: () => AsyncIterable<NetworkView>): Probes {
+  let serving: Promise<Serving | null | undefined> | undefined;
+  return {
+    wallMs: Date.now,
+    serving: () => (serving ??= askServing(pathOf(data, 'control'))),
+    networks,
+    interfaces: kernel.interfaces,
+    routes: (device) => kernel.routes(6, MAIN_TABLE, device),
+    sysctl: (path) => readTrimmed(`/proc/sys/${path}`),
+    async connect(listen) {
+      const { host, port } = parseListen(listen);
+      await reach({ address: ANY[host] ?? host, port, mark: 0, timeoutMs: PATIENCE_MS });
+    },
+    certificates: () =>
+      Promise.all((['tlsRoot', 'router'] as const).map((file) => validityOf(pathOf(data, file)))),
+  };
+}
+
+/** How this host reaches itself where a program listens on every address. */
+const ANY: Readonly<Record<string, string>> = { '::': '::1', '0.0.0.0': '127.0.0.1' };
+
+async function validityOf(path: string): Promise<Validity> {
+  const pem = await readBounded(path, 'certificate');
+  try {
+    const { validFrom, validTo } = new X509Certificate(pem);
+    return { file: path, fromMs: Date.parse(validFrom), toMs: Date.parse(validTo) };
+  } catch (cause) {
+    throw new Failure('fabric.bad-authority', 'operator', `${path} is no certificate`, {
+      action: 'Restore the folder from a backup; do not mix files of two fabrics.',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,36 @@
+import { askControl } from '../../os/net/control-socket.ts';
+import { isFailure } from '../../protocol/failure.ts';
+
+/** The path at which a fabric tells how it serves. */
+export const SERVING_PATH = '/serving';
+
+/** How a fabric serves, as its control socket tells. */
+export interface Serving {
+  /** Where devices provision, and where tunnels end: address and port. */
+  readonly identity: string;
+  readonly tunnel: string;
+  /** How this host takes part; null: it does not. */
+  readonly host: HostServing | null;
+}
+
+export interface HostServing {
+  /** Its TUN device. */
+  readonly tun: string;
+  /** What devices may use of it, as `--host-services` takes it. */
+  readonly services: string;
+  /** Whether the kernel has the nftables table that closes the rest, or why that is not known. */
+  readonly filter: 'in force' | 'not in force' | { readonly unknown: string };
+}
+
+/**
+ * What the fabric that listens on `socket` tells; undefined if none does, null if it has not started yet.
+ * @throws Failure `control.…`
+ */
+export async function askServing(socket: string): Promise<Serving | null | undefined> {
+  try {
+    return (await askControl(socket, { method: 'GET', path: SERVING_PATH })) as Serving | null;
+  } catch (error) {
+    if (isFailure(error, 'control.nobody')) return undefined;
+    throw error;
+  }
+}

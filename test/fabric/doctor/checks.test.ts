@@ -1,0 +1,142 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Outcome } from '../../../cli/check.ts';
+import { CHECKS } from '../../../fabric/doctor/checks/all.ts';
+import type { Probes } from '../../../fabric/doctor/probes.ts';
+import type { HostServing, Serving } from '../../../fabric/operations/serving.ts';
+import { Failure } from '../../../protocol/failure.ts';
+
+const DAY_MS = 86_400_000;
+const NOW = Date.UTC(2030, 0, 1);
+const HOST: HostServing = { tun: 'enf-fabric0', services: 'none', filter: 'in force' };
+const serving = (host: Partial<HostServing> | null = {}): Partial<Probes> => ({
+  serving: async (): Promise<Serving> => ({
+    identity: '[::]:444',
+    tunnel: '[::]:443',
+    host: host && { ...HOST, ...host },
+  }),
+});
+const link = { index: 9, name: 'enf-fabric0', mac: '', group: 0, mtu: 1280, up: true };
+const route = { family: 6, table: 254, type: 'unicast', device: 'enf-fabric0', metric: 1024 } as const;
+const healthy: Probes = {
+  wallMs: () => NOW,
+  ...(serving() as Pick<Probes, 'serving'>),
+  async *networks() {
+    for (const n of [1, 2]) yield { prefix: `fd00:${n}::/64`, host: `fd00:${n}::1`, name: '', created: '' };
+  },
+  interfaces: async () => [{ ...link, addresses: ['fd00:1::1/128', 'fd00:2::1/128', 'fe80::5/64'] }],
+  routes: async () => ['fd00:1::/64', 'fd00:2::/64'].map((destination) => ({ ...route, destination })),
+  sysctl: async () => '0',
+  connect: async () => {},
+  certificates: async () => [
+    { file: 'tls-root.pem', fromMs: 0, toMs: NOW + 900 * DAY_MS },
+    { file: 'router.pem', fromMs: 0, toMs: NOW + 400 * DAY_MS },
+  ],
+};
+const certificate = (fromDays: number, toDays: number): Partial<Probes> => ({
+  certificates: async () => [
+    { file: 'router.pem', fromMs: NOW + fromDays * DAY_MS, toMs: NOW + toDays * DAY_MS },
+  ],
+});
+const nobody: Partial<Probes> = { serving: async () => undefined };
+const silent: Partial<Probes> = {
+  serving: async () => {
+    throw new Failure('control.bad-answer', 'retry', 'it is silent', { action: 'Look.' });
+  },
+};
+
+/** Each check: what is different from a healthy fabric, its outcome, and its message. */
+const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
+  certificates: [
+    [{}, 'ok', /^valid for 400 days$/],
+    [certificate(-9, 29), 'warning', /router\.pem expires in 29 days, on 2030-01-30/],
+    [certificate(-9, 31), 'ok', /31 days/],
+    [certificate(-9, -1), 'failed', /router\.pem has expired on 2029-12-31/],
+    [certificate(1, 9), 'failed', /router\.pem is not valid before 2030-01-02/],
+    [
+      {
+        certificates: async () => {
+          throw new Failure('fabric.bad-authority', 'operator', 'no certificate', { action: 'Restore it.' });
+        },
+      },
+      'failed',
+      /no certificate \[fabric\.bad-authority\]/,
+    ],
+  ],
+  control: [
+    [{}, 'ok', /identity \[::\]:444, tunnel \[::\]:443/],
+    [nobody, 'failed', /no fabric serves/],
+    [{ serving: async () => null }, 'failed', /not started yet/],
+    [silent, 'failed', /it is silent/],
+  ],
+  ports: [
+    [{}, 'ok', /\[::\]:444 and \[::\]:443/],
+    [
+      {
+        connect: async (listen) => {
+          if (listen === '[::]:443') throw new Failure('net.unreachable', 'retry', 'refused');
+        },
+      },
+      'failed',
+      /tunnel router at \[::\]:443 .*refused/,
+    ],
+    [nobody, 'skipped', /no fabric/],
+    [silent, 'skipped', /no fabric/],
+  ],
+  tun: [
+    [{}, 'ok', /enf-fabric0 is up.* 2 networks/],
+    [{ interfaces: async () => [] }, 'failed', /no interface enf-fabric0/],
+    [{ interfaces: async () => [{ ...link, up: false, addresses: [] }] }, 'failed', /down/],
+    [
+      { interfaces: async () => [{ ...link, addresses: ['fd00:1::1/128'] }] },
+      'failed',
+      /lacks address fd00:2::1$/,
+    ],
+    [{ routes: async () => [] }, 'failed', /lacks route to fd00:1::\/64, route to fd00:2::\/64$/],
+    [
+      { routes: async () => [], interfaces: async () => [{ ...link, addresses: [] }] },
+      'failed',
+      /lacks address fd00:1::1, route to fd00:1::\/64, address fd00:2::1 and 1 more$/,
+    ],
+    [serving(null), 'skipped', /--tun none/],
+    [nobody, 'skipped', /no fabric/],
+  ],
+  'host-services': [
+    [{}, 'ok', /closed to devices but for ping .*inet enf_fabric_enf-fabric0/],
+    [serving({ services: 'tcp/22' }), 'ok', /may use tcp\/22 and ping/],
+    [serving({ services: 'all' }), 'warning', /every device reaches every service/],
+    [serving({ services: 'all', filter: 'not in force' }), 'warning', /every device reaches every service/],
+    [serving({ filter: 'not in force' }), 'failed', /is not as it should be; devices may reach every/],
+    [serving({ filter: { unknown: 'no nft' } }), 'failed', /cannot be read: no nft/],
+    [serving(null), 'skipped', /--tun none/],
+    [nobody, 'skipped', /no fabric/],
+  ],
+  forwarding: [
+    [{}, 'ok', /does not forward/],
+    [{ sysctl: async () => '1' }, 'warning', /devices reach whatever it reaches/],
+    [{ sysctl: async () => undefined }, 'skipped', /without IPv6/],
+    [serving(null), 'skipped', /--tun none/],
+  ],
+};
+
+for (const check of CHECKS) {
+  describe(`[H-A4] ${check.id}`, () => {
+    test.each(TABLE[check.id]!)('%#', async (change, outcome, message) => {
+      const finding = await check.run({ ...healthy, ...change });
+      expect(finding).toMatchObject({ outcome, message: expect.stringMatching(message) });
+      expect(finding.remedy !== undefined, 'what to do, where there is something to do').toBe(
+        outcome === 'warning' || outcome === 'failed',
+      );
+    });
+  });
+}
+
+test('each check was tried with everything it may find', () => {
+  expect(Object.keys(TABLE).sort()).toEqual(CHECKS.map(({ id }) => id).sort());
+});
+
+test('docs/fabric-doctor.md has every check with what it looks at, and nothing else', () => {
+  const docs = readFileSync(new URL('../../../docs/fabric-doctor.md', import.meta.url), 'utf8');
+  const rows = [...docs.matchAll(/^\| `([a-z0-9-]+)` \| (.+?) \| (\S.+) \|$/gm)];
+  expect(rows.map((row) => [row[1], row[2]])).toEqual(CHECKS.map(({ id, about }) => [id, about]));
+});
