@@ -1,6 +1,7 @@
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Identifier } from './address.ts';
 import type { Admission } from './admission.ts';
+import type { Listener } from './change-feed.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type {
   Applicant,
@@ -70,15 +71,17 @@ export interface Registry extends Admission {
   verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
 
   /**
-   * Calls `listener` for every change, made by this process or another, once it is durable and `catchUp` has read it.
-   * Returns a function that ends the subscription.
+   * Calls `listener` for every change, made by this process or another, once it is durable and `catchUp` has read it. A group's
+   * change is one, whatever the number of its devices. Whoever reads so late that changes are gone is told that each network and each
+   * group has changed. Returns a function that ends the subscription.
    */
-  subscribe(listener: (change: Change) => void): () => void;
-  /** Reads the changes that other processes made and passes them to the subscribers. */
+  subscribe(listener: Listener<Change>): () => void;
+  /** Reads the changes that other processes made and passes them to the subscribers; resolves when these have acted on them. */
   catchUp(): Promise<void>;
   /**
-   * For the one process that serves: ends the tunnels that a crash has left recorded as up, and calls `catchUp` every
-   * `periodMs`, in case a notification is lost. Returns a function that stops that.
+   * For the one process that serves: ends the tunnels that a crash has left recorded as up (if they are many, most of them
+   * later), calls `catchUp` every `periodMs`, in case a notification is lost, and removes changes that it has read. Returns a function that
+   * stops that.
    */
   follow(periodMs: number): Promise<() => void>;
   /** Commits what waits, and closes. */

@@ -13,6 +13,7 @@ import {
   type Whose,
 } from '../../tunnel/router.ts';
 import type { Admission } from '../registry/admission.ts';
+import { ownTurn } from '../registry/turns.ts';
 import { authorize, type Lookup, registryLookup, verdictOn } from './authorize.ts';
 import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
 import { type Arrival, fromOf, type Session } from './session.ts';
@@ -52,6 +53,9 @@ export const ROUTER_LIMITS: RouterLimits = {
   lingerMs: 5_000,
   handshakeMs: 10_000,
 };
+
+/** Sessions of a group that are looked up in the registry, and cut, in one turn of the event loop: some milliseconds. */
+const REVIEWED_AT_ONCE = 50;
 
 /** Threads at most. */
 export const MOST_ROUTER_THREADS = 16;
@@ -167,13 +171,24 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
   });
   const sessions: SessionTable = sessionTable(threads, admission, log);
 
+  /** Cuts a session whose device is no longer admitted. */
+  const review = (session: Session | undefined): void => {
+    if (session === undefined) return;
+    const verdict = verdictOn(lookup(session.address), session.provenKey);
+    if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
+  };
+  const reviewGroup = async (gid: Uint8Array): Promise<void> => {
+    const members = sessions.ofGroup(gid);
+    for (let first = 0; first < members.length && !closing; first += REVIEWED_AT_ONCE) {
+      await ownTurn();
+      for (const { address } of members.slice(first, first + REVIEWED_AT_ONCE))
+        review(sessions.find(address));
+    }
+  };
   const unsubscribe = admission.onChange((address) => {
     threads.forget(address);
-    const session = sessions.find(address);
-    if (session === undefined) return;
-    const verdict = verdictOn(lookup(address), session.provenKey);
-    if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
-  });
+    review(sessions.find(address));
+  }, reviewGroup);
 
   const traffic = (): Traffic => ({ devices: sessions.counted(), host: addCounters(threads.counters())! });
 

@@ -6,6 +6,7 @@ import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
 import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/wire.ts';
 import type { PeerHandle, RouterCounters, RouterThreads } from '../../tunnel/router.ts';
 import type { Admission, Endpoint } from '../registry/admission.ts';
+import { sessionsByGroup } from './by-group.ts';
 import { cloneDetector } from './clones.ts';
 import { addCounters } from './counters.ts';
 import { type Arrival, type Session, sessionOf } from './session.ts';
@@ -22,6 +23,8 @@ export interface SessionTable {
   report(id: number, message: Uint8Array): void;
   /** The session of the device at this address (16 bytes). */
   find(address: Uint8Array): Session | undefined;
+  /** The sessions of a group's devices (by its id, 32 bytes), as they are now. */
+  ofGroup(gid: Uint8Array): readonly Session[];
   all(): Iterable<Session>;
   /** What all connections of admitted devices have counted since the start; undefined if there were none. */
   counted(): RouterCounters | undefined;
@@ -34,6 +37,7 @@ export function sessionTable(threads: RouterThreads, admission: Admission, log: 
   const sessions = new Map<string, Session>();
   /** All that were admitted and still have a connection, also those that were cut; by the connection's id. */
   const connected = new Map<number, Session>();
+  const groups = sessionsByGroup();
   const networkNumber = numbered<Prefix>(formatPrefix);
   const detector = cloneDetector();
   let clones = 0;
@@ -51,6 +55,7 @@ export function sessionTable(threads: RouterThreads, admission: Admission, log: 
 
   function remove(session: Session, reason: string): void {
     sessions.delete(toHex(session.address));
+    groups.delete(session);
     record(() => admission.disconnected(session.address));
     log('info', `device ${session.name} disconnected: ${reason}`);
   }
@@ -79,6 +84,7 @@ export function sessionTable(threads: RouterThreads, admission: Admission, log: 
         detectClones(session, older);
       }
       sessions.set(key, session);
+      groups.add(session);
       connected.set(session.id, session);
       record(() => admission.connected(session.address, session.from));
       log('info', `device ${session.name} connected from ${session.from}`);
@@ -101,6 +107,7 @@ export function sessionTable(threads: RouterThreads, admission: Admission, log: 
       else record(() => admission.reported(session.address, report));
     },
     find: (address) => sessions.get(toHex(address)),
+    ofGroup: groups.of,
     all: () => sessions.values(),
     counted() {
       const current = Array.from(connected.values(), (session) => threads.counted(session.peer));
