@@ -11,7 +11,7 @@ import {
 } from '../operations/devices.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { DATA, withFabric } from './context.ts';
-import { AFTER, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
 const onlineText = ({ online }: DeviceView): string =>
   online === null ? 'unknown' : online ? 'online' : 'offline';
@@ -21,11 +21,11 @@ const failureText = ({ code, at }: NonNullable<AgentView['lastFailure']>): strin
 const deviceList: Command = {
   name: 'device list',
   summary: 'Lists the devices: standing, online, last seen, version, last failure.',
-  options: [LIMIT, AFTER, DATA],
-  examples: ['enf-fabric device list', 'enf-fabric device list --json'],
+  options: [LIMIT, AFTER, ALL, DATA],
+  examples: ['enf-fabric device list', 'enf-fabric device list --all --json'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
-      printList(invocation, (page) => fabric.run(listDevices, page), {
+      printList(invocation, fabric, listDevices, {
         header: [
           'ADDRESS',
           'STANDING',

@@ -4,7 +4,7 @@ import { readLabelText } from '../labels/label.ts';
 import { admitGroup, type GroupView, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { DATA, withFabric } from './context.ts';
-import { AFTER, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
 /** The group's id as the label shows it. */
 const printedGid = ({ gid }: GroupView): string => shortGid(fromHex(gid));
@@ -37,11 +37,11 @@ const groupAdd: Command = {
 const groupList: Command = {
   name: 'group list',
   summary: 'Lists the admitted groups.',
-  options: [LIMIT, AFTER, DATA],
+  options: [LIMIT, AFTER, ALL, DATA],
   examples: ['enf-fabric group list'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
-      printList(invocation, (page) => fabric.run(listGroups, page), {
+      printList(invocation, fabric, listGroups, {
         header: ['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'ADDED'],
         cells: (group) => [
           printedGid(group),

@@ -1,17 +1,15 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, formatPrefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Standing } from '../registry/admission.ts';
-import type { Page } from '../registry/pages.ts';
 import { type AgentReport, type Device, type StandingChange, standingOf } from '../registry/records.ts';
 import { oneOf, text } from './input.ts';
 import {
   type Changed,
   isoTime,
+  listOperation,
   operation,
-  PAGE_FIELDS,
-  type PageInput,
   type Presence,
-  viewPage,
+  type ReadContext,
 } from './operation.ts';
 
 /** Handshakes that are shown of one device. */
@@ -63,18 +61,17 @@ export interface StandingView {
 const ADDRESS = text(64);
 
 /** A page of devices, oldest first. */
-export const listDevices = operation<PageInput, Page<DeviceView>>(
+export const listDevices = listOperation(
   'device-list',
-  PAGE_FIELDS,
-  async ({ registry, running }, input) => {
-    const page = await registry.devices(input);
-    const presence = await running.presence();
-    return viewPage(page, (device) => deviceView(device, presence));
+  (registry, page) => registry.devices(page),
+  async ({ running }, devices) => {
+    const presence = await running.presence(devices.map(({ address }) => address));
+    return (device) => deviceView(device, presence);
   },
 );
 
 /** One device. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
-export const showDevice = operation<{ address: string }, DeviceDetails>(
+export const showDevice = operation<{ address: string }, DeviceDetails, ReadContext>(
   'device-show',
   { address: ADDRESS },
   async ({ registry, running }, input) => {
@@ -82,7 +79,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails>(
     const handshakes = await registry.handshakes({ limit: HISTORY }, device);
     const clones = await registry.clonesOf(device.address);
     return {
-      ...deviceView(device, await running.presence()),
+      ...deviceView(device, await running.presence([device.address])),
       twins:
         clones === undefined
           ? null

@@ -2,10 +2,9 @@ import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
 import { MAX_LABEL_TEXT } from '../../protocol/label.ts';
 import { openLabel } from '../labels/label.ts';
-import type { Page } from '../registry/pages.ts';
 import { type Group, type GroupStatus, parseNetwork } from '../registry/records.ts';
 import { oneOf, text } from './input.ts';
-import { type Changed, isoTime, operation, PAGE_FIELDS, type PageInput, viewPage } from './operation.ts';
+import { type Changed, isoTime, listOperation, operation } from './operation.ts';
 
 /** A group: a batch of devices. */
 export interface GroupView {
@@ -34,11 +33,10 @@ export const admitGroup = operation<{ label: string; network: string }, Changed<
 );
 
 /** A page of groups, oldest first, with the number of devices of each. */
-export const listGroups = operation<PageInput, Page<GroupView & { readonly devices: number }>>(
+export const listGroups = listOperation(
   'group-list',
-  PAGE_FIELDS,
-  async ({ registry }, input) =>
-    viewPage(await registry.groups(input), (group) => ({ ...groupView(group), devices: group.devices })),
+  (registry, page) => registry.groups(page),
+  () => (group) => ({ ...groupView(group), devices: group.devices }),
 );
 
 /** Suspends a group or resumes it, by the first digits of its id. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */

@@ -57,6 +57,16 @@ export function oneOf<Word extends string>(...words: readonly Word[]): Field<Wor
   };
 }
 
+/** A list of at most so many values. */
+export function list<Value>(each: Field<Value>, most: number): Field<readonly Value[]> {
+  return (name, value) => {
+    if (value === undefined) throw badInput(name, 'is missing');
+    if (!Array.isArray(value)) throw badInput(name, 'is not a list');
+    if (value.length > most) throw badInput(name, `has more than ${most} values`);
+    return value.map((one) => each(name, one));
+  };
+}
+
 /** A field that may be absent. */
 export function optional<Value>(field: Field<Value>): Field<Value | undefined> {
   return (name, value) => (value === undefined ? undefined : field(name, value));

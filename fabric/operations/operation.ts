@@ -1,9 +1,17 @@
-import type { Page } from '../registry/pages.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { Page, PageRequest } from '../registry/pages.ts';
+import type { Registry, RegistryReader } from '../registry/registry.ts';
 import { type Field, fields, optional, text, whole } from './input.ts';
 
+/** What an operation works on that only reads. */
+export interface ReadContext {
+  readonly registry: RegistryReader;
+  readonly running: Pick<Running, 'presence'>;
+  /** Rows that one call reads at most, whatever it is asked for: what stops the event loop no longer than others can wait. */
+  readonly mostRows?: number;
+}
+
 /** What an operation works on, and who asked for it. */
-export interface Context {
+export interface Context extends ReadContext {
   readonly registry: Registry;
   readonly running: Running;
   /** Recorded in the audit trail: the user at the command line, or whoever a session or token stands for. */
@@ -14,8 +22,8 @@ export interface Context {
 export interface Running {
   /** Makes a change known to it. Returns the effect as a phrase for a person, e.g. `in force`. */
   notify(): Promise<string>;
-  /** Tells connected devices from others; undefined: no fabric is serving, so nobody knows. */
-  presence(): Promise<Presence | undefined>;
+  /** Tells which of these devices (16 bytes each) are connected; undefined: no fabric is serving, so nobody knows. */
+  presence(addresses: readonly Uint8Array[]): Promise<Presence | undefined>;
 }
 
 /** True if the device with this address (16 bytes) has a tunnel. */
@@ -31,24 +39,27 @@ export interface Changed<View> {
  * Something that an owner can do, without terminal and HTTP: input and view are plain JSON, so that a command line, a
  * control socket and an API run the same function and show the same view.
  */
-export interface Operation<Input, View> {
+export interface Operation<Input, View, Needs = Context> {
   /** The last part of its path on the control socket. */
   readonly name: string;
   /** @throws Failure `fabric.bad-input` for an input of another shape, and those of the operation */
-  run(context: Context, input: Input): Promise<View>;
+  run(context: Needs, input: Input): Promise<View>;
 }
 
+/** An operation that changes nothing. */
+export type ReadOperation<Input, View> = Operation<Input, View, ReadContext>;
+
 /** An operation whose input is checked against the fields before it runs, whoever calls it. */
-export function operation<Input extends object, View>(
+export function operation<Input extends object, View, Needs = Context>(
   name: string,
   shape: { readonly [K in keyof Input]-?: Field<Input[K]> },
-  run: (context: Context, input: Input) => Promise<View>,
-): Operation<Input, View> {
+  run: (context: Needs, input: Input) => Promise<View>,
+): Operation<Input, View, Needs> {
   return { name, run: async (context, input) => run(context, fields(input, shape)) };
 }
 
 /** Rows that one call returns at most: an answer stays far below the largest one of the control socket. */
-const MOST_ROWS = 1_000;
+export const MOST_ROWS = 1_000;
 const LONGEST_CURSOR = 200;
 
 /** A page of a list as input. */
@@ -57,11 +68,19 @@ export interface PageInput {
   readonly after?: string | undefined;
 }
 
-export const PAGE_FIELDS = { limit: whole(1, MOST_ROWS), after: optional(text(LONGEST_CURSOR)) };
+const PAGE_FIELDS = { limit: whole(1, MOST_ROWS), after: optional(text(LONGEST_CURSOR)) };
 
-/** The page with a view of each row. */
-export function viewPage<Row, View>({ rows, next }: Page<Row>, view: (row: Row) => View): Page<View> {
-  return { rows: rows.map(view), next };
+/** An operation that reads a page of a list; `viewer` makes the view of a row, once it has seen all of them. */
+export function listOperation<Row, View>(
+  name: string,
+  read: (registry: RegistryReader, page: PageRequest) => Promise<Page<Row>>,
+  viewer: (context: ReadContext, rows: readonly Row[]) => ((row: Row) => View) | Promise<(row: Row) => View>,
+): ReadOperation<PageInput, Page<View>> {
+  return operation(name, PAGE_FIELDS, async (context: ReadContext, { limit, after }) => {
+    const most = context.mostRows ?? MOST_ROWS;
+    const { rows, next } = await read(context.registry, { limit: Math.min(limit, most), after });
+    return { rows: rows.map(await viewer(context, rows)), next };
+  });
 }
 
 /** A time as views show it. */

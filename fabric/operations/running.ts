@@ -7,7 +7,7 @@ import type { Presence, Running } from './operation.ts';
 
 /** The control socket of a fabric that serves, as another process uses it. */
 
-/** How long a fabric may take for an operation: the longest one verifies the whole audit trail. */
+/** How long a fabric may take for an operation. */
 const TIMEOUT_MS = 60_000;
 
 /** The path of an operation on the control socket. */
@@ -15,6 +15,8 @@ export const OPERATION_PATH = '/operations/';
 /** The path that tells a fabric to look for changes of other processes. */
 export const CHANGED_PATH = '/changed';
 export const SESSIONS_PATH = '/sessions';
+/** Sessions that are asked for at once: an answer stays far below the largest one of the control socket. */
+export const SESSIONS_PER_PAGE = 1_000;
 
 /** What the fabric is asked to do. */
 export interface Call {
@@ -87,12 +89,39 @@ async function notifyRunning(socket: string): Promise<string> {
   }
 }
 
+/** Who reads the registry of the fabric behind `socket` beside it, and asks it for nothing but who is connected. */
+export function besideFabric(socket: string): Pick<Running, 'presence'> {
+  return {
+    async presence(addresses) {
+      const names = addresses.map(toHex);
+      try {
+        const question = { method: 'POST', path: SESSIONS_PATH, body: { addresses: names } };
+        const connected = (await askControl(socket, question)) as readonly boolean[];
+        const online = new Set(names.filter((_, i) => connected[i]));
+        return (address) => online.has(toHex(address));
+      } catch (error) {
+        // One of a version that can only list them.
+        if (isFailure(error)) return connectedDevices(socket);
+        throw error;
+      }
+    },
+  };
+}
+
+/** The connected devices, read page by page; a fabric of a version that knows no pages answers with all of them. */
 async function connectedDevices(socket: string): Promise<Presence | undefined> {
+  const connected = new Set<string>();
+  let page: readonly { readonly address: string }[];
+  let known: number;
   try {
-    const sessions = await askControl(socket, { method: 'GET', path: SESSIONS_PATH });
-    const connected = new Set(
-      (sessions as { address: string }[]).map((session) => toHex(parseIpv6(session.address))),
-    );
+    let after = '';
+    do {
+      known = connected.size;
+      const path = `${SESSIONS_PATH}?limit=${SESSIONS_PER_PAGE}${after}`;
+      page = (await askControl(socket, { method: 'GET', path })) as typeof page;
+      for (const { address } of page) connected.add(toHex(parseIpv6(address)));
+      after = `&after=${page.at(-1)?.address}`;
+    } while (page.length === SESSIONS_PER_PAGE && connected.size > known);
     return (address) => connected.has(toHex(address));
   } catch (error) {
     if (isFailure(error)) return undefined;

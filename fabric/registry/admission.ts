@@ -1,6 +1,5 @@
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Report } from '../../protocol/tunnel/report.ts';
-import type { Listener } from './change-feed.ts';
 
 /** The standing of a device in the registry. Only `active` ones are admitted. */
 export type Standing = 'active' | 'suspended' | 'evicted' | 'banned';
@@ -18,6 +17,9 @@ export interface Endpoint {
   /** Devices reach each other within one network only. */
   readonly network: Prefix;
 }
+
+/** What a subscriber does about a change. If it returns a promise, whoever waits for the change waits for that, too. */
+export type Listener<Changed> = (changed: Changed) => unknown;
 
 /** What the router reads from the registry and records in it. */
 export interface Admission {

@@ -1,8 +1,6 @@
+import type { Listener } from './admission.ts';
 import type { Change } from './records.ts';
 import { ownTurn } from './turns.ts';
-
-/** What a subscriber does about a change. If it returns a promise, whoever waits for the change waits for that, too. */
-export type Listener<Changed> = (changed: Changed) => unknown;
 
 /** Passes changes to subscribers in order, from a cursor that it keeps. */
 export interface ChangeFeed {

@@ -1,7 +1,6 @@
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Identifier } from './address.ts';
-import type { Admission } from './admission.ts';
-import type { Listener } from './change-feed.ts';
+import type { Admission, Listener } from './admission.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type {
   Applicant,
@@ -17,6 +16,30 @@ import type {
   StandingChange,
 } from './records.ts';
 
+/** What an owner reads. Every list is read in pages. */
+export interface RegistryReader {
+  /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
+  networks(page: PageRequest): Promise<Page<Network>>;
+  /** Oldest first. */
+  groups(page: PageRequest): Promise<Page<CountedGroup>>;
+  /** The one group whose id begins with these hex digits. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `bytes.bad-hex` */
+  group(gidPrefix: string): Promise<Group>;
+  /** Oldest first. */
+  devices(page: PageRequest): Promise<Page<Device>>;
+  /** @throws Failure `fabric.unknown-device` */
+  device(address: Uint8Array): Promise<Device>;
+  /** When two devices were last found to have this one's key: `detail.from` lists where they connect from. */
+  clonesOf(address: Uint8Array): Promise<AuditEntry | undefined>;
+  /** Newest first; of one device, or of all. */
+  handshakes(page: PageRequest, device?: Device): Promise<Page<Handshake>>;
+  /** Newest first. */
+  audit(page: PageRequest): Promise<Page<AuditEntry>>;
+  /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
+  verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
+  /** Commits what waits, and closes. */
+  close(): Promise<void>;
+}
+
 /**
  * Which device may have which address, and every change of that. Each engine keeps the contract of
  * test/fabric/registry/contract.ts. A change is on the disk when its promise resolves, and has happened completely or
@@ -27,29 +50,17 @@ import type {
  * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
  * router records is written later, in order.
  */
-export interface Registry extends Admission {
-  /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
-  networks(page: PageRequest): Promise<Page<Network>>;
+export interface Registry extends RegistryReader, Admission {
   /** @throws Failure `fabric.network-exists` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 
-  /** Oldest first. */
-  groups(page: PageRequest): Promise<Page<CountedGroup>>;
-  /** The one group whose id begins with these hex digits. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `bytes.bad-hex` */
-  group(gidPrefix: string): Promise<Group>;
   /** @throws Failure `fabric.unknown-network`, `fabric.group-exists` */
   addGroup(actor: string, group: Omit<Group, 'status' | 'created'>): Promise<Group>;
   /** False if it had that status already. @throws Failure `fabric.unknown-group` */
   setGroupStatus(actor: string, gid: Uint8Array, status: GroupStatus): Promise<boolean>;
 
-  /** Oldest first. */
-  devices(page: PageRequest): Promise<Page<Device>>;
-  /** @throws Failure `fabric.unknown-device` */
-  device(address: Uint8Array): Promise<Device>;
   /** False if there was nothing to do. @throws Failure `fabric.unknown-device` */
   setStanding(actor: string, address: Uint8Array, change: StandingChange): Promise<boolean>;
-  /** When two devices were last found to have this one's key: `detail.from` lists where they connect from. */
-  clonesOf(address: Uint8Array): Promise<AuditEntry | undefined>;
   /** True while a tunnel of the device ends at this process's router. */
   isConnected(address: Uint8Array): boolean;
 
@@ -62,13 +73,6 @@ export interface Registry extends Admission {
   admit(applicant: Applicant): Promise<Uint8Array>;
   /** Appends a refused handshake to the history. */
   refused(handshake: Omit<Handshake, 'at'>): Promise<void>;
-  /** Newest first; of one device, or of all. */
-  handshakes(page: PageRequest, device?: Device): Promise<Page<Handshake>>;
-
-  /** Newest first. */
-  audit(page: PageRequest): Promise<Page<AuditEntry>>;
-  /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
-  verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
 
   /**
    * Calls `listener` for every change, made by this process or another, once it is durable and `catchUp` has read it. A group's
@@ -84,8 +88,6 @@ export interface Registry extends Admission {
    * stops that.
    */
   follow(periodMs: number): Promise<() => void>;
-  /** Commits what waits, and closes. */
-  close(): Promise<void>;
 }
 
 export interface RegistryOptions {

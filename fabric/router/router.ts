@@ -15,9 +15,9 @@ import {
 import type { Admission } from '../registry/admission.ts';
 import { ownTurn } from '../registry/turns.ts';
 import { authorize, type Lookup, registryLookup, verdictOn } from './authorize.ts';
-import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
+import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type Arrival, fromOf, type Session } from './session.ts';
-import { disconnect, type SessionTable, sessionTable } from './sessions.ts';
+import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessions.ts';
 
 export interface RouterLimits {
   /** TLS handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
@@ -90,23 +90,20 @@ export interface SessionView {
   readonly counters: Counters;
 }
 
-/** What the native threads have counted. */
-export interface Traffic {
-  /** Of all connections of admitted devices; undefined if there were none. */
-  readonly devices: RouterCounters | undefined;
-  /** At the TUN, and of packets that belong to no session. */
-  readonly host: RouterCounters;
-}
-
 export interface Router {
   /** The port it listens on, also if 0 was asked for. */
   readonly port: number;
   readonly threads: number;
-  sessions(): SessionView[];
+  /** Sessions in the order of their addresses: at most `limit` of those behind the address `after` (16 bytes). */
+  sessions(after?: Uint8Array, limit?: number): SessionView[];
+  /** How many there are, by the kind of their peers. */
+  readonly sizes: Sizes;
   /** Of all sessions since the start, and of packets of the host that no device can get. */
   counters(): Counters;
   /** Everything that was counted since the start, for metrics. */
   traffic(): Traffic;
+  /** The same, read in parts between which other work goes on. */
+  trafficInTurns(): Promise<Traffic>;
   /** How often two devices were found to have one key. */
   readonly clones: number;
   /** TLS handshakes under way, and peers that wait for authorization. */
@@ -190,14 +187,20 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     review(sessions.find(address));
   }, reviewGroup);
 
-  const traffic = (): Traffic => ({ devices: sessions.counted(), host: addCounters(threads.counters())! });
+  const host = (): RouterCounters => addCounters(threads.counters())!;
+  const traffic = (): Traffic => ({ devices: sessions.totals.now(), host: host() });
 
   return {
     port: threads.port,
     threads: count,
-    sessions: () => Array.from(sessions.all(), (session) => view(session, threads)),
+    sessions: (after, limit = Number.POSITIVE_INFINITY) =>
+      sessions.page(after, limit).map((session) => view(session, threads)),
+    get sizes() {
+      return sessions.size;
+    },
     counters: () => totalOf(traffic()),
     traffic,
+    trafficInTurns: async () => ({ devices: await sessions.totals.inTurns(), host: host() }),
     get clones() {
       return sessions.clones;
     },
@@ -242,15 +245,6 @@ function startThreads(
       { action: 'Make the certificate and key of the router anew.', cause: error },
     );
   }
-}
-
-const NOTHING: Counters['received'] = { packets: 0, bytes: 0 };
-
-function totalOf({ devices, host }: Traffic): Counters {
-  const drops = hostDropsOf(host);
-  if (devices === undefined) return { received: NOTHING, sent: NOTHING, drops };
-  const counters = countersOf(devices);
-  return { ...counters, drops: addDrops(counters.drops, drops) };
 }
 
 function view(session: Session, threads: RouterThreads): SessionView {

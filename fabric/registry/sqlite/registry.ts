@@ -8,23 +8,16 @@ import { type Act, type Device, standingOf } from '../records.ts';
 import { FABRIC, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnel-counts.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
-import { appendAudit, lastTwins, listAudit, TWINS, verifyAudit } from './audit.ts';
+import { appendAudit, TWINS } from './audit.ts';
 import { changesSince, lastChange } from './changes.ts';
 import { emptyDatabase, guarded, openDatabase } from './database.ts';
-import {
-  findDevice,
-  keepReport,
-  listDevices,
-  requireDevice,
-  setStanding,
-  tunnelDown,
-  tunnelUp,
-} from './devices.ts';
+import { findDevice, keepReport, setStanding, tunnelDown, tunnelUp } from './devices.ts';
 import { follow } from './follow.ts';
 import { type CommitQueue, commitQueue } from './group-commit.ts';
-import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
-import { listHandshakes, refusalLog } from './handshakes.ts';
-import { addNetwork, listNetworks } from './networks.ts';
+import { addGroup, setGroupStatus } from './groups.ts';
+import { refusalLog } from './handshakes.ts';
+import { addNetwork } from './networks.ts';
+import { type Read, readingPart } from './reader.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
@@ -33,7 +26,7 @@ const REFUSALS_KEPT = 1_000_000;
 export function openSqliteRegistry(path: string, options: RegistryOptions = {}): Registry {
   const { now = Date.now, identifier = deriveIdentifier, onError = () => {} } = options;
   const db = openDatabase(path, { now: now() });
-  const read = <T>(work: () => T): T => guarded(path, work);
+  const read: Read = (work) => guarded(path, work);
   const act = (actor: string): Act => ({ at: now(), actor });
 
   const groups = openGroups((gid) => read(() => requireOpenGroup(db, gid)));
@@ -54,7 +47,8 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   const tunnels = tunnelPart(db, now, later);
 
   return {
-    ...ownersPart(db, read, queue, act),
+    ...readingPart(db, read),
+    ...ownersPart(db, queue, act),
     ...tunnels,
     lookup: (address) => read(() => endpointOf(findDevice(db, address))),
     onChange: (ofDevice, ofGroup) =>
@@ -83,24 +77,13 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   };
 }
 
-type Read = <T>(work: () => T) => T;
-
-/** Lists, and changes by an owner. */
-function ownersPart(db: Database, read: Read, queue: CommitQueue, act: (actor: string) => Act) {
+/** Changes by an owner. */
+function ownersPart(db: Database, queue: CommitQueue, act: (actor: string) => Act) {
   return {
-    networks: async (page) => read(() => listNetworks(db, page)),
     addNetwork: (actor, prefix, name) => queue.submit(() => addNetwork(db, act(actor), prefix, name)),
-    groups: async (page) => read(() => listGroups(db, page)),
-    group: async (gidPrefix) => read(() => groupByPrefix(db, gidPrefix)),
     addGroup: (actor, group) => queue.submit(() => addGroup(db, act(actor), group)),
     setGroupStatus: (actor, gid, status) => queue.submit(() => setGroupStatus(db, act(actor), gid, status)),
-    devices: async (page) => read(() => listDevices(db, page)),
-    device: async (address) => read(() => requireDevice(db, address)),
     setStanding: (actor, address, change) => queue.submit(() => setStanding(db, act(actor), address, change)),
-    clonesOf: async (address) => read(() => lastTwins(db, formatIpv6(address))),
-    handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
-    audit: async (page) => read(() => listAudit(db, page)),
-    verifyAudit: (expected) => verifyAudit(db, read, expected),
   } satisfies Partial<Registry>;
 }
 

@@ -65,7 +65,7 @@ test('an operation that it does not know, and a socket without a fabric, are no 
 test('who has changed the registry itself tells the fabric, and learns whether there is one', async () => {
   const { socket } = await serving();
   expect(await fabricBehind(socket).notify()).toBe('in force');
-  expect((await fabricBehind(socket).presence())?.(new Uint8Array(16))).toBe(false);
+  expect((await fabricBehind(socket).presence([]))?.(new Uint8Array(16))).toBe(false);
   expect(await fabricBehind(`${socket}.none`).notify()).toBe('no fabric is serving');
-  expect(await fabricBehind(`${socket}.none`).presence()).toBeUndefined();
+  expect(await fabricBehind(`${socket}.none`).presence([])).toBeUndefined();
 });
