@@ -3,7 +3,6 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Report } from '../../../protocol/tunnel/report.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Act, AgentReport, Device, GroupStatus, StandingChange } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
@@ -60,17 +59,6 @@ function agentOf(row: Row): AgentReport | undefined {
   const { reported_at: at, agent_version: version, failure_code: code, failure_at: failed } = row;
   if (at === null || version === null) return undefined;
   return { at, version, ...(code === null || failed === null ? {} : { failure: { code, at: failed } }) };
-}
-
-/** A page of devices, oldest first. */
-export function listDevices(db: Database, page: PageRequest): Page<Device> {
-  const after = parseNumberCursor('devices', page.after) ?? 0;
-  const rows = prepare(db, `${SELECT} WHERE device.id > ? ORDER BY device.id LIMIT ?`).all(
-    after,
-    page.limit + 1,
-  ) as Row[];
-  const { rows: shown, next } = pageOf('devices', page, rows, (row) => row.id);
-  return { rows: shown.map(device), next };
 }
 
 /** The device with this 16-byte address. */
