@@ -2,8 +2,8 @@ import { type Program, runProgram } from '../cli/program.ts';
 import { leave, programArguments, VERSION, watchOutput } from '../os/service/process.ts';
 import { commands } from './commands/all.ts';
 import { IDENTITY_PROCESS } from './identity/messages.ts';
-import { runIdentityProcess } from './identity/worker.ts';
 
+/** What a command needs is loaded when it runs: most of them need neither the server nor its arithmetic. */
 const program: Program = {
   name: 'enf-fabric',
   summary: 'hosts an Edge Network Fabric: identities, tunnels, registry',
@@ -13,4 +13,9 @@ const program: Program = {
 
 const args = programArguments();
 watchOutput(program.name);
-leave(args[0] === IDENTITY_PROCESS ? await runIdentityProcess() : await runProgram(program, args));
+leave(args[0] === IDENTITY_PROCESS ? await runIdentity() : await runProgram(program, args));
+
+async function runIdentity(): Promise<number> {
+  const { runIdentityProcess } = await import('./identity/worker.ts');
+  return runIdentityProcess();
+}

@@ -5,7 +5,7 @@ import { isFailure } from '../../protocol/failure.ts';
 import { openReader, openRegistry } from '../open-registry.ts';
 import type { Context, Operation, ReadContext, ReadOperation } from '../operations/operation.ts';
 import { askRunning, besideFabric, fabricBehind } from '../operations/running.ts';
-import { pathOf } from '../pki/authority.ts';
+import { pathOf } from '../pki/files.ts';
 
 /** What the commands of an owner have in common: the data folder, and where their operations run. */
 

@@ -1,6 +1,5 @@
 import type { Command } from '../../cli/program.ts';
 import { fromHex } from '../../protocol/bytes.ts';
-import { readLabelText } from '../labels/label.ts';
 import { admitGroup, type GroupView, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { DATA, withFabric } from './context.ts';
@@ -23,6 +22,7 @@ const groupAdd: Command = {
   ],
   async run(invocation) {
     const network = invocation.required('network');
+    const { readLabelText } = await import('../labels/label.ts');
     const label = await readLabelText(invocation.required('label'));
     const { view } = await withFabric(invocation, (fabric) => fabric.run(admitGroup, { label, network }));
     invocation.print(

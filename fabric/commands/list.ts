@@ -1,5 +1,5 @@
 import type { Invocation, Option } from '../../cli/program.ts';
-import { growingTable, timeText } from '../../cli/table.ts';
+import { growingTable } from '../../cli/table.ts';
 import { printed } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { PageInput, ReadOperation } from '../operations/operation.ts';
@@ -9,7 +9,7 @@ import type { Fabric } from './context.ts';
 /** Lists are read and printed page by page, so that a long one needs no more memory than a short one. */
 
 /** Rows that are listed unless an option says otherwise. */
-const LISTED = 2_000;
+const LISTED = 1_500;
 /** Rows of a page where a command reads the whole registry. */
 const ROWS_AT_ONCE = 1_000;
 
@@ -101,8 +101,8 @@ function tablePrinter<Row>({ header, cells, none }: Columns<Row>): Printer<Row> 
   };
 }
 
-/** A time of a view in a table. */
-export const when = (iso: string): string => timeText(Date.parse(iso));
+/** A time of a view (ISO 8601 in UTC) in a table, to the second. */
+export const when = (iso: string): string => `${iso.slice(0, 10)} ${iso.slice(11, 19)}Z`;
 
 function parseLimit(text: string): number {
   const limit = Number(text);
