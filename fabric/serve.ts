@@ -7,6 +7,8 @@ import { formatPrefix } from '../protocol/ipv6.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { type Parts, startControl } from './control.ts';
 import { startIdentity } from './identity/start.ts';
+// Needed when a group is added, perhaps after an upgrade has replaced the program's files: so it is loaded at the start.
+import './labels/label.ts';
 import { openRegistry } from './open-registry.ts';
 import { loadAuthority } from './pki/authority.ts';
 import { pathOf } from './pki/files.ts';
