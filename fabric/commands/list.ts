@@ -11,7 +11,7 @@ import type { Fabric } from './context.ts';
 /** Rows that are listed unless an option says otherwise. */
 const LISTED = 1_500;
 /** Rows of a page where a command reads the whole registry. */
-const ROWS_AT_ONCE = 1_000;
+const ROWS_AT_ONCE = 500;
 
 export const LIMIT: Option = {
   name: 'limit',

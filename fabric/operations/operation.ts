@@ -1,5 +1,6 @@
 import type { Page, PageRequest } from '../registry/pages.ts';
 import type { Registry, RegistryReader } from '../registry/registry.ts';
+import { ownTurn } from '../registry/turns.ts';
 import { type Field, fields, optional, text, whole } from './input.ts';
 
 /** What an operation works on that only reads. */
@@ -79,8 +80,20 @@ export function listOperation<Row, View>(
   return operation(name, PAGE_FIELDS, async (context: ReadContext, { limit, after }) => {
     const most = context.mostRows ?? MOST_ROWS;
     const { rows, next } = await read(context.registry, { limit: Math.min(limit, most), after });
-    return { rows: rows.map(await viewer(context, rows)), next };
+    return { rows: await viewsOf(rows, await viewer(context, rows)), next };
   });
+}
+
+/** Views that are made in one turn of the event loop: some milliseconds, even the first time. */
+const VIEWED_AT_ONCE = 50;
+
+async function viewsOf<Row, View>(rows: readonly Row[], view: (row: Row) => View): Promise<View[]> {
+  const views: View[] = [];
+  for (let first = 0; first < rows.length; first += VIEWED_AT_ONCE) {
+    await ownTurn();
+    for (const row of rows.slice(first, first + VIEWED_AT_ONCE)) views.push(view(row));
+  }
+  return views;
 }
 
 const DAY_MS = 86_400_000;
