@@ -29,6 +29,7 @@ if (what === 'all' || what === 'bundles') {
     'bench-tunnel': 'test/bench/tunnel/main.ts',
     'bench-router': 'test/bench/router/main.ts',
     'bench-hostile': 'test/bench/hostile/main.ts',
+    'bench-scale': 'test/bench/scale/main.ts',
     'bench-soak': 'test/bench/soak/main.ts',
     packaging: 'packaging/main.ts',
   };

@@ -4,20 +4,28 @@ import { fromHex } from '../protocol/bytes.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
 import type { HostRoutes } from './host/routes.ts';
-import { anything, checker, objectOf, optional, text } from './operations/input.ts';
-import type { Running } from './operations/operation.ts';
+import { anything, checker, list, objectOf, optional, text } from './operations/input.ts';
+import { type Contact, MOST_ROWS, type Running } from './operations/operation.ts';
 import { type Actor, bearerOf, perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import { SERVING_PATH, type Serving } from './operations/serving.ts';
 import type { Registry } from './registry/registry.ts';
+import { ownTurn } from './registry/turns.ts';
 import { METRICS_TYPE, routerMetrics } from './router/metrics.ts';
 import type { Router } from './router/router.ts';
+import { sessionList } from './session-list.ts';
 
 const LONGEST_ACTOR = 200;
+/** Rows of a list that an operation reads in one turn of the event loop: some milliseconds, whoever asks for how many. */
+const ROWS_AT_ONCE = 200;
+/** Before there is a router. */
+const NO_SESSIONS = { sessions: () => [] };
 
 const checkCall = checker(
   objectOf({ actor: text(LONGEST_ACTOR), token: optional(text(64)), input: anything }),
 );
+
+const checkAddresses = checker(objectOf({ addresses: list(text(32), MOST_ROWS) }));
 
 /** The running fabric, whose parts start after its control socket. */
 export interface Parts {
@@ -53,15 +61,16 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
         return `the fabric did not confirm it: ${(error as Error).message}`;
       }
     },
-    presence: async () => parts.registry.isConnected,
-    silentSince: (address) => parts.router?.silentSince(address),
+    presence: async () => (address) => contactOf(address, parts),
   };
   return serveControl(path, async (question) => {
     const request = `${question.method} ${question.path}`;
-    if (request === `GET ${SESSIONS_PATH}`) return parts.router?.sessions() ?? [];
+    const { router } = parts;
+    if (request === `GET ${SESSIONS_PATH}`) return sessionList(router ?? NO_SESSIONS, question.query);
+    if (request === `POST ${SESSIONS_PATH}`) return contactsOf(await question.json(), parts);
     if (request === `GET ${SERVING_PATH}`) return (await parts.serving?.()) ?? null;
-    if (request === 'GET /metrics' && parts.router !== undefined) {
-      return new TextAnswer(METRICS_TYPE, routerMetrics(parts.router));
+    if (request === 'GET /metrics' && router !== undefined) {
+      return new TextAnswer(METRICS_TYPE, routerMetrics(router, await router.trafficInTurns()));
     }
     if (request === `POST ${CHANGED_PATH}`) {
       await applyChanges();
@@ -70,6 +79,16 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
     if (request.startsWith(`POST ${OPERATION_PATH}`)) return runOperation(question, parts, running);
     return undefined;
   });
+}
+
+/** What is known of these devices, by their addresses (32 hex digits each). @throws Failure `fabric.bad-input`, `bytes.bad-hex` */
+function contactsOf(body: unknown, parts: Parts): readonly Contact[] {
+  return checkAddresses(body).addresses.map((address) => contactOf(fromHex(address), parts));
+}
+
+function contactOf(address: Uint8Array, { registry, router }: Parts): Contact {
+  const silentSince = router?.silentSince(address);
+  return { online: registry.isConnected(address), ...(silentSince !== undefined && { silentSince }) };
 }
 
 /** Runs the operation named by the path; undefined if there is none of that name. */
@@ -81,11 +100,13 @@ async function runOperation(
   const name = question.path.slice(OPERATION_PATH.length);
   try {
     const call: Call = checkCall(await question.json());
+    await ownTurn();
     const actor: Actor =
       call.token === undefined
         ? { name: call.actor, role: 'host' }
         : await bearerOf(registry, fromHex(call.token));
-    return await perform(name, actor, { registry, running, now: Date.now }, call.input);
+    const context = { registry, running, now: Date.now, mostRows: ROWS_AT_ONCE };
+    return await perform(name, actor, context, call.input);
   } catch (error) {
     if (!isFailure(error)) log('error', `operation ${name}: ${(error as Error).stack}`);
     return { failure: serializeFailure(error) };

@@ -2,9 +2,9 @@ import { type Program, runProgram } from '../cli/program.ts';
 import { leave, programArguments, VERSION, watchOutput } from '../os/service/process.ts';
 import { commands } from './commands/all.ts';
 import { IDENTITY_PROCESS } from './identity/messages.ts';
-import { runIdentityProcess } from './identity/worker.ts';
-import { PICTURE_PROCESS, runPictureProcess } from './labels/picture-process.ts';
+import { PICTURE_PROCESS } from './labels/picture-process.ts';
 
+/** What a command needs is loaded when it runs: most of them need neither the server nor its arithmetic. */
 const program: Program = {
   name: 'enf-fabric',
   summary: 'hosts an Edge Network Fabric: identities, tunnels, registry',
@@ -14,8 +14,8 @@ const program: Program = {
 
 /** The parts of the program that it starts as processes of their own. */
 const parts: Readonly<Record<string, () => Promise<number>>> = {
-  [IDENTITY_PROCESS]: runIdentityProcess,
-  [PICTURE_PROCESS]: runPictureProcess,
+  [IDENTITY_PROCESS]: async () => (await import('./identity/worker.ts')).runIdentityProcess(),
+  [PICTURE_PROCESS]: async () => (await import('./labels/picture-process.ts')).runPictureProcess(),
 };
 
 const args = programArguments();

@@ -1,4 +1,5 @@
-import type { Registry, RegistryOptions } from './registry/registry.ts';
+import type { Registry, RegistryOptions, RegistryReader } from './registry/registry.ts';
+import { openSqliteReader } from './registry/sqlite/reader.ts';
 import { emptySqliteRegistry, openSqliteRegistry } from './registry/sqlite/registry.ts';
 
 /** Which engine keeps the registry is decided here and nowhere else. Today there is one. */
@@ -6,6 +7,14 @@ import { emptySqliteRegistry, openSqliteRegistry } from './registry/sqlite/regis
 /** Opens the registry at `path`. @throws Failure see `openDatabase` in sqlite/database.ts */
 export async function openRegistry(path: string, options: RegistryOptions = {}): Promise<Registry> {
   return openSqliteRegistry(path, options);
+}
+
+/**
+ * Opens the registry at `path` to read beside the fabric that serves it; undefined if that is of another version.
+ * @throws Failure see `openDatabase` in sqlite/database.ts
+ */
+export async function openReader(path: string): Promise<RegistryReader | undefined> {
+  return openSqliteReader(path);
 }
 
 /** The content of a new registry file; its audit trail begins with the actor who made it. */

@@ -10,8 +10,11 @@ import { type Parts, startControl } from './control.ts';
 import { type Host, openHost } from './host/host.ts';
 import { type HostServices, NO_SERVICES } from './host/services.ts';
 import { startIdentity } from './identity/start.ts';
+// Needed when a group is added, perhaps after an upgrade has replaced the program's files: so it is loaded at the start.
+import './labels/label.ts';
 import { openRegistry } from './open-registry.ts';
-import { loadAuthority, pathOf } from './pki/authority.ts';
+import { loadAuthority } from './pki/authority.ts';
+import { pathOf } from './pki/files.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
 import { startRouter } from './router/router.ts';

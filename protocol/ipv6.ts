@@ -9,7 +9,8 @@ export interface Prefix {
 /** RFC 5952 text of a 16-byte address. */
 export function formatIpv6(address: Uint8Array): string {
   if (address.length !== 16) throw new Error(`an IPv6 address has 16 bytes, not ${address.length}`);
-  const groups = Array.from({ length: 8 }, (_, i) => (address[2 * i]! << 8) | address[2 * i + 1]!);
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push((address[i]! << 8) | address[i + 1]!);
   let best = { start: -1, length: 1 };
   for (let start = 0; start < 8; start++) {
     let length = 0;

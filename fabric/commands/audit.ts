@@ -40,7 +40,7 @@ export const audit: Command = {
     // Before anything is asked, so that a wrong option is named first.
     requestedPages(invocation);
     await withFabric(invocation, async (fabric) => {
-      const { entries, head } = await fabric.run(verifyAudit, expected);
+      const { entries, head } = await fabric.read(verifyAudit, expected);
       if (invocation.flag('handshakes')) {
         const rows = await newest(invocation, (page) => fabric.run(listHandshakes, page));
         invocation.print(rows, () => handshakeTable(rows));

@@ -7,7 +7,7 @@ import { askedToStop, VERSION } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
 import { askRunning } from '../operations/running.ts';
-import { pathOf } from '../pki/authority.ts';
+import { pathOf } from '../pki/files.ts';
 import { DATA } from './context.ts';
 
 const DEFAULT_LISTEN = '[::1]:8480';

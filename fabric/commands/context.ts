@@ -1,10 +1,12 @@
 import { userInfo } from 'node:os';
 import type { Invocation, Option } from '../../cli/program.ts';
+import { isAnswered } from '../../os/net/control-socket.ts';
+import { isFailure } from '../../protocol/failure.ts';
 import { callRemote } from '../api/client.ts';
-import { openRegistry } from '../open-registry.ts';
-import type { Context, Operation } from '../operations/operation.ts';
-import { askRunning, fabricBehind } from '../operations/running.ts';
-import { pathOf } from '../pki/authority.ts';
+import { openReader, openRegistry } from '../open-registry.ts';
+import type { Context, Operation, ReadContext, ReadOperation } from '../operations/operation.ts';
+import { askRunning, besideFabric, fabricBehind } from '../operations/running.ts';
+import { pathOf } from '../pki/files.ts';
 import { REMOTE, remoteOf } from './remote.ts';
 
 /** What the commands of an owner have in common: the data folder, and where their operations run. */
@@ -23,6 +25,11 @@ export const FABRIC: readonly Option[] = [DATA, ...REMOTE];
 export interface Fabric {
   /** @throws Failure of the operation, `fabric.no-answer`, and those of `openRegistry` */
   run<Input extends object, View>(operation: Operation<Input, View>, input: Input): Promise<View>;
+  /**
+   * Runs an operation that may read the whole registry: in this process, beside the fabric that serves it, which it neither keeps busy
+   * nor waits for. If that is impossible, as `run` does. @throws as `run`
+   */
+  read<Input extends object, View>(operation: ReadOperation<Input, View>, input: Input): Promise<View>;
 }
 
 /**
@@ -35,9 +42,9 @@ export async function withFabric<T>(
 ): Promise<T> {
   const remote = await remoteOf(invocation);
   if (remote !== undefined) {
-    return work({
-      run: async (operation, input) => (await callRemote(remote, operation.name, input)) as never,
-    });
+    const run = async (operation: { readonly name: string }, input: object) =>
+      (await callRemote(remote, operation.name, input)) as never;
+    return work({ run, read: run });
   }
   return withLocalFabric(invocation, work);
 }
@@ -51,24 +58,45 @@ export async function withLocalFabric<T>(
   const socket = pathOf(data, 'control');
   const actor = operator();
   let here: Context | undefined;
+  let beside: Promise<ReadContext | undefined> | undefined;
+  const run: Fabric['run'] = async (operation, input) => {
+    if (here === undefined) {
+      const reply = await askRunning(socket, operation.name, { actor, input });
+      if (reply !== undefined) return reply.view as Awaited<ReturnType<typeof operation.run>>;
+      here = {
+        registry: await openRegistry(pathOf(data, 'registry')),
+        running: fabricBehind(socket),
+        actor,
+        now: Date.now,
+      };
+    }
+    return operation.run(here, input);
+  };
   try {
     return await work({
-      async run<Input, View>(operation: Operation<Input, View>, input: Input) {
-        if (here === undefined) {
-          const reply = await askRunning(socket, operation.name, { actor, input });
-          if (reply !== undefined) return reply.view as View;
-          here = {
-            registry: await openRegistry(pathOf(data, 'registry')),
-            running: fabricBehind(socket),
-            actor,
-            now: Date.now,
-          };
-        }
-        return operation.run(here, input);
+      run,
+      async read(operation, input) {
+        beside ??= openBeside(data);
+        const reader = await beside;
+        return reader === undefined ? run(operation, input) : operation.run(reader, input);
       },
     });
   } finally {
     await here?.registry.close();
+    await (await beside)?.registry.close();
+  }
+}
+
+/** The registry of a fabric that is served, for reading; undefined if nobody serves it, or this user or version cannot read it. */
+async function openBeside(data: string): Promise<ReadContext | undefined> {
+  const socket = pathOf(data, 'control');
+  if (!(await isAnswered(socket))) return undefined;
+  try {
+    const registry = await openReader(pathOf(data, 'registry'));
+    return registry && { registry, running: besideFabric(socket) };
+  } catch (error) {
+    if (isFailure(error)) return undefined;
+    throw error;
   }
 }
 

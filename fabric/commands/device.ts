@@ -11,7 +11,7 @@ import {
 } from '../operations/devices.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { AFTER, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
 function onlineText({ online, silentSince }: DeviceView): string {
   if (silentSince !== undefined) return `silent since ${when(silentSince)}`;
@@ -23,11 +23,11 @@ const failureText = ({ code, at }: NonNullable<AgentView['lastFailure']>): strin
 const deviceList: Command = {
   name: 'device list',
   summary: 'Lists the devices: standing, online, last seen, version, last failure.',
-  options: [LIMIT, AFTER, ...FABRIC],
-  examples: ['enf-fabric device list', 'enf-fabric device list --json'],
+  options: [LIMIT, AFTER, ALL, ...FABRIC],
+  examples: ['enf-fabric device list', 'enf-fabric device list --all --json'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
-      printList(invocation, (page) => fabric.run(listDevices, page), {
+      printList(invocation, fabric, listDevices, {
         header: [
           'ADDRESS',
           'STANDING',

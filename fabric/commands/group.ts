@@ -5,11 +5,10 @@ import { fromHex } from '../../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../../protocol/crypto/group.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeLabel } from '../../protocol/label.ts';
-import { readLabelText } from '../labels/label.ts';
 import { admitGroup, type GroupView, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { AFTER, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
 /** The group's id as the label shows it. */
 const printedGid = ({ gid }: GroupView): string => shortGid(fromHex(gid));
@@ -50,7 +49,10 @@ const groupAdd: Command = {
 /** The label that was given, or one made of a group public key that never had any. */
 async function labelOf(invocation: Invocation): Promise<string> {
   const gpk = invocation.option('gpk');
-  if (gpk === undefined) return readLabelText(invocation.required('label'));
+  if (gpk === undefined) {
+    const { readLabelText } = await import('../labels/label.ts');
+    return readLabelText(invocation.required('label'));
+  }
   if (invocation.option('label') !== undefined) {
     throw new Failure('cli.bad-option', 'operator', '--label and --gpk name two groups', {
       action: 'Give one of them.',
@@ -66,11 +68,11 @@ async function labelOf(invocation: Invocation): Promise<string> {
 const groupList: Command = {
   name: 'group list',
   summary: 'Lists the admitted groups.',
-  options: [LIMIT, AFTER, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, ...FABRIC],
   examples: ['enf-fabric group list'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
-      printList(invocation, (page) => fabric.run(listGroups, page), {
+      printList(invocation, fabric, listGroups, {
         header: ['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'ADDED'],
         cells: (group) => [
           printedGid(group),

@@ -1,5 +1,4 @@
 import type { Command } from '../../cli/program.ts';
-import { foundFabric } from '../operations/found.ts';
 import { DATA, operator } from './context.ts';
 
 export const init: Command = {
@@ -8,6 +7,7 @@ export const init: Command = {
   options: [DATA],
   examples: ['enf-fabric init', 'enf-fabric init --data ./fabric'],
   async run(invocation) {
+    const { foundFabric } = await import('../operations/found.ts');
     const founded = await foundFabric(invocation.required('data'), operator());
     invocation.print(
       founded,

@@ -1,17 +1,31 @@
 import type { Invocation, Option } from '../../cli/program.ts';
-import { growingTable, timeText } from '../../cli/table.ts';
+import { growingTable } from '../../cli/table.ts';
+import { printed } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
+import type { PageInput, ReadOperation } from '../operations/operation.ts';
+import { eachPage, type Page } from '../registry/pages.ts';
+import type { Fabric } from './context.ts';
 
 /** Lists are read and printed page by page, so that a long one needs no more memory than a short one. */
 
-export const LIMIT: Option = { name: 'limit', value: 'N', help: 'how many to list at most (all)' };
+/** Rows that are listed unless an option says otherwise. */
+const LISTED = 1_500;
+/** Rows of a page where a command reads the whole registry. */
+const ROWS_AT_ONCE = 500;
+
+export const LIMIT: Option = {
+  name: 'limit',
+  value: 'N',
+  help: `how many to list at most (${LISTED})`,
+};
 
 export const AFTER: Option = {
   name: 'after',
   value: 'CURSOR',
-  help: 'continue a list that --limit has ended, after the cursor that it printed',
+  help: 'continue a list that has ended before its end, after the cursor that it printed',
 };
+
+export const ALL: Option = { name: 'all', help: 'list all, however many' };
 
 export interface Columns<Row> {
   readonly header: readonly string[];
@@ -20,19 +34,26 @@ export interface Columns<Row> {
   readonly none: string;
 }
 
-/** Prints a list: a JSON array or a table. With `--limit` the cursor of the rows that follow goes to stderr. */
+/** Prints a list: a JSON array or a table. If it ends before its end, the cursor of the rows that follow goes to stderr. */
 export async function printList<Row>(
   invocation: Invocation,
-  read: (page: PageRequest) => Promise<Page<Row>>,
+  fabric: Fabric,
+  list: ReadOperation<PageInput, Page<Row>>,
   columns: Columns<Row>,
 ): Promise<void> {
   const print = invocation.flag('json') ? jsonPrinter<Row>() : tablePrinter(columns);
+  const asked = requestedPages(invocation);
+  const all = invocation.flag('all');
+  if (all && asked.most !== undefined) throw limitAndAll();
+  const pages: AsyncGenerator<Page<Row>> = all
+    ? eachPage((page) => fabric.read(list, page), { ...asked, atOnce: ROWS_AT_ONCE })
+    : eachPage((page) => fabric.run(list, page), { most: LISTED, ...asked });
   let next: string | undefined;
-  for await (const page of eachPage(read, requestedPages(invocation))) {
-    print.rows(page.rows);
+  for await (const page of pages) {
+    await print.rows(page.rows);
     next = page.next;
   }
-  print.end();
+  await print.end();
   printCursor(next);
 }
 
@@ -48,41 +69,40 @@ export function requestedPages(invocation: Invocation): { most?: number; after?:
 }
 
 interface Printer<Row> {
-  rows(rows: readonly Row[]): void;
-  end(): void;
+  rows(rows: readonly Row[]): Promise<void>;
+  end(): Promise<void>;
 }
 
 /** The array as `JSON.stringify` indents it. */
 function jsonPrinter<Row>(): Printer<Row> {
-  let printed = 0;
+  let begun = false;
   return {
-    rows(rows) {
-      const text = rows.map((row) => {
-        const element = JSON.stringify(row, null, 2).replaceAll('\n', '\n  ');
-        return `${printed++ === 0 ? '[' : ','}\n  ${element}`;
-      });
-      process.stdout.write(text.join(''));
+    async rows(rows) {
+      if (rows.length === 0) return;
+      // The elements without the brackets around them.
+      const elements = JSON.stringify(rows, null, 2).slice(1, -2);
+      await printed(`${begun ? ',' : '['}${elements}`);
+      begun = true;
     },
-    end: () => void process.stdout.write(printed === 0 ? '[]\n' : '\n]\n'),
+    end: () => printed(begun ? '\n]\n' : '[]\n'),
   };
 }
 
 function tablePrinter<Row>({ header, cells, none }: Columns<Row>): Printer<Row> {
   const table = growingTable(header);
-  let printed = 0;
+  let empty = true;
   return {
-    rows(rows) {
-      if (rows.length > 0) process.stdout.write(`${table(rows.map(cells))}\n`);
-      printed += rows.length;
+    async rows(rows) {
+      if (rows.length === 0) return;
+      await printed(`${table(rows.map(cells))}\n`);
+      empty = false;
     },
-    end() {
-      if (printed === 0) process.stdout.write(`${none}\n`);
-    },
+    end: async () => (empty ? printed(`${none}\n`) : undefined),
   };
 }
 
-/** A time of a view in a table. */
-export const when = (iso: string): string => timeText(Date.parse(iso));
+/** A time of a view (ISO 8601 in UTC) in a table, to the second. */
+export const when = (iso: string): string => `${iso.slice(0, 10)} ${iso.slice(11, 19)}Z`;
 
 function parseLimit(text: string): number {
   const limit = Number(text);
@@ -93,4 +113,10 @@ function parseLimit(text: string): number {
     `--limit expects 1 to 999999, got ${JSON.stringify(text)}`,
     { action: 'Give --limit a whole number, or leave it out.' },
   );
+}
+
+function limitAndAll(): Failure {
+  return new Failure('cli.bad-option', 'operator', '--all lists everything, --limit does not', {
+    action: 'Give one of them.',
+  });
 }

@@ -1,7 +1,7 @@
 import type { Command } from '../../cli/program.ts';
 import { addNetwork, listNetworks } from '../operations/networks.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { AFTER, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
 const networkAdd: Command = {
   name: 'network add',
@@ -20,11 +20,11 @@ const networkAdd: Command = {
 const networkList: Command = {
   name: 'network list',
   summary: 'Lists the networks.',
-  options: [LIMIT, AFTER, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, ...FABRIC],
   examples: ['enf-fabric network list --json'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
-      printList(invocation, (page) => fabric.run(listNetworks, page), {
+      printList(invocation, fabric, listNetworks, {
         header: ['PREFIX', 'NAME', 'THIS HOST', 'CREATED'],
         cells: ({ prefix, name, host, created }) => [prefix, name, host, when(created)],
         none: 'No networks yet; add one with "enf-fabric network add".',

@@ -4,8 +4,6 @@ import { stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatServices, NO_SERVICES, parseServices } from '../host/services.ts';
-import { MOST_ROUTER_THREADS } from '../router/router.ts';
-import { serve } from '../serve.ts';
 import { DATA } from './context.ts';
 
 export const serveCommand: Command = {
@@ -50,6 +48,10 @@ export const serveCommand: Command = {
     'enf-fabric serve --identity-listen 127.0.0.1:4440 --tunnel-listen 127.0.0.1:4430 --tun none',
   ],
   async run(invocation) {
+    const [{ serve }, { MOST_ROUTER_THREADS }] = await Promise.all([
+      import('../serve.ts'),
+      import('../router/router.ts'),
+    ]);
     const identity = parseListen(invocation.required('identity-listen'));
     const tunnel = parseListen(invocation.required('tunnel-listen'));
     const tunName = invocation.required('tun');

@@ -3,7 +3,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES } from '../access/roles.ts';
 import { createToken, listTokens, revokeToken, type TokenView } from '../operations/tokens.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { AFTER, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
 const tokenCreate: Command = {
   name: 'token create',
@@ -38,11 +38,11 @@ const tokenCreate: Command = {
 const tokenList: Command = {
   name: 'token list',
   summary: 'Lists the tokens of the API.',
-  options: [LIMIT, AFTER, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, ...FABRIC],
   examples: ['enf-fabric token list'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
-      printList(invocation, (page) => fabric.run(listTokens, page), {
+      printList(invocation, fabric, listTokens, {
         header: ['ID', 'NAME', 'ROLE', 'CREATED', 'BY', 'ENDS', 'USED'],
         cells: (token) => [
           String(token.id),

@@ -7,7 +7,7 @@ import { reach } from '../../os/net/probe.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { NetworkView } from '../operations/networks.ts';
 import { askServing, type Serving } from '../operations/serving.ts';
-import { pathOf } from '../pki/authority.ts';
+import { pathOf } from '../pki/files.ts';
 
 /** When a certificate is valid, in milliseconds since 1970. */
 export interface Validity {

@@ -1,9 +1,8 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
-import type { Page } from '../registry/pages.ts';
 import type { AuditEntry, Handshake } from '../registry/records.ts';
 import { badInput, optional, text, whole } from './input.ts';
-import { isoTime, operation, PAGE_FIELDS, type PageInput, viewPage } from './operation.ts';
+import { isoTime, listOperation, operation, type ReadContext } from './operation.ts';
 
 export interface AuditView {
   readonly seq: number;
@@ -28,16 +27,17 @@ export interface HandshakeView {
 }
 
 /** A page of the audit trail, newest first. */
-export const listAudit = operation<PageInput, Page<AuditView>>(
+export const listAudit = listOperation(
   'audit-list',
-  PAGE_FIELDS,
-  async ({ registry }, input) => viewPage(await registry.audit(input), auditView),
+  (registry, page) => registry.audit(page),
+  () => auditView,
 );
 
 /** Recomputes the audit trail; `seq` and `hash` (hex) of an entry that has to be in it. @throws Failure `audit.broken`, `bytes.bad-hex` */
 export const verifyAudit = operation<
   { seq?: number | undefined; hash?: string | undefined },
-  { readonly entries: number; readonly head: string }
+  { readonly entries: number; readonly head: string },
+  ReadContext
 >(
   'audit-verify',
   { seq: optional(whole(1, Number.MAX_SAFE_INTEGER)), hash: optional(text(64)) },
@@ -51,10 +51,10 @@ export const verifyAudit = operation<
 );
 
 /** A page of the handshakes of all devices, good and refused, newest first. */
-export const listHandshakes = operation<PageInput, Page<HandshakeView>>(
+export const listHandshakes = listOperation(
   'handshake-list',
-  PAGE_FIELDS,
-  async ({ registry }, input) => viewPage(await registry.handshakes(input), handshakeView),
+  (registry, page) => registry.handshakes(page),
+  () => handshakeView,
 );
 
 function auditView({ seq, at, actor, action, subject, detail, hash }: AuditEntry): AuditView {

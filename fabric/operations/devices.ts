@@ -1,18 +1,14 @@
-import { toHex } from '../../protocol/bytes.ts';
-import { formatIpv6, formatPrefix, parseIpv6 } from '../../protocol/ipv6.ts';
+import { formatIpv6, formatPrefix, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Standing } from '../registry/admission.ts';
-import type { Page } from '../registry/pages.ts';
 import { type AgentReport, type Device, type StandingChange, standingOf } from '../registry/records.ts';
 import { oneOf, text } from './input.ts';
 import {
   type Changed,
   isoTime,
+  listOperation,
   operation,
-  PAGE_FIELDS,
-  type PageInput,
   type Presence,
-  type Running,
-  viewPage,
+  type ReadContext,
 } from './operation.ts';
 
 /** Handshakes that are shown of one device. */
@@ -66,18 +62,24 @@ export interface StandingView {
 const ADDRESS = text(64);
 
 /** A page of devices, oldest first. */
-export const listDevices = operation<PageInput, Page<DeviceView>>(
+export const listDevices = listOperation(
   'device-list',
-  PAGE_FIELDS,
-  async ({ registry, running }, input) => {
-    const page = await registry.devices(input);
-    const presence = await running.presence();
-    return viewPage(page, (device) => deviceView(device, presence, running));
+  (registry, page) => registry.devices(page),
+  async ({ running }, devices) => {
+    const presence = await running.presence(devices.map(({ address }) => address));
+    // Devices of a group share their network.
+    const networks = new Map<Prefix, string>();
+    const networkOf = (network: Prefix): string => {
+      const known = networks.get(network) ?? formatPrefix(network);
+      networks.set(network, known);
+      return known;
+    };
+    return (device) => deviceView(device, presence, networkOf(device.network));
   },
 );
 
 /** One device. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
-export const showDevice = operation<{ address: string }, DeviceDetails>(
+export const showDevice = operation<{ address: string }, DeviceDetails, ReadContext>(
   'device-show',
   { address: ADDRESS },
   async ({ registry, running }, input) => {
@@ -85,7 +87,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails>(
     const handshakes = await registry.handshakes({ limit: HISTORY }, device);
     const clones = await registry.clonesOf(device.address);
     return {
-      ...deviceView(device, await running.presence(), running),
+      ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
       twins:
         clones === undefined
           ? null
@@ -114,25 +116,30 @@ export const setStanding = operation<{ address: string; change: StandingChange }
   },
 );
 
-function deviceView(device: Device, presence: Presence | undefined, running: Running): DeviceView {
+function deviceView(device: Device, presence: Presence | undefined, network: string): DeviceView {
   const { handshake, tunnel, agent } = device;
-  const silentSince = running.silentSince?.(device.address);
+  const contact = presence?.(device.address);
+  const silentSince = contact?.silentSince;
   return {
     address: formatIpv6(device.address),
     standing: standingOf(device),
-    online: presence?.(device.address) ?? null,
+    online: contact?.online ?? null,
     ...(silentSince !== undefined && { silentSince: isoTime(silentSince) }),
     group: device.groupName,
-    gid: toHex(device.gid),
-    network: formatPrefix(device.network),
-    pseudonym: toHex(device.pseudonym),
-    longtermKey: toHex(device.longtermKey),
+    gid: hex(device.gid),
+    network,
+    pseudonym: hex(device.pseudonym),
+    longtermKey: hex(device.longtermKey),
     created: isoTime(device.created),
     lastHandshake: { at: isoTime(handshake.at), from: handshake.from },
     lastTunnel: tunnel === undefined ? null : tunnelView(tunnel),
     agent: agent === undefined ? null : agentView(agent),
   };
 }
+
+/** As `toHex`, in a fifth of the time: there are three of them in every row. */
+const hex = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('hex');
 
 function tunnelView({ at, from, ended }: NonNullable<Device['tunnel']>): DeviceView['lastTunnel'] {
   return { at: isoTime(at), from, ended: ended === undefined ? null : isoTime(ended) };

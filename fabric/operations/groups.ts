@@ -1,11 +1,11 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
-import { MAX_LABEL_TEXT } from '../../protocol/label.ts';
-import { openLabel } from '../labels/label.ts';
-import type { Page } from '../registry/pages.ts';
 import { type Group, type GroupStatus, parseNetwork } from '../registry/records.ts';
 import { oneOf, text } from './input.ts';
-import { type Changed, isoTime, operation, PAGE_FIELDS, type PageInput, viewPage } from './operation.ts';
+import { type Changed, isoTime, listOperation, operation } from './operation.ts';
+
+/** Characters that are looked at; labels are read with what else a group needs, only when one is admitted. */
+const LONGEST_LABEL = 4_096;
 
 /** A group: a batch of devices. */
 export interface GroupView {
@@ -22,9 +22,10 @@ export interface GroupView {
 /** Admits a group by the text of its label. @throws Failure `label.…`, `ecdaa.bad-group-key`, `fabric.unknown-network`, `fabric.group-exists` */
 export const admitGroup = operation<{ label: string; network: string }, Changed<GroupView>>(
   'group-add',
-  { label: text(MAX_LABEL_TEXT), network: text(64) },
+  { label: text(LONGEST_LABEL), network: text(64) },
   async ({ registry, running, actor }, input) => {
     const network = parseNetwork(input.network);
+    const { openLabel } = await import('../labels/label.ts');
     const { label, gid, claimHash } = openLabel(input.label);
     const { gpk, basename, name } = label;
     const group = { gid, gpk, basename, name, network, ...(claimHash === undefined ? {} : { claimHash }) };
@@ -34,11 +35,10 @@ export const admitGroup = operation<{ label: string; network: string }, Changed<
 );
 
 /** A page of groups, oldest first, with the number of devices of each. */
-export const listGroups = operation<PageInput, Page<GroupView & { readonly devices: number }>>(
+export const listGroups = listOperation(
   'group-list',
-  PAGE_FIELDS,
-  async ({ registry }, input) =>
-    viewPage(await registry.groups(input), (group) => ({ ...groupView(group), devices: group.devices })),
+  (registry, page) => registry.groups(page),
+  () => (group) => ({ ...groupView(group), devices: group.devices }),
 );
 
 /** Suspends a group or resumes it, by the first digits of its id. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */

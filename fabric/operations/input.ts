@@ -34,6 +34,10 @@ export const whole = (least: number, most: number) => Type.Integer({ minimum: le
 /** One of a few words. */
 export const oneOf = <const Words extends readonly string[]>(...words: Words) => Type.Enum([...words]);
 
+/** A list of at most so many values. */
+export const list = <Schema extends TSchema>(each: Schema, most: number) =>
+  Type.Array(each, { maxItems: most });
+
 /** A field that may be absent. */
 export const optional = <Schema extends TSchema>(schema: Schema) => Type.Optional(schema);
 

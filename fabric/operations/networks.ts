@@ -1,9 +1,8 @@
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { hostAddress } from '../registry/address.ts';
-import type { Page } from '../registry/pages.ts';
 import { type Network, parseNetwork } from '../registry/records.ts';
 import { text } from './input.ts';
-import { type Changed, isoTime, operation, PAGE_FIELDS, type PageInput, viewPage } from './operation.ts';
+import { type Changed, isoTime, listOperation, operation } from './operation.ts';
 
 export interface NetworkView {
   readonly prefix: string;
@@ -24,10 +23,10 @@ export const addNetwork = operation<{ prefix: string; name: string }, Changed<Ne
 );
 
 /** A page of networks, oldest first. */
-export const listNetworks = operation<PageInput, Page<NetworkView>>(
+export const listNetworks = listOperation(
   'network-list',
-  PAGE_FIELDS,
-  async ({ registry }, input) => viewPage(await registry.networks(input), networkView),
+  (registry, page) => registry.networks(page),
+  () => networkView,
 );
 
 function networkView({ prefix, name, created }: Network): NetworkView {

@@ -1,10 +1,19 @@
 import type { TSchema } from 'typebox';
-import type { Page } from '../registry/pages.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { Page, PageRequest } from '../registry/pages.ts';
+import type { Registry, RegistryReader } from '../registry/registry.ts';
+import { ownTurn } from '../registry/turns.ts';
 import { checker, objectOf, optional, text, whole } from './input.ts';
 
+/** What an operation works on that only reads. */
+export interface ReadContext {
+  readonly registry: RegistryReader;
+  readonly running: Pick<Running, 'presence'>;
+  /** Rows that one call reads at most, whatever it is asked for: what stops the event loop no longer than others can wait. */
+  readonly mostRows?: number;
+}
+
 /** What an operation works on, and who asked for it. */
-export interface Context {
+export interface Context extends ReadContext {
   readonly registry: Registry;
   readonly running: Running;
   /** Recorded in the audit trail: the user at the command line, or whoever a session or token stands for. */
@@ -17,14 +26,18 @@ export interface Context {
 export interface Running {
   /** Makes a change known to it. Returns the effect as a phrase for a person, e.g. `in force`. */
   notify(): Promise<string>;
-  /** Tells connected devices from others; undefined: no fabric is serving, so nobody knows. */
-  presence(): Promise<Presence | undefined>;
-  /** When a device with a tunnel was last heard, in milliseconds since 1970, if it does not answer any more. */
-  silentSince?(address: Uint8Array): number | undefined;
+  /** Tells what is known of these devices (16 bytes each); undefined: no fabric is serving, so nobody knows. */
+  presence(addresses: readonly Uint8Array[]): Promise<Presence | undefined>;
 }
 
-/** True if the device with this address (16 bytes) has a tunnel. */
-export type Presence = (address: Uint8Array) => boolean;
+/** Whether a device has a tunnel, and since when (milliseconds since 1970) it does not answer any more. */
+export interface Contact {
+  readonly online: boolean;
+  readonly silentSince?: number;
+}
+
+/** What is known of the device with this address (16 bytes). */
+export type Presence = (address: Uint8Array) => Contact;
 
 /** The outcome of a change: what is so now, and whether the running fabric has acted on it. */
 export interface Changed<View> {
@@ -36,28 +49,31 @@ export interface Changed<View> {
  * Something that an owner can do, without terminal and HTTP: input and view are plain JSON, so that a command line, a
  * control socket and an API run the same function and show the same view.
  */
-export interface Operation<Input, View> {
+export interface Operation<Input, View, Needs = Context> {
   /** The last part of its path on the control socket. */
   readonly name: string;
   /** The JSON schema of the input. */
   readonly input: TSchema;
   /** @throws Failure `fabric.bad-input` for an input of another shape, and those of the operation */
-  run(context: Context, input: Input): Promise<View>;
+  run(context: Needs, input: Input): Promise<View>;
 }
 
+/** An operation that changes nothing. */
+export type ReadOperation<Input, View> = Operation<Input, View, ReadContext>;
+
 /** An operation whose input is checked against its schema before it runs, whoever calls it. */
-export function operation<Input extends object, View>(
+export function operation<Input extends object, View, Needs = Context>(
   name: string,
   shape: { readonly [K in keyof Input]-?: TSchema },
-  run: (context: Context, input: Input) => Promise<View>,
-): Operation<Input, View> {
+  run: (context: Needs, input: Input) => Promise<View>,
+): Operation<Input, View, Needs> {
   const schema = objectOf(shape);
   const check = checker(schema);
   return { name, input: schema, run: async (context, input) => run(context, check(input) as Input) };
 }
 
 /** Rows that one call returns at most: an answer stays far below the largest one of the control socket. */
-const MOST_ROWS = 1_000;
+export const MOST_ROWS = 1_000;
 const LONGEST_CURSOR = 200;
 
 /** A page of a list as input. */
@@ -66,12 +82,50 @@ export interface PageInput {
   readonly after?: string | undefined;
 }
 
-export const PAGE_FIELDS = { limit: whole(1, MOST_ROWS), after: optional(text(LONGEST_CURSOR)) };
+const PAGE_FIELDS = { limit: whole(1, MOST_ROWS), after: optional(text(LONGEST_CURSOR)) };
 
-/** The page with a view of each row. */
-export function viewPage<Row, View>({ rows, next }: Page<Row>, view: (row: Row) => View): Page<View> {
-  return { rows: rows.map(view), next };
+/** An operation that reads a page of a list; `viewer` makes the view of a row, once it has seen all of them. */
+export function listOperation<Row, View>(
+  name: string,
+  read: (registry: RegistryReader, page: PageRequest) => Promise<Page<Row>>,
+  viewer: (context: ReadContext, rows: readonly Row[]) => ((row: Row) => View) | Promise<(row: Row) => View>,
+): ReadOperation<PageInput, Page<View>> {
+  return operation<PageInput, Page<View>, ReadContext>(
+    name,
+    PAGE_FIELDS,
+    async (context, { limit, after }) => {
+      const most = context.mostRows ?? MOST_ROWS;
+      const { rows, next } = await read(context.registry, { limit: Math.min(limit, most), after });
+      return { rows: await viewsOf(rows, await viewer(context, rows)), next };
+    },
+  );
 }
 
-/** A time as views show it. */
-export const isoTime = (at: number): string => new Date(at).toISOString();
+/** Views that are made in one turn of the event loop: some milliseconds, even the first time. */
+const VIEWED_AT_ONCE = 50;
+
+async function viewsOf<Row, View>(rows: readonly Row[], view: (row: Row) => View): Promise<View[]> {
+  const views: View[] = [];
+  for (let first = 0; first < rows.length; first += VIEWED_AT_ONCE) {
+    await ownTurn();
+    for (const row of rows.slice(first, first + VIEWED_AT_ONCE)) views.push(view(row));
+  }
+  return views;
+}
+
+const DAY_MS = 86_400_000;
+/** The date of the last time that was shown: a list has many times and few dates. */
+let shown = { day: Number.NaN, date: '' };
+
+/** A time as views show it: as `Date` does, in half the time. */
+export function isoTime(at: number): string {
+  const day = Math.floor(at / DAY_MS);
+  if (day !== shown.day) shown = { day, date: new Date(day * DAY_MS).toISOString().slice(0, -13) };
+  const ms = at - day * DAY_MS;
+  const [hour, minute, second] = [ms / 3_600_000, (ms / 60_000) % 60, (ms / 1_000) % 60];
+  return `${shown.date}${digits(hour, 2)}:${digits(minute, 2)}:${digits(second, 2)}.${digits(ms % 1_000, 3)}Z`;
+}
+
+function digits(value: number, count: number): string {
+  return String(Math.floor(value)).padStart(count, '0');
+}

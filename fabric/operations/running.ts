@@ -3,11 +3,11 @@ import { toHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { deserializeFailure, type SerializedFailure } from '../../protocol/failure-message.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
-import type { Presence, Running } from './operation.ts';
+import type { Contact, Presence, Running } from './operation.ts';
 
 /** The control socket of a fabric that serves, as another process uses it. */
 
-/** How long a fabric may take for an operation: the longest one verifies the whole audit trail. */
+/** How long a fabric may take for an operation. */
 const TIMEOUT_MS = 60_000;
 
 /** The path of an operation on the control socket. */
@@ -15,6 +15,8 @@ export const OPERATION_PATH = '/operations/';
 /** The path that tells a fabric to look for changes of other processes. */
 export const CHANGED_PATH = '/changed';
 export const SESSIONS_PATH = '/sessions';
+/** Sessions that are asked for at once: an answer stays far below the largest one of the control socket. */
+export const SESSIONS_PER_PAGE = 1_000;
 
 /** What the fabric is asked to do. */
 export interface Call {
@@ -89,13 +91,47 @@ async function notifyRunning(socket: string): Promise<string> {
   }
 }
 
+const OFFLINE: Contact = { online: false };
+
+/** Who reads the registry of the fabric behind `socket` beside it, and asks it for nothing but who is connected. */
+export function besideFabric(socket: string): Pick<Running, 'presence'> {
+  return {
+    async presence(addresses) {
+      const names = addresses.map(toHex);
+      try {
+        const question = { method: 'POST', path: SESSIONS_PATH, body: { addresses: names } };
+        const answers = (await askControl(socket, question)) as readonly Contact[];
+        const contacts = new Map(names.map((name, i) => [name, answers[i]]));
+        return (address) => contacts.get(toHex(address)) ?? OFFLINE;
+      } catch (error) {
+        // One of a version that can only list them.
+        if (isFailure(error)) return connectedDevices(socket);
+        throw error;
+      }
+    },
+  };
+}
+
+/** The connected devices, read page by page; a fabric of a version that knows no pages answers with all of them. */
 async function connectedDevices(socket: string): Promise<Presence | undefined> {
+  const connected = new Map<string, Contact>();
+  let page: readonly { readonly address: string; readonly silentSinceMs?: number }[];
+  let known: number;
   try {
-    const sessions = await askControl(socket, { method: 'GET', path: SESSIONS_PATH });
-    const connected = new Set(
-      (sessions as { address: string }[]).map((session) => toHex(parseIpv6(session.address))),
-    );
-    return (address) => connected.has(toHex(address));
+    let after = '';
+    do {
+      known = connected.size;
+      const path = `${SESSIONS_PATH}?limit=${SESSIONS_PER_PAGE}${after}`;
+      page = (await askControl(socket, { method: 'GET', path })) as typeof page;
+      for (const { address, silentSinceMs: silentSince } of page) {
+        connected.set(toHex(parseIpv6(address)), {
+          online: true,
+          ...(silentSince !== undefined && { silentSince }),
+        });
+      }
+      after = `&after=${page.at(-1)?.address}`;
+    } while (page.length === SESSIONS_PER_PAGE && connected.size > known);
+    return (address) => connected.get(toHex(address)) ?? OFFLINE;
   } catch (error) {
     if (isFailure(error)) return undefined;
     throw error;

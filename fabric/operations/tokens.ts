@@ -1,9 +1,8 @@
 import { ROLES, type Role } from '../access/roles.ts';
 import { issueSecret } from '../access/secrets.ts';
-import type { Page } from '../registry/pages.ts';
 import type { Token } from '../registry/tokens.ts';
 import { oneOf, text, whole } from './input.ts';
-import { isoTime, operation, PAGE_FIELDS, type PageInput, viewPage } from './operation.ts';
+import { isoTime, listOperation, operation } from './operation.ts';
 
 const DAY_MS = 86_400_000;
 const MOST_DAYS = 366;
@@ -35,10 +34,10 @@ export const createToken = operation<
 );
 
 /** A page of tokens, oldest first. */
-export const listTokens = operation<PageInput, Page<TokenView>>(
+export const listTokens = listOperation(
   'token-list',
-  PAGE_FIELDS,
-  async ({ registry }, input) => viewPage(await registry.tokens(input), tokenView),
+  (registry, page) => registry.tokens(page),
+  () => tokenView,
 );
 
 /** Revokes a token at once. @throws Failure `fabric.unknown-token` */

@@ -17,22 +17,8 @@ import {
   verifyServerCertificate,
 } from '../../protocol/xtt/certificate.ts';
 import { emptyRegistry } from '../open-registry.ts';
+import { FILES, pathOf } from './files.ts';
 import { rootCertificate, routerCertificate } from './x509.ts';
-
-/** The files of a fabric's data folder. Keys and certificates of XTT are byte-compatible with the C tools. */
-const FILES = {
-  xttRootKey: 'xtt-root.key',
-  xttRoot: 'xtt-root.cert',
-  xttServerKey: 'xtt-server.key',
-  xttServer: 'xtt-server.cert',
-  tlsRootKey: 'tls-root.key',
-  tlsRoot: 'tls-root.pem',
-  routerKey: 'router.key',
-  router: 'router.pem',
-  trust: 'trust.json',
-  registry: 'registry.db',
-  control: 'control.sock',
-} as const;
 
 const KEY_LENGTH = 121;
 
@@ -45,11 +31,6 @@ export interface Authority {
   /** 32 bytes. */
   readonly serverKey: Uint8Array;
   readonly router: { readonly certificate: string; readonly key: string };
-}
-
-/** The path of a file in a data folder that is no key. */
-export function pathOf(data: string, file: 'registry' | 'control' | 'trust' | 'tlsRoot' | 'router'): string {
-  return join(data, FILES[file]);
 }
 
 /**

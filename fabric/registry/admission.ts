@@ -10,17 +10,26 @@ export interface Endpoint {
   readonly address: Uint8Array;
   /** The registered longterm public key, 65 bytes uncompressed. */
   readonly longtermKey: Uint8Array;
+  /** Its own, or its group's if that is stricter. */
   readonly standing: Standing;
+  /** The id of its group, 32 bytes. */
+  readonly gid: Uint8Array;
   /** Devices reach each other within one network only. */
   readonly network: Prefix;
 }
+
+/** What a subscriber does about a change. If it returns a promise, whoever waits for the change waits for that, too. */
+export type Listener<Changed> = (changed: Changed) => unknown;
 
 /** What the router reads from the registry and records in it. */
 export interface Admission {
   /** The device that owns `address` (16 bytes), connected or not; undefined if there is none. */
   lookup(address: Uint8Array): Endpoint | undefined;
-  /** Calls `listener` after a change of standing or key of a device became durable. Returns a function that ends the subscription. */
-  onChange(listener: (address: Uint8Array) => void): () => void;
+  /**
+   * Calls `ofDevice` after a change of standing or key of a device became durable, and `ofGroup` after one of a whole group: that is one
+   * change, however many devices the group has. Returns a function that ends the subscription.
+   */
+  onChange(ofDevice: Listener<Uint8Array>, ofGroup?: Listener<Uint8Array>): () => void;
   /** A tunnel of the device began; `from` is the outer address and port. */
   connected(address: Uint8Array, from: string): void;
   /** That tunnel ended, also when a newer one of the same device follows at once. */

@@ -1,10 +1,17 @@
+import type { Listener } from './admission.ts';
 import type { Change } from './records.ts';
+import { ownTurn } from './turns.ts';
 
-/** Passes changes to subscribers in order, from a cursor that it keeps; after a failed read those of one row may come twice. */
+/** Passes changes to subscribers in order, from a cursor that it keeps. */
 export interface ChangeFeed {
-  subscribe(listener: (change: Change) => void): () => void;
-  /** Reads the changes since the last call and passes them on. */
-  catchUp(): void;
+  subscribe(listener: Listener<Change>): () => void;
+  /**
+   * Reads the changes since the last call and passes them on, at once unless they are very many; resolves when everything that
+   * subscribers have begun, by now or before, is done.
+   */
+  catchUp(): Promise<void>;
+  /** The sequence number of the newest change that was passed on. */
+  readonly seen: number;
 }
 
 /** A change with its sequence number. */
@@ -13,25 +20,34 @@ export interface NumberedChange {
   readonly change: Change;
 }
 
+/** Changes read at once. */
+export const CHANGES_AT_ONCE = 500;
+
 /**
- * `since` reads the changes after a sequence number, oldest first; `seen` is the newest one at the start. What a
- * listener throws goes to `onError`, and the other listeners are called all the same.
+ * `since` reads the oldest changes after a sequence number, fewer than `CHANGES_AT_ONCE` only if there are no more; `seen` is the
+ * newest one at the start. What a listener throws goes to `onError`, and the other listeners are called all the same.
  */
 export function changeFeed(
   seen: number,
-  since: (seq: number) => Iterable<NumberedChange>,
+  since: (seq: number) => readonly NumberedChange[],
   onError: (error: unknown) => void,
 ): ChangeFeed {
-  const listeners = new Set<(change: Change) => void>();
+  const listeners = new Set<Listener<Change>>();
+  const underway = new Set<Promise<void>>();
   let last = seen;
+
+  async function tell(listener: Listener<Change>, change: Change): Promise<void> {
+    try {
+      await listener(change);
+    } catch (error) {
+      onError(error);
+    }
+  }
 
   function pass(change: Change): void {
     for (const listener of listeners) {
-      try {
-        listener(change);
-      } catch (error) {
-        onError(error);
-      }
+      const told = tell(listener, change).finally(() => underway.delete(told));
+      underway.add(told);
     }
   }
 
@@ -40,15 +56,20 @@ export function changeFeed(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    catchUp() {
-      let current = last;
-      for (const { seq, change } of since(last)) {
-        // One row can stand for many changes: it is done when the next one begins, or nothing more comes.
-        if (seq !== current) last = current;
-        current = seq;
-        pass(change);
+    async catchUp() {
+      for (;;) {
+        const changes = since(last);
+        for (const { seq, change } of changes) {
+          last = seq;
+          pass(change);
+        }
+        if (changes.length < CHANGES_AT_ONCE) break;
+        await ownTurn();
       }
-      last = current;
+      await Promise.all(underway);
+    },
+    get seen() {
+      return last;
     },
   };
 }

@@ -20,15 +20,19 @@ export interface Page<Row> {
 /** Rows of one page where all of them are read. */
 export const PAGE_ROWS = 200;
 
-/** All rows of a list, read page by page: at most `most` of them, from the cursor `after` on. */
+/** All rows of a list, read in pages of `atOnce`: at most `most` of them, from the cursor `after` on. */
 export async function* eachPage<Row>(
   read: (page: PageRequest) => Promise<Page<Row>>,
-  { after, most = Number.POSITIVE_INFINITY }: { after?: string | undefined; most?: number } = {},
+  {
+    after,
+    most = Number.POSITIVE_INFINITY,
+    atOnce = PAGE_ROWS,
+  }: { after?: string | undefined; most?: number; atOnce?: number } = {},
 ): AsyncGenerator<Page<Row>> {
   let left = most;
   let cursor = after;
   do {
-    const page = await read({ limit: Math.min(left, PAGE_ROWS), after: cursor });
+    const page = await read({ limit: Math.min(left, atOnce), after: cursor });
     yield page;
     left -= page.rows.length;
     cursor = page.next;

@@ -1,6 +1,6 @@
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Identifier } from './address.ts';
-import type { Admission } from './admission.ts';
+import type { Admission, Listener } from './admission.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type {
   Applicant,
@@ -15,7 +15,31 @@ import type {
   Network,
   StandingChange,
 } from './records.ts';
-import type { Tokens } from './tokens.ts';
+import type { TokenReader, Tokens } from './tokens.ts';
+
+/** What an owner reads. Every list is read in pages. */
+export interface RegistryReader extends TokenReader {
+  /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
+  networks(page: PageRequest): Promise<Page<Network>>;
+  /** Oldest first. */
+  groups(page: PageRequest): Promise<Page<CountedGroup>>;
+  /** The one group whose id begins with these hex digits. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `bytes.bad-hex` */
+  group(gidPrefix: string): Promise<Group>;
+  /** Oldest first. */
+  devices(page: PageRequest): Promise<Page<Device>>;
+  /** @throws Failure `fabric.unknown-device` */
+  device(address: Uint8Array): Promise<Device>;
+  /** When two devices were last found to have this one's key: `detail.from` lists where they connect from. */
+  clonesOf(address: Uint8Array): Promise<AuditEntry | undefined>;
+  /** Newest first; of one device, or of all. */
+  handshakes(page: PageRequest, device?: Device): Promise<Page<Handshake>>;
+  /** Newest first. */
+  audit(page: PageRequest): Promise<Page<AuditEntry>>;
+  /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
+  verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
+  /** Commits what waits, and closes. */
+  close(): Promise<void>;
+}
 
 /**
  * Which device may have which address, and every change of that. Each engine keeps the contract of
@@ -27,29 +51,17 @@ import type { Tokens } from './tokens.ts';
  * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
  * router records is written later, in order.
  */
-export interface Registry extends Admission, Tokens {
-  /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
-  networks(page: PageRequest): Promise<Page<Network>>;
+export interface Registry extends RegistryReader, Admission, Tokens {
   /** @throws Failure `fabric.network-exists` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 
-  /** Oldest first. */
-  groups(page: PageRequest): Promise<Page<CountedGroup>>;
-  /** The one group whose id begins with these hex digits. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `bytes.bad-hex` */
-  group(gidPrefix: string): Promise<Group>;
   /** @throws Failure `fabric.unknown-network`, `fabric.group-exists` */
   addGroup(actor: string, group: Omit<Group, 'status' | 'created'>): Promise<Group>;
   /** False if it had that status already. @throws Failure `fabric.unknown-group` */
   setGroupStatus(actor: string, gid: Uint8Array, status: GroupStatus): Promise<boolean>;
 
-  /** Oldest first. */
-  devices(page: PageRequest): Promise<Page<Device>>;
-  /** @throws Failure `fabric.unknown-device` */
-  device(address: Uint8Array): Promise<Device>;
   /** False if there was nothing to do. @throws Failure `fabric.unknown-device` */
   setStanding(actor: string, address: Uint8Array, change: StandingChange): Promise<boolean>;
-  /** When two devices were last found to have this one's key: `detail.from` lists where they connect from. */
-  clonesOf(address: Uint8Array): Promise<AuditEntry | undefined>;
   /** True while a tunnel of the device ends at this process's router. */
   isConnected(address: Uint8Array): boolean;
 
@@ -64,28 +76,21 @@ export interface Registry extends Admission, Tokens {
   onAdmitted(listener: (address: Uint8Array) => void): () => void;
   /** Appends a refused handshake to the history. */
   refused(handshake: Omit<Handshake, 'at'>): Promise<void>;
-  /** Newest first; of one device, or of all. */
-  handshakes(page: PageRequest, device?: Device): Promise<Page<Handshake>>;
-
-  /** Newest first. */
-  audit(page: PageRequest): Promise<Page<AuditEntry>>;
-  /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
-  verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
 
   /**
-   * Calls `listener` for every change, made by this process or another, once it is durable and `catchUp` has read it.
-   * Returns a function that ends the subscription.
+   * Calls `listener` for every change, made by this process or another, once it is durable and `catchUp` has read it. A group's
+   * change is one, whatever the number of its devices. Whoever reads so late that changes are gone is told that each network and each
+   * group has changed. Returns a function that ends the subscription.
    */
-  subscribe(listener: (change: Change) => void): () => void;
-  /** Reads the changes that other processes made and passes them to the subscribers. */
+  subscribe(listener: Listener<Change>): () => void;
+  /** Reads the changes that other processes made and passes them to the subscribers; resolves when these have acted on them. */
   catchUp(): Promise<void>;
   /**
-   * For the one process that serves: ends the tunnels that a crash has left recorded as up, and calls `catchUp` every
-   * `periodMs`, in case a notification is lost. Returns a function that stops that.
+   * For the one process that serves: ends the tunnels that a crash has left recorded as up (if they are many, most of them
+   * later), calls `catchUp` every `periodMs`, in case a notification is lost, and removes changes that it has read. Returns a function that
+   * stops that.
    */
   follow(periodMs: number): Promise<() => void>;
-  /** Commits what waits, and closes. */
-  close(): Promise<void>;
 }
 
 export interface RegistryOptions {

@@ -18,9 +18,12 @@ export interface Token {
 /** What is said of a new token; `hash` is SHA-256 of its text, 32 bytes. */
 export type NewToken = Pick<Token, 'name' | 'role' | 'expires'> & { readonly hash: Uint8Array };
 
-export interface Tokens {
+export interface TokenReader {
   /** Oldest first, also those that have expired or were revoked. */
   tokens(page: PageRequest): Promise<Page<Token>>;
+}
+
+export interface Tokens extends TokenReader {
   addToken(actor: string, token: NewToken): Promise<Token>;
   /** False if it was revoked already. @throws Failure `fabric.unknown-token` */
   revokeToken(actor: string, id: number): Promise<boolean>;

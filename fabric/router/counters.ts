@@ -50,8 +50,26 @@ export function countersOf(counted: RouterCounters): Counters {
   };
 }
 
+/** What the native threads have counted. */
+export interface Traffic {
+  /** Of all connections of admitted devices; undefined if there were none. */
+  readonly devices: RouterCounters | undefined;
+  /** At the TUN, and of packets that belong to no session. */
+  readonly host: RouterCounters;
+}
+
+const NOTHING: Flow = { packets: 0, bytes: 0 };
+
+/** The counters of all of it that are shown to users. */
+export function totalOf({ devices, host }: Traffic): Counters {
+  const drops = hostDropsOf(host);
+  if (devices === undefined) return { received: NOTHING, sent: NOTHING, drops };
+  const counters = countersOf(devices);
+  return { ...counters, drops: addDrops(counters.drops, drops) };
+}
+
 /** Packets of the host that no device can get, by cause, as the threads counted them. */
-export function hostDropsOf(counted: RouterCounters): Counters['drops'] {
+function hostDropsOf(counted: RouterCounters): Counters['drops'] {
   const { drops } = counted;
   return {
     ...drops,
@@ -61,7 +79,7 @@ export function hostDropsOf(counted: RouterCounters): Counters['drops'] {
 }
 
 /** The sum of both, cause by cause. */
-export function addDrops(one: Counters['drops'], other: Counters['drops']): Counters['drops'] {
+function addDrops(one: Counters['drops'], other: Counters['drops']): Counters['drops'] {
   const sum = { ...one };
   for (const cause of Object.keys(sum) as DropCause[]) sum[cause] += other[cause];
   return sum;

@@ -1,4 +1,5 @@
 import type { RouterCounters } from '../../tunnel/router.ts';
+import { totalOf } from './counters.ts';
 import type { Router } from './router.ts';
 
 type Counter = Exclude<keyof RouterCounters, 'drops'>;
@@ -31,9 +32,9 @@ const HOST: readonly (readonly [string, Counter, string])[] = [
 /** The media type of `routerMetrics`. */
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
-/** The router's counters in Prometheus' text format. */
-export function routerMetrics(router: Router): string {
-  const { devices, host } = router.traffic();
+/** The router's counters in Prometheus' text format; `traffic` as it is now, unless it was read before. */
+export function routerMetrics(router: Router, traffic = router.traffic()): string {
+  const { devices, host } = traffic;
   const lines: string[] = [];
   const put = (
     name: string,
@@ -45,9 +46,8 @@ export function routerMetrics(router: Router): string {
     lines.push(`# HELP ${full} ${help}`, `# TYPE ${full} ${kind}`);
     for (const [labels, value] of samples) lines.push(`${full}${labels} ${value}`);
   };
-  const sessions = router.sessions();
-  const agents = sessions.filter((session) => session.understandsVerdicts).length;
-  put('sessions', 'gauge', 'Tunnels.', ['{peer="agent"}', agents], ['{peer="c"}', sessions.length - agents]);
+  const { agent, c } = router.sizes;
+  put('sessions', 'gauge', 'Tunnels.', ['{peer="agent"}', agent], ['{peer="c"}', c]);
   put('pending_handshakes', 'gauge', 'Handshakes in progress, and peers that wait for authorization.', [
     '',
     router.pendingHandshakes,
@@ -56,7 +56,7 @@ export function routerMetrics(router: Router): string {
   put('threads', 'gauge', 'Threads that carry packets.', ['', router.threads]);
   for (const [name, counter, help] of DEVICES) put(name, 'counter', help, ['', devices?.[counter] ?? 0]);
   for (const [name, counter, help] of HOST) put(name, 'counter', help, ['', host[counter]]);
-  const drops = Object.entries(router.counters().drops).map(
+  const drops = Object.entries(totalOf(traffic).drops).map(
     ([cause, times]) => [`{cause="${cause}"}`, times] as const,
   );
   put('dropped_total', 'counter', 'Packets that were dropped; a burst counts once.', ...drops);

@@ -13,11 +13,12 @@ import {
   type Whose,
 } from '../../tunnel/router.ts';
 import type { Admission } from '../registry/admission.ts';
+import { ownTurn } from '../registry/turns.ts';
 import { authorize, type Lookup, registryLookup, verdictOn } from './authorize.ts';
-import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
+import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
 import { type Arrival, fromOf, type Session } from './session.ts';
-import { disconnect, type SessionTable, sessionTable } from './sessions.ts';
+import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessions.ts';
 
 export interface RouterLimits {
   /** TLS handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
@@ -57,6 +58,9 @@ export const ROUTER_LIMITS: RouterLimits = {
 /** How long the threads may take to act on a change. One that is asked looks within milliseconds, unless it hangs. */
 const SETTLED_MS = 3_000;
 
+/** Sessions of a group that are looked up in the registry, and cut, in one turn of the event loop: some milliseconds. */
+const REVIEWED_AT_ONCE = 50;
+
 /** Threads at most. */
 export const MOST_ROUTER_THREADS = 16;
 
@@ -94,25 +98,22 @@ export interface SessionView {
   readonly counters: Counters;
 }
 
-/** What the native threads have counted. */
-export interface Traffic {
-  /** Of all connections of admitted devices; undefined if there were none. */
-  readonly devices: RouterCounters | undefined;
-  /** At the TUN, and of packets that belong to no session. */
-  readonly host: RouterCounters;
-}
-
 export interface Router {
   /** The port it listens on, also if 0 was asked for. */
   readonly port: number;
   readonly threads: number;
-  sessions(): SessionView[];
+  /** Sessions in the order of their addresses: at most `limit` of those behind the address `after` (16 bytes). */
+  sessions(after?: Uint8Array, limit?: number): SessionView[];
+  /** How many there are, by the kind of their peers. */
+  readonly sizes: Sizes;
   /** When the device at this address (16 bytes) was last heard, in milliseconds since 1970, if it has a tunnel and does not answer any more. */
   silentSince(address: Uint8Array): number | undefined;
   /** Of all sessions since the start, and of packets of the host that no device can get. */
   counters(): Counters;
   /** Everything that was counted since the start, for metrics. */
   traffic(): Traffic;
+  /** The same, read in parts between which other work goes on. */
+  trafficInTurns(): Promise<Traffic>;
   /** How often two devices were found to have one key. */
   readonly clones: number;
   /** TLS handshakes under way, and peers that wait for authorization. */
@@ -195,26 +196,43 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const sessions: SessionTable = sessionTable(threads, admission, networks, log);
 
+  /** Cuts a session whose device is no longer admitted. */
+  const review = (session: Session | undefined): void => {
+    if (session === undefined) return;
+    const verdict = verdictOn(lookup(session.address), session.provenKey);
+    if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
+  };
+  const reviewGroup = async (gid: Uint8Array): Promise<void> => {
+    const members = sessions.ofGroup(gid);
+    for (let first = 0; first < members.length && !closing; first += REVIEWED_AT_ONCE) {
+      await ownTurn();
+      for (const { address } of members.slice(first, first + REVIEWED_AT_ONCE))
+        review(sessions.find(address));
+    }
+  };
   const unsubscribe = admission.onChange((address) => {
     threads.forget(address);
-    const session = sessions.find(address);
-    if (session === undefined) return;
-    const verdict = verdictOn(lookup(address), session.provenKey);
-    if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
-  });
+    review(sessions.find(address));
+  }, reviewGroup);
 
-  const traffic = (): Traffic => ({ devices: sessions.counted(), host: addCounters(threads.counters())! });
+  const host = (): RouterCounters => addCounters(threads.counters())!;
+  const traffic = (): Traffic => ({ devices: sessions.totals.now(), host: host() });
 
   return {
     port: threads.port,
     threads: count,
-    sessions: () => Array.from(sessions.all(), (session) => view(session, threads)),
+    sessions: (after, limit = Number.POSITIVE_INFINITY) =>
+      sessions.page(after, limit).map((session) => view(session, threads)),
+    get sizes() {
+      return sessions.size;
+    },
     silentSince(address) {
       const session = sessions.find(address);
       return session && silentSince(session, threads);
     },
     counters: () => totalOf(traffic()),
     traffic,
+    trafficInTurns: async () => ({ devices: await sessions.totals.inTurns(), host: host() }),
     get clones() {
       return sessions.clones;
     },
@@ -276,15 +294,6 @@ function notConfirmed(): Failure {
         'Repeat the command. If that does not help, restart the fabric: it admits nobody against the registry.',
     },
   );
-}
-
-const NOTHING: Counters['received'] = { packets: 0, bytes: 0 };
-
-function totalOf({ devices, host }: Traffic): Counters {
-  const drops = hostDropsOf(host);
-  if (devices === undefined) return { received: NOTHING, sent: NOTHING, drops };
-  const counters = countersOf(devices);
-  return { ...counters, drops: addDrops(counters.drops, drops) };
 }
 
 function view(session: Session, threads: RouterThreads): SessionView {

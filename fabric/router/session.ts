@@ -14,6 +14,8 @@ export interface Session {
   readonly peer: PeerHandle;
   /** 16 bytes. */
   readonly address: Uint8Array;
+  /** The id of its group, 32 bytes. */
+  readonly gid: Uint8Array;
   /** RFC 5952 text. */
   readonly name: string;
   /** 65 bytes. */
@@ -31,11 +33,12 @@ export interface Session {
 /** The session of a device that was authorized. */
 export function sessionOf(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array): Session {
   const { id, peer, wire, tls } = arrival;
-  const { address } = endpoint;
+  const { address, gid } = endpoint;
   return {
     id,
     peer,
     address,
+    gid,
     name: formatIpv6(address),
     provenKey,
     from: fromOf(arrival),

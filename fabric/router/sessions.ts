@@ -3,12 +3,14 @@ import { toHex } from '../../protocol/bytes.ts';
 import { parseReport } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
 import { FRAME_HEADER_LENGTH } from '../../protocol/tunnel/wire.ts';
-import type { PeerHandle, RouterCounters, RouterThreads } from '../../tunnel/router.ts';
+import type { PeerHandle, RouterThreads } from '../../tunnel/router.ts';
 import type { Admission, Endpoint } from '../registry/admission.ts';
+import { sessionsByGroup } from './by-group.ts';
 import { cloneDetector } from './clones.ts';
-import { addCounters } from './counters.ts';
 import type { NetworkTable } from './networks.ts';
+import { orderedKeys } from './ordered.ts';
 import { type Arrival, type Session, sessionOf } from './session.ts';
+import { connectionTotals, type Totals } from './totals.ts';
 
 /** The devices' sessions, one per device, and what the registry is told of them. */
 export interface SessionTable {
@@ -22,11 +24,22 @@ export interface SessionTable {
   report(id: number, message: Uint8Array): void;
   /** The session of the device at this address (16 bytes). */
   find(address: Uint8Array): Session | undefined;
-  all(): Iterable<Session>;
-  /** What all connections of admitted devices have counted since the start; undefined if there were none. */
-  counted(): RouterCounters | undefined;
+  /** The sessions of a group's devices (by its id, 32 bytes), as they are now. */
+  ofGroup(gid: Uint8Array): readonly Session[];
+  /** Sessions in the order of their addresses, at most `limit`, of those behind the address `after` (16 bytes). */
+  page(after: Uint8Array | undefined, limit: number): readonly Session[];
+  /** How many there are. */
+  readonly size: Sizes;
+  /** What all connections of admitted devices have counted since the start. */
+  readonly totals: Pick<Totals<Session>, 'now' | 'inTurns'>;
   /** How often two devices were found to have one key. */
   readonly clones: number;
+}
+
+/** Sessions by the kind of their peers. */
+export interface Sizes {
+  readonly agent: number;
+  readonly c: number;
 }
 
 export function sessionTable(
@@ -39,10 +52,12 @@ export function sessionTable(
   const sessions = new Map<string, Session>();
   /** All that were admitted and still have a connection, also those that were cut; by the connection's id. */
   const connected = new Map<number, Session>();
+  const groups = sessionsByGroup();
+  const order = orderedKeys();
+  const totals = connectionTotals<Session>(({ peer }) => threads.counted(peer));
   const detector = cloneDetector();
   let clones = 0;
-  /** What connections that have ended have counted. */
-  let past: RouterCounters | undefined;
+  let agents = 0;
 
   /** A session does not depend on its history: a failure to record is logged only. */
   function record(write: () => void): void {
@@ -53,8 +68,24 @@ export function sessionTable(
     }
   }
 
+  function add(session: Session): void {
+    const key = toHex(session.address);
+    sessions.set(key, session);
+    order.add(key);
+    groups.add(session);
+    if (session.understandsVerdicts) agents++;
+    connected.set(session.id, session);
+    totals.begin(session);
+    record(() => admission.connected(session.address, session.from));
+    log('info', `device ${session.name} connected from ${session.from}`);
+  }
+
   function remove(session: Session, reason: string): void {
-    sessions.delete(toHex(session.address));
+    const key = toHex(session.address);
+    sessions.delete(key);
+    order.delete(key);
+    groups.delete(session);
+    if (session.understandsVerdicts) agents--;
     record(() => admission.disconnected(session.address));
     log('info', `device ${session.name} disconnected: ${reason}`);
   }
@@ -76,16 +107,12 @@ export function sessionTable(
   return {
     admit(arrival, endpoint, provenKey) {
       const session = sessionOf(arrival, endpoint, provenKey);
-      const key = toHex(session.address);
-      const older = sessions.get(key);
+      const older = sessions.get(toHex(session.address));
       if (older !== undefined) {
         cut(older, undefined, 'replaced by a newer connection');
         detectClones(session, older);
       }
-      sessions.set(key, session);
-      connected.set(session.id, session);
-      record(() => admission.connected(session.address, session.from));
-      log('info', `device ${session.name} connected from ${session.from}`);
+      add(session);
       threads.admit(session.peer, session.address, networks.numberOf(endpoint.network));
     },
     cut,
@@ -93,7 +120,7 @@ export function sessionTable(
       const session = connected.get(id);
       if (session === undefined) return;
       connected.delete(id);
-      past = addCounters([threads.counted(session.peer), ...(past === undefined ? [] : [past])]);
+      totals.end(session);
       if (sessions.get(toHex(session.address)) === session) remove(session, reason);
     },
     // A report is about the device that sent it, whatever it contains; one on a connection that was cut does not count.
@@ -105,11 +132,12 @@ export function sessionTable(
       else record(() => admission.reported(session.address, report));
     },
     find: (address) => sessions.get(toHex(address)),
-    all: () => sessions.values(),
-    counted() {
-      const current = Array.from(connected.values(), (session) => threads.counted(session.peer));
-      return addCounters(past === undefined ? current : [past, ...current]);
+    ofGroup: groups.of,
+    page: (after, limit) => order.page(after && toHex(after), limit).map((key) => sessions.get(key)!),
+    get size() {
+      return { agent: agents, c: sessions.size - agents };
     },
+    totals,
     get clones() {
       return clones;
     },

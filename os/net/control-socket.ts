@@ -2,6 +2,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import type { IncomingMessage, Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { createServer, request as httpRequest } from './http.ts';
 
@@ -26,6 +27,7 @@ export interface Sent extends Question {
 
 /** A request as it was received. */
 export interface Received extends Question {
+  readonly query: URLSearchParams;
   /** Reads the body, at most 64 KiB. @throws Failure `control.bad-question` */
   json(): Promise<unknown>;
 }
@@ -41,7 +43,16 @@ export class TextAnswer {
   }
 }
 
-/** Answers a request with a JSON value or a TextAnswer; undefined becomes a 404. A thrown Failure becomes a 500 with its code. */
+/** A JSON value that is sent part by part, the next one when the reader has taken those before. */
+export class JsonParts {
+  readonly parts: AsyncIterable<string>;
+
+  constructor(parts: AsyncIterable<string>) {
+    this.parts = parts;
+  }
+}
+
+/** Answers a request with a JSON value, in parts or whole, or a TextAnswer; undefined becomes a 404. A thrown Failure becomes a 500 with its code. */
 export type Answerer = (question: Received) => unknown;
 
 export interface Control {
@@ -81,7 +92,7 @@ export async function serveControl(path: string, answer: Answerer): Promise<Cont
       { action: 'Use a folder with a shorter path (agent: control.socket; fabric: --data).' },
     );
   }
-  if (await isAlive(path)) {
+  if (await isAnswered(path)) {
     throw new Failure('control.in-use', 'operator', `another program already answers on ${path}`, {
       action: 'Stop it first, or give this one a socket of its own (agent: control.socket; fabric: --data).',
     });
@@ -157,10 +168,22 @@ function httpServer(answer: Answerer): Server {
     },
     (request, response) => {
       if (!connections.asks(request.socket)) return;
-      const send = (status: number, type: string, text: string): void => {
+      const begin = (status: number, type: string): void => {
         connections.answers(request.socket);
         response.writeHead(status, { 'content-type': type, connection: 'close' });
+      };
+      const send = (status: number, type: string, text: string): void => {
+        begin(status, type);
         response.end(text);
+      };
+      const sendParts = async ({ parts }: JsonParts): Promise<void> => {
+        begin(200, 'application/json');
+        // Each part has the deadline of an answer.
+        await pipeline(
+          parts,
+          eachPart(() => connections.answers(request.socket)),
+          response,
+        );
       };
       const reply = (status: number, body: unknown): void =>
         send(status, 'application/json', `${JSON.stringify(body)}\n`);
@@ -182,6 +205,7 @@ function httpServer(answer: Answerer): Server {
         .then((value) => {
           if (value === undefined) reply(404, { error: { code: 'control.no-such-path', message: path } });
           else if (value instanceof TextAnswer) send(200, value.type, value.text);
+          else if (value instanceof JsonParts) return sendParts(value);
           else reply(200, value);
         })
         .catch((error: unknown) => {
@@ -193,6 +217,16 @@ function httpServer(answer: Answerer): Server {
   server.maxHeadersCount = 32;
   const connections = boundConnections(server);
   return server;
+}
+
+/** Passes text on, part by part, and calls `taken` whenever the reader has room for the next one. */
+function eachPart(taken: () => void) {
+  return async function* (parts: AsyncIterable<string>): AsyncGenerator<string> {
+    for await (const part of parts) {
+      taken();
+      yield part;
+    }
+  };
 }
 
 /** What the connections of one server may take together: whoever is on this machine may make as many as it likes. */
@@ -361,7 +395,8 @@ function askFailure(path: string, error: unknown): Failure {
   });
 }
 
-function isAlive(path: string): Promise<boolean> {
+/** True if a program listens on `path`, even one that does not answer. */
+export function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path);
     const done = (alive: boolean): void => {

@@ -67,6 +67,14 @@ export function watchOutput(name: string): void {
   });
 }
 
+/** Writes to stdout; resolves once it takes more, so that what a slow reader has not read yet does not pile up here. */
+export function printed(text: string): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.stdout.write(text)) resolve();
+    else process.stdout.once('drain', resolve);
+  });
+}
+
 /** Ends the process with the exit code once stdout is flushed, even if handles are still open. */
 export function leave(code: number): void {
   // An error is reported by `watchOutput`, one step later.

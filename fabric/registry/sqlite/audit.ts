@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import { equal } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { AuditEntry, AuditHead } from '../records.ts';
+import { ownTurn } from '../turns.ts';
 import { bytes } from './database.ts';
 import { prepare } from './statements.ts';
 
@@ -17,6 +17,9 @@ interface Row {
   detail: string;
   hash: Uint8Array;
 }
+
+/** What the audit trail calls two devices with one key. */
+export const TWINS = 'device.twins';
 
 const GENESIS = new Uint8Array(32);
 
@@ -61,29 +64,14 @@ export function appendAudit(
 /** Text as SQLite gives it back: UTF-8 has no half surrogate pairs, and a hash over one would never fit again. */
 const stored = (text: string): string => new TextDecoder().decode(new TextEncoder().encode(text));
 
-/** Entries searched at once. */
-const SEARCHED = 10_000;
-
-/**
- * The newest entry of an action on a subject. There is no index for that: the trail is searched part by part, and
- * other work goes on between two parts. `read` runs each access to the file.
- */
-export async function lastAudit(
-  db: Database,
-  read: <T>(work: () => T) => T,
-  action: string,
-  subject: string,
-): Promise<AuditEntry | undefined> {
-  const newest = 'SELECT max(seq) AS seq FROM audit';
-  const sql = `SELECT * FROM audit WHERE seq <= ? AND seq > ? AND action = ? AND subject = ?
-     ORDER BY seq DESC LIMIT 1`;
-  let { seq } = read(() => prepare(db, newest).get()) as { seq: number };
-  for (; seq > 0; seq -= SEARCHED) {
-    const row = read(() => prepare(db, sql).get(seq, seq - SEARCHED, action, subject)) as Row | undefined;
-    if (row !== undefined) return entryOf(row);
-    if (seq > SEARCHED) await setImmediate();
-  }
-  return undefined;
+/** When two devices were last found to have the key of the one at this address, as text. */
+export function lastTwins(db: Database, subject: string): AuditEntry | undefined {
+  // The action is written out: the index holds these entries alone.
+  const row = prepare(
+    db,
+    `SELECT * FROM audit WHERE action = '${TWINS}' AND subject = ? ORDER BY seq DESC LIMIT 1`,
+  ).get(subject) as Row | undefined;
+  return row === undefined ? undefined : entryOf(row);
 }
 
 const entryOf = (row: Row): AuditEntry => ({
@@ -151,7 +139,7 @@ export async function verifyAudit(
         throw broken(entries + 1, `is missing, ${least} were written`);
       return { entries, head: previous };
     }
-    await setImmediate();
+    await ownTurn();
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { NumberedChange } from '../change-feed.ts';
+import { CHANGES_AT_ONCE, type NumberedChange } from '../change-feed.ts';
 import type { Change } from '../records.ts';
 import { bytes } from './database.ts';
 import { prepare } from './statements.ts';
@@ -18,45 +18,52 @@ export function lastChange(db: Database): number {
   return (prepare(db, "SELECT value FROM counter WHERE name = 'change'").get() as { value: number }).value;
 }
 
-/** Rows read at once. */
-const PAGE = 500;
-
-/** The changes after `seq`, oldest first; one of a group stands for one of each of its devices, too. */
-export function* changesSince(db: Database, seq: number): Generator<NumberedChange> {
-  let last = seq;
-  for (;;) {
-    const rows = prepare(db, 'SELECT * FROM change WHERE seq > ? ORDER BY seq LIMIT ?').all(last, PAGE) as {
-      seq: number;
-      kind: Change['kind'];
-      subject: Uint8Array;
-    }[];
-    for (const row of rows) {
-      last = row.seq;
-      for (const change of expand(db, row.kind, bytes(row.subject))) yield { seq: last, change };
-    }
-    if (rows.length < PAGE) return;
-  }
+interface Row {
+  seq: number;
+  kind: Change['kind'];
+  subject: Uint8Array;
 }
 
-function* expand(db: Database, kind: Change['kind'], subject: Uint8Array): Generator<Change> {
-  if (kind === 'device') yield { kind, address: subject };
-  else if (kind === 'network') yield { kind, prefix: { address: subject, length: 64 } };
-  else {
-    yield { kind, gid: subject };
-    for (const address of membersOf(db, subject)) yield { kind: 'device', address };
-  }
+/**
+ * The oldest changes after `seq`. If those that follow it were removed already, a change of each network and of each group stands for
+ * them: whoever acts on these has everything as it is now.
+ */
+export function changesSince(db: Database, seq: number): readonly NumberedChange[] {
+  const rows = prepare(db, 'SELECT * FROM change WHERE seq > ? ORDER BY seq LIMIT ?').all(
+    seq,
+    CHANGES_AT_ONCE,
+  ) as Row[];
+  const [oldest] = rows;
+  const changes = rows.map((row) => ({ seq: row.seq, change: changeOf(row.kind, bytes(row.subject)) }));
+  if (oldest === undefined || oldest.seq === seq + 1) return changes;
+  return [...everything(db).map((change) => ({ seq: oldest.seq - 1, change })), ...changes];
 }
 
-/** The addresses of a group's devices, by the index of their pseudonyms. */
-function* membersOf(db: Database, gid: Uint8Array): Generator<Uint8Array> {
-  let last = new Uint8Array(0);
-  for (;;) {
-    const rows = prepare(
-      db,
-      'SELECT pseudonym, address FROM device WHERE gid = ? AND pseudonym > ? ORDER BY pseudonym LIMIT ?',
-    ).all(gid, last, PAGE) as { pseudonym: Uint8Array<ArrayBuffer>; address: Uint8Array }[];
-    for (const { address } of rows) yield bytes(address);
-    if (rows.length < PAGE) return;
-    last = rows.at(-1)!.pseudonym;
-  }
+function changeOf(kind: Change['kind'], subject: Uint8Array): Change {
+  if (kind === 'device') return { kind, address: subject };
+  if (kind === 'group') return { kind, gid: subject };
+  return { kind, prefix: { address: subject, length: 64 } };
+}
+
+function everything(db: Database): Change[] {
+  const all = prepare(
+    db,
+    "SELECT 'network' AS kind, prefix AS subject FROM network UNION ALL SELECT 'group', gid FROM grp",
+  ).all() as Omit<Row, 'seq'>[];
+  return all.map(({ kind, subject }) => changeOf(kind, bytes(subject)));
+}
+
+/** The newest changes, which are kept for other readers, however far this one has read. */
+const KEPT = 100;
+/** Changes removed at once. */
+const REMOVED = 1_000;
+
+/** Removes a part of the changes that were read, up to the number `seen`; true if there are more of them. */
+export function removeChanges(db: Database, seen: number): boolean {
+  const upTo = Math.min(seen, lastChange(db) - KEPT);
+  const { changes } = prepare(
+    db,
+    'DELETE FROM change WHERE seq <= min(?, (SELECT min(seq) FROM change) + ?)',
+  ).run(upTo, REMOVED - 1);
+  return changes === REMOVED;
 }

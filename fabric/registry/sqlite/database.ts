@@ -5,8 +5,10 @@ import { Failure } from '../../../protocol/failure.ts';
 import { MIGRATIONS, type Migration, migrate } from './schema.ts';
 import { connect } from './statements.ts';
 
-/** How long a write waits for another process's transaction before it fails. */
-const BUSY_TIMEOUT_MS = 2_000;
+/** How long opening waits for another process's transaction before it fails. */
+const OPEN_TIMEOUT_MS = 2_000;
+/** How long any other access waits, which stops the event loop: whoever writes tries again later (group-commit.ts). */
+const BUSY_TIMEOUT_MS = 5;
 
 /**
  * Opens the registry file and brings its schema up to date. Every commit is on the disk when it returns
@@ -24,13 +26,14 @@ export function openDatabase(
     });
   }
   return guarded(path, () => {
-    const db = connect(path, { timeout: BUSY_TIMEOUT_MS });
+    const db = connect(path, { timeout: OPEN_TIMEOUT_MS });
     try {
       db.exec('PRAGMA journal_mode = WAL');
       db.exec('PRAGMA synchronous = FULL');
       db.exec('PRAGMA foreign_keys = ON');
       db.exec('PRAGMA trusted_schema = OFF');
       migrate(db, options.now ?? Date.now(), options.steps ?? MIGRATIONS);
+      db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       return db;
     } catch (error) {
       db.close();

@@ -3,7 +3,6 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Report } from '../../../protocol/tunnel/report.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Act, AgentReport, Device, GroupStatus, StandingChange } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
@@ -62,17 +61,6 @@ function agentOf(row: Row): AgentReport | undefined {
   return { at, version, ...(code === null || failed === null ? {} : { failure: { code, at: failed } }) };
 }
 
-/** A page of devices, oldest first. */
-export function listDevices(db: Database, page: PageRequest): Page<Device> {
-  const after = parseNumberCursor('devices', page.after) ?? 0;
-  const rows = prepare(db, `${SELECT} WHERE device.id > ? ORDER BY device.id LIMIT ?`).all(
-    after,
-    page.limit + 1,
-  ) as Row[];
-  const { rows: shown, next } = pageOf('devices', page, rows, (row) => row.id);
-  return { rows: shown.map(device), next };
-}
-
 /** The device with this 16-byte address. */
 export function findDevice(db: Database, address: Uint8Array): Device | undefined {
   const row = prepare(db, `${SELECT} WHERE device.address = ?`).get(address) as Row | undefined;
@@ -127,11 +115,36 @@ export function tunnelUp(db: Database, at: number, address: Uint8Array, from: st
   );
 }
 
-/** Records that a device's tunnel ended; without an address: all that were up (after a crash). */
-export function tunnelDown(db: Database, at: number, address?: Uint8Array): void {
-  const ended = 'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL';
-  if (address === undefined) prepare(db, ended).run(at);
-  else prepare(db, `${ended} AND address = ?`).run(at, address);
+/** Records that a device's tunnel ended. */
+export function tunnelDown(db: Database, at: number, address: Uint8Array): void {
+  prepare(
+    db,
+    'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND address = ?',
+  ).run(at, address);
+}
+
+/** Tunnels ended at once. */
+const ENDED = 200;
+
+/**
+ * Ends a part of the tunnels that are recorded as up, those of devices behind row `after` that have none here. Returns the last row that
+ * was looked at; undefined if there are no more.
+ */
+export function endOpenTunnels(
+  db: Database,
+  at: number,
+  after: number,
+  isConnected: (address: Uint8Array) => boolean,
+): number | undefined {
+  const open = prepare(
+    db,
+    `SELECT id, address FROM device
+     WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND id > ? ORDER BY id LIMIT ?`,
+  ).all(after, ENDED) as Pick<Row, 'id' | 'address'>[];
+  for (const { id, address } of open) {
+    if (!isConnected(address)) prepare(db, 'UPDATE device SET tunnel_ended = ? WHERE id = ?').run(at, id);
+  }
+  return open.length < ENDED ? undefined : open.at(-1)!.id;
 }
 
 /** Records what a device has reported. */

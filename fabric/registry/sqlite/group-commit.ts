@@ -1,5 +1,5 @@
 import SQLite, { type Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
+import { Failure, isFailure } from '../../../protocol/failure.ts';
 import { guarded } from './database.ts';
 import { prepare } from './statements.ts';
 import { type WalFile, walFile } from './wal-file.ts';
@@ -16,6 +16,11 @@ export interface CommitQueue {
 
 /** More jobs per transaction gain nothing, but delay the first one's answer. */
 const BATCH = 256;
+/** No job is begun in a transaction that has taken so long. */
+const BATCH_MS = 4;
+/** How often a commit is tried again while another program has locked the registry, and for how long. */
+const RETRY_MS = 20;
+const PATIENCE_MS = 2_000;
 
 interface Waiting {
   /** Does the job; the function that it returns answers the caller. */
@@ -32,7 +37,8 @@ interface Committed {
 /**
  * A commit of the queue does not wait for the disk (`synchronous=NORMAL`): the log is flushed in another thread, and jobs that
  * arrive meanwhile are the next commit. That is as durable as a commit with FULL, since a flush includes all that was committed before;
- * only the event loop goes on. `afterCommit` runs once a commit is on the disk, before its jobs are answered.
+ * only the event loop goes on. Nor does it wait while another program writes: the commit is tried again. `afterCommit` runs once a commit
+ * is on the disk, before its jobs are answered.
  */
 export function commitQueue(
   db: Database,
@@ -45,34 +51,51 @@ export function commitQueue(
   let underway: Committed | undefined;
   // After a failed flush it is unknown which part of the log is on the disk.
   let doubtful = false;
+  let lockedSince: number | undefined;
 
   function schedule(): void {
     if (scheduled || underway !== undefined || waiting.length === 0) return;
     scheduled = true;
-    setImmediate(() => {
-      scheduled = false;
-      if (underway !== undefined) return;
-      const committed = commit();
-      if (committed === undefined) schedule();
-      else wal.flush((failure) => settle(committed, failure));
-    });
+    if (lockedSince === undefined) setImmediate(begin);
+    else setTimeout(begin, RETRY_MS);
   }
 
-  /** Commits what waits; undefined if nothing does or it failed. */
+  function begin(): void {
+    scheduled = false;
+    if (underway !== undefined) return;
+    const committed = commit();
+    if (committed === undefined) schedule();
+    else wal.flush((failure) => settle(committed, failure));
+  }
+
+  /** Commits what waits; undefined if nothing does, it failed, or the registry is locked. */
   function commit(): Committed | undefined {
-    const batch = waiting.splice(0, BATCH);
-    if (batch.length === 0) return undefined;
+    if (waiting.length === 0) return undefined;
+    const batch: Waiting[] = [];
     try {
       const answers = guarded(path, () => {
         if (doubtful) renewLog(db, path);
         doubtful = false;
-        return unflushed(db, () => batch.map((each) => each.run()));
+        return unflushed(db, () => runBatch(waiting, batch));
       });
+      lockedSince = undefined;
+      waiting.splice(0, batch.length);
       underway = { batch, answers };
     } catch (error) {
-      for (const each of batch) each.reject(error);
+      if (isTooEarly(error)) return undefined;
+      // Where no job was begun, none of them can be.
+      for (const each of waiting.splice(0, batch.length || waiting.length)) each.reject(error);
     }
     return underway;
+  }
+
+  /** True if the registry is locked, but not for so long that those who wait are told. */
+  function isTooEarly(error: unknown): boolean {
+    const now = performance.now();
+    const since = isFailure(error, 'registry.locked') ? (lockedSince ?? now) : undefined;
+    const tooEarly = since !== undefined && now - since < PATIENCE_MS;
+    lockedSince = tooEarly ? since : undefined;
+    return tooEarly;
   }
 
   function settle(committed: Committed, failure?: Failure): void {
@@ -115,6 +138,18 @@ export function commitQueue(
       wal.close();
     },
   };
+}
+
+/** Runs the jobs that wait, as many as one transaction may have, and adds them to `batch`. Returns how to answer each of them. */
+function runBatch(waiting: readonly Waiting[], batch: Waiting[]): (() => void)[] {
+  const until = performance.now() + BATCH_MS;
+  const answers: (() => void)[] = [];
+  for (const each of waiting.slice(0, BATCH)) {
+    if (batch.length > 0 && performance.now() >= until) break;
+    batch.push(each);
+    answers.push(each.run());
+  }
+  return answers;
 }
 
 /** Runs a job in its savepoint. Returns how to tell its caller the result after the commit. */

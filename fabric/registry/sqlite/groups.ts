@@ -66,18 +66,16 @@ export function addGroup(db: Database, act: Act, added: Omit<Group, 'status' | '
   return { ...added, status: 'active', created: act.at };
 }
 
-/**
- * A page of groups, oldest first, each with the number of its devices. There is no index by age: groups are batches,
- * of which there are few.
- */
+/** A page of groups, oldest first, each with the number of its devices. */
 export function listGroups(db: Database, page: PageRequest): Page<CountedGroup> {
   const cursor = page.after === undefined ? undefined : parseCursor('groups', page.after, CURSOR);
   const [created, gid] = cursor === undefined ? [-1, ''] : [Number(cursor[1]), cursor[2]!];
   const rows = prepare(
     db,
-    `SELECT listed.*, (SELECT count(*) FROM device WHERE device.gid = listed.gid) AS devices
-     FROM (${SELECT} WHERE (grp.created, gid) > (?, ?) ORDER BY grp.created, gid LIMIT ?) AS listed
-     ORDER BY created, gid`,
+    `SELECT grp.gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created,
+       coalesce(group_size.devices, 0) AS devices
+     FROM grp JOIN network ON network.id = grp.network LEFT JOIN group_size ON group_size.gid = grp.gid
+     WHERE (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
   ).all(created, fromHex(gid), page.limit + 1) as (Row & { devices: number })[];
   const { rows: shown, next } = pageOf('groups', page, rows, (row) => `${row.created}-${toHex(row.gid)}`);
   return { rows: shown.map((row) => ({ ...group(row), devices: row.devices })), next };

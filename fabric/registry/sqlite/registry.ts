@@ -8,69 +8,59 @@ import { type Act, type Device, standingOf } from '../records.ts';
 import { FABRIC, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnel-counts.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
-import { appendAudit, lastAudit, listAudit, verifyAudit } from './audit.ts';
+import { appendAudit, TWINS } from './audit.ts';
 import { changesSince, lastChange } from './changes.ts';
 import { emptyDatabase, guarded, openDatabase } from './database.ts';
-import {
-  findDevice,
-  keepReport,
-  listDevices,
-  requireDevice,
-  setStanding,
-  tunnelDown,
-  tunnelUp,
-} from './devices.ts';
+import { findDevice, keepReport, setStanding, tunnelDown, tunnelUp } from './devices.ts';
+import { follow } from './follow.ts';
 import { type CommitQueue, commitQueue } from './group-commit.ts';
-import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
-import { listHandshakes, refusalLog } from './handshakes.ts';
-import { addNetwork, listNetworks } from './networks.ts';
-import { addToken, findToken, listTokens, markUsed, revokeToken } from './tokens.ts';
+import { addGroup, setGroupStatus } from './groups.ts';
+import { refusalLog } from './handshakes.ts';
+import { addNetwork } from './networks.ts';
+import { type Read, readingPart } from './reader.ts';
+import { addToken, findToken, markUsed, revokeToken } from './tokens.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
-/** The audit trail's name of two devices with one key. */
-const CLONES = 'device.twins';
 
 /** Opens the registry at `path`. @throws Failure see `openDatabase` */
 export function openSqliteRegistry(path: string, options: RegistryOptions = {}): Registry {
   const { now = Date.now, identifier = deriveIdentifier, onError = () => {} } = options;
   const db = openDatabase(path, { now: now() });
-  const read = <T>(work: () => T): T => guarded(path, work);
+  const read: Read = (work) => guarded(path, work);
   const act = (actor: string): Act => ({ at: now(), actor });
 
   const groups = openGroups((gid) => read(() => requireOpenGroup(db, gid)));
-  const feed = changeFeed(lastChange(db), (seq) => changesSince(db, seq), onError);
+  const feed = changeFeed(lastChange(db), (seq) => read(() => changesSince(db, seq)), onError);
   feed.subscribe((change) => {
     if (change.kind === 'group') groups.clear();
   });
-  const catchUp = (): void => {
-    if (db.open) read(feed.catchUp);
+  const catchUp = async (): Promise<void> => {
+    if (db.open) await feed.catchUp();
   };
-  const tryToCatchUp = (): void => {
-    try {
-      catchUp();
-    } catch (error) {
-      // Whoever follows tries again soon.
-      onError(error);
-    }
-  };
+  // Whoever follows tries again soon.
+  const tryToCatchUp = (): void => void catchUp().catch(onError);
   const queue = commitQueue(db, path, tryToCatchUp);
   const later = (job: () => void): void => {
     queue.submit(job).catch(onError);
   };
 
+  const tunnels = tunnelPart(db, now, later);
+
   return {
-    ...ownersPart(db, read, queue, act),
+    ...readingPart(db, read),
+    ...ownersPart(db, queue, act),
     ...tokensPart(db, read, queue, { act, now, later }),
-    ...tunnelPart(db, now, later),
+    ...tunnels,
     lookup: (address) => read(() => endpointOf(findDevice(db, address))),
-    onChange: (listener) =>
+    onChange: (ofDevice, ofGroup) =>
       feed.subscribe((change) => {
-        if (change.kind === 'device') listener(change.address);
+        if (change.kind === 'device') return ofDevice(change.address);
+        if (change.kind === 'group') return ofGroup?.(change.gid);
       }),
     clones: (address, from) =>
       later(() =>
-        appendAudit(db, { ...act(FABRIC), action: CLONES, subject: formatIpv6(address), detail: { from } }),
+        appendAudit(db, { ...act(FABRIC), action: TWINS, subject: formatIpv6(address), detail: { from } }),
       ),
     openGroup: async (gid) => groups.get(gid),
     ...handshakePart(db, queue, {
@@ -81,12 +71,12 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     }),
 
     subscribe: feed.subscribe,
-    catchUp: async () => catchUp(),
-    async follow(periodMs) {
-      await queue.submit(() => tunnelDown(db, now()));
-      const timer = setInterval(tryToCatchUp, periodMs);
-      return () => clearInterval(timer);
-    },
+    catchUp,
+    follow: (periodMs) =>
+      follow(
+        { db, queue, feed, now, isConnected: tunnels.isConnected, look: tryToCatchUp, onError },
+        periodMs,
+      ),
     async close() {
       queue.close();
       db.close();
@@ -94,24 +84,13 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   };
 }
 
-type Read = <T>(work: () => T) => T;
-
-/** Lists, and changes by an owner. */
-function ownersPart(db: Database, read: Read, queue: CommitQueue, act: (actor: string) => Act) {
+/** Changes by an owner. */
+function ownersPart(db: Database, queue: CommitQueue, act: (actor: string) => Act) {
   return {
-    networks: async (page) => read(() => listNetworks(db, page)),
     addNetwork: (actor, prefix, name) => queue.submit(() => addNetwork(db, act(actor), prefix, name)),
-    groups: async (page) => read(() => listGroups(db, page)),
-    group: async (gidPrefix) => read(() => groupByPrefix(db, gidPrefix)),
     addGroup: (actor, group) => queue.submit(() => addGroup(db, act(actor), group)),
     setGroupStatus: (actor, gid, status) => queue.submit(() => setGroupStatus(db, act(actor), gid, status)),
-    devices: async (page) => read(() => listDevices(db, page)),
-    device: async (address) => read(() => requireDevice(db, address)),
     setStanding: (actor, address, change) => queue.submit(() => setStanding(db, act(actor), address, change)),
-    clonesOf: (address) => lastAudit(db, read, CLONES, formatIpv6(address)),
-    handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
-    audit: async (page) => read(() => listAudit(db, page)),
-    verifyAudit: (expected) => verifyAudit(db, read, expected),
   } satisfies Partial<Registry>;
 }
 
@@ -126,7 +105,6 @@ function tokensPart(
   { act, now, later }: { act: (actor: string) => Act; now: () => number; later: (job: () => void) => void },
 ) {
   return {
-    tokens: async (page) => read(() => listTokens(db, page)),
     addToken: (actor, token) => queue.submit(() => addToken(db, act(actor), token)),
     revokeToken: (actor, id) => queue.submit(() => revokeToken(db, act(actor), id)),
     async useToken(hash) {
@@ -195,8 +173,8 @@ function handshakePart(
 
 function endpointOf(device: Device | undefined): Endpoint | undefined {
   if (device === undefined) return undefined;
-  const { address, longtermKey, network } = device;
-  return { address, longtermKey, network, standing: standingOf(device) };
+  const { address, longtermKey, gid, network } = device;
+  return { address, longtermKey, gid, network, standing: standingOf(device) };
 }
 
 /** The content of a new registry file; its audit trail begins with the actor who made it. */

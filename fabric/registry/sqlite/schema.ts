@@ -110,6 +110,25 @@ export const MIGRATIONS: readonly Migration[] = [
     `,
   },
   {
+    name: 'answers that cost the same whatever the number of devices',
+    sql: `
+      -- how many devices a group has, kept by the triggers: counting them reads them all
+      CREATE TABLE group_size (
+        gid      BLOB PRIMARY KEY REFERENCES grp (gid),
+        devices  INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO group_size SELECT gid, count(*) FROM device GROUP BY gid;
+      CREATE TRIGGER device_is_counted AFTER INSERT ON device
+        BEGIN INSERT INTO group_size VALUES (NEW.gid, 1) ON CONFLICT (gid) DO UPDATE SET devices = devices + 1; END;
+      CREATE TRIGGER device_is_uncounted AFTER DELETE ON device
+        BEGIN UPDATE group_size SET devices = devices - 1 WHERE gid = OLD.gid; END;
+
+      CREATE INDEX group_by_age ON grp (created, gid);
+      CREATE INDEX audit_of_twins ON audit (subject, seq) WHERE action = 'device.twins';
+      CREATE INDEX open_tunnel ON device (id) WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL;
+    `,
+  },
+  {
     name: 'tokens',
     sql: `
       -- hash = SHA-256 of the token, which only its bearer has

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { openRegistry } from '../../../fabric/open-registry.ts';
-import { pathOf } from '../../../fabric/pki/authority.ts';
+import { pathOf } from '../../../fabric/pki/files.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import { udp } from '../../fabric/packets.ts';
 import { enrol, list, neighbours } from '../router/devices.ts';

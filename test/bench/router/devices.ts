@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateP256 } from '../../../crypto/primitives.ts';
 import { openRegistry } from '../../../fabric/open-registry.ts';
-import { pathOf } from '../../../fabric/pki/authority.ts';
+import { pathOf } from '../../../fabric/pki/files.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';

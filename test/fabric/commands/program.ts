@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,6 +38,8 @@ export interface FabricProgram {
   json<T>(...args: string[]): Promise<T>;
   /** The Failure it prints. */
   refusal(...args: string[]): Promise<{ code: string; remedy: string; message: string; action?: string }>;
+  /** Starts a command whose output the test reads, or does not; killed after the test. */
+  start(...args: string[]): ChildProcessWithoutNullStreams;
   serve(data: string, ...args: string[]): Promise<Serving>;
   /** `console serve`. */
   console(data: string, ...args: string[]): Promise<ServingApi>;
@@ -65,7 +67,7 @@ export function fabricProgram(prefix: readonly string[] = []): FabricProgram {
   const run = (...args: string[]): Promise<Outcome> =>
     new Promise((resolve) => {
       const [file, rest] = words(args);
-      execFile(file, rest, { env: environment }, (error, out, err) =>
+      execFile(file, rest, { env: environment, maxBuffer: 1 << 26 }, (error, out, err) =>
         resolve({ code: error === null ? 0 : (error.code as number), out, err }),
       );
     });
@@ -81,6 +83,12 @@ export function fabricProgram(prefix: readonly string[] = []): FabricProgram {
       const { code, out, err } = await run(...args, '--json');
       if (code === 0) throw new Error(`${args.join(' ')} did not fail: ${out}`);
       return JSON.parse(err).error;
+    },
+    start(...args) {
+      const [file, rest] = words(args);
+      const child = spawn(file, rest, { env: environment });
+      onTestFinished(() => void child.kill('SIGKILL'));
+      return child;
     },
     async serve(data, ...args) {
       const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0'];

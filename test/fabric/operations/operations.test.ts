@@ -94,7 +94,7 @@ describe('an owner', () => {
     const nobody = await withDevice();
     expect((await listDevices.run(nobody.on, { limit: 1 })).rows[0]).toMatchObject({ online: null });
     const connected = new Set<string>();
-    const presence = async () => (address: Uint8Array) => connected.has(formatIpv6(address));
+    const presence = async () => (address: Uint8Array) => ({ online: connected.has(formatIpv6(address)) });
     const { on, text } = await withDevice({ presence });
     expect(await showDevice.run(on, { address: text })).toMatchObject({ online: false, twins: null });
     connected.add(text);

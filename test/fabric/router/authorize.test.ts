@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { routerMetrics } from '../../../fabric/router/metrics.ts';
 import type { Router } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
+import { parseIpv6 } from '../../../protocol/ipv6.ts';
 import { heartbeat, isHeartbeatReply } from '../../../protocol/tunnel/icmp6.ts';
 import {
   admitted,
@@ -12,6 +13,7 @@ import {
   type Manner,
   makeDevice,
   OURS,
+  type Peer,
   testRouter,
   until,
 } from './fixture.ts';
@@ -181,6 +183,47 @@ describe('a session', () => {
     await (await connect(router, await makeDevice(A), OURS)).ending;
     peer.send(heartbeat(device.address));
     await until(() => peer.received.length === 1);
+  });
+
+  it('[H-E] is cut with the others of its group by one change, for which nobody else is looked up', async () => {
+    const [gid, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+    const members = await Promise.all(Array.from({ length: 60 }, (_, n) => makeDevice(`fd00:1::1:${n + 1}`)));
+    // Registered, but not connected.
+    for (let n = 0; n < 200; n++) {
+      const absent = { ...device, address: parseIpv6(`fd00:1::2:${n}`), name: '' };
+      admission.set(absent, 'active', undefined, gid);
+    }
+    const stranger = await makeDevice(B);
+    for (const member of members) admission.set(member, 'active', undefined, gid);
+    admission.set(stranger, 'active', undefined, other);
+    const bystander = await admitted(router, stranger);
+    const peers: Peer[] = [];
+    for (const member of members) peers.push(await admitted(router, member));
+
+    admission.asked.length = 0;
+    // How many were looked up when each turn of the event loop began.
+    const seen = [0];
+    const look = (): void => {
+      seen.push(admission.asked.length);
+      if (admission.asked.length < members.length) setImmediate(look);
+    };
+    setImmediate(look);
+    await admission.setGroup(gid, 'suspended');
+    await until(() => seen.at(-1) === members.length);
+    const steps = seen.slice(1).map((count, i) => count - seen[i]!);
+    expect(Math.max(...steps)).toBeLessThanOrEqual(50);
+    expect(admission.asked.sort()).toEqual(members.map(({ address }) => toHex(address)).sort());
+    expect(router.sessions().map((session) => session.address)).toEqual([B]);
+    for (const peer of peers) expect((await peer.ending).how).toBe('orderly');
+    bystander.send(heartbeat(stranger.address));
+    await until(() => bystander.received.length === 1);
+
+    // Resumed, they come back; a group without sessions costs nothing.
+    await admission.setGroup(gid, 'active');
+    await admitted(router, members[0]!);
+    admission.asked.length = 0;
+    await admission.setGroup(new Uint8Array(32).fill(3), 'suspended');
+    expect(admission.asked).toEqual([]);
   });
 
   const changes: [string, (who: Device) => void | Promise<void>, 'orderly' | 'reset', string, number?][] = [

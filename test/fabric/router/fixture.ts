@@ -32,28 +32,40 @@ export interface FakeAdmission extends Admission {
   readonly history: string[];
   /** Makes every call fail, as a broken database would. */
   broken: boolean;
-  /** Registers or changes a device and notifies the router. */
-  set(device: Device, standing: Standing, network?: string): void;
+  /** The addresses that the router has looked up. */
+  readonly asked: string[];
+  /** Registers or changes a device, of the group of all of them unless given, and notifies the router. */
+  set(device: Device, standing: Standing, network?: string, gid?: Uint8Array): void;
+  /** Changes the standing of all devices of a group, and notifies the router once. */
+  setGroup(gid: Uint8Array, standing: Standing): Promise<void>;
   remove(device: Device): void;
   listeners(): number;
 }
 
+/** The group of devices that have none of their own. */
+const GROUP = new Uint8Array(32);
+
 export function fakeAdmission(): FakeAdmission {
   const endpoints = new Map<string, Endpoint>();
-  const listeners = new Set<(address: Uint8Array) => void>();
+  const listeners = new Set<(address: Uint8Array) => unknown>();
+  const ofGroups = new Set<(gid: Uint8Array) => unknown>();
+  const asked: string[] = [];
   const history: string[] = [];
   const fire = (address: Uint8Array): void => {
     for (const listener of listeners) listener(address);
   };
   return {
     history,
+    asked,
     broken: false,
     lookup(address) {
+      asked.push(toHex(address));
       if (this.broken) throw new Error('the disk is full');
       return endpoints.get(toHex(address));
     },
-    onChange(listener) {
+    onChange(listener, ofGroup = () => {}) {
       listeners.add(listener);
+      ofGroups.add(ofGroup);
       return () => listeners.delete(listener);
     },
     connected(address) {
@@ -71,15 +83,21 @@ export function fakeAdmission(): FakeAdmission {
     clones(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
     },
-    set(device, standing, network = 'fd00:1::/64') {
+    set(device, standing, network = 'fd00:1::/64', gid = GROUP) {
       const { address, publicKey } = device;
       endpoints.set(toHex(address), {
         address,
         longtermKey: publicKey,
         standing,
+        gid,
         network: parsePrefix(network),
       });
       fire(address);
+    },
+    async setGroup(gid, standing) {
+      for (const [name, endpoint] of endpoints)
+        if (endpoint.gid === gid) endpoints.set(name, { ...endpoint, standing });
+      for (const listener of ofGroups) await listener(gid);
     },
     remove(device) {
       endpoints.delete(toHex(device.address));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Registry } from '../../../../fabric/registry/registry.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
 import { formatIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
 import { anyGroup, NETWORK, random } from '../../place.ts';
 import { applicant, type OpenEmpty } from './place.ts';
@@ -46,12 +47,63 @@ export function changesContract(openEmpty: OpenEmpty): void {
       stop();
     });
 
-    test('a suspended group is a change of each of its devices', async () => {
+    test('[H-E] a suspended group is one change, whatever the number of its devices', async () => {
       const { fabric, cli, gid, address, heard } = await two(openEmpty);
-      const other = await fabric.admit(applicant({ gid }));
+      const others = await Promise.all(Array.from({ length: 20 }, () => fabric.admit(applicant({ gid }))));
+      const kinds: string[] = [];
+      const groups: string[] = [];
+      fabric.subscribe(({ kind }) => kinds.push(kind));
+      fabric.onChange(
+        () => {},
+        (changed) => groups.push(toHex(changed)),
+      );
       await cli.setGroupStatus('owner', gid, 'suspended');
       await fabric.catchUp();
-      expect(heard.sort()).toEqual([address, other].map(formatIpv6).sort());
+      expect([kinds, groups, heard]).toEqual([['group'], [toHex(gid)], []]);
+      for (const each of [address, ...others]) expect(fabric.lookup(each)?.standing).toBe('suspended');
+      expect((await fabric.device(address)).standing).toBe('active');
+    });
+
+    test('[H-E] whoever waits for a change waits for what subscribers do about it', async () => {
+      const { fabric, gid, address } = await two(openEmpty);
+      const order: string[] = [];
+      let finish = (): void => {};
+      fabric.onChange(
+        () => order.push('device'),
+        () => new Promise<void>((resolve) => (finish = resolve)).then(() => order.push('group')),
+      );
+      await fabric.setGroupStatus('owner', gid, 'suspended');
+      // A later change overtakes the group's, which takes long.
+      await fabric.setStanding('owner', address, 'ban');
+      const caughtUp = fabric.catchUp().then(() => order.push('caught up'));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      finish();
+      await caughtUp;
+      expect(order).toEqual(['device', 'group', 'caught up']);
+    });
+
+    test('[H-E] who reads so late that changes are gone is told of each network and group; who reads in time of each change', async () => {
+      const { fabric, cli, gid, address } = await two(openEmpty);
+      const told = (registry: Registry): string[] => {
+        const changes: string[] = [];
+        registry.subscribe((change) => changes.push(change.kind));
+        return changes;
+      };
+      const [inTime, late] = [told(fabric), told(cli)];
+      const stop = await fabric.follow(5);
+      for (let n = 0; n < 200; n++) await fabric.setStanding('owner', address, n % 2 === 0 ? 'ban' : 'unban');
+      expect(inTime).toHaveLength(200);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      stop();
+      await cli.catchUp();
+      expect(late.slice(0, 2)).toEqual(['network', 'group']);
+      expect(late.length).toBeLessThan(150);
+      expect(new Set(late.slice(2))).toEqual(new Set(['device']));
+      // From here on it misses nothing.
+      late.length = 0;
+      await fabric.setGroupStatus('owner', gid, 'suspended');
+      await cli.catchUp();
+      expect(late).toEqual(['group']);
     });
 
     test('a new key is a change, a new device or the same key again is none', async () => {

@@ -14,6 +14,7 @@ export function routerContract(openEmpty: OpenEmpty): void {
         address,
         longtermKey: chip.longtermKey,
         standing: 'active',
+        gid: group.gid,
         network: NETWORK,
       });
       await registry.setGroupStatus('owner', group.gid, 'suspended');

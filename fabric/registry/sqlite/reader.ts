@@ -1,0 +1,55 @@
+import type { Database } from 'better-sqlite3';
+import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import type { RegistryReader } from '../registry.ts';
+import { lastTwins, listAudit, verifyAudit } from './audit.ts';
+import { guarded } from './database.ts';
+import { listDevices } from './device-list.ts';
+import { requireDevice } from './devices.ts';
+import { groupByPrefix, listGroups } from './groups.ts';
+import { listHandshakes } from './handshakes.ts';
+import { listNetworks } from './networks.ts';
+import { MIGRATIONS, schemaVersion } from './schema.ts';
+import { connect } from './statements.ts';
+import { listTokens } from './tokens.ts';
+
+/** Runs an access to the file; its errors become a Failure. */
+export type Read = <T>(work: () => T) => T;
+
+/** What an owner reads, on this connection. */
+export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'close'> {
+  return {
+    networks: async (page) => read(() => listNetworks(db, page)),
+    groups: async (page) => read(() => listGroups(db, page)),
+    group: async (gidPrefix) => read(() => groupByPrefix(db, gidPrefix)),
+    devices: async (page) => read(() => listDevices(db, page)),
+    device: async (address) => read(() => requireDevice(db, address)),
+    clonesOf: async (address) => read(() => lastTwins(db, formatIpv6(address))),
+    handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
+    audit: async (page) => read(() => listAudit(db, page)),
+    verifyAudit: (expected) => verifyAudit(db, read, expected),
+    tokens: async (page) => read(() => listTokens(db, page)),
+  };
+}
+
+/** How long a read waits where it cannot read beside a writer: while a registry is repaired after a crash. */
+const BUSY_TIMEOUT_MS = 2_000;
+
+/**
+ * Opens the registry at `path` to read beside the process that writes it; undefined if its schema is not the one that this program
+ * knows. Reads no longer than a page at once, so that the log can be written back between two of them.
+ * @throws Failure see `openDatabase`
+ */
+export function openSqliteReader(path: string): RegistryReader | undefined {
+  const read: Read = (work) => guarded(path, work);
+  const db = read(() => connect(path, { readonly: true, timeout: BUSY_TIMEOUT_MS }));
+  try {
+    if (read(() => schemaVersion(db)) === MIGRATIONS.length) {
+      return { ...readingPart(db, read), close: async () => void db.close() };
+    }
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  db.close();
+  return undefined;
+}
