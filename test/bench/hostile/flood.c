@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
-enum { FRAME = 1500, HEADERS = 48, BURST = 8 << 20, PERIOD_US = 2000, MOST = 100000, PAYLOAD = 60000, SEGMENT = 48 };
+enum { FRAME = 1500, HEADERS = 48, KEYS_BURST = 1 << 20, BYTES_BURST = 8 << 20, PERIOD_US = 2000, MOST = 100000, PAYLOAD = 60000, SEGMENT = 48 };
 
 static const char *port, *pem;
 static uint8_t frame[FRAME];
@@ -94,7 +94,7 @@ static bool send_burst(struct connection *connection, bool keys, int *at) {
   BIO_up_ref(socket);
   SSL_set0_wbio(connection->ssl, memory);
   bool fine = true;
-  for (; fine && BIO_ctrl_pending(memory) < BURST; *at = (*at + 1) % length)
+  for (; fine && BIO_ctrl_pending(memory) < (size_t)(keys ? KEYS_BURST : BYTES_BURST); *at = (*at + 1) % length)
     fine = keys ? SSL_key_update(connection->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(connection->ssl) == 1
                 : SSL_write(connection->ssl, frame + *at, 1) == 1;
   long size = BIO_get_mem_data(memory, &bytes);
