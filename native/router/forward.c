@@ -39,7 +39,7 @@ static bool send_to_thread(struct router_thread *thread, struct router_thread *t
   struct router_ring *ring = &to->rings[thread->index];
   struct router_ring_use *own = &from->own->to[to->index], *all = &from->all->to[to->index];
   uint32_t size = dp_frame_size(frame);
-  uint8_t *room = router_ring_allows(ring, own, all, size) ? router_ring_reserve(ring, size, from->network) : NULL;
+  uint8_t *room = router_ring_reserve_share(ring, own, all, size, from->network);
   if (room == NULL) return false;
   dp_frame_copy(frame, room);
   router_ring_commit(ring, size);

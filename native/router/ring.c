@@ -8,7 +8,7 @@ struct header {
 };
 
 #define SKIP UINT32_MAX
-enum { MASK = ROUTER_RING_BYTES - 1, LONGEST = 128 * 1024 };
+enum { MASK = ROUTER_RING_ROOM - 1, LONGEST = 128 * 1024 };
 
 static size_t size_of(uint32_t length) { return sizeof(struct header) + (((size_t)length + 7) & ~(size_t)7); }
 
@@ -16,12 +16,12 @@ static struct header *header_at(const struct router_ring *ring, size_t position)
   return (struct header *)(void *)(ring->bytes + (position & MASK));
 }
 
-static size_t until_end(size_t position) { return ROUTER_RING_BYTES - (position & MASK); }
+static size_t until_end(size_t position) { return ROUTER_RING_ROOM - (position & MASK); }
 
 bool router_ring_init(struct router_ring *ring) {
   atomic_init(&ring->head, 0);
   atomic_init(&ring->tail, 0);
-  ring->bytes = calloc(1, ROUTER_RING_BYTES);
+  ring->bytes = calloc(1, ROUTER_RING_ROOM);
   return ring->bytes != NULL;
 }
 
@@ -33,20 +33,20 @@ void router_ring_free(struct router_ring *ring) {
 // Where a record of that size goes if it is written at `tail`.
 static size_t place(size_t tail, size_t size) { return until_end(tail) < size ? tail + until_end(tail) : tail; }
 
-uint8_t *router_ring_reserve(struct router_ring *ring, uint32_t length, uint32_t tag) {
-  size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-  size_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+// Room behind `tail`, if the ring then holds no more than `most`.
+static uint8_t *reserve(struct router_ring *ring, size_t head, size_t tail, size_t most, uint32_t length, uint32_t tag) {
   size_t size = size_of(length), at = place(tail, size);
-  if (length > LONGEST || at + size - head > ROUTER_RING_BYTES) return NULL;
+  if (length > LONGEST || at + size - head > most) return NULL;
   if (at != tail) *header_at(ring, tail) = (struct header){.length = SKIP};
   struct header *header = header_at(ring, at);
   *header = (struct header){length, tag};
   return (uint8_t *)(header + 1);
 }
 
-void router_ring_commit(struct router_ring *ring, uint32_t length) {
-  size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed), size = size_of(length);
-  atomic_store_explicit(&ring->tail, place(tail, size) + size, memory_order_release);
+uint8_t *router_ring_reserve(struct router_ring *ring, uint32_t length, uint32_t tag) {
+  size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+  size_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+  return reserve(ring, head, tail, ROUTER_RING_BYTES, length, tag);
 }
 
 static uint32_t used(struct router_ring_use *use, size_t head, size_t tail) {
@@ -55,12 +55,18 @@ static uint32_t used(struct router_ring_use *use, size_t head, size_t tail) {
   return use->recent + use->before;
 }
 
-bool router_ring_allows(const struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length) {
-  size_t tail = atomic_load_explicit((_Atomic size_t *)&ring->tail, memory_order_relaxed);
-  size_t head = atomic_load_explicit((_Atomic size_t *)&ring->head, memory_order_acquire);
-  size_t left = ROUTER_RING_BYTES - (tail - head);
-  size_t wanted = used(sender, head, tail) + used(network, head, tail) + size_of(length);
-  return left > ROUTER_RING_BYTES / 2 || wanted <= 2 * left;
+uint8_t *router_ring_reserve_share(struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network,
+                                   uint32_t length, uint32_t tag) {
+  size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+  size_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+  size_t left = ROUTER_RING_ROOM - (tail - head);
+  bool share = used(sender, head, tail) + used(network, head, tail) + size_of(length) <= 2 * left;
+  return reserve(ring, head, tail, share ? ROUTER_RING_ROOM : ROUTER_RING_BYTES, length, tag);
+}
+
+void router_ring_commit(struct router_ring *ring, uint32_t length) {
+  size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed), size = size_of(length);
+  atomic_store_explicit(&ring->tail, place(tail, size) + size, memory_order_release);
 }
 
 void router_ring_count(const struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length) {

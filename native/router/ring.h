@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ROUTER_RING_BYTES = 1 << 20 };
+// ROUTER_RING_BYTES are for whoever comes first; as many again are shared out.
+enum { ROUTER_RING_BYTES = 1 << 20, ROUTER_RING_ROOM = 2 * ROUTER_RING_BYTES };
 
 struct router_ring {
   uint8_t *bytes;
@@ -26,10 +27,11 @@ void router_ring_free(struct router_ring *ring);
 // The writer: room for `length` bytes, at most 128 KB, that will carry `tag`; NULL if the ring is full. Nothing is visible before
 // router_ring_commit, which takes the same length.
 uint8_t *router_ring_reserve(struct router_ring *ring, uint32_t length, uint32_t tag);
+// The same for a sender of a network: beyond ROUTER_RING_BYTES as long as that leaves another sender, and another network, no less than it
+// has itself.
+uint8_t *router_ring_reserve_share(struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network,
+                                   uint32_t length, uint32_t tag);
 void router_ring_commit(struct router_ring *ring, uint32_t length);
-// The writer: may a sender, of a network, write so much? Once half of the ring is full, not if that would leave another sender, or another
-// network, less than it has itself.
-bool router_ring_allows(const struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length);
 // Counts what was committed last.
 void router_ring_count(const struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length);
 // The reader: the oldest record, which may be written to until router_ring_release; NULL if there is none.

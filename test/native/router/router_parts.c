@@ -141,8 +141,7 @@ static void ring_refuses_what_does_not_fit(void) {
 
 // A frame of a sender, in a ring from which nobody reads meanwhile; false if it has its share.
 static bool put_share(struct router_ring *ring, struct router_ring_use *sender, struct router_ring_use *network, uint32_t length) {
-  if (!router_ring_allows(ring, sender, network, length)) return false;
-  uint8_t *room = router_ring_reserve(ring, length, 1);
+  uint8_t *room = router_ring_reserve_share(ring, sender, network, length, 1);
   if (room == NULL) return false;
   memset(room, 1, length);
   router_ring_commit(ring, length);
@@ -152,7 +151,7 @@ static bool put_share(struct router_ring *ring, struct router_ring_use *sender, 
 
 // One sender, or one network of many, cannot fill the ring: there is room for another sender and for another network.
 static void ring_is_shared_out(void) {
-  enum { LENGTH = 1272, SENDERS = 50, HALF = ROUTER_RING_BYTES / 2 / (LENGTH + 8) };
+  enum { LENGTH = 1272, SENDERS = 50, HALF = ROUTER_RING_BYTES / (LENGTH + 8) };
   struct router_ring ring;
   struct router_ring_use senders[SENDERS] = {0}, networks[3] = {0};
   uint32_t count[SENDERS] = {0}, length, tag;
@@ -161,14 +160,14 @@ static void ring_is_shared_out(void) {
     uint32_t alone = 0;
     while (put_share(&ring, &senders[0], &networks[0], LENGTH)) alone++;
     CHECK(alone >= HALF - 1 && alone <= HALF + 1);
-    for (int i = 0; i < 90; i++) CHECK(put_share(&ring, &senders[1], &networks[0], LENGTH));
-    for (int i = 0; i < 100; i++) CHECK(put_share(&ring, &senders[2], &networks[1], LENGTH));
+    for (int i = 0; i < 200; i++) CHECK(put_share(&ring, &senders[1], &networks[0], LENGTH));
+    for (int i = 0; i < 200; i++) CHECK(put_share(&ring, &senders[2], &networks[1], LENGTH));
     while (router_ring_next(&ring, &length, &tag) != NULL) router_ring_release(&ring, length);
   }
   for (int tries = 0; tries < 100; tries++)
     for (int i = 0; i < SENDERS - 1; i++) count[i] += put_share(&ring, &senders[i], &networks[0], LENGTH);
-  for (int i = 1; i < SENDERS - 1; i++) CHECK(count[i] >= 8 && count[i] - count[1] + 1 <= 2);
-  for (int i = 0; i < 100; i++) CHECK(put_share(&ring, &senders[SENDERS - 1], &networks[2], LENGTH));
+  for (int i = 1; i < SENDERS - 1; i++) CHECK(count[i] >= 16 && count[i] - count[1] + 1 <= 2);
+  for (int i = 0; i < 200; i++) CHECK(put_share(&ring, &senders[SENDERS - 1], &networks[2], LENGTH));
   router_ring_free(&ring);
 }
 
