@@ -90,7 +90,11 @@ async function withTunnels(count: number) {
     return part as unknown as SessionView[];
   };
   const socket = join(scratch(), 'control.sock');
-  const control = await startControl(socket, { registry, log: () => {}, router: { sessions, silentSince: () => undefined } as unknown as Router });
+  const control = await startControl(socket, {
+    registry,
+    log: () => {},
+    router: { sessions, silentSince: () => undefined } as unknown as Router,
+  });
   onTestFinished(() => control.close());
   const get = (query: string): Promise<unknown> =>
     askControl(socket, { method: 'GET', path: `/sessions${query}` });
