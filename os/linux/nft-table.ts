@@ -29,7 +29,10 @@ export function nftTable(name: string, kernel: Kernel): NftTable {
       if (objects.length === 0 && first) return false;
       if (applied && same(applied.given, objects) && (await isIntact())) return false;
       await kernel.change({ kind: 'filter', name, objects });
-      applied = { given: objects, listed: await kernel.filter(name) };
+      const listed = await kernel.filter(name);
+      // What another program has changed between our change and this look must not be taken for ours: its notification is still to come.
+      const ours = same(outline(objects), outline(listed ?? []));
+      applied = { given: objects, listed: ours ? listed : NOBODYS };
       return !first;
     },
     isApplied: () => applied !== undefined,
@@ -37,6 +40,20 @@ export function nftTable(name: string, kernel: Kernel): NftTable {
     read: () => kernel.filter(name),
     remove: () => kernel.change({ kind: 'filter', name, objects: [] }),
   };
+}
+
+/** A listing that no table has. */
+const NOBODYS: readonly NftObject[] = [];
+
+/** What nft does not normalise: the chains with their policies, and how many rules each has. */
+function outline(objects: readonly NftObject[]): readonly string[] {
+  return objects
+    .flatMap(({ chain, rule }) => {
+      if (rule !== undefined) return [`rule of ${(rule as NftObject).chain}`];
+      const { name, policy } = (chain ?? {}) as NftObject;
+      return chain === undefined ? [] : [`chain ${name} ${policy}`];
+    })
+    .sort();
 }
 
 /** Equal in every field, whatever their order. */
