@@ -86,7 +86,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
   },
   os: {
     files: [],
-    linux: [],
+    linux: ['service'],
     net: [],
     service: [],
   },
