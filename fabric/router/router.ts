@@ -2,8 +2,6 @@ import { availableParallelism } from 'node:os';
 import { listenFailure } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { formatIpv6 } from '../../protocol/ipv6.ts';
-import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
 import {
   type RouterCounters,
@@ -13,9 +11,10 @@ import {
   type Whose,
 } from '../../tunnel/router.ts';
 import type { Admission } from '../registry/admission.ts';
-import { authorize, type Lookup, registryLookup, verdictOn } from './authorize.ts';
+import { type Arrivals, receiveArrivals } from './arrivals.ts';
+import { type Lookup, registryLookup, verdictOn } from './authorize.ts';
 import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
-import { type Arrival, fromOf, type Session } from './session.ts';
+import type { Session } from './session.ts';
 import { disconnect, type SessionTable, sessionTable } from './sessions.ts';
 
 export interface RouterLimits {
@@ -27,6 +26,9 @@ export interface RouterLimits {
   readonly refusalsPerSecond: number;
   /** Sources remembered. */
   readonly sources: number;
+  /** Connections that a device may begin at once, and after how long it may begin one more. */
+  readonly connectionBurst: number;
+  readonly connectionPeriodMs: number;
   /** Bytes that may wait for one device. */
   readonly queueBytes: number;
   /** A peer that accepts no data for so long is disconnected. */
@@ -47,6 +49,8 @@ export const ROUTER_LIMITS: RouterLimits = {
   refusalBurst: 50,
   refusalsPerSecond: 5,
   sources: 65_536,
+  connectionBurst: 120,
+  connectionPeriodMs: 5_000,
   queueBytes: 512 * 1024,
   stallMs: 120_000,
   lingerMs: 5_000,
@@ -105,6 +109,8 @@ export interface Router {
   traffic(): Traffic;
   /** How often two devices were found to have one key. */
   readonly clones: number;
+  /** How many connections were refused because their device came too often. */
+  readonly tooOften: number;
   /** TLS handshakes under way, and peers that wait for authorization. */
   readonly pendingHandshakes: number;
   /** Closes every session in order, resets those whose peer does not close, and returns when nothing is open any more. */
@@ -127,24 +133,11 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
   const lookup = registryLookup(admission, log);
   let closing = false;
 
-  const arrive = (arrival: Arrival): void => {
-    if (closing) {
-      disconnect(threads, arrival.peer, undefined);
-      return;
-    }
-    const decision = authorize(lookup, arrival);
-    if ('endpoint' in decision) {
-      sessions.admit(arrival, decision.endpoint, decision.provenKey);
-      return;
-    }
-    log('debug', refusalText(arrival, decision.verdict, decision.address));
-    disconnect(threads, arrival.peer, decision.verdict);
-  };
-
   const threads = startThreads(options, limits, count, (event) => {
     switch (event.kind) {
       case 'arrived':
-        arrive(event);
+        if (closing) disconnect(threads, event.peer, undefined);
+        else arrivals.arrive(event);
         break;
       case 'ended':
         sessions.end(event.id, event.text);
@@ -166,6 +159,8 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     }
   });
   const sessions: SessionTable = sessionTable(threads, admission, log);
+  const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
+  const arrivals: Arrivals = receiveArrivals({ lookup, threads, sessions, rate, log });
 
   const unsubscribe = admission.onChange((address) => {
     threads.forget(address);
@@ -186,6 +181,9 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     get clones() {
       return sessions.clones;
     },
+    get tooOften() {
+      return arrivals.tooOften;
+    },
     get pendingHandshakes() {
       return threads.pending;
     },
@@ -193,13 +191,10 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
       closing = true;
       unsubscribe();
       await threads.close();
+      arrivals.close();
+      sessions.close();
     },
   };
-}
-
-function refusalText(arrival: Arrival, verdict: Verdict, address: Uint8Array | undefined): string {
-  const who = address === undefined ? 'a peer without identity' : `device ${formatIpv6(address)}`;
-  return `${who} refused from ${fromOf(arrival)}: ${verdict.kind}`;
 }
 
 function whoseIs(endpoint: ReturnType<Lookup>): Whose {

@@ -32,7 +32,8 @@ struct router_command {
   enum router_owner answer;
   uint8_t verdict[ROUTER_VERDICT];  // the packet of a control frame, for peers that understand it
   uint32_t verdict_length;
-  bool reset;  // a peer without control messages gets a TCP reset
+  bool reset;    // a peer without control messages gets a TCP reset
+  bool excused;  // the peer's source is not charged for the refusal
   bool hard;
 };
 

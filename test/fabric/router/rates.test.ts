@@ -1,0 +1,114 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { routerMetrics } from '../../../fabric/router/metrics.ts';
+import { ROUTER_LIMITS, type Router, type RouterLimits } from '../../../fabric/router/router.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import {
+  admitted,
+  connect,
+  type Device,
+  type FakeAdmission,
+  fakeAdmission,
+  makeDevice,
+  OURS,
+  testRouter,
+  until,
+} from './fixture.ts';
+
+let router: Router;
+
+afterEach(() => router.close());
+
+async function started(
+  limits: Partial<RouterLimits> = {},
+): Promise<{ admission: FakeAdmission; lines: string[]; device: Device; other: Device }> {
+  const admission = fakeAdmission();
+  const lines: string[] = [];
+  router = await testRouter(admission, { lines, limits });
+  const [device, other] = [await makeDevice('fd00:1::a'), await makeDevice('fd00:1::b')];
+  admission.set(device, 'active');
+  admission.set(other, 'active');
+  return { admission, lines, device, other };
+}
+
+describe('[H-A6] a device that connects again and again', () => {
+  it('is admitted so often, costs few lines, and keeps nobody out behind the same address', async () => {
+    const { admission, lines, device, other } = await started({ connectionPeriodMs: 3_600_000 });
+    const begun = (): number =>
+      admission.history.filter((line) => line === `+${toHex(device.address)}`).length;
+    for (let i = 1; i <= 1_000; i++) {
+      const peer = await connect(router, device, i % 2 === 0 ? {} : OURS);
+      await until(() => begun() + router.tooOften === i);
+      peer.tls.destroy();
+    }
+    const honest = await admitted(router, other);
+    expect(router.sessions().map((session) => session.address)).toContain(other.name);
+    expect(begun()).toBe(ROUTER_LIMITS.connectionBurst);
+    expect(router.tooOften).toBe(1_000 - ROUTER_LIMITS.connectionBurst);
+    expect(routerMetrics(router)).toContain(`enf_router_too_frequent_total ${router.tooOften}\n`);
+    const about = (name: string): string[] => lines.filter((line) => line.includes(`device ${name} `));
+    expect(about(device.name).length).toBeLessThanOrEqual(7);
+    expect(about(other.name)).toEqual([expect.stringMatching(/^info device fd00:1::b connected from /)]);
+    honest.close();
+    await router.close();
+    expect(about(device.name).length).toBeLessThanOrEqual(10);
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^info .* connected from .* \(and 116 more like it in 60 s\)$/),
+    );
+    expect(lines).toContainEqual(expect.stringMatching(/too often, .* \(and 878 more like it in 60 s\)$/));
+  });
+
+  it('is told when to come back, a C peer sees an orderly close, and a tunnel that is up stays', async () => {
+    const { device } = await started({ connectionBurst: 1, connectionPeriodMs: 30_000 });
+    const peer = await admitted(router, device);
+    const ours = await connect(router, device, OURS);
+    expect(await ours.ending).toEqual({
+      how: 'orderly',
+      verdict: { kind: 'retry-after', seconds: expect.toSatisfy((s: number) => s > 0 && s <= 30) },
+    });
+    expect(await (await connect(router, device)).ending).toEqual({ how: 'orderly' });
+    expect(router.sessions()).toHaveLength(1);
+    peer.close();
+    expect(await peer.ending).toEqual({ how: 'orderly' });
+  });
+
+  it('is admitted again after a quiet time', async () => {
+    const { device, admission } = await started({ connectionBurst: 2, connectionPeriodMs: 1_000 });
+    const begun = (): number => admission.history.filter((line) => line.startsWith('+')).length;
+    const isAdmitted = async (): Promise<boolean> => {
+      const [before, refused] = [begun(), router.tooOften];
+      const peer = await connect(router, device, OURS);
+      await until(() => begun() > before || router.tooOften > refused);
+      peer.tls.destroy();
+      return begun() > before;
+    };
+    expect([await isAdmitted(), await isAdmitted()]).toEqual([true, true]);
+    while (await isAdmitted());
+    while (!(await isAdmitted()));
+  });
+
+  it('uses up nothing of a device whose key it has not', async () => {
+    const { device, admission } = await started({ connectionBurst: 1, connectionPeriodMs: 3_600_000 });
+    const impostor = await makeDevice(device.name);
+    for (let i = 0; i < 10; i++) {
+      const peer = await connect(router, impostor, OURS);
+      expect(await peer.ending).toMatchObject({ verdict: { kind: 'unknown' } });
+    }
+    await admitted(router, device);
+    expect(admission.history).toEqual([`+${toHex(device.address)}`]);
+  });
+});
+
+describe('[H-A6] peers that are refused', () => {
+  it('cost so many lines, whatever they claim to be', async () => {
+    const { lines } = await started({ refusalBurst: 1_000 });
+    for (let i = 0; i < 50; i++) {
+      const stranger = await makeDevice(`fd00:9::${i + 1}`);
+      await (await connect(router, stranger)).ending;
+    }
+    const refused = (): string[] => lines.filter((line) => line.includes('refused from'));
+    expect(refused()).toHaveLength(3);
+    await router.close();
+    expect(refused()).toHaveLength(4);
+    expect(refused()[3]).toMatch(/ refused from 127\.0\.0\.1:\d+: unknown \(and 46 more like it in 60 s\)$/);
+  });
+});
