@@ -5,6 +5,7 @@ import {
   type AgentView,
   type DeviceDetails,
   type DeviceView,
+  type HandshakeCountView,
   listDevices,
   setStanding,
   showDevice,
@@ -92,7 +93,14 @@ function deviceText(device: DeviceDetails): string {
     '',
     `The last handshakes, newest first:`,
     history,
+    ...device.earlierHandshakes.map(countText),
   ].join('\n');
+}
+
+function countText({ result, times, first, last }: HandshakeCountView): string {
+  const what = result === 'ok' ? 'provisioned again' : `refused (${result})`;
+  const number = times === 1 ? 'once' : `${times.toLocaleString('en')} times`;
+  return `Before them ${what} ${number} between ${when(first)} and ${when(last)}`;
 }
 
 function tunnelText(device: DeviceDetails): string {

@@ -152,7 +152,7 @@ async function handle(registry: HandshakeRegistry, request: Request): Promise<Re
   try {
     if (request.method === 'openGroup') return { id, value: await registry.openGroup(request.gid) };
     if (request.method === 'admit') return { id, value: await registry.admit(request.applicant) };
-    await registry.refused(request.handshake);
+    await registry.refused(request.handshake, request.unlisted);
     return { id, value: undefined };
   } catch (error) {
     return { id, failure: serializeFailure(error) };

@@ -14,8 +14,8 @@ import {
   viewPage,
 } from './operation.ts';
 
-/** Handshakes that are shown of one device. */
-const HISTORY = 20;
+/** Handshakes that are shown of one device: all that are kept. */
+const HISTORY = 50;
 
 /** A device; times are ISO 8601 in UTC, keys and ids hex. */
 export interface DeviceView {
@@ -51,6 +51,16 @@ export interface DeviceDetails extends DeviceView {
     readonly proven: boolean;
     readonly result: string;
   }[];
+  /** Earlier ones, of which only the numbers are kept, the most frequent result first. */
+  readonly earlierHandshakes: readonly HandshakeCountView[];
+}
+
+/** Handshakes with one result; times as in `DeviceView`. */
+export interface HandshakeCountView {
+  readonly result: string;
+  readonly times: number;
+  readonly first: string;
+  readonly last: string;
 }
 
 export interface StandingView {
@@ -80,6 +90,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails>(
   async ({ registry, running }, input) => {
     const device = await registry.device(parseIpv6(input.address));
     const handshakes = await registry.handshakes({ limit: HISTORY }, device);
+    const counts = await registry.handshakeCounts(device);
     const clones = await registry.clonesOf(device.address);
     return {
       ...deviceView(device, await running.presence()),
@@ -93,6 +104,11 @@ export const showDevice = operation<{ address: string }, DeviceDetails>(
         suite: suite ?? null,
         proven,
         result,
+      })),
+      earlierHandshakes: counts.map((each) => ({
+        ...each,
+        first: isoTime(each.first),
+        last: isoTime(each.last),
       })),
     };
   },

@@ -12,6 +12,7 @@ import type {
   Group,
   GroupStatus,
   Handshake,
+  HandshakeCount,
   Network,
   StandingChange,
 } from './records.ts';
@@ -59,10 +60,12 @@ export interface Registry extends Admission {
    * `fabric.group-suspended`, `fabric.device-banned`, `fabric.address-not-yours`, `fabric.network-full`
    */
   admit(applicant: Applicant): Promise<Uint8Array>;
-  /** Appends a refused handshake to the history. */
-  refused(handshake: Omit<Handshake, 'at'>): Promise<void>;
-  /** Newest first; of one device, or of all. */
+  /** Appends a refused handshake to the history; `unlisted` more like it are only counted. */
+  refused(handshake: Omit<Handshake, 'at'>, unlisted?: number): Promise<void>;
+  /** Newest first; of one device, or of all. Of each device only the newest ones are kept. */
   handshakes(page: PageRequest, device?: Device): Promise<Page<Handshake>>;
+  /** The handshakes that are not in that list any more, or never were: those of one device, or of those who have proven nothing. */
+  handshakeCounts(device?: Device): Promise<readonly HandshakeCount[]>;
 
   /** Newest first. */
   audit(page: PageRequest): Promise<Page<AuditEntry>>;

@@ -1,5 +1,5 @@
-import { repeatedLine } from '../../os/service/repeats.ts';
 import type { Log } from '../../os/service/log.ts';
+import { repeatedLine } from '../../os/service/repeats.ts';
 import { type Rate, tokenBuckets } from '../../os/service/token-buckets.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';

@@ -7,6 +7,7 @@ import { openGroups } from '../open-groups.ts';
 import { type Act, type Device, standingOf } from '../records.ts';
 import { FABRIC, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnel-counts.ts';
+import { tunnelNotes } from '../tunnel-notes.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
 import { appendAudit, lastAudit, listAudit, verifyAudit } from './audit.ts';
 import { changesSince, lastChange } from './changes.ts';
@@ -23,13 +24,12 @@ import {
 import { type CommitQueue, commitQueue } from './group-commit.ts';
 import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
 import { listHandshakes, refusalLog } from './handshakes.ts';
+import { handshakeCounts } from './history.ts';
 import { addNetwork, listNetworks } from './networks.ts';
+import { noteOfDevice } from './notes.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
-/** The audit trail's name of two devices with one key. */
-const CLONES = 'device.twins';
-
 /** Opens the registry at `path`. @throws Failure see `openDatabase` */
 export function openSqliteRegistry(path: string, options: RegistryOptions = {}): Registry {
   const { now = Date.now, identifier = deriveIdentifier, onError = () => {} } = options;
@@ -58,18 +58,17 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     queue.submit(job).catch(onError);
   };
 
+  const tunnels = tunnelPart(db, now, later);
+
   return {
     ...ownersPart(db, read, queue, act),
-    ...tunnelPart(db, now, later),
+    ...tunnels.part,
     lookup: (address) => read(() => endpointOf(findDevice(db, address))),
     onChange: (listener) =>
       feed.subscribe((change) => {
         if (change.kind === 'device') listener(change.address);
       }),
-    clones: (address, from) =>
-      later(() =>
-        appendAudit(db, { ...act(FABRIC), action: CLONES, subject: formatIpv6(address), detail: { from } }),
-      ),
+    clones: (address, from) => later(() => noteOfDevice(db, act(FABRIC), 'device.twins', address, { from })),
     openGroup: async (gid) => groups.get(gid),
     ...handshakePart(db, queue, { act, identifier, refusalsKept: options.refusalsKept ?? REFUSALS_KEPT }),
 
@@ -81,6 +80,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       return () => clearInterval(timer);
     },
     async close() {
+      tunnels.flush();
       queue.close();
       db.close();
     },
@@ -101,8 +101,9 @@ function ownersPart(db: Database, read: Read, queue: CommitQueue, act: (actor: s
     devices: async (page) => read(() => listDevices(db, page)),
     device: async (address) => read(() => requireDevice(db, address)),
     setStanding: (actor, address, change) => queue.submit(() => setStanding(db, act(actor), address, change)),
-    clonesOf: (address) => lastAudit(db, read, CLONES, formatIpv6(address)),
+    clonesOf: (address) => lastAudit(db, read, 'device.twins', formatIpv6(address)),
     handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
+    handshakeCounts: async (device) => read(() => handshakeCounts(db, device)),
     audit: async (page) => read(() => listAudit(db, page)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
   } satisfies Partial<Registry>;
@@ -111,17 +112,26 @@ function ownersPart(db: Database, read: Read, queue: CommitQueue, act: (actor: s
 /** Tunnels that begin and end, and what devices report over them. */
 function tunnelPart(db: Database, now: () => number, later: (job: () => void) => void) {
   const tunnels = tunnelCounts();
-  return {
+  const notes = tunnelNotes(
+    ({ address, begun, ended }) =>
+      later(() => {
+        if (begun !== undefined) tunnelUp(db, begun.at, address, begun.from);
+        if (ended !== undefined) tunnelDown(db, ended, address);
+      }),
+    ({ address, at, report }) => later(() => keepReport(db, at, address, report)),
+  );
+  const part = {
     isConnected: tunnels.has,
     connected(address, from) {
       tunnels.add(address);
-      later(() => tunnelUp(db, now(), address, from));
+      notes.tunnel({ address, begun: { at: now(), from } });
     },
     disconnected(address) {
-      if (tunnels.remove(address)) later(() => tunnelDown(db, now(), address));
+      if (tunnels.remove(address)) notes.tunnel({ address, ended: now() });
     },
-    reported: (address, report) => later(() => keepReport(db, now(), address, report)),
+    reported: (address, report) => notes.report({ address, at: now(), report }),
   } satisfies Partial<Registry>;
+  return { part, flush: notes.flush };
 }
 
 /** Handshakes, good and refused. */
@@ -137,7 +147,8 @@ function handshakePart(
   const refusals = refusalLog(db, refusalsKept);
   return {
     admit: (applicant) => queue.submit(() => admitDevice(db, act(FABRIC), applicant, identifier)),
-    refused: (handshake) => queue.submit(() => refusals.append({ ...handshake, at: act(FABRIC).at })),
+    refused: (handshake, unlisted = 0) =>
+      queue.submit(() => refusals.append({ ...handshake, at: act(FABRIC).at }, unlisted)),
   } satisfies Partial<Registry>;
 }
 
