@@ -131,7 +131,10 @@ export function historyContract(openEmpty: OpenEmpty): void {
     for (let n = 0; n < 1_000; n++) {
       now++;
       registry.connected(address, `192.0.2.1:${n}`);
-      registry.reported(address, { version: `${n}`, ...(n === 500 && { failure: { code: 'x', seconds: 0 } }) });
+      registry.reported(address, {
+        version: `${n}`,
+        ...(n === 500 && { failure: { code: 'x', seconds: 0 } }),
+      });
       registry.disconnected(address);
     }
     registry.connected(address, '192.0.2.1:9999');
