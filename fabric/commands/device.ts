@@ -5,13 +5,13 @@ import {
   type AgentView,
   type DeviceDetails,
   type DeviceView,
-  type HandshakeCountView,
   listDevices,
   setStanding,
   showDevice,
 } from '../operations/devices.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { DATA, withFabric } from './context.ts';
+import { countText } from './counts.ts';
 import { AFTER, LIMIT, printList, when } from './list.ts';
 
 const onlineText = ({ online }: DeviceView): string =>
@@ -93,14 +93,8 @@ function deviceText(device: DeviceDetails): string {
     '',
     `The last handshakes, newest first:`,
     history,
-    ...device.earlierHandshakes.map(countText),
+    ...device.earlierHandshakes.map((each) => `Before them ${countText(each)}`),
   ].join('\n');
-}
-
-function countText({ result, times, first, last }: HandshakeCountView): string {
-  const what = result === 'ok' ? 'provisioned again' : `refused (${result})`;
-  const number = times === 1 ? 'once' : `${times.toLocaleString('en')} times`;
-  return `Before them ${what} ${number} between ${when(first)} and ${when(last)}`;
 }
 
 function tunnelText(device: DeviceDetails): string {

@@ -1,4 +1,4 @@
-import { listAudit, listHandshakes, verifyAudit } from './audit.ts';
+import { countHandshakes, listAudit, listHandshakes, verifyAudit } from './audit.ts';
 import { listDevices, setStanding, showDevice } from './devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from './groups.ts';
 import { addNetwork, listNetworks } from './networks.ts';
@@ -18,5 +18,6 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     listAudit,
     verifyAudit,
     listHandshakes,
+    countHandshakes,
   ].map((each) => [each.name, each]),
 );

@@ -3,6 +3,7 @@ import { formatIpv6, formatPrefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Standing } from '../registry/admission.ts';
 import type { Page } from '../registry/pages.ts';
 import { type AgentReport, type Device, type StandingChange, standingOf } from '../registry/records.ts';
+import { type HandshakeCountView, handshakeCountView } from './audit.ts';
 import { oneOf, text } from './input.ts';
 import {
   type Changed,
@@ -55,14 +56,6 @@ export interface DeviceDetails extends DeviceView {
   readonly earlierHandshakes: readonly HandshakeCountView[];
 }
 
-/** Handshakes with one result; times as in `DeviceView`. */
-export interface HandshakeCountView {
-  readonly result: string;
-  readonly times: number;
-  readonly first: string;
-  readonly last: string;
-}
-
 export interface StandingView {
   readonly address: string;
   readonly standing: Standing;
@@ -105,11 +98,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails>(
         proven,
         result,
       })),
-      earlierHandshakes: counts.map((each) => ({
-        ...each,
-        first: isoTime(each.first),
-        last: isoTime(each.last),
-      })),
+      earlierHandshakes: counts.map(handshakeCountView),
     };
   },
 );

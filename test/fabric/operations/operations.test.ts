@@ -139,6 +139,7 @@ describe('an input', () => {
     'device-list': { limit: 1 },
     'audit-list': { limit: 1 },
     'handshake-list': { limit: 1 },
+    'handshake-counts': {},
   };
 
   const bad = { code: 'fabric.bad-input' };
