@@ -1,3 +1,4 @@
+import { sourceOf } from '../../os/net/peer.ts';
 import type { Log } from '../../os/service/log.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
 import { type Rate, tokenBuckets } from '../../os/service/token-buckets.ts';
@@ -56,7 +57,7 @@ export function receiveArrivals({ lookup, threads, sessions, rate, log }: Arriva
       }
       const { verdict, address } = decision;
       const who = address === undefined ? 'a peer without identity' : `device ${formatIpv6(address)}`;
-      logRefused(hostOf(arrival), `${who} refused from ${fromOf(arrival)}: ${verdict.kind}`);
+      logRefused(sourceOf(hostOf(arrival)), `${who} refused from ${fromOf(arrival)}: ${verdict.kind}`);
       disconnect(threads, arrival.peer, verdict);
     },
     get tooOften() {

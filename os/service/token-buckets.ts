@@ -28,19 +28,27 @@ export function tokenBuckets(
   const fillingUntil = (key: string, at: number): number => Math.max(fullAt.get(key) ?? at, at);
   const waitFor = (full: number, at: number): number => Math.max(0, full - at - (burst - 1) * periodMs);
 
+  /** Keeps a bucket as the one that was used last. */
+  function keep(key: string, full: number): void {
+    fullAt.delete(key);
+    fullAt.set(key, full);
+    if (fullAt.size > most) fullAt.delete(fullAt.keys().next().value!);
+  }
+
   return {
     take(key) {
       const at = now();
       const full = fillingUntil(key, at);
       const wait = waitFor(full, at);
-      fullAt.delete(key);
-      fullAt.set(key, wait > 0 ? full : full + periodMs);
-      if (fullAt.size > most) fullAt.delete(fullAt.keys().next().value!);
+      keep(key, wait > 0 ? full : full + periodMs);
       return wait;
     },
     wait(key) {
       const at = now();
-      return waitFor(fillingUntil(key, at), at);
+      const full = fillingUntil(key, at);
+      const wait = waitFor(full, at);
+      if (wait > 0) keep(key, full);
+      return wait;
     },
   };
 }

@@ -9,6 +9,7 @@ import { recordChange } from './changes.ts';
 import { findMember, shortPseudonym } from './devices.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
+import { trimMember } from './history.ts';
 import { noteOfDevice } from './notes.ts';
 import { prepare } from './statements.ts';
 
@@ -53,6 +54,7 @@ export function admitDevice(
     result: 'ok',
     address,
   });
+  if (known !== undefined) trimMember(db, act.at, applicant);
   return address;
 }
 

@@ -5,7 +5,7 @@ import { bytes } from './database.ts';
 import { countHandshakes, trimMember, trimUnproven } from './history.ts';
 import { prepare } from './statements.ts';
 
-/** Appends a handshake to the history, of which each chip has a bounded part. */
+/** Appends a handshake to the history. */
 export function recordHandshake(db: Database, row: Handshake): void {
   prepare(
     db,
@@ -21,8 +21,6 @@ export function recordHandshake(db: Database, row: Handshake): void {
     row.result,
     row.address ?? null,
   );
-  const { gid, pseudonym } = row;
-  if (gid !== undefined && pseudonym !== undefined) trimMember(db, row.at, { gid, pseudonym });
 }
 
 interface Row {
@@ -79,6 +77,8 @@ export function refusalLog(db: Database, kept: number): { append(row: Handshake,
   return {
     append(row, unlisted) {
       recordHandshake(db, row);
+      const { gid, pseudonym } = row;
+      if (gid !== undefined && pseudonym !== undefined) trimMember(db, row.at, { gid, pseudonym });
       if (unlisted > 0) countHandshakes(db, { ...row, times: unlisted }, provenMember(row));
       if (appended++ % TIDY_EVERY === 0) trimUnproven(db, row.at, kept);
     },

@@ -44,7 +44,8 @@ function counted(
     address,
     action,
   ) as { since: number; times: number } | undefined;
-  const goesOn = last !== undefined && at - last.since < DAY_MS;
+  // A day that began in the future is one of a clock that was wrong.
+  const goesOn = last !== undefined && Math.abs(at - last.since) < DAY_MS;
   const times = goesOn ? last.times + 1 : 1;
   prepare(db, 'INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?)').run(
     address,

@@ -128,8 +128,10 @@ export const MIGRATIONS: readonly Migration[] = [
 
       -- of each chip the newest 50 rows stay
       CREATE TEMP TABLE surplus AS SELECT id FROM
-        (SELECT id, row_number() OVER (PARTITION BY gid, pseudonym ORDER BY id DESC) AS n FROM handshake
-         WHERE gid IS NOT NULL AND pseudonym IS NOT NULL)
+        (SELECT id, row_number() OVER (PARTITION BY gid, pseudonym ORDER BY id DESC) AS n
+         FROM (SELECT gid, pseudonym FROM handshake WHERE gid IS NOT NULL AND pseudonym IS NOT NULL
+               GROUP BY gid, pseudonym HAVING count(*) > 50)
+         JOIN handshake USING (gid, pseudonym))
         WHERE n > 50;
       INSERT INTO handshake_day
         SELECT iif(proven, gid, x''), iif(proven, pseudonym, x''), at / 86400000, result, count(*), min(at), max(at)
