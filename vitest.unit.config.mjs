@@ -42,7 +42,7 @@ const TAKES_LONG = [
   'test/crypto/sealed.test.ts',
   'test/factory/group.test.ts',
   'test/protocol/hostile.test.ts',
-  'test/fabric/identity/{behaviour,limits,server}.test.ts',
+  'test/fabric/identity/{behaviour,limits,repeated,server}.test.ts',
 ];
 
 export default defineConfig({

@@ -4,6 +4,7 @@ import { formatListen, type ListenAddress } from '../os/net/listen.ts';
 import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
 import { watchdogPeriodMs } from '../os/service/process.ts';
+import { repeatedLine } from '../os/service/repeats.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { type Parts, startControl } from './control.ts';
@@ -71,7 +72,9 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   };
   try {
     const authority = await loadAuthority(data);
-    const onError = (error: unknown): void => log('error', `registry: ${(error as Error).message}`);
+    const logFailure = repeatedLine(log, 'error', { subjects: 1 });
+    const onError = (error: unknown): void => logFailure('', `registry: ${(error as Error).message}`);
+    started.push(logFailure.close);
     const registry = await openRegistry(pathOf(data, 'registry'), { onError });
     started.push(() => registry.close());
 

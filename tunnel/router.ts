@@ -23,7 +23,7 @@ export interface RouterThreads {
   /** Admits the peer under its address (16 bytes). Devices of equal `network` (a number from 1 on) reach each other. */
   admit(peer: PeerHandle, address: Uint8Array, network: number): void;
   /** Ends its connection (native/router/router.ts). */
-  disconnect(peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
+  disconnect(peer: PeerHandle, verdict: Uint8Array, reset: boolean, excused: boolean): void;
   answer(thread: number, address: Uint8Array, whose: Whose): void;
   forget(address: Uint8Array): void;
   /** True when every thread has done what it was told so far: connections that were ended are cut. False if one has not within `withinMs`. */
@@ -78,7 +78,8 @@ export function startRouterThreads(
       return native.routerPending(handle);
     },
     admit: (peer, address, network) => native.routerAdmit(handle, peer, address, network),
-    disconnect: (peer, verdict, reset) => native.routerDisconnect(handle, peer, verdict, reset),
+    disconnect: (peer, verdict, reset, excused) =>
+      native.routerDisconnect(handle, peer, verdict, reset, excused),
     answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
     forget: (address) => native.routerForget(handle, address),
     settled: (withinMs) => barriers.begin(withinMs, (number) => native.routerBarrier(handle, number)),

@@ -3,6 +3,8 @@ import { table } from '../../cli/table.ts';
 import { Failure } from '../../protocol/failure.ts';
 import {
   type AuditView,
+  countHandshakes,
+  type HandshakeCountView,
   type HandshakeView,
   listAudit,
   listHandshakes,
@@ -10,6 +12,7 @@ import {
 } from '../operations/audit.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
 import { FABRIC, withFabric } from './context.ts';
+import { countText } from './counts.ts';
 import { AFTER, printCursor, requestedPages, when } from './list.ts';
 
 /** Entries that are listed unless `--limit` says otherwise. */
@@ -43,7 +46,8 @@ export const audit: Command = {
       const { entries, head } = await fabric.read(verifyAudit, expected);
       if (invocation.flag('handshakes')) {
         const rows = await newest(invocation, (page) => fabric.run(listHandshakes, page));
-        invocation.print(rows, () => handshakeTable(rows));
+        const counts = invocation.flag('json') ? [] : await fabric.run(countHandshakes, {});
+        invocation.print(rows, () => [handshakeTable(rows), ...counts.map(strangersText)].join('\n'));
         return;
       }
       const rows = await newest(invocation, (page) => fabric.run(listAudit, page));
@@ -84,6 +88,9 @@ function handshakeTable(rows: readonly HandshakeView[]): string {
     'No handshakes yet.',
   );
 }
+
+const strangersText = (counts: HandshakeCountView): string =>
+  `Not listed, of those who have proven nothing: ${countText(counts)}`;
 
 function auditTable(rows: readonly AuditView[]): string {
   return table(

@@ -11,6 +11,7 @@ import {
 } from '../operations/devices.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { FABRIC, withFabric } from './context.ts';
+import { countText } from './counts.ts';
 import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
 function onlineText({ online, silentSince }: DeviceView): string {
@@ -94,6 +95,7 @@ function deviceText(device: DeviceDetails): string {
     '',
     `The last handshakes, newest first:`,
     history,
+    ...device.earlierHandshakes.map((each) => `Before them ${countText(each)}`),
   ].join('\n');
 }
 

@@ -2,8 +2,8 @@ import { watchKernel } from '../../os/linux/netlink.ts';
 import { type Kernel, kernel } from '../../os/linux/network-config.ts';
 import { nftTable } from '../../os/linux/nft-table.ts';
 import { repairSchedule } from '../../os/linux/repair-schedule.ts';
-import { limitedLog } from '../../os/service/limited-log.ts';
 import type { Log } from '../../os/service/log.ts';
+import { repeatedLine } from '../../os/service/repeats.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { hostTable, tableName } from './nftables.ts';
 import { formatServices, type HostServices } from './services.ts';
@@ -37,7 +37,7 @@ export async function openFirewall(
 ): Promise<Firewall> {
   const objects = hostTable(tun, services);
   const table = nftTable(tableName(tun), machine);
-  const restored = limitedLog((message) => log('warning', message), { periodMs: LINE_EVERY_MS });
+  const restored = repeatedLine(log, 'warning', { each: 1, periodMs: LINE_EVERY_MS });
   let turn = Promise.resolve();
   let closed = false;
 
@@ -45,7 +45,7 @@ export async function openFirewall(
     if (closed) return;
     schedule.started();
     if (await table.reconcile(objects))
-      restored(`nftables table inet ${table.name} was changed by another program, and is restored`);
+      restored('', `nftables table inet ${table.name} was changed by another program, and is restored`);
   };
   /** One after the other: what one has read must not be what another is changing. */
   const inTurn = (work: () => Promise<void>): Promise<void> => {
@@ -65,6 +65,7 @@ export async function openFirewall(
     subscription?.close();
     subscription = undefined;
     schedule.close();
+    restored.close();
   };
   try {
     // The subscription comes before the first look, or a change in between would go unnoticed.

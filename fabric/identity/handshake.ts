@@ -1,3 +1,5 @@
+import type { TokenBuckets } from '../../os/service/token-buckets.ts';
+import { toHex } from '../../protocol/bytes.ts';
 import type { Primitives } from '../../protocol/crypto/primitives.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { CookieJar, KeyExchange } from '../../protocol/xtt/cookie.ts';
@@ -20,8 +22,8 @@ export interface HandshakeRegistry {
   openGroup(gid: Uint8Array): Group | Promise<Group>;
   /** Admits a verified chip; resolves to its 16-byte address after the commit. @throws Failure see `admitDevice` */
   admit(applicant: Applicant): Promise<Uint8Array>;
-  /** Appends a refused handshake to the history. */
-  refused(handshake: Omit<Handshake, 'at'>): Promise<void>;
+  /** Appends a refused handshake to the history; `unlisted` more like it are only counted. */
+  refused(handshake: Omit<Handshake, 'at'>, unlisted?: number): Promise<void>;
 }
 
 /** What all handshakes share. */
@@ -34,6 +36,8 @@ export interface HandshakeContext {
   readonly jar: CookieJar;
   readonly verifiers: Verifiers;
   readonly registry: HandshakeRegistry;
+  /** How often each chip may provision, by its pseudonym in hex. */
+  readonly chips: TokenBuckets;
   readonly now: () => number;
 }
 
@@ -85,6 +89,9 @@ async function grant(
 ): Promise<{ finished: Uint8Array; address: Uint8Array }> {
   record.gid = claim.gid;
   record.pseudonym = claim.pseudonym;
+  const chip = toHex(claim.pseudonym);
+  // Nobody else can use up what a chip has, so its claim is believed here: verifying it costs the most.
+  if (context.chips.wait(chip) > 0) throw tooOften();
   const group = await context.registry.openGroup(claim.gid);
   if (!(await context.verifiers.verify(group, claim.daaSignature, claim.daaMessage))) {
     throw new Failure('xtt.bad-group-signature', 'retry', 'no member of the group made the DAA signature', {
@@ -92,6 +99,8 @@ async function grant(
     });
   }
   record.proven = true;
+  // Others of this chip may have been verified meanwhile.
+  if (context.chips.take(chip) > 0) throw tooOften();
   const address = await context.registry.admit({
     gid: claim.gid,
     pseudonym: claim.pseudonym,
@@ -102,6 +111,12 @@ async function grant(
   });
   record.address = address;
   return { finished: assign(claim, address), address };
+}
+
+function tooOften(): Failure {
+  return new Failure('fabric.provisions-too-often', 'retry', 'the chip provisions again and again', {
+    action: 'Find out why the device does not use the identity that it gets.',
+  });
 }
 
 /** The handshake after ServerInitAndAttest, computed again: the cookie holds the client's ClientInit and the shared secret. */

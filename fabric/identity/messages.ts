@@ -24,7 +24,12 @@ export interface WorkerConfig {
 export type Request =
   | { readonly id: number; readonly method: 'openGroup'; readonly gid: Uint8Array }
   | { readonly id: number; readonly method: 'admit'; readonly applicant: Applicant }
-  | { readonly id: number; readonly method: 'refused'; readonly handshake: Omit<Handshake, 'at'> };
+  | {
+      readonly id: number;
+      readonly method: 'refused';
+      readonly handshake: Omit<Handshake, 'at'>;
+      readonly unlisted?: number | undefined;
+    };
 
 export type Response =
   | { readonly id: number; readonly value: Group | Uint8Array | undefined }

@@ -46,7 +46,7 @@ export function remoteRegistry(send: (requests: readonly Request[]) => void): Re
       });
     },
     admit: (applicant) => call({ method: 'admit', applicant }),
-    refused: (handshake) => call({ method: 'refused', handshake }),
+    refused: (handshake, unlisted) => call({ method: 'refused', handshake, unlisted }),
     receive(responses) {
       for (const response of responses) {
         const caller = pending.get(response.id);

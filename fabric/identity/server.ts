@@ -3,6 +3,7 @@ import { selfTestEcdaa } from '../../crypto/ecdaa.ts';
 import type { AcceptorOptions } from '../../os/net/acceptor.ts';
 import type { ListenAddress } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
+import { type Rate, tokenBuckets } from '../../os/service/token-buckets.ts';
 import { cookieJar } from '../../protocol/xtt/cookie.ts';
 import { ERROR_MESSAGE, KNOWN_HEADERS } from '../../protocol/xtt/message.ts';
 import { type ListeningSocket, openAcceptor } from './acceptor.ts';
@@ -14,6 +15,8 @@ import { groupVerifiers } from './verifiers.ts';
 
 /** How long a peer may take to read our last message before the socket is closed. */
 const LINGER_MS = 1_000;
+/** How often a chip may provision: more often than a C enftun does whose tunnel never comes up, which is every 2.3 s. */
+const CHIP_RATE = { burst: 300, periodMs: 1_000 };
 /** How often the cookie jar is swept for keys that are of no more use. */
 const SWEEP_MS = 5_000;
 
@@ -45,6 +48,8 @@ export interface IdentityOptions {
   readonly now?: () => number;
   /** How often the cookie jar is swept for keys that are of no more use, milliseconds. */
   readonly sweepMs?: number;
+  /** How often a chip may provision. */
+  readonly chipRate?: Rate;
 }
 
 /**
@@ -92,7 +97,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
 }
 
 function handshakeContext(
-  { certificate, key, registry, now = () => performance.now() }: IdentityOptions,
+  { certificate, key, registry, now = () => performance.now(), chipRate = CHIP_RATE }: IdentityOptions,
   { primitives, signer }: Curves,
 ): HandshakeContext {
   return {
@@ -102,6 +107,7 @@ function handshakeContext(
     jar: cookieJar(primitives),
     verifiers: groupVerifiers(),
     registry,
+    chips: tokenBuckets(chipRate, now),
     now,
   };
 }

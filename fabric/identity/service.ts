@@ -1,9 +1,11 @@
 import type { Acceptor, AcceptorEvent } from '../../os/net/acceptor.ts';
-import { limitedLog } from '../../os/service/limited-log.ts';
+import { sourceOf } from '../../os/net/peer.ts';
 import type { Log } from '../../os/service/log.ts';
+import { repeatedLine, repeats } from '../../os/service/repeats.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { announcedLength, ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
+import type { Handshake } from '../registry/records.ts';
 import {
   answerClientAttest,
   answerClientInit,
@@ -15,6 +17,10 @@ import { type QueueOptions, workQueue } from './queue.ts';
 import { sourceReputation } from './reputation.ts';
 
 const NOTHING = new Uint8Array(0);
+/** Lines of those who need not prove anything: any number of them can come. */
+const STRANGERS = { each: 1, subjects: 10 };
+/** Refused handshakes that get a row in the history, by source; the others are counted. */
+const RECORDED = { each: 100, subjects: 1_000, periodMs: 60_000 };
 
 /** Serves the handshakes that an acceptor reports. */
 export interface HandshakeService {
@@ -35,9 +41,17 @@ export function handshakeService(
   const reputation = sourceReputation(context.now);
   const queue = workQueue({ ...queueOptions, now: context.now });
   const { track, settled } = pendingWork();
-  const logRefused = limitedLog((message) => log('notice', message));
-  const logOverload = limitedLog((message) => log('warning', message));
-  const logProvisioned = limitedLog((message) => log('info', message), { burst: 20, periodMs: 1_000 });
+  const logRefused = repeatedLine(log, 'notice', STRANGERS);
+  const logOverload = repeatedLine(log, 'warning', STRANGERS);
+  const logError = repeatedLine(log, 'error', STRANGERS);
+  const logProvisioned = repeatedLine(log, 'info');
+  const refusals = repeats<Refusal>((refusal, more) => {
+    void track(
+      context.registry.refused(refusal, more).catch((failed: Error) => {
+        logError('registry', `cannot record a refused handshake: ${failed.message}`);
+      }),
+    );
+  }, RECORDED);
 
   function receiveClientInit(event: AcceptorEvent): void {
     const record = recordOf(event);
@@ -66,7 +80,8 @@ export function handshakeService(
       const { finished, address } = await answerClientAttest(context, event.bytes, record);
       acceptor.finish(event.id, finished);
       reputation.forgive(event.source);
-      logProvisioned(`${formatIpv6(address)} provisioned from ${record.source}`);
+      const device = formatIpv6(address);
+      logProvisioned(device, `${device} provisioned from ${record.source}`);
     } catch (error) {
       refuse(event, record, error);
     }
@@ -75,27 +90,24 @@ export function handshakeService(
   /** Refuses for lack of time: the device tries again after its own back-off. Not a handshake for the history. */
   function shed(event: AcceptorEvent): void {
     acceptor.finish(event.id, ERROR_MESSAGE);
-    logOverload(`overloaded, refused a handshake from ${event.source}`);
+    logOverload(sourceOf(event.source), `overloaded, refused a handshake from ${event.source}`);
   }
 
   function refuse(event: AcceptorEvent, record: HandshakeRecord, error: unknown): void {
     // An Error is never answered by an Error: two programs would do so for ever.
     acceptor.finish(event.id, isFailure(error, 'xtt.error-received') ? NOTHING : ERROR_MESSAGE);
     const result = isFailure(error) ? error.code : 'internal';
-    if (!isFailure(error)) log('error', `handshake from ${record.source}: ${(error as Error).stack}`);
+    const source = sourceOf(event.source);
+    if (!isFailure(error)) logError(source, `handshake from ${record.source}: ${(error as Error).stack}`);
     if (isHostile(result)) reputation.penalise(event.source);
-    logRefused(`refused a handshake from ${record.source}: ${result}`);
-    void track(
-      context.registry.refused({ ...record, result }).catch((failed: Error) => {
-        log('error', `cannot record a refused handshake: ${failed.message}`);
-      }),
-    );
+    logRefused(source, `refused a handshake from ${record.source}: ${result}`);
+    refusals.add(`${source} ${result}`, { ...record, result });
   }
 
   return {
     receive(event) {
       if (event.kind === 'over-limit')
-        logOverload(`too many connections at once, refused one from ${event.source}`);
+        logOverload(sourceOf(event.source), `too many connections at once, refused one from ${event.source}`);
       else if (event.kind !== 'message') refuse(event, recordOf(event), failureOf(event));
       else if (event.answered) receiveClientAttest(event);
       else receiveClientInit(event);
@@ -103,10 +115,14 @@ export function handshakeService(
     dropWaiting: () => queue.dropWaiting(),
     async settled() {
       while (queue.load > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      for (const each of [refusals, logRefused, logOverload, logProvisioned]) each.close();
       await settled();
+      logError.close();
     },
   };
 }
+
+type Refusal = Omit<Handshake, 'at'>;
 
 /** Promises that have to be awaited before the registry may close. */
 function pendingWork(): { track(work: Promise<void>): Promise<void>; settled(): Promise<unknown> } {

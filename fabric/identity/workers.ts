@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Log } from '../../os/service/log.ts';
+import { repeatedLine } from '../../os/service/repeats.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure, serializeFailure } from '../../protocol/failure-message.ts';
 import { packResponses, unpackRequests } from './codec.ts';
@@ -54,7 +55,7 @@ interface Worker {
  * @throws Failure of the first process that cannot be started
  */
 export async function startWorkerPool(options: WorkerPoolOptions): Promise<WorkerPool> {
-  const { log } = options;
+  const logEnd = repeatedLine(options.log, 'error', { each: 10, subjects: 1 });
   const workers = new Set<Worker>();
   let closing = false;
 
@@ -64,9 +65,9 @@ export async function startWorkerPool(options: WorkerPoolOptions): Promise<Worke
     worker.child.once('exit', (code, signal) => {
       workers.delete(worker);
       if (closing) return;
-      log('error', `identity process ${worker.child.pid} ended (${signal ?? code}), starting another one`);
+      logEnd('', `identity process ${worker.child.pid} ended (${signal ?? code}), starting another one`);
       setTimeout(() => {
-        if (!closing) start().ready.catch((error: Error) => log('error', error.message));
+        if (!closing) start().ready.catch((error: Error) => logEnd('', error.message));
       }, RESTART_MS);
     });
     return worker;
@@ -76,6 +77,7 @@ export async function startWorkerPool(options: WorkerPoolOptions): Promise<Worke
     closing = true;
     closeSync(options.descriptor);
     await Promise.all([...workers].map((worker) => stop(worker, graceMs)));
+    logEnd.close();
   }
 
   const started = Array.from({ length: options.processes }, start);
@@ -152,7 +154,7 @@ async function handle(registry: HandshakeRegistry, request: Request): Promise<Re
   try {
     if (request.method === 'openGroup') return { id, value: await registry.openGroup(request.gid) };
     if (request.method === 'admit') return { id, value: await registry.admit(request.applicant) };
-    await registry.refused(request.handshake);
+    await registry.refused(request.handshake, request.unlisted);
     return { id, value: undefined };
   } catch (error) {
     return { id, failure: serializeFailure(error) };

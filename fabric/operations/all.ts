@@ -1,4 +1,4 @@
-import { listAudit, listHandshakes, verifyAudit } from './audit.ts';
+import { countHandshakes, listAudit, listHandshakes, verifyAudit } from './audit.ts';
 import { listDevices, setStanding, showDevice } from './devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from './groups.ts';
 import { addNetwork, listNetworks } from './networks.ts';
@@ -22,5 +22,6 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     createToken,
     listTokens,
     revokeToken,
+    countHandshakes,
   ].map((each) => [each.name, each]),
 );

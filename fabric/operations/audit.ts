@@ -1,6 +1,6 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
-import type { AuditEntry, Handshake } from '../registry/records.ts';
+import type { AuditEntry, Handshake, HandshakeCount } from '../registry/records.ts';
 import { badInput, optional, text, whole } from './input.ts';
 import { isoTime, listOperation, operation, type ReadContext } from './operation.ts';
 
@@ -24,6 +24,14 @@ export interface HandshakeView {
   readonly proven: boolean;
   readonly result: string;
   readonly address: string | null;
+}
+
+/** Handshakes with one result, of which only the number is kept; times are ISO 8601 in UTC. */
+export interface HandshakeCountView {
+  readonly result: string;
+  readonly times: number;
+  readonly first: string;
+  readonly last: string;
 }
 
 /** A page of the audit trail, newest first. */
@@ -56,6 +64,17 @@ export const listHandshakes = listOperation(
   (registry, page) => registry.handshakes(page),
   () => handshakeView,
 );
+
+/** Handshakes that proved nothing and are not in that list any more, or never were, by result. */
+export const countHandshakes = operation<Record<string, never>, readonly HandshakeCountView[]>(
+  'handshake-counts',
+  {},
+  async ({ registry }) => (await registry.handshakeCounts()).map(handshakeCountView),
+);
+
+export function handshakeCountView({ first, last, ...each }: HandshakeCount): HandshakeCountView {
+  return { ...each, first: isoTime(first), last: isoTime(last) };
+}
 
 function auditView({ seq, at, actor, action, subject, detail, hash }: AuditEntry): AuditView {
   return { seq, at: isoTime(at), actor, action, subject, detail, hash: toHex(hash) };

@@ -64,6 +64,12 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/handshakes',
     summary: 'Handshakes of all devices, newest first',
   },
+  'handshake-counts': {
+    permission: 'handshakes.read',
+    method: 'GET',
+    path: '/handshakes/counts',
+    summary: 'Handshakes that are counted only, by result',
+  },
   'audit-list': {
     permission: 'audit.read',
     method: 'GET',

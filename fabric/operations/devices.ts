@@ -1,6 +1,7 @@
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Standing } from '../registry/admission.ts';
 import { type AgentReport, type Device, type StandingChange, standingOf } from '../registry/records.ts';
+import { type HandshakeCountView, handshakeCountView } from './audit.ts';
 import { oneOf, text } from './input.ts';
 import {
   type Changed,
@@ -11,8 +12,8 @@ import {
   type ReadContext,
 } from './operation.ts';
 
-/** Handshakes that are shown of one device. */
-const HISTORY = 20;
+/** Handshakes that are shown of one device: all that are kept. */
+const HISTORY = 50;
 
 /** A device; times are ISO 8601 in UTC, keys and ids hex. */
 export interface DeviceView {
@@ -50,6 +51,8 @@ export interface DeviceDetails extends DeviceView {
     readonly proven: boolean;
     readonly result: string;
   }[];
+  /** Earlier ones, of which only the numbers are kept, the most frequent result first. */
+  readonly earlierHandshakes: readonly HandshakeCountView[];
 }
 
 export interface StandingView {
@@ -85,6 +88,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
   async ({ registry, running }, input) => {
     const device = await registry.device(parseIpv6(input.address));
     const handshakes = await registry.handshakes({ limit: HISTORY }, device);
+    const counts = await registry.handshakeCounts(device);
     const clones = await registry.clonesOf(device.address);
     return {
       ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
@@ -99,6 +103,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
         proven,
         result,
       })),
+      earlierHandshakes: counts.map(handshakeCountView),
     };
   },
 );

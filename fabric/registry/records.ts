@@ -83,6 +83,15 @@ export interface Handshake {
   readonly address?: Uint8Array;
 }
 
+/** Handshakes with the same result that have no entry of their own any more. */
+export interface HandshakeCount {
+  readonly result: string;
+  readonly times: number;
+  /** Milliseconds since 1970, of the first and the last one. */
+  readonly first: number;
+  readonly last: number;
+}
+
 /** What a verified claim asks of the registry. */
 export interface Applicant {
   readonly gid: Uint8Array;

@@ -12,6 +12,7 @@ import type {
   Group,
   GroupStatus,
   Handshake,
+  HandshakeCount,
   Network,
   StandingChange,
 } from './records.ts';
@@ -31,8 +32,10 @@ export interface RegistryReader extends TokenReader {
   device(address: Uint8Array): Promise<Device>;
   /** When two devices were last found to have this one's key: `detail.from` lists where they connect from. */
   clonesOf(address: Uint8Array): Promise<AuditEntry | undefined>;
-  /** Newest first; of one device, or of all. */
+  /** Newest first; of one device, or of all. Of each device only the newest ones are kept. */
   handshakes(page: PageRequest, device?: Device): Promise<Page<Handshake>>;
+  /** The handshakes that are not in that list any more, or never were: those of one device, or of those who have proven nothing. */
+  handshakeCounts(device?: Device): Promise<readonly HandshakeCount[]>;
   /** Newest first. */
   audit(page: PageRequest): Promise<Page<AuditEntry>>;
   /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
@@ -74,8 +77,8 @@ export interface Registry extends RegistryReader, Admission, Tokens {
   admit(applicant: Applicant): Promise<Uint8Array>;
   /** Calls `listener` with each address that `admit` is about to resolve to. Returns a function that ends the subscription. */
   onAdmitted(listener: (address: Uint8Array) => void): () => void;
-  /** Appends a refused handshake to the history. */
-  refused(handshake: Omit<Handshake, 'at'>): Promise<void>;
+  /** Appends a refused handshake to the history; `unlisted` more like it are only counted. */
+  refused(handshake: Omit<Handshake, 'at'>, unlisted?: number): Promise<void>;
 
   /**
    * Calls `listener` for every change, made by this process or another, once it is durable and `catchUp` has read it. A group's

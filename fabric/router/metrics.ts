@@ -53,6 +53,10 @@ export function routerMetrics(router: Router, traffic = router.traffic()): strin
     router.pendingHandshakes,
   ]);
   put('twins_total', 'counter', 'Times that two devices were found to have one key.', ['', router.clones]);
+  put('too_frequent_total', 'counter', 'Connections refused because their device connects too often.', [
+    '',
+    router.tooOften,
+  ]);
   put('threads', 'gauge', 'Threads that carry packets.', ['', router.threads]);
   for (const [name, counter, help] of DEVICES) put(name, 'counter', help, ['', devices?.[counter] ?? 0]);
   for (const [name, counter, help] of HOST) put(name, 'counter', help, ['', host[counter]]);

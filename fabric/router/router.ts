@@ -2,8 +2,6 @@ import { availableParallelism } from 'node:os';
 import { listenFailure } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { formatIpv6 } from '../../protocol/ipv6.ts';
-import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
 import {
   type RouterCounters,
@@ -14,10 +12,11 @@ import {
 } from '../../tunnel/router.ts';
 import type { Admission } from '../registry/admission.ts';
 import { ownTurn } from '../registry/turns.ts';
-import { authorize, type Lookup, registryLookup, verdictOn } from './authorize.ts';
+import { type Arrivals, receiveArrivals } from './arrivals.ts';
+import { type Lookup, registryLookup, verdictOn } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
-import { type Arrival, fromOf, type Session } from './session.ts';
+import type { Session } from './session.ts';
 import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessions.ts';
 
 export interface RouterLimits {
@@ -29,6 +28,9 @@ export interface RouterLimits {
   readonly refusalsPerSecond: number;
   /** Sources remembered. */
   readonly sources: number;
+  /** Connections that a device may begin at once, and after how long it may begin one more. */
+  readonly connectionBurst: number;
+  readonly connectionPeriodMs: number;
   /** Bytes that may wait for one device. */
   readonly queueBytes: number;
   /** A peer that accepts no data for so long is disconnected. */
@@ -49,6 +51,8 @@ export const ROUTER_LIMITS: RouterLimits = {
   refusalBurst: 50,
   refusalsPerSecond: 5,
   sources: 65_536,
+  connectionBurst: 120,
+  connectionPeriodMs: 5_000,
   queueBytes: 512 * 1024,
   stallMs: 120_000,
   lingerMs: 5_000,
@@ -116,6 +120,8 @@ export interface Router {
   trafficInTurns(): Promise<Traffic>;
   /** How often two devices were found to have one key. */
   readonly clones: number;
+  /** How many connections were refused because their device came too often. */
+  readonly tooOften: number;
   /** TLS handshakes under way, and peers that wait for authorization. */
   readonly pendingHandshakes: number;
   /**
@@ -153,24 +159,11 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
   const lookup = registryLookup(admission, log);
   let closing = false;
 
-  const arrive = (arrival: Arrival): void => {
-    if (closing) {
-      disconnect(threads, arrival.peer, undefined);
-      return;
-    }
-    const decision = authorize(lookup, arrival);
-    if ('endpoint' in decision) {
-      sessions.admit(arrival, decision.endpoint, decision.provenKey);
-      return;
-    }
-    log('debug', refusalText(arrival, decision.verdict, decision.address));
-    disconnect(threads, arrival.peer, decision.verdict);
-  };
-
   const threads = startThreads(options, limits, count, (event) => {
     switch (event.kind) {
       case 'arrived':
-        arrive(event);
+        if (closing) disconnect(threads, event.peer, undefined);
+        else arrivals.arrive(event);
         break;
       case 'ended':
         sessions.end(event.id, event.text);
@@ -195,6 +188,8 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
   // Before the device knows its address: until now it was nobody's, and packets for it went to the host.
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const sessions: SessionTable = sessionTable(threads, admission, networks, log);
+  const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
+  const arrivals: Arrivals = receiveArrivals({ lookup, threads, sessions, rate, log });
 
   /** Cuts a session whose device is no longer admitted. */
   const review = (session: Session | undefined): void => {
@@ -236,6 +231,9 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
     get clones() {
       return sessions.clones;
     },
+    get tooOften() {
+      return arrivals.tooOften;
+    },
     get pendingHandshakes() {
       return threads.pending;
     },
@@ -248,13 +246,10 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
       ignoreAdmissions?.();
       networks.close();
       await threads.close();
+      arrivals.close();
+      sessions.close();
     },
   };
-}
-
-function refusalText(arrival: Arrival, verdict: Verdict, address: Uint8Array | undefined): string {
-  const who = address === undefined ? 'a peer without identity' : `device ${formatIpv6(address)}`;
-  return `${who} refused from ${fromOf(arrival)}: ${verdict.kind}`;
 }
 
 function whoseIs(endpoint: ReturnType<Lookup>): Whose {

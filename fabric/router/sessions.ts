@@ -1,4 +1,5 @@
 import type { Log } from '../../os/service/log.ts';
+import { repeatedLine } from '../../os/service/repeats.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { parseReport } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
@@ -34,6 +35,8 @@ export interface SessionTable {
   readonly totals: Pick<Totals<Session>, 'now' | 'inTurns'>;
   /** How often two devices were found to have one key. */
   readonly clones: number;
+  /** Writes to the log what was only counted. */
+  close(): void;
 }
 
 /** Sessions by the kind of their peers. */
@@ -58,13 +61,18 @@ export function sessionTable(
   const detector = cloneDetector();
   let clones = 0;
   let agents = 0;
+  const logBegin = repeatedLine(log, 'info');
+  const logEnd = repeatedLine(log, 'info');
+  const logClones = repeatedLine(log, 'warning', { each: 1 });
+  const logReport = repeatedLine(log, 'debug');
+  const logFailure = repeatedLine(log, 'error', { subjects: 1 });
 
   /** A session does not depend on its history: a failure to record is logged only. */
   function record(write: () => void): void {
     try {
       write();
     } catch (error) {
-      log('error', `the registry does not record: ${(error as Error).message}`);
+      logFailure('', `the registry does not record: ${(error as Error).message}`);
     }
   }
 
@@ -77,7 +85,7 @@ export function sessionTable(
     connected.set(session.id, session);
     totals.begin(session);
     record(() => admission.connected(session.address, session.from));
-    log('info', `device ${session.name} connected from ${session.from}`);
+    logBegin(session.name, `device ${session.name} connected from ${session.from}`);
   }
 
   function remove(session: Session, reason: string): void {
@@ -87,7 +95,7 @@ export function sessionTable(
     groups.delete(session);
     if (session.understandsVerdicts) agents--;
     record(() => admission.disconnected(session.address));
-    log('info', `device ${session.name} disconnected: ${reason}`);
+    logEnd(session.name, `device ${session.name} disconnected: ${reason}`);
   }
 
   function cut(session: Session, verdict: Verdict | undefined, reason: string): void {
@@ -100,7 +108,10 @@ export function sessionTable(
     if (hosts === undefined) return;
     clones++;
     const where = hosts.join(' and ');
-    log('warning', `device ${newer.name} connects from ${where} in turns: two devices seem to have its key`);
+    logClones(
+      newer.name,
+      `device ${newer.name} connects from ${where} in turns: two devices seem to have its key`,
+    );
     record(() => admission.clones(newer.address, hosts));
   }
 
@@ -128,7 +139,7 @@ export function sessionTable(
       const session = connected.get(id);
       if (session === undefined || sessions.get(toHex(session.address)) !== session) return;
       const report = parseReport(message);
-      if (report === undefined) log('debug', `device ${session.name} sent an invalid report`);
+      if (report === undefined) logReport(session.name, `device ${session.name} sent an invalid report`);
       else record(() => admission.reported(session.address, report));
     },
     find: (address) => sessions.get(toHex(address)),
@@ -141,6 +152,9 @@ export function sessionTable(
     get clones() {
       return clones;
     },
+    close() {
+      for (const line of [logBegin, logEnd, logClones, logReport, logFailure]) line.close();
+    },
   };
 }
 
@@ -148,9 +162,15 @@ const NO_VERDICT = new Uint8Array(0);
 
 /**
  * Ends a connection. The verdict is for peers that understand it; a C peer takes a reset for "provision anew", so it gets one
- * only if it is evicted.
+ * only if it is evicted. A peer that was refused is charged to its source, unless it is `excused`: what a device does is then not held
+ * against others behind the same address.
  */
-export function disconnect(threads: RouterThreads, peer: PeerHandle, verdict: Verdict | undefined): void {
+export function disconnect(
+  threads: RouterThreads,
+  peer: PeerHandle,
+  verdict: Verdict | undefined,
+  excused = false,
+): void {
   const packet = verdict === undefined ? NO_VERDICT : encodeVerdict(verdict).subarray(FRAME_HEADER_LENGTH);
-  threads.disconnect(peer, packet, verdict?.kind === 'evicted');
+  threads.disconnect(peer, packet, verdict?.kind === 'evicted', excused);
 }

@@ -361,7 +361,7 @@ void router_connection_disconnect(struct router_connection *connection, const st
   struct router_thread *thread = connection->thread;
   bool understands = connection->link.wire != DP_WIRE_PLAIN;
   if (connection->state == ROUTER_CLOSING || connection->state == ROUTER_DRAINING || connection->peer == NULL) return;
-  release_slot(connection, command != NULL && command->verdict_length > 0, now);
+  release_slot(connection, command != NULL && command->verdict_length > 0 && !command->excused, now);
   if (command != NULL && command->reset && !understands) {
     struct linger none = {.l_onoff = 1};
     setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);

@@ -37,7 +37,8 @@ struct router_command {
   struct router_networks *networks;  // a reference, or NULL
   uint8_t verdict[ROUTER_VERDICT];  // the packet of a control frame, for peers that understand it
   uint32_t verdict_length;
-  bool reset;  // a peer without control messages gets a TCP reset
+  bool reset;    // a peer without control messages gets a TCP reset
+  bool excused;  // the peer's source is not charged for the refusal
   bool hard;
 };
 

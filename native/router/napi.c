@@ -293,22 +293,23 @@ static napi_value router_admit_call(napi_env env, napi_callback_info info) {
 }
 
 static napi_value router_disconnect_call(napi_env env, napi_callback_info info) {
-  napi_value arguments[4];
-  size_t count = 4, length;
+  napi_value arguments[5];
+  size_t count = 5, length;
   uint8_t *verdict;
-  bool reset;
+  bool reset, excused;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct core *core = core_of(env, arguments[0]);
   struct router_peer *peer = core == NULL ? NULL : peer_of(env, arguments[1]);
   if (peer == NULL) return NULL;
   if (!addon_bytes(env, arguments[2], &verdict, &length) || length > ROUTER_VERDICT ||
-      napi_get_value_bool(env, arguments[3], &reset) != napi_ok)
-    return addon_bad(env, "routerDisconnect(router, peer, verdict, reset): expected at most 32 bytes and a boolean");
+      napi_get_value_bool(env, arguments[3], &reset) != napi_ok || napi_get_value_bool(env, arguments[4], &excused) != napi_ok)
+    return addon_bad(env, "routerDisconnect(router, peer, verdict, reset, excused): expected at most 32 bytes and two booleans");
   if (core->router == NULL) return NULL;
   struct router_command *part = malloc(sizeof *part);
   if (part == NULL) return addon_errno(env, ENOMEM, "parting with a peer");
   *part = (struct router_command){
-      .kind = ROUTER_DISCONNECT, .peer = router_peer_keep(peer), .verdict_length = (uint32_t)length, .reset = reset};
+      .kind = ROUTER_DISCONNECT, .peer = router_peer_keep(peer), .verdict_length = (uint32_t)length, .reset = reset,
+      .excused = excused};
   if (length > 0) memcpy(part->verdict, verdict, length);
   router_send_command(core->router, 0, part);
   return NULL;

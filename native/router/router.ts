@@ -109,9 +109,16 @@ export interface RouterFace {
   routerAdmit(router: RouterHandle, peer: PeerHandle, address: Uint8Array, network: number): void;
   /**
    * Ends the peer's connection. One that understands control messages gets `verdict` (a packet, or empty) and an orderly close; any
-   * other an orderly close, or a TCP reset if `reset`. With a verdict a peer that was not admitted is charged as refused.
+   * other an orderly close, or a TCP reset if `reset`. With a verdict a peer that was not admitted is charged as refused to its source,
+   * unless `excused`.
    */
-  routerDisconnect(router: RouterHandle, peer: PeerHandle, verdict: Uint8Array, reset: boolean): void;
+  routerDisconnect(
+    router: RouterHandle,
+    peer: PeerHandle,
+    verdict: Uint8Array,
+    reset: boolean,
+    excused: boolean,
+  ): void;
   /** 0: no device's address, so packets for it go to the host; 1: a device's; 2: the registry cannot be asked now. */
   routerAnswer(router: RouterHandle, thread: number, address: Uint8Array, answer: 0 | 1 | 2): void;
   /** Forgets what was answered for the address. */

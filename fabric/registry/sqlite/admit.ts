@@ -9,6 +9,8 @@ import { recordChange } from './changes.ts';
 import { findMember, shortPseudonym } from './devices.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
+import { trimMember } from './history.ts';
+import { noteOfDevice } from './notes.ts';
 import { prepare } from './statements.ts';
 
 /** More collisions in a row than this do not happen by chance in a /64. */
@@ -52,6 +54,7 @@ export function admitDevice(
     result: 'ok',
     address,
   });
+  if (known !== undefined) trimMember(db, act.at, applicant);
   return address;
 }
 
@@ -91,8 +94,9 @@ function admitAgain(db: Database, act: Act, applicant: Applicant, known: Device)
   ).run(applicant.longtermKey, act.at, applicant.source, address);
   if (rekeyed || standing !== 'active') {
     recordChange(db, 'device', address);
-    const action = standing === 'evicted' ? 'device.readmit' : 'device.rekey';
-    appendAudit(db, { ...act, action, subject: formatIpv6(address), detail: { rekeyed } });
+    const detail = { rekeyed };
+    if (standing === 'active') noteOfDevice(db, act, 'device.rekey', address, detail);
+    else appendAudit(db, { ...act, action: 'device.readmit', subject: formatIpv6(address), detail });
   }
   return address;
 }

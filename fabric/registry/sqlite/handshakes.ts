@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Handshake } from '../records.ts';
 import { bytes } from './database.ts';
+import { countHandshakes, trimMember, trimUnproven } from './history.ts';
 import { prepare } from './statements.ts';
 
 /** Appends a handshake to the history. */
@@ -70,23 +71,20 @@ export function listHandshakes(
 /** How often old refusals are looked for: once in so many new ones. */
 const TIDY_EVERY = 1_000;
 
-/** Appends refusals, and forgets the oldest ones that prove nothing beyond the newest `kept` handshakes. */
-export function refusalLog(db: Database, kept: number): { append(row: Handshake): void } {
+/** Appends refusals, and keeps those that prove nothing only among the newest `kept` handshakes: anybody can cause any number of them. */
+export function refusalLog(db: Database, kept: number): { append(row: Handshake, unlisted: number): void } {
   let appended = 0;
   return {
-    append(row) {
+    append(row, unlisted) {
       recordHandshake(db, row);
-      if (appended++ % TIDY_EVERY === 0) forgetOldRefusals(db, kept);
+      const { gid, pseudonym } = row;
+      if (gid !== undefined && pseudonym !== undefined) trimMember(db, row.at, { gid, pseudonym });
+      if (unlisted > 0) countHandshakes(db, { ...row, times: unlisted }, provenMember(row));
+      if (appended++ % TIDY_EVERY === 0) trimUnproven(db, row.at, kept);
     },
   };
 }
 
-/**
- * Forgets the unproven refusals older than the newest `kept` handshakes. Anybody can cause any number of those; what a
- * proven member of a group did stays.
- */
-function forgetOldRefusals(db: Database, kept: number): void {
-  prepare(db, 'DELETE FROM handshake WHERE proven = 0 AND id <= (SELECT max(id) FROM handshake) - ?').run(
-    kept,
-  );
+function provenMember({ proven, gid, pseudonym }: Handshake) {
+  return proven && gid !== undefined && pseudonym !== undefined ? { gid, pseudonym } : undefined;
 }

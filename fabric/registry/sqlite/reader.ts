@@ -7,6 +7,7 @@ import { listDevices } from './device-list.ts';
 import { requireDevice } from './devices.ts';
 import { groupByPrefix, listGroups } from './groups.ts';
 import { listHandshakes } from './handshakes.ts';
+import { handshakeCounts } from './history.ts';
 import { listNetworks } from './networks.ts';
 import { MIGRATIONS, schemaVersion } from './schema.ts';
 import { connect } from './statements.ts';
@@ -25,6 +26,7 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
     device: async (address) => read(() => requireDevice(db, address)),
     clonesOf: async (address) => read(() => lastTwins(db, formatIpv6(address))),
     handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
+    handshakeCounts: async (device) => read(() => handshakeCounts(db, device)),
     audit: async (page) => read(() => listAudit(db, page)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     tokens: async (page) => read(() => listTokens(db, page)),

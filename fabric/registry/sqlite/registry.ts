@@ -1,5 +1,4 @@
 import type { Database } from 'better-sqlite3';
-import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { deriveIdentifier, type Identifier } from '../address.ts';
 import type { Endpoint } from '../admission.ts';
 import { changeFeed } from '../change-feed.ts';
@@ -7,6 +6,7 @@ import { openGroups } from '../open-groups.ts';
 import { type Act, type Device, standingOf } from '../records.ts';
 import { FABRIC, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnel-counts.ts';
+import { tunnelNotes } from '../tunnel-notes.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
 import { appendAudit, TWINS } from './audit.ts';
 import { changesSince, lastChange } from './changes.ts';
@@ -17,6 +17,7 @@ import { type CommitQueue, commitQueue } from './group-commit.ts';
 import { addGroup, setGroupStatus } from './groups.ts';
 import { refusalLog } from './handshakes.ts';
 import { addNetwork } from './networks.ts';
+import { noteOfDevice } from './notes.ts';
 import { type Read, readingPart } from './reader.ts';
 import { addToken, findToken, markUsed, revokeToken } from './tokens.ts';
 
@@ -51,17 +52,14 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...readingPart(db, read),
     ...ownersPart(db, queue, act),
     ...tokensPart(db, read, queue, { act, now, later }),
-    ...tunnels,
+    ...tunnels.part,
     lookup: (address) => read(() => endpointOf(findDevice(db, address))),
     onChange: (ofDevice, ofGroup) =>
       feed.subscribe((change) => {
         if (change.kind === 'device') return ofDevice(change.address);
         if (change.kind === 'group') return ofGroup?.(change.gid);
       }),
-    clones: (address, from) =>
-      later(() =>
-        appendAudit(db, { ...act(FABRIC), action: TWINS, subject: formatIpv6(address), detail: { from } }),
-      ),
+    clones: (address, from) => later(() => noteOfDevice(db, act(FABRIC), TWINS, address, { from })),
     openGroup: async (gid) => groups.get(gid),
     ...handshakePart(db, queue, {
       act,
@@ -74,10 +72,11 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     catchUp,
     follow: (periodMs) =>
       follow(
-        { db, queue, feed, now, isConnected: tunnels.isConnected, look: tryToCatchUp, onError },
+        { db, queue, feed, now, isConnected: tunnels.part.isConnected, look: tryToCatchUp, onError },
         periodMs,
       ),
     async close() {
+      tunnels.flush();
       queue.close();
       db.close();
     },
@@ -120,17 +119,26 @@ function tokensPart(
 /** Tunnels that begin and end, and what devices report over them. */
 function tunnelPart(db: Database, now: () => number, later: (job: () => void) => void) {
   const tunnels = tunnelCounts();
-  return {
+  const notes = tunnelNotes(
+    ({ address, begun, ended }) =>
+      later(() => {
+        if (begun !== undefined) tunnelUp(db, begun.at, address, begun.from);
+        if (ended !== undefined) tunnelDown(db, ended, address);
+      }),
+    ({ address, at, report }) => later(() => keepReport(db, at, address, report)),
+  );
+  const part = {
     isConnected: tunnels.has,
     connected(address, from) {
       tunnels.add(address);
-      later(() => tunnelUp(db, now(), address, from));
+      notes.tunnel({ address, begun: { at: now(), from } });
     },
     disconnected(address) {
-      if (tunnels.remove(address)) later(() => tunnelDown(db, now(), address));
+      if (tunnels.remove(address)) notes.tunnel({ address, ended: now() });
     },
-    reported: (address, report) => later(() => keepReport(db, now(), address, report)),
+    reported: (address, report) => notes.report({ address, at: now(), report }),
   } satisfies Partial<Registry>;
+  return { part, flush: notes.flush };
 }
 
 /** Handshakes, good and refused. */
@@ -167,7 +175,8 @@ function handshakePart(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    refused: (handshake) => queue.submit(() => refusals.append({ ...handshake, at: act(FABRIC).at })),
+    refused: (handshake, unlisted = 0) =>
+      queue.submit(() => refusals.append({ ...handshake, at: act(FABRIC).at }, unlisted)),
   } satisfies Partial<Registry>;
 }
 

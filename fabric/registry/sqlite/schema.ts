@@ -145,6 +145,46 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT;
     `,
   },
+  {
+    name: 'bounded history',
+    sql: `
+      -- handshakes without a row of their own, see history.ts; gid and pseudonym are empty for those that prove nothing
+      CREATE TABLE handshake_day (
+        gid        BLOB NOT NULL,
+        pseudonym  BLOB NOT NULL,
+        day        INTEGER NOT NULL,
+        result     TEXT NOT NULL,
+        times      INTEGER NOT NULL,
+        first      INTEGER NOT NULL,
+        last       INTEGER NOT NULL,
+        PRIMARY KEY (gid, pseudonym, day, result)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX handshake_by_day ON handshake_day (day);
+      CREATE INDEX handshake_unproven ON handshake (id) WHERE proven = 0;
+
+      -- of each chip the newest 50 rows stay
+      CREATE TEMP TABLE surplus AS SELECT id FROM
+        (SELECT id, row_number() OVER (PARTITION BY gid, pseudonym ORDER BY id DESC) AS n
+         FROM (SELECT gid, pseudonym FROM handshake WHERE gid IS NOT NULL AND pseudonym IS NOT NULL
+               GROUP BY gid, pseudonym HAVING count(*) > 50)
+         JOIN handshake USING (gid, pseudonym))
+        WHERE n > 50;
+      INSERT INTO handshake_day
+        SELECT iif(proven, gid, x''), iif(proven, pseudonym, x''), at / 86400000, result, count(*), min(at), max(at)
+        FROM handshake WHERE id IN (SELECT id FROM surplus) GROUP BY 1, 2, 3, 4;
+      DELETE FROM handshake WHERE id IN (SELECT id FROM surplus);
+      DROP TABLE surplus;
+
+      -- how often the fabric has noted something of a device since a time, see notes.ts
+      CREATE TABLE noted (
+        address  BLOB NOT NULL CHECK (length(address) = 16),
+        action   TEXT NOT NULL,
+        since    INTEGER NOT NULL,
+        times    INTEGER NOT NULL,
+        PRIMARY KEY (address, action)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];
 
 /**

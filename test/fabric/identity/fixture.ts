@@ -35,8 +35,8 @@ export async function openTestServer(
   const registry = await openRegistry(path);
   const rows: Promise<unknown>[] = [];
   const { refused } = registry;
-  registry.refused = (handshake) => {
-    const row = refused(handshake);
+  registry.refused = (handshake, unlisted) => {
+    const row = refused(handshake, unlisted);
     rows.push(row);
     return row;
   };

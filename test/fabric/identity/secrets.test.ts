@@ -5,6 +5,7 @@ import {
   answerClientInit,
   type HandshakeContext,
 } from '../../../fabric/identity/handshake.ts';
+import { tokenBuckets } from '../../../os/service/token-buckets.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import * as client from '../../../protocol/xtt/client.ts';
 import { cookieJar } from '../../../protocol/xtt/cookie.ts';
@@ -37,6 +38,7 @@ function server(refuse: Partial<HandshakeContext>): { context: HandshakeContext;
       admit: async () => fixture.identity,
       refused: async () => {},
     },
+    chips: tokenBuckets({ burst: 9, periodMs: 1_000 }),
     now: () => 0,
     ...refuse,
   };

@@ -143,6 +143,7 @@ describe('an input', () => {
     'token-list': { limit: 1 },
     'token-create': { name: 'n', role: 'auditor', days: 1 },
     'token-revoke': { id: 1 },
+    'handshake-counts': {},
   };
 
   const bad = { code: 'fabric.bad-input' };

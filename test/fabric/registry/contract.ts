@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { admissionContract } from './contract/admission.ts';
 import { changesContract } from './contract/changes.ts';
+import { historyContract } from './contract/history.ts';
 import { ownerContract } from './contract/owner.ts';
 import { pagesContract } from './contract/pages.ts';
 import type { OpenEmpty } from './contract/place.ts';
@@ -16,5 +17,6 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     routerContract(openEmpty);
     changesContract(openEmpty);
     tokensContract(openEmpty);
+    historyContract(openEmpty);
   });
 }

@@ -149,7 +149,7 @@ describe('[H-A1] a change of the registry', () => {
       threads.admit(arrived()[i]!.peer, honest.address, 1);
     }
     expect(events.filter(({ kind }) => kind === 'ended')).toEqual([]);
-    for (const { peer } of arrived()) threads.disconnect(peer, new Uint8Array(0), false);
+    for (const { peer } of arrived()) threads.disconnect(peer, new Uint8Array(0), false, false);
     expect(await threads.settled(60_000)).toBe(true);
     expect(events.filter(({ kind }) => kind === 'ended')).toHaveLength(20);
     await threads.close();

@@ -1,13 +1,14 @@
 import { chmodSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Device } from '../../../../fabric/registry/records.ts';
 import { openDatabase } from '../../../../fabric/registry/sqlite/database.ts';
 import { commitQueue } from '../../../../fabric/registry/sqlite/group-commit.ts';
 import { MIGRATIONS, migrate, schemaVersion } from '../../../../fabric/registry/sqlite/schema.ts';
 import { connect, prepare } from '../../../../fabric/registry/sqlite/statements.ts';
 import { walFile } from '../../../../fabric/registry/sqlite/wal-file.ts';
 import { Failure } from '../../../../protocol/failure.ts';
-import { anyGroup, NETWORK, opened, random, registryFile, scratch } from '../../place.ts';
+import { allOf, anyGroup, NETWORK, opened, random, registryFile, scratch } from '../../place.ts';
 
 const tables = (path: string): unknown[] => {
   const db = connect(path, { readonly: true });
@@ -62,6 +63,32 @@ describe('migrations', () => {
       longtermKey: key,
       standing: 'active',
     });
+  });
+
+  test('[H-A6] a file of version 3 keeps the newest handshakes of each chip, and the numbers of the others', async () => {
+    const path = join(scratch(), 'old.db');
+    writeFileSync(path, '');
+    const db = openDatabase(path, { steps: MIGRATIONS.slice(0, 3) });
+    const [gid, pseudonym, other] = [random(32), random(65), random(65)];
+    const add = (at: number, chip: Uint8Array | null, proven: number, result: string): unknown =>
+      prepare(
+        db,
+        'INSERT INTO handshake (at, source, gid, pseudonym, proven, result) VALUES (?, ?, ?, ?, ?, ?)',
+      ).run(at, 'x', chip === null ? null : gid, chip, proven, result);
+    for (let n = 0; n < 70; n++) add(n, pseudonym, 1, n % 7 === 0 ? 'fabric.device-banned' : 'ok');
+    add(100, other, 1, 'ok');
+    for (let n = 0; n < 60; n++) add(200, null, 0, 'net.timeout');
+    db.close();
+    const registry = opened(path);
+    const device = { gid, pseudonym } as Device;
+    expect(await allOf((page) => registry.handshakes(page, device))).toHaveLength(50);
+    expect(await registry.handshakeCounts(device)).toEqual([
+      { result: 'ok', times: 17, first: 1, last: 19 },
+      { result: 'fabric.device-banned', times: 3, first: 0, last: 14 },
+    ]);
+    expect(await allOf((page) => registry.handshakes(page))).toHaveLength(50 + 1 + 60);
+    expect(await registry.handshakeCounts()).toEqual([]);
+    expect((await registry.verifyAudit()).entries).toBe(0);
   });
 
   test('a step that fails leaves the version before it', () => {

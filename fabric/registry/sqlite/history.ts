@@ -1,0 +1,84 @@
+import type { Database } from 'better-sqlite3';
+import type { HandshakeCount } from '../records.ts';
+import { prepare } from './statements.ts';
+
+/**
+ * Handshakes that have no row of their own any more are counted by day and result: proven ones as those of their chip; the others are nobody's,
+ * since anybody can claim to be anybody.
+ */
+
+/** A chip in a group. */
+interface Member {
+  readonly gid: Uint8Array;
+  readonly pseudonym: Uint8Array;
+}
+
+export const DAY_MS = 86_400_000;
+
+/** Rows of handshakes that are kept of each chip. */
+const ROWS_KEPT = 50;
+/** Days for which handshakes are counted. */
+const DAYS_KEPT = 400;
+
+const NOBODY: Member = { gid: new Uint8Array(0), pseudonym: new Uint8Array(0) };
+
+const ADD = `ON CONFLICT DO UPDATE SET times = times + excluded.times, first = min(first, excluded.first), last = max(last, excluded.last)`;
+
+/** Counts the rows that fulfil a condition and removes them. */
+function countAndRemove(db: Database, condition: string, ...values: readonly unknown[]): void {
+  prepare(
+    db,
+    `INSERT INTO handshake_day
+     SELECT iif(proven, gid, x''), iif(proven, pseudonym, x''), at / ${DAY_MS}, result, count(*), min(at), max(at)
+     FROM handshake WHERE ${condition} GROUP BY 1, 2, 3, 4 ${ADD}`,
+  ).run(...values);
+  prepare(db, `DELETE FROM handshake WHERE ${condition}`).run(...values);
+}
+
+/** Keeps the newest rows of a chip, and counts the others. */
+export function trimMember(db: Database, at: number, { gid, pseudonym }: Member): void {
+  const surplus = prepare(
+    db,
+    'SELECT id FROM handshake WHERE gid = ? AND pseudonym = ? ORDER BY id DESC LIMIT 1 OFFSET ?',
+  ).get(gid, pseudonym, ROWS_KEPT) as { id: number } | undefined;
+  if (surplus === undefined) return;
+  countAndRemove(db, 'gid = ? AND pseudonym = ? AND id <= ?', gid, pseudonym, surplus.id);
+  prepare(db, 'DELETE FROM handshake_day WHERE gid = ? AND pseudonym = ? AND day < ?').run(
+    gid,
+    pseudonym,
+    Math.floor(at / DAY_MS) - DAYS_KEPT,
+  );
+}
+
+/** Keeps those of the newest `kept` rows that prove nothing, counts the others, and forgets what was counted too long ago. */
+export function trimUnproven(db: Database, at: number, kept: number): void {
+  const { newest } = prepare(db, 'SELECT max(id) AS newest FROM handshake').get() as { newest: number };
+  countAndRemove(db, 'proven = 0 AND id <= ?', newest - kept);
+  prepare(db, 'DELETE FROM handshake_day WHERE day < ?').run(Math.floor(at / DAY_MS) - DAYS_KEPT);
+}
+
+/** Counts handshakes that get no row. */
+export function countHandshakes(
+  db: Database,
+  { at, result, times }: { at: number; result: string; times: number },
+  { gid, pseudonym }: Member = NOBODY,
+): void {
+  prepare(db, `INSERT INTO handshake_day VALUES (?, ?, ?, ?, ?, ?, ?) ${ADD}`).run(
+    gid,
+    pseudonym,
+    Math.floor(at / DAY_MS),
+    result,
+    times,
+    at,
+    at,
+  );
+}
+
+/** The sums of all days by result, the most frequent one first: of one chip, or of nobody. */
+export function handshakeCounts(db: Database, { gid, pseudonym }: Member = NOBODY): HandshakeCount[] {
+  return prepare(
+    db,
+    `SELECT result, sum(times) AS times, min(first) AS first, max(last) AS last FROM handshake_day
+     WHERE gid = ? AND pseudonym = ? GROUP BY result ORDER BY times DESC, result`,
+  ).all(gid, pseudonym) as HandshakeCount[];
+}
