@@ -79,6 +79,7 @@ static int start_threads(struct router *router, uint32_t *started) {
 static void free_router(struct router *router) {
   for (uint32_t i = 0; i < router->threads; i++) router_thread_free(&router->thread[i]);
   SSL_CTX_free(router->tls);
+  if (router->pending.ratelimit != NULL) router_pending_free(&router->pending);
   if (router->ratelimit.buckets != NULL) router_ratelimit_free(&router->ratelimit);
   free(router);
 }
@@ -91,7 +92,9 @@ static int open_router(struct router *router, const struct sockaddr_storage *add
   router->tls = router_tls_open(certificate, key, reason);
   if (router->tls == NULL) return EKEYREJECTED;
   *doing = "preparing";
-  if (!router_ratelimit_init(&router->ratelimit, &router->settings.ratelimit)) return ENOMEM;
+  if (!router_ratelimit_init(&router->ratelimit, &router->settings.ratelimit) ||
+      !router_pending_init(&router->pending, &router->ratelimit))
+    return ENOMEM;
   *doing = "listening";
   int error = listen_all(router, address, listeners);
   if (error == 0) *doing = "preparing the threads";

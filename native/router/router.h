@@ -5,13 +5,14 @@
 //   router.c      starts and ends the threads, sends commands to them
 //   thread.c      one thread's loop: events, commands, timers
 //   connection.c  one peer from accept to close
+//   pending.c     which one goes when too many have proved nothing yet
 //   forward.c      where a packet goes
 //   control.c     control messages
 #pragma once
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
 #include "transport/link.h"
-#include "ratelimit.h"
+#include "pending.h"
 #include "addresstable.h"
 #include "messages.h"
 #include "ring.h"
@@ -22,7 +23,7 @@ enum { ROUTER_MOST_THREADS = 16 };
 struct router_settings {
   uint32_t threads;
   struct router_ratelimit_limits ratelimit;
-  uint32_t handshake_ms;  // for the whole handshake
+  uint32_t handshake_ms;  // from the ClientHello to the end of the handshake, and then for JavaScript to admit the peer
   uint32_t linger_ms;     // how long an orderly close waits for the peer's own
   uint32_t stall_ms;      // a peer that takes no data for so long is disconnected
   uint32_t queue_bytes;   // that may wait for one peer
@@ -39,6 +40,7 @@ struct router_listener {
 };
 
 enum router_state {
+  ROUTER_SILENT,  // no whole ClientHello yet
   ROUTER_HANDSHAKING,
   ROUTER_WAITING,   // to be admitted; nothing is read
   ROUTER_ADMITTED,
@@ -54,13 +56,13 @@ struct router_connection {
   struct router_connection *previous, *next;  // in `list`
   struct router_list *list;
   struct router_connection *next_dirty, *next_readable, *next_closed;
+  struct router_place place;  // until it is admitted
   bool dirty, readable, broken, wants_write;
-  bool holds_slot;  // holds a place for a handshake
   enum router_state state;
   int fd;
-  SSL *ssl;
+  SSL *ssl;  // from its first byte on
   uint32_t events;
-  uint64_t source, deadline, stalled_since;
+  uint64_t deadline, stalled_since;
   uint64_t reports_until;  // token bucket as a time: one report may come for each period from here to now
   uint32_t network;
   struct dp_filter own;
@@ -87,7 +89,8 @@ struct router_thread {
 
   struct dp_workspace workspace;
   struct router_addresstable routes;
-  struct router_list handshaking, waiting, sessions, lingering;  // handshaking and lingering: by deadline
+  struct router_list silent, handshaking, waiting, sessions, lingering;  // all but sessions: by deadline
+  struct router_evicted evicted;
   struct router_connection *dirty, *readable, *closed, *receiving;
   uint64_t now, sweep_at, accept_at;  // accept_at: when to accept again after descriptors ran out
   uint32_t crossed;  // bit i: thread i was handed frames in the batch at hand
@@ -117,6 +120,7 @@ struct router {
   struct router_settings settings;
   struct router_listener listener;
   struct router_ratelimit ratelimit;
+  struct router_pending pending;
   SSL_CTX *tls;
   uint16_t port;
   uint32_t threads;
@@ -170,6 +174,7 @@ void router_accept(struct router_thread *thread, int fd, const struct sockaddr_s
 void router_connection_serve(struct router_connection *connection, uint32_t events, uint64_t now);
 void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now);
 void router_connection_disconnect(struct router_connection *connection, const struct router_command *command, const char *why, uint64_t now);
+struct router_connection *router_connection_at(struct router_place *place);
 // Closes it at once. Its memory stays until the end of the loop's iteration.
 void router_connection_close(struct router_connection *connection, const char *why, uint64_t now);
 // Sends what is queued for connections that were marked dirty.
