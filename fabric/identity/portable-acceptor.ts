@@ -3,10 +3,13 @@ import { createServer } from 'node:net';
 import type { Acceptor, AcceptorEvent, AcceptorOptions } from '../../os/net/acceptor.ts';
 import { peerAddress } from '../../os/net/peer.ts';
 import { concat } from '../../protocol/bytes.ts';
-import { connectionCounter, type Limits } from './limits.ts';
+import { type Backlog, backlog, payerOf } from './backlog.ts';
+import { connectionCounter } from './limits.ts';
 
 const HEADER_LENGTH = 4;
 const NOTHING = new Uint8Array(0);
+/** Who has been in a phase for so long may be closed for a newcomer of the same source. */
+const LATE_MS = { hello: 1_000, claim: 5_000 } as const;
 
 type Phase = 'hello' | 'claim' | 'working' | 'closing';
 
@@ -64,11 +67,13 @@ export function portableAcceptor(options: AcceptorOptions): {
 
 interface ConnectionTable {
   /**
-   * Adds a connection; the one that has been idle the longest is closed for it if there are too many of all. Undefined if it
-   * is one too many nevertheless.
+   * Adds a connection, and closes another one for it if need be: native/acceptor/connections.h says which. Undefined if it is
+   * one too many nevertheless.
    */
   add(socket: Socket, source: string): Connection | undefined;
   find(id: number): Connection | undefined;
+  /** Moves it to another phase. */
+  enter(connection: Connection, phase: Phase): void;
   /** Closes it at once. */
   end(connection: Connection): void;
   /** Closes all connections of this phase; of every phase if undefined. */
@@ -76,33 +81,56 @@ interface ConnectionTable {
   readonly open: number;
 }
 
-function connectionTable(limits: Limits): ConnectionTable {
-  const counter = connectionCounter(limits);
+function connectionTable(options: AcceptorOptions): ConnectionTable {
+  const counter = connectionCounter(options);
   const connections = new Map<number, Connection>();
+  const phases: Record<Phase, Backlog<Connection>> = {
+    hello: backlog(),
+    claim: backlog(),
+    working: backlog(),
+    closing: backlog(),
+  };
   let lastId = 0;
+
+  function enter(connection: Connection, phase: Phase): void {
+    phases[connection.phase].remove(connection);
+    connection.phase = phase;
+    phases[phase].add(connection, connection.source, performance.now());
+  }
 
   function end(connection: Connection): void {
     clearTimeout(connection.timer);
+    phases[connection.phase].remove(connection);
     connection.phase = 'closing';
     connections.delete(connection.id);
     connection.leave();
     connection.socket.destroy();
   }
 
-  /** True if there was an idle one. */
-  function endIdle(): boolean {
-    for (const connection of connections.values()) {
-      if (connection.phase !== 'hello') continue;
-      end(connection);
-      return true;
+  function payerOfSource(source: string): Connection | undefined {
+    for (const phase of ['hello', 'claim'] as const) {
+      const oldest = phases[phase].of(source);
+      if (oldest !== undefined && performance.now() - oldest.since >= LATE_MS[phase]) return oldest.item;
     }
-    return false;
+    return undefined;
+  }
+
+  /** Closes a connection for a new one of this source. False if none can be. */
+  function makeRoom(source: string): boolean {
+    const payer = counter.crowded(source)
+      ? payerOfSource(source)
+      : payerOf([phases.hello, phases.closing, phases.claim], options.total)?.crowded();
+    if (payer === undefined) return false;
+    // A device that has computed its part meanwhile is told, so that it comes again soon.
+    if (payer.phase === 'claim') refuse(payer.socket, payer.source, options);
+    end(payer);
+    return true;
   }
 
   return {
     add(socket, source) {
       let leave = counter.enter(source);
-      if (leave === undefined && counter.open >= limits.total && endIdle()) leave = counter.enter(source);
+      if (leave === undefined && makeRoom(source)) leave = counter.enter(source);
       if (leave === undefined) return undefined;
       const connection: Connection = {
         id: ++lastId,
@@ -119,6 +147,7 @@ function connectionTable(limits: Limits): ConnectionTable {
       return connection;
     },
     find: (id) => connections.get(id),
+    enter,
     end,
     endAll(phase) {
       for (const connection of connections.values())
@@ -154,7 +183,7 @@ function exchanges(connections: ConnectionTable, options: AcceptorOptions): Exch
 
   function enter(connection: Connection, phase: Phase, timeoutMs: number): void {
     clearTimeout(connection.timer);
-    connection.phase = phase;
+    connections.enter(connection, phase);
     connection.timer = setTimeout(() => {
       if (phase === 'closing') connections.end(connection);
       else if (connection.socket.bytesRead > 0) report(connection, 'timeout');
@@ -164,7 +193,7 @@ function exchanges(connections: ConnectionTable, options: AcceptorOptions): Exch
 
   function report(connection: Connection, kind: AcceptorEvent['kind'], bytes: Uint8Array = NOTHING): void {
     clearTimeout(connection.timer);
-    connection.phase = 'working';
+    connections.enter(connection, 'working');
     connection.header = undefined;
     const { id, source, tag, answered } = connection;
     options.onEvent({ kind, id, source, tag, answered, bytes });
