@@ -47,8 +47,9 @@ const STRANGERS: readonly Strangers[] = [
     atLeast: 90,
   },
 ];
-/** Devices that come for their identity, a second. */
+/** Devices that come for their identity, a second, and how long each takes for a group signature. */
 const ARRIVALS = 10;
+const SIGNING_MS = 1_000;
 const DEVICES = 200;
 /** Until strangers who cannot all connect have done their worst. */
 const SETTLING_MS = 2_000;
@@ -164,7 +165,8 @@ async function open(fabric: BenchFabric, group: BenchGroup, namespace: string): 
       const next = (turn: number): Caller => {
         const chip = makeChip(group);
         const sign = (message: Uint8Array): Uint8Array => signAs(chip, message);
-        return { callers, from: addressOf(200, turn), suite: 1, gid: group.gid, root: fabric.root, sign };
+        const from = addressOf(200, turn);
+        return { callers, from, suite: 1, gid: group.gid, root: fabric.root, sign, signingMs: SIGNING_MS };
       };
       const { admitted, refused, broken } = await openLoop(ARRIVALS, seconds, next);
       await callers.end();
