@@ -52,7 +52,7 @@ const ARRIVALS = 10;
 const SIGNING_MS = 1_000;
 const DEVICES = 200;
 /** Until strangers who cannot all connect have done their worst. */
-const SETTLING_MS = 2_000;
+const SETTLING_MS = 6_000;
 const { primitives } = curves();
 
 /** A fabric in a network namespace where 127.0.0.0/8 and a /40 lead to the machine itself, and its honest devices. */
