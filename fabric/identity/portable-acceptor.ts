@@ -1,31 +1,18 @@
-import type { Server, Socket } from 'node:net';
+import type { Server } from 'node:net';
 import { createServer } from 'node:net';
 import type { Acceptor, AcceptorEvent, AcceptorOptions } from '../../os/net/acceptor.ts';
 import { peerAddress } from '../../os/net/peer.ts';
 import { concat } from '../../protocol/bytes.ts';
-import { type Backlog, backlog, payerOf } from './backlog.ts';
-import { connectionCounter } from './limits.ts';
+import {
+  type Connection,
+  type ConnectionTable,
+  connectionTable,
+  type Phase,
+  refuse,
+} from './portable-connections.ts';
 
 const HEADER_LENGTH = 4;
 const NOTHING = new Uint8Array(0);
-/** Who has been in a phase for so long may be closed for a newcomer of the same source. */
-const LATE_MS = { hello: 1_000, claim: 5_000 } as const;
-
-type Phase = 'hello' | 'claim' | 'working' | 'closing';
-
-interface Connection {
-  readonly id: number;
-  readonly socket: Socket;
-  readonly source: string;
-  /** Frees its place within the limits, once. */
-  readonly leave: () => void;
-  phase: Phase;
-  /** Of the message whose rest is still to come. */
-  header: Buffer | undefined;
-  tag: number;
-  answered: boolean;
-  timer: NodeJS.Timeout | undefined;
-}
 
 /**
  * An acceptor on `node:net`, for builds without the addon: the same behaviour, some kilobytes for each connection. Returns
@@ -61,100 +48,6 @@ export function portableAcceptor(options: AcceptorOptions): {
       get open() {
         return connections.open;
       },
-    },
-  };
-}
-
-interface ConnectionTable {
-  /**
-   * Adds a connection, and closes another one for it if need be: native/acceptor/connections.h says which. Undefined if it is
-   * one too many nevertheless.
-   */
-  add(socket: Socket, source: string): Connection | undefined;
-  find(id: number): Connection | undefined;
-  /** Moves it to another phase. */
-  enter(connection: Connection, phase: Phase): void;
-  /** Closes it at once. */
-  end(connection: Connection): void;
-  /** Closes all connections of this phase; of every phase if undefined. */
-  endAll(phase?: Phase): void;
-  readonly open: number;
-}
-
-function connectionTable(options: AcceptorOptions): ConnectionTable {
-  const counter = connectionCounter(options);
-  const connections = new Map<number, Connection>();
-  const phases: Record<Phase, Backlog<Connection>> = {
-    hello: backlog(),
-    claim: backlog(),
-    working: backlog(),
-    closing: backlog(),
-  };
-  let lastId = 0;
-
-  function enter(connection: Connection, phase: Phase): void {
-    phases[connection.phase].remove(connection);
-    connection.phase = phase;
-    phases[phase].add(connection, connection.source, performance.now());
-  }
-
-  function end(connection: Connection): void {
-    clearTimeout(connection.timer);
-    phases[connection.phase].remove(connection);
-    connection.phase = 'closing';
-    connections.delete(connection.id);
-    connection.leave();
-    connection.socket.destroy();
-  }
-
-  function payerOfSource(source: string): Connection | undefined {
-    for (const phase of ['hello', 'claim'] as const) {
-      const oldest = phases[phase].of(source);
-      if (oldest !== undefined && performance.now() - oldest.since >= LATE_MS[phase]) return oldest.item;
-    }
-    return undefined;
-  }
-
-  /** Closes a connection for a new one of this source. False if none can be. */
-  function makeRoom(source: string): boolean {
-    const payer = counter.crowded(source)
-      ? payerOfSource(source)
-      : payerOf([phases.hello, phases.closing, phases.claim], options.total)?.crowded();
-    if (payer === undefined) return false;
-    // A device that has computed its part meanwhile is told, so that it comes again soon.
-    if (payer.phase === 'claim') refuse(payer.socket, payer.source, options);
-    end(payer);
-    return true;
-  }
-
-  return {
-    add(socket, source) {
-      let leave = counter.enter(source);
-      if (leave === undefined && makeRoom(source)) leave = counter.enter(source);
-      if (leave === undefined) return undefined;
-      const connection: Connection = {
-        id: ++lastId,
-        socket,
-        source,
-        leave,
-        phase: 'hello',
-        header: undefined,
-        tag: 0,
-        answered: false,
-        timer: undefined,
-      };
-      connections.set(connection.id, connection);
-      return connection;
-    },
-    find: (id) => connections.get(id),
-    enter,
-    end,
-    endAll(phase) {
-      for (const connection of connections.values())
-        if (phase === undefined || connection.phase === phase) end(connection);
-    },
-    get open() {
-      return counter.open;
     },
   };
 }
@@ -241,12 +134,6 @@ function exchanges(connections: ConnectionTable, options: AcceptorOptions): Exch
   }
 
   return { serve, answer, finish };
-}
-
-function refuse(socket: Socket, source: string, { refusal, onEvent }: AcceptorOptions): void {
-  onEvent({ kind: 'over-limit', id: 0, source, tag: 0, answered: false, bytes: NOTHING });
-  socket.resume();
-  socket.end(refusal, () => socket.destroy());
 }
 
 /** The length that a known header announces; undefined for any other. */

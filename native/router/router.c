@@ -150,6 +150,15 @@ void router_thread_ends(struct router *router) {
   listener.ended(listener.owner);
 }
 
+void router_wake(struct router_thread *thread) {
+  uint64_t one = 1;
+  (void)!write(thread->wake, &one, sizeof one);
+}
+
+void router_report(struct router_thread *thread, struct router_event *event) {
+  thread->router->listener.report(thread->router->listener.owner, event);
+}
+
 void router_send_command(struct router *router, uint32_t index, struct router_command *command) {
   struct router_thread *thread = command->peer != NULL ? command->peer->thread : &router->thread[index];
   router_mailbox_put(&thread->mailbox, command);

@@ -142,6 +142,10 @@ void router_join(struct router *router);
 // A thread's last act. The last thread closes the TUN and reports ROUTER_STOPPED.
 void router_thread_ends(struct router *router);
 
+void router_wake(struct router_thread *thread);
+// Takes the event.
+void router_report(struct router_thread *thread, struct router_event *event);
+
 // tls.c: NULL if the certificate or key is of no use; `reason` then says why.
 SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason);
 // The server's side of a connection over the socket; NULL without memory.
@@ -162,11 +166,6 @@ void router_unwatch(struct router_thread *thread, int fd);
 // list.c
 void router_list_add(struct router_list *list, struct router_connection *connection);
 void router_list_remove(struct router_connection *connection);
-
-// events.c
-void router_wake(struct router_thread *thread);
-// Takes the event.
-void router_report(struct router_thread *thread, struct router_event *event);
 
 // connection.c
 void router_accept(struct router_thread *thread, int fd, const struct sockaddr_storage *from, uint64_t now);
