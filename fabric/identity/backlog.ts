@@ -6,8 +6,8 @@ import { prefixesOf } from '../../os/net/peer.ts';
  * native/backlog/backlog.h, which says more.
  */
 export interface Backlog<T> {
-  /** Adds the newest; one that is in it already is not to be added. `since` is for the caller. */
-  add(item: T, source: string, since?: number): void;
+  /** Adds the newest; one that is in it already is not to be added. */
+  add(item: T, source: string): void;
   /** False if it is not in it. */
   remove(item: T): boolean;
   /**
@@ -17,8 +17,8 @@ export interface Backlog<T> {
   crowded(end?: 'oldest' | 'newest'): T | undefined;
   /** True if no prefix is more crowded than those of this source: one more of it would pay. */
   isCrowded(source: string): boolean;
-  /** The oldest of a source, and since when. */
-  of(source: string): { readonly item: T; readonly since: number } | undefined;
+  /** The oldest of a source. */
+  of(source: string): T | undefined;
   readonly oldest: T | undefined;
   readonly count: number;
 }
@@ -26,7 +26,6 @@ export interface Backlog<T> {
 interface Entry<T> {
   readonly item: T;
   readonly source: Prefix<T>;
-  readonly since: number;
   /** In the older half. */
   old: boolean;
 }
@@ -105,8 +104,8 @@ export function backlog<T>(): Backlog<T> {
   }
 
   return {
-    add(item, source, since = 0) {
-      const entry = { item, source: sourceAt(source), since, old: false };
+    add(item, source) {
+      const entry = { item, source: sourceAt(source), old: false };
       entries.set(item, entry);
       entry.source.entries.add(entry);
       recent.add(entry);
@@ -134,7 +133,7 @@ export function backlog<T>(): Backlog<T> {
       }
       return true;
     },
-    of: (source) => firstOf(prefixes.get(prefixesOf(source).at(-1)!)?.entries ?? []),
+    of: (source) => firstOf(prefixes.get(prefixesOf(source).at(-1)!)?.entries ?? [])?.item,
     get oldest() {
       return firstOf(entries.keys());
     },

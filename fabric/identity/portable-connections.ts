@@ -5,8 +5,13 @@ import { connectionCounter } from './limits.ts';
 
 const NOTHING = new Uint8Array(0);
 
-/** Who has been in a phase for so long may be closed for a newcomer of the same source. */
-const LATE_MS = { hello: 1_000, claim: 5_000 } as const;
+/** Who has been in a phase for so long may be closed for a newcomer of the same source, or of the crowd that it is of. */
+const LATE_MS: Readonly<Record<Phase, number>> = {
+  hello: 1_000,
+  claim: 5_000,
+  working: Infinity,
+  closing: Infinity,
+};
 
 export type Phase = 'hello' | 'claim' | 'working' | 'closing';
 
@@ -18,6 +23,8 @@ export interface Connection {
   /** Frees its place within the limits, once. */
   readonly leave: () => void;
   phase: Phase;
+  /** Since when, on the clock of performance.now(). */
+  since: number;
   /** Of the message whose rest is still to come. */
   header: Buffer | undefined;
   tag: number;
@@ -41,6 +48,8 @@ export interface ConnectionTable {
   readonly open: number;
 }
 
+const isLate = ({ phase, since }: Connection): boolean => performance.now() - since >= LATE_MS[phase];
+
 /** The same as native/acceptor/connections.h. */
 export function connectionTable(options: AcceptorOptions): ConnectionTable {
   const counter = connectionCounter(options);
@@ -56,7 +65,8 @@ export function connectionTable(options: AcceptorOptions): ConnectionTable {
   function enter(connection: Connection, phase: Phase): void {
     phases[connection.phase].remove(connection);
     connection.phase = phase;
-    phases[phase].add(connection, connection.source, performance.now());
+    connection.since = performance.now();
+    phases[phase].add(connection, connection.source);
   }
 
   function end(connection: Connection): void {
@@ -69,18 +79,21 @@ export function connectionTable(options: AcceptorOptions): ConnectionTable {
   }
 
   function payerOfSource(source: string): Connection | undefined {
-    for (const phase of ['hello', 'claim'] as const) {
-      const oldest = phases[phase].of(source);
-      if (oldest !== undefined && performance.now() - oldest.since >= LATE_MS[phase]) return oldest.item;
-    }
-    return undefined;
+    return [phases.hello.of(source), phases.claim.of(source)].find(
+      (oldest) => oldest !== undefined && isLate(oldest),
+    );
+  }
+
+  function payerOfAll(source: string): Connection | undefined {
+    const payers = payerOf([phases.hello, phases.closing, phases.claim], options.total);
+    const payer = payers?.crowded();
+    const spared = payers === phases.claim && payers.isCrowded(source) && !isLate(payer!);
+    return spared ? undefined : payer;
   }
 
   /** Closes a connection for a new one of this source. False if none can be. */
   function makeRoom(source: string): boolean {
-    const payer = counter.crowded(source)
-      ? payerOfSource(source)
-      : payerOf([phases.hello, phases.closing, phases.claim], options.total)?.crowded();
+    const payer = counter.crowded(source) ? payerOfSource(source) : payerOfAll(source);
     if (payer === undefined) return false;
     // A device that has computed its part meanwhile is told, so that it comes again soon.
     if (payer.phase === 'claim') refuse(payer.socket, payer.source, options);
@@ -99,6 +112,7 @@ export function connectionTable(options: AcceptorOptions): ConnectionTable {
         source,
         leave,
         phase: 'hello',
+        since: performance.now(),
         header: undefined,
         tag: 0,
         answered: false,

@@ -1,7 +1,7 @@
 #include "connections.h"
 #include <stdlib.h>
 
-// Who has been in a phase for so long may be closed for a newcomer of the same source, milliseconds.
+// Who has been in a phase for so long may be closed for a newcomer of the same source, or of the crowd that it is of, milliseconds.
 static const uint64_t LATE[PHASES] = {[HELLO] = 1000, [CLAIM] = 5000};
 
 bool connections_init(struct connections *connections, uint32_t total, uint32_t per_source, uint64_t salt) {
@@ -25,17 +25,24 @@ void connections_free(struct connections *connections) {
 
 static struct connection *connection_of(struct backlog_entry *entry) { return (struct connection *)(void *)entry; }
 
-// Of those that only wait for the peer: the silent ones first, then those that have got their last message.
-static struct connection *payer_of_all(const struct connections *connections) {
+static bool is_late(const struct backlog_entry *entry, enum phase phase, uint64_t now) { return now - entry->since >= LATE[phase]; }
+
+// Of those that only wait for the peer: the silent ones first, then those that have got their last message. A crowd does not exchange those
+// that were answered as fast as it can connect: each costs an answer.
+static struct connection *payer_of_all(const struct connections *connections, uint64_t source, uint64_t now) {
+  static const enum phase order[] = {HELLO, CLOSING, CLAIM};
   const struct backlog *const phases[] = {&connections->phases[HELLO], &connections->phases[CLOSING], &connections->phases[CLAIM]};
   int at = backlog_payer(phases, 3, connections->total);
-  return at < 0 ? NULL : connection_of(backlog_crowded(phases[at], false));
+  if (at < 0) return NULL;
+  struct backlog_entry *entry = backlog_crowded(phases[at], false);
+  bool spared = order[at] == CLAIM && backlog_is_crowded(phases[at], source) && !is_late(entry, CLAIM, now);
+  return spared ? NULL : connection_of(entry);
 }
 
 static struct connection *payer_of_source(const struct connections *connections, uint64_t source, uint64_t now) {
-  for (int phase = HELLO; phase <= CLAIM; phase++) {
+  for (enum phase phase = HELLO; phase <= CLAIM; phase++) {
     struct backlog_entry *entry = backlog_of(&connections->phases[phase], source);
-    if (entry != NULL && now - entry->since >= LATE[phase]) return connection_of(entry);
+    if (entry != NULL && is_late(entry, phase, now)) return connection_of(entry);
   }
   return NULL;
 }
@@ -46,7 +53,7 @@ bool connections_make_room(const struct connections *connections, const struct i
   for (int phase = HELLO; phase < PHASES; phase++) own += backlog_count(&connections->phases[phase], source);
   *payer = NULL;
   if (own < connections->per_source && connections->open < connections->total) return true;
-  *payer = own >= connections->per_source ? payer_of_source(connections, source, (uint64_t)now) : payer_of_all(connections);
+  *payer = own >= connections->per_source ? payer_of_source(connections, source, (uint64_t)now) : payer_of_all(connections, source, (uint64_t)now);
   return *payer != NULL;
 }
 

@@ -185,6 +185,20 @@ struct backlog_entry *backlog_crowded(const struct backlog *backlog, bool newest
   return newest ? prefix->newest : prefix->oldest;
 }
 
+bool backlog_is_crowded(const struct backlog *backlog, uint64_t source) {
+  const uint8_t *lengths;
+  const struct backlog_prefix *prefix = backlog->all;
+  unsigned count = backlog_source_lengths(source, &lengths);
+  for (unsigned i = 0; i < count; i++) {
+    const struct backlog_prefix *own = find(backlog, backlog_source_prefix(source, lengths[i]), lengths[i]);
+    uint32_t most = prefix->width == 0 ? 0 : prefix->heap[0]->old;
+    if ((own == NULL ? 0 : own->old) < most) return false;
+    if (own == NULL) return true;
+    prefix = own;
+  }
+  return true;
+}
+
 struct backlog_entry *backlog_of(const struct backlog *backlog, uint64_t source) {
   const struct backlog_prefix *prefix = find_source(backlog, source);
   return prefix == NULL ? NULL : prefix->oldest;

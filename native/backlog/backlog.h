@@ -36,6 +36,8 @@ void backlog_remove(struct backlog *backlog, struct backlog_entry *entry);
 // The oldest entry of the most crowded prefix, or its newest; NULL if there is none. Of equally crowded prefixes it is the one that has
 // been so the longest.
 struct backlog_entry *backlog_crowded(const struct backlog *backlog, bool newest);
+// Is no prefix more crowded than those of this source? One more of it would pay.
+bool backlog_is_crowded(const struct backlog *backlog, uint64_t source);
 // The oldest entry of a source, or NULL.
 struct backlog_entry *backlog_of(const struct backlog *backlog, uint64_t source);
 // How many entries a source has.

@@ -1,7 +1,8 @@
 #include "pending.h"
 #include <unistd.h>
 
-// A connection that has been at its step for so long may be closed for a new one of its own source, if that has as many as it may have.
+// A connection that has been at its step for so long may be closed for a new one of its own source, if that has as many as it may have, or
+// in its handshake for a new one of the crowd that it is of.
 static const uint64_t LATE[ROUTER_STEPS_UNDER_WAY] = {
     [ROUTER_STEP_HELLO] = 1000000000, [ROUTER_STEP_HANDSHAKE] = 3000000000, [ROUTER_STEP_ADMISSION] = UINT64_MAX};
 
@@ -37,18 +38,24 @@ static void evict(struct router_pending *pending, struct router_place *place, ui
   if (!atomic_exchange(&evicted->any, true)) (void)!write(evicted->wake, &one, sizeof one);
 }
 
-// The newest of those that wait for JavaScript: the oldest is the next to be served.
-static struct router_place *payer(const struct router_pending *pending) {
+static bool is_late(const struct backlog_entry *entry, int step, uint64_t now) { return now - entry->since >= LATE[step]; }
+
+// Who goes for a new connection of a source, or NULL. A crowd does not exchange its handshakes as fast as it can connect: each costs a
+// signature. Of those that wait for JavaScript it is the newest: the oldest is the next to be served.
+static struct router_place *payer(const struct router_pending *pending, uint64_t source, uint64_t now) {
   const struct backlog *steps[ROUTER_STEPS_UNDER_WAY];
   for (int i = 0; i < ROUTER_STEPS_UNDER_WAY; i++) steps[i] = &pending->steps[i];
   int step = backlog_payer(steps, ROUTER_STEPS_UNDER_WAY, pending->ratelimit->limits.pending);
-  return step < 0 ? NULL : place_of(backlog_crowded(steps[step], step == ROUTER_STEP_ADMISSION));
+  if (step < 0) return NULL;
+  struct backlog_entry *entry = backlog_crowded(steps[step], step == ROUTER_STEP_ADMISSION);
+  bool spared = step == ROUTER_STEP_HANDSHAKE && backlog_is_crowded(steps[step], source) && !is_late(entry, step, now);
+  return spared ? NULL : place_of(entry);
 }
 
 static struct router_place *late_of(const struct router_pending *pending, uint64_t source, uint64_t now) {
   for (int i = 0; i < ROUTER_STEPS_UNDER_WAY; i++) {
     struct backlog_entry *entry = backlog_of(&pending->steps[i], source);
-    if (entry != NULL && now - entry->since >= LATE[i]) return place_of(entry);
+    if (entry != NULL && is_late(entry, i, now)) return place_of(entry);
   }
   return NULL;
 }
@@ -56,7 +63,7 @@ static struct router_place *late_of(const struct router_pending *pending, uint64
 static void make_room(struct router_pending *pending, uint64_t source, uint64_t now) {
   struct router_place *place = NULL;
   if (router_ratelimit_crowded(pending->ratelimit, source)) place = late_of(pending, source, now);
-  else if (atomic_load(&pending->ratelimit->pending) >= pending->ratelimit->limits.pending) place = payer(pending);
+  else if (atomic_load(&pending->ratelimit->pending) >= pending->ratelimit->limits.pending) place = payer(pending, source, now);
   if (place != NULL) evict(pending, place, now);
 }
 

@@ -70,6 +70,8 @@ static void obey(const char *text) {
   else if (strcmp(word, "oldest") == 0) is(backlog_crowded(&backlog, false), first);
   else if (strcmp(word, "newest") == 0) is(backlog_crowded(&backlog, true), first);
   else if (strcmp(word, "of") == 0) is(backlog_of(&backlog, source_at(first)), second);
+  else if (strcmp(word, "crowded") == 0) CHECK(backlog_is_crowded(&backlog, source_at(first)));
+  else if (strcmp(word, "free") == 0) CHECK(!backlog_is_crowded(&backlog, source_at(first)));
   else if (strcmp(word, "count") == 0) CHECK(backlog.count == (uint32_t)atoi(first));
   else if (strcmp(word, "remove") == 0) {
     for (int i = 0; i < used; i++)

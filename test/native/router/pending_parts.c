@@ -101,6 +101,20 @@ static void who_stops_after_its_hello_pays_when_there_is_nobody_silent(void) {
   end();
 }
 
+// Each handshake costs a signature: a crowd may exchange them only every few seconds.
+static void a_crowd_does_not_exchange_its_own_handshakes(void) {
+  struct router_ratelimit_limits limits = PLENTY;
+  limits.pending_per_source = 100;
+  start(limits);
+  struct router_place *stopped[8];
+  for (int i = 0; i < 8; i++) CHECK(advance(stopped[i] = enter_from("192.0.2.1", 0), ROUTER_STEP_HANDSHAKE, 0));
+  CHECK(enter(stopped[0]->source, 3 * SECOND - 1) == NULL);
+  CHECK(taken_away() == NULL);
+  CHECK(enter_from("198.51.100.1", 3 * SECOND - 1) != NULL && taken_away() == stopped[0]);
+  CHECK(enter(stopped[0]->source, 3 * SECOND) != NULL && taken_away() == stopped[1]);
+  end();
+}
+
 static void the_newest_of_those_that_wait_for_javascript_pays(void) {
   start(PLENTY);
   struct router_place *waiting[8];
@@ -219,6 +233,7 @@ int main(void) {
   the_crowd_pays_for_newcomers();
   who_has_come_further_is_not_displaced_by_who_has_not();
   who_stops_after_its_hello_pays_when_there_is_nobody_silent();
+  a_crowd_does_not_exchange_its_own_handshakes();
   the_newest_of_those_that_wait_for_javascript_pays();
   a_source_that_has_all_it_may_have_pays_itself();
   who_stops_for_long_pays_for_its_own_source();
