@@ -20,6 +20,8 @@ export const DEADLINES: Deadlines = { helloMs: 10_000, claimMs: 10_000 };
 export interface Counter {
   /** Counts a connection of the peer; undefined if it is one too many. The result uncounts it, once. */
   enter(peer: string): (() => void) | undefined;
+  /** True if the peer's source has as many as it may have. */
+  crowded(peer: string): boolean;
   readonly open: number;
 }
 
@@ -43,6 +45,7 @@ export function connectionCounter(limits: Limits): Counter {
         else sources.set(source, rest);
       };
     },
+    crowded: (peer) => (sources.get(sourceOf(peer)) ?? 0) >= limits.perSource,
     get open() {
       return open;
     },

@@ -1,28 +1,18 @@
-import type { Server, Socket } from 'node:net';
+import type { Server } from 'node:net';
 import { createServer } from 'node:net';
 import type { Acceptor, AcceptorEvent, AcceptorOptions } from '../../os/net/acceptor.ts';
 import { peerAddress } from '../../os/net/peer.ts';
 import { concat } from '../../protocol/bytes.ts';
-import { connectionCounter, type Limits } from './limits.ts';
+import {
+  type Connection,
+  type ConnectionTable,
+  connectionTable,
+  type Phase,
+  refuse,
+} from './portable-connections.ts';
 
 const HEADER_LENGTH = 4;
 const NOTHING = new Uint8Array(0);
-
-type Phase = 'hello' | 'claim' | 'working' | 'closing';
-
-interface Connection {
-  readonly id: number;
-  readonly socket: Socket;
-  readonly source: string;
-  /** Frees its place within the limits, once. */
-  readonly leave: () => void;
-  phase: Phase;
-  /** Of the message whose rest is still to come. */
-  header: Buffer | undefined;
-  tag: number;
-  answered: boolean;
-  timer: NodeJS.Timeout | undefined;
-}
 
 /**
  * An acceptor on `node:net`, for builds without the addon: the same behaviour, some kilobytes for each connection. Returns
@@ -62,74 +52,6 @@ export function portableAcceptor(options: AcceptorOptions): {
   };
 }
 
-interface ConnectionTable {
-  /**
-   * Adds a connection; the one that has been idle the longest is closed for it if there are too many of all. Undefined if it
-   * is one too many nevertheless.
-   */
-  add(socket: Socket, source: string): Connection | undefined;
-  find(id: number): Connection | undefined;
-  /** Closes it at once. */
-  end(connection: Connection): void;
-  /** Closes all connections of this phase; of every phase if undefined. */
-  endAll(phase?: Phase): void;
-  readonly open: number;
-}
-
-function connectionTable(limits: Limits): ConnectionTable {
-  const counter = connectionCounter(limits);
-  const connections = new Map<number, Connection>();
-  let lastId = 0;
-
-  function end(connection: Connection): void {
-    clearTimeout(connection.timer);
-    connection.phase = 'closing';
-    connections.delete(connection.id);
-    connection.leave();
-    connection.socket.destroy();
-  }
-
-  /** True if there was an idle one. */
-  function endIdle(): boolean {
-    for (const connection of connections.values()) {
-      if (connection.phase !== 'hello') continue;
-      end(connection);
-      return true;
-    }
-    return false;
-  }
-
-  return {
-    add(socket, source) {
-      let leave = counter.enter(source);
-      if (leave === undefined && counter.open >= limits.total && endIdle()) leave = counter.enter(source);
-      if (leave === undefined) return undefined;
-      const connection: Connection = {
-        id: ++lastId,
-        socket,
-        source,
-        leave,
-        phase: 'hello',
-        header: undefined,
-        tag: 0,
-        answered: false,
-        timer: undefined,
-      };
-      connections.set(connection.id, connection);
-      return connection;
-    },
-    find: (id) => connections.get(id),
-    end,
-    endAll(phase) {
-      for (const connection of connections.values())
-        if (phase === undefined || connection.phase === phase) end(connection);
-    },
-    get open() {
-      return counter.open;
-    },
-  };
-}
-
 interface Exchanges extends Pick<Acceptor, 'answer' | 'finish'> {
   /** Awaits the first message. */
   serve(connection: Connection): void;
@@ -154,7 +76,7 @@ function exchanges(connections: ConnectionTable, options: AcceptorOptions): Exch
 
   function enter(connection: Connection, phase: Phase, timeoutMs: number): void {
     clearTimeout(connection.timer);
-    connection.phase = phase;
+    connections.enter(connection, phase);
     connection.timer = setTimeout(() => {
       if (phase === 'closing') connections.end(connection);
       else if (connection.socket.bytesRead > 0) report(connection, 'timeout');
@@ -164,7 +86,7 @@ function exchanges(connections: ConnectionTable, options: AcceptorOptions): Exch
 
   function report(connection: Connection, kind: AcceptorEvent['kind'], bytes: Uint8Array = NOTHING): void {
     clearTimeout(connection.timer);
-    connection.phase = 'working';
+    connections.enter(connection, 'working');
     connection.header = undefined;
     const { id, source, tag, answered } = connection;
     options.onEvent({ kind, id, source, tag, answered, bytes });
@@ -212,12 +134,6 @@ function exchanges(connections: ConnectionTable, options: AcceptorOptions): Exch
   }
 
   return { serve, answer, finish };
-}
-
-function refuse(socket: Socket, source: string, { refusal, onEvent }: AcceptorOptions): void {
-  onEvent({ kind: 'over-limit', id: 0, source, tag: 0, answered: false, bytes: NOTHING });
-  socket.resume();
-  socket.end(refusal, () => socket.destroy());
 }
 
 /** The length that a known header announces; undefined for any other. */

@@ -1,3 +1,5 @@
+import { backlog } from './backlog.ts';
+
 /** Work that waits for its turn. `run` does it; `drop` is called instead if the queue sheds it. */
 export interface Job {
   run(): Promise<void>;
@@ -6,10 +8,10 @@ export interface Job {
 
 /** A bounded queue with two priorities before the expensive part of a handshake; suspect sources have the low one. */
 export interface WorkQueue {
-  /** Queues a job; drops it at once if the queue of its priority is full. */
-  add(suspect: boolean, job: Job): void;
-  /** True if a new handshake should be refused before it has cost anything. */
-  congested(suspect: boolean): boolean;
+  /** Queues a job of a source. If the queue of its priority is full, one is dropped: of the normal ones the newest of the most crowded prefix. */
+  add(suspect: boolean, job: Job, source?: string): void;
+  /** True if a new handshake of this source should be refused before it has cost anything. */
+  congested(suspect: boolean, source?: string): boolean;
   /** Drops all jobs that wait. */
   dropWaiting(): void;
   /** Jobs waiting or running. */
@@ -31,24 +33,32 @@ export interface QueueOptions {
 const RUNNING = 192;
 const IDLE = 16;
 const WAITING = { normal: 2_048, suspect: 256 };
-/** Beyond this share of the normal queue new handshakes are refused before the device has done any work. */
-const CONGESTED = 0.25;
+/**
+ * Beyond the first share of the normal queue new handshakes of the most crowded prefix are refused before the device has done any
+ * work, beyond the second those of all.
+ */
+const CONGESTED = { crowded: 0.25, all: 0.75 };
+/** Whoever gives no source shares one. */
+const NO_SOURCE = 'unknown';
 const MAX_WAIT_MS = 5_000;
 
 /**
  * The normal queue is served first and oldest first: a device that waits there has let its TPM work for it, and a bounded
- * queue is served in time; what is refused are new handshakes, before they have cost anything. Suspects are served when the
+ * queue is served in time; what is refused are new handshakes, before they have cost anything, those of crowded prefixes first. Suspects are served when the
  * server has little to do, and else refused at their first message: a flood of forgeries costs one Error each.
  */
 export function workQueue(options: QueueOptions): WorkQueue {
   const { running: most = RUNNING, idle = IDLE, waiting = WAITING, maxWaitMs = MAX_WAIT_MS, now } = options;
-  const normal = fifo<Job>();
+  const normal = backlog<Job>();
   const suspects = fifo<{ job: Job; since: number }>();
   let running = 0;
 
   function next(): Job | undefined {
-    const job = normal.shift();
-    if (job !== undefined) return job;
+    const job = normal.oldest;
+    if (job !== undefined) {
+      normal.remove(job);
+      return job;
+    }
     while (running < idle) {
       const each = suspects.shift();
       if (each === undefined) return undefined;
@@ -70,27 +80,39 @@ export function workQueue(options: QueueOptions): WorkQueue {
     }
   }
 
+  function addSuspect(job: Job): void {
+    if (suspects.length >= waiting.suspect) job.drop();
+    else suspects.push({ job, since: now() });
+  }
+
+  function addNormal(job: Job, source: string): void {
+    normal.add(job, source);
+    if (normal.count <= waiting.normal) return;
+    const payer = normal.crowded('newest')!;
+    normal.remove(payer);
+    payer.drop();
+  }
+
   return {
-    add(suspect, job) {
-      const length = suspect ? suspects.length : normal.length;
-      if (length >= (suspect ? waiting.suspect : waiting.normal)) {
-        job.drop();
-        return;
-      }
-      if (suspect) suspects.push({ job, since: now() });
-      else normal.push(job);
+    add(suspect, job, source = NO_SOURCE) {
+      if (suspect) addSuspect(job);
+      else addNormal(job, source);
       serve();
     },
-    congested: (suspect) =>
-      suspect
-        ? normal.length > 0 || running + suspects.length >= idle
-        : normal.length >= waiting.normal * CONGESTED,
+    congested(suspect, source = NO_SOURCE) {
+      if (suspect) return normal.count > 0 || running + suspects.length >= idle;
+      const share = normal.count / waiting.normal;
+      return share >= CONGESTED.all || (share >= CONGESTED.crowded && normal.isCrowded(source));
+    },
     dropWaiting() {
-      for (let job = normal.shift(); job !== undefined; job = normal.shift()) job.drop();
+      for (let job = normal.oldest; job !== undefined; job = normal.oldest) {
+        normal.remove(job);
+        job.drop();
+      }
       for (let each = suspects.shift(); each !== undefined; each = suspects.shift()) each.job.drop();
     },
     get load() {
-      return running + normal.length + suspects.length;
+      return running + normal.count + suspects.length;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { sourceOf } from '../../os/net/peer.ts';
+import { prefixesOf } from '../../os/net/peer.ts';
 
 /** Which sources lately sent handshakes that no honest device sends. */
 export interface Reputation {
@@ -12,33 +12,49 @@ export interface Reputation {
 /** With so many hostile handshakes more than good ones a source is suspect: a broken device is not at its first attempt. */
 const STRIKES = 3;
 const FORGET_MS = 60_000;
-/** About 10 MB. More sources than this are those of a whole network; the oldest are forgotten. */
-const MOST_SOURCES = 65_536;
+/** About 10 MB. More than this are those of a whole network; the oldest are forgotten. */
+const MOST_PREFIXES = 65_536;
 
-/** Counts strikes per source (an IPv4 address, an IPv6 /64) until a minute after the last one. */
+/** So many times as often as a source may a prefix be hostile in which many are: an IPv4 /24; an IPv6 /56, /48, /40, each of the one before. */
+const WIDER = { v4: 16, v6: 4 };
+
+/** Counts strikes per source (an IPv4 address, an IPv6 /64) and per prefix of sources until a minute after the last one. */
 export function sourceReputation(now: () => number): Reputation {
-  const sources = new Map<string, { strikes: number; at: number }>();
+  const prefixes = new Map<string, { strikes: number; at: number }>();
 
-  function current(source: string): { strikes: number; at: number } | undefined {
-    const known = sources.get(source);
+  function current(prefix: string): { strikes: number; at: number } | undefined {
+    const known = prefixes.get(prefix);
     if (known === undefined || now() - known.at < FORGET_MS) return known;
-    sources.delete(source);
+    prefixes.delete(prefix);
     return undefined;
   }
 
   return {
     penalise(peer) {
-      const source = sourceOf(peer);
-      const strikes = Math.min((current(source)?.strikes ?? 0) + 1, 4 * STRIKES);
-      sources.delete(source);
-      sources.set(source, { strikes, at: now() });
-      if (sources.size > MOST_SOURCES) sources.delete(sources.keys().next().value!);
+      for (const { prefix, most } of bounds(peer)) {
+        const before = current(prefix)?.strikes ?? 0;
+        const strikes = Math.min(before + 1, 4 * most);
+        prefixes.delete(prefix);
+        prefixes.set(prefix, { strikes, at: now() });
+        if (prefixes.size > MOST_PREFIXES) prefixes.delete(prefixes.keys().next().value!);
+        // One source alone does not make a wide prefix suspect.
+        if (strikes === before) return;
+      }
     },
     forgive(peer) {
-      const source = sourceOf(peer);
-      const known = current(source);
-      if (known !== undefined && --known.strikes === 0) sources.delete(source);
+      for (const prefix of prefixesOf(peer)) {
+        const known = current(prefix);
+        if (known !== undefined && --known.strikes === 0) prefixes.delete(prefix);
+      }
     },
-    isSuspect: (peer) => sources.size > 0 && (current(sourceOf(peer))?.strikes ?? 0) >= STRIKES,
+    isSuspect: (peer) =>
+      prefixes.size > 0 && bounds(peer).some(({ prefix, most }) => (current(prefix)?.strikes ?? 0) >= most),
   };
+}
+
+/** The prefixes of a peer, its source first, each with the strikes that make it suspect. */
+function bounds(peer: string): { prefix: string; most: number }[] {
+  const names = prefixesOf(peer).reverse();
+  const factor = names.length > 2 ? WIDER.v6 : WIDER.v4;
+  return names.map((prefix, i) => ({ prefix, most: STRIKES * factor ** i }));
 }

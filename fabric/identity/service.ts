@@ -55,7 +55,7 @@ export function handshakeService(
 
   function receiveClientInit(event: AcceptorEvent): void {
     const record = recordOf(event);
-    if (queue.congested(reputation.isSuspect(event.source))) {
+    if (queue.congested(reputation.isSuspect(event.source), event.source)) {
       shed(event);
       return;
     }
@@ -68,10 +68,8 @@ export function handshakeService(
   }
 
   function receiveClientAttest(event: AcceptorEvent): void {
-    queue.add(reputation.isSuspect(event.source), {
-      run: () => track(provision(event)),
-      drop: () => shed(event),
-    });
+    const job = { run: () => track(provision(event)), drop: () => shed(event) };
+    queue.add(reputation.isSuspect(event.source), job, event.source);
   }
 
   async function provision(event: AcceptorEvent): Promise<void> {
@@ -107,7 +105,7 @@ export function handshakeService(
   return {
     receive(event) {
       if (event.kind === 'over-limit')
-        logOverload(sourceOf(event.source), `too many connections at once, refused one from ${event.source}`);
+        logOverload(sourceOf(event.source), `too many connections at once, closed one from ${event.source}`);
       else if (event.kind !== 'message') refuse(event, recordOf(event), failureOf(event));
       else if (event.answered) receiveClientAttest(event);
       else receiveClientInit(event);

@@ -22,7 +22,7 @@ int64_t acceptor_now(void) {
 }
 
 void acceptor_watch(struct acceptor *acceptor, struct connection *connection) {
-  struct epoll_event event = {.events = EPOLLIN, .data.u64 = connection_id(&acceptor->connections, connection)};
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = connection_id(connection)};
   connection->unwatched = epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0;
 }
 
@@ -88,11 +88,14 @@ static void report(struct acceptor *acceptor, enum event event, uint64_t id, con
 void acceptor_report(struct acceptor *acceptor, enum event event, struct connection *connection, const uint8_t *data,
                      size_t length) {
   bool answered = connection->phase == CLAIM;
-  struct in6_addr from = connection->address;  // the table may be reallocated during the call
-  connections_move(&acceptor->connections, connection, WORKING, acceptor_now());
+  if (!connections_move(&acceptor->connections, connection, WORKING, acceptor_now())) {
+    acceptor_end(acceptor, connection);
+    return;
+  }
   free(connection->partial);
   connection->partial = NULL;
-  report(acceptor, event, connection_id(&acceptor->connections, connection), &from, connection->tag, answered, data, length);
+  struct in6_addr from = connection->address;  // the connection may be another one after the call
+  report(acceptor, event, connection_id(connection), &from, connection->tag, answered, data, length);
 }
 
 // The length that a known header announces, or 0 for any other.
@@ -174,22 +177,24 @@ static void address_of(const struct sockaddr_storage *peer, struct in6_addr *add
   }
 }
 
+// Closes a connection for a new one. A device that has computed its part meanwhile is told, so that it comes again soon.
+static void evict(struct acceptor *acceptor, struct connection *connection) {
+  struct in6_addr from = connection->address;
+  bool answered = connection->phase == CLAIM;
+  if (answered && send(connection->fd, acceptor->refusal, acceptor->refusal_length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) errno = 0;
+  acceptor_end(acceptor, connection);
+  if (answered) report(acceptor, OVER_LIMIT, 0, &from, 0, true, NULL, 0);
+}
+
 static void add_connection(struct acceptor *acceptor, int fd, const struct in6_addr *from) {
   struct connections *connections = &acceptor->connections;
-  if (!connections_allow(connections, from)) {
+  struct connection *payer;
+  if (!connections_make_room(connections, from, acceptor_now(), &payer)) {
     refuse(acceptor, fd, from);
     return;
   }
-  // Full: the connection that has been idle the longest is closed. So a flood of idle connections keeps nobody out.
-  if (connections->open >= connections->total) {
-    struct connection *idle = connections_first(connections, HELLO);
-    if (idle == NULL) {
-      refuse(acceptor, fd, from);
-      return;
-    }
-    acceptor_end(acceptor, idle);
-  }
-  struct connection *connection = connections_add(connections, fd, from, acceptor_now());
+  if (payer != NULL) evict(acceptor, payer);
+  struct connection *connection = acceptor->epoll < 0 ? NULL : connections_add(connections, fd, from, acceptor_now());
   if (connection == NULL) {
     close(fd);
     return;

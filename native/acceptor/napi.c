@@ -110,7 +110,10 @@ static napi_value acceptor_answer(napi_env env, napi_callback_info info) {
     return NULL;
   }
   connection->tag = (uint8_t)tag;
-  connections_move(&acceptor->connections, connection, CLAIM, acceptor_now());
+  if (!connections_move(&acceptor->connections, connection, CLAIM, acceptor_now())) {
+    acceptor_end(acceptor, connection);
+    return NULL;
+  }
   if (connection->unwatched) acceptor_watch(acceptor, connection);
   return NULL;
 }
@@ -130,7 +133,10 @@ static napi_value acceptor_finish(napi_env env, napi_callback_info info) {
     acceptor_end(acceptor, connection);
     return NULL;
   }
-  connections_move(&acceptor->connections, connection, CLOSING, acceptor_now());
+  if (!connections_move(&acceptor->connections, connection, CLOSING, acceptor_now())) {
+    acceptor_end(acceptor, connection);
+    return NULL;
+  }
   if (connection->unwatched) acceptor_watch(acceptor, connection);
   if (connection->unwatched) acceptor_end(acceptor, connection);
   return NULL;
@@ -145,7 +151,7 @@ static void refuse_silent(struct acceptor *acceptor, struct connection *connecti
 // The connection that has been in this phase the longest, if that is too long.
 static struct connection *first_overdue(const struct acceptor *acceptor, enum phase phase, int64_t now) {
   struct connection *connection = connections_first(&acceptor->connections, phase);
-  return connection != NULL && now - connection->since >= acceptor->deadlines[phase] ? connection : NULL;
+  return connection != NULL && now - (int64_t)connection->entry.since >= acceptor->deadlines[phase] ? connection : NULL;
 }
 
 // acceptorTick(acceptor): handles the timeouts of each phase.

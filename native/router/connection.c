@@ -20,6 +20,7 @@ enum {
   // One that does not answer is lost. A C peer sends a heartbeat each five minutes by default, and would not connect again any earlier.
   LOST_MS = 90000,
   LOST_C_PEER_MS = 330000,
+  HELLO_MS = 4000,  // for the ClientHello, which follows the TCP handshake at once, or after two that were lost
 };
 // Every peer is heard from in this time, if it is there.
 static const uint64_t QUIET = (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S) * 1000ull * DP_MILLISECOND;
@@ -28,6 +29,7 @@ static const uint64_t QUIET = (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S) * 1000ul
 static void choose_events(struct router_connection *connection) {
   uint32_t events = EPOLLIN;
   switch (connection->state) {
+    case ROUTER_SILENT:
     case ROUTER_HANDSHAKING: events = connection->wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN; break;
     case ROUTER_WAITING: events = 0; break;
     case ROUTER_ADMITTED: events = dp_link_wants_write(&connection->link) ? EPOLLIN | EPOLLOUT : EPOLLIN; break;
@@ -51,25 +53,27 @@ static void describe(const struct sockaddr_storage *from, char ends[ROUTER_ENDS]
   snprintf(ends, ROUTER_ENDS, "%s %u", text, ntohs(is_v4 ? v4->sin_port : v6->sin6_port));
 }
 
-static void release_slot(struct router_connection *connection, bool refused, uint64_t now) {
-  if (!connection->holds_slot) return;
-  connection->holds_slot = false;
-  router_ratelimit_release(&connection->thread->router->ratelimit, connection->source, refused, now);
+struct router_connection *router_connection_at(struct router_place *place) {
+  return (struct router_connection *)(void *)((char *)place - offsetof(struct router_connection, place));
+}
+
+// Into a list in which all have the same time.
+static void enter_list(struct router_connection *connection, enum router_state state, struct router_list *list, uint32_t ms, uint64_t now) {
+  if (connection->list != NULL) router_list_remove(connection);
+  connection->state = state;
+  connection->deadline = now + (uint64_t)ms * DP_MILLISECOND;
+  router_list_add(list, connection);
 }
 
 void router_accept(struct router_thread *thread, int fd, const struct sockaddr_storage *from, uint64_t now) {
   struct router *router = thread->router;
-  uint64_t source = router_ratelimit_source((const struct sockaddr *)from);
-  if (!router_ratelimit_acquire(&router->ratelimit, source, now)) {
-    close(fd);
-    return;
-  }
   struct router_connection *connection = calloc(1, sizeof *connection);
-  SSL *ssl = connection == NULL ? NULL : router_tls_accept(router->tls, fd);
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
-  if (ssl == NULL || epoll_ctl(thread->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
-    router_ratelimit_release(&router->ratelimit, source, false, now);
-    SSL_free(ssl);
+  if (connection != NULL)
+    connection->place = (struct router_place){.evicted = &thread->evicted, .source = router_ratelimit_source((const struct sockaddr *)from)};
+  bool open = connection != NULL && router_pending_enter(&router->pending, &connection->place, now);
+  if (!open || epoll_ctl(thread->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
+    if (open) router_pending_leave(&router->pending, &connection->place, false, now);
     free(connection);
     close(fd);
     return;
@@ -79,14 +83,10 @@ void router_accept(struct router_thread *thread, int fd, const struct sockaddr_s
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
   connection->thread = thread;
-  connection->state = ROUTER_HANDSHAKING;
   connection->fd = fd;
-  connection->ssl = ssl;
   connection->events = EPOLLIN;
-  connection->source = source;
-  connection->holds_slot = true;
-  connection->deadline = now + (uint64_t)router->settings.handshake_ms * DP_MILLISECOND;
-  router_list_add(&thread->handshaking, connection);
+  uint32_t ms = router->settings.handshake_ms < HELLO_MS ? router->settings.handshake_ms : HELLO_MS;
+  enter_list(connection, ROUTER_SILENT, &thread->silent, ms, now);
 }
 
 static void leave_lists(struct router_connection *connection) {
@@ -130,7 +130,8 @@ static void report_end(struct router_connection *connection, const char *why) {
   router_report(connection->thread, event);
 }
 
-void router_connection_close(struct router_connection *connection, const char *why, uint64_t now) {
+// `refused`: what it has cost is charged to its source.
+static void end(struct router_connection *connection, const char *why, bool refused, uint64_t now) {
   struct router_thread *thread = connection->thread;
   if (connection->fd < 0) return;
   leave_lists(connection);
@@ -143,11 +144,15 @@ void router_connection_close(struct router_connection *connection, const char *w
   }
   SSL_free(connection->ssl);
   close(connection->fd);  // leaves epoll, too
-  // A peer that sees its connection closed may connect again at once, so its slot is released right after.
-  release_slot(connection, connection->state == ROUTER_HANDSHAKING, now);
+  // A peer that sees its connection closed may connect again at once, so its place is given back right after.
+  router_pending_leave(&thread->router->pending, &connection->place, refused, now);
   connection->fd = -1;
   connection->next_closed = thread->closed;
   thread->closed = connection;
+}
+
+void router_connection_close(struct router_connection *connection, const char *why, uint64_t now) {
+  end(connection, why, connection->state == ROUTER_HANDSHAKING, now);
 }
 
 // The handshake is done: reports the peer to JavaScript. Nothing is read before that has admitted it.
@@ -164,9 +169,7 @@ static void report_arrival(struct router_connection *connection, uint64_t now) {
     return;
   }
   connection->peer = peer;
-  connection->state = ROUTER_WAITING;
-  router_list_remove(connection);
-  router_list_add(&thread->waiting, connection);
+  enter_list(connection, ROUTER_WAITING, &thread->waiting, thread->router->settings.handshake_ms, now);
   dp_link_init(&connection->link, connection->ssl, connection->fd, &thread->workspace, &peer->counters);
   connection->link.queue_limit = thread->router->settings.queue_bytes;
   connection->link.small_records = connection->link.wire == DP_WIRE_PLAIN;  // it may be enftun
@@ -182,17 +185,48 @@ static void report_arrival(struct router_connection *connection, uint64_t now) {
   router_report(thread, event);
 }
 
+// Has OpenSSL read a whole ClientHello?
+static bool has_hello(const SSL *ssl) {
+  OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+  return state != TLS_ST_BEFORE && state != TLS_ST_SR_CLNT_HELLO;
+}
+
+// A connection that has sent nothing has no TLS state: it costs little, and is no failed handshake when it closes.
+static bool begin(struct router_connection *connection) {
+  char first;
+  if (connection->ssl != NULL) return true;
+  ssize_t got = recv(connection->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (got > 0) connection->ssl = router_tls_accept(connection->thread->router->tls, connection->fd);
+  if (connection->ssl != NULL) return true;
+  router_connection_close(connection, "", connection->thread->now);
+  return false;
+}
+
+// False if its place was taken away.
+static bool advance(struct router_connection *connection, enum router_step step, uint64_t now) {
+  if (router_pending_advance(&connection->thread->router->pending, &connection->place, step, now)) return true;
+  router_connection_close(connection, "", now);
+  return false;
+}
+
 static void handshake(struct router_connection *connection, uint64_t now) {
+  struct router_thread *thread = connection->thread;
+  if (!begin(connection)) return;
   ERR_clear_error();
   int result = SSL_do_handshake(connection->ssl);
-  if (result == 1) {
-    report_arrival(connection, now);
-    return;
-  }
-  int error = SSL_get_error(connection->ssl, result);
-  bool waits = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+  int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(connection->ssl, result);
   connection->wants_write = error == SSL_ERROR_WANT_WRITE;
-  if (!waits || dp_pipe_is_spent(dp_pipe_of(connection->ssl))) router_connection_close(connection, "", now);
+  if (connection->state == ROUTER_SILENT && has_hello(connection->ssl)) {
+    enter_list(connection, ROUTER_HANDSHAKING, &thread->handshaking, thread->router->settings.handshake_ms, now);
+    if (!advance(connection, ROUTER_STEP_HANDSHAKE, now)) return;
+  }
+  bool waits = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+  bool spent = result != 1 && dp_pipe_is_spent(dp_pipe_of(connection->ssl));
+  if (waits && !spent) return;
+  // What is no TLS is charged, too.
+  if (result != 1) end(connection, "", connection->state == ROUTER_HANDSHAKING || error == SSL_ERROR_SSL || spent, now);
+  else if (advance(connection, ROUTER_STEP_ADMISSION, now)) report_arrival(connection, now);
 }
 
 static bool on_packet(void *owner, struct dp_frame *frame) {
@@ -302,7 +336,7 @@ void router_connection_admit(struct router_connection *connection, uint32_t netw
     router_connection_close(connection, "out of memory", now);
     return;
   }
-  release_slot(connection, false, now);
+  router_pending_leave(&thread->router->pending, &connection->place, false, now);
   connection->tenant = tenant;
   connection->link.group = &tenant->queues;
   router_asker_join(&tenant->askers, &connection->asker, connection->peer);
@@ -361,7 +395,9 @@ void router_connection_disconnect(struct router_connection *connection, const st
   struct router_thread *thread = connection->thread;
   bool understands = connection->link.wire != DP_WIRE_PLAIN;
   if (connection->state == ROUTER_CLOSING || connection->state == ROUTER_DRAINING || connection->peer == NULL) return;
-  release_slot(connection, command != NULL && command->verdict_length > 0 && !command->excused, now);
+  bool stranger = connection->state == ROUTER_WAITING;
+  bool refused = command != NULL && command->verdict_length > 0 && !command->excused;
+  if (stranger) router_pending_leave(&thread->router->pending, &connection->place, refused, now);
   if (command != NULL && command->reset && !understands) {
     struct linger none = {.l_onoff = 1};
     setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
@@ -374,15 +410,14 @@ void router_connection_disconnect(struct router_connection *connection, const st
   dp_link_drop(&connection->link);
   if (command != NULL && understands && command->verdict_length > 0)
     dp_link_urgent(&connection->link, command->verdict, command->verdict_length);
-  connection->state = ROUTER_CLOSING;
-  connection->deadline = now + (uint64_t)thread->router->settings.linger_ms * DP_MILLISECOND;
-  router_list_remove(connection);
-  router_list_add(&thread->lingering, connection);
-  linger(connection, now);
+  enter_list(connection, ROUTER_CLOSING, &thread->lingering, thread->router->settings.linger_ms, now);
+  if (stranger && !router_pending_linger(&connection->thread->router->pending, &connection->place, now)) router_connection_close(connection, "", now);
+  else linger(connection, now);
 }
 
 void router_connection_serve(struct router_connection *connection, uint32_t events, uint64_t now) {
   switch (connection->state) {
+    case ROUTER_SILENT:
     case ROUTER_HANDSHAKING: handshake(connection, now); break;
     case ROUTER_WAITING:
       if (events & (EPOLLERR | EPOLLHUP)) router_connection_close(connection, "connection lost", now);

@@ -1,11 +1,14 @@
 #include "ratelimit.h"
-#include <endian.h>
-#include <netinet/in.h>
+#include "backlog/source.h"
 #include <openssl/rand.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { EXAMINED = 64 };  // accounts examined for one without pending handshakes
+enum {
+  EXAMINED = 64,            // accounts examined for one without pending handshakes
+  WIDE = 1 << 14, WIDE_HASHES = 2,  // cells for wide prefixes; each prefix has two, so that it hardly ever shares both
+  WIDER_V4 = 16,            // a /24 may be refused so many times as often as an address
+  WIDER_V6 = 4,             // a /56 than a /64, a /48 than a /56, a /40 than a /48
+};
 static const double SECOND = 1e9;
 
 struct router_account {
@@ -21,7 +24,8 @@ bool router_ratelimit_init(struct router_ratelimit *ratelimit, const struct rout
   while (ratelimit->size < limits->sources && ratelimit->size < 1 << 20) ratelimit->size *= 2;
   pthread_mutex_init(&ratelimit->lock, NULL);
   ratelimit->buckets = calloc(ratelimit->size, sizeof(struct router_account *));
-  return ratelimit->buckets != NULL && RAND_bytes((unsigned char *)&ratelimit->seed, sizeof ratelimit->seed) == 1;
+  ratelimit->wide = calloc(WIDE, sizeof *ratelimit->wide);
+  return ratelimit->buckets != NULL && ratelimit->wide != NULL && RAND_bytes((unsigned char *)&ratelimit->seed, sizeof ratelimit->seed) == 1;
 }
 
 void router_ratelimit_free(struct router_ratelimit *ratelimit) {
@@ -30,27 +34,16 @@ void router_ratelimit_free(struct router_ratelimit *ratelimit) {
     free(account);
   }
   free(ratelimit->buckets);
+  free(ratelimit->wide);
   pthread_mutex_destroy(&ratelimit->lock);
   *ratelimit = (struct router_ratelimit){0};
 }
 
 uint64_t router_ratelimit_source(const struct sockaddr *peer) {
-  static const uint8_t mapped[12] = {[10] = 0xff, 0xff};
-  // No IPv6 address that is in use begins with 32 zero bits, except IPv4-mapped ones.
-  uint32_t v4;
-  uint64_t prefix;
-  if (peer->sa_family == AF_INET) {
-    memcpy(&v4, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, sizeof v4);
-    return ntohl(v4);
-  }
-  const uint8_t *address = ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr.s6_addr;
-  if (memcmp(address, mapped, sizeof mapped) == 0) {
-    memcpy(&v4, address + sizeof mapped, sizeof v4);
-    return ntohl(v4);
-  }
-  memcpy(&prefix, address, sizeof prefix);
-  // ::1 and its like: not the account of 0.0.0.0.
-  return prefix == 0 ? UINT64_MAX : be64toh(prefix);
+  struct in6_addr address = {.s6_addr = {[10] = 0xff, 0xff}};
+  if (peer->sa_family == AF_INET) memcpy(address.s6_addr + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+  else address = ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+  return backlog_source(&address);
 }
 
 static struct router_account **bucket_of(struct router_ratelimit *ratelimit, uint64_t source) {
@@ -112,11 +105,59 @@ static void tidy(struct router_ratelimit *ratelimit, struct router_account *acco
   if (account->pending == 0 && account->tokens >= ratelimit->limits.refusal_burst) forget(ratelimit, account);
 }
 
+static uint64_t *cell_of(const struct router_ratelimit *ratelimit, uint64_t prefix, unsigned length, unsigned hash) {
+  uint64_t mixed = (prefix ^ ratelimit->seed) + (length << 1 | hash) * 0x9e3779b97f4a7c15u;
+  mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+  mixed = (mixed ^ mixed >> 27) * (ratelimit->seed | 1);
+  return &ratelimit->wide[mixed >> 32 & (WIDE - 1)];
+}
+
+// Has one of the prefixes that are wider than the source been refused too often? If `refuse`, they are refused once more.
+static bool wide_shut(struct router_ratelimit *ratelimit, uint64_t source, bool refuse, uint64_t now) {
+  const uint8_t *lengths;
+  unsigned count = backlog_source_lengths(source, &lengths), times = 1;
+  bool shut = false;
+  if (ratelimit->limits.refusals_per_second == 0) return false;
+  for (unsigned i = count - 1; i-- > 0;) {
+    times *= backlog_source_is_v4(source) ? WIDER_V4 : WIDER_V6;
+    uint64_t period = (uint64_t)SECOND / ((uint64_t)ratelimit->limits.refusals_per_second * times);
+    uint64_t most = period * ratelimit->limits.refusal_burst * times;
+    unsigned full = 0;
+    for (unsigned hash = 0; hash < WIDE_HASHES; hash++) {
+      uint64_t *until = cell_of(ratelimit, backlog_source_prefix(source, lengths[i]), lengths[i], hash);
+      full += *until > now && *until - now > most - period;
+      if (!refuse) continue;
+      *until = (*until > now ? *until : now) + period;
+      if (*until - now > 2 * most) *until = now + 2 * most;
+    }
+    shut |= full == WIDE_HASHES;
+  }
+  return shut;
+}
+
+bool router_ratelimit_shut(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now) {
+  pthread_mutex_lock(&ratelimit->lock);
+  struct router_account *account = account_of(ratelimit, source, now);
+  bool shut = account == NULL || account->tokens < 1 || wide_shut(ratelimit, source, false, now);
+  if (account != NULL) tidy(ratelimit, account);
+  pthread_mutex_unlock(&ratelimit->lock);
+  return shut;
+}
+
+bool router_ratelimit_crowded(struct router_ratelimit *ratelimit, uint64_t source) {
+  pthread_mutex_lock(&ratelimit->lock);
+  const struct router_account *account = find(ratelimit, source);
+  bool crowded = account != NULL && account->pending >= ratelimit->limits.pending_per_source;
+  pthread_mutex_unlock(&ratelimit->lock);
+  return crowded;
+}
+
 bool router_ratelimit_acquire(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now) {
   pthread_mutex_lock(&ratelimit->lock);
   struct router_account *account = account_of(ratelimit, source, now);
   bool open = account != NULL && ratelimit->pending < ratelimit->limits.pending &&
-              account->pending < ratelimit->limits.pending_per_source && account->tokens >= 1;
+              account->pending < ratelimit->limits.pending_per_source && account->tokens >= 1 &&
+              !wide_shut(ratelimit, source, false, now);
   if (open) {
     account->pending++;
     ratelimit->pending++;
@@ -131,6 +172,7 @@ void router_ratelimit_release(struct router_ratelimit *ratelimit, uint64_t sourc
   struct router_account *account = account_of(ratelimit, source, now);
   double most = ratelimit->limits.refusal_burst;
   ratelimit->pending--;
+  if (refused) wide_shut(ratelimit, source, true, now);
   if (account != NULL) {
     if (account->pending > 0) account->pending--;
     if (refused) account->tokens = account->tokens - 1 < -most ? -most : account->tokens - 1;

@@ -1,5 +1,5 @@
 // Decides at accept, before any TLS work, whether a connection may begin a handshake: limits pending handshakes, per source and in all,
-// and refusals per source (a token bucket). Shared by the router's threads.
+// and refusals per source (a token bucket) and per prefix of sources. Shared by the router's threads.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -24,6 +24,7 @@ struct router_ratelimit {
   size_t size, count;
   struct router_account **buckets;
   struct router_account *oldest, *newest;
+  uint64_t *wide;  // of prefixes wider than a source: until when their refusals so far take to be forgiven
 };
 
 // False without memory.
@@ -31,6 +32,10 @@ bool router_ratelimit_init(struct router_ratelimit *ratelimit, const struct rout
 void router_ratelimit_free(struct router_ratelimit *ratelimit);
 // The source of an address: an IPv4 address, or the /64 of an IPv6 address, of which one party easily has many addresses.
 uint64_t router_ratelimit_source(const struct sockaddr *peer);
+// Has the source, or a prefix that it is in, been refused too often?
+bool router_ratelimit_shut(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now);
+// Has the source as many handshakes under way as it may have?
+bool router_ratelimit_crowded(struct router_ratelimit *ratelimit, uint64_t source);
 // Takes a slot for a handshake; false if there is none or the source was refused too often. `now` is monotonic, in nanoseconds.
 bool router_ratelimit_acquire(struct router_ratelimit *ratelimit, uint64_t source, uint64_t now);
 // Gives the slot back, and charges the source if the handshake failed or the peer was refused.

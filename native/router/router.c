@@ -79,6 +79,7 @@ static int start_threads(struct router *router, uint32_t *started) {
 static void free_router(struct router *router) {
   for (uint32_t i = 0; i < router->threads; i++) router_thread_free(&router->thread[i]);
   SSL_CTX_free(router->tls);
+  if (router->pending.ratelimit != NULL) router_pending_free(&router->pending);
   if (router->ratelimit.buckets != NULL) router_ratelimit_free(&router->ratelimit);
   free(router);
 }
@@ -91,7 +92,9 @@ static int open_router(struct router *router, const struct sockaddr_storage *add
   router->tls = router_tls_open(certificate, key, reason);
   if (router->tls == NULL) return EKEYREJECTED;
   *doing = "preparing";
-  if (!router_ratelimit_init(&router->ratelimit, &router->settings.ratelimit)) return ENOMEM;
+  if (!router_ratelimit_init(&router->ratelimit, &router->settings.ratelimit) ||
+      !router_pending_init(&router->pending, &router->ratelimit))
+    return ENOMEM;
   *doing = "listening";
   int error = listen_all(router, address, listeners);
   if (error == 0) *doing = "preparing the threads";
@@ -145,6 +148,15 @@ void router_thread_ends(struct router *router) {
     }
   }
   listener.ended(listener.owner);
+}
+
+void router_wake(struct router_thread *thread) {
+  uint64_t one = 1;
+  (void)!write(thread->wake, &one, sizeof one);
+}
+
+void router_report(struct router_thread *thread, struct router_event *event) {
+  thread->router->listener.report(thread->router->listener.owner, event);
 }
 
 void router_send_command(struct router *router, uint32_t index, struct router_command *command) {

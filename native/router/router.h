@@ -5,6 +5,7 @@
 //   router.c      starts and ends the threads, sends commands to them
 //   thread.c      one thread's loop: events, commands, timers
 //   connection.c  one peer from accept to close
+//   pending.c     which one goes when too many have proved nothing yet
 //   forward.c      where a packet goes
 //   control.c     control messages
 //   host.c        what goes to the host
@@ -13,7 +14,7 @@
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
 #include "transport/link.h"
-#include "ratelimit.h"
+#include "pending.h"
 #include "addresstable.h"
 #include "lookup/lookups.h"
 #include "messages.h"
@@ -25,7 +26,7 @@ enum { ROUTER_MOST_THREADS = 16 };
 struct router_settings {
   uint32_t threads;
   struct router_ratelimit_limits ratelimit;
-  uint32_t handshake_ms;  // for the whole handshake
+  uint32_t handshake_ms;  // from the ClientHello to the end of the handshake, and then for JavaScript to admit the peer
   uint32_t linger_ms;     // how long an orderly close waits for the peer's own
   uint32_t stall_ms;      // a peer that takes no data for so long is disconnected
   uint32_t queue_bytes;   // that may wait for one peer
@@ -42,6 +43,7 @@ struct router_listener {
 };
 
 enum router_state {
+  ROUTER_SILENT,  // no whole ClientHello yet
   ROUTER_HANDSHAKING,
   ROUTER_WAITING,   // to be admitted; nothing is read
   ROUTER_ADMITTED,
@@ -62,13 +64,13 @@ struct router_connection {
   struct router_connection *previous, *next;  // in `list`
   struct router_list *list;
   struct router_connection *next_dirty, *next_readable, *next_closed;
+  struct router_place place;  // until it is admitted
   bool dirty, readable, broken, wants_write;
-  bool holds_slot;  // holds a place for a handshake
   enum router_state state;
   int fd;
-  SSL *ssl;
+  SSL *ssl;  // from its first byte on
   uint32_t events;
-  uint64_t source, deadline, stalled_since;
+  uint64_t deadline, stalled_since;
   uint64_t reports_until;  // token bucket as a time: one report may come for each period from here to now
   uint32_t network;
   struct dp_filter own;
@@ -109,7 +111,8 @@ struct router_thread {
   struct router_tenant **tenants;  // by network
   size_t tenants_room;
   struct router_lookups lookups;
-  struct router_list handshaking, waiting, sessions, lingering;  // handshaking and lingering: by deadline
+  struct router_list silent, handshaking, waiting, sessions, lingering;  // all but sessions: by deadline
+  struct router_evicted evicted;
   struct router_connection *dirty, *readable, **last_readable, *closed, *receiving;
   uint32_t dirty_count;
   uint64_t now, sweep_at, accept_at;  // accept_at: when to accept again after descriptors ran out
@@ -138,6 +141,7 @@ struct router {
   struct router_settings settings;
   struct router_listener listener;
   struct router_ratelimit ratelimit;
+  struct router_pending pending;
   SSL_CTX *tls;
   uint16_t port;
   uint32_t threads;
@@ -158,6 +162,10 @@ void router_join(struct router *router);
 
 // A thread's last act. The last thread closes the TUN and reports ROUTER_STOPPED.
 void router_thread_ends(struct router *router);
+
+void router_wake(struct router_thread *thread);
+// Takes the event.
+void router_report(struct router_thread *thread, struct router_event *event);
 
 // tls.c: NULL if the certificate or key is of no use; `reason` then says why.
 SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason);
@@ -182,17 +190,13 @@ void router_unwatch(struct router_thread *thread, int fd);
 void router_list_add(struct router_list *list, struct router_connection *connection);
 void router_list_remove(struct router_connection *connection);
 
-// events.c
-void router_wake(struct router_thread *thread);
-// Takes the event.
-void router_report(struct router_thread *thread, struct router_event *event);
-
 // connection.c
 void router_accept(struct router_thread *thread, int fd, const struct sockaddr_storage *from, uint64_t now);
 // Handles epoll's events; 0: reads on.
 void router_connection_serve(struct router_connection *connection, uint32_t events, uint64_t now);
 void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now);
 void router_connection_disconnect(struct router_connection *connection, const struct router_command *command, const char *why, uint64_t now);
+struct router_connection *router_connection_at(struct router_place *place);
 // Closes it at once. Its memory stays until the end of the loop's iteration.
 void router_connection_close(struct router_connection *connection, const char *why, uint64_t now);
 // Sends what is queued for connections that were marked dirty.

@@ -47,7 +47,7 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   memory &= router_addresstable_init(&thread->routes) && router_lookups_init(&thread->lookups);
   memory &= (thread->spare = malloc(DP_EGRESS_ROOM)) != NULL;
   for (uint32_t i = 0; i < router->threads; i++) memory &= router_ring_init(&thread->rings[i]);
-  thread->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  thread->wake = thread->evicted.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   thread->epoll = epoll_create1(EPOLL_CLOEXEC);
   if (!memory) return ENOMEM;
   if (thread->wake < 0 || thread->epoll < 0) return errno;
@@ -119,6 +119,7 @@ static void shut_down(struct router_thread *thread, bool hard, uint64_t now) {
   thread->listener = -1;
   thread->accept_at = 0;
   thread->shutting_down = true;
+  close_all(&thread->silent, why, now);
   close_all(&thread->handshaking, why, now);
   while (!hard && thread->waiting.first != NULL) router_connection_disconnect(thread->waiting.first, NULL, why, now);
   while (!hard && thread->sessions.first != NULL) router_connection_disconnect(thread->sessions.first, NULL, why, now);
@@ -179,9 +180,10 @@ void router_take_commands(struct router_thread *thread, uint64_t now) {
 static uint64_t earlier(uint64_t one, uint64_t other) { return one < other ? one : other; }
 
 static uint64_t next_deadline(const struct router_thread *thread) {
+  const struct router_list *const lists[] = {&thread->silent, &thread->handshaking, &thread->waiting, &thread->lingering};
   uint64_t deadline = UINT64_MAX;
-  if (thread->handshaking.first != NULL) deadline = earlier(deadline, thread->handshaking.first->deadline);
-  if (thread->lingering.first != NULL) deadline = earlier(deadline, thread->lingering.first->deadline);
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+    if (lists[i]->first != NULL) deadline = earlier(deadline, lists[i]->first->deadline);
   if (thread->sessions.first != NULL) deadline = earlier(deadline, thread->sweep_at);
   if (thread->accept_at != 0) deadline = earlier(deadline, thread->accept_at);
   deadline = earlier(deadline, router_lookups_deadline(&thread->lookups));
@@ -208,7 +210,9 @@ static void sweep(struct router_thread *thread, uint64_t now) {
 }
 
 static void check_time(struct router_thread *thread, uint64_t now) {
+  close_late(&thread->silent, now);
   close_late(&thread->handshaking, now);
+  close_late(&thread->waiting, now);
   close_late(&thread->lingering, now);
   if (now >= thread->sweep_at) sweep(thread, now);
   router_host_ask(thread, now);
@@ -271,12 +275,16 @@ static struct router_connection *connection_of(const struct router_thread *threa
   return connection->fd < 0 ? NULL : connection;
 }
 
+static bool shakes_hands(const struct router_connection *connection) {
+  return connection->state == ROUTER_SILENT || connection->state == ROUTER_HANDSHAKING;
+}
+
 static void serve(struct router_thread *thread, const struct epoll_event *event) {
   struct router_connection *connection = connection_of(thread, event);
   uint64_t now = thread->now = dp_now();
   if (event->data.ptr == &thread->listener) accept_some(thread, now);
   else if (event->data.ptr == &thread->tun.fd) router_forward_from_tun(thread, now);
-  else if (connection != NULL && connection->state != ROUTER_HANDSHAKING) router_connection_serve(connection, event->events, now);
+  else if (connection != NULL && !shakes_hands(connection)) router_connection_serve(connection, event->events, now);
 }
 
 // Handshakes come behind the tunnels, and take a turn all together. epoll reports those that are left again, others first.
@@ -284,14 +292,20 @@ static void serve_handshakes(struct router_thread *thread, const struct epoll_ev
   uint64_t until = dp_now() + DP_TURN_NS;
   for (int i = 0; i < count && (thread->now = dp_now()) < until; i++) {
     struct router_connection *connection = connection_of(thread, &events[i]);
-    if (connection == NULL || connection->state != ROUTER_HANDSHAKING) continue;
+    if (connection == NULL || !shakes_hands(connection)) continue;
     router_connection_serve(connection, events[i].events, thread->now);
   }
 }
 
 static bool is_empty(const struct router_thread *thread) {
-  return thread->handshaking.first == NULL && thread->waiting.first == NULL && thread->sessions.first == NULL &&
+  return thread->silent.first == NULL && thread->handshaking.first == NULL && thread->waiting.first == NULL && thread->sessions.first == NULL &&
          thread->lingering.first == NULL;
+}
+
+static void close_evicted(struct router_thread *thread, uint64_t now) {
+  struct router_place *place;
+  while ((place = router_pending_evicted(&thread->router->pending, &thread->evicted)) != NULL)
+    router_connection_close(router_connection_at(place), "", now);
 }
 
 void *router_thread_run(void *argument) {
@@ -308,6 +322,7 @@ void *router_thread_run(void *argument) {
     serve_handshakes(thread, events, count);
     router_forward_from_rings(thread, thread->now);
     check_time(thread, dp_now());
+    close_evicted(thread, thread->now);
     free_closed(thread);
   }
   OPENSSL_thread_stop();

@@ -17,3 +17,17 @@ export function sourceOf(remote: string | undefined): string {
   if (!isIPv6(address) || address.includes('.')) return 'unknown';
   return `${toHex(parseIpv6(address).subarray(0, 8))}/64`;
 }
+
+/** The prefixes that many sources of one party have in common, in bits; the last is a source itself. */
+const V6_PREFIXES = [40, 48, 56, 64];
+
+/**
+ * The prefixes that an address is counted by, widest first: IPv4 /24 and address, IPv6 /40, /48, /56 and /64. The last is
+ * `sourceOf(remote)`.
+ */
+export function prefixesOf(remote: string | undefined): string[] {
+  const source = sourceOf(remote);
+  if (source === 'unknown') return [source];
+  if (!source.endsWith('/64')) return [`${source.replace(/\.\d+$/, '')}/24`, source];
+  return V6_PREFIXES.map((bits) => `${source.slice(0, bits / 4)}/${bits}`);
+}

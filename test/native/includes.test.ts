@@ -12,7 +12,8 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   addon: [],
   crypto: ['addon'],
   net: ['addon'],
-  acceptor: ['addon'],
+  backlog: [],
+  acceptor: ['addon', 'backlog'],
   fp256bn: [],
   ecdaa: ['addon', 'fp256bn'],
   tpm: ['addon', 'tpm/provider'],
@@ -21,7 +22,7 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   transport: ['packet'],
   dataplane: ['packet'],
   client: ['addon', 'packet', 'transport', 'dataplane'],
-  router: ['addon', 'packet', 'transport', 'dataplane', 'router/lookup'],
+  router: ['addon', 'backlog', 'packet', 'transport', 'dataplane', 'router/lookup'],
   'router/lookup': ['router', 'transport'],
 };
 

@@ -10,12 +10,13 @@ const FLAGS = ['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-D_GNU
 const PREFIX = dirname(dirname(process.execPath));
 const INCLUDE = [join(PREFIX, 'include/node'), '/usr/include/node'].find((each) => existsSync(each))!;
 
-/** Compiles `test/native/NAME.c` with those `parts` of the addon under a sanitizer (none: '') and runs it; what became of it. */
+/** Compiles `test/native/NAME.c` with those `parts` of the addon under a sanitizer (none: '') and runs it with these words; what became of it. */
 export async function runParts(
   name: string,
   parts: readonly string[],
   sanitizer: string,
   libraries: readonly string[] = [],
+  words: readonly string[] = [],
 ) {
   const folder = mkdtempSync(join(tmpdir(), 'enf-parts-'));
   const program = join(folder, basename(name));
@@ -32,7 +33,7 @@ export async function runParts(
       env: { ...process.env, LD_PRELOAD: '' },
     });
     // Without address randomisation: older ThreadSanitizers do not find their memory otherwise.
-    return await run('env', '-u', 'LD_PRELOAD', 'setarch', '-R', program);
+    return await run('env', '-u', 'LD_PRELOAD', 'setarch', '-R', program, ...words);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -46,9 +46,10 @@ interface Receiver {
 
 type SendCommand = (kind: number, id: number, address: number, bytes: Uint8Array) => void;
 
-/** Starts `program` (callers.c, compiled) for the server on `port`. */
-export function startCallers(program: string, port: number): Callers {
-  const child = spawn(program, [String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** Starts `program` (callers.c, compiled) for the server on `port`, with these words before it. */
+export function startCallers(program: string, port: number, before: readonly string[] = []): Callers {
+  const [first, ...words] = [...before, program, String(port)];
+  const child = spawn(first!, words, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const receivers = new Map<number, Receiver>();
   const command = commandWriter((bytes) => child.stdin.write(bytes));

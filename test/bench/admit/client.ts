@@ -17,6 +17,8 @@ export interface Caller {
   readonly gid: Uint8Array;
   readonly root: Uint8Array;
   readonly sign: (message: Uint8Array) => Uint8Array;
+  /** How long the device takes to sign, as with a TPM, milliseconds; 0 unless given. */
+  readonly signingMs?: number;
 }
 
 const native = curves();
@@ -52,7 +54,15 @@ const clientPrimitives: Primitives = {
 let turn = 0;
 
 /** One whole handshake over a connection of its own. Never throws. */
-export async function handshake({ callers, from, suite, gid, root, sign }: Caller): Promise<Ending> {
+export async function handshake({
+  callers,
+  from,
+  suite,
+  gid,
+  root,
+  sign,
+  signingMs = 0,
+}: Caller): Promise<Ending> {
   let line: Connection | undefined;
   try {
     const { random } = native.primitives;
@@ -61,6 +71,7 @@ export async function handshake({ callers, from, suite, gid, root, sign }: Calle
     const reply = await line.read(MESSAGE_LENGTH.serverInitAndAttest);
     if (reply === undefined) return 'refused';
     const attesting = attest(opened.next, reply, [root]);
+    if (signingMs > 0) await new Promise((resolve) => setTimeout(resolve, signingMs));
     const longterm = LONGTERM[turn++ % LONGTERM.length]!;
     const { send, next } = identify(attesting, {
       longtermPublicKey: longterm.publicKey,

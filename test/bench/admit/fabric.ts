@@ -19,6 +19,8 @@ export interface BenchFabric {
   readonly data: string;
   readonly root: Uint8Array;
   serve(cores: string, ...options: string[]): Promise<Serving>;
+  /** The same with these words before the program, e.g. for a network namespace, on all addresses. */
+  serveAs(before: readonly string[], ...options: string[]): Promise<Serving>;
   /** Devices admitted so far. */
   devices(): number;
   remove(): void;
@@ -58,16 +60,23 @@ export function found(groups: readonly BenchGroup[]): BenchFabric {
     folder,
     data,
     root: parseTrust(readFileSync(join(data, 'trust.json'), 'utf8')).xttRoot,
-    serve: (cores, ...options) => serve(data, cores, options),
+    serve: (cores, ...options) => serve(data, ['taskset', '-c', cores], '127.0.0.1:0', options),
+    serveAs: (before, ...options) => serve(data, before, '[::]:0', options),
     devices: () => (JSON.parse(fabric('device', 'list', '--json', '--data', data)) as unknown[]).length,
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
 
-async function serve(data: string, cores: string, options: readonly string[]): Promise<Serving> {
-  const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0', '--tun', 'none'];
+async function serve(
+  data: string,
+  before: readonly string[],
+  address: string,
+  options: readonly string[],
+): Promise<Serving> {
+  const listen = ['--identity-listen', address, '--tunnel-listen', address, '--tun', 'none'];
   const words = ['serve', '--json', '--data', data, ...listen, ...options];
-  const child: ChildProcess = spawn('taskset', ['-c', cores, process.execPath, PROGRAM, ...words], {
+  const [command, ...rest] = [...before, process.execPath, PROGRAM, ...words];
+  const child: ChildProcess = spawn(command!, rest, {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const ended = once(child, 'exit');

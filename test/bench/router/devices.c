@@ -3,6 +3,7 @@
 //   devices hold PORT LIST             all connect and have a frame answered; they stay until the standard input ends
 //   devices pairs PORT LIST SECONDS    of each two, one sends its frame over and over, a record full of them at a time; the other counts
 //   devices single PORT LIST SECONDS   the same with a record for each frame, as enftun does it
+//   devices try PORT LIST SECONDS      each in turn from an address of its own, twenty a second, as slow as with a TPM: how many were let in in time
 // LIST has a line for each device: a file with certificate and key, and the frame in hex.
 #include "../tunnel/common.h"
 #include <openssl/err.h>
@@ -12,7 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum { MOST = 4096, FRAME = 1500, FRAMES = 13, WORKERS = 4 };
+enum { MOST = 4096, FRAME = 1500, FRAMES = 13, WORKERS = 4, TRYING = 16 };
 
 struct device {
   SSL_CTX *context;
@@ -76,6 +77,44 @@ static void be_answered(struct device *device) {
   }
 }
 
+// What a TPM takes for the signature of the handshake.
+static int sign_slowly(SSL *ssl, void *unused) {
+  (void)ssl;
+  (void)unused;
+  usleep(300000);
+  return 1;
+}
+
+// The same for one that may fail, from 127.200.0.0/16.
+static bool try_once(struct device *device, int number) {
+  int fd = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+  struct timeval patience = {5, 0};
+  uint8_t answer[2 * FRAME];
+  struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7fc80001 + (uint32_t)number % 200 * 256)};
+  struct sockaddr_in router = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  SSL *ssl = SSL_new(device->context);
+  SSL_set_cert_cb(ssl, sign_slowly, NULL);
+  if (fd < 0 || ssl == NULL || bind(fd, (struct sockaddr *)&own, sizeof own) != 0) die("own address");
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  bool in = connect(fd, (struct sockaddr *)&router, sizeof router) == 0 && SSL_set_fd(ssl, fd) == 1 && SSL_connect(ssl) == 1 &&
+            SSL_write(ssl, device->frame, device->length) == device->length && SSL_read(ssl, answer, sizeof answer) > 0;
+  if (in) SSL_shutdown(ssl);
+  SSL_free(ssl);
+  close(fd);
+  ERR_clear_error();
+  return in;
+}
+
+static void *try_in_turn(void *unused) {
+  for (int i; now() < end && (i = atomic_fetch_add(&next_one, 1)) >= 0;) {
+    if (try_once(&devices[i % count_of_devices], i)) atomic_fetch_add(&done, 1);
+    usleep(TRYING * 50000 - 300000);
+  }
+  return unused;
+}
+
 static void leave(struct device *device) {
   int fd = SSL_get_fd(device->ssl);
   SSL_shutdown(device->ssl);
@@ -113,12 +152,12 @@ static void start(pthread_t *thread, void *(*run)(void *), void *argument) {
   if (pthread_create(thread, NULL, run, argument) != 0) die("thread");
 }
 
-static int accept_many(double seconds) {
-  pthread_t workers[WORKERS];
+static int work(void *(*run)(void *), int count, double seconds) {
+  pthread_t workers[TRYING];
   end = now() + seconds;
-  for (int i = 0; i < WORKERS; i++) start(&workers[i], come_and_go, NULL);
-  for (int i = 0; i < WORKERS; i++) pthread_join(workers[i], NULL);
-  printf("{\"connections\":%lld}\n", (long long)done);
+  for (int i = 0; i < count; i++) start(&workers[i], run, NULL);
+  for (int i = 0; i < count; i++) pthread_join(workers[i], NULL);
+  printf("{\"tried\":%d,\"connections\":%lld}\n", (int)next_one, (long long)done);
   return 0;
 }
 
@@ -155,9 +194,10 @@ int main(int argc, char **argv) {
     read_list(argv[3]);
     if (count_of_devices < 2) usage("LIST names two devices at least");
     if (argc == 4 && strcmp(argv[1], "hold") == 0) return hold();
-    if (argc == 5 && strcmp(argv[1], "accept") == 0) return accept_many(atof(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "accept") == 0) return work(come_and_go, WORKERS, atof(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "try") == 0) return work(try_in_turn, TRYING, atof(argv[4]));
     if (argc == 5 && strcmp(argv[1], "single") == 0) frames_in_record = 1;
     if (argc == 5 && (frames_in_record == 1 || strcmp(argv[1], "pairs") == 0)) return pairs(atof(argv[4]));
   }
-  usage("devices accept PORT LIST SECONDS | devices hold PORT LIST | devices pairs PORT LIST SECONDS | devices single PORT LIST SECONDS");
+  usage("devices accept PORT LIST SECONDS | devices try PORT LIST SECONDS | devices hold PORT LIST | devices pairs PORT LIST SECONDS | devices single PORT LIST SECONDS");
 }

@@ -118,7 +118,7 @@ async function measureIdle(serving: Serving, holding: ChildProcess, count: numbe
 }
 
 /** What a program says, once it has ended well. */
-async function answer<T>(program: ChildProcess): Promise<T> {
+export async function answer<T>(program: ChildProcess): Promise<T> {
   let said = '';
   program.stdout!.on('data', (chunk) => {
     said += chunk;

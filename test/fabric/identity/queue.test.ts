@@ -88,6 +88,30 @@ describe('the queue of handshakes', () => {
     expect([queue.congested(false), queue.congested(true)]).toEqual([false, false]);
   });
 
+  test('[H-A2] the crowded prefix pays when it is full: its newest job is dropped for a new one of another', () => {
+    const { story, job } = recorder();
+    const queue = workQueue({ running: 1, waiting: { normal: 4, suspect: 1 }, now: () => 0 });
+    queue.add(false, job('running'), '192.0.2.9');
+    for (let i = 0; i < 4; i++) queue.add(false, job(`crowd ${i}`), `192.0.2.${i}`);
+    queue.add(false, job('alone'), '198.51.100.1');
+    queue.add(false, job('other'), '203.0.113.1');
+    expect(story).toHaveLength(3);
+    expect(story.slice(1).every((each) => each.startsWith('no crowd'))).toBe(true);
+    expect(queue.load).toBe(5);
+  });
+
+  test('[H-A2] is congested for the prefix that fills it, for all only when three quarters are taken', () => {
+    const { job } = recorder();
+    const queue = workQueue({ running: 1, waiting: { normal: 8, suspect: 1 }, now: () => 0 });
+    queue.add(false, job('running'), '192.0.2.9');
+    const congested = (): boolean[] =>
+      ['192.0.2.1', '198.51.100.1', '2001:db8::1'].map((source) => queue.congested(false, source));
+    for (let i = 0; i < 5; i++) queue.add(false, job(`crowd ${i}`), `192.0.2.${i}`);
+    expect(congested()).toEqual([true, false, false]);
+    queue.add(false, job('alone'), '198.51.100.1');
+    expect(congested()).toEqual([true, true, true]);
+  });
+
   test('goes on after a job that fails', async () => {
     const { story, job } = recorder();
     const queue = workQueue({ running: 1, now: () => 0 });
@@ -150,5 +174,28 @@ describe('the reputation of sources', () => {
     for (let i = 0; i < 3; i++) reputation.penalise('198.51.100.1');
     for (let i = 0; i < 65_536; i++) reputation.penalise(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`);
     expect(reputation.isSuspect('198.51.100.1')).toBe(false);
+  });
+
+  test('[H-A2] many /64s of a /56, a /48 or a /40 are suspect together, but not those of another', () => {
+    const hostile = (count: number, sourceAt: (i: number) => string): ((source: string) => boolean) => {
+      const reputation = sourceReputation(() => 0);
+      for (let i = 0; i < count; i++) reputation.penalise(sourceAt(i));
+      return reputation.isSuspect;
+    };
+    const of56 = (i: number): string => `2001:db8:1:2${i.toString(16).padStart(2, '0')}::1`;
+    expect(hostile(11, of56)('2001:db8:1:2ff::1')).toBe(false);
+    expect(['2001:db8:1:2ff::1', '2001:db8:1:3ff::1'].map(hostile(12, of56))).toEqual([true, false]);
+    const of48 = (i: number): string => `2001:db8:1:${i.toString(16)}00::1`;
+    expect(['2001:db8:1:ffff::1', '2001:db8:2:ffff::1'].map(hostile(48, of48))).toEqual([true, false]);
+    const of40 = (i: number): string => `2001:db8:${i.toString(16)}::1`;
+    expect(['2001:db8:ff::1', '2001:db8:100::1'].map(hostile(192, of40))).toEqual([true, false]);
+    const of24 = (i: number): string => `192.0.2.${i}`;
+    expect(['192.0.2.255', '192.0.3.255'].map(hostile(48, of24))).toEqual([true, false]);
+  });
+
+  test('[H-A2] one source does not make its neighbours suspect, however often it forges', () => {
+    const reputation = sourceReputation(() => 0);
+    for (let i = 0; i < 10_000; i++) reputation.penalise('192.0.2.1');
+    expect(['192.0.2.1', '192.0.2.2'].map(reputation.isSuspect)).toEqual([true, false]);
   });
 });

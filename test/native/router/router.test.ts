@@ -20,6 +20,16 @@ describe("the router's gate, rings, map, networks and echo", () => {
   }
 });
 
+describe('[H-A2] places for connections that have proved nothing', () => {
+  for (const sanitizer of ['address,undefined', 'thread']) {
+    it(`go to whoever is not of a crowd (${sanitizer})`, async () => {
+      const parts = ['router/pending', 'router/ratelimit', 'backlog/backlog'];
+      const done = await runParts('router/pending_parts', parts, sanitizer);
+      expect(done).toEqual({ code: 0, signal: null, stdout: 'ok\n', stderr: '' });
+    });
+  }
+});
+
 describe("the router's face", () => {
   it('refuses wrong arguments with a TypeError, and does nothing with them', async () => {
     const { code, stdout, stderr } = await runChild(`

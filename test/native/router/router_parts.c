@@ -82,6 +82,29 @@ static void gate_keeps_its_count(void) {
   router_ratelimit_free(&ratelimit);
 }
 
+// One /64 is not let in again; of a /56 four times as many are refused, and then all of it is shut; likewise a /48, a /40, an IPv4 /24.
+static uint64_t refused_until_shut(uint64_t first, uint64_t step, uint64_t elsewhere) {
+  struct router_ratelimit ratelimit;
+  struct router_ratelimit_limits limits = {
+      .pending = 5, .pending_per_source = 3, .refusal_burst = 4, .refusals_per_second = 1, .sources = 100};
+  uint64_t refused = 0;
+  CHECK(router_ratelimit_init(&ratelimit, &limits));
+  while (refused < 10000 && attempt(&ratelimit, first + refused * step, SECOND)) refused++;
+  CHECK(attempt(&ratelimit, elsewhere, SECOND));
+  CHECK(!router_ratelimit_shut(&ratelimit, elsewhere, SECOND));
+  CHECK(router_ratelimit_shut(&ratelimit, first + refused * step, SECOND));
+  CHECK(!router_ratelimit_shut(&ratelimit, first + refused * step, 2ull * SECOND));
+  router_ratelimit_free(&ratelimit);
+  return refused;
+}
+
+static void gate_shuts_prefixes_out(void) {
+  CHECK(refused_until_shut(0x20010db801020300, 1, 0x20010db801020400) == 16);
+  CHECK(refused_until_shut(0x20010db801020000, 0x100, 0x20010db801030000) == 64);
+  CHECK(refused_until_shut(0x20010db801000000, 0x8000, 0x20010db802000000) == 256);
+  CHECK(refused_until_shut(0xc0000200, 1, 0xc0000300) == 64);
+}
+
 static uint64_t source_of(const char *text) {
   struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
   struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -295,6 +318,7 @@ int main(void) {
   gate_shuts_out_and_forgives();
   gate_remembers_a_bounded_number();
   gate_keeps_its_count();
+  gate_shuts_prefixes_out();
   sources_are_told_apart();
   map_finds_what_it_was_given();
   ring_refuses_what_does_not_fit();

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { runParts } from '../parts.ts';
 
 /** All of these folders but what speaks with JavaScript. */
-const PARTS = ['router', 'router/lookup', 'transport', 'dataplane', 'packet'].flatMap((folder) =>
+const PARTS = ['backlog', 'router', 'router/lookup', 'transport', 'dataplane', 'packet'].flatMap((folder) =>
   readdirSync(new URL(`../../../native/${folder}`, import.meta.url))
     .filter((name) => name.endsWith('.c') && name !== 'napi.c')
     .map((name) => `${folder}/${name.slice(0, -2)}`),

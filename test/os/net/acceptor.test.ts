@@ -238,6 +238,60 @@ describe.each([
     expect(await busy.end()).toEqual([...A]);
   });
 
+  test('[H-A2] too many in all: of silent ones the crowded source pays, not one that is alone', async () => {
+    const { until, client } = await opened(portable, { total: 12, perSource: 50 });
+    const alone = await client('127.1.1.1');
+    const crowd = [];
+    for (let i = 0; i < 30; i++) crowd.push(await client('127.2.2.2'));
+    await Promise.all(crowd.slice(0, 12).map(({ end }) => end()));
+    await until(12);
+    expect(alone.socket.readyState).toBe('open');
+  });
+
+  test('[H-A2] too many in all that were answered: the crowded source pays, and is told', async () => {
+    const { acceptor, events, next, until, client } = await opened(portable, { total: 8, perSource: 50 });
+    const answered = async (from: string): Promise<Client> => {
+      const seen = events.length;
+      const peer = await client(from);
+      peer.socket.write(A);
+      acceptor.answer((await next(seen + 1)).id, B, 1);
+      while (peer.received.length < B.length) await moment();
+      return peer;
+    };
+    const alone = await answered('127.1.1.1');
+    const crowd = [];
+    for (let i = 2; i < 9; i++) crowd.push(await answered(`127.2.2.${i % 3}`));
+    await until(8);
+    const newcomers = [await client('127.3.3.3'), await client('127.3.3.3')];
+    expect(await crowd[0]!.end()).toEqual([...B, ...REFUSAL]);
+    expect(await crowd[1]!.end()).toEqual([...B, ...REFUSAL]);
+    expect(events.filter(({ kind }) => kind === 'over-limit').map(({ source }) => source)).toEqual([
+      '127.2.2.2',
+      '127.2.2.0',
+    ]);
+    expect([alone, ...newcomers].map(({ socket }) => socket.readyState)).toEqual(['open', 'open', 'open']);
+    // Silent ones do not displace who has been answered, beyond a quarter of the places.
+    for (let i = 0; i < 20; i++) await client('127.4.4.4');
+    await until(8);
+    expect(events.filter(({ kind }) => kind === 'over-limit')).toHaveLength(3);
+    alone.socket.write(A);
+    const { id } = await next(events.length + 1);
+    acceptor.finish(id, A);
+    expect(await alone.end()).toEqual([...B, ...A]);
+  });
+
+  test('[H-A2] too many from one source: one that has been silent for a second goes for a new one', async () => {
+    const { until, client } = await opened(portable, { perSource: 2 });
+    const first = await client();
+    await moment(1_050);
+    const second = await client();
+    await until(2);
+    const third = await client();
+    expect(await first.end()).toEqual([]);
+    expect([second, third].map(({ socket }) => socket.readyState)).toEqual(['open', 'open']);
+    expect(await (await client()).end()).toEqual([...REFUSAL]);
+  });
+
   test('stopAccepting closes idle connections, lets exchanges end and accepts no more', async () => {
     const { acceptor, port, next, until, client } = await opened(portable);
     const idle = await client();
