@@ -13,7 +13,8 @@ import type { RouterCounters } from '../../tunnel/router.ts';
  * - `tun-refused`: the kernel refused it
  * - `too-long`: longer than a frame may carry
  * - `queue-full`: the destination's connection is too slow, and this was the flow with the longest queue; counted at the
- *   destination, except for packets whose sender had its share of the queue to another thread or to the registry
+ *   destination, except for packets that found the queue to another thread full, or whose sender had its share of that, or of what is
+ *   asked of the registry
  * - `late`: it waited too long for the destination's connection; counted there
  */
 export type DropCause = keyof RouterCounters['drops'];

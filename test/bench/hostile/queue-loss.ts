@@ -44,7 +44,7 @@ export const queueLoss: Attack = {
         const [without, under] = [median(losses)!, median(lossesUnder)!];
         return [
           {
-            what: "loss of another network's",
+            what: 'loss of a device of another network',
             unit: '%',
             without,
             with: under,

@@ -41,7 +41,7 @@ static void open_alone(struct alone *alone) {
 
 static void close_alone(struct alone *alone) {
   close_device(&alone->device);
-  CHECK(alone->workspace.pool.held == 0);
+  CHECK(alone->workspace.pool.held == 0 && alone->workspace.buffers.held == 0);
   dp_workspace_free(&alone->workspace);
 }
 
@@ -231,6 +231,33 @@ static void records_that_came_together_are_read_together(void) {
 }
 
 // Each has what is its own, in order, however they take turns with the memory, and whoever reads slowly.
+static bool no_packet(void *owner, struct dp_frame *frame) {
+  (void)owner;
+  (void)frame;
+  return false;
+}
+
+static void at_end(void *owner) { (void)owner; }
+
+// What a connection needs besides takes nothing from the queues: half a frame that stays one, and records that the socket did not take.
+static void buffers_leave_the_queues_their_memory(void) {
+  enum { PART = 700 };
+  struct alone alone;
+  struct device *device = &alone.device;
+  const struct dp_sink sink = {NULL, no_packet, at_end};
+  uint8_t bytes[WIRE_FRAME_HEADER_LENGTH + PACKET];
+  open_alone(&alone);
+  make_packet(bytes, 0);
+  CHECK(SSL_write(device->tls.far, bytes, PART) == PART);
+  CHECK(dp_link_receive(&device->link, &sink, 1) == DP_DONE);
+  CHECK(device->link.carry_length == PART && alone.workspace.pool.held == 0 && alone.workspace.buffers.held >= PART);
+  fill(device);
+  CHECK(dp_pipe_waits(device->link.pipe) && alone.workspace.buffers.held > PART);
+  CHECK(alone.workspace.pool.held == device->link.queue->bytes + device->link.queue->blocks * sizeof(struct dp_fq_block));
+  drain(device);
+  close_alone(&alone);
+}
+
 static void many_share_the_memory(void) {
   struct dp_workspace workspace;
   struct device devices[LINKS];
@@ -257,7 +284,7 @@ static void many_share_the_memory(void) {
     CHECK(devices[i].got > MANY);
     close_device(&devices[i]);
   }
-  CHECK(workspace.pool.held == 0);
+  CHECK(workspace.pool.held == 0 && workspace.buffers.held == 0);
   dp_workspace_free(&workspace);
 }
 
@@ -269,6 +296,7 @@ int main(void) {
   what_is_urgent_stays_before_what_comes_later();
   records_are_small_for_who_waits_on_a_slow_path();
   records_that_came_together_are_read_together();
+  buffers_leave_the_queues_their_memory();
   many_share_the_memory();
   tlspair_forget(&identity);
   puts("ok");
