@@ -26,7 +26,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/commands/**',
   'test/fabric/identity/shedding.test.ts',
   'test/fabric/registry/sqlite/database.test.ts',
-  'test/fabric/router/!(clones).test.ts',
+  'test/fabric/router/!(clones|invitations).test.ts',
   'test/bench/admit.test.ts',
 ];
 /** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg. */

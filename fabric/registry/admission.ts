@@ -11,6 +11,8 @@ export interface Endpoint {
   /** The registered longterm public key, 65 bytes uncompressed. */
   readonly longtermKey: Uint8Array;
   readonly standing: Standing;
+  /** The key is as old as the backup that the registry was restored from, or older: the device may have got a newer one since. */
+  readonly outdated?: true;
   /** Devices reach each other within one network only. */
   readonly network: Prefix;
 }
@@ -19,6 +21,8 @@ export interface Endpoint {
 export interface Admission {
   /** The device that owns `address` (16 bytes), connected or not; undefined if there is none. */
   lookup(address: Uint8Array): Endpoint | undefined;
+  /** True if `address` (16 bytes) lies in one of the fabric's networks, whether or not it is a device's. */
+  hasNetwork(address: Uint8Array): boolean;
   /** Calls `listener` after a change of standing or key of a device became durable. Returns a function that ends the subscription. */
   onChange(listener: (address: Uint8Array) => void): () => void;
   /** A tunnel of the device began; `from` is the outer address and port. */

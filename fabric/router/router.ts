@@ -13,9 +13,10 @@ import {
   type Whose,
 } from '../../tunnel/router.ts';
 import type { Admission } from '../registry/admission.ts';
-import { authorize, type Lookup, registryLookup, verdictOn } from './authorize.ts';
+import { authorize, type Questions, registryQuestions, verdictOn } from './authorize.ts';
 import { addCounters, addDrops, type Counters, countersOf, hostDropsOf } from './counters.ts';
-import { type Arrival, fromOf, type Session } from './session.ts';
+import { invitations } from './invitations.ts';
+import { type Arrival, fromOf, hostOf, type Session } from './session.ts';
 import { disconnect, type SessionTable, sessionTable } from './sessions.ts';
 
 export interface RouterLimits {
@@ -124,7 +125,9 @@ export function defaultThreads(): number {
 export async function startRouter(options: RouterOptions): Promise<Router> {
   const { admission, log, tun, threads: count = defaultThreads() } = options;
   const limits = { ...ROUTER_LIMITS, ...options.limits };
-  const lookup = registryLookup(admission, log);
+  const questions = registryQuestions(admission, log);
+  const { lookup } = questions;
+  const invited = invitations();
   let closing = false;
 
   const arrive = (arrival: Arrival): void => {
@@ -132,13 +135,14 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
       disconnect(threads, arrival.peer, undefined);
       return;
     }
-    const decision = authorize(lookup, arrival);
+    const decision = authorize(questions, arrival);
     if ('endpoint' in decision) {
       sessions.admit(arrival, decision.endpoint, decision.provenKey);
       return;
     }
-    log('debug', refusalText(arrival, decision.verdict, decision.address));
-    disconnect(threads, arrival.peer, decision.verdict);
+    const verdict = invited.limit(decision.verdict, hostOf(arrival));
+    log('debug', refusalText(arrival, verdict, decision.address));
+    disconnect(threads, arrival.peer, verdict);
   };
 
   const threads = startThreads(options, limits, count, (event) => {
@@ -202,7 +206,7 @@ function refusalText(arrival: Arrival, verdict: Verdict, address: Uint8Array | u
   return `${who} refused from ${fromOf(arrival)}: ${verdict.kind}`;
 }
 
-function whoseIs(endpoint: ReturnType<Lookup>): Whose {
+function whoseIs(endpoint: ReturnType<Questions['lookup']>): Whose {
   if (endpoint === 'down') return 'unknown';
   return endpoint === undefined ? 'nobody' : 'device';
 }

@@ -52,4 +52,5 @@ export function fromOf(arrival: Arrival): string {
   return formatListen({ host: hostOf(arrival), port });
 }
 
-const hostOf = ({ ends }: Arrival): string => peerAddress(ends.split(' ')[0]);
+/** The outer address of a peer, as text. */
+export const hostOf = ({ ends }: Arrival): string => peerAddress(ends.split(' ')[0]);

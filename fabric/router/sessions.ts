@@ -116,11 +116,11 @@ const NO_VERDICT = new Uint8Array(0);
 
 /**
  * Ends a connection. The verdict is for peers that understand it; a C peer takes a reset for "provision anew", so it gets one
- * only if it is evicted.
+ * only if it is evicted or not registered.
  */
 export function disconnect(threads: RouterThreads, peer: PeerHandle, verdict: Verdict | undefined): void {
   const packet = verdict === undefined ? NO_VERDICT : encodeVerdict(verdict).subarray(FRAME_HEADER_LENGTH);
-  threads.disconnect(peer, packet, verdict?.kind === 'evicted');
+  threads.disconnect(peer, packet, verdict?.kind === 'evicted' || verdict?.kind === 'unregistered');
 }
 
 /** Numbers things from 1 on, equal ones alike. */

@@ -23,7 +23,8 @@ import {
 import { type CommitQueue, commitQueue } from './group-commit.ts';
 import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
 import { listHandshakes, refusalLog } from './handshakes.ts';
-import { addNetwork, listNetworks } from './networks.ts';
+import { addNetwork, hasNetwork, listNetworks } from './networks.ts';
+import { lastRestore } from './restored.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
@@ -36,6 +37,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   const db = openDatabase(path, { now: now() });
   const read = <T>(work: () => T): T => guarded(path, work);
   const act = (actor: string): Act => ({ at: now(), actor });
+  const restoredAt = read(() => lastRestore(db));
 
   const groups = openGroups((gid) => read(() => requireOpenGroup(db, gid)));
   const feed = changeFeed(lastChange(db), (seq) => changesSince(db, seq), onError);
@@ -61,7 +63,8 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   return {
     ...ownersPart(db, read, queue, act),
     ...tunnelPart(db, now, later),
-    lookup: (address) => read(() => endpointOf(findDevice(db, address))),
+    lookup: (address) => read(() => endpointOf(findDevice(db, address), restoredAt)),
+    hasNetwork: (address) => read(() => hasNetwork(db, address)),
     onChange: (listener) =>
       feed.subscribe((change) => {
         if (change.kind === 'device') listener(change.address);
@@ -141,10 +144,11 @@ function handshakePart(
   } satisfies Partial<Registry>;
 }
 
-function endpointOf(device: Device | undefined): Endpoint | undefined {
+function endpointOf(device: Device | undefined, restoredAt: number | undefined): Endpoint | undefined {
   if (device === undefined) return undefined;
-  const { address, longtermKey, network } = device;
-  return { address, longtermKey, network, standing: standingOf(device) };
+  const { address, longtermKey, network, handshake } = device;
+  const outdated = restoredAt !== undefined && handshake.at <= restoredAt;
+  return { address, longtermKey, network, standing: standingOf(device), ...(outdated && { outdated }) };
 }
 
 /** The content of a new registry file; its audit trail begins with the actor who made it. */

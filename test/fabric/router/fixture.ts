@@ -5,7 +5,7 @@ import { generateP256 } from '../../../crypto/primitives.ts';
 import type { Admission, Endpoint, Standing } from '../../../fabric/registry/admission.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
-import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
+import { matches, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
 import { isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
 import { ALPN_CONTROL } from '../../../protocol/tunnel/wire.ts';
@@ -32,7 +32,7 @@ export interface FakeAdmission extends Admission {
   /** Makes every call fail, as a broken database would. */
   broken: boolean;
   /** Registers or changes a device and notifies the router. */
-  set(device: Device, standing: Standing, network?: string): void;
+  set(device: Device, standing: Standing, network?: string, outdated?: true): void;
   remove(device: Device): void;
   listeners(): number;
 }
@@ -50,6 +50,10 @@ export function fakeAdmission(): FakeAdmission {
     lookup(address) {
       if (this.broken) throw new Error('the disk is full');
       return endpoints.get(toHex(address));
+    },
+    hasNetwork(address) {
+      if (this.broken) throw new Error('the disk is full');
+      return matches(parsePrefix('fd00:1::/64'), address);
     },
     onChange(listener) {
       listeners.add(listener);
@@ -70,13 +74,14 @@ export function fakeAdmission(): FakeAdmission {
     clones(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
     },
-    set(device, standing, network = 'fd00:1::/64') {
+    set(device, standing, network = 'fd00:1::/64', outdated) {
       const { address, publicKey } = device;
       endpoints.set(toHex(address), {
         address,
         longtermKey: publicKey,
         standing,
         network: parsePrefix(network),
+        ...(outdated && { outdated }),
       });
       fire(address);
     },

@@ -23,6 +23,15 @@ export function routerContract(openEmpty: OpenEmpty): void {
       expect(registry.lookup(ZERO)).toBeUndefined();
     });
 
+    test('[H-C1] an address is in a network, whether it is a device’s or not', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const address = await registry.admit(applicant(group));
+      expect(registry.hasNetwork(address)).toBe(true);
+      expect(registry.hasNetwork(address.map((byte, i) => (i > 7 ? byte ^ 1 : byte)))).toBe(true);
+      expect(registry.hasNetwork(address.map((byte, i) => (i === 7 ? byte ^ 1 : byte)))).toBe(false);
+      expect(registry.hasNetwork(ZERO)).toBe(false);
+    });
+
     test('[C-22] two devices with one key are in the audit trail, of which the newest is shown', async () => {
       let now = 10_000;
       const registry = await (await openEmpty())({ now: () => now });
