@@ -39,7 +39,7 @@ const NEEDS_PROGRAMS = [
 /** Tests that wait for deadlines, or compute for many seconds. */
 const TAKES_LONG = [
   'test/os/net/control-socket.test.ts',
-  'test/crypto/sealed.test.ts',
+  'test/crypto/{sealed,sealed-stream}.test.ts',
   'test/factory/group.test.ts',
   'test/protocol/hostile.test.ts',
   'test/fabric/identity/{behaviour,limits,server}.test.ts',
