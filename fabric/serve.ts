@@ -66,6 +66,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const onError = (error: unknown): void => log('error', `registry: ${(error as Error).message}`);
     const registry = await openRegistry(pathOf(data, 'registry'), { onError });
     started.push(() => registry.close());
+    const lost = registry.missing();
+    if (lost !== undefined) log('error', `${lost.code}: ${lost.message}. ${lost.action}`);
 
     const parts: Parts = { registry, log };
     const control = await startControl(pathOf(data, 'control'), parts);

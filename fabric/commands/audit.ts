@@ -3,6 +3,7 @@ import { table } from '../../cli/table.ts';
 import { Failure } from '../../protocol/failure.ts';
 import {
   type AuditView,
+  acceptLoss,
   type HandshakeView,
   listAudit,
   listHandshakes,
@@ -27,6 +28,10 @@ export const audit: Command = {
       value: 'N:HASH',
       help: 'an entry and its hash, kept elsewhere, that must be in the trail: finds a trail that was replaced',
     },
+    {
+      name: 'accept-loss',
+      help: 'give up entries that the registry lacks because it was copied or replaced, and write that into the trail',
+    },
     DATA,
   ],
   examples: [
@@ -40,6 +45,7 @@ export const audit: Command = {
     // Before anything is asked, so that a wrong option is named first.
     requestedPages(invocation);
     await withFabric(invocation, async (fabric) => {
+      if (invocation.flag('accept-loss')) await fabric.run(acceptLoss, {});
       const { entries, head } = await fabric.run(verifyAudit, expected);
       if (invocation.flag('handshakes')) {
         const rows = await newest(invocation, (page) => fabric.run(listHandshakes, page));

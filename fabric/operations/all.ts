@@ -1,4 +1,4 @@
-import { listAudit, listHandshakes, verifyAudit } from './audit.ts';
+import { acceptLoss, listAudit, listHandshakes, verifyAudit } from './audit.ts';
 import { listDevices, setStanding, showDevice } from './devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from './groups.ts';
 import { addNetwork, listNetworks } from './networks.ts';
@@ -17,6 +17,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     setStanding,
     listAudit,
     verifyAudit,
+    acceptLoss,
     listHandshakes,
   ].map((each) => [each.name, each]),
 );

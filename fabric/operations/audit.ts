@@ -50,6 +50,17 @@ export const verifyAudit = operation<
   },
 );
 
+/** Gives up what the registry lacks, and says so in the trail; `accepted` is false if nothing was missing. */
+export const acceptLoss = operation<Record<never, never>, { readonly accepted: boolean }>(
+  'audit-accept-loss',
+  {},
+  async ({ registry, actor }) => {
+    const lost = registry.missing();
+    if (lost !== undefined) await registry.recordRestore(actor, { lost: lost.message });
+    return { accepted: lost !== undefined };
+  },
+);
+
 /** A page of the handshakes of all devices, good and refused, newest first. */
 export const listHandshakes = operation<PageInput, Page<HandshakeView>>(
   'handshake-list',

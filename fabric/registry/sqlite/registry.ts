@@ -23,8 +23,9 @@ import {
 import { type CommitQueue, commitQueue } from './group-commit.ts';
 import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
 import { listHandshakes, refusalLog } from './handshakes.ts';
+import { keptHead } from './kept-head.ts';
 import { addNetwork, hasNetwork, listNetworks } from './networks.ts';
-import { lastRestore } from './restored.ts';
+import { lastRestore, recordRestore } from './restored.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
@@ -37,7 +38,8 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   const db = openDatabase(path, { now: now() });
   const read = <T>(work: () => T): T => guarded(path, work);
   const act = (actor: string): Act => ({ at: now(), actor });
-  const restoredAt = read(() => lastRestore(db));
+  const head = read(() => keptHead(db, path, onError));
+  let restoredAt = read(() => lastRestore(db));
 
   const groups = openGroups((gid) => read(() => requireOpenGroup(db, gid)));
   const feed = changeFeed(lastChange(db), (seq) => changesSince(db, seq), onError);
@@ -55,7 +57,10 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       onError(error);
     }
   };
-  const queue = commitQueue(db, path, tryToCatchUp);
+  const queue = commitQueue(db, path, () => {
+    head.committed();
+    tryToCatchUp();
+  });
   const later = (job: () => void): void => {
     queue.submit(job).catch(onError);
   };
@@ -83,8 +88,21 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       const timer = setInterval(tryToCatchUp, periodMs);
       return () => clearInterval(timer);
     },
+    missing: head.missing,
+    async verifyAudit(expected) {
+      const lost = head.missing();
+      if (lost !== undefined) throw lost;
+      return verifyAudit(db, read, expected);
+    },
+    async recordRestore(actor, detail) {
+      const made = act(actor);
+      await queue.submit(() => recordRestore(db, made, detail));
+      restoredAt = made.at;
+      head.accept();
+    },
     async close() {
       queue.close();
+      head.close();
       db.close();
     },
   };
@@ -107,7 +125,6 @@ function ownersPart(db: Database, read: Read, queue: CommitQueue, act: (actor: s
     clonesOf: (address) => lastAudit(db, read, CLONES, formatIpv6(address)),
     handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
     audit: async (page) => read(() => listAudit(db, page)),
-    verifyAudit: (expected) => verifyAudit(db, read, expected),
   } satisfies Partial<Registry>;
 }
 
