@@ -64,8 +64,9 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     'registry/sqlite': ['registry'],
     identity: ['registry'],
     router: ['registry'],
+    backup: ['pki', 'registry'],
     operations: ['labels', 'pki', 'registry'],
-    commands: ['labels', 'operations', 'pki', 'registry', 'router'],
+    commands: ['backup', 'labels', 'operations', 'pki', 'registry', 'router'],
   },
   os: {
     files: [],

@@ -1,5 +1,6 @@
 import type { Command } from '../../cli/program.ts';
 import { audit } from './audit.ts';
+import { backupCommands } from './backup.ts';
 import { deviceCommands } from './device.ts';
 import { groupCommands } from './group.ts';
 import { init } from './init.ts';
@@ -14,4 +15,5 @@ export const commands: readonly Command[] = [
   serveCommand,
   ...deviceCommands,
   audit,
+  ...backupCommands,
 ];
