@@ -34,7 +34,10 @@ export const listAudit = operation<PageInput, Page<AuditView>>(
   async ({ registry }, input) => viewPage(await registry.audit(input), auditView),
 );
 
-/** Recomputes the audit trail; `seq` and `hash` (hex) of an entry that has to be in it. @throws Failure `audit.broken`, `bytes.bad-hex` */
+/**
+ * Recomputes the audit trail, from which nothing may be missing; `seq` and `hash` (hex) of an entry that has to be in it.
+ * @throws Failure `audit.broken`, `audit.behind`, `bytes.bad-hex`
+ */
 export const verifyAudit = operation<
   { seq?: number | undefined; hash?: string | undefined },
   { readonly entries: number; readonly head: string }
@@ -46,6 +49,8 @@ export const verifyAudit = operation<
       throw badInput('seq', 'and hash are given together or not at all');
     const expected = seq === undefined || hash === undefined ? undefined : { seq, hash: fromHex(hash) };
     const { entries, head } = await registry.verifyAudit(expected);
+    const lost = registry.missing();
+    if (lost !== undefined) throw lost;
     return { entries, head: toHex(head) };
   },
 );

@@ -67,7 +67,7 @@ export interface Registry extends Admission {
 
   /** Newest first. */
   audit(page: PageRequest): Promise<Page<AuditEntry>>;
-  /** Recomputes the whole trail, page by page. @throws Failure `audit.broken`, `audit.behind` */
+  /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
   verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
   /** `audit.behind` if newer entries were once written than the trail has, as far as the engine can know; undefined otherwise. */
   missing(): Failure | undefined;

@@ -10,9 +10,9 @@ export interface Invitations {
   limit(verdict: Verdict, host: string): Verdict;
 }
 
-/** Told to a source at once, and how many more per minute: hundreds of devices may share one address. */
+/** Told to a source at once, and how long until one more: hundreds of devices may share one address. */
 const BURST = 50;
-const PER_MINUTE = 60;
+const ONE_MORE_MS = 1_000;
 /** About 1 MB; beyond that the source that was told longest ago is forgotten. */
 const MOST_SOURCES = 4_096;
 
@@ -23,7 +23,7 @@ export function invitations(now: () => number = () => performance.now()): Invita
   function take(source: string): boolean {
     const at = now();
     const known = sources.get(source) ?? { left: BURST, at };
-    const left = Math.min(BURST, known.left + ((at - known.at) * PER_MINUTE) / 60_000);
+    const left = Math.min(BURST, known.left + (at - known.at) / ONE_MORE_MS);
     sources.delete(source);
     sources.set(source, { left: left < 1 ? left : left - 1, at });
     if (sources.size > MOST_SOURCES) sources.delete(sources.keys().next().value!);

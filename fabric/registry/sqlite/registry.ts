@@ -89,11 +89,6 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       return () => clearInterval(timer);
     },
     missing: head.missing,
-    async verifyAudit(expected) {
-      const lost = head.missing();
-      if (lost !== undefined) throw lost;
-      return verifyAudit(db, read, expected);
-    },
     async recordRestore(actor, detail) {
       const made = act(actor);
       await queue.submit(() => recordRestore(db, made, detail));
@@ -125,6 +120,7 @@ function ownersPart(db: Database, read: Read, queue: CommitQueue, act: (actor: s
     clonesOf: (address) => lastAudit(db, read, CLONES, formatIpv6(address)),
     handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
     audit: async (page) => read(() => listAudit(db, page)),
+    verifyAudit: (expected) => verifyAudit(db, read, expected),
   } satisfies Partial<Registry>;
 }
 

@@ -53,7 +53,6 @@ test('[H-C2] a registry that lost its newest entries, or has others in their pla
     expect(fourth.missing()?.message).toMatch(
       others === 0 ? /ends with audit entry 2, and there were 3/ : /has another audit entry 3/,
     );
-    await expect(fourth.verifyAudit()).rejects.toMatchObject({ code: 'audit.behind' });
     expect(() => copyDatabase(path, `${path}.copy`)).toThrow(
       expect.objectContaining({ code: 'audit.behind' }),
     );
