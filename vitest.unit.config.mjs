@@ -26,7 +26,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/commands/**',
   'test/fabric/identity/shedding.test.ts',
   'test/fabric/registry/sqlite/database.test.ts',
-  'test/fabric/router/!(clones).test.ts',
+  'test/fabric/router/!(clones|invitations).test.ts',
   'test/bench/admit.test.ts',
 ];
 /** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg. */
@@ -39,7 +39,7 @@ const NEEDS_PROGRAMS = [
 /** Tests that wait for deadlines, or compute for many seconds. */
 const TAKES_LONG = [
   'test/os/net/control-socket.test.ts',
-  'test/crypto/sealed.test.ts',
+  'test/crypto/{sealed,sealed-stream}.test.ts',
   'test/factory/group.test.ts',
   'test/protocol/hostile.test.ts',
   'test/fabric/identity/{behaviour,limits,repeated,server}.test.ts',

@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { ascii, concat, equal } from '../protocol/bytes.ts';
 import { Failure } from '../protocol/failure.ts';
+import { COST, deriveKey, isBounded } from './passphrase-key.ts';
 
 // A secret under a passphrase, any length n:
 //
@@ -12,10 +13,6 @@ import { Failure } from '../protocol/failure.ts';
 //   sealed        n + 16 bytes, AES-256-GCM; everything before it is authenticated too
 const MAGIC = ascii('ENFK');
 const VERSION = 1;
-/** 128 MiB and about half a second per guess. */
-const COST = { log2N: 17, r: 8, p: 1 } as const;
-/** Bounds on the parameters in a file, so that it cannot demand unbounded work or memory: at most 1 GiB. */
-const LIMIT = { log2N: 20, r: 8, p: 4 } as const;
 const HEADER_LENGTH = 36;
 const TAG_LENGTH = 16;
 
@@ -26,7 +23,7 @@ export async function sealSecret(secret: Uint8Array, passphrase: Uint8Array): Pr
     Uint8Array.of(VERSION, COST.log2N, COST.r, COST.p),
     randomBytes(HEADER_LENGTH - 8),
   );
-  const key = await deriveKey(passphrase, header);
+  const key = await keyOf(passphrase, header);
   const cipher = createCipheriv('aes-256-gcm', key, header.subarray(24));
   cipher.setAAD(header);
   const sealed = concat(header, cipher.update(secret), cipher.final(), cipher.getAuthTag());
@@ -38,7 +35,7 @@ export async function sealSecret(secret: Uint8Array, passphrase: Uint8Array): Pr
 export async function openSecret(container: Uint8Array, passphrase: Uint8Array): Promise<Uint8Array> {
   checkContainer(container);
   const header = container.subarray(0, HEADER_LENGTH);
-  const key = await deriveKey(passphrase, header);
+  const key = await keyOf(passphrase, header);
   try {
     const decipher = createDecipheriv('aes-256-gcm', key, header.subarray(24), { authTagLength: TAG_LENGTH });
     decipher.setAAD(header);
@@ -65,9 +62,7 @@ export function checkContainer(container: Uint8Array): void {
     container.length > HEADER_LENGTH + TAG_LENGTH &&
     equal(container.subarray(0, 4), MAGIC) &&
     version === VERSION;
-  const bounded =
-    known && log2N! >= 1 && log2N! <= LIMIT.log2N && r! >= 1 && r! <= LIMIT.r && p! >= 1 && p! <= LIMIT.p;
-  if (bounded) return;
+  if (known && isBounded({ log2N: log2N!, r: r!, p: p! })) return;
   throw new Failure(
     'os.bad-container',
     'operator',
@@ -78,12 +73,7 @@ export function checkContainer(container: Uint8Array): void {
   );
 }
 
-function deriveKey(passphrase: Uint8Array, header: Uint8Array): Promise<Uint8Array> {
+function keyOf(passphrase: Uint8Array, header: Uint8Array): Promise<Uint8Array> {
   const [log2N, r, p] = [header[5]!, header[6]!, header[7]!];
-  const options = { N: 2 ** log2N, r, p, maxmem: 128 * 2 ** log2N * r + 128 * r * p + 2 ** 20 };
-  return new Promise((resolve, reject) => {
-    scrypt(passphrase, header.subarray(8, 24), 32, options, (error, key) =>
-      error ? reject(error) : resolve(key),
-    );
-  });
+  return deriveKey(passphrase, header.subarray(8, 24), { log2N, r, p });
 }

@@ -1,4 +1,6 @@
+import type { RegistrySummary } from './registry/records.ts';
 import type { Registry, RegistryOptions, RegistryReader } from './registry/registry.ts';
+import { checkDatabase, copyDatabase, registryFiles } from './registry/sqlite/copy.ts';
 import { openSqliteReader } from './registry/sqlite/reader.ts';
 import { emptySqliteRegistry, openSqliteRegistry } from './registry/sqlite/registry.ts';
 
@@ -20,4 +22,17 @@ export async function openReader(path: string): Promise<RegistryReader | undefin
 /** The content of a new registry file; its audit trail begins with the actor who made it. */
 export function emptyRegistry(actor: string, at = Date.now()): Uint8Array {
   return emptySqliteRegistry(actor, at);
+}
+
+/** The paths at which a registry keeps its files, whether they are there or not. */
+export const filesOfRegistry: (path: string) => readonly string[] = registryFiles;
+
+/** Writes a copy of the registry at `path` into a new file, also while a fabric serves it. @throws Failure see `copyDatabase` in sqlite/copy.ts */
+export async function copyRegistry(path: string, to: string): Promise<void> {
+  copyDatabase(path, to);
+}
+
+/** Checks a copy of a registry, and says what it holds. @throws Failure see `checkDatabase` in sqlite/copy.ts */
+export async function checkRegistry(path: string): Promise<RegistrySummary> {
+  return checkDatabase(path);
 }

@@ -77,6 +77,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     started.push(logFailure.close);
     const registry = await openRegistry(pathOf(data, 'registry'), { onError });
     started.push(() => registry.close());
+    const lost = registry.missing();
+    if (lost !== undefined) log('error', `${lost.code}: ${lost.message}. ${lost.action}`);
 
     const parts: Parts = { registry, log };
     const control = await startControl(pathOf(data, 'control'), parts);

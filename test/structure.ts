@@ -66,6 +66,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     'registry/sqlite': ['access', 'registry'],
     identity: ['registry'],
     router: ['registry'],
+    backup: ['pki', 'registry'],
     operations: ['access', 'labels', 'pki', 'registry'],
     api: ['access', 'operations'],
     host: ['operations', 'registry'],
@@ -74,6 +75,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     commands: [
       'access',
       'api',
+      'backup',
       'doctor',
       'doctor/checks',
       'host',

@@ -28,8 +28,8 @@ export interface TlsIdentity {
 export interface IdentitySession {
   /** Closes the keys and opens them again; returns what state and keys ask for. @throws Failure of state and keys */
   prepare(): Promise<Exclude<Goal, { kind: 'prepare' }>>;
-  /** Runs the handshake; returns the address of the identity, which is durable then. */
-  provision(): Promise<string>;
+  /** Runs the handshake, and takes no other address than `own` if it is given; returns that of the identity, which is durable then. */
+  provision(own?: string): Promise<string>;
   /** The identity there is, as TLS needs it. @throws Failure of keys and TLS root */
   tls(): Promise<TlsIdentity>;
   /** The TLS root is read again for the next connection. */
@@ -76,7 +76,7 @@ export function identitySession(options: IdentityOptions): IdentitySession {
       }
     },
 
-    async provision() {
+    async provision(own = '') {
       // Loaded only here: a device that has its identity never needs the handshake's code.
       const [{ provision }, { openExchange }] = await Promise.all([
         import('./provision.ts'),
@@ -84,11 +84,12 @@ export function identitySession(options: IdentityOptions): IdentitySession {
       ]);
       const { suite, address, basename } = config.identity;
       const { hosts, identityPort: port, connectTimeout: timeoutMs } = config.remote;
+      const requested = address || own;
       const identity = await provision({
         keys: await keyring.keys(),
         store: await store(),
         suite,
-        requestedIdentity: address === '' ? new Uint8Array(16) : parseIpv6(address),
+        requestedIdentity: requested === '' ? new Uint8Array(16) : parseIpv6(requested),
         ...(basename !== '' && { basename: new TextEncoder().encode(basename) }),
         connect: () => openExchange({ hosts, port, mark, timeoutMs, signal: stopping, proxy, lookup }),
         links: () => linkPrefixes(config.tunnel.device),

@@ -2,6 +2,7 @@ import { pause } from '../../protocol/backoff.ts';
 import type { Failure } from '../../protocol/failure.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import { duration } from './duration.ts';
+import { afterFailure, isUnproven } from './failure.ts';
 import type { Action, Attempts, Event, Goal, Moment, Pause, Situation, Step, Trouble } from './situation.ts';
 import { LINE_EVERY_MS, NETWORK_MS, RETRY, STABLE_MS } from './timing.ts';
 import { consequence } from './verdict.ts';
@@ -80,10 +81,17 @@ function pursue(goal: Goal, attempts: Attempts, now: Moment, trouble: Trouble | 
     case 'prepare':
       return { situation: { kind: 'preparing', goal, ...common }, actions: [{ kind: 'prepare' }] };
     case 'provision':
-      return { situation: { kind: 'provisioning', goal, ...common }, actions: [{ kind: 'provision' }] };
+      return { situation: { kind: 'provisioning', goal, ...common }, actions: [provisionFor(goal)] };
     case 'connect':
       return { situation: { kind: 'connecting', goal, ...common }, actions: [{ kind: 'connect' }] };
   }
+}
+
+/** A fabric that has lost its record of a device gives it the same address again, or is the wrong one. */
+function provisionFor({ reason, address }: Goal & { kind: 'provision' }): Action {
+  return reason === 'unregistered' && address !== undefined
+    ? { kind: 'provision', address }
+    : { kind: 'provision' };
 }
 
 function prepared(
@@ -207,13 +215,6 @@ function attemptsSoFar(situation: Alive, now: Moment): Attempts {
 }
 
 /**
- * True for what anybody on the path can cause who has proved nothing: whoever answers in the place of the identity server, or of the
- * proxy. It costs a pause and never a state that waits for a person. Our own root certificate is no word of a peer.
- */
-const isUnproven = ({ area, code }: Failure): boolean =>
-  (area === 'net' || area === 'xtt') && code !== 'xtt.bad-root-certificate';
-
-/**
  * Only the remedy and who has caused it decide, and `reprovision` is no remedy here: a failure of the connection (network, TLS, a broken
  * connection, the server's unauthenticated Error) never costs the device its identity. Only `onVerdict` may.
  */
@@ -228,16 +229,6 @@ function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Momen
     blocked: failure.remedy === 'operator' && !isUnproven(failure),
     now,
   });
-}
-
-/** What is worked on next. */
-function afterFailure(goal: Goal, failure: Failure): Goal {
-  // After a TPM error its context may be dead: the keys have to be opened again.
-  if (goal.kind !== 'prepare' && failure.area === 'tpm') return { kind: 'prepare' };
-  if (goal.kind === 'provision' && goal.reason === 'renewal' && goal.address !== undefined) {
-    return { kind: 'connect', address: goal.address, unfinished: true };
-  }
-  return goal;
 }
 
 /** The fabric's decision, authenticated by TLS. */

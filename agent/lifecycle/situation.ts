@@ -11,15 +11,16 @@ export interface Moment {
 
 /**
  * Why the device provisions itself; `interrupted`: a new key was made already when the power went; `renewal`: a person
- * asked for it, and the identity that is there stays until the new one is.
+ * asked for it; `unregistered`: the fabric has lost its record of the device. With the last two the identity that is there stays until
+ * the new one is.
  */
-export type Reason = 'first-boot' | 'evicted' | 'foreign-state' | 'interrupted' | 'renewal';
+export type Reason = 'first-boot' | 'evicted' | 'foreign-state' | 'interrupted' | 'renewal' | 'unregistered';
 
 /** What is worked on, or will be after a pause. */
 export type Goal =
   | { readonly kind: 'prepare' }
   | { readonly kind: 'provision'; readonly reason: Reason; readonly address?: string }
-  /** `unfinished`: a renewal broke off, so the fabric may know the next key already, and no longer this one. */
+  /** `unfinished`: a renewal or the like broke off, so the fabric may know the next key already, and no longer this one. */
   | { readonly kind: 'connect'; readonly address: string; readonly unfinished?: true };
 
 /** What has been going wrong since when, over however many attempts. */
@@ -106,7 +107,8 @@ export type Event =
 
 export type Action =
   | { readonly kind: 'prepare' }
-  | { readonly kind: 'provision' }
+  /** `address`: the only one that the device takes. */
+  | { readonly kind: 'provision'; readonly address?: string }
   | { readonly kind: 'connect' }
   /** Finds out at once whether the tunnel still works; it may have `moved`. */
   | { readonly kind: 'probe' }

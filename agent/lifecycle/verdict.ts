@@ -30,6 +30,18 @@ export function consequence(
         ms: pause(RETRY, attempts.provision, random),
         blocked: false,
       };
+    case 'unregistered':
+      return {
+        failure: new Failure(
+          'fabric.unregistered',
+          'reprovision',
+          'the fabric, restored from a backup, does not know this identity: proving that it is ours',
+        ),
+        goal: { kind: 'provision', reason: 'unregistered', address },
+        attempts: { ...attempts, provision: attempts.provision + 1 },
+        ms: pause(RETRY, attempts.provision, random),
+        blocked: false,
+      };
     case 'banned':
       return {
         failure: new Failure('fabric.banned', 'operator', 'the fabric has banned this device', {
@@ -47,7 +59,7 @@ export function consequence(
           'retry',
           'the fabric does not know the key of this identity',
           {
-            action: 'If the fabric has lost its registry, run "enf-agent forget --yes" to provision again.',
+            action: 'If this device was put back to an earlier state, run "enf-agent provision --force".',
           },
         ),
         // After an interrupted renewal the fabric may already know the new key.

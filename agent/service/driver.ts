@@ -82,7 +82,7 @@ export function startDriver(dependencies: Dependencies): Driver {
         break;
       case 'provision':
         clearTimeout(timer);
-        attempt(async () => ({ kind: 'provisioned', address: await effects.provision() }));
+        attempt(async () => ({ kind: 'provisioned', address: await effects.provision(action.address) }));
         break;
       case 'connect':
         clearTimeout(timer);

@@ -22,8 +22,8 @@ import { keepSelfReport } from './self-report.ts';
 export interface Effects {
   /** Opens state and keys (again), and returns what they ask for. */
   prepare(): Promise<Exclude<Goal, { kind: 'prepare' }>>;
-  /** Runs the handshake; returns the address of the identity, which is durable then. */
-  provision(): Promise<string>;
+  /** Runs the handshake, and takes no other address than this one if it is given; returns that of the identity, which is durable then. */
+  provision(address?: string): Promise<string>;
   /** Brings the interface up and starts the tunnel. @throws Failure `clock.implausible` besides others */
   connect(report: (event: TunnelEvent) => void): Promise<void>;
   /** Finds out at once whether the tunnel still works: see `TunnelSession.probe`. */
@@ -93,11 +93,11 @@ export function openEffects(
       return identity.prepare();
     },
 
-    provision() {
+    provision(address) {
       // Only a renewal finds a tunnel here; its end must not be taken for that of the next one.
       void state.tunnelDown();
       tunnel.stop();
-      return identity.provision();
+      return identity.provision(address);
     },
 
     async connect(report) {

@@ -1,5 +1,6 @@
 import type { Command } from '../../cli/program.ts';
 import { audit } from './audit.ts';
+import { backupCommands } from './backup.ts';
 import { consoleServe } from './console.ts';
 import { deviceCommands } from './device.ts';
 import { doctor } from './doctor.ts';
@@ -17,6 +18,7 @@ export const commands: readonly Command[] = [
   serveCommand,
   ...deviceCommands,
   audit,
+  ...backupCommands,
   ...tokenCommands,
   consoleServe,
   doctor,

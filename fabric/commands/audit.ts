@@ -3,6 +3,7 @@ import { table } from '../../cli/table.ts';
 import { Failure } from '../../protocol/failure.ts';
 import {
   type AuditView,
+  acceptLoss,
   countHandshakes,
   type HandshakeCountView,
   type HandshakeView,
@@ -30,6 +31,10 @@ export const audit: Command = {
       value: 'N:HASH',
       help: 'an entry and its hash, kept elsewhere, that must be in the trail: finds a trail that was replaced',
     },
+    {
+      name: 'accept-loss',
+      help: 'give up entries that the registry lacks because it was copied or replaced, and write that into the trail',
+    },
     ...FABRIC,
   ],
   examples: [
@@ -43,6 +48,7 @@ export const audit: Command = {
     // Before anything is asked, so that a wrong option is named first.
     requestedPages(invocation);
     await withFabric(invocation, async (fabric) => {
+      if (invocation.flag('accept-loss')) await fabric.run(acceptLoss, {});
       const { entries, head } = await fabric.read(verifyAudit, expected);
       if (invocation.flag('handshakes')) {
         const rows = await newest(invocation, (page) => fabric.run(listHandshakes, page));

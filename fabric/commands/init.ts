@@ -12,7 +12,7 @@ export const init: Command = {
     invocation.print(
       founded,
       () =>
-        `A new fabric in ${founded.data}. Back this folder up: without its keys no device finds the fabric again.\n` +
+        `A new fabric in ${founded.data}. Back it up (enf-fabric backup create): without its keys no device finds the fabric again.\n` +
         `Trust bundle for the factory: ${founded.trust}`,
     );
     return undefined;

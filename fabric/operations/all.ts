@@ -1,4 +1,4 @@
-import { countHandshakes, listAudit, listHandshakes, verifyAudit } from './audit.ts';
+import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from './audit.ts';
 import { listDevices, setStanding, showDevice } from './devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from './groups.ts';
 import { addNetwork, listNetworks } from './networks.ts';
@@ -18,6 +18,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     setStanding,
     listAudit,
     verifyAudit,
+    acceptLoss,
     listHandshakes,
     createToken,
     listTokens,

@@ -41,7 +41,10 @@ export const listAudit = listOperation(
   () => auditView,
 );
 
-/** Recomputes the audit trail; `seq` and `hash` (hex) of an entry that has to be in it. @throws Failure `audit.broken`, `bytes.bad-hex` */
+/**
+ * Recomputes the audit trail, from which nothing may be missing; `seq` and `hash` (hex) of an entry that has to be in it.
+ * @throws Failure `audit.broken`, `audit.behind`, `bytes.bad-hex`
+ */
 export const verifyAudit = operation<
   { seq?: number | undefined; hash?: string | undefined },
   { readonly entries: number; readonly head: string },
@@ -54,7 +57,20 @@ export const verifyAudit = operation<
       throw badInput('seq', 'and hash are given together or not at all');
     const expected = seq === undefined || hash === undefined ? undefined : { seq, hash: fromHex(hash) };
     const { entries, head } = await registry.verifyAudit(expected);
+    const lost = registry.missing();
+    if (lost !== undefined) throw lost;
     return { entries, head: toHex(head) };
+  },
+);
+
+/** Gives up what the registry lacks, and says so in the trail; `accepted` is false if nothing was missing. */
+export const acceptLoss = operation<Record<never, never>, { readonly accepted: boolean }>(
+  'audit-accept-loss',
+  {},
+  async ({ registry, actor }) => {
+    const lost = registry.missing();
+    if (lost !== undefined) await registry.recordRestore(actor, { lost: lost.message });
+    return { accepted: lost !== undefined };
   },
 );
 

@@ -82,6 +82,12 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/audit/verify',
     summary: 'Recomputes the audit trail',
   },
+  'audit-accept-loss': {
+    permission: 'settings.write',
+    method: 'POST',
+    path: '/audit/accept-loss',
+    summary: 'Gives up entries that the registry lacks, and writes that into the trail',
+  },
   'token-list': {
     permission: 'tokens.write',
     method: 'GET',

@@ -65,23 +65,19 @@ export async function foundAuthority(data: string, actor: string): Promise<strin
   try {
     await createFolder(data, files);
   } catch (error) {
-    if (error instanceof Failure && error.code === 'os.exists') {
-      throw new Failure(
-        'fabric.already-initialised',
-        'operator',
-        `${data} is not empty, nothing was changed`,
-        {
-          action:
-            'Choose another folder with --data. A fabric whose keys are overwritten loses all its devices.',
-          cause: error,
-        },
-      );
-    }
-    throw error;
+    throw error instanceof Failure && error.code === 'os.exists' ? alreadyInitialised(data, error) : error;
   } finally {
     wipe(xttRootKey.secret, serverKey.secret);
   }
   return pathOf(data, 'trust');
+}
+
+/** The folder that a fabric is to be put in has something in it. */
+export function alreadyInitialised(data: string, cause?: unknown): Failure {
+  return new Failure('fabric.already-initialised', 'operator', `${data} is not empty, nothing was changed`, {
+    action: 'Choose another folder with --data. A fabric whose keys are overwritten loses all its devices.',
+    cause,
+  });
 }
 
 /**

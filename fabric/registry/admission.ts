@@ -14,6 +14,8 @@ export interface Endpoint {
   readonly standing: Standing;
   /** The id of its group, 32 bytes. */
   readonly gid: Uint8Array;
+  /** The key is as old as the backup that the registry was restored from, or older: the device may have got a newer one since. */
+  readonly outdated?: true;
   /** Devices reach each other within one network only. */
   readonly network: Prefix;
 }
@@ -25,6 +27,8 @@ export type Listener<Changed> = (changed: Changed) => unknown;
 export interface Admission {
   /** The device that owns `address` (16 bytes), connected or not; undefined if there is none. */
   lookup(address: Uint8Array): Endpoint | undefined;
+  /** True if `address` (16 bytes) lies in one of the fabric's networks, whether or not it is a device's. */
+  hasNetwork(address: Uint8Array): boolean;
   /**
    * Calls `ofDevice` after a change of standing or key of a device became durable, and `ofGroup` after one of a whole group: that is one
    * change, however many devices the group has. Returns a function that ends the subscription.

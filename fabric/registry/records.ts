@@ -123,6 +123,14 @@ export interface AuditHead {
   readonly hash: Uint8Array;
 }
 
+/** What a registry holds. */
+export interface RegistrySummary {
+  readonly head: AuditHead;
+  readonly networks: number;
+  readonly groups: number;
+  readonly devices: number;
+}
+
 /** Who acts, and when; recorded in the audit trail. */
 export interface Act {
   readonly at: number;

@@ -1,3 +1,4 @@
+import type { Failure } from '../../protocol/failure.ts';
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Identifier } from './address.ts';
 import type { Admission, Listener } from './admission.ts';
@@ -40,6 +41,8 @@ export interface RegistryReader extends TokenReader {
   audit(page: PageRequest): Promise<Page<AuditEntry>>;
   /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
   verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
+  /** `audit.behind` if newer entries were once written than the trail has, as far as the engine can know; undefined otherwise. */
+  missing(): Failure | undefined;
   /** Commits what waits, and closes. */
   close(): Promise<void>;
 }
@@ -79,6 +82,11 @@ export interface Registry extends RegistryReader, Admission, Tokens {
   onAdmitted(listener: (address: Uint8Array) => void): () => void;
   /** Appends a refused handshake to the history; `unlisted` more like it are only counted. */
   refused(handshake: Omit<Handshake, 'at'>, unlisted?: number): Promise<void>;
+  /**
+   * Records that the registry was put back to an earlier state, of which `detail` tells. From then on the keys that devices have here count as
+   * outdated until their next handshake, and `missing` has nothing more to say.
+   */
+  recordRestore(actor: string, detail: Readonly<Record<string, unknown>>): Promise<void>;
 
   /**
    * Calls `listener` for every change, made by this process or another, once it is durable and `catchUp` has read it. A group's

@@ -6,7 +6,8 @@ import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { RouterThreads } from '../../tunnel/router.ts';
 import type { Endpoint } from '../registry/admission.ts';
-import { authorize, type Lookup } from './authorize.ts';
+import { authorize, type Questions } from './authorize.ts';
+import { invitations } from './invitations.ts';
 import { type Arrival, fromOf, hostOf } from './session.ts';
 import { disconnect, type SessionTable } from './sessions.ts';
 
@@ -21,7 +22,7 @@ export interface Arrivals {
 }
 
 export interface ArrivalParts {
-  readonly lookup: Lookup;
+  readonly questions: Questions;
   readonly threads: RouterThreads;
   readonly sessions: SessionTable;
   /** How often a device may connect. */
@@ -29,8 +30,9 @@ export interface ArrivalParts {
   readonly log: Log;
 }
 
-export function receiveArrivals({ lookup, threads, sessions, rate, log }: ArrivalParts): Arrivals {
+export function receiveArrivals({ questions, threads, sessions, rate, log }: ArrivalParts): Arrivals {
   const connections = tokenBuckets(rate);
+  const invited = invitations();
   const logRefused = repeatedLine(log, 'debug');
   const logTooOften = repeatedLine(log, 'notice', { each: 1 });
   let tooOften = 0;
@@ -50,12 +52,13 @@ export function receiveArrivals({ lookup, threads, sessions, rate, log }: Arriva
 
   return {
     arrive(arrival) {
-      const decision = authorize(lookup, arrival);
+      const decision = authorize(questions, arrival);
       if ('endpoint' in decision) {
         admit(arrival, decision.endpoint, decision.provenKey);
         return;
       }
-      const { verdict, address } = decision;
+      const { address } = decision;
+      const verdict = invited.limit(decision.verdict, hostOf(arrival));
       const who = address === undefined ? 'a peer without identity' : `device ${formatIpv6(address)}`;
       logRefused(sourceOf(hostOf(arrival)), `${who} refused from ${fromOf(arrival)}: ${verdict.kind}`);
       disconnect(threads, arrival.peer, verdict);

@@ -10,24 +10,32 @@ const SUSPENDED_SECONDS = 300;
 
 /** How long a device is told to stay away while the registry fails, in seconds. */
 const REGISTRY_DOWN_SECONDS = 30;
+const REGISTRY_DOWN: Verdict = { kind: 'retry-after', seconds: REGISTRY_DOWN_SECONDS };
 
-/** What the registry has for an address; `'down'` if it fails. */
-export type Lookup = (address: Uint8Array) => Endpoint | undefined | 'down';
+/** What is asked of the registry; the answer is `'down'` if it fails. */
+export interface Questions {
+  lookup(address: Uint8Array): Endpoint | undefined | 'down';
+  hasNetwork(address: Uint8Array): boolean | 'down';
+}
 
-/** Looks up in the registry, and logs when it begins and ceases to fail. */
-export function registryLookup(admission: Admission, log: Log): Lookup {
+/** Asks the registry, and logs when it begins and ceases to fail. */
+export function registryQuestions(admission: Admission, log: Log): Questions {
   let down = false;
-  return (address) => {
+  const ask = <Answer>(question: () => Answer): Answer | 'down' => {
     try {
-      const endpoint = admission.lookup(address);
+      const answer = question();
       if (down) log('notice', 'the registry answers again');
       down = false;
-      return endpoint;
+      return answer;
     } catch (error) {
       if (!down) log('error', `the registry does not answer: ${(error as Error).message}`);
       down = true;
       return 'down';
     }
+  };
+  return {
+    lookup: (address) => ask(() => admission.lookup(address)),
+    hasNetwork: (address) => ask(() => admission.hasNetwork(address)),
   };
 }
 
@@ -51,22 +59,40 @@ export type Decision =
  * Decides on a peer that finished the TLS handshake. The certificate's self-signature, dates and chain do not count;
  * only the key does, which must be the one registered for the address in the CN (enftun.md §3).
  */
-export function authorize(lookup: Lookup, credentials: Credentials): Decision {
+export function authorize({ lookup, hasNetwork }: Questions, credentials: Credentials): Decision {
   const claim = readClaim(credentials);
   if (claim === undefined) return { verdict: { kind: 'unknown' } };
-  const endpoint = lookup(claim.address);
-  const verdict = verdictOn(endpoint, claim.provenKey);
-  if (verdict !== undefined) return { verdict, address: claim.address };
-  return { endpoint: endpoint as Endpoint, provenKey: claim.provenKey };
+  const { address, provenKey } = claim;
+  const endpoint = lookup(address);
+  if (endpoint === undefined) return { verdict: verdictOnAbsent(hasNetwork(address)), address };
+  const verdict = verdictOn(endpoint, provenKey);
+  if (verdict !== undefined) return { verdict, address };
+  return { endpoint: endpoint as Endpoint, provenKey };
+}
+
+/**
+ * The verdict on an address that no device has. In a network of ours it was perhaps assigned after the backup that the registry was
+ * restored from.
+ */
+function verdictOnAbsent(ours: boolean | 'down'): Verdict {
+  if (ours === 'down') return REGISTRY_DOWN;
+  return { kind: ours ? 'unregistered' : 'unknown' };
 }
 
 /**
  * The verdict on a device that has proven `provenKey` (65 bytes); undefined if it is admitted. The key is compared
- * first and in constant time: otherwise anybody could learn the standing of any address. So a replaced key is `unknown`.
+ * first and in constant time: otherwise anybody could learn the standing of any address. So a replaced key is `unknown`, unless the
+ * registered one may itself be the older of the two.
  */
-export function verdictOn(endpoint: ReturnType<Lookup>, provenKey: Uint8Array): Verdict | undefined {
-  if (endpoint === 'down') return { kind: 'retry-after', seconds: REGISTRY_DOWN_SECONDS };
-  if (endpoint === undefined || !equal(endpoint.longtermKey, provenKey)) return { kind: 'unknown' };
+export function verdictOn(
+  endpoint: ReturnType<Questions['lookup']>,
+  provenKey: Uint8Array,
+): Verdict | undefined {
+  if (endpoint === 'down') return REGISTRY_DOWN;
+  if (endpoint === undefined) return { kind: 'unknown' };
+  if (!equal(endpoint.longtermKey, provenKey)) {
+    return { kind: endpoint.outdated && endpoint.standing === 'active' ? 'unregistered' : 'unknown' };
+  }
   switch (endpoint.standing) {
     case 'active':
       return undefined;

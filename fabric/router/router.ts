@@ -13,7 +13,7 @@ import {
 import type { Admission } from '../registry/admission.ts';
 import { ownTurn } from '../registry/turns.ts';
 import { type Arrivals, receiveArrivals } from './arrivals.ts';
-import { type Lookup, registryLookup, verdictOn } from './authorize.ts';
+import { type Questions, registryQuestions, verdictOn } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
 import type { Session } from './session.ts';
@@ -156,7 +156,8 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
 function start(options: RouterOptions, networks: NetworkTable): Router {
   const { admission, log, tun, threads: count = defaultThreads() } = options;
   const limits = { ...ROUTER_LIMITS, ...options.limits };
-  const lookup = registryLookup(admission, log);
+  const questions = registryQuestions(admission, log);
+  const { lookup } = questions;
   let closing = false;
 
   const threads = startThreads(options, limits, count, (event) => {
@@ -189,7 +190,7 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const sessions: SessionTable = sessionTable(threads, admission, networks, log);
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
-  const arrivals: Arrivals = receiveArrivals({ lookup, threads, sessions, rate, log });
+  const arrivals: Arrivals = receiveArrivals({ questions, threads, sessions, rate, log });
 
   /** Cuts a session whose device is no longer admitted. */
   const review = (session: Session | undefined): void => {
@@ -252,7 +253,7 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
   };
 }
 
-function whoseIs(endpoint: ReturnType<Lookup>): Whose {
+function whoseIs(endpoint: ReturnType<Questions['lookup']>): Whose {
   if (endpoint === 'down') return 'unknown';
   return endpoint === undefined ? 'nobody' : 'device';
 }

@@ -162,7 +162,7 @@ const NO_VERDICT = new Uint8Array(0);
 
 /**
  * Ends a connection. The verdict is for peers that understand it; a C peer takes a reset for "provision anew", so it gets one
- * only if it is evicted. A peer that was refused is charged to its source, unless it is `excused`: what a device does is then not held
+ * only if it is evicted or not registered. A peer that was refused is charged to its source, unless it is `excused`: what a device does is then not held
  * against others behind the same address.
  */
 export function disconnect(
@@ -172,5 +172,6 @@ export function disconnect(
   excused = false,
 ): void {
   const packet = verdict === undefined ? NO_VERDICT : encodeVerdict(verdict).subarray(FRAME_HEADER_LENGTH);
-  threads.disconnect(peer, packet, verdict?.kind === 'evicted', excused);
+  const reset = verdict?.kind === 'evicted' || verdict?.kind === 'unregistered';
+  threads.disconnect(peer, packet, reset, excused);
 }

@@ -7,7 +7,7 @@ static bool take_verdict(struct dp_client *client, const struct dp_frame *frame)
   if (frame->length != WIRE_VERDICT_LENGTH) return true;
   struct dp_event event = {
       .kind = DP_EVENT_VERDICT, .connection = client->connection.id, .verdict = packet[1], .number = dp_get32(packet + 2)};
-  if (event.verdict < WIRE_VERDICT_EVICTED || event.verdict > WIRE_VERDICT_RETRY_AFTER) return true;
+  if (event.verdict < WIRE_VERDICT_EVICTED || event.verdict > WIRE_VERDICT_UNREGISTERED) return true;
   if (event.verdict != WIRE_VERDICT_RETRY_AFTER && event.number != 0) return true;
   client->report(client->owner, &event);
   return false;

@@ -48,6 +48,7 @@ enum {
   WIRE_VERDICT_BANNED = 2,
   WIRE_VERDICT_UNKNOWN = 3,
   WIRE_VERDICT_RETRY_AFTER = 4,
+  WIRE_VERDICT_UNREGISTERED = 5,
 };
 
 // "Report": the router asks for it, the device sends it

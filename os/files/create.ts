@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Failure } from '../../protocol/failure.ts';
 import { syncFolder, writeFailure } from './durable.ts';
@@ -41,6 +41,61 @@ export async function createFile(path: string, content: Uint8Array | string, mod
     await syncFolder(dirname(resolve(path)));
   } catch (error) {
     throw createFailure(path, error);
+  }
+}
+
+/**
+ * Writes a file that did not exist from a stream; complete or not at all, and never over another one. `check` looks at the complete file before it
+ * gets its name; mode 0600. Returns its length.
+ * @throws Failure `os.exists`, `os.disk-full`, `os.write-failed`, and those of the stream and of `check`
+ */
+export async function createFileFrom(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  check: (temporary: string) => Promise<unknown>,
+): Promise<number> {
+  const temp = temporaryName(resolve(path));
+  try {
+    const length = await writeChunks(temp, chunks);
+    await check(temp);
+    await publish(temp, path);
+    await syncFolder(dirname(resolve(path)));
+    return length;
+  } catch (error) {
+    throw error instanceof Failure ? error : createFailure(path, error);
+  } finally {
+    await rm(temp, { force: true });
+  }
+}
+
+/** Gives a file its name, unless there is one of that name; on file systems without links with a gap that only a program of the same moment could meet. */
+async function publish(temp: string, path: string): Promise<void> {
+  try {
+    await link(temp, path);
+  } catch (error) {
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    await (await open(path, 'wx')).close();
+    await rename(temp, path);
+  }
+}
+
+/** Writes a stream into a new file (at most 0600, unless told) and flushes it. Returns its length. */
+export async function writeChunks(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  mode = 0o600,
+): Promise<number> {
+  const file = await open(path, 'wx', mode);
+  let length = 0;
+  try {
+    for await (const chunk of chunks) {
+      await file.writeFile(chunk);
+      length += chunk.length;
+    }
+    await file.sync();
+    return length;
+  } finally {
+    await file.close();
   }
 }
 

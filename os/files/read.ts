@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Failure, isFailure } from '../../protocol/failure.ts';
@@ -49,6 +50,15 @@ export async function readIfThere(
   }
 }
 
+/** The content of a file, however long, as it is read. @throws Failure `os.no-file`, `os.not-readable` */
+export async function* readChunks(path: string, what: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(path);
+  } catch (error) {
+    throw readFailure(path, what, error);
+  }
+}
+
 /** The names of the plain files in a folder, sorted. @throws Failure `os.no-file`, `os.not-readable` */
 export async function listFiles(folder: string, what: string): Promise<string[]> {
   try {
@@ -62,7 +72,8 @@ export async function listFiles(folder: string, what: string): Promise<string[]>
   }
 }
 
-function readFailure(path: string, what: string, error: unknown): Failure {
+/** The failure for an error of reading `path`. */
+export function readFailure(path: string, what: string, error: unknown): Failure {
   const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new Failure('os.no-file', 'operator', `${what} ${path} does not exist`, {

@@ -8,6 +8,7 @@ import {
   VERDICT_RETRY_AFTER,
   VERDICT_TYPE,
   VERDICT_UNKNOWN,
+  VERDICT_UNREGISTERED,
 } from './wire.ts';
 
 /*
@@ -17,7 +18,7 @@ import {
  *
  *    0      1      2
  *   +------+------+------+------+------+------+
- *   | F1   | kind | seconds, u32 big-endian   |      1 evicted, 2 banned, 3 unknown: seconds 0
+ *   | F1   | kind | seconds, u32 big-endian   |      1 evicted, 2 banned, 3 unknown, 5 unregistered: seconds 0
  *   +------+------+------+------+------+------+      4 retry-after
  *
  * The orderly close follows. A device may provision anew only on such a verdict, never on a network or TLS error.
@@ -28,16 +29,19 @@ const KINDS = {
   banned: VERDICT_BANNED,
   unknown: VERDICT_UNKNOWN,
   'retry-after': VERDICT_RETRY_AFTER,
+  unregistered: VERDICT_UNREGISTERED,
 } as const;
 
 /**
  * - `evicted`: the identity is withdrawn; provision anew.
  * - `banned`: the device is excluded until an operator readmits it.
- * - `unknown`: the router does not know this key for this address (never provisioned here, or a stale key).
+ * - `unknown`: another key is registered for this address (a stale key), or the address is in none of the fabric's networks.
  * - `retry-after`: not now; come back after so many seconds (u32).
+ * - `unregistered`: the registry, which was restored from a backup, knows nothing of this address, or no newer key than that of the
+ *   backup; the device may prove that the address is its own.
  */
 export type Verdict =
-  | { readonly kind: 'evicted' | 'banned' | 'unknown' }
+  | { readonly kind: 'evicted' | 'banned' | 'unknown' | 'unregistered' }
   | { readonly kind: 'retry-after'; readonly seconds: number };
 
 /** The whole frame, 8 bytes. */
@@ -62,6 +66,7 @@ export function verdictOf(kind: number, seconds: number): Verdict | undefined {
   if (kind === KINDS.evicted) return { kind: 'evicted' };
   if (kind === KINDS.banned) return { kind: 'banned' };
   if (kind === KINDS.unknown) return { kind: 'unknown' };
+  if (kind === KINDS.unregistered) return { kind: 'unregistered' };
   return undefined;
 }
 

@@ -61,6 +61,21 @@ export function appendAudit(
   );
 }
 
+/** The hash of an entry; undefined if there is none. */
+export function auditHash(db: Database, seq: number): Uint8Array | undefined {
+  const row = prepare(db, 'SELECT hash FROM audit WHERE seq = ?').get(seq) as
+    | { hash: Uint8Array }
+    | undefined;
+  return row === undefined ? undefined : bytes(row.hash);
+}
+
+/** The newest entry; 0 and zeros of a trail that is empty. */
+export function auditHead(db: Database): AuditHead {
+  const row = prepare(db, 'SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1').get();
+  const { seq, hash } = (row as { seq: number; hash: Uint8Array } | undefined) ?? { seq: 0, hash: GENESIS };
+  return { seq, hash: bytes(hash) };
+}
+
 /** Text as SQLite gives it back: UTF-8 has no half surrogate pairs, and a hash over one would never fit again. */
 const stored = (text: string): string => new TextDecoder().decode(new TextEncoder().encode(text));
 

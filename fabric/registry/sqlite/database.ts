@@ -20,11 +20,7 @@ export function openDatabase(
   path: string,
   options: { now?: number; steps?: readonly Migration[] } = {},
 ): Database {
-  if (!existsSync(path)) {
-    throw new Failure('registry.absent', 'operator', `there is no registry at ${path}`, {
-      action: 'Run "enf-fabric init" first, or name the data folder with --data.',
-    });
-  }
+  requireFile(path);
   return guarded(path, () => {
     const db = connect(path, { timeout: OPEN_TIMEOUT_MS });
     try {
@@ -39,6 +35,14 @@ export function openDatabase(
       db.close();
       throw error;
     }
+  });
+}
+
+/** @throws Failure `registry.absent` */
+export function requireFile(path: string): void {
+  if (existsSync(path)) return;
+  throw new Failure('registry.absent', 'operator', `there is no registry at ${path}`, {
+    action: 'Run "enf-fabric init" first, or name the data folder with --data.',
   });
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
+import { concat } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
@@ -28,6 +29,12 @@ export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string)
   recordChange(db, 'network', prefix.address);
   appendAudit(db, { ...act, action: 'network.add', subject: formatPrefix(prefix), detail: { name } });
   return { prefix, name, created: act.at };
+}
+
+/** True if the address (16 bytes) lies in one of the networks. */
+export function hasNetwork(db: Database, address: Uint8Array): boolean {
+  const prefix = concat(address.subarray(0, 8), new Uint8Array(8));
+  return prepare(db, 'SELECT 1 FROM network WHERE prefix = ?').get(prefix) !== undefined;
 }
 
 /** A page of networks, oldest first. */

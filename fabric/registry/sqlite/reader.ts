@@ -8,6 +8,7 @@ import { requireDevice } from './devices.ts';
 import { groupByPrefix, listGroups } from './groups.ts';
 import { listHandshakes } from './handshakes.ts';
 import { handshakeCounts } from './history.ts';
+import { missingBeside } from './kept-head.ts';
 import { listNetworks } from './networks.ts';
 import { MIGRATIONS, schemaVersion } from './schema.ts';
 import { connect } from './statements.ts';
@@ -17,7 +18,7 @@ import { listTokens } from './tokens.ts';
 export type Read = <T>(work: () => T) => T;
 
 /** What an owner reads, on this connection. */
-export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'close'> {
+export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'close' | 'missing'> {
   return {
     networks: async (page) => read(() => listNetworks(db, page)),
     groups: async (page) => read(() => listGroups(db, page)),
@@ -46,7 +47,11 @@ export function openSqliteReader(path: string): RegistryReader | undefined {
   const db = read(() => connect(path, { readonly: true, timeout: BUSY_TIMEOUT_MS }));
   try {
     if (read(() => schemaVersion(db)) === MIGRATIONS.length) {
-      return { ...readingPart(db, read), close: async () => void db.close() };
+      return {
+        ...readingPart(db, read),
+        missing: () => read(() => missingBeside(db, path)),
+        close: async () => void db.close(),
+      };
     }
   } catch (error) {
     db.close();

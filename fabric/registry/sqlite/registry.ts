@@ -16,9 +16,11 @@ import { follow } from './follow.ts';
 import { type CommitQueue, commitQueue } from './group-commit.ts';
 import { addGroup, setGroupStatus } from './groups.ts';
 import { refusalLog } from './handshakes.ts';
-import { addNetwork } from './networks.ts';
+import { keptHead } from './kept-head.ts';
+import { addNetwork, hasNetwork } from './networks.ts';
 import { noteOfDevice } from './notes.ts';
 import { type Read, readingPart } from './reader.ts';
+import { lastRestore, recordRestore } from './restored.ts';
 import { addToken, findToken, markUsed, revokeToken } from './tokens.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
@@ -30,6 +32,8 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   const db = openDatabase(path, { now: now() });
   const read: Read = (work) => guarded(path, work);
   const act = (actor: string): Act => ({ at: now(), actor });
+  const head = read(() => keptHead(db, path, onError));
+  let restoredAt = read(() => lastRestore(db));
 
   const groups = openGroups((gid) => read(() => requireOpenGroup(db, gid)));
   const feed = changeFeed(lastChange(db), (seq) => read(() => changesSince(db, seq)), onError);
@@ -41,7 +45,10 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   };
   // Whoever follows tries again soon.
   const tryToCatchUp = (): void => void catchUp().catch(onError);
-  const queue = commitQueue(db, path, tryToCatchUp);
+  const queue = commitQueue(db, path, () => {
+    head.committed();
+    tryToCatchUp();
+  });
   const later = (job: () => void): void => {
     queue.submit(job).catch(onError);
   };
@@ -53,7 +60,8 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...ownersPart(db, queue, act),
     ...tokensPart(db, read, queue, { act, now, later }),
     ...tunnels.part,
-    lookup: (address) => read(() => endpointOf(findDevice(db, address))),
+    lookup: (address) => read(() => endpointOf(findDevice(db, address), restoredAt)),
+    hasNetwork: (address) => read(() => hasNetwork(db, address)),
     onChange: (ofDevice, ofGroup) =>
       feed.subscribe((change) => {
         if (change.kind === 'device') return ofDevice(change.address);
@@ -75,9 +83,17 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
         { db, queue, feed, now, isConnected: tunnels.part.isConnected, look: tryToCatchUp, onError },
         periodMs,
       ),
+    missing: head.missing,
+    async recordRestore(actor, detail) {
+      const made = act(actor);
+      await queue.submit(() => recordRestore(db, made, detail));
+      restoredAt = made.at;
+      head.accept();
+    },
     async close() {
       tunnels.flush();
       queue.close();
+      head.close();
       db.close();
     },
   };
@@ -180,10 +196,11 @@ function handshakePart(
   } satisfies Partial<Registry>;
 }
 
-function endpointOf(device: Device | undefined): Endpoint | undefined {
+function endpointOf(device: Device | undefined, restoredAt: number | undefined): Endpoint | undefined {
   if (device === undefined) return undefined;
-  const { address, longtermKey, gid, network } = device;
-  return { address, longtermKey, gid, network, standing: standingOf(device) };
+  const { address, longtermKey, gid, network, handshake } = device;
+  const outdated = restoredAt !== undefined && handshake.at <= restoredAt;
+  return { address, longtermKey, gid, network, standing: standingOf(device), ...(outdated && { outdated }) };
 }
 
 /** The content of a new registry file; its audit trail begins with the actor who made it. */

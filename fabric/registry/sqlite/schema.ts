@@ -198,17 +198,7 @@ export function migrate(db: Database, now: number, steps: readonly Migration[] =
   // Read inside the write lock: two programs that start at once must not both apply a step.
   const applyNext = db.transaction((): boolean => {
     const version = schemaVersion(db);
-    if (version > steps.length) {
-      throw new Failure(
-        'registry.newer-schema',
-        'operator',
-        `the registry has schema version ${version}, this program knows ${steps.length}`,
-        {
-          action:
-            'Use the version of enf-fabric that wrote it, or restore the backup made before the upgrade.',
-        },
-      );
-    }
+    if (version > steps.length) throw newerSchema(version, steps.length);
     const step = steps[version];
     if (step === undefined) return false;
     db.exec(step.sql);
@@ -223,5 +213,15 @@ export function schemaVersion(db: Database): number {
   return (
     (prepare(db, 'SELECT max(version) AS version FROM migration').get() as { version: number | null })
       .version ?? 0
+  );
+}
+
+/** A later version of the program wrote the file. */
+export function newerSchema(version: number, known: number): Failure {
+  return new Failure(
+    'registry.newer-schema',
+    'operator',
+    `the registry has schema version ${version}, this program knows ${known}`,
+    { action: 'Use the version of enf-fabric that wrote it, or restore the backup made before the upgrade.' },
   );
 }

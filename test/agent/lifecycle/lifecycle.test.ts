@@ -36,6 +36,7 @@ import {
   up,
   verdict,
   waited,
+  xttRefused,
 } from './table.ts';
 
 describe('the way up', () => {
@@ -282,6 +283,20 @@ describe('verdicts', () => {
       expect(live([...events, verdict('evicted'), timer, provisioned, up]).situation.kind).toBe('online');
     });
 
+    test(`[H-C1] unregistered ${name}: proves itself anew, for its own address only, then connects`, () => {
+      const told = [...events, verdict('unregistered')];
+      const life = live(told);
+      expect(life.situation).toMatchObject({
+        kind: 'backing-off',
+        goal: { kind: 'provision', reason: 'unregistered', address: ADDRESS },
+        trouble: { code: 'fabric.unregistered' },
+      });
+      expect(waited(life.actions)).toBeLessThanOrEqual(RETRY.firstMs);
+      expect(live([...told, timer]).actions).toEqual([{ kind: 'provision', address: ADDRESS }]);
+      expect(live([...told, timer, provisioned, up]).situation.kind).toBe('online');
+      expect(live([...events, verdict('evicted'), timer]).actions).toEqual([{ kind: 'provision' }]);
+    });
+
     test(`[C-36] banned ${name}: asks once a day, with the same identity`, () => {
       const life = live([...events, verdict('banned')]);
       expect(life.situation).toMatchObject({ kind: 'blocked', trouble: { code: 'fabric.banned' } });
@@ -321,6 +336,32 @@ describe('verdicts', () => {
     );
     const calm = live([start, known, up, ...rounds, [STABLE_MS, verdict('evicted')]], 0.999);
     expect(waited(calm.actions)).toBeLessThan(RETRY.firstMs);
+  });
+
+  test('[H-C1] being unregistered again and again slows down', () => {
+    const rounds = Array(9)
+      .fill([verdict('unregistered'), timer, provisioned, up])
+      .flat();
+    const life = live([start, known, up, ...rounds, verdict('unregistered')], 0.999);
+    expect(waited(life.actions)).toBeGreaterThan(250_000);
+  });
+
+  test('[H-C1] [C-36] refused by the identity server the device keeps its identity, and asks the router and it in turn', () => {
+    const refused = [start, known, verdict('unregistered'), timer, failed(xttRefused)];
+    const life = live(refused);
+    expect(life.situation).toMatchObject({
+      kind: 'backing-off',
+      goal: { kind: 'connect', address: ADDRESS },
+      trouble: { code: 'xtt.error-received' },
+    });
+    expect(kinds(live([...refused, timer]).actions)).toEqual(['connect']);
+    expect(live([...refused, timer, up]).situation.kind).toBe('online');
+    const rounds = Array(9)
+      .fill([timer, verdict('unregistered'), timer, failed(xttRefused)])
+      .flat();
+    const long = live([...refused, ...rounds], 0.999);
+    expect(waited(long.actions)).toBeGreaterThan(250_000);
+    expect(waited(long.actions)).toBeLessThanOrEqual(RETRY.capMs);
   });
 
   test('a failed provisioning after an eviction is tried again', () => {

@@ -4,6 +4,7 @@ import { Failure } from '../../../protocol/failure.ts';
 
 export const network = new Failure('net.unreachable', 'retry', 'cannot reach it', { action: 'Plug it in.' });
 export const timeout = new Failure('net.timeout', 'retry', 'no answer');
+export const xttRefused = new Failure('xtt.error-received', 'retry', 'the server refused');
 export const clock = new Failure('tls.clock', 'retry', 'the clock is wrong');
 export const untrusted = new Failure('tls.untrusted-server', 'retry', 'another root');
 export const absent = new Failure('tpm.absent', 'operator', 'no TPM');
@@ -30,7 +31,7 @@ export const halfway: Event = {
 };
 export const provisioned: Event = { kind: 'provisioned', address: ADDRESS };
 export const failed = (failure: Failure): Event => ({ kind: 'failed', failure });
-export const verdict = (kind: 'evicted' | 'banned' | 'unknown'): Event => ({
+export const verdict = (kind: 'evicted' | 'banned' | 'unknown' | 'unregistered'): Event => ({
   kind: 'verdict',
   verdict: { kind },
 });

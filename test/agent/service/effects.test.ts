@@ -149,6 +149,35 @@ test('[C-36] evicted: a new key, the same address, the same interface', async ()
   expect([agent.tuns.length, authority.devices.size]).toEqual([1, 1]);
 });
 
+test('[H-C1] unregistered: a new key, the same address, the same interface', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const former = row().longtermKey;
+  place.router.raw(encodeVerdict({ kind: 'unregistered' }));
+  await agent.until(() => expect(place.router.clientKeys).toHaveLength(2));
+  await agent.online();
+  expect(place.router.clientKeys).toEqual([former, row().longtermKey]);
+  expect(row().longtermKey).not.toEqual(former);
+  expect([agent.tuns.length, authority.devices.size, row().handshakes]).toEqual([1, 1, 2]);
+});
+
+test('[H-C1] [C-36] unregistered, and the fabric has another address for the device: the identity stays', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const former = row();
+  authority.devices.clear();
+  place.router.raw(encodeVerdict({ kind: 'unregistered' }));
+  await agent.until(() => expect(place.router.clientKeys).toHaveLength(2));
+  await agent.online();
+  expect(agent.log.at(-1)).toMatch(/^online as .* after 2 failed attempts$/);
+  expect(row().address).not.toEqual(former.address);
+  expect(place.router.clientKeys).toEqual([former.longtermKey, former.longtermKey]);
+  const { record } = await openStore(await openFolder(place.state));
+  expect(record.identity?.address).toBe(formatIpv6(former.address));
+});
+
 for (const kind of ['banned', 'unknown'] as const) {
   test(`${kind}: no new handshake`, async () => {
     const place = await home();

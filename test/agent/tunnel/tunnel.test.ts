@@ -366,6 +366,7 @@ describe('verdicts', () => {
     { kind: 'evicted' },
     { kind: 'banned' },
     { kind: 'unknown' },
+    { kind: 'unregistered' },
     { kind: 'retry-after', seconds: 90 },
   ];
   for (const verdict of verdicts) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { OPERATIONS } from '../../../fabric/operations/all.ts';
-import { listAudit, verifyAudit } from '../../../fabric/operations/audit.ts';
+import { acceptLoss, listAudit, verifyAudit } from '../../../fabric/operations/audit.ts';
 import { listDevices, setStanding, showDevice } from '../../../fabric/operations/devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from '../../../fabric/operations/groups.ts';
 import { addNetwork, listNetworks } from '../../../fabric/operations/networks.ts';
@@ -140,6 +140,7 @@ describe('an input', () => {
     'device-list': { limit: 1 },
     'audit-list': { limit: 1 },
     'handshake-list': { limit: 1 },
+    'audit-accept-loss': {},
     'token-list': { limit: 1 },
     'token-create': { name: 'n', role: 'auditor', days: 1 },
     'token-revoke': { id: 1 },
@@ -147,6 +148,13 @@ describe('an input', () => {
   };
 
   const bad = { code: 'fabric.bad-input' };
+
+  test('[H-C2] where nothing is missing there is no loss to accept, and the trail stays as it is', async () => {
+    const on = context();
+    const before = await verifyAudit.run(on, {});
+    expect(await acceptLoss.run(on, {})).toEqual({ accepted: false });
+    expect(await verifyAudit.run(on, {})).toEqual(before);
+  });
 
   test('of audit-verify has an entry and its hash, or neither', async () => {
     for (const input of [{ seq: 1 }, { hash: '00'.repeat(32) }])

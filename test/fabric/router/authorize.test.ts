@@ -72,14 +72,49 @@ describe('admission', () => {
     expect(admission.history).toEqual([]);
   });
 
-  it('refuses an unregistered device, and a peer without certificate', async () => {
-    const unregistered = await makeDevice(B);
-    expect(await (await connect(router, unregistered)).ending).toEqual({ how: 'orderly' });
-    for (const who of [unregistered, undefined]) {
+  it('refuses a device of another network, and a peer without certificate', async () => {
+    const foreign = await makeDevice('fd00:2::b');
+    expect(await (await connect(router, foreign)).ending).toEqual({ how: 'orderly' });
+    for (const who of [foreign, undefined]) {
       const peer = await connect(router, who, OURS);
       expect(await peer.ending).toEqual({ how: 'orderly', verdict: { kind: 'unknown' } });
     }
     expect(router.sessions()).toEqual([]);
+  });
+
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    it(`[H-C1] tells a device whose address is not registered to prove itself anew (${version})`, async () => {
+      const lost = await makeDevice(B);
+      expect((await (await connect(router, lost, { version })).ending).how).toBe('reset');
+      const ours = await connect(router, lost, { ...OURS, version });
+      expect(await ours.ending).toEqual({ how: 'orderly', verdict: { kind: 'unregistered' } });
+      expect(router.sessions()).toEqual([]);
+      expect(admission.history).toEqual([]);
+    });
+  }
+
+  it('[H-C1] tells a device so if its registered key is that of a backup, and only an active one', async () => {
+    const renewed = await makeDevice(A);
+    admission.set(device, 'active', undefined, { outdated: true });
+    const ours = await connect(router, renewed, OURS);
+    expect(await ours.ending).toEqual({ how: 'orderly', verdict: { kind: 'unregistered' } });
+    expect((await (await connect(router, renewed)).ending).how).toBe('reset');
+    (await admitted(router, device)).close();
+    for (const standing of ['banned', 'suspended', 'evicted'] as const) {
+      admission.set(device, standing, undefined, { outdated: true });
+      const peer = await connect(router, renewed, OURS);
+      expect(await peer.ending).toEqual({ how: 'orderly', verdict: { kind: 'unknown' } });
+    }
+  });
+
+  it('[H-C1] tells a source so a limited number of times, and then nothing that it does not tell of a device', async () => {
+    const lost = await makeDevice(B);
+    await router.close();
+    router = await testRouter(admission, { lines, limits: { refusalBurst: 10_000 } });
+    const told = async () => (await (await connect(router, lost, OURS)).ending).verdict?.kind;
+    for (let i = 0; i < 50; i++) expect(await told()).toBe('unregistered');
+    while ((await told()) !== 'unknown');
+    expect(await (await connect(router, lost)).ending).toEqual({ how: 'orderly' });
   });
 
   it('does not reveal the standing of a device to a peer with another key', async () => {
@@ -191,11 +226,11 @@ describe('a session', () => {
     // Registered, but not connected.
     for (let n = 0; n < 200; n++) {
       const absent = { ...device, address: parseIpv6(`fd00:1::2:${n}`), name: '' };
-      admission.set(absent, 'active', undefined, gid);
+      admission.set(absent, 'active', undefined, { gid });
     }
     const stranger = await makeDevice(B);
-    for (const member of members) admission.set(member, 'active', undefined, gid);
-    admission.set(stranger, 'active', undefined, other);
+    for (const member of members) admission.set(member, 'active', undefined, { gid });
+    admission.set(stranger, 'active', undefined, { gid: other });
     const bystander = await admitted(router, stranger);
     const peers: Peer[] = [];
     for (const member of members) peers.push(await admitted(router, member));

@@ -6,7 +6,7 @@ import type { Admission, Endpoint, Standing } from '../../../fabric/registry/adm
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
-import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
+import { matches, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
 import { isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
 import { ALPN_CONTROL } from '../../../protocol/tunnel/wire.ts';
@@ -35,7 +35,12 @@ export interface FakeAdmission extends Admission {
   /** The addresses that the router has looked up. */
   readonly asked: string[];
   /** Registers or changes a device, of the group of all of them unless given, and notifies the router. */
-  set(device: Device, standing: Standing, network?: string, gid?: Uint8Array): void;
+  set(
+    device: Device,
+    standing: Standing,
+    network?: string,
+    more?: { gid?: Uint8Array; outdated?: true },
+  ): void;
   /** Changes the standing of all devices of a group, and notifies the router once. */
   setGroup(gid: Uint8Array, standing: Standing): Promise<void>;
   remove(device: Device): void;
@@ -63,6 +68,10 @@ export function fakeAdmission(): FakeAdmission {
       if (this.broken) throw new Error('the disk is full');
       return endpoints.get(toHex(address));
     },
+    hasNetwork(address) {
+      if (this.broken) throw new Error('the disk is full');
+      return matches(parsePrefix('fd00:1::/64'), address);
+    },
     onChange(listener, ofGroup = () => {}) {
       listeners.add(listener);
       ofGroups.add(ofGroup);
@@ -83,7 +92,7 @@ export function fakeAdmission(): FakeAdmission {
     clones(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
     },
-    set(device, standing, network = 'fd00:1::/64', gid = GROUP) {
+    set(device, standing, network = 'fd00:1::/64', { gid = GROUP, outdated } = {}) {
       const { address, publicKey } = device;
       endpoints.set(toHex(address), {
         address,
@@ -91,6 +100,7 @@ export function fakeAdmission(): FakeAdmission {
         standing,
         gid,
         network: parsePrefix(network),
+        ...(outdated && { outdated }),
       });
       fire(address);
     },

@@ -121,7 +121,7 @@ describe('a hostile peer', () => {
 describe('refusals', () => {
   it('are limited per source: then the connection is closed before TLS', async () => {
     const router = await start({ limits: { refusalBurst: 3, refusalsPerSecond: 0 } });
-    const stranger = await makeDevice('fd00:1::bad');
+    const stranger = await makeDevice('fd00:2::bad');
     for (let i = 0; i < 3; i++) {
       expect((await (await connect(router, stranger, OURS)).ending).verdict).toEqual({ kind: 'unknown' });
     }
@@ -168,7 +168,7 @@ describe('refusals', () => {
 describe('what is left over', () => {
   it('is nothing after 200 connections, however they ended', async () => {
     const router = await start({ limits: { refusalBurst: 1000 } });
-    const stranger = await makeDevice('fd00:1::bad');
+    const stranger = await makeDevice('fd00:2::bad');
     const sockets = () => process.getActiveResourcesInfo().filter((name) => /TCP|TLS/.test(name)).length;
     const before = sockets();
     for (let i = 0; i < 200; i += 4) {

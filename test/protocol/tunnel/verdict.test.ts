@@ -10,6 +10,7 @@ const LAYOUT: [Verdict, string][] = [
   [{ kind: 'evicted' }, '0006f10100000000'],
   [{ kind: 'banned' }, '0006f10200000000'],
   [{ kind: 'unknown' }, '0006f10300000000'],
+  [{ kind: 'unregistered' }, '0006f10500000000'],
   [{ kind: 'retry-after', seconds: 300 }, '0006f1040000012c'],
   [{ kind: 'retry-after', seconds: 0xffffffff }, '0006f104ffffffff'],
 ];
@@ -38,7 +39,8 @@ describe('verdict', () => {
       [0xf1, 1, 0, 0, 0, 0, 0],
       [0xf2, 1, 0, 0, 0, 0],
       [0xf1, 0, 0, 0, 0, 0],
-      [0xf1, 5, 0, 0, 0, 0],
+      [0xf1, 6, 0, 0, 0, 0],
+      [0xf1, 5, 0, 0, 0, 1],
       [0xf1, 1, 0, 0, 0, 1],
     ]) {
       expect(parseVerdict(Uint8Array.from(bytes))).toBeUndefined();

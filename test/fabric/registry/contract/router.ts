@@ -24,6 +24,39 @@ export function routerContract(openEmpty: OpenEmpty): void {
       expect(registry.lookup(ZERO)).toBeUndefined();
     });
 
+    test('[H-C1] an address is in a network, whether it is a device’s or not', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const address = await registry.admit(applicant(group));
+      expect(registry.hasNetwork(address)).toBe(true);
+      expect(registry.hasNetwork(address.map((byte, i) => (i > 7 ? byte ^ 1 : byte)))).toBe(true);
+      expect(registry.hasNetwork(address.map((byte, i) => (i === 7 ? byte ^ 1 : byte)))).toBe(false);
+      expect(registry.hasNetwork(ZERO)).toBe(false);
+    });
+
+    test('[H-C1] after a restore a key counts as outdated until the device’s next handshake', async () => {
+      let now = 10_000;
+      const open = await openEmpty();
+      const registry = await open({ now: () => now });
+      await registry.addNetwork('owner', NETWORK, '');
+      const group = await registry.addGroup('owner', anyGroup());
+      const chip = applicant(group);
+      const address = await registry.admit(chip);
+      expect(registry.lookup(address)).not.toHaveProperty('outdated');
+      now = 20_000;
+      await registry.recordRestore('owner', { backup: 'of yesterday' });
+      expect(registry.lookup(address)).toMatchObject({ outdated: true, longtermKey: chip.longtermKey });
+      expect((await open()).lookup(address)).toMatchObject({ outdated: true });
+      expect((await registry.audit({ limit: 1 })).rows[0]).toMatchObject({
+        actor: 'owner',
+        action: 'fabric.restore',
+        detail: { backup: 'of yesterday' },
+      });
+      now = 30_000;
+      await registry.admit(chip);
+      expect(registry.lookup(address)).not.toHaveProperty('outdated');
+      await registry.verifyAudit();
+    });
+
     test('[C-22] two devices with one key are in the audit trail, of which the newest is shown', async () => {
       let now = 10_000;
       const registry = await (await openEmpty())({ now: () => now });
