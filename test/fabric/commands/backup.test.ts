@@ -194,8 +194,8 @@ describe('[H-C2] backup and restore', () => {
     expect(await refused(...wrong)).toBe('os.wrong-passphrase');
     expect(await refused()).toBe('os.no-terminal');
     const sealed = readFileSync(file);
-    writeFileSync(file, sealed.subarray(0, 80_000));
-    expect(await refused(...right)).toBe('os.bad-container');
+    writeFileSync(file, sealed.subarray(0, -1));
+    expect(await refused(...right)).toMatch(/^os\.(bad-container|wrong-passphrase)$/);
     writeFileSync(file, sealed);
     await fabric.json('restore', file, ...target, ...right);
     const plain = join(folder, 'plain');
