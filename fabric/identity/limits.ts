@@ -1,6 +1,6 @@
 import { sourceOf } from '../../os/net/peer.ts';
 
-/** How many handshakes may be open at the same time. */
+/** How many handshakes may be open at the same time; native/acceptor/acceptor.ts says who goes when there are more. */
 export interface Limits {
   readonly total: number;
   /** Per IPv4 address or IPv6 /64. Devices behind one NAT share it. */

@@ -20,10 +20,10 @@ import type { Session } from './session.ts';
 import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessions.ts';
 
 export interface RouterLimits {
-  /** TLS handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
+  /** TLS handshakes under way, in all and per source (IPv4 address, IPv6 /64); when all are taken, the most crowded prefix pays. */
   readonly pending: number;
   readonly pendingPerSource: number;
-  /** Refusals a source may collect at once, and how many of them are forgiven per second. */
+  /** Refusals a source may collect at once, and how many are forgiven per second; wider prefixes have more of both. */
   readonly refusalBurst: number;
   readonly refusalsPerSecond: number;
   /** Sources remembered. */
@@ -37,7 +37,7 @@ export interface RouterLimits {
   readonly stallMs: number;
   /** How long an orderly close waits for the peer's close. */
   readonly lingerMs: number;
-  /** Deadline of a TLS handshake. */
+  /** Deadline of a TLS handshake from its ClientHello on, which has four seconds, or this if it is less. */
   readonly handshakeMs: number;
 }
 

@@ -7,8 +7,8 @@ export interface AcceptorHandle {
 
 /**
  * `message`: a whole message. `bad-header`: four bytes that are none of the known headers. `timeout`, `closed`: a peer that
- * had sent something was late with the rest, or closed or lost the connection. `over-limit`: a connection was refused because
- * of the limits (it has no id).
+ * had sent something was late with the rest, or closed or lost the connection. `over-limit`: a connection was refused, or one that had been
+ * answered was closed for a new one, because of the limits (it has no id).
  */
 export type AcceptorEventKind = 'message' | 'bad-header' | 'timeout' | 'closed' | 'over-limit';
 
@@ -20,9 +20,11 @@ export interface AcceptorFace {
    * after each `acceptorAnswer` `claimMs` for the next one, and after `acceptorFinish` `lingerMs` to close. After any event with
    * an id nothing is read from that connection until one of these two is called; one of them must be.
    *
-   * At most `perSource` connections of an IPv4 address or IPv6 /64, the others get `refusal`. At most `total` of all: when
-   * they are reached, the one that has been idle the longest is closed for the new one. A peer that sends nothing within
-   * `helloMs` gets `refusal`, too, without an event.
+   * At most `perSource` connections of an IPv4 address or IPv6 /64: a new one takes the place of one of its source that has
+   * been silent for a second, or answered for five, or else gets `refusal`. At most `total` of all: a new one takes the place
+   * of the oldest of the most crowded prefix (native/backlog), of the silent ones as long as they hold more than a quarter,
+   * then of those that have got their last message, then of those that were answered, which get `refusal`. A peer that sends
+   * nothing within `helloMs` gets `refusal`, too, without an event.
    *
    * `onEvent(kind, id, source address, tag given to acceptorAnswer or 0, whether it had been answered, bytes)`; the bytes are
    * the message, or the bad header, else none.

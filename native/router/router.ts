@@ -16,7 +16,7 @@ export interface PeerHandle {
 export interface RouterSettings {
   /** 1 to 16. */
   readonly threads: number;
-  /** Handshakes under way, in all and per source (IPv4 address, IPv6 /64). */
+  /** Handshakes under way, in all and per source (IPv4 address, IPv6 /64): pending.h says who goes when there are more. */
   readonly pending: number;
   readonly pendingPerSource: number;
   /** Refusals and failed handshakes a source may collect at once, and how many of them are refilled per second. */

@@ -19,7 +19,7 @@ export interface AcceptorEvent {
 export interface AcceptorOptions {
   /** Known 4-byte headers, back to back. */
   readonly headers: Uint8Array;
-  /** Sent to connections beyond the limits, and to peers that send nothing in time. */
+  /** Sent to connections beyond the limits, to answered ones that are closed for new ones, and to peers that send nothing in time. */
   readonly refusal: Uint8Array;
   readonly total: number;
   readonly perSource: number;
