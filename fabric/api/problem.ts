@@ -24,6 +24,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'request.bad-type': 415,
   'request.too-many': 429,
   'fabric.ambiguous-group': 409,
+  'fabric.last-owner': 409,
   'fabric.no-answer': 503,
   'fabric.not-serving': 503,
 };

@@ -5,6 +5,7 @@ import { deviceCommands } from './device.ts';
 import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { networkCommands } from './network.ts';
+import { consoleInvite, personCommands } from './person.ts';
 import { serveCommand } from './serve.ts';
 import { tokenCommands } from './token.ts';
 
@@ -18,4 +19,6 @@ export const commands: readonly Command[] = [
   audit,
   ...tokenCommands,
   consoleServe,
+  consoleInvite,
+  ...personCommands,
 ];

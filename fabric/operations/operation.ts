@@ -1,4 +1,5 @@
 import type { TSchema } from 'typebox';
+import type { Role } from '../access/roles.ts';
 import type { Page } from '../registry/pages.ts';
 import type { Registry } from '../registry/registry.ts';
 import { checker, objectOf, optional, text, whole } from './input.ts';
@@ -9,6 +10,8 @@ export interface Context {
   readonly running: Running;
   /** Recorded in the audit trail: the user at the command line, or whoever a session or token stands for. */
   readonly actor: string;
+  /** Of whoever asks from outside; undefined: the operator of the host. */
+  readonly role?: Role;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

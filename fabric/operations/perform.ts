@@ -21,13 +21,13 @@ export interface Actor {
 export async function perform(
   name: string,
   actor: Actor,
-  context: Omit<Context, 'actor'>,
+  context: Omit<Context, 'actor' | 'role'>,
   input: unknown,
 ): Promise<{ readonly view: unknown } | undefined> {
   const operation = OPERATIONS.get(name);
   if (operation === undefined) return undefined;
   requirePermission(actor, CATALOGUE[name]!.permission);
-  return { view: await operation.run({ ...context, actor: actor.name }, input as never) };
+  return { view: await operation.run({ ...context, actor: actor.name, role: actor.role }, input as never) };
 }
 
 function requirePermission({ name, role }: Actor, permission: Permission): void {

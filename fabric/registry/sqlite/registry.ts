@@ -24,6 +24,7 @@ import { type CommitQueue, commitQueue } from './group-commit.ts';
 import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
 import { listHandshakes, refusalLog } from './handshakes.ts';
 import { addNetwork, listNetworks } from './networks.ts';
+import { peoplePart } from './people-part.ts';
 import { addToken, findToken, listTokens, markUsed, revokeToken } from './tokens.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
@@ -62,6 +63,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   return {
     ...ownersPart(db, read, queue, act),
     ...tokensPart(db, read, queue, { act, now, later }),
+    ...peoplePart(db, { read, queue, act, now }),
     ...tunnelPart(db, now, later),
     lookup: (address) => read(() => endpointOf(findDevice(db, address))),
     onChange: (listener) =>

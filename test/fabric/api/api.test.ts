@@ -84,6 +84,9 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'device-standing': { address: 'fd00::1', change: 'ban' },
     'token-create': { name: 'x', role: 'auditor', days: 1 },
     'token-revoke': { id: 999_999 },
+    'person-invite': { role: 'auditor', hours: 1 },
+    'person-role': { person: 'nobody', role: 'auditor' },
+    'person-remove': { person: 'nobody' },
     'audit-verify': {},
   };
   return callRemote(remote, name, inputs[name] ?? { limit: 1 }).then(

@@ -3,6 +3,7 @@ import { admissionContract } from './contract/admission.ts';
 import { changesContract } from './contract/changes.ts';
 import { ownerContract } from './contract/owner.ts';
 import { pagesContract } from './contract/pages.ts';
+import { peopleContract } from './contract/people.ts';
 import type { OpenEmpty } from './contract/place.ts';
 import { routerContract } from './contract/router.ts';
 import { tokensContract } from './contract/tokens.ts';
@@ -16,5 +17,6 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     routerContract(openEmpty);
     changesContract(openEmpty);
     tokensContract(openEmpty);
+    peopleContract(openEmpty);
   });
 }
