@@ -1,11 +1,11 @@
 import { type Control, type Received, serveControl, TextAnswer } from '../os/net/control-socket.ts';
 import type { Log } from '../os/service/log.ts';
-import { fromHex } from '../protocol/bytes.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
-import { anything, checker, objectOf, optional, text } from './operations/input.ts';
+import { type Account, account } from './account/account.ts';
+import { anything, checker, objectOf, optional, text, whole } from './operations/input.ts';
 import type { Running } from './operations/operation.ts';
-import { type Actor, bearerOf, perform } from './operations/perform.ts';
+import { actorOf, perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import type { Registry } from './registry/registry.ts';
 import type { HostRoutes } from './router/host-routes.ts';
@@ -14,8 +14,14 @@ import type { Router } from './router/router.ts';
 
 const LONGEST_ACTOR = 200;
 
+const WHOLE = whole(1, Number.MAX_SAFE_INTEGER);
 const checkCall = checker(
-  objectOf({ actor: text(LONGEST_ACTOR), token: optional(text(64)), input: anything }),
+  objectOf({
+    actor: text(LONGEST_ACTOR),
+    token: optional(text(64)),
+    person: optional(objectOf({ id: WHOLE, generation: WHOLE })),
+    input: anything,
+  }),
 );
 
 /** The running fabric, whose parts start after its control socket. */
@@ -52,6 +58,7 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
     presence: async () => parts.registry.isConnected,
     silentSince: (address) => parts.router?.silentSince(address),
   };
+  const signing = account(parts.registry);
   return serveControl(path, async (question) => {
     const request = `${question.method} ${question.path}`;
     if (request === `GET ${SESSIONS_PATH}`) return parts.router?.sessions() ?? [];
@@ -62,7 +69,7 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
       await applyChanges();
       return {};
     }
-    if (request.startsWith(`POST ${OPERATION_PATH}`)) return runOperation(question, parts, running);
+    if (request.startsWith(`POST ${OPERATION_PATH}`)) return runOperation(question, parts, running, signing);
     return undefined;
   });
 }
@@ -72,15 +79,16 @@ async function runOperation(
   question: Received,
   { registry, log }: Parts,
   running: Running,
+  signing: Account,
 ): Promise<Reply | undefined> {
   const name = question.path.slice(OPERATION_PATH.length);
   try {
     const call: Call = checkCall(await question.json());
-    const actor: Actor =
-      call.token === undefined
-        ? { name: call.actor, role: 'host' }
-        : await bearerOf(registry, fromHex(call.token));
-    return await perform(name, actor, { registry, running, now: Date.now }, call.input);
+    const actor = await actorOf(registry, call);
+    return (
+      (await signing.perform(name, actor, call.input)) ??
+      (await perform(name, actor, { registry, running, now: Date.now }, call.input))
+    );
   } catch (error) {
     if (!isFailure(error)) log('error', `operation ${name}: ${(error as Error).stack}`);
     return { failure: serializeFailure(error) };

@@ -59,6 +59,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
   },
   fabric: {
     access: [],
+    account: ['access', 'operations', 'registry'],
     geo: [],
     labels: [],
     pki: [],
@@ -67,7 +68,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     identity: ['registry'],
     router: ['registry'],
     operations: ['access', 'labels', 'pki', 'registry'],
-    api: ['access', 'operations'],
+    api: ['access', 'account', 'operations'],
     commands: ['access', 'api', 'labels', 'operations', 'pki', 'registry', 'router'],
   },
   os: {

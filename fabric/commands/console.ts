@@ -39,7 +39,7 @@ export const consoleServe: Command = {
     const api = await startApi({
       listen,
       ...(tls === undefined ? {} : { tls }),
-      call: (name, token, input) => askRunning(socket, name, { actor: 'console', token, input }),
+      call: (name, caller, input) => askRunning(socket, name, { actor: 'console', ...caller, input }),
       version: VERSION,
       log: stderrLog(),
     });

@@ -5,6 +5,7 @@ import { addNetwork } from '../../../fabric/operations/networks.ts';
 import { askRunning, fabricBehind } from '../../../fabric/operations/running.ts';
 import { askControl } from '../../../os/net/control-socket.ts';
 import { allOf, opened, registryFile, scratch } from '../place.ts';
+import { somebody } from '../registry/contract/people.ts';
 
 async function serving() {
   const registry = opened(registryFile());
@@ -68,4 +69,21 @@ test('who has changed the registry itself tells the fabric, and learns whether t
   expect((await fabricBehind(socket).presence())?.(new Uint8Array(16))).toBe(false);
   expect(await fabricBehind(`${socket}.none`).notify()).toBe('no fabric is serving');
   expect(await fabricBehind(`${socket}.none`).presence()).toBeUndefined();
+});
+
+test('a person is who its session says, as long as that holds', async () => {
+  const { registry, socket } = await serving();
+  const { id, generation } = await somebody(registry, 'Anna', 'auditor');
+  const as = (person: { id: number; generation: number }, name: string, input: object) =>
+    askRunning(socket, name, { actor: 'console', person, input });
+  expect(await as({ id, generation }, 'me', {})).toMatchObject({ view: { name: 'Anna', via: 'session' } });
+  expect(await as({ id, generation }, 'network-list', { limit: 1 })).toMatchObject({ view: { rows: [] } });
+  await expect(as({ id, generation }, addNetwork.name, NETWORK)).rejects.toMatchObject({
+    code: 'access.forbidden',
+  });
+  const over = { code: 'access.not-signed-in' };
+  await expect(as({ id, generation: generation + 1 }, 'me', {})).rejects.toMatchObject(over);
+  await expect(as({ id: id + 1, generation }, 'me', {})).rejects.toMatchObject(over);
+  await registry.setRole('alice', id, 'operator');
+  await expect(as({ id, generation }, 'network-list', { limit: 1 })).rejects.toMatchObject(over);
 });

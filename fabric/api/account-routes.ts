@@ -1,0 +1,70 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { SignedIn } from '../account/operation.ts';
+import { checker, objectOf } from '../operations/input.ts';
+import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
+import { addressOf, type Callers } from './callers.ts';
+import { type ApiOptions, ask, type Caller } from './options.ts';
+import { inputOf } from './request-input.ts';
+import { API_PREFIX, patternOf } from './routes.ts';
+
+/** One request of an account route, whose input was checked. */
+interface Visit {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly caller: Caller;
+  readonly input: Record<string, unknown>;
+}
+
+type Handler = (visit: Visit) => Promise<unknown>;
+
+/** The console asks on its own behalf: for somebody who has not signed in yet. */
+const CONSOLE: Caller = {};
+
+/** Adds the routes of signing in and of what a person does for itself. */
+export function addAccountRoutes(app: FastifyInstance, options: ApiOptions, callers: Callers): void {
+  const handlers = accountHandlers(options, callers);
+  for (const route of ACCOUNT_ROUTES) {
+    const check = checker(objectOf(route.fields));
+    const handle = handlers[route.name] ?? plain(route, options);
+    app.route({
+      method: route.method,
+      url: `${API_PREFIX}${patternOf(route.path)}`,
+      async handler(request, reply) {
+        reply.header('cache-control', 'no-store');
+        if (route.who === 'anyone') callers.site.check(request);
+        const caller = route.who === 'anyone' ? CONSOLE : callers.of(request);
+        const input = check(inputOf(route, request)) as Record<string, unknown>;
+        return handle({ request, reply, caller, input });
+      },
+    });
+  }
+}
+
+/** Asks the fabric, and shows what it answers. */
+const plain =
+  ({ name }: AccountRoute, options: ApiOptions): Handler =>
+  ({ caller, input }) =>
+    ask(options, name, caller, input);
+
+function accountHandlers(options: ApiOptions, callers: Callers): Readonly<Record<string, Handler>> {
+  const enter =
+    (name: string): Handler =>
+    async ({ request, reply, caller, input }) => {
+      const withSource = { ...input, source: addressOf(request) };
+      return callers.enter(request, reply, await ask<SignedIn>(options, name, caller, withSource));
+    };
+  return {
+    setup: enter('setup'),
+    'sign-in': enter('sign-in'),
+    'password-change': enter('password-change'),
+    async 'sign-out'({ request, reply }) {
+      callers.leave(request, reply);
+      return {};
+    },
+    async 'sign-out-everywhere'({ request, reply, caller }) {
+      await ask(options, 'sign-out-everywhere', caller, {});
+      callers.leaveEverywhere(request, reply);
+      return {};
+    },
+  };
+}

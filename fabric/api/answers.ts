@@ -1,0 +1,40 @@
+import type { FastifyError, FastifyInstance } from 'fastify';
+import type { Log } from '../../os/service/log.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { badRequest } from './request-input.ts';
+
+export const LARGEST_BODY = 65_536;
+
+/** Answers every error as a problem; what is no Failure goes to the log. */
+export function answerProblems(app: FastifyInstance, log: Log): void {
+  app.setErrorHandler((error: FastifyError | Failure, request, reply) => {
+    const failure = isFailure(error) ? error : failureOf(error);
+    if (failure === undefined)
+      log('error', `${request.method} ${request.routeOptions.url ?? '?'}: ${error.stack}`);
+    const problem = problemOf(failure ?? error);
+    if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
+    if (problem.status === 429 || problem.status === 503) reply.header('retry-after', '5');
+    return reply.code(problem.status).type(PROBLEM_TYPE).send(problem);
+  });
+  app.setNotFoundHandler(() => {
+    throw new Failure('request.not-found', 'operator', 'there is nothing at this path for this method', {
+      action: 'See /api/v1/openapi.json for what there is.',
+    });
+  });
+}
+
+/** What fastify refuses by itself, by its codes. */
+function failureOf({ code, statusCode, message }: FastifyError): Failure | undefined {
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new Failure('request.too-large', 'operator', `a body has at most ${LARGEST_BODY} bytes`, {
+      action: 'Send less at a time.',
+    });
+  }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new Failure('request.bad-type', 'operator', 'the body is not application/json', {
+      action: 'Send "Content-Type: application/json".',
+    });
+  }
+  return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? badRequest(message) : undefined;
+}
