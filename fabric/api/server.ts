@@ -7,6 +7,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { addAccountRoutes } from './account-routes.ts';
 import { answerProblems, LARGEST_BODY } from './answers.ts';
 import { type Callers, callers } from './callers.ts';
+import { addFiles } from './files.ts';
 import { addSecurityHeaders } from './headers.ts';
 import { openApiDocument } from './openapi.ts';
 import { type ApiOptions, ask } from './options.ts';
@@ -23,8 +24,8 @@ export interface Api {
 }
 
 /**
- * Serves the API of a fabric: each operation at its route, for whoever has a token or has signed in, and may. It keeps sessions and nothing
- * else: what may be done, and is, the fabric decides.
+ * Serves the API of a fabric and the pages of its console: each operation at its route, for whoever has a token or has signed in, and may. It
+ * keeps sessions and nothing else: what may be done, and is, the fabric decides.
  * @throws Failure `net.…` where it cannot listen
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
@@ -52,6 +53,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   answerProblems(app, log);
   addOperationRoutes(app, options, known);
   addAccountRoutes(app, options, known);
+  await addFiles(app, options.files);
   try {
     await app.listen({ host: listen.host, port: listen.port, backlog: 511 });
   } catch (error) {
