@@ -4,6 +4,7 @@ import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
 import { type Account, account } from './account/account.ts';
 import { anything, checker, objectOf, optional, text, whole } from './operations/input.ts';
+import { NEWS_PATH, parsePosition, waitForNews } from './operations/news.ts';
 import type { Running } from './operations/operation.ts';
 import { actorOf, perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
@@ -38,7 +39,7 @@ export interface Parts {
  * trusted to name the actor.
  * @throws Failure `control.in-use`, `control.cannot-listen`
  */
-export function startControl(path: string, parts: Parts): Promise<Control> {
+export async function startControl(path: string, parts: Parts): Promise<Control> {
   /** Passes committed changes to the parts; when it resolves they have acted on them. */
   const applyChanges = async (): Promise<void> => {
     await parts.registry.catchUp();
@@ -59,7 +60,8 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
     silentSince: (address) => parts.router?.silentSince(address),
   };
   const signing = account(parts.registry);
-  return serveControl(path, async (question) => {
+  const stopping = new AbortController();
+  const control = await serveControl(path, async (question) => {
     const request = `${question.method} ${question.path}`;
     if (request === `GET ${SESSIONS_PATH}`) return parts.router?.sessions() ?? [];
     if (request === 'GET /metrics' && parts.router !== undefined) {
@@ -69,9 +71,22 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
       await applyChanges();
       return {};
     }
+    if (request === `GET ${NEWS_PATH}`) {
+      const signal = AbortSignal.any([
+        stopping.signal,
+        ...(question.signal === undefined ? [] : [question.signal]),
+      ]);
+      return waitForNews(parts.registry, parsePosition(question.query), signal);
+    }
     if (request.startsWith(`POST ${OPERATION_PATH}`)) return runOperation(question, parts, running, signing);
     return undefined;
   });
+  return {
+    close(graceMs) {
+      stopping.abort();
+      return control.close(graceMs);
+    },
+  };
 }
 
 /** Runs the operation named by the path; undefined if there is none of that name. */

@@ -6,6 +6,7 @@ import { addressOf, type Callers } from './callers.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
 import { inputOf } from './request-input.ts';
 import { API_PREFIX, patternOf } from './routes.ts';
+import type { Streams } from './streams.ts';
 
 /** One request of an account route, whose input was checked. */
 interface Visit {
@@ -21,8 +22,13 @@ type Handler = (visit: Visit) => Promise<unknown>;
 const CONSOLE: Caller = {};
 
 /** Adds the routes of signing in and of what a person does for itself. */
-export function addAccountRoutes(app: FastifyInstance, options: ApiOptions, callers: Callers): void {
-  const handlers = accountHandlers(options, callers);
+export function addAccountRoutes(
+  app: FastifyInstance,
+  options: ApiOptions,
+  callers: Callers,
+  events: Streams,
+): void {
+  const handlers = accountHandlers(options, callers, events);
   for (const route of ACCOUNT_ROUTES) {
     const check = checker(objectOf(route.fields));
     const handle = handlers[route.name] ?? plain(route, options);
@@ -46,7 +52,11 @@ const plain =
   ({ caller, input }) =>
     ask(options, name, caller, input);
 
-function accountHandlers(options: ApiOptions, callers: Callers): Readonly<Record<string, Handler>> {
+function accountHandlers(
+  options: ApiOptions,
+  callers: Callers,
+  events: Streams,
+): Readonly<Record<string, Handler>> {
   const enter =
     (name: string): Handler =>
     async ({ request, reply, caller, input }) => {
@@ -57,6 +67,7 @@ function accountHandlers(options: ApiOptions, callers: Callers): Readonly<Record
     setup: enter('setup'),
     'sign-in': enter('sign-in'),
     'password-change': enter('password-change'),
+    events: ({ request, reply, caller }) => events.begin(request, reply, caller),
     async 'sign-out'({ request, reply }) {
       callers.leave(request, reply);
       return {};

@@ -36,6 +36,13 @@ const TABLE: Readonly<Record<string, Row>> = {
     summary: 'Ends all own sessions',
   },
   me: { method: 'GET', path: '/me', who: 'caller', summary: 'Who asks, and what it may' },
+  events: {
+    method: 'GET',
+    path: '/events',
+    who: 'caller',
+    summary: 'What happens, as server-sent events',
+    fields: {},
+  },
   'password-change': {
     method: 'POST',
     path: '/password',

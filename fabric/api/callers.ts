@@ -23,6 +23,10 @@ export interface Callers {
   /** The session of the request ends, or all of its person. */
   leave(request: FastifyRequest, reply: FastifyReply): void;
   leaveEverywhere(request: FastifyRequest, reply: FastifyReply): void;
+  /** Calls `listener` when somebody has signed out. */
+  onLeave(listener: () => void): void;
+  /** Does the session of the request hold still, if it is by one? */
+  holds(request: FastifyRequest): boolean;
   /** For limits: one token, one session or one source. */
   keyOf(request: FastifyRequest): string;
 }
@@ -34,6 +38,8 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
   const site = siteOf(options);
   const cookie = site.isSecure ? '__Host-enf' : 'enf';
   const cookieOptions = { path: '/', httpOnly: true, secure: site.isSecure, sameSite: 'strict' } as const;
+
+  const listeners = new Set<() => void>();
 
   const textOf = (request: FastifyRequest): string => request.cookies[cookie] ?? '';
 
@@ -58,6 +64,7 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
   const leave: Callers['leave'] = (request, reply) => {
     open.end(textOf(request));
     reply.clearCookie(cookie, cookieOptions);
+    for (const listener of listeners) listener();
   };
 
   return {
@@ -74,6 +81,8 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
       return me;
     },
     leave,
+    onLeave: (listener) => void listeners.add(listener),
+    holds: (request) => request.headers.authorization !== undefined || open.holds(textOf(request)),
     leaveEverywhere(request, reply) {
       const session = open.find(textOf(request));
       if (session !== undefined) open.endAll(session.id);

@@ -1,7 +1,10 @@
 import type { ListenAddress } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
+import type { NewsView } from '../operations/news.ts';
 import type { Call } from '../operations/running.ts';
+
+type NewsPosition = NewsView['position'];
 
 /** On whose behalf the fabric is asked: the bearer of a token, a person who has signed in, or the console itself. */
 export type Caller = Pick<Call, 'token' | 'person'>;
@@ -13,6 +16,8 @@ export interface FabricBehind {
    * @throws Failure of the operation
    */
   call(name: string, caller: Caller, input: unknown): Promise<{ readonly view: unknown } | undefined>;
+  /** Waits some seconds for what is new since a position; undefined: no fabric is serving. */
+  news(since: NewsPosition | undefined): Promise<NewsView | undefined>;
 }
 
 export interface ApiOptions extends FabricBehind {

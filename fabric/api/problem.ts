@@ -28,6 +28,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'request.too-large': 413,
   'request.bad-type': 415,
   'request.too-many': 429,
+  'request.too-many-streams': 503,
   'fabric.ambiguous-group': 409,
   'fabric.last-owner': 409,
   'fabric.no-answer': 503,

@@ -7,12 +7,14 @@ import { Failure } from '../../protocol/failure.ts';
 import { addAccountRoutes } from './account-routes.ts';
 import { answerProblems, LARGEST_BODY } from './answers.ts';
 import { type Callers, callers } from './callers.ts';
+import { startFeed } from './feed.ts';
 import { addFiles } from './files.ts';
 import { addSecurityHeaders } from './headers.ts';
 import { openApiDocument } from './openapi.ts';
 import { type ApiOptions, ask } from './options.ts';
 import { inputOf } from './request-input.ts';
 import { API_PREFIX, patternOf, ROUTES } from './routes.ts';
+import { streams } from './streams.ts';
 
 /** Requests of one token, of one session, or of one source without either, within a second and as a burst. */
 const RATE = { max: 600, windowMs: 30_000 } as const;
@@ -52,11 +54,14 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   });
   answerProblems(app, log);
   addOperationRoutes(app, options, known);
-  addAccountRoutes(app, options, known);
+  const feed = startFeed(options, log, options.now ?? Date.now);
+  app.addHook('onClose', async () => feed.close());
+  addAccountRoutes(app, options, known, streams(app, options, known, feed));
   await addFiles(app, options.files);
   try {
     await app.listen({ host: listen.host, port: listen.port, backlog: 511 });
   } catch (error) {
+    await app.close();
     throw listenFailure(listen, "the fabric's API", error);
   }
   return { port: (app.server.address() as AddressInfo).port, close: () => app.close() };

@@ -25,6 +25,8 @@ export interface Sessions {
   begin(session: Session): string;
   /** The session if it holds; that makes it used. */
   find(text: string): Session | undefined;
+  /** Does the session hold? That does not make it used. */
+  holds(text: string): boolean;
   end(text: string): void;
   endAll(id: number): void;
 }
@@ -43,7 +45,13 @@ export function sessions(now: () => number): Sessions {
     else if (open.size >= MOST) open.delete(open.keys().next().value!);
   }
 
+  const isOver = ({ began, used }: Open): boolean => now() - used >= IDLE_MS || now() - began >= LONGEST_MS;
+
   return {
+    holds(text) {
+      const found = open.get(keyOf(text) ?? '');
+      return found !== undefined && !isOver(found);
+    },
     begin({ id, generation }) {
       const { text, hash } = issueSecret('session');
       makeRoom(id);
@@ -55,7 +63,7 @@ export function sessions(now: () => number): Sessions {
       const found = key === undefined ? undefined : open.get(key);
       if (key === undefined || found === undefined) return undefined;
       open.delete(key);
-      if (now() - found.used >= IDLE_MS || now() - found.began >= LONGEST_MS) return undefined;
+      if (isOver(found)) return undefined;
       found.used = now();
       open.set(key, found);
       return found;

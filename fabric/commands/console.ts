@@ -7,6 +7,7 @@ import { notify } from '../../os/service/notify.ts';
 import { askedToStop, VERSION } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
+import { askNews } from '../operations/news.ts';
 import { askRunning } from '../operations/running.ts';
 import { pathOf } from '../pki/authority.ts';
 import { DATA } from './context.ts';
@@ -50,6 +51,7 @@ export const consoleServe: Command = {
       ...(origin === undefined ? {} : { origin }),
       files: fileURLToPath(new URL('console', import.meta.url)),
       call: (name, caller, input) => askRunning(socket, name, { actor: 'console', ...caller, input }),
+      news: (since) => askNews(socket, since),
       version: VERSION,
       log: stderrLog(),
     });

@@ -57,11 +57,11 @@ export const listHandshakes = operation<PageInput, Page<HandshakeView>>(
   async ({ registry }, input) => viewPage(await registry.handshakes(input), handshakeView),
 );
 
-function auditView({ seq, at, actor, action, subject, detail, hash }: AuditEntry): AuditView {
+export function auditView({ seq, at, actor, action, subject, detail, hash }: AuditEntry): AuditView {
   return { seq, at: isoTime(at), actor, action, subject, detail, hash: toHex(hash) };
 }
 
-function handshakeView(row: Handshake): HandshakeView {
+export function handshakeView(row: Handshake): HandshakeView {
   return {
     at: isoTime(row.at),
     source: row.source,

@@ -2,6 +2,7 @@ import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Identifier } from './address.ts';
 import type { Admission } from './admission.ts';
 import type { Credentials } from './credentials.ts';
+import type { News } from './news.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type { People } from './people.ts';
 import type {
@@ -29,7 +30,7 @@ import type { Tokens } from './tokens.ts';
  * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
  * router records is written later, in order.
  */
-export interface Registry extends Admission, Tokens, People, Credentials {
+export interface Registry extends Admission, Tokens, People, Credentials, News {
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest): Promise<Page<Network>>;
   /** @throws Failure `fabric.network-exists` */

@@ -39,12 +39,16 @@ export function* changesSince(db: Database, seq: number): Generator<NumberedChan
 }
 
 function* expand(db: Database, kind: Change['kind'], subject: Uint8Array): Generator<Change> {
-  if (kind === 'device') yield { kind, address: subject };
-  else if (kind === 'network') yield { kind, prefix: { address: subject, length: 64 } };
-  else {
-    yield { kind, gid: subject };
-    for (const address of membersOf(db, subject)) yield { kind: 'device', address };
-  }
+  yield changeOf(kind, subject);
+  if (kind !== 'group') return;
+  for (const address of membersOf(db, subject)) yield { kind: 'device', address };
+}
+
+/** A change as its row names it. */
+export function changeOf(kind: Change['kind'], subject: Uint8Array): Change {
+  if (kind === 'device') return { kind, address: subject };
+  if (kind === 'group') return { kind, gid: subject };
+  return { kind, prefix: { address: subject, length: 64 } };
 }
 
 /** The addresses of a group's devices, by the index of their pseudonyms. */

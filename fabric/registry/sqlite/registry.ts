@@ -7,6 +7,7 @@ import { openGroups } from '../open-groups.ts';
 import { type Act, type Device, standingOf } from '../records.ts';
 import { FABRIC, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnel-counts.ts';
+import { type TunnelNews, tunnelNews } from '../tunnel-news.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
 import { appendAudit, lastAudit, listAudit, verifyAudit } from './audit.ts';
 import { changesSince, lastChange } from './changes.ts';
@@ -24,6 +25,7 @@ import { type CommitQueue, commitQueue } from './group-commit.ts';
 import { addGroup, groupByPrefix, listGroups, setGroupStatus } from './groups.ts';
 import { listHandshakes, refusalLog } from './handshakes.ts';
 import { addNetwork, listNetworks } from './networks.ts';
+import { newsPart } from './news.ts';
 import { peoplePart } from './people-part.ts';
 import { addToken, findToken, listTokens, markUsed, revokeToken } from './tokens.ts';
 
@@ -60,11 +62,14 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     queue.submit(job).catch(onError);
   };
 
+  const tunnels = tunnelNews(now());
+
   return {
     ...ownersPart(db, read, queue, act),
     ...tokensPart(db, read, queue, { act, now, later }),
     ...peoplePart(db, { read, queue, act, now }),
-    ...tunnelPart(db, now, later),
+    ...newsPart(db, read, tunnels),
+    ...tunnelPart(db, now, later, tunnels),
     lookup: (address) => read(() => endpointOf(findDevice(db, address))),
     onChange: (listener) =>
       feed.subscribe((change) => {
@@ -137,16 +142,19 @@ function tokensPart(
 }
 
 /** Tunnels that begin and end, and what devices report over them. */
-function tunnelPart(db: Database, now: () => number, later: (job: () => void) => void) {
+function tunnelPart(db: Database, now: () => number, later: (job: () => void) => void, news: TunnelNews) {
   const tunnels = tunnelCounts();
   return {
     isConnected: tunnels.has,
     connected(address, from) {
       tunnels.add(address);
+      news.note(address);
       later(() => tunnelUp(db, now(), address, from));
     },
     disconnected(address) {
-      if (tunnels.remove(address)) later(() => tunnelDown(db, now(), address));
+      if (!tunnels.remove(address)) return;
+      news.note(address);
+      later(() => tunnelDown(db, now(), address));
     },
     reported: (address, report) => later(() => keepReport(db, now(), address, report)),
   } satisfies Partial<Registry>;

@@ -29,6 +29,7 @@ let api: Api;
 beforeAll(async () => {
   api = await startApi({
     listen: { host: '127.0.0.1', port: 0 },
+    news: fabricOf(registry).news,
     call: async (...args) => (serving ? fabricOf(registry).call(...args) : undefined),
     version: '1.2.3',
     log: (level, line) => log.push(`${level} ${line}`),

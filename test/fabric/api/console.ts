@@ -3,11 +3,15 @@ import { onTestFinished } from 'vitest';
 import { account } from '../../../fabric/account/account.ts';
 import type { ApiOptions, Caller } from '../../../fabric/api/options.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
+import { waitForNews } from '../../../fabric/operations/news.ts';
 import { actorOf, perform } from '../../../fabric/operations/perform.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
 
 /** A fabric that serves, without sockets. */
-export function fabricOf(registry: Registry, now: () => number = Date.now): Pick<ApiOptions, 'call'> {
+export function fabricOf(
+  registry: Registry,
+  now: () => number = Date.now,
+): Pick<ApiOptions, 'call' | 'news'> {
   const signing = account(registry, now);
   const context = {
     registry,
@@ -15,6 +19,7 @@ export function fabricOf(registry: Registry, now: () => number = Date.now): Pick
     now,
   };
   return {
+    news: (since) => waitForNews(registry, since),
     async call(name: string, caller: Caller, input: unknown) {
       const actor = await actorOf(registry, { actor: 'console', ...caller, input });
       return (await signing.perform(name, actor, input)) ?? (await perform(name, actor, context, input));

@@ -22,8 +22,9 @@ test('whoever was invited signs in, and is signed out when the host removes it',
     status: 200,
     body: { effect: 'in force' },
   });
-  const audit = await fabric.json<{ actor: string }[]>('audit', '--limit', '1', '--data', data);
-  expect(audit).toMatchObject([{ actor: 'Bob (person 2)', action: 'network.add' }]);
+  expect(await fabric.json('audit', '--limit', '1', '--data', data)).toMatchObject({
+    newest: [{ actor: 'Bob (person 2)', action: 'network.add' }],
+  });
   await fabric.run('person', 'remove', 'bob', '--data', data);
   expect(await there.send('GET', '/me')).toMatchObject({
     status: 401,

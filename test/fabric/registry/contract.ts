@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { admissionContract } from './contract/admission.ts';
 import { changesContract } from './contract/changes.ts';
+import { newsContract } from './contract/news.ts';
 import { ownerContract } from './contract/owner.ts';
 import { pagesContract } from './contract/pages.ts';
 import { peopleContract } from './contract/people.ts';
@@ -18,5 +19,6 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     changesContract(openEmpty);
     tokensContract(openEmpty);
     peopleContract(openEmpty);
+    newsContract(openEmpty);
   });
 }
