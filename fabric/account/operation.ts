@@ -50,7 +50,7 @@ export function accountOperation<Input extends object, View>(
   };
 }
 
-function notForThisCaller(): Failure {
+export function notForThisCaller(): Failure {
   return new Failure('access.forbidden', 'operator', 'only a person who has signed in may do this', {
     action: 'Sign in at the console; a token does not do.',
   });

@@ -1,9 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { SignedIn } from '../account/operation.ts';
+import { type Me, notForThisCaller, type SignedIn } from '../account/operation.ts';
+import type { PasskeyView } from '../account/own.ts';
 import { checker, objectOf } from '../operations/input.ts';
 import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
 import { addressOf, type Callers } from './callers.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
+import { passkeys } from './passkeys.ts';
 import { inputOf } from './request-input.ts';
 import { API_PREFIX, patternOf } from './routes.ts';
 import type { Streams } from './streams.ts';
@@ -64,6 +66,7 @@ function accountHandlers(
       return callers.enter(request, reply, await ask<SignedIn>(options, name, caller, withSource));
     };
   return {
+    ...passkeyHandlers(options, callers),
     setup: enter('setup'),
     'sign-in': enter('sign-in'),
     'password-change': enter('password-change'),
@@ -78,4 +81,42 @@ function accountHandlers(
       return {};
     },
   };
+}
+
+function passkeyHandlers(options: ApiOptions, callers: Callers): Readonly<Record<string, Handler>> {
+  const keys = passkeys(callers.site, options.now ?? Date.now);
+  return {
+    'passkey-sign-in-options': ({ request }) => keys.signIn(request),
+    async 'passkey-sign-in'({ request, reply, input }) {
+      const signed = await keys.signedIn(request, input.response, (credential) =>
+        ask(options, 'passkey-find', CONSOLE, { credential }),
+      );
+      const withSource = { ...signed, source: addressOf(request) };
+      return callers.enter(
+        request,
+        reply,
+        await ask<SignedIn>(options, 'passkey-sign-in', CONSOLE, withSource),
+      );
+    },
+    async 'passkey-options'({ request, caller }) {
+      const { id } = personOf(caller);
+      const { name } = await ask<Me>(options, 'me', caller, {});
+      const { rows } = await ask<{ rows: readonly PasskeyView[] }>(options, 'passkey-list', caller, {});
+      return keys.creation(
+        request,
+        { id, name },
+        rows.map(({ credential }) => credential),
+      );
+    },
+    async 'passkey-add'({ request, caller, input: { name, response } }) {
+      const made = await keys.created(request, personOf(caller).id, response);
+      return ask(options, 'passkey-add', caller, { name, ...made });
+    },
+  };
+}
+
+/** The person on whose behalf it is. @throws Failure `access.forbidden` */
+function personOf({ person }: Caller): NonNullable<Caller['person']> {
+  if (person !== undefined) return person;
+  throw notForThisCaller();
 }

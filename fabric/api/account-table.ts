@@ -1,5 +1,7 @@
 import Type, { type TSchema } from 'typebox';
 import { ACCOUNT_OPERATIONS } from '../account/account.ts';
+import { text } from '../operations/input.ts';
+import { PASSKEY_ANSWER } from './passkeys.ts';
 import { fieldsInPath } from './routes.ts';
 
 /** A route of signing in, and of what a person does for itself. */
@@ -36,6 +38,41 @@ const TABLE: Readonly<Record<string, Row>> = {
     summary: 'Ends all own sessions',
   },
   me: { method: 'GET', path: '/me', who: 'caller', summary: 'Who asks, and what it may' },
+  'passkey-sign-in-options': {
+    method: 'POST',
+    path: '/session/passkey/options',
+    who: 'anyone',
+    summary: 'What a browser needs to sign in by a passkey',
+    fields: {},
+  },
+  'passkey-sign-in': {
+    method: 'POST',
+    path: '/session/passkey',
+    who: 'anyone',
+    summary: 'Signs in by a passkey',
+    fields: { response: PASSKEY_ANSWER },
+  },
+  'passkey-list': { method: 'GET', path: '/passkeys', who: 'person', summary: 'The own passkeys' },
+  'passkey-options': {
+    method: 'POST',
+    path: '/passkeys/options',
+    who: 'person',
+    summary: 'What a browser needs to make a passkey',
+    fields: {},
+  },
+  'passkey-add': {
+    method: 'POST',
+    path: '/passkeys',
+    who: 'person',
+    summary: 'Registers a passkey',
+    fields: { name: text(60), response: PASSKEY_ANSWER },
+  },
+  'passkey-remove': {
+    method: 'DELETE',
+    path: '/passkeys/{id}',
+    who: 'person',
+    summary: 'Removes an own passkey',
+  },
   events: {
     method: 'GET',
     path: '/events',
