@@ -3,10 +3,12 @@ import type { Log } from '../os/service/log.ts';
 import { fromHex } from '../protocol/bytes.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
+import { type Account, account } from './account/account.ts';
 import type { HostRoutes } from './host/routes.ts';
-import { anything, checker, list, objectOf, optional, text } from './operations/input.ts';
+import { anything, checker, list, objectOf, optional, text, whole } from './operations/input.ts';
+import { NEWS_PATH, parsePosition, waitForNews } from './operations/news.ts';
 import { type Contact, MOST_ROWS, type Running } from './operations/operation.ts';
-import { type Actor, bearerOf, perform } from './operations/perform.ts';
+import { actorOf, perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import { SERVING_PATH, type Serving } from './operations/serving.ts';
 import type { Registry } from './registry/registry.ts';
@@ -21,8 +23,14 @@ const ROWS_AT_ONCE = 200;
 /** Before there is a router. */
 const NO_SESSIONS = { sessions: () => [] };
 
+const WHOLE = whole(1, Number.MAX_SAFE_INTEGER);
 const checkCall = checker(
-  objectOf({ actor: text(LONGEST_ACTOR), token: optional(text(64)), input: anything }),
+  objectOf({
+    actor: text(LONGEST_ACTOR),
+    token: optional(text(64)),
+    person: optional(objectOf({ id: WHOLE, generation: WHOLE })),
+    input: anything,
+  }),
 );
 
 const checkAddresses = checker(objectOf({ addresses: list(text(32), MOST_ROWS) }));
@@ -43,7 +51,7 @@ export interface Parts {
  * trusted to name the actor.
  * @throws Failure `control.in-use`, `control.cannot-listen`
  */
-export function startControl(path: string, parts: Parts): Promise<Control> {
+export async function startControl(path: string, parts: Parts): Promise<Control> {
   /** Passes committed changes to the parts; when it resolves they have acted on them. */
   const applyChanges = async (): Promise<void> => {
     await parts.registry.catchUp();
@@ -63,7 +71,9 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
     },
     presence: async () => (address) => contactOf(address, parts),
   };
-  return serveControl(path, async (question) => {
+  const signing = account(parts.registry);
+  const stopping = new AbortController();
+  const control = await serveControl(path, async (question) => {
     const request = `${question.method} ${question.path}`;
     const { router } = parts;
     if (request === `GET ${SESSIONS_PATH}`) return sessionList(router ?? NO_SESSIONS, question.query);
@@ -76,9 +86,22 @@ export function startControl(path: string, parts: Parts): Promise<Control> {
       await applyChanges();
       return {};
     }
-    if (request.startsWith(`POST ${OPERATION_PATH}`)) return runOperation(question, parts, running);
+    if (request === `GET ${NEWS_PATH}`) {
+      const signal = AbortSignal.any([
+        stopping.signal,
+        ...(question.signal === undefined ? [] : [question.signal]),
+      ]);
+      return waitForNews(parts.registry, parsePosition(question.query), signal);
+    }
+    if (request.startsWith(`POST ${OPERATION_PATH}`)) return runOperation(question, parts, running, signing);
     return undefined;
   });
+  return {
+    close(graceMs) {
+      stopping.abort();
+      return control.close(graceMs);
+    },
+  };
 }
 
 /** What is known of these devices, by their addresses (32 hex digits each). @throws Failure `fabric.bad-input`, `bytes.bad-hex` */
@@ -96,17 +119,17 @@ async function runOperation(
   question: Received,
   { registry, log }: Parts,
   running: Running,
+  signing: Account,
 ): Promise<Reply | undefined> {
   const name = question.path.slice(OPERATION_PATH.length);
   try {
     const call: Call = checkCall(await question.json());
     await ownTurn();
-    const actor: Actor =
-      call.token === undefined
-        ? { name: call.actor, role: 'host' }
-        : await bearerOf(registry, fromHex(call.token));
+    const actor = await actorOf(registry, call);
     const context = { registry, running, now: Date.now, mostRows: ROWS_AT_ONCE };
-    return await perform(name, actor, context, call.input);
+    return (
+      (await signing.perform(name, actor, call.input)) ?? (await perform(name, actor, context, call.input))
+    );
   } catch (error) {
     if (!isFailure(error)) log('error', `operation ${name}: ${(error as Error).stack}`);
     return { failure: serializeFailure(error) };

@@ -59,6 +59,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
   },
   fabric: {
     access: [],
+    account: ['access', 'operations', 'registry'],
     geo: [],
     labels: [],
     pki: [],
@@ -68,7 +69,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     router: ['registry'],
     backup: ['pki', 'registry'],
     operations: ['access', 'labels', 'pki', 'registry'],
-    api: ['access', 'operations'],
+    api: ['access', 'account', 'operations'],
     host: ['operations', 'registry'],
     doctor: ['operations', 'pki'],
     'doctor/checks': ['doctor'],

@@ -1,9 +1,10 @@
+import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
 import { ROUTES, type Route } from './routes.ts';
 
 /** The API as an OpenAPI 3.1 document. */
 export function openApiDocument(version: string): object {
   const paths: Record<string, Record<string, object>> = {};
-  for (const route of ROUTES) {
+  for (const route of [...ROUTES, ...ACCOUNT_ROUTES]) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationObject(route) };
   }
   return {
@@ -16,11 +17,18 @@ export function openApiDocument(version: string): object {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/api/v1' }],
-    security: [{ token: [] }],
+    security: [{ token: [] }, { session: [] }],
     paths,
     components: {
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', description: 'A token of "enf-fabric token create".' },
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: '__Host-enf',
+          description:
+            'Of a browser that has signed in; what changes something also needs the header `x-enf-request: 1`.',
+        },
       },
       schemas: { Problem: PROBLEM },
     },
@@ -40,14 +48,27 @@ const PROBLEM = {
   },
 };
 
-function operationObject({ name, method, summary, permission, fields, required, inPath }: Route): object {
+/** Who may send a request of signing in and of what a person does for itself. */
+const CALLERS: Readonly<
+  Record<AccountRoute['who'], { readonly words: string; readonly security?: object[] }>
+> = {
+  anyone: { words: "For anyone, from the console's own pages.", security: [] },
+  person: { words: 'For a person who has signed in.', security: [{ session: [] }] },
+  caller: { words: 'For whoever has signed in or has a token.' },
+};
+
+function operationObject(route: Route | AccountRoute): object {
+  const { name, method, summary, fields, required, inPath } = route;
+  const { words, security } =
+    'who' in route ? CALLERS[route.who] : { words: `Needs the permission \`${route.permission}\`.` };
   const own = Object.keys(fields).filter((field) => !inPath.includes(field));
   const inQuery = method === 'GET' ? own : [];
   const inBody = method === 'GET' ? [] : own;
   return {
     operationId: name,
     summary,
-    description: `Needs the permission \`${permission}\`.`,
+    description: words,
+    ...(security === undefined ? {} : { security }),
     parameters: [
       ...inPath.map((field) => ({ name: field, in: 'path', required: true, schema: fields[field] })),
       ...inQuery.map((field) => ({

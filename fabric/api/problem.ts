@@ -17,13 +17,20 @@ export const PROBLEM_TYPE = 'application/problem+json';
 /** By code; else by the code's beginning; else by the remedy. */
 const STATUS: Readonly<Record<string, number>> = {
   'access.bad-token': 401,
+  'access.bad-passkey': 401,
+  'access.not-signed-in': 401,
+  'access.wrong-password': 401,
+  'access.bad-invite': 403,
+  'access.cross-site': 403,
   'access.forbidden': 403,
   'access.too-many-attempts': 429,
   'request.not-found': 404,
   'request.too-large': 413,
   'request.bad-type': 415,
   'request.too-many': 429,
+  'request.too-many-streams': 503,
   'fabric.ambiguous-group': 409,
+  'fabric.last-owner': 409,
   'fabric.no-answer': 503,
   'fabric.not-serving': 503,
 };
@@ -31,7 +38,7 @@ const STATUS: Readonly<Record<string, number>> = {
 const STATUS_BY_PATTERN: readonly (readonly [pattern: RegExp, status: number])[] = [
   [/^fabric\.unknown-/, 404],
   [/-exists$/, 409],
-  [/^(?:request|label|ipv6|bytes|ecdaa)\.|^fabric\.bad-/, 400],
+  [/^(?:request|label|ipv6|bytes|ecdaa)\.|^fabric\.bad-|^access\.(?:bad-name|weak-password)$/, 400],
 ];
 
 /** The status of a failure. */

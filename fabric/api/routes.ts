@@ -24,8 +24,11 @@ export const ROUTES: readonly Route[] = Object.entries(CATALOGUE).map(([name, en
   return { ...entry, name, fields: properties, required, inPath: fieldsInPath(entry.path) };
 });
 
+/** The path as fastify has it. */
+export const patternOf = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
+
 /** The names in braces of a path. */
-function fieldsInPath(path: string): string[] {
+export function fieldsInPath(path: string): string[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!);
 }
 

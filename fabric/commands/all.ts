@@ -7,6 +7,7 @@ import { doctor } from './doctor.ts';
 import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { networkCommands } from './network.ts';
+import { consoleInvite, personCommands } from './person.ts';
 import { serveCommand } from './serve.ts';
 import { tokenCommands } from './token.ts';
 
@@ -22,4 +23,6 @@ export const commands: readonly Command[] = [
   ...tokenCommands,
   consoleServe,
   doctor,
+  consoleInvite,
+  ...personCommands,
 ];

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { Command } from '../../cli/program.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { formatListen, type ListenAddress, parseListen } from '../../os/net/listen.ts';
@@ -6,15 +7,17 @@ import { notify } from '../../os/service/notify.ts';
 import { askedToStop, VERSION } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
+import { askNews } from '../operations/news.ts';
 import { askRunning } from '../operations/running.ts';
 import { pathOf } from '../pki/files.ts';
 import { DATA } from './context.ts';
+import { isLoopback } from './remote.ts';
 
 const DEFAULT_LISTEN = '[::1]:8480';
 
 export const consoleServe: Command = {
   name: 'console serve',
-  summary: 'Serves the API of a fabric, in a process that holds none of its keys.',
+  summary: 'Serves the console and the API of a fabric, in a process that holds none of its keys.',
   options: [
     {
       name: 'listen',
@@ -24,6 +27,11 @@ export const consoleServe: Command = {
     },
     { name: 'certificate', value: 'FILE', help: 'certificate chain of the server, PEM' },
     { name: 'key', value: 'FILE', help: 'its private key, PEM' },
+    {
+      name: 'origin',
+      value: 'URL',
+      help: 'where browsers find the console, behind a proxy and for passkeys, e.g. https://console.example',
+    },
     DATA,
   ],
   examples: [
@@ -35,16 +43,23 @@ export const consoleServe: Command = {
     const socket = pathOf(invocation.required('data'), 'control');
     const tls = await readTls(invocation.option('certificate'), invocation.option('key'));
     if (tls === undefined) requireLoopback(listen);
+    const origin = originOf(invocation.option('origin'));
     const { startApi } = await import('../api/server.ts');
     const api = await startApi({
       listen,
       ...(tls === undefined ? {} : { tls }),
-      call: (name, token, input) => askRunning(socket, name, { actor: 'console', token, input }),
+      ...(origin === undefined ? {} : { origin }),
+      files: fileURLToPath(new URL('console', import.meta.url)),
+      call: (name, caller, input) => askRunning(socket, name, { actor: 'console', ...caller, input }),
+      news: (since) => askNews(socket, since),
       version: VERSION,
       log: stderrLog(),
     });
     const url = `${tls === undefined ? 'http' : 'https'}://${formatListen({ ...listen, port: api.port })}`;
-    invocation.print({ ready: { api: url } }, () => `The API is at ${url}/api/v1. Ctrl-C stops it.`);
+    invocation.print(
+      { ready: { api: url } },
+      () => `The console is at ${origin ?? url}, the API at ${url}/api/v1. Ctrl-C stops both.`,
+    );
     notify('READY=1');
     await askedToStop();
     notify('STOPPING=1');
@@ -52,6 +67,20 @@ export const consoleServe: Command = {
     return undefined;
   },
 };
+
+/** @throws Failure `cli.bad-option` */
+function originOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isOrigin = url !== undefined && `${url.origin}/` === url.href && /^https?:$/.test(url.protocol);
+  if (isOrigin && (url.protocol === 'https:' || isLoopback(url.hostname))) return url.origin;
+  throw new Failure(
+    'cli.bad-option',
+    'operator',
+    `--origin: expected an address such as https://console.example, got ${JSON.stringify(text.slice(0, 100))}`,
+    { action: 'Give scheme, name and port alone; http:// is for this machine only.' },
+  );
+}
 
 async function readTls(
   certificate: string | undefined,

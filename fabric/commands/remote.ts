@@ -61,7 +61,7 @@ function parseUrl(text: string): URL {
 }
 
 /** A name or address of this machine. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '');
   return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'));
 }

@@ -3,6 +3,7 @@ import { listDevices, setStanding, showDevice } from './devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from './groups.ts';
 import { addNetwork, listNetworks } from './networks.ts';
 import type { Operation } from './operation.ts';
+import { invitePerson, listPeople, removePerson, setPersonRole } from './people.ts';
 import { createToken, listTokens, revokeToken } from './tokens.ts';
 
 /** The operations that a running fabric offers on its control socket, by name. Each checks its input itself. */
@@ -24,5 +25,9 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     listTokens,
     revokeToken,
     countHandshakes,
+    listPeople,
+    invitePerson,
+    setPersonRole,
+    removePerson,
   ].map((each) => [each.name, each]),
 );

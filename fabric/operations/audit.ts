@@ -92,11 +92,11 @@ export function handshakeCountView({ first, last, ...each }: HandshakeCount): Ha
   return { ...each, first: isoTime(first), last: isoTime(last) };
 }
 
-function auditView({ seq, at, actor, action, subject, detail, hash }: AuditEntry): AuditView {
+export function auditView({ seq, at, actor, action, subject, detail, hash }: AuditEntry): AuditView {
   return { seq, at: isoTime(at), actor, action, subject, detail, hash: toHex(hash) };
 }
 
-function handshakeView(row: Handshake): HandshakeView {
+export function handshakeView(row: Handshake): HandshakeView {
   return {
     at: isoTime(row.at),
     source: row.source,

@@ -101,4 +101,28 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/tokens/{id}',
     summary: 'Revokes a token',
   },
+  'person-list': {
+    permission: 'people.read',
+    method: 'GET',
+    path: '/people',
+    summary: 'People who may sign in, oldest first',
+  },
+  'person-invite': {
+    permission: 'people.write',
+    method: 'POST',
+    path: '/people/invites',
+    summary: 'Makes an invite, by which one person may come in a role',
+  },
+  'person-role': {
+    permission: 'people.write',
+    method: 'POST',
+    path: '/people/{person}/role',
+    summary: 'Changes the role of a person, by number or name',
+  },
+  'person-remove': {
+    permission: 'people.write',
+    method: 'DELETE',
+    path: '/people/{person}',
+    summary: 'Removes a person at once, by number or name',
+  },
 };

@@ -72,12 +72,16 @@ function badField(error: SchemaError | undefined): Failure {
 
 const NO_DETAIL: SchemaError = { keyword: '', instancePath: '', params: {}, message: 'is of another shape' };
 
+/** Deeper than any input is. */
+const DEEPEST = 16;
+
 /** The first text in the value that has unprintable characters, as a path; undefined if none has. */
-function unprintableField(value: unknown, path: string): string | undefined {
+function unprintableField(value: unknown, path: string, depth = 0): string | undefined {
   if (typeof value === 'string') return hasUnprintable(value) ? path || 'the input' : undefined;
   if (typeof value !== 'object' || value === null) return undefined;
+  if (depth > DEEPEST) throw badInput(path.slice(0, 40), 'is nested too deeply');
   for (const [name, each] of Object.entries(value)) {
-    const found = unprintableField(each, path === '' ? name : `${path}.${name}`);
+    const found = unprintableField(each, path === '' ? name : `${path}.${name}`, depth + 1);
     if (found !== undefined) return found;
   }
   return undefined;

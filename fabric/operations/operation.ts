@@ -1,4 +1,5 @@
 import type { TSchema } from 'typebox';
+import type { Role } from '../access/roles.ts';
 import type { Page, PageRequest } from '../registry/pages.ts';
 import type { Registry, RegistryReader } from '../registry/registry.ts';
 import { ownTurn } from '../registry/turns.ts';
@@ -18,6 +19,8 @@ export interface Context extends ReadContext {
   readonly running: Running;
   /** Recorded in the audit trail: the user at the command line, or whoever a session or token stands for. */
   readonly actor: string;
+  /** Of whoever asks from outside; undefined: the operator of the host. */
+  readonly role?: Role;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

@@ -1,16 +1,24 @@
-import { Failure } from '../../protocol/failure.ts';
+import { fromHex } from '../../protocol/bytes.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Permission, Role } from '../access/roles.ts';
 import { permissionsOf } from '../access/roles.ts';
+import { personActor } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
 import { OPERATIONS } from './all.ts';
 import { CATALOGUE } from './catalogue.ts';
 import type { Context } from './operation.ts';
+import type { Call } from './running.ts';
 
 /** Who asks for an operation from outside, and in what role. */
 export interface Actor {
   /** As it stands in the audit trail. */
   readonly name: string;
   readonly role: Role;
+  /** By what it is known; an operator may open the control socket. */
+  readonly via: 'operator' | 'token' | 'session';
+  /** The person who has signed in, and its name. */
+  readonly person?: number;
+  readonly personName?: string;
 }
 
 /**
@@ -21,13 +29,13 @@ export interface Actor {
 export async function perform(
   name: string,
   actor: Actor,
-  context: Omit<Context, 'actor'>,
+  context: Omit<Context, 'actor' | 'role'>,
   input: unknown,
 ): Promise<{ readonly view: unknown } | undefined> {
   const operation = OPERATIONS.get(name);
   if (operation === undefined) return undefined;
   requirePermission(actor, CATALOGUE[name]!.permission);
-  return { view: await operation.run({ ...context, actor: actor.name }, input as never) };
+  return { view: await operation.run({ ...context, actor: actor.name, role: actor.role }, input as never) };
 }
 
 function requirePermission({ name, role }: Actor, permission: Permission): void {
@@ -42,11 +50,34 @@ function requirePermission({ name, role }: Actor, permission: Permission): void 
   );
 }
 
+/** Who calls. @throws Failure `access.bad-token`, `access.not-signed-in` */
+export async function actorOf(registry: Registry, { actor, token, person }: Call): Promise<Actor> {
+  if (token !== undefined) return bearerOf(registry, fromHex(token));
+  if (person !== undefined) return signedInAs(registry, person);
+  return { name: actor, role: 'host', via: 'operator' };
+}
+
 /** Whom a token stands for. @throws Failure `access.bad-token` */
 export async function bearerOf(registry: Registry, hash: Uint8Array): Promise<Actor> {
   const token = await registry.useToken(hash);
-  if (token !== undefined) return { name: `${token.name} (token ${token.id})`, role: token.role };
+  if (token !== undefined)
+    return { name: `${token.name} (token ${token.id})`, role: token.role, via: 'token' };
   throw new Failure('access.bad-token', 'operator', 'the token is unknown, has expired or was revoked', {
     action: 'Make a new one with "enf-fabric token create".',
   });
+}
+
+/** Whom a session stands for, if it still holds. @throws Failure `access.not-signed-in` */
+async function signedInAs(
+  registry: Registry,
+  { id, generation }: NonNullable<Call['person']>,
+): Promise<Actor> {
+  const person = await registry.person(id).catch((error: unknown) => {
+    if (!isFailure(error, 'fabric.unknown-person')) throw error;
+  });
+  if (person?.generation === generation) {
+    const { name, role } = person;
+    return { name: personActor(person), role, via: 'session', person: id, personName: name };
+  }
+  throw new Failure('access.not-signed-in', 'operator', 'you were signed out', { action: 'Sign in again.' });
 }

@@ -23,6 +23,8 @@ export interface Call {
   readonly actor: string;
   /** Hash of the token on whose behalf it is called, 64 hex digits: the actor is its bearer then. */
   readonly token?: string | undefined;
+  /** The person on whose behalf it is called, and the generation that its session began with: the actor is that person then. */
+  readonly person?: { readonly id: number; readonly generation: number } | undefined;
   readonly input: unknown;
 }
 

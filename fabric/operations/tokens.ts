@@ -1,6 +1,7 @@
 import { ROLES, type Role } from '../access/roles.ts';
 import { issueSecret } from '../access/secrets.ts';
 import type { Token } from '../registry/tokens.ts';
+import { requireGrantable } from './grant.ts';
 import { oneOf, text, whole } from './input.ts';
 import { isoTime, listOperation, operation } from './operation.ts';
 
@@ -19,14 +20,15 @@ export interface TokenView {
   readonly used: string | null;
 }
 
-/** Makes a token of the API; `token` is its text, which nobody can read again. */
+/** Makes a token of the API; `token` is its text, which nobody can read again. @throws Failure `access.forbidden` */
 export const createToken = operation<
   { name: string; role: Role; days: number },
   TokenView & { readonly token: string }
 >(
   'token-create',
   { name: text(60), role: oneOf(...ROLES), days: whole(1, MOST_DAYS) },
-  async ({ registry, actor, now }, { name, role, days }) => {
+  async ({ registry, actor, role: own, now }, { name, role, days }) => {
+    requireGrantable(actor, own, role);
     const { text: token, hash } = issueSecret('token');
     const added = await registry.addToken(actor, { name, role, hash, expires: now() + days * DAY_MS });
     return { ...tokenView(added), token };

@@ -2,7 +2,10 @@ import type { Failure } from '../../protocol/failure.ts';
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Identifier } from './address.ts';
 import type { Admission, Listener } from './admission.ts';
+import type { Credentials } from './credentials.ts';
+import type { News } from './news.ts';
 import type { Page, PageRequest } from './pages.ts';
+import type { People, PeopleReader } from './people.ts';
 import type {
   Applicant,
   AuditEntry,
@@ -20,7 +23,7 @@ import type {
 import type { TokenReader, Tokens } from './tokens.ts';
 
 /** What an owner reads. Every list is read in pages. */
-export interface RegistryReader extends TokenReader {
+export interface RegistryReader extends TokenReader, PeopleReader {
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest): Promise<Page<Network>>;
   /** Oldest first. */
@@ -57,7 +60,7 @@ export interface RegistryReader extends TokenReader {
  * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
  * router records is written later, in order.
  */
-export interface Registry extends RegistryReader, Admission, Tokens {
+export interface Registry extends RegistryReader, Admission, Tokens, People, Credentials, News {
   /** @throws Failure `fabric.network-exists` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 

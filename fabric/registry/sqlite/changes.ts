@@ -39,7 +39,8 @@ export function changesSince(db: Database, seq: number): readonly NumberedChange
   return [...everything(db).map((change) => ({ seq: oldest.seq - 1, change })), ...changes];
 }
 
-function changeOf(kind: Change['kind'], subject: Uint8Array): Change {
+/** A change as its row names it. */
+export function changeOf(kind: Change['kind'], subject: Uint8Array): Change {
   if (kind === 'device') return { kind, address: subject };
   if (kind === 'group') return { kind, gid: subject };
   return { kind, prefix: { address: subject, length: 64 } };

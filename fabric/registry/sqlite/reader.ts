@@ -10,6 +10,7 @@ import { listHandshakes } from './handshakes.ts';
 import { handshakeCounts } from './history.ts';
 import { missingBeside } from './kept-head.ts';
 import { listNetworks } from './networks.ts';
+import { listPeople } from './people.ts';
 import { MIGRATIONS, schemaVersion } from './schema.ts';
 import { connect } from './statements.ts';
 import { listTokens } from './tokens.ts';
@@ -30,6 +31,7 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
     handshakeCounts: async (device) => read(() => handshakeCounts(db, device)),
     audit: async (page) => read(() => listAudit(db, page)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
+    people: async (page) => read(() => listPeople(db, page)),
     tokens: async (page) => read(() => listTokens(db, page)),
   };
 }

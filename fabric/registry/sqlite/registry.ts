@@ -6,6 +6,7 @@ import { openGroups } from '../open-groups.ts';
 import { type Act, type Device, standingOf } from '../records.ts';
 import { FABRIC, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnel-counts.ts';
+import { type TunnelNews, tunnelNews } from '../tunnel-news.ts';
 import { tunnelNotes } from '../tunnel-notes.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
 import { appendAudit, TWINS } from './audit.ts';
@@ -18,7 +19,9 @@ import { addGroup, setGroupStatus } from './groups.ts';
 import { refusalLog } from './handshakes.ts';
 import { keptHead } from './kept-head.ts';
 import { addNetwork, hasNetwork } from './networks.ts';
+import { newsPart } from './news.ts';
 import { noteOfDevice } from './notes.ts';
+import { peoplePart } from './people-part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
 import { addToken, findToken, markUsed, revokeToken } from './tokens.ts';
@@ -53,12 +56,15 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     queue.submit(job).catch(onError);
   };
 
-  const tunnels = tunnelPart(db, now, later);
+  const news = tunnelNews(now());
+  const tunnels = tunnelPart(db, now, later, news);
 
   return {
     ...readingPart(db, read),
     ...ownersPart(db, queue, act),
     ...tokensPart(db, read, queue, { act, now, later }),
+    ...peoplePart(db, { read, queue, act, now }),
+    ...newsPart(db, read, news),
     ...tunnels.part,
     lookup: (address) => read(() => endpointOf(findDevice(db, address), restoredAt)),
     hasNetwork: (address) => read(() => hasNetwork(db, address)),
@@ -133,7 +139,7 @@ function tokensPart(
 }
 
 /** Tunnels that begin and end, and what devices report over them. */
-function tunnelPart(db: Database, now: () => number, later: (job: () => void) => void) {
+function tunnelPart(db: Database, now: () => number, later: (job: () => void) => void, news: TunnelNews) {
   const tunnels = tunnelCounts();
   const notes = tunnelNotes(
     ({ address, begun, ended }) =>
@@ -147,10 +153,13 @@ function tunnelPart(db: Database, now: () => number, later: (job: () => void) =>
     isConnected: tunnels.has,
     connected(address, from) {
       tunnels.add(address);
+      news.note(address);
       notes.tunnel({ address, begun: { at: now(), from } });
     },
     disconnected(address) {
-      if (tunnels.remove(address)) notes.tunnel({ address, ended: now() });
+      if (!tunnels.remove(address)) return;
+      news.note(address);
+      notes.tunnel({ address, ended: now() });
     },
     reported: (address, report) => notes.report({ address, at: now(), report }),
   } satisfies Partial<Registry>;

@@ -185,6 +185,52 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'people',
+    sql: `
+      -- key: the name as names are compared; password: PHC; a person who was removed stays as the actor of the audit trail
+      CREATE TABLE person (
+        id          INTEGER PRIMARY KEY,
+        name        TEXT NOT NULL,
+        key         TEXT NOT NULL,
+        role        TEXT NOT NULL,
+        password    TEXT,
+        generation  INTEGER NOT NULL DEFAULT 1,
+        created_by  TEXT NOT NULL,
+        created     INTEGER NOT NULL,
+        signed_in   INTEGER,
+        removed     INTEGER
+      ) STRICT;
+      CREATE UNIQUE INDEX person_of_name ON person (key) WHERE removed IS NULL;
+
+      -- hash = SHA-256 of the invite; a row is deleted when it is used
+      CREATE TABLE invite (
+        hash        BLOB PRIMARY KEY CHECK (length(hash) = 32),
+        role        TEXT NOT NULL,
+        created_by  TEXT NOT NULL,
+        expires     INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+
+      CREATE TABLE passkey (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
+        person      INTEGER NOT NULL REFERENCES person (id),
+        credential  BLOB NOT NULL UNIQUE CHECK (length(credential) BETWEEN 1 AND 1023),
+        public_key  BLOB NOT NULL,
+        counter     INTEGER NOT NULL,
+        name        TEXT NOT NULL,
+        created     INTEGER NOT NULL,
+        used        INTEGER
+      ) STRICT;
+      CREATE INDEX passkey_of_person ON passkey (person);
+
+      -- hash = SHA-256 of the code; a row is deleted when it is used
+      CREATE TABLE recovery_code (
+        person  INTEGER NOT NULL REFERENCES person (id),
+        hash    BLOB NOT NULL CHECK (length(hash) = 32),
+        PRIMARY KEY (person, hash)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];
 
 /**

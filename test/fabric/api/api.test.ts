@@ -10,9 +10,8 @@ import { type Api, startApi } from '../../../fabric/api/server.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import { OPERATIONS } from '../../../fabric/operations/all.ts';
 import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
-import { bearerOf, perform } from '../../../fabric/operations/perform.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
-import { fromHex } from '../../../protocol/bytes.ts';
+import { fabricOf } from './console.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'enf-api-'));
 writeFileSync(join(folder, 'registry.db'), emptyRegistry('test'));
@@ -30,10 +29,8 @@ let api: Api;
 beforeAll(async () => {
   api = await startApi({
     listen: { host: '127.0.0.1', port: 0 },
-    async call(name, token, input) {
-      if (!serving) return undefined;
-      return perform(name, await bearerOf(registry, fromHex(token)), context, input);
-    },
+    news: fabricOf(registry).news,
+    call: async (...args) => (serving ? fabricOf(registry).call(...args) : undefined),
     version: '1.2.3',
     log: (level, line) => log.push(`${level} ${line}`),
     now: () => clock,
@@ -84,6 +81,9 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'device-standing': { address: 'fd00::1', change: 'ban' },
     'token-create': { name: 'x', role: 'auditor', days: 1 },
     'token-revoke': { id: 999_999 },
+    'person-invite': { role: 'auditor', hours: 1 },
+    'person-role': { person: 'nobody', role: 'auditor' },
+    'person-remove': { person: 'nobody' },
     'audit-verify': {},
   };
   return callRemote(remote, name, inputs[name] ?? { limit: 1 }).then(

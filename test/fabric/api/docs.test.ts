@@ -5,18 +5,21 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { PERMISSIONS, permissionsOf, ROLES } from '../../../fabric/access/roles.ts';
+import { ACCOUNT_ROUTES } from '../../../fabric/api/account-table.ts';
 import { startApi } from '../../../fabric/api/server.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
-import { bearerOf, perform } from '../../../fabric/operations/perform.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
-import { fromHex } from '../../../protocol/bytes.ts';
+import { fabricOf } from './console.ts';
 
 const page = readFileSync(new URL('../../../docs/fabric-api.md', import.meta.url), 'utf8');
 
 test('docs/fabric-api.md lists every request and what each role may', () => {
   for (const [name, { method, path, permission }] of Object.entries(CATALOGUE)) {
     expect(page).toContain(`| \`${method} ${path}\` | \`${name}\` | \`${permission}\` |`);
+  }
+  for (const { name, method, path, who } of ACCOUNT_ROUTES) {
+    expect(page).toContain(`| \`${method} ${path}\` | \`${name}\` | ${who} |`);
   }
   for (const permission of PERMISSIONS) {
     const cells = ROLES.map((role) => (permissionsOf(role).includes(permission) ? 'yes' : '–'));
@@ -35,8 +38,7 @@ test('the recipes in docs/fabric-api.md work', async () => {
   };
   const api = await startApi({
     listen: { host: '127.0.0.1', port: 0 },
-    call: async (name, token, input) =>
-      perform(name, await bearerOf(registry, fromHex(token)), context, input),
+    ...fabricOf(registry),
     version: '1.2.3',
     log: () => {},
   });

@@ -61,14 +61,14 @@ describe('from afar', () => {
       expect(sure(there.out), command.join(' ')).toBe(sure(here.out));
       expect([there.code, there.err]).toEqual([0, '']);
     }
-    const audit = await fabric.json<{ actor: string; action: string }[]>(
+    const { newest } = await fabric.json<{ newest: { actor: string; action: string }[] }>(
       'audit',
       '--limit',
       '100',
       '--data',
       data,
     );
-    expect(audit.filter(({ action }) => action === 'device.ban').map(({ actor }) => actor)).toEqual([
+    expect(newest.filter(({ action }) => action === 'device.ban').map(({ actor }) => actor)).toEqual([
       expect.stringMatching(/^anna \(token \d+\)$/),
     ]);
     expect(await api.stop()).toBe(0);

@@ -11,6 +11,7 @@ import { equal } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import { allOf, opened, registryFile, scratch } from '../place.ts';
+import { somebody } from '../registry/contract/people.ts';
 
 async function serving(router?: Router) {
   const registry = opened(registryFile());
@@ -228,4 +229,21 @@ test('[H-A1] a change that the router does not confirm is recorded, and the comm
   expect(reply).toMatchObject({ view: { effect: 'the fabric did not confirm it: a thread is silent' } });
   expect(await allOf((page) => registry.networks(page))).toHaveLength(1);
   expect(await fabricBehind(socket).notify()).toMatch(/^the fabric did not confirm it: /);
+});
+
+test('a person is who its session says, as long as that holds', async () => {
+  const { registry, socket } = await serving();
+  const { id, generation } = await somebody(registry, 'Anna', 'auditor');
+  const as = (person: { id: number; generation: number }, name: string, input: object) =>
+    askRunning(socket, name, { actor: 'console', person, input });
+  expect(await as({ id, generation }, 'me', {})).toMatchObject({ view: { name: 'Anna', via: 'session' } });
+  expect(await as({ id, generation }, 'network-list', { limit: 1 })).toMatchObject({ view: { rows: [] } });
+  await expect(as({ id, generation }, addNetwork.name, NETWORK)).rejects.toMatchObject({
+    code: 'access.forbidden',
+  });
+  const over = { code: 'access.not-signed-in' };
+  await expect(as({ id, generation: generation + 1 }, 'me', {})).rejects.toMatchObject(over);
+  await expect(as({ id: id + 1, generation }, 'me', {})).rejects.toMatchObject(over);
+  await registry.setRole('alice', id, 'operator');
+  await expect(as({ id, generation }, 'network-list', { limit: 1 })).rejects.toMatchObject(over);
 });

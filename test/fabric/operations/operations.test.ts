@@ -145,6 +145,10 @@ describe('an input', () => {
     'token-create': { name: 'n', role: 'auditor', days: 1 },
     'token-revoke': { id: 1 },
     'handshake-counts': {},
+    'person-list': { limit: 1 },
+    'person-invite': { role: 'auditor', hours: 1 },
+    'person-role': { person: 'anna', role: 'auditor' },
+    'person-remove': { person: 'anna' },
   };
 
   const bad = { code: 'fabric.bad-input' };

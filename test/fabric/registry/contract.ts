@@ -2,8 +2,10 @@ import { describe } from 'vitest';
 import { admissionContract } from './contract/admission.ts';
 import { changesContract } from './contract/changes.ts';
 import { historyContract } from './contract/history.ts';
+import { newsContract } from './contract/news.ts';
 import { ownerContract } from './contract/owner.ts';
 import { pagesContract } from './contract/pages.ts';
+import { peopleContract } from './contract/people.ts';
 import type { OpenEmpty } from './contract/place.ts';
 import { routerContract } from './contract/router.ts';
 import { tokensContract } from './contract/tokens.ts';
@@ -18,5 +20,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     changesContract(openEmpty);
     tokensContract(openEmpty);
     historyContract(openEmpty);
+    peopleContract(openEmpty);
+    newsContract(openEmpty);
   });
 }

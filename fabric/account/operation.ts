@@ -1,0 +1,76 @@
+import type { TSchema } from 'typebox';
+import { Failure } from '../../protocol/failure.ts';
+import type { Passwords } from '../access/password.ts';
+import { permissionsOf } from '../access/roles.ts';
+import { checker, objectOf } from '../operations/input.ts';
+import type { Actor } from '../operations/perform.ts';
+import type { Person } from '../registry/people.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Guard } from './guard.ts';
+
+/** What signing in works on. */
+export interface Signing {
+  readonly registry: Registry;
+  readonly passwords: Passwords;
+  readonly guard: Guard;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/**
+ * Signing in, and what a person does for itself: no permission is needed for that. `who` may call it: the console for whoever is at its
+ * door, a person who has signed in, or also the bearer of a token.
+ */
+export interface AccountOperation<View> {
+  readonly name: string;
+  readonly who: 'console' | 'person' | 'caller';
+  readonly input: TSchema;
+  /** @throws Failure `fabric.bad-input`, `access.not-signed-in`, and those of the operation */
+  run(on: Signing, actor: Actor, input: unknown): Promise<View>;
+}
+
+/** An operation whose caller and input are checked before it runs. */
+export function accountOperation<Input extends object, View>(
+  name: string,
+  who: AccountOperation<View>['who'],
+  shape: { readonly [K in keyof Input]-?: TSchema },
+  run: (on: Signing, input: Input, actor: Actor & { readonly person: number }) => Promise<View>,
+): AccountOperation<View> {
+  const schema = objectOf(shape);
+  const check = checker(schema);
+  return {
+    name,
+    who,
+    input: schema,
+    async run(on, actor, input) {
+      if (who === 'console' && actor.via !== 'operator') throw notForThisCaller();
+      if (who === 'person' && actor.person === undefined) throw notForThisCaller();
+      return run(on, check(input) as Input, actor as Actor & { readonly person: number });
+    },
+  };
+}
+
+export function notForThisCaller(): Failure {
+  return new Failure('access.forbidden', 'operator', 'only a person who has signed in may do this', {
+    action: 'Sign in at the console; a token does not do.',
+  });
+}
+
+/** Whoever asks, and what it may. */
+export interface Me {
+  readonly name: string;
+  readonly role: Actor['role'];
+  readonly permissions: readonly string[];
+  readonly via: Actor['via'];
+}
+
+/** A person who has signed in: what its session has to remember, and what it is shown. */
+export interface SignedIn {
+  readonly session: { readonly id: number; readonly generation: number };
+  readonly me: Me;
+}
+
+export const signedInView = ({ id, generation, name, role }: Person): SignedIn => ({
+  session: { id, generation },
+  me: { name, role, permissions: permissionsOf(role), via: 'session' },
+});

@@ -1,0 +1,124 @@
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { issueRecoveryCodes, recoveryHash } from '../access/recovery.ts';
+import { permissionsOf } from '../access/roles.ts';
+import { text, whole } from '../operations/input.ts';
+import { isoTime } from '../operations/operation.ts';
+import type { Passkey } from '../registry/credentials.ts';
+import { accountOperation, type Me, type SignedIn, signedInView } from './operation.ts';
+import { checkSecret, PASSWORD, SOURCE } from './sign-in.ts';
+
+/** Whoever asks. */
+export const showMe = accountOperation<object, Me>('me', 'caller', {}, async (_, _input, actor) => {
+  const { name, role, via, personName } = actor;
+  return { name: personName ?? name, role, permissions: permissionsOf(role), via };
+});
+
+/**
+ * Changes the own password, and ends all other sessions. `current` may be a recovery code.
+ * @throws Failure `access.wrong-password`, `access.weak-password`, `access.too-many-attempts`, `access.busy`
+ */
+export const changePassword = accountOperation<
+  { current: string; password: string; source: string },
+  SignedIn
+>(
+  'password-change',
+  'person',
+  { current: PASSWORD, password: PASSWORD, source: SOURCE },
+  async (on, { current, password, source }, actor) => {
+    const { name } = await on.registry.person(actor.person);
+    const found = await on.registry.passwordOf(name);
+    await checkSecret(on, { account: name, found, password: current, source });
+    const hash = await on.passwords.hash(password);
+    return signedInView(await on.registry.setPassword(actor.name, actor.person, hash));
+  },
+);
+
+/** Ends all own sessions. */
+export const endOwnSessions = accountOperation<object, object>(
+  'sign-out-everywhere',
+  'person',
+  {},
+  async ({ registry }, _input, { name, person }) => {
+    await registry.endSessions(name, person);
+    return {};
+  },
+);
+
+export interface PasskeyView {
+  readonly id: number;
+  readonly name: string;
+  /** Hex. */
+  readonly credential: string;
+  readonly created: string;
+  readonly used: string | null;
+}
+
+/** The own passkeys, all of them: a person has few. */
+export const listPasskeys = accountOperation<object, { readonly rows: readonly PasskeyView[] }>(
+  'passkey-list',
+  'person',
+  {},
+  async ({ registry }, _input, { person }) => ({ rows: (await registry.passkeys(person)).map(passkeyView) }),
+);
+
+/** Keeps a passkey whose answer the console has verified. @throws Failure `fabric.passkey-exists`, `access.too-many-passkeys` */
+export const addPasskey = accountOperation<
+  { name: string; credential: string; publicKey: string; counter: number },
+  PasskeyView
+>(
+  'passkey-add',
+  'person',
+  { name: text(60), credential: text(2_046), publicKey: text(8_192), counter: whole(0, 2 ** 32 - 1) },
+  async ({ registry }, { name, credential, publicKey, counter }, actor) =>
+    passkeyView(
+      await registry.addPasskey(actor.name, {
+        person: actor.person,
+        name,
+        credential: fromHex(credential),
+        publicKey: fromHex(publicKey),
+        counter,
+      }),
+    ),
+);
+
+/** @throws Failure `fabric.unknown-passkey` */
+export const removePasskey = accountOperation<{ id: number }, { readonly id: number }>(
+  'passkey-remove',
+  'person',
+  { id: whole(1, Number.MAX_SAFE_INTEGER) },
+  async ({ registry }, { id }, actor) => {
+    await registry.removePasskey(actor.name, actor.person, id);
+    return { id };
+  },
+);
+
+/** Makes ten recovery codes, which replace all former ones and which nobody can read again. */
+export const makeRecoveryCodes = accountOperation<object, { readonly codes: readonly string[] }>(
+  'recovery-codes',
+  'person',
+  {},
+  async ({ registry }, _input, { name, person }) => {
+    const codes = issueRecoveryCodes();
+    const hashes = codes.map((code) => recoveryHash(code)!);
+    await registry.setRecoveryCodes(name, person, hashes);
+    return { codes };
+  },
+);
+
+/** How many recovery codes are left. */
+export const countRecoveryCodes = accountOperation<object, { readonly left: number }>(
+  'recovery-codes-left',
+  'person',
+  {},
+  async ({ registry }, _input, { person }) => ({ left: await registry.recoveryCodesLeft(person) }),
+);
+
+function passkeyView({ id, name, credential, created, used }: Passkey): PasskeyView {
+  return {
+    id,
+    name,
+    credential: toHex(credential),
+    created: isoTime(created),
+    used: used === undefined ? null : isoTime(used),
+  };
+}

@@ -1,0 +1,122 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type Me, notForThisCaller, type SignedIn } from '../account/operation.ts';
+import type { PasskeyView } from '../account/own.ts';
+import { checker, objectOf } from '../operations/input.ts';
+import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
+import { addressOf, type Callers } from './callers.ts';
+import { type ApiOptions, ask, type Caller } from './options.ts';
+import { passkeys } from './passkeys.ts';
+import { inputOf } from './request-input.ts';
+import { API_PREFIX, patternOf } from './routes.ts';
+import type { Streams } from './streams.ts';
+
+/** One request of an account route, whose input was checked. */
+interface Visit {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly caller: Caller;
+  readonly input: Record<string, unknown>;
+}
+
+type Handler = (visit: Visit) => Promise<unknown>;
+
+/** The console asks on its own behalf: for somebody who has not signed in yet. */
+const CONSOLE: Caller = {};
+
+/** Adds the routes of signing in and of what a person does for itself. */
+export function addAccountRoutes(
+  app: FastifyInstance,
+  options: ApiOptions,
+  callers: Callers,
+  events: Streams,
+): void {
+  const handlers = accountHandlers(options, callers, events);
+  for (const route of ACCOUNT_ROUTES) {
+    const check = checker(objectOf(route.fields));
+    const handle = handlers[route.name] ?? plain(route, options);
+    app.route({
+      method: route.method,
+      url: `${API_PREFIX}${patternOf(route.path)}`,
+      async handler(request, reply) {
+        reply.header('cache-control', 'no-store');
+        if (route.who === 'anyone') callers.site.check(request);
+        const caller = route.who === 'anyone' ? CONSOLE : callers.of(request);
+        const input = check(inputOf(route, request)) as Record<string, unknown>;
+        return handle({ request, reply, caller, input });
+      },
+    });
+  }
+}
+
+/** Asks the fabric, and shows what it answers. */
+const plain =
+  ({ name }: AccountRoute, options: ApiOptions): Handler =>
+  ({ caller, input }) =>
+    ask(options, name, caller, input);
+
+function accountHandlers(
+  options: ApiOptions,
+  callers: Callers,
+  events: Streams,
+): Readonly<Record<string, Handler>> {
+  const enter =
+    (name: string): Handler =>
+    async ({ request, reply, caller, input }) => {
+      const withSource = { ...input, source: addressOf(request) };
+      return callers.enter(request, reply, await ask<SignedIn>(options, name, caller, withSource));
+    };
+  return {
+    ...passkeyHandlers(options, callers),
+    setup: enter('setup'),
+    'sign-in': enter('sign-in'),
+    'password-change': enter('password-change'),
+    events: ({ request, reply, caller }) => events.begin(request, reply, caller),
+    async 'sign-out'({ request, reply }) {
+      callers.leave(request, reply);
+      return {};
+    },
+    async 'sign-out-everywhere'({ request, reply, caller }) {
+      await ask(options, 'sign-out-everywhere', caller, {});
+      callers.leaveEverywhere(request, reply);
+      return {};
+    },
+  };
+}
+
+function passkeyHandlers(options: ApiOptions, callers: Callers): Readonly<Record<string, Handler>> {
+  const keys = passkeys(callers.site, options.now ?? Date.now);
+  return {
+    'passkey-sign-in-options': ({ request }) => keys.signIn(request),
+    async 'passkey-sign-in'({ request, reply, input }) {
+      const signed = await keys.signedIn(request, input.response, (credential) =>
+        ask(options, 'passkey-find', CONSOLE, { credential }),
+      );
+      const withSource = { ...signed, source: addressOf(request) };
+      return callers.enter(
+        request,
+        reply,
+        await ask<SignedIn>(options, 'passkey-sign-in', CONSOLE, withSource),
+      );
+    },
+    async 'passkey-options'({ request, caller }) {
+      const { id } = personOf(caller);
+      const { name } = await ask<Me>(options, 'me', caller, {});
+      const { rows } = await ask<{ rows: readonly PasskeyView[] }>(options, 'passkey-list', caller, {});
+      return keys.creation(
+        request,
+        { id, name },
+        rows.map(({ credential }) => credential),
+      );
+    },
+    async 'passkey-add'({ request, caller, input: { name, response } }) {
+      const made = await keys.created(request, personOf(caller).id, response);
+      return ask(options, 'passkey-add', caller, { name, ...made });
+    },
+  };
+}
+
+/** The person on whose behalf it is. @throws Failure `access.forbidden` */
+function personOf({ person }: Caller): NonNullable<Caller['person']> {
+  if (person !== undefined) return person;
+  throw notForThisCaller();
+}

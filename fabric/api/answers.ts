@@ -1,0 +1,49 @@
+import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify';
+import type { Log } from '../../os/service/log.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { badRequest } from './request-input.ts';
+import { API_PREFIX } from './routes.ts';
+
+export const LARGEST_BODY = 65_536;
+
+/** Answers every error as a problem; what is no Failure goes to the log. */
+export function answerProblems(app: FastifyInstance, log: Log): void {
+  app.setErrorHandler((error: FastifyError | Failure, request, reply) => {
+    const failure = isFailure(error) ? error : failureOf(error);
+    if (failure === undefined)
+      log('error', `${request.method} ${request.routeOptions.url ?? '?'}: ${error.stack}`);
+    const problem = problemOf(failure ?? error);
+    if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
+    if (problem.status === 429 || problem.status === 503) reply.header('retry-after', '5');
+    return reply.code(problem.status).type(PROBLEM_TYPE).send(problem);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    if (isForPerson(request)) return reply.code(404).type('text/plain; charset=utf-8').send(NO_PAGE);
+    throw new Failure('request.not-found', 'operator', 'there is nothing at this path for this method', {
+      action: 'See /api/v1/openapi.json for what there is.',
+    });
+  });
+}
+
+const NO_PAGE =
+  'There is no page here. The API of the fabric is at /api/v1, the console at / if it is installed.\n';
+
+/** Does a browser ask for a page? */
+const isForPerson = ({ url, headers }: FastifyRequest): boolean =>
+  !url.startsWith(API_PREFIX) && (headers.accept ?? '').includes('text/html');
+
+/** What fastify refuses by itself, by its codes. */
+function failureOf({ code, statusCode, message }: FastifyError): Failure | undefined {
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new Failure('request.too-large', 'operator', `a body has at most ${LARGEST_BODY} bytes`, {
+      action: 'Send less at a time.',
+    });
+  }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new Failure('request.bad-type', 'operator', 'the body is not application/json', {
+      action: 'Send "Content-Type: application/json".',
+    });
+  }
+  return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? badRequest(message) : undefined;
+}

@@ -1,0 +1,119 @@
+import { isIP } from 'node:net';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { peerAddress, sourceOf } from '../../os/net/peer.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { backoff } from '../access/backoff.ts';
+import { secretHash } from '../access/secrets.ts';
+import type { SignedIn } from '../account/operation.ts';
+import type { ApiOptions, Caller } from './options.ts';
+import { LONGEST_MS, type Session, sessions } from './sessions.ts';
+import { type Site, siteOf } from './site.ts';
+
+/** Whoever sends requests: with a token, or by the cookie of a session. */
+export interface Callers {
+  readonly site: Site;
+  /**
+   * On whose behalf a request is.
+   * @throws Failure `access.bad-token`, `access.not-signed-in`, `access.cross-site`, `access.too-many-attempts`
+   */
+  of(request: FastifyRequest): Caller;
+  /** The session begins: the browser gets its cookie, and is shown who it is. */
+  enter(request: FastifyRequest, reply: FastifyReply, signedIn: SignedIn): SignedIn['me'];
+  /** The session of the request ends, or all of its person. */
+  leave(request: FastifyRequest, reply: FastifyReply): void;
+  leaveEverywhere(request: FastifyRequest, reply: FastifyReply): void;
+  /** Calls `listener` when somebody has signed out. */
+  onLeave(listener: () => void): void;
+  /** Does the session of the request hold still, if it is by one? */
+  holds(request: FastifyRequest): boolean;
+  /** For limits: one token, one session or one source. */
+  keyOf(request: FastifyRequest): string;
+}
+
+export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Callers {
+  const now = options.now ?? Date.now;
+  const guesses = backoff(now);
+  const open = sessions(now);
+  const site = siteOf(options);
+  const cookie = site.isSecure ? '__Host-enf' : 'enf';
+  const cookieOptions = { path: '/', httpOnly: true, secure: site.isSecure, sameSite: 'strict' } as const;
+
+  const listeners = new Set<() => void>();
+
+  const textOf = (request: FastifyRequest): string => request.cookies[cookie] ?? '';
+
+  /** The hash of the token that a request carries. */
+  function bearer(request: FastifyRequest, header: string): string {
+    const source = sourceOf(request.ip);
+    if (guesses.waitMs(source) > 0) throw tooManyAttempts();
+    const [scheme, text = ''] = header.split(' ', 2);
+    const hash = scheme?.toLowerCase() === 'bearer' ? secretHash('token', text) : undefined;
+    if (hash !== undefined) return toHex(hash);
+    guesses.failed(source);
+    throw badToken();
+  }
+
+  function signedIn(request: FastifyRequest): Session {
+    const session = open.find(textOf(request));
+    if (session === undefined) throw notSignedIn();
+    if (!SAFE.has(request.method)) site.check(request);
+    return session;
+  }
+
+  const leave: Callers['leave'] = (request, reply) => {
+    open.end(textOf(request));
+    reply.clearCookie(cookie, cookieOptions);
+    for (const listener of listeners) listener();
+  };
+
+  return {
+    site,
+    of(request) {
+      const { authorization } = request.headers;
+      if (authorization !== undefined) return { token: bearer(request, authorization) };
+      const { id, generation } = signedIn(request);
+      return { person: { id, generation } };
+    },
+    enter(request, reply, { session, me }) {
+      open.end(textOf(request));
+      reply.setCookie(cookie, open.begin(session), { ...cookieOptions, maxAge: LONGEST_MS / 1_000 });
+      return me;
+    },
+    leave,
+    onLeave: (listener) => void listeners.add(listener),
+    holds: (request) => request.headers.authorization !== undefined || open.holds(textOf(request)),
+    leaveEverywhere(request, reply) {
+      const session = open.find(textOf(request));
+      if (session !== undefined) open.endAll(session.id);
+      leave(request, reply);
+    },
+    keyOf: (request) =>
+      request.headers.authorization ??
+      (open.find(textOf(request)) === undefined ? sourceOf(request.ip) : textOf(request)),
+  };
+}
+
+/** Methods that change nothing. */
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** Where a request comes from, for the audit trail. */
+export function addressOf(request: FastifyRequest): string {
+  const address = peerAddress(request.ip);
+  return isIP(address) === 0 ? 'unknown' : address;
+}
+
+const badToken = (): Failure =>
+  new Failure('access.bad-token', 'operator', 'the request carries no token, or one that was mistyped', {
+    action: 'Send "Authorization: Bearer TOKEN" with a token of "enf-fabric token create".',
+  });
+
+const notSignedIn = (): Failure =>
+  new Failure('access.not-signed-in', 'operator', 'nobody has signed in here, or not lately', {
+    action: 'Sign in at the console, or send a token.',
+  });
+
+const tooManyAttempts = (): Failure =>
+  new Failure('access.too-many-attempts', 'retry', 'too many wrong tokens have come from this address', {
+    action: 'Wait some minutes, and check the token.',
+  });

@@ -1,0 +1,79 @@
+import { toHex } from '../../protocol/bytes.ts';
+import { issueSecret, secretHash } from '../access/secrets.ts';
+
+const IDLE_MS = 30 * 60_000;
+export const LONGEST_MS = 12 * 60 * 60_000;
+const MOST_OF_ONE = 10;
+const MOST = 1_000;
+
+/** Somebody who has signed in at one browser. */
+export interface Session {
+  /** Of the person. */
+  readonly id: number;
+  /** Of the person when it signed in, see `Person`. */
+  readonly generation: number;
+}
+
+interface Open extends Session {
+  readonly began: number;
+  used: number;
+}
+
+/** The sessions of a console, in memory: whoever takes its process over or reads its memory finds hashes. */
+export interface Sessions {
+  /** The text by which the browser is known; the longest unused session goes if a person, or all, have too many. */
+  begin(session: Session): string;
+  /** The session if it holds; that makes it used. */
+  find(text: string): Session | undefined;
+  /** Does the session hold? That does not make it used. */
+  holds(text: string): boolean;
+  end(text: string): void;
+  endAll(id: number): void;
+}
+
+export function sessions(now: () => number): Sessions {
+  /** By hash; the longest unused one first. */
+  const open = new Map<string, Open>();
+  const keyOf = (text: string): string | undefined => {
+    const hash = secretHash('session', text);
+    return hash === undefined ? undefined : toHex(hash);
+  };
+
+  function makeRoom(id: number): void {
+    const own = [...open].filter(([, each]) => each.id === id).map(([key]) => key);
+    if (own.length >= MOST_OF_ONE) open.delete(own[0]!);
+    else if (open.size >= MOST) open.delete(open.keys().next().value!);
+  }
+
+  const isOver = ({ began, used }: Open): boolean => now() - used >= IDLE_MS || now() - began >= LONGEST_MS;
+
+  return {
+    holds(text) {
+      const found = open.get(keyOf(text) ?? '');
+      return found !== undefined && !isOver(found);
+    },
+    begin({ id, generation }) {
+      const { text, hash } = issueSecret('session');
+      makeRoom(id);
+      open.set(toHex(hash), { id, generation, began: now(), used: now() });
+      return text;
+    },
+    find(text) {
+      const key = keyOf(text);
+      const found = key === undefined ? undefined : open.get(key);
+      if (key === undefined || found === undefined) return undefined;
+      open.delete(key);
+      if (isOver(found)) return undefined;
+      found.used = now();
+      open.set(key, found);
+      return found;
+    },
+    end(text) {
+      const key = keyOf(text);
+      if (key !== undefined) open.delete(key);
+    },
+    endAll(id) {
+      for (const [key, each] of open) if (each.id === id) open.delete(key);
+    },
+  };
+}

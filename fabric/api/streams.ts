@@ -1,0 +1,139 @@
+import type { ServerResponse } from 'node:http';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import type { Me } from '../account/operation.ts';
+import type { Callers } from './callers.ts';
+import type { Feed, FeedEvent } from './feed.ts';
+import { type ApiOptions, ask, type Caller } from './options.ts';
+
+const MOST = 200;
+/** Of one token or session. */
+const MOST_OF_ONE = 10;
+const HEARTBEAT_MS = 15_000;
+/** Bytes that a reader may leave unread. */
+const MOST_UNREAD = 65_536;
+
+interface Stream {
+  readonly request: FastifyRequest;
+  readonly caller: Caller;
+  readonly key: string;
+  readonly permissions: ReadonlySet<string>;
+  readonly response: ServerResponse;
+}
+
+/** What happens, as server-sent events, for each caller what it may see. */
+export interface Streams {
+  /** Answers a request with a stream, as long as its caller holds and it reads. @throws Failure `request.too-many-streams`, and those of `me` */
+  begin(request: FastifyRequest, reply: FastifyReply, caller: Caller): Promise<void>;
+}
+
+export function streams(app: FastifyInstance, options: ApiOptions, callers: Callers, feed: Feed): Streams {
+  const open = new Set<Stream>();
+
+  function send(stream: Stream, text: string): void {
+    stream.response.write(text);
+    if (stream.response.writableLength > MOST_UNREAD) stream.response.destroy();
+  }
+
+  /** Ends the streams whose token or session holds no longer. */
+  async function check(): Promise<void> {
+    const verdicts = new Map<string, Promise<boolean>>();
+    for (const stream of [...open]) {
+      const { request, caller, key } = stream;
+      if (!verdicts.has(key)) verdicts.set(key, callers.holds(request) ? holds(options, caller) : NO);
+      if (!(await verdicts.get(key))) stream.response.end();
+    }
+  }
+
+  const unsubscribe = feed.subscribe((events) => {
+    for (const stream of open) {
+      const text = textOf(visible(stream, events));
+      if (text !== '') send(stream, text);
+    }
+    if (events.some(mayEndSessions)) void check();
+  });
+  callers.onLeave(() => void check());
+  const heartbeat = setInterval(() => {
+    for (const stream of open) send(stream, ': \n\n');
+    void check();
+  }, HEARTBEAT_MS);
+
+  app.addHook('preClose', async () => {
+    clearInterval(heartbeat);
+    unsubscribe();
+    for (const { response } of open) response.end();
+  });
+
+  return {
+    async begin(request, reply, caller) {
+      const key = callers.keyOf(request);
+      const me = await ask<Me>(options, 'me', caller, {});
+      const own = [...open].filter((stream) => stream.key === key);
+      if (open.size >= MOST || own.length >= MOST_OF_ONE) throw tooManyStreams();
+      const { raw: response } = reply;
+      const stream = { request, caller, key, permissions: new Set(me.permissions), response };
+      sendHead(reply);
+      if (response.destroyed) return;
+      open.add(stream);
+      response.once('close', () => open.delete(stream));
+      send(stream, `id: ${feed.newest}\n\n${missedBy(stream, feed)}`);
+    },
+  };
+}
+
+const NO = Promise.resolve(false);
+
+/** Does the fabric still know the caller? If it does not answer, nothing has changed. */
+async function holds(options: ApiOptions, caller: Caller): Promise<boolean> {
+  try {
+    await ask(options, 'me', caller, {});
+    return true;
+  } catch (error) {
+    return !isFailure(error) || error.area !== 'access';
+  }
+}
+
+/** What is written into the audit trail when sessions or tokens end. */
+function mayEndSessions({ name, data }: FeedEvent): boolean {
+  if (name === 'reset') return true;
+  const { action } = data as { action?: string };
+  return name === 'audit' && /^(?:person\.|token\.revoke)/.test(action ?? '');
+}
+
+function sendHead(reply: FastifyReply): void {
+  reply.hijack();
+  reply.raw.writeHead(200, {
+    ...(reply.getHeaders() as Record<string, string>),
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+  });
+}
+
+const visible = ({ permissions }: Stream, events: readonly FeedEvent[]): readonly FeedEvent[] =>
+  events.filter(({ permission }) => permission === undefined || permissions.has(permission));
+
+const textOf = (events: readonly FeedEvent[]): string =>
+  events.map(({ id, name, data }) => `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join('');
+
+/** What a browser that was away has not seen, unless that is too much to send at once. */
+function missedBy(stream: Stream, feed: Feed): string {
+  const last = lastEventId(stream.request);
+  if (last === undefined) return '';
+  const events = feed.since(last);
+  const text = events === undefined ? undefined : textOf(visible(stream, events));
+  if (text !== undefined && text.length < MOST_UNREAD / 2) return text;
+  return textOf([{ id: feed.newest, name: 'reset', data: {} }]);
+}
+
+/** Any other text is no number of ours, and stands for events that are not kept. */
+function lastEventId({ headers }: FastifyRequest): number | undefined {
+  const text = headers['last-event-id'];
+  if (text === undefined || text === '') return undefined;
+  return /^\d{1,15}$/.test(String(text)) ? Number(text) : -1;
+}
+
+const tooManyStreams = (): Failure =>
+  new Failure('request.too-many-streams', 'retry', 'too many streams of events are open', {
+    action: `Close other windows of the console: ${MOST_OF_ONE} for each token or session, ${MOST} in all.`,
+  });

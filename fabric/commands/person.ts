@@ -1,0 +1,111 @@
+import type { Command } from '../../cli/program.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { isRole, ROLES, type Role } from '../access/roles.ts';
+import { invitePerson, listPeople, removePerson, setPersonRole } from '../operations/people.ts';
+import { FABRIC, withFabric } from './context.ts';
+import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
+
+/** Where `console serve` is by default, by a name: a browser makes passkeys for names only. */
+const DEFAULT_URL = 'http://localhost:8480';
+
+export const consoleInvite: Command = {
+  name: 'console invite',
+  summary: 'Prints an address at which one person may come in and choose a password. It is shown once.',
+  options: [
+    { name: 'role', value: 'ROLE', help: `what the person may do: ${ROLES.join(', ')}`, default: 'owner' },
+    { name: 'hours', value: 'N', help: 'how long it holds, 1 to 168 hours', default: '1' },
+    { name: 'url', value: 'URL', help: 'where the console is', default: DEFAULT_URL },
+    ...FABRIC,
+  ],
+  examples: [
+    'enf-fabric console invite',
+    'enf-fabric console invite --role installer --hours 24 --url https://console.example',
+  ],
+  async run(invocation) {
+    const role = roleOf(invocation.required('role'));
+    const hours = invocation.required('hours');
+    if (!/^\d{1,3}$/.test(hours)) throw badOption(`--hours expects 1 to 168, got ${JSON.stringify(hours)}`);
+    const url = consoleUrl(invocation.required('url'));
+    const { invite, ...view } = await withFabric(invocation, (fabric) =>
+      fabric.run(invitePerson, { role, hours: Number(hours) }),
+    );
+    const address = `${url}/#/setup/${invite}`;
+    invocation.print(
+      { address, ...view },
+      () => `${address}\n\nFor one person, as ${view.role}, until ${when(view.expires)}.`,
+    );
+    return undefined;
+  },
+};
+
+function consoleUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:\/\/[^?#@]+$/.test(text)) return text.replace(/\/+$/, '');
+  throw badOption(
+    `--url expects an address such as ${DEFAULT_URL}, got ${JSON.stringify(text.slice(0, 100))}`,
+  );
+}
+
+const personList: Command = {
+  name: 'person list',
+  summary: 'Lists the people who sign in at the console.',
+  options: [LIMIT, AFTER, ALL, ...FABRIC],
+  examples: ['enf-fabric person list'],
+  async run(invocation) {
+    await withFabric(invocation, (fabric) =>
+      printList(invocation, fabric, listPeople, {
+        header: ['ID', 'NAME', 'ROLE', 'SINCE', 'INVITED BY', 'SIGNED IN', 'PASSKEYS'],
+        cells: ({ id, name, role, created, createdBy, signedIn, removed, passkeys }) => [
+          String(id),
+          name,
+          removed === null ? role : `removed ${when(removed)}`,
+          when(created),
+          createdBy,
+          signedIn === null ? 'never' : when(signedIn),
+          String(passkeys),
+        ],
+        none: 'Nobody yet; let somebody in with "enf-fabric console invite".',
+      }),
+    );
+    return undefined;
+  },
+};
+
+const personRole: Command = {
+  name: 'person role',
+  summary: 'Changes what a person may do, and ends all its sessions.',
+  arguments: '<name> <role>',
+  options: [...FABRIC],
+  examples: ['enf-fabric person role anna auditor'],
+  async run(invocation) {
+    const [person, role] = invocation.positionals as [string, string];
+    const input = { person, role: roleOf(role) };
+    const view = await withFabric(invocation, (fabric) => fabric.run(setPersonRole, input));
+    invocation.print(view, () => `${view.name} ${view.changed ? 'is' : 'was already'} ${view.role}.`);
+    return undefined;
+  },
+};
+
+const personRemove: Command = {
+  name: 'person remove',
+  summary: 'Removes a person at once: its sessions, password and passkeys end.',
+  arguments: '<name>',
+  options: [...FABRIC],
+  examples: ['enf-fabric person remove anna'],
+  async run(invocation) {
+    const input = { person: invocation.positionals[0]! };
+    const view = await withFabric(invocation, (fabric) => fabric.run(removePerson, input));
+    invocation.print(view, () => `${view.name} is removed.`);
+    return undefined;
+  },
+};
+
+function roleOf(text: string): Role {
+  if (isRole(text)) return text;
+  throw badOption(`a role is one of ${ROLES.join(', ')}, got ${JSON.stringify(text.slice(0, 40))}`);
+}
+
+function badOption(message: string): Failure {
+  return new Failure('cli.bad-option', 'operator', message, { action: 'See "enf-fabric help".' });
+}
+
+export const personCommands: readonly Command[] = [personList, personRole, personRemove];

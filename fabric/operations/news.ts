@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { askControl } from '../../os/net/control-socket.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { isFailure } from '../../protocol/failure.ts';
+import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import type { News, NewsPosition, NewsSince } from '../registry/news.ts';
+import type { Change } from '../registry/records.ts';
+import { auditView, handshakeView } from './audit.ts';
+import { badInput } from './input.ts';
+
+/** The path of what is new on the control socket. */
+export const NEWS_PATH = '/news';
+
+/** Of each kind in one answer: at ten answers a second that is more than anybody reads. */
+const MOST = 25;
+const LOOK_MS = 100;
+/** How long an answer may wait for something new; well below the deadline of a request. */
+const HOLD_MS = 3_000;
+const TIMEOUT_MS = 10_000;
+
+/** Something that happened; `data` names what it happened to. */
+export interface NewsEvent {
+  readonly name: 'device' | 'group' | 'network' | 'handshake' | 'audit';
+  readonly data: object;
+}
+
+/** What is new, to be asked for again from `position` on. */
+export interface NewsView {
+  readonly position: NewsPosition;
+  readonly events: readonly NewsEvent[];
+  /** True if events are left out. */
+  readonly missed: boolean;
+}
+
+/** Waits until something is new, three seconds at most; without a position it only says where things stand. */
+export async function waitForNews(
+  registry: News,
+  since: NewsPosition | undefined,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<NewsView> {
+  if (since === undefined) return { position: await registry.newsPosition(), events: [], missed: false };
+  const end = Date.now() + HOLD_MS;
+  for (;;) {
+    const view = newsView(await registry.newsSince(since, MOST));
+    if (view.events.length > 0 || view.missed || signal.aborted || Date.now() >= end) return view;
+    await sleep(LOOK_MS);
+  }
+}
+
+function newsView({ position, changes, handshakes, skipped, audit, missed }: NewsSince): NewsView {
+  const events: NewsEvent[] = [
+    ...changes.map(changeEvent),
+    ...handshakes.map((row, index) => ({
+      name: 'handshake' as const,
+      data: { ...handshakeView(row), ...(index === 0 && skipped > 0 ? { skipped } : {}) },
+    })),
+    ...audit.map((entry) => ({ name: 'audit' as const, data: auditView(entry) })),
+  ];
+  return { position, events, missed };
+}
+
+function changeEvent(change: Change): NewsEvent {
+  if (change.kind === 'device') return { name: 'device', data: { address: formatIpv6(change.address) } };
+  if (change.kind === 'group') return { name: 'group', data: { gid: toHex(change.gid) } };
+  return { name: 'network', data: { prefix: formatPrefix(change.prefix) } };
+}
+
+const KINDS = ['change', 'handshake', 'audit', 'tunnel'] as const;
+
+/** The position in a query; undefined without one. @throws Failure `fabric.bad-input` */
+export function parsePosition(query: URLSearchParams | undefined): NewsPosition | undefined {
+  if (query === undefined || query.size === 0) return undefined;
+  const [change, handshake, audit, tunnel] = KINDS.map((kind) => {
+    const text = query.get(kind) ?? '';
+    if (!/^\d{1,15}$/.test(text)) throw badInput(kind, 'is no number');
+    return Number(text);
+  }) as [number, number, number, number];
+  return { change, handshake, audit, tunnel };
+}
+
+/** Asks the fabric that listens on `socket` what is new; undefined if none answers. */
+export async function askNews(
+  socket: string,
+  since: NewsPosition | undefined,
+): Promise<NewsView | undefined> {
+  const query = since === undefined ? '' : `?${KINDS.map((kind) => `${kind}=${since[kind]}`).join('&')}`;
+  try {
+    return (await askControl(
+      socket,
+      { method: 'GET', path: `${NEWS_PATH}${query}` },
+      TIMEOUT_MS,
+    )) as NewsView;
+  } catch (error) {
+    if (isFailure(error)) return undefined;
+    throw error;
+  }
+}

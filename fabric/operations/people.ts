@@ -1,0 +1,93 @@
+import { ROLES, type Role } from '../access/roles.ts';
+import { issueSecret } from '../access/secrets.ts';
+import type { Person } from '../registry/people.ts';
+import type { Registry } from '../registry/registry.ts';
+import { requireGrantable } from './grant.ts';
+import { oneOf, text, whole } from './input.ts';
+import { isoTime, listOperation, operation } from './operation.ts';
+
+const HOUR_MS = 3_600_000;
+const MOST_HOURS = 168;
+const LONGEST_NAME = 60;
+
+export interface PersonView {
+  readonly id: number;
+  readonly name: string;
+  readonly role: Role;
+  readonly createdBy: string;
+  readonly created: string;
+  readonly signedIn: string | null;
+  readonly removed: string | null;
+  readonly passkeys: number;
+}
+
+export interface InviteView {
+  /** Shown once. */
+  readonly invite: string;
+  readonly role: Role;
+  readonly expires: string;
+}
+
+/** A page of people, oldest first. */
+export const listPeople = listOperation(
+  'person-list',
+  (registry, page) => registry.people(page),
+  () => personView,
+);
+
+/** Makes an invite, by which one person may come in a role. @throws Failure `access.forbidden` */
+export const invitePerson = operation<{ role: Role; hours: number }, InviteView>(
+  'person-invite',
+  { role: oneOf(...ROLES), hours: whole(1, MOST_HOURS) },
+  async ({ registry, actor, role: own, now }, { role, hours }) => {
+    requireGrantable(actor, own, role);
+    const { text: invite, hash } = issueSecret('invite');
+    const expires = now() + hours * HOUR_MS;
+    await registry.addInvite(actor, { hash, role, expires });
+    return { invite, role, expires: isoTime(expires) };
+  },
+);
+
+/**
+ * Changes the role of a person, by number or name, and ends all its sessions.
+ * @throws Failure `fabric.unknown-person`, `fabric.last-owner`, `access.forbidden`
+ */
+export const setPersonRole = operation<
+  { person: string; role: Role },
+  PersonView & { readonly changed: boolean }
+>(
+  'person-role',
+  { person: text(LONGEST_NAME), role: oneOf(...ROLES) },
+  async ({ registry, actor, role: own }, { person, role }) => {
+    const { id, role: before } = await personNamed(registry, person);
+    requireGrantable(actor, own, before);
+    requireGrantable(actor, own, role);
+    const changed = await registry.setRole(actor, id, role);
+    return { ...personView(await registry.person(id)), changed };
+  },
+);
+
+/** Removes a person at once. @throws Failure `fabric.unknown-person`, `fabric.last-owner`, `access.forbidden` */
+export const removePerson = operation<{ person: string }, { readonly id: number; readonly name: string }>(
+  'person-remove',
+  { person: text(LONGEST_NAME) },
+  async ({ registry, actor, role: own }, { person }) => {
+    const { id, name, role } = await personNamed(registry, person);
+    requireGrantable(actor, own, role);
+    await registry.removePerson(actor, id);
+    return { id, name };
+  },
+);
+
+/** Only digits are a number: no name is. */
+const personNamed = (registry: Registry, text: string): Promise<Person> =>
+  registry.person(/^\d{1,15}$/.test(text) ? Number(text) : text);
+
+function personView({ created, signedIn, removed, generation: _, ...person }: Person): PersonView {
+  return {
+    ...person,
+    created: isoTime(created),
+    signedIn: signedIn === undefined ? null : isoTime(signedIn),
+    removed: removed === undefined ? null : isoTime(removed),
+  };
+}

@@ -1,0 +1,30 @@
+import type { AuditEntry, Change, Handshake } from './records.ts';
+
+/** How far somebody has read what happens: the newest number of each kind. */
+export interface NewsPosition {
+  readonly change: number;
+  readonly handshake: number;
+  readonly audit: number;
+  /** Of tunnels that begin and end; begins anew with each process. */
+  readonly tunnel: number;
+}
+
+/** What is new since a position, oldest first. */
+export interface NewsSince {
+  readonly position: NewsPosition;
+  /** Of devices, groups and networks; a tunnel that began or ended is a change of its device. */
+  readonly changes: readonly Change[];
+  readonly handshakes: readonly Handshake[];
+  /** Handshakes between those and the position that are left out: there were too many. */
+  readonly skipped: number;
+  readonly audit: readonly AuditEntry[];
+  /** True if changes or entries of the audit trail are left out: whoever needs them reads the lists anew. */
+  readonly missed: boolean;
+}
+
+/** For whoever watches; truth is in the lists. */
+export interface News {
+  newsPosition(): Promise<NewsPosition>;
+  /** At most `most` of each kind, the newest. */
+  newsSince(since: NewsPosition, most: number): Promise<NewsSince>;
+}

@@ -1,0 +1,109 @@
+import type { Database } from 'better-sqlite3';
+import { Failure } from '../../../protocol/failure.ts';
+import { MOST_PASSKEYS, type NewPasskey, type Passkey } from '../credentials.ts';
+import type { Act } from '../records.ts';
+import { appendAudit } from './audit.ts';
+import { bytes } from './database.ts';
+import { requirePerson, subjectOf } from './people.ts';
+import { prepare } from './statements.ts';
+
+interface Row {
+  id: number;
+  person: number;
+  credential: Uint8Array;
+  public_key: Uint8Array;
+  counter: number;
+  name: string;
+  created: number;
+  used: number | null;
+}
+
+function passkeyOf({ credential, public_key: publicKey, used, ...rest }: Row): Passkey {
+  return {
+    ...rest,
+    credential: bytes(credential),
+    publicKey: bytes(publicKey),
+    ...(used === null ? {} : { used }),
+  };
+}
+
+export function listPasskeys(db: Database, person: number): Passkey[] {
+  const rows = prepare(db, 'SELECT * FROM passkey WHERE person = ? ORDER BY id LIMIT ?');
+  return (rows.all(person, MOST_PASSKEYS) as Row[]).map(passkeyOf);
+}
+
+export function findPasskey(db: Database, credential: Uint8Array): Passkey | undefined {
+  const row = prepare(db, 'SELECT * FROM passkey WHERE credential = ?').get(credential) as Row | undefined;
+  return row === undefined ? undefined : passkeyOf(row);
+}
+
+/** @throws Failure `fabric.unknown-person`, `fabric.passkey-exists`, `access.too-many-passkeys` */
+export function addPasskey(db: Database, { at, actor }: Act, passkey: NewPasskey): Passkey {
+  const { person, credential, publicKey, counter, name } = passkey;
+  if (requirePerson(db, person).passkeys >= MOST_PASSKEYS) {
+    throw new Failure(
+      'access.too-many-passkeys',
+      'operator',
+      `a person has at most ${MOST_PASSKEYS} passkeys`,
+      {
+        action: 'Remove one that is no longer used.',
+      },
+    );
+  }
+  if (findPasskey(db, credential) !== undefined) {
+    throw new Failure('fabric.passkey-exists', 'operator', 'the passkey is registered already', {
+      action: 'Sign in with it, or remove it first.',
+    });
+  }
+  prepare(
+    db,
+    'INSERT INTO passkey (person, credential, public_key, counter, name, created) VALUES (?, ?, ?, ?, ?, ?)',
+  ).run(person, credential, publicKey, counter, name, at);
+  const added = findPasskey(db, credential)!;
+  const detail = { passkey: added.id, name };
+  appendAudit(db, { at, actor, action: 'passkey.add', subject: subjectOf({ id: person }), detail });
+  return added;
+}
+
+/** @throws Failure `fabric.unknown-passkey` */
+export function removePasskey(db: Database, { at, actor }: Act, person: number, id: number): void {
+  const { changes } = prepare(db, 'DELETE FROM passkey WHERE id = ? AND person = ?').run(id, person);
+  if (changes === 0) {
+    throw new Failure('fabric.unknown-passkey', 'operator', `you have no passkey ${id}`, {
+      action: 'See the list of your passkeys.',
+    });
+  }
+  const detail = { passkey: id };
+  appendAudit(db, { at, actor, action: 'passkey.remove', subject: subjectOf({ id: person }), detail });
+}
+
+/** False if the count of the authenticator is not above the last one; those that do not count say 0 always. */
+export function usePasskey(db: Database, at: number, id: number, counter: number): boolean {
+  const { changes } = prepare(
+    db,
+    'UPDATE passkey SET counter = ?, used = ? WHERE id = ? AND (counter < ? OR (counter = 0 AND ? = 0))',
+  ).run(counter, at, id, counter, counter);
+  return changes > 0;
+}
+
+/** @throws Failure `fabric.unknown-person` */
+export function setRecoveryCodes(
+  db: Database,
+  { at, actor }: Act,
+  person: number,
+  hashes: readonly Uint8Array[],
+): void {
+  const subject = subjectOf(requirePerson(db, person));
+  prepare(db, 'DELETE FROM recovery_code WHERE person = ?').run(person);
+  for (const hash of hashes) prepare(db, 'INSERT INTO recovery_code VALUES (?, ?)').run(person, hash);
+  appendAudit(db, { at, actor, action: 'person.recovery-codes', subject, detail: { codes: hashes.length } });
+}
+
+export function useRecoveryCode(db: Database, person: number, hash: Uint8Array): boolean {
+  return prepare(db, 'DELETE FROM recovery_code WHERE person = ? AND hash = ?').run(person, hash).changes > 0;
+}
+
+export function recoveryCodesLeft(db: Database, person: number): number {
+  const row = prepare(db, 'SELECT count(*) AS codes FROM recovery_code WHERE person = ?').get(person);
+  return (row as { codes: number }).codes;
+}

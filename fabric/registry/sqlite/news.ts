@@ -1,0 +1,62 @@
+import type { Database } from 'better-sqlite3';
+import type { News, NewsPosition, NewsSince } from '../news.ts';
+import type { TunnelNews } from '../tunnel-news.ts';
+import { listAudit } from './audit.ts';
+import { changeOf, lastChange } from './changes.ts';
+import { bytes } from './database.ts';
+import { listHandshakes } from './handshakes.ts';
+import { prepare } from './statements.ts';
+
+/** What is new, by the numbers that rows have anyway. */
+export function newsPart(db: Database, read: <T>(work: () => T) => T, tunnels: TunnelNews): News {
+  return {
+    newsPosition: async () => read(() => positionOf(db, tunnels)),
+    newsSince: async (since, most) => read(() => newsSince(db, tunnels, since, most)),
+  };
+}
+
+function positionOf(db: Database, tunnels: TunnelNews): NewsPosition {
+  const last = (sql: string): number => (prepare(db, sql).get() as { last: number | null }).last ?? 0;
+  return {
+    change: lastChange(db),
+    handshake: last('SELECT max(id) AS last FROM handshake'),
+    audit: last('SELECT max(seq) AS last FROM audit'),
+    tunnel: tunnels.position,
+  };
+}
+
+function newsSince(db: Database, tunnels: TunnelNews, since: NewsPosition, most: number): NewsSince {
+  const position = positionOf(db, tunnels);
+  const moved = (kind: keyof NewsPosition): number => position[kind] - since[kind];
+  const changes = changesAfter(db, since.change, most);
+  const connected = tunnels.since(since.tunnel);
+  const audit = moved('audit') > 0 ? listAudit(db, { limit: clamp(moved('audit'), most) }).rows : [];
+  const count = clamp(moved('handshake'), most);
+  const handshakes = count > 0 ? listHandshakes(db, { limit: count }).rows : [];
+  return {
+    position,
+    changes: [
+      ...changes,
+      ...(connected ?? []).slice(0, most).map((address) => ({ kind: 'device', address }) as const),
+    ],
+    handshakes: handshakes.toReversed(),
+    skipped: Math.max(0, moved('handshake') - count),
+    audit: audit.toReversed(),
+    missed:
+      changes.length !== moved('change') ||
+      audit.length !== moved('audit') ||
+      connected === undefined ||
+      connected.length > most,
+  };
+}
+
+const clamp = (count: number, most: number): number => Math.max(0, Math.min(count, most));
+
+/** The changes after a number, oldest first, of which some may be gone. */
+function changesAfter(db: Database, seq: number, most: number) {
+  const rows = prepare(db, 'SELECT kind, subject FROM change WHERE seq > ? ORDER BY seq LIMIT ?').all(
+    seq,
+    most,
+  ) as { kind: 'device' | 'group' | 'network'; subject: Uint8Array }[];
+  return rows.map(({ kind, subject }) => changeOf(kind, bytes(subject)));
+}

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest';
+import { ACCOUNT_OPERATIONS, account } from '../../../fabric/account/account.ts';
+import type { Actor } from '../../../fabric/operations/perform.ts';
+import { opened, random, registryFile } from '../place.ts';
+import { somebody } from '../registry/contract/people.ts';
+
+const CONSOLE: Actor = { name: 'console', role: 'host', via: 'operator' };
+const TOKEN: Actor = { name: 'x (token 1)', role: 'host', via: 'token' };
+const hex = (length: number): string => Buffer.from(random(length)).toString('hex');
+
+const GOOD: Record<string, object> = {
+  'sign-in': { name: 'Anna', password: 'not the password', source: '192.0.2.1' },
+  setup: { invite: 'x', name: 'Anna', password: 'some password', source: '192.0.2.1' },
+  'passkey-find': { credential: hex(16) },
+  'passkey-sign-in': { credential: hex(16), counter: 0, source: '192.0.2.1' },
+  'password-change': { current: 'x', password: 'y', source: '192.0.2.1' },
+  'passkey-add': { name: 'laptop', credential: hex(16), publicKey: hex(77), counter: 0 },
+  'passkey-remove': { id: 1 },
+};
+
+test('every operation is for the callers that it names, and for no others', async () => {
+  const registry = opened(registryFile());
+  const { id, name } = await somebody(registry, 'Anna');
+  const anna: Actor = {
+    name: `${name} (person ${id})`,
+    role: 'owner',
+    via: 'session',
+    person: id,
+    personName: name,
+  };
+  const on = account(registry);
+  for (const [operation, { who }] of ACCOUNT_OPERATIONS) {
+    for (const [actor, may] of [
+      [CONSOLE, who !== 'person'],
+      [TOKEN, who === 'caller'],
+      [anna, who !== 'console'],
+    ] as const) {
+      const outcome = await on.perform(operation, actor, GOOD[operation] ?? {}).then(
+        () => 'done',
+        ({ code }: { code: string }) => code,
+      );
+      if (may) expect(outcome, `${operation} by ${actor.via}`).not.toBe('access.forbidden');
+      else expect(outcome, `${operation} by ${actor.via}`).toBe('access.forbidden');
+    }
+  }
+  expect(await on.perform('network-list', CONSOLE, {})).toBeUndefined();
+});
+
+test('an input with a field too many, too few or of another kind is refused', async () => {
+  const registry = opened(registryFile());
+  const { id } = await somebody(registry, 'Anna');
+  const on = account(registry);
+  for (const [operation, { who }] of ACCOUNT_OPERATIONS) {
+    const actor: Actor =
+      who === 'console' ? CONSOLE : { name: 'Anna', role: 'owner', via: 'session', person: id };
+    const good = GOOD[operation] ?? {};
+    const inputs: unknown[] = [undefined, null, 7, [], { ...good, more: 1 }];
+    for (const field of Object.keys(good)) {
+      inputs.push(
+        { ...good, [field]: undefined },
+        { ...good, [field]: [] },
+        { ...good, [field]: 'x'.repeat(9_000) },
+      );
+    }
+    for (const input of inputs) {
+      await expect(on.perform(operation, actor, input), operation).rejects.toMatchObject({
+        code: 'fabric.bad-input',
+      });
+    }
+  }
+});
+
+test('a passkey that was removed or copied signs nobody in', async () => {
+  const registry = opened(registryFile());
+  const { id: person } = await somebody(registry, 'Anna');
+  const on = account(registry);
+  const credential = random(16);
+  const added = await registry.addPasskey('Anna', {
+    person,
+    credential,
+    publicKey: random(77),
+    counter: 5,
+    name: 'k',
+  });
+  const text = Buffer.from(credential).toString('hex');
+  const enter = (counter: number) =>
+    on.perform('passkey-sign-in', CONSOLE, { credential: text, counter, source: '192.0.2.1' });
+  expect(await on.perform('passkey-find', CONSOLE, { credential: text })).toMatchObject({
+    view: { counter: 5 },
+  });
+  expect(await enter(6)).toMatchObject({
+    view: { session: { id: person, generation: 1 }, me: { name: 'Anna' } },
+  });
+  await expect(enter(6)).rejects.toMatchObject({ code: 'access.bad-passkey' });
+  await registry.removePasskey('Anna', person, added.id);
+  await expect(enter(7)).rejects.toMatchObject({ code: 'access.bad-passkey' });
+  expect(await on.perform('passkey-find', CONSOLE, { credential: text })).toEqual({ view: null });
+});

@@ -1,0 +1,119 @@
+import { request as sendHttp } from 'node:http';
+import { onTestFinished } from 'vitest';
+import { account } from '../../../fabric/account/account.ts';
+import type { ApiOptions, Caller } from '../../../fabric/api/options.ts';
+import { type Api, startApi } from '../../../fabric/api/server.ts';
+import { waitForNews } from '../../../fabric/operations/news.ts';
+import { actorOf, perform } from '../../../fabric/operations/perform.ts';
+import type { Registry } from '../../../fabric/registry/registry.ts';
+
+/** A fabric that serves, without sockets. */
+export function fabricOf(
+  registry: Registry,
+  now: () => number = Date.now,
+): Pick<ApiOptions, 'call' | 'news'> {
+  const signing = account(registry, now);
+  const context = {
+    registry,
+    running: { notify: async () => 'in force', presence: async () => undefined },
+    now,
+  };
+  return {
+    news: (since) => waitForNews(registry, since),
+    async call(name: string, caller: Caller, input: unknown) {
+      const actor = await actorOf(registry, { actor: 'console', ...caller, input });
+      return (await signing.perform(name, actor, input)) ?? (await perform(name, actor, context, input));
+    },
+  };
+}
+
+/** Serves the API of a registry, until the test has finished. */
+export async function served(registry: Registry, options: Partial<ApiOptions> = {}): Promise<Api> {
+  const api = await startApi({
+    listen: { host: '127.0.0.1', port: 0 },
+    ...fabricOf(registry, options.now),
+    version: '1.2.3',
+    log: () => {},
+    ...options,
+  });
+  onTestFinished(() => api.close());
+  return api;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+  readonly headers: Headers;
+}
+
+/** A browser that shows a page of the console: it keeps the cookie, and sends what browsers send. */
+export interface Browser {
+  readonly origin: string;
+  readonly cookie: () => string;
+  send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string | undefined>,
+  ): Promise<Answer>;
+}
+
+export function browser({ port }: Pick<Api, 'port'>, from?: string): Browser {
+  const origin = `http://localhost:${port}`;
+  let cookie = '';
+  return {
+    origin,
+    cookie: () => cookie,
+    async send(method, path, body, headers = {}) {
+      const all = {
+        origin,
+        'sec-fetch-site': 'same-origin',
+        'x-enf-request': '1',
+        ...(from === undefined ? {} : { 'x-forwarded-for': from }),
+        ...(cookie === '' ? {} : { cookie }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        host: `localhost:${port}`,
+        ...headers,
+      };
+      const response = await request(port, method, `/api/v1${path}`, all, body);
+      const set = response.headers.getSetCookie()[0];
+      if (set !== undefined) cookie = set.split(';')[0]!.endsWith('=') ? '' : set.split(';')[0]!;
+      return response;
+    },
+  };
+}
+
+/** As `fetch`, which sets some of the headers itself. */
+function request(
+  port: number,
+  method: string,
+  path: string,
+  headers: Record<string, string | undefined>,
+  body: unknown,
+): Promise<Answer> {
+  const given = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
+  return new Promise((resolve, reject) => {
+    const sent = sendHttp({ host: '127.0.0.1', port, method, path, headers: given as never }, (response) => {
+      let text = '';
+      response.on('data', (chunk) => {
+        text += chunk;
+      });
+      response.on('end', () => {
+        const all = new Headers();
+        for (const [name, values] of Object.entries(response.headersDistinct))
+          for (const value of values ?? []) all.append(name, value);
+        resolve({ status: response.statusCode!, body: parsed(text), headers: all });
+      });
+    });
+    sent.on('error', reject);
+    sent.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+  });
+}
+
+function parsed(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return { text };
+  }
+}

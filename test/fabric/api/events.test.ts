@@ -1,0 +1,253 @@
+import { connect } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Role } from '../../../fabric/access/roles.ts';
+import { startFeed } from '../../../fabric/api/feed.ts';
+import type { Api } from '../../../fabric/api/server.ts';
+import type { NewsView } from '../../../fabric/operations/news.ts';
+import { invitePerson } from '../../../fabric/operations/people.ts';
+import { createToken } from '../../../fabric/operations/tokens.ts';
+import { parsePrefix } from '../../../protocol/ipv6.ts';
+import { opened, registryFile } from '../place.ts';
+import { type Browser, browser, served } from './console.ts';
+
+const POSITION = { change: 0, handshake: 0, audit: 0, tunnel: 0 };
+const device = (address: string) => ({ name: 'device', data: { address } }) as const;
+
+/** What is new, as the test says it. */
+function newsline() {
+  const waiting: NewsView[] = [];
+  let wake = (): void => {};
+  return {
+    async news(since: NewsView['position'] | undefined): Promise<NewsView> {
+      if (since === undefined) return { position: POSITION, events: [], missed: false };
+      while (waiting.length === 0)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      return waiting.shift()!;
+    },
+    tell(events: NewsView['events'], missed = false): void {
+      waiting.push({ position: POSITION, events, missed });
+      wake();
+    },
+  };
+}
+
+const contextOf = (registry: ReturnType<typeof opened>) => ({
+  registry,
+  running: { notify: async () => 'in force', presence: async () => undefined },
+  actor: 'alice',
+  now: Date.now,
+});
+
+async function place(options: Parameters<typeof served>[1] = {}) {
+  const registry = opened(registryFile());
+  const api = await served(registry, options);
+  const tokenOf = async (role: Role): Promise<{ token: string; id: number }> =>
+    createToken.run(contextOf(registry), { name: role, role, days: 1 });
+  return { registry, api, tokenOf };
+}
+
+const MOST_TEXT = 10_000;
+
+interface Listening {
+  readonly status: number;
+  readonly headers: Headers;
+  /** What has come last. */
+  text(): string;
+  /** Waits until the pattern has come. */
+  until(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Waits for the end. */
+  ended(): Promise<void>;
+}
+
+async function listen({ port }: Pick<Api, 'port'>, headers: Record<string, string>): Promise<Listening> {
+  const leaving = new AbortController();
+  onTestFinished(() => leaving.abort());
+  const response = await fetch(`http://127.0.0.1:${port}/api/v1/events`, { headers, signal: leaving.signal });
+  let text = '';
+  const done = (async () => {
+    for await (const chunk of response.body!) text = (text + Buffer.from(chunk).toString()).slice(-MOST_TEXT);
+  })().catch(() => {});
+  return {
+    status: response.status,
+    headers: response.headers,
+    text: () => text,
+    async until(pattern) {
+      await expect.poll(() => text, { timeout: 20_000 }).toMatch(pattern);
+      return pattern.exec(text)!;
+    },
+    ended: () => done,
+  };
+}
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+describe('a stream of events', () => {
+  test('tells what happens in the fabric, as it happens', async () => {
+    const { registry, api, tokenOf } = await place();
+    const stream = await listen(api, bearer((await tokenOf('owner')).token));
+    expect(stream.status).toBe(200);
+    expect(stream.headers.get('content-type')).toBe('text/event-stream');
+    expect(stream.headers.get('cache-control')).toBe('no-store');
+    expect(stream.headers.get('content-security-policy')).toContain("default-src 'none'");
+    await stream.until(/^id: \d+\n\n/);
+    await registry.addNetwork('alice', parsePrefix('fd00:7::/64'), 'plant');
+    await stream.until(/event: network\ndata: \{"prefix":"fd00:7::\/64"\}\n\n/);
+    await stream.until(/event: audit\ndata: \{.*"action":"network\.add"/);
+    await registry.refused({ source: '192.0.2.9', proven: false, result: 'xtt.bad' });
+    await stream.until(/event: handshake\ndata: \{.*"source":"192\.0\.2\.9"/);
+  });
+
+  test('tells each role what it may see', async () => {
+    const line = newsline();
+    const { api, tokenOf } = await place({ news: line.news });
+    const stream = await listen(api, bearer((await tokenOf('installer')).token));
+    await stream.until(/^id/);
+    line.tell([{ name: 'audit', data: { action: 'x' } }, { name: 'handshake', data: {} }, device('fd00::1')]);
+    await stream.until(/fd00::1/);
+    expect(stream.text()).not.toMatch(/event: (audit|handshake)/);
+  });
+
+  test('goes on where it was, if that is kept, and begins anew otherwise', async () => {
+    const line = newsline();
+    const { api, tokenOf } = await place({ news: line.news });
+    const headers = bearer((await tokenOf('owner')).token);
+    const first = await listen(api, headers);
+    await first.until(/^id/);
+    line.tell([device('fd00::1'), device('fd00::2'), device('fd00::3')]);
+    await first.until(/fd00::3/);
+    const [, id] = await first.until(/id: (\d+)\nevent: device\ndata: \{"address":"fd00::1"\}/);
+    const again = await listen(api, { ...headers, 'last-event-id': id! });
+    await again.until(/fd00::3/);
+    expect(again.text()).toMatch(/fd00::2/);
+    expect(again.text()).not.toMatch(/fd00::1|reset/);
+    for (const last of ['1', String(Number(id) + 1_000_000), 'nonsense', '-1']) {
+      const anew = await listen(api, { ...headers, 'last-event-id': last });
+      await anew.until(/id: \d+\nevent: reset\ndata: \{\}\n\n/);
+      expect(anew.text()).not.toContain('fd00::');
+    }
+  });
+
+  test('says when events were left out', async () => {
+    const line = newsline();
+    const { api, tokenOf } = await place({ news: line.news });
+    const stream = await listen(api, bearer((await tokenOf('installer')).token));
+    await stream.until(/^id/);
+    line.tell([], true);
+    await stream.until(/event: reset/);
+  });
+
+  test('is for whoever has a token or a session, ten at most', async () => {
+    const { api, tokenOf } = await place();
+    expect((await listen(api, {})).status).toBe(401);
+    expect((await listen(api, bearer('enf_wrong'))).status).toBe(401);
+    const { token } = await tokenOf('auditor');
+    for (let count = 0; count < 10; count++) expect((await listen(api, bearer(token))).status).toBe(200);
+    const refused = await listen(api, bearer(token));
+    expect(refused.status).toBe(503);
+    await refused.until(/request\.too-many-streams/);
+    expect((await listen(api, bearer((await tokenOf('auditor')).token))).status).toBe(200);
+  });
+
+  test('is one of two hundred', async () => {
+    const { api, tokenOf } = await place();
+    for (let count = 0; count < 20; count++) {
+      const { token } = await tokenOf('auditor');
+      const all = await Promise.all(Array.from({ length: 10 }, () => listen(api, bearer(token))));
+      expect(all.every(({ status }) => status === 200)).toBe(true);
+    }
+    expect((await listen(api, bearer((await tokenOf('auditor')).token))).status).toBe(503);
+  });
+
+  test('ends when the token is revoked', async () => {
+    const { registry, api, tokenOf } = await place();
+    const [one, two] = [await tokenOf('owner'), await tokenOf('owner')];
+    const [ends, stays] = [await listen(api, bearer(one.token)), await listen(api, bearer(two.token))];
+    await Promise.all([ends.until(/^id/), stays.until(/^id/)]);
+    await registry.revokeToken('alice', one.id);
+    await ends.ended();
+    await registry.addNetwork('alice', parsePrefix('fd00:7::/64'), 'plant');
+    await stays.until(/fd00:7/);
+  });
+
+  test.each<[string, (there: Browser, registry: ReturnType<typeof opened>) => Promise<unknown>]>([
+    ['signing out', (there) => there.send('DELETE', '/session')],
+    ['signing out everywhere', (there) => there.send('DELETE', '/sessions')],
+    ['another role', (_, registry) => registry.setRole('alice', 1, 'host')],
+  ])('ends with %s', async (_, end) => {
+    const { registry, api } = await place();
+    const there = browser(api);
+    const { invite } = await invitePerson.run(contextOf(registry), { role: 'owner', hours: 1 });
+    await there.send('POST', '/setup', { invite, name: 'Anna', password: 'correct horse battery' });
+    const stream = await listen(api, { cookie: there.cookie() });
+    await stream.until(/^id/);
+    await end(there, registry);
+    await stream.ended();
+  });
+
+  test('that nobody reads is dropped, and others go on', async () => {
+    const line = newsline();
+    const { api, tokenOf } = await place({ news: line.news });
+    const { token } = await tokenOf('owner');
+    const reader = await listen(api, bearer((await tokenOf('owner')).token));
+    await reader.until(/^id/);
+    const lazy = connect(api.port, '127.0.0.1');
+    lazy.pause();
+    lazy.write(`GET /api/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n\r\n`);
+    const closed = new Promise((resolve) => lazy.on('close', resolve));
+    lazy.on('error', () => {});
+    const long = 'x'.repeat(60_000);
+    for (let count = 0; count < 400; count++) {
+      line.tell([{ name: 'device', data: { address: `${long} ${count}` } }]);
+      await reader.until(new RegExp(` ${count}"`));
+    }
+    // What is left is in the buffers of the kernel, and all of it cannot be.
+    lazy.resume();
+    await closed;
+    line.tell([device('fd00::9')]);
+    await reader.until(/fd00::9/);
+  });
+});
+
+describe('the feed', () => {
+  test('keeps the newest thousand events, and numbers them from the time of its start', async () => {
+    const line = newsline();
+    const feed = startFeed(
+      line,
+      () => {},
+      () => 5_000,
+    );
+    onTestFinished(() => feed.close());
+    line.tell(Array.from({ length: 1_200 }, (_, index) => device(`${index}`)));
+    await expect.poll(() => feed.newest).toBe(6_200);
+    expect(feed.since(5_199)).toBeUndefined();
+    expect(feed.since(5_200)).toHaveLength(1_000);
+    expect(feed.since(6_199)).toMatchObject([{ id: 6_200, data: { address: '1199' } }]);
+    expect(feed.since(6_200)).toEqual([]);
+    expect(feed.since(6_201)).toBeUndefined();
+  });
+
+  test('goes on after a fabric that was away', async () => {
+    const answers: (NewsView | undefined | Error)[] = [
+      { position: POSITION, events: [], missed: false },
+      undefined,
+      new Error('broken'),
+      { position: POSITION, events: [device('fd00::1')], missed: false },
+    ];
+    const log: string[] = [];
+    const news = async (): Promise<NewsView | undefined> => {
+      const answer = answers.length === 0 ? new Promise<undefined>(() => {}) : answers.shift();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    };
+    const feed = startFeed(
+      { news },
+      (level, text) => log.push(`${level} ${text}`),
+      () => 5_000,
+    );
+    onTestFinished(() => feed.close());
+    await expect.poll(() => feed.newest, { timeout: 10_000 }).toBe(5_001);
+    expect(log).toEqual([expect.stringContaining('broken')]);
+  });
+});

@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { browser } from '../api/console.ts';
+import { scratch } from '../place.ts';
+import { fabricProgram } from './program.ts';
+
+const fabric = fabricProgram();
+
+test('whoever was invited signs in, and is signed out when the host removes it', async () => {
+  const data = join(scratch(), 'fabric');
+  await fabric.json('init', '--data', data);
+  const serving = await fabric.serve(data);
+  const { url, stop } = await fabric.console(data);
+  const there = browser({ port: Number(new URL(url).port) });
+  for (const name of ['Anna', 'Bob']) {
+    const { address } = await fabric.json<{ address: string }>('console', 'invite', '--data', data);
+    const invite = address.split('/').at(-1);
+    const made = await there.send('POST', '/setup', { invite, name, password: 'correct horse battery' });
+    expect(made).toMatchObject({ status: 200, body: { name, role: 'owner' } });
+  }
+  expect(await there.send('POST', '/networks', { prefix: 'fd00:7::/64', name: 'plant' })).toMatchObject({
+    status: 200,
+    body: { effect: 'in force' },
+  });
+  expect(await fabric.json('audit', '--limit', '1', '--data', data)).toMatchObject({
+    newest: [{ actor: 'Bob (person 2)', action: 'network.add' }],
+  });
+  await fabric.run('person', 'remove', 'bob', '--data', data);
+  expect(await there.send('GET', '/me')).toMatchObject({
+    status: 401,
+    body: { code: 'access.not-signed-in' },
+  });
+  expect(await stop()).toBe(0);
+  expect(await serving.stop()).toBe(0);
+});
+
+test('an origin is scheme, name and port, and with TLS beyond this machine', async () => {
+  const serve = (origin: string) =>
+    fabric.refusal('console', 'serve', '--origin', origin, '--data', scratch());
+  for (const origin of [
+    'console.example',
+    'http://console.example',
+    'https://c.example/x',
+    'ftp://c.example',
+    'https://u@c.example',
+  ])
+    expect(await serve(origin), origin).toMatchObject({ code: 'cli.bad-option' });
+});

@@ -1,0 +1,63 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openSqliteRegistry } from '../../../fabric/registry/sqlite/registry.ts';
+import { scratch } from '../place.ts';
+import { somebody } from '../registry/contract/people.ts';
+import { fabricProgram } from './program.ts';
+
+const fabric = fabricProgram();
+
+/** A fabric's folder with an owner and an operator. */
+async function folder(): Promise<string[]> {
+  const data = join(scratch(), 'fabric');
+  await fabric.json('init', '--data', data);
+  const registry = openSqliteRegistry(join(data, 'registry.db'));
+  await somebody(registry, 'Anna');
+  await somebody(registry, 'Bob', 'operator');
+  await registry.close();
+  return ['--data', data];
+}
+
+describe('people', () => {
+  test('are listed, get another role and are removed by name', async () => {
+    const data = await folder();
+    expect((await fabric.run('person', 'list', ...data)).out).toMatch(/Anna +owner.*\n.*Bob +operator/);
+    expect((await fabric.run('person', 'role', 'bob', 'auditor', ...data)).out).toBe('Bob is auditor.\n');
+    expect((await fabric.run('person', 'role', 'bob', 'auditor', ...data)).out).toContain('was already');
+    expect((await fabric.run('person', 'remove', 'bob', ...data)).out).toBe('Bob is removed.\n');
+    expect(await fabric.json('person', 'list', ...data)).toMatchObject([
+      { name: 'Anna', removed: null },
+      { name: 'Bob', removed: expect.any(String) },
+    ]);
+    expect(await fabric.refusal('person', 'remove', 'bob', ...data)).toMatchObject({
+      code: 'fabric.unknown-person',
+    });
+    expect(await fabric.refusal('person', 'remove', 'anna', ...data)).toMatchObject({
+      code: 'fabric.last-owner',
+    });
+    expect(await fabric.refusal('person', 'role', 'anna', 'root', ...data)).toMatchObject({
+      code: 'cli.bad-option',
+    });
+  });
+
+  test('are invited by an address of the console', async () => {
+    const data = await folder();
+    const { address } = await fabric.json<{ address: string }>('console', 'invite', ...data);
+    expect(address).toMatch(/^http:\/\/localhost:8480\/#\/setup\/enfi_[\w-]{49}$/);
+    const given = ['--role', 'installer', '--hours', '168', '--url', 'https://console.example/'];
+    const printed = await fabric.run('console', 'invite', ...given, ...data);
+    expect(printed.out).toMatch(/^https:\/\/console\.example\/#\/setup\/enfi_[\w-]{49}\n\n.*installer/);
+    for (const wrong of [
+      ['--role', 'root'],
+      ['--hours', 'x'],
+      ['--url', 'console.example'],
+      ['--url', 'https://x@y'],
+    ])
+      expect(await fabric.refusal('console', 'invite', ...wrong, ...data)).toMatchObject({
+        code: 'cli.bad-option',
+      });
+    expect(await fabric.refusal('console', 'invite', '--hours', '169', ...data)).toMatchObject({
+      code: 'fabric.bad-input',
+    });
+  });
+});

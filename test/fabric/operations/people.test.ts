@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { ROLES, type Role } from '../../../fabric/access/roles.ts';
+import { secretHash } from '../../../fabric/access/secrets.ts';
+import type { Context } from '../../../fabric/operations/operation.ts';
+import { invitePerson, listPeople, removePerson, setPersonRole } from '../../../fabric/operations/people.ts';
+import { createToken } from '../../../fabric/operations/tokens.ts';
+import { opened, registryFile } from '../place.ts';
+import { somebody } from '../registry/contract/people.ts';
+
+const NOW = Date.parse('2026-01-02T03:04:05.678Z');
+
+function context(role?: Role): Context {
+  return {
+    registry: opened(registryFile(), { now: () => NOW }),
+    running: { notify: async () => 'in force', presence: async () => undefined },
+    actor: 'alice',
+    ...(role === undefined ? {} : { role }),
+    now: () => NOW,
+  };
+}
+
+test('an invite is shown once, holds for its hours, and is kept as a hash', async () => {
+  const on = context();
+  const { invite, ...view } = await invitePerson.run(on, { role: 'operator', hours: 2 });
+  expect(view).toEqual({ role: 'operator', expires: '2026-01-02T05:04:05.678Z' });
+  const hash = secretHash('invite', invite)!;
+  expect(await on.registry.invite(hash)).toMatchObject({ role: 'operator', expires: NOW + 7_200_000 });
+  expect(JSON.stringify((await on.registry.audit({ limit: 9 })).rows)).not.toContain(invite);
+  for (const hours of [0, 169, 1.5])
+    await expect(invitePerson.run(on, { role: 'owner', hours })).rejects.toMatchObject({
+      code: 'fabric.bad-input',
+    });
+});
+
+test('people are listed, changed and removed by number or name', async () => {
+  const on = context();
+  await somebody(on.registry, 'Anna');
+  await somebody(on.registry, 'Bob', 'operator');
+  expect((await listPeople.run(on, { limit: 1 })).rows).toEqual([
+    {
+      id: 1,
+      name: 'Anna',
+      role: 'owner',
+      createdBy: 'alice',
+      created: '2026-01-02T03:04:05.678Z',
+      signedIn: null,
+      removed: null,
+      passkeys: 0,
+    },
+  ]);
+  const toAuditor = { person: 'bob', role: 'auditor' } as const;
+  expect(await setPersonRole.run(on, toAuditor)).toMatchObject({ role: 'auditor', changed: true });
+  expect(await setPersonRole.run(on, { ...toAuditor, person: '2' })).toMatchObject({ changed: false });
+  expect(await removePerson.run(on, { person: '2' })).toEqual({ id: 2, name: 'Bob' });
+  await expect(removePerson.run(on, { person: 'bob' })).rejects.toMatchObject({
+    code: 'fabric.unknown-person',
+  });
+  await expect(removePerson.run(on, { person: 'anna' })).rejects.toMatchObject({ code: 'fabric.last-owner' });
+});
+
+describe('nobody gives or takes a role that may more than the own', () => {
+  test.each(ROLES)('%s', async (own) => {
+    const on = context(own);
+    const forbidden = { code: 'access.forbidden' };
+    const more = ROLES.slice(0, ROLES.indexOf(own));
+    for (const [index, role] of more.entries()) {
+      await somebody(on.registry, `other ${index}`, role);
+      await expect(invitePerson.run(on, { role, hours: 1 })).rejects.toMatchObject(forbidden);
+      await expect(createToken.run(on, { name: 'x', role, days: 1 })).rejects.toMatchObject(forbidden);
+      const person = `other ${index}`;
+      await expect(removePerson.run(on, { person })).rejects.toMatchObject(forbidden);
+      await expect(setPersonRole.run(on, { person, role: own })).rejects.toMatchObject(forbidden);
+    }
+    await somebody(on.registry, 'equal', own);
+    await expect(invitePerson.run(on, { role: own, hours: 1 })).resolves.toMatchObject({ role: own });
+    await expect(createToken.run(on, { name: 'x', role: own, days: 1 })).resolves.toMatchObject({
+      role: own,
+    });
+    if (own !== 'host')
+      await expect(setPersonRole.run(on, { person: 'equal', role: 'host' })).rejects.toMatchObject(forbidden);
+  });
+});

@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { random } from '../../place.ts';
+import { applicant, type OpenEmpty, withGroup } from './place.ts';
+
+/** What is new, for whoever watches. */
+export function newsContract(openEmpty: OpenEmpty): void {
+  describe('what is new', () => {
+    const refusal = { source: '192.0.2.9', proven: false, result: 'fabric.group-not-admitted' } as const;
+
+    test('are changes, handshakes, entries of the audit trail and tunnels since a position', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const start = await registry.newsPosition();
+      expect(await registry.newsSince(start, 9)).toEqual({
+        position: start,
+        changes: [],
+        handshakes: [],
+        skipped: 0,
+        audit: [],
+        missed: false,
+      });
+      const address = await registry.admit(applicant(group));
+      await registry.refused(refusal);
+      registry.connected(address, '192.0.2.7:1');
+      await registry.setGroupStatus('alice', group.gid, 'suspended');
+      const news = await registry.newsSince(start, 9);
+      expect(news).toMatchObject({ skipped: 0, missed: false });
+      expect(news.changes.filter(({ kind }) => kind === 'group')).toEqual([
+        { kind: 'group', gid: group.gid },
+      ]);
+      expect(news.changes.at(-1)).toEqual({ kind: 'device', address });
+      expect(news.handshakes.map(({ result }) => result)).toEqual(['ok', 'fabric.group-not-admitted']);
+      expect(news.audit.map(({ action }) => action)).toEqual(['device.admit', 'group.suspend']);
+      const later = await registry.newsSince(news.position, 9);
+      expect(later).toMatchObject({ position: news.position, changes: [], handshakes: [], audit: [] });
+      registry.disconnected(address);
+      expect((await registry.newsSince(news.position, 9)).changes).toEqual([{ kind: 'device', address }]);
+    });
+
+    test('are so many at most; what is left out is said', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const start = await registry.newsPosition();
+      for (let count = 0; count < 5; count++) await registry.refused(refusal);
+      expect(await registry.newsSince(start, 3)).toMatchObject({ skipped: 2, missed: false });
+      expect((await registry.newsSince(start, 3)).handshakes).toHaveLength(3);
+      for (const status of ['suspended', 'active', 'suspended', 'active'] as const)
+        await registry.setGroupStatus('alice', group.gid, status);
+      const news = await registry.newsSince(start, 3);
+      expect(news).toMatchObject({ missed: true });
+      expect(news.audit).toHaveLength(3);
+      expect(await registry.newsSince(news.position, 3)).toMatchObject({ missed: false, audit: [] });
+    });
+
+    test('of a registry that was replaced, or of another process’s tunnels, are missed', async () => {
+      const { registry } = await withGroup(openEmpty);
+      const start = await registry.newsPosition();
+      for (const kind of ['change', 'audit', 'tunnel'] as const) {
+        const ahead = { ...start, [kind]: start[kind] + 5 };
+        expect(await registry.newsSince(ahead, 3), kind).toMatchObject({ missed: true, position: start });
+      }
+      expect(await registry.newsSince({ ...start, tunnel: start.tunnel - 5 }, 3)).toMatchObject({
+        missed: true,
+      });
+    });
+
+    test('of many tunnels are each device once, and the newest thousand', async () => {
+      const { registry } = await withGroup(openEmpty);
+      const [one, two] = [random(16), random(16)];
+      const start = await registry.newsPosition();
+      for (let count = 0; count < 300; count++) {
+        registry.connected(one, 'x');
+        registry.disconnected(one);
+      }
+      registry.connected(two, 'x');
+      expect((await registry.newsSince(start, 9)).changes).toHaveLength(2);
+      for (let count = 0; count < 300; count++) {
+        registry.connected(one, 'x');
+        registry.disconnected(one);
+      }
+      expect(await registry.newsSince(start, 9)).toMatchObject({ missed: true, changes: [] });
+    });
+  });
+}
