@@ -37,7 +37,10 @@ interface Parts {
 }
 
 /** People, and how they sign in. */
-export function peoplePart(db: Database, { read, queue, act, now }: Parts): People & Credentials {
+export function peoplePart(
+  db: Database,
+  { read, queue, act, now }: Parts,
+): Omit<People, 'people'> & Credentials {
   return {
     person: async (who) => read(() => requirePerson(db, who)),
     setRole: (actor, id, role) => queue.submit(() => setRole(db, act(actor), id, role)),
