@@ -6,14 +6,14 @@ import { emptySqliteRegistry, openSqliteRegistry } from './registry/sqlite/regis
 
 /** Which engine keeps the registry is decided here and nowhere else. Today there is one. */
 
-/** Opens the registry at `path`. @throws Failure see `openDatabase` in sqlite/database.ts */
+/** Opens the registry at `path`. @throws Failure see `openDatabase` in sqlite/file/database.ts */
 export async function openRegistry(path: string, options: RegistryOptions = {}): Promise<Registry> {
   return openSqliteRegistry(path, options);
 }
 
 /**
  * Opens the registry at `path` to read beside the fabric that serves it; undefined if that is of another version.
- * @throws Failure see `openDatabase` in sqlite/database.ts
+ * @throws Failure see `openDatabase` in sqlite/file/database.ts
  */
 export async function openReader(path: string): Promise<RegistryReader | undefined> {
   return openSqliteReader(path);

@@ -41,6 +41,7 @@ export function addAccountRoutes(
         reply.header('cache-control', 'no-store');
         if (route.who === 'anyone') callers.site.check(request);
         const caller = route.who === 'anyone' ? CONSOLE : callers.of(request);
+        if (route.who === 'person') personOf(caller);
         const input = check(inputOf(route, request)) as Record<string, unknown>;
         return handle({ request, reply, caller, input });
       },

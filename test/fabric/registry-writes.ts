@@ -1,4 +1,4 @@
-import { connect, prepare } from '../../fabric/registry/sqlite/statements.ts';
+import { connect, prepare } from '../../fabric/registry/sqlite/file/statements.ts';
 import { toHex } from '../../protocol/bytes.ts';
 
 const TABLES = ['device', 'handshake', 'handshake_day', 'audit', 'change', 'noted'];

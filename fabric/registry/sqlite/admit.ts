@@ -7,11 +7,11 @@ import type { Act, Applicant, Device } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { findMember, shortPseudonym } from './devices.ts';
+import { prepare } from './file/statements.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
 import { trimMember } from './history.ts';
 import { noteOfDevice } from './notes.ts';
-import { prepare } from './statements.ts';
 
 /** More collisions in a row than this do not happen by chance in a /64. */
 const MAX_COUNTER = 1_000;

@@ -5,8 +5,8 @@ import { Failure } from '../../../protocol/failure.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { AuditEntry, AuditHead } from '../records.ts';
 import { ownTurn } from '../turns.ts';
-import { bytes } from './database.ts';
-import { prepare } from './statements.ts';
+import { bytes } from './file/database.ts';
+import { prepare } from './file/statements.ts';
 
 interface Row {
   seq: number;

@@ -3,9 +3,9 @@ import { Failure } from '../../../protocol/failure.ts';
 import { MOST_PASSKEYS, type NewPasskey, type Passkey } from '../credentials.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
-import { bytes } from './database.ts';
+import { bytes } from './file/database.ts';
+import { prepare } from './file/statements.ts';
 import { requirePerson, subjectOf } from './people.ts';
-import { prepare } from './statements.ts';
 
 interface Row {
   id: number;

@@ -2,8 +2,8 @@ import type { Database } from 'better-sqlite3';
 import type { Prefix } from '../../../protocol/ipv6.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Device, GroupStatus } from '../records.ts';
-import { bytes } from './database.ts';
-import { prepare } from './statements.ts';
+import { bytes } from './file/database.ts';
+import { prepare } from './file/statements.ts';
 
 /**
  * What a list of a million devices spends its time on are the driver's objects: so a row comes as an array, its four keys and addresses

@@ -6,8 +6,8 @@ import type { Report } from '../../../protocol/tunnel/report.ts';
 import type { Act, AgentReport, Device, GroupStatus, StandingChange } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { bytes } from './database.ts';
-import { prepare } from './statements.ts';
+import { bytes } from './file/database.ts';
+import { prepare } from './file/statements.ts';
 
 const SELECT = `
   SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix

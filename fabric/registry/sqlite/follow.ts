@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import type { ChangeFeed } from '../change-feed.ts';
 import { removeChanges } from './changes.ts';
 import { endOpenTunnels } from './devices.ts';
-import type { CommitQueue } from './group-commit.ts';
+import type { CommitQueue } from './file/group-commit.ts';
 
 /** How many times in a row the process that serves looks for changes before it removes those that it has read. */
 const LOOKS_PER_REMOVAL = 4;

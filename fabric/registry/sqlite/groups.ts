@@ -6,8 +6,8 @@ import { type Page, type PageRequest, pageOf, parseCursor } from '../pages.ts';
 import { type Act, type CountedGroup, type Group, type GroupStatus, shortGid } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { bytes } from './database.ts';
-import { prepare } from './statements.ts';
+import { bytes } from './file/database.ts';
+import { prepare } from './file/statements.ts';
 
 const SELECT = `
   SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created

@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Handshake } from '../records.ts';
-import { bytes } from './database.ts';
+import { bytes } from './file/database.ts';
+import { prepare } from './file/statements.ts';
 import { countHandshakes, trimMember, trimUnproven } from './history.ts';
-import { prepare } from './statements.ts';
 
 /** Appends a handshake to the history. */
 export function recordHandshake(db: Database, row: Handshake): void {

@@ -4,9 +4,9 @@ import type { Role } from '../../access/roles.ts';
 import type { Invite, Person } from '../people.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
-import { bytes } from './database.ts';
+import { bytes } from './file/database.ts';
+import { prepare } from './file/statements.ts';
 import { addPerson } from './people.ts';
-import { prepare } from './statements.ts';
 
 interface Row {
   hash: Uint8Array;

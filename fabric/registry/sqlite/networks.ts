@@ -7,8 +7,8 @@ import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages
 import type { Act, Network } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { bytes } from './database.ts';
-import { prepare } from './statements.ts';
+import { bytes } from './file/database.ts';
+import { prepare } from './file/statements.ts';
 
 /** Adds a network with a fresh key for its interface identifiers. @throws Failure `fabric.network-exists` */
 export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string): Network {

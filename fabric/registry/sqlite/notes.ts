@@ -2,8 +2,8 @@ import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
+import { prepare } from './file/statements.ts';
 import { DAY_MS } from './history.ts';
-import { prepare } from './statements.ts';
 
 /** What the fabric itself notes of a device in the audit trail, as often as the device causes it. */
 export type Noted = 'device.rekey' | 'device.twins';

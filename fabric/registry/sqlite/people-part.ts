@@ -12,7 +12,7 @@ import {
   usePasskey,
   useRecoveryCode,
 } from './credentials.ts';
-import type { CommitQueue } from './group-commit.ts';
+import type { CommitQueue } from './file/group-commit.ts';
 import { acceptInvite, addInvite, findInvite } from './invites.ts';
 import {
   endSessions,

@@ -5,7 +5,7 @@ import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages
 import { nameKey, type Person, personActor, type SignIn } from '../people.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
-import { prepare } from './statements.ts';
+import { prepare } from './file/statements.ts';
 
 interface Row {
   id: number;

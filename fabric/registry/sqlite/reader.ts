@@ -2,17 +2,17 @@ import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { RegistryReader } from '../registry.ts';
 import { lastTwins, listAudit, verifyAudit } from './audit.ts';
-import { guarded } from './database.ts';
 import { listDevices } from './device-list.ts';
 import { requireDevice } from './devices.ts';
+import { guarded } from './file/database.ts';
+import { MIGRATIONS, schemaVersion } from './file/schema.ts';
+import { connect } from './file/statements.ts';
 import { groupByPrefix, listGroups } from './groups.ts';
 import { listHandshakes } from './handshakes.ts';
 import { handshakeCounts } from './history.ts';
 import { missingBeside } from './kept-head.ts';
 import { listNetworks } from './networks.ts';
 import { listPeople } from './people.ts';
-import { MIGRATIONS, schemaVersion } from './schema.ts';
-import { connect } from './statements.ts';
 import { listTokens } from './tokens.ts';
 
 /** Runs an access to the file; its errors become a Failure. */

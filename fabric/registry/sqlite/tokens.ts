@@ -5,7 +5,7 @@ import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages
 import type { Act } from '../records.ts';
 import type { NewToken, Token } from '../tokens.ts';
 import { appendAudit } from './audit.ts';
-import { prepare } from './statements.ts';
+import { prepare } from './file/statements.ts';
 
 interface Row {
   id: number;

@@ -4,10 +4,10 @@ import { setImmediate } from 'node:timers/promises';
 import { foundFabric } from '../../../fabric/operations/found.ts';
 import { parseNetwork } from '../../../fabric/registry/records.ts';
 import { appendAudit } from '../../../fabric/registry/sqlite/audit.ts';
-import { openDatabase } from '../../../fabric/registry/sqlite/database.ts';
+import { openDatabase } from '../../../fabric/registry/sqlite/file/database.ts';
+import { prepare } from '../../../fabric/registry/sqlite/file/statements.ts';
 import { addGroup } from '../../../fabric/registry/sqlite/groups.ts';
 import { addNetwork } from '../../../fabric/registry/sqlite/networks.ts';
-import { prepare } from '../../../fabric/registry/sqlite/statements.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 

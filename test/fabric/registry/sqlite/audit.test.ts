@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { appendAudit, lastTwins, listAudit, verifyAudit } from '../../../../fabric/registry/sqlite/audit.ts';
-import { openDatabase } from '../../../../fabric/registry/sqlite/database.ts';
-import { connect } from '../../../../fabric/registry/sqlite/statements.ts';
+import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
+import { connect } from '../../../../fabric/registry/sqlite/file/statements.ts';
 import { parsePrefix } from '../../../../protocol/ipv6.ts';
 import { opened, registryFile, scratch } from '../../place.ts';
 

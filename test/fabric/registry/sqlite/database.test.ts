@@ -2,11 +2,11 @@ import { chmodSync, readdirSync, readFileSync, statSync, truncateSync, writeFile
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Device } from '../../../../fabric/registry/records.ts';
-import { openDatabase } from '../../../../fabric/registry/sqlite/database.ts';
-import { commitQueue } from '../../../../fabric/registry/sqlite/group-commit.ts';
-import { MIGRATIONS, migrate, schemaVersion } from '../../../../fabric/registry/sqlite/schema.ts';
-import { connect, prepare } from '../../../../fabric/registry/sqlite/statements.ts';
-import { walFile } from '../../../../fabric/registry/sqlite/wal-file.ts';
+import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
+import { commitQueue } from '../../../../fabric/registry/sqlite/file/group-commit.ts';
+import { MIGRATIONS, migrate, schemaVersion } from '../../../../fabric/registry/sqlite/file/schema.ts';
+import { connect, prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
+import { walFile } from '../../../../fabric/registry/sqlite/file/wal-file.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { allOf, anyGroup, NETWORK, opened, random, registryFile, scratch } from '../../place.ts';
 

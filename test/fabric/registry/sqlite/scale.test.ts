@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { StandingChange } from '../../../../fabric/registry/records.ts';
-import { connect, prepare } from '../../../../fabric/registry/sqlite/statements.ts';
+import { connect, prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
 import { allOf, anyGroup, NETWORK, opened, registryFile } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 

@@ -1,6 +1,6 @@
 import { closeSync, fdatasync, fdatasyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Failure } from '../../../protocol/failure.ts';
+import { Failure } from '../../../../protocol/failure.ts';
 
 /** Flushes the write-ahead log of a registry: what was committed before a flush began is on the disk when it ends. */
 export interface WalFile {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import SQLite, { type Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
+import { Failure } from '../../../../protocol/failure.ts';
 import { MIGRATIONS, type Migration, migrate } from './schema.ts';
 import { connect } from './statements.ts';
 

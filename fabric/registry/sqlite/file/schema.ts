@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
+import { Failure } from '../../../../protocol/failure.ts';
 import { prepare } from './statements.ts';
 
 /** One step of the schema. Steps are never edited once released; a new need is a new step at the end. */

@@ -1,5 +1,5 @@
 import SQLite, { type Database } from 'better-sqlite3';
-import { Failure, isFailure } from '../../../protocol/failure.ts';
+import { Failure, isFailure } from '../../../../protocol/failure.ts';
 import { guarded } from './database.ts';
 import { prepare } from './statements.ts';
 import { type WalFile, walFile } from './wal-file.ts';
