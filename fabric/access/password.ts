@@ -43,7 +43,8 @@ export function passwords(): Passwords {
   };
 }
 
-function checkPassword(password: string): void {
+/** @throws Failure `access.weak-password` */
+export function checkPassword(password: string): void {
   if (password.length >= PASSWORD.least && password.length <= PASSWORD.most) return;
   throw new Failure(
     'access.weak-password',

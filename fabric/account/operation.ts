@@ -18,8 +18,8 @@ export interface Signing {
 }
 
 /**
- * Signing in, and what a person does for itself: no permission is needed for that. `who` may call it: the console for whoever is at its
- * door, a person who has signed in, or also the bearer of a token.
+ * Signing in, and what a person does for itself: no permission is needed for that. `who` may call it: the console itself, for somebody who has
+ * not signed in; a person who has; or any caller, also the bearer of a token.
  */
 export interface AccountOperation<View> {
   readonly name: string;

@@ -1,4 +1,5 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { checkPassword } from '../access/password.ts';
 import { issueRecoveryCodes, recoveryHash } from '../access/recovery.ts';
 import { permissionsOf } from '../access/roles.ts';
 import { text, whole } from '../operations/input.ts';
@@ -27,6 +28,7 @@ export const changePassword = accountOperation<
   async (on, { current, password, source }, actor) => {
     const { name } = await on.registry.person(actor.person);
     const found = await on.registry.passwordOf(name);
+    checkPassword(password);
     await checkSecret(on, { account: name, found, password: current, source });
     const hash = await on.passwords.hash(password);
     return signedInView(await on.registry.setPassword(actor.name, actor.person, hash));

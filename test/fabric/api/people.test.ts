@@ -159,6 +159,9 @@ describe('signing in', () => {
     expect(await signIn(other, 'Anna', codes[0]!)).toMatchObject({ status: 401 });
     expect(await there.send('GET', '/recovery-codes')).toMatchObject({ body: { left: 9 } });
     const changed = { current: codes[1]!, password: 'another good password' };
+    expect(await other.send('POST', '/password', { ...changed, password: 'weak' })).toMatchObject({
+      status: 400,
+    });
     expect(await other.send('POST', '/password', changed)).toMatchObject({ status: 200 });
     expect(await signIn(browser(at.api), 'Anna', changed.password)).toMatchObject({ status: 200 });
   });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { authenticator } from '../api/authenticator.ts';
 import { browser } from '../api/console.ts';
 import { scratch } from '../place.ts';
 import { fabricProgram } from './program.ts';
@@ -25,6 +26,13 @@ test('whoever was invited signs in, and is signed out when the host removes it',
   expect(await fabric.json('audit', '--limit', '1', '--data', data)).toMatchObject({
     newest: [{ actor: 'Bob (person 2)', action: 'network.add' }],
   });
+  const key = authenticator();
+  const made = key.create((await there.send('POST', '/passkeys/options', {})).body, there.origin);
+  expect(await there.send('POST', '/passkeys', { name: 'phone', response: made })).toMatchObject({
+    status: 200,
+  });
+  const answer = key.get((await there.send('POST', '/session/passkey/options', {})).body, there.origin);
+  expect(await there.send('POST', '/session/passkey', { response: answer })).toMatchObject({ status: 200 });
   await fabric.run('person', 'remove', 'bob', '--data', data);
   expect(await there.send('GET', '/me')).toMatchObject({
     status: 401,
