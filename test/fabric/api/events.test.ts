@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Role } from '../../../fabric/access/roles.ts';
 import { startFeed } from '../../../fabric/api/feed.ts';
 import type { Api } from '../../../fabric/api/server.ts';
@@ -79,6 +79,12 @@ async function listen({ port }: Pick<Api, 'port'>, headers: Record<string, strin
     },
     ended: () => done,
   };
+}
+
+/** Every 15 seconds all streams are looked at anyway. */
+function withoutHeartbeat(): void {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
 }
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
@@ -161,6 +167,7 @@ describe('a stream of events', () => {
   });
 
   test('ends when the token is revoked', async () => {
+    withoutHeartbeat();
     const { registry, api, tokenOf } = await place();
     const [one, two] = [await tokenOf('owner'), await tokenOf('owner')];
     const [ends, stays] = [await listen(api, bearer(one.token)), await listen(api, bearer(two.token))];
@@ -176,6 +183,7 @@ describe('a stream of events', () => {
     ['signing out everywhere', (there) => there.send('DELETE', '/sessions')],
     ['another role', (_, registry) => registry.setRole('alice', 1, 'host')],
   ])('ends with %s', async (_, end) => {
+    withoutHeartbeat();
     const { registry, api } = await place();
     const there = browser(api);
     const { invite } = await invitePerson.run(contextOf(registry), { role: 'owner', hours: 1 });
