@@ -15,7 +15,7 @@ export interface Effort {
   readonly seconds: number;
 }
 
-/** An attack of docs/bench.md, "Hostile peers". It makes its own fabric and removes what it has made. */
+/** An attack of docs/bench.md, "bench:hostile". It makes its own fabric and removes what it has made. */
 export interface Attack {
   /** As in docs/requirements.md, without `H-`: "A1". */
   readonly id: string;
