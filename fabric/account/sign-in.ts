@@ -84,7 +84,7 @@ export const setUp = accountOperation<
 
 function badInvite(): Failure {
   return new Failure('access.bad-invite', 'operator', 'the invite is mistyped, unknown, used or expired', {
-    action: 'Open the whole address, or ask for a new one ("enf-fabric console invite").',
+    action: 'Copy the whole invite, or ask for a new one ("enf-fabric console invite").',
   });
 }
 

@@ -17,7 +17,7 @@ const DEFAULT_LISTEN = '[::1]:8480';
 
 export const consoleServe: Command = {
   name: 'console serve',
-  summary: 'Serves the console and the API of a fabric, in a process that holds none of its keys.',
+  summary: 'Serves the API of a fabric, in a process that holds none of its keys.',
   options: [
     {
       name: 'listen',

@@ -13,8 +13,7 @@ export const init: Command = {
       founded,
       () =>
         `A new fabric in ${founded.data}. Back it up (enf-fabric backup create): without its keys no device finds the fabric again.\n` +
-        `Trust bundle for the factory: ${founded.trust}\n` +
-        'Let the first owner in at the console with "enf-fabric console invite".',
+        `Trust bundle for the factory: ${founded.trust}`,
     );
     return undefined;
   },

@@ -5,45 +5,30 @@ import { invitePerson, listPeople, removePerson, setPersonRole } from '../operat
 import { FABRIC, withFabric } from './context.ts';
 import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
-/** Where `console serve` is by default, by a name: a browser makes passkeys for names only. */
-const DEFAULT_URL = 'http://localhost:8480';
-
 export const consoleInvite: Command = {
   name: 'console invite',
-  summary: 'Prints an address at which one person may come in and choose a password. It is shown once.',
+  summary: 'Prints an invite, with which one person may come in and choose a password. It is shown once.',
   options: [
     { name: 'role', value: 'ROLE', help: `what the person may do: ${ROLES.join(', ')}`, default: 'owner' },
     { name: 'hours', value: 'N', help: 'how long it holds, 1 to 168 hours', default: '1' },
-    { name: 'url', value: 'URL', help: 'where the console is', default: DEFAULT_URL },
     ...FABRIC,
   ],
-  examples: [
-    'enf-fabric console invite',
-    'enf-fabric console invite --role installer --hours 24 --url https://console.example',
-  ],
+  examples: ['enf-fabric console invite', 'enf-fabric console invite --role installer --hours 24'],
   async run(invocation) {
     const role = roleOf(invocation.required('role'));
     const hours = invocation.required('hours');
     if (!/^\d{1,3}$/.test(hours)) throw badOption(`--hours expects 1 to 168, got ${JSON.stringify(hours)}`);
-    const url = consoleUrl(invocation.required('url'));
-    const { invite, ...view } = await withFabric(invocation, (fabric) =>
+    const view = await withFabric(invocation, (fabric) =>
       fabric.run(invitePerson, { role, hours: Number(hours) }),
     );
-    const address = `${url}/#/setup/${invite}`;
     invocation.print(
-      { address, ...view },
-      () => `${address}\n\nFor one person, as ${view.role}, until ${when(view.expires)}.`,
+      view,
+      () =>
+        `${view.invite}\n\nFor one person, as ${view.role}, until ${when(view.expires)}: it chooses a name and a password by POST /api/v1/setup (docs/fabric-api.md).`,
     );
     return undefined;
   },
 };
-
-function consoleUrl(text: string): string {
-  if (URL.canParse(text) && /^https?:\/\/[^?#@]+$/.test(text)) return text.replace(/\/+$/, '');
-  throw badOption(
-    `--url expects an address such as ${DEFAULT_URL}, got ${JSON.stringify(text.slice(0, 100))}`,
-  );
-}
 
 const personList: Command = {
   name: 'person list',

@@ -14,8 +14,7 @@ test('whoever was invited signs in, and is signed out when the host removes it',
   const { url, stop } = await fabric.console(data);
   const there = browser({ port: Number(new URL(url).port) });
   for (const name of ['Anna', 'Bob']) {
-    const { address } = await fabric.json<{ address: string }>('console', 'invite', '--data', data);
-    const invite = address.split('/').at(-1);
+    const { invite } = await fabric.json<{ invite: string }>('console', 'invite', '--data', data);
     const made = await there.send('POST', '/setup', { invite, name, password: 'correct horse battery' });
     expect(made).toMatchObject({ status: 200, body: { name, role: 'owner' } });
   }
