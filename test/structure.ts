@@ -69,7 +69,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     identity: ['registry'],
     router: ['registry'],
     backup: ['pki', 'registry'],
-    operations: ['access', 'labels', 'pki', 'registry'],
+    operations: ['access', 'geo', 'labels', 'pki', 'registry'],
     api: ['access', 'account', 'operations'],
     host: ['operations', 'registry'],
     doctor: ['operations', 'pki'],

@@ -82,10 +82,11 @@ async function newest<Row>(
 
 function handshakeTable(rows: readonly HandshakeView[]): string {
   return table(
-    ['WHEN', 'FROM', 'SUITE', 'GROUP', 'RESULT', 'ADDRESS'],
+    ['WHEN', 'FROM', 'COUNTRY', 'SUITE', 'GROUP', 'RESULT', 'ADDRESS'],
     rows.map((each) => [
       when(each.at),
       each.source,
+      each.country ?? '?',
       String(each.suite ?? '?'),
       each.gid?.slice(0, 8) ?? '?',
       each.result,

@@ -73,10 +73,11 @@ const deviceShow: Command = {
 function deviceText(device: DeviceDetails): string {
   const { agent, twins } = device;
   const history = table(
-    ['WHEN', 'FROM', 'SUITE', 'RESULT'],
+    ['WHEN', 'FROM', 'COUNTRY', 'SUITE', 'RESULT'],
     device.handshakes.map((each) => [
       when(each.at),
       each.source,
+      each.country ?? '?',
       String(each.suite ?? '?'),
       each.proven ? each.result : `${each.result} (claimed, not proven)`,
     ]),

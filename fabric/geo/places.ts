@@ -1,7 +1,6 @@
 import { createRequire } from 'node:module';
 import { Reader } from 'mmdb-lib';
 import { readBounded } from '../../os/files/read.ts';
-import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { type Located, placeOf } from './place.ts';
 import { isSpecial, unwrapped } from './special.ts';
@@ -63,16 +62,5 @@ function located(reader: Reader<never> | undefined, address: string): Located {
     return placeOf(reader?.get(bare)) ?? 'unknown';
   } catch {
     return 'unknown';
-  }
-}
-
-/** As `readPlaces`, but a database that cannot be read costs a line in the log and the places, nothing else. */
-export async function readPlacesOr(file: string, otherwise: Places, log: Log): Promise<Places> {
-  try {
-    return await readPlaces(file);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    log('warning', `places of handshakes are not kept: ${error.message}`);
-    return otherwise;
   }
 }

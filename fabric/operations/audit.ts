@@ -1,6 +1,7 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { AuditEntry, Handshake, HandshakeCount } from '../registry/records.ts';
+import { type CountryOf, countries } from './countries.ts';
 import { badInput, optional, text, whole } from './input.ts';
 import { isoTime, listOperation, operation, type ReadContext } from './operation.ts';
 
@@ -18,6 +19,8 @@ export interface AuditView {
 export interface HandshakeView {
   readonly at: string;
   readonly source: string;
+  /** Where the source is registered, which need not be where the device is: "CH", "private", or null. */
+  readonly country: string | null;
   readonly suite: number | null;
   readonly gid: string | null;
   readonly pseudonym: string | null;
@@ -78,7 +81,10 @@ export const acceptLoss = operation<Record<never, never>, { readonly accepted: b
 export const listHandshakes = listOperation(
   'handshake-list',
   (registry, page) => registry.handshakes(page),
-  () => handshakeView,
+  async () => {
+    const countryOf = await countries();
+    return (row) => handshakeView(row, countryOf);
+  },
 );
 
 /** Handshakes that proved nothing and are not in that list any more, or never were, by result. */
@@ -96,10 +102,11 @@ export function auditView({ seq, at, actor, action, subject, detail, hash }: Aud
   return { seq, at: isoTime(at), actor, action, subject, detail, hash: toHex(hash) };
 }
 
-export function handshakeView(row: Handshake): HandshakeView {
+export function handshakeView(row: Handshake, countryOf: CountryOf): HandshakeView {
   return {
     at: isoTime(row.at),
     source: row.source,
+    country: countryOf(row.source),
     suite: row.suite ?? null,
     gid: row.gid === undefined ? null : toHex(row.gid),
     pseudonym: row.pseudonym === undefined ? null : toHex(row.pseudonym),

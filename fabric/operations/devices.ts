@@ -2,6 +2,7 @@ import { formatIpv6, formatPrefix, type Prefix, parseIpv6 } from '../../protocol
 import type { Standing } from '../registry/admission.ts';
 import { type AgentReport, type Device, type StandingChange, standingOf } from '../registry/records.ts';
 import { type HandshakeCountView, handshakeCountView } from './audit.ts';
+import { countries } from './countries.ts';
 import { oneOf, text } from './input.ts';
 import {
   type Changed,
@@ -47,6 +48,8 @@ export interface DeviceDetails extends DeviceView {
   readonly handshakes: readonly {
     readonly at: string;
     readonly source: string;
+    /** As of all handshakes. */
+    readonly country: string | null;
     readonly suite: number | null;
     readonly proven: boolean;
     readonly result: string;
@@ -90,6 +93,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     const handshakes = await registry.handshakes({ limit: HISTORY }, device);
     const counts = await registry.handshakeCounts(device);
     const clones = await registry.clonesOf(device.address);
+    const countryOf = await countries();
     return {
       ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
       twins:
@@ -99,6 +103,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
       handshakes: handshakes.rows.map(({ at, source, suite, proven, result }) => ({
         at: isoTime(at),
         source,
+        country: countryOf(source),
         suite: suite ?? null,
         proven,
         result,

@@ -6,6 +6,7 @@ import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import type { News, NewsPosition, NewsSince } from '../registry/news.ts';
 import type { Change } from '../registry/records.ts';
 import { auditView, handshakeView } from './audit.ts';
+import { type CountryOf, countries } from './countries.ts';
 import { badInput } from './input.ts';
 
 /** The path of what is new on the control socket. */
@@ -41,18 +42,21 @@ export async function waitForNews(
   if (since === undefined) return { position: await registry.newsPosition(), events: [], missed: false };
   const end = Date.now() + HOLD_MS;
   for (;;) {
-    const view = newsView(await registry.newsSince(since, MOST));
+    const view = newsView(await registry.newsSince(since, MOST), await countries());
     if (view.events.length > 0 || view.missed || signal.aborted || Date.now() >= end) return view;
     await sleep(LOOK_MS);
   }
 }
 
-function newsView({ position, changes, handshakes, skipped, audit, missed }: NewsSince): NewsView {
+function newsView(
+  { position, changes, handshakes, skipped, audit, missed }: NewsSince,
+  countryOf: CountryOf,
+): NewsView {
   const events: NewsEvent[] = [
     ...changes.map(changeEvent),
     ...handshakes.map((row, index) => ({
       name: 'handshake' as const,
-      data: { ...handshakeView(row), ...(index === 0 && skipped > 0 ? { skipped } : {}) },
+      data: { ...handshakeView(row, countryOf), ...(index === 0 && skipped > 0 ? { skipped } : {}) },
     })),
     ...audit.map((entry) => ({ name: 'audit' as const, data: auditView(entry) })),
   ];

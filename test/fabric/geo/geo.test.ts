@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { placeOf } from '../../../fabric/geo/place.ts';
-import { countriesFile, NO_PLACES, readPlaces, readPlacesOr } from '../../../fabric/geo/places.ts';
-import { keptAddress, keptPlace } from '../../../fabric/geo/privacy.ts';
+import { countriesFile, NO_PLACES, readPlaces } from '../../../fabric/geo/places.ts';
 import { isSpecial, unwrapped } from '../../../fabric/geo/special.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'enf-geo-'));
@@ -131,40 +130,14 @@ describe('a database that is none', () => {
     return join(folder, name);
   };
 
-  test('is refused by name, and a fabric goes on without places', async () => {
+  test('is refused by name', async () => {
     for (const file of [
       bad('empty', ''),
       bad('text', 'not a database'),
       bad('zeros', new Uint8Array(10_000)),
     ]) {
       await expect(readPlaces(file)).rejects.toMatchObject({ code: 'geo.bad-database' });
-      const lines: string[] = [];
-      const places = await readPlacesOr(file, NO_PLACES, (level, line) => lines.push(`${level} ${line}`));
-      expect(places.locate('130.59.1.1')).toBe('unknown');
-      expect(lines).toEqual([expect.stringMatching(/^warning .*MaxMind/)]);
     }
     await expect(readPlaces(join(folder, 'absent'))).rejects.toMatchObject({ code: 'os.no-file' });
-  });
-});
-
-describe('privacy', () => {
-  test.each([
-    ['192.0.2.77', '192.0.2.0/24'],
-    ['::ffff:192.0.2.77', '192.0.2.0/24'],
-    ['2001:620:8:801::1', '2001:620:8::/48'],
-    ['fe80::1%eth0', 'fe80::/48'],
-    ['unknown', ''],
-  ])('cuts %s to %s', (address, kept) => {
-    expect(keptAddress(address, { address: 'cut', place: 'city' })).toBe(kept);
-    expect(keptAddress(address, { address: 'none', place: 'city' })).toBe('');
-    expect(keptAddress(address, { address: 'whole', place: 'city' })).toBe(address);
-  });
-
-  test('keeps the city, the country or nothing', () => {
-    const place = { country: 'CH', city: 'Zürich', point: { latitude: 47, longitude: 8, radiusKm: 5 } };
-    const kept = (how: 'city' | 'country' | 'none') => keptPlace(place, { address: 'whole', place: how });
-    expect(kept('city')).toEqual(place);
-    expect(kept('country')).toEqual({ country: 'CH' });
-    expect(kept('none')).toBeUndefined();
   });
 });

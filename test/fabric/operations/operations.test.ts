@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { OPERATIONS } from '../../../fabric/operations/all.ts';
-import { acceptLoss, listAudit, verifyAudit } from '../../../fabric/operations/audit.ts';
+import { acceptLoss, listAudit, listHandshakes, verifyAudit } from '../../../fabric/operations/audit.ts';
 import { listDevices, setStanding, showDevice } from '../../../fabric/operations/devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from '../../../fabric/operations/groups.ts';
 import { addNetwork, listNetworks } from '../../../fabric/operations/networks.ts';
@@ -100,6 +100,19 @@ describe('an owner', () => {
     connected.add(text);
     expect(await showDevice.run(on, { address: text })).toMatchObject({ online: true });
     expect((await listDevices.run(on, { limit: 1 })).rows).toMatchObject([{ address: text, online: true }]);
+  });
+
+  test('sees in which country the sources of handshakes are registered', async () => {
+    const { on, batch } = await withDevice();
+    const sources = { '130.59.1.1': 'CH', '2001:620::1': 'CH', '192.168.1.1': 'private', unknown: null };
+    const chip = applicant(batch);
+    for (const source of Object.keys(sources)) await on.registry.admit({ ...chip, source });
+    const address = formatIpv6(await on.registry.admit({ ...chip, source: '::1' }));
+    const { rows } = await listHandshakes.run(on, { limit: 5 });
+    const expected = ['private', ...Object.values(sources).reverse()];
+    expect(rows.map(({ country }) => country)).toEqual(expected);
+    const shown = await showDevice.run(on, { address });
+    expect(shown.handshakes.map(({ country }) => country)).toEqual(expected);
   });
 
   test('gets the failures of the registry by name, and nothing is changed or told then', async () => {
