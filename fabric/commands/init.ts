@@ -13,7 +13,8 @@ export const init: Command = {
       founded,
       () =>
         `A new fabric in ${founded.data}. Back this folder up: without its keys no device finds the fabric again.\n` +
-        `Trust bundle for the factory: ${founded.trust}`,
+        `Trust bundle for the factory: ${founded.trust}\n` +
+        'Let the first owner in at the console with "enf-fabric console invite".',
     );
     return undefined;
   },
