@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { startControl } from '../../../fabric/control.ts';
 import { askNews } from '../../../fabric/operations/news.ts';
 import { askControl } from '../../../os/net/control-socket.ts';
@@ -27,10 +27,17 @@ test('whoever asks what is new is answered when something is', async () => {
   });
 });
 
-test('nothing new is an answer, too, also when the fabric stops', async () => {
-  const { socket, control } = await serving();
+test('nothing new is an answer, too', async () => {
+  const { socket } = await serving();
   const { position } = (await askNews(socket, undefined))!;
   expect(await askNews(socket, position)).toEqual({ position, events: [], missed: false });
+});
+
+test('a fabric that stops answers at once, however long it would have waited', async () => {
+  const { socket, control } = await serving();
+  const { position } = (await askNews(socket, undefined))!;
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
   const waiting = askNews(socket, position);
   // The request has arrived when a later one is answered.
   await askControl(socket, { method: 'GET', path: '/sessions' });
