@@ -19,7 +19,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/agent/enftun/enftun.test.ts',
   'test/agent/identity/**',
   'test/agent/network/{hostile-host,lan,own-interface,reconciler}.test.ts',
-  'test/agent/service/{effects,environment,tpm}.test.ts',
+  'test/agent/service/{effects,environment,tpm,tpm-troubles}.test.ts',
   'test/agent/state/power-cut.test.ts',
   'test/agent/tunnel/**',
   'test/factory/{cli,station}.test.ts',
@@ -29,8 +29,11 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/router/!(clones|invitations).test.ts',
   'test/bench/admit.test.ts',
 ];
-/** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg. */
+/** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg, curl, prlimit, cat. */
 const NEEDS_PROGRAMS = [
+  'test/os/files/private-folder.test.ts',
+  'test/fabric/api/docs.test.ts',
+  'test/fabric/labels/picture-process.test.ts',
   'test/factory/label.test.ts',
   'test/fabric/pki/x509.test.ts',
   'test/packaging/**',
