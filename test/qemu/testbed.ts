@@ -33,7 +33,8 @@ export async function openTestbed(name: string): Promise<Testbed> {
     const device = await personalised(world, group, 1);
     await device.tpm.stop();
     const tpmFile = join(device.tpm.state, 'tpm2-00.permall');
-    const registry = ['', '-wal'].map((end) => join(world.fabric.data, `registry.db${end}`));
+    // The head first: read last, it could be ahead of the rows.
+    const registry = ['-head', '', '-wal'].map((end) => join(world.fabric.data, `registry.db${end}`));
     const disk = new VolatileDisk(join(world.folder, 'blank.ext4'), [tpmFile, ...registry]);
     const socket = join(world.folder, 'disk.nbd');
     server = await serveNbd(socket, disk);
