@@ -4,7 +4,7 @@
 #include "crypto/napi.h"
 #include "ecdaa/napi.h"
 #include "net/napi.h"
-#include "router/napi.h"
+#include "router/napi/napi.h"
 #include "tpm/napi.h"
 #include <malloc.h>
 

@@ -86,3 +86,19 @@ napi_value addon_new_bytes(napi_env env, const uint8_t *data, size_t length) {
   if (length > 0) memcpy(memory, data, length);
   return napi_create_typedarray(env, napi_uint8_array, length, buffer, 0, &array) == napi_ok ? array : NULL;
 }
+
+napi_value addon_new_number(napi_env env, double value) {
+  napi_value result = NULL;
+  napi_create_double(env, value, &result);
+  return result;
+}
+
+napi_value addon_new_text(napi_env env, const char *value) {
+  napi_value result = NULL;
+  napi_create_string_utf8(env, value, NAPI_AUTO_LENGTH, &result);
+  return result;
+}
+
+void addon_set(napi_env env, napi_value object, const char *name, napi_value value) {
+  if (value != NULL) napi_set_named_property(env, object, name, value);
+}

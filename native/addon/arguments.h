@@ -30,3 +30,8 @@ bool addon_all_bytes(napi_env env, napi_callback_info info, struct addon_bytes *
 napi_value addon_undefined(napi_env env);
 // A Uint8Array of its own with a copy of the bytes; NULL with an exception pending if there is no memory.
 napi_value addon_new_bytes(napi_env env, const uint8_t *data, size_t length);
+// A number and a text for JavaScript; NULL without memory.
+napi_value addon_new_number(napi_env env, double value);
+napi_value addon_new_text(napi_env env, const char *value);
+// Sets a member of an object, unless `value` is NULL.
+void addon_set(napi_env env, napi_value object, const char *name, napi_value value);

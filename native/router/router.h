@@ -5,7 +5,9 @@
 //   router.c      starts and ends the threads, sends commands to them
 //   thread.c      one thread's loop: events, commands, timers
 //   connection.c  one peer from accept to close
-//   pending.c     which one goes when too many have proved nothing yet
+//   admission/    whether a connection may begin, and which one goes when too many have proved nothing yet
+//   lookup/       whose an address is, asked of JavaScript
+//   napi/         its functions for JavaScript
 //   forward.c      where a packet goes
 //   control.c     control messages
 //   host.c        what goes to the host
@@ -14,7 +16,7 @@
 #include "dataplane/egress.h"
 #include "dataplane/ingress.h"
 #include "transport/link.h"
-#include "pending.h"
+#include "admission/pending.h"
 #include "addresstable.h"
 #include "lookup/lookups.h"
 #include "messages.h"

@@ -1,6 +1,6 @@
 // The router's places for connections that have proved nothing: who goes when there are too many. Ends with a line "ok", or with what was
 // wrong.
-#include "../../../native/router/pending.h"
+#include "../../../native/router/admission/pending.h"
 #include "../check.h"
 #include <arpa/inet.h>
 #include <pthread.h>

@@ -3,7 +3,7 @@ import { runChild } from '../child.ts';
 import { runParts } from '../parts.ts';
 
 const PARTS = [
-  'router/ratelimit',
+  'router/admission/ratelimit',
   'router/ring',
   'router/addresstable',
   'router/echo',
@@ -23,7 +23,7 @@ describe("the router's gate, rings, map, networks and echo", () => {
 describe('[H-A2] places for connections that have proved nothing', () => {
   for (const sanitizer of ['address,undefined', 'thread']) {
     it(`go to whoever is not of a crowd (${sanitizer})`, async () => {
-      const parts = ['router/pending', 'router/ratelimit', 'backlog/backlog'];
+      const parts = ['router/admission/pending', 'router/admission/ratelimit', 'backlog/backlog'];
       const done = await runParts('router/pending_parts', parts, sanitizer);
       expect(done).toEqual({ code: 0, signal: null, stdout: 'ok\n', stderr: '' });
     });

@@ -1,0 +1,132 @@
+// Commands of JavaScript to the router's threads.
+#include "calls.h"
+#include "addon/arguments.h"
+#include "handle.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+napi_value router_admit_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  size_t count = 4, length;
+  uint8_t *address;
+  uint32_t network;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  struct router_peer *peer = handle == NULL ? NULL : router_peer_of(env, arguments[1]);
+  if (peer == NULL) return NULL;
+  if (!addon_bytes(env, arguments[2], &address, &length) || length != sizeof peer->address ||
+      !addon_u32(env, arguments[3], &network) || network == 0)
+    return addon_bad(env, "routerAdmit(router, peer, address, network): expected 16 bytes and a number that is not 0");
+  if (handle->router == NULL) return NULL;
+  struct router_command route = {.kind = ROUTER_ROUTE, .peer = peer, .network = network};
+  struct router_command *admit = malloc(sizeof *admit);
+  if (admit == NULL) return addon_errno(env, ENOMEM, "admitting a peer");
+  memcpy(peer->address, address, sizeof peer->address);
+  *admit = (struct router_command){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network};
+  // In this order: when another thread has the route, the peer's own thread can take the command that admits it.
+  router_send_command(handle->router, 0, admit);
+  bool sent = router_broadcast_command(handle->router, &route);
+  return sent ? NULL : addon_errno(env, ENOMEM, "admitting a peer");
+}
+
+napi_value router_disconnect_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[5];
+  size_t count = 5, length;
+  uint8_t *verdict;
+  bool reset, excused;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  struct router_peer *peer = handle == NULL ? NULL : router_peer_of(env, arguments[1]);
+  if (peer == NULL) return NULL;
+  if (!addon_bytes(env, arguments[2], &verdict, &length) || length > ROUTER_VERDICT ||
+      napi_get_value_bool(env, arguments[3], &reset) != napi_ok || napi_get_value_bool(env, arguments[4], &excused) != napi_ok)
+    return addon_bad(env, "routerDisconnect(router, peer, verdict, reset, excused): expected at most 32 bytes and two booleans");
+  if (handle->router == NULL) return NULL;
+  struct router_command *part = malloc(sizeof *part);
+  if (part == NULL) return addon_errno(env, ENOMEM, "parting with a peer");
+  *part = (struct router_command){
+      .kind = ROUTER_DISCONNECT, .peer = router_peer_keep(peer), .verdict_length = (uint32_t)length, .reset = reset,
+      .excused = excused};
+  if (length > 0) memcpy(part->verdict, verdict, length);
+  router_send_command(handle->router, 0, part);
+  return NULL;
+}
+
+// routerAnswer(router, thread, address, answer) and routerForget(router, address).
+napi_value router_answer_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  size_t count = 4, length;
+  uint8_t *address;
+  uint32_t thread, answer;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  if (handle == NULL) return NULL;
+  if (!addon_u32(env, arguments[1], &thread) || thread >= ROUTER_MOST_THREADS ||
+      !addon_bytes(env, arguments[2], &address, &length) || length != 16 || !addon_u32(env, arguments[3], &answer) ||
+      answer > ROUTER_OWNER_UNKNOWN)
+    return addon_bad(env, "routerAnswer(router, thread, address, answer): expected a thread, 16 bytes, and 0, 1 or 2");
+  if (handle->router == NULL || thread >= handle->router->threads) return NULL;
+  struct router_command *command = calloc(1, sizeof *command);
+  if (command == NULL) return addon_errno(env, ENOMEM, "answering a router's thread");
+  command->kind = ROUTER_ANSWER;
+  command->answer = (enum router_owner)answer;
+  memcpy(command->address, address, sizeof command->address);
+  router_send_command(handle->router, thread, command);
+  return NULL;
+}
+
+napi_value router_forget_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2, length;
+  uint8_t *address;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  if (handle == NULL) return NULL;
+  if (!addon_bytes(env, arguments[1], &address, &length) || length != 16)
+    return addon_bad(env, "routerForget(router, address): expected 16 bytes");
+  struct router_command command = {.kind = ROUTER_FORGET};
+  memcpy(command.address, address, sizeof command.address);
+  if (handle->router != NULL && !router_broadcast_command(handle->router, &command))
+    return addon_errno(env, ENOMEM, "forgetting an address");
+  return NULL;
+}
+
+napi_value router_barrier_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2;
+  struct router_command command = {.kind = ROUTER_BARRIER};
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  if (handle == NULL) return NULL;
+  if (!addon_u32(env, arguments[1], &command.number)) return addon_bad(env, "routerBarrier(router, number): expected a number");
+  if (handle->router != NULL && !router_broadcast_command(handle->router, &command))
+    return addon_errno(env, ENOMEM, "asking the router's threads");
+  return NULL;
+}
+
+napi_value router_networks_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2, length;
+  uint8_t *prefixes;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  if (handle == NULL) return NULL;
+  if (!addon_bytes(env, arguments[1], &prefixes, &length) || length % ROUTER_PREFIX != 0 || length / ROUTER_PREFIX > UINT32_MAX)
+    return addon_bad(env, "routerNetworks(router, prefixes): expected eight bytes for each network");
+  if (handle->router == NULL) return NULL;
+  struct router_command command = {
+      .kind = ROUTER_NETWORKS, .networks = router_networks_new(prefixes, (uint32_t)(length / ROUTER_PREFIX))};
+  bool sent = command.networks != NULL && router_broadcast_command(handle->router, &command);
+  router_networks_release(command.networks);
+  return sent ? NULL : addon_errno(env, ENOMEM, "telling the networks");
+}
+
+napi_value router_close_call(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  struct router_handle *handle = router_handle_of(env, argument);
+  if (handle != NULL) router_handle_stop(handle, false);
+  return NULL;
+}
