@@ -1,7 +1,7 @@
-import { cpSync, existsSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startControl } from '../../../fabric/control.ts';
 import type { PageRequest } from '../../../fabric/registry/pages.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
@@ -225,6 +225,12 @@ describe('a long list', () => {
   });
 });
 
+/** How many Unix sockets have this path: the one that listens, and each connection to it. */
+const socketsAt = (path: string): number =>
+  readFileSync('/proc/net/unix', 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith(` ${path}`)).length;
+
 describe('a fabric that does not answer', () => {
   test('because it was killed before it did: the failure has a name, and nothing is half done', async () => {
     const { data, addresses } = await founded(1);
@@ -232,8 +238,8 @@ describe('a fabric that does not answer', () => {
     const serving = await fabric.serve(data);
     serving.pause();
     const refused = fabric.refusal('device', 'ban', addresses[0]!, ...at);
-    // Time to connect to the stopped process, which takes the connection and reads nothing.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    // The kernel takes the connection for the stopped process, which reads nothing.
+    await vi.waitFor(() => expect(socketsAt(join(data, 'control.sock'))).toBe(2), 10_000);
     await serving.stop('SIGKILL');
     expect(await refused).toMatchObject({ code: 'fabric.no-answer', remedy: 'retry' });
     expect(await fabric.json('device', 'show', addresses[0]!, ...at)).toMatchObject({ standing: 'active' });
