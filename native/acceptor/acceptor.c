@@ -26,6 +26,7 @@ void acceptor_watch(struct acceptor *acceptor, struct connection *connection) {
   connection->unwatched = epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0;
 }
 
+// Before the close: while a child process holds the same socket, closing it takes nothing out of the epoll set.
 static void unwatch(struct acceptor *acceptor, struct connection *connection) {
   if (!connection->unwatched) epoll_ctl(acceptor->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
   connection->unwatched = true;
@@ -39,14 +40,14 @@ void acceptor_set_accepting(struct acceptor *acceptor, bool on) {
 }
 
 void acceptor_end(struct acceptor *acceptor, struct connection *connection) {
-  close(connection->fd);  // leaves the epoll set by itself
+  unwatch(acceptor, connection);
+  close(connection->fd);
   connections_remove(&acceptor->connections, connection);
   acceptor_set_accepting(acceptor, true);
 }
 
 void acceptor_stop_accepting(struct acceptor *acceptor) {
   if (acceptor->listener < 0) return;
-  // Before the close: while a child process holds the same socket, closing it takes nothing out of the epoll set.
   acceptor_set_accepting(acceptor, false);
   close(acceptor->listener);
   acceptor->listener = -1;

@@ -35,7 +35,9 @@ void dp_connection_close(struct dp_client *client, bool orderly) {
   }
   ERR_clear_error();
   SSL_free(connection->ssl);
-  close(connection->fd);  // leaves epoll, too
+  // Before the close: while a child process holds the same socket, closing it takes nothing out of the epoll set.
+  epoll_ctl(client->epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+  close(connection->fd);
   connection->ssl = NULL;
   connection->fd = -1;
 }

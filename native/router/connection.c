@@ -143,7 +143,9 @@ static void end(struct router_connection *connection, const char *why, bool refu
     dp_link_free(&connection->link);
   }
   SSL_free(connection->ssl);
-  close(connection->fd);  // leaves epoll, too
+  // Before the close: while a child process holds the same socket, closing it takes nothing out of the epoll set.
+  router_unwatch(thread, connection->fd);
+  close(connection->fd);
   // A peer that sees its connection closed may connect again at once, so its place is given back right after.
   router_pending_leave(&thread->router->pending, &connection->place, refused, now);
   connection->fd = -1;
