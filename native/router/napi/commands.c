@@ -8,11 +8,10 @@
 
 napi_value router_admit_call(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
-  size_t count = 4, length;
+  size_t length;
   uint8_t *address;
   uint32_t network;
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  struct router_handle *handle = router_handle_called(env, info, arguments, 4);
   struct router_peer *peer = handle == NULL ? NULL : router_peer_of(env, arguments[1]);
   if (peer == NULL) return NULL;
   if (!addon_bytes(env, arguments[2], &address, &length) || length != sizeof peer->address ||
@@ -32,11 +31,10 @@ napi_value router_admit_call(napi_env env, napi_callback_info info) {
 
 napi_value router_disconnect_call(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
-  size_t count = 5, length;
+  size_t length;
   uint8_t *verdict;
   bool reset, excused;
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  struct router_handle *handle = router_handle_called(env, info, arguments, 5);
   struct router_peer *peer = handle == NULL ? NULL : router_peer_of(env, arguments[1]);
   if (peer == NULL) return NULL;
   if (!addon_bytes(env, arguments[2], &verdict, &length) || length > ROUTER_VERDICT ||
@@ -53,14 +51,12 @@ napi_value router_disconnect_call(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// routerAnswer(router, thread, address, answer) and routerForget(router, address).
 napi_value router_answer_call(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
-  size_t count = 4, length;
+  size_t length;
   uint8_t *address;
   uint32_t thread, answer;
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  struct router_handle *handle = router_handle_called(env, info, arguments, 4);
   if (handle == NULL) return NULL;
   if (!addon_u32(env, arguments[1], &thread) || thread >= ROUTER_MOST_THREADS ||
       !addon_bytes(env, arguments[2], &address, &length) || length != 16 || !addon_u32(env, arguments[3], &answer) ||
@@ -78,10 +74,9 @@ napi_value router_answer_call(napi_env env, napi_callback_info info) {
 
 napi_value router_forget_call(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
-  size_t count = 2, length;
+  size_t length;
   uint8_t *address;
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  struct router_handle *handle = router_handle_called(env, info, arguments, 2);
   if (handle == NULL) return NULL;
   if (!addon_bytes(env, arguments[1], &address, &length) || length != 16)
     return addon_bad(env, "routerForget(router, address): expected 16 bytes");
@@ -94,10 +89,8 @@ napi_value router_forget_call(napi_env env, napi_callback_info info) {
 
 napi_value router_barrier_call(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
-  size_t count = 2;
   struct router_command command = {.kind = ROUTER_BARRIER};
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  struct router_handle *handle = router_handle_called(env, info, arguments, 2);
   if (handle == NULL) return NULL;
   if (!addon_u32(env, arguments[1], &command.number)) return addon_bad(env, "routerBarrier(router, number): expected a number");
   if (handle->router != NULL && !router_broadcast_command(handle->router, &command))
@@ -107,10 +100,9 @@ napi_value router_barrier_call(napi_env env, napi_callback_info info) {
 
 napi_value router_networks_call(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
-  size_t count = 2, length;
+  size_t length;
   uint8_t *prefixes;
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, arguments[0]);
+  struct router_handle *handle = router_handle_called(env, info, arguments, 2);
   if (handle == NULL) return NULL;
   if (!addon_bytes(env, arguments[1], &prefixes, &length) || length % ROUTER_PREFIX != 0 || length / ROUTER_PREFIX > UINT32_MAX)
     return addon_bad(env, "routerNetworks(router, prefixes): expected eight bytes for each network");
@@ -124,9 +116,7 @@ napi_value router_networks_call(napi_env env, napi_callback_info info) {
 
 napi_value router_close_call(napi_env env, napi_callback_info info) {
   napi_value argument;
-  size_t count = 1;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, argument);
+  struct router_handle *handle = router_handle_called(env, info, &argument, 1);
   if (handle != NULL) router_handle_stop(handle, false);
   return NULL;
 }

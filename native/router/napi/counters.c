@@ -6,17 +6,13 @@
 
 napi_value router_port_call(napi_env env, napi_callback_info info) {
   napi_value argument;
-  size_t count = 1;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, argument);
+  struct router_handle *handle = router_handle_called(env, info, &argument, 1);
   return handle == NULL || handle->router == NULL ? NULL : addon_new_number(env, handle->router->port);
 }
 
 napi_value router_pending_call(napi_env env, napi_callback_info info) {
   napi_value argument;
-  size_t count = 1;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, argument);
+  struct router_handle *handle = router_handle_called(env, info, &argument, 1);
   if (handle == NULL) return NULL;
   return addon_new_number(env, handle->router == NULL ? 0 : atomic_load(&handle->router->ratelimit.pending));
 }
@@ -54,9 +50,7 @@ napi_value router_peer_silence_call(napi_env env, napi_callback_info info) {
 
 napi_value router_counters_call(napi_env env, napi_callback_info info) {
   napi_value argument, array;
-  size_t count = 1;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct router_handle *handle = router_handle_of(env, argument);
+  struct router_handle *handle = router_handle_called(env, info, &argument, 1);
   if (handle == NULL || napi_create_array(env, &array) != napi_ok) return NULL;
   for (uint32_t i = 0; handle->router != NULL && i < handle->router->threads; i++) {
     const struct router_thread *thread = &handle->router->thread[i];

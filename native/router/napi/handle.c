@@ -145,10 +145,15 @@ napi_value router_handle_new(napi_env env, struct router_handle *handle) {
   return handle_new(env, &ROUTER, handle, release_router);
 }
 
-struct router_handle *router_handle_of(napi_env env, napi_value value) {
+static struct router_handle *router_handle_of(napi_env env, napi_value value) {
   struct router_handle *handle = handle_data(env, value, &ROUTER);
   if (handle == NULL) addon_bad(env, "not a router");
   return handle;
+}
+
+struct router_handle *router_handle_called(napi_env env, napi_callback_info info, napi_value *arguments, size_t count) {
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  return router_handle_of(env, arguments[0]);
 }
 
 struct router_peer *router_peer_of(napi_env env, napi_value value) {

@@ -18,6 +18,7 @@ struct router_handle *router_handle_start(napi_env env, napi_value callback, con
 napi_value router_handle_new(napi_env env, struct router_handle *handle);
 // Shuts the threads down: in order, or at once if `hard`.
 void router_handle_stop(struct router_handle *handle, bool hard);
-// The router or peer behind a JavaScript object; NULL with an exception if it is none.
-struct router_handle *router_handle_of(napi_env env, napi_value value);
+// Reads the `count` arguments of a function whose first one is a router; NULL with an exception if it is none.
+struct router_handle *router_handle_called(napi_env env, napi_callback_info info, napi_value *arguments, size_t count);
+// The peer behind a JavaScript object; NULL with an exception if it is none.
 struct router_peer *router_peer_of(napi_env env, napi_value value);
