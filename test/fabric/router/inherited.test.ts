@@ -40,7 +40,17 @@ function descriptor(): number | undefined {
         local?.endsWith(`:${hex(router.port)}`) && remote?.endsWith(`:${hex(socket.localPort!)}`),
     )
     .map((fields) => `socket:[${fields[9]}]`);
-  return readdirSync('/proc/self/fd').map(Number).find((fd) => inodes.includes(target(fd)));
+  return readdirSync('/proc/self/fd')
+    .map(Number)
+    .find((fd) => inodes.includes(target(fd)));
+}
+
+async function open(): Promise<number> {
+  for (;;) {
+    const fd = descriptor();
+    if (fd !== undefined) return fd;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }
 
 function target(fd: number): string {
@@ -54,9 +64,8 @@ function target(fd: number): string {
 it('a connection that ends while a child process holds its socket has ended for its thread, too', async () => {
   await new Promise<void>((resolve) => socket.once('connect', () => resolve()));
   socket.write(HALF_HELLO);
-  let held: number | undefined;
-  await until(() => (held = descriptor()) !== undefined);
-  child = spawn('sleep', ['1000'], { stdio: ['ignore', 'ignore', 'ignore', held!] });
+  const held = await open();
+  child = spawn('sleep', ['1000'], { stdio: ['ignore', 'ignore', 'ignore', held] });
   await until(() => descriptor() === undefined);
   socket.write(HALF_HELLO);
   const peer = await admitted(router, device);
