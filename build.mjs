@@ -1,12 +1,14 @@
-// Builds everything into dist/: the C addon (enf.node) and one bundle per program.
+// Builds everything into dist/: the C addon (enf.node), one bundle per program, and the pages of the console (console/).
 //   node build.mjs            all
 //   node build.mjs native     only the addon (CC, NODE_INCLUDE and PKG_CONFIG choose a cross toolchain)
 //   node build.mjs bundles [PROGRAM]    only the JavaScript, or one program's
+//   node build.mjs console    only the pages of the console
 // DIST is another folder for the JavaScript. Beside each bundle, PROGRAM.meta.json says what it was made of.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
+import { buildConsole } from './console/build.mjs';
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8'));
 const root = dirname(new URL(import.meta.url).pathname);
@@ -63,6 +65,8 @@ if (what === 'all' || what === 'bundles') {
     writeFileSync(join(dist, `${program}.meta.json`), JSON.stringify(metafile));
   }
 }
+if (what === 'all' || what === 'console' || (what === 'bundles' && only === undefined))
+  writeFileSync(join(dist, 'console.meta.json'), JSON.stringify(await buildConsole(join(dist, 'console'))));
 
 /** Seconds since 1970: no clock that shows an earlier time is right. The same for the same commit, so that builds can be compared. */
 function built() {

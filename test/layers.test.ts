@@ -44,11 +44,11 @@ describe('who may import whom', () => {
     (folder) => {
       const prefix = `${folder}/`;
       const inside = [...roomGraph(importGraph([folder]))]
-        .filter(([room]) => !room.endsWith('.ts'))
+        .filter(([room]) => !/\.tsx?$/.test(room))
         .map(([room, into]) => [
           room.slice(prefix.length),
           into
-            .filter((each) => each.startsWith(prefix) && !each.endsWith('.ts'))
+            .filter((each) => each.startsWith(prefix) && !/\.tsx?$/.test(each))
             .map((each) => each.slice(prefix.length)),
         ]);
       expect(Object.fromEntries(inside)).toEqual(ROOMS[folder]);

@@ -24,6 +24,12 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   agent: { folders: ['protocol', 'tpm', 'os', 'crypto', 'tunnel', 'cli'], node: false, npm: ['smol-toml'] },
   factory: { folders: ['protocol', 'tpm', 'os', 'crypto', 'cli'], node: false, npm: ['qrcode'] },
   fabric: { folders: ['protocol', 'os', 'crypto', 'tunnel', 'cli'], node: true, npm: 'any' },
+  // Of the fabric it has types, and what is on both sides of the API; test/console/bundle.test.ts looks.
+  console: {
+    folders: ['protocol', 'fabric'],
+    node: false,
+    npm: ['@noble/', '@preact/signals', 'preact', 'zxing-wasm'],
+  },
   packaging: { folders: ['protocol', 'os', 'cli', 'agent'], node: true, npm: [] },
   swtpm: { folders: ['protocol', 'os', 'tpm'], node: true, npm: [] },
 };
@@ -110,7 +116,7 @@ export interface Import {
 /** The TypeScript files of a folder, relative to the checkout. */
 export function filesOf(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => /\.tsx?$/.test(name))
     .map((name) => join(folder, name))
     .sort();
 }
@@ -148,7 +154,7 @@ export function importGraph(folders: readonly string[]): Graph {
       importsOf(file)
         .filter(({ to }) => to.startsWith('.'))
         .map(targetOf)
-        .filter((target) => target.endsWith('.ts')),
+        .filter((target) => /\.tsx?$/.test(target)),
     ]),
   );
 }

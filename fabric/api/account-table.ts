@@ -1,8 +1,8 @@
 import Type, { type TSchema } from 'typebox';
 import { ACCOUNT_OPERATIONS } from '../account/account.ts';
 import { text } from '../operations/input.ts';
+import { fieldsInPath } from '../operations/request.ts';
 import { PASSKEY_ANSWER } from './passkeys.ts';
-import { fieldsInPath } from './routes.ts';
 
 /** A route of signing in, and of what a person does for itself. */
 export interface AccountRoute {

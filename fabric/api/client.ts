@@ -2,8 +2,9 @@ import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure } from '../../protocol/failure-message.ts';
+import { requestFor } from '../operations/request.ts';
 import type { Problem } from './problem.ts';
-import { API_PREFIX, ROUTES, type Route } from './routes.ts';
+import { API_PREFIX, ROUTES } from './routes.ts';
 
 const TIMEOUT_MS = 60_000;
 /** A page of a thousand devices has half a megabyte. */
@@ -25,7 +26,7 @@ export interface Remote {
 export async function callRemote(remote: Remote, name: string, input: object): Promise<unknown> {
   const route = ROUTES.find((each) => each.name === name);
   if (route === undefined) throw new Error(`${name} has no route`);
-  const { path, body } = addressOf(route, input as Record<string, unknown>);
+  const { path, body } = requestFor(route, input);
   const { status, text } = await exchange(remote, route.method, path, body);
   let answer: unknown;
   try {
@@ -38,21 +39,6 @@ export async function callRemote(remote: Remote, name: string, input: object): P
   if (typeof code !== 'string' || typeof title !== 'string') throw badAnswer(remote, `status ${status}`);
   const known = remedy === 'operator' || remedy === 'reprovision' ? remedy : 'retry';
   throw deserializeFailure({ code, remedy: known, message: title, action: detail });
-}
-
-/** The path with its query, and the body, that hold the fields of the input. */
-function addressOf(route: Route, input: Record<string, unknown>): { path: string; body: object | undefined } {
-  const path = route.path.replace(/\{(\w+)\}/g, (_, field: string) =>
-    encodeURIComponent(String(input[field])),
-  );
-  const others = Object.entries(input).filter(
-    ([name, value]) => !route.inPath.includes(name) && value !== undefined,
-  );
-  if (route.method !== 'GET') {
-    return { path, body: others.length === 0 ? undefined : Object.fromEntries(others) };
-  }
-  const query = new URLSearchParams(others.map(([name, value]): [string, string] => [name, String(value)]));
-  return { path: query.size === 0 ? path : `${path}?${query}`, body: undefined };
 }
 
 function exchange(

@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox';
 import { OPERATIONS } from '../operations/all.ts';
 import { CATALOGUE, type Entry } from '../operations/catalogue.ts';
+import { fieldsInPath } from '../operations/request.ts';
 
 export const API_PREFIX = '/api/v1';
 
@@ -26,11 +27,6 @@ export const ROUTES: readonly Route[] = Object.entries(CATALOGUE).map(([name, en
 
 /** The path as fastify has it. */
 export const patternOf = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
-
-/** The names in braces of a path. */
-export function fieldsInPath(path: string): string[] {
-  return [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!);
-}
 
 /** A field of a query or path, which are text, as its schema has it; text that is no number stays text, and is refused by the schema. */
 export function fromText(schema: TSchema | undefined, text: string): string | number {

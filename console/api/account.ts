@@ -1,0 +1,51 @@
+import type { Me } from '../../fabric/account/operation.ts';
+import type { PasskeyView } from '../../fabric/account/own.ts';
+import { send } from './http.ts';
+
+export type { Me, PasskeyView };
+
+/** Signing in, and what a person does for itself. Each throws a Problem. */
+export const account = {
+  me: () => send<Me>('GET', '/me'),
+  signIn: (name: string, password: string) => send<Me>('POST', '/session', { name, password }),
+  setUp: (invite: string, name: string, password: string) =>
+    send<Me>('POST', '/setup', { invite, name, password }),
+  signOut: () => send<object>('DELETE', '/session'),
+  signOutEverywhere: () => send<object>('DELETE', '/sessions'),
+  changePassword: (current: string, password: string) => send<Me>('POST', '/password', { current, password }),
+  recoveryCodesLeft: () => send<{ left: number }>('GET', '/recovery-codes'),
+  makeRecoveryCodes: () => send<{ codes: readonly string[] }>('POST', '/recovery-codes'),
+  passkeys: () => send<{ rows: readonly PasskeyView[] }>('GET', '/passkeys'),
+  removePasskey: (id: number) => send<object>('DELETE', `/passkeys/${id}`),
+  addPasskey: async (name: string) => {
+    const options = await send<PublicKeyCredentialCreationOptionsJSON>('POST', '/passkeys/options');
+    const made = await navigator.credentials.create({
+      publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options),
+    });
+    return send<PasskeyView>('POST', '/passkeys', { name, response: answerOf(made) });
+  },
+  signInByPasskey: async () => {
+    const options = await send<PublicKeyCredentialRequestOptionsJSON>('POST', '/session/passkey/options');
+    const signed = await navigator.credentials.get({
+      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
+    });
+    return send<Me>('POST', '/session/passkey', { response: answerOf(signed) });
+  },
+};
+
+/** Passkeys need a secure context: TLS, or a name of this machine. */
+export const hasPasskeys = (): boolean =>
+  globalThis.isSecureContext &&
+  typeof globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === 'function';
+
+/** The fields of an authenticator's answer that the API takes. */
+function answerOf(credential: Credential | null): object {
+  const { id, rawId, type, response } = (credential as PublicKeyCredential).toJSON() as unknown as {
+    id: string;
+    rawId: string;
+    type: string;
+    response: Record<string, string | undefined>;
+  };
+  const { clientDataJSON, attestationObject, authenticatorData, signature } = response;
+  return { id, rawId, type, response: { clientDataJSON, attestationObject, authenticatorData, signature } };
+}

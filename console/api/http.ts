@@ -1,0 +1,48 @@
+import { Problem } from './problem.ts';
+
+const PREFIX = '/api/v1';
+
+/** Called when the session has ended, whatever was asked. */
+let onSignedOut: () => void = () => {};
+
+export function whenSignedOut(listener: () => void): void {
+  onSignedOut = listener;
+}
+
+/** Sends a request of the own session. @throws Problem */
+export async function send<View>(method: string, path: string, body?: object): Promise<View> {
+  let response: Response;
+  try {
+    response = await fetch(`${PREFIX}${path}`, {
+      method,
+      // No form of another site can send it.
+      headers: {
+        'x-enf-request': '1',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  } catch {
+    throw new Problem(
+      'console.unreachable',
+      0,
+      'The console does not answer.',
+      'Look at your network; the page tries again by itself.',
+    );
+  }
+  const answer: unknown = await response.json().catch(() => undefined);
+  if (response.ok) return answer as View;
+  const problem = problemFrom(response.status, answer);
+  if (problem.code === 'access.not-signed-in') onSignedOut();
+  throw problem;
+}
+
+function problemFrom(status: number, answer: unknown): Problem {
+  const { code, title, detail } = (answer ?? {}) as { code?: string; title?: string; detail?: string };
+  return new Problem(
+    code ?? 'console.bad-answer',
+    status,
+    title ?? `The console answered with status ${status}.`,
+    detail ?? 'Try again; if it stays so, see the log of the console.',
+  );
+}

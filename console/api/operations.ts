@@ -1,0 +1,42 @@
+import type * as audit from '../../fabric/operations/audit.ts';
+import { CATALOGUE } from '../../fabric/operations/catalogue.ts';
+import type * as devices from '../../fabric/operations/devices.ts';
+import type * as groups from '../../fabric/operations/groups.ts';
+import type * as networks from '../../fabric/operations/networks.ts';
+import type * as people from '../../fabric/operations/people.ts';
+import { requestFor } from '../../fabric/operations/request.ts';
+import type * as tokens from '../../fabric/operations/tokens.ts';
+import { send } from './http.ts';
+
+/** The operations that the console uses, with the types that the fabric gives them. */
+export interface Operations {
+  'network-list': typeof networks.listNetworks;
+  'network-add': typeof networks.addNetwork;
+  'group-list': typeof groups.listGroups;
+  'group-add': typeof groups.admitGroup;
+  'group-status': typeof groups.setGroupStatus;
+  'device-list': typeof devices.listDevices;
+  'device-show': typeof devices.showDevice;
+  'device-standing': typeof devices.setStanding;
+  'handshake-list': typeof audit.listHandshakes;
+  'handshake-counts': typeof audit.countHandshakes;
+  'audit-list': typeof audit.listAudit;
+  'audit-verify': typeof audit.verifyAudit;
+  'person-list': typeof people.listPeople;
+  'person-invite': typeof people.invitePerson;
+  'person-role': typeof people.setPersonRole;
+  'person-remove': typeof people.removePerson;
+  'token-list': typeof tokens.listTokens;
+  'token-create': typeof tokens.createToken;
+  'token-revoke': typeof tokens.revokeToken;
+}
+
+export type InputOf<Name extends keyof Operations> = Parameters<Operations[Name]['run']>[1];
+export type ViewOf<Name extends keyof Operations> = Awaited<ReturnType<Operations[Name]['run']>>;
+
+/** Runs an operation of the fabric. @throws Problem */
+export function run<Name extends keyof Operations>(name: Name, input: InputOf<Name>): Promise<ViewOf<Name>> {
+  const entry = CATALOGUE[name]!;
+  const { path, body } = requestFor(entry, input);
+  return send(entry.method, path, body);
+}

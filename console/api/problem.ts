@@ -1,0 +1,22 @@
+/** What the API answers instead of a result (RFC 9457). */
+export class Problem extends Error {
+  /** Stable and dotted, e.g. `fabric.unknown-device`; docs/errors.md lists them. */
+  readonly code: string;
+  /** 0: the console did not answer. */
+  readonly status: number;
+  /** What to do. */
+  readonly action: string;
+
+  constructor(code: string, status: number, message: string, action: string) {
+    super(message);
+    this.code = code;
+    this.status = status;
+    this.action = action;
+  }
+}
+
+/** Any error as a problem, so that a page can show it. */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return new Problem('console.error', 0, (error as Error).message, 'Load the page again.');
+}

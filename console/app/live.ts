@@ -1,0 +1,65 @@
+import { effect, signal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { me } from './session.ts';
+
+/** What the fabric tells of; `reset`: too much was missed, ask anew. */
+export const KINDS = ['device', 'group', 'network', 'handshake', 'audit', 'reset'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** Is what the pages show up to date? `since`: milliseconds since 1970, of the last change of that. */
+export const live = signal<{ readonly on: boolean; readonly since: number }>({
+  on: false,
+  since: Date.now(),
+});
+
+type Listener = (data: unknown) => void;
+const listeners = new Map<Kind, Set<Listener>>(KINDS.map((kind) => [kind, new Set()]));
+
+effect(() => {
+  if (!me.value) return;
+  const source = new EventSource('/api/v1/events');
+  source.onopen = () => {
+    // What happened while there was no stream is not known to the pages.
+    if (!live.peek().on) tell('reset', {});
+    live.value = { on: true, since: Date.now() };
+  };
+  source.onerror = () => {
+    if (live.peek().on) live.value = { on: false, since: Date.now() };
+  };
+  for (const kind of KINDS)
+    source.addEventListener(kind, (event) => tell(kind, JSON.parse((event as MessageEvent<string>).data)));
+  return () => source.close();
+});
+
+function tell(kind: Kind, data: unknown): void {
+  for (const listener of listeners.get(kind)!) listener(data);
+}
+
+/** Calls `listener` for every event of a kind. Returns a function that ends that. */
+export function listen(kind: Kind, listener: Listener): () => void {
+  listeners.get(kind)!.add(listener);
+  return () => listeners.get(kind)!.delete(listener);
+}
+
+/** Events that come together are one reason to ask again. */
+const TOGETHER_MS = 150;
+
+/** Calls `ask` when something of these kinds has happened, once for all that come together, and after a time without a stream. */
+export function useLive(kinds: readonly Kind[], ask: () => void): void {
+  const newest = useRef(ask);
+  newest.current = ask;
+  useEffect(() => {
+    let timer: number | undefined;
+    const soon = (): void => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        newest.current();
+      }, TOGETHER_MS) as unknown as number;
+    };
+    const ends = [...new Set<Kind>([...kinds, 'reset'])].map((kind) => listen(kind, soon));
+    return () => {
+      clearTimeout(timer);
+      for (const end of ends) end();
+    };
+  }, [kinds.join()]);
+}

@@ -1,0 +1,43 @@
+import { computed, signal } from '@preact/signals';
+import type { Permission } from '../../fabric/access/roles.ts';
+import { account, type Me } from '../api/account.ts';
+import { whenSignedOut } from '../api/http.ts';
+import { Problem } from '../api/problem.ts';
+
+/** Who has signed in; null: nobody; undefined: that is not known yet. */
+export const me = signal<Me | null | undefined>(undefined);
+/** Why nobody has: shown at the sign-in page. */
+export const signedOutBecause = signal<string | undefined>(undefined);
+
+const permissions = computed(() => new Set(me.value?.permissions ?? []));
+
+/** May who has signed in do this? The fabric decides; the console only shows what would be refused less. */
+export const may = (permission: Permission): boolean => permissions.value.has(permission);
+
+/** Looks whether this browser has a session. */
+export async function resume(): Promise<void> {
+  try {
+    me.value = await account.me();
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== 'access.not-signed-in')
+      signedOutBecause.value = (error as Error).message;
+    me.value = null;
+  }
+}
+
+export function entered(who: Me): void {
+  signedOutBecause.value = undefined;
+  me.value = who;
+}
+
+export async function leave(): Promise<void> {
+  await account.signOut();
+  signedOutBecause.value = undefined;
+  me.value = null;
+}
+
+whenSignedOut(() => {
+  if (me.value)
+    signedOutBecause.value = 'You were signed out: the session has ended, or your access was changed.';
+  me.value = null;
+});

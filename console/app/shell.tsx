@@ -1,0 +1,90 @@
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { type Problem, problemOf } from '../api/problem.ts';
+import { ProblemBox } from '../parts/problem.tsx';
+import { live } from './live.ts';
+import type { PageEntry } from './pages.ts';
+import { hrefOf, type Route, route } from './route.ts';
+import { leave, may, me } from './session.ts';
+import { clock } from './time.ts';
+
+/** The frame of all pages: the ways to them at the left, or below on a phone, and the page itself. */
+export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
+  const shown = pages.filter(({ needs }) => may(needs));
+  const at = route.value.path[0] ?? '';
+  return (
+    <div class="shell">
+      <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
+        Skip to the page
+      </button>
+      <nav class="rail" aria-label="Pages of the console">
+        <p class="brand">enf</p>
+        <ul>
+          {shown.map(({ path, name }) =>
+            name === undefined ? null : (
+              <li key={path}>
+                <a href={hrefOf(path === '' ? [] : [path])} aria-current={path === at ? 'page' : undefined}>
+                  {name}
+                </a>
+              </li>
+            ),
+          )}
+        </ul>
+        <div class="rail-foot">
+          <LiveMark />
+          <a href={hrefOf(['you'])} aria-current={at === 'you' ? 'page' : undefined}>
+            {me.value?.name}
+          </a>
+          <span class="quiet">{me.value?.role}</span>
+          <button type="button" class="link" onClick={() => void leave()}>
+            Sign out
+          </button>
+        </div>
+      </nav>
+      <main id="main" tabIndex={-1}>
+        <CurrentPage entry={shown.find(({ path }) => path === at)} />
+      </main>
+    </div>
+  );
+}
+
+/** Are the pages up to date? It never hides that they are not. */
+function LiveMark() {
+  const { on, since } = live.value;
+  return (
+    <p class={on ? 'live' : 'live live-off'} role="status">
+      {on ? '● live' : `○ not live since ${clock(since)}, trying`}
+    </p>
+  );
+}
+
+function CurrentPage({ entry }: { readonly entry: PageEntry | undefined }) {
+  const [loaded, setLoaded] = useState<{ path: string; Page: ComponentType<{ readonly route: Route }> }>();
+  const [problem, setProblem] = useState<Problem>();
+  useEffect(() => {
+    if (entry === undefined) return;
+    setProblem(undefined);
+    let over = false;
+    entry.load().then(
+      (Page) => {
+        if (!over) setLoaded({ path: entry.path, Page });
+      },
+      (error: unknown) => {
+        if (!over) setProblem(problemOf(error));
+      },
+    );
+    return () => {
+      over = true;
+    };
+  }, [entry]);
+  if (entry === undefined)
+    return (
+      <p class="empty">
+        There is no page at this address, or your role may not see it. <a href={hrefOf([])}>Overview</a>
+      </p>
+    );
+  if (problem !== undefined) return <ProblemBox problem={problem} />;
+  if (loaded?.path !== entry.path) return null;
+  const { Page } = loaded;
+  return <Page route={route.value} />;
+}

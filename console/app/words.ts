@@ -1,0 +1,63 @@
+import type { DeviceView } from '../../fabric/operations/devices.ts';
+import { ago } from './time.ts';
+
+/** A number of things: "1 device", "1,204 devices". */
+export const count = (n: number, one: string, many = `${one}s`): string =>
+  `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+
+/** The first 20 hex digits of a group's id in groups of four, as printed on the label. */
+export const shortGid = (gid: string): string =>
+  gid
+    .slice(0, 20)
+    .match(/.{1,4}/g)
+    ?.join(' ') ?? gid;
+
+/** Whether a device can be reached: a word, and how that is known. */
+export function presenceOf(device: Pick<DeviceView, 'online' | 'silentSince' | 'lastTunnel'>): {
+  readonly word: 'online' | 'silent' | 'offline' | 'never' | 'unknown';
+  readonly how: string;
+} {
+  const { online, silentSince, lastTunnel } = device;
+  if (silentSince !== undefined)
+    return { word: 'silent', how: `has a tunnel, and was last heard ${ago(silentSince)}` };
+  if (online === null) return { word: 'unknown', how: 'no fabric is serving, so nobody knows' };
+  if (online)
+    return {
+      word: 'online',
+      how: lastTunnel === null ? 'has a tunnel' : `has had a tunnel since ${ago(lastTunnel.at)}`,
+    };
+  if (lastTunnel === null) return { word: 'never', how: 'has provisioned, and never had a tunnel' };
+  return {
+    word: 'offline',
+    how:
+      lastTunnel.ended === null
+        ? 'its tunnel ended with the fabric'
+        : `its tunnel ended ${ago(lastTunnel.ended)}`,
+  };
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ok: 'admitted',
+  'fabric.group-not-admitted': 'its batch is not admitted here',
+  'fabric.group-suspended': 'its batch is suspended',
+  'fabric.device-banned': 'the device is banned',
+  'fabric.address-not-yours': 'it asked for an address of another device',
+  'fabric.network-full': 'the network has no free address',
+  'xtt.interrupted': 'the connection was cut',
+};
+
+/** A handshake's result in words; the code itself if there are none. */
+export const resultWords = (result: string): string => REASONS[result] ?? result;
+
+const REGIONS = new Intl.DisplayNames(['en'], { type: 'region' });
+
+/** Where an address is registered. */
+export function placeWords(country: string | null): string {
+  if (country === null) return 'unknown place';
+  if (country === 'private') return 'private network';
+  try {
+    return REGIONS.of(country) ?? country;
+  } catch {
+    return country;
+  }
+}

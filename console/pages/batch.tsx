@@ -1,0 +1,188 @@
+import { useState } from 'preact/hooks';
+import { run, type ViewOf } from '../api/operations.ts';
+import { useQuery } from '../app/query.ts';
+import { hrefOf } from '../app/route.ts';
+import { may } from '../app/session.ts';
+import { count, placeWords, resultWords, shortGid } from '../app/words.ts';
+import { ArrivalBar } from '../charts/arrival-bar.tsx';
+import { ArrivalCurve } from '../charts/arrival-curve.tsx';
+import { Standing } from '../parts/badge.tsx';
+import { TextField } from '../parts/field.tsx';
+import { Facts, Page, Section } from '../parts/page.tsx';
+import { ProblemBox } from '../parts/problem.tsx';
+import { Sheet } from '../parts/sheet.tsx';
+import { Rows } from '../parts/table.tsx';
+import { When } from '../parts/when.tsx';
+
+type Batch = ViewOf<'group-show'>;
+
+/** One batch: how many of it have come, and when, and who was refused. */
+export function BatchPage({ gid }: { readonly gid: string }) {
+  const { data, problem, again } = useQuery(`batch ${gid}`, ['group', 'device', 'handshake'], () =>
+    run('group-show', { gid }),
+  );
+  const arrivals = useQuery(`arrivals ${gid}`, ['device'], () => run('group-arrivals', { gid }));
+  const [asked, ask] = useState<'status' | 'change'>();
+  const [done, setDone] = useState<string>();
+  if (data === undefined) {
+    if (problem === undefined) return null;
+    return problem.code === 'fabric.unknown-group' ? (
+      <NotAdmitted gid={gid} />
+    ) : (
+      <ProblemBox problem={problem} again={again} />
+    );
+  }
+  const close = (): void => ask(undefined);
+  return (
+    <Page
+      title={data.name}
+      sub={<a href={hrefOf(['batches'])}>Batches</a>}
+      actions={
+        <>
+          {may('groups.write') && (
+            <button type="button" onClick={() => ask('change')}>
+              Change
+            </button>
+          )}
+          {may('groups.suspend') && (
+            <button
+              type="button"
+              class={data.status === 'active' ? 'danger' : 'primary'}
+              onClick={() => ask('status')}
+            >
+              {data.status === 'active' ? 'Suspend' : 'Resume'}
+            </button>
+          )}
+        </>
+      }
+    >
+      {problem !== undefined && <ProblemBox problem={problem} again={again} />}
+      {done !== undefined && (
+        <p class="note" role="status">
+          {done}
+        </p>
+      )}
+      <p class="big" role="status">
+        {data.announced === null
+          ? count(data.devices, 'device')
+          : `${data.devices.toLocaleString('en')} of ${data.announced.toLocaleString('en')}`}{' '}
+        arrived{data.connected === null ? '' : `, ${data.connected.toLocaleString('en')} with a tunnel`}
+      </p>
+      {arrivals.data !== undefined && arrivals.data.rows.length > 0 && (
+        <ArrivalCurve points={arrivals.data.rows} announced={data.announced} />
+      )}
+      <Facts
+        rows={[
+          ['Arrived', <ArrivalBar key="a" arrived={data.devices} announced={data.announced} />],
+          ['Last arrival', <When key="l" at={data.lastArrival} />],
+          ['State', <Standing key="s" standing={data.status} />],
+          ['Network', data.network],
+          ['Batch id', <code key="g">{shortGid(data.gid)}</code>],
+          ['Admitted', <When key="c" at={data.created} />],
+        ]}
+      />
+      <p>
+        <a href={hrefOf(['devices'], { gid: data.gid })}>The devices of this batch</a>
+      </p>
+      <Section title="Refused lately">
+        {data.refusals.length === 0 ? (
+          <p class="quiet">Nobody who claims this batch was refused.</p>
+        ) : (
+          <Rows
+            caption="Refused handshakes that claim this batch"
+            rows={data.refusals}
+            keyOf={(row) => row.at + row.source}
+            columns={[
+              { name: 'When', kind: 'main', cell: ({ at }) => <When at={at} /> },
+              { name: 'Why', cell: ({ result }) => resultWords(result) },
+              { name: 'From', cell: ({ source }) => <code>{source}</code> },
+              { name: 'Registered in', cell: ({ country }) => placeWords(country) },
+            ]}
+          />
+        )}
+      </Section>
+      {asked === 'status' && (
+        <StatusSheet
+          batch={data}
+          close={close}
+          done={(text) => {
+            setDone(text);
+            again();
+          }}
+        />
+      )}
+      {asked === 'change' && <ChangeSheet batch={data} close={close} done={again} />}
+    </Page>
+  );
+}
+
+function NotAdmitted({ gid }: { readonly gid: string }) {
+  return (
+    <Page title="A batch that is not admitted" sub={<code>{shortGid(gid)}</code>}>
+      <p>
+        Devices say that they belong to it; nobody has brought its label here, so nothing of that is proven.{' '}
+        <a href={hrefOf(['handshakes'], { gid })}>Its handshakes</a>
+      </p>
+      {may('groups.claim') && (
+        <a class="button primary" href={hrefOf(['claim'])}>
+          Scan its label
+        </a>
+      )}
+    </Page>
+  );
+}
+
+interface SheetProps {
+  readonly batch: Batch;
+  readonly close: () => void;
+}
+
+function StatusSheet({ batch, close, done }: SheetProps & { readonly done: (text: string) => void }) {
+  const suspends = batch.status === 'active';
+  const act = async (): Promise<void> => {
+    const { effect } = await run('group-status', {
+      gid: batch.gid,
+      status: suspends ? 'suspended' : 'active',
+    });
+    done(`${suspends ? 'The batch is suspended' : 'The batch is admitted again'} (${effect}).`);
+  };
+  return (
+    <Sheet
+      title={suspends ? 'Suspend this batch?' : 'Admit this batch again?'}
+      verb={suspends ? 'Suspend' : 'Resume'}
+      danger={suspends}
+      act={act}
+      close={close}
+    >
+      <p>
+        <b>{batch.name}</b>, {count(batch.devices, 'device')}
+      </p>
+      <p>
+        {suspends
+          ? `${batch.connected === null ? 'Their tunnels are' : count(batch.connected, 'tunnel is', 'tunnels are')} cut now, and they are refused until the batch is resumed. Their addresses stay theirs.`
+          : 'Its devices may connect again. One that has waited for long asks less often, so some may take a while.'}
+      </p>
+    </Sheet>
+  );
+}
+
+function ChangeSheet({ batch, close, done }: SheetProps & { readonly done: () => void }) {
+  const [name, setName] = useState(batch.name);
+  const [announced, setAnnounced] = useState(batch.announced === null ? '' : String(batch.announced));
+  const act = async (): Promise<void> => {
+    await run('group-change', { gid: batch.gid, name, announced: announced === '' ? 0 : Number(announced) });
+    done();
+  };
+  return (
+    <Sheet title="Change this batch" verb="Save" act={act} close={close}>
+      <TextField label="Name" value={name} change={setName} required maxLength={60} />
+      <TextField
+        label="Announced devices"
+        type="number"
+        value={announced}
+        change={setAnnounced}
+        hint="How many the label or the shipment announces. Empty: not known."
+      />
+    </Sheet>
+  );
+}

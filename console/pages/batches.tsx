@@ -1,0 +1,66 @@
+import type { GroupView } from '../../fabric/operations/groups.ts';
+import { run } from '../api/operations.ts';
+import { useQuery } from '../app/query.ts';
+import { hrefOf, type Route } from '../app/route.ts';
+import { may } from '../app/session.ts';
+import { shortGid } from '../app/words.ts';
+import { ArrivalBar } from '../charts/arrival-bar.tsx';
+import { Standing } from '../parts/badge.tsx';
+import { GroupLink } from '../parts/link.tsx';
+import { Page } from '../parts/page.tsx';
+import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
+import { When } from '../parts/when.tsx';
+import { BatchPage } from './batch.tsx';
+
+type Counted = GroupView & { readonly devices: number };
+
+const COLUMNS: readonly Column<Counted>[] = [
+  { name: 'Batch', kind: 'main', cell: ({ gid, name }) => <GroupLink gid={gid} name={name} /> },
+  {
+    name: 'Arrived',
+    cell: ({ devices, announced }) => <ArrivalBar arrived={devices} announced={announced} />,
+  },
+  { name: 'State', cell: ({ status }) => <Standing standing={status} /> },
+  { name: 'Network', cell: ({ network }) => network },
+  { name: 'Id', kind: 'wide', cell: ({ gid }) => <code>{shortGid(gid)}</code> },
+  { name: 'Admitted', cell: ({ created }) => <When at={created} /> },
+];
+
+/** All batches, or one of them. */
+export function Batches({ route }: { readonly route: Route }) {
+  const gid = route.path[1];
+  return gid === undefined ? <BatchList route={route} /> : <BatchPage gid={gid} />;
+}
+
+function BatchList({ route }: { readonly route: Route }) {
+  const after = route.query.get('after') ?? undefined;
+  const query = useQuery(`batches ${after}`, ['group', 'device'], () =>
+    run('group-list', { limit: PAGE_ROWS, after }),
+  );
+  return (
+    <Page
+      title="Batches"
+      sub="A batch is one label: a group of devices that leave the factory together."
+      actions={
+        may('groups.claim') && (
+          <a class="button primary" href={hrefOf(['claim'])}>
+            Scan a label
+          </a>
+        )
+      }
+    >
+      <ListTable
+        caption="Batches"
+        query={query}
+        columns={COLUMNS}
+        keyOf={({ gid }) => gid}
+        route={route}
+        empty={
+          <p>
+            No batch is admitted yet. <a href={hrefOf(['claim'])}>Scan your first label</a>: it is on the box.
+          </p>
+        }
+      />
+    </Page>
+  );
+}

@@ -1,0 +1,107 @@
+import type { DeviceView } from '../../fabric/operations/devices.ts';
+import { run } from '../api/operations.ts';
+import { useQuery } from '../app/query.ts';
+import { hrefOf, type Route } from '../app/route.ts';
+import { may } from '../app/session.ts';
+import { placeWords } from '../app/words.ts';
+import { Presence, Standing } from '../parts/badge.tsx';
+import { Filters } from '../parts/filters.tsx';
+import { DeviceLink, GroupLink } from '../parts/link.tsx';
+import { Page } from '../parts/page.tsx';
+import { Search } from '../parts/search.tsx';
+import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
+import { When } from '../parts/when.tsx';
+import { DevicePage } from './device.tsx';
+
+const COLUMNS: readonly Column<DeviceView>[] = [
+  {
+    name: 'Device',
+    kind: 'main',
+    cell: (device) => <DeviceLink address={device.address} name={device.name} />,
+  },
+  { name: 'Tunnel', cell: (device) => <Presence device={device} /> },
+  { name: 'Standing', cell: (device) => <Standing standing={device.standing} /> },
+  { name: 'Batch', cell: (device) => <GroupLink gid={device.gid} name={device.group} /> },
+  { name: 'Place', kind: 'wide', cell: (device) => placeWords(device.country) },
+  { name: 'Last handshake', cell: (device) => <When at={device.lastHandshake.at} /> },
+  {
+    name: 'Agent',
+    kind: 'wide',
+    cell: (device) => device.agent?.version ?? <span class="quiet">says nothing</span>,
+  },
+  {
+    name: 'Last failure',
+    kind: 'wide',
+    cell: ({ agent }) =>
+      agent?.lastFailure ? <code>{agent.lastFailure.code}</code> : <span class="quiet">none</span>,
+  },
+];
+
+const FILTERS = [
+  {
+    field: 'standing',
+    label: 'Standing',
+    choices: [
+      ['', 'all'],
+      ['active', 'active'],
+      ['suspended', 'suspended'],
+      ['evicted', 'evicted'],
+      ['banned', 'banned'],
+    ],
+  },
+  {
+    field: 'tunnel',
+    label: 'Tunnel',
+    choices: [
+      ['', 'all'],
+      ['open', 'has one'],
+      ['ended', 'had one'],
+      ['never', 'never had one'],
+    ],
+  },
+] as const;
+
+const FIELDS = ['gid', 'network', 'standing', 'tunnel', 'q', 'after'] as const;
+
+/** All devices, or one of them. */
+export function Devices({ route }: { readonly route: Route }) {
+  const address = route.path[1];
+  return address === undefined ? <DeviceList route={route} /> : <DevicePage address={address} />;
+}
+
+function DeviceList({ route }: { readonly route: Route }) {
+  const asked = Object.fromEntries(
+    FIELDS.flatMap((field) => (route.query.get(field) ? [[field, route.query.get(field)]] : [])),
+  );
+  const query = useQuery(`devices ${route.query}`, ['device', 'group'], () =>
+    run('device-list', { ...asked, limit: PAGE_ROWS } as Parameters<typeof run<'device-list'>>[1]),
+  );
+  const filtered = Object.keys(asked).some((field) => field !== 'after');
+  return (
+    <Page title="Devices" sub="Each is one chip that has proven its batch. No page knows which chip it is.">
+      <div class="bar">
+        <Search route={route} label="Name, batch or address; 3 characters or more" />
+        <Filters route={route} filters={FILTERS} />
+      </div>
+      <ListTable
+        caption="Devices"
+        query={query}
+        columns={COLUMNS}
+        keyOf={(device) => device.address}
+        route={route}
+        empty={
+          filtered ? (
+            <p>
+              No device is like that. <a href={hrefOf(['devices'])}>All devices</a>
+            </p>
+          ) : (
+            <p>
+              No device has come yet. {may('groups.claim') && <a href={hrefOf(['claim'])}>Scan a label</a>} A
+              device that is switched on then appears here by itself, within seconds.
+            </p>
+          )
+        }
+      />
+    </Page>
+  );
+}

@@ -1,0 +1,102 @@
+import type { HandshakeView } from '../../fabric/operations/audit.ts';
+import { run } from '../api/operations.ts';
+import { useQuery } from '../app/query.ts';
+import { hrefOf, type Route } from '../app/route.ts';
+import { count, placeWords, resultWords, shortGid } from '../app/words.ts';
+import { Filters } from '../parts/filters.tsx';
+import { DeviceLink } from '../parts/link.tsx';
+import { Page, Section } from '../parts/page.tsx';
+import { type Column, ListTable, PAGE_ROWS, Rows } from '../parts/table.tsx';
+import { When } from '../parts/when.tsx';
+
+const COLUMNS: readonly Column<HandshakeView>[] = [
+  { name: 'When', kind: 'main', cell: ({ at }) => <When at={at} /> },
+  {
+    name: 'Result',
+    cell: ({ result, proven }) => (
+      <span class={result === 'ok' ? 'good' : 'bad'} title={result}>
+        {resultWords(result)}
+        {!proven && <span class="quiet"> (claimed, not proven)</span>}
+      </span>
+    ),
+  },
+  {
+    name: 'Device',
+    cell: ({ address }) =>
+      address === null ? <span class="quiet">none</span> : <DeviceLink address={address} />,
+  },
+  {
+    name: 'Batch id',
+    cell: ({ gid }) =>
+      gid === null ? (
+        <span class="quiet">not said</span>
+      ) : (
+        <a href={hrefOf(['batches', gid])}>
+          <code>{shortGid(gid)}</code>
+        </a>
+      ),
+  },
+  { name: 'From', cell: ({ source }) => <code>{source}</code> },
+  { name: 'Registered in', cell: ({ country }) => placeWords(country) },
+];
+
+const FILTERS = [
+  {
+    field: 'result',
+    label: 'Result',
+    choices: [
+      ['', 'all'],
+      ['ok', 'admitted'],
+      ['refused', 'refused'],
+      ['fabric.group-not-admitted', 'batch not admitted'],
+      ['fabric.device-banned', 'banned'],
+      ['fabric.group-suspended', 'suspended'],
+    ],
+  },
+] as const;
+
+/** Handshakes, good and refused, newest first. */
+export function Handshakes({ route }: { readonly route: Route }) {
+  const field = (name: string): string | undefined => route.query.get(name) ?? undefined;
+  const query = useQuery(`handshakes ${route.query}`, ['handshake'], () =>
+    run('handshake-list', {
+      limit: PAGE_ROWS,
+      after: field('after'),
+      result: field('result'),
+      gid: field('gid'),
+      device: field('device'),
+    }),
+  );
+  const counts = useQuery('handshake counts', ['handshake'], () => run('handshake-counts', {}));
+  return (
+    <Page
+      title="Handshakes"
+      sub="Each try of a device to get its identity, and where the address it came from is registered."
+    >
+      <Filters route={route} filters={FILTERS} />
+      <ListTable
+        caption="Handshakes"
+        query={query}
+        columns={COLUMNS}
+        keyOf={(row) => `${row.at} ${row.source} ${row.address}`}
+        route={route}
+        empty={<p>No handshake is like that.</p>}
+      />
+      {(counts.data?.length ?? 0) > 0 && (
+        <Section title="Counted only">
+          <p class="quiet">Old ones, and those of a flood, have no row of their own.</p>
+          <Rows
+            caption="Handshakes that are counted only"
+            rows={counts.data ?? []}
+            keyOf={({ result }) => result}
+            columns={[
+              { name: 'Result', kind: 'main', cell: ({ result }) => resultWords(result) },
+              { name: 'Number', kind: 'number', cell: ({ times }) => count(times, 'time') },
+              { name: 'Last', cell: ({ last }) => <When at={last} /> },
+            ]}
+          />
+        </Section>
+      )}
+    </Page>
+  );
+}

@@ -1,0 +1,113 @@
+import { useState } from 'preact/hooks';
+import type { NetworkView } from '../../fabric/operations/networks.ts';
+import { run } from '../api/operations.ts';
+import { useQuery } from '../app/query.ts';
+import { hrefOf, type Route } from '../app/route.ts';
+import { may } from '../app/session.ts';
+import { Copyable } from '../parts/copy.tsx';
+import { TextField } from '../parts/field.tsx';
+import { Page } from '../parts/page.tsx';
+import { Sheet } from '../parts/sheet.tsx';
+import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
+import { When } from '../parts/when.tsx';
+
+/** The networks, each a /64 from which devices get their addresses. */
+export function Networks({ route }: { readonly route: Route }) {
+  const after = route.query.get('after') ?? undefined;
+  const query = useQuery(`networks ${after}`, ['network', 'audit'], () =>
+    run('network-list', { limit: PAGE_ROWS, after }),
+  );
+  const [asked, ask] = useState<NetworkView | 'new'>();
+  const columns: readonly Column<NetworkView>[] = [
+    {
+      name: 'Network',
+      kind: 'main',
+      cell: ({ name, prefix }) => <a href={hrefOf(['devices'], { network: prefix })}>{name || prefix}</a>,
+    },
+    { name: 'Prefix', cell: ({ prefix }) => <Copyable text={prefix} /> },
+    { name: 'This host', cell: ({ host }) => <Copyable text={host} /> },
+    { name: 'Added', cell: ({ created }) => <When at={created} /> },
+    ...(may('networks.write')
+      ? [
+          {
+            name: 'Actions',
+            cell: (network: NetworkView) => (
+              <button type="button" class="link" onClick={() => ask(network)}>
+                Rename
+              </button>
+            ),
+          },
+        ]
+      : []),
+  ];
+  return (
+    <Page
+      title="Networks"
+      sub="Devices of one network reach each other; those of two do not."
+      actions={
+        may('networks.write') && (
+          <button type="button" class="primary" onClick={() => ask('new')}>
+            Add a network
+          </button>
+        )
+      }
+    >
+      <ListTable
+        caption="Networks"
+        query={query}
+        columns={columns}
+        keyOf={({ prefix }) => prefix}
+        route={route}
+        empty={<p>No network yet. Add one: a batch is tied to a network when its label is scanned.</p>}
+      />
+      {asked === 'new' && <AddSheet close={() => ask(undefined)} done={query.again} />}
+      {asked !== undefined && asked !== 'new' && (
+        <RenameSheet network={asked} close={() => ask(undefined)} done={query.again} />
+      )}
+    </Page>
+  );
+}
+
+interface SheetProps {
+  readonly close: () => void;
+  readonly done: () => void;
+}
+
+function AddSheet({ close, done }: SheetProps) {
+  const [name, setName] = useState('');
+  const [prefix, setPrefix] = useState('');
+  const act = async (): Promise<void> => {
+    await run('network-add', { prefix, name });
+    done();
+  };
+  return (
+    <Sheet title="Add a network" verb="Add" act={act} close={close}>
+      <TextField label="Name" value={name} change={setName} required maxLength={60} />
+      <TextField
+        label="Prefix"
+        value={prefix}
+        change={setPrefix}
+        required
+        maxLength={64}
+        placeholder="fd00:8f80:8000:1::/64"
+        hint="A /64 of your own: unique local (fd00::/8) or one that is routed to this host."
+      />
+    </Sheet>
+  );
+}
+
+function RenameSheet({ network, close, done }: SheetProps & { readonly network: NetworkView }) {
+  const [name, setName] = useState(network.name);
+  const act = async (): Promise<void> => {
+    await run('network-rename', { prefix: network.prefix, name });
+    done();
+  };
+  return (
+    <Sheet title="Rename the network" verb="Rename" act={act} close={close}>
+      <p>
+        <code>{network.prefix}</code>
+      </p>
+      <TextField label="Name" value={name} change={setName} required maxLength={60} />
+    </Sheet>
+  );
+}

@@ -1,0 +1,19 @@
+import type { Problem } from '../api/problem.ts';
+
+/** An error as every page shows it: what was wrong, what to do, its code. */
+export function ProblemBox({ problem, again }: { readonly problem: Problem; readonly again?: () => void }) {
+  return (
+    <div class="problem" role="alert">
+      <p class="problem-title">{problem.message}</p>
+      <p>{problem.action}</p>
+      <p class="quiet">
+        <code>{problem.code}</code>
+        {again !== undefined && (
+          <button type="button" class="link" onClick={again}>
+            Try again
+          </button>
+        )}
+      </p>
+    </div>
+  );
+}

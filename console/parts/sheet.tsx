@@ -1,0 +1,59 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { type Problem, problemOf } from '../api/problem.ts';
+import { ProblemBox } from './problem.tsx';
+
+/**
+ * Asks before something is done: a dialog that says what will happen, with one button that does it. It stays open and shows why if that fails.
+ */
+export function Sheet({
+  title,
+  verb,
+  danger = false,
+  act,
+  close,
+  children,
+}: {
+  readonly title: string;
+  /** On the button. */
+  readonly verb: string;
+  readonly danger?: boolean;
+  /** Does it; the sheet closes when it resolves. */
+  readonly act: () => Promise<unknown>;
+  readonly close: () => void;
+  readonly children: ComponentChildren;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [problem, setProblem] = useState<Problem>();
+  const [busy, setBusy] = useState(false);
+  useEffect(() => dialog.current?.showModal(), []);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    try {
+      await act();
+      close();
+    } catch (error) {
+      setProblem(problemOf(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <dialog class="sheet" ref={dialog} onClose={close} aria-labelledby="sheet-title">
+      <form onSubmit={submit}>
+        <h2 id="sheet-title">{title}</h2>
+        {children}
+        {problem !== undefined && <ProblemBox problem={problem} />}
+        <div class="sheet-buttons">
+          <button type="button" onClick={() => dialog.current?.close()}>
+            Cancel
+          </button>
+          <button type="submit" class={danger ? 'danger' : 'primary'} disabled={busy}>
+            {busy ? 'One moment …' : verb}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
