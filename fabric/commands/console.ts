@@ -11,7 +11,7 @@ import { askNews } from '../operations/news.ts';
 import { askRunning } from '../operations/running.ts';
 import { pathOf } from '../pki/files.ts';
 import { DATA } from './context.ts';
-import { isLoopback } from './remote.ts';
+import { parseOrigin } from './origin.ts';
 
 const DEFAULT_LISTEN = '[::1]:8480';
 
@@ -43,7 +43,7 @@ export const consoleServe: Command = {
     const socket = pathOf(invocation.required('data'), 'control');
     const tls = await readTls(invocation.option('certificate'), invocation.option('key'));
     if (tls === undefined) requireLoopback(listen);
-    const origin = originOf(invocation.option('origin'));
+    const origin = parseOrigin('origin', invocation.option('origin'));
     const { startApi } = await import('../api/server.ts');
     const api = await startApi({
       listen,
@@ -67,20 +67,6 @@ export const consoleServe: Command = {
     return undefined;
   },
 };
-
-/** @throws Failure `cli.bad-option` */
-function originOf(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isOrigin = url !== undefined && `${url.origin}/` === url.href && /^https?:$/.test(url.protocol);
-  if (isOrigin && (url.protocol === 'https:' || isLoopback(url.hostname))) return url.origin;
-  throw new Failure(
-    'cli.bad-option',
-    'operator',
-    `--origin: expected an address such as https://console.example, got ${JSON.stringify(text.slice(0, 100))}`,
-    { action: 'Give scheme, name and port alone; http:// is for this machine only.' },
-  );
-}
 
 async function readTls(
   certificate: string | undefined,

@@ -4,27 +4,40 @@ import { isRole, ROLES, type Role } from '../access/roles.ts';
 import { invitePerson, listPeople, removePerson, setPersonRole } from '../operations/people.ts';
 import { FABRIC, withFabric } from './context.ts';
 import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
+import { CONSOLE_URL, parseOrigin } from './origin.ts';
+import { remoteOf } from './remote.ts';
 
 export const consoleInvite: Command = {
   name: 'console invite',
-  summary: 'Prints an invite, with which one person may come in and choose a password. It is shown once.',
+  summary: 'Prints the address at which one person may come in and choose a password. It is shown once.',
   options: [
     { name: 'role', value: 'ROLE', help: `what the person may do: ${ROLES.join(', ')}`, default: 'owner' },
     { name: 'hours', value: 'N', help: 'how long it holds, 1 to 168 hours', default: '1' },
+    {
+      name: 'url',
+      value: 'URL',
+      help: `where browsers find the console (that of --api, else ${CONSOLE_URL})`,
+    },
     ...FABRIC,
   ],
-  examples: ['enf-fabric console invite', 'enf-fabric console invite --role installer --hours 24'],
+  examples: [
+    'enf-fabric console invite',
+    'enf-fabric console invite --role installer --hours 24 --url https://console.example',
+  ],
   async run(invocation) {
     const role = roleOf(invocation.required('role'));
     const hours = invocation.required('hours');
     if (!/^\d{1,3}$/.test(hours)) throw badOption(`--hours expects 1 to 168, got ${JSON.stringify(hours)}`);
+    const url =
+      parseOrigin('url', invocation.option('url')) ?? (await remoteOf(invocation))?.url.origin ?? CONSOLE_URL;
     const view = await withFabric(invocation, (fabric) =>
       fabric.run(invitePerson, { role, hours: Number(hours) }),
     );
+    // Behind the "#" the invite reaches no server and no log before it is used.
+    const address = `${url}/#/setup/${view.invite}`;
     invocation.print(
-      view,
-      () =>
-        `${view.invite}\n\nFor one person, as ${view.role}, until ${when(view.expires)}: it chooses a name and a password by POST /api/v1/setup (docs/fabric-api.md).`,
+      { ...view, address },
+      () => `${address}\n\nFor one person, as ${view.role}, until ${when(view.expires)}; shown this once.`,
     );
     return undefined;
   },

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { AxeResults } from 'axe-core';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { ROOT } from '../structure.ts';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Debian's Chromium; `film`: a .y4m file that its camera shows. */
+export function openBrowser(film?: string): Promise<Browser> {
+  return chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      ...(film === undefined
+        ? []
+        : [
+            '--use-fake-ui-for-media-stream',
+            '--use-fake-device-for-media-stream',
+            `--use-file-for-fake-video-capture=${film}`,
+          ]),
+    ],
+  });
+}
+
+/** A page whose wrongs are collected: requests to other hosts, violations of the policy, errors. */
+export interface Watched {
+  readonly page: Page;
+  readonly wrongs: string[];
+}
+
+export async function watchedPage(
+  browser: Browser,
+  origin: string,
+  options: Parameters<Browser['newContext']>[0] = {},
+): Promise<Watched & { readonly context: BrowserContext }> {
+  const context = await browser.newContext({ baseURL: origin, ...options });
+  const page = await context.newPage();
+  const wrongs: string[] = [];
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    if (!['data:', 'blob:'].includes(url.protocol) && url.origin !== origin) wrongs.push(`asks ${url.origin}`);
+  });
+  page.on('console', (message) => {
+    // A refused request is told by the page itself; the browser's line about it is no error of ours.
+    if (message.type() === 'error' && !/^Failed to load resource/.test(message.text())) wrongs.push(message.text());
+  });
+  page.on('pageerror', (error) => wrongs.push(String(error.stack ?? error)));
+  return { context, page, wrongs };
+}
+
+/** An authenticator of the page's browser, which verifies its user and confirms at once. */
+export async function addAuthenticator(page: Page): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('WebAuthn.enable');
+  await session.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+}
+
+/** What axe finds wrong in the page as it is now. The policy of the page lets no script in, so it comes past the page. */
+export async function accessibilityWrongs(page: Page): Promise<string[]> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Runtime.evaluate', { expression: `${AXE};0` });
+  const { result } = await session.send('Runtime.evaluate', {
+    expression: 'axe.run(document).then((found) => JSON.stringify(found.violations))',
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  await session.detach();
+  const violations = JSON.parse(result.value as string) as AxeResults['violations'];
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
+}
+
+export async function expectAccessible(page: Page): Promise<void> {
+  expect(await accessibilityWrongs(page)).toEqual([]);
+}
+
+/** Keeps a picture of the page: in docs/pictures with PICTURES=1, else where nobody has to look. */
+export async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env.PICTURES === '1' ? 'docs/pictures' : '.cache/pictures';
+  await page.screenshot({ path: join(ROOT, folder, `${name}.png`), animations: 'disabled' });
+}
