@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { worldMap } from './map/world.mjs';
 
 const here = dirname(new URL(import.meta.url).pathname);
 const COMPRESSED = /\.(js|css|svg|html|wasm|json)$/;
@@ -28,6 +29,7 @@ export async function buildConsole(folder) {
     jsxImportSource: 'preact',
     minify: true,
     legalComments: 'none',
+    plugins: [made('world-map', worldMap)],
     metafile: true,
     write: false,
   });
@@ -40,6 +42,17 @@ export async function buildConsole(folder) {
     .replace('SCRIPT', nameOf(/main-\w+\.js$/));
   save(join(folder, 'index.html'), Buffer.from(page));
   return metafile;
+}
+
+/** A module whose content is made while the console is built. */
+function made(name, make) {
+  return {
+    name,
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: new RegExp(`^${name}$`) }, () => ({ path: name, namespace: name }));
+      onLoad({ filter: /.*/, namespace: name }, () => ({ contents: JSON.stringify(make()), loader: 'json' }));
+    },
+  };
 }
 
 function save(path, contents) {

@@ -1,6 +1,6 @@
 import { render } from 'preact';
-import { App } from './app/app.tsx';
 import { resume } from './app/session.ts';
+import { App } from './app.tsx';
 import './style/all.css';
 
 render(<App />, document.getElementById('app')!);

@@ -8,6 +8,7 @@ import { repeatedLine } from '../os/service/repeats.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { type Parts, startControl } from './control.ts';
+import { openLocator } from './geo/locator.ts';
 import { type Host, openHost } from './host/host.ts';
 import { type HostServices, NO_SERVICES } from './host/services.ts';
 import { startIdentity } from './identity/start.ts';
@@ -34,6 +35,8 @@ export interface ServeOptions {
   /** Which services of this host devices may use through it; none unless given. */
   readonly hostServices?: HostServices;
   readonly log: Log;
+  /** A database of places (.mmdb) for the handshakes that are written, or `none`; countries that come with the program unless given. */
+  readonly places?: string | undefined;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
   readonly maxConnections?: number;
   /** How many threads carry packets, 1 to 16; `defaultThreads()` unless given. */
@@ -75,7 +78,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const logFailure = repeatedLine(log, 'error', { subjects: 1 });
     const onError = (error: unknown): void => logFailure('', `registry: ${(error as Error).message}`);
     started.push(logFailure.close);
-    const registry = await openRegistry(pathOf(data, 'registry'), { onError });
+    const locate = await openLocator(options.places, (message) => log('warning', message));
+    const registry = await openRegistry(pathOf(data, 'registry'), { onError, locate });
     started.push(() => registry.close());
     const lost = registry.missing();
     if (lost !== undefined) log('error', `${lost.code}: ${lost.message}. ${lost.action}`);

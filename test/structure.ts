@@ -94,6 +94,16 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'router',
     ],
   },
+  console: {
+    api: [],
+    audit: [],
+    app: ['api'],
+    charts: ['app'],
+    map: [],
+    parts: ['api', 'app'],
+    scan: ['parts'],
+    pages: ['api', 'app', 'audit', 'charts', 'map', 'parts', 'scan'],
+  },
   os: {
     files: [],
     linux: ['service'],

@@ -66,7 +66,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
         {data.announced === null
           ? count(data.devices, 'device')
           : `${data.devices.toLocaleString('en')} of ${data.announced.toLocaleString('en')}`}{' '}
-        arrived{data.connected === null ? '' : `, ${data.connected.toLocaleString('en')} with a tunnel`}
+        arrived, {data.connected.toLocaleString('en')} with a tunnel
       </p>
       {arrivals.data !== undefined && arrivals.data.rows.length > 0 && (
         <ArrivalCurve points={arrivals.data.rows} announced={data.announced} />
@@ -159,7 +159,7 @@ function StatusSheet({ batch, close, done }: SheetProps & { readonly done: (text
       </p>
       <p>
         {suspends
-          ? `${batch.connected === null ? 'Their tunnels are' : count(batch.connected, 'tunnel is', 'tunnels are')} cut now, and they are refused until the batch is resumed. Their addresses stay theirs.`
+          ? `${count(batch.connected, 'tunnel is', 'tunnels are')} cut now, and they are refused until the batch is resumed. Their addresses stay theirs.`
           : 'Its devices may connect again. One that has waited for long asks less often, so some may take a while.'}
       </p>
     </Sheet>

@@ -1,6 +1,166 @@
-import type { Route } from '../app/route.ts';
-import { Page } from '../parts/page.tsx';
+import { useState } from 'preact/hooks';
+import { run, type ViewOf } from '../api/operations.ts';
+import { type Problem, problemOf } from '../api/problem.ts';
+import { useQuery } from '../app/query.ts';
+import { go, hrefOf, type Route } from '../app/route.ts';
+import { may } from '../app/session.ts';
+import { count, placeWords, shortGid } from '../app/words.ts';
+import { ChoiceField, TextField } from '../parts/field.tsx';
+import { GroupLink } from '../parts/link.tsx';
+import { Facts, Page } from '../parts/page.tsx';
+import { ProblemBox } from '../parts/problem.tsx';
+import { When } from '../parts/when.tsx';
+import { FindLabel } from '../scan/find-label.tsx';
 
+type Label = ViewOf<'label-read'>;
+
+/** Admits a batch by its label: find it, compare it, tie it to a network. */
 export function Claim(_: { readonly route: Route }) {
-  return <Page title="Claim">…</Page>;
+  const [found, setFound] = useState<{ readonly text: string; readonly label: Label }>();
+  const [problem, setProblem] = useState<Problem>();
+  const read = async (text: string): Promise<void> => {
+    setProblem(undefined);
+    try {
+      setFound({ text, label: await run('label-read', { label: text }) });
+    } catch (error) {
+      setProblem(problemOf(error));
+    }
+  };
+  const again = (): void => {
+    setFound(undefined);
+    setProblem(undefined);
+  };
+  return (
+    <Page
+      title={found === undefined ? 'Scan a label' : found.label.name}
+      sub={
+        found === undefined
+          ? 'It is on the box, a square code. One label admits the whole batch.'
+          : 'Compare this with what is printed beside the code.'
+      }
+      actions={
+        found !== undefined && (
+          <button type="button" onClick={again}>
+            Another label
+          </button>
+        )
+      }
+    >
+      {problem !== undefined && <ProblemBox problem={problem} again={again} />}
+      {found === undefined && problem === undefined && <FindLabel found={(text) => void read(text)} />}
+      {found !== undefined && (
+        <>
+          <Card label={found.label} />
+          {found.label.group === null ? (
+            <Admit text={found.text} label={found.label} />
+          ) : (
+            <p class="note">
+              This batch is admitted already:{' '}
+              <GroupLink gid={found.label.gid} name={found.label.group.name} />
+            </p>
+          )}
+        </>
+      )}
+    </Page>
+  );
+}
+
+function Card({ label }: { readonly label: Label }) {
+  const { name, gid, vendor, signed, hasClaim, knocking } = label;
+  return (
+    <Facts
+      rows={[
+        ['Name', name],
+        ['Batch id, by fours', <code key="g">{shortGid(gid)}</code>],
+        ['Maker', vendor ?? <span class="quiet">the label does not say</span>],
+        ['Signature of the maker', signed ? 'there, but not checked by this version' : 'none'],
+        ['Claim secret', hasClaim ? 'on the label' : 'none'],
+        [
+          'Seen here',
+          knocking === null ? (
+            <span class="quiet">none of its devices has tried yet</span>
+          ) : (
+            <>
+              trying since <When at={knocking.first} />: {count(knocking.attempts, 'attempt')} from{' '}
+              {knocking.countries.map(placeWords).join(', ')}, which prove nothing yet
+            </>
+          ),
+        ],
+      ]}
+    />
+  );
+}
+
+function Admit({ text, label }: { readonly text: string; readonly label: Label }) {
+  const networks = useQuery('networks to choose', ['network'], () => run('network-list', { limit: 200 }));
+  const [chosen, setChosen] = useState<string>();
+  const [announced, setAnnounced] = useState('');
+  const [paused, setPaused] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  const [busy, setBusy] = useState(false);
+  const rows = networks.data?.rows ?? [];
+  const network = rows.find(({ prefix }) => prefix === chosen) ?? rows[0];
+  if (networks.data === undefined)
+    return networks.problem === undefined ? null : (
+      <ProblemBox problem={networks.problem} again={networks.again} />
+    );
+  if (network === undefined)
+    return (
+      <p class="empty">
+        There is no network yet for its devices.{' '}
+        {may('networks.write') ? <a href={hrefOf(['networks'])}>Add one</a> : 'Ask an owner to add one.'}
+      </p>
+    );
+  const admit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      await run('group-add', {
+        label: text,
+        network: network.prefix,
+        ...(announced !== '' && { announced: Number(announced) }),
+        ...(paused && { status: 'suspended' }),
+      });
+      go(hrefOf(['batches', label.gid]));
+    } catch (error) {
+      setProblem(problemOf(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <form class="admit" onSubmit={admit}>
+      <ChoiceField
+        label="Network"
+        value={network.prefix}
+        change={setChosen}
+        choices={rows.map(({ name, prefix }) => [prefix, name === '' ? prefix : `${name} (${prefix})`])}
+      />
+      <TextField
+        label="How many devices are announced"
+        type="number"
+        value={announced}
+        change={setAnnounced}
+        hint="If the label or the shipment says: then you see how many are missing."
+      />
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={paused}
+          onChange={(event) => setPaused(event.currentTarget.checked)}
+        />{' '}
+        Start suspended: nothing enters until the batch is resumed
+      </label>
+      <p>
+        {paused
+          ? 'The batch is known from then on, and its devices are refused until it is resumed.'
+          : `Each device of the batch that proves itself gets an address in ${network.name || network.prefix}, from now on.`}
+      </p>
+      {problem !== undefined && <ProblemBox problem={problem} />}
+      <button type="submit" class="primary wide" disabled={busy}>
+        {busy ? 'One moment …' : 'Admit the batch'}
+      </button>
+    </form>
+  );
 }

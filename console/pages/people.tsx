@@ -1,6 +1,191 @@
+import { useState } from 'preact/hooks';
+import { permissionsOf, ROLES, type Role } from '../../fabric/access/roles.ts';
+import type { PersonView } from '../../fabric/operations/people.ts';
+import { run } from '../api/operations.ts';
+import { useQuery } from '../app/query.ts';
 import type { Route } from '../app/route.ts';
-import { Page } from '../parts/page.tsx';
+import { may, me } from '../app/session.ts';
+import { Copyable } from '../parts/copy.tsx';
+import { ChoiceField } from '../parts/field.tsx';
+import { Page, Section } from '../parts/page.tsx';
+import { Sheet } from '../parts/sheet.tsx';
+import { type Column, ListTable, PAGE_ROWS, Rows } from '../parts/table.tsx';
+import { Tokens } from '../parts/tokens.tsx';
+import { When } from '../parts/when.tsx';
 
-export function People(_: { readonly route: Route }) {
-  return <Page title="People">…</Page>;
+type Asked = { readonly what: 'role' | 'remove'; readonly person: PersonView } | { readonly what: 'invite' };
+
+/** Roles that who has signed in may give: none that may more. */
+export const grantable = (): readonly Role[] => {
+  const own = permissionsOf(me.value?.role ?? 'auditor');
+  return ROLES.filter((role) => permissionsOf(role).every((permission) => own.includes(permission)));
+};
+
+/** Who may sign in and in what role, and the tokens of programs. */
+export function People({ route }: { readonly route: Route }) {
+  const after = route.query.get('after') ?? undefined;
+  const query = useQuery(`people ${after}`, ['audit'], () => run('person-list', { limit: PAGE_ROWS, after }));
+  const [asked, ask] = useState<Asked>();
+  const [invite, setInvite] = useState<string>();
+  const close = (): void => ask(undefined);
+  return (
+    <Page
+      title="People"
+      sub="Who signs in here, and the tokens of programs."
+      actions={
+        may('people.write') && (
+          <button type="button" class="primary" onClick={() => ask({ what: 'invite' })}>
+            Invite somebody
+          </button>
+        )
+      }
+    >
+      {invite !== undefined && <Invited address={invite} />}
+      <ListTable
+        caption="People"
+        query={query}
+        columns={columns(ask)}
+        keyOf={({ id }) => id}
+        route={route}
+        empty={<p>Nobody yet.</p>}
+      />
+      {may('tokens.write') && <Tokens roles={grantable()} />}
+      <RoleTable />
+      {asked?.what === 'invite' && <InviteSheet close={close} done={setInvite} />}
+      {asked?.what === 'role' && <RoleSheet person={asked.person} close={close} done={query.again} />}
+      {asked?.what === 'remove' && <RemoveSheet person={asked.person} close={close} done={query.again} />}
+    </Page>
+  );
+}
+
+function columns(ask: (asked: Asked) => void): readonly Column<PersonView>[] {
+  return [
+    { name: 'Name', kind: 'main', cell: ({ name }) => name },
+    {
+      name: 'Role',
+      cell: ({ role, removed }) => (removed === null ? role : <span class="quiet">removed</span>),
+    },
+    { name: 'Signed in', cell: ({ signedIn }) => <When at={signedIn} /> },
+    { name: 'Passkeys', kind: 'number', cell: ({ passkeys }) => passkeys },
+    { name: 'Invited by', kind: 'wide', cell: ({ createdBy }) => createdBy },
+    {
+      name: 'Actions',
+      cell: (person) =>
+        may('people.write') &&
+        person.removed === null && (
+          <>
+            <button type="button" class="link" onClick={() => ask({ what: 'role', person })}>
+              Role
+            </button>
+            <button type="button" class="link" onClick={() => ask({ what: 'remove', person })}>
+              Remove
+            </button>
+          </>
+        ),
+    },
+  ];
+}
+
+function Invited({ address }: { readonly address: string }) {
+  return (
+    <div class="note" role="status">
+      <p>Give this address to the person, and to nobody else. It is shown this once, and works once:</p>
+      <p>
+        <Copyable text={address} />
+      </p>
+    </div>
+  );
+}
+
+interface SheetProps {
+  readonly close: () => void;
+}
+
+const roleChoices = (): readonly (readonly [string, string])[] => grantable().map((role) => [role, role]);
+
+function InviteSheet({ close, done }: SheetProps & { readonly done: (address: string) => void }) {
+  const [role, setRole] = useState<string>('operator');
+  const [hours, setHours] = useState('24');
+  const act = async (): Promise<void> => {
+    const { invite } = await run('person-invite', { role: role as Role, hours: Number(hours) });
+    done(`${location.origin}/#/setup/${invite}`);
+  };
+  return (
+    <Sheet title="Invite somebody" verb="Make an invite" act={act} close={close}>
+      <ChoiceField label="Role" value={role} change={setRole} choices={roleChoices()} />
+      <ChoiceField
+        label="It holds for"
+        value={hours}
+        change={setHours}
+        choices={[
+          ['1', 'an hour'],
+          ['24', 'a day'],
+          ['168', 'a week'],
+        ]}
+      />
+    </Sheet>
+  );
+}
+
+function RoleSheet({
+  person,
+  close,
+  done,
+}: SheetProps & { readonly person: PersonView; readonly done: () => void }) {
+  const [role, setRole] = useState<string>(person.role);
+  const act = async (): Promise<void> => {
+    await run('person-role', { person: String(person.id), role: role as Role });
+    done();
+  };
+  return (
+    <Sheet title={`What may ${person.name} do?`} verb="Change" act={act} close={close}>
+      <ChoiceField
+        label="Role"
+        value={role}
+        change={setRole}
+        choices={roleChoices()}
+        hint="All sessions of the person end."
+      />
+    </Sheet>
+  );
+}
+
+function RemoveSheet({
+  person,
+  close,
+  done,
+}: SheetProps & { readonly person: PersonView; readonly done: () => void }) {
+  const act = async (): Promise<void> => {
+    await run('person-remove', { person: String(person.id) });
+    done();
+  };
+  return (
+    <Sheet title={`Remove ${person.name}?`} verb="Remove" danger act={act} close={close}>
+      <p>
+        Sessions, password, passkeys and tokens of the person end now. What it did stays in the audit trail.
+      </p>
+    </Sheet>
+  );
+}
+
+/** What each role may do, as the fabric has it. */
+function RoleTable() {
+  const permissions = permissionsOf('host');
+  return (
+    <Section title="What the roles may do">
+      <Rows
+        caption="Roles and what they may do"
+        rows={permissions}
+        keyOf={(permission) => permission}
+        columns={[
+          { name: 'Permission', kind: 'main', cell: (permission) => <code>{permission}</code> },
+          ...ROLES.map((role) => ({
+            name: role,
+            cell: (permission: (typeof permissions)[number]) =>
+              permissionsOf(role).includes(permission) ? 'yes' : <span class="quiet">no</span>,
+          })),
+        ]}
+      />
+    </Section>
+  );
 }

@@ -1,6 +1,200 @@
+import { useState } from 'preact/hooks';
+import { account, hasPasskeys } from '../api/account.ts';
+import { type Problem, problemOf } from '../api/problem.ts';
+import { useQuery } from '../app/query.ts';
 import type { Route } from '../app/route.ts';
-import { Page } from '../parts/page.tsx';
+import { entered, me } from '../app/session.ts';
+import { count } from '../app/words.ts';
+import { TextField } from '../parts/field.tsx';
+import { Facts, Page, Section } from '../parts/page.tsx';
+import { ProblemBox } from '../parts/problem.tsx';
+import { RecoveryCodes } from '../parts/recovery-codes.tsx';
+import { Sheet } from '../parts/sheet.tsx';
+import { Rows } from '../parts/table.tsx';
+import { When } from '../parts/when.tsx';
 
+/** Who has signed in, and what it does for itself. */
 export function You(_: { readonly route: Route }) {
-  return <Page title="You">…</Page>;
+  const left = useQuery('codes left', ['audit'], account.recoveryCodesLeft);
+  const [asked, ask] = useState<'password' | 'everywhere'>();
+  const [done, setDone] = useState<string>();
+  const who = me.value;
+  return (
+    <Page
+      title={who?.name ?? ''}
+      sub={`You are signed in as ${who?.role}.`}
+      actions={
+        <>
+          <button type="button" onClick={() => ask('password')}>
+            Change the password
+          </button>
+          <button type="button" onClick={() => ask('everywhere')}>
+            Sign out everywhere
+          </button>
+        </>
+      }
+    >
+      {done !== undefined && (
+        <p class="note" role="status">
+          {done}
+        </p>
+      )}
+      <Facts
+        rows={[
+          ['Role', who?.role],
+          ['May', who?.permissions.join(', ')],
+          ['Recovery codes left', left.data === undefined ? '…' : count(left.data.left, 'code')],
+        ]}
+      />
+      <Passkeys />
+      <Section title="If the password is lost">
+        <RecoveryCodes />
+        <p class="quiet">New codes replace all former ones.</p>
+      </Section>
+      {asked === 'password' && (
+        <PasswordSheet
+          close={() => ask(undefined)}
+          done={() => setDone('The password is changed; all other sessions have ended.')}
+        />
+      )}
+      {asked === 'everywhere' && (
+        <Sheet
+          title="Sign out everywhere?"
+          verb="Sign out"
+          act={account.signOutEverywhere}
+          close={() => ask(undefined)}
+        >
+          <p>All your sessions end, this one too.</p>
+        </Sheet>
+      )}
+    </Page>
+  );
+}
+
+function PasswordSheet({ close, done }: { readonly close: () => void; readonly done: () => void }) {
+  const [current, setCurrent] = useState('');
+  const [password, setPassword] = useState('');
+  const act = async (): Promise<void> => {
+    entered(await account.changePassword(current, password));
+    done();
+  };
+  return (
+    <Sheet title="Change the password" verb="Change" act={act} close={close}>
+      <TextField
+        label="Current password"
+        type="password"
+        value={current}
+        change={setCurrent}
+        autocomplete="current-password"
+        required
+      />
+      <TextField
+        label="New password"
+        type="password"
+        value={password}
+        change={setPassword}
+        autocomplete="new-password"
+        required
+        minLength={12}
+        hint="At least 12 characters."
+      />
+    </Sheet>
+  );
+}
+
+function Passkeys() {
+  const { data, problem, again } = useQuery('passkeys', ['audit'], account.passkeys);
+  const [asked, ask] = useState<'new' | { readonly id: number; readonly name: string }>();
+  const [failed, setFailed] = useState<Problem>();
+  const close = (): void => ask(undefined);
+  return (
+    <Section
+      title="Passkeys"
+      actions={
+        hasPasskeys() && (
+          <button type="button" onClick={() => ask('new')}>
+            Add a passkey
+          </button>
+        )
+      }
+    >
+      {problem !== undefined && <ProblemBox problem={problem} again={again} />}
+      {failed !== undefined && <ProblemBox problem={failed} />}
+      {!hasPasskeys() && (
+        <p class="quiet">This browser has none here: passkeys need https, or a name of this machine.</p>
+      )}
+      {data !== undefined && data.rows.length === 0 && (
+        <p class="quiet">None yet. A passkey signs you in by the screen lock of a device.</p>
+      )}
+      {data !== undefined && data.rows.length > 0 && (
+        <Rows
+          caption="Your passkeys"
+          rows={data.rows}
+          keyOf={({ id }) => id}
+          columns={[
+            { name: 'Name', kind: 'main', cell: ({ name }) => name },
+            { name: 'Added', cell: ({ created }) => <When at={created} /> },
+            { name: 'Used', cell: ({ used }) => <When at={used} /> },
+            {
+              name: 'Actions',
+              cell: ({ id, name }) => (
+                <button type="button" class="link" onClick={() => ask({ id, name })}>
+                  Remove
+                </button>
+              ),
+            },
+          ]}
+        />
+      )}
+      {asked === 'new' && <NewPasskey close={close} done={again} failed={setFailed} />}
+      {asked !== undefined && asked !== 'new' && (
+        <Sheet
+          title="Remove the passkey?"
+          verb="Remove"
+          danger
+          close={close}
+          act={async () => {
+            await account.removePasskey(asked.id);
+            again();
+          }}
+        >
+          <p>“{asked.name}” does not sign you in any more. The device keeps it until you delete it there.</p>
+        </Sheet>
+      )}
+    </Section>
+  );
+}
+
+function NewPasskey({
+  close,
+  done,
+  failed,
+}: {
+  readonly close: () => void;
+  readonly done: () => void;
+  readonly failed: (why: Problem | undefined) => void;
+}) {
+  const [name, setName] = useState('');
+  const act = async (): Promise<void> => {
+    failed(undefined);
+    try {
+      await account.addPasskey(name);
+      done();
+    } catch (error) {
+      if ((error as Error).name !== 'NotAllowedError') failed(problemOf(error));
+    }
+  };
+  return (
+    <Sheet title="Add a passkey" verb="Add" act={act} close={close}>
+      <TextField
+        label="Name"
+        value={name}
+        change={setName}
+        required
+        maxLength={60}
+        hint="How you know the device by, e.g. phone."
+      />
+      <p class="quiet">It works at {location.hostname} only.</p>
+    </Sheet>
+  );
 }

@@ -22,11 +22,13 @@ export function TextField({
   readonly placeholder?: string;
 }) {
   const id = useId();
+  // The types of an input depend on its kind; these fields are right for all of ours.
+  const attributes: object = rest;
   return (
     <div class="field">
       <label for={id}>{label}</label>
       <input
-        {...rest}
+        {...attributes}
         id={id}
         type={type}
         value={value}

@@ -40,6 +40,11 @@ export const serveCommand: Command = {
       value: 'N',
       help: 'how many devices may be connected to provision at the same time (16384, or what the system allows)',
     },
+    {
+      name: 'places',
+      value: 'FILE',
+      help: 'database of places (.mmdb) for the handshakes, or "none" (countries, from the program)',
+    },
     DATA,
   ],
   examples: [
@@ -69,6 +74,7 @@ export const serveCommand: Command = {
       tunnel,
       tun,
       hostServices,
+      places: invocation.option('places'),
       log,
       processes,
       ...(threads === undefined

@@ -1,8 +1,10 @@
 import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from './audit.ts';
-import { listDevices, setStanding, showDevice } from './devices.ts';
-import { admitGroup, listGroups, setGroupStatus } from './groups.ts';
-import { addNetwork, listNetworks } from './networks.ts';
+import { listDevices, nameDevice, setStanding, showDevice } from './devices.ts';
+import { admitGroup, changeGroup, groupArrivals, listGroups, setGroupStatus, showGroup } from './groups.ts';
+import { readLabel } from './labels.ts';
+import { addNetwork, listNetworks, renameNetwork } from './networks.ts';
 import type { Operation } from './operation.ts';
+import { handshakeCountries, handshakeHours, overview } from './overview.ts';
 import { invitePerson, listPeople, removePerson, setPersonRole } from './people.ts';
 import { createToken, listTokens, revokeToken } from './tokens.ts';
 
@@ -11,11 +13,20 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
   [
     addNetwork,
     listNetworks,
+    renameNetwork,
+    readLabel,
     admitGroup,
     listGroups,
+    showGroup,
+    changeGroup,
+    groupArrivals,
     setGroupStatus,
+    overview,
+    handshakeHours,
+    handshakeCountries,
     listDevices,
     showDevice,
+    nameDevice,
     setStanding,
     listAudit,
     verifyAudit,

@@ -1,9 +1,9 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
-import { formatIpv6 } from '../../protocol/ipv6.ts';
+import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { AuditEntry, Handshake, HandshakeCount } from '../registry/records.ts';
 import { type CountryOf, countries } from './countries.ts';
 import { badInput, optional, text, whole } from './input.ts';
-import { isoTime, listOperation, operation, type ReadContext } from './operation.ts';
+import { filteredList, isoTime, listOperation, operation, type ReadContext } from './operation.ts';
 
 export interface AuditView {
   readonly seq: number;
@@ -77,10 +77,27 @@ export const acceptLoss = operation<Record<never, never>, { readonly accepted: b
   },
 );
 
-/** A page of the handshakes of all devices, good and refused, newest first. */
-export const listHandshakes = listOperation(
+interface HandshakeFilterInput {
+  /** The whole id of a group, as claimed. */
+  readonly gid?: string | undefined;
+  /** `ok`, `refused` or a code. */
+  readonly result?: string | undefined;
+  readonly device?: string | undefined;
+}
+
+/**
+ * A page of handshakes, good and refused, newest first: of all, of a group as claimed, of a device, or with one result (`refused`: all but `ok`).
+ * @throws Failure `fabric.unknown-device`, `bytes.bad-hex`
+ */
+export const listHandshakes = filteredList<Handshake, HandshakeView, HandshakeFilterInput>(
   'handshake-list',
-  (registry, page) => registry.handshakes(page),
+  { gid: optional(text(64)), result: optional(text(64)), device: optional(text(64)) },
+  async (registry, page, { gid, result, device }) =>
+    registry.handshakes(page, {
+      ...(gid !== undefined && { gid: fromHex(gid) }),
+      ...(result !== undefined && { result }),
+      ...(device !== undefined && { device: await registry.device(parseIpv6(device)) }),
+    }),
   async () => {
     const countryOf = await countries();
     return (row) => handshakeView(row, countryOf);
@@ -106,7 +123,7 @@ export function handshakeView(row: Handshake, countryOf: CountryOf): HandshakeVi
   return {
     at: isoTime(row.at),
     source: row.source,
-    country: countryOf(row.source),
+    country: row.country ?? countryOf(row.source),
     suite: row.suite ?? null,
     gid: row.gid === undefined ? null : toHex(row.gid),
     pseudonym: row.pseudonym === undefined ? null : toHex(row.pseudonym),

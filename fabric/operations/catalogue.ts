@@ -22,6 +22,24 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/networks',
     summary: 'Adds a network',
   },
+  'network-rename': {
+    permission: 'networks.write',
+    method: 'POST',
+    path: '/networks/{prefix}/name',
+    summary: 'Renames a network',
+  },
+  overview: {
+    permission: 'devices.read',
+    method: 'GET',
+    path: '/overview',
+    summary: 'Numbers of devices and handshakes, by hour and country',
+  },
+  'label-read': {
+    permission: 'groups.claim',
+    method: 'POST',
+    path: '/labels/read',
+    summary: 'What a label says, and what is known here of its group',
+  },
   'group-list': {
     permission: 'groups.read',
     method: 'GET',
@@ -33,6 +51,24 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/groups',
     summary: 'Admits a group by the text of its label',
+  },
+  'group-show': {
+    permission: 'groups.read',
+    method: 'GET',
+    path: '/groups/{gid}',
+    summary: 'One group with its newest refusals, by the first digits of its id',
+  },
+  'group-change': {
+    permission: 'groups.write',
+    method: 'POST',
+    path: '/groups/{gid}',
+    summary: 'Changes the name of a group, or how many devices are expected',
+  },
+  'group-arrivals': {
+    permission: 'groups.read',
+    method: 'GET',
+    path: '/groups/{gid}/arrivals',
+    summary: 'How many devices of a group had come by when',
   },
   'group-status': {
     permission: 'groups.suspend',
@@ -58,11 +94,29 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/devices/{address}/standing',
     summary: 'Evicts, bans or unbans a device',
   },
+  'device-name': {
+    permission: 'devices.name',
+    method: 'POST',
+    path: '/devices/{address}/name',
+    summary: 'Names a device, or notes something of it',
+  },
   'handshake-list': {
     permission: 'handshakes.read',
     method: 'GET',
     path: '/handshakes',
-    summary: 'Handshakes of all devices, newest first',
+    summary: 'Handshakes, newest first',
+  },
+  'handshake-hours': {
+    permission: 'handshakes.read',
+    method: 'GET',
+    path: '/handshakes/hours',
+    summary: 'Handshakes by hour',
+  },
+  'handshake-countries': {
+    permission: 'handshakes.read',
+    method: 'GET',
+    path: '/handshakes/countries',
+    summary: 'Handshakes and devices by country',
   },
   'handshake-counts': {
     permission: 'handshakes.read',

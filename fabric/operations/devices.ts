@@ -1,17 +1,24 @@
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Standing } from '../registry/admission.ts';
-import { type AgentReport, type Device, type StandingChange, standingOf } from '../registry/records.ts';
+import {
+  type AgentReport,
+  type Device,
+  parseNetwork,
+  type StandingChange,
+  standingOf,
+} from '../registry/records.ts';
 import { type HandshakeCountView, handshakeCountView } from './audit.ts';
 import { countries } from './countries.ts';
-import { oneOf, text } from './input.ts';
+import { badInput, oneOf, optional, text } from './input.ts';
 import {
   type Changed,
+  filteredList,
   isoTime,
-  listOperation,
   operation,
   type Presence,
   type ReadContext,
 } from './operation.ts';
+import { searchFor } from './search.ts';
 
 /** Handshakes that are shown of one device: all that are kept. */
 const HISTORY = 50;
@@ -19,6 +26,7 @@ const HISTORY = 50;
 /** A device; times are ISO 8601 in UTC, keys and ids hex. */
 export interface DeviceView {
   readonly address: string;
+  readonly name: string | null;
   readonly standing: Standing;
   /** Null: no fabric is serving, so nobody knows. */
   readonly online: boolean | null;
@@ -31,6 +39,8 @@ export interface DeviceView {
   readonly longtermKey: string;
   readonly created: string;
   readonly lastHandshake: { readonly at: string; readonly from: string };
+  /** Where it came from, see `HandshakeView`. */
+  readonly country: string | null;
   readonly lastTunnel: { readonly at: string; readonly from: string; readonly ended: string | null } | null;
   readonly agent: AgentView | null;
 }
@@ -43,6 +53,7 @@ export interface AgentView {
 
 /** A device with its newest handshakes. */
 export interface DeviceDetails extends DeviceView {
+  readonly note: string | null;
   /** When two devices were last found to have this one's key, and where they connect from. */
   readonly twins: { readonly at: string; readonly from: readonly string[] } | null;
   readonly handshakes: readonly {
@@ -67,10 +78,37 @@ export interface StandingView {
 
 const ADDRESS = text(64);
 
-/** A page of devices, oldest first. */
-export const listDevices = listOperation(
+interface DeviceFilterInput {
+  /** First digits of a group's id. */
+  readonly gid?: string | undefined;
+  readonly network?: string | undefined;
+  readonly standing?: Standing | undefined;
+  readonly tunnel?: 'open' | 'ended' | 'never' | undefined;
+  /** See `searchFor`. */
+  readonly q?: string | undefined;
+}
+
+/**
+ * A page of devices, oldest first: all, or those of a group, a network, with a standing, with a tunnel, or that a search finds.
+ * @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.bad-network`
+ */
+export const listDevices = filteredList<Device, DeviceView, DeviceFilterInput>(
   'device-list',
-  (registry, page) => registry.devices(page),
+  {
+    gid: optional(text(128)),
+    network: optional(text(64)),
+    standing: optional(oneOf('active', 'suspended', 'evicted', 'banned')),
+    tunnel: optional(oneOf('open', 'ended', 'never')),
+    q: optional(text(64)),
+  },
+  async (registry, page, { gid, network, standing, tunnel, q }) =>
+    registry.devices(page, {
+      ...(gid !== undefined && { gid: (await registry.group(gid)).gid }),
+      ...(network !== undefined && { network: parseNetwork(network) }),
+      ...(standing !== undefined && { standing }),
+      ...(tunnel !== undefined && { tunnel }),
+      ...(q !== undefined && { search: searchFor(q) }),
+    }),
   async ({ running }, devices) => {
     const presence = await running.presence(devices.map(({ address }) => address));
     // Devices of a group share their network.
@@ -90,20 +128,21 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
   { address: ADDRESS },
   async ({ registry, running }, input) => {
     const device = await registry.device(parseIpv6(input.address));
-    const handshakes = await registry.handshakes({ limit: HISTORY }, device);
+    const handshakes = await registry.handshakes({ limit: HISTORY }, { device });
     const counts = await registry.handshakeCounts(device);
     const clones = await registry.clonesOf(device.address);
     const countryOf = await countries();
     return {
       ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
+      note: device.note ?? null,
       twins:
         clones === undefined
           ? null
           : { at: isoTime(clones.at), from: clones.detail.from as readonly string[] },
-      handshakes: handshakes.rows.map(({ at, source, suite, proven, result }) => ({
+      handshakes: handshakes.rows.map(({ at, source, country, suite, proven, result }) => ({
         at: isoTime(at),
         source,
-        country: countryOf(source),
+        country: country ?? countryOf(source),
         suite: suite ?? null,
         proven,
         result,
@@ -126,12 +165,45 @@ export const setStanding = operation<{ address: string; change: StandingChange }
   },
 );
 
+/** A DNS label (RFC 1123), in lower case. */
+const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const LONGEST_NOTE = 500;
+
+/**
+ * Names a device, or notes something of it; an empty text removes that.
+ * @throws Failure `fabric.unknown-device`, `fabric.name-exists`, `fabric.bad-input`
+ */
+export const nameDevice = operation<
+  { address: string; name?: string | undefined; note?: string | undefined },
+  Changed<{ readonly address: string; readonly name: string | null; readonly note: string | null }>
+>(
+  'device-name',
+  { address: ADDRESS, name: optional(text(63)), note: optional(text(LONGEST_NOTE)) },
+  async ({ registry, running, actor }, { address: given, name, note }) => {
+    if (name === undefined && note === undefined) throw badInput('name', 'or note is given');
+    if (name !== undefined && name !== '' && !NAME.test(name))
+      throw badInput(
+        'name',
+        'has 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
+      );
+    const address = parseIpv6(given);
+    await registry.nameDevice(actor, address, {
+      ...(name !== undefined && { name }),
+      ...(note !== undefined && { note }),
+    });
+    const named = await registry.device(address);
+    const view = { address: formatIpv6(address), name: named.name ?? null, note: named.note ?? null };
+    return { view, effect: await running.notify() };
+  },
+);
+
 function deviceView(device: Device, presence: Presence | undefined, network: string): DeviceView {
   const { handshake, tunnel, agent } = device;
   const contact = presence?.(device.address);
   const silentSince = contact?.silentSince;
   return {
     address: formatIpv6(device.address),
+    name: device.name ?? null,
     standing: standingOf(device),
     online: contact?.online ?? null,
     ...(silentSince !== undefined && { silentSince: isoTime(silentSince) }),
@@ -142,6 +214,7 @@ function deviceView(device: Device, presence: Presence | undefined, network: str
     longtermKey: hex(device.longtermKey),
     created: isoTime(device.created),
     lastHandshake: { at: isoTime(handshake.at), from: handshake.from },
+    country: device.country ?? null,
     lastTunnel: tunnel === undefined ? null : tunnelView(tunnel),
     agent: agent === undefined ? null : agentView(agent),
   };

@@ -1,11 +1,13 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
 import { type Group, type GroupStatus, parseNetwork } from '../registry/records.ts';
-import { oneOf, text } from './input.ts';
-import { type Changed, isoTime, listOperation, operation } from './operation.ts';
+import { type HandshakeView, handshakeView } from './audit.ts';
+import { countries } from './countries.ts';
+import { badInput, oneOf, optional, text, whole } from './input.ts';
+import { type Changed, isoTime, listOperation, operation, type ReadContext } from './operation.ts';
 
 /** Characters that are looked at; labels are read with what else a group needs, only when one is admitted. */
-const LONGEST_LABEL = 4_096;
+export const LONGEST_LABEL = 4_096;
 
 /** A group: a batch of devices. */
 export interface GroupView {
@@ -16,19 +18,43 @@ export interface GroupView {
   readonly network: string;
   readonly status: GroupStatus;
   readonly hasClaim: boolean;
+  /** How many devices are expected; null: nobody has said. */
+  readonly announced: number | null;
   readonly created: string;
 }
 
+/** More devices than anybody makes in one batch. */
+const MOST_ANNOUNCED = 10_000_000;
+
+/** `announced`: how many devices are expected; `status`: active unless given. */
+interface GroupInput {
+  readonly label: string;
+  readonly network: string;
+  readonly announced?: number | undefined;
+  readonly status?: GroupStatus | undefined;
+}
+
 /** Admits a group by the text of its label. @throws Failure `label.…`, `ecdaa.bad-group-key`, `fabric.unknown-network`, `fabric.group-exists` */
-export const admitGroup = operation<{ label: string; network: string }, Changed<GroupView>>(
+export const admitGroup = operation<GroupInput, Changed<GroupView>>(
   'group-add',
-  { label: text(LONGEST_LABEL), network: text(64) },
+  {
+    label: text(LONGEST_LABEL),
+    network: text(64),
+    announced: optional(whole(1, MOST_ANNOUNCED)),
+    status: optional(oneOf('active', 'suspended')),
+  },
   async ({ registry, running, actor }, input) => {
     const network = parseNetwork(input.network);
     const { openLabel } = await import('../labels/label.ts');
     const { label, gid, claimHash } = openLabel(input.label);
     const { gpk, basename, name } = label;
-    const group = { gid, gpk, basename, name, network, ...(claimHash === undefined ? {} : { claimHash }) };
+    const { announced, status } = input;
+    const group = {
+      ...{ gid, gpk, basename, name, network },
+      ...(claimHash !== undefined && { claimHash }),
+      ...(announced !== undefined && { announced }),
+      ...(status !== undefined && { status }),
+    };
     const added = await registry.addGroup(actor, group);
     return { view: groupView(added), effect: await running.notify() };
   },
@@ -56,7 +82,81 @@ export const setGroupStatus = operation<
   },
 );
 
-function groupView(group: Group): GroupView {
+/** A group with what is known of its devices. */
+export interface GroupDetails extends GroupView {
+  readonly devices: number;
+  /** Devices with a tunnel, up to 10,000. */
+  readonly connected: number;
+  /** The beginning of the hour in which the last device came first. */
+  readonly lastArrival: string | null;
+  /** The newest refused handshakes that claim the group, among the last that are kept. */
+  readonly refusals: readonly HandshakeView[];
+}
+
+const MOST_CONNECTED = 10_000;
+const REFUSALS_SHOWN = 10;
+
+/** One group, by the first digits of its id. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
+export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
+  'group-show',
+  { gid: text(128) },
+  async ({ registry }, { gid }) => {
+    const group = await registry.group(gid);
+    const arrivals = await registry.arrivals(group.gid);
+    const refusals = await registry.handshakes(
+      { limit: REFUSALS_SHOWN },
+      { gid: group.gid, result: 'refused' },
+    );
+    const countryOf = await countries();
+    return {
+      ...groupView(group),
+      devices: await registry.devicesOf(group.gid),
+      connected: await registry.connectedOf(group.gid, MOST_CONNECTED),
+      lastArrival: arrivals.length === 0 ? null : isoTime(arrivals.at(-1)!.hour),
+      refusals: refusals.rows.map((row) => handshakeView(row, countryOf)),
+    };
+  },
+);
+
+/** Changes a group's name, or how many devices are expected (0: not known). @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
+export const changeGroup = operation<
+  { gid: string; name?: string | undefined; announced?: number | undefined },
+  Changed<GroupView>
+>(
+  'group-change',
+  { gid: text(128), name: optional(text(60)), announced: optional(whole(0, MOST_ANNOUNCED)) },
+  async ({ registry, running, actor }, { gid, name, announced }) => {
+    if (name === undefined && announced === undefined) throw badInput('name', 'or announced is given');
+    if (name?.trim() === '') throw badInput('name', 'is empty');
+    const group = await registry.group(gid);
+    const change = { ...(name !== undefined && { name }), ...(announced !== undefined && { announced }) };
+    await registry.changeGroup(actor, group.gid, change);
+    const changed = await registry.group(toHex(group.gid));
+    return { view: groupView(changed), effect: await running.notify() };
+  },
+);
+
+/** Points of a curve. */
+const MOST_POINTS = 500;
+
+/** How many devices of a group had come by when, at most 500 times. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
+export const groupArrivals = operation<
+  { gid: string },
+  { readonly rows: readonly { readonly at: string; readonly devices: number }[] },
+  ReadContext
+>('group-arrivals', { gid: text(128) }, async ({ registry }, { gid }) => {
+  const group = await registry.group(gid);
+  const arrivals = await registry.arrivals(group.gid);
+  let devices = (await registry.devicesOf(group.gid)) - arrivals.reduce((sum, each) => sum + each.devices, 0);
+  const points = arrivals.map((each) => {
+    devices += each.devices;
+    return { at: isoTime(each.hour), devices };
+  });
+  const step = Math.ceil(points.length / MOST_POINTS);
+  return { rows: points.filter((_, i) => i % step === 0 || i === points.length - 1) };
+});
+
+export function groupView(group: Group): GroupView {
   return {
     gid: toHex(group.gid),
     name: group.name,
@@ -64,6 +164,7 @@ function groupView(group: Group): GroupView {
     network: formatPrefix(group.network),
     status: group.status,
     hasClaim: group.claimHash !== undefined,
+    announced: group.announced ?? null,
     created: isoTime(group.created),
   };
 }

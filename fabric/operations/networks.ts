@@ -1,7 +1,7 @@
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { hostAddress } from '../registry/address.ts';
 import { type Network, parseNetwork } from '../registry/records.ts';
-import { text } from './input.ts';
+import { badInput, text } from './input.ts';
 import { type Changed, isoTime, listOperation, operation } from './operation.ts';
 
 export interface NetworkView {
@@ -19,6 +19,21 @@ export const addNetwork = operation<{ prefix: string; name: string }, Changed<Ne
   async ({ registry, running, actor }, { prefix, name }) => {
     const added = await registry.addNetwork(actor, parseNetwork(prefix), name);
     return { view: networkView(added), effect: await running.notify() };
+  },
+);
+
+/** @throws Failure `fabric.bad-network`, `fabric.unknown-network`, `ipv6.bad-prefix` */
+export const renameNetwork = operation<
+  { prefix: string; name: string },
+  Changed<{ readonly prefix: string; readonly name: string }>
+>(
+  'network-rename',
+  { prefix: text(64), name: text(60) },
+  async ({ registry, running, actor }, { prefix: given, name }) => {
+    if (name.trim() === '') throw badInput('name', 'is empty');
+    const prefix = parseNetwork(given);
+    await registry.renameNetwork(actor, prefix, name);
+    return { view: { prefix: formatPrefix(prefix), name }, effect: await running.notify() };
   },
 );
 

@@ -87,21 +87,59 @@ export interface PageInput {
 
 const PAGE_FIELDS = { limit: whole(1, MOST_ROWS), after: optional(text(LONGEST_CURSOR)) };
 
+/** Reads a page of a list, narrowed as the other fields of the input ask. */
+type ReadPage<Row, Filter> = (
+  registry: RegistryReader,
+  page: PageRequest,
+  filter: Filter,
+) => Promise<Page<Row>>;
+
 /** An operation that reads a page of a list; `viewer` makes the view of a row, once it has seen all of them. */
 export function listOperation<Row, View>(
   name: string,
-  read: (registry: RegistryReader, page: PageRequest) => Promise<Page<Row>>,
+  read: ReadPage<Row, unknown>,
   viewer: (context: ReadContext, rows: readonly Row[]) => ((row: Row) => View) | Promise<(row: Row) => View>,
 ): ReadOperation<PageInput, Page<View>> {
-  return operation<PageInput, Page<View>, ReadContext>(
-    name,
-    PAGE_FIELDS,
-    async (context, { limit, after }) => {
-      const most = context.mostRows ?? MOST_ROWS;
-      const { rows, next } = await read(context.registry, { limit: Math.min(limit, most), after });
-      return { rows: await viewsOf(rows, await viewer(context, rows)), next };
-    },
-  );
+  return filteredList<Row, View, Record<never, never>>(name, {}, read, viewer);
+}
+
+/** A list that can be narrowed: `shape` are the fields for that, each optional. */
+export function filteredList<Row, View, Filter extends object>(
+  name: string,
+  shape: { readonly [K in keyof Filter]-?: TSchema },
+  read: ReadPage<Row, Filter>,
+  viewer: (context: ReadContext, rows: readonly Row[]) => ((row: Row) => View) | Promise<(row: Row) => View>,
+): ReadOperation<PageInput & Filter, Page<View>> {
+  const fields = { ...PAGE_FIELDS, ...shape } as { readonly [K in keyof (PageInput & Filter)]-?: TSchema };
+  return operation<PageInput & Filter, Page<View>, ReadContext>(name, fields, async (context, input) => {
+    const { limit, after, ...filter } = input;
+    const most = Math.min(limit, context.mostRows ?? MOST_ROWS);
+    const { rows, next } = await filledPage(
+      (page) => read(context.registry, page, filter as unknown as Filter),
+      most,
+      after,
+    );
+    return { rows: await viewsOf(rows, await viewer(context, rows)), next };
+  });
+}
+
+/** How often a page of a narrowed list is looked for before it is returned as it is. */
+const MOST_READS = 20;
+
+/** A page with as many rows as asked for, if a bounded number of reads, each in a turn of its own, finds them. */
+async function filledPage<Row>(
+  read: (page: PageRequest) => Promise<Page<Row>>,
+  limit: number,
+  after: string | undefined,
+): Promise<Page<Row>> {
+  let { rows, next } = await read({ limit, after });
+  for (let reads = 1; rows.length < limit && next !== undefined && reads < MOST_READS; reads++) {
+    await ownTurn();
+    const more = await read({ limit: limit - rows.length, after: next });
+    rows = [...rows, ...more.rows];
+    next = more.next;
+  }
+  return { rows, next };
 }
 
 /** Views that are made in one turn of the event loop: some milliseconds, even the first time. */

@@ -59,6 +59,9 @@ export function pageOf<Row>(
   return { rows: shown, next: encodeCursor(list, String(keyOf(shown.at(-1)!))) };
 }
 
+/** The cursor behind a row number of this list. */
+export const cursorOf = (list: string, id: number): string => encodeCursor(list, String(id));
+
 function encodeCursor(list: string, key: string): string {
   return Buffer.from(`${list}:${key}`).toString('base64url');
 }

@@ -26,6 +26,8 @@ export interface Group {
   readonly status: GroupStatus;
   /** SHA-256 of the label's claim secret, if it had one. */
   readonly claimHash?: Uint8Array;
+  /** How many devices the owner expects. */
+  readonly announced?: number;
   readonly created: number;
 }
 
@@ -44,6 +46,9 @@ export type StandingChange = 'evict' | 'ban' | 'unban';
 export interface Device {
   /** 16 bytes, never changes. */
   readonly address: Uint8Array;
+  /** A DNS label that no other device has. */
+  readonly name?: string;
+  readonly note?: string;
   readonly gid: Uint8Array;
   readonly groupName: string;
   readonly groupStatus: GroupStatus;
@@ -55,6 +60,8 @@ export interface Device {
   readonly standing: DeviceStanding;
   readonly created: number;
   readonly handshake: { readonly at: number; readonly from: string };
+  /** Where the newest handshake came from, see `Handshake`. */
+  readonly country?: string;
   /** The newest tunnel; `ended` is absent while it lasts. */
   readonly tunnel?: { readonly at: number; readonly from: string; readonly ended?: number };
   /** What its agent has reported, and when; C clients report nothing. */
@@ -73,6 +80,8 @@ export interface Handshake {
   readonly at: number;
   /** Address of the peer, without port. */
   readonly source: string;
+  /** Where that address was registered when the handshake was written: ISO 3166-1 alpha-2, or "private". */
+  readonly country?: string;
   readonly suite?: number;
   /** As claimed; only `proven` ones were verified. */
   readonly gid?: Uint8Array;
@@ -90,6 +99,64 @@ export interface HandshakeCount {
   /** Milliseconds since 1970, of the first and the last one. */
   readonly first: number;
   readonly last: number;
+}
+
+/** What a list of devices is narrowed to. */
+export interface DeviceFilter {
+  /** 32 bytes. */
+  readonly gid?: Uint8Array;
+  readonly network?: Prefix;
+  readonly standing?: DeviceStanding | 'suspended';
+  /** `ended`: it had one; as the registry has recorded it. */
+  readonly tunnel?: 'open' | 'ended' | 'never';
+  readonly search?: DeviceSearch;
+}
+
+/** What is searched for: each device that fulfils one of these. Addresses have 16 bytes. */
+export interface DeviceSearch {
+  /** How its name begins. */
+  readonly name?: string;
+  /** The last two bytes of its address. */
+  readonly end?: Uint8Array;
+  /** Its address lies between these. */
+  readonly from?: Uint8Array;
+  readonly to?: Uint8Array;
+}
+
+/** What a list of handshakes is narrowed to. */
+export interface HandshakeFilter {
+  readonly device?: Pick<Device, 'gid' | 'pseudonym'>;
+  /** As claimed, 32 bytes. */
+  readonly gid?: Uint8Array;
+  /** `ok`, a code, or all but `ok`. */
+  readonly result?: string;
+}
+
+/** How many devices there are, by what the registry has recorded. */
+export interface Census {
+  readonly networks: number;
+  readonly groups: number;
+  readonly devices: number;
+  readonly banned: number;
+  readonly evicted: number;
+  /** Of suspended groups, whatever else they are. */
+  readonly suspended: number;
+  /** With a tunnel that has not ended. */
+  readonly connected: number;
+}
+
+/** Handshakes of an hour (milliseconds since 1970, of its beginning) from one country (see `Handshake`). */
+export interface HandshakeTally {
+  readonly hour: number;
+  readonly country: string | undefined;
+  readonly ok: number;
+  readonly refused: number;
+}
+
+/** Devices of a group that came within an hour (milliseconds since 1970, of its beginning). */
+export interface Arrival {
+  readonly hour: number;
+  readonly devices: number;
 }
 
 /** What a verified claim asks of the registry. */

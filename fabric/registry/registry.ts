@@ -8,15 +8,20 @@ import type { Page, PageRequest } from './pages.ts';
 import type { People, PeopleReader } from './people.ts';
 import type {
   Applicant,
+  Arrival,
   AuditEntry,
   AuditHead,
+  Census,
   Change,
   CountedGroup,
   Device,
+  DeviceFilter,
   Group,
   GroupStatus,
   Handshake,
   HandshakeCount,
+  HandshakeFilter,
+  HandshakeTally,
   Network,
   StandingChange,
 } from './records.ts';
@@ -30,16 +35,30 @@ export interface RegistryReader extends TokenReader, PeopleReader {
   groups(page: PageRequest): Promise<Page<CountedGroup>>;
   /** The one group whose id begins with these hex digits. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `bytes.bad-hex` */
   group(gidPrefix: string): Promise<Group>;
-  /** Oldest first. */
-  devices(page: PageRequest): Promise<Page<Device>>;
+  /**
+   * Oldest first. A page of a narrowed list may have fewer rows than asked for, even none, and yet a `next`: no call looks at more than some
+   * thousand rows.
+   */
+  devices(page: PageRequest, filter?: DeviceFilter): Promise<Page<Device>>;
   /** @throws Failure `fabric.unknown-device` */
   device(address: Uint8Array): Promise<Device>;
   /** When two devices were last found to have this one's key: `detail.from` lists where they connect from. */
   clonesOf(address: Uint8Array): Promise<AuditEntry | undefined>;
-  /** Newest first; of one device, or of all. Of each device only the newest ones are kept. */
-  handshakes(page: PageRequest, device?: Device): Promise<Page<Handshake>>;
+  /** Newest first. Of each device only the newest ones are kept. Narrowed pages are as those of devices. */
+  handshakes(page: PageRequest, filter?: HandshakeFilter): Promise<Page<Handshake>>;
   /** The handshakes that are not in that list any more, or never were: those of one device, or of those who have proven nothing. */
   handshakeCounts(device?: Device): Promise<readonly HandshakeCount[]>;
+  census(): Promise<Census>;
+  /** All handshakes since a time (milliseconds since 1970) by hour and country, oldest first; at most 90 days of them are known. */
+  tallies(since: number): Promise<readonly HandshakeTally[]>;
+  /** How many devices had their newest handshake from which country. */
+  deviceCountries(): Promise<ReadonlyMap<string, number>>;
+  /** When the devices of a group (32 bytes) came, oldest first; the newest 10,000 hours in which any came. */
+  arrivals(gid: Uint8Array): Promise<readonly Arrival[]>;
+  /** Devices of a group (32 bytes). */
+  devicesOf(gid: Uint8Array): Promise<number>;
+  /** Devices of a group (32 bytes) with a tunnel that has not ended: the number up to `most`. */
+  connectedOf(gid: Uint8Array, most: number): Promise<number>;
   /** Newest first. */
   audit(page: PageRequest): Promise<Page<AuditEntry>>;
   /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
@@ -65,9 +84,16 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 
   /** @throws Failure `fabric.unknown-network`, `fabric.group-exists` */
-  addGroup(actor: string, group: Omit<Group, 'status' | 'created'>): Promise<Group>;
+  addGroup(actor: string, group: NewGroup): Promise<Group>;
   /** False if it had that status already. @throws Failure `fabric.unknown-group` */
   setGroupStatus(actor: string, gid: Uint8Array, status: GroupStatus): Promise<boolean>;
+
+  /** Changes what is given. @throws Failure `fabric.unknown-group` */
+  changeGroup(actor: string, gid: Uint8Array, change: GroupChange): Promise<void>;
+  /** @throws Failure `fabric.unknown-network` */
+  renameNetwork(actor: string, prefix: Prefix, name: string): Promise<void>;
+  /** Changes what is given; an empty text removes it. @throws Failure `fabric.unknown-device`, `fabric.name-exists` */
+  nameDevice(actor: string, address: Uint8Array, change: DeviceNames): Promise<void>;
 
   /** False if there was nothing to do. @throws Failure `fabric.unknown-device` */
   setStanding(actor: string, address: Uint8Array, change: StandingChange): Promise<boolean>;
@@ -107,7 +133,23 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
   follow(periodMs: number): Promise<() => void>;
 }
 
+/** `status`: active unless given. */
+export type NewGroup = Omit<Group, 'status' | 'created'> & Partial<Pick<Group, 'status'>>;
+
+/** `announced`: 0 removes it. */
+export interface GroupChange {
+  readonly name?: string;
+  readonly announced?: number;
+}
+
+export interface DeviceNames {
+  readonly name?: string;
+  readonly note?: string;
+}
+
 export interface RegistryOptions {
+  /** Where an address is registered, for the handshakes that are written; nobody knows unless given. */
+  readonly locate?: (source: string) => string | undefined;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
   /** Replaced in tests, where two chips must collide. */

@@ -41,11 +41,13 @@ export async function watchedPage(
   const wrongs: string[] = [];
   page.on('request', (request) => {
     const url = new URL(request.url());
-    if (!['data:', 'blob:'].includes(url.protocol) && url.origin !== origin) wrongs.push(`asks ${url.origin}`);
+    if (!['data:', 'blob:'].includes(url.protocol) && url.origin !== origin)
+      wrongs.push(`asks ${url.origin}`);
   });
   page.on('console', (message) => {
     // A refused request is told by the page itself; the browser's line about it is no error of ours.
-    if (message.type() === 'error' && !/^Failed to load resource/.test(message.text())) wrongs.push(message.text());
+    if (message.type() === 'error' && !/^Failed to load resource/.test(message.text()))
+      wrongs.push(message.text());
   });
   page.on('pageerror', (error) => wrongs.push(String(error.stack ?? error)));
   return { context, page, wrongs };

@@ -8,7 +8,17 @@ export function film(pictureFile: string, to: string): void {
   const grey = execFileSync('convert', [
     pictureFile,
     ...['-colorspace', 'Gray', '-filter', 'point', '-resize', `${HEIGHT - 40}x${HEIGHT - 40}`],
-    ...['-background', 'white', '-gravity', 'center', '-extent', `${WIDTH}x${HEIGHT}`, '-depth', '8', 'gray:-'],
+    ...[
+      '-background',
+      'white',
+      '-gravity',
+      'center',
+      '-extent',
+      `${WIDTH}x${HEIGHT}`,
+      '-depth',
+      '8',
+      'gray:-',
+    ],
   ]);
   const colours = Buffer.alloc((WIDTH * HEIGHT) / 2, 128);
   const frame = Buffer.concat([Buffer.from('FRAME\n'), grey, colours]);

@@ -14,7 +14,7 @@ const HELP = `npm run demo -- [--keep] [--help]
 Plays the whole story on this machine, as root: two TPMs are personalised, the owner admits the batch by its label,
 the devices boot for the first time, get their IPv6 addresses and are pinged there.
 
-  --keep   leave everything running to poke around in; Ctrl-C cleans up
+  --keep   leave everything running to poke around in, the console in a browser, too; Ctrl-C cleans up
 `;
 const NETWORK = 'fd00:e4f:1::/64';
 
@@ -119,6 +119,12 @@ async function story(world: World): Promise<void> {
   await pinged(world.network.fabric, second, 'ping: fabric → device 2');
 }
 
+/** The console, and the address at which an owner comes in. */
+async function invitation(world: World): Promise<{ address: string }> {
+  const origin = await world.fabric.serveConsole();
+  return world.fabric.json('console', 'invite', '--hours', '24', '--url', origin);
+}
+
 function pokeAround(world: World): string {
   const inside = (namespace: string): string => `  ip netns exec ${namespace}`;
   const device = world.network.device(2);
@@ -157,6 +163,10 @@ async function main(args: readonly string[]): Promise<number> {
       `${keep ? 'Poke around:' : 'With "npm run demo -- --keep" you can then poke around:'}\n${pokeAround(world)}\n`,
     );
     if (keep) {
+      const { address } = await invitation(world);
+      process.stdout.write(
+        `\nThe owner's console, for one person, in a browser on this machine:\n  ${address}\n`,
+      );
       process.stdout.write('\nCtrl-C stops and removes everything.\n');
       await interrupted;
     }

@@ -42,14 +42,17 @@ export interface Running {
   stop(signal?: NodeJS.Signals): Promise<number>;
 }
 
+/** Starts a program in a namespace; undefined: in this host's own. */
 export function startIn(
-  namespace: string,
+  namespace: string | undefined,
   command: readonly string[],
   logFile: string,
   environment: Record<string, string> = {},
 ): Running {
   // `ip netns exec` replaces itself by the program, so the pid is the program's own.
-  const child: ChildProcess = spawn('ip', ['netns', 'exec', namespace, ...command], {
+  const [program, ...argv] =
+    namespace === undefined ? command : ['ip', 'netns', 'exec', namespace, ...command];
+  const child: ChildProcess = spawn(program!, argv, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   });

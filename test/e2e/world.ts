@@ -53,6 +53,8 @@ export interface Fabric {
   /** All handshakes so far, good and refused, oldest first. */
   handshakes(): Promise<Handshake[]>;
   serve(...extra: readonly string[]): Promise<Running>;
+  /** Serves the console to the browsers of this host; returns its origin. */
+  serveConsole(): Promise<string>;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -114,6 +116,7 @@ export async function createWorld(name: string): Promise<World> {
 function createFabric(folder: string, network: Network): Fabric {
   const data = join(folder, 'fabric');
   let server: Running | undefined;
+  let pages: Running | undefined;
   const run = (...args: readonly string[]): Promise<Outcome> =>
     runIn(network.fabric, [...program('fabric'), ...args, '--data', data]);
   const json = async <T>(...args: readonly string[]): Promise<T> => {
@@ -138,9 +141,27 @@ function createFabric(folder: string, network: Network): Fabric {
       );
       return running;
     },
+    async serveConsole() {
+      const command = [
+        ...program('fabric'),
+        'console',
+        'serve',
+        '--json',
+        '--data',
+        data,
+        '--listen',
+        '[::1]:0',
+      ];
+      const running = startIn(undefined, command, join(folder, 'console.log'));
+      pages = running;
+      const said = await eventually('the console to serve', async () =>
+        running.output().includes('}') ? running.output() : undefined,
+      );
+      return `http://localhost:${new URL(JSON.parse(said).ready.api).port}`;
+    },
     async stop(signal = 'SIGTERM') {
-      await server?.stop(signal);
-      server = undefined;
+      await Promise.all([server?.stop(signal), pages?.stop(signal)]);
+      [server, pages] = [undefined, undefined];
     },
   };
 }

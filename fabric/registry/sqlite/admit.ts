@@ -4,6 +4,7 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { type Identifier, isReserved } from '../address.ts';
 import type { Act, Applicant, Device } from '../records.ts';
+import type { RegistryOptions } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { findMember, shortPseudonym } from './devices.ts';
@@ -12,6 +13,9 @@ import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
 import { trimMember } from './history.ts';
 import { noteOfDevice } from './notes.ts';
+
+/** An applicant, and where it is. */
+type Located = Applicant & { readonly country: string | undefined };
 
 /** More collisions in a row than this do not happen by chance in a /64. */
 const MAX_COUNTER = 1_000;
@@ -28,12 +32,14 @@ export function admitDevice(
   db: Database,
   act: Act,
   applicant: Applicant,
-  identifier: Identifier,
+  { identifier, locate }: Pick<Required<RegistryOptions>, 'identifier' | 'locate'>,
 ): Uint8Array {
   requireOpenGroup(db, applicant.gid);
   const known = findMember(db, applicant.gid, applicant.pseudonym);
+  const country = locate(applicant.source);
+  const located = { ...applicant, country };
   const address =
-    known === undefined ? admitNew(db, act, applicant, identifier) : admitAgain(db, act, applicant, known);
+    known === undefined ? admitNew(db, act, located, identifier) : admitAgain(db, act, located, known);
   const { requested } = applicant;
   // After the assignment, so that one rule covers known and new chips; the caller's transaction rolls back.
   if (!equal(requested, NULL_IDENTITY) && !equal(requested, address)) {
@@ -47,6 +53,7 @@ export function admitDevice(
   recordHandshake(db, {
     at: act.at,
     source: applicant.source,
+    ...(country !== undefined && { country }),
     suite: applicant.suite,
     gid: applicant.gid,
     pseudonym: applicant.pseudonym,
@@ -79,7 +86,7 @@ export function requireOpenGroup(db: Database, gid: Uint8Array): ReturnType<type
   return group;
 }
 
-function admitAgain(db: Database, act: Act, applicant: Applicant, known: Device): Uint8Array {
+function admitAgain(db: Database, act: Act, applicant: Located, known: Device): Uint8Array {
   const { address, standing } = known;
   if (standing === 'banned') {
     throw new Failure('fabric.device-banned', 'operator', `the device ${formatIpv6(address)} is banned`, {
@@ -89,9 +96,9 @@ function admitAgain(db: Database, act: Act, applicant: Applicant, known: Device)
   const rekeyed = !equal(known.longtermKey, applicant.longtermKey);
   prepare(
     db,
-    `UPDATE device SET longterm_key = ?, evicted = 0, handshake_at = ?, handshake_from = ?
+    `UPDATE device SET longterm_key = ?, evicted = 0, handshake_at = ?, handshake_from = ?, country = ?
      WHERE address = ?`,
-  ).run(applicant.longtermKey, act.at, applicant.source, address);
+  ).run(applicant.longtermKey, act.at, applicant.source, applicant.country ?? null, address);
   if (rekeyed || standing !== 'active') {
     recordChange(db, 'device', address);
     const detail = { rekeyed };
@@ -101,22 +108,23 @@ function admitAgain(db: Database, act: Act, applicant: Applicant, known: Device)
   return address;
 }
 
-function admitNew(db: Database, act: Act, applicant: Applicant, identifier: Identifier): Uint8Array {
-  const { gid, pseudonym, longtermKey, source } = applicant;
+function admitNew(db: Database, act: Act, applicant: Located, identifier: Identifier): Uint8Array {
+  const { gid, pseudonym, longtermKey, source, country = null } = applicant;
   const network = prepare(
     db,
     'SELECT prefix, key FROM network JOIN grp ON grp.network = network.id WHERE gid = ?',
   ).get(gid) as { prefix: Uint8Array; key: Uint8Array };
   const insert = prepare(
     db,
-    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from)
-     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
+    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
   );
   for (let counter = 0; counter < MAX_COUNTER; counter++) {
     const id = identifier(network.key, pseudonym, counter);
     if (isReserved(id)) continue;
     const address = concat(network.prefix.subarray(0, 8), id);
-    if (insert.run(gid, pseudonym, address, longtermKey, act.at, act.at, source).changes === 0) continue;
+    const { changes } = insert.run(gid, pseudonym, address, longtermKey, act.at, act.at, source, country);
+    if (changes === 0) continue;
     appendAudit(db, {
       ...act,
       action: 'device.admit',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { equal } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
+import { type ChainRow, canonicalText, GENESIS } from '../audit-chain.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { AuditEntry, AuditHead } from '../records.ts';
 import { ownTurn } from '../turns.ts';
@@ -21,13 +22,8 @@ interface Row {
 /** What the audit trail calls two devices with one key. */
 export const TWINS = 'device.twins';
 
-const GENESIS = new Uint8Array(32);
-
-/** SHA-256(previous ‖ JSON array of the row's fields in the order of the table; `detail` as the text stored). */
-function chained(previous: Uint8Array, row: Omit<Row, 'hash'>): Uint8Array {
-  const canonical = JSON.stringify([row.seq, row.at, row.actor, row.action, row.subject, row.detail]);
-  return bytes(createHash('sha256').update(previous).update(canonical, 'utf8').digest());
-}
+const chained = (previous: Uint8Array, row: ChainRow): Uint8Array =>
+  bytes(createHash('sha256').update(previous).update(canonicalText(row), 'utf8').digest());
 
 /** Appends an entry, in the caller's transaction with the change that it describes. */
 export function appendAudit(

@@ -1,16 +1,17 @@
 import type { Database } from 'better-sqlite3';
 import type { Prefix } from '../../../protocol/ipv6.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Device, GroupStatus } from '../records.ts';
+import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
+import type { Device, DeviceFilter, DeviceSearch, GroupStatus } from '../records.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
+import { all, type Condition, lastOfWindow, MOST_FOUND, windowSql } from './filters.ts';
 
 /**
  * What a list of a million devices spends its time on are the driver's objects: so a row comes as an array, its four keys and addresses
  * as one value, and its group once for the page. That is four times as fast as a join with named columns.
  */
 const COLUMNS = `id, CAST(address || gid || pseudonym || longterm_key AS BLOB), banned, evicted, created, handshake_at, handshake_from,
-  tunnel_at, tunnel_from, tunnel_ended, reported_at, agent_version, failure_code, failure_at`;
+  tunnel_at, tunnel_from, tunnel_ended, reported_at, agent_version, failure_code, failure_at, name, country`;
 
 /** In the order of COLUMNS. */
 type Row = readonly [
@@ -28,6 +29,8 @@ type Row = readonly [
   agentVersion: string | null,
   failureCode: string | null,
   failureAt: number | null,
+  name: string | null,
+  country: string | null,
 ];
 
 interface DeviceGroup {
@@ -36,15 +39,81 @@ interface DeviceGroup {
   readonly network: Prefix;
 }
 
-/** A page of devices, oldest first. */
-export function listDevices(db: Database, page: PageRequest): Page<Device> {
+/** A page of devices, oldest first; a narrowed one has been looked for in a bounded number of rows. */
+export function listDevices(db: Database, page: PageRequest, filter: DeviceFilter = {}): Page<Device> {
   const after = parseNumberCursor('devices', page.after) ?? 0;
-  const rows = prepare(db, `SELECT ${COLUMNS} FROM device WHERE id > ? ORDER BY id LIMIT ?`)
+  const { indexed, others } = conditionsOf(filter);
+  const window = windowSql('device', indexed, 'id > ?', 'id');
+  const rows = prepare(
+    db,
+    others.length === 0
+      ? `SELECT ${COLUMNS} FROM device WHERE ${all([indexed, BEHIND])} ORDER BY id LIMIT ?`
+      : `SELECT ${COLUMNS} FROM device WHERE id IN (${window}) AND ${all(others)} ORDER BY id LIMIT ?`,
+  )
     .raw()
-    .all(after, page.limit + 1) as Row[];
-  const { rows: shown, next } = pageOf('devices', page, rows, ([id]) => id);
+    .all(...indexed.values, after, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
+  const narrowed = others.length > 0 && rows.length <= page.limit;
+  const seen = narrowed ? lastOfWindow(db, window, [...indexed.values, after]) : undefined;
+  const found = pageOf('devices', page, rows, ([id]) => id);
+  const { rows: shown } = found;
+  const next = seen === undefined ? found.next : cursorOf('devices', seen);
   const groupOf = groupsOf(db);
   return { rows: shown.map((row) => device(row, groupOf)), next };
+}
+
+const BEHIND: Condition = { sql: 'id > ?', values: [] };
+const EVERY: Condition = { sql: 'true', values: [] };
+
+/** What a filter asks of a row: first what an index answers, then what is looked at in the rows that it finds. */
+function conditionsOf(filter: DeviceFilter): {
+  readonly indexed: Condition;
+  readonly others: readonly Condition[];
+} {
+  const { gid, network, standing, tunnel, search } = filter;
+  const wanted: Condition[] = [
+    ...(search === undefined ? [] : [searched(search)]),
+    ...(gid === undefined ? [] : [{ sql: 'gid = ?', values: [gid] }]),
+    ...(standing === undefined ? [] : [{ sql: STANDING[standing], values: [] }]),
+    ...(tunnel === undefined ? [] : [{ sql: TUNNEL[tunnel], values: [] }]),
+  ];
+  const [indexed = EVERY, ...others] = wanted;
+  return { indexed, others: network === undefined ? others : [...others, within(network)] };
+}
+
+const NOT_SUSPENDED = "gid NOT IN (SELECT gid FROM grp WHERE status = 'suspended')";
+const STANDING: Readonly<Record<NonNullable<DeviceFilter['standing']>, string>> = {
+  banned: 'banned = 1',
+  evicted: 'evicted = 1 AND banned = 0',
+  suspended: "banned = 0 AND evicted = 0 AND gid IN (SELECT gid FROM grp WHERE status = 'suspended')",
+  active: `banned = 0 AND evicted = 0 AND ${NOT_SUSPENDED}`,
+};
+const TUNNEL: Readonly<Record<NonNullable<DeviceFilter['tunnel']>, string>> = {
+  open: 'tunnel_at IS NOT NULL AND tunnel_ended IS NULL',
+  ended: 'tunnel_ended IS NOT NULL',
+  never: 'tunnel_at IS NULL',
+};
+
+function within({ address, length }: Prefix): Condition {
+  const last = address.map((byte, i) => (i * 8 >= length ? 0xff : byte));
+  return { sql: 'address BETWEEN ? AND ?', values: [address, last] };
+}
+
+/** Each part of a search is a row of an index. */
+function searched({ name, end, from, to }: DeviceSearch): Condition {
+  const parts: Condition[] = [
+    ...(name === undefined
+      ? []
+      : [{ sql: 'SELECT id FROM device WHERE name >= ? AND name < ?', values: [name, `${name}\u{10ffff}`] }]),
+    ...(end === undefined
+      ? []
+      : [{ sql: 'SELECT id FROM device WHERE substr(address, 15, 2) = ?', values: [end] }]),
+    ...(from === undefined || to === undefined
+      ? []
+      : [{ sql: 'SELECT id FROM device WHERE address BETWEEN ? AND ?', values: [from, to] }]),
+  ];
+  if (parts.length === 0) return { sql: 'false', values: [] };
+  const found = parts.map(({ sql }) => `SELECT id FROM (${sql} LIMIT ${MOST_FOUND})`).join(' UNION ');
+  return { sql: `id IN (${found})`, values: parts.flatMap(({ values }) => values) };
 }
 
 /** Reads the group of each device, each group once. */
@@ -67,12 +136,13 @@ function readGroup(db: Database, gid: Uint8Array): DeviceGroup {
 }
 
 function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup): Device {
-  const [, all, banned, evicted, created, handshakeAt, from, tunnelAt, tunnelFrom, ended] = row;
-  const [, , , , , , , , , , reportedAt, version, code, failedAt] = row;
-  const keys = bytes(all);
+  const [, allKeys, banned, evicted, created, handshakeAt, from, tunnelAt, tunnelFrom, ended] = row;
+  const [, , , , , , , , , , reportedAt, version, code, failedAt, name, country] = row;
+  const keys = bytes(allKeys);
   const gid = keys.subarray(16, 48);
   return {
     address: keys.subarray(0, 16),
+    ...(name !== null && { name }),
     gid,
     ...groupOf(gid),
     pseudonym: keys.subarray(48, 113),
@@ -80,6 +150,7 @@ function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup): Device {
     standing: banned === 1 ? 'banned' : evicted === 1 ? 'evicted' : 'active',
     created,
     handshake: { at: handshakeAt, from },
+    ...(country !== null && { country }),
     ...(tunnelAt !== null &&
       tunnelFrom !== null && {
         tunnel: { at: tunnelAt, from: tunnelFrom, ...(ended !== null && { ended }) },

@@ -4,6 +4,7 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Report } from '../../../protocol/tunnel/report.ts';
 import type { Act, AgentReport, Device, GroupStatus, StandingChange } from '../records.ts';
+import type { DeviceNames } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './file/database.ts';
@@ -34,6 +35,9 @@ interface Row {
   agent_version: string | null;
   failure_code: string | null;
   failure_at: number | null;
+  name: string | null;
+  note: string | null;
+  country: string | null;
 }
 
 function device(row: Row): Device {
@@ -41,6 +45,8 @@ function device(row: Row): Device {
   const agent = agentOf(row);
   return {
     address: bytes(row.address),
+    ...(row.name === null ? {} : { name: row.name }),
+    ...(row.note === null ? {} : { note: row.note }),
     gid: bytes(row.gid),
     groupName: row.group_name,
     groupStatus: row.group_status,
@@ -50,6 +56,7 @@ function device(row: Row): Device {
     standing: row.banned === 1 ? 'banned' : row.evicted === 1 ? 'evicted' : 'active',
     created: row.created,
     handshake: { at: row.handshake_at, from: row.handshake_from },
+    ...(row.country === null ? {} : { country: row.country }),
     ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
     ...(agent === undefined ? {} : { agent }),
   };
@@ -95,6 +102,36 @@ export function setStanding(db: Database, act: Act, address: Uint8Array, change:
     detail: { before: known.standing },
   });
   return true;
+}
+
+/** Changes what is given; an empty text removes it. @throws Failure `fabric.unknown-device`, `fabric.name-exists` */
+export function nameDevice(db: Database, act: Act, address: Uint8Array, change: DeviceNames): void {
+  const known = requireDevice(db, address);
+  const name = change.name ?? known.name ?? '';
+  const note = change.note ?? known.note ?? '';
+  const other = prepare(db, 'SELECT address FROM device WHERE name = ? AND address <> ?').get(
+    name,
+    address,
+  ) as { address: Uint8Array } | undefined;
+  if (other !== undefined) throw nameExists(name, bytes(other.address));
+  prepare(db, "UPDATE device SET name = nullif(?, ''), note = nullif(?, '') WHERE address = ?").run(
+    name,
+    note,
+    address,
+  );
+  recordChange(db, 'device', address);
+  appendAudit(db, { ...act, action: 'device.name', subject: formatIpv6(address), detail: { name, note } });
+}
+
+function nameExists(name: string, address: Uint8Array): Failure {
+  return new Failure(
+    'fabric.name-exists',
+    'operator',
+    `the device ${formatIpv6(address)} is called ${name}`,
+    {
+      action: 'Choose another name, or take it from that device first.',
+    },
+  );
 }
 
 /** @throws Failure `fabric.unknown-device` */

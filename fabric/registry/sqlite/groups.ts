@@ -4,13 +4,14 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import { type Page, type PageRequest, pageOf, parseCursor } from '../pages.ts';
 import { type Act, type CountedGroup, type Group, type GroupStatus, shortGid } from '../records.ts';
+import type { GroupChange, NewGroup } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 
 const SELECT = `
-  SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created
+  SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created, announced
   FROM grp JOIN network ON network.id = grp.network`;
 
 const GID_DIGITS = 64;
@@ -24,6 +25,7 @@ interface Row {
   status: GroupStatus;
   claim_hash: Uint8Array | null;
   created: number;
+  announced: number | null;
 }
 
 function group(row: Row): Group {
@@ -35,6 +37,7 @@ function group(row: Row): Group {
     network: { address: bytes(row.prefix), length: 64 },
     status: row.status,
     ...(row.claim_hash === null ? {} : { claimHash: bytes(row.claim_hash) }),
+    ...(row.announced === null ? {} : { announced: row.announced }),
     created: row.created,
   };
 }
@@ -43,15 +46,27 @@ function group(row: Row): Group {
  * Admits a group to a network. Its public key has been checked by the caller.
  * @throws Failure `fabric.unknown-network`, `fabric.group-exists`
  */
-export function addGroup(db: Database, act: Act, added: Omit<Group, 'status' | 'created'>): Group {
+export function addGroup(db: Database, act: Act, added: NewGroup): Group {
+  const { status = 'active' } = added;
   const network = prepare(db, 'SELECT id FROM network WHERE prefix = ?').get(added.network.address) as
     | { id: number }
     | undefined;
   if (network === undefined) throw unknownNetwork(added.network);
   const inserted = prepare(
     db,
-    "INSERT INTO grp VALUES (?, ?, ?, ?, ?, 'active', ?, ?) ON CONFLICT DO NOTHING",
-  ).run(added.gid, added.gpk, added.basename, added.name, network.id, added.claimHash ?? null, act.at);
+    `INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created, announced)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+  ).run(
+    added.gid,
+    added.gpk,
+    added.basename,
+    added.name,
+    network.id,
+    status,
+    added.claimHash ?? null,
+    act.at,
+    added.announced ?? null,
+  );
   if (inserted.changes === 0) {
     throw new Failure('fabric.group-exists', 'operator', `the group ${shortGid(added.gid)} exists already`, {
       action: 'See "enf-fabric group list".',
@@ -61,9 +76,14 @@ export function addGroup(db: Database, act: Act, added: Omit<Group, 'status' | '
     ...act,
     action: 'group.add',
     subject: toHex(added.gid),
-    detail: { name: added.name, network: formatPrefix(added.network) },
+    detail: {
+      name: added.name,
+      network: formatPrefix(added.network),
+      ...(added.announced !== undefined && { announced: added.announced }),
+      ...(status !== 'active' && { status }),
+    },
   });
-  return { ...added, status: 'active', created: act.at };
+  return { ...added, status, created: act.at };
 }
 
 /** A page of groups, oldest first, each with the number of its devices. */
@@ -72,7 +92,7 @@ export function listGroups(db: Database, page: PageRequest): Page<CountedGroup> 
   const [created, gid] = cursor === undefined ? [-1, ''] : [Number(cursor[1]), cursor[2]!];
   const rows = prepare(
     db,
-    `SELECT grp.gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created,
+    `SELECT grp.gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created, announced,
        coalesce(group_size.devices, 0) AS devices
      FROM grp JOIN network ON network.id = grp.network LEFT JOIN group_size ON group_size.gid = grp.gid
      WHERE (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
@@ -123,13 +143,33 @@ export function setGroupStatus(db: Database, act: Act, gid: Uint8Array, status: 
   return true;
 }
 
+/** Changes a group's name, or how many devices are announced (0: not known). @throws Failure `fabric.unknown-group` */
+export function changeGroup(db: Database, act: Act, gid: Uint8Array, change: GroupChange): void {
+  const known = findGroup(db, gid);
+  if (known === undefined) throw unknownGroup(toHex(gid));
+  const { name = known.name, announced = known.announced ?? 0 } = change;
+  prepare(db, 'UPDATE grp SET name = ?, announced = ? WHERE gid = ?').run(
+    name,
+    announced === 0 ? null : announced,
+    gid,
+  );
+  recordChange(db, 'group', gid);
+  const before = { name: known.name, announced: known.announced ?? 0 };
+  appendAudit(db, {
+    ...act,
+    action: 'group.change',
+    subject: toHex(gid),
+    detail: { name, announced, before },
+  });
+}
+
 function unknownGroup(gid: string): Failure {
   return new Failure('fabric.unknown-group', 'operator', `no group's id begins with ${gid}`, {
     action: 'See "enf-fabric group list"; at least 4 hex digits are needed.',
   });
 }
 
-function unknownNetwork(prefix: Prefix): Failure {
+export function unknownNetwork(prefix: Prefix): Failure {
   return new Failure('fabric.unknown-network', 'operator', `there is no network ${formatPrefix(prefix)}`, {
     action: `Add it with "enf-fabric network add ${formatPrefix(prefix)}", or see "enf-fabric network list".`,
   });

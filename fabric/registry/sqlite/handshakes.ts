@@ -1,16 +1,18 @@
 import type { Database } from 'better-sqlite3';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Handshake } from '../records.ts';
+import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
+import type { Handshake, HandshakeFilter } from '../records.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
+import { all, type Condition, lastOfWindow, windowSql } from './filters.ts';
 import { countHandshakes, trimMember, trimUnproven } from './history.ts';
+import { tally, trimTallies } from './tallies.ts';
 
 /** Appends a handshake to the history. */
 export function recordHandshake(db: Database, row: Handshake): void {
   prepare(
     db,
-    `INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address, country)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
     row.at,
     row.source,
@@ -20,7 +22,9 @@ export function recordHandshake(db: Database, row: Handshake): void {
     row.proven ? 1 : 0,
     row.result,
     row.address ?? null,
+    row.country ?? null,
   );
+  tally(db, row, 1);
 }
 
 interface Row {
@@ -33,11 +37,13 @@ interface Row {
   proven: number;
   result: string;
   address: Uint8Array | null;
+  country: string | null;
 }
 
 const handshake = (row: Row): Handshake => ({
   at: row.at,
   source: row.source,
+  ...(row.country === null ? {} : { country: row.country }),
   ...(row.suite === null ? {} : { suite: row.suite }),
   ...(row.gid === null ? {} : { gid: bytes(row.gid) }),
   ...(row.pseudonym === null ? {} : { pseudonym: bytes(row.pseudonym) }),
@@ -46,27 +52,39 @@ const handshake = (row: Row): Handshake => ({
   ...(row.address === null ? {} : { address: bytes(row.address) }),
 });
 
-/** A page of handshakes, newest first: of one chip, or of all. */
+/** A page of handshakes, newest first; a narrowed one has been looked for in a bounded number of rows. */
 export function listHandshakes(
   db: Database,
   page: PageRequest,
-  member?: { gid: Uint8Array; pseudonym: Uint8Array },
+  filter: HandshakeFilter = {},
 ): Page<Handshake> {
   const before = parseNumberCursor('handshakes', page.after) ?? Number.MAX_SAFE_INTEGER;
-  const newest = 'id < ? ORDER BY id DESC LIMIT ?';
-  const rows = (
-    member === undefined
-      ? prepare(db, `SELECT * FROM handshake WHERE ${newest}`).all(before, page.limit + 1)
-      : prepare(db, `SELECT * FROM handshake WHERE gid = ? AND pseudonym = ? AND ${newest}`).all(
-          member.gid,
-          member.pseudonym,
-          before,
-          page.limit + 1,
-        )
-  ) as Row[];
+  const { device, gid, result } = filter;
+  const indexed: Condition =
+    device === undefined
+      ? { sql: 'true', values: [] }
+      : { sql: 'gid = ? AND pseudonym = ?', values: [device.gid, device.pseudonym] };
+  const others: Condition[] = [
+    ...(gid === undefined ? [] : [{ sql: 'gid = ?', values: [gid] }]),
+    ...(result === undefined ? [] : [resultIs(result)]),
+  ];
+  const window = windowSql('handshake', indexed, 'id < ?', 'id DESC');
+  const rows = prepare(
+    db,
+    others.length === 0
+      ? `SELECT * FROM handshake WHERE ${all([indexed, AHEAD])} ORDER BY id DESC LIMIT ?`
+      : `SELECT * FROM handshake WHERE id IN (${window}) AND ${all(others)} ORDER BY id DESC LIMIT ?`,
+  ).all(...indexed.values, before, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
+  const narrowed = others.length > 0 && rows.length <= page.limit;
+  const seen = narrowed ? lastOfWindow(db, window, [...indexed.values, before]) : undefined;
   const { rows: shown, next } = pageOf('handshakes', page, rows, (row) => row.id);
-  return { rows: shown.map(handshake), next };
+  return { rows: shown.map(handshake), next: seen === undefined ? next : cursorOf('handshakes', seen) };
 }
+
+const AHEAD: Condition = { sql: 'id < ?', values: [] };
+
+const resultIs = (result: string): Condition =>
+  result === 'refused' ? { sql: "result <> 'ok'", values: [] } : { sql: 'result = ?', values: [result] };
 
 /** How often old refusals are looked for: once in so many new ones. */
 const TIDY_EVERY = 1_000;
@@ -79,8 +97,13 @@ export function refusalLog(db: Database, kept: number): { append(row: Handshake,
       recordHandshake(db, row);
       const { gid, pseudonym } = row;
       if (gid !== undefined && pseudonym !== undefined) trimMember(db, row.at, { gid, pseudonym });
-      if (unlisted > 0) countHandshakes(db, { ...row, times: unlisted }, provenMember(row));
-      if (appended++ % TIDY_EVERY === 0) trimUnproven(db, row.at, kept);
+      if (unlisted > 0) {
+        countHandshakes(db, { ...row, times: unlisted }, provenMember(row));
+        tally(db, row, unlisted);
+      }
+      if (appended++ % TIDY_EVERY !== 0) return;
+      trimUnproven(db, row.at, kept);
+      trimTallies(db, row.at);
     },
   };
 }

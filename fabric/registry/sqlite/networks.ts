@@ -9,6 +9,7 @@ import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
+import { unknownNetwork } from './groups.ts';
 
 /** Adds a network with a fresh key for its interface identifiers. @throws Failure `fabric.network-exists` */
 export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string): Network {
@@ -29,6 +30,14 @@ export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string)
   recordChange(db, 'network', prefix.address);
   appendAudit(db, { ...act, action: 'network.add', subject: formatPrefix(prefix), detail: { name } });
   return { prefix, name, created: act.at };
+}
+
+/** @throws Failure `fabric.unknown-network` */
+export function renameNetwork(db: Database, act: Act, prefix: Prefix, name: string): void {
+  const known = prepare(db, 'UPDATE network SET name = ? WHERE prefix = ?').run(name, prefix.address);
+  if (known.changes === 0) throw unknownNetwork(prefix);
+  recordChange(db, 'network', prefix.address);
+  appendAudit(db, { ...act, action: 'network.rename', subject: formatPrefix(prefix), detail: { name } });
 }
 
 /** True if the address (16 bytes) lies in one of the networks. */

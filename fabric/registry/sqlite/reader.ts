@@ -13,6 +13,7 @@ import { handshakeCounts } from './history.ts';
 import { missingBeside } from './kept-head.ts';
 import { listNetworks } from './networks.ts';
 import { listPeople } from './people.ts';
+import { arrivalsOf, census, connectedOf, deviceCountries, devicesOf, handshakeTallies } from './tallies.ts';
 import { listTokens } from './tokens.ts';
 
 /** Runs an access to the file; its errors become a Failure. */
@@ -24,11 +25,17 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
     networks: async (page) => read(() => listNetworks(db, page)),
     groups: async (page) => read(() => listGroups(db, page)),
     group: async (gidPrefix) => read(() => groupByPrefix(db, gidPrefix)),
-    devices: async (page) => read(() => listDevices(db, page)),
+    devices: async (page, filter) => read(() => listDevices(db, page, filter)),
     device: async (address) => read(() => requireDevice(db, address)),
     clonesOf: async (address) => read(() => lastTwins(db, formatIpv6(address))),
-    handshakes: async (page, device) => read(() => listHandshakes(db, page, device)),
+    handshakes: async (page, filter) => read(() => listHandshakes(db, page, filter)),
     handshakeCounts: async (device) => read(() => handshakeCounts(db, device)),
+    census: async () => read(() => census(db)),
+    tallies: async (since) => read(() => handshakeTallies(db, since)),
+    deviceCountries: async () => read(() => deviceCountries(db)),
+    arrivals: async (gid) => read(() => arrivalsOf(db, gid)),
+    devicesOf: async (gid) => read(() => devicesOf(db, gid)),
+    connectedOf: async (gid, most) => read(() => connectedOf(db, gid, most)),
     audit: async (page) => read(() => listAudit(db, page)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     people: async (page) => read(() => listPeople(db, page)),

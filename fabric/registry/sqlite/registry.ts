@@ -11,14 +11,14 @@ import { tunnelNotes } from '../tunnel-notes.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
 import { appendAudit, TWINS } from './audit.ts';
 import { changesSince, lastChange } from './changes.ts';
-import { findDevice, keepReport, setStanding, tunnelDown, tunnelUp } from './devices.ts';
+import { findDevice, keepReport, nameDevice, setStanding, tunnelDown, tunnelUp } from './devices.ts';
 import { emptyDatabase, guarded, openDatabase } from './file/database.ts';
 import { type CommitQueue, commitQueue } from './file/group-commit.ts';
 import { follow } from './follow.ts';
-import { addGroup, setGroupStatus } from './groups.ts';
+import { addGroup, changeGroup, setGroupStatus } from './groups.ts';
 import { refusalLog } from './handshakes.ts';
 import { keptHead } from './kept-head.ts';
-import { addNetwork, hasNetwork } from './networks.ts';
+import { addNetwork, hasNetwork, renameNetwork } from './networks.ts';
 import { newsPart } from './news.ts';
 import { noteOfDevice } from './notes.ts';
 import { peoplePart } from './people-part.ts';
@@ -31,7 +31,12 @@ const REFUSALS_KEPT = 1_000_000;
 
 /** Opens the registry at `path`. @throws Failure see `openDatabase` */
 export function openSqliteRegistry(path: string, options: RegistryOptions = {}): Registry {
-  const { now = Date.now, identifier = deriveIdentifier, onError = () => {} } = options;
+  const {
+    now = Date.now,
+    identifier = deriveIdentifier,
+    onError = () => {},
+    locate = () => undefined,
+  } = options;
   const db = openDatabase(path, { now: now() });
   const read: Read = (work) => guarded(path, work);
   const act = (actor: string): Act => ({ at: now(), actor });
@@ -78,6 +83,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...handshakePart(db, queue, {
       act,
       identifier,
+      locate,
       refusalsKept: options.refusalsKept ?? REFUSALS_KEPT,
       onError,
     }),
@@ -111,6 +117,9 @@ function ownersPart(db: Database, queue: CommitQueue, act: (actor: string) => Ac
     addNetwork: (actor, prefix, name) => queue.submit(() => addNetwork(db, act(actor), prefix, name)),
     addGroup: (actor, group) => queue.submit(() => addGroup(db, act(actor), group)),
     setGroupStatus: (actor, gid, status) => queue.submit(() => setGroupStatus(db, act(actor), gid, status)),
+    changeGroup: (actor, gid, change) => queue.submit(() => changeGroup(db, act(actor), gid, change)),
+    renameNetwork: (actor, prefix, name) => queue.submit(() => renameNetwork(db, act(actor), prefix, name)),
+    nameDevice: (actor, address, change) => queue.submit(() => nameDevice(db, act(actor), address, change)),
     setStanding: (actor, address, change) => queue.submit(() => setStanding(db, act(actor), address, change)),
   } satisfies Partial<Registry>;
 }
@@ -173,11 +182,13 @@ function handshakePart(
   {
     act,
     identifier,
+    locate,
     refusalsKept,
     onError,
   }: {
     act: (actor: string) => Act;
     identifier: Identifier;
+    locate: (source: string) => string | undefined;
     refusalsKept: number;
     onError: (error: unknown) => void;
   },
@@ -186,7 +197,9 @@ function handshakePart(
   const listeners = new Set<(address: Uint8Array) => void>();
   return {
     async admit(applicant) {
-      const address = await queue.submit(() => admitDevice(db, act(FABRIC), applicant, identifier));
+      const address = await queue.submit(() =>
+        admitDevice(db, act(FABRIC), applicant, { identifier, locate }),
+      );
       for (const listener of listeners) {
         try {
           listener(address);
@@ -200,8 +213,15 @@ function handshakePart(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    refused: (handshake, unlisted = 0) =>
-      queue.submit(() => refusals.append({ ...handshake, at: act(FABRIC).at }, unlisted)),
+    refused: (handshake, unlisted = 0) => {
+      const country = locate(handshake.source);
+      return queue.submit(() =>
+        refusals.append(
+          { ...handshake, ...(country !== undefined && { country }), at: act(FABRIC).at },
+          unlisted,
+        ),
+      );
+    },
   } satisfies Partial<Registry>;
 }
 

@@ -45,7 +45,7 @@ describe('people', () => {
     const { invite } = await fabric.json<{ invite: string }>('console', 'invite', ...data);
     expect(invite).toMatch(/^enfi_[\w-]{49}$/);
     const printed = await fabric.run('console', 'invite', '--role', 'installer', '--hours', '168', ...data);
-    expect(printed.out).toMatch(/^enfi_[\w-]{49}\n\n.*installer/);
+    expect(printed.out).toMatch(/^http:\/\/localhost:8480\/#\/setup\/enfi_[\w-]{49}\n\n.*installer/);
     for (const wrong of [
       ['--role', 'root'],
       ['--hours', 'x'],

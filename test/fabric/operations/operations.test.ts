@@ -54,6 +54,7 @@ describe('an owner', () => {
         network: NETWORK,
         status: 'active',
         hasClaim: false,
+        announced: null,
         created,
         devices: 1,
       },
@@ -162,6 +163,15 @@ describe('an input', () => {
     'person-invite': { role: 'auditor', hours: 1 },
     'person-role': { person: 'anna', role: 'auditor' },
     'person-remove': { person: 'anna' },
+    'network-rename': { prefix: NETWORK, name: 'n' },
+    'label-read': { label: 'ENF1:X' },
+    'group-show': { gid: '00000000' },
+    'group-change': { gid: '00000000', name: 'n' },
+    'group-arrivals': { gid: '00000000' },
+    overview: {},
+    'handshake-hours': {},
+    'handshake-countries': {},
+    'device-name': { address: 'fd00::1', name: 'n' },
   };
 
   const bad = { code: 'fabric.bad-input' };

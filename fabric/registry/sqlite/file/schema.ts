@@ -231,6 +231,54 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'names, filters and places',
+    sql: `
+      ALTER TABLE grp ADD COLUMN announced INTEGER;
+      ALTER TABLE device ADD COLUMN name TEXT;
+      ALTER TABLE device ADD COLUMN note TEXT;
+      -- where the address of a handshake was registered when it was written: ISO 3166-1, 'private', or NULL
+      ALTER TABLE device ADD COLUMN country TEXT;
+      ALTER TABLE handshake ADD COLUMN country TEXT;
+
+      CREATE UNIQUE INDEX device_name ON device (name) WHERE name IS NOT NULL;
+      CREATE INDEX device_of_group ON device (gid, id);
+      CREATE INDEX device_by_end ON device (substr(address, 15, 2));
+      CREATE INDEX device_banned ON device (id) WHERE banned = 1;
+      CREATE INDEX device_evicted ON device (id) WHERE evicted = 1;
+      CREATE INDEX device_without_tunnel ON device (id) WHERE tunnel_at IS NULL;
+
+      -- when the devices of a group came, and where all are now; kept by the triggers
+      CREATE TABLE arrival (
+        gid      BLOB NOT NULL,
+        hour     INTEGER NOT NULL,
+        devices  INTEGER NOT NULL,
+        PRIMARY KEY (gid, hour)
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO arrival SELECT gid, created / 3600000, count(*) FROM device GROUP BY 1, 2;
+      CREATE TRIGGER device_arrives AFTER INSERT ON device
+        BEGIN INSERT INTO arrival VALUES (NEW.gid, NEW.created / 3600000, 1) ON CONFLICT DO UPDATE SET devices = devices + 1; END;
+      CREATE TABLE device_country (
+        country  TEXT PRIMARY KEY,
+        devices  INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE TRIGGER device_comes_from AFTER INSERT ON device WHEN NEW.country IS NOT NULL
+        BEGIN INSERT INTO device_country VALUES (NEW.country, 1) ON CONFLICT DO UPDATE SET devices = devices + 1; END;
+      CREATE TRIGGER device_moves AFTER UPDATE OF country ON device WHEN OLD.country IS NOT NEW.country BEGIN
+        UPDATE device_country SET devices = devices - 1 WHERE country = OLD.country;
+        INSERT INTO device_country SELECT NEW.country, 1 WHERE NEW.country IS NOT NULL ON CONFLICT DO UPDATE SET devices = devices + 1;
+      END;
+
+      -- handshakes by hour, place and outcome, see tallies.ts; country is empty where nobody knows
+      CREATE TABLE handshake_hour (
+        hour     INTEGER NOT NULL,
+        country  TEXT NOT NULL,
+        ok       INTEGER NOT NULL,
+        times    INTEGER NOT NULL,
+        PRIMARY KEY (hour, country, ok)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];
 
 /**

@@ -21,7 +21,7 @@ export function admissionContract(openEmpty: OpenEmpty): void {
         handshake: { from: '192.0.2.8' },
       });
       expect(
-        (await registry.handshakes({ limit: 9 }, await registry.device(address))).rows.map(
+        (await registry.handshakes({ limit: 9 }, { device: await registry.device(address) })).rows.map(
           (each) => each.source,
         ),
       ).toEqual(['192.0.2.8', '192.0.2.7']);

@@ -30,7 +30,7 @@ export function historyContract(openEmpty: OpenEmpty): void {
         expect(await registry.admit({ ...chip, longtermKey: random(65) })).toEqual(address);
       }
       const device = await registry.device(address);
-      const rows = await allOf((page) => registry.handshakes(page, device));
+      const rows = await allOf((page) => registry.handshakes(page, { device }));
       expect(rows).toHaveLength(MOST_ROWS);
       expect(rows[0]).toMatchObject({ at: now, result: 'ok', proven: true });
       const left = 201 - MOST_ROWS;
@@ -39,9 +39,11 @@ export function historyContract(openEmpty: OpenEmpty): void {
       ]);
       expect(await actionsOn(registry, address, 'device.rekey')).toHaveLength(MOST_ENTRIES_A_DAY);
       expect(await registry.handshakeCounts(await registry.device(other))).toEqual([]);
-      expect(await registry.handshakes({ limit: 9 }, await registry.device(other))).toMatchObject({
-        rows: [{ result: 'ok' }],
-      });
+      expect(await registry.handshakes({ limit: 9 }, { device: await registry.device(other) })).toMatchObject(
+        {
+          rows: [{ result: 'ok' }],
+        },
+      );
       await registry.verifyAudit();
 
       now += DAY;
@@ -60,7 +62,7 @@ export function historyContract(openEmpty: OpenEmpty): void {
       for (let n = 0; n < 100; n++) await registry.refused(tried);
       await registry.refused(tried, 528);
       const device = await registry.device(address);
-      expect(await allOf((page) => registry.handshakes(page, device))).toHaveLength(MOST_ROWS);
+      expect(await allOf((page) => registry.handshakes(page, { device }))).toHaveLength(MOST_ROWS);
       const counted = await registry.handshakeCounts(device);
       expect(counted.map(({ result, times }) => [result, times])).toEqual([
         ['fabric.device-banned', 101 - MOST_ROWS + 528],

@@ -131,7 +131,7 @@ export function pagesContract(openEmpty: OpenEmpty): void {
       await registry.admit(other);
     }
     const device = await registry.device(address);
-    const sources = (await allOf((page) => registry.handshakes({ ...page, limit: 2 }, device))).map(
+    const sources = (await allOf((page) => registry.handshakes({ ...page, limit: 2 }, { device }))).map(
       (each) => each.source,
     );
     expect(sources).toEqual([

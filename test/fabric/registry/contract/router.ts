@@ -159,7 +159,9 @@ export function routerContract(openEmpty: OpenEmpty): void {
         'fabric.device-banned',
         'ok',
       ]);
-      expect((await registry.handshakes({ limit: 9 }, await registry.device(address))).rows).toHaveLength(2);
+      expect(
+        (await registry.handshakes({ limit: 9 }, { device: await registry.device(address) })).rows,
+      ).toHaveLength(2);
     });
   });
 }

@@ -49,11 +49,10 @@ describe('migrations', () => {
     const db = openDatabase(path, { steps: MIGRATIONS.slice(0, 1) });
     const [gid, pseudonym, address, key] = [random(32), random(65), random(16), random(65)];
     prepare(db, "INSERT INTO network VALUES (1, ?, 'n', ?, 1)").run(NETWORK.address, random(32));
-    prepare(db, "INSERT INTO grp VALUES (?, ?, ?, 'g', 1, 'active', NULL, 1)").run(
-      gid,
-      random(258),
-      random(4),
-    );
+    prepare(
+      db,
+      "INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created) VALUES (?, ?, ?, 'g', 1, 'active', NULL, 1)",
+    ).run(gid, random(258), random(4));
     prepare(db, "INSERT INTO device VALUES (1, ?, ?, ?, ?, 0, 0, 1, 2, 'from')").run(
       gid,
       pseudonym,
@@ -84,7 +83,7 @@ describe('migrations', () => {
     db.close();
     const registry = opened(path);
     const device = { gid, pseudonym } as Device;
-    expect(await allOf((page) => registry.handshakes(page, device))).toHaveLength(50);
+    expect(await allOf((page) => registry.handshakes(page, { device }))).toHaveLength(50);
     expect(await registry.handshakeCounts(device)).toEqual([
       { result: 'ok', times: 17, first: 1, last: 19 },
       { result: 'fabric.device-banned', times: 3, first: 0, last: 14 },
@@ -123,11 +122,10 @@ describe('the file', () => {
     expect(prepare(db, 'PRAGMA synchronous').pluck().get()).toBe(2); // FULL
     expect(prepare(db, 'PRAGMA foreign_keys').pluck().get()).toBe(1);
     expect(() =>
-      prepare(db, "INSERT INTO grp VALUES (?, ?, ?, 'g', 77, 'active', NULL, 1)").run(
-        random(32),
-        random(258),
-        random(4),
-      ),
+      prepare(
+        db,
+        "INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created) VALUES (?, ?, ?, 'g', 77, 'active', NULL, 1)",
+      ).run(random(32), random(258), random(4)),
     ).toThrow(/FOREIGN KEY/);
     db.close();
   });

@@ -96,7 +96,7 @@ test('[H-C2] a copy whose rows lead nowhere is refused', async () => {
   const path = registryFile();
   const db = openDatabase(path);
   db.exec(
-    "PRAGMA foreign_keys = OFF; INSERT INTO grp VALUES (zeroblob(32), zeroblob(258), X'62', 'g', 77, 'active', NULL, 1)",
+    "PRAGMA foreign_keys = OFF; INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created) VALUES (zeroblob(32), zeroblob(258), X'62', 'g', 77, 'active', NULL, 1)",
   );
   db.close();
   await expect(checkDatabase(path)).rejects.toMatchObject({ code: 'registry.corrupt' });

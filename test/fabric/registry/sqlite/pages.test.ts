@@ -30,7 +30,7 @@ test('[H-E] every page is found by an index, without a look at the other rows an
   listNetworks(db, page);
   listDevices(db, page);
   listHandshakes(db, page);
-  listHandshakes(db, page, { gid, pseudonym: random(65) });
+  listHandshakes(db, page, { device: { gid, pseudonym: random(65) } });
   listAudit(db, page);
   listGroups(db, page);
   lastTwins(db, 'fd00::1');

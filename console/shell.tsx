@@ -1,12 +1,12 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { type Problem, problemOf } from '../api/problem.ts';
-import { ProblemBox } from '../parts/problem.tsx';
-import { live } from './live.ts';
+import { type Problem, problemOf } from './api/problem.ts';
+import { live } from './app/live.ts';
+import { hrefOf, type Route, route } from './app/route.ts';
+import { leave, may, me } from './app/session.ts';
+import { clock } from './app/time.ts';
 import type { PageEntry } from './pages.ts';
-import { hrefOf, type Route, route } from './route.ts';
-import { leave, may, me } from './session.ts';
-import { clock } from './time.ts';
+import { ProblemBox } from './parts/problem.tsx';
 
 /** The frame of all pages: the ways to them at the left, or below on a phone, and the page itself. */
 export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {

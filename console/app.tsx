@@ -1,8 +1,8 @@
-import { SetUp } from '../pages/set-up.tsx';
-import { SignIn } from '../pages/sign-in.tsx';
+import { route } from './app/route.ts';
+import { me } from './app/session.ts';
+import { SetUp } from './pages/set-up.tsx';
+import { SignIn } from './pages/sign-in.tsx';
 import { PAGES } from './pages.ts';
-import { route } from './route.ts';
-import { me } from './session.ts';
 import { Shell } from './shell.tsx';
 
 /** The page of the address, for whoever may see it. */

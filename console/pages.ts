@@ -1,6 +1,6 @@
 import type { ComponentType } from 'preact';
-import type { Permission } from '../../fabric/access/roles.ts';
-import type { Route } from './route.ts';
+import type { Permission } from '../fabric/access/roles.ts';
+import type { Route } from './app/route.ts';
 
 /** A page of the console; its code is loaded when somebody opens it first. */
 export interface PageEntry {
@@ -17,55 +17,55 @@ export const PAGES: readonly PageEntry[] = [
     path: '',
     name: 'Overview',
     needs: 'devices.read',
-    load: async () => (await import('../pages/overview.tsx')).Overview,
+    load: async () => (await import('./pages/overview.tsx')).Overview,
   },
   {
     path: 'claim',
     name: 'Claim',
     needs: 'groups.claim',
-    load: async () => (await import('../pages/claim.tsx')).Claim,
+    load: async () => (await import('./pages/claim.tsx')).Claim,
   },
   {
     path: 'batches',
     name: 'Batches',
     needs: 'groups.read',
-    load: async () => (await import('../pages/batches.tsx')).Batches,
+    load: async () => (await import('./pages/batches.tsx')).Batches,
   },
   {
     path: 'devices',
     name: 'Devices',
     needs: 'devices.read',
-    load: async () => (await import('../pages/devices.tsx')).Devices,
+    load: async () => (await import('./pages/devices.tsx')).Devices,
   },
   {
     path: 'handshakes',
     name: 'Handshakes',
     needs: 'handshakes.read',
-    load: async () => (await import('../pages/handshakes.tsx')).Handshakes,
+    load: async () => (await import('./pages/handshakes.tsx')).Handshakes,
   },
   {
     path: 'map',
     name: 'Map',
     needs: 'handshakes.read',
-    load: async () => (await import('../pages/map.tsx')).MapPage,
+    load: async () => (await import('./pages/map.tsx')).MapPage,
   },
   {
     path: 'networks',
     name: 'Networks',
     needs: 'networks.read',
-    load: async () => (await import('../pages/networks.tsx')).Networks,
+    load: async () => (await import('./pages/networks.tsx')).Networks,
   },
   {
     path: 'audit',
     name: 'Audit',
     needs: 'audit.read',
-    load: async () => (await import('../pages/audit.tsx')).Audit,
+    load: async () => (await import('./pages/audit.tsx')).Audit,
   },
   {
     path: 'people',
     name: 'People',
     needs: 'people.read',
-    load: async () => (await import('../pages/people.tsx')).People,
+    load: async () => (await import('./pages/people.tsx')).People,
   },
-  { path: 'you', needs: 'networks.read', load: async () => (await import('../pages/you.tsx')).You },
+  { path: 'you', needs: 'networks.read', load: async () => (await import('./pages/you.tsx')).You },
 ];

@@ -1,0 +1,61 @@
+import type { AuditView } from '../../fabric/operations/audit.ts';
+
+type Detail = Readonly<Record<string, unknown>>;
+type Words = (entry: { readonly who: string; readonly subject: string; readonly detail: Detail }) => string;
+
+const named = (detail: Detail, subject: string): string =>
+  typeof detail.name === 'string' ? `“${detail.name}”` : subject.slice(0, 20);
+const field = (detail: Detail, name: string): string => String(detail[name] ?? '?');
+
+/** What each action of the trail is in words. */
+const WORDS: Readonly<Record<string, Words>> = {
+  'fabric.init': ({ who }) => `${who} set the fabric up`,
+  'fabric.restore': ({ who }) => `${who} put the registry back to an earlier state`,
+  'network.add': ({ who, subject, detail }) =>
+    `${who} added the network ${named(detail, subject)} (${subject})`,
+  'network.rename': ({ who, subject, detail }) =>
+    `${who} named the network ${subject} ${named(detail, subject)}`,
+  'network.remove': ({ who, subject }) => `${who} removed the network ${subject}`,
+  'group.add': ({ who, subject, detail }) =>
+    `${who} admitted the batch ${named(detail, subject)} to ${field(detail, 'network')}`,
+  'group.change': ({ who, subject, detail }) => `${who} changed the batch ${named(detail, subject)}`,
+  'group.remove': ({ who, subject, detail }) => `${who} removed the batch ${named(detail, subject)}`,
+  'group.suspend': ({ who, subject, detail }) => `${who} suspended the batch ${named(detail, subject)}`,
+  'group.resume': ({ who, subject, detail }) => `${who} resumed the batch ${named(detail, subject)}`,
+  'device.admit': ({ subject }) => `A new device proved its batch and got ${subject}`,
+  'device.readmit': ({ subject }) => `${subject} proved its batch again and is admitted`,
+  'device.rekey': ({ subject }) => `${subject} made itself a new key`,
+  'device.twins': ({ subject }) => `Two devices have the key of ${subject}`,
+  'device.evict': ({ who, subject }) => `${who} evicted ${subject}`,
+  'device.ban': ({ who, subject }) => `${who} banned ${subject}`,
+  'device.unban': ({ who, subject }) => `${who} unbanned ${subject}`,
+  'device.name': ({ who, subject, detail }) =>
+    typeof detail.name === 'string' && detail.name !== ''
+      ? `${who} named ${subject} “${detail.name}”`
+      : `${who} changed what is noted of ${subject}`,
+  'person.invite': ({ who, detail }) => `${who} invited somebody as ${field(detail, 'role')}`,
+  'person.create': ({ subject, detail }) => `${named(detail, subject)} came in by an invite`,
+  'person.role': ({ who, subject, detail }) =>
+    `${who} made ${named(detail, subject)} ${field(detail, 'role')}`,
+  'person.remove': ({ who, subject, detail }) => `${who} removed ${named(detail, subject)}`,
+  'person.password': ({ who }) => `${who} changed the own password`,
+  'person.recovery-codes': ({ who }) => `${who} made new recovery codes`,
+  'person.signout': ({ who }) => `${who} signed out everywhere`,
+  'passkey.add': ({ who, subject, detail }) => `${who} registered the passkey ${named(detail, subject)}`,
+  'passkey.remove': ({ who, subject, detail }) => `${who} removed the passkey ${named(detail, subject)}`,
+  signin: ({ who, detail }) => `${who} signed in by ${field(detail, 'via')} from ${field(detail, 'from')}`,
+  'signin.failed': ({ subject, detail }) =>
+    `Somebody failed to sign in as ${subject} from ${field(detail, 'from')}`,
+  'token.create': ({ who, subject, detail }) =>
+    `${who} made the token ${named(detail, subject)} as ${field(detail, 'role')}`,
+  'token.revoke': ({ who, subject, detail }) => `${who} revoked the token ${named(detail, subject)}`,
+};
+
+/** Every action that has words. */
+export const ACTIONS_WITH_WORDS: readonly string[] = Object.keys(WORDS);
+
+/** An entry of the audit trail as a sentence. */
+export function auditSentence({ actor, action, subject, detail }: AuditView): string {
+  const words = WORDS[action];
+  return words === undefined ? `${actor}: ${action} ${subject}` : words({ who: actor, subject, detail });
+}

@@ -1,0 +1,130 @@
+import { toHex } from '../../protocol/bytes.ts';
+import type { HandshakeTally } from '../registry/records.ts';
+import { optional, whole } from './input.ts';
+import { isoTime, operation, type ReadContext } from './operation.ts';
+
+const HOUR_MS = 3_600_000;
+/** 90 days: so long are handshakes counted by hour. */
+const MOST_HOURS = 2_160;
+
+/** Handshakes of an hour, which began at `at`. */
+export interface HourView {
+  readonly at: string;
+  readonly ok: number;
+  readonly refused: number;
+}
+
+export interface CountryView {
+  /** ISO 3166-1 alpha-2, "private", or null: nobody knows. */
+  readonly country: string | null;
+  /** Devices whose newest handshake came from there. */
+  readonly devices: number;
+  readonly ok: number;
+  readonly refused: number;
+}
+
+/** What there is, at a glance. */
+export interface OverviewView {
+  readonly asOf: string;
+  readonly networks: number;
+  readonly groups: number;
+  readonly devices: {
+    readonly total: number;
+    /** With a tunnel; null: no fabric is serving, so nobody knows. */
+    readonly online: number | null;
+    readonly banned: number;
+    readonly evicted: number;
+    /** Of suspended groups, whatever else they are. */
+    readonly suspended: number;
+  };
+  /** Of the last 24 hours, the oldest first, those without any included. */
+  readonly handshakes: { readonly hours: readonly HourView[]; readonly ok: number; readonly refused: number };
+  /** Of the last 24 hours, most devices first. */
+  readonly countries: readonly CountryView[];
+  /** The newest entry of the audit trail; null if there is none. */
+  readonly audit: { readonly seq: number; readonly hash: string } | null;
+}
+
+/** Numbers of devices and handshakes. */
+export const overview = operation<Record<never, never>, OverviewView, ReadContext>(
+  'overview',
+  {},
+  async ({ registry, running }) => {
+    const now = Date.now();
+    const { networks, groups, devices, connected, ...others } = await registry.census();
+    const tallies = await registry.tallies(firstHour(now, 24));
+    const hours = hoursOf(tallies, now, 24);
+    const newest = (await registry.audit({ limit: 1 })).rows[0];
+    const serving = (await running.presence([])) !== undefined;
+    return {
+      asOf: isoTime(now),
+      networks,
+      groups,
+      devices: { total: devices, online: serving ? connected : null, ...others },
+      handshakes: { hours, ...sumsOf(hours) },
+      countries: countriesOf(tallies, await registry.deviceCountries()),
+      audit: newest === undefined ? null : { seq: newest.seq, hash: toHex(newest.hash) },
+    };
+  },
+);
+
+/** Handshakes by hour, the oldest first: of the last 24 hours unless `hours` says otherwise, at most of 90 days. */
+export const handshakeHours = operation<
+  { hours?: number | undefined },
+  { readonly rows: readonly HourView[] },
+  ReadContext
+>('handshake-hours', { hours: optional(whole(1, MOST_HOURS)) }, async ({ registry }, { hours = 24 }) => {
+  const now = Date.now();
+  return { rows: hoursOf(await registry.tallies(firstHour(now, hours)), now, hours) };
+});
+
+/** Handshakes by country within so many hours, and devices by where they are now; most devices first. */
+export const handshakeCountries = operation<
+  { hours?: number | undefined },
+  { readonly rows: readonly CountryView[] },
+  ReadContext
+>('handshake-countries', { hours: optional(whole(1, MOST_HOURS)) }, async ({ registry }, { hours = 24 }) => {
+  const tallies = await registry.tallies(firstHour(Date.now(), hours));
+  return { rows: countriesOf(tallies, await registry.deviceCountries()) };
+});
+
+/** The beginning of the first of the last `hours` hours, of which the last one is not over. */
+const firstHour = (now: number, hours: number): number => (Math.floor(now / HOUR_MS) - hours + 1) * HOUR_MS;
+
+function hoursOf(tallies: readonly HandshakeTally[], now: number, hours: number): HourView[] {
+  const sums = new Map<number, { ok: number; refused: number }>();
+  for (const { hour, ok, refused } of tallies) {
+    const sum = sums.get(hour) ?? { ok: 0, refused: 0 };
+    sums.set(hour, { ok: sum.ok + ok, refused: sum.refused + refused });
+  }
+  const first = firstHour(now, hours);
+  return Array.from({ length: hours }, (_, i) => {
+    const hour = first + i * HOUR_MS;
+    return { at: isoTime(hour), ...(sums.get(hour) ?? { ok: 0, refused: 0 }) };
+  });
+}
+
+function sumsOf(rows: readonly { readonly ok: number; readonly refused: number }[]): {
+  ok: number;
+  refused: number;
+} {
+  return {
+    ok: rows.reduce((sum, { ok }) => sum + ok, 0),
+    refused: rows.reduce((sum, { refused }) => sum + refused, 0),
+  };
+}
+
+function countriesOf(
+  tallies: readonly HandshakeTally[],
+  devices: ReadonlyMap<string, number>,
+): CountryView[] {
+  const byCountry = new Map<string | undefined, HandshakeTally[]>();
+  for (const country of devices.keys()) byCountry.set(country, []);
+  for (const each of tallies) byCountry.set(each.country, [...(byCountry.get(each.country) ?? []), each]);
+  const rows = [...byCountry].map(([country, all]) => ({
+    country: country ?? null,
+    devices: (country === undefined ? undefined : devices.get(country)) ?? 0,
+    ...sumsOf(all),
+  }));
+  return rows.sort((one, other) => other.devices - one.devices || other.refused - one.refused);
+}

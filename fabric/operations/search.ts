@@ -1,0 +1,39 @@
+import { concat, fromHex } from '../../protocol/bytes.ts';
+import { parseIpv6 } from '../../protocol/ipv6.ts';
+import type { DeviceSearch } from '../registry/records.ts';
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const LAST_GROUP = /^:?([0-9a-f]{1,4})$/;
+/** The first groups of an address, without those of the network alone: those would find all of its devices. */
+const FIRST_GROUPS = /^(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}$|^(?:[0-9a-f]{1,4}:){5,7}$/;
+
+/**
+ * What a text may mean in a search for devices: how a name begins, the last group of an address, more than its first four groups, or all of it.
+ * Case does not count.
+ */
+export function searchFor(text: string): DeviceSearch {
+  const given = text.trim().toLowerCase();
+  const last = LAST_GROUP.exec(given)?.[1];
+  return {
+    ...(NAME.test(given) && { name: given }),
+    ...(last !== undefined && { end: fromHex(last.padStart(4, '0')) }),
+    ...rangeOf(given),
+  };
+}
+
+function rangeOf(given: string): Pick<DeviceSearch, 'from' | 'to'> {
+  if (FIRST_GROUPS.test(given)) {
+    const groups = given.split(':').filter((group) => group !== '');
+    const [known, open] = given.endsWith(':') ? [groups, ''] : [groups.slice(0, -1), groups.at(-1)!];
+    const head = known.map((group) => group.padStart(4, '0')).join('');
+    // The last group may not be written to its end, or lack zeros in front of it: it is looked for as it stands.
+    const digits = head + (open.length === 4 ? open : '');
+    return { from: fromHex(digits.padEnd(32, '0')), to: fromHex(digits.padEnd(32, 'f')) };
+  }
+  try {
+    const address = concat(parseIpv6(given));
+    return { from: address, to: address };
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,88 @@
+import type { Database } from 'better-sqlite3';
+import type { Arrival, Census, Handshake, HandshakeTally } from '../records.ts';
+import { prepare } from './file/statements.ts';
+import { DAY_MS } from './history.ts';
+
+/** What is counted while rows are written, so that nobody has to read them to see how many there are. */
+
+const HOUR_MS = 3_600_000;
+const DAYS_KEPT = 90;
+const HOURS_LISTED = 10_000;
+
+/** Counts `times` handshakes of this kind. */
+export function tally(db: Database, { at, country, result }: Handshake, times: number): void {
+  prepare(
+    db,
+    'INSERT INTO handshake_hour VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET times = times + excluded.times',
+  ).run(Math.floor(at / HOUR_MS), country ?? '', result === 'ok' ? 1 : 0, times);
+}
+
+/** Forgets what was counted too long ago. */
+export function trimTallies(db: Database, at: number): void {
+  prepare(db, 'DELETE FROM handshake_hour WHERE hour < ?').run(
+    Math.floor((at - DAYS_KEPT * DAY_MS) / HOUR_MS),
+  );
+}
+
+/** Handshakes since a time by hour and country, oldest first. */
+export function handshakeTallies(db: Database, since: number): HandshakeTally[] {
+  const rows = prepare(
+    db,
+    `SELECT hour, country, sum(iif(ok, times, 0)) AS ok, sum(iif(ok, 0, times)) AS refused FROM handshake_hour
+     WHERE hour >= ? GROUP BY hour, country ORDER BY hour, country`,
+  ).all(Math.floor(since / HOUR_MS)) as { hour: number; country: string; ok: number; refused: number }[];
+  return rows.map(({ hour, country, ...rest }) => ({
+    ...rest,
+    hour: hour * HOUR_MS,
+    country: country === '' ? undefined : country,
+  }));
+}
+
+export function deviceCountries(db: Database): ReadonlyMap<string, number> {
+  const rows = prepare(db, 'SELECT country, devices FROM device_country WHERE devices > 0').all() as {
+    country: string;
+    devices: number;
+  }[];
+  return new Map(rows.map(({ country, devices }) => [country, devices]));
+}
+
+/** When the devices of a group came, oldest first. */
+export function arrivalsOf(db: Database, gid: Uint8Array): Arrival[] {
+  const rows = prepare(db, 'SELECT hour, devices FROM arrival WHERE gid = ? ORDER BY hour DESC LIMIT ?').all(
+    gid,
+    HOURS_LISTED,
+  ) as { hour: number; devices: number }[];
+  return rows.reverse().map(({ hour, devices }) => ({ hour: hour * HOUR_MS, devices }));
+}
+
+export function devicesOf(db: Database, gid: Uint8Array): number {
+  const row = prepare(db, 'SELECT devices FROM group_size WHERE gid = ?').get(gid) as
+    | { devices: number }
+    | undefined;
+  return row?.devices ?? 0;
+}
+
+const CONNECTED = 'tunnel_at IS NOT NULL AND tunnel_ended IS NULL';
+
+/** The number up to `most`. */
+export function connectedOf(db: Database, gid: Uint8Array, most: number): number {
+  return count(db, `(SELECT 1 FROM device WHERE gid = ? AND ${CONNECTED} LIMIT ?)`, gid, most);
+}
+
+export function census(db: Database): Census {
+  const sum = (where: string): number =>
+    (prepare(db, `SELECT coalesce(sum(devices), 0) AS n FROM group_size ${where}`).get() as { n: number }).n;
+  return {
+    networks: count(db, 'network'),
+    groups: count(db, 'grp'),
+    devices: sum(''),
+    banned: count(db, 'device WHERE banned = 1'),
+    evicted: count(db, 'device WHERE evicted = 1'),
+    suspended: sum("WHERE gid IN (SELECT gid FROM grp WHERE status = 'suspended')"),
+    connected: count(db, `device WHERE ${CONNECTED}`),
+  };
+}
+
+function count(db: Database, from: string, ...values: readonly unknown[]): number {
+  return (prepare(db, `SELECT count(*) AS n FROM ${from}`).get(...values) as { n: number }).n;
+}
