@@ -32,6 +32,7 @@ need zbar-tools /usr/bin/zbarimg
 need imagemagick /usr/share/doc/imagemagick
 need strace /usr/bin/strace
 need valgrind /usr/bin/valgrind
+need chromium /usr/bin/chromium
 need curl /usr/bin/curl
 need procps /usr/bin/pkill
 need util-linux /usr/bin/setpriv

@@ -1,5 +1,6 @@
 import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
+import { account } from '../api/account.ts';
 import { me } from './session.ts';
 
 /** What the fabric tells of; `reset`: too much was missed, ask anew. */
@@ -15,8 +16,24 @@ export const live = signal<{ readonly on: boolean; readonly since: number }>({
 type Listener = (data: unknown) => void;
 const listeners = new Map<Kind, Set<Listener>>(KINDS.map((kind) => [kind, new Set()]));
 
+const AGAIN_MS = 3_000;
+
 effect(() => {
   if (!me.value) return;
+  let source = open();
+  const timer = setInterval(() => {
+    // A browser tries again by itself until it is refused, e.g. because the session is over: asking who one is tells.
+    if (source.readyState !== EventSource.CLOSED) return;
+    source = open();
+    void account.me().catch(() => {});
+  }, AGAIN_MS);
+  return () => {
+    clearInterval(timer);
+    source.close();
+  };
+});
+
+function open(): EventSource {
   const source = new EventSource('/api/v1/events');
   source.onopen = () => {
     // What happened while there was no stream is not known to the pages.
@@ -28,8 +45,8 @@ effect(() => {
   };
   for (const kind of KINDS)
     source.addEventListener(kind, (event) => tell(kind, JSON.parse((event as MessageEvent<string>).data)));
-  return () => source.close();
-});
+  return source;
+}
 
 function tell(kind: Kind, data: unknown): void {
   for (const listener of listeners.get(kind)!) listener(data);

@@ -22,7 +22,7 @@ const COLUMNS: readonly Column<Counted>[] = [
   },
   { name: 'State', cell: ({ status }) => <Standing standing={status} /> },
   { name: 'Network', cell: ({ network }) => network },
-  { name: 'Id', kind: 'wide', cell: ({ gid }) => <code>{shortGid(gid)}</code> },
+  { name: 'Id', kind: 'extra', cell: ({ gid }) => <code>{shortGid(gid)}</code> },
   { name: 'Admitted', cell: ({ created }) => <When at={created} /> },
 ];
 

@@ -22,16 +22,16 @@ const COLUMNS: readonly Column<DeviceView>[] = [
   { name: 'Tunnel', cell: (device) => <Presence device={device} /> },
   { name: 'Standing', cell: (device) => <Standing standing={device.standing} /> },
   { name: 'Batch', cell: (device) => <GroupLink gid={device.gid} name={device.group} /> },
-  { name: 'Place', kind: 'wide', cell: (device) => placeWords(device.country) },
+  { name: 'Place', kind: 'extra', cell: (device) => placeWords(device.country) },
   { name: 'Last handshake', cell: (device) => <When at={device.lastHandshake.at} /> },
   {
     name: 'Agent',
-    kind: 'wide',
+    kind: 'extra',
     cell: (device) => device.agent?.version ?? <span class="quiet">says nothing</span>,
   },
   {
     name: 'Last failure',
-    kind: 'wide',
+    kind: 'extra',
     cell: ({ agent }) =>
       agent?.lastFailure ? <code>{agent.lastFailure.code}</code> : <span class="quiet">none</span>,
   },
@@ -80,7 +80,7 @@ function DeviceList({ route }: { readonly route: Route }) {
   return (
     <Page title="Devices" sub="Each is one chip that has proven its batch. No page knows which chip it is.">
       <div class="bar">
-        <Search route={route} label="Name, batch or address; 3 characters or more" />
+        <Search route={route} label="How a name begins, an address, or its last group" />
         <Filters route={route} filters={FILTERS} />
       </div>
       <ListTable

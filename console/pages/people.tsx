@@ -67,7 +67,7 @@ function columns(ask: (asked: Asked) => void): readonly Column<PersonView>[] {
     },
     { name: 'Signed in', cell: ({ signedIn }) => <When at={signedIn} /> },
     { name: 'Passkeys', kind: 'number', cell: ({ passkeys }) => passkeys },
-    { name: 'Invited by', kind: 'wide', cell: ({ createdBy }) => createdBy },
+    { name: 'Invited by', kind: 'extra', cell: ({ createdBy }) => createdBy },
     {
       name: 'Actions',
       cell: (person) =>

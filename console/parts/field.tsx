@@ -22,15 +22,13 @@ export function TextField({
   readonly placeholder?: string;
 }) {
   const id = useId();
-  // The types of an input depend on its kind; these fields are right for all of ours.
-  const attributes: object = rest;
   return (
     <div class="field">
       <label for={id}>{label}</label>
       <input
-        {...attributes}
+        {...rest}
         id={id}
-        type={type}
+        type={type as 'text'}
         value={value}
         aria-describedby={hint === undefined ? undefined : `${id}-hint`}
         onInput={(event) => change(event.currentTarget.value)}

@@ -6,8 +6,8 @@ import { ProblemBox } from './problem.tsx';
 export interface Column<Row> {
   readonly name: string;
   readonly cell: (row: Row) => ComponentChildren;
-  /** `main`: what a row is called, its first line on a phone; `number`: aligned right; `wide`: not on a phone. */
-  readonly kind?: 'main' | 'number' | 'wide';
+  /** `main`: what a row is called, its first line on a phone; `number`: aligned right; `extra`: not on a phone. */
+  readonly kind?: 'main' | 'number' | 'extra';
 }
 
 /** Rows of a page of a list. */

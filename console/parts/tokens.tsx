@@ -26,7 +26,7 @@ export function Tokens({ roles }: { readonly roles: readonly Role[] }) {
     { name: 'Role', cell: ({ role }) => role },
     { name: 'Ends', cell: (token) => <Ends token={token} /> },
     { name: 'Used', cell: ({ used }) => <When at={used} /> },
-    { name: 'Made by', kind: 'wide', cell: ({ createdBy }) => createdBy },
+    { name: 'Made by', kind: 'extra', cell: ({ createdBy }) => createdBy },
     {
       name: 'Actions',
       cell: (token) =>

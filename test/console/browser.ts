@@ -1,8 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { AxeResults } from 'axe-core';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { ROOT } from '../structure.ts';
 
@@ -53,9 +54,18 @@ export async function watchedPage(
   return { context, page, wrongs };
 }
 
+/** One for each page, as long as it lives: the end of any takes the page's authenticator away. */
+const sessions = new WeakMap<Page, Promise<CDPSession>>();
+
+function devtools(page: Page): Promise<CDPSession> {
+  const session = sessions.get(page) ?? page.context().newCDPSession(page);
+  sessions.set(page, session);
+  return session;
+}
+
 /** An authenticator of the page's browser, which verifies its user and confirms at once. */
 export async function addAuthenticator(page: Page): Promise<void> {
-  const session = await page.context().newCDPSession(page);
+  const session = await devtools(page);
   await session.send('WebAuthn.enable');
   await session.send('WebAuthn.addVirtualAuthenticator', {
     options: {
@@ -71,14 +81,13 @@ export async function addAuthenticator(page: Page): Promise<void> {
 
 /** What axe finds wrong in the page as it is now. The policy of the page lets no script in, so it comes past the page. */
 export async function accessibilityWrongs(page: Page): Promise<string[]> {
-  const session = await page.context().newCDPSession(page);
+  const session = await devtools(page);
   await session.send('Runtime.evaluate', { expression: `${AXE};0` });
   const { result } = await session.send('Runtime.evaluate', {
     expression: 'axe.run(document).then((found) => JSON.stringify(found.violations))',
     awaitPromise: true,
     returnByValue: true,
   });
-  await session.detach();
   const violations = JSON.parse(result.value as string) as AxeResults['violations'];
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
 }
@@ -87,8 +96,10 @@ export async function expectAccessible(page: Page): Promise<void> {
   expect(await accessibilityWrongs(page)).toEqual([]);
 }
 
-/** Keeps a picture of the page: in docs/pictures with PICTURES=1, else where nobody has to look. */
+/** Keeps a picture of the page: in docs/pictures for `npm run pictures`, else where nobody has to look. */
 export async function picture(page: Page, name: string): Promise<void> {
-  const folder = process.env.PICTURES === '1' ? 'docs/pictures' : '.cache/pictures';
-  await page.screenshot({ path: join(ROOT, folder, `${name}.png`), animations: 'disabled' });
+  const kept = process.env.PICTURES === '1';
+  const path = join(ROOT, kept ? 'docs/pictures' : '.cache/pictures', `${name}.png`);
+  await page.screenshot({ path, animations: 'disabled' });
+  if (kept) execFileSync('convert', [path, '-strip', '-colors', '64', `PNG8:${path}`]);
 }

@@ -53,8 +53,9 @@ export interface Fabric {
   /** All handshakes so far, good and refused, oldest first. */
   handshakes(): Promise<Handshake[]>;
   serve(...extra: readonly string[]): Promise<Running>;
-  /** Serves the console to the browsers of this host; returns its origin. */
-  serveConsole(): Promise<string>;
+  /** Serves the console to the browsers of this host, on a free port unless given; returns its origin. */
+  serveConsole(port?: number): Promise<string>;
+  stopConsole(signal?: NodeJS.Signals): Promise<void>;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -141,7 +142,7 @@ function createFabric(folder: string, network: Network): Fabric {
       );
       return running;
     },
-    async serveConsole() {
+    async serveConsole(port = 0) {
       const command = [
         ...program('fabric'),
         'console',
@@ -150,7 +151,7 @@ function createFabric(folder: string, network: Network): Fabric {
         '--data',
         data,
         '--listen',
-        '[::1]:0',
+        `[::1]:${port}`,
       ];
       const running = startIn(undefined, command, join(folder, 'console.log'));
       pages = running;
@@ -158,6 +159,10 @@ function createFabric(folder: string, network: Network): Fabric {
         running.output().includes('}') ? running.output() : undefined,
       );
       return `http://localhost:${new URL(JSON.parse(said).ready.api).port}`;
+    },
+    async stopConsole(signal = 'SIGTERM') {
+      await pages?.stop(signal);
+      pages = undefined;
     },
     async stop(signal = 'SIGTERM') {
       await Promise.all([server?.stop(signal), pages?.stop(signal)]);

@@ -251,13 +251,13 @@ export const MIGRATIONS: readonly Migration[] = [
       -- when the devices of a group came, and where all are now; kept by the triggers
       CREATE TABLE arrival (
         gid      BLOB NOT NULL,
-        hour     INTEGER NOT NULL,
+        minute   INTEGER NOT NULL,
         devices  INTEGER NOT NULL,
-        PRIMARY KEY (gid, hour)
+        PRIMARY KEY (gid, minute)
       ) STRICT, WITHOUT ROWID;
-      INSERT INTO arrival SELECT gid, created / 3600000, count(*) FROM device GROUP BY 1, 2;
+      INSERT INTO arrival SELECT gid, created / 60000, count(*) FROM device GROUP BY 1, 2;
       CREATE TRIGGER device_arrives AFTER INSERT ON device
-        BEGIN INSERT INTO arrival VALUES (NEW.gid, NEW.created / 3600000, 1) ON CONFLICT DO UPDATE SET devices = devices + 1; END;
+        BEGIN INSERT INTO arrival VALUES (NEW.gid, NEW.created / 60000, 1) ON CONFLICT DO UPDATE SET devices = devices + 1; END;
       CREATE TABLE device_country (
         country  TEXT PRIMARY KEY,
         devices  INTEGER NOT NULL

@@ -1,0 +1,289 @@
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { inSoftware, must, openBatch } from '../e2e/batch.ts';
+import { FABRIC_ADDRESS } from '../e2e/network.ts';
+import { eventually, runIn } from '../e2e/process.ts';
+import { type Device, ping, type World } from '../e2e/world.ts';
+import { addAuthenticator, expectAccessible, openBrowser, picture, watchedPage } from './browser.ts';
+import { film } from './film.ts';
+
+/** How an owner spends the first day with a fabric, in a browser: the programs, devices and handshakes are the real ones. */
+
+const DEVICES = 20;
+const NAME = 'Anna';
+const PASSWORD = 'four words are good';
+/** Where the devices seem to be; no packet leaves the namespaces. */
+const ABROAD = ['193.0.0.', '130.59.1.', '17.0.0.'] as const;
+const IN_TIME = { timeout: 60_000 };
+
+let world: World;
+let browser: Browser;
+let page: Page;
+let wrongs: string[];
+let origin: string;
+const devices: Device[] = [];
+
+beforeAll(async () => {
+  const batch = await openBatch('console');
+  world = batch.world;
+  for (let n = 1; n <= DEVICES; n++) {
+    const device = await inSoftware(world, batch.group, n);
+    await moveAbroad(device, n);
+    devices.push(device);
+  }
+  const [label, file] = [join(world.folder, 'label.png'), join(world.folder, 'label.y4m')];
+  await must(world.factory(['label', '--group', batch.group, '--png', label]));
+  film(label, file);
+  origin = await world.fabric.serveConsole();
+  browser = await openBrowser(file);
+  ({ page, wrongs } = await watchedPage(browser, origin, { permissions: ['camera'] }));
+  await addAuthenticator(page);
+}, 180_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await world?.close();
+});
+
+/** Gives a device an address of another country, from which it reaches the fabric. */
+async function moveAbroad({ namespace }: Device, n: number): Promise<void> {
+  const address = `${ABROAD[n % ABROAD.length]}${10 + n}`;
+  await must(runIn(namespace, ['ip', 'addr', 'add', `${address}/32`, 'dev', 'uplink']));
+  await must(runIn(namespace, ['ip', 'route', 'add', FABRIC_ADDRESS, 'dev', 'uplink', 'src', address]));
+  await must(runIn(world.network.fabric, ['ip', 'route', 'add', address, 'dev', 'bridge0']));
+}
+
+const heading = (name: string | RegExp) => page.getByRole('heading', { level: 1, name });
+const visit = async (name: string): Promise<void> => {
+  await page
+    .getByRole('navigation', { name: 'Pages of the console' })
+    .getByRole('link', { name, exact: true })
+    .click();
+};
+
+test('an invite lets one person in, who gets recovery codes and a passkey', async () => {
+  const invite = await world.fabric.json<{ address: string }>('console', 'invite', '--url', origin);
+  await page.goto(invite.address);
+  await page.getByLabel('Your name').fill(NAME);
+  await page.getByLabel('Password').fill('too short');
+  await page.getByRole('button', { name: 'Begin' }).click();
+  expect(
+    await page
+      .getByLabel('Password')
+      .evaluate((field) => (field as unknown as { validity: { tooShort: boolean } }).validity.tooShort),
+  ).toBe(true);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Begin' }).click();
+  await page.getByRole('button', { name: 'Make recovery codes' }).click(IN_TIME);
+  await page.locator('.codes li:nth-child(10)').waitFor(IN_TIME);
+  await page.getByRole('button', { name: 'Make a passkey' }).click();
+  await page.getByText('The passkey is registered').waitFor();
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await heading('Overview').waitFor();
+  await page.getByText('Scan your first label').waitFor();
+  await expectAccessible(page);
+
+  const other = await browser.newContext({ baseURL: origin });
+  const second = await other.newPage();
+  await second.goto(invite.address);
+  await second.getByLabel('Your name').fill('Mallory');
+  await second.getByLabel('Password').fill(PASSWORD);
+  await second.getByRole('button', { name: 'Begin' }).click();
+  await second.getByText('access.bad-invite').waitFor(IN_TIME);
+  await other.close();
+});
+
+test('signs out, in by the passkey, out, and in by the password', async () => {
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await heading('Sign in').waitFor();
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+  await heading('Overview').waitFor(IN_TIME);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByLabel('Name').fill(NAME);
+  await page.getByLabel('Password').fill('not the password');
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await page.getByText('access.wrong-password').waitFor(IN_TIME);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await heading('Overview').waitFor(IN_TIME);
+});
+
+test('the camera finds the label, whose batch has knocked before; the owner admits it', async () => {
+  devices[0]!.start();
+  await visit('Handshakes');
+  await page.getByText('its batch is not admitted here').first().waitFor(IN_TIME);
+  await visit('Claim');
+  await heading('Batch').waitFor(IN_TIME);
+  await page.getByText(/trying since .* attempts? from/).waitFor();
+  await expectAccessible(page);
+  await picture(page, 'claim');
+  await page.getByLabel('How many devices are announced').fill(String(DEVICES));
+  await page.getByRole('button', { name: 'Admit the batch' }).click();
+  await page.getByText(`of ${DEVICES} arrived`).first().waitFor(IN_TIME);
+});
+
+test('the batch arrives live, on its page and on the map', async () => {
+  for (const device of devices.slice(1)) device.start();
+  await page
+    .getByText(`${DEVICES} of ${DEVICES} arrived, ${DEVICES} with a tunnel`)
+    .waitFor({ timeout: 120_000 });
+  await expectAccessible(page);
+  await picture(page, 'batch');
+  await visit('Map');
+  await page.getByRole('cell', { name: 'Switzerland' }).waitFor();
+  expect(await page.locator('.map-devices').count()).toBe(ABROAD.length);
+  await expectAccessible(page);
+  await picture(page, 'map');
+  await visit('Overview');
+  await page.getByText(`${DEVICES} online`).waitFor();
+  await expectAccessible(page);
+  await picture(page, 'overview');
+});
+
+test('a device is named, found by its name, and banned: its tunnel is cut while the page says so', async () => {
+  const [, device] = devices;
+  const { address } = await device!.until('online');
+  await visit('Devices');
+  await page.getByRole('searchbox').fill(address!);
+  await page.getByRole('link', { name: address! }).click();
+  await page.getByRole('button', { name: 'Name' }).click();
+  await page.getByLabel('Name', { exact: true }).fill('Not a DNS label');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('fabric.bad-input').waitFor();
+  await page.getByLabel('Name', { exact: true }).fill('pump-7');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await heading('pump-7').waitFor();
+  await page.getByText('has had a tunnel since').waitFor();
+  await page.getByRole('button', { name: 'Ban' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Ban' }).click();
+  await page.getByText('The device is banned (in force).').waitFor(IN_TIME);
+  await page.getByText('its tunnel ended').waitFor(IN_TIME);
+  await device!.until('blocked');
+  await expectAccessible(page);
+  await picture(page, 'device');
+  await page.goto(`${origin}/#/devices?standing=banned`);
+  await page.getByRole('link', { name: 'pump-7' }).waitFor();
+  expect(await page.locator('tbody tr').count()).toBe(1);
+  await page.goto(`${origin}/#/devices`);
+  await page.locator(`tbody tr:nth-child(${DEVICES})`).waitFor();
+  await expectAccessible(page);
+  await picture(page, 'devices');
+});
+
+test('the trail tells of both, and its chain is recomputed in the browser, as entries come', async () => {
+  await visit('Audit');
+  await page.getByText(/Anna .* admitted the batch “Batch”/).waitFor();
+  await page.getByText(/Anna .* banned fd00/).waitFor();
+  await page.getByRole('button', { name: 'Verify in this browser' }).click();
+  await page.getByText('fit together').waitFor(IN_TIME);
+  await expectAccessible(page);
+  await picture(page, 'audit');
+  await must(world.fabric.run('network', 'add', 'fd00:e4f:2::/64', '--name', 'harbour'));
+  await page.getByText('added the network “harbour”').waitFor(IN_TIME);
+  await page.getByText('fit together').waitFor(IN_TIME);
+  await page.getByText('Compare with a head that you have kept').click();
+  await page.getByLabel('Number and hash').fill(`1 ${'0'.repeat(64)}`);
+  await page.getByRole('button', { name: 'Compare' }).click();
+  await page.locator('p.bad').waitFor();
+});
+
+test('people are invited and removed; a role that may less sees less, and is refused what it does not see', async () => {
+  await visit('People');
+  await page.getByRole('button', { name: 'Invite somebody' }).click();
+  await page.getByLabel('Role').selectOption('auditor');
+  await page.getByRole('button', { name: 'Make an invite' }).click();
+  const address = await page.locator('.note code').textContent();
+  await expectAccessible(page);
+  const context = await browser.newContext({ baseURL: origin });
+  const other = await context.newPage();
+  await other.goto(address!);
+  await other.getByLabel('Your name').fill('Otto');
+  await other.getByLabel('Password').fill(PASSWORD);
+  await other.getByRole('button', { name: 'Begin' }).click();
+  await other.getByRole('button', { name: 'Go on' }).click(IN_TIME);
+  await other.getByRole('heading', { name: 'Overview' }).waitFor();
+  expect(await other.getByRole('link', { name: 'Claim' }).count()).toBe(0);
+  const refused = await other.evaluate(
+    async (body) =>
+      (
+        await fetch('/api/v1/networks', {
+          method: 'POST',
+          body,
+          headers: { 'x-enf-request': '1', 'content-type': 'application/json' },
+        })
+      ).status,
+    JSON.stringify({ prefix: 'fd00:e4f:3::/64', name: 'n' }),
+  );
+  expect(refused).toBe(403);
+  await page.getByRole('row', { name: /Otto/ }).getByRole('button', { name: 'Remove' }).click(IN_TIME);
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+  await other.getByRole('heading', { name: 'Sign in' }).waitFor(IN_TIME);
+  await other.getByText('You were signed out').waitFor();
+  await context.close();
+});
+
+test('on a phone, in the dark, by keyboard alone', async () => {
+  const state = await page.context().storageState();
+  const phone = await watchedPage(browser, origin, {
+    storageState: state,
+    viewport: { width: 390, height: 844 },
+    colorScheme: 'dark',
+  });
+  for (const path of [
+    '',
+    'claim',
+    'batches',
+    'devices',
+    'handshakes',
+    'map',
+    'networks',
+    'audit',
+    'people',
+    'you',
+  ]) {
+    await phone.page.goto(`${origin}/#/${path}`);
+    await phone.page.getByRole('heading', { level: 1 }).waitFor();
+    await phone.page.locator('.waiting').waitFor({ state: 'detached' });
+    await expectAccessible(phone.page);
+    const tooWide = await phone.page.evaluate<boolean>('document.documentElement.scrollWidth > innerWidth');
+    expect([path, tooWide]).toEqual([path, false]);
+  }
+  await phone.page.goto(`${origin}/#/networks`);
+  await picture(phone.page, 'phone');
+  await phone.page.getByRole('button', { name: 'Add a network' }).focus();
+  await phone.page.keyboard.press('Enter');
+  await phone.page.getByRole('dialog').waitFor();
+  await phone.page.keyboard.type('dock');
+  await phone.page.keyboard.press('Tab');
+  await phone.page.keyboard.type('fd00:e4f:4::/64');
+  await phone.page.keyboard.press('Enter');
+  await phone.page.getByRole('dialog').waitFor({ state: 'detached' });
+  await phone.page.getByRole('link', { name: 'dock' }).waitFor();
+  await phone.page.getByRole('button', { name: 'Add a network' }).focus();
+  await phone.page.keyboard.press('Enter');
+  await phone.page.keyboard.press('Escape');
+  await phone.page.getByRole('dialog').waitFor({ state: 'detached' });
+  expect(phone.wrongs).toEqual([]);
+  await phone.context.close();
+});
+
+test('a console that is killed harms no tunnel; the pages say that they are not live, and then that the session is over', async () => {
+  await visit('Networks');
+  await world.fabric.stopConsole('SIGKILL');
+  await page.getByText('not live since').waitFor(IN_TIME);
+  const { address } = await devices[2]!.status();
+  expect(await eventually('an answer', () => ping(world.network.fabric, address!))).toBeGreaterThan(0);
+  await world.fabric.serveConsole(Number(new URL(origin).port));
+  await heading('Sign in').waitFor(IN_TIME);
+  await page.getByText('You were signed out').waitFor();
+  await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
+  await heading('Networks').waitFor(IN_TIME);
+  await page.getByText('● live').waitFor(IN_TIME);
+});
+
+test('no page asked another host, broke the policy or failed', () => {
+  expect(wrongs).toEqual([]);
+});
