@@ -8,7 +8,6 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
-import { buildConsole } from './console/build.mjs';
 
 const { version } = JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8'));
 const root = dirname(new URL(import.meta.url).pathname);
@@ -65,8 +64,11 @@ if (what === 'all' || what === 'bundles') {
     writeFileSync(join(dist, `${program}.meta.json`), JSON.stringify(metafile));
   }
 }
-if (what === 'all' || what === 'console' || (what === 'bundles' && only === undefined))
+if (what === 'all' || what === 'console' || (what === 'bundles' && only === undefined)) {
+  // The package of the agent is built without these sources.
+  const { buildConsole } = await import('./console/build.mjs');
   writeFileSync(join(dist, 'console.meta.json'), JSON.stringify(await buildConsole(join(dist, 'console'))));
+}
 
 /** Seconds since 1970: no clock that shows an earlier time is right. The same for the same commit, so that builds can be compared. */
 function built() {

@@ -1,6 +1,6 @@
 import type { ComponentType } from 'preact';
 import type { Permission } from '../fabric/access/roles.ts';
-import type { Route } from './app/route.ts';
+import type { Route } from './app/address.ts';
 
 /** A page of the console; its code is loaded when somebody opens it first. */
 export interface PageEntry {

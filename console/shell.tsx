@@ -1,8 +1,9 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { type Problem, problemOf } from './api/problem.ts';
+import { hrefOf, type Route } from './app/address.ts';
 import { live } from './app/live.ts';
-import { hrefOf, type Route, route } from './app/route.ts';
+import { route } from './app/route.ts';
 import { leave, may, me } from './app/session.ts';
 import { clock } from './app/time.ts';
 import type { PageEntry } from './pages.ts';

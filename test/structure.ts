@@ -28,7 +28,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   console: {
     folders: ['protocol', 'fabric'],
     node: false,
-    npm: ['@noble/', '@preact/signals', 'preact', 'zxing-wasm'],
+    npm: ['@noble/', '@preact/signals', 'preact', 'zxing-wasm', 'world-map'],
   },
   packaging: { folders: ['protocol', 'os', 'cli', 'agent'], node: true, npm: [] },
   swtpm: { folders: ['protocol', 'os', 'tpm'], node: true, npm: [] },

@@ -35,8 +35,7 @@ const WORDS: Readonly<Record<string, Words>> = {
       : `${who} changed what is noted of ${subject}`,
   'person.invite': ({ who, detail }) => `${who} invited somebody as ${field(detail, 'role')}`,
   'person.create': ({ subject, detail }) => `${named(detail, subject)} came in by an invite`,
-  'person.role': ({ who, subject, detail }) =>
-    `${who} made ${named(detail, subject)} ${field(detail, 'role')}`,
+  'person.role': ({ who, subject, detail }) => `${who} made ${named(detail, subject)} ${field(detail, 'to')}`,
   'person.remove': ({ who, subject, detail }) => `${who} removed ${named(detail, subject)}`,
   'person.password': ({ who }) => `${who} changed the own password`,
   'person.recovery-codes': ({ who }) => `${who} made new recovery codes`,

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { run, type ViewOf } from '../api/operations.ts';
+import { hrefOf } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { hrefOf } from '../app/route.ts';
 import { may } from '../app/session.ts';
 import { count, placeWords, resultWords, shortGid } from '../app/words.ts';
 import { ArrivalBar } from '../charts/arrival-bar.tsx';
@@ -68,7 +68,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
           : `${data.devices.toLocaleString('en')} of ${data.announced.toLocaleString('en')}`}{' '}
         arrived, {data.connected.toLocaleString('en')} with a tunnel
       </p>
-      {arrivals.data !== undefined && arrivals.data.rows.length > 0 && (
+      {arrivals.data !== undefined && arrivals.data.rows.length > 1 && (
         <ArrivalCurve points={arrivals.data.rows} announced={data.announced} />
       )}
       <Facts

@@ -1,7 +1,7 @@
 import type { GroupView } from '../../fabric/operations/groups.ts';
 import { run } from '../api/operations.ts';
+import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { hrefOf, type Route } from '../app/route.ts';
 import { may } from '../app/session.ts';
 import { shortGid } from '../app/words.ts';
 import { ArrivalBar } from '../charts/arrival-bar.tsx';

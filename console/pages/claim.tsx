@@ -1,8 +1,9 @@
 import { useState } from 'preact/hooks';
 import { run, type ViewOf } from '../api/operations.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
+import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { go, hrefOf, type Route } from '../app/route.ts';
+import { go } from '../app/route.ts';
 import { may } from '../app/session.ts';
 import { count, placeWords, shortGid } from '../app/words.ts';
 import { ChoiceField, TextField } from '../parts/field.tsx';

@@ -1,7 +1,7 @@
 import type { DeviceView } from '../../fabric/operations/devices.ts';
 import { run } from '../api/operations.ts';
+import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { hrefOf, type Route } from '../app/route.ts';
 import { may } from '../app/session.ts';
 import { placeWords } from '../app/words.ts';
 import { Presence, Standing } from '../parts/badge.tsx';

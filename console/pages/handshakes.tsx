@@ -1,7 +1,7 @@
 import type { HandshakeView } from '../../fabric/operations/audit.ts';
 import { run } from '../api/operations.ts';
+import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { hrefOf, type Route } from '../app/route.ts';
 import { count, placeWords, resultWords, shortGid } from '../app/words.ts';
 import { Filters } from '../parts/filters.tsx';
 import { DeviceLink } from '../parts/link.tsx';

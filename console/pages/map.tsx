@@ -1,6 +1,6 @@
 import { run, type ViewOf } from '../api/operations.ts';
+import type { Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import type { Route } from '../app/route.ts';
 import { count, placeWords } from '../app/words.ts';
 import { WorldMap } from '../map/map.tsx';
 import { Filters } from '../parts/filters.tsx';

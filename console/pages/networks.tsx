@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 import type { NetworkView } from '../../fabric/operations/networks.ts';
 import { run } from '../api/operations.ts';
+import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { hrefOf, type Route } from '../app/route.ts';
 import { may } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
 import { TextField } from '../parts/field.tsx';

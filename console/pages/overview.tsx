@@ -1,6 +1,6 @@
 import { run, type ViewOf } from '../api/operations.ts';
+import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { hrefOf, type Route } from '../app/route.ts';
 import { may } from '../app/session.ts';
 import { count, placeWords } from '../app/words.ts';
 import { auditSentence } from '../audit/sentence.ts';

@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
-import { permissionsOf, ROLES, type Role } from '../../fabric/access/roles.ts';
+import { mayGive, permissionsOf, ROLES, type Role } from '../../fabric/access/roles.ts';
 import type { PersonView } from '../../fabric/operations/people.ts';
 import { run } from '../api/operations.ts';
+import type { Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import type { Route } from '../app/route.ts';
 import { may, me } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
 import { ChoiceField } from '../parts/field.tsx';
@@ -16,10 +16,7 @@ import { When } from '../parts/when.tsx';
 type Asked = { readonly what: 'role' | 'remove'; readonly person: PersonView } | { readonly what: 'invite' };
 
 /** Roles that who has signed in may give: none that may more. */
-export const grantable = (): readonly Role[] => {
-  const own = permissionsOf(me.value?.role ?? 'auditor');
-  return ROLES.filter((role) => permissionsOf(role).every((permission) => own.includes(permission)));
-};
+const grantable = (): readonly Role[] => ROLES.filter((role) => mayGive(me.value?.role ?? 'auditor', role));
 
 /** Who may sign in and in what role, and the tokens of programs. */
 export function People({ route }: { readonly route: Route }) {

@@ -1,7 +1,8 @@
 import { useState } from 'preact/hooks';
 import { account, hasPasskeys, type Me } from '../api/account.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
-import { go, hrefOf } from '../app/route.ts';
+import { hrefOf } from '../app/address.ts';
+import { go } from '../app/route.ts';
 import { entered } from '../app/session.ts';
 import { TextField } from '../parts/field.tsx';
 import { ProblemBox } from '../parts/problem.tsx';

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 import { account, hasPasskeys } from '../api/account.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
+import type { Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import type { Route } from '../app/route.ts';
 import { entered, me } from '../app/session.ts';
 import { count } from '../app/words.ts';
 import { TextField } from '../parts/field.tsx';

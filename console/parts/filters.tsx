@@ -1,4 +1,5 @@
-import { go, hrefOf, type Route } from '../app/route.ts';
+import { hrefOf, type Route } from '../app/address.ts';
+import { go } from '../app/route.ts';
 
 /** Values of one filter with what they are called; the first one is "all". */
 export interface FilterChoice {

@@ -1,4 +1,4 @@
-import { hrefOf } from '../app/route.ts';
+import { hrefOf } from '../app/address.ts';
 
 /** The name or address of a device, as a link to its page; the last group of the address is bold: that is what differs. */
 export function DeviceLink({

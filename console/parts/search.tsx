@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import { go, hrefOf, type Route } from '../app/route.ts';
+import { hrefOf, type Route } from '../app/address.ts';
+import { go } from '../app/route.ts';
 
 const TYPING_MS = 250;
 

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
+import { hrefOf, type Route } from '../app/address.ts';
 import type { Query } from '../app/query.ts';
-import { go, hrefOf, type Route } from '../app/route.ts';
+import { go } from '../app/route.ts';
 import { ProblemBox } from './problem.tsx';
 
 export interface Column<Row> {

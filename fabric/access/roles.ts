@@ -57,6 +57,10 @@ const GRANTS: Readonly<Record<Role, readonly Permission[]>> = {
 /** What a role may do. */
 export const permissionsOf = (role: Role): readonly Permission[] => GRANTS[role];
 
+/** Nobody gives a role that may more than the own one. */
+export const mayGive = (own: Role, given: Role): boolean =>
+  GRANTS[given].every((permission) => GRANTS[own].includes(permission));
+
 export const isRole = (text: string): text is Role => (ROLES as readonly string[]).includes(text);
 
 export const isPermission = (text: string): text is Permission =>

@@ -1,11 +1,13 @@
-import type { Command } from '../../cli/program.ts';
+import type { Command, Invocation } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import {
   type AgentView,
   type DeviceDetails,
+  type DeviceFilterInput,
   type DeviceView,
   listDevices,
+  nameDevice,
   setStanding,
   showDevice,
 } from '../operations/devices.ts';
@@ -24,37 +26,70 @@ const failureText = ({ code, at }: NonNullable<AgentView['lastFailure']>): strin
 const deviceList: Command = {
   name: 'device list',
   summary: 'Lists the devices: standing, online, last seen, version, last failure.',
-  options: [LIMIT, AFTER, ALL, ...FABRIC],
-  examples: ['enf-fabric device list', 'enf-fabric device list --all --json'],
+  options: [
+    { name: 'group', value: 'GID', help: 'of a group, by the first digits of its id' },
+    { name: 'network', value: 'PREFIX', help: 'with an address in a network' },
+    { name: 'standing', value: 'WORD', help: 'active, suspended, evicted or banned' },
+    { name: 'tunnel', value: 'WORD', help: 'open, ended or never' },
+    { name: 'search', value: 'TEXT', help: 'how the name begins, an address, or its last group' },
+    LIMIT,
+    AFTER,
+    ALL,
+    ...FABRIC,
+  ],
+  examples: [
+    'enf-fabric device list',
+    'enf-fabric device list --group 3f0c9a52 --standing banned',
+    'enf-fabric device list --all --json',
+  ],
   async run(invocation) {
+    const filter = narrowed(invocation);
+    const isNarrowed = Object.values(filter).some((each) => each !== undefined);
     await withFabric(invocation, (fabric) =>
-      printList(invocation, fabric, listDevices, {
-        header: [
-          'ADDRESS',
-          'STANDING',
-          'TUNNEL',
-          'GROUP',
-          'LAST HANDSHAKE',
-          'LAST TUNNEL',
-          'AGENT',
-          'LAST FAILURE',
-        ],
-        cells: (device) => [
-          device.address,
-          device.standing,
-          onlineText(device),
-          device.group,
-          when(device.lastHandshake.at),
-          device.lastTunnel === null ? 'never' : when(device.lastTunnel.at),
-          device.agent?.version ?? '-',
-          device.agent?.lastFailure ? failureText(device.agent.lastFailure) : '-',
-        ],
-        none: 'No devices yet.',
-      }),
+      printList(
+        invocation,
+        fabric,
+        listDevices,
+        {
+          header: [
+            'ADDRESS',
+            'NAME',
+            'STANDING',
+            'TUNNEL',
+            'GROUP',
+            'LAST HANDSHAKE',
+            'LAST TUNNEL',
+            'AGENT',
+            'LAST FAILURE',
+          ],
+          cells: (device) => [
+            device.address,
+            device.name ?? '-',
+            device.standing,
+            onlineText(device),
+            device.group,
+            when(device.lastHandshake.at),
+            device.lastTunnel === null ? 'never' : when(device.lastTunnel.at),
+            device.agent?.version ?? '-',
+            device.agent?.lastFailure ? failureText(device.agent.lastFailure) : '-',
+          ],
+          none: isNarrowed ? 'No device is like that.' : 'No devices yet.',
+        },
+        filter,
+      ),
     );
     return undefined;
   },
 };
+
+/** What the options narrow the list of devices to; the operation refuses words that it does not know. */
+const narrowed = (invocation: Invocation): DeviceFilterInput => ({
+  gid: invocation.option('group'),
+  network: invocation.option('network'),
+  standing: invocation.option('standing') as DeviceFilterInput['standing'],
+  tunnel: invocation.option('tunnel') as DeviceFilterInput['tunnel'],
+  q: invocation.option('search'),
+});
 
 const deviceShow: Command = {
   name: 'device show',
@@ -85,6 +120,8 @@ function deviceText(device: DeviceDetails): string {
   );
   return [
     `Address   ${device.address}`,
+    ...(device.name === null ? [] : [`Name      ${device.name}`]),
+    ...(device.note === null ? [] : [`Note      ${device.note}`]),
     `Standing  ${device.standing}`,
     `Tunnel    ${tunnelText(device)}`,
     `Agent     ${agent === null ? 'has reported nothing' : agentText(agent)}`,
@@ -143,9 +180,42 @@ function standingCommand(change: StandingChange, summary: string): Command {
   };
 }
 
+const deviceName: Command = {
+  name: 'device name',
+  summary: 'Names a device: a DNS label that no other device has. An empty text takes the name back.',
+  arguments: '<address> <name>',
+  options: [...FABRIC],
+  examples: ['enf-fabric device name fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2 pump-7'],
+  async run(invocation) {
+    const [address, name] = invocation.positionals as [string, string];
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(nameDevice, { address, name }));
+    invocation.print(
+      view,
+      () => `${view.address} ${view.name === null ? 'has no name' : `is called ${view.name}`}.`,
+    );
+    return undefined;
+  },
+};
+
+const deviceNote: Command = {
+  name: 'device note',
+  summary: 'Notes something of a device; an empty text removes that.',
+  arguments: '<address> <text>',
+  options: [...FABRIC],
+  examples: ['enf-fabric device note fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2 "behind the pump"'],
+  async run(invocation) {
+    const [address, note] = invocation.positionals as [string, string];
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(nameDevice, { address, note }));
+    invocation.print(view, () => `${view.address}: ${view.note ?? 'nothing is noted'}`);
+    return undefined;
+  },
+};
+
 export const deviceCommands: readonly Command[] = [
   deviceList,
   deviceShow,
+  deviceName,
+  deviceNote,
   standingCommand('evict', 'Disconnects a device; it has to provision again and then keeps its address.'),
   standingCommand('ban', 'Disconnects a device and refuses it until it is unbanned.'),
   standingCommand('unban', 'Admits a banned device again.'),

@@ -5,7 +5,7 @@ import { fromHex } from '../../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../../protocol/crypto/group.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeLabel } from '../../protocol/label.ts';
-import { admitGroup, type GroupView, listGroups, setGroupStatus } from '../operations/groups.ts';
+import { admitGroup, changeGroup, type GroupView, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { FABRIC, withFabric } from './context.ts';
 import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
@@ -26,6 +26,8 @@ const groupAdd: Command = {
     },
     { name: 'name', value: 'TEXT', help: 'with --gpk: what to call the group' },
     { name: 'network', value: 'PREFIX', help: 'the network in which its devices get their addresses' },
+    { name: 'announced', value: 'N', help: 'how many devices are expected' },
+    { name: 'suspended', help: 'let its devices in only when it is resumed' },
     ...FABRIC,
   ],
   examples: [
@@ -36,7 +38,13 @@ const groupAdd: Command = {
   async run(invocation) {
     const network = invocation.required('network');
     const label = await labelOf(invocation);
-    const { view } = await withFabric(invocation, (fabric) => fabric.run(admitGroup, { label, network }));
+    const announced = invocation.option('announced');
+    const input = {
+      ...{ label, network },
+      ...(announced !== undefined && { announced: announcedOf(announced) }),
+      ...(invocation.flag('suspended') && { status: 'suspended' as const }),
+    };
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(admitGroup, input));
     invocation.print(
       view,
       () =>
@@ -73,13 +81,14 @@ const groupList: Command = {
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
       printList(invocation, fabric, listGroups, {
-        header: ['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'ADDED'],
+        header: ['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'EXPECTED', 'ADDED'],
         cells: (group) => [
           printedGid(group),
           group.name,
           group.network,
           group.status,
           String(group.devices),
+          group.announced === null ? '-' : String(group.announced),
           when(group.created),
         ],
         none: 'No groups yet; add one with "enf-fabric group add".',
@@ -108,9 +117,57 @@ function statusCommand(verb: string, status: GroupStatus, summary: string): Comm
   };
 }
 
+const groupRename: Command = {
+  name: 'group rename',
+  summary: 'Gives a group another name.',
+  arguments: '<gid-prefix> <name>',
+  options: [...FABRIC],
+  examples: ['enf-fabric group rename 3f0c9a52 "Pumps north"'],
+  async run(invocation) {
+    const [gid, name] = invocation.positionals as [string, string];
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(changeGroup, { gid, name }));
+    invocation.print(view, () => `Group ${printedGid(view)} is called "${view.name}".`);
+    return undefined;
+  },
+};
+
+const groupAnnounce: Command = {
+  name: 'group announce',
+  summary: 'Says how many devices of a group are expected; 0: that is not known.',
+  arguments: '<gid-prefix> <number>',
+  options: [...FABRIC],
+  examples: ['enf-fabric group announce 3f0c9a52 500'],
+  async run(invocation) {
+    const [gid, number] = invocation.positionals as [string, string];
+    const input = { gid, announced: announcedOf(number) };
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(changeGroup, input));
+    invocation.print(
+      view,
+      () =>
+        `Group "${view.name}" ${printedGid(view)}: ${view.announced ?? 'nobody knows how many'} expected.`,
+    );
+    return undefined;
+  },
+};
+
+/** @throws Failure `cli.bad-option` */
+function announcedOf(text: string): number {
+  if (/^\d{1,8}$/.test(text)) return Number(text);
+  throw new Failure(
+    'cli.bad-option',
+    'operator',
+    `expected a number of devices, got ${JSON.stringify(text.slice(0, 40))}`,
+    {
+      action: 'Give a whole number, or 0 if nobody knows.',
+    },
+  );
+}
+
 export const groupCommands: readonly Command[] = [
   groupAdd,
   groupList,
+  groupRename,
+  groupAnnounce,
   statusCommand(
     'suspend',
     'suspended',

@@ -3,7 +3,7 @@ import { growingTable } from '../../cli/table.ts';
 import { printed } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { PageInput, ReadOperation } from '../operations/operation.ts';
-import { eachPage, type Page } from '../registry/pages.ts';
+import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
 import type { Fabric } from './context.ts';
 
 /** Lists are read and printed page by page, so that a long one needs no more memory than a short one. */
@@ -34,20 +34,24 @@ export interface Columns<Row> {
   readonly none: string;
 }
 
-/** Prints a list: a JSON array or a table. If it ends before its end, the cursor of the rows that follow goes to stderr. */
-export async function printList<Row>(
+/** Prints a list, narrowed by `filter`: a JSON array or a table. If it ends before its end, the cursor of the rows that follow goes to stderr. */
+export async function printList<Row, Filter extends object>(
   invocation: Invocation,
   fabric: Fabric,
-  list: ReadOperation<PageInput, Page<Row>>,
+  list: ReadOperation<PageInput & Filter, Page<Row>>,
   columns: Columns<Row>,
+  filter: Filter = {} as Filter,
 ): Promise<void> {
   const print = invocation.flag('json') ? jsonPrinter<Row>() : tablePrinter(columns);
   const asked = requestedPages(invocation);
   const all = invocation.flag('all');
   if (all && asked.most !== undefined) throw limitAndAll();
   const pages: AsyncGenerator<Page<Row>> = all
-    ? eachPage((page) => fabric.read(list, page), { ...asked, atOnce: ROWS_AT_ONCE })
-    : eachPage((page) => fabric.run(list, page), { most: LISTED, ...asked });
+    ? eachPage((page) => fabric.read(list, { ...filter, ...pageInput(page) }), {
+        ...asked,
+        atOnce: ROWS_AT_ONCE,
+      })
+    : eachPage((page) => fabric.run(list, { ...filter, ...pageInput(page) }), { most: LISTED, ...asked });
   let next: string | undefined;
   for await (const page of pages) {
     await print.rows(page.rows);
@@ -56,6 +60,8 @@ export async function printList<Row>(
   await print.end();
   printCursor(next);
 }
+
+const pageInput = ({ limit, after }: PageRequest): PageInput => ({ limit, after });
 
 /** Tells how to go on with a list that was cut short. */
 export function printCursor(next: string | undefined): void {

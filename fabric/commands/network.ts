@@ -1,5 +1,5 @@
 import type { Command } from '../../cli/program.ts';
-import { addNetwork, listNetworks } from '../operations/networks.ts';
+import { addNetwork, listNetworks, renameNetwork } from '../operations/networks.ts';
 import { FABRIC, withFabric } from './context.ts';
 import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
@@ -34,4 +34,18 @@ const networkList: Command = {
   },
 };
 
-export const networkCommands: readonly Command[] = [networkAdd, networkList];
+const networkRename: Command = {
+  name: 'network rename',
+  summary: 'Gives a network another name.',
+  arguments: '<prefix/64> <name>',
+  options: [...FABRIC],
+  examples: ['enf-fabric network rename fd00:8f80:8000:1::/64 "North plant"'],
+  async run(invocation) {
+    const [prefix, name] = invocation.positionals as [string, string];
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(renameNetwork, { prefix, name }));
+    invocation.print(view, () => `Network ${view.prefix} is called "${view.name}".`);
+    return undefined;
+  },
+};
+
+export const networkCommands: readonly Command[] = [networkAdd, networkList, networkRename];

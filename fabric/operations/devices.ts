@@ -78,7 +78,7 @@ export interface StandingView {
 
 const ADDRESS = text(64);
 
-interface DeviceFilterInput {
+export interface DeviceFilterInput {
   /** First digits of a group's id. */
   readonly gid?: string | undefined;
   readonly network?: string | undefined;

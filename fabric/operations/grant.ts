@@ -1,5 +1,5 @@
 import { Failure } from '../../protocol/failure.ts';
-import { permissionsOf, type Role } from '../access/roles.ts';
+import { mayGive, type Role } from '../access/roles.ts';
 
 /**
  * Nobody gives or takes a role that may more than the own one; the operator of the host, who has none, may all.
@@ -7,8 +7,7 @@ import { permissionsOf, type Role } from '../access/roles.ts';
  */
 export function requireGrantable(actor: string, own: Role | undefined, role: Role): void {
   if (own === undefined) return;
-  const may = permissionsOf(own);
-  if (permissionsOf(role).every((permission) => may.includes(permission))) return;
+  if (mayGive(own, role)) return;
   throw new Failure('access.forbidden', 'operator', `${actor} is ${own}, which may less than ${role}`, {
     action: `Ask somebody who is ${role}, or the operator of the host.`,
   });

@@ -87,7 +87,7 @@ export interface GroupDetails extends GroupView {
   readonly devices: number;
   /** Devices with a tunnel, up to 10,000. */
   readonly connected: number;
-  /** The beginning of the hour in which the last device came first. */
+  /** When the last new device came, to the minute. */
   readonly lastArrival: string | null;
   /** The newest refused handshakes that claim the group, among the last that are kept. */
   readonly refusals: readonly HandshakeView[];
@@ -112,7 +112,7 @@ export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
       ...groupView(group),
       devices: await registry.devicesOf(group.gid),
       connected: await registry.connectedOf(group.gid, MOST_CONNECTED),
-      lastArrival: arrivals.length === 0 ? null : isoTime(arrivals.at(-1)!.hour),
+      lastArrival: arrivals.length === 0 ? null : isoTime(arrivals.at(-1)!.at),
       refusals: refusals.rows.map((row) => handshakeView(row, countryOf)),
     };
   },
@@ -150,7 +150,7 @@ export const groupArrivals = operation<
   let devices = (await registry.devicesOf(group.gid)) - arrivals.reduce((sum, each) => sum + each.devices, 0);
   const points = arrivals.map((each) => {
     devices += each.devices;
-    return { at: isoTime(each.hour), devices };
+    return { at: isoTime(each.at), devices };
   });
   const step = Math.ceil(points.length / MOST_POINTS);
   return { rows: points.filter((_, i) => i % step === 0 || i === points.length - 1) };

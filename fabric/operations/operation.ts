@@ -21,6 +21,8 @@ export interface Context extends ReadContext {
   readonly actor: string;
   /** Of whoever asks from outside; undefined: the operator of the host. */
   readonly role?: Role;
+  /** The person who asks, by its session or a token of it. */
+  readonly person?: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

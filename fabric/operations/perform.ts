@@ -19,6 +19,8 @@ export interface Actor {
   /** The person who has signed in, and its name. */
   readonly person?: number;
   readonly personName?: string;
+  /** The person to whom it belongs: who has signed in, or who made the token. */
+  readonly belongsTo?: number;
 }
 
 /**
@@ -29,13 +31,15 @@ export interface Actor {
 export async function perform(
   name: string,
   actor: Actor,
-  context: Omit<Context, 'actor' | 'role'>,
+  context: Omit<Context, 'actor' | 'role' | 'person'>,
   input: unknown,
 ): Promise<{ readonly view: unknown } | undefined> {
   const operation = OPERATIONS.get(name);
   if (operation === undefined) return undefined;
   requirePermission(actor, CATALOGUE[name]!.permission);
-  return { view: await operation.run({ ...context, actor: actor.name, role: actor.role }, input as never) };
+  const { name: who, role, belongsTo } = actor;
+  const asked = { ...context, actor: who, role, ...(belongsTo !== undefined && { person: belongsTo }) };
+  return { view: await operation.run(asked, input as never) };
 }
 
 function requirePermission({ name, role }: Actor, permission: Permission): void {
@@ -60,8 +64,15 @@ export async function actorOf(registry: Registry, { actor, token, person }: Call
 /** Whom a token stands for. @throws Failure `access.bad-token` */
 export async function bearerOf(registry: Registry, hash: Uint8Array): Promise<Actor> {
   const token = await registry.useToken(hash);
-  if (token !== undefined)
-    return { name: `${token.name} (token ${token.id})`, role: token.role, via: 'token' };
+  if (token !== undefined) {
+    const { id, name, role, person } = token;
+    return {
+      name: `${name} (token ${id})`,
+      role,
+      via: 'token',
+      ...(person !== undefined && { belongsTo: person }),
+    };
+  }
   throw new Failure('access.bad-token', 'operator', 'the token is unknown, has expired or was revoked', {
     action: 'Make a new one with "enf-fabric token create".',
   });
@@ -77,7 +88,7 @@ async function signedInAs(
   });
   if (person?.generation === generation) {
     const { name, role } = person;
-    return { name: personActor(person), role, via: 'session', person: id, personName: name };
+    return { name: personActor(person), role, via: 'session', person: id, personName: name, belongsTo: id };
   }
   throw new Failure('access.not-signed-in', 'operator', 'you were signed out', { action: 'Sign in again.' });
 }

@@ -27,10 +27,14 @@ export const createToken = operation<
 >(
   'token-create',
   { name: text(60), role: oneOf(...ROLES), days: whole(1, MOST_DAYS) },
-  async ({ registry, actor, role: own, now }, { name, role, days }) => {
+  async ({ registry, actor, role: own, person, now }, { name, role, days }) => {
     requireGrantable(actor, own, role);
     const { text: token, hash } = issueSecret('token');
-    const added = await registry.addToken(actor, { name, role, hash, expires: now() + days * DAY_MS });
+    const expires = now() + days * DAY_MS;
+    const added = await registry.addToken(actor, {
+      ...{ name, role, hash, expires },
+      ...(person !== undefined && { person }),
+    });
     return { ...tokenView(added), token };
   },
 );
@@ -49,7 +53,7 @@ export const revokeToken = operation<{ id: number }, { readonly id: number; read
   async ({ registry, actor }, { id }) => ({ id, changed: await registry.revokeToken(actor, id) }),
 );
 
-function tokenView({ created, expires, revoked, used, ...token }: Token): TokenView {
+function tokenView({ created, expires, revoked, used, person: _, ...token }: Token): TokenView {
   return {
     ...token,
     created: isoTime(created),

@@ -153,9 +153,10 @@ export interface HandshakeTally {
   readonly refused: number;
 }
 
-/** Devices of a group that came within an hour (milliseconds since 1970, of its beginning). */
+/** Devices of a group that came within a minute. */
 export interface Arrival {
-  readonly hour: number;
+  /** The beginning of the minute, milliseconds since 1970. */
+  readonly at: number;
   readonly devices: number;
 }
 

@@ -53,7 +53,7 @@ export interface RegistryReader extends TokenReader, PeopleReader {
   tallies(since: number): Promise<readonly HandshakeTally[]>;
   /** How many devices had their newest handshake from which country. */
   deviceCountries(): Promise<ReadonlyMap<string, number>>;
-  /** When the devices of a group (32 bytes) came, oldest first; the newest 10,000 hours in which any came. */
+  /** When the devices of a group (32 bytes) came, oldest first; the newest 10,000 minutes in which any came. */
   arrivals(gid: Uint8Array): Promise<readonly Arrival[]>;
   /** Devices of a group (32 bytes). */
   devicesOf(gid: Uint8Array): Promise<number>;

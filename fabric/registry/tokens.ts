@@ -8,6 +8,8 @@ export interface Token {
   readonly role: Role;
   /** The actor that made it. */
   readonly createdBy: string;
+  /** The person who made it, or whose token did; absent: the operator of the host did. */
+  readonly person?: number;
   readonly created: number;
   readonly expires: number;
   readonly revoked?: number;
@@ -16,7 +18,7 @@ export interface Token {
 }
 
 /** What is said of a new token; `hash` is SHA-256 of its text, 32 bytes. */
-export type NewToken = Pick<Token, 'name' | 'role' | 'expires'> & { readonly hash: Uint8Array };
+export type NewToken = Pick<Token, 'name' | 'role' | 'expires' | 'person'> & { readonly hash: Uint8Array };
 
 export interface TokenReader {
   /** Oldest first, also those that have expired or were revoked. */

@@ -101,5 +101,5 @@ export async function picture(page: Page, name: string): Promise<void> {
   const kept = process.env.PICTURES === '1';
   const path = join(ROOT, kept ? 'docs/pictures' : '.cache/pictures', `${name}.png`);
   await page.screenshot({ path, animations: 'disabled' });
-  if (kept) execFileSync('convert', [path, '-strip', '-colors', '64', `PNG8:${path}`]);
+  if (kept) execFileSync('convert', [path, '-strip', '+dither', '-colors', '64', `PNG8:${path}`]);
 }

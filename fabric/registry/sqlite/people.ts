@@ -1,11 +1,12 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
-import { permissionsOf, ROLES, type Role } from '../../access/roles.ts';
+import { mayGive, permissionsOf, ROLES, type Role } from '../../access/roles.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import { nameKey, type Person, personActor, type SignIn } from '../people.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { prepare } from './file/statements.ts';
+import { revokeTokensOf } from './tokens.ts';
 
 interface Row {
   id: number;
@@ -92,18 +93,25 @@ export function addPerson(
   return person;
 }
 
-/** @throws Failure `fabric.unknown-person`, `fabric.last-owner` */
+/** Changes a role, and revokes the tokens that may more than it. @throws Failure `fabric.unknown-person`, `fabric.last-owner` */
 export function setRole(db: Database, { at, actor }: Act, id: number, role: Role): boolean {
   const person = requirePerson(db, id);
   if (person.role === role) return false;
   if (!OWNING.includes(role)) requireAnotherOwner(db, person);
   prepare(db, 'UPDATE person SET role = ?, generation = generation + 1 WHERE id = ?').run(role, id);
-  const detail = { name: person.name, from: person.role, to: role };
+  const still = ROLES.filter((each) => mayGive(role, each));
+  const revoked = revokeTokensOf(db, at, id, still);
+  const detail = {
+    name: person.name,
+    from: person.role,
+    to: role,
+    ...(revoked > 0 && { tokensRevoked: revoked }),
+  };
   appendAudit(db, { at, actor, action: 'person.role', subject: subjectOf(person), detail });
   return true;
 }
 
-/** @throws Failure `fabric.unknown-person`, `fabric.last-owner` */
+/** Removes a person, whose tokens end, too. @throws Failure `fabric.unknown-person`, `fabric.last-owner` */
 export function removePerson(db: Database, { at, actor }: Act, id: number): void {
   const person = requirePerson(db, id);
   requireAnotherOwner(db, person);
@@ -113,7 +121,8 @@ export function removePerson(db: Database, { at, actor }: Act, id: number): void
   );
   prepare(db, 'DELETE FROM passkey WHERE person = ?').run(id);
   prepare(db, 'DELETE FROM recovery_code WHERE person = ?').run(id);
-  const detail = { name: person.name, role: person.role };
+  const revoked = revokeTokensOf(db, at, id, []);
+  const detail = { name: person.name, role: person.role, ...(revoked > 0 && { tokensRevoked: revoked }) };
   appendAudit(db, { at, actor, action: 'person.remove', subject: subjectOf(person), detail });
 }
 

@@ -7,7 +7,8 @@ import { DAY_MS } from './history.ts';
 
 const HOUR_MS = 3_600_000;
 const DAYS_KEPT = 90;
-const HOURS_LISTED = 10_000;
+const MINUTE_MS = 60_000;
+const MINUTES_LISTED = 10_000;
 
 /** Counts `times` handshakes of this kind. */
 export function tally(db: Database, { at, country, result }: Handshake, times: number): void {
@@ -48,11 +49,11 @@ export function deviceCountries(db: Database): ReadonlyMap<string, number> {
 
 /** When the devices of a group came, oldest first. */
 export function arrivalsOf(db: Database, gid: Uint8Array): Arrival[] {
-  const rows = prepare(db, 'SELECT hour, devices FROM arrival WHERE gid = ? ORDER BY hour DESC LIMIT ?').all(
-    gid,
-    HOURS_LISTED,
-  ) as { hour: number; devices: number }[];
-  return rows.reverse().map(({ hour, devices }) => ({ hour: hour * HOUR_MS, devices }));
+  const rows = prepare(
+    db,
+    'SELECT minute, devices FROM arrival WHERE gid = ? ORDER BY minute DESC LIMIT ?',
+  ).all(gid, MINUTES_LISTED) as { minute: number; devices: number }[];
+  return rows.reverse().map(({ minute, devices }) => ({ at: minute * MINUTE_MS, devices }));
 }
 
 export function devicesOf(db: Database, gid: Uint8Array): number {

@@ -12,28 +12,34 @@ interface Row {
   name: string;
   role: Role;
   created_by: string;
+  person: number | null;
   created: number;
   expires: number;
   revoked: number | null;
   used: number | null;
 }
 
-const COLUMNS = 'id, name, role, created_by, created, expires, revoked, used';
+const COLUMNS = 'id, name, role, created_by, person, created, expires, revoked, used';
 
-function tokenOf({ created_by: createdBy, revoked, used, ...rest }: Row): Token {
+function tokenOf({ created_by: createdBy, person, revoked, used, ...rest }: Row): Token {
   return {
     ...rest,
     createdBy,
+    ...(person === null ? {} : { person }),
     ...(revoked === null ? {} : { revoked }),
     ...(used === null ? {} : { used }),
   };
 }
 
-export function addToken(db: Database, { at, actor }: Act, { hash, name, role, expires }: NewToken): Token {
+export function addToken(
+  db: Database,
+  { at, actor }: Act,
+  { hash, name, role, expires, person }: NewToken,
+): Token {
   const row = prepare(
     db,
-    `INSERT INTO token (hash, name, role, created_by, created, expires) VALUES (?, ?, ?, ?, ?, ?) RETURNING ${COLUMNS}`,
-  ).get(hash, name, role, actor, at, expires) as Row;
+    `INSERT INTO token (hash, name, role, created_by, person, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING ${COLUMNS}`,
+  ).get(hash, name, role, actor, person ?? null, at, expires) as Row;
   const detail = { name, role, expires };
   appendAudit(db, { at, actor, action: 'token.create', subject: `token ${row.id}`, detail });
   return tokenOf(row);
@@ -51,6 +57,15 @@ export function revokeToken(db: Database, { at, actor }: Act, id: number): boole
   prepare(db, 'UPDATE token SET revoked = ? WHERE id = ?').run(at, id);
   appendAudit(db, { at, actor, action: 'token.revoke', subject: `token ${id}`, detail: { name: row.name } });
   return true;
+}
+
+/** Revokes the tokens of a person, but for those in one of the roles that it may still give. Returns how many. */
+export function revokeTokensOf(db: Database, at: number, person: number, still: readonly Role[]): number {
+  const marks = still.map(() => '?').join(', ');
+  return prepare(
+    db,
+    `UPDATE token SET revoked = ? WHERE person = ? AND revoked IS NULL AND role NOT IN (${marks})`,
+  ).run(at, person, ...still).changes;
 }
 
 /** A page of tokens, oldest first. */

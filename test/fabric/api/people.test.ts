@@ -307,3 +307,57 @@ describe('who may send what', () => {
 const FILLED: Record<string, object> = {
   '/password': { current: PASSWORD, password: 'another good password' },
 };
+
+describe('a token', () => {
+  const made = async (there: Browser, role: Role): Promise<string> =>
+    (await there.send('POST', '/tokens', { name: `of ${role}`, role, days: 1 })).body.token as string;
+  const works = async (there: Browser, token: string): Promise<boolean> =>
+    (await there.send('GET', '/me', undefined, { cookie: undefined, authorization: `Bearer ${token}` }))
+      .status === 200;
+
+  test('ends with the person who made it, and so does one that was made by it', async () => {
+    const at = await place();
+    const [anna, bob] = [await entered(at, 'Anna'), await entered(at, 'Bob')];
+    const own = await made(anna, 'owner');
+    const first = await made(bob, 'owner');
+    const answer = await bob.send(
+      'POST',
+      '/tokens',
+      { name: 'second', role: 'owner', days: 1 },
+      {
+        cookie: undefined,
+        authorization: `Bearer ${first}`,
+      },
+    );
+    const second = answer.body.token as string;
+    const operators = (await createToken.run(on(at.registry), { name: 'host', role: 'owner', days: 1 }))
+      .token;
+    expect(await Promise.all([own, first, second, operators].map((each) => works(anna, each)))).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+    expect((await anna.send('DELETE', '/people/bob')).status).toBe(200);
+    expect(await Promise.all([own, first, second, operators].map((each) => works(anna, each)))).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+    const newest = (await at.registry.audit({ limit: 1 })).rows[0];
+    expect(newest).toMatchObject({ action: 'person.remove', detail: { tokensRevoked: 2 } });
+  });
+
+  test('that may more than the new role of its person ends with the old one', async () => {
+    const at = await place();
+    const [anna, bob] = [await entered(at, 'Anna'), await entered(at, 'Bob')];
+    const [owner, auditor] = [await made(bob, 'owner'), await made(bob, 'auditor')];
+    expect((await anna.send('POST', '/people/bob/role', { role: 'operator' })).status).toBe(200);
+    expect(await Promise.all([owner, auditor].map((each) => works(anna, each)))).toEqual([false, false]);
+    const carol = await entered(at, 'Carol');
+    const kept = await made(carol, 'installer');
+    expect((await anna.send('POST', '/people/carol/role', { role: 'operator' })).status).toBe(200);
+    expect(await works(anna, kept)).toBe(true);
+  });
+});

@@ -182,7 +182,7 @@ describe('a long list', () => {
 
     const lines = (await list()).out.trimEnd().split('\n');
     expect(lines).toHaveLength(1_204);
-    expect(lines[0]).toMatch(/^ADDRESS +STANDING +TUNNEL/);
+    expect(lines[0]).toMatch(/^ADDRESS +NAME +STANDING +TUNNEL/);
     expect(lines.slice(1).map((line) => line.split(' ')[0])).toEqual(all.map((each) => each.address));
 
     limits.length = 0;
@@ -326,4 +326,49 @@ test('a fabric of a version without operations is told of the change, and asked 
     'POST /changed',
   ]);
   expect(await fabric.json('device', 'show', addresses[0]!, ...at)).toMatchObject({ standing: 'banned' });
+});
+
+test('names and filters are the same through the socket of a fabric that serves', async () => {
+  const registry = opened(registryFile());
+  const data = await socketOnly(registry);
+  const at = ['--data', data];
+  const batch = makeBatch();
+  await fabric.json('network', 'add', NETWORK, ...at);
+  await fabric.json('group', 'add', '--label', batch.label, '--network', NETWORK, '--announced', '5', ...at);
+  const [one, other] = [
+    formatIpv6(await registry.admit(applicant(batch))),
+    formatIpv6(await registry.admit(applicant(batch))),
+  ];
+  const gid = (await fabric.json<{ gid: string; announced: number }[]>('group', 'list', ...at))[0]!;
+  expect(gid.announced).toBe(5);
+  await fabric.json('device', 'name', one, 'pump-7', ...at);
+  await fabric.json('device', 'note', one, 'behind the pump', ...at);
+  await fabric.json('device', 'ban', other, ...at);
+  await fabric.json('group', 'rename', gid.gid.slice(0, 8), 'Pumps', ...at);
+  await fabric.json('group', 'announce', gid.gid.slice(0, 8), '0', ...at);
+  await fabric.json('network', 'rename', NETWORK, 'North plant', ...at);
+  const listed = async (...args: string[]): Promise<string[]> =>
+    (await fabric.json<{ address: string }[]>('device', 'list', ...args, ...at)).map(
+      ({ address }) => address,
+    );
+  expect(await listed('--search', 'pump')).toEqual([one]);
+  expect(await listed('--standing', 'banned', '--group', gid.gid.slice(0, 8))).toEqual([other]);
+  expect(await listed('--tunnel', 'open')).toEqual([]);
+  expect((await fabric.run('device', 'list', '--tunnel', 'open', ...at)).out).toBe(
+    'No device is like that.\n',
+  );
+  expect((await fabric.run('device', 'show', one, ...at)).out).toMatch(
+    /^Name +pump-7\nNote +behind the pump$/m,
+  );
+  expect((await fabric.run('group', 'list', ...at)).out).toMatch(/Pumps/);
+  expect((await fabric.run('network', 'list', ...at)).out).toMatch(/North plant/);
+  expect(await fabric.refusal('device', 'list', '--standing', 'lost', ...at)).toMatchObject({
+    code: 'fabric.bad-input',
+  });
+  expect(await fabric.refusal('device', 'name', other, 'pump-7', ...at)).toMatchObject({
+    code: 'fabric.name-exists',
+  });
+  expect(await fabric.refusal('group', 'announce', gid.gid, 'many', ...at)).toMatchObject({
+    code: 'cli.bad-option',
+  });
 });

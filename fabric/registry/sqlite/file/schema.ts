@@ -269,6 +269,10 @@ export const MIGRATIONS: readonly Migration[] = [
         INSERT INTO device_country SELECT NEW.country, 1 WHERE NEW.country IS NOT NULL ON CONFLICT DO UPDATE SET devices = devices + 1;
       END;
 
+      -- the person whose token it is: it ends with the person; NULL for those of the host's operator
+      ALTER TABLE token ADD COLUMN person INTEGER;
+      CREATE INDEX token_of_person ON token (person) WHERE revoked IS NULL;
+
       -- handshakes by hour, place and outcome, see tallies.ts; country is empty where nobody knows
       CREATE TABLE handshake_hour (
         hour     INTEGER NOT NULL,

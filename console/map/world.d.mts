@@ -1,0 +1,7 @@
+/** The outlines of all countries as one path of SVG, and where the dot of each is, by ISO 3166-1 alpha-2. */
+export declare function worldMap(): {
+  readonly width: number;
+  readonly height: number;
+  readonly land: string;
+  readonly dots: Readonly<Record<string, readonly [x: number, y: number]>>;
+};

@@ -1,0 +1,135 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { hrefOf, parseRoute } from '../../console/app/address.ts';
+import { ACTIONS_WITH_WORDS, auditSentence } from '../../console/audit/sentence.ts';
+import { type ReadPage, verifyTrail } from '../../console/audit/verify.ts';
+import { worldMap } from '../../console/map/world.mjs';
+import { codeOf } from '../../console/scan/label-text.ts';
+import { type AuditView, listAudit } from '../../fabric/operations/audit.ts';
+import { addNetwork } from '../../fabric/operations/networks.ts';
+import { opened, registryFile } from '../fabric/place.ts';
+import { ROOT } from '../structure.ts';
+
+describe('an address', () => {
+  test.each([
+    [['devices'], {}, '#/devices'],
+    [['devices', 'fd00::1'], { q: 'a b', after: undefined, standing: '' }, '#/devices/fd00%3A%3A1?q=a+b'],
+    [[], {}, '#/'],
+  ])('of %j with %j is %s, and leads back', (path, query, href) => {
+    expect(hrefOf(path, query)).toBe(href);
+    const route = parseRoute(href);
+    expect(route.path).toEqual(path);
+    const given = Object.entries(query).filter(([, value]) => value);
+    expect([...route.query]).toEqual(given);
+  });
+
+  test('that nobody could have made is shown as it stands', () => {
+    expect(parseRoute('#/devices/%E0%A4%A').path).toEqual(['devices', '%E0%A4%A']);
+  });
+});
+
+test.each([
+  ['ENF1:ABC', 'label'],
+  [' https://fabric.example/x#ENF1:ABC \n', 'label'],
+  ['https://evil.example/?ENF1:ABC', 'other'],
+  ['WIFI:S:home;;', 'other'],
+  [`ENF1:${'A'.repeat(5_000)}`, 'other'],
+  ['', 'other'],
+])('the code %j is a %s', (text, kind) => {
+  expect(codeOf(text).kind).toBe(kind);
+});
+
+describe('the audit trail', () => {
+  const now = Date.parse('2026-01-02T03:04:05.678Z');
+
+  async function trail(entries: number): Promise<AuditView[]> {
+    const registry = opened(registryFile(), { now: () => now });
+    const running = { notify: async () => '', presence: async () => undefined };
+    const on = { registry, running, actor: 'Jörg “the host”', now: () => now };
+    for (let i = 1; i < entries; i++)
+      await addNetwork.run(on, { prefix: `fd00:${i}::/64`, name: `n ${i} ü` });
+    return [...(await listAudit.run(on, { limit: 1_000 })).rows];
+  }
+
+  /** The rows as pages of three. */
+  const paged =
+    (rows: readonly AuditView[]): ReadPage =>
+    async (after) => {
+      const from = Number(after ?? 0);
+      const next = from + 3 < rows.length ? String(from + 3) : undefined;
+      return { rows: rows.slice(from, from + 3), next };
+    };
+
+  const verify = (rows: readonly AuditView[], known?: { seq: number; hash: string }) =>
+    verifyTrail(paged(rows), {
+      ...(known !== undefined && { known }),
+      progress: () => {},
+      signal: new AbortController().signal,
+    });
+
+  test('as the fabric writes it is whole', async () => {
+    const rows = await trail(8);
+    const head = { seq: 8, hash: rows[0]!.hash };
+    expect(await verify(rows)).toEqual({ kind: 'whole', head, entries: 8 });
+    const known = { seq: 5, hash: rows[3]!.hash };
+    expect(await verify(rows, known)).toEqual({ kind: 'whole', head, entries: 3 });
+    expect(await verify(rows.slice(0, 1), head)).toEqual({ kind: 'whole', head, entries: 0 });
+  });
+
+  test.each([
+    ['another actor', 5, (row: AuditView) => ({ ...row, actor: 'nobody' })],
+    ['another time', 5, (row: AuditView) => ({ ...row, at: '2026-01-02T03:04:05.679Z' })],
+    ['another detail', 5, (row: AuditView) => ({ ...row, detail: { ...row.detail, name: 'x' } })],
+    ['another hash', 6, (row: AuditView) => ({ ...row, hash: '0'.repeat(64) })],
+  ])('with %s in entry 5 is broken at entry %i', async (_, seq, change) => {
+    const rows = (await trail(8)).map((row) => (row.seq === 5 ? change(row) : row));
+    expect(await verify(rows)).toMatchObject({ kind: 'broken', seq });
+  });
+
+  test('without an entry, its beginning or all of it is broken', async () => {
+    const rows = await trail(8);
+    expect(await verify(rows.filter(({ seq }) => seq !== 4))).toMatchObject({ kind: 'broken', seq: 5 });
+    expect(await verify(rows.slice(0, -2))).toMatchObject({ kind: 'broken', seq: 3 });
+    expect(await verify([])).toMatchObject({ kind: 'broken' });
+    expect(await verify(rows, { seq: 5, hash: '0'.repeat(64) })).toMatchObject({ kind: 'broken', seq: 5 });
+  });
+
+  test('has a sentence for each action that the registry writes', () => {
+    const folder = join(ROOT, 'fabric/registry/sqlite');
+    const text = readdirSync(folder)
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+      .join('\n');
+    const written = [
+      ...text.matchAll(/'((?:device|fabric|group|network|passkey|person|signin|token)\.[a-z-]+)'/g),
+    ];
+    const actions = new Set([
+      ...written.map((match) => match[1]!),
+      'device.evict',
+      'device.ban',
+      'device.unban',
+      'signin',
+    ]);
+    const codes = new Set([...text.matchAll(/new Failure\(\s*'([\w.-]+)'/g)].map((match) => match[1]!));
+    const missing = [...actions].filter((each) => !ACTIONS_WITH_WORDS.includes(each) && !codes.has(each));
+    expect(missing).toEqual([]);
+    const entry = { seq: 1, at: '', subject: 's', hash: '', detail: {}, actor: 'Anna' };
+    for (const action of ACTIONS_WITH_WORDS)
+      expect(auditSentence({ ...entry, action })).not.toContain(action);
+    expect(auditSentence({ ...entry, action: 'new.action' })).toBe('Anna: new.action s');
+  });
+});
+
+test('the map has a dot for every country that has one, within its bounds', () => {
+  const { width, height, land, dots } = worldMap();
+  expect(land).toMatch(/^M/);
+  expect(Object.keys(dots).length).toBeGreaterThan(200);
+  for (const [code, [x, y]] of Object.entries(dots)) {
+    expect(code).toMatch(/^[A-Z]{2}$/);
+    expect([code, x >= 0 && x <= width && y >= 0 && y <= height]).toEqual([code, true]);
+  }
+  // East is right, and south is below.
+  expect(dots.AU![0]).toBeGreaterThan(dots.BR![0]);
+  expect(dots.AU![1]).toBeGreaterThan(dots.NO![1]);
+});
