@@ -29,7 +29,7 @@ export async function buildConsole(folder) {
     jsxImportSource: 'preact',
     minify: true,
     legalComments: 'none',
-    plugins: [made('world-map', worldMap)],
+    plugins: [made('world-map', worldMap), withoutHosts],
     metafile: true,
     write: false,
   });
@@ -54,6 +54,16 @@ function made(name, make) {
     },
   };
 }
+
+/** The decoder names a host from which it would load its other half, which the console serves itself (scan/decode.ts). */
+const withoutHosts = {
+  name: 'without-hosts',
+  setup({ onLoad }) {
+    onLoad({ filter: /zxing-wasm\/dist\/es\/share\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replaceAll('https://fastly.jsdelivr.net', ''),
+    }));
+  },
+};
 
 function save(path, contents) {
   writeFileSync(path, contents);

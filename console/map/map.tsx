@@ -19,7 +19,8 @@ export const radius = (number: number, largest: number): number =>
 
 /** The world, with a dot for each country: full for its devices, a ring for what was refused. A table beside it says the same. */
 export function WorldMap({ spots }: { readonly spots: readonly Spot[] }) {
-  const largest = Math.max(...spots.map(({ devices, refused }) => Math.max(devices, refused)), 1);
+  const largest = Math.max(...spots.map(({ devices }) => devices), 1);
+  const mostRefused = Math.max(...spots.map(({ refused }) => refused), 1);
   return (
     <svg
       class="map"
@@ -34,7 +35,9 @@ export function WorldMap({ spots }: { readonly spots: readonly Spot[] }) {
         return (
           <g key={country}>
             <title>{words}</title>
-            {refused > 0 && <circle class="map-refused" cx={at[0]} cy={at[1]} r={radius(refused, largest)} />}
+            {refused > 0 && (
+              <circle class="map-refused" cx={at[0]} cy={at[1]} r={radius(refused, mostRefused)} />
+            )}
             {devices > 0 && <circle class="map-devices" cx={at[0]} cy={at[1]} r={radius(devices, largest)} />}
           </g>
         );

@@ -1,3 +1,4 @@
+import { signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import { run, type ViewOf } from '../api/operations.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
@@ -15,20 +16,28 @@ import { FindLabel } from '../scan/find-label.tsx';
 
 type Label = ViewOf<'label-read'>;
 
+interface Found {
+  readonly text: string;
+  readonly label: Label;
+}
+
+/** The label that was found: it is still there when somebody comes back from adding a network. */
+const newest = signal<Found | undefined>(undefined);
+
 /** Admits a batch by its label: find it, compare it, tie it to a network. */
 export function Claim(_: { readonly route: Route }) {
-  const [found, setFound] = useState<{ readonly text: string; readonly label: Label }>();
+  const found = newest.value;
   const [problem, setProblem] = useState<Problem>();
   const read = async (text: string): Promise<void> => {
     setProblem(undefined);
     try {
-      setFound({ text, label: await run('label-read', { label: text }) });
+      newest.value = { text, label: await run('label-read', { label: text }) };
     } catch (error) {
       setProblem(problemOf(error));
     }
   };
   const again = (): void => {
-    setFound(undefined);
+    newest.value = undefined;
     setProblem(undefined);
   };
   return (
@@ -47,8 +56,8 @@ export function Claim(_: { readonly route: Route }) {
         )
       }
     >
-      {problem !== undefined && <ProblemBox problem={problem} again={again} />}
-      {found === undefined && problem === undefined && <FindLabel found={(text) => void read(text)} />}
+      {problem !== undefined && <ProblemBox problem={problem} />}
+      {found === undefined && <FindLabel found={(text) => void read(text)} />}
       {found !== undefined && (
         <>
           <Card label={found.label} />
@@ -124,6 +133,7 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
         ...(announced !== '' && { announced: Number(announced) }),
         ...(paused && { status: 'suspended' }),
       });
+      newest.value = undefined;
       go(hrefOf(['batches', label.gid]));
     } catch (error) {
       setProblem(problemOf(error));

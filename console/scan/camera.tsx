@@ -1,5 +1,4 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { loadDecoder, readQrCodes } from './decode.ts';
 
 const BETWEEN_MS = 120;
 /** Pixels of the longer side that are looked at. */
@@ -42,13 +41,14 @@ async function watch(
   });
   signal.addEventListener('abort', () => stop(stream));
   if (signal.aborted) return stop(stream);
+  const { loadDecoder, readCodes } = await import('./decode.ts');
   await loadDecoder();
   video.srcObject = stream;
   await video.play();
   ready();
   const canvas = document.createElement('canvas');
   while (!signal.aborted) {
-    const texts = await readQrCodes(frameOf(video, canvas));
+    const texts = await readCodes(frameOf(video, canvas));
     if (signal.aborted || texts.some(found)) return stop(stream);
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_MS));
   }

@@ -90,7 +90,7 @@ export function FindLabel({ found }: { readonly found: (text: string) => void })
 async function textsOf(file: File): Promise<readonly string[]> {
   if (file.size > LARGEST_PHOTO) throw new Error(`more than ${LARGEST_PHOTO / 1024 / 1024} MB`);
   if (file.type === 'text/plain' || file.name.endsWith('.txt')) return [await file.text()];
-  const { loadDecoder, readQrCodes } = await import('./decode.ts');
+  const { loadDecoder, readCodes } = await import('./decode.ts');
   await loadDecoder();
-  return readQrCodes(file);
+  return readCodes(file);
 }
