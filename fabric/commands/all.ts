@@ -9,6 +9,7 @@ import { init } from './init.ts';
 import { networkCommands } from './network.ts';
 import { consoleInvite, personCommands } from './person.ts';
 import { serveCommand } from './serve.ts';
+import { status } from './status.ts';
 import { tokenCommands } from './token.ts';
 
 /** In the order in which a new owner needs them. */
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   ...backupCommands,
   ...tokenCommands,
   consoleServe,
+  status,
   doctor,
   consoleInvite,
   ...personCommands,
