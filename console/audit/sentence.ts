@@ -55,6 +55,6 @@ export const ACTIONS_WITH_WORDS: readonly string[] = Object.keys(WORDS);
 
 /** An entry of the audit trail as a sentence. */
 export function auditSentence({ actor, action, subject, detail }: AuditView): string {
-  const words = WORDS[action];
+  const words = Object.hasOwn(WORDS, action) ? WORDS[action] : undefined;
   return words === undefined ? `${actor}: ${action} ${subject}` : words({ who: actor, subject, detail });
 }

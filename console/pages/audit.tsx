@@ -8,6 +8,7 @@ import { count } from '../app/words.ts';
 import { auditSentence } from '../audit/sentence.ts';
 import { type Head, type Verdict, verifyTrail } from '../audit/verify.ts';
 import { Copyable } from '../parts/copy.tsx';
+import { Export } from '../parts/export.tsx';
 import { TextField } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
 import { ListTable, PAGE_ROWS } from '../parts/table.tsx';
@@ -27,7 +28,11 @@ export function Audit({ route }: { readonly route: Route }) {
   const after = route.query.get('after') ?? undefined;
   const query = useQuery(`audit ${after}`, ['audit'], () => run('audit-list', { limit: PAGE_ROWS, after }));
   return (
-    <Page title="Audit" sub="Each change of state: who did what. Entries can be added, and nothing else.">
+    <Page
+      title="Audit"
+      sub="Each change of state: who did what. Entries can be added, and nothing else."
+      actions={<Export name="audit" read={(page) => run('audit-list', page)} />}
+    >
       <Verification newest={after === undefined ? query.data?.rows[0]?.seq : undefined} />
       <ListTable
         caption="Audit trail"

@@ -6,6 +6,7 @@ import { may } from '../app/session.ts';
 import { shortGid } from '../app/words.ts';
 import { ArrivalBar } from '../charts/arrival-bar.tsx';
 import { Standing } from '../parts/badge.tsx';
+import { Export } from '../parts/export.tsx';
 import { GroupLink } from '../parts/link.tsx';
 import { Page } from '../parts/page.tsx';
 import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
@@ -42,11 +43,14 @@ function BatchList({ route }: { readonly route: Route }) {
       title="Batches"
       sub="A batch is one label: a group of devices that leave the factory together."
       actions={
-        may('groups.claim') && (
-          <a class="button primary" href={hrefOf(['claim'])}>
-            Scan a label
-          </a>
-        )
+        <>
+          <Export name="batches" read={(page) => run('group-list', page)} />
+          {may('groups.claim') && (
+            <a class="button primary" href={hrefOf(['claim'])}>
+              Scan a label
+            </a>
+          )}
+        </>
       }
     >
       <ListTable

@@ -1,10 +1,11 @@
 import type { DeviceView } from '../../fabric/operations/devices.ts';
-import { run } from '../api/operations.ts';
+import { type InputOf, run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
 import { placeWords } from '../app/words.ts';
 import { Presence, Standing } from '../parts/badge.tsx';
+import { Export } from '../parts/export.tsx';
 import { Filters } from '../parts/filters.tsx';
 import { DeviceLink, GroupLink } from '../parts/link.tsx';
 import { Page } from '../parts/page.tsx';
@@ -61,7 +62,7 @@ const FILTERS = [
   },
 ] as const;
 
-const FIELDS = ['gid', 'network', 'standing', 'tunnel', 'q', 'after'] as const;
+const FIELDS = ['gid', 'network', 'standing', 'tunnel', 'q'] as const;
 
 /** All devices, or one of them. */
 export function Devices({ route }: { readonly route: Route }) {
@@ -70,15 +71,21 @@ export function Devices({ route }: { readonly route: Route }) {
 }
 
 function DeviceList({ route }: { readonly route: Route }) {
-  const asked = Object.fromEntries(
+  // What the address holds is text; the fabric refuses what is no such word.
+  const filter = Object.fromEntries(
     FIELDS.flatMap((field) => (route.query.get(field) ? [[field, route.query.get(field)]] : [])),
-  );
+  ) as Omit<InputOf<'device-list'>, 'limit'>;
+  const after = route.query.get('after') ?? undefined;
   const query = useQuery(`devices ${route.query}`, ['device', 'group'], () =>
-    run('device-list', { ...asked, limit: PAGE_ROWS } as Parameters<typeof run<'device-list'>>[1]),
+    run('device-list', { ...filter, after, limit: PAGE_ROWS }),
   );
-  const filtered = Object.keys(asked).some((field) => field !== 'after');
+  const filtered = Object.keys(filter).length > 0;
   return (
-    <Page title="Devices" sub="Each is one chip that has proven its batch. No page knows which chip it is.">
+    <Page
+      title="Devices"
+      sub="Each is one chip that has proven its batch. No page knows which chip it is."
+      actions={<Export name="devices" read={(page) => run('device-list', { ...filter, ...page })} />}
+    >
       <div class="bar">
         <Search route={route} label="How a name begins, an address, or its last group" />
         <Filters route={route} filters={FILTERS} />

@@ -3,6 +3,7 @@ import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { count, placeWords, resultWords, shortGid } from '../app/words.ts';
+import { Export } from '../parts/export.tsx';
 import { Filters } from '../parts/filters.tsx';
 import { DeviceLink } from '../parts/link.tsx';
 import { Page, Section } from '../parts/page.tsx';
@@ -58,20 +59,16 @@ const FILTERS = [
 /** Handshakes, good and refused, newest first. */
 export function Handshakes({ route }: { readonly route: Route }) {
   const field = (name: string): string | undefined => route.query.get(name) ?? undefined;
+  const filter = { result: field('result'), gid: field('gid'), device: field('device') };
   const query = useQuery(`handshakes ${route.query}`, ['handshake'], () =>
-    run('handshake-list', {
-      limit: PAGE_ROWS,
-      after: field('after'),
-      result: field('result'),
-      gid: field('gid'),
-      device: field('device'),
-    }),
+    run('handshake-list', { ...filter, limit: PAGE_ROWS, after: field('after') }),
   );
   const counts = useQuery('handshake counts', ['handshake'], () => run('handshake-counts', {}));
   return (
     <Page
       title="Handshakes"
       sub="Each try of a device to get its identity, and where the address it came from is registered."
+      actions={<Export name="handshakes" read={(page) => run('handshake-list', { ...filter, ...page })} />}
     >
       <Filters route={route} filters={FILTERS} />
       <ListTable

@@ -85,7 +85,7 @@ export const setGroupStatus = operation<
 /** A group with what is known of its devices. */
 export interface GroupDetails extends GroupView {
   readonly devices: number;
-  /** Devices with a tunnel, up to 10,000. */
+  /** Devices with a tunnel. */
   readonly connected: number;
   /** When the last new device came, to the minute. */
   readonly lastArrival: string | null;
@@ -93,7 +93,6 @@ export interface GroupDetails extends GroupView {
   readonly refusals: readonly HandshakeView[];
 }
 
-const MOST_CONNECTED = 10_000;
 const REFUSALS_SHOWN = 10;
 
 /** One group, by the first digits of its id. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
@@ -110,8 +109,7 @@ export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
     const countryOf = await countries();
     return {
       ...groupView(group),
-      devices: await registry.devicesOf(group.gid),
-      connected: await registry.connectedOf(group.gid, MOST_CONNECTED),
+      ...(await registry.groupNumbers(group.gid)),
       lastArrival: arrivals.length === 0 ? null : isoTime(arrivals.at(-1)!.at),
       refusals: refusals.rows.map((row) => handshakeView(row, countryOf)),
     };
@@ -147,7 +145,8 @@ export const groupArrivals = operation<
 >('group-arrivals', { gid: text(128) }, async ({ registry }, { gid }) => {
   const group = await registry.group(gid);
   const arrivals = await registry.arrivals(group.gid);
-  let devices = (await registry.devicesOf(group.gid)) - arrivals.reduce((sum, each) => sum + each.devices, 0);
+  const all = await registry.groupNumbers(group.gid);
+  let devices = all.devices - arrivals.reduce((sum, each) => sum + each.devices, 0);
   const points = arrivals.map((each) => {
     devices += each.devices;
     return { at: isoTime(each.at), devices };

@@ -153,6 +153,12 @@ export interface HandshakeTally {
   readonly refused: number;
 }
 
+/** Devices of a group, and those with a tunnel that has not ended. */
+export interface GroupNumbers {
+  readonly devices: number;
+  readonly connected: number;
+}
+
 /** Devices of a group that came within a minute. */
 export interface Arrival {
   /** The beginning of the minute, milliseconds since 1970. */

@@ -17,6 +17,7 @@ import type {
   Device,
   DeviceFilter,
   Group,
+  GroupNumbers,
   GroupStatus,
   Handshake,
   HandshakeCount,
@@ -55,10 +56,8 @@ export interface RegistryReader extends TokenReader, PeopleReader {
   deviceCountries(): Promise<ReadonlyMap<string, number>>;
   /** When the devices of a group (32 bytes) came, oldest first; the newest 10,000 minutes in which any came. */
   arrivals(gid: Uint8Array): Promise<readonly Arrival[]>;
-  /** Devices of a group (32 bytes). */
-  devicesOf(gid: Uint8Array): Promise<number>;
-  /** Devices of a group (32 bytes) with a tunnel that has not ended: the number up to `most`. */
-  connectedOf(gid: Uint8Array, most: number): Promise<number>;
+  /** Of a group, 32 bytes. */
+  groupNumbers(gid: Uint8Array): Promise<GroupNumbers>;
   /** Newest first. */
   audit(page: PageRequest): Promise<Page<AuditEntry>>;
   /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */

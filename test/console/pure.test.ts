@@ -5,6 +5,7 @@ import { hrefOf, parseRoute } from '../../console/app/address.ts';
 import { ACTIONS_WITH_WORDS, auditSentence } from '../../console/audit/sentence.ts';
 import { type ReadPage, verifyTrail } from '../../console/audit/verify.ts';
 import { worldMap } from '../../console/map/world.mjs';
+import { csvOf, ndjsonOf } from '../../console/parts/csv.ts';
 import { codeOf } from '../../console/scan/label-text.ts';
 import { type AuditView, listAudit } from '../../fabric/operations/audit.ts';
 import { addNetwork } from '../../fabric/operations/networks.ts';
@@ -38,6 +39,23 @@ test.each([
   ['', 'other'],
 ])('the code %j is a %s', (text, kind) => {
   expect(codeOf(text).kind).toBe(kind);
+});
+
+test('a list becomes CSV that a spreadsheet takes for text, and JSON by lines', () => {
+  const rows = [
+    { name: 'a, "b"', at: null, more: { x: 1 } },
+    { name: '=HYPERLINK("x")', count: -1 },
+  ];
+  const lines = csvOf(rows).split('\r\n');
+  expect(lines[0]).toBe('name,at,more,count');
+  expect(lines[1]).toBe('"a, ""b""",,"{""x"":1}",');
+  expect(lines[2]).toBe(`"'=HYPERLINK(""x"")",,,'-1`);
+  const parsed = ndjsonOf(rows)
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(parsed).toEqual(rows);
+  expect(ndjsonOf([])).toBe('');
 });
 
 describe('the audit trail', () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -171,6 +172,13 @@ test('a device is named, found by its name, and banned: its tunnel is cut while 
   await page.locator(`tbody tr:nth-child(${DEVICES})`).waitFor();
   await expectAccessible(page);
   await picture(page, 'devices');
+  const saved = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'CSV', exact: true }).click();
+  const lines = readFileSync(await (await saved).path(), 'utf8')
+    .trimEnd()
+    .split('\r\n');
+  expect(lines).toHaveLength(DEVICES + 1);
+  expect(lines.join('\n')).toContain('pump-7');
 });
 
 test('the trail tells of both, and its chain is recomputed in the browser, as entries come', async () => {

@@ -48,7 +48,7 @@ export function listDevices(db: Database, page: PageRequest, filter: DeviceFilte
     db,
     others.length === 0
       ? `SELECT ${COLUMNS} FROM device WHERE ${all([indexed, BEHIND])} ORDER BY id LIMIT ?`
-      : `SELECT ${COLUMNS} FROM device WHERE id IN (${window}) AND ${all(others)} ORDER BY id LIMIT ?`,
+      : `SELECT ${COLUMNS} FROM device NOT INDEXED WHERE id IN (${window}) AND ${all(others)} ORDER BY id LIMIT ?`,
   )
     .raw()
     .all(...indexed.values, after, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
@@ -72,14 +72,17 @@ function conditionsOf(filter: DeviceFilter): {
   const { gid, network, standing, tunnel, search } = filter;
   const wanted: Condition[] = [
     ...(search === undefined ? [] : [searched(search)]),
+    ...(standing === undefined || !RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
     ...(gid === undefined ? [] : [{ sql: 'gid = ?', values: [gid] }]),
-    ...(standing === undefined ? [] : [{ sql: STANDING[standing], values: [] }]),
+    ...(standing === undefined || RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
     ...(tunnel === undefined ? [] : [{ sql: TUNNEL[tunnel], values: [] }]),
   ];
   const [indexed = EVERY, ...others] = wanted;
   return { indexed, others: network === undefined ? others : [...others, within(network)] };
 }
 
+/** The standings with an index of their own, which fewer rows have than a group has devices. */
+const RARE: readonly DeviceFilter['standing'][] = ['banned', 'evicted'];
 const NOT_SUSPENDED = "gid NOT IN (SELECT gid FROM grp WHERE status = 'suspended')";
 const STANDING: Readonly<Record<NonNullable<DeviceFilter['standing']>, string>> = {
   banned: 'banned = 1',

@@ -73,7 +73,7 @@ export function listHandshakes(
     db,
     others.length === 0
       ? `SELECT * FROM handshake WHERE ${all([indexed, AHEAD])} ORDER BY id DESC LIMIT ?`
-      : `SELECT * FROM handshake WHERE id IN (${window}) AND ${all(others)} ORDER BY id DESC LIMIT ?`,
+      : `SELECT * FROM handshake NOT INDEXED WHERE id IN (${window}) AND ${all(others)} ORDER BY id DESC LIMIT ?`,
   ).all(...indexed.values, before, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
   const narrowed = others.length > 0 && rows.length <= page.limit;
   const seen = narrowed ? lastOfWindow(db, window, [...indexed.values, before]) : undefined;

@@ -13,7 +13,7 @@ import { handshakeCounts } from './history.ts';
 import { missingBeside } from './kept-head.ts';
 import { listNetworks } from './networks.ts';
 import { listPeople } from './people.ts';
-import { arrivalsOf, census, connectedOf, deviceCountries, devicesOf, handshakeTallies } from './tallies.ts';
+import { arrivalsOf, census, deviceCountries, groupNumbers, handshakeTallies } from './tallies.ts';
 import { listTokens } from './tokens.ts';
 
 /** Runs an access to the file; its errors become a Failure. */
@@ -34,8 +34,7 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
     tallies: async (since) => read(() => handshakeTallies(db, since)),
     deviceCountries: async () => read(() => deviceCountries(db)),
     arrivals: async (gid) => read(() => arrivalsOf(db, gid)),
-    devicesOf: async (gid) => read(() => devicesOf(db, gid)),
-    connectedOf: async (gid, most) => read(() => connectedOf(db, gid, most)),
+    groupNumbers: async (gid) => read(() => groupNumbers(db, gid)),
     audit: async (page) => read(() => listAudit(db, page)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     people: async (page) => read(() => listPeople(db, page)),

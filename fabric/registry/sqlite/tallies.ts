@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { Arrival, Census, Handshake, HandshakeTally } from '../records.ts';
+import type { Arrival, Census, GroupNumbers, Handshake, HandshakeTally } from '../records.ts';
 import { prepare } from './file/statements.ts';
 import { DAY_MS } from './history.ts';
 
@@ -56,34 +56,26 @@ export function arrivalsOf(db: Database, gid: Uint8Array): Arrival[] {
   return rows.reverse().map(({ minute, devices }) => ({ at: minute * MINUTE_MS, devices }));
 }
 
-export function devicesOf(db: Database, gid: Uint8Array): number {
-  const row = prepare(db, 'SELECT devices FROM group_size WHERE gid = ?').get(gid) as
-    | { devices: number }
-    | undefined;
-  return row?.devices ?? 0;
-}
-
-const CONNECTED = 'tunnel_at IS NOT NULL AND tunnel_ended IS NULL';
-
-/** The number up to `most`. */
-export function connectedOf(db: Database, gid: Uint8Array, most: number): number {
-  return count(db, `(SELECT 1 FROM device WHERE gid = ? AND ${CONNECTED} LIMIT ?)`, gid, most);
+export function groupNumbers(db: Database, gid: Uint8Array): GroupNumbers {
+  const row = prepare(db, 'SELECT devices, connected FROM group_size WHERE gid = ?').get(gid);
+  return (row as GroupNumbers | undefined) ?? { devices: 0, connected: 0 };
 }
 
 export function census(db: Database): Census {
-  const sum = (where: string): number =>
-    (prepare(db, `SELECT coalesce(sum(devices), 0) AS n FROM group_size ${where}`).get() as { n: number }).n;
+  const sum = (column: string, where = ''): number =>
+    (prepare(db, `SELECT coalesce(sum(${column}), 0) AS n FROM group_size ${where}`).get() as { n: number })
+      .n;
   return {
     networks: count(db, 'network'),
     groups: count(db, 'grp'),
-    devices: sum(''),
+    devices: sum('devices'),
     banned: count(db, 'device WHERE banned = 1'),
     evicted: count(db, 'device WHERE evicted = 1'),
-    suspended: sum("WHERE gid IN (SELECT gid FROM grp WHERE status = 'suspended')"),
-    connected: count(db, `device WHERE ${CONNECTED}`),
+    suspended: sum('devices', "WHERE gid IN (SELECT gid FROM grp WHERE status = 'suspended')"),
+    connected: sum('connected'),
   };
 }
 
-function count(db: Database, from: string, ...values: readonly unknown[]): number {
-  return (prepare(db, `SELECT count(*) AS n FROM ${from}`).get(...values) as { n: number }).n;
+function count(db: Database, from: string): number {
+  return (prepare(db, `SELECT count(*) AS n FROM ${from}`).get() as { n: number }).n;
 }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { listHandshakes } from '../../../fabric/operations/audit.ts';
 import { listDevices, nameDevice, setStanding, showDevice } from '../../../fabric/operations/devices.ts';
 import {
@@ -15,7 +15,7 @@ import type { Context } from '../../../fabric/operations/operation.ts';
 import { handshakeCountries, handshakeHours, overview } from '../../../fabric/operations/overview.ts';
 import { searchFor } from '../../../fabric/operations/search.ts';
 import { toHex } from '../../../protocol/bytes.ts';
-import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import { makeBatch } from '../device.ts';
 import { opened, registryFile } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
@@ -235,6 +235,21 @@ describe('handshakes', () => {
     expect((await groupArrivals.run(on, { gid: toHex(one.gid) })).rows.at(-1)).toMatchObject({ devices: 3 });
     expect(await failed(showGroup.run(on, { gid: '00000000' }))).toBe('fabric.unknown-group');
     expect(await failed(handshakeHours.run(on, { hours: 100_000 }))).toBe('fabric.bad-input');
+  });
+
+  test('and tunnels: how many devices of a batch have one, as they come and go', async () => {
+    const { on, one, addresses } = await fleet(3);
+    const connected = async (): Promise<number> =>
+      (await showGroup.run(on, { gid: toHex(one.gid) })).connected;
+    for (const address of addresses) on.registry.connected(parseIpv6(address), '193.0.0.1:4000');
+    await vi.waitFor(async () => expect(await connected()).toBe(3));
+    expect((await listDevices.run(on, { limit: 9, tunnel: 'open' })).rows).toHaveLength(3);
+    expect((await overview.run(on, {})).devices.online).toBe(3);
+    on.registry.disconnected(parseIpv6(addresses[0]!));
+    await vi.waitFor(async () => expect(await connected()).toBe(2));
+    on.registry.connected(parseIpv6(addresses[0]!), '193.0.0.1:4001');
+    await vi.waitFor(async () => expect(await connected()).toBe(3));
+    expect((await listDevices.run(on, { limit: 9, tunnel: 'never' })).rows).toHaveLength(1);
   });
 
   test('of a device that moves count for the country it is in', async () => {

@@ -248,6 +248,17 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX device_evicted ON device (id) WHERE evicted = 1;
       CREATE INDEX device_without_tunnel ON device (id) WHERE tunnel_at IS NULL;
 
+      -- how many devices of a group have a tunnel, kept by the trigger
+      ALTER TABLE group_size ADD COLUMN connected INTEGER NOT NULL DEFAULT 0;
+      UPDATE group_size SET connected =
+        (SELECT count(*) FROM device WHERE device.gid = group_size.gid AND tunnel_at IS NOT NULL AND tunnel_ended IS NULL);
+      DROP TRIGGER device_is_counted;
+      CREATE TRIGGER device_is_counted AFTER INSERT ON device
+        BEGIN INSERT INTO group_size (gid, devices) VALUES (NEW.gid, 1) ON CONFLICT (gid) DO UPDATE SET devices = devices + 1; END;
+      CREATE TRIGGER device_connects AFTER UPDATE OF tunnel_at, tunnel_ended ON device
+        WHEN (OLD.tunnel_at IS NOT NULL AND OLD.tunnel_ended IS NULL) <> (NEW.tunnel_at IS NOT NULL AND NEW.tunnel_ended IS NULL)
+        BEGIN UPDATE group_size SET connected = connected + iif(NEW.tunnel_ended IS NULL, 1, -1) WHERE gid = NEW.gid; END;
+
       -- when the devices of a group came, and where all are now; kept by the triggers
       CREATE TABLE arrival (
         gid      BLOB NOT NULL,

@@ -1,0 +1,97 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { report as reportError } from '../../../cli/program.ts';
+import { openDatabase } from '../../../fabric/registry/sqlite/file/database.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { describeOptions, ensureWritable, type Option, readArguments } from '../arguments.ts';
+import { PROGRAM } from '../scale/command.ts';
+import { generate } from '../scale/generate.ts';
+import { holds, report } from '../scale/report.ts';
+import { serve } from '../scale/serving.ts';
+import { measurePages } from './pages.ts';
+import { serveConsole } from './serving.ts';
+
+/** `npm run bench:console`: how soon the console's pages get their rows from a fabric with very many devices. */
+
+const DEVICES = 1_000_000;
+const REQUESTS = 300;
+
+const OPTIONS: readonly Option[] = [
+  { name: 'devices', value: 'N', help: `how many devices the registry has (default ${DEVICES})` },
+  { name: 'requests', value: 'N', help: `how often each page is asked for (default ${REQUESTS})` },
+  { name: 'json', value: 'FILE', help: 'write the figures to a file' },
+  { name: 'help', help: 'this' },
+];
+
+const HELP = `npm run bench:console -- [options]
+
+How soon the console's pages get their rows over HTTP from a fabric with very many devices, one request after the other: the median and the
+99th percentile of each, and what they must be. Ends with 1 if one does not hold.
+
+${describeOptions(OPTIONS)}
+
+Examples:
+  npm run bench:console
+  npm run bench:console -- --devices 100000 --json console.json
+`;
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** What makes devices differ: places, names, standings. */
+function scatter(data: string): void {
+  const db = openDatabase(join(data, 'registry.db'));
+  db.exec(`
+    PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;
+    UPDATE device SET
+      country = CASE id % 5 WHEN 0 THEN 'CH' WHEN 1 THEN 'DE' WHEN 2 THEN 'US' WHEN 3 THEN 'JP' ELSE 'BR' END,
+      name = CASE WHEN id % 100 = 0 THEN 'pump-' || id END,
+      banned = id % 10000 = 0,
+      tunnel_ended = CASE WHEN id % 5 = 0 THEN tunnel_ended END;
+    INSERT INTO handshake_hour SELECT unixepoch() / 3600 - value % 24, 'CH', value % 2, value
+      FROM (WITH RECURSIVE n (value) AS (VALUES (1) UNION ALL SELECT value + 1 FROM n WHERE value < 48) SELECT value FROM n)
+      WHERE true ON CONFLICT DO NOTHING;
+    PRAGMA journal_mode = WAL;`);
+  db.close();
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const given = readArguments(OPTIONS, argv);
+    if (given.flag('help')) {
+      process.stdout.write(HELP);
+      return 0;
+    }
+    const devices = given.whole('devices', 1_000, 10_000_000, DEVICES);
+    const requests = given.whole('requests', 10, 100_000, REQUESTS);
+    const file = given.value('json');
+    ensureWritable(file);
+    if (!existsSync(PROGRAM)) {
+      throw new Failure('bench.not-built', 'operator', `${PROGRAM} is missing`, {
+        action: 'Run "npm run build".',
+      });
+    }
+    const folder = mkdtempSync(join(tmpdir(), 'enf-console-'));
+    try {
+      say(`registering ${devices} devices`);
+      const { data, gid } = await generate(join(folder, 'fabric'), devices);
+      scatter(data);
+      const fabric = await serve(data);
+      const console = await serveConsole(data);
+      say(`${requests} requests for each page`);
+      const rows = [...(await measurePages(console, { gid, requests })), console.memory()];
+      await console.stop();
+      await fabric.stop();
+      process.stdout.write(`${report(rows)}\n`);
+      if (file !== undefined)
+        writeFileSync(file, `${JSON.stringify({ devices, requests, rows }, null, 2)}\n`);
+      return rows.every(holds) ? 0 : 1;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  } catch (error) {
+    return reportError('bench:console', error);
+  }
+}
+
+process.exit(await main(process.argv.slice(2)));
