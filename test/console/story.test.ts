@@ -272,6 +272,7 @@ test('on a phone, in the dark, by keyboard alone', async () => {
   await phone.page.getByRole('link', { name: 'dock' }).waitFor();
   await phone.page.getByRole('button', { name: 'Add a network' }).focus();
   await phone.page.keyboard.press('Enter');
+  await phone.page.getByRole('dialog').waitFor();
   await phone.page.keyboard.press('Escape');
   await phone.page.getByRole('dialog').waitFor({ state: 'detached' });
   expect(phone.wrongs).toEqual([]);
