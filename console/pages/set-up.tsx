@@ -5,6 +5,7 @@ import { hrefOf } from '../app/address.ts';
 import { go } from '../app/route.ts';
 import { entered } from '../app/session.ts';
 import { TextField } from '../parts/field.tsx';
+import { NewPassword } from '../parts/new-password.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
 import { RecoveryCodes } from '../parts/recovery-codes.tsx';
 
@@ -50,16 +51,7 @@ function Form({ invite, done }: { readonly invite: string; readonly done: (who: 
           required
           maxLength={60}
         />
-        <TextField
-          label="Password"
-          type="password"
-          value={password}
-          change={setPassword}
-          autocomplete="new-password"
-          required
-          minLength={12}
-          hint="At least 12 characters. A few words that nobody says together are good."
-        />
+        <NewPassword label="Password" value={password} change={setPassword} />
         {problem !== undefined && <ProblemBox problem={problem} />}
         <button type="submit" class="primary wide" disabled={busy}>
           {busy ? 'One moment …' : 'Begin'}

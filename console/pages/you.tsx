@@ -6,6 +6,7 @@ import { useQuery } from '../app/query.ts';
 import { entered, me } from '../app/session.ts';
 import { count } from '../app/words.ts';
 import { TextField } from '../parts/field.tsx';
+import { NewPassword } from '../parts/new-password.tsx';
 import { Facts, Page, Section } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
 import { RecoveryCodes } from '../parts/recovery-codes.tsx';
@@ -88,16 +89,7 @@ function PasswordSheet({ close, done }: { readonly close: () => void; readonly d
         autocomplete="current-password"
         required
       />
-      <TextField
-        label="New password"
-        type="password"
-        value={password}
-        change={setPassword}
-        autocomplete="new-password"
-        required
-        minLength={12}
-        hint="At least 12 characters."
-      />
+      <NewPassword label="New password" value={password} change={setPassword} />
     </Sheet>
   );
 }

@@ -1,7 +1,38 @@
 import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
 
-/** A text field with its label and what belongs into it. */
+/** What every field has: its label, and what belongs into it. */
+interface FieldProps {
+  readonly label: string;
+  readonly value: string;
+  readonly change: (value: string) => void;
+  readonly hint?: ComponentChildren;
+}
+
+/** `control` makes the input, which `id` names and the hint describes. */
+function Field({
+  label,
+  hint,
+  control,
+}: Pick<FieldProps, 'label' | 'hint'> & {
+  readonly control: (id: string, describedBy: string | undefined) => ComponentChildren;
+}) {
+  const id = useId();
+  const hintId = hint === undefined ? undefined : `${id}-hint`;
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {control(id, hintId)}
+      {hint !== undefined && (
+        <p class="hint" id={hintId}>
+          {hint}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** A text field. */
 export function TextField({
   label,
   value,
@@ -9,11 +40,7 @@ export function TextField({
   hint,
   type = 'text',
   ...rest
-}: {
-  readonly label: string;
-  readonly value: string;
-  readonly change: (value: string) => void;
-  readonly hint?: ComponentChildren;
+}: FieldProps & {
   readonly type?: 'text' | 'password' | 'number' | 'search';
   readonly autocomplete?: string;
   readonly required?: boolean;
@@ -21,24 +48,21 @@ export function TextField({
   readonly maxLength?: number;
   readonly placeholder?: string;
 }) {
-  const id = useId();
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <input
-        {...rest}
-        id={id}
-        type={type as 'text'}
-        value={value}
-        aria-describedby={hint === undefined ? undefined : `${id}-hint`}
-        onInput={(event) => change(event.currentTarget.value)}
-      />
-      {hint !== undefined && (
-        <p class="hint" id={`${id}-hint`}>
-          {hint}
-        </p>
+    <Field
+      label={label}
+      hint={hint}
+      control={(id, describedBy) => (
+        <input
+          {...rest}
+          id={id}
+          type={type as 'text'}
+          value={value}
+          aria-describedby={describedBy}
+          onInput={(event) => change(event.currentTarget.value)}
+        />
       )}
-    </div>
+    />
   );
 }
 
@@ -49,34 +73,25 @@ export function ChoiceField({
   change,
   choices,
   hint,
-}: {
-  readonly label: string;
-  readonly value: string;
-  readonly change: (value: string) => void;
-  readonly choices: readonly (readonly [value: string, name: string])[];
-  readonly hint?: ComponentChildren;
-}) {
-  const id = useId();
+}: FieldProps & { readonly choices: readonly (readonly [value: string, name: string])[] }) {
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <select
-        id={id}
-        value={value}
-        aria-describedby={hint === undefined ? undefined : `${id}-hint`}
-        onChange={(event) => change(event.currentTarget.value)}
-      >
-        {choices.map(([each, name]) => (
-          <option key={each} value={each}>
-            {name}
-          </option>
-        ))}
-      </select>
-      {hint !== undefined && (
-        <p class="hint" id={`${id}-hint`}>
-          {hint}
-        </p>
+    <Field
+      label={label}
+      hint={hint}
+      control={(id, describedBy) => (
+        <select
+          id={id}
+          value={value}
+          aria-describedby={describedBy}
+          onChange={(event) => change(event.currentTarget.value)}
+        >
+          {choices.map(([each, name]) => (
+            <option key={each} value={each}>
+              {name}
+            </option>
+          ))}
+        </select>
       )}
-    </div>
+    />
   );
 }

@@ -40,7 +40,9 @@ export function ListTable<Row>({
     <>
       {problem !== undefined && <ProblemBox problem={problem} again={again} />}
       {data.rows.length === 0 ? (
-        <div class="empty">{empty}</div>
+        <div class="empty">
+          {data.next === undefined ? empty : <p>None so far: the search goes on with the next page.</p>}
+        </div>
       ) : (
         <Rows {...{ caption, columns, keyOf, rows: data.rows }} />
       )}

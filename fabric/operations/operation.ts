@@ -126,7 +126,7 @@ export function filteredList<Row, View, Filter extends object>(
 }
 
 /** How often a page of a narrowed list is looked for before it is returned as it is. */
-const MOST_READS = 20;
+const MOST_READS = 4;
 
 /** A page with as many rows as asked for, if a bounded number of reads, each in a turn of its own, finds them. */
 async function filledPage<Row>(
