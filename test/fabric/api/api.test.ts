@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { permissionsOf, ROLES, type Role } from '../../../fabric/access/roles.ts';
 import { callRemote, type Remote } from '../../../fabric/api/client.ts';
@@ -213,6 +214,13 @@ test('pages have 50 rows unless another number is asked for, and a cursor', asyn
   expect(rows.map(({ id }) => id)).toEqual([1, 2]);
   const second = await ask(`/api/v1/tokens?limit=1&after=${next}`, as(owner));
   expect(second.body.rows).toMatchObject([{ id: 3 }]);
+});
+
+test('a validator that nobody here wrote accepts the document', async () => {
+  const { valid, errors } = await new Validator().validate(openApiDocument('1.2.3'));
+  expect([valid, errors]).toEqual([true, undefined]);
+  const broken = { ...openApiDocument('1.2.3'), paths: { '/x': { get: { responses: 7 } } } };
+  expect((await new Validator().validate(broken)).valid).toBe(false);
 });
 
 test('docs/openapi.json is the document of these routes', () => {
