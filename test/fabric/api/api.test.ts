@@ -217,9 +217,10 @@ test('pages have 50 rows unless another number is asked for, and a cursor', asyn
 });
 
 test('a validator that nobody here wrote accepts the document', async () => {
-  const { valid, errors } = await new Validator().validate(openApiDocument('1.2.3'));
+  const document = JSON.parse(JSON.stringify(openApiDocument('1.2.3')));
+  const { valid, errors } = await new Validator().validate(document);
   expect([valid, errors]).toEqual([true, undefined]);
-  const broken = { ...openApiDocument('1.2.3'), paths: { '/x': { get: { responses: 7 } } } };
+  const broken = { ...document, paths: { '/x': { get: { responses: 7 } } } };
   expect((await new Validator().validate(broken)).valid).toBe(false);
 });
 
