@@ -59,7 +59,9 @@ export function listen(kind: Kind, listener: Listener): () => void {
 }
 
 /** Events that come together are one reason to ask again. */
-const TOGETHER_MS = 150;
+const TOGETHER_MS = 100;
+/** While events keep coming: several questions of one page stay far below what the API allows to a session. */
+const BETWEEN_MS = 1_000;
 
 /** Calls `ask` when something of these kinds has happened, once for all that come together, and after a time without a stream. */
 export function useLive(kinds: readonly Kind[], ask: () => void): void {
@@ -67,11 +69,14 @@ export function useLive(kinds: readonly Kind[], ask: () => void): void {
   newest.current = ask;
   useEffect(() => {
     let timer: number | undefined;
+    let asked = 0;
     const soon = (): void => {
+      const wait = Math.max(TOGETHER_MS, asked + BETWEEN_MS - Date.now());
       timer ??= setTimeout(() => {
         timer = undefined;
+        asked = Date.now();
         newest.current();
-      }, TOGETHER_MS) as unknown as number;
+      }, wait) as unknown as number;
     };
     const ends = [...new Set<Kind>([...kinds, 'reset'])].map((kind) => listen(kind, soon));
     return () => {

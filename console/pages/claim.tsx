@@ -1,11 +1,11 @@
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import { run, type ViewOf } from '../api/operations.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { go } from '../app/route.ts';
-import { may } from '../app/session.ts';
+import { may, me } from '../app/session.ts';
 import { count, placeWords, shortGid } from '../app/words.ts';
 import { ChoiceField, TextField } from '../parts/field.tsx';
 import { GroupLink } from '../parts/link.tsx';
@@ -23,6 +23,10 @@ interface Found {
 
 /** The label that was found: it is still there when somebody comes back from adding a network. */
 const newest = signal<Found | undefined>(undefined);
+// A label may hold the claim secret: it is not for whoever signs in next.
+effect(() => {
+  if (!me.value) newest.value = undefined;
+});
 
 /** Admits a batch by its label: find it, compare it, tie it to a network. */
 export function Claim(_: { readonly route: Route }) {

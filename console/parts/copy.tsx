@@ -4,7 +4,11 @@ import { useState } from 'preact/hooks';
 export function Copyable({ text, shown = text }: { readonly text: string; readonly shown?: string }) {
   const [copied, setCopied] = useState(false);
   const copy = async (): Promise<void> => {
-    await navigator.clipboard.writeText(text);
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      return; // The browser may not; the text is there to be marked.
+    }
     setCopied(true);
     setTimeout(() => setCopied(false), 2_000);
   };

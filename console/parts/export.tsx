@@ -5,6 +5,7 @@ import { csvOf, type ExportRow, ndjsonOf } from './csv.ts';
 
 const AT_ONCE = 500;
 const MOST = 100_000;
+const KEPT_MS = 60_000;
 
 /** Reads a page of the list, as it is narrowed now. */
 export type ReadRows = (page: { readonly limit: number; readonly after?: string }) => Promise<{
@@ -58,5 +59,6 @@ function download(name: string, text: string): void {
   link.href = URL.createObjectURL(new Blob([text]));
   link.download = name;
   link.click();
-  URL.revokeObjectURL(link.href);
+  // The browser reads it after this.
+  setTimeout(() => URL.revokeObjectURL(link.href), KEPT_MS);
 }
