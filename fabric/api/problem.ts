@@ -30,6 +30,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'request.too-many': 429,
   'request.too-many-streams': 503,
   'fabric.ambiguous-group': 409,
+  'fabric.ambiguous-network': 409,
   'fabric.last-owner': 409,
   'fabric.no-answer': 503,
   'fabric.not-serving': 503,

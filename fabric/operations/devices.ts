@@ -1,12 +1,7 @@
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Standing } from '../registry/admission.ts';
-import {
-  type AgentReport,
-  type Device,
-  parseNetwork,
-  type StandingChange,
-  standingOf,
-} from '../registry/records.ts';
+import { type AgentReport, type Device, type StandingChange, standingOf } from '../registry/records.ts';
+import type { RegistryReader } from '../registry/registry.ts';
 import { type HandshakeCountView, handshakeCountView } from './audit.ts';
 import { countries } from './countries.ts';
 import { badInput, oneOf, optional, text } from './input.ts';
@@ -76,7 +71,12 @@ export interface StandingView {
   readonly changed: boolean;
 }
 
+/** An address or a name. */
 const ADDRESS = text(64);
+
+/** The device at this address, or of this name. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
+const addressOf = async (registry: RegistryReader, given: string): Promise<Uint8Array> =>
+  given.includes(':') ? parseIpv6(given) : registry.deviceNamed(given.toLowerCase());
 
 export interface DeviceFilterInput {
   /** First digits of a group's id. */
@@ -104,7 +104,7 @@ export const listDevices = filteredList<Device, DeviceView, DeviceFilterInput>(
   async (registry, page, { gid, network, standing, tunnel, q }) =>
     registry.devices(page, {
       ...(gid !== undefined && { gid: (await registry.group(gid)).gid }),
-      ...(network !== undefined && { network: parseNetwork(network) }),
+      ...(network !== undefined && { network: await registry.network(network) }),
       ...(standing !== undefined && { standing }),
       ...(tunnel !== undefined && { tunnel }),
       ...(q !== undefined && { search: searchFor(q) }),
@@ -127,7 +127,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
   'device-show',
   { address: ADDRESS },
   async ({ registry, running }, input) => {
-    const device = await registry.device(parseIpv6(input.address));
+    const device = await registry.device(await addressOf(registry, input.address));
     const handshakes = await registry.handshakes({ limit: HISTORY }, { device });
     const counts = await registry.handshakeCounts(device);
     const clones = await registry.clonesOf(device.address);
@@ -157,7 +157,7 @@ export const setStanding = operation<{ address: string; change: StandingChange }
   'device-standing',
   { address: ADDRESS, change: oneOf('evict', 'ban', 'unban') },
   async ({ registry, running, actor }, input) => {
-    const address = parseIpv6(input.address);
+    const address = await addressOf(registry, input.address);
     const changed = await registry.setStanding(actor, address, input.change);
     const standing = standingOf(await registry.device(address));
     const effect = await running.notify();
@@ -186,7 +186,7 @@ export const nameDevice = operation<
         'name',
         'has 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
       );
-    const address = parseIpv6(given);
+    const address = await addressOf(registry, given);
     await registry.nameDevice(actor, address, {
       ...(name !== undefined && { name }),
       ...(note !== undefined && { note }),

@@ -1,6 +1,6 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
-import { type Group, type GroupStatus, parseNetwork } from '../registry/records.ts';
+import type { Group, GroupStatus } from '../registry/records.ts';
 import { type HandshakeView, handshakeView } from './audit.ts';
 import { countries } from './countries.ts';
 import { badInput, oneOf, optional, text, whole } from './input.ts';
@@ -44,7 +44,7 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
     status: optional(oneOf('active', 'suspended')),
   },
   async ({ registry, running, actor }, input) => {
-    const network = parseNetwork(input.network);
+    const network = await registry.network(input.network);
     const { openLabel } = await import('../labels/label.ts');
     const { label, gid, claimHash } = openLabel(input.label);
     const { gpk, basename, name } = label;
@@ -101,7 +101,7 @@ export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
   { gid: text(128) },
   async ({ registry }, { gid }) => {
     const group = await registry.group(gid);
-    const arrivals = await registry.arrivals(group.gid);
+    const [last] = await registry.arrivals(group.gid, 1);
     const refusals = await registry.handshakes(
       { limit: REFUSALS_SHOWN },
       { gid: group.gid, result: 'refused' },
@@ -110,7 +110,7 @@ export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
     return {
       ...groupView(group),
       ...(await registry.groupNumbers(group.gid)),
-      lastArrival: arrivals.length === 0 ? null : isoTime(arrivals.at(-1)!.at),
+      lastArrival: last === undefined ? null : isoTime(last.at),
       refusals: refusals.rows.map((row) => handshakeView(row, countryOf)),
     };
   },

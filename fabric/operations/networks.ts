@@ -31,7 +31,7 @@ export const renameNetwork = operation<
   { prefix: text(64), name: text(60) },
   async ({ registry, running, actor }, { prefix: given, name }) => {
     if (name.trim() === '') throw badInput('name', 'is empty');
-    const prefix = parseNetwork(given);
+    const prefix = await registry.network(given);
     await registry.renameNetwork(actor, prefix, name);
     return { view: { prefix: formatPrefix(prefix), name }, effect: await running.notify() };
   },

@@ -32,15 +32,19 @@ import type { TokenReader, Tokens } from './tokens.ts';
 export interface RegistryReader extends TokenReader, PeopleReader {
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest): Promise<Page<Network>>;
+  /** The prefix of the network of this name, or a prefix as it is given. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
+  network(text: string): Promise<Prefix>;
   /** Oldest first. */
   groups(page: PageRequest): Promise<Page<CountedGroup>>;
-  /** The one group whose id begins with these hex digits. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `bytes.bad-hex` */
-  group(gidPrefix: string): Promise<Group>;
+  /** The one group whose id begins with these hex digits, or else that is called so. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
+  group(text: string): Promise<Group>;
   /**
    * Oldest first. A page of a narrowed list may have fewer rows than asked for, even none, and yet a `next`: no call looks at more than some
    * thousand rows.
    */
   devices(page: PageRequest, filter?: DeviceFilter): Promise<Page<Device>>;
+  /** The address of the device of this name. @throws Failure `fabric.unknown-device` */
+  deviceNamed(name: string): Promise<Uint8Array>;
   /** @throws Failure `fabric.unknown-device` */
   device(address: Uint8Array): Promise<Device>;
   /** When two devices were last found to have this one's key: `detail.from` lists where they connect from. */
@@ -54,8 +58,8 @@ export interface RegistryReader extends TokenReader, PeopleReader {
   tallies(since: number): Promise<readonly HandshakeTally[]>;
   /** How many devices had their newest handshake from which country. */
   deviceCountries(): Promise<ReadonlyMap<string, number>>;
-  /** When the devices of a group (32 bytes) came, oldest first; the newest 10,000 minutes in which any came. */
-  arrivals(gid: Uint8Array): Promise<readonly Arrival[]>;
+  /** When the devices of a group (32 bytes) came, oldest first; the newest `most` minutes (10,000) in which any came. */
+  arrivals(gid: Uint8Array, most?: number): Promise<readonly Arrival[]>;
   /** Of a group, 32 bytes. */
   groupNumbers(gid: Uint8Array): Promise<GroupNumbers>;
   /** Newest first. */

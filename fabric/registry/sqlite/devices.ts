@@ -74,6 +74,17 @@ export function findDevice(db: Database, address: Uint8Array): Device | undefine
   return row === undefined ? undefined : device(row);
 }
 
+/** The address of the device of this name. @throws Failure `fabric.unknown-device` */
+export function deviceNamed(db: Database, name: string): Uint8Array {
+  const row = prepare(db, 'SELECT address FROM device WHERE name = ?').get(name) as
+    | { address: Uint8Array }
+    | undefined;
+  if (row !== undefined) return bytes(row.address);
+  throw new Failure('fabric.unknown-device', 'operator', `no device is called ${JSON.stringify(name)}`, {
+    action: 'See "enf-fabric device list"; an address has colons.',
+  });
+}
+
 /** The device of this chip in this group. */
 export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
   const row = prepare(db, `${SELECT} WHERE device.gid = ? AND pseudonym = ?`).get(gid, pseudonym) as

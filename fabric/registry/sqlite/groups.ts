@@ -111,24 +111,32 @@ export function findGroup(db: Database, gid: Uint8Array): Group | undefined {
 }
 
 /**
- * The one group whose id begins with these hex digits; spaces are ignored, as printed on labels.
- * @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `bytes.bad-hex`
+ * The one group whose id begins with these hex digits (spaces are ignored, as printed on labels), or else that is called so.
+ * @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`
  */
-export function groupByPrefix(db: Database, text: string): Group {
+export function groupNamed(db: Database, text: string): Group {
   const digits = text.replace(/\s/g, '').toLowerCase();
-  fromHex(digits.length % 2 === 0 ? digits : `${digits}0`);
-  if (digits.length < 4 || digits.length > GID_DIGITS) throw unknownGroup(digits);
-  const range = ['0', 'f'].map((digit) => fromHex(digits.padEnd(GID_DIGITS, digit)));
-  const { count } = prepare(db, 'SELECT count(*) AS count FROM grp WHERE gid BETWEEN ? AND ?').get(
-    ...range,
-  ) as { count: number };
-  if (count === 0) throw unknownGroup(digits);
-  if (count > 1) {
-    throw new Failure('fabric.ambiguous-group', 'operator', `${count} groups begin with ${digits}`, {
+  const byId = DIGITS.test(digits) ? groupsById(db, digits) : [];
+  const found = byId.length > 0 ? byId : prepare(db, `${SELECT} WHERE grp.name = ? LIMIT 2`).all(text);
+  const [only, another] = found as Row[];
+  if (only === undefined) throw unknownGroup(text);
+  if (another === undefined) return group(only);
+  throw new Failure(
+    'fabric.ambiguous-group',
+    'operator',
+    `several groups begin with ${text}, or are called so`,
+    {
       action: 'Give more digits of the group id.',
-    });
-  }
-  return group(prepare(db, `${SELECT} WHERE gid BETWEEN ? AND ?`).get(...range) as Row);
+    },
+  );
+}
+
+const DIGITS = /^[0-9a-f]{4,64}$/;
+
+/** Two of those whose id begins so. */
+function groupsById(db: Database, digits: string): unknown[] {
+  const range = ['0', 'f'].map((digit) => fromHex(digits.padEnd(GID_DIGITS, digit)));
+  return prepare(db, `${SELECT} WHERE gid BETWEEN ? AND ? LIMIT 2`).all(...range);
 }
 
 /** Suspends or resumes a group; false if it had that status already. @throws Failure `fabric.unknown-group` */
@@ -164,9 +172,14 @@ export function changeGroup(db: Database, act: Act, gid: Uint8Array, change: Gro
 }
 
 function unknownGroup(gid: string): Failure {
-  return new Failure('fabric.unknown-group', 'operator', `no group's id begins with ${gid}`, {
-    action: 'See "enf-fabric group list"; at least 4 hex digits are needed.',
-  });
+  return new Failure(
+    'fabric.unknown-group',
+    'operator',
+    `no group's id begins with ${gid}, and none is called so`,
+    {
+      action: 'See "enf-fabric group list"; at least 4 hex digits of an id are needed.',
+    },
+  );
 }
 
 export function unknownNetwork(prefix: Prefix): Failure {

@@ -4,7 +4,7 @@ import { concat } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Act, Network } from '../records.ts';
+import { type Act, type Network, parseNetwork } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './file/database.ts';
@@ -30,6 +30,28 @@ export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string)
   recordChange(db, 'network', prefix.address);
   appendAudit(db, { ...act, action: 'network.add', subject: formatPrefix(prefix), detail: { name } });
   return { prefix, name, created: act.at };
+}
+
+/** The network with this prefix, or of this name. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
+export function networkNamed(db: Database, text: string): Prefix {
+  if (text.includes(':')) return parseNetwork(text);
+  const [only, another] = prepare(db, 'SELECT prefix FROM network WHERE name = ? LIMIT 2').all(text) as {
+    prefix: Uint8Array;
+  }[];
+  if (only === undefined) {
+    throw new Failure('fabric.unknown-network', 'operator', `no network is called ${JSON.stringify(text)}`, {
+      action: 'See "enf-fabric network list", or give a prefix such as fd00:8f80:8000:1::/64.',
+    });
+  }
+  if (another === undefined) return { address: bytes(only.prefix), length: 64 };
+  throw new Failure(
+    'fabric.ambiguous-network',
+    'operator',
+    `several networks are called ${JSON.stringify(text)}`,
+    {
+      action: 'Give the prefix of the one that is meant.',
+    },
+  );
 }
 
 /** @throws Failure `fabric.unknown-network` */

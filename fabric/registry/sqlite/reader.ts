@@ -3,15 +3,15 @@ import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { RegistryReader } from '../registry.ts';
 import { lastTwins, listAudit, verifyAudit } from './audit.ts';
 import { listDevices } from './device-list.ts';
-import { requireDevice } from './devices.ts';
+import { deviceNamed, requireDevice } from './devices.ts';
 import { guarded } from './file/database.ts';
 import { MIGRATIONS, schemaVersion } from './file/schema.ts';
 import { connect } from './file/statements.ts';
-import { groupByPrefix, listGroups } from './groups.ts';
+import { groupNamed, listGroups } from './groups.ts';
 import { listHandshakes } from './handshakes.ts';
 import { handshakeCounts } from './history.ts';
 import { missingBeside } from './kept-head.ts';
-import { listNetworks } from './networks.ts';
+import { listNetworks, networkNamed } from './networks.ts';
 import { listPeople } from './people.ts';
 import { arrivalsOf, census, deviceCountries, groupNumbers, handshakeTallies } from './tallies.ts';
 import { listTokens } from './tokens.ts';
@@ -24,8 +24,10 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
   return {
     networks: async (page) => read(() => listNetworks(db, page)),
     groups: async (page) => read(() => listGroups(db, page)),
-    group: async (gidPrefix) => read(() => groupByPrefix(db, gidPrefix)),
+    network: async (text) => read(() => networkNamed(db, text)),
+    group: async (text) => read(() => groupNamed(db, text)),
     devices: async (page, filter) => read(() => listDevices(db, page, filter)),
+    deviceNamed: async (name) => read(() => deviceNamed(db, name)),
     device: async (address) => read(() => requireDevice(db, address)),
     clonesOf: async (address) => read(() => lastTwins(db, formatIpv6(address))),
     handshakes: async (page, filter) => read(() => listHandshakes(db, page, filter)),
@@ -33,7 +35,7 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
     census: async () => read(() => census(db)),
     tallies: async (since) => read(() => handshakeTallies(db, since)),
     deviceCountries: async () => read(() => deviceCountries(db)),
-    arrivals: async (gid) => read(() => arrivalsOf(db, gid)),
+    arrivals: async (gid, most) => read(() => arrivalsOf(db, gid, most)),
     groupNumbers: async (gid) => read(() => groupNumbers(db, gid)),
     audit: async (page) => read(() => listAudit(db, page)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),

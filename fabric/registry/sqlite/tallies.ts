@@ -48,11 +48,11 @@ export function deviceCountries(db: Database): ReadonlyMap<string, number> {
 }
 
 /** When the devices of a group came, oldest first. */
-export function arrivalsOf(db: Database, gid: Uint8Array): Arrival[] {
+export function arrivalsOf(db: Database, gid: Uint8Array, most = MINUTES_LISTED): Arrival[] {
   const rows = prepare(
     db,
     'SELECT minute, devices FROM arrival WHERE gid = ? ORDER BY minute DESC LIMIT ?',
-  ).all(gid, MINUTES_LISTED) as { minute: number; devices: number }[];
+  ).all(gid, most) as { minute: number; devices: number }[];
   return rows.reverse().map(({ minute, devices }) => ({ at: minute * MINUTE_MS, devices }));
 }
 

@@ -166,6 +166,32 @@ describe('a name', () => {
   });
 });
 
+describe('a name in place of an id', () => {
+  test('is that of a device, a group or a network, if only one has it', async () => {
+    const { on, one, addresses } = await fleet(2);
+    const address = addresses[1]!;
+    await nameDevice.run(on, { address, name: 'pump-7' });
+    expect(await showDevice.run(on, { address: 'Pump-7' })).toMatchObject({ address });
+    expect((await setStanding.run(on, { address: 'pump-7', change: 'ban' })).view).toMatchObject({ address });
+    expect(await failed(showDevice.run(on, { address: 'pump-8' }))).toBe('fabric.unknown-device');
+
+    expect(await failed(showGroup.run(on, { gid: 'batch 7' }))).toBe('fabric.ambiguous-group');
+    await changeGroup.run(on, { gid: toHex(one.gid), name: 'Pumps' });
+    expect(await showGroup.run(on, { gid: 'Pumps' })).toMatchObject({ gid: toHex(one.gid) });
+    expect((await listDevices.run(on, { limit: 9, gid: 'Pumps' })).rows).toHaveLength(2);
+    expect(await failed(showGroup.run(on, { gid: 'pumps' }))).toBe('fabric.unknown-group');
+
+    expect((await listDevices.run(on, { limit: 9, network: 'harbour' })).rows).toHaveLength(1);
+    await renameNetwork.run(on, { prefix: 'harbour', name: 'plant' });
+    expect(await failed(listDevices.run(on, { limit: 9, network: 'plant' }))).toBe(
+      'fabric.ambiguous-network',
+    );
+    expect(await failed(listDevices.run(on, { limit: 9, network: 'harbour' }))).toBe(
+      'fabric.unknown-network',
+    );
+  });
+});
+
 describe('a label', () => {
   test('is read: what it says, whether it is admitted, and since when its devices have tried', async () => {
     const on = context();

@@ -132,7 +132,7 @@ describe('an owner', () => {
     expect(await refused(setStanding.run(on, { address: 'fd00::1', change: 'ban' }))).toBe(
       'fabric.unknown-device',
     );
-    expect(await refused(setStanding.run(on, { address: 'nonsense', change: 'ban' }))).toBe(
+    expect(await refused(setStanding.run(on, { address: 'non:sense', change: 'ban' }))).toBe(
       'ipv6.bad-address',
     );
     expect(await refused(listDevices.run(on, { limit: 1, after: text }))).toBe('fabric.bad-cursor');

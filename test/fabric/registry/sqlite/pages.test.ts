@@ -5,7 +5,7 @@ import { listDevices } from '../../../../fabric/registry/sqlite/device-list.ts';
 import { endOpenTunnels } from '../../../../fabric/registry/sqlite/devices.ts';
 import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
 import { prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
-import { groupByPrefix, listGroups } from '../../../../fabric/registry/sqlite/groups.ts';
+import { groupNamed, listGroups } from '../../../../fabric/registry/sqlite/groups.ts';
 import { listHandshakes } from '../../../../fabric/registry/sqlite/handshakes.ts';
 import { listNetworks } from '../../../../fabric/registry/sqlite/networks.ts';
 import { allOf, anyGroup, NETWORK, opened, random, registryFile } from '../../place.ts';
@@ -34,7 +34,7 @@ test('[H-E] every page is found by an index, without a look at the other rows an
   listAudit(db, page);
   listGroups(db, page);
   lastTwins(db, 'fd00::1');
-  groupByPrefix(db, Buffer.from(gid).toString('hex'));
+  groupNamed(db, Buffer.from(gid).toString('hex'));
   expect(changesSince(db, 0)).toHaveLength(2);
   endOpenTunnels(db, 1, 0, () => false);
   db.prepare = own;
