@@ -7,7 +7,7 @@ bash setup.sh || exit 1
 results=.cache/results.json
 mkdir -p .cache
 booted=.cache/qemu-$(dpkg --print-architecture)-firstboot-results.json
-rm -f "$results" .cache/asan-results.json "$booted"
+rm -f "$results" .cache/results-again.json .cache/asan-results.json "$booted"
 failed=0
 printf '\033[1m==> types and style\033[0m\n'
 npm run --silent check || failed=1
@@ -19,7 +19,8 @@ if [ $# -eq 0 ]; then
   trap 'exit 130' INT TERM
 fi
 printf '\033[1m==> tests\033[0m\n'
-npx vitest run --reporter=default --reporter=json --outputFile.json="$results" "$@" || failed=1
+npx vitest run --reporter=default --reporter=json --outputFile.json="$results" "$@"
+tests=$?
 if [ $# -eq 0 ]; then
   # Without root, addon and Debian's programs: only then does test:unit keep its word.
   printf '\033[1m==> unit tests as an ordinary user\033[0m\n'
@@ -30,16 +31,14 @@ if [ $# -eq 0 ]; then
   wait "$guest" || failed=1
   cat .cache/booted.log
 fi
-node - "$results" .cache/asan-results.json "$booted" "$failed" <<'JS'
-const fs = require('node:fs');
-let passed = 0, wrong = 0;
-for (const file of process.argv.slice(2, 5)) {
-  if (!fs.existsSync(file)) continue;
-  const report = JSON.parse(fs.readFileSync(file, 'utf8'));
-  passed += report.numPassedTests;
-  wrong += report.numFailedTests + report.testResults.filter((each) => each.status === 'failed' && each.assertionResults.length === 0).length;
-}
-if (process.argv[5] === '1' && wrong === 0) wrong = 1; // types, style or a crash outside a test
-console.log(`${passed} passed, ${wrong} failed`);
-JS
-exit $failed
+if [ "$tests" -ne 0 ]; then
+  # Now nothing else runs. What passes only now is named in the end; more than a few files are no accident.
+  mapfile -t again < <(node test/summary.mjs failed-files "$results")
+  if [ ${#again[@]} -gt 0 ] && [ ${#again[@]} -le 3 ]; then
+    printf '\033[1m==> second attempt: %s\033[0m\n' "${again[*]}"
+    npx vitest run --reporter=default --reporter=json --outputFile.json=.cache/results-again.json "${again[@]}" || failed=1
+  else
+    failed=1
+  fi
+fi
+node test/summary.mjs closing "$failed" "$results" .cache/asan-results.json "$booted"

@@ -1,0 +1,69 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+
+interface FileReport {
+  name: string;
+  status: string;
+  message: string;
+  assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
+}
+
+const ok = (fullName: string) => ({ status: 'passed', fullName, failureMessages: [] });
+const bad = (fullName: string) => ({
+  status: 'failed',
+  fullName,
+  failureMessages: ['Error: 1 is not 2\n  at x'],
+});
+const report = (name: string, ...assertionResults: FileReport['assertionResults']): FileReport => {
+  const status = assertionResults.every((each) => each.status === 'passed') ? 'passed' : 'failed';
+  return { name: join(process.cwd(), 'test', name), status, message: '', assertionResults };
+};
+
+function summary(first: FileReport[], again: FileReport[] | undefined, ...command: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), 'enf-summary-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'results.json');
+  writeFileSync(path, JSON.stringify({ testResults: first }));
+  if (again) writeFileSync(join(folder, 'results-again.json'), JSON.stringify({ testResults: again }));
+  const { stdout, status } = spawnSync(process.execPath, ['test/summary.mjs', ...command, path], {
+    encoding: 'utf8',
+  });
+  return { lines: stdout.trim().split('\n'), status };
+}
+
+test('counts what passed, and names what failed and in which file', () => {
+  const files = [report('a.test.ts', ok('one'), ok('two')), report('b.test.ts', ok('three'), bad('four'))];
+  expect(summary([files[0]!], undefined, 'closing', '0')).toEqual({
+    lines: ['2 passed, 0 failed'],
+    status: 0,
+  });
+  expect(summary(files, undefined, 'closing', '1')).toEqual({
+    lines: ['failed: test/b.test.ts > four: Error: 1 is not 2', '3 passed, 1 failed'],
+    status: 1,
+  });
+  expect(summary(files, undefined, 'failed-files').lines).toEqual(['test/b.test.ts']);
+});
+
+test('a hook that failed, and a failure outside the tests, are failures', () => {
+  const hook = { ...report('c.test.ts', { ...ok('five'), status: 'skipped' }), message: 'Error: no fabric' };
+  expect(summary([hook], undefined, 'closing', '0')).toEqual({
+    lines: ['failed: test/c.test.ts: Error: no fabric', '0 passed, 1 failed'],
+    status: 1,
+  });
+  expect(summary([report('a.test.ts', ok('one'))], undefined, 'closing', '1').status).toBe(1);
+});
+
+test('a second attempt counts, is named, and may fail', () => {
+  const first = [report('a.test.ts', ok('one')), report('b.test.ts', ok('three'), bad('four'))];
+  expect(summary(first, [report('b.test.ts', ok('three'), ok('four'))], 'closing', '0')).toEqual({
+    lines: [
+      'passed only at the second attempt: test/b.test.ts > four: Error: 1 is not 2',
+      '3 passed, 0 failed',
+    ],
+    status: 0,
+  });
+  expect(summary(first, [report('b.test.ts', bad('three'), ok('four'))], 'closing', '0').status).toBe(1);
+});
