@@ -45,11 +45,27 @@ export function consequence(
     case 'banned':
       return {
         failure: new Failure('fabric.banned', 'operator', 'the fabric has banned this device', {
-          action: 'Ask the owner of the network; the device tries again once a day.',
+          action: `Ask the owner of the network; the device asks again ${every(verdict.seconds)}.`,
         }),
         goal,
         attempts: again,
-        ms: BANNED_MS + Math.floor(random * 3_600_000),
+        ms:
+          verdict.seconds === 0 ? BANNED_MS + Math.floor(random * 3_600_000) : later(verdict.seconds, random),
+        blocked: true,
+      };
+    case 'suspended':
+      return {
+        failure: new Failure(
+          'fabric.suspended',
+          'operator',
+          'the fabric has suspended the group of this device',
+          {
+            action: `Ask the owner of the network; the device asks again ${every(verdict.seconds)}.`,
+          },
+        ),
+        goal,
+        attempts: again,
+        ms: later(verdict.seconds, random),
         blocked: true,
       };
     case 'unknown':
@@ -68,8 +84,7 @@ export function consequence(
         ms: jitter,
         blocked: false,
       };
-    case 'retry-after': {
-      const asked = Math.min(verdict.seconds * 1_000, LONGEST_RETRY_AFTER_MS);
+    case 'retry-after':
       return {
         failure: new Failure(
           'fabric.retry-after',
@@ -78,10 +93,17 @@ export function consequence(
         ),
         goal,
         attempts: again,
-        // At least what was asked, and not everybody at the same moment.
-        ms: asked + Math.max(jitter, Math.floor((random * asked) / 2)),
+        ms: Math.max(jitter, later(verdict.seconds, random)),
         blocked: false,
       };
-    }
   }
 }
+
+/** At least what was asked, and not everybody at the same moment. */
+function later(seconds: number, random: number): number {
+  const asked = Math.min(seconds * 1_000, LONGEST_RETRY_AFTER_MS);
+  return asked + Math.floor((random * asked) / 2);
+}
+
+const every = (seconds: number): string =>
+  seconds === 0 ? 'once a day' : `in ${seconds} s or somewhat later`;

@@ -1,6 +1,7 @@
 import type * as audit from '../../fabric/operations/audit.ts';
 import { CATALOGUE } from '../../fabric/operations/catalogue.ts';
 import type * as devices from '../../fabric/operations/devices.ts';
+import type * as endings from '../../fabric/operations/endings.ts';
 import type * as groups from '../../fabric/operations/groups.ts';
 import type * as labels from '../../fabric/operations/labels.ts';
 import type * as networks from '../../fabric/operations/networks.ts';
@@ -15,6 +16,7 @@ export interface Operations {
   'network-list': typeof networks.listNetworks;
   'network-add': typeof networks.addNetwork;
   'network-rename': typeof networks.renameNetwork;
+  'network-remove': typeof endings.removeNetwork;
   overview: typeof overview.overview;
   'label-read': typeof labels.readLabel;
   'group-list': typeof groups.listGroups;
@@ -22,10 +24,13 @@ export interface Operations {
   'group-change': typeof groups.changeGroup;
   'group-arrivals': typeof groups.groupArrivals;
   'group-add': typeof groups.admitGroup;
+  'group-remove': typeof endings.removeGroup;
   'group-status': typeof groups.setGroupStatus;
   'device-list': typeof devices.listDevices;
   'device-show': typeof devices.showDevice;
   'device-standing': typeof devices.setStanding;
+  'device-retire': typeof endings.retireDevice;
+  'device-replace': typeof endings.replaceDevice;
   'device-name': typeof devices.nameDevice;
   'handshake-hours': typeof overview.handshakeHours;
   'handshake-countries': typeof overview.handshakeCountries;

@@ -5,6 +5,12 @@ import { ago } from './time.ts';
 export const count = (n: number, one: string, many = `${one}s`): string =>
   `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
 
+/** When those come back that were shut out, as a sentence behind another one. */
+export const within = (seconds: number | undefined): string =>
+  seconds === undefined
+    ? ''
+    : ` An agent that is running connects within ${seconds < 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`}.`;
+
 /** The first 20 hex digits of a group's id in groups of four, as printed on the label. */
 export const shortGid = (gid: string): string =>
   gid
@@ -41,6 +47,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'fabric.group-not-admitted': 'its batch is not admitted here',
   'fabric.group-suspended': 'its batch is suspended',
   'fabric.device-banned': 'the device is banned',
+  'fabric.device-retired': 'the device is retired',
   'fabric.address-not-yours': 'it asked for an address of another device',
   'fabric.network-full': 'the network has no free address',
   'xtt.interrupted': 'the connection was cut',

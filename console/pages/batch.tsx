@@ -2,8 +2,9 @@ import { useState } from 'preact/hooks';
 import { run, type ViewOf } from '../api/operations.ts';
 import { hrefOf } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
+import { go } from '../app/route.ts';
 import { may } from '../app/session.ts';
-import { count, placeWords, resultWords, shortGid } from '../app/words.ts';
+import { count, placeWords, resultWords, shortGid, within } from '../app/words.ts';
 import { ArrivalBar } from '../charts/arrival-bar.tsx';
 import { ArrivalCurve } from '../charts/arrival-curve.tsx';
 import { Standing } from '../parts/badge.tsx';
@@ -22,7 +23,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
     run('group-show', { gid }),
   );
   const arrivals = useQuery(`arrivals ${gid}`, ['device'], () => run('group-arrivals', { gid }));
-  const [asked, ask] = useState<'status' | 'change'>();
+  const [asked, ask] = useState<'status' | 'change' | 'remove'>();
   const [done, setDone] = useState<string>();
   if (data === undefined) {
     if (problem === undefined) return null;
@@ -42,6 +43,11 @@ export function BatchPage({ gid }: { readonly gid: string }) {
           {may('groups.write') && (
             <button type="button" onClick={() => ask('change')}>
               Change
+            </button>
+          )}
+          {may('groups.write') && data.devices === 0 && (
+            <button type="button" onClick={() => ask('remove')}>
+              Remove
             </button>
           )}
           {may('groups.suspend') && (
@@ -111,6 +117,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
           }}
         />
       )}
+      {asked === 'remove' && <RemoveSheet batch={data} close={close} />}
       {asked === 'change' && <ChangeSheet batch={data} close={close} done={again} />}
     </Page>
   );
@@ -140,11 +147,13 @@ interface SheetProps {
 function StatusSheet({ batch, close, done }: SheetProps & { readonly done: (text: string) => void }) {
   const suspends = batch.status === 'active';
   const act = async (): Promise<void> => {
-    const { effect } = await run('group-status', {
+    const { view, effect } = await run('group-status', {
       gid: batch.gid,
       status: suspends ? 'suspended' : 'active',
     });
-    done(`${suspends ? 'The batch is suspended' : 'The batch is admitted again'} (${effect}).`);
+    done(
+      `${suspends ? 'The batch is suspended' : 'The batch is admitted again'} (${effect}).${within(view.backWithin)}`,
+    );
   };
   return (
     <Sheet
@@ -160,8 +169,23 @@ function StatusSheet({ batch, close, done }: SheetProps & { readonly done: (text
       <p>
         {suspends
           ? `${count(batch.connected, 'tunnel is', 'tunnels are')} cut now, and they are refused until the batch is resumed. Their addresses stay theirs.`
-          : 'Its devices may connect again. One that has waited for long asks less often, so some may take a while.'}
+          : 'Its devices may connect again. Those that are running ask soon by themselves.'}
       </p>
+    </Sheet>
+  );
+}
+
+function RemoveSheet({ batch, close }: SheetProps) {
+  const act = async (): Promise<void> => {
+    await run('group-remove', { gid: batch.gid });
+    go(hrefOf(['batches']));
+  };
+  return (
+    <Sheet title="Remove this batch?" verb="Remove" danger act={act} close={close}>
+      <p>
+        <b>{batch.name}</b>
+      </p>
+      <p>No device of it has come. To let its devices in later, its label has to be scanned again.</p>
     </Sheet>
   );
 }

@@ -48,6 +48,7 @@ const FILTERS = [
       ['suspended', 'suspended'],
       ['evicted', 'evicted'],
       ['banned', 'banned'],
+      ['retired', 'retired'],
     ],
   },
   {

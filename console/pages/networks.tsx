@@ -17,7 +17,9 @@ export function Networks({ route }: { readonly route: Route }) {
   const query = useQuery(`networks ${after}`, ['network', 'audit'], () =>
     run('network-list', { limit: PAGE_ROWS, after }),
   );
-  const [asked, ask] = useState<NetworkView | 'new'>();
+  const [asked, ask] = useState<
+    'new' | { readonly what: 'rename' | 'remove'; readonly network: NetworkView }
+  >();
   const columns: readonly Column<NetworkView>[] = [
     {
       name: 'Network',
@@ -32,9 +34,14 @@ export function Networks({ route }: { readonly route: Route }) {
           {
             name: 'Actions',
             cell: (network: NetworkView) => (
-              <button type="button" class="link" onClick={() => ask(network)}>
-                Rename
-              </button>
+              <>
+                <button type="button" class="link" onClick={() => ask({ what: 'rename', network })}>
+                  Rename
+                </button>{' '}
+                <button type="button" class="link" onClick={() => ask({ what: 'remove', network })}>
+                  Remove
+                </button>
+              </>
             ),
           },
         ]
@@ -61,8 +68,11 @@ export function Networks({ route }: { readonly route: Route }) {
         empty={<p>No network yet. Add one: a batch is tied to a network when its label is scanned.</p>}
       />
       {asked === 'new' && <AddSheet close={() => ask(undefined)} done={query.again} />}
-      {asked !== undefined && asked !== 'new' && (
-        <RenameSheet network={asked} close={() => ask(undefined)} done={query.again} />
+      {typeof asked === 'object' && asked.what === 'rename' && (
+        <RenameSheet network={asked.network} close={() => ask(undefined)} done={query.again} />
+      )}
+      {typeof asked === 'object' && asked.what === 'remove' && (
+        <RemoveSheet network={asked.network} close={() => ask(undefined)} done={query.again} />
       )}
     </Page>
   );
@@ -108,6 +118,21 @@ function RenameSheet({ network, close, done }: SheetProps & { readonly network: 
         <code>{network.prefix}</code>
       </p>
       <TextField label="Name" value={name} change={setName} required maxLength={60} />
+    </Sheet>
+  );
+}
+
+function RemoveSheet({ network, close, done }: SheetProps & { readonly network: NetworkView }) {
+  const act = async (): Promise<void> => {
+    await run('network-remove', { prefix: network.prefix });
+    done();
+  };
+  return (
+    <Sheet title="Remove the network?" verb="Remove" danger act={act} close={close}>
+      <p>
+        <b>{network.name}</b> <code>{network.prefix}</code>
+      </p>
+      <p>This host gives up its address in it. A network that has batches stays.</p>
     </Sheet>
   );
 }

@@ -8,9 +8,11 @@ import {
   type DeviceView,
   listDevices,
   nameDevice,
+  type StandingView,
   setStanding,
   showDevice,
 } from '../operations/devices.ts';
+import { replaceDevice, retireDevice } from '../operations/endings.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { FABRIC, withFabric } from './context.ts';
 import { countText } from './counts.ts';
@@ -29,7 +31,7 @@ const deviceList: Command = {
   options: [
     { name: 'group', value: 'GID', help: 'of a group, by the first digits of its id' },
     { name: 'network', value: 'PREFIX', help: 'with an address in a network' },
-    { name: 'standing', value: 'WORD', help: 'active, suspended, evicted or banned' },
+    { name: 'standing', value: 'WORD', help: 'active, suspended, evicted, banned or retired' },
     { name: 'tunnel', value: 'WORD', help: 'open, ended or never' },
     { name: 'search', value: 'TEXT', help: 'how the name begins, an address, or its last group' },
     LIMIT,
@@ -122,7 +124,7 @@ function deviceText(device: DeviceDetails): string {
     `Address   ${device.address}`,
     ...(device.name === null ? [] : [`Name      ${device.name}`]),
     ...(device.note === null ? [] : [`Note      ${device.note}`]),
-    `Standing  ${device.standing}`,
+    `Standing  ${device.standing}${device.movedTo === undefined ? '' : `; its former chip has ${device.movedTo} now`}`,
     `Tunnel    ${tunnelText(device)}`,
     `Agent     ${agent === null ? 'has reported nothing' : agentText(agent)}`,
     ...(twins === null ? [] : [`Clones    ${clonesText(twins)}`]),
@@ -156,6 +158,13 @@ const DONE: Record<StandingChange, string> = {
   unban: 'is no longer banned',
 };
 
+/** When those come back that were shut out. */
+export const backText = ({ backWithin }: Pick<StandingView, 'backWithin'>): string =>
+  backWithin === undefined ? '' : ` An agent that is running connects within ${duration(backWithin)}.`;
+
+const duration = (seconds: number): string =>
+  seconds < 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
+
 const WAS: Record<StandingChange, string> = {
   evict: 'was evicted already',
   ban: 'was banned already',
@@ -173,12 +182,56 @@ function standingCommand(change: StandingChange, summary: string): Command {
       const input = { address: invocation.positionals[0]!, change };
       const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(setStanding, input));
       invocation.print(view, () =>
-        view.changed ? `${view.address} ${DONE[change]} (${effect}).` : `${view.address} ${WAS[change]}.`,
+        view.changed
+          ? `${view.address} ${DONE[change]} (${effect}).${backText(view)}`
+          : `${view.address} ${WAS[change]}.`,
       );
       return undefined;
     },
   };
 }
+
+const deviceRetire: Command = {
+  name: 'device retire',
+  summary:
+    'Refuses a device for ever. Nobody gets its address again; its name is free. This cannot be undone.',
+  arguments: '<address>',
+  options: [...FABRIC],
+  examples: ['enf-fabric device retire fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
+  async run(invocation) {
+    const input = { address: invocation.positionals[0]! };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(retireDevice, input));
+    invocation.print(view, () =>
+      view.changed
+        ? `${view.address} is retired: it is disconnected and never admitted again (${effect}).`
+        : `${view.address} was retired already.`,
+    );
+    return undefined;
+  },
+};
+
+const deviceReplace: Command = {
+  name: 'device replace',
+  summary:
+    'Gives the address and name of a device to a new one, which was admitted meanwhile. This cannot be undone.',
+  arguments: '<old> <new>',
+  options: [...FABRIC],
+  examples: ['enf-fabric device replace pump-7 fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
+  async run(invocation) {
+    const [address, by] = invocation.positionals as [string, string];
+    const { view, effect } = await withFabric(invocation, (fabric) =>
+      fabric.run(replaceDevice, { address, by }),
+    );
+    const name = view.name === null ? '' : `, called ${view.name}`;
+    invocation.print(
+      view,
+      () =>
+        `The device at ${view.former} provisions again and has ${view.address} then${name} (${effect}).\n` +
+        `The chip that had it is retired. A C peer has to be provisioned by hand.`,
+    );
+    return undefined;
+  },
+};
 
 const deviceName: Command = {
   name: 'device name',
@@ -219,4 +272,6 @@ export const deviceCommands: readonly Command[] = [
   standingCommand('evict', 'Disconnects a device; it has to provision again and then keeps its address.'),
   standingCommand('ban', 'Disconnects a device and refuses it until it is unbanned.'),
   standingCommand('unban', 'Admits a banned device again.'),
+  deviceRetire,
+  deviceReplace,
 ];

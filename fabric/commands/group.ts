@@ -5,9 +5,11 @@ import { fromHex } from '../../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../../protocol/crypto/group.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeLabel } from '../../protocol/label.ts';
+import { removeGroup } from '../operations/endings.ts';
 import { admitGroup, changeGroup, type GroupView, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { FABRIC, withFabric } from './context.ts';
+import { backText } from './device.ts';
 import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
 
 /** The group's id as the label shows it. */
@@ -110,12 +112,31 @@ function statusCommand(verb: string, status: GroupStatus, summary: string): Comm
       const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(setGroupStatus, input));
       invocation.print(view, () => {
         const group = `Group "${view.name}" ${printedGid(view)}`;
-        return view.changed ? `${group} is ${status} (${effect}).` : `${group} was ${status} already.`;
+        return view.changed
+          ? `${group} is ${status} (${effect}).${backText(view)}`
+          : `${group} was ${status} already.`;
       });
       return undefined;
     },
   };
 }
+
+const groupRemove: Command = {
+  name: 'group remove',
+  summary: 'Removes a group that has no devices.',
+  arguments: '<gid-prefix>',
+  options: [...FABRIC],
+  examples: ['enf-fabric group remove 3f0c9a52'],
+  async run(invocation) {
+    const input = { gid: invocation.positionals[0]! };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(removeGroup, input));
+    invocation.print(
+      view,
+      () => `Group "${view.name}" ${shortGid(fromHex(view.gid))} is removed (${effect}).`,
+    );
+    return undefined;
+  },
+};
 
 const groupRename: Command = {
   name: 'group rename',
@@ -168,6 +189,7 @@ export const groupCommands: readonly Command[] = [
   groupList,
   groupRename,
   groupAnnounce,
+  groupRemove,
   statusCommand(
     'suspend',
     'suspended',

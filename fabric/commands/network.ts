@@ -1,4 +1,5 @@
 import type { Command } from '../../cli/program.ts';
+import { removeNetwork } from '../operations/endings.ts';
 import { addNetwork, listNetworks, renameNetwork } from '../operations/networks.ts';
 import { FABRIC, withFabric } from './context.ts';
 import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
@@ -48,4 +49,18 @@ const networkRename: Command = {
   },
 };
 
-export const networkCommands: readonly Command[] = [networkAdd, networkList, networkRename];
+const networkRemove: Command = {
+  name: 'network remove',
+  summary: 'Removes a network that has no groups.',
+  arguments: '<prefix/64>',
+  options: [...FABRIC],
+  examples: ['enf-fabric network remove fd00:8f80:8000:1::/64'],
+  async run(invocation) {
+    const input = { prefix: invocation.positionals[0]! };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(removeNetwork, input));
+    invocation.print(view, () => `Network ${view.prefix} is removed (${effect}).`);
+    return undefined;
+  },
+};
+
+export const networkCommands: readonly Command[] = [networkAdd, networkList, networkRename, networkRemove];

@@ -1,4 +1,4 @@
-import { configureInterface, routeThrough } from '../../os/linux/iproute.ts';
+import { configureInterface, routeThrough, unconfigure } from '../../os/linux/iproute.ts';
 import type { Log } from '../../os/service/log.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { hostAddress } from '../registry/address.ts';
@@ -14,7 +14,7 @@ export interface HostRoutes {
   settled(): Promise<void>;
 }
 
-/** Gives the host its address `<prefix>::1` and a route in every network, also in those added later. */
+/** Gives the host its address `<prefix>::1` and a route in every network, also in those added later; takes them from one that is removed. */
 export function installHostRoutes(tun: string, registry: Registry, log: Log): HostRoutes {
   const install = async (prefixes: readonly Prefix[]): Promise<void> => {
     const own = prefixes.map((prefix) => `${formatIpv6(hostAddress(prefix.address))}/128`);
@@ -27,14 +27,22 @@ export function installHostRoutes(tun: string, registry: Registry, log: Log): Ho
     await install(prefixes);
   };
   let settled = installAll();
+  const follow = async ({ prefix }: { readonly prefix: Prefix }): Promise<void> => {
+    const name = formatPrefix(prefix);
+    if (registry.hasNetwork(prefix.address)) {
+      await install([prefix]);
+      log('info', `network ${name} is reachable through ${tun}`);
+    } else {
+      await unconfigure(tun, `${formatIpv6(hostAddress(prefix.address))}/128`, name);
+      log('info', `network ${name} is gone from ${tun}`);
+    }
+  };
   registry.subscribe((change) => {
     if (change.kind !== 'network') return;
-    const name = formatPrefix(change.prefix);
     settled = settled
-      .then(() => install([change.prefix]))
-      .then(() => log('info', `network ${name} is reachable through ${tun}`))
+      .then(() => follow(change))
       .catch((error: Error) =>
-        log('error', `network ${name} is not reachable from this host: ${error.message}`),
+        log('error', `network ${formatPrefix(change.prefix)} is not as it was changed: ${error.message}`),
       );
   });
   return { settled: () => settled };

@@ -1,5 +1,6 @@
 import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from './audit.ts';
 import { listDevices, nameDevice, setStanding, showDevice } from './devices.ts';
+import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { admitGroup, changeGroup, groupArrivals, listGroups, setGroupStatus, showGroup } from './groups.ts';
 import { readLabel } from './labels.ts';
 import { addNetwork, listNetworks, renameNetwork } from './networks.ts';
@@ -14,11 +15,13 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     addNetwork,
     listNetworks,
     renameNetwork,
+    removeNetwork,
     readLabel,
     admitGroup,
     listGroups,
     showGroup,
     changeGroup,
+    removeGroup,
     groupArrivals,
     setGroupStatus,
     overview,
@@ -28,6 +31,8 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     showDevice,
     nameDevice,
     setStanding,
+    retireDevice,
+    replaceDevice,
     listAudit,
     verifyAudit,
     acceptLoss,

@@ -3,7 +3,7 @@ import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { AuditEntry, Handshake, HandshakeCount } from '../registry/records.ts';
 import { type CountryOf, countries } from './countries.ts';
 import { badInput, optional, text, whole } from './input.ts';
-import { filteredList, isoTime, listOperation, operation, type ReadContext } from './operation.ts';
+import { filteredList, isoTime, operation, type ReadContext } from './operation.ts';
 
 export interface AuditView {
   readonly seq: number;
@@ -37,11 +37,12 @@ export interface HandshakeCountView {
   readonly last: string;
 }
 
-/** A page of the audit trail, newest first. */
-export const listAudit = listOperation(
+/** A page of the audit trail, newest first; of one subject as the entries name it: an address, a prefix, an id. */
+export const listAudit = filteredList<AuditEntry, AuditView, { subject?: string | undefined }>(
   'audit-list',
-  (registry, page) => registry.audit(page),
-  () => auditView,
+  { subject: optional(text(128)) },
+  (registry, page, { subject }) => registry.audit(page, subject),
+  async () => auditView,
 );
 
 /**

@@ -28,6 +28,12 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/networks/{prefix}/name',
     summary: 'Renames a network',
   },
+  'network-remove': {
+    permission: 'networks.write',
+    method: 'DELETE',
+    path: '/networks/{prefix}',
+    summary: 'Removes a network that has no groups',
+  },
   overview: {
     permission: 'devices.read',
     method: 'GET',
@@ -64,6 +70,12 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/groups/{gid}',
     summary: 'Changes the name of a group, or how many devices are expected',
   },
+  'group-remove': {
+    permission: 'groups.write',
+    method: 'DELETE',
+    path: '/groups/{gid}',
+    summary: 'Removes a group that has no devices',
+  },
   'group-arrivals': {
     permission: 'groups.read',
     method: 'GET',
@@ -99,6 +111,18 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/devices/{address}/name',
     summary: 'Names a device, or notes something of it',
+  },
+  'device-retire': {
+    permission: 'devices.replace',
+    method: 'POST',
+    path: '/devices/{address}/retire',
+    summary: 'Refuses a device for ever; nobody gets its address again',
+  },
+  'device-replace': {
+    permission: 'devices.replace',
+    method: 'POST',
+    path: '/devices/{address}/replace',
+    summary: 'Gives the address of a device to the chip of another one',
   },
   'handshake-list': {
     permission: 'handshakes.read',

@@ -1,7 +1,7 @@
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
-import type { Standing } from '../registry/admission.ts';
+import { longestAbsence, type Standing } from '../registry/admission.ts';
 import { type AgentReport, type Device, type StandingChange, standingOf } from '../registry/records.ts';
-import type { RegistryReader } from '../registry/registry.ts';
+import type { Registry, RegistryReader } from '../registry/registry.ts';
 import { type HandshakeCountView, handshakeCountView } from './audit.ts';
 import { countries } from './countries.ts';
 import { badInput, oneOf, optional, text } from './input.ts';
@@ -33,6 +33,8 @@ export interface DeviceView {
   readonly pseudonym: string;
   readonly longtermKey: string;
   readonly created: string;
+  /** Of a retired device: the address that its former chip took over. */
+  readonly movedTo?: string;
   readonly lastHandshake: { readonly at: string; readonly from: string };
   /** Where it came from, see `HandshakeView`. */
   readonly country: string | null;
@@ -69,13 +71,15 @@ export interface StandingView {
   readonly standing: Standing;
   /** False if there was nothing to do. */
   readonly changed: boolean;
+  /** Within so many seconds an agent that was shut out until now has connected again. */
+  readonly backWithin?: number;
 }
 
 /** An address or a name. */
-const ADDRESS = text(64);
+export const DEVICE = text(64);
 
 /** The device at this address, or of this name. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
-const addressOf = async (registry: RegistryReader, given: string): Promise<Uint8Array> =>
+export const addressOf = async (registry: RegistryReader, given: string): Promise<Uint8Array> =>
   given.includes(':') ? parseIpv6(given) : registry.deviceNamed(given.toLowerCase());
 
 export interface DeviceFilterInput {
@@ -97,7 +101,7 @@ export const listDevices = filteredList<Device, DeviceView, DeviceFilterInput>(
   {
     gid: optional(text(128)),
     network: optional(text(64)),
-    standing: optional(oneOf('active', 'suspended', 'evicted', 'banned')),
+    standing: optional(oneOf('active', 'suspended', 'evicted', 'banned', 'retired')),
     tunnel: optional(oneOf('open', 'ended', 'never')),
     q: optional(text(64)),
   },
@@ -125,7 +129,7 @@ export const listDevices = filteredList<Device, DeviceView, DeviceFilterInput>(
 /** One device. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
 export const showDevice = operation<{ address: string }, DeviceDetails, ReadContext>(
   'device-show',
-  { address: ADDRESS },
+  { address: DEVICE },
   async ({ registry, running }, input) => {
     const device = await registry.device(await addressOf(registry, input.address));
     const handshakes = await registry.handshakes({ limit: HISTORY }, { device });
@@ -155,15 +159,22 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
 /** Evicts, bans or unbans a device. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
 export const setStanding = operation<{ address: string; change: StandingChange }, Changed<StandingView>>(
   'device-standing',
-  { address: ADDRESS, change: oneOf('evict', 'ban', 'unban') },
+  { address: DEVICE, change: oneOf('evict', 'ban', 'unban') },
   async ({ registry, running, actor }, input) => {
     const address = await addressOf(registry, input.address);
+    const back = backWithin(registry);
     const changed = await registry.setStanding(actor, address, input.change);
     const standing = standingOf(await registry.device(address));
     const effect = await running.notify();
-    return { view: { address: formatIpv6(address), standing, changed }, effect };
+    const readmitted = changed && input.change === 'unban' && standing === 'active';
+    return { view: { address: formatIpv6(address), standing, changed, ...(readmitted && back) }, effect };
   },
 );
+
+/** When those come back that are shut out now, if they are readmitted: as the router has told them. */
+export const backWithin = (registry: Registry): { readonly backWithin: number } => ({
+  backWithin: longestAbsence(registry.excluded()),
+});
 
 /** A DNS label (RFC 1123), in lower case. */
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -178,7 +189,7 @@ export const nameDevice = operation<
   Changed<{ readonly address: string; readonly name: string | null; readonly note: string | null }>
 >(
   'device-name',
-  { address: ADDRESS, name: optional(text(63)), note: optional(text(LONGEST_NOTE)) },
+  { address: DEVICE, name: optional(text(63)), note: optional(text(LONGEST_NOTE)) },
   async ({ registry, running, actor }, { address: given, name, note }) => {
     if (name === undefined && note === undefined) throw badInput('name', 'or note is given');
     if (name !== undefined && name !== '' && !NAME.test(name))
@@ -213,6 +224,7 @@ function deviceView(device: Device, presence: Presence | undefined, network: str
     pseudonym: hex(device.pseudonym),
     longtermKey: hex(device.longtermKey),
     created: isoTime(device.created),
+    ...(device.movedTo !== undefined && { movedTo: formatIpv6(device.movedTo) }),
     lastHandshake: { at: isoTime(handshake.at), from: handshake.from },
     country: device.country ?? null,
     lastTunnel: tunnel === undefined ? null : tunnelView(tunnel),

@@ -3,6 +3,7 @@ import { formatPrefix } from '../../protocol/ipv6.ts';
 import type { Group, GroupStatus } from '../registry/records.ts';
 import { type HandshakeView, handshakeView } from './audit.ts';
 import { countries } from './countries.ts';
+import { backWithin, type StandingView } from './devices.ts';
 import { badInput, oneOf, optional, text, whole } from './input.ts';
 import { type Changed, isoTime, listOperation, operation, type ReadContext } from './operation.ts';
 
@@ -70,15 +71,17 @@ export const listGroups = listOperation(
 /** Suspends a group or resumes it, by the first digits of its id. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
 export const setGroupStatus = operation<
   { gid: string; status: GroupStatus },
-  Changed<GroupView & { readonly changed: boolean }>
+  Changed<GroupView & Pick<StandingView, 'changed' | 'backWithin'>>
 >(
   'group-status',
   { gid: text(128), status: oneOf('active', 'suspended') },
   async ({ registry, running, actor }, { gid, status }) => {
     const group = await registry.group(gid);
+    const back = backWithin(registry);
     const changed = await registry.setGroupStatus(actor, group.gid, status);
     const effect = await running.notify();
-    return { view: { ...groupView({ ...group, status }), changed }, effect };
+    const readmitted = changed && status === 'active';
+    return { view: { ...groupView({ ...group, status }), changed, ...(readmitted && back) }, effect };
   },
 );
 

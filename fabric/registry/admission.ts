@@ -2,7 +2,7 @@ import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Report } from '../../protocol/tunnel/report.ts';
 
 /** The standing of a device in the registry. Only `active` ones are admitted. */
-export type Standing = 'active' | 'suspended' | 'evicted' | 'banned';
+export type Standing = 'active' | 'suspended' | 'evicted' | 'banned' | 'retired';
 
 /** A device as the router needs it. */
 export interface Endpoint {
@@ -20,6 +20,18 @@ export interface Endpoint {
   readonly network: Prefix;
 }
 
+/** A device that is shut out asks again after so many seconds, so that it is back within a minute when it is readmitted. */
+const ABSENCE_SECONDS = 40;
+/** All that are shut out together ask so often, for which the router needs a tenth of a processor. */
+const ASKED_PER_SECOND = 100;
+
+/** After how many seconds a device may ask again if so many are suspended or banned; agents come within half as long again. */
+export const absenceSeconds = (excluded: number): number =>
+  Math.max(ABSENCE_SECONDS, Math.ceil(excluded / ASKED_PER_SECOND));
+
+/** Within so many seconds all agents have asked again. */
+export const longestAbsence = (excluded: number): number => Math.ceil(absenceSeconds(excluded) * 1.5);
+
 /** What a subscriber does about a change. If it returns a promise, whoever waits for the change waits for that, too. */
 export type Listener<Changed> = (changed: Changed) => unknown;
 
@@ -29,6 +41,8 @@ export interface Admission {
   lookup(address: Uint8Array): Endpoint | undefined;
   /** True if `address` (16 bytes) lies in one of the fabric's networks, whether or not it is a device's. */
   hasNetwork(address: Uint8Array): boolean;
+  /** How many devices are suspended or banned, and come now and then to ask whether they still are. */
+  excluded(): number;
   /**
    * Calls `ofDevice` after a change of standing or key of a device became durable, and `ofGroup` after one of a whole group: that is one
    * change, however many devices the group has. Returns a function that ends the subscription.

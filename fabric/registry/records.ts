@@ -36,8 +36,8 @@ export interface CountedGroup extends Group {
   readonly devices: number;
 }
 
-/** Evicted: has to provision again, and may. Banned: may not until unbanned, whether evicted or not. */
-export type DeviceStanding = 'active' | 'evicted' | 'banned';
+/** Evicted: has to provision again, and may. Banned: may not until unbanned, whether evicted or not. Retired: may never again. */
+export type DeviceStanding = 'active' | 'evicted' | 'banned' | 'retired';
 
 /** What an owner does to a device's standing. */
 export type StandingChange = 'evict' | 'ban' | 'unban';
@@ -58,6 +58,8 @@ export interface Device {
   readonly longtermKey: Uint8Array;
   readonly network: Prefix;
   readonly standing: DeviceStanding;
+  /** Of a retired device: the address that its former chip took over. */
+  readonly movedTo?: Uint8Array;
   readonly created: number;
   readonly handshake: { readonly at: number; readonly from: string };
   /** Where the newest handshake came from, see `Handshake`. */
@@ -139,6 +141,7 @@ export interface Census {
   readonly devices: number;
   readonly banned: number;
   readonly evicted: number;
+  readonly retired: number;
   /** Of suspended groups, whatever else they are. */
   readonly suspended: number;
   /** With a tunnel that has not ended. */

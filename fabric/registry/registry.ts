@@ -62,8 +62,8 @@ export interface RegistryReader extends TokenReader, PeopleReader {
   arrivals(gid: Uint8Array, most?: number): Promise<readonly Arrival[]>;
   /** Of a group, 32 bytes. */
   groupNumbers(gid: Uint8Array): Promise<GroupNumbers>;
-  /** Newest first. */
-  audit(page: PageRequest): Promise<Page<AuditEntry>>;
+  /** Newest first; of one subject, as its entries name it, if that is given. */
+  audit(page: PageRequest, subject?: string): Promise<Page<AuditEntry>>;
   /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
   verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
   /** `audit.behind` if newer entries were once written than the trail has, as far as the engine can know; undefined otherwise. */
@@ -98,8 +98,23 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
   /** Changes what is given; an empty text removes it. @throws Failure `fabric.unknown-device`, `fabric.name-exists` */
   nameDevice(actor: string, address: Uint8Array, change: DeviceNames): Promise<void>;
 
-  /** False if there was nothing to do. @throws Failure `fabric.unknown-device` */
+  /** False if there was nothing to do. @throws Failure `fabric.unknown-device`, `fabric.device-retired` */
   setStanding(actor: string, address: Uint8Array, change: StandingChange): Promise<boolean>;
+  /** @throws Failure `fabric.unknown-network`, `fabric.network-not-empty` */
+  removeNetwork(actor: string, prefix: Prefix): Promise<void>;
+  /** @throws Failure `fabric.unknown-group`, `fabric.group-not-empty` */
+  removeGroup(actor: string, gid: Uint8Array): Promise<void>;
+  /**
+   * Refuses a device for ever; its address stays reserved, its name is free again. False if it was retired already.
+   * @throws Failure `fabric.unknown-device`
+   */
+  retireDevice(actor: string, address: Uint8Array): Promise<boolean>;
+  /**
+   * The chip of the device at `to` takes over the address `from`, with its name and note; the chip that had it is retired, with the
+   * address `to`, whose identity is told to provision again.
+   * @throws Failure `fabric.unknown-device`, `fabric.same-device`, `fabric.other-network`, `fabric.device-retired`, `fabric.device-banned`
+   */
+  replaceDevice(actor: string, from: Uint8Array, to: Uint8Array): Promise<void>;
   /** True while a tunnel of the device ends at this process's router. */
   isConnected(address: Uint8Array): boolean;
 
@@ -107,7 +122,7 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
   openGroup(gid: Uint8Array): Promise<Group>;
   /**
    * Admits a verified chip; resolves to its 16-byte address. @throws Failure `fabric.group-not-admitted`,
-   * `fabric.group-suspended`, `fabric.device-banned`, `fabric.address-not-yours`, `fabric.network-full`
+   * `fabric.group-suspended`, `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
    */
   admit(applicant: Applicant): Promise<Uint8Array>;
   /** Calls `listener` with each address that `admit` is about to resolve to. Returns a function that ends the subscription. */

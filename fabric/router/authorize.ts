@@ -3,10 +3,7 @@ import { equal } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
-import type { Admission, Endpoint } from '../registry/admission.ts';
-
-/** How long a suspended device is told to stay away, in seconds. */
-const SUSPENDED_SECONDS = 300;
+import { type Admission, absenceSeconds, type Endpoint } from '../registry/admission.ts';
 
 /** How long a device is told to stay away while the registry fails, in seconds. */
 const REGISTRY_DOWN_SECONDS = 30;
@@ -16,7 +13,12 @@ const REGISTRY_DOWN: Verdict = { kind: 'retry-after', seconds: REGISTRY_DOWN_SEC
 export interface Questions {
   lookup(address: Uint8Array): Endpoint | undefined | 'down';
   hasNetwork(address: Uint8Array): boolean | 'down';
+  /** After how many seconds a device that is suspended or banned may ask again. */
+  absence(): number;
 }
+
+/** How long the number of devices that are shut out is taken for what it was. */
+const COUNTED_MS = 5_000;
 
 /** Asks the registry, and logs when it begins and ceases to fail. */
 export function registryQuestions(admission: Admission, log: Log): Questions {
@@ -33,9 +35,18 @@ export function registryQuestions(admission: Admission, log: Log): Questions {
       return 'down';
     }
   };
+  let absence = { seconds: REGISTRY_DOWN_SECONDS, until: Number.NEGATIVE_INFINITY };
   return {
     lookup: (address) => ask(() => admission.lookup(address)),
     hasNetwork: (address) => ask(() => admission.hasNetwork(address)),
+    absence() {
+      const now = performance.now();
+      if (now < absence.until) return absence.seconds;
+      const excluded = ask(() => admission.excluded());
+      const seconds = excluded === 'down' ? REGISTRY_DOWN_SECONDS : absenceSeconds(excluded);
+      absence = { seconds, until: now + COUNTED_MS };
+      return seconds;
+    },
   };
 }
 
@@ -59,13 +70,14 @@ export type Decision =
  * Decides on a peer that finished the TLS handshake. The certificate's self-signature, dates and chain do not count;
  * only the key does, which must be the one registered for the address in the CN (enftun.md §3).
  */
-export function authorize({ lookup, hasNetwork }: Questions, credentials: Credentials): Decision {
+export function authorize(questions: Questions, credentials: Credentials): Decision {
+  const { lookup, hasNetwork } = questions;
   const claim = readClaim(credentials);
   if (claim === undefined) return { verdict: { kind: 'unknown' } };
   const { address, provenKey } = claim;
   const endpoint = lookup(address);
   if (endpoint === undefined) return { verdict: verdictOnAbsent(hasNetwork(address)), address };
-  const verdict = verdictOn(endpoint, provenKey);
+  const verdict = verdictOn(endpoint, provenKey, questions.absence);
   if (verdict !== undefined) return { verdict, address };
   return { endpoint: endpoint as Endpoint, provenKey };
 }
@@ -87,6 +99,7 @@ function verdictOnAbsent(ours: boolean | 'down'): Verdict {
 export function verdictOn(
   endpoint: ReturnType<Questions['lookup']>,
   provenKey: Uint8Array,
+  absence: () => number,
 ): Verdict | undefined {
   if (endpoint === 'down') return REGISTRY_DOWN;
   if (endpoint === undefined) return { kind: 'unknown' };
@@ -97,10 +110,12 @@ export function verdictOn(
     case 'active':
       return undefined;
     case 'suspended':
-      return { kind: 'retry-after', seconds: SUSPENDED_SECONDS };
-    case 'evicted':
     case 'banned':
-      return { kind: endpoint.standing };
+      return { kind: endpoint.standing, seconds: absence() };
+    case 'retired':
+      return { kind: 'banned', seconds: 0 };
+    case 'evicted':
+      return { kind: 'evicted' };
   }
 }
 

@@ -195,7 +195,7 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
   /** Cuts a session whose device is no longer admitted. */
   const review = (session: Session | undefined): void => {
     if (session === undefined) return;
-    const verdict = verdictOn(lookup(session.address), session.provenKey);
+    const verdict = verdictOn(lookup(session.address), session.provenKey, questions.absence);
     if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
   };
   const reviewGroup = async (gid: Uint8Array): Promise<void> => {

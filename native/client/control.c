@@ -1,14 +1,18 @@
 #include "control.h"
 #include "packet/bytes.h"
 
+static bool has_seconds(uint32_t verdict) {
+  return verdict == WIRE_VERDICT_BANNED || verdict == WIRE_VERDICT_RETRY_AFTER || verdict == WIRE_VERDICT_SUSPENDED;
+}
+
 // A valid verdict ends the connection; one of an unknown kind is ignored.
 static bool take_verdict(struct dp_client *client, const struct dp_frame *frame) {
   const uint8_t *packet = frame->packet;
   if (frame->length != WIRE_VERDICT_LENGTH) return true;
   struct dp_event event = {
       .kind = DP_EVENT_VERDICT, .connection = client->connection.id, .verdict = packet[1], .number = dp_get32(packet + 2)};
-  if (event.verdict < WIRE_VERDICT_EVICTED || event.verdict > WIRE_VERDICT_UNREGISTERED) return true;
-  if (event.verdict != WIRE_VERDICT_RETRY_AFTER && event.number != 0) return true;
+  if (event.verdict < WIRE_VERDICT_EVICTED || event.verdict > WIRE_VERDICT_SUSPENDED) return true;
+  if (!has_seconds(event.verdict) && event.number != 0) return true;
   client->report(client->owner, &event);
   return false;
 }

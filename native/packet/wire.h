@@ -49,6 +49,7 @@ enum {
   WIRE_VERDICT_UNKNOWN = 3,
   WIRE_VERDICT_RETRY_AFTER = 4,
   WIRE_VERDICT_UNREGISTERED = 5,
+  WIRE_VERDICT_SUSPENDED = 6,
 };
 
 // "Report": the router asks for it, the device sends it

@@ -30,3 +30,12 @@ export async function configureInterface(
 export async function routeThrough(prefix: string, device: string): Promise<void> {
   await ip('-6', 'route', 'replace', prefix, 'dev', device);
 }
+
+/** Removes an address (`addr/len`) and a route of a device; what is not there is gone already. */
+export async function unconfigure(device: string, address: string, prefix: string): Promise<void> {
+  for (const args of [
+    ['-6', 'route', 'flush', prefix, 'dev', device],
+    ['-6', 'addr', 'flush', 'dev', device, 'to', address],
+  ])
+    await ip(...args);
+}

@@ -6,6 +6,7 @@ import {
   VERDICT_EVICTED,
   VERDICT_LENGTH,
   VERDICT_RETRY_AFTER,
+  VERDICT_SUSPENDED,
   VERDICT_TYPE,
   VERDICT_UNKNOWN,
   VERDICT_UNREGISTERED,
@@ -18,8 +19,8 @@ import {
  *
  *    0      1      2
  *   +------+------+------+------+------+------+
- *   | F1   | kind | seconds, u32 big-endian   |      1 evicted, 2 banned, 3 unknown, 5 unregistered: seconds 0
- *   +------+------+------+------+------+------+      4 retry-after
+ *   | F1   | kind | seconds, u32 big-endian   |      1 evicted, 3 unknown, 5 unregistered: seconds 0
+ *   +------+------+------+------+------+------+      2 banned, 4 retry-after, 6 suspended
  *
  * The orderly close follows. A device may provision anew only on such a verdict, never on a network or TLS error.
  */
@@ -30,26 +31,28 @@ const KINDS = {
   unknown: VERDICT_UNKNOWN,
   'retry-after': VERDICT_RETRY_AFTER,
   unregistered: VERDICT_UNREGISTERED,
+  suspended: VERDICT_SUSPENDED,
 } as const;
 
 /**
  * - `evicted`: the identity is withdrawn; provision anew.
- * - `banned`: the device is excluded until an operator readmits it.
+ * - `banned`: the device is excluded until an operator readmits it; ask again after so many seconds (u32; 0: a day).
+ * - `suspended`: its group is; ask again after so many seconds.
  * - `unknown`: another key is registered for this address (a stale key), or the address is in none of the fabric's networks.
  * - `retry-after`: not now; come back after so many seconds (u32).
  * - `unregistered`: the registry, which was restored from a backup, knows nothing of this address, or no newer key than that of the
  *   backup; the device may prove that the address is its own.
  */
 export type Verdict =
-  | { readonly kind: 'evicted' | 'banned' | 'unknown' | 'unregistered' }
-  | { readonly kind: 'retry-after'; readonly seconds: number };
+  | { readonly kind: 'evicted' | 'unknown' | 'unregistered' }
+  | { readonly kind: 'banned' | 'suspended' | 'retry-after'; readonly seconds: number };
 
 /** The whole frame, 8 bytes. */
 export function encodeVerdict(verdict: Verdict): Uint8Array {
   const packet = new Uint8Array(VERDICT_LENGTH);
   packet[0] = VERDICT_TYPE;
   packet[1] = KINDS[verdict.kind];
-  if (verdict.kind === 'retry-after') packet.set(u32(verdict.seconds), 2);
+  if ('seconds' in verdict) packet.set(u32(verdict.seconds), 2);
   return encodeFrame(packet);
 }
 
@@ -62,9 +65,10 @@ export function parseVerdict(packet: Uint8Array): Verdict | undefined {
 /** The verdict that kind and seconds of a frame make; undefined if they make none. */
 export function verdictOf(kind: number, seconds: number): Verdict | undefined {
   if (kind === KINDS['retry-after']) return { kind: 'retry-after', seconds };
+  if (kind === KINDS.suspended) return { kind: 'suspended', seconds };
+  if (kind === KINDS.banned) return { kind: 'banned', seconds };
   if (seconds !== 0) return undefined;
   if (kind === KINDS.evicted) return { kind: 'evicted' };
-  if (kind === KINDS.banned) return { kind: 'banned' };
   if (kind === KINDS.unknown) return { kind: 'unknown' };
   if (kind === KINDS.unregistered) return { kind: 'unregistered' };
   return undefined;

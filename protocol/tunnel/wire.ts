@@ -46,6 +46,7 @@ export const VERDICT_BANNED = 2;
 export const VERDICT_UNKNOWN = 3;
 export const VERDICT_RETRY_AFTER = 4;
 export const VERDICT_UNREGISTERED = 5;
+export const VERDICT_SUSPENDED = 6;
 
 /** "Report": the router asks for it, the device sends it. `REPORT_REQUEST_SELF`: about the device that is asked. */
 export const REPORT_REQUEST_TYPE = 0xf2;

@@ -7,7 +7,7 @@ import type { Act, Applicant, Device } from '../records.ts';
 import type { RegistryOptions } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
-import { findMember, shortPseudonym } from './devices.ts';
+import { deviceBanned, findMember, requireInUse, shortPseudonym } from './devices.ts';
 import { prepare } from './file/statements.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
@@ -25,7 +25,7 @@ const NULL_IDENTITY = new Uint8Array(16);
  * Admits a chip whose group signature was verified: a known one gets the address it has, with its new longterm key;
  * a new one gets a row and an address. The handshake's row is part of the same transaction (the caller's).
  * Returns the 16-byte address.
- * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.device-banned`,
+ * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.device-banned`, `fabric.device-retired`,
  *   `fabric.address-not-yours`, `fabric.network-full`
  */
 export function admitDevice(
@@ -88,11 +88,8 @@ export function requireOpenGroup(db: Database, gid: Uint8Array): ReturnType<type
 
 function admitAgain(db: Database, act: Act, applicant: Located, known: Device): Uint8Array {
   const { address, standing } = known;
-  if (standing === 'banned') {
-    throw new Failure('fabric.device-banned', 'operator', `the device ${formatIpv6(address)} is banned`, {
-      action: 'End the ban with "enf-fabric device unban".',
-    });
-  }
+  requireInUse(known);
+  if (standing === 'banned') throw deviceBanned(known);
   const rekeyed = !equal(known.longtermKey, applicant.longtermKey);
   prepare(
     db,

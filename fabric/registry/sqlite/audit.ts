@@ -91,10 +91,13 @@ const entryOf = (row: Row): AuditEntry => ({
   hash: bytes(row.hash),
 });
 
-/** A page of entries, newest first. */
-export function listAudit(db: Database, page: PageRequest): Page<AuditEntry> {
+/** A page of entries, of one subject if that is given, newest first. */
+export function listAudit(db: Database, page: PageRequest, subject?: string): Page<AuditEntry> {
   const before = parseNumberCursor('audit', page.after) ?? Number.MAX_SAFE_INTEGER;
-  const rows = prepare(db, 'SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?').all(
+  const of = subject === undefined ? '' : 'subject = ? AND';
+  const values = subject === undefined ? [] : [subject];
+  const rows = prepare(db, `SELECT * FROM audit WHERE ${of} seq < ? ORDER BY seq DESC LIMIT ?`).all(
+    ...values,
     before,
     page.limit + 1,
   ) as Row[];

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import type { Prefix } from '../../../protocol/ipv6.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Device, DeviceFilter, DeviceSearch, GroupStatus } from '../records.ts';
+import { deviceStanding } from './devices.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 import { all, type Condition, lastOfWindow, MOST_FOUND, windowSql } from './filters.ts';
@@ -11,7 +12,7 @@ import { all, type Condition, lastOfWindow, MOST_FOUND, windowSql } from './filt
  * as one value, and its group once for the page. That is four times as fast as a join with named columns.
  */
 const COLUMNS = `id, CAST(address || gid || pseudonym || longterm_key AS BLOB), banned, evicted, created, handshake_at, handshake_from,
-  tunnel_at, tunnel_from, tunnel_ended, reported_at, agent_version, failure_code, failure_at, name, country`;
+  tunnel_at, tunnel_from, tunnel_ended, reported_at, agent_version, failure_code, failure_at, name, country, retired`;
 
 /** In the order of COLUMNS. */
 type Row = readonly [
@@ -31,6 +32,7 @@ type Row = readonly [
   failureAt: number | null,
   name: string | null,
   country: string | null,
+  retired: number | null,
 ];
 
 interface DeviceGroup {
@@ -82,13 +84,15 @@ function conditionsOf(filter: DeviceFilter): {
 }
 
 /** The standings with an index of their own, which fewer rows have than a group has devices. */
-const RARE: readonly DeviceFilter['standing'][] = ['banned', 'evicted'];
+const RARE: readonly DeviceFilter['standing'][] = ['banned', 'evicted', 'retired'];
 const NOT_SUSPENDED = "gid NOT IN (SELECT gid FROM grp WHERE status = 'suspended')";
 const STANDING: Readonly<Record<NonNullable<DeviceFilter['standing']>, string>> = {
   banned: 'banned = 1',
   evicted: 'evicted = 1 AND banned = 0',
-  suspended: "banned = 0 AND evicted = 0 AND gid IN (SELECT gid FROM grp WHERE status = 'suspended')",
-  active: `banned = 0 AND evicted = 0 AND ${NOT_SUSPENDED}`,
+  retired: 'retired IS NOT NULL',
+  suspended:
+    "banned = 0 AND evicted = 0 AND retired IS NULL AND gid IN (SELECT gid FROM grp WHERE status = 'suspended')",
+  active: `banned = 0 AND evicted = 0 AND retired IS NULL AND ${NOT_SUSPENDED}`,
 };
 const TUNNEL: Readonly<Record<NonNullable<DeviceFilter['tunnel']>, string>> = {
   open: 'tunnel_at IS NOT NULL AND tunnel_ended IS NULL',
@@ -140,7 +144,7 @@ function readGroup(db: Database, gid: Uint8Array): DeviceGroup {
 
 function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup): Device {
   const [, allKeys, banned, evicted, created, handshakeAt, from, tunnelAt, tunnelFrom, ended] = row;
-  const [, , , , , , , , , , reportedAt, version, code, failedAt, name, country] = row;
+  const [, , , , , , , , , , reportedAt, version, code, failedAt, name, country, retired] = row;
   const keys = bytes(allKeys);
   const gid = keys.subarray(16, 48);
   return {
@@ -150,7 +154,7 @@ function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup): Device {
     ...groupOf(gid),
     pseudonym: keys.subarray(48, 113),
     longtermKey: keys.subarray(113),
-    standing: banned === 1 ? 'banned' : evicted === 1 ? 'evicted' : 'active',
+    standing: deviceStanding(retired, banned, evicted),
     created,
     handshake: { at: handshakeAt, from },
     ...(country !== null && { country }),

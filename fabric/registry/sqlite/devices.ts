@@ -3,7 +3,7 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Report } from '../../../protocol/tunnel/report.ts';
-import type { Act, AgentReport, Device, GroupStatus, StandingChange } from '../records.ts';
+import type { Act, AgentReport, Device, DeviceStanding, GroupStatus, StandingChange } from '../records.ts';
 import type { DeviceNames } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
@@ -38,6 +38,8 @@ interface Row {
   name: string | null;
   note: string | null;
   country: string | null;
+  retired: number | null;
+  moved_to: Uint8Array | null;
 }
 
 function device(row: Row): Device {
@@ -53,13 +55,20 @@ function device(row: Row): Device {
     pseudonym: bytes(row.pseudonym),
     longtermKey: bytes(row.longterm_key),
     network: { address: bytes(row.prefix), length: 64 },
-    standing: row.banned === 1 ? 'banned' : row.evicted === 1 ? 'evicted' : 'active',
+    standing: deviceStanding(row.retired, row.banned, row.evicted),
+    ...(row.moved_to === null ? {} : { movedTo: bytes(row.moved_to) }),
     created: row.created,
     handshake: { at: row.handshake_at, from: row.handshake_from },
     ...(row.country === null ? {} : { country: row.country }),
     ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
     ...(agent === undefined ? {} : { agent }),
   };
+}
+
+/** From the columns of a row. */
+export function deviceStanding(retired: number | null, banned: number, evicted: number): DeviceStanding {
+  if (retired !== null) return 'retired';
+  return banned === 1 ? 'banned' : evicted === 1 ? 'evicted' : 'active';
 }
 
 function agentOf(row: Row): AgentReport | undefined {
@@ -100,9 +109,10 @@ const CHANGE: Record<StandingChange, string> = {
   unban: 'banned = 0 WHERE banned = 1',
 };
 
-/** Evicts, bans or unbans a device; false if there was nothing to do. @throws Failure `fabric.unknown-device` */
+/** Evicts, bans or unbans a device; false if there was nothing to do. @throws Failure `fabric.unknown-device`, `fabric.device-retired` */
 export function setStanding(db: Database, act: Act, address: Uint8Array, change: StandingChange): boolean {
   const known = requireDevice(db, address);
+  requireInUse(known);
   const { changes } = prepare(db, `UPDATE device SET ${CHANGE[change]} AND address = ?`).run(address);
   if (changes === 0) return false;
   recordChange(db, 'device', address);
@@ -153,6 +163,19 @@ export function requireDevice(db: Database, address: Uint8Array): Device {
     action: 'See "enf-fabric device list".',
   });
 }
+
+/** @throws Failure `fabric.device-retired` */
+export function requireInUse({ address, standing }: Device): void {
+  if (standing !== 'retired') return;
+  throw new Failure('fabric.device-retired', 'operator', `the device ${formatIpv6(address)} is retired`, {
+    action: 'That has no end; another device can get in with its own chip.',
+  });
+}
+
+export const deviceBanned = ({ address }: Device): Failure =>
+  new Failure('fabric.device-banned', 'operator', `the device ${formatIpv6(address)} is banned`, {
+    action: 'End the ban with "enf-fabric device unban".',
+  });
 
 /** Records that a device's tunnel is up. */
 export function tunnelUp(db: Database, at: number, address: Uint8Array, from: string): void {

@@ -171,7 +171,7 @@ export function changeGroup(db: Database, act: Act, gid: Uint8Array, change: Gro
   });
 }
 
-function unknownGroup(gid: string): Failure {
+export function unknownGroup(gid: string): Failure {
   return new Failure(
     'fabric.unknown-group',
     'operator',

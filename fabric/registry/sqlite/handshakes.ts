@@ -59,15 +59,7 @@ export function listHandshakes(
   filter: HandshakeFilter = {},
 ): Page<Handshake> {
   const before = parseNumberCursor('handshakes', page.after) ?? Number.MAX_SAFE_INTEGER;
-  const { device, gid, result } = filter;
-  const indexed: Condition =
-    device === undefined
-      ? { sql: 'true', values: [] }
-      : { sql: 'gid = ? AND pseudonym = ?', values: [device.gid, device.pseudonym] };
-  const others: Condition[] = [
-    ...(gid === undefined ? [] : [{ sql: 'gid = ?', values: [gid] }]),
-    ...(result === undefined ? [] : [resultIs(result)]),
-  ];
+  const { indexed, others } = conditionsOf(filter);
   const window = windowSql('handshake', indexed, 'id < ?', 'id DESC');
   const rows = prepare(
     db,
@@ -81,10 +73,31 @@ export function listHandshakes(
   return { rows: shown.map(handshake), next: seen === undefined ? next : cursorOf('handshakes', seen) };
 }
 
+/** What a filter asks of a row: first what an index answers, then what is looked at in the rows that it finds. */
+function conditionsOf({ device, gid, result }: HandshakeFilter): {
+  readonly indexed: Condition;
+  readonly others: readonly Condition[];
+} {
+  const results = result === undefined ? [] : [resultIs(result)];
+  if (device !== undefined) {
+    const { gid, pseudonym } = device;
+    return { indexed: { sql: 'gid = ? AND pseudonym = ?', values: [gid, pseudonym] }, others: results };
+  }
+  if (gid === undefined) return { indexed: EVERY, others: results };
+  if (result === undefined || result === 'ok')
+    return { indexed: EVERY, others: [{ sql: 'gid = ?', values: [gid] }, ...results] };
+  return {
+    indexed: { sql: `gid = ? AND ${REFUSED}`, values: [gid] },
+    others: result === 'refused' ? [] : results,
+  };
+}
+
+const REFUSED = "result <> 'ok'";
+const EVERY: Condition = { sql: 'true', values: [] };
 const AHEAD: Condition = { sql: 'id < ?', values: [] };
 
 const resultIs = (result: string): Condition =>
-  result === 'refused' ? { sql: "result <> 'ok'", values: [] } : { sql: 'result = ?', values: [result] };
+  result === 'refused' ? { sql: REFUSED, values: [] } : { sql: 'result = ?', values: [result] };
 
 /** How often old refusals are looked for: once in so many new ones. */
 const TIDY_EVERY = 1_000;

@@ -37,7 +37,7 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
     deviceCountries: async () => read(() => deviceCountries(db)),
     arrivals: async (gid, most) => read(() => arrivalsOf(db, gid, most)),
     groupNumbers: async (gid) => read(() => groupNumbers(db, gid)),
-    audit: async (page) => read(() => listAudit(db, page)),
+    audit: async (page, subject) => read(() => listAudit(db, page, subject)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     people: async (page) => read(() => listPeople(db, page)),
     tokens: async (page) => read(() => listTokens(db, page)),

@@ -12,6 +12,7 @@ import { admitDevice, requireOpenGroup } from './admit.ts';
 import { appendAudit, TWINS } from './audit.ts';
 import { changesSince, lastChange } from './changes.ts';
 import { findDevice, keepReport, nameDevice, setStanding, tunnelDown, tunnelUp } from './devices.ts';
+import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { emptyDatabase, guarded, openDatabase } from './file/database.ts';
 import { type CommitQueue, commitQueue } from './file/group-commit.ts';
 import { follow } from './follow.ts';
@@ -24,6 +25,7 @@ import { noteOfDevice } from './notes.ts';
 import { peoplePart } from './people-part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
+import { excluded } from './tallies.ts';
 import { addToken, findToken, markUsed, revokeToken } from './tokens.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
@@ -72,6 +74,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...newsPart(db, read, news),
     ...tunnels.part,
     lookup: (address) => read(() => endpointOf(findDevice(db, address), restoredAt)),
+    excluded: () => read(() => excluded(db)),
     hasNetwork: (address) => read(() => hasNetwork(db, address)),
     onChange: (ofDevice, ofGroup) =>
       feed.subscribe((change) => {
@@ -120,6 +123,10 @@ function ownersPart(db: Database, queue: CommitQueue, act: (actor: string) => Ac
     changeGroup: (actor, gid, change) => queue.submit(() => changeGroup(db, act(actor), gid, change)),
     renameNetwork: (actor, prefix, name) => queue.submit(() => renameNetwork(db, act(actor), prefix, name)),
     nameDevice: (actor, address, change) => queue.submit(() => nameDevice(db, act(actor), address, change)),
+    removeNetwork: (actor, prefix) => queue.submit(() => removeNetwork(db, act(actor), prefix)),
+    removeGroup: (actor, gid) => queue.submit(() => removeGroup(db, act(actor), gid)),
+    retireDevice: (actor, address) => queue.submit(() => retireDevice(db, act(actor), address)),
+    replaceDevice: (actor, from, to) => queue.submit(() => replaceDevice(db, act(actor), from, to)),
     setStanding: (actor, address, change) => queue.submit(() => setStanding(db, act(actor), address, change)),
   } satisfies Partial<Registry>;
 }
@@ -229,7 +236,9 @@ function endpointOf(device: Device | undefined, restoredAt: number | undefined):
   if (device === undefined) return undefined;
   const { address, longtermKey, gid, network, handshake } = device;
   const outdated = restoredAt !== undefined && handshake.at <= restoredAt;
-  return { address, longtermKey, gid, network, standing: standingOf(device), ...(outdated && { outdated }) };
+  // The chip that has this identity has another one now, for which it has to come.
+  const standing = device.movedTo === undefined ? standingOf(device) : 'evicted';
+  return { address, longtermKey, gid, network, standing, ...(outdated && { outdated }) };
 }
 
 /** The content of a new registry file; its audit trail begins with the actor who made it. */

@@ -69,11 +69,21 @@ export function census(db: Database): Census {
     networks: count(db, 'network'),
     groups: count(db, 'grp'),
     devices: sum('devices'),
-    banned: count(db, 'device WHERE banned = 1'),
+    banned: sum('banned'),
     evicted: count(db, 'device WHERE evicted = 1'),
+    retired: sum('retired'),
     suspended: sum('devices', "WHERE gid IN (SELECT gid FROM grp WHERE status = 'suspended')"),
     connected: sum('connected'),
   };
+}
+
+/** How many devices are banned, or in a suspended group. */
+export function excluded(db: Database): number {
+  const { n } = prepare(
+    db,
+    `SELECT coalesce(sum(iif(status = 'suspended', devices, banned)), 0) AS n FROM group_size JOIN grp USING (gid)`,
+  ).get() as { n: number };
+  return n;
 }
 
 function count(db: Database, from: string): number {

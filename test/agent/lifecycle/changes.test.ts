@@ -7,6 +7,7 @@ import {
   absent,
   clock,
   disturbed,
+  excluded,
   failed,
   fresh,
   kinds,
@@ -43,7 +44,7 @@ describe('a clock jump, a suspend, another network', () => {
   test('a pause that the fabric asked for, or that waits for a person, is not cut short', () => {
     for (const events of [
       [start, known, retryAfter(600)],
-      [start, known, verdict('banned')],
+      [start, known, excluded('banned', 0)],
       [start, failed(absent)],
     ]) {
       expect(live([...events, disturbed]).actions).toEqual([]);
@@ -58,7 +59,7 @@ describe('a renewal that a person asks for', () => {
     ['online', [start, known, up]],
     ['connecting', [start, known]],
     ['in a pause', [start, known, failed(network)]],
-    ['banned', [start, known, verdict('banned')]],
+    ['banned', [start, known, excluded('banned', 0)]],
   ] as const) {
     test(`${name}: the handshake, then the tunnel with what came of it`, () => {
       const life = live([...events, renew]);
@@ -146,7 +147,7 @@ describe('the network changes', () => {
 
   test('what the network has not to do with goes on waiting: the fabric, the TPM, a person', () => {
     const cases: Event[][] = [
-      [start, known, verdict('banned')],
+      [start, known, excluded('banned', 0)],
       [start, known, retryAfter(600)],
       [start, known, verdict('evicted')],
       [start, failed(absent)],

@@ -20,7 +20,7 @@ const offline = step(
   at(4_000),
 ).situation;
 const judged = (verdict: Verdict) => step(online, { kind: 'verdict', verdict }, at(5_000)).situation;
-const banned = judged({ kind: 'banned' });
+const banned = judged({ kind: 'banned', seconds: 0 });
 const DAY = 86_400_000;
 
 describe('C-34 whether the lifecycle advances', () => {

@@ -15,6 +15,7 @@ import {
   busy,
   clock,
   disturbed,
+  excluded,
   failed,
   foreign,
   fresh,
@@ -297,11 +298,27 @@ describe('verdicts', () => {
       expect(live([...events, verdict('evicted'), timer]).actions).toEqual([{ kind: 'provision' }]);
     });
 
-    test(`[C-36] banned ${name}: asks once a day, with the same identity`, () => {
-      const life = live([...events, verdict('banned')]);
+    test(`[C-36] banned or suspended ${name}: asks as often as it is told, however often it has asked`, () => {
+      for (const kind of ['banned', 'suspended'] as const) {
+        const rounds = Array(20)
+          .fill([excluded(kind, 40), timer])
+          .flat();
+        for (const random of [0, 0.5, 0.99]) {
+          const life = live([...events, ...rounds, excluded(kind, 40)], random);
+          expect(life.situation).toMatchObject({ kind: 'blocked', trouble: { code: `fabric.${kind}` } });
+          expect(waited(life.actions)).toBeGreaterThanOrEqual(40_000);
+          expect(waited(life.actions)).toBeLessThan(60_000);
+        }
+        const longest = waited(live([...events, excluded(kind, 0xffffffff)], 0).actions);
+        expect(longest).toBe(LONGEST_RETRY_AFTER_MS);
+      }
+    });
+
+    test(`[C-36] banned ${name} without a time: asks once a day, with the same identity`, () => {
+      const life = live([...events, excluded('banned', 0)]);
       expect(life.situation).toMatchObject({ kind: 'blocked', trouble: { code: 'fabric.banned' } });
       expect(waited(life.actions)).toBeGreaterThanOrEqual(BANNED_MS);
-      expect(kinds(live([...events, verdict('banned'), timer]).actions)).toEqual(['connect']);
+      expect(kinds(live([...events, excluded('banned', 0), timer]).actions)).toEqual(['connect']);
     });
 
     test(`[C-36] unknown ${name}: backs off, up to five minutes, never provisions`, () => {

@@ -31,9 +31,13 @@ export const halfway: Event = {
 };
 export const provisioned: Event = { kind: 'provisioned', address: ADDRESS };
 export const failed = (failure: Failure): Event => ({ kind: 'failed', failure });
-export const verdict = (kind: 'evicted' | 'banned' | 'unknown' | 'unregistered'): Event => ({
+export const verdict = (kind: 'evicted' | 'unknown' | 'unregistered'): Event => ({
   kind: 'verdict',
   verdict: { kind },
+});
+export const excluded = (kind: 'banned' | 'suspended', seconds: number): Event => ({
+  kind: 'verdict',
+  verdict: { kind, seconds },
 });
 export const retryAfter = (seconds: number): Event => ({
   kind: 'verdict',

@@ -178,13 +178,13 @@ test('[H-C1] [C-36] unregistered, and the fabric has another address for the dev
   expect(record.identity?.address).toBe(formatIpv6(former.address));
 });
 
-for (const kind of ['banned', 'unknown'] as const) {
-  test(`${kind}: no new handshake`, async () => {
+for (const verdict of [{ kind: 'banned', seconds: 40 }, { kind: 'unknown' }] as const) {
+  test(`${verdict.kind}: no new handshake`, async () => {
     const place = await home();
     const agent = boot(place);
     await agent.online();
-    place.router.raw(encodeVerdict({ kind }));
-    await agent.trouble(kind === 'banned' ? 'fabric.banned' : 'fabric.unknown-key');
+    place.router.raw(encodeVerdict(verdict));
+    await agent.trouble(verdict.kind === 'banned' ? 'fabric.banned' : 'fabric.unknown-key');
     expect(row().handshakes).toBe(1);
   });
 }

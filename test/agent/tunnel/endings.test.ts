@@ -106,7 +106,8 @@ describe('going down', () => {
 describe('verdicts', () => {
   const verdicts: Verdict[] = [
     { kind: 'evicted' },
-    { kind: 'banned' },
+    { kind: 'banned', seconds: 40 },
+    { kind: 'suspended', seconds: 40 },
     { kind: 'unknown' },
     { kind: 'unregistered' },
     { kind: 'retry-after', seconds: 90 },

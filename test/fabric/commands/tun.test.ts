@@ -48,6 +48,11 @@ test('the host reaches every network, also one added while serving, and nothing 
   expect(addresses()).toContain('fd00:9:9:9::1/128');
   expect(ip('-6', 'route', 'show', 'dev', 'enf-test0')).toContain('fd00:9:9:9::/64');
 
+  expect((await fabric.run('network', 'remove', 'fd00:9:9:9::/64', ...at)).out).toContain('in force');
+  expect(addresses()).not.toContain('fd00:9:9:9::');
+  expect(ip('-6', 'route', 'show', 'dev', 'enf-test0')).not.toContain('fd00:9:9:9::');
+  expect(addresses()).toContain('fd00:1:2:3::1/128');
+
   expect(await serving.stop()).toBe(0);
   expect(() => ip('link', 'show', 'enf-test0')).toThrow(/does not exist/);
 });

@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { admissionContract } from './contract/admission.ts';
 import { changesContract } from './contract/changes.ts';
+import { endingsContract } from './contract/endings.ts';
 import { historyContract } from './contract/history.ts';
 import { newsContract } from './contract/news.ts';
 import { ownerContract } from './contract/owner.ts';
@@ -14,6 +15,7 @@ import { tokensContract } from './contract/tokens.ts';
 export function registryContract(name: string, openEmpty: OpenEmpty): void {
   describe(`the registry on ${name}`, () => {
     ownerContract(openEmpty);
+    endingsContract(openEmpty);
     pagesContract(openEmpty);
     admissionContract(openEmpty);
     routerContract(openEmpty);

@@ -149,11 +149,12 @@ describe('a refusal', () => {
 
     it(`sends our agent the verdict before the orderly close (${version})`, async () => {
       const verdicts = {
-        banned: { kind: 'banned' },
+        banned: { kind: 'banned', seconds: 40 },
         evicted: { kind: 'evicted' },
-        suspended: { kind: 'retry-after', seconds: 300 },
+        suspended: { kind: 'suspended', seconds: 40 },
+        retired: { kind: 'banned', seconds: 0 },
       } as const;
-      for (const standing of ['banned', 'evicted', 'suspended'] as const) {
+      for (const standing of ['banned', 'evicted', 'suspended', 'retired'] as const) {
         admission.set(device, standing);
         const peer = await connect(router, device, { ...OURS, version });
         peer.send(heartbeat(device.address));
@@ -262,9 +263,10 @@ describe('a session', () => {
   });
 
   const changes: [string, (who: Device) => void | Promise<void>, 'orderly' | 'reset', string, number?][] = [
-    ['banned', (who) => admission.set(who, 'banned'), 'orderly', 'banned'],
+    ['banned', (who) => admission.set(who, 'banned'), 'orderly', 'banned', 40],
+    ['retired', (who) => admission.set(who, 'retired'), 'orderly', 'banned', 0],
     ['evicted', (who) => admission.set(who, 'evicted'), 'reset', 'evicted'],
-    ['suspended', (who) => admission.set(who, 'suspended'), 'orderly', 'retry-after', 300],
+    ['suspended', (who) => admission.set(who, 'suspended'), 'orderly', 'suspended', 40],
     ['removed', (who) => admission.remove(who), 'orderly', 'unknown'],
     [
       'given another key',

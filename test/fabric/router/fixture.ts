@@ -68,6 +68,12 @@ export function fakeAdmission(): FakeAdmission {
       if (this.broken) throw new Error('the disk is full');
       return endpoints.get(toHex(address));
     },
+    excluded() {
+      if (this.broken) throw new Error('the disk is full');
+      return [...endpoints.values()].filter(
+        ({ standing }) => standing === 'suspended' || standing === 'banned',
+      ).length;
+    },
     hasNetwork(address) {
       if (this.broken) throw new Error('the disk is full');
       return matches(parsePrefix('fd00:1::/64'), address);

@@ -22,7 +22,7 @@ test('[H-C1] a source is told fifty times, then once a second; another source is
 
 test('[H-C1] other verdicts are not limited', () => {
   const invited = invitations(() => 0);
-  const banned: Verdict = { kind: 'banned' };
+  const banned: Verdict = { kind: 'banned', seconds: 40 };
   for (let i = 0; i < 200; i++) expect(invited.limit(banned, '192.0.2.1')).toBe(banned);
   expect(invited.limit(UNREGISTERED, '192.0.2.1')).toBe(UNREGISTERED);
 });

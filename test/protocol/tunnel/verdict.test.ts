@@ -8,7 +8,9 @@ import { ALPN_CONTROL, ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
 
 const LAYOUT: [Verdict, string][] = [
   [{ kind: 'evicted' }, '0006f10100000000'],
-  [{ kind: 'banned' }, '0006f10200000000'],
+  [{ kind: 'banned', seconds: 0 }, '0006f10200000000'],
+  [{ kind: 'banned', seconds: 40 }, '0006f10200000028'],
+  [{ kind: 'suspended', seconds: 40 }, '0006f10600000028'],
   [{ kind: 'unknown' }, '0006f10300000000'],
   [{ kind: 'unregistered' }, '0006f10500000000'],
   [{ kind: 'retry-after', seconds: 300 }, '0006f1040000012c'],
@@ -39,7 +41,7 @@ describe('verdict', () => {
       [0xf1, 1, 0, 0, 0, 0, 0],
       [0xf2, 1, 0, 0, 0, 0],
       [0xf1, 0, 0, 0, 0, 0],
-      [0xf1, 6, 0, 0, 0, 0],
+      [0xf1, 7, 0, 0, 0, 0],
       [0xf1, 5, 0, 0, 0, 1],
       [0xf1, 1, 0, 0, 0, 1],
     ]) {
@@ -49,7 +51,7 @@ describe('verdict', () => {
 
   it('re-encodes to the bytes it was read from, whatever they are', () => {
     const near = fc
-      .tuple(fc.constantFrom(0xf1, 0xf0), fc.nat(6), fc.uint8Array({ minLength: 4, maxLength: 4 }))
+      .tuple(fc.constantFrom(0xf1, 0xf0), fc.nat(7), fc.uint8Array({ minLength: 4, maxLength: 4 }))
       .map(([type, kind, rest]) => Uint8Array.of(type, kind, ...rest));
     fc.assert(
       fc.property(fc.oneof(near, fc.uint8Array({ maxLength: 10 })), (packet) => {

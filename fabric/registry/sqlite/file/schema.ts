@@ -294,6 +294,26 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'ends of devices',
+    sql: `
+      -- when the device was retired; moved_to: the address that the chip with its identity took over
+      ALTER TABLE device ADD COLUMN retired INTEGER;
+      ALTER TABLE device ADD COLUMN moved_to BLOB CHECK (length(moved_to) = 16);
+      CREATE INDEX device_retired ON device (id) WHERE retired IS NOT NULL;
+      CREATE INDEX audit_of_subject ON audit (subject, seq);
+      CREATE INDEX handshake_of_group ON handshake (gid, id) WHERE result <> 'ok';
+
+      -- how many devices of a group are banned, or retired; kept by the triggers
+      ALTER TABLE group_size ADD COLUMN banned INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE group_size ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;
+      UPDATE group_size SET banned = (SELECT count(*) FROM device WHERE device.gid = group_size.gid AND banned = 1);
+      CREATE TRIGGER device_is_banned AFTER UPDATE OF banned ON device WHEN OLD.banned <> NEW.banned
+        BEGIN UPDATE group_size SET banned = banned + NEW.banned - OLD.banned WHERE gid = NEW.gid; END;
+      CREATE TRIGGER device_retires AFTER UPDATE OF retired ON device WHEN OLD.retired IS NULL AND NEW.retired IS NOT NULL
+        BEGIN UPDATE group_size SET retired = retired + 1 WHERE gid = NEW.gid; END;
+    `,
+  },
 ];
 
 /**

@@ -1,0 +1,63 @@
+import { toHex } from '../../protocol/bytes.ts';
+import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import { addressOf, DEVICE, type StandingView } from './devices.ts';
+import { text } from './input.ts';
+import { type Changed, operation } from './operation.ts';
+
+/** Removes a network without groups. @throws Failure `fabric.unknown-network`, `fabric.network-not-empty` */
+export const removeNetwork = operation<{ prefix: string }, Changed<{ readonly prefix: string }>>(
+  'network-remove',
+  { prefix: text(64) },
+  async ({ registry, running, actor }, input) => {
+    const prefix = await registry.network(input.prefix);
+    await registry.removeNetwork(actor, prefix);
+    return { view: { prefix: formatPrefix(prefix) }, effect: await running.notify() };
+  },
+);
+
+/** Removes a group without devices. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.group-not-empty` */
+export const removeGroup = operation<
+  { gid: string },
+  Changed<{ readonly gid: string; readonly name: string }>
+>('group-remove', { gid: text(128) }, async ({ registry, running, actor }, { gid: given }) => {
+  const { gid, name } = await registry.group(given);
+  await registry.removeGroup(actor, gid);
+  return { view: { gid: toHex(gid), name }, effect: await running.notify() };
+});
+
+/** Refuses a device for ever; nobody gets its address again. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
+export const retireDevice = operation<{ address: string }, Changed<StandingView>>(
+  'device-retire',
+  { address: DEVICE },
+  async ({ registry, running, actor }, input) => {
+    const address = await addressOf(registry, input.address);
+    const changed = await registry.retireDevice(actor, address);
+    const view: StandingView = { address: formatIpv6(address), standing: 'retired', changed };
+    return { view, effect: await running.notify() };
+  },
+);
+
+export interface ReplacedView {
+  /** What the new device has from now on. */
+  readonly address: string;
+  readonly name: string | null;
+  /** What the new device had until now; the chip of the old one is retired with it. */
+  readonly former: string;
+}
+
+/**
+ * Gives the address of a device to the chip of another one, which provisions again and then has it.
+ * @throws Failure `fabric.unknown-device`, `fabric.same-device`, `fabric.other-network`, `fabric.device-retired`, `fabric.device-banned`
+ */
+export const replaceDevice = operation<{ address: string; by: string }, Changed<ReplacedView>>(
+  'device-replace',
+  { address: DEVICE, by: DEVICE },
+  async ({ registry, running, actor }, input) => {
+    const address = await addressOf(registry, input.address);
+    const former = await addressOf(registry, input.by);
+    await registry.replaceDevice(actor, address, former);
+    const { name = null } = await registry.device(address);
+    const view = { address: formatIpv6(address), name, former: formatIpv6(former) };
+    return { view, effect: await running.notify() };
+  },
+);

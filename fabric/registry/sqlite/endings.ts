@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import type { Database } from 'better-sqlite3';
+import { toHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
+import type { Act, Device } from '../records.ts';
+import { appendAudit } from './audit.ts';
+import { recordChange } from './changes.ts';
+import { deviceBanned, requireDevice, requireInUse, tunnelDown } from './devices.ts';
+import { prepare } from './file/statements.ts';
+import { findGroup, unknownGroup, unknownNetwork } from './groups.ts';
+
+/** What ends for good: networks and groups that are empty, and devices, whose addresses nobody gets again. */
+
+/** @throws Failure `fabric.unknown-network`, `fabric.network-not-empty` */
+export function removeNetwork(db: Database, act: Act, prefix: Prefix): void {
+  const known = prepare(db, 'SELECT id, name FROM network WHERE prefix = ?').get(prefix.address) as
+    | { id: number; name: string }
+    | undefined;
+  if (known === undefined) throw unknownNetwork(prefix);
+  if (prepare(db, 'SELECT 1 FROM grp WHERE network = ? LIMIT 1').get(known.id) !== undefined) {
+    throw new Failure(
+      'fabric.network-not-empty',
+      'operator',
+      `the network ${formatPrefix(prefix)} has groups`,
+      { action: 'Remove its groups first, see "enf-fabric group list"; a group that has devices stays.' },
+    );
+  }
+  prepare(db, 'DELETE FROM network WHERE id = ?').run(known.id);
+  recordChange(db, 'network', prefix.address);
+  appendAudit(db, {
+    ...act,
+    action: 'network.remove',
+    subject: formatPrefix(prefix),
+    detail: { name: known.name },
+  });
+}
+
+/** @throws Failure `fabric.unknown-group`, `fabric.group-not-empty` */
+export function removeGroup(db: Database, act: Act, gid: Uint8Array): void {
+  const known = findGroup(db, gid);
+  if (known === undefined) throw unknownGroup(toHex(gid));
+  if (prepare(db, 'SELECT 1 FROM device WHERE gid = ? LIMIT 1').get(gid) !== undefined) {
+    throw new Failure(
+      'fabric.group-not-empty',
+      'operator',
+      `the group "${known.name}" has devices, whose addresses stay theirs`,
+      { action: 'Suspend it with "enf-fabric group suspend": then none of its devices gets in.' },
+    );
+  }
+  prepare(db, 'DELETE FROM group_size WHERE gid = ?').run(gid);
+  prepare(db, 'DELETE FROM grp WHERE gid = ?').run(gid);
+  recordChange(db, 'group', gid);
+  appendAudit(db, {
+    ...act,
+    action: 'group.remove',
+    subject: toHex(gid),
+    detail: { name: known.name, network: formatPrefix(known.network) },
+  });
+}
+
+/**
+ * Refuses a device for ever; its address stays reserved, its name is free again. False if it was retired already.
+ * @throws Failure `fabric.unknown-device`
+ */
+export function retireDevice(db: Database, act: Act, address: Uint8Array): boolean {
+  const known = requireDevice(db, address);
+  if (known.standing === 'retired') return false;
+  end(db, act.at, known, undefined);
+  appendAudit(db, {
+    ...act,
+    action: 'device.retire',
+    subject: formatIpv6(address),
+    detail: { before: known.standing, ...(known.name !== undefined && { name: known.name }) },
+  });
+  return true;
+}
+
+const end = (db: Database, at: number, { address }: Device, movedTo: Uint8Array | undefined): void => {
+  prepare(
+    db,
+    'UPDATE device SET retired = ?, moved_to = ?, banned = 0, evicted = 0, name = NULL WHERE address = ?',
+  ).run(at, movedTo ?? null, address);
+  recordChange(db, 'device', address);
+};
+
+/**
+ * The chip of the device at `to` takes over the address `from`, with its name and note; the chip that had it is retired, and has
+ * the address that is given up. Whoever connects with the identity of that one is told to provision again, and gets the other.
+ * @throws Failure `fabric.unknown-device`, `fabric.same-device`, `fabric.other-network`, `fabric.device-retired`, `fabric.device-banned`
+ */
+export function replaceDevice(db: Database, act: Act, from: Uint8Array, to: Uint8Array): void {
+  const [old, fresh] = [requireDevice(db, from), requireDevice(db, to)];
+  requireReplaceable(old, fresh);
+  for (const { address } of [old, fresh]) tunnelDown(db, act.at, address);
+  prepare(db, 'UPDATE device SET banned = 0, evicted = 0 WHERE address = ?').run(from);
+  const setChip = prepare(
+    db,
+    `UPDATE device SET gid = ?, pseudonym = ?, longterm_key = ?, handshake_at = ?, handshake_from = ?, country = ?
+     WHERE address = ?`,
+  );
+  const give = (address: Uint8Array, chip: Device): void => {
+    const { gid, pseudonym, handshake, country = null } = chip;
+    setChip.run(gid, pseudonym, fresh.longtermKey, handshake.at, handshake.from, country, address);
+  };
+  // No two rows may have one chip, not even for a moment.
+  prepare(db, 'UPDATE device SET pseudonym = ? WHERE address = ?').run(randomBytes(65), from);
+  give(to, old);
+  give(from, fresh);
+  recordChange(db, 'device', from);
+  end(db, act.at, fresh, from);
+  appendAudit(db, {
+    ...act,
+    action: 'device.replace',
+    subject: formatIpv6(from),
+    detail: { by: formatIpv6(to), before: old.standing, gid: toHex(fresh.gid) },
+  });
+}
+
+function requireReplaceable(old: Device, fresh: Device): void {
+  const [from, to] = [formatIpv6(old.address), formatIpv6(fresh.address)];
+  if (from === to) {
+    throw new Failure('fabric.same-device', 'operator', `both addresses are ${from}`, {
+      action: 'Give the device that is replaced, and then the new one.',
+    });
+  }
+  if (formatPrefix(old.network) !== formatPrefix(fresh.network)) {
+    throw new Failure('fabric.other-network', 'operator', `${from} is in another network than ${to}`, {
+      action: 'Use a device of the same network: addresses cannot leave theirs.',
+    });
+  }
+  for (const device of [old, fresh]) requireInUse(device);
+  if (fresh.standing === 'banned') throw deviceBanned(fresh);
+}
