@@ -35,35 +35,35 @@ function summary(first: FileReport[], again: FileReport[] | undefined, ...comman
 }
 
 test('counts what passed, and names what failed and in which file', () => {
-  const files = [report('a.test.ts', ok('one'), ok('two')), report('b.test.ts', ok('three'), bad('four'))];
+  const files = [report('a', ok('one'), ok('two')), report('b', ok('three'), bad('four'))];
   expect(summary([files[0]!], undefined, 'closing', '0')).toEqual({
     lines: ['2 passed, 0 failed'],
     status: 0,
   });
   expect(summary(files, undefined, 'closing', '1')).toEqual({
-    lines: ['failed: test/b.test.ts > four: Error: 1 is not 2', '3 passed, 1 failed'],
+    lines: ['failed: test/b > four: Error: 1 is not 2', '3 passed, 1 failed'],
     status: 1,
   });
-  expect(summary(files, undefined, 'failed-files').lines).toEqual(['test/b.test.ts']);
+  expect(summary(files, undefined, 'failed-files').lines).toEqual(['test/b']);
 });
 
 test('a hook that failed, and a failure outside the tests, are failures', () => {
-  const hook = { ...report('c.test.ts', { ...ok('five'), status: 'skipped' }), message: 'Error: no fabric' };
+  const hook = { ...report('c', { ...ok('five'), status: 'skipped' }), message: 'Error: no fabric' };
   expect(summary([hook], undefined, 'closing', '0')).toEqual({
-    lines: ['failed: test/c.test.ts: Error: no fabric', '0 passed, 1 failed'],
+    lines: ['failed: test/c: Error: no fabric', '0 passed, 1 failed'],
     status: 1,
   });
-  expect(summary([report('a.test.ts', ok('one'))], undefined, 'closing', '1').status).toBe(1);
+  expect(summary([report('a', ok('one'))], undefined, 'closing', '1').status).toBe(1);
 });
 
 test('a second attempt counts, is named, and may fail', () => {
-  const first = [report('a.test.ts', ok('one')), report('b.test.ts', ok('three'), bad('four'))];
-  expect(summary(first, [report('b.test.ts', ok('three'), ok('four'))], 'closing', '0')).toEqual({
+  const first = [report('a', ok('one')), report('b', ok('three'), bad('four'))];
+  expect(summary(first, [report('b', ok('three'), ok('four'))], 'closing', '0')).toEqual({
     lines: [
-      'passed only at the second attempt: test/b.test.ts > four: Error: 1 is not 2',
+      'passed only at the second attempt: test/b > four: Error: 1 is not 2',
       '3 passed, 0 failed',
     ],
     status: 0,
   });
-  expect(summary(first, [report('b.test.ts', bad('three'), ok('four'))], 'closing', '0').status).toBe(1);
+  expect(summary(first, [report('b', bad('three'), ok('four'))], 'closing', '0').status).toBe(1);
 });

@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
 import { type Kernel, kernel } from '../../os/linux/network-config.ts';
-import { repairLog, repairSchedule, turns } from '../../os/linux/repair-schedule.ts';
+import { repairLog, repairSchedule, SETTLE_MS, turns } from '../../os/linux/repair-schedule.ts';
 import { tunName } from '../../os/linux/tun-name.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
@@ -27,6 +28,9 @@ export interface Reconciler {
   /** True if a lockdown is wanted and nothing holds it, not even routes and rules. */
   isOpen?(): boolean;
 }
+
+/** Repairs in a row before an interface is given up. */
+const ATTEMPTS = 3;
 
 /** The kernel that is reconciled; a test brings its own. */
 export interface Dependencies {
@@ -164,12 +168,7 @@ export function openReconciler(
   const schedule = repairSchedule(
     () =>
       inTurn(async () => {
-        try {
-          logRepairs(await reconcile());
-        } catch (error) {
-          await giveUpInterface(error);
-          throw error;
-        }
+        logRepairs(await repairOrGiveUp());
       }),
     (error, first) => {
       note(error);
@@ -177,12 +176,26 @@ export function openReconciler(
     },
   );
 
-  /** What cannot be restored is left to whoever opened the interface, unless it works all the same. */
-  const giveUpInterface = async (error: unknown): Promise<void> => {
-    const found = await findFlaw().catch(() => undefined);
-    if (found === undefined) return;
-    attached = undefined;
-    broken(isFailure(error) ? error : interfaceChanged(policy, found));
+  /**
+   * Others may change the interface while it is being repaired. What cannot be restored by another attempt either is left to whoever opened
+   * it, unless it works all the same.
+   */
+  const repairOrGiveUp = async (): Promise<readonly string[]> => {
+    for (let left = ATTEMPTS; ; ) {
+      try {
+        return await reconcile();
+      } catch (error) {
+        const found = await findFlaw().catch(() => undefined);
+        if (found === undefined) throw error;
+        if (--left > 0) {
+          await sleep(SETTLE_MS);
+          continue;
+        }
+        attached = undefined;
+        broken(isFailure(error) ? error : interfaceChanged(policy, found));
+        throw error;
+      }
+    }
   };
 
   const attach = async (own: Uint8Array, fd: number | undefined): Promise<void> => {
