@@ -50,6 +50,12 @@ export const PAGES: readonly PageEntry[] = [
     load: async () => (await import('./pages/map.tsx')).MapPage,
   },
   {
+    path: 'alarms',
+    name: 'Alarms',
+    needs: 'alarms.read',
+    load: async () => (await import('./pages/alarms.tsx')).Alarms,
+  },
+  {
     path: 'networks',
     name: 'Networks',
     needs: 'networks.read',

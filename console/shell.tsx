@@ -1,8 +1,10 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { run } from './api/operations.ts';
 import { type Problem, problemOf } from './api/problem.ts';
 import { hrefOf, type Route } from './app/address.ts';
 import { live } from './app/live.ts';
+import { useQuery } from './app/query.ts';
 import { route } from './app/route.ts';
 import { leave, may, me } from './app/session.ts';
 import { clock } from './app/time.ts';
@@ -26,6 +28,7 @@ export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
               <li key={path}>
                 <a href={hrefOf(path === '' ? [] : [path])} aria-current={path === at ? 'page' : undefined}>
                   {name}
+                  {path === 'alarms' && <NewAlarms />}
                 </a>
               </li>
             ),
@@ -46,6 +49,18 @@ export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
         <CurrentPage entry={shown.find(({ path }) => path === at)} />
       </main>
     </div>
+  );
+}
+
+/** How many alarms nobody looks after. */
+function NewAlarms() {
+  const { data } = useQuery('new alarms', ['audit'], () => run('overview', {}));
+  if (data === undefined || data.alarms === 0) return null;
+  return (
+    <>
+      {' '}
+      <span class="badge badge-banned">{data.alarms.toLocaleString('en')}</span>
+    </>
   );
 }
 

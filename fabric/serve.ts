@@ -7,6 +7,8 @@ import { watchdogPeriodMs } from '../os/service/process.ts';
 import { repeatedLine } from '../os/service/repeats.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import { openTunDevice } from '../tunnel/client.ts';
+import { readMail } from './alarms/mail.ts';
+import { watchAlarms } from './alarms/watch.ts';
 import { type Parts, startControl } from './control.ts';
 import { openLocator } from './geo/locator.ts';
 import { type Host, openHost } from './host/host.ts';
@@ -37,6 +39,10 @@ export interface ServeOptions {
   readonly log: Log;
   /** A database of places (.mmdb) for the handshakes that are written, or `none`; countries that come with the program unless given. */
   readonly places?: string | undefined;
+  /** A file that says by which server mail of hooks leaves, see `readMail`; without one there is none. */
+  readonly mail?: string | undefined;
+  /** Hooks may lead into private networks. */
+  readonly privateHooks?: boolean;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
   readonly maxConnections?: number;
   /** How many threads carry packets, 1 to 16; `defaultThreads()` unless given. */
@@ -75,6 +81,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   };
   try {
     const authority = await loadAuthority(data);
+    const mail = options.mail === undefined ? undefined : await readMail(options.mail);
     const logFailure = repeatedLine(log, 'error', { subjects: 1 });
     const onError = (error: unknown): void => logFailure('', `registry: ${(error as Error).message}`);
     started.push(logFailure.close);
@@ -122,6 +129,14 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       maxConnections: options.maxConnections,
     });
     started.push(() => identity.close(GRACE_MS));
+
+    const { certificate } = authority.router;
+    started.push(
+      watchAlarms({
+        ...{ registry, data, log, certificates: { 'router.pem': certificate } },
+        sending: { allowPrivate: options.privateHooks ?? false, ...(mail !== undefined && { mail }) },
+      }),
+    );
 
     const periodMs = watchdogPeriodMs();
     if (periodMs !== undefined) {

@@ -59,10 +59,7 @@ test('a hook that failed, and a failure outside the tests, are failures', () => 
 test('a second attempt counts, is named, and may fail', () => {
   const first = [report('a', ok('one')), report('b', ok('three'), bad('four'))];
   expect(summary(first, [report('b', ok('three'), ok('four'))], 'closing', '0')).toEqual({
-    lines: [
-      'passed only at the second attempt: test/b > four: Error: 1 is not 2',
-      '3 passed, 0 failed',
-    ],
+    lines: ['passed only at the second attempt: test/b > four: Error: 1 is not 2', '3 passed, 0 failed'],
     status: 0,
   });
   expect(summary(first, [report('b', bad('three'), ok('four'))], 'closing', '0').status).toBe(1);

@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
 import { type Kernel, kernel } from '../../os/linux/network-config.ts';
-import { repairLog, repairSchedule, SETTLE_MS, turns } from '../../os/linux/repair-schedule.ts';
+import { repairLog, repairSchedule, settling, turns } from '../../os/linux/repair-schedule.ts';
 import { tunName } from '../../os/linux/tun-name.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
@@ -188,7 +187,7 @@ export function openReconciler(
         const found = await findFlaw().catch(() => undefined);
         if (found === undefined) throw error;
         if (--left > 0) {
-          await sleep(SETTLE_MS);
+          await settling();
           continue;
         }
         attached = undefined;

@@ -1,8 +1,10 @@
+import type * as alarms from '../../fabric/operations/alarms.ts';
 import type * as audit from '../../fabric/operations/audit.ts';
 import { CATALOGUE } from '../../fabric/operations/catalogue.ts';
 import type * as devices from '../../fabric/operations/devices.ts';
 import type * as endings from '../../fabric/operations/endings.ts';
 import type * as groups from '../../fabric/operations/groups.ts';
+import type * as hooks from '../../fabric/operations/hooks.ts';
 import type * as labels from '../../fabric/operations/labels.ts';
 import type * as networks from '../../fabric/operations/networks.ts';
 import type * as overview from '../../fabric/operations/overview.ts';
@@ -38,6 +40,14 @@ export interface Operations {
   'handshake-counts': typeof audit.countHandshakes;
   'audit-list': typeof audit.listAudit;
   'audit-verify': typeof audit.verifyAudit;
+  'alarm-list': typeof alarms.listAlarms;
+  'alarm-acknowledge': typeof alarms.acknowledgeAlarm;
+  'hook-list': typeof hooks.listHooks;
+  'hook-add': typeof hooks.addHook;
+  'hook-remove': typeof hooks.removeHook;
+  'hook-test': typeof hooks.testHook;
+  'hook-deliveries': typeof hooks.listDeliveries;
+  'delivery-retry': typeof hooks.retryDelivery;
   'person-list': typeof people.listPeople;
   'person-invite': typeof people.invitePerson;
   'person-role': typeof people.setPersonRole;

@@ -36,6 +36,14 @@ const WORDS: Readonly<Record<string, Words>> = {
     typeof detail.name === 'string' && detail.name !== ''
       ? `${who} named ${subject} “${detail.name}”`
       : `${who} changed what is noted of ${subject}`,
+  'device.moves': ({ subject, detail }) =>
+    `${subject} shook hands from ${field(detail, 'from')} and, within a day, from ${field(detail, 'to')}`,
+  'alarm.opened': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${subject}`,
+  'alarm.ended': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${subject} is over`,
+  'alarm.acknowledge': ({ who, subject, detail }) =>
+    `${who} looks after the alarm ${field(detail, 'kind')} for ${subject}`,
+  'hook.add': ({ who, subject, detail }) => `${who} added the hook ${named(detail, subject)}`,
+  'hook.remove': ({ who, subject, detail }) => `${who} removed the hook ${named(detail, subject)}`,
   'person.invite': ({ who, detail }) => `${who} invited somebody as ${field(detail, 'role')}`,
   'person.create': ({ subject, detail }) => `${named(detail, subject)} came in by an invite`,
   'person.role': ({ who, subject, detail }) => `${who} made ${named(detail, subject)} ${field(detail, 'to')}`,

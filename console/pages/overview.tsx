@@ -19,7 +19,7 @@ const BATCHES_SHOWN = 200;
 
 /** What there is, what has happened, and what wants to be looked at. */
 export function Overview(_: { readonly route: Route }) {
-  const { data, problem, again } = useQuery('overview', ['device', 'group', 'handshake'], () =>
+  const { data, problem, again } = useQuery('overview', ['device', 'group', 'handshake', 'audit'], () =>
     run('overview', {}),
   );
   if (data === undefined)
@@ -27,6 +27,12 @@ export function Overview(_: { readonly route: Route }) {
   return (
     <Page title="Overview" sub={<Sentence numbers={data} />}>
       {problem !== undefined && <ProblemBox problem={problem} again={again} />}
+      {data.alarms > 0 && may('alarms.read') && (
+        <p class="note" role="status">
+          <a href={hrefOf(['alarms'])}>{count(data.alarms, 'alarm')}</a>{' '}
+          {data.alarms === 1 ? 'wants' : 'want'} to be looked at.
+        </p>
+      )}
       {data.groups === 0 ? <First hasNetwork={data.networks > 0} /> : <Filled numbers={data} />}
     </Page>
   );

@@ -12,6 +12,9 @@ export const PERMISSIONS = [
   'devices.replace',
   'handshakes.read',
   'audit.read',
+  'alarms.read',
+  'alarms.write',
+  'hooks.write',
   'people.read',
   'people.write',
   'tokens.own',
@@ -36,6 +39,7 @@ const READS: readonly Permission[] = [
   'devices.read',
   'handshakes.read',
   'audit.read',
+  'alarms.read',
 ];
 
 const GRANTS: Readonly<Record<Role, readonly Permission[]>> = {
@@ -48,6 +52,7 @@ const GRANTS: Readonly<Record<Role, readonly Permission[]>> = {
     'devices.name',
     'devices.standing',
     'devices.replace',
+    'alarms.write',
     'tokens.own',
   ],
   installer: ['networks.read', 'groups.read', 'groups.claim', 'devices.read', 'devices.name'],

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { crc32 } from '../../protocol/crc32.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 
-/** A secret that somebody carries: a token of the API, an invite, a session. Only its hash is stored. */
+/** A secret that somebody carries: a token of the API, an invite, a session, of which only the hash is stored; or the key of a hook's signatures. */
 export interface Issued {
   /** Shown once. */
   readonly text: string;
@@ -13,7 +13,7 @@ export interface Issued {
 const SECRET_LENGTH = 32;
 
 /** Kinds by the prefix of their text, which secret scanners look for. */
-const PREFIX = { token: 'enf_', invite: 'enfi_', session: 'enfs_' } as const;
+const PREFIX = { token: 'enf_', invite: 'enfi_', session: 'enfs_', hook: 'enfh_' } as const;
 
 export type SecretKind = keyof typeof PREFIX;
 

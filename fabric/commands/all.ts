@@ -1,4 +1,5 @@
 import type { Command } from '../../cli/program.ts';
+import { alarmCommands } from './alarm.ts';
 import { audit } from './audit.ts';
 import { backupCommands } from './backup.ts';
 import { consoleServe } from './console.ts';
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   serveCommand,
   ...deviceCommands,
   audit,
+  ...alarmCommands,
   ...backupCommands,
   ...tokenCommands,
   consoleServe,

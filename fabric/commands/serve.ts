@@ -45,6 +45,12 @@ export const serveCommand: Command = {
       value: 'FILE',
       help: 'database of places (.mmdb) for the handshakes, or "none" (countries, from the program)',
     },
+    {
+      name: 'mail',
+      value: 'FILE',
+      help: 'mail server of hooks: a file with two lines, smtps://USER:PASSWORD@HOST and the sender (none)',
+    },
+    { name: 'private-hooks', help: 'hooks may lead into private networks and to this host' },
     DATA,
   ],
   examples: [
@@ -75,6 +81,8 @@ export const serveCommand: Command = {
       tun,
       hostServices,
       places: invocation.option('places'),
+      mail: invocation.option('mail'),
+      privateHooks: invocation.flag('private-hooks'),
       log,
       processes,
       ...(threads === undefined

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import { Reader } from 'mmdb-lib';
 import { readBounded } from '../../os/files/read.ts';
+import { isSpecial, unwrapped } from '../../os/net/special.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { type Located, placeOf } from './place.ts';
-import { isSpecial, unwrapped } from './special.ts';
 
 /** Where addresses are registered. */
 export interface Places {

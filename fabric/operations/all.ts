@@ -1,7 +1,9 @@
+import { acknowledgeAlarm, listAlarms } from './alarms.ts';
 import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from './audit.ts';
 import { listDevices, nameDevice, setStanding, showDevice } from './devices.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { admitGroup, changeGroup, groupArrivals, listGroups, setGroupStatus, showGroup } from './groups.ts';
+import { addHook, listDeliveries, listHooks, removeHook, retryDelivery, testHook } from './hooks.ts';
 import { readLabel } from './labels.ts';
 import { addNetwork, listNetworks, renameNetwork } from './networks.ts';
 import type { Operation } from './operation.ts';
@@ -45,5 +47,13 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     invitePerson,
     setPersonRole,
     removePerson,
+    listAlarms,
+    acknowledgeAlarm,
+    listHooks,
+    addHook,
+    removeHook,
+    testHook,
+    listDeliveries,
+    retryDelivery,
   ].map((each) => [each.name, each]),
 );

@@ -34,6 +34,7 @@ export interface OverviewView {
     readonly online: number | null;
     readonly banned: number;
     readonly evicted: number;
+    readonly retired: number;
     /** Of suspended groups, whatever else they are. */
     readonly suspended: number;
   };
@@ -41,6 +42,8 @@ export interface OverviewView {
   readonly handshakes: { readonly hours: readonly HourView[]; readonly ok: number; readonly refused: number };
   /** Of the last 24 hours, most devices first. */
   readonly countries: readonly CountryView[];
+  /** Alarms that are open and that nobody has acknowledged. */
+  readonly alarms: number;
   /** The newest entry of the audit trail; null if there is none. */
   readonly audit: { readonly seq: number; readonly hash: string } | null;
 }
@@ -63,6 +66,7 @@ export const overview = operation<Record<never, never>, OverviewView, ReadContex
       devices: { total: devices, online: serving ? connected : null, ...others },
       handshakes: { hours, ...sumsOf(hours) },
       countries: countriesOf(tallies, await registry.deviceCountries()),
+      alarms: await registry.newAlarms(),
       audit: newest === undefined ? null : { seq: newest.seq, hash: toHex(newest.hash) },
     };
   },

@@ -2,6 +2,7 @@ import type { Failure } from '../../protocol/failure.ts';
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Identifier } from './address.ts';
 import type { Admission, Listener } from './admission.ts';
+import type { AlarmReader, Alarms } from './alarms.ts';
 import type { Credentials } from './credentials.ts';
 import type { News } from './news.ts';
 import type { Page, PageRequest } from './pages.ts';
@@ -29,7 +30,7 @@ import type {
 import type { TokenReader, Tokens } from './tokens.ts';
 
 /** What an owner reads. Every list is read in pages. */
-export interface RegistryReader extends TokenReader, PeopleReader {
+export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader {
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest): Promise<Page<Network>>;
   /** The prefix of the network of this name, or a prefix as it is given. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
@@ -82,7 +83,7 @@ export interface RegistryReader extends TokenReader, PeopleReader {
  * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
  * router records is written later, in order.
  */
-export interface Registry extends RegistryReader, Admission, Tokens, People, Credentials, News {
+export interface Registry extends RegistryReader, Admission, Tokens, People, Credentials, News, Alarms {
   /** @throws Failure `fabric.network-exists` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 

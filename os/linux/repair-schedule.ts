@@ -10,6 +10,9 @@ export const LONGEST_PAUSE_MS = 60_000;
 /** If another program undoes our repairs again and again, a line is logged so often. */
 const LINE_EVERY_MS = 360_000;
 
+/** Resolves when a burst that began now is over. */
+export const settling = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+
 /** When to repair: soon after a change, not too often, and again after a failure. */
 export interface RepairSchedule {
   /** Something has changed. */

@@ -7,11 +7,11 @@ import type { Act, Applicant, Device } from '../records.ts';
 import type { RegistryOptions } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
+import { DAY_MS, trimMember } from './counts/history.ts';
 import { deviceBanned, findMember, requireInUse, shortPseudonym } from './devices.ts';
 import { prepare } from './file/statements.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
-import { trimMember } from './history.ts';
 import { noteOfDevice } from './notes.ts';
 
 /** An applicant, and where it is. */
@@ -90,6 +90,7 @@ function admitAgain(db: Database, act: Act, applicant: Located, known: Device): 
   const { address, standing } = known;
   requireInUse(known);
   if (standing === 'banned') throw deviceBanned(known);
+  noteMove(db, act, known, applicant.country);
   const rekeyed = !equal(known.longtermKey, applicant.longtermKey);
   prepare(
     db,
@@ -103,6 +104,14 @@ function admitAgain(db: Database, act: Act, applicant: Located, known: Device): 
     else appendAudit(db, { ...act, action: 'device.readmit', subject: formatIpv6(address), detail });
   }
   return address;
+}
+
+/** Within a day nobody carries a gateway abroad and provisions it there. */
+function noteMove(db: Database, act: Act, known: Device, country: string | undefined): void {
+  const { address, handshake, country: from } = known;
+  if (from === undefined || country === undefined || from === country || [from, country].includes('private'))
+    return;
+  if (act.at - handshake.at < DAY_MS) noteOfDevice(db, act, 'device.moves', address, { from, to: country });
 }
 
 function admitNew(db: Database, act: Act, applicant: Located, identifier: Identifier): Uint8Array {

@@ -4,8 +4,8 @@ import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from
 import type { Device, DeviceFilter, DeviceSearch, GroupStatus } from '../records.ts';
 import { deviceStanding } from './devices.ts';
 import { bytes } from './file/database.ts';
+import { all, type Condition, lastOfWindow, MOST_FOUND, windowSql } from './file/filters.ts';
 import { prepare } from './file/statements.ts';
-import { all, type Condition, lastOfWindow, MOST_FOUND, windowSql } from './filters.ts';
 
 /**
  * What a list of a million devices spends its time on are the driver's objects: so a row comes as an array, its four keys and addresses

@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Handshake, HandshakeFilter } from '../records.ts';
+import { countHandshakes, trimMember, trimUnproven } from './counts/history.ts';
+import { tally, trimTallies } from './counts/tallies.ts';
 import { bytes } from './file/database.ts';
+import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
 import { prepare } from './file/statements.ts';
-import { all, type Condition, lastOfWindow, windowSql } from './filters.ts';
-import { countHandshakes, trimMember, trimUnproven } from './history.ts';
-import { tally, trimTallies } from './tallies.ts';
 
 /** Appends a handshake to the history. */
 export function recordHandshake(db: Database, row: Handshake): void {

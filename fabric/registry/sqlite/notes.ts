@@ -2,11 +2,11 @@ import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
+import { DAY_MS } from './counts/history.ts';
 import { prepare } from './file/statements.ts';
-import { DAY_MS } from './history.ts';
 
 /** What the fabric itself notes of a device in the audit trail, as often as the device causes it. */
-export type Noted = 'device.rekey' | 'device.twins';
+export type Noted = 'device.rekey' | 'device.twins' | 'device.moves';
 
 /** Entries of one kind about one device within a day; the others are counted. */
 const LISTED = 3;

@@ -1,7 +1,10 @@
 import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { RegistryReader } from '../registry.ts';
+import { listAlarms, newAlarms } from './alarms.ts';
 import { lastTwins, listAudit, verifyAudit } from './audit.ts';
+import { handshakeCounts } from './counts/history.ts';
+import { arrivalsOf, census, deviceCountries, groupNumbers, handshakeTallies } from './counts/tallies.ts';
 import { listDevices } from './device-list.ts';
 import { deviceNamed, requireDevice } from './devices.ts';
 import { guarded } from './file/database.ts';
@@ -9,11 +12,10 @@ import { MIGRATIONS, schemaVersion } from './file/schema.ts';
 import { connect } from './file/statements.ts';
 import { groupNamed, listGroups } from './groups.ts';
 import { listHandshakes } from './handshakes.ts';
-import { handshakeCounts } from './history.ts';
+import { listDeliveries, listHooks } from './hooks.ts';
 import { missingBeside } from './kept-head.ts';
 import { listNetworks, networkNamed } from './networks.ts';
 import { listPeople } from './people.ts';
-import { arrivalsOf, census, deviceCountries, groupNumbers, handshakeTallies } from './tallies.ts';
 import { listTokens } from './tokens.ts';
 
 /** Runs an access to the file; its errors become a Failure. */
@@ -40,6 +42,10 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
     audit: async (page, subject) => read(() => listAudit(db, page, subject)),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     people: async (page) => read(() => listPeople(db, page)),
+    alarms: async (page, open) => read(() => listAlarms(db, page, open)),
+    newAlarms: async () => read(() => newAlarms(db)),
+    hooks: async () => read(() => listHooks(db)),
+    deliveries: async (page, hook) => read(() => listDeliveries(db, page, hook)),
     tokens: async (page) => read(() => listTokens(db, page)),
   };
 }

@@ -9,8 +9,10 @@ import { tunnelCounts } from '../tunnel-counts.ts';
 import { type TunnelNews, tunnelNews } from '../tunnel-news.ts';
 import { tunnelNotes } from '../tunnel-notes.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
+import { alarmPart } from './alarm-part.ts';
 import { appendAudit, TWINS } from './audit.ts';
 import { changesSince, lastChange } from './changes.ts';
+import { excluded } from './counts/tallies.ts';
 import { findDevice, keepReport, nameDevice, setStanding, tunnelDown, tunnelUp } from './devices.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { emptyDatabase, guarded, openDatabase } from './file/database.ts';
@@ -25,7 +27,6 @@ import { noteOfDevice } from './notes.ts';
 import { peoplePart } from './people-part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
-import { excluded } from './tallies.ts';
 import { addToken, findToken, markUsed, revokeToken } from './tokens.ts';
 
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
@@ -72,6 +73,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...tokensPart(db, read, queue, { act, now, later }),
     ...peoplePart(db, { read, queue, act, now }),
     ...newsPart(db, read, news),
+    ...alarmPart(db, { read, queue, act, now }),
     ...tunnels.part,
     lookup: (address) => read(() => endpointOf(findDevice(db, address), restoredAt)),
     excluded: () => read(() => excluded(db)),

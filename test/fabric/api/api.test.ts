@@ -86,6 +86,17 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'person-role': { person: 'nobody', role: 'auditor' },
     'person-remove': { person: 'nobody' },
     'audit-verify': {},
+    'network-remove': { prefix: 'fd00:9::/64' },
+    'group-remove': { gid: '00000000' },
+    'device-retire': { address: 'fd00::1' },
+    'device-replace': { address: 'fd00::1', by: 'fd00::2' },
+    'alarm-acknowledge': { id: 999_999 },
+    'hook-list': {},
+    'hook-add': { name: 'x', url: 'ftp://nowhere' },
+    'hook-remove': { id: 999_999 },
+    'hook-test': { id: 999_999 },
+    'hook-deliveries': { id: 999_999, limit: 1 },
+    'delivery-retry': { id: 999_999 },
   };
   return callRemote(remote, name, inputs[name] ?? { limit: 1 }).then(
     () => 'done',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { placeOf } from '../../../fabric/geo/place.ts';
 import { countriesFile, NO_PLACES, readPlaces } from '../../../fabric/geo/places.ts';
-import { isSpecial, unwrapped } from '../../../fabric/geo/special.ts';
+import { isSpecial, unwrapped } from '../../../os/net/special.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'enf-geo-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -172,6 +172,18 @@ describe('an input', () => {
     'handshake-hours': {},
     'handshake-countries': {},
     'device-name': { address: 'fd00::1', name: 'n' },
+    'network-remove': { prefix: NETWORK },
+    'group-remove': { gid: '00000000' },
+    'device-retire': { address: 'fd00::1' },
+    'device-replace': { address: 'fd00::1', by: 'fd00::2' },
+    'alarm-list': { limit: 1 },
+    'alarm-acknowledge': { id: 1 },
+    'hook-list': {},
+    'hook-add': { name: 'n', url: 'https://hooks.example.org' },
+    'hook-remove': { id: 1 },
+    'hook-test': { id: 1 },
+    'hook-deliveries': { id: 1, limit: 1 },
+    'delivery-retry': { id: 1 },
   };
 
   const bad = { code: 'fabric.bad-input' };
@@ -232,8 +244,8 @@ describe('an input', () => {
           { limit: 1.5 },
           { limit: 1, after: 'x'.repeat(201) },
         ])
-          await expect(run(input)).rejects.toMatchObject(bad);
-        await expect(run({ limit: 1, after: 'nonsense' })).rejects.toMatchObject({
+          await expect(run({ ...good, ...input })).rejects.toMatchObject(bad);
+        await expect(run({ ...good, limit: 1, after: 'nonsense' })).rejects.toMatchObject({
           code: 'fabric.bad-cursor',
         });
       }

@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import { admissionContract } from './contract/admission.ts';
+import { alarmsContract } from './contract/alarms.ts';
 import { changesContract } from './contract/changes.ts';
 import { endingsContract } from './contract/endings.ts';
 import { historyContract } from './contract/history.ts';
@@ -24,5 +25,6 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     historyContract(openEmpty);
     peopleContract(openEmpty);
     newsContract(openEmpty);
+    alarmsContract(openEmpty);
   });
 }

@@ -304,6 +304,47 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX audit_of_subject ON audit (subject, seq);
       CREATE INDEX handshake_of_group ON handshake (gid, id) WHERE result <> 'ok';
 
+      -- what an owner should look at; detail is JSON
+      CREATE TABLE alarm (
+        id               INTEGER PRIMARY KEY,
+        kind             TEXT NOT NULL,
+        subject          TEXT NOT NULL,
+        detail           TEXT NOT NULL,
+        opened           INTEGER NOT NULL,
+        seen             INTEGER NOT NULL,
+        acknowledged_by  TEXT,
+        acknowledged_at  INTEGER,
+        ended            INTEGER
+      ) STRICT;
+      CREATE UNIQUE INDEX alarm_open ON alarm (kind, subject) WHERE ended IS NULL;
+      -- up to which entry of the audit trail alarms were looked for
+      INSERT INTO counter SELECT 'alarm', value FROM counter WHERE name = 'audit';
+
+      -- secret: the key of the signatures, which the receiver has, too
+      CREATE TABLE hook (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
+        name        TEXT NOT NULL,
+        url         TEXT NOT NULL,
+        secret      TEXT NOT NULL,
+        created_by  TEXT NOT NULL,
+        created     INTEGER NOT NULL,
+        removed     INTEGER
+      ) STRICT;
+      -- at: when it is tried next, or was last tried
+      CREATE TABLE delivery (
+        id        INTEGER PRIMARY KEY AUTOINCREMENT,
+        hook      INTEGER NOT NULL REFERENCES hook (id),
+        event     TEXT NOT NULL,
+        body      TEXT NOT NULL,
+        created   INTEGER NOT NULL,
+        attempts  INTEGER NOT NULL DEFAULT 0,
+        status    TEXT NOT NULL CHECK (status IN ('waiting', 'sent', 'given-up')),
+        at        INTEGER NOT NULL,
+        error     TEXT
+      ) STRICT;
+      CREATE INDEX delivery_of_hook ON delivery (hook, id);
+      CREATE INDEX delivery_due ON delivery (at) WHERE status = 'waiting';
+
       -- how many devices of a group are banned, or retired; kept by the triggers
       ALTER TABLE group_size ADD COLUMN banned INTEGER NOT NULL DEFAULT 0;
       ALTER TABLE group_size ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
-import type { HandshakeCount } from '../records.ts';
-import { prepare } from './file/statements.ts';
+import type { HandshakeCount } from '../../records.ts';
+import { prepare } from '../file/statements.ts';
 
 /**
  * Handshakes that have no row of their own any more are counted by day and result: proven ones as those of their chip; the others are nobody's,

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { prepare } from './file/statements.ts';
+import { prepare } from './statements.ts';
 
 /**
  * Narrowed lists: what one index answers finds rows, and the other conditions are looked at in a bounded number of them: a filter that few rows

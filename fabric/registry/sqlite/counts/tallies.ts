@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
-import type { Arrival, Census, GroupNumbers, Handshake, HandshakeTally } from '../records.ts';
-import { prepare } from './file/statements.ts';
+import type { Arrival, Census, GroupNumbers, Handshake, HandshakeTally } from '../../records.ts';
+import { prepare } from '../file/statements.ts';
 import { DAY_MS } from './history.ts';
 
 /** What is counted while rows are written, so that nobody has to read them to see how many there are. */

@@ -1,0 +1,135 @@
+import { X509Certificate } from 'node:crypto';
+import { toHex } from '../../protocol/bytes.ts';
+import type { AlarmKind, Alarms, Finding } from '../registry/alarms.ts';
+import type { Handshake } from '../registry/records.ts';
+import type { Registry } from '../registry/registry.ts';
+
+/** What is looked at now and then. */
+export interface AlarmCheck {
+  readonly kinds: readonly AlarmKind[];
+  readonly everyMs: number;
+  find(): Promise<readonly Finding[]>;
+}
+
+/** What the checks ask of the fabric. */
+export interface CheckSources {
+  readonly registry: Pick<Registry, 'census' | 'handshakes' | 'missing'> &
+    Pick<Alarms, 'overAnnounced' | 'tokensEnding'>;
+  /** PEM by name of the file. */
+  readonly certificates: Readonly<Record<string, string>>;
+  /** Bytes that are free on the disk of the registry, and all. */
+  readonly disk: () => Promise<{ readonly path: string; readonly free: number; readonly all: number }>;
+  readonly now: () => number;
+}
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+export const CERTIFICATE_DAYS = 30;
+export const TOKEN_DAYS = 14;
+/** Refused handshakes that are looked at, and how many make a group knock. */
+const REFUSALS = 200;
+const KNOCKS = 3;
+const MOST_KNOCKING = 10;
+/** Tunnels are counted each minute and compared with the most of the five minutes before. */
+const SAMPLES = 5;
+const LEAST_FLEET = 10;
+const DROPPED = 0.2;
+const LEAST_FREE = 0.05;
+const LEAST_FREE_BYTES = 200 * 1024 * 1024;
+
+export function alarmChecks({ registry, certificates, disk, now }: CheckSources): readonly AlarmCheck[] {
+  const tunnels: number[] = [];
+  return [
+    {
+      kinds: ['group.over-announced'],
+      everyMs: 10_000,
+      find: () => registry.overAnnounced(),
+    },
+    {
+      kinds: ['group.knocking'],
+      everyMs: MINUTE_MS,
+      async find() {
+        const { rows } = await registry.handshakes(
+          { limit: REFUSALS },
+          { result: 'fabric.group-not-admitted' },
+        );
+        return knocking(rows.filter(({ at }) => at > now() - DAY_MS));
+      },
+    },
+    {
+      kinds: ['fleet.dropped'],
+      everyMs: MINUTE_MS,
+      async find() {
+        const { connected } = await registry.census();
+        const found = dropped(tunnels, connected);
+        tunnels.push(connected);
+        if (tunnels.length > SAMPLES) tunnels.shift();
+        return found;
+      },
+    },
+    {
+      kinds: ['certificate.expiring'],
+      everyMs: HOUR_MS,
+      find: async () =>
+        Object.entries(certificates).flatMap(([subject, pem]) => expiring(subject, pem, now())),
+    },
+    {
+      kinds: ['token.expiring'],
+      everyMs: HOUR_MS,
+      find: () => registry.tokensEnding(now() + TOKEN_DAYS * DAY_MS),
+    },
+    {
+      kinds: ['registry.behind'],
+      everyMs: MINUTE_MS,
+      async find() {
+        const missing = registry.missing();
+        if (missing === undefined) return [];
+        return [{ kind: 'registry.behind', subject: 'registry', detail: { message: missing.message } }];
+      },
+    },
+    {
+      kinds: ['disk.full-soon'],
+      everyMs: MINUTE_MS,
+      async find() {
+        const { path, free, all } = await disk();
+        const enough = free >= LEAST_FREE_BYTES && free >= all * LEAST_FREE;
+        return enough ? [] : [{ kind: 'disk.full-soon', subject: path, detail: { free, all } }];
+      },
+    },
+  ];
+}
+
+/** The groups that refused handshakes claim, those with the most first. Anybody can claim any: there are ten at most. */
+export function knocking(refusals: readonly Handshake[]): readonly Finding[] {
+  const groups = new Map<string, Handshake[]>();
+  for (const each of refusals) {
+    if (each.gid === undefined) continue;
+    const gid = toHex(each.gid);
+    groups.set(gid, [...(groups.get(gid) ?? []), each]);
+  }
+  return [...groups]
+    .filter(([, all]) => all.length >= KNOCKS)
+    .sort(([, a], [, b]) => b.length - a.length)
+    .slice(0, MOST_KNOCKING)
+    .map(([subject, all]) => ({
+      kind: 'group.knocking',
+      subject,
+      detail: { times: all.length, last: new Date(all[0]!.at).toISOString(), from: all[0]!.source },
+    }));
+}
+
+/** How many tunnels there were in the minutes before, and how many are left, if that is much less. */
+export function dropped(before: readonly number[], now: number): readonly Finding[] {
+  const most = Math.max(0, ...before);
+  if (most < LEAST_FLEET || now > most * (1 - DROPPED)) return [];
+  return [{ kind: 'fleet.dropped', subject: 'fabric', detail: { before: most, now } }];
+}
+
+export function expiring(subject: string, pem: string, now: number): readonly Finding[] {
+  const { validTo } = new X509Certificate(pem);
+  const end = Date.parse(validTo);
+  if (end > now + CERTIFICATE_DAYS * DAY_MS) return [];
+  return [{ kind: 'certificate.expiring', subject, detail: { ends: new Date(end).toISOString() } }];
+}

@@ -1,0 +1,89 @@
+import { statfs } from 'node:fs/promises';
+import type { Log } from '../../os/service/log.ts';
+import { repeatedLine } from '../../os/service/repeats.ts';
+import type { AlarmKind } from '../registry/alarms.ts';
+import type { Registry } from '../registry/registry.ts';
+import { ownTurn } from '../registry/turns.ts';
+import { type AlarmCheck, alarmChecks } from './checks.ts';
+import { type SendOptions, sendDue } from './sender.ts';
+
+/** How often what is due is looked for. */
+const TICK_MS = 1_000;
+/** What is not found any more for so long is over: so nothing opens and ends again and again. */
+const HOLD_MS = 10 * 60_000;
+/** What the audit trail told of is over after a day without a word. */
+const TOLD_HOLD_MS = 24 * 3_600_000;
+const TOLD: readonly AlarmKind[] = ['device.twins', 'device.two-countries'];
+
+export interface WatchOptions {
+  readonly registry: Registry;
+  /** The data folder. */
+  readonly data: string;
+  readonly certificates: Readonly<Record<string, string>>;
+  readonly sending: Omit<SendOptions, 'signal'>;
+  readonly log: Log;
+}
+
+/** Looks for what an owner should know, and tells hooks of it. Returns a function that ends that. */
+export function watchAlarms({
+  registry,
+  data,
+  certificates,
+  sending,
+  log,
+}: WatchOptions): () => Promise<void> {
+  const failed = repeatedLine(log, 'warning');
+  const disk = async () => {
+    const { bavail, bsize, blocks } = await statfs(data);
+    return { path: data, free: bavail * bsize, all: blocks * bsize };
+  };
+  const checks = alarmChecks({ registry, certificates, disk, now: Date.now }).map((check) => ({
+    check,
+    dueMs: 0,
+  }));
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const look = async ({ kinds, find }: AlarmCheck): Promise<void> =>
+    registry.recordFindings(kinds, await find(), HOLD_MS);
+  const follow = async (): Promise<void> => {
+    while (!signal.aborted && (await registry.followTrail())) await ownTurn();
+  };
+  const attempt = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+    if (signal.aborted) return;
+    try {
+      await work();
+    } catch (error) {
+      failed(what, `alarms: ${what}: ${(error as Error).message}`);
+    }
+  };
+  const watching = repeated(async () => {
+    await attempt('the audit trail', follow);
+    await attempt('what the trail told of', () => registry.recordFindings(TOLD, [], TOLD_HOLD_MS));
+    for (const each of checks) {
+      if (performance.now() < each.dueMs) continue;
+      each.dueMs = performance.now() + each.check.everyMs;
+      await attempt(each.check.kinds.join(', '), () => look(each.check));
+    }
+  });
+  // A receiver that does not answer holds nothing else up.
+  const telling = repeated(() => attempt('hooks', () => sendDue(registry, { ...sending, signal })));
+  return async () => {
+    stopping.abort();
+    await Promise.all([watching(), telling()]);
+    failed.close();
+  };
+}
+
+/** Does work each second, unless it is still under way. Returns a function that ends that, and waits for it. */
+function repeated(work: () => Promise<void>): () => Promise<void> {
+  let busy: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    busy ??= work().finally(() => {
+      busy = undefined;
+    });
+  }, TICK_MS);
+  return async () => {
+    clearInterval(timer);
+    await busy;
+  };
+}

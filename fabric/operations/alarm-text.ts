@@ -1,0 +1,49 @@
+import type { AlarmKind, Finding } from '../registry/alarms.ts';
+
+/** What an alarm means, and what to do: a sentence each. */
+export function alarmText({ kind, subject, detail }: Finding): {
+  readonly what: string;
+  readonly action: string;
+} {
+  const of = (name: string): string => String(detail[name] ?? '?');
+  const TEXTS: Readonly<Record<AlarmKind, readonly [what: string, action: string]>> = {
+    'group.over-announced': [
+      `${of('devices')} devices of "${of('name')}" came, ${of('announced')} are expected.`,
+      'Somebody has issued more credentials than were announced: ask the factory, or suspend the group.',
+    ],
+    'group.knocking': [
+      `Devices knock that say they belong to the group ${subject.slice(0, 20)}, which is not admitted.`,
+      'If they are yours, scan their label. If not, nothing has to be done: they do not get in.',
+    ],
+    'device.two-countries': [
+      `${subject} shook hands from ${of('from')} and, within a day, from ${of('to')}.`,
+      'If it did not travel, its credential is in other hands: ban it.',
+    ],
+    'device.twins': [
+      `Two devices have the key of ${subject}.`,
+      'Evict it: only the one that has the credential comes back.',
+    ],
+    'fleet.dropped': [
+      `Of ${of('before')} tunnels ${of('now')} are left within five minutes.`,
+      'Look at the uplink of this host and at the places of those that are gone.',
+    ],
+    'certificate.expiring': [
+      `The certificate ${subject} ends ${of('ends')}.`,
+      'Make it anew before that: without it no device gets in.',
+    ],
+    'token.expiring': [
+      `The token "${of('name')}" (${subject}) ends ${of('expires')}.`,
+      'Make another one for whoever uses it, or let it end.',
+    ],
+    'registry.behind': [
+      `The registry lacks entries that were written: ${of('message')}.`,
+      'It was put back to an older copy: restore the newest backup, or accept the loss.',
+    ],
+    'disk.full-soon': [
+      `The disk of ${subject} has ${Math.floor(Number(detail.free ?? 0) / 1_048_576)} MB left.`,
+      'Free some: when it is full, nobody is admitted and nothing is changed.',
+    ],
+  };
+  const [what, action] = TEXTS[kind];
+  return { what, action };
+}

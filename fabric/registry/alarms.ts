@@ -1,0 +1,118 @@
+import type { Page, PageRequest } from './pages.ts';
+
+/** What an owner should look at. Each kind is about one subject at a time. */
+export const ALARM_KINDS = [
+  /** More devices of a group came than are expected: somebody issued more credentials. Subject: the group's id. */
+  'group.over-announced',
+  /** Devices of a group that is not admitted knock. Subject: the group's id, as claimed. */
+  'group.knocking',
+  /** One chip shook hands from two countries within a day. Subject: the address. */
+  'device.two-countries',
+  /** Two devices have one key. Subject: the address. */
+  'device.twins',
+  /** Many devices lost their tunnels within minutes. Subject: "fabric". */
+  'fleet.dropped',
+  /** A certificate of the fabric ends soon. Subject: its file. */
+  'certificate.expiring',
+  /** A token ends soon. Subject: "token N". */
+  'token.expiring',
+  /** The registry lacks entries that were written. Subject: "registry". */
+  'registry.behind',
+  /** The disk of the registry is almost full. Subject: the folder. */
+  'disk.full-soon',
+] as const;
+
+export type AlarmKind = (typeof ALARM_KINDS)[number];
+
+/** Something that is so now. */
+export interface Finding {
+  readonly kind: AlarmKind;
+  readonly subject: string;
+  /** What a person needs to judge it; JSON. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** A finding and its history. Times are milliseconds since 1970. */
+export interface Alarm extends Finding {
+  readonly id: number;
+  readonly opened: number;
+  /** When it was last found. */
+  readonly seen: number;
+  readonly acknowledged?: { readonly by: string; readonly at: number };
+  readonly ended?: number;
+}
+
+/** Where a program of the owner hears of alarms: an https: address, or mailto:. */
+export interface Hook {
+  readonly id: number;
+  readonly name: string;
+  readonly url: string;
+  readonly createdBy: string;
+  readonly created: number;
+}
+
+export interface Delivery {
+  readonly id: number;
+  readonly hook: number;
+  /** e.g. `alarm.opened`. */
+  readonly event: string;
+  /** JSON. */
+  readonly body: string;
+  readonly created: number;
+  readonly attempts: number;
+  readonly status: 'waiting' | 'sent' | 'given-up';
+  /** When it is tried next, or was last tried. */
+  readonly at: number;
+  /** Why it was not accepted at the last attempt. */
+  readonly error?: string;
+}
+
+/** A delivery that is due, with where to and the key of its signature. */
+export interface DueDelivery extends Delivery {
+  readonly url: string;
+  readonly secret: string;
+}
+
+/** What became of an attempt; `next`: when to try again. */
+export type Attempt =
+  | { readonly kind: 'sent' }
+  | { readonly kind: 'later'; readonly next: number; readonly error: string }
+  | { readonly kind: 'given-up'; readonly error: string };
+
+export interface AlarmReader {
+  /** Newest first: those that are open, or those that have ended (the newest thousand are kept). */
+  alarms(page: PageRequest, open: boolean): Promise<Page<Alarm>>;
+  /** How many are open and nobody has acknowledged. */
+  newAlarms(): Promise<number>;
+  /** Oldest first; there are 20 at most. */
+  hooks(): Promise<readonly Hook[]>;
+  /** Newest first; of each hook the newest 500 are kept. */
+  deliveries(page: PageRequest, hook: number): Promise<Page<Delivery>>;
+}
+
+export interface Alarms extends AlarmReader {
+  /**
+   * Opens what is found and not open, renews what is, and ends what is open, of one of `kinds`, and was not found for `holdMs`. At most
+   * 50 of one kind are open.
+   */
+  recordFindings(kinds: readonly AlarmKind[], findings: readonly Finding[], holdMs: number): Promise<void>;
+  /** Opens and ends what new entries of the audit trail tell of: a part of them; true if there are more. */
+  followTrail(): Promise<boolean>;
+  /** Groups of which more devices came than are expected; at most 50. */
+  overAnnounced(): Promise<readonly Finding[]>;
+  /** Tokens that end before `until`; at most 50. */
+  tokensEnding(until: number): Promise<readonly Finding[]>;
+  /** False if somebody has already. @throws Failure `fabric.unknown-alarm` */
+  acknowledgeAlarm(actor: string, id: number): Promise<boolean>;
+  /** @throws Failure `fabric.too-many-hooks` */
+  addHook(actor: string, hook: Pick<Hook, 'name' | 'url'> & { readonly secret: string }): Promise<Hook>;
+  /** It hears of that, and of nothing else from then on. @throws Failure `fabric.unknown-hook` */
+  removeHook(actor: string, id: number): Promise<void>;
+  /** Sends an event to try a hook. @throws Failure `fabric.unknown-hook` */
+  testHook(actor: string, id: number): Promise<void>;
+  /** Tries a delivery once more. @throws Failure `fabric.unknown-delivery` */
+  retryDelivery(actor: string, id: number): Promise<void>;
+  /** Those that are due, oldest first. */
+  dueDeliveries(most: number): Promise<readonly DueDelivery[]>;
+  recordAttempt(id: number, attempt: Attempt): Promise<void>;
+}

@@ -1,0 +1,47 @@
+import type { Database } from 'better-sqlite3';
+import type { Act } from '../records.ts';
+import type { Registry } from '../registry.ts';
+import {
+  acknowledgeAlarm,
+  anyOpen,
+  followTrail,
+  overAnnounced,
+  recordFindings,
+  tokensEnding,
+  trailPosition,
+} from './alarms.ts';
+import type { CommitQueue } from './file/group-commit.ts';
+import { addHook, dueDeliveries, recordAttempt, removeHook, retryDelivery, testHook } from './hooks.ts';
+import type { Read } from './reader.ts';
+
+/** Alarms, and who hears of them. */
+export function alarmPart(
+  db: Database,
+  {
+    read,
+    queue,
+    act,
+    now,
+  }: { read: Read; queue: CommitQueue; act: (actor: string) => Act; now: () => number },
+) {
+  return {
+    // Mostly there is nothing to write.
+    async recordFindings(kinds, findings, holdMs) {
+      if (findings.length === 0 && !read(() => anyOpen(db, kinds))) return;
+      await queue.submit(() => recordFindings(db, now(), kinds, findings, holdMs));
+    },
+    async followTrail() {
+      const { seen, newest } = read(() => trailPosition(db));
+      return seen === newest ? false : queue.submit(() => followTrail(db, now()));
+    },
+    overAnnounced: async () => read(() => overAnnounced(db)),
+    tokensEnding: async (until) => read(() => tokensEnding(db, now(), until)),
+    acknowledgeAlarm: (actor, id) => queue.submit(() => acknowledgeAlarm(db, act(actor), id)),
+    addHook: (actor, hook) => queue.submit(() => addHook(db, act(actor), hook)),
+    removeHook: (actor, id) => queue.submit(() => removeHook(db, act(actor), id)),
+    testHook: (actor, id) => queue.submit(() => testHook(db, act(actor), id)),
+    retryDelivery: (_actor, id) => queue.submit(() => retryDelivery(db, now(), id)),
+    dueDeliveries: async (most) => read(() => dueDeliveries(db, now(), most)),
+    recordAttempt: (id, attempt) => queue.submit(() => recordAttempt(db, now(), id, attempt)),
+  } satisfies Partial<Registry>;
+}

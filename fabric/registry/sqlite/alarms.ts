@@ -1,0 +1,219 @@
+import type { Database } from 'better-sqlite3';
+import { toHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import type { Alarm, AlarmKind, Finding } from '../alarms.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
+import type { Act } from '../records.ts';
+import { FABRIC } from '../registry.ts';
+import { appendAudit, TWINS } from './audit.ts';
+import { bytes } from './file/database.ts';
+import { prepare } from './file/statements.ts';
+import { announce } from './hooks.ts';
+
+/** Open alarms of one kind at most: what anybody can cause must not fill the disk. */
+const MOST_OF_KIND = 50;
+/** How exactly it is kept when an alarm was last found. */
+const RENEWED_MS = 60_000;
+/** Ended alarms that are kept. */
+const ENDED_KEPT = 1_000;
+/** Entries of the trail that are looked at in one call. */
+const ENTRIES = 2_000;
+
+interface Row {
+  id: number;
+  kind: AlarmKind;
+  subject: string;
+  detail: string;
+  opened: number;
+  seen: number;
+  acknowledged_by: string | null;
+  acknowledged_at: number | null;
+  ended: number | null;
+}
+
+const alarm = (row: Row): Alarm => ({
+  ...{ id: row.id, kind: row.kind, subject: row.subject, opened: row.opened, seen: row.seen },
+  detail: JSON.parse(row.detail) as Record<string, unknown>,
+  ...(row.acknowledged_by !== null &&
+    row.acknowledged_at !== null && { acknowledged: { by: row.acknowledged_by, at: row.acknowledged_at } }),
+  ...(row.ended !== null && { ended: row.ended }),
+});
+
+/** A page of alarms, newest first: those that are open, or those that have ended. */
+export function listAlarms(db: Database, page: PageRequest, open: boolean): Page<Alarm> {
+  const before = parseNumberCursor('alarms', page.after) ?? Number.MAX_SAFE_INTEGER;
+  const rows = prepare(
+    db,
+    `SELECT * FROM alarm WHERE ended IS ${open ? '' : 'NOT'} NULL AND id < ? ORDER BY id DESC LIMIT ?`,
+  ).all(before, page.limit + 1) as Row[];
+  const { rows: shown, next } = pageOf('alarms', page, rows, (row) => row.id);
+  return { rows: shown.map(alarm), next };
+}
+
+export function newAlarms(db: Database): number {
+  const row = prepare(
+    db,
+    'SELECT count(*) AS n FROM alarm WHERE ended IS NULL AND acknowledged_at IS NULL',
+  ).get() as { n: number };
+  return row.n;
+}
+
+/** Whether an alarm of one of these kinds is open. */
+export const anyOpen = (db: Database, kinds: readonly AlarmKind[]): boolean =>
+  kinds.some(
+    (kind) =>
+      prepare(db, 'SELECT 1 FROM alarm WHERE ended IS NULL AND kind = ? LIMIT 1').get(kind) !== undefined,
+  );
+
+/** Opens what is found and not open, renews what is; see `Alarms`. */
+export function recordFindings(
+  db: Database,
+  at: number,
+  kinds: readonly AlarmKind[],
+  findings: readonly Finding[],
+  holdMs: number,
+): void {
+  for (const finding of findings) open(db, at, finding);
+  for (const kind of kinds) {
+    const over = prepare(db, 'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND seen <= ?').all(
+      kind,
+      at - holdMs,
+    ) as Row[];
+    for (const row of over) end(db, at, row);
+  }
+}
+
+function open(db: Database, at: number, { kind, subject, detail }: Finding): void {
+  const text = JSON.stringify(detail);
+  const known = prepare(db, 'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ?').get(
+    kind,
+    subject,
+  ) as Row | undefined;
+  if (known !== undefined) {
+    if (at - known.seen < RENEWED_MS && known.detail === text) return;
+    prepare(db, 'UPDATE alarm SET seen = ?, detail = ? WHERE id = ?').run(at, text, known.id);
+    return;
+  }
+  const { n } = prepare(db, 'SELECT count(*) AS n FROM alarm WHERE ended IS NULL AND kind = ?').get(kind) as {
+    n: number;
+  };
+  if (n >= MOST_OF_KIND) return;
+  const row = prepare(
+    db,
+    'INSERT INTO alarm (kind, subject, detail, opened, seen) VALUES (?, ?, ?, ?, ?) RETURNING *',
+  ).get(kind, subject, text, at, at) as Row;
+  tell(db, at, 'alarm.opened', row);
+}
+
+function end(db: Database, at: number, row: Row): void {
+  prepare(db, 'UPDATE alarm SET ended = ? WHERE id = ?').run(at, row.id);
+  tell(db, at, 'alarm.ended', { ...row, ended: at });
+  prepare(
+    db,
+    `DELETE FROM alarm WHERE ended IS NOT NULL AND id <=
+       (SELECT id FROM alarm WHERE ended IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ${ENDED_KEPT})`,
+  ).run();
+}
+
+/** Tells the audit trail, by which the console learns of it, and the hooks. */
+function tell(db: Database, at: number, event: 'alarm.opened' | 'alarm.ended', row: Row): void {
+  const { id, kind, subject } = row;
+  appendAudit(db, { at, actor: FABRIC, action: event, subject, detail: { alarm: id, kind } });
+  announce(db, at, event, { alarm: alarmEvent(alarm(row)) });
+}
+
+const iso = (at: number): string => new Date(at).toISOString();
+
+/** An alarm as hooks hear of it. */
+const alarmEvent = ({ opened, seen, ended, acknowledged, ...rest }: Alarm): Record<string, unknown> => ({
+  ...rest,
+  opened: iso(opened),
+  seen: iso(seen),
+  ended: ended === undefined ? null : iso(ended),
+  acknowledged: acknowledged === undefined ? null : { by: acknowledged.by, at: iso(acknowledged.at) },
+});
+
+/** False if somebody has acknowledged it already. @throws Failure `fabric.unknown-alarm` */
+export function acknowledgeAlarm(db: Database, { at, actor }: Act, id: number): boolean {
+  const row = prepare(db, 'SELECT * FROM alarm WHERE id = ?').get(id) as Row | undefined;
+  if (row === undefined) {
+    throw new Failure('fabric.unknown-alarm', 'operator', `there is no alarm ${id}`, {
+      action: 'See "enf-fabric alarm list".',
+    });
+  }
+  if (row.acknowledged_at !== null) return false;
+  prepare(db, 'UPDATE alarm SET acknowledged_by = ?, acknowledged_at = ? WHERE id = ?').run(actor, at, id);
+  const { kind, subject } = row;
+  appendAudit(db, { at, actor, action: 'alarm.acknowledge', subject, detail: { alarm: id, kind } });
+  const acknowledged = alarm({ ...row, acknowledged_by: actor, acknowledged_at: at });
+  announce(db, at, 'alarm.acknowledged', { alarm: alarmEvent(acknowledged) });
+  return true;
+}
+
+/** What an entry of the trail tells of its subject: that something is so, or that an owner has dealt with it. */
+const TELLS: Readonly<Record<string, AlarmKind>> = {
+  [TWINS]: 'device.twins',
+  'device.moves': 'device.two-countries',
+};
+const DEALT_WITH = ['device.evict', 'device.ban', 'device.retire', 'device.replace'];
+const ACTIONS = [...Object.keys(TELLS), ...DEALT_WITH].map((action) => `'${action}'`).join(', ');
+
+/** Up to which entry of the trail alarms were looked for, and the newest one. */
+export function trailPosition(db: Database): { readonly seen: number; readonly newest: number } {
+  const counter = (name: string): number =>
+    (prepare(db, 'SELECT value FROM counter WHERE name = ?').get(name) as { value: number }).value;
+  return { seen: counter('alarm'), newest: counter('audit') };
+}
+
+/** Opens and ends what the next entries of the audit trail tell of; true if there are more of them. */
+export function followTrail(db: Database, at: number): boolean {
+  const { seen, newest } = trailPosition(db);
+  const upTo = Math.min(newest, seen + ENTRIES);
+  const rows = prepare(
+    db,
+    `SELECT action, subject, detail FROM audit WHERE seq > ? AND seq <= ? AND action IN (${ACTIONS}) ORDER BY seq`,
+  ).all(seen, upTo) as { action: string; subject: string; detail: string }[];
+  for (const { action, subject, detail } of rows) {
+    const kind = TELLS[action];
+    if (kind !== undefined) open(db, at, { kind, subject, detail: JSON.parse(detail) });
+    else for (const row of openOf(db, subject)) end(db, at, row);
+  }
+  prepare(db, "UPDATE counter SET value = ? WHERE name = 'alarm'").run(upTo);
+  return upTo < newest;
+}
+
+const openOf = (db: Database, subject: string): Row[] =>
+  Object.values(TELLS).flatMap(
+    (kind) =>
+      prepare(db, 'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ?').all(
+        kind,
+        subject,
+      ) as Row[],
+  );
+
+/** Groups of which more devices came than are expected. */
+export function overAnnounced(db: Database): Finding[] {
+  const rows = prepare(
+    db,
+    `SELECT gid, name, announced, devices FROM grp JOIN group_size USING (gid)
+     WHERE announced IS NOT NULL AND devices > announced LIMIT ${MOST_OF_KIND}`,
+  ).all() as { gid: Uint8Array; name: string; announced: number; devices: number }[];
+  return rows.map(({ gid, ...detail }) => ({
+    kind: 'group.over-announced',
+    subject: toHex(bytes(gid)),
+    detail,
+  }));
+}
+
+/** Tokens that end before `until`. */
+export function tokensEnding(db: Database, at: number, until: number): Finding[] {
+  const rows = prepare(
+    db,
+    `SELECT id, name, role, expires FROM token WHERE revoked IS NULL AND expires > ? AND expires <= ? LIMIT ${MOST_OF_KIND}`,
+  ).all(at, until) as { id: number; name: string; role: string; expires: number }[];
+  return rows.map(({ id, name, role, expires }) => ({
+    kind: 'token.expiring',
+    subject: `token ${id}`,
+    detail: { name, role, expires: iso(expires) },
+  }));
+}

@@ -1,0 +1,87 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import {
+  alarmChecks,
+  type CheckSources,
+  dropped,
+  expiring,
+  knocking,
+} from '../../../fabric/alarms/checks.ts';
+import { alarmText } from '../../../fabric/operations/alarm-text.ts';
+import { rootCertificate } from '../../../fabric/pki/x509.ts';
+import { ALARM_KINDS } from '../../../fabric/registry/alarms.ts';
+import type { Handshake } from '../../../fabric/registry/records.ts';
+
+const DAY_MS = 86_400_000;
+const refusal = (group: number, at = 1): Handshake => ({
+  at,
+  source: '192.0.2.1',
+  gid: new Uint8Array(32).fill(group),
+  proven: false,
+  result: 'fabric.group-not-admitted',
+});
+const times = (n: number, make: () => Handshake): Handshake[] => Array.from({ length: n }, make);
+
+describe('what is found', () => {
+  test('a group knocks from its third attempt on; ten are told of at most, those with the most attempts', () => {
+    expect(knocking(times(2, () => refusal(1)))).toEqual([]);
+    expect(knocking([...times(3, () => refusal(1)), ...times(4, () => refusal(2))])).toMatchObject([
+      { subject: '02'.repeat(32), detail: { times: 4 } },
+      { subject: '01'.repeat(32), detail: { times: 3 } },
+    ]);
+    const many = Array.from({ length: 40 }, (_, group) => times(3, () => refusal(group))).flat();
+    expect(knocking(many)).toHaveLength(10);
+    const { gid: _, ...nobody } = refusal(1);
+    expect(knocking(times(9, () => nobody))).toEqual([]);
+  });
+
+  test('a fleet drops when a fifth of at least ten tunnels is gone', () => {
+    expect(dropped([], 0)).toEqual([]);
+    expect(dropped([9], 0)).toEqual([]);
+    expect(dropped([100, 90], 81)).toEqual([]);
+    expect(dropped([100, 90], 80)).toMatchObject([
+      { kind: 'fleet.dropped', detail: { before: 100, now: 80 } },
+    ]);
+    expect(dropped([50], 100)).toEqual([]);
+  });
+
+  test('a certificate is told of thirty days before it ends', () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = rootCertificate({ name: 'root', key: privateKey });
+    const [finding] = expiring('router.pem', pem, Number.MAX_SAFE_INTEGER);
+    const end = Date.parse(String(finding!.detail.ends));
+    expect(expiring('router.pem', pem, end - 30 * DAY_MS - 1)).toEqual([]);
+    expect(expiring('router.pem', pem, end - 30 * DAY_MS)).toMatchObject([{ subject: 'router.pem' }]);
+  });
+
+  test('a disk is almost full below a twentieth, or below 200 MB; a registry that lacks entries is told of', async () => {
+    let [free, all] = [1e12, 1e13];
+    const sources: CheckSources = {
+      registry: {
+        missing: () => undefined,
+        census: async () => ({}) as never,
+        handshakes: async () => ({ rows: [], next: undefined }),
+        overAnnounced: async () => [],
+        tokensEnding: async () => [],
+      },
+      certificates: {},
+      disk: async () => ({ path: '/var', free, all }),
+      now: () => 0,
+    };
+    const check = (kind: string) => alarmChecks(sources).find(({ kinds }) => kinds.includes(kind as never))!;
+    expect(await check('disk.full-soon').find()).toEqual([]);
+    [free, all] = [4e11, 1e13];
+    expect(await check('disk.full-soon').find()).toMatchObject([{ subject: '/var' }]);
+    [free, all] = [1e8, 1e9];
+    expect(await check('disk.full-soon').find()).toHaveLength(1);
+    expect(await check('registry.behind').find()).toEqual([]);
+    expect(await check('group.knocking').find()).toEqual([]);
+  });
+
+  test('each kind has words that say what it means and what to do', () => {
+    for (const kind of ALARM_KINDS) {
+      const { what, action } = alarmText({ kind, subject: 'x', detail: {} });
+      expect([what.at(-1), action.at(-1)], kind).toEqual(['.', '.']);
+    }
+  });
+});
