@@ -7,6 +7,9 @@ const named = (detail: Detail, subject: string): string =>
   typeof detail.name === 'string' ? `“${detail.name}”` : subject.slice(0, 20);
 const field = (detail: Detail, name: string): string => String(detail[name] ?? '?');
 
+/** A group's id is too long to be read. */
+const short = (subject: string): string => (subject.length > 45 ? `${subject.slice(0, 20)}…` : subject);
+
 /** What each action of the trail is in words. */
 const WORDS: Readonly<Record<string, Words>> = {
   'fabric.init': ({ who }) => `${who} set the fabric up`,
@@ -38,10 +41,10 @@ const WORDS: Readonly<Record<string, Words>> = {
       : `${who} changed what is noted of ${subject}`,
   'device.moves': ({ subject, detail }) =>
     `${subject} shook hands from ${field(detail, 'from')} and, within a day, from ${field(detail, 'to')}`,
-  'alarm.opened': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${subject}`,
-  'alarm.ended': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${subject} is over`,
+  'alarm.opened': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${short(subject)}`,
+  'alarm.ended': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${short(subject)} is over`,
   'alarm.acknowledge': ({ who, subject, detail }) =>
-    `${who} looks after the alarm ${field(detail, 'kind')} for ${subject}`,
+    `${who} looks after the alarm ${field(detail, 'kind')} for ${short(subject)}`,
   'hook.add': ({ who, subject, detail }) => `${who} added the hook ${named(detail, subject)}`,
   'hook.remove': ({ who, subject, detail }) => `${who} removed the hook ${named(detail, subject)}`,
   'person.invite': ({ who, detail }) => `${who} invited somebody as ${field(detail, 'role')}`,

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { toHex } from '../../protocol/bytes.ts';
+import { isFailure } from '../../protocol/failure.ts';
 import type { AlarmKind, Alarms, Finding } from '../registry/alarms.ts';
 import type { Handshake } from '../registry/records.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -13,7 +14,7 @@ export interface AlarmCheck {
 
 /** What the checks ask of the fabric. */
 export interface CheckSources {
-  readonly registry: Pick<Registry, 'census' | 'handshakes' | 'missing'> &
+  readonly registry: Pick<Registry, 'census' | 'group' | 'handshakes' | 'missing'> &
     Pick<Alarms, 'overAnnounced' | 'tokensEnding'>;
   /** PEM by name of the file. */
   readonly certificates: Readonly<Record<string, string>>;
@@ -55,7 +56,9 @@ export function alarmChecks({ registry, certificates, disk, now }: CheckSources)
           { limit: REFUSALS },
           { result: 'fabric.group-not-admitted' },
         );
-        return knocking(rows.filter(({ at }) => at > now() - DAY_MS));
+        const found = knocking(rows.filter(({ at }) => at > now() - DAY_MS));
+        const admitted = await Promise.all(found.map(({ subject }) => isAdmitted(registry, subject)));
+        return found.filter((_, i) => !admitted[i]);
       },
     },
     {
@@ -100,6 +103,16 @@ export function alarmChecks({ registry, certificates, disk, now }: CheckSources)
     },
   ];
 }
+
+/** Since then somebody may have brought its label. */
+const isAdmitted = (registry: Pick<Registry, 'group'>, gid: string): Promise<boolean> =>
+  registry.group(gid).then(
+    () => true,
+    (error: unknown) => {
+      if (isFailure(error) && error.code === 'fabric.unknown-group') return false;
+      throw error;
+    },
+  );
 
 /** The groups that refused handshakes claim, those with the most first. Anybody can claim any: there are ten at most. */
 export function knocking(refusals: readonly Handshake[]): readonly Finding[] {

@@ -198,6 +198,50 @@ test('the trail tells of both, and its chain is recomputed in the browser, as en
   await page.locator('p.bad').waitFor();
 });
 
+test('unbanned, the device is back by itself; retired, it never is, and its timeline tells all of it', async () => {
+  await page.goto(`${origin}/#/devices?q=pump-7`);
+  await page.getByRole('link', { name: 'pump-7' }).click(IN_TIME);
+  await page.getByRole('button', { name: 'Unban' }).click(IN_TIME);
+  await page.getByRole('dialog').getByRole('button', { name: 'Unban' }).click();
+  await page.getByText(/connects within \d+ s/).waitFor(IN_TIME);
+  await page.locator('.presence-online').waitFor({ timeout: 90_000 });
+  await page.getByRole('button', { name: 'Retire' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('the last group of its address').fill('0');
+  await dialog.getByRole('button', { name: 'Retire' }).click();
+  await dialog.getByText('not the last group').waitFor();
+  const end = new URL(page.url()).hash.split(/:|%3A/).at(-1)!;
+  await dialog.getByLabel('the last group of its address').fill(end);
+  await dialog.getByRole('button', { name: 'Retire' }).click();
+  await page.getByText('The device is retired').waitFor(IN_TIME);
+  for (const text of ['retired fd00', 'unbanned fd00', 'banned fd00', 'named fd00', 'Handshake: admitted'])
+    await page.getByRole('cell', { name: text }).first().waitFor(IN_TIME);
+  expect(await page.getByRole('button', { name: 'Ban' }).count()).toBe(0);
+  await expectAccessible(page);
+  await picture(page, 'timeline');
+});
+
+test('an alarm says what it means and what to do; somebody looks after it, and a hook hears of it', async () => {
+  await page.getByRole('link', { name: /^Alarms/ }).click();
+  await page.getByRole('button', { name: 'Add a hook' }).click();
+  await page.getByLabel('Name').fill('on-call');
+  await page.getByLabel('Address').fill('mailto:ops@example.org');
+  await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click();
+  await page.getByText('The key of its signatures').waitFor(IN_TIME);
+  const [group] = await world.fabric.json<{ gid: string }[]>('group', 'list');
+  await must(world.fabric.run('group', 'announce', group!.gid, '3'));
+  await page.getByText(`${DEVICES} devices of "Batch" came, 3 are expected.`).waitFor(IN_TIME);
+  const row = page.getByRole('row', { name: /are expected/ });
+  await row.getByRole('button', { name: 'Acknowledge' }).click();
+  await row.getByRole('cell', { name: NAME }).waitFor(IN_TIME);
+  await page.getByRole('button', { name: 'Sent' }).click();
+  await page.getByText('no mail server').first().waitFor(IN_TIME);
+  await page.getByRole('cell', { name: 'alarm.acknowledged' }).waitFor(IN_TIME);
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Hide' }).click();
+  await picture(page, 'alarms');
+});
+
 test('people are invited and removed; a role that may less sees less, and is refused what it does not see', async () => {
   await visit('People');
   await page.getByRole('button', { name: 'Invite somebody' }).click();
@@ -247,6 +291,7 @@ test('on a phone, in the dark, by keyboard alone', async () => {
     'devices',
     'handshakes',
     'map',
+    'alarms',
     'networks',
     'audit',
     'people',

@@ -11,6 +11,7 @@ import { alarmText } from '../../../fabric/operations/alarm-text.ts';
 import { rootCertificate } from '../../../fabric/pki/x509.ts';
 import { ALARM_KINDS } from '../../../fabric/registry/alarms.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
+import { Failure } from '../../../protocol/failure.ts';
 
 const DAY_MS = 86_400_000;
 const refusal = (group: number, at = 1): Handshake => ({
@@ -56,11 +57,16 @@ describe('what is found', () => {
 
   test('a disk is almost full below a twentieth, or below 200 MB; a registry that lacks entries is told of', async () => {
     let [free, all] = [1e12, 1e13];
+    let refusals: Handshake[] = [];
     const sources: CheckSources = {
       registry: {
         missing: () => undefined,
         census: async () => ({}) as never,
-        handshakes: async () => ({ rows: [], next: undefined }),
+        group: async (gid) => {
+          if (gid.startsWith('01')) return {} as never;
+          throw new Failure('fabric.unknown-group', 'operator', 'none');
+        },
+        handshakes: async () => ({ rows: refusals, next: undefined }),
         overAnnounced: async () => [],
         tokensEnding: async () => [],
       },
@@ -76,6 +82,9 @@ describe('what is found', () => {
     expect(await check('disk.full-soon').find()).toHaveLength(1);
     expect(await check('registry.behind').find()).toEqual([]);
     expect(await check('group.knocking').find()).toEqual([]);
+    // The one whose label was brought meanwhile knocks no more.
+    refusals = [...times(3, () => refusal(1)), ...times(3, () => refusal(2))];
+    expect(await check('group.knocking').find()).toMatchObject([{ subject: '02'.repeat(32) }]);
   });
 
   test('each kind has words that say what it means and what to do', () => {
