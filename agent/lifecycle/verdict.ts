@@ -45,7 +45,7 @@ export function consequence(
     case 'banned':
       return {
         failure: new Failure('fabric.banned', 'operator', 'the fabric has banned this device', {
-          action: `Ask the owner of the network; the device asks again ${every(verdict.seconds)}.`,
+          action: `Ask the owner of the network; the device asks again ${every(verdict.seconds, 'once a day')}.`,
         }),
         goal,
         attempts: again,
@@ -60,12 +60,13 @@ export function consequence(
           'operator',
           'the fabric has suspended the group of this device',
           {
-            action: `Ask the owner of the network; the device asks again ${every(verdict.seconds)}.`,
+            action: `Ask the owner of the network; the device asks again ${every(verdict.seconds, 'now and then')}.`,
           },
         ),
         goal,
         attempts: again,
-        ms: later(verdict.seconds, random),
+        // A fabric that says no time is asked at the pauses of any other failure.
+        ms: verdict.seconds === 0 ? jitter : later(verdict.seconds, random),
         blocked: true,
       };
     case 'unknown':
@@ -105,5 +106,6 @@ function later(seconds: number, random: number): number {
   return asked + Math.floor((random * asked) / 2);
 }
 
-const every = (seconds: number): string =>
-  seconds === 0 ? 'once a day' : `in ${seconds} s or somewhat later`;
+/** How often it asks; `otherwise` if the fabric gives no time. */
+const every = (seconds: number, otherwise: string): string =>
+  seconds === 0 ? otherwise : `in ${seconds} s or somewhat later`;

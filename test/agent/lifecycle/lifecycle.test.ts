@@ -314,6 +314,15 @@ describe('verdicts', () => {
       }
     });
 
+    test(`[C-36] suspended ${name} without a time: backs off`, () => {
+      const rounds = Array(20)
+        .fill([excluded('suspended', 0), timer])
+        .flat();
+      const pause = waited(live([...events, ...rounds, excluded('suspended', 0)], 0.999).actions);
+      expect(pause).toBeGreaterThan(RETRY.capMs * 0.9);
+      expect(pause).toBeLessThanOrEqual(RETRY.capMs);
+    });
+
     test(`[C-36] banned ${name} without a time: asks once a day, with the same identity`, () => {
       const life = live([...events, excluded('banned', 0)]);
       expect(life.situation).toMatchObject({ kind: 'blocked', trouble: { code: 'fabric.banned' } });
