@@ -118,7 +118,7 @@ describe('[C-40] the report of a device', () => {
     admission.set(b, 'banned');
     const banned = await connect(router, b, OURS);
     banned.send(report('banned.was-here'));
-    expect((await banned.ending).verdict).toEqual({ kind: 'banned' });
+    expect((await banned.ending).verdict).toEqual({ kind: 'banned', seconds: 40 });
     expect([stranger.controls, banned.controls].flat()).not.toContainEqual(REPORT_REQUEST);
     const older = await admitted(router, a, OURS);
     const newer = await admitted(router, a, OURS);
