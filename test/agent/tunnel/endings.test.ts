@@ -1,12 +1,10 @@
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { TunnelEvent } from '../../../agent/tunnel/session.ts';
-import { openTunnel } from '../../../agent/tunnel/tunnel.ts';
+import { describe, expect, test, vi } from 'vitest';
 import { concat } from '../../../protocol/bytes.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { encodeVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
-import { fakeTun, packet6, startTestRouter, type TestRouter } from '../router.ts';
-import { certificates, identity, OTHER, OWN, openedTunnel, PEER, RULES, US } from './opened-tunnel.ts';
+import { packet6, type TestRouter } from '../router.ts';
+import { OTHER, OWN, openedTunnel, PEER } from './opened-tunnel.ts';
 
 describe('going down', () => {
   test('a frame longer than any packet ends the connection', async () => {
@@ -20,28 +18,15 @@ describe('going down', () => {
   });
 
   test('[C-13] a router that falls silent is given up after a heartbeat without answer', async () => {
-    const options = { ...certificates, silent: false };
-    const router = await startTestRouter(options);
-    const tun = fakeTun();
-    const tunnel = openTunnel(tun, { ...RULES, heartbeatPeriodMs: 30, heartbeatTimeoutMs: 2_000 }, () => US);
-    onTestFinished(() => tunnel.close());
-    const events: TunnelEvent[] = [];
-    tunnel.start(
-      {
-        hosts: ['127.0.0.1'],
-        port: router.port,
-        mark: 0,
-        timeoutMs: 10_000,
-        ca: certificates.root,
-        ...identity,
-        wire: 'auto',
-      },
-      (event) => events.push(event),
+    const { router, settings, events, connect } = await openedTunnel(
+      {},
+      { heartbeatPeriodMs: 30, heartbeatTimeoutMs: 2_000 },
     );
+    connect();
     await vi.waitFor(() => expect(router.packets.length).toBeGreaterThan(3), 10_000);
     expect(events).toHaveLength(1);
     expect(router.packets).toEqual(router.packets.map(() => heartbeat(OWN)));
-    options.silent = true;
+    settings.silent = true;
     await vi.waitFor(
       () => expect(events.at(-1)).toMatchObject({ failure: { code: 'tunnel.silent' }, silent: true }),
       10_000,

@@ -40,12 +40,13 @@ beforeAll(async () => {
   identity = { certificate, key, publicKey };
 });
 
-/** A tunnel to a test router; `events` is everything it reported. */
+/** A tunnel to a test router; `events` is everything it reported; the router obeys a change of `settings`. */
 export async function openedTunnel(
   options: Partial<Parameters<typeof startTestRouter>[0]> = {},
   rules: Partial<Rules> = {},
 ) {
-  const router = await startTestRouter({ ...certificates, ...options });
+  const settings = { ...certificates, ...options };
+  const router = await startTestRouter(settings);
   const tun = fakeTun();
   const tunnel = openTunnel(tun, { ...RULES, ...rules }, () => US);
   onTestFinished(() => tunnel.close());
@@ -71,7 +72,7 @@ export async function openedTunnel(
       return event;
     }, 10_000);
   const failure = async (): Promise<Failure> => ((await happens('down')) as { failure: Failure }).failure;
-  return { router, tun, tunnel, events, connect, happens, failure };
+  return { router, settings, tun, tunnel, events, connect, happens, failure };
 }
 
 /** Everything sent before has arrived: a marker packet came back from the router's list. */
