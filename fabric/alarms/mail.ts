@@ -25,7 +25,7 @@ export async function readMail(path: string): Promise<Mail> {
 
 /** Sends an event as a mail. @throws Error why it was not accepted */
 export async function sendMail(
-  mail: Mail | undefined,
+  { mail, signal }: { readonly mail?: Mail; readonly signal?: AbortSignal },
   to: string,
   { event, body }: Pick<DueDelivery, 'event' | 'body'>,
 ): Promise<void> {
@@ -36,12 +36,27 @@ export async function sendMail(
     ...{ connectionTimeout: TIMEOUT_MS, greetingTimeout: TIMEOUT_MS, socketTimeout: TIMEOUT_MS },
     ...{ disableFileAccess: true, disableUrlAccess: true },
   });
+  // A server that does not answer must not hold up a fabric that stops.
+  const over = new AbortController();
   try {
-    await transport.sendMail({ from: mail.from, to, ...mailOf(event, body) });
+    await Promise.race([
+      transport.sendMail({ from: mail.from, to, ...mailOf(event, body) }),
+      aborted(signal, over.signal),
+    ]);
   } finally {
+    over.abort();
     transport.close();
   }
 }
+
+/** Rejects when `signal` aborts, unless `over` does before that and nobody waits any more. */
+const aborted = (signal: AbortSignal | undefined, over: AbortSignal): Promise<never> =>
+  new Promise((_, reject) =>
+    signal?.addEventListener('abort', () => reject(new Error('the fabric stopped')), {
+      once: true,
+      signal: over,
+    }),
+  );
 
 /** Subject and text of an event. */
 export function mailOf(event: string, body: string): { readonly subject: string; readonly text: string } {

@@ -22,8 +22,8 @@ const TIMEOUT_MS = 10_000;
 /** For so long a delivery is tried. */
 const TRIED_MS = 24 * 3_600_000;
 const RETRY = { firstMs: 10_000, capMs: 3_600_000 };
-/** Deliveries under way at once. */
-const AT_ONCE = 8;
+/** Deliveries under way at once: one of each hook. */
+const AT_ONCE = 20;
 const LONGEST_ERROR = 200;
 
 /** `t=SECONDS,v1=HEX`: HMAC-SHA-256 with the hook's secret over `SECONDS.BODY`. */
@@ -48,7 +48,7 @@ export async function sendDue(
 async function attempt(delivery: DueDelivery, options: SendOptions, now: number): Promise<Attempt> {
   try {
     const destination = parseDestination(delivery.url);
-    if (destination.kind === 'mail') await sendMail(options.mail, destination.to, delivery);
+    if (destination.kind === 'mail') await sendMail(options, destination.to, delivery);
     else {
       const status = await post(destination.url, delivery, options, now);
       if (status === 410) return { kind: 'given-up', error: 'HTTP 410: the receiver is gone' };

@@ -112,7 +112,7 @@ export interface Alarms extends AlarmReader {
   testHook(actor: string, id: number): Promise<void>;
   /** Tries a delivery once more. @throws Failure `fabric.unknown-delivery` */
   retryDelivery(actor: string, id: number): Promise<void>;
-  /** Those that are due, oldest first. */
+  /** The oldest of each hook that is due. */
   dueDeliveries(most: number): Promise<readonly DueDelivery[]>;
   recordAttempt(id: number, attempt: Attempt): Promise<void>;
 }

@@ -133,12 +133,14 @@ export function listDeliveries(db: Database, page: PageRequest, hook: number): P
   return { rows: shown.map(deliveryOf), next };
 }
 
-/** Deliveries that are due, oldest first. */
+/** The oldest delivery that is due of each hook: one that does not answer holds the others up for one attempt. */
 export function dueDeliveries(db: Database, at: number, most: number): DueDelivery[] {
   const rows = prepare(
     db,
     `SELECT delivery.id, hook, event, body, delivery.created, attempts, status, at, error, url, secret
-     FROM delivery JOIN hook ON hook.id = delivery.hook WHERE status = 'waiting' AND at <= ? ORDER BY at LIMIT ?`,
+     FROM delivery JOIN hook ON hook.id = delivery.hook
+     WHERE delivery.id IN (SELECT min(id) FROM delivery WHERE status = 'waiting' AND at <= ? GROUP BY hook)
+     ORDER BY delivery.id LIMIT ?`,
   ).all(at, most) as (DeliveryRow & { url: string; secret: string })[];
   return rows.map(deliveryOf);
 }

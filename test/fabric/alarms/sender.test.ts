@@ -175,6 +175,18 @@ describe('mail', () => {
     expect(await sent(due)).toMatchObject({ kind: 'later', error: expect.stringContaining('--mail') });
   });
 
+  test('does not hold up a fabric that stops', async () => {
+    const silent = createTcpServer();
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void silent.close());
+    const server = `smtp://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const stopping = new AbortController();
+    silent.once('connection', () => stopping.abort());
+    const mail = { server, from: 'enf@example.org' };
+    const attempt = await sent(delivery('mailto:ops@example.org'), { mail, signal: stopping.signal });
+    expect(attempt).toMatchObject({ kind: 'later', error: 'the fabric stopped' });
+  });
+
   test('has a file of two lines', async () => {
     const file = join(scratch(), 'mail');
     for (const text of [

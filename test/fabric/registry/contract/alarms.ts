@@ -155,9 +155,15 @@ export function alarmsContract(openEmpty: OpenEmpty): void {
       const { id } = await registry.addHook('anna', HOOK);
       await registry.testHook('anna', id);
       await registry.testHook('anna', id);
-      const [first, second] = await registry.dueDeliveries(9);
+      const other = await registry.addHook('anna', HOOK);
+      await registry.testHook('anna', other.id);
+      const [first, others] = await registry.dueDeliveries(9);
+      // One that does not answer holds up its own, and not those of another.
+      expect([first!.hook, others!.hook]).toEqual([id, other.id]);
+      await registry.recordAttempt(others!.id, { kind: 'sent' });
       expect(first).toMatchObject({ url: URL, secret: 's', attempts: 0, status: 'waiting' });
       await registry.recordAttempt(first!.id, { kind: 'sent' });
+      const [second] = await registry.dueDeliveries(9);
       await registry.recordAttempt(second!.id, { kind: 'later', next: now() + 10, error: 'HTTP 500' });
       expect(await registry.dueDeliveries(9)).toEqual([]);
       pass(10);
