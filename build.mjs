@@ -53,7 +53,6 @@ if (what === 'all' || what === 'bundles') {
       target: 'node20',
       minifySyntax: true,
       legalComments: 'none',
-      external: ['better-sqlite3'],
       define: {
         'process.env.ENF_VERSION': JSON.stringify(version),
         'process.env.ENF_BUILT': JSON.stringify(built()),

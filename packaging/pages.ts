@@ -1,4 +1,4 @@
-import type { Key } from '../agent/config/key-types.ts';
+import type { Key } from '../cli/config/key-types.ts';
 import type { Description } from '../cli/program.ts';
 import { entry, example, heading, roff, section } from './roff.ts';
 

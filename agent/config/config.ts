@@ -1,11 +1,11 @@
-import { parse as parseToml, TomlError } from 'smol-toml';
-import { nearest } from '../../cli/program.ts';
-import { Failure } from '../../protocol/failure.ts';
+import { choice, list, span, text, whole, yesNo } from '../../cli/config/key-types.ts';
+import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
+import { missingKey, readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
 import { readHost } from './host.ts';
-import { choice, type Key, list, loopback, proxyUrl, span, text, whole, yesNo } from './key-types.ts';
-import { isRefusal, type Refusal, refuse } from './refusal.ts';
+import { loopback } from './loopback.ts';
+import { proxyUrl } from './proxy-url.ts';
 
 /**
  * The agent's configuration: one table has each key's section, name, type, bounds, default and meaning.
@@ -206,118 +206,30 @@ export const SCHEMA = {
   },
 };
 
-type Camel<S extends string> = S extends `${infer Head}-${infer Tail}`
-  ? `${Head}${Capitalize<Camel<Tail>>}`
-  : S;
-type Value<K> = K extends { read(value: unknown): infer R } ? Exclude<R, Refusal> : never;
-
 /** The checked configuration; `tunnel-port` is `tunnelPort`, durations are milliseconds. */
-export type Config = {
-  readonly [S in keyof typeof SCHEMA]: {
-    readonly [K in keyof (typeof SCHEMA)[S] & string as Camel<K>]: Value<(typeof SCHEMA)[S][K]>;
-  };
-};
-
-const SECTIONS = SCHEMA as unknown as Record<string, Record<string, Key<unknown>>>;
+export type Config = Settings<typeof SCHEMA>;
 
 export const DEFAULT_PATH = '/etc/enf/agent.toml';
+const MANUAL = 'docs/config.md';
 
 /**
  * Reads the configuration's text. `path` is named in failures.
  * @throws Failure `config.bad-toml`, `config.unknown-key`, `config.missing-key`, `config.bad-value`
  */
 export function parseConfig(source: string, path: string): Config {
-  const document = readToml(source, path);
-  refuseUnknown(document, Object.keys(SECTIONS), path, (name) => `section [${name}]`);
-  const config: Record<string, Record<string, unknown>> = {};
-  for (const [section, keys] of Object.entries(SECTIONS)) {
-    const given = document[section] ?? {};
-    if (typeof given !== 'object' || Array.isArray(given) || given instanceof Date) {
-      throw badValue(path, section, 'a section', given);
-    }
-    const values = given as Record<string, unknown>;
-    refuseUnknown(values, Object.keys(keys), path, (name) => `key ${section}.${name}`);
-    config[section] = Object.fromEntries(
-      Object.entries(keys).map(([name, key]) => [
-        camel(name),
-        readKey(path, `${section}.${name}`, key, values[name]),
-      ]),
+  const config = readSettings(SCHEMA, source, { path, manual: MANUAL });
+  if (config.identity.mode === 'software' && config.identity.credentialDir === '') {
+    throw missingKey(
+      { path, manual: MANUAL },
+      'identity.credential-dir',
+      'is required when identity.mode is "software"',
     );
   }
-  const checked = config as unknown as Config;
-  if (checked.identity.mode === 'software' && checked.identity.credentialDir === '') {
-    throw missing(path, 'identity.credential-dir', 'is required when identity.mode is "software"');
-  }
-  return checked;
+  return config;
 }
 
-/** The effective configuration as TOML, every key with its meaning: what `check-config` prints. */
-export function renderConfig(config: Config): string {
-  const values = config as unknown as Record<string, Record<string, unknown>>;
-  return Object.entries(SECTIONS)
-    .map(([section, keys]) => {
-      const lines = Object.entries(keys).map(
-        ([name, key]) => `${name} = ${key.write(values[section]![camel(name)])}`,
-      );
-      return `[${section}]\n${lines.join('\n')}\n`;
-    })
-    .join('\n');
-}
-
-function readToml(source: string, path: string): Record<string, unknown> {
-  try {
-    return parseToml(source);
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    const summary = error.message.split('\n')[0];
-    throw new Failure('config.bad-toml', 'operator', `${path}, line ${error.line}: ${summary}`, {
-      action: `Correct line ${error.line}; text goes in quotes, and each key stands under its [section].`,
-      cause: error,
-    });
-  }
-}
-
-function readKey(path: string, name: string, key: Key<unknown>, given: unknown): unknown {
-  if (given === undefined && key.default === undefined) throw missing(path, name, 'is required');
-  const value = given ?? parseToml(`value = ${key.default}`).value;
-  const read = key.read(value);
-  if (isRefusal(read)) throw badValue(path, name, read.expected, key.secret ? SECRET : value);
-  return read;
-}
-
-function refuseUnknown(
-  given: Record<string, unknown>,
-  known: readonly string[],
-  path: string,
-  describe: (name: string) => string,
-): void {
-  const name = Object.keys(given).find((each) => !known.includes(each));
-  if (name === undefined) return;
-  const near = nearest(name, known);
-  throw new Failure('config.unknown-key', 'operator', `${path}: unknown ${describe(name)}`, {
-    action: near ? `Did you mean ${describe(near)}?` : `Known here: ${known.join(', ')}.`,
-  });
-}
-
-function missing(path: string, name: string, why: string): Failure {
-  return new Failure('config.missing-key', 'operator', `${path}: ${name} ${why}`, {
-    action: `Set ${name}; see docs/config.md.`,
-  });
-}
-
-const SECRET = 'something that is not shown';
-
-function badValue(path: string, name: string, expected: string, got: unknown): Failure {
-  const shown =
-    JSON.stringify(got, (_, value) => (typeof value === 'bigint' ? String(value) : value)) ?? 'nothing';
-  const refused = `${path}: ${name}: expected ${expected}`;
-  return new Failure('config.bad-value', 'operator', `${refused}, got ${shown.slice(0, 80)}`, {
-    action: `Correct ${name}; see docs/config.md.`,
-    publicMessage: refused,
-  });
-}
-
-const camel = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+/** The effective configuration as TOML: what `check-config` prints. */
+export const renderConfig = (config: Config): string => writeSettings(SCHEMA, config);
 
 function isAddress(value: string): boolean {
   try {

@@ -1,6 +1,6 @@
+import { type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { isDnsName } from '../../protocol/dns.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
-import { type Refusal, refuse } from './refusal.ts';
 
 const IPV4 = /^(?:(?:0|[1-9]\d{0,2})(?:\.|$)){4}$/;
 

@@ -1,8 +1,9 @@
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { writeChunks } from '../../os/files/create.ts';
 import { syncFolder, writeFailure } from '../../os/files/durable.ts';
+import { isEmptyOrAbsent, placeToPrepare, putInPlace } from '../../os/files/place.ts';
 import { withPrivateFolder } from '../../os/files/private-folder.ts';
 import { equal, fromHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -36,7 +37,7 @@ export async function restoreBackup(
 ): Promise<BackupView & { readonly data: string }> {
   const target = resolve(data);
   await requireEmpty(data);
-  return withPrivateFolder(dirname(target), async (folder) => {
+  return withPrivateFolder(await placeToPrepare(target), async (folder) => {
     const inside = join(folder, 'fabric');
     const manifest = await unpack(file, inside, options);
     const { created, audit } = manifest;
@@ -46,7 +47,7 @@ export async function restoreBackup(
     } finally {
       await registry.close();
     }
-    await putInPlace(inside, target);
+    await give(inside, target);
     return { data, ...(await viewOf(file, manifest)) };
   });
 }
@@ -57,12 +58,10 @@ async function viewOf(file: string, manifest: Manifest): Promise<BackupView> {
 }
 
 async function requireEmpty(data: string): Promise<void> {
-  const names = await readdir(data).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    if (error.code === 'ENOTDIR') return [data];
+  const isEmpty = await isEmptyOrAbsent(data).catch((error) => {
     throw writeFailure(data, error);
   });
-  if (names.length > 0) throw alreadyInitialised(data);
+  if (!isEmpty) throw alreadyInitialised(data);
 }
 
 /** The files of the backup in a new folder, checked. */
@@ -101,10 +100,9 @@ async function checkContents(folder: string, { audit }: Manifest): Promise<void>
   throw damaged('its registry ends with another audit entry than it says');
 }
 
-async function putInPlace(from: string, to: string): Promise<void> {
+async function give(from: string, to: string): Promise<void> {
   try {
-    await rename(from, to);
-    await syncFolder(dirname(to));
+    await putInPlace(from, to);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw code === 'ENOTEMPTY' || code === 'EEXIST' ? alreadyInitialised(to, error) : writeFailure(to, error);

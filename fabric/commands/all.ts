@@ -2,6 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { alarmCommands } from './alarm.ts';
 import { audit } from './audit.ts';
 import { backupCommands } from './backup.ts';
+import { checkConfig } from './check-config.ts';
 import { consoleServe } from './console.ts';
 import { deviceCommands } from './device.ts';
 import { doctor } from './doctor.ts';
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   ...backupCommands,
   ...tokenCommands,
   consoleServe,
+  checkConfig,
   status,
   doctor,
   consoleInvite,

@@ -1,49 +1,41 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from '../../cli/program.ts';
 import { readBounded } from '../../os/files/read.ts';
-import { formatListen, type ListenAddress, parseListen } from '../../os/net/listen.ts';
+import { formatListen } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { notify } from '../../os/service/notify.ts';
 import { askedToStop, VERSION } from '../../os/service/process.ts';
-import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
+import { type Config, checkConsole } from '../config/config.ts';
+import { originOf } from '../config/origin.ts';
 import { askNews } from '../operations/news.ts';
 import { askRunning } from '../operations/running.ts';
 import { pathOf } from '../pki/files.ts';
 import { DATA } from './context.ts';
-import { parseOrigin } from './origin.ts';
+import { CONFIG, override, readConfig } from './settings.ts';
 
-const DEFAULT_LISTEN = '[::1]:8480';
+const OVERRIDES = [
+  override('listen', 'ADDRESS', 'console', 'listen'),
+  override('certificate', 'FILE', 'console', 'certificate'),
+  override('key', 'FILE', 'console', 'key'),
+  override('origin', 'URL', 'console', 'origin'),
+];
 
 export const consoleServe: Command = {
   name: 'console serve',
   summary: 'Serves the API of a fabric, in a process that holds none of its keys.',
-  options: [
-    {
-      name: 'listen',
-      value: 'ADDRESS:PORT',
-      help: 'where; without a certificate loopback only',
-      default: DEFAULT_LISTEN,
-    },
-    { name: 'certificate', value: 'FILE', help: 'certificate chain of the server, PEM' },
-    { name: 'key', value: 'FILE', help: 'its private key, PEM' },
-    {
-      name: 'origin',
-      value: 'URL',
-      help: 'where browsers find the console, behind a proxy and for passkeys, e.g. https://console.example',
-    },
-    DATA,
-  ],
+  options: [CONFIG, ...OVERRIDES.map(({ option }) => option), DATA],
   examples: [
     'enf-fabric console serve',
     'enf-fabric console serve --listen "[::]:8480" --certificate fabric.pem --key fabric.key',
   ],
   async run(invocation) {
-    const listen = parseListen(invocation.required('listen'));
+    const settings = (await readConfig(invocation, OVERRIDES)).console;
+    checkConsole(settings);
+    const { listen } = settings;
+    const origin = originOf(settings.origin);
     const socket = pathOf(invocation.required('data'), 'control');
-    const tls = await readTls(invocation.option('certificate'), invocation.option('key'));
-    if (tls === undefined) requireLoopback(listen);
-    const origin = parseOrigin('origin', invocation.option('origin'));
+    const tls = await readTls(settings);
     const { startApi } = await import('../api/server.ts');
     const api = await startApi({
       listen,
@@ -68,29 +60,13 @@ export const consoleServe: Command = {
   },
 };
 
-async function readTls(
-  certificate: string | undefined,
-  key: string | undefined,
-): Promise<{ certificate: string; key: string } | undefined> {
-  if (certificate === undefined && key === undefined) return undefined;
-  if (certificate === undefined || key === undefined) {
-    throw new Failure('cli.missing-option', 'operator', '--certificate and --key are given together', {
-      action: 'Give both.',
-    });
-  }
+/** The certificate of the console and its key, PEM; undefined without TLS. @throws Failure `os.…` */
+export async function readTls({
+  certificate,
+  key,
+}: Config['console']): Promise<{ certificate: string; key: string } | undefined> {
+  if (certificate === '') return undefined;
   const text = async (path: string, what: string): Promise<string> =>
     decodeUtf8(await readBounded(path, what)) ?? '';
   return { certificate: await text(certificate, 'certificate'), key: await text(key, 'private key') };
-}
-
-function requireLoopback({ host }: ListenAddress): void {
-  if (host === '::1' || host.startsWith('127.')) return;
-  throw new Failure(
-    'cli.bad-option',
-    'operator',
-    `--listen ${host}: without TLS the API is served on loopback only`,
-    {
-      action: 'Give --certificate and --key, or put a proxy with TLS in front of [::1].',
-    },
-  );
 }

@@ -1,5 +1,5 @@
 import { Failure } from '../../protocol/failure.ts';
-import { isLoopback } from './remote.ts';
+import { originOf } from '../config/origin.ts';
 
 /** Where a console is that was started without options: by this name a browser may have passkeys for it, too. */
 export const CONSOLE_URL = 'http://localhost:8480';
@@ -7,9 +7,8 @@ export const CONSOLE_URL = 'http://localhost:8480';
 /** The address of a console in an option: scheme, name and port alone. @throws Failure `cli.bad-option` */
 export function parseOrigin(option: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isOrigin = url !== undefined && `${url.origin}/` === url.href && /^https?:$/.test(url.protocol);
-  if (isOrigin && (url.protocol === 'https:' || isLoopback(url.hostname))) return url.origin;
+  const origin = originOf(text);
+  if (origin !== undefined) return origin;
   throw new Failure(
     'cli.bad-option',
     'operator',

@@ -1,9 +1,9 @@
-import { isIP } from 'node:net';
 import type { Invocation, Option } from '../../cli/program.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
 import type { Remote } from '../api/client.ts';
+import { isLoopback } from '../config/origin.ts';
 
 /** The options by which a command works on a fabric elsewhere. */
 export const REMOTE: readonly Option[] = [
@@ -58,10 +58,4 @@ function parseUrl(text: string): URL {
   if (url.username !== '' || url.password !== '')
     throw bad('a token goes into --token-file, not into the address');
   return url;
-}
-
-/** A name or address of this machine. */
-export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, '');
-  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'));
 }

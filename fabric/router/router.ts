@@ -66,7 +66,7 @@ const SETTLED_MS = 3_000;
 const REVIEWED_AT_ONCE = 50;
 
 /** Threads at most. */
-export const MOST_ROUTER_THREADS = 16;
+const MOST_ROUTER_THREADS = 16;
 
 export interface RouterOptions {
   readonly listen: { readonly host: string; readonly port: number };

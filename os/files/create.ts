@@ -3,6 +3,7 @@ import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises
 import { dirname, join, resolve } from 'node:path';
 import { Failure } from '../../protocol/failure.ts';
 import { syncFolder, writeFailure } from './durable.ts';
+import { placeToPrepare, putInPlace } from './place.ts';
 
 export interface NewFile {
   readonly name: string;
@@ -12,19 +13,18 @@ export interface NewFile {
 }
 
 /**
- * Creates a folder (0700) that did not exist or was empty, with all its files, atomically: after a power cut
- * at any point it is complete or absent. Never overwrites.
+ * Creates a folder (0700) with all its files, or fills one that was empty, which keeps its owner; complete or not at all, see place.ts. Never
+ * overwrites.
  * @throws Failure `os.exists`, `os.disk-full`, `os.write-failed`
  */
 export async function createFolder(path: string, files: readonly NewFile[]): Promise<void> {
   const target = resolve(path);
-  const temp = temporaryName(target);
+  const temp = join(await placeToPrepare(target), temporaryBase());
   try {
     await mkdir(temp, { mode: 0o700 });
     for (const file of files) await writeNew(join(temp, file.name), file.content, file.mode ?? 0o600);
     await syncFolder(temp);
-    await rename(temp, target);
-    await syncFolder(dirname(target));
+    await putInPlace(temp, target);
   } catch (error) {
     await rm(temp, { recursive: true, force: true }).catch(() => {});
     throw createFailure(path, error);
@@ -122,8 +122,8 @@ export async function appendLine(path: string, line: string): Promise<void> {
   }
 }
 
-const temporaryName = (target: string): string =>
-  join(dirname(target), `.${randomBytes(6).toString('hex')}.tmp`);
+const temporaryBase = (): string => `.${randomBytes(6).toString('hex')}.tmp`;
+const temporaryName = (target: string): string => join(dirname(target), temporaryBase());
 
 /** Removes a file that could not be written completely; never one that existed before. */
 async function writeNew(path: string, content: Uint8Array | string, mode: number): Promise<void> {

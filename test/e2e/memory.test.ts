@@ -12,7 +12,7 @@ const MOST_OWN_BYTES = 20e6;
 
 /** The service as systemd would start it: Node's options and the environment of the unit. */
 function asService(): { node: readonly string[]; environment: Record<string, string> } {
-  const unit = packaged('systemd/enf-agent.service');
+  const unit = packaged('agent/systemd/enf-agent.service');
   const options = /^ExecStart=\/usr\/bin\/node (.*) \/usr\/lib/m.exec(unit)![1]!;
   const arenas = /^Environment=MALLOC_ARENA_MAX=(\d+)$/m.exec(unit)![1]!;
   return { node: options.split(' '), environment: { MALLOC_ARENA_MAX: arenas } };

@@ -68,7 +68,7 @@ describe('the Debian package', () => {
       'usr/lib/sysctl.d/50-enf-agent.conf',
       'usr/lib/systemd/network/50-enf-agent.network',
       'usr/lib/systemd/networkd.conf.d/50-enf-agent.conf',
-      ...readdirSync(join(ROOT, 'packaging/systemd'))
+      ...readdirSync(join(ROOT, 'packaging/agent/systemd'))
         .map((each) => `usr/lib/systemd/system/${each}`)
         .sort(),
       'usr/lib/sysusers.d/enf-agent.conf',

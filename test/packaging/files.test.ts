@@ -5,7 +5,7 @@ import { parseConfig, SCHEMA } from '../../agent/config/config.ts';
 import { describeAgent, folder, packaged, ROOT, run } from './place.ts';
 
 const DEVICE = JSON.parse(SCHEMA.tunnel.device.default!);
-const path = (name: string): string => join(ROOT, 'packaging', name);
+const path = (name: string): string => join(ROOT, 'packaging/agent', name);
 
 /** Does a glob of systemd or NetworkManager match? Only `*` is used. */
 const matches = (glob: string, name: string): boolean =>
@@ -48,13 +48,13 @@ test('C-15 IPv6 is enabled on our interface, although the machine has it disable
 });
 
 test('C-11 networkd and NetworkManager leave our interface and our routes alone', () => {
-  const conf = packaged('network/50-enf-agent.conf');
+  const conf = packaged('agent/networkd.conf.d/50-enf-agent.conf');
   expect(conf).toContain('[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n');
   const network = /\[Match\]\nName=(\S+)\n\n\[Link\]\nUnmanaged=yes\n/.exec(
-    packaged('network/50-enf-agent.network'),
+    packaged('agent/network/50-enf-agent.network'),
   );
   const manager = /\[keyfile\]\nunmanaged-devices\+=interface-name:(\S+)\n/.exec(
-    packaged('NetworkManager/50-enf-agent.conf'),
+    packaged('agent/NetworkManager/50-enf-agent.conf'),
   );
   for (const glob of [network?.[1], manager?.[1]]) {
     expect([glob, matches(glob!, DEVICE), matches(glob!, 'enf1')]).toEqual([glob, true, true]);
@@ -64,14 +64,14 @@ test('C-11 networkd and NetworkManager leave our interface and our routes alone'
 });
 
 test('C-24 the udev rule gives the resource manager to the TPM group, and nothing else', () => {
-  const rules = packaged('udev/61-enf-agent.rules')
+  const rules = packaged('agent/udev/61-enf-agent.rules')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
   expect(rules).toEqual(['SUBSYSTEM=="tpmrm", KERNEL=="tpmrm[0-9]*", GROUP="tss", MODE="0660"']);
 });
 
 test('the example configuration lacks only what the package cannot know', () => {
-  const example = packaged('etc/agent.toml');
+  const example = packaged('agent/etc/agent.toml');
   expect(() => parseConfig(example, 'agent.toml')).toThrow(
     expect.objectContaining({ code: 'config.missing-key', message: expect.stringContaining('remote.hosts') }),
   );
@@ -80,8 +80,8 @@ test('the example configuration lacks only what the package cannot know', () => 
 });
 
 test('the example of an instance has the paths of its unit', () => {
-  const config = parseConfig(packaged('etc/instance.toml'), 'lab.toml');
-  const unit = packaged('systemd/enf-agent@.service').replaceAll('%i', 'lab');
+  const config = parseConfig(packaged('agent/etc/instance.toml'), 'lab.toml');
+  const unit = packaged('agent/systemd/enf-agent@.service').replaceAll('%i', 'lab');
   expect(unit).toContain(`RequiresMountsFor=${config.state.directory}\n`);
   expect(`/var/lib/${/^StateDirectory=(.*)$/m.exec(unit)?.[1]}`).toBe(config.state.directory);
   expect(config.control.socket).toBe(`/run/${/^RuntimeDirectory=(.*)$/m.exec(unit)?.[1]}/control.sock`);
@@ -91,7 +91,9 @@ test('the example of an instance has the paths of its unit', () => {
 test('docs/operate.md names every unit, every file for other managers, and the exit codes', () => {
   const text = readFileSync(join(ROOT, 'docs/operate.md'), 'utf8');
   const units = readdirSync(path('systemd')).filter((each) => !each.includes('@'));
-  const files = ['sysctl.d', 'udev', 'network', 'NetworkManager'].flatMap((each) => readdirSync(path(each)));
+  const files = ['sysctl.d', 'udev', 'network', 'networkd.conf.d', 'NetworkManager'].flatMap((each) =>
+    readdirSync(path(each)),
+  );
   for (const each of [...units, 'enf-agent@NAME.service', 'enf-online@NAME.target', ...files])
     expect(text).toMatch(new RegExp(`[\`/]${each.replaceAll('.', '\\.')}\``));
   for (const { code, meaning } of describeAgent().exits) expect(text).toContain(`\n| ${code} | ${meaning}`);

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { folder, packaged, ROOT, run } from './place.ts';
 
-const UNITS = readdirSync(join(ROOT, 'packaging/systemd'));
-const unit = (name: string): string => packaged(`systemd/${name}`);
+const UNITS = readdirSync(join(ROOT, 'packaging/agent/systemd'));
+const unit = (name: string): string => packaged(`agent/systemd/${name}`);
 const service = unit('enf-agent.service');
 
 /** All values of a setting, in order. */
@@ -159,7 +159,7 @@ describe('the life of the service', () => {
   });
 
   test('C-15 C-24 both device classes are registered with the kernel before it starts', () => {
-    const modules = packaged('modules-load.d/enf-agent.conf')
+    const modules = packaged('agent/modules-load.d/enf-agent.conf')
       .split('\n')
       .filter((line) => line !== '' && !line.startsWith('#'));
     expect(modules).toEqual(['tun', 'tpm']);

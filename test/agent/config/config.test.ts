@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseConfig, renderConfig, SCHEMA } from '../../../agent/config/config.ts';
-import type { Key } from '../../../agent/config/key-types.ts';
+import type { Key } from '../../../cli/config/key-types.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 
 const LEAST = '[remote]\nhosts = ["203.0.113.7"]\n';

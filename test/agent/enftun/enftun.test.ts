@@ -128,7 +128,7 @@ test('[H-D1] a second instance gets places of its own, whatever agent runs besid
 
 test('[H-D1] the places of an instance are those of its unit', () => {
   const unit = readFileSync(
-    new URL('../../../packaging/systemd/enf-agent@.service', import.meta.url),
+    new URL('../../../packaging/agent/systemd/enf-agent@.service', import.meta.url),
     'utf8',
   ).replaceAll('%i', 'enf1');
   const places = placesOf('/etc/enf/enf1.toml', undefined);

@@ -292,7 +292,7 @@ describe('serve', () => {
     ];
     expect(await fabric.refusal(...identity(`127.0.0.1:${port}`))).toMatchObject({ code: 'net.port-busy' });
     expect(await fabric.refusal(...identity('localhost:444'))).toMatchObject({
-      code: 'net.bad-listen-address',
+      code: 'cli.bad-option',
     });
     expect(await fabric.refusal(...identity('192.0.2.1:444'))).toMatchObject({ code: 'net.no-such-address' });
     other.close();

@@ -123,10 +123,10 @@ describe('from afar', () => {
 test('the API listens beyond loopback only with a certificate', async () => {
   const data = ['--data', scratch()];
   expect(await fabric.refusal('console', 'serve', '--listen', '0.0.0.0:0', ...data)).toMatchObject({
-    code: 'cli.bad-option',
+    code: 'config.bad-console',
   });
   expect(await fabric.refusal('console', 'serve', '--certificate', 'x', ...data)).toMatchObject({
-    code: 'cli.missing-option',
+    code: 'config.bad-console',
   });
 });
 

@@ -61,7 +61,7 @@ test('a TUN device that cannot be is refused before anything listens', async () 
   const data = join(scratch(), 'fabric');
   await fabric.json('init', '--data', data);
   expect(await fabric.refusal('serve', '--data', data, '--tun', 'no/such')).toMatchObject({
-    code: 'os.bad-tun-name',
+    code: 'cli.bad-option',
   });
 });
 

@@ -1,4 +1,5 @@
 import SQLite, { type Database, type Options, type Statement } from 'better-sqlite3';
+import { assetPath } from '../../../../os/files/asset.ts';
 
 /**
  * The driver's objects, connections and statements, kept as long as the process lives: from Node 24.19 on the process is aborted when one is
@@ -7,8 +8,15 @@ import SQLite, { type Database, type Options, type Statement } from 'better-sqli
  */
 const kept = new Map<Database, Map<string, Statement>>();
 
+/** The driver's native part, which belongs to one major version of Node.js. */
+const nativeBinding = assetPath(
+  import.meta.url,
+  `better_sqlite3-${process.versions.modules}.node`,
+  'better-sqlite3/build/Release/better_sqlite3.node',
+);
+
 export function connect(path: string, options?: Options): Database {
-  const db = new SQLite(path, options);
+  const db = new SQLite(path, { nativeBinding, ...options });
   kept.set(db, new Map());
   return db;
 }

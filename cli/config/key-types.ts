@@ -1,12 +1,10 @@
-import { readHost } from './host.ts';
-import { REDACTED } from './redact.ts';
 import { isRefusal, type Refusal, refuse } from './refusal.ts';
 
 /** The kinds of settings a configuration key can have: type in words, check, and way back to TOML. */
 
 /** One key. `read` turns a TOML value into what the program uses, or returns what was expected. */
 export interface Key<T> {
-  /** The type in words, as docs/config.md prints it. */
+  /** The type in words, as the manual prints it. */
   readonly type: string;
   /** As TOML; undefined: the key is required. */
   readonly default: string | undefined;
@@ -18,7 +16,7 @@ export interface Key<T> {
   write(value: T): string;
 }
 
-/** What every kind of setting has: a default as TOML (none: required) and its line in docs/config.md. */
+/** What every kind of setting has: a default as TOML (none: required) and its line in the manual. */
 export interface Meaning {
   readonly default?: string;
   readonly doc: string;
@@ -129,82 +127,3 @@ export function list<T>(
     write: (items) => `[${items.map((item) => JSON.stringify(write(item))).join(', ')}]`,
   };
 }
-
-/** A loopback address with a port, or empty text for none. */
-export function loopback(meaning: Meaning): Key<Loopback | undefined> {
-  const expected = 'a loopback address and port such as "127.0.0.1:9464" or "[::1]:9464"';
-  return {
-    type: 'text',
-    default: meaning.default,
-    doc: meaning.doc,
-    read(value) {
-      if (value === '') return undefined;
-      const match = typeof value === 'string' ? LOOPBACK.exec(value) : null;
-      const port = Number(match?.[3]);
-      if (!match || port < 1 || port > 65_535) return refuse(expected);
-      return { host: match[1] ?? match[2]!, port };
-    },
-    write: (value) =>
-      JSON.stringify(
-        value === undefined ? '' : `${value.host === '::1' ? '[::1]' : value.host}:${value.port}`,
-      ),
-  };
-}
-
-const LOOPBACK = /^(?:(127(?:\.\d{1,3}){3})|\[(::1)\]):(\d{1,5})$/;
-
-interface Loopback {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** An HTTP proxy, from a URL such as "http://user:password@proxy.example:3128". User and password are never printed. */
-export class ProxyUrl {
-  readonly host: string;
-  readonly port: number;
-  /** `user:password`, if the URL has it. */
-  readonly login: string | undefined;
-
-  constructor(host: string, port: number, login: string | undefined) {
-    this.host = host;
-    this.port = port;
-    Object.defineProperty(this, 'login', { value: login, enumerable: false });
-  }
-
-  toString(): string {
-    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
-    return `http://${this.login === undefined ? '' : `${REDACTED}@`}${host}:${this.port}`;
-  }
-
-  toJSON(): string {
-    return this.toString();
-  }
-}
-
-/** A URL of a proxy, or empty text for none. */
-export function proxyUrl(meaning: Meaning): Key<ProxyUrl | undefined> {
-  const expected = 'a URL such as "http://proxy.example:3128" or "http://user:password@proxy.example:3128"';
-  return {
-    type: 'text',
-    default: meaning.default,
-    doc: meaning.doc,
-    secret: true,
-    read(value) {
-      if (value === '') return undefined;
-      const match = typeof value === 'string' ? PROXY.exec(value) : null;
-      const port = Number(match?.[4]);
-      if (!match || port < 1 || port > 65_535) return refuse(expected);
-      const host = readHost(match[2] ?? match[3]!);
-      if (isRefusal(host)) return host;
-      try {
-        return new ProxyUrl(host, port, match[1] && decodeURIComponent(match[1]));
-      } catch {
-        return refuse(`${expected}, with %25 for a % in a password`);
-      }
-    },
-    write: (value) => JSON.stringify(value === undefined ? '' : String(value)),
-  };
-}
-
-const PROXY =
-  /^http:\/\/(?:([^\s@/:]+:[^\s@/]*)@)?(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]{1,253})):(\d{1,5})\/?$/;

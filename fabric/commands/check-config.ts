@@ -1,0 +1,44 @@
+import { createSecureContext } from 'node:tls';
+import type { Command } from '../../cli/program.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { readMail } from '../alarms/mail.ts';
+import { type Config, checkConsole, renderConfig } from '../config/config.ts';
+import { readPlaces } from '../geo/places.ts';
+import { readTls } from './console.ts';
+import { CONFIG, readConfig } from './settings.ts';
+
+export const checkConfig: Command = {
+  name: 'check-config',
+  summary:
+    'Checks the configuration and the files that it names, and prints it with all defaults filled in; touches nothing else.',
+  options: [CONFIG],
+  examples: ['enf-fabric check-config', 'enf-fabric check-config --config ./fabric.toml --json'],
+  async run(invocation) {
+    const config = await readConfig(invocation);
+    await checkFiles(config);
+    invocation.print(config, () => renderConfig(config));
+    return undefined;
+  },
+};
+
+/** @throws Failure `config.bad-console`, `geo.bad-database`, `fabric.bad-mail`, `os.…` */
+async function checkFiles({ console, places, hooks }: Config): Promise<void> {
+  checkConsole(console);
+  const tls = await readTls(console);
+  if (tls !== undefined) checkPair(tls);
+  if (hooks.mailFile !== '') await readMail(hooks.mailFile);
+  if (places.database !== '' && places.database !== 'none') await readPlaces(places.database);
+}
+
+function checkPair({ certificate, key }: { readonly certificate: string; readonly key: string }): void {
+  try {
+    createSecureContext({ cert: certificate, key });
+  } catch (error) {
+    throw new Failure(
+      'config.bad-console',
+      'operator',
+      `the certificate of the console and its key cannot be used: ${(error as Error).message}`,
+      { action: 'Give a certificate chain and its private key in PEM, both of the same pair.', cause: error },
+    );
+  }
+}

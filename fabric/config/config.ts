@@ -1,0 +1,161 @@
+import { type Key, list, text, whole, yesNo } from '../../cli/config/key-types.ts';
+import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
+import { readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
+import { formatListen, type ListenAddress, parseListen } from '../../os/net/listen.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import { parseServices } from '../host/services.ts';
+import { isLoopback, originOf } from './origin.ts';
+
+/** The configuration of a fabric and of its console: one table from which the checks, `check-config`, the man page and docs/fabric-config.md follow. */
+
+const MOST_PROCESSES = 64;
+const MOST_THREADS = 16;
+const MOST_CONNECTIONS = 1_000_000;
+
+/** What `parse` makes of a text, or `expected` if it refuses it. */
+function tried<T>(parse: () => T, expected: string): T | Refusal {
+  try {
+    return parse();
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return refuse(expected);
+  }
+}
+
+/** An address and a port to listen on. */
+function listening(meaning: { readonly default: string; readonly doc: string }): Key<ListenAddress> {
+  const expected = 'an address and a port such as "[::]:444" or "192.0.2.1:444"';
+  return {
+    type: 'address and port',
+    ...meaning,
+    read: (value) =>
+      typeof value === 'string' ? tried(() => parseListen(value), expected) : refuse(expected),
+    write: (value) => JSON.stringify(formatListen(value)),
+  };
+}
+
+const service = (value: string): string | Refusal => {
+  const read = tried(
+    () => parseServices([value]),
+    'services such as "tcp/22", "udp/53", "tcp/8000-8010" or "icmp", or only "all"',
+  );
+  return isRefusal(read) ? read : value;
+};
+
+const absolute = (value: string): string | undefined =>
+  value === '' || value.startsWith('/') ? undefined : 'an absolute path, or empty text';
+
+const isOrigin = (value: string): string | undefined =>
+  value === '' || originOf(value) !== undefined
+    ? undefined
+    : 'scheme, name and port such as "https://console.example"; http:// for this machine only';
+
+/** All keys, by section. */
+export const SCHEMA = {
+  identity: {
+    listen: listening({ default: '"[::]:444"', doc: 'Where devices provision (XTT).' }),
+    processes: whole(1, MOST_PROCESSES, {
+      default: '1',
+      doc: 'How many processes serve handshakes, one for each core.',
+    }),
+    'max-connections': whole(0, MOST_CONNECTIONS, {
+      default: '0',
+      doc: 'How many devices may be connected to provision at the same time; 0: what the system allows, up to 16384.',
+    }),
+  },
+  tunnel: {
+    listen: listening({ default: '"[::]:443"', doc: 'Where tunnels end (TLS).' }),
+    threads: whole(0, MOST_THREADS, {
+      default: '0',
+      doc: 'How many threads carry packets; 0: two, or one on a single core.',
+    }),
+  },
+  host: {
+    tun: text(
+      {
+        default: '"enf-fabric0"',
+        doc: 'TUN device through which this host reaches the devices, or `"none"`.',
+      },
+      (value) =>
+        /^[A-Za-z][A-Za-z0-9._-]{0,14}$/.test(value)
+          ? undefined
+          : 'an interface name of at most 15 characters, or "none"',
+    ),
+    services: list('services', 0, service, String, {
+      default: '[]',
+      doc: 'What devices may use of this host: `"tcp/22"`, `"udp/53"`, `"tcp/8000-8010"`, `"icmp"`, or only `"all"`.',
+    }),
+  },
+  places: {
+    database: text(
+      {
+        default: '""',
+        doc: 'Database of places (.mmdb) for the handshakes; empty: countries, from the program; `"none"`: no places.',
+      },
+      (value) =>
+        value === 'none' ? undefined : absolute(value) && 'an absolute path, "none", or empty text',
+    ),
+  },
+  hooks: {
+    'mail-file': text(
+      {
+        default: '""',
+        doc: 'File that says by which server mail leaves, in two lines: `smtps://USER:PASSWORD@HOST` and the sender; empty: none.',
+      },
+      absolute,
+    ),
+    private: yesNo({
+      default: 'false',
+      doc: 'Hooks may lead into private networks and to this host.',
+    }),
+  },
+  console: {
+    listen: listening({
+      default: '"[::1]:8480"',
+      doc: 'Where the console and the API are; without a certificate on loopback only.',
+    }),
+    certificate: text(
+      { default: '""', doc: 'File with the certificate chain of the console, PEM; empty: plain HTTP.' },
+      absolute,
+    ),
+    key: text({ default: '""', doc: 'File with its private key, PEM.' }, absolute),
+    origin: text(
+      {
+        default: '""',
+        doc: 'Where browsers find the console, behind a proxy and for passkeys, such as `"https://console.example"`.',
+      },
+      isOrigin,
+    ),
+  },
+};
+
+/** The checked configuration; `max-connections` is `maxConnections`. */
+export type Config = Settings<typeof SCHEMA>;
+
+export const DEFAULT_PATH = '/etc/enf/fabric.toml';
+
+/**
+ * Reads the configuration's text. `path` is named in failures.
+ * @throws Failure `config.bad-toml`, `config.unknown-key`, `config.bad-value`
+ */
+export const parseConfig = (source: string, path: string): Config =>
+  readSettings(SCHEMA, source, { path, manual: 'docs/fabric-config.md' });
+
+/** The effective configuration as TOML: what `check-config` prints. */
+export const renderConfig = (config: Config): string => writeSettings(SCHEMA, config);
+
+/** Without TLS the console is on loopback, and TLS takes a certificate and its key. @throws Failure `config.bad-console` */
+export function checkConsole({ listen, certificate, key }: Config['console']): void {
+  if ((certificate === '') !== (key === '')) {
+    throw badConsole('the certificate of the console and its key are given together', 'Give both.');
+  }
+  if (certificate === '' && !isLoopback(listen.host)) {
+    throw badConsole(
+      `the console cannot listen on ${formatListen(listen)}: without TLS it is served on loopback only`,
+      'Give it a certificate and its key, or put a proxy with TLS in front of [::1].',
+    );
+  }
+}
+
+const badConsole = (message: string, action: string): Failure =>
+  new Failure('config.bad-console', 'operator', message, { action });

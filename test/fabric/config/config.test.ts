@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import type { Key } from '../../../cli/config/key-types.ts';
+import { checkConsole, parseConfig, renderConfig, SCHEMA } from '../../../fabric/config/config.ts';
+import { isFailure } from '../../../protocol/failure.ts';
+
+const parse = (text: string) => parseConfig(text, '/etc/enf/fabric.toml');
+
+function refusal(work: () => unknown): { code: string; message: string; action: string } {
+  try {
+    work();
+  } catch (error) {
+    if (isFailure(error)) return { code: error.code, message: error.message, action: error.action ?? '' };
+    throw error;
+  }
+  return expect.fail('was accepted');
+}
+
+test('an empty file is a whole configuration, and what is printed reads as the same', () => {
+  const config = parse('');
+  expect(config.identity).toEqual({ listen: { host: '::', port: 444 }, processes: 1, maxConnections: 0 });
+  expect(config.console.listen).toEqual({ host: '::1', port: 8_480 });
+  expect(parse(renderConfig(config))).toEqual(config);
+});
+
+test('every key can be given', () => {
+  const config = parse(`
+    identity = { listen = "192.0.2.1:4440", processes = 4, max-connections = 100 }
+    tunnel = { listen = "[2001:db8::1]:4430", threads = 16 }
+    host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
+    places = { database = "none" }
+    hooks = { mail-file = "/etc/enf/mail", private = true }
+    [console]
+    listen = "[::]:443"
+    certificate = "/etc/enf/console.pem"
+    key = "/etc/enf/console.key"
+    origin = "https://console.example"
+  `);
+  expect(config).toEqual({
+    identity: { listen: { host: '192.0.2.1', port: 4_440 }, processes: 4, maxConnections: 100 },
+    tunnel: { listen: { host: '2001:db8::1', port: 4_430 }, threads: 16 },
+    host: { tun: 'none', services: ['tcp/22', 'udp/8000-8010', 'icmp'] },
+    places: { database: 'none' },
+    hooks: { mailFile: '/etc/enf/mail', private: true },
+    console: {
+      listen: { host: '::', port: 443 },
+      certificate: '/etc/enf/console.pem',
+      key: '/etc/enf/console.key',
+      origin: 'https://console.example',
+    },
+  });
+  expect(parse(renderConfig(config))).toEqual(config);
+});
+
+test.each([
+  ['identity', 'listen = "localhost:444"'],
+  ['identity', 'listen = ":444"'],
+  ['identity', 'listen = 444'],
+  ['identity', 'processes = 0'],
+  ['identity', 'processes = 65'],
+  ['identity', 'max-connections = 1000001'],
+  ['tunnel', 'threads = 17'],
+  ['host', 'tun = "a/b"'],
+  ['host', 'services = ["tcp/0"]'],
+  ['host', 'services = "tcp/22"'],
+  ['places', 'database = "places.mmdb"'],
+  ['hooks', 'mail-file = "mail"'],
+  ['hooks', 'private = "yes"'],
+  ['console', 'origin = "http://console.example"'],
+  ['console', 'origin = "https://console.example/path"'],
+])('[%s] %s is refused, and the key is named', (section, line) => {
+  const { code, message } = refusal(() => parse(`[${section}]\n${line}\n`));
+  expect(code).toBe('config.bad-value');
+  expect(message).toContain(`/etc/enf/fabric.toml: ${section}.${line.split(' ')[0]}: expected `);
+});
+
+test('an unknown key is refused with the nearest name', () => {
+  expect(refusal(() => parse('[tunnel]\nthread = 1\n'))).toMatchObject({
+    code: 'config.unknown-key',
+    action: 'Did you mean key tunnel.threads?',
+  });
+});
+
+test('the console without TLS is on loopback, and TLS takes a certificate and its key', () => {
+  const check = (lines: string) => refusal(() => checkConsole(parse(`[console]\n${lines}`).console));
+  expect(check('listen = "[::]:8480"')).toMatchObject({ code: 'config.bad-console' });
+  expect(check('certificate = "/a"')).toMatchObject({ code: 'config.bad-console' });
+  expect(check('key = "/a"')).toMatchObject({ code: 'config.bad-console' });
+  checkConsole(parse('[console]\nlisten = "127.0.0.1:8480"').console);
+  checkConsole(parse('[console]\nlisten = "[::]:443"\ncertificate = "/a"\nkey = "/b"').console);
+});
+
+test('docs/fabric-config.md says about every key what the table says, and nothing else', () => {
+  const text = readFileSync(new URL('../../../docs/fabric-config.md', import.meta.url), 'utf8');
+  const documented = [...text.matchAll(/^\| `([a-z0-9.-]+)` \| (.+?) \| (.+?) \| (.+?) \|$/gm)].map((row) =>
+    row.slice(1),
+  );
+  const known = Object.entries(SCHEMA).flatMap(([section, keys]) =>
+    Object.entries(keys as Readonly<Record<string, Key<unknown>>>).map(([name, key]) => [
+      `${section}.${name}`,
+      key.type,
+      `\`${key.default}\``,
+      key.doc,
+    ]),
+  );
+  expect(documented).toEqual(known);
+});
