@@ -11,18 +11,28 @@ const RENAMED: Readonly<Record<string, string>> = {
   'libtss2-tcti-device0': 'libtss2-tcti-device0t64',
 };
 
+const SYSUSERS = 'systemd | systemd-standalone-sysusers | systemd-sysusers';
+/** Loaded by name when the TPM is "device:…". */
+const TPM_DEVICE = 'libtss2-tcti-device0';
+
+/** What the linker does not know of, by package. */
+const FIXED: Readonly<Record<string, readonly string[]>> = {
+  'enf-agent': ['nodejs (>= 20)', 'iproute2', SYSUSERS, TPM_DEVICE],
+  'enf-fabric': ['debconf (>= 0.5) | debconf-2.0', 'iproute2', 'nftables', SYSUSERS],
+  'enf-factory': ['nodejs (>= 20)', TPM_DEVICE],
+};
+
 /**
- * The dependencies of the package: the libraries that dpkg-shlibdeps found (as it prints them, "libc6 (>= 2.34), …"), and
- * what the linker does not know of. Each library with its names in both Debians, whichever this one is.
+ * The dependencies of the package `name`: the libraries that dpkg-shlibdeps found (as it prints them, "libc6 (>= 2.34), …"), and
+ * what the linker does not know of. Each library with its names in both Debians, whichever this one is. The fabric runs on the
+ * major versions of Node.js that it has a database driver for.
  */
-export function depends(libraries: string): string {
-  const fixed = [
-    'nodejs (>= 20)',
-    'iproute2',
-    'systemd | systemd-standalone-sysusers | systemd-sysusers',
-    // Loaded by name when tpm.tcti is "device:…".
-    'libtss2-tcti-device0',
-  ];
+export function depends(name: string, libraries: string, majors: readonly number[]): string {
+  const node =
+    name === 'enf-fabric'
+      ? [`nodejs (>= ${Math.min(...majors)})`, `nodejs (<< ${Math.max(...majors) + 1}~)`]
+      : [];
+  const fixed = [...(FIXED[name] ?? []), ...node];
   const found = libraries
     .split(',')
     .map((each) => each.trim())

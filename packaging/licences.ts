@@ -43,6 +43,7 @@ export function sbom(
   created: string,
 ): string {
   const id = (name: string): string => `SPDXRef-${name.replace(/[^A-Za-z0-9.-]/g, '-')}`;
+  const partId = ({ name, version }: Part): string => id(`${name}-${version}`);
   const purl = (part: Part): string => `pkg:npm/${part.name.replace('@', '%40')}@${part.version}`;
   const own = id(program.name);
   return `${JSON.stringify(
@@ -65,7 +66,7 @@ export function sbom(
           copyrightText: 'NOASSERTION',
         },
         ...parts.map((part) => ({
-          SPDXID: id(part.name),
+          SPDXID: partId(part),
           name: part.name,
           versionInfo: part.version,
           downloadLocation: part.source,
@@ -88,7 +89,7 @@ export function sbom(
         ...parts.map((part) => ({
           spdxElementId: own,
           relationshipType: 'CONTAINS',
-          relatedSpdxElement: id(part.name),
+          relatedSpdxElement: partId(part),
         })),
       ],
     },

@@ -1,13 +1,13 @@
-import type { Key } from '../cli/config/key-types.ts';
 import type { Description } from '../cli/program.ts';
+import type { About, Schema, Term } from './about.ts';
 import { entry, example, heading, roff, section } from './roff.ts';
 
 /** Man pages generated from the tables that the program itself runs on, so that pages and program cannot differ. */
 
 type DescribedCommand = Description['commands'][number];
 
-/** enf-agent(1) from the command table. `date` is YYYY-MM-DD. */
-export function programPage(program: Description, date: string): string {
+/** PROGRAM(1) from the command table. `date` is YYYY-MM-DD. */
+export function programPage(program: Description, about: About, date: string): string {
   const { name, summary, version, commands, exits } = program;
   return [
     heading(name, 1, date, version),
@@ -23,14 +23,14 @@ export function programPage(program: Description, date: string): string {
     ),
     section('COMMANDS', commands.map((command) => commandPart(command)).join('')),
     section('EXIT STATUS', exits.map(({ code, meaning }) => entry(String(code), `${meaning}.`)).join('')),
-    section('FILES', FILES.map(([path, meaning]) => entry(path, meaning)).join('')),
-    section('ENVIRONMENT', ENVIRONMENT.map(([variable, meaning]) => entry(variable, meaning)).join('')),
-    section('SEE ALSO', '.BR enf\\-agent.toml (5),\n.BR systemctl (1),\n.BR journalctl (1)\n'),
+    terms('FILES', about.files),
+    terms('ENVIRONMENT', about.environment),
+    seeAlso(about.seeAlso),
   ].join('');
 }
 
 function commandPart(command: DescribedCommand): string {
-  const title = `.SS ${roff([command.name, command.arguments].filter(Boolean).join(' '))}\n${roff(command.summary)}.\n`;
+  const title = `.SS ${roff([command.name, command.arguments].filter(Boolean).join(' '))}\n${roff(sentence(command.summary))}\n`;
   const options = (command.options ?? []).map((option) =>
     entry(
       [`--${option.name}`, option.value].filter(Boolean).join(' '),
@@ -41,64 +41,66 @@ function commandPart(command: DescribedCommand): string {
   return title + options.join('') + (examples.length === 0 ? '' : `.PP\nFor example:\n${example(examples)}`);
 }
 
-const FILES: readonly (readonly [string, string])[] = [
-  ['/etc/enf/agent.toml', 'The configuration, see enf-agent.toml(5).'],
-  ['/var/lib/enf-agent', 'The identity: the certificate, and the key as a blob that only this TPM can load.'],
-  [
-    '/run/enf-agent/control.sock',
-    'The control socket that "enf-agent status" uses; for root and the group enf.',
-  ],
-  [
-    '/run/enf-agent/online, /run/enf-agent/offline',
-    'Exactly one of them exists; systemd starts enf-online.target or enf-offline.target accordingly.',
-  ],
-  ['/etc/enf/NAME.toml', 'The configuration of the additional instance enf-agent@NAME.service.'],
-];
+/** With one full stop at its end. */
+const sentence = (text: string): string => `${text.replace(/\.$/, '')}.`;
 
-const ENVIRONMENT: readonly (readonly [string, string])[] = [
-  [
-    'NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID',
-    'Set by systemd: where and how often the agent reports that it is ready and alive.',
-  ],
-  ['RUNTIME_DIRECTORY', 'Set by systemd: where the files online and offline are.'],
-];
+/** A section of terms, if there are any. */
+const terms = (title: string, list: readonly Term[]): string =>
+  list.length === 0
+    ? ''
+    : section(title, list.map(([term, explanation]) => entry(term, explanation)).join(''));
 
-type Schema = Readonly<
-  Record<string, Readonly<Record<string, Pick<Key<unknown>, 'type' | 'default' | 'doc'>>>>
->;
-
-/** enf-agent.toml(5) from the table of settings. `date` is YYYY-MM-DD. */
-export function configurationPage(schema: Schema, version: string, date: string): string {
-  const required = Object.entries(schema).flatMap(([name, keys]) =>
-    Object.entries(keys)
-      .filter(([, key]) => key.default === undefined)
-      .map(([key]) => `${name}.${key}`),
+/** Other pages, each as `name(section)`. */
+const seeAlso = (pages: readonly string[]): string =>
+  section(
+    'SEE ALSO',
+    `${pages.map((page) => `.BR ${roff(page.replace(/\(.*/, ''))} ${/\(.*/.exec(page)![0]}`).join(',\n')}\n`,
   );
+
+/** PROGRAM.toml(5) from the table of settings. `date` is YYYY-MM-DD. */
+export function configurationPage(
+  name: string,
+  { path, schema, example: lines }: NonNullable<About['configuration']>,
+  version: string,
+  date: string,
+): string {
   return [
-    heading('enf-agent.toml', 5, date, version),
-    section('NAME', 'enf\\-agent.toml \\- configuration of enf\\-agent\n'),
-    section('SYNOPSIS', '.B /etc/enf/agent.toml\n'),
-    section(
-      'DESCRIPTION',
-      `${roff(`One TOML file. Required: ${required.join(', ')}; everything else has a default. Durations carry their unit and stand in quotes: "500ms", "25s", "5m", "1h". Unknown keys and sections are refused. "enf-agent check-config" reads the file, prints it with every default filled in, and touches nothing else.`)}\n`,
-    ),
-    ...Object.entries(schema).map(([name, keys]) =>
+    heading(`${name}.toml`, 5, date, version),
+    section('NAME', `${roff(`${name}.toml`)} \\- configuration of ${roff(name)}\n`),
+    section('SYNOPSIS', `.B ${roff(path)}\n`),
+    section('DESCRIPTION', `${roff(introduction(name, schema))}\n`),
+    ...Object.entries(schema).map(([title, keys]) =>
       section(
-        `"SECTION [${name.toUpperCase()}]"`,
+        `"SECTION [${title.toUpperCase()}]"`,
         Object.entries(keys)
           .map(([key, setting]) =>
             entry(
-              `${name}.${key}`,
+              `${title}.${key}`,
               `${setting.doc} (${setting.type}; ${setting.default === undefined ? 'required' : `default ${setting.default}`})`,
             ),
           )
           .join(''),
       ),
     ),
-    section(
-      'EXAMPLE',
-      example(['[remote]', 'hosts = ["enf.example.net", "203.0.113.7"]']).replace('.PP\n', ''),
-    ),
-    section('SEE ALSO', '.BR enf\\-agent (1)\n'),
+    section('EXAMPLE', example(lines).replace('.PP\n', '')),
+    seeAlso([`${name}(1)`]),
   ].join('');
+}
+
+function introduction(name: string, schema: Schema): string {
+  const all = Object.entries(schema).flatMap(([title, keys]) =>
+    Object.entries(keys).map(([key, setting]) => ({ name: `${title}.${key}`, ...setting })),
+  );
+  const required = all.filter((each) => each.default === undefined).map((each) => each.name);
+  return [
+    'One TOML file.',
+    required.length === 0
+      ? 'Every key has a default.'
+      : `Required: ${required.join(', ')}; everything else has a default.`,
+    ...(all.some((each) => each.type.startsWith('duration'))
+      ? ['Durations carry their unit and stand in quotes: "500ms", "25s", "5m", "1h".']
+      : []),
+    'Unknown keys and sections are refused.',
+    `"${name} check-config" reads the file, prints it with every default filled in, and touches nothing else.`,
+  ].join(' ');
 }

@@ -30,7 +30,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     node: false,
     npm: ['@noble/', '@preact/signals', 'preact', 'zxing-wasm', 'world-map'],
   },
-  packaging: { folders: ['protocol', 'os', 'cli', 'agent'], node: true, npm: [] },
+  packaging: { folders: ['protocol', 'os', 'cli', 'agent', 'fabric'], node: true, npm: [] },
   swtpm: { folders: ['protocol', 'os', 'tpm'], node: true, npm: [] },
 };
 

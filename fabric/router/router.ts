@@ -65,9 +65,6 @@ const SETTLED_MS = 3_000;
 /** Sessions of a group that are looked up in the registry, and cut, in one turn of the event loop: some milliseconds. */
 const REVIEWED_AT_ONCE = 50;
 
-/** Threads at most. */
-const MOST_ROUTER_THREADS = 16;
-
 export interface RouterOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** PEM of the router's certificate (chain) and its key. */

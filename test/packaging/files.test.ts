@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseConfig, SCHEMA } from '../../agent/config/config.ts';
-import { describeAgent, folder, packaged, ROOT, run } from './place.ts';
+import { describeProgram, folder, packaged, ROOT, run } from './place.ts';
 
 const DEVICE = JSON.parse(SCHEMA.tunnel.device.default!);
 const path = (name: string): string => join(ROOT, 'packaging/agent', name);
@@ -80,7 +80,7 @@ test('the example configuration lacks only what the package cannot know', () => 
 });
 
 test('the example of an instance has the paths of its unit', () => {
-  const config = parseConfig(packaged('agent/etc/instance.toml'), 'lab.toml');
+  const config = parseConfig(packaged('agent/examples/instance.toml'), 'lab.toml');
   const unit = packaged('agent/systemd/enf-agent@.service').replaceAll('%i', 'lab');
   expect(unit).toContain(`RequiresMountsFor=${config.state.directory}\n`);
   expect(`/var/lib/${/^StateDirectory=(.*)$/m.exec(unit)?.[1]}`).toBe(config.state.directory);
@@ -96,7 +96,8 @@ test('docs/operate.md names every unit, every file for other managers, and the e
   );
   for (const each of [...units, 'enf-agent@NAME.service', 'enf-online@NAME.target', ...files])
     expect(text).toMatch(new RegExp(`[\`/]${each.replaceAll('.', '\\.')}\``));
-  for (const { code, meaning } of describeAgent().exits) expect(text).toContain(`\n| ${code} | ${meaning}`);
+  for (const { code, meaning } of describeProgram('enf-agent').exits)
+    expect(text).toContain(`\n| ${code} | ${meaning}`);
 });
 
 test('the scripts of the package are plain shell', () => {

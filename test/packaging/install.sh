@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The Debian package where it belongs: installed, configured, upgraded, removed and purged on a booted Debian.
-#   test/packaging/install.sh [booted] [bookworm] [trixie]     all three by default; about three minutes, more the first time
-# booted    this machine's own Debian in a container, on an overlay that is thrown away: systemd, the hardened unit, a software
+# The Debian packages where they belong: installed, configured, upgraded, removed and purged on a booted Debian.
+#   test/packaging/install.sh [booted] [fabric] [bookworm] [trixie]     all by default; about five minutes, more the first time
+# booted    this machine's own Debian in a container, on an overlay that is thrown away: systemd, the hardened unit of the agent, a software
 #           TPM, a fabric on loopback
+# fabric    the same for the packages of the fabric and the factory: founded, served, backed up, upgraded, restored, purged
 # bookworm  Debian 12 as it is: refused, because its Node.js is 18
 # trixie    Debian 13 as it is: installs with its own packages
 # Needs root, systemd-container and debootstrap. Changes nothing on this machine but .cache and dist.
@@ -16,16 +17,19 @@ command -v debootstrap >/dev/null || die "install debootstrap"
 
 bash setup.sh
 bash packaging/deb.sh
-package=$(ls -t dist/deb/enf-agent_*_"$(dpkg --print-architecture)".deb | head -1)
 mkdir -p "$root/.cache"
 work=$(mktemp -d "$root/.cache/install-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/packages"
-cp "$package" "$work/packages/enf-agent.deb"
-# The next version: the same but for its number.
-dpkg-deb -R "$package" "$work/next"
-sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
-dpkg-deb --root-owner-group -b "$work/next" "$work/packages/enf-agent-next.deb" >/dev/null
+# Of each program the package, and the next version: the same but for its number.
+for name in enf-agent enf-fabric enf-factory; do
+  cp "$(ls -t dist/deb/${name}_*_"$(dpkg --print-architecture)".deb | head -1)" "$work/packages/$name.deb"
+  dpkg-deb -R "$work/packages/$name.deb" "$work/$name"
+  version=$(sed -n 's/^Version: //p' "$work/$name/DEBIAN/control")
+  sed -i "s/^Version: .*/&+next/" "$work/$name/DEBIAN/control"
+  sed -i "s/\"$version\"/\"$version+next\"/" "$work/$name/DEBIAN/"p*
+  dpkg-deb --root-owner-group -b "$work/$name" "$work/packages/$name-next.deb" >/dev/null
+done
 
 # stage LOWER COMMAND…: runs the command in a mount namespace where /run/stage is LOWER with a writable layer on top.
 stage() {
@@ -49,10 +53,10 @@ base() {
 }
 
 failed=0
-for what in ${*:-booted bookworm trixie}; do
+for what in ${*:-booted fabric bookworm trixie}; do
   printf '\033[1m==> %s\033[0m\n' "$what"
   case $what in
-    booted)
+    booted | fabric)
       # Node.js may have come without a package; then a stand-in satisfies the dependency.
       if ! dpkg --compare-versions "$(dpkg-query -W -f '${Version}' nodejs 2>/dev/null || echo 0)" ge 20; then
         mkdir -p "$work/node/DEBIAN" "$work/node/usr/bin"
@@ -62,9 +66,11 @@ for what in ${*:-booted bookworm trixie}; do
         dpkg-deb -b "$work/node" "$work/packages/0-nodejs.deb" >/dev/null
       fi
       mkdir -p "$work/upper/etc/systemd/system/multi-user.target.wants"
-      cp test/packaging/guest.service "$work/upper/etc/systemd/system/"
-      ln -s ../guest.service "$work/upper/etc/systemd/system/multi-user.target.wants/"
-      touch "$work/result"
+      script=guest.sh
+      [ "$what" = booted ] || script=fabric-guest.sh
+      sed "s/guest.sh/$script/" test/packaging/guest.service >"$work/upper/etc/systemd/system/guest.service"
+      ln -sf ../guest.service "$work/upper/etc/systemd/system/multi-user.target.wants/"
+      : >"$work/result"
       # What the machine itself starts at boot is no part of this, nor a container's ban on starting services.
       stage / bash -euc '
         rm -f /run/stage/etc/systemd/system/*.wants/* /run/stage/etc/fstab /run/stage/usr/sbin/policy-rc.d

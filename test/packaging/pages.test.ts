@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { SCHEMA } from '../../agent/config/config.ts';
 import type { Description } from '../../cli/program.ts';
+import { ABOUT } from '../../packaging/about.ts';
 import { bashCompletion } from '../../packaging/completion.ts';
 import { configurationPage, programPage } from '../../packaging/pages.ts';
 import { roff } from '../../packaging/roff.ts';
-import { describeAgent, run } from './place.ts';
+import { describeProgram, run } from './place.ts';
 
-const agent = describeAgent();
+const agent = describeProgram('enf-agent');
 
 /** The page as a terminal shows it, without line breaks inside sentences; fails on any warning of groff. */
 function shown(page: string): string {
@@ -18,31 +18,39 @@ function shown(page: string): string {
   return output.replace(/\s+/g, ' ');
 }
 
-describe('enf-agent(1)', () => {
-  const text = shown(programPage(agent, '2026-11-21'));
+describe.each(Object.keys(ABOUT))('%s(1)', (name) => {
+  const program = describeProgram(name);
+  const about = ABOUT[name]!;
+  const text = shown(programPage(program, about, '2026-11-21'));
 
   test('has every command with its options and examples, and every exit code', () => {
-    expect(agent.commands.map((each) => each.name)).toEqual(
-      expect.arrayContaining(['run', 'status', 'check-config', 'forget']),
-    );
-    for (const { name, summary, options = [], examples = [], ...rest } of agent.commands) {
-      expect(text).toContain(`${name}${rest.arguments ? ` ${rest.arguments}` : ''} ${summary}.`);
+    expect(program.commands.length).toBeGreaterThan(3);
+    for (const { name, summary, options = [], examples = [], ...rest } of program.commands) {
+      expect(text).toContain(`${name}${rest.arguments ? ` ${rest.arguments}` : ''} ${summary}`);
       for (const option of options)
         expect(text).toContain(`--${option.name}${option.value ? ` ${option.value}` : ''} ${option.help}`);
-      for (const example of examples) expect(text).toContain(example);
+      for (const example of examples) expect(text).toContain(example.replaceAll('…', '...'));
     }
-    for (const { code, meaning } of agent.exits) expect(text).toContain(`${code} ${meaning}.`);
+    for (const { code, meaning } of program.exits) expect(text).toContain(`${code} ${meaning}.`);
+    expect(text).not.toMatch(/[^.]\.\.[^.]/);
+  });
+
+  test('has its files, and the pages to read on', () => {
+    for (const [term, explanation] of about.files) expect(text).toContain(`${term} ${explanation}`);
+    for (const page of about.seeAlso) expect(text).toContain(page);
   });
 
   test('what is not in the table is not in the page', () => {
-    const fewer: Description = { ...agent, commands: agent.commands.slice(1) };
-    expect(shown(programPage(fewer, '2026-11-21'))).not.toContain(agent.commands[0]!.summary);
+    const fewer: Description = { ...program, commands: program.commands.slice(1) };
+    expect(shown(programPage(fewer, about, '2026-11-21'))).not.toContain(program.commands[0]!.summary);
   });
 });
 
-test('enf-agent.toml(5) has every key with type, default and meaning', () => {
-  const text = shown(configurationPage(SCHEMA, '1.0.0', '2026-11-21'));
-  for (const [section, keys] of Object.entries(SCHEMA)) {
+test.each(['enf-agent', 'enf-fabric'])('%s.toml(5) has every key with type, default and meaning', (name) => {
+  const { configuration } = ABOUT[name]!;
+  const text = shown(configurationPage(name, configuration!, '1.0.0', '2026-11-21'));
+  expect(text).toContain(configuration!.path);
+  for (const [section, keys] of Object.entries(configuration!.schema)) {
     for (const [name, key] of Object.entries(keys)) {
       expect(text).toContain(`${section}.${name} ${key.doc.replaceAll('`', '')} (${key.type};`);
       expect(text).toContain(key.default === undefined ? 'required)' : `default ${key.default})`);

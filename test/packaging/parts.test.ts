@@ -33,22 +33,42 @@ test('a package counts if a byte of it is in the bundle', () => {
     'node_modules/left/lib/a.js': { bytesInOutput: 1 },
     'node_modules/gone/index.js': { bytesInOutput: 0 },
   };
-  expect(bundledParts(output(inputs), root)).toEqual([
+  expect(bundledParts([output(inputs)], root)).toEqual([
     expect.objectContaining({ name: 'left', licence: 'MIT', licenceText: 'Text', sha512: '0102' }),
   ]);
 });
 
 test('a package without a licence text is refused', () => {
   const inputs = { 'node_modules/left/lib/a.js': { bytesInOutput: 1 } };
-  expect(() => bundledParts(output(inputs), project(undefined))).toThrow('no licence text');
+  expect(() => bundledParts([output(inputs)], project(undefined))).toThrow('no licence text');
 });
 
 test('libraries are named as Debian 12 and as Debian 13 name them, whichever the builder is', () => {
-  const from12 = depends('libc6 (>= 2.34), libtss2-mu0 (>= 3.0.1)');
-  const from13 = depends('libc6 (>= 2.38), libtss2-mu-4.0.1-0t64 (>= 4.0.1)');
+  const from12 = depends('enf-agent', 'libc6 (>= 2.34), libtss2-mu0 (>= 3.0.1)', [20]);
+  const from13 = depends('enf-agent', 'libc6 (>= 2.38), libtss2-mu-4.0.1-0t64 (>= 4.0.1)', [20]);
   expect(from12).toContain('libc6 (>= 2.34), libtss2-mu0 (>= 3.0.1) | libtss2-mu-4.0.1-0t64,');
   expect(from13).toContain('libc6 (>= 2.38), libtss2-mu0 | libtss2-mu-4.0.1-0t64 (>= 4.0.1),');
   for (const each of [from12, from13]) expect(each).toContain('nodejs (>= 20)');
+});
+
+test('the fabric runs on the versions of Node.js that it has a driver for', () => {
+  expect(depends('enf-fabric', '', [22, 20])).toContain('nodejs (<< 23~), nodejs (>= 20)');
+});
+
+test('without a file of its own the licence is what the readme says, and without an address the tarball is npm’s', () => {
+  const root = project(undefined);
+  const inputs = { 'node_modules/left/lib/a.js': { bytesInOutput: 1 } };
+  writeFileSync(
+    join(root, 'node_modules/left/Readme.md'),
+    '# left\n\n## License\n\nFree for all.\n\n# More\n',
+  );
+  writeFileSync(
+    join(root, 'package-lock.json'),
+    '{"packages":{"node_modules/left":{"integrity":"sha512-AQI="}}}',
+  );
+  expect(bundledParts([output(inputs)], root)).toMatchObject([
+    { licenceText: 'Free for all.', source: 'https://registry.npmjs.org/left/-/left-1.0.0.tgz' },
+  ]);
 });
 
 test('the changelog is CHANGELOG.md in the format of Debian', () => {

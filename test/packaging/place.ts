@@ -34,10 +34,8 @@ export function run(
   return { code: status ?? -1, output: stdout + stderr };
 }
 
-/** The command table of the program as built. */
-export const describeAgent = (): Description =>
+/** The command table of a program as built. */
+export const describeProgram = (name: string): Description =>
   JSON.parse(
-    execFileSync(process.execPath, [join(ROOT, 'dist/enf-agent.mjs'), 'help', '--json'], {
-      encoding: 'utf8',
-    }),
+    execFileSync(process.execPath, [join(ROOT, `dist/${name}.mjs`), 'help', '--json'], { encoding: 'utf8' }),
   );

@@ -1,39 +1,13 @@
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { folder, packaged, ROOT, run } from './place.ts';
+import { packaged, run } from './place.ts';
+import { complaints, unitsOf, values } from './units.ts';
 
-const UNITS = readdirSync(join(ROOT, 'packaging/agent/systemd'));
-const unit = (name: string): string => packaged(`agent/systemd/${name}`);
+const { names: UNITS, unit, install, exposure } = unitsOf('agent');
 const service = unit('enf-agent.service');
 
-/** All values of a setting, in order. */
-const values = (text: string, key: string): string[] =>
-  text.split('\n').flatMap((line) => (line.startsWith(`${key}=`) ? [line.slice(key.length + 1)] : []));
 const value = (key: string): string => values(service, key).join(' ');
-
-/** Copies of the units as they are installed; the instance is called lab. node is where this machine has it. */
-function install(change = (text: string) => text): { folder: string; units: string[] } {
-  const place = folder();
-  for (const name of UNITS) {
-    writeFileSync(join(place, name), change(unit(name)).replaceAll('/usr/bin/node', process.execPath));
-  }
-  const units = UNITS.map((name) => join(place, name.replace('@', '@lab')));
-  for (const name of UNITS.filter((each) => each.includes('@'))) {
-    writeFileSync(
-      join(place, name.replace('@', '@lab')),
-      change(unit(name)).replaceAll('/usr/bin/node', process.execPath),
-    );
-  }
-  return { folder: place, units };
-}
-
-/** What systemd says against the units, but for the two settings that it ignores before version 254 (C-35). */
-function complaints(units: readonly string[]): string[] {
-  return run('systemd-analyze', ['verify', '--man=no', ...units])
-    .output.split('\n')
-    .filter((line) => line !== '' && !/Unknown key.* '(RestartSteps|RestartMaxDelaySec)'/.test(line));
-}
 
 /** What systemd says about a boot whose units wait for each other in a circle; it then leaves one of them out. */
 function cycles(change?: (text: string) => string): string[] {
@@ -45,18 +19,6 @@ function cycles(change?: (text: string) => string): string[] {
   })
     .output.split('\n')
     .filter((line) => /cycle/.test(line));
-}
-
-/** Exposure from 0 (none) to 10, as `systemd-analyze security` counts; it counts less without the default dependencies. */
-function exposure(change = (text: string) => text): number {
-  const place = install((text) => change(text.replace('DefaultDependencies=no\n', '')));
-  const { output } = run('systemd-analyze', [
-    'security',
-    '--offline=true',
-    '--no-pager',
-    join(place.folder, 'enf-agent.service'),
-  ]);
-  return Number(/exposure level for .*: ([\d.]+)/.exec(output)?.[1]);
 }
 
 describe('the units', () => {
@@ -88,8 +50,10 @@ describe('the units', () => {
 
 describe('C-S hardening', () => {
   test('exposure is at most 1.8 of 10', () => {
-    expect(exposure()).toBeLessThanOrEqual(1.8);
-    expect(exposure((text) => text.replace('ProtectSystem=strict\n', ''))).toBeGreaterThan(1.8);
+    expect(exposure('enf-agent.service')).toBeLessThanOrEqual(1.8);
+    expect(
+      exposure('enf-agent.service', (text) => text.replace('ProtectSystem=strict\n', '')),
+    ).toBeGreaterThan(1.8);
   });
 
   test.each([

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
 import type { RegistrySummary } from '../records.ts';
 import { auditHead, verifyAudit } from './audit.ts';
-import { guarded, requireFile } from './file/database.ts';
+import { copyBeforeUpgrade, guarded, requireFile } from './file/database.ts';
 import { MIGRATIONS, newerSchema, schemaVersion } from './file/schema.ts';
 import { connect, prepare } from './file/statements.ts';
 import { headFile, keptHead } from './kept-head.ts';
@@ -13,6 +13,7 @@ export const registryFiles = (path: string): readonly string[] => [
   `${path}-wal`,
   `${path}-shm`,
   headFile(path),
+  copyBeforeUpgrade(path),
 ];
 
 /**

@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import SQLite, { type Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
-import { MIGRATIONS, type Migration, migrate } from './schema.ts';
-import { connect } from './statements.ts';
+import { MIGRATIONS, type Migration, migrate, schemaVersion } from './schema.ts';
+import { connect, prepare } from './statements.ts';
 
 /** How long opening waits for another process's transaction before it fails. */
 const OPEN_TIMEOUT_MS = 2_000;
@@ -12,7 +12,8 @@ const BUSY_TIMEOUT_MS = 5;
 
 /**
  * Opens the registry file and brings its schema up to date. Every commit is on the disk when it returns
- * (WAL with synchronous=FULL: an identity must survive a power cut once the device has it).
+ * (WAL with synchronous=FULL: an identity must survive a power cut once the device has it). Before the schema changes, all that is committed is
+ * copied to `copyBeforeUpgrade(path)`, in place of the copy of an earlier upgrade.
  * @throws Failure `registry.absent`, `registry.corrupt`, `registry.locked`, `registry.not-writable`,
  *   `registry.newer-schema`, `os.disk-full`
  */
@@ -28,7 +29,9 @@ export function openDatabase(
       db.exec('PRAGMA synchronous = FULL');
       db.exec('PRAGMA foreign_keys = ON');
       db.exec('PRAGMA trusted_schema = OFF');
-      migrate(db, options.now ?? Date.now(), options.steps ?? MIGRATIONS);
+      const steps = options.steps ?? MIGRATIONS;
+      if (isOlder(db, steps)) keepCopy(db, path);
+      migrate(db, options.now ?? Date.now(), steps);
       db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       return db;
     } catch (error) {
@@ -36,6 +39,31 @@ export function openDatabase(
       throw error;
     }
   });
+}
+
+/** Where the registry is kept as it was before its schema changed the last time. */
+export const copyBeforeUpgrade = (path: string): string => `${path}-before-upgrade`;
+
+/** It holds something, and not all steps were applied to it. */
+function isOlder(db: Database, steps: readonly Migration[]): boolean {
+  const known = prepare(db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migration'").get();
+  return known !== undefined && schemaVersion(db) > 0 && schemaVersion(db) < steps.length;
+}
+
+/** Complete and on the disk, or the schema stays as it is. */
+function keepCopy(db: Database, path: string): void {
+  const temp = `${copyBeforeUpgrade(path)}-${process.pid}.tmp`;
+  try {
+    rmSync(temp, { force: true });
+    // SQLite writes into an empty file, which is private before there is anything in it.
+    const file = openSync(temp, 'wx', 0o600);
+    prepare(db, 'VACUUM INTO ?').run(temp);
+    fsyncSync(file);
+    closeSync(file);
+    renameSync(temp, copyBeforeUpgrade(path));
+  } finally {
+    rmSync(temp, { force: true });
+  }
 }
 
 /** @throws Failure `registry.absent` */

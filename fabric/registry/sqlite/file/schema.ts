@@ -373,9 +373,14 @@ export function migrate(db: Database, now: number, steps: readonly Migration[] =
     if (step === undefined) return false;
     db.exec(step.sql);
     prepare(db, 'INSERT INTO migration VALUES (?, ?, ?)').run(version + 1, step.name, now);
+    // Also in the file's header, where the package's scripts can read it.
+    db.exec(`PRAGMA user_version = ${version + 1}`);
     return true;
   });
   while (applyNext.immediate());
+  // A file of a version that did not write it yet.
+  if (prepare(db, 'PRAGMA user_version').pluck().get() !== steps.length)
+    db.exec(`PRAGMA user_version = ${steps.length}`);
 }
 
 /** The number of migrations the file has seen. */

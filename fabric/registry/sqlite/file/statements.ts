@@ -1,5 +1,6 @@
 import SQLite, { type Database, type Options, type Statement } from 'better-sqlite3';
 import { assetPath } from '../../../../os/files/asset.ts';
+import { Failure } from '../../../../protocol/failure.ts';
 
 /**
  * The driver's objects, connections and statements, kept as long as the process lives: from Node 24.19 on the process is aborted when one is
@@ -8,17 +9,28 @@ import { assetPath } from '../../../../os/files/asset.ts';
  */
 const kept = new Map<Database, Map<string, Statement>>();
 
-/** The driver's native part, which belongs to one major version of Node.js. */
-const nativeBinding = assetPath(
-  import.meta.url,
-  `better_sqlite3-${process.versions.modules}.node`,
-  'better-sqlite3/build/Release/better_sqlite3.node',
-);
-
 export function connect(path: string, options?: Options): Database {
-  const db = new SQLite(path, { nativeBinding, ...options });
+  const db = new SQLite(path, { nativeBinding: driver(), ...options });
   kept.set(db, new Map());
   return db;
+}
+
+/** The driver's native part, which belongs to one major version of Node.js. @throws Failure `registry.no-driver` */
+function driver(): string {
+  try {
+    return assetPath(
+      import.meta.url,
+      `better_sqlite3-${process.versions.modules}.node`,
+      'better-sqlite3/build/Release/better_sqlite3.node',
+    );
+  } catch (error) {
+    throw new Failure(
+      'registry.no-driver',
+      'operator',
+      `this installation has no database driver for Node.js ${process.version}`,
+      { action: 'Install the major version of Node.js that the package depends on.', cause: error },
+    );
+  }
 }
 
 /** `db.prepare`, but each statement is parsed once for a connection: what every handshake runs. */

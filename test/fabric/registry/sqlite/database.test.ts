@@ -1,8 +1,18 @@
-import { chmodSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Device } from '../../../../fabric/registry/records.ts';
-import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
+import { copyBeforeUpgrade, openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
 import { commitQueue } from '../../../../fabric/registry/sqlite/file/group-commit.ts';
 import { MIGRATIONS, migrate, schemaVersion } from '../../../../fabric/registry/sqlite/file/schema.ts';
 import { connect, prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
@@ -104,6 +114,31 @@ describe('migrations', () => {
       n: 0,
     });
     db.close();
+  });
+
+  test('before the schema changes, the registry is copied; without room for it nothing changes', () => {
+    const path = registryFile();
+    openDatabase(path).close();
+    expect(existsSync(copyBeforeUpgrade(path))).toBe(false);
+    const next = [...MIGRATIONS, { name: 'next', sql: 'CREATE TABLE next (x)' }];
+    mkdirSync(copyBeforeUpgrade(path));
+    expect(() => openDatabase(path, { steps: next })).toThrow();
+    const before = openDatabase(path);
+    expect(schemaVersion(before)).toBe(MIGRATIONS.length);
+    before.close();
+    rmSync(copyBeforeUpgrade(path), { recursive: true });
+    openDatabase(path, { steps: next }).close();
+    expect(statSync(copyBeforeUpgrade(path)).mode & 0o777).toBe(0o600);
+    expect(readdirSync(dirname(path)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    // The copy is whole: the program that made it can go on with it. The header says which schema each has.
+    const header = (file: string): number => readFileSync(file).readUInt32BE(60);
+    expect([header(copyBeforeUpgrade(path)), header(path)]).toEqual([
+      MIGRATIONS.length,
+      MIGRATIONS.length + 1,
+    ]);
+    const copy = openDatabase(copyBeforeUpgrade(path));
+    expect(schemaVersion(copy)).toBe(MIGRATIONS.length);
+    copy.close();
   });
 
   test('a newer file is left alone', () => {
