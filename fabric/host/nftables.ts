@@ -18,7 +18,7 @@ import type { HostServices, PortRange } from './services.ts';
 export const tableName = (tun: string): string => `enf_fabric_${tun}`;
 
 /**
- * The nftables table `inet enf_fabric_<tun>` (docs/operate.md, "The host of a fabric"): what devices may use of this host, and whom nobody
+ * The nftables table `inet enf_fabric_<tun>` (docs/fabric.md, "The fabric's own network"): what devices may use of this host, and whom nobody
  * may pretend to be. It tracks no connections: that would make every tunnel of the host an entry in a table of bounded size, which
  * strangers could fill (docs/adr/0014-host-filter-without-connection-tracking.md).
  */

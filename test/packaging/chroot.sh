@@ -24,7 +24,8 @@ says() { # TEXT COMMAND…: the command fails and says so
 apt-get update -qq
 if [ "$suite" = bookworm ]; then
   check "apt refuses, and names Node.js 20" says 'nodejs (>= 20)' apt-get install -y /packages/enf-agent.deb
-  check "nothing was installed" says 'no packages found' dpkg-query -W enf-agent
+  check "so it does for the fabric" says 'nodejs (>= 20)' apt-get install -y /packages/enf-fabric.deb
+check "nothing was installed" says 'no packages found' dpkg-query -W enf-agent
   apt-get install -y -qq --no-install-recommends nodejs >/dev/null 2>&1
   check "dpkg says plainly what to do" says 'On Debian 12 install nodejs 20' dpkg -i /packages/enf-agent.deb
   check "it can be purged nevertheless" dpkg --purge enf-agent
@@ -39,6 +40,13 @@ check "says with exit code 78 that it is not configured" [ $? = 78 ]
 check "user enf is in group tss" bash -c 'id -nG enf | grep -w tss'
 check "enabled at the next boot" enabled
 check "every file is as it was packaged" dpkg --verify enf-agent
+
+check "the fabric and the factory install, too" get /packages/enf-fabric.deb /packages/enf-factory.deb
+check "their addons and the database driver fit this Node.js" bash -c 'enf-fabric init && enf-fabric network add fd00:1::/64 && enf-factory group create --name g --basename g --out /tmp/group'
+check "what root founded is the service's" [ "$(stat -c %U /var/lib/enf-fabric/registry.db)" = enf-fabric ]
+check "they are purged" apt-get purge -y -qq enf-fabric enf-factory
+check "keys and registry stay" ls /var/lib/enf-fabric/xtt-root.key
+rm -rf /var/lib/enf-fabric
 
 sed -i 's/^# hosts.*/hosts = ["127.0.0.1"]/' /etc/enf/agent.toml
 check "a configuration that can be used" enf-agent check-config

@@ -27,7 +27,7 @@ for name in enf-agent enf-fabric enf-factory; do
   dpkg-deb -R "$work/packages/$name.deb" "$work/$name"
   version=$(sed -n 's/^Version: //p' "$work/$name/DEBIAN/control")
   sed -i "s/^Version: .*/&+next/" "$work/$name/DEBIAN/control"
-  sed -i "s/\"$version\"/\"$version+next\"/" "$work/$name/DEBIAN/"p*
+  for script in "$work/$name"/DEBIAN/p*; do [ ! -e "$script" ] || sed -i "s/\"$version\"/\"$version+next\"/" "$script"; done
   dpkg-deb --root-owner-group -b "$work/$name" "$work/packages/$name-next.deb" >/dev/null
 done
 
