@@ -77,7 +77,7 @@ export async function runProgram(program: Program, argv: readonly string[]): Pro
 
 async function dispatch(program: Program, argv: readonly string[]): Promise<number> {
   const first = argv[0];
-  if (first === '--version') {
+  if (first === '--version' || first === '-V') {
     process.stdout.write(`${program.name} ${program.version}\n`);
     return EXIT.ok;
   }
@@ -88,6 +88,11 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
     (first === undefined ? process.stderr : process.stdout).write(programHelp(program));
     return first === undefined ? EXIT.usage : EXIT.ok;
+  }
+  const inGroup = program.commands.filter((command) => command.name.startsWith(`${first} `));
+  if (inGroup.length > 0 && (argv.length === 1 || argv[1] === '--help' || argv[1] === '-h')) {
+    (argv.length === 1 ? process.stderr : process.stdout).write(groupHelp(program, first, inGroup));
+    return argv.length === 1 ? EXIT.usage : EXIT.ok;
   }
   const command = findCommand(program, argv);
   const rest = argv.slice(command.name.split(' ').length);
@@ -117,6 +122,12 @@ function findCommand(program: Program, argv: readonly string[]): Command {
   });
 }
 
+/** The options of a command, and the one that all have. */
+const optionsOf = (command: Pick<Command, 'options'>): readonly Option[] => [
+  ...(command.options ?? []),
+  { name: 'json', help: 'print JSON' },
+];
+
 const UNKNOWN = 'ERR_PARSE_ARGS_UNKNOWN_OPTION';
 
 /** The first option in the arguments that is not one of `options`. */
@@ -137,7 +148,7 @@ function firstUnknown(
 }
 
 function invocation(program: Program, command: Command, args: readonly string[]): Invocation {
-  const known: readonly Option[] = [...(command.options ?? []), { name: 'json', help: '' }];
+  const known = optionsOf(command);
   const config = Object.fromEntries(
     known.map((option) => [
       option.name,
@@ -194,11 +205,18 @@ function invocation(program: Program, command: Command, args: readonly string[])
 }
 
 function programHelp(program: Program): string {
-  const width = Math.max(...program.commands.map((command) => command.name.length));
-  const lines = program.commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`);
-  return `${program.name} – ${program.summary}\n\nCommands:\n${lines.join('\n')}\n\n"${program.name} COMMAND --help" explains one; most take --json.\nExit codes: ${exits()
+  return `${program.name} – ${program.summary}\n\nCommands:\n${commandLines(program.commands)}\n\n"${program.name} COMMAND --help" explains one; all take --json.\nExit codes: ${exits()
     .map(({ code, meaning }) => `${code} ${meaning}`)
     .join(', ')}.\n`;
+}
+
+/** The commands that begin with one word. */
+const groupHelp = (program: Program, word: string, commands: readonly Command[]): string =>
+  `Commands of ${program.name} ${word}:\n${commandLines(commands)}\n\n"${program.name} ${word} COMMAND --help" explains one.\n`;
+
+function commandLines(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map((command) => command.name.length));
+  return commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`).join('\n');
 }
 
 const exits = (): Description['exits'] =>
@@ -209,22 +227,31 @@ const exits = (): Description['exits'] =>
 
 function describe(program: Program): Description {
   const { name, summary, version, commands } = program;
-  return { name, summary, version, commands: commands.map(({ run: _, ...rest }) => rest), exits: exits() };
+  return {
+    name,
+    summary,
+    version,
+    commands: commands.map(({ run: _, ...rest }) => ({ ...rest, options: optionsOf(rest) })),
+    exits: exits(),
+  };
 }
 
 function commandHelp(program: Program, command: Command): string {
   const usage = `${program.name} ${command.name}${command.arguments ? ` ${command.arguments}` : ''} [options]`;
-  const names = (command.options ?? []).map((each) => `--${each.name}${each.value ? ` ${each.value}` : ''}`);
+  const all = optionsOf(command);
+  const names = all.map((each) => `--${each.name}${each.value ? ` ${each.value}` : ''}`);
   const width = Math.max(8, ...names.map((name) => name.length));
-  const options = (command.options ?? []).map(
+  const options = all.map(
     (each, i) =>
-      `  ${names[i]!.padEnd(width)}  ${each.help}${each.default === undefined ? '' : ` (default ${each.default})`}`,
+      `  ${names[i]!.padEnd(width)}  ${each.help}${each.default ? ` (default ${each.default})` : ''}`,
   );
   const examples = (command.examples ?? []).map((example) => `  ${example}`);
   return [
     `${command.summary}\n`,
     `Usage: ${usage}`,
-    ...(options.length > 0 ? ['', 'Options:', ...options] : []),
+    '',
+    'Options:',
+    ...options,
     ...(examples.length > 0 ? ['', 'Examples:', ...examples] : []),
     '',
   ].join('\n');

@@ -86,17 +86,20 @@ export function drawSvg(code: QrCode, widthMm: number, text: readonly string[]):
   ].join('\n');
 }
 
-/** The code in half-block characters, black on white whatever the terminal's colours are. */
-export function drawTerminal(code: QrCode): string {
+/**
+ * The code in half-block characters: in colour black on white, whatever the terminal's own colours are; without colour for light characters on
+ * a dark ground.
+ */
+export function drawTerminal(code: QrCode, inColour: boolean): string {
   const lines: string[] = [];
   for (let row = -QUIET_ZONE; row < code.size + QUIET_ZONE; row += 2) {
     let line = '';
     for (let column = -QUIET_ZONE; column < code.size + QUIET_ZONE; column++) {
-      const upper = isDark(code, row, column);
-      const lower = isDark(code, row + 1, column);
+      const upper = isDark(code, row, column) === inColour;
+      const lower = isDark(code, row + 1, column) === inColour;
       line += upper ? (lower ? '█' : '▀') : lower ? '▄' : ' ';
     }
-    lines.push(`\u001b[30;107m${line}\u001b[0m`);
+    lines.push(inColour ? `\u001b[30;107m${line}\u001b[0m` : line);
   }
   return lines.join('\n');
 }

@@ -22,7 +22,7 @@ import {
 import { type Inspection, inspectFile, inspectFolder } from './inspect.ts';
 import { basenameText, describeGroup, drawPng, drawSvg } from './label.ts';
 import { type DeviceRecord, readManifest } from './manifest.ts';
-import { type QrCode, qrCode } from './qr.ts';
+import { levelFor, type QrCode, qrCode } from './qr.ts';
 import { personaliseSoftware } from './software.ts';
 import { type Personalisation, type Personalised, personaliseTpm } from './station.ts';
 
@@ -123,7 +123,10 @@ export async function readTrust(path: string): Promise<Trust> {
 export interface DrawnLabel {
   readonly group: Group;
   readonly devices: number;
+  /** As it is printed. */
   readonly code: QrCode;
+  /** As a terminal shows it. */
+  readonly screen: QrCode;
   /** The lines beside the code. */
   readonly text: readonly string[];
 }
@@ -138,13 +141,16 @@ export async function drawLabel(
   files: { readonly svg?: string | undefined; readonly png?: string | undefined },
 ): Promise<DrawnLabel> {
   const group = await openGroup(folder);
-  const code = qrCode(await readLabelText(group), widthMm);
+  const content = await readLabelText(group);
+  const code = qrCode(content, levelFor(widthMm));
+  // Nothing soils a screen, and 80 columns are enough then.
+  const screen = qrCode(content, 'L');
   const devices = (await readManifest(group)).length;
   const text = describeGroup(group, devices);
   // Anyone who reads the code can admit the devices: these files are as secret as label.txt.
   if (files.svg !== undefined) await createFile(files.svg, drawSvg(code, widthMm, text));
   if (files.png !== undefined) await createFile(files.png, drawPng(code, widthMm));
-  return { group, devices, code, text };
+  return { group, devices, code, screen, text };
 }
 
 export type InspectionTarget =

@@ -7,7 +7,7 @@ export interface QrCode {
   /** Modules per side. */
   readonly size: number;
   readonly version: number;
-  readonly level: 'M' | 'Q';
+  readonly level: Level;
   isDark(row: number, column: number): boolean;
 }
 
@@ -17,12 +17,17 @@ export const QUIET_ZONE = 4;
 /** From this width on, level Q is read more reliably (dirt); below it, the larger modules of level M are (blur). */
 const LEVEL_Q_FROM_MM = 32;
 
+/** How much of a damaged code can be repaired: 7, 15 or 25 %. */
+export type Level = 'L' | 'M' | 'Q';
+
+/** The level for a printed label `widthMm` wide. */
+export const levelFor = (widthMm: number): Level => (widthMm >= LEVEL_Q_FROM_MM ? 'Q' : 'M');
+
 /**
- * The QR code of a label's text in alphanumeric mode, for a label `widthMm` wide.
+ * The QR code of a label's text in alphanumeric mode.
  * @throws Failure `factory.label-too-long` if no QR code holds it
  */
-export function qrCode(text: string, widthMm: number): QrCode {
-  const level = widthMm >= LEVEL_Q_FROM_MM ? 'Q' : 'M';
+export function qrCode(text: string, level: Level): QrCode {
   try {
     const { modules, version } = create([{ data: text, mode: 'alphanumeric' }], {
       errorCorrectionLevel: level,

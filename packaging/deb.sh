@@ -76,6 +76,13 @@ declare -A places=(
   [NetworkManager]=usr/lib/NetworkManager/conf.d
 )
 
+# The pages of docs/ that the program and its messages name.
+declare -A manuals=(
+  [agent]="operate config errors doctor routes tpm api"
+  [fabric]="fabric fabric-config backup console alarms fabric-doctor fabric-api errors"
+  [factory]="tpm errors"
+)
+
 # What enf-fabric reads beside its bundles: pages, countries, the decoder of QR codes, and a database driver for each major version of Node.js.
 fabric_files() {
   local target=$1 major
@@ -121,6 +128,7 @@ build_package() {
   [ ! -e "$made/$name.toml.5" ] || press "$made/$name.toml.5" "usr/share/man/man5/$name.toml.5.gz"
   press "$made/changelog" $doc/changelog.gz
   for file in copyright THIRD-PARTY sbom.spdx.json; do put "$made/$file" "$doc/$file"; done
+  for file in ${manuals[$program]}; do put "$root/docs/$file.md" "$doc/docs/$file.md"; done
   put "$made/$name.bash" "usr/share/bash-completion/completions/$name"
 
   # Files of the system, and examples.

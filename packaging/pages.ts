@@ -34,7 +34,7 @@ function commandPart(command: DescribedCommand): string {
   const options = (command.options ?? []).map((option) =>
     entry(
       [`--${option.name}`, option.value].filter(Boolean).join(' '),
-      `${option.help}${option.default === undefined ? '' : ` (default ${option.default})`}${option.many ? '; may be repeated' : ''}.`,
+      `${option.help}${option.default ? ` (default ${option.default})` : ''}${option.many ? '; may be repeated' : ''}.`,
     ),
   );
   const examples = command.examples ?? [];

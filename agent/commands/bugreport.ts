@@ -2,7 +2,7 @@ import type { Command, Invocation } from '../../cli/program.ts';
 import { createFile } from '../../os/files/create.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import type { Config } from '../config/config.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
+import { CONFIG, readConfig } from './options.ts';
 
 export const bugreport: Command = {
   name: 'bugreport',
@@ -16,7 +16,6 @@ export const bugreport: Command = {
       help: 'where to write it; "-" is standard output (default: a new file here)',
     },
     { name: 'unit', value: 'UNIT', help: 'the systemd unit whose log is included', default: 'enf-agent' },
-    JSON_OUTPUT,
   ],
   examples: ['enf-agent bugreport', 'enf-agent bugreport --out - | less'],
   async run(invocation) {

@@ -7,13 +7,13 @@ import { proxyOf } from '../config/proxy.ts';
 import { readRoots } from '../identity/tls-root.ts';
 import { checkPrefixes } from '../network/desired.ts';
 import { policyOf } from '../network/policy.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
+import { CONFIG, readConfig } from './options.ts';
 
 export const checkConfig: Command = {
   name: 'check-config',
   summary:
     'Checks the configuration and the files that it names, and prints it with all defaults filled in; touches nothing else',
-  options: [CONFIG, JSON_OUTPUT],
+  options: [CONFIG],
   examples: ['enf-agent check-config', 'enf-agent check-config --config ./agent.toml --json'],
   async run(invocation) {
     const config = await readConfig(invocation);

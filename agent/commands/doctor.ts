@@ -1,12 +1,12 @@
 import { ONLY, runChecks } from '../../cli/examine.ts';
 import type { Command } from '../../cli/program.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
+import { CONFIG, readConfig } from './options.ts';
 
 export const doctor: Command = {
   name: 'doctor',
   summary:
     'Checks this machine and its path to the fabric: ok, warning, skipped or failed, each with what to do; fails if a check failed',
-  options: [CONFIG, ONLY, JSON_OUTPUT],
+  options: [CONFIG, ONLY],
   examples: [
     'enf-agent doctor',
     'enf-agent doctor --only dns --only tls',

@@ -3,13 +3,13 @@ import { exists, openFolder } from '../../os/files/folder.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { forgetStore } from '../state/state.ts';
 import { isRunning } from '../status/client.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
+import { CONFIG, readConfig } from './options.ts';
 
 export const forget: Command = {
   name: 'forget',
   summary:
     'Removes the identity of this device from state and TPM, so that the next start provisions it again; needs a stopped agent',
-  options: [CONFIG, { name: 'yes', help: 'really do it' }, JSON_OUTPUT],
+  options: [CONFIG, { name: 'yes', help: 'really do it' }],
   examples: ['systemctl stop enf-agent && enf-agent forget --yes'],
   async run(invocation) {
     const config = await readConfig(invocation);

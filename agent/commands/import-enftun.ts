@@ -4,7 +4,6 @@ import { Failure } from '../../protocol/failure.ts';
 import { DEFAULT_PATH } from '../config/config.ts';
 import type { EnftunImport } from '../enftun/import.ts';
 import { isRunning } from '../status/client.ts';
-import { JSON_OUTPUT } from './options.ts';
 
 export const importEnftun: Command = {
   name: 'import-enftun',
@@ -25,7 +24,6 @@ export const importEnftun: Command = {
       help: "state.directory of the new configuration, instead of its unit's",
     },
     { name: 'dry-run', help: 'show what would be written, and write nothing' },
-    JSON_OUTPUT,
   ],
   examples: [
     'enf-agent import-enftun /etc/enftun/enf0.conf --dry-run',

@@ -1,11 +1,11 @@
 import { type Command, EXIT } from '../../cli/program.ts';
-import { CONFIG, JSON_OUTPUT, readConfig } from './options.ts';
+import { CONFIG, readConfig } from './options.ts';
 
 export const netcheck: Command = {
   name: 'netcheck',
   summary:
     'Tries each configured host, address and port: reachability, latency, which server answers TLS, and whether full-size packets arrive; fails if no router of this fabric answers',
-  options: [CONFIG, JSON_OUTPUT],
+  options: [CONFIG],
   examples: ['enf-agent netcheck', 'enf-agent netcheck --json'],
   async run(invocation) {
     const config = await readConfig(invocation);

@@ -1,6 +1,6 @@
+import { readConfigFile } from '../../cli/config/file.ts';
 import type { Invocation, Option } from '../../cli/program.ts';
-import { readBounded } from '../../os/files/read.ts';
-import { type Config, DEFAULT_PATH, parseConfig } from '../config/config.ts';
+import { type Config, DEFAULT_PATH, MANUAL, parseConfig } from '../config/config.ts';
 
 export const CONFIG: Option = {
   name: 'config',
@@ -8,17 +8,16 @@ export const CONFIG: Option = {
   help: 'the configuration',
   default: DEFAULT_PATH,
 };
-export const JSON_OUTPUT: Option = { name: 'json', help: 'print JSON' };
 export const SOCKET: Option = {
   name: 'socket',
   value: 'PATH',
   help: 'the control socket, instead of the one in the configuration',
 };
 
-/** The configuration that `--config` names. @throws Failure `config.…`, `os.no-file`, `os.not-readable` */
+/** The configuration that `--config` names. @throws Failure `config.…`, `os.not-readable` */
 export async function readConfig(invocation: Invocation): Promise<Config> {
   const path = invocation.required('config');
-  return parseConfig(new TextDecoder().decode(await readBounded(path, 'configuration')), path);
+  return parseConfig(await readConfigFile(path, MANUAL), path);
 }
 
 /** The control socket that is meant: `--socket`, or the configuration's. */

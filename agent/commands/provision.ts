@@ -3,7 +3,7 @@ import { Failure } from '../../protocol/failure.ts';
 import type { Renewal } from '../status/api.ts';
 import { ask, askStatus } from '../status/client.ts';
 import type { Status } from '../status/status.ts';
-import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './options.ts';
+import { CONFIG, SOCKET, socketOf } from './options.ts';
 
 const POLL_MS = 250;
 /** For the answer itself, when the end has come. */
@@ -18,7 +18,6 @@ export const provision: Command = {
     SOCKET,
     { name: 'force', help: 'do it even if the device has an identity' },
     { name: 'timeout', value: 'SECONDS', help: 'how long to wait for the result', default: '60' },
-    JSON_OUTPUT,
   ],
   examples: ['enf-agent provision --force'],
   async run(invocation) {

@@ -2,7 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { repaint, untilInterrupted } from '../../cli/watch.ts';
 import { askStatus } from '../status/client.ts';
 import { describeStatus } from '../status/status.ts';
-import { CONFIG, JSON_OUTPUT, SOCKET, socketOf } from './options.ts';
+import { CONFIG, SOCKET, socketOf } from './options.ts';
 
 const POLL_MS = 1_000;
 
@@ -16,7 +16,6 @@ export const status: Command = {
       name: 'watch',
       help: 'refresh it each second until Ctrl-C; with --json one line after each change',
     },
-    JSON_OUTPUT,
   ],
   examples: ['enf-agent status', 'enf-agent status --watch', 'enf-agent status --json | jq .trouble'],
   async run(invocation) {

@@ -210,7 +210,7 @@ export const SCHEMA = {
 export type Config = Settings<typeof SCHEMA>;
 
 export const DEFAULT_PATH = '/etc/enf/agent.toml';
-const MANUAL = 'docs/config.md';
+export const MANUAL = 'docs/config.md';
 
 /**
  * Reads the configuration's text. `path` is named in failures.

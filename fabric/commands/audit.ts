@@ -25,6 +25,11 @@ export const audit: Command = {
   options: [
     { name: 'limit', value: 'N', help: `how many of the newest entries to list (${NEWEST})` },
     AFTER,
+    {
+      name: 'subject',
+      value: 'TEXT',
+      help: 'only what concerns this: an address, the prefix of a network, a group id, as the entries name it',
+    },
     { name: 'handshakes', help: 'list handshakes, good and refused, instead of changes' },
     {
       name: 'expect',
@@ -40,6 +45,7 @@ export const audit: Command = {
   examples: [
     'enf-fabric audit',
     'enf-fabric audit --handshakes --limit 200',
+    'enf-fabric audit --subject fd00:e4f:1:0:85c0:7490:a24:393b',
     'enf-fabric audit --expect 17:9f…',
   ],
   async run(invocation) {
@@ -56,7 +62,8 @@ export const audit: Command = {
         invocation.print(rows, () => [handshakeTable(rows), ...counts.map(strangersText)].join('\n'));
         return;
       }
-      const rows = await newest(invocation, (page) => fabric.run(listAudit, page));
+      const subject = invocation.option('subject');
+      const rows = await newest(invocation, (page) => fabric.run(listAudit, { ...page, subject }));
       const verified = `${entries} entries, unbroken; head ${entries}:${head}`;
       invocation.print({ entries, head, newest: rows }, () => `${auditTable(rows)}\n\n${verified}`);
     });

@@ -1,9 +1,10 @@
+import { readConfigFile } from '../../cli/config/file.ts';
 import type { Key } from '../../cli/config/key-types.ts';
 import { isRefusal } from '../../cli/config/refusal.ts';
 import type { Invocation, Option } from '../../cli/program.ts';
-import { absolutePath, readBounded, readIfThere } from '../../os/files/read.ts';
+import { absolutePath, readIfThere } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { type Config, DEFAULT_PATH, parseConfig, SCHEMA } from '../config/config.ts';
+import { type Config, DEFAULT_PATH, MANUAL, parseConfig, SCHEMA } from '../config/config.ts';
 
 /** The options of `serve` and `console serve`: a configuration file, and for single keys another value. */
 
@@ -39,7 +40,7 @@ export function override(
 
 /**
  * The configuration of `--config`, or of the usual file if there is one, with what the options say instead.
- * @throws Failure `config.…`, `os.no-file`, `os.not-readable`, `cli.bad-option`
+ * @throws Failure `config.…`, `os.not-readable`, `cli.bad-option`
  */
 export async function readConfig(
   invocation: Invocation,
@@ -57,11 +58,9 @@ export async function readConfig(
 
 async function readFile(invocation: Invocation): Promise<Config> {
   const given = invocation.option('config');
-  const bytes =
-    given === undefined
-      ? await readIfThere(DEFAULT_PATH, 'configuration')
-      : await readBounded(given, 'configuration');
-  return parseConfig(new TextDecoder().decode(bytes ?? new Uint8Array()), given ?? DEFAULT_PATH);
+  if (given !== undefined) return parseConfig(await readConfigFile(given, MANUAL), given);
+  const usual = await readIfThere(DEFAULT_PATH, 'configuration');
+  return parseConfig(new TextDecoder().decode(usual ?? new Uint8Array()), DEFAULT_PATH);
 }
 
 function givenFor(option: Option, invocation: Invocation): string | true | readonly string[] | undefined {

@@ -133,13 +133,14 @@ export const SCHEMA = {
 export type Config = Settings<typeof SCHEMA>;
 
 export const DEFAULT_PATH = '/etc/enf/fabric.toml';
+export const MANUAL = 'docs/fabric-config.md';
 
 /**
  * Reads the configuration's text. `path` is named in failures.
  * @throws Failure `config.bad-toml`, `config.unknown-key`, `config.bad-value`
  */
 export const parseConfig = (source: string, path: string): Config =>
-  readSettings(SCHEMA, source, { path, manual: 'docs/fabric-config.md' });
+  readSettings(SCHEMA, source, { path, manual: MANUAL });
 
 /** The effective configuration as TOML: what `check-config` prints. */
 export const renderConfig = (config: Config): string => writeSettings(SCHEMA, config);

@@ -1,3 +1,4 @@
+import { inColour } from '../../cli/colour.ts';
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { drawTerminal } from '../label.ts';
@@ -26,7 +27,7 @@ export const label: Command = {
   async run(invocation) {
     const widthMm = parseWidth(invocation.required('width-mm'));
     const [svg, png] = [invocation.option('svg'), invocation.option('png')];
-    const { group, devices, code, text } = await drawLabel(invocation.required('group'), widthMm, {
+    const { group, devices, code, screen, text } = await drawLabel(invocation.required('group'), widthMm, {
       svg,
       png,
     });
@@ -34,7 +35,7 @@ export const label: Command = {
     const { version, level } = code;
     invocation.print({ name: group.name, gid: group.gid, devices, qr: { version, level }, svg, png }, () =>
       [
-        ...(shown ? [drawTerminal(code), ''] : []),
+        ...(shown ? [drawTerminal(screen, inColour()), ''] : []),
         ...text,
         ...[svg, png].flatMap((file) => (file === undefined ? [] : [`Written: ${file}`])),
       ].join('\n'),

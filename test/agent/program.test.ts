@@ -121,8 +121,8 @@ describe('check-config', () => {
   test('a configuration that is not there', async () => {
     const { code, err } = await agent('check-config', '--config', '/nowhere/agent.toml');
     expect([code, err]).toEqual([
-      1,
-      expect.stringContaining('/nowhere/agent.toml does not exist [os.no-file]'),
+      78,
+      expect.stringContaining('there is no configuration /nowhere/agent.toml [config.absent]'),
     ]);
   });
 });

@@ -64,8 +64,26 @@ describe('the help', () => {
     const { run: _, ...command } = PROGRAM.commands[0]!;
     const described = JSON.parse(out);
     expect(described).toMatchObject({ name: 'demo', version: '1.2.3', summary: 'shows' });
-    expect(described.commands[0]).toEqual(command);
+    const json = { name: 'json', help: 'print JSON' };
+    expect(described.commands[0]).toEqual({ ...command, options: [...command.options!, json] });
     expect(described.exits).toContainEqual({ code: 78, meaning: 'unusable configuration' });
+  });
+
+  test('of one word names the commands that begin with it', async () => {
+    expect(await runProgram(PROGRAM, ['group', '--help'])).toBe(0);
+    expect(out).toContain('demo group:\n  group create  Makes one\n');
+    expect(await runProgram(PROGRAM, ['group'])).toBe(2);
+    expect(err).toBe(out);
+  });
+
+  test('of a command has its options with their defaults, and --json', async () => {
+    expect(await runProgram(PROGRAM, ['group', 'create', '--help'])).toBe(0);
+    expect(out).toContain('  --out DIR  where (default .)\n  --json     print JSON\n');
+  });
+
+  test.each(['--version', '-V'])('%s prints the version', async (option) => {
+    expect(await runProgram(PROGRAM, [option])).toBe(0);
+    expect(out).toBe('demo 1.2.3\n');
   });
 
   test('without a command is wrong usage', async () => {

@@ -101,7 +101,7 @@ describe('enf-factory', () => {
     expect(label).toMatchObject({ code: 0, err: '' });
     expect(label.out).toContain('Devices: 1');
     expect([statSync(svg).mode & 0o777, statSync(png).mode & 0o777]).toEqual([0o600, 0o600]);
-    expect((await run('label', '--group', group)).out).toContain('█▀▀▀▀▀█');
+    expect((await run('label', '--group', group)).out).toContain('█ ▄▄▄▄▄ █');
     expect(parseLabel(readFileSync(`${group}/label.txt`, 'utf8')).vendor).toBe('Acme');
 
     for (const folder of [group, device])

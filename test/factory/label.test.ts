@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { prepareZXingModule, readBarcodes } from 'zxing-wasm/reader';
 import type { Group } from '../../factory/group.ts';
 import { describeGroup, dotsPerModule, drawPng, drawSvg, drawTerminal } from '../../factory/label.ts';
-import { QUIET_ZONE, qrCode } from '../../factory/qr.ts';
+import { levelFor, QUIET_ZONE, qrCode } from '../../factory/qr.ts';
 import { decodeBase45 } from '../../protocol/base45.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
@@ -60,7 +60,7 @@ async function zxing(file: string): Promise<string> {
 /** The label as a PNG, then through ImageMagick. */
 function photographed(name: string, widthMm: number, ...steps: string[]): string {
   const flat = path(`${name}-flat.png`);
-  writeFileSync(flat, drawPng(qrCode(text, widthMm), widthMm));
+  writeFileSync(flat, drawPng(qrCode(text, levelFor(widthMm)), widthMm));
   if (steps.length === 0) return flat;
   const file = path(steps.includes('-quality') ? `${name}.jpg` : `${name}.png`);
   execFileSync('convert', [flat, ...steps, '-depth', '8', file]);
@@ -82,8 +82,8 @@ const BLOTS = [
 
 describe('the printed label', () => {
   test('is a code in alphanumeric mode, of the size that was measured', () => {
-    const small = qrCode(text, 31);
-    const large = qrCode(text, 34);
+    const small = qrCode(text, levelFor(31));
+    const large = qrCode(text, levelFor(34));
     // 311 bytes: version 13 at M, 17 at Q. In byte mode they would be 16 and 20.
     expect(decodeBase45(text.slice(5))).toHaveLength(311);
     expect([small.version, small.level, large.version, large.level]).toEqual([13, 'M', 17, 'Q']);
@@ -159,7 +159,7 @@ describe('the printed label', () => {
       `${text.slice(0, -1)}0`.replace(text, `${text}0`),
       'ENF2:00',
     ]) {
-      writeFileSync(other, drawPng(qrCode(wrong, 34), 34));
+      writeFileSync(other, drawPng(qrCode(wrong, levelFor(34)), 34));
       expect(zbar(other)).toBe(wrong);
       let refused: unknown;
       try {
@@ -177,16 +177,16 @@ describe('the printed label', () => {
   });
 
   test('a label that is too narrow is refused with the width it needs', () => {
-    const code = qrCode(text, 15);
+    const code = qrCode(text, levelFor(15));
     expect(() => drawPng(code, 15)).toThrowError(
       expect.objectContaining({ code: 'factory.label-too-small' }),
     );
     expect(() => drawSvg(code, 15, [])).toThrowError(/need 20 mm/);
-    expect(drawPng(qrCode(text, 20), 20).length).toBeGreaterThan(100);
+    expect(drawPng(qrCode(text, levelFor(20)), 20).length).toBeGreaterThan(100);
   });
 
   test('text beyond any QR code is refused', () => {
-    expect(() => qrCode('A'.repeat(4000), 100)).toThrowError(
+    expect(() => qrCode('A'.repeat(4000), 'M')).toThrowError(
       expect.objectContaining({ code: 'factory.label-too-long' }),
     );
   });
@@ -200,7 +200,7 @@ describe('PNG, SVG and terminal', () => {
       ['-units', 'PixelsPerInch', '-format', '%w|%x|%k', file],
       { encoding: 'utf8' },
     ).split('|');
-    expect(size).toBe(String((qrCode(text, 34).size + 2 * QUIET_ZONE) * 4));
+    expect(size).toBe(String((qrCode(text, levelFor(34)).size + 2 * QUIET_ZONE) * 4));
     expect(Math.round(Number.parseFloat(resolution!))).toBe(300);
     expect(mean).toBe('2');
     const corner = execFileSync(
@@ -213,7 +213,7 @@ describe('PNG, SVG and terminal', () => {
 
   test('the SVG, rendered, is read by zbar; it states its size in millimetres and contains its text', () => {
     const file = path('label.svg');
-    const svg = drawSvg(qrCode(text, 34), 34, describeGroup(group, 250));
+    const svg = drawSvg(qrCode(text, levelFor(34)), 34, describeGroup(group, 250));
     writeFileSync(file, svg);
     const png = path('label-svg.png');
     // ImageMagick without its SVG part still draws SVG's path syntax.
@@ -230,7 +230,7 @@ describe('PNG, SVG and terminal', () => {
       '>Group: 0123 4567 89ab cdef 0123<',
     ])
       expect(svg).toContain(line);
-    const width = (qrCode(text, 34).size + 2 * QUIET_ZONE) * Number(scale);
+    const width = (qrCode(text, levelFor(34)).size + 2 * QUIET_ZONE) * Number(scale);
     expect(width).toBeLessThanOrEqual(34);
     expect(svg).toMatch(/^<svg [^>]*width="[\d.]+mm" height="[\d.]+mm" viewBox="0 0 [\d.]+ [\d.]+">/);
     expect(svg).not.toContain(text);
@@ -241,22 +241,24 @@ describe('PNG, SVG and terminal', () => {
     expect(describeGroup(odd, 1)).toContain(`Basename: 0x${toHex(odd.basename)}`);
   });
 
-  test('the terminal’s output, read back as dots, is the code', () => {
-    const file = path('terminal.pbm');
-    const lines = drawTerminal(qrCode(text, 34))
-      .split('\n')
-      .map((line) => line.replace(/[^ ▀▄█]+/g, ''));
+  test.each([true, false])('the terminal’s output, read back as dots, is the code; colour: %s', (colour) => {
+    const file = path(`terminal-${colour}.pbm`);
+    const drawn = drawTerminal(qrCode(text, 'L'), colour);
+    expect(drawn.includes('\u001b')).toBe(colour);
+    const lines = drawn.split('\n').map((line) => line.replace(/[^ ▀▄█]+/g, ''));
+    // Without colour the characters are light.
+    const dot = (blocks: string, c: string): number => Number(blocks.includes(c) === colour);
     const rows = lines.flatMap((line) => [
-      [...line].map((c) => ('█▀'.includes(c) ? 1 : 0)),
-      [...line].map((c) => ('█▄'.includes(c) ? 1 : 0)),
+      [...line].map((c) => dot('█▀', c)),
+      [...line].map((c) => dot('█▄', c)),
     ]);
     writeFileSync(
       file,
       `P1\n${rows[0]!.length} ${rows.length}\n${rows.map((row) => row.join(' ')).join('\n')}\n`,
     );
-    const png = path('terminal.png');
+    const png = path(`terminal-${colour}.png`);
     execFileSync('convert', [file, '-scale', '500%', png]);
     expect(zbar(png)).toBe(text);
-    expect(lines.length).toBe(47);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
   });
 });

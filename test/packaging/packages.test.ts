@@ -75,6 +75,16 @@ describe('enf-fabric', () => {
       'usr/share/doc/enf-fabric/THIRD-PARTY',
       'usr/share/doc/enf-fabric/changelog.gz',
       'usr/share/doc/enf-fabric/copyright',
+      ...[
+        'alarms',
+        'backup',
+        'console',
+        'errors',
+        'fabric-api',
+        'fabric-config',
+        'fabric-doctor',
+        'fabric',
+      ].map((page) => `usr/share/doc/enf-fabric/docs/${page}.md`),
       'usr/share/doc/enf-fabric/sbom.spdx.json',
       'usr/share/lintian/overrides/enf-fabric',
       'usr/share/man/man1/enf-fabric.1.gz',
@@ -149,14 +159,24 @@ test('enf-factory holds the program alone, and runs', () => {
     'usr/share/doc/enf-factory/THIRD-PARTY',
     'usr/share/doc/enf-factory/changelog.gz',
     'usr/share/doc/enf-factory/copyright',
+    'usr/share/doc/enf-factory/docs/errors.md',
+    'usr/share/doc/enf-factory/docs/tpm.md',
     'usr/share/doc/enf-factory/sbom.spdx.json',
     'usr/share/man/man1/enf-factory.1.gz',
   ]);
   expect(existsSync(join(tree(name), 'DEBIAN/conffiles'))).toBe(false);
   const program = join(tree(name), 'usr/lib/enf-factory/enf-factory.mjs');
-  expect(run(process.execPath, [program, 'group', 'create', '--name=x', '--basename=x', '--out', join(place, 'group')]).code).toBe(
-    0,
-  );
+  expect(
+    run(process.execPath, [
+      program,
+      'group',
+      'create',
+      '--name=x',
+      '--basename=x',
+      '--out',
+      join(place, 'group'),
+    ]).code,
+  ).toBe(0);
 });
 
 describe.each(NAMES)('%s', (name) => {
@@ -171,6 +191,15 @@ describe.each(NAMES)('%s', (name) => {
       expect(papers).toContain(`\n${each.name} ${each.versionInfo}\nLicence: `);
     }
     expect(papers).not.toContain('undefined');
+  });
+
+  test('holds every page of docs/ that its messages name', () => {
+    const program = list(name).filter((each) => each.startsWith(`usr/lib/${name}/`) && each.endsWith('.mjs'));
+    const named = new Set(
+      program.flatMap((each) => text(name, each).match(/(?<=[ "`(])docs\/[a-z-]+\.md/g) ?? []),
+    );
+    for (const page of named) expect(list(name)).toContain(`usr/share/doc/${name}/${page}`);
+    if (name !== 'enf-factory') expect(named.size).toBeGreaterThan(0);
   });
 
   test('lintian reports nothing', () => {
