@@ -39,6 +39,7 @@ need util-linux /usr/bin/setpriv
 need systemd /usr/bin/systemd-analyze
 need dpkg-dev /usr/bin/dpkg-shlibdeps
 need lintian /usr/bin/lintian
+need gnupg /usr/bin/gpg
 case $(dpkg --print-architecture) in
   arm64) need qemu-system-arm /usr/bin/qemu-system-aarch64 ;;
   *) need qemu-system-x86 /usr/bin/qemu-system-x86_64 ;;
