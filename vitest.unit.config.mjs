@@ -26,6 +26,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/factory/{cli,station}.test.ts',
   'test/fabric/commands/**',
   'test/fabric/identity/shedding.test.ts',
+  'test/fabric/metrics/router.test.ts',
   'test/fabric/registry/sqlite/database.test.ts',
   'test/fabric/router/!(clones|invitations).test.ts',
   'test/bench/admit.test.ts',
@@ -38,6 +39,7 @@ const NEEDS_PROGRAMS = [
   'test/factory/label.test.ts',
   'test/fabric/pki/x509.test.ts',
   'test/packaging/**',
+  'test/yocto/**',
   'test/protocol/identity/roots.test.ts',
 ];
 /** Tests that wait for deadlines, or compute for many seconds. */

@@ -5,6 +5,7 @@ import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
 import { type Account, account } from './account/account.ts';
 import type { HostRoutes } from './host/routes.ts';
+import { METRICS_TYPE } from './metrics/exposition.ts';
 import { anything, checker, list, objectOf, optional, text, whole } from './operations/input.ts';
 import { NEWS_PATH, parsePosition, waitForNews } from './operations/news.ts';
 import { type Contact, MOST_ROWS, type Running } from './operations/operation.ts';
@@ -13,7 +14,6 @@ import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } fr
 import { SERVING_PATH, type Serving } from './operations/serving.ts';
 import type { Registry } from './registry/registry.ts';
 import { ownTurn } from './registry/turns.ts';
-import { METRICS_TYPE, routerMetrics } from './router/metrics.ts';
 import type { Router } from './router/router.ts';
 import { sessionList } from './session-list.ts';
 
@@ -41,6 +41,8 @@ export interface Parts {
   readonly log: Log;
   router?: Router;
   routes?: HostRoutes;
+  /** In Prometheus' text format, once it is started. */
+  metrics?: () => Promise<string>;
   /** Once it is started. */
   serving?: () => Promise<Serving>;
 }
@@ -79,8 +81,8 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
     if (request === `GET ${SESSIONS_PATH}`) return sessionList(router ?? NO_SESSIONS, question.query);
     if (request === `POST ${SESSIONS_PATH}`) return contactsOf(await question.json(), parts);
     if (request === `GET ${SERVING_PATH}`) return (await parts.serving?.()) ?? null;
-    if (request === 'GET /metrics' && router !== undefined) {
-      return new TextAnswer(METRICS_TYPE, routerMetrics(router, await router.trafficInTurns()));
+    if (request === 'GET /metrics' && parts.metrics !== undefined) {
+      return new TextAnswer(METRICS_TYPE, await parts.metrics());
     }
     if (request === `POST ${CHANGED_PATH}`) {
       await applyChanges();

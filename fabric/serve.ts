@@ -1,5 +1,6 @@
 import { type EcdaaCore, ecdaaCore } from '../crypto/ecdaa.ts';
 import { hurryCommands } from '../os/linux/command.ts';
+import type { Loopback } from '../os/net/control-socket.ts';
 import { formatListen, type ListenAddress } from '../os/net/listen.ts';
 import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
@@ -16,6 +17,8 @@ import { type HostServices, NO_SERVICES } from './host/services.ts';
 import { startIdentity } from './identity/start.ts';
 // Needed when a group is added, perhaps after an upgrade has replaced the program's files: so it is loaded at the start.
 import './labels/label.ts';
+import { countHandshakes } from './metrics/handshakes.ts';
+import { metricsOf, openMetrics } from './metrics/serve.ts';
 import { openRegistry } from './open-registry.ts';
 import { loadAuthority } from './pki/authority.ts';
 import { pathOf } from './pki/files.ts';
@@ -41,6 +44,8 @@ export interface ServeOptions {
   readonly places?: string | undefined;
   /** A file that says by which server mail of hooks leaves, see `readMail`; without one there is none. */
   readonly mail?: string | undefined;
+  /** Where everybody on this host may read the metrics; nowhere unless given. */
+  readonly metrics?: Loopback;
   /** Hooks may lead into private networks. */
   readonly privateHooks?: boolean;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
@@ -119,21 +124,25 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     parts.router = router;
     started.push(() => router.close());
 
+    const counted = countHandshakes(registry);
     const identity = await startIdentity({
       listen: options.identity,
       certificate: authority.serverCertificate,
       key: authority.serverKey,
-      registry,
+      registry: counted.registry,
       log,
       processes: options.processes ?? 1,
       maxConnections: options.maxConnections,
     });
     started.push(() => identity.close(GRACE_MS));
 
-    const { certificate } = authority.router;
+    const certificates = { 'router.pem': authority.router.certificate };
+    parts.metrics = metricsOf({ data, registry, router, certificates, handshakes: counted.numbers });
+    if (options.metrics !== undefined) started.push(await openMetrics(options.metrics, parts.metrics, log));
+
     started.push(
       watchAlarms({
-        ...{ registry, data, log, certificates: { 'router.pem': certificate } },
+        ...{ registry, data, log, certificates },
         sending: { allowPrivate: options.privateHooks ?? false, ...(mail !== undefined && { mail }) },
       }),
     );

@@ -65,7 +65,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
   },
   fabric: {
     access: [],
-    alarms: ['registry'],
+    alarms: ['backup', 'registry'],
     account: ['access', 'operations', 'registry'],
     config: ['host'],
     geo: [],
@@ -76,6 +76,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     'registry/sqlite/counts': ['registry', 'registry/sqlite/file'],
     'registry/sqlite/file': [],
     identity: ['registry'],
+    metrics: ['backup', 'identity', 'registry', 'router'],
     router: ['registry'],
     backup: ['pki', 'registry'],
     operations: ['access', 'alarms', 'geo', 'labels', 'pki', 'registry'],

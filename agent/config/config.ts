@@ -1,10 +1,10 @@
 import { choice, list, span, text, whole, yesNo } from '../../cli/config/key-types.ts';
+import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { missingKey, readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
 import { readHost } from './host.ts';
-import { loopback } from './loopback.ts';
 import { proxyUrl } from './proxy-url.ts';
 
 /**

@@ -14,12 +14,14 @@ export interface AlarmCheck {
 
 /** What the checks ask of the fabric. */
 export interface CheckSources {
-  readonly registry: Pick<Registry, 'census' | 'group' | 'handshakes' | 'missing'> &
+  readonly registry: Pick<Registry, 'census' | 'group' | 'handshakes' | 'missing' | 'networks'> &
     Pick<Alarms, 'overAnnounced' | 'tokensEnding'>;
   /** PEM by name of the file. */
   readonly certificates: Readonly<Record<string, string>>;
   /** Bytes that are free on the disk of the registry, and all. */
   readonly disk: () => Promise<{ readonly path: string; readonly free: number; readonly all: number }>;
+  /** When the newest backup was made; undefined if none is known. */
+  readonly backupAt: () => Promise<number | undefined>;
   readonly now: () => number;
 }
 
@@ -29,6 +31,8 @@ const DAY_MS = 24 * HOUR_MS;
 
 export const CERTIFICATE_DAYS = 30;
 export const TOKEN_DAYS = 14;
+const BACKUP_DAYS = 7;
+const FIRST_BACKUP_DAYS = 2;
 /** Refused handshakes that are looked at, and how many make a group knock. */
 const REFUSALS = 200;
 const KNOCKS = 3;
@@ -40,7 +44,13 @@ const DROPPED = 0.2;
 const LEAST_FREE = 0.05;
 const LEAST_FREE_BYTES = 200 * 1024 * 1024;
 
-export function alarmChecks({ registry, certificates, disk, now }: CheckSources): readonly AlarmCheck[] {
+export function alarmChecks({
+  registry,
+  certificates,
+  disk,
+  backupAt,
+  now,
+}: CheckSources): readonly AlarmCheck[] {
   const tunnels: number[] = [];
   return [
     {
@@ -101,7 +111,23 @@ export function alarmChecks({ registry, certificates, disk, now }: CheckSources)
         return enough ? [] : [{ kind: 'disk.full-soon', subject: path, detail: { free, all } }];
       },
     },
+    {
+      kinds: ['backup.old'],
+      everyMs: HOUR_MS,
+      async find() {
+        const [first] = (await registry.networks({ limit: 1 })).rows;
+        return first === undefined ? [] : backupOld(await backupAt(), first.created, now());
+      },
+    },
   ];
+}
+
+/** The newest backup is older than a week, or none was made in the first days of the oldest network. */
+export function backupOld(at: number | undefined, firstNetwork: number, now: number): readonly Finding[] {
+  const old =
+    at === undefined ? firstNetwork < now - FIRST_BACKUP_DAYS * DAY_MS : at < now - BACKUP_DAYS * DAY_MS;
+  const detail = at === undefined ? {} : { made: new Date(at).toISOString() };
+  return old ? [{ kind: 'backup.old', subject: 'fabric', detail }] : [];
 }
 
 /** Since then somebody may have brought its label. */

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { Log } from '../../os/service/log.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
+import { lastBackup } from '../backup/last.ts';
 import type { AlarmKind } from '../registry/alarms.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ownTurn } from '../registry/turns.ts';
@@ -37,7 +38,13 @@ export function watchAlarms({
     const { bavail, bsize, blocks } = await statfs(data);
     return { path: data, free: bavail * bsize, all: blocks * bsize };
   };
-  const checks = alarmChecks({ registry, certificates, disk, now: Date.now }).map((check) => ({
+  const checks = alarmChecks({
+    registry,
+    certificates,
+    disk,
+    backupAt: () => lastBackup(data),
+    now: Date.now,
+  }).map((check) => ({
     check,
     dueMs: 0,
   }));

@@ -13,6 +13,7 @@ import { loadAuthority } from '../pki/authority.ts';
 import { pathOf } from '../pki/files.ts';
 import type { RegistrySummary } from '../registry/records.ts';
 import { contentsOf, once } from './contents.ts';
+import { noteBackup } from './last.ts';
 import { encodeManifest, MANIFEST_NAME } from './manifest.ts';
 import { type Progress, watched } from './progress.ts';
 import { readBackup, skip } from './read.ts';
@@ -70,6 +71,7 @@ export async function createBackup(data: string, file: string, options: BackupOp
       passphrase === undefined ? archive : sealStream(archive, passphrase),
       (written) => readBackup(written, { passphrase, progress }, skip),
     );
+    await noteBackup(data, created);
     return { file, created, encrypted: passphrase !== undefined, ...summary };
   });
 }

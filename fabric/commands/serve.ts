@@ -29,7 +29,7 @@ export const serveCommand: Command = {
     'enf-fabric serve --identity-listen 127.0.0.1:4440 --tunnel-listen 127.0.0.1:4430 --tun none',
   ],
   async run(invocation) {
-    const { identity, tunnel, host, places, hooks } = await readConfig(invocation, OVERRIDES);
+    const { identity, tunnel, host, places, hooks, metrics } = await readConfig(invocation, OVERRIDES);
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const hostServices = host.services.length === 0 ? undefined : parseServices(host.services);
@@ -44,6 +44,7 @@ export const serveCommand: Command = {
       places: places.database || undefined,
       mail: hooks.mailFile || undefined,
       privateHooks: hooks.private,
+      ...(metrics.listen !== undefined && { metrics: metrics.listen }),
       log,
       processes: identity.processes,
       ...(tunnel.threads !== 0 && { routerThreads: tunnel.threads }),

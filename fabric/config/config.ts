@@ -1,4 +1,5 @@
 import { type Key, list, text, whole, yesNo } from '../../cli/config/key-types.ts';
+import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
 import { formatListen, type ListenAddress, parseListen } from '../../os/net/listen.ts';
@@ -107,6 +108,12 @@ export const SCHEMA = {
     private: yesNo({
       default: 'false',
       doc: 'Hooks may lead into private networks and to this host.',
+    }),
+  },
+  metrics: {
+    listen: loopback({
+      default: '""',
+      doc: 'Loopback address and port for Prometheus, such as `"127.0.0.1:9465"`; empty: only on the control socket.',
     }),
   },
   console: {

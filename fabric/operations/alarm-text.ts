@@ -43,6 +43,10 @@ export function alarmText({ kind, subject, detail }: Finding): {
       `The disk of ${subject} has ${Math.floor(Number(detail.free ?? 0) / 1_048_576)} MB left.`,
       'Free some: when it is full, nobody is admitted and nothing is changed.',
     ],
+    'backup.old': [
+      detail.made === undefined ? 'No backup was ever made.' : `The newest backup was made ${of('made')}.`,
+      'Make one each day (enf-fabric backup create): without its keys no device finds the fabric again.',
+    ],
   };
   const [what, action] = TEXTS[kind];
   return { what, action };

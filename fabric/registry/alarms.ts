@@ -20,6 +20,8 @@ export const ALARM_KINDS = [
   'registry.behind',
   /** The disk of the registry is almost full. Subject: the folder. */
   'disk.full-soon',
+  /** The newest backup is old, or there is none though there are devices. Subject: "fabric". */
+  'backup.old',
 ] as const;
 
 export type AlarmKind = (typeof ALARM_KINDS)[number];

@@ -85,6 +85,8 @@ describe('enf-fabric', () => {
         'fabric-doctor',
         'fabric',
       ].map((page) => `usr/share/doc/enf-fabric/docs/${page}.md`),
+      'usr/share/doc/enf-fabric/examples/enf-fabric.grafana.json',
+      'usr/share/doc/enf-fabric/examples/enf-fabric.rules.yml',
       'usr/share/doc/enf-fabric/sbom.spdx.json',
       'usr/share/lintian/overrides/enf-fabric',
       'usr/share/man/man1/enf-fabric.1.gz',

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
   alarmChecks,
+  backupOld,
   type CheckSources,
   dropped,
   expiring,
@@ -69,9 +70,11 @@ describe('what is found', () => {
         handshakes: async () => ({ rows: refusals, next: undefined }),
         overAnnounced: async () => [],
         tokensEnding: async () => [],
+        networks: async () => ({ rows: [], next: undefined }),
       },
       certificates: {},
       disk: async () => ({ path: '/var', free, all }),
+      backupAt: async () => undefined,
       now: () => 0,
     };
     const check = (kind: string) => alarmChecks(sources).find(({ kinds }) => kinds.includes(kind as never))!;
@@ -85,6 +88,16 @@ describe('what is found', () => {
     // The one whose label was brought meanwhile knocks no more.
     refusals = [...times(3, () => refusal(1)), ...times(3, () => refusal(2))];
     expect(await check('group.knocking').find()).toMatchObject([{ subject: '02'.repeat(32) }]);
+  });
+
+  test('a backup is old after a week, and the first one is due two days after the first network', () => {
+    const now = 100 * DAY_MS;
+    expect(backupOld(now - 6 * DAY_MS, 0, now)).toEqual([]);
+    expect(backupOld(now - 8 * DAY_MS, 0, now)).toMatchObject([
+      { detail: { made: '1970-04-03T00:00:00.000Z' } },
+    ]);
+    expect(backupOld(undefined, now - DAY_MS, now)).toEqual([]);
+    expect(backupOld(undefined, now - 3 * DAY_MS, now)).toMatchObject([{ kind: 'backup.old', detail: {} }]);
   });
 
   test('each kind has words that say what it means and what to do', () => {

@@ -30,6 +30,7 @@ test('every key can be given', () => {
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
     places = { database = "none" }
     hooks = { mail-file = "/etc/enf/mail", private = true }
+    metrics = { listen = "127.0.0.1:9465" }
     [console]
     listen = "[::]:443"
     certificate = "/etc/enf/console.pem"
@@ -42,6 +43,7 @@ test('every key can be given', () => {
     host: { tun: 'none', services: ['tcp/22', 'udp/8000-8010', 'icmp'] },
     places: { database: 'none' },
     hooks: { mailFile: '/etc/enf/mail', private: true },
+    metrics: { listen: { host: '127.0.0.1', port: 9_465 } },
     console: {
       listen: { host: '::', port: 443 },
       certificate: '/etc/enf/console.pem',
@@ -66,6 +68,7 @@ test.each([
   ['places', 'database = "places.mmdb"'],
   ['hooks', 'mail-file = "mail"'],
   ['hooks', 'private = "yes"'],
+  ['metrics', 'listen = "0.0.0.0:9465"'],
   ['console', 'origin = "http://console.example"'],
   ['console', 'origin = "https://console.example/path"'],
 ])('[%s] %s is refused, and the key is named', (section, line) => {

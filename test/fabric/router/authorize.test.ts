@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { routerMetrics } from '../../../fabric/router/metrics.ts';
+import { routerMetrics } from '../../../fabric/metrics/router.ts';
 import type { Router } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';

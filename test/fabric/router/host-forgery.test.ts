@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { routerMetrics } from '../../../fabric/metrics/router.ts';
 import type { Change } from '../../../fabric/registry/records.ts';
-import { routerMetrics } from '../../../fabric/router/metrics.ts';
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
 import type { Router } from '../../../fabric/router/router.ts';
 import { concat, fromHex, toHex, u16 } from '../../../protocol/bytes.ts';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { routerMetrics } from '../../../fabric/router/metrics.ts';
+import { routerMetrics } from '../../../fabric/metrics/router.ts';
 import { ROUTER_LIMITS, type Router, type RouterLimits } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { eventsIn, FEW_LINES } from '../../lines.ts';

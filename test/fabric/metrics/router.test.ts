@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { routerMetrics } from '../../../fabric/router/metrics.ts';
+import { routerMetrics } from '../../../fabric/metrics/router.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { udp } from '../packets.ts';
-import { admitted, fakeAdmission, makeDevice, OURS, testRouter, until } from './fixture.ts';
+import { admitted, fakeAdmission, makeDevice, OURS, testRouter, until } from '../router/fixture.ts';
 
 it('metrics are Prometheus text that counts sessions, packets and drops by cause, also of sessions that are over', async () => {
   const admission = fakeAdmission();

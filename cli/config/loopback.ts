@@ -1,5 +1,5 @@
-import type { Key, Meaning } from '../../cli/config/key-types.ts';
-import { refuse } from '../../cli/config/refusal.ts';
+import type { Key, Meaning } from './key-types.ts';
+import { refuse } from './refusal.ts';
 
 /** A loopback address with a port, or empty text for none. */
 export function loopback(meaning: Meaning): Key<Loopback | undefined> {

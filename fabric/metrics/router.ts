@@ -1,6 +1,7 @@
 import type { RouterCounters } from '../../tunnel/router.ts';
-import { totalOf } from './counters.ts';
-import type { Router } from './router.ts';
+import { totalOf } from '../router/counters.ts';
+import type { Router } from '../router/router.ts';
+import { exposition } from './exposition.ts';
 
 type Counter = Exclude<keyof RouterCounters, 'drops'>;
 
@@ -29,23 +30,10 @@ const HOST: readonly (readonly [string, Counter, string])[] = [
   ],
 ];
 
-/** The media type of `routerMetrics`. */
-export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
-
 /** The router's counters in Prometheus' text format; `traffic` as it is now, unless it was read before. */
 export function routerMetrics(router: Router, traffic = router.traffic()): string {
   const { devices, host } = traffic;
-  const lines: string[] = [];
-  const put = (
-    name: string,
-    kind: 'counter' | 'gauge',
-    help: string,
-    ...samples: (readonly [string, number])[]
-  ) => {
-    const full = `enf_router_${name}`;
-    lines.push(`# HELP ${full} ${help}`, `# TYPE ${full} ${kind}`);
-    for (const [labels, value] of samples) lines.push(`${full}${labels} ${value}`);
-  };
+  const { put, text } = exposition('enf_router_');
   const { agent, c } = router.sizes;
   put('sessions', 'gauge', 'Tunnels.', ['{peer="agent"}', agent], ['{peer="c"}', c]);
   put('pending_handshakes', 'gauge', 'Handshakes in progress, and peers that wait for authorization.', [
@@ -78,5 +66,5 @@ export function routerMetrics(router: Router, traffic = router.traffic()): strin
     'Sum of the time that sent packets and bursts waited in queues.',
     ['', waited],
   );
-  return `${lines.join('\n')}\n`;
+  return text();
 }

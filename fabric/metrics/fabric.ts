@@ -1,0 +1,68 @@
+import { X509Certificate } from 'node:crypto';
+import type { Census } from '../registry/records.ts';
+import { exposition } from './exposition.ts';
+import type { HandshakeNumbers } from './handshakes.ts';
+
+/** What the metrics of a fabric are made of, beside those of its router. */
+export interface FabricFacts {
+  readonly version: string;
+  readonly census: Census;
+  readonly handshakes: HandshakeNumbers;
+  /** PEM by name of the file. */
+  readonly certificates: Readonly<Record<string, string>>;
+  /** When the newest backup was made, milliseconds since 1970; undefined if none is known. */
+  readonly backupAt: number | undefined;
+  /** Alarms that are open and nobody has acknowledged. */
+  readonly alarms: number;
+}
+
+/** Prometheus' text format; docs/fabric.md has a line for each metric. */
+export function fabricMetrics(facts: FabricFacts): string {
+  const { version, census, handshakes, certificates, backupAt, alarms } = facts;
+  const { put, text } = exposition('enf_fabric_');
+  put('info', 'gauge', 'Always 1; the version as a label.', [`{version="${version}"}`, 1]);
+  put('networks', 'gauge', 'Networks.', ['', census.networks]);
+  put('groups', 'gauge', 'Admitted groups, suspended ones too.', ['', census.groups]);
+  put('devices', 'gauge', 'Devices, whatever their standing.', ['', census.devices]);
+  put(
+    'devices_excluded',
+    'gauge',
+    'Devices that may not enter, by the reason; one may have several.',
+    ['{standing="banned"}', census.banned],
+    ['{standing="evicted"}', census.evicted],
+    ['{standing="retired"}', census.retired],
+    ['{standing="suspended"}', census.suspended],
+  );
+  put('devices_connected', 'gauge', 'Devices with a tunnel.', ['', census.connected]);
+  put(
+    'handshakes_total',
+    'counter',
+    'Handshakes since the start, by result: ok, or the code of the failure.',
+    ...[...handshakes.results].map(([result, times]) => [`{result="${result}"}`, times] as const),
+  );
+  put('admissions_total', 'counter', 'Admissions that were asked of the registry.', [
+    '',
+    handshakes.admissions,
+  ]);
+  put(
+    'admission_seconds_total',
+    'counter',
+    'Sum of the time that they waited for the registry, the flush to the disk included.',
+    ['', handshakes.admissionSeconds],
+  );
+  put(
+    'certificate_end_timestamp_seconds',
+    'gauge',
+    'When a certificate ends, seconds since 1970.',
+    ...Object.entries(certificates).map(
+      ([file, pem]) => [`{file="${file}"}`, Date.parse(new X509Certificate(pem).validTo) / 1_000] as const,
+    ),
+  );
+  if (backupAt !== undefined)
+    put('backup_timestamp_seconds', 'gauge', 'When the newest backup was made, seconds since 1970.', [
+      '',
+      backupAt / 1_000,
+    ]);
+  put('alarms_open', 'gauge', 'Alarms that are open and not acknowledged.', ['', alarms]);
+  return text();
+}
