@@ -25,13 +25,17 @@ export async function openHost(
   try {
     await routes.settled();
   } catch (error) {
+    routes.close();
     await firewall.close();
     throw error;
   }
   return {
     routes,
     serving: async () => ({ tun, services: formatServices(services), filter: await stateOf(firewall) }),
-    close: () => firewall.close(),
+    close: () => {
+      routes.close();
+      return firewall.close();
+    },
   };
 }
 

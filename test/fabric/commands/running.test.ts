@@ -55,7 +55,7 @@ test('a change that holds but could not be applied at once is no failure, and sa
   const control = await startControl(join(data, 'control.sock'), {
     registry,
     log: (_, message) => log.push(message),
-    routes: { settled: () => Promise.reject(new Error('ip does not answer')) },
+    routes: { settled: () => Promise.reject(new Error('ip does not answer')), close: () => {} },
   });
   onTestFinished(() => control.close());
   const { code, out } = await fabric.run('network', 'add', NETWORK, '--data', data);

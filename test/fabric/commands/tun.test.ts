@@ -57,6 +57,57 @@ test('the host reaches every network, also one added while serving, and nothing 
   expect(() => ip('link', 'show', 'enf-test0')).toThrow(/does not exist/);
 });
 
+test('[16.4] what another program takes away is restored, and logged', async () => {
+  const data = join(scratch(), 'fabric');
+  const at = ['--data', data];
+  await fabric.json('init', ...at);
+  await fabric.json('network', 'add', 'fd00:1:2:3::/64', ...at);
+  await fabric.json('network', 'add', 'fd00:1:2:4::/64', ...at);
+  const serving = await fabric.serve(data, '--tun', 'enf-test0');
+  const eventually = async (fact: () => boolean): Promise<void> => {
+    while (!fact()) await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  const has = (text: string, ...command: string[]) => ip(...command).includes(text);
+  const address = () => has('fd00:1:2:3::1/128', '-6', '-o', 'addr', 'show', 'dev', 'enf-test0');
+  const route = () => has('fd00:1:2:4::/64', '-6', 'route', 'show', 'dev', 'enf-test0');
+
+  ip('-6', 'addr', 'del', 'fd00:1:2:3::1/128', 'dev', 'enf-test0');
+  await eventually(address);
+  ip('-6', 'route', 'del', 'fd00:1:2:4::/64', 'dev', 'enf-test0');
+  await eventually(route);
+  // Taken down, it loses its routes and addresses.
+  ip('link', 'set', 'enf-test0', 'down', 'mtu', '1400');
+  await eventually(() => has('mtu 1280', 'link', 'show', 'enf-test0') && address() && route());
+  expect(serving.log()).toContain(
+    'the address fd00:1:2:3::1/128 of enf-test0 was changed by another program',
+  );
+  // A network that is removed is not restored.
+  await fabric.run('network', 'remove', 'fd00:1:2:4::/64', ...at);
+  ip('-6', 'addr', 'del', 'fd00:1:2:3::1/128', 'dev', 'enf-test0');
+  await eventually(address);
+  expect(route()).toBe(false);
+  expect(await serving.stop()).toBe(0);
+});
+
+test('[16.4] a network that leads elsewhere on this host is refused: a second fabric would take it', async () => {
+  const data = join(scratch(), 'fabric');
+  await fabric.json('init', '--data', data);
+  await fabric.json('network', 'add', 'fd00:1:2:3::/64', '--data', data);
+  const first = await fabric.serve(data, '--tun', 'enf-test0');
+  const second = join(scratch(), 'fabric');
+  await fabric.json('init', '--data', second);
+  await fabric.json('network', 'add', 'fd00:1:2:3::/64', '--data', second);
+  const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0'];
+  expect(await fabric.refusal('serve', '--data', second, '--tun', 'enf-test1', ...listen)).toMatchObject({
+    code: 'fabric.network-elsewhere',
+    message: expect.stringContaining('leads through enf-test0'),
+  });
+  expect(ip('-6', 'route', 'show', 'dev', 'enf-test0')).toContain('fd00:1:2:3::/64');
+  expect(await first.stop()).toBe(0);
+  const again = await fabric.serve(second, '--tun', 'enf-test1');
+  expect(await again.stop()).toBe(0);
+});
+
 test('a TUN device that cannot be is refused before anything listens', async () => {
   const data = join(scratch(), 'fabric');
   await fabric.json('init', '--data', data);
@@ -118,9 +169,13 @@ test('[H-A4] the doctor shows what a fabric offers of its host, and fails withou
   expect(text.out).toMatch(/^ok {5} {2}host-services {2}devices may use tcp\/22,udp\/53/);
   expect(await fabric.refusal('doctor', ...at, '--only', 'dns')).toMatchObject({ code: 'cli.bad-value' });
 
-  ip('-6', 'route', 'del', 'fd00:1:2:3::/64', 'dev', 'enf-test2');
+  // What cannot be restored.
+  ip('link', 'set', 'enf-test2', 'down');
+  ip('link', 'set', 'enf-test2', 'name', 'enf-other');
   expect((await examine('--only', 'tun')).findings).toMatchObject([
-    { outcome: 'failed', message: 'enf-test2 lacks route to fd00:1:2:3::/64' },
+    { outcome: 'failed', message: expect.stringContaining('there is no interface enf-test2') },
   ]);
+  while (!serving.log().includes('the TUN device enf-test2 is gone'))
+    await new Promise((resolve) => setTimeout(resolve, 50));
   expect(await serving.stop()).toBe(0);
 });
