@@ -82,7 +82,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     operations: ['access', 'alarms', 'geo', 'labels', 'pki', 'registry'],
     api: ['access', 'account', 'operations'],
     host: ['operations', 'registry'],
-    doctor: ['operations', 'pki'],
+    doctor: ['backup', 'operations', 'pki'],
     'doctor/checks': ['doctor'],
     commands: [
       'access',

@@ -1,10 +1,12 @@
 import { X509Certificate } from 'node:crypto';
-import { readBounded } from '../../os/files/read.ts';
+import { stat, statfs } from 'node:fs/promises';
+import { readBounded, readFailure } from '../../os/files/read.ts';
 import { readTrimmed } from '../../os/linux/machine.ts';
 import { type Interface, kernel, MAIN_TABLE, type Route } from '../../os/linux/network-config.ts';
 import { parseListen } from '../../os/net/listen.ts';
 import { reach } from '../../os/net/probe.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { lastBackup } from '../backup/last.ts';
 import type { NetworkView } from '../operations/networks.ts';
 import { askServing, type Serving } from '../operations/serving.ts';
 import { pathOf } from '../pki/files.ts';
@@ -33,6 +35,10 @@ export interface Probes {
   connect(listen: string): Promise<void>;
   /** Of the TLS root and the router. @throws Failure `os.…`, `fabric.bad-authority` */
   certificates(): Promise<readonly Validity[]>;
+  /** When the newest backup was made, milliseconds since 1970; undefined if none is known. */
+  backupAt(): Promise<number | undefined>;
+  /** Bytes that are free on the disk of the data folder, and those of the registry. @throws Failure `os.…` */
+  disk(): Promise<{ readonly free: number; readonly registry: number }>;
 }
 
 const PATIENCE_MS = 5_000;
@@ -53,6 +59,16 @@ export function machineProbes(data: string, networks: () => AsyncIterable<Networ
     },
     certificates: () =>
       Promise.all((['tlsRoot', 'router'] as const).map((file) => validityOf(pathOf(data, file)))),
+    backupAt: () => lastBackup(data),
+    async disk() {
+      const path = pathOf(data, 'registry');
+      try {
+        const [{ bavail, bsize }, { size }] = [await statfs(data), await stat(path)];
+        return { free: bavail * bsize, registry: size };
+      } catch (error) {
+        throw readFailure(path, 'registry', error);
+      }
+    },
   };
 }
 

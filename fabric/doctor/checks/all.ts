@@ -1,10 +1,21 @@
 import type { Check } from '../check.ts';
+import { backup } from './backup.ts';
 import { certificates } from './certificates.ts';
 import { control } from './control.ts';
+import { disk } from './disk.ts';
 import { forwarding } from './forwarding.ts';
 import { hostServices } from './host-services.ts';
 import { ports } from './ports.ts';
 import { tun } from './tun.ts';
 
 /** All checks, from the data folder outwards. */
-export const CHECKS: readonly Check[] = [certificates, control, ports, tun, hostServices, forwarding];
+export const CHECKS: readonly Check[] = [
+  certificates,
+  control,
+  ports,
+  tun,
+  hostServices,
+  forwarding,
+  disk,
+  backup,
+];

@@ -162,7 +162,9 @@ test('[H-A4] the doctor shows what a fabric offers of its host, and fails withou
 
   const serving = await fabric.serve(data, '--tun', 'enf-test2', '--host-services', 'tcp/22,udp/53');
   const all = await examine();
-  expect(all.text).toBe('certificates ok, control ok, ports ok, tun ok, host-services ok, forwarding ok');
+  expect(all.text).toBe(
+    'certificates ok, control ok, ports ok, tun ok, host-services ok, forwarding ok, disk ok, backup warning',
+  );
   expect([all.code, all.healthy]).toEqual([0, true]);
   expect(all.findings[4]!.message).toMatch(/tcp\/22,udp\/53 .*enf_fabric_enf-test2/);
   const text = await fabric.run('doctor', ...at, '--only', 'host-services');

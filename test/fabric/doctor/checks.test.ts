@@ -28,6 +28,8 @@ const healthy: Probes = {
   routes: async () => ['fd00:1::/64', 'fd00:2::/64'].map((destination) => ({ ...route, destination })),
   sysctl: async () => '0',
   connect: async () => {},
+  backupAt: async () => NOW - 86_400_000,
+  disk: async () => ({ free: 1e9, registry: 1e8 }),
   certificates: async () => [
     { file: 'tls-root.pem', fromMs: 0, toMs: NOW + 900 * DAY_MS },
     { file: 'router.pem', fromMs: 0, toMs: NOW + 400 * DAY_MS },
@@ -62,6 +64,16 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       'failed',
       /no certificate \[fabric\.bad-authority\]/,
     ],
+  ],
+  disk: [
+    [{}, 'ok', /^953 MB are free$/],
+    [{ disk: async () => ({ free: 3e8, registry: 1e9 }) }, 'warning', /954 MB: no room for a copy/],
+    [{ disk: async () => ({ free: 1e8, registry: 1e6 }) }, 'failed', /^95 MB are free$/],
+  ],
+  backup: [
+    [{}, 'ok', /^the newest backup is 1 days old$/],
+    [{ backupAt: async () => NOW - 8 * 86_400_000 }, 'warning', /8 days old/],
+    [{ backupAt: async () => undefined }, 'warning', /^no backup was ever made$/],
   ],
   control: [
     [{}, 'ok', /identity \[::\]:444, tunnel \[::\]:443/],
