@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the project needs on a fresh Debian machine (run as root): Debian packages, npm packages, the build.
-# Does nothing that is already done. `setup.sh --no-build` stops before the build.
+#   setup.sh [--tests] [--no-build]
+#     --tests      also what only the tests use: a browser, emulators, checkers
+#     --no-build   stops before the build
+# Does nothing that is already done.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,6 +14,15 @@ die() { printf 'setup: %s\n  → %s\n' "$1" "$2" >&2; exit 1; }
 command -v node >/dev/null || die "node is not installed" "install Node.js 20 or newer (https://nodejs.org, or your distribution's nodejs package)"
 major=$(node -p 'process.versions.node.split(".")[0]')
 [ "$major" -ge 20 ] || die "node $(node --version) is too old, 20 or newer is needed" "install Node.js 20 or newer"
+
+for_tests= build=yes
+for argument in "$@"; do
+  case $argument in
+    --tests) for_tests=yes ;;
+    --no-build) build= ;;
+    *) die "unknown argument $argument" "see the head of setup.sh" ;;
+  esac
+done
 
 # What the programs, the demo and the tests use; each with the file that proves it is there.
 packages=()
@@ -23,30 +35,32 @@ need python3 /usr/bin/python3
 need pkg-config /usr/bin/pkg-config
 need libtss2-dev /usr/include/tss2/tss2_esys.h
 need swtpm /usr/bin/swtpm
-need tpm2-tools /usr/bin/tpm2_getcap
 need iproute2 /usr/sbin/ip
 need nftables /usr/sbin/nft
 need iputils-ping /usr/bin/ping
-need openssl /usr/bin/openssl
-need zbar-tools /usr/bin/zbarimg
-need imagemagick /usr/share/doc/imagemagick
-need strace /usr/bin/strace
-need valgrind /usr/bin/valgrind
-need chromium /usr/bin/chromium
-need curl /usr/bin/curl
-need procps /usr/bin/pkill
-need util-linux /usr/bin/setpriv
-need systemd /usr/bin/systemd-analyze
-need dpkg-dev /usr/bin/dpkg-shlibdeps
-need lintian /usr/bin/lintian
-need gnupg /usr/bin/gpg
-case $(dpkg --print-architecture) in
-  arm64) need qemu-system-arm /usr/bin/qemu-system-aarch64 ;;
-  *) need qemu-system-x86 /usr/bin/qemu-system-x86_64 ;;
-esac
-need mmdebstrap /usr/bin/mmdebstrap
-need kmod /usr/sbin/depmod
-need e2fsprogs /usr/sbin/mke2fs
+if [ -n "$for_tests" ]; then
+  need tpm2-tools /usr/bin/tpm2_getcap
+  need openssl /usr/bin/openssl
+  need zbar-tools /usr/bin/zbarimg
+  need imagemagick /usr/share/doc/imagemagick
+  need strace /usr/bin/strace
+  need valgrind /usr/bin/valgrind
+  need chromium /usr/bin/chromium
+  need curl /usr/bin/curl
+  need procps /usr/bin/pkill
+  need util-linux /usr/bin/setpriv
+  need systemd /usr/bin/systemd-analyze
+  need dpkg-dev /usr/bin/dpkg-shlibdeps
+  need lintian /usr/bin/lintian
+  need gnupg /usr/bin/gpg
+  need mmdebstrap /usr/bin/mmdebstrap
+  need kmod /usr/sbin/depmod
+  need e2fsprogs /usr/sbin/mke2fs
+  case $(dpkg --print-architecture) in
+    arm64) need qemu-system-arm /usr/bin/qemu-system-aarch64 ;;
+    *) need qemu-system-x86 /usr/bin/qemu-system-x86_64 ;;
+  esac
+fi
 if [ ${#packages[@]} -gt 0 ]; then
   step "Debian packages: ${packages[*]}"
   export DEBIAN_FRONTEND=noninteractive
@@ -64,6 +78,6 @@ if ! cmp -s package-lock.json "$stamp"; then
   cp package-lock.json "$stamp"
 fi
 
-[ "${1:-}" = --no-build ] && exit 0
+[ -n "$build" ] || exit 0
 step "build"
 node build.mjs

@@ -3,7 +3,7 @@
 # The binaries and their headers come from the npm package "node-linux-<arch>".
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bash setup.sh --no-build
+bash setup.sh --tests --no-build
 case $(uname -m) in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; *) echo "no node binaries for $(uname -m) on the registry" >&2; exit 1 ;; esac
 releases=("$@")
 [ $# -gt 0 ] || releases=(22 24)

@@ -3,7 +3,7 @@
 # Ends with one line "N passed, N failed"; arguments go to vitest (e.g. a folder).
 set -uo pipefail
 cd "$(dirname "$0")/.."
-bash setup.sh || exit 1
+bash setup.sh --tests || exit 1
 results=.cache/results.json
 mkdir -p .cache
 booted=.cache/qemu-$(dpkg --print-architecture)-firstboot-results.json

@@ -15,7 +15,7 @@ die() { printf 'install.sh: %s\n' "$1" >&2; exit 1; }
 command -v systemd-nspawn >/dev/null || die "install systemd-container"
 command -v debootstrap >/dev/null || die "install debootstrap"
 
-bash setup.sh
+bash setup.sh --tests
 bash packaging/deb.sh
 mkdir -p "$root/.cache"
 work=$(mktemp -d "$root/.cache/install-XXXXXX")

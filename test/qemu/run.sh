@@ -49,7 +49,7 @@ system=qemu-system-x86_64
 [ "$arch" = amd64 ] || system=qemu-system-aarch64
 
 step() { printf '\033[1m==> %s\033[0m\n' "$*"; }
-[ $built = yes ] || bash setup.sh || exit 1
+[ $built = yes ] || bash setup.sh --tests || exit 1
 command -v $system >/dev/null || { echo "test:qemu: $system is not installed; see docs/qemu.md" >&2; exit 1; }
 step "image for $arch"
 image=$(bash test/qemu/image.sh "$arch") || exit 1
