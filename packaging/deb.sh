@@ -51,6 +51,9 @@ if [ "$arch" != "$here" ]; then
   export CC=$triplet-gcc CXX=$triplet-g++ PKG_CONFIG_LIBDIR=/usr/lib/$triplet/pkgconfig:/usr/share/pkgconfig
 fi
 
+for tool in dpkg-shlibdeps dpkg-deb perl; do command -v $tool >/dev/null || die "$tool is not there: install dpkg-dev and perl"; done
+[ -d "$root/node_modules" ] || die "npm's packages are not there: run bash setup.sh --no-build"
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
