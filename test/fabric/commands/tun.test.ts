@@ -156,7 +156,7 @@ test('[H-A4] the doctor shows what a fabric offers of its host, and fails withou
   };
   const alone = await examine();
   expect(alone.text).toBe(
-    'certificates ok, control failed, ports skipped, tun skipped, host-services skipped, forwarding skipped',
+    'certificates ok, control failed, ports skipped, tun skipped, host-services skipped, forwarding skipped, disk ok, backup warning',
   );
   expect([alone.code, alone.healthy]).toEqual([1, false]);
 
