@@ -147,18 +147,17 @@ export async function missing(
   return { index: found.index, link, prefixes, text: `${words[0] ?? 'nothing'}${more}` };
 }
 
-/** A network that leads elsewhere on this host is another's, perhaps of a second fabric. @throws Failure `fabric.network-elsewhere` */
+/** The host's address in a network is on another interface: a second fabric serves it. @throws Failure `fabric.network-elsewhere` */
 async function requireOurs(prefix: Prefix, tun: string): Promise<void> {
-  const name = formatPrefix(prefix);
-  const routes = (await kernel.routesTo?.(6, MAIN_TABLE, name)) ?? [];
-  const other = routes.find(({ type, device }) => type === 'unicast' && device !== tun);
+  const own = ownAddress(prefix);
+  const other = (await kernel.interfaces()).find(
+    ({ name, addresses }) => name !== tun && addresses.includes(own),
+  );
   if (other === undefined) return;
   throw new Failure(
     'fabric.network-elsewhere',
     'operator',
-    `the network ${name} leads through ${other.device ?? 'another way'} on this host`,
-    {
-      action: `Stop whoever else serves it, or remove that route ("ip -6 route show ${name}").`,
-    },
+    `the network ${formatPrefix(prefix)} is served through ${other.name} on this host, which has ${own}`,
+    { action: `Stop the other fabric, or remove that address from ${other.name}.` },
   );
 }

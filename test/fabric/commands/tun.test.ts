@@ -89,7 +89,7 @@ test('[16.4] what another program takes away is restored, and logged', async () 
   expect(await serving.stop()).toBe(0);
 });
 
-test('[16.4] a network that leads elsewhere on this host is refused: a second fabric would take it', async () => {
+test('[16.4] a network that another fabric serves on this host is refused, and left to it', async () => {
   const data = join(scratch(), 'fabric');
   await fabric.json('init', '--data', data);
   await fabric.json('network', 'add', 'fd00:1:2:3::/64', '--data', data);
@@ -100,11 +100,18 @@ test('[16.4] a network that leads elsewhere on this host is refused: a second fa
   const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0'];
   expect(await fabric.refusal('serve', '--data', second, '--tun', 'enf-test1', ...listen)).toMatchObject({
     code: 'fabric.network-elsewhere',
-    message: expect.stringContaining('leads through enf-test0'),
+    message: expect.stringContaining('is served through enf-test0'),
   });
   expect(ip('-6', 'route', 'show', 'dev', 'enf-test0')).toContain('fd00:1:2:3::/64');
   expect(await first.stop()).toBe(0);
+  // A route of somebody else, as an agent on this host has it, keeps no fabric from its work.
+  ip('link', 'add', 'enf-other0', 'type', 'veth', 'peer', 'name', 'enf-other1');
+  ip('link', 'set', 'enf-other1', 'up');
+  ip('link', 'set', 'enf-other0', 'up');
+  ip('-6', 'route', 'add', 'fd00:1:2:3::/64', 'dev', 'enf-other0');
   const again = await fabric.serve(second, '--tun', 'enf-test1');
+  expect(ip('-6', 'route', 'get', 'fd00:1:2:3:aa::5')).toContain('dev enf-test1 ');
+  ip('link', 'del', 'enf-other0');
   expect(await again.stop()).toBe(0);
 });
 
