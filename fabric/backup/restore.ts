@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { writeChunks } from '../../os/files/create.ts';
 import { syncFolder, writeFailure } from '../../os/files/durable.ts';
-import { isEmptyOrAbsent, placeToPrepare, putInPlace } from '../../os/files/place.ts';
+import { finishAndIsEmpty, placeToPrepare, putInPlace } from '../../os/files/place.ts';
 import { withPrivateFolder } from '../../os/files/private-folder.ts';
 import { equal, fromHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -58,7 +58,7 @@ async function viewOf(file: string, manifest: Manifest): Promise<BackupView> {
 }
 
 async function requireEmpty(data: string): Promise<void> {
-  const isEmpty = await isEmptyOrAbsent(data).catch((error) => {
+  const isEmpty = await finishAndIsEmpty(data).catch((error) => {
     throw writeFailure(data, error);
   });
   if (!isEmpty) throw alreadyInitialised(data);

@@ -1,12 +1,17 @@
-import { chmod, chown, lstat, readdir, rename, rmdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, lchown, lstat, open, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { syncFolder } from './durable.ts';
 
-/**
+/*
  * A folder is filled completely or not at all. One that was not there gets its name by one rename. One that was there (made by the package, or the
- * mount point of a volume, which cannot be replaced) keeps its owner and group, and is closed to all others: its content is completed in a folder inside, gets a name that says so,
- * and is then moved up, file by file. If the power goes meanwhile, the next call finishes the move.
+ * mount point of a volume, which cannot be replaced) keeps its owner and group, and is closed to all others: its content is completed in a folder
+ * inside, gets a name that says so, and is then moved up, file by file. If the power goes meanwhile, the next call finishes the move.
+ *
+ * Root may do this in a folder of another user, who could put something else in the place of what root works on. So folders inside are held open
+ * while they are worked on, and no link is followed.
  */
+
 const COMPLETE = '.enf-complete';
 /** What an empty folder may hold: a new ext4 has one, and programs that were killed have left the others. */
 const COUNTS_AS_EMPTY = /^(lost\+found|\.enf-\d+-\w{6}|\.[0-9a-f]{12}\.tmp)$/;
@@ -16,8 +21,8 @@ export async function placeToPrepare(target: string): Promise<string> {
   return (await isFolder(target)) ? resolve(target) : dirname(resolve(target));
 }
 
-/** Nothing is in the folder, or there is none. What an earlier call had completed is moved in place first. */
-export async function isEmptyOrAbsent(target: string): Promise<boolean> {
+/** True if nothing is in the folder, or there is none. What an earlier call had completed is moved in place before that. */
+export async function finishAndIsEmpty(target: string): Promise<boolean> {
   if (!(await isFolder(target))) return !(await isThere(target));
   await moveUp(target);
   return (await readdir(target)).every((name) => COUNTS_AS_EMPTY.test(name));
@@ -28,38 +33,61 @@ export async function isEmptyOrAbsent(target: string): Promise<boolean> {
  * get the owner that the folder has. @throws Error of the file system; EEXIST if `target` has something in it
  */
 export async function putInPlace(prepared: string, target: string): Promise<void> {
-  if (!(await isEmptyOrAbsent(target))) throw Object.assign(new Error('not empty'), { code: 'EEXIST' });
+  if (!(await finishAndIsEmpty(target))) throw Object.assign(new Error('not empty'), { code: 'EEXIST' });
   if (!(await isFolder(target))) {
     await rename(prepared, target);
     await syncFolder(dirname(resolve(target)));
     return;
   }
-  const { uid, gid, mode } = await stat(target);
-  await chmod(target, mode & 0o750);
-  if (process.geteuid?.() === 0 && uid !== 0) await giveAll(prepared, uid, gid);
-  await syncFolder(prepared);
-  await rename(prepared, join(target, COMPLETE));
-  await syncFolder(target);
+  await holding(target, true, async (inside, handle) => {
+    const { uid, gid, mode } = await handle.stat();
+    const self = process.geteuid?.();
+    if (self === uid || self === 0) await handle.chmod(mode & 0o750);
+    if (self === 0 && uid !== 0) await giveAll(prepared, uid, gid);
+    await syncFolder(prepared);
+    await rename(prepared, join(inside, COMPLETE));
+    await handle.sync();
+  });
   await moveUp(target);
 }
 
 /** Moves what is complete inside of `folder` to where it belongs. */
 async function moveUp(folder: string): Promise<void> {
-  const from = join(folder, COMPLETE);
-  if (!(await isFolder(from))) return;
-  for (const name of await readdir(from)) await rename(join(from, name), join(folder, name));
-  await syncFolder(folder);
-  await rmdir(from);
-  await syncFolder(folder);
+  await holding(folder, true, async (to, handle) => {
+    if (!(await isThere(join(to, COMPLETE)))) return;
+    await holding(join(to, COMPLETE), false, async (from) => {
+      for (const name of await readdir(from)) await rename(join(from, name), join(to, name));
+    });
+    await handle.sync();
+    await rmdir(join(to, COMPLETE));
+    await handle.sync();
+  });
 }
 
 async function giveAll(folder: string, uid: number, gid: number): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) await giveAll(path, uid, gid);
-    else await chown(path, uid, gid);
+  await holding(folder, false, async (inside, handle) => {
+    for (const entry of await readdir(inside, { withFileTypes: true })) {
+      const path = join(inside, entry.name);
+      if (entry.isDirectory()) await giveAll(path, uid, gid);
+      else await lchown(path, uid, gid);
+    }
+    await handle.chown(uid, gid);
+  });
+}
+
+/** Calls `work` with a path that means this folder, whatever gets its name meanwhile. @throws Error ENOTDIR or ELOOP if it is a link and `follow` is false */
+async function holding(
+  folder: string,
+  follow: boolean,
+  work: (path: string, handle: FileHandle) => Promise<void>,
+): Promise<void> {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | (follow ? 0 : constants.O_NOFOLLOW);
+  const handle = await open(folder, flags);
+  try {
+    await work(`/proc/self/fd/${handle.fd}`, handle);
+  } finally {
+    await handle.close();
   }
-  await chown(folder, uid, gid);
 }
 
 const isFolder = (path: string): Promise<boolean> =>

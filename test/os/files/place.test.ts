@@ -1,8 +1,17 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { isEmptyOrAbsent, placeToPrepare, putInPlace } from '../../../os/files/place.ts';
+import { describe, expect, test } from 'vitest';
+import { finishAndIsEmpty, placeToPrepare, putInPlace } from '../../../os/files/place.ts';
 import { scratch } from '../../factory/folders.ts';
 
 const path = scratch();
@@ -18,13 +27,13 @@ async function prepare(target: string): Promise<string> {
 test('a folder that was not there gets its name', async () => {
   await putInPlace(await prepare(path('new')), path('new'));
   expect(readdirSync(path('new')).sort()).toEqual(['a', 'below']);
-  expect(await isEmptyOrAbsent(path('new'))).toBe(false);
+  expect(await finishAndIsEmpty(path('new'))).toBe(false);
 });
 
 test('one that was empty is filled, and closed to others', async () => {
   mkdirSync(path('old/lost+found'), { recursive: true });
   chmodSync(path('old'), 0o755);
-  expect(await isEmptyOrAbsent(path('old'))).toBe(true);
+  expect(await finishAndIsEmpty(path('old'))).toBe(true);
   await putInPlace(await prepare(path('old')), path('old'));
   expect(readdirSync(path('old')).sort()).toEqual(['a', 'below', 'lost+found']);
   expect(statSync(path('old')).mode & 0o777).toBe(0o750);
@@ -37,14 +46,14 @@ test('one with something in it is left alone', async () => {
     code: 'EEXIST',
   });
   expect(readdirSync(path('full'))).toEqual(['mine']);
-  expect(await isEmptyOrAbsent(path('full/mine'))).toBe(false);
+  expect(await finishAndIsEmpty(path('full/mine'))).toBe(false);
 });
 
 test('a move that was cut short is finished by the next call', async () => {
   mkdirSync(path('cut/.enf-complete'), { recursive: true });
   writeFileSync(path('cut/a'), 'A');
   writeFileSync(path('cut/.enf-complete/b'), 'B');
-  expect(await isEmptyOrAbsent(path('cut'))).toBe(false);
+  expect(await finishAndIsEmpty(path('cut'))).toBe(false);
   expect(readdirSync(path('cut')).sort()).toEqual(['a', 'b']);
   expect(readFileSync(path('cut/b'), 'utf8')).toBe('B');
 });
@@ -57,4 +66,38 @@ test.runIf(root)("files that root puts into the folder of a user are that user's
   await putInPlace(await prepare(path('theirs')), path('theirs'));
   for (const name of ['a', 'below', 'below/b'])
     expect(statSync(path(`theirs/${name}`)), name).toMatchObject({ uid: 12_345, gid: 12_346 });
+});
+
+describe('a folder of a user who would have root work elsewhere', () => {
+  test('what is said to be complete is no link', async () => {
+    mkdirSync(path('elsewhere'));
+    writeFileSync(path('elsewhere/precious'), 'x');
+    mkdirSync(path('trap'));
+    symlinkSync(path('elsewhere'), path('trap/.enf-complete'));
+    await expect(finishAndIsEmpty(path('trap'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+    expect(readdirSync(path('elsewhere'))).toEqual(['precious']);
+    expect(readdirSync(path('trap'))).toEqual(['.enf-complete']);
+  });
+
+  test.runIf(root)(
+    'nothing behind a link gets another owner, and a link in place of what was prepared is refused',
+    async () => {
+      mkdirSync(path('outside'));
+      writeFileSync(path('outside/precious'), 'x');
+      mkdirSync(path('hostile'));
+      chownSync(path('hostile'), 12_345, 12_346);
+      const prepared = await prepare(path('hostile'));
+      symlinkSync(path('outside/precious'), join(prepared, 'link'));
+      await putInPlace(prepared, path('hostile'));
+      expect(statSync(path('outside/precious')).uid).toBe(0);
+
+      mkdirSync(path('swapped'));
+      chownSync(path('swapped'), 12_345, 12_346);
+      symlinkSync(path('outside'), path('swapped/.enf-1-abcdef'));
+      await expect(putInPlace(path('swapped/.enf-1-abcdef'), path('swapped'))).rejects.toMatchObject({
+        code: 'ENOTDIR',
+      });
+      expect(statSync(path('outside')).uid).toBe(0);
+    },
+  );
 });
