@@ -21,11 +21,12 @@ export async function openHost(
   log: Log,
 ): Promise<Host> {
   const firewall = await openFirewall(tun, services, log);
-  const routes = installHostRoutes(tun, registry, log);
+  let routes: HostRoutes | undefined;
   try {
+    routes = installHostRoutes(tun, registry, log);
     await routes.settled();
   } catch (error) {
-    routes.close();
+    routes?.close();
     await firewall.close();
     throw error;
   }

@@ -30,26 +30,27 @@ export interface HostRoutes {
 export function installHostRoutes(tun: string, registry: Registry, log: Log): HostRoutes {
   const inTurn = turns();
   const restored = repeatedLine(log, 'warning', { each: 1, periodMs: LINE_EVERY_MS });
+  /** What this host should have, by the text of the prefix. */
+  const wanted = new Map<string, Prefix>();
   let index: number | undefined;
 
-  const install = async (prefix: Prefix): Promise<void> => {
-    await requireOurs(prefix, tun);
-    await configureInterface(tun, TUN_MTU, [ownAddress(prefix)]);
-    await routeThrough(formatPrefix(prefix), tun);
+  const install = async (prefixes: readonly Prefix[]): Promise<void> => {
+    await requireOurs(prefixes, tun);
+    await configureInterface(tun, TUN_MTU, prefixes.map(ownAddress));
+    for (const prefix of prefixes) await routeThrough(formatPrefix(prefix), tun);
   };
   const installAll = async (): Promise<void> => {
-    for await (const { prefix } of eachRow((page) => registry.networks(page))) await install(prefix);
+    for await (const { prefix } of eachRow((page) => registry.networks(page)))
+      wanted.set(formatPrefix(prefix), prefix);
+    await install([...wanted.values()]);
   };
   const reconcile = async (): Promise<void> => {
     schedule.started();
-    const networks: Prefix[] = [];
-    for await (const { prefix } of eachRow((page) => registry.networks(page))) networks.push(prefix);
-    const found = await missing(tun, networks, kernel);
+    const found = await missing(tun, [...wanted.values()], kernel);
     index = found.index;
-    if (found.link) await configureInterface(tun, TUN_MTU, []);
-    for (const prefix of found.prefixes) await install(prefix);
-    if (found.link || found.prefixes.length > 0)
-      restored('', `${found.text} was changed by another program, and is restored`);
+    if (!found.link && found.prefixes.length === 0) return;
+    await install(found.prefixes);
+    restored('', `${found.text} was changed by another program, and is restored`);
   };
   const schedule = repairSchedule(
     () => inTurn(reconcile),
@@ -60,14 +61,20 @@ export function installHostRoutes(tun: string, registry: Registry, log: Log): Ho
   const follow = async ({ prefix }: { readonly prefix: Prefix }): Promise<void> => {
     const name = formatPrefix(prefix);
     if (registry.hasNetwork(prefix.address)) {
-      await install(prefix);
+      wanted.set(name, prefix);
+      await install([prefix]);
       log('info', `network ${name} is reachable through ${tun}`);
     } else {
+      wanted.delete(name);
       await unconfigure(tun, ownAddress(prefix), name);
       log('info', `network ${name} is gone from ${tun}`);
     }
   };
 
+  // Before the first look, or a change in between would go unnoticed.
+  const subscription = watchKernel(false, (change) => {
+    if (concerns(change, index)) schedule.request();
+  });
   let settled = inTurn(installAll).then(() => inTurn(reconcile));
   registry.subscribe((change) => {
     if (change.kind !== 'network') return;
@@ -75,9 +82,6 @@ export function installHostRoutes(tun: string, registry: Registry, log: Log): Ho
       log('error', `network ${formatPrefix(change.prefix)} is not as it was changed: ${error.message}`),
     );
     settled = settled.then(() => done);
-  });
-  const subscription = watchKernel(false, (change) => {
-    if (concerns(change, index)) schedule.request();
   });
   return {
     settled: () => settled,
@@ -148,16 +152,16 @@ export async function missing(
 }
 
 /** The host's address in a network is on another interface: a second fabric serves it. @throws Failure `fabric.network-elsewhere` */
-async function requireOurs(prefix: Prefix, tun: string): Promise<void> {
-  const own = ownAddress(prefix);
-  const other = (await kernel.interfaces()).find(
-    ({ name, addresses }) => name !== tun && addresses.includes(own),
-  );
-  if (other === undefined) return;
-  throw new Failure(
-    'fabric.network-elsewhere',
-    'operator',
-    `the network ${formatPrefix(prefix)} is served through ${other.name} on this host, which has ${own}`,
-    { action: `Stop the other fabric, or remove that address from ${other.name}.` },
-  );
+async function requireOurs(prefixes: readonly Prefix[], tun: string): Promise<void> {
+  const own = new Set(prefixes.map(ownAddress));
+  for (const { name, addresses } of await kernel.interfaces()) {
+    const taken = name === tun ? undefined : addresses.find((address) => own.has(address));
+    if (taken === undefined) continue;
+    throw new Failure(
+      'fabric.network-elsewhere',
+      'operator',
+      `${name} has the address ${taken}, which is this host's in a network of the fabric: another fabric serves that network on this host`,
+      { action: `Stop the other fabric, or remove the address from ${name}.` },
+    );
+  }
 }

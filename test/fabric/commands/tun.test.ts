@@ -100,7 +100,7 @@ test('[16.4] a network that another fabric serves on this host is refused, and l
   const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0'];
   expect(await fabric.refusal('serve', '--data', second, '--tun', 'enf-test1', ...listen)).toMatchObject({
     code: 'fabric.network-elsewhere',
-    message: expect.stringContaining('is served through enf-test0'),
+    message: expect.stringContaining('enf-test0 has the address fd00:1:2:3::1/128'),
   });
   expect(ip('-6', 'route', 'show', 'dev', 'enf-test0')).toContain('fd00:1:2:3::/64');
   expect(await first.stop()).toBe(0);
