@@ -31,6 +31,7 @@ export function proxyUrl(meaning: Meaning): Key<ProxyUrl | undefined> {
   const expected = 'a URL such as "http://proxy.example:3128" or "http://user:password@proxy.example:3128"';
   return {
     type: 'text',
+    toml: 'text',
     default: meaning.default,
     doc: meaning.doc,
     secret: true,

@@ -6,6 +6,8 @@ import { isRefusal, type Refusal, refuse } from './refusal.ts';
 export interface Key<T> {
   /** The type in words, as the manual prints it. */
   readonly type: string;
+  /** What it is in TOML, for whoever makes a value of a command line's text. */
+  readonly toml: 'text' | 'number' | 'boolean' | 'list';
   /** As TOML; undefined: the key is required. */
   readonly default: string | undefined;
   readonly doc: string;
@@ -29,6 +31,7 @@ export function text(
 ): Key<string> {
   return {
     type: 'text',
+    toml: 'text',
     default: meaning.default,
     doc: meaning.doc,
     read(value) {
@@ -44,6 +47,7 @@ export function text(
 export function whole(from: number, to: number, meaning: Meaning): Key<number> {
   return {
     type: `whole number ${from} to ${to}`,
+    toml: 'number',
     default: meaning.default,
     doc: meaning.doc,
     read: (value) =>
@@ -58,6 +62,7 @@ export function whole(from: number, to: number, meaning: Meaning): Key<number> {
 export function yesNo(meaning: Meaning): Key<boolean> {
   return {
     type: 'true or false',
+    toml: 'boolean',
     default: meaning.default,
     doc: meaning.doc,
     read: (value) => (typeof value === 'boolean' ? value : refuse('true or false')),
@@ -70,6 +75,7 @@ export function choice<const T extends string>(values: readonly T[], meaning: Me
   const listed = values.map((value) => JSON.stringify(value)).join(' or ');
   return {
     type: listed,
+    toml: 'text',
     default: meaning.default,
     doc: meaning.doc,
     read: (value) => values.find((each) => each === value) ?? refuse(listed),
@@ -84,6 +90,7 @@ export function span(fromMs: number, toMs: number, meaning: Meaning): Key<number
   const bounds = `${writeSpan(fromMs)} to ${writeSpan(toMs)}`;
   return {
     type: `duration ${bounds}`,
+    toml: 'text',
     default: meaning.default,
     doc: meaning.doc,
     read(value) {
@@ -110,6 +117,7 @@ export function list<T>(
 ): Key<readonly T[]> {
   return {
     type: `list of ${type}`,
+    toml: 'list',
     default: meaning.default,
     doc: meaning.doc,
     read(value) {

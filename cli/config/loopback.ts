@@ -6,6 +6,7 @@ export function loopback(meaning: Meaning): Key<Loopback | undefined> {
   const expected = 'a loopback address and port such as "127.0.0.1:9464" or "[::1]:9464"';
   return {
     type: 'text',
+    toml: 'text',
     default: meaning.default,
     doc: meaning.doc,
     read(value) {

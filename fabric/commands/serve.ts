@@ -2,7 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { formatListen } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
-import { formatServices, parseServices } from '../host/services.ts';
+import { formatServices } from '../host/services.ts';
 import { DATA } from './context.ts';
 import { CONFIG, override, readConfig } from './settings.ts';
 
@@ -32,7 +32,6 @@ export const serveCommand: Command = {
     const { identity, tunnel, host, places, hooks, metrics } = await readConfig(invocation, OVERRIDES);
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
-    const hostServices = host.services.length === 0 ? undefined : parseServices(host.services);
     const log = stderrLog();
     const stopped = askedToStop();
     const fabric = await serve({
@@ -40,7 +39,7 @@ export const serveCommand: Command = {
       identity: identity.listen,
       tunnel: tunnel.listen,
       tun,
-      ...(hostServices !== undefined && { hostServices }),
+      hostServices: host.services,
       places: places.database || undefined,
       mail: hooks.mailFile || undefined,
       privateHooks: hooks.private,
@@ -62,8 +61,7 @@ export const serveCommand: Command = {
       tunnel: formatListen({ ...tunnel.listen, port: fabric.tunnelPort }),
       arithmetic: fabric.arithmetic,
       tun: tun ?? null,
-      hostServices:
-        tun === undefined ? null : hostServices === undefined ? 'none' : formatServices(hostServices),
+      hostServices: tun === undefined ? null : formatServices(host.services),
       networks: fabric.networks,
     };
     // One line in either form: the program that started this one waits for it.

@@ -28,9 +28,10 @@ export function override(
   section: keyof typeof SCHEMA,
   key: string,
 ): Override {
-  const { doc, type, default: standard } = keyOf(section, key);
-  const help = `${doc.replaceAll('`', '').replaceAll('"', '').replace(/\.$/, '')} (${section}.${key}, ${standard})`;
-  const many = type.startsWith('list');
+  const { doc, toml, default: standard } = keyOf(section, key);
+  const usual = plain(standard ?? '');
+  const help = `${inSentence(plain(doc).replace(/\.$/, ''))} (${section}.${key}${usual === '' ? '' : `, default ${usual}`})`;
+  const many = toml === 'list';
   return {
     option: { name, help, ...(value !== undefined && { value }), ...(many && { many }) },
     section,
@@ -73,8 +74,7 @@ function givenFor(option: Option, invocation: Invocation): string | true | reado
 }
 
 function readOption(option: Option, key: Key<unknown>, given: string | true | readonly string[]): unknown {
-  const isNumber =
-    key.type.startsWith('whole number') && typeof given === 'string' && /^\d{1,9}$/.test(given);
+  const isNumber = key.toml === 'number' && typeof given === 'string' && /^\d{1,9}$/.test(given);
   const read = key.read(isNumber ? Number(given) : given);
   if (!isRefusal(read)) return read;
   throw new Failure(
@@ -84,6 +84,17 @@ function readOption(option: Option, key: Key<unknown>, given: string | true | re
     { action: `Correct --${option.name}, or leave it out.` },
   );
 }
+
+/** Without the marks of TOML and Markdown. */
+const plain = (text: string): string =>
+  text
+    .replaceAll('`', '')
+    .replaceAll('"', '')
+    .replace(/^\[\]$/, '');
+
+/** As the helps of other options begin: small, but for an abbreviation. */
+const inSentence = (text: string): string =>
+  /^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 
 const keyOf = (section: keyof typeof SCHEMA, key: string): Key<unknown> =>
   (SCHEMA[section] as Readonly<Record<string, Key<unknown>>>)[key]!;

@@ -4,7 +4,7 @@ import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
 import { formatListen, type ListenAddress, parseListen } from '../../os/net/listen.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { parseServices } from '../host/services.ts';
+import { formatServices, type HostServices, NO_SERVICES, parseServices } from '../host/services.ts';
 import { isLoopback, originOf } from './origin.ts';
 
 /** The configuration of a fabric and of its console: one table from which the checks, `check-config`, the man page and docs/fabric-config.md follow. */
@@ -28,6 +28,7 @@ function listening(meaning: { readonly default: string; readonly doc: string }):
   const expected = 'an address and a port such as "[::]:444" or "192.0.2.1:444"';
   return {
     type: 'address and port',
+    toml: 'text',
     ...meaning,
     read: (value) =>
       typeof value === 'string' ? tried(() => parseListen(value), expected) : refuse(expected),
@@ -35,12 +36,26 @@ function listening(meaning: { readonly default: string; readonly doc: string }):
   };
 }
 
-const service = (value: string): string | Refusal => {
-  const read = tried(
-    () => parseServices([value]),
-    'services such as "tcp/22", "udp/53", "tcp/8000-8010" or "icmp", or only "all"',
-  );
-  return isRefusal(read) ? read : value;
+const SERVICES = list('services', 0, (value) => value, String, {
+  default: '[]',
+  doc: 'What devices may use of this host: `"tcp/22"`, `"udp/53"`, `"tcp/8000-8010"`, `"icmp"`, or only `"all"`.',
+});
+
+/** Services of this host; `all` stands alone. */
+const services: Key<HostServices> = {
+  ...SERVICES,
+  read(value) {
+    const words = SERVICES.read(value);
+    if (isRefusal(words)) return words;
+    return tried(
+      () => (words.length === 0 ? NO_SERVICES : parseServices(words)),
+      'services such as "tcp/22", "udp/53", "tcp/8000-8010" or "icmp", or only "all"',
+    );
+  },
+  write: (value) => {
+    const words = formatServices(value);
+    return JSON.stringify(words === 'none' ? [] : words.split(','));
+  },
 };
 
 const absolute = (value: string): string | undefined =>
@@ -82,10 +97,7 @@ export const SCHEMA = {
           ? undefined
           : 'an interface name of at most 15 characters, or "none"',
     ),
-    services: list('services', 0, service, String, {
-      default: '[]',
-      doc: 'What devices may use of this host: `"tcp/22"`, `"udp/53"`, `"tcp/8000-8010"`, `"icmp"`, or only `"all"`.',
-    }),
+    services,
   },
   places: {
     database: text(

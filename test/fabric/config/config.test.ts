@@ -40,7 +40,15 @@ test('every key can be given', () => {
   expect(config).toEqual({
     identity: { listen: { host: '192.0.2.1', port: 4_440 }, processes: 4, maxConnections: 100 },
     tunnel: { listen: { host: '2001:db8::1', port: 4_430 }, threads: 16 },
-    host: { tun: 'none', services: ['tcp/22', 'udp/8000-8010', 'icmp'] },
+    host: {
+      tun: 'none',
+      services: {
+        all: false,
+        icmp: true,
+        tcp: [{ first: 22, last: 22 }],
+        udp: [{ first: 8_000, last: 8_010 }],
+      },
+    },
     places: { database: 'none' },
     hooks: { mailFile: '/etc/enf/mail', private: true },
     metrics: { listen: { host: '127.0.0.1', port: 9_465 } },
@@ -65,6 +73,7 @@ test.each([
   ['host', 'tun = "a/b"'],
   ['host', 'services = ["tcp/0"]'],
   ['host', 'services = "tcp/22"'],
+  ['host', 'services = ["all", "tcp/22"]'],
   ['places', 'database = "places.mmdb"'],
   ['hooks', 'mail-file = "mail"'],
   ['hooks', 'private = "yes"'],
