@@ -1,5 +1,5 @@
 import { Failure } from '../protocol/failure.ts';
-import type { Check, Finding } from './check.ts';
+import { type Check, type Finding, failing } from './check.ts';
 import { EXIT, type Invocation, type Option } from './program.ts';
 
 /** What every `doctor` can do. */
@@ -35,14 +35,14 @@ export interface Examined extends Finding {
   readonly id: string;
 }
 
-/** Carries out the checks one after the other. A mistake in one is its finding, and does not keep the others from being made. */
+/** Carries out the checks one after the other. A failure or a mistake in one is its finding, and does not keep the others from being made. */
 export async function examine<Probes>(
   checks: readonly Check<Probes>[],
   probes: Probes,
 ): Promise<readonly Examined[]> {
   const findings: Examined[] = [];
   for (const { id, run } of checks) {
-    findings.push({ id, ...(await run(probes).catch(mistake)) });
+    findings.push({ id, ...(await run(probes).catch(failing).catch(mistake)) });
   }
   return findings;
 }

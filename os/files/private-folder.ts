@@ -43,12 +43,13 @@ async function makeFolder(parent: string): Promise<string> {
 async function removeLeftovers(parent: string): Promise<void> {
   for (const name of await readdir(parent).catch(() => [])) {
     const owner = NAME.exec(name)?.[1];
-    if (owner === undefined || isRunning(Number(owner))) continue;
+    if (owner === undefined || isOtherRunning(Number(owner))) continue;
     await rm(join(parent, name), { recursive: true, force: true }).catch(() => {});
   }
 }
 
-function isRunning(pid: number): boolean {
+/** True if another process than this one has the number. */
+export function isOtherRunning(pid: number): boolean {
   if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);

@@ -1,4 +1,4 @@
-import { failed, failing, ok, warning } from '../../../cli/check.ts';
+import { failed, ok, warning } from '../../../cli/check.ts';
 import type { Check } from '../check.ts';
 
 const MIB = 1_048_576;
@@ -10,18 +10,14 @@ export const disk: Check = {
   id: 'disk',
   about: 'whether the disk of the data folder has room for the registry and a copy of it',
   async run(probes) {
-    try {
-      const { free, registry } = await probes.disk();
-      const left = `${Math.floor(free / MIB)} MB are free`;
-      if (free < LEAST_MIB * MIB) return failed(left, FREE);
-      if (free < registry)
-        return warning(
-          `${left}, and the registry has ${Math.ceil(registry / MIB)} MB: no room for a copy of it`,
-          FREE,
-        );
-      return ok(left);
-    } catch (error) {
-      return failing(error);
-    }
+    const { free, registry } = await probes.disk();
+    const left = `${Math.floor(free / MIB)} MB are free`;
+    if (free < LEAST_MIB * MIB) return failed(left, FREE);
+    if (free < registry)
+      return warning(
+        `${left}, and the registry has ${Math.ceil(registry / MIB)} MB: no room for a copy of it`,
+        FREE,
+      );
+    return ok(left);
   },
 };

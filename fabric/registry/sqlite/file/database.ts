@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import SQLite, { type Database } from 'better-sqlite3';
+import { isOtherRunning } from '../../../../os/files/private-folder.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { MIGRATIONS, type Migration, migrate, schemaVersion } from './schema.ts';
 import { connect, prepare } from './statements.ts';
@@ -52,17 +53,30 @@ function isOlder(db: Database, steps: readonly Migration[]): boolean {
 
 /** Complete and on the disk, or the schema stays as it is. */
 function keepCopy(db: Database, path: string): void {
-  const temp = `${copyBeforeUpgrade(path)}-${process.pid}.tmp`;
+  const target = copyBeforeUpgrade(path);
+  removeLeftovers(target);
+  const temp = `${target}-${process.pid}.tmp`;
   try {
-    rmSync(temp, { force: true });
     // SQLite writes into an empty file, which is private before there is anything in it.
     const file = openSync(temp, 'wx', 0o600);
-    prepare(db, 'VACUUM INTO ?').run(temp);
-    fsyncSync(file);
-    closeSync(file);
-    renameSync(temp, copyBeforeUpgrade(path));
+    try {
+      prepare(db, 'VACUUM INTO ?').run(temp);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temp, target);
   } finally {
     rmSync(temp, { force: true });
+  }
+}
+
+/** What processes that were killed while they copied have left: each is as large as the registry. */
+function removeLeftovers(target: string): void {
+  const folder = dirname(target);
+  for (const name of readdirSync(folder)) {
+    const pid = name.startsWith(`${basename(target)}-`) ? /-(\d+)\.tmp$/.exec(name)?.[1] : undefined;
+    if (pid !== undefined && !isOtherRunning(Number(pid))) rmSync(join(folder, name));
   }
 }
 

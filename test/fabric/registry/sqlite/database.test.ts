@@ -9,7 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Device } from '../../../../fabric/registry/records.ts';
 import { copyBeforeUpgrade, openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
@@ -127,9 +127,14 @@ describe('migrations', () => {
     expect(schemaVersion(before)).toBe(MIGRATIONS.length);
     before.close();
     rmSync(copyBeforeUpgrade(path), { recursive: true });
+    // What a killed process has left is removed; what another is working on is not.
+    writeFileSync(`${copyBeforeUpgrade(path)}-4194305.tmp`, 'left');
+    writeFileSync(`${copyBeforeUpgrade(path)}-1.tmp`, 'at work');
     openDatabase(path, { steps: next }).close();
     expect(statSync(copyBeforeUpgrade(path)).mode & 0o777).toBe(0o600);
-    expect(readdirSync(dirname(path)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    expect(readdirSync(dirname(path)).filter((name) => name.endsWith('.tmp'))).toEqual([
+      `${basename(copyBeforeUpgrade(path))}-1.tmp`,
+    ]);
     // The copy is whole: the program that made it can go on with it. The header says which schema each has.
     const header = (file: string): number => readFileSync(file).readUInt32BE(60);
     expect([header(copyBeforeUpgrade(path)), header(path)]).toEqual([
