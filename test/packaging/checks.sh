@@ -13,3 +13,5 @@ eventually() { # COMMAND…: within half a minute
   systemctl status --no-pager 'enf-*.service' | head -40
   return 1
 }
+show() { systemctl show --value -p "$1" "${2:-enf-agent.service}"; }
+is() { [ "$1" = "$2" ] || { echo "got $1, expected $2"; return 1; }; }

@@ -4,8 +4,6 @@ set -uo pipefail
 exec >/result 2>&1
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 . /enf/test/packaging/checks.sh
-show() { systemctl show --value -p "$1" "$2"; }
-is() { [ "$1" = "$2" ] || { echo "got $1, expected $2"; return 1; }; }
 active() { systemctl is-active --quiet "$1"; }
 online() { systemctl is-active --quiet enf-online.target; }
 again() { sleep 1; for _ in $(seq 6); do eventually online && return; done; return 1; }
@@ -121,4 +119,12 @@ mv /var/lib/enf-fabric /root/old
 check "docs/fabric.md, moving to a host" manual 'Moving to another host' 2
 check "the device is online again" again
 check "with the same address" is "$(address)" "$first"
+
+# A fabric that was run by hand before there was a package.
+echo 'enf-fabric enf-fabric/purge-data boolean true' | debconf-set-selections
+check "is purged with its data" dpkg --purge enf-fabric
+check "root runs a fabric by hand" bash -c 'node /enf/dist/enf-fabric.mjs init && node /enf/dist/enf-fabric.mjs network add fd00:e4f:1::/64'
+check "the package takes it over" bash -c 'dpkg -i /packages/enf-fabric.deb && systemctl is-active enf-fabric enf-console'
+check "with all its files" is "$(find /var/lib/enf-fabric -not -user enf-fabric)" ""
+check "what root does while it is stopped stays the service's" bash -c 'systemctl stop enf-fabric && enf-fabric network add fd00:e4f:2::/64 && [ -z "$(find /var/lib/enf-fabric -not -user enf-fabric)" ] && systemctl start enf-fabric'
 echo "all done"

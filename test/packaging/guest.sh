@@ -4,8 +4,6 @@ set -uo pipefail
 exec >/result 2>&1
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 . /enf/test/packaging/checks.sh
-show() { systemctl show --value -p "$1" "${2:-enf-agent.service}"; }
-is() { [ "$1" = "$2" ] || { echo "got $1, expected $2"; return 1; }; }
 online() { systemctl is-active --quiet enf-online.target && [ -e /run/enf-agent/online ]; }
 offline() { ! systemctl is-active --quiet enf-online.target && systemctl is-active --quiet enf-offline.target && [ ! -e /run/enf-agent/online ]; }
 address() { enf-agent status --json | sed -n 's/^  "address": "\(.*\)",$/\1/p'; }

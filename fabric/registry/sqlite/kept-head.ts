@@ -1,4 +1,13 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fchownSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import type { Database } from 'better-sqlite3';
 import { equal, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
@@ -35,9 +44,7 @@ export function keptHead(db: Database, path: string, onError: (error: unknown) =
     timer = undefined;
     if (newest === undefined || (kept !== undefined && equal(newest.hash, kept.hash))) return;
     try {
-      const temp = `${headFile(path)}.tmp`;
-      writeFileSync(temp, `${newest.seq}:${toHex(newest.hash)}\n`, { mode: 0o600 });
-      renameSync(temp, headFile(path));
+      writeHead(path, newest);
       kept = newest;
     } catch (error) {
       onError(error);
@@ -65,6 +72,23 @@ export function keptHead(db: Database, path: string, onError: (error: unknown) =
 export function missingBeside(db: Database, path: string): Failure | undefined {
   const kept = readHead(path);
   return lacks(db, kept) ? behind(path, kept!, auditHead(db)) : undefined;
+}
+
+/** As the registry's owner has it, also if root writes: the next program may be that user's. No link is followed. */
+function writeHead(path: string, { seq, hash }: AuditHead): void {
+  const temp = `${headFile(path)}.tmp`;
+  rmSync(temp, { force: true });
+  const file = openSync(temp, 'wx', 0o600);
+  try {
+    writeSync(file, `${seq}:${toHex(hash)}\n`);
+    if (process.geteuid?.() === 0) {
+      const { uid, gid } = statSync(path);
+      fchownSync(file, uid, gid);
+    }
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temp, headFile(path));
 }
 
 function readHead(path: string): AuditHead | undefined {
