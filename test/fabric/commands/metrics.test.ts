@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
+import { parseTrust } from '../../../protocol/identity/trust.ts';
+import { makeBatch, provision } from '../device.ts';
 import { scratch } from '../place.ts';
 import { fabricProgram } from './program.ts';
 
@@ -96,6 +98,36 @@ test('a configured fabric shows its metrics on loopback, and the age of its newe
   );
   expect(await serving.stop()).toBe(0);
 });
+
+test.each([1, 2])(
+  'handshakes are counted by their result, with %d processes that serve them',
+  async (processes) => {
+    const folder = scratch();
+    const data = join(folder, 'fabric');
+    await fabric.json('init', '--data', data);
+    await fabric.json('network', 'add', 'fd00:1::/64', '--data', data);
+    const port = await freePort();
+    const config = join(folder, 'fabric.toml');
+    writeFileSync(config, `[metrics]\nlisten = "127.0.0.1:${port}"\n[identity]\nprocesses = ${processes}\n`);
+    const serving = await fabric.serve(data, '--config', config);
+    const batch = makeBatch();
+    const { xttRoot: root } = parseTrust(readFileSync(join(data, 'trust.json'), 'utf8'));
+    const device = { port: serving.identityPort, root, gid: batch.gid, chip: await batch.chip() };
+    await expect(provision(device)).rejects.toMatchObject({ code: 'xtt.error-received' });
+    await fabric.json('group', 'add', '--label', batch.label, '--network', 'fd00:1::/64', '--data', data);
+    await provision(device);
+    const read = async (): Promise<string> => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    let text = await read();
+    // What is refused is told of after the answer.
+    while (!/result="fabric.group-not-admitted"\} 1\n/.test(text) || !/result="ok"\} 1\n/.test(text)) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      text = await read();
+    }
+    expect(text).toContain('\nenf_fabric_admissions_total 1\n');
+    expect(text).toContain('\nenf_fabric_devices 1\n');
+    expect(await serving.stop()).toBe(0);
+  },
+);
 
 test('a port that is taken costs the metrics, not the fabric', async () => {
   const folder = scratch();
