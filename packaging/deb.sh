@@ -57,13 +57,13 @@ for tool in dpkg-shlibdeps dpkg-deb perl; do command -v $tool >/dev/null || die 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
+. "$root/packaging/program.sh"
 
-# For all of them: the addon, and the program that writes man pages, licences and the like.
+# For all of them: the addon.
 strip() { "$triplet-strip" --strip-unneeded --remove-section=.comment "$1"; }
 EXTRA_CFLAGS="-ffile-prefix-map=$root=. -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wl,-z,relro" \
   OUT=$work/enf.node bash "$root/native/build.sh"
 strip "$work/enf.node"
-DIST=$work/tools node "$root/build.mjs" bundles packaging
 
 # Where the files of a folder in packaging/PROGRAM belong.
 declare -A places=(
@@ -102,19 +102,17 @@ fabric_files() {
 }
 
 build_package() {
-  local program=$1 name=enf-$1 own=$root/packaging/$1 bundle=$work/$1 made=$work/$1-made tree=$work/$1-tree
+  local program=$1 name=enf-$1 own=$root/packaging/$1 made=$work/$1-made tree=$work/$1-tree
   local target=$tree/usr/lib/$name doc=usr/share/doc/$name folder file version size libraries
   put() { install -D -m 644 "$1" "$tree/$2"; }
   press() { install -d "$tree/$(dirname "$2")"; gzip -9n <"$1" >"$tree/$2"; }
 
   # The program: bundles and addon, no packages from npm, no source maps.
-  install -d "$target" "$tree/usr/bin"
-  DIST=$bundle node "$root/build.mjs" bundles "$name"
-  install -m 644 "$bundle"/*.mjs "$work/enf.node" "$target/"
-  sed -i '1{/^#!/d}' "$target"/*.mjs
-  sed -i '1i #!/usr/bin/node' "$target/$name.mjs"
+  bundle "$name" "$target"
+  install -m 644 "$work/enf.node" "$target/"
   [ "$program" != fabric ] || fabric_files "$target"
   chmod 755 "$target/$name.mjs"
+  install -d "$tree/usr/bin"
   ln -s "../lib/$name/$name.mjs" "$tree/usr/bin/$name"
 
   # Dependencies, as dpkg-shlibdeps finds them on this Debian.
@@ -123,10 +121,7 @@ build_package() {
   libraries=$(cd "$work/shlibs" && DEB_HOST_ARCH=$arch dpkg-shlibdeps --warnings=0 -O "$target"/*.node 2>/dev/null | sed 's/^shlibs:Depends=//')
   [ -n "$libraries" ] || die "dpkg-shlibdeps found no libraries"
 
-  # Man pages, completion, licences: generated from the program itself.
-  node "$bundle/$name.mjs" help --json >"$work/description.json"
-  ROOT=$root OUT=$made DESCRIPTION=$work/description.json METAFILE=$bundle/$name.meta.json \
-    CONSOLE_METAFILE=$work/console/console.meta.json LIBRARIES=$libraries NODE_MAJORS=$majors node "$work/tools/packaging.mjs"
+  LIBRARIES=$libraries NODE_MAJORS=$majors describe "$name" "$made"
   press "$made/$name.1" "usr/share/man/man1/$name.1.gz"
   [ ! -e "$made/$name.toml.5" ] || press "$made/$name.toml.5" "usr/share/man/man5/$name.toml.5.gz"
   press "$made/changelog" $doc/changelog.gz

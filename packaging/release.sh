@@ -17,20 +17,15 @@ export SOURCE_DATE_EPOCH
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-DIST=$work/bundle node "$root/build.mjs" bundles enf-agent
-DIST=$work/tools node "$root/build.mjs" bundles packaging
-node "$work/bundle/enf-agent.mjs" help --json >"$work/description.json"
-# The libraries are those of the system that builds the addon.
-ROOT=$root OUT=$work/made DESCRIPTION=$work/description.json METAFILE=$work/bundle/enf-agent.meta.json \
-  MAINTAINER="enf maintainers <maintainers@enf.invalid>" LIBRARIES=libc6 NODE_MAJORS=20 node "$work/tools/packaging.mjs"
+. "$root/packaging/program.sh"
 version=$(node -p "require('$root/package.json').version")
 name=enf-agent-$version
 tree=$work/$name
 
-install -d "$tree/bundle" "$tree/native" "$tree/doc" "$tree/system"
-install -m 644 "$work"/bundle/*.mjs "$tree/bundle/"
-sed -i '1{/^#!/d}' "$tree"/bundle/*.mjs
-sed -i '1i #!/usr/bin/node' "$tree/bundle/enf-agent.mjs"
+bundle enf-agent "$tree/bundle"
+# The libraries are those of the system that builds the addon.
+MAINTAINER="enf maintainers <maintainers@enf.invalid>" LIBRARIES=libc6 NODE_MAJORS=20 describe enf-agent "$work/made"
+install -d "$tree/native" "$tree/doc" "$tree/system"
 (cd "$root/native" && find . \( -name '*.[chS]' -o -name '*.inc' -o -name Makefile -o -name build.sh \) -print0 | xargs -0 cp --parents -t "$tree/native")
 for folder in "$root"/packaging/agent/*/; do
   case $(basename "$folder") in debian | examples) ;; *) cp -r "$folder" "$tree/system/" ;; esac

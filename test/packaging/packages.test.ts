@@ -5,7 +5,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -15,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MIGRATIONS } from '../../fabric/registry/sqlite/file/schema.ts';
-import { ROOT, run } from './place.ts';
+import { filesBelow, ROOT, run } from './place.ts';
 
 /** The packages of the fabric and of the factory, and that all three can be built anew with the same bytes. */
 
@@ -28,12 +27,7 @@ let said: string;
 const tree = (name: string): string => join(place, name);
 
 /** The files of a package, relative to the root. */
-const list = (name: string): string[] =>
-  readdirSync(tree(name), { recursive: true, withFileTypes: true })
-    .filter((each) => !each.isDirectory())
-    .map((each) => join(each.parentPath, each.name).slice(tree(name).length + 1))
-    .filter((each) => !each.startsWith('DEBIAN/'))
-    .sort();
+const list = (name: string): string[] => filesBelow(tree(name)).filter((each) => !each.startsWith('DEBIAN/'));
 const text = (name: string, path: string): string => readFileSync(join(tree(name), path), 'utf8');
 const field = (name: string, key: string): string =>
   run('dpkg-deb', ['-f', join(place, file(name)), key]).output.trim();
@@ -220,6 +214,10 @@ describe.each(NAMES)('%s', (name) => {
     ))
       expect(statSync(join(tree(name), each)).mode & 0o777, each).toBe(0o644);
   });
+});
+
+test('lintian is there, and would fail', () => {
+  expect(run('lintian', ['--allow-root', '/nonexistent.deb']).code).not.toBe(0);
 });
 
 test('the same sources in another folder, of another place and language, give the same bytes', () => {

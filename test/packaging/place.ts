@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -39,3 +39,10 @@ export const describeProgram = (name: string): Description =>
   JSON.parse(
     execFileSync(process.execPath, [join(ROOT, `dist/${name}.mjs`), 'help', '--json'], { encoding: 'utf8' }),
   );
+
+/** The files below a folder, relative to it, sorted. */
+export const filesBelow = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((each) => !each.isDirectory())
+    .map((each) => join(each.parentPath, each.name).slice(folder.length + 1))
+    .sort();

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { packaged, ROOT, run } from '../packaging/place.ts';
+import { filesBelow, packaged, ROOT, run } from '../packaging/place.ts';
 
 /** The layer as a release has it, and its recipe's steps, run by bash with the variables that bitbake would set. */
 
@@ -30,13 +30,6 @@ const release = (out: string, env: Record<string, string> = {}) =>
   });
 const digest = (algorithm: string, path: string): string =>
   createHash(algorithm).update(readFileSync(path)).digest('hex');
-
-/** The files below a folder, relative to it. */
-const filesBelow = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((each) => !each.isDirectory())
-    .map((each) => join(each.parentPath, each.name).slice(folder.length + 1))
-    .sort();
 
 /** The body of a shell function of the recipe. */
 function step(name: string): string {
