@@ -6,7 +6,12 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 . /enf/test/packaging/checks.sh
 active() { systemctl is-active --quiet "$1"; }
 online() { systemctl is-active --quiet enf-online.target; }
-again() { sleep 1; for _ in $(seq 6); do eventually online && return; done; return 1; }
+# The device comes back by itself. Then it starts anew: outages that follow each other within a minute would make it pause for up to five.
+again() {
+  sleep 1
+  for _ in 1 2 3 4; do eventually online && systemctl restart enf-agent && eventually online && return; done
+  return 1
+}
 console() { node -e 'fetch("http://[::1]:8480/api/v1/me").then((r) => process.exit(r.status === 401 ? 0 : 1), () => process.exit(1))'; }
 process() { local pid; pid=$(show MainPID "$1"); echo "$(stat -c %U /proc/$pid) $(awk '/^(CapEff|NoNewPrivs|Seccomp):/ { printf "%s ", $2 }' /proc/$pid/status)"; }
 as_console() { setpriv --reuid=enf-console --regid=enf-console --groups="$(getent group enf-fabric | cut -d: -f3)" "$@"; }
