@@ -12,6 +12,7 @@ import { type Contact, MOST_ROWS, type Running } from './operations/operation.ts
 import { actorOf, perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import { SERVING_PATH, type Serving } from './operations/serving.ts';
+import type { AuthorityKeeper } from './pki/keeper.ts';
 import type { Registry } from './registry/registry.ts';
 import { ownTurn } from './registry/turns.ts';
 import type { Router } from './router/router.ts';
@@ -38,6 +39,7 @@ const checkAddresses = checker(objectOf({ addresses: list(text(32), MOST_ROWS) }
 /** The running fabric, whose parts start after its control socket. */
 export interface Parts {
   readonly registry: Registry;
+  keys?: AuthorityKeeper;
   readonly log: Log;
   router?: Router;
   routes?: HostRoutes;
@@ -72,6 +74,7 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
       }
     },
     presence: async () => (address) => contactOf(address, parts),
+    learned: async () => parts.router?.learned,
   };
   const signing = account(parts.registry);
   const stopping = new AbortController();
@@ -119,7 +122,7 @@ function contactOf(address: Uint8Array, { registry, router }: Parts): Contact {
 /** Runs the operation named by the path; undefined if there is none of that name. */
 async function runOperation(
   question: Received,
-  { registry, log }: Parts,
+  { registry, keys, log }: Parts,
   running: Running,
   signing: Account,
 ): Promise<Reply | undefined> {
@@ -128,7 +131,10 @@ async function runOperation(
     const call: Call = checkCall(await question.json());
     await ownTurn();
     const actor = await actorOf(registry, call);
-    const context = { registry, running, now: Date.now, mostRows: ROWS_AT_ONCE };
+    const context = {
+      ...{ registry, running, now: Date.now, mostRows: ROWS_AT_ONCE },
+      ...(keys !== undefined && { keys: async () => keys }),
+    };
     return (
       (await signing.perform(name, actor, call.input)) ?? (await perform(name, actor, context, call.input))
     );

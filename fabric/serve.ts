@@ -1,4 +1,6 @@
+import { basename } from 'node:path';
 import { type EcdaaCore, ecdaaCore } from '../crypto/ecdaa.ts';
+import { readBounded } from '../os/files/read.ts';
 import { hurryCommands } from '../os/linux/command.ts';
 import type { Loopback } from '../os/net/control-socket.ts';
 import { formatListen, type ListenAddress } from '../os/net/listen.ts';
@@ -6,6 +8,7 @@ import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
 import { watchdogPeriodMs } from '../os/service/process.ts';
 import { repeatedLine } from '../os/service/repeats.ts';
+import { isFailure } from '../protocol/failure.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { readMail } from './alarms/mail.ts';
@@ -14,14 +17,16 @@ import { type Parts, startControl } from './control.ts';
 import { openLocator } from './geo/locator.ts';
 import { type Host, openHost } from './host/host.ts';
 import { type HostServices, NO_SERVICES } from './host/services.ts';
+import type { ServerKey } from './identity/credentials.ts';
 import { startIdentity } from './identity/start.ts';
 // Needed when a group is added, perhaps after an upgrade has replaced the program's files: so it is loaded at the start.
 import './labels/label.ts';
 import { countHandshakes } from './metrics/handshakes.ts';
 import { metricsOf, openMetrics } from './metrics/serve.ts';
 import { openRegistry } from './open-registry.ts';
-import { loadAuthority } from './pki/authority.ts';
-import { pathOf } from './pki/files.ts';
+import { type Authority, certificateIn, oldestRoot } from './pki/authority.ts';
+import { FILES, pathOf } from './pki/files.ts';
+import { openAuthority } from './pki/keeper.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
 import { startRouter } from './router/router.ts';
@@ -46,6 +51,8 @@ export interface ServeOptions {
   readonly mail?: string | undefined;
   /** Where everybody on this host may read the metrics; nowhere unless given. */
   readonly metrics?: Loopback;
+  /** The file of the console's certificate, whose end is watched, too. */
+  readonly consoleCertificate?: string | undefined;
   /** Hooks may lead into private networks. */
   readonly privateHooks?: boolean;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
@@ -85,7 +92,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     for (let close = started.pop(); close !== undefined; close = started.pop()) await close();
   };
   try {
-    const authority = await loadAuthority(data);
+    const keys = await openAuthority(data);
+    const { authority } = keys;
     const mail = options.mail === undefined ? undefined : await readMail(options.mail);
     const logFailure = repeatedLine(log, 'error', { subjects: 1 });
     const onError = (error: unknown): void => logFailure('', `registry: ${(error as Error).message}`);
@@ -96,7 +104,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const lost = registry.missing();
     if (lost !== undefined) log('error', `${lost.code}: ${lost.message}. ${lost.action}`);
 
-    const parts: Parts = { registry, log };
+    const parts: Parts = { registry, keys, log };
     const control = await startControl(pathOf(data, 'control'), parts);
     started.push(() => control.close(GRACE_MS));
     // From here on this is the only fabric on the folder.
@@ -115,6 +123,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const router = await startRouter({
       listen: options.tunnel,
       ...authority.router,
+      roots: authority,
       admission: registry,
       networks: registry,
       ...(tun === undefined ? {} : { tun }),
@@ -127,8 +136,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const counted = countHandshakes(registry);
     const identity = await startIdentity({
       listen: options.identity,
-      certificate: authority.serverCertificate,
-      key: authority.serverKey,
+      keys: serverKeys(authority),
       registry: counted.registry,
       log,
       processes: options.processes ?? 1,
@@ -136,7 +144,11 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     });
     started.push(() => identity.close(GRACE_MS));
 
-    const certificates = { 'router.pem': authority.router.certificate };
+    keys.follow(async (next) => {
+      identity.replaceKeys(serverKeys(next));
+      await router.replaceIdentity(next.router, next);
+    });
+    const certificates = () => certificatesOf(keys.authority, options.consoleCertificate);
     parts.metrics = metricsOf({ data, registry, router, certificates, handshakes: counted.numbers });
     if (options.metrics !== undefined) started.push(await openMetrics(options.metrics, parts.metrics, log));
 
@@ -158,6 +170,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       identity: identityAt,
       tunnel: tunnelAt,
       host: (await host?.serving()) ?? null,
+      learned: router.learned,
     });
     notify('READY=1');
     return {
@@ -169,6 +182,39 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     };
   } catch (error) {
     await stop();
+    throw error;
+  }
+}
+
+/** Devices that do not say which root they trust get a certificate of the oldest one that is in force. */
+function serverKeys(authority: Authority): readonly ServerKey[] {
+  const first = oldestRoot(authority);
+  return [first, ...authority.roots.filter((root) => root !== first)].map(({ pair, server }) => ({
+    root: pair.xttRoot,
+    ...server,
+  }));
+}
+
+/** The certificates that have an end, PEM, by the names of their files. */
+async function certificatesOf(
+  { router }: Authority,
+  consoleFile: string | undefined,
+): Promise<Readonly<Record<string, string>>> {
+  const ofConsole = consoleFile === undefined ? undefined : await readPublished(consoleFile);
+  return {
+    [FILES.router]: router.certificate,
+    ...(ofConsole !== undefined && { [basename(consoleFile!)]: ofConsole }),
+  };
+}
+
+/** A certificate in a file of another program; undefined if this process may not read it, or there is none. */
+async function readPublished(path: string): Promise<string | undefined> {
+  try {
+    const pem = new TextDecoder().decode(await readBounded(path, 'certificate'));
+    certificateIn(pem, path);
+    return pem;
+  } catch (error) {
+    if (isFailure(error)) return undefined;
     throw error;
   }
 }

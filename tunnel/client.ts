@@ -47,6 +47,7 @@ export interface ConnectOptions {
 export type DataplaneEvent =
   | { readonly kind: 'up'; readonly router: string; readonly wire: Wire }
   | { readonly kind: 'asked' }
+  | { readonly kind: 'control'; readonly packet: Uint8Array }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   | {
       readonly kind: 'down';
@@ -60,7 +61,7 @@ export interface Dataplane {
   /**
    * TLS 1.2 or 1.3 over a connected socket: no SNI, the server's chain to the given root, one of the names if there are any,
    * our certificate; the session of the connection before is resumed. Reports `up` at most once, when the peer has answered, and
-   * then `verdict` or `down` exactly once; `asked` at most once, when the router asks for a report (`sendControl`), perhaps before `up`;
+   * then `verdict` or `down` exactly once; `asked` at most once, when the router asks for a report (`sendControl`), and `control` for what it says of roots, perhaps before `up`;
    * nothing any more after `disconnect` or another `connect`.
    * Failures: `tls.untrusted-server`, `tls.wrong-name`, `tls.clock`, `tls.handshake-failed`, `tpm.did-not-sign`, `tls.bad-root`, `tls.bad-credentials`, `tunnel.refused`,
    * `tunnel.closed`, `tunnel.silent`, `tunnel.broken`, `tunnel.oversized-frame`
@@ -146,6 +147,10 @@ export function startDataplane(
     }
     if (event === 'asked') {
       report({ kind: 'asked' });
+      return;
+    }
+    if (event === 'control') {
+      if (packet) report({ kind: 'control', packet });
       return;
     }
     current = undefined;

@@ -30,6 +30,10 @@ export interface RouterThreads {
   settled(withinMs: number): Promise<boolean>;
   /** Tells the threads the fabric's networks, /64s; the number of the one at place i is i + 1. */
   setNetworks(prefixes: readonly Prefix[]): void;
+  /** Sends a control message (1 to 1,496 bytes) to an admitted peer that understands them. */
+  send(peer: PeerHandle, packet: Uint8Array): void;
+  /** Shows this certificate to whoever connects from now on. @throws Error EKEYREJECTED */
+  setIdentity(identity: { readonly certificate: string; readonly key: string }): void;
   counted(peer: PeerHandle): RouterCounters;
   /** Milliseconds since the last word of a peer that does not answer any more; undefined: it is not silent. */
   silentMs(peer: PeerHandle): number | undefined;
@@ -84,6 +88,8 @@ export function startRouterThreads(
     forget: (address) => native.routerForget(handle, address),
     settled: (withinMs) => barriers.begin(withinMs, (number) => native.routerBarrier(handle, number)),
     setNetworks: (prefixes) => native.routerNetworks(handle, packed(prefixes)),
+    send: (peer, packet) => native.routerSend(handle, peer, packet),
+    setIdentity: (next) => native.routerIdentity(handle, next.certificate, next.key),
     counted: (peer) => native.routerPeerCounters(peer),
     silentMs(peer) {
       const ms = native.routerPeerSilence(peer);

@@ -9,8 +9,10 @@ import { identityCertificate } from '../../protocol/identity/certificate.ts';
 import { formatIpv6, type Prefix } from '../../protocol/ipv6.ts';
 import { abandon, attest, finish, hello, identify } from '../../protocol/xtt/client.ts';
 import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
+import { hintedNonce } from '../../protocol/xtt/root-hint.ts';
 import type { SavedIdentity, SavedKey, Store } from '../state/state.ts';
 import { type Credential, isUnloadable, type KeyStore, type LongtermKey } from './key-store.ts';
+import { learnedRoots } from './learned-roots.ts';
 
 /** One connection to the identity server: whole XTT messages, each with a deadline. */
 export interface Exchange {
@@ -43,9 +45,10 @@ export interface Provisioning {
 export async function provision(work: Provisioning): Promise<SavedIdentity> {
   const { keys, store } = work;
   const credential = await keys.credential();
+  const roots = learnedRoots(store.record, credential.xttRoot)?.roots.map(({ xttRoot }) => xttRoot);
   const { saved, key } = await pendingKey(keys, store);
   try {
-    const identity = await handshake(work, credential, key);
+    const identity = await handshake(work, credential, roots ?? [credential.xttRoot], key);
     checkAssigned(identity, work.links());
     const certificate = await identityCertificate(
       primitives,
@@ -83,17 +86,23 @@ async function pendingKey(keys: KeyStore, store: Store): Promise<{ saved: SavedK
   return { saved, key: await keys.load(saved) };
 }
 
-async function handshake(work: Provisioning, credential: Credential, key: LongtermKey): Promise<Uint8Array> {
+/** `roots` are the XTT roots that are trusted, the newest last. */
+async function handshake(
+  work: Provisioning,
+  credential: Credential,
+  roots: readonly Uint8Array[],
+  key: LongtermKey,
+): Promise<Uint8Array> {
   const basename = work.basename ?? credential.basename;
   const daaKey = await work.keys.daaKey();
   const exchange = await work.connect();
   const steps: Parameters<typeof abandon>[0][] = [];
   try {
-    const entropy = { dhSecret: primitives.random(32), nonce: primitives.random(32) };
+    const entropy = { dhSecret: primitives.random(32), nonce: hintedNonce(primitives, roots.at(-1)!) };
     const opened = hello(primitives, work.suite, entropy);
     steps.push(opened.next);
     await exchange.send(opened.send);
-    const attesting = attest(opened.next, await exchange.receive(), [credential.xttRoot]);
+    const attesting = attest(opened.next, await exchange.receive(), roots);
     steps.push(attesting);
     const claimed = identify(attesting, {
       longtermPublicKey: key.publicKey,

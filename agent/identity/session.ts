@@ -1,13 +1,17 @@
 import { linkPrefixes } from '../../os/linux/links.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
+import type { Log } from '../../os/service/log.ts';
 import { fromHex } from '../../protocol/bytes.ts';
+import type { RootSet } from '../../protocol/identity/root-update.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Config } from '../config/config.ts';
 import type { Goal } from '../lifecycle/situation.ts';
 import type { Store } from '../state/state.ts';
 import { isUnloadable } from './key-store.ts';
 import { openKeyring } from './keyring.ts';
+import { learnedRoots, shownRoots } from './learned-roots.ts';
+import type { RootLearner } from './root-learner.ts';
 import { type RouterTrust, routerTrust } from './tls-root.ts';
 
 /** What TLS authenticates this device with. */
@@ -32,6 +36,8 @@ export interface IdentitySession {
   provision(own?: string): Promise<string>;
   /** The identity there is, as TLS needs it. @throws Failure of keys and TLS root */
   tls(): Promise<TlsIdentity>;
+  /** Takes what the router says of roots; resolves to the answer, if there is one. */
+  hear(packet: Uint8Array): Promise<Uint8Array | undefined>;
   /** The TLS root is read again for the next connection. */
   reload(): void;
   /** XTT handshakes this run has completed. */
@@ -47,15 +53,35 @@ export interface IdentityOptions {
   /** Firewall mark of the connection to the identity server; 0: none. */
   readonly mark: number;
   readonly wallMs: () => number;
+  readonly log: Log;
+  /** Receives failures that end nothing. */
+  readonly note: (failure: unknown) => void;
   /** Aborted with a Failure when the agent stops: nothing is opened any more, and what is under way is called off. */
   readonly stopping: AbortSignal;
 }
 
 export function identitySession(options: IdentityOptions): IdentitySession {
-  const { config, store, lookup, proxy, mark, wallMs, stopping } = options;
+  const { config, store, lookup, proxy, mark, wallMs, log, note, stopping } = options;
   const keyring = openKeyring(config, stopping);
   let trust: RouterTrust | undefined;
   let handshakes = 0;
+  const credentialRoot = async (): Promise<Uint8Array> => (await (await keyring.keys()).credential()).xttRoot;
+  const forget = (): void => {
+    trust = undefined;
+  };
+  // Loaded only when a router has something to say of roots: nothing else of a device that has its identity verifies signatures.
+  let learner: Promise<RootLearner> | undefined;
+  const openLearner = async (): Promise<RootLearner> => {
+    const { rootLearner } = await import('./root-learner.ts');
+    return rootLearner({ store, credentialRoot, wallMs, log, note, onLearned: forget });
+  };
+
+  /** What was learned in place of the credential's roots. */
+  const learned = async (): Promise<RootSet | undefined> => {
+    const { record } = await store();
+    // The credential is not read for nothing: a chip answers slowly.
+    return shownRoots(record) && learnedRoots(record, await credentialRoot());
+  };
 
   return {
     async prepare() {
@@ -103,7 +129,7 @@ export function identitySession(options: IdentityOptions): IdentitySession {
     async tls() {
       const { identity } = (await store()).record;
       if (identity === undefined) throw new Error('a connection without an identity');
-      trust ??= await routerTrust(config, async () => (await keyring.keys()).tlsRoot());
+      trust ??= await routerTrust(config, async () => (await keyring.keys()).tlsRoot(), await learned());
       const key = keyring.longterm() ?? (await keyring.use(identity));
       return {
         address: identity.address,
@@ -113,9 +139,11 @@ export function identitySession(options: IdentityOptions): IdentitySession {
       };
     },
 
-    reload() {
-      trust = undefined;
+    async hear(packet) {
+      learner ??= openLearner();
+      return (await learner).hear(packet);
     },
+    reload: forget,
     handshakes: () => handshakes,
     close: keyring.close,
   };

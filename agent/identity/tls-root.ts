@@ -1,7 +1,8 @@
 import { readBounded } from '../../os/files/read.ts';
 import { equal } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { isFabricRoot, parseRoots, type TlsRoots } from '../../protocol/identity/roots.ts';
+import type { RootSet } from '../../protocol/identity/root-update.ts';
+import { isFabricRoot, parseRoots, type TlsRoots, toPem } from '../../protocol/identity/roots.ts';
 import type { Config } from '../config/config.ts';
 
 /** What a router's certificate has to be. */
@@ -18,16 +19,19 @@ export interface RouterTrust {
 /**
  * The configured root, else the credential's. The credential's own root signs routers only, and so does any root that `enf-fabric init`
  * has made; of whatever else is configured, an enterprise's CA for instance, the name is checked, too. `credentials` is asked only where
- * that is not known without. @throws Failure `agent.no-tls-root`, `tls.bad-root`, `os.no-file`, …
+ * that is not known without. `learned`: what the fabric has told of takes the place of the credential's own, and is beside a configured one. @throws Failure `agent.no-tls-root`, `tls.bad-root`, `os.no-file`, …
  */
 export async function routerTrust(
   config: Pick<Config, 'remote'>,
   credentials: () => Promise<Uint8Array | undefined>,
+  learned?: RootSet,
 ): Promise<RouterTrust> {
+  const told = (learned?.roots ?? []).map(({ tlsRoot }) => toPem(tlsRoot)).join('');
   const { tlsRoot: path, tlsName, hosts } = config.remote;
   const named = tlsName === ANY_NAME ? [] : [tlsName];
   if (path !== '') {
-    const { pem: ca, certificates } = await readRoots(path);
+    const { pem, certificates } = await readRoots(path);
+    const ca = pem + told;
     if (tlsName !== '') return { ca, names: named };
     const unknown = certificates.filter((each) => !isFabricRoot(each));
     const own = unknown.length === 0 ? [] : await credentialRoots(credentials);
@@ -36,8 +40,8 @@ export async function routerTrust(
   }
   const root = await credentials();
   if (root !== undefined) {
-    const { pem: ca } = parseRoots(root, 'the TLS root of the credential');
-    return { ca, names: tlsName === '' ? [] : named };
+    const { pem } = parseRoots(root, 'the TLS root of the credential');
+    return { ca: told || pem, names: tlsName === '' ? [] : named };
   }
   throw new Failure('agent.no-tls-root', 'operator', 'the credential of this device has no TLS root', {
     action: 'Set remote.tls-root to the PEM file of the fabric, or personalise the device again.',

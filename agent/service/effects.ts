@@ -7,6 +7,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { openTunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
+import { shownRoots } from '../identity/learned-roots.ts';
 import { identitySession } from '../identity/session.ts';
 import type { Goal } from '../lifecycle/situation.ts';
 import { type Clocks, clockCheck } from '../lifecycle/wall-clock.ts';
@@ -74,7 +75,10 @@ export function openEffects(
   const state = stateSession({ config, clocks, resolver, log, note: self.note });
   const { store, lookup } = state;
   const { wallMs } = clocks;
-  const identity = identitySession({ config, store, lookup, proxy, mark, wallMs, stopping });
+  const identity = identitySession({
+    ...{ config, store, lookup, proxy, mark, wallMs, log, stopping },
+    note: self.note,
+  });
   const tunnel = tlsSession({
     config,
     platform,
@@ -83,7 +87,7 @@ export function openEffects(
     proxy,
     mark,
     attach: reconciler.attach,
-    selfReport: self.current,
+    conversation: { selfReport: self.current, hear: identity.hear },
     stopping,
   });
 
@@ -136,6 +140,7 @@ export function openEffects(
       quarantined: state.opened()?.quarantined ?? [],
       handshakes: identity.handshakes(),
       lastHandshake: state.opened()?.record.identity?.provisioned,
+      roots: shownRoots(state.opened()?.record ?? {}),
       traffic: tunnel.traffic(),
       counters: tunnel.counters(),
       silentMs: tunnel.silentMs(),

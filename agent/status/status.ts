@@ -34,6 +34,8 @@ export interface Status {
   readonly handshakes: number;
   /** When the present identity was provisioned, by the device's clock at that time. */
   readonly lastHandshake: string | null;
+  /** The version of the fabric's roots, and when the device has learned of them; null if they are those that the factory wrote. */
+  readonly roots: { readonly version: number; readonly learned: string } | null;
   readonly traffic: Facts['traffic'] | null;
   readonly state: { readonly generation: number | null; readonly quarantined: readonly string[] };
 }
@@ -80,6 +82,7 @@ export function statusOf(snapshot: Snapshot): Status {
       : null,
     handshakes: facts.handshakes,
     lastHandshake: facts.lastHandshake ?? null,
+    roots: facts.roots ?? null,
     traffic: facts.traffic ?? null,
     state: { generation: facts.stateGeneration ?? null, quarantined: facts.quarantined },
   };
@@ -121,6 +124,11 @@ export function describeStatus(status: Status, wallMs: number): string {
   ];
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
+  if (status.roots)
+    rows.push([
+      'roots',
+      `version ${status.roots.version} of the fabric's, learned ${ago(status.roots.learned)} ago`,
+    ]);
   if (status.router !== null) {
     const by = status.proxy === null ? 'router' : 'via proxy';
     rows.push([by, `${status.router}, ${WIRE_TEXT[status.wire ?? 'enftun']}`]);

@@ -1,10 +1,19 @@
 import type { Failure } from '../../protocol/failure.ts';
+import type { Report } from '../../protocol/tunnel/report.ts';
 import type { Dataplane, DataplaneEvent } from '../../tunnel/client.ts';
 
 /**
  * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
  */
-export type TunnelEvent = Exclude<DataplaneEvent, { kind: 'asked' }>;
+export type TunnelEvent = Exclude<DataplaneEvent, { kind: 'asked' | 'control' }>;
+
+/** What the agent and a router that understands control messages say to each other. */
+export interface Conversation {
+  /** The report on this device, for a router that asks. */
+  readonly selfReport: () => Report;
+  /** What is answered to the packet of another control message, if anything. */
+  readonly hear: (packet: Uint8Array) => Promise<Uint8Array | undefined>;
+}
 
 /** Counted since the tunnel was opened. */
 export interface Traffic {

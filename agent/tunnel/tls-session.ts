@@ -1,13 +1,12 @@
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
-import type { Report } from '../../protocol/tunnel/report.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
 import type { TlsIdentity } from '../identity/session.ts';
 import { type Lan, type LanOptions, openLan } from '../network/lan.ts';
 import { namedCaptive } from './captive.ts';
-import type { TunnelEvent, TunnelSession } from './session.ts';
+import type { Conversation, TunnelEvent, TunnelSession } from './session.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
 
 /** What the TLS transport needs of the kernel; a test without a kernel of its own brings another. */
@@ -27,8 +26,7 @@ export interface TlsSessionOptions {
   readonly mark: number;
   /** Called when the interface is there: it gets its addresses and routes before this resolves. */
   readonly attach: (own: Uint8Array, fd: number) => Promise<void>;
-  /** The report on this device for a router that asks. */
-  readonly selfReport: () => Report;
+  readonly conversation: Conversation;
   /** Aborted with a Failure when the agent stops. */
   readonly stopping: AbortSignal;
 }
@@ -136,7 +134,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
 
 /** Opens the TUN with its addresses and routes, the data plane over it, and the LAN server if it is configured. */
 async function raiseInterface(
-  { config, platform, attach, selfReport, stopping }: TlsSessionOptions,
+  { config, platform, attach, conversation, stopping }: TlsSessionOptions,
   address: string,
 ): Promise<Raised> {
   const own = parseIpv6(address);
@@ -154,8 +152,9 @@ async function raiseInterface(
     heartbeatPeriodMs: config.tunnel.heartbeatPeriod,
     heartbeatTimeoutMs: config.tunnel.heartbeatTimeout,
   };
-  if (!config.lan.enabled) return { address, tunnel: openTunnel(device, rules, selfReport), lan: undefined };
-  const tunnel = openTunnel(device, rules, selfReport, (packet) => lan.receive(packet));
+  if (!config.lan.enabled)
+    return { address, tunnel: openTunnel(device, rules, conversation), lan: undefined };
+  const tunnel = openTunnel(device, rules, conversation, (packet) => lan.receive(packet));
   const lan = openLan(lanOptions(config, own), tunnel.deliver);
   return { address, tunnel, lan };
 }

@@ -2,11 +2,11 @@ import { dialDescriptor } from '../../os/net/dial.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { encodeReport, type Report } from '../../protocol/tunnel/report.ts';
+import { encodeReport } from '../../protocol/tunnel/report.ts';
 import type { WireChoice } from '../../protocol/tunnel/wire.ts';
 import { closeDescriptor, type DataplaneRules, startDataplane, type TunDevice } from '../../tunnel/client.ts';
 import { nextSegment } from './segment.ts';
-import type { Counters, Traffic, TunnelEvent } from './session.ts';
+import type { Conversation, Counters, Traffic, TunnelEvent } from './session.ts';
 
 /** Where to connect to, and the identity to connect as. */
 export interface ConnectOptions {
@@ -58,12 +58,12 @@ export interface Tunnel {
 
 /**
  * The tunnel over the native data dataplane, which owns the device from now on; this code only dials and controls it. `onLocal` receives the
- * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). A router that asks receives `selfReport`.
+ * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). `conversation` is what the router and this device say to each other.
  */
 export function openTunnel(
   device: TunDevice,
   rules: Rules,
-  selfReport: () => Report,
+  conversation: Conversation,
   onLocal?: (packet: Uint8Array) => void,
 ): Tunnel {
   let dialling: AbortController | undefined;
@@ -79,7 +79,7 @@ export function openTunnel(
   const dataplane = startDataplane(device, rules, onLost, onLocal);
 
   const sendReport = (): void => {
-    const packet = encodeReport(selfReport());
+    const packet = encodeReport(conversation.selfReport());
     if (packet !== undefined) dataplane.sendControl(packet);
   };
 
@@ -88,6 +88,11 @@ export function openTunnel(
     dialling = undefined;
     onDown = undefined;
     dataplane.disconnect();
+  };
+
+  const answer = async (packet: Uint8Array, attempt: AbortController): Promise<void> => {
+    const said = await conversation.hear(packet);
+    if (said !== undefined && dialling === attempt) dataplane.sendControl(said);
   };
 
   const start = (options: ConnectOptions, report: (event: TunnelEvent) => void): void => {
@@ -116,6 +121,10 @@ export function openTunnel(
           if (dialling !== attempt) return;
           if (event.kind === 'asked') {
             sendReport();
+            return;
+          }
+          if (event.kind === 'control') {
+            void answer(event.packet, attempt);
             return;
           }
           segment = nextSegment(segment, event);

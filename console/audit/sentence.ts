@@ -14,6 +14,14 @@ const short = (subject: string): string => (subject.length > 45 ? `${subject.sli
 const WORDS: Readonly<Record<string, Words>> = {
   'fabric.init': ({ who }) => `${who} set the fabric up`,
   'fabric.restore': ({ who }) => `${who} put the registry back to an earlier state`,
+  'certificate.rotate': ({ who, subject }) => `${who} replaced the certificate of the ${subject}`,
+  'certificate.rotate-request': ({ who, subject }) => `${who} asked for a new certificate of the ${subject}`,
+  'root.add': ({ who }) => `${who} made the next roots`,
+  'root.add-request': ({ who }) => `${who} asked for the next roots`,
+  'root.end': ({ who }) => `${who} declared the end of a root`,
+  'root.end-request': ({ who }) => `${who} asked for the end of a root`,
+  'roots.change': ({ who, detail }) => `${who} put version ${field(detail, 'version')} of the roots in force`,
+  'root.export': ({ who, subject }) => `${who} took the keys of ${subject} out of the fabric`,
   'network.add': ({ who, subject, detail }) =>
     `${who} added the network ${named(detail, subject)} (${subject})`,
   'network.rename': ({ who, subject, detail }) =>

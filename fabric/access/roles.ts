@@ -20,6 +20,8 @@ export const PERMISSIONS = [
   'tokens.own',
   'tokens.write',
   'settings.write',
+  'keys.read',
+  'keys.write',
   'owners.write',
 ] as const;
 
@@ -42,9 +44,12 @@ const READS: readonly Permission[] = [
   'alarms.read',
 ];
 
+/** Whose keys they are, all owners depend on. */
+const HOST_ONLY: readonly Permission[] = ['keys.write', 'owners.write'];
+
 const GRANTS: Readonly<Record<Role, readonly Permission[]>> = {
   host: PERMISSIONS,
-  owner: PERMISSIONS.filter((permission) => permission !== 'owners.write'),
+  owner: PERMISSIONS.filter((permission) => !HOST_ONLY.includes(permission)),
   operator: [
     ...READS,
     'groups.claim',

@@ -17,7 +17,7 @@ export interface CheckSources {
   readonly registry: Pick<Registry, 'census' | 'group' | 'handshakes' | 'missing' | 'networks'> &
     Pick<Alarms, 'overAnnounced' | 'tokensEnding'>;
   /** PEM by name of the file. */
-  readonly certificates: Readonly<Record<string, string>>;
+  readonly certificates: () => Promise<Readonly<Record<string, string>>>;
   /** Bytes that are free on the disk of the registry, and all. */
   readonly disk: () => Promise<{ readonly path: string; readonly free: number; readonly all: number }>;
   /** When the newest backup was made; undefined if none is known. */
@@ -86,7 +86,7 @@ export function alarmChecks({
       kinds: ['certificate.expiring'],
       everyMs: HOUR_MS,
       find: async () =>
-        Object.entries(certificates).flatMap(([subject, pem]) => expiring(subject, pem, now())),
+        Object.entries(await certificates()).flatMap(([subject, pem]) => expiring(subject, pem, now())),
     },
     {
       kinds: ['token.expiring'],

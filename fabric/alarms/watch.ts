@@ -20,7 +20,8 @@ export interface WatchOptions {
   readonly registry: Registry;
   /** The data folder. */
   readonly data: string;
-  readonly certificates: Readonly<Record<string, string>>;
+  /** PEM by name of the file. */
+  readonly certificates: () => Promise<Readonly<Record<string, string>>>;
   readonly sending: Omit<SendOptions, 'signal'>;
   readonly log: Log;
 }

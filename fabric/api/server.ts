@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:tls';
 import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyInstance } from 'fastify';
@@ -22,6 +23,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 
 export interface Api {
   readonly port: number;
+  /** Another certificate for the connections that begin from now on, where it serves TLS. @throws Error of OpenSSL: then the former one stays */
+  replaceTls(tls: NonNullable<ApiOptions['tls']>): void;
   close(): Promise<void>;
 }
 
@@ -39,7 +42,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     // A proxy on this machine says for whom it asks.
     trustProxy: 'loopback',
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 200 },
-    ...(tls === undefined ? {} : { https: { cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2' } }),
+    ...(tls === undefined ? {} : { https: secureContext(tls) }),
   }) as FastifyInstance;
   app.removeContentTypeParser('text/plain');
   const known = callers(options);
@@ -64,8 +67,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     await app.close();
     throw listenFailure(listen, "the fabric's API", error);
   }
-  return { port: (app.server.address() as AddressInfo).port, close: () => app.close() };
+  return {
+    port: (app.server.address() as AddressInfo).port,
+    replaceTls: (next) => (app.server as unknown as Server).setSecureContext(secureContext(next)),
+    close: () => app.close(),
+  };
 }
+
+const secureContext = ({ certificate: cert, key }: NonNullable<ApiOptions['tls']>) =>
+  ({ cert, key, minVersion: 'TLSv1.2' }) as const;
 
 function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Callers): void {
   const document = openApiDocument(options.version);

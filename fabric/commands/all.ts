@@ -2,6 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { alarmCommands } from './alarm.ts';
 import { audit } from './audit.ts';
 import { backupCommands } from './backup.ts';
+import { certificateCommands } from './certificate.ts';
 import { checkConfig } from './check-config.ts';
 import { consoleServe } from './console.ts';
 import { deviceCommands } from './device.ts';
@@ -10,6 +11,7 @@ import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { networkCommands } from './network.ts';
 import { consoleInvite, personCommands } from './person.ts';
+import { rootCommands } from './root.ts';
 import { serveCommand } from './serve.ts';
 import { status } from './status.ts';
 import { tokenCommands } from './token.ts';
@@ -24,6 +26,8 @@ export const commands: readonly Command[] = [
   audit,
   ...alarmCommands,
   ...backupCommands,
+  ...certificateCommands,
+  ...rootCommands,
   ...tokenCommands,
   consoleServe,
   checkConfig,

@@ -4,7 +4,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { readMail } from '../alarms/mail.ts';
 import { type Config, checkConsole, renderConfig } from '../config/config.ts';
 import { readPlaces } from '../geo/places.ts';
-import { readTls } from './console.ts';
+import { readTls } from './console-tls.ts';
 import { CONFIG, readConfig } from './settings.ts';
 
 export const checkConfig: Command = {

@@ -1,16 +1,15 @@
 import { fileURLToPath } from 'node:url';
 import type { Command } from '../../cli/program.ts';
-import { readBounded } from '../../os/files/read.ts';
 import { formatListen } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { notify } from '../../os/service/notify.ts';
 import { askedToStop, VERSION } from '../../os/service/process.ts';
-import { decodeUtf8 } from '../../protocol/utf8.ts';
-import { type Config, checkConsole } from '../config/config.ts';
+import { checkConsole } from '../config/config.ts';
 import { originOf } from '../config/origin.ts';
 import { askNews } from '../operations/news.ts';
 import { askRunning } from '../operations/running.ts';
 import { pathOf } from '../pki/files.ts';
+import { followTls, readTls } from './console-tls.ts';
 import { DATA } from './context.ts';
 import { CONFIG, override, readConfig } from './settings.ts';
 
@@ -37,6 +36,7 @@ export const consoleServe: Command = {
     const socket = pathOf(invocation.required('data'), 'control');
     const tls = await readTls(settings);
     const { startApi } = await import('../api/server.ts');
+    const log = stderrLog();
     const api = await startApi({
       listen,
       ...(tls === undefined ? {} : { tls }),
@@ -45,28 +45,19 @@ export const consoleServe: Command = {
       call: (name, caller, input) => askRunning(socket, name, { actor: 'console', ...caller, input }),
       news: (since) => askNews(socket, since),
       version: VERSION,
-      log: stderrLog(),
+      log,
     });
     const url = `${tls === undefined ? 'http' : 'https'}://${formatListen({ ...listen, port: api.port })}`;
     invocation.print(
       { ready: { api: url } },
       () => `The console is at ${origin ?? url}, the API at ${url}/api/v1. Ctrl-C stops both.`,
     );
+    const unfollow = tls && followTls(settings, tls, api.replaceTls, log);
     notify('READY=1');
     await askedToStop();
     notify('STOPPING=1');
+    unfollow?.();
     await api.close();
     return undefined;
   },
 };
-
-/** The certificate of the console and its key, PEM; undefined without TLS. @throws Failure `os.…` */
-export async function readTls({
-  certificate,
-  key,
-}: Config['console']): Promise<{ certificate: string; key: string } | undefined> {
-  if (certificate === '') return undefined;
-  const text = async (path: string, what: string): Promise<string> =>
-    decodeUtf8(await readBounded(path, what)) ?? '';
-  return { certificate: await text(certificate, 'certificate'), key: await text(key, 'private key') };
-}

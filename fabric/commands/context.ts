@@ -1,12 +1,14 @@
+import { stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import type { Invocation, Option } from '../../cli/program.ts';
 import { isAnswered } from '../../os/net/control-socket.ts';
-import { isFailure } from '../../protocol/failure.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
 import { callRemote } from '../api/client.ts';
 import { openReader, openRegistry } from '../open-registry.ts';
 import type { Context, Operation, ReadContext, ReadOperation } from '../operations/operation.ts';
 import { askRunning, besideFabric, fabricBehind } from '../operations/running.ts';
 import { pathOf } from '../pki/files.ts';
+import { type AuthorityKeeper, openAuthority } from '../pki/keeper.ts';
 import { REMOTE, remoteOf } from './remote.ts';
 
 /** What the commands of an owner have in common: the data folder, and where their operations run. */
@@ -58,6 +60,7 @@ export async function withLocalFabric<T>(
   const socket = pathOf(data, 'control');
   const actor = operator();
   let here: Context | undefined;
+  let keys: Promise<AuthorityKeeper> | undefined;
   let beside: Promise<ReadContext | undefined> | undefined;
   const run: Fabric['run'] = async (operation, input) => {
     if (here === undefined) {
@@ -66,6 +69,7 @@ export async function withLocalFabric<T>(
       here = {
         registry: await openRegistry(pathOf(data, 'registry')),
         running: fabricBehind(socket),
+        keys: () => (keys ??= keysIn(data)),
         actor,
         now: Date.now,
       };
@@ -98,6 +102,34 @@ async function openBeside(data: string): Promise<ReadContext | undefined> {
     if (isFailure(error)) return undefined;
     throw error;
   }
+}
+
+/** The keys of a fabric that nobody serves, for its own user: files that root writes here it could not read. @throws Failure `fabric.not-served` */
+async function keysIn(data: string): Promise<AuthorityKeeper> {
+  const keeper = await openAuthority(data);
+  const { uid } = await stat(data);
+  return {
+    ...keeper,
+    get authority() {
+      return keeper.authority;
+    },
+    async change(work) {
+      if (process.geteuid?.() !== uid) throw notServed(data);
+      await keeper.change(work);
+    },
+  };
+}
+
+function notServed(data: string): Failure {
+  return new Failure(
+    'fabric.not-served',
+    'operator',
+    `${data} belongs to another user, and no fabric serves it`,
+    {
+      action:
+        'Start the fabric ("systemctl start enf-fabric") and repeat the command: keys are made by the process that uses them.',
+    },
+  );
 }
 
 /** The user at the command line, for the audit trail. */

@@ -7,8 +7,9 @@ export const init: Command = {
   options: [DATA],
   examples: ['enf-fabric init', 'enf-fabric init --data ./fabric'],
   async run(invocation) {
-    const { foundFabric } = await import('../operations/found.ts');
-    const founded = await foundFabric(invocation.required('data'), operator());
+    const { foundAuthority } = await import('../pki/found.ts');
+    const data = invocation.required('data');
+    const founded = { data, trust: await foundAuthority(data, operator()) };
     invocation.print(
       founded,
       () =>

@@ -29,7 +29,8 @@ export const serveCommand: Command = {
     'enf-fabric serve --identity-listen 127.0.0.1:4440 --tunnel-listen 127.0.0.1:4430 --tun none',
   ],
   async run(invocation) {
-    const { identity, tunnel, host, places, hooks, metrics } = await readConfig(invocation, OVERRIDES);
+    const config = await readConfig(invocation, OVERRIDES);
+    const { identity, tunnel, host, places, hooks, metrics, console: ofConsole } = config;
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const log = stderrLog();
@@ -42,6 +43,7 @@ export const serveCommand: Command = {
       hostServices: host.services,
       places: places.database || undefined,
       mail: hooks.mailFile || undefined,
+      consoleCertificate: ofConsole.certificate || undefined,
       privateHooks: hooks.private,
       ...(metrics.listen !== undefined && { metrics: metrics.listen }),
       log,

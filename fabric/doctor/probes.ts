@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { readBounded, readFailure } from '../../os/files/read.ts';
 import { readTrimmed } from '../../os/linux/machine.ts';
 import { type Interface, kernel, MAIN_TABLE, type Route } from '../../os/linux/network-config.ts';
@@ -9,7 +10,8 @@ import { Failure } from '../../protocol/failure.ts';
 import { lastBackup } from '../backup/last.ts';
 import type { NetworkView } from '../operations/networks.ts';
 import { askServing, type Serving } from '../operations/serving.ts';
-import { pathOf } from '../pki/files.ts';
+import { loadAuthority, newestRoot } from '../pki/authority.ts';
+import { FILES, pathOf, rootFolder } from '../pki/files.ts';
 
 /** When a certificate is valid, in milliseconds since 1970. */
 export interface Validity {
@@ -33,7 +35,7 @@ export interface Probes {
   sysctl(path: string): Promise<string | undefined>;
   /** Connects to where a fabric listens. @throws Failure `net.…` */
   connect(listen: string): Promise<void>;
-  /** Of the TLS root and the router. @throws Failure `os.…`, `fabric.bad-authority` */
+  /** Of the newest TLS root and the router. @throws Failure `os.…`, `fabric.bad-authority` */
   certificates(): Promise<readonly Validity[]>;
   /** When the newest backup was made, milliseconds since 1970; undefined if none is known. */
   backupAt(): Promise<number | undefined>;
@@ -57,8 +59,10 @@ export function machineProbes(data: string, networks: () => AsyncIterable<Networ
       const { host, port } = parseListen(listen);
       await reach({ address: ANY[host] ?? host, port, mark: 0, timeoutMs: PATIENCE_MS });
     },
-    certificates: () =>
-      Promise.all((['tlsRoot', 'router'] as const).map((file) => validityOf(pathOf(data, file)))),
+    async certificates() {
+      const folder = rootFolder(data, newestRoot(await loadAuthority(data)).number);
+      return Promise.all([FILES.tlsRoot, FILES.router].map((file) => validityOf(join(folder, file))));
+    },
     backupAt: () => lastBackup(data),
     async disk() {
       const path = pathOf(data, 'registry');

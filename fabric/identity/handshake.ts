@@ -1,19 +1,13 @@
 import type { TokenBuckets } from '../../os/service/token-buckets.ts';
-import { toHex } from '../../protocol/bytes.ts';
+import { toHex, wipe } from '../../protocol/bytes.ts';
 import type { Primitives } from '../../protocol/crypto/primitives.ts';
-import { Failure } from '../../protocol/failure.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { CookieJar, KeyExchange } from '../../protocol/xtt/cookie.ts';
 import { checkClearHeader } from '../../protocol/xtt/message.ts';
 import { wipeKeys } from '../../protocol/xtt/schedule.ts';
-import {
-  type AwaitingClient,
-  answer,
-  assign,
-  type Claim,
-  greet,
-  openClaim,
-} from '../../protocol/xtt/server.ts';
+import { answer, assign, type Claim, greet, openClaim } from '../../protocol/xtt/server.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
+import type { Credentials, ServerCredential } from './credentials.ts';
 import type { Verifiers } from './verifiers.ts';
 
 /** What handshakes need of the registry, which may be in another process. */
@@ -29,10 +23,7 @@ export interface HandshakeRegistry {
 /** What all handshakes share. */
 export interface HandshakeContext {
   readonly primitives: Primitives;
-  /** 169 bytes. */
-  readonly certificate: Uint8Array;
-  /** Deterministic (RFC 6979): the same greeting is signed again when its cookie returns. */
-  readonly sign: (message: Uint8Array) => Uint8Array;
+  readonly credentials: Credentials;
   readonly jar: CookieJar;
   readonly verifiers: Verifiers;
   readonly registry: HandshakeRegistry;
@@ -58,7 +49,13 @@ export function answerClientInit(
   record: HandshakeRecord,
 ): Uint8Array {
   record.suite = checkClearHeader(clientInit, 'clientInit');
-  const { send, next } = serverInit(context, clientInit, context.jar.issue(context.now(), clientInit));
+  const credential = context.credentials.forClient(clientInit);
+  const { send, next } = serverInit(
+    context,
+    credential,
+    clientInit,
+    context.jar.issue(context.now(), clientInit),
+  );
   wipeKeys(next.keys.client);
   wipeKeys(next.keys.server);
   return send;
@@ -74,7 +71,7 @@ export async function answerClientAttest(
   record: HandshakeRecord,
 ): Promise<{ finished: Uint8Array; address: Uint8Array }> {
   checkClearHeader(attest, 'identityClientAttest');
-  const claim = openClaim(redeemCookie(context, attest), attest);
+  const claim = openWithCookie(context, attest);
   try {
     return await grant(context, claim, record);
   } finally {
@@ -119,21 +116,38 @@ function tooOften(): Failure {
   });
 }
 
-/** The handshake after ServerInitAndAttest, computed again: the cookie holds the client's ClientInit and the shared secret. */
-function redeemCookie(context: HandshakeContext, attest: Uint8Array): AwaitingClient {
+/**
+ * The claim in the message. The handshake after ServerInitAndAttest is computed again: the cookie holds the client's ClientInit and the
+ * shared secret. If the server's certificate was replaced meanwhile, the former one was answered with.
+ */
+function openWithCookie(context: HandshakeContext, attest: Uint8Array): Claim {
+  const { jar, credentials, now } = context;
   const cookie = attest.slice(COOKIE.start, COOKIE.end);
-  const { clientInit, share, shared } = context.jar.redeem(context.now(), cookie);
-  return serverInit(context, clientInit, { cookie, share, shared }).next;
+  const { clientInit, share, shared } = jar.redeem(now(), cookie);
+  const former = credentials.formerFor(clientInit, now());
+  const again = former && shared.slice();
+  const open = (credential: ServerCredential, secret: Uint8Array): Claim =>
+    openClaim(serverInit(context, credential, clientInit, { cookie, share, shared: secret }).next, attest);
+  try {
+    return open(credentials.forClient(clientInit), shared);
+  } catch (error) {
+    // The keys of the handshake do not depend on the certificate, but what the client signs does.
+    if (former === undefined || !isFailure(error, 'xtt.bad-longterm-signature')) throw error;
+    return open(former, again!);
+  } finally {
+    if (again !== undefined) wipe(again);
+  }
 }
 
 function serverInit(
-  context: HandshakeContext,
+  { primitives }: HandshakeContext,
+  { certificate, sign }: ServerCredential,
   clientInit: Uint8Array,
   state: KeyExchange & { readonly cookie: Uint8Array },
 ): ReturnType<typeof answer> {
-  const greeting = greet(context.primitives, { certificate: context.certificate }, clientInit, state);
+  const greeting = greet(primitives, { certificate }, clientInit, state);
   try {
-    return answer(greeting, context.sign(greeting.serverMessage));
+    return answer(greeting, sign(greeting.serverMessage));
   } catch (error) {
     wipeKeys(greeting.keys.client);
     wipeKeys(greeting.keys.server);

@@ -1,5 +1,6 @@
 import type { SerializedFailure } from '../../protocol/failure-message.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
+import type { ServerKey } from './credentials.ts';
 import type { Deadlines, Limits } from './limits.ts';
 
 /**
@@ -14,8 +15,7 @@ export const LISTENER_DESCRIPTOR = 4;
 
 /** The first message to a worker. */
 export interface WorkerConfig {
-  readonly certificate: Uint8Array;
-  readonly key: Uint8Array;
+  readonly keys: readonly ServerKey[];
   readonly limits: Limits;
   readonly deadlines: Deadlines;
 }
@@ -46,6 +46,7 @@ export type ToWorker =
   | { readonly kind: 'responses'; readonly responses: Packed<Response> }
   /** A group changed: what is cached of groups may be wrong. */
   | { readonly kind: 'forget-groups' }
+  | { readonly kind: 'keys'; readonly keys: readonly ServerKey[] }
   | { readonly kind: 'drain'; readonly graceMs: number };
 
 export type FromWorker =

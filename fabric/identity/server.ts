@@ -7,6 +7,7 @@ import { type Rate, tokenBuckets } from '../../os/service/token-buckets.ts';
 import { cookieJar } from '../../protocol/xtt/cookie.ts';
 import { ERROR_MESSAGE, KNOWN_HEADERS } from '../../protocol/xtt/message.ts';
 import { type ListeningSocket, openAcceptor } from './acceptor.ts';
+import { type ServerKey, serverCredentials } from './credentials.ts';
 import type { HandshakeContext, HandshakeRegistry } from './handshake.ts';
 import { DEADLINES, type Deadlines, LIMITS, type Limits } from './limits.ts';
 import type { QueueOptions } from './queue.ts';
@@ -27,16 +28,16 @@ export interface IdentityServer {
   readonly open: number;
   /** True if curves and acceptor are the addon's. */
   readonly native: boolean;
+  /** Answers with these certificates from now on. */
+  replaceKeys(keys: readonly ServerKey[]): void;
   /** Accepts no more, lets handshakes in progress end for up to `graceMs`, then closes the rest. */
   close(graceMs: number): Promise<void>;
 }
 
 export interface IdentityOptions {
   readonly listen: ListenAddress | ListeningSocket;
-  /** 169 bytes. */
-  readonly certificate: Uint8Array;
-  /** Private key of the certificate, 32 bytes. */
-  readonly key: Uint8Array;
+  /** At least one; the first is for devices that do not say which root they trust. */
+  readonly keys: readonly ServerKey[];
   readonly registry: HandshakeRegistry;
   readonly log: Log;
   readonly deadlines?: Deadlines;
@@ -89,6 +90,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
     get open() {
       return acceptor.open;
     },
+    replaceKeys: (keys) => context.credentials.replace(keys, now()),
     close: (graceMs) => {
       closing ??= close(graceMs);
       return closing;
@@ -97,13 +99,12 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
 }
 
 function handshakeContext(
-  { certificate, key, registry, now = () => performance.now(), chipRate = CHIP_RATE }: IdentityOptions,
+  { keys, registry, now = () => performance.now(), chipRate = CHIP_RATE }: IdentityOptions,
   { primitives, signer }: Curves,
 ): HandshakeContext {
   return {
     primitives,
-    certificate,
-    sign: signer(key),
+    credentials: serverCredentials(keys, primitives, signer),
     jar: cookieJar(primitives),
     verifiers: groupVerifiers(),
     registry,

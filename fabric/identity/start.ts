@@ -5,8 +5,9 @@ import { descriptorLimit } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Registry } from '../registry/registry.ts';
 import { openListeningSocket } from './acceptor.ts';
+import type { ServerKey } from './credentials.ts';
 import { DEADLINES, LIMITS, type Limits } from './limits.ts';
-import { startIdentityServer } from './server.ts';
+import { type IdentityServer, startIdentityServer } from './server.ts';
 import { startWorkerPool } from './workers.ts';
 
 /** Files and sockets beside the connections of devices that provision: registry, logs, control socket, tunnels. */
@@ -14,10 +15,8 @@ const RESERVED_DESCRIPTORS = 512;
 
 export interface StartOptions {
   readonly listen: ListenAddress;
-  /** The server certificate, 169 bytes. */
-  readonly certificate: Uint8Array;
-  /** Its private key, 32 bytes. */
-  readonly key: Uint8Array;
+  /** At least one; the first is for devices that do not say which root they trust. */
+  readonly keys: readonly ServerKey[];
   readonly registry: Registry;
   readonly log: Log;
   /** How many processes serve handshakes; 1: this one does. */
@@ -29,13 +28,13 @@ export interface StartOptions {
 /** The identity server, in this process or in others. */
 export async function startIdentity(
   options: StartOptions,
-): Promise<{ port: number; native: boolean; close(graceMs: number): Promise<void> }> {
-  const { listen, certificate, key, registry, log, processes, maxConnections } = options;
+): Promise<Pick<IdentityServer, 'port' | 'native' | 'replaceKeys' | 'close'>> {
+  const { listen, keys, registry, log, processes, maxConnections } = options;
   const limits = connectionLimits(maxConnections, processes);
-  if (processes === 1) return startIdentityServer({ listen, certificate, key, registry, log, limits });
+  if (processes === 1) return startIdentityServer({ listen, keys, registry, log, limits });
   if (!hasNativeAcceptor()) throw needsAddon();
   const { descriptor, port } = openListeningSocket(listen);
-  const config = { certificate, key, limits, deadlines: DEADLINES };
+  const config = { keys, limits, deadlines: DEADLINES };
   const pool = await startWorkerPool({ processes, descriptor, config, registry, log });
   const unsubscribe = registry.subscribe((change) => {
     if (change.kind === 'group') pool.forgetGroups();
@@ -43,6 +42,7 @@ export async function startIdentity(
   return {
     port,
     native: pool.native,
+    replaceKeys: pool.replaceKeys,
     close(graceMs) {
       unsubscribe();
       return pool.close(graceMs);

@@ -27,7 +27,10 @@ export function runIdentityProcess(): Promise<number> {
     process.on('message', (message: ToWorker) => {
       if (message.kind === 'responses') registry.receive(unpackResponses(message.responses));
       else if (message.kind === 'forget-groups') registry.forgetGroups();
-      else if (message.kind === 'config') {
+      else if (message.kind === 'keys') {
+        const { keys } = message;
+        server?.then((running) => running.replaceKeys(keys)).catch(() => {});
+      } else if (message.kind === 'config') {
         server = startServer(message.config, registry);
         server.then(
           ({ native }) => send({ kind: 'ready', native }),
@@ -46,13 +49,12 @@ export function runIdentityProcess(): Promise<number> {
 }
 
 function startServer(
-  { certificate, key, limits, deadlines }: WorkerConfig,
+  { keys, limits, deadlines }: WorkerConfig,
   registry: RemoteRegistry,
 ): Promise<IdentityServer> {
   return startIdentityServer({
     listen: { descriptor: LISTENER_DESCRIPTOR },
-    certificate,
-    key,
+    keys,
     registry,
     log: stderrLog(),
     limits,

@@ -5,6 +5,7 @@ import { repeatedLine } from '../../os/service/repeats.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure, serializeFailure } from '../../protocol/failure-message.ts';
 import { packResponses, unpackRequests } from './codec.ts';
+import type { ServerKey } from './credentials.ts';
 import type { HandshakeRegistry } from './handshake.ts';
 import {
   batched,
@@ -28,6 +29,8 @@ export interface WorkerPool {
   readonly pids: readonly number[];
   /** A group changed: the workers drop what they have cached of groups. */
   forgetGroups(): void;
+  /** The workers answer with these certificates from now on, and so do those that are started later. */
+  replaceKeys(keys: readonly ServerKey[]): void;
   close(graceMs: number): Promise<void>;
 }
 
@@ -55,12 +58,13 @@ interface Worker {
  * @throws Failure of the first process that cannot be started
  */
 export async function startWorkerPool(options: WorkerPoolOptions): Promise<WorkerPool> {
+  let { config } = options;
   const logEnd = repeatedLine(options.log, 'error', { each: 10, subjects: 1 });
   const workers = new Set<Worker>();
   let closing = false;
 
   function start(): Worker {
-    const worker = spawn(options);
+    const worker = spawn({ ...options, config });
     workers.add(worker);
     worker.child.once('exit', (code, signal) => {
       workers.delete(worker);
@@ -95,6 +99,10 @@ export async function startWorkerPool(options: WorkerPoolOptions): Promise<Worke
     },
     forgetGroups() {
       for (const { child } of workers) send(child, { kind: 'forget-groups' });
+    },
+    replaceKeys(keys) {
+      config = { ...config, keys };
+      for (const { child } of workers) send(child, { kind: 'keys', keys });
     },
     close,
   };

@@ -18,7 +18,7 @@ export interface MetricSources {
   readonly data: string;
   readonly registry: Pick<Registry, 'census' | 'newAlarms'>;
   readonly router: Router;
-  readonly certificates: FabricFacts['certificates'];
+  readonly certificates: () => Promise<FabricFacts['certificates']>;
   readonly handshakes: () => HandshakeNumbers;
 }
 
@@ -30,7 +30,7 @@ export function metricsOf(sources: MetricSources): () => Promise<string> {
       version: VERSION,
       census: await registry.census(),
       handshakes: handshakes(),
-      certificates,
+      certificates: await certificates(),
       backupAt: await lastBackup(data),
       alarms: await registry.newAlarms(),
     }) + routerMetrics(router, await router.trafficInTurns());

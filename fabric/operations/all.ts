@@ -1,5 +1,13 @@
 import { acknowledgeAlarm, listAlarms } from './alarms.ts';
 import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from './audit.ts';
+import {
+  dropKeys,
+  endRoot,
+  installCertificate,
+  listCertificates,
+  rotateCertificate,
+  rotateRoots,
+} from './certificates.ts';
 import { listDevices, nameDevice, setStanding, showDevice } from './devices.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { admitGroup, changeGroup, groupArrivals, listGroups, setGroupStatus, showGroup } from './groups.ts';
@@ -55,5 +63,11 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     testHook,
     listDeliveries,
     retryDelivery,
+    listCertificates,
+    rotateCertificate,
+    installCertificate,
+    rotateRoots,
+    endRoot,
+    dropKeys,
   ].map((each) => [each.name, each]),
 );

@@ -246,4 +246,40 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/people/{person}',
     summary: 'Removes a person at once, by number or name',
   },
+  'certificate-list': {
+    permission: 'keys.read',
+    method: 'GET',
+    path: '/certificates',
+    summary: "The fabric's certificates and roots, and how many devices know of the newest",
+  },
+  'certificate-rotate': {
+    permission: 'keys.write',
+    method: 'POST',
+    path: '/certificates/rotate',
+    summary: 'Makes a new key and certificate for the router or the identity server',
+  },
+  'certificate-install': {
+    permission: 'keys.write',
+    method: 'POST',
+    path: '/certificates/install',
+    summary: 'Installs what the keys of a root have signed elsewhere',
+  },
+  'root-rotate': {
+    permission: 'keys.write',
+    method: 'POST',
+    path: '/roots',
+    summary: 'Makes the next pair of roots, of which devices learn over their tunnels',
+  },
+  'root-end': {
+    permission: 'keys.write',
+    method: 'POST',
+    path: '/roots/{number}/end',
+    summary: 'Declares the end of an older root',
+  },
+  'root-keys-drop': {
+    permission: 'keys.write',
+    method: 'POST',
+    path: '/roots/{number}/drop-keys',
+    summary: 'Takes the keys of a root, of which there are copies, out of the data folder',
+  },
 };

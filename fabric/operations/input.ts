@@ -34,6 +34,9 @@ export const whole = (least: number, most: number) => Type.Integer({ minimum: le
 /** One of a few words. */
 export const oneOf = <const Words extends readonly string[]>(...words: Words) => Type.Enum([...words]);
 
+/** Yes or no. */
+export const flag = Type.Boolean();
+
 /** A list of at most so many values. */
 export const list = <Schema extends TSchema>(each: Schema, most: number) =>
   Type.Array(each, { maxItems: most });

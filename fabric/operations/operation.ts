@@ -1,6 +1,8 @@
 import type { TSchema } from 'typebox';
 import type { Role } from '../access/roles.ts';
+import type { AuthorityKeeper } from '../pki/keeper.ts';
 import type { Page, PageRequest } from '../registry/pages.ts';
+import type { Learned } from '../registry/records.ts';
 import type { Registry, RegistryReader } from '../registry/registry.ts';
 import { ownTurn } from '../registry/turns.ts';
 import { checker, objectOf, optional, text, whole } from './input.ts';
@@ -17,6 +19,8 @@ export interface ReadContext {
 export interface Context extends ReadContext {
   readonly registry: Registry;
   readonly running: Running;
+  /** The fabric's keys and certificates; absent beside a registry alone, as in tests. */
+  readonly keys?: () => Promise<AuthorityKeeper>;
   /** Recorded in the audit trail: the user at the command line, or whoever a session or token stands for. */
   readonly actor: string;
   /** Of whoever asks from outside; undefined: the operator of the host. */
@@ -33,6 +37,8 @@ export interface Running {
   notify(): Promise<string>;
   /** Tells what is known of these devices (16 bytes each); undefined: no fabric is serving, so nobody knows. */
   presence(addresses: readonly Uint8Array[]): Promise<Presence | undefined>;
+  /** How many devices with a tunnel know of the newest roots; undefined: no fabric is serving. */
+  learned?(): Promise<Learned | undefined>;
 }
 
 /** Whether a device has a tunnel, and since when (milliseconds since 1970) it does not answer any more. */

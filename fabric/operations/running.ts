@@ -4,6 +4,7 @@ import { Failure, isFailure } from '../../protocol/failure.ts';
 import { deserializeFailure, type SerializedFailure } from '../../protocol/failure-message.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Contact, Presence, Running } from './operation.ts';
+import { askServing } from './serving.ts';
 
 /** The control socket of a fabric that serves, as another process uses it. */
 
@@ -74,7 +75,11 @@ function noAnswer(cause: Failure): Failure {
  * of a version without operations.
  */
 export function fabricBehind(socket: string): Running {
-  return { notify: () => notifyRunning(socket), presence: () => connectedDevices(socket) };
+  return {
+    notify: () => notifyRunning(socket),
+    presence: () => connectedDevices(socket),
+    learned: async () => (await askServing(socket))?.learned,
+  };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { askControl } from '../../os/net/control-socket.ts';
 import { isFailure } from '../../protocol/failure.ts';
+import type { Learned } from '../registry/records.ts';
 
 /** The path at which a fabric tells how it serves. */
 export const SERVING_PATH = '/serving';
@@ -11,6 +12,8 @@ export interface Serving {
   readonly tunnel: string;
   /** How this host takes part; null: it does not. */
   readonly host: HostServing | null;
+  /** How many devices with a tunnel know of the newest roots; absent in a fabric of a version without. */
+  readonly learned?: Learned;
 }
 
 export interface HostServing {

@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 
-/** The files of a fabric's data folder. Keys and certificates of XTT are byte-compatible with the C tools. */
+/**
+ * The files of a fabric's data folder. Keys and certificates of XTT are byte-compatible with the C tools. Those of the first root lie in the
+ * folder itself, those of root N in `root-N`, with `crossRoot`. Which roots are in force, `root-update-V` say (protocol/identity/root-update.ts).
+ */
 export const FILES = {
   xttRootKey: 'xtt-root.key',
   xttRoot: 'xtt-root.cert',
@@ -8,6 +11,8 @@ export const FILES = {
   xttServer: 'xtt-server.cert',
   tlsRootKey: 'tls-root.key',
   tlsRoot: 'tls-root.pem',
+  /** The TLS root, signed by the one before it. */
+  crossRoot: 'tls-root-cross.pem',
   routerKey: 'router.key',
   router: 'router.pem',
   trust: 'trust.json',
@@ -19,3 +24,10 @@ export const FILES = {
 export function pathOf(data: string, file: 'registry' | 'control' | 'trust' | 'tlsRoot' | 'router'): string {
   return join(data, FILES[file]);
 }
+
+/** Where the files of a root are. */
+export const rootFolder = (data: string, number: number): string =>
+  number === 1 ? data : join(data, `root-${number}`);
+
+/** The file of the update to this version of the roots. */
+export const updateFile = (data: string, version: number): string => join(data, `root-update-${version}`);

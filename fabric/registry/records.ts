@@ -245,3 +245,10 @@ export function parseNetwork(text: string): Prefix {
   }
   return prefix;
 }
+
+/** How many devices with a tunnel know of the newest roots. C devices cannot learn of them. */
+export interface Learned {
+  readonly newest: number;
+  readonly older: number;
+  readonly c: number;
+}

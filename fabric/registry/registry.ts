@@ -130,6 +130,13 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
   onAdmitted(listener: (address: Uint8Array) => void): () => void;
   /** Appends a refused handshake to the history; `unlisted` more like it are only counted. */
   refused(handshake: Omit<Handshake, 'at'>, unlisted?: number): Promise<void>;
+  /** Records what was done to the fabric's keys, which are not in the registry. */
+  recordKeys(
+    actor: string,
+    action: string,
+    subject: string,
+    detail?: Readonly<Record<string, unknown>>,
+  ): Promise<void>;
   /**
    * Records that the registry was put back to an earlier state, of which `detail` tells. From then on the keys that devices have here count as
    * outdated until their next handshake, and `missing` has nothing more to say.

@@ -11,11 +11,13 @@ import {
   type Whose,
 } from '../../tunnel/router.ts';
 import type { Admission } from '../registry/admission.ts';
+import type { Learned } from '../registry/records.ts';
 import { ownTurn } from '../registry/turns.ts';
 import { type Arrivals, receiveArrivals } from './arrivals.ts';
 import { type Questions, registryQuestions, verdictOn } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
+import { type RootNews, rootTeller } from './roots.ts';
 import type { Session } from './session.ts';
 import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessions.ts';
 
@@ -70,6 +72,8 @@ export interface RouterOptions {
   /** PEM of the router's certificate (chain) and its key. */
   readonly certificate: string;
   readonly key: string;
+  /** The roots that devices are told of; none but those that they have, unless given. */
+  readonly roots?: RootNews;
   readonly admission: Admission;
   /** The fabric's networks: what is in none of them is no device's. Undefined: any address may be a device's. */
   readonly networks?: NetworkSource;
@@ -115,6 +119,16 @@ export interface Router {
   traffic(): Traffic;
   /** The same, read in parts between which other work goes on. */
   trafficInTurns(): Promise<Traffic>;
+  /** How many devices with a tunnel know of the newest roots. */
+  readonly learned: Learned;
+  /**
+   * Shows this certificate to whoever connects from now on, and tells the devices that are connected of the roots; no tunnel ends.
+   * @throws Failure `router.bad-certificate`
+   */
+  replaceIdentity(
+    identity: { readonly certificate: string; readonly key: string },
+    roots: RootNews,
+  ): Promise<void>;
   /** How often two devices were found to have one key. */
   readonly clones: number;
   /** How many connections were refused because their device came too often. */
@@ -166,8 +180,8 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
       case 'ended':
         sessions.end(event.id, event.text);
         break;
-      case 'reported':
-        sessions.report(event.id, event.report);
+      case 'said':
+        sessions.hear(event.id, event.message);
         break;
       case 'asks':
         threads.answer(event.thread, event.address, whoseIs(lookup(event.address)));
@@ -185,7 +199,8 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
   if (options.networks !== undefined) networks.publish(threads.setNetworks);
   // Before the device knows its address: until now it was nobody's, and packets for it went to the host.
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
-  const sessions: SessionTable = sessionTable(threads, admission, networks, log);
+  const roots = rootTeller(threads, options.roots ?? { version: 1, updates: [] });
+  const sessions: SessionTable = sessionTable(threads, admission, networks, roots, log);
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
   const arrivals: Arrivals = receiveArrivals({ questions, threads, sessions, rate, log });
 
@@ -218,6 +233,17 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
       sessions.page(after, limit).map((session) => view(session, threads)),
     get sizes() {
       return sessions.size;
+    },
+    get learned() {
+      return roots.learned(sessions.size);
+    },
+    async replaceIdentity(identity, news) {
+      try {
+        threads.setIdentity(identity);
+      } catch (error) {
+        throw badCertificate(error as NodeJS.ErrnoException);
+      }
+      await roots.replace(news, sessions.all());
     },
     silentSince(address) {
       const session = sessions.find(address);
@@ -268,13 +294,20 @@ function startThreads(
     if ((error as NodeJS.ErrnoException).code !== 'EKEYREJECTED') {
       throw error instanceof TypeError ? error : listenFailure(listen, 'the tunnel router', error);
     }
-    throw new Failure(
-      'router.bad-certificate',
-      'operator',
-      `the router's certificate and key: expected a PEM pair, got one that OpenSSL refuses (${(error as Error).message})`,
-      { action: 'Make the certificate and key of the router anew.', cause: error },
-    );
+    throw badCertificate(error as Error);
   }
+}
+
+function badCertificate(error: Error): Failure {
+  return new Failure(
+    'router.bad-certificate',
+    'operator',
+    `the router's certificate and key: expected a PEM pair, got one that OpenSSL refuses (${error.message})`,
+    {
+      action: 'Make the certificate and key of the router anew: "enf-fabric certificate rotate router".',
+      cause: error,
+    },
+  );
 }
 
 function notConfirmed(): Failure {

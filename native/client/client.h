@@ -30,6 +30,7 @@ struct dp_connect_options {
 // - UP: the peer's address; enum dp_wire
 // - VERDICT: number: seconds, verdict: its kind
 // - ASKED: once at most, perhaps before UP
+// - CONTROL: a message about roots, which comes by `control`; perhaps before UP
 // - TUN_LOST: of no connection; the errno's name
 // - HANDSHAKE: number: 1 if it took too long, 2 if the TPM has not signed for us
 // - UNTRUSTED: number: 1 if only the name or the usage of the certificate is wrong
@@ -40,6 +41,7 @@ struct dp_connect_options {
   X(UP, "up")                             \
   X(VERDICT, "verdict")                   \
   X(ASKED, "asked")                       \
+  X(CONTROL, "control")                   \
   X(TUN_LOST, "tun-lost")                 \
   X(BAD_ROOT, "bad-root")                 \
   X(BAD_CREDENTIALS, "bad-credentials")   \
@@ -71,6 +73,7 @@ struct dp_connection {
   int fd;
   SSL *ssl;
   bool established, answered, asked, wants_write;
+  uint32_t controls;  // messages that were passed on
   uint64_t handshake_by;
   struct dp_silence silence;
   struct dp_link link;
@@ -83,6 +86,8 @@ struct dp_client {
   void (*report)(void *owner, const struct dp_event *event);
   // Gets a packet for the LAN server; NULL if there is none.
   void (*local)(void *owner, const uint8_t *packet, uint32_t length);
+  // Gets the packet of a control message of the connection with this id.
+  void (*control)(void *owner, uint32_t id, const uint8_t *packet, uint32_t length);
   // Called in the loop when the wake descriptor was written to; returns false to end the loop.
   bool (*commands)(void *owner, struct dp_client *client);
 

@@ -13,11 +13,12 @@ export type Offload = 0 | 1 | 2;
 
 /**
  * Events of the thread; the meaning of `text` and `number` depends on it. Of a connection, `up` and `asked` come at most once, and exactly one of the
- * others except `tun-lost`, unless it was told to disconnect.
+ * others except `control` and `tun-lost`, unless it was told to disconnect.
  *
  * - `up`: the peer has answered; text: its address and port; number: 2 on the wire enf/2, 1 on enf/1, 0 on enftun's own
  * - `verdict`: the router's verdict; verdict: its kind (docs/wire.md), number: seconds
  * - `asked`: the router asks for a report (`dataplaneSendControl`), perhaps before `up`
+ * - `control`: `packet` is a message about roots, perhaps before `up`; 32 of a connection at most
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
  * - `untrusted`, `clock`: the server's certificate is not valid, because of its dates in the second case; text: why
@@ -31,6 +32,7 @@ export type DataplaneEventName =
   | 'up'
   | 'verdict'
   | 'asked'
+  | 'control'
   | 'tun-lost'
   | 'bad-root'
   | 'bad-credentials'
@@ -148,7 +150,7 @@ export interface DataplaneFace {
    */
   dataplaneDeliver(datadataplane: DataplaneHandle, packet: Uint8Array): boolean;
   /** Sends a control message of 1 to 71 bytes over connection `id`, if that is still the present one and the router has `asked` there. Of
-   * several in quick succession only the last may be sent. */
+   * several reports in quick succession only the last may be sent, and so of several others. */
   dataplaneSendControl(datadataplane: DataplaneHandle, id: number, packet: Uint8Array): void;
   /** Ends the connection with close_notify, without an event. */
   dataplaneDisconnect(datadataplane: DataplaneHandle): void;

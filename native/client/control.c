@@ -1,6 +1,8 @@
 #include "control.h"
 #include "packet/bytes.h"
 
+enum { MOST_CONTROLS = 32 };  // passed on in one connection: a notice and some updates are usual
+
 static bool has_seconds(uint32_t verdict) {
   return verdict == WIRE_VERDICT_BANNED || verdict == WIRE_VERDICT_RETRY_AFTER || verdict == WIRE_VERDICT_SUSPENDED;
 }
@@ -26,11 +28,22 @@ static bool take_report_request(struct dp_client *client, const struct dp_frame 
   return true;
 }
 
+// JavaScript verifies it.
+static bool take_roots(struct dp_client *client, const struct dp_frame *frame) {
+  struct dp_connection *connection = &client->connection;
+  if (connection->controls < MOST_CONTROLS) {
+    connection->controls++;
+    client->control(client->owner, connection->id, frame->packet, frame->length);
+  }
+  return true;
+}
+
 bool dp_control_take(struct dp_client *client, const struct dp_frame *frame) {
   if (client->connection.link.wire == DP_WIRE_PLAIN) return true;
   switch (frame->packet[0]) {
     case WIRE_VERDICT_TYPE: return take_verdict(client, frame);
     case WIRE_REPORT_REQUEST_TYPE: return take_report_request(client, frame);
+    case WIRE_ROOTS_TYPE: return take_roots(client, frame);
     default: return true;
   }
 }

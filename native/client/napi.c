@@ -85,19 +85,28 @@ static void on_event(void *owner, const struct dp_event *event) {
   if (napi_call_threadsafe_function(dataplane->report, queued_event, napi_tsfn_nonblocking) != napi_ok) free(queued_event);
 }
 
+static bool queue_packet(struct dataplane *dataplane, struct dp_event event, const uint8_t *packet, uint32_t length) {
+  struct queued_event *queued_event = calloc(1, sizeof *queued_event + length);
+  if (queued_event == NULL) return false;
+  queued_event->event = event;
+  queued_event->length = length;
+  memcpy(queued_event->packet, packet, length);
+  if (napi_call_threadsafe_function(dataplane->report, queued_event, napi_tsfn_nonblocking) == napi_ok) return true;
+  free(queued_event);
+  return false;
+}
+
 // In the thread.
 static void on_local(void *owner, const uint8_t *packet, uint32_t length) {
   struct dataplane *dataplane = owner;
   if (dataplane->local_waiting >= MAX_LOCAL_WAITING) return;
-  struct queued_event *queued_event = calloc(1, sizeof *queued_event + length);
-  if (queued_event == NULL) return;
-  queued_event->event.kind = DP_EVENT_LOCAL;
-  queued_event->length = length;
-  memcpy(queued_event->packet, packet, length);
   dataplane->local_waiting++;
-  if (napi_call_threadsafe_function(dataplane->report, queued_event, napi_tsfn_nonblocking) == napi_ok) return;
-  dataplane->local_waiting--;
-  free(queued_event);
+  if (!queue_packet(dataplane, (struct dp_event){.kind = DP_EVENT_LOCAL}, packet, length)) dataplane->local_waiting--;
+}
+
+// In the thread.
+static void on_control(void *owner, uint32_t id, const uint8_t *packet, uint32_t length) {
+  queue_packet(owner, (struct dp_event){.kind = DP_EVENT_CONTROL, .connection = id}, packet, length);
 }
 
 static void on_ended(void *owner) {
@@ -197,7 +206,7 @@ static napi_value dataplane_start(napi_env env, napi_callback_info info) {
   if (napi_create_threadsafe_function(env, arguments[6], NULL, name, 0, 1, dataplane, on_report_finalized, dataplane, call_report,
                                       &dataplane->report) != napi_ok)
     return abandon(env, dataplane, ENOMEM);
-  int error = dp_thread_start(&rules, (int)fd, (enum dp_offload)offload, (struct dp_listener){dataplane, on_event, on_ended, local ? on_local : NULL},
+  int error = dp_thread_start(&rules, (int)fd, (enum dp_offload)offload, (struct dp_listener){dataplane, on_event, on_ended, local ? on_local : NULL, on_control},
                               &dataplane->thread);
   if (error != 0) return abandon(env, dataplane, error);
   napi_add_env_cleanup_hook(env, on_environment_end, dataplane);

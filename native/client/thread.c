@@ -12,6 +12,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+// A control message that is to be sent, and over which connection.
+struct outgoing {
+  uint32_t id, length;
+  uint8_t packet[DP_MAX_CONTROL];
+};
+
+// One for reports, one for everything else: a newer message of the same kind takes the place of one that was not sent yet.
+enum { KINDS = 2 };
+
 struct dp_thread {
   pthread_t thread;
   struct dp_listener listener;
@@ -20,8 +29,7 @@ struct dp_thread {
   pthread_mutex_t lock;   // of the members below
   struct dp_connect_options *options;
   bool disconnect, probe, quit;
-  uint32_t control_for, control_length;  // the control message that is to be sent, and over which connection
-  uint8_t control[DP_MAX_CONTROL];
+  struct outgoing outgoing[KINDS];
 };
 
 static void on_report(void *owner, const struct dp_event *event) {
@@ -34,23 +42,28 @@ static void on_local(void *owner, const uint8_t *packet, uint32_t length) {
   thread->listener.local(thread->listener.owner, packet, length);
 }
 
+static void on_control(void *owner, uint32_t id, const uint8_t *packet, uint32_t length) {
+  struct dp_thread *thread = owner;
+  thread->listener.control(thread->listener.owner, id, packet, length);
+}
+
 static bool take_commands(void *owner, struct dp_client *client) {
   struct dp_thread *thread = owner;
   pthread_mutex_lock(&thread->lock);
   struct dp_connect_options *options = thread->options;
   bool disconnect = thread->disconnect, probe = thread->probe, quit = thread->quit;
-  uint32_t control_for = thread->control_for, control_length = thread->control_length;
-  uint8_t control[DP_MAX_CONTROL];
-  memcpy(control, thread->control, control_length);
+  struct outgoing outgoing[KINDS];
+  memcpy(outgoing, thread->outgoing, sizeof outgoing);
   thread->options = NULL;
   thread->disconnect = thread->probe = false;
-  thread->control_length = 0;
+  for (int i = 0; i < KINDS; i++) thread->outgoing[i].length = 0;
   pthread_mutex_unlock(&thread->lock);
   if (disconnect || quit) dp_client_disconnect(client);
   if (quit) dp_connect_options_free(options);
   else if (options != NULL) dp_client_connect(client, options);
   else if (probe) dp_client_probe(client);
-  if (control_length > 0) dp_client_send_control(client, control_for, control, control_length);
+  for (int i = 0; i < KINDS; i++)
+    if (outgoing[i].length > 0) dp_client_send_control(client, outgoing[i].id, outgoing[i].packet, outgoing[i].length);
   return !quit;
 }
 
@@ -87,6 +100,7 @@ int dp_thread_start(const struct dp_rules *rules, int tun, enum dp_offload offlo
                                     .owner = thread,
                                     .report = on_report,
                                     .local = listener.local == NULL ? NULL : on_local,
+                                    .control = on_control,
                                     .commands = take_commands,
                                     .tun = {.fd = tun, .offload = offload},
                                     .wake = wake};
@@ -136,9 +150,10 @@ void dp_thread_probe(struct dp_thread *thread) {
 void dp_thread_send_control(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length) {
   if (length > DP_MAX_CONTROL) return;
   pthread_mutex_lock(&thread->lock);
-  thread->control_for = id;
-  thread->control_length = length;
-  memcpy(thread->control, packet, length);
+  struct outgoing *outgoing = &thread->outgoing[length > 0 && packet[0] == WIRE_REPORT_TYPE ? 0 : 1];
+  outgoing->id = id;
+  outgoing->length = length;
+  memcpy(outgoing->packet, packet, length);
   pthread_mutex_unlock(&thread->lock);
   wake(thread);
 }

@@ -11,6 +11,8 @@ struct dp_listener {
   void (*ended)(void *owner);
   // Gets a packet for the LAN server, valid during the call; NULL if there is none.
   void (*local)(void *owner, const uint8_t *packet, uint32_t length);
+  // Gets the packet of a control message of the connection with this id, valid during the call.
+  void (*control)(void *owner, uint32_t id, const uint8_t *packet, uint32_t length);
 };
 
 // Starts it over a TUN's descriptor, which it owns if this succeeds. 0 or an errno.

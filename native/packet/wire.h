@@ -60,3 +60,12 @@ enum {
   WIRE_REPORT_TYPE = 0xf3,
   WIRE_MAX_REPORT_LENGTH = 71,
 };
+
+// "Roots": the router names the version of the roots that it knows, the device the one that it has, and gets the updates between
+enum {
+  WIRE_ROOTS_TYPE = 0xf4,
+  WIRE_ROOTS_NOTICE = 1,
+  WIRE_ROOTS_KNOWN = 2,
+  WIRE_ROOTS_UPDATE = 3,
+  WIRE_ROOTS_VERSION_LENGTH = 6,  // of a notice, and of what is known
+};

@@ -1,10 +1,11 @@
-// Control messages (docs/wire.md). JavaScript parses a device's report; its length and rate are limited here.
+// Control messages (docs/wire.md). JavaScript parses what a device says; its length and rate are limited here.
 #include "router.h"
+#include "packet/bytes.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { BURST = 3 };
-static const uint64_t EVERY = 10000000000;  // nanoseconds per report, after the first BURST
+enum { REPORTS = 3, ROOTS = 8 };  // messages of a kind at once
+static const uint64_t EVERY = 10000000000;  // nanoseconds per message, after those
 
 void router_request_report(struct router_connection *connection) {
   static const uint8_t request[] = {WIRE_REPORT_REQUEST_TYPE, WIRE_REPORT_REQUEST_SELF};
@@ -12,18 +13,34 @@ void router_request_report(struct router_connection *connection) {
     router_mark_dirty(connection);
 }
 
-bool router_take_report(struct router_connection *from, const struct dp_frame *frame, uint64_t now) {
-  if (from->link.wire == DP_WIRE_PLAIN || frame->length > WIRE_MAX_REPORT_LENGTH || frame->packet[0] != WIRE_REPORT_TYPE) return false;
-  uint64_t saved = now > BURST * EVERY ? now - BURST * EVERY : 0;
-  if (from->reports_until < saved) from->reports_until = saved;
-  if (from->reports_until + EVERY > now) return false;
+void router_send_message(struct router_connection *connection, const uint8_t *packet, uint32_t length, uint64_t now) {
+  uint8_t frame[WIRE_FRAME_HEADER_LENGTH + WIRE_MAX_PACKET];
+  if (connection->state != ROUTER_ADMITTED || connection->link.wire == DP_WIRE_PLAIN || length > WIRE_MAX_PACKET) return;
+  dp_put16(frame, (uint16_t)length);
+  memcpy(frame + WIRE_FRAME_HEADER_LENGTH, packet, length);
+  dp_link_queue(&connection->link, frame, WIRE_FRAME_HEADER_LENGTH + length, 0, now);
+  router_mark_dirty(connection);
+}
+
+static bool is_message(const struct dp_frame *frame) {
+  if (frame->packet[0] == WIRE_REPORT_TYPE) return frame->length <= WIRE_MAX_REPORT_LENGTH;
+  return frame->packet[0] == WIRE_ROOTS_TYPE && frame->length == WIRE_ROOTS_VERSION_LENGTH && frame->packet[1] == WIRE_ROOTS_KNOWN;
+}
+
+bool router_take_message(struct router_connection *from, const struct dp_frame *frame, uint64_t now) {
+  if (from->link.wire == DP_WIRE_PLAIN || !is_message(frame)) return false;
+  bool report = frame->packet[0] == WIRE_REPORT_TYPE;
+  uint64_t *until = report ? &from->reports_until : &from->roots_until;
+  uint64_t burst = (report ? REPORTS : ROOTS) * EVERY, saved = now > burst ? now - burst : 0;
+  if (*until < saved) *until = saved;
+  if (*until + EVERY > now) return false;
   struct router_event *event = calloc(1, sizeof *event);
   if (event == NULL) return false;
-  from->reports_until += EVERY;
-  event->kind = ROUTER_REPORTED;
+  *until += EVERY;
+  event->kind = ROUTER_SAID;
   event->peer = router_peer_keep(from->peer);
-  event->report_length = frame->length;
-  memcpy(event->report, frame->packet, frame->length);
+  event->message_length = frame->length;
+  memcpy(event->message, frame->packet, frame->length);
   router_report(from->thread, event);
   return true;
 }

@@ -71,7 +71,7 @@ void router_forward_from_device(struct router_connection *from, struct dp_frame 
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
   struct dp_counters *counters = &from->peer->counters;
-  if (frame->control && router_take_report(from, frame, now)) return;
+  if (frame->control && router_take_message(from, frame, now)) return;
   dp_add(&counters->received_packets, dp_segments(frame));
   dp_add(&counters->received_bytes, frame->length);
   enum dp_verdict verdict = dp_egress(&from->own, frame->packet, frame->length);

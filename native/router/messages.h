@@ -4,6 +4,7 @@
 #include "lookup/networks.h"
 #include "packet/frame.h"
 #include "peer.h"
+#include <openssl/ssl.h>
 #include <pthread.h>
 
 enum { ROUTER_VERDICT = 32, ROUTER_ENDS = 64, ROUTER_REASON = 256 };
@@ -17,6 +18,8 @@ enum router_command_kind {
   ROUTER_FORGET,      // forget the last answer on address
   ROUTER_BARRIER,     // report ROUTER_REACHED with number: what was commanded before has been done
   ROUTER_NETWORKS,    // these are the networks from now on
+  ROUTER_SEND,        // send the peer a control message: message
+  ROUTER_IDENTITY,    // show this certificate from now on: tls
   ROUTER_SHUT_DOWN,   // end everything; hard: at once
 };
 
@@ -35,6 +38,9 @@ struct router_command {
   enum router_owner answer;
   uint32_t number;
   struct router_networks *networks;  // a reference, or NULL
+  SSL_CTX *tls;                      // likewise
+  uint8_t *message;                  // owned, or NULL: the packet of a control frame
+  uint32_t message_length;
   uint8_t verdict[ROUTER_VERDICT];  // the packet of a control frame, for peers that understand it
   uint32_t verdict_length;
   bool reset;    // a peer without control messages gets a TCP reset
@@ -54,13 +60,13 @@ void router_mailbox_free(struct router_mailbox *mailbox);
 void router_mailbox_put(struct router_mailbox *mailbox, struct router_command *command);
 // All commands so far, oldest first; each is freed by router_command_free.
 struct router_command *router_mailbox_take(struct router_mailbox *mailbox);
-// Releases its peer and networks, too.
+// Releases what it refers to, too.
 void router_command_free(struct router_command *command);
 
 // Each event's name in C and in JavaScript.
 // - arrived: a peer has finished its handshake: it waits to be admitted or refused
 // - ended: its connection is over; text: why
-// - reported: a peer has sent a report
+// - said: a peer has sent a report, or which roots it knows
 // - asks: thread has a packet for an address without a route: is it a device's?
 // - reached: thread has come to the barrier of that number
 // - tun-lost: text: the errno's name
@@ -68,7 +74,7 @@ void router_command_free(struct router_command *command);
 #define ROUTER_EVENTS(X)       \
   X(ARRIVED, "arrived")        \
   X(ENDED, "ended")            \
-  X(REPORTED, "reported")      \
+  X(SAID, "said")              \
   X(ASKS, "asks")              \
   X(REACHED, "reached")        \
   X(TUN_LOST, "tun-lost")      \
@@ -94,8 +100,8 @@ struct router_event {
   char ends[ROUTER_ENDS];  // outer address and port, separated by a space
   const char *tls;         // the protocol's name, static
   char text[ROUTER_REASON];
-  uint8_t report[WIRE_MAX_REPORT_LENGTH];  // as it came
-  uint32_t report_length;
+  uint8_t message[WIRE_MAX_REPORT_LENGTH];  // as it came
+  uint32_t message_length;
 };
 
 void router_event_free(struct router_event *event);

@@ -73,7 +73,7 @@ struct router_connection {
   SSL *ssl;  // from its first byte on
   uint32_t events;
   uint64_t deadline, stalled_since;
-  uint64_t reports_until;  // token bucket as a time: one report may come for each period from here to now
+  uint64_t reports_until, roots_until;  // token buckets as times: one message of the kind may come for each period from here to now
   uint32_t network;
   struct dp_filter own;
   struct router_thread *thread;
@@ -104,6 +104,7 @@ struct router_thread {
   pthread_t id;
   int epoll, wake, listener;
   struct router_mailbox mailbox;
+  SSL_CTX *tls;  // of the connections that are accepted from now on
   struct router_ring rings[ROUTER_MOST_THREADS];  // rings[i]: from thread i to this one
   _Atomic bool sleeping;
 
@@ -144,7 +145,7 @@ struct router {
   struct router_listener listener;
   struct router_ratelimit ratelimit;
   struct router_pending pending;
-  SSL_CTX *tls;
+  SSL_CTX *tls;  // that the threads begin with
   uint16_t port;
   uint32_t threads;
   _Atomic uint32_t running;
@@ -236,8 +237,10 @@ void router_tenants_free(struct router_thread *thread);
 
 // control.c: asks an admitted peer for a report, if it understands control messages.
 void router_request_report(struct router_connection *connection);
-// Passes a report to JavaScript. False if the frame is none, or exceeds the rate.
-bool router_take_report(struct router_connection *from, const struct dp_frame *frame, uint64_t now);
+// Sends an admitted peer a control message of at most WIRE_MAX_PACKET bytes behind what waits, likewise.
+void router_send_message(struct router_connection *connection, const uint8_t *packet, uint32_t length, uint64_t now);
+// Passes a report, or which roots the peer knows, to JavaScript. False if the frame is neither, or exceeds the rate.
+bool router_take_message(struct router_connection *from, const struct dp_frame *frame, uint64_t now);
 
 // echo.c: turns an ICMPv6 echo request with a right checksum into its reply, in place. False if the packet is none.
 bool router_echo_reply(uint8_t *packet, uint32_t length);

@@ -54,8 +54,11 @@ export type RouterEvent =
       /** `TLSv1.2` or `TLSv1.3`. */
       readonly tls: string;
     }
-  /** An admitted peer's report: a message of type F3, at most 71 bytes, not checked yet. At most 3 at once, then one in 10 s. */
-  | { readonly kind: 'reported'; readonly id: number; readonly report: Uint8Array }
+  /**
+   * An admitted peer's report (F3), or which roots it knows (F4): at most 71 bytes, not checked yet. At most 3 reports
+   * and 8 of the others at once, then one in 10 s.
+   */
+  | { readonly kind: 'said'; readonly id: number; readonly message: Uint8Array }
   /** Its connection is over: exactly once for each that arrived. */
   | { readonly kind: 'ended'; readonly id: number; readonly text: string }
   /** A packet waits for `routerAnswer`: is the address a device's? */
@@ -130,6 +133,10 @@ export interface RouterFace {
    * the first time any address may be a device's.
    */
   routerNetworks(router: RouterHandle, prefixes: Uint8Array): void;
+  /** Sends a control message of 1 to 1,496 bytes to an admitted peer that understands them; to any other, nothing. */
+  routerSend(router: RouterHandle, peer: PeerHandle, packet: Uint8Array): void;
+  /** Shows this certificate to whoever connects from now on; arguments and errors as those of `routerStart`. */
+  routerIdentity(router: RouterHandle, certificate: string, key: string): void;
   routerPeerCounters(peer: PeerHandle): RouterCounters;
   /** Milliseconds since the peer was last heard: less than 60,000 as long as its TCP answers. */
   routerPeerSilence(peer: PeerHandle): number;

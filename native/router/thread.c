@@ -42,6 +42,8 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   thread->listener = listener;
   thread->last_readable = &thread->readable;
   router_mailbox_init(&thread->mailbox);
+  SSL_CTX_up_ref(router->tls);
+  thread->tls = router->tls;
   prepare_host(thread, &router->settings);
   bool memory = dp_workspace_init(&thread->workspace, QUEUED_BYTES);
   memory &= router_addresstable_init(&thread->routes) && router_lookups_init(&thread->lookups);
@@ -82,6 +84,7 @@ void router_thread_free(struct router_thread *thread) {
   router_lookups_free(&thread->lookups);
   router_tenants_free(thread);
   router_mailbox_free(&thread->mailbox);
+  SSL_CTX_free(thread->tls);
   dp_workspace_free(&thread->workspace);
   for (uint32_t i = 0; i < thread->router->threads; i++) router_ring_free(&thread->rings[i]);
   free(thread->spare);
@@ -143,6 +146,14 @@ static void know_networks(struct router_thread *thread, struct router_networks *
   thread->networks = router_networks_keep(networks);
 }
 
+// Connections that have begun keep the certificate that they began with.
+static void take_identity(struct router_thread *thread, struct router_command *command) {
+  SSL_CTX *former = thread->tls;
+  thread->tls = command->tls;
+  command->tls = NULL;
+  SSL_CTX_free(former);
+}
+
 uint32_t router_network_of(const struct router_thread *thread, const uint8_t address[16]) {
   return thread->networks == NULL ? 0 : router_networks_find(thread->networks, address);
 }
@@ -165,6 +176,10 @@ static void apply_command(struct router_thread *thread, struct router_command *c
     case ROUTER_FORGET: router_host_forget(thread, command->address); break;
     case ROUTER_BARRIER: report_barrier(thread, command->number); break;
     case ROUTER_NETWORKS: know_networks(thread, command->networks); break;
+    case ROUTER_SEND:
+      if (connection != NULL) router_send_message(connection, command->message, command->message_length, now);
+      break;
+    case ROUTER_IDENTITY: take_identity(thread, command); break;
     case ROUTER_SHUT_DOWN: shut_down(thread, command->hard, now); break;
   }
 }

@@ -37,23 +37,21 @@ function blocks(bytes: Uint8Array, where: string): Uint8Array[] {
 }
 
 /** Certificate ::= SEQUENCE { tbs SEQUENCE, algorithm SEQUENCE, signature BIT STRING } (RFC 5280 §4.1). */
-function isCertificate(bytes: Uint8Array): boolean {
+export function isCertificate(bytes: Uint8Array): boolean {
   if (bytes[0] !== TAG.sequence) return false;
   const tags = readChildren(bytes, TAG.sequence)?.map(({ tag }) => tag);
   return tags?.length === 3 && tags.every((tag, i) => tag === [TAG.sequence, TAG.sequence, TAG.bitString][i]);
 }
 
-function toPem(certificate: Uint8Array): string {
+/** One PEM block. */
+export function toPem(certificate: Uint8Array): string {
   const base64 = encodeBase64(certificate);
   let lines = '';
   for (let at = 0; at < base64.length; at += 64) lines += `${base64.slice(at, at + 64)}\n`;
   return `-----BEGIN CERTIFICATE-----\n${lines}-----END CERTIFICATE-----\n`;
 }
 
-const ROOT_NAME = der(
-  TAG.sequence,
-  der(TAG.set, der(TAG.sequence, fromHex('0603550403'), der(TAG.utf8String, ascii('ENF TLS root')))),
-);
+const ROOT_NAME = 'ENF TLS root';
 const FOR_EVER = der(
   TAG.sequence,
   der(0x17, ascii('700101000000Z')),
@@ -61,7 +59,7 @@ const FOR_EVER = der(
 );
 
 /**
- * True for a root as `enf-fabric init` makes it (fabric/pki/x509.ts): self-issued under its fixed name, valid from 1970 to 9999. Such a
+ * True for a root as `enf-fabric` makes it (fabric/pki/x509.ts): self-issued under its fixed name, valid from 1970 to 9999. Such a
  * root signs routers and nothing else.
  */
 export function isFabricRoot(certificate: Uint8Array): boolean {
@@ -74,11 +72,26 @@ export function isFabricRoot(certificate: Uint8Array): boolean {
     issuer !== undefined &&
     validity !== undefined &&
     subject !== undefined &&
-    equal(issuer.whole, ROOT_NAME) &&
-    equal(subject.whole, ROOT_NAME) &&
+    equal(issuer.whole, subject.whole) &&
+    isRootName(subject.whole) &&
     equal(validity.whole, FOR_EVER)
   );
 }
+
+/** The name of the root with this number: 1 is what `init` makes. */
+export const rootName = (number: number): string => (number === 1 ? ROOT_NAME : `${ROOT_NAME} ${number}`);
+
+/** Name ::= SEQUENCE OF SET OF SEQUENCE { commonName, UTF8String } with the name of a root of whatever number. */
+function isRootName(name: Uint8Array): boolean {
+  const [set, ...others] = readChildren(name, TAG.sequence) ?? [];
+  const [attribute, ...more] = (set && readChildren(set.whole, TAG.set)) ?? [];
+  const [type, value] = (attribute && readChildren(attribute.whole, TAG.sequence)) ?? [];
+  if (type === undefined || value?.tag !== TAG.utf8String || others.length + more.length > 0) return false;
+  const text = String.fromCharCode(...value.contents.subarray(0, 32));
+  return equal(type.whole, COMMON_NAME) && /^ENF TLS root( [1-9]\d{0,5})?$/.test(text);
+}
+
+const COMMON_NAME = fromHex('0603550403');
 
 function bad(where: string, got: string): Failure {
   return new Failure(

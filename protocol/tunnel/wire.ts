@@ -55,6 +55,14 @@ export const REPORT_REQUEST_SELF = 1;
 export const REPORT_TYPE = 0xf3;
 export const MAX_REPORT_LENGTH = 71;
 
+/** "Roots": the router names the version of the roots that it knows, the device the one that it has, and gets the updates between. */
+export const ROOTS_TYPE = 0xf4;
+export const ROOTS_NOTICE = 1;
+export const ROOTS_KNOWN = 2;
+export const ROOTS_UPDATE = 3;
+/** Of a notice, and of what is known. */
+export const ROOTS_VERSION_LENGTH = 6;
+
 /** What is offered to the router: the best that both know, or enftun's frames in any case. */
 export const WIRE_CHOICES = ['auto', 'legacy'] as const;
 export type WireChoice = (typeof WIRE_CHOICES)[number];

@@ -77,6 +77,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       trouble: null,
       handshakes: 0,
       lastHandshake: null,
+      roots: null,
       traffic: null,
       state: { generation: 3, quarantined: [] },
     }),

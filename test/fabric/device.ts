@@ -7,6 +7,7 @@ import { generateMemberSecret, join, sign, softwareDaaKey } from '../../protocol
 import type { SuiteSpec } from '../../protocol/crypto/suite.ts';
 import { encodeLabel } from '../../protocol/label.ts';
 import { type Attesting, attest, type Claim, finish, hello, identify } from '../../protocol/xtt/client.ts';
+import { hintedNonce } from '../../protocol/xtt/root-hint.ts';
 
 /** Signs 64 bytes as a member of a group: a DAA signature of 421 bytes. */
 export type Chip = (message: Uint8Array) => Promise<Uint8Array>;
@@ -47,6 +48,8 @@ export interface Attempt {
   readonly chip: Chip;
   readonly suite?: SuiteSpec;
   readonly requested?: Uint8Array;
+  /** Says which root it trusts, as our agents do. */
+  readonly hinted?: boolean;
   /** Changes the claim before it is sealed, as a hostile device would. */
   readonly alter?: (claim: Claim, attesting: Attesting) => Claim | Promise<Claim>;
 }
@@ -59,7 +62,7 @@ export async function provision(
   try {
     const opened = hello(primitives, attempt.suite ?? 1, {
       dhSecret: primitives.random(32),
-      nonce: primitives.random(32),
+      nonce: attempt.hinted ? hintedNonce(primitives, attempt.root) : primitives.random(32),
     });
     socket.write(opened.send);
     const attesting = attest(opened.next, await readMessage(socket, 20_000), [attempt.root]);

@@ -73,6 +73,14 @@ check "the console answers with TLS" eventually curl -sfk https://localhost:8480
 cp /root/fabric.toml /etc/enf/fabric.toml
 systemctl restart enf-console
 
+pid=$(show MainPID enf-fabric)
+check "docs/fabric.md, certificates" manual 'Certificates and roots' 1
+check "docs/fabric.md, the next roots" manual 'Certificates and roots' 2
+learned() { enf-agent status --json | grep -F '"version": '"$1"; }
+check "of which the device learns" eventually learned 2
+check "docs/fabric.md, the end of the former root" eventually manual 'Certificates and roots' 3
+check "which the device has heard" eventually learned 3
+check "all in the same process, and what it made is the service's" is "$(show MainPID enf-fabric) $(find /var/lib/enf-fabric -not -user enf-fabric)" "$pid "
 check "killed, it comes back by itself" bash -c 'systemctl kill --signal=KILL enf-fabric; sleep 3; for _ in $(seq 100); do systemctl is-active --quiet enf-fabric && exit 0; sleep 0.2; done; exit 1'
 check "and the device" again
 check "backs up" bash -c 'umask 077; echo some random words >/root/words; enf-fabric backup create /root/fabric.backup --passphrase-file /root/words'

@@ -4,7 +4,7 @@ import type { Check } from '../check.ts';
 const DAY_MS = 86_400_000;
 const SOON_DAYS = 30;
 const RENEW =
-  'Renew it before: devices refuse a router whose certificate is not valid. Check the clock, too.';
+  'Make another one before: "enf-fabric certificate rotate router". Devices refuse a router whose certificate is not valid. Check the clock, too.';
 
 export const certificates: Check = {
   id: 'certificates',

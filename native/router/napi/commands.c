@@ -114,6 +114,51 @@ napi_value router_networks_call(napi_env env, napi_callback_info info) {
   return sent ? NULL : addon_errno(env, ENOMEM, "telling the networks");
 }
 
+napi_value router_send_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  size_t length;
+  uint8_t *packet;
+  struct router_handle *handle = router_handle_called(env, info, arguments, 3);
+  struct router_peer *peer = handle == NULL ? NULL : router_peer_of(env, arguments[1]);
+  if (peer == NULL) return NULL;
+  if (!addon_bytes(env, arguments[2], &packet, &length) || length == 0 || length > WIRE_MAX_PACKET)
+    return addon_bad(env, "routerSend(router, peer, packet): expected a message that fits a frame");
+  if (handle->router == NULL) return NULL;
+  struct router_command *command = calloc(1, sizeof *command);
+  if (command == NULL || (command->message = malloc(length)) == NULL) {
+    free(command);
+    return addon_errno(env, ENOMEM, "sending a message");
+  }
+  command->kind = ROUTER_SEND;
+  command->peer = router_peer_keep(peer);
+  command->message_length = (uint32_t)length;
+  memcpy(command->message, packet, length);
+  router_send_command(handle->router, 0, command);
+  return NULL;
+}
+
+napi_value router_identity_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  size_t length, key_length = 0;
+  char reason[DP_REASON] = "";
+  struct router_handle *handle = router_handle_called(env, info, arguments, 3);
+  if (handle == NULL) return NULL;
+  char *certificate = addon_copy_text(env, arguments[1], &length), *key = addon_copy_text(env, arguments[2], &key_length);
+  bool texts = certificate != NULL && key != NULL;
+  struct router_command command = {.kind = ROUTER_IDENTITY, .tls = texts ? router_tls_open(certificate, key, reason) : NULL};
+  if (key != NULL) OPENSSL_cleanse(key, key_length);
+  free(certificate);
+  free(key);
+  if (!texts) return addon_bad(env, "routerIdentity(router, certificate, key): expected two PEM texts");
+  if (command.tls == NULL) {
+    napi_throw_error(env, "EKEYREJECTED", reason);
+    return NULL;
+  }
+  bool sent = handle->router == NULL || router_broadcast_command(handle->router, &command);
+  SSL_CTX_free(command.tls);
+  return sent ? NULL : addon_errno(env, ENOMEM, "replacing the certificate");
+}
+
 napi_value router_close_call(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct router_handle *handle = router_handle_called(env, info, &argument, 1);

@@ -30,6 +30,7 @@ const STATUS: Status = {
   },
   handshakes: 1,
   lastHandshake: '2029-01-01T00:00:00.000Z',
+  roots: null,
   traffic: null,
   state: { generation: 4, quarantined: ['state-0.bad-1'] },
 };

@@ -82,6 +82,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
         quarantined: ['state-0.bad-1'],
         handshakes: 0,
         lastHandshake: '2029-12-31T12:00:00.000Z',
+        roots: { version: 2, learned: '2029-12-30T12:00:00.000Z' },
         traffic,
         counters: undefined,
       },
@@ -101,6 +102,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     trouble: null,
     handshakes: 0,
     lastHandshake: '2029-12-31T12:00:00.000Z',
+    roots: { version: 2, learned: '2029-12-30T12:00:00.000Z' },
     traffic,
     state: { generation: 4, quarantined: ['state-0.bad-1'] },
   });
@@ -108,6 +110,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
   for (const part of [
     'online for 60 s',
     'fd00::7',
+    "version 2 of the fabric's, learned 48 h ago",
     '192.0.2.1 port 443, with super-frames (enf/2)',
     '3 packets, 4 bytes',
     '24 h ago (2029-12-31',

@@ -48,7 +48,11 @@ export async function openedTunnel(
   const settings = { ...certificates, ...options };
   const router = await startTestRouter(settings);
   const tun = fakeTun();
-  const tunnel = openTunnel(tun, { ...RULES, ...rules }, () => US);
+  const tunnel = openTunnel(
+    tun,
+    { ...RULES, ...rules },
+    { selfReport: () => US, hear: async () => undefined },
+  );
   onTestFinished(() => tunnel.close());
   const events: TunnelEvent[] = [];
   const connect = (change: Partial<ConnectOptions> = {}): void =>

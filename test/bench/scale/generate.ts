@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { foundFabric } from '../../../fabric/operations/found.ts';
+import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { parseNetwork } from '../../../fabric/registry/records.ts';
 import { appendAudit } from '../../../fabric/registry/sqlite/audit.ts';
 import { openDatabase } from '../../../fabric/registry/sqlite/file/database.ts';
@@ -26,7 +26,7 @@ export interface Generated {
  * handshake and its entry in the audit trail. What is random about them is; nobody has their keys.
  */
 export async function generate(data: string, devices: number): Promise<Generated> {
-  await foundFabric(data, 'bench');
+  await foundAuthority(data, 'bench');
   const db = openDatabase(join(data, 'registry.db'));
   db.exec('PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -262144');
   const gid = new Uint8Array(randomBytes(32));

@@ -72,7 +72,7 @@ describe('what is found', () => {
         tokensEnding: async () => [],
         networks: async () => ({ rows: [], next: undefined }),
       },
-      certificates: {},
+      certificates: async () => ({}),
       disk: async () => ({ path: '/var', free, all }),
       backupAt: async () => undefined,
       now: () => 0,

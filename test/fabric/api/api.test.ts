@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
@@ -8,15 +8,19 @@ import { callRemote, type Remote } from '../../../fabric/api/client.ts';
 import { openApiDocument } from '../../../fabric/api/openapi.ts';
 import { statusOf } from '../../../fabric/api/problem.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
-import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
+import { openRegistry } from '../../../fabric/open-registry.ts';
 import { OPERATIONS } from '../../../fabric/operations/all.ts';
 import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
+import { foundAuthority } from '../../../fabric/pki/found.ts';
+import { openAuthority } from '../../../fabric/pki/keeper.ts';
 import { fabricOf } from './console.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'enf-api-'));
-writeFileSync(join(folder, 'registry.db'), emptyRegistry('test'));
-const registry = await openRegistry(join(folder, 'registry.db'));
+const data = join(folder, 'fabric');
+await foundAuthority(data, 'test');
+const registry = await openRegistry(join(data, 'registry.db'));
+const keys = await openAuthority(data);
 const context = {
   registry,
   running: { notify: async () => 'in force', presence: async () => undefined },
@@ -31,7 +35,8 @@ beforeAll(async () => {
   api = await startApi({
     listen: { host: '127.0.0.1', port: 0 },
     news: fabricOf(registry).news,
-    call: async (...args) => (serving ? fabricOf(registry).call(...args) : undefined),
+    call: async (...args) =>
+      serving ? fabricOf(registry, Date.now, async () => keys).call(...args) : undefined,
     version: '1.2.3',
     log: (level, line) => log.push(`${level} ${line}`),
     now: () => clock,
@@ -97,6 +102,12 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'hook-test': { id: 999_999 },
     'hook-deliveries': { id: 999_999, limit: 1 },
     'delivery-retry': { id: 999_999 },
+    'certificate-list': {},
+    'certificate-rotate': { what: 'router' },
+    'certificate-install': { answer: '{}' },
+    'root-rotate': {},
+    'root-end': { number: 1 },
+    'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
   };
   return callRemote(remote, name, inputs[name] ?? { limit: 1 }).then(
     () => 'done',

@@ -4,6 +4,7 @@ import { account } from '../../../fabric/account/account.ts';
 import type { ApiOptions, Caller } from '../../../fabric/api/options.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
 import { waitForNews } from '../../../fabric/operations/news.ts';
+import type { Context } from '../../../fabric/operations/operation.ts';
 import { actorOf, perform } from '../../../fabric/operations/perform.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
 
@@ -11,12 +12,14 @@ import type { Registry } from '../../../fabric/registry/registry.ts';
 export function fabricOf(
   registry: Registry,
   now: () => number = Date.now,
+  keys?: Context['keys'],
 ): Pick<ApiOptions, 'call' | 'news'> {
   const signing = account(registry, now);
   const context = {
     registry,
     running: { notify: async () => 'in force', presence: async () => undefined },
     now,
+    ...(keys !== undefined && { keys }),
   };
   return {
     news: (since) => waitForNews(registry, since),

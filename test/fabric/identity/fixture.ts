@@ -54,11 +54,16 @@ export async function openTestServer(
   const log: string[] = [];
   const server = await startIdentityServer({
     listen: { host: '127.0.0.1', port: 0 },
-    certificate: await makeServerCertificate(
-      { rootId, publicKey: serverPair.publicKey },
-      ecdsaSigner(rootPair.secret),
-    ),
-    key: serverPair.secret,
+    keys: [
+      {
+        root: makeRootCertificate(rootId, rootPair.publicKey),
+        certificate: await makeServerCertificate(
+          { rootId, publicKey: serverPair.publicKey },
+          ecdsaSigner(rootPair.secret),
+        ),
+        key: serverPair.secret,
+      },
+    ],
     registry,
     log: (level, message) => log.push(`${level} ${message}`),
     ...options,

@@ -29,8 +29,11 @@ function server(refuse: Partial<HandshakeContext>): { context: HandshakeContext;
   };
   const context: HandshakeContext = {
     primitives: watched,
-    certificate: fixture.certificate,
-    sign: fixture.signAsServer,
+    credentials: {
+      forClient: () => ({ certificate: fixture.certificate, sign: fixture.signAsServer }),
+      formerFor: () => undefined,
+      replace: () => {},
+    },
     jar: cookieJar(primitives),
     verifiers: { verify: async () => true },
     registry: {

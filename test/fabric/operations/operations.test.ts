@@ -184,6 +184,12 @@ describe('an input', () => {
     'hook-test': { id: 1 },
     'hook-deliveries': { id: 1, limit: 1 },
     'delivery-retry': { id: 1 },
+    'certificate-list': {},
+    'certificate-rotate': { what: 'router' },
+    'certificate-install': { answer: '{}' },
+    'root-rotate': {},
+    'root-end': { number: 1 },
+    'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
   };
 
   const bad = { code: 'fabric.bad-input' };

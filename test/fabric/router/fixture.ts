@@ -4,6 +4,7 @@ import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:
 import { generateP256 } from '../../../crypto/primitives.ts';
 import type { Admission, Endpoint, Standing } from '../../../fabric/registry/admission.ts';
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
+import type { RootNews } from '../../../fabric/router/roots.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { matches, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
@@ -179,6 +180,7 @@ export async function testRouter(
     lines?: string[];
     threads?: number;
     networks?: NetworkSource;
+    roots?: RootNews;
   } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
@@ -189,6 +191,7 @@ export async function testRouter(
     admission,
     ...(o.tun === undefined ? {} : { tun: o.tun }),
     ...(o.networks === undefined ? {} : { networks: o.networks }),
+    ...(o.roots === undefined ? {} : { roots: o.roots }),
     threads: o.threads ?? 2,
     log: (level, message) => o.lines?.push(`${level} ${message}`),
     limits: { lingerMs: 1000, ...o.limits },
