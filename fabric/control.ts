@@ -5,6 +5,7 @@ import { isFailure } from '../protocol/failure.ts';
 import { serializeFailure } from '../protocol/failure-message.ts';
 import { type Account, account } from './account/account.ts';
 import type { HostRoutes } from './host/routes.ts';
+import { type Jobs, openJobs } from './jobs/jobs.ts';
 import { METRICS_TYPE } from './metrics/exposition.ts';
 import { anything, checker, list, objectOf, optional, text, whole } from './operations/input.ts';
 import { NEWS_PATH, parsePosition, waitForNews } from './operations/news.ts';
@@ -77,6 +78,7 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
     learned: async () => parts.router?.learned,
   };
   const signing = account(parts.registry);
+  const jobs = openJobs();
   const stopping = new AbortController();
   const control = await serveControl(path, async (question) => {
     const request = `${question.method} ${question.path}`;
@@ -98,7 +100,8 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
       ]);
       return waitForNews(parts.registry, parsePosition(question.query), signal);
     }
-    if (request.startsWith(`POST ${OPERATION_PATH}`)) return runOperation(question, parts, running, signing);
+    if (request.startsWith(`POST ${OPERATION_PATH}`))
+      return runOperation(question, parts, { running, jobs }, signing);
     return undefined;
   });
   return {
@@ -123,7 +126,7 @@ function contactOf(address: Uint8Array, { registry, router }: Parts): Contact {
 async function runOperation(
   question: Received,
   { registry, keys, log }: Parts,
-  running: Running,
+  doing: { readonly running: Running; readonly jobs: Jobs },
   signing: Account,
 ): Promise<Reply | undefined> {
   const name = question.path.slice(OPERATION_PATH.length);
@@ -132,7 +135,7 @@ async function runOperation(
     await ownTurn();
     const actor = await actorOf(registry, call);
     const context = {
-      ...{ registry, running, now: Date.now, mostRows: ROWS_AT_ONCE },
+      ...{ registry, ...doing, now: Date.now, mostRows: ROWS_AT_ONCE },
       ...(keys !== undefined && { keys: async () => keys }),
     };
     return (

@@ -257,9 +257,14 @@ function failureOf(
       );
     case 'handshake':
       if (number === 2)
-        return new Failure('tpm.did-not-sign', 'retry', `TLS handshake failed: ${text}`, {
-          action: 'If this stays, "enf-agent doctor" shows the state of the TPM.',
-        });
+        return new Failure(
+          'tpm.did-not-sign',
+          'retry',
+          `the TPM did not sign for the TLS handshake (${text})`,
+          {
+            action: 'If this stays, "enf-agent doctor" shows the state of the TPM.',
+          },
+        );
       return new Failure(
         'tls.handshake-failed',
         'retry',

@@ -26,8 +26,12 @@ export interface AddressReport {
 }
 
 export interface NetReport {
-  /** A router of this fabric answers on at least one address. */
+  /** A router of this fabric answers on at least one address, and what a device without an identity needs, too. */
   readonly usable: boolean;
+  /** The identity server's port answers on at least one address. */
+  readonly provisionable: boolean;
+  /** The device has an identity; null if that cannot be read. */
+  readonly provisioned: boolean | null;
   /** Names without any address. */
   readonly unresolved: readonly string[];
   readonly addresses: readonly AddressReport[];
@@ -39,11 +43,28 @@ export async function checkNetwork(probes: Probes): Promise<NetReport> {
   const addresses = await Promise.all(
     hosts.flatMap(({ host, addresses }) => addresses.map((address) => examineAddress(probes, host, address))),
   );
+  const router = addresses.some(({ tls }) => tls?.verdict === 'trusted');
+  const provisionable = addresses.some(({ ports }) =>
+    ports.some(({ purpose, error }) => purpose === 'identity' && error === undefined),
+  );
+  const provisioned = await hasIdentity(probes);
   return {
-    usable: addresses.some(({ tls }) => tls?.verdict === 'trusted'),
+    usable: router && (provisionable || provisioned !== false),
+    provisionable,
+    provisioned,
     unresolved: hosts.filter(({ addresses }) => addresses.length === 0).map(({ host }) => host),
     addresses,
   };
+}
+
+/** Null if the state cannot be read, by this user for instance. */
+async function hasIdentity(probes: Probes): Promise<boolean | null> {
+  try {
+    return (await probes.state()).address !== undefined;
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return null;
+  }
 }
 
 async function examineAddress(probes: Probes, host: string, address: string): Promise<AddressReport> {
@@ -109,7 +130,8 @@ const TLS_TEXT: Record<TlsAnswer['verdict'], string> = {
 };
 
 /** The report for people. */
-export function describeNetwork({ usable, unresolved, addresses }: NetReport): string {
+export function describeNetwork(report: NetReport): string {
+  const { unresolved, addresses } = report;
   const lines = addresses.flatMap(({ host, address, route, ports, tls, fullPackets }) => [
     `${host === address ? '' : `${host} `}${address}`,
     `  route        ${route ? `${route.gateway ?? 'the link'} on ${route.device}${route.mtu ? `, path MTU ${route.mtu}` : ''}` : 'none'}`,
@@ -128,9 +150,16 @@ export function describeNetwork({ usable, unresolved, addresses }: NetReport): s
           `  full-size    ${fullPackets ? 'packets arrive' : 'packets are lost: a link on the way has a smaller MTU, and its ICMP is filtered'}`,
         ]),
   ]);
-  return [
-    ...unresolved.map((host) => `${host}: no address found`),
-    ...lines,
-    usable ? 'A tunnel can be set up from here.' : 'No tunnel can be set up from here.',
-  ].join('\n');
+  return [...unresolved.map((host) => `${host}: no address found`), ...lines, conclusion(report)].join('\n');
+}
+
+function conclusion({ usable, provisionable, provisioned, addresses }: NetReport): string {
+  const router = addresses.some(({ tls }) => tls?.verdict === 'trusted');
+  const tunnel = router ? 'A tunnel can be set up from here' : 'No tunnel can be set up from here';
+  if (provisionable) return `${tunnel}.`;
+  const identity = 'the port of the identity server answers nowhere';
+  if (usable) return `${tunnel}; ${identity}, which a device that has its identity does not need.`;
+  return provisioned === false
+    ? `${tunnel}, but ${identity}: this device, which has no identity yet, cannot get one.`
+    : `${tunnel}, and ${identity}.`;
 }

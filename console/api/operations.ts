@@ -1,10 +1,12 @@
 import type * as alarms from '../../fabric/operations/alarms.ts';
 import type * as audit from '../../fabric/operations/audit.ts';
+import type * as bulk from '../../fabric/operations/bulk.ts';
 import { CATALOGUE } from '../../fabric/operations/catalogue.ts';
 import type * as devices from '../../fabric/operations/devices.ts';
 import type * as endings from '../../fabric/operations/endings.ts';
 import type * as groups from '../../fabric/operations/groups.ts';
 import type * as hooks from '../../fabric/operations/hooks.ts';
+import type * as jobs from '../../fabric/operations/jobs.ts';
 import type * as labels from '../../fabric/operations/labels.ts';
 import type * as networks from '../../fabric/operations/networks.ts';
 import type * as overview from '../../fabric/operations/overview.ts';
@@ -34,6 +36,9 @@ export interface Operations {
   'device-retire': typeof endings.retireDevice;
   'device-replace': typeof endings.replaceDevice;
   'device-name': typeof devices.nameDevice;
+  'device-count': typeof bulk.countDevices;
+  'device-bulk': typeof bulk.changeDevices;
+  'job-show': typeof jobs.showJob;
   'handshake-hours': typeof overview.handshakeHours;
   'handshake-countries': typeof overview.handshakeCountries;
   'handshake-list': typeof audit.listHandshakes;

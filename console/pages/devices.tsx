@@ -1,5 +1,6 @@
+import { useState } from 'preact/hooks';
 import type { DeviceView } from '../../fabric/operations/devices.ts';
-import { type InputOf, run } from '../api/operations.ts';
+import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
@@ -12,6 +13,7 @@ import { Page } from '../parts/page.tsx';
 import { Search } from '../parts/search.tsx';
 import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
+import { BulkSheet, type DeviceFilter } from './bulk-sheet.tsx';
 import { DevicePage } from './device.tsx';
 
 const COLUMNS: readonly Column<DeviceView>[] = [
@@ -59,11 +61,12 @@ const FILTERS = [
       ['open', 'has one'],
       ['ended', 'had one'],
       ['never', 'never had one'],
+      ['offline', 'has none'],
     ],
   },
 ] as const;
 
-const FIELDS = ['gid', 'network', 'standing', 'tunnel', 'q'] as const;
+const FIELDS = ['gid', 'network', 'standing', 'tunnel', 'failure', 'q'] as const;
 
 /** All devices, or one of them. */
 export function Devices({ route }: { readonly route: Route }) {
@@ -75,18 +78,34 @@ function DeviceList({ route }: { readonly route: Route }) {
   // What the address holds is text; the fabric refuses what is no such word.
   const filter = Object.fromEntries(
     FIELDS.flatMap((field) => (route.query.get(field) ? [[field, route.query.get(field)]] : [])),
-  ) as Omit<InputOf<'device-list'>, 'limit'>;
+  ) as DeviceFilter;
   const after = route.query.get('after') ?? undefined;
   const query = useQuery(`devices ${route.query}`, ['device', 'group'], () =>
     run('device-list', { ...filter, after, limit: PAGE_ROWS }),
   );
   const filtered = Object.keys(filter).length > 0;
+  const [asked, ask] = useState(false);
+  const [done, setDone] = useState<string>();
   return (
     <Page
       title="Devices"
       sub="Each is one chip that has proven its batch. No page knows which chip it is."
-      actions={<Export name="devices" read={(page) => run('device-list', { ...filter, ...page })} />}
+      actions={
+        <>
+          {filtered && may('devices.standing') && (
+            <button type="button" onClick={() => ask(true)}>
+              Change all of these
+            </button>
+          )}
+          <Export name="devices" read={(page) => run('device-list', { ...filter, ...page })} />
+        </>
+      }
     >
+      {done !== undefined && (
+        <p class="note" role="status">
+          {done}
+        </p>
+      )}
       <div class="bar">
         <Search route={route} label="How a name begins, an address, or its last group" />
         <Filters route={route} filters={FILTERS} />
@@ -110,6 +129,16 @@ function DeviceList({ route }: { readonly route: Route }) {
           )
         }
       />
+      {asked && (
+        <BulkSheet
+          filter={filter}
+          close={() => ask(false)}
+          done={(text) => {
+            setDone(text);
+            query.again();
+          }}
+        />
+      )}
     </Page>
   );
 }

@@ -11,12 +11,12 @@ import {
   testHook,
 } from '../operations/hooks.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
 
 const alarmList: Command = {
   name: 'alarm list',
   summary: 'Lists what an owner should look at, and what to do about it.',
-  options: [{ name: 'ended', help: 'those that are over' }, LIMIT, AFTER, ALL, ...FABRIC],
+  options: [{ name: 'ended', help: 'those that are over' }, LIMIT, AFTER, ALL, CSV, ...FABRIC],
   examples: ['enf-fabric alarm list', 'enf-fabric alarm list --ended --json'],
   async run(invocation) {
     const ended = invocation.flag('ended');
@@ -35,6 +35,7 @@ const alarmList: Command = {
             alarm.acknowledged?.by ?? '-',
             alarm.action,
           ],
+          things: ['alarm', 'alarms'],
           none: ended ? 'No alarm has ended yet.' : 'No alarm is open.',
         },
         { state: ended ? 'ended' : 'open' } satisfies { state: 'open' | 'ended' },
@@ -125,7 +126,7 @@ const hookDeliveries: Command = {
   name: 'hook deliveries',
   summary: 'Lists what was sent to a hook, or waits, newest first.',
   arguments: '<id>',
-  options: [LIMIT, AFTER, ALL, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
   examples: ['enf-fabric hook deliveries 2'],
   async run(invocation) {
     const id = idOf(invocation);
@@ -145,6 +146,7 @@ const hookDeliveries: Command = {
             when(each.at),
             each.error ?? '-',
           ],
+          things: ['delivery', 'deliveries'],
           none: 'Nothing yet.',
         },
         { id },

@@ -2,6 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { alarmCommands } from './alarm.ts';
 import { audit } from './audit.ts';
 import { backupCommands } from './backup.ts';
+import { bulkCommands } from './bulk.ts';
 import { certificateCommands } from './certificate.ts';
 import { checkConfig } from './check-config.ts';
 import { consoleServe } from './console.ts';
@@ -9,6 +10,7 @@ import { deviceCommands } from './device.ts';
 import { doctor } from './doctor.ts';
 import { groupCommands } from './group.ts';
 import { init } from './init.ts';
+import { netcheckCommand } from './netcheck.ts';
 import { networkCommands } from './network.ts';
 import { consoleInvite, personCommands } from './person.ts';
 import { rootCommands } from './root.ts';
@@ -23,6 +25,7 @@ export const commands: readonly Command[] = [
   ...groupCommands,
   serveCommand,
   ...deviceCommands,
+  ...bulkCommands,
   audit,
   ...alarmCommands,
   ...backupCommands,
@@ -33,6 +36,7 @@ export const commands: readonly Command[] = [
   checkConfig,
   status,
   doctor,
+  netcheckCommand,
   consoleInvite,
   ...personCommands,
 ];

@@ -13,8 +13,7 @@ import {
 } from '../operations/audit.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { countText } from './counts.ts';
-import { AFTER, printCursor, requestedPages, when } from './list.ts';
+import { AFTER, countText, printCursor, requestedPages, when } from './list.ts';
 
 /** Entries that are listed unless `--limit` says otherwise. */
 const NEWEST = 50;
@@ -30,6 +29,16 @@ export const audit: Command = {
       value: 'TEXT',
       help: 'only what concerns this: an address, the prefix of a network, a group id, as the entries name it',
     },
+    {
+      name: 'since',
+      value: 'TIME',
+      help: 'only what is newer: a time in UTC (2026-11-29, 2026-11-29T08:00), or how long ago (90m, 12h, 7d)',
+    },
+    {
+      name: 'what',
+      value: 'WORD',
+      help: 'only this action, or the actions that begin with it (device.ban, device); with --handshakes this result',
+    },
     { name: 'handshakes', help: 'list handshakes, good and refused, instead of changes' },
     {
       name: 'expect',
@@ -44,7 +53,8 @@ export const audit: Command = {
   ],
   examples: [
     'enf-fabric audit',
-    'enf-fabric audit --handshakes --limit 200',
+    'enf-fabric audit --handshakes --what refused --since 2h',
+    'enf-fabric audit --what device --since 2026-11-01 --limit 1000',
     'enf-fabric audit --subject fd00:e4f:1:0:85c0:7490:a24:393b',
     'enf-fabric audit --expect 17:9f…',
   ],
@@ -53,17 +63,23 @@ export const audit: Command = {
     const expected = kept === undefined ? {} : parseHead(kept);
     // Before anything is asked, so that a wrong option is named first.
     requestedPages(invocation);
+    const since = sinceOf(invocation);
+    const what = invocation.option('what');
     await withFabric(invocation, async (fabric) => {
       if (invocation.flag('accept-loss')) await fabric.run(acceptLoss, {});
       const { entries, head } = await fabric.read(verifyAudit, expected);
       if (invocation.flag('handshakes')) {
-        const rows = await newest(invocation, (page) => fabric.run(listHandshakes, page));
+        const rows = await newest(invocation, { since }, (page) =>
+          fabric.run(listHandshakes, { ...page, result: what }),
+        );
         const counts = invocation.flag('json') ? [] : await fabric.run(countHandshakes, {});
         invocation.print(rows, () => [handshakeTable(rows), ...counts.map(strangersText)].join('\n'));
         return;
       }
       const subject = invocation.option('subject');
-      const rows = await newest(invocation, (page) => fabric.run(listAudit, { ...page, subject }));
+      const rows = await newest(invocation, { since, what }, (page) =>
+        fabric.run(listAudit, { ...page, subject }),
+      );
       const verified = `${entries} entries, unbroken; head ${entries}:${head}`;
       invocation.print({ entries, head, newest: rows }, () => `${auditTable(rows)}\n\n${verified}`);
     });
@@ -71,20 +87,65 @@ export const audit: Command = {
   },
 };
 
+interface Narrowed {
+  /** Milliseconds since 1970. */
+  readonly since: number | undefined;
+  /** An action, or how several begin. */
+  readonly what?: string | undefined;
+}
+
+/** Rows that are read at once where only some of them count. */
+const ROWS_AT_ONCE = 200;
+
 /** The newest rows of a list that begins with them, oldest first; at most as many as `--limit` allows. */
-async function newest<Row>(
+async function newest<Row extends { readonly at: string; readonly action?: string }>(
   invocation: Invocation,
+  { since, what }: Narrowed,
   read: (page: PageRequest) => Promise<Page<Row>>,
 ): Promise<Row[]> {
-  const { most, after } = requestedPages(invocation);
+  const { most = NEWEST, after } = requestedPages(invocation);
   const found: Row[] = [];
   let next: string | undefined;
-  for await (const page of eachPage(read, { most: most ?? NEWEST, after })) {
-    found.push(...page.rows);
+  for await (const page of eachPage(read, {
+    after,
+    ...(what === undefined ? { most } : { atOnce: ROWS_AT_ONCE }),
+  })) {
+    const recent = page.rows.filter(({ at }) => since === undefined || Date.parse(at) >= since);
+    found.push(...recent.filter(({ action }) => what === undefined || isOf(action, what)));
     next = page.next;
+    if (recent.length < page.rows.length) next = undefined;
+    if (next === undefined || found.length >= most) break;
   }
-  if (most !== undefined || after !== undefined) printCursor(next);
-  return found.reverse();
+  const shown = found.slice(0, most);
+  const asked = invocation.option('limit') !== undefined || after !== undefined;
+  if (asked && what === undefined) printCursor(next);
+  return shown.reverse();
+}
+
+/** `device` is every action on devices, `device.ban` that one. */
+const isOf = (action: string | undefined, what: string): boolean =>
+  action === undefined || action === what || action.startsWith(`${what}.`);
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** @throws Failure `cli.bad-option` */
+function sinceOf(invocation: Invocation): number | undefined {
+  const text = invocation.option('since');
+  if (text === undefined) return undefined;
+  const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (unit !== undefined) return Date.now() - Number(count) * UNITS[unit]!;
+  const time = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?Z?$/.test(text)
+    ? Date.parse(`${text.replace(' ', 'T').replace(/Z$/, '')}${text.length > 11 ? 'Z' : ''}`)
+    : Number.NaN;
+  if (!Number.isNaN(time)) return time;
+  throw new Failure(
+    'cli.bad-option',
+    'operator',
+    `--since expects a time or how long ago, got ${JSON.stringify(text.slice(0, 40))}`,
+    {
+      action: 'Give --since 2026-11-29, 2026-11-29T08:00 (UTC), or 90m, 12h, 7d.',
+    },
+  );
 }
 
 function handshakeTable(rows: readonly HandshakeView[]): string {

@@ -4,6 +4,7 @@ import type { Invocation, Option } from '../../cli/program.ts';
 import { isAnswered } from '../../os/net/control-socket.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { callRemote } from '../api/client.ts';
+import { openJobs } from '../jobs/jobs.ts';
 import { openReader, openRegistry } from '../open-registry.ts';
 import type { Context, Operation, ReadContext, ReadOperation } from '../operations/operation.ts';
 import { askRunning, besideFabric, fabricBehind } from '../operations/running.ts';
@@ -70,6 +71,7 @@ export async function withLocalFabric<T>(
         registry: await openRegistry(pathOf(data, 'registry')),
         running: fabricBehind(socket),
         keys: () => (keys ??= keysIn(data)),
+        jobs: openJobs(),
         actor,
         now: Date.now,
       };

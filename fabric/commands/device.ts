@@ -1,10 +1,9 @@
-import type { Command, Invocation } from '../../cli/program.ts';
+import type { Command } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import {
   type AgentView,
   type DeviceDetails,
-  type DeviceFilterInput,
   type DeviceView,
   listDevices,
   nameDevice,
@@ -14,9 +13,9 @@ import {
 } from '../operations/devices.ts';
 import { replaceDevice, retireDevice } from '../operations/endings.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
+import { DEVICE_FILTERS, narrowed } from './bulk.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { countText } from './counts.ts';
-import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, CSV, countText, LIMIT, printList, when } from './list.ts';
 
 function onlineText({ online, silentSince }: DeviceView): string {
   if (silentSince !== undefined) return `silent since ${when(silentSince)}`;
@@ -28,21 +27,12 @@ const failureText = ({ code, at }: NonNullable<AgentView['lastFailure']>): strin
 const deviceList: Command = {
   name: 'device list',
   summary: 'Lists the devices: standing, online, last seen, version, last failure.',
-  options: [
-    { name: 'group', value: 'GID', help: 'of a group, by the first digits of its id' },
-    { name: 'network', value: 'PREFIX', help: 'with an address in a network' },
-    { name: 'standing', value: 'WORD', help: 'active, suspended, evicted, banned or retired' },
-    { name: 'tunnel', value: 'WORD', help: 'open, ended or never' },
-    { name: 'search', value: 'TEXT', help: 'how the name begins, an address, or its last group' },
-    LIMIT,
-    AFTER,
-    ALL,
-    ...FABRIC,
-  ],
+  options: [...DEVICE_FILTERS, LIMIT, AFTER, ALL, CSV, ...FABRIC],
   examples: [
     'enf-fabric device list',
     'enf-fabric device list --group 3f0c9a52 --standing banned',
-    'enf-fabric device list --all --json',
+    'enf-fabric device list --offline --failure any',
+    'enf-fabric device list --all --csv > devices.csv',
   ],
   async run(invocation) {
     const filter = narrowed(invocation);
@@ -75,6 +65,7 @@ const deviceList: Command = {
             device.agent?.version ?? '-',
             device.agent?.lastFailure ? failureText(device.agent.lastFailure) : '-',
           ],
+          things: ['device', 'devices'],
           none: isNarrowed ? 'No device is like that.' : 'No devices yet.',
         },
         filter,
@@ -83,15 +74,6 @@ const deviceList: Command = {
     return undefined;
   },
 };
-
-/** What the options narrow the list of devices to; the operation refuses words that it does not know. */
-const narrowed = (invocation: Invocation): DeviceFilterInput => ({
-  gid: invocation.option('group'),
-  network: invocation.option('network'),
-  standing: invocation.option('standing') as DeviceFilterInput['standing'],
-  tunnel: invocation.option('tunnel') as DeviceFilterInput['tunnel'],
-  q: invocation.option('search'),
-});
 
 const deviceShow: Command = {
   name: 'device show',

@@ -10,7 +10,7 @@ import { admitGroup, changeGroup, type GroupView, listGroups, setGroupStatus } f
 import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { FABRIC, withFabric } from './context.ts';
 import { backText } from './device.ts';
-import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
 
 /** The group's id as the label shows it. */
 const printedGid = ({ gid }: GroupView): string => shortGid(fromHex(gid));
@@ -78,7 +78,7 @@ async function labelOf(invocation: Invocation): Promise<string> {
 const groupList: Command = {
   name: 'group list',
   summary: 'Lists the admitted groups.',
-  options: [LIMIT, AFTER, ALL, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
   examples: ['enf-fabric group list'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
@@ -93,6 +93,7 @@ const groupList: Command = {
           group.announced === null ? '-' : String(group.announced),
           when(group.created),
         ],
+        things: ['group', 'groups'],
         none: 'No groups yet; add one with "enf-fabric group add".',
       }),
     );

@@ -2,6 +2,7 @@ import type { Invocation, Option } from '../../cli/program.ts';
 import { growingTable } from '../../cli/table.ts';
 import { printed } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
+import type { HandshakeCountView } from '../operations/audit.ts';
 import type { PageInput, ReadOperation } from '../operations/operation.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
 import type { Fabric } from './context.ts';
@@ -25,11 +26,15 @@ export const AFTER: Option = {
   help: 'continue a list that has ended before its end, after the cursor that it printed',
 };
 
+export const CSV: Option = { name: 'csv', help: 'print comma-separated values (RFC 4180), for spreadsheets' };
+
 export const ALL: Option = { name: 'all', help: 'list all, however many' };
 
 export interface Columns<Row> {
   readonly header: readonly string[];
   cells(row: Row): readonly string[];
+  /** One of them, and several. */
+  readonly things: readonly [string, string];
   /** Printed instead of an empty table. */
   readonly none: string;
 }
@@ -42,7 +47,7 @@ export async function printList<Row, Filter extends object>(
   columns: Columns<Row>,
   filter: Filter = {} as Filter,
 ): Promise<void> {
-  const print = invocation.flag('json') ? jsonPrinter<Row>() : tablePrinter(columns);
+  const print = printerFor(invocation, columns);
   const asked = requestedPages(invocation);
   const all = invocation.flag('all');
   if (all && asked.most !== undefined) throw limitAndAll();
@@ -59,6 +64,12 @@ export async function printList<Row, Filter extends object>(
   }
   await print.end();
   printCursor(next);
+}
+
+function printerFor<Row>(invocation: Invocation, columns: Columns<Row>): Printer<Row> {
+  if (!invocation.flag('csv')) return invocation.flag('json') ? jsonPrinter() : tablePrinter(columns);
+  if (invocation.flag('json')) throw csvAndJson();
+  return csvPrinter(columns);
 }
 
 const pageInput = ({ limit, after }: PageRequest): PageInput => ({ limit, after });
@@ -94,16 +105,41 @@ function jsonPrinter<Row>(): Printer<Row> {
   };
 }
 
-function tablePrinter<Row>({ header, cells, none }: Columns<Row>): Printer<Row> {
+/** RFC 4180: lines end with CR LF, cells with a quote, comma or line break are quoted. */
+function csvPrinter<Row>({ header, cells }: Columns<Row>): Printer<Row> {
+  let begun = false;
+  const lines = (rows: readonly (readonly string[])[]): string =>
+    rows.map((row) => `${row.map(csvCell).join(',')}\r\n`).join('');
+  return {
+    async rows(rows) {
+      await printed(lines([...(begun ? [] : [header]), ...rows.map(cells)]));
+      begun = true;
+    },
+    end: () => printed(begun ? '' : lines([header])),
+  };
+}
+
+/** A cell that a spreadsheet would take for a formula, which somebody else may have chosen, becomes a text. */
+function csvCell(text: string): string {
+  if (text === '-') return '';
+  const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+}
+
+function tablePrinter<Row>({ header, cells, none, things: [one, several] }: Columns<Row>): Printer<Row> {
   const table = growingTable(header);
-  let empty = true;
+  let count = 0;
   return {
     async rows(rows) {
       if (rows.length === 0) return;
       await printed(`${table(rows.map(cells))}\n`);
-      empty = false;
+      count += rows.length;
     },
-    end: async () => (empty ? printed(`${none}\n`) : undefined),
+    async end() {
+      if (count === 0) await printed(`${none}\n`);
+      // Beside the table, so that a program that reads it sees rows alone.
+      else process.stderr.write(`${count} ${count === 1 ? one : several}.\n`);
+    },
   };
 }
 
@@ -121,8 +157,21 @@ function parseLimit(text: string): number {
   );
 }
 
+function csvAndJson(): Failure {
+  return new Failure('cli.bad-option', 'operator', '--csv and --json are two forms of one list', {
+    action: 'Give one of them.',
+  });
+}
+
 function limitAndAll(): Failure {
   return new Failure('cli.bad-option', 'operator', '--all lists everything, --limit does not', {
     action: 'Give one of them.',
   });
+}
+
+/** Handshakes of which only the number is kept, e.g. "provisioned again 1,234 times between 2026-01-01 10:00:00 and …". */
+export function countText({ result, times, first, last }: HandshakeCountView): string {
+  const what = result === 'ok' ? 'provisioned again' : `refused (${result})`;
+  const often = times === 1 ? 'once' : `${times.toLocaleString('en')} times`;
+  return `${what} ${often} between ${when(first)} and ${when(last)}`;
 }

@@ -2,7 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { removeNetwork } from '../operations/endings.ts';
 import { addNetwork, listNetworks, renameNetwork } from '../operations/networks.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
 
 const networkAdd: Command = {
   name: 'network add',
@@ -21,13 +21,14 @@ const networkAdd: Command = {
 const networkList: Command = {
   name: 'network list',
   summary: 'Lists the networks.',
-  options: [LIMIT, AFTER, ALL, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
   examples: ['enf-fabric network list --json'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
       printList(invocation, fabric, listNetworks, {
         header: ['PREFIX', 'NAME', 'THIS HOST', 'CREATED'],
         cells: ({ prefix, name, host, created }) => [prefix, name, host, when(created)],
+        things: ['network', 'networks'],
         none: 'No networks yet; add one with "enf-fabric network add".',
       }),
     );

@@ -3,7 +3,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES, type Role } from '../access/roles.ts';
 import { invitePerson, listPeople, removePerson, setPersonRole } from '../operations/people.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
 import { CONSOLE_URL, parseOrigin } from './origin.ts';
 import { remoteOf } from './remote.ts';
 
@@ -46,7 +46,7 @@ export const consoleInvite: Command = {
 const personList: Command = {
   name: 'person list',
   summary: 'Lists the people who sign in at the console.',
-  options: [LIMIT, AFTER, ALL, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
   examples: ['enf-fabric person list'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
@@ -61,6 +61,7 @@ const personList: Command = {
           signedIn === null ? 'never' : when(signedIn),
           String(passkeys),
         ],
+        things: ['person', 'people'],
         none: 'Nobody yet; let somebody in with "enf-fabric console invite".',
       }),
     );

@@ -1,10 +1,11 @@
-import type { Command, Invocation } from '../../cli/program.ts';
+import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
 import { VERSION } from '../../os/service/process.ts';
 import { machineProbes } from '../doctor/probes.ts';
 import { type HandshakeView, listHandshakes } from '../operations/audit.ts';
 import { listNetworks } from '../operations/networks.ts';
 import { type OverviewView, overview } from '../operations/overview.ts';
-import type { Serving } from '../operations/serving.ts';
+import { askServing, type Serving } from '../operations/serving.ts';
+import { pathOf } from '../pki/files.ts';
 import { eachRow } from '../registry/pages.ts';
 import { FABRIC, type Fabric, withFabric } from './context.ts';
 import { when } from './list.ts';
@@ -33,13 +34,18 @@ export const status: Command = {
   name: 'status',
   summary:
     'Shows the fabric at a glance: devices, handshakes of 24 hours, where from, what listens, certificates.',
-  options: [...FABRIC],
+  options: [
+    { name: 'check', help: 'the exit code says whether a fabric is serving: 0, else 1; prints one line' },
+    ...FABRIC,
+  ],
   examples: [
     'enf-fabric status',
     'enf-fabric status --json',
+    'enf-fabric status --check',
     'enf-fabric status --api https://fabric.example:8480 --token-file token',
   ],
   async run(invocation) {
+    if (invocation.flag('check')) return checkServing(invocation);
     await withFabric(invocation, async (fabric) => {
       const numbers = await fabric.run(overview, {});
       const reasons = await newestReasons(fabric);
@@ -59,6 +65,19 @@ export const status: Command = {
     return undefined;
   },
 };
+
+/** Asks nothing of the registry: for whoever looks every few seconds. */
+async function checkServing(invocation: Invocation): Promise<number> {
+  const remote = await remoteOf(invocation);
+  if (remote !== undefined) {
+    await withFabric(invocation, (fabric) => fabric.run(listNetworks, { limit: 1 }));
+    invocation.print({ serving: true }, () => 'serving');
+    return EXIT.ok;
+  }
+  const serving = await askServing(pathOf(invocation.required('data'), 'control'));
+  invocation.print({ serving: serving ?? null }, () => servingText(serving));
+  return serving ? EXIT.ok : EXIT.failed;
+}
 
 async function hostStatus(invocation: Invocation, fabric: Fabric): Promise<HostStatus> {
   const networks = () => eachRow((page) => fabric.run(listNetworks, page));

@@ -3,7 +3,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES } from '../access/roles.ts';
 import { createToken, listTokens, revokeToken, type TokenView } from '../operations/tokens.ts';
 import { FABRIC, withFabric } from './context.ts';
-import { AFTER, ALL, LIMIT, printList, when } from './list.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
 
 const tokenCreate: Command = {
   name: 'token create',
@@ -38,7 +38,7 @@ const tokenCreate: Command = {
 const tokenList: Command = {
   name: 'token list',
   summary: 'Lists the tokens of the API.',
-  options: [LIMIT, AFTER, ALL, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
   examples: ['enf-fabric token list'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
@@ -53,6 +53,7 @@ const tokenList: Command = {
           endOf(token),
           token.used === null ? 'never' : when(token.used),
         ],
+        things: ['token', 'tokens'],
         none: 'No tokens yet; make one with "enf-fabric token create".',
       }),
     );

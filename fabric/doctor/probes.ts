@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readBounded, readFailure } from '../../os/files/read.ts';
+import { runCommand } from '../../os/linux/command.ts';
 import { readTrimmed } from '../../os/linux/machine.ts';
 import { type Interface, kernel, MAIN_TABLE, type Route } from '../../os/linux/network-config.ts';
 import { parseListen } from '../../os/net/listen.ts';
@@ -23,6 +24,8 @@ export interface Validity {
 /** Everything that checks ask of the machine and of the fabric. Each changes nothing, and comes back in a few seconds. */
 export interface Probes {
   wallMs(): number;
+  /** When the registry was last written, milliseconds since 1970, and whether something synchronises the clock; undefined: that cannot be told. @throws Failure `os.…` */
+  clock(): Promise<{ readonly writtenMs: number; readonly synchronised: boolean | undefined }>;
   /** Undefined if no fabric serves the data folder, null if it is about to. @throws Failure `control.…` */
   serving(): Promise<Serving | null | undefined>;
   /** @throws Failure of the fabric or its registry */
@@ -50,6 +53,7 @@ export function machineProbes(data: string, networks: () => AsyncIterable<Networ
   let serving: Promise<Serving | null | undefined> | undefined;
   return {
     wallMs: Date.now,
+    clock: async () => ({ writtenMs: await lastWrite(data), synchronised: await isSynchronised() }),
     serving: () => (serving ??= askServing(pathOf(data, 'control'))),
     networks,
     interfaces: kernel.interfaces,
@@ -74,6 +78,27 @@ export function machineProbes(data: string, networks: () => AsyncIterable<Networ
       }
     },
   };
+}
+
+/** The registry itself is written seldom, what was committed since is in the file beside it. */
+async function lastWrite(data: string): Promise<number> {
+  const path = pathOf(data, 'registry');
+  const times = await Promise.all(
+    [path, `${path}-wal`].map((each) =>
+      stat(each).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => 0,
+      ),
+    ),
+  );
+  return Math.max(...times);
+}
+
+/** As adjtimex(2) says to `timedatectl`; undefined without it. */
+async function isSynchronised(): Promise<boolean | undefined> {
+  const options = { timeoutMs: PATIENCE_MS, maxBytes: 1_000 };
+  const said = await runCommand('timedatectl', ['show', '--property=NTPSynchronized', '--value'], options);
+  return said.kind === 'exited' && said.code === 0 ? said.stdout.trim() === 'yes' : undefined;
 }
 
 /** How this host reaches itself where a program listens on every address. */

@@ -1,5 +1,6 @@
 import { acknowledgeAlarm, listAlarms } from './alarms.ts';
 import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from './audit.ts';
+import { changeDevices, countDevices } from './bulk.ts';
 import {
   dropKeys,
   endRoot,
@@ -12,6 +13,7 @@ import { listDevices, nameDevice, setStanding, showDevice } from './devices.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { admitGroup, changeGroup, groupArrivals, listGroups, setGroupStatus, showGroup } from './groups.ts';
 import { addHook, listDeliveries, listHooks, removeHook, retryDelivery, testHook } from './hooks.ts';
+import { cancelJob, listJobs, showJob } from './jobs.ts';
 import { readLabel } from './labels.ts';
 import { addNetwork, listNetworks, renameNetwork } from './networks.ts';
 import type { Operation } from './operation.ts';
@@ -69,5 +71,10 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     rotateRoots,
     endRoot,
     dropKeys,
+    countDevices,
+    changeDevices,
+    listJobs,
+    showJob,
+    cancelJob,
   ].map((each) => [each.name, each]),
 );

@@ -1,7 +1,7 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
+import { type CountryOf, countries } from '../geo/countries.ts';
 import type { AuditEntry, Handshake, HandshakeCount } from '../registry/records.ts';
-import { type CountryOf, countries } from './countries.ts';
 import { badInput, optional, text, whole } from './input.ts';
 import { filteredList, isoTime, operation, type ReadContext } from './operation.ts';
 

@@ -282,4 +282,34 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/roots/{number}/drop-keys',
     summary: 'Takes the keys of a root, of which there are copies, out of the data folder',
   },
+  'device-count': {
+    permission: 'devices.read',
+    method: 'GET',
+    path: '/devices/count',
+    summary: 'How many devices a filter finds, and how many of them a change would change',
+  },
+  'device-bulk': {
+    permission: 'devices.standing',
+    method: 'POST',
+    path: '/devices/bulk',
+    summary: 'Evicts, bans or unbans all devices that a filter finds, as a job',
+  },
+  'job-list': {
+    permission: 'devices.read',
+    method: 'GET',
+    path: '/jobs',
+    summary: 'Jobs, newest first',
+  },
+  'job-show': {
+    permission: 'devices.read',
+    method: 'GET',
+    path: '/jobs/{id}',
+    summary: 'One job: what it has done, and what it could not',
+  },
+  'job-cancel': {
+    permission: 'devices.standing',
+    method: 'POST',
+    path: '/jobs/{id}/cancel',
+    summary: 'Ends a job; what was done stays done',
+  },
 };

@@ -1,9 +1,15 @@
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
+import { countries } from '../geo/countries.ts';
 import { longestAbsence, type Standing } from '../registry/admission.ts';
-import { type AgentReport, type Device, type StandingChange, standingOf } from '../registry/records.ts';
+import {
+  type AgentReport,
+  type Device,
+  type DeviceFilter,
+  type StandingChange,
+  standingOf,
+} from '../registry/records.ts';
 import type { Registry, RegistryReader } from '../registry/registry.ts';
 import { type HandshakeCountView, handshakeCountView } from './audit.ts';
-import { countries } from './countries.ts';
 import { badInput, oneOf, optional, text } from './input.ts';
 import {
   type Changed,
@@ -87,9 +93,36 @@ export interface DeviceFilterInput {
   readonly gid?: string | undefined;
   readonly network?: string | undefined;
   readonly standing?: Standing | undefined;
-  readonly tunnel?: 'open' | 'ended' | 'never' | undefined;
+  readonly tunnel?: 'open' | 'ended' | 'never' | 'offline' | undefined;
+  /** The code of the last failure that the device has reported; `any`: whichever. */
+  readonly failure?: string | undefined;
   /** See `searchFor`. */
   readonly q?: string | undefined;
+}
+
+/** The fields that narrow a list of devices. */
+export const DEVICE_FILTER = {
+  gid: optional(text(128)),
+  network: optional(text(64)),
+  standing: optional(oneOf('active', 'suspended', 'evicted', 'banned', 'retired')),
+  tunnel: optional(oneOf('open', 'ended', 'never', 'offline')),
+  failure: optional(text(64)),
+  q: optional(text(64)),
+};
+
+/** The filter as the registry takes it. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.bad-network` */
+export async function deviceFilter(
+  registry: RegistryReader,
+  { gid, network, standing, tunnel, failure, q }: DeviceFilterInput,
+): Promise<DeviceFilter> {
+  return {
+    ...(gid !== undefined && { gid: (await registry.group(gid)).gid }),
+    ...(network !== undefined && { network: await registry.network(network) }),
+    ...(standing !== undefined && { standing }),
+    ...(tunnel !== undefined && { tunnel }),
+    ...(failure !== undefined && { failure }),
+    ...(q !== undefined && { search: searchFor(q) }),
+  };
 }
 
 /**
@@ -98,21 +131,8 @@ export interface DeviceFilterInput {
  */
 export const listDevices = filteredList<Device, DeviceView, DeviceFilterInput>(
   'device-list',
-  {
-    gid: optional(text(128)),
-    network: optional(text(64)),
-    standing: optional(oneOf('active', 'suspended', 'evicted', 'banned', 'retired')),
-    tunnel: optional(oneOf('open', 'ended', 'never')),
-    q: optional(text(64)),
-  },
-  async (registry, page, { gid, network, standing, tunnel, q }) =>
-    registry.devices(page, {
-      ...(gid !== undefined && { gid: (await registry.group(gid)).gid }),
-      ...(network !== undefined && { network: await registry.network(network) }),
-      ...(standing !== undefined && { standing }),
-      ...(tunnel !== undefined && { tunnel }),
-      ...(q !== undefined && { search: searchFor(q) }),
-    }),
+  DEVICE_FILTER,
+  async (registry, page, filter) => registry.devices(page, await deviceFilter(registry, filter)),
   async ({ running }, devices) => {
     const presence = await running.presence(devices.map(({ address }) => address));
     // Devices of a group share their network.

@@ -1,8 +1,8 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
+import { countries } from '../geo/countries.ts';
 import type { Group, GroupStatus } from '../registry/records.ts';
 import { type HandshakeView, handshakeView } from './audit.ts';
-import { countries } from './countries.ts';
 import { backWithin, type StandingView } from './devices.ts';
 import { badInput, oneOf, optional, text, whole } from './input.ts';
 import { type Changed, isoTime, listOperation, operation, type ReadContext } from './operation.ts';

@@ -1,9 +1,9 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
+import { countries } from '../geo/countries.ts';
 import type { Handshake } from '../registry/records.ts';
 import type { RegistryReader } from '../registry/registry.ts';
 import { handshakeView } from './audit.ts';
-import { countries } from './countries.ts';
 import { type GroupView, groupView, LONGEST_LABEL } from './groups.ts';
 import { text } from './input.ts';
 import { isoTime, operation, type ReadContext } from './operation.ts';

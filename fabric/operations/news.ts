@@ -3,10 +3,10 @@ import { askControl } from '../../os/net/control-socket.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import { type CountryOf, countries } from '../geo/countries.ts';
 import type { News, NewsPosition, NewsSince } from '../registry/news.ts';
 import type { Change } from '../registry/records.ts';
 import { auditView, handshakeView } from './audit.ts';
-import { type CountryOf, countries } from './countries.ts';
 import { badInput } from './input.ts';
 
 /** The path of what is new on the control socket. */

@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox';
 import type { Role } from '../access/roles.ts';
+import type { Jobs } from '../jobs/jobs.ts';
 import type { AuthorityKeeper } from '../pki/keeper.ts';
 import type { Page, PageRequest } from '../registry/pages.ts';
 import type { Learned } from '../registry/records.ts';
@@ -21,6 +22,8 @@ export interface Context extends ReadContext {
   readonly running: Running;
   /** The fabric's keys and certificates; absent beside a registry alone, as in tests. */
   readonly keys?: () => Promise<AuthorityKeeper>;
+  /** What goes on by itself; absent as `keys` is. */
+  readonly jobs?: Jobs;
   /** Recorded in the audit trail: the user at the command line, or whoever a session or token stands for. */
   readonly actor: string;
   /** Of whoever asks from outside; undefined: the operator of the host. */

@@ -1,8 +1,8 @@
+import { requireGrantable } from '../access/grant.ts';
 import { ROLES, type Role } from '../access/roles.ts';
 import { issueSecret } from '../access/secrets.ts';
 import type { Person } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
-import { requireGrantable } from './grant.ts';
 import { oneOf, text, whole } from './input.ts';
 import { isoTime, listOperation, operation } from './operation.ts';
 

@@ -1,7 +1,7 @@
+import { requireGrantable } from '../access/grant.ts';
 import { ROLES, type Role } from '../access/roles.ts';
 import { issueSecret } from '../access/secrets.ts';
 import type { Token } from '../registry/tokens.ts';
-import { requireGrantable } from './grant.ts';
 import { oneOf, text, whole } from './input.ts';
 import { isoTime, listOperation, operation } from './operation.ts';
 

@@ -109,8 +109,10 @@ export interface DeviceFilter {
   readonly gid?: Uint8Array;
   readonly network?: Prefix;
   readonly standing?: DeviceStanding | 'suspended';
-  /** `ended`: it had one; as the registry has recorded it. */
-  readonly tunnel?: 'open' | 'ended' | 'never';
+  /** `ended`: it had one; `offline`: it has none; as the registry has recorded it. */
+  readonly tunnel?: 'open' | 'ended' | 'never' | 'offline';
+  /** The code of the last failure that it has reported; `any`: whichever. */
+  readonly failure?: string;
   readonly search?: DeviceSearch;
 }
 

@@ -181,6 +181,22 @@ test('a device is named, found by its name, and banned: its tunnel is cut while 
   expect(lines.join('\n')).toContain('pump-7');
 });
 
+test('all devices of a list are changed at once, after it was said how many those are', async () => {
+  await page.goto(`${origin}/#/devices?standing=banned`);
+  await page.getByRole('button', { name: 'Change all of these' }).click(IN_TIME);
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('0 of them would be banned').waitFor(IN_TIME);
+  await dialog.getByLabel('What is to be done').selectOption('unban');
+  await dialog.getByText('1 of them would be unbanned').waitFor(IN_TIME);
+  await expectAccessible(page);
+  await picture(page, 'bulk');
+  await dialog.getByRole('button', { name: 'Unban 1' }).click();
+  await page.getByText('1 device was unbanned (in force).').waitFor(IN_TIME);
+  await page.getByText('No device is like that.').waitFor(IN_TIME);
+  await must(world.fabric.run('device', 'ban', 'pump-7'));
+  await page.getByRole('link', { name: 'pump-7' }).waitFor(IN_TIME);
+});
+
 test('the trail tells of both, and its chain is recomputed in the browser, as entries come', async () => {
   await visit('Audit');
   await page.getByText(/Anna .* admitted the batch “Batch”/).waitFor();

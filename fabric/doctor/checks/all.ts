@@ -1,8 +1,10 @@
 import type { Check } from '../check.ts';
 import { backup } from './backup.ts';
 import { certificates } from './certificates.ts';
+import { clock } from './clock.ts';
 import { control } from './control.ts';
 import { disk } from './disk.ts';
+import { entropy } from './entropy.ts';
 import { forwarding } from './forwarding.ts';
 import { hostServices } from './host-services.ts';
 import { ports } from './ports.ts';
@@ -18,4 +20,6 @@ export const CHECKS: readonly Check[] = [
   forwarding,
   disk,
   backup,
+  clock,
+  entropy,
 ];

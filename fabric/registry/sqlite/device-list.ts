@@ -71,16 +71,24 @@ function conditionsOf(filter: DeviceFilter): {
   readonly indexed: Condition;
   readonly others: readonly Condition[];
 } {
-  const { gid, network, standing, tunnel, search } = filter;
+  const { gid, network, standing, tunnel, failure, search } = filter;
   const wanted: Condition[] = [
     ...(search === undefined ? [] : [searched(search)]),
     ...(standing === undefined || !RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
     ...(gid === undefined ? [] : [{ sql: 'gid = ?', values: [gid] }]),
     ...(standing === undefined || RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
-    ...(tunnel === undefined ? [] : [{ sql: TUNNEL[tunnel], values: [] }]),
+    ...(tunnel === undefined || tunnel === 'offline' ? [] : [{ sql: TUNNEL[tunnel], values: [] }]),
   ];
   const [indexed = EVERY, ...others] = wanted;
-  return { indexed, others: network === undefined ? others : [...others, within(network)] };
+  return {
+    indexed,
+    others: [
+      ...others,
+      ...(tunnel === 'offline' ? [{ sql: TUNNEL.offline, values: [] }] : []),
+      ...(failure === undefined ? [] : [failed(failure)]),
+      ...(network === undefined ? [] : [within(network)]),
+    ],
+  };
 }
 
 /** The standings with an index of their own, which fewer rows have than a group has devices. */
@@ -98,7 +106,13 @@ const TUNNEL: Readonly<Record<NonNullable<DeviceFilter['tunnel']>, string>> = {
   open: 'tunnel_at IS NOT NULL AND tunnel_ended IS NULL',
   ended: 'tunnel_ended IS NOT NULL',
   never: 'tunnel_at IS NULL',
+  offline: '(tunnel_at IS NULL OR tunnel_ended IS NOT NULL)',
 };
+
+const failed = (code: string): Condition =>
+  code === 'any'
+    ? { sql: 'failure_code IS NOT NULL', values: [] }
+    : { sql: 'failure_code = ?', values: [code] };
 
 function within({ address, length }: Prefix): Condition {
   const last = address.map((byte, i) => (i * 8 >= length ? 0xff : byte));

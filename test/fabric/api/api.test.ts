@@ -106,6 +106,11 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'certificate-rotate': { what: 'router' },
     'certificate-install': { answer: '{}' },
     'root-rotate': {},
+    'device-count': { standing: 'banned' },
+    'device-bulk': { change: 'ban', q: 'nothing-is-called-so' },
+    'job-list': {},
+    'job-show': { id: 999_999 },
+    'job-cancel': { id: 999_999 },
     'root-end': { number: 1 },
     'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
   };

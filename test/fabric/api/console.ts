@@ -3,6 +3,7 @@ import { onTestFinished } from 'vitest';
 import { account } from '../../../fabric/account/account.ts';
 import type { ApiOptions, Caller } from '../../../fabric/api/options.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
+import { openJobs } from '../../../fabric/jobs/jobs.ts';
 import { waitForNews } from '../../../fabric/operations/news.ts';
 import type { Context } from '../../../fabric/operations/operation.ts';
 import { actorOf, perform } from '../../../fabric/operations/perform.ts';
@@ -20,6 +21,7 @@ export function fabricOf(
     running: { notify: async () => 'in force', presence: async () => undefined },
     now,
     ...(keys !== undefined && { keys }),
+    jobs: openJobs(now),
   };
   return {
     news: (since) => waitForNews(registry, since),

@@ -28,6 +28,7 @@ const healthy: Probes = {
   routes: async () => ['fd00:1::/64', 'fd00:2::/64'].map((destination) => ({ ...route, destination })),
   sysctl: async () => '0',
   connect: async () => {},
+  clock: async () => ({ writtenMs: NOW - 1_000, synchronised: true }),
   backupAt: async () => NOW - 86_400_000,
   disk: async () => ({ free: 1e9, registry: 1e8 }),
   certificates: async () => [
@@ -69,6 +70,17 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{}, 'ok', /^953 MB are free$/],
     [{ disk: async () => ({ free: 3e8, registry: 1e9 }) }, 'warning', /954 MB: no room for a copy/],
     [{ disk: async () => ({ free: 1e8, registry: 1e6 }) }, 'failed', /^95 MB are free$/],
+  ],
+  clock: [
+    [{}, 'ok', /^synchronised$/],
+    [{ clock: async () => ({ writtenMs: NOW + 60_000, synchronised: undefined }) }, 'ok', /^plausible$/],
+    [{ clock: async () => ({ writtenMs: NOW, synchronised: false }) }, 'warning', /nothing synchronises/],
+    [{ clock: async () => ({ writtenMs: NOW + DAY_MS, synchronised: true }) }, 'failed', /2030-01-02T/],
+  ],
+  entropy: [
+    [{ sysctl: async () => '256' }, 'ok', /^256 bits$/],
+    [{ sysctl: async () => '12' }, 'warning', /12 bits/],
+    [{ sysctl: async () => undefined }, 'skipped', /does not say/],
   ],
   backup: [
     [{}, 'ok', /^the newest backup is 1 days old$/],

@@ -188,6 +188,11 @@ describe('an input', () => {
     'certificate-rotate': { what: 'router' },
     'certificate-install': { answer: '{}' },
     'root-rotate': {},
+    'device-count': {},
+    'device-bulk': { change: 'ban', standing: 'banned' },
+    'job-list': {},
+    'job-show': { id: 999_999 },
+    'job-cancel': { id: 999_999 },
     'root-end': { number: 1 },
     'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
   };

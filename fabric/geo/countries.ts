@@ -1,4 +1,4 @@
-import { countriesFile, NO_PLACES, readPlaces } from '../geo/places.ts';
+import { countriesFile, NO_PLACES, readPlaces } from './places.ts';
 
 /** Where an address is registered: an ISO 3166-1 code, "private" for one that is registered nowhere, or null if nobody knows. */
 export type CountryOf = (address: string) => string | null;

@@ -1,5 +1,5 @@
 import { Failure } from '../../protocol/failure.ts';
-import { mayGive, type Role } from '../access/roles.ts';
+import { mayGive, type Role } from './roles.ts';
 
 /**
  * Nobody gives or takes a role that may more than the own one; the operator of the host, who has none, may all.

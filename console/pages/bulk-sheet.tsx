@@ -1,0 +1,101 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { JobView } from '../../fabric/jobs/jobs.ts';
+import type { CountView } from '../../fabric/operations/bulk.ts';
+import type { StandingChange } from '../../fabric/registry/records.ts';
+import { type InputOf, run } from '../api/operations.ts';
+import { type Problem, problemOf } from '../api/problem.ts';
+import { count } from '../app/words.ts';
+import { ChoiceField } from '../parts/field.tsx';
+import { ProblemBox } from '../parts/problem.tsx';
+import { Sheet } from '../parts/sheet.tsx';
+
+const POLL_MS = 500;
+const CHANGES: readonly (readonly [StandingChange, string])[] = [
+  ['ban', 'Ban'],
+  ['unban', 'Unban'],
+  ['evict', 'Evict'],
+];
+const DONE: Readonly<Record<StandingChange, string>> = { ban: 'banned', unban: 'unbanned', evict: 'evicted' };
+
+/** What a list of devices is narrowed to. */
+export type DeviceFilter = Omit<InputOf<'device-list'>, 'limit' | 'after'>;
+
+/** Asks what is to be done with all devices that a list shows, says how many those are, and does it. */
+export function BulkSheet({
+  filter,
+  close,
+  done,
+}: {
+  readonly filter: DeviceFilter;
+  readonly close: () => void;
+  /** Says what was done. */
+  readonly done: (text: string) => void;
+}) {
+  const [change, setChange] = useState<StandingChange>('ban');
+  const [counted, setCounted] = useState<CountView>();
+  const [problem, setProblem] = useState<Problem>();
+  const [job, setJob] = useState<JobView>();
+  useEffect(() => {
+    let gone = false;
+    setCounted(undefined);
+    run('device-count', { ...filter, change }).then(
+      (view) => !gone && setCounted(view),
+      (error: unknown) => !gone && setProblem(problemOf(error)),
+    );
+    return () => {
+      gone = true;
+    };
+  }, [change]);
+  const act = async (): Promise<void> => {
+    // Not what the list shows now, but what was counted before the question.
+    const expected = counted === undefined || counted.more ? {} : { expected: counted.matching };
+    let running = await run('device-bulk', { ...filter, change, ...expected });
+    while (running.state === 'running') {
+      setJob(running);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      running = await run('job-show', { id: running.id });
+    }
+    done(outcome(running, change));
+  };
+  const verb = CHANGES.find(([each]) => each === change)![1];
+  return (
+    <Sheet
+      title="Change all devices of this list?"
+      verb={counted === undefined ? verb : `${verb} ${counted.changing.toLocaleString('en')}`}
+      danger={change !== 'unban'}
+      act={act}
+      close={close}
+    >
+      <ChoiceField
+        label="What is to be done"
+        value={change}
+        change={(value) => setChange(value as StandingChange)}
+        choices={CHANGES}
+      />
+      {problem !== undefined && <ProblemBox problem={problem} />}
+      <p aria-live="polite">{preview(counted, change)}</p>
+      {job !== undefined && (
+        <p role="status">
+          {count(job.rows, 'device')} so far, {job.changed.toLocaleString('en')} of them {DONE[change]}.
+        </p>
+      )}
+    </Sheet>
+  );
+}
+
+function preview(counted: CountView | undefined, change: StandingChange): string {
+  if (counted === undefined) return 'Counting …';
+  const { matching, changing, more } = counted;
+  const all = `${more ? 'More than ' : ''}${count(matching, 'device')}`;
+  if (matching === 0) return 'No device is like that any more.';
+  return `${all} on all pages of this list; ${more ? 'at least ' : ''}${changing.toLocaleString('en')} of them would be ${DONE[change]}. Those that are already stay as they are.`;
+}
+
+function outcome({ state, changed, failed, failures, effect }: JobView, change: StandingChange): string {
+  const how = effect === null ? '' : ` (${effect})`;
+  const done = `${count(changed, 'device')} ${changed === 1 ? 'was' : 'were'} ${DONE[change]}${how}.`;
+  const cut = state === 'done' ? '' : ` The job was ${state}.`;
+  const [first] = failures;
+  const not = first === undefined ? '' : ` ${failed} could not be, the first because: ${first.message}.`;
+  return `${done}${cut}${not}`;
+}

@@ -1,0 +1,29 @@
+import type { Jobs, JobView } from '../jobs/jobs.ts';
+import { whole } from './input.ts';
+import { type Context, operation } from './operation.ts';
+
+/** @throws Error beside a registry alone */
+export function jobsOf({ jobs }: Pick<Context, 'jobs'>): Jobs {
+  if (jobs === undefined) throw new Error('a job beside a registry alone');
+  return jobs;
+}
+
+const ID = { id: whole(1, Number.MAX_SAFE_INTEGER) };
+
+export const listJobs = operation<object, { readonly rows: readonly JobView[] }>(
+  'job-list',
+  {},
+  async (context) => ({
+    rows: jobsOf(context).list(),
+  }),
+);
+
+/** @throws Failure `jobs.unknown` */
+export const showJob = operation<{ id: number }, JobView>('job-show', ID, async (context, { id }) =>
+  jobsOf(context).show(id),
+);
+
+/** What was done stays done. @throws Failure `jobs.unknown` */
+export const cancelJob = operation<{ id: number }, JobView>('job-cancel', ID, async (context, { id }) =>
+  jobsOf(context).cancel(id),
+);

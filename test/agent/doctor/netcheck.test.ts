@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { checkNetwork, describeNetwork } from '../../../agent/doctor/netcheck.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { fakeProbes } from '../probes.ts';
+
+const refused =
+  (port: number) =>
+  async (_: string, asked: number): Promise<number> => {
+    if (asked === port) throw new Failure('net.unreachable', 'retry', 'refused');
+    return 3;
+  };
+const nobody = async () => ({
+  ...{ generation: undefined, address: undefined, keyKind: undefined, unfinished: false },
+  ...{ lastGoodMs: undefined, bad: [], quarantined: [] },
+});
+
+test('both ports and a router of the fabric: a tunnel can be set up', async () => {
+  const report = await checkNetwork(fakeProbes());
+  expect(report).toMatchObject({ usable: true, provisionable: true, provisioned: true });
+  expect(describeNetwork(report)).toMatch(/A tunnel can be set up from here\.$/);
+});
+
+test('the port of the identity server counts for a device that has no identity yet', async () => {
+  const connect = refused(444);
+  const known = await checkNetwork(fakeProbes({ connect }));
+  expect(known).toMatchObject({ usable: true, provisionable: false });
+  expect(describeNetwork(known)).toMatch(
+    /answers nowhere, which a device that has its identity does not need\.$/,
+  );
+  const fresh = await checkNetwork(fakeProbes({ connect, state: nobody }));
+  expect(fresh).toMatchObject({ usable: false, provisionable: false, provisioned: false });
+  expect(describeNetwork(fresh)).toMatch(/A tunnel can be set up from here, but .* cannot get one\.$/);
+});
+
+test('a state that this user cannot read does not make a network unusable', async () => {
+  const state = async () => {
+    throw new Failure('os.not-readable', 'operator', 'not permitted', { action: 'Ask root.' });
+  };
+  const report = await checkNetwork(fakeProbes({ connect: refused(444), state }));
+  expect(report).toMatchObject({ usable: true, provisioned: null });
+});
+
+test('without a router of the fabric nothing can be set up', async () => {
+  const tls = async () =>
+    ({ verdict: 'foreign', reason: 'self-signed', connectMs: 1, handshakeMs: 1 }) as const;
+  const report = await checkNetwork(fakeProbes({ tls }));
+  expect(report.usable).toBe(false);
+  expect(describeNetwork(report)).toMatch(/No tunnel can be set up from here\.$/);
+});
