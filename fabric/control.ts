@@ -40,7 +40,8 @@ const checkAddresses = checker(objectOf({ addresses: list(text(32), MOST_ROWS) }
 /** The running fabric, whose parts start after its control socket. */
 export interface Parts {
   readonly registry: Registry;
-  keys?: AuthorityKeeper;
+  /** Once it is started. */
+  keys?: Promise<AuthorityKeeper>;
   readonly log: Log;
   router?: Router;
   routes?: HostRoutes;
@@ -78,7 +79,7 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
     learned: async () => parts.router?.learned,
   };
   const signing = account(parts.registry);
-  const jobs = openJobs();
+  const jobs = openJobs(Date.now, (error) => parts.log('error', `job: ${(error as Error).stack}`));
   const stopping = new AbortController();
   const control = await serveControl(path, async (question) => {
     const request = `${question.method} ${question.path}`;
@@ -136,7 +137,7 @@ async function runOperation(
     const actor = await actorOf(registry, call);
     const context = {
       ...{ registry, ...doing, now: Date.now, mostRows: ROWS_AT_ONCE },
-      ...(keys !== undefined && { keys: async () => keys }),
+      ...(keys !== undefined && { keys: () => keys }),
     };
     return (
       (await signing.perform(name, actor, call.input)) ?? (await perform(name, actor, context, call.input))

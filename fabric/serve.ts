@@ -24,9 +24,9 @@ import './labels/label.ts';
 import { countHandshakes } from './metrics/handshakes.ts';
 import { metricsOf, openMetrics } from './metrics/serve.ts';
 import { openRegistry } from './open-registry.ts';
-import { type Authority, certificateIn, oldestRoot } from './pki/authority.ts';
+import { type Authority, certificateIn, loadAuthority, oldestRoot } from './pki/authority.ts';
 import { FILES, pathOf } from './pki/files.ts';
-import { openAuthority } from './pki/keeper.ts';
+import { type AuthorityKeeper, openAuthority } from './pki/keeper.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
 import { startRouter } from './router/router.ts';
@@ -92,8 +92,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     for (let close = started.pop(); close !== undefined; close = started.pop()) await close();
   };
   try {
-    const keys = await openAuthority(data);
-    const { authority } = keys;
+    await loadAuthority(data);
     const mail = options.mail === undefined ? undefined : await readMail(options.mail);
     const logFailure = repeatedLine(log, 'error', { subjects: 1 });
     const onError = (error: unknown): void => logFailure('', `registry: ${(error as Error).message}`);
@@ -104,10 +103,17 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const lost = registry.missing();
     if (lost !== undefined) log('error', `${lost.code}: ${lost.message}. ${lost.action}`);
 
-    const parts: Parts = { registry, keys, log };
+    const parts: Parts = { registry, log };
+    // Operations on keys wait until all that serve them take what they change.
+    let keysFollowed: (keys: AuthorityKeeper) => void = () => {};
+    parts.keys = new Promise((resolve) => {
+      keysFollowed = resolve;
+    });
     const control = await startControl(pathOf(data, 'control'), parts);
     started.push(() => control.close(GRACE_MS));
     // From here on this is the only fabric on the folder.
+    const keys = await openAuthority(data);
+    const { authority } = keys;
     started.push(await registry.follow(POLL_MS));
 
     const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
@@ -148,6 +154,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       identity.replaceKeys(serverKeys(next));
       await router.replaceIdentity(next.router, next);
     });
+    keysFollowed(keys);
     const certificates = () => certificatesOf(keys.authority, options.consoleCertificate);
     parts.metrics = metricsOf({ data, registry, router, certificates, handshakes: counted.numbers });
     if (options.metrics !== undefined) started.push(await openMetrics(options.metrics, parts.metrics, log));

@@ -6,7 +6,7 @@
 #     --suite   the Debian that it is made of; trixie (13) by default, whose Node.js is 20
 #   SOURCE_DATE_EPOCH  the time in all files, seconds since 1970; that of the last commit by default
 #   MIRROR             whence the packages of Debian come
-# Load it with "podman load -i FILE" or "skopeo copy oci-archive:FILE …". docs/fabric.md says how it is run. Needs root, mmdebstrap and umoci.
+# "podman load -i FILE" has it as localhost/enf-fabric:VERSION. docs/fabric.md says how it is run. Needs root, mmdebstrap and umoci.
 set -euo pipefail
 export LC_ALL=C TZ=UTC
 umask 022
@@ -35,6 +35,7 @@ if [ -z "$deb" ]; then
   deb=$(ls "$work"/deb/enf-fabric_*.deb)
 fi
 deb=$(realpath "$deb")
+export DEB=$deb
 version=$(dpkg-deb -f "$deb" Version) arch=$(dpkg-deb -f "$deb" Architecture)
 
 # A Debian with the package and what it needs, and nothing else. The fabric runs as root without root's rights: of the capabilities it has
@@ -44,7 +45,7 @@ mmdebstrap --quiet --mode=root --variant=minbase --architectures="$arch" --inclu
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' --dpkgopt='path-include=/usr/share/doc/enf-fabric/*' \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/bash-completion/*' \
   --customize-hook='mkdir -p "$1/packages"' \
-  --customize-hook="copy-in $deb /packages" \
+  --customize-hook='cp "$DEB" "$1/packages/"' \
   --customize-hook='DEBIAN_FRONTEND=noninteractive chroot "$1" sh -c "apt-get install -y -qq --no-install-recommends /packages/*.deb >/dev/null"' \
   --customize-hook='rm -rf "$1/packages" "$1"/var/log/*.log "$1"/var/log/apt "$1"/var/cache/debconf/*-old "$1"/var/lib/dpkg/*-old' \
   --customize-hook='chroot "$1" install -d -o root -g enf-fabric -m 750 /var/lib/enf-fabric' \
@@ -63,6 +64,14 @@ umoci config --image "$image:$version" --no-history --created "$stamp" --archite
   --config.exposedports 443/tcp --config.exposedports 444/tcp --config.exposedports 8480/tcp \
   --config.label "org.opencontainers.image.title=enf-fabric" --config.label "org.opencontainers.image.version=$version"
 umoci gc --layout "$image"
+# The whole name, so that whoever loads it finds it by that, and asks no registry of the internet for one of the same name.
+node -e '
+  const { readFileSync, writeFileSync } = require("node:fs");
+  const [file, name] = process.argv.slice(1);
+  const index = JSON.parse(readFileSync(file, "utf8"));
+  index.manifests[0].annotations = { "org.opencontainers.image.ref.name": name };
+  writeFileSync(file, JSON.stringify(index));
+' "$image/index.json" "localhost/enf-fabric:$version"
 
 mkdir -p "$out"
 file=$out/enf-fabric_${version}_$arch.tar

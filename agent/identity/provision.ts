@@ -4,6 +4,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import { sign } from '../../protocol/crypto/member.ts';
 import type { SuiteSpec } from '../../protocol/crypto/suite.ts';
+import { isFailure } from '../../protocol/failure.ts';
 import { checkAssigned } from '../../protocol/identity/assignable.ts';
 import { identityCertificate } from '../../protocol/identity/certificate.ts';
 import { formatIpv6, type Prefix } from '../../protocol/ipv6.ts';
@@ -48,7 +49,7 @@ export async function provision(work: Provisioning): Promise<SavedIdentity> {
   const roots = learnedRoots(store.record, credential.xttRoot)?.roots.map(({ xttRoot }) => xttRoot);
   const { saved, key } = await pendingKey(keys, store);
   try {
-    const identity = await handshake(work, credential, roots ?? [credential.xttRoot], key);
+    const identity = await shakeHands(work, credential, roots ?? [credential.xttRoot], key);
     checkAssigned(identity, work.links());
     const certificate = await identityCertificate(
       primitives,
@@ -86,11 +87,31 @@ async function pendingKey(keys: KeyStore, store: Store): Promise<{ saved: SavedK
   return { saved, key: await keys.load(saved) };
 }
 
-/** `roots` are the XTT roots that are trusted, the newest last. */
+/**
+ * `roots` are the XTT roots that are trusted, the newest last. A fabric that does not know that one, because it was restored from a backup, may
+ * still know an older one, if it is asked for that.
+ */
+async function shakeHands(
+  work: Provisioning,
+  credential: Credential,
+  roots: readonly Uint8Array[],
+  key: LongtermKey,
+): Promise<Uint8Array> {
+  for (let asked = roots.length - 1; ; asked--) {
+    try {
+      return await handshake(work, credential, roots, roots[asked]!, key);
+    } catch (error) {
+      if (asked === 0 || !isFailure(error, 'xtt.unknown-root')) throw error;
+    }
+  }
+}
+
+/** `asked`: the root under which the server is to answer. */
 async function handshake(
   work: Provisioning,
   credential: Credential,
   roots: readonly Uint8Array[],
+  asked: Uint8Array,
   key: LongtermKey,
 ): Promise<Uint8Array> {
   const basename = work.basename ?? credential.basename;
@@ -98,7 +119,7 @@ async function handshake(
   const exchange = await work.connect();
   const steps: Parameters<typeof abandon>[0][] = [];
   try {
-    const entropy = { dhSecret: primitives.random(32), nonce: hintedNonce(primitives, roots.at(-1)!) };
+    const entropy = { dhSecret: primitives.random(32), nonce: hintedNonce(primitives, asked) };
     const opened = hello(primitives, work.suite, entropy);
     steps.push(opened.next);
     await exchange.send(opened.send);

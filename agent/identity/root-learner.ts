@@ -1,8 +1,9 @@
 import { primitives } from '../../crypto/primitives.ts';
 import type { Log } from '../../os/service/log.ts';
+import { readU32 } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
-import { verifyRootUpdate } from '../../protocol/identity/root-update.ts';
-import { encodeRootsMessage, parseRootsMessage } from '../../protocol/tunnel/roots.ts';
+import { encodeRootSet, rootSetDigest, verifyRootUpdate } from '../../protocol/identity/root-update.ts';
+import { encodeRootsMessage, NO_DIGEST, parseRootsMessage } from '../../protocol/tunnel/roots.ts';
 import type { Store } from '../state/state.ts';
 import { learnedRoots, withRoots } from './learned-roots.ts';
 
@@ -24,6 +25,17 @@ export interface RootLearner {
   hear(packet: Uint8Array): Promise<Uint8Array | undefined>;
 }
 
+interface Known {
+  readonly version: number;
+  readonly digest: Uint8Array;
+  readonly xttRoots: readonly Uint8Array[];
+  /** The credential's. */
+  readonly base: Uint8Array;
+}
+
+/** A router sends so many for one answer. */
+const UPDATES_AT_ONCE = 8;
+
 export function rootLearner({
   store,
   credentialRoot,
@@ -34,17 +46,19 @@ export function rootLearner({
 }: LearnerOptions): RootLearner {
   /** The newest version that the router has told of. */
   let noticed = 0;
+  /** Updates since the last answer. */
+  let taken = 0;
   let turn: Promise<unknown> = Promise.resolve();
 
-  const known = async (): Promise<{ version: number; xttRoots: readonly Uint8Array[]; base: Uint8Array }> => {
+  const known = async (): Promise<Known> => {
     const base = await credentialRoot();
     const learned = learnedRoots((await store()).record, base);
-    if (learned === undefined) return { version: 1, xttRoots: [base], base };
-    return { version: learned.version, xttRoots: learned.roots.map(({ xttRoot }) => xttRoot), base };
+    if (learned === undefined) return { version: 1, digest: NO_DIGEST, xttRoots: [base], base };
+    const digest = rootSetDigest(primitives, encodeRootSet(learned));
+    return { version: learned.version, digest, xttRoots: learned.roots.map(({ xttRoot }) => xttRoot), base };
   };
 
-  const learn = async (update: Uint8Array): Promise<number> => {
-    const { base, ...trusted } = await known();
+  const learn = async (update: Uint8Array, { base, ...trusted }: Known): Promise<void> => {
     const set = verifyRootUpdate(primitives, update, trusted);
     const learned = new Date(wallMs()).toISOString();
     const opened = await store();
@@ -57,19 +71,33 @@ export function rootLearner({
       'notice',
       `the fabric's roots were changed: version ${set.version} with ${roots} is trusted from now on`,
     );
-    return set.version;
+  };
+
+  const say = async (): Promise<Uint8Array> => {
+    taken = 0;
+    const { version, digest } = await known();
+    return encodeRootsMessage({ kind: 'known', version, digest });
   };
 
   const answer = async (packet: Uint8Array): Promise<Uint8Array | undefined> => {
     const message = parseRootsMessage(packet);
     if (message?.kind === 'notice') {
       noticed = message.version;
-      return encodeRootsMessage({ kind: 'known', version: (await known()).version });
+      return say();
     }
     if (message?.kind !== 'update') return undefined;
-    const version = await learn(message.update);
-    // Several follow each other; one answer is enough.
-    return version >= noticed ? encodeRootsMessage({ kind: 'known', version }) : undefined;
+    const trusted = await known();
+    const version = message.update.length < 4 ? 0 : readU32(message.update, 0);
+    // One that came twice.
+    if (version <= trusted.version && version > 0) return undefined;
+    try {
+      await learn(message.update, trusted);
+    } catch (error) {
+      // A device that was made after the first roots have ended cannot verify the updates that led to its own.
+      if (!isFailure(error, 'roots.bad-update') || version >= noticed) throw error;
+    }
+    // Several follow each other; one answer is enough, and what is still behind is asked for with it.
+    return version >= noticed || ++taken >= UPDATES_AT_ONCE ? say() : undefined;
   };
 
   return {

@@ -66,8 +66,11 @@ export function identitySession(options: IdentityOptions): IdentitySession {
   let trust: RouterTrust | undefined;
   let handshakes = 0;
   const credentialRoot = async (): Promise<Uint8Array> => (await (await keyring.keys()).credential()).xttRoot;
+  /** How often what is trusted was forgotten: what was read before is not kept after. */
+  let forgotten = 0;
   const forget = (): void => {
     trust = undefined;
+    forgotten++;
   };
   // Loaded only when a router has something to say of roots: nothing else of a device that has its identity verifies signatures.
   let learner: Promise<RootLearner> | undefined;
@@ -81,6 +84,14 @@ export function identitySession(options: IdentityOptions): IdentitySession {
     const { record } = await store();
     // The credential is not read for nothing: a chip answers slowly.
     return shownRoots(record) && learnedRoots(record, await credentialRoot());
+  };
+
+  const readTrust = async (): Promise<RouterTrust> => {
+    const before = forgotten;
+    const read = await routerTrust(config, async () => (await keyring.keys()).tlsRoot(), await learned());
+    if (forgotten !== before) return readTrust();
+    trust = read;
+    return read;
   };
 
   return {
@@ -129,19 +140,26 @@ export function identitySession(options: IdentityOptions): IdentitySession {
     async tls() {
       const { identity } = (await store()).record;
       if (identity === undefined) throw new Error('a connection without an identity');
-      trust ??= await routerTrust(config, async () => (await keyring.keys()).tlsRoot(), await learned());
+      const trusted = trust ?? (await readTrust());
       const key = keyring.longterm() ?? (await keyring.use(identity));
       return {
         address: identity.address,
-        ...trust,
+        ...trusted,
         certificate: fromHex(identity.certificate),
         key: key.tlsKey(),
       };
     },
 
     async hear(packet) {
-      learner ??= openLearner();
-      return (await learner).hear(packet);
+      try {
+        learner ??= openLearner();
+        return await (await learner).hear(packet);
+      } catch (error) {
+        // A mistake of the program, or one whose files were replaced: the tunnel goes on.
+        learner = undefined;
+        log('error', `internal error: ${(error as Error).stack}`);
+        return undefined;
+      }
     },
     reload: forget,
     handshakes: () => handshakes,

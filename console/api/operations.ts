@@ -39,6 +39,7 @@ export interface Operations {
   'device-count': typeof bulk.countDevices;
   'device-bulk': typeof bulk.changeDevices;
   'job-show': typeof jobs.showJob;
+  'job-cancel': typeof jobs.cancelJob;
   'handshake-hours': typeof overview.handshakeHours;
   'handshake-countries': typeof overview.handshakeCountries;
   'handshake-list': typeof audit.listHandshakes;

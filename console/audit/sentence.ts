@@ -21,6 +21,8 @@ const WORDS: Readonly<Record<string, Words>> = {
   'root.end': ({ who }) => `${who} declared the end of a root`,
   'root.end-request': ({ who }) => `${who} asked for the end of a root`,
   'roots.change': ({ who, detail }) => `${who} put version ${field(detail, 'version')} of the roots in force`,
+  'job.start': ({ who, subject, detail }) => `${who} began ${subject}: to ${field(detail, 'change')} devices`,
+  'job.cancel': ({ who, subject }) => `${who} cancelled ${subject}`,
   'root.export': ({ who, subject }) => `${who} took the keys of ${subject} out of the fabric`,
   'network.add': ({ who, subject, detail }) =>
     `${who} added the network ${named(detail, subject)} (${subject})`,

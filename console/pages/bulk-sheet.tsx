@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JobView } from '../../fabric/jobs/jobs.ts';
 import type { CountView } from '../../fabric/operations/bulk.ts';
 import type { StandingChange } from '../../fabric/registry/records.ts';
@@ -17,27 +17,32 @@ const CHANGES: readonly (readonly [StandingChange, string])[] = [
 ];
 const DONE: Readonly<Record<StandingChange, string>> = { ban: 'banned', unban: 'unbanned', evict: 'evicted' };
 
-/** What a list of devices is narrowed to. */
-export type DeviceFilter = Omit<InputOf<'device-list'>, 'limit' | 'after'>;
+/** What a list of devices is narrowed to, but for a search. */
+export type BulkFilter = Omit<InputOf<'device-bulk'>, 'change' | 'expected'>;
 
 /** Asks what is to be done with all devices that a list shows, says how many those are, and does it. */
 export function BulkSheet({
-  filter,
+  filter: given,
   close,
   done,
 }: {
-  readonly filter: DeviceFilter;
+  readonly filter: BulkFilter;
   readonly close: () => void;
   /** Says what was done. */
   readonly done: (text: string) => void;
 }) {
+  // Those that were counted are changed, whatever list is behind the sheet by then.
+  const [filter] = useState(given);
   const [change, setChange] = useState<StandingChange>('ban');
   const [counted, setCounted] = useState<CountView>();
   const [problem, setProblem] = useState<Problem>();
   const [job, setJob] = useState<JobView>();
+  /** The number of the job that goes on. */
+  const underWay = useRef<number | undefined>(undefined);
   useEffect(() => {
     let gone = false;
     setCounted(undefined);
+    setProblem(undefined);
     run('device-count', { ...filter, change }).then(
       (view) => !gone && setCounted(view),
       (error: unknown) => !gone && setProblem(problemOf(error)),
@@ -52,10 +57,17 @@ export function BulkSheet({
     let running = await run('device-bulk', { ...filter, change, ...expected });
     while (running.state === 'running') {
       setJob(running);
+      underWay.current = running.id;
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       running = await run('job-show', { id: running.id });
     }
+    underWay.current = undefined;
     done(outcome(running, change));
+  };
+  const end = (): void => {
+    // Closed by hand: what was done stays done.
+    if (underWay.current !== undefined) void run('job-cancel', { id: underWay.current }).catch(() => {});
+    close();
   };
   const verb = CHANGES.find(([each]) => each === change)![1];
   return (
@@ -63,8 +75,9 @@ export function BulkSheet({
       title="Change all devices of this list?"
       verb={counted === undefined ? verb : `${verb} ${counted.changing.toLocaleString('en')}`}
       danger={change !== 'unban'}
+      ready={counted !== undefined}
       act={act}
-      close={close}
+      close={end}
     >
       <ChoiceField
         label="What is to be done"
@@ -77,6 +90,7 @@ export function BulkSheet({
       {job !== undefined && (
         <p role="status">
           {count(job.rows, 'device')} so far, {job.changed.toLocaleString('en')} of them {DONE[change]}.
+          Cancel ends it; what was done stays done.
         </p>
       )}
     </Sheet>

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { DeviceView } from '../../fabric/operations/devices.ts';
-import { run } from '../api/operations.ts';
+import { type InputOf, run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
@@ -13,7 +13,7 @@ import { Page } from '../parts/page.tsx';
 import { Search } from '../parts/search.tsx';
 import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
-import { BulkSheet, type DeviceFilter } from './bulk-sheet.tsx';
+import { BulkSheet } from './bulk-sheet.tsx';
 import { DevicePage } from './device.tsx';
 
 const COLUMNS: readonly Column<DeviceView>[] = [
@@ -78,7 +78,8 @@ function DeviceList({ route }: { readonly route: Route }) {
   // What the address holds is text; the fabric refuses what is no such word.
   const filter = Object.fromEntries(
     FIELDS.flatMap((field) => (route.query.get(field) ? [[field, route.query.get(field)]] : [])),
-  ) as DeviceFilter;
+  ) as Omit<InputOf<'device-list'>, 'limit' | 'after'>;
+  const { q, ...narrowed } = filter;
   const after = route.query.get('after') ?? undefined;
   const query = useQuery(`devices ${route.query}`, ['device', 'group'], () =>
     run('device-list', { ...filter, after, limit: PAGE_ROWS }),
@@ -92,7 +93,7 @@ function DeviceList({ route }: { readonly route: Route }) {
       sub="Each is one chip that has proven its batch. No page knows which chip it is."
       actions={
         <>
-          {filtered && may('devices.standing') && (
+          {q === undefined && filtered && may('devices.standing') && (
             <button type="button" onClick={() => ask(true)}>
               Change all of these
             </button>
@@ -131,7 +132,7 @@ function DeviceList({ route }: { readonly route: Route }) {
       />
       {asked && (
         <BulkSheet
-          filter={filter}
+          filter={narrowed}
           close={() => ask(false)}
           done={(text) => {
             setDone(text);

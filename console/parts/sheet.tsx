@@ -10,6 +10,7 @@ export function Sheet({
   title,
   verb,
   danger = false,
+  ready = true,
   act,
   close,
   children,
@@ -18,6 +19,8 @@ export function Sheet({
   /** On the button. */
   readonly verb: string;
   readonly danger?: boolean;
+  /** False until what the question says is known. */
+  readonly ready?: boolean;
   /** Does it; the sheet closes when it resolves. */
   readonly act: () => Promise<unknown>;
   readonly close: () => void;
@@ -26,21 +29,26 @@ export function Sheet({
   const dialog = useRef<HTMLDialogElement>(null);
   const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState(false);
+  const open = useRef(true);
   useEffect(() => dialog.current?.showModal(), []);
+  const closed = (): void => {
+    open.current = false;
+    close();
+  };
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
-    if (busy) return;
+    if (busy || !ready) return;
     setBusy(true);
     try {
       await act();
-      close();
+      if (open.current) closed();
     } catch (error) {
       setProblem(problemOf(error));
       setBusy(false);
     }
   };
   return (
-    <dialog class="sheet" ref={dialog} onClose={close} aria-labelledby="sheet-title">
+    <dialog class="sheet" ref={dialog} onClose={closed} aria-labelledby="sheet-title">
       <form onSubmit={submit}>
         <h2 id="sheet-title">{title}</h2>
         {children}
@@ -49,7 +57,7 @@ export function Sheet({
           <button type="button" onClick={() => dialog.current?.close()}>
             Cancel
           </button>
-          <button type="submit" class={danger ? 'danger' : 'primary'} disabled={busy}>
+          <button type="submit" class={danger ? 'danger' : 'primary'} disabled={busy || !ready}>
             {busy ? 'One moment …' : verb}
           </button>
         </div>

@@ -24,6 +24,11 @@ const STATUS: Readonly<Record<string, number>> = {
   'access.cross-site': 403,
   'access.forbidden': 403,
   'access.too-many-attempts': 429,
+  'bulk.changed': 409,
+  'jobs.unknown': 404,
+  'jobs.too-many': 429,
+  'request.precondition-failed': 412,
+  'request.key-reused': 422,
   'request.not-found': 404,
   'request.too-large': 413,
   'request.bad-type': 415,
@@ -38,7 +43,7 @@ const STATUS: Readonly<Record<string, number>> = {
 
 const STATUS_BY_PATTERN: readonly (readonly [pattern: RegExp, status: number])[] = [
   [/^fabric\.unknown-/, 404],
-  [/-exists$/, 409],
+  [/-exists$|^roots\.(?:too-many|newest|not-in-force|not-learned)$/, 409],
   [/^(?:request|label|ipv6|bytes|ecdaa)\.|^fabric\.bad-|^access\.(?:bad-name|weak-password)$/, 400],
 ];
 

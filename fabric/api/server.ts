@@ -2,19 +2,21 @@ import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:tls';
 import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { listenFailure } from '../../os/net/listen.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { addAccountRoutes } from './account-routes.ts';
 import { answerProblems, LARGEST_BODY } from './answers.ts';
 import { type Callers, callers } from './callers.ts';
+import { entityTag, names, noPrecondition, preconditionFailed, shownBy } from './etags.ts';
 import { startFeed } from './feed.ts';
 import { addFiles } from './files.ts';
 import { addSecurityHeaders } from './headers.ts';
+import { idempotency } from './idempotency.ts';
 import { openApiDocument } from './openapi.ts';
-import { type ApiOptions, ask } from './options.ts';
+import { type ApiOptions, ask, type Caller } from './options.ts';
 import { inputOf } from './request-input.ts';
-import { API_PREFIX, patternOf, ROUTES } from './routes.ts';
+import { API_PREFIX, patternOf, ROUTES, type Route } from './routes.ts';
 import { streams } from './streams.ts';
 
 /** Requests of one token, of one session, or of one source without either, within a second and as a burst. */
@@ -79,6 +81,7 @@ const secureContext = ({ certificate: cert, key }: NonNullable<ApiOptions['tls']
 
 function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Callers): void {
   const document = openApiDocument(options.version);
+  const keys = idempotency(options.now ?? Date.now);
   app.get(`${API_PREFIX}/openapi.json`, async () => document);
   for (const route of ROUTES) {
     app.route({
@@ -86,10 +89,44 @@ function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Ca
       url: `${API_PREFIX}${patternOf(route.path)}`,
       async handler(request, reply) {
         reply.header('cache-control', 'no-store');
-        return ask(options, route.name, known.of(request), inputOf(route, request));
+        const caller = known.of(request);
+        const input = inputOf(route, request);
+        if (route.method === 'GET')
+          return tagged(request, reply, await ask(options, route.name, caller, input));
+        const work = async (): Promise<unknown> => {
+          await requireMatch(options, route, caller, input, request.headers['if-match']);
+          return ask(options, route.name, caller, input);
+        };
+        const key = request.headers['idempotency-key'];
+        if (key === undefined) return work();
+        const who = JSON.stringify(caller);
+        return keys.once({ caller: who, key: String(key), operation: route.name, input }, work);
       },
     });
   }
+}
+
+/** The answer of a GET with its tag; nothing but the tag if the caller has it already. */
+function tagged(request: FastifyRequest, reply: FastifyReply, view: unknown): unknown {
+  const tag = entityTag(view);
+  reply.header('etag', tag);
+  const known = request.headers['if-none-match'];
+  return known !== undefined && names(known, tag) ? reply.code(304).send() : view;
+}
+
+/** @throws Failure `request.precondition-failed`, `request.no-precondition` */
+async function requireMatch(
+  options: ApiOptions,
+  route: Route,
+  caller: Caller,
+  input: Record<string, unknown>,
+  expected: string | undefined,
+): Promise<void> {
+  if (expected === undefined) return;
+  const shown = shownBy(route.path);
+  if (shown === undefined) throw noPrecondition();
+  const view = await ask(options, shown.operation, caller, { [shown.field]: input[shown.field] });
+  if (!names(expected, entityTag(view))) throw preconditionFailed();
 }
 
 const tooManyRequests = (): Failure =>

@@ -72,13 +72,18 @@ export const audit: Command = {
         const rows = await newest(invocation, { since }, (page) =>
           fabric.run(listHandshakes, { ...page, result: what }),
         );
-        const counts = invocation.flag('json') ? [] : await fabric.run(countHandshakes, {});
+        // They have no time of their own.
+        const shown = !invocation.flag('json') && since === undefined && what === undefined;
+        const counts = shown ? await fabric.run(countHandshakes, {}) : [];
         invocation.print(rows, () => [handshakeTable(rows), ...counts.map(strangersText)].join('\n'));
         return;
       }
       const subject = invocation.option('subject');
       const rows = await newest(invocation, { since, what }, (page) =>
-        fabric.run(listAudit, { ...page, subject }),
+        // Beside the fabric where all of it may have to be read.
+        what === undefined
+          ? fabric.run(listAudit, { ...page, subject })
+          : fabric.read(listAudit, { ...page, subject }),
       );
       const verified = `${entries} entries, unbroken; head ${entries}:${head}`;
       invocation.print({ entries, head, newest: rows }, () => `${auditTable(rows)}\n\n${verified}`);
@@ -95,7 +100,7 @@ interface Narrowed {
 }
 
 /** Rows that are read at once where only some of them count. */
-const ROWS_AT_ONCE = 200;
+const ROWS_AT_ONCE = 500;
 
 /** The newest rows of a list that begins with them, oldest first; at most as many as `--limit` allows. */
 async function newest<Row extends { readonly at: string; readonly action?: string }>(
@@ -118,7 +123,9 @@ async function newest<Row extends { readonly at: string; readonly action?: strin
   }
   const shown = found.slice(0, most);
   const asked = invocation.option('limit') !== undefined || after !== undefined;
-  if (asked && what === undefined) printCursor(next);
+  if (what === undefined && (asked || since !== undefined)) printCursor(next);
+  else if (what !== undefined && (next !== undefined || found.length > most))
+    process.stderr.write(`There is more: these are the newest ${shown.length}; give a larger --limit\n`);
   return shown.reverse();
 }
 

@@ -1,8 +1,8 @@
-import type { Command, Invocation, Option } from '../../cli/program.ts';
+import { type Command, EXIT, type Invocation, type Option } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { JobView } from '../jobs/jobs.ts';
-import { type CountView, changeDevices, countDevices } from '../operations/bulk.ts';
+import { type BulkFilterInput, type CountView, changeDevices, countDevices } from '../operations/bulk.ts';
 import type { DeviceFilterInput } from '../operations/devices.ts';
 import { cancelJob, listJobs, showJob } from '../operations/jobs.ts';
 import type { StandingChange } from '../registry/records.ts';
@@ -14,24 +14,32 @@ const DONE: Readonly<Record<StandingChange, string>> = { ban: 'banned', unban: '
 const POLL_MS = 500;
 
 /** What narrows a list of devices; the operations refuse words that they do not know. */
-export const DEVICE_FILTERS: readonly Option[] = [
+const BULK_FILTERS: readonly Option[] = [
   { name: 'group', value: 'GID', help: 'of a group, by the first digits of its id' },
   { name: 'network', value: 'PREFIX', help: 'with an address in a network' },
   { name: 'standing', value: 'WORD', help: 'active, suspended, evicted, banned or retired' },
   { name: 'tunnel', value: 'WORD', help: 'open, ended, never or offline (ended or never)' },
   { name: 'offline', help: 'without a tunnel: the same as --tunnel offline' },
   { name: 'failure', value: 'CODE', help: 'whose last failure was this one; any: whichever' },
+];
+
+export const DEVICE_FILTERS: readonly Option[] = [
+  ...BULK_FILTERS,
   { name: 'search', value: 'TEXT', help: 'how the name begins, an address, or its last group' },
 ];
 
 /** What these options narrow it to. @throws Failure `cli.bad-option` */
 export const narrowed = (invocation: Invocation): DeviceFilterInput => ({
+  ...narrowedForBulk(invocation),
+  q: invocation.option('search'),
+});
+
+const narrowedForBulk = (invocation: Invocation): BulkFilterInput => ({
   gid: invocation.option('group'),
   network: invocation.option('network'),
   standing: invocation.option('standing') as DeviceFilterInput['standing'],
   tunnel: tunnelOf(invocation),
   failure: invocation.option('failure'),
-  q: invocation.option('search'),
 });
 
 function tunnelOf(invocation: Invocation): DeviceFilterInput['tunnel'] {
@@ -48,27 +56,32 @@ const deviceBulk: Command = {
   summary:
     'Bans, unbans or evicts all devices that a filter finds; without --yes it only says how many those are.',
   arguments: '<ban|unban|evict>',
-  options: [...DEVICE_FILTERS, { name: 'yes', help: 'do it' }, ...FABRIC],
+  options: [
+    ...BULK_FILTERS,
+    { name: 'yes', help: 'do it' },
+    { name: 'expect', value: 'N', help: 'only if the filter still finds as many as the preview has said' },
+    ...FABRIC,
+  ],
   examples: [
     'enf-fabric device bulk ban --group 3f0c9a52',
-    'enf-fabric device bulk ban --group 3f0c9a52 --offline --yes',
+    'enf-fabric device bulk ban --group 3f0c9a52 --offline --yes --expect 412',
   ],
   async run(invocation) {
     const change = invocation.positionals[0] as StandingChange;
     if (!CHANGES.includes(change)) throw unknownChange(change);
-    const filter = narrowed(invocation);
-    await withFabric(invocation, async (fabric) => {
-      const counted = await fabric.run(countDevices, { ...filter, change });
+    const filter = narrowedForBulk(invocation);
+    const expected = expectedOf(invocation);
+    return withFabric(invocation, async (fabric) => {
       if (!invocation.flag('yes')) {
+        const counted = await fabric.run(countDevices, { ...filter, change });
         invocation.print(counted, () => previewText(counted, change));
-        return;
+        return EXIT.ok;
       }
-      const expected = counted.more ? {} : { expected: counted.matching };
-      const begun = await fabric.run(changeDevices, { ...filter, change, ...expected });
+      const begun = await fabric.run(changeDevices, { ...filter, change, expected });
       const job = await followed(fabric, begun, invocation.flag('json'));
       invocation.print(job, () => jobText(job, change));
+      return job.state === 'done' && job.failed === 0 ? EXIT.ok : EXIT.failed;
     });
-    return undefined;
   },
 };
 
@@ -88,7 +101,7 @@ async function followed(fabric: Fabric, begun: JobView, quiet: boolean): Promise
 function previewText({ matching, changing, more }: CountView, change: StandingChange): string {
   const all = more ? `More than ${matching}` : String(matching);
   const would = more ? `${changing} or more` : String(changing);
-  return `${all} devices are like that; ${would} of them would be ${DONE[change]}. Nothing was done: repeat it with --yes.`;
+  return `${all} devices are like that; ${would} of them would be ${DONE[change]}. Nothing was done: repeat it with --yes${more ? '' : ` --expect ${matching}`}.`;
 }
 
 function jobText(
@@ -156,6 +169,20 @@ const unknownChange = (given: string): Failure =>
       action: 'See "enf-fabric device bulk --help".',
     },
   );
+
+/** @throws Failure `cli.bad-option` */
+function expectedOf(invocation: Invocation): number | undefined {
+  const text = invocation.option('expect');
+  if (text === undefined || /^\d{1,9}$/.test(text)) return text === undefined ? undefined : Number(text);
+  throw new Failure(
+    'cli.bad-option',
+    'operator',
+    `--expect expects a number, got ${JSON.stringify(text.slice(0, 40))}`,
+    {
+      action: 'Give the number that the preview has said.',
+    },
+  );
+}
 
 const notANumber = (given: string): Failure =>
   new Failure(

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from '../../cli/program.ts';
 import { createFile, createFolder } from '../../os/files/create.ts';
+import { exists } from '../../os/files/folder.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { toHex, wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -65,7 +66,8 @@ const rootExport: Command = {
       const asked = invocation.option('root');
       const { certificates } = await fabric.run(listCertificates, {});
       const root = asked === undefined ? certificates.at(-1)!.root : parseNumber(asked);
-      await copyKeys(rootFolder(data, root), folder);
+      // A folder that has them already, because the power went before, is taken as it is: the fabric compares.
+      if (!(await exists(join(folder, FILES.xttRootKey)))) await copyKeys(rootFolder(data, root), folder);
       const copies = await rootKeyDigests(folder);
       await fabric.run(dropKeys, { number: root, ...copies });
       return root;

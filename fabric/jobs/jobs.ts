@@ -56,10 +56,12 @@ const MOST_FAILURES = 100;
 
 type Mutable = { -readonly [K in keyof JobView]: JobView[K] } & { failures: JobView['failures'][number][] };
 
-/** `now`: milliseconds since 1970. */
-export function openJobs(now: () => number = Date.now): Jobs {
+/**
+ * `now`: milliseconds since 1970; the numbers of jobs begin with its seconds, so that none is given twice. `onError` receives what is no Failure.
+ */
+export function openJobs(now: () => number = Date.now, onError: (error: unknown) => void = () => {}): Jobs {
   const jobs = new Map<number, { readonly job: Mutable; readonly stop: AbortController }>();
-  let last = 0;
+  let last = Math.floor(now() / 1_000);
 
   const find = (id: number) => {
     const found = jobs.get(id);
@@ -101,6 +103,7 @@ export function openJobs(now: () => number = Date.now): Jobs {
       }).then(
         () => end(job, stop.signal.aborted ? 'cancelled' : 'done'),
         (error: unknown) => {
+          if (!isFailure(error)) onError(error);
           failed('', isFailure(error) ? error : internal(error));
           end(job, 'failed');
         },

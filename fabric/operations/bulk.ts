@@ -9,7 +9,13 @@ import { badInput, oneOf, optional, whole } from './input.ts';
 import { jobsOf } from './jobs.ts';
 import { type Context, operation, type ReadContext } from './operation.ts';
 
-/** Changes of all devices that a filter finds. */
+/*
+ * Changes of all devices that a filter finds. A search is no filter here: it finds a thousand devices at most.
+ */
+
+const { q: _, ...BULK_FILTER } = DEVICE_FILTER;
+
+export type BulkFilterInput = Omit<DeviceFilterInput, 'q'>;
 
 const CHANGE = oneOf('evict', 'ban', 'unban');
 /** Rows of one turn. */
@@ -29,14 +35,11 @@ export interface CountView {
 
 /** Counts what a filter finds, before something is done to it. @throws Failure as `listDevices` */
 export const countDevices = operation<
-  DeviceFilterInput & { change?: StandingChange | undefined },
+  BulkFilterInput & { change?: StandingChange | undefined },
   CountView,
   ReadContext
->(
-  'device-count',
-  { ...DEVICE_FILTER, change: optional(CHANGE) },
-  async ({ registry }, { change, ...input }) =>
-    count(registry, await deviceFilter(registry, input), change, COUNTED),
+>('device-count', { ...BULK_FILTER, change: optional(CHANGE) }, async ({ registry }, { change, ...input }) =>
+  count(registry, await deviceFilter(registry, input), change, COUNTED),
 );
 
 /**
@@ -45,11 +48,11 @@ export const countDevices = operation<
  * @throws Failure `fabric.bad-input`, `bulk.changed`, `jobs.too-many`, and as `listDevices`
  */
 export const changeDevices = operation<
-  DeviceFilterInput & { change: StandingChange; expected?: number | undefined },
+  BulkFilterInput & { change: StandingChange; expected?: number | undefined },
   JobView
 >(
   'device-bulk',
-  { ...DEVICE_FILTER, change: CHANGE, expected: optional(whole(0, Number.MAX_SAFE_INTEGER)) },
+  { ...BULK_FILTER, change: CHANGE, expected: optional(whole(0, Number.MAX_SAFE_INTEGER)) },
   async (context, input) => {
     const { change, expected, ...narrowed } = input;
     const { registry, actor } = context;
@@ -61,9 +64,11 @@ export const changeDevices = operation<
       const { matching } = await count(registry, filter, change, Math.min(expected + 1, COUNTED));
       if (matching !== Math.min(expected, COUNTED)) throw hasChanged(expected, matching);
     }
-    return jobsOf(context).start({ operation: 'device-bulk', input: { ...input }, actor }, (progress) =>
+    const job = jobsOf(context).start({ operation: 'device-bulk', input: { ...input }, actor }, (progress) =>
       changeAll(context, filter, change, progress),
     );
+    await registry.record(actor, 'job.start', `job ${job.id}`, { ...input });
+    return job;
   },
 );
 
@@ -106,7 +111,7 @@ async function count(
   let after: string | undefined;
   do {
     await ownTurn();
-    const page = await registry.devices({ limit: ROWS_AT_ONCE, after }, filter);
+    const page = await registry.devices({ limit: Math.min(ROWS_AT_ONCE, most - matching), after }, filter);
     matching += page.rows.length;
     changing += page.rows.filter((device) => change !== undefined && wouldChange(device, change)).length;
     after = page.next;

@@ -285,7 +285,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
   'device-count': {
     permission: 'devices.read',
     method: 'GET',
-    path: '/devices/count',
+    path: '/device-count',
     summary: 'How many devices a filter finds, and how many of them a change would change',
   },
   'device-bulk': {
@@ -295,13 +295,13 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     summary: 'Evicts, bans or unbans all devices that a filter finds, as a job',
   },
   'job-list': {
-    permission: 'devices.read',
+    permission: 'audit.read',
     method: 'GET',
     path: '/jobs',
     summary: 'Jobs, newest first',
   },
   'job-show': {
-    permission: 'devices.read',
+    permission: 'audit.read',
     method: 'GET',
     path: '/jobs/{id}',
     summary: 'One job: what it has done, and what it could not',

@@ -150,19 +150,20 @@ export const endRoot = operation<
 );
 
 /** Takes the keys of a root out of the data folder, of which the owner has copies. @throws Failure `roots.keys-differ`, `roots.keys-elsewhere` */
-export const dropKeys = operation<{ number: number; xtt: string; tls: string }, { readonly number: number }>(
+export const dropKeys = operation<
+  { number: number; xtt?: string | undefined; tls?: string | undefined },
+  { readonly number: number }
+>(
   'root-keys-drop',
-  { number: whole(1, 1_000), xtt: text(64), tls: text(64) },
+  { number: whole(1, 1_000), xtt: optional(text(64)), tls: optional(text(64)) },
   async (context, { number, xtt, tls }) => {
     const keeper = await keysOf(context);
     await keeper.change(async (authority) => {
       if (!authority.roots.some((root) => root.number === number)) throw elsewhere(number);
-      await dropRootKeys(keeper.data, number, { xtt, tls }).catch((error: unknown) => {
-        throw isFailure(error, 'os.no-file') ? elsewhere(number) : error;
-      });
+      if (!(await dropRootKeys(keeper.data, number, { xtt, tls }))) throw elsewhere(number);
       return authority;
     });
-    await context.registry.recordKeys(context.actor, 'root.export', `root ${number}`);
+    await context.registry.record(context.actor, 'root.export', `root ${number}`);
     return { number };
   },
 );
@@ -202,7 +203,7 @@ async function rotated(
   const { authority } = await keysOf(context);
   const { version } = authority;
   const asked = requests.length > 0;
-  await context.registry.recordKeys(context.actor, asked ? `${action}-request` : action, subject, {
+  await context.registry.record(context.actor, asked ? `${action}-request` : action, subject, {
     version,
   });
   return {
@@ -222,8 +223,11 @@ async function rootsToSign(data: string, authority: Authority, request: boolean)
   return found;
 }
 
-const hasKeys = (data: string, number: number): Promise<boolean> =>
-  exists(join(rootFolder(data, number), FILES.xttRootKey));
+/** Also if a power cut has left one of the two. */
+async function hasKeys(data: string, number: number): Promise<boolean> {
+  const folder = rootFolder(data, number);
+  return (await exists(join(folder, FILES.xttRootKey))) || exists(join(folder, FILES.tlsRootKey));
+}
 
 async function rootKeys(data: string, number: number): Promise<RootKeys> {
   try {

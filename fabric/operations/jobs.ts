@@ -24,6 +24,8 @@ export const showJob = operation<{ id: number }, JobView>('job-show', ID, async 
 );
 
 /** What was done stays done. @throws Failure `jobs.unknown` */
-export const cancelJob = operation<{ id: number }, JobView>('job-cancel', ID, async (context, { id }) =>
-  jobsOf(context).cancel(id),
-);
+export const cancelJob = operation<{ id: number }, JobView>('job-cancel', ID, async (context, { id }) => {
+  const job = jobsOf(context).cancel(id);
+  await context.registry.record(context.actor, 'job.cancel', `job ${id}`);
+  return job;
+});

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { primitives } from '../../crypto/primitives.ts';
 import { createFolder } from '../../os/files/create.ts';
 import { syncFolder, writeDurable, writeFailure } from '../../os/files/durable.ts';
-import { readBounded, readIfThere } from '../../os/files/read.ts';
+import { readIfThere } from '../../os/files/read.ts';
 import { equal, toHex, wipe } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import {
@@ -12,8 +12,9 @@ import {
   MOST_ROOTS,
   MOST_TLS_ROOT,
   type RootPair,
+  verifyRootUpdate,
 } from '../../protocol/identity/root-update.ts';
-import { toPem } from '../../protocol/identity/roots.ts';
+import { isFabricRoot, toPem } from '../../protocol/identity/roots.ts';
 import { encodeTrust } from '../../protocol/identity/trust.ts';
 import {
   parseRootCertificate,
@@ -74,6 +75,7 @@ export async function prepareRouter(
   untilMs?: number,
 ): Promise<SigningRequest> {
   const root = newestRoot(authority);
+  requireOwn(authority);
   const { file, key } = newTlsKey();
   await writeDurable(nextKey(join(rootFolder(data, root.number), FILES.routerKey)), file);
   const publicKey = encodePublicKey(spkiOf(createPublicKey(key)));
@@ -87,7 +89,7 @@ export async function prepareRoots(data: string, authority: Authority): Promise<
   const inForce = authority.roots.filter((root) => root.inForce);
   if (inForce.length >= MOST_ROOTS) throw tooMany(inForce[0]!.number);
   if (authority.roots.length >= MOST_ROOTS_EVER) throw tooManyEver();
-  if (inForce.some(({ pair }) => pair.tlsRoot.length > MOST_TLS_ROOT)) throw foreign();
+  requireOwn(authority);
   const number = newest.number + 1;
   const folder = rootFolder(data, number);
   const made = await makeRoot(number);
@@ -103,6 +105,14 @@ export async function prepareRoots(data: string, authority: Authority): Promise<
   const pair = await readPair(folder);
   const set = nextSet(authority, [...inForce.map(({ pair: each }) => each), pair]);
   return { ...requestTo(newest), kind: 'roots', set, publicKey: tlsKeyOf(pair) };
+}
+
+/** What devices trust is the root here, and the router is signed by it: else they would not know what takes its place. @throws Failure `roots.foreign` */
+function requireOwn(authority: Authority): void {
+  const { tlsRoot } = newestRoot(authority).pair;
+  const root = certificateIn(toPem(tlsRoot), FILES.tlsRoot);
+  const own = certificateIn(authority.router.certificate, FILES.router).checkIssued(root);
+  if (!own || !isFabricRoot(tlsRoot) || tlsRoot.length > MOST_TLS_ROOT) throw foreign();
 }
 
 /** The end of an older root: what the newest one is to sign. @throws Failure `roots.not-in-force`, `roots.newest` */
@@ -188,19 +198,24 @@ async function installRoots(
   const sets = (expected ?? []).filter(({ length }) => length > 0).map((roots) => nextSet(authority, roots));
   if (!sets.some((set) => toHex(update).startsWith(set)))
     throw notExpected('its roots are not those that were asked for');
+  // Before it is on the disk: there it counts.
+  requireSigned(authority, update);
   if (cross !== undefined) {
     if (!isSigned(cross, spkiOf(certificateIn(toPem(prepared!.tlsRoot), folder).publicKey), newest.pair))
       throw notExpected('its cross certificate is not that of the next TLS root');
     await writeDurable(join(folder, FILES.crossRoot), cross, 0o644);
   }
-  const path = updateFile(data, authority.version + 1);
-  await writeDurable(path, update, 0o644);
+  await writeDurable(updateFile(data, authority.version + 1), update, 0o644);
+}
+
+/** @throws Failure `signing.not-expected` */
+function requireSigned(authority: Authority, update: Uint8Array): void {
+  const { version, roots } = authority;
+  const xttRoots = roots.filter((root) => root.inForce).map(({ pair }) => pair.xttRoot);
   try {
-    await loadAuthority(data);
+    verifyRootUpdate(primitives, update, { version, xttRoots });
   } catch (error) {
-    // Its signature does not fit: what was before stays.
-    await rm(path, { force: true });
-    throw isFailure(error, 'fabric.bad-authority') ? notExpected(error.message) : error;
+    throw isFailure(error) ? notExpected(error.message) : error;
   }
 }
 
@@ -208,7 +223,8 @@ async function installRoots(
 function isSigned(pem: string, spki: Uint8Array, { tlsRoot }: RootPair): boolean {
   try {
     const certificate = certificateIn(pem, 'answer');
-    return isFor(certificate, spki) && certificate.verify(certificateIn(toPem(tlsRoot), 'root').publicKey);
+    const root = certificateIn(toPem(tlsRoot), 'root');
+    return isFor(certificate, spki) && certificate.checkIssued(root) && certificate.verify(root.publicKey);
   } catch (error) {
     if (isFailure(error)) return false;
     throw error;
@@ -244,16 +260,17 @@ async function ifThere<T>(read: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** SHA-256 of the files of a root's keys, which say that somebody has them without giving them away. 64 hex digits each. */
+/** SHA-256 of the files of a root's keys, which say that somebody has them without giving them away. 64 hex digits each; absent: it is not there. */
 export interface RootKeyDigests {
-  readonly xtt: string;
-  readonly tls: string;
+  readonly xtt?: string | undefined;
+  readonly tls?: string | undefined;
 }
 
-/** @throws Failure `os.no-file`, `os.…` */
+/** @throws Failure `os.…` */
 export async function rootKeyDigests(folder: string): Promise<RootKeyDigests> {
-  const digest = async (name: string): Promise<string> => {
-    const file = await readBounded(join(folder, name), 'key of a root');
+  const digest = async (name: string): Promise<string | undefined> => {
+    const file = await readIfThere(join(folder, name), 'key of a root');
+    if (file === undefined) return undefined;
     const hash = createHash('sha256').update(file).digest('hex');
     wipe(file);
     return hash;
@@ -262,19 +279,21 @@ export async function rootKeyDigests(folder: string): Promise<RootKeyDigests> {
 }
 
 /**
- * Takes the private keys of a root out of the data folder, of which somebody has copies with these digests.
- * @throws Failure `roots.keys-differ`, `os.no-file`, `os.…`
+ * Takes the private keys of a root out of the data folder, of which somebody has copies with these digests; also what a power cut has left of
+ * them. False if none was there. @throws Failure `roots.keys-differ`, `os.…`
  */
-export async function dropRootKeys(data: string, number: number, copies: RootKeyDigests): Promise<void> {
+export async function dropRootKeys(data: string, number: number, copies: RootKeyDigests): Promise<boolean> {
   const folder = rootFolder(data, number);
   const here = await rootKeyDigests(folder);
-  if (here.xtt !== copies.xtt || here.tls !== copies.tls) throw differ(number);
+  for (const name of ['xtt', 'tls'] as const)
+    if (here[name] !== undefined && here[name] !== copies[name]) throw differ(number);
   try {
-    for (const name of [FILES.xttRootKey, FILES.tlsRootKey]) await rm(join(folder, name));
+    for (const name of [FILES.xttRootKey, FILES.tlsRootKey]) await rm(join(folder, name), { force: true });
     await syncFolder(folder);
   } catch (error) {
     throw writeFailure(folder, error);
   }
+  return here.xtt !== undefined || here.tls !== undefined;
 }
 
 function tooMany(oldest: number): Failure {
@@ -325,9 +344,10 @@ function foreign(): Failure {
   return new Failure(
     'roots.foreign',
     'operator',
-    'the newest TLS root was not made by this program: it is too long to be told to devices',
+    "the router's certificate or its root was not made by this program",
     {
-      action: 'Replace it where it was made, and in the devices: remote.tls-root.',
+      action:
+        'Replace it where it was made: router.pem and router.key in the data folder, and remote.tls-root of the devices.',
     },
   );
 }

@@ -26,8 +26,15 @@ export async function openAuthority(data: string): Promise<AuthorityKeeper> {
     },
     change(work) {
       const changed = turn.then(async () => {
-        authority = await work(authority);
-        for (const listener of listeners) await listener(authority);
+        try {
+          authority = await work(authority);
+        } catch (error) {
+          // What is on the disk counts, however far it has come.
+          authority = await loadAuthority(data).catch(() => authority);
+          throw error;
+        } finally {
+          for (const listener of listeners) await listener(authority);
+        }
       });
       turn = changed.catch(() => {});
       return changed;

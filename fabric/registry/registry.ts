@@ -130,8 +130,8 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
   onAdmitted(listener: (address: Uint8Array) => void): () => void;
   /** Appends a refused handshake to the history; `unlisted` more like it are only counted. */
   refused(handshake: Omit<Handshake, 'at'>, unlisted?: number): Promise<void>;
-  /** Records what was done to the fabric's keys, which are not in the registry. */
-  recordKeys(
+  /** Records what somebody has done that is not in the registry itself: to the fabric's keys, or with jobs. */
+  record(
     actor: string,
     action: string,
     subject: string,

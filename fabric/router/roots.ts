@@ -1,3 +1,6 @@
+import { primitives } from '../../crypto/primitives.ts';
+import { equal } from '../../protocol/bytes.ts';
+import { rootSetDigest, setOf } from '../../protocol/identity/root-update.ts';
 import { encodeRootsMessage, parseRootsMessage } from '../../protocol/tunnel/roots.ts';
 import type { RouterThreads } from '../../tunnel/router.ts';
 import type { Learned } from '../registry/records.ts';
@@ -46,14 +49,24 @@ export function rootTeller(threads: Pick<RouterThreads, 'send'>, begin: RootNews
     if (understandsVerdicts && news.version > 1)
       threads.send(peer, encodeRootsMessage({ kind: 'notice', version: news.version }));
   };
+  /** Two fabrics that were restored from one backup may have given one version to two sets. */
+  const isOurs = (version: number, digest: Uint8Array): boolean => {
+    const update = news.updates[version - 2];
+    return update === undefined ? version <= 1 : equal(rootSetDigest(primitives, setOf(update)), digest);
+  };
   return {
     greet: tell,
     hear({ id, peer }, packet) {
       const message = parseRootsMessage(packet);
       if (message === undefined) return false;
       if (message.kind !== 'known') return true;
-      learn(id, message.version);
-      const from = Math.max(0, message.version - 1);
+      const { version, digest } = message;
+      if (!isOurs(version, digest)) {
+        learn(id, undefined);
+        return true;
+      }
+      learn(id, version);
+      const from = Math.max(0, version - 1);
       for (const update of news.updates.slice(from, from + UPDATES_AT_ONCE))
         threads.send(peer, encodeRootsMessage({ kind: 'update', update }));
       return true;

@@ -67,5 +67,6 @@ enum {
   WIRE_ROOTS_NOTICE = 1,
   WIRE_ROOTS_KNOWN = 2,
   WIRE_ROOTS_UPDATE = 3,
-  WIRE_ROOTS_VERSION_LENGTH = 6,  // of a notice, and of what is known
+  WIRE_ROOTS_NOTICE_LENGTH = 6,
+  WIRE_ROOTS_KNOWN_LENGTH = 10,
 };

@@ -24,7 +24,7 @@ void router_send_message(struct router_connection *connection, const uint8_t *pa
 
 static bool is_message(const struct dp_frame *frame) {
   if (frame->packet[0] == WIRE_REPORT_TYPE) return frame->length <= WIRE_MAX_REPORT_LENGTH;
-  return frame->packet[0] == WIRE_ROOTS_TYPE && frame->length == WIRE_ROOTS_VERSION_LENGTH && frame->packet[1] == WIRE_ROOTS_KNOWN;
+  return frame->packet[0] == WIRE_ROOTS_TYPE && frame->length == WIRE_ROOTS_KNOWN_LENGTH && frame->packet[1] == WIRE_ROOTS_KNOWN;
 }
 
 bool router_take_message(struct router_connection *from, const struct dp_frame *frame, uint64_t now) {

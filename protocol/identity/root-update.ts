@@ -52,6 +52,11 @@ export function encodeRootSet({ version, roots }: RootSet): Uint8Array {
   return concat(u32(version), Uint8Array.of(roots.length), ...pairs);
 }
 
+/** Says which set a device has, 4 bytes: two fabrics that were restored from one backup may give one version to two sets. */
+export function rootSetDigest(p: Pick<Primitives, 'sha256'>, set: Uint8Array): Uint8Array {
+  return p.sha256(concat(LABEL, set)).slice(0, 4);
+}
+
 /** The update: `set` as `encodeRootSet` gives it, and its signature, made with the newest XTT root key of the version before. */
 export async function signRootSet(set: Uint8Array, sign: EcdsaSigner): Promise<Uint8Array> {
   return concat(set, await sign(concat(LABEL, set)));
@@ -59,7 +64,8 @@ export async function signRootSet(set: Uint8Array, sign: EcdsaSigner): Promise<U
 
 /**
  * The set in an update that whoever trusts `known` may trust instead.
- * @throws Failure `roots.bad-update` if it is malformed, not newer, or not signed by one of the roots known
+ * @throws Failure `roots.bad-update` if it is malformed, not newer, or not signed by the newest of the roots known, which
+ * are in the order of their age: whoever has stolen an older one may change nothing any more
  */
 export function verifyRootUpdate(
   p: Pick<Primitives, 'verifyEcdsa'>,
@@ -71,9 +77,9 @@ export function verifyRootUpdate(
   if (set.version <= known.version) throw bad(`a version above ${known.version}`, `version ${set.version}`);
   const signed = concat(LABEL, bytes.subarray(0, -SIGNATURE_LENGTH));
   const signature = bytes.subarray(-SIGNATURE_LENGTH);
-  const keys = known.xttRoots.map((root) => parseRootCertificate(root).publicKey);
-  if (!keys.some((key) => p.verifyEcdsa(key, signed, signature)))
-    throw bad('a signature of a root that is trusted', 'another one');
+  const newest = known.xttRoots.at(-1);
+  if (newest === undefined || !p.verifyEcdsa(parseRootCertificate(newest).publicKey, signed, signature))
+    throw bad('a signature of the newest root that is trusted', 'another one');
   return set;
 }
 
@@ -108,6 +114,9 @@ function isPair(xttRoot: Uint8Array, tlsRoot: Uint8Array): boolean {
   }
   return isCertificate(tlsRoot);
 }
+
+/** What was signed in an update: the set. */
+export const setOf = (update: Uint8Array): Uint8Array => update.subarray(0, -SIGNATURE_LENGTH);
 
 /** True if these are the same pair. */
 export const samePair = (one: RootPair, other: RootPair): boolean =>

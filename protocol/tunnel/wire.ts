@@ -60,8 +60,8 @@ export const ROOTS_TYPE = 0xf4;
 export const ROOTS_NOTICE = 1;
 export const ROOTS_KNOWN = 2;
 export const ROOTS_UPDATE = 3;
-/** Of a notice, and of what is known. */
-export const ROOTS_VERSION_LENGTH = 6;
+export const ROOTS_NOTICE_LENGTH = 6;
+export const ROOTS_KNOWN_LENGTH = 10;
 
 /** What is offered to the router: the best that both know, or enftun's frames in any case. */
 export const WIRE_CHOICES = ['auto', 'legacy'] as const;

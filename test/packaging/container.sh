@@ -48,7 +48,9 @@ trap stop EXIT
 bash packaging/container.sh --out "$work" ${DEB:+--deb "$DEB"} || exit 1
 mkdir "$work/oci" "$work/volume" "$work/run"
 tar -C "$work/oci" -xf "$work"/enf-fabric_*.tar
-umoci unpack --image "$work/oci:$(umoci list --layout "$work/oci")" "$work/bundle" >/dev/null || exit 1
+check "is called localhost/enf-fabric and its version" grep -F '"org.opencontainers.image.ref.name":"localhost/enf-fabric:' "$work/oci/index.json"
+sed -i 's#localhost/enf-fabric:[^"]*#image#' "$work/oci/index.json"
+umoci unpack --image "$work/oci:image" "$work/bundle" >/dev/null || exit 1
 
 ip netns add "$fabric"
 ip netns add "$device"

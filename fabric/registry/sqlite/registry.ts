@@ -130,7 +130,7 @@ function ownersPart(db: Database, queue: CommitQueue, act: (actor: string) => Ac
     retireDevice: (actor, address) => queue.submit(() => retireDevice(db, act(actor), address)),
     replaceDevice: (actor, from, to) => queue.submit(() => replaceDevice(db, act(actor), from, to)),
     setStanding: (actor, address, change) => queue.submit(() => setStanding(db, act(actor), address, change)),
-    recordKeys: (actor, action, subject, detail = {}) =>
+    record: (actor, action, subject, detail = {}) =>
       queue.submit(() => appendAudit(db, { ...act(actor), action, subject, detail })),
   } satisfies Partial<Registry>;
 }

@@ -5,13 +5,16 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import { learnedRoots, shownRoots } from '../../../agent/identity/learned-roots.ts';
 import { type RootLearner, rootLearner } from '../../../agent/identity/root-learner.ts';
 import { openStore, type Store } from '../../../agent/state/state.ts';
+import { generateP256, primitives } from '../../../crypto/primitives.ts';
 import { type Authority, loadAuthority } from '../../../fabric/pki/authority.ts';
 import { install, prepareEnd, prepareRoots } from '../../../fabric/pki/changes.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { readRootKeys } from '../../../fabric/pki/keys.ts';
 import { sign } from '../../../fabric/pki/signing.ts';
 import { openFolder } from '../../../os/files/folder.ts';
-import { encodeRootsMessage } from '../../../protocol/tunnel/roots.ts';
+import { rootSetDigest, setOf } from '../../../protocol/identity/root-update.ts';
+import { encodeRootsMessage, NO_DIGEST } from '../../../protocol/tunnel/roots.ts';
+import { makeRootCertificate } from '../../../protocol/xtt/certificate.ts';
 
 let folder: string;
 let store: Store;
@@ -53,7 +56,12 @@ const learner = (root = base): RootLearner =>
     },
   });
 const notice = (version: number) => encodeRootsMessage({ kind: 'notice', version });
-const known = (version: number) => encodeRootsMessage({ kind: 'known', version });
+const known = (version: number) =>
+  encodeRootsMessage({
+    kind: 'known',
+    version,
+    digest: version === 1 ? NO_DIGEST : rootSetDigest(primitives, setOf(authority.updates[version - 2]!)),
+  });
 const update = (version: number) =>
   encodeRootsMessage({ kind: 'update', update: authority.updates[version - 2]! });
 
@@ -78,8 +86,8 @@ describe('a device that is told of roots', () => {
     store = await openStore(await openFolder(folder));
     const { hear } = learner();
     expect(await hear(notice(3))).toEqual(known(3));
-    expect(await hear(update(2))).toBeUndefined();
-    expect(noted).toMatchObject([{ code: 'roots.bad-update' }]);
+    for (const version of [2, 3]) expect(await hear(update(version))).toBeUndefined();
+    expect([noted, learned]).toEqual([[], 2]);
     expect(learnedRoots(store.record, base)?.version).toBe(3);
   });
 
@@ -91,10 +99,20 @@ describe('a device that is told of roots', () => {
     expect(shownRoots(store.record)).toBeUndefined();
   });
 
-  test('believes no other fabric, and forgets what its former one has said', async () => {
-    const stranger = authority.roots[1]!.pair.xttRoot;
-    const { hear } = learner(stranger);
+  test('that was made after the first root has ended passes over the updates that led to its own', async () => {
+    const second = authority.roots[1]!.pair.xttRoot;
+    const { hear } = learner(second);
+    expect(await hear(notice(3))).toEqual(known(1));
     expect(await hear(update(2))).toBeUndefined();
+    expect(await hear(update(3))).toEqual(known(3));
+    expect([noted, learned]).toEqual([[], 1]);
+  });
+
+  test('believes no other fabric, and forgets what its former one has said', async () => {
+    const stranger = makeRootCertificate(new Uint8Array(16), generateP256().publicKey);
+    const { hear } = learner(stranger);
+    for (const version of [2, 3]) expect(await hear(update(version))).toBeUndefined();
+    expect(noted.length).toBeGreaterThan(0);
     expect(shownRoots(store.record)).toBeUndefined();
     const own = learner();
     for (const each of [notice(3), update(2), update(3)]) await own.hear(each);

@@ -14,6 +14,8 @@ import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { makeBatch } from '../device.ts';
 import { fabricOf } from './console.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'enf-api-'));
@@ -107,7 +109,7 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'certificate-install': { answer: '{}' },
     'root-rotate': {},
     'device-count': { standing: 'banned' },
-    'device-bulk': { change: 'ban', q: 'nothing-is-called-so' },
+    'device-bulk': { change: 'ban', failure: 'nothing.fails-so' },
     'job-list': {},
     'job-show': { id: 999_999 },
     'job-cancel': { id: 999_999 },
@@ -143,6 +145,58 @@ test('who did what stands in the audit trail', async () => {
   expect(body.rows).toMatchObject([
     { action: 'network.add', actor: expect.stringMatching(/^owner \(token \d+\)$/) },
   ]);
+});
+
+describe('a request that is repeated', () => {
+  test('with the same Idempotency-Key is done once', async () => {
+    const token = await make('owner');
+    const add = (key: string, name = 'twice') =>
+      ask('/api/v1/networks', {
+        ...as(token, post({ prefix: 'fd00:77::/64', name })),
+        headers: { ...(as(token, post({})).headers as object), 'idempotency-key': key },
+      });
+    const first = await add('k-1');
+    expect(first.status).toBe(200);
+    expect((await add('k-1')).body).toEqual(first.body);
+    expect(await add('k-1', 'other')).toMatchObject({ status: 422, body: { code: 'request.key-reused' } });
+    expect(await add('k-2')).toMatchObject({ status: 409, body: { code: 'fabric.network-exists' } });
+    expect(await add('')).toMatchObject({ status: 400, body: { code: 'request.bad-key' } });
+  });
+});
+
+describe('an entity tag', () => {
+  test('spares an answer that is known, and binds a change to what was seen', async () => {
+    const token = await make('owner');
+    const batch = makeBatch();
+    await ask('/api/v1/networks', as(token, post({ prefix: 'fd00:78::/64', name: 'tagged' })));
+    const added = await ask(
+      '/api/v1/groups',
+      as(token, post({ label: batch.label, network: 'fd00:78::/64' })),
+    );
+    expect(added.status).toBe(200);
+    const path = `/api/v1/groups/${toHex(batch.gid)}`;
+    const tag = (await ask(path, as(token))).headers.get('etag')!;
+    expect(tag).toMatch(/^"/);
+    const again = await fetch(`http://127.0.0.1:${api.port}${path}`, {
+      headers: { ...(as(token).headers as object), 'if-none-match': tag },
+    });
+    expect([again.status, await again.text()]).toEqual([304, '']);
+    const rename = (name: string, match: string) => {
+      const init = as(token, post({ name }));
+      return ask(path, { ...init, headers: { ...(init.headers as object), 'if-match': match } });
+    };
+    expect(await rename('one', tag)).toMatchObject({ status: 200 });
+    expect(await rename('two', tag)).toMatchObject({
+      status: 412,
+      body: { code: 'request.precondition-failed' },
+    });
+    const init = as(token, post({ prefix: 'fd00:79::/64', name: '' }));
+    const bound = await ask('/api/v1/networks', {
+      ...init,
+      headers: { ...(init.headers as object), 'if-match': '*' },
+    });
+    expect(bound).toMatchObject({ status: 400, body: { code: 'request.no-precondition' } });
+  });
 });
 
 describe('a token', () => {

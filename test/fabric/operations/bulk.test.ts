@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type JobView, openJobs } from '../../../fabric/jobs/jobs.ts';
+import { listAudit } from '../../../fabric/operations/audit.ts';
 import { changeDevices, countDevices } from '../../../fabric/operations/bulk.ts';
 import { listDevices, setStanding } from '../../../fabric/operations/devices.ts';
 import { retireDevice } from '../../../fabric/operations/endings.ts';
@@ -75,6 +76,9 @@ describe('a change of all devices that a filter finds', () => {
     });
     const job = await ended(on, begun);
     expect(job).toMatchObject({ state: 'done', rows: 130, changed: 128, failed: 1, effect: 'in force' });
+    expect((await listAudit.run(on, { limit: 999 })).rows).toContainEqual(
+      expect.objectContaining({ actor: 'alice', action: 'job.start', subject: 'job 1' }),
+    );
     expect(job.failures).toEqual([
       { subject: addresses[7], code: 'fabric.device-retired', message: expect.any(String) },
     ]);
@@ -94,6 +98,9 @@ describe('a change of all devices that a filter finds', () => {
       expect(await refused(changeDevices.run(on, { tunnel: 'never', change: 'ban', expected }))).toBe(
         'bulk.changed',
       );
+    expect(await refused(changeDevices.run(on, { q: 'pump', change: 'ban' } as never))).toBe(
+      'fabric.bad-input',
+    );
     expect(await refused(changeDevices.run(on, { gid: '00000000', change: 'ban' }))).toBe(
       'fabric.unknown-group',
     );

@@ -194,7 +194,7 @@ describe('an input', () => {
     'job-show': { id: 999_999 },
     'job-cancel': { id: 999_999 },
     'root-end': { number: 1 },
-    'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
+    'root-keys-drop': { number: 1 },
   };
 
   const bad = { code: 'fabric.bad-input' };

@@ -25,7 +25,7 @@ import {
 } from '../../../fabric/pki/changes.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';
-import { readRootKeys } from '../../../fabric/pki/keys.ts';
+import { newTlsKey, readRootKeys } from '../../../fabric/pki/keys.ts';
 import {
   encodeSigning,
   parseAnswer,
@@ -33,6 +33,7 @@ import {
   type SigningRequest,
   sign,
 } from '../../../fabric/pki/signing.ts';
+import { routerCertificate } from '../../../fabric/pki/x509.ts';
 import { parseTrust } from '../../../protocol/identity/trust.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'enf-keys-'));
@@ -230,8 +231,36 @@ describe('roots', () => {
     await dropRootKeys(data, 1, copy);
     expect(await loadAuthority(data)).toEqual(authority);
     await expect(keysOf(1)).rejects.toMatchObject({ code: 'os.no-file' });
-    await expect(dropRootKeys(data, 1, copy)).rejects.toMatchObject({ code: 'os.no-file' });
+    expect(await dropRootKeys(data, 1, copy)).toBe(false);
+    // The power went between the two.
+    cpSync(join(first, 'tls-root.key'), join(data, 'tls-root.key'));
+    await expect(dropRootKeys(data, 1, {})).rejects.toMatchObject({ code: 'roots.keys-differ' });
+    expect(await dropRootKeys(data, 1, copy)).toBe(true);
+    expect(existsSync(join(data, 'tls-root.key'))).toBe(false);
   });
+});
+
+test('a router whose certificate another authority has signed is not replaced by one that its devices do not know', async () => {
+  const foreign = { name: 'Enterprise CA', key: newTlsKey().key };
+  const own = newTlsKey();
+  writeFileSync(join(data, 'router.pem'), routerCertificate({ name: 'router', key: own.key }, foreign));
+  writeFileSync(join(data, 'router.key'), own.file);
+  authority = await loadAuthority(data);
+  await expect(prepareRouter(data, authority)).rejects.toMatchObject({ code: 'roots.foreign' });
+  await expect(prepareRoots(data, authority)).rejects.toMatchObject({ code: 'roots.foreign' });
+  expect((await apply(await prepareServer(data, authority.roots[0]!))).router).toEqual(authority.router);
+});
+
+test('a change that fails behind its step leaves in memory what is on the disk', async () => {
+  const keeper = await openAuthority(data);
+  const seen: number[] = [];
+  keeper.follow(({ version }) => void seen.push(version));
+  const failing = keeper.change(async (now) => {
+    await install(data, now, await signed(await prepareRoots(data, now)));
+    throw new Error('too many open files');
+  });
+  await expect(failing).rejects.toThrow('too many open files');
+  expect([keeper.authority.version, seen]).toEqual([2, [2]]);
 });
 
 test('changes come one after the other, and the parts of the fabric have taken each', async () => {
@@ -252,6 +281,6 @@ test('changes come one after the other, and the parts of the fabric have taken e
   expect(seen).toEqual([2]);
   await expect(failed).rejects.toMatchObject({ code: 'roots.too-many' });
   await two;
-  expect(seen).toEqual([2, 3]);
+  expect(seen).toEqual([2, 2, 3]);
   expect(keeper.authority.version).toBe(3);
 });

@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { primitives } from '../../../crypto/primitives.ts';
 import type { RootNews } from '../../../fabric/router/roots.ts';
 import type { Router } from '../../../fabric/router/router.ts';
+import { rootSetDigest, setOf } from '../../../protocol/identity/root-update.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { encodeReport, REPORT_REQUEST } from '../../../protocol/tunnel/report.ts';
-import { encodeRootsMessage } from '../../../protocol/tunnel/roots.ts';
+import { encodeRootsMessage, NO_DIGEST } from '../../../protocol/tunnel/roots.ts';
 import { MAX_PACKET } from '../../../protocol/tunnel/wire.ts';
 import {
   admitted,
@@ -19,7 +21,11 @@ import {
 
 const NEWS: RootNews = { version: 3, updates: [new Uint8Array(MAX_PACKET - 2).fill(2), Uint8Array.of(3)] };
 const notice = (version: number): Uint8Array => encodeRootsMessage({ kind: 'notice', version });
-const known = (version: number): Uint8Array => encodeRootsMessage({ kind: 'known', version });
+const known = (version: number, digest?: Uint8Array): Uint8Array => {
+  const update = NEWS.updates[version - 2];
+  const own = update === undefined ? NO_DIGEST : rootSetDigest(primitives, setOf(update));
+  return encodeRootsMessage({ kind: 'known', version, digest: digest ?? own });
+};
 const updates = NEWS.updates.map((update) => encodeRootsMessage({ kind: 'update', update }));
 
 let admission: FakeAdmission;
@@ -81,6 +87,15 @@ describe('devices that are told of roots', () => {
     expect(c.controls).toEqual([]);
     expect(admission.history.filter((line) => line.startsWith('says'))).toHaveLength(1);
     expect(router.sessions()).toHaveLength(2);
+  });
+
+  it('that have another set under the version have not learned, and are told nothing', async () => {
+    router = await testRouter(admission, { roots: NEWS });
+    const peer = await admitted(router, a, OURS);
+    peer.send(known(3), known(2, Uint8Array.of(9, 9, 9, 9)));
+    await settled(peer, a);
+    expect(router.learned).toEqual({ newest: 0, older: 1, c: 0 });
+    expect(peer.controls).toEqual([REPORT_REQUEST, notice(3)]);
   });
 
   it('say so at most eight times at once, and nothing that is malformed', async () => {

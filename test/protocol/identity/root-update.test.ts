@@ -47,10 +47,12 @@ describe('an update of the roots', () => {
     expect(MOST_UPDATE + 2).toBeLessThanOrEqual(MAX_PACKET);
   });
 
-  test('counts if any root that is trusted has signed it, and no other', async () => {
+  test('counts if the newest root that is trusted has signed it, and no other', async () => {
     const bytes = await update(3, [second], second.sign);
     expect(verify(bytes, 2, [first, second]).version).toBe(3);
     expect(() => verify(bytes, 2, [first])).toThrow(bad);
+    const byOlder = await update(3, [first], first.sign);
+    expect(() => verify(byOlder, 2, [first, second])).toThrow(bad);
     expect(() => verify(bytes, 2, [])).toThrow(bad);
     const stranger = ecdsaSigner(generateP256().secret);
     const foreign = await update(2, [second], stranger);

@@ -4,11 +4,19 @@ import { encodeRootsMessage, parseRootsMessage } from '../../../protocol/tunnel/
 
 test('the messages are those of docs/wire.md, and are read as they were written', () => {
   const notice = encodeRootsMessage({ kind: 'notice', version: 3 });
-  const known = encodeRootsMessage({ kind: 'known', version: 0xffff_ffff });
+  const known = encodeRootsMessage({
+    kind: 'known',
+    version: 0xffff_ffff,
+    digest: Uint8Array.of(1, 2, 3, 4),
+  });
   const update = encodeRootsMessage({ kind: 'update', update: Uint8Array.of(1, 2, 3) });
-  expect([notice, known, update].map(toHex)).toEqual(['f40100000003', 'f402ffffffff', 'f403010203']);
+  expect([notice, known, update].map(toHex)).toEqual(['f40100000003', 'f402ffffffff01020304', 'f403010203']);
   expect(parseRootsMessage(notice)).toEqual({ kind: 'notice', version: 3 });
-  expect(parseRootsMessage(known)).toEqual({ kind: 'known', version: 0xffff_ffff });
+  expect(parseRootsMessage(known)).toEqual({
+    kind: 'known',
+    version: 0xffff_ffff,
+    digest: Uint8Array.of(1, 2, 3, 4),
+  });
   expect(parseRootsMessage(update)).toEqual({ kind: 'update', update: Uint8Array.of(1, 2, 3) });
 });
 

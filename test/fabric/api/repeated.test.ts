@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest';
+import { entityTag, names, shownBy } from '../../../fabric/api/etags.ts';
+import { idempotency } from '../../../fabric/api/idempotency.ts';
+import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
+import { Failure } from '../../../protocol/failure.ts';
+
+const ASKED = { caller: 'alice', key: 'k-1', operation: 'network-add', input: { prefix: 'fd00::/64' } };
+const refused = async (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'done',
+    ({ code }: { code: string }) => code,
+  );
+
+test('a request with the same key is done once, also while the first is under way', async () => {
+  const { once } = idempotency(() => 0);
+  let times = 0;
+  const work = async (): Promise<number> => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return ++times;
+  };
+  expect(await Promise.all([once(ASKED, work), once(ASKED, work)])).toEqual([1, 1]);
+  expect(await once(ASKED, work)).toBe(1);
+  expect(await once({ ...ASKED, key: 'k-2' }, work)).toBe(2);
+  // Keys are each caller's own.
+  expect(await once({ ...ASKED, caller: 'bob' }, work)).toBe(3);
+});
+
+test('a key that is no key, or of another request, is refused', async () => {
+  const { once } = idempotency(() => 0);
+  const work = async (): Promise<number> => 1;
+  await once(ASKED, work);
+  expect(await refused(once({ ...ASKED, input: { prefix: 'fd01::/64' } }, work))).toBe('request.key-reused');
+  expect(await refused(once({ ...ASKED, operation: 'network-remove' }, work))).toBe('request.key-reused');
+  for (const key of ['', 'a b', 'x'.repeat(65), 'ä'])
+    expect(await refused(once({ ...ASKED, key }, work))).toBe('request.bad-key');
+});
+
+test('a refusal is remembered, what may pass is not, nor an answer that holds a secret', async () => {
+  const { once } = idempotency(() => 0);
+  let times = 0;
+  const failing = (remedy: 'operator' | 'retry') => async (): Promise<never> => {
+    times++;
+    if (remedy === 'retry')
+      throw new Failure('fabric.not-serving', 'retry', 'none is serving', { action: 'Wait.' });
+    throw new Failure('fabric.network-exists', 'operator', 'there is one', { action: 'Look.' });
+  };
+  for (let i = 0; i < 2; i++)
+    expect(await refused(once(ASKED, failing('operator')))).toBe('fabric.network-exists');
+  expect(times).toBe(1);
+  const other = { ...ASKED, key: 'k-2' };
+  for (let i = 0; i < 2; i++) expect(await refused(once(other, failing('retry')))).toBe('fabric.not-serving');
+  expect(times).toBe(3);
+  const secret = { ...ASKED, key: 'k-3', operation: 'token-create' };
+  let made = 0;
+  for (let i = 0; i < 2; i++) await once(secret, async () => ++made);
+  expect(made).toBe(2);
+  expect(['token-create', 'person-invite', 'hook-add'].every((name) => name in CATALOGUE)).toBe(true);
+});
+
+test('keys are forgotten after a day, and the oldest of a caller who has a thousand; nobody else loses one', async () => {
+  let clock = 0;
+  const { once } = idempotency(() => clock);
+  let times = 0;
+  const work = async (): Promise<number> => ++times;
+  await once({ ...ASKED, caller: 'bob' }, work);
+  for (let i = 0; i < 1_500; i++) await once({ ...ASKED, key: `k-${i}` }, work);
+  const before = times;
+  await once({ ...ASKED, key: 'k-1499' }, work);
+  expect(times).toBe(before);
+  await once({ ...ASKED, key: 'k-3' }, work);
+  expect(times).toBe(before + 1);
+  expect(await once({ ...ASKED, caller: 'bob' }, work)).toBe(1);
+  clock += 24 * 3_600_000;
+  await once({ ...ASKED, caller: 'bob' }, work);
+  expect(times).toBe(before + 2);
+});
+
+test('an entity tag is the same for the same view, and another one for another', () => {
+  const tag = entityTag({ a: 1 });
+  expect(tag).toMatch(/^"[\w-]{22}"$/);
+  expect(entityTag({ a: 1 })).toBe(tag);
+  expect(entityTag({ a: 2 })).not.toBe(tag);
+  for (const header of [tag, `"x", ${tag}`, '*', `W/${tag}`]) expect(names(header, tag)).toBe(true);
+  for (const header of ['', '"x"', tag.slice(1)]) expect(names(header, tag)).toBe(false);
+});
+
+test('changes of a device and a group have something with a tag, others have not', () => {
+  const shown = Object.values(CATALOGUE)
+    .filter(({ method }) => method !== 'GET')
+    .map(({ path }) => [path, shownBy(path)?.operation] as const);
+  expect(shown).toContainEqual(['/devices/{address}/standing', 'device-show']);
+  expect(shown).toContainEqual(['/groups/{gid}', 'group-show']);
+  expect(shown).toContainEqual(['/devices/bulk', undefined]);
+  expect(shown).toContainEqual(['/networks', undefined]);
+});
