@@ -3,7 +3,7 @@ import type { Command, Invocation, Option } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
 import { createFile } from '../../os/files/create.ts';
 import { readBounded } from '../../os/files/read.ts';
-import { Failure, isFailure } from '../../protocol/failure.ts';
+import { Failure } from '../../protocol/failure.ts';
 import {
   type CertificateView,
   installCertificate,
@@ -11,6 +11,7 @@ import {
   type RotationView,
   rotateCertificate,
 } from '../operations/certificates.ts';
+import { type Asked, asked, parseRequest } from '../pki/signing.ts';
 import { FABRIC, withFabric } from './context.ts';
 import { CONFIG, readConfig } from './settings.ts';
 
@@ -124,9 +125,24 @@ export async function printRotation(
   invocation.print(view, () =>
     file === undefined
       ? done(view, what)
-      : `${file} says what is to be signed. Take it to the keys: enf-fabric root sign ${file} ANSWER --keys FOLDER`,
+      : `${file} has what is to be signed:\n${listAsked(view.requests.map((each) => asked(parseRequest(each))))}\n` +
+        `Take it to the keys: enf-fabric root sign ${file} ANSWER --keys FOLDER`,
   );
 }
+
+/** A line for each thing that is asked for, and one for each root: who signs compares them with what the fabric showed. */
+export const listAsked = (all: readonly Asked[]): string =>
+  all
+    .flatMap(({ kind, root, until: end, roots }) => {
+      if (kind === 'xtt-server') return [`  a certificate of root ${root} for the identity server`];
+      if (roots === null)
+        return [`  a certificate of root ${root} for the router, until ${end?.slice(0, 10) ?? '9999'}`];
+      const named = roots.fingerprints.map(
+        ({ xttRoot, tlsRoot }) => `    xtt-root ${xttRoot}\n    tls-root ${tlsRoot}`,
+      );
+      return [`  version ${roots.version} of the roots: devices trust these and no others`, ...named];
+    })
+    .join('\n');
 
 const done = ({ version, effect }: RotationView, what: string): string =>
   `${what} (${effect}); version ${version} of the roots. Make a backup now: an older one has none of it.`;
@@ -166,9 +182,8 @@ async function consoleCertificate(invocation: Invocation): Promise<ConsoleView |
     if (file === '') return undefined;
     const { validTo } = new X509Certificate(await readBounded(file, 'certificate'));
     return { name: 'console', file, ends: new Date(Date.parse(validTo)).toISOString() };
-  } catch (error) {
-    if (isFailure(error) || error instanceof Error) return undefined;
-    throw error;
+  } catch {
+    return undefined;
   }
 }
 

@@ -9,8 +9,8 @@ import { dropKeys, endRoot, listCertificates, rotateRoots } from '../operations/
 import { rootKeyDigests } from '../pki/changes.ts';
 import { FILES, rootFolder } from '../pki/files.ts';
 import { type RootKeys, readRootKeys } from '../pki/keys.ts';
-import { encodeSigning, parseRequest, type SigningRequest, sign } from '../pki/signing.ts';
-import { printRotation, REQUEST, readLines } from './certificate.ts';
+import { asked, encodeSigning, parseRequest, type SigningRequest, sign } from '../pki/signing.ts';
+import { listAsked, printRotation, REQUEST, readLines } from './certificate.ts';
 import { DATA, FABRIC, withFabric, withLocalFabric } from './context.ts';
 
 const rootRotate: Command = {
@@ -98,10 +98,11 @@ const rootSign: Command = {
     const answers: string[] = [];
     for (const request of own) answers.push(`${encodeSigning(await sign(request, keys))}\n`);
     await createFile(to, answers.join(''));
-    const view = { answers: answers.length, others: requests.length - own.length };
+    const signed = own.map(asked);
+    const view = { answers: answers.length, others: requests.length - own.length, signed };
     invocation.print(view, () => {
-      const rest = view.others === 0 ? '' : ` ${view.others} are for the keys of another root.`;
-      return `${to}: ${own.map(describe).join('; ')}.${rest}\nOn the fabric: enf-fabric certificate install ${to}`;
+      const rest = view.others === 0 ? '' : `\n${view.others} are for the keys of another root.`;
+      return `${to} has what was signed:\n${listAsked(signed)}${rest}\nOn the fabric: enf-fabric certificate install ${to}`;
     });
     return undefined;
   },
@@ -129,13 +130,6 @@ async function copyKeys(from: string, to: string): Promise<void> {
 /** Whether these keys are the root's that is asked, as far as the request tells. */
 const isOf = (request: SigningRequest, keys: RootKeys): boolean =>
   keys.id === undefined || request.rootId === toHex(keys.id);
-
-function describe(request: SigningRequest): string {
-  if (request.kind === 'router')
-    return `a certificate for the router${request.until ? ` until ${request.until}` : ''}`;
-  if (request.kind === 'xtt-server') return 'a certificate for the identity server';
-  return request.publicKey === undefined ? 'the end of a root' : 'the next roots';
-}
 
 function parseNumber(text: string): number {
   const number = Number(text);

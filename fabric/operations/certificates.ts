@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { exists } from '../../os/files/folder.ts';
-import { toHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { toPem } from '../../protocol/identity/roots.ts';
 import { type Authority, certificateIn, newestRoot, type Root } from '../pki/authority.ts';
@@ -17,6 +15,7 @@ import { FILES, rootFolder } from '../pki/files.ts';
 import type { AuthorityKeeper } from '../pki/keeper.ts';
 import { type RootKeys, readRootKeys } from '../pki/keys.ts';
 import { encodeSigning, parseAnswer, type SigningRequest, sign } from '../pki/signing.ts';
+import { fingerprint } from '../pki/x509.ts';
 import { flag, oneOf, optional, text, whole } from './input.ts';
 import { type Context, operation } from './operation.ts';
 
@@ -243,11 +242,11 @@ async function viewsOf(context: Context, authority: Authority): Promise<Certific
   for (const { number, pair, inForce, server } of authority.roots) {
     const key = (await hasKeys(data, number)) ? ('here' as const) : ('elsewhere' as const);
     views.push(
-      { name: 'xtt-root', root: number, inForce, ends: null, fingerprint: digest(pair.xttRoot), key },
+      { name: 'xtt-root', root: number, inForce, ends: null, fingerprint: fingerprint(pair.xttRoot), key },
       { name: 'tls-root', root: number, inForce, ...timed(toPem(pair.tlsRoot)), key },
       {
         ...({ name: 'xtt-server', root: number, inForce, ends: null } as const),
-        fingerprint: digest(server.certificate),
+        fingerprint: fingerprint(server.certificate),
         key: 'here',
       },
     );
@@ -264,11 +263,8 @@ async function viewsOf(context: Context, authority: Authority): Promise<Certific
 function timed(pem: string): { readonly ends: string | null; readonly fingerprint: string } {
   const { validTo, raw } = certificateIn(pem, 'certificate');
   const ends = new Date(Date.parse(validTo)).toISOString();
-  return { ends: ends.startsWith(FOR_EVER) ? null : ends, fingerprint: digest(raw) };
+  return { ends: ends.startsWith(FOR_EVER) ? null : ends, fingerprint: fingerprint(raw) };
 }
-
-const digest = (certificate: Uint8Array): string =>
-  toHex(new Uint8Array(createHash('sha256').update(certificate).digest()));
 
 function elsewhere(number: number): Failure {
   return new Failure(

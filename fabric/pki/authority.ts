@@ -150,7 +150,7 @@ async function readRouter(data: string, newest: number): Promise<Authority['rout
 }
 
 /**
- * What `read` makes of the key in the file, or of the one that was to take its place when the certificate had got its own (rotate.ts).
+ * What `read` makes of the key in the file, or of the one that was to take its place when the certificate had got its own (changes.ts).
  * @throws Failure `os.…`, and those of `read`
  */
 async function matching<T>(

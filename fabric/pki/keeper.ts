@@ -1,3 +1,4 @@
+import { equal } from '../../protocol/bytes.ts';
 import { type Authority, loadAuthority } from './authority.ts';
 import { settle } from './changes.ts';
 
@@ -9,7 +10,7 @@ export interface AuthorityKeeper {
   readonly authority: Authority;
   /** Does `work`, whose outcome is what there is from then on, and waits until the parts of the fabric have taken it. */
   change(work: (authority: Authority) => Promise<Authority>): Promise<void>;
-  /** Calls `listener` with what there is after each change. */
+  /** Calls `listener` with what there is after each change of a certificate or the roots. */
   follow(listener: (authority: Authority) => void | Promise<void>): void;
 }
 
@@ -19,6 +20,13 @@ export async function openAuthority(data: string): Promise<AuthorityKeeper> {
   await settle(data, authority);
   const listeners: ((authority: Authority) => void | Promise<void>)[] = [];
   let turn: Promise<void> = Promise.resolve();
+
+  /** Nothing to take where a request was written, or a refusal changed nothing. */
+  async function tell(before: Authority): Promise<void> {
+    if (isSame(before, authority)) return;
+    for (const listener of listeners) await listener(authority);
+  }
+
   return {
     data,
     get authority() {
@@ -26,15 +34,17 @@ export async function openAuthority(data: string): Promise<AuthorityKeeper> {
     },
     change(work) {
       const changed = turn.then(async () => {
+        const before = authority;
         try {
-          authority = await work(authority);
+          authority = await work(before);
         } catch (error) {
           // What is on the disk counts, however far it has come.
-          authority = await loadAuthority(data).catch(() => authority);
+          authority = await loadAuthority(data).catch(() => before);
+          // Why the change failed says more than why a part did not take the half of it.
+          await tell(before).catch(() => {});
           throw error;
-        } finally {
-          for (const listener of listeners) await listener(authority);
         }
+        await tell(before);
       });
       turn = changed.catch(() => {});
       return changed;
@@ -44,3 +54,9 @@ export async function openAuthority(data: string): Promise<AuthorityKeeper> {
     },
   };
 }
+
+/** The same certificates, under the same version of the roots. */
+const isSame = (one: Authority, other: Authority): boolean =>
+  one.version === other.version &&
+  one.router.certificate === other.router.certificate &&
+  one.roots.every(({ server }, i) => equal(server.certificate, other.roots[i]!.server.certificate));

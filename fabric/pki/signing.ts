@@ -1,12 +1,14 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { fromHex, toHex } from '../../protocol/bytes.ts';
-import { Failure } from '../../protocol/failure.ts';
+import { equal, fromHex, toHex } from '../../protocol/bytes.ts';
+import { isPublicKey } from '../../protocol/crypto/ecdsa.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
 import { decodeBase64, encodeBase64 } from '../../protocol/identity/base64.ts';
-import { signRootSet } from '../../protocol/identity/root-update.ts';
-import { rootName } from '../../protocol/identity/roots.ts';
-import { makeServerCertificate } from '../../protocol/xtt/certificate.ts';
-import type { RootKeys } from './keys.ts';
-import { crossCertificate, ROUTER_NAME, routerCertificate } from './x509.ts';
+import { parseRootSet, type RootSet, signRootSet } from '../../protocol/identity/root-update.ts';
+import { rootName, toPem } from '../../protocol/identity/roots.ts';
+import { makeServerCertificate, parseRootCertificate } from '../../protocol/xtt/certificate.ts';
+import { certificateIn } from './authority.ts';
+import { type RootKeys, spkiOf } from './keys.ts';
+import { crossCertificate, fingerprint, ROUTER_NAME, routerCertificate } from './x509.ts';
 
 /*
  * Whatever the roots' keys sign goes through a request and an answer, whether the keys lie in the data folder or on a machine without
@@ -35,13 +37,17 @@ export type SigningAnswer = { readonly format: typeof ANSWER; readonly root: num
 export const REQUEST = 'enf-signing-request-1';
 export const ANSWER = 'enf-signing-answer-1';
 const LONGEST = 16_384;
+const ROOT_ID_LENGTH = 16;
+/** Year 9999 is the last one of X.509. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
 
-/** Signs what is asked for. @throws Failure `signing.bad-text` */
+/** Signs what is asked for; of roots only a set that goes on with the one that signs. @throws Failure `signing.bad-text` */
 export async function sign(request: SigningRequest, keys: RootKeys): Promise<SigningAnswer> {
   const { root } = request;
   const tlsRoot = { name: rootName(root), key: keys.tls };
   if (request.kind === 'xtt-server') {
-    const [rootId, publicKey] = [hex(request.rootId), hex(request.publicKey)];
+    const [rootId, publicKey] = [rootIdIn(request), hex(request.publicKey)];
+    if (!isPublicKey(publicKey)) throw badText('an uncompressed public key of P-256 as "publicKey"');
     const certificate = await makeServerCertificate({ rootId, publicKey }, keys.signXtt);
     return { format: ANSWER, root, kind: 'xtt-server', certificate: toHex(certificate) };
   }
@@ -55,11 +61,77 @@ export async function sign(request: SigningRequest, keys: RootKeys): Promise<Sig
     );
     return { format: ANSWER, root, kind: 'router', certificate };
   }
-  const { set, publicKey } = request;
-  const update = toHex(await signRootSet(hex(set), keys.signXtt));
+  const { publicKey } = request;
+  requireOwn(request);
+  const update = toHex(await signRootSet(hex(request.set), keys.signXtt));
   if (publicKey === undefined) return { format: ANSWER, root, kind: 'roots', update };
   const next = { name: rootName(root + 1), key: publicKeyIn(publicKey) };
   return { format: ANSWER, root, kind: 'roots', update, cross: crossCertificate(next, tlsRoot) };
+}
+
+/** What somebody who carries a request or signs it should see of it. */
+export interface Asked {
+  readonly kind: SigningRequest['kind'];
+  readonly root: number;
+  /** ISO 8601; null: it does not end. */
+  readonly until: string | null;
+  /** What devices will trust; null unless roots are asked for. */
+  readonly roots: RootsAsked | null;
+}
+
+export interface RootsAsked {
+  readonly version: number;
+  /** SHA-256 of each certificate, 64 hex digits. */
+  readonly fingerprints: readonly { readonly xttRoot: string; readonly tlsRoot: string }[];
+}
+
+/** @throws Failure `signing.bad-text` */
+export function asked(request: SigningRequest): Asked {
+  const { kind, root } = request;
+  const until = request.kind === 'router' ? (request.until ?? null) : null;
+  if (request.kind !== 'roots') return { kind, root, until, roots: null };
+  const { version, roots } = rootsIn(request);
+  const fingerprints = roots.map(({ xttRoot, tlsRoot }) => ({
+    xttRoot: fingerprint(xttRoot),
+    tlsRoot: fingerprint(tlsRoot),
+  }));
+  return { kind, root, until, roots: { version, fingerprints } };
+}
+
+type RootsRequest = Extract<SigningRequest, { readonly kind: 'roots' }>;
+
+/** The roots that a request asks for. @throws Failure `signing.bad-text` */
+function rootsIn({ set }: RootsRequest): RootSet {
+  try {
+    return parseRootSet(hex(set));
+  } catch (error) {
+    throw isFailure(error, 'roots.bad-update') ? badText('the roots of a fabric as "set"') : error;
+  }
+}
+
+/** Whoever signs says what devices trust instead of it: itself is still among them, and the TLS root that it signs is the newest. @throws Failure `signing.bad-text` */
+function requireOwn(request: RootsRequest): void {
+  const { roots } = rootsIn(request);
+  const own = rootIdIn(request);
+  if (!roots.some(({ xttRoot }) => equal(parseRootCertificate(xttRoot).id, own)))
+    throw badText('roots with the one that signs among them');
+  if (request.publicKey === undefined) return;
+  const spki = spkiOf(publicKeyIn(request.publicKey));
+  if (!isFor(roots.at(-1)!.tlsRoot, spki)) throw badText('the key of the newest TLS root as "publicKey"');
+}
+
+function isFor(tlsRoot: Uint8Array, spki: Uint8Array): boolean {
+  try {
+    return equal(spkiOf(certificateIn(toPem(tlsRoot), 'TLS root').publicKey), spki);
+  } catch {
+    return false;
+  }
+}
+
+function rootIdIn({ rootId }: SigningRequest): Uint8Array {
+  const id = hex(rootId);
+  if (id.length !== ROOT_ID_LENGTH) throw badText(`${ROOT_ID_LENGTH} bytes as "rootId"`);
+  return id;
 }
 
 /** One line of JSON. */
@@ -104,8 +176,8 @@ function parse(
   const whole = Number.isInteger(fields.root) && (fields.root as number) > 0;
   if (fields.format !== format || needed === undefined || !whole) throw badText(`a text of format ${format}`);
   for (const name of others) if (typeof fields[name] !== 'string') throw badText(`a text as "${name}"`);
-  if ('until' in fields && Number.isNaN(Date.parse(fields.until as string)))
-    throw badText('a time as "until"');
+  if ('until' in fields && !(Date.parse(fields.until as string) <= LAST_MS))
+    throw badText('a time until 9999 as "until"');
   return fields;
 }
 

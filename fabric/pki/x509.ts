@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { ascii, fromHex } from '../../protocol/bytes.ts';
+import { ascii, fromHex, toHex } from '../../protocol/bytes.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
 import { der, derUnsigned, TAG } from '../../protocol/identity/der.ts';
 
@@ -10,6 +10,10 @@ export interface Subject {
   /** P-256: private if it signs. */
   readonly key: KeyObject;
 }
+
+/** SHA-256 of a certificate of either kind, 64 hex digits. */
+export const fingerprint = (certificate: Uint8Array): string =>
+  toHex(new Uint8Array(createHash('sha256').update(certificate).digest()));
 
 /** The common name of routers. */
 export const ROUTER_NAME = 'ENF router';

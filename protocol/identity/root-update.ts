@@ -73,9 +73,9 @@ export function verifyRootUpdate(
   known: { readonly version: number; readonly xttRoots: readonly Uint8Array[] },
 ): RootSet {
   const bytes = new Uint8Array(update);
-  const set = parse(bytes);
+  const set = parseRootSet(setOf(bytes));
   if (set.version <= known.version) throw bad(`a version above ${known.version}`, `version ${set.version}`);
-  const signed = concat(LABEL, bytes.subarray(0, -SIGNATURE_LENGTH));
+  const signed = concat(LABEL, setOf(bytes));
   const signature = bytes.subarray(-SIGNATURE_LENGTH);
   const newest = known.xttRoots.at(-1);
   if (newest === undefined || !p.verifyEcdsa(parseRootCertificate(newest).publicKey, signed, signature))
@@ -83,12 +83,14 @@ export function verifyRootUpdate(
   return set;
 }
 
-/** @throws Failure `roots.bad-update` */
-function parse(bytes: Uint8Array): RootSet {
-  const end = bytes.length - SIGNATURE_LENGTH;
+/** The roots in a set as `encodeRootSet` gives it; nothing is verified. @throws Failure `roots.bad-update` */
+export function parseRootSet(set: Uint8Array): RootSet {
+  const bytes = new Uint8Array(set);
+  const end = bytes.length;
   const count = bytes[4];
-  if (end < 5 || bytes.length > MOST_UPDATE || count === undefined || count < 1 || count > MOST_ROOTS)
-    throw bad(`at most ${MOST_UPDATE} bytes with 1 or ${MOST_ROOTS} roots`, `${bytes.length} bytes`);
+  const most = MOST_UPDATE - SIGNATURE_LENGTH;
+  if (end < 5 || end > most || count === undefined || count < 1 || count > MOST_ROOTS)
+    throw bad(`at most ${most} bytes before the signature, with 1 or ${MOST_ROOTS} roots`, `${end} bytes`);
   const roots: RootPair[] = [];
   let at = 5;
   for (let i = 0; i < count; i++) {
@@ -102,7 +104,7 @@ function parse(bytes: Uint8Array): RootSet {
     roots.push({ xttRoot, tlsRoot });
     at = tlsAt + length;
   }
-  if (at !== end) throw bad(`${at} bytes and a signature`, `${bytes.length} bytes`);
+  if (at !== end) throw bad(`${at} bytes before the signature`, `${end} bytes`);
   return { version: readU32(bytes, 0), roots };
 }
 

@@ -27,6 +27,7 @@ import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';
 import { newTlsKey, readRootKeys } from '../../../fabric/pki/keys.ts';
 import {
+  asked,
   encodeSigning,
   parseAnswer,
   parseRequest,
@@ -164,6 +165,56 @@ describe('an answer', () => {
       expect(() => parseRequest(JSON.stringify({ ...request, ...change }))).toThrow(
         expect.objectContaining(bad),
       );
+    const late = { ...request, until: '+010000-01-01T00:00:00.000Z' };
+    expect(() => parseRequest(JSON.stringify(late))).toThrow(expect.objectContaining(bad));
+  });
+
+  test('is given only to what a certificate can be made of', async () => {
+    const server = await prepareServer(data, authority.roots[0]!);
+    for (const change of [
+      { rootId: '00' },
+      { rootId: 'x' },
+      { publicKey: '04'.repeat(65) },
+      { publicKey: '' },
+    ])
+      await expect(signed({ ...server, ...change } as never)).rejects.toMatchObject({
+        code: 'signing.bad-text',
+      });
+  });
+
+  test('is given only to roots that go on with the one that signs', async () => {
+    const other = join(base, `other-${copies++}`);
+    await foundAuthority(other, 'test');
+    const foreign = await prepareRoots(other, await loadAuthority(other));
+    const own = await prepareRoots(data, authority);
+    if (own.kind !== 'roots' || foreign.kind !== 'roots') throw new Error('no roots asked for');
+    for (const change of [
+      { set: foreign.set },
+      { set: '' },
+      { set: '00000002' },
+      { set: `${own.set}00` },
+      { publicKey: foreign.publicKey },
+      { publicKey: 'AA==' },
+    ])
+      await expect(signed({ ...own, ...change } as never), JSON.stringify(change)).rejects.toMatchObject({
+        code: 'signing.bad-text',
+      });
+    expect(await signed(own)).toMatchObject({ kind: 'roots' });
+  });
+
+  test('says what it gives: the certificates of the roots, as the list of the fabric names them', async () => {
+    const request = await prepareRoots(data, authority);
+    const next = await install(data, authority, await signed(request));
+    const fingerprints = next.roots.map(({ pair }) => ({
+      xttRoot: createHash('sha256').update(pair.xttRoot).digest('hex'),
+      tlsRoot: createHash('sha256').update(pair.tlsRoot).digest('hex'),
+    }));
+    expect(asked(request)).toEqual({
+      ...{ kind: 'roots', root: 1, until: null },
+      roots: { version: 2, fingerprints },
+    });
+    const router = await prepareRouter(data, next, Date.UTC(2031, 0, 1));
+    expect(asked(router)).toMatchObject({ kind: 'router', root: 2, until: '2031-01-01T00:00:00.000Z' });
   });
 });
 
@@ -281,6 +332,14 @@ test('changes come one after the other, and the parts of the fabric have taken e
   expect(seen).toEqual([2]);
   await expect(failed).rejects.toMatchObject({ code: 'roots.too-many' });
   await two;
-  expect(seen).toEqual([2, 2, 3]);
+  // What was refused has changed nothing that they would have to take.
+  expect(seen).toEqual([2, 3]);
+  await keeper.change(async (now) => {
+    await prepareRouter(data, now);
+    return now;
+  });
+  expect(seen).toEqual([2, 3]);
+  await change((now) => prepareRouter(data, now));
+  expect(seen).toEqual([2, 3, 3]);
   expect(keeper.authority.version).toBe(3);
 });
