@@ -3,9 +3,9 @@ import { Failure } from '../../protocol/failure.ts';
 
 /** Entity tags (RFC 9110 §8.8.3): what a GET has answered, in short. A change may be bound to it, so that nobody changes what he has not seen. */
 
-/** The tag of an answer, with its quotes. */
-export function entityTag(view: unknown): string {
-  const hash = createHash('sha256').update(JSON.stringify(view)).digest('base64url');
+/** The tag of an answer, the JSON of a view, with its quotes. */
+export function entityTag(json: string): string {
+  const hash = createHash('sha256').update(json).digest('base64url');
   return `"${hash.slice(0, 22)}"`;
 }
 

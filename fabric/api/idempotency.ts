@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto';
-import { Failure, isFailure } from '../../protocol/failure.ts';
+import { Failure } from '../../protocol/failure.ts';
 
 /*
  * A client that does not know whether its request has arrived repeats it with the same Idempotency-Key (draft-ietf-httpapi-idempotency-key-header),
- * and gets the first answer. Keys belong to whoever sends them, and are remembered for a day, in memory.
+ * and gets the first answer. Only what was done is remembered: whoever was refused has changed nothing, and takes up no room. Keys belong to
+ * whoever sends them, and are remembered for a day, in memory.
  */
 
 const KEPT_MS = 24 * 3_600_000;
 /** Of one caller; the oldest is forgotten. */
-const MOST_OF_ONE = 1_000;
-const MOST_CALLERS = 200;
+const MOST_OF_ONE = 100;
+/** The one who has changed nothing for longest is forgotten. */
+const MOST_CALLERS = 100;
+/** Characters of JSON; the answers to changes are shorter. */
+const LONGEST_ANSWER = 16_384;
 const KEY = /^[\x21-\x7e]{1,64}$/;
 
 /** Operations whose answer holds a secret, which is not kept. */
@@ -19,7 +23,8 @@ interface Kept {
   /** Hash of the operation and its input. */
   readonly request: string;
   readonly at: number;
-  readonly answer: Promise<unknown>;
+  /** JSON. */
+  readonly answer: string;
 }
 
 /** What is asked, by whom, and how often it is done. */
@@ -40,43 +45,57 @@ export interface Idempotency {
 }
 
 export function idempotency(now: () => number): Idempotency {
-  const callers = new Map<string, Map<string, Kept>>();
-
-  /** The keys of the caller, which is the youngest from now on. */
-  const keysOf = (caller: string): Map<string, Kept> => {
-    const keys = callers.get(caller) ?? new Map<string, Kept>();
-    callers.delete(caller);
-    callers.set(caller, keys);
-    if (callers.size > MOST_CALLERS) callers.delete(callers.keys().next().value!);
-    return keys;
-  };
-
+  const underWay = new Map<string, { readonly request: string; readonly answer: Promise<unknown> }>();
+  const done = doneRequests(now);
   return {
-    async once({ caller, key, operation, input }, work) {
+    async once<View>({ caller, key, operation, input }: Asked, work: () => Promise<View>): Promise<View> {
       if (!KEY.test(key)) throw badKey();
       if (SECRET.includes(operation)) return work();
       const request = createHash('sha256')
         .update(JSON.stringify([operation, input]))
         .digest('base64');
-      const keys = keysOf(caller);
-      for (const [each, { at }] of keys) {
-        if (now() - at < KEPT_MS && keys.size < MOST_OF_ONE) break;
-        keys.delete(each);
-      }
-      const known = keys.get(key);
+      const id = JSON.stringify([caller, key]);
+      const known = underWay.get(id) ?? done.find(caller, key);
       if (known !== undefined) {
         if (known.request !== request) throw keyReused();
-        return known.answer as ReturnType<typeof work>;
+        const { answer } = known;
+        return (typeof answer === 'string' ? JSON.parse(answer) : answer) as View;
       }
       const answer = work();
-      keys.set(key, { request, at: now(), answer });
-      // What may be so no longer when it is tried again is not remembered.
-      answer.catch((error: unknown) => {
-        if (!isFailure(error) || error.remedy === 'retry') keys.delete(key);
-      });
-      return answer;
+      underWay.set(id, { request, answer });
+      try {
+        const view = await answer;
+        done.keep(caller, key, { request, at: now(), answer: JSON.stringify(view) });
+        return view;
+      } finally {
+        underWay.delete(id);
+      }
     },
   };
+}
+
+/** What was done by request, of each caller; bounded. */
+function doneRequests(now: () => number) {
+  const callers = new Map<string, Map<string, Kept>>();
+  return {
+    find(caller: string, key: string): Kept | undefined {
+      const kept = callers.get(caller)?.get(key);
+      return kept !== undefined && now() - kept.at < KEPT_MS ? kept : undefined;
+    },
+    keep(caller: string, key: string, kept: Kept): void {
+      if (kept.answer.length > LONGEST_ANSWER) return;
+      const keys = callers.get(caller) ?? new Map<string, Kept>();
+      setYoungest(keys, key, kept, MOST_OF_ONE);
+      setYoungest(callers, caller, keys, MOST_CALLERS);
+    },
+  };
+}
+
+/** Sets an entry as the last one of the map, and takes the first one out if there are more than `most`. */
+function setYoungest<V>(map: Map<string, V>, key: string, value: V, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > most) map.delete(map.keys().next().value!);
 }
 
 const badKey = (): Failure =>

@@ -87,12 +87,12 @@ function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Ca
     app.route({
       method: route.method,
       url: `${API_PREFIX}${patternOf(route.path)}`,
+      ...(route.method === 'GET' ? { onSend: tagged } : {}),
       async handler(request, reply) {
         reply.header('cache-control', 'no-store');
         const caller = known.of(request);
         const input = inputOf(route, request);
-        if (route.method === 'GET')
-          return tagged(request, reply, await ask(options, route.name, caller, input));
+        if (route.method === 'GET') return ask(options, route.name, caller, input);
         const work = async (): Promise<unknown> => {
           await requireMatch(options, route, caller, input, request.headers['if-match']);
           return ask(options, route.name, caller, input);
@@ -107,11 +107,14 @@ function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Ca
 }
 
 /** The answer of a GET with its tag; nothing but the tag if the caller has it already. */
-function tagged(request: FastifyRequest, reply: FastifyReply, view: unknown): unknown {
-  const tag = entityTag(view);
+async function tagged(request: FastifyRequest, reply: FastifyReply, answer: unknown): Promise<unknown> {
+  if (reply.statusCode !== 200 || typeof answer !== 'string') return answer;
+  const tag = entityTag(answer);
   reply.header('etag', tag);
   const known = request.headers['if-none-match'];
-  return known !== undefined && names(known, tag) ? reply.code(304).send() : view;
+  if (known === undefined || !names(known, tag)) return answer;
+  reply.code(304);
+  return null;
 }
 
 /** @throws Failure `request.precondition-failed`, `request.no-precondition` */
@@ -126,7 +129,7 @@ async function requireMatch(
   const shown = shownBy(route.path);
   if (shown === undefined) throw noPrecondition();
   const view = await ask(options, shown.operation, caller, { [shown.field]: input[shown.field] });
-  if (!names(expected, entityTag(view))) throw preconditionFailed();
+  if (!names(expected, entityTag(JSON.stringify(view)))) throw preconditionFailed();
 }
 
 const tooManyRequests = (): Failure =>
