@@ -22,7 +22,7 @@ export interface LearnerOptions {
 /** Learns of the fabric's next roots (docs/wire.md, "Roots"). */
 export interface RootLearner {
   /** Takes a message of the router; resolves to what is to be answered, once what was learned is on the disk. Never rejects with a Failure. */
-  hear(packet: Uint8Array): Promise<Uint8Array | undefined>;
+  receive(packet: Uint8Array): Promise<Uint8Array | undefined>;
 }
 
 interface Known {
@@ -101,7 +101,7 @@ export function rootLearner({
   };
 
   return {
-    hear(packet) {
+    receive(packet) {
       const answered = turn.then(async () => {
         try {
           return await answer(packet);

@@ -36,8 +36,8 @@ export interface IdentitySession {
   provision(own?: string): Promise<string>;
   /** The identity there is, as TLS needs it. @throws Failure of keys and TLS root */
   tls(): Promise<TlsIdentity>;
-  /** Takes what the router says of roots; resolves to the answer, if there is one. */
-  hear(packet: Uint8Array): Promise<Uint8Array | undefined>;
+  /** Takes a control message of the router about roots; resolves to the answer, if there is one. */
+  receive(packet: Uint8Array): Promise<Uint8Array | undefined>;
   /** The TLS root is read again for the next connection. */
   reload(): void;
   /** XTT handshakes this run has completed. */
@@ -72,7 +72,7 @@ export function identitySession(options: IdentityOptions): IdentitySession {
     trust = undefined;
     forgotten++;
   };
-  // Loaded only when a router has something to say of roots: nothing else of a device that has its identity verifies signatures.
+  // Loaded only when a router sends a message about roots: nothing else of a device that has its identity verifies signatures.
   let learner: Promise<RootLearner> | undefined;
   const openLearner = async (): Promise<RootLearner> => {
     const { rootLearner } = await import('./root-learner.ts');
@@ -150,10 +150,10 @@ export function identitySession(options: IdentityOptions): IdentitySession {
       };
     },
 
-    async hear(packet) {
+    async receive(packet) {
       try {
         learner ??= openLearner();
-        return await (await learner).hear(packet);
+        return await (await learner).receive(packet);
       } catch (error) {
         // A mistake of the program, or one whose files were replaced: the tunnel goes on.
         learner = undefined;

@@ -87,7 +87,7 @@ export function openEffects(
     proxy,
     mark,
     attach: reconciler.attach,
-    conversation: { selfReport: self.current, hear: identity.hear },
+    control: { selfReport: self.current, receive: identity.receive },
     stopping,
   });
 

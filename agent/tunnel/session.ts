@@ -7,12 +7,12 @@ import type { Dataplane, DataplaneEvent } from '../../tunnel/client.ts';
  */
 export type TunnelEvent = Exclude<DataplaneEvent, { kind: 'asked' | 'control' }>;
 
-/** What the agent and a router that understands control messages say to each other. */
-export interface Conversation {
+/** The control messages between the agent and a router that understands them. */
+export interface ControlMessages {
   /** The report on this device, for a router that asks. */
   readonly selfReport: () => Report;
   /** What is answered to the packet of another control message, if anything. */
-  readonly hear: (packet: Uint8Array) => Promise<Uint8Array | undefined>;
+  readonly receive: (packet: Uint8Array) => Promise<Uint8Array | undefined>;
 }
 
 /** Counted since the tunnel was opened. */

@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { TlsIdentity } from '../identity/session.ts';
 import { type Lan, type LanOptions, openLan } from '../network/lan.ts';
 import { namedCaptive } from './captive.ts';
-import type { Conversation, TunnelEvent, TunnelSession } from './session.ts';
+import type { ControlMessages, TunnelEvent, TunnelSession } from './session.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
 
 /** What the TLS transport needs of the kernel; a test without a kernel of its own brings another. */
@@ -26,7 +26,7 @@ export interface TlsSessionOptions {
   readonly mark: number;
   /** Called when the interface is there: it gets its addresses and routes before this resolves. */
   readonly attach: (own: Uint8Array, fd: number) => Promise<void>;
-  readonly conversation: Conversation;
+  readonly control: ControlMessages;
   /** Aborted with a Failure when the agent stops. */
   readonly stopping: AbortSignal;
 }
@@ -134,7 +134,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
 
 /** Opens the TUN with its addresses and routes, the data plane over it, and the LAN server if it is configured. */
 async function raiseInterface(
-  { config, platform, attach, conversation, stopping }: TlsSessionOptions,
+  { config, platform, attach, control, stopping }: TlsSessionOptions,
   address: string,
 ): Promise<Raised> {
   const own = parseIpv6(address);
@@ -152,9 +152,8 @@ async function raiseInterface(
     heartbeatPeriodMs: config.tunnel.heartbeatPeriod,
     heartbeatTimeoutMs: config.tunnel.heartbeatTimeout,
   };
-  if (!config.lan.enabled)
-    return { address, tunnel: openTunnel(device, rules, conversation), lan: undefined };
-  const tunnel = openTunnel(device, rules, conversation, (packet) => lan.receive(packet));
+  if (!config.lan.enabled) return { address, tunnel: openTunnel(device, rules, control), lan: undefined };
+  const tunnel = openTunnel(device, rules, control, (packet) => lan.receive(packet));
   const lan = openLan(lanOptions(config, own), tunnel.deliver);
   return { address, tunnel, lan };
 }

@@ -6,7 +6,7 @@ import { encodeReport } from '../../protocol/tunnel/report.ts';
 import type { WireChoice } from '../../protocol/tunnel/wire.ts';
 import { closeDescriptor, type DataplaneRules, startDataplane, type TunDevice } from '../../tunnel/client.ts';
 import { nextSegment } from './segment.ts';
-import type { Conversation, Counters, Traffic, TunnelEvent } from './session.ts';
+import type { ControlMessages, Counters, Traffic, TunnelEvent } from './session.ts';
 
 /** Where to connect to, and the identity to connect as. */
 export interface ConnectOptions {
@@ -58,12 +58,12 @@ export interface Tunnel {
 
 /**
  * The tunnel over the native data dataplane, which owns the device from now on; this code only dials and controls it. `onLocal` receives the
- * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). `conversation` is what the router and this device say to each other.
+ * packets to fe80::1, ff02::2 and ff02::1:2 (lan.ts). `control` makes and takes the messages between the router and this device.
  */
 export function openTunnel(
   device: TunDevice,
   rules: Rules,
-  conversation: Conversation,
+  control: ControlMessages,
   onLocal?: (packet: Uint8Array) => void,
 ): Tunnel {
   let dialling: AbortController | undefined;
@@ -79,7 +79,7 @@ export function openTunnel(
   const dataplane = startDataplane(device, rules, onLost, onLocal);
 
   const sendReport = (): void => {
-    const packet = encodeReport(conversation.selfReport());
+    const packet = encodeReport(control.selfReport());
     if (packet !== undefined) dataplane.sendControl(packet);
   };
 
@@ -91,8 +91,8 @@ export function openTunnel(
   };
 
   const answer = async (packet: Uint8Array, attempt: AbortController): Promise<void> => {
-    const said = await conversation.hear(packet);
-    if (said !== undefined && dialling === attempt) dataplane.sendControl(said);
+    const reply = await control.receive(packet);
+    if (reply !== undefined && dialling === attempt) dataplane.sendControl(reply);
   };
 
   const start = (options: ConnectOptions, report: (event: TunnelEvent) => void): void => {

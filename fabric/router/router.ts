@@ -17,7 +17,7 @@ import { type Arrivals, receiveArrivals } from './arrivals.ts';
 import { type Questions, registryQuestions, verdictOn } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
-import { type RootNews, rootTeller } from './roots.ts';
+import { type RootUpdates, rootDistribution } from './roots.ts';
 import type { Session } from './session.ts';
 import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessions.ts';
 
@@ -72,8 +72,8 @@ export interface RouterOptions {
   /** PEM of the router's certificate (chain) and its key. */
   readonly certificate: string;
   readonly key: string;
-  /** The roots that devices are told of; none but those that they have, unless given. */
-  readonly roots?: RootNews;
+  /** The roots that devices are to know; none but those that they have, unless given. */
+  readonly roots?: RootUpdates;
   readonly admission: Admission;
   /** The fabric's networks: what is in none of them is no device's. Undefined: any address may be a device's. */
   readonly networks?: NetworkSource;
@@ -122,12 +122,12 @@ export interface Router {
   /** How many devices with a tunnel know of the newest roots. */
   readonly learned: Learned;
   /**
-   * Shows this certificate to whoever connects from now on, and tells the devices that are connected of the roots; no tunnel ends.
+   * Shows this certificate to whoever connects from now on, and notifies the devices that are connected of the roots; no tunnel ends.
    * @throws Failure `router.bad-certificate`
    */
   replaceIdentity(
     identity: { readonly certificate: string; readonly key: string },
-    roots: RootNews,
+    roots: RootUpdates,
   ): Promise<void>;
   /** How often two devices were found to have one key. */
   readonly clones: number;
@@ -180,8 +180,8 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
       case 'ended':
         sessions.end(event.id, event.text);
         break;
-      case 'said':
-        sessions.hear(event.id, event.message);
+      case 'message':
+        sessions.receive(event.id, event.message);
         break;
       case 'asks':
         threads.answer(event.thread, event.address, whoseIs(lookup(event.address)));
@@ -199,7 +199,7 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
   if (options.networks !== undefined) networks.publish(threads.setNetworks);
   // Before the device knows its address: until now it was nobody's, and packets for it went to the host.
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
-  const roots = rootTeller(threads, options.roots ?? { version: 1, updates: [] });
+  const roots = rootDistribution(threads, options.roots ?? { version: 1, updates: [] });
   const sessions: SessionTable = sessionTable(threads, admission, networks, roots, log);
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
   const arrivals: Arrivals = receiveArrivals({ questions, threads, sessions, rate, log });
@@ -237,13 +237,13 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
     get learned() {
       return roots.learned(sessions.size);
     },
-    async replaceIdentity(identity, news) {
+    async replaceIdentity(identity, next) {
       try {
         threads.setIdentity(identity);
       } catch (error) {
         throw badCertificate(error as NodeJS.ErrnoException);
       }
-      await roots.replace(news, sessions.all());
+      await roots.replace(next, sessions.all());
     },
     silentSince(address) {
       const session = sessions.find(address);

@@ -10,7 +10,7 @@ import { sessionsByGroup } from './by-group.ts';
 import { cloneDetector } from './clones.ts';
 import type { NetworkTable } from './networks.ts';
 import { orderedKeys } from './ordered.ts';
-import type { RootTeller } from './roots.ts';
+import type { RootDistribution } from './roots.ts';
 import { type Arrival, type Session, sessionOf } from './session.ts';
 import { connectionTotals, type Totals } from './totals.ts';
 
@@ -22,8 +22,8 @@ export interface SessionTable {
   cut(session: Session, verdict: Verdict | undefined, reason: string): void;
   /** A connection has ended, perhaps of a peer that was never admitted. */
   end(id: number, reason: string): void;
-  /** Takes what a device has said on a connection: a report, or which roots it knows. */
-  hear(id: number, message: Uint8Array): void;
+  /** Takes a control message of a device: its report, or which roots it knows. */
+  receive(id: number, message: Uint8Array): void;
   /** All sessions, as they are when each is looked at. */
   all(): Iterable<Session>;
   /** The session of the device at this address (16 bytes). */
@@ -52,7 +52,7 @@ export function sessionTable(
   threads: RouterThreads,
   admission: Admission,
   networks: NetworkTable,
-  roots: RootTeller,
+  roots: RootDistribution,
   log: Log,
 ): SessionTable {
   /** By address. */
@@ -129,22 +129,22 @@ export function sessionTable(
       }
       add(session);
       threads.admit(session.peer, session.address, networks.numberOf(endpoint.network));
-      roots.greet(session);
+      roots.admitted(session);
     },
     cut,
     end(id, reason) {
       const session = connected.get(id);
       if (session === undefined) return;
       connected.delete(id);
-      roots.forget(session);
+      roots.ended(session);
       totals.end(session);
       if (sessions.get(toHex(session.address)) === session) remove(session, reason);
     },
     // A report is about the device that sent it, whatever it contains; one on a connection that was cut does not count.
-    hear(id, message) {
+    receive(id, message) {
       const session = connected.get(id);
       if (session === undefined || sessions.get(toHex(session.address)) !== session) return;
-      if (roots.hear(session, message)) return;
+      if (roots.receive(session, message)) return;
       const report = parseReport(message);
       if (report === undefined) logReport(session.name, `device ${session.name} sent an invalid report`);
       else record(() => admission.reported(session.address, report));

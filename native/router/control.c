@@ -37,7 +37,7 @@ bool router_take_message(struct router_connection *from, const struct dp_frame *
   struct router_event *event = calloc(1, sizeof *event);
   if (event == NULL) return false;
   *until += EVERY;
-  event->kind = ROUTER_SAID;
+  event->kind = ROUTER_MESSAGE;
   event->peer = router_peer_keep(from->peer);
   event->message_length = frame->length;
   memcpy(event->message, frame->packet, frame->length);

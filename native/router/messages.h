@@ -66,7 +66,7 @@ void router_command_free(struct router_command *command);
 // Each event's name in C and in JavaScript.
 // - arrived: a peer has finished its handshake: it waits to be admitted or refused
 // - ended: its connection is over; text: why
-// - said: a peer has sent a report, or which roots it knows
+// - message: a peer has sent a report, or which roots it knows
 // - asks: thread has a packet for an address without a route: is it a device's?
 // - reached: thread has come to the barrier of that number
 // - tun-lost: text: the errno's name
@@ -74,7 +74,7 @@ void router_command_free(struct router_command *command);
 #define ROUTER_EVENTS(X)       \
   X(ARRIVED, "arrived")        \
   X(ENDED, "ended")            \
-  X(SAID, "said")              \
+  X(MESSAGE, "message")        \
   X(ASKS, "asks")              \
   X(REACHED, "reached")        \
   X(TUN_LOST, "tun-lost")      \

@@ -58,7 +58,7 @@ export type RouterEvent =
    * An admitted peer's report (F3), or which roots it knows (F4): at most 71 bytes, not checked yet. At most 3 reports
    * and 8 of the others at once, then one in 10 s.
    */
-  | { readonly kind: 'said'; readonly id: number; readonly message: Uint8Array }
+  | { readonly kind: 'message'; readonly id: number; readonly message: Uint8Array }
   /** Its connection is over: exactly once for each that arrived. */
   | { readonly kind: 'ended'; readonly id: number; readonly text: string }
   /** A packet waits for `routerAnswer`: is the address a device's? */

@@ -82,7 +82,7 @@ static napi_value describe(napi_env env, const struct router_event *event) {
       addon_set(env, object, "ends", addon_new_text(env, event->ends));
       addon_set(env, object, "tls", addon_new_text(env, event->tls));
       break;
-    case ROUTER_SAID: addon_set(env, object, "message", addon_new_bytes(env, event->message, event->message_length)); break;
+    case ROUTER_MESSAGE: addon_set(env, object, "message", addon_new_bytes(env, event->message, event->message_length)); break;
     case ROUTER_ASKS:
       addon_set(env, object, "thread", addon_new_number(env, event->thread));
       addon_set(env, object, "address", addon_new_bytes(env, event->address, sizeof event->address));

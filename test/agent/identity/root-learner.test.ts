@@ -67,10 +67,10 @@ const update = (version: number) =>
 
 describe('a device that is told of roots', () => {
   test('says which it has, takes each update in turn, and says so once it has the newest', async () => {
-    const { hear } = learner();
-    expect(await hear(notice(3))).toEqual(known(1));
-    expect(await hear(update(2))).toBeUndefined();
-    expect(await hear(update(3))).toEqual(known(3));
+    const { receive } = learner();
+    expect(await receive(notice(3))).toEqual(known(1));
+    expect(await receive(update(2))).toBeUndefined();
+    expect(await receive(update(3))).toEqual(known(3));
     expect(learned).toBe(2);
     const { pair } = authority.roots[1]!;
     expect(learnedRoots(store.record, base)).toMatchObject({ version: 3, roots: [pair] });
@@ -82,18 +82,18 @@ describe('a device that is told of roots', () => {
 
   test('keeps them over a restart, and takes no update twice', async () => {
     const first = learner();
-    for (const each of [notice(3), update(2), update(3)]) await first.hear(each);
+    for (const each of [notice(3), update(2), update(3)]) await first.receive(each);
     store = await openStore(await openFolder(folder));
-    const { hear } = learner();
-    expect(await hear(notice(3))).toEqual(known(3));
-    for (const version of [2, 3]) expect(await hear(update(version))).toBeUndefined();
+    const { receive } = learner();
+    expect(await receive(notice(3))).toEqual(known(3));
+    for (const version of [2, 3]) expect(await receive(update(version))).toBeUndefined();
     expect([noted, learned]).toEqual([[], 2]);
     expect(learnedRoots(store.record, base)?.version).toBe(3);
   });
 
   test('skips none: an update that only the next root has signed does not count', async () => {
-    const { hear } = learner();
-    expect(await hear(update(3))).toBeUndefined();
+    const { receive } = learner();
+    expect(await receive(update(3))).toBeUndefined();
     expect(noted).toMatchObject([{ code: 'roots.bad-update' }]);
     expect(log).toEqual([expect.stringContaining('the roots that were trusted stay')]);
     expect(shownRoots(store.record)).toBeUndefined();
@@ -101,30 +101,32 @@ describe('a device that is told of roots', () => {
 
   test('that was made after the first root has ended passes over the updates that led to its own', async () => {
     const second = authority.roots[1]!.pair.xttRoot;
-    const { hear } = learner(second);
-    expect(await hear(notice(3))).toEqual(known(1));
-    expect(await hear(update(2))).toBeUndefined();
-    expect(await hear(update(3))).toEqual(known(3));
+    const { receive } = learner(second);
+    expect(await receive(notice(3))).toEqual(known(1));
+    expect(await receive(update(2))).toBeUndefined();
+    expect(await receive(update(3))).toEqual(known(3));
     expect([noted, learned]).toEqual([[], 1]);
   });
 
   test('believes no other fabric, and forgets what its former one has said', async () => {
     const stranger = makeRootCertificate(new Uint8Array(16), generateP256().publicKey);
-    const { hear } = learner(stranger);
-    for (const version of [2, 3]) expect(await hear(update(version))).toBeUndefined();
+    const { receive } = learner(stranger);
+    for (const version of [2, 3]) expect(await receive(update(version))).toBeUndefined();
     expect(noted.length).toBeGreaterThan(0);
     expect(shownRoots(store.record)).toBeUndefined();
     const own = learner();
-    for (const each of [notice(3), update(2), update(3)]) await own.hear(each);
+    for (const each of [notice(3), update(2), update(3)]) await own.receive(each);
     expect(learnedRoots(store.record, stranger)).toBeUndefined();
-    expect(await learner(stranger).hear(notice(9))).toEqual(known(1));
+    expect(await learner(stranger).receive(notice(9))).toEqual(known(1));
   });
 
   test('hears nothing in what is no message about roots', async () => {
-    const { hear } = learner();
+    const { receive } = learner();
     for (const packet of [[], [0xf4], [0xf4, 9], [0xf1, 1, 0, 0, 0, 0]])
-      expect(await hear(Uint8Array.from(packet))).toBeUndefined();
-    expect(await hear(encodeRootsMessage({ kind: 'update', update: new Uint8Array(1_400) }))).toBeUndefined();
+      expect(await receive(Uint8Array.from(packet))).toBeUndefined();
+    expect(
+      await receive(encodeRootsMessage({ kind: 'update', update: new Uint8Array(1_400) })),
+    ).toBeUndefined();
     expect(learned).toBe(0);
   });
 

@@ -12,7 +12,7 @@ const rules = { own, allowIpv4: false, heartbeatPeriodMs: 60_000, heartbeatTimeo
 const tunnel = openTunnel(
   device,
   rules,
-  { selfReport: () => ({ version: 'test' }), hear: async () => undefined },
+  { selfReport: () => ({ version: 'test' }), receive: async () => undefined },
   (packet) => lan.receive(packet),
 );
 const prefixes = [parsePrefix('fd00:77::/32')];

@@ -51,7 +51,7 @@ export async function openedTunnel(
   const tunnel = openTunnel(
     tun,
     { ...RULES, ...rules },
-    { selfReport: () => US, hear: async () => undefined },
+    { selfReport: () => US, receive: async () => undefined },
   );
   onTestFinished(() => tunnel.close());
   const events: TunnelEvent[] = [];

@@ -4,7 +4,7 @@ import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:
 import { generateP256 } from '../../../crypto/primitives.ts';
 import type { Admission, Endpoint, Standing } from '../../../fabric/registry/admission.ts';
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
-import type { RootNews } from '../../../fabric/router/roots.ts';
+import type { RootUpdates } from '../../../fabric/router/roots.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { matches, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
@@ -180,7 +180,7 @@ export async function testRouter(
     lines?: string[];
     threads?: number;
     networks?: NetworkSource;
-    roots?: RootNews;
+    roots?: RootUpdates;
   } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');

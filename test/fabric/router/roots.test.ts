@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { primitives } from '../../../crypto/primitives.ts';
-import type { RootNews } from '../../../fabric/router/roots.ts';
+import type { RootUpdates } from '../../../fabric/router/roots.ts';
 import type { Router } from '../../../fabric/router/router.ts';
 import { rootSetDigest, setOf } from '../../../protocol/identity/root-update.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
@@ -20,7 +20,7 @@ import {
   until,
 } from './fixture.ts';
 
-const NEWS: RootNews = { version: 3, updates: [new Uint8Array(MAX_PACKET - 2).fill(2), Uint8Array.of(3)] };
+const NEWS: RootUpdates = { version: 3, updates: [new Uint8Array(MAX_PACKET - 2).fill(2), Uint8Array.of(3)] };
 const notice = (version: number): Uint8Array => encodeRootsMessage({ kind: 'notice', version });
 const known = (version: number, digest?: Uint8Array): Uint8Array => {
   const update = NEWS.updates[version - 2];
