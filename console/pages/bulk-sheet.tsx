@@ -102,7 +102,7 @@ function preview(counted: CountView | undefined, change: StandingChange): string
   const { matching, changing, more } = counted;
   const all = `${more ? 'More than ' : ''}${count(matching, 'device')}`;
   if (matching === 0) return 'No device is like that any more.';
-  return `${all} on all pages of this list; ${more ? 'at least ' : ''}${changing.toLocaleString('en')} of them would be ${DONE[change]}. Those that are already stay as they are.`;
+  return `${all} on all pages of this list; ${more ? 'at least ' : ''}${changing.toLocaleString('en')} of them would be ${DONE[change]}. Those that already are stay as they are.`;
 }
 
 function outcome({ state, changed, failed, failures, effect }: JobView, change: StandingChange): string {
