@@ -39,6 +39,7 @@ export function BulkSheet({
   const [job, setJob] = useState<JobView>();
   /** The number of the job that goes on. */
   const underWay = useRef<number | undefined>(undefined);
+  const closed = useRef(false);
   useEffect(() => {
     let gone = false;
     setCounted(undefined);
@@ -55,6 +56,7 @@ export function BulkSheet({
     // Not what the list shows now, but what was counted before the question.
     const expected = counted === undefined || counted.more ? {} : { expected: counted.matching };
     let running = await run('device-bulk', { ...filter, change, ...expected });
+    if (closed.current) cancel(running.id);
     while (running.state === 'running') {
       setJob(running);
       underWay.current = running.id;
@@ -65,8 +67,9 @@ export function BulkSheet({
     done(outcome(running, change));
   };
   const end = (): void => {
-    // Closed by hand: what was done stays done.
-    if (underWay.current !== undefined) void run('job-cancel', { id: underWay.current }).catch(() => {});
+    // By hand: what was done stays done.
+    closed.current = true;
+    if (underWay.current !== undefined) cancel(underWay.current);
     close();
   };
   const verb = CHANGES.find(([each]) => each === change)![1];
@@ -96,6 +99,9 @@ export function BulkSheet({
     </Sheet>
   );
 }
+
+/** One that has ended meanwhile is none any more. */
+const cancel = (id: number): void => void run('job-cancel', { id }).catch(() => {});
 
 function preview(counted: CountView | undefined, change: StandingChange): string {
   if (counted === undefined) return 'Counting …';
