@@ -25,6 +25,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/agent/tunnel/**',
   'test/factory/{cli,station}.test.ts',
   'test/fabric/commands/**',
+  'test/fabric/doctor/netcheck.test.ts',
   'test/fabric/identity/shedding.test.ts',
   'test/fabric/metrics/router.test.ts',
   'test/fabric/registry/sqlite/database.test.ts',

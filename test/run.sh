@@ -8,9 +8,9 @@ results=.cache/results.json
 mkdir -p .cache
 booted=.cache/qemu-$(dpkg --print-architecture)-firstboot-results.json
 rm -f "$results" .cache/results-again.json .cache/asan-results.json "$booted"
-failed=0
+failed=
 printf '\033[1m==> types and style\033[0m\n'
-npm run --silent check || failed=1
+npm run --silent check || failed+=,'types and style'
 # An emulated processor and the archive of its packages take minutes: all else goes on meanwhile.
 if [ $# -eq 0 ]; then
   setsid bash test/qemu/run.sh --short --built >.cache/booted.log 2>&1 &
@@ -24,11 +24,11 @@ tests=$?
 if [ $# -eq 0 ]; then
   # Without root, addon and Debian's programs: only then does test:unit keep its word.
   printf '\033[1m==> unit tests as an ordinary user\033[0m\n'
-  bash test/unit.sh || failed=1
+  bash test/unit.sh || failed+=,'unit tests as an ordinary user'
   printf '\033[1m==> native tests under AddressSanitizer\033[0m\n'
-  bash test/native/asan.sh --reporter=default --reporter=json --outputFile.json=.cache/asan-results.json || failed=1
+  bash test/native/asan.sh --reporter=default --reporter=json --outputFile.json=.cache/asan-results.json || failed+=,'native tests under AddressSanitizer'
   printf '\033[1m==> a booted device\033[0m\n'
-  wait "$guest" || failed=1
+  wait "$guest" || failed+=,'a booted device'
   cat .cache/booted.log
 fi
 if [ "$tests" -ne 0 ]; then
@@ -36,9 +36,9 @@ if [ "$tests" -ne 0 ]; then
   mapfile -t again < <(node test/summary.mjs failed-files "$results")
   if [ ${#again[@]} -gt 0 ] && [ ${#again[@]} -le 3 ]; then
     printf '\033[1m==> second attempt: %s\033[0m\n' "${again[*]}"
-    npx vitest run --reporter=default --reporter=json --outputFile.json=.cache/results-again.json "${again[@]}" || failed=1
+    npx vitest run --reporter=default --reporter=json --outputFile.json=.cache/results-again.json "${again[@]}" || failed+=,'second attempt'
   else
-    failed=1
+    failed+=,tests
   fi
 fi
 node test/summary.mjs closing "$failed" "$results" .cache/asan-results.json "$booted"

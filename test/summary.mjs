@@ -2,7 +2,7 @@
  * Reads the JSON reports of Vitest's runs and prints what failed, by name, and the closing line "N passed, N failed".
  *
  *     node test/summary.mjs failed-files REPORT       the files of a run in which something failed, a line each
- *     node test/summary.mjs closing OTHER REPORT...   OTHER: 1 if something outside the tests failed (types, style)
+ *     node test/summary.mjs closing STEPS REPORT...   STEPS: the names of the steps that failed, separated by commas
  *
  * A report `X-again.json` beside `X.json` holds the second attempt of the files that failed in X; its results count, and
  * the tests that needed it are named: one that fails now and then is a fault of the test or of the product.
@@ -26,7 +26,7 @@ function failures(file) {
   return [`${name(file)}: ${firstLine(file.message || 'a hook failed, or the process of the tests ended')}`];
 }
 
-function closing(other, reports) {
+function closing(steps, reports) {
   let passed = 0;
   const wrong = [];
   const unsteady = [];
@@ -42,7 +42,10 @@ function closing(other, reports) {
   }
   for (const line of unsteady) console.log(`passed only at the second attempt: ${line}`);
   for (const line of wrong) console.log(`failed: ${line}`);
-  if (other === '1' && wrong.length === 0) wrong.push('types, style, or a crash outside a test');
+  const names = steps.split(',').filter((step) => step !== '');
+  for (const step of names) console.log(`failed step: ${step}`);
+  // A step whose tests have reports is counted by them.
+  if (wrong.length === 0) wrong.push(...names);
   console.log(`${passed} passed, ${wrong.length} failed`);
   return wrong.length === 0 ? 0 : 1;
 }

@@ -36,12 +36,12 @@ function summary(first: FileReport[], again: FileReport[] | undefined, ...comman
 
 test('counts what passed, and names what failed and in which file', () => {
   const files = [report('a', ok('one'), ok('two')), report('b', ok('three'), bad('four'))];
-  expect(summary([files[0]!], undefined, 'closing', '0')).toEqual({
+  expect(summary([files[0]!], undefined, 'closing', '')).toEqual({
     lines: ['2 passed, 0 failed'],
     status: 0,
   });
-  expect(summary(files, undefined, 'closing', '1')).toEqual({
-    lines: ['failed: test/b > four: Error: 1 is not 2', '3 passed, 1 failed'],
+  expect(summary(files, undefined, 'closing', ',tests')).toEqual({
+    lines: ['failed: test/b > four: Error: 1 is not 2', 'failed step: tests', '3 passed, 1 failed'],
     status: 1,
   });
   expect(summary(files, undefined, 'failed-files').lines).toEqual(['test/b']);
@@ -49,18 +49,21 @@ test('counts what passed, and names what failed and in which file', () => {
 
 test('a hook that failed, and a failure outside the tests, are failures', () => {
   const hook = { ...report('c', { ...ok('five'), status: 'skipped' }), message: 'Error: no fabric' };
-  expect(summary([hook], undefined, 'closing', '0')).toEqual({
+  expect(summary([hook], undefined, 'closing', '')).toEqual({
     lines: ['failed: test/c: Error: no fabric', '0 passed, 1 failed'],
     status: 1,
   });
-  expect(summary([report('a', ok('one'))], undefined, 'closing', '1').status).toBe(1);
+  expect(summary([report('a', ok('one'))], undefined, 'closing', ',types and style')).toEqual({
+    lines: ['failed step: types and style', '1 passed, 1 failed'],
+    status: 1,
+  });
 });
 
 test('a second attempt counts, is named, and may fail', () => {
   const first = [report('a', ok('one')), report('b', ok('three'), bad('four'))];
-  expect(summary(first, [report('b', ok('three'), ok('four'))], 'closing', '0')).toEqual({
+  expect(summary(first, [report('b', ok('three'), ok('four'))], 'closing', '')).toEqual({
     lines: ['passed only at the second attempt: test/b > four: Error: 1 is not 2', '3 passed, 0 failed'],
     status: 0,
   });
-  expect(summary(first, [report('b', bad('three'), ok('four'))], 'closing', '0').status).toBe(1);
+  expect(summary(first, [report('b', bad('three'), ok('four'))], 'closing', '').status).toBe(1);
 });
