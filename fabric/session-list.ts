@@ -1,7 +1,7 @@
 import { JsonParts } from '../os/net/control-socket.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { parseIpv6 } from '../protocol/ipv6.ts';
-import { badInput, checker, objectOf, whole } from './operations/input.ts';
+import { badInput, checker, objectOf, whole } from './operations/contract/input.ts';
 import { SESSIONS_PER_PAGE } from './operations/running.ts';
 import { ownTurn } from './registry/turns.ts';
 import type { Router, SessionView } from './router/router.ts';

@@ -1,7 +1,8 @@
 import type * as alarms from '../../fabric/operations/alarms.ts';
 import type * as audit from '../../fabric/operations/audit.ts';
 import type * as bulk from '../../fabric/operations/bulk.ts';
-import { CATALOGUE } from '../../fabric/operations/catalogue.ts';
+import { CATALOGUE } from '../../fabric/operations/contract/catalogue.ts';
+import { requestFor } from '../../fabric/operations/contract/request.ts';
 import type * as devices from '../../fabric/operations/devices.ts';
 import type * as endings from '../../fabric/operations/endings.ts';
 import type * as groups from '../../fabric/operations/groups.ts';
@@ -11,7 +12,6 @@ import type * as labels from '../../fabric/operations/labels.ts';
 import type * as networks from '../../fabric/operations/networks.ts';
 import type * as overview from '../../fabric/operations/overview.ts';
 import type * as people from '../../fabric/operations/people.ts';
-import { requestFor } from '../../fabric/operations/request.ts';
 import type * as tokens from '../../fabric/operations/tokens.ts';
 import { send } from './http.ts';
 

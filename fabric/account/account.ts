@@ -1,5 +1,5 @@
 import { passwords } from '../access/password.ts';
-import type { Actor } from '../operations/perform.ts';
+import type { Actor } from '../operations/contract/operation.ts';
 import type { Registry } from '../registry/registry.ts';
 import { guard } from './guard.ts';
 import type { AccountOperation, Signing } from './operation.ts';

@@ -2,7 +2,7 @@ import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { recoveryHash } from '../access/recovery.ts';
 import { secretHash } from '../access/secrets.ts';
-import { text, whole } from '../operations/input.ts';
+import { text, whole } from '../operations/contract/input.ts';
 import { nameKey, type Person, type SignIn } from '../registry/people.ts';
 import { accountOperation, type SignedIn, type Signing, signedInView } from './operation.ts';
 

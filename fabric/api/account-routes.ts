@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Me, notForThisCaller, type SignedIn } from '../account/operation.ts';
 import type { PasskeyView } from '../account/own.ts';
-import { checker, objectOf } from '../operations/input.ts';
+import { checker, objectOf } from '../operations/contract/input.ts';
 import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
 import { addressOf, type Callers } from './callers.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';

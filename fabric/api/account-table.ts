@@ -1,7 +1,7 @@
 import Type, { type TSchema } from 'typebox';
 import { ACCOUNT_OPERATIONS } from '../account/account.ts';
-import { text } from '../operations/input.ts';
-import { fieldsInPath } from '../operations/request.ts';
+import { text } from '../operations/contract/input.ts';
+import { fieldsInPath } from '../operations/contract/request.ts';
 import { PASSKEY_ANSWER } from './passkeys.ts';
 
 /** A route of signing in, and of what a person does for itself. */

@@ -2,7 +2,7 @@ import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure } from '../../protocol/failure-message.ts';
-import { requestFor } from '../operations/request.ts';
+import { requestFor } from '../operations/contract/request.ts';
 import type { Problem } from './problem.ts';
 import { API_PREFIX, ROUTES } from './routes.ts';
 

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { oneOf, optional, text } from '../operations/input.ts';
+import { oneOf, optional, text } from '../operations/contract/input.ts';
 import { challenges } from './challenges.ts';
 import type { Site } from './site.ts';
 

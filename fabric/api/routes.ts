@@ -1,7 +1,7 @@
 import type { TSchema } from 'typebox';
 import { OPERATIONS } from '../operations/all.ts';
-import { CATALOGUE, type Entry } from '../operations/catalogue.ts';
-import { fieldsInPath } from '../operations/request.ts';
+import { CATALOGUE, type Entry } from '../operations/contract/catalogue.ts';
+import { fieldsInPath } from '../operations/contract/request.ts';
 
 export const API_PREFIX = '/api/v1';
 

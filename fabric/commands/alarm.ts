@@ -10,8 +10,8 @@ import {
   retryDelivery,
   testHook,
 } from '../operations/hooks.ts';
-import { FABRIC, withFabric } from './context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
+import { FABRIC, withFabric } from './common/context.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
 const alarmList: Command = {
   name: 'alarm list',

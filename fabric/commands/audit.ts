@@ -12,8 +12,8 @@ import {
   verifyAudit,
 } from '../operations/audit.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
-import { FABRIC, withFabric } from './context.ts';
-import { AFTER, countText, printCursor, requestedPages, when } from './list.ts';
+import { FABRIC, withFabric } from './common/context.ts';
+import { AFTER, countText, printCursor, requestedPages, when } from './common/list.ts';
 
 /** Entries that are listed unless `--limit` says otherwise. */
 const NEWEST = 50;

@@ -4,8 +4,8 @@ import { type BackupView, createBackup } from '../backup/create.ts';
 import type { Progress } from '../backup/progress.ts';
 import { isEncrypted } from '../backup/read.ts';
 import { restoreBackup, verifyBackup } from '../backup/restore.ts';
-import { DATA, operator } from './context.ts';
-import { when } from './list.ts';
+import { DATA, operator } from './common/context.ts';
+import { when } from './common/list.ts';
 
 const PASSPHRASE_FILE: Option = {
   name: 'passphrase-file',

@@ -6,8 +6,8 @@ import { type BulkFilterInput, type CountView, changeDevices, countDevices } fro
 import type { DeviceFilterInput } from '../operations/devices.ts';
 import { cancelJob, listJobs, showJob } from '../operations/jobs.ts';
 import type { StandingChange } from '../registry/records.ts';
-import { FABRIC, type Fabric, withFabric } from './context.ts';
-import { when } from './list.ts';
+import { FABRIC, type Fabric, withFabric } from './common/context.ts';
+import { when } from './common/list.ts';
 
 const CHANGES: readonly StandingChange[] = ['ban', 'unban', 'evict'];
 const DONE: Readonly<Record<StandingChange, string>> = { ban: 'banned', unban: 'unbanned', evict: 'evicted' };

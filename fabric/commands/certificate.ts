@@ -12,8 +12,8 @@ import {
   rotateCertificate,
 } from '../operations/certificates.ts';
 import { type Asked, asked, parseRequest } from '../pki/signing.ts';
-import { FABRIC, withFabric } from './context.ts';
-import { CONFIG, readConfig } from './settings.ts';
+import { FABRIC, withFabric } from './common/context.ts';
+import { CONFIG, readConfig } from './common/settings.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -4,8 +4,8 @@ import { Failure } from '../../protocol/failure.ts';
 import { readMail } from '../alarms/mail.ts';
 import { type Config, checkConsole, renderConfig } from '../config/config.ts';
 import { readPlaces } from '../geo/places.ts';
-import { readTls } from './console-tls.ts';
-import { CONFIG, readConfig } from './settings.ts';
+import { readTls } from './common/console-tls.ts';
+import { CONFIG, readConfig } from './common/settings.ts';
 
 export const checkConfig: Command = {
   name: 'check-config',

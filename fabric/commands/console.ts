@@ -9,9 +9,9 @@ import { originOf } from '../config/origin.ts';
 import { askNews } from '../operations/news.ts';
 import { askRunning } from '../operations/running.ts';
 import { pathOf } from '../pki/files.ts';
-import { followTls, readTls } from './console-tls.ts';
-import { DATA } from './context.ts';
-import { CONFIG, override, readConfig } from './settings.ts';
+import { followTls, readTls } from './common/console-tls.ts';
+import { DATA } from './common/context.ts';
+import { CONFIG, override, readConfig } from './common/settings.ts';
 
 const OVERRIDES = [
   override('listen', 'ADDRESS', 'console', 'listen'),

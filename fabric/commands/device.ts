@@ -14,8 +14,8 @@ import {
 import { replaceDevice, retireDevice } from '../operations/endings.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { DEVICE_FILTERS, narrowed } from './bulk.ts';
-import { FABRIC, withFabric } from './context.ts';
-import { AFTER, ALL, CSV, countText, LIMIT, printList, when } from './list.ts';
+import { FABRIC, withFabric } from './common/context.ts';
+import { AFTER, ALL, CSV, countText, LIMIT, printList, when } from './common/list.ts';
 
 function onlineText({ online, silentSince }: DeviceView): string {
   if (silentSince !== undefined) return `silent since ${when(silentSince)}`;

@@ -4,7 +4,7 @@ import { CHECKS } from '../doctor/checks/all.ts';
 import { machineProbes } from '../doctor/probes.ts';
 import { listNetworks } from '../operations/networks.ts';
 import { eachRow } from '../registry/pages.ts';
-import { DATA, withLocalFabric } from './context.ts';
+import { DATA, withLocalFabric } from './common/context.ts';
 
 export const doctor: Command = {
   name: 'doctor',

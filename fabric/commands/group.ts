@@ -8,9 +8,9 @@ import { encodeLabel } from '../../protocol/label.ts';
 import { removeGroup } from '../operations/endings.ts';
 import { admitGroup, changeGroup, type GroupView, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
-import { FABRIC, withFabric } from './context.ts';
+import { FABRIC, withFabric } from './common/context.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { backText } from './device.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
 
 /** The group's id as the label shows it. */
 const printedGid = ({ gid }: GroupView): string => shortGid(fromHex(gid));

@@ -1,5 +1,5 @@
 import type { Command } from '../../cli/program.ts';
-import { DATA, operator } from './context.ts';
+import { DATA, operator } from './common/context.ts';
 
 export const init: Command = {
   name: 'init',

@@ -4,7 +4,7 @@ import { systemLookup } from '../../os/net/lookup.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { parseTrust } from '../../protocol/identity/trust.ts';
 import { pathOf } from '../pki/files.ts';
-import { DATA } from './context.ts';
+import { DATA } from './common/context.ts';
 
 export const netcheckCommand: Command = {
   name: 'netcheck',

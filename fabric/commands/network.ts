@@ -1,8 +1,8 @@
 import type { Command } from '../../cli/program.ts';
 import { removeNetwork } from '../operations/endings.ts';
 import { addNetwork, listNetworks, renameNetwork } from '../operations/networks.ts';
-import { FABRIC, withFabric } from './context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
+import { FABRIC, withFabric } from './common/context.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
 const networkAdd: Command = {
   name: 'network add',

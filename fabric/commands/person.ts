@@ -2,10 +2,10 @@ import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES, type Role } from '../access/roles.ts';
 import { invitePerson, listPeople, removePerson, setPersonRole } from '../operations/people.ts';
-import { FABRIC, withFabric } from './context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
-import { CONSOLE_URL, parseOrigin } from './origin.ts';
-import { remoteOf } from './remote.ts';
+import { FABRIC, withFabric } from './common/context.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
+import { CONSOLE_URL, parseOrigin } from './common/origin.ts';
+import { remoteOf } from './common/remote.ts';
 
 export const consoleInvite: Command = {
   name: 'console invite',

@@ -11,7 +11,7 @@ import { FILES, rootFolder } from '../pki/files.ts';
 import { type RootKeys, readRootKeys } from '../pki/keys.ts';
 import { asked, encodeSigning, parseRequest, type SigningRequest, sign } from '../pki/signing.ts';
 import { listAsked, printRotation, REQUEST, readLines } from './certificate.ts';
-import { DATA, FABRIC, withFabric, withLocalFabric } from './context.ts';
+import { DATA, FABRIC, withFabric, withLocalFabric } from './common/context.ts';
 
 const rootRotate: Command = {
   name: 'root rotate',

@@ -3,8 +3,8 @@ import { formatListen } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
 import { formatServices } from '../host/services.ts';
-import { DATA } from './context.ts';
-import { CONFIG, override, readConfig } from './settings.ts';
+import { DATA } from './common/context.ts';
+import { CONFIG, override, readConfig } from './common/settings.ts';
 
 const OVERRIDES = [
   override('identity-listen', 'ADDRESS', 'identity', 'listen'),

@@ -2,14 +2,14 @@ import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
 import { VERSION } from '../../os/service/process.ts';
 import { machineProbes } from '../doctor/probes.ts';
 import { type HandshakeView, listHandshakes } from '../operations/audit.ts';
+import { askServing, type Serving } from '../operations/contract/serving.ts';
 import { listNetworks } from '../operations/networks.ts';
 import { type OverviewView, overview } from '../operations/overview.ts';
-import { askServing, type Serving } from '../operations/serving.ts';
 import { pathOf } from '../pki/files.ts';
 import { eachRow } from '../registry/pages.ts';
-import { FABRIC, type Fabric, withFabric } from './context.ts';
-import { when } from './list.ts';
-import { remoteOf } from './remote.ts';
+import { FABRIC, type Fabric, withFabric } from './common/context.ts';
+import { when } from './common/list.ts';
+import { remoteOf } from './common/remote.ts';
 
 const DAY_MS = 86_400_000;
 /** Of the newest refusals, whose reasons are counted. */

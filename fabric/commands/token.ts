@@ -2,8 +2,8 @@ import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES } from '../access/roles.ts';
 import { createToken, listTokens, revokeToken, type TokenView } from '../operations/tokens.ts';
-import { FABRIC, withFabric } from './context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, when } from './list.ts';
+import { FABRIC, withFabric } from './common/context.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
 const tokenCreate: Command = {
   name: 'token create',

@@ -1,5 +1,5 @@
 import { type Check as AnyCheck, type Finding, failing, skipped } from '../../cli/check.ts';
-import type { HostServing, Serving } from '../operations/serving.ts';
+import type { HostServing, Serving } from '../operations/contract/serving.ts';
 import type { Probes } from './probes.ts';
 
 /** One thing that a fabric needs; docs/doctor.md has a line for each id. */

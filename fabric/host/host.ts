@@ -1,5 +1,5 @@
 import type { Log } from '../../os/service/log.ts';
-import type { HostServing } from '../operations/serving.ts';
+import type { HostServing } from '../operations/contract/serving.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type Firewall, openFirewall } from './firewall.ts';
 import { type HostRoutes, installHostRoutes } from './routes.ts';

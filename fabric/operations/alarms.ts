@@ -1,7 +1,7 @@
 import type { Alarm, AlarmKind } from '../registry/alarms.ts';
 import { alarmText } from './alarm-text.ts';
-import { oneOf, optional, whole } from './input.ts';
-import { filteredList, isoTime, operation } from './operation.ts';
+import { oneOf, optional, whole } from './contract/input.ts';
+import { filteredList, isoTime, operation } from './contract/operation.ts';
 
 /** An alarm; times are ISO 8601 in UTC. */
 export interface AlarmView {

@@ -9,6 +9,7 @@ import {
   rotateCertificate,
   rotateRoots,
 } from './certificates.ts';
+import type { Operation } from './contract/operation.ts';
 import { listDevices, nameDevice, setStanding, showDevice } from './devices.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { admitGroup, changeGroup, groupArrivals, listGroups, setGroupStatus, showGroup } from './groups.ts';
@@ -16,7 +17,6 @@ import { addHook, listDeliveries, listHooks, removeHook, retryDelivery, testHook
 import { cancelJob, listJobs, showJob } from './jobs.ts';
 import { readLabel } from './labels.ts';
 import { addNetwork, listNetworks, renameNetwork } from './networks.ts';
-import type { Operation } from './operation.ts';
 import { handshakeCountries, handshakeHours, overview } from './overview.ts';
 import { invitePerson, listPeople, removePerson, setPersonRole } from './people.ts';
 import { createToken, listTokens, revokeToken } from './tokens.ts';

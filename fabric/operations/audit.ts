@@ -2,8 +2,8 @@ import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
 import { type CountryOf, countries } from '../geo/countries.ts';
 import type { AuditEntry, Handshake, HandshakeCount } from '../registry/records.ts';
-import { badInput, optional, text, whole } from './input.ts';
-import { filteredList, isoTime, operation, type ReadContext } from './operation.ts';
+import { badInput, optional, text, whole } from './contract/input.ts';
+import { filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
 
 export interface AuditView {
   readonly seq: number;

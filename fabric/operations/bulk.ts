@@ -4,10 +4,10 @@ import type { JobView, Progress } from '../jobs/jobs.ts';
 import type { Device, DeviceFilter, StandingChange } from '../registry/records.ts';
 import type { RegistryReader } from '../registry/registry.ts';
 import { ownTurn } from '../registry/turns.ts';
+import { badInput, oneOf, optional, whole } from './contract/input.ts';
+import { type Context, operation, type ReadContext } from './contract/operation.ts';
 import { DEVICE_FILTER, type DeviceFilterInput, deviceFilter } from './devices.ts';
-import { badInput, oneOf, optional, whole } from './input.ts';
 import { jobsOf } from './jobs.ts';
-import { type Context, operation, type ReadContext } from './operation.ts';
 
 /*
  * Changes of all devices that a filter finds. A search is no filter here: it finds a thousand devices at most.

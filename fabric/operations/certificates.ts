@@ -16,8 +16,8 @@ import type { AuthorityKeeper } from '../pki/keeper.ts';
 import { type RootKeys, readRootKeys } from '../pki/keys.ts';
 import { encodeSigning, parseAnswer, type SigningRequest, sign } from '../pki/signing.ts';
 import { fingerprint } from '../pki/x509.ts';
-import { flag, oneOf, optional, text, whole } from './input.ts';
-import { type Context, operation } from './operation.ts';
+import { flag, oneOf, optional, text, whole } from './contract/input.ts';
+import { type Context, operation } from './contract/operation.ts';
 
 /** A certificate of the fabric. */
 export interface CertificateView {

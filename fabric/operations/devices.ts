@@ -10,7 +10,7 @@ import {
 } from '../registry/records.ts';
 import type { Registry, RegistryReader } from '../registry/registry.ts';
 import { type HandshakeCountView, handshakeCountView } from './audit.ts';
-import { badInput, oneOf, optional, text } from './input.ts';
+import { badInput, oneOf, optional, text } from './contract/input.ts';
 import {
   type Changed,
   filteredList,
@@ -18,7 +18,7 @@ import {
   operation,
   type Presence,
   type ReadContext,
-} from './operation.ts';
+} from './contract/operation.ts';
 import { searchFor } from './search.ts';
 
 /** Handshakes that are shown of one device: all that are kept. */

@@ -1,8 +1,8 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import { text } from './contract/input.ts';
+import { type Changed, operation } from './contract/operation.ts';
 import { addressOf, DEVICE, type StandingView } from './devices.ts';
-import { text } from './input.ts';
-import { type Changed, operation } from './operation.ts';
 
 /** Removes a network without groups. @throws Failure `fabric.unknown-network`, `fabric.network-not-empty` */
 export const removeNetwork = operation<{ prefix: string }, Changed<{ readonly prefix: string }>>(

@@ -3,9 +3,9 @@ import { formatPrefix } from '../../protocol/ipv6.ts';
 import { countries } from '../geo/countries.ts';
 import type { Group, GroupStatus } from '../registry/records.ts';
 import { type HandshakeView, handshakeView } from './audit.ts';
+import { badInput, oneOf, optional, text, whole } from './contract/input.ts';
+import { type Changed, isoTime, listOperation, operation, type ReadContext } from './contract/operation.ts';
 import { backWithin, type StandingView } from './devices.ts';
-import { badInput, oneOf, optional, text, whole } from './input.ts';
-import { type Changed, isoTime, listOperation, operation, type ReadContext } from './operation.ts';
 
 /** Characters that are looked at; labels are read with what else a group needs, only when one is admitted. */
 export const LONGEST_LABEL = 4_096;

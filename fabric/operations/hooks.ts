@@ -1,8 +1,8 @@
 import { issueSecret } from '../access/secrets.ts';
 import { parseDestination } from '../alarms/destination.ts';
 import type { Delivery, Hook } from '../registry/alarms.ts';
-import { badInput, text, whole } from './input.ts';
-import { filteredList, isoTime, operation, type ReadContext } from './operation.ts';
+import { badInput, text, whole } from './contract/input.ts';
+import { filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
 
 export interface HookView {
   readonly id: number;

@@ -1,6 +1,6 @@
 import type { Jobs, JobView } from '../jobs/jobs.ts';
-import { whole } from './input.ts';
-import { type Context, operation } from './operation.ts';
+import { whole } from './contract/input.ts';
+import { type Context, operation } from './contract/operation.ts';
 
 /** @throws Error beside a registry alone */
 export function jobsOf({ jobs }: Pick<Context, 'jobs'>): Jobs {

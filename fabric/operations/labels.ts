@@ -4,9 +4,9 @@ import { countries } from '../geo/countries.ts';
 import type { Handshake } from '../registry/records.ts';
 import type { RegistryReader } from '../registry/registry.ts';
 import { handshakeView } from './audit.ts';
+import { text } from './contract/input.ts';
+import { isoTime, operation, type ReadContext } from './contract/operation.ts';
 import { type GroupView, groupView, LONGEST_LABEL } from './groups.ts';
-import { text } from './input.ts';
-import { isoTime, operation, type ReadContext } from './operation.ts';
 
 /** What a label says, and what is known here of its group. */
 export interface LabelView {

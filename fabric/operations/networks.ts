@@ -1,8 +1,8 @@
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { hostAddress } from '../registry/address.ts';
 import { type Network, parseNetwork } from '../registry/records.ts';
-import { badInput, text } from './input.ts';
-import { type Changed, isoTime, listOperation, operation } from './operation.ts';
+import { badInput, text } from './contract/input.ts';
+import { type Changed, isoTime, listOperation, operation } from './contract/operation.ts';
 
 export interface NetworkView {
   readonly prefix: string;

@@ -7,7 +7,7 @@ import { type CountryOf, countries } from '../geo/countries.ts';
 import type { News, NewsPosition, NewsSince } from '../registry/news.ts';
 import type { Change } from '../registry/records.ts';
 import { auditView, handshakeView } from './audit.ts';
-import { badInput } from './input.ts';
+import { badInput } from './contract/input.ts';
 
 /** The path of what is new on the control socket. */
 export const NEWS_PATH = '/news';

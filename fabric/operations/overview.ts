@@ -1,7 +1,7 @@
 import { toHex } from '../../protocol/bytes.ts';
 import type { HandshakeTally } from '../registry/records.ts';
-import { optional, whole } from './input.ts';
-import { isoTime, operation, type ReadContext } from './operation.ts';
+import { optional, whole } from './contract/input.ts';
+import { isoTime, operation, type ReadContext } from './contract/operation.ts';
 
 const HOUR_MS = 3_600_000;
 /** 90 days: so long are handshakes counted by hour. */

@@ -3,8 +3,8 @@ import { ROLES, type Role } from '../access/roles.ts';
 import { issueSecret } from '../access/secrets.ts';
 import type { Person } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
-import { oneOf, text, whole } from './input.ts';
-import { isoTime, listOperation, operation } from './operation.ts';
+import { oneOf, text, whole } from './contract/input.ts';
+import { isoTime, listOperation, operation } from './contract/operation.ts';
 
 const HOUR_MS = 3_600_000;
 const MOST_HOURS = 168;

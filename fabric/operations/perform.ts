@@ -1,27 +1,13 @@
 import { fromHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import type { Permission, Role } from '../access/roles.ts';
+import type { Permission } from '../access/roles.ts';
 import { permissionsOf } from '../access/roles.ts';
 import { personActor } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
 import { OPERATIONS } from './all.ts';
-import { CATALOGUE } from './catalogue.ts';
-import type { Context } from './operation.ts';
+import { CATALOGUE } from './contract/catalogue.ts';
+import type { Actor, Context } from './contract/operation.ts';
 import type { Call } from './running.ts';
-
-/** Who asks for an operation from outside, and in what role. */
-export interface Actor {
-  /** As it stands in the audit trail. */
-  readonly name: string;
-  readonly role: Role;
-  /** By what it is known; an operator may open the control socket. */
-  readonly via: 'operator' | 'token' | 'session';
-  /** The person who has signed in, and its name. */
-  readonly person?: number;
-  readonly personName?: string;
-  /** The person to whom it belongs: who has signed in, or who made the token. */
-  readonly belongsTo?: number;
-}
 
 /**
  * Runs the operation of this name if the actor may: the one place where that is decided, whoever calls. Undefined if there is none of that

@@ -3,8 +3,8 @@ import { toHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { deserializeFailure, type SerializedFailure } from '../../protocol/failure-message.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
-import type { Contact, Presence, Running } from './operation.ts';
-import { askServing } from './serving.ts';
+import type { Contact, Presence, Running } from './contract/operation.ts';
+import { askServing } from './contract/serving.ts';
 
 /** The control socket of a fabric that serves, as another process uses it. */
 

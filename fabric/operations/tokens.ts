@@ -2,8 +2,8 @@ import { requireGrantable } from '../access/grant.ts';
 import { ROLES, type Role } from '../access/roles.ts';
 import { issueSecret } from '../access/secrets.ts';
 import type { Token } from '../registry/tokens.ts';
-import { oneOf, text, whole } from './input.ts';
-import { isoTime, listOperation, operation } from './operation.ts';
+import { oneOf, text, whole } from './contract/input.ts';
+import { isoTime, listOperation, operation } from './contract/operation.ts';
 
 const DAY_MS = 86_400_000;
 const MOST_DAYS = 366;

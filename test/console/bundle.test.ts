@@ -8,8 +8,8 @@ import { buildConsole } from '../../console/build.mjs';
 /** What both sides of the API share: no file here reaches for anything else of the fabric. */
 const SHARED = [
   'fabric/access/roles.ts',
-  'fabric/operations/catalogue.ts',
-  'fabric/operations/request.ts',
+  'fabric/operations/contract/catalogue.ts',
+  'fabric/operations/contract/request.ts',
   'fabric/registry/audit-chain.ts',
 ];
 /** Of the overview and the list of devices together, compressed. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ACCOUNT_OPERATIONS, account } from '../../../fabric/account/account.ts';
-import type { Actor } from '../../../fabric/operations/perform.ts';
+import type { Actor } from '../../../fabric/operations/contract/operation.ts';
 import { opened, random, registryFile } from '../place.ts';
 import { somebody } from '../registry/contract/people.ts';
 

@@ -10,7 +10,7 @@ import { statusOf } from '../../../fabric/api/problem.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
 import { openRegistry } from '../../../fabric/open-registry.ts';
 import { OPERATIONS } from '../../../fabric/operations/all.ts';
-import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
+import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';

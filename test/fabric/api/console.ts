@@ -4,8 +4,8 @@ import { account } from '../../../fabric/account/account.ts';
 import type { ApiOptions, Caller } from '../../../fabric/api/options.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
 import { openJobs } from '../../../fabric/jobs/jobs.ts';
+import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { waitForNews } from '../../../fabric/operations/news.ts';
-import type { Context } from '../../../fabric/operations/operation.ts';
 import { actorOf, perform } from '../../../fabric/operations/perform.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
 

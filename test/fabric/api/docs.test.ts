@@ -8,7 +8,7 @@ import { PERMISSIONS, permissionsOf, ROLES } from '../../../fabric/access/roles.
 import { ACCOUNT_ROUTES } from '../../../fabric/api/account-table.ts';
 import { startApi } from '../../../fabric/api/server.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
-import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
+import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
 import { fabricOf } from './console.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { PERMISSIONS, permissionsOf, ROLES, type Role } from '../../../fabric/access/roles.ts';
 import { ACCOUNT_ROUTES } from '../../../fabric/api/account-table.ts';
-import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
+import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
 import { invitePerson } from '../../../fabric/operations/people.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { entityTag, names, shownBy } from '../../../fabric/api/etags.ts';
 import { idempotency } from '../../../fabric/api/idempotency.ts';
-import { CATALOGUE } from '../../../fabric/operations/catalogue.ts';
+import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 const ASKED = { caller: 'alice', key: 'k-1', operation: 'network-add', input: { prefix: 'fd00::/64' } };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { startApi } from '../../../fabric/api/server.ts';
-import { followTls, readTls } from '../../../fabric/commands/console-tls.ts';
+import { followTls, readTls } from '../../../fabric/commands/common/console-tls.ts';
 import { newTlsKey } from '../../../fabric/pki/keys.ts';
 import { rootCertificate, routerCertificate } from '../../../fabric/pki/x509.ts';
 

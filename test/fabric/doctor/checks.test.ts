@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Outcome } from '../../../cli/check.ts';
 import { CHECKS } from '../../../fabric/doctor/checks/all.ts';
 import type { Probes } from '../../../fabric/doctor/probes.ts';
-import type { HostServing, Serving } from '../../../fabric/operations/serving.ts';
+import type { HostServing, Serving } from '../../../fabric/operations/contract/serving.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 const DAY_MS = 86_400_000;

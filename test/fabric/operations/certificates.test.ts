@@ -11,7 +11,7 @@ import {
   rotateCertificate,
   rotateRoots,
 } from '../../../fabric/operations/certificates.ts';
-import type { Context } from '../../../fabric/operations/operation.ts';
+import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { rootKeyDigests } from '../../../fabric/pki/changes.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';

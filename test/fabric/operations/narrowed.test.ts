@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { listHandshakes } from '../../../fabric/operations/audit.ts';
+import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { listDevices, nameDevice, setStanding, showDevice } from '../../../fabric/operations/devices.ts';
 import {
   admitGroup,
@@ -11,7 +12,6 @@ import {
 } from '../../../fabric/operations/groups.ts';
 import { readLabel } from '../../../fabric/operations/labels.ts';
 import { addNetwork, listNetworks, renameNetwork } from '../../../fabric/operations/networks.ts';
-import type { Context } from '../../../fabric/operations/operation.ts';
 import { handshakeCountries, handshakeHours, overview } from '../../../fabric/operations/overview.ts';
 import { searchFor } from '../../../fabric/operations/search.ts';
 import { toHex } from '../../../protocol/bytes.ts';

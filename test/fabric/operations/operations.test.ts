@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { OPERATIONS } from '../../../fabric/operations/all.ts';
 import { acceptLoss, listAudit, listHandshakes, verifyAudit } from '../../../fabric/operations/audit.ts';
+import type { Context, Running } from '../../../fabric/operations/contract/operation.ts';
 import { listDevices, setStanding, showDevice } from '../../../fabric/operations/devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from '../../../fabric/operations/groups.ts';
 import { addNetwork, listNetworks } from '../../../fabric/operations/networks.ts';
-import type { Context, Running } from '../../../fabric/operations/operation.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { makeBatch } from '../device.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ROLES, type Role } from '../../../fabric/access/roles.ts';
 import { secretHash } from '../../../fabric/access/secrets.ts';
-import type { Context } from '../../../fabric/operations/operation.ts';
+import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { invitePerson, listPeople, removePerson, setPersonRole } from '../../../fabric/operations/people.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
 import { opened, registryFile } from '../place.ts';

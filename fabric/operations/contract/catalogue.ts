@@ -1,4 +1,4 @@
-import type { Permission } from '../access/roles.ts';
+import type { Permission } from '../../access/roles.ts';
 
 /** What each operation is to whoever calls it from outside: the permission that it needs, and its place in the API. */
 export interface Entry {

@@ -1,7 +1,7 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import Compile from 'typebox/compile';
-import { Failure } from '../../protocol/failure.ts';
-import { hasUnprintable } from '../../protocol/text.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { hasUnprintable } from '../../../protocol/text.ts';
 
 /** The fields of an input, each with its JSON schema. */
 export type Fields = Readonly<Record<string, TSchema>>;

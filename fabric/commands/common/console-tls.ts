@@ -1,8 +1,8 @@
 import { createSecureContext } from 'node:tls';
-import { readBounded } from '../../os/files/read.ts';
-import type { Log } from '../../os/service/log.ts';
-import { decodeUtf8 } from '../../protocol/utf8.ts';
-import type { Config } from '../config/config.ts';
+import { readBounded } from '../../../os/files/read.ts';
+import type { Log } from '../../../os/service/log.ts';
+import { decodeUtf8 } from '../../../protocol/utf8.ts';
+import type { Config } from '../../config/config.ts';
 
 /** The certificate of the console and its key, PEM. */
 export interface ConsoleTls {

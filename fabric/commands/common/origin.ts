@@ -1,5 +1,5 @@
-import { Failure } from '../../protocol/failure.ts';
-import { originOf } from '../config/origin.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { originOf } from '../../config/origin.ts';
 
 /** Where a console is that was started without options: by this name a browser may have passkeys for it, too. */
 export const CONSOLE_URL = 'http://localhost:8480';

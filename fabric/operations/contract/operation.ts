@@ -1,12 +1,26 @@
 import type { TSchema } from 'typebox';
-import type { Role } from '../access/roles.ts';
-import type { Jobs } from '../jobs/jobs.ts';
-import type { AuthorityKeeper } from '../pki/keeper.ts';
-import type { Page, PageRequest } from '../registry/pages.ts';
-import type { Learned } from '../registry/records.ts';
-import type { Registry, RegistryReader } from '../registry/registry.ts';
-import { ownTurn } from '../registry/turns.ts';
+import type { Role } from '../../access/roles.ts';
+import type { Jobs } from '../../jobs/jobs.ts';
+import type { AuthorityKeeper } from '../../pki/keeper.ts';
+import type { Page, PageRequest } from '../../registry/pages.ts';
+import type { Learned } from '../../registry/records.ts';
+import type { Registry, RegistryReader } from '../../registry/registry.ts';
+import { ownTurn } from '../../registry/turns.ts';
 import { checker, objectOf, optional, text, whole } from './input.ts';
+
+/** Who asks for an operation from outside, and in what role. */
+export interface Actor {
+  /** As it stands in the audit trail. */
+  readonly name: string;
+  readonly role: Role;
+  /** By what it is known; an operator may open the control socket. */
+  readonly via: 'operator' | 'token' | 'session';
+  /** The person who has signed in, and its name. */
+  readonly person?: number;
+  readonly personName?: string;
+  /** The person to whom it belongs: who has signed in, or who made the token. */
+  readonly belongsTo?: number;
+}
 
 /** What an operation works on that only reads. */
 export interface ReadContext {

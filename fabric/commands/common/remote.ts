@@ -1,9 +1,9 @@
-import type { Invocation, Option } from '../../cli/program.ts';
-import { readBounded } from '../../os/files/read.ts';
-import { Failure } from '../../protocol/failure.ts';
-import { decodeUtf8 } from '../../protocol/utf8.ts';
-import type { Remote } from '../api/client.ts';
-import { isLoopback } from '../config/origin.ts';
+import type { Invocation, Option } from '../../../cli/program.ts';
+import { readBounded } from '../../../os/files/read.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { decodeUtf8 } from '../../../protocol/utf8.ts';
+import type { Remote } from '../../api/client.ts';
+import { isLoopback } from '../../config/origin.ts';
 
 /** The options by which a command works on a fabric elsewhere. */
 export const REMOTE: readonly Option[] = [

@@ -1,10 +1,10 @@
-import { readConfigFile } from '../../cli/config/file.ts';
-import type { Key } from '../../cli/config/key-types.ts';
-import { isRefusal } from '../../cli/config/refusal.ts';
-import type { Invocation, Option } from '../../cli/program.ts';
-import { absolutePath, readIfThere } from '../../os/files/read.ts';
-import { Failure } from '../../protocol/failure.ts';
-import { type Config, DEFAULT_PATH, MANUAL, parseConfig, SCHEMA } from '../config/config.ts';
+import { readConfigFile } from '../../../cli/config/file.ts';
+import type { Key } from '../../../cli/config/key-types.ts';
+import { isRefusal } from '../../../cli/config/refusal.ts';
+import type { Invocation, Option } from '../../../cli/program.ts';
+import { absolutePath, readIfThere } from '../../../os/files/read.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { type Config, DEFAULT_PATH, MANUAL, parseConfig, SCHEMA } from '../../config/config.ts';
 
 /** The options of `serve` and `console serve`: a configuration file, and for single keys another value. */
 

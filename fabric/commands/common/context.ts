@@ -1,15 +1,15 @@
 import { stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import type { Invocation, Option } from '../../cli/program.ts';
-import { isAnswered } from '../../os/net/control-socket.ts';
-import { Failure, isFailure } from '../../protocol/failure.ts';
-import { callRemote } from '../api/client.ts';
-import { openJobs } from '../jobs/jobs.ts';
-import { openReader, openRegistry } from '../open-registry.ts';
-import type { Context, Operation, ReadContext, ReadOperation } from '../operations/operation.ts';
-import { askRunning, besideFabric, fabricBehind } from '../operations/running.ts';
-import { pathOf } from '../pki/files.ts';
-import { type AuthorityKeeper, openAuthority } from '../pki/keeper.ts';
+import type { Invocation, Option } from '../../../cli/program.ts';
+import { isAnswered } from '../../../os/net/control-socket.ts';
+import { Failure, isFailure } from '../../../protocol/failure.ts';
+import { callRemote } from '../../api/client.ts';
+import { openJobs } from '../../jobs/jobs.ts';
+import { openReader, openRegistry } from '../../open-registry.ts';
+import type { Context, Operation, ReadContext, ReadOperation } from '../../operations/contract/operation.ts';
+import { askRunning, besideFabric, fabricBehind } from '../../operations/running.ts';
+import { pathOf } from '../../pki/files.ts';
+import { type AuthorityKeeper, openAuthority } from '../../pki/keeper.ts';
 import { REMOTE, remoteOf } from './remote.ts';
 
 /** What the commands of an owner have in common: the data folder, and where their operations run. */

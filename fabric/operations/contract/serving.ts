@@ -1,6 +1,6 @@
-import { askControl } from '../../os/net/control-socket.ts';
-import { isFailure } from '../../protocol/failure.ts';
-import type { Learned } from '../registry/records.ts';
+import { askControl } from '../../../os/net/control-socket.ts';
+import { isFailure } from '../../../protocol/failure.ts';
+import type { Learned } from '../../registry/records.ts';
 
 /** The path at which a fabric tells how it serves. */
 export const SERVING_PATH = '/serving';
