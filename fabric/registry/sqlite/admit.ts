@@ -3,7 +3,7 @@ import { concat, equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { type Identifier, isReserved } from '../address.ts';
-import type { Act, Applicant, Device } from '../records.ts';
+import type { Act, Applicant, Device, Group } from '../records.ts';
 import type { RegistryOptions } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
@@ -34,12 +34,14 @@ export function admitDevice(
   applicant: Applicant,
   { identifier, locate }: Pick<Required<RegistryOptions>, 'identifier' | 'locate'>,
 ): Uint8Array {
-  requireOpenGroup(db, applicant.gid);
+  const network = requireOpen(applicant.gid, findNetwork(db, applicant.gid));
   const known = findMember(db, applicant.gid, applicant.pseudonym);
   const country = locate(applicant.source);
   const located = { ...applicant, country };
   const address =
-    known === undefined ? admitNew(db, act, located, identifier) : admitAgain(db, act, located, known);
+    known === undefined
+      ? admitNew(db, act, located, network, identifier)
+      : admitAgain(db, act, located, known);
   const { requested } = applicant;
   // After the assignment, so that one rule covers known and new chips; the caller's transaction rolls back.
   if (!equal(requested, NULL_IDENTITY) && !equal(requested, address)) {
@@ -65,9 +67,24 @@ export function admitDevice(
   return address;
 }
 
-/** @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended` */
-export function requireOpenGroup(db: Database, gid: Uint8Array): ReturnType<typeof findGroup> & object {
-  const group = findGroup(db, gid);
+/** The group of this id. @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended` */
+export const requireOpenGroup = (db: Database, gid: Uint8Array): Group =>
+  requireOpen(gid, findGroup(db, gid));
+
+/** The network in which a group's devices get their addresses, and the group's status: all that an admission needs of them. */
+interface GroupNetwork {
+  readonly status: Group['status'];
+  readonly prefix: Uint8Array;
+  readonly key: Uint8Array;
+}
+
+const findNetwork = (db: Database, gid: Uint8Array): GroupNetwork | undefined =>
+  prepare(
+    db,
+    'SELECT status, prefix, key FROM grp JOIN network ON network.id = grp.network WHERE gid = ?',
+  ).get(gid) as GroupNetwork | undefined;
+
+function requireOpen<G extends Pick<Group, 'status'>>(gid: Uint8Array, group: G | undefined): G {
   if (group === undefined) {
     throw new Failure(
       'fabric.group-not-admitted',
@@ -114,12 +131,14 @@ function noteMove(db: Database, act: Act, known: Device, country: string | undef
   if (act.at - handshake.at < DAY_MS) noteOfDevice(db, act, 'device.moves', address, { from, to: country });
 }
 
-function admitNew(db: Database, act: Act, applicant: Located, identifier: Identifier): Uint8Array {
+function admitNew(
+  db: Database,
+  act: Act,
+  applicant: Located,
+  network: GroupNetwork,
+  identifier: Identifier,
+): Uint8Array {
   const { gid, pseudonym, longtermKey, source, country = null } = applicant;
-  const network = prepare(
-    db,
-    'SELECT prefix, key FROM network JOIN grp ON grp.network = network.id WHERE gid = ?',
-  ).get(gid) as { prefix: Uint8Array; key: Uint8Array };
   const insert = prepare(
     db,
     `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country)

@@ -33,6 +33,8 @@ export function openDatabase(
       const steps = options.steps ?? MIGRATIONS;
       if (isOlder(db, steps)) keepCopy(db, path);
       migrate(db, options.now ?? Date.now(), steps);
+      // What a savepoint may have to undo: some 20 pages for a handshake, which would be written into a temporary file.
+      db.exec('PRAGMA temp_store = MEMORY');
       db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       return db;
     } catch (error) {
