@@ -40,6 +40,7 @@ need nftables /usr/sbin/nft
 need iputils-ping /usr/bin/ping
 if [ -n "$for_tests" ]; then
   need tpm2-tools /usr/bin/tpm2_getcap
+  need swtpm-tools /usr/bin/swtpm_setup
   need openssl /usr/bin/openssl
   need zbar-tools /usr/bin/zbarimg
   need imagemagick /usr/share/doc/imagemagick

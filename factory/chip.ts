@@ -1,4 +1,5 @@
 import type { Tpm } from '../tpm/context.ts';
+import { ENDORSEMENT_KINDS, readEndorsementCertificate } from '../tpm/endorsement.ts';
 import { HANDLE_MAPS } from '../tpm/handles.ts';
 import { type InspectedMap, inspect } from '../tpm/inspect.ts';
 import { readNv } from '../tpm/nv.ts';
@@ -19,6 +20,7 @@ export async function inspectTpm(tpm: Tpm): Promise<Inspection> {
   const findings: Finding[] = [];
   for (const map of maps) findings.push(...(await findingsOf(tpm, map)));
   const facts: Record<string, string> = { manufacturer: capabilities.manufacturer, ...stateOf(capabilities) };
+  facts['endorsement certificate'] = await endorsementCertificates(tpm);
   for (const { handle, storageKey, exempt } of parents)
     facts[hex(handle)] = storageKey
       ? `storage key, ${exempt ? 'exempt from' : 'subject to'} lockout`
@@ -42,6 +44,14 @@ export async function inspectTpm(tpm: Tpm): Promise<Inspection> {
     });
   }
   return { source: tpm.tcti, findings, facts, problems };
+}
+
+/** For which endorsement keys the TPM holds its maker's certificate. */
+async function endorsementCertificates(tpm: Tpm): Promise<string> {
+  const held: string[] = [];
+  for (const kind of ENDORSEMENT_KINDS)
+    if ((await readEndorsementCertificate(tpm, kind)) !== undefined) held.push(kind.toUpperCase());
+  return held.length === 0 ? 'none' : held.join(', ');
 }
 
 async function findingsOf(tpm: Tpm, { hierarchy, daaKey, objects }: InspectedMap): Promise<Finding[]> {

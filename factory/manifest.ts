@@ -3,6 +3,7 @@ import { appendLine } from '../os/files/create.ts';
 import { readIfThere } from '../os/files/read.ts';
 import { toHex } from '../protocol/bytes.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
+import type { EndorsementState } from './endorsement.ts';
 import { GROUP_FILE, type Group } from './group.ts';
 
 /** One personalised device: a line of JSON in the group's manifest. Nothing in it is secret. */
@@ -14,7 +15,11 @@ export interface DeviceRecord {
   readonly member: string;
   /** The manufacturer that the TPM reports, or `software`. */
   readonly tpm: string;
+  /** Whether the maker's certificate proved the TPM genuine; left out for software, and in manifests of before. */
+  readonly ek?: EndorsementState;
 }
+
+const EK_STATES: readonly unknown[] = ['verified', 'untrusted', 'absent'] satisfies EndorsementState[];
 
 const MAX_MANIFEST = 64 * 1024 * 1024;
 
@@ -36,20 +41,28 @@ export async function recordDevice(
   group: Group,
   publicPoint: Uint8Array,
   tpm: string,
+  ek?: EndorsementState,
 ): Promise<DeviceRecord> {
   const member = memberName(publicPoint);
   const known = (await readManifest(group)).find((record) => record.member === member);
   if (known) return known;
-  const record: DeviceRecord = { time: new Date().toISOString(), gid: group.gid, member, tpm };
+  const record: DeviceRecord = {
+    time: new Date().toISOString(),
+    gid: group.gid,
+    member,
+    tpm,
+    ...(ek && { ek }),
+  };
   await appendLine(`${group.folder}/${GROUP_FILE.manifest}`, JSON.stringify(record));
   return record;
 }
 
 function parseRecord(line: string): DeviceRecord | undefined {
   try {
-    const { time, gid, member, tpm } = JSON.parse(line) as Record<string, unknown>;
+    const { time, gid, member, tpm, ek } = JSON.parse(line) as Record<string, unknown>;
     const whole = [time, gid, member, tpm].every((field) => typeof field === 'string');
-    return whole ? ({ time, gid, member, tpm } as DeviceRecord) : undefined;
+    const endorsed = EK_STATES.includes(ek) ? { ek } : {};
+    return whole ? ({ time, gid, member, tpm, ...endorsed } as DeviceRecord) : undefined;
   } catch {
     return undefined;
   }

@@ -8,6 +8,7 @@ import { decodeUtf8 } from '../protocol/utf8.ts';
 import { DEFAULT_TCTI, openTpm, type Tpm } from '../tpm/context.ts';
 import { probe } from '../tpm/probe.ts';
 import { inspectTpm } from './chip.ts';
+import { type EndorsementPolicy, readAuthorities, readCertificateFile } from './endorsement.ts';
 import {
   type Group,
   type GroupRequest,
@@ -94,7 +95,7 @@ interface DeviceRequest {
 /** Makes the TPM at `tcti`, or this machine's, a member of the group. @throws Failure those of `personaliseTpm`, `tpm.…` */
 export async function personaliseTpmAt(
   tcti: string | undefined,
-  request: DeviceRequest & Pick<Personalisation, 'placement' | 'hierarchyAuth'>,
+  request: DeviceRequest & Pick<Personalisation, 'placement' | 'hierarchyAuth' | 'endorsement'>,
 ): Promise<Personalised> {
   const { group, passphrase, ...rest } = request;
   return withTpm(tcti, async (tpm) =>
@@ -106,6 +107,20 @@ export async function personaliseTpmAt(
       issuerSecret: () => unlockIssuer(group, passphrase),
     }),
   );
+}
+
+/** What a station asks of a chip's endorsement key, from files. @throws Failure those of `readAuthorities` and `readCertificateFile` */
+export async function endorsementPolicy(files: {
+  readonly roots?: string | undefined;
+  readonly certificate?: string | undefined;
+  readonly required: boolean;
+}): Promise<EndorsementPolicy> {
+  const { roots, certificate, required } = files;
+  return {
+    authorities: roots === undefined ? [] : await readAuthorities(roots),
+    certificate: certificate === undefined ? undefined : await readCertificateFile(certificate),
+    required,
+  };
 }
 
 /** Writes a credential with its key into a new folder. @throws Failure those of `personaliseSoftware` */

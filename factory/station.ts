@@ -8,6 +8,7 @@ import { prepareStorage } from '../tpm/parent.ts';
 import { createDaaKey, type TpmObjects, writeObjects } from '../tpm/personalise.ts';
 import { type Capabilities, requireEcdaa } from '../tpm/probe.ts';
 import { checkPublicArea } from '../tpm/public-area.ts';
+import { type Endorsement, type EndorsementPolicy, proveEndorsement } from './endorsement.ts';
 import type { Group } from './group.ts';
 import { admitMember } from './join.ts';
 import { shortGid } from './label.ts';
@@ -25,6 +26,7 @@ export interface Personalisation {
   readonly placement: Placement;
   /** Password of the hierarchy, where one is set. */
   readonly hierarchyAuth?: Uint8Array | undefined;
+  readonly endorsement: EndorsementPolicy;
   /** Called once, and only if a credential has to be issued: 64 bytes, wiped afterwards. */
   readonly issuerSecret: () => Promise<Uint8Array>;
   readonly progress: (step: string) => void;
@@ -37,11 +39,11 @@ export interface Personalised extends DeviceRecord {
 }
 
 /**
- * Makes a TPM a member of the group (tpm.md §7): key in the TPM, join, credential, all NV objects, read back. May be
+ * Makes a TPM a member of the group (tpm.md §7): key in the TPM, proof that it is there, join, credential, all NV objects, read back. May be
  * repeated after a power cut at any point, and recognises a TPM that is already a member of this group. Never
  * overwrites what another program put into the TPM.
  * @throws Failure `tpm.no-ecdaa`, `tpm.occupied`, `tpm.hierarchy-locked`, `factory.already-personalised`,
- *   `factory.trust-too-large`, `factory.read-back`, `factory.broken-credential`, `factory.key-mismatch`
+ *   `factory.trust-too-large`, `factory.read-back`, `factory.broken-credential`, `factory.key-mismatch`, those of `proveEndorsement`
  */
 export async function personaliseTpm(request: Personalisation): Promise<Personalised> {
   const { group, tpm, capabilities, trust, progress } = request;
@@ -49,13 +51,37 @@ export async function personaliseTpm(request: Personalisation): Promise<Personal
   checkTrustFits(trust, capabilities);
   progress(`the TPM (${capabilities.manufacturer}) supports ECDAA on BN_P256`);
   const before = await memberIfAny(tpm);
-  if (before !== undefined) {
-    checkSame(before, request);
-    progress('the TPM is already a member of this group; nothing is written');
-  }
-  const member = before ?? (await makeMember(request));
-  const record = await recordDevice(group, member.publicPoint, capabilities.manufacturer);
-  return { ...record, hierarchy: member.map.hierarchy, already: before !== undefined };
+  const { member, endorsement } =
+    before === undefined ? await makeMember(request) : await checkMember(before, request);
+  const { state: ek } = endorsement;
+  const record = await recordDevice(group, member.publicPoint, capabilities.manufacturer, ek);
+  return { ...record, ek, hierarchy: member.map.hierarchy, already: before !== undefined };
+}
+
+/** A member, and how genuine its TPM is. */
+interface Checked {
+  readonly member: Member;
+  readonly endorsement: Endorsement;
+}
+
+async function checkMember(member: Member, request: Personalisation): Promise<Checked> {
+  checkSame(member, request);
+  request.progress('the TPM is already a member of this group; nothing is written');
+  return { member, endorsement: await proveKey(member.map, request) };
+}
+
+/** Proves that the TPM which holds the ECDAA key is genuine, as far as the station wants it. */
+async function proveKey(
+  map: HandleMap,
+  { tpm, endorsement, progress }: Personalisation,
+): Promise<Endorsement> {
+  const proof = await proveEndorsement(tpm, map.daaKey, endorsement);
+  progress(
+    proof.state === 'verified'
+      ? `the key is inside a genuine TPM: ${proof.text}`
+      : `not proved that the TPM is genuine: ${proof.text}`,
+  );
+  return proof;
 }
 
 async function memberIfAny(tpm: Tpm): Promise<Member | undefined> {
@@ -84,7 +110,7 @@ function checkSame(member: Member, { group, trust }: Personalisation): void {
   );
 }
 
-async function makeMember(request: Personalisation): Promise<Member> {
+async function makeMember(request: Personalisation): Promise<Checked> {
   const { placement, progress } = request;
   const issuerSecret = await request.issuerSecret();
   try {
@@ -107,14 +133,17 @@ function mapOf(hierarchy: HandleMap['hierarchy']): HandleMap {
 
 async function makeMemberIn(
   map: HandleMap,
-  { group, trust, tpm, hierarchyAuth, progress }: Personalisation,
+  request: Personalisation,
   issuerSecret: Uint8Array,
-): Promise<Member> {
+): Promise<Checked> {
+  const { group, trust, tpm, hierarchyAuth, progress } = request;
   const { key, publicArea } = await createDaaKey(tpm, map, hierarchyAuth);
   // The proof of the join does not show that the key is in the TPM: its public area does (ecdaa.md §6).
   const point = checkPublicArea(publicArea);
   if (!equal(point, key.publicPoint)) throw readBack('key');
   progress(`the TPM holds the ECDAA key at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`);
+  // Nothing is issued before it.
+  const endorsement = await proveKey(map, request);
   // So that an owner password set before the first boot does not lock the device out of its own TPM.
   const prepared = await prepareStorage(tpm, map.hierarchy === 'owner' ? hierarchyAuth : undefined);
   progress(
@@ -137,7 +166,7 @@ async function makeMemberIn(
   const member = await readMember(tpm);
   checkReadBack(member, map, objects, point);
   progress('read back and compared');
-  return member;
+  return { member, endorsement };
 }
 
 function checkReadBack(member: Member, map: HandleMap, objects: TpmObjects, point: Uint8Array): void {

@@ -17,7 +17,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   protocol: { folders: [], node: false, npm: ['@noble/'] },
   native: { folders: [], node: true, npm: [] },
   tpm: { folders: ['protocol', 'native'], node: false, npm: [] },
-  crypto: { folders: ['protocol', 'native'], node: true, npm: [] },
+  crypto: { folders: ['protocol', 'native'], node: true, npm: ['@peculiar/asn1-'] },
   tunnel: { folders: ['protocol', 'native'], node: true, npm: [] },
   os: { folders: ['protocol', 'native'], node: true, npm: [] },
   cli: { folders: ['protocol', 'os'], node: true, npm: ['smol-toml'] },

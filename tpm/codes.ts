@@ -155,17 +155,22 @@ export function lockedOut(command: string, seconds: number | undefined): Failure
   });
 }
 
+const UNLOCK = {
+  platform: 'Most firmware locks the platform hierarchy at boot: use the owner hierarchy (--map owner).',
+  owner:
+    'Give the owner password (--hierarchy-auth-file), or clear the TPM in the firmware if nothing else uses it.',
+  endorsement:
+    'Remove the password of the endorsement hierarchy (tpm2_changeauth -c endorsement), or clear the TPM in the firmware if nothing else uses it.',
+} as const;
+
 /** A hierarchy that refuses our authorisation: it has a password that was not given, or the firmware disabled it. */
-export function hierarchyLocked(hierarchy: 'platform' | 'owner', cause?: unknown): Failure {
+export function hierarchyLocked(hierarchy: keyof typeof UNLOCK, cause?: unknown): Failure {
   return new Failure(
     'tpm.hierarchy-locked',
     'operator',
     `the TPM's ${hierarchy} hierarchy refuses the authorisation`,
     {
-      action:
-        hierarchy === 'platform'
-          ? 'Most firmware locks the platform hierarchy at boot: use the owner hierarchy (--map owner).'
-          : 'Give the owner password (--hierarchy-auth-file), or clear the TPM in the firmware if nothing else uses it.',
+      action: UNLOCK[hierarchy],
       cause,
     },
   );

@@ -4,7 +4,8 @@ import { objectOf, type Tpm, type TpmObject } from './context.ts';
 import { flush } from './objects.ts';
 
 /** ESYS numbers of the hierarchies; they need no loading. */
-const HIERARCHY = { owner: 0x101, platform: 0x10c } as const;
+const HIERARCHY = { owner: 0x101, endorsement: 0x10b, platform: 0x10c } as const;
+type HierarchyName = keyof typeof HIERARCHY;
 
 /** How a command is authorised for a hierarchy. */
 export interface Authority {
@@ -18,7 +19,7 @@ export interface Authority {
  */
 export async function withHierarchy<T>(
   tpm: Tpm,
-  name: 'platform' | 'owner',
+  name: HierarchyName,
   password: Uint8Array | undefined,
   work: (authority: Authority) => Promise<T>,
 ): Promise<T> {
@@ -36,7 +37,7 @@ export async function withHierarchy<T>(
 }
 
 /** Within `work` nothing but the hierarchy has a password, so a refused authorisation is that of the hierarchy. */
-async function translated<T>(name: 'platform' | 'owner', work: Promise<T>): Promise<T> {
+async function translated<T>(name: HierarchyName, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {

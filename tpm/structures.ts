@@ -22,6 +22,7 @@ export const ATTRIBUTE = {
   fixedParent: 0x0000_0010,
   sensitiveDataOrigin: 0x0000_0020,
   userWithAuth: 0x0000_0040,
+  adminWithPolicy: 0x0000_0080,
   noDa: 0x0000_0400,
   restricted: 0x0001_0000,
   decrypt: 0x0002_0000,
@@ -31,6 +32,7 @@ export const ATTRIBUTE = {
 const COORDINATE = 32;
 const MAX_COORDINATE = 66;
 const MAX_POLICY = 64;
+const MAX_MODULUS = 512;
 
 /** TPMT_SYM_DEF_OBJECT; absent means TPM_ALG_NULL. */
 export interface Symmetric {
@@ -58,6 +60,17 @@ export interface EccPublic {
   readonly y: Uint8Array;
 }
 
+/** TPMT_PUBLIC of an RSA key without a scheme. The exponent 0 stands for 65537; in a template the modulus is zeros. */
+export interface RsaPublic {
+  readonly nameAlgorithm: number;
+  readonly attributes: number;
+  readonly policy: Uint8Array;
+  readonly symmetric?: Symmetric;
+  readonly keyBits: number;
+  readonly exponent: number;
+  readonly modulus: Uint8Array;
+}
+
 /** What every TPMT_PUBLIC begins with; `ecc` if it is an ECC key. */
 export interface PublicArea {
   readonly type: number;
@@ -78,9 +91,7 @@ export function encodeEccPublic(key: EccPublic): Uint8Array {
     u16(key.nameAlgorithm),
     u32(key.attributes),
     sized(key.policy),
-    symmetric === undefined
-      ? u16(ALGORITHM.null)
-      : concat(u16(symmetric.algorithm), u16(symmetric.keyBits), u16(symmetric.mode)),
+    encodeSymmetric(symmetric),
     scheme === undefined ? u16(ALGORITHM.null) : encodeScheme(scheme),
     u16(key.curve),
     u16(ALGORITHM.null),
@@ -88,6 +99,30 @@ export function encodeEccPublic(key: EccPublic): Uint8Array {
     sized(key.y),
   );
 }
+
+/**
+ * TPMT_PUBLIC of an RSA key:
+ *
+ *     type u16 | nameAlg u16 | attributes u32 | authPolicy 2+n | symmetric | scheme NULL u16 | bits u16 | exponent u32 | modulus 2+n
+ */
+export function encodeRsaPublic(key: RsaPublic): Uint8Array {
+  return concat(
+    u16(ALGORITHM.rsa),
+    u16(key.nameAlgorithm),
+    u32(key.attributes),
+    sized(key.policy),
+    encodeSymmetric(key.symmetric),
+    u16(ALGORITHM.null),
+    u16(key.keyBits),
+    u32(key.exponent),
+    sized(key.modulus),
+  );
+}
+
+const encodeSymmetric = (symmetric: Symmetric | undefined): Uint8Array =>
+  symmetric === undefined
+    ? u16(ALGORITHM.null)
+    : concat(u16(symmetric.algorithm), u16(symmetric.keyBits), u16(symmetric.mode));
 
 /** TPMT_ECC_SCHEME and TPMT_SIG_SCHEME: algorithm, hash and, for ECDAA, the commit counter. */
 export function encodeScheme(scheme: Scheme): Uint8Array {
@@ -119,6 +154,30 @@ export function parsePublic(tpmt: Uint8Array): PublicArea {
   };
   reader.end();
   return { ...head, ecc };
+}
+
+/** The RSA key of a TPMT_PUBLIC, which must have no scheme. @throws Failure `tpm.malformed` */
+export function parseRsaPublic(tpmt: Uint8Array): RsaPublic {
+  const reader = readWire('public area', tpmt);
+  const type = reader.u16();
+  if (type !== ALGORITHM.rsa) throw malformed('public area', `type 0x${type.toString(16)}, RSA expected`);
+  const [nameAlgorithm, attributes] = [reader.u16(), reader.u32()];
+  const policy = reader.sized(MAX_POLICY);
+  const symmetric = readSymmetric(reader);
+  const scheme = reader.u16();
+  if (scheme !== ALGORITHM.null)
+    throw malformed('public area', `scheme 0x${scheme.toString(16)}, NULL expected`);
+  const rsa = {
+    nameAlgorithm,
+    attributes,
+    policy,
+    ...(symmetric && { symmetric }),
+    keyBits: reader.u16(),
+    exponent: reader.u32(),
+    modulus: reader.sized(MAX_MODULUS),
+  };
+  reader.end();
+  return rsa;
 }
 
 function readSymmetric(reader: WireReader): Symmetric | undefined {

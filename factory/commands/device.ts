@@ -4,9 +4,10 @@ import { stderrLog } from '../../os/service/log.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
+import type { EndorsementPolicy } from '../endorsement.ts';
 import { type Group, openGroup } from '../group.ts';
 import { shortGid } from '../label.ts';
-import { personaliseFolder, personaliseTpmAt, readTrust } from '../operations.ts';
+import { endorsementPolicy, personaliseFolder, personaliseTpmAt, readTrust } from '../operations.ts';
 import type { Personalised, Placement } from '../station.ts';
 import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
 
@@ -23,6 +24,17 @@ const TPM_OPTIONS = [
     value: 'FILE',
     help: "file with the hierarchy's password, if it has one",
   },
+  {
+    name: 'ek-roots',
+    value: 'DIR',
+    help: "certificates of the TPMs' makers, PEM or DER: proves that the key is inside a genuine TPM",
+  },
+  {
+    name: 'ek-certificate',
+    value: 'FILE',
+    help: "the maker's certificate for this TPM, if it does not hold it",
+  },
+  { name: 'require-ek', help: 'refuse a TPM that is not proved genuine; needs --ek-roots' },
 ];
 
 export const devicePersonalise: Command = {
@@ -46,6 +58,7 @@ export const devicePersonalise: Command = {
   examples: [
     'enf-factory device personalise --group groups/march --trust trust.json',
     'enf-factory device personalise --group groups/march --trust trust.json --map owner --hierarchy-auth-file owner.pw',
+    'enf-factory device personalise --group groups/march --trust trust.json --ek-roots makers --require-ek',
     'enf-factory device personalise --group groups/march --trust trust.json --software device-1',
   ],
   async run(invocation) {
@@ -59,6 +72,7 @@ export const devicePersonalise: Command = {
 };
 
 async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Promise<void> {
+  const endorsement = await readPolicy(invocation);
   const placement = parsePlacement(invocation.option('map') ?? 'auto');
   const passwordFile = invocation.option('hierarchy-auth-file');
   const hierarchyAuth = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile);
@@ -68,6 +82,7 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
       trust,
       placement,
       hierarchyAuth,
+      endorsement,
       passphrase: askPassphrase(invocation, group),
       progress: progressLines(),
     });
@@ -77,13 +92,31 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
   }
 }
 
-function sentence({ already, tpm, hierarchy, time, member }: Personalised, group: Group): string {
+/** @throws Failure `cli.bad-arguments`, those of `endorsementPolicy` */
+async function readPolicy(invocation: Invocation): Promise<EndorsementPolicy> {
+  const roots = invocation.option('ek-roots');
+  const [certificate, required] = [invocation.option('ek-certificate'), invocation.flag('require-ek')];
+  if (roots === undefined && (required || certificate !== undefined)) {
+    throw new Failure(
+      'cli.bad-arguments',
+      'operator',
+      `--${required ? 'require-ek' : 'ek-certificate'} needs --ek-roots`,
+      { action: "Name the folder with the certificates of the TPMs' makers." },
+    );
+  }
+  return endorsementPolicy({ roots, certificate, required });
+}
+
+function sentence({ already, tpm, hierarchy, time, member, ek }: Personalised, group: Group): string {
   const what = already ? `was already a member (since ${time})` : 'is now a member';
-  return `The TPM (${tpm}, ${hierarchy} hierarchy) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;
+  const genuine = ek === 'verified' ? ', proved genuine' : '';
+  return `The TPM (${tpm}, ${hierarchy} hierarchy${genuine}) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;
 }
 
 async function intoFiles(invocation: Invocation, group: Group, trust: Trust, folder: string): Promise<void> {
-  const unfit = TPM_OPTIONS.find(({ name }) => invocation.option(name) !== undefined);
+  const unfit = TPM_OPTIONS.find(({ name, value }) =>
+    value === undefined ? invocation.flag(name) : invocation.option(name) !== undefined,
+  );
   if (unfit !== undefined) {
     throw new Failure('cli.bad-arguments', 'operator', `--${unfit.name} cannot be combined with --software`, {
       action: 'Remove one of the two options.',

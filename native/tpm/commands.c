@@ -17,6 +17,8 @@ TSS_TAKE(point, TPM2B_ECC_POINT)
 TSS_TAKE(scheme, TPMT_SIG_SCHEME)
 TSS_TAKE(nv_public, TPM2B_NV_PUBLIC)
 TSS_TAKE(parameters, TPMT_PUBLIC_PARMS)
+TSS_TAKE(id_object, TPM2B_ID_OBJECT)
+TSS_TAKE(encrypted_secret, TPM2B_ENCRYPTED_SECRET)
 TSS_TAKE_BYTES(digest, TPM2B_DIGEST, buffer)
 TSS_TAKE_BYTES(auth, TPM2B_AUTH, buffer)
 TSS_TAKE_BYTES(s2, TPM2B_SENSITIVE_DATA, buffer)
@@ -249,15 +251,50 @@ static TSS2_RC run_set_auth(struct tss_link *link, struct tss_job *job) {
   return rc;
 }
 
-// An HMAC session: the password it proves does not cross the bus.
-static TSS2_RC run_start_session(struct tss_link *link, struct tss_job *job) {
+static TSS2_RC start_session(struct tss_link *link, struct tss_job *job, TPM2_SE kind) {
   TPMT_SYM_DEF plain = {.algorithm = TPM2_ALG_NULL};
   ESYS_TR session = ESYS_TR_NONE;
   TSS2_RC rc = Esys_StartAuthSession(link->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                     NULL, TPM2_SE_HMAC, &plain, TPM2_ALG_SHA256, &session);
+                                     NULL, kind, &plain, TPM2_ALG_SHA256, &session);
   if (rc) return rc;
   rc = Esys_TRSess_SetAttributes(link->esys, session, TPMA_SESSION_CONTINUESESSION, 0xff);
   return rc ? rc : tss_give_number(job, session);
+}
+
+// An HMAC session: the password it proves does not cross the bus.
+static TSS2_RC run_start_session(struct tss_link *link, struct tss_job *job) {
+  return start_session(link, job, TPM2_SE_HMAC);
+}
+
+// A session that fulfils the policy of a key.
+static TSS2_RC run_start_policy(struct tss_link *link, struct tss_job *job) {
+  return start_session(link, job, TPM2_SE_POLICY);
+}
+
+// numbers: session, entity whose password is proven, policy session
+static TSS2_RC run_policy_secret(struct tss_link *link, struct tss_job *job) {
+  TPM2B_NONCE any_nonce = {0}, no_reference = {0};
+  TPM2B_DIGEST any_command = {0};
+  return Esys_PolicySecret(link->esys, job->numbers[1], job->numbers[2], session_of(job), ESYS_TR_NONE, ESYS_TR_NONE,
+                           &any_nonce, &any_command, &no_reference, 0, NULL, NULL);
+}
+
+// numbers: session, key whose name the credential is for, endorsement key, policy session for that
+static TSS2_RC run_activate_credential(struct tss_link *link, struct tss_job *job) {
+  TPM2B_ID_OBJECT credential = {0};
+  TPM2B_ENCRYPTED_SECRET seed = {0};
+  TPM2B_DIGEST *secret = NULL;
+  TSS2_RC rc = take_id_object(&job->buffers[0], &credential);
+  if (!rc) rc = take_encrypted_secret(&job->buffers[1], &seed);
+  if (!rc)
+    rc = Esys_ActivateCredential(link->esys, job->numbers[1], job->numbers[2], session_of(job), job->numbers[3],
+                                 ESYS_TR_NONE, &credential, &seed, &secret);
+  if (!rc) {
+    rc = tss_give_bytes(job, secret->buffer, secret->size);
+    explicit_bzero(secret, sizeof *secret);
+  }
+  Esys_Free(secret);
+  return rc;
 }
 
 static TSS2_RC run_nv_define(struct tss_link *link, struct tss_job *job) {
@@ -325,6 +362,9 @@ static const struct tss_command commands[] = {
     {"flushHandle", 1, 0x0, 0, 0, run_flush_handle},
     {"setAuth", 1, 0x1, 1, sizeof(TPM2B_AUTH), run_set_auth},
     {"startSession", 0, 0x0, 0, 0, run_start_session},
+    {"startPolicy", 0, 0x0, 0, 0, run_start_policy},
+    {"policySecret", 3, 0x7, 0, 0, run_policy_secret},
+    {"activateCredential", 4, 0xf, 2, sizeof(TPM2B_ENCRYPTED_SECRET), run_activate_credential},
     {"nvDefine", 2, 0x3, 1, sizeof(TPM2B_NV_PUBLIC), run_nv_define},
     {"nvWrite", 4, 0x7, 1, TPM2_MAX_NV_BUFFER_SIZE, run_nv_write},
     {"nvRead", 4, 0x3, 0, 0, run_nv_read},

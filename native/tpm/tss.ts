@@ -34,6 +34,9 @@ export interface TssAnswer {
  * | `flushHandle` | TPM handle ; | ; |
  * | `setAuth` | object ; password | ; |
  * | `startSession` | ; | HMAC session ; |
+ * | `startPolicy` | ; | policy session ; |
+ * | `policySecret` | session, entity, policy session ; | ; |
+ * | `activateCredential` | session, key, endorsement key, policy session ; TPM2B_ID_OBJECT, TPM2B_ENCRYPTED_SECRET | ; secret |
  * | `nvDefine` | session, hierarchy ; TPM2B_NV_PUBLIC | index ; |
  * | `nvWrite` | session, hierarchy, index, offset ; data | ; |
  * | `nvRead` | session, index, size, offset ; | ; data |
@@ -55,6 +58,9 @@ export type TssCommand =
   | 'flushHandle'
   | 'setAuth'
   | 'startSession'
+  | 'startPolicy'
+  | 'policySecret'
+  | 'activateCredential'
   | 'nvDefine'
   | 'nvWrite'
   | 'nvRead'

@@ -67,6 +67,7 @@ function personalise(chip: Swtpm, change: Partial<Personalisation> = {}): Promis
       tpm,
       capabilities: change.capabilities ?? (await probe(tpm)),
       placement: 'auto',
+      endorsement: { authorities: [], required: false },
       issuerSecret: () => unlockIssuer(into, () => Promise.reject(new Error('nobody is to be asked'))),
       progress: () => {},
       ...change,
