@@ -52,6 +52,8 @@ const FILTERS = [
       ['fabric.group-not-admitted', 'batch not admitted'],
       ['fabric.device-banned', 'banned'],
       ['fabric.group-suspended', 'suspended'],
+      ['fabric.group-full', 'batch is full'],
+      ['fabric.country-unexpected', 'from elsewhere'],
     ],
   },
 ] as const;

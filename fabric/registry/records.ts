@@ -28,6 +28,10 @@ export interface Group {
   readonly claimHash?: Uint8Array;
   /** How many devices the owner expects. */
   readonly announced?: number;
+  /** No device comes in for the first time if so many have, without those that were retired. */
+  readonly most?: number;
+  /** Where the address must be registered from which a device comes for the first time: ISO 3166-1 codes, `private`, `unknown`. */
+  readonly countries?: readonly string[];
   readonly created: number;
 }
 

@@ -123,7 +123,8 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
   openGroup(gid: Uint8Array): Promise<Group>;
   /**
    * Admits a verified chip; resolves to its 16-byte address. @throws Failure `fabric.group-not-admitted`,
-   * `fabric.group-suspended`, `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
+   * `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`, `fabric.device-banned`, `fabric.device-retired`,
+   * `fabric.address-not-yours`, `fabric.network-full`
    */
   admit(applicant: Applicant): Promise<Uint8Array>;
   /** Calls `listener` with each address that `admit` is about to resolve to. Returns a function that ends the subscription. */
@@ -162,10 +163,12 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
 /** `status`: active unless given. */
 export type NewGroup = Omit<Group, 'status' | 'created'> & Partial<Pick<Group, 'status'>>;
 
-/** `announced`: 0 removes it. */
+/** `announced`, `most`: 0 removes it, as an empty list does `countries`. */
 export interface GroupChange {
   readonly name?: string;
   readonly announced?: number;
+  readonly most?: number;
+  readonly countries?: readonly string[];
 }
 
 export interface DeviceNames {

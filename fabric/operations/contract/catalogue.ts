@@ -68,7 +68,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     permission: 'groups.write',
     method: 'POST',
     path: '/groups/{gid}',
-    summary: 'Changes the name of a group, or how many devices are expected',
+    summary: 'Changes the name of a group, how many devices are expected or may come, and from where',
   },
   'group-remove': {
     permission: 'groups.write',

@@ -8,6 +8,7 @@ import type { RegistryOptions } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { DAY_MS, trimMember } from './counts/history.ts';
+import { requireWithinLimits } from './counts/limits.ts';
 import { deviceBanned, findMember, requireInUse, shortPseudonym } from './devices.ts';
 import { prepare } from './file/statements.ts';
 import { findGroup } from './groups.ts';
@@ -25,8 +26,8 @@ const NULL_IDENTITY = new Uint8Array(16);
  * Admits a chip whose group signature was verified: a known one gets the address it has, with its new longterm key;
  * a new one gets a row and an address. The handshake's row is part of the same transaction (the caller's).
  * Returns the 16-byte address.
- * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.device-banned`, `fabric.device-retired`,
- *   `fabric.address-not-yours`, `fabric.network-full`
+ * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`,
+ *   `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
  */
 export function admitDevice(
   db: Database,
@@ -34,9 +35,10 @@ export function admitDevice(
   applicant: Applicant,
   { identifier, locate }: Pick<Required<RegistryOptions>, 'identifier' | 'locate'>,
 ): Uint8Array {
-  requireOpenGroup(db, applicant.gid);
+  const group = requireOpenGroup(db, applicant.gid);
   const known = findMember(db, applicant.gid, applicant.pseudonym);
   const country = locate(applicant.source);
+  if (known === undefined) requireWithinLimits(db, group, country);
   const located = { ...applicant, country };
   const address =
     known === undefined ? admitNew(db, act, located, identifier) : admitAgain(db, act, located, known);

@@ -55,6 +55,8 @@ describe('an owner', () => {
         status: 'active',
         hasClaim: false,
         announced: null,
+        most: null,
+        countries: null,
         created,
         devices: 1,
       },

@@ -355,6 +355,17 @@ export const MIGRATIONS: readonly Migration[] = [
         BEGIN UPDATE group_size SET retired = retired + 1 WHERE gid = NEW.gid; END;
     `,
   },
+  {
+    name: 'limits of groups',
+    sql: `
+      -- how many devices a group may have, and where they may come from for the first time: codes with commas between them
+      ALTER TABLE grp ADD COLUMN most INTEGER;
+      ALTER TABLE grp ADD COLUMN countries TEXT;
+      CREATE INDEX handshake_beyond_limits ON handshake (id)
+        WHERE result IN ('fabric.group-full', 'fabric.country-unexpected');
+      CREATE INDEX device_failed ON device (failure_at) WHERE failure_at IS NOT NULL;
+    `,
+  },
 ];
 
 /**
