@@ -4,6 +4,7 @@ import { alarmsContract } from './contract/alarms.ts';
 import { changesContract } from './contract/changes.ts';
 import { endingsContract } from './contract/endings.ts';
 import { historyContract } from './contract/history.ts';
+import { limitsContract } from './contract/limits.ts';
 import { newsContract } from './contract/news.ts';
 import { ownerContract } from './contract/owner.ts';
 import { pagesContract } from './contract/pages.ts';
@@ -19,6 +20,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     endingsContract(openEmpty);
     pagesContract(openEmpty);
     admissionContract(openEmpty);
+    limitsContract(openEmpty);
     routerContract(openEmpty);
     changesContract(openEmpty);
     tokensContract(openEmpty);
