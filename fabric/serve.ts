@@ -29,6 +29,7 @@ import { FILES, pathOf } from './pki/files.ts';
 import { type AuthorityKeeper, openAuthority } from './pki/keeper.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
+import { keepSwept } from './registry/sweeping.ts';
 import { startRouter } from './router/router.ts';
 
 /** How soon a change by another process is noticed if its notification was lost. */
@@ -115,6 +116,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const keys = await openAuthority(data);
     const { authority } = keys;
     started.push(await registry.follow(POLL_MS));
+    started.push(keepSwept(registry, onError));
 
     const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
     let host: Host | undefined;

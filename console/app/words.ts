@@ -58,6 +58,9 @@ const REASONS: Readonly<Record<string, string>> = {
 /** A handshake's result in words; the code itself if there are none. */
 export const resultWords = (result: string): string => REASONS[result] ?? result;
 
+/** What is kept of the address that something came from. */
+export const addressWords = (address: string): string => (address === '' ? 'not kept' : address);
+
 const REGIONS = new Intl.DisplayNames(['en'], { type: 'region' });
 
 /** Where an address is registered. */

@@ -7,6 +7,7 @@ import type { Credentials } from './credentials.ts';
 import type { News } from './news.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type { People, PeopleReader } from './people.ts';
+import type { PrivacyKeeper, PrivacyReader } from './privacy.ts';
 import type {
   Applicant,
   Arrival,
@@ -30,7 +31,7 @@ import type {
 import type { TokenReader, Tokens } from './tokens.ts';
 
 /** What an owner reads. Every list is read in pages. */
-export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader {
+export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader, PrivacyReader {
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest): Promise<Page<Network>>;
   /** The prefix of the network of this name, or a prefix as it is given. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
@@ -83,7 +84,15 @@ export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader {
  * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
  * router records is written later, in order.
  */
-export interface Registry extends RegistryReader, Admission, Tokens, People, Credentials, News, Alarms {
+export interface Registry
+  extends RegistryReader,
+    Admission,
+    Tokens,
+    People,
+    Credentials,
+    News,
+    Alarms,
+    PrivacyKeeper {
   /** @throws Failure `fabric.network-exists` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 

@@ -148,6 +148,18 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/handshakes/counts',
     summary: 'Handshakes that are counted only, by result',
   },
+  'privacy-show': {
+    permission: 'handshakes.read',
+    method: 'GET',
+    path: '/privacy',
+    summary: 'What is kept of where devices come from',
+  },
+  'privacy-change': {
+    permission: 'settings.write',
+    method: 'POST',
+    path: '/privacy',
+    summary: 'Chooses what is kept of where devices come from, also of what is there',
+  },
   'audit-list': {
     permission: 'audit.read',
     method: 'GET',

@@ -18,6 +18,11 @@ import { noteOfDevice } from './notes.ts';
 /** An applicant, and where it is. */
 type Located = Applicant & { readonly country: string | undefined };
 
+/** `keep`: what is kept of a source, for whom its place was looked up. */
+type AdmitOptions = Pick<Required<RegistryOptions>, 'identifier' | 'locate'> & {
+  readonly keep: (source: string) => string;
+};
+
 /** More collisions in a row than this do not happen by chance in a /64. */
 const MAX_COUNTER = 1_000;
 const NULL_IDENTITY = new Uint8Array(16);
@@ -33,13 +38,14 @@ export function admitDevice(
   db: Database,
   act: Act,
   applicant: Applicant,
-  { identifier, locate }: Pick<Required<RegistryOptions>, 'identifier' | 'locate'>,
+  { identifier, locate, keep }: AdmitOptions,
 ): Uint8Array {
   const group = requireOpenGroup(db, applicant.gid);
   const known = findMember(db, applicant.gid, applicant.pseudonym);
   const country = locate(applicant.source);
   if (known === undefined) requireWithinLimits(db, group, country);
-  const located = { ...applicant, country };
+  const source = keep(applicant.source);
+  const located = { ...applicant, source, country };
   const address =
     known === undefined ? admitNew(db, act, located, identifier) : admitAgain(db, act, located, known);
   const { requested } = applicant;
@@ -54,7 +60,7 @@ export function admitDevice(
   }
   recordHandshake(db, {
     at: act.at,
-    source: applicant.source,
+    source,
     ...(country !== undefined && { country }),
     suite: applicant.suite,
     gid: applicant.gid,

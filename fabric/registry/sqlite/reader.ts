@@ -16,6 +16,7 @@ import { listDeliveries, listHooks } from './hooks.ts';
 import { missingBeside } from './kept-head.ts';
 import { listNetworks, networkNamed } from './networks.ts';
 import { listPeople } from './people.ts';
+import { readPrivacy } from './privacy/settings.ts';
 import { listTokens } from './tokens.ts';
 
 /** Runs an access to the file; its errors become a Failure. */
@@ -46,6 +47,7 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
     newAlarms: async () => read(() => newAlarms(db)),
     hooks: async () => read(() => listHooks(db)),
     deliveries: async (page, hook) => read(() => listDeliveries(db, page, hook)),
+    privacy: async () => read(() => readPrivacy(db)),
     tokens: async (page) => read(() => listTokens(db, page)),
   };
 }

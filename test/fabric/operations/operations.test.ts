@@ -161,6 +161,8 @@ describe('an input', () => {
     'token-create': { name: 'n', role: 'auditor', days: 1 },
     'token-revoke': { id: 1 },
     'handshake-counts': {},
+    'privacy-show': {},
+    'privacy-change': { days: 90 },
     'person-list': { limit: 1 },
     'person-invite': { role: 'auditor', hours: 1 },
     'person-role': { person: 'anna', role: 'auditor' },

@@ -10,6 +10,7 @@ import { ownerContract } from './contract/owner.ts';
 import { pagesContract } from './contract/pages.ts';
 import { peopleContract } from './contract/people.ts';
 import type { OpenEmpty } from './contract/place.ts';
+import { privacyContract } from './contract/privacy.ts';
 import { routerContract } from './contract/router.ts';
 import { tokensContract } from './contract/tokens.ts';
 
@@ -21,6 +22,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     pagesContract(openEmpty);
     admissionContract(openEmpty);
     limitsContract(openEmpty);
+    privacyContract(openEmpty);
     routerContract(openEmpty);
     changesContract(openEmpty);
     tokensContract(openEmpty);

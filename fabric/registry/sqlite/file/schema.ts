@@ -366,6 +366,26 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX device_failed ON device (failure_at) WHERE failure_at IS NOT NULL;
     `,
   },
+  {
+    name: 'settings',
+    sql: `
+      -- what an owner has chosen; value is JSON
+      CREATE TABLE setting (
+        owner       INTEGER NOT NULL,
+        name        TEXT NOT NULL,
+        value       TEXT NOT NULL,
+        changed_by  TEXT NOT NULL,
+        changed     INTEGER NOT NULL,
+        PRIMARY KEY (owner, name)
+      ) STRICT, WITHOUT ROWID;
+
+      -- where a handshake came from may be forgotten
+      DROP TRIGGER handshake_is_append_only;
+      CREATE TRIGGER handshake_is_append_only
+        BEFORE UPDATE OF id, at, suite, gid, pseudonym, proven, result, address, country ON handshake
+        BEGIN SELECT RAISE (ABORT, 'handshakes are never changed'); END;
+    `,
+  },
 ];
 
 /**
