@@ -85,26 +85,36 @@ async function labelOf(invocation: Invocation): Promise<string> {
 const groupList: Command = {
   name: 'group list',
   summary: 'Lists the admitted groups.',
-  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
-  examples: ['enf-fabric group list'],
+  options: [
+    { name: 'search', value: 'TEXT', help: 'what their name or id has in it' },
+    ...[LIMIT, AFTER, ALL, CSV],
+    ...FABRIC,
+  ],
+  examples: ['enf-fabric group list', 'enf-fabric group list --search pump'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
-      printList(invocation, fabric, listGroups, {
-        header: ['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'EXPECTED', 'MOST', 'COUNTRIES', 'ADDED'],
-        cells: (group) => [
-          printedGid(group),
-          group.name,
-          group.network,
-          group.status,
-          String(group.devices),
-          String(group.announced ?? '-'),
-          String(group.most ?? '-'),
-          group.countries?.join(',') ?? '-',
-          when(group.created),
-        ],
-        things: ['group', 'groups'],
-        none: 'No groups yet; add one with "enf-fabric group add".',
-      }),
+      printList(
+        invocation,
+        fabric,
+        listGroups,
+        {
+          header: ['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'EXPECTED', 'MOST', 'COUNTRIES', 'ADDED'],
+          cells: (group) => [
+            printedGid(group),
+            group.name,
+            group.network,
+            group.status,
+            String(group.devices),
+            String(group.announced ?? '-'),
+            String(group.most ?? '-'),
+            group.countries?.join(',') ?? '-',
+            when(group.created),
+          ],
+          things: ['group', 'groups'],
+          none: 'No groups yet; add one with "enf-fabric group add".',
+        },
+        { q: invocation.option('search') },
+      ),
     );
     return undefined;
   },

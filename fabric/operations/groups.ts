@@ -2,13 +2,14 @@ import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
 import { countries } from '../geo/countries.ts';
 import { parseCountries } from '../geo/country-list.ts';
-import type { Group, GroupStatus } from '../registry/records.ts';
+import type { CountedGroup, Group, GroupStatus } from '../registry/records.ts';
 import type { GroupChange } from '../registry/registry.ts';
 import { type HandshakeView, handshakeView } from './audit.ts';
 import { badInput, list, oneOf, optional, text, whole } from './contract/input.ts';
-import { type Changed, isoTime, listOperation, operation, type ReadContext } from './contract/operation.ts';
+import { type Changed, filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
 import { backWithin, type StandingView } from './devices.ts';
 import { type KnockingView, knockingOf, MOST_ATTEMPTS } from './knocking.ts';
+import { textFilter } from './search.ts';
 
 /** Characters that are looked at; labels are read with what else a group needs, only when one is admitted. */
 export const LONGEST_LABEL = 4_096;
@@ -81,10 +82,15 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
   },
 );
 
-/** A page of groups, oldest first, with the number of devices of each. */
-export const listGroups = listOperation(
+/** A page of groups, oldest first, with the number of devices of each: all, or those with `q` in their name or id. */
+export const listGroups = filteredList<
+  CountedGroup,
+  GroupView & { readonly devices: number },
+  { q?: string | undefined }
+>(
   'group-list',
-  (registry, page) => registry.groups(page),
+  { q: optional(text(64)) },
+  (registry, page, { q }) => registry.groups(page, textFilter(q)),
   () => (group) => ({ ...groupView(group), devices: group.devices }),
 );
 

@@ -27,17 +27,18 @@ import type {
   HandshakeTally,
   Network,
   StandingChange,
+  TextFilter,
 } from './records.ts';
 import type { TokenReader, Tokens } from './tokens.ts';
 
 /** What an owner reads. Every list is read in pages. */
 export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader, PrivacyReader {
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
-  networks(page: PageRequest): Promise<Page<Network>>;
+  networks(page: PageRequest, filter?: TextFilter): Promise<Page<Network>>;
   /** The prefix of the network of this name, or a prefix as it is given. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
   network(text: string): Promise<Prefix>;
-  /** Oldest first. */
-  groups(page: PageRequest): Promise<Page<CountedGroup>>;
+  /** Oldest first. Narrowed pages are as those of devices. */
+  groups(page: PageRequest, filter?: TextFilter): Promise<Page<CountedGroup>>;
   /** The one group whose id begins with these hex digits, or else that is called so. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
   group(text: string): Promise<Group>;
   /**

@@ -2,8 +2,15 @@ import type { Database } from 'better-sqlite3';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
-import { type Page, type PageRequest, pageOf, parseCursor } from '../pages.ts';
-import { type Act, type CountedGroup, type Group, type GroupStatus, shortGid } from '../records.ts';
+import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseCursor } from '../pages.ts';
+import {
+  type Act,
+  type CountedGroup,
+  type Group,
+  type GroupStatus,
+  shortGid,
+  type TextFilter,
+} from '../records.ts';
 import type { GroupChange, NewGroup } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
@@ -95,7 +102,7 @@ export function addGroup(db: Database, act: Act, added: NewGroup): Group {
 }
 
 /** A page of groups, oldest first, each with the number of its devices. */
-export function listGroups(db: Database, page: PageRequest): Page<CountedGroup> {
+export function listGroups(db: Database, page: PageRequest, { text }: TextFilter = {}): Page<CountedGroup> {
   const cursor = page.after === undefined ? undefined : parseCursor('groups', page.after, CURSOR);
   const [created, gid] = cursor === undefined ? [-1, ''] : [Number(cursor[1]), cursor[2]!];
   const rows = prepare(
@@ -104,10 +111,20 @@ export function listGroups(db: Database, page: PageRequest): Page<CountedGroup> 
        coalesce(group_size.devices, 0) AS devices
      FROM grp JOIN network ON network.id = grp.network LEFT JOIN group_size ON group_size.gid = grp.gid
      WHERE (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
-  ).all(created, fromHex(gid), page.limit + 1) as (Row & { devices: number })[];
-  const { rows: shown, next } = pageOf('groups', page, rows, (row) => `${row.created}-${toHex(row.gid)}`);
+  ).all(created, fromHex(gid), text === undefined ? page.limit + 1 : LOOKED_AT) as (Row & {
+    devices: number;
+  })[];
+  const keyOf = (row: Row): string => `${row.created}-${toHex(row.gid)}`;
+  const { rows: shown, next } =
+    text === undefined
+      ? pageOf('groups', page, rows, keyOf)
+      : fittingPage('groups', page, rows, { fits: (row) => fits(row, text), keyOf });
   return { rows: shown.map((row) => ({ ...group(row), devices: row.devices })), next };
 }
+
+/** By its name, or its id with spaces or without. */
+const fits = ({ name, gid }: Row, text: string): boolean =>
+  name.toLowerCase().includes(text) || toHex(gid).includes(text.replace(/\s/g, ''));
 
 /** Time and id of a group. */
 const CURSOR = /^(\d{1,15})-([0-9a-f]{64})$/;

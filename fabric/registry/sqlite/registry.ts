@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import { deriveIdentifier, type Identifier } from '../address.ts';
 import type { Endpoint } from '../admission.ts';
@@ -28,8 +29,11 @@ import { peoplePart } from './people-part.ts';
 import { privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
+import { tailsOf } from './search/tails.ts';
 import { addToken, findToken, markUsed, revokeToken } from './tokens.ts';
 
+/** Between two parts of what is read for searches at the start: others have most of the time. */
+const FILL_PAUSE_MS = 10;
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
 
@@ -70,10 +74,11 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...{ read, queue, act, now },
     record: (entry) => appendAudit(db, entry),
   });
+  const tails = tailsOf(db, read);
   const tunnels = tunnelPart(db, now, later, { news, endpoint: keep.endpoint });
 
   return {
-    ...readingPart(db, read),
+    ...readingPart(db, read, tails),
     ...ownersPart(db, queue, act),
     ...tokensPart(db, read, queue, { act, now, later }),
     ...peoplePart(db, { read, queue, act, now }),
@@ -103,11 +108,13 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
 
     subscribe: feed.subscribe,
     catchUp,
-    follow: (periodMs) =>
-      follow(
+    follow(periodMs) {
+      tails.fill(() => wait(FILL_PAUSE_MS, undefined, { ref: false })).catch(onError);
+      return follow(
         { db, queue, feed, now, isConnected: tunnels.part.isConnected, look: tryToCatchUp, onError },
         periodMs,
-      ),
+      );
+    },
     missing: head.missing,
     async recordRestore(actor, detail) {
       const made = act(actor);

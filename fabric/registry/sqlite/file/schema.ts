@@ -386,6 +386,22 @@ export const MIGRATIONS: readonly Migration[] = [
         BEGIN SELECT RAISE (ABORT, 'handshakes are never changed'); END;
     `,
   },
+  {
+    name: 'search',
+    sql: `
+      -- any three characters of what people have written of a device; kept by the trigger, which an admission does not touch
+      CREATE VIRTUAL TABLE device_text USING fts5 (name, note, content='', tokenize='trigram');
+      INSERT INTO device_text (rowid, name, note)
+        SELECT id, name, note FROM device WHERE name IS NOT NULL OR note IS NOT NULL;
+      CREATE TRIGGER device_is_described AFTER UPDATE OF name, note ON device
+        WHEN OLD.name IS NOT NEW.name OR OLD.note IS NOT NEW.note BEGIN
+        INSERT INTO device_text (device_text, rowid, name, note)
+          SELECT 'delete', OLD.id, OLD.name, OLD.note WHERE OLD.name IS NOT NULL OR OLD.note IS NOT NULL;
+        INSERT INTO device_text (rowid, name, note)
+          SELECT NEW.id, NEW.name, NEW.note WHERE NEW.name IS NOT NULL OR NEW.note IS NOT NULL;
+      END;
+    `,
+  },
 ];
 
 /**
