@@ -73,5 +73,11 @@ export const PAGES: readonly PageEntry[] = [
     needs: 'people.read',
     load: async () => (await import('./pages/people.tsx')).People,
   },
+  {
+    path: 'settings',
+    name: 'Settings',
+    needs: 'handshakes.read',
+    load: async () => (await import('./pages/settings.tsx')).Settings,
+  },
   { path: 'you', needs: 'networks.read', load: async () => (await import('./pages/you.tsx')).You },
 ];

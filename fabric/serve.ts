@@ -29,6 +29,7 @@ import { FILES, pathOf } from './pki/files.ts';
 import { type AuthorityKeeper, openAuthority } from './pki/keeper.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
+import { keepSwept } from './registry/sweeping.ts';
 import { startRouter } from './router/router.ts';
 
 /** How soon a change by another process is noticed if its notification was lost. */
@@ -69,6 +70,8 @@ export interface Fabric {
   readonly arithmetic: Arithmetic;
   readonly tunnelPort: number;
   readonly networks: readonly string[];
+  /** Reads again what may change while it serves: the database of places. */
+  reload(): Promise<void>;
   /** Waits for what is in progress, then closes everything. */
   stop(): Promise<void>;
 }
@@ -97,8 +100,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const logFailure = repeatedLine(log, 'error', { subjects: 1 });
     const onError = (error: unknown): void => logFailure('', `registry: ${(error as Error).message}`);
     started.push(logFailure.close);
-    const locate = await openLocator(options.places, (message) => log('warning', message));
-    const registry = await openRegistry(pathOf(data, 'registry'), { onError, locate });
+    const places = await openLocator(options.places, (message) => log('warning', message));
+    const registry = await openRegistry(pathOf(data, 'registry'), { onError, locate: places.locate });
     started.push(() => registry.close());
     const lost = registry.missing();
     if (lost !== undefined) log('error', `${lost.code}: ${lost.message}. ${lost.action}`);
@@ -115,6 +118,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const keys = await openAuthority(data);
     const { authority } = keys;
     started.push(await registry.follow(POLL_MS));
+    started.push(keepSwept(registry, onError));
 
     const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
     let host: Host | undefined;
@@ -185,6 +189,9 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       arithmetic: { ecdaa: ecdaaCore().name, curves: identity.native ? 'native' : 'portable' },
       tunnelPort: router.port,
       networks: await networksOf(registry),
+      async reload() {
+        log('notice', `places of handshakes: ${(await places.reload()) ?? 'none are known'}`);
+      },
       stop,
     };
   } catch (error) {

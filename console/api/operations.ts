@@ -12,6 +12,7 @@ import type * as labels from '../../fabric/operations/labels.ts';
 import type * as networks from '../../fabric/operations/networks.ts';
 import type * as overview from '../../fabric/operations/overview.ts';
 import type * as people from '../../fabric/operations/people.ts';
+import type * as privacy from '../../fabric/operations/privacy.ts';
 import type * as tokens from '../../fabric/operations/tokens.ts';
 import { send } from './http.ts';
 
@@ -44,6 +45,8 @@ export interface Operations {
   'handshake-countries': typeof overview.handshakeCountries;
   'handshake-list': typeof audit.listHandshakes;
   'handshake-counts': typeof audit.countHandshakes;
+  'privacy-show': typeof privacy.showPrivacy;
+  'privacy-change': typeof privacy.changePrivacy;
   'audit-list': typeof audit.listAudit;
   'audit-verify': typeof audit.verifyAudit;
   'alarm-list': typeof alarms.listAlarms;

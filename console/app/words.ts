@@ -46,6 +46,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ok: 'admitted',
   'fabric.group-not-admitted': 'its batch is not admitted here',
   'fabric.group-suspended': 'its batch is suspended',
+  'fabric.group-full': 'its batch has as many devices as it may have',
+  'fabric.country-unexpected': 'it came from a country that its batch does not allow',
   'fabric.device-banned': 'the device is banned',
   'fabric.device-retired': 'the device is retired',
   'fabric.address-not-yours': 'it asked for an address of another device',
@@ -55,6 +57,9 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** A handshake's result in words; the code itself if there are none. */
 export const resultWords = (result: string): string => REASONS[result] ?? result;
+
+/** What is kept of the address that something came from. */
+export const addressWords = (address: string): string => (address === '' ? 'not kept' : address);
 
 const REGIONS = new Intl.DisplayNames(['en'], { type: 'region' });
 

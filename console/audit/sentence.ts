@@ -51,6 +51,10 @@ const WORDS: Readonly<Record<string, Words>> = {
       : `${who} changed what is noted of ${subject}`,
   'device.moves': ({ subject, detail }) =>
     `${subject} shook hands from ${field(detail, 'from')} and, within a day, from ${field(detail, 'to')}`,
+  'privacy.change': ({ who, detail }) =>
+    `${who} chose to keep ${field(detail, 'addresses')} addresses of handshakes${
+      detail.days === 0 ? '' : ` for ${field(detail, 'days')} days`
+    }`,
   'alarm.opened': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${short(subject)}`,
   'alarm.ended': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${short(subject)} is over`,
   'alarm.acknowledge': ({ who, subject, detail }) =>

@@ -94,11 +94,23 @@ function StateLink({
 }
 
 function What({ alarm }: { readonly alarm: AlarmView }) {
-  const { kind, subject, what, action } = alarm;
-  const path = kind.startsWith('device.') ? 'devices' : kind.startsWith('group.') ? 'batches' : undefined;
+  const { what, action } = alarm;
+  const href = hrefOfSubject(alarm);
   return (
     <>
-      <b>{what}</b> {action} {path !== undefined && <a href={hrefOf([path, subject])}>Show it</a>}
+      <b>{what}</b> {action} {href !== undefined && <a href={href}>Show it</a>}
     </>
   );
+}
+
+/** The page of what an alarm is about. */
+function hrefOfSubject({ kind, subject }: AlarmView): string | undefined {
+  if (kind === 'device.failing') {
+    const [gid = '', failure = ''] = subject.split(' ');
+    return hrefOf(['devices'], { gid, failure });
+  }
+  if (kind.startsWith('device.')) return hrefOf(['devices', subject]);
+  return kind.startsWith('group.') || kind === 'country.unexpected'
+    ? hrefOf(['batches', subject])
+    : undefined;
 }

@@ -4,11 +4,12 @@ import { hrefOf } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { go } from '../app/route.ts';
 import { may } from '../app/session.ts';
-import { count, placeWords, resultWords, shortGid, within } from '../app/words.ts';
+import { addressWords, count, placeWords, resultWords, shortGid, within } from '../app/words.ts';
 import { ArrivalBar } from '../charts/arrival-bar.tsx';
 import { ArrivalCurve } from '../charts/arrival-curve.tsx';
 import { Standing } from '../parts/badge.tsx';
 import { TextField } from '../parts/field.tsx';
+import { countriesIn, countriesWords, LimitFields } from '../parts/limits.tsx';
 import { Facts, Page, Section } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
 import { Sheet } from '../parts/sheet.tsx';
@@ -81,6 +82,8 @@ export function BatchPage({ gid }: { readonly gid: string }) {
         rows={[
           ['Arrived', <ArrivalBar key="a" arrived={data.devices} announced={data.announced} />],
           ['Last arrival', <When key="l" at={data.lastArrival} />],
+          ['May come', data.most === null ? 'any number' : count(data.most, 'device')],
+          ['New devices from', countriesWords(data.countries)],
           ['State', <Standing key="s" standing={data.status} />],
           ['Network', data.network],
           ['Batch id', <code key="g">{shortGid(data.gid)}</code>],
@@ -90,6 +93,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
       <p>
         <a href={hrefOf(['devices'], { gid: data.gid })}>The devices of this batch</a>
       </p>
+      {data.beyondLimits !== null && <BeyondLimits knocking={data.beyondLimits} />}
       <Section title="Refused lately">
         {data.refusals.length === 0 ? (
           <p class="quiet">Nobody who claims this batch was refused.</p>
@@ -101,7 +105,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
             columns={[
               { name: 'When', kind: 'main', cell: ({ at }) => <When at={at} /> },
               { name: 'Why', cell: ({ result }) => resultWords(result) },
-              { name: 'From', cell: ({ source }) => <code>{source}</code> },
+              { name: 'From', cell: ({ source }) => <code>{addressWords(source)}</code> },
               { name: 'Registered in', cell: ({ country }) => placeWords(country) },
             ]}
           />
@@ -120,6 +124,17 @@ export function BatchPage({ gid }: { readonly gid: string }) {
       {asked === 'remove' && <RemoveSheet batch={data} close={close} />}
       {asked === 'change' && <ChangeSheet batch={data} close={close} done={again} />}
     </Page>
+  );
+}
+
+/** Devices of the batch that its limits keep out. */
+function BeyondLimits({ knocking }: { readonly knocking: NonNullable<Batch['beyondLimits']> }) {
+  const { attempts, first, countries } = knocking;
+  return (
+    <p class="note">
+      Kept out by the limits of this batch: {count(attempts, 'attempt')} since <When at={first} />, from{' '}
+      {countries.map(placeWords).join(', ')}.
+    </p>
   );
 }
 
@@ -193,8 +208,17 @@ function RemoveSheet({ batch, close }: SheetProps) {
 function ChangeSheet({ batch, close, done }: SheetProps & { readonly done: () => void }) {
   const [name, setName] = useState(batch.name);
   const [announced, setAnnounced] = useState(batch.announced === null ? '' : String(batch.announced));
+  const [limits, setLimits] = useState({
+    most: String(batch.most ?? ''),
+    countries: batch.countries?.join(', ') ?? '',
+  });
   const act = async (): Promise<void> => {
-    await run('group-change', { gid: batch.gid, name, announced: announced === '' ? 0 : Number(announced) });
+    await run('group-change', {
+      ...{ gid: batch.gid, name },
+      announced: Number(announced),
+      most: Number(limits.most),
+      countries: countriesIn(limits.countries),
+    });
     done();
   };
   return (
@@ -207,6 +231,7 @@ function ChangeSheet({ batch, close, done }: SheetProps & { readonly done: () =>
         change={setAnnounced}
         hint="How many the label or the shipment announces. Empty: not known."
       />
+      <LimitFields {...limits} change={(changed) => setLimits({ ...limits, ...changed })} />
     </Sheet>
   );
 }

@@ -9,6 +9,7 @@ import { Standing } from '../parts/badge.tsx';
 import { Export } from '../parts/export.tsx';
 import { GroupLink } from '../parts/link.tsx';
 import { Page } from '../parts/page.tsx';
+import { Search } from '../parts/search.tsx';
 import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 import { BatchPage } from './batch.tsx';
@@ -35,8 +36,9 @@ export function Batches({ route }: { readonly route: Route }) {
 
 function BatchList({ route }: { readonly route: Route }) {
   const after = route.query.get('after') ?? undefined;
-  const query = useQuery(`batches ${after}`, ['group', 'device'], () =>
-    run('group-list', { limit: PAGE_ROWS, after }),
+  const q = route.query.get('q') ?? undefined;
+  const query = useQuery(`batches ${q} ${after}`, ['group', 'device'], () =>
+    run('group-list', { limit: PAGE_ROWS, after, q }),
   );
   return (
     <Page
@@ -44,7 +46,7 @@ function BatchList({ route }: { readonly route: Route }) {
       sub="A batch is one label: a group of devices that leave the factory together."
       actions={
         <>
-          <Export name="batches" read={(page) => run('group-list', page)} />
+          <Export name="batches" read={(page) => run('group-list', { ...page, q })} />
           {may('groups.claim') && (
             <a class="button primary" href={hrefOf(['claim'])}>
               Scan a label
@@ -53,6 +55,7 @@ function BatchList({ route }: { readonly route: Route }) {
         </>
       }
     >
+      <Search route={route} label="Three characters of a name or an id" />
       <ListTable
         caption="Batches"
         query={query}
@@ -60,9 +63,16 @@ function BatchList({ route }: { readonly route: Route }) {
         keyOf={({ gid }) => gid}
         route={route}
         empty={
-          <p>
-            No batch is admitted yet. <a href={hrefOf(['claim'])}>Scan your first label</a>: it is on the box.
-          </p>
+          q === undefined ? (
+            <p>
+              No batch is admitted yet. <a href={hrefOf(['claim'])}>Scan your first label</a>: it is on the
+              box.
+            </p>
+          ) : (
+            <p>
+              No batch has that in its name or id. <a href={hrefOf(['batches'])}>Show all</a>
+            </p>
+          )
         }
       />
     </Page>

@@ -8,6 +8,7 @@ import { go } from '../app/route.ts';
 import { may, me } from '../app/session.ts';
 import { count, placeWords, shortGid } from '../app/words.ts';
 import { ChoiceField, TextField } from '../parts/field.tsx';
+import { countriesIn, LimitFields, type Limits } from '../parts/limits.tsx';
 import { GroupLink } from '../parts/link.tsx';
 import { Facts, Page } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
@@ -109,9 +110,12 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
   const networks = useQuery('networks to choose', ['network'], () => run('network-list', { limit: 200 }));
   const [chosen, setChosen] = useState<string>();
   const [announced, setAnnounced] = useState('');
+  const [given, setGiven] = useState<Partial<Limits>>({});
   const [paused, setPaused] = useState(false);
   const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState(false);
+  // As many as announced, unless somebody says otherwise.
+  const { most = announced, countries = '' } = given;
   const rows = networks.data?.rows ?? [];
   const network = rows.find(({ prefix }) => prefix === chosen) ?? rows[0];
   if (networks.data === undefined)
@@ -135,6 +139,8 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
         label: text,
         network: network.prefix,
         ...(announced !== '' && { announced: Number(announced) }),
+        ...(most !== '' && { most: Number(most) }),
+        countries: countriesIn(countries),
         ...(paused && { status: 'suspended' }),
       });
       newest.value = undefined;
@@ -158,6 +164,11 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
         value={announced}
         change={setAnnounced}
         hint="If the label or the shipment says: then you see how many are missing."
+      />
+      <LimitFields
+        most={most}
+        countries={countries}
+        change={(changed) => setGiven({ ...given, ...changed })}
       />
       <label class="check">
         <input

@@ -108,7 +108,7 @@ function DeviceList({ route }: { readonly route: Route }) {
         </p>
       )}
       <div class="bar">
-        <Search route={route} label="How a name begins, an address, or its last group" />
+        <Search route={route} label="Three characters of a name, a note, a batch or an address" />
         <Filters route={route} filters={FILTERS} />
       </div>
       <ListTable

@@ -2,7 +2,7 @@ import type { HandshakeView } from '../../fabric/operations/audit.ts';
 import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { count, placeWords, resultWords, shortGid } from '../app/words.ts';
+import { addressWords, count, placeWords, resultWords, shortGid } from '../app/words.ts';
 import { Export } from '../parts/export.tsx';
 import { Filters } from '../parts/filters.tsx';
 import { DeviceLink } from '../parts/link.tsx';
@@ -37,7 +37,7 @@ const COLUMNS: readonly Column<HandshakeView>[] = [
         </a>
       ),
   },
-  { name: 'From', cell: ({ source }) => <code>{source}</code> },
+  { name: 'From', cell: ({ source }) => <code>{addressWords(source)}</code> },
   { name: 'Registered in', cell: ({ country }) => placeWords(country) },
 ];
 
@@ -52,6 +52,8 @@ const FILTERS = [
       ['fabric.group-not-admitted', 'batch not admitted'],
       ['fabric.device-banned', 'banned'],
       ['fabric.group-suspended', 'suspended'],
+      ['fabric.group-full', 'batch is full'],
+      ['fabric.country-unexpected', 'from elsewhere'],
     ],
   },
 ] as const;

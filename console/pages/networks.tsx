@@ -7,6 +7,7 @@ import { may } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
 import { TextField } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
+import { Search } from '../parts/search.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
@@ -14,8 +15,9 @@ import { When } from '../parts/when.tsx';
 /** The networks, each a /64 from which devices get their addresses. */
 export function Networks({ route }: { readonly route: Route }) {
   const after = route.query.get('after') ?? undefined;
-  const query = useQuery(`networks ${after}`, ['network', 'audit'], () =>
-    run('network-list', { limit: PAGE_ROWS, after }),
+  const q = route.query.get('q') ?? undefined;
+  const query = useQuery(`networks ${q} ${after}`, ['network', 'audit'], () =>
+    run('network-list', { limit: PAGE_ROWS, after, q }),
   );
   const [asked, ask] = useState<
     'new' | { readonly what: 'rename' | 'remove'; readonly network: NetworkView }
@@ -59,13 +61,22 @@ export function Networks({ route }: { readonly route: Route }) {
         )
       }
     >
+      <Search route={route} label="Three characters of a name or a prefix" />
       <ListTable
         caption="Networks"
         query={query}
         columns={columns}
         keyOf={({ prefix }) => prefix}
         route={route}
-        empty={<p>No network yet. Add one: a batch is tied to a network when its label is scanned.</p>}
+        empty={
+          q === undefined ? (
+            <p>No network yet. Add one: a batch is tied to a network when its label is scanned.</p>
+          ) : (
+            <p>
+              No network has that in its name or prefix. <a href={hrefOf(['networks'])}>Show all</a>
+            </p>
+          )
+        }
       />
       {asked === 'new' && <AddSheet close={() => ask(undefined)} done={query.again} />}
       {typeof asked === 'object' && asked.what === 'rename' && (

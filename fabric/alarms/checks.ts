@@ -4,6 +4,7 @@ import { isFailure } from '../../protocol/failure.ts';
 import type { AlarmKind, Alarms, Finding } from '../registry/alarms.ts';
 import type { Handshake } from '../registry/records.ts';
 import type { Registry } from '../registry/registry.ts';
+import { failing } from './failing.ts';
 
 /** What is looked at now and then. */
 export interface AlarmCheck {
@@ -14,8 +15,11 @@ export interface AlarmCheck {
 
 /** What the checks ask of the fabric. */
 export interface CheckSources {
-  readonly registry: Pick<Registry, 'census' | 'group' | 'handshakes' | 'missing' | 'networks'> &
-    Pick<Alarms, 'overAnnounced' | 'tokensEnding'>;
+  readonly registry: Pick<
+    Registry,
+    'census' | 'group' | 'groupNumbers' | 'handshakes' | 'missing' | 'networks'
+  > &
+    Pick<Alarms, 'beyondLimits' | 'failures' | 'overAnnounced' | 'tokensEnding'>;
   /** PEM by name of the file. */
   readonly certificates: () => Promise<Readonly<Record<string, string>>>;
   /** Bytes that are free on the disk of the registry, and all. */
@@ -57,6 +61,16 @@ export function alarmChecks({
       kinds: ['group.over-announced'],
       everyMs: 10_000,
       find: () => registry.overAnnounced(),
+    },
+    {
+      kinds: ['group.over-limit', 'country.unexpected'],
+      everyMs: 10_000,
+      find: () => registry.beyondLimits(now() - DAY_MS),
+    },
+    {
+      kinds: ['device.failing'],
+      everyMs: MINUTE_MS,
+      find: () => failing(registry, now() - HOUR_MS),
     },
     {
       kinds: ['group.knocking'],

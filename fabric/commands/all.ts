@@ -13,6 +13,7 @@ import { init } from './init.ts';
 import { netcheckCommand } from './netcheck.ts';
 import { networkCommands } from './network.ts';
 import { consoleInvite, personCommands } from './person.ts';
+import { privacyCommands } from './privacy.ts';
 import { rootCommands } from './root.ts';
 import { serveCommand } from './serve.ts';
 import { status } from './status.ts';
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   ...bulkCommands,
   audit,
   ...alarmCommands,
+  ...privacyCommands,
   ...backupCommands,
   ...certificateCommands,
   ...rootCommands,

@@ -160,7 +160,7 @@ function handshakeTable(rows: readonly HandshakeView[]): string {
     ['WHEN', 'FROM', 'COUNTRY', 'SUITE', 'GROUP', 'RESULT', 'ADDRESS'],
     rows.map((each) => [
       when(each.at),
-      each.source,
+      each.source || '-',
       each.country ?? '?',
       String(each.suite ?? '?'),
       each.gid?.slice(0, 8) ?? '?',

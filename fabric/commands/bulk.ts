@@ -25,7 +25,11 @@ const BULK_FILTERS: readonly Option[] = [
 
 export const DEVICE_FILTERS: readonly Option[] = [
   ...BULK_FILTERS,
-  { name: 'search', value: 'TEXT', help: 'how the name begins, an address, or its last group' },
+  {
+    name: 'search',
+    value: 'TEXT',
+    help: 'three characters of a name, a note, a group or an address, or more',
+  },
 ];
 
 /** What these options narrow it to. @throws Failure `cli.bad-option` */

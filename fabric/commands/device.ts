@@ -95,7 +95,7 @@ function deviceText(device: DeviceDetails): string {
     ['WHEN', 'FROM', 'COUNTRY', 'SUITE', 'RESULT'],
     device.handshakes.map((each) => [
       when(each.at),
-      each.source,
+      each.source || '-',
       each.country ?? '?',
       String(each.suite ?? '?'),
       each.proven ? each.result : `${each.result} (claimed, not proven)`,
@@ -125,7 +125,7 @@ function tunnelText(device: DeviceDetails): string {
   const { lastTunnel: tunnel } = device;
   if (tunnel === null) return 'never up';
   const ended = tunnel.ended === null ? '' : `, ended ${when(tunnel.ended)}`;
-  return `${onlineText(device)}, up ${when(tunnel.at)} from ${tunnel.from}${ended}`;
+  return `${onlineText(device)}, up ${when(tunnel.at)}${tunnel.from === '' ? '' : ` from ${tunnel.from}`}${ended}`;
 }
 
 const agentText = ({ reported, version, lastFailure }: AgentView): string =>

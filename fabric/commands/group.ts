@@ -29,11 +29,14 @@ const groupAdd: Command = {
     { name: 'name', value: 'TEXT', help: 'with --gpk: what to call the group' },
     { name: 'network', value: 'PREFIX', help: 'the network in which its devices get their addresses' },
     { name: 'announced', value: 'N', help: 'how many devices are expected' },
+    { name: 'most', value: 'N', help: 'let no further device in when so many have come' },
+    { name: 'countries', value: 'LIST', help: 'let new devices in from these only, such as CH,DE,private' },
     { name: 'suspended', help: 'let its devices in only when it is resumed' },
     ...FABRIC,
   ],
   examples: [
     'enf-fabric group add --label label.png --network fd00:8f80:8000:1::/64',
+    'enf-fabric group add --label label.png --network plant --announced 500 --most 500 --countries CH,DE --suspended',
     'enf-fabric group add --label "ENF1:…" --network fd00:8f80:8000:1::/64',
     'enf-fabric group add --gpk daa_gpk.bin --basename basename.bin --name "Old batch" --network fd00:8f80:8000:1::/64',
   ],
@@ -41,9 +44,13 @@ const groupAdd: Command = {
     const network = invocation.required('network');
     const label = await labelOf(invocation);
     const announced = invocation.option('announced');
+    const most = invocation.option('most');
+    const countries = invocation.option('countries');
     const input = {
       ...{ label, network },
-      ...(announced !== undefined && { announced: announcedOf(announced) }),
+      ...(announced !== undefined && { announced: numberOf(announced) }),
+      ...(most !== undefined && { most: numberOf(most) }),
+      ...(countries !== undefined && { countries: countries.split(',') }),
       ...(invocation.flag('suspended') && { status: 'suspended' as const }),
     };
     const { view } = await withFabric(invocation, (fabric) => fabric.run(admitGroup, input));
@@ -78,24 +85,36 @@ async function labelOf(invocation: Invocation): Promise<string> {
 const groupList: Command = {
   name: 'group list',
   summary: 'Lists the admitted groups.',
-  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
-  examples: ['enf-fabric group list'],
+  options: [
+    { name: 'search', value: 'TEXT', help: 'what their name or id has in it' },
+    ...[LIMIT, AFTER, ALL, CSV],
+    ...FABRIC,
+  ],
+  examples: ['enf-fabric group list', 'enf-fabric group list --search pump'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
-      printList(invocation, fabric, listGroups, {
-        header: ['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'EXPECTED', 'ADDED'],
-        cells: (group) => [
-          printedGid(group),
-          group.name,
-          group.network,
-          group.status,
-          String(group.devices),
-          group.announced === null ? '-' : String(group.announced),
-          when(group.created),
-        ],
-        things: ['group', 'groups'],
-        none: 'No groups yet; add one with "enf-fabric group add".',
-      }),
+      printList(
+        invocation,
+        fabric,
+        listGroups,
+        {
+          header: ['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'EXPECTED', 'MOST', 'COUNTRIES', 'ADDED'],
+          cells: (group) => [
+            printedGid(group),
+            group.name,
+            group.network,
+            group.status,
+            String(group.devices),
+            String(group.announced ?? '-'),
+            String(group.most ?? '-'),
+            group.countries?.join(',') ?? '-',
+            when(group.created),
+          ],
+          things: ['group', 'groups'],
+          none: 'No groups yet; add one with "enf-fabric group add".',
+        },
+        { q: invocation.option('search') },
+      ),
     );
     return undefined;
   },
@@ -161,7 +180,7 @@ const groupAnnounce: Command = {
   examples: ['enf-fabric group announce 3f0c9a52 500'],
   async run(invocation) {
     const [gid, number] = invocation.positionals as [string, string];
-    const input = { gid, announced: announcedOf(number) };
+    const input = { gid, announced: numberOf(number) };
     const { view } = await withFabric(invocation, (fabric) => fabric.run(changeGroup, input));
     invocation.print(
       view,
@@ -172,8 +191,50 @@ const groupAnnounce: Command = {
   },
 };
 
+const groupLimit: Command = {
+  name: 'group limit',
+  summary: 'Says how many devices of a group may come; 0: any number. Those that have come stay.',
+  arguments: '<gid-prefix> <number>',
+  options: [...FABRIC],
+  examples: ['enf-fabric group limit 3f0c9a52 500', 'enf-fabric group limit 3f0c9a52 0'],
+  async run(invocation) {
+    const [gid, number] = invocation.positionals as [string, string];
+    const input = { gid, most: numberOf(number) };
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(changeGroup, input));
+    invocation.print(
+      view,
+      () => `Group "${view.name}" ${printedGid(view)}: ${view.most ?? 'any number of'} devices may come.`,
+    );
+    return undefined;
+  },
+};
+
+const groupCountries: Command = {
+  name: 'group countries',
+  summary:
+    'Says where the address of a new device must be registered; any: anywhere. Those that have come stay.',
+  arguments: '<gid-prefix> <list>',
+  options: [...FABRIC],
+  examples: [
+    'enf-fabric group countries 3f0c9a52 CH,DE',
+    'enf-fabric group countries 3f0c9a52 CH,private,unknown',
+    'enf-fabric group countries 3f0c9a52 any',
+  ],
+  async run(invocation) {
+    const [gid, words] = invocation.positionals as [string, string];
+    const input = { gid, countries: words === 'any' ? [] : words.split(',') };
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(changeGroup, input));
+    invocation.print(
+      view,
+      () =>
+        `Group "${view.name}" ${printedGid(view)}: new devices may come from ${view.countries?.join(', ') ?? 'anywhere'}.`,
+    );
+    return undefined;
+  },
+};
+
 /** @throws Failure `cli.bad-option` */
-function announcedOf(text: string): number {
+function numberOf(text: string): number {
   if (/^\d{1,8}$/.test(text)) return Number(text);
   throw new Failure(
     'cli.bad-option',
@@ -190,6 +251,8 @@ export const groupCommands: readonly Command[] = [
   groupList,
   groupRename,
   groupAnnounce,
+  groupLimit,
+  groupCountries,
   groupRemove,
   statusCommand(
     'suspend',

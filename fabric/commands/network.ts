@@ -21,16 +21,26 @@ const networkAdd: Command = {
 const networkList: Command = {
   name: 'network list',
   summary: 'Lists the networks.',
-  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
+  options: [
+    { name: 'search', value: 'TEXT', help: 'what their name or prefix has in it' },
+    ...[LIMIT, AFTER, ALL, CSV],
+    ...FABRIC,
+  ],
   examples: ['enf-fabric network list --json'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
-      printList(invocation, fabric, listNetworks, {
-        header: ['PREFIX', 'NAME', 'THIS HOST', 'CREATED'],
-        cells: ({ prefix, name, host, created }) => [prefix, name, host, when(created)],
-        things: ['network', 'networks'],
-        none: 'No networks yet; add one with "enf-fabric network add".',
-      }),
+      printList(
+        invocation,
+        fabric,
+        listNetworks,
+        {
+          header: ['PREFIX', 'NAME', 'THIS HOST', 'CREATED'],
+          cells: ({ prefix, name, host, created }) => [prefix, name, host, when(created)],
+          things: ['network', 'networks'],
+          none: 'No networks yet; add one with "enf-fabric network add".',
+        },
+        { q: invocation.option('search') },
+      ),
     );
     return undefined;
   },

@@ -34,7 +34,8 @@ export const serveCommand: Command = {
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const log = stderrLog();
-    const stopped = askedToStop();
+    let reload = async (): Promise<void> => {};
+    const stopped = askedToStop(() => void reload());
     const fabric = await serve({
       data: invocation.required('data'),
       identity: identity.listen,
@@ -51,6 +52,7 @@ export const serveCommand: Command = {
       ...(tunnel.threads !== 0 && { routerThreads: tunnel.threads }),
       ...(identity.maxConnections !== 0 && { maxConnections: identity.maxConnections }),
     });
+    reload = fabric.reload;
     const { ecdaa, curves } = fabric.arithmetic;
     if (ecdaa === 'noble' || curves === 'portable') {
       log(

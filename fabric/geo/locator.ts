@@ -7,6 +7,16 @@ const REMEMBERED = 10_000;
 /** Where an address is registered: an ISO 3166-1 code, "private" for one that is registered nowhere, undefined if nobody knows. */
 export type Locate = (source: string) => string | undefined;
 
+/** Looks places up in a database that can be read again while it is used. */
+export interface Locator {
+  readonly locate: Locate;
+  /**
+   * Reads the file again. One that cannot be read leaves what was read before: `warn` is told. Returns what is used now, as `Places` names it;
+   * undefined: no place is known.
+   */
+  reload(): Promise<string | undefined>;
+}
+
 /** Looks places up, and remembers the newest. */
 export function locator(places: Places): Locate {
   const known = new Map<string, string | undefined>();
@@ -22,18 +32,26 @@ export function locator(places: Places): Locate {
 
 /**
  * The places in a database, `none`, or unless given the one that comes with the program. One that cannot be read is no reason not to serve:
- * `warn` is told, and no place is known.
+ * `warn` is told, and no place is known until it can be.
  */
 export async function openLocator(
   file: string | undefined,
   warn: (message: string) => void,
-): Promise<Locate> {
-  if (file === 'none') return locator(NO_PLACES);
-  try {
-    return locator(await readPlaces(file ?? countriesFile()));
-  } catch (error) {
-    const why = isFailure(error) ? `${error.code}: ${error.message}` : (error as Error).message;
-    warn(`no places of handshakes are known: ${why}`);
-    return locator(NO_PLACES);
-  }
+): Promise<Locator> {
+  let places = NO_PLACES;
+  let locate = locator(places);
+  const reload = async (): Promise<string | undefined> => {
+    try {
+      places = file === 'none' ? NO_PLACES : await readPlaces(file ?? countriesFile());
+      locate = locator(places);
+    } catch (error) {
+      const why = isFailure(error) ? `${error.code}: ${error.message}` : (error as Error).message;
+      const still =
+        places.source === undefined ? 'no places of handshakes are known' : `${places.source} goes on`;
+      warn(`${still}: ${why}`);
+    }
+    return places.source;
+  };
+  await reload();
+  return { locate: (source) => locate(source), reload };
 }

@@ -3,7 +3,8 @@ import { assetPath } from '../../os/files/asset.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { isSpecial, unwrapped } from '../../os/net/special.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { type Located, placeOf } from './place.ts';
+import { addressesIn } from './leaves.ts';
+import { type Located, type Place, placeOf } from './place.ts';
 
 /** Where addresses are registered. */
 export interface Places {
@@ -37,30 +38,50 @@ export async function readPlaces(file: string): Promise<Places> {
 }
 
 function openReader(bytes: Buffer, file: string): Reader<never> {
+  let reader: Reader<never>;
   try {
-    const reader = new Reader<never>(bytes);
+    reader = new Reader<never>(bytes);
     reader.get('192.0.2.1');
-    return reader;
   } catch (cause) {
-    throw new Failure(
-      'geo.bad-database',
-      'operator',
-      `${file} is no database of places: expected MaxMind's format (.mmdb)`,
-      {
-        action: 'Give a whole .mmdb file, of countries or cities.',
-        cause,
-      },
+    throw badDatabase(`${file} is no database of places: expected MaxMind's format (.mmdb)`, cause);
+  }
+  // What is at the end says how long the beginning has to be.
+  if (reader.metadata.searchTreeSize >= bytes.length)
+    throw badDatabase(`${file} is no whole database of places: a part of it is missing`);
+  if (!sample(reader, bytes).some((place) => place !== undefined))
+    throw badDatabase(
+      `${file} is a database of ${JSON.stringify(String(reader.metadata.databaseType).slice(0, 40))}, which names no country`,
     );
+  return reader;
+}
+
+/** Records that are looked at to see what a database is of. */
+const SAMPLE = 500;
+
+function sample(reader: Reader<never>, bytes: Buffer): (Place | undefined)[] {
+  const { nodeCount, recordSize, ipVersion } = reader.metadata;
+  return addressesIn(bytes, { nodeCount, recordSize, ipVersion }, SAMPLE).map((address) =>
+    tried(() => placeOf(reader.get(address))),
+  );
+}
+
+function tried<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
   }
 }
+
+const badDatabase = (message: string, cause?: unknown): Failure =>
+  new Failure('geo.bad-database', 'operator', message, {
+    action: 'Give a whole .mmdb file, of countries or cities.',
+    cause,
+  });
 
 function located(reader: Reader<never> | undefined, address: string): Located {
   const bare = unwrapped(address);
   if (bare === undefined) return 'unknown';
   if (isSpecial(bare)) return 'private';
-  try {
-    return placeOf(reader?.get(bare)) ?? 'unknown';
-  } catch {
-    return 'unknown';
-  }
+  return tried(() => placeOf(reader?.get(bare))) ?? 'unknown';
 }

@@ -15,6 +15,18 @@ export function alarmText({ kind, subject, detail }: Finding): {
       `Devices knock that say they belong to the group ${subject.slice(0, 20)}, which is not admitted.`,
       'If they are yours, scan their label. If not, nothing has to be done: they do not get in.',
     ],
+    'group.over-limit': [
+      `${of('times')} times a further device of "${of('name')}" was refused: the group has as many as it may have.`,
+      'If more are yours, raise its limit. If not, somebody has issued more credentials: ask the factory.',
+    ],
+    'country.unexpected': [
+      `${of('times')} times a new device of "${of('name')}" came from ${of('countries')} and was refused.`,
+      'If it is yours, add the country to those of the group. If not, find out who has the device.',
+    ],
+    'device.failing': [
+      `${of('times')} of ${of('devices')} devices of "${of('name')}" report ${of('code')} within an hour.`,
+      'Look the code up in docs/errors.md: what so many have in common is mostly not the devices.',
+    ],
     'device.two-countries': [
       `${subject} shook hands from ${of('from')} and, within a day, from ${of('to')}.`,
       'If it did not travel, its credential is in other hands: ban it.',

@@ -19,6 +19,7 @@ import { readLabel } from './labels.ts';
 import { addNetwork, listNetworks, renameNetwork } from './networks.ts';
 import { handshakeCountries, handshakeHours, overview } from './overview.ts';
 import { invitePerson, listPeople, removePerson, setPersonRole } from './people.ts';
+import { changePrivacy, showPrivacy } from './privacy.ts';
 import { createToken, listTokens, revokeToken } from './tokens.ts';
 
 /** The operations that a running fabric offers on its control socket, by name. Each checks its input itself. */
@@ -76,5 +77,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation<never, unknown>> = new Ma
     listJobs,
     showJob,
     cancelJob,
+    showPrivacy,
+    changePrivacy,
   ].map((each) => [each.name, each]),
 );

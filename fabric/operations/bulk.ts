@@ -10,7 +10,7 @@ import { DEVICE_FILTER, type DeviceFilterInput, deviceFilter } from './devices.t
 import { jobsOf } from './jobs.ts';
 
 /*
- * Changes of all devices that a filter finds. A search is no filter here: it finds a thousand devices at most.
+ * Changes of all devices that a filter finds. A search is no filter here: what it finds changes with names.
  */
 
 const { q: _, ...BULK_FILTER } = DEVICE_FILTER;

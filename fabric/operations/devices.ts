@@ -19,7 +19,7 @@ import {
   type Presence,
   type ReadContext,
 } from './contract/operation.ts';
-import { searchFor } from './search.ts';
+import { partOf, searchFor } from './search.ts';
 
 /** Handshakes that are shown of one device: all that are kept. */
 const HISTORY = 50;
@@ -121,7 +121,7 @@ export async function deviceFilter(
     ...(standing !== undefined && { standing }),
     ...(tunnel !== undefined && { tunnel }),
     ...(failure !== undefined && { failure }),
-    ...(q !== undefined && { search: searchFor(q) }),
+    ...(q !== undefined && { search: { ...searchFor(q), ...partOf(q) } }),
   };
 }
 

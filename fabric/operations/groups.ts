@@ -1,11 +1,15 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
 import { countries } from '../geo/countries.ts';
-import type { Group, GroupStatus } from '../registry/records.ts';
+import { parseCountries } from '../geo/country-list.ts';
+import type { CountedGroup, Group, GroupStatus } from '../registry/records.ts';
+import type { GroupChange } from '../registry/registry.ts';
 import { type HandshakeView, handshakeView } from './audit.ts';
-import { badInput, oneOf, optional, text, whole } from './contract/input.ts';
-import { type Changed, isoTime, listOperation, operation, type ReadContext } from './contract/operation.ts';
+import { badInput, list, oneOf, optional, text, whole } from './contract/input.ts';
+import { type Changed, filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
 import { backWithin, type StandingView } from './devices.ts';
+import { type KnockingView, knockingOf, MOST_ATTEMPTS } from './knocking.ts';
+import { textFilter } from './search.ts';
 
 /** Characters that are looked at; labels are read with what else a group needs, only when one is admitted. */
 export const LONGEST_LABEL = 4_096;
@@ -21,27 +25,44 @@ export interface GroupView {
   readonly hasClaim: boolean;
   /** How many devices are expected; null: nobody has said. */
   readonly announced: number | null;
+  /** No further device comes in for the first time if so many have; null: no limit. */
+  readonly most: number | null;
+  /** Where a device may come from for the first time: ISO 3166-1 codes, "private", "unknown"; null: from anywhere. */
+  readonly countries: readonly string[] | null;
   readonly created: string;
 }
 
 /** More devices than anybody makes in one batch. */
-const MOST_ANNOUNCED = 10_000_000;
+const MOST_DEVICES = 10_000_000;
+/** There are some 250. */
+const MOST_COUNTRIES = 300;
+const COUNTRIES = list(text(16), MOST_COUNTRIES);
 
-/** `announced`: how many devices are expected; `status`: active unless given. */
+/**
+ * `announced`: how many devices are expected; `most`: how many may come; `countries`: where they may come from for the first time;
+ * `status`: active unless given.
+ */
 interface GroupInput {
   readonly label: string;
   readonly network: string;
   readonly announced?: number | undefined;
+  readonly most?: number | undefined;
+  readonly countries?: readonly string[] | undefined;
   readonly status?: GroupStatus | undefined;
 }
 
-/** Admits a group by the text of its label. @throws Failure `label.…`, `ecdaa.bad-group-key`, `fabric.unknown-network`, `fabric.group-exists` */
+/**
+ * Admits a group by the text of its label. @throws Failure `label.…`, `ecdaa.bad-group-key`, `fabric.unknown-network`, `fabric.group-exists`,
+ * `fabric.bad-country`
+ */
 export const admitGroup = operation<GroupInput, Changed<GroupView>>(
   'group-add',
   {
     label: text(LONGEST_LABEL),
     network: text(64),
-    announced: optional(whole(1, MOST_ANNOUNCED)),
+    announced: optional(whole(1, MOST_DEVICES)),
+    most: optional(whole(1, MOST_DEVICES)),
+    countries: optional(COUNTRIES),
     status: optional(oneOf('active', 'suspended')),
   },
   async ({ registry, running, actor }, input) => {
@@ -49,11 +70,11 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
     const { openLabel } = await import('../labels/label.ts');
     const { label, gid, claimHash } = openLabel(input.label);
     const { gpk, basename, name } = label;
-    const { announced, status } = input;
+    const { status } = input;
     const group = {
       ...{ gid, gpk, basename, name, network },
       ...(claimHash !== undefined && { claimHash }),
-      ...(announced !== undefined && { announced }),
+      ...limitsOf(input),
       ...(status !== undefined && { status }),
     };
     const added = await registry.addGroup(actor, group);
@@ -61,10 +82,15 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
   },
 );
 
-/** A page of groups, oldest first, with the number of devices of each. */
-export const listGroups = listOperation(
+/** A page of groups, oldest first, with the number of devices of each: all, or those with `q` in their name or id. */
+export const listGroups = filteredList<
+  CountedGroup,
+  GroupView & { readonly devices: number },
+  { q?: string | undefined }
+>(
   'group-list',
-  (registry, page) => registry.groups(page),
+  { q: optional(text(64)) },
+  (registry, page, { q }) => registry.groups(page, textFilter(q)),
   () => (group) => ({ ...groupView(group), devices: group.devices }),
 );
 
@@ -94,9 +120,12 @@ export interface GroupDetails extends GroupView {
   readonly lastArrival: string | null;
   /** The newest refused handshakes that claim the group, among the last that are kept. */
   readonly refusals: readonly HandshakeView[];
+  /** Proven devices that did not come in because of a limit of the group. */
+  readonly beyondLimits: KnockingView | null;
 }
 
 const REFUSALS_SHOWN = 10;
+const BEYOND_LIMITS = ['fabric.group-full', 'fabric.country-unexpected'];
 
 /** One group, by the first digits of its id. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
 export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
@@ -106,36 +135,64 @@ export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
     const group = await registry.group(gid);
     const [last] = await registry.arrivals(group.gid, 1);
     const refusals = await registry.handshakes(
-      { limit: REFUSALS_SHOWN },
+      { limit: MOST_ATTEMPTS },
       { gid: group.gid, result: 'refused' },
     );
     const countryOf = await countries();
+    const beyond = refusals.rows.filter(({ result }) => BEYOND_LIMITS.includes(result));
     return {
       ...groupView(group),
       ...(await registry.groupNumbers(group.gid)),
       lastArrival: last === undefined ? null : isoTime(last.at),
-      refusals: refusals.rows.map((row) => handshakeView(row, countryOf)),
+      refusals: refusals.rows.slice(0, REFUSALS_SHOWN).map((row) => handshakeView(row, countryOf)),
+      beyondLimits: await knockingOf(beyond),
     };
   },
 );
 
-/** Changes a group's name, or how many devices are expected (0: not known). @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
-export const changeGroup = operation<
-  { gid: string; name?: string | undefined; announced?: number | undefined },
-  Changed<GroupView>
->(
+interface GroupChangeInput extends Limits {
+  readonly gid: string;
+  readonly name?: string | undefined;
+}
+
+/**
+ * Changes what is given of a group: its name, how many devices are expected (0: not known), how many may come (0: any number), and from which
+ * countries (none: from anywhere). @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.bad-country`
+ */
+export const changeGroup = operation<GroupChangeInput, Changed<GroupView>>(
   'group-change',
-  { gid: text(128), name: optional(text(60)), announced: optional(whole(0, MOST_ANNOUNCED)) },
-  async ({ registry, running, actor }, { gid, name, announced }) => {
-    if (name === undefined && announced === undefined) throw badInput('name', 'or announced is given');
+  {
+    gid: text(128),
+    name: optional(text(60)),
+    announced: optional(whole(0, MOST_DEVICES)),
+    most: optional(whole(0, MOST_DEVICES)),
+    countries: optional(COUNTRIES),
+  },
+  async ({ registry, running, actor }, { gid, name, ...limits }) => {
     if (name?.trim() === '') throw badInput('name', 'is empty');
+    const change: GroupChange = { ...(name !== undefined && { name }), ...limitsOf(limits) };
+    if (Object.keys(change).length === 0) throw badInput('name', 'or announced, most or countries is given');
     const group = await registry.group(gid);
-    const change = { ...(name !== undefined && { name }), ...(announced !== undefined && { announced }) };
     await registry.changeGroup(actor, group.gid, change);
     const changed = await registry.group(toHex(group.gid));
     return { view: groupView(changed), effect: await running.notify() };
   },
 );
+
+interface Limits {
+  readonly announced?: number | undefined;
+  readonly most?: number | undefined;
+  readonly countries?: readonly string[] | undefined;
+}
+
+/** What is given of them. @throws Failure `fabric.bad-country` */
+function limitsOf({ announced, most, countries: words }: Limits): Omit<GroupChange, 'name'> {
+  return {
+    ...(announced !== undefined && { announced }),
+    ...(most !== undefined && { most }),
+    ...(words !== undefined && { countries: parseCountries(words) }),
+  };
+}
 
 /** Points of a curve. */
 const MOST_POINTS = 500;
@@ -167,6 +224,8 @@ export function groupView(group: Group): GroupView {
     status: group.status,
     hasClaim: group.claimHash !== undefined,
     announced: group.announced ?? null,
+    most: group.most ?? null,
+    countries: group.countries ?? null,
     created: isoTime(group.created),
   };
 }

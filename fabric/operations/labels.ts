@@ -1,12 +1,9 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
-import { countries } from '../geo/countries.ts';
-import type { Handshake } from '../registry/records.ts';
-import type { RegistryReader } from '../registry/registry.ts';
-import { handshakeView } from './audit.ts';
 import { text } from './contract/input.ts';
-import { isoTime, operation, type ReadContext } from './contract/operation.ts';
+import { operation, type ReadContext } from './contract/operation.ts';
 import { type GroupView, groupView, LONGEST_LABEL } from './groups.ts';
+import { type KnockingView, knockingOf, MOST_ATTEMPTS } from './knocking.ts';
 
 /** What a label says, and what is known here of its group. */
 export interface LabelView {
@@ -22,20 +19,9 @@ export interface LabelView {
   readonly signed: boolean;
   /** The group, if it is admitted already. */
   readonly group: GroupView | null;
+  /** Handshakes that claimed the group while it was not admitted: they prove nothing. */
   readonly knocking: KnockingView | null;
 }
-
-/** Handshakes that claimed the group while it was not admitted, among the last that are kept: they prove nothing. */
-export interface KnockingView {
-  readonly attempts: number;
-  readonly first: string;
-  readonly last: string;
-  /** At most ten, the most frequent one first; null: nobody knows. */
-  readonly countries: readonly (string | null)[];
-}
-
-const MOST_ATTEMPTS = 1_000;
-const MOST_COUNTRIES = 10;
 
 /** Reads a label by its text, and changes nothing. @throws Failure `label.…`, `ecdaa.bad-group-key` */
 export const readLabel = operation<{ label: string }, LabelView, ReadContext>(
@@ -47,6 +33,10 @@ export const readLabel = operation<{ label: string }, LabelView, ReadContext>(
     const group = await registry.group(toHex(gid)).catch((error: unknown) => {
       if (!isFailure(error, 'fabric.unknown-group')) throw error;
     });
+    const { rows } = await registry.handshakes(
+      { limit: MOST_ATTEMPTS },
+      { gid, result: 'fabric.group-not-admitted' },
+    );
     return {
       gid: toHex(gid),
       name: label.name,
@@ -55,32 +45,7 @@ export const readLabel = operation<{ label: string }, LabelView, ReadContext>(
       hasClaim: label.claim !== undefined,
       signed: label.signature !== undefined,
       group: group === undefined ? null : groupView(group),
-      knocking: await knocking(registry, gid),
+      knocking: await knockingOf(rows),
     };
   },
 );
-
-async function knocking(registry: RegistryReader, gid: Uint8Array): Promise<KnockingView | null> {
-  const { rows } = await registry.handshakes(
-    { limit: MOST_ATTEMPTS },
-    { gid, result: 'fabric.group-not-admitted' },
-  );
-  if (rows.length === 0) return null;
-  return {
-    attempts: rows.length,
-    first: isoTime(rows.at(-1)!.at),
-    last: isoTime(rows[0]!.at),
-    countries: await countriesOf(rows),
-  };
-}
-
-async function countriesOf(rows: readonly Handshake[]): Promise<(string | null)[]> {
-  const countryOf = await countries();
-  const times = new Map<string | null, number>();
-  for (const row of rows) {
-    const { country } = handshakeView(row, countryOf);
-    times.set(country, (times.get(country) ?? 0) + 1);
-  }
-  const byTimes = [...times].sort(([, one], [, other]) => other - one);
-  return byTimes.slice(0, MOST_COUNTRIES).map(([country]) => country);
-}

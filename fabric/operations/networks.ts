@@ -1,8 +1,9 @@
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { hostAddress } from '../registry/address.ts';
 import { type Network, parseNetwork } from '../registry/records.ts';
-import { badInput, text } from './contract/input.ts';
-import { type Changed, isoTime, listOperation, operation } from './contract/operation.ts';
+import { badInput, optional, text } from './contract/input.ts';
+import { type Changed, filteredList, isoTime, operation } from './contract/operation.ts';
+import { textFilter } from './search.ts';
 
 export interface NetworkView {
   readonly prefix: string;
@@ -37,10 +38,11 @@ export const renameNetwork = operation<
   },
 );
 
-/** A page of networks, oldest first. */
-export const listNetworks = listOperation(
+/** A page of networks, oldest first: all, or those with `q` in their name or prefix. */
+export const listNetworks = filteredList<Network, NetworkView, { q?: string | undefined }>(
   'network-list',
-  (registry, page) => registry.networks(page),
+  { q: optional(text(64)) },
+  (registry, page, { q }) => registry.networks(page, textFilter(q)),
   () => networkView,
 );
 

@@ -1,6 +1,6 @@
 import { concat, fromHex } from '../../protocol/bytes.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
-import type { DeviceSearch } from '../registry/records.ts';
+import type { DeviceSearch, TextFilter } from '../registry/records.ts';
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const LAST_GROUP = /^:?([0-9a-f]{1,4})$/;
@@ -19,6 +19,19 @@ export function searchFor(text: string): DeviceSearch {
     ...(last !== undefined && { end: fromHex(last.padStart(4, '0')) }),
     ...rangeOf(given),
   };
+}
+
+/** What a list of networks or groups is narrowed to. */
+export const textFilter = (text: string | undefined): TextFilter =>
+  text === undefined ? {} : { text: text.trim().toLowerCase() };
+
+/** Fewer characters are in almost everything. */
+const LEAST = 3;
+
+/** A text of which devices are found that have it somewhere. */
+export function partOf(text: string): Pick<DeviceSearch, 'text'> {
+  const given = text.trim().toLowerCase();
+  return [...given].length < LEAST ? {} : { text: given };
 }
 
 function rangeOf(given: string): Pick<DeviceSearch, 'from' | 'to'> {

@@ -6,6 +6,12 @@ export const ALARM_KINDS = [
   'group.over-announced',
   /** Devices of a group that is not admitted knock. Subject: the group's id, as claimed. */
   'group.knocking',
+  /** Further devices of a group knock that has as many as it may have. Subject: the group's id. */
+  'group.over-limit',
+  /** New devices of a group knock from a country that it does not allow. Subject: the group's id. */
+  'country.unexpected',
+  /** Many devices of a group report the same failure. Subject: the group's id and the code. */
+  'device.failing',
   /** One chip shook hands from two countries within a day. Subject: the address. */
   'device.two-countries',
   /** Two devices have one key. Subject: the address. */
@@ -81,6 +87,19 @@ export type Attempt =
   | { readonly kind: 'later'; readonly next: number; readonly error: string }
   | { readonly kind: 'given-up'; readonly error: string };
 
+/** Behind which failure the next page begins. */
+export interface FailurePlace {
+  readonly at: number;
+  readonly row: number;
+}
+
+/** The last failures of some devices. */
+export interface FailurePage {
+  /** `gid`: of the device's group, 32 bytes. */
+  readonly rows: readonly { readonly gid: Uint8Array; readonly code: string }[];
+  readonly next?: FailurePlace;
+}
+
 export interface AlarmReader {
   /** Newest first: those that are open, or those that have ended (the newest thousand are kept). */
   alarms(page: PageRequest, open: boolean): Promise<Page<Alarm>>;
@@ -102,6 +121,10 @@ export interface Alarms extends AlarmReader {
   followTrail(): Promise<boolean>;
   /** Groups of which more devices came than are expected; at most 50. */
   overAnnounced(): Promise<readonly Finding[]>;
+  /** Groups whose limits have kept devices out since a time, and still would; at most 50 of each kind. */
+  beyondLimits(since: number): Promise<readonly Finding[]>;
+  /** The failures that devices have reported and that happened since a time, in pages of a thousand, the oldest first. */
+  failures(since: number, after?: FailurePlace): Promise<FailurePage>;
   /** Tokens that end before `until`; at most 50. */
   tokensEnding(until: number): Promise<readonly Finding[]>;
   /** False if somebody has already. @throws Failure `fabric.unknown-alarm` */

@@ -59,8 +59,23 @@ export function pageOf<Row>(
   return { rows: shown, next: encodeCursor(list, String(keyOf(shown.at(-1)!))) };
 }
 
-/** The cursor behind a row number of this list. */
-export const cursorOf = (list: string, id: number): string => encodeCursor(list, String(id));
+/** The cursor behind a row of this list, by its key. */
+export const cursorOf = (list: string, key: string | number): string => encodeCursor(list, String(key));
+
+/** Rows of a short list that are looked at for those which fit. */
+export const LOOKED_AT = 1_000;
+
+/** The page of those of `rows` that fit, of which `LOOKED_AT` were read if there are as many. */
+export function fittingPage<Row>(
+  list: string,
+  page: PageRequest,
+  rows: readonly Row[],
+  { fits, keyOf }: { fits: (row: Row) => boolean; keyOf: (row: Row) => string | number },
+): Page<Row> {
+  const found = pageOf(list, page, rows.filter(fits), keyOf);
+  const looked = rows.length < LOOKED_AT ? undefined : cursorOf(list, keyOf(rows.at(-1)!));
+  return { rows: found.rows, next: found.next ?? looked };
+}
 
 function encodeCursor(list: string, key: string): string {
   return Buffer.from(`${list}:${key}`).toString('base64url');

@@ -28,6 +28,10 @@ export interface Group {
   readonly claimHash?: Uint8Array;
   /** How many devices the owner expects. */
   readonly announced?: number;
+  /** No device comes in for the first time if so many have, without those that were retired. */
+  readonly most?: number;
+  /** Where the address must be registered from which a device comes for the first time: ISO 3166-1 codes, `private`, `unknown`. */
+  readonly countries?: readonly string[];
   readonly created: number;
 }
 
@@ -103,6 +107,12 @@ export interface HandshakeCount {
   readonly last: number;
 }
 
+/** What a list of networks or groups is narrowed to. */
+export interface TextFilter {
+  /** Their name, or prefix or id as it is printed, has that in it; in lower case. */
+  readonly text?: string;
+}
+
 /** What a list of devices is narrowed to. */
 export interface DeviceFilter {
   /** 32 bytes. */
@@ -125,6 +135,8 @@ export interface DeviceSearch {
   /** Its address lies between these. */
   readonly from?: Uint8Array;
   readonly to?: Uint8Array;
+  /** Its name, its note, the name of its group or the last four groups of its address have that in them: three characters at least, in lower case. */
+  readonly text?: string;
 }
 
 /** What a list of handshakes is narrowed to. */

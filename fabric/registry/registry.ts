@@ -7,6 +7,7 @@ import type { Credentials } from './credentials.ts';
 import type { News } from './news.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type { People, PeopleReader } from './people.ts';
+import type { PrivacyKeeper, PrivacyReader } from './privacy.ts';
 import type {
   Applicant,
   Arrival,
@@ -26,17 +27,18 @@ import type {
   HandshakeTally,
   Network,
   StandingChange,
+  TextFilter,
 } from './records.ts';
 import type { TokenReader, Tokens } from './tokens.ts';
 
 /** What an owner reads. Every list is read in pages. */
-export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader {
+export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader, PrivacyReader {
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
-  networks(page: PageRequest): Promise<Page<Network>>;
+  networks(page: PageRequest, filter?: TextFilter): Promise<Page<Network>>;
   /** The prefix of the network of this name, or a prefix as it is given. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
   network(text: string): Promise<Prefix>;
-  /** Oldest first. */
-  groups(page: PageRequest): Promise<Page<CountedGroup>>;
+  /** Oldest first. Narrowed pages are as those of devices. */
+  groups(page: PageRequest, filter?: TextFilter): Promise<Page<CountedGroup>>;
   /** The one group whose id begins with these hex digits, or else that is called so. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
   group(text: string): Promise<Group>;
   /**
@@ -83,7 +85,15 @@ export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader {
  * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
  * router records is written later, in order.
  */
-export interface Registry extends RegistryReader, Admission, Tokens, People, Credentials, News, Alarms {
+export interface Registry
+  extends RegistryReader,
+    Admission,
+    Tokens,
+    People,
+    Credentials,
+    News,
+    Alarms,
+    PrivacyKeeper {
   /** @throws Failure `fabric.network-exists` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 
@@ -123,7 +133,8 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
   openGroup(gid: Uint8Array): Promise<Group>;
   /**
    * Admits a verified chip; resolves to its 16-byte address. @throws Failure `fabric.group-not-admitted`,
-   * `fabric.group-suspended`, `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
+   * `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`, `fabric.device-banned`, `fabric.device-retired`,
+   * `fabric.address-not-yours`, `fabric.network-full`
    */
   admit(applicant: Applicant): Promise<Uint8Array>;
   /** Calls `listener` with each address that `admit` is about to resolve to. Returns a function that ends the subscription. */
@@ -162,10 +173,12 @@ export interface Registry extends RegistryReader, Admission, Tokens, People, Cre
 /** `status`: active unless given. */
 export type NewGroup = Omit<Group, 'status' | 'created'> & Partial<Pick<Group, 'status'>>;
 
-/** `announced`: 0 removes it. */
+/** `announced`, `most`: 0 removes it, as an empty list does `countries`. */
 export interface GroupChange {
   readonly name?: string;
   readonly announced?: number;
+  readonly most?: number;
+  readonly countries?: readonly string[];
 }
 
 export interface DeviceNames {

@@ -68,7 +68,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     permission: 'groups.write',
     method: 'POST',
     path: '/groups/{gid}',
-    summary: 'Changes the name of a group, or how many devices are expected',
+    summary: 'Changes the name of a group, how many devices are expected or may come, and from where',
   },
   'group-remove': {
     permission: 'groups.write',
@@ -147,6 +147,18 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'GET',
     path: '/handshakes/counts',
     summary: 'Handshakes that are counted only, by result',
+  },
+  'privacy-show': {
+    permission: 'handshakes.read',
+    method: 'GET',
+    path: '/privacy',
+    summary: 'What is kept of where devices come from',
+  },
+  'privacy-change': {
+    permission: 'settings.write',
+    method: 'POST',
+    path: '/privacy',
+    summary: 'Chooses what is kept of where devices come from, also of what is there',
   },
   'audit-list': {
     permission: 'audit.read',

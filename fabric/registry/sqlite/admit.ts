@@ -8,6 +8,7 @@ import type { RegistryOptions } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { DAY_MS, trimMember } from './counts/history.ts';
+import { type GroupLimits, requireWithinLimits } from './counts/limits.ts';
 import { deviceBanned, findMember, requireInUse, shortPseudonym } from './devices.ts';
 import { prepare } from './file/statements.ts';
 import { findGroup } from './groups.ts';
@@ -17,6 +18,11 @@ import { noteOfDevice } from './notes.ts';
 /** An applicant, and where it is. */
 type Located = Applicant & { readonly country: string | undefined };
 
+/** `keep`: what is kept of a source, for whom its place was looked up. */
+type AdmitOptions = Pick<Required<RegistryOptions>, 'identifier' | 'locate'> & {
+  readonly keep: (source: string) => string;
+};
+
 /** More collisions in a row than this do not happen by chance in a /64. */
 const MAX_COUNTER = 1_000;
 const NULL_IDENTITY = new Uint8Array(16);
@@ -25,23 +31,23 @@ const NULL_IDENTITY = new Uint8Array(16);
  * Admits a chip whose group signature was verified: a known one gets the address it has, with its new longterm key;
  * a new one gets a row and an address. The handshake's row is part of the same transaction (the caller's).
  * Returns the 16-byte address.
- * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.device-banned`, `fabric.device-retired`,
- *   `fabric.address-not-yours`, `fabric.network-full`
+ * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`,
+ *   `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
  */
 export function admitDevice(
   db: Database,
   act: Act,
   applicant: Applicant,
-  { identifier, locate }: Pick<Required<RegistryOptions>, 'identifier' | 'locate'>,
+  { identifier, locate, keep }: AdmitOptions,
 ): Uint8Array {
-  const network = requireOpen(applicant.gid, findNetwork(db, applicant.gid));
+  const group = requireOpen(applicant.gid, findAdmitting(db, applicant.gid));
   const known = findMember(db, applicant.gid, applicant.pseudonym);
   const country = locate(applicant.source);
-  const located = { ...applicant, country };
+  if (known === undefined) requireWithinLimits(db, limitsOf(applicant.gid, group), country);
+  const source = keep(applicant.source);
+  const located = { ...applicant, source, country };
   const address =
-    known === undefined
-      ? admitNew(db, act, located, network, identifier)
-      : admitAgain(db, act, located, known);
+    known === undefined ? admitNew(db, act, located, group, identifier) : admitAgain(db, act, located, known);
   const { requested } = applicant;
   // After the assignment, so that one rule covers known and new chips; the caller's transaction rolls back.
   if (!equal(requested, NULL_IDENTITY) && !equal(requested, address)) {
@@ -54,7 +60,7 @@ export function admitDevice(
   }
   recordHandshake(db, {
     at: act.at,
-    source: applicant.source,
+    source,
     ...(country !== undefined && { country }),
     suite: applicant.suite,
     gid: applicant.gid,
@@ -71,18 +77,29 @@ export function admitDevice(
 export const requireOpenGroup = (db: Database, gid: Uint8Array): Group =>
   requireOpen(gid, findGroup(db, gid));
 
-/** The network in which a group's devices get their addresses, and the group's status: all that an admission needs of them. */
-interface GroupNetwork {
+/** All that an admission needs of a group and its network: the other columns are longer than these together. */
+interface AdmittingGroup {
+  readonly name: string;
   readonly status: Group['status'];
+  readonly most: number | null;
+  readonly countries: string | null;
   readonly prefix: Uint8Array;
   readonly key: Uint8Array;
 }
 
-const findNetwork = (db: Database, gid: Uint8Array): GroupNetwork | undefined =>
+const findAdmitting = (db: Database, gid: Uint8Array): AdmittingGroup | undefined =>
   prepare(
     db,
-    'SELECT status, prefix, key FROM grp JOIN network ON network.id = grp.network WHERE gid = ?',
-  ).get(gid) as GroupNetwork | undefined;
+    `SELECT grp.name, status, most, countries, prefix, key
+     FROM grp JOIN network ON network.id = grp.network WHERE gid = ?`,
+  ).get(gid) as AdmittingGroup | undefined;
+
+const limitsOf = (gid: Uint8Array, { name, most, countries }: AdmittingGroup): GroupLimits => ({
+  gid,
+  name,
+  ...(most !== null && { most }),
+  ...(countries !== null && { countries: countries.split(',') }),
+});
 
 function requireOpen<G extends Pick<Group, 'status'>>(gid: Uint8Array, group: G | undefined): G {
   if (group === undefined) {
@@ -135,7 +152,7 @@ function admitNew(
   db: Database,
   act: Act,
   applicant: Located,
-  network: GroupNetwork,
+  network: AdmittingGroup,
   identifier: Identifier,
 ): Uint8Array {
   const { gid, pseudonym, longtermKey, source, country = null } = applicant;

@@ -5,11 +5,11 @@ import {
   acknowledgeAlarm,
   anyOpen,
   followTrail,
-  overAnnounced,
   recordFindings,
   tokensEnding,
   trailPosition,
 } from './alarms.ts';
+import { beyondLimits, failures, overAnnounced } from './counts/found.ts';
 import type { CommitQueue } from './file/group-commit.ts';
 import { addHook, dueDeliveries, recordAttempt, removeHook, retryDelivery, testHook } from './hooks.ts';
 import type { Read } from './reader.ts';
@@ -35,6 +35,8 @@ export function alarmPart(
       return seen === newest ? false : queue.submit(() => followTrail(db, now()));
     },
     overAnnounced: async () => read(() => overAnnounced(db)),
+    beyondLimits: async (since) => read(() => beyondLimits(db, since)),
+    failures: async (since, after) => read(() => failures(db, since, after)),
     tokensEnding: async (until) => read(() => tokensEnding(db, now(), until)),
     acknowledgeAlarm: (actor, id) => queue.submit(() => acknowledgeAlarm(db, act(actor), id)),
     addHook: (actor, hook) => queue.submit(() => addHook(db, act(actor), hook)),

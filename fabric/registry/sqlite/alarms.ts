@@ -1,12 +1,10 @@
 import type { Database } from 'better-sqlite3';
-import { toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import type { Alarm, AlarmKind, Finding } from '../alarms.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Act } from '../records.ts';
 import { FABRIC } from '../registry.ts';
 import { appendAudit, TWINS } from './audit.ts';
-import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 import { announce } from './hooks.ts';
 
@@ -190,20 +188,6 @@ const openOf = (db: Database, subject: string): Row[] =>
         subject,
       ) as Row[],
   );
-
-/** Groups of which more devices came than are expected. */
-export function overAnnounced(db: Database): Finding[] {
-  const rows = prepare(
-    db,
-    `SELECT gid, name, announced, devices FROM grp JOIN group_size USING (gid)
-     WHERE announced IS NOT NULL AND devices > announced LIMIT ${MOST_OF_KIND}`,
-  ).all() as { gid: Uint8Array; name: string; announced: number; devices: number }[];
-  return rows.map(({ gid, ...detail }) => ({
-    kind: 'group.over-announced',
-    subject: toHex(bytes(gid)),
-    detail,
-  }));
-}
 
 /** Tokens that end before `until`. */
 export function tokensEnding(db: Database, at: number, until: number): Finding[] {

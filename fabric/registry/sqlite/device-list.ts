@@ -1,11 +1,12 @@
 import type { Database } from 'better-sqlite3';
 import type { Prefix } from '../../../protocol/ipv6.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Device, DeviceFilter, DeviceSearch, GroupStatus } from '../records.ts';
+import type { Device, DeviceFilter, GroupStatus } from '../records.ts';
 import { deviceStanding } from './devices.ts';
 import { bytes } from './file/database.ts';
-import { all, type Condition, lastOfWindow, MOST_FOUND, windowSql } from './file/filters.ts';
+import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
 import { prepare } from './file/statements.ts';
+import type { Found } from './search/found.ts';
 
 /**
  * What a list of a million devices spends its time on are the driver's objects: so a row comes as an array, its four keys and addresses
@@ -41,9 +42,9 @@ interface DeviceGroup {
   readonly network: Prefix;
 }
 
-/** A page of devices, oldest first; a narrowed one has been looked for in a bounded number of rows. */
+/** A page of devices, oldest first, whatever is searched for; a narrowed one has been looked for in a bounded number of rows. */
 export function listDevices(db: Database, page: PageRequest, filter: DeviceFilter = {}): Page<Device> {
-  const after = parseNumberCursor('devices', page.after) ?? 0;
+  const after = placeIn(page);
   const { indexed, others } = conditionsOf(filter);
   const window = windowSql('device', indexed, 'id > ?', 'id');
   const rows = prepare(
@@ -63,6 +64,32 @@ export function listDevices(db: Database, page: PageRequest, filter: DeviceFilte
   return { rows: shown.map((row) => device(row, groupOf)), next };
 }
 
+/** A page of the devices that a search has found behind the cursor, and that fulfil the rest of the filter. */
+export function listFound(db: Database, page: PageRequest, filter: DeviceFilter, found: Found): Page<Device> {
+  const { indexed, others } = conditionsOf(filter);
+  const conditions = [indexed, ...others];
+  const rows = prepare(
+    db,
+    `SELECT ${COLUMNS} FROM device NOT INDEXED WHERE id IN (SELECT value FROM json_each(?)) AND ${all(conditions)} ORDER BY id LIMIT ?`,
+  )
+    .raw()
+    .all(JSON.stringify(found.ids), ...conditions.flatMap(({ values }) => values), page.limit + 1) as Row[];
+  const { rows: shown, next } = pageOf('devices', page, rows, ([id]) => id);
+  const groupOf = groupsOf(db);
+  const behind = found.upTo === undefined ? undefined : cursorOf('devices', found.upTo);
+  return { rows: shown.map((row) => device(row, groupOf)), next: next ?? behind };
+}
+
+/** Devices of a search that are looked at for those which fulfil the rest of a filter. */
+const LOOKED_AT = 1_000;
+
+/** As many devices of a search are needed for a page. */
+export const mostFound = (page: PageRequest, { search: _, ...rest }: DeviceFilter): number =>
+  Object.keys(rest).length === 0 ? page.limit + 1 : LOOKED_AT;
+
+/** Behind which device a page of a list begins. @throws Failure `fabric.bad-cursor` */
+export const placeIn = (page: PageRequest): number => parseNumberCursor('devices', page.after) ?? 0;
+
 const BEHIND: Condition = { sql: 'id > ?', values: [] };
 const EVERY: Condition = { sql: 'true', values: [] };
 
@@ -71,9 +98,8 @@ function conditionsOf(filter: DeviceFilter): {
   readonly indexed: Condition;
   readonly others: readonly Condition[];
 } {
-  const { gid, network, standing, tunnel, failure, search } = filter;
+  const { gid, network, standing, tunnel, failure } = filter;
   const wanted: Condition[] = [
-    ...(search === undefined ? [] : [searched(search)]),
     ...(standing === undefined || !RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
     ...(gid === undefined ? [] : [{ sql: 'gid = ?', values: [gid] }]),
     ...(standing === undefined || RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
@@ -117,24 +143,6 @@ const failed = (code: string): Condition =>
 function within({ address, length }: Prefix): Condition {
   const last = address.map((byte, i) => (i * 8 >= length ? 0xff : byte));
   return { sql: 'address BETWEEN ? AND ?', values: [address, last] };
-}
-
-/** Each part of a search is a row of an index. */
-function searched({ name, end, from, to }: DeviceSearch): Condition {
-  const parts: Condition[] = [
-    ...(name === undefined
-      ? []
-      : [{ sql: 'SELECT id FROM device WHERE name >= ? AND name < ?', values: [name, `${name}\u{10ffff}`] }]),
-    ...(end === undefined
-      ? []
-      : [{ sql: 'SELECT id FROM device WHERE substr(address, 15, 2) = ?', values: [end] }]),
-    ...(from === undefined || to === undefined
-      ? []
-      : [{ sql: 'SELECT id FROM device WHERE address BETWEEN ? AND ?', values: [from, to] }]),
-  ];
-  if (parts.length === 0) return { sql: 'false', values: [] };
-  const found = parts.map(({ sql }) => `SELECT id FROM (${sql} LIMIT ${MOST_FOUND})`).join(' UNION ');
-  return { sql: `id IN (${found})`, values: parts.flatMap(({ values }) => values) };
 }
 
 /** Reads the group of each device, each group once. */

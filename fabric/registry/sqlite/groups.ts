@@ -2,8 +2,15 @@ import type { Database } from 'better-sqlite3';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
-import { type Page, type PageRequest, pageOf, parseCursor } from '../pages.ts';
-import { type Act, type CountedGroup, type Group, type GroupStatus, shortGid } from '../records.ts';
+import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseCursor } from '../pages.ts';
+import {
+  type Act,
+  type CountedGroup,
+  type Group,
+  type GroupStatus,
+  shortGid,
+  type TextFilter,
+} from '../records.ts';
 import type { GroupChange, NewGroup } from '../registry.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
@@ -11,7 +18,7 @@ import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 
 const SELECT = `
-  SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created, announced
+  SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created, announced, most, countries
   FROM grp JOIN network ON network.id = grp.network`;
 
 const GID_DIGITS = 64;
@@ -26,6 +33,8 @@ interface Row {
   claim_hash: Uint8Array | null;
   created: number;
   announced: number | null;
+  most: number | null;
+  countries: string | null;
 }
 
 function group(row: Row): Group {
@@ -38,6 +47,8 @@ function group(row: Row): Group {
     status: row.status,
     ...(row.claim_hash === null ? {} : { claimHash: bytes(row.claim_hash) }),
     ...(row.announced === null ? {} : { announced: row.announced }),
+    ...(row.most === null ? {} : { most: row.most }),
+    ...(row.countries === null ? {} : { countries: row.countries.split(',') }),
     created: row.created,
   };
 }
@@ -47,15 +58,15 @@ function group(row: Row): Group {
  * @throws Failure `fabric.unknown-network`, `fabric.group-exists`
  */
 export function addGroup(db: Database, act: Act, added: NewGroup): Group {
-  const { status = 'active' } = added;
+  const { status = 'active', announced, most, countries } = added;
   const network = prepare(db, 'SELECT id FROM network WHERE prefix = ?').get(added.network.address) as
     | { id: number }
     | undefined;
   if (network === undefined) throw unknownNetwork(added.network);
   const inserted = prepare(
     db,
-    `INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created, announced)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    `INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created, announced, most, countries)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   ).run(
     added.gid,
     added.gpk,
@@ -65,7 +76,9 @@ export function addGroup(db: Database, act: Act, added: NewGroup): Group {
     status,
     added.claimHash ?? null,
     act.at,
-    added.announced ?? null,
+    announced ?? null,
+    most ?? null,
+    countries?.join(',') || null,
   );
   if (inserted.changes === 0) {
     throw new Failure('fabric.group-exists', 'operator', `the group ${shortGid(added.gid)} exists already`, {
@@ -79,27 +92,39 @@ export function addGroup(db: Database, act: Act, added: NewGroup): Group {
     detail: {
       name: added.name,
       network: formatPrefix(added.network),
-      ...(added.announced !== undefined && { announced: added.announced }),
+      ...(announced !== undefined && { announced }),
+      ...(most !== undefined && { most }),
+      ...(countries !== undefined && countries.length > 0 && { countries }),
       ...(status !== 'active' && { status }),
     },
   });
-  return { ...added, status, created: act.at };
+  return findGroup(db, added.gid)!;
 }
 
 /** A page of groups, oldest first, each with the number of its devices. */
-export function listGroups(db: Database, page: PageRequest): Page<CountedGroup> {
+export function listGroups(db: Database, page: PageRequest, { text }: TextFilter = {}): Page<CountedGroup> {
   const cursor = page.after === undefined ? undefined : parseCursor('groups', page.after, CURSOR);
   const [created, gid] = cursor === undefined ? [-1, ''] : [Number(cursor[1]), cursor[2]!];
   const rows = prepare(
     db,
-    `SELECT grp.gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created, announced,
+    `SELECT grp.gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created, announced, most, countries,
        coalesce(group_size.devices, 0) AS devices
      FROM grp JOIN network ON network.id = grp.network LEFT JOIN group_size ON group_size.gid = grp.gid
      WHERE (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
-  ).all(created, fromHex(gid), page.limit + 1) as (Row & { devices: number })[];
-  const { rows: shown, next } = pageOf('groups', page, rows, (row) => `${row.created}-${toHex(row.gid)}`);
+  ).all(created, fromHex(gid), text === undefined ? page.limit + 1 : LOOKED_AT) as (Row & {
+    devices: number;
+  })[];
+  const keyOf = (row: Row): string => `${row.created}-${toHex(row.gid)}`;
+  const { rows: shown, next } =
+    text === undefined
+      ? pageOf('groups', page, rows, keyOf)
+      : fittingPage('groups', page, rows, { fits: (row) => fits(row, text), keyOf });
   return { rows: shown.map((row) => ({ ...group(row), devices: row.devices })), next };
 }
+
+/** By its name, or its id with spaces or without. */
+const fits = ({ name, gid }: Row, text: string): boolean =>
+  name.toLowerCase().includes(text) || toHex(gid).includes(text.replace(/\s/g, ''));
 
 /** Time and id of a group. */
 const CURSOR = /^(\d{1,15})-([0-9a-f]{64})$/;
@@ -151,25 +176,27 @@ export function setGroupStatus(db: Database, act: Act, gid: Uint8Array, status: 
   return true;
 }
 
-/** Changes a group's name, or how many devices are announced (0: not known). @throws Failure `fabric.unknown-group` */
+/** Changes what is given; 0 and an empty list stand for nothing known, and no limit. @throws Failure `fabric.unknown-group` */
 export function changeGroup(db: Database, act: Act, gid: Uint8Array, change: GroupChange): void {
   const known = findGroup(db, gid);
   if (known === undefined) throw unknownGroup(toHex(gid));
-  const { name = known.name, announced = known.announced ?? 0 } = change;
-  prepare(db, 'UPDATE grp SET name = ?, announced = ? WHERE gid = ?').run(
-    name,
-    announced === 0 ? null : announced,
-    gid,
-  );
+  const before = settingsOf(known);
+  const now = { ...before, ...change };
+  prepare(
+    db,
+    "UPDATE grp SET name = ?, announced = nullif(?, 0), most = nullif(?, 0), countries = nullif(?, '') WHERE gid = ?",
+  ).run(now.name, now.announced, now.most, now.countries.join(','), gid);
   recordChange(db, 'group', gid);
-  const before = { name: known.name, announced: known.announced ?? 0 };
-  appendAudit(db, {
-    ...act,
-    action: 'group.change',
-    subject: toHex(gid),
-    detail: { name, announced, before },
-  });
+  appendAudit(db, { ...act, action: 'group.change', subject: toHex(gid), detail: { ...now, before } });
 }
+
+/** What an owner can change of a group. */
+const settingsOf = ({ name, announced = 0, most = 0, countries = [] }: Group): Required<GroupChange> => ({
+  name,
+  announced,
+  most,
+  countries,
+});
 
 export function unknownGroup(gid: string): Failure {
   return new Failure(

@@ -3,8 +3,8 @@ import type { Database } from 'better-sqlite3';
 import { concat } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import { type Act, type Network, parseNetwork } from '../records.ts';
+import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
+import { type Act, type Network, parseNetwork, type TextFilter } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './file/database.ts';
@@ -68,20 +68,33 @@ export function hasNetwork(db: Database, address: Uint8Array): boolean {
   return prepare(db, 'SELECT 1 FROM network WHERE prefix = ?').get(prefix) !== undefined;
 }
 
+interface Row {
+  id: number;
+  prefix: Uint8Array;
+  name: string;
+  created: number;
+}
+
 /** A page of networks, oldest first. */
-export function listNetworks(db: Database, page: PageRequest): Page<Network> {
+export function listNetworks(db: Database, page: PageRequest, { text }: TextFilter = {}): Page<Network> {
   const after = parseNumberCursor('networks', page.after) ?? 0;
   const rows = prepare(
     db,
     'SELECT id, prefix, name, created FROM network WHERE id > ? ORDER BY id LIMIT ?',
-  ).all(after, page.limit + 1) as { id: number; prefix: Uint8Array; name: string; created: number }[];
-  const { rows: shown, next } = pageOf('networks', page, rows, (row) => row.id);
-  return {
-    rows: shown.map(({ prefix, name, created }) => ({
-      prefix: { address: bytes(prefix), length: 64 },
-      name,
-      created,
-    })),
-    next,
-  };
+  ).all(after, text === undefined ? page.limit + 1 : LOOKED_AT) as Row[];
+  const keyOf = (row: Row): number => row.id;
+  const { rows: shown, next } =
+    text === undefined
+      ? pageOf('networks', page, rows, keyOf)
+      : fittingPage('networks', page, rows, { fits: (row) => fits(network(row), text), keyOf });
+  return { rows: shown.map(network), next };
 }
+
+const network = ({ prefix, name, created }: Row): Network => ({
+  prefix: { address: bytes(prefix), length: 64 },
+  name,
+  created,
+});
+
+const fits = ({ name, prefix }: Network, text: string): boolean =>
+  name.toLowerCase().includes(text) || formatPrefix(prefix).includes(text);

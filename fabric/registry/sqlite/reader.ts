@@ -5,7 +5,7 @@ import { listAlarms, newAlarms } from './alarms.ts';
 import { lastTwins, listAudit, verifyAudit } from './audit.ts';
 import { handshakeCounts } from './counts/history.ts';
 import { arrivalsOf, census, deviceCountries, groupNumbers, handshakeTallies } from './counts/tallies.ts';
-import { listDevices } from './device-list.ts';
+import { listDevices, listFound, mostFound, placeIn } from './device-list.ts';
 import { deviceNamed, requireDevice } from './devices.ts';
 import { guarded } from './file/database.ts';
 import { MIGRATIONS, schemaVersion } from './file/schema.ts';
@@ -16,19 +16,31 @@ import { listDeliveries, listHooks } from './hooks.ts';
 import { missingBeside } from './kept-head.ts';
 import { listNetworks, networkNamed } from './networks.ts';
 import { listPeople } from './people.ts';
+import { readPrivacy } from './privacy/settings.ts';
+import { findDevices } from './search/found.ts';
+import { type Tails, tailsOf } from './search/tails.ts';
 import { listTokens } from './tokens.ts';
 
 /** Runs an access to the file; its errors become a Failure. */
 export type Read = <T>(work: () => T) => T;
 
 /** What an owner reads, on this connection. */
-export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'close' | 'missing'> {
+export function readingPart(
+  db: Database,
+  read: Read,
+  tails: Tails = tailsOf(db, read),
+): Omit<RegistryReader, 'close' | 'missing'> {
   return {
-    networks: async (page) => read(() => listNetworks(db, page)),
-    groups: async (page) => read(() => listGroups(db, page)),
+    networks: async (page, filter) => read(() => listNetworks(db, page, filter)),
+    groups: async (page, filter) => read(() => listGroups(db, page, filter)),
     network: async (text) => read(() => networkNamed(db, text)),
     group: async (text) => read(() => groupNamed(db, text)),
-    devices: async (page, filter) => read(() => listDevices(db, page, filter)),
+    async devices(page, filter = {}) {
+      if (filter.search === undefined) return read(() => listDevices(db, page, filter));
+      const sought = { after: placeIn(page), most: mostFound(page, filter) };
+      const found = await findDevices({ db, read, tails }, filter.search, sought);
+      return read(() => listFound(db, page, filter, found));
+    },
     deviceNamed: async (name) => read(() => deviceNamed(db, name)),
     device: async (address) => read(() => requireDevice(db, address)),
     clonesOf: async (address) => read(() => lastTwins(db, formatIpv6(address))),
@@ -46,6 +58,7 @@ export function readingPart(db: Database, read: Read): Omit<RegistryReader, 'clo
     newAlarms: async () => read(() => newAlarms(db)),
     hooks: async () => read(() => listHooks(db)),
     deliveries: async (page, hook) => read(() => listDeliveries(db, page, hook)),
+    privacy: async () => read(() => readPrivacy(db)),
     tokens: async (page) => read(() => listTokens(db, page)),
   };
 }

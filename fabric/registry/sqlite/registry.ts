@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
 import { deriveIdentifier, type Identifier } from '../address.ts';
 import type { Endpoint } from '../admission.ts';
@@ -25,10 +26,14 @@ import { addNetwork, hasNetwork, renameNetwork } from './networks.ts';
 import { newsPart } from './news.ts';
 import { noteOfDevice } from './notes.ts';
 import { peoplePart } from './people-part.ts';
+import { privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
+import { tailsOf } from './search/tails.ts';
 import { addToken, findToken, markUsed, revokeToken } from './tokens.ts';
 
+/** Between two parts of what is read for searches at the start: others have most of the time. */
+const FILL_PAUSE_MS = 10;
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
 
@@ -65,15 +70,21 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   };
 
   const news = tunnelNews(now());
-  const tunnels = tunnelPart(db, now, later, news);
+  const { keep, part: privacy } = privacyPart(db, {
+    ...{ read, queue, act, now },
+    record: (entry) => appendAudit(db, entry),
+  });
+  const tails = tailsOf(db, read);
+  const tunnels = tunnelPart(db, now, later, { news, endpoint: keep.endpoint });
 
   return {
-    ...readingPart(db, read),
+    ...readingPart(db, read, tails),
     ...ownersPart(db, queue, act),
     ...tokensPart(db, read, queue, { act, now, later }),
     ...peoplePart(db, { read, queue, act, now }),
     ...newsPart(db, read, news),
     ...alarmPart(db, { read, queue, act, now }),
+    ...privacy,
     ...tunnels.part,
     lookup: (address) => read(() => endpointOf(findDevice(db, address), restoredAt)),
     excluded: () => read(() => excluded(db)),
@@ -83,23 +94,27 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
         if (change.kind === 'device') return ofDevice(change.address);
         if (change.kind === 'group') return ofGroup?.(change.gid);
       }),
-    clones: (address, from) => later(() => noteOfDevice(db, act(FABRIC), TWINS, address, { from })),
+    clones: (address, from) =>
+      later(() => noteOfDevice(db, act(FABRIC), TWINS, address, { from: from.map(keep.address) })),
     openGroup: async (gid) => groups.get(gid),
     ...handshakePart(db, queue, {
       act,
       identifier,
       locate,
+      keep: keep.address,
       refusalsKept: options.refusalsKept ?? REFUSALS_KEPT,
       onError,
     }),
 
     subscribe: feed.subscribe,
     catchUp,
-    follow: (periodMs) =>
-      follow(
+    follow(periodMs) {
+      tails.fill(() => wait(FILL_PAUSE_MS, undefined, { ref: false })).catch(onError);
+      return follow(
         { db, queue, feed, now, isConnected: tunnels.part.isConnected, look: tryToCatchUp, onError },
         periodMs,
-      ),
+      );
+    },
     missing: head.missing,
     async recordRestore(actor, detail) {
       const made = act(actor);
@@ -159,7 +174,12 @@ function tokensPart(
 }
 
 /** Tunnels that begin and end, and what devices report over them. */
-function tunnelPart(db: Database, now: () => number, later: (job: () => void) => void, news: TunnelNews) {
+function tunnelPart(
+  db: Database,
+  now: () => number,
+  later: (job: () => void) => void,
+  { news, endpoint }: { news: TunnelNews; endpoint: (from: string) => string },
+) {
   const tunnels = tunnelCounts();
   const notes = tunnelNotes(
     ({ address, begun, ended }) =>
@@ -174,7 +194,7 @@ function tunnelPart(db: Database, now: () => number, later: (job: () => void) =>
     connected(address, from) {
       tunnels.add(address);
       news.note(address);
-      notes.tunnel({ address, begun: { at: now(), from } });
+      notes.tunnel({ address, begun: { at: now(), from: endpoint(from) } });
     },
     disconnected(address) {
       if (!tunnels.remove(address)) return;
@@ -194,12 +214,14 @@ function handshakePart(
     act,
     identifier,
     locate,
+    keep,
     refusalsKept,
     onError,
   }: {
     act: (actor: string) => Act;
     identifier: Identifier;
     locate: (source: string) => string | undefined;
+    keep: (source: string) => string;
     refusalsKept: number;
     onError: (error: unknown) => void;
   },
@@ -209,7 +231,7 @@ function handshakePart(
   return {
     async admit(applicant) {
       const address = await queue.submit(() =>
-        admitDevice(db, act(FABRIC), applicant, { identifier, locate }),
+        admitDevice(db, act(FABRIC), applicant, { identifier, locate, keep }),
       );
       for (const listener of listeners) {
         try {
@@ -226,12 +248,11 @@ function handshakePart(
     },
     refused: (handshake, unlisted = 0) => {
       const country = locate(handshake.source);
-      return queue.submit(() =>
-        refusals.append(
-          { ...handshake, ...(country !== undefined && { country }), at: act(FABRIC).at },
-          unlisted,
-        ),
-      );
+      return queue.submit(() => {
+        const source = keep(handshake.source);
+        const located = { ...handshake, source, ...(country !== undefined && { country }) };
+        refusals.append({ ...located, at: act(FABRIC).at }, unlisted);
+      });
     },
   } satisfies Partial<Registry>;
 }

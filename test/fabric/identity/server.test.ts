@@ -99,6 +99,23 @@ describe('refusal', () => {
     await provision({ ...at(), chip });
   });
 
+  test('[H-E21] beyond the limits of its group, until they are raised; who is in is not asked', async () => {
+    const { registry, batch, last } = shared.current;
+    const [inside, outside] = [await batch.chip(), await batch.chip()];
+    await provision({ ...at(), chip: inside });
+    for (const [limit, result] of [
+      [{ most: 1 }, 'fabric.group-full'],
+      [{ most: 0, countries: ['CH'] }, 'fabric.country-unexpected'],
+    ] as const) {
+      await registry.changeGroup('test', batch.gid, limit);
+      await expect(provision({ ...at(), chip: outside })).rejects.toMatchObject(refused);
+      expect(await last()).toMatchObject({ result, proven: true, gid: batch.gid });
+      await provision({ ...at(), chip: inside });
+    }
+    await registry.changeGroup('test', batch.gid, { countries: [] });
+    await provision({ ...at(), chip: outside });
+  });
+
   test('of a banned device; an evicted one gets its address again', async () => {
     const { registry, batch, last } = shared.current;
     const chip = await batch.chip();

@@ -102,7 +102,8 @@ describe('a list of devices', () => {
     const address = addresses[2]!;
     expect(await found('berl')).toEqual([addresses[1]]);
     expect(await found(' Berlin-3 ')).toEqual([addresses[1]]);
-    expect(await found('erlin')).toEqual([]);
+    expect(await found('erlin')).toEqual([addresses[1]]);
+    expect(await found('elin')).toEqual([]);
     expect(await found(address)).toEqual([address]);
     expect(await found(address.slice(address.lastIndexOf(':') + 1))).toContain(address);
     expect(await found(address.toUpperCase())).toEqual([address]);

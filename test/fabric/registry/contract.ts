@@ -4,11 +4,13 @@ import { alarmsContract } from './contract/alarms.ts';
 import { changesContract } from './contract/changes.ts';
 import { endingsContract } from './contract/endings.ts';
 import { historyContract } from './contract/history.ts';
+import { limitsContract } from './contract/limits.ts';
 import { newsContract } from './contract/news.ts';
 import { ownerContract } from './contract/owner.ts';
 import { pagesContract } from './contract/pages.ts';
 import { peopleContract } from './contract/people.ts';
 import type { OpenEmpty } from './contract/place.ts';
+import { privacyContract } from './contract/privacy.ts';
 import { routerContract } from './contract/router.ts';
 import { tokensContract } from './contract/tokens.ts';
 
@@ -19,6 +21,8 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     endingsContract(openEmpty);
     pagesContract(openEmpty);
     admissionContract(openEmpty);
+    limitsContract(openEmpty);
+    privacyContract(openEmpty);
     routerContract(openEmpty);
     changesContract(openEmpty);
     tokensContract(openEmpty);

@@ -25,7 +25,7 @@ const NOBODY: Member = { gid: new Uint8Array(0), pseudonym: new Uint8Array(0) };
 const ADD = `ON CONFLICT DO UPDATE SET times = times + excluded.times, first = min(first, excluded.first), last = max(last, excluded.last)`;
 
 /** Counts the rows that fulfil a condition and removes them. */
-function countAndRemove(db: Database, condition: string, ...values: readonly unknown[]): void {
+export function countAndRemove(db: Database, condition: string, ...values: readonly unknown[]): void {
   prepare(
     db,
     `INSERT INTO handshake_day

@@ -14,8 +14,6 @@ export interface Condition {
 
 /** Rows that are looked at in one call: some milliseconds. */
 const WINDOW = 5_000;
-/** What one part of a search finds at most. */
-export const MOST_FOUND = 1_000;
 
 export const all = (conditions: readonly Condition[]): string =>
   conditions.map(({ sql }) => `(${sql})`).join(' AND ');

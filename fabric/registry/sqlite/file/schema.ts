@@ -355,6 +355,53 @@ export const MIGRATIONS: readonly Migration[] = [
         BEGIN UPDATE group_size SET retired = retired + 1 WHERE gid = NEW.gid; END;
     `,
   },
+  {
+    name: 'limits of groups',
+    sql: `
+      -- how many devices a group may have, and where they may come from for the first time: codes with commas between them
+      ALTER TABLE grp ADD COLUMN most INTEGER;
+      ALTER TABLE grp ADD COLUMN countries TEXT;
+      CREATE INDEX handshake_beyond_limits ON handshake (id)
+        WHERE result IN ('fabric.group-full', 'fabric.country-unexpected');
+      CREATE INDEX device_failed ON device (failure_at) WHERE failure_at IS NOT NULL;
+    `,
+  },
+  {
+    name: 'settings',
+    sql: `
+      -- what an owner has chosen; value is JSON
+      CREATE TABLE setting (
+        owner       INTEGER NOT NULL,
+        name        TEXT NOT NULL,
+        value       TEXT NOT NULL,
+        changed_by  TEXT NOT NULL,
+        changed     INTEGER NOT NULL,
+        PRIMARY KEY (owner, name)
+      ) STRICT, WITHOUT ROWID;
+
+      -- where a handshake came from may be forgotten
+      DROP TRIGGER handshake_is_append_only;
+      CREATE TRIGGER handshake_is_append_only
+        BEFORE UPDATE OF id, at, suite, gid, pseudonym, proven, result, address, country ON handshake
+        BEGIN SELECT RAISE (ABORT, 'handshakes are never changed'); END;
+    `,
+  },
+  {
+    name: 'search',
+    sql: `
+      -- any three characters of what people have written of a device; kept by the trigger, which an admission does not touch
+      CREATE VIRTUAL TABLE device_text USING fts5 (name, note, content='', tokenize='trigram');
+      INSERT INTO device_text (rowid, name, note)
+        SELECT id, name, note FROM device WHERE name IS NOT NULL OR note IS NOT NULL;
+      CREATE TRIGGER device_is_described AFTER UPDATE OF name, note ON device
+        WHEN OLD.name IS NOT NEW.name OR OLD.note IS NOT NEW.note BEGIN
+        INSERT INTO device_text (device_text, rowid, name, note)
+          SELECT 'delete', OLD.id, OLD.name, OLD.note WHERE OLD.name IS NOT NULL OR OLD.note IS NOT NULL;
+        INSERT INTO device_text (rowid, name, note)
+          SELECT NEW.id, NEW.name, NEW.note WHERE NEW.name IS NOT NULL OR NEW.note IS NOT NULL;
+      END;
+    `,
+  },
 ];
 
 /**

@@ -1,0 +1,76 @@
+import type { Command } from '../../cli/program.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { changePrivacy, type PrivacyView, showPrivacy } from '../operations/privacy.ts';
+import { KEPT_ADDRESSES, type KeptAddresses } from '../registry/privacy.ts';
+import { FABRIC, withFabric } from './common/context.ts';
+import { when } from './common/list.ts';
+
+const KEPT: Readonly<Record<KeptAddresses, string>> = {
+  whole: 'whole addresses',
+  cut: 'networks of addresses, /24 and /48',
+  none: 'no addresses',
+};
+
+function privacyText({ addresses, days, changed }: PrivacyView): string {
+  const long = days === null ? 'as long as handshakes are kept' : `for ${days} days`;
+  const by = changed === null ? '' : ` ${changed.by} has chosen that ${when(changed.at)}.`;
+  return `Of handshakes ${KEPT[addresses]} are kept, ${long}.${by}`;
+}
+
+const privacyShow: Command = {
+  name: 'privacy show',
+  summary: 'Says what is kept of where devices come from.',
+  options: [...FABRIC],
+  examples: ['enf-fabric privacy show'],
+  async run(invocation) {
+    const view = await withFabric(invocation, (fabric) => fabric.run(showPrivacy, {}));
+    invocation.print(view, () => privacyText(view));
+    return undefined;
+  },
+};
+
+const privacySet: Command = {
+  name: 'privacy set',
+  summary:
+    'Chooses what is kept of where devices come from, also of what is there. What is forgotten does not come back.',
+  options: [
+    {
+      name: 'addresses',
+      value: 'KEPT',
+      help: 'of the addresses of handshakes: whole, cut (/24, /48) or none',
+    },
+    { name: 'days', value: 'N', help: 'after so many days handshakes are only counted; 0: they stay' },
+    ...FABRIC,
+  ],
+  examples: ['enf-fabric privacy set --addresses cut --days 90', 'enf-fabric privacy set --days 0'],
+  async run(invocation) {
+    const [addresses, days] = [invocation.option('addresses'), invocation.option('days')];
+    const input = {
+      ...(addresses !== undefined && { addresses: keptOf(addresses) }),
+      ...(days !== undefined && { days: daysOf(days) }),
+    };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(changePrivacy, input));
+    invocation.print(view, () => `${privacyText(view)} (${effect})`);
+    return undefined;
+  },
+};
+
+/** @throws Failure `cli.bad-option` */
+function keptOf(word: string): KeptAddresses {
+  const kept = KEPT_ADDRESSES.find((each) => each === word);
+  if (kept === undefined) throw badOption(`--addresses is ${KEPT_ADDRESSES.join(', ')}`, word);
+  return kept;
+}
+
+/** @throws Failure `cli.bad-option` */
+function daysOf(text: string): number {
+  if (!/^\d{1,4}$/.test(text)) throw badOption('--days is a number of days', text);
+  return Number(text);
+}
+
+const badOption = (expected: string, given: string): Failure =>
+  new Failure('cli.bad-option', 'operator', `${expected}, got ${JSON.stringify(given.slice(0, 40))}`, {
+    action: 'See "enf-fabric privacy set --help".',
+  });
+
+export const privacyCommands: readonly Command[] = [privacyShow, privacySet];

@@ -1,0 +1,46 @@
+import { KEPT_ADDRESSES, type KeptAddresses, type PrivacySetting } from '../registry/privacy.ts';
+import { badInput, oneOf, optional, whole } from './contract/input.ts';
+import { type Changed, isoTime, operation, type ReadContext } from './contract/operation.ts';
+
+/** Ten years. */
+const MOST_DAYS = 3_660;
+
+/** What is kept of where devices come from. */
+export interface PrivacyView {
+  /** All of an address, its network (/24 or /48), or nothing. */
+  readonly addresses: KeptAddresses;
+  /** After so many days handshakes are counted only; null: they stay. */
+  readonly days: number | null;
+  /** Who has chosen that, and when; null: nobody. */
+  readonly changed: { readonly by: string; readonly at: string } | null;
+}
+
+/** What is kept of where devices come from. */
+export const showPrivacy = operation<Record<never, never>, PrivacyView, ReadContext>(
+  'privacy-show',
+  {},
+  async ({ registry }) => privacyView(await registry.privacy()),
+);
+
+/** Chooses what is kept, from then on and of what is there (`days` 0: handshakes stay). What is forgotten does not come back. */
+export const changePrivacy = operation<
+  { addresses?: KeptAddresses | undefined; days?: number | undefined },
+  Changed<PrivacyView>
+>(
+  'privacy-change',
+  { addresses: optional(oneOf(...KEPT_ADDRESSES)), days: optional(whole(0, MOST_DAYS)) },
+  async ({ registry, running, actor }, input) => {
+    if (input.addresses === undefined && input.days === undefined)
+      throw badInput('addresses', 'or days is given');
+    const known = await registry.privacy();
+    const { addresses = known.addresses, days = known.days ?? 0 } = input;
+    await registry.setPrivacy(actor, { addresses, ...(days > 0 && { days }) });
+    return { view: privacyView(await registry.privacy()), effect: await running.notify() };
+  },
+);
+
+const privacyView = ({ addresses, days, changed }: PrivacySetting): PrivacyView => ({
+  addresses,
+  days: days ?? null,
+  changed: changed === undefined ? null : { by: changed.by, at: isoTime(changed.at) },
+});

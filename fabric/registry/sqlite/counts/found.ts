@@ -1,0 +1,86 @@
+import type { Database } from 'better-sqlite3';
+import { toHex } from '../../../../protocol/bytes.ts';
+import type { FailurePage, FailurePlace, Finding } from '../../alarms.ts';
+import { bytes } from '../file/database.ts';
+import { prepare } from '../file/statements.ts';
+
+/** What the registry finds for alarms. */
+
+/** As many as are open of one kind. */
+const MOST_OF_KIND = 50;
+/** The newest refusals by limits, which are looked at. */
+const REFUSALS = 1_000;
+const FAILURES = 1_000;
+
+/** Groups of which more devices came than are expected. */
+export function overAnnounced(db: Database): Finding[] {
+  const rows = prepare(
+    db,
+    `SELECT gid, name, announced, devices FROM grp JOIN group_size USING (gid)
+     WHERE announced IS NOT NULL AND devices > announced LIMIT ${MOST_OF_KIND}`,
+  ).all() as { gid: Uint8Array; name: string; announced: number; devices: number }[];
+  return rows.map(({ gid, ...detail }) => ({
+    kind: 'group.over-announced',
+    subject: toHex(bytes(gid)),
+    detail,
+  }));
+}
+
+interface Refused {
+  gid: Uint8Array;
+  name: string;
+  result: string;
+  country: string | null;
+  times: number;
+  last: number;
+}
+
+/** Groups whose limits have kept devices out since a time, and still would. */
+export function beyondLimits(db: Database, since: number): Finding[] {
+  const rows = prepare(
+    db,
+    `SELECT grp.gid, name, result, country, count(*) AS times, max(at) AS last
+     FROM (SELECT gid, result, country, at FROM handshake
+           WHERE result IN ('fabric.group-full', 'fabric.country-unexpected') ORDER BY id DESC LIMIT ${REFUSALS}) AS refused
+     JOIN grp USING (gid) LEFT JOIN group_size USING (gid)
+     WHERE at > ? AND iif(result = 'fabric.group-full', devices - retired >= most,
+       instr(',' || countries || ',', ',' || coalesce(country, 'unknown') || ',') = 0)
+     GROUP BY grp.gid, result, country ORDER BY times DESC`,
+  ).all(since) as Refused[];
+  const found = new Map<string, Refused[]>();
+  for (const row of rows) {
+    const key = `${row.result} ${toHex(row.gid)}`;
+    found.set(key, [...(found.get(key) ?? []), row]);
+  }
+  return [...found.values()].slice(0, MOST_OF_KIND).map(finding);
+}
+
+/** `rows`: of one group and one limit. */
+function finding(rows: readonly Refused[]): Finding {
+  const { gid, name, result } = rows[0]!;
+  return {
+    kind: result === 'fabric.group-full' ? 'group.over-limit' : 'country.unexpected',
+    subject: toHex(bytes(gid)),
+    detail: {
+      name,
+      times: rows.reduce((sum, { times }) => sum + times, 0),
+      last: new Date(Math.max(...rows.map(({ last }) => last))).toISOString(),
+      countries: rows.map(({ country }) => country ?? 'unknown'),
+    },
+  };
+}
+
+/** Failures of devices since a time, the oldest first. */
+export function failures(db: Database, since: number, after?: FailurePlace): FailurePage {
+  const { at, row } = after ?? { at: since, row: -1 };
+  const rows = prepare(
+    db,
+    `SELECT id, gid, failure_code AS code, failure_at AS at FROM device
+     WHERE failure_at IS NOT NULL AND (failure_at, id) > (?, ?) ORDER BY failure_at, id LIMIT ${FAILURES}`,
+  ).all(at, row) as { id: number; gid: Uint8Array; code: string; at: number }[];
+  const last = rows.length < FAILURES ? undefined : rows.at(-1)!;
+  return {
+    rows: rows.map(({ gid, code }) => ({ gid: bytes(gid), code })),
+    ...(last !== undefined && { next: { at: last.at, row: last.id } }),
+  };
+}

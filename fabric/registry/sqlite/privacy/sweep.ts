@@ -1,0 +1,92 @@
+import type { Database } from 'better-sqlite3';
+import { keptAddress, keptEndpoint, type Privacy, type SweepPlace } from '../../privacy.ts';
+import { countAndRemove, DAY_MS } from '../counts/history.ts';
+import { prepare } from '../file/statements.ts';
+
+/** Rows that are looked at in one step: some milliseconds. */
+const ROWS = 200;
+
+/** What one step does: `rows` is how many rows it will change. */
+export interface SweepStep {
+  readonly changes: boolean;
+  /** In the caller's transaction. */
+  apply(): void;
+  readonly next: SweepPlace | undefined;
+}
+
+/** What has to be done to the rows behind a place, so that they hold no more than is to be kept at the time `at`. */
+export function sweepStep(db: Database, at: number, privacy: Privacy, after?: SweepPlace): SweepStep {
+  const place = after ?? { table: 'handshake', row: 0 };
+  const before = privacy.days === undefined ? Number.NEGATIVE_INFINITY : at - privacy.days * DAY_MS;
+  return place.table === 'handshake'
+    ? handshakeStep(db, before, privacy, place.row)
+    : deviceStep(db, before, privacy, place.row);
+}
+
+function handshakeStep(db: Database, before: number, { addresses }: Privacy, after: number): SweepStep {
+  const rows = prepare(db, `SELECT id, at, source FROM handshake WHERE id > ? ORDER BY id LIMIT ${ROWS}`).all(
+    after,
+  ) as { id: number; at: number; source: string }[];
+  const last = rows.at(-1)?.id ?? after;
+  const old = rows.some(({ at }) => at < before);
+  const shorter = rows
+    .filter(({ at }) => at >= before)
+    .map(({ id, source }) => ({ id, was: source, source: keptAddress(source, addresses) }))
+    .filter(({ source, was }) => source !== was);
+  return {
+    changes: old || shorter.length > 0,
+    apply() {
+      if (old) countAndRemove(db, 'id > ? AND id <= ? AND at < ?', after, last, before);
+      const update = prepare(db, 'UPDATE handshake SET source = ? WHERE id = ?');
+      for (const { id, source } of shorter) update.run(source, id);
+    },
+    next: rows.length < ROWS ? { table: 'device', row: 0 } : { table: 'handshake', row: last },
+  };
+}
+
+interface DeviceRow {
+  id: number;
+  handshake_at: number;
+  handshake_from: string;
+  tunnel_at: number | null;
+  tunnel_from: string | null;
+  tunnel_ended: number | null;
+}
+
+/** A device keeps when it came; that of a tunnel that lasts is not old. */
+function deviceStep(db: Database, before: number, { addresses }: Privacy, after: number): SweepStep {
+  const rows = prepare(
+    db,
+    `SELECT id, handshake_at, handshake_from, tunnel_at, tunnel_from, tunnel_ended FROM device
+     WHERE id > ? ORDER BY id LIMIT ${ROWS}`,
+  ).all(after) as DeviceRow[];
+  const changed = rows.map((row) => {
+    const { id, handshake_from: from, tunnel_from: tunnel, tunnel_ended: ended } = row;
+    const handshakeKept = row.handshake_at < before ? 'none' : addresses;
+    const tunnelKept = ended !== null && ended < before ? 'none' : addresses;
+    const now = {
+      from: keptAddress(from, handshakeKept),
+      tunnel: tunnel === null ? null : keptEndpoint(tunnel, tunnelKept),
+    };
+    return { id, ...now, differs: now.from !== from || now.tunnel !== tunnel };
+  });
+  const differing = changed.filter(({ differs }) => differs);
+  const last = rows.at(-1)?.id;
+  return {
+    changes: differing.length > 0,
+    apply() {
+      const update = prepare(db, 'UPDATE device SET handshake_from = ?, tunnel_from = ? WHERE id = ?');
+      for (const { id, from, tunnel } of differing) update.run(from, tunnel, id);
+    },
+    next: rows.length < ROWS || last === undefined ? undefined : { table: 'device', row: last },
+  };
+}
+
+/** Alarms name an address, too. There are some thousands at most. */
+export function forgetInAlarms(db: Database, { addresses }: Privacy): void {
+  if (addresses === 'whole') return;
+  prepare(
+    db,
+    "UPDATE alarm SET detail = json_remove(detail, '$.from') WHERE kind IN ('group.knocking', 'device.twins')",
+  ).run();
+}

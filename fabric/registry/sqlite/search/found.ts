@@ -1,0 +1,77 @@
+import type { Database } from 'better-sqlite3';
+import type { DeviceSearch } from '../../records.ts';
+import { prepare } from '../file/statements.ts';
+import type { Tails } from './tails.ts';
+
+/** Groups by whose names devices are found. */
+const MOST_GROUPS = 10;
+
+/** Ids of devices in order. There may be more behind `upTo`. */
+export interface Found {
+  readonly ids: readonly number[];
+  readonly upTo?: number;
+}
+
+interface Sought {
+  /** Only ids behind it. */
+  readonly after: number;
+  /** As many of each part of the search. */
+  readonly most: number;
+}
+
+/** The devices that fulfil one part of a search. */
+export async function findDevices(
+  { db, read, tails }: { db: Database; read: <T>(work: () => T) => T; tails: Tails },
+  search: DeviceSearch,
+  { after, most }: Sought,
+): Promise<Found> {
+  const { text, from } = search;
+  const parts = [
+    ...(text !== undefined && from === undefined && PART.test(text)
+      ? [await tails.find(text, after, most)]
+      : []),
+    ...read(() => indexed(db, search, { after, most })),
+  ];
+  // Behind the last one of a part that was not read to its end others are missing.
+  const ends = parts.filter((ids) => ids.length >= most).map((ids) => ids.at(-1)!);
+  const all = [...new Set(parts.flat())].sort((one, other) => one - other);
+  if (ends.length === 0) return { ids: all };
+  const upTo = Math.min(...ends);
+  return { ids: all.filter((id) => id <= upTo), upTo };
+}
+
+/** What may stand in four groups of an address. */
+const PART = /^(?!.*::)[0-9a-f:]{1,20}$/;
+
+/** What indexes answer: each part is a row of one. */
+function indexed(
+  db: Database,
+  { name, end, from, to, text }: DeviceSearch,
+  { after, most }: Sought,
+): number[][] {
+  const idsOf = (sql: string, ...values: readonly unknown[]): number[] =>
+    prepare(db, `${sql} ORDER BY id LIMIT ?`)
+      .pluck()
+      .all(...values, most) as number[];
+  const device = (condition: string, ...values: readonly unknown[]): number[] =>
+    idsOf(`SELECT id FROM device WHERE ${condition} AND id > ?`, ...values, after);
+  return [
+    ...(name === undefined ? [] : [device('name >= ? AND name < ?', name, `${name}\u{10ffff}`)]),
+    ...(end === undefined ? [] : [device('substr(address, 15, 2) = ?', end)]),
+    ...(from === undefined || to === undefined ? [] : [device('address BETWEEN ? AND ?', from, to)]),
+    ...(text === undefined
+      ? []
+      : [named(db, text, { after, most }), ...groupsNamed(db, text).map((gid) => device('gid = ?', gid))]),
+  ];
+}
+
+/** Devices whose name or note has the text in it. */
+const named = (db: Database, text: string, { after, most }: Sought): number[] =>
+  prepare(db, 'SELECT rowid FROM device_text WHERE device_text MATCH ? AND rowid > ? ORDER BY rowid LIMIT ?')
+    .pluck()
+    .all(`"${text.replaceAll('"', '""')}"`, after, most) as number[];
+
+const groupsNamed = (db: Database, text: string): Uint8Array[] =>
+  prepare(db, `SELECT gid FROM grp WHERE instr(lower(name), ?) > 0 LIMIT ${MOST_GROUPS}`)
+    .pluck()
+    .all(text) as Uint8Array[];

@@ -1,0 +1,113 @@
+import type { Database } from 'better-sqlite3';
+import { ownTurn } from '../../turns.ts';
+import { prepare } from '../file/statements.ts';
+
+/**
+ * The last four groups of the addresses of all devices, as they are printed, in memory: 30 bytes a device. So a part of an address is found without
+ * an index that each admission would have to write. A row keeps its address for ever, and new rows are read when somebody searches.
+ */
+export interface Tails {
+  /** Up to `most` ids of devices behind `after` whose address has `text` in its last four groups, in order. */
+  find(text: string, after: number, most: number): Promise<number[]>;
+  /** Reads what is not known yet. */
+  fill(pause?: () => Promise<unknown>): Promise<void>;
+}
+
+/** Rows that are read in one turn of the event loop: some milliseconds. */
+const ROWS = 2_000;
+/** Devices of one chunk. */
+const CHUNK = 32_768;
+/** Bytes of a device: a colon before each of four groups, and one byte at least that no text has. */
+const WIDTH = 21;
+const NO_TEXT = 0x0a;
+
+interface Chunk {
+  readonly text: Buffer;
+  readonly ids: Float64Array;
+  count: number;
+}
+
+export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
+  const chunks: Chunk[] = [];
+  let last = 0;
+  let filling: Promise<void> | undefined;
+
+  function append(id: number, identifier: Buffer): void {
+    let chunk = chunks.at(-1);
+    if (chunk === undefined || chunk.count === CHUNK) {
+      chunk = { text: Buffer.alloc(CHUNK * WIDTH, NO_TEXT), ids: new Float64Array(CHUNK), count: 0 };
+      chunks.push(chunk);
+    }
+    chunk.text.write(printed(identifier), chunk.count * WIDTH, 'latin1');
+    chunk.ids[chunk.count++] = id;
+    last = id;
+  }
+
+  /** True if there may be more. */
+  function readSome(): boolean {
+    const rows = prepare(
+      db,
+      `SELECT id, substr(address, 9) FROM device WHERE id > ? ORDER BY id LIMIT ${ROWS}`,
+    )
+      .raw()
+      .all(last) as [number, Buffer][];
+    for (const [id, identifier] of rows) append(id, identifier);
+    return rows.length === ROWS;
+  }
+
+  async function fill(pause: () => Promise<unknown>): Promise<void> {
+    while (db.open && read(readSome)) await pause();
+  }
+
+  const tails: Tails = {
+    fill(pause = ownTurn) {
+      filling ??= fill(pause).finally(() => {
+        filling = undefined;
+      });
+      return filling;
+    },
+    async find(text, after, most) {
+      await tails.fill();
+      const found: number[] = [];
+      for (const chunk of chunks) {
+        if (chunk.ids[chunk.count - 1]! <= after) continue;
+        collect(chunk, text, after, most, found);
+        if (found.length === most) break;
+        await ownTurn();
+      }
+      return found;
+    },
+  };
+  return tails;
+}
+
+function collect(
+  { text, ids, count }: Chunk,
+  wanted: string,
+  after: number,
+  most: number,
+  found: number[],
+): void {
+  let from = indexBehind(ids, count, after) * WIDTH;
+  while (found.length < most) {
+    const at = text.indexOf(wanted, from, 'latin1');
+    if (at === -1) return;
+    const row = Math.floor(at / WIDTH);
+    found.push(ids[row]!);
+    from = (row + 1) * WIDTH;
+  }
+}
+
+/** The first of `count` ids, which ascend, that is greater than `after`. */
+function indexBehind(ids: Float64Array, count: number, after: number): number {
+  let [low, high] = [0, count];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ids[middle]! > after) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+const printed = (identifier: Buffer): string =>
+  [0, 2, 4, 6].map((at) => `:${identifier.readUInt16BE(at).toString(16)}`).join('');

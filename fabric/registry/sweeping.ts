@@ -1,0 +1,51 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { PrivacyKeeper, PrivacySetting, SweepPlace } from './privacy.ts';
+
+/** How often it is looked whether somebody has chosen anew. */
+const LOOK_MS = 1_000;
+/** How often what has become too old meanwhile is looked for. */
+const AGAIN_MS = 6 * 3_600_000;
+/** Between two steps, which take some milliseconds each: others have most of the time. */
+const PAUSE_MS = 10;
+
+/**
+ * Brings all that is kept of addresses in line with what the owner has chosen: when that changes, when it begins, and every six hours, step by
+ * step. Returns a function that ends that.
+ */
+export function keepSwept(registry: PrivacyKeeper, onError: (error: unknown) => void): () => Promise<void> {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let swept: { readonly privacy: PrivacySetting; readonly ms: number } | undefined;
+
+  async function sweep(privacy: PrivacySetting): Promise<void> {
+    const ms = performance.now();
+    let place: SweepPlace | undefined;
+    do {
+      place = await registry.sweep(place);
+      await pause(PAUSE_MS, signal);
+    } while (place !== undefined && !signal.aborted);
+    swept = { privacy, ms };
+  }
+
+  async function follow(): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const privacy = await registry.privacy();
+        const due = privacy !== swept?.privacy || performance.now() - swept.ms >= AGAIN_MS;
+        if (due && (privacy.addresses !== 'whole' || privacy.days !== undefined)) await sweep(privacy);
+      } catch (error) {
+        onError(error);
+      }
+      await pause(LOOK_MS, signal);
+    }
+  }
+
+  const following = follow();
+  return async () => {
+    stopping.abort();
+    await following;
+  };
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<unknown> =>
+  wait(ms, undefined, { signal, ref: false }).catch(() => {});
