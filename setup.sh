@@ -57,6 +57,7 @@ if [ -n "$for_tests" ]; then
   need mmdebstrap /usr/bin/mmdebstrap
   need kmod /usr/sbin/depmod
   need e2fsprogs /usr/sbin/mke2fs
+  need qemu-system-common /usr/bin/qemu-storage-daemon
   case $(dpkg --print-architecture) in
     arm64) need qemu-system-arm /usr/bin/qemu-system-aarch64 ;;
     *) need qemu-system-x86 /usr/bin/qemu-system-x86_64 ;;

@@ -31,6 +31,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/registry/sqlite/database.test.ts',
   'test/fabric/router/!(clones|invitations).test.ts',
   'test/bench/admit.test.ts',
+  'test/powercuts/powercuts.test.ts',
 ];
 /** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg, curl, prlimit, cat. */
 const NEEDS_PROGRAMS = [

@@ -5,14 +5,17 @@ import type { Packed, Request, Response } from './messages.ts';
  * The most frequent messages between worker and main process, as bytes: objects with byte arrays in them cost several times
  * as much to send as their content.
  *
- *   0    4     36          101           166         182     183             184
- *   +----+-----+-----------+-------------+-----------+-------+---------------+--------+
- *   | id | gid | pseudonym | longterm key| requested | suite | source length | source |   admit
- *   +----+-----+-----------+-------------+-----------+-------+---------------+--------+
- *   | id | address |                                                                     its response, 20 bytes
+ *   0    4     36          101           166         182      186     187             188
+ *   +----+-----+-----------+-------------+-----------+--------+-------+---------------+--------+
+ *   | id | gid | pseudonym | longterm key| requested | waited | suite | source length | source |   admit
+ *   +----+-----+-----------+-------------+-----------+--------+-------+---------------+--------+
+ *   | id | address |                                                                              its response, 20 bytes
  *   +----+---------+
+ *
+ * What it has waited is in microseconds.
  */
-const [GID, PSEUDONYM, LONGTERM, REQUESTED, SUITE, SOURCE] = [4, 36, 101, 166, 182, 184];
+const [GID, PSEUDONYM, LONGTERM, REQUESTED, WAITED, SUITE, SOURCE] = [4, 36, 101, 166, 182, 186, 188];
+const MOST_MICROSECONDS = 0xffffffff;
 const ADDRESS = 16;
 
 export function packRequests(requests: readonly Request[]): Packed<Request> {
@@ -27,6 +30,7 @@ export function packRequests(requests: readonly Request[]): Packed<Request> {
       pseudonym,
       longtermKey,
       requested,
+      u32(Math.min(Math.round(request.waitedMs * 1_000), MOST_MICROSECONDS)),
       Uint8Array.of(suite, from.length),
       from,
     );
@@ -48,10 +52,11 @@ export function unpackRequests({ rows, others }: Packed<Request>): Request[] {
         gid: part(GID, PSEUDONYM),
         pseudonym: part(PSEUDONYM, LONGTERM),
         longtermKey: part(LONGTERM, REQUESTED),
-        requested: part(REQUESTED, SUITE),
+        requested: part(REQUESTED, WAITED),
         suite: rows[at + SUITE]!,
         source: text.toString('latin1', at + SOURCE, next),
       },
+      waitedMs: readU32(rows, at + WAITED) / 1_000,
     });
   }
   return requests;

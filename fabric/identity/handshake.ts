@@ -14,8 +14,11 @@ import type { Verifiers } from './verifiers.ts';
 export interface HandshakeRegistry {
   /** The group if its devices may provision. @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended` */
   openGroup(gid: Uint8Array): Group | Promise<Group>;
-  /** Admits a verified chip; resolves to its 16-byte address after the commit. @throws Failure see `admitDevice` */
-  admit(applicant: Applicant): Promise<Uint8Array>;
+  /**
+   * Admits a verified chip; resolves to its 16-byte address after the commit. `waitedMs`: since its message came, for the metrics.
+   * @throws Failure see `admitDevice`
+   */
+  admit(applicant: Applicant, waitedMs: number): Promise<Uint8Array>;
   /** Appends a refused handshake to the history; `unlisted` more like it are only counted. */
   refused(handshake: Omit<Handshake, 'at'>, unlisted?: number): Promise<void>;
 }
@@ -62,18 +65,19 @@ export function answerClientInit(
 }
 
 /**
- * Answers an Identity_ClientAttest: Identity_ServerFinished, 103 bytes, and the 16-byte address in it; the assignment is on
- * the disk by then. @throws Failure of any step
+ * Answers an Identity_ClientAttest that came at `arrivedMs` (of `performance.now()`): Identity_ServerFinished, 103 bytes, and the 16-byte
+ * address in it; the assignment is on the disk by then. @throws Failure of any step
  */
 export async function answerClientAttest(
   context: HandshakeContext,
   attest: Uint8Array,
   record: HandshakeRecord,
+  arrivedMs: number,
 ): Promise<{ finished: Uint8Array; address: Uint8Array }> {
   checkClearHeader(attest, 'identityClientAttest');
   const claim = openWithCookie(context, attest);
   try {
-    return await grant(context, claim, record);
+    return await grant(context, claim, record, arrivedMs);
   } finally {
     wipeKeys(claim.keys.server);
   }
@@ -83,6 +87,7 @@ async function grant(
   context: HandshakeContext,
   claim: Claim,
   record: HandshakeRecord,
+  arrivedMs: number,
 ): Promise<{ finished: Uint8Array; address: Uint8Array }> {
   record.gid = claim.gid;
   record.pseudonym = claim.pseudonym;
@@ -98,14 +103,15 @@ async function grant(
   record.proven = true;
   // Others of this chip may have been verified meanwhile.
   if (context.chips.take(chip) > 0) throw tooOften();
-  const address = await context.registry.admit({
+  const applicant = {
     gid: claim.gid,
     pseudonym: claim.pseudonym,
     longtermKey: claim.longtermPublicKey,
     requested: claim.requestedIdentity,
     source: record.source,
     suite: claim.suite.spec,
-  });
+  };
+  const address = await context.registry.admit(applicant, performance.now() - arrivedMs);
   record.address = address;
   return { finished: assign(claim, address), address };
 }

@@ -23,7 +23,13 @@ export interface WorkerConfig {
 /** A call of the registry by a worker; the response has the same `id`. */
 export type Request =
   | { readonly id: number; readonly method: 'openGroup'; readonly gid: Uint8Array }
-  | { readonly id: number; readonly method: 'admit'; readonly applicant: Applicant }
+  | {
+      readonly id: number;
+      readonly method: 'admit';
+      readonly applicant: Applicant;
+      /** See `HandshakeRegistry.admit`; whole microseconds arrive. */
+      readonly waitedMs: number;
+    }
   | {
       readonly id: number;
       readonly method: 'refused';

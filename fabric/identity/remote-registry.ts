@@ -45,7 +45,7 @@ export function remoteRegistry(send: (requests: readonly Request[]) => void): Re
         return group;
       });
     },
-    admit: (applicant) => call({ method: 'admit', applicant }),
+    admit: (applicant, waitedMs) => call({ method: 'admit', applicant, waitedMs }),
     refused: (handshake, unlisted) => call({ method: 'refused', handshake, unlisted }),
     receive(responses) {
       for (const response of responses) {

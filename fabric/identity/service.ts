@@ -68,14 +68,15 @@ export function handshakeService(
   }
 
   function receiveClientAttest(event: AcceptorEvent): void {
-    const job = { run: () => track(provision(event)), drop: () => shed(event) };
+    const arrivedMs = performance.now();
+    const job = { run: () => track(provision(event, arrivedMs)), drop: () => shed(event) };
     queue.add(reputation.isSuspect(event.source), job, event.source);
   }
 
-  async function provision(event: AcceptorEvent): Promise<void> {
+  async function provision(event: AcceptorEvent, arrivedMs: number): Promise<void> {
     const record = recordOf(event);
     try {
-      const { finished, address } = await answerClientAttest(context, event.bytes, record);
+      const { finished, address } = await answerClientAttest(context, event.bytes, record, arrivedMs);
       acceptor.finish(event.id, finished);
       reputation.forgive(event.source);
       const device = formatIpv6(address);

@@ -161,7 +161,8 @@ async function handle(registry: HandshakeRegistry, request: Request): Promise<Re
   const { id } = request;
   try {
     if (request.method === 'openGroup') return { id, value: await registry.openGroup(request.gid) };
-    if (request.method === 'admit') return { id, value: await registry.admit(request.applicant) };
+    if (request.method === 'admit')
+      return { id, value: await registry.admit(request.applicant, request.waitedMs) };
     await registry.refused(request.handshake, request.unlisted);
     return { id, value: undefined };
   } catch (error) {

@@ -19,7 +19,7 @@ export interface FabricFacts {
 /** Prometheus' text format; docs/fabric.md has a line for each metric. */
 export function fabricMetrics(facts: FabricFacts): string {
   const { version, census, handshakes, certificates, backupAt, alarms } = facts;
-  const { put, text } = exposition('enf_fabric_');
+  const { put, putHistogram, text } = exposition('enf_fabric_');
   put('info', 'gauge', 'Always 1; the version as a label.', [`{version="${version}"}`, 1]);
   put('networks', 'gauge', 'Networks.', ['', census.networks]);
   put('groups', 'gauge', 'Admitted groups, suspended ones too.', ['', census.groups]);
@@ -40,15 +40,15 @@ export function fabricMetrics(facts: FabricFacts): string {
     'Handshakes since the start, by result: ok, or the code of the failure.',
     ...[...handshakes.results].map(([result, times]) => [`{result="${result}"}`, times] as const),
   );
-  put('admissions_total', 'counter', 'Admissions that were asked of the registry.', [
-    '',
-    handshakes.admissions,
-  ]);
-  put(
-    'admission_seconds_total',
-    'counter',
-    'Sum of the time that they waited for the registry, the flush to the disk included.',
-    ['', handshakes.admissionSeconds],
+  putHistogram(
+    'handshake_seconds',
+    'From the second message of a device until it was admitted or refused by the registry.',
+    handshakes.handshakeSeconds,
+  );
+  putHistogram(
+    'admission_seconds',
+    'How much of that the registry took, the flush to the disk included.',
+    handshakes.admissionSeconds,
   );
   put(
     'certificate_end_timestamp_seconds',

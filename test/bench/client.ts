@@ -42,7 +42,12 @@ export function readMember(folder: string): Member {
   };
 }
 
-export async function handshake(port: number, member: Member, signing: Signing): Promise<void> {
+/** A whole handshake; returns the address that the device is given, 16 bytes. @throws Failure, Error */
+export async function handshake(
+  port: number,
+  member: Pick<Member, 'gid' | 'root'>,
+  signing: Signing,
+): Promise<Uint8Array> {
   const socket = await dialed(port);
   try {
     const entropy = { dhSecret: primitives.random(32), nonce: primitives.random(32) };
@@ -57,7 +62,7 @@ export async function handshake(port: number, member: Member, signing: Signing):
       daaSignature: await signing.daa(attesting.daaMessage),
     });
     socket.write(claimed.send);
-    finish(claimed.next, await readMessage(socket, 20_000));
+    return finish(claimed.next, await readMessage(socket, 20_000));
   } finally {
     socket.destroy();
   }

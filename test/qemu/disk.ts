@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import type { BlockDevice } from './nbd.ts';
 
-/** The unit that is written atomically, in bytes, and block size of the disk: what flash writes at once, and what ext4 assumes. */
+/** Block size of the disk in bytes: what flash writes at once, and what ext4 assumes. */
 const BLOCK = 4096;
+/** What a disk of the old kind writes at once, in bytes: of a block that was not flushed, some sectors survive. */
+export const SECTOR = 512;
 /** Bytes; ext4 with a journal, as a gateway has it for its state. */
 const SIZE = 64 << 20;
 
@@ -39,13 +41,18 @@ export class VolatileDisk implements BlockDevice {
   #dead = false;
   readonly #watched: readonly string[];
 
-  /** An empty ext4 file system. `watched` are recorded with it; `scratch` is a path to use for a moment. */
-  constructor(scratch: string, watched: readonly string[]) {
+  /**
+   * An ext4 file system, with what is in the folder `tree` or empty. `watched` are recorded with it; `scratch` is a path to use for a
+   * moment.
+   */
+  constructor(scratch: string, watched: readonly string[], tree?: string) {
     this.#watched = watched;
     writeFileSync(scratch, '');
     truncateSync(scratch, SIZE);
     const now = 'lazy_itable_init=0,lazy_journal_init=0';
-    execFileSync('mke2fs', ['-q', '-t', 'ext4', '-b', '4096', '-m', '0', '-L', 'state', '-E', now, scratch]);
+    const from = tree === undefined ? [] : ['-d', tree];
+    const options = ['-t', 'ext4', '-b', String(BLOCK), '-m', '0', '-L', 'state', '-E', now];
+    execFileSync('mke2fs', ['-q', ...options, ...from, scratch]);
     this.#durable = readFileSync(scratch);
     rmSync(scratch);
   }
@@ -159,34 +166,39 @@ export class VolatileDisk implements BlockDevice {
   }
 }
 
-/** What is left when the power goes off after so many events: each block that was not flushed with the probability `keep`. */
+/**
+ * What is left when the power goes off after so many events: of each block that was not flushed one of the contents that it was given
+ * since, with the probability `keep`. `unit`: how many bytes are written at once, a block or a `SECTOR`.
+ */
 export function afterPowerCut(
   { start, around, events }: Recording,
   position: number,
   keep: number,
   random: () => number,
+  unit = BLOCK,
 ): { readonly disk: Buffer; readonly around: ExternalState; readonly marks: readonly string[] } {
   const disk = Buffer.from(start);
   const marks: string[] = [];
   let beside = around;
-  let cache = new Map<number, Buffer>();
-  const settle = (): void => {
-    for (const [at, data] of cache) data.copy(disk, at);
-    cache = new Map();
-  };
+  /** What was written to each place since the last flush, oldest first. */
+  const cache = new Map<number, Buffer[]>();
   for (const event of events.slice(0, position)) {
     if (event.kind === 'around') beside = event.files;
     else if (event.kind === 'mark') marks.push(event.name);
-    else if (event.kind === 'flush') settle();
-    else
-      for (let at = 0; at < event.data.length; at += BLOCK) {
-        const block = event.data.subarray(at, at + BLOCK);
+    else if (event.kind === 'flush') {
+      for (const [at, contents] of cache) contents.at(-1)!.copy(disk, at);
+      cache.clear();
+    } else
+      for (let at = 0; at < event.data.length; at += unit) {
+        const bytes = event.data.subarray(at, at + unit);
+        const place = event.offset + at;
         if (event.durable) {
-          block.copy(disk, event.offset + at);
-          cache.delete(event.offset + at);
-        } else cache.set(event.offset + at, block);
+          bytes.copy(disk, place);
+          cache.delete(place);
+        } else cache.set(place, [...(cache.get(place) ?? []), bytes]);
       }
   }
-  for (const [at, data] of cache) if (random() < keep) data.copy(disk, at);
+  for (const [at, contents] of cache)
+    if (random() < keep) contents[Math.floor(random() * contents.length)]!.copy(disk, at);
   return { disk, around: beside, marks };
 }

@@ -7,7 +7,8 @@ export interface BlockDevice {
   read(offset: number, length: number): Buffer;
   /** `durable`: it has to survive a power cut when this returns. */
   write(offset: number, data: Buffer, durable: boolean): void;
-  flush(): void;
+  /** All that was written is durable when this returns, or what it returns resolves. */
+  flush(): void | Promise<void>;
 }
 
 export interface NbdServer {
@@ -133,7 +134,7 @@ async function transmit(socket: Socket, take: Take, device: BlockDevice): Promis
     if (type === REQUEST.read) data = device.read(offset, length);
     else if (type === REQUEST.write)
       device.write(offset, await take(length), (request.readUInt16BE(4) & FORCE_UNIT_ACCESS) !== 0);
-    else if (type === REQUEST.flush) device.flush();
+    else if (type === REQUEST.flush) await device.flush();
     else if (type === REQUEST.disconnect) return;
     else answer.writeUInt32BE(EINVAL, 4);
     socket.write(Buffer.concat([answer, data]));

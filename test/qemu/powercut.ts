@@ -1,39 +1,17 @@
-import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { must } from '../e2e/batch.ts';
 import { eventually } from '../e2e/process.ts';
-import { afterPowerCut, type DiskEvent, type Recording } from './disk.ts';
+import { type Cut, cutsOf } from './cuts.ts';
+import { afterPowerCut, type Recording } from './disk.ts';
+import { takeOut } from './ext4.ts';
 import { randomFor, step } from './settings.ts';
 import { retryAfterStall } from './stalls.ts';
 import type { Testbed } from './testbed.ts';
 
-/** A moment in a recording at which the power goes off. */
-export interface Cut {
-  /** How many events have happened. */
-  readonly position: number;
-  /** With which probability a block that was not flushed survives. */
-  readonly keep: number;
-  readonly seed: number;
-}
-
-/** Every third cut loses the whole cache, the others a part of it. */
-const KEEP = [0, 0.3, 0.7] as const;
-
-/** So many cuts, each right after a random write or mark; `since`: only from this mark on. */
-export function chooseCuts({ events }: Recording, count: number, purpose: string, since?: string): Cut[] {
-  const random = randomFor(purpose);
-  const isMark = (event: DiskEvent): boolean => event.kind === 'mark' && event.name === since;
-  const first = since === undefined ? 0 : events.findIndex(isMark);
-  const places = events.flatMap((event, index) =>
-    index >= first && (event.kind === 'write' || event.kind === 'mark') ? [index + 1] : [],
-  );
-  return Array.from({ length: count }, (_, n) => ({
-    position: places[Math.floor(random() * places.length)]!,
-    keep: KEEP[n % KEEP.length]!,
-    seed: Math.floor(random() * 2 ** 32),
-  }));
-}
+/** So many cuts, the same ones for the same purpose and seed of the run; see `cutsOf`. */
+export const chooseCuts = (recording: Recording, count: number, purpose: string, since?: string): Cut[] =>
+  cutsOf(recording, count, randomFor(purpose), since);
 
 /** Replays cut after cut, and says after which of them something was wrong, and what. */
 export async function replayAll(
@@ -63,7 +41,7 @@ async function replay(testbed: Testbed, recording: Recording, cut: Cut, address:
   const left = afterPowerCut(recording, cut.position, cut.keep, randomFor('blocks', cut.seed));
   const { device, world } = testbed;
   await device.stop('SIGKILL');
-  const wrong = restoreState(left.disk, device.state);
+  const wrong = await takeOut(left.disk, device.state);
   await device.tpm.stop();
   await world.fabric.stop();
   rmSync(join(world.fabric.data, 'registry.db-shm'), { force: true });
@@ -101,19 +79,4 @@ async function replay(testbed: Testbed, recording: Recording, cut: Cut, address:
     if (/\.bad-/.test(file)) wrong.push(`unreadable state: ${file}`);
   if (!tpm.includes('lockout 0 of')) wrong.push('the lockout counter of the TPM has moved');
   return wrong;
-}
-
-/** Puts what is on an ext4 into a folder, as a mount would show it; says what its repair complained about. */
-function restoreState(disk: Buffer, folder: string): string[] {
-  const file = `${folder}.ext4`;
-  mkdirSync(dirname(folder), { recursive: true });
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { mode: 0o700 });
-  writeFileSync(file, disk);
-  // What systemd does at boot: replays the journal, and mends only what is safe to mend.
-  const { status, stdout } = spawnSync('e2fsck', ['-f', '-p', file], { encoding: 'utf8' });
-  execFileSync('debugfs', ['-R', `rdump / ${folder}`, file], { stdio: 'ignore' });
-  rmSync(join(folder, 'lost+found'), { recursive: true, force: true });
-  rmSync(file);
-  return status !== null && status < 4 ? [] : [`the file system is damaged: ${stdout}`];
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { seeded } from './cuts.ts';
 
 /** What run.sh was asked for. */
 export interface Settings {
@@ -29,16 +30,8 @@ function given(name: string): string {
   return value;
 }
 
-/** Numbers from 0 to below 1, the same ones for the same seed and purpose (mulberry32). */
-export function randomFor(purpose: string, seed = settings.seed): () => number {
-  let state = [...purpose].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), seed) >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+/** Numbers from 0 to below 1, the same ones for the same seed and purpose. */
+export const randomFor = (purpose: string, seed = settings.seed): (() => number) => seeded(purpose, seed);
 
 /** Says what is being done, at once. */
 export const step = (text: string): void => void process.stderr.write(`    ${text}\n`);

@@ -123,7 +123,9 @@ test.each([1, 2])(
       await new Promise((resolve) => setTimeout(resolve, 200));
       text = await read();
     }
-    expect(text).toContain('\nenf_fabric_admissions_total 1\n');
+    for (const name of ['admission', 'handshake'])
+      expect(text).toContain(`\nenf_fabric_${name}_seconds_bucket{le="+Inf"} 1\n`);
+    expect(promtool(['check', 'metrics'], text)).toBe('');
     expect(text).toContain('\nenf_fabric_devices 1\n');
     expect(await serving.stop()).toBe(0);
   },
@@ -158,7 +160,7 @@ test('a configuration that is not there or wrong ends with 78', async () => {
 
 test('the alert rules are such, and a wrong one would be found', () => {
   const rules = join(ROOT, 'packaging/fabric/examples/enf-fabric.rules.yml');
-  expect(promtool(['check', 'rules', rules])).toContain('SUCCESS: 8 rules found');
+  expect(promtool(['check', 'rules', rules])).toContain('SUCCESS: 9 rules found');
   const wrong = join(scratch(), 'wrong.yml');
   writeFileSync(wrong, 'groups:\n  - name: a\n    rules:\n      - alert: B\n        expr: sum(\n');
   expect(() => promtool(['check', 'rules', wrong])).toThrow();

@@ -30,8 +30,8 @@ function recordedRemote() {
 describe('the registry of a worker', () => {
   test('sends the requests of one turn as one message, and each gets its own response', async () => {
     const { sent, remote } = recordedRemote();
-    const first = remote.admit(applicant);
-    const second = remote.admit({ ...applicant, source: '192.0.2.2' });
+    const first = remote.admit(applicant, 0);
+    const second = remote.admit({ ...applicant, source: '192.0.2.2' }, 0);
     const noted = remote.refused({ source: '192.0.2.3', proven: false, result: 'xtt.bad-cookie' });
     await turn();
     expect(sent.map((requests) => requests.map(({ method }) => method))).toEqual([
@@ -96,19 +96,26 @@ describe('messages between processes', () => {
 
   test('requests arrive as they were sent, also copied as a message is', () => {
     const requests: Request[] = [
-      { id: 1, method: 'admit', applicant },
+      { id: 1, method: 'admit', applicant, waitedMs: 0.125 },
       { id: 2, method: 'openGroup', gid: group.gid },
-      { id: 0xfffffffe, method: 'admit', applicant: { ...applicant, source: 'fe80::1:2:3:4', suite: 4 } },
+      {
+        id: 0xfffffffe,
+        method: 'admit',
+        applicant: { ...applicant, source: 'fe80::1:2:3:4', suite: 4 },
+        waitedMs: 4_294_967.295,
+      },
       {
         id: 3,
         method: 'refused',
         handshake: { source: '192.0.2.3', proven: false, result: 'xtt.bad-cookie' },
       },
-      { id: 4, method: 'admit', applicant: { ...applicant, requested: random(16), source: '' } },
+      { id: 4, method: 'admit', applicant: { ...applicant, requested: random(16), source: '' }, waitedMs: 0 },
     ];
     const arrived = unpackRequests(structuredClone(packRequests(requests)));
     expect(byId(arrived)).toEqual(byId(requests));
     expect(unpackRequests(packRequests([]))).toEqual([]);
+    const long = unpackRequests(packRequests([{ id: 1, method: 'admit', applicant, waitedMs: 1e9 }]));
+    expect(long[0]).toMatchObject({ waitedMs: 4_294_967.295 });
   });
 
   test('responses arrive as they were sent', () => {

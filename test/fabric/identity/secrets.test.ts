@@ -52,7 +52,7 @@ async function attempt(context: HandshakeContext): Promise<unknown> {
   const record = { source: '127.0.0.1' } as never;
   const { send, next } = fixture.hello(1);
   const attesting = client.attest(next, answerClientInit(context, send, record), [fixture.root]);
-  return answerClientAttest(context, fixture.identify(attesting).send, record).then(
+  return answerClientAttest(context, fixture.identify(attesting).send, record, 0).then(
     () => 'granted',
     ({ code }: { code: string }) => code,
   );

@@ -28,8 +28,8 @@ const FACTS = {
       ['ok', 8],
       ['fabric.device-banned', 2],
     ]),
-    admissions: 10,
-    admissionSeconds: 0.5,
+    handshakeSeconds: { bounds: [0.1, 1], counts: [6, 3, 1], sum: 4.5 },
+    admissionSeconds: { bounds: [0.1, 1], counts: [9, 1, 0], sum: 0.5 },
   },
   certificates: { 'router.pem': routerCertificate({ name: 'ENF router', key: root.key }, root) },
   backupAt: 1_700_000_000_000,
@@ -43,7 +43,7 @@ const named = (source: string): Set<string> => new Set(source.match(/\benf_(?:fa
 test('every line is of Prometheus’ text format, and has the value that it should', () => {
   for (const line of text.trimEnd().split('\n'))
     expect(line).toMatch(
-      /^(# (HELP|TYPE) enf_fabric_\w+ \S.*|enf_fabric_\w+(\{\w+="[\w.-]+"\})? [\d.e+-]+)$/,
+      /^(# (HELP|TYPE) enf_fabric_\w+ \S.*|enf_fabric_\w+(\{\w+="[\w.+-]+"\})? [\d.e+-]+)$/,
     );
   for (const line of [
     'enf_fabric_info{version="1.2.3"} 1',
@@ -51,7 +51,11 @@ test('every line is of Prometheus’ text format, and has the value that it shou
     'enf_fabric_devices_excluded{standing="banned"} 4',
     'enf_fabric_devices_connected 20',
     'enf_fabric_handshakes_total{result="fabric.device-banned"} 2',
-    'enf_fabric_admission_seconds_total 0.5',
+    'enf_fabric_handshake_seconds_bucket{le="0.1"} 6',
+    'enf_fabric_handshake_seconds_bucket{le="1"} 9',
+    'enf_fabric_handshake_seconds_bucket{le="+Inf"} 10',
+    'enf_fabric_admission_seconds_sum 0.5',
+    'enf_fabric_admission_seconds_count 10',
     'enf_fabric_backup_timestamp_seconds 1700000000',
     'enf_fabric_alarms_open 3',
   ])
@@ -69,6 +73,7 @@ test('docs/fabric.md has a line for each metric, and no other', () => {
 test('the dashboard and the alert rules name metrics that there are', () => {
   const router = readFileSync(new URL('../../../fabric/metrics/router.ts', import.meta.url), 'utf8');
   const known = new Set([...text.matchAll(/^# TYPE (\w+)/gm)].map((row) => row[1]!));
+  for (const [, name] of text.matchAll(/^# TYPE (\w+) histogram/gm)) known.add(`${name}_bucket`);
   for (const [, name] of router.matchAll(/'([a-z_]+)'/g)) known.add(`enf_router_${name}`);
   for (const file of ['enf-fabric.rules.yml', 'enf-fabric.grafana.json']) {
     const source = readFileSync(
@@ -96,9 +101,9 @@ test('handshakes are counted by their result, those that are not listed, too', a
     },
   });
   const applicant = {} as Parameters<typeof registry.admit>[0];
-  await registry.admit(applicant);
+  await registry.admit(applicant, 2_000);
   admits = false;
-  await expect(registry.admit(applicant)).rejects.toBe(refusal);
+  await expect(registry.admit(applicant, 6_000)).rejects.toBe(refusal);
   const handshake = { source: '192.0.2.1', proven: true, result: refusal.code };
   await registry.refused(handshake);
   await registry.refused(handshake, 9);
@@ -107,5 +112,13 @@ test('handshakes are counted by their result, those that are not listed, too', a
     [handshake, 9],
   ]);
   expect(Object.fromEntries(numbers().results)).toEqual({ ok: 1, 'fabric.device-banned': 11 });
-  expect(numbers().admissions).toBe(2);
+  // What the device has waited before counts for the handshake; what was refused, too.
+  const { handshakeSeconds, admissionSeconds } = numbers();
+  const below = ({ bounds, counts }: typeof handshakeSeconds, bound: number): number =>
+    counts.slice(0, bounds.indexOf(bound) + 1).reduce((sum, each) => sum + each, 0);
+  expect([below(handshakeSeconds, 1), below(handshakeSeconds, 5), below(handshakeSeconds, 10)]).toEqual([
+    0, 1, 2,
+  ]);
+  expect(handshakeSeconds.sum).toBeCloseTo(8 + admissionSeconds.sum);
+  expect(admissionSeconds.counts.reduce((sum, each) => sum + each, 0)).toBe(2);
 });
