@@ -11,13 +11,14 @@ make_slot() {
   [ "$size" -le $((slot * 1048576)) ] || die "the system takes $((size / 1048576 + 1)) MiB: more than --slot-size $slot"
 }
 
+# What is in it is packed already (-noD -noF).
 make_bundle() {
   local folder=$work/bundle
   mkdir "$folder"
   mv "$slot_image" "$folder/rootfs.img"
   printf '[update]\ncompatible=enf-gateway-%s\nversion=%s\n\n[bundle]\nformat=verity\n\n[image.rootfs]\nfilename=rootfs.img\n' "$arch" "$version" >"$folder/manifest.raucm"
   rm -f "$out"
-  rauc bundle --cert="$cert" --key="$key" ${keyring:+--keyring="$keyring"} "$folder" "$out" >&2
+  rauc bundle --mksquashfs-args="-noD -noF" --cert="$cert" --key="$key" ${keyring:+--keyring="$keyring"} "$folder" "$out" >&2
 }
 
 make_disk() {
