@@ -4,7 +4,7 @@
 make_slot() {
   say "the slot"
   slot_image=$work/rootfs.img
-  mksquashfs "$tree" "$slot_image" -noappend -no-progress -quiet -comp gzip -b 128K \
+  mksquashfs "$tree" "$slot_image" -noappend -no-progress -quiet -comp gzip -Xcompression-level 6 -b 128K \
     -action 'uncompressed@name(vmlinuz)||name(initrd.img)' >&2
   local size
   size=$(stat -c %s "$slot_image")

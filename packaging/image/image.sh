@@ -62,8 +62,8 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 case $arch in
-  amd64) efi=x64 grub=x86_64 consoles='console=ttyS0,115200 console=tty0' ;;
-  arm64) efi=aa64 grub=arm64 consoles='console=ttyAMA0,115200 console=tty0' ;;
+  amd64) efi=x64 grub=x86_64 consoles='console=tty0 console=ttyS0,115200' ;;
+  arm64) efi=aa64 grub=arm64 consoles='console=tty0 console=ttyAMA0,115200' ;;
   *) wrong "--arch takes amd64 or arm64" ;;
 esac
 for number in "$slot" "$data"; do [[ $number =~ ^[0-9]{1,6}$ ]] || wrong "sizes are whole numbers of MiB"; done
