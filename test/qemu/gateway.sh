@@ -30,7 +30,7 @@ install -D -m 644 "$here/guest/99-executor.rules" "$overlay/etc/udev/rules.d/99-
 
 mkdir "$work/config"
 printf '[remote]\nhosts = ["10.77.0.1"]\n' >"$work/config/agent.toml"
-printf 'user:password\n' >"$work/config/proxy-login"
+printf 'operator:Uhura-1966\n' >"$work/config/proxy-login"
 image "${signed[@]}" --overlay "$overlay" --version 1 --config "$work/config" --out "$work/made/disk.img"
 image "${signed[@]}" --overlay "$overlay" --version 2 --bundle --out "$work/updates/good.raucb"
 ln -s /dev/null "$overlay/etc/systemd/system/enf-agent.service"

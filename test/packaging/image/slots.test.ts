@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { folder } from '../place.ts';
@@ -107,5 +107,12 @@ describe('[H-F3] the slots of a gateway', () => {
   ])('%o is refused and changes nothing', (args) => {
     expect(slots(...args).code).toBe(1);
     expect(read()).toEqual(NEW);
+  });
+
+  test('a boot partition that is not mounted is no reason to decide anything', () => {
+    rmSync(block);
+    expect(slots('show')).toEqual({ code: 1, output: `boot-slots: there is no ${block}` });
+    expect(slots('up', 'A').code).toBe(1);
+    expect(existsSync(block)).toBe(false);
   });
 });
