@@ -109,6 +109,19 @@ describe('[H-F3] the slots of a gateway', () => {
     expect(read()).toEqual(NEW);
   });
 
+  test.each([
+    ['B', 'B', 1],
+    ['B', 'A', 0],
+    ['', 'A', 0],
+  ])('on trial %o, running %s: an installation is refused with %i', (trial, running, code) => {
+    put({ ...NEW, TRIAL: trial });
+    const cmdline = join(folder(), 'cmdline');
+    writeFileSync(cmdline, `ro rauc.slot=${running} quiet\n`);
+    const env = { ENF_GRUBENV: block, ENF_LOCK: `${block}.lock`, ENF_CMDLINE: cmdline };
+    expect(script('boot-slots', ['get-current'], env).output).toBe(running);
+    expect(script('boot-slots', ['installable'], env).code).toBe(code);
+  });
+
   test('a boot partition that is not mounted is no reason to decide anything', () => {
     rmSync(block);
     expect(slots('show')).toEqual({ code: 1, output: `boot-slots: there is no ${block}` });

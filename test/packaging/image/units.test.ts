@@ -63,7 +63,7 @@ test('every script is one that a shell can read', () => {
     'etc/initramfs-tools/hooks/enf-gateway',
     'etc/initramfs-tools/scripts/local-bottom/enf-gateway',
   ];
-  expect(scripts.length).toBe(5);
+  expect(scripts.length).toBe(6);
   for (const path of scripts)
     expect(run('sh', ['-n', onGateway(path)])).toMatchObject({ code: 0, output: '' });
   const broken = join(folder(), 'broken');
