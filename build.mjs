@@ -34,6 +34,7 @@ if (what === 'all' || what === 'bundles') {
     'bench-console': 'test/bench/console/main.ts',
     'bench-soak': 'test/bench/soak/main.ts',
     packaging: 'packaging/main.ts',
+    image: 'packaging/image/main.ts',
   };
   for (const [program, source] of Object.entries(programs)) {
     const entry = join(root, source);

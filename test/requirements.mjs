@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Rows of docs/requirements.md: | C-1 or H-A1 | what it asks | why no test; may be empty | */
 export function readRequirements(markdown) {
-  return [...markdown.matchAll(/^\| (C-(?:\d+|S)|H-[A-E]\d*) \| (.+?) \|(.*)\|$/gm)].map(
+  return [...markdown.matchAll(/^\| (C-(?:\d+|S)|H-[A-F]\d*) \| (.+?) \|(.*)\|$/gm)].map(
     ([, id, text, reason]) => ({
       id,
       text,
@@ -19,7 +19,7 @@ export function readRequirements(markdown) {
 }
 
 /** The ids in a test's full name, such as "[C-22]". */
-export const idsIn = (name) => [...new Set(name.match(/\b(?:C-(?:\d+|S)|H-[A-E]\d*)\b/g) ?? [])];
+export const idsIn = (name) => [...new Set(name.match(/\b(?:C-(?:\d+|S)|H-[A-F]\d*)\b/g) ?? [])];
 
 /** Each requirement with its tests; `reports` are vitest's JSON results. */
 export function cover(requirements, reports) {

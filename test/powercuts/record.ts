@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type BenchGroup, makeGroup } from '../bench/admit/fleet.ts';
 import { program } from '../e2e/world.ts';
-import { type Recording, VolatileDisk } from '../qemu/disk.ts';
+import { fileSystem, type Recording, VolatileDisk } from '../qemu/disk.ts';
 import { exportDisk } from './disk.ts';
 import { told } from './expectations.ts';
 import { certificates, load, type Work } from './load.ts';
@@ -44,7 +44,7 @@ export async function record(
   work: Work,
   faults?: string,
 ): Promise<Recording> {
-  const disk = new VolatileDisk(join(folder, 'blank.ext4'), [], tree);
+  const disk = new VolatileDisk(fileSystem(join(folder, 'blank.ext4'), tree), []);
   const mount = join(folder, 'mount');
   mkdirSync(mount, { recursive: true });
   const exported = await exportDisk(disk, folder);

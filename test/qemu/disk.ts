@@ -7,7 +7,7 @@ const BLOCK = 4096;
 /** What a disk of the old kind writes at once, in bytes: of a block that was not flushed, some sectors survive. */
 export const SECTOR = 512;
 /** Bytes; ext4 with a journal, as a gateway has it for its state. */
-const SIZE = 64 << 20;
+const STATE_SIZE = 64 << 20;
 
 /** Files that change beside the disk, by path: the TPM's memory, the fabric's registry. Without bytes: not there. */
 export type ExternalState = ReadonlyMap<string, Buffer | undefined>;
@@ -18,6 +18,12 @@ export type DiskEvent =
   | { readonly kind: 'flush' }
   | { readonly kind: 'around'; readonly files: ExternalState }
   | { readonly kind: 'mark'; readonly name: string };
+
+/** A part of a disk: bytes from `from` up to `to`. */
+export interface Region {
+  readonly from: number;
+  readonly to: number;
+}
 
 /** A disk at its beginning and what was done to it. */
 export interface Recording {
@@ -31,46 +37,54 @@ export interface Recording {
  * block. Killing QEMU alone loses nothing that the guest has handed over, and so would never show a missing fsync.
  */
 export class VolatileDisk implements BlockDevice {
-  readonly size = SIZE;
+  readonly size: number;
   #durable: Buffer;
   #cache = new Map<number, Buffer>();
   #events: DiskEvent[] = [];
   #start: { bytes: Buffer; around: ExternalState } | undefined;
   #stampSeen = '';
-  #plug: { writesLeft: number; readonly pull: () => void } | undefined;
+  #plug: { writesLeft: number; readonly where: Region; readonly pull: () => void } | undefined;
   #dead = false;
   readonly #watched: readonly string[];
 
-  /**
-   * An ext4 file system, with what is in the folder `tree` or empty. `watched` are recorded with it; `scratch` is a path to use for a
-   * moment.
-   */
-  constructor(scratch: string, watched: readonly string[], tree?: string) {
+  /** `content` is what it has at first, a whole number of blocks. `watched` are recorded with it. */
+  constructor(content: Buffer, watched: readonly string[]) {
     this.#watched = watched;
-    writeFileSync(scratch, '');
-    truncateSync(scratch, SIZE);
-    const now = 'lazy_itable_init=0,lazy_journal_init=0';
-    const from = tree === undefined ? [] : ['-d', tree];
-    const options = ['-t', 'ext4', '-b', String(BLOCK), '-m', '0', '-L', 'state', '-E', now];
-    execFileSync('mke2fs', ['-q', ...options, ...from, scratch]);
-    this.#durable = readFileSync(scratch);
-    rmSync(scratch);
+    this.#durable = content;
+    this.size = content.length;
   }
 
   read(offset: number, length: number): Buffer {
     const bytes = Buffer.from(this.#durable.subarray(offset, offset + length));
-    for (let at = 0; at < length; at += BLOCK) this.#cache.get((offset + at) / BLOCK)?.copy(bytes, at);
+    for (let block = Math.floor(offset / BLOCK); block * BLOCK < offset + length; block++) {
+      const skipped = Math.max(0, offset - block * BLOCK);
+      this.#cache.get(block)?.copy(bytes, Math.max(0, block * BLOCK - offset), skipped);
+    }
     return bytes;
   }
 
   write(offset: number, data: Buffer, durable: boolean): void {
     if (this.#dead) return;
     this.#writes++;
-    for (let at = 0; at < data.length; at += BLOCK)
-      this.#cache.set((offset + at) / BLOCK, data.subarray(at, at + BLOCK));
-    if (durable) this.#settle((block) => block * BLOCK >= offset && block * BLOCK < offset + data.length);
-    this.#note({ kind: 'write', offset, data, durable });
-    if (this.#plug !== undefined && --this.#plug.writesLeft <= 0) this.#plug.pull();
+    const whole = this.#wholeBlocks(offset, data);
+    for (let at = 0; at < whole.data.length; at += BLOCK)
+      this.#cache.set((whole.offset + at) / BLOCK, whole.data.subarray(at, at + BLOCK));
+    if (durable)
+      this.#settle((block) => (block + 1) * BLOCK > offset && block * BLOCK < offset + data.length);
+    this.#note({ kind: 'write', ...whole, durable });
+    const plug = this.#plug;
+    if (plug !== undefined && offset >= plug.where.from && offset < plug.where.to && --plug.writesLeft <= 0)
+      plug.pull();
+  }
+
+  /** A firmware and its boot loader write sectors; the rest of their blocks stays as it is. */
+  #wholeBlocks(offset: number, data: Buffer): { offset: number; data: Buffer } {
+    const from = Math.floor(offset / BLOCK) * BLOCK;
+    const to = Math.ceil((offset + data.length) / BLOCK) * BLOCK;
+    if (to - from === data.length) return { offset, data };
+    const bytes = this.read(from, to - from);
+    data.copy(bytes, offset - from);
+    return { offset: from, data: bytes };
   }
 
   flush(): void {
@@ -106,13 +120,18 @@ export class VolatileDisk implements BlockDevice {
   }
 
   /**
-   * The power goes off after `writes` further writes; resolves then. Each block that was not flushed survives with the
+   * The power goes off after `writes` further writes (in a part of the disk, if it is given); resolves then. Each block that was not flushed survives with the
    * probability `keep`. Nothing is taken until `powerUp`.
    */
-  powerCut(writes: number, keep: number, random: () => number): Promise<{ lost: number; kept: number }> {
+  powerCut(
+    writes: number,
+    keep: number,
+    random: () => number,
+    where: Region = { from: 0, to: this.size },
+  ): Promise<{ lost: number; kept: number }> {
     return new Promise((resolve) => {
       const pull = (): void => resolve(this.#cutNow(keep, random));
-      if (writes > 0) this.#plug = { writesLeft: writes, pull };
+      if (writes > 0) this.#plug = { writesLeft: writes, where, pull };
       else pull();
     });
   }
@@ -123,7 +142,7 @@ export class VolatileDisk implements BlockDevice {
 
   /** The whole content, including what is only in the cache. */
   contents(): Buffer {
-    return this.read(0, SIZE);
+    return this.read(0, this.size);
   }
 
   #cutNow(keep: number, random: () => number): { lost: number; kept: number } {
@@ -164,6 +183,19 @@ export class VolatileDisk implements BlockDevice {
     const stats = this.#watched.map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
     return stats.map((each) => `${each?.mtimeNs} ${each?.size}`).join();
   }
+}
+
+/** A file system of 64 MiB, with what is in the folder `tree` or empty. `scratch` is a path to use for a moment. */
+export function fileSystem(scratch: string, tree?: string): Buffer {
+  writeFileSync(scratch, '');
+  truncateSync(scratch, STATE_SIZE);
+  const now = 'lazy_itable_init=0,lazy_journal_init=0';
+  const from = tree === undefined ? [] : ['-d', tree];
+  const options = ['-t', 'ext4', '-b', String(BLOCK), '-m', '0', '-L', 'state', '-E', now];
+  execFileSync('mke2fs', ['-q', ...options, ...from, scratch]);
+  const bytes = readFileSync(scratch);
+  rmSync(scratch);
+  return bytes;
 }
 
 /**

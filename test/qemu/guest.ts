@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,8 +15,13 @@ export interface GuestOptions {
   readonly folder: string;
   /** Folder with the memory of the TPM. */
   readonly tpm: string;
-  /** Socket of the NBD server that has the disk of the state. */
+  /** Socket of the NBD server that has the disk of the state, or the only disk of a gateway. */
   readonly disk: string;
+  /** A whole gateway, which its firmware starts from its disk, instead of our root and kernel. */
+  readonly gateway?: {
+    /** A file system with updates, read-only, as /dev/vda. */
+    readonly updates: string;
+  };
   readonly memoryMb?: number;
   /** What the real time clock says at first, e.g. "1970-01-01T00:00:00"; this machine's time by default. */
   readonly clock?: string;
@@ -37,6 +42,8 @@ export interface Guest {
   /** How often this machine has stood still since the boot. */
   readonly stalls: () => number;
   plug(connected: boolean): Promise<void>;
+  /** Resolves when it has restarted or switched off by itself: QEMU ends in both cases. */
+  ended(seconds: number): Promise<void>;
   /** SIGKILL for QEMU and TPM. What the disk then loses is decided by `VolatileDisk`. */
   kill(): Promise<void>;
   powerOff(): Promise<void>;
@@ -64,6 +71,13 @@ export async function boot(options: GuestOptions): Promise<Guest> {
       await once(tpm, 'exit');
     }
   };
+  const ended = async (seconds: number): Promise<void> => {
+    const patience = setTimeout(() => machine.kill('SIGKILL'), seconds * 1000);
+    await gone;
+    clearTimeout(patience);
+    if (machine.signalCode !== null) throw new Error(`the guest did not end by itself${log(folder)}`);
+    await kill();
+  };
   try {
     const qemu = await openQmp(`${folder}/qmp`);
     await qemu.ask('set_link', { name: 'uplink', up: options.unplugged !== true });
@@ -82,13 +96,10 @@ export async function boot(options: GuestOptions): Promise<Guest> {
       stalls: () => stalls() - before,
       plug: async (connected) => void (await qemu.ask('set_link', { name: 'uplink', up: connected })),
       kill,
+      ended,
       async powerOff() {
         void executor.run('systemctl poweroff').catch(() => {});
-        const patience = setTimeout(() => machine.kill('SIGKILL'), BOOT_S * 1000);
-        await gone;
-        clearTimeout(patience);
-        if (machine.signalCode !== null) throw new Error(`the guest did not switch itself off${log(folder)}`);
-        await kill();
+        await ended(BOOT_S);
       },
     };
   } catch (error) {
@@ -97,15 +108,9 @@ export async function boot(options: GuestOptions): Promise<Guest> {
   }
 }
 
+const arm = settings.arch === 'arm64';
+
 function commandLine(options: GuestOptions, folder: string): string[] {
-  const arm = settings.arch === 'arm64';
-  const append = [
-    `root=/dev/nvme0n1 ${options.readOnlyRoot ? 'ro' : 'rw'} console=${arm ? 'ttyAMA0' : 'ttyS0'}`,
-    'quiet panic=-1 systemd.show_status=0 audit=0 nokaslr mitigations=off tsc=reliable',
-    // A file system that is never written to needs no check.
-    options.readOnlyRoot ? 'systemd.mask=systemd-fsck-root.service' : '',
-    options.append ?? '',
-  ];
   return [
     arm ? 'qemu-system-aarch64' : 'qemu-system-x86_64',
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-S'],
@@ -114,19 +119,49 @@ function commandLine(options: GuestOptions, folder: string): string[] {
     ...(arm
       ? ['-M', 'virt,gic-version=3', '-cpu', 'cortex-a57']
       : ['-M', 'q35,usb=off,vmport=off', '-cpu', 'max']),
-    ...['-kernel', kernel, '-append', append.join(' ')],
     ...['-serial', `file:${folder}/console`, '-qmp', `unix:${folder}/qmp,server=on,wait=off`],
     ...['-rtc', `base=${options.clock ?? 'utc'}`],
-    ...['-drive', `if=none,id=root,format=raw,file=${rootDisk},snapshot=on,cache=unsafe`],
-    ...['-device', 'nvme,drive=root,serial=root'],
     ...['-drive', `if=none,id=state,driver=nbd,server.type=unix,server.path=${options.disk}`],
-    ...['-device', 'virtio-blk-pci,drive=state,logical_block_size=4096,physical_block_size=4096'],
+    ...(options.gateway === undefined ? ownKernel(options) : firmware(options.gateway.updates, folder)),
     ...['-netdev', 'user,id=uplink,ipv6=off', '-device', 'virtio-net-pci,netdev=uplink,romfile='],
     ...['-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
     ...['-chardev', `socket,id=executor,path=${folder}/executor,server=on,wait=off`],
     ...['-device', 'virtserialport,chardev=executor,name=executor'],
     ...['-chardev', `socket,id=tpm,path=${folder}/tpm`, '-tpmdev', 'emulator,id=tpm,chardev=tpm'],
     ...['-device', `${arm ? 'tpm-tis-device' : 'tpm-tis'},tpmdev=tpm`],
+  ];
+}
+
+function ownKernel(options: GuestOptions): string[] {
+  const append = [
+    `root=/dev/nvme0n1 ${options.readOnlyRoot ? 'ro' : 'rw'} console=${arm ? 'ttyAMA0' : 'ttyS0'}`,
+    'quiet panic=-1 systemd.show_status=0 audit=0 nokaslr mitigations=off tsc=reliable',
+    // A file system that is never written to needs no check.
+    options.readOnlyRoot ? 'systemd.mask=systemd-fsck-root.service' : '',
+    options.append ?? '',
+  ];
+  return [
+    ...['-kernel', kernel, '-append', append.join(' ')],
+    ...['-drive', `if=none,id=root,format=raw,file=${rootDisk},snapshot=on,cache=unsafe`],
+    ...['-device', 'nvme,drive=root,serial=root'],
+    ...['-device', 'virtio-blk-pci,drive=state,logical_block_size=4096,physical_block_size=4096'],
+  ];
+}
+
+/** UEFI, whose variables are those of a new machine at each boot: the gateway keeps nothing in them. */
+function firmware(updates: string, folder: string): string[] {
+  const [code, blank] = arm
+    ? ['/usr/share/AAVMF/AAVMF_CODE.fd', '/usr/share/AAVMF/AAVMF_VARS.fd']
+    : ['/usr/share/OVMF/OVMF_CODE_4M.fd', '/usr/share/OVMF/OVMF_VARS_4M.fd'];
+  const variables = join(folder, 'variables');
+  copyFileSync(blank, variables);
+  return [
+    ...['-drive', `if=pflash,format=raw,readonly=on,file=${code}`],
+    ...['-drive', `if=pflash,format=raw,file=${variables}`],
+    ...['-device', 'nvme,drive=state,serial=disk,bootindex=0'],
+    ...['-drive', `if=none,id=updates,format=raw,readonly=on,file=${updates}`],
+    ...['-device', 'virtio-blk-pci,drive=updates'],
+    ...['-device', 'i6300esb'],
   ];
 }
 

@@ -9,35 +9,18 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cache=$root/.cache/qemu
 arch=${1:-amd64}
-suite=trixie
 host=10.77.0.1 # where test/e2e/network.ts has the fabric
 mkdir -p "$cache"
 
-# The packages of another architecture run their scripts in user emulation.
-if [ "$arch" != "$(dpkg --print-architecture)" ] && ! [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ]; then
-  mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
-  /usr/lib/systemd/systemd-binfmt qemu-aarch64.conf || { echo "image.sh: install qemu-user-static and arch-test" >&2; exit 1; }
-fi
+. "$root/packaging/image/base.sh"
+prepare_emulation "$arch"
 
 # From Debian: a root file system, and the kernel's package beside it, unpacked without its initramfs tools.
-packages=systemd,systemd-sysv,dbus,udev,kmod,iproute2,nftables,iputils-ping,procps,nodejs
-packages+=,libtss2-tcti-device0t64,libtss2-esys-3.0.2-0t64,libtss2-mu-4.0.1-0t64,libtss2-rc0t64,libtss2-tctildr0t64
-base=$cache/debian-$(printf '%s' "$suite $arch $packages" | sha256sum | cut -c1-12).tar
-if [ ! -e "$base" ]; then
-  echo "Debian $suite for $arch from the archive" >&2
-  mmdebstrap --quiet --mode=root --format=tar --architectures="$arch" --variant=essential --include="$packages" \
-    --aptopt='Acquire::Languages "none"' --aptopt='Apt::Install-Recommends "false"' \
-    --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*' \
-    --customize-hook='cd "$1/boot" && export APT_CONFIG=$MMDEBSTRAP_APT_CONFIG &&
-      apt-get -qq -o APT::Sandbox::User=root download "$(apt-cache depends linux-image-cloud-'"$arch"' | awk "/Depends:/ { print \$2; exit }")"' \
-    "$suite" "$base.new" "deb http://deb.debian.org/debian $suite main" >&2
-  mv "$base.new" "$base"
-fi
-
-bash "$root/packaging/deb.sh" --arch "$arch" --out "$cache" >&2
-package=$(ls -t "$cache"/enf-agent_*_"$arch".deb | head -1)
-key=$({ cat "$0" "$here"/guest/*; basename "$base"; cat "$package"; } | sha256sum | cut -c1-12)
+base=$(debian_base "$cache" "$arch" "systemd,systemd-sysv,dbus,udev,kmod,iproute2,nftables,iputils-ping,procps,$agent_needs" \
+  'apt-get -qq -o APT::Sandbox::User=root download "$(apt-cache depends linux-image-cloud-'"$arch"' | awk "/Depends:/ { print \$2; exit }")"' \
+  --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*')
+package=$(agent_package "$arch" "$cache")
+key=$({ cat "$0" "$root/packaging/image/base.sh" "$here"/guest/*; basename "$base"; cat "$package"; } | sha256sum | cut -c1-12)
 image=$cache/image-$arch-$key
 [ ! -e "$image/root.ext4" ] || { echo "$image"; exit 0; }
 
@@ -61,10 +44,8 @@ done | sort -u | sed 's,^lib/,usr/lib/,' | tar -C "$work/kernel" -c -T - | tar -
 cp "$work"/kernel/usr/lib/modules/"$version"/modules.{builtin,builtin.modinfo,order} "$tree/usr/lib/modules/$version/"
 depmod -b "$tree" "$version"
 
-# Our package, as apt would install it, with the one key it needs.
-cp "$package" "$tree/package.deb"
-chroot "$tree" dpkg -i /package.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" >&2; exit 1; }
-rm "$tree/package.deb"
+# Our package, with the one key it needs.
+install_agent "$tree" "$package" "$work/dpkg.log"
 sed -i "s/^# hosts = .*/hosts = [\"$host\"]/" "$tree/etc/enf/agent.toml"
 
 # The test's hands, the network, and less of what a guest without users does at boot.

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { admit, openBatch, personalised } from '../e2e/batch.ts';
 import { eventually } from '../e2e/process.ts';
 import { type Device, type Handshake, ping, type World } from '../e2e/world.ts';
-import { VolatileDisk } from './disk.ts';
+import { fileSystem, VolatileDisk } from './disk.ts';
 import { boot, type Guest, type GuestOptions } from './guest.ts';
 import { type NbdServer, serveNbd } from './nbd.ts';
 import { step } from './settings.ts';
@@ -22,8 +22,14 @@ export interface Testbed {
   close(): Promise<void>;
 }
 
+/** What the device is: our kernel and root with a disk for the state, or a gateway with all on its disk. */
+export interface Machine {
+  readonly disk?: Buffer;
+  readonly options?: Partial<GuestOptions>;
+}
+
 /** `name` as for `createNetwork`. */
-export async function openTestbed(name: string): Promise<Testbed> {
+export async function openTestbed(name: string, machine: Machine = {}): Promise<Testbed> {
   step('a fabric, and a device personalised at the factory');
   const { world, group, label } = await openBatch(name);
   let guest: Guest | undefined;
@@ -35,7 +41,8 @@ export async function openTestbed(name: string): Promise<Testbed> {
     const tpmFile = join(device.tpm.state, 'tpm2-00.permall');
     // The head first: read last, it could be ahead of the rows.
     const registry = ['-head', '', '-wal'].map((end) => join(world.fabric.data, `registry.db${end}`));
-    const disk = new VolatileDisk(join(world.folder, 'blank.ext4'), [tpmFile, ...registry]);
+    const content = machine.disk ?? fileSystem(join(world.folder, 'blank.ext4'));
+    const disk = new VolatileDisk(content, [tpmFile, ...registry]);
     const socket = join(world.folder, 'disk.nbd');
     server = await serveNbd(socket, disk);
     const where = { namespace: device.namespace, folder: world.folder, tpm: device.tpm.state, disk: socket };
@@ -44,7 +51,7 @@ export async function openTestbed(name: string): Promise<Testbed> {
       device,
       disk,
       async boot(options = {}) {
-        guest = await boot({ ...where, ...options });
+        guest = await boot({ ...where, ...machine.options, ...options });
         return guest;
       },
       async afterCut(cut) {

@@ -1,0 +1,44 @@
+# A root file system of Debian with our package: what the gateway's image and the guest of the QEMU tests have in common; sourced.
+suite=trixie
+
+# What the agent's package depends on, for mmdebstrap, which installs before our package is there.
+agent_needs=nodejs,libtss2-tcti-device0t64,libtss2-esys-3.0.2-0t64,libtss2-mu-4.0.1-0t64,libtss2-rc0t64,libtss2-tctildr0t64
+
+# prepare_emulation ARCH: the packages of another architecture run their scripts in user emulation.
+prepare_emulation() {
+  [ "$1" != "$(dpkg --print-architecture)" ] && ! [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || return 0
+  mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+  /usr/lib/systemd/systemd-binfmt qemu-aarch64.conf || { echo "$(basename "$0"): install qemu-user-static and arch-test" >&2; return 1; }
+}
+
+# debian_base CACHE ARCH PACKAGES HOOK [OPTION]...: prints the path of a tar of Debian with these packages, from CACHE if it was made before. HOOK runs in its
+# /boot with apt-get and the rest of it in reach; options go to mmdebstrap.
+debian_base() {
+  local cache=$1 arch=$2 packages=$3 hook=$4
+  shift 4
+  local base=$cache/debian-$(printf '%s' "$suite $arch $packages $hook $*" | sha256sum | cut -c1-12).tar
+  if [ ! -e "$base" ]; then
+    echo "Debian $suite for $arch from the archive" >&2
+    mmdebstrap --quiet --mode=root --format=tar --architectures="$arch" --variant=essential --include="$packages" \
+      --aptopt='Acquire::Languages "none"' --aptopt='Apt::Install-Recommends "false"' \
+      --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+      --dpkgopt='path-include=/usr/share/doc/*/copyright' --dpkgopt='path-exclude=/usr/share/locale/*' "$@" \
+      --customize-hook='cd "$1/boot" && export APT_CONFIG=$MMDEBSTRAP_APT_CONFIG && '"$hook" \
+      "$suite" "$base.new" "deb http://deb.debian.org/debian $suite main" >&2
+    mv "$base.new" "$base"
+  fi
+  echo "$base"
+}
+
+# agent_package ARCH CACHE: builds our package into CACHE and prints its path.
+agent_package() {
+  bash "$root/packaging/deb.sh" agent --arch "$1" --out "$2" >&2
+  ls -t "$2"/enf-agent_*_"$1".deb | head -1
+}
+
+# install_agent TREE PACKAGE LOG: as apt would.
+install_agent() {
+  cp "$2" "$1/package.deb"
+  chroot "$1" dpkg -i /package.deb >"$3" 2>&1 || { cat "$3" >&2; return 1; }
+  rm "$1/package.deb"
+}
