@@ -9,6 +9,8 @@ export interface PageEntry {
   /** In the navigation; without: it is reached from another page. */
   readonly name?: string;
   readonly needs: Permission;
+  /** Without the frame: for a screen that nobody touches. */
+  readonly bare?: true;
   readonly load: () => Promise<ComponentType<{ readonly route: Route }>>;
 }
 
@@ -78,6 +80,12 @@ export const PAGES: readonly PageEntry[] = [
     name: 'Settings',
     needs: 'handshakes.read',
     load: async () => (await import('./pages/settings.tsx')).Settings,
+  },
+  {
+    path: 'wall',
+    needs: 'handshakes.read',
+    bare: true,
+    load: async () => (await import('./pages/wall.tsx')).Wall,
   },
   { path: 'you', needs: 'networks.read', load: async () => (await import('./pages/you.tsx')).You },
 ];

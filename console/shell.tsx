@@ -15,6 +15,13 @@ import { ProblemBox } from './parts/problem.tsx';
 export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
   const shown = pages.filter(({ needs }) => may(needs));
   const at = route.value.path[0] ?? '';
+  const entry = shown.find(({ path }) => path === at);
+  if (entry?.bare)
+    return (
+      <main id="main" class="bare" tabIndex={-1}>
+        <CurrentPage entry={entry} />
+      </main>
+    );
   return (
     <div class="shell">
       <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
@@ -46,7 +53,7 @@ export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
         </div>
       </nav>
       <main id="main" tabIndex={-1}>
-        <CurrentPage entry={shown.find(({ path }) => path === at)} />
+        <CurrentPage entry={entry} />
       </main>
     </div>
   );

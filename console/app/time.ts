@@ -22,7 +22,10 @@ export function ago(at: string, from: number = now.value): string {
 }
 
 const FORMAT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const MINUTE = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 
 export const absolute = (at: string): string => FORMAT.format(Date.parse(at));
+/** Hours and minutes. */
+export const minute = (ms: number): string => MINUTE.format(ms);
 export const clock = (ms: number): string => CLOCK.format(ms);

@@ -1,4 +1,5 @@
 import type { DeviceView } from '../../fabric/operations/devices.ts';
+import type { CountryView } from '../../fabric/operations/overview.ts';
 import { ago } from './time.ts';
 
 /** A number of things: "1 device", "1,204 devices". */
@@ -72,4 +73,11 @@ export function placeWords(country: string | null): string {
   } catch {
     return country;
   }
+}
+
+/** A country as a dot of the map; what is registered in none has no dot. */
+export function spotOf({ country, devices, ok, refused }: CountryView) {
+  if (country === null || country === 'private') return [];
+  const words = `${placeWords(country)}: ${count(devices, 'device')}, ${ok} admitted, ${refused} refused`;
+  return [{ country, devices, refused, words }];
 }

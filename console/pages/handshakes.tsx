@@ -1,8 +1,10 @@
+import { useState } from 'preact/hooks';
 import type { HandshakeView } from '../../fabric/operations/audit.ts';
 import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { addressWords, count, placeWords, resultWords, shortGid } from '../app/words.ts';
+import { HourCalendar } from '../charts/hour-calendar.tsx';
 import { Export } from '../parts/export.tsx';
 import { Filters } from '../parts/filters.tsx';
 import { DeviceLink } from '../parts/link.tsx';
@@ -72,6 +74,7 @@ export function Handshakes({ route }: { readonly route: Route }) {
       sub="Each try of a device to get its identity, and where the address it came from is registered."
       actions={<Export name="handshakes" read={(page) => run('handshake-list', { ...filter, ...page })} />}
     >
+      <Calendar />
       <Filters route={route} filters={FILTERS} />
       <ListTable
         caption="Handshakes"
@@ -97,5 +100,22 @@ export function Handshakes({ route }: { readonly route: Route }) {
         </Section>
       )}
     </Page>
+  );
+}
+
+const CALENDAR_DAYS = 28;
+
+/** When handshakes came, of four weeks. */
+function Calendar() {
+  const { data } = useQuery('calendar', ['handshake'], () =>
+    run('handshake-hours', { hours: CALENDAR_DAYS * 24 }),
+  );
+  const [shown, show] = useState(false);
+  if (data === undefined || !data.rows.some(({ ok, refused }) => ok + refused > 0)) return null;
+  return (
+    <details open={shown} onToggle={(event) => show(event.currentTarget.open)}>
+      <summary>Four weeks, hour by hour</summary>
+      {shown && <HourCalendar hours={data.rows} />}
+    </details>
   );
 }

@@ -1,14 +1,12 @@
-import { run, type ViewOf } from '../api/operations.ts';
+import { run } from '../api/operations.ts';
 import type { Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { count, placeWords } from '../app/words.ts';
+import { placeWords, spotOf } from '../app/words.ts';
 import { WorldMap } from '../map/map.tsx';
 import { Filters } from '../parts/filters.tsx';
 import { Page } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
 import { Rows } from '../parts/table.tsx';
-
-type Country = ViewOf<'handshake-countries'>['rows'][number];
 
 const RANGES = [
   {
@@ -59,10 +57,4 @@ export function MapPage({ route }: { readonly route: Route }) {
       )}
     </Page>
   );
-}
-
-function spotOf({ country, devices, ok, refused }: Country) {
-  if (country === null || country === 'private') return [];
-  const words = `${placeWords(country)}: ${count(devices, 'device')}, ${ok} admitted, ${refused} refused`;
-  return [{ country, devices, refused, words }];
 }

@@ -25,7 +25,17 @@ export function Overview(_: { readonly route: Route }) {
   if (data === undefined)
     return problem === undefined ? null : <ProblemBox problem={problem} again={again} />;
   return (
-    <Page title="Overview" sub={<Sentence numbers={data} />}>
+    <Page
+      title="Overview"
+      sub={<Sentence numbers={data} />}
+      actions={
+        may('handshakes.read') && (
+          <a class="button" href={hrefOf(['wall'])}>
+            For a wall
+          </a>
+        )
+      }
+    >
       {problem !== undefined && <ProblemBox problem={problem} again={again} />}
       {data.alarms > 0 && may('alarms.read') && (
         <p class="note" role="status">

@@ -52,6 +52,7 @@ function PrivacyDial({ chosen, again }: { readonly chosen: Privacy; readonly aga
   return (
     <Section title="Addresses of handshakes">
       <form
+        class="admit"
         onSubmit={(event) => {
           event.preventDefault();
           if (differs) ask(true);

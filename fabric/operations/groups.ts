@@ -134,12 +134,13 @@ export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
   async ({ registry }, { gid }) => {
     const group = await registry.group(gid);
     const [last] = await registry.arrivals(group.gid, 1);
+    const limited = group.most !== undefined || group.countries !== undefined;
     const refusals = await registry.handshakes(
-      { limit: MOST_ATTEMPTS },
+      { limit: limited ? MOST_ATTEMPTS : REFUSALS_SHOWN },
       { gid: group.gid, result: 'refused' },
     );
     const countryOf = await countries();
-    const beyond = refusals.rows.filter(({ result }) => BEYOND_LIMITS.includes(result));
+    const beyond = limited ? refusals.rows.filter(({ result }) => BEYOND_LIMITS.includes(result)) : [];
     return {
       ...groupView(group),
       ...(await registry.groupNumbers(group.gid)),

@@ -340,6 +340,53 @@ test('people are invited and removed; a role that may less sees less, and is ref
   await context.close();
 });
 
+test('a batch gets limits; the owner chooses what is kept of addresses; a wall shows all without a touch', async () => {
+  await visit('Batches');
+  await page.getByRole('searchbox').fill('zzz');
+  await page.getByText('No batch has that in its name or id.').waitFor(IN_TIME);
+  await page.getByRole('link', { name: 'Show all' }).click();
+  await page.locator('tbody').getByRole('link').first().click(IN_TIME);
+  await page.getByRole('button', { name: 'Change' }).click(IN_TIME);
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('New devices only from').fill('CH, Germany');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.getByText('fabric.bad-country').waitFor(IN_TIME);
+  await dialog.getByLabel('New devices only from').fill('ch de');
+  await dialog.getByLabel('Let in at most').fill(String(DEVICES));
+  await expectAccessible(page);
+  await picture(page, 'limits');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Switzerland, Germany').waitFor(IN_TIME);
+
+  await visit('Settings');
+  await page.getByText('Nobody has chosen yet').waitFor(IN_TIME);
+  await page.getByLabel('Of the address a handshake comes from is kept').selectOption('cut');
+  await page.getByText('2001:db8:47::/48').waitFor();
+  await page.getByLabel('For how many days').fill('90');
+  await expectAccessible(page);
+  await picture(page, 'settings');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await dialog.getByText('What is forgotten does not come back').waitFor();
+  await dialog.getByRole('button', { name: 'Change' }).click();
+  await page.getByText('has chosen this').waitFor(IN_TIME);
+  await visit('Handshakes');
+  await page.getByText('/24', { exact: false }).first().waitFor(IN_TIME);
+  await page.getByText('Four weeks, hour by hour').click();
+  await page.locator('.calendar-4').first().waitFor(IN_TIME);
+  await expectAccessible(page);
+  await picture(page, 'calendar');
+
+  await visit('Overview');
+  await page.getByRole('link', { name: 'For a wall' }).click(IN_TIME);
+  await page.locator('.wall-numbers').getByText(String(DEVICES)).first().waitFor(IN_TIME);
+  await page.locator('.wall-arrivals li').first().waitFor(IN_TIME);
+  expect(await page.getByRole('navigation').count()).toBe(0);
+  await expectAccessible(page);
+  await picture(page, 'wall');
+  await page.getByRole('link', { name: 'enf' }).click();
+  await heading('Overview').waitFor(IN_TIME);
+});
+
 test('on a phone, in the dark, by keyboard alone', async () => {
   const state = await page.context().storageState();
   const phone = await watchedPage(browser, origin, {
@@ -358,6 +405,8 @@ test('on a phone, in the dark, by keyboard alone', async () => {
     'networks',
     'audit',
     'people',
+    'settings',
+    'wall',
     'you',
   ]) {
     await phone.page.goto(`${origin}/#/${path}`);

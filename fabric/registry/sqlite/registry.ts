@@ -184,7 +184,7 @@ function tunnelPart(
   const notes = tunnelNotes(
     ({ address, begun, ended }) =>
       later(() => {
-        if (begun !== undefined) tunnelUp(db, begun.at, address, begun.from);
+        if (begun !== undefined) tunnelUp(db, begun.at, address, endpoint(begun.from));
         if (ended !== undefined) tunnelDown(db, ended, address);
       }),
     ({ address, at, report }) => later(() => keepReport(db, at, address, report)),
@@ -194,7 +194,7 @@ function tunnelPart(
     connected(address, from) {
       tunnels.add(address);
       news.note(address);
-      notes.tunnel({ address, begun: { at: now(), from: endpoint(from) } });
+      notes.tunnel({ address, begun: { at: now(), from } });
     },
     disconnected(address) {
       if (!tunnels.remove(address)) return;

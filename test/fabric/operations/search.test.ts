@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Context } from '../../../fabric/operations/contract/operation.ts';
-import { listDevices, nameDevice } from '../../../fabric/operations/devices.ts';
+import { listDevices, nameDevice, setStanding } from '../../../fabric/operations/devices.ts';
 import { retireDevice } from '../../../fabric/operations/endings.ts';
 import { admitGroup, changeGroup, listGroups } from '../../../fabric/operations/groups.ts';
 import { addNetwork, listNetworks } from '../../../fabric/operations/networks.ts';
@@ -89,15 +89,23 @@ describe('[H-E25] a search for devices', () => {
 
   test('goes on page by page, beyond what is found at once, each device once', async () => {
     const { on, addresses } = await fleet(2_300);
-    const found: string[] = [];
-    let after: string | undefined;
-    do {
-      const page = await listDevices.run(on, { limit: 700, after, q: 'pumps' });
-      found.push(...page.rows.map(({ address }) => address));
-      after = page.next;
-    } while (after !== undefined);
-    expect(found).toEqual(addresses);
-    const rare = await listDevices.run(on, { limit: 5, q: 'aa:0', standing: 'banned' });
+    const all = async (filter: object): Promise<string[]> => {
+      const found: string[] = [];
+      let after: string | undefined;
+      do {
+        const page = await listDevices.run(on, { limit: 700, after, q: 'pumps', ...filter });
+        found.push(...page.rows.map(({ address }) => address));
+        after = page.next;
+      } while (after !== undefined);
+      return found;
+    };
+    expect(await all({})).toEqual(addresses);
+    // By its name it is found before all that are found by their group were looked at.
+    const late = addresses[2_000]!;
+    await nameDevice.run(on, { address: late, name: 'pumps-x' });
+    await setStanding.run(on, { address: late, change: 'ban' });
+    expect(await all({ standing: 'banned' })).toEqual([late]);
+    const rare = await listDevices.run(on, { limit: 5, q: 'aa:0', standing: 'evicted' });
     expect(rare).toEqual({ rows: [], next: undefined });
   });
 

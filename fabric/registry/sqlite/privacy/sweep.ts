@@ -6,11 +6,13 @@ import { prepare } from '../file/statements.ts';
 /** Rows that are looked at in one step: some milliseconds. */
 const ROWS = 200;
 
-/** What one step does: `rows` is how many rows it will change. */
+/** What has to be done to some rows. */
 export interface SweepStep {
+  /** False: nothing. */
   readonly changes: boolean;
-  /** In the caller's transaction. */
-  apply(): void;
+  /** Does it, in the caller's transaction. */
+  readonly apply: () => void;
+  /** Behind those rows; undefined: there are no more. */
   readonly next: SweepPlace | undefined;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Privacy, SweepPlace } from '../../../../fabric/registry/privacy.ts';
 import type { Registry } from '../../../../fabric/registry/registry.ts';
-import { allOf } from '../../place.ts';
+import { allOf, anyGroup, NETWORK } from '../../place.ts';
 import { applicant, type OpenEmpty, withGroup } from './place.ts';
 
 const DAY = 86_400_000;
@@ -121,6 +121,24 @@ export function privacyContract(openEmpty: OpenEmpty): void {
       expect(new Set(await sources(registry))).toEqual(new Set(['']));
       const devices = await allOf((page) => registry.devices(page));
       expect(devices.filter(({ handshake }) => handshake.from !== '')).toEqual([]);
+    });
+
+    test('[H-E23] a tunnel that waits to be written when the owner chooses is written as chosen', async () => {
+      const open = await openEmpty();
+      const registry = await open();
+      await registry.addNetwork('owner', NETWORK, 'plant');
+      const group = await registry.addGroup('owner', anyGroup());
+      const address = await registry.admit(applicant(group));
+      // So many that the newest one has to wait.
+      for (let n = 1; n <= 20; n++) {
+        registry.connected(address, `192.0.2.${n}:7`);
+        await registry.networks({ limit: 1 });
+      }
+      await registry.setPrivacy('anna', { addresses: 'cut' });
+      await swept(registry);
+      await registry.close();
+      const again = await open();
+      expect((await again.device(address)).tunnel?.from).toBe('192.0.2.0/24');
     });
 
     test('[H-E23] the choice stands in the trail, is read by others, and takes addresses out of alarms', async () => {
