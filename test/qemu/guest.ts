@@ -50,7 +50,7 @@ export interface Guest {
 }
 
 /** Seconds. Emulated processors are slow, and slower on a busy machine: these deadlines only end what hangs. */
-const BOOT_S = 400;
+const BOOT_S = 900;
 const COMMAND_S = 180;
 
 export async function boot(options: GuestOptions): Promise<Guest> {
