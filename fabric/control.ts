@@ -30,7 +30,7 @@ const checkCall = checker(
   objectOf({
     actor: text(LONGEST_ACTOR),
     token: optional(text(64)),
-    person: optional(objectOf({ id: WHOLE, generation: WHOLE })),
+    person: optional(objectOf({ id: WHOLE, generation: WHOLE, proved: optional(WHOLE) })),
     input: anything,
   }),
 );

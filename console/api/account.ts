@@ -10,6 +10,8 @@ export const account = {
   signIn: (name: string, password: string) => send<Me>('POST', '/session', { name, password }),
   setUp: (invite: string, name: string, password: string) =>
     send<Me>('POST', '/setup', { invite, name, password }),
+  confirm: (password: string) => send<object>('POST', '/session/confirm', { password }),
+  confirmByPasskey: () => byPasskey<object>('/session/confirm/passkey'),
   signOut: () => send<object>('DELETE', '/session'),
   signOutEverywhere: () => send<object>('DELETE', '/sessions'),
   changePassword: (current: string, password: string) => send<Me>('POST', '/password', { current, password }),
@@ -24,14 +26,17 @@ export const account = {
     });
     return send<PasskeyView>('POST', '/passkeys', { name, response: answerOf(made) });
   },
-  signInByPasskey: async () => {
-    const options = await send<PublicKeyCredentialRequestOptionsJSON>('POST', '/session/passkey/options');
-    const signed = await navigator.credentials.get({
-      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
-    });
-    return send<Me>('POST', '/session/passkey', { response: answerOf(signed) });
-  },
+  signInByPasskey: () => byPasskey<Me>('/session/passkey'),
 };
+
+/** Sends to `path` what the browser's authenticator answers to the options there. */
+async function byPasskey<View>(path: string): Promise<View> {
+  const options = await send<PublicKeyCredentialRequestOptionsJSON>('POST', `${path}/options`);
+  const signed = await navigator.credentials.get({
+    publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
+  });
+  return send<View>('POST', path, { response: answerOf(signed) });
+}
 
 /** Passkeys need a secure context: TLS, or a name of this machine. */
 export const hasPasskeys = (): boolean =>

@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Me, notForThisCaller, type SignedIn } from '../account/operation.ts';
+import { notForThisCaller, type SignedIn } from '../account/operation.ts';
 import type { PasskeyView } from '../account/own.ts';
 import { checker, objectOf } from '../operations/contract/input.ts';
 import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
 import { addressOf, type Callers } from './callers.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
-import { passkeys } from './passkeys.ts';
+import { type Credential, passkeys } from './passkeys.ts';
 import { inputOf } from './request-input.ts';
 import { API_PREFIX, patternOf } from './routes.ts';
 import type { Streams } from './streams.ts';
@@ -41,7 +41,7 @@ export function addAccountRoutes(
         reply.header('cache-control', 'no-store');
         if (route.who === 'anyone') callers.site.check(request);
         const caller = route.who === 'anyone' ? CONSOLE : callers.of(request);
-        if (route.who === 'person') personOf(caller);
+        if (route.who === 'person' || route.who === 'fresh') personOf(caller);
         const input = check(inputOf(route, request)) as Record<string, unknown>;
         return handle({ request, reply, caller, input });
       },
@@ -71,6 +71,11 @@ function accountHandlers(
     setup: enter('setup'),
     'sign-in': enter('sign-in'),
     'password-change': enter('password-change'),
+    async confirm({ request, caller, input }) {
+      await ask(options, 'confirm', caller, { ...input, source: addressOf(request) });
+      callers.confirm(request);
+      return {};
+    },
     events: ({ request, reply, caller }) => events.begin(request, reply, caller),
     async 'sign-out'({ request, reply }) {
       callers.leave(request, reply);
@@ -86,12 +91,12 @@ function accountHandlers(
 
 function passkeyHandlers(options: ApiOptions, callers: Callers): Readonly<Record<string, Handler>> {
   const keys = passkeys(callers.site, options.now ?? Date.now);
+  const find = (credential: string) =>
+    ask<Pick<Credential, 'publicKey' | 'counter'> | null>(options, 'passkey-find', CONSOLE, { credential });
   return {
     'passkey-sign-in-options': ({ request }) => keys.signIn(request),
     async 'passkey-sign-in'({ request, reply, input }) {
-      const signed = await keys.signedIn(request, input.response, (credential) =>
-        ask(options, 'passkey-find', CONSOLE, { credential }),
-      );
+      const signed = await keys.signedIn(request, input.response, find);
       const withSource = { ...signed, source: addressOf(request) };
       return callers.enter(
         request,
@@ -99,15 +104,26 @@ function passkeyHandlers(options: ApiOptions, callers: Callers): Readonly<Record
         await ask<SignedIn>(options, 'passkey-sign-in', CONSOLE, withSource),
       );
     },
+    async 'passkey-confirm-options'({ request, caller }) {
+      const { rows } = await ask<{ rows: readonly PasskeyView[] }>(options, 'passkey-list', caller, {});
+      const own = rows.map(({ credential }) => credential);
+      return keys.signIn(request, { person: personOf(caller).id, own });
+    },
+    async 'passkey-confirm'({ request, caller, input }) {
+      const signed = await keys.signedIn(request, input.response, find, personOf(caller).id);
+      await ask(options, 'passkey-confirm', caller, signed);
+      callers.confirm(request);
+      return {};
+    },
     async 'passkey-options'({ request, caller }) {
       const { id } = personOf(caller);
-      const { name } = await ask<Me>(options, 'me', caller, {});
-      const { rows } = await ask<{ rows: readonly PasskeyView[] }>(options, 'passkey-list', caller, {});
-      return keys.creation(
-        request,
-        { id, name },
-        rows.map(({ credential }) => credential),
+      const { name, existing } = await ask<{ name: string; existing: readonly string[] }>(
+        options,
+        'passkey-begin',
+        caller,
+        {},
       );
+      return keys.creation(request, { id, name }, existing);
     },
     async 'passkey-add'({ request, caller, input: { name, response } }) {
       const made = await keys.created(request, personOf(caller).id, response);

@@ -23,6 +23,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'access.bad-invite': 403,
   'access.cross-site': 403,
   'access.forbidden': 403,
+  'access.fresh-sign-in': 403,
   'access.too-many-attempts': 429,
   'bulk.changed': 409,
   'jobs.unknown': 404,
