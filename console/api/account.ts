@@ -1,5 +1,6 @@
 import type { Me } from '../../fabric/account/operation.ts';
 import type { PasskeyView } from '../../fabric/account/own.ts';
+import type { Account } from '../../fabric/registry/people.ts';
 import { send } from './http.ts';
 
 export type { Me, PasskeyView };
@@ -10,6 +11,11 @@ export const account = {
   signIn: (name: string, password: string) => send<Me>('POST', '/session', { name, password }),
   setUp: (invite: string, name: string, password: string) =>
     send<Me>('POST', '/setup', { invite, name, password }),
+  ways: () => send<{ issuer: string | null }>('GET', '/session/ways'),
+  signInElsewhere: (confirm: boolean) => send<{ address: string }>('POST', '/session/account', { confirm }),
+  accounts: () => send<{ rows: readonly Account[] }>('GET', '/accounts'),
+  addAccount: () => send<{ address: string }>('POST', '/accounts'),
+  removeAccount: (issuer: string) => send<object>('POST', '/accounts/remove', { issuer }),
   confirm: (password: string) => send<object>('POST', '/session/confirm', { password }),
   confirmByPasskey: () => byPasskey<object>('/session/confirm/passkey'),
   signOut: () => send<object>('DELETE', '/session'),

@@ -3,6 +3,7 @@ import { account, hasPasskeys } from '../api/account.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
 import { confirming } from '../app/confirm.ts';
 import { me } from '../app/session.ts';
+import { SignInElsewhere } from './elsewhere.tsx';
 import { TextField } from './field.tsx';
 import { ProblemBox } from './problem.tsx';
 import { Sheet } from './sheet.tsx';
@@ -49,6 +50,7 @@ function Asking({ name, done }: { readonly name: string; readonly done: (confirm
         required
         hint="A recovery code does once in its place."
       />
+      <SignInElsewhere confirm />
       {problem !== undefined && <ProblemBox problem={problem} />}
     </Sheet>
   );

@@ -2,6 +2,7 @@ import { passwords } from '../access/password.ts';
 import type { Actor } from '../operations/contract/operation.ts';
 import type { Registry } from '../registry/registry.ts';
 import { confirmByPasskey, confirmByPassword } from './confirm.ts';
+import { addAccount, beginAccount, listAccounts, removeAccount, signInByAccount } from './elsewhere.ts';
 import { guard } from './guard.ts';
 import type { AccountOperation, Signing } from './operation.ts';
 import {
@@ -35,6 +36,11 @@ export const ACCOUNT_OPERATIONS: ReadonlyMap<string, AccountOperation<unknown>> 
     removePasskey,
     makeRecoveryCodes,
     countRecoveryCodes,
+    signInByAccount,
+    beginAccount,
+    addAccount,
+    listAccounts,
+    removeAccount,
   ].map((each) => [each.name, each]),
 );
 

@@ -90,7 +90,7 @@ function badInvite(): Failure {
 }
 
 /** A name that no number and no other writing of it stands for. @throws Failure `access.bad-name` */
-function checkName(typed: string): string {
+export function checkName(typed: string): string {
   const name = typed.trim().normalize('NFC');
   if (/\p{L}/u.test(name)) return name;
   throw new Failure('access.bad-name', 'operator', 'a name has at least one letter', {

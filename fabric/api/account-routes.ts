@@ -1,24 +1,16 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { notForThisCaller, type SignedIn } from '../account/operation.ts';
 import type { PasskeyView } from '../account/own.ts';
 import { checker, objectOf } from '../operations/contract/input.ts';
 import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
 import { addressOf, type Callers } from './callers.ts';
+import { addOpenIdRoutes } from './openid-routes.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
 import { type Credential, passkeys } from './passkeys.ts';
 import { inputOf } from './request-input.ts';
 import { API_PREFIX, patternOf } from './routes.ts';
 import type { Streams } from './streams.ts';
-
-/** One request of an account route, whose input was checked. */
-interface Visit {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  readonly caller: Caller;
-  readonly input: Record<string, unknown>;
-}
-
-type Handler = (visit: Visit) => Promise<unknown>;
+import type { Handler } from './visit.ts';
 
 /** The console asks on its own behalf: for somebody who has not signed in yet. */
 const CONSOLE: Caller = {};
@@ -30,7 +22,7 @@ export function addAccountRoutes(
   callers: Callers,
   events: Streams,
 ): void {
-  const handlers = accountHandlers(options, callers, events);
+  const handlers = accountHandlers(options, callers, events, addOpenIdRoutes(app, options, callers));
   for (const route of ACCOUNT_ROUTES) {
     const check = checker(objectOf(route.fields));
     const handle = handlers[route.name] ?? plain(route, options);
@@ -59,6 +51,7 @@ function accountHandlers(
   options: ApiOptions,
   callers: Callers,
   events: Streams,
+  openIdHandlers: Readonly<Record<string, Handler>>,
 ): Readonly<Record<string, Handler>> {
   const enter =
     (name: string): Handler =>
@@ -68,6 +61,7 @@ function accountHandlers(
     };
   return {
     ...passkeyHandlers(options, callers),
+    ...openIdHandlers,
     setup: enter('setup'),
     'sign-in': enter('sign-in'),
     'password-change': enter('password-change'),

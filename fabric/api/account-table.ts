@@ -1,6 +1,6 @@
 import Type, { type TSchema } from 'typebox';
 import { ACCOUNT_OPERATIONS } from '../account/account.ts';
-import { text } from '../operations/contract/input.ts';
+import { optional, text } from '../operations/contract/input.ts';
 import { fieldsInPath } from '../operations/contract/request.ts';
 import { PASSKEY_ANSWER } from './passkeys.ts';
 
@@ -71,6 +71,35 @@ const TABLE: Readonly<Record<string, Row>> = {
     who: 'person',
     summary: 'Shows by an own passkey that the person is still there',
     fields: { response: PASSKEY_ANSWER },
+  },
+  'sign-in-ways': {
+    method: 'GET',
+    path: '/session/ways',
+    who: 'anyone',
+    summary: 'Whether one signs in by accounts of an OpenID issuer, too, and how people know that',
+    fields: {},
+  },
+  'account-sign-in': {
+    method: 'POST',
+    path: '/session/account',
+    who: 'anyone',
+    summary:
+      'Where the browser goes to sign in by an account of the issuer; `confirm`: by signing in anew there',
+    fields: { confirm: optional(Type.Boolean()) },
+  },
+  'account-list': { method: 'GET', path: '/accounts', who: 'person', summary: 'The own accounts elsewhere' },
+  'account-add': {
+    method: 'POST',
+    path: '/accounts',
+    who: 'fresh',
+    summary: 'Where the browser goes so that the person may sign in by an account of the issuer',
+    fields: {},
+  },
+  'account-remove': {
+    method: 'POST',
+    path: '/accounts/remove',
+    who: 'fresh',
+    summary: 'Lets the person sign in by the account at an issuer no longer',
   },
   'passkey-list': { method: 'GET', path: '/passkeys', who: 'person', summary: 'The own passkeys' },
   'passkey-options': {

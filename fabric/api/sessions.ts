@@ -24,8 +24,8 @@ interface Open extends Session {
 
 /** The sessions of a console, in memory: whoever takes its process over or reads its memory finds hashes. */
 export interface Sessions {
-  /** The text by which the browser is known; the longest unused session goes if a person, or all, have too many. Its person is there now. */
-  begin(session: Omit<Session, 'proved'>): string;
+  /** The text by which the browser is known; the longest unused session goes if a person, or all, have too many. `proved` is now unless it is another time. */
+  begin(session: Omit<Session, 'proved'> & { readonly proved?: number | undefined }): string;
   /** The person of the session has shown that it is there. */
   confirm(text: string): void;
   /** The session if it holds; that makes it used. */
@@ -57,10 +57,10 @@ export function sessions(now: () => number): Sessions {
       const found = open.get(keyOf(text) ?? '');
       return found !== undefined && !isOver(found);
     },
-    begin({ id, generation }) {
+    begin({ id, generation, proved = now() }) {
       const { text, hash } = issueSecret('session');
       makeRoom(id);
-      open.set(toHex(hash), { id, generation, began: now(), used: now(), proved: now() });
+      open.set(toHex(hash), { id, generation, began: now(), used: now(), proved });
       return text;
     },
     find(text) {

@@ -25,7 +25,7 @@ let time: { now: number };
 beforeAll(async () => {
   await buildConsole(files);
   browser = await openBrowser();
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await browser?.close();
   rmSync(files, { recursive: true });
@@ -58,7 +58,7 @@ beforeEach(async () => {
   await page.getByRole('button', { name: 'Invite somebody' }).click(IN_TIME);
   await page.getByRole('button', { name: 'Make an invite' }).click();
   await page.getByRole('dialog', { name: 'Is it still you?' }).waitFor(IN_TIME);
-}, 60_000);
+}, 180_000);
 
 const dialog = () => page.getByRole('dialog', { name: 'Is it still you?' });
 const invites = async (): Promise<number> =>

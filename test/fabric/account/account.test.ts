@@ -8,6 +8,7 @@ const CONSOLE: Actor = { name: 'console', role: 'host', via: 'operator' };
 const TOKEN: Actor = { name: 'x (token 1)', role: 'host', via: 'token' };
 const hex = (length: number): string => Buffer.from(random(length)).toString('hex');
 
+const ACCOUNT = { issuer: 'https://login.example', subject: 'u-1', login: 'bob@example.org' };
 const GOOD: Record<string, object> = {
   'sign-in': { name: 'Anna', password: 'not the password', source: '192.0.2.1' },
   setup: { invite: 'x', name: 'Anna', password: 'some password', source: '192.0.2.1' },
@@ -18,6 +19,9 @@ const GOOD: Record<string, object> = {
   'password-change': { current: 'x', password: 'y', source: '192.0.2.1' },
   'passkey-add': { name: 'laptop', credential: hex(16), publicKey: hex(77), counter: 0 },
   'passkey-remove': { id: 1 },
+  'account-sign-in': { ...ACCOUNT, name: 'Bob', source: '192.0.2.1' },
+  'account-add': ACCOUNT,
+  'account-remove': { issuer: ACCOUNT.issuer },
 };
 
 test('every operation is for the callers that it names, and for no others', async () => {
