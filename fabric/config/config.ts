@@ -6,8 +6,7 @@ import { formatListen, type ListenAddress, parseListen } from '../../os/net/list
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { NEWCOMER_ROLES } from '../access/roles.ts';
 import { formatServices, type HostServices, NO_SERVICES, parseServices } from '../host/services.ts';
-import { issuerOf } from './openid.ts';
-import { isLoopback, originOf } from './origin.ts';
+import { isLoopback, issuerOf, originOf } from './origin.ts';
 
 /** The configuration of a fabric and of its console: one table from which the checks, `check-config`, the man page and docs/fabric-config.md follow. */
 

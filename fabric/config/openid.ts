@@ -3,16 +3,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
 import type { OpenId } from '../access/openid.ts';
 import type { Config } from './config.ts';
-import { isLoopback } from './origin.ts';
-
-/** Scheme, name, port and path of an issuer; http for this machine only. */
-export function issuerOf(text: string): URL | undefined {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || url.search !== '' || url.hash !== '' || url.username !== '') return undefined;
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
-    ? url
-    : undefined;
-}
+import { issuerOf } from './origin.ts';
 
 /** What the configuration says; undefined without an issuer. @throws Failure `config.bad-openid`, `os.…` */
 export async function readOpenId({ openid, console }: Config): Promise<OpenId | undefined> {

@@ -2,12 +2,15 @@ import type { Database } from 'better-sqlite3';
 import type { Credentials } from '../credentials.ts';
 import type { People } from '../people.ts';
 import type { Act } from '../records.ts';
-import { accountOwner, addAccount, listAccounts, removeAccount } from './accounts.ts';
 import {
+  accountOwner,
+  addAccount,
   addPasskey,
   findPasskey,
+  listAccounts,
   listPasskeys,
   recoveryCodesLeft,
+  removeAccount,
   removePasskey,
   setRecoveryCodes,
   usePasskey,

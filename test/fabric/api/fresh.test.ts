@@ -74,14 +74,19 @@ describe('a session whose person was last there five minutes ago', () => {
     at.time.now += FRESH_MS;
     const marked = ACCOUNT_ROUTES.filter(({ who }) => who === 'fresh');
     expect(marked.map(({ name }) => name).sort()).toEqual([
+      'account-add',
+      'account-remove',
       'passkey-add',
       'passkey-options',
       'passkey-remove',
       'recovery-codes',
     ]);
-    // A passkey is made from options that it is refused.
-    for (const route of marked.filter(({ name }) => name !== 'passkey-add'))
+    // A passkey is made from options that it is refused; accounts are those of an issuer (openid.test.ts).
+    for (const route of marked.filter(
+      ({ name }) => !['passkey-add', 'account-add', 'account-remove'].includes(name),
+    ))
       expect(await attempt(there, route), route.name).toMatchObject(STALE);
+    expect(await there.send('POST', '/accounts/remove', { issuer: 'x' })).toMatchObject(STALE);
   });
 
   test('does everything else', async () => {
