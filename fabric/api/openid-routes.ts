@@ -97,8 +97,9 @@ async function comeBack(
   }
 }
 
-/** When its owner has shown that it is there: if the issuer does not say, nobody knows. */
-const provedBy = ({ signedInAt = 0 }: Verified, now: number): number => Math.min(signedInAt, now);
+/** When its owner has shown that it is there; long ago if the issuer does not say. */
+const provedBy = ({ signedInAt = 0 }: Verified, now: number): number =>
+  Math.floor(Math.min(Math.max(signedInAt, 0), now));
 
 /** For the log; what came from outside is cut. */
 function reasonOf({ code, message, cause }: Failure): string {

@@ -177,7 +177,8 @@ function accountOf({ claim, domains }: OpenId, claims: IDToken): Verified {
 /** What to call somebody: by its name, else by its login. */
 function nameOf(name: unknown, login: string): string {
   const given = typeof name === 'string' ? name.replace(/\p{C}/gu, '').trim() : '';
-  return (given === '' ? login : given).slice(0, 60);
+  // Not half of a character.
+  return (given === '' ? login : given).slice(0, 60).replace(/[\ud800-\udbff]$/, '');
 }
 
 /** What the work resolves to; whatever the library finds wrong is one failure, but for an issuer that does not answer. */
