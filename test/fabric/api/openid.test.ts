@@ -7,7 +7,7 @@ import { openIdSignIn } from '../../../fabric/api/openid.ts';
 import { CALLBACK_PATH } from '../../../fabric/api/openid-routes.ts';
 import { invitePerson, removePerson } from '../../../fabric/operations/people.ts';
 import { opened, registryFile } from '../place.ts';
-import { type Browser, browser, served } from './console.ts';
+import { browser, served, traveller } from './console.ts';
 import { CLIENT, issuer, type Wrong } from './issuer.ts';
 
 const PASSWORD = 'correct horse battery';
@@ -34,41 +34,6 @@ async function place(settings: Partial<OpenId> = {}) {
   };
   const invite = (login?: string, role: Role = 'operator') => invitePerson.run(on, { role, hours: 1, login });
   return { at, registry, api, time, log, on, invite, browser: () => traveller(api) };
-}
-
-/** A browser that keeps several cookies, and can go to the issuer and come back. */
-function traveller(api: { readonly port: number }) {
-  const cookies = new Map<string, string>();
-  const inner = browser(api);
-  const send: Browser['send'] = async (method, path, body, headers = {}) => {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const own = { origin: 'http://localhost:8480', ...(cookie === '' ? {} : { cookie }) };
-    const answer = await inner.send(method, path, body, { ...own, ...headers });
-    for (const set of answer.headers.getSetCookie()) {
-      const [name = '', value = ''] = set.split(';')[0]!.split('=', 2);
-      if (value === '') cookies.delete(name);
-      else cookies.set(name, value);
-    }
-    return answer;
-  };
-  /** Comes from another site: the session's cookie, SameSite=Strict, stays at home. */
-  const comeBack = async (address: string): Promise<string> => {
-    const { pathname, search } = new URL(address);
-    const kept = cookies.get('enf-account');
-    const cookie = kept === undefined ? '' : `enf-account=${kept}`;
-    const from = { 'sec-fetch-site': 'cross-site', origin: undefined, 'x-enf-request': undefined, cookie };
-    const answer = await send('GET', pathname.replace('/api/v1', '') + search, undefined, from);
-    expect(answer.status).toBe(303);
-    return answer.headers.get('location')!;
-  };
-  /** Where the issuer sends the browser back to. */
-  const travel = async (path = '/session/account', body: object = {}): Promise<string> => {
-    const { body: begun, status } = await send('POST', path, body);
-    expect(status, JSON.stringify(begun)).toBe(200);
-    const sent = await fetch(String(begun.address), { redirect: 'manual' });
-    return sent.headers.get('location')!;
-  };
-  return { cookies, send, comeBack, travel, signIn: async () => comeBack(await travel()) };
 }
 
 const problem = (code: string): string => `/#/?problem=${code}`;
