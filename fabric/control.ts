@@ -30,7 +30,9 @@ const checkCall = checker(
   objectOf({
     actor: text(LONGEST_ACTOR),
     token: optional(text(64)),
-    person: optional(objectOf({ id: WHOLE, generation: WHOLE })),
+    person: optional(
+      objectOf({ id: WHOLE, generation: WHOLE, proved: optional(whole(0, Number.MAX_SAFE_INTEGER)) }),
+    ),
     input: anything,
   }),
 );

@@ -67,7 +67,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     access: [],
     alarms: ['backup', 'registry'],
     account: ['access', 'operations/contract', 'registry'],
-    config: ['host'],
+    config: ['access', 'host'],
     geo: [],
     jobs: [],
     labels: [],

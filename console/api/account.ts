@@ -1,5 +1,6 @@
 import type { Me } from '../../fabric/account/operation.ts';
 import type { PasskeyView } from '../../fabric/account/own.ts';
+import type { Account } from '../../fabric/registry/people.ts';
 import { send } from './http.ts';
 
 export type { Me, PasskeyView };
@@ -10,6 +11,13 @@ export const account = {
   signIn: (name: string, password: string) => send<Me>('POST', '/session', { name, password }),
   setUp: (invite: string, name: string, password: string) =>
     send<Me>('POST', '/setup', { invite, name, password }),
+  ways: () => send<{ issuer: string | null }>('GET', '/session/ways'),
+  signInElsewhere: (confirm: boolean) => send<{ address: string }>('POST', '/session/account', { confirm }),
+  accounts: () => send<{ rows: readonly Account[] }>('GET', '/accounts'),
+  addAccount: () => send<{ address: string }>('POST', '/accounts'),
+  removeAccount: (issuer: string) => send<object>('POST', '/accounts/remove', { issuer }),
+  confirm: (password: string) => send<object>('POST', '/session/confirm', { password }),
+  confirmByPasskey: () => byPasskey<object>('/session/confirm/passkey'),
   signOut: () => send<object>('DELETE', '/session'),
   signOutEverywhere: () => send<object>('DELETE', '/sessions'),
   changePassword: (current: string, password: string) => send<Me>('POST', '/password', { current, password }),
@@ -24,14 +32,17 @@ export const account = {
     });
     return send<PasskeyView>('POST', '/passkeys', { name, response: answerOf(made) });
   },
-  signInByPasskey: async () => {
-    const options = await send<PublicKeyCredentialRequestOptionsJSON>('POST', '/session/passkey/options');
-    const signed = await navigator.credentials.get({
-      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
-    });
-    return send<Me>('POST', '/session/passkey', { response: answerOf(signed) });
-  },
+  signInByPasskey: () => byPasskey<Me>('/session/passkey'),
 };
+
+/** Sends to `path` what the browser's authenticator answers to the options there. */
+async function byPasskey<View>(path: string): Promise<View> {
+  const options = await send<PublicKeyCredentialRequestOptionsJSON>('POST', `${path}/options`);
+  const signed = await navigator.credentials.get({
+    publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options),
+  });
+  return send<View>('POST', path, { response: answerOf(signed) });
+}
 
 /** Passkeys need a secure context: TLS, or a name of this machine. */
 export const hasPasskeys = (): boolean =>

@@ -9,8 +9,28 @@ export function whenSignedOut(listener: () => void): void {
   onSignedOut = listener;
 }
 
-/** Sends a request of the own session. @throws Problem */
+/** Asks whoever sits there to show that; resolves to whether it has. */
+let confirm: () => Promise<boolean> = async () => false;
+
+export function whenNotFresh(ask: () => Promise<boolean>): void {
+  confirm = ask;
+}
+
+/**
+ * Sends a request of the own session. If the fabric wants a fresh sign-in for it, it is sent once more after that.
+ * @throws Problem
+ */
 export async function send<View>(method: string, path: string, body?: object): Promise<View> {
+  try {
+    return await sendOnce<View>(method, path, body);
+  } catch (error) {
+    const isStale = error instanceof Problem && error.code === 'access.fresh-sign-in';
+    if (!isStale || !(await confirm())) throw error;
+    return sendOnce<View>(method, path, body);
+  }
+}
+
+async function sendOnce<View>(method: string, path: string, body?: object): Promise<View> {
   let response: Response;
   try {
     response = await fetch(`${PREFIX}${path}`, {

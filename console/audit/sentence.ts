@@ -62,6 +62,9 @@ const WORDS: Readonly<Record<string, Words>> = {
   'hook.add': ({ who, subject, detail }) => `${who} added the hook ${named(detail, subject)}`,
   'hook.remove': ({ who, subject, detail }) => `${who} removed the hook ${named(detail, subject)}`,
   'person.invite': ({ who, detail }) => `${who} invited somebody as ${field(detail, 'role')}`,
+  'account.add': ({ who, detail }) => `${who} signs in by an account at ${field(detail, 'issuer')}, too`,
+  'account.remove': ({ who, detail }) =>
+    `${who} signs in no longer by an account at ${field(detail, 'issuer')}`,
   'person.create': ({ subject, detail }) => `${named(detail, subject)} came in by an invite`,
   'person.role': ({ who, subject, detail }) => `${who} made ${named(detail, subject)} ${field(detail, 'to')}`,
   'person.remove': ({ who, subject, detail }) => `${who} removed ${named(detail, subject)}`,

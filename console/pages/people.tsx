@@ -1,12 +1,13 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { mayGive, permissionsOf, ROLES, type Role } from '../../fabric/access/roles.ts';
 import type { PersonView } from '../../fabric/operations/people.ts';
 import { run } from '../api/operations.ts';
 import type { Route } from '../app/address.ts';
+import { issuer, lookForIssuer } from '../app/elsewhere.ts';
 import { useQuery } from '../app/query.ts';
 import { may, me } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
-import { ChoiceField } from '../parts/field.tsx';
+import { ChoiceField, TextField } from '../parts/field.tsx';
 import { Page, Section } from '../parts/page.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { type Column, ListTable, PAGE_ROWS, Rows } from '../parts/table.tsx';
@@ -103,8 +104,13 @@ const roleChoices = (): readonly (readonly [string, string])[] => grantable().ma
 function InviteSheet({ close, done }: SheetProps & { readonly done: (address: string) => void }) {
   const [role, setRole] = useState<string>('operator');
   const [hours, setHours] = useState('24');
+  const [login, setLogin] = useState('');
+  useEffect(lookForIssuer, []);
   const act = async (): Promise<void> => {
-    const { invite } = await run('person-invite', { role: role as Role, hours: Number(hours) });
+    const { invite } = await run('person-invite', {
+      ...{ role: role as Role, hours: Number(hours) },
+      ...(login.trim() !== '' && { login: login.trim() }),
+    });
     done(`${location.origin}/#/setup/${invite}`);
   };
   return (
@@ -120,6 +126,15 @@ function InviteSheet({ close, done }: SheetProps & { readonly done: (address: st
           ['168', 'a week'],
         ]}
       />
+      {issuer.value !== null && (
+        <TextField
+          label={`Login at ${issuer.value}, if you know it`}
+          value={login}
+          change={setLogin}
+          maxLength={254}
+          hint="Such as an e-mail address: whoever has it there comes in, also without the address of the invite."
+        />
+      )}
     </Sheet>
   );
 }

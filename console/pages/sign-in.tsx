@@ -1,7 +1,10 @@
 import { useState } from 'preact/hooks';
 import { account, hasPasskeys } from '../api/account.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
+import { problemIn } from '../app/elsewhere.ts';
+import { route } from '../app/route.ts';
 import { entered, signedOutBecause } from '../app/session.ts';
+import { SignInElsewhere } from '../parts/elsewhere.tsx';
 import { TextField } from '../parts/field.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
 
@@ -9,7 +12,7 @@ import { ProblemBox } from '../parts/problem.tsx';
 export function SignIn() {
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
-  const [problem, setProblem] = useState<Problem>();
+  const [problem, setProblem] = useState<Problem | undefined>(() => problemIn(route.value.query));
   const [busy, setBusy] = useState(false);
   const enter = async (how: () => ReturnType<typeof account.me>): Promise<void> => {
     if (busy) return;
@@ -58,6 +61,7 @@ export function SignIn() {
           Sign in with a passkey
         </button>
       )}
+      <SignInElsewhere />
       <p class="quiet">
         No access yet? Whoever runs the fabric makes you an invite: <code>enf-fabric console invite</code>
       </p>

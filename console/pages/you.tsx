@@ -2,9 +2,11 @@ import { useState } from 'preact/hooks';
 import { account, hasPasskeys } from '../api/account.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
 import type { Route } from '../app/address.ts';
+import { problemIn } from '../app/elsewhere.ts';
 import { useQuery } from '../app/query.ts';
 import { entered, me } from '../app/session.ts';
 import { count } from '../app/words.ts';
+import { OwnAccount } from '../parts/elsewhere.tsx';
 import { TextField } from '../parts/field.tsx';
 import { NewPassword } from '../parts/new-password.tsx';
 import { Facts, Page, Section } from '../parts/page.tsx';
@@ -15,7 +17,7 @@ import { Rows } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 
 /** Who has signed in, and what it does for itself. */
-export function You(_: { readonly route: Route }) {
+export function You({ route }: { readonly route: Route }) {
   const left = useQuery('codes left', ['audit'], account.recoveryCodesLeft);
   const [asked, ask] = useState<'password' | 'everywhere'>();
   const [done, setDone] = useState<string>();
@@ -48,6 +50,7 @@ export function You(_: { readonly route: Route }) {
         ]}
       />
       <Passkeys />
+      <OwnAccount failed={problemIn(route.query)} />
       <Section title="If the password is lost">
         <RecoveryCodes />
         <p class="quiet">New codes replace all former ones.</p>

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { type Problem, problemOf } from '../api/problem.ts';
 import { ProblemBox } from './problem.tsx';
 
@@ -30,6 +30,7 @@ export function Sheet({
   const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState(false);
   const open = useRef(true);
+  const titleId = useId();
   useEffect(() => dialog.current?.showModal(), []);
   const closed = (): void => {
     open.current = false;
@@ -48,9 +49,9 @@ export function Sheet({
     }
   };
   return (
-    <dialog class="sheet" ref={dialog} onClose={closed} aria-labelledby="sheet-title">
+    <dialog class="sheet" ref={dialog} onClose={closed} aria-labelledby={titleId}>
       <form onSubmit={submit}>
-        <h2 id="sheet-title">{title}</h2>
+        <h2 id={titleId}>{title}</h2>
         {children}
         {problem !== undefined && <ProblemBox problem={problem} />}
         <div class="sheet-buttons">

@@ -35,6 +35,9 @@ export const ROLES = ['host', 'owner', 'operator', 'installer', 'auditor'] as co
 
 export type Role = (typeof ROLES)[number];
 
+/** Of whoever comes in without an invite. */
+export const NEWCOMER_ROLES = ['owner', 'operator', 'installer', 'auditor'] as const;
+
 const READS: readonly Permission[] = [
   'networks.read',
   'groups.read',

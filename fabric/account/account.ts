@@ -1,10 +1,13 @@
 import { passwords } from '../access/password.ts';
 import type { Actor } from '../operations/contract/operation.ts';
 import type { Registry } from '../registry/registry.ts';
+import { confirmByPasskey, confirmByPassword } from './confirm.ts';
+import { addAccount, beginAccount, listAccounts, removeAccount, signInByAccount } from './elsewhere.ts';
 import { guard } from './guard.ts';
 import type { AccountOperation, Signing } from './operation.ts';
 import {
   addPasskey,
+  beginPasskey,
   changePassword,
   countRecoveryCodes,
   endOwnSessions,
@@ -22,14 +25,22 @@ export const ACCOUNT_OPERATIONS: ReadonlyMap<string, AccountOperation<unknown>> 
     setUp,
     findPasskey,
     signInByPasskey,
+    confirmByPassword,
+    confirmByPasskey,
     showMe,
     changePassword,
     endOwnSessions,
     listPasskeys,
+    beginPasskey,
     addPasskey,
     removePasskey,
     makeRecoveryCodes,
     countRecoveryCodes,
+    signInByAccount,
+    beginAccount,
+    addAccount,
+    listAccounts,
+    removeAccount,
   ].map((each) => [each.name, each]),
 );
 
@@ -37,7 +48,7 @@ export const ACCOUNT_OPERATIONS: ReadonlyMap<string, AccountOperation<unknown>> 
 export interface Account {
   /**
    * Runs the operation of this name; undefined if there is none.
-   * @throws Failure `access.forbidden`, `fabric.bad-input`, and those of the operation
+   * @throws Failure `access.forbidden`, `access.fresh-sign-in`, `fabric.bad-input`, and those of the operation
    */
   perform(name: string, actor: Actor, input: unknown): Promise<{ readonly view: unknown } | undefined>;
 }

@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox';
 import { Failure } from '../../protocol/failure.ts';
+import { requireFresh } from '../access/fresh.ts';
 import type { Passwords } from '../access/password.ts';
 import { permissionsOf } from '../access/roles.ts';
 import { checker, objectOf } from '../operations/contract/input.ts';
@@ -19,13 +20,13 @@ export interface Signing {
 
 /**
  * Signing in, and what a person does for itself: no permission is needed for that. `who` may call it: the console itself, for somebody who has
- * not signed in; a person who has; or any caller, also the bearer of a token.
+ * not signed in; a person who has; one who has also shown lately that it is there; or any caller, also the bearer of a token.
  */
 export interface AccountOperation<View> {
   readonly name: string;
-  readonly who: 'console' | 'person' | 'caller';
+  readonly who: 'console' | 'person' | 'fresh' | 'caller';
   readonly input: TSchema;
-  /** @throws Failure `fabric.bad-input`, `access.not-signed-in`, and those of the operation */
+  /** @throws Failure `fabric.bad-input`, `access.forbidden`, `access.fresh-sign-in`, and those of the operation */
   run(on: Signing, actor: Actor, input: unknown): Promise<View>;
 }
 
@@ -44,7 +45,8 @@ export function accountOperation<Input extends object, View>(
     input: schema,
     async run(on, actor, input) {
       if (who === 'console' && actor.via !== 'operator') throw notForThisCaller();
-      if (who === 'person' && actor.person === undefined) throw notForThisCaller();
+      if ((who === 'person' || who === 'fresh') && actor.person === undefined) throw notForThisCaller();
+      if (who === 'fresh') requireFresh(actor.proved, on.now());
       return run(on, check(input) as Input, actor as Actor & { readonly person: number });
     },
   };

@@ -63,13 +63,22 @@ export const listPasskeys = accountOperation<object, { readonly rows: readonly P
   async ({ registry }, _input, { person }) => ({ rows: (await registry.passkeys(person)).map(passkeyView) }),
 );
 
+/** What a browser has to know before it makes a passkey: for whom, and the credentials (hex) that there are. */
+export const beginPasskey = accountOperation<
+  object,
+  { readonly name: string; readonly existing: readonly string[] }
+>('passkey-begin', 'fresh', {}, async ({ registry }, _input, { person }) => {
+  const { name } = await registry.person(person);
+  return { name, existing: (await registry.passkeys(person)).map(({ credential }) => toHex(credential)) };
+});
+
 /** Keeps a passkey whose answer the console has verified. @throws Failure `fabric.passkey-exists`, `access.too-many-passkeys` */
 export const addPasskey = accountOperation<
   { name: string; credential: string; publicKey: string; counter: number },
   PasskeyView
 >(
   'passkey-add',
-  'person',
+  'fresh',
   { name: text(60), credential: text(2_046), publicKey: text(8_192), counter: whole(0, 2 ** 32 - 1) },
   async ({ registry }, { name, credential, publicKey, counter }, actor) =>
     passkeyView(
@@ -86,7 +95,7 @@ export const addPasskey = accountOperation<
 /** @throws Failure `fabric.unknown-passkey` */
 export const removePasskey = accountOperation<{ id: number }, { readonly id: number }>(
   'passkey-remove',
-  'person',
+  'fresh',
   { id: whole(1, Number.MAX_SAFE_INTEGER) },
   async ({ registry }, { id }, actor) => {
     await registry.removePasskey(actor.name, actor.person, id);
@@ -97,7 +106,7 @@ export const removePasskey = accountOperation<{ id: number }, { readonly id: num
 /** Makes ten recovery codes, which replace all former ones and which nobody can read again. */
 export const makeRecoveryCodes = accountOperation<object, { readonly codes: readonly string[] }>(
   'recovery-codes',
-  'person',
+  'fresh',
   {},
   async ({ registry }, _input, { name, person }) => {
     const codes = issueRecoveryCodes();

@@ -4,6 +4,7 @@ import { recoveryHash } from '../access/recovery.ts';
 import { secretHash } from '../access/secrets.ts';
 import { text, whole } from '../operations/contract/input.ts';
 import { nameKey, type Person, type SignIn } from '../registry/people.ts';
+import type { Registry } from '../registry/registry.ts';
 import { accountOperation, type SignedIn, type Signing, signedInView } from './operation.ts';
 
 const LONGEST_NAME = 60;
@@ -12,7 +13,7 @@ export const PASSWORD = text(256);
 /** Address of the browser. */
 export const SOURCE = text(64);
 /** Hex. */
-const CREDENTIAL = text(2_046);
+export const CREDENTIAL = text(2_046);
 
 /**
  * Signs a person in by its password, in place of which a recovery code does once. Nobody learns which names there are.
@@ -89,7 +90,7 @@ function badInvite(): Failure {
 }
 
 /** A name that no number and no other writing of it stands for. @throws Failure `access.bad-name` */
-function checkName(typed: string): string {
+export function checkName(typed: string): string {
   const name = typed.trim().normalize('NFC');
   if (/\p{L}/u.test(name)) return name;
   throw new Failure('access.bad-name', 'operator', 'a name has at least one letter', {
@@ -115,17 +116,27 @@ export const signInByPasskey = accountOperation<
   'console',
   { credential: CREDENTIAL, counter: whole(0, 2 ** 32 - 1), source: SOURCE },
   async ({ registry }, { credential, counter, source }) => {
-    const found = await registry.passkey(fromHex(credential));
-    if (found === undefined || !(await registry.usePasskey(found.id, counter))) {
-      throw new Failure(
-        'access.bad-passkey',
-        'operator',
-        'the passkey was removed, or somebody has a copy of it',
-        {
-          action: 'Sign in by password, and register a new passkey.',
-        },
-      );
-    }
-    return signedInView(await registry.signedIn(found.person, { via: 'passkey', from: source }));
+    const person = await usePasskey(registry, credential, counter);
+    return signedInView(await registry.signedIn(person, { via: 'passkey', from: source }));
   },
 );
+
+/** The person whose passkey has signed; `owner`: it has to be that one's. @throws Failure `access.bad-passkey` */
+export async function usePasskey(
+  registry: Registry,
+  credential: string,
+  counter: number,
+  owner?: number,
+): Promise<number> {
+  const found = await registry.passkey(fromHex(credential));
+  const isRight = found !== undefined && (owner ?? found.person) === found.person;
+  if (isRight && (await registry.usePasskey(found.id, counter))) return found.person;
+  throw new Failure(
+    'access.bad-passkey',
+    'operator',
+    'the passkey was removed, or somebody has a copy of it',
+    {
+      action: 'Sign in by password, and register a new passkey.',
+    },
+  );
+}

@@ -1,24 +1,16 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Me, notForThisCaller, type SignedIn } from '../account/operation.ts';
+import type { FastifyInstance } from 'fastify';
+import { notForThisCaller, type SignedIn } from '../account/operation.ts';
 import type { PasskeyView } from '../account/own.ts';
 import { checker, objectOf } from '../operations/contract/input.ts';
 import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
 import { addressOf, type Callers } from './callers.ts';
+import { addOpenIdRoutes } from './openid-routes.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
-import { passkeys } from './passkeys.ts';
+import { type Credential, passkeys } from './passkeys.ts';
 import { inputOf } from './request-input.ts';
 import { API_PREFIX, patternOf } from './routes.ts';
 import type { Streams } from './streams.ts';
-
-/** One request of an account route, whose input was checked. */
-interface Visit {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  readonly caller: Caller;
-  readonly input: Record<string, unknown>;
-}
-
-type Handler = (visit: Visit) => Promise<unknown>;
+import type { Handler } from './visit.ts';
 
 /** The console asks on its own behalf: for somebody who has not signed in yet. */
 const CONSOLE: Caller = {};
@@ -30,7 +22,7 @@ export function addAccountRoutes(
   callers: Callers,
   events: Streams,
 ): void {
-  const handlers = accountHandlers(options, callers, events);
+  const handlers = accountHandlers(options, callers, events, addOpenIdRoutes(app, options, callers));
   for (const route of ACCOUNT_ROUTES) {
     const check = checker(objectOf(route.fields));
     const handle = handlers[route.name] ?? plain(route, options);
@@ -41,7 +33,7 @@ export function addAccountRoutes(
         reply.header('cache-control', 'no-store');
         if (route.who === 'anyone') callers.site.check(request);
         const caller = route.who === 'anyone' ? CONSOLE : callers.of(request);
-        if (route.who === 'person') personOf(caller);
+        if (route.who === 'person' || route.who === 'fresh') personOf(caller);
         const input = check(inputOf(route, request)) as Record<string, unknown>;
         return handle({ request, reply, caller, input });
       },
@@ -59,6 +51,7 @@ function accountHandlers(
   options: ApiOptions,
   callers: Callers,
   events: Streams,
+  openIdHandlers: Readonly<Record<string, Handler>>,
 ): Readonly<Record<string, Handler>> {
   const enter =
     (name: string): Handler =>
@@ -68,9 +61,15 @@ function accountHandlers(
     };
   return {
     ...passkeyHandlers(options, callers),
+    ...openIdHandlers,
     setup: enter('setup'),
     'sign-in': enter('sign-in'),
     'password-change': enter('password-change'),
+    async confirm({ request, caller, input }) {
+      await ask(options, 'confirm', caller, { ...input, source: addressOf(request) });
+      callers.confirm(request);
+      return {};
+    },
     events: ({ request, reply, caller }) => events.begin(request, reply, caller),
     async 'sign-out'({ request, reply }) {
       callers.leave(request, reply);
@@ -86,12 +85,12 @@ function accountHandlers(
 
 function passkeyHandlers(options: ApiOptions, callers: Callers): Readonly<Record<string, Handler>> {
   const keys = passkeys(callers.site, options.now ?? Date.now);
+  const find = (credential: string) =>
+    ask<Pick<Credential, 'publicKey' | 'counter'> | null>(options, 'passkey-find', CONSOLE, { credential });
   return {
     'passkey-sign-in-options': ({ request }) => keys.signIn(request),
     async 'passkey-sign-in'({ request, reply, input }) {
-      const signed = await keys.signedIn(request, input.response, (credential) =>
-        ask(options, 'passkey-find', CONSOLE, { credential }),
-      );
+      const signed = await keys.signedIn(request, input.response, find);
       const withSource = { ...signed, source: addressOf(request) };
       return callers.enter(
         request,
@@ -99,15 +98,26 @@ function passkeyHandlers(options: ApiOptions, callers: Callers): Readonly<Record
         await ask<SignedIn>(options, 'passkey-sign-in', CONSOLE, withSource),
       );
     },
+    async 'passkey-confirm-options'({ request, caller }) {
+      const { rows } = await ask<{ rows: readonly PasskeyView[] }>(options, 'passkey-list', caller, {});
+      const own = rows.map(({ credential }) => credential);
+      return keys.signIn(request, { person: personOf(caller).id, own });
+    },
+    async 'passkey-confirm'({ request, caller, input }) {
+      const signed = await keys.signedIn(request, input.response, find, personOf(caller).id);
+      await ask(options, 'passkey-confirm', caller, signed);
+      callers.confirm(request);
+      return {};
+    },
     async 'passkey-options'({ request, caller }) {
       const { id } = personOf(caller);
-      const { name } = await ask<Me>(options, 'me', caller, {});
-      const { rows } = await ask<{ rows: readonly PasskeyView[] }>(options, 'passkey-list', caller, {});
-      return keys.creation(
-        request,
-        { id, name },
-        rows.map(({ credential }) => credential),
+      const { name, existing } = await ask<{ name: string; existing: readonly string[] }>(
+        options,
+        'passkey-begin',
+        caller,
+        {},
       );
+      return keys.creation(request, { id, name }, existing);
     },
     async 'passkey-add'({ request, caller, input: { name, response } }) {
       const made = await keys.created(request, personOf(caller).id, response);

@@ -1,6 +1,6 @@
 import Type, { type TSchema } from 'typebox';
 import { ACCOUNT_OPERATIONS } from '../account/account.ts';
-import { text } from '../operations/contract/input.ts';
+import { optional, text } from '../operations/contract/input.ts';
 import { fieldsInPath } from '../operations/contract/request.ts';
 import { PASSKEY_ANSWER } from './passkeys.ts';
 
@@ -10,8 +10,8 @@ export interface AccountRoute {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
   readonly summary: string;
-  /** Anyone, a person who has signed in, or any caller: the bearer of a token, too. */
-  readonly who: 'anyone' | 'person' | 'caller';
+  /** Anyone, a person who has signed in, one who has shown lately that it is there, or any caller: the bearer of a token, too. */
+  readonly who: 'anyone' | 'person' | 'fresh' | 'caller';
   /** JSON schemas of the fields of path and body. */
   readonly fields: Readonly<Record<string, TSchema>>;
   readonly required: readonly string[];
@@ -52,25 +52,74 @@ const TABLE: Readonly<Record<string, Row>> = {
     summary: 'Signs in by a passkey',
     fields: { response: PASSKEY_ANSWER },
   },
+  confirm: {
+    method: 'POST',
+    path: '/session/confirm',
+    who: 'person',
+    summary: 'Shows by the password that the person is still there',
+  },
+  'passkey-confirm-options': {
+    method: 'POST',
+    path: '/session/confirm/passkey/options',
+    who: 'person',
+    summary: 'What a browser needs to show that by a passkey',
+    fields: {},
+  },
+  'passkey-confirm': {
+    method: 'POST',
+    path: '/session/confirm/passkey',
+    who: 'person',
+    summary: 'Shows by an own passkey that the person is still there',
+    fields: { response: PASSKEY_ANSWER },
+  },
+  'sign-in-ways': {
+    method: 'GET',
+    path: '/session/ways',
+    who: 'anyone',
+    summary: 'Whether one signs in by accounts of an OpenID issuer, too, and how people know that',
+    fields: {},
+  },
+  'account-sign-in': {
+    method: 'POST',
+    path: '/session/account',
+    who: 'anyone',
+    summary:
+      'Where the browser goes to sign in by an account of the issuer; `confirm`: by signing in anew there',
+    fields: { confirm: optional(Type.Boolean()) },
+  },
+  'account-list': { method: 'GET', path: '/accounts', who: 'person', summary: 'The own accounts elsewhere' },
+  'account-add': {
+    method: 'POST',
+    path: '/accounts',
+    who: 'fresh',
+    summary: 'Where the browser goes so that the person may sign in by an account of the issuer',
+    fields: {},
+  },
+  'account-remove': {
+    method: 'POST',
+    path: '/accounts/remove',
+    who: 'fresh',
+    summary: 'Lets the person sign in by the account at an issuer no longer',
+  },
   'passkey-list': { method: 'GET', path: '/passkeys', who: 'person', summary: 'The own passkeys' },
   'passkey-options': {
     method: 'POST',
     path: '/passkeys/options',
-    who: 'person',
+    who: 'fresh',
     summary: 'What a browser needs to make a passkey',
     fields: {},
   },
   'passkey-add': {
     method: 'POST',
     path: '/passkeys',
-    who: 'person',
+    who: 'fresh',
     summary: 'Registers a passkey',
     fields: { name: text(60), response: PASSKEY_ANSWER },
   },
   'passkey-remove': {
     method: 'DELETE',
     path: '/passkeys/{id}',
-    who: 'person',
+    who: 'fresh',
     summary: 'Removes an own passkey',
   },
   events: {
@@ -95,7 +144,7 @@ const TABLE: Readonly<Record<string, Row>> = {
   'recovery-codes': {
     method: 'POST',
     path: '/recovery-codes',
-    who: 'person',
+    who: 'fresh',
     summary: 'Makes ten recovery codes, which replace all former ones',
   },
 };

@@ -18,8 +18,10 @@ export interface Callers {
    * @throws Failure `access.bad-token`, `access.not-signed-in`, `access.cross-site`, `access.too-many-attempts`
    */
   of(request: FastifyRequest): Caller;
-  /** The session begins: the browser gets its cookie, and is shown who it is. */
-  enter(request: FastifyRequest, reply: FastifyReply, signedIn: SignedIn): SignedIn['me'];
+  /** The session begins: the browser gets its cookie, and is shown who it is. `proved` is when its person has shown that it is there, if not now. */
+  enter(request: FastifyRequest, reply: FastifyReply, signedIn: SignedIn, proved?: number): SignedIn['me'];
+  /** The person of the session has shown that it is there. */
+  confirm(request: FastifyRequest): void;
   /** The session of the request ends, or all of its person. */
   leave(request: FastifyRequest, reply: FastifyReply): void;
   leaveEverywhere(request: FastifyRequest, reply: FastifyReply): void;
@@ -72,14 +74,18 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
     of(request) {
       const { authorization } = request.headers;
       if (authorization !== undefined) return { token: bearer(request, authorization) };
-      const { id, generation } = signedIn(request);
-      return { person: { id, generation } };
+      const { id, generation, proved } = signedIn(request);
+      return { person: { id, generation, proved } };
     },
-    enter(request, reply, { session, me }) {
+    enter(request, reply, { session, me }, proved) {
       open.end(textOf(request));
-      reply.setCookie(cookie, open.begin(session), { ...cookieOptions, maxAge: LONGEST_MS / 1_000 });
+      reply.setCookie(cookie, open.begin({ ...session, proved }), {
+        ...cookieOptions,
+        maxAge: LONGEST_MS / 1_000,
+      });
       return me;
     },
+    confirm: (request) => open.confirm(textOf(request)),
     leave,
     onLeave: (listener) => void listeners.add(listener),
     holds: (request) => request.headers.authorization !== undefined || open.holds(textOf(request)),

@@ -48,19 +48,21 @@ const PROBLEM = {
   },
 };
 
+const FRESH = 'A session needs a sign-in of the last minutes for it, or `confirm` (`access.fresh-sign-in`).';
+
 /** Who may send a request of signing in and of what a person does for itself. */
 const CALLERS: Readonly<
   Record<AccountRoute['who'], { readonly words: string; readonly security?: object[] }>
 > = {
   anyone: { words: "For anyone, from the console's own pages.", security: [] },
   person: { words: 'For a person who has signed in.', security: [{ session: [] }] },
+  fresh: { words: `For a person who has signed in. ${FRESH}`, security: [{ session: [] }] },
   caller: { words: 'For whoever has signed in or has a token.' },
 };
 
 function operationObject(route: Route | AccountRoute): object {
   const { name, method, summary, fields, required, inPath } = route;
-  const { words, security } =
-    'who' in route ? CALLERS[route.who] : { words: `Needs the permission \`${route.permission}\`.` };
+  const { words, security } = 'who' in route ? CALLERS[route.who] : { words: neededFor(route) };
   const own = Object.keys(fields).filter((field) => !inPath.includes(field));
   const inQuery = method === 'GET' ? own : [];
   const inBody = method === 'GET' ? [] : own;
@@ -95,6 +97,9 @@ function operationObject(route: Route | AccountRoute): object {
     },
   };
 }
+
+const neededFor = ({ permission, fresh }: Route): string =>
+  `Needs the permission \`${permission}\`.${fresh ? ` ${FRESH}` : ''}`;
 
 const objectSchema = (
   fields: Route['fields'],

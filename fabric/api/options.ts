@@ -1,6 +1,7 @@
 import type { ListenAddress } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
+import type { OpenId } from '../access/openid.ts';
 import type { NewsView } from '../operations/news.ts';
 import type { Call } from '../operations/running.ts';
 
@@ -26,6 +27,8 @@ export interface ApiOptions extends FabricBehind {
   readonly tls?: { readonly certificate: string; readonly key: string };
   /** Where browsers find the console, `https://HOST` or `http://localhost:PORT`; without it: whatever address they use. */
   readonly origin?: string;
+  /** At whose accounts people may sign in; `origin` has to be there. */
+  readonly openid?: OpenId;
   /** The folder with the pages of the console; it may be absent. */
   readonly files?: string;
   readonly version: string;

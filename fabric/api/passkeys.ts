@@ -44,13 +44,17 @@ export interface Passkeys {
   ): Promise<object>;
   /** The new credential. @throws Failure `access.bad-passkey` */
   created(request: FastifyRequest, person: number, answer: unknown): Promise<Credential>;
-  /** Options for `navigator.credentials.get()`: whoever has a passkey for this console. @throws Failure `access.no-host-name` */
-  signIn(request: FastifyRequest): Promise<object>;
-  /** The credential that has signed, with its new count; `find` looks up what is known of it. @throws Failure `access.bad-passkey` */
+  /** Options for `navigator.credentials.get()`: for whoever has a passkey for this console, or for a person with its own. @throws Failure `access.no-host-name` */
+  signIn(
+    request: FastifyRequest,
+    by?: { readonly person: number; readonly own: readonly string[] },
+  ): Promise<object>;
+  /** The credential that has signed, with its new count; `find` looks up what is known of it; `person`: the options were for that one. @throws Failure `access.bad-passkey` */
   signedIn(
     request: FastifyRequest,
     answer: unknown,
     find: (credential: string) => Promise<Pick<Credential, 'publicKey' | 'counter'> | null>,
+    person?: number,
   ): Promise<Pick<Credential, 'credential' | 'counter'>>;
 }
 
@@ -107,22 +111,25 @@ export function passkeys(site: Site, now: () => number): Passkeys {
         const { id, publicKey, counter } = verified.registrationInfo.credential;
         return { credential: hex(id), publicKey: toHex(publicKey), counter };
       }),
-    async signIn(request) {
+    async signIn(request, by) {
       const { generateAuthenticationOptions } = await library();
       return generateAuthenticationOptions({
         rpID: hostOf(site.originOf(request)),
-        challenge: new Uint8Array(Buffer.from(open.issue('sign in'), 'base64url')),
+        challenge: new Uint8Array(Buffer.from(open.issue(signingPurpose(by?.person)), 'base64url')),
         timeout: TIMEOUT_MS,
         userVerification: 'required',
+        ...(by === undefined
+          ? {}
+          : { allowCredentials: by.own.map((credential) => ({ id: base64url(credential) })) }),
       });
     },
-    signedIn: (request, answer, find) =>
+    signedIn: (request, answer, find, person) =>
       refusing(async () => {
         const { id } = answer as { id: string };
         const known = await find(hex(id));
         if (known === null) return undefined;
         const { verifyAuthenticationResponse } = await library();
-        const { options, use } = expected(request, 'sign in');
+        const { options, use } = expected(request, signingPurpose(person));
         const { verified, authenticationInfo } = await verifyAuthenticationResponse({
           response: answer as never,
           ...options,
@@ -134,6 +141,9 @@ export function passkeys(site: Site, now: () => number): Passkeys {
       }),
   };
 }
+
+const signingPurpose = (person: number | undefined): string =>
+  person === undefined ? 'sign in' : `confirm ${person}`;
 
 const hex = (base64: string): string => Buffer.from(base64, 'base64url').toString('hex');
 const base64url = (text: string): string => Buffer.from(text, 'hex').toString('base64url');

@@ -16,6 +16,7 @@ export const PROBLEM_TYPE = 'application/problem+json';
 
 /** By code; else by the code's beginning; else by the remedy. */
 const STATUS: Readonly<Record<string, number>> = {
+  'access.bad-account': 401,
   'access.bad-token': 401,
   'access.bad-passkey': 401,
   'access.not-signed-in': 401,
@@ -23,6 +24,9 @@ const STATUS: Readonly<Record<string, number>> = {
   'access.bad-invite': 403,
   'access.cross-site': 403,
   'access.forbidden': 403,
+  'access.not-invited': 403,
+  'access.unverified-email': 403,
+  'access.fresh-sign-in': 403,
   'access.too-many-attempts': 429,
   'bulk.changed': 409,
   'jobs.unknown': 404,

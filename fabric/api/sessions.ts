@@ -12,17 +12,22 @@ export interface Session {
   readonly id: number;
   /** Of the person when it signed in, see `Person`. */
   readonly generation: number;
+  /** When the person has last shown that it is there; milliseconds since 1970. */
+  readonly proved: number;
 }
 
 interface Open extends Session {
   readonly began: number;
   used: number;
+  proved: number;
 }
 
 /** The sessions of a console, in memory: whoever takes its process over or reads its memory finds hashes. */
 export interface Sessions {
-  /** The text by which the browser is known; the longest unused session goes if a person, or all, have too many. */
-  begin(session: Session): string;
+  /** The text by which the browser is known; the longest unused session goes if a person, or all, have too many. `proved` is now unless it is another time. */
+  begin(session: Omit<Session, 'proved'> & { readonly proved?: number | undefined }): string;
+  /** The person of the session has shown that it is there. */
+  confirm(text: string): void;
   /** The session if it holds; that makes it used. */
   find(text: string): Session | undefined;
   /** Does the session hold? That does not make it used. */
@@ -52,10 +57,10 @@ export function sessions(now: () => number): Sessions {
       const found = open.get(keyOf(text) ?? '');
       return found !== undefined && !isOver(found);
     },
-    begin({ id, generation }) {
+    begin({ id, generation, proved = now() }) {
       const { text, hash } = issueSecret('session');
       makeRoom(id);
-      open.set(toHex(hash), { id, generation, began: now(), used: now() });
+      open.set(toHex(hash), { id, generation, began: now(), used: now(), proved });
       return text;
     },
     find(text) {
@@ -67,6 +72,10 @@ export function sessions(now: () => number): Sessions {
       found.used = now();
       open.set(key, found);
       return found;
+    },
+    confirm(text) {
+      const found = open.get(keyOf(text) ?? '');
+      if (found !== undefined) found.proved = now();
     },
     end(text) {
       const key = keyOf(text);

@@ -3,6 +3,7 @@ import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { readMail } from '../alarms/mail.ts';
 import { type Config, checkConsole, renderConfig } from '../config/config.ts';
+import { readOpenId } from '../config/openid.ts';
 import { readPlaces } from '../geo/places.ts';
 import { readTls } from './common/console-tls.ts';
 import { CONFIG, readConfig } from './common/settings.ts';
@@ -21,11 +22,13 @@ export const checkConfig: Command = {
   },
 };
 
-/** @throws Failure `config.bad-console`, `geo.bad-database`, `fabric.bad-mail`, `os.…` */
-async function checkFiles({ console, places, hooks }: Config): Promise<void> {
+/** @throws Failure `config.bad-console`, `config.bad-openid`, `geo.bad-database`, `fabric.bad-mail`, `os.…` */
+async function checkFiles(config: Config): Promise<void> {
+  const { console, places, hooks } = config;
   checkConsole(console);
   const tls = await readTls(console);
   if (tls !== undefined) checkPair(tls);
+  await readOpenId(config);
   if (hooks.mailFile !== '') await readMail(hooks.mailFile);
   if (places.database !== '' && places.database !== 'none') await readPlaces(places.database);
 }

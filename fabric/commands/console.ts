@@ -5,6 +5,7 @@ import { stderrLog } from '../../os/service/log.ts';
 import { notify } from '../../os/service/notify.ts';
 import { askedToStop, VERSION } from '../../os/service/process.ts';
 import { checkConsole } from '../config/config.ts';
+import { readOpenId } from '../config/openid.ts';
 import { originOf } from '../config/origin.ts';
 import { askNews } from '../operations/news.ts';
 import { askRunning } from '../operations/running.ts';
@@ -29,8 +30,10 @@ export const consoleServe: Command = {
     'enf-fabric console serve --listen "[::]:8480" --certificate fabric.pem --key fabric.key',
   ],
   async run(invocation) {
-    const settings = (await readConfig(invocation, OVERRIDES)).console;
+    const config = await readConfig(invocation, OVERRIDES);
+    const settings = config.console;
     checkConsole(settings);
+    const openid = await readOpenId(config);
     const { listen } = settings;
     const origin = originOf(settings.origin);
     const socket = pathOf(invocation.required('data'), 'control');
@@ -41,6 +44,7 @@ export const consoleServe: Command = {
       listen,
       ...(tls === undefined ? {} : { tls }),
       ...(origin === undefined ? {} : { origin }),
+      ...(openid === undefined ? {} : { openid }),
       files: fileURLToPath(new URL('console', import.meta.url)),
       call: (name, caller, input) => askRunning(socket, name, { actor: 'console', ...caller, input }),
       news: (since) => askNews(socket, since),

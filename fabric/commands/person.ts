@@ -14,6 +14,11 @@ export const consoleInvite: Command = {
     { name: 'role', value: 'ROLE', help: `what the person may do: ${ROLES.join(', ')}`, default: 'owner' },
     { name: 'hours', value: 'N', help: 'how long it holds, 1 to 168 hours', default: '1' },
     {
+      name: 'login',
+      value: 'LOGIN',
+      help: 'also whoever the OpenID issuer calls so, such as anna@example.org, without the address',
+    },
+    {
       name: 'url',
       value: 'URL',
       help: `where browsers find the console (that of --api, else ${CONSOLE_URL})`,
@@ -22,6 +27,7 @@ export const consoleInvite: Command = {
   ],
   examples: [
     'enf-fabric console invite',
+    'enf-fabric console invite --role operator --hours 24 --login anna@example.org',
     'enf-fabric console invite --role installer --hours 24 --url https://console.example',
   ],
   async run(invocation) {
@@ -31,7 +37,7 @@ export const consoleInvite: Command = {
     const url =
       parseOrigin('url', invocation.option('url')) ?? (await remoteOf(invocation))?.url.origin ?? CONSOLE_URL;
     const view = await withFabric(invocation, (fabric) =>
-      fabric.run(invitePerson, { role, hours: Number(hours) }),
+      fabric.run(invitePerson, { role, hours: Number(hours), login: invocation.option('login') }),
     );
     // Behind the "#" the invite reaches no server and no log before it is used.
     const address = `${url}/#/setup/${view.invite}`;

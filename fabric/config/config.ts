@@ -1,11 +1,12 @@
-import { type Key, list, text, whole, yesNo } from '../../cli/config/key-types.ts';
+import { choice, type Key, list, text, whole, yesNo } from '../../cli/config/key-types.ts';
 import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
 import { formatListen, type ListenAddress, parseListen } from '../../os/net/listen.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
+import { NEWCOMER_ROLES } from '../access/roles.ts';
 import { formatServices, type HostServices, NO_SERVICES, parseServices } from '../host/services.ts';
-import { isLoopback, originOf } from './origin.ts';
+import { isLoopback, issuerOf, originOf } from './origin.ts';
 
 /** The configuration of a fabric and of its console: one table from which the checks, `check-config`, the man page and docs/fabric-config.md follow. */
 
@@ -65,6 +66,13 @@ const isOrigin = (value: string): string | undefined =>
   value === '' || originOf(value) !== undefined
     ? undefined
     : 'scheme, name and port such as "https://console.example"; http:// for this machine only';
+
+const isIssuer = (value: string): string | undefined =>
+  value === '' || issuerOf(value) !== undefined
+    ? undefined
+    : 'an address such as "https://login.example"; http:// for this machine only';
+
+const DOMAIN = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/;
 
 /** All keys, by section. */
 export const SCHEMA = {
@@ -144,6 +152,45 @@ export const SCHEMA = {
         doc: 'Where browsers find the console, behind a proxy and for passkeys, such as `"https://console.example"`.',
       },
       isOrigin,
+    ),
+  },
+  openid: {
+    issuer: text(
+      {
+        default: '""',
+        doc: 'OpenID issuer at whose accounts people sign in, such as `"https://login.example"`; empty: none.',
+      },
+      isIssuer,
+    ),
+    'client-id': text({ default: '""', doc: 'What the issuer knows the console by.' }),
+    'secret-file': text(
+      { default: '""', doc: 'File with the secret of that client; empty: a public client, with PKCE alone.' },
+      absolute,
+    ),
+    claim: text(
+      {
+        default: '"email"',
+        doc: 'Claim that is the login of a person, which invites name; an `"email"` has to be verified by the issuer.',
+      },
+      (value) => (/^[\w:/.-]{1,100}$/.test(value) ? undefined : 'the name of a claim'),
+    ),
+    domains: list(
+      'domains',
+      0,
+      (value) => (DOMAIN.test(value) ? value : refuse('domains in small letters such as "example.org"')),
+      String,
+      {
+        default: '[]',
+        doc: 'Whose e-mail address is in one of these comes in without an invite; else nobody does.',
+      },
+    ),
+    role: choice(NEWCOMER_ROLES, {
+      default: '"auditor"',
+      doc: 'The role of whoever comes in without an invite.',
+    }),
+    name: text(
+      { default: '""', doc: 'How people know the issuer: it stands on the button; empty: its host name.' },
+      (value) => (value.length <= 40 ? undefined : 'at most 40 characters'),
     ),
   },
 };

@@ -9,6 +9,15 @@ export function originOf(text: string): string | undefined {
     : undefined;
 }
 
+/** Scheme, name, port and path of an issuer; http for this machine only. */
+export function issuerOf(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || url.search !== '' || url.hash !== '' || url.username !== '') return undefined;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
+    ? url
+    : undefined;
+}
+
 /** A name or address of this machine, perhaps in brackets. */
 export function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '');

@@ -3,12 +3,13 @@ import { ROLES, type Role } from '../access/roles.ts';
 import { issueSecret } from '../access/secrets.ts';
 import type { Person } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
-import { oneOf, text, whole } from './contract/input.ts';
+import { oneOf, optional, text, whole } from './contract/input.ts';
 import { isoTime, listOperation, operation } from './contract/operation.ts';
 
 const HOUR_MS = 3_600_000;
 const MOST_HOURS = 168;
 const LONGEST_NAME = 60;
+const LONGEST_LOGIN = 254;
 
 export interface PersonView {
   readonly id: number;
@@ -26,6 +27,8 @@ export interface InviteView {
   readonly invite: string;
   readonly role: Role;
   readonly expires: string;
+  /** Whoever an OpenID issuer calls so needs no address of an invite. */
+  readonly login?: string;
 }
 
 /** A page of people, oldest first. */
@@ -35,16 +38,20 @@ export const listPeople = listOperation(
   () => personView,
 );
 
-/** Makes an invite, by which one person may come in a role. @throws Failure `access.forbidden` */
-export const invitePerson = operation<{ role: Role; hours: number }, InviteView>(
+/**
+ * Makes an invite, by which one person may come in a role: whoever has its text, or signs in by an account that its issuer calls `login`.
+ * @throws Failure `access.forbidden`
+ */
+export const invitePerson = operation<{ role: Role; hours: number; login?: string | undefined }, InviteView>(
   'person-invite',
-  { role: oneOf(...ROLES), hours: whole(1, MOST_HOURS) },
-  async ({ registry, actor, role: own, now }, { role, hours }) => {
+  { role: oneOf(...ROLES), hours: whole(1, MOST_HOURS), login: optional(text(LONGEST_LOGIN)) },
+  async ({ registry, actor, role: own, now }, { role, hours, login }) => {
     requireGrantable(actor, own, role);
     const { text: invite, hash } = issueSecret('invite');
     const expires = now() + hours * HOUR_MS;
-    await registry.addInvite(actor, { hash, role, expires });
-    return { invite, role, expires: isoTime(expires) };
+    const by = login === undefined ? {} : { login };
+    await registry.addInvite(actor, { hash, role, expires, ...by });
+    return { invite, role, expires: isoTime(expires), ...by };
   },
 );
 

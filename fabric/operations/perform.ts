@@ -1,5 +1,6 @@
 import { fromHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
+import { requireFresh } from '../access/fresh.ts';
 import type { Permission } from '../access/roles.ts';
 import { permissionsOf } from '../access/roles.ts';
 import { personActor } from '../registry/people.ts';
@@ -12,7 +13,7 @@ import type { Call } from './running.ts';
 /**
  * Runs the operation of this name if the actor may: the one place where that is decided, whoever calls. Undefined if there is none of that
  * name.
- * @throws Failure `access.forbidden`, `fabric.bad-input`, and those of the operation
+ * @throws Failure `access.forbidden`, `access.fresh-sign-in`, `fabric.bad-input`, and those of the operation
  */
 export async function perform(
   name: string,
@@ -22,7 +23,9 @@ export async function perform(
 ): Promise<{ readonly view: unknown } | undefined> {
   const operation = OPERATIONS.get(name);
   if (operation === undefined) return undefined;
-  requirePermission(actor, CATALOGUE[name]!.permission);
+  const { permission, fresh } = CATALOGUE[name]!;
+  requirePermission(actor, permission);
+  if (fresh && actor.via === 'session') requireFresh(actor.proved, context.now());
   const { name: who, role, belongsTo } = actor;
   const asked = { ...context, actor: who, role, ...(belongsTo !== undefined && { person: belongsTo }) };
   return { view: await operation.run(asked, input as never) };
@@ -67,14 +70,17 @@ export async function bearerOf(registry: Registry, hash: Uint8Array): Promise<Ac
 /** Whom a session stands for, if it still holds. @throws Failure `access.not-signed-in` */
 async function signedInAs(
   registry: Registry,
-  { id, generation }: NonNullable<Call['person']>,
+  { id, generation, proved }: NonNullable<Call['person']>,
 ): Promise<Actor> {
   const person = await registry.person(id).catch((error: unknown) => {
     if (!isFailure(error, 'fabric.unknown-person')) throw error;
   });
   if (person?.generation === generation) {
     const { name, role } = person;
-    return { name: personActor(person), role, via: 'session', person: id, personName: name, belongsTo: id };
+    return {
+      ...{ name: personActor(person), role, via: 'session', person: id, personName: name, belongsTo: id },
+      ...(proved !== undefined && { proved }),
+    };
   }
   throw new Failure('access.not-signed-in', 'operator', 'you were signed out', { action: 'Sign in again.' });
 }

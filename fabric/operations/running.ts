@@ -24,8 +24,13 @@ export interface Call {
   readonly actor: string;
   /** Hash of the token on whose behalf it is called, 64 hex digits: the actor is its bearer then. */
   readonly token?: string | undefined;
-  /** The person on whose behalf it is called, and the generation that its session began with: the actor is that person then. */
-  readonly person?: { readonly id: number; readonly generation: number } | undefined;
+  /**
+   * The person on whose behalf it is called: the actor is that person then. `generation` is what its session began with, `proved` when the person
+   * has last shown that it is there (milliseconds since 1970; absent: never).
+   */
+  readonly person?:
+    | { readonly id: number; readonly generation: number; readonly proved?: number | undefined }
+    | undefined;
   readonly input: unknown;
 }
 

@@ -1,3 +1,5 @@
+import type { Account } from './people.ts';
+
 /** How a person signs in beside its password. Times are milliseconds since 1970. */
 
 /** A passkey (WebAuthn), whose private key only the person's device has. */
@@ -30,6 +32,15 @@ export interface Credentials {
   removePasskey(actor: string, person: number, id: number): Promise<void>;
   /** Keeps the authenticator's new count; false if it is not above the last one: somebody has a copy of the key, or of the answer. */
   usePasskey(id: number, counter: number): Promise<boolean>;
+
+  /** The accounts elsewhere of one person: one at each issuer. */
+  accounts(person: number): Promise<readonly Account[]>;
+  /** Whose account it is, also if that person was removed. */
+  accountOwner(account: Pick<Account, 'issuer' | 'subject'>): Promise<number | undefined>;
+  /** Lets a person sign in by an account, in place of another one at that issuer. @throws Failure `fabric.unknown-person`, `fabric.account-exists` */
+  addAccount(actor: string, person: number, account: Account): Promise<void>;
+  /** @throws Failure `fabric.unknown-account` if this person has none there */
+  removeAccount(actor: string, person: number, issuer: string): Promise<void>;
 
   /** Replaces the recovery codes of a person: SHA-256 of each. @throws Failure `fabric.unknown-person` */
   setRecoveryCodes(actor: string, person: number, hashes: readonly Uint8Array[]): Promise<void>;

@@ -24,12 +24,28 @@ export interface Invite {
   readonly hash: Uint8Array;
   readonly role: Role;
   readonly expires: number;
+  /** Whoever an issuer calls so may use it without its text. */
+  readonly login?: string;
 }
 
 /** How and from where somebody signed in; recorded in the audit trail. */
 export interface SignIn {
-  readonly via: 'password' | 'passkey' | 'recovery code' | 'invite';
+  readonly via: 'password' | 'passkey' | 'recovery code' | 'invite' | 'account';
   readonly from: string;
+}
+
+/** Somebody who comes in, by a password (PHC) or an account elsewhere. */
+export interface NewPerson {
+  readonly name: string;
+  readonly password?: string;
+  readonly account?: Account;
+}
+
+/** An account at an OpenID issuer; `login` is what the issuer calls it now, such as an e-mail address. */
+export interface Account {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly login: string;
 }
 
 export interface PeopleReader {
@@ -48,11 +64,15 @@ export interface People extends PeopleReader {
   addInvite(actor: string, invite: Invite): Promise<void>;
   /** The invite with this hash if it may be used now. */
   invite(hash: Uint8Array): Promise<Invite | undefined>;
-  /** Makes a person of an invite, which is used up then. @throws Failure `access.bad-invite`, `fabric.person-exists` */
-  acceptInvite(
-    hash: Uint8Array,
-    person: { readonly name: string; readonly password: string },
-  ): Promise<Person>;
+  /** The newest invite for this login that may be used now. */
+  inviteFor(login: string): Promise<Invite | undefined>;
+  /**
+   * Makes a person of an invite, which is used up then; it signs in by a password (PHC), or by an account elsewhere.
+   * @throws Failure `access.bad-invite`, `fabric.person-exists`
+   */
+  acceptInvite(hash: Uint8Array, person: NewPerson): Promise<Person>;
+  /** Makes a person of somebody without an invite, whom the configuration lets in. @throws Failure `fabric.person-exists` */
+  admitPerson(role: Role, person: NewPerson & { readonly account: Account }): Promise<Person>;
 
   /** The hash of the password of a person of that name, in PHC form. */
   passwordOf(name: string): Promise<{ readonly person: Person; readonly password: string } | undefined>;
@@ -69,6 +89,9 @@ export interface People extends PeopleReader {
 
 /** A name as names are compared: the same letters, however composed and whether large or small. */
 export const nameKey = (name: string): string => name.normalize('NFKC').toLowerCase();
+
+/** A login as logins are compared: large and small letters of ASCII are the same, and no others: what looks alike is somebody else. */
+export const loginKey = (login: string): string => login.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /** A person as actor in the audit trail. */
 export const personActor = ({ id, name }: Pick<Person, 'id' | 'name'>): string => `${name} (person ${id})`;

@@ -7,6 +7,8 @@ export interface Entry {
   /** Below `/api/v1`; `{name}` is a field of the input. The other fields are in the query of a GET, else in the body. */
   readonly path: string;
   readonly summary: string;
+  /** It is dangerous: a session needs a sign-in of the last minutes for it (`requireFresh`). Who has a token or the host is not asked. */
+  readonly fresh?: true;
 }
 
 export const CATALOGUE: Readonly<Record<string, Entry>> = {
@@ -87,6 +89,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/groups/{gid}/status',
     summary: 'Suspends a group or resumes it, by the first digits of its id',
+    fresh: true,
   },
   'device-list': {
     permission: 'devices.read',
@@ -117,12 +120,14 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/devices/{address}/retire',
     summary: 'Refuses a device for ever; nobody gets its address again',
+    fresh: true,
   },
   'device-replace': {
     permission: 'devices.replace',
     method: 'POST',
     path: '/devices/{address}/replace',
     summary: 'Gives the address of a device to the chip of another one',
+    fresh: true,
   },
   'handshake-list': {
     permission: 'handshakes.read',
@@ -159,6 +164,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/privacy',
     summary: 'Chooses what is kept of where devices come from, also of what is there',
+    fresh: true,
   },
   'audit-list': {
     permission: 'audit.read',
@@ -177,6 +183,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/audit/accept-loss',
     summary: 'Gives up entries that the registry lacks, and writes that into the trail',
+    fresh: true,
   },
   'token-list': {
     permission: 'tokens.write',
@@ -184,12 +191,19 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/tokens',
     summary: 'Tokens, oldest first',
   },
-  'token-create': { permission: 'tokens.write', method: 'POST', path: '/tokens', summary: 'Makes a token' },
+  'token-create': {
+    permission: 'tokens.write',
+    method: 'POST',
+    path: '/tokens',
+    summary: 'Makes a token',
+    fresh: true,
+  },
   'token-revoke': {
     permission: 'tokens.write',
     method: 'DELETE',
     path: '/tokens/{id}',
     summary: 'Revokes a token',
+    fresh: true,
   },
   'person-list': {
     permission: 'people.read',
@@ -202,12 +216,14 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/people/invites',
     summary: 'Makes an invite, by which one person may come in a role',
+    fresh: true,
   },
   'person-role': {
     permission: 'people.write',
     method: 'POST',
     path: '/people/{person}/role',
     summary: 'Changes the role of a person, by number or name',
+    fresh: true,
   },
   'alarm-list': {
     permission: 'alarms.read',
@@ -227,12 +243,19 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/hooks',
     summary: 'Where alarms are sent to',
   },
-  'hook-add': { permission: 'hooks.write', method: 'POST', path: '/hooks', summary: 'Adds a hook' },
+  'hook-add': {
+    permission: 'hooks.write',
+    method: 'POST',
+    path: '/hooks',
+    summary: 'Adds a hook',
+    fresh: true,
+  },
   'hook-remove': {
     permission: 'hooks.write',
     method: 'DELETE',
     path: '/hooks/{id}',
     summary: 'Removes a hook, which hears of that',
+    fresh: true,
   },
   'hook-test': {
     permission: 'hooks.write',
@@ -257,6 +280,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'DELETE',
     path: '/people/{person}',
     summary: 'Removes a person at once, by number or name',
+    fresh: true,
   },
   'certificate-list': {
     permission: 'keys.read',
@@ -269,30 +293,35 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/certificates/rotate',
     summary: 'Makes a new key and certificate for the router or the identity server',
+    fresh: true,
   },
   'certificate-install': {
     permission: 'keys.write',
     method: 'POST',
     path: '/certificates/install',
     summary: 'Installs what the keys of a root have signed elsewhere',
+    fresh: true,
   },
   'root-rotate': {
     permission: 'keys.write',
     method: 'POST',
     path: '/roots',
     summary: 'Makes the next pair of roots, of which devices learn over their tunnels',
+    fresh: true,
   },
   'root-end': {
     permission: 'keys.write',
     method: 'POST',
     path: '/roots/{number}/end',
     summary: 'Declares the end of an older root',
+    fresh: true,
   },
   'root-keys-drop': {
     permission: 'keys.write',
     method: 'POST',
     path: '/roots/{number}/drop-keys',
     summary: 'Takes the keys of a root, of which there are copies, out of the data folder',
+    fresh: true,
   },
   'device-count': {
     permission: 'devices.read',
@@ -305,6 +334,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/devices/bulk',
     summary: 'Evicts, bans or unbans all devices that a filter finds, as a job',
+    fresh: true,
   },
   'job-list': {
     permission: 'audit.read',

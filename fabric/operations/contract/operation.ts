@@ -18,6 +18,8 @@ export interface Actor {
   /** The person who has signed in, and its name. */
   readonly person?: number;
   readonly personName?: string;
+  /** When the person has last shown that it is there; milliseconds since 1970. */
+  readonly proved?: number;
   /** The person to whom it belongs: who has signed in, or who made the token. */
   readonly belongsTo?: number;
 }

@@ -1,9 +1,10 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
 import type { Role } from '../../access/roles.ts';
-import type { Invite, Person } from '../people.ts';
+import { type Account, type Invite, loginKey, type NewPerson, type Person } from '../people.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
+import { bindAccount } from './credentials.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 import { addPerson } from './people.ts';
@@ -13,42 +14,68 @@ interface Row {
   role: Role;
   created_by: string;
   expires: number;
+  login: string | null;
 }
 
 /** Adds an invite, and forgets those that have expired. */
-export function addInvite(db: Database, { at, actor }: Act, { hash, role, expires }: Invite): void {
+export function addInvite(db: Database, { at, actor }: Act, invite: Invite): void {
+  const { hash, role, expires, login } = invite;
   prepare(db, 'DELETE FROM invite WHERE expires <= ?').run(at);
-  prepare(db, 'INSERT INTO invite (hash, role, created_by, expires) VALUES (?, ?, ?, ?)').run(
+  prepare(db, 'INSERT INTO invite (hash, role, created_by, expires, login) VALUES (?, ?, ?, ?, ?)').run(
     hash,
     role,
     actor,
     expires,
+    login === undefined ? null : loginKey(login),
   );
-  appendAudit(db, { at, actor, action: 'person.invite', subject: role, detail: { role, expires } });
+  const detail = { role, expires, ...(login !== undefined && { login }) };
+  appendAudit(db, { at, actor, action: 'person.invite', subject: role, detail });
 }
 
 /** The invite with this hash that has not expired at `now`. */
 export function findInvite(db: Database, hash: Uint8Array, now: number): Invite | undefined {
   const row = findRow(db, hash, now);
-  return row === undefined ? undefined : { hash: bytes(row.hash), role: row.role, expires: row.expires };
+  return row === undefined ? undefined : inviteOf(row);
 }
 
+/** The newest invite for this login that has not expired at `now`. */
+export function findInviteFor(db: Database, login: string, now: number): Invite | undefined {
+  const row = prepare(
+    db,
+    'SELECT * FROM invite WHERE login = ? AND expires > ? ORDER BY expires DESC LIMIT 1',
+  ).get(loginKey(login), now) as Row | undefined;
+  return row === undefined ? undefined : inviteOf(row);
+}
+
+const inviteOf = ({ hash, role, expires, login }: Row): Invite => ({
+  ...{ hash: bytes(hash), role, expires },
+  ...(login !== null && { login }),
+});
+
 /** @throws Failure `access.bad-invite`, `fabric.person-exists` */
-export function acceptInvite(
-  db: Database,
-  at: number,
-  hash: Uint8Array,
-  { name, password }: { readonly name: string; readonly password: string },
-): Person {
+export function acceptInvite(db: Database, at: number, hash: Uint8Array, person: NewPerson): Person {
   const row = findRow(db, hash, at);
   if (row === undefined) {
     throw new Failure('access.bad-invite', 'operator', 'the invite was used meanwhile, or has expired', {
       action: 'Ask for a new one ("enf-fabric console invite").',
     });
   }
-  const person = addPerson(db, at, { name, role: row.role, password, createdBy: row.created_by });
+  const added = addPerson(db, at, { ...person, role: row.role, createdBy: row.created_by });
   prepare(db, 'DELETE FROM invite WHERE hash = ?').run(hash);
-  return person;
+  if (person.account !== undefined) bindAccount(db, at, added.id, person.account);
+  return added;
+}
+
+/** @throws Failure `fabric.person-exists` */
+export function admitPerson(
+  db: Database,
+  { at, actor }: Act,
+  role: Role,
+  person: NewPerson & { readonly account: Account },
+): Person {
+  const added = addPerson(db, at, { ...person, role, createdBy: actor });
+  bindAccount(db, at, added.id, person.account);
+  return added;
 }
 
 const findRow = (db: Database, hash: Uint8Array, now: number): Row | undefined =>

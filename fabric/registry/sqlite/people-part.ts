@@ -3,17 +3,21 @@ import type { Credentials } from '../credentials.ts';
 import type { People } from '../people.ts';
 import type { Act } from '../records.ts';
 import {
+  accountOwner,
+  addAccount,
   addPasskey,
   findPasskey,
+  listAccounts,
   listPasskeys,
   recoveryCodesLeft,
+  removeAccount,
   removePasskey,
   setRecoveryCodes,
   usePasskey,
   useRecoveryCode,
 } from './credentials.ts';
 import type { CommitQueue } from './file/group-commit.ts';
-import { acceptInvite, addInvite, findInvite } from './invites.ts';
+import { acceptInvite, addInvite, admitPerson, findInvite, findInviteFor } from './invites.ts';
 import {
   endSessions,
   passwordOf,
@@ -47,6 +51,8 @@ export function peoplePart(
     removePerson: (actor, id) => queue.submit(() => removePerson(db, act(actor), id)),
     addInvite: (actor, invite) => queue.submit(() => addInvite(db, act(actor), invite)),
     invite: async (hash) => read(() => findInvite(db, hash, now())),
+    inviteFor: async (login) => read(() => findInviteFor(db, login, now())),
+    admitPerson: (role, person) => queue.submit(() => admitPerson(db, act(CONSOLE), role, person)),
     acceptInvite: (hash, person) => queue.submit(() => acceptInvite(db, now(), hash, person)),
     passwordOf: async (name) => read(() => passwordOf(db, name)),
     setPassword: (actor, id, password) => queue.submit(() => setPassword(db, act(actor), id, password)),
@@ -59,6 +65,11 @@ export function peoplePart(
     addPasskey: (actor, passkey) => queue.submit(() => addPasskey(db, act(actor), passkey)),
     removePasskey: (actor, person, id) => queue.submit(() => removePasskey(db, act(actor), person, id)),
     usePasskey: (id, counter) => queue.submit(() => usePasskey(db, now(), id, counter)),
+    accounts: async (person) => read(() => listAccounts(db, person)),
+    accountOwner: async (account) => read(() => accountOwner(db, account)),
+    addAccount: (actor, person, account) => queue.submit(() => addAccount(db, act(actor), person, account)),
+    removeAccount: (actor, person, issuer) =>
+      queue.submit(() => removeAccount(db, act(actor), person, issuer)),
     setRecoveryCodes: (actor, person, hashes) =>
       queue.submit(() => setRecoveryCodes(db, act(actor), person, hashes)),
     useRecoveryCode: (person, hash) => queue.submit(() => useRecoveryCode(db, person, hash)),

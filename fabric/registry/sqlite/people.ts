@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
 import { mayGive, permissionsOf, ROLES, type Role } from '../../access/roles.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import { nameKey, type Person, personActor, type SignIn } from '../people.ts';
+import { type NewPerson, nameKey, type Person, personActor, type SignIn } from '../people.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { prepare } from './file/statements.ts';
@@ -70,7 +70,7 @@ function findRow(db: Database, who: number | string): Row | undefined {
 export function addPerson(
   db: Database,
   at: number,
-  { name, role, password, createdBy }: Pick<Person, 'name' | 'role' | 'createdBy'> & { password: string },
+  { name, role, password, createdBy }: Pick<Person, 'name' | 'role' | 'createdBy'> & NewPerson,
 ): Person {
   if (findRow(db, name) !== undefined) {
     throw new Failure('fabric.person-exists', 'operator', 'there is a person of that name already', {
@@ -80,7 +80,7 @@ export function addPerson(
   const { lastInsertRowid } = prepare(
     db,
     'INSERT INTO person (name, key, role, password, created_by, created) VALUES (?, ?, ?, ?, ?, ?)',
-  ).run(name, nameKey(name), role, password, createdBy, at);
+  ).run(name, nameKey(name), role, password ?? null, createdBy, at);
   const person = requirePerson(db, Number(lastInsertRowid));
   const detail = { name, role, invitedBy: createdBy };
   appendAudit(db, {

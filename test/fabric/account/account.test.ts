@@ -8,14 +8,20 @@ const CONSOLE: Actor = { name: 'console', role: 'host', via: 'operator' };
 const TOKEN: Actor = { name: 'x (token 1)', role: 'host', via: 'token' };
 const hex = (length: number): string => Buffer.from(random(length)).toString('hex');
 
+const ACCOUNT = { issuer: 'https://login.example', subject: 'u-1', login: 'bob@example.org' };
 const GOOD: Record<string, object> = {
   'sign-in': { name: 'Anna', password: 'not the password', source: '192.0.2.1' },
   setup: { invite: 'x', name: 'Anna', password: 'some password', source: '192.0.2.1' },
   'passkey-find': { credential: hex(16) },
   'passkey-sign-in': { credential: hex(16), counter: 0, source: '192.0.2.1' },
+  confirm: { password: 'not the password', source: '192.0.2.1' },
+  'passkey-confirm': { credential: hex(16), counter: 0 },
   'password-change': { current: 'x', password: 'y', source: '192.0.2.1' },
   'passkey-add': { name: 'laptop', credential: hex(16), publicKey: hex(77), counter: 0 },
   'passkey-remove': { id: 1 },
+  'account-sign-in': { ...ACCOUNT, name: 'Bob', source: '192.0.2.1' },
+  'account-add': ACCOUNT,
+  'account-remove': { issuer: ACCOUNT.issuer },
 };
 
 test('every operation is for the callers that it names, and for no others', async () => {
@@ -27,11 +33,12 @@ test('every operation is for the callers that it names, and for no others', asyn
     via: 'session',
     person: id,
     personName: name,
+    proved: Date.now(),
   };
   const on = account(registry);
   for (const [operation, { who }] of ACCOUNT_OPERATIONS) {
     for (const [actor, may] of [
-      [CONSOLE, who !== 'person'],
+      [CONSOLE, who === 'console' || who === 'caller'],
       [TOKEN, who === 'caller'],
       [anna, who !== 'console'],
     ] as const) {
@@ -52,7 +59,9 @@ test('an input with a field too many, too few or of another kind is refused', as
   const on = account(registry);
   for (const [operation, { who }] of ACCOUNT_OPERATIONS) {
     const actor: Actor =
-      who === 'console' ? CONSOLE : { name: 'Anna', role: 'owner', via: 'session', person: id };
+      who === 'console'
+        ? CONSOLE
+        : { name: 'Anna', role: 'owner', via: 'session', person: id, proved: Date.now() };
     const good = GOOD[operation] ?? {};
     const inputs: unknown[] = [undefined, null, 7, [], { ...good, more: 1 }];
     for (const field of Object.keys(good)) {

@@ -1,5 +1,5 @@
 import { request as sendHttp } from 'node:http';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { account } from '../../../fabric/account/account.ts';
 import type { ApiOptions, Caller } from '../../../fabric/api/options.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
@@ -86,6 +86,41 @@ export function browser({ port }: Pick<Api, 'port'>, from?: string): Browser {
       return response;
     },
   };
+}
+
+/** A browser that keeps several cookies, and can go to an issuer and come back; `origin` is that of the console's configuration. */
+export function traveller(api: Pick<Api, 'port'>, origin = 'http://localhost:8480') {
+  const cookies = new Map<string, string>();
+  const inner = browser(api);
+  const send: Browser['send'] = async (method, path, body, headers = {}) => {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const own = { origin, ...(cookie === '' ? {} : { cookie }) };
+    const answer = await inner.send(method, path, body, { ...own, ...headers });
+    for (const set of answer.headers.getSetCookie()) {
+      const [name = '', value = ''] = set.split(';')[0]!.split('=', 2);
+      if (value === '') cookies.delete(name);
+      else cookies.set(name, value);
+    }
+    return answer;
+  };
+  /** Comes from another site: the session's cookie, SameSite=Strict, stays at home. */
+  const comeBack = async (address: string): Promise<string> => {
+    const { pathname, search } = new URL(address);
+    const kept = cookies.get('enf-account');
+    const cookie = kept === undefined ? '' : `enf-account=${kept}`;
+    const from = { 'sec-fetch-site': 'cross-site', origin: undefined, 'x-enf-request': undefined, cookie };
+    const answer = await send('GET', pathname.replace('/api/v1', '') + search, undefined, from);
+    expect(answer.status).toBe(303);
+    return answer.headers.get('location')!;
+  };
+  /** Where the issuer sends the browser back to. */
+  const travel = async (path = '/session/account', body: object = {}): Promise<string> => {
+    const { body: begun, status } = await send('POST', path, body);
+    expect(status, JSON.stringify(begun)).toBe(200);
+    const sent = await fetch(String(begun.address), { redirect: 'manual' });
+    return sent.headers.get('location')!;
+  };
+  return { cookies, send, comeBack, travel, signIn: async () => comeBack(await travel()) };
 }
 
 /** As `fetch`, which sets some of the headers itself. */

@@ -15,8 +15,10 @@ import { fabricOf } from './console.ts';
 const page = readFileSync(new URL('../../../docs/fabric-api.md', import.meta.url), 'utf8');
 
 test('docs/fabric-api.md lists every request and what each role may', () => {
-  for (const [name, { method, path, permission }] of Object.entries(CATALOGUE)) {
-    expect(page).toContain(`| \`${method} ${path}\` | \`${name}\` | \`${permission}\` |`);
+  for (const [name, { method, path, permission, fresh }] of Object.entries(CATALOGUE)) {
+    expect(page).toContain(
+      `| \`${method} ${path}\` | \`${name}\` | \`${permission}\`${fresh ? ', fresh' : ''} |`,
+    );
   }
   for (const { name, method, path, who } of ACCOUNT_ROUTES) {
     expect(page).toContain(`| \`${method} ${path}\` | \`${name}\` | ${who} |`);

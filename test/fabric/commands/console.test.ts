@@ -1,7 +1,9 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { authenticator } from '../api/authenticator.ts';
-import { browser } from '../api/console.ts';
+import { browser, traveller } from '../api/console.ts';
+import { CLIENT, issuer } from '../api/issuer.ts';
 import { scratch } from '../place.ts';
 import { fabricProgram } from './program.ts';
 
@@ -52,4 +54,44 @@ test('an origin is scheme, name and port, and with TLS beyond this machine', asy
     'https://u@c.example',
   ])
     expect(await serve(origin), origin).toMatchObject({ code: 'cli.bad-option' });
+});
+
+test('whoever was invited by its login signs in at the issuer of the configuration', async () => {
+  const at = await issuer();
+  at.claims = { email: 'anna@example.org', email_verified: true, name: 'Anna' };
+  const folder = scratch();
+  const [data, config, secret] = ['fabric', 'fabric.toml', 'secret'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const [origin, lines] = ['http://localhost:8480', `issuer = "${at.url}"\nsecret-file = "${secret}"\n`];
+  writeFileSync(config, `[console]\norigin = "${origin}"\n[openid]\n${lines}client-id = "${CLIENT.id}"\n`);
+  expect(await fabric.refusal('check-config', '--config', config)).toMatchObject({
+    code: expect.stringMatching(/^os\./),
+  });
+  writeFileSync(secret, `${CLIENT.secret}\n`);
+  expect(await fabric.json('check-config', '--config', config)).toMatchObject({
+    openid: { issuer: at.url, claim: 'email', role: 'auditor' },
+  });
+  await fabric.json('init', '--data', data);
+  const serving = await fabric.serve(data);
+  await fabric.json('console', 'invite', '--login', 'anna@example.org', '--data', data);
+  const { url, stop } = await fabric.console(data, '--config', config);
+  const there = traveller({ port: Number(new URL(url).port) }, origin);
+  expect(await there.signIn()).toBe('/');
+  expect(await there.send('GET', '/me')).toMatchObject({
+    status: 200,
+    body: { name: 'Anna', role: 'owner' },
+  });
+  const invite = () => there.send('POST', '/people/invites', { role: 'auditor', hours: 1 });
+  expect(await invite()).toMatchObject({ status: 403, body: { code: 'access.fresh-sign-in' } });
+  expect(await there.comeBack(await there.travel('/session/account', { confirm: true }))).toBe('/');
+  expect(await invite()).toMatchObject({ status: 200 });
+  expect(await stop()).toBe(0);
+  expect(await serving.stop()).toBe(0);
+  writeFileSync(config, `[openid]\n${lines}`);
+  expect(await fabric.refusal('check-config', '--config', config)).toMatchObject({
+    code: 'config.bad-openid',
+  });
 });

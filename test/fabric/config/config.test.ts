@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Key } from '../../../cli/config/key-types.ts';
 import { checkConsole, parseConfig, renderConfig, SCHEMA } from '../../../fabric/config/config.ts';
+import { readOpenId } from '../../../fabric/config/openid.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 
 const parse = (text: string) => parseConfig(text, '/etc/enf/fabric.toml');
@@ -36,6 +39,14 @@ test('every key can be given', () => {
     certificate = "/etc/enf/console.pem"
     key = "/etc/enf/console.key"
     origin = "https://console.example"
+    [openid]
+    issuer = "https://login.example/realm"
+    client-id = "enf"
+    secret-file = "/etc/enf/secret"
+    claim = "email"
+    domains = ["example.org"]
+    role = "installer"
+    name = "Example"
   `);
   expect(config).toEqual({
     identity: { listen: { host: '192.0.2.1', port: 4_440 }, processes: 4, maxConnections: 100 },
@@ -57,6 +68,15 @@ test('every key can be given', () => {
       certificate: '/etc/enf/console.pem',
       key: '/etc/enf/console.key',
       origin: 'https://console.example',
+    },
+    openid: {
+      issuer: 'https://login.example/realm',
+      clientId: 'enf',
+      secretFile: '/etc/enf/secret',
+      claim: 'email',
+      domains: ['example.org'],
+      role: 'installer',
+      name: 'Example',
     },
   });
   expect(parse(renderConfig(config))).toEqual(config);
@@ -80,6 +100,15 @@ test.each([
   ['metrics', 'listen = "0.0.0.0:9465"'],
   ['console', 'origin = "http://console.example"'],
   ['console', 'origin = "https://console.example/path"'],
+  ['openid', 'issuer = "http://login.example"'],
+  ['openid', 'issuer = "https://login.example?x"'],
+  ['openid', 'issuer = "login.example"'],
+  ['openid', 'secret-file = "secret"'],
+  ['openid', 'claim = ""'],
+  ['openid', 'domains = ["Example.org"]'],
+  ['openid', 'domains = ["@example.org"]'],
+  ['openid', 'domains = "example.org"'],
+  ['openid', 'role = "host"'],
 ])('[%s] %s is refused, and the key is named', (section, line) => {
   const { code, message } = refusal(() => parse(`[${section}]\n${line}\n`));
   expect(code).toBe('config.bad-value');
@@ -100,6 +129,33 @@ test('the console without TLS is on loopback, and TLS takes a certificate and it
   expect(check('key = "/a"')).toMatchObject({ code: 'config.bad-console' });
   checkConsole(parse('[console]\nlisten = "127.0.0.1:8480"').console);
   checkConsole(parse('[console]\nlisten = "[::]:443"\ncertificate = "/a"\nkey = "/b"').console);
+});
+
+test('an OpenID issuer takes a client, an origin and a file with one line; domains are of e-mail addresses', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'enf-openid-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const secret = join(folder, 'secret');
+  writeFileSync(secret, 'a secret & more\n');
+  const ORIGIN = '[console]\norigin = "https://c.example"\n';
+  const read = (lines: string, before = ORIGIN) =>
+    readOpenId(parse(`${before}[openid]\nissuer = "https://login.example"\n${lines}`));
+  const good = `client-id = "enf"\nsecret-file = "${secret}"\n`;
+  expect(await read(good)).toEqual({
+    ...{ issuer: new URL('https://login.example'), clientId: 'enf', secret: 'a secret & more' },
+    ...{ claim: 'email', domains: [], role: 'auditor', name: 'login.example' },
+  });
+  expect(await readOpenId(parse(''))).toBeUndefined();
+  expect(await read('client-id = "enf"')).not.toHaveProperty('secret');
+  const bad = { code: 'config.bad-openid' };
+  await expect(read('')).rejects.toMatchObject(bad);
+  await expect(read(good, '')).rejects.toMatchObject(bad);
+  await expect(read(`${good}claim = "sub"\ndomains = ["example.org"]`)).rejects.toMatchObject(bad);
+  for (const text of ['', ' \n', 'two\nlines', 'ümlaut', 'x'.repeat(600)]) {
+    writeFileSync(secret, text);
+    await expect(read(good), text).rejects.toMatchObject(bad);
+  }
+  rmSync(secret);
+  await expect(read(good)).rejects.toMatchObject({ code: expect.stringMatching(/^os\./) });
 });
 
 test('docs/fabric-config.md says about every key what the table says, and nothing else', () => {

@@ -231,6 +231,22 @@ test('[H-A1] a change that the router does not confirm is recorded, and the comm
   expect(await fabricBehind(socket).notify()).toMatch(/^the fabric did not confirm it: /);
 });
 
+test('a person does what is dangerous if its session says that it was just there', async () => {
+  const { registry, socket } = await serving();
+  const { id, generation } = await somebody(registry, 'Anna');
+  const invite = (proved?: number) =>
+    askRunning(socket, 'person-invite', {
+      actor: 'console',
+      person: { id, generation, ...(proved !== undefined && { proved }) },
+      input: { role: 'auditor', hours: 1 },
+    });
+  for (const long of [undefined, 0, 1, Date.now() - 300_000])
+    await expect(invite(long)).rejects.toMatchObject({ code: 'access.fresh-sign-in' });
+  await expect(invite(Date.now())).resolves.toMatchObject({ view: { role: 'auditor' } });
+  for (const none of [-1, 0.5])
+    await expect(invite(none)).rejects.toMatchObject({ code: 'fabric.bad-input' });
+});
+
 test('a person is who its session says, as long as that holds', async () => {
   const { registry, socket } = await serving();
   const { id, generation } = await somebody(registry, 'Anna', 'auditor');

@@ -402,6 +402,25 @@ export const MIGRATIONS: readonly Migration[] = [
       END;
     `,
   },
+  {
+    name: 'accounts elsewhere',
+    sql: `
+      -- accounts at OpenID issuers, by which people sign in; those of who was removed stay, and let nobody in
+      CREATE TABLE account (
+        issuer  TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        person  INTEGER NOT NULL REFERENCES person (id),
+        login   TEXT NOT NULL, -- as the issuer called it last
+        created INTEGER NOT NULL,
+        PRIMARY KEY (issuer, subject)
+      ) STRICT, WITHOUT ROWID;
+      CREATE UNIQUE INDEX account_of_person ON account (person, issuer);
+
+      -- whoever the issuer calls so may use the invite, without its text
+      ALTER TABLE invite ADD COLUMN login TEXT;
+      CREATE INDEX invite_of_login ON invite (login) WHERE login IS NOT NULL;
+    `,
+  },
 ];
 
 /**

@@ -67,6 +67,76 @@ export function peopleContract(openEmpty: OpenEmpty): void {
     });
   });
 
+  describe('an account elsewhere', () => {
+    const ACCOUNT = { issuer: 'https://login.example', subject: 'u-1', login: 'Anna@example.org' };
+
+    test('comes in by the invite for its login, and is one person’s', async () => {
+      let now = 1_000;
+      const registry = await opened(() => now);
+      const [hash, plain] = [random(32), random(32)];
+      await registry.addInvite('alice', { hash: plain, role: 'owner', expires: 2_000 });
+      await registry.addInvite('alice', {
+        hash,
+        role: 'operator',
+        expires: 2_000,
+        login: 'ANNA@example.org',
+      });
+      expect(await registry.inviteFor('anna@example.org')).toMatchObject({ hash, role: 'operator' });
+      // The Kelvin sign is no k.
+      for (const login of ['bob@example.org', '', 'anna@example.or\u212a'])
+        expect(await registry.inviteFor(login)).toBeUndefined();
+      now = 2_000;
+      expect(await registry.inviteFor('anna@example.org')).toBeUndefined();
+      now = 1_500;
+      const anna = await registry.acceptInvite(hash, { name: 'Anna', account: ACCOUNT });
+      expect(anna).toMatchObject({ name: 'Anna', role: 'operator' });
+      expect(await registry.inviteFor('anna@example.org')).toBeUndefined();
+      expect(await registry.accountOwner(ACCOUNT)).toBe(anna.id);
+      expect(await registry.accountOwner({ ...ACCOUNT, issuer: 'https://other.example' })).toBeUndefined();
+      expect(await registry.passwordOf('Anna')).toBeUndefined();
+      expect(await registry.accounts(anna.id)).toEqual([ACCOUNT]);
+    });
+
+    test('is added, replaced and removed; somebody else’s is not taken', async () => {
+      const registry = await opened();
+      const [anna, bob] = [await somebody(registry, 'Anna'), await somebody(registry, 'Bob')];
+      await registry.addAccount('Anna', anna.id, ACCOUNT);
+      await expect(registry.addAccount('Bob', bob.id, ACCOUNT)).rejects.toMatchObject(
+        refused('fabric.account-exists'),
+      );
+      const other = { ...ACCOUNT, subject: 'u-2' };
+      await registry.addAccount('Anna', anna.id, other);
+      expect(await registry.accounts(anna.id)).toEqual([other]);
+      await registry.addAccount('Bob', bob.id, ACCOUNT);
+      await registry.removeAccount('Bob', bob.id, ACCOUNT.issuer);
+      await expect(registry.removeAccount('Bob', bob.id, ACCOUNT.issuer)).rejects.toMatchObject(
+        refused('fabric.unknown-account'),
+      );
+      await expect(registry.addAccount('x', 99, ACCOUNT)).rejects.toMatchObject(
+        refused('fabric.unknown-person'),
+      );
+      expect((await actionsOf(registry)).slice(0, 2)).toEqual([
+        'Bob: account.remove person 2',
+        'Bob: account.add person 2',
+      ]);
+    });
+
+    test('of somebody who was removed lets nobody in by itself, and may become another person’s', async () => {
+      const registry = await opened();
+      await somebody(registry, 'Anna');
+      const bob = await registry.admitPerson('auditor', { name: 'Bob', account: ACCOUNT });
+      expect(bob).toMatchObject({ role: 'auditor', createdBy: 'console' });
+      await expect(registry.admitPerson('auditor', { name: 'bob', account: ACCOUNT })).rejects.toMatchObject(
+        refused('fabric.person-exists'),
+      );
+      await registry.removePerson('alice', bob.id);
+      expect(await registry.accountOwner(ACCOUNT)).toBe(bob.id);
+      const cleo = await somebody(registry, 'Cleo');
+      await registry.addAccount('Cleo', cleo.id, ACCOUNT);
+      expect(await registry.accountOwner(ACCOUNT)).toBe(cleo.id);
+    });
+  });
+
   describe('a person', () => {
     test('is found by number and by name, however it is written', async () => {
       const registry = await opened();

@@ -1,0 +1,308 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { FRESH_MS } from '../../../fabric/access/fresh.ts';
+import type { OpenId } from '../../../fabric/access/openid.ts';
+import type { Role } from '../../../fabric/access/roles.ts';
+import { openIdSignIn } from '../../../fabric/api/openid.ts';
+import { CALLBACK_PATH } from '../../../fabric/api/openid-routes.ts';
+import { invitePerson, removePerson } from '../../../fabric/operations/people.ts';
+import { opened, registryFile } from '../place.ts';
+import { browser, served, traveller } from './console.ts';
+import { CLIENT, issuer, type Wrong } from './issuer.ts';
+
+const PASSWORD = 'correct horse battery';
+const ANNA = { sub: 'u-1', email: 'Anna@example.org', email_verified: true, name: 'Anna' };
+
+/** A console whose people sign in at an issuer; both are in this process, with one clock. */
+async function place(settings: Partial<OpenId> = {}) {
+  const time = { now: Date.now() };
+  const now = (): number => time.now;
+  const at = await issuer(now);
+  at.claims = ANNA;
+  const registry = opened(registryFile(), { now });
+  const log: string[] = [];
+  const openid: OpenId = {
+    ...{ issuer: new URL(at.url), clientId: CLIENT.id, secret: CLIENT.secret, name: 'Example' },
+    ...{ claim: 'email', domains: [], role: 'auditor', ...settings },
+  };
+  // Browsers in these tests name the port that the console really has, whatever its origin is.
+  const origin = 'http://localhost:8480';
+  const api = await served(registry, { now, openid, origin, log: (_level, line) => log.push(line) });
+  const on = {
+    ...{ registry, actor: 'alice', now },
+    running: { notify: async () => 'in force', presence: async () => undefined },
+  };
+  const invite = (login?: string, role: Role = 'operator') => invitePerson.run(on, { role, hours: 1, login });
+  return { at, registry, api, time, log, on, invite, browser: () => traveller(api) };
+}
+
+const problem = (code: string): string => `/#/?problem=${code}`;
+
+describe('somebody who signs in by an account elsewhere', () => {
+  test('comes in by an invite for its login, and from then on by the account', async () => {
+    const at = await place();
+    await at.invite('anna@EXAMPLE.org');
+    const there = at.browser();
+    expect((await there.send('GET', '/session/ways')).body).toEqual({ issuer: 'Example' });
+    expect(await there.signIn()).toBe('/');
+    expect(await there.send('GET', '/me')).toMatchObject({
+      status: 200,
+      body: { name: 'Anna', role: 'operator', via: 'session' },
+    });
+    const { rows } = await at.registry.audit({ limit: 1 });
+    expect(rows).toMatchObject([{ action: 'signin', detail: { via: 'account', from: '127.0.0.1' } }]);
+    // The issuer's number counts, whatever it calls the person later.
+    at.at.claims = { ...ANNA, email: 'anna.b@example.net', name: 'Somebody' };
+    const again = at.browser();
+    expect(await again.signIn()).toBe('/');
+    expect((await again.send('GET', '/me')).body.name).toBe('Anna');
+    // Another account does not come in by the invite that was used.
+    at.at.claims = { ...ANNA, sub: 'u-2' };
+    expect(await at.browser().signIn()).toBe(problem('access.not-invited'));
+  });
+
+  test('and whom nobody invited is refused, unless its domain is let in', async () => {
+    const closed = await place();
+    await closed.invite();
+    await closed.invite('bob@example.org');
+    expect(await closed.browser().signIn()).toBe(problem('access.not-invited'));
+    expect((await closed.registry.people({ limit: 9 })).rows).toEqual([]);
+    const { rows } = await closed.registry.audit({ limit: 1 });
+    expect(rows).toMatchObject([{ action: 'signin.failed', subject: 'nobody' }]);
+
+    const open = await place({ domains: ['example.org'], role: 'installer' });
+    const there = open.browser();
+    expect(await there.signIn()).toBe('/');
+    expect((await there.send('GET', '/me')).body).toMatchObject({ name: 'Anna', role: 'installer' });
+    for (const email of [
+      'bob@example.org.evil.test',
+      'bob@sub.example.org',
+      'example.org',
+      '@xexample.org',
+    ]) {
+      open.at.claims = { ...ANNA, sub: email, email };
+      expect(await open.browser().signIn(), email).toBe(problem('access.not-invited'));
+    }
+    // Whoever was removed does not come back with its domain, but by an invite.
+    await invitePerson.run(open.on, { role: 'owner', hours: 1, login: 'root@example.org' });
+    open.at.claims = ANNA;
+    await removePerson.run(open.on, { person: 'Anna' });
+    expect(await open.browser().signIn()).toBe(problem('access.not-invited'));
+    await open.invite('anna@example.org');
+    expect(await open.browser().signIn()).toBe('/');
+  });
+
+  test.each<[string, object, string]>([
+    ['an e-mail address that is not verified', { email_verified: false }, 'access.unverified-email'],
+    ['one of which nothing is said', { email_verified: undefined }, 'access.unverified-email'],
+    ['one that is verified in words', { email_verified: 'true' }, 'access.unverified-email'],
+    ['no e-mail address', { email: undefined }, 'access.bad-account'],
+    ['a list of them', { email: ['anna@example.org'] }, 'access.bad-account'],
+    ['another nonce', { nonce: 'x' }, 'access.bad-account'],
+    ['no nonce', { nonce: undefined }, 'access.bad-account'],
+    ['another audience', { aud: 'somebody else' }, 'access.bad-account'],
+    ['another issuer', { iss: 'https://evil.example' }, 'access.bad-account'],
+    ['an end that is past', { exp: 1_000 }, 'access.bad-account'],
+    ['no number', { sub: undefined }, 'access.bad-account'],
+  ])('with %s in the id token does not', async (_, claims, code) => {
+    const at = await place();
+    await at.invite('anna@example.org');
+    at.at.claims = { ...ANNA, ...claims };
+    const there = at.browser();
+    expect(await there.signIn()).toBe(problem(code));
+    expect(await there.send('GET', '/me')).toMatchObject({ status: 401 });
+    expect((await at.registry.people({ limit: 9 })).rows).toEqual([]);
+  });
+
+  test.each<[string, Wrong, string]>([
+    [
+      'a signature by another key',
+      { key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey },
+      'access.bad-account',
+    ],
+    ['no signature', { algorithm: 'none' }, 'access.bad-account'],
+    ['another algorithm', { algorithm: 'RS512' }, 'access.bad-account'],
+    ['another state', { parameters: { state: 'x' } }, 'access.bad-account'],
+    ['another issuer in the address', { parameters: { iss: 'https://evil.example' } }, 'access.bad-account'],
+    ['an error', { parameters: { error: 'access_denied' } }, 'access.bad-account'],
+    ['another code', { parameters: { code: 'guessed' } }, 'access.bad-account'],
+    ['a refusal', { answers: { '/token': { status: 401 } } }, 'access.bad-account'],
+    ['no JSON', { answers: { '/token': { status: 200, body: '<html>' } } }, 'access.bad-account'],
+    [
+      'a very long answer',
+      { answers: { '/token': { status: 200, body: 'x'.repeat(300_000) } } },
+      'access.bad-account',
+    ],
+    ['an error of its own', { answers: { '/token': { status: 502 } } }, 'access.no-issuer'],
+    ['no keys', { answers: { '/keys': { status: 503 } } }, 'access.no-issuer'],
+    ['a way elsewhere', { answers: { '/keys': { status: 302 } } }, 'access.bad-account'],
+  ])('with an issuer that gives %s does not', async (_, wrong, code) => {
+    const at = await place();
+    await at.invite('anna@example.org');
+    at.at.wrong = wrong;
+    const there = at.browser();
+    expect(await there.signIn()).toBe(problem(code));
+    expect(await there.send('GET', '/me')).toMatchObject({ status: 401 });
+    expect(at.log.join('\n')).toContain(code);
+    expect(at.log.join('\n')).not.toContain(CLIENT.secret);
+  });
+
+  test('with an answer that was used, that is of another browser, or that comes too late does not', async () => {
+    const at = await place();
+    await at.invite('anna@example.org');
+    const [there, other] = [at.browser(), at.browser()];
+    const back = await there.travel();
+    const cookie = there.cookies.get('enf-account')!;
+    expect(await other.comeBack(back)).toBe(problem('access.bad-account'));
+    await other.travel();
+    expect(await other.comeBack(back)).toBe(problem('access.bad-account'));
+    expect(at.at.asked).not.toContain('/token');
+    expect(await there.comeBack(back)).toBe('/');
+    expect(there.cookies.has('enf-account')).toBe(false);
+    const asked = at.at.asked.length;
+    there.cookies.set('enf-account', cookie);
+    expect(await there.comeBack(back)).toBe(problem('access.bad-account'));
+    expect(at.at.asked.length).toBe(asked);
+    // A code that was used is refused by the issuer, whatever state it comes with.
+    const next = new URL(await there.travel());
+    next.searchParams.set('code', new URL(back).searchParams.get('code')!);
+    expect(await there.comeBack(next.href)).toBe(problem('access.bad-account'));
+    const late = await there.travel();
+    at.time.now += 5 * 60_000;
+    expect(await there.comeBack(late)).toBe(problem('access.bad-account'));
+    expect(await there.comeBack(`http://localhost:8480${CALLBACK_PATH}`)).toBe(problem('access.bad-account'));
+  });
+});
+
+describe('an issuer that is down', () => {
+  test('is named, and asked again by the next', async () => {
+    const at = await place();
+    await at.invite('anna@example.org');
+    at.at.wrong = { answers: { '/.well-known/openid-configuration': { status: 503 } } };
+    const there = at.browser();
+    const down = { status: 503, body: { code: 'access.no-issuer', remedy: 'retry' } };
+    expect(await there.send('POST', '/session/account', {})).toMatchObject(down);
+    at.at.wrong = {};
+    expect(await there.signIn()).toBe('/');
+  });
+
+  test('does not keep anybody from signing in by password', async () => {
+    const at = await place();
+    await at.at.close();
+    const there = at.browser();
+    expect(await there.send('POST', '/session/account', {})).toMatchObject({ status: 503 });
+    const { invite } = await at.invite();
+    const made = await there.send('POST', '/setup', { invite, name: 'Bob', password: PASSWORD });
+    expect(made.status).toBe(200);
+  });
+
+  test('is asked once for what it says of itself, by however many', async () => {
+    const at = await place();
+    await Promise.all(Array.from({ length: 20 }, () => at.browser().send('POST', '/session/account', {})));
+    expect(at.at.asked).toEqual(['/.well-known/openid-configuration']);
+  });
+
+  test('and whoever comes back while eight wait is told to come again', async () => {
+    const at = await place();
+    const signIn = openIdSignIn(
+      {
+        ...{ issuer: new URL(at.at.url), clientId: CLIENT.id, secret: CLIENT.secret, name: 'x' },
+        ...{ claim: 'email', domains: [], role: 'auditor' },
+      },
+      'http://localhost:8480/back',
+      () => at.time.now,
+    );
+    const begun = await Promise.all(Array.from({ length: 9 }, () => signIn.begin({ to: 'enter' })));
+    at.at.wrong = { silent: '/token' };
+    const urls = begun.map(({ address, cookie }) => {
+      const state = new URL(address).searchParams.get('state')!;
+      return { cookie, url: new URL(`http://localhost:8480/back?code=x&state=${state}&iss=${at.at.url}`) };
+    });
+    const waiting = urls.slice(0, 8).map(({ url, cookie }) => signIn.end(url, cookie).catch(() => 'refused'));
+    await expect(signIn.end(urls[8]!.url, urls[8]!.cookie)).rejects.toMatchObject({ code: 'access.busy' });
+    await at.at.close();
+    expect(await Promise.all(waiting)).toEqual(Array(8).fill('refused'));
+  });
+});
+
+describe('a person who has signed in by password', () => {
+  async function entered() {
+    const at = await place();
+    const there = at.browser();
+    const { invite } = await at.invite(undefined, 'owner');
+    const made = await there.send('POST', '/setup', { invite, name: 'Anna', password: PASSWORD });
+    expect(made.status).toBe(200);
+    return { at, there };
+  }
+
+  test('adds its account, signs in by it, and removes it', async () => {
+    const { at, there } = await entered();
+    expect(await there.comeBack(await there.travel('/accounts'))).toBe('/#/you');
+    const account = { issuer: at.at.url, subject: 'u-1', login: ANNA.email };
+    expect((await there.send('GET', '/accounts')).body).toEqual({ rows: [account] });
+    expect(await at.browser().signIn()).toBe('/');
+    expect(await there.send('POST', '/accounts/remove', { issuer: at.at.url })).toMatchObject({
+      status: 200,
+    });
+    expect(await there.send('POST', '/accounts/remove', { issuer: at.at.url })).toMatchObject({
+      status: 404,
+      body: { code: 'fabric.unknown-account' },
+    });
+    expect(await at.browser().signIn()).toBe(problem('access.not-invited'));
+    const actions = (await at.registry.audit({ limit: 20 })).rows.map(({ action }) => action);
+    expect(actions).toEqual(expect.arrayContaining(['account.add', 'account.remove']));
+  });
+
+  test('does so only freshly, and does not take somebody else’s', async () => {
+    const { at, there } = await entered();
+    await at.invite('anna@example.org');
+    expect(await at.browser().signIn()).toBe(problem('fabric.person-exists'));
+    at.at.claims = { ...ANNA, name: 'Bob' };
+    expect(await at.browser().signIn()).toBe('/');
+    expect(await there.comeBack(await there.travel('/accounts'))).toBe(
+      '/#/you?problem=fabric.account-exists',
+    );
+    at.time.now += FRESH_MS;
+    expect(await there.send('POST', '/accounts', {})).toMatchObject({
+      status: 403,
+      body: { code: 'access.fresh-sign-in' },
+    });
+  });
+});
+
+test('a sign-in elsewhere is as fresh as the issuer says', async () => {
+  const at = await place();
+  await at.invite('anna@example.org', 'owner');
+  const there = at.browser();
+  expect(await there.signIn()).toBe('/');
+  const invite = () => there.send('POST', '/people/invites', { role: 'auditor', hours: 1 });
+  expect(await invite()).toMatchObject({ status: 403, body: { code: 'access.fresh-sign-in' } });
+  // With `confirm` it has to be one of this moment.
+  at.at.claims = { ...ANNA, auth_time: Math.floor(at.time.now / 1_000) - 3_600 };
+  expect(await there.comeBack(await there.travel('/session/account', { confirm: true }))).toBe(
+    problem('access.bad-account'),
+  );
+  at.at.claims = ANNA;
+  expect(await there.comeBack(await there.travel('/session/account', { confirm: true }))).toBe('/');
+  expect(await invite()).toMatchObject({ status: 200 });
+});
+
+test('a console without an issuer says so', async () => {
+  const api = await served(opened(registryFile()));
+  const there = browser(api);
+  expect((await there.send('GET', '/session/ways')).body).toEqual({ issuer: null });
+  expect(await there.send('POST', '/session/account', {})).toMatchObject({
+    status: 422,
+    body: { code: 'access.no-accounts' },
+  });
+  expect(await there.send('GET', CALLBACK_PATH.replace('/api/v1', ''))).toMatchObject({ status: 404 });
+});
+
+test('a sign-in begins in the console’s own pages alone', async () => {
+  const at = await place();
+  const from = { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' };
+  expect(await at.browser().send('POST', '/session/account', {}, from)).toMatchObject({
+    status: 403,
+    body: { code: 'access.cross-site' },
+  });
+});
