@@ -4,7 +4,7 @@
 make_slot() {
   say "the slot"
   slot_image=$work/rootfs.img
-  mksquashfs "$tree" "$slot_image" -noappend -no-progress -quiet -comp gzip -Xcompression-level 6 -b 128K \
+  env -u SOURCE_DATE_EPOCH mksquashfs "$tree" "$slot_image" -mkfs-time "$SOURCE_DATE_EPOCH" -all-time "$SOURCE_DATE_EPOCH" -noappend -no-progress -quiet -comp gzip -Xcompression-level 6 -b 128K \
     -action 'uncompressed@name(vmlinuz)||name(initrd.img)' >&2
   local size
   size=$(stat -c %s "$slot_image")

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { folder, run } from '../place.ts';
+import { folder, packaged, run } from '../place.ts';
 import { complaints, unitsOf } from '../units.ts';
 import { gatewayText, onGateway } from './gateway.ts';
 
@@ -69,4 +69,11 @@ test('every script is one that a shell can read', () => {
   const broken = join(folder(), 'broken');
   writeFileSync(broken, 'if true; then\n');
   expect(run('sh', ['-n', broken]).code).not.toBe(0);
+});
+
+test('[H-F3] a slot that GRUB cannot load costs an attempt: it restarts instead of waiting for a key', () => {
+  const entries = packaged('image/boot/grub.cfg').match(/^menuentry[\s\S]*?^}/gm);
+  expect(entries).toHaveLength(2);
+  for (const entry of entries!)
+    expect(entry).toMatch(/\n {2}linux .*\n {2}initrd .*\n {2}boot\n {2}reboot\n}$/);
 });
