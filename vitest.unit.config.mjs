@@ -32,6 +32,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/router/!(clones|invitations).test.ts',
   'test/bench/admit.test.ts',
   'test/powercuts/powercuts.test.ts',
+  'test/armhf/**',
 ];
 /** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg, curl, prlimit, cat. */
 const NEEDS_PROGRAMS = [

@@ -3,9 +3,9 @@
 # Compiles only what has changed since the last build with the same compiler and flags; .cache/native keeps the objects.
 #   CC            the C compiler; set it (with PKG_CONFIG) to cross-build, e.g. CC=aarch64-linux-gnu-gcc
 #   NODE_INCLUDE  folder of node_api.h and openssl/; found beside the node binary by default
-#   EXTRA_CFLAGS  more flags, e.g. -DFP256BN_PORTABLE: no assembly
+#   EXTRA_CFLAGS  more flags, e.g. -DFP256BN_PORTABLE: no assembly; -DFP256BN_NARROW besides: no 128-bit integers, as on 32-bit processors
 #   OUT           where the addon goes
-#   ECDAA=0       without the native ECDAA
+#   ECDAA=0       without the native ECDAA: programs use the TypeScript version
 #   SANITIZE=1    AddressSanitizer and UndefinedBehaviorSanitizer
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,9 +26,8 @@ $pkg --exists $tss || { echo "native/build.sh: tpm2-tss headers not found; insta
 flags="-std=gnu11 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-deprecated-declarations"
 flags="$flags -D_GNU_SOURCE -DNAPI_VERSION=8 ${EXTRA_CFLAGS:-}"
 [ -z "${SANITIZE:-}" ] || flags="$flags -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined"
-# ECDAA needs 128-bit integers: on a 32-bit target, or with ECDAA=0, programs use the TypeScript version.
 without=()
-if [ "${ECDAA:-1}" = 1 ] && $cc -dM -E - </dev/null | grep __SIZEOF_INT128__ >/dev/null; then
+if [ "${ECDAA:-1}" = 1 ]; then
   flags="$flags -DENF_ECDAA"
 else
   without=(-not -path './ecdaa/*' -not -path './fp256bn/*')

@@ -10,7 +10,7 @@ import type { NetlinkFace } from './net/netlink.ts';
 import type { RouterFace } from './router/router.ts';
 import type { TssFace } from './tpm/tss.ts';
 
-/** Everything the addon offers; a bad argument is a TypeError, never a crash. A 32-bit build has no ECDAA. */
+/** Everything the addon offers; a bad argument is a TypeError, never a crash. One built with ECDAA=0 has no ECDAA. */
 export type Addon = TssFace &
   NetFace &
   AcceptorFace &

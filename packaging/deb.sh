@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Builds a Debian package: dist/deb/enf-PROGRAM_VERSION_ARCH.deb. The same sources give the same bytes.
-#   packaging/deb.sh [agent|fabric|factory]... [--arch amd64|arm64] [--out DIR] [--install-cross]
-#     agent, fabric, factory   which; all three by default
+#   packaging/deb.sh [agent|fabric|factory]... [--arch amd64|arm64|armhf] [--out DIR] [--install-cross]
+#     agent, fabric, factory   which; all three by default, on armhf the first and the last: a fabric needs a 64-bit machine
 #     --arch           the target architecture; this machine's by default
 #     --out            where the packages go; dist/deb by default
-#     --install-cross  first installs what cross-building needs (adds a foreign architecture to this system)
+#     --install-cross  first installs what cross-building needs (for arm64 it adds a foreign architecture to this system)
 #   SOURCE_DATE_EPOCH  the time in all files, seconds since 1970; that of the last commit by default
 #   LARGEST_PACKAGE, LARGEST_INSTALLED   bounds in bytes, beyond which it fails
 #   MAINTAINER         "Name <mail>" of the person responsible for the package
@@ -14,7 +14,7 @@ export LC_ALL=C TZ=UTC
 umask 022
 root=$(cd "$(dirname "$0")/.." && pwd)
 here=$(dpkg --print-architecture)
-arch=$here out=$root/dist/deb install_cross= programs=()
+arch=$here out=$root/dist/deb install_cross= sysroot= programs=()
 
 die() { printf 'deb.sh: %s\n' "$1" >&2; exit 1; }
 while [ $# -gt 0 ]; do
@@ -27,12 +27,17 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#programs[@]} -gt 0 ] || programs=(agent fabric factory)
+if [ ${#programs[@]} -eq 0 ]; then
+  programs=(agent factory)
+  [ "$arch" = armhf ] || programs=(agent fabric factory)
+fi
 case $arch in
   amd64) triplet=x86_64-linux-gnu ;;
   arm64) triplet=aarch64-linux-gnu ;;
-  *) die "no such architecture: $arch (amd64, arm64)" ;;
+  armhf) triplet=arm-linux-gnueabihf ;;
+  *) die "no such architecture: $arch (amd64, arm64, armhf)" ;;
 esac
+[ "$arch" != armhf ] || case " ${programs[*]} " in *' fabric '*) die "enf-fabric is not built for armhf: a fabric needs a 64-bit machine" ;; esac
 export MAINTAINER=${MAINTAINER:-enf maintainers <maintainers@enf.invalid>}
 : "${SOURCE_DATE_EPOCH:=$(git -C "$root" log -1 --format=%ct 2>/dev/null || true)}"
 [ -n "$SOURCE_DATE_EPOCH" ] || die "not a git checkout: set SOURCE_DATE_EPOCH to the time of this version"
@@ -41,12 +46,22 @@ majors=${NODE_MAJORS:-$(node -p 'process.versions.node.split(".")[0]')}
 
 if [ "$arch" != "$here" ]; then
   if [ -n "$install_cross" ]; then
-    dpkg --add-architecture "$arch"
+    needed=("gcc-$triplet")
+    if [ "$arch" = armhf ]; then
+      needed+=(mmdebstrap)
+    else
+      dpkg --add-architecture "$arch"
+      needed+=("g++-$triplet" "libc6-dev:$arch" "libtss2-dev:$arch")
+    fi
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      "gcc-$triplet" "g++-$triplet" "libc6-dev:$arch" "libtss2-dev:$arch" >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${needed[@]}" >/dev/null
   fi
   command -v "$triplet-gcc" >/dev/null || die "no compiler for $arch: install gcc-$triplet, or use --install-cross"
+fi
+if [ "$arch" = armhf ] && [ "$arch" != "$here" ]; then
+  sysroot=$(bash "$root/packaging/sysroot.sh" "$arch")
+  export CC="$triplet-gcc --sysroot=$sysroot" PKG_CONFIG_SYSROOT_DIR=$sysroot PKG_CONFIG_LIBDIR=$sysroot/usr/lib/$triplet/pkgconfig
+elif [ "$arch" != "$here" ]; then
   [ -e "/usr/lib/$triplet/pkgconfig/tss2-esys.pc" ] || die "no libraries for $arch: install libtss2-dev:$arch, or use --install-cross"
   export CC=$triplet-gcc CXX=$triplet-g++ PKG_CONFIG_LIBDIR=/usr/lib/$triplet/pkgconfig:/usr/share/pkgconfig
 fi
@@ -59,11 +74,25 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
 . "$root/packaging/program.sh"
 
-# For all of them: the addon.
+# For all of them: the addon. Where a long has 32 bits, a time does not.
 strip() { "$triplet-strip" --strip-unneeded --remove-section=.comment "$1"; }
-EXTRA_CFLAGS="-ffile-prefix-map=$root=. -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wl,-z,relro" \
-  OUT=$work/enf.node bash "$root/native/build.sh"
+addon_flags="-ffile-prefix-map=$root=. -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wl,-z,relro"
+[ "$arch" != armhf ] || addon_flags+=" -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
+EXTRA_CFLAGS=$addon_flags OUT=$work/enf.node bash "$root/native/build.sh"
 strip "$work/enf.node"
+
+# The libraries that an addon asks for, without the loader.
+needs() { readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -v '^ld-linux' | sort; }
+
+# Where nothing is installed that dpkg-shlibdeps could ask: what it finds for this machine's own addon, which needs the same libraries.
+# glibc has 64-bit times since 2.34.
+libraries_of_own() (
+  unset CC PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
+  OUT=$work/own.node bash "$root/native/build.sh"
+  [ "$(needs "$work/own.node")" = "$(needs "$work/enf.node")" ] || die "the addon for $arch needs other libraries than this machine's"
+  cd "$work/shlibs"
+  dpkg-shlibdeps --warnings=0 -O "$work/own.node" 2>/dev/null | sed -E 's/^shlibs:Depends=//; s/libc6 \([^)]*\)/libc6 (>= 2.34)/'
+)
 
 # Where the files of a folder in packaging/PROGRAM belong.
 declare -A places=(
@@ -118,7 +147,11 @@ build_package() {
   # Dependencies, as dpkg-shlibdeps finds them on this Debian.
   mkdir -p "$work/shlibs/debian"
   printf 'Source: enf\n\nPackage: %s\nArchitecture: any\n' "$name" >"$work/shlibs/debian/control"
-  libraries=$(cd "$work/shlibs" && DEB_HOST_ARCH=$arch dpkg-shlibdeps --warnings=0 -O "$target"/*.node 2>/dev/null | sed 's/^shlibs:Depends=//')
+  if [ -n "$sysroot" ]; then
+    libraries=$(libraries_of_own)
+  else
+    libraries=$(cd "$work/shlibs" && DEB_HOST_ARCH=$arch dpkg-shlibdeps --warnings=0 -O "$target"/*.node 2>/dev/null | sed 's/^shlibs:Depends=//')
+  fi
   [ -n "$libraries" ] || die "dpkg-shlibdeps found no libraries"
 
   LIBRARIES=$libraries NODE_MAJORS=$majors describe "$name" "$made"

@@ -38,29 +38,21 @@ void montgomery_multiply(uint64_t *r, const uint64_t *x, const uint64_t *y, cons
   uint64_t t[4] = {0, 0, 0, 0}, top = 0;
 #pragma GCC unroll 4
   for (int i = 0; i < 4; i++) {
-    uint128 q = (uint128)x[0] * y[i] + t[0];
-    t[0] = (uint64_t)q;
-    q = (uint128)x[1] * y[i] + t[1] + (uint64_t)(q >> 64);
-    t[1] = (uint64_t)q;
-    q = (uint128)x[2] * y[i] + t[2] + (uint64_t)(q >> 64);
-    t[2] = (uint64_t)q;
-    q = (uint128)x[3] * y[i] + t[3] + (uint64_t)(q >> 64);
-    t[3] = (uint64_t)q;
-    q = (uint128)top + (uint64_t)(q >> 64);
-    top = (uint64_t)q;
-    uint64_t sixth = (uint64_t)(q >> 64);
+    uint64_t carry = 0, sixth = 0;
+    t[0] = multiply_carry(x[0], y[i], t[0], &carry);
+    t[1] = multiply_carry(x[1], y[i], t[1], &carry);
+    t[2] = multiply_carry(x[2], y[i], t[2], &carry);
+    t[3] = multiply_carry(x[3], y[i], t[3], &carry);
+    top = add_carry(top, carry, &sixth);
 
-    uint64_t m = t[0] * inverse;
-    q = (uint128)m * order[0] + t[0];
-    q = (uint128)m * order[1] + t[1] + (uint64_t)(q >> 64);
-    t[0] = (uint64_t)q;
-    q = (uint128)m * order[2] + t[2] + (uint64_t)(q >> 64);
-    t[1] = (uint64_t)q;
-    q = (uint128)m * order[3] + t[3] + (uint64_t)(q >> 64);
-    t[2] = (uint64_t)q;
-    q = (uint128)top + (uint64_t)(q >> 64);
-    t[3] = (uint64_t)q;
-    top = sixth + (uint64_t)(q >> 64);
+    uint64_t m = t[0] * inverse, last = 0;
+    carry = 0;
+    multiply_carry(m, order[0], t[0], &carry);
+    t[0] = multiply_carry(m, order[1], t[1], &carry);
+    t[1] = multiply_carry(m, order[2], t[2], &carry);
+    t[2] = multiply_carry(m, order[3], t[3], &carry);
+    t[3] = add_carry(top, carry, &last);
+    top = sixth + last;
   }
   reduce_once(r, t, top, order);
 }

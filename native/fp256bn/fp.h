@@ -2,9 +2,8 @@
 // and every result may be one of the operands.
 #pragma once
 #include "constants.h"
+#include "limb.h"
 #include <string.h>
-
-typedef unsigned __int128 uint128;
 
 // How to multiply, chosen when the addon is loaded: with mulx, adcx and adox if the processor has them, in C otherwise. With
 // AVX-512 IFMA besides, public values are handled in eight lanes (lanes.h).
@@ -26,18 +25,6 @@ static inline void fp_mul(fp *r, const fp *x, const fp *y) {
 }
 
 static inline void fp_sqr(fp *r, const fp *x) { fp_mul(r, x, x); }
-
-static inline uint64_t add_carry(uint64_t x, uint64_t y, uint64_t *carry) {
-  uint128 sum = (uint128)x + y + *carry;
-  *carry = (uint64_t)(sum >> 64);
-  return (uint64_t)sum;
-}
-
-static inline uint64_t sub_borrow(uint64_t x, uint64_t y, uint64_t *borrow) {
-  uint128 difference = (uint128)x - y - *borrow;
-  *borrow = (uint64_t)(difference >> 64) & 1;
-  return (uint64_t)difference;
-}
 
 // All ones if `bit` is 1, zero if it is 0. The barrier keeps compilers from turning masks back into branches.
 static inline uint64_t mask_of(uint64_t bit) {

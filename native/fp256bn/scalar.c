@@ -69,11 +69,7 @@ static void multiply_shift(uint64_t r[3], const scalar *k, const uint64_t g[5]) 
   uint64_t product[9] = {0};
   for (int i = 0; i < 4; i++) {
     uint64_t carry = 0;
-    for (int j = 0; j < 5; j++) {
-      uint128 t = (uint128)k->limb[i] * g[j] + product[i + j] + carry;
-      product[i + j] = (uint64_t)t;
-      carry = (uint64_t)(t >> 64);
-    }
+    for (int j = 0; j < 5; j++) product[i + j] = multiply_carry(k->limb[i], g[j], product[i + j], &carry);
     product[i + 5] = carry;
   }
   for (int i = 0; i < 3; i++) r[i] = product[6 + i];
@@ -84,11 +80,7 @@ static void multiply_accumulate(uint64_t r[3], const uint64_t x[3], const uint64
   uint64_t product[3] = {0}, carry = 0;
   for (int i = 0; i < 3; i++) {
     uint64_t high = 0;
-    for (int j = 0; i + j < 3; j++) {
-      uint128 t = (uint128)x[i] * y[j] + product[i + j] + high;
-      product[i + j] = (uint64_t)t;
-      high = (uint64_t)(t >> 64);
-    }
+    for (int j = 0; i + j < 3; j++) product[i + j] = multiply_carry(x[i], y[j], product[i + j], &high);
   }
   for (int i = 0; i < 3; i++)
     r[i] = subtract ? sub_borrow(r[i], product[i], &carry) : add_carry(r[i], product[i], &carry);

@@ -92,7 +92,7 @@ async function loaded(
 }
 
 /** A fabric with a group, and one member of it. */
-async function makeMember(folder: string): Promise<Member> {
+export async function makeMember(folder: string): Promise<Member> {
   const data = join(folder, 'fabric');
   const at = (name: string): string => join(folder, name);
   const network = 'fd00:e4f:8::/64';
@@ -122,7 +122,7 @@ function run(command: readonly string[]): Promise<void> {
 }
 
 /** `enf-fabric serve` on loopback. */
-async function serve(data: string): Promise<{ pid: number; port: number; stop(): Promise<void> }> {
+export async function serve(data: string): Promise<{ pid: number; port: number; stop(): Promise<void> }> {
   const port = await freePort();
   const listen = [
     '--identity-listen',

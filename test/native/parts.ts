@@ -10,6 +10,10 @@ const FLAGS = ['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-D_GNU
 const PREFIX = dirname(dirname(process.execPath));
 const INCLUDE = [join(PREFIX, 'include/node'), '/usr/include/node'].find((each) => existsSync(each))!;
 
+/** CC compiles, and RUNNER runs what it makes, for another processor: programs with their first words, e.g. "qemu-arm-static -L ROOT". */
+const [COMPILER, ...COMPILING] = (process.env.CC ?? 'gcc').split(' ');
+const RUNNER = (process.env.RUNNER ?? 'setarch -R').split(' ');
+
 /** Compiles `test/native/NAME.c` with those `parts` of the addon under a sanitizer (none: '') and runs it with these words; what became of it. */
 export async function runParts(
   name: string,
@@ -29,11 +33,11 @@ export async function runParts(
     ...(sanitizer === '' ? [] : [`-fsanitize=${sanitizer}`]),
   ];
   try {
-    execFileSync(process.env.CC ?? 'gcc', [...flags, ...sources, ...libraries, '-lpthread', '-o', program], {
+    execFileSync(COMPILER!, [...COMPILING, ...flags, ...sources, ...libraries, '-lpthread', '-o', program], {
       env: { ...process.env, LD_PRELOAD: '' },
     });
     // Without address randomisation: older ThreadSanitizers do not find their memory otherwise.
-    return await run('env', '-u', 'LD_PRELOAD', 'setarch', '-R', program, ...words);
+    return await run('env', '-u', 'LD_PRELOAD', ...RUNNER, program, ...words);
   } finally {
     rmSync(folder, { recursive: true });
   }

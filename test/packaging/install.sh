@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The Debian packages where they belong: installed, configured, upgraded, removed and purged on a booted Debian.
 #   test/packaging/install.sh [booted] [fabric] [bookworm] [trixie]     all by default; about five minutes, more the first time
+#   test/packaging/install.sh --arch armhf                              see armhf.sh
 # booted    this machine's own Debian in a container, on an overlay that is thrown away: systemd, the hardened unit of the agent, a software
 #           TPM, a fabric on loopback
 # fabric    the same for the packages of the fabric and the factory: founded, served, backed up, upgraded, restored, purged
@@ -12,6 +13,10 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 die() { printf 'install.sh: %s\n' "$1" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || die "needs root"
+if [ "${1:-}" = --arch ]; then
+  [ "${2:-}" = armhf ] || die "no such architecture: ${2:-} (armhf)"
+  exec bash test/packaging/armhf.sh
+fi
 command -v systemd-nspawn >/dev/null || die "install systemd-container"
 command -v debootstrap >/dev/null || die "install debootstrap"
 

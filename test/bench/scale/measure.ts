@@ -1,4 +1,6 @@
+import { statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { pathOf } from '../../../fabric/pki/files.ts';
 import { run } from './command.ts';
 import type { Generated } from './generate.ts';
 import type { Row } from './report.ts';
@@ -13,7 +15,9 @@ export async function measureAlone({ data }: Generated, devices: number): Promis
   const all = await run('device', 'list', '--all', '--json', '--data', data);
   if (all.rows !== devices) throw new Error(`${all.rows} of ${devices} devices were listed`);
   const audit = await run('audit', '--data', data);
+  const disk = statSync(pathOf(data, 'registry')).size;
   return [
+    { what: 'the registry on the disk, a device', unit: 'B', value: disk / devices },
     { what: 'device list, first page', unit: 's', value: first.seconds, must: { atMost: 0.3 } },
     { what: '  its memory', unit: 'MB', value: first.peakMb, must: { atMost: 120 } },
     {
@@ -39,6 +43,7 @@ export async function measureServing({ data, gid }: Generated): Promise<Row[]> {
   });
   try {
     const idle = await fabric.during(() => setTimeout(IDLE_MS));
+    const residentMb = fabric.residentMb();
     const first = await fabric.during(() => run('device', 'list', ...at));
     const all = await fabric.during(() => run('device', 'list', '--all', '--json', ...at));
     const suspend = await fabric.during(() => run('group', 'suspend', gid, ...at));
@@ -47,6 +52,7 @@ export async function measureServing({ data, gid }: Generated): Promise<Row[]> {
     const audit = await fabric.during(() => run('audit', ...at));
     return [
       { what: 'serve, until it is ready', unit: 's', value: fabric.seconds, must: { atMost: 2 } },
+      { what: 'idle, its memory', unit: 'MB', value: residentMb },
       { what: 'idle, longest stall of the fabric', unit: 'ms', value: idle.stallMs },
       { what: 'device list, beside it', unit: 's', value: first.result.seconds, must: { atMost: 0.3 } },
       stall(first.stallMs),

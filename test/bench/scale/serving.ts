@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { memoryOfProcess } from '../processes.ts';
 import { PROGRAM } from './command.ts';
 
 /** A fabric that serves in a process of its own. */
 export interface Serving {
   /** From its start until it was ready. */
   readonly seconds: number;
+  /** Megabytes (10^6 bytes), now. */
+  residentMb(): number;
   /** What `work` resolves to, and the longest time that the event loop of the fabric stood still meanwhile, in milliseconds. */
   during<T>(work: () => Promise<T>): Promise<{ result: T; stallMs: number }>;
   stop(): Promise<void>;
@@ -61,6 +64,7 @@ export async function serve(data: string): Promise<Serving> {
 
   return {
     seconds,
+    residentMb: () => memoryOfProcess(child.pid!).rssMb,
     async during(work) {
       await stall();
       const result = await work();

@@ -1,4 +1,4 @@
-/** The addon as other machines have it: without assembly, and without ECDAA. */
+/** The addon as other machines have it: without assembly, without 128-bit integers, and without ECDAA. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -27,8 +27,11 @@ function built(name: string, settings: Record<string, string>): Partial<EcdaaFac
   return createRequire(import.meta.url)(out);
 }
 
-it('without assembly it computes the same', { timeout: TIMEOUT_MS }, async () => {
-  const plain = built('portable', { EXTRA_CFLAGS: '-O1 -DFP256BN_PORTABLE' }) as EcdaaFace;
+it.each([
+  ['without assembly', '-O1 -DFP256BN_PORTABLE'],
+  ['without 128-bit integers', '-O1 -DFP256BN_PORTABLE -DFP256BN_NARROW'],
+])('%s it computes the same', { timeout: TIMEOUT_MS }, async (name, flags) => {
+  const plain = built(name, { EXTRA_CFLAGS: flags }) as EcdaaFace;
   const usual = addon() as EcdaaFace;
   expect(plain.ecdaaArithmetic()).toBe('portable');
   for (const lacking of ['adx', 'lanes'] as const) {
@@ -43,12 +46,12 @@ it('without assembly it computes the same', { timeout: TIMEOUT_MS }, async () =>
 
   const { member, signature, message, basename } = vectors.signatures.find((each) => each.basename)!;
   const { sk, credential, issuer } = vectors.members[member]!;
-  const [none, text, name] = [new Uint8Array(0), fromHex(message), fromHex(basename!)];
+  const [none, text, base] = [new Uint8Array(0), fromHex(message), fromHex(basename!)];
   const draws = primitives.random(195);
   const sign = (face: EcdaaFace) =>
-    toHex(face.ecdaaSign(fromHex(sk), fromHex(credential.credential), text, name, draws)!);
+    toHex(face.ecdaaSign(fromHex(sk), fromHex(credential.credential), text, base, draws)!);
   expect(sign(plain)).toBe(sign(usual));
-  const group = plain.ecdaaGroup(fromHex(vectors.issuers[issuer]!.gpk), name, none, none)!;
+  const group = plain.ecdaaGroup(fromHex(vectors.issuers[issuer]!.gpk), base, none, none)!;
   const spoilt = fromHex(signature).map((byte, i) => (i === 20 ? byte ^ 1 : byte));
   const verdicts = await plain.ecdaaVerify(
     group,

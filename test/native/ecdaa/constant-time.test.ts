@@ -11,22 +11,28 @@ const source = fileURLToPath(new URL('./constant_time/secrets.c', import.meta.ur
 const lanes = fileURLToPath(new URL('./constant_time/lanes', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'enf-ct-'));
 const program = join(folder, 'secrets');
+/** As a 32-bit processor computes. */
+const narrow = join(folder, 'narrow');
 /** Valgrind and AddressSanitizer do not go together: in the sanitizer's run these programs go without it. */
 const env = { ...process.env, LD_PRELOAD: '' };
 
 /** Computes with nothing secret, and its lanes have more instructions: as on a processor without. */
 const PAIRING = 'fp256bn/lanes_pairing.c';
 
-beforeAll(() => {
-  const parts = ['ecdaa', 'fp256bn'].flatMap((folder) =>
-    readdirSync(join(native, folder))
-      .filter((name) => name.endsWith('.c') && !/^(napi|host_arithmetic)\.c$/.test(name))
-      .map((name) => `${folder}/${name}`),
-  );
+/** Compiles what computes with secrets. */
+function compile(...words: string[]): void {
   const include = join(process.execPath, '../../include/node');
   const flags = '-std=gnu11 -O2 -g -D_GNU_SOURCE -DCT_CHECK -Wno-deprecated-declarations'.split(' ');
-  const paths = [`-I${lanes}`, '-iquote', native, `-I${include}`];
-  const compile = (...words: string[]) => execFileSync('gcc', [...flags, ...paths, ...words], { env });
+  execFileSync('gcc', [...flags, `-I${lanes}`, '-iquote', native, `-I${include}`, ...words], { env });
+}
+
+const parts = ['ecdaa', 'fp256bn'].flatMap((folder) =>
+  readdirSync(join(native, folder))
+    .filter((name) => name.endsWith('.c') && !/^(napi|host_arithmetic)\.c$/.test(name))
+    .map((name) => `${folder}/${name}`),
+);
+
+beforeAll(() => {
   const pairing = join(folder, 'pairing.o');
   compile('-DFP256BN_PORTABLE', '-c', join(native, PAIRING), '-o', pairing);
   const files = parts.filter((name) => name !== PAIRING).map((name) => join(native, name));
@@ -34,7 +40,9 @@ beforeAll(() => {
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function memcheck(...parameters: string[]): { status: number | null; said: string } {
+const memcheck = (...parameters: string[]) => check(program, parameters);
+
+function check(program: string, parameters: string[]): { status: number | null; said: string } {
   const run = spawnSync('valgrind', ['-q', '--error-exitcode=9', program, ...parameters], {
     encoding: 'utf8',
     env,
@@ -46,6 +54,12 @@ function memcheck(...parameters: string[]): { status: number | null; said: strin
 it('issuing and signing are constant time, with every arithmetic, and all make the same', () => {
   const said = 'portable: done\nadx: done\nlanes: done\n';
   expect(memcheck('adx', 'lanes')).toEqual({ status: 0, said });
+});
+
+it('so they are without 128-bit integers', () => {
+  const files = parts.map((name) => join(native, name));
+  compile('-DFP256BN_PORTABLE', '-DFP256BN_NARROW', source, ...files, '-l:libcrypto.so.3', '-o', narrow);
+  expect(check(narrow, [])).toEqual({ status: 0, said: 'portable: done\n' });
 });
 
 it('a multiplication that branches on its scalar is found', () => {
