@@ -1,5 +1,10 @@
-import type { Me } from '../../fabric/account/operation.ts';
-import type { PasskeyView } from '../../fabric/account/own.ts';
+import type {
+  CodesLeftView,
+  Me,
+  PasskeysView,
+  PasskeyView,
+  RecoveryCodesView,
+} from '../../fabric/account/views.ts';
 import { send } from './http.ts';
 
 export type { Me, PasskeyView };
@@ -13,9 +18,9 @@ export const account = {
   signOut: () => send<object>('DELETE', '/session'),
   signOutEverywhere: () => send<object>('DELETE', '/sessions'),
   changePassword: (current: string, password: string) => send<Me>('POST', '/password', { current, password }),
-  recoveryCodesLeft: () => send<{ left: number }>('GET', '/recovery-codes'),
-  makeRecoveryCodes: () => send<{ codes: readonly string[] }>('POST', '/recovery-codes'),
-  passkeys: () => send<{ rows: readonly PasskeyView[] }>('GET', '/passkeys'),
+  recoveryCodesLeft: () => send<CodesLeftView>('GET', '/recovery-codes'),
+  makeRecoveryCodes: () => send<RecoveryCodesView>('POST', '/recovery-codes'),
+  passkeys: () => send<PasskeysView>('GET', '/passkeys'),
   removePasskey: (id: number) => send<object>('DELETE', `/passkeys/${id}`),
   addPasskey: async (name: string) => {
     const options = await send<PublicKeyCredentialCreationOptionsJSON>('POST', '/passkeys/options');

@@ -1,4 +1,4 @@
-import type { DeviceView } from '../../fabric/operations/devices.ts';
+import type { DeviceView } from '../../fabric/operations/views/devices.ts';
 import { ago } from './time.ts';
 
 /** A number of things: "1 device", "1,204 devices". */

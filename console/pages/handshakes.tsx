@@ -1,4 +1,4 @@
-import type { HandshakeView } from '../../fabric/operations/audit.ts';
+import type { HandshakeView } from '../../fabric/operations/views/handshakes.ts';
 import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Me, notForThisCaller, type SignedIn } from '../account/operation.ts';
-import type { PasskeyView } from '../account/own.ts';
+import { notForThisCaller, type SignedIn } from '../account/operation.ts';
+import type { Me, PasskeysView } from '../account/views.ts';
 import { checker, objectOf } from '../operations/contract/input.ts';
 import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
 import { addressOf, type Callers } from './callers.ts';
@@ -102,7 +102,7 @@ function passkeyHandlers(options: ApiOptions, callers: Callers): Readonly<Record
     async 'passkey-options'({ request, caller }) {
       const { id } = personOf(caller);
       const { name } = await ask<Me>(options, 'me', caller, {});
-      const { rows } = await ask<{ rows: readonly PasskeyView[] }>(options, 'passkey-list', caller, {});
+      const { rows } = await ask<PasskeysView>(options, 'passkey-list', caller, {});
       return keys.creation(
         request,
         { id, name },

@@ -6,33 +6,8 @@ import type { RegistryReader } from '../registry/registry.ts';
 import { handshakeView } from './audit.ts';
 import { text } from './contract/input.ts';
 import { isoTime, operation, type ReadContext } from './contract/operation.ts';
-import { type GroupView, groupView, LONGEST_LABEL } from './groups.ts';
-
-/** What a label says, and what is known here of its group. */
-export interface LabelView {
-  /** 64 hex digits. */
-  readonly gid: string;
-  readonly name: string;
-  /** As the label says, which nobody has checked. */
-  readonly vendor: string | null;
-  /** Hex. */
-  readonly basename: string;
-  readonly hasClaim: boolean;
-  /** It has a maker's signature, which is not checked. */
-  readonly signed: boolean;
-  /** The group, if it is admitted already. */
-  readonly group: GroupView | null;
-  readonly knocking: KnockingView | null;
-}
-
-/** Handshakes that claimed the group while it was not admitted, among the last that are kept: they prove nothing. */
-export interface KnockingView {
-  readonly attempts: number;
-  readonly first: string;
-  readonly last: string;
-  /** At most ten, the most frequent one first; null: nobody knows. */
-  readonly countries: readonly (string | null)[];
-}
+import { groupView, LONGEST_LABEL } from './groups.ts';
+import type { KnockingView, LabelView } from './views/groups.ts';
 
 const MOST_ATTEMPTS = 1_000;
 const MOST_COUNTRIES = 10;

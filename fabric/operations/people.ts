@@ -5,28 +5,11 @@ import type { Person } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
 import { oneOf, text, whole } from './contract/input.ts';
 import { isoTime, listOperation, operation } from './contract/operation.ts';
+import type { InviteView, PersonRoleView, PersonView, RemovedPersonView } from './views/people.ts';
 
 const HOUR_MS = 3_600_000;
 const MOST_HOURS = 168;
 const LONGEST_NAME = 60;
-
-export interface PersonView {
-  readonly id: number;
-  readonly name: string;
-  readonly role: Role;
-  readonly createdBy: string;
-  readonly created: string;
-  readonly signedIn: string | null;
-  readonly removed: string | null;
-  readonly passkeys: number;
-}
-
-export interface InviteView {
-  /** Shown once. */
-  readonly invite: string;
-  readonly role: Role;
-  readonly expires: string;
-}
 
 /** A page of people, oldest first. */
 export const listPeople = listOperation(
@@ -52,10 +35,7 @@ export const invitePerson = operation<{ role: Role; hours: number }, InviteView>
  * Changes the role of a person, by number or name, and ends all its sessions.
  * @throws Failure `fabric.unknown-person`, `fabric.last-owner`, `access.forbidden`
  */
-export const setPersonRole = operation<
-  { person: string; role: Role },
-  PersonView & { readonly changed: boolean }
->(
+export const setPersonRole = operation<{ person: string; role: Role }, PersonRoleView>(
   'person-role',
   { person: text(LONGEST_NAME), role: oneOf(...ROLES) },
   async ({ registry, actor, role: own }, { person, role }) => {
@@ -68,7 +48,7 @@ export const setPersonRole = operation<
 );
 
 /** Removes a person at once. @throws Failure `fabric.unknown-person`, `fabric.last-owner`, `access.forbidden` */
-export const removePerson = operation<{ person: string }, { readonly id: number; readonly name: string }>(
+export const removePerson = operation<{ person: string }, RemovedPersonView>(
   'person-remove',
   { person: text(LONGEST_NAME) },
   async ({ registry, actor, role: own }, { person }) => {

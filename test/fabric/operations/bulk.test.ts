@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type JobView, openJobs } from '../../../fabric/jobs/jobs.ts';
+import { openJobs } from '../../../fabric/jobs/jobs.ts';
+import type { JobView } from '../../../fabric/jobs/view.ts';
 import { listAudit } from '../../../fabric/operations/audit.ts';
 import { changeDevices, countDevices } from '../../../fabric/operations/bulk.ts';
 import type { Context } from '../../../fabric/operations/contract/operation.ts';
