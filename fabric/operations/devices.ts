@@ -102,6 +102,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     const countryOf = await countries();
     return {
       ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
+      ...(device.movedTo !== undefined && { movedTo: formatIpv6(device.movedTo) }),
       note: device.note ?? null,
       twins:
         clones === undefined
@@ -188,7 +189,6 @@ function deviceView(device: Device, presence: Presence | undefined, network: str
     pseudonym: hex(device.pseudonym),
     longtermKey: hex(device.longtermKey),
     created: isoTime(device.created),
-    ...(device.movedTo !== undefined && { movedTo: formatIpv6(device.movedTo) }),
     lastHandshake: { at: isoTime(handshake.at), from: handshake.from },
     country: device.country ?? null,
     lastTunnel: tunnel === undefined ? null : tunnelView(tunnel),

@@ -51,7 +51,6 @@ export const DeviceView = named('Device', 'A device.', {
   pseudonym: hexOf(65, 'What the group signatures of its chip have in common.'),
   longtermKey: hex('The public key of its newest handshake.'),
   created: time('When it came for the first time.'),
-  movedTo: optional(ipv6('Of a retired device: the address that its former chip took over.')),
   lastHandshake: shown({ at: time('When it provisioned last.'), from: words('The source address.') }),
   country: COUNTRY,
   lastTunnel: orNull(
@@ -68,6 +67,7 @@ export type DeviceView = Shown<typeof DeviceView>;
 /** A device with its newest handshakes. */
 export const DeviceDetails = named('DeviceDetails', 'A device with its newest handshakes.', {
   ...DeviceView.properties,
+  movedTo: optional(ipv6('Of a retired device: the address that its former chip took over.')),
   note: orNull(words('What somebody has noted of it.')),
   twins: orNull(
     shown(

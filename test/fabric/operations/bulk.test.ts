@@ -11,6 +11,7 @@ import { cancelJob, listJobs, showJob } from '../../../fabric/operations/jobs.ts
 import { addNetwork } from '../../../fabric/operations/networks.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import '../checked.ts';
 import { makeBatch } from '../device.ts';
 import { opened, registryFile } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
