@@ -1,5 +1,5 @@
 import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
-import { FAILED_RESPONSES, responsesOf } from './responses.ts';
+import { FAILED_RESPONSES, headersOf, REQUEST_HEADERS, responsesOf } from './responses.ts';
 import { ROUTES, type Route } from './routes.ts';
 
 /** The API as an OpenAPI 3.1 document. */
@@ -32,6 +32,7 @@ export function openApiDocument(version: string): object {
             'Of a browser that has signed in; what changes something also needs the header `x-enf-request: 1`.',
         },
       },
+      parameters: REQUEST_HEADERS,
       responses: byName(FAILED_RESPONSES, named),
       schemas: named,
     },
@@ -67,6 +68,7 @@ function operationObject(route: Route | AccountRoute): object {
         required: required.includes(field) && field !== 'limit',
         schema: fields[field],
       })),
+      ...headersOf(route),
     ],
     ...(inBody.length === 0
       ? {}

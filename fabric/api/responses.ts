@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import Type, { type TSchema } from 'typebox';
 import { STREAM_EVENTS } from './account-answers.ts';
 import type { AccountRoute } from './account-table.ts';
 import { shownBy } from './etags.ts';
@@ -6,7 +6,7 @@ import { PROBLEM_TYPE, Problem } from './problem.ts';
 import type { Route } from './routes.ts';
 
 /*
- * What comes back, as an OpenAPI document says it.
+ * What goes along with a request, and what comes back, as an OpenAPI document says it.
  */
 
 const content = { [PROBLEM_TYPE]: { schema: Problem } };
@@ -28,6 +28,37 @@ const ETAG = {
   description: 'The tag of this answer, for `If-None-Match` and `If-Match`.',
   schema: Type.String(),
 };
+
+const inHeader = (name: string, description: string, schema: TSchema = Type.String()) => ({
+  name,
+  in: 'header',
+  required: false,
+  description,
+  schema,
+});
+
+/** Headers that change what a request does, by name. */
+export const REQUEST_HEADERS = {
+  IfNoneMatch: inHeader('If-None-Match', 'The `ETag` of an answer that is known: nothing is sent again.'),
+  IfMatch: inHeader(
+    'If-Match',
+    'The `ETag` that `GET` has given: the change is made only if it still is so.',
+  ),
+  IdempotencyKey: inHeader(
+    'Idempotency-Key',
+    'Sent again with a request that is repeated: it is done once.',
+    Type.String({ pattern: '^[\\x21-\\x7e]{1,64}$', examples: ['2b1c5b0e-7a52-4d8e-9d53-6f1f5a3c9a10'] }),
+  ),
+  LastEventId: inHeader('Last-Event-ID', 'The `id` of the last event that has come: what follows is sent.'),
+};
+
+/** Those that a request takes. */
+export function headersOf(route: Route | AccountRoute): object[] {
+  const refer = (name: keyof typeof REQUEST_HEADERS) => ({ $ref: `#/components/parameters/${name}` });
+  if ('who' in route) return route.name === 'events' ? [refer('LastEventId')] : [];
+  if (route.method === 'GET') return [refer('IfNoneMatch')];
+  return [refer('IdempotencyKey'), ...(shownBy(route.path) === undefined ? [] : [refer('IfMatch')])];
+}
 
 /** The answers to a request, by status. */
 export function responsesOf(route: Route | AccountRoute): object {
