@@ -67,7 +67,11 @@ test('the recipes in docs/fabric-api.md work', async () => {
   const recipes = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1]!);
   expect(recipes.length).toBeGreaterThan(10);
   for (const recipe of recipes) {
-    await promisify(execFile)('bash', ['-c', `set -euo pipefail\n${recipe}`], { cwd: folder, env, timeout: 60_000 });
+    await promisify(execFile)('bash', ['-c', `set -euo pipefail\n${recipe}`], {
+      cwd: folder,
+      env,
+      timeout: 60_000,
+    });
   }
   expect((await registry.networks({ limit: 9 })).rows).toHaveLength(2);
 });
