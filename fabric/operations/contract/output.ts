@@ -8,6 +8,7 @@ import type { Changed } from './operation.ts';
  * added to them; tests take them for closed.
  */
 
+/** Without fields that can be set. */
 type Deep<T> = T extends object ? { readonly [K in keyof T]: Deep<T[K]> } : T;
 
 /** The TypeScript type of what a schema describes. */
@@ -90,5 +91,5 @@ export const changedTo = <View extends TSchema>(view: View) =>
     }),
   );
 
-/** What was changed or not, by its number. */
+/** Whether a change has changed something. */
 export const CHANGED = whether('False if there was nothing to do.');
