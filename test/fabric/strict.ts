@@ -18,7 +18,8 @@ const checks = new WeakMap<TSchema, (answer: Json) => string | undefined>();
 
 /** How an answer, as it is sent, differs from its schema; undefined: it does not. */
 export function differs(schema: TSchema | undefined, answer: unknown): string | undefined {
-  if (schema === undefined) return 'no schema describes it: see fabric/operations/answers.ts and fabric/api/account-answers.ts';
+  if (schema === undefined)
+    return 'no schema describes it: see fabric/operations/answers.ts and fabric/api/account-answers.ts';
   let check = checks.get(schema);
   if (check === undefined) {
     const compiled = Compile(closed(JSON.parse(JSON.stringify(schema)) as Schema) as TSchema);
