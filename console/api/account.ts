@@ -1,6 +1,13 @@
-import type { Me } from '../../fabric/account/operation.ts';
-import type { PasskeyView } from '../../fabric/account/own.ts';
-import type { Account } from '../../fabric/registry/people.ts';
+import type {
+  AccountsView,
+  CodesLeftView,
+  ElsewhereView,
+  Me,
+  PasskeysView,
+  PasskeyView,
+  RecoveryCodesView,
+  SignInWaysView,
+} from '../../fabric/account/views.ts';
 import { send } from './http.ts';
 
 export type { Me, PasskeyView };
@@ -11,19 +18,19 @@ export const account = {
   signIn: (name: string, password: string) => send<Me>('POST', '/session', { name, password }),
   setUp: (invite: string, name: string, password: string) =>
     send<Me>('POST', '/setup', { invite, name, password }),
-  ways: () => send<{ issuer: string | null }>('GET', '/session/ways'),
-  signInElsewhere: (confirm: boolean) => send<{ address: string }>('POST', '/session/account', { confirm }),
-  accounts: () => send<{ rows: readonly Account[] }>('GET', '/accounts'),
-  addAccount: () => send<{ address: string }>('POST', '/accounts'),
+  ways: () => send<SignInWaysView>('GET', '/session/ways'),
+  signInElsewhere: (confirm: boolean) => send<ElsewhereView>('POST', '/session/account', { confirm }),
+  accounts: () => send<AccountsView>('GET', '/accounts'),
+  addAccount: () => send<ElsewhereView>('POST', '/accounts'),
   removeAccount: (issuer: string) => send<object>('POST', '/accounts/remove', { issuer }),
   confirm: (password: string) => send<object>('POST', '/session/confirm', { password }),
   confirmByPasskey: () => byPasskey<object>('/session/confirm/passkey'),
   signOut: () => send<object>('DELETE', '/session'),
   signOutEverywhere: () => send<object>('DELETE', '/sessions'),
   changePassword: (current: string, password: string) => send<Me>('POST', '/password', { current, password }),
-  recoveryCodesLeft: () => send<{ left: number }>('GET', '/recovery-codes'),
-  makeRecoveryCodes: () => send<{ codes: readonly string[] }>('POST', '/recovery-codes'),
-  passkeys: () => send<{ rows: readonly PasskeyView[] }>('GET', '/passkeys'),
+  recoveryCodesLeft: () => send<CodesLeftView>('GET', '/recovery-codes'),
+  makeRecoveryCodes: () => send<RecoveryCodesView>('POST', '/recovery-codes'),
+  passkeys: () => send<PasskeysView>('GET', '/passkeys'),
   removePasskey: (id: number) => send<object>('DELETE', `/passkeys/${id}`),
   addPasskey: async (name: string) => {
     const options = await send<PublicKeyCredentialCreationOptionsJSON>('POST', '/passkeys/options');

@@ -1,5 +1,5 @@
-import type { DeviceView } from '../../fabric/operations/devices.ts';
-import type { CountryView } from '../../fabric/operations/overview.ts';
+import type { DeviceView } from '../../fabric/operations/views/devices.ts';
+import type { CountryView } from '../../fabric/operations/views/overview.ts';
 import { ago } from './time.ts';
 
 /** A number of things: "1 device", "1,204 devices". */

@@ -1,4 +1,4 @@
-import type { AuditView } from '../../fabric/operations/audit.ts';
+import type { AuditView } from '../../fabric/operations/views/handshakes.ts';
 
 type Detail = Readonly<Record<string, unknown>>;
 type Words = (entry: { readonly who: string; readonly subject: string; readonly detail: Detail }) => string;

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
-import type { AuditView } from '../../fabric/operations/audit.ts';
+import type { AuditView } from '../../fabric/operations/views/handshakes.ts';
 import { canonicalText, GENESIS } from '../../fabric/registry/audit-chain.ts';
 
 /** An entry's number and hash (hex), which stand for all entries up to it. */

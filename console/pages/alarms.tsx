@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import type { AlarmView } from '../../fabric/operations/alarms.ts';
+import type { AlarmView } from '../../fabric/operations/views/alarms.ts';
 import { run } from '../api/operations.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
 import { hrefOf, type Route } from '../app/address.ts';

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { AuditView } from '../../fabric/operations/audit.ts';
+import type { AuditView } from '../../fabric/operations/views/handshakes.ts';
 import { run } from '../api/operations.ts';
 import { problemOf } from '../api/problem.ts';
 import type { Route } from '../app/address.ts';

@@ -1,4 +1,4 @@
-import type { GroupView } from '../../fabric/operations/groups.ts';
+import type { GroupView } from '../../fabric/operations/views/groups.ts';
 import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';

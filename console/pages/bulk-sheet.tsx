@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { JobView } from '../../fabric/jobs/jobs.ts';
-import type { CountView } from '../../fabric/operations/bulk.ts';
+import type { JobView } from '../../fabric/jobs/view.ts';
+import type { CountView } from '../../fabric/operations/views/devices.ts';
 import type { StandingChange } from '../../fabric/registry/records.ts';
 import { type InputOf, run } from '../api/operations.ts';
 import { type Problem, problemOf } from '../api/problem.ts';

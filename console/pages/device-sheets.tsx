@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import type { DeviceDetails } from '../../fabric/operations/devices.ts';
+import type { DeviceDetails } from '../../fabric/operations/views/devices.ts';
 import type { StandingChange } from '../../fabric/registry/records.ts';
 import { run } from '../api/operations.ts';
 import { Problem } from '../api/problem.ts';

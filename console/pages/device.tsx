@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import type { DeviceDetails } from '../../fabric/operations/devices.ts';
+import type { DeviceDetails } from '../../fabric/operations/views/devices.ts';
 import { run } from '../api/operations.ts';
 import { hrefOf } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import type { DeviceView } from '../../fabric/operations/devices.ts';
+import type { DeviceView } from '../../fabric/operations/views/devices.ts';
 import { type InputOf, run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';

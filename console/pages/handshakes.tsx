@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import type { HandshakeView } from '../../fabric/operations/audit.ts';
+import type { HandshakeView } from '../../fabric/operations/views/handshakes.ts';
 import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';

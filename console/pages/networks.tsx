@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import type { NetworkView } from '../../fabric/operations/networks.ts';
+import type { NetworkView } from '../../fabric/operations/views/groups.ts';
 import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { mayGive, permissionsOf, ROLES, type Role } from '../../fabric/access/roles.ts';
-import type { PersonView } from '../../fabric/operations/people.ts';
+import type { PersonView } from '../../fabric/operations/views/people.ts';
 import { run } from '../api/operations.ts';
 import type { Route } from '../app/address.ts';
 import { issuer, lookForIssuer } from '../app/elsewhere.ts';

@@ -1,5 +1,5 @@
-import type { AuditView } from '../../fabric/operations/audit.ts';
-import type { DeviceDetails } from '../../fabric/operations/devices.ts';
+import type { DeviceDetails } from '../../fabric/operations/views/devices.ts';
+import type { AuditView } from '../../fabric/operations/views/handshakes.ts';
 import { run } from '../api/operations.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';

@@ -1,4 +1,4 @@
-import type { DeviceView } from '../../fabric/operations/devices.ts';
+import type { DeviceView } from '../../fabric/operations/views/devices.ts';
 import { presenceOf } from '../app/words.ts';
 
 /** Shapes beside the colours: nobody needs to see colours. */

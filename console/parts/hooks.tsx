@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { DeliveryView, HookView } from '../../fabric/operations/hooks.ts';
+import type { DeliveryView, HookView } from '../../fabric/operations/views/alarms.ts';
 import { run } from '../api/operations.ts';
 import { useQuery } from '../app/query.ts';
 import { Copyable } from './copy.tsx';

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { Role } from '../../fabric/access/roles.ts';
-import type { TokenView } from '../../fabric/operations/tokens.ts';
+import type { TokenView } from '../../fabric/operations/views/people.ts';
 import { run } from '../api/operations.ts';
 import { useQuery } from '../app/query.ts';
 import { now } from '../app/time.ts';

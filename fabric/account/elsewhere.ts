@@ -5,6 +5,7 @@ import type { Account, Person } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
 import { accountOperation, type SignedIn, signedInView } from './operation.ts';
 import { checkName, NAME, SOURCE } from './sign-in.ts';
+import type { AccountsView } from './views.ts';
 
 const ISSUER = text(500);
 const ACCOUNT = { issuer: ISSUER, subject: text(255), login: text(254) };
@@ -78,7 +79,7 @@ export const addAccount = accountOperation<Account, object>(
 );
 
 /** The own accounts elsewhere. */
-export const listAccounts = accountOperation<object, { readonly rows: readonly Account[] }>(
+export const listAccounts = accountOperation<object, AccountsView>(
   'account-list',
   'person',
   {},

@@ -8,6 +8,7 @@ import type { Actor } from '../operations/contract/operation.ts';
 import type { Person } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Guard } from './guard.ts';
+import type { Me } from './views.ts';
 
 /** What signing in works on. */
 export interface Signing {
@@ -56,14 +57,6 @@ export function notForThisCaller(): Failure {
   return new Failure('access.forbidden', 'operator', 'only a person who has signed in may do this', {
     action: 'Sign in at the console; a token does not do.',
   });
-}
-
-/** Whoever asks, and what it may. */
-export interface Me {
-  readonly name: string;
-  readonly role: Actor['role'];
-  readonly permissions: readonly string[];
-  readonly via: Actor['via'];
 }
 
 /** A person who has signed in: what its session has to remember, and what it is shown. */

@@ -5,8 +5,16 @@ import { permissionsOf } from '../access/roles.ts';
 import { text, whole } from '../operations/contract/input.ts';
 import { isoTime } from '../operations/contract/operation.ts';
 import type { Passkey } from '../registry/credentials.ts';
-import { accountOperation, type Me, type SignedIn, signedInView } from './operation.ts';
+import { accountOperation, type SignedIn, signedInView } from './operation.ts';
 import { checkSecret, PASSWORD, SOURCE } from './sign-in.ts';
+import type {
+  CodesLeftView,
+  Me,
+  PasskeysView,
+  PasskeyView,
+  RecoveryCodesView,
+  RemovedPasskeyView,
+} from './views.ts';
 
 /** Whoever asks. */
 export const showMe = accountOperation<object, Me>('me', 'caller', {}, async (_, _input, actor) => {
@@ -46,17 +54,8 @@ export const endOwnSessions = accountOperation<object, object>(
   },
 );
 
-export interface PasskeyView {
-  readonly id: number;
-  readonly name: string;
-  /** Hex. */
-  readonly credential: string;
-  readonly created: string;
-  readonly used: string | null;
-}
-
 /** The own passkeys, all of them: a person has few. */
-export const listPasskeys = accountOperation<object, { readonly rows: readonly PasskeyView[] }>(
+export const listPasskeys = accountOperation<object, PasskeysView>(
   'passkey-list',
   'person',
   {},
@@ -93,7 +92,7 @@ export const addPasskey = accountOperation<
 );
 
 /** @throws Failure `fabric.unknown-passkey` */
-export const removePasskey = accountOperation<{ id: number }, { readonly id: number }>(
+export const removePasskey = accountOperation<{ id: number }, RemovedPasskeyView>(
   'passkey-remove',
   'fresh',
   { id: whole(1, Number.MAX_SAFE_INTEGER) },
@@ -104,7 +103,7 @@ export const removePasskey = accountOperation<{ id: number }, { readonly id: num
 );
 
 /** Makes ten recovery codes, which replace all former ones and which nobody can read again. */
-export const makeRecoveryCodes = accountOperation<object, { readonly codes: readonly string[] }>(
+export const makeRecoveryCodes = accountOperation<object, RecoveryCodesView>(
   'recovery-codes',
   'fresh',
   {},
@@ -117,7 +116,7 @@ export const makeRecoveryCodes = accountOperation<object, { readonly codes: read
 );
 
 /** How many recovery codes are left. */
-export const countRecoveryCodes = accountOperation<object, { readonly left: number }>(
+export const countRecoveryCodes = accountOperation<object, CodesLeftView>(
   'recovery-codes-left',
   'person',
   {},

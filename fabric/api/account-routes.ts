@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { notForThisCaller, type SignedIn } from '../account/operation.ts';
-import type { PasskeyView } from '../account/own.ts';
+import type { PasskeysView } from '../account/views.ts';
 import { checker, objectOf } from '../operations/contract/input.ts';
 import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
 import { addressOf, type Callers } from './callers.ts';
@@ -99,7 +99,7 @@ function passkeyHandlers(options: ApiOptions, callers: Callers): Readonly<Record
       );
     },
     async 'passkey-confirm-options'({ request, caller }) {
-      const { rows } = await ask<{ rows: readonly PasskeyView[] }>(options, 'passkey-list', caller, {});
+      const { rows } = await ask<PasskeysView>(options, 'passkey-list', caller, {});
       const own = rows.map(({ credential }) => credential);
       return keys.signIn(request, { person: personOf(caller).id, own });
     },

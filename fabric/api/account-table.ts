@@ -2,6 +2,7 @@ import Type, { type TSchema } from 'typebox';
 import { ACCOUNT_OPERATIONS } from '../account/account.ts';
 import { optional, text } from '../operations/contract/input.ts';
 import { fieldsInPath } from '../operations/contract/request.ts';
+import { ACCOUNT_ANSWERS } from './account-answers.ts';
 import { PASSKEY_ANSWER } from './passkeys.ts';
 
 /** A route of signing in, and of what a person does for itself. */
@@ -16,6 +17,8 @@ export interface AccountRoute {
   readonly fields: Readonly<Record<string, TSchema>>;
   readonly required: readonly string[];
   readonly inPath: readonly string[];
+  /** The JSON schema of the answer. */
+  readonly answer: TSchema;
 }
 
 type Row = Pick<AccountRoute, 'method' | 'path' | 'who' | 'summary'> & {
@@ -156,7 +159,7 @@ export const ACCOUNT_ROUTES: readonly AccountRoute[] = Object.entries(TABLE).map
   const all = row.fields ?? fieldsOf(name);
   const fields = Object.fromEntries(Object.entries(all).filter(([field]) => field !== ADDED));
   const required = Object.keys(fields).filter((field) => !Type.IsOptional(fields[field]!));
-  return { ...row, name, fields, required, inPath: fieldsInPath(row.path) };
+  return { ...row, name, fields, required, inPath: fieldsInPath(row.path), answer: ACCOUNT_ANSWERS[name]! };
 });
 
 function fieldsOf(operation: string): AccountRoute['fields'] {

@@ -7,7 +7,7 @@ import { backoff } from '../access/backoff.ts';
 import { secretHash } from '../access/secrets.ts';
 import type { SignedIn } from '../account/operation.ts';
 import type { ApiOptions, Caller } from './options.ts';
-import { LONGEST_MS, type Session, sessions } from './sessions.ts';
+import { LONGEST_MS, type Session, sessions } from './signing-in/sessions.ts';
 import { type Site, siteOf } from './site.ts';
 
 /** Whoever sends requests: with a token, or by the cookie of a session. */

@@ -2,9 +2,9 @@ import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure } from '../../protocol/failure-message.ts';
-import { requestFor } from '../operations/contract/request.ts';
+import { clientOf, type RunOperation } from '../operations/client.ts';
 import type { Problem } from './problem.ts';
-import { API_PREFIX, ROUTES } from './routes.ts';
+import { API_PREFIX } from './routes.ts';
 
 const TIMEOUT_MS = 60_000;
 /** A page of a thousand devices has half a megabyte. */
@@ -20,26 +20,24 @@ export interface Remote {
 }
 
 /**
- * Runs an operation by its name through the API of a fabric elsewhere.
+ * Runs operations through the API of a fabric elsewhere.
  * @throws Failure of the operation, `api.unreachable`, `api.bad-answer`
  */
-export async function callRemote(remote: Remote, name: string, input: object): Promise<unknown> {
-  const route = ROUTES.find((each) => each.name === name);
-  if (route === undefined) throw new Error(`${name} has no route`);
-  const { path, body } = requestFor(route, input);
-  const { status, text } = await exchange(remote, route.method, path, body);
-  let answer: unknown;
-  try {
-    answer = JSON.parse(text);
-  } catch (cause) {
-    throw badAnswer(remote, `status ${status} and no JSON`, cause);
-  }
-  if (status === 200) return answer;
-  const { code, remedy, title, detail } = answer as Partial<Problem>;
-  if (typeof code !== 'string' || typeof title !== 'string') throw badAnswer(remote, `status ${status}`);
-  const known = remedy === 'operator' || remedy === 'reprovision' ? remedy : 'retry';
-  throw deserializeFailure({ code, remedy: known, message: title, action: detail });
-}
+export const remoteClient = (remote: Remote): RunOperation =>
+  clientOf(async (method, path, body) => {
+    const { status, text } = await exchange(remote, method, path, body);
+    let answer: unknown;
+    try {
+      answer = JSON.parse(text);
+    } catch (cause) {
+      throw badAnswer(remote, `status ${status} and no JSON`, cause);
+    }
+    if (status === 200) return answer;
+    const { code, remedy, title, detail } = answer as Partial<Problem>;
+    if (typeof code !== 'string' || typeof title !== 'string') throw badAnswer(remote, `status ${status}`);
+    const known = remedy === 'operator' || remedy === 'reprovision' ? remedy : 'retry';
+    throw deserializeFailure({ code, remedy: known, message: title, action: detail });
+  });
 
 function exchange(
   remote: Remote,

@@ -1,9 +1,11 @@
 import { ACCOUNT_ROUTES, type AccountRoute } from './account-table.ts';
+import { FAILED_RESPONSES, headersOf, REQUEST_HEADERS, responsesOf } from './responses.ts';
 import { ROUTES, type Route } from './routes.ts';
 
 /** The API as an OpenAPI 3.1 document. */
 export function openApiDocument(version: string): object {
   const paths: Record<string, Record<string, object>> = {};
+  const named: Record<string, unknown> = {};
   for (const route of [...ROUTES, ...ACCOUNT_ROUTES]) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationObject(route) };
   }
@@ -18,7 +20,7 @@ export function openApiDocument(version: string): object {
     },
     servers: [{ url: '/api/v1' }],
     security: [{ token: [] }, { session: [] }],
-    paths,
+    paths: byName(paths, named),
     components: {
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', description: 'A token of "enf-fabric token create".' },
@@ -30,23 +32,12 @@ export function openApiDocument(version: string): object {
             'Of a browser that has signed in; what changes something also needs the header `x-enf-request: 1`.',
         },
       },
-      schemas: { Problem: PROBLEM },
+      parameters: REQUEST_HEADERS,
+      responses: byName(FAILED_RESPONSES, named),
+      schemas: named,
     },
   };
 }
-
-const PROBLEM = {
-  type: 'object',
-  required: ['type', 'title', 'status', 'code', 'remedy'],
-  properties: {
-    type: { type: 'string' },
-    title: { type: 'string', description: 'What was wrong.' },
-    status: { type: 'integer' },
-    code: { type: 'string', description: 'Dotted and stable, e.g. `fabric.unknown-device`.' },
-    remedy: { enum: ['retry', 'reprovision', 'operator'] },
-    detail: { type: 'string', description: 'What to do.' },
-  },
-};
 
 const FRESH = 'A session needs a sign-in of the last minutes for it, or `confirm` (`access.fresh-sign-in`).';
 
@@ -79,6 +70,7 @@ function operationObject(route: Route | AccountRoute): object {
         required: required.includes(field) && field !== 'limit',
         schema: fields[field],
       })),
+      ...headersOf(route),
     ],
     ...(inBody.length === 0
       ? {}
@@ -88,13 +80,7 @@ function operationObject(route: Route | AccountRoute): object {
             content: { 'application/json': { schema: objectSchema(fields, inBody, required) } },
           },
         }),
-    responses: {
-      200: { description: 'Done.', content: { 'application/json': { schema: {} } } },
-      default: {
-        description: 'A failure.',
-        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-      },
-    },
+    responses: responsesOf(route),
   };
 }
 
@@ -111,3 +97,14 @@ const objectSchema = (
   required: names.filter((name) => required.includes(name)),
   properties: Object.fromEntries(names.map((name) => [name, fields[name]])),
 });
+
+/** The same document, in which each schema that has a title stands in `named`, once, and is referred to. */
+function byName(value: unknown, named: Record<string, unknown>): unknown {
+  if (Array.isArray(value)) return value.map((each) => byName(each, named));
+  if (typeof value !== 'object' || value === null) return value;
+  const fields = Object.entries(value).map(([name, each]) => [name, byName(each, named)]);
+  const { title, ...schema } = Object.fromEntries(fields);
+  if (typeof title !== 'string') return Object.fromEntries(fields);
+  named[title] = schema;
+  return { $ref: `#/components/schemas/${title}` };
+}

@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { SignedIn } from '../account/operation.ts';
 import { addressOf, type Callers } from './callers.ts';
-import { type Errand, type OpenIdSignIn, openIdSignIn, type Verified } from './openid.ts';
 import { type ApiOptions, ask } from './options.ts';
 import { API_PREFIX } from './routes.ts';
+import { type Errand, type OpenIdSignIn, openIdSignIn, type Verified } from './signing-in/openid.ts';
 import type { Handler } from './visit.ts';
 
 /** Where the issuer sends browsers back to; it is registered there. */

@@ -4,7 +4,7 @@ import Type from 'typebox';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { oneOf, optional, text } from '../operations/contract/input.ts';
-import { challenges } from './challenges.ts';
+import { challenges } from './signing-in/challenges.ts';
 import type { Site } from './site.ts';
 
 /** Shown by browsers. */

@@ -1,16 +1,22 @@
+import Type from 'typebox';
 import { isFailure } from '../../protocol/failure.ts';
 import { type SerializedFailure, serializeFailure } from '../../protocol/failure-message.ts';
+import { optional } from '../operations/contract/input.ts';
+import { named, type Shown, wordOf, words } from '../operations/contract/output.ts';
 
 /** A failure as the API answers it (RFC 9457, application/problem+json). */
-export interface Problem {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly code: string;
-  readonly remedy: string;
-  /** What to do. */
-  readonly detail?: string | undefined;
-}
+export const Problem = named('Problem', 'A failure (RFC 9457); docs/errors.md lists the codes.', {
+  type: words('An URN of the code.', 'urn:enf:failure:fabric.unknown-device'),
+  title: words('What was wrong.'),
+  status: Type.Integer({ description: 'The status of the answer.', examples: [404] }),
+  code: words('Dotted and stable.', 'fabric.unknown-device'),
+  remedy: wordOf(
+    ['retry', 'reprovision', 'operator'],
+    'Who can mend it: `retry` whoever asks, by asking again later; `operator` a person.',
+  ),
+  detail: optional(words('What to do.')),
+});
+export type Problem = Shown<typeof Problem>;
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
@@ -76,6 +82,6 @@ export function problemOf(error: unknown): Problem {
     status: statusOf(error),
     code,
     remedy,
-    detail: action,
+    ...(action !== undefined && { detail: action }),
   };
 }

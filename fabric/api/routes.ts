@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox';
-import { OPERATIONS } from '../operations/all.ts';
+import { OPERATIONS, type OperationName } from '../operations/all.ts';
+import { ANSWERS } from '../operations/answers.ts';
 import { CATALOGUE, type Entry } from '../operations/contract/catalogue.ts';
 import { fieldsInPath } from '../operations/contract/request.ts';
 
@@ -14,6 +15,8 @@ export interface Route extends Entry {
   readonly required: readonly string[];
   /** The fields that are in the path. */
   readonly inPath: readonly string[];
+  /** The JSON schema of the answer. */
+  readonly answer: TSchema;
 }
 
 /** Every operation that the API offers. */
@@ -22,7 +25,8 @@ export const ROUTES: readonly Route[] = Object.entries(CATALOGUE).map(([name, en
     properties?: Record<string, TSchema>;
     required?: readonly string[];
   };
-  return { ...entry, name, fields: properties, required, inPath: fieldsInPath(entry.path) };
+  const answer = ANSWERS[name as OperationName];
+  return { ...entry, name, fields: properties, required, inPath: fieldsInPath(entry.path), answer };
 });
 
 /** The path as fastify has it. */

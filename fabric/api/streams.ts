@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import type { Me } from '../account/operation.ts';
+import type { Me } from '../account/views.ts';
 import type { Callers } from './callers.ts';
 import type { Feed, FeedEvent } from './feed.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';

@@ -1,16 +1,8 @@
 import type { Command, Invocation } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
 import { Failure } from '../../protocol/failure.ts';
-import {
-  type AuditView,
-  acceptLoss,
-  countHandshakes,
-  type HandshakeCountView,
-  type HandshakeView,
-  listAudit,
-  listHandshakes,
-  verifyAudit,
-} from '../operations/audit.ts';
+import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from '../operations/audit.ts';
+import type { AuditView, HandshakeCountView, HandshakeView } from '../operations/views/handshakes.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
 import { FABRIC, withFabric } from './common/context.ts';
 import { AFTER, countText, printCursor, requestedPages, when } from './common/list.ts';

@@ -1,10 +1,11 @@
 import { type Command, EXIT, type Invocation, type Option } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
 import { Failure } from '../../protocol/failure.ts';
-import type { JobView } from '../jobs/jobs.ts';
-import { type BulkFilterInput, type CountView, changeDevices, countDevices } from '../operations/bulk.ts';
+import type { JobView } from '../jobs/view.ts';
+import { type BulkFilterInput, changeDevices, countDevices } from '../operations/bulk.ts';
 import type { DeviceFilterInput } from '../operations/devices.ts';
 import { cancelJob, listJobs, showJob } from '../operations/jobs.ts';
+import type { CountView } from '../operations/views/devices.ts';
 import type { StandingChange } from '../registry/records.ts';
 import { FABRIC, type Fabric, withFabric } from './common/context.ts';
 import { when } from './common/list.ts';

@@ -4,13 +4,8 @@ import { table } from '../../cli/table.ts';
 import { createFile } from '../../os/files/create.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
-import {
-  type CertificateView,
-  installCertificate,
-  listCertificates,
-  type RotationView,
-  rotateCertificate,
-} from '../operations/certificates.ts';
+import { installCertificate, listCertificates, rotateCertificate } from '../operations/certificates.ts';
+import type { CertificateView, RotationView } from '../operations/views/certificates.ts';
 import { type Asked, asked, parseRequest } from '../pki/signing.ts';
 import { FABRIC, withFabric } from './common/context.ts';
 import { CONFIG, readConfig } from './common/settings.ts';

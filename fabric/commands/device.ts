@@ -1,17 +1,9 @@
 import type { Command } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
 import { fromHex } from '../../protocol/bytes.ts';
-import {
-  type AgentView,
-  type DeviceDetails,
-  type DeviceView,
-  listDevices,
-  nameDevice,
-  type StandingView,
-  setStanding,
-  showDevice,
-} from '../operations/devices.ts';
+import { listDevices, nameDevice, setStanding, showDevice } from '../operations/devices.ts';
 import { replaceDevice, retireDevice } from '../operations/endings.ts';
+import type { AgentView, DeviceDetails, DeviceView, StandingView } from '../operations/views/devices.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { DEVICE_FILTERS, narrowed } from './bulk.ts';
 import { FABRIC, withFabric } from './common/context.ts';

@@ -1,6 +1,7 @@
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { changePrivacy, type PrivacyView, showPrivacy } from '../operations/privacy.ts';
+import { changePrivacy, showPrivacy } from '../operations/privacy.ts';
+import type { PrivacyView } from '../operations/views/privacy.ts';
 import { KEPT_ADDRESSES, type KeptAddresses } from '../registry/privacy.ts';
 import { FABRIC, withFabric } from './common/context.ts';
 import { when } from './common/list.ts';

@@ -1,10 +1,12 @@
 import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
 import { VERSION } from '../../os/service/process.ts';
 import { machineProbes } from '../doctor/probes.ts';
-import { type HandshakeView, listHandshakes } from '../operations/audit.ts';
+import { listHandshakes } from '../operations/audit.ts';
 import { askServing, type Serving } from '../operations/contract/serving.ts';
 import { listNetworks } from '../operations/networks.ts';
-import { type OverviewView, overview } from '../operations/overview.ts';
+import { overview } from '../operations/overview.ts';
+import type { HandshakeView } from '../operations/views/handshakes.ts';
+import type { OverviewView } from '../operations/views/overview.ts';
 import { pathOf } from '../pki/files.ts';
 import { eachRow } from '../registry/pages.ts';
 import { FABRIC, type Fabric, withFabric } from './common/context.ts';

@@ -1,7 +1,8 @@
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES } from '../access/roles.ts';
-import { createToken, listTokens, revokeToken, type TokenView } from '../operations/tokens.ts';
+import { createToken, listTokens, revokeToken } from '../operations/tokens.ts';
+import type { TokenView } from '../operations/views/people.ts';
 import { FABRIC, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 

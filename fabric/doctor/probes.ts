@@ -10,7 +10,7 @@ import { reach } from '../../os/net/probe.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { lastBackup } from '../backup/last.ts';
 import { askServing, type Serving } from '../operations/contract/serving.ts';
-import type { NetworkView } from '../operations/networks.ts';
+import type { NetworkView } from '../operations/views/groups.ts';
 import { loadAuthority, newestRoot } from '../pki/authority.ts';
 import { FILES, pathOf, rootFolder } from '../pki/files.ts';
 

@@ -1,29 +1,10 @@
 import { Failure, isFailure } from '../../protocol/failure.ts';
+import type { JobView } from './view.ts';
 
 /*
  * What touches many rows is a job: it is begun, goes on by itself in turns that leave the fabric to its devices, and can be looked at and
  * cancelled meanwhile. Jobs are in memory: one that the end of the fabric has cut short has done what the audit trail says, and is begun anew.
  */
-
-/** A job as it is shown. */
-export interface JobView {
-  readonly id: number;
-  /** The operation that has begun it, and its input. */
-  readonly operation: string;
-  readonly input: Readonly<Record<string, unknown>>;
-  readonly actor: string;
-  readonly state: 'running' | 'done' | 'cancelled' | 'failed';
-  readonly started: string;
-  readonly ended: string | null;
-  /** Rows that were looked at, those of them that were changed, and those that could not be. */
-  readonly rows: number;
-  readonly changed: number;
-  readonly failed: number;
-  /** The first of those. */
-  readonly failures: readonly { readonly subject: string; readonly code: string; readonly message: string }[];
-  /** Whether the running fabric has acted on the changes so far, as a phrase. */
-  readonly effect: string | null;
-}
 
 /** What a job's work tells of itself. */
 export interface Progress {

@@ -1,24 +1,8 @@
-import type { Alarm, AlarmKind } from '../registry/alarms.ts';
+import type { Alarm } from '../registry/alarms.ts';
 import { alarmText } from './alarm-text.ts';
 import { oneOf, optional, whole } from './contract/input.ts';
 import { filteredList, isoTime, operation } from './contract/operation.ts';
-
-/** An alarm; times are ISO 8601 in UTC. */
-export interface AlarmView {
-  readonly id: number;
-  readonly kind: AlarmKind;
-  /** A group's id, an address, or what else the kind is about. */
-  readonly subject: string;
-  readonly detail: Readonly<Record<string, unknown>>;
-  readonly opened: string;
-  /** When it was last found, to a minute. */
-  readonly seen: string;
-  readonly acknowledged: { readonly by: string; readonly at: string } | null;
-  readonly ended: string | null;
-  /** What it means, and what to do: a sentence each. */
-  readonly what: string;
-  readonly action: string;
-}
+import type { AcknowledgedView, AlarmView } from './views/alarms.ts';
 
 /** A page of alarms, newest first: those that are open, or those that have ended. */
 export const listAlarms = filteredList<Alarm, AlarmView, { state?: 'open' | 'ended' | undefined }>(
@@ -29,7 +13,7 @@ export const listAlarms = filteredList<Alarm, AlarmView, { state?: 'open' | 'end
 );
 
 /** Says that somebody looks after an alarm; it ends when it is over. @throws Failure `fabric.unknown-alarm` */
-export const acknowledgeAlarm = operation<{ id: number }, { readonly id: number; readonly changed: boolean }>(
+export const acknowledgeAlarm = operation<{ id: number }, AcknowledgedView>(
   'alarm-acknowledge',
   { id: whole(1, Number.MAX_SAFE_INTEGER) },
   async ({ registry, actor }, { id }) => ({ id, changed: await registry.acknowledgeAlarm(actor, id) }),

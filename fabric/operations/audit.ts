@@ -4,38 +4,13 @@ import { type CountryOf, countries } from '../geo/countries.ts';
 import type { AuditEntry, Handshake, HandshakeCount } from '../registry/records.ts';
 import { badInput, optional, text, whole } from './contract/input.ts';
 import { filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
-
-export interface AuditView {
-  readonly seq: number;
-  readonly at: string;
-  readonly actor: string;
-  readonly action: string;
-  readonly subject: string;
-  readonly detail: Readonly<Record<string, unknown>>;
-  /** 64 hex digits. */
-  readonly hash: string;
-}
-
-export interface HandshakeView {
-  readonly at: string;
-  readonly source: string;
-  /** Where the source is registered, which need not be where the device is: "CH", "private", or null. */
-  readonly country: string | null;
-  readonly suite: number | null;
-  readonly gid: string | null;
-  readonly pseudonym: string | null;
-  readonly proven: boolean;
-  readonly result: string;
-  readonly address: string | null;
-}
-
-/** Handshakes with one result, of which only the number is kept; times are ISO 8601 in UTC. */
-export interface HandshakeCountView {
-  readonly result: string;
-  readonly times: number;
-  readonly first: string;
-  readonly last: string;
-}
+import type {
+  AcceptedView,
+  AuditView,
+  HandshakeCountView,
+  HandshakeView,
+  VerifiedView,
+} from './views/handshakes.ts';
 
 /** A page of the audit trail, newest first; of one subject as the entries name it: an address, a prefix, an id. */
 export const listAudit = filteredList<AuditEntry, AuditView, { subject?: string | undefined }>(
@@ -51,7 +26,7 @@ export const listAudit = filteredList<AuditEntry, AuditView, { subject?: string 
  */
 export const verifyAudit = operation<
   { seq?: number | undefined; hash?: string | undefined },
-  { readonly entries: number; readonly head: string },
+  VerifiedView,
   ReadContext
 >(
   'audit-verify',
@@ -68,7 +43,7 @@ export const verifyAudit = operation<
 );
 
 /** Gives up what the registry lacks, and says so in the trail; `accepted` is false if nothing was missing. */
-export const acceptLoss = operation<Record<never, never>, { readonly accepted: boolean }>(
+export const acceptLoss = operation<Record<never, never>, AcceptedView>(
   'audit-accept-loss',
   {},
   async ({ registry, actor }) => {

@@ -1,6 +1,7 @@
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
-import type { JobView, Progress } from '../jobs/jobs.ts';
+import type { Progress } from '../jobs/jobs.ts';
+import type { JobView } from '../jobs/view.ts';
 import type { Device, DeviceFilter, StandingChange } from '../registry/records.ts';
 import type { RegistryReader } from '../registry/registry.ts';
 import { ownTurn } from '../registry/turns.ts';
@@ -8,6 +9,7 @@ import { badInput, oneOf, optional, whole } from './contract/input.ts';
 import { type Context, operation, type ReadContext } from './contract/operation.ts';
 import { DEVICE_FILTER, type DeviceFilterInput, deviceFilter } from './devices.ts';
 import { jobsOf } from './jobs.ts';
+import type { CountView } from './views/devices.ts';
 
 /*
  * Changes of all devices that a filter finds. A search is no filter here: what it finds changes with names.
@@ -22,16 +24,6 @@ const CHANGE = oneOf('evict', 'ban', 'unban');
 const ROWS_AT_ONCE = 50;
 /** How far is counted: seconds, if nearly every row fits. */
 const COUNTED = 100_000;
-
-/** What a filter finds. */
-export interface CountView {
-  /** 100,000 at most. */
-  readonly matching: number;
-  /** Of those: how many the change would change. */
-  readonly changing: number;
-  /** There are more. */
-  readonly more: boolean;
-}
 
 /** Counts what a filter finds, before something is done to it. @throws Failure as `listDevices` */
 export const countDevices = operation<

@@ -18,40 +18,12 @@ import { encodeSigning, parseAnswer, type SigningRequest, sign } from '../pki/si
 import { fingerprint } from '../pki/x509.ts';
 import { flag, oneOf, optional, text, whole } from './contract/input.ts';
 import { type Context, operation } from './contract/operation.ts';
-
-/** A certificate of the fabric. */
-export interface CertificateView {
-  readonly name: 'xtt-root' | 'tls-root' | 'xtt-server' | 'router';
-  /** Which of the fabric's roots it is, or is signed by. */
-  readonly root: number;
-  /** Devices are told to trust that root. */
-  readonly inForce: boolean;
-  /** When it ends; null: XTT certificates have no time, and a certificate that ends in 9999 does not end. */
-  readonly ends: string | null;
-  /** SHA-256 of the certificate, 64 hex digits. */
-  readonly fingerprint: string;
-  /** Where the private key is; of a root it may be kept elsewhere. */
-  readonly key: 'here' | 'elsewhere';
-}
-
-/** The fabric's certificates, and who knows of its roots. */
-export interface CertificatesView {
-  /** How often the roots were changed; 1: never. */
-  readonly version: number;
-  readonly certificates: readonly CertificateView[];
-  /** Devices with a tunnel: how many know of the newest roots. Null: no fabric is serving. */
-  readonly devices: { readonly newest: number; readonly older: number; readonly c: number } | null;
-}
-
-/** What was done, or what has to be signed elsewhere first. */
-export interface RotationView {
-  /** Null: there is a request. */
-  readonly version: number | null;
-  readonly certificates: readonly CertificateView[];
-  /** One for each root that has to sign. */
-  readonly requests: readonly string[];
-  readonly effect: string;
-}
+import type {
+  CertificatesView,
+  CertificateView,
+  DroppedKeysView,
+  RotationView,
+} from './views/certificates.ts';
 
 const FOR_EVER = '9999';
 /** An update of two roots and a cross certificate have some 4,000 characters. */
@@ -151,7 +123,7 @@ export const endRoot = operation<
 /** Takes the keys of a root out of the data folder, of which the owner has copies. @throws Failure `roots.keys-differ`, `roots.keys-elsewhere` */
 export const dropKeys = operation<
   { number: number; xtt?: string | undefined; tls?: string | undefined },
-  { readonly number: number }
+  DroppedKeysView
 >(
   'root-keys-drop',
   { number: whole(1, 1_000), xtt: optional(text(64)), tls: optional(text(64)) },

@@ -1,6 +1,6 @@
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import { countries } from '../geo/countries.ts';
-import { longestAbsence, type Standing } from '../registry/admission.ts';
+import { longestAbsence, STANDINGS, type Standing } from '../registry/admission.ts';
 import {
   type AgentReport,
   type Device,
@@ -9,7 +9,7 @@ import {
   standingOf,
 } from '../registry/records.ts';
 import type { Registry, RegistryReader } from '../registry/registry.ts';
-import { type HandshakeCountView, handshakeCountView } from './audit.ts';
+import { handshakeCountView } from './audit.ts';
 import { badInput, oneOf, optional, text } from './contract/input.ts';
 import {
   type Changed,
@@ -20,66 +20,10 @@ import {
   type ReadContext,
 } from './contract/operation.ts';
 import { partOf, searchFor } from './search.ts';
+import type { AgentView, DeviceDetails, DeviceView, NamedView, StandingView } from './views/devices.ts';
 
 /** Handshakes that are shown of one device: all that are kept. */
 const HISTORY = 50;
-
-/** A device; times are ISO 8601 in UTC, keys and ids hex. */
-export interface DeviceView {
-  readonly address: string;
-  readonly name: string | null;
-  readonly standing: Standing;
-  /** Null: no fabric is serving, so nobody knows. */
-  readonly online: boolean | null;
-  /** When it was last heard, if it is online and does not answer any more; soon it is offline. */
-  readonly silentSince?: string;
-  readonly group: string;
-  readonly gid: string;
-  readonly network: string;
-  readonly pseudonym: string;
-  readonly longtermKey: string;
-  readonly created: string;
-  /** Of a retired device: the address that its former chip took over. */
-  readonly movedTo?: string;
-  readonly lastHandshake: { readonly at: string; readonly from: string };
-  /** Where it came from, see `HandshakeView`. */
-  readonly country: string | null;
-  readonly lastTunnel: { readonly at: string; readonly from: string; readonly ended: string | null } | null;
-  readonly agent: AgentView | null;
-}
-
-export interface AgentView {
-  readonly version: string;
-  readonly reported: string;
-  readonly lastFailure: { readonly code: string; readonly at: string } | null;
-}
-
-/** A device with its newest handshakes. */
-export interface DeviceDetails extends DeviceView {
-  readonly note: string | null;
-  /** When two devices were last found to have this one's key, and where they connect from. */
-  readonly twins: { readonly at: string; readonly from: readonly string[] } | null;
-  readonly handshakes: readonly {
-    readonly at: string;
-    readonly source: string;
-    /** As of all handshakes. */
-    readonly country: string | null;
-    readonly suite: number | null;
-    readonly proven: boolean;
-    readonly result: string;
-  }[];
-  /** Earlier ones, of which only the numbers are kept, the most frequent result first. */
-  readonly earlierHandshakes: readonly HandshakeCountView[];
-}
-
-export interface StandingView {
-  readonly address: string;
-  readonly standing: Standing;
-  /** False if there was nothing to do. */
-  readonly changed: boolean;
-  /** Within so many seconds an agent that was shut out until now has connected again. */
-  readonly backWithin?: number;
-}
 
 /** An address or a name. */
 export const DEVICE = text(64);
@@ -104,7 +48,7 @@ export interface DeviceFilterInput {
 export const DEVICE_FILTER = {
   gid: optional(text(128)),
   network: optional(text(64)),
-  standing: optional(oneOf('active', 'suspended', 'evicted', 'banned', 'retired')),
+  standing: optional(oneOf(...STANDINGS)),
   tunnel: optional(oneOf('open', 'ended', 'never', 'offline')),
   failure: optional(text(64)),
   q: optional(text(64)),
@@ -158,6 +102,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     const countryOf = await countries();
     return {
       ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
+      ...(device.movedTo !== undefined && { movedTo: formatIpv6(device.movedTo) }),
       note: device.note ?? null,
       twins:
         clones === undefined
@@ -206,7 +151,7 @@ const LONGEST_NOTE = 500;
  */
 export const nameDevice = operation<
   { address: string; name?: string | undefined; note?: string | undefined },
-  Changed<{ readonly address: string; readonly name: string | null; readonly note: string | null }>
+  Changed<NamedView>
 >(
   'device-name',
   { address: DEVICE, name: optional(text(63)), note: optional(text(LONGEST_NOTE)) },
@@ -244,7 +189,6 @@ function deviceView(device: Device, presence: Presence | undefined, network: str
     pseudonym: hex(device.pseudonym),
     longtermKey: hex(device.longtermKey),
     created: isoTime(device.created),
-    ...(device.movedTo !== undefined && { movedTo: formatIpv6(device.movedTo) }),
     lastHandshake: { at: isoTime(handshake.at), from: handshake.from },
     country: device.country ?? null,
     lastTunnel: tunnel === undefined ? null : tunnelView(tunnel),

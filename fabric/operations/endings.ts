@@ -2,10 +2,12 @@ import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { text } from './contract/input.ts';
 import { type Changed, operation } from './contract/operation.ts';
-import { addressOf, DEVICE, type StandingView } from './devices.ts';
+import { addressOf, DEVICE } from './devices.ts';
+import type { ReplacedView, StandingView } from './views/devices.ts';
+import type { RemovedGroupView, RemovedNetworkView } from './views/groups.ts';
 
 /** Removes a network without groups. @throws Failure `fabric.unknown-network`, `fabric.network-not-empty` */
-export const removeNetwork = operation<{ prefix: string }, Changed<{ readonly prefix: string }>>(
+export const removeNetwork = operation<{ prefix: string }, Changed<RemovedNetworkView>>(
   'network-remove',
   { prefix: text(64) },
   async ({ registry, running, actor }, input) => {
@@ -16,14 +18,15 @@ export const removeNetwork = operation<{ prefix: string }, Changed<{ readonly pr
 );
 
 /** Removes a group without devices. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.group-not-empty` */
-export const removeGroup = operation<
-  { gid: string },
-  Changed<{ readonly gid: string; readonly name: string }>
->('group-remove', { gid: text(128) }, async ({ registry, running, actor }, { gid: given }) => {
-  const { gid, name } = await registry.group(given);
-  await registry.removeGroup(actor, gid);
-  return { view: { gid: toHex(gid), name }, effect: await running.notify() };
-});
+export const removeGroup = operation<{ gid: string }, Changed<RemovedGroupView>>(
+  'group-remove',
+  { gid: text(128) },
+  async ({ registry, running, actor }, { gid: given }) => {
+    const { gid, name } = await registry.group(given);
+    await registry.removeGroup(actor, gid);
+    return { view: { gid: toHex(gid), name }, effect: await running.notify() };
+  },
+);
 
 /** Refuses a device for ever; nobody gets its address again. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
 export const retireDevice = operation<{ address: string }, Changed<StandingView>>(
@@ -36,14 +39,6 @@ export const retireDevice = operation<{ address: string }, Changed<StandingView>
     return { view, effect: await running.notify() };
   },
 );
-
-export interface ReplacedView {
-  /** What the new device has from now on. */
-  readonly address: string;
-  readonly name: string | null;
-  /** What the new device had until now; the chip of the old one is retired with it. */
-  readonly former: string;
-}
 
 /**
  * Gives the address of a device to the chip of another one, which provisions again and then has it.

@@ -4,33 +4,16 @@ import { countries } from '../geo/countries.ts';
 import { parseCountries } from '../geo/country-list.ts';
 import type { CountedGroup, Group, GroupStatus } from '../registry/records.ts';
 import type { GroupChange } from '../registry/registry.ts';
-import { type HandshakeView, handshakeView } from './audit.ts';
+import { handshakeView } from './audit.ts';
 import { badInput, list, oneOf, optional, text, whole } from './contract/input.ts';
 import { type Changed, filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
-import { backWithin, type StandingView } from './devices.ts';
-import { type KnockingView, knockingOf, MOST_ATTEMPTS } from './knocking.ts';
+import { backWithin } from './devices.ts';
+import { knockingOf, MOST_ATTEMPTS } from './knocking.ts';
 import { textFilter } from './search.ts';
+import type { ArrivalsView, GroupDetails, GroupStatusView, GroupView } from './views/groups.ts';
 
 /** Characters that are looked at; labels are read with what else a group needs, only when one is admitted. */
 export const LONGEST_LABEL = 4_096;
-
-/** A group: a batch of devices. */
-export interface GroupView {
-  /** 64 hex digits. */
-  readonly gid: string;
-  readonly name: string;
-  readonly basename: string;
-  readonly network: string;
-  readonly status: GroupStatus;
-  readonly hasClaim: boolean;
-  /** How many devices are expected; null: nobody has said. */
-  readonly announced: number | null;
-  /** No further device comes in for the first time if so many have; null: no limit. */
-  readonly most: number | null;
-  /** Where a device may come from for the first time: ISO 3166-1 codes, "private", "unknown"; null: from anywhere. */
-  readonly countries: readonly string[] | null;
-  readonly created: string;
-}
 
 /** More devices than anybody makes in one batch. */
 const MOST_DEVICES = 10_000_000;
@@ -95,10 +78,7 @@ export const listGroups = filteredList<
 );
 
 /** Suspends a group or resumes it, by the first digits of its id. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
-export const setGroupStatus = operation<
-  { gid: string; status: GroupStatus },
-  Changed<GroupView & Pick<StandingView, 'changed' | 'backWithin'>>
->(
+export const setGroupStatus = operation<{ gid: string; status: GroupStatus }, Changed<GroupStatusView>>(
   'group-status',
   { gid: text(128), status: oneOf('active', 'suspended') },
   async ({ registry, running, actor }, { gid, status }) => {
@@ -110,19 +90,6 @@ export const setGroupStatus = operation<
     return { view: { ...groupView({ ...group, status }), changed, ...(readmitted && back) }, effect };
   },
 );
-
-/** A group with what is known of its devices. */
-export interface GroupDetails extends GroupView {
-  readonly devices: number;
-  /** Devices with a tunnel. */
-  readonly connected: number;
-  /** When the last new device came, to the minute. */
-  readonly lastArrival: string | null;
-  /** The newest refused handshakes that claim the group, among the last that are kept. */
-  readonly refusals: readonly HandshakeView[];
-  /** Proven devices that did not come in because of a limit of the group. */
-  readonly beyondLimits: KnockingView | null;
-}
 
 const REFUSALS_SHOWN = 10;
 const BEYOND_LIMITS = ['fabric.group-full', 'fabric.country-unexpected'];
@@ -199,22 +166,22 @@ function limitsOf({ announced, most, countries: words }: Limits): Omit<GroupChan
 const MOST_POINTS = 500;
 
 /** How many devices of a group had come by when, at most 500 times. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
-export const groupArrivals = operation<
-  { gid: string },
-  { readonly rows: readonly { readonly at: string; readonly devices: number }[] },
-  ReadContext
->('group-arrivals', { gid: text(128) }, async ({ registry }, { gid }) => {
-  const group = await registry.group(gid);
-  const arrivals = await registry.arrivals(group.gid);
-  const all = await registry.groupNumbers(group.gid);
-  let devices = all.devices - arrivals.reduce((sum, each) => sum + each.devices, 0);
-  const points = arrivals.map((each) => {
-    devices += each.devices;
-    return { at: isoTime(each.at), devices };
-  });
-  const step = Math.ceil(points.length / MOST_POINTS);
-  return { rows: points.filter((_, i) => i % step === 0 || i === points.length - 1) };
-});
+export const groupArrivals = operation<{ gid: string }, ArrivalsView, ReadContext>(
+  'group-arrivals',
+  { gid: text(128) },
+  async ({ registry }, { gid }) => {
+    const group = await registry.group(gid);
+    const arrivals = await registry.arrivals(group.gid);
+    const all = await registry.groupNumbers(group.gid);
+    let devices = all.devices - arrivals.reduce((sum, each) => sum + each.devices, 0);
+    const points = arrivals.map((each) => {
+      devices += each.devices;
+      return { at: isoTime(each.at), devices };
+    });
+    const step = Math.ceil(points.length / MOST_POINTS);
+    return { rows: points.filter((_, i) => i % step === 0 || i === points.length - 1) };
+  },
+);
 
 export function groupView(group: Group): GroupView {
   return {

@@ -3,40 +3,19 @@ import { parseDestination } from '../alarms/destination.ts';
 import type { Delivery, Hook } from '../registry/alarms.ts';
 import { badInput, text, whole } from './contract/input.ts';
 import { filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
-
-export interface HookView {
-  readonly id: number;
-  readonly name: string;
-  /** Where it sends to, without path and query: these may hold a secret. */
-  readonly to: string;
-  readonly createdBy: string;
-  readonly created: string;
-}
-
-/** An event that was sent to a hook, or is to be. */
-export interface DeliveryView {
-  readonly id: number;
-  readonly event: string;
-  readonly body: string;
-  readonly created: string;
-  readonly status: Delivery['status'];
-  readonly attempts: number;
-  /** When it is tried next, or was last tried. */
-  readonly at: string;
-  readonly error: string | null;
-}
+import type { DeliveryView, HooksView, HookView, IdView, NewHookView } from './views/alarms.ts';
 
 const ID = whole(1, Number.MAX_SAFE_INTEGER);
 
 /** All hooks, oldest first. */
-export const listHooks = operation<Record<never, never>, { readonly rows: readonly HookView[] }, ReadContext>(
+export const listHooks = operation<Record<never, never>, HooksView, ReadContext>(
   'hook-list',
   {},
   async ({ registry }) => ({ rows: (await registry.hooks()).map(hookView) }),
 );
 
 /** Adds a hook; `secret` is the key of its signatures, which nobody can read again. @throws Failure `fabric.bad-hook`, `fabric.too-many-hooks` */
-export const addHook = operation<{ name: string; url: string }, HookView & { readonly secret: string }>(
+export const addHook = operation<{ name: string; url: string }, NewHookView>(
   'hook-add',
   { name: text(60), url: text(500) },
   async ({ registry, actor }, { name, url }) => {
@@ -48,7 +27,7 @@ export const addHook = operation<{ name: string; url: string }, HookView & { rea
 );
 
 /** Removes a hook, which hears of that. @throws Failure `fabric.unknown-hook` */
-export const removeHook = operation<{ id: number }, { readonly id: number }>(
+export const removeHook = operation<{ id: number }, IdView>(
   'hook-remove',
   { id: ID },
   async ({ registry, actor }, { id }) => {
@@ -58,7 +37,7 @@ export const removeHook = operation<{ id: number }, { readonly id: number }>(
 );
 
 /** Sends an event to try a hook. @throws Failure `fabric.unknown-hook` */
-export const testHook = operation<{ id: number }, { readonly id: number }>(
+export const testHook = operation<{ id: number }, IdView>(
   'hook-test',
   { id: ID },
   async ({ registry, actor }, { id }) => {
@@ -76,7 +55,7 @@ export const listDeliveries = filteredList<Delivery, DeliveryView, { id: number 
 );
 
 /** Sends once more what has come to an end. @throws Failure `fabric.unknown-delivery` */
-export const retryDelivery = operation<{ id: number }, { readonly id: number }>(
+export const retryDelivery = operation<{ id: number }, IdView>(
   'delivery-retry',
   { id: ID },
   async ({ registry, actor }, { id }) => {

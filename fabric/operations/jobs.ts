@@ -1,6 +1,8 @@
-import type { Jobs, JobView } from '../jobs/jobs.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import type { JobView } from '../jobs/view.ts';
 import { whole } from './contract/input.ts';
 import { type Context, operation } from './contract/operation.ts';
+import type { JobsView } from './views/jobs.ts';
 
 /** @throws Error beside a registry alone */
 export function jobsOf({ jobs }: Pick<Context, 'jobs'>): Jobs {
@@ -10,13 +12,9 @@ export function jobsOf({ jobs }: Pick<Context, 'jobs'>): Jobs {
 
 const ID = { id: whole(1, Number.MAX_SAFE_INTEGER) };
 
-export const listJobs = operation<object, { readonly rows: readonly JobView[] }>(
-  'job-list',
-  {},
-  async (context) => ({
-    rows: jobsOf(context).list(),
-  }),
-);
+export const listJobs = operation<object, JobsView>('job-list', {}, async (context) => ({
+  rows: jobsOf(context).list(),
+}));
 
 /** @throws Failure `jobs.unknown` */
 export const showJob = operation<{ id: number }, JobView>('job-show', ID, async (context, { id }) =>

@@ -2,15 +2,7 @@ import { countries } from '../geo/countries.ts';
 import type { Handshake } from '../registry/records.ts';
 import { handshakeView } from './audit.ts';
 import { isoTime } from './contract/operation.ts';
-
-/** Handshakes of a group that were refused, among the last that are kept. */
-export interface KnockingView {
-  readonly attempts: number;
-  readonly first: string;
-  readonly last: string;
-  /** At most ten, the most frequent one first; null: nobody knows. */
-  readonly countries: readonly (string | null)[];
-}
+import type { KnockingView } from './views/groups.ts';
 
 /** Refused handshakes that are looked at. */
 export const MOST_ATTEMPTS = 1_000;

@@ -4,14 +4,7 @@ import { type Network, parseNetwork } from '../registry/records.ts';
 import { badInput, optional, text } from './contract/input.ts';
 import { type Changed, filteredList, isoTime, operation } from './contract/operation.ts';
 import { textFilter } from './search.ts';
-
-export interface NetworkView {
-  readonly prefix: string;
-  readonly name: string;
-  /** The address of the fabric's host in it. */
-  readonly host: string;
-  readonly created: string;
-}
+import type { NetworkView, RenamedNetworkView } from './views/groups.ts';
 
 /** Adds a network. @throws Failure `fabric.bad-network`, `fabric.network-exists`, `ipv6.bad-prefix` */
 export const addNetwork = operation<{ prefix: string; name: string }, Changed<NetworkView>>(
@@ -24,10 +17,7 @@ export const addNetwork = operation<{ prefix: string; name: string }, Changed<Ne
 );
 
 /** @throws Failure `fabric.bad-network`, `fabric.unknown-network`, `ipv6.bad-prefix` */
-export const renameNetwork = operation<
-  { prefix: string; name: string },
-  Changed<{ readonly prefix: string; readonly name: string }>
->(
+export const renameNetwork = operation<{ prefix: string; name: string }, Changed<RenamedNetworkView>>(
   'network-rename',
   { prefix: text(64), name: text(60) },
   async ({ registry, running, actor }, { prefix: given, name }) => {

@@ -8,6 +8,7 @@ import type { News, NewsPosition, NewsSince } from '../registry/news.ts';
 import type { Change } from '../registry/records.ts';
 import { auditView, handshakeView } from './audit.ts';
 import { badInput } from './contract/input.ts';
+import type { EVENTS } from './views/events.ts';
 
 /** The path of what is new on the control socket. */
 export const NEWS_PATH = '/news';
@@ -21,7 +22,7 @@ const TIMEOUT_MS = 10_000;
 
 /** Something that happened; `data` names what it happened to. */
 export interface NewsEvent {
-  readonly name: 'device' | 'group' | 'network' | 'handshake' | 'audit';
+  readonly name: keyof typeof EVENTS;
   readonly data: object;
 }
 

@@ -2,51 +2,11 @@ import { toHex } from '../../protocol/bytes.ts';
 import type { HandshakeTally } from '../registry/records.ts';
 import { optional, whole } from './contract/input.ts';
 import { isoTime, operation, type ReadContext } from './contract/operation.ts';
+import type { CountriesView, CountryView, HoursView, HourView, OverviewView } from './views/overview.ts';
 
 const HOUR_MS = 3_600_000;
 /** 90 days: so long are handshakes counted by hour. */
 const MOST_HOURS = 2_160;
-
-/** Handshakes of an hour, which began at `at`. */
-export interface HourView {
-  readonly at: string;
-  readonly ok: number;
-  readonly refused: number;
-}
-
-export interface CountryView {
-  /** ISO 3166-1 alpha-2, "private", or null: nobody knows. */
-  readonly country: string | null;
-  /** Devices whose newest handshake came from there. */
-  readonly devices: number;
-  readonly ok: number;
-  readonly refused: number;
-}
-
-/** What there is, at a glance. */
-export interface OverviewView {
-  readonly asOf: string;
-  readonly networks: number;
-  readonly groups: number;
-  readonly devices: {
-    readonly total: number;
-    /** With a tunnel; null: no fabric is serving, so nobody knows. */
-    readonly online: number | null;
-    readonly banned: number;
-    readonly evicted: number;
-    readonly retired: number;
-    /** Of suspended groups, whatever else they are. */
-    readonly suspended: number;
-  };
-  /** Of the last 24 hours, the oldest first, those without any included. */
-  readonly handshakes: { readonly hours: readonly HourView[]; readonly ok: number; readonly refused: number };
-  /** Of the last 24 hours, most devices first. */
-  readonly countries: readonly CountryView[];
-  /** Alarms that are open and that nobody has acknowledged. */
-  readonly alarms: number;
-  /** The newest entry of the audit trail; null if there is none. */
-  readonly audit: { readonly seq: number; readonly hash: string } | null;
-}
 
 /** Numbers of devices and handshakes. */
 export const overview = operation<Record<never, never>, OverviewView, ReadContext>(
@@ -73,24 +33,24 @@ export const overview = operation<Record<never, never>, OverviewView, ReadContex
 );
 
 /** Handshakes by hour, the oldest first: of the last 24 hours unless `hours` says otherwise, at most of 90 days. */
-export const handshakeHours = operation<
-  { hours?: number | undefined },
-  { readonly rows: readonly HourView[] },
-  ReadContext
->('handshake-hours', { hours: optional(whole(1, MOST_HOURS)) }, async ({ registry }, { hours = 24 }) => {
-  const now = Date.now();
-  return { rows: hoursOf(await registry.tallies(firstHour(now, hours)), now, hours) };
-});
+export const handshakeHours = operation<{ hours?: number | undefined }, HoursView, ReadContext>(
+  'handshake-hours',
+  { hours: optional(whole(1, MOST_HOURS)) },
+  async ({ registry }, { hours = 24 }) => {
+    const now = Date.now();
+    return { rows: hoursOf(await registry.tallies(firstHour(now, hours)), now, hours) };
+  },
+);
 
 /** Handshakes by country within so many hours, and devices by where they are now; most devices first. */
-export const handshakeCountries = operation<
-  { hours?: number | undefined },
-  { readonly rows: readonly CountryView[] },
-  ReadContext
->('handshake-countries', { hours: optional(whole(1, MOST_HOURS)) }, async ({ registry }, { hours = 24 }) => {
-  const tallies = await registry.tallies(firstHour(Date.now(), hours));
-  return { rows: countriesOf(tallies, await registry.deviceCountries()) };
-});
+export const handshakeCountries = operation<{ hours?: number | undefined }, CountriesView, ReadContext>(
+  'handshake-countries',
+  { hours: optional(whole(1, MOST_HOURS)) },
+  async ({ registry }, { hours = 24 }) => {
+    const tallies = await registry.tallies(firstHour(Date.now(), hours));
+    return { rows: countriesOf(tallies, await registry.deviceCountries()) };
+  },
+);
 
 /** The beginning of the first of the last `hours` hours, of which the last one is not over. */
 const firstHour = (now: number, hours: number): number => (Math.floor(now / HOUR_MS) - hours + 1) * HOUR_MS;

@@ -5,31 +5,12 @@ import type { Person } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
 import { oneOf, optional, text, whole } from './contract/input.ts';
 import { isoTime, listOperation, operation } from './contract/operation.ts';
+import type { InviteView, PersonRoleView, PersonView, RemovedPersonView } from './views/people.ts';
 
 const HOUR_MS = 3_600_000;
 const MOST_HOURS = 168;
 const LONGEST_NAME = 60;
 const LONGEST_LOGIN = 254;
-
-export interface PersonView {
-  readonly id: number;
-  readonly name: string;
-  readonly role: Role;
-  readonly createdBy: string;
-  readonly created: string;
-  readonly signedIn: string | null;
-  readonly removed: string | null;
-  readonly passkeys: number;
-}
-
-export interface InviteView {
-  /** Shown once. */
-  readonly invite: string;
-  readonly role: Role;
-  readonly expires: string;
-  /** Whoever an OpenID issuer calls so needs no address of an invite. */
-  readonly login?: string;
-}
 
 /** A page of people, oldest first. */
 export const listPeople = listOperation(
@@ -59,10 +40,7 @@ export const invitePerson = operation<{ role: Role; hours: number; login?: strin
  * Changes the role of a person, by number or name, and ends all its sessions.
  * @throws Failure `fabric.unknown-person`, `fabric.last-owner`, `access.forbidden`
  */
-export const setPersonRole = operation<
-  { person: string; role: Role },
-  PersonView & { readonly changed: boolean }
->(
+export const setPersonRole = operation<{ person: string; role: Role }, PersonRoleView>(
   'person-role',
   { person: text(LONGEST_NAME), role: oneOf(...ROLES) },
   async ({ registry, actor, role: own }, { person, role }) => {
@@ -75,7 +53,7 @@ export const setPersonRole = operation<
 );
 
 /** Removes a person at once. @throws Failure `fabric.unknown-person`, `fabric.last-owner`, `access.forbidden` */
-export const removePerson = operation<{ person: string }, { readonly id: number; readonly name: string }>(
+export const removePerson = operation<{ person: string }, RemovedPersonView>(
   'person-remove',
   { person: text(LONGEST_NAME) },
   async ({ registry, actor, role: own }, { person }) => {

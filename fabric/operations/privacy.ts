@@ -1,19 +1,10 @@
 import { KEPT_ADDRESSES, type KeptAddresses, type PrivacySetting } from '../registry/privacy.ts';
 import { badInput, oneOf, optional, whole } from './contract/input.ts';
 import { type Changed, isoTime, operation, type ReadContext } from './contract/operation.ts';
+import type { PrivacyView } from './views/privacy.ts';
 
 /** Ten years. */
 const MOST_DAYS = 3_660;
-
-/** What is kept of where devices come from. */
-export interface PrivacyView {
-  /** All of an address, its network (/24 or /48), or nothing. */
-  readonly addresses: KeptAddresses;
-  /** After so many days handshakes are counted only; null: they stay. */
-  readonly days: number | null;
-  /** Who has chosen that, and when; null: nobody. */
-  readonly changed: { readonly by: string; readonly at: string } | null;
-}
 
 /** What is kept of where devices come from. */
 export const showPrivacy = operation<Record<never, never>, PrivacyView, ReadContext>(

@@ -4,27 +4,13 @@ import { issueSecret } from '../access/secrets.ts';
 import type { Token } from '../registry/tokens.ts';
 import { oneOf, text, whole } from './contract/input.ts';
 import { isoTime, listOperation, operation } from './contract/operation.ts';
+import type { NewTokenView, RevokedView, TokenView } from './views/people.ts';
 
 const DAY_MS = 86_400_000;
 const MOST_DAYS = 366;
 
-export interface TokenView {
-  readonly id: number;
-  readonly name: string;
-  readonly role: Role;
-  readonly createdBy: string;
-  readonly created: string;
-  readonly expires: string;
-  readonly revoked: string | null;
-  /** When it was last used, within a minute. */
-  readonly used: string | null;
-}
-
 /** Makes a token of the API; `token` is its text, which nobody can read again. @throws Failure `access.forbidden` */
-export const createToken = operation<
-  { name: string; role: Role; days: number },
-  TokenView & { readonly token: string }
->(
+export const createToken = operation<{ name: string; role: Role; days: number }, NewTokenView>(
   'token-create',
   { name: text(60), role: oneOf(...ROLES), days: whole(1, MOST_DAYS) },
   async ({ registry, actor, role: own, person, now }, { name, role, days }) => {
@@ -47,7 +33,7 @@ export const listTokens = listOperation(
 );
 
 /** Revokes a token at once. @throws Failure `fabric.unknown-token` */
-export const revokeToken = operation<{ id: number }, { readonly id: number; readonly changed: boolean }>(
+export const revokeToken = operation<{ id: number }, RevokedView>(
   'token-revoke',
   { id: whole(1, Number.MAX_SAFE_INTEGER) },
   async ({ registry, actor }, { id }) => ({ id, changed: await registry.revokeToken(actor, id) }),

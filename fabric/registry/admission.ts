@@ -2,7 +2,9 @@ import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Report } from '../../protocol/tunnel/report.ts';
 
 /** The standing of a device in the registry. Only `active` ones are admitted. */
-export type Standing = 'active' | 'suspended' | 'evicted' | 'banned' | 'retired';
+export const STANDINGS = ['active', 'suspended', 'evicted', 'banned', 'retired'] as const;
+
+export type Standing = (typeof STANDINGS)[number];
 
 /** A device as the router needs it. */
 export interface Endpoint {

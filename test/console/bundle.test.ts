@@ -8,6 +8,7 @@ import { buildConsole } from '../../console/build.mjs';
 /** What both sides of the API share: no file here reaches for anything else of the fabric. */
 const SHARED = [
   'fabric/access/roles.ts',
+  'fabric/operations/client.ts',
   'fabric/operations/contract/catalogue.ts',
   'fabric/operations/contract/request.ts',
   'fabric/registry/audit-chain.ts',

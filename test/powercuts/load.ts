@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { primitives } from '../../crypto/primitives.ts';
-import type { CertificatesView } from '../../fabric/operations/certificates.ts';
+import type { CertificatesView } from '../../fabric/operations/views/certificates.ts';
 import { FILES } from '../../fabric/pki/files.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';

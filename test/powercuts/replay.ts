@@ -1,8 +1,8 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import SQLite from 'better-sqlite3';
-import type { DeviceView } from '../../fabric/operations/devices.ts';
-import type { NetworkView } from '../../fabric/operations/networks.ts';
+import type { DeviceView } from '../../fabric/operations/views/devices.ts';
+import type { NetworkView } from '../../fabric/operations/views/groups.ts';
 import { loadAuthority } from '../../fabric/pki/authority.ts';
 import { FILES } from '../../fabric/pki/files.ts';
 import { parseTrust } from '../../protocol/identity/trust.ts';

@@ -3,9 +3,10 @@ import { userInfo } from 'node:os';
 import type { Invocation, Option } from '../../../cli/program.ts';
 import { isAnswered } from '../../../os/net/control-socket.ts';
 import { Failure, isFailure } from '../../../protocol/failure.ts';
-import { callRemote } from '../../api/client.ts';
+import { remoteClient } from '../../api/client.ts';
 import { openJobs } from '../../jobs/jobs.ts';
 import { openReader, openRegistry } from '../../open-registry.ts';
+import type { OperationName } from '../../operations/all.ts';
 import type { Context, Operation, ReadContext, ReadOperation } from '../../operations/contract/operation.ts';
 import { askRunning, besideFabric, fabricBehind } from '../../operations/running.ts';
 import { pathOf } from '../../pki/files.ts';
@@ -45,8 +46,9 @@ export async function withFabric<T>(
 ): Promise<T> {
   const remote = await remoteOf(invocation);
   if (remote !== undefined) {
+    const call = remoteClient(remote);
     const run = async (operation: { readonly name: string }, input: object) =>
-      (await callRemote(remote, operation.name, input)) as never;
+      (await call(operation.name as OperationName, input as never)) as never;
     return work({ run, read: run });
   }
   return withLocalFabric(invocation, work);

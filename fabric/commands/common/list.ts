@@ -2,8 +2,8 @@ import type { Invocation, Option } from '../../../cli/program.ts';
 import { growingTable } from '../../../cli/table.ts';
 import { printed } from '../../../os/service/process.ts';
 import { Failure } from '../../../protocol/failure.ts';
-import type { HandshakeCountView } from '../../operations/audit.ts';
 import type { PageInput, ReadOperation } from '../../operations/contract/operation.ts';
+import type { HandshakeCountView } from '../../operations/views/handshakes.ts';
 import { eachPage, type Page, type PageRequest } from '../../registry/pages.ts';
 import type { Fabric } from './context.ts';
 

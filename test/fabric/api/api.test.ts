@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { permissionsOf, ROLES, type Role } from '../../../fabric/access/roles.ts';
-import { callRemote, type Remote } from '../../../fabric/api/client.ts';
+import { type Remote, remoteClient } from '../../../fabric/api/client.ts';
 import { openApiDocument } from '../../../fabric/api/openapi.ts';
 import { statusOf } from '../../../fabric/api/problem.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
 import { openRegistry } from '../../../fabric/open-registry.ts';
-import { OPERATIONS } from '../../../fabric/operations/all.ts';
+import { OPERATIONS, type OperationName } from '../../../fabric/operations/all.ts';
 import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
@@ -116,7 +116,7 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'root-end': { number: 1 },
     'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
   };
-  return callRemote(remote, name, inputs[name] ?? { limit: 1 }).then(
+  return remoteClient(remote)(name as OperationName, (inputs[name] ?? { limit: 1 }) as never).then(
     () => 'done',
     ({ code }: { code: string }) => code,
   );

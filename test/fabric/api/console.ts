@@ -8,17 +8,19 @@ import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { waitForNews } from '../../../fabric/operations/news.ts';
 import { actorOf, perform } from '../../../fabric/operations/perform.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
+import '../checked.ts';
 
 /** A fabric that serves, without sockets. */
 export function fabricOf(
   registry: Registry,
   now: () => number = Date.now,
   keys?: Context['keys'],
+  running: Partial<Context['running']> = {},
 ): Pick<ApiOptions, 'call' | 'news'> {
   const signing = account(registry, now);
   const context = {
     registry,
-    running: { notify: async () => 'in force', presence: async () => undefined },
+    running: { notify: async () => 'in force', presence: async () => undefined, ...running },
     now,
     ...(keys !== undefined && { keys }),
     jobs: openJobs(now),

@@ -10,6 +10,9 @@ import { startApi } from '../../../fabric/api/server.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
+import { formatIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
+import { makeBatch } from '../device.ts';
+import { applicant } from '../registry/contract/place.ts';
 import { fabricOf } from './console.ts';
 
 const page = readFileSync(new URL('../../../docs/fabric-api.md', import.meta.url), 'utf8');
@@ -53,11 +56,24 @@ test('the recipes in docs/fabric-api.md work', async () => {
     { ...context, actor: 'alice' },
     { name: 'owner', role: 'owner', days: 1 },
   );
-  const env = { PATH: process.env.PATH, API: `http://127.0.0.1:${api.port}`, TOKEN: made.token };
+  const batch = makeBatch();
+  const network = await registry.addNetwork('alice', parsePrefix('fd00:8f80:8000:7::/64'), 'lab');
+  await registry.addGroup('alice', { ...batch, name: 'batch 7', network: network.prefix });
+  const device = formatIpv6(await registry.admit(applicant(batch)));
+  const env = {
+    PATH: process.env.PATH,
+    API: `http://127.0.0.1:${api.port}`,
+    TOKEN: made.token,
+    DEVICE: device,
+  };
   const recipes = [...page.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1]!);
-  expect(recipes.length).toBeGreaterThan(3);
+  expect(recipes.length).toBeGreaterThan(10);
   for (const recipe of recipes) {
-    await promisify(execFile)('bash', ['-c', `set -euo pipefail\n${recipe}`], { cwd: folder, env });
+    await promisify(execFile)('bash', ['-c', `set -euo pipefail\n${recipe}`], {
+      cwd: folder,
+      env,
+      timeout: 60_000,
+    });
   }
-  expect((await registry.networks({ limit: 9 })).rows).toHaveLength(1);
+  expect((await registry.networks({ limit: 9 })).rows).toHaveLength(2);
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { challenges } from '../../../fabric/api/challenges.ts';
+import { challenges } from '../../../fabric/api/signing-in/challenges.ts';
 import { invitePerson } from '../../../fabric/operations/people.ts';
 import { opened, registryFile } from '../place.ts';
 import { type Authenticator, authenticator, type Change } from './authenticator.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { sessions } from '../../../fabric/api/sessions.ts';
+import { sessions } from '../../../fabric/api/signing-in/sessions.ts';
 import { siteOf } from '../../../fabric/api/site.ts';
 
 const MINUTE = 60_000;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type JobView, openJobs } from '../../../fabric/jobs/jobs.ts';
+import { openJobs } from '../../../fabric/jobs/jobs.ts';
+import type { JobView } from '../../../fabric/jobs/view.ts';
 import { listAudit } from '../../../fabric/operations/audit.ts';
 import { changeDevices, countDevices } from '../../../fabric/operations/bulk.ts';
 import type { Context } from '../../../fabric/operations/contract/operation.ts';
@@ -10,6 +11,7 @@ import { cancelJob, listJobs, showJob } from '../../../fabric/operations/jobs.ts
 import { addNetwork } from '../../../fabric/operations/networks.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import '../checked.ts';
 import { makeBatch } from '../device.ts';
 import { opened, registryFile } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';

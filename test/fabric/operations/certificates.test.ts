@@ -18,6 +18,7 @@ import { openAuthority } from '../../../fabric/pki/keeper.ts';
 import { readRootKeys } from '../../../fabric/pki/keys.ts';
 import { encodeSigning, parseRequest, sign } from '../../../fabric/pki/signing.ts';
 import type { Learned } from '../../../fabric/registry/records.ts';
+import '../checked.ts';
 import { opened, registryFile } from '../place.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'enf-certificates-'));

@@ -10,6 +10,7 @@ import { askControl } from '../../../os/net/control-socket.ts';
 import { equal } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
+import '../checked.ts';
 import { allOf, opened, registryFile, scratch } from '../place.ts';
 import { somebody } from '../registry/contract/people.ts';
 

@@ -16,6 +16,7 @@ import { handshakeCountries, handshakeHours, overview } from '../../../fabric/op
 import { searchFor } from '../../../fabric/operations/search.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
+import '../checked.ts';
 import { makeBatch } from '../device.ts';
 import { opened, registryFile } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';

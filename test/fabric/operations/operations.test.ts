@@ -7,6 +7,7 @@ import { admitGroup, listGroups, setGroupStatus } from '../../../fabric/operatio
 import { addNetwork, listNetworks } from '../../../fabric/operations/networks.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import '../checked.ts';
 import { makeBatch } from '../device.ts';
 import { opened, registryFile } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';

@@ -4,6 +4,7 @@ import { secretHash } from '../../../fabric/access/secrets.ts';
 import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { invitePerson, listPeople, removePerson, setPersonRole } from '../../../fabric/operations/people.ts';
 import { createToken } from '../../../fabric/operations/tokens.ts';
+import '../checked.ts';
 import { opened, registryFile } from '../place.ts';
 import { somebody } from '../registry/contract/people.ts';
 

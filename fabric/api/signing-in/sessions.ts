@@ -1,5 +1,5 @@
-import { toHex } from '../../protocol/bytes.ts';
-import { issueSecret, secretHash } from '../access/secrets.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { issueSecret, secretHash } from '../../access/secrets.ts';
 
 const IDLE_MS = 30 * 60_000;
 export const LONGEST_MS = 12 * 60 * 60_000;

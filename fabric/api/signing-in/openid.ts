@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Configuration, CustomFetchOptions, IDToken } from 'openid-client';
-import { Failure, isFailure } from '../../protocol/failure.ts';
-import type { OpenId } from '../access/openid.ts';
+import { Failure, isFailure } from '../../../protocol/failure.ts';
+import type { OpenId } from '../../access/openid.ts';
 import { challenges } from './challenges.ts';
 
 /** How long the issuer may take for one answer, and how large that may be. */

@@ -1,0 +1,126 @@
+import { STANDINGS } from '../../registry/admission.ts';
+import { optional } from '../contract/input.ts';
+import {
+  CHANGED,
+  count,
+  hex,
+  hexOf,
+  ipv6,
+  listOf,
+  named,
+  number,
+  orNull,
+  prefix,
+  type Shown,
+  shown,
+  time,
+  whether,
+  wordOf,
+  words,
+} from '../contract/output.ts';
+import { COUNTRY, HandshakeCountView } from './handshakes.ts';
+
+const STANDING = wordOf(STANDINGS, 'Whether the device may use the network, and if not, why.');
+const ADDRESS = ipv6('The address of the device.');
+const NAME = orNull(words('The name of the device; null: it has none.', 'pump-3'));
+
+export const AgentView = shown(
+  {
+    version: words("The agent's version.", '0.1.0'),
+    reported: time('When the agent has said so.'),
+    lastFailure: orNull(
+      shown({ code: words('See docs/errors.md.', 'tpm.busy'), at: time('When it happened.') }),
+    ),
+  },
+  'What the agent on the device reports; null: nothing yet.',
+);
+export type AgentView = Shown<typeof AgentView>;
+
+/** A device; times are ISO 8601 in UTC, keys and ids hex. */
+export const DeviceView = named('Device', 'A device.', {
+  address: ADDRESS,
+  name: NAME,
+  standing: STANDING,
+  online: orNull(whether('Has it a tunnel? Null: no fabric is serving, so nobody knows.')),
+  silentSince: optional(
+    time('When it was last heard, if it is online and does not answer any more; soon it is offline.'),
+  ),
+  group: words('The name of its group.', 'batch 7'),
+  gid: hexOf(32, 'The id of its group.'),
+  network: prefix(),
+  pseudonym: hexOf(65, 'What the group signatures of its chip have in common.'),
+  longtermKey: hex('The public key of its newest handshake.'),
+  created: time('When it came for the first time.'),
+  lastHandshake: shown({ at: time('When it provisioned last.'), from: words('The source address.') }),
+  country: COUNTRY,
+  lastTunnel: orNull(
+    shown({
+      at: time('When its last tunnel began.'),
+      from: words('The source address.', '[2001:db8::7]:4433'),
+      ended: orNull(time('When it ended; null: it has not, as far as is known.')),
+    }),
+  ),
+  agent: orNull(AgentView),
+});
+export type DeviceView = Shown<typeof DeviceView>;
+
+/** A device with its newest handshakes. */
+export const DeviceDetails = named('DeviceDetails', 'A device with its newest handshakes.', {
+  ...DeviceView.properties,
+  movedTo: optional(ipv6('Of a retired device: the address that its former chip took over.')),
+  note: orNull(words('What somebody has noted of it.')),
+  twins: orNull(
+    shown(
+      { at: time('When that was last found.'), from: listOf(words('A source address.')) },
+      "Two devices were found to have this one's key: when, and where they connect from.",
+    ),
+  ),
+  handshakes: listOf(
+    shown({
+      at: time('When it was.'),
+      source: words('The source address.', '2001:db8::7'),
+      country: COUNTRY,
+      suite: orNull(number('The cipher suite of XTT; null: none was chosen.')),
+      proven: whether('Has it proved membership of its group?'),
+      result: words('`ok`, or the code of the failure.', 'ok'),
+    }),
+    'The newest 50 at most, the newest first.',
+  ),
+  earlierHandshakes: listOf(
+    HandshakeCountView,
+    'Earlier ones, of which only the numbers are kept, the most frequent result first.',
+  ),
+});
+export type DeviceDetails = Shown<typeof DeviceDetails>;
+
+export const StandingView = named('Standing', 'What is so now of a device.', {
+  address: ADDRESS,
+  standing: STANDING,
+  changed: CHANGED,
+  backWithin: optional(
+    count('Seconds within which an agent that was shut out until now has connected again.'),
+  ),
+});
+export type StandingView = Shown<typeof StandingView>;
+
+export const NamedView = shown({
+  address: ADDRESS,
+  name: NAME,
+  note: orNull(words('What somebody has noted of it.')),
+});
+export type NamedView = Shown<typeof NamedView>;
+
+export const ReplacedView = shown({
+  address: ipv6('What the new device has from now on.'),
+  name: NAME,
+  former: ipv6('What the new device had until now; the chip of the old one is retired with it.'),
+});
+export type ReplacedView = Shown<typeof ReplacedView>;
+
+/** What a filter finds. */
+export const CountView = shown({
+  matching: count('Devices that the filter finds, 100,000 at most.'),
+  changing: count('Of those: how many the change would change.'),
+  more: whether('Does it find more than were counted?'),
+});
+export type CountView = Shown<typeof CountView>;

@@ -1,0 +1,128 @@
+import { optional } from '../contract/input.ts';
+import {
+  CHANGED,
+  count,
+  hex,
+  hexOf,
+  ipv6,
+  listOf,
+  named,
+  orNull,
+  prefix,
+  rowsOf,
+  type Shown,
+  shown,
+  time,
+  whether,
+  wordOf,
+  words,
+} from '../contract/output.ts';
+import { StandingView } from './devices.ts';
+import { COUNTRY, HandshakeView } from './handshakes.ts';
+
+const GID = hexOf(32, 'The id of the group.');
+
+/** A group: a batch of devices. */
+export const GroupView = named('Group', 'A group: a batch of devices.', {
+  gid: GID,
+  name: words('Its name.', 'batch 7'),
+  basename: hex('What the signatures of its chips are made over, so that each chip has one pseudonym.'),
+  network: prefix('The network of its devices.'),
+  status: wordOf(['active', 'suspended'], 'May its devices use the network?'),
+  hasClaim: whether('Had its label a claim secret?'),
+  announced: orNull(count('How many devices are expected; null: nobody has said.')),
+  most: orNull(count('No further device comes in for the first time if so many have; null: no limit.')),
+  countries: orNull(
+    listOf(
+      words('An ISO 3166-1 code, `private` or `unknown`.', 'CH'),
+      'Where a device may come from for the first time; null: from anywhere.',
+    ),
+  ),
+  created: time('When it was admitted.'),
+});
+export type GroupView = Shown<typeof GroupView>;
+
+const DEVICES = count('How many devices it has.');
+
+export const GroupRow = named('GroupRow', 'A group with the number of its devices.', {
+  ...GroupView.properties,
+  devices: DEVICES,
+});
+
+export const GroupStatusView = shown({
+  ...GroupView.properties,
+  changed: CHANGED,
+  backWithin: optional(StandingView.properties.backWithin),
+});
+export type GroupStatusView = Shown<typeof GroupStatusView>;
+
+/** Refused handshakes of a group, among the last that are kept. */
+export const KnockingView = shown(
+  {
+    attempts: count('How many there were.'),
+    first: time('When the first one was.'),
+    last: time('When the last one was.'),
+    countries: listOf(COUNTRY, 'At most ten, the most frequent one first.'),
+  },
+  'Refused handshakes of a group, among the last that are kept.',
+);
+export type KnockingView = Shown<typeof KnockingView>;
+
+/** A group with what is known of its devices. */
+export const GroupDetails = named('GroupDetails', 'A group with what is known of its devices.', {
+  ...GroupView.properties,
+  devices: DEVICES,
+  connected: count('Devices with a tunnel.'),
+  lastArrival: orNull(time('When the last new device came, to the minute; null: none has.')),
+  refusals: listOf(
+    HandshakeView,
+    'The newest refused handshakes that claim the group, among the last that are kept: ten at most.',
+  ),
+  beyondLimits: orNull(
+    shown(
+      KnockingView.properties,
+      'Proven devices that did not come in because of a limit of the group; null: there are none.',
+    ),
+  ),
+});
+export type GroupDetails = Shown<typeof GroupDetails>;
+
+export const ArrivalsView = rowsOf(
+  shown({ at: time('A minute.'), devices: count('How many devices had come by then.') }),
+);
+export type ArrivalsView = Shown<typeof ArrivalsView>;
+
+export const RemovedGroupView = shown({ gid: GID, name: words('The name that it had.') });
+export type RemovedGroupView = Shown<typeof RemovedGroupView>;
+
+/** What a label says, and what is known here of its group. */
+export const LabelView = named('Label', 'What a label says, and what is known here of its group.', {
+  gid: GID,
+  name: words('The name of the group as the label says it.', 'batch 7'),
+  vendor: orNull(words('As the label says, which nobody has checked.')),
+  basename: hex('See Group.'),
+  hasClaim: whether('Has it a claim secret?'),
+  signed: whether("Has it a maker's signature? It is not checked."),
+  group: orNull(GroupView),
+  knocking: orNull(
+    shown(
+      KnockingView.properties,
+      'Handshakes that claimed the group while it was not admitted: they prove nothing; null: there are none.',
+    ),
+  ),
+});
+export type LabelView = Shown<typeof LabelView>;
+
+export const NetworkView = named('Network', 'A network.', {
+  prefix: prefix(),
+  name: words('Its name.', 'plant'),
+  host: ipv6("The address of the fabric's host in it."),
+  created: time('When it was added.'),
+});
+export type NetworkView = Shown<typeof NetworkView>;
+
+export const RenamedNetworkView = shown({ prefix: prefix(), name: words('The new name.') });
+export type RenamedNetworkView = Shown<typeof RenamedNetworkView>;
+
+export const RemovedNetworkView = shown({ prefix: prefix() });
+export type RemovedNetworkView = Shown<typeof RemovedNetworkView>;

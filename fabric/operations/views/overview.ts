@@ -1,0 +1,64 @@
+import {
+  count,
+  hexOf,
+  listOf,
+  named,
+  number,
+  orNull,
+  rowsOf,
+  type Shown,
+  shown,
+  time,
+} from '../contract/output.ts';
+import { COUNTRY } from './handshakes.ts';
+
+const OK = count('Handshakes that were good.');
+const REFUSED = count('Handshakes that were refused.');
+
+/** Handshakes of an hour, which began at `at`. */
+export const HourView = named('Hour', 'Handshakes of an hour.', {
+  at: time('When it began.'),
+  ok: OK,
+  refused: REFUSED,
+});
+export type HourView = Shown<typeof HourView>;
+export const HoursView = rowsOf(HourView);
+export type HoursView = Shown<typeof HoursView>;
+
+export const CountryView = named('Country', 'Handshakes and devices of a country.', {
+  country: COUNTRY,
+  devices: count('Devices whose newest handshake came from there.'),
+  ok: OK,
+  refused: REFUSED,
+});
+export type CountryView = Shown<typeof CountryView>;
+export const CountriesView = rowsOf(CountryView);
+export type CountriesView = Shown<typeof CountriesView>;
+
+/** What there is, at a glance. */
+export const OverviewView = named('Overview', 'What there is, at a glance.', {
+  asOf: time('When that was so.'),
+  networks: count('How many networks there are.'),
+  groups: count('How many groups there are.'),
+  devices: shown({
+    total: count('How many devices there are.'),
+    online: orNull(count('With a tunnel; null: no fabric is serving, so nobody knows.')),
+    banned: count('Of those: banned.'),
+    evicted: count('Of those: evicted.'),
+    retired: count('Of those: retired.'),
+    suspended: count('Of suspended groups, whatever else they are.'),
+  }),
+  handshakes: shown(
+    { hours: listOf(HourView, 'The oldest first, those without any included.'), ok: OK, refused: REFUSED },
+    'Of the last 24 hours.',
+  ),
+  countries: listOf(CountryView, 'Of the last 24 hours, most devices first.'),
+  alarms: count('Alarms that are open and that nobody has acknowledged.'),
+  audit: orNull(
+    shown(
+      { seq: number('Its place in the trail.'), hash: hexOf(32, 'Its hash.') },
+      'The newest entry of the audit trail; null if there is none.',
+    ),
+  ),
+});
+export type OverviewView = Shown<typeof OverviewView>;

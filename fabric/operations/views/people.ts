@@ -1,0 +1,64 @@
+import { ROLES } from '../../access/roles.ts';
+import { optional } from '../contract/input.ts';
+import {
+  CHANGED,
+  count,
+  named,
+  number,
+  orNull,
+  type Shown,
+  shown,
+  time,
+  wordOf,
+  words,
+} from '../contract/output.ts';
+
+const ID = number('By this number it is known; it is never given again.');
+const ROLE = wordOf(ROLES, 'What it may: see docs/fabric-api.md.');
+
+export const PersonView = named('Person', 'Somebody who may sign in.', {
+  id: ID,
+  name: words('Its name, which nobody else has.', 'Anna'),
+  role: ROLE,
+  createdBy: words('Who has invited this person.'),
+  created: time('When it came.'),
+  signedIn: orNull(time('When it has last signed in; null: not since it came.')),
+  removed: orNull(time('When it was removed; null: it was not.')),
+  passkeys: count('How many passkeys it has.'),
+});
+export type PersonView = Shown<typeof PersonView>;
+
+export const PersonRoleView = shown({ ...PersonView.properties, changed: CHANGED });
+export type PersonRoleView = Shown<typeof PersonRoleView>;
+
+export const RemovedPersonView = shown({ id: ID, name: words('The name that it had.') });
+export type RemovedPersonView = Shown<typeof RemovedPersonView>;
+
+export const InviteView = shown({
+  invite: words('The text by which one person may come, which is shown once.'),
+  role: ROLE,
+  expires: time('Until when it holds.'),
+  login: optional(words('Whoever an OpenID issuer calls so needs no address of an invite.')),
+});
+export type InviteView = Shown<typeof InviteView>;
+
+export const TokenView = named('Token', 'A token of the API, without its text.', {
+  id: ID,
+  name: words('Its name.', 'monitoring'),
+  role: ROLE,
+  createdBy: words('Who made it.'),
+  created: time('When it was made.'),
+  expires: time('Until when it holds.'),
+  revoked: orNull(time('When it was revoked; null: it was not.')),
+  used: orNull(time('When it was last used, within a minute; null: never.')),
+});
+export type TokenView = Shown<typeof TokenView>;
+
+export const NewTokenView = shown({
+  ...TokenView.properties,
+  token: words('Its text, which nobody can read again.'),
+});
+export type NewTokenView = Shown<typeof NewTokenView>;
+
+export const RevokedView = shown({ id: ID, changed: CHANGED });
+export type RevokedView = Shown<typeof RevokedView>;
