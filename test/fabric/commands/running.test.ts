@@ -351,7 +351,9 @@ test('names and filters are the same through the socket of a fabric that serves'
     (await fabric.json<{ address: string }[]>('device', 'list', ...args, ...at)).map(
       ({ address }) => address,
     );
-  expect(await listed('--search', 'pump')).toEqual([one]);
+  expect(await listed('--search', 'pump-7')).toEqual([one]);
+  // Also by the name of their batch, in the order in which they came.
+  expect(await listed('--search', 'pumps')).toEqual([one, other]);
   expect(await listed('--standing', 'banned', '--group', gid.gid.slice(0, 8))).toEqual([other]);
   expect(await listed('--tunnel', 'open')).toEqual([]);
   expect((await fabric.run('device', 'list', '--tunnel', 'open', ...at)).out).toBe(
