@@ -102,8 +102,7 @@ function withoutPadding(der: Uint8Array): Uint8Array {
 }
 
 function requireEndorsement(extensions: readonly Extension[], kind: EndorsementPublic['kind']): void {
-  const unknown = extensions.find(({ critical, extnID }) => critical && !UNDERSTOOD.has(extnID));
-  if (unknown !== undefined) throw new Unfit(`its critical extension ${unknown.extnID} is not understood`);
+  requireUnderstood('it', extensions);
   if (extensionOf(extensions, id_ce_basicConstraints, BasicConstraints)?.cA === true)
     throw new Unfit('it is that of a certification authority');
   const usage = extensionOf(extensions, id_ce_keyUsage, KeyUsage)?.toNumber();
@@ -113,6 +112,12 @@ function requireEndorsement(extensions: readonly Extension[], kind: EndorsementP
   const purposes = extensionOf(extensions, id_ce_extKeyUsage, ExtendedKeyUsage);
   if (purposes !== undefined && !purposes.includes(EK_CERTIFICATE))
     throw new Unfit('it is not an endorsement certificate (extended key usage)');
+}
+
+function requireUnderstood(who: string, extensions: readonly Extension[]): void {
+  const unknown = extensions.find(({ critical, extnID }) => critical && !UNDERSTOOD.has(extnID));
+  if (unknown !== undefined)
+    throw new Unfit(`${who} has the critical extension ${unknown.extnID}, which is not understood`);
 }
 
 /** The directory names in the alternative name, by object identifier. */
@@ -133,8 +138,9 @@ function requireValid(certificate: X509Certificate, now: Date): void {
   const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];
   const who = oneLine(certificate.subject) || 'it';
   // A certificate without an end has the year 9999, which Date knows.
-  if (now.getTime() < from) throw new Unfit(`${who} is not valid before ${certificate.validFrom}`);
-  if (now.getTime() > to) throw new Unfit(`${who} was valid until ${certificate.validTo}`);
+  // Written so that a time that cannot be read is none.
+  if (!(from <= now.getTime())) throw new Unfit(`${who} is not valid before ${certificate.validFrom}`);
+  if (!(now.getTime() <= to)) throw new Unfit(`${who} was valid until ${certificate.validTo}`);
 }
 
 /** The self-signed root that a certificate leads to. Of several ways the first that holds counts; else the last one's fault is told. */
@@ -170,6 +176,7 @@ function requireAuthority(authority: Authority, below: number): void {
   if (below > MAX_INTERMEDIATES)
     throw new Unfit(`there are more than ${MAX_INTERMEDIATES} authorities between`);
   const { extensions = [] } = AsnConvert.parse(authority.raw, Certificate).tbsCertificate;
+  requireUnderstood(name, extensions);
   const constraints = extensionOf(extensions, id_ce_basicConstraints, BasicConstraints);
   if (constraints?.cA !== true) throw new Unfit(`${name} is no certification authority`);
   const { pathLenConstraint: most } = constraints;

@@ -49,8 +49,12 @@ export async function inspectTpm(tpm: Tpm): Promise<Inspection> {
 /** For which endorsement keys the TPM holds its maker's certificate. */
 async function endorsementCertificates(tpm: Tpm): Promise<string> {
   const held: string[] = [];
-  for (const kind of ENDORSEMENT_KINDS)
-    if ((await readEndorsementCertificate(tpm, kind)) !== undefined) held.push(kind.toUpperCase());
+  try {
+    for (const kind of ENDORSEMENT_KINDS)
+      if ((await readEndorsementCertificate(tpm, kind)) !== undefined) held.push(kind.toUpperCase());
+  } catch (error) {
+    return describeProblem(error);
+  }
   return held.length === 0 ? 'none' : held.join(', ');
 }
 

@@ -8,7 +8,7 @@ import { primitives } from '../crypto/primitives.ts';
 import { listFiles, readBounded } from '../os/files/read.ts';
 import { equal, wipe } from '../protocol/bytes.ts';
 import type { EndorsementPublic } from '../protocol/crypto/endorsement.ts';
-import { Failure } from '../protocol/failure.ts';
+import { Failure, isFailure } from '../protocol/failure.ts';
 import type { Tpm, TpmObject } from '../tpm/context.ts';
 import {
   ENDORSEMENT_KINDS,
@@ -28,10 +28,16 @@ export type EndorsementState = 'verified' | 'untrusted' | 'absent';
 export interface EndorsementPolicy {
   /** The certificates of makers' authorities; without any, nothing can be verified. */
   readonly authorities: readonly Authority[];
-  /** The chip's certificate, DER, where its NV memory has none. */
-  readonly certificate?: Uint8Array | undefined;
+  /** The chip's certificate, where its NV memory has none. */
+  readonly certificate?: EndorsementCertificate | undefined;
   /** Refuses a chip that is not `verified`. */
   readonly required: boolean;
+}
+
+/** An endorsement certificate in DER, and the kind of the key that it is for. */
+export interface EndorsementCertificate {
+  readonly kind: EndorsementKind;
+  readonly der: Uint8Array;
 }
 
 export interface Endorsement {
@@ -56,39 +62,55 @@ export async function readAuthorities(folder: string): Promise<Authority[]> {
   });
 }
 
-/** An endorsement certificate in a file, as DER. @throws Failure `factory.bad-certificate`, those of reading files */
-export async function readCertificateFile(path: string): Promise<Uint8Array> {
+/** An endorsement certificate in a file. @throws Failure `factory.bad-certificate`, those of reading files */
+export async function readCertificateFile(path: string): Promise<EndorsementCertificate> {
   const [certificate] = readCertificates(await readBounded(path, 'certificate', MAX_CERTIFICATE), path);
-  return new Uint8Array(certificate!.raw);
+  const { raw, publicKey } = certificate!;
+  return { kind: publicKey.asymmetricKeyType === 'rsa' ? 'rsa' : 'ecc', der: new Uint8Array(raw) };
+}
+
+/** The key of a member: its persistent handle, and the point (65 bytes) that its credential is for. */
+export interface MemberKey {
+  readonly handle: number;
+  readonly publicPoint: Uint8Array;
 }
 
 /**
- * Proves that the key at a persistent handle is inside a genuine TPM: the maker's certificate for the endorsement key is judged, and the
- * chip opens a secret that only the holder of that key can, and only for a key in the same chip. Nothing in the TPM is changed.
- * @throws Failure `factory.key-elsewhere`; if it is required `factory.ek-absent`, `factory.ek-untrusted`; those of `Tpm.call`
+ * Proves that a member's key is inside a genuine TPM: the maker's certificate for the endorsement key is judged, and the chip opens a
+ * secret that only the holder of that key can, and only for the key in the same chip that has this point. Nothing in the TPM is changed.
+ * @throws Failure `factory.key-elsewhere`; if it is required `factory.ek-absent`, `factory.ek-untrusted`, `tpm.hierarchy-locked`; those of `Tpm.call`
  */
 export async function proveEndorsement(
   tpm: Tpm,
-  keyHandle: number,
+  key: MemberKey,
   policy: EndorsementPolicy,
 ): Promise<Endorsement> {
-  const found = await findEndorsement(tpm, keyHandle, policy);
-  if (policy.required) requireVerified(found);
-  return found;
+  try {
+    const found = await findEndorsement(tpm, key, policy);
+    if (policy.required) requireVerified(found);
+    return found;
+  } catch (error) {
+    // A TPM that does not let its endorsement key be used is no worse than one without a certificate.
+    if (policy.required || !isFailure(error) || !UNUSABLE.includes(error.code)) throw error;
+    return { state: 'untrusted', text: error.message };
+  }
 }
+
+/** A password of the endorsement hierarchy, an index that may not be read, a command that is not there. */
+const UNUSABLE: readonly string[] = ['tpm.hierarchy-locked', 'tpm.not-authorised', 'tpm.refused'];
 
 async function findEndorsement(
   tpm: Tpm,
-  keyHandle: number,
+  key: MemberKey,
   { authorities, certificate }: EndorsementPolicy,
 ): Promise<Endorsement> {
   let fault: string | undefined;
-  for (const kind of ENDORSEMENT_KINDS) {
-    const der = certificate ?? (await readEndorsementCertificate(tpm, kind));
+  for (const kind of certificate === undefined ? ENDORSEMENT_KINDS : [certificate.kind]) {
+    const der = certificate?.der ?? (await readEndorsementCertificate(tpm, kind));
     if (der === undefined) continue;
     if (authorities.length === 0)
       return { state: 'untrusted', text: "no folder of makers' certificates was given" };
-    const endorsement = await proveKind(tpm, keyHandle, kind, der, authorities);
+    const endorsement = await proveKind(tpm, key, kind, der, authorities);
     if (endorsement.state === 'verified') return endorsement;
     fault ??= endorsement.text;
   }
@@ -99,7 +121,7 @@ async function findEndorsement(
 
 function proveKind(
   tpm: Tpm,
-  keyHandle: number,
+  key: MemberKey,
   kind: EndorsementKind,
   der: Uint8Array,
   authorities: readonly Authority[],
@@ -108,25 +130,27 @@ function proveKind(
     const judgement = judgeEndorsementCertificate(der, publicKey, authorities, new Date());
     if (!judgement.trusted)
       return { state: 'untrusted', text: `its endorsement certificate is not trusted: ${judgement.why}` };
-    if (!(await opensFor(tpm, keyHandle, endorsementKey, publicKey))) throw keyElsewhere();
+    if (!(await opensFor(tpm, key, endorsementKey, publicKey))) throw keyElsewhere();
     const { manufacturer, model, root } = judgement;
     return { state: 'verified', text: `${manufacturer} ${model}, certified under ${root}` };
   });
 }
 
-/** Whether the chip of the endorsement key opens a fresh secret that was made for the key at this handle, as it shows that. */
+/**
+ * Whether the chip of the endorsement key opens a fresh secret that was made for this key. What the TPM shows now has to be the key that it
+ * showed before: something between could show one key to be certified, and another to be proved.
+ */
 async function opensFor(
   tpm: Tpm,
-  keyHandle: number,
+  { handle, publicPoint }: MemberKey,
   endorsementKey: TpmObject,
   endorsement: EndorsementPublic,
 ): Promise<boolean> {
   // Not released: whoever signs with the key at this handle has the same object.
-  const key = await findObject(tpm, keyHandle);
-  if (key === undefined) return false;
+  const key = await findObject(tpm, handle);
+  if (key === undefined || !equal(checkPublicArea(key.publicArea), publicPoint)) return false;
   const secret = primitives.random(SECRET_LENGTH);
   try {
-    checkPublicArea(key.publicArea);
     const challenge = makeCredential(endorsement, nameOf(key.publicArea, primitives.sha256), secret);
     const answer = await openChallenge(tpm, key.object, endorsementKey, challenge);
     return answer !== undefined && equal(answer, secret);

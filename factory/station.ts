@@ -8,7 +8,7 @@ import { prepareStorage } from '../tpm/parent.ts';
 import { createDaaKey, type TpmObjects, writeObjects } from '../tpm/personalise.ts';
 import { type Capabilities, requireEcdaa } from '../tpm/probe.ts';
 import { checkPublicArea } from '../tpm/public-area.ts';
-import { type Endorsement, type EndorsementPolicy, proveEndorsement } from './endorsement.ts';
+import { type Endorsement, type EndorsementPolicy, type MemberKey, proveEndorsement } from './endorsement.ts';
 import type { Group } from './group.ts';
 import { admitMember } from './join.ts';
 import { shortGid } from './label.ts';
@@ -67,15 +67,16 @@ interface Checked {
 async function checkMember(member: Member, request: Personalisation): Promise<Checked> {
   checkSame(member, request);
   request.progress('the TPM is already a member of this group; nothing is written');
-  return { member, endorsement: await proveKey(member.map, request) };
+  const key = { handle: member.map.daaKey, publicPoint: member.publicPoint };
+  return { member, endorsement: await proveKey(key, request) };
 }
 
 /** Proves that the TPM which holds the ECDAA key is genuine, as far as the station wants it. */
 async function proveKey(
-  map: HandleMap,
+  key: MemberKey,
   { tpm, endorsement, progress }: Personalisation,
 ): Promise<Endorsement> {
-  const proof = await proveEndorsement(tpm, map.daaKey, endorsement);
+  const proof = await proveEndorsement(tpm, key, endorsement);
   progress(
     proof.state === 'verified'
       ? `the key is inside a genuine TPM: ${proof.text}`
@@ -143,7 +144,7 @@ async function makeMemberIn(
   if (!equal(point, key.publicPoint)) throw readBack('key');
   progress(`the TPM holds the ECDAA key at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`);
   // Nothing is issued before it.
-  const endorsement = await proveKey(map, request);
+  const endorsement = await proveKey({ handle: map.daaKey, publicPoint: point }, request);
   // So that an owner password set before the first boot does not lock the device out of its own TPM.
   const prepared = await prepareStorage(tpm, map.hierarchy === 'owner' ? hierarchyAuth : undefined);
   progress(

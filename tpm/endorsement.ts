@@ -1,6 +1,7 @@
-import { concat, fromHex } from '../protocol/bytes.ts';
+import { addon } from '../native/index.ts';
+import { concat, equal, fromHex } from '../protocol/bytes.ts';
 import type { Challenge, EndorsementPublic } from '../protocol/crypto/endorsement.ts';
-import { isFailure } from '../protocol/failure.ts';
+import { failureOf, isAboutArgument, isUnauthorised } from './codes.ts';
 import { objectOf, type Tpm, type TpmObject } from './context.ts';
 import { withHierarchy } from './hierarchy.ts';
 import { readNv } from './nv.ts';
@@ -51,6 +52,12 @@ const TEMPLATE = {
 };
 const RSA_BITS = 2048;
 const COORDINATE = 32;
+/** Bytes at the end of a public area that are the key itself, with their sizes. */
+const UNIQUE: Readonly<Record<EndorsementKind, number>> = {
+  rsa: 2 + RSA_BITS / 8,
+  ecc: 2 * (2 + COORDINATE),
+};
+const RSA_EXPONENT = 4;
 
 const KINDS: Readonly<Record<EndorsementKind, Kind>> = {
   rsa: {
@@ -113,18 +120,20 @@ export async function withEndorsementKey<T>(
   });
 }
 
-/** The public key if this is an endorsement key of the kind. */
+/** The public key if this public area is the template with a key in it. */
 function publicOf(kind: EndorsementKind, publicArea: Uint8Array): EndorsementPublic | undefined {
-  const { type, attributes } = parsePublic(publicArea);
-  if (type !== (kind === 'rsa' ? ALGORITHM.rsa : ALGORITHM.ecc) || attributes !== TEMPLATE.attributes)
-    return undefined;
+  const template = contentOf('template', KINDS[kind].template);
+  const length = template.length - UNIQUE[kind];
+  if (publicArea.length !== template.length) return undefined;
+  // The TPM may name the exponent for which 0 stands.
+  const compared = kind === 'rsa' ? length - RSA_EXPONENT : length;
+  if (!equal(publicArea.subarray(0, compared), template.subarray(0, compared))) return undefined;
   if (kind === 'rsa') {
-    const { keyBits, exponent, modulus } = parseRsaPublic(publicArea);
-    if (keyBits !== RSA_BITS || modulus.length !== RSA_BITS / 8) return undefined;
+    const { exponent, modulus } = parseRsaPublic(publicArea);
     return { kind, modulus, exponent: exponent === 0 ? 65_537 : exponent };
   }
-  const { ecc } = parsePublic(publicArea);
-  return ecc?.curve === CURVE.p256 ? { kind, point: uncompressed(ecc.x, ecc.y) } : undefined;
+  const { x, y } = parsePublic(publicArea).ecc!;
+  return { kind, point: uncompressed(x, y) };
 }
 
 /** The TPM's name of a key: name algorithm (SHA-256) and the hash of its TPMT_PUBLIC; `sha256` computes it. */
@@ -146,11 +155,14 @@ export async function openChallenge(
     await withHierarchy(tpm, 'endorsement', undefined, ({ session, hierarchy }) =>
       tpm.call('policySecret', [session, hierarchy, policy]),
     );
-    const opened = await tpm.call('activateCredential', [0, key, endorsementKey, policy], [credential, seed]);
-    return opened.buffers[0];
-  } catch (error) {
-    if (isFailure(error, 'tpm.refused')) return undefined;
-    throw error;
+    const { rc, buffers } = await tpm.ask(
+      'activateCredential',
+      [0, key, endorsementKey, policy],
+      [credential, seed],
+    );
+    if (rc === 0) return buffers[0];
+    if (isAboutArgument(rc) && !isUnauthorised(rc)) return undefined;
+    throw failureOf(rc, 'activateCredential', addon().tssDecode(rc));
   } finally {
     await flush(tpm, policy);
   }

@@ -7,6 +7,7 @@ import { endorsementKeyObject, makeCredential } from '../../crypto/make-credenti
 import { primitives } from '../../crypto/primitives.ts';
 import {
   type EndorsementPolicy,
+  type MemberKey,
   proveEndorsement,
   readAuthorities,
   readCertificateFile,
@@ -19,6 +20,7 @@ import type { EndorsementPublic } from '../../protocol/crypto/endorsement.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';
 import { openTpm, type Tpm } from '../../tpm/context.ts';
+import { openDaaKey } from '../../tpm/daa.ts';
 import { type EndorsementKind, nameOf, openChallenge, withEndorsementKey } from '../../tpm/endorsement.ts';
 import { PLATFORM_MAP } from '../../tpm/handles.ts';
 import { findObject, lookup } from '../../tpm/objects.ts';
@@ -79,6 +81,11 @@ const policyOf = async (by: Maker, required = true): Promise<EndorsementPolicy> 
 
 const publicOf = (chip: Swtpm, kind: EndorsementKind): Promise<EndorsementPublic> =>
   withTpm(chip, (tpm) => withEndorsementKey(tpm, kind, async (_, key) => key));
+/** The member key as the TPM shows it. */
+const keyOf = async (tpm: Tpm): Promise<MemberKey> => {
+  const { daaKey: handle } = PLATFORM_MAP;
+  return { handle, publicPoint: (await openDaaKey(tpm, handle)).publicPoint };
+};
 const pemOf = (key: EndorsementPublic): string =>
   endorsementKeyObject(key).export({ type: 'spki', format: 'pem' }) as string;
 
@@ -90,7 +97,7 @@ describe('a chip with its maker’s certificate', () => {
     expect(await readManifest(group)).toMatchObject([{ ek: 'verified' }]);
     expect(await personalise(chip, group, policy)).toMatchObject({ ek: 'verified', already: true });
     expect(await readManifest(group)).toHaveLength(1);
-    const again = withTpm(chip, (tpm) => proveEndorsement(tpm, PLATFORM_MAP.daaKey, policy));
+    const again = withTpm(chip, async (tpm) => proveEndorsement(tpm, await keyOf(tpm), policy));
     expect((await again).text).toMatch(/^id:00001014 swtpm, certified under CN=swtpm-localca-rootca/);
   });
 
@@ -117,6 +124,7 @@ describe('a chip with its maker’s certificate', () => {
     execFileSync('tpm2_nvread', ['-T', other.tcti, '-o', file, '0x1c00002'], { stdio: 'pipe' });
     const certificate = await readCertificateFile(file);
     const policy = { ...(await policyOf(ours)), certificate };
+    expect(certificate.kind).toBe('rsa');
     const failure = await expectFailure(
       personalise(chip, await freshGroup(), policy),
       'factory.ek-untrusted',
@@ -179,19 +187,22 @@ describe('the secret', () => {
     });
   });
 
-  test('a genuine chip that shows the key of another chip is refused, whether it is required or not', async () => {
+  /** A genuine chip, and another whose key something between shows instead, from its `from`th look-up on. */
+  async function between(from: number, work: (tpm: Tpm, shown: MemberKey, own: MemberKey) => Promise<void>) {
     const [chip, other] = [await genuine(), await chipOf()];
-    const elsewhere = await withTpm(other, async (tpm) => {
+    const [elsewhere, shown] = await withTpm(other, async (tpm) => {
       await createDaaKey(tpm, PLATFORM_MAP);
-      return (await lookup(tpm, PLATFORM_MAP.daaKey))!.wire;
+      return [(await lookup(tpm, PLATFORM_MAP.daaKey))!.wire, await keyOf(tpm)] as const;
     });
     await withTpm(chip, async (tpm) => {
       await createDaaKey(tpm, PLATFORM_MAP);
-      const between: Tpm = Object.create(tpm, {
+      const own = await keyOf(tpm);
+      let looks = 0;
+      const lying: Tpm = Object.create(tpm, {
         ask: {
           value: async (...call: Parameters<Tpm['ask']>) => {
             const answer = await tpm.ask(...call);
-            const shows = call[0] === 'lookup' && call[1]?.[0] === PLATFORM_MAP.daaKey;
+            const shows = call[0] === 'lookup' && call[1]?.[0] === PLATFORM_MAP.daaKey && looks++ >= from;
             return shows ? { ...answer, buffers: [elsewhere] } : answer;
           },
         },
@@ -199,12 +210,31 @@ describe('the secret', () => {
         alive: { get: () => tpm.alive },
         generation: { get: () => tpm.generation },
       });
+      await work(lying, shown, own);
+    });
+  }
+
+  test('a genuine chip that shows the key of another chip is refused, whether it is required or not', () =>
+    between(0, async (tpm, shown) => {
       for (const required of [true, false])
         await expectFailure(
-          proveEndorsement(between, PLATFORM_MAP.daaKey, await policyOf(ours, required)),
+          proveEndorsement(tpm, shown, await policyOf(ours, required)),
           'factory.key-elsewhere',
         );
-    });
+    }));
+
+  test('a key that is shown to be certified, and is not the one that is proved, is refused', () =>
+    between(Number.POSITIVE_INFINITY, async (tpm, shown, own) => {
+      const policy = await policyOf(ours, false);
+      expect(await proveEndorsement(tpm, own, policy)).toMatchObject({ state: 'verified' });
+      await expectFailure(proveEndorsement(tpm, shown, policy), 'factory.key-elsewhere');
+    }));
+
+  test('is not asked of a TPM whose endorsement hierarchy has a password, unless it is required', async () => {
+    const [chip, group] = [await genuine(), await freshGroup()];
+    execFileSync('tpm2_changeauth', ['-T', chip.tcti, '-c', 'e', 'a password'], { stdio: 'pipe' });
+    await expectFailure(personalise(chip, group, await policyOf(ours)), 'tpm.hierarchy-locked');
+    expect(await personalise(chip, group, await policyOf(ours, false))).toMatchObject({ ek: 'untrusted' });
   });
 
   test.each(['rsa', 'ecc'] as const)('is understood by tpm2-tools, and theirs here (%s)', async (kind) => {
@@ -268,13 +298,11 @@ describe('a certificate', () => {
     await chip.stop();
     authority = certifier(path('authority'));
   });
-  const judge = (change?: CertificateChange, by = authority, now = new Date()) =>
-    judgeEndorsementCertificate(
-      by.certify(pemOf(key), change),
-      key,
-      readCertificates(readFileSync(by.root), 'root'),
-      now,
-    );
+  const judge = (change?: CertificateChange, by = authority, now?: Date) => {
+    const certificate = by.certify(pemOf(key), change);
+    const roots = readCertificates(readFileSync(by.root), 'root');
+    return judgeEndorsementCertificate(certificate, key, roots, now ?? new Date());
+  };
 
   test('of a maker holds, also with bytes behind it', () => {
     const found = judge();
@@ -297,7 +325,7 @@ describe('a certificate', () => {
     [
       'with a critical extension of unknown meaning',
       { extensions: '1.2.3.4 = critical, ASN1:NULL\n' },
-      /1\.2\.3\.4 is not understood/,
+      /1\.2\.3\.4, which is not understood/,
     ],
     [
       'without the TPM’s names',
