@@ -107,15 +107,19 @@ const CALENDAR_DAYS = 28;
 
 /** When handshakes came, of four weeks. */
 function Calendar() {
-  const { data } = useQuery('calendar', ['handshake'], () =>
-    run('handshake-hours', { hours: CALENDAR_DAYS * 24 }),
-  );
   const [shown, show] = useState(false);
-  if (data === undefined || !data.rows.some(({ ok, refused }) => ok + refused > 0)) return null;
   return (
     <details open={shown} onToggle={(event) => show(event.currentTarget.open)}>
       <summary>Four weeks, hour by hour</summary>
-      {shown && <HourCalendar hours={data.rows} />}
+      {shown && <Hours />}
     </details>
   );
+}
+
+/** Asked for only while somebody looks at it. */
+function Hours() {
+  const { data } = useQuery('calendar', ['handshake'], () =>
+    run('handshake-hours', { hours: CALENDAR_DAYS * 24 }),
+  );
+  return data === undefined ? null : <HourCalendar hours={data.rows} />;
 }

@@ -47,7 +47,7 @@ function PrivacyDial({ chosen, again }: { readonly chosen: Privacy; readonly aga
   const [kept, setKept] = useState(chosen.addresses);
   const [days, setDays] = useState(String(chosen.days ?? ''));
   const [asked, ask] = useState(false);
-  const wanted = days === '' ? null : Number(days);
+  const wanted = Number(days) === 0 ? null : Number(days);
   const differs = kept !== chosen.addresses || wanted !== chosen.days;
   return (
     <Section title="Addresses of handshakes">

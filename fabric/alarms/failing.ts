@@ -17,10 +17,12 @@ export async function failing(
   since: number,
 ): Promise<readonly Finding[]> {
   const found: Finding[] = [];
+  const sizes = new Map<string, number>();
   for (const [subject, times] of await counted(registry, since)) {
-    if (times < LEAST || found.length === MOST) continue;
+    if (times < LEAST || found.length === MOST) break;
     const [gid, code] = subject.split(' ') as [string, string];
-    const { devices } = await registry.groupNumbers(fromHex(gid));
+    const devices = sizes.get(gid) ?? (await registry.groupNumbers(fromHex(gid))).devices;
+    sizes.set(gid, devices);
     if (times < devices * SHARE) continue;
     const { name } = await registry.group(gid);
     found.push({ kind: 'device.failing', subject, detail: { name, code, times, devices } });

@@ -6,6 +6,7 @@ const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const LAST_GROUP = /^:?([0-9a-f]{1,4})$/;
 /** The first groups of an address, without those of the network alone: those would find all of its devices. */
 const FIRST_GROUPS = /^(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}$|^(?:[0-9a-f]{1,4}:){5,7}$/;
+const NETWORK_GROUPS = 4;
 
 /**
  * What a text may mean in a search for devices: how a name begins, the last group of an address, more than its first four groups, or all of it.
@@ -31,10 +32,19 @@ const LEAST = 3;
 /** A text of which devices are found that have it somewhere. */
 export function partOf(text: string): Pick<DeviceSearch, 'text'> {
   const given = text.trim().toLowerCase();
-  return [...given].length < LEAST ? {} : { text: given };
+  // Of an address whose fifth group is not written to its end only that is looked for: the network is that of all its devices.
+  const part = isBegun(given) ? given.split(':').at(-1)! : given;
+  return [...part].length < LEAST ? {} : { text: part };
 }
 
+/** The groups of a network, and a part of the group behind them. */
+const isBegun = (given: string): boolean => {
+  const groups = given.split(':');
+  return FIRST_GROUPS.test(given) && groups.length === NETWORK_GROUPS + 1 && groups.at(-1)!.length < 4;
+};
+
 function rangeOf(given: string): Pick<DeviceSearch, 'from' | 'to'> {
+  if (isBegun(given)) return {};
   if (FIRST_GROUPS.test(given)) {
     const groups = given.split(':').filter((group) => group !== '');
     const [known, open] = given.endsWith(':') ? [groups, ''] : [groups.slice(0, -1), groups.at(-1)!];

@@ -70,6 +70,7 @@ for number in "$slot" "$data"; do [[ $number =~ ^[0-9]{1,6}$ ]] || wrong "sizes 
 for file in "$key" "$cert" "$keyring"; do [ -z "$file" ] || [ -r "$file" ] || die "cannot read $file"; done
 for folder in "$config" "$overlay"; do [ -z "$folder" ] || [ -d "$folder" ] || die "no such folder: $folder"; done
 [ -z "$key" ] || [ -n "$cert" ] || wrong "--key needs --cert"
+[ $kind = disk ] || [ -z "$cert" ] || [ -n "$key" ] || wrong "--bundle --cert needs --key"
 [ -z "$version" ] || [[ $version =~ ^[A-Za-z0-9][A-Za-z0-9.+~-]{0,63}$ ]] || wrong "--version takes letters, digits and .+~-"
 [ "$(id -u)" = 0 ] || die "this needs root: packages run their scripts"
 

@@ -92,12 +92,15 @@ export function openIdSignIn(settings: OpenId, callback: string, now: () => numb
       refusing(async () => {
         const errand = unpacked(cookie.split('.')[1] ?? '');
         const states = url.searchParams.getAll('state');
-        if (errand === undefined || states.length !== 1 || !open.use(states[0]!, purposeOf(cookie)))
+        if (errand === undefined || states.length !== 1 || !open.isOpen(states[0]!, purposeOf(cookie)))
           throw new Error('the answer belongs to no sign-in that has begun in this browser');
         if (underWay >= MOST_AT_ONCE) throw busy();
         underWay++;
         try {
-          return { errand, account: await exchanged(url, cookie, errand) };
+          const account = await exchanged(url, cookie, errand);
+          // Only what the issuer has answered is remembered as used: nobody else can make us forget what was begun.
+          if (!open.use(states[0]!, purposeOf(cookie))) throw new Error('the answer was used before');
+          return { errand, account };
         } finally {
           underWay--;
         }

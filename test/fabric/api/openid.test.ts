@@ -36,6 +36,23 @@ async function place(settings: Partial<OpenId> = {}) {
   return { at, registry, api, time, log, on, invite, browser: () => traveller(api) };
 }
 
+/** The console's side alone, and the address at which a browser comes back that has begun. */
+function atTheIssuer({ at, time }: Awaited<ReturnType<typeof place>>) {
+  const signIn = openIdSignIn(
+    {
+      ...{ issuer: new URL(at.url), clientId: CLIENT.id, secret: CLIENT.secret, name: 'x' },
+      ...{ claim: 'email', domains: [], role: 'auditor' },
+    },
+    'http://localhost:8480/back',
+    () => time.now,
+  );
+  const backFrom = ({ address }: { readonly address: string }, parameters = ''): URL => {
+    const state = new URL(address).searchParams.get('state')!;
+    return new URL(`http://localhost:8480/back?${parameters}state=${state}&iss=${at.url}`);
+  };
+  return { signIn, backFrom };
+}
+
 const problem = (code: string): string => `/#/?problem=${code}`;
 
 describe('somebody who signs in by an account elsewhere', () => {
@@ -202,22 +219,27 @@ describe('an issuer that is down', () => {
     expect(at.at.asked).toEqual(['/.well-known/openid-configuration']);
   });
 
+  test('and answers that no issuer has given use up nothing', async () => {
+    const at = await place();
+    const { signIn, backFrom } = atTheIssuer(at);
+    const honest = await signIn.begin({ to: 'enter' });
+    for (let i = 0; i < 1_100; i++) {
+      at.time.now++;
+      const begun = await signIn.begin({ to: 'enter' });
+      const refused = signIn.end(backFrom(begun), begun.cookie);
+      await expect(refused).rejects.toMatchObject({ code: 'access.bad-account' });
+    }
+    const sent = await fetch(honest.address, { redirect: 'manual' });
+    const { account } = await signIn.end(new URL(sent.headers.get('location')!), honest.cookie);
+    expect(account.subject).toBe('u-1');
+  });
+
   test('and whoever comes back while eight wait is told to come again', async () => {
     const at = await place();
-    const signIn = openIdSignIn(
-      {
-        ...{ issuer: new URL(at.at.url), clientId: CLIENT.id, secret: CLIENT.secret, name: 'x' },
-        ...{ claim: 'email', domains: [], role: 'auditor' },
-      },
-      'http://localhost:8480/back',
-      () => at.time.now,
-    );
+    const { signIn, backFrom } = atTheIssuer(at);
     const begun = await Promise.all(Array.from({ length: 9 }, () => signIn.begin({ to: 'enter' })));
     at.at.wrong = { silent: '/token' };
-    const urls = begun.map(({ address, cookie }) => {
-      const state = new URL(address).searchParams.get('state')!;
-      return { cookie, url: new URL(`http://localhost:8480/back?code=x&state=${state}&iss=${at.at.url}`) };
-    });
+    const urls = begun.map((each) => ({ cookie: each.cookie, url: backFrom(each, 'code=x&') }));
     const waiting = urls.slice(0, 8).map(({ url, cookie }) => signIn.end(url, cookie).catch(() => 'refused'));
     await expect(signIn.end(urls[8]!.url, urls[8]!.cookie)).rejects.toMatchObject({ code: 'access.busy' });
     await at.at.close();

@@ -38,6 +38,16 @@ async function fleet(devices: number) {
 }
 
 describe('[H-E25] a search for devices', () => {
+  test('finds of an address that is being typed what stands behind its network, and never all of a network', async () => {
+    const { addresses, found } = await fleet(3);
+    const [one] = addresses as [string];
+    // fd00:1:2:3:aa::1
+    expect(await found('fd00:1:2:3:a')).toEqual([]);
+    expect(await found('fd00:1:2:3:aa')).toEqual([]);
+    expect(await found('fd00:1:2:3:aa::1')).toEqual([one]);
+    expect(await found('fd00:1:2:3:00aa')).toEqual(addresses);
+  });
+
   test('finds any three characters of a name or a note, as they are now', async () => {
     const { on, addresses, found } = await fleet(3);
     const [one, two, three] = addresses as [string, string, string];

@@ -11,6 +11,7 @@ test.each([
   [2, ['--slot-size', '1G'], 'image: sizes are whole numbers of MiB'],
   [2, ['--version', '1 $(id)'], 'image: --version takes letters, digits and .+~-'],
   [2, ['--key', '/etc/hostname'], 'image: --key needs --cert'],
+  [2, ['--bundle', '--cert', '/etc/hostname'], 'image: --bundle --cert needs --key'],
   [1, ['--key', '/nowhere', '--cert', '/nowhere'], 'image: cannot read /nowhere'],
   [1, ['--config', '/nowhere'], 'image: no such folder: /nowhere'],
 ])('[H-F1] exit %i of npm run image -- %o', (code, args, message) => {

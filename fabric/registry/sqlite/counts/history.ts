@@ -54,7 +54,19 @@ export function trimMember(db: Database, at: number, { gid, pseudonym }: Member)
 export function trimUnproven(db: Database, at: number, kept: number): void {
   const { newest } = prepare(db, 'SELECT max(id) AS newest FROM handshake').get() as { newest: number };
   countAndRemove(db, 'proven = 0 AND id <= ?', newest - kept);
-  prepare(db, 'DELETE FROM handshake_day WHERE day < ?').run(Math.floor(at / DAY_MS) - DAYS_KEPT);
+  forgetCounts(db, at);
+}
+
+/** Counts that are forgotten at once. */
+const FORGOTTEN = 1_000;
+
+/** Forgets a part of what was counted too long ago. */
+export function forgetCounts(db: Database, at: number): void {
+  prepare(
+    db,
+    `DELETE FROM handshake_day WHERE (gid, pseudonym, day, result) IN
+     (SELECT gid, pseudonym, day, result FROM handshake_day WHERE day < ? LIMIT ${FORGOTTEN})`,
+  ).run(Math.floor(at / DAY_MS) - DAYS_KEPT);
 }
 
 /** Counts handshakes that get no row. */

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { keptAddress, keptEndpoint, type Privacy, type SweepPlace } from '../../privacy.ts';
-import { countAndRemove, DAY_MS } from '../counts/history.ts';
+import { countAndRemove, DAY_MS, forgetCounts } from '../counts/history.ts';
 import { prepare } from '../file/statements.ts';
 
 /** Rows that are looked at in one step: some milliseconds. */
@@ -21,11 +21,17 @@ export function sweepStep(db: Database, at: number, privacy: Privacy, after?: Sw
   const place = after ?? { table: 'handshake', row: 0 };
   const before = privacy.days === undefined ? Number.NEGATIVE_INFINITY : at - privacy.days * DAY_MS;
   return place.table === 'handshake'
-    ? handshakeStep(db, before, privacy, place.row)
+    ? handshakeStep(db, at, before, privacy, place.row)
     : deviceStep(db, before, privacy, place.row);
 }
 
-function handshakeStep(db: Database, before: number, { addresses }: Privacy, after: number): SweepStep {
+function handshakeStep(
+  db: Database,
+  at: number,
+  before: number,
+  { addresses }: Privacy,
+  after: number,
+): SweepStep {
   const rows = prepare(db, `SELECT id, at, source FROM handshake WHERE id > ? ORDER BY id LIMIT ${ROWS}`).all(
     after,
   ) as { id: number; at: number; source: string }[];
@@ -38,7 +44,10 @@ function handshakeStep(db: Database, before: number, { addresses }: Privacy, aft
   return {
     changes: old || shorter.length > 0,
     apply() {
-      if (old) countAndRemove(db, 'id > ? AND id <= ? AND at < ?', after, last, before);
+      if (old) {
+        countAndRemove(db, 'id > ? AND id <= ? AND at < ?', after, last, before);
+        forgetCounts(db, at);
+      }
       const update = prepare(db, 'UPDATE handshake SET source = ? WHERE id = ?');
       for (const { id, source } of shorter) update.run(source, id);
     },
