@@ -134,7 +134,8 @@ test('the batch arrives live, on its page and on the map', async () => {
   await expectAccessible(page);
   await picture(page, 'batch');
   await visit('Map');
-  await page.getByRole('cell', { name: 'Switzerland' }).waitFor();
+  await page.getByRole('heading', { name: 'Map', exact: true }).waitFor(IN_TIME);
+  await page.getByRole('cell', { name: 'Switzerland' }).waitFor(IN_TIME);
   expect(await page.locator('.map-devices').count()).toBe(ABROAD.length);
   await expectAccessible(page);
   await picture(page, 'map');
