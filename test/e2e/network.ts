@@ -26,7 +26,8 @@ export function createNetwork(name: string): Network {
     ip('-n', each, 'link', 'set', 'lo', 'up');
   };
   namespace(fabric);
-  ip('-n', fabric, 'link', 'add', 'bridge0', 'type', 'bridge');
+  // Given an address, it keeps it: else it takes the lowest of its ports', and devices go on for a while with the one before a port was added.
+  ip('-n', fabric, 'link', 'add', 'bridge0', 'address', '02:00:00:00:00:01', 'type', 'bridge');
   ip('-n', fabric, 'link', 'set', 'bridge0', 'up');
   ip('-n', fabric, 'addr', 'add', `${FABRIC_ADDRESS}/24`, 'dev', 'bridge0');
   return {
