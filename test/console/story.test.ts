@@ -1,21 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Browser, Page, Route } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { inSoftware, must, openBatch } from '../e2e/batch.ts';
-import { FABRIC_ADDRESS } from '../e2e/network.ts';
-import { eventually, runIn } from '../e2e/process.ts';
+import { must } from '../e2e/batch.ts';
+import { eventually } from '../e2e/process.ts';
 import { type Device, ping, type World } from '../e2e/world.ts';
-import { addAuthenticator, expectAccessible, openBrowser, picture, watchedPage } from './browser.ts';
-import { film } from './film.ts';
+import { expectAccessible, picture, watchedPage } from './browser.ts';
+import { ABROAD, firstDay } from './first-day.ts';
 
 /** How an owner spends the first day with a fabric, in a browser: the programs, devices and handshakes are the real ones. */
 
 const DEVICES = 20;
 const NAME = 'Anna';
 const PASSWORD = 'four words are good';
-/** Where the devices seem to be; no packet leaves the namespaces. */
-const ABROAD = ['193.0.0.', '130.59.1.', '17.0.0.'] as const;
 const IN_TIME = { timeout: 60_000 };
 
 let world: World;
@@ -23,37 +19,16 @@ let browser: Browser;
 let page: Page;
 let wrongs: string[];
 let origin: string;
-const devices: Device[] = [];
+let devices: readonly Device[];
 
 beforeAll(async () => {
-  const batch = await openBatch('console');
-  world = batch.world;
-  for (let n = 1; n <= DEVICES; n++) {
-    const device = await inSoftware(world, batch.group, n);
-    await moveAbroad(device, n);
-    devices.push(device);
-  }
-  const [label, file] = [join(world.folder, 'label.png'), join(world.folder, 'label.y4m')];
-  await must(world.factory(['label', '--group', batch.group, '--png', label]));
-  film(label, file);
-  origin = await world.fabric.serveConsole();
-  browser = await openBrowser(file);
-  ({ page, wrongs } = await watchedPage(browser, origin, { permissions: ['camera'] }));
-  await addAuthenticator(page);
+  ({ world, devices, origin, browser, page, wrongs } = await firstDay(DEVICES));
 }, 180_000);
 
 afterAll(async () => {
   await browser?.close();
   await world?.close();
 });
-
-/** Gives a device an address of another country, from which it reaches the fabric. */
-async function moveAbroad({ namespace }: Device, n: number): Promise<void> {
-  const address = `${ABROAD[n % ABROAD.length]}${10 + n}`;
-  await must(runIn(namespace, ['ip', 'addr', 'add', `${address}/32`, 'dev', 'uplink']));
-  await must(runIn(namespace, ['ip', 'route', 'add', FABRIC_ADDRESS, 'dev', 'uplink', 'src', address]));
-  await must(runIn(world.network.fabric, ['ip', 'route', 'add', address, 'dev', 'bridge0']));
-}
 
 const heading = (name: string | RegExp) => page.getByRole('heading', { level: 1, name });
 const visit = async (name: string): Promise<void> => {

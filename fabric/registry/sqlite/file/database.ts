@@ -3,7 +3,8 @@ import { basename, dirname, join } from 'node:path';
 import SQLite, { type Database } from 'better-sqlite3';
 import { isOtherRunning } from '../../../../os/files/private-folder.ts';
 import { Failure } from '../../../../protocol/failure.ts';
-import { MIGRATIONS, type Migration, migrate, schemaVersion } from './schema.ts';
+import type { Migration } from './migration.ts';
+import { MIGRATIONS, migrate, schemaVersion } from './schema.ts';
 import { connect, prepare } from './statements.ts';
 
 /** How long opening waits for another process's transaction before it fails. */

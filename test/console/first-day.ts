@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { inSoftware, must, openBatch } from '../e2e/batch.ts';
+import { FABRIC_ADDRESS } from '../e2e/network.ts';
+import { runIn } from '../e2e/process.ts';
+import type { Device, World } from '../e2e/world.ts';
+import { addAuthenticator, openBrowser, watchedPage } from './browser.ts';
+import { film } from './film.ts';
+
+/** Where the devices seem to be; no packet leaves the namespaces. */
+export const ABROAD = ['193.0.0.', '130.59.1.', '17.0.0.'] as const;
+
+/** What an owner has on the first day: a fabric, devices in their boxes, and a browser whose camera sees their label. */
+export interface FirstDay {
+  readonly world: World;
+  readonly devices: readonly Device[];
+  readonly origin: string;
+  readonly browser: Browser;
+  readonly page: Page;
+  /** What the page did that it may not do. */
+  readonly wrongs: string[];
+}
+
+export async function firstDay(count: number): Promise<FirstDay> {
+  const { world, group } = await openBatch('console');
+  const devices: Device[] = [];
+  for (let n = 1; n <= count; n++) {
+    const device = await inSoftware(world, group, n);
+    await moveAbroad(world, device, n);
+    devices.push(device);
+  }
+  const [label, file] = [join(world.folder, 'label.png'), join(world.folder, 'label.y4m')];
+  await must(world.factory(['label', '--group', group, '--png', label]));
+  film(label, file);
+  const origin = await world.fabric.serveConsole();
+  const browser = await openBrowser(file);
+  const { page, wrongs } = await watchedPage(browser, origin, { permissions: ['camera'] });
+  await addAuthenticator(page);
+  return { world, devices, origin, browser, page, wrongs };
+}
+
+/** Gives a device an address of another country, from which it reaches the fabric. */
+async function moveAbroad(world: World, { namespace }: Device, n: number): Promise<void> {
+  const address = `${ABROAD[n % ABROAD.length]}${10 + n}`;
+  await must(runIn(namespace, ['ip', 'addr', 'add', `${address}/32`, 'dev', 'uplink']));
+  await must(runIn(namespace, ['ip', 'route', 'add', FABRIC_ADDRESS, 'dev', 'uplink', 'src', address]));
+  await must(runIn(world.network.fabric, ['ip', 'route', 'add', address, 'dev', 'bridge0']));
+}
