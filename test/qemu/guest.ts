@@ -181,7 +181,11 @@ async function openExecutor(
     waiting.clear();
   };
   socket.on('error', () => {});
-  machine.once('exit', () => end(new Error(`the guest has ended${log(folder)}`)));
+  machine.once('exit', (code, signal) =>
+    end(
+      new Error(`the guest has ended, ${signal ?? `exit code ${code}`}: ${lastWords(folder)}${log(folder)}`),
+    ),
+  );
   createInterface({ input: socket }).on('line', (line) => {
     const [id, code, output] = line.split(' ');
     const settle = waiting.get(id!);
@@ -219,6 +223,14 @@ function inside(namespace: string, command: readonly string[], logFile?: string)
   const args = ['--pdeathsig', 'KILL', 'ip', 'netns', 'exec', namespace, ...command];
   const output = logFile === undefined ? 'ignore' : openSync(logFile, 'a');
   return spawn('setpriv', args, { stdio: ['ignore', output, output] });
+}
+
+/** The last line that the guest's console or QEMU wrote: a test's report begins with it. */
+function lastWords(folder: string): string {
+  const lines = log(folder)
+    .split(/[\r\n]+/)
+    .filter((line) => line.trim() !== '');
+  return lines.at(-1)?.trim() ?? 'without a word';
 }
 
 function log(folder: string): string {
