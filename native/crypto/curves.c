@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,18 @@ static napi_value x25519_forget(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// P-256, made once: OpenSSL makes a curve that it is asked for by name anew, an eighth of what a verification takes.
+static EC_GROUP *p256;
+
+static void make_p256(void) { p256 = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1); }
+
+static EC_KEY *new_p256_key(void) {
+  EC_KEY *key = EC_KEY_new();
+  if (key != NULL && p256 != NULL && EC_KEY_set_group(key, p256) == 1) return key;
+  EC_KEY_free(key);
+  return NULL;
+}
+
 static napi_value p256_verify(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   size_t count = 3, point_length, length, signature_length;
@@ -122,7 +135,7 @@ static napi_value p256_verify(napi_env env, napi_callback_info info) {
   if (point_length != POINT || point[0] != 0x04 || signature_length != SIGNATURE) return new_bool(env, false);
   SHA256(message, length, digest);
   bool good = false;
-  EC_KEY *key = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+  EC_KEY *key = new_p256_key();
   ECDSA_SIG *pair = ECDSA_SIG_new();
   BIGNUM *r = BN_bin2bn(signature, SCALAR, NULL), *s = BN_bin2bn(signature + SCALAR, SCALAR, NULL);
   if (key != NULL && pair != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(pair, r, s) == 1) {
@@ -164,7 +177,7 @@ static napi_value p256_signer(napi_env env, napi_callback_info info) {
   if (signer == NULL) return broken(env, "no memory for a signer");
   memcpy(signer->secret, secret, SCALAR);
   signer->context = BN_CTX_secure_new();
-  signer->key = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
+  signer->key = new_p256_key();
   // Refuses zero and what is not below the order.
   if (signer->context == NULL || signer->key == NULL || EC_KEY_oct2priv(signer->key, secret, SCALAR) != 1 ||
       BN_is_zero(EC_KEY_get0_private_key(signer->key)) ||
@@ -287,6 +300,8 @@ static napi_value p256_sign(napi_env env, napi_callback_info info) {
 }
 
 void register_curves(napi_env env, napi_value exports) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, make_p256);
   addon_function(env, exports, "x25519Public", x25519_public);
   addon_function(env, exports, "x25519Key", x25519_key);
   addon_function(env, exports, "x25519Shared", x25519_shared);
