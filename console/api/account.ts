@@ -27,7 +27,8 @@ export const account = {
   confirmByPasskey: () => byPasskey<object>('/session/confirm/passkey'),
   signOut: () => send<object>('DELETE', '/session'),
   signOutEverywhere: () => send<object>('DELETE', '/sessions'),
-  changePassword: (current: string, password: string) => send<Me>('POST', '/password', { current, password }),
+  changePassword: (current: string | undefined, password: string) =>
+    send<Me>('POST', '/password', { ...(current !== undefined && { current }), password }),
   recoveryCodesLeft: () => send<CodesLeftView>('GET', '/recovery-codes'),
   makeRecoveryCodes: () => send<RecoveryCodesView>('POST', '/recovery-codes'),
   passkeys: () => send<PasskeysView>('GET', '/passkeys'),

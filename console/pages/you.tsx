@@ -29,7 +29,7 @@ export function You({ route }: { readonly route: Route }) {
       actions={
         <>
           <button type="button" onClick={() => ask('password')}>
-            Change the password
+            {who?.hasPassword === false ? 'Choose a password' : 'Change the password'}
           </button>
           <button type="button" onClick={() => ask('everywhere')}>
             Sign out everywhere
@@ -57,6 +57,7 @@ export function You({ route }: { readonly route: Route }) {
       </Section>
       {asked === 'password' && (
         <PasswordSheet
+          first={who?.hasPassword === false}
           close={() => ask(undefined)}
           done={() => setDone('The password is changed; all other sessions have ended.')}
         />
@@ -75,23 +76,38 @@ export function You({ route }: { readonly route: Route }) {
   );
 }
 
-function PasswordSheet({ close, done }: { readonly close: () => void; readonly done: () => void }) {
+function PasswordSheet({
+  first,
+  close,
+  done,
+}: {
+  readonly first: boolean;
+  readonly close: () => void;
+  readonly done: () => void;
+}) {
   const [current, setCurrent] = useState('');
   const [password, setPassword] = useState('');
   const act = async (): Promise<void> => {
-    entered(await account.changePassword(current, password));
+    entered(await account.changePassword(first ? undefined : current, password));
     done();
   };
   return (
-    <Sheet title="Change the password" verb="Change" act={act} close={close}>
-      <TextField
-        label="Current password"
-        type="password"
-        value={current}
-        change={setCurrent}
-        autocomplete="current-password"
-        required
-      />
+    <Sheet
+      title={first ? 'Choose a password' : 'Change the password'}
+      verb={first ? 'Choose' : 'Change'}
+      act={act}
+      close={close}
+    >
+      {!first && (
+        <TextField
+          label="Current password"
+          type="password"
+          value={current}
+          change={setCurrent}
+          autocomplete="current-password"
+          required
+        />
+      )}
       <NewPassword label="New password" value={password} change={setPassword} />
     </Sheet>
   );

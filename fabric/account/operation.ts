@@ -65,7 +65,7 @@ export interface SignedIn {
   readonly me: Me;
 }
 
-export const signedInView = ({ id, generation, name, role }: Person): SignedIn => ({
+export const signedInView = ({ id, generation, name, role, hasPassword }: Person): SignedIn => ({
   session: { id, generation },
-  me: { name, role, permissions: permissionsOf(role), via: 'session' },
+  me: { name, role, permissions: permissionsOf(role), via: 'session', hasPassword },
 });

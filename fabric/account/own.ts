@@ -1,8 +1,9 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { requireFresh } from '../access/fresh.ts';
 import { checkPassword } from '../access/password.ts';
 import { issueRecoveryCodes, recoveryHash } from '../access/recovery.ts';
 import { permissionsOf } from '../access/roles.ts';
-import { text, whole } from '../operations/contract/input.ts';
+import { optional, text, whole } from '../operations/contract/input.ts';
 import { isoTime } from '../operations/contract/operation.ts';
 import type { Passkey } from '../registry/credentials.ts';
 import { accountOperation, type SignedIn, signedInView } from './operation.ts';
@@ -17,27 +18,40 @@ import type {
 } from './views.ts';
 
 /** Whoever asks. */
-export const showMe = accountOperation<object, Me>('me', 'caller', {}, async (_, _input, actor) => {
-  const { name, role, via, personName } = actor;
-  return { name: personName ?? name, role, permissions: permissionsOf(role), via };
-});
+export const showMe = accountOperation<object, Me>(
+  'me',
+  'caller',
+  {},
+  async ({ registry }, _input, actor) => {
+    const { name, role, via, personName } = actor;
+    const person = via === 'session' ? await registry.person(actor.person) : undefined;
+    return {
+      ...{ name: personName ?? name, role, permissions: permissionsOf(role), via },
+      hasPassword: person?.hasPassword ?? false,
+    };
+  },
+);
 
 /**
- * Changes the own password, and ends all other sessions. `current` may be a recovery code.
- * @throws Failure `access.wrong-password`, `access.weak-password`, `access.too-many-attempts`, `access.busy`
+ * Changes the own password, and ends all other sessions. `current` may be a recovery code; who has no password yet leaves it out, and has to
+ * have signed in lately.
+ * @throws Failure `access.wrong-password`, `access.weak-password`, `access.too-many-attempts`, `access.busy`, `access.fresh-sign-in`
  */
 export const changePassword = accountOperation<
-  { current: string; password: string; source: string },
+  { current?: string | undefined; password: string; source: string },
   SignedIn
 >(
   'password-change',
   'person',
-  { current: PASSWORD, password: PASSWORD, source: SOURCE },
-  async (on, { current, password, source }, actor) => {
-    const { name } = await on.registry.person(actor.person);
-    const found = await on.registry.passwordOf(name);
+  { current: optional(PASSWORD), password: PASSWORD, source: SOURCE },
+  async (on, { current = '', password, source }, actor) => {
+    const { name, hasPassword } = await on.registry.person(actor.person);
     checkPassword(password);
-    await checkSecret(on, { account: name, found, password: current, source });
+    if (current === '' && !hasPassword) requireFresh(actor.proved, on.now());
+    else {
+      const found = await on.registry.passwordOf(name);
+      await checkSecret(on, { account: name, found, password: current, source });
+    }
     const hash = await on.passwords.hash(password);
     return signedInView(await on.registry.setPassword(actor.name, actor.person, hash));
   },

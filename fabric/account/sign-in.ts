@@ -40,7 +40,7 @@ export async function checkSecret(
     source,
   }: {
     account: string;
-    found: { readonly person: Person; readonly password: string } | undefined;
+    found: { readonly person: Person; readonly password?: string } | undefined;
     password: string;
     source: string;
   },

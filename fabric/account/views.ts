@@ -10,6 +10,7 @@ import {
   type Shown,
   shown,
   time,
+  whether,
   wordOf,
   words,
 } from '../operations/contract/output.ts';
@@ -20,6 +21,7 @@ export const Me = named('Me', 'Whoever asks, and what it may.', {
   role: wordOf(ROLES, 'See docs/fabric-api.md.'),
   permissions: listOf(words('What it may.', 'devices.read')),
   via: wordOf(['operator', 'token', 'session'], 'By what it is known.'),
+  hasPassword: whether('Is it a person who has a password here?'),
 });
 export type Me = Shown<typeof Me>;
 

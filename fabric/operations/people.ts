@@ -68,7 +68,14 @@ export const removePerson = operation<{ person: string }, RemovedPersonView>(
 const personNamed = (registry: Registry, text: string): Promise<Person> =>
   registry.person(/^\d{1,15}$/.test(text) ? Number(text) : text);
 
-function personView({ created, signedIn, removed, generation: _, ...person }: Person): PersonView {
+function personView({
+  created,
+  signedIn,
+  removed,
+  generation: _,
+  hasPassword: __,
+  ...person
+}: Person): PersonView {
   return {
     ...person,
     created: isoTime(created),

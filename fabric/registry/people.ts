@@ -15,6 +15,8 @@ export interface Person {
   readonly removed?: number;
   /** Grows whenever all sessions of the person have to end: they hold for the number that they began with. */
   readonly generation: number;
+  /** Does it have one? */
+  readonly hasPassword: boolean;
   /** How many there are. */
   readonly passkeys: number;
 }
@@ -74,8 +76,8 @@ export interface People extends PeopleReader {
   /** Makes a person of somebody without an invite, whom the configuration lets in. @throws Failure `fabric.person-exists` */
   admitPerson(role: Role, person: NewPerson & { readonly account: Account }): Promise<Person>;
 
-  /** The hash of the password of a person of that name, in PHC form. */
-  passwordOf(name: string): Promise<{ readonly person: Person; readonly password: string } | undefined>;
+  /** The person of that name, and the hash of its password in PHC form: none if it signs in otherwise. */
+  passwordOf(name: string): Promise<{ readonly person: Person; readonly password?: string } | undefined>;
   /** Replaces the password (PHC) and ends all sessions; the person as it is now. @throws Failure `fabric.unknown-person` */
   setPassword(actor: string, id: number, password: string): Promise<Person>;
   /** @throws Failure `fabric.unknown-person` */

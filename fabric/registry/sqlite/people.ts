@@ -28,6 +28,7 @@ function personOf({ created_by: createdBy, signed_in: signedIn, removed, passwor
   return {
     ...rest,
     createdBy,
+    hasPassword: password !== null,
     ...(signedIn === null ? {} : { signedIn }),
     ...(removed === null ? {} : { removed }),
   };
@@ -50,12 +51,11 @@ export function requirePerson(db: Database, who: number | string): Person {
   });
 }
 
-/** The person of that name, and the hash of its password. */
-export function passwordOf(db: Database, name: string): { person: Person; password: string } | undefined {
+/** The person of that name, and the hash of its password, if it has one. */
+export function passwordOf(db: Database, name: string): { person: Person; password?: string } | undefined {
   const row = findRow(db, name);
-  return row === undefined || row.password === null
-    ? undefined
-    : { person: personOf(row), password: row.password };
+  if (row === undefined) return undefined;
+  return { person: personOf(row), ...(row.password !== null && { password: row.password }) };
 }
 
 function findRow(db: Database, who: number | string): Row | undefined {

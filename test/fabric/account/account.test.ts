@@ -16,7 +16,7 @@ const GOOD: Record<string, object> = {
   'passkey-sign-in': { credential: hex(16), counter: 0, source: '192.0.2.1' },
   confirm: { password: 'not the password', source: '192.0.2.1' },
   'passkey-confirm': { credential: hex(16), counter: 0 },
-  'password-change': { current: 'x', password: 'y', source: '192.0.2.1' },
+  'password-change': { password: 'y', source: '192.0.2.1' },
   'passkey-add': { name: 'laptop', credential: hex(16), publicKey: hex(77), counter: 0 },
   'passkey-remove': { id: 1 },
   'account-sign-in': { ...ACCOUNT, name: 'Bob', source: '192.0.2.1' },

@@ -309,6 +309,56 @@ test('a sign-in elsewhere is as fresh as the issuer says', async () => {
   expect(await invite()).toMatchObject({ status: 200 });
 });
 
+describe('a person who has only an account elsewhere', () => {
+  async function entered() {
+    const at = await place();
+    await at.invite('anna@example.org', 'owner');
+    const there = at.browser();
+    at.at.claims = { ...ANNA, auth_time: Math.floor(at.time.now / 1_000) };
+    expect(await there.signIn()).toBe('/');
+    return { at, there };
+  }
+  const signIn = (at: Awaited<ReturnType<typeof place>>, password: string) =>
+    at.browser().send('POST', '/session', { name: 'Anna', password });
+  const wrong = { status: 401, body: { code: 'access.wrong-password' } };
+
+  test('signs in, and shows that it is there, by recovery codes', async () => {
+    const { at, there } = await entered();
+    const made = await there.send('POST', '/recovery-codes', {});
+    const [first, second] = made.body.codes as string[];
+    expect(await signIn(at, PASSWORD)).toMatchObject(wrong);
+    expect(await signIn(at, first!)).toMatchObject({ status: 200, body: { hasPassword: false } });
+    expect(await signIn(at, first!)).toMatchObject(wrong);
+    at.time.now += FRESH_MS;
+    expect(await there.send('POST', '/session/confirm', { password: second })).toMatchObject({ status: 200 });
+    expect(await there.send('POST', '/people/invites', { role: 'auditor', hours: 1 })).toMatchObject({
+      status: 200,
+    });
+  });
+
+  test('chooses its first password freshly or by a recovery code, and from then on needs that', async () => {
+    const { at, there } = await entered();
+    const { codes } = (await there.send('POST', '/recovery-codes', {})).body;
+    const change = (body: object) => there.send('POST', '/password', body);
+    expect((await there.send('GET', '/me')).body.hasPassword).toBe(false);
+    expect(await change({ current: 'anything at all', password: PASSWORD })).toMatchObject(wrong);
+    at.time.now += FRESH_MS;
+    const stale = { status: 403, body: { code: 'access.fresh-sign-in' } };
+    expect(await change({ password: PASSWORD })).toMatchObject(stale);
+    expect(await change({ current: (codes as string[])[0], password: PASSWORD })).toMatchObject({
+      status: 200,
+      body: { hasPassword: true },
+    });
+    expect(await change({ password: `${PASSWORD} 2` })).toMatchObject(wrong);
+    expect(await signIn(at, PASSWORD)).toMatchObject({ status: 200 });
+
+    const other = await entered();
+    const chosen = await other.there.send('POST', '/password', { password: PASSWORD });
+    expect(chosen).toMatchObject({ status: 200, body: { hasPassword: true } });
+    expect(await signIn(other.at, PASSWORD)).toMatchObject({ status: 200 });
+  });
+});
+
 test('a console without an issuer says so', async () => {
   const api = await served(opened(registryFile()));
   const there = browser(api);

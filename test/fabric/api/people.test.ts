@@ -51,7 +51,13 @@ describe('an invite', () => {
     const there = browser(at.api);
     const invite = await inviteOf(at.registry, 'operator');
     const made = await there.send('POST', '/setup', { invite, name: ' Anna ', password: PASSWORD });
-    const me = { name: 'Anna', role: 'operator', permissions: permissionsOf('operator'), via: 'session' };
+    const me = {
+      name: 'Anna',
+      role: 'operator',
+      permissions: permissionsOf('operator'),
+      via: 'session',
+      hasPassword: true,
+    };
     expect(made).toMatchObject({ status: 200, body: me });
     expect(made.headers.get('set-cookie')).toMatch(
       /^enf=enfs_[\w-]{49}; Max-Age=43200; Path=\/; HttpOnly; SameSite=Strict$/,

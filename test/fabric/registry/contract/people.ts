@@ -39,7 +39,9 @@ export function peopleContract(openEmpty: OpenEmpty): void {
       expect(all.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
       expect(all[2]).toMatchObject({ reason: refused('access.bad-invite') });
       const anna = { id: 1, name: 'Anna', role: 'operator', createdBy: 'alice', created: 1_000 };
-      expect(await allOf((page) => registry.people(page))).toEqual([{ ...anna, generation: 1, passkeys: 0 }]);
+      expect(await allOf((page) => registry.people(page))).toEqual([
+        { ...anna, generation: 1, hasPassword: true, passkeys: 0 },
+      ]);
       expect(await registry.invite(hash)).toBeUndefined();
       expect((await actionsOf(registry)).slice(0, 2)).toEqual([
         'Anna (person 1): person.create person 1',
@@ -93,7 +95,9 @@ export function peopleContract(openEmpty: OpenEmpty): void {
       expect(await registry.inviteFor('anna@example.org')).toBeUndefined();
       expect(await registry.accountOwner(ACCOUNT)).toBe(anna.id);
       expect(await registry.accountOwner({ ...ACCOUNT, issuer: 'https://other.example' })).toBeUndefined();
-      expect(await registry.passwordOf('Anna')).toBeUndefined();
+      expect(await registry.passwordOf('Anna')).toEqual({
+        person: expect.objectContaining({ hasPassword: false }),
+      });
       expect(await registry.accounts(anna.id)).toEqual([ACCOUNT]);
     });
 
