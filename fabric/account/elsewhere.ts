@@ -1,10 +1,9 @@
-import { Failure, isFailure } from '../../protocol/failure.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { NEWCOMER_ROLES, type Role } from '../access/roles.ts';
 import { oneOf, optional, text } from '../operations/contract/input.ts';
-import type { Account, Person } from '../registry/people.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { Account } from '../registry/people.ts';
 import { accountOperation, type SignedIn, signedInView } from './operation.ts';
-import { checkName, NAME, SOURCE } from './sign-in.ts';
+import { checkName, isName, LONGEST_NAME, NAME, SOURCE } from './sign-in.ts';
 import type { AccountsView } from './views.ts';
 
 const ISSUER = text(500);
@@ -23,45 +22,33 @@ export const signInByAccount = accountOperation<
   'console',
   { ...ACCOUNT, name: NAME, newcomer: optional(oneOf(...NEWCOMER_ROLES)), source: SOURCE },
   async ({ registry, guard }, { name, newcomer, source, ...account }) => {
-    const id = await personOf(registry, account, name, newcomer);
-    if (id === undefined) {
+    const person = await registry.personByAccount(account, { names: namesOf(name, account.login), newcomer });
+    if (person === undefined) {
       if (guard.isNotable(source)) await registry.signInFailed(undefined, source);
       throw new Failure('access.not-invited', 'operator', `nobody has invited ${account.login}`, {
         action: 'Ask for an invite for this account ("enf-fabric console invite --login").',
       });
     }
-    return signedInView(await registry.signedIn(id, { via: 'account', from: source }));
+    return signedInView(await registry.signedIn(person.id, { via: 'account', from: source }));
   },
 );
 
-/** Who signs in by this account from now on; undefined: nobody may. */
-async function personOf(
-  registry: Registry,
-  account: Account,
-  name: string,
-  newcomer: Role | undefined,
-): Promise<number | undefined> {
-  const owner = await registry.accountOwner(account);
-  if (owner !== undefined && (await isThere(registry, owner))) return owner;
-  const invite = await registry.inviteFor(account.login);
-  // Whoever was removed does not come back with its domain.
-  if (invite === undefined && (newcomer === undefined || owner !== undefined)) return undefined;
-  const person = { name: checkName(name), account };
-  const added: Person =
-    invite === undefined
-      ? await registry.admitPerson(newcomer!, person)
-      : await registry.acceptInvite(invite.hash, person);
-  return added.id;
-}
+/** Others of its name are told from it by their login, or by a number. */
+const NUMBERED = 9;
 
-async function isThere(registry: Registry, id: number): Promise<boolean> {
-  try {
-    await registry.person(id);
-    return true;
-  } catch (error) {
-    if (isFailure(error, 'fabric.unknown-person')) return false;
-    throw error;
-  }
+/**
+ * What to call somebody: by its name, by its login if that is taken or none, and else with a number. Names are what the issuer says: nobody chose
+ * them.
+ * @throws Failure `access.bad-name` if neither has a letter
+ */
+function namesOf(name: string, login: string): string[] {
+  const own = [name, login.slice(0, LONGEST_NAME).replace(/[\ud800-\udbff]$/, '')].filter(isName);
+  const [first = checkName(name)] = own;
+  const numbered = Array.from(
+    { length: NUMBERED - 1 },
+    (_, i) => `${first.slice(0, LONGEST_NAME - 2).trim()} ${i + 2}`,
+  );
+  return [...own, ...numbered].map(checkName);
 }
 
 /** Asked before a person goes to the issuer for its account. */

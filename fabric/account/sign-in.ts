@@ -7,7 +7,7 @@ import { nameKey, type Person, type SignIn } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
 import { accountOperation, type SignedIn, type Signing, signedInView } from './operation.ts';
 
-const LONGEST_NAME = 60;
+export const LONGEST_NAME = 60;
 export const NAME = text(LONGEST_NAME);
 export const PASSWORD = text(256);
 /** Address of the browser. */
@@ -89,10 +89,13 @@ function badInvite(): Failure {
   });
 }
 
+/** It has at least one letter. */
+export const isName = (name: string): boolean => /\p{L}/u.test(name);
+
 /** A name that no number and no other writing of it stands for. @throws Failure `access.bad-name` */
 export function checkName(typed: string): string {
   const name = typed.trim().normalize('NFC');
-  if (/\p{L}/u.test(name)) return name;
+  if (isName(name)) return name;
   throw new Failure('access.bad-name', 'operator', 'a name has at least one letter', {
     action: `Choose a name of up to ${LONGEST_NAME} characters.`,
   });

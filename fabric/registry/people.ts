@@ -43,6 +43,14 @@ export interface NewPerson {
   readonly account?: Account;
 }
 
+/** How a person comes in that nobody knows yet. */
+export interface Entry {
+  /** What to call it: the first that nobody has. */
+  readonly names: readonly string[];
+  /** The role of whoever has no invite; undefined: it does not come in. */
+  readonly newcomer?: Role | undefined;
+}
+
 /** An account at an OpenID issuer; `login` is what the issuer calls it now, such as an e-mail address. */
 export interface Account {
   readonly issuer: string;
@@ -66,15 +74,16 @@ export interface People extends PeopleReader {
   addInvite(actor: string, invite: Invite): Promise<void>;
   /** The invite with this hash if it may be used now. */
   invite(hash: Uint8Array): Promise<Invite | undefined>;
-  /** The newest invite for this login that may be used now. */
-  inviteFor(login: string): Promise<Invite | undefined>;
   /**
    * Makes a person of an invite, which is used up then; it signs in by a password (PHC), or by an account elsewhere.
    * @throws Failure `access.bad-invite`, `fabric.person-exists`
    */
   acceptInvite(hash: Uint8Array, person: NewPerson): Promise<Person>;
-  /** Makes a person of somebody without an invite, whom the configuration lets in. @throws Failure `fabric.person-exists` */
-  admitPerson(role: Role, person: NewPerson & { readonly account: Account }): Promise<Person>;
+  /**
+   * Who signs in by an account: whose it is, or else a new person by the newest invite for its login, which is used up then, or in the role
+   * `newcomer`. All in one transaction; undefined: nobody may. @throws Failure `fabric.person-exists` if all names are taken
+   */
+  personByAccount(account: Account, entry: Entry): Promise<Person | undefined>;
 
   /** The person of that name, and the hash of its password in PHC form: none if it signs in otherwise. */
   passwordOf(name: string): Promise<{ readonly person: Person; readonly password?: string } | undefined>;

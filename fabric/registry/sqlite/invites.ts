@@ -1,13 +1,13 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
 import type { Role } from '../../access/roles.ts';
-import { type Account, type Invite, loginKey, type NewPerson, type Person } from '../people.ts';
+import { type Account, type Entry, type Invite, loginKey, type NewPerson, type Person } from '../people.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
-import { bindAccount } from './credentials.ts';
+import { accountOwner, bindAccount } from './credentials.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
-import { addPerson } from './people.ts';
+import { addPerson, findPerson } from './people.ts';
 
 interface Row {
   hash: Uint8Array;
@@ -39,7 +39,7 @@ export function findInvite(db: Database, hash: Uint8Array, now: number): Invite 
 }
 
 /** The newest invite for this login that has not expired at `now`. */
-export function findInviteFor(db: Database, login: string, now: number): Invite | undefined {
+function findInviteFor(db: Database, login: string, now: number): Invite | undefined {
   const row = prepare(
     db,
     'SELECT * FROM invite WHERE login = ? AND expires > ? ORDER BY expires DESC LIMIT 1',
@@ -66,15 +66,23 @@ export function acceptInvite(db: Database, at: number, hash: Uint8Array, person:
   return added;
 }
 
-/** @throws Failure `fabric.person-exists` */
-export function admitPerson(
+/** See `People`; the caller's transaction makes one of it. @throws Failure `fabric.person-exists` */
+export function personByAccount(
   db: Database,
   { at, actor }: Act,
-  role: Role,
-  person: NewPerson & { readonly account: Account },
-): Person {
-  const added = addPerson(db, at, { ...person, role, createdBy: actor });
-  bindAccount(db, at, added.id, person.account);
+  account: Account,
+  { names, newcomer }: Entry,
+): Person | undefined {
+  const owner = accountOwner(db, account);
+  const known = owner === undefined ? undefined : findPerson(db, owner);
+  if (known !== undefined) return known;
+  const invite = findInviteFor(db, account.login, at);
+  // Whoever was removed does not come back with its domain.
+  if (invite === undefined && (newcomer === undefined || owner !== undefined)) return undefined;
+  const name = names.find((each) => findPerson(db, each) === undefined) ?? names[0]!;
+  if (invite !== undefined) return acceptInvite(db, at, invite.hash, { name, account });
+  const added = addPerson(db, at, { name, role: newcomer!, createdBy: actor });
+  bindAccount(db, at, added.id, account);
   return added;
 }
 

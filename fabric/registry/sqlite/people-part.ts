@@ -17,7 +17,7 @@ import {
   useRecoveryCode,
 } from './credentials.ts';
 import type { CommitQueue } from './file/group-commit.ts';
-import { acceptInvite, addInvite, admitPerson, findInvite, findInviteFor } from './invites.ts';
+import { acceptInvite, addInvite, findInvite, personByAccount } from './invites.ts';
 import {
   endSessions,
   passwordOf,
@@ -51,8 +51,8 @@ export function peoplePart(
     removePerson: (actor, id) => queue.submit(() => removePerson(db, act(actor), id)),
     addInvite: (actor, invite) => queue.submit(() => addInvite(db, act(actor), invite)),
     invite: async (hash) => read(() => findInvite(db, hash, now())),
-    inviteFor: async (login) => read(() => findInviteFor(db, login, now())),
-    admitPerson: (role, person) => queue.submit(() => admitPerson(db, act(CONSOLE), role, person)),
+    personByAccount: (account, entry) =>
+      queue.submit(() => personByAccount(db, act(CONSOLE), account, entry)),
     acceptInvite: (hash, person) => queue.submit(() => acceptInvite(db, now(), hash, person)),
     passwordOf: async (name) => read(() => passwordOf(db, name)),
     setPassword: (actor, id, password) => queue.submit(() => setPassword(db, act(actor), id, password)),

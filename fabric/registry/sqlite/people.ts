@@ -42,10 +42,16 @@ export function listPeople(db: Database, page: PageRequest): Page<Person> {
   return { rows: shown.map(personOf), next };
 }
 
+/** By number or by name, if not removed. */
+export function findPerson(db: Database, who: number | string): Person | undefined {
+  const row = findRow(db, who);
+  return row === undefined ? undefined : personOf(row);
+}
+
 /** @throws Failure `fabric.unknown-person` */
 export function requirePerson(db: Database, who: number | string): Person {
-  const row = findRow(db, who);
-  if (row !== undefined) return personOf(row);
+  const person = findPerson(db, who);
+  if (person !== undefined) return person;
   throw new Failure('fabric.unknown-person', 'operator', `there is no person ${JSON.stringify(who)}`, {
     action: 'See "enf-fabric person list".',
   });

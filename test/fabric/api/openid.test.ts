@@ -109,6 +109,32 @@ describe('somebody who signs in by an account elsewhere', () => {
     expect(await open.browser().signIn()).toBe('/');
   });
 
+  test('and whose name somebody has already is called by its login, or by a number', async () => {
+    const at = await place({ domains: ['example.org'] });
+    const nameOf = async (sub: string, name: string, email = 'anna@example.org') => {
+      at.at.claims = { ...ANNA, sub, name, email };
+      const there = at.browser();
+      expect(await there.signIn()).toBe('/');
+      return (await there.send('GET', '/me')).body.name;
+    };
+    expect(await nameOf('1', 'Anna')).toBe('Anna');
+    expect(await nameOf('2', 'ANNA', 'anna.b@example.org')).toBe('anna.b@example.org');
+    expect(await nameOf('3', 'Anna', 'anna.b@example.org')).toBe('Anna 2');
+    expect(await nameOf('4', '007', 'bond@example.org')).toBe('bond@example.org');
+    expect(await nameOf('5', 'x'.repeat(80), 'x@example.org')).toBe('x'.repeat(60));
+    expect(await nameOf('6', 'x'.repeat(80), 'x@example.org')).toBe('x@example.org');
+    expect(await nameOf('7', 'x'.repeat(80), 'x@example.org')).toBe(`${'x'.repeat(58)} 2`);
+    expect(await nameOf('1', 'Another')).toBe('Anna');
+  });
+
+  test('twice at the same moment is one person', async () => {
+    const at = await place({ domains: ['example.org'] });
+    const there = [at.browser(), at.browser(), at.browser()];
+    const ways = await Promise.all(there.map((each) => each.travel()));
+    expect(await Promise.all(there.map((each, i) => each.comeBack(ways[i]!)))).toEqual(['/', '/', '/']);
+    expect((await at.registry.people({ limit: 9 })).rows).toHaveLength(1);
+  });
+
   test.each<[string, object, string]>([
     ['an e-mail address that is not verified', { email_verified: false }, 'access.unverified-email'],
     ['one of which nothing is said', { email_verified: undefined }, 'access.unverified-email'],
@@ -278,8 +304,6 @@ describe('a person who has signed in by password', () => {
   test('does so only freshly, and does not take somebody else’s', async () => {
     const { at, there } = await entered();
     await at.invite('anna@example.org');
-    expect(await at.browser().signIn()).toBe(problem('fabric.person-exists'));
-    at.at.claims = { ...ANNA, name: 'Bob' };
     expect(await at.browser().signIn()).toBe('/');
     expect(await there.comeBack(await there.travel('/accounts'))).toBe(
       '/#/you?problem=fabric.account-exists',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Role } from '../../../../fabric/access/roles.ts';
 import { MOST_PASSKEYS } from '../../../../fabric/registry/credentials.ts';
-import type { Person } from '../../../../fabric/registry/people.ts';
+import type { Account, Person } from '../../../../fabric/registry/people.ts';
 import type { Registry } from '../../../../fabric/registry/registry.ts';
 import { allOf, random } from '../../place.ts';
 import type { OpenEmpty } from './place.ts';
@@ -83,22 +83,26 @@ export function peopleContract(openEmpty: OpenEmpty): void {
         expires: 2_000,
         login: 'ANNA@example.org',
       });
-      expect(await registry.inviteFor('anna@example.org')).toMatchObject({ hash, role: 'operator' });
+      const come = (account: Partial<Account> = {}) =>
+        registry.personByAccount({ ...ACCOUNT, ...account }, { names: ['Anna'] });
       // The Kelvin sign is no k.
       for (const login of ['bob@example.org', '', 'anna@example.or\u212a'])
-        expect(await registry.inviteFor(login)).toBeUndefined();
+        expect(await come({ login })).toBeUndefined();
       now = 2_000;
-      expect(await registry.inviteFor('anna@example.org')).toBeUndefined();
+      expect(await come()).toBeUndefined();
       now = 1_500;
-      const anna = await registry.acceptInvite(hash, { name: 'Anna', account: ACCOUNT });
-      expect(anna).toMatchObject({ name: 'Anna', role: 'operator' });
-      expect(await registry.inviteFor('anna@example.org')).toBeUndefined();
-      expect(await registry.accountOwner(ACCOUNT)).toBe(anna.id);
+      const [anna, again] = await Promise.all([come(), come(), come({ login: 'another' })]);
+      expect(anna).toMatchObject({ name: 'Anna', role: 'operator', createdBy: 'alice' });
+      expect(again).toEqual(anna);
+      expect((await registry.people({ limit: 9 })).rows).toHaveLength(1);
+      expect(await registry.invite(hash)).toBeUndefined();
+      expect(await come({ subject: 'u-2' })).toBeUndefined();
+      expect(await registry.accountOwner(ACCOUNT)).toBe(anna!.id);
       expect(await registry.accountOwner({ ...ACCOUNT, issuer: 'https://other.example' })).toBeUndefined();
       expect(await registry.passwordOf('Anna')).toEqual({
         person: expect.objectContaining({ hasPassword: false }),
       });
-      expect(await registry.accounts(anna.id)).toEqual([ACCOUNT]);
+      expect(await registry.accounts(anna!.id)).toEqual([ACCOUNT]);
     });
 
     test('is added, replaced and removed; somebody else’s is not taken', async () => {
@@ -128,13 +132,18 @@ export function peopleContract(openEmpty: OpenEmpty): void {
     test('of somebody who was removed lets nobody in by itself, and may become another person’s', async () => {
       const registry = await opened();
       await somebody(registry, 'Anna');
-      const bob = await registry.admitPerson('auditor', { name: 'Bob', account: ACCOUNT });
-      expect(bob).toMatchObject({ role: 'auditor', createdBy: 'console' });
-      await expect(registry.admitPerson('auditor', { name: 'bob', account: ACCOUNT })).rejects.toMatchObject(
-        refused('fabric.person-exists'),
-      );
+      const come = (names = ['bob', 'Bob B.'], subject = ACCOUNT.subject) =>
+        registry.personByAccount({ ...ACCOUNT, subject }, { names, newcomer: 'auditor' });
+      const bob = (await come())!;
+      expect(bob).toMatchObject({ name: 'bob', role: 'auditor', createdBy: 'console' });
+      expect(await come(['another'])).toEqual(bob);
+      // Names that somebody has are passed over.
+      expect(await come(['ANNA', 'BOB', 'Bob B.'], 'u-2')).toMatchObject({ name: 'Bob B.' });
+      await expect(come(['bob', 'anna'], 'u-3')).rejects.toMatchObject(refused('fabric.person-exists'));
+      expect(await registry.accountOwner({ ...ACCOUNT, subject: 'u-3' })).toBeUndefined();
       await registry.removePerson('alice', bob.id);
       expect(await registry.accountOwner(ACCOUNT)).toBe(bob.id);
+      expect(await come()).toBeUndefined();
       const cleo = await somebody(registry, 'Cleo');
       await registry.addAccount('Cleo', cleo.id, ACCOUNT);
       expect(await registry.accountOwner(ACCOUNT)).toBe(cleo.id);
