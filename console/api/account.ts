@@ -19,7 +19,8 @@ export const account = {
   setUp: (invite: string, name: string, password: string) =>
     send<Me>('POST', '/setup', { invite, name, password }),
   ways: () => send<SignInWaysView>('GET', '/session/ways'),
-  signInElsewhere: (confirm: boolean) => send<ElsewhereView>('POST', '/session/account', { confirm }),
+  signInElsewhere: () => send<ElsewhereView>('POST', '/session/account'),
+  confirmElsewhere: () => send<ElsewhereView>('POST', '/session/confirm/account'),
   accounts: () => send<AccountsView>('GET', '/accounts'),
   addAccount: () => send<ElsewhereView>('POST', '/accounts'),
   removeAccount: (issuer: string) => send<object>('POST', '/accounts/remove', { issuer }),

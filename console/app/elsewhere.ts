@@ -33,6 +33,11 @@ const WORDS: Readonly<Record<string, readonly [message: string, action: string]>
   ],
   'access.no-issuer': ['Where your account is, nothing answers.', 'Try again, or sign in by password.'],
   'access.fresh-sign-in': ['That took too long.', 'Show once more that it is you, and try again.'],
+  'access.other-account': [
+    'That is not an account of yours.',
+    'Sign in there as the person who has signed in here.',
+  ],
+  'access.not-signed-in': ['You were signed out meanwhile.', 'Sign in.'],
   'fabric.account-exists': ['Somebody else signs in by this account already.', 'Use another account.'],
   'fabric.person-exists': [
     'There is somebody of your name already.',

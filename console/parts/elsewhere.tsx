@@ -13,7 +13,7 @@ async function travel(begin: () => Promise<{ readonly address: string }>): Promi
   location.assign(address);
 }
 
-/** A button that signs in by an account of the issuer, if there is one; `confirm`: by signing in anew there. */
+/** A button that signs in by an account of the issuer, if there is one; `confirm`: that shows, by signing in anew there, that the person is still there. */
 export function SignInElsewhere({ confirm = false }: { readonly confirm?: boolean }) {
   const [problem, setProblem] = useState<Problem>();
   useEffect(lookForIssuer, []);
@@ -24,7 +24,9 @@ export function SignInElsewhere({ confirm = false }: { readonly confirm?: boolea
         type="button"
         class="wide"
         onClick={() =>
-          void travel(() => account.signInElsewhere(confirm)).catch((error) => setProblem(problemOf(error)))
+          void travel(confirm ? account.confirmElsewhere : account.signInElsewhere).catch((error) =>
+            setProblem(problemOf(error)),
+          )
         }
       >
         {confirm ? `Sign in again with ${issuer.value}` : `Sign in with ${issuer.value}`}

@@ -2,7 +2,14 @@ import { passwords } from '../access/password.ts';
 import type { Actor } from '../operations/contract/operation.ts';
 import type { Registry } from '../registry/registry.ts';
 import { confirmByPasskey, confirmByPassword } from './confirm.ts';
-import { addAccount, beginAccount, listAccounts, removeAccount, signInByAccount } from './elsewhere.ts';
+import {
+  addAccount,
+  beginAccount,
+  confirmByAccount,
+  listAccounts,
+  removeAccount,
+  signInByAccount,
+} from './elsewhere.ts';
 import { guard } from './guard.ts';
 import type { AccountOperation, Signing } from './operation.ts';
 import {
@@ -37,6 +44,7 @@ export const ACCOUNT_OPERATIONS: ReadonlyMap<string, AccountOperation<unknown>> 
     makeRecoveryCodes,
     countRecoveryCodes,
     signInByAccount,
+    confirmByAccount,
     beginAccount,
     addAccount,
     listAccounts,

@@ -51,6 +51,22 @@ function namesOf(name: string, login: string): string[] {
   return [...own, ...numbered].map(checkName);
 }
 
+/**
+ * Shows by an own account, at whose issuer somebody has signed in anew, that the person is still there. The console has verified that.
+ * @throws Failure `access.other-account`
+ */
+export const confirmByAccount = accountOperation<Account, object>(
+  'account-confirm',
+  'person',
+  ACCOUNT,
+  async ({ registry }, account, { person }) => {
+    if ((await registry.accountOwner(account)) === person) return {};
+    throw new Failure('access.other-account', 'operator', `${account.login} is not an account of yours`, {
+      action: 'Sign in at the issuer as the person who has signed in here.',
+    });
+  },
+);
+
 /** Asked before a person goes to the issuer for its account. */
 export const beginAccount = accountOperation<object, object>('account-begin', 'fresh', {}, async () => ({}));
 

@@ -33,6 +33,7 @@ export const ACCOUNT_ANSWERS: Readonly<Record<string, TSchema>> = {
   'passkey-confirm': NOTHING,
   'sign-in-ways': SignInWaysView,
   'account-sign-in': ElsewhereView,
+  'account-confirm': ElsewhereView,
   'account-list': AccountsView,
   'account-add': ElsewhereView,
   'account-remove': NOTHING,

@@ -1,6 +1,6 @@
 import Type, { type TSchema } from 'typebox';
 import { ACCOUNT_OPERATIONS } from '../account/account.ts';
-import { optional, text } from '../operations/contract/input.ts';
+import { text } from '../operations/contract/input.ts';
 import { fieldsInPath } from '../operations/contract/request.ts';
 import { ACCOUNT_ANSWERS } from './account-answers.ts';
 import { PASSKEY_ANSWER } from './passkeys.ts';
@@ -86,9 +86,16 @@ const TABLE: Readonly<Record<string, Row>> = {
     method: 'POST',
     path: '/session/account',
     who: 'anyone',
+    summary: 'Where the browser goes to sign in by an account of the issuer',
+    fields: {},
+  },
+  'account-confirm': {
+    method: 'POST',
+    path: '/session/confirm/account',
+    who: 'person',
     summary:
-      'Where the browser goes to sign in by an account of the issuer; `confirm`: by signing in anew there',
-    fields: { confirm: optional(Type.Boolean()) },
+      'Where the browser goes to show that the person is still there, by signing in anew at the issuer',
+    fields: {},
   },
   'account-list': { method: 'GET', path: '/accounts', who: 'person', summary: 'The own accounts elsewhere' },
   'account-add': {

@@ -22,6 +22,10 @@ export interface Callers {
   enter(request: FastifyRequest, reply: FastifyReply, signedIn: SignedIn, proved?: number): SignedIn['me'];
   /** The person of the session has shown that it is there. */
   confirm(request: FastifyRequest): void;
+  /** The same for a session whose person goes away and comes back by another site, which its cookie does not: see `Sessions`. */
+  sessionOf(request: FastifyRequest): string;
+  /** @throws Failure `access.not-signed-in` if it is over */
+  confirmSession(session: string, proved: number): void;
   /** The session of the request ends, or all of its person. */
   leave(request: FastifyRequest, reply: FastifyReply): void;
   leaveEverywhere(request: FastifyRequest, reply: FastifyReply): void;
@@ -44,6 +48,8 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
   const listeners = new Set<() => void>();
 
   const textOf = (request: FastifyRequest): string => request.cookies[cookie] ?? '';
+
+  const keyOf = (request: FastifyRequest): string => open.keyOf(textOf(request)) ?? '';
 
   /** The hash of the token that a request carries. */
   function bearer(request: FastifyRequest, header: string): string {
@@ -85,7 +91,11 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
       });
       return me;
     },
-    confirm: (request) => open.confirm(textOf(request)),
+    confirm: (request) => void open.confirm(keyOf(request)),
+    sessionOf: keyOf,
+    confirmSession(session, proved) {
+      if (!open.confirm(session, proved)) throw notSignedIn();
+    },
     leave,
     onLeave: (listener) => void listeners.add(listener),
     holds: (request) => request.headers.authorization !== undefined || open.holds(textOf(request)),

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { SignedIn } from '../account/operation.ts';
 import { addressOf, type Callers } from './callers.ts';
-import { type ApiOptions, ask } from './options.ts';
+import { type ApiOptions, ask, type Caller } from './options.ts';
 import { API_PREFIX } from './routes.ts';
 import { type Errand, type OpenIdSignIn, openIdSignIn, type Verified } from './signing-in/openid.ts';
 import type { Handler } from './visit.ts';
@@ -19,13 +19,19 @@ export function addOpenIdRoutes(
 ): Readonly<Record<string, Handler>> {
   const { openid, origin } = options;
   if (openid === undefined || origin === undefined) return withoutIssuer();
-  const signIn = openIdSignIn(openid, `${origin}${CALLBACK_PATH}`, options.now ?? Date.now);
+  const now = options.now ?? Date.now;
+  const signIn = openIdSignIn(openid, `${origin}${CALLBACK_PATH}`, now);
   const kept = cookieOf(callers);
 
   async function begin(reply: FastifyReply, errand: Errand): Promise<{ readonly address: string }> {
     const { address, cookie } = await signIn.begin(errand);
     kept.set(reply, cookie);
     return { address };
+  }
+
+  function errandOf(to: 'confirm' | 'add', request: FastifyRequest, { person: who }: Caller): Errand {
+    const { id: person, generation, proved = 0 } = who!;
+    return { to, person, generation, proved, session: callers.sessionOf(request), left: now() };
   }
 
   app.get(CALLBACK_PATH, async (request, reply) => {
@@ -38,11 +44,11 @@ export function addOpenIdRoutes(
 
   return {
     'sign-in-ways': async () => ({ issuer: openid.name }),
-    'account-sign-in': ({ reply, input }) => begin(reply, { to: input.confirm ? 'confirm' : 'enter' }),
-    async 'account-add'({ reply, caller }) {
+    'account-sign-in': ({ reply }) => begin(reply, { to: 'enter' }),
+    'account-confirm': ({ request, reply, caller }) => begin(reply, errandOf('confirm', request, caller)),
+    async 'account-add'({ request, reply, caller }) {
       await ask(options, 'account-begin', caller, {});
-      const { id: person, generation, proved = 0 } = caller.person!;
-      return begin(reply, { to: 'add', person, generation, proved });
+      return begin(reply, errandOf('add', request, caller));
     },
   };
 }
@@ -53,7 +59,10 @@ function withoutIssuer(): Readonly<Record<string, Handler>> {
       action: 'Sign in by password or passkey; whoever runs the console may configure an issuer ([openid]).',
     });
   };
-  return { 'sign-in-ways': async () => ({ issuer: null }), 'account-sign-in': refuse, 'account-add': refuse };
+  return {
+    'sign-in-ways': async () => ({ issuer: null }),
+    ...{ 'account-sign-in': refuse, 'account-confirm': refuse, 'account-add': refuse },
+  };
 }
 
 /** The page to which a browser goes that comes from the issuer. */
@@ -69,15 +78,16 @@ async function comeBack(
   },
 ): Promise<string> {
   const { signIn, url, cookie, options, callers } = from;
-  let page = '';
+  const page = (signIn.toOf(cookie) ?? 'enter') === 'enter' ? '' : 'you';
   try {
     const { errand, account } = await signIn.end(url, cookie);
     const { issuer, subject, login } = account;
-    if (errand.to === 'add') {
-      page = 'you';
-      const { person: id, generation, proved } = errand;
-      await ask(options, 'account-add', { person: { id, generation, proved } }, { issuer, subject, login });
-      return `/#/${page}`;
+    if (errand.to !== 'enter') {
+      const { to, person: id, generation, proved, session } = errand;
+      await ask(options, `account-${to}`, { person: { id, generation, proved } }, { issuer, subject, login });
+      if (to === 'add') return `/#/${page}`;
+      callers.confirmSession(session, account.signedInAt!);
+      return '/';
     }
     const signedIn = await ask<SignedIn>(
       options,

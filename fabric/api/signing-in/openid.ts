@@ -11,13 +11,24 @@ const LARGEST_ANSWER = 262_144;
 const DISCOVERED_MS = 3_600_000;
 /** People who may come back from it at the same moment. */
 const MOST_AT_ONCE = 8;
-/** How long ago somebody may have signed in at the issuer whom it is asked to let sign in anew. */
-const FRESH_S = 60;
+/** How far the issuer's clock may be behind ours. */
+const CLOCKS_MS = 30_000;
 
-/** What somebody goes to the issuer for: to sign in here, freshly or not; or to let a person of ours sign in by that account. */
+/**
+ * What somebody goes to the issuer for: to sign in here; to show that it is still there, by signing in anew; or to let it sign in by that account from
+ * then on. The last two are of a person, and of the session that asked.
+ */
 export type Errand =
-  | { readonly to: 'enter' | 'confirm' }
-  | { readonly to: 'add'; readonly person: number; readonly generation: number; readonly proved: number };
+  | { readonly to: 'enter' }
+  | {
+      readonly to: 'confirm' | 'add';
+      readonly person: number;
+      readonly generation: number;
+      readonly proved: number;
+      readonly session: string;
+      /** When it left; milliseconds since 1970. */
+      readonly left: number;
+    };
 
 /** An account of which the issuer has told, and when its owner has signed in there (milliseconds since 1970), if it says that. */
 export interface Verified {
@@ -40,6 +51,8 @@ export interface OpenIdSignIn {
    * @throws Failure `access.bad-account`, `access.unverified-email`, `access.no-issuer`, `access.busy`
    */
   end(url: URL, cookie: string): Promise<{ readonly errand: Errand; readonly account: Verified }>;
+  /** What a browser with this cookie says that it went for: for words to it, and nothing else. */
+  toOf(cookie: string): Errand['to'] | undefined;
 }
 
 /** `callback` is the address at which the issuer sends browsers back. */
@@ -67,9 +80,11 @@ export function openIdSignIn(settings: OpenId, callback: string, now: () => numb
       expectedNonce: derived('nonce', cookie),
       pkceCodeVerifier: derived('verifier', cookie),
       idTokenExpected: true,
-      ...(errand.to === 'confirm' && { maxAge: FRESH_S }),
     });
-    return accountOf(settings, tokens.claims()!);
+    const account = accountOf(settings, tokens.claims()!);
+    if (errand.to === 'confirm' && !((account.signedInAt ?? 0) >= errand.left - CLOCKS_MS))
+      throw new Error('the issuer does not say that somebody has signed in anew');
+    return account;
   }
 
   return {
@@ -84,13 +99,13 @@ export function openIdSignIn(settings: OpenId, callback: string, now: () => numb
           nonce: derived('nonce', cookie),
           code_challenge: createHash('sha256').update(derived('verifier', cookie)).digest('base64url'),
           code_challenge_method: 'S256',
-          ...(errand.to === 'confirm' && { prompt: 'login', max_age: String(FRESH_S) }),
+          ...(errand.to === 'confirm' && { prompt: 'login', max_age: '0' }),
         });
         return { address: url.href, cookie };
       }),
     end: (url, cookie) =>
       refusing(async () => {
-        const errand = unpacked(cookie.split('.')[1] ?? '');
+        const errand = unpacked(cookie);
         const states = url.searchParams.getAll('state');
         if (errand === undefined || states.length !== 1 || !open.isOpen(states[0]!, purposeOf(cookie)))
           throw new Error('the answer belongs to no sign-in that has begun in this browser');
@@ -105,6 +120,7 @@ export function openIdSignIn(settings: OpenId, callback: string, now: () => numb
           underWay--;
         }
       }),
+    toOf: (cookie) => unpacked(cookie)?.to,
   };
 }
 
@@ -118,9 +134,9 @@ const derived = (what: 'nonce' | 'verifier', cookie: string): string =>
 const packed = (errand: Errand): string => Buffer.from(JSON.stringify(errand)).toString('base64url');
 
 /** The state vouches for the whole cookie: what is not of ours never gets further. */
-function unpacked(text: string): Errand | undefined {
+function unpacked(cookie: string): Errand | undefined {
   try {
-    return JSON.parse(Buffer.from(text, 'base64url').toString()) as Errand;
+    return JSON.parse(Buffer.from(cookie.split('.')[1] ?? '', 'base64url').toString()) as Errand;
   } catch {
     return undefined;
   }

@@ -26,8 +26,10 @@ interface Open extends Session {
 export interface Sessions {
   /** The text by which the browser is known; the longest unused session goes if a person, or all, have too many. `proved` is now unless it is another time. */
   begin(session: Omit<Session, 'proved'> & { readonly proved?: number | undefined }): string;
-  /** The person of the session has shown that it is there. */
-  confirm(text: string): void;
+  /** By what a session is told from others where its text must not be: SHA-256 of it in hex; undefined if that is none of a session. */
+  keyOf(text: string): string | undefined;
+  /** The person of the session with this key has shown at the time `proved`, now unless given, that it is there; false if the session is over. */
+  confirm(key: string, proved?: number): boolean;
   /** The session if it holds; that makes it used. */
   find(text: string): Session | undefined;
   /** Does the session hold? That does not make it used. */
@@ -73,9 +75,12 @@ export function sessions(now: () => number): Sessions {
       open.set(key, found);
       return found;
     },
-    confirm(text) {
-      const found = open.get(keyOf(text) ?? '');
-      if (found !== undefined) found.proved = now();
+    keyOf,
+    confirm(key, proved = now()) {
+      const found = open.get(key);
+      if (found === undefined || isOver(found)) return false;
+      found.proved = Math.max(found.proved, Math.min(proved, now()));
+      return true;
     },
     end(text) {
       const key = keyOf(text);

@@ -20,6 +20,7 @@ const GOOD: Record<string, object> = {
   'passkey-add': { name: 'laptop', credential: hex(16), publicKey: hex(77), counter: 0 },
   'passkey-remove': { id: 1 },
   'account-sign-in': { ...ACCOUNT, name: 'Bob', source: '192.0.2.1' },
+  'account-confirm': ACCOUNT,
   'account-add': ACCOUNT,
   'account-remove': { issuer: ACCOUNT.issuer },
 };

@@ -281,8 +281,10 @@ test('accounts elsewhere are answered as described', async () => {
   };
   await run('person-invite', { role: 'operator', hours: 1, login });
   await send('sign-in-ways');
-  await send('account-sign-in', { confirm: true });
-  expect(await there.comeBack(await there.travel('/session/account', { confirm: true }))).toBe('/');
+  await send('account-sign-in', {});
+  expect(await there.signIn()).toBe('/');
+  await send('account-confirm', {});
+  expect(await there.comeBack(await there.travel('/session/confirm/account'))).toBe('/');
   await send('account-list');
   await send('account-add', {});
   await send('account-remove', { issuer: at.url });

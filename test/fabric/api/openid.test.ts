@@ -323,14 +323,76 @@ test('a sign-in elsewhere is as fresh as the issuer says', async () => {
   expect(await there.signIn()).toBe('/');
   const invite = () => there.send('POST', '/people/invites', { role: 'auditor', hours: 1 });
   expect(await invite()).toMatchObject({ status: 403, body: { code: 'access.fresh-sign-in' } });
-  // With `confirm` it has to be one of this moment.
-  at.at.claims = { ...ANNA, auth_time: Math.floor(at.time.now / 1_000) - 3_600 };
-  expect(await there.comeBack(await there.travel('/session/account', { confirm: true }))).toBe(
-    problem('access.bad-account'),
-  );
-  at.at.claims = ANNA;
-  expect(await there.comeBack(await there.travel('/session/account', { confirm: true }))).toBe('/');
-  expect(await invite()).toMatchObject({ status: 200 });
+});
+
+describe('a person shows at the issuer that it is there', () => {
+  async function entered() {
+    const at = await place();
+    await at.invite('anna@example.org', 'owner');
+    const there = at.browser();
+    expect(await there.signIn()).toBe('/');
+    const invite = () => there.send('POST', '/people/invites', { role: 'auditor', hours: 1 });
+    const confirm = async () => there.comeBack(await there.travel('/session/confirm/account'));
+    return { at, there, invite, confirm };
+  }
+  const refused = (code: string) => `/#/you?problem=${code}`;
+  const stale = { status: 403, body: { code: 'access.fresh-sign-in' } };
+
+  test('in the session that asked, which stays the same and is fresh from then on', async () => {
+    const { at, there, invite, confirm } = await entered();
+    const session = there.cookies.get('enf');
+    expect(await invite()).toMatchObject(stale);
+    const { body } = await there.send('POST', '/session/confirm/account', {});
+    const asked = new URL(String(body.address)).searchParams;
+    expect([asked.get('prompt'), asked.get('max_age')]).toEqual(['login', '0']);
+    expect(await confirm()).toBe('/');
+    expect(there.cookies.get('enf')).toBe(session);
+    expect(await invite()).toMatchObject({ status: 200 });
+    at.time.now += FRESH_MS;
+    expect(await invite()).toMatchObject(stale);
+  });
+
+  test.each<[string, (now: number) => object]>([
+    ['an hour ago', (now) => ({ auth_time: now - 3_600 })],
+    ['a minute ago', (now) => ({ auth_time: now - 60 })],
+    ['at a time that is not said', () => ({ auth_time: undefined })],
+    ['at a time in words', (now) => ({ auth_time: String(now) })],
+  ])('not by a sign-in there of %s', async (_, claims) => {
+    const { at, invite, confirm } = await entered();
+    at.at.claims = { ...ANNA, ...claims(Math.floor(at.time.now / 1_000)) };
+    expect(await confirm()).toBe(refused('access.bad-account'));
+    expect(await invite()).toMatchObject(stale);
+  });
+
+  test('and nobody else does, also not a person of this fabric', async () => {
+    const { at, there, invite, confirm } = await entered();
+    for (const name of ['Bob', 'Carl']) {
+      at.at.claims = { ...ANNA, sub: name, name, email: `${name}@example.org` };
+      if (name === 'Bob') {
+        await at.invite('bob@example.org');
+        expect(await at.browser().signIn()).toBe('/');
+      }
+      expect(await confirm()).toBe(refused('access.other-account'));
+    }
+    expect((await there.send('GET', '/me')).body.name).toBe('Anna');
+    expect(await invite()).toMatchObject(stale);
+  });
+
+  test('not in another session, nor in one that has ended', async () => {
+    const { at, there, invite } = await entered();
+    const back = await there.travel('/session/confirm/account');
+    const kept = there.cookies.get('enf-account')!;
+    await there.send('DELETE', '/session');
+    expect(await there.signIn()).toBe('/');
+    there.cookies.set('enf-account', kept);
+    expect(await there.comeBack(back)).toBe(refused('access.not-signed-in'));
+    expect(await invite()).toMatchObject(stale);
+    const next = await there.travel('/session/confirm/account');
+    await there.send('DELETE', '/sessions');
+    expect(await there.comeBack(next)).toBe(refused('access.not-signed-in'));
+    const stranger = at.browser();
+    expect(await stranger.send('POST', '/session/confirm/account', {})).toMatchObject({ status: 401 });
+  });
 });
 
 describe('a person who has only an account elsewhere', () => {
