@@ -80,7 +80,7 @@ async function comeBack(
   const { signIn, url, cookie, options, callers } = from;
   const page = (signIn.toOf(cookie) ?? 'enter') === 'enter' ? '' : 'you';
   try {
-    const { errand, account } = await signIn.end(url, cookie);
+    const { errand, account } = await signIn.end(url, cookie, addressOf(request));
     const { issuer, subject, login } = account;
     if (errand.to !== 'enter') {
       const { to, person: id, generation, proved, session } = errand;

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Configuration, CustomFetchOptions, IDToken } from 'openid-client';
+import { sourceOf } from '../../../os/net/peer.ts';
 import { Failure, isFailure } from '../../../protocol/failure.ts';
 import type { OpenId } from '../../access/openid.ts';
 import { challenges } from './challenges.ts';
@@ -9,8 +10,8 @@ const TIMEOUT_MS = 10_000;
 const LARGEST_ANSWER = 262_144;
 /** How long its description is believed. */
 const DISCOVERED_MS = 3_600_000;
-/** People who may come back from it at the same moment. */
-const MOST_AT_ONCE = 8;
+/** People who may come back from it at the same moment, in all and of one source: whoever waits for a slow issuer keeps nobody else out. */
+const AT_ONCE = { all: 16, source: 4 } as const;
 /** How far the issuer's clock may be behind ours. */
 const CLOCKS_MS = 30_000;
 
@@ -47,10 +48,14 @@ export interface OpenIdSignIn {
   /** Where the browser goes, and the text of a cookie that it keeps meanwhile. @throws Failure `access.no-issuer` */
   begin(errand: Errand): Promise<{ readonly address: string; readonly cookie: string }>;
   /**
-   * What the issuer sends the browser back with: `url` with its query, and the cookie. Each holds once, for five minutes.
+   * What the issuer sends the browser back with: `url` with its query, and the cookie. Each holds once, for five minutes. `address` is the browser's.
    * @throws Failure `access.bad-account`, `access.unverified-email`, `access.no-issuer`, `access.busy`
    */
-  end(url: URL, cookie: string): Promise<{ readonly errand: Errand; readonly account: Verified }>;
+  end(
+    url: URL,
+    cookie: string,
+    address: string,
+  ): Promise<{ readonly errand: Errand; readonly account: Verified }>;
   /** What a browser with this cookie says that it went for: for words to it, and nothing else. */
   toOf(cookie: string): Errand['to'] | undefined;
 }
@@ -59,7 +64,7 @@ export interface OpenIdSignIn {
 export function openIdSignIn(settings: OpenId, callback: string, now: () => number): OpenIdSignIn {
   const open = challenges(now);
   let found: { readonly at: number; readonly configuration: Promise<Configuration> } | undefined;
-  let underWay = 0;
+  const counted = bounded(AT_ONCE.all, AT_ONCE.source);
 
   /** What the issuer says of itself; asked for once, by however many. */
   function configuration(): Promise<Configuration> {
@@ -103,22 +108,16 @@ export function openIdSignIn(settings: OpenId, callback: string, now: () => numb
         });
         return { address: url.href, cookie };
       }),
-    end: (url, cookie) =>
+    end: (url, cookie, address) =>
       refusing(async () => {
         const errand = unpacked(cookie);
         const states = url.searchParams.getAll('state');
         if (errand === undefined || states.length !== 1 || !open.isOpen(states[0]!, purposeOf(cookie)))
           throw new Error('the answer belongs to no sign-in that has begun in this browser');
-        if (underWay >= MOST_AT_ONCE) throw busy();
-        underWay++;
-        try {
-          const account = await exchanged(url, cookie, errand);
-          // Only what the issuer has answered is remembered as used: nobody else can make us forget what was begun.
-          if (!open.use(states[0]!, purposeOf(cookie))) throw new Error('the answer was used before');
-          return { errand, account };
-        } finally {
-          underWay--;
-        }
+        const account = await counted(sourceOf(address), () => exchanged(url, cookie, errand));
+        // Only what the issuer has answered is remembered as used: nobody else can make us forget what was begun.
+        if (!open.use(states[0]!, purposeOf(cookie))) throw new Error('the answer was used before');
+        return { errand, account };
       }),
     toOf: (cookie) => unpacked(cookie)?.to,
   };
@@ -198,6 +197,20 @@ function nameOf(name: unknown, login: string): string {
   const given = typeof name === 'string' ? name.replace(/\p{C}/gu, '').trim() : '';
   // Not half of a character.
   return (given === '' ? login : given).slice(0, 60).replace(/[\ud800-\udbff]$/, '');
+}
+
+/** Runs the work of a source while no more than `all` run, and `each` of one source. */
+function bounded(all: number, each: number) {
+  const running: string[] = [];
+  return async <T>(source: string, work: () => Promise<T>): Promise<T> => {
+    if (running.length >= all || running.filter((other) => other === source).length >= each) throw busy();
+    running.push(source);
+    try {
+      return await work();
+    } finally {
+      running.splice(running.indexOf(source), 1);
+    }
+  };
 }
 
 /** What the work resolves to; whatever the library finds wrong is one failure, but for an issuer that does not answer. */

@@ -252,24 +252,32 @@ describe('an issuer that is down', () => {
     for (let i = 0; i < 1_100; i++) {
       at.time.now++;
       const begun = await signIn.begin({ to: 'enter' });
-      const refused = signIn.end(backFrom(begun), begun.cookie);
+      const refused = signIn.end(backFrom(begun), begun.cookie, '192.0.2.1');
       await expect(refused).rejects.toMatchObject({ code: 'access.bad-account' });
     }
     const sent = await fetch(honest.address, { redirect: 'manual' });
-    const { account } = await signIn.end(new URL(sent.headers.get('location')!), honest.cookie);
+    const { account } = await signIn.end(new URL(sent.headers.get('location')!), honest.cookie, '192.0.2.2');
     expect(account.subject).toBe('u-1');
   });
 
-  test('and whoever comes back while eight wait is told to come again', async () => {
+  test('and whoever comes back while others wait is told to come again: of one source sooner than of all', async () => {
     const at = await place();
     const { signIn, backFrom } = atTheIssuer(at);
-    const begun = await Promise.all(Array.from({ length: 9 }, () => signIn.begin({ to: 'enter' })));
+    const source = (n: number): string => `192.0.2.${n}`;
+    const from = [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4].map(source);
+    const [more, ...begun] = await Promise.all([source(1), ...from].map(() => signIn.begin({ to: 'enter' })));
     at.at.wrong = { silent: '/token' };
-    const urls = begun.map((each) => ({ cookie: each.cookie, url: backFrom(each, 'code=x&') }));
-    const waiting = urls.slice(0, 8).map(({ url, cookie }) => signIn.end(url, cookie).catch(() => 'refused'));
-    await expect(signIn.end(urls[8]!.url, urls[8]!.cookie)).rejects.toMatchObject({ code: 'access.busy' });
+    const end = (each: { address: string; cookie: string }, address: string) =>
+      signIn.end(backFrom(each, 'code=x&'), each.cookie, address);
+    const waiting: Promise<unknown>[] = [];
+    const busy = { code: 'access.busy' };
+    for (const [i, each] of begun.entries()) {
+      waiting.push(end(each, from[i]!).catch(({ code }: { code: string }) => code));
+      if (i === 3) await expect(end(more!, source(1))).rejects.toMatchObject(busy);
+    }
+    await expect(end(more!, source(5))).rejects.toMatchObject(busy);
     await at.at.close();
-    expect(await Promise.all(waiting)).toEqual(Array(8).fill('refused'));
+    expect(await Promise.all(waiting)).toEqual(Array(16).fill('access.no-issuer'));
   });
 });
 
