@@ -1,4 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { sourceOf } from '../../os/net/peer.ts';
+import { type RepeatedLine, repeatedLine } from '../../os/service/repeats.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { SignedIn } from '../account/operation.ts';
 import { addressOf, type Callers } from './callers.ts';
@@ -22,6 +24,9 @@ export function addOpenIdRoutes(
   const now = options.now ?? Date.now;
   const signIn = openIdSignIn(openid, `${origin}${CALLBACK_PATH}`, now);
   const kept = cookieOf(callers);
+  // Whoever sends browsers here can cause any number of these.
+  const logRefused = repeatedLine(options.log, 'warning');
+  app.addHook('onClose', async () => logRefused.close());
 
   async function begin(reply: FastifyReply, errand: Errand): Promise<{ readonly address: string }> {
     const { address, cookie } = await signIn.begin(errand);
@@ -39,7 +44,10 @@ export function addOpenIdRoutes(
     const cookie = kept.of(request);
     kept.clear(reply);
     reply.header('cache-control', 'no-store');
-    return reply.redirect(await comeBack(request, reply, { signIn, url, cookie, options, callers }), 303);
+    return reply.redirect(
+      await comeBack(request, reply, { signIn, url, cookie, options, callers, logRefused }),
+      303,
+    );
   });
 
   return {
@@ -75,9 +83,10 @@ async function comeBack(
     readonly cookie: string;
     readonly options: ApiOptions;
     readonly callers: Callers;
+    readonly logRefused: RepeatedLine;
   },
 ): Promise<string> {
-  const { signIn, url, cookie, options, callers } = from;
+  const { signIn, url, cookie, options, callers, logRefused } = from;
   const page = (signIn.toOf(cookie) ?? 'enter') === 'enter' ? '' : 'you';
   try {
     const { errand, account } = await signIn.end(url, cookie, addressOf(request));
@@ -102,7 +111,8 @@ async function comeBack(
     return '/';
   } catch (error) {
     if (!isFailure(error)) throw error;
-    options.log('warning', `signing in by an account elsewhere: ${reasonOf(error)}`);
+    const address = addressOf(request);
+    logRefused(sourceOf(address), `signing in by an account elsewhere from ${address}: ${reasonOf(error)}`);
     return `/#/${page}?problem=${error.code}`;
   }
 }

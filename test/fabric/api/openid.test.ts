@@ -453,6 +453,19 @@ describe('a person who has only an account elsewhere', () => {
   });
 });
 
+test('answers that nobody has asked for fill no log', async () => {
+  const at = await place();
+  for (let i = 0; i < 20; i++)
+    expect(await at.browser().comeBack(`http://localhost:8480${CALLBACK_PATH}?state=${i}`)).toBe(
+      problem('access.bad-account'),
+    );
+  expect(at.log).toHaveLength(3);
+  await at.api.close();
+  expect(at.log).toHaveLength(4);
+  expect(at.log[3]).toContain('from 127.0.0.1: access.bad-account');
+  expect(at.log[3]).toContain('16 more like it');
+});
+
 test('a console without an issuer says so', async () => {
   const api = await served(opened(registryFile()));
   const there = browser(api);
