@@ -79,10 +79,7 @@ export function OwnAccount({ failed }: { readonly failed: Problem | undefined })
             again();
           }}
         >
-          <p>
-            It does not sign you in any more. Without a password or a passkey you do not come in again by
-            yourself.
-          </p>
+          <p>It does not sign you in any more.</p>
         </Sheet>
       )}
     </Section>

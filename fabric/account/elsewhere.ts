@@ -89,7 +89,7 @@ export const listAccounts = accountOperation<object, AccountsView>(
   async ({ registry }, _input, { person }) => ({ rows: await registry.accounts(person) }),
 );
 
-/** @throws Failure `fabric.unknown-account` */
+/** @throws Failure `fabric.unknown-account`, `access.last-way-in` */
 export const removeAccount = accountOperation<{ issuer: string }, object>(
   'account-remove',
   'fresh',

@@ -105,7 +105,7 @@ export const addPasskey = accountOperation<
     ),
 );
 
-/** @throws Failure `fabric.unknown-passkey` */
+/** @throws Failure `fabric.unknown-passkey`, `access.last-way-in` */
 export const removePasskey = accountOperation<{ id: number }, RemovedPasskeyView>(
   'passkey-remove',
   'fresh',

@@ -28,7 +28,7 @@ export interface Credentials {
   passkey(credential: Uint8Array): Promise<Passkey | undefined>;
   /** @throws Failure `fabric.unknown-person`, `fabric.passkey-exists`, `access.too-many-passkeys` */
   addPasskey(actor: string, passkey: NewPasskey): Promise<Passkey>;
-  /** @throws Failure `fabric.unknown-passkey` if this person has none of that number */
+  /** @throws Failure `fabric.unknown-passkey` if this person has none of that number, `access.last-way-in` if it signs in by nothing else */
   removePasskey(actor: string, person: number, id: number): Promise<void>;
   /** Keeps the authenticator's new count; false if it is not above the last one: somebody has a copy of the key, or of the answer. */
   usePasskey(id: number, counter: number): Promise<boolean>;
@@ -39,7 +39,7 @@ export interface Credentials {
   accountOwner(account: Pick<Account, 'issuer' | 'subject'>): Promise<number | undefined>;
   /** Lets a person sign in by an account, in place of another one at that issuer. @throws Failure `fabric.unknown-person`, `fabric.account-exists` */
   addAccount(actor: string, person: number, account: Account): Promise<void>;
-  /** @throws Failure `fabric.unknown-account` if this person has none there */
+  /** @throws Failure `fabric.unknown-account` if this person has none there, `access.last-way-in` if it signs in by nothing else */
   removeAccount(actor: string, person: number, issuer: string): Promise<void>;
 
   /** Replaces the recovery codes of a person: SHA-256 of each. @throws Failure `fabric.unknown-person` */

@@ -72,15 +72,28 @@ test('who is not invited reads why; who is comes in, and the browser asks the is
   await page.getByRole('link', { name: 'Anna' }).click();
   await page.getByText('anna@example.org').waitFor(IN_TIME);
   await expectAccessible(page);
-  // What is dangerous leads to the issuer once more, where one signs in anew.
-  await page.getByRole('button', { name: 'Remove', exact: true }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+  // The only way in is not given up; what is dangerous leads to the issuer once more, where one signs in anew.
+  const choose = async (): Promise<void> => {
+    await page.getByRole('button', { name: 'Choose a password' }).click(IN_TIME);
+    await page.getByLabel('New password').fill('four words are good');
+    await page.getByRole('dialog').getByRole('button', { name: 'Choose' }).click();
+  };
+  const remove = async (): Promise<void> => {
+    await page.getByRole('button', { name: 'Remove', exact: true }).click(IN_TIME);
+    await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+  };
+  await choose();
   const dialog = page.getByRole('dialog', { name: 'Is it still you?' });
   await dialog.getByRole('button', { name: 'Sign in again with Example' }).click(IN_TIME);
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor(IN_TIME);
   await page.getByRole('link', { name: 'Anna' }).click();
-  await page.getByRole('button', { name: 'Remove', exact: true }).click(IN_TIME);
-  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+  await remove();
+  await page.getByText('you sign in by nothing else').waitFor(IN_TIME);
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+  await choose();
+  await page.getByText('The password is changed').waitFor(IN_TIME);
+  await page.getByRole('button', { name: 'Change the password' }).waitFor(IN_TIME);
+  await remove();
   await page.getByText('None yet. With one you need no password here.').waitFor(IN_TIME);
   // The only requests to another host are the pages to which the browser was sent.
   expect(wrongs.filter((wrong) => wrong !== `asks ${at.url}`)).toEqual([]);

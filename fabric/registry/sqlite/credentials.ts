@@ -66,7 +66,7 @@ export function addPasskey(db: Database, { at, actor }: Act, passkey: NewPasskey
   return added;
 }
 
-/** @throws Failure `fabric.unknown-passkey` */
+/** @throws Failure `fabric.unknown-passkey`, `access.last-way-in` */
 export function removePasskey(db: Database, { at, actor }: Act, person: number, id: number): void {
   const { changes } = prepare(db, 'DELETE FROM passkey WHERE id = ? AND person = ?').run(id, person);
   if (changes === 0) {
@@ -74,6 +74,7 @@ export function removePasskey(db: Database, { at, actor }: Act, person: number, 
       action: 'See the list of your passkeys.',
     });
   }
+  requireWayIn(db, person);
   const detail = { passkey: id };
   appendAudit(db, { at, actor, action: 'passkey.remove', subject: subjectOf({ id: person }), detail });
 }
@@ -151,7 +152,7 @@ export function addAccount(db: Database, { at, actor }: Act, id: number, account
   appendAudit(db, { at, actor, action: 'account.add', subject, detail });
 }
 
-/** @throws Failure `fabric.unknown-account` */
+/** @throws Failure `fabric.unknown-account`, `access.last-way-in` */
 export function removeAccount(db: Database, { at, actor }: Act, id: number, issuer: string): void {
   const { changes } = prepare(db, 'DELETE FROM account WHERE person = ? AND issuer = ?').run(id, issuer);
   if (changes === 0) {
@@ -159,7 +160,17 @@ export function removeAccount(db: Database, { at, actor }: Act, id: number, issu
       action: 'See how you sign in.',
     });
   }
+  requireWayIn(db, id);
   appendAudit(db, { at, actor, action: 'account.remove', subject: subjectOf({ id }), detail: { issuer } });
+}
+
+/** Nobody gives up the last way by which it signs in; recovery codes are for an emergency, and end. @throws Failure `access.last-way-in` */
+function requireWayIn(db: Database, id: number): void {
+  const { hasPassword, passkeys } = requirePerson(db, id);
+  if (hasPassword || passkeys > 0 || listAccounts(db, id).length > 0) return;
+  throw new Failure('access.last-way-in', 'operator', 'you sign in by nothing else', {
+    action: 'Choose a password, or add a passkey or an account, and remove it then.',
+  });
 }
 
 const isThere = (db: Database, id: number): boolean =>

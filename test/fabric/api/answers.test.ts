@@ -287,6 +287,7 @@ test('accounts elsewhere are answered as described', async () => {
   expect(await there.comeBack(await there.travel('/session/confirm/account'))).toBe('/');
   await send('account-list');
   await send('account-add', {});
+  await send('password-change', { password: PASSWORD });
   await send('account-remove', { issuer: at.url });
 });
 

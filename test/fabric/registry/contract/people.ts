@@ -129,6 +129,28 @@ export function peopleContract(openEmpty: OpenEmpty): void {
       ]);
     });
 
+    test('and a passkey are not removed if the person signs in by nothing else', async () => {
+      const registry = await opened();
+      const anna = (await registry.personByAccount(ACCOUNT, { names: ['Anna'], newcomer: 'host' }))!;
+      const removeAccount = () => registry.removeAccount('Anna', anna.id, ACCOUNT.issuer);
+      await registry.setRecoveryCodes('Anna', anna.id, [random(32)]);
+      await expect(removeAccount()).rejects.toMatchObject(refused('access.last-way-in'));
+      expect(await registry.accounts(anna.id)).toEqual([ACCOUNT]);
+      const { id } = await registry.addPasskey('Anna', passkey(anna.id));
+      await removeAccount();
+      await expect(registry.removePasskey('Anna', anna.id, id)).rejects.toMatchObject(
+        refused('access.last-way-in'),
+      );
+      expect(await registry.passkeys(anna.id)).toHaveLength(1);
+      await registry.setPassword('Anna', anna.id, PASSWORD);
+      await registry.removePasskey('Anna', anna.id, id);
+      expect((await actionsOf(registry)).slice(0, 3)).toEqual([
+        'Anna: passkey.remove person 1',
+        'Anna: person.password person 1',
+        'Anna: account.remove person 1',
+      ]);
+    });
+
     test('of somebody who was removed lets nobody in by itself, and may become another person’s', async () => {
       const registry = await opened();
       await somebody(registry, 'Anna');
