@@ -35,7 +35,7 @@ export interface Credentials {
 
   /** The accounts elsewhere of one person: one at each issuer. */
   accounts(person: number): Promise<readonly Account[]>;
-  /** Whose account it is, also if that person was removed. */
+  /** Whose account it is, also if that person was removed; undefined if nobody's, or given up. */
   accountOwner(account: Pick<Account, 'issuer' | 'subject'>): Promise<number | undefined>;
   /** Lets a person sign in by an account, in place of another one at that issuer. @throws Failure `fabric.unknown-person`, `fabric.account-exists` */
   addAccount(actor: string, person: number, account: Account): Promise<void>;

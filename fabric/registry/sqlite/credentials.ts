@@ -114,7 +114,7 @@ export function recoveryCodesLeft(db: Database, person: number): number {
 export function listAccounts(db: Database, person: number): Account[] {
   const rows = prepare(
     db,
-    'SELECT issuer, subject, login FROM account WHERE person = ? ORDER BY issuer LIMIT 10',
+    'SELECT issuer, subject, login FROM account WHERE person = ? AND unlinked IS NULL ORDER BY issuer LIMIT 10',
   );
   return rows.all(person) as Account[];
 }
@@ -124,14 +124,38 @@ export function accountOwner(
   db: Database,
   { issuer, subject }: Pick<Account, 'issuer' | 'subject'>,
 ): number | undefined {
-  const row = prepare(db, 'SELECT person FROM account WHERE issuer = ? AND subject = ?').get(issuer, subject);
+  const row = prepare(
+    db,
+    'SELECT person FROM account WHERE issuer = ? AND subject = ? AND unlinked IS NULL',
+  ).get(issuer, subject);
   return (row as { person: number } | undefined)?.person;
+}
+
+/** Is it somebody's, or was it, also of somebody who was removed? */
+export const wasLinked = (db: Database, { issuer, subject }: Pick<Account, 'issuer' | 'subject'>): boolean =>
+  prepare(db, 'SELECT 1 FROM account WHERE issuer = ? AND subject = ?').get(issuer, subject) !== undefined;
+
+/** Accounts that a person has given up, and that are known still. */
+const UNLINKED_KEPT = 20;
+
+/** The account of a person at an issuer is nobody's from then on; false if there is none. */
+function unlinkAccount(db: Database, at: number, person: number, issuer: string): boolean {
+  const { changes } = prepare(
+    db,
+    'UPDATE account SET unlinked = ? WHERE person = ? AND issuer = ? AND unlinked IS NULL',
+  ).run(at, person, issuer);
+  prepare(
+    db,
+    `DELETE FROM account WHERE (issuer, subject) IN
+       (SELECT issuer, subject FROM account WHERE person = ? AND unlinked IS NOT NULL ORDER BY unlinked DESC LIMIT -1 OFFSET ?)`,
+  ).run(person, UNLINKED_KEPT);
+  return changes > 0;
 }
 
 /** The account is this person's from now on, in place of another one at that issuer. */
 export function bindAccount(db: Database, at: number, person: number, account: Account): void {
   const { issuer, subject, login } = account;
-  prepare(db, 'DELETE FROM account WHERE person = ? AND issuer = ?').run(person, issuer);
+  unlinkAccount(db, at, person, issuer);
   prepare(
     db,
     'INSERT OR REPLACE INTO account (issuer, subject, person, login, created) VALUES (?, ?, ?, ?, ?)',
@@ -154,8 +178,7 @@ export function addAccount(db: Database, { at, actor }: Act, id: number, account
 
 /** @throws Failure `fabric.unknown-account`, `access.last-way-in` */
 export function removeAccount(db: Database, { at, actor }: Act, id: number, issuer: string): void {
-  const { changes } = prepare(db, 'DELETE FROM account WHERE person = ? AND issuer = ?').run(id, issuer);
-  if (changes === 0) {
+  if (!unlinkAccount(db, at, id, issuer)) {
     throw new Failure('fabric.unknown-account', 'operator', 'you have no account there', {
       action: 'See how you sign in.',
     });

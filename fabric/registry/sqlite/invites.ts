@@ -4,7 +4,7 @@ import type { Role } from '../../access/roles.ts';
 import { type Account, type Entry, type Invite, loginKey, type NewPerson, type Person } from '../people.ts';
 import type { Act } from '../records.ts';
 import { appendAudit } from './audit.ts';
-import { accountOwner, bindAccount } from './credentials.ts';
+import { accountOwner, bindAccount, wasLinked } from './credentials.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 import { addPerson, findPerson } from './people.ts';
@@ -77,8 +77,8 @@ export function personByAccount(
   const known = owner === undefined ? undefined : findPerson(db, owner);
   if (known !== undefined) return known;
   const invite = findInviteFor(db, account.login, at);
-  // Whoever was removed does not come back with its domain.
-  if (invite === undefined && (newcomer === undefined || owner !== undefined)) return undefined;
+  // Whoever was removed does not come back with its domain, nor by an account that it had given up before.
+  if (invite === undefined && (newcomer === undefined || wasLinked(db, account))) return undefined;
   const name = names.find((each) => findPerson(db, each) === undefined) ?? names[0]!;
   if (invite !== undefined) return acceptInvite(db, at, invite.hash, { name, account });
   const added = addPerson(db, at, { name, role: newcomer!, createdBy: actor });

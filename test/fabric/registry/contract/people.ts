@@ -129,6 +129,44 @@ export function peopleContract(openEmpty: OpenEmpty): void {
       ]);
     });
 
+    test('that its person has given up lets nobody in by itself, also once that was removed', async () => {
+      let now = 1_000;
+      const registry = await opened(() => now);
+      const anna = await somebody(registry, 'Anna');
+      const bob = await somebody(registry, 'Bob');
+      const come = (subject: string, login = `${subject}@example.org`) =>
+        registry.personByAccount({ ...ACCOUNT, subject, login }, { names: ['Carl'], newcomer: 'auditor' });
+      const add = (subject: string) => registry.addAccount('Bob', bob.id, { ...ACCOUNT, subject });
+      await add('u-1');
+      await add('u-2');
+      await registry.removeAccount('Bob', bob.id, ACCOUNT.issuer);
+      expect(await registry.accounts(bob.id)).toEqual([]);
+      expect(await registry.accountOwner(ACCOUNT)).toBeUndefined();
+      for (const subject of ['u-1', 'u-2']) expect(await come(subject)).toBeUndefined();
+      // Its person takes it again, or somebody else does.
+      await add('u-1');
+      expect(await come('u-1')).toMatchObject({ id: bob.id });
+      await registry.addAccount('Anna', anna.id, { ...ACCOUNT, subject: 'u-2' });
+      expect(await registry.accountOwner({ ...ACCOUNT, subject: 'u-2' })).toBe(anna.id);
+      await registry.removePerson('alice', bob.id);
+      expect(await come('u-1')).toBeUndefined();
+      // Somebody invites it; and of one person only so many are known.
+      const hash = random(32);
+      await registry.addInvite('alice', { hash, role: 'operator', expires: 9_999, login: 'u-1@example.org' });
+      expect(await come('u-1')).toMatchObject({ name: 'Carl', role: 'operator' });
+      for (let i = 10; i < 32; i++) {
+        now++;
+        await registry.addAccount('Anna', anna.id, { ...ACCOUNT, subject: `u-${i}` });
+      }
+      expect(await come('u-12')).toBeUndefined();
+      expect(
+        await registry.personByAccount(
+          { ...ACCOUNT, subject: 'u-2' },
+          { names: ['Dora'], newcomer: 'auditor' },
+        ),
+      ).toMatchObject({ name: 'Dora' });
+    });
+
     test('and a passkey are not removed if the person signs in by nothing else', async () => {
       const registry = await opened();
       const anna = (await registry.personByAccount(ACCOUNT, { names: ['Anna'], newcomer: 'host' }))!;
