@@ -10,6 +10,8 @@ export interface OpenId {
   readonly claim: string;
   /** Whoever's e-mail address is in one of these comes in without an invite. */
   readonly domains: readonly string[];
+  /** Which claim has to name one of these, too; absent: the address counts alone. */
+  readonly domainClaim?: string;
   /** The role of those. */
   readonly role: Role;
   /** How people know the issuer. */

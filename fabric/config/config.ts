@@ -72,6 +72,7 @@ const isIssuer = (value: string): string | undefined =>
     ? undefined
     : 'an address such as "https://login.example"; http:// for this machine only';
 
+const CLAIM = /^[\w:/.-]{1,100}$/;
 const DOMAIN = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}$/;
 
 /** All keys, by section. */
@@ -172,7 +173,7 @@ export const SCHEMA = {
         default: '"email"',
         doc: 'Claim that is the login of a person, which invites name; an `"email"` has to be verified by the issuer.',
       },
-      (value) => (/^[\w:/.-]{1,100}$/.test(value) ? undefined : 'the name of a claim'),
+      (value) => (CLAIM.test(value) ? undefined : 'the name of a claim'),
     ),
     domains: list(
       'domains',
@@ -183,6 +184,13 @@ export const SCHEMA = {
         default: '[]',
         doc: 'Whose e-mail address is in one of these comes in without an invite; else nobody does.',
       },
+    ),
+    'domain-claim': text(
+      {
+        default: '""',
+        doc: 'Claim that names the domain whose account it is, such as `"hd"`, and has to be one of those, too; empty: the address counts alone.',
+      },
+      (value) => (value === '' || CLAIM.test(value) ? undefined : 'the name of a claim'),
     ),
     role: choice(NEWCOMER_ROLES, {
       default: '"auditor"',

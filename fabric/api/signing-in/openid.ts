@@ -178,7 +178,7 @@ async function boundedFetch(url: string, options: CustomFetchOptions): Promise<R
 }
 
 /** The account that verified claims tell of. @throws Failure `access.unverified-email`, Error if a claim is missing */
-function accountOf({ claim, domains }: OpenId, claims: IDToken): Verified {
+function accountOf({ claim, domains, domainClaim }: OpenId, claims: IDToken): Verified {
   const { iss: issuer, sub: subject, auth_time: signedIn } = claims;
   const login = claims[claim];
   if (typeof login !== 'string' || login === '' || login.length > 254)
@@ -187,7 +187,10 @@ function accountOf({ claim, domains }: OpenId, claims: IDToken): Verified {
   const domain = login.slice(login.lastIndexOf('@') + 1).toLowerCase();
   return {
     ...{ issuer, subject, login, name: nameOf(claims.name, login) },
-    isOfDomain: login.includes('@') && domains.includes(domain),
+    isOfDomain:
+      login.includes('@') &&
+      domains.includes(domain) &&
+      (domainClaim === undefined || (domains as readonly unknown[]).includes(claims[domainClaim])),
     ...(typeof signedIn === 'number' && { signedInAt: signedIn * 1_000 }),
   };
 }

@@ -127,6 +127,23 @@ describe('somebody who signs in by an account elsewhere', () => {
     expect(await nameOf('1', 'Another')).toBe('Anna');
   });
 
+  test('and has an address of a domain alone does not where the issuer has to say whose account it is', async () => {
+    const at = await place({ domains: ['example.org', 'example.net'], domainClaim: 'hd' });
+    for (const [hd, email] of [
+      [undefined, 'anna@example.org'],
+      ['', 'anna@example.org'],
+      ['Example.org', 'anna@example.org'],
+      [['example.org'], 'anna@example.org'],
+      ['example.org.evil.test', 'anna@example.org'],
+      ['example.org', 'anna@gmail.example'],
+    ]) {
+      at.at.claims = { ...ANNA, hd, email };
+      expect(await at.browser().signIn(), `${hd} ${email}`).toBe(problem('access.not-invited'));
+    }
+    at.at.claims = { ...ANNA, hd: 'example.org', email: 'anna@example.net' };
+    expect(await at.browser().signIn()).toBe('/');
+  });
+
   test('twice at the same moment is one person', async () => {
     const at = await place({ domains: ['example.org'] });
     const there = [at.browser(), at.browser(), at.browser()];

@@ -45,6 +45,7 @@ test('every key can be given', () => {
     secret-file = "/etc/enf/secret"
     claim = "email"
     domains = ["example.org"]
+    domain-claim = "hd"
     role = "installer"
     name = "Example"
   `);
@@ -75,6 +76,7 @@ test('every key can be given', () => {
       secretFile: '/etc/enf/secret',
       claim: 'email',
       domains: ['example.org'],
+      domainClaim: 'hd',
       role: 'installer',
       name: 'Example',
     },
@@ -108,6 +110,7 @@ test.each([
   ['openid', 'domains = ["Example.org"]'],
   ['openid', 'domains = ["@example.org"]'],
   ['openid', 'domains = "example.org"'],
+  ['openid', 'domain-claim = "h d"'],
   ['openid', 'role = "host"'],
 ])('[%s] %s is refused, and the key is named', (section, line) => {
   const { code, message } = refusal(() => parse(`[${section}]\n${line}\n`));
@@ -150,6 +153,11 @@ test('an OpenID issuer takes a client, an origin and a file with one line; domai
   await expect(read('')).rejects.toMatchObject(bad);
   await expect(read(good, '')).rejects.toMatchObject(bad);
   await expect(read(`${good}claim = "sub"\ndomains = ["example.org"]`)).rejects.toMatchObject(bad);
+  const google = (lines: string) =>
+    readOpenId(parse(`${ORIGIN}[openid]\nissuer = "https://accounts.google.com"\n${good}${lines}`));
+  await expect(google('domains = ["example.org"]')).rejects.toMatchObject(bad);
+  expect(await google('domains = ["example.org"]\ndomain-claim = "hd"')).toMatchObject({ domainClaim: 'hd' });
+  expect(await google('')).not.toHaveProperty('domainClaim');
   for (const text of ['', ' \n', 'two\nlines', 'ümlaut', 'x'.repeat(600)]) {
     writeFileSync(secret, text);
     await expect(read(good), text).rejects.toMatchObject(bad);
