@@ -54,7 +54,7 @@ export const DEVICE_FILTER = {
   q: optional(text(64)),
 };
 
-/** The filter as the registry takes it. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.bad-network` */
+/** The filter as the registry takes it. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.unknown-network`, `fabric.bad-network` */
 export async function deviceFilter(
   registry: RegistryReader,
   { gid, network, standing, tunnel, failure, q }: DeviceFilterInput,
@@ -71,7 +71,7 @@ export async function deviceFilter(
 
 /**
  * A page of devices, oldest first: all, or those of a group, a network, with a standing, with a tunnel, or that a search finds.
- * @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.bad-network`
+ * @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.unknown-network`, `fabric.bad-network`
  */
 export const listDevices = filteredList<Device, DeviceView, DeviceFilterInput>(
   'device-list',

@@ -46,7 +46,7 @@ export const testHook = operation<{ id: number }, IdView>(
   },
 );
 
-/** A page of what was sent to a hook, or is to be, newest first. */
+/** A page of what was sent to a hook, or is to be, newest first. @throws Failure `fabric.unknown-hook` */
 export const listDeliveries = filteredList<Delivery, DeliveryView, { id: number }>(
   'hook-deliveries',
   { id: ID },

@@ -107,7 +107,7 @@ export interface AlarmReader {
   newAlarms(): Promise<number>;
   /** Oldest first; there are 20 at most. */
   hooks(): Promise<readonly Hook[]>;
-  /** Newest first; of each hook the newest 500 are kept. */
+  /** Newest first; of each hook the newest 500 are kept, also if it was removed. @throws Failure `fabric.unknown-hook` */
   deliveries(page: PageRequest, hook: number): Promise<Page<Delivery>>;
 }
 

@@ -35,7 +35,7 @@ import type { TokenReader, Tokens } from './tokens.ts';
 export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader, PrivacyReader {
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest, filter?: TextFilter): Promise<Page<Network>>;
-  /** The prefix of the network of this name, or a prefix as it is given. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
+  /** The prefix of the network of this name, or with this prefix. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
   network(text: string): Promise<Prefix>;
   /** Oldest first. Narrowed pages are as those of devices. */
   groups(page: PageRequest, filter?: TextFilter): Promise<Page<CountedGroup>>;

@@ -70,8 +70,9 @@ export function testHook(db: Database, { at, actor }: Act, id: number): void {
   send(db, at, id, 'hook.test', { by: actor });
 }
 
-function requireHook(db: Database, id: number): HookRow {
-  const row = prepare(db, `SELECT ${COLUMNS} FROM hook WHERE id = ? AND removed IS NULL`).get(id);
+/** @throws Failure `fabric.unknown-hook` */
+function requireHook(db: Database, id: number, which = 'removed IS NULL'): HookRow {
+  const row = prepare(db, `SELECT ${COLUMNS} FROM hook WHERE id = ? AND ${which}`).get(id);
   if (row !== undefined) return row as HookRow;
   throw new Failure('fabric.unknown-hook', 'operator', `there is no hook ${id}`, {
     action: 'See "enf-fabric hook list".',
@@ -121,9 +122,10 @@ const deliveryOf = <Row extends DeliveryRow>({ error, ...rest }: Row): Omit<Row,
   ...(error !== null && { error }),
 });
 
-/** A page of deliveries of a hook, newest first. */
+/** A page of deliveries of a hook, newest first, also of one that was removed. @throws Failure `fabric.unknown-hook` */
 export function listDeliveries(db: Database, page: PageRequest, hook: number): Page<Delivery> {
   const before = parseNumberCursor('deliveries', page.after) ?? Number.MAX_SAFE_INTEGER;
+  requireHook(db, hook, 'true');
   const rows = prepare(
     db,
     `SELECT id, hook, event, body, created, attempts, status, at, error FROM delivery

@@ -34,7 +34,11 @@ export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string)
 
 /** The network with this prefix, or of this name. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
 export function networkNamed(db: Database, text: string): Prefix {
-  if (text.includes(':')) return parseNetwork(text);
+  if (text.includes(':')) {
+    const prefix = parseNetwork(text);
+    if (!hasNetwork(db, prefix.address)) throw unknownNetwork(prefix);
+    return prefix;
+  }
   const [only, another] = prepare(db, 'SELECT prefix FROM network WHERE name = ? LIMIT 2').all(text) as {
     prefix: Uint8Array;
   }[];

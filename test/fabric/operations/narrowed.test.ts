@@ -188,9 +188,10 @@ describe('a name in place of an id', () => {
     expect(await failed(listDevices.run(on, { limit: 9, network: 'plant' }))).toBe(
       'fabric.ambiguous-network',
     );
-    expect(await failed(listDevices.run(on, { limit: 9, network: 'harbour' }))).toBe(
-      'fabric.unknown-network',
-    );
+    for (const network of ['harbour', 'fd00:9::/64'])
+      expect(await failed(listDevices.run(on, { limit: 9, network })), network).toBe(
+        'fabric.unknown-network',
+      );
   });
 });
 

@@ -144,8 +144,12 @@ export function alarmsContract(openEmpty: OpenEmpty): void {
       await registry.recordFindings([KIND], [found('/var')], HOLD_MS);
       expect(await events(registry, hook.id)).toHaveLength(5);
       expect((await registry.hooks()).map(({ id }) => id)).toEqual([other.id]);
-      for (const work of [registry.removeHook('anna', hook.id), registry.testHook('anna', hook.id)])
-        await expect(work).rejects.toMatchObject({ code: 'fabric.unknown-hook' });
+      for (const work of [
+        () => registry.removeHook('anna', hook.id),
+        () => registry.testHook('anna', hook.id),
+        () => registry.deliveries({ limit: 1 }, 999),
+      ])
+        await expect(work()).rejects.toMatchObject({ code: 'fabric.unknown-hook' });
       const { rows } = await registry.audit({ limit: 100 });
       expect(JSON.stringify(rows)).not.toContain('secret-path');
     });
