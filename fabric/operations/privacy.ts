@@ -23,9 +23,7 @@ export const changePrivacy = operation<
   async ({ registry, running, actor }, input) => {
     if (input.addresses === undefined && input.days === undefined)
       throw badInput('addresses', 'or days is given');
-    const known = await registry.privacy();
-    const { addresses = known.addresses, days = known.days ?? 0 } = input;
-    await registry.setPrivacy(actor, { addresses, ...(days > 0 && { days }) });
+    await registry.setPrivacy(actor, input);
     return { view: privacyView(await registry.privacy()), effect: await running.notify() };
   },
 );

@@ -14,6 +14,12 @@ export interface Privacy {
   readonly days?: number;
 }
 
+/** What is chosen anew; `days` 0: handshakes stay. */
+export interface PrivacyChange {
+  readonly addresses?: KeptAddresses | undefined;
+  readonly days?: number | undefined;
+}
+
 /** The choice, and who made it last; nobody at first. */
 export interface PrivacySetting extends Privacy {
   readonly changed?: { readonly by: string; readonly at: number };
@@ -32,8 +38,8 @@ export interface PrivacyReader {
 }
 
 export interface PrivacyKeeper extends PrivacyReader {
-  /** From then on rows are written so; those that are there are brought in line by `sweep`. */
-  setPrivacy(actor: string, privacy: Privacy): Promise<void>;
+  /** From then on rows are written so; what is not given stays as it is, and those rows that are there are brought in line by `sweep`. */
+  setPrivacy(actor: string, change: PrivacyChange): Promise<void>;
   /** Brings some rows in line with the choice, from the first one on or behind `after`: some milliseconds. Returns how far it came; undefined: through. */
   sweep(after?: SweepPlace): Promise<SweepPlace | undefined>;
 }

@@ -25,6 +25,12 @@ test('[H-E23] what is kept is chosen one by one, and says who has chosen it', as
   expect((await changePrivacy.run(on, { days: 0 })).view).toMatchObject({ addresses: 'cut', days: null });
 });
 
+test('[H-E23] two choices at the same moment both hold', async () => {
+  const on = context();
+  await Promise.all([changePrivacy.run(on, { addresses: 'none' }), changePrivacy.run(on, { days: 7 })]);
+  expect(await showPrivacy.run(on, {})).toMatchObject({ addresses: 'none', days: 7 });
+});
+
 test.each([{}, { addresses: 'half' }, { days: -1 }, { days: 3_661 }, { days: 1.5 }, { other: 1 }])(
   '[H-E23] %j is refused, and changes nothing',
   async (input) => {

@@ -24,13 +24,14 @@ export function privacyPart(db: Database, { read, queue, act, now, record }: Par
     },
     part: {
       privacy: async () => chosen,
-      async setPrivacy(actor, privacy) {
+      async setPrivacy(actor, change) {
         const made = act(actor);
         await queue.submit(() => {
           const { addresses, days = 0 } = readPrivacy(db);
-          writePrivacy(db, made, privacy);
-          forgetInAlarms(db, privacy);
-          const detail = { ...privacy, days: privacy.days ?? 0, before: { addresses, days } };
+          const now = { addresses: change.addresses ?? addresses, days: change.days ?? days };
+          writePrivacy(db, made, { addresses: now.addresses, ...(now.days > 0 && { days: now.days }) });
+          forgetInAlarms(db, now);
+          const detail = { ...now, before: { addresses, days } };
           record({ ...made, action: 'privacy.change', subject: 'handshakes', detail });
         });
         chosen = read(() => readPrivacy(db));
