@@ -10,7 +10,7 @@ export type KeptAddresses = (typeof KEPT_ADDRESSES)[number];
 /** What is kept of where devices come from. */
 export interface Privacy {
   readonly addresses: KeptAddresses;
-  /** After so many days handshakes are counted only, and the addresses of a device's last ones are forgotten; undefined: they stay. */
+  /** After so many days handshakes are counted only, and the addresses of a device's last ones, and in alarms, are forgotten; undefined: they stay. */
   readonly days?: number;
 }
 
@@ -29,7 +29,7 @@ export const DEFAULT_PRIVACY: Privacy = { addresses: 'whole' };
 
 /** Up to where rows were brought in line with the choice. */
 export interface SweepPlace {
-  readonly table: 'handshake' | 'device';
+  readonly table: 'handshake' | 'device' | 'alarm' | 'delivery';
   readonly row: number;
 }
 

@@ -31,6 +31,8 @@ export function openDatabase(
       db.exec('PRAGMA synchronous = FULL');
       db.exec('PRAGMA foreign_keys = ON');
       db.exec('PRAGMA trusted_schema = OFF');
+      // What was deleted, or written over by something shorter, is not in the file any more: addresses, hashes of invites and codes.
+      db.exec('PRAGMA secure_delete = ON');
       const steps = options.steps ?? MIGRATIONS;
       if (isOlder(db, steps)) keepCopy(db, path);
       migrate(db, options.now ?? Date.now(), steps);

@@ -20,9 +20,10 @@ export interface SweepStep {
 export function sweepStep(db: Database, at: number, privacy: Privacy, after?: SweepPlace): SweepStep {
   const place = after ?? { table: 'handshake', row: 0 };
   const before = privacy.days === undefined ? Number.NEGATIVE_INFINITY : at - privacy.days * DAY_MS;
-  return place.table === 'handshake'
-    ? handshakeStep(db, at, before, privacy, place.row)
-    : deviceStep(db, before, privacy, place.row);
+  if (place.table === 'handshake') return handshakeStep(db, at, before, privacy, place.row);
+  return place.table === 'device'
+    ? deviceStep(db, before, privacy, place.row)
+    : textStep(db, before, place.table, place.row);
 }
 
 function handshakeStep(
@@ -89,15 +90,51 @@ function deviceStep(db: Database, before: number, { addresses }: Privacy, after:
       const update = prepare(db, 'UPDATE device SET handshake_from = ?, tunnel_from = ? WHERE id = ?');
       for (const { id, from, tunnel } of differing) update.run(from, tunnel, id);
     },
-    next: rows.length < ROWS || last === undefined ? undefined : { table: 'device', row: last },
+    next:
+      rows.length < ROWS || last === undefined ? { table: 'alarm', row: 0 } : { table: 'device', row: last },
   };
 }
 
-/** Alarms name an address, too. There are some thousands at most. */
+/** Alarms of these kinds name addresses, and so does what hooks hear of them. */
+const NAMING = "('group.knocking', 'device.twins')";
+const TEXTS = {
+  alarm: { text: 'detail', at: 'seen', kind: 'kind', from: '$.from', next: { table: 'delivery', row: 0 } },
+  delivery: {
+    ...{ text: 'body', at: 'created', kind: "body ->> '$.alarm.kind'", from: '$.alarm.detail.from' },
+    next: undefined,
+  },
+} as const;
+
+/** Alarms that were last found before, and deliveries that were made before, name no address any more. */
+function textStep(db: Database, before: number, table: keyof typeof TEXTS, after: number): SweepStep {
+  const { text, at, kind, from, next } = TEXTS[table];
+  const rows = prepare(
+    db,
+    `SELECT id, ${at} < ? AND ${kind} IN ${NAMING} AND json_type(${text}, '${from}') IS NOT NULL AS names
+     FROM ${table} WHERE id > ? ORDER BY id LIMIT ${ROWS}`,
+  ).all(before, after) as { id: number; names: number }[];
+  const naming = rows.filter(({ names }) => names === 1);
+  const last = rows.at(-1)?.id;
+  return {
+    changes: naming.length > 0,
+    apply() {
+      const update = prepare(
+        db,
+        `UPDATE ${table} SET ${text} = json_remove(${text}, '${from}') WHERE id = ?`,
+      );
+      for (const { id } of naming) update.run(id);
+    },
+    next: rows.length < ROWS || last === undefined ? next : { table, row: last },
+  };
+}
+
+/** The same at once, whenever they were made, if addresses are cut from now on. There are some thousands at most. */
 export function forgetInAlarms(db: Database, { addresses }: Privacy): void {
   if (addresses === 'whole') return;
-  prepare(
-    db,
-    "UPDATE alarm SET detail = json_remove(detail, '$.from') WHERE kind IN ('group.knocking', 'device.twins')",
-  ).run();
+  for (const [table, { text, kind, from }] of Object.entries(TEXTS))
+    prepare(
+      db,
+      `UPDATE ${table} SET ${text} = json_remove(${text}, '${from}')
+       WHERE ${kind} IN ${NAMING} AND json_type(${text}, '${from}') IS NOT NULL`,
+    ).run();
 }

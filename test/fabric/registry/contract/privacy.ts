@@ -51,7 +51,7 @@ export function privacyContract(openEmpty: OpenEmpty): void {
       const { registry, come, from } = await opened();
       expect(await registry.privacy()).toEqual({ addresses: 'whole' });
       const address = await come('192.0.2.7');
-      expect(await swept(registry)).toEqual([{ table: 'device', row: 0 }]);
+      expect((await swept(registry)).map(({ table }) => table)).toEqual(['device', 'alarm', 'delivery']);
       expect(await from(address)).toEqual(['192.0.2.7', '192.0.2.7:7']);
       expect(await sources(registry)).toEqual(['192.0.2.7']);
     });
@@ -117,6 +117,7 @@ export function privacyContract(openEmpty: OpenEmpty): void {
       const steps = await swept(registry);
       expect(steps.map(({ table, row }) => `${table} ${row}`)).toEqual([
         ...['handshake 200', 'handshake 400', 'device 0', 'device 200', 'device 400'],
+        ...['alarm 0', 'delivery 0'],
       ]);
       expect(new Set(await sources(registry))).toEqual(new Set(['']));
       const devices = await allOf((page) => registry.devices(page));
@@ -160,6 +161,38 @@ export function privacyContract(openEmpty: OpenEmpty): void {
         },
       ]);
       expect((await registry.alarms({ limit: 1 }, true)).rows[0]!.detail).toEqual({ times: 3 });
+    });
+
+    test('[H-E23] alarms, and what hooks heard of them, name no address that is older than the days chosen', async () => {
+      let now = START;
+      const registry = await (await openEmpty())({ now: () => now });
+      const hook = await registry.addHook('anna', { name: 'h', url: 'https://h.example', secret: 's' });
+      const knock = (n: number) =>
+        registry.recordFindings(
+          ['group.knocking'],
+          [{ kind: 'group.knocking', subject: `g${n}`, detail: { times: n, from: `192.0.2.${n}` } }],
+          100 * DAY,
+        );
+      await knock(1);
+      now += 10 * DAY;
+      await knock(2);
+      await registry.setPrivacy('anna', { days: 10 });
+      const seen = async () => {
+        const [alarms, heard] = [
+          await registry.alarms({ limit: 9 }, true),
+          await registry.deliveries({ limit: 9 }, hook.id),
+        ];
+        const details = alarms.rows.map(({ detail }) => detail);
+        expect(heard.rows.map(({ body }) => JSON.parse(body).alarm.detail)).toEqual(details);
+        return details.reverse();
+      };
+      await swept(registry);
+      expect(await seen()).toMatchObject([{ from: '192.0.2.1' }, { from: '192.0.2.2' }]);
+      now += 1;
+      await swept(registry);
+      expect(await seen()).toEqual([{ times: 1 }, { times: 2, from: '192.0.2.2' }]);
+      await registry.setPrivacy('anna', { addresses: 'cut' });
+      expect(await seen()).toEqual([{ times: 1 }, { times: 2 }]);
     });
   });
 }

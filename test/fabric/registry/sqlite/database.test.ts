@@ -17,6 +17,7 @@ import { commitQueue } from '../../../../fabric/registry/sqlite/file/group-commi
 import { MIGRATIONS, migrate, schemaVersion } from '../../../../fabric/registry/sqlite/file/schema.ts';
 import { connect, prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
 import { walFile } from '../../../../fabric/registry/sqlite/file/wal-file.ts';
+import { openSqliteRegistry } from '../../../../fabric/registry/sqlite/registry.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { allOf, anyGroup, NETWORK, opened, random, registryFile, scratch } from '../../place.ts';
 
@@ -36,6 +37,18 @@ test('the driver’s objects are made and kept in one place: from Node 24.19 on 
     /\.(prepare|pragma|iterate|backup)\(|new SQLite\(/.test(readFileSync(new URL(name, folder), 'utf8')),
   );
   expect(makers).toEqual(['file/statements.ts']);
+});
+
+test('[H-E23] an address that was forgotten is not in the file any more, also not in what it has freed', async () => {
+  const path = registryFile();
+  const registry = openSqliteRegistry(path);
+  for (let n = 0; n < 300; n++)
+    await registry.refused({ source: `203.0.113.${n % 250}`, proven: false, result: 'xtt.bad-cookie' });
+  await registry.setPrivacy('anna', { addresses: 'none' });
+  for (let place = await registry.sweep(); place !== undefined; place = await registry.sweep(place));
+  await registry.close();
+  expect(readFileSync(path).includes('xtt.bad-cookie')).toBe(true);
+  expect(readFileSync(path).includes('203.0.113.')).toBe(false);
 });
 
 describe('migrations', () => {
