@@ -165,7 +165,7 @@ export const nameDevice = operation<
     const address = await addressOf(registry, given);
     await registry.nameDevice(actor, address, {
       ...(name !== undefined && { name }),
-      ...(note !== undefined && { note }),
+      ...(note !== undefined && { note: note.normalize('NFC') }),
     });
     const named = await registry.device(address);
     const view = { address: formatIpv6(address), name: named.name ?? null, note: named.note ?? null };

@@ -1,6 +1,6 @@
 import { concat, fromHex } from '../../protocol/bytes.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
-import type { DeviceSearch, TextFilter } from '../registry/records.ts';
+import { type DeviceSearch, type TextFilter, textKey } from '../registry/records.ts';
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const LAST_GROUP = /^:?([0-9a-f]{1,4})$/;
@@ -13,7 +13,7 @@ const NETWORK_GROUPS = 4;
  * Case does not count.
  */
 export function searchFor(text: string): DeviceSearch {
-  const given = text.trim().toLowerCase();
+  const given = textKey(text.trim());
   const last = LAST_GROUP.exec(given)?.[1];
   return {
     ...(NAME.test(given) && { name: given }),
@@ -24,14 +24,14 @@ export function searchFor(text: string): DeviceSearch {
 
 /** What a list of networks or groups is narrowed to. */
 export const textFilter = (text: string | undefined): TextFilter =>
-  text === undefined ? {} : { text: text.trim().toLowerCase() };
+  text === undefined ? {} : { text: textKey(text.trim()) };
 
 /** Fewer characters are in almost everything. */
 const LEAST = 3;
 
 /** A text of which devices are found that have it somewhere. */
 export function partOf(text: string): Pick<DeviceSearch, 'text'> {
-  const given = text.trim().toLowerCase();
+  const given = textKey(text.trim());
   // Of an address whose fifth group is not written to its end only that is looked for: the network is that of all its devices.
   const part = isBegun(given) ? given.split(':').at(-1)! : given;
   return [...part].length < LEAST ? {} : { text: part };

@@ -246,6 +246,16 @@ export function shortGid(gid: Uint8Array): string {
 
 const UNICAST: readonly Prefix[] = [parsePrefix('2000::/3'), parsePrefix('fc00::/7')];
 
+/** A text as texts are searched: the same letters, however composed and whether large or small, of whatever alphabet. */
+export const textKey = (text: string): string => text.normalize('NFC').toLowerCase();
+
+/** A name as it is given, and the two ways in which its letters may be composed. */
+export const writingsOf = (name: string): readonly [string, string, string] => [
+  name,
+  name.normalize('NFC'),
+  name.normalize('NFD'),
+];
+
 /** Parses the prefix of a network: a /64 of global or unique local unicast. @throws Failure `fabric.bad-network`, `ipv6.bad-prefix`, `ipv6.bad-address` */
 export function parseNetwork(text: string): Prefix {
   const prefix = parsePrefix(text);

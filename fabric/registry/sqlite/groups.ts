@@ -10,6 +10,8 @@ import {
   type GroupStatus,
   shortGid,
   type TextFilter,
+  textKey,
+  writingsOf,
 } from '../records.ts';
 import type { GroupChange, NewGroup } from '../registry.ts';
 import { appendAudit } from './audit.ts';
@@ -124,7 +126,7 @@ export function listGroups(db: Database, page: PageRequest, { text }: TextFilter
 
 /** By its name, or its id with spaces or without. */
 const fits = ({ name, gid }: Row, text: string): boolean =>
-  name.toLowerCase().includes(text) || toHex(gid).includes(text.replace(/\s/g, ''));
+  textKey(name).includes(text) || toHex(gid).includes(text.replace(/\s/g, ''));
 
 /** Time and id of a group. */
 const CURSOR = /^(\d{1,15})-([0-9a-f]{64})$/;
@@ -142,7 +144,10 @@ export function findGroup(db: Database, gid: Uint8Array): Group | undefined {
 export function groupNamed(db: Database, text: string): Group {
   const digits = text.replace(/\s/g, '').toLowerCase();
   const byId = DIGITS.test(digits) ? groupsById(db, digits) : [];
-  const found = byId.length > 0 ? byId : prepare(db, `${SELECT} WHERE grp.name = ? LIMIT 2`).all(text);
+  const found =
+    byId.length > 0
+      ? byId
+      : prepare(db, `${SELECT} WHERE grp.name IN (?, ?, ?) LIMIT 2`).all(...writingsOf(text));
   const [only, another] = found as Row[];
   if (only === undefined) throw unknownGroup(text);
   if (another === undefined) return group(only);

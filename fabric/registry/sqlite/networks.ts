@@ -4,7 +4,7 @@ import { concat } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import { type Act, type Network, parseNetwork, type TextFilter } from '../records.ts';
+import { type Act, type Network, parseNetwork, type TextFilter, textKey, writingsOf } from '../records.ts';
 import { appendAudit } from './audit.ts';
 import { recordChange } from './changes.ts';
 import { bytes } from './file/database.ts';
@@ -39,7 +39,9 @@ export function networkNamed(db: Database, text: string): Prefix {
     if (!hasNetwork(db, prefix.address)) throw unknownNetwork(prefix);
     return prefix;
   }
-  const [only, another] = prepare(db, 'SELECT prefix FROM network WHERE name = ? LIMIT 2').all(text) as {
+  const [only, another] = prepare(db, 'SELECT prefix FROM network WHERE name IN (?, ?, ?) LIMIT 2').all(
+    ...writingsOf(text),
+  ) as {
     prefix: Uint8Array;
   }[];
   if (only === undefined) {
@@ -101,4 +103,4 @@ const network = ({ prefix, name, created }: Row): Network => ({
 });
 
 const fits = ({ name, prefix }: Network, text: string): boolean =>
-  name.toLowerCase().includes(text) || formatPrefix(prefix).includes(text);
+  textKey(name).includes(text) || formatPrefix(prefix).includes(text);

@@ -97,6 +97,31 @@ describe('[H-E25] a search for devices', () => {
     expect(await found('pumps', { standing: 'banned' })).toEqual([]);
   });
 
+  test('finds letters of every alphabet, large or small, however they are composed', async () => {
+    const { on, gid, addresses, found } = await fleet(1);
+    const composed = 'Wärmepumpen ÖSTLICH'.normalize('NFC');
+    const apart = composed.normalize('NFD');
+    for (const [written, sought] of [
+      [composed, apart],
+      [apart, composed],
+    ] as const) {
+      await changeGroup.run(on, { gid, name: written });
+      await nameDevice.run(on, { address: addresses[0]!, note: '' });
+      for (const q of ['östlich', 'ÖSTLICH', 'wÄrme'])
+        for (const text of [q.normalize('NFC'), q.normalize('NFD')]) {
+          expect(await found(text), text).toEqual(addresses);
+          expect((await listGroups.run(on, { limit: 9, q: text })).rows, text).toHaveLength(1);
+        }
+      expect((await listDevices.run(on, { limit: 9, gid: sought })).rows).toHaveLength(1);
+      await changeGroup.run(on, { gid, name: 'x' });
+      await nameDevice.run(on, { address: addresses[0]!, note: written });
+      expect(await found(sought)).toEqual(addresses);
+    }
+    await addNetwork.run(on, { prefix: 'fd00:9::/64', name: apart });
+    expect((await listNetworks.run(on, { limit: 9, q: 'östl'.normalize('NFC') })).rows).toHaveLength(1);
+    expect((await listDevices.run(on, { limit: 9, network: composed })).rows).toEqual([]);
+  });
+
   test('goes on page by page, beyond what is found at once, each device once', async () => {
     const { on, addresses } = await fleet(2_300);
     const all = async (filter: object): Promise<string[]> => {

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { DeviceSearch } from '../../records.ts';
+import { type DeviceSearch, textKey } from '../../records.ts';
 import { prepare } from '../file/statements.ts';
 import type { Tails } from './tails.ts';
 
@@ -76,7 +76,21 @@ const named = (db: Database, text: string, { after, most }: Sought): number[] =>
     .pluck()
     .all(`"${text.replaceAll('"', '""')}"`, after, most) as number[];
 
-const groupsNamed = (db: Database, text: string): Uint8Array[] =>
-  prepare(db, `SELECT gid FROM grp WHERE instr(lower(name), ?) > 0 LIMIT ${MOST_GROUPS}`)
-    .pluck()
-    .all(text) as Uint8Array[];
+/** Groups that are looked at in one read. */
+const LOOKED_AT = 1_000;
+
+/** The first groups with the text in their name. SQLite knows the letters of ASCII alone, so the names are compared here. */
+function groupsNamed(db: Database, text: string): Uint8Array[] {
+  const found: Uint8Array[] = [];
+  let rows: { gid: Uint8Array; name: string }[];
+  let after = new Uint8Array(0);
+  do {
+    rows = prepare(db, 'SELECT gid, name FROM grp WHERE gid > ? ORDER BY gid LIMIT ?').all(
+      after,
+      LOOKED_AT,
+    ) as typeof rows;
+    found.push(...rows.filter(({ name }) => textKey(name).includes(text)).map(({ gid }) => gid));
+    after = new Uint8Array(rows.at(-1)?.gid ?? after);
+  } while (rows.length === LOOKED_AT && found.length < MOST_GROUPS);
+  return found.slice(0, MOST_GROUPS);
+}
