@@ -26,6 +26,8 @@ const INTERVAL_MS = 3;
 /** How often a commit is tried again while another program has locked the registry, and for how long. */
 const RETRY_MS = 20;
 const PATIENCE_MS = 2_000;
+/** Nobody wakes who waits for it. */
+const SLEEPER = new Int32Array(new SharedArrayBuffer(4));
 
 interface Waiting {
   /** Does the job; the function that it returns answers the caller. */
@@ -123,7 +125,11 @@ export function commitQueue(
   function flush(): void {
     while (underway !== undefined || waiting.length > 0) {
       const committed = underway ?? commit();
-      if (committed === undefined) continue;
+      if (committed === undefined) {
+        // Locked: nothing else is done here until it is over, but no core is kept busy with asking.
+        if (waiting.length > 0) Atomics.wait(SLEEPER, 0, 0, RETRY_MS);
+        continue;
+      }
       let failure: Failure | undefined;
       try {
         wal.flushNow();

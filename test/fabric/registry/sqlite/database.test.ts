@@ -255,6 +255,22 @@ describe('group commit', () => {
     db.close();
   });
 
+  test('a queue that is closed while the file is locked asks now and then, and tells who waited', async () => {
+    const path = registryFile();
+    const [db, other] = [openDatabase(path), openDatabase(path)];
+    db.exec('PRAGMA busy_timeout = 0');
+    const queue = commitQueue(db, path, () => {});
+    other.exec('BEGIN IMMEDIATE');
+    const asked = vi.spyOn(db, 'transaction');
+    const job = queue.submit(() => 'done').catch(({ code }: Failure) => code);
+    queue.close();
+    expect(await job).toBe('registry.locked');
+    expect(asked.mock.calls.length).toBeGreaterThan(1);
+    expect(asked.mock.calls.length).toBeLessThan(200);
+    other.close();
+    db.close();
+  });
+
   /** A queue of a new registry over a disk that is as slow as the test says; `submit` notes a handshake with this result. */
   function slowDisk() {
     const path = registryFile();
