@@ -15,8 +15,8 @@ export const overview = operation<Record<never, never>, OverviewView, ReadContex
   async ({ registry, running }) => {
     const now = Date.now();
     const { networks, groups, devices, connected, ...others } = await registry.census();
-    const tallies = await registry.tallies(firstHour(now, 24));
-    const hours = hoursOf(tallies, now, 24);
+    const since = firstHour(now, 24);
+    const hours = hoursOf(await registry.hourTallies(since), now, 24);
     const newest = (await registry.audit({ limit: 1 })).rows[0];
     const serving = (await running.presence([])) !== undefined;
     return {
@@ -25,7 +25,7 @@ export const overview = operation<Record<never, never>, OverviewView, ReadContex
       groups,
       devices: { total: devices, online: serving ? connected : null, ...others },
       handshakes: { hours, ...sumsOf(hours) },
-      countries: countriesOf(tallies, await registry.deviceCountries()),
+      countries: countriesOf(await registry.countryTallies(since), await registry.deviceCountries()),
       alarms: await registry.newAlarms(),
       audit: newest === undefined ? null : { seq: newest.seq, hash: toHex(newest.hash) },
     };
@@ -38,7 +38,7 @@ export const handshakeHours = operation<{ hours?: number | undefined }, HoursVie
   { hours: optional(whole(1, MOST_HOURS)) },
   async ({ registry }, { hours = 24 }) => {
     const now = Date.now();
-    return { rows: hoursOf(await registry.tallies(firstHour(now, hours)), now, hours) };
+    return { rows: hoursOf(await registry.hourTallies(firstHour(now, hours)), now, hours) };
   },
 );
 
@@ -47,7 +47,7 @@ export const handshakeCountries = operation<{ hours?: number | undefined }, Coun
   'handshake-countries',
   { hours: optional(whole(1, MOST_HOURS)) },
   async ({ registry }, { hours = 24 }) => {
-    const tallies = await registry.tallies(firstHour(Date.now(), hours));
+    const tallies = await registry.countryTallies(firstHour(Date.now(), hours));
     return { rows: countriesOf(tallies, await registry.deviceCountries()) };
   },
 );
@@ -55,12 +55,7 @@ export const handshakeCountries = operation<{ hours?: number | undefined }, Coun
 /** The beginning of the first of the last `hours` hours, of which the last one is not over. */
 const firstHour = (now: number, hours: number): number => (Math.floor(now / HOUR_MS) - hours + 1) * HOUR_MS;
 
-function hoursOf(tallies: readonly HandshakeTally[], now: number, hours: number): HourView[] {
-  const sums = new Map<number, { ok: number; refused: number }>();
-  for (const { hour, ok, refused } of tallies) {
-    const sum = sums.get(hour) ?? { ok: 0, refused: 0 };
-    sums.set(hour, { ok: sum.ok + ok, refused: sum.refused + refused });
-  }
+function hoursOf(sums: ReadonlyMap<number, HandshakeTally>, now: number, hours: number): HourView[] {
   const first = firstHour(now, hours);
   return Array.from({ length: hours }, (_, i) => {
     const hour = first + i * HOUR_MS;
@@ -79,16 +74,13 @@ function sumsOf(rows: readonly { readonly ok: number; readonly refused: number }
 }
 
 function countriesOf(
-  tallies: readonly HandshakeTally[],
+  tallies: ReadonlyMap<string | undefined, HandshakeTally>,
   devices: ReadonlyMap<string, number>,
 ): CountryView[] {
-  const byCountry = new Map<string | undefined, HandshakeTally[]>();
-  for (const country of devices.keys()) byCountry.set(country, []);
-  for (const each of tallies) byCountry.set(each.country, [...(byCountry.get(each.country) ?? []), each]);
-  const rows = [...byCountry].map(([country, all]) => ({
+  const rows = [...new Set([...devices.keys(), ...tallies.keys()])].map((country) => ({
     country: country ?? null,
     devices: (country === undefined ? undefined : devices.get(country)) ?? 0,
-    ...sumsOf(all),
+    ...(tallies.get(country) ?? { ok: 0, refused: 0 }),
   }));
   return rows.sort((one, other) => other.devices - one.devices || other.refused - one.refused);
 }

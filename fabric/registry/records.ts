@@ -162,10 +162,8 @@ export interface Census {
   readonly connected: number;
 }
 
-/** Handshakes of an hour (milliseconds since 1970, of its beginning) from one country (see `Handshake`). */
+/** How many handshakes there were. */
 export interface HandshakeTally {
-  readonly hour: number;
-  readonly country: string | undefined;
   readonly ok: number;
   readonly refused: number;
 }

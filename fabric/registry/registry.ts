@@ -57,8 +57,10 @@ export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader, 
   /** The handshakes that are not in that list any more, or never were: those of one device, or of those who have proven nothing. */
   handshakeCounts(device?: Device): Promise<readonly HandshakeCount[]>;
   census(): Promise<Census>;
-  /** All handshakes since a time (milliseconds since 1970) by hour and country, oldest first; at most 90 days of them are known. */
-  tallies(since: number): Promise<readonly HandshakeTally[]>;
+  /** All handshakes since a time by hour: both milliseconds since 1970, of the beginning of an hour. At most 90 days of them are known. */
+  hourTallies(since: number): Promise<ReadonlyMap<number, HandshakeTally>>;
+  /** The same by country (see `Handshake`). */
+  countryTallies(since: number): Promise<ReadonlyMap<string | undefined, HandshakeTally>>;
   /** How many devices had their newest handshake from which country. */
   deviceCountries(): Promise<ReadonlyMap<string, number>>;
   /** When the devices of a group (32 bytes) came, oldest first; the newest `most` minutes (10,000) in which any came. */

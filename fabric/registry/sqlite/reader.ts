@@ -4,7 +4,14 @@ import type { RegistryReader } from '../registry.ts';
 import { listAlarms, newAlarms } from './alarms.ts';
 import { lastTwins, listAudit, verifyAudit } from './audit.ts';
 import { handshakeCounts } from './counts/history.ts';
-import { arrivalsOf, census, deviceCountries, groupNumbers, handshakeTallies } from './counts/tallies.ts';
+import {
+  arrivalsOf,
+  census,
+  countryTallies,
+  deviceCountries,
+  groupNumbers,
+  hourTallies,
+} from './counts/tallies.ts';
 import { listDevices, listFound, mostFound, placeIn } from './device-list.ts';
 import { deviceNamed, requireDevice } from './devices.ts';
 import { guarded } from './file/database.ts';
@@ -47,7 +54,8 @@ export function readingPart(
     handshakes: async (page, filter) => read(() => listHandshakes(db, page, filter)),
     handshakeCounts: async (device) => read(() => handshakeCounts(db, device)),
     census: async () => read(() => census(db)),
-    tallies: async (since) => read(() => handshakeTallies(db, since)),
+    hourTallies: (since) => hourTallies(db, read, since),
+    countryTallies: (since) => countryTallies(db, read, since),
     deviceCountries: async () => read(() => deviceCountries(db)),
     arrivals: async (gid, most) => read(() => arrivalsOf(db, gid, most)),
     groupNumbers: async (gid) => read(() => groupNumbers(db, gid)),

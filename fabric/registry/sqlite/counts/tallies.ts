@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import type { Arrival, Census, GroupNumbers, Handshake, HandshakeTally } from '../../records.ts';
+import { ownTurn } from '../../turns.ts';
 import { prepare } from '../file/statements.ts';
 import { DAY_MS } from './history.ts';
 
@@ -25,18 +26,66 @@ export function trimTallies(db: Database, at: number): void {
   );
 }
 
-/** Handshakes since a time by hour and country, oldest first. */
-export function handshakeTallies(db: Database, since: number): HandshakeTally[] {
-  const rows = prepare(
-    db,
-    `SELECT hour, country, sum(iif(ok, times, 0)) AS ok, sum(iif(ok, 0, times)) AS refused FROM handshake_hour
-     WHERE hour >= ? GROUP BY hour, country ORDER BY hour, country`,
-  ).all(Math.floor(since / HOUR_MS)) as { hour: number; country: string; ok: number; refused: number }[];
-  return rows.map(({ hour, country, ...rest }) => ({
-    ...rest,
-    hour: hour * HOUR_MS,
-    country: country === '' ? undefined : country,
-  }));
+/** Hours whose counts are added up in one turn: of each there is a row or two for each country. */
+const HOURS_AT_ONCE = 168;
+
+type Reading = <T>(work: () => T) => T;
+
+interface TallyRow extends HandshakeTally {
+  readonly key: number | string;
+}
+
+/** The sums of all hours since a time, by a column, part by part; a sum of a country is that of its parts. */
+async function tallies(
+  db: Database,
+  read: Reading,
+  since: number,
+  by: 'hour' | 'country',
+): Promise<TallyRow[]> {
+  const { oldest, newest } = read(() =>
+    prepare(
+      db,
+      'SELECT (SELECT min(hour) FROM handshake_hour) AS oldest, (SELECT max(hour) FROM handshake_hour) AS newest',
+    ).get(),
+  ) as { oldest: number | null; newest: number | null };
+  if (oldest === null || newest === null) return [];
+  const first = Math.max(oldest, Math.floor(since / HOUR_MS));
+  const all: TallyRow[] = [];
+  for (let hour = first; hour <= newest; hour += HOURS_AT_ONCE) {
+    if (hour > first) await ownTurn();
+    const rows = read(() =>
+      prepare(
+        db,
+        `SELECT ${by} AS key, sum(iif(ok, times, 0)) AS ok, sum(iif(ok, 0, times)) AS refused FROM handshake_hour
+         WHERE hour >= ? AND hour < ? GROUP BY ${by}`,
+      ).all(hour, hour + HOURS_AT_ONCE),
+    );
+    all.push(...(rows as TallyRow[]));
+  }
+  return all;
+}
+
+export async function hourTallies(
+  db: Database,
+  read: Reading,
+  since: number,
+): Promise<ReadonlyMap<number, HandshakeTally>> {
+  const rows = await tallies(db, read, since, 'hour');
+  return new Map(rows.map(({ key, ok, refused }) => [Number(key) * HOUR_MS, { ok, refused }]));
+}
+
+export async function countryTallies(
+  db: Database,
+  read: Reading,
+  since: number,
+): Promise<ReadonlyMap<string | undefined, HandshakeTally>> {
+  const sums = new Map<string | undefined, HandshakeTally>();
+  for (const { key, ok, refused } of await tallies(db, read, since, 'country')) {
+    const country = key === '' ? undefined : String(key);
+    const sum = sums.get(country) ?? { ok: 0, refused: 0 };
+    sums.set(country, { ok: sum.ok + ok, refused: sum.refused + refused });
+  }
+  return sums;
 }
 
 export function deviceCountries(db: Database): ReadonlyMap<string, number> {

@@ -109,6 +109,43 @@ export function historyContract(openEmpty: OpenEmpty): void {
       expect(await actionsOn(registry, address, 'device.readmit')).toHaveLength(5);
     });
 
+    test('is summed up by hour or by country, over weeks', async () => {
+      let now = START;
+      const { registry, group } = await withGroup(openEmpty, {
+        now: () => now,
+        locate: (source) => (source === '' ? undefined : source.slice(0, 2)),
+      });
+      expect([...(await registry.hourTallies(0)), ...(await registry.countryTallies(0))]).toEqual([]);
+      const HOUR = 60 * MINUTE;
+      const first = Math.floor(START / HOUR) * HOUR;
+      const refuse = (source: string) =>
+        registry.refused({ source, proven: false, result: 'xtt.bad-cookie' });
+      await registry.admit(applicant(group, { source: 'CH' }));
+      await refuse('CH');
+      await refuse('DE');
+      for (let day = 1; day <= 20; day++) {
+        now = START + day * DAY;
+        await refuse('CH');
+        await refuse('');
+      }
+      const hours = [...(await registry.hourTallies(0))];
+      expect(hours).toHaveLength(21);
+      expect(hours.slice(0, 2)).toEqual([
+        [first, { ok: 1, refused: 2 }],
+        [first + DAY, { ok: 0, refused: 2 }],
+      ]);
+      expect(Object.fromEntries(await registry.countryTallies(0))).toEqual({
+        CH: { ok: 1, refused: 21 },
+        DE: { ok: 0, refused: 1 },
+        undefined: { ok: 0, refused: 20 },
+      });
+      expect([...(await registry.hourTallies(START + 20 * DAY))]).toEqual(hours.slice(-1));
+      expect(Object.fromEntries(await registry.countryTallies(first + 20 * DAY))).toEqual({
+        CH: { ok: 0, refused: 1 },
+        undefined: { ok: 0, refused: 1 },
+      });
+    });
+
     test('what is counted is forgotten after more than a year', async () => {
       let now = START;
       const { registry, group } = await withGroup(openEmpty, { now: () => now });
