@@ -24,9 +24,12 @@ export function Wall(_: { readonly route: Route }) {
     run('handshake-list', { limit: ARRIVALS, result: 'ok' }),
   );
   useEffect(() => {
-    again();
-    newest.again();
-  }, [Math.floor(now.value / AGAIN_MS)]);
+    const timer = setInterval(() => {
+      again();
+      newest.again();
+    }, AGAIN_MS);
+    return () => clearInterval(timer);
+  }, []);
   return (
     <div class="wall">
       <header>
