@@ -1,6 +1,7 @@
 import type { RegistrySummary } from './registry/records.ts';
 import type { Registry, RegistryOptions, RegistryReader } from './registry/registry.ts';
 import { checkDatabase, copyDatabase, registryFiles } from './registry/sqlite/copy.ts';
+import { type Held, lockKeyFile } from './registry/sqlite/file/lock.ts';
 import { openSqliteReader } from './registry/sqlite/reader.ts';
 import { emptySqliteRegistry, openSqliteRegistry } from './registry/sqlite/registry.ts';
 
@@ -36,3 +37,6 @@ export async function copyRegistry(path: string, to: string): Promise<void> {
 export async function checkRegistry(path: string): Promise<RegistrySummary> {
   return checkDatabase(path);
 }
+
+/** Holds what one process at a time does, by the engine's lock of a file of its own. @throws Failure see `lockKeyFile` in sqlite/file/lock.ts */
+export const lockKeys: (path: string) => Held = lockKeyFile;

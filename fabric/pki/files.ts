@@ -18,10 +18,15 @@ export const FILES = {
   trust: 'trust.json',
   registry: 'registry.db',
   control: 'control.sock',
+  /** Empty; whoever changes keys beside no fabric locks it. */
+  keyLock: '.keys.lock',
 } as const;
 
 /** The path of a file in a data folder that is no key. */
-export function pathOf(data: string, file: 'registry' | 'control' | 'trust' | 'tlsRoot' | 'router'): string {
+export function pathOf(
+  data: string,
+  file: 'registry' | 'control' | 'trust' | 'tlsRoot' | 'router' | 'keyLock',
+): string {
   return join(data, FILES[file]);
 }
 

@@ -5,7 +5,7 @@ import { isAnswered } from '../../../os/net/control-socket.ts';
 import { Failure, isFailure } from '../../../protocol/failure.ts';
 import { remoteClient } from '../../api/client.ts';
 import { openJobs } from '../../jobs/jobs.ts';
-import { openReader, openRegistry } from '../../open-registry.ts';
+import { lockKeys, openReader, openRegistry } from '../../open-registry.ts';
 import type { OperationName } from '../../operations/all.ts';
 import type { Context, Operation, ReadContext, ReadOperation } from '../../operations/contract/operation.ts';
 import { askRunning, besideFabric, fabricBehind } from '../../operations/running.ts';
@@ -63,7 +63,7 @@ export async function withLocalFabric<T>(
   const socket = pathOf(data, 'control');
   const actor = operator();
   let here: Context | undefined;
-  let keys: Promise<AuthorityKeeper> | undefined;
+  let keys: ReturnType<typeof keysIn> | undefined;
   let beside: Promise<ReadContext | undefined> | undefined;
   const run: Fabric['run'] = async (operation, input) => {
     if (here === undefined) {
@@ -72,7 +72,10 @@ export async function withLocalFabric<T>(
       here = {
         registry: await openRegistry(pathOf(data, 'registry')),
         running: fabricBehind(socket),
-        keys: () => (keys ??= keysIn(data)),
+        async keys() {
+          keys ??= keysIn(data);
+          return (await keys).keeper;
+        },
         jobs: openJobs(),
         actor,
         now: Date.now,
@@ -90,6 +93,7 @@ export async function withLocalFabric<T>(
       },
     });
   } finally {
+    (await keys?.catch(() => undefined))?.release();
     await here?.registry.close();
     await (await beside)?.registry.close();
   }
@@ -108,20 +112,32 @@ async function openBeside(data: string): Promise<ReadContext | undefined> {
   }
 }
 
-/** The keys of a fabric that nobody serves, for its own user: files that root writes here it could not read. @throws Failure `fabric.not-served` */
-async function keysIn(data: string): Promise<AuthorityKeeper> {
-  const keeper = await openAuthority(data);
+/**
+ * The keys of a fabric that nobody serves, for its own user alone: files that root writes here it could not read. Until `release` no other command
+ * has them, which would take half of a change for what a power cut has left. @throws Failure `fabric.not-served`, `fabric.keys-busy`
+ */
+async function keysIn(data: string): Promise<{ readonly keeper: AuthorityKeeper; release(): void }> {
   const { uid } = await stat(data);
-  return {
-    ...keeper,
-    get authority() {
-      return keeper.authority;
-    },
-    async change(work) {
-      if (process.geteuid?.() !== uid) throw notServed(data);
-      await keeper.change(work);
-    },
-  };
+  const isOwn = process.geteuid?.() === uid;
+  const lock = isOwn ? lockKeys(pathOf(data, 'keyLock')) : undefined;
+  const release = (): void => lock?.release();
+  try {
+    const keeper = await openAuthority(data);
+    const own: AuthorityKeeper = {
+      ...keeper,
+      get authority() {
+        return keeper.authority;
+      },
+      async change(work) {
+        if (!isOwn) throw notServed(data);
+        await keeper.change(work);
+      },
+    };
+    return { keeper: own, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 function notServed(data: string): Failure {
