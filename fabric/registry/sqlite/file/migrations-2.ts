@@ -1,6 +1,6 @@
 import type { Migration } from './migration.ts';
 
-/** From version 7 on: people, and what they see and choose. A new step is added at the end. */
+/** From version 7 on: people, and what they see and choose. */
 export const MIGRATIONS_2: readonly Migration[] = [
   {
     name: 'people',
@@ -236,16 +236,6 @@ export const MIGRATIONS_2: readonly Migration[] = [
       -- whoever the issuer calls so may use the invite, without its text
       ALTER TABLE invite ADD COLUMN login TEXT;
       CREATE INDEX invite_of_login ON invite (login) WHERE login IS NOT NULL;
-    `,
-  },
-  {
-    name: 'accounts that were removed',
-    sql: `
-      -- when its person gave it up: it is nobody's then, and stays known, so that a domain that is let in does not let it in again
-      ALTER TABLE account ADD COLUMN unlinked INTEGER;
-      DROP INDEX account_of_person;
-      CREATE UNIQUE INDEX account_of_person ON account (person, issuer) WHERE unlinked IS NULL;
-      CREATE INDEX account_unlinked ON account (person, unlinked) WHERE unlinked IS NOT NULL;
     `,
   },
 ];
