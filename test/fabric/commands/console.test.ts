@@ -86,7 +86,7 @@ test('whoever was invited by its login signs in at the issuer of the configurati
   });
   const invite = () => there.send('POST', '/people/invites', { role: 'auditor', hours: 1 });
   expect(await invite()).toMatchObject({ status: 403, body: { code: 'access.fresh-sign-in' } });
-  expect(await there.comeBack(await there.travel('/session/account', { confirm: true }))).toBe('/');
+  expect(await there.comeBack(await there.travel('/session/confirm/account'))).toBe('/');
   expect(await invite()).toMatchObject({ status: 200 });
   expect(await stop()).toBe(0);
   expect(await serving.stop()).toBe(0);
