@@ -5,15 +5,15 @@ import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { type Identifier, isReserved } from '../address.ts';
 import type { Act, Applicant, Device, Group } from '../records.ts';
 import type { RegistryOptions } from '../registry.ts';
-import { appendAudit } from './audit.ts';
-import { recordChange } from './changes.ts';
 import { DAY_MS, trimMember } from './counts/history.ts';
 import { type GroupLimits, requireWithinLimits } from './counts/limits.ts';
 import { deviceBanned, findMember, requireInUse, shortPseudonym } from './devices.ts';
 import { prepare } from './file/statements.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
-import { noteOfDevice } from './notes.ts';
+import { appendAudit } from './trail/audit.ts';
+import { recordChange } from './trail/changes.ts';
+import { noteOfDevice } from './trail/notes.ts';
 
 /** An applicant, and where it is. */
 type Located = Applicant & { readonly country: string | undefined };

@@ -4,9 +4,9 @@ import type { Alarm, AlarmKind, Finding } from '../alarms.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Act } from '../records.ts';
 import { FABRIC } from '../registry.ts';
-import { appendAudit, TWINS } from './audit.ts';
 import { prepare } from './file/statements.ts';
 import { announce } from './hooks.ts';
+import { appendAudit, TWINS } from './trail/audit.ts';
 
 /** Open alarms of one kind at most: what anybody can cause must not fill the disk. */
 const MOST_OF_KIND = 50;

@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
 import type { RegistrySummary } from '../records.ts';
-import { auditHead, verifyAudit } from './audit.ts';
 import { copyBeforeUpgrade, guarded, requireFile } from './file/database.ts';
 import { MIGRATIONS, newerSchema, schemaVersion } from './file/schema.ts';
 import { connect, prepare } from './file/statements.ts';
-import { headFile, keptHead } from './kept-head.ts';
+import { auditHead, verifyAudit } from './trail/audit.ts';
+import { headFile, keptHead } from './trail/kept-head.ts';
 
 /** The files of a registry: they count together, so that none of them is copied by itself. */
 export const registryFiles = (path: string): readonly string[] => [

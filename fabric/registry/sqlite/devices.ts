@@ -5,10 +5,10 @@ import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Report } from '../../../protocol/tunnel/report.ts';
 import type { Act, AgentReport, Device, DeviceStanding, GroupStatus, StandingChange } from '../records.ts';
 import type { DeviceNames } from '../registry.ts';
-import { appendAudit } from './audit.ts';
-import { recordChange } from './changes.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
+import { appendAudit } from './trail/audit.ts';
+import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
   SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix

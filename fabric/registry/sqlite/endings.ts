@@ -4,11 +4,11 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import type { Act, Device } from '../records.ts';
-import { appendAudit } from './audit.ts';
-import { recordChange } from './changes.ts';
 import { deviceBanned, requireDevice, requireInUse, tunnelDown } from './devices.ts';
 import { prepare } from './file/statements.ts';
 import { findGroup, unknownGroup, unknownNetwork } from './groups.ts';
+import { appendAudit } from './trail/audit.ts';
+import { recordChange } from './trail/changes.ts';
 
 /** What ends for good: networks and groups that are empty, and devices, whose addresses nobody gets again. */
 

@@ -1,8 +1,8 @@
 import type { Database } from 'better-sqlite3';
 import type { ChangeFeed } from '../change-feed.ts';
-import { removeChanges } from './changes.ts';
 import { endOpenTunnels } from './devices.ts';
 import type { CommitQueue } from './file/group-commit.ts';
+import { removeChanges } from './trail/changes.ts';
 
 /** How many times in a row the process that serves looks for changes before it removes those that it has read. */
 const LOOKS_PER_REMOVAL = 4;

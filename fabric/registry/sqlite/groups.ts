@@ -14,10 +14,10 @@ import {
   writingsOf,
 } from '../records.ts';
 import type { GroupChange, NewGroup } from '../registry.ts';
-import { appendAudit } from './audit.ts';
-import { recordChange } from './changes.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
+import { appendAudit } from './trail/audit.ts';
+import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
   SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created, announced, most, countries

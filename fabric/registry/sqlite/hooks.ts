@@ -4,8 +4,8 @@ import { Failure } from '../../../protocol/failure.ts';
 import type { Attempt, Delivery, DueDelivery, Hook } from '../alarms.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Act } from '../records.ts';
-import { appendAudit } from './audit.ts';
 import { prepare } from './file/statements.ts';
+import { appendAudit } from './trail/audit.ts';
 
 const MOST_HOOKS = 20;
 /** Deliveries of one hook that are kept, and of these those that may wait. */

@@ -5,11 +5,11 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import { type Act, type Network, parseNetwork, type TextFilter, textKey, writingsOf } from '../records.ts';
-import { appendAudit } from './audit.ts';
-import { recordChange } from './changes.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 import { unknownNetwork } from './groups.ts';
+import { appendAudit } from './trail/audit.ts';
+import { recordChange } from './trail/changes.ts';
 
 /** Adds a network with a fresh key for its interface identifiers. @throws Failure `fabric.network-exists` */
 export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string): Network {

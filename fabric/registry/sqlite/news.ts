@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import type { News, NewsPosition, NewsSince } from '../news.ts';
 import type { TunnelNews } from '../tunnel-news.ts';
-import { listAudit } from './audit.ts';
-import { changeOf, lastChange } from './changes.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 import { listHandshakes } from './handshakes.ts';
+import { listAudit } from './trail/audit.ts';
+import { changeOf, lastChange } from './trail/changes.ts';
 
 /** What is new, by the numbers that rows have anyway. */
 export function newsPart(db: Database, read: <T>(work: () => T) => T, tunnels: TunnelNews): News {

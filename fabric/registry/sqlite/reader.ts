@@ -2,7 +2,6 @@ import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { RegistryReader } from '../registry.ts';
 import { listAlarms, newAlarms } from './alarms.ts';
-import { lastTwins, listAudit, verifyAudit } from './audit.ts';
 import { handshakeCounts } from './counts/history.ts';
 import {
   arrivalsOf,
@@ -20,13 +19,14 @@ import { connect } from './file/statements.ts';
 import { groupNamed, listGroups } from './groups.ts';
 import { listHandshakes } from './handshakes.ts';
 import { listDeliveries, listHooks } from './hooks.ts';
-import { missingBeside } from './kept-head.ts';
 import { listNetworks, networkNamed } from './networks.ts';
-import { listPeople } from './people.ts';
+import { listPeople } from './people/people.ts';
+import { listTokens } from './people/tokens.ts';
 import { readPrivacy } from './privacy/settings.ts';
 import { findDevices } from './search/found.ts';
 import { type Tails, tailsOf } from './search/tails.ts';
-import { listTokens } from './tokens.ts';
+import { lastTwins, listAudit, verifyAudit } from './trail/audit.ts';
+import { missingBeside } from './trail/kept-head.ts';
 
 /** Runs an access to the file; its errors become a Failure. */
 export type Read = <T>(work: () => T) => T;

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import type { Act } from '../records.ts';
-import { appendAudit } from './audit.ts';
 import { prepare } from './file/statements.ts';
+import { appendAudit } from './trail/audit.ts';
 
 /** When the registry was last put back to an earlier state (milliseconds since 1970): what devices did shortly before may be missing. */
 export function lastRestore(db: Database): number | undefined {

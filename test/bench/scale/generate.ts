@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { parseNetwork } from '../../../fabric/registry/records.ts';
-import { appendAudit } from '../../../fabric/registry/sqlite/audit.ts';
 import { openDatabase } from '../../../fabric/registry/sqlite/file/database.ts';
 import { prepare } from '../../../fabric/registry/sqlite/file/statements.ts';
 import { addGroup } from '../../../fabric/registry/sqlite/groups.ts';
 import { addNetwork } from '../../../fabric/registry/sqlite/networks.ts';
+import { appendAudit } from '../../../fabric/registry/sqlite/trail/audit.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 

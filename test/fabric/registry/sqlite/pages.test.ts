@@ -1,6 +1,4 @@
 import { expect, test } from 'vitest';
-import { lastTwins, listAudit } from '../../../../fabric/registry/sqlite/audit.ts';
-import { changesSince } from '../../../../fabric/registry/sqlite/changes.ts';
 import { listDevices } from '../../../../fabric/registry/sqlite/device-list.ts';
 import { endOpenTunnels } from '../../../../fabric/registry/sqlite/devices.ts';
 import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
@@ -8,6 +6,8 @@ import { prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
 import { groupNamed, listGroups } from '../../../../fabric/registry/sqlite/groups.ts';
 import { listHandshakes } from '../../../../fabric/registry/sqlite/handshakes.ts';
 import { listNetworks } from '../../../../fabric/registry/sqlite/networks.ts';
+import { lastTwins, listAudit } from '../../../../fabric/registry/sqlite/trail/audit.ts';
+import { changesSince } from '../../../../fabric/registry/sqlite/trail/changes.ts';
 import { allOf, anyGroup, NETWORK, opened, random, registryFile } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 

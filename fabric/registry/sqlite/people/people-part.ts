@@ -1,7 +1,8 @@
 import type { Database } from 'better-sqlite3';
-import type { Credentials } from '../credentials.ts';
-import type { People } from '../people.ts';
-import type { Act } from '../records.ts';
+import type { Credentials } from '../../credentials.ts';
+import type { People } from '../../people.ts';
+import type { Act } from '../../records.ts';
+import type { CommitQueue } from '../file/group-commit.ts';
 import {
   accountOwner,
   addAccount,
@@ -16,7 +17,6 @@ import {
   usePasskey,
   useRecoveryCode,
 } from './credentials.ts';
-import type { CommitQueue } from './file/group-commit.ts';
 import { acceptInvite, addInvite, findInvite, personByAccount } from './invites.ts';
 import {
   endSessions,

@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
-import { formatIpv6 } from '../../../protocol/ipv6.ts';
-import type { Act } from '../records.ts';
+import { formatIpv6 } from '../../../../protocol/ipv6.ts';
+import type { Act } from '../../records.ts';
+import { DAY_MS } from '../counts/history.ts';
+import { prepare } from '../file/statements.ts';
 import { appendAudit } from './audit.ts';
-import { DAY_MS } from './counts/history.ts';
-import { prepare } from './file/statements.ts';
 
 /** What the fabric itself notes of a device in the audit trail, as often as the device causes it. */
 export type Noted = 'device.rekey' | 'device.twins' | 'device.moves';

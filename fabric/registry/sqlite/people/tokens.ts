@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
-import type { Role } from '../../access/roles.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Act } from '../records.ts';
-import type { NewToken, Token } from '../tokens.ts';
-import { appendAudit } from './audit.ts';
-import { prepare } from './file/statements.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import type { Role } from '../../../access/roles.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
+import type { Act } from '../../records.ts';
+import type { NewToken, Token } from '../../tokens.ts';
+import { prepare } from '../file/statements.ts';
+import { appendAudit } from '../trail/audit.ts';
 
 interface Row {
   id: number;

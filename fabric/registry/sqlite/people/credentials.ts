@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
-import { MOST_PASSKEYS, type NewPasskey, type Passkey } from '../credentials.ts';
-import type { Account } from '../people.ts';
-import type { Act } from '../records.ts';
-import { appendAudit } from './audit.ts';
-import { bytes } from './file/database.ts';
-import { prepare } from './file/statements.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { MOST_PASSKEYS, type NewPasskey, type Passkey } from '../../credentials.ts';
+import type { Account } from '../../people.ts';
+import type { Act } from '../../records.ts';
+import { bytes } from '../file/database.ts';
+import { prepare } from '../file/statements.ts';
+import { appendAudit } from '../trail/audit.ts';
 import { requirePerson, subjectOf } from './people.ts';
 
 interface Row {

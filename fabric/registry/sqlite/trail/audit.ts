@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
-import { equal } from '../../../protocol/bytes.ts';
-import { Failure } from '../../../protocol/failure.ts';
-import { type ChainRow, canonicalText, GENESIS } from '../audit-chain.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { AuditEntry, AuditHead } from '../records.ts';
-import { ownTurn } from '../turns.ts';
-import { bytes } from './file/database.ts';
-import { prepare } from './file/statements.ts';
+import { equal } from '../../../../protocol/bytes.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { type ChainRow, canonicalText, GENESIS } from '../../audit-chain.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
+import type { AuditEntry, AuditHead } from '../../records.ts';
+import { ownTurn } from '../../turns.ts';
+import { bytes } from '../file/database.ts';
+import { prepare } from '../file/statements.ts';
 
 interface Row {
   seq: number;

@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
-import { mayGive, permissionsOf, ROLES, type Role } from '../../access/roles.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import { type NewPerson, nameKey, type Person, personActor, type SignIn } from '../people.ts';
-import type { Act } from '../records.ts';
-import { appendAudit } from './audit.ts';
-import { prepare } from './file/statements.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { mayGive, permissionsOf, ROLES, type Role } from '../../../access/roles.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
+import { type NewPerson, nameKey, type Person, personActor, type SignIn } from '../../people.ts';
+import type { Act } from '../../records.ts';
+import { prepare } from '../file/statements.ts';
+import { appendAudit } from '../trail/audit.ts';
 import { revokeTokensOf } from './tokens.ts';
 
 interface Row {

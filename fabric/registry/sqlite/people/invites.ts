@@ -1,12 +1,19 @@
 import type { Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
-import type { Role } from '../../access/roles.ts';
-import { type Account, type Entry, type Invite, loginKey, type NewPerson, type Person } from '../people.ts';
-import type { Act } from '../records.ts';
-import { appendAudit } from './audit.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import type { Role } from '../../../access/roles.ts';
+import {
+  type Account,
+  type Entry,
+  type Invite,
+  loginKey,
+  type NewPerson,
+  type Person,
+} from '../../people.ts';
+import type { Act } from '../../records.ts';
+import { bytes } from '../file/database.ts';
+import { prepare } from '../file/statements.ts';
+import { appendAudit } from '../trail/audit.ts';
 import { accountOwner, bindAccount, wasLinked } from './credentials.ts';
-import { bytes } from './file/database.ts';
-import { prepare } from './file/statements.ts';
 import { addPerson, findPerson } from './people.ts';
 
 interface Row {
