@@ -7,11 +7,12 @@ import { type Account, account } from './account/account.ts';
 import type { HostRoutes } from './host/routes.ts';
 import { type Jobs, openJobs } from './jobs/jobs.ts';
 import { METRICS_TYPE } from './metrics/exposition.ts';
+import { actorOf } from './operations/actors.ts';
 import { anything, checker, list, objectOf, optional, text, whole } from './operations/contract/input.ts';
 import { type Contact, MOST_ROWS, type Running } from './operations/contract/operation.ts';
 import { SERVING_PATH, type Serving } from './operations/contract/serving.ts';
 import { NEWS_PATH, parsePosition, waitForNews } from './operations/news.ts';
-import { actorOf, perform } from './operations/perform.ts';
+import { perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import type { AuthorityKeeper } from './pki/keeper.ts';
 import type { Registry } from './registry/registry.ts';
@@ -20,6 +21,7 @@ import type { Router } from './router/router.ts';
 import { sessionList } from './session-list.ts';
 
 const LONGEST_ACTOR = 200;
+const LONGEST_OWNER = 63;
 /** Rows of a list that an operation reads in one turn of the event loop: some milliseconds, whoever asks for how many. */
 const ROWS_AT_ONCE = 200;
 /** Before there is a router. */
@@ -33,6 +35,7 @@ const checkCall = checker(
     person: optional(
       objectOf({ id: WHOLE, generation: WHOLE, proved: optional(whole(0, Number.MAX_SAFE_INTEGER)) }),
     ),
+    owner: optional(text(LONGEST_OWNER)),
     input: anything,
   }),
 );

@@ -21,6 +21,7 @@ import type { ServerKey } from './identity/credentials.ts';
 import { startIdentity } from './identity/start.ts';
 // Needed when a group is added, perhaps after an upgrade has replaced the program's files: so it is loaded at the start.
 import './labels/label.ts';
+import { EVERYTHING } from './access/scope.ts';
 import { countHandshakes } from './metrics/handshakes.ts';
 import { metricsOf, openMetrics } from './metrics/serve.ts';
 import { openRegistry } from './open-registry.ts';
@@ -135,7 +136,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       ...authority.router,
       roots: authority,
       admission: registry,
-      networks: registry,
+      networks: { ...registry, networks: registry.of(EVERYTHING).networks },
       ...(tun === undefined ? {} : { tun }),
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       log,
@@ -236,6 +237,7 @@ async function readPublished(path: string): Promise<string | undefined> {
 /** The prefixes of all networks as text. */
 async function networksOf(registry: Registry): Promise<string[]> {
   const texts: string[] = [];
-  for await (const { prefix } of eachRow((page) => registry.networks(page))) texts.push(formatPrefix(prefix));
+  for await (const { prefix } of eachRow((page) => registry.of(EVERYTHING).networks(page)))
+    texts.push(formatPrefix(prefix));
   return texts;
 }

@@ -61,6 +61,14 @@ const WORDS: Readonly<Record<string, Words>> = {
     `${who} looks after the alarm ${field(detail, 'kind')} for ${short(subject)}`,
   'hook.add': ({ who, subject, detail }) => `${who} added the hook ${named(detail, subject)}`,
   'hook.remove': ({ who, subject, detail }) => `${who} removed the hook ${named(detail, subject)}`,
+  'owner.add': ({ who, subject, detail }) => `${who} added the owner ${named(detail, subject)}`,
+  'owner.rename': ({ who, subject, detail }) =>
+    `${who} named the owner ${field(detail, 'before')} ${named(detail, subject)}`,
+  'owner.close': ({ who, subject, detail }) => `${who} closed the owner ${named(detail, subject)}`,
+  'owner.lend': ({ who, subject, detail }) =>
+    `${who} lent ${field(detail, 'prefix')} to the owner ${named(detail, subject)}`,
+  'owner.take-back': ({ who, subject, detail }) =>
+    `${who} took ${field(detail, 'prefix')} back from the owner ${named(detail, subject)}`,
   'person.invite': ({ who, detail }) => `${who} invited somebody as ${field(detail, 'role')}`,
   'account.add': ({ who, detail }) => `${who} signs in by an account at ${field(detail, 'issuer')}, too`,
   'account.remove': ({ who, detail }) =>

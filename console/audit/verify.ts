@@ -35,6 +35,8 @@ export async function verifyTrail(
     signal.throwIfAborted();
     const { rows, next } = await readPage(cursor);
     for (const row of rows) {
+      // Who sees only one owner is offered no verification.
+      if (row.hash === null) return { kind: 'broken', seq: row.seq, why: 'its hash is not shown' };
       newest ??= { seq: row.seq, hash: row.hash };
       if (later !== undefined) {
         const why = misfit(later, row);
@@ -66,7 +68,7 @@ function endAtKnown(row: AuditView, known: Head, head: Head, entries: number): V
 /** Why `row` cannot be the entry after `before`. */
 function misfit(row: AuditView, before: AuditView): string | undefined {
   if (before.seq !== row.seq - 1) return `the entry before it is missing (found number ${before.seq})`;
-  return wrongHash(row, hexToBytes(before.hash));
+  return wrongHash(row, hexToBytes(before.hash ?? ''));
 }
 
 function wrongHash(row: AuditView, previous: Uint8Array): string | undefined {

@@ -33,7 +33,13 @@ export function Audit({ route }: { readonly route: Route }) {
       sub="Each change of state: who did what. Entries can be added, and nothing else."
       actions={<Export name="audit" read={(page) => run('audit-list', page)} />}
     >
-      <Verification newest={after === undefined ? query.data?.rows[0]?.seq : undefined} />
+      {query.data?.rows.some(({ hash }) => hash === null) ? (
+        <p class="quiet">
+          The trail is one for all owners of the fabric: whoever runs it verifies all of it.
+        </p>
+      ) : (
+        <Verification newest={after === undefined ? query.data?.rows[0]?.seq : undefined} />
+      )}
       <ListTable
         caption="Audit trail"
         query={query}

@@ -35,8 +35,8 @@ export const ROLES = ['host', 'owner', 'operator', 'installer', 'auditor'] as co
 
 export type Role = (typeof ROLES)[number];
 
-/** Of whoever comes in without an invite. */
-export const NEWCOMER_ROLES = ['owner', 'operator', 'installer', 'auditor'] as const;
+/** What somebody may be at an owner; also of whoever comes in without an invite. */
+export const OWNER_ROLES = ['owner', 'operator', 'installer', 'auditor'] as const;
 
 const READS: readonly Permission[] = [
   'networks.read',

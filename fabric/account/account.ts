@@ -22,6 +22,7 @@ import {
   makeRecoveryCodes,
   removePasskey,
   showMe,
+  showSeen,
 } from './own.ts';
 import { findPasskey, setUp, signIn, signInByPasskey } from './sign-in.ts';
 
@@ -35,6 +36,7 @@ export const ACCOUNT_OPERATIONS: ReadonlyMap<string, AccountOperation<unknown>> 
     confirmByPassword,
     confirmByPasskey,
     showMe,
+    showSeen,
     changePassword,
     endOwnSessions,
     listPasskeys,

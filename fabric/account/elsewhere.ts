@@ -1,5 +1,5 @@
 import { Failure } from '../../protocol/failure.ts';
-import { NEWCOMER_ROLES, type Role } from '../access/roles.ts';
+import { OWNER_ROLES, type Role } from '../access/roles.ts';
 import { oneOf, optional, text } from '../operations/contract/input.ts';
 import type { Account } from '../registry/people.ts';
 import { accountOperation, type SignedIn, signedInView } from './operation.ts';
@@ -20,7 +20,7 @@ export const signInByAccount = accountOperation<
 >(
   'account-sign-in',
   'console',
-  { ...ACCOUNT, name: NAME, newcomer: optional(oneOf(...NEWCOMER_ROLES)), source: SOURCE },
+  { ...ACCOUNT, name: NAME, newcomer: optional(oneOf(...OWNER_ROLES)), source: SOURCE },
   async ({ registry, guard }, { name, newcomer, source, ...account }) => {
     const person = await registry.personByAccount(account, { names: namesOf(name, account.login), newcomer });
     if (person === undefined) {
@@ -29,7 +29,7 @@ export const signInByAccount = accountOperation<
         action: 'Ask for an invite for this account ("enf-fabric console invite --login").',
       });
     }
-    return signedInView(await registry.signedIn(person.id, { via: 'account', from: source }));
+    return signedInView(registry, await registry.signedIn(person.id, { via: 'account', from: source }));
   },
 );
 

@@ -2,7 +2,9 @@ import type { TSchema } from 'typebox';
 import { Failure } from '../../protocol/failure.ts';
 import { requireFresh } from '../access/fresh.ts';
 import type { Passwords } from '../access/password.ts';
-import { permissionsOf } from '../access/roles.ts';
+import { type Permission, permissionsOf } from '../access/roles.ts';
+import { actorOf } from '../operations/actors.ts';
+import { CATALOGUE } from '../operations/contract/catalogue.ts';
 import { checker, objectOf } from '../operations/contract/input.ts';
 import type { Actor } from '../operations/contract/operation.ts';
 import type { Person } from '../registry/people.ts';
@@ -65,7 +67,34 @@ export interface SignedIn {
   readonly me: Me;
 }
 
-export const signedInView = ({ id, generation, name, role, hasPassword }: Person): SignedIn => ({
-  session: { id, generation },
-  me: { name, role, permissions: permissionsOf(role), via: 'session', hasPassword },
-});
+/** @throws Failure `access.no-owner` if it is of none that is not closed */
+export async function signedInView(registry: Registry, { id, generation }: Person): Promise<SignedIn> {
+  const session = { id, generation };
+  const actor = await actorOf(registry, { actor: '', person: session, input: {} });
+  return { session, me: await meOf(registry, actor) };
+}
+
+/** What they are needed for concerns all owners, all of it. */
+const WHOLE: ReadonlySet<Permission> = new Set(
+  Object.values(CATALOGUE)
+    .map(({ permission }) => permission)
+    .filter((each) =>
+      Object.values(CATALOGUE).every(({ permission, whole }) => permission !== each || whole),
+    ),
+);
+
+/** What whoever asks is told of itself. */
+export async function meOf(registry: Registry, actor: Actor): Promise<Me> {
+  const { name, role, via, person, personName, owner, scope } = actor;
+  const owners = person === undefined ? [] : await registry.memberships(person);
+  const hasPassword = person !== undefined && (await registry.person(person)).hasPassword;
+  const whole = role === 'host' || scope.everything;
+  return {
+    ...{ name: personName ?? name, role, via },
+    permissions: permissionsOf(role).filter((each) => whole || !WHOLE.has(each)),
+    owner: owner ?? null,
+    owners: owners.map(({ name, role }) => ({ name, role })),
+    whole,
+    hasPassword,
+  };
+}

@@ -6,7 +6,7 @@ import { permissionsOf } from '../access/roles.ts';
 import { optional, text, whole } from '../operations/contract/input.ts';
 import { isoTime } from '../operations/contract/operation.ts';
 import type { Passkey } from '../registry/credentials.ts';
-import { accountOperation, type SignedIn, signedInView } from './operation.ts';
+import { accountOperation, meOf, type SignedIn, signedInView } from './operation.ts';
 import { checkSecret, PASSWORD, SOURCE } from './sign-in.ts';
 import type {
   CodesLeftView,
@@ -18,19 +18,22 @@ import type {
 } from './views.ts';
 
 /** Whoever asks. */
-export const showMe = accountOperation<object, Me>(
-  'me',
-  'caller',
-  {},
-  async ({ registry }, _input, actor) => {
-    const { name, role, via, personName } = actor;
-    const person = via === 'session' ? await registry.person(actor.person) : undefined;
-    return {
-      ...{ name: personName ?? name, role, permissions: permissionsOf(role), via },
-      hasPassword: person?.hasPassword ?? false,
-    };
-  },
+export const showMe = accountOperation<object, Me>('me', 'caller', {}, ({ registry }, _input, actor) =>
+  meOf(registry, actor),
 );
+
+/** What whoever asks sees, for a stream of what happens: `owner` is the number of the only owner of whom that is something; null: everything. */
+export const showSeen = accountOperation<object, Seen>('seen', 'caller', {}, async (_, _input, actor) => ({
+  permissions: permissionsOf(actor.role),
+  owner: actor.scope.everything ? null : actor.scope.owner,
+  host: actor.role === 'host',
+}));
+
+export interface Seen {
+  readonly permissions: readonly string[];
+  readonly owner: number | null;
+  readonly host: boolean;
+}
 
 /**
  * Changes the own password, and ends all other sessions. `current` may be a recovery code; who has no password yet leaves it out, and has to
@@ -53,7 +56,7 @@ export const changePassword = accountOperation<
       await checkSecret(on, { account: name, found, password: current, source });
     }
     const hash = await on.passwords.hash(password);
-    return signedInView(await on.registry.setPassword(actor.name, actor.person, hash));
+    return signedInView(on.registry, await on.registry.setPassword(actor.name, actor.person, hash));
   },
 );
 

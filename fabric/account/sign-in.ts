@@ -26,7 +26,10 @@ export const signIn = accountOperation<{ name: string; password: string; source:
   async (on, { name, password, source }) => {
     const found = await on.registry.passwordOf(name);
     const how = await checkSecret(on, { account: name, found, password, source });
-    return signedInView(await on.registry.signedIn(how.person.id, { via: how.via, from: source }));
+    return signedInView(
+      on.registry,
+      await on.registry.signedIn(how.person.id, { via: how.via, from: source }),
+    );
   },
 );
 
@@ -79,7 +82,7 @@ export const setUp = accountOperation<
     if (hash === undefined) throw badInvite();
     const name = checkName(typed);
     const person = await registry.acceptInvite(hash, { name, password: await passwords.hash(password) });
-    return signedInView(await registry.signedIn(person.id, { via: 'invite', from: source }));
+    return signedInView(registry, await registry.signedIn(person.id, { via: 'invite', from: source }));
   },
 );
 
@@ -120,7 +123,7 @@ export const signInByPasskey = accountOperation<
   { credential: CREDENTIAL, counter: whole(0, 2 ** 32 - 1), source: SOURCE },
   async ({ registry }, { credential, counter, source }) => {
     const person = await usePasskey(registry, credential, counter);
-    return signedInView(await registry.signedIn(person, { via: 'passkey', from: source }));
+    return signedInView(registry, await registry.signedIn(person, { via: 'passkey', from: source }));
   },
 );
 

@@ -22,6 +22,12 @@ export const Me = named('Me', 'Whoever asks, and what it may.', {
   permissions: listOf(words('What it may.', 'devices.read')),
   via: wordOf(['operator', 'token', 'session'], 'By what it is known.'),
   hasPassword: whether('Is it a person who has a password here?'),
+  owner: orNull(words('The name of the owner for whom it acts; null: for all of them.', 'default')),
+  owners: listOf(
+    shown({ name: words('The name of the owner.', 'default'), role: wordOf(ROLES, 'What it is there.') }),
+    'At which owners it is something.',
+  ),
+  whole: whether('May it do what concerns all owners, such as rotate certificates, if its role may?'),
 });
 export type Me = Shown<typeof Me>;
 

@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
+import { HOST } from '../access/scope.ts';
 import type { AlarmKind, Alarms, Finding } from '../registry/alarms.ts';
 import type { Handshake } from '../registry/records.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { OwnedReader, Registry } from '../registry/registry.ts';
 import { failing } from './failing.ts';
 
 /** What is looked at now and then. */
@@ -15,10 +16,8 @@ export interface AlarmCheck {
 
 /** What the checks ask of the fabric. */
 export interface CheckSources {
-  readonly registry: Pick<
-    Registry,
-    'census' | 'group' | 'groupNumbers' | 'handshakes' | 'missing' | 'networks'
-  > &
+  readonly registry: Pick<Registry, 'missing'> &
+    Pick<OwnedReader, 'census' | 'group' | 'groupNumbers' | 'handshakes' | 'networks'> &
     Pick<Alarms, 'beyondLimits' | 'failures' | 'overAnnounced' | 'tokensEnding'>;
   /** PEM by name of the file. */
   readonly certificates: () => Promise<Readonly<Record<string, string>>>;
@@ -113,7 +112,9 @@ export function alarmChecks({
       async find() {
         const missing = registry.missing();
         if (missing === undefined) return [];
-        return [{ kind: 'registry.behind', subject: 'registry', detail: { message: missing.message } }];
+        return [
+          { kind: 'registry.behind', owner: HOST, subject: 'registry', detail: { message: missing.message } },
+        ];
       },
     },
     {
@@ -122,7 +123,7 @@ export function alarmChecks({
       async find() {
         const { path, free, all } = await disk();
         const enough = free >= LEAST_FREE_BYTES && free >= all * LEAST_FREE;
-        return enough ? [] : [{ kind: 'disk.full-soon', subject: path, detail: { free, all } }];
+        return enough ? [] : [{ kind: 'disk.full-soon', owner: HOST, subject: path, detail: { free, all } }];
       },
     },
     {
@@ -141,11 +142,11 @@ export function backupOld(at: number | undefined, firstNetwork: number, now: num
   const old =
     at === undefined ? firstNetwork < now - FIRST_BACKUP_DAYS * DAY_MS : at < now - BACKUP_DAYS * DAY_MS;
   const detail = at === undefined ? {} : { made: new Date(at).toISOString() };
-  return old ? [{ kind: 'backup.old', subject: 'fabric', detail }] : [];
+  return old ? [{ kind: 'backup.old', owner: HOST, subject: 'fabric', detail }] : [];
 }
 
 /** Since then somebody may have brought its label. */
-const isAdmitted = (registry: Pick<Registry, 'group'>, gid: string): Promise<boolean> =>
+const isAdmitted = (registry: Pick<OwnedReader, 'group'>, gid: string): Promise<boolean> =>
   registry.group(gid).then(
     () => true,
     (error: unknown) => {
@@ -168,6 +169,7 @@ export function knocking(refusals: readonly Handshake[]): readonly Finding[] {
     .slice(0, MOST_KNOCKING)
     .map(([subject, all]) => ({
       kind: 'group.knocking',
+      owner: HOST,
       subject,
       detail: { times: all.length, last: new Date(all[0]!.at).toISOString(), from: all[0]!.source },
     }));
@@ -177,12 +179,14 @@ export function knocking(refusals: readonly Handshake[]): readonly Finding[] {
 export function dropped(before: readonly number[], now: number): readonly Finding[] {
   const most = Math.max(0, ...before);
   if (most < LEAST_FLEET || now > most * (1 - DROPPED)) return [];
-  return [{ kind: 'fleet.dropped', subject: 'fabric', detail: { before: most, now } }];
+  return [{ kind: 'fleet.dropped', owner: HOST, subject: 'fabric', detail: { before: most, now } }];
 }
 
 export function expiring(subject: string, pem: string, now: number): readonly Finding[] {
   const { validTo } = new X509Certificate(pem);
   const end = Date.parse(validTo);
   if (end > now + CERTIFICATE_DAYS * DAY_MS) return [];
-  return [{ kind: 'certificate.expiring', subject, detail: { ends: new Date(end).toISOString() } }];
+  return [
+    { kind: 'certificate.expiring', owner: HOST, subject, detail: { ends: new Date(end).toISOString() } },
+  ];
 }

@@ -1,6 +1,6 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import type { Alarms, FailurePlace, Finding } from '../registry/alarms.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { OwnedReader } from '../registry/registry.ts';
 import { ownTurn } from '../registry/turns.ts';
 
 /** The part of a group that makes an alarm if it reports one failure, and how many devices at least. */
@@ -13,7 +13,7 @@ const MOST_COUNTED = 10_000;
 
 /** Groups of which a tenth has reported the same failure since a time; what takes longer than a turn of the event loop is done in parts. */
 export async function failing(
-  registry: Pick<Registry, 'group' | 'groupNumbers'> & Pick<Alarms, 'failures'>,
+  registry: Pick<OwnedReader, 'group' | 'groupNumbers'> & Pick<Alarms, 'failures'>,
   since: number,
 ): Promise<readonly Finding[]> {
   const found: Finding[] = [];
@@ -24,8 +24,8 @@ export async function failing(
     const devices = sizes.get(gid) ?? (await registry.groupNumbers(fromHex(gid))).devices;
     sizes.set(gid, devices);
     if (times < devices * SHARE) continue;
-    const { name } = await registry.group(gid);
-    found.push({ kind: 'device.failing', subject, detail: { name, code, times, devices } });
+    const { name, owner } = await registry.group(gid);
+    found.push({ kind: 'device.failing', owner, subject, detail: { name, code, times, devices } });
   }
   return found;
 }

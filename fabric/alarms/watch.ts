@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { Log } from '../../os/service/log.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
+import { EVERYTHING } from '../access/scope.ts';
 import { lastBackup } from '../backup/last.ts';
 import type { AlarmKind } from '../registry/alarms.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -40,7 +41,7 @@ export function watchAlarms({
     return { path: data, free: bavail * bsize, all: blocks * bsize };
   };
   const checks = alarmChecks({
-    registry,
+    registry: { ...registry, ...registry.of(EVERYTHING) },
     certificates,
     disk,
     backupAt: () => lastBackup(data),

@@ -1,6 +1,6 @@
 import Type, { type TSchema } from 'typebox';
 import { ACCOUNT_OPERATIONS } from '../account/account.ts';
-import { text } from '../operations/contract/input.ts';
+import { optional, text } from '../operations/contract/input.ts';
 import { fieldsInPath } from '../operations/contract/request.ts';
 import { ACCOUNT_ANSWERS } from './account-answers.ts';
 import { PASSKEY_ANSWER } from './passkeys.ts';
@@ -136,8 +136,8 @@ const TABLE: Readonly<Record<string, Row>> = {
     method: 'GET',
     path: '/events',
     who: 'caller',
-    summary: 'What happens, as server-sent events',
-    fields: {},
+    summary: 'What happens, as server-sent events, also for `owner`',
+    fields: { owner: optional(text(63)) },
   },
   'password-change': {
     method: 'POST',

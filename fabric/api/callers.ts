@@ -6,7 +6,9 @@ import { Failure } from '../../protocol/failure.ts';
 import { backoff } from '../access/backoff.ts';
 import { secretHash } from '../access/secrets.ts';
 import type { SignedIn } from '../account/operation.ts';
+import { OWNER_HEADER } from './client.ts';
 import type { ApiOptions, Caller } from './options.ts';
+import { API_PREFIX } from './routes.ts';
 import { LONGEST_MS, type Session, sessions } from './signing-in/sessions.ts';
 import { type Site, siteOf } from './site.ts';
 
@@ -79,9 +81,10 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
     site,
     of(request) {
       const { authorization } = request.headers;
-      if (authorization !== undefined) return { token: bearer(request, authorization) };
+      const owner = ownerOf(request);
+      if (authorization !== undefined) return { token: bearer(request, authorization), owner };
       const { id, generation, proved } = signedIn(request);
-      return { person: { id, generation, proved } };
+      return { person: { id, generation, proved }, owner };
     },
     enter(request, reply, { session, me }, proved) {
       open.end(textOf(request));
@@ -108,6 +111,15 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
       request.headers.authorization ??
       (open.find(textOf(request)) === undefined ? sourceOf(request.ip) : textOf(request)),
   };
+}
+
+const EVENTS = `${API_PREFIX}/events`;
+
+/** For whom a request is: a header says it, or the query of a stream, to which a browser adds none. */
+function ownerOf({ headers, query, routeOptions }: FastifyRequest): string | undefined {
+  const asked = routeOptions.url === EVENTS ? (query as { owner?: unknown }).owner : undefined;
+  const given = headers[OWNER_HEADER] ?? asked;
+  return typeof given === 'string' && given !== '' ? given : undefined;
 }
 
 /** Methods that change nothing. */

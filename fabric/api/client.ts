@@ -19,13 +19,16 @@ export interface Remote {
   readonly ca?: string | undefined;
 }
 
+/** The header with the name of the owner for whom a request is. */
+export const OWNER_HEADER = 'enf-owner';
+
 /**
  * Runs operations through the API of a fabric elsewhere.
  * @throws Failure of the operation, `api.unreachable`, `api.bad-answer`
  */
-export const remoteClient = (remote: Remote): RunOperation =>
+export const remoteClient = (remote: Remote, owner?: string): RunOperation =>
   clientOf(async (method, path, body) => {
-    const { status, text } = await exchange(remote, method, path, body);
+    const { status, text } = await exchange(remote, { method, path, body, owner });
     let answer: unknown;
     try {
       answer = JSON.parse(text);
@@ -41,9 +44,12 @@ export const remoteClient = (remote: Remote): RunOperation =>
 
 function exchange(
   remote: Remote,
-  method: string,
-  path: string,
-  body: object | undefined,
+  {
+    method,
+    path,
+    body,
+    owner,
+  }: { method: string; path: string; body: object | undefined; owner: string | undefined },
 ): Promise<{ status: number; text: string }> {
   const { url, token, ca } = remote;
   const send = url.protocol === 'https:' ? requestHttps : requestHttp;
@@ -57,6 +63,7 @@ function exchange(
         agent: false,
         headers: {
           authorization: `Bearer ${token}`,
+          ...(owner === undefined ? {} : { [OWNER_HEADER]: owner }),
           ...(content === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(ca === undefined ? {} : { ca }),

@@ -24,6 +24,8 @@ export interface FeedEvent {
   readonly name: NewsEvent['name'] | 'reset';
   readonly data: object;
   readonly permission?: Permission;
+  /** Whose it is; everybody hears of a reset. */
+  readonly owner?: number;
 }
 
 /** What happens in a fabric, numbered. */

@@ -84,8 +84,12 @@ function operationObject(route: Route | AccountRoute): object {
   };
 }
 
-const neededFor = ({ permission, fresh }: Route): string =>
-  `Needs the permission \`${permission}\`.${fresh ? ` ${FRESH}` : ''}`;
+const neededFor = ({ permission, fresh, whole }: Route): string =>
+  [
+    `Needs the permission \`${permission}\`.`,
+    ...(whole ? ['It concerns all owners of the fabric: of one among several nobody may.'] : []),
+    ...(fresh ? [FRESH] : []),
+  ].join(' ');
 
 const objectSchema = (
   fields: Route['fields'],

@@ -8,7 +8,7 @@ import type { Call } from '../operations/running.ts';
 type NewsPosition = NewsView['position'];
 
 /** On whose behalf the fabric is asked: the bearer of a token, a person who has signed in, or the console itself. */
-export type Caller = Pick<Call, 'token' | 'person'>;
+export type Caller = Pick<Call, 'token' | 'person' | 'owner'>;
 
 /** The fabric behind the API. */
 export interface FabricBehind {

@@ -30,6 +30,8 @@ const STATUS: Readonly<Record<string, number>> = {
   'access.bad-invite': 403,
   'access.cross-site': 403,
   'access.forbidden': 403,
+  'access.no-owner': 403,
+  'access.not-whole': 403,
   'access.not-invited': 403,
   'access.unverified-email': 403,
   'access.fresh-sign-in': 403,
@@ -44,11 +46,17 @@ const STATUS: Readonly<Record<string, number>> = {
   'request.bad-type': 415,
   'request.too-many': 429,
   'request.too-many-streams': 503,
+  'fabric.ambiguous-device': 409,
   'fabric.ambiguous-group': 409,
   'fabric.ambiguous-network': 409,
+  'fabric.default-owner': 409,
+  'fabric.group-claimed': 409,
   'fabric.last-owner': 409,
   'fabric.no-answer': 503,
   'fabric.not-serving': 503,
+  'fabric.owner-not-idle': 409,
+  'fabric.prefix-in-use': 409,
+  'fabric.several-owners': 409,
 };
 
 const STATUS_BY_PATTERN: readonly (readonly [pattern: RegExp, status: number])[] = [

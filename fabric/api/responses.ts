@@ -49,15 +49,27 @@ export const REQUEST_HEADERS = {
     'Sent again with a request that is repeated: it is done once.',
     Type.String({ pattern: '^[\\x21-\\x7e]{1,64}$', examples: ['2b1c5b0e-7a52-4d8e-9d53-6f1f5a3c9a10'] }),
   ),
+  Owner: inHeader(
+    'Enf-Owner',
+    'The name of the owner for whom the request is, where whoever asks may act for several.',
+    Type.String({ pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$', examples: ['acme'] }),
+  ),
   LastEventId: inHeader('Last-Event-ID', 'The `id` of the last event that has come: what follows is sent.'),
 };
 
 /** Those that a request takes. */
 export function headersOf(route: Route | AccountRoute): object[] {
   const refer = (name: keyof typeof REQUEST_HEADERS) => ({ $ref: `#/components/parameters/${name}` });
-  if ('who' in route) return route.name === 'events' ? [refer('LastEventId')] : [];
-  if (route.method === 'GET') return [refer('IfNoneMatch')];
-  return [refer('IdempotencyKey'), ...(shownBy(route.path) === undefined ? [] : [refer('IfMatch')])];
+  if ('who' in route)
+    return route.who === 'anyone'
+      ? []
+      : [refer('Owner'), ...(route.name === 'events' ? [refer('LastEventId')] : [])];
+  if (route.method === 'GET') return [refer('Owner'), refer('IfNoneMatch')];
+  return [
+    refer('Owner'),
+    refer('IdempotencyKey'),
+    ...(shownBy(route.path) === undefined ? [] : [refer('IfMatch')]),
+  ];
 }
 
 /** The answers to a request, by status. */

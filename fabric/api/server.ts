@@ -99,7 +99,7 @@ function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Ca
         };
         const key = request.headers['idempotency-key'];
         if (key === undefined) return work();
-        const who = JSON.stringify(caller.token ?? caller.person?.id);
+        const who = JSON.stringify([caller.token ?? caller.person?.id, caller.owner]);
         return keys.once({ caller: who, key: String(key), operation: route.name, input }, work);
       },
     });

@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import type { Me } from '../account/views.ts';
+import type { Seen } from '../account/own.ts';
+import { eventForOwner } from '../operations/news.ts';
 import type { Callers } from './callers.ts';
 import type { Feed, FeedEvent } from './feed.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
@@ -18,6 +19,9 @@ interface Stream {
   readonly caller: Caller;
   readonly key: string;
   readonly permissions: ReadonlySet<string>;
+  /** The number of the only owner whose events it gets; null: it gets all. */
+  readonly owner: number | null;
+  readonly host: boolean;
   readonly response: ServerResponse;
 }
 
@@ -39,14 +43,18 @@ export function streams(app: FastifyInstance, options: ApiOptions, callers: Call
   async function check(): Promise<void> {
     const verdicts = new Map<string, Promise<boolean>>();
     for (const stream of [...open]) {
-      const { request, caller, key } = stream;
-      if (!verdicts.has(key)) verdicts.set(key, callers.holds(request) ? holds(options, caller) : NO);
+      const { request, caller, owner } = stream;
+      const key = JSON.stringify([stream.key, caller.owner, owner]);
+      if (!verdicts.has(key)) verdicts.set(key, callers.holds(request) ? holds(options, caller, owner) : NO);
       if (!(await verdicts.get(key))) stream.response.end();
     }
   }
 
   const unsubscribe = feed.subscribe((events) => {
+    // Who was the only owner sees less from now on: the browser asks anew.
+    if (events.some(changesOwners)) for (const { host, response } of open) if (!host) response.end();
     for (const stream of open) {
+      if (stream.response.writableEnded) continue;
       const text = textOf(visible(stream, events));
       if (text !== '') send(stream, text);
     }
@@ -67,11 +75,11 @@ export function streams(app: FastifyInstance, options: ApiOptions, callers: Call
   return {
     async begin(request, reply, caller) {
       const key = callers.keyOf(request);
-      const me = await ask<Me>(options, 'me', caller, {});
+      const { permissions, owner, host } = await ask<Seen>(options, 'seen', caller, {});
       const own = [...open].filter((stream) => stream.key === key);
       if (open.size >= MOST || own.length >= MOST_OF_ONE) throw tooManyStreams();
       const { raw: response } = reply;
-      const stream = { request, caller, key, permissions: new Set(me.permissions), response };
+      const stream = { request, caller, key, permissions: new Set(permissions), owner, host, response };
       sendHead(reply);
       if (response.destroyed) return;
       open.add(stream);
@@ -83,13 +91,12 @@ export function streams(app: FastifyInstance, options: ApiOptions, callers: Call
 
 const NO = Promise.resolve(false);
 
-/** Does the fabric still know the caller? If it does not answer, nothing has changed. */
-async function holds(options: ApiOptions, caller: Caller): Promise<boolean> {
+/** Does the caller still see what it saw? If the fabric does not answer, nothing has changed. */
+async function holds(options: ApiOptions, caller: Caller, owner: number | null): Promise<boolean> {
   try {
-    await ask(options, 'me', caller, {});
-    return true;
+    return (await ask<Seen>(options, 'seen', caller, {})).owner === owner;
   } catch (error) {
-    return !isFailure(error) || error.area !== 'access';
+    return !isFailure(error) || !(error.area === 'access' || error.code === 'fabric.unknown-owner');
   }
 }
 
@@ -97,7 +104,7 @@ async function holds(options: ApiOptions, caller: Caller): Promise<boolean> {
 function mayEndSessions({ name, data }: FeedEvent): boolean {
   if (name === 'reset') return true;
   const { action } = data as { action?: string };
-  return name === 'audit' && /^(?:person\.|token\.revoke)/.test(action ?? '');
+  return name === 'audit' && /^(?:person\.|token\.revoke|owner\.)/.test(action ?? '');
 }
 
 function sendHead(reply: FastifyReply): void {
@@ -110,8 +117,18 @@ function sendHead(reply: FastifyReply): void {
   });
 }
 
-const visible = ({ permissions }: Stream, events: readonly FeedEvent[]): readonly FeedEvent[] =>
-  events.filter(({ permission }) => permission === undefined || permissions.has(permission));
+const changesOwners = ({ name, data }: FeedEvent): boolean =>
+  name === 'audit' && ((data as { action?: string }).action ?? '').startsWith('owner.');
+
+function visible({ permissions, owner }: Stream, events: readonly FeedEvent[]): readonly FeedEvent[] {
+  const allowed = events.filter(({ permission }) => permission === undefined || permissions.has(permission));
+  if (owner === null) return allowed;
+  return allowed
+    .filter((event) => event.owner === undefined || event.owner === owner)
+    .map((event) =>
+      event.name === 'reset' ? event : { ...event, data: eventForOwner({ ...event, name: event.name }) },
+    );
+}
 
 const textOf = (events: readonly FeedEvent[]): string =>
   events.map(({ id, name, data }) => `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join('');

@@ -10,13 +10,13 @@ import {
   retryDelivery,
   testHook,
 } from '../operations/hooks.ts';
-import { FABRIC, withFabric } from './common/context.ts';
+import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
 const alarmList: Command = {
   name: 'alarm list',
   summary: 'Lists what an owner should look at, and what to do about it.',
-  options: [{ name: 'ended', help: 'those that are over' }, LIMIT, AFTER, ALL, CSV, ...FABRIC],
+  options: [{ name: 'ended', help: 'those that are over' }, LIMIT, AFTER, ALL, CSV, ...OWNED],
   examples: ['enf-fabric alarm list', 'enf-fabric alarm list --ended --json'],
   async run(invocation) {
     const ended = invocation.flag('ended');
@@ -49,7 +49,7 @@ const alarmAcknowledge: Command = {
   name: 'alarm acknowledge',
   summary: 'Says that somebody looks after an alarm. It ends by itself when it is over.',
   arguments: '<id>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric alarm acknowledge 7'],
   async run(invocation) {
     const id = idOf(invocation);
@@ -63,7 +63,7 @@ const hookAdd: Command = {
   name: 'hook add',
   summary: 'Adds a place that hears of alarms: an https: address or mailto:. Its key is shown once.',
   arguments: '<url>',
-  options: [{ name: 'name', value: 'TEXT', help: 'what people call it' }, ...FABRIC],
+  options: [{ name: 'name', value: 'TEXT', help: 'what people call it' }, ...OWNED],
   examples: [
     'enf-fabric hook add https://hooks.example.org/enf --name on-call',
     'enf-fabric hook add mailto:ops@example.org --name ops',
@@ -84,7 +84,7 @@ const hookAdd: Command = {
 const hookList: Command = {
   name: 'hook list',
   summary: 'Lists the places that hear of alarms.',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric hook list'],
   async run(invocation) {
     await withFabric(invocation, async (fabric) => {
@@ -111,7 +111,7 @@ function hookCommand(
     name: `hook ${verb}`,
     summary,
     arguments: '<id>',
-    options: [...FABRIC],
+    options: [...OWNED],
     examples: [`enf-fabric hook ${verb} 2`],
     async run(invocation) {
       const id = idOf(invocation);
@@ -126,7 +126,7 @@ const hookDeliveries: Command = {
   name: 'hook deliveries',
   summary: 'Lists what was sent to a hook, or waits, newest first.',
   arguments: '<id>',
-  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, CSV, ...OWNED],
   examples: ['enf-fabric hook deliveries 2'],
   async run(invocation) {
     const id = idOf(invocation);

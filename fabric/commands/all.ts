@@ -12,6 +12,7 @@ import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { netcheckCommand } from './netcheck.ts';
 import { networkCommands } from './network.ts';
+import { ownerCommands } from './owner.ts';
 import { consoleInvite, personCommands } from './person.ts';
 import { privacyCommands } from './privacy.ts';
 import { rootCommands } from './root.ts';
@@ -41,4 +42,5 @@ export const commands: readonly Command[] = [
   netcheckCommand,
   consoleInvite,
   ...personCommands,
+  ...ownerCommands,
 ];

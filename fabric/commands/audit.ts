@@ -4,7 +4,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from '../operations/audit.ts';
 import type { AuditView, HandshakeCountView, HandshakeView } from '../operations/views/handshakes.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
-import { FABRIC, withFabric } from './common/context.ts';
+import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, countText, printCursor, requestedPages, when } from './common/list.ts';
 
 /** Entries that are listed unless `--limit` says otherwise. */
@@ -41,7 +41,7 @@ export const audit: Command = {
       name: 'accept-loss',
       help: 'give up entries that the registry lacks because it was copied or replaced, and write that into the trail',
     },
-    ...FABRIC,
+    ...OWNED,
   ],
   examples: [
     'enf-fabric audit',

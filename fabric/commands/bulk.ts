@@ -7,7 +7,7 @@ import type { DeviceFilterInput } from '../operations/devices.ts';
 import { cancelJob, listJobs, showJob } from '../operations/jobs.ts';
 import type { CountView } from '../operations/views/devices.ts';
 import type { StandingChange } from '../registry/records.ts';
-import { FABRIC, type Fabric, withFabric } from './common/context.ts';
+import { type Fabric, OWNED, withFabric } from './common/context.ts';
 import { when } from './common/list.ts';
 
 const CHANGES: readonly StandingChange[] = ['ban', 'unban', 'evict'];
@@ -65,7 +65,7 @@ const deviceBulk: Command = {
     ...BULK_FILTERS,
     { name: 'yes', help: 'do it' },
     { name: 'expect', value: 'N', help: 'only if the filter still finds as many as the preview has said' },
-    ...FABRIC,
+    ...OWNED,
   ],
   examples: [
     'enf-fabric device bulk ban --group 3f0c9a52',
@@ -124,7 +124,7 @@ function jobText(
 const jobList: Command = {
   name: 'job list',
   summary: 'Lists the jobs of the running fabric, newest first.',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric job list'],
   async run(invocation) {
     const { rows } = await withFabric(invocation, (fabric) => fabric.run(listJobs, {}));
@@ -152,7 +152,7 @@ const jobCancel: Command = {
   name: 'job cancel',
   summary: 'Ends a job; what was done stays done.',
   arguments: '<job>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric job cancel 3'],
   async run(invocation) {
     const text = invocation.positionals[0]!;

@@ -6,7 +6,7 @@ import { replaceDevice, retireDevice } from '../operations/endings.ts';
 import type { AgentView, DeviceDetails, DeviceView, StandingView } from '../operations/views/devices.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { DEVICE_FILTERS, narrowed } from './bulk.ts';
-import { FABRIC, withFabric } from './common/context.ts';
+import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, countText, LIMIT, printList, when } from './common/list.ts';
 
 function onlineText({ online, silentSince }: DeviceView): string {
@@ -19,7 +19,7 @@ const failureText = ({ code, at }: NonNullable<AgentView['lastFailure']>): strin
 const deviceList: Command = {
   name: 'device list',
   summary: 'Lists the devices: standing, online, last seen, version, last failure.',
-  options: [...DEVICE_FILTERS, LIMIT, AFTER, ALL, CSV, ...FABRIC],
+  options: [...DEVICE_FILTERS, LIMIT, AFTER, ALL, CSV, ...OWNED],
   examples: [
     'enf-fabric device list',
     'enf-fabric device list --group 3f0c9a52 --standing banned',
@@ -71,7 +71,7 @@ const deviceShow: Command = {
   name: 'device show',
   summary: 'Shows a device: standing, keys, and its handshakes: when, from where, with what result.',
   arguments: '<address>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric device show fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
   async run(invocation) {
     const input = { address: invocation.positionals[0]! };
@@ -150,7 +150,7 @@ function standingCommand(change: StandingChange, summary: string): Command {
     name: `device ${change}`,
     summary,
     arguments: '<address>',
-    options: [...FABRIC],
+    options: [...OWNED],
     examples: [`enf-fabric device ${change} fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2`],
     async run(invocation) {
       const input = { address: invocation.positionals[0]!, change };
@@ -170,7 +170,7 @@ const deviceRetire: Command = {
   summary:
     'Refuses a device for ever. Nobody gets its address again; its name is free. This cannot be undone.',
   arguments: '<address>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric device retire fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
   async run(invocation) {
     const input = { address: invocation.positionals[0]! };
@@ -189,7 +189,7 @@ const deviceReplace: Command = {
   summary:
     'Gives the address and name of a device to a new one, which was admitted meanwhile. This cannot be undone.',
   arguments: '<old> <new>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric device replace pump-7 fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
   async run(invocation) {
     const [address, by] = invocation.positionals as [string, string];
@@ -211,7 +211,7 @@ const deviceName: Command = {
   name: 'device name',
   summary: 'Names a device: a DNS label that no other device has. An empty text takes the name back.',
   arguments: '<address> <name>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric device name fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2 pump-7'],
   async run(invocation) {
     const [address, name] = invocation.positionals as [string, string];
@@ -228,7 +228,7 @@ const deviceNote: Command = {
   name: 'device note',
   summary: 'Notes something of a device; an empty text removes that.',
   arguments: '<address> <text>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric device note fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2 "behind the pump"'],
   async run(invocation) {
     const [address, note] = invocation.positionals as [string, string];

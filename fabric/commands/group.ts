@@ -9,7 +9,7 @@ import { removeGroup } from '../operations/endings.ts';
 import { admitGroup, changeGroup, listGroups, setGroupStatus } from '../operations/groups.ts';
 import type { GroupView } from '../operations/views/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
-import { FABRIC, withFabric } from './common/context.ts';
+import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { backText } from './device.ts';
 
@@ -33,7 +33,7 @@ const groupAdd: Command = {
     { name: 'most', value: 'N', help: 'let no further device in when so many have come' },
     { name: 'countries', value: 'LIST', help: 'let new devices in from these only, such as CH,DE,private' },
     { name: 'suspended', help: 'let its devices in only when it is resumed' },
-    ...FABRIC,
+    ...OWNED,
   ],
   examples: [
     'enf-fabric group add --label label.png --network fd00:8f80:8000:1::/64',
@@ -89,7 +89,7 @@ const groupList: Command = {
   options: [
     { name: 'search', value: 'TEXT', help: 'what their name or id has in it' },
     ...[LIMIT, AFTER, ALL, CSV],
-    ...FABRIC,
+    ...OWNED,
   ],
   examples: ['enf-fabric group list', 'enf-fabric group list --search pump'],
   async run(invocation) {
@@ -126,7 +126,7 @@ function statusCommand(verb: string, status: GroupStatus, summary: string): Comm
     name: `group ${verb}`,
     summary,
     arguments: '<gid-prefix>',
-    options: [...FABRIC],
+    options: [...OWNED],
     examples: [`enf-fabric group ${verb} 3f0c9a52`],
     async run(invocation) {
       const input = { gid: invocation.positionals[0]!, status };
@@ -146,7 +146,7 @@ const groupRemove: Command = {
   name: 'group remove',
   summary: 'Removes a group that has no devices.',
   arguments: '<gid-prefix>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric group remove 3f0c9a52'],
   async run(invocation) {
     const input = { gid: invocation.positionals[0]! };
@@ -163,7 +163,7 @@ const groupRename: Command = {
   name: 'group rename',
   summary: 'Gives a group another name.',
   arguments: '<gid-prefix> <name>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric group rename 3f0c9a52 "Pumps north"'],
   async run(invocation) {
     const [gid, name] = invocation.positionals as [string, string];
@@ -177,7 +177,7 @@ const groupAnnounce: Command = {
   name: 'group announce',
   summary: 'Says how many devices of a group are expected; 0: that is not known.',
   arguments: '<gid-prefix> <number>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric group announce 3f0c9a52 500'],
   async run(invocation) {
     const [gid, number] = invocation.positionals as [string, string];
@@ -196,7 +196,7 @@ const groupLimit: Command = {
   name: 'group limit',
   summary: 'Says how many devices of a group may come; 0: any number. Those that have come stay.',
   arguments: '<gid-prefix> <number>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric group limit 3f0c9a52 500', 'enf-fabric group limit 3f0c9a52 0'],
   async run(invocation) {
     const [gid, number] = invocation.positionals as [string, string];
@@ -215,7 +215,7 @@ const groupCountries: Command = {
   summary:
     'Says where the address of a new device must be registered; any: anywhere. Those that have come stay.',
   arguments: '<gid-prefix> <list>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: [
     'enf-fabric group countries 3f0c9a52 CH,DE',
     'enf-fabric group countries 3f0c9a52 CH,private,unknown',

@@ -1,14 +1,14 @@
 import type { Command } from '../../cli/program.ts';
 import { removeNetwork } from '../operations/endings.ts';
 import { addNetwork, listNetworks, renameNetwork } from '../operations/networks.ts';
-import { FABRIC, withFabric } from './common/context.ts';
+import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
 const networkAdd: Command = {
   name: 'network add',
   summary: 'Adds a /64 from which devices get their addresses; this host is ::1 in it.',
   arguments: '<prefix/64>',
-  options: [{ name: 'name', value: 'TEXT', help: 'what people call it', default: '' }, ...FABRIC],
+  options: [{ name: 'name', value: 'TEXT', help: 'what people call it', default: '' }, ...OWNED],
   examples: ['enf-fabric network add fd00:8f80:8000:1::/64 --name plant'],
   async run(invocation) {
     const input = { prefix: invocation.positionals[0]!, name: invocation.option('name') ?? '' };
@@ -24,7 +24,7 @@ const networkList: Command = {
   options: [
     { name: 'search', value: 'TEXT', help: 'what their name or prefix has in it' },
     ...[LIMIT, AFTER, ALL, CSV],
-    ...FABRIC,
+    ...OWNED,
   ],
   examples: ['enf-fabric network list --json'],
   async run(invocation) {
@@ -50,7 +50,7 @@ const networkRename: Command = {
   name: 'network rename',
   summary: 'Gives a network another name.',
   arguments: '<prefix/64> <name>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric network rename fd00:8f80:8000:1::/64 "North plant"'],
   async run(invocation) {
     const [prefix, name] = invocation.positionals as [string, string];
@@ -64,7 +64,7 @@ const networkRemove: Command = {
   name: 'network remove',
   summary: 'Removes a network that has no groups.',
   arguments: '<prefix/64>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric network remove fd00:8f80:8000:1::/64'],
   async run(invocation) {
     const input = { prefix: invocation.positionals[0]! };

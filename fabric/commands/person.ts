@@ -1,8 +1,9 @@
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES, type Role } from '../access/roles.ts';
-import { invitePerson, listPeople, removePerson, setPersonRole } from '../operations/people.ts';
-import { FABRIC, withFabric } from './common/context.ts';
+import { invitePerson, listPeople, removePerson, setPersonRole } from '../operations/people/people.ts';
+import type { PersonView } from '../operations/views/people.ts';
+import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { CONSOLE_URL, parseOrigin } from './common/origin.ts';
 import { remoteOf } from './common/remote.ts';
@@ -23,7 +24,7 @@ export const consoleInvite: Command = {
       value: 'URL',
       help: `where browsers find the console (that of --api, else ${CONSOLE_URL})`,
     },
-    ...FABRIC,
+    ...OWNED,
   ],
   examples: [
     'enf-fabric console invite',
@@ -52,16 +53,16 @@ export const consoleInvite: Command = {
 const personList: Command = {
   name: 'person list',
   summary: 'Lists the people who sign in at the console.',
-  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, CSV, ...OWNED],
   examples: ['enf-fabric person list'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
       printList(invocation, fabric, listPeople, {
         header: ['ID', 'NAME', 'ROLE', 'SINCE', 'INVITED BY', 'SIGNED IN', 'PASSKEYS'],
-        cells: ({ id, name, role, created, createdBy, signedIn, removed, passkeys }) => [
+        cells: ({ id, name, role, owners, created, createdBy, signedIn, removed, passkeys }) => [
           String(id),
           name,
-          removed === null ? role : `removed ${when(removed)}`,
+          removed === null ? rolesAt(role, owners) : `removed ${when(removed)}`,
           when(created),
           createdBy,
           signedIn === null ? 'never' : when(signedIn),
@@ -75,11 +76,15 @@ const personList: Command = {
   },
 };
 
+/** Of one owner its name goes without saying. */
+const rolesAt = (role: Role, owners: PersonView['owners']): string =>
+  owners.length < 2 ? role : owners.map((each) => `${each.role} of ${each.name}`).join(', ');
+
 const personRole: Command = {
   name: 'person role',
   summary: 'Changes what a person may do, and ends all its sessions.',
   arguments: '<name> <role>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric person role anna auditor'],
   async run(invocation) {
     const [person, role] = invocation.positionals as [string, string];
@@ -94,7 +99,7 @@ const personRemove: Command = {
   name: 'person remove',
   summary: 'Removes a person at once: its sessions, password and passkeys end.',
   arguments: '<name>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric person remove anna'],
   async run(invocation) {
     const input = { person: invocation.positionals[0]! };

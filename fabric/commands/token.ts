@@ -1,9 +1,9 @@
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES } from '../access/roles.ts';
-import { createToken, listTokens, revokeToken } from '../operations/tokens.ts';
+import { createToken, listTokens, revokeToken } from '../operations/people/tokens.ts';
 import type { TokenView } from '../operations/views/people.ts';
-import { FABRIC, withFabric } from './common/context.ts';
+import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
 const tokenCreate: Command = {
@@ -13,7 +13,7 @@ const tokenCreate: Command = {
     { name: 'name', value: 'TEXT', help: 'who or what will have it; stands in the audit trail' },
     { name: 'role', value: 'ROLE', help: `what it may do: ${ROLES.join(', ')}`, default: 'auditor' },
     { name: 'days', value: 'N', help: 'how long it holds, 1 to 366 days', default: '90' },
-    ...FABRIC,
+    ...OWNED,
   ],
   examples: [
     'enf-fabric token create --name monitoring',
@@ -39,7 +39,7 @@ const tokenCreate: Command = {
 const tokenList: Command = {
   name: 'token list',
   summary: 'Lists the tokens of the API.',
-  options: [LIMIT, AFTER, ALL, CSV, ...FABRIC],
+  options: [LIMIT, AFTER, ALL, CSV, ...OWNED],
   examples: ['enf-fabric token list'],
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
@@ -69,7 +69,7 @@ const tokenRevoke: Command = {
   name: 'token revoke',
   summary: 'Revokes a token at once.',
   arguments: '<id>',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric token revoke 3'],
   async run(invocation) {
     const id = invocation.positionals[0]!;

@@ -4,7 +4,7 @@ import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
 import { formatListen, type ListenAddress, parseListen } from '../../os/net/listen.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { NEWCOMER_ROLES } from '../access/roles.ts';
+import { OWNER_ROLES } from '../access/roles.ts';
 import { formatServices, type HostServices, NO_SERVICES, parseServices } from '../host/services.ts';
 import { isLoopback, issuerOf, originOf } from './origin.ts';
 
@@ -192,7 +192,7 @@ export const SCHEMA = {
       },
       (value) => (value === '' || CLAIM.test(value) ? undefined : 'the name of a claim'),
     ),
-    role: choice(NEWCOMER_ROLES, {
+    role: choice(OWNER_ROLES, {
       default: '"auditor"',
       doc: 'The role of whoever comes in without an invite.',
     }),

@@ -6,6 +6,7 @@ import type { Log } from '../../os/service/log.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
+import { EVERYTHING } from '../access/scope.ts';
 import { hostAddress } from '../registry/address.ts';
 import { eachRow } from '../registry/pages.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -40,7 +41,7 @@ export function installHostRoutes(tun: string, registry: Registry, log: Log): Ho
     for (const prefix of prefixes) await routeThrough(formatPrefix(prefix), tun);
   };
   const installAll = async (): Promise<void> => {
-    for await (const { prefix } of eachRow((page) => registry.networks(page)))
+    for await (const { prefix } of eachRow((page) => registry.of(EVERYTHING).networks(page)))
       wanted.set(formatPrefix(prefix), prefix);
     await install([...wanted.values()]);
   };

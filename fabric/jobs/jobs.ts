@@ -1,4 +1,5 @@
 import { Failure, isFailure } from '../../protocol/failure.ts';
+import type { Scope } from '../access/scope.ts';
 import type { JobView } from './view.ts';
 
 /*
@@ -18,22 +19,31 @@ export interface Progress {
 
 /** The jobs of a fabric. */
 export interface Jobs {
-  /** Begins one. @throws Failure `jobs.too-many` */
+  /** Begins one, of an owner. @throws Failure `jobs.too-many` */
   start(
-    of: Pick<JobView, 'operation' | 'input' | 'actor'>,
+    of: Pick<JobView, 'operation' | 'input' | 'actor'> & { readonly owner: number },
     work: (progress: Progress) => Promise<void>,
   ): JobView;
   /** Newest first. */
-  list(): readonly JobView[];
+  list(scope: Scope): readonly JobView[];
   /** @throws Failure `jobs.unknown` */
-  show(id: number): JobView;
+  show(scope: Scope, id: number): JobView;
   /** @throws Failure `jobs.unknown` */
-  cancel(id: number): JobView;
+  cancel(scope: Scope, id: number): JobView;
 }
 
+/** Of one owner. */
 const MOST_RUNNING = 4;
 const MOST_KEPT = 50;
 const MOST_FAILURES = 100;
+
+interface Kept {
+  readonly job: Mutable;
+  readonly stop: AbortController;
+  readonly owner: number;
+}
+
+const isIn = ({ everything, owner }: Scope, job: Kept): boolean => everything || job.owner === owner;
 
 type Mutable = { -readonly [K in keyof JobView]: JobView[K] } & { failures: JobView['failures'][number][] };
 
@@ -41,26 +51,27 @@ type Mutable = { -readonly [K in keyof JobView]: JobView[K] } & { failures: JobV
  * `now`: milliseconds since 1970; the numbers of jobs begin with its seconds, so that none is given twice. `onError` receives what is no Failure.
  */
 export function openJobs(now: () => number = Date.now, onError: (error: unknown) => void = () => {}): Jobs {
-  const jobs = new Map<number, { readonly job: Mutable; readonly stop: AbortController }>();
+  const jobs = new Map<number, Kept>();
   let last = Math.floor(now() / 1_000);
 
-  const find = (id: number) => {
+  const ofOwner = (owner: number): Kept[] => [...jobs.values()].filter((each) => each.owner === owner);
+  const find = (scope: Scope, id: number): Kept => {
     const found = jobs.get(id);
-    if (found === undefined) throw unknownJob(id);
+    if (found === undefined || !isIn(scope, found)) throw unknownJob(id);
     return found;
   };
-  const end = (job: Mutable, state: JobView['state']): void => {
+  const end = ({ job, owner }: Kept, state: JobView['state']): void => {
     job.state = state;
     job.ended = new Date(now()).toISOString();
-    for (const [id, { job: each }] of jobs)
-      if (jobs.size > MOST_KEPT && each.state !== 'running') jobs.delete(id);
+    const own = ofOwner(owner);
+    const ended = own.filter(({ job: each }) => each.state !== 'running');
+    for (const { job: each } of ended.slice(0, Math.max(0, own.length - MOST_KEPT))) jobs.delete(each.id);
   };
   const view = (job: Mutable): JobView => ({ ...job, failures: [...job.failures] });
 
   return {
-    start(of, work) {
-      if ([...jobs.values()].filter(({ job }) => job.state === 'running').length >= MOST_RUNNING)
-        throw tooMany();
+    start({ owner, ...of }, work) {
+      if (ofOwner(owner).filter(({ job }) => job.state === 'running').length >= MOST_RUNNING) throw tooMany();
       const stop = new AbortController();
       const job: Mutable = {
         ...{ id: ++last, ...of, state: 'running', started: new Date(now()).toISOString(), ended: null },
@@ -70,7 +81,8 @@ export function openJobs(now: () => number = Date.now, onError: (error: unknown)
         job.failed++;
         if (job.failures.length < MOST_FAILURES) job.failures.push({ subject, code, message });
       };
-      jobs.set(job.id, { job, stop });
+      const kept = { job, stop, owner };
+      jobs.set(job.id, kept);
       work({
         signal: stop.signal,
         row(changed) {
@@ -82,19 +94,23 @@ export function openJobs(now: () => number = Date.now, onError: (error: unknown)
           job.effect = text;
         },
       }).then(
-        () => end(job, stop.signal.aborted ? 'cancelled' : 'done'),
+        () => end(kept, stop.signal.aborted ? 'cancelled' : 'done'),
         (error: unknown) => {
           if (!isFailure(error)) onError(error);
           failed('', isFailure(error) ? error : internal(error));
-          end(job, 'failed');
+          end(kept, 'failed');
         },
       );
       return view(job);
     },
-    list: () => [...jobs.values()].map(({ job }) => view(job)).reverse(),
-    show: (id) => view(find(id).job),
-    cancel(id) {
-      const { job, stop } = find(id);
+    list: (scope) =>
+      [...jobs.values()]
+        .filter((each) => isIn(scope, each))
+        .map(({ job }) => view(job))
+        .reverse(),
+    show: (scope, id) => view(find(scope, id).job),
+    cancel(scope, id) {
+      const { job, stop } = find(scope, id);
       stop.abort();
       return view(job);
     },

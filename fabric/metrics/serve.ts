@@ -3,6 +3,7 @@ import { serveLoopback, TextAnswer } from '../../os/net/control-socket.ts';
 import type { Log } from '../../os/service/log.ts';
 import { VERSION } from '../../os/service/process.ts';
 import { isFailure } from '../../protocol/failure.ts';
+import { EVERYTHING } from '../access/scope.ts';
 import { lastBackup } from '../backup/last.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Router } from '../router/router.ts';
@@ -16,7 +17,7 @@ const KEPT_MS = 1_000;
 
 export interface MetricSources {
   readonly data: string;
-  readonly registry: Pick<Registry, 'census' | 'newAlarms'>;
+  readonly registry: Pick<Registry, 'of'>;
   readonly router: Router;
   readonly certificates: () => Promise<FabricFacts['certificates']>;
   readonly handshakes: () => HandshakeNumbers;
@@ -24,7 +25,8 @@ export interface MetricSources {
 
 /** All metrics of a fabric as text, at most a second old. */
 export function metricsOf(sources: MetricSources): () => Promise<string> {
-  const { data, registry, router, certificates, handshakes } = sources;
+  const registry = sources.registry.of(EVERYTHING);
+  const { data, router, certificates, handshakes } = sources;
   const read = async (): Promise<string> =>
     fabricMetrics({
       version: VERSION,

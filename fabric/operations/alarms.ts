@@ -19,10 +19,11 @@ export const acknowledgeAlarm = operation<{ id: number }, AcknowledgedView>(
   async ({ registry, actor }, { id }) => ({ id, changed: await registry.acknowledgeAlarm(actor, id) }),
 );
 
-function alarmView({ opened, seen, acknowledged, ended, ...alarm }: Alarm): AlarmView {
+function alarmView({ opened, seen, acknowledged, ended, ...all }: Alarm): AlarmView {
+  const { owner: _, ...alarm } = all;
   return {
     ...alarm,
-    ...alarmText(alarm),
+    ...alarmText(all),
     opened: isoTime(opened),
     seen: isoTime(seen),
     acknowledged: acknowledged === undefined ? null : { by: acknowledged.by, at: isoTime(acknowledged.at) },

@@ -18,9 +18,18 @@ import { cancelJob, listJobs, showJob } from './jobs.ts';
 import { readLabel } from './labels.ts';
 import { addNetwork, listNetworks, renameNetwork } from './networks.ts';
 import { handshakeCountries, handshakeHours, overview } from './overview.ts';
-import { invitePerson, listPeople, removePerson, setPersonRole } from './people.ts';
+import {
+  addOwner,
+  closeOwner,
+  lendPrefix,
+  listOwners,
+  renameOwner,
+  setMember,
+  takeBackPrefix,
+} from './people/owners.ts';
+import { invitePerson, listPeople, removePerson, setPersonRole } from './people/people.ts';
+import { createToken, listTokens, revokeToken } from './people/tokens.ts';
 import { changePrivacy, showPrivacy } from './privacy.ts';
-import { createToken, listTokens, revokeToken } from './tokens.ts';
 
 /** The operations that a running fabric offers on its control socket and in its API, by name. Each checks its input itself. */
 const ALL = {
@@ -76,6 +85,13 @@ const ALL = {
   'job-list': listJobs,
   'job-show': showJob,
   'job-cancel': cancelJob,
+  'owner-list': listOwners,
+  'owner-add': addOwner,
+  'owner-rename': renameOwner,
+  'owner-close': closeOwner,
+  'owner-lend': lendPrefix,
+  'owner-take-back': takeBackPrefix,
+  'owner-member': setMember,
   'privacy-show': showPrivacy,
   'privacy-change': changePrivacy,
 };

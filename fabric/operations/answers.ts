@@ -36,6 +36,7 @@ import { CountriesView, HoursView, OverviewView } from './views/overview.ts';
 import {
   InviteView,
   NewTokenView,
+  OwnerView,
   PersonRoleView,
   PersonView,
   RemovedPersonView,
@@ -98,6 +99,13 @@ export const ANSWERS = {
   'job-list': JobsView,
   'job-show': JobView,
   'job-cancel': JobView,
+  'owner-list': pageOf(OwnerView),
+  'owner-add': OwnerView,
+  'owner-rename': OwnerView,
+  'owner-close': OwnerView,
+  'owner-lend': OwnerView,
+  'owner-take-back': OwnerView,
+  'owner-member': PersonRoleView,
   'privacy-show': PrivacyView,
   'privacy-change': changedTo(PrivacyView),
 } satisfies Readonly<Record<OperationName, TSchema>>;

@@ -3,7 +3,7 @@ import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
 import { type CountryOf, countries } from '../geo/countries.ts';
 import type { AuditEntry, Handshake, HandshakeCount } from '../registry/records.ts';
 import { badInput, optional, text, whole } from './contract/input.ts';
-import { filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
+import { filteredList, isoTime, operation, type ReadContext, wholeOf } from './contract/operation.ts';
 import type {
   AcceptedView,
   AuditView,
@@ -31,7 +31,8 @@ export const verifyAudit = operation<
 >(
   'audit-verify',
   { seq: optional(whole(1, Number.MAX_SAFE_INTEGER)), hash: optional(text(64)) },
-  async ({ registry }, { seq, hash }) => {
+  async (context, { seq, hash }) => {
+    const registry = wholeOf(context);
     if ((seq === undefined) !== (hash === undefined))
       throw badInput('seq', 'and hash are given together or not at all');
     const expected = seq === undefined || hash === undefined ? undefined : { seq, hash: fromHex(hash) };
@@ -46,7 +47,8 @@ export const verifyAudit = operation<
 export const acceptLoss = operation<Record<never, never>, AcceptedView>(
   'audit-accept-loss',
   {},
-  async ({ registry, actor }) => {
+  async (context) => {
+    const [registry, { actor }] = [wholeOf(context), context];
     const lost = registry.missing();
     if (lost !== undefined) await registry.recordRestore(actor, { lost: lost.message });
     return { accepted: lost !== undefined };
@@ -92,7 +94,15 @@ export function handshakeCountView({ first, last, ...each }: HandshakeCount): Ha
 }
 
 export function auditView({ seq, at, actor, action, subject, detail, hash }: AuditEntry): AuditView {
-  return { seq, at: isoTime(at), actor, action, subject, detail, hash: toHex(hash) };
+  return {
+    seq,
+    at: isoTime(at),
+    actor,
+    action,
+    subject,
+    detail,
+    hash: hash === undefined ? null : toHex(hash),
+  };
 }
 
 export function handshakeView(row: Handshake, countryOf: CountryOf): HandshakeView {

@@ -3,7 +3,7 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { Progress } from '../jobs/jobs.ts';
 import type { JobView } from '../jobs/view.ts';
 import type { Device, DeviceFilter, StandingChange } from '../registry/records.ts';
-import type { RegistryReader } from '../registry/registry.ts';
+import type { OwnedReader } from '../registry/registry.ts';
 import { ownTurn } from '../registry/turns.ts';
 import { badInput, oneOf, optional, whole } from './contract/input.ts';
 import { type Context, operation, type ReadContext } from './contract/operation.ts';
@@ -56,8 +56,10 @@ export const changeDevices = operation<
       const { matching } = await count(registry, filter, change, Math.min(expected + 1, COUNTED));
       if (matching !== Math.min(expected, COUNTED)) throw hasChanged(expected, matching);
     }
-    const job = jobsOf(context).start({ operation: 'device-bulk', input: { ...input }, actor }, (progress) =>
-      changeAll(context, filter, change, progress),
+    const { owner } = registry.scope;
+    const job = jobsOf(context).start(
+      { operation: 'device-bulk', input: { ...input }, actor, owner },
+      (progress) => changeAll(context, filter, change, progress),
     );
     await registry.record(actor, 'job.start', `job ${job.id}`, { ...input });
     return job;
@@ -94,7 +96,7 @@ async function changeAll(
 }
 
 async function count(
-  registry: RegistryReader,
+  registry: OwnedReader,
   filter: DeviceFilter,
   change: StandingChange | undefined,
   most: number,

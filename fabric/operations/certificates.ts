@@ -17,7 +17,7 @@ import { type RootKeys, readRootKeys } from '../pki/keys.ts';
 import { encodeSigning, parseAnswer, type SigningRequest, sign } from '../pki/signing.ts';
 import { fingerprint } from '../pki/x509.ts';
 import { flag, oneOf, optional, text, whole } from './contract/input.ts';
-import { type Context, operation } from './contract/operation.ts';
+import { type Context, operation, wholeOf } from './contract/operation.ts';
 import type {
   CertificatesView,
   CertificateView,
@@ -134,12 +134,15 @@ export const dropKeys = operation<
       if (!(await dropRootKeys(keeper.data, number, { xtt, tls }))) throw elsewhere(number);
       return authority;
     });
-    await context.registry.record(context.actor, 'root.export', `root ${number}`);
+    await wholeOf(context).record(context.actor, 'root.export', `root ${number}`);
     return { number };
   },
 );
 
-function keysOf({ keys }: Context): Promise<AuthorityKeeper> {
+/** Which all owners depend on. @throws Failure `access.not-whole` */
+function keysOf(context: Context): Promise<AuthorityKeeper> {
+  wholeOf(context);
+  const { keys } = context;
   if (keys === undefined) throw new Error('an operation on keys beside a registry alone');
   return keys();
 }
@@ -174,7 +177,7 @@ async function rotated(
   const { authority } = await keysOf(context);
   const { version } = authority;
   const asked = requests.length > 0;
-  await context.registry.record(context.actor, asked ? `${action}-request` : action, subject, {
+  await wholeOf(context).record(context.actor, asked ? `${action}-request` : action, subject, {
     version,
   });
   return {

@@ -8,7 +8,7 @@ import {
   type StandingChange,
   standingOf,
 } from '../registry/records.ts';
-import type { Registry, RegistryReader } from '../registry/registry.ts';
+import type { OwnedReader, OwnedRegistry } from '../registry/registry.ts';
 import { handshakeCountView } from './audit.ts';
 import { badInput, oneOf, optional, text } from './contract/input.ts';
 import {
@@ -29,7 +29,7 @@ const HISTORY = 50;
 export const DEVICE = text(64);
 
 /** The device at this address, or of this name. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
-export const addressOf = async (registry: RegistryReader, given: string): Promise<Uint8Array> =>
+export const addressOf = async (registry: OwnedReader, given: string): Promise<Uint8Array> =>
   given.includes(':') ? parseIpv6(given) : registry.deviceNamed(given.toLowerCase());
 
 export interface DeviceFilterInput {
@@ -56,7 +56,7 @@ export const DEVICE_FILTER = {
 
 /** The filter as the registry takes it. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.unknown-network`, `fabric.bad-network` */
 export async function deviceFilter(
-  registry: RegistryReader,
+  registry: OwnedReader,
   { gid, network, standing, tunnel, failure, q }: DeviceFilterInput,
 ): Promise<DeviceFilter> {
   return {
@@ -137,7 +137,7 @@ export const setStanding = operation<{ address: string; change: StandingChange }
 );
 
 /** When those come back that are shut out now, if they are readmitted: as the router has told them. */
-export const backWithin = (registry: Registry): { readonly backWithin: number } => ({
+export const backWithin = (registry: OwnedRegistry): { readonly backWithin: number } => ({
   backWithin: longestAbsence(registry.excluded()),
 });
 

@@ -16,10 +16,7 @@ export const readLabel = operation<{ label: string }, LabelView, ReadContext>(
     const group = await registry.group(toHex(gid)).catch((error: unknown) => {
       if (!isFailure(error, 'fabric.unknown-group')) throw error;
     });
-    const { rows } = await registry.handshakes(
-      { limit: MOST_ATTEMPTS },
-      { gid, result: 'fabric.group-not-admitted' },
-    );
+    const rows = await registry.knocks(gid, MOST_ATTEMPTS);
     return {
       gid: toHex(gid),
       name: label.name,

@@ -36,10 +36,11 @@ export const listNetworks = filteredList<Network, NetworkView, { q?: string | un
   () => networkView,
 );
 
-function networkView({ prefix, name, created }: Network): NetworkView {
+function networkView({ prefix, name, owner, created }: Network): NetworkView {
   return {
     prefix: formatPrefix(prefix),
     name,
+    owner,
     host: formatIpv6(hostAddress(prefix.address)),
     created: isoTime(created),
   };

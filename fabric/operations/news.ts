@@ -4,7 +4,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { type CountryOf, countries } from '../geo/countries.ts';
-import type { News, NewsPosition, NewsSince } from '../registry/news.ts';
+import type { News, NewsPosition, NewsSince, OwnedNews } from '../registry/news.ts';
 import type { Change } from '../registry/records.ts';
 import { auditView, handshakeView } from './audit.ts';
 import { badInput } from './contract/input.ts';
@@ -23,6 +23,8 @@ const TIMEOUT_MS = 10_000;
 /** Something that happened; `data` names what it happened to. */
 export interface NewsEvent {
   readonly name: keyof typeof EVENTS;
+  /** Whose it is: the number of an owner, or `HOST`. */
+  readonly owner: number;
   readonly data: object;
 }
 
@@ -57,17 +59,26 @@ function newsView(
     ...changes.map(changeEvent),
     ...handshakes.map((row, index) => ({
       name: 'handshake' as const,
+      owner: row.owner,
       data: { ...handshakeView(row, countryOf), ...(index === 0 && skipped > 0 ? { skipped } : {}) },
     })),
-    ...audit.map((entry) => ({ name: 'audit' as const, data: auditView(entry) })),
+    ...audit.map((entry) => ({ name: 'audit' as const, owner: entry.owner, data: auditView(entry) })),
   ];
   return { position, events, missed };
 }
 
-function changeEvent(change: Change): NewsEvent {
-  if (change.kind === 'device') return { name: 'device', data: { address: formatIpv6(change.address) } };
-  if (change.kind === 'group') return { name: 'group', data: { gid: toHex(change.gid) } };
-  return { name: 'network', data: { prefix: formatPrefix(change.prefix) } };
+function changeEvent({ owner, ...change }: OwnedNews<Change>): NewsEvent {
+  if (change.kind === 'device')
+    return { name: 'device', owner, data: { address: formatIpv6(change.address) } };
+  if (change.kind === 'group') return { name: 'group', owner, data: { gid: toHex(change.gid) } };
+  return { name: 'network', owner, data: { prefix: formatPrefix(change.prefix) } };
+}
+
+/** An event as who sees only what is of one owner may hear of it: without what follows from others' entries. */
+export function eventForOwner({ name, data }: Pick<NewsEvent, 'name' | 'data'>): object {
+  if (name === 'audit') return { ...data, hash: null };
+  const { skipped: _, ...rest } = data as { skipped?: number };
+  return rest;
 }
 
 const KINDS = ['change', 'handshake', 'audit', 'tunnel'] as const;

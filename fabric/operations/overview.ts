@@ -27,7 +27,7 @@ export const overview = operation<Record<never, never>, OverviewView, ReadContex
       handshakes: { hours, ...sumsOf(hours) },
       countries: countriesOf(await registry.countryTallies(since), await registry.deviceCountries()),
       alarms: await registry.newAlarms(),
-      audit: newest === undefined ? null : { seq: newest.seq, hash: toHex(newest.hash) },
+      audit: newest?.hash === undefined ? null : { seq: newest.seq, hash: toHex(newest.hash) },
     };
   },
 );

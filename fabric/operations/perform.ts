@@ -1,33 +1,45 @@
-import { fromHex } from '../../protocol/bytes.ts';
-import { Failure, isFailure } from '../../protocol/failure.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { requireFresh } from '../access/fresh.ts';
 import type { Permission } from '../access/roles.ts';
 import { permissionsOf } from '../access/roles.ts';
-import { personActor } from '../registry/people.ts';
+import { EVERYTHING, type Scope } from '../access/scope.ts';
 import type { Registry } from '../registry/registry.ts';
 import { OPERATIONS } from './all.ts';
 import { CATALOGUE } from './contract/catalogue.ts';
 import type { Actor, Context } from './contract/operation.ts';
-import type { Call } from './running.ts';
+
+/** What operations work on, before it is known who asks for one. */
+export interface Ground extends Omit<Context, 'actor' | 'role' | 'person' | 'registry' | 'whole'> {
+  readonly registry: Registry;
+}
 
 /**
- * Runs the operation of this name if the actor may: the one place where that is decided, whoever calls. Undefined if there is none of that
- * name.
- * @throws Failure `access.forbidden`, `access.fresh-sign-in`, `fabric.bad-input`, and those of the operation
+ * Runs the operation of this name if the actor may, on what the actor sees: the one place where that is decided, whoever calls. Undefined if there
+ * is none of that name.
+ * @throws Failure `access.forbidden`, `access.not-whole`, `access.fresh-sign-in`, `fabric.bad-input`, and those of the operation
  */
 export async function perform(
   name: string,
   actor: Actor,
-  context: Omit<Context, 'actor' | 'role' | 'person'>,
+  ground: Ground,
   input: unknown,
 ): Promise<{ readonly view: unknown } | undefined> {
   const operation = OPERATIONS.get(name);
   if (operation === undefined) return undefined;
-  const { permission, fresh } = CATALOGUE[name]!;
+  const { permission, fresh, whole = false } = CATALOGUE[name]!;
   requirePermission(actor, permission);
-  if (fresh && actor.via === 'session') requireFresh(actor.proved, context.now());
+  const scope = whole ? wholeScope(actor) : actor.scope;
+  if (fresh && actor.via === 'session') requireFresh(actor.proved, ground.now());
   const { name: who, role, belongsTo } = actor;
-  const asked = { ...context, actor: who, role, ...(belongsTo !== undefined && { person: belongsTo }) };
+  const { registry } = ground;
+  const asked: Context = {
+    ...ground,
+    registry: registry.of(scope),
+    ...(scope.everything && { whole: registry }),
+    actor: who,
+    role,
+    ...(belongsTo !== undefined && { person: belongsTo }),
+  };
   return { view: await operation.run(asked, input as never) };
 }
 
@@ -43,44 +55,14 @@ function requirePermission({ name, role }: Actor, permission: Permission): void 
   );
 }
 
-/** Who calls. @throws Failure `access.bad-token`, `access.not-signed-in` */
-export async function actorOf(registry: Registry, { actor, token, person }: Call): Promise<Actor> {
-  if (token !== undefined) return bearerOf(registry, fromHex(token));
-  if (person !== undefined) return signedInAs(registry, person);
-  return { name: actor, role: 'host', via: 'operator' };
-}
-
-/** Whom a token stands for. @throws Failure `access.bad-token` */
-export async function bearerOf(registry: Registry, hash: Uint8Array): Promise<Actor> {
-  const token = await registry.useToken(hash);
-  if (token !== undefined) {
-    const { id, name, role, person } = token;
-    return {
-      name: `${name} (token ${id})`,
-      role,
-      via: 'token',
-      ...(person !== undefined && { belongsTo: person }),
-    };
-  }
-  throw new Failure('access.bad-token', 'operator', 'the token is unknown, has expired or was revoked', {
-    action: 'Make a new one with "enf-fabric token create".',
-  });
-}
-
-/** Whom a session stands for, if it still holds. @throws Failure `access.not-signed-in` */
-async function signedInAs(
-  registry: Registry,
-  { id, generation, proved }: NonNullable<Call['person']>,
-): Promise<Actor> {
-  const person = await registry.person(id).catch((error: unknown) => {
-    if (!isFailure(error, 'fabric.unknown-person')) throw error;
-  });
-  if (person?.generation === generation) {
-    const { name, role } = person;
-    return {
-      ...{ name: personActor(person), role, via: 'session', person: id, personName: name, belongsTo: id },
-      ...(proved !== undefined && { proved }),
-    };
-  }
-  throw new Failure('access.not-signed-in', 'operator', 'you were signed out', { action: 'Sign in again.' });
+/** What concerns all owners does whoever runs the fabric, also while it looks at one of them; or its only owner. @throws Failure `access.not-whole` */
+function wholeScope({ name, role, scope }: Actor): Scope {
+  if (role === 'host') return EVERYTHING;
+  if (scope.everything) return scope;
+  throw new Failure(
+    'access.not-whole',
+    'operator',
+    `${name} is ${role} of one owner, and this concerns all owners of the fabric`,
+    { action: 'Ask whoever runs the fabric.' },
+  );
 }

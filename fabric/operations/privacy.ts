@@ -1,6 +1,6 @@
 import { KEPT_ADDRESSES, type KeptAddresses, type PrivacySetting } from '../registry/privacy.ts';
 import { badInput, oneOf, optional, whole } from './contract/input.ts';
-import { type Changed, isoTime, operation, type ReadContext } from './contract/operation.ts';
+import { type Changed, isoTime, operation, type ReadContext, wholeOf } from './contract/operation.ts';
 import type { PrivacyView } from './views/privacy.ts';
 
 /** Ten years. */
@@ -20,7 +20,9 @@ export const changePrivacy = operation<
 >(
   'privacy-change',
   { addresses: optional(oneOf(...KEPT_ADDRESSES)), days: optional(whole(0, MOST_DAYS)) },
-  async ({ registry, running, actor }, input) => {
+  async (context, input) => {
+    const { running, actor } = context;
+    const registry = wholeOf(context);
     if (input.addresses === undefined && input.days === undefined)
       throw badInput('addresses', 'or days is given');
     await registry.setPrivacy(actor, input);

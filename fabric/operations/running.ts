@@ -31,6 +31,8 @@ export interface Call {
   readonly person?:
     | { readonly id: number; readonly generation: number; readonly proved?: number | undefined }
     | undefined;
+  /** The name of the owner for whom it acts, if it may for several; absent: for the first of them, the host for all. */
+  readonly owner?: string | undefined;
   readonly input: unknown;
 }
 

@@ -35,6 +35,8 @@ export type AlarmKind = (typeof ALARM_KINDS)[number];
 /** Something that is so now. */
 export interface Finding {
   readonly kind: AlarmKind;
+  /** Whom it concerns: the number of an owner, or `HOST`. */
+  readonly owner: number;
   readonly subject: string;
   /** What a person needs to judge it; JSON. */
   readonly detail: Readonly<Record<string, unknown>>;
@@ -105,28 +107,14 @@ export interface AlarmReader {
   alarms(page: PageRequest, open: boolean): Promise<Page<Alarm>>;
   /** How many are open and nobody has acknowledged. */
   newAlarms(): Promise<number>;
-  /** Oldest first; there are 20 at most. */
+  /** Oldest first; an owner has 20 at most, and the host. */
   hooks(): Promise<readonly Hook[]>;
   /** Newest first; of each hook the newest 500 are kept, also if it was removed. @throws Failure `fabric.unknown-hook` */
   deliveries(page: PageRequest, hook: number): Promise<Page<Delivery>>;
 }
 
-export interface Alarms extends AlarmReader {
-  /**
-   * Opens what is found and not open, renews what is, and ends what is open, of one of `kinds`, and was not found for `holdMs`. At most
-   * 50 of one kind are open.
-   */
-  recordFindings(kinds: readonly AlarmKind[], findings: readonly Finding[], holdMs: number): Promise<void>;
-  /** Opens and ends what new entries of the audit trail tell of: a part of them; true if there are more. */
-  followTrail(): Promise<boolean>;
-  /** Groups of which more devices came than are expected; at most 50. */
-  overAnnounced(): Promise<readonly Finding[]>;
-  /** Groups whose limits have kept devices out since a time, and still would; at most 50 of each kind. */
-  beyondLimits(since: number): Promise<readonly Finding[]>;
-  /** The failures that devices have reported and that happened since a time, in pages of a thousand, the oldest first. */
-  failures(since: number, after?: FailurePlace): Promise<FailurePage>;
-  /** Tokens that end before `until`; at most 50. */
-  tokensEnding(until: number): Promise<readonly Finding[]>;
+/** The alarms of an owner, and who hears of them. */
+export interface OwnAlarms extends AlarmReader {
   /** False if somebody has already. @throws Failure `fabric.unknown-alarm` */
   acknowledgeAlarm(actor: string, id: number): Promise<boolean>;
   /** @throws Failure `fabric.too-many-hooks` */
@@ -137,6 +125,25 @@ export interface Alarms extends AlarmReader {
   testHook(actor: string, id: number): Promise<void>;
   /** Tries a delivery once more. @throws Failure `fabric.unknown-delivery` */
   retryDelivery(actor: string, id: number): Promise<void>;
+}
+
+/** What finds alarms, and sends them, whosever they are. */
+export interface Alarms {
+  /**
+   * Opens what is found and not open, renews what is, and ends what is open, of one of `kinds`, and was not found for `holdMs`. At most
+   * 50 of one kind are open for one owner.
+   */
+  recordFindings(kinds: readonly AlarmKind[], findings: readonly Finding[], holdMs: number): Promise<void>;
+  /** Opens and ends what new entries of the audit trail tell of: a part of them; true if there are more. */
+  followTrail(): Promise<boolean>;
+  /** Groups of which more devices came than are expected; at most 50 of each owner. */
+  overAnnounced(): Promise<readonly Finding[]>;
+  /** Groups whose limits have kept devices out since a time, and still would; at most 50 of each kind and owner. */
+  beyondLimits(since: number): Promise<readonly Finding[]>;
+  /** The failures that devices have reported and that happened since a time, in pages of a thousand, the oldest first. */
+  failures(since: number, after?: FailurePlace): Promise<FailurePage>;
+  /** Tokens that end before `until`; at most 50 of each owner. */
+  tokensEnding(until: number): Promise<readonly Finding[]>;
   /** The oldest of each hook that is due. */
   dueDeliveries(most: number): Promise<readonly DueDelivery[]>;
   recordAttempt(id: number, attempt: Attempt): Promise<void>;

@@ -9,15 +9,18 @@ export interface NewsPosition {
   readonly tunnel: number;
 }
 
+/** A thing of the registry with its owner's number; `HOST`: nobody's, or nobody knows any more. */
+export type OwnedNews<Row> = Row & { readonly owner: number };
+
 /** What is new since a position, oldest first. */
 export interface NewsSince {
   readonly position: NewsPosition;
   /** Of devices, groups and networks; a tunnel that began or ended is a change of its device. */
-  readonly changes: readonly Change[];
-  readonly handshakes: readonly Handshake[];
+  readonly changes: readonly OwnedNews<Change>[];
+  readonly handshakes: readonly OwnedNews<Handshake>[];
   /** Handshakes between those and the position that are left out: there were too many. */
   readonly skipped: number;
-  readonly audit: readonly AuditEntry[];
+  readonly audit: readonly OwnedNews<AuditEntry>[];
   /** True if changes or entries of the audit trail are left out: whoever needs them reads the lists anew. */
   readonly missed: boolean;
 }

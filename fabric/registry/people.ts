@@ -1,4 +1,5 @@
 import type { Role } from '../access/roles.ts';
+import type { Membership } from './owners.ts';
 import type { Page, PageRequest } from './pages.ts';
 
 /** Somebody who signs in at the console. Times are milliseconds since 1970. */
@@ -7,7 +8,10 @@ export interface Person {
   readonly id: number;
   /** Nobody else who was not removed has it, however it is written (`nameKey`). */
   readonly name: string;
+  /** At the owner whose people are read; of all people: `host`, or what it is at its first owner. */
   readonly role: Role;
+  /** At which owners it is what, as far as whoever reads it may know; `host` is at none. */
+  readonly owners: readonly Membership[];
   /** Whoever invited this person. */
   readonly createdBy: string;
   readonly created: number;
@@ -63,15 +67,27 @@ export interface PeopleReader {
   people(page: PageRequest): Promise<Page<Person>>;
 }
 
-export interface People extends PeopleReader {
+/** The people of an owner. */
+export interface OwnPeople extends PeopleReader {
   /** By number or by name, if not removed. @throws Failure `fabric.unknown-person` */
   person(who: number | string): Promise<Person>;
-  /** Changes the role and ends all sessions; false if it was that already. @throws Failure `fabric.unknown-person`, `fabric.last-owner` */
+  /**
+   * Changes the role and ends all sessions; false if it was that already.
+   * @throws Failure `fabric.unknown-person`, `fabric.last-owner`, `fabric.several-owners` if it is not said at which owner
+   */
   setRole(actor: string, id: number, role: Role): Promise<boolean>;
-  /** Forgets how the person signed in, and ends all sessions. @throws Failure `fabric.unknown-person`, `fabric.last-owner` */
+  /**
+   * Forgets how the person signed in, and ends all sessions. Who is also of another owner only ceases to be of this one.
+   * @throws Failure `fabric.unknown-person`, `fabric.last-owner`
+   */
   removePerson(actor: string, id: number): Promise<void>;
-
   addInvite(actor: string, invite: Invite): Promise<void>;
+}
+
+/** How people come in and sign in, whosever they are. */
+export interface People {
+  /** By number or by name, if not removed. @throws Failure `fabric.unknown-person` */
+  person(who: number | string): Promise<Person>;
   /** The invite with this hash if it may be used now. */
   invite(hash: Uint8Array): Promise<Invite | undefined>;
   /**

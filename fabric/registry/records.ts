@@ -7,6 +7,8 @@ import type { Standing } from './admission.ts';
 export interface Network {
   readonly prefix: Prefix;
   readonly name: string;
+  /** The name of the owner whose it is. */
+  readonly owner: string;
   /** Milliseconds since 1970, as all times here. */
   readonly created: number;
 }
@@ -23,6 +25,8 @@ export interface Group {
   readonly basename: Uint8Array;
   readonly name: string;
   readonly network: Prefix;
+  /** Whose it is: the number of an owner. */
+  readonly owner: number;
   readonly status: GroupStatus;
   /** SHA-256 of the label's claim secret, if it had one. */
   readonly claimHash?: Uint8Array;
@@ -50,7 +54,7 @@ export type StandingChange = 'evict' | 'ban' | 'unban';
 export interface Device {
   /** 16 bytes, never changes. */
   readonly address: Uint8Array;
-  /** A DNS label that no other device has. */
+  /** A DNS label that no other device of its owner has. */
   readonly name?: string;
   readonly note?: string;
   readonly gid: Uint8Array;
@@ -202,8 +206,8 @@ export interface AuditEntry {
   readonly action: string;
   readonly subject: string;
   readonly detail: Readonly<Record<string, unknown>>;
-  /** SHA-256(previous hash ‖ canonical row), 32 bytes. */
-  readonly hash: Uint8Array;
+  /** SHA-256(previous hash ‖ canonical row), 32 bytes; absent for who does not see the entries between: guesses could be tried on it. */
+  readonly hash?: Uint8Array;
 }
 
 /** The newest audit entry and its hash: kept elsewhere, it finds a trail that was replaced. */
@@ -242,6 +246,10 @@ export function shortGid(gid: Uint8Array): string {
   return toHex(gid).slice(0, 20).match(/.{4}/g)!.join(' ');
 }
 
+/** Whether all addresses of the prefix are global or unique local unicast. */
+export const isInUnicast = (prefix: Prefix): boolean =>
+  UNICAST.some((range) => prefix.length >= range.length && matches(range, prefix.address));
+
 const UNICAST: readonly Prefix[] = [parsePrefix('2000::/3'), parsePrefix('fc00::/7')];
 
 /** A text as texts are searched: the same letters, however composed and whether large or small, of whatever alphabet. */
@@ -257,7 +265,7 @@ export const writingsOf = (name: string): readonly [string, string, string] => [
 /** Parses the prefix of a network: a /64 of global or unique local unicast. @throws Failure `fabric.bad-network`, `ipv6.bad-prefix`, `ipv6.bad-address` */
 export function parseNetwork(text: string): Prefix {
   const prefix = parsePrefix(text);
-  if (prefix.length !== 64 || !UNICAST.some((range) => matches(range, prefix.address))) {
+  if (prefix.length !== 64 || !isInUnicast(prefix)) {
     throw new Failure(
       'fabric.bad-network',
       'operator',

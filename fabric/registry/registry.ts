@@ -1,12 +1,14 @@
 import type { Failure } from '../../protocol/failure.ts';
 import type { Prefix } from '../../protocol/ipv6.ts';
+import type { Scope } from '../access/scope.ts';
 import type { Identifier } from './address.ts';
 import type { Admission, Listener } from './admission.ts';
-import type { AlarmReader, Alarms } from './alarms.ts';
+import type { AlarmReader, Alarms, OwnAlarms } from './alarms.ts';
 import type { Credentials } from './credentials.ts';
 import type { News } from './news.ts';
+import type { Owners, OwnersReader } from './owners.ts';
 import type { Page, PageRequest } from './pages.ts';
-import type { People, PeopleReader } from './people.ts';
+import type { OwnPeople, People, PeopleReader } from './people.ts';
 import type { PrivacyKeeper, PrivacyReader } from './privacy.ts';
 import type {
   Applicant,
@@ -29,10 +31,25 @@ import type {
   StandingChange,
   TextFilter,
 } from './records.ts';
-import type { TokenReader, Tokens } from './tokens.ts';
+import type { OwnTokens, TokenReader, Tokens } from './tokens.ts';
 
-/** What an owner reads. Every list is read in pages. */
-export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader, PrivacyReader {
+/**
+ * A registry, to be read by whoever has a scope. Nothing of an owner can be read without: what is not in it is as if it were not there, in lists,
+ * numbers, searches and refusals alike.
+ */
+export interface RegistryReader extends OwnersReader {
+  of(scope: Scope): OwnedReader;
+  /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
+  verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
+  /** `audit.behind` if newer entries were once written than the trail has, as far as the engine can know; undefined otherwise. */
+  missing(): Failure | undefined;
+  /** Commits what waits, and closes. */
+  close(): Promise<void>;
+}
+
+/** What is read in a scope. Every list is read in pages. */
+export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, PrivacyReader {
+  readonly scope: Scope;
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest, filter?: TextFilter): Promise<Page<Network>>;
   /** The prefix of the network of this name, or with this prefix. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
@@ -67,39 +84,18 @@ export interface RegistryReader extends TokenReader, PeopleReader, AlarmReader, 
   arrivals(gid: Uint8Array, most?: number): Promise<readonly Arrival[]>;
   /** Of a group, 32 bytes. */
   groupNumbers(gid: Uint8Array): Promise<GroupNumbers>;
+  /** The refused handshakes of a group that nobody had admitted, for who has its label; nothing if it is another owner's now. Newest first. */
+  knocks(gid: Uint8Array, most: number): Promise<readonly Handshake[]>;
   /** Newest first; of one subject, as its entries name it, if that is given. */
   audit(page: PageRequest, subject?: string): Promise<Page<AuditEntry>>;
-  /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
-  verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
-  /** `audit.behind` if newer entries were once written than the trail has, as far as the engine can know; undefined otherwise. */
-  missing(): Failure | undefined;
-  /** Commits what waits, and closes. */
-  close(): Promise<void>;
 }
 
-/**
- * Which device may have which address, and every change of that. Each engine keeps the contract of
- * test/fabric/registry/contract.ts. A change is on the disk when its promise resolves, and has happened completely or
- * not at all; `actor` is recorded in the audit trail.
- *
- * What an owner reads and changes is asynchronous, since an engine may be a database server. The methods of
- * `Admission`, which the router calls between two packets of a peer, answer at once: an engine that cannot read within
- * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
- * router records is written later, in order.
- */
-export interface Registry
-  extends RegistryReader,
-    Admission,
-    Tokens,
-    People,
-    Credentials,
-    News,
-    Alarms,
-    PrivacyKeeper {
-  /** @throws Failure `fabric.network-exists` */
+/** What is read and changed in a scope: what it adds is its owner's. */
+export interface OwnedRegistry extends OwnedReader, OwnPeople, OwnTokens, OwnAlarms {
+  /** @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 
-  /** @throws Failure `fabric.unknown-network`, `fabric.group-exists` */
+  /** @throws Failure `fabric.unknown-network`, `fabric.group-exists`, `fabric.group-claimed` */
   addGroup(actor: string, group: NewGroup): Promise<Group>;
   /** False if it had that status already. @throws Failure `fabric.unknown-group` */
   setGroupStatus(actor: string, gid: Uint8Array, status: GroupStatus): Promise<boolean>;
@@ -128,6 +124,38 @@ export interface Registry
    * @throws Failure `fabric.unknown-device`, `fabric.same-device`, `fabric.other-network`, `fabric.device-retired`, `fabric.device-banned`
    */
   replaceDevice(actor: string, from: Uint8Array, to: Uint8Array): Promise<void>;
+  /** How many devices are suspended or banned, of all owners: the router tells them together when to come again. */
+  excluded(): number;
+  /** Records what somebody has done that is not in the registry itself, such as with jobs. */
+  record(
+    actor: string,
+    action: string,
+    subject: string,
+    detail?: Readonly<Record<string, unknown>>,
+  ): Promise<void>;
+}
+
+/**
+ * Which device may have which address, and every change of that. Each engine keeps the contract of
+ * test/fabric/registry/contract.ts. A change is on the disk when its promise resolves, and has happened completely or
+ * not at all; `actor` is recorded in the audit trail.
+ *
+ * What an owner reads and changes is asynchronous, since an engine may be a database server. The methods of
+ * `Admission`, which the router calls between two packets of a peer, answer at once: an engine that cannot read within
+ * the call answers from memory, which it keeps up to date by the changes that it also gives to subscribers; what the
+ * router records is written later, in order.
+ */
+export interface Registry
+  extends RegistryReader,
+    Admission,
+    Owners,
+    Tokens,
+    People,
+    Credentials,
+    News,
+    Alarms,
+    PrivacyKeeper {
+  of(scope: Scope): OwnedRegistry;
   /** True while a tunnel of the device ends at this process's router. */
   isConnected(address: Uint8Array): boolean;
 
@@ -143,7 +171,7 @@ export interface Registry
   onAdmitted(listener: (address: Uint8Array) => void): () => void;
   /** Appends a refused handshake to the history; `unlisted` more like it are only counted. */
   refused(handshake: Omit<Handshake, 'at'>, unlisted?: number): Promise<void>;
-  /** Records what somebody has done that is not in the registry itself: to the fabric's keys, or with jobs. */
+  /** Records what somebody has done that is not in the registry itself: to the fabric's keys. */
   record(
     actor: string,
     action: string,
@@ -173,7 +201,7 @@ export interface Registry
 }
 
 /** `status`: active unless given. */
-export type NewGroup = Omit<Group, 'status' | 'created'> & Partial<Pick<Group, 'status'>>;
+export type NewGroup = Omit<Group, 'status' | 'created' | 'owner'> & Partial<Pick<Group, 'status'>>;
 
 /** `announced`, `most`: 0 removes it, as an empty list does `countries`. */
 export interface GroupChange {

@@ -6,6 +6,8 @@ export interface Token {
   readonly id: number;
   readonly name: string;
   readonly role: Role;
+  /** Whose it is: the number of an owner, or `HOST`. */
+  readonly owner: number;
   /** The actor that made it. */
   readonly createdBy: string;
   /** The person who made it, or whose token did; absent: the operator of the host did. */
@@ -25,10 +27,14 @@ export interface TokenReader {
   tokens(page: PageRequest): Promise<Page<Token>>;
 }
 
-export interface Tokens extends TokenReader {
+/** The tokens of an owner. */
+export interface OwnTokens extends TokenReader {
   addToken(actor: string, token: NewToken): Promise<Token>;
   /** False if it was revoked already. @throws Failure `fabric.unknown-token` */
   revokeToken(actor: string, id: number): Promise<boolean>;
+}
+
+export interface Tokens {
   /** The token with this hash if it may be used now; that it was is recorded. */
   useToken(hash: Uint8Array): Promise<Token | undefined>;
 }

@@ -1,9 +1,9 @@
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { eachRow } from '../registry/pages.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { OwnedReader, Registry } from '../registry/registry.ts';
 
 /** Where the networks come from, also those that are added later, and the addresses that devices get in them. */
-export type NetworkSource = Pick<Registry, 'networks' | 'subscribe' | 'onAdmitted'>;
+export type NetworkSource = Pick<Registry, 'subscribe' | 'onAdmitted'> & Pick<OwnedReader, 'networks'>;
 
 /** The fabric's networks, numbered from 1 on in the order in which they became known. */
 export interface NetworkTable {

@@ -5,9 +5,9 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { buildConsole } from '../../console/build.mjs';
 import { FRESH_MS } from '../../fabric/access/fresh.ts';
-import { invitePerson } from '../../fabric/operations/people.ts';
-import type { Registry } from '../../fabric/registry/registry.ts';
+import { invitePerson } from '../../fabric/operations/people/people.ts';
 import { served } from '../fabric/api/console.ts';
+import type { WholeRegistry as Registry } from '../fabric/place.ts';
 import { opened, registryFile } from '../fabric/place.ts';
 import { addAuthenticator, expectAccessible, openBrowser, watchedPage } from './browser.ts';
 

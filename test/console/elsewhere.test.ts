@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { buildConsole } from '../../console/build.mjs';
-import { invitePerson } from '../../fabric/operations/people.ts';
+import { invitePerson } from '../../fabric/operations/people/people.ts';
 import { served } from '../fabric/api/console.ts';
 import { CLIENT, issuer } from '../fabric/api/issuer.ts';
 import { opened, registryFile } from '../fabric/place.ts';

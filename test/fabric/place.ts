@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { EVERYTHING } from '../../fabric/access/scope.ts';
 import { emptyRegistry } from '../../fabric/open-registry.ts';
+import type { Context } from '../../fabric/operations/contract/operation.ts';
 import { eachRow, type Page, type PageRequest } from '../../fabric/registry/pages.ts';
 import type { Group } from '../../fabric/registry/records.ts';
-import type { Registry, RegistryOptions } from '../../fabric/registry/registry.ts';
+import type { OwnedRegistry, Registry, RegistryOptions } from '../../fabric/registry/registry.ts';
 import { openSqliteRegistry } from '../../fabric/registry/sqlite/registry.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
 
@@ -24,12 +26,37 @@ export function registryFile(): string {
   return path;
 }
 
+/** A registry that also is what sees everything of it, as it is with one owner. */
+export type WholeRegistry = Registry & OwnedRegistry;
+
 /** Opens a registry in a file, closed after the test. */
-export function opened(path: string, options: RegistryOptions = {}): Registry {
-  const registry = openSqliteRegistry(path, options);
+export function opened(path: string, options: RegistryOptions = {}): WholeRegistry {
+  const registry = wholeOf(openSqliteRegistry(path, options));
   onTestFinished(() => registry.close());
   return registry;
 }
+
+export const wholeOf = (registry: Registry): WholeRegistry => ({
+  ...registry.of(EVERYTHING),
+  ...registry,
+});
+
+type ListDevices = OwnedRegistry['devices'];
+
+/** Has devices listed otherwise, whoever asks. */
+export function replaceDevices(registry: Registry, make: (devices: ListDevices) => ListDevices): void {
+  const { of } = registry;
+  registry.of = (scope) => {
+    const owned = of(scope);
+    return { ...owned, devices: make(owned.devices) };
+  };
+}
+
+/** What operations work on in tests: on a whole registry. */
+export type TestContext = Context & { readonly registry: WholeRegistry };
+
+/** What operations see of it whom nothing is hidden from. */
+export const seenBy = (registry: WholeRegistry) => ({ registry, whole: registry });
 
 /** All rows of a list. */
 export async function allOf<Row>(read: (page: PageRequest) => Promise<Page<Row>>): Promise<Row[]> {
@@ -41,7 +68,7 @@ export async function allOf<Row>(read: (page: PageRequest) => Promise<Page<Row>>
 export const NETWORK = parsePrefix('fd00:1:2:3::/64');
 
 /** A group whose key is not verified. */
-export function anyGroup(name = 'batch'): Omit<Group, 'status' | 'created'> {
+export function anyGroup(name = 'batch'): Omit<Group, 'status' | 'created' | 'owner'> {
   return { gid: random(32), gpk: random(258), basename: random(8), name, network: NETWORK };
 }
 

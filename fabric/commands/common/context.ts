@@ -6,11 +6,13 @@ import { Failure, isFailure } from '../../../protocol/failure.ts';
 import { remoteClient } from '../../api/client.ts';
 import { openJobs } from '../../jobs/jobs.ts';
 import { lockKeys, openReader, openRegistry } from '../../open-registry.ts';
+import { hostScope } from '../../operations/actors.ts';
 import type { OperationName } from '../../operations/all.ts';
 import type { Context, Operation, ReadContext, ReadOperation } from '../../operations/contract/operation.ts';
 import { askRunning, besideFabric, fabricBehind } from '../../operations/running.ts';
 import { pathOf } from '../../pki/files.ts';
 import { type AuthorityKeeper, openAuthority } from '../../pki/keeper.ts';
+import type { Registry, RegistryReader } from '../../registry/registry.ts';
 import { REMOTE, remoteOf } from './remote.ts';
 
 /** What the commands of an owner have in common: the data folder, and where their operations run. */
@@ -24,6 +26,16 @@ export const DATA: Option = {
 
 /** Which fabric a command works on. */
 export const FABRIC: readonly Option[] = [DATA, ...REMOTE];
+
+/** Which fabric, and for which of its owners: for commands on what belongs to one. */
+export const OWNED: readonly Option[] = [
+  {
+    name: 'owner',
+    value: 'NAME',
+    help: 'only what is of this owner, who also gets what is added; else all, and the first owner',
+  },
+  ...FABRIC,
+];
 
 /** The fabric in the data folder, or elsewhere. */
 export interface Fabric {
@@ -46,7 +58,7 @@ export async function withFabric<T>(
 ): Promise<T> {
   const remote = await remoteOf(invocation);
   if (remote !== undefined) {
-    const call = remoteClient(remote);
+    const call = remoteClient(remote, invocation.option('owner'));
     const run = async (operation: { readonly name: string }, input: object) =>
       (await call(operation.name as OperationName, input as never)) as never;
     return work({ run, read: run });
@@ -62,50 +74,82 @@ export async function withLocalFabric<T>(
   const data = invocation.required('data');
   const socket = pathOf(data, 'control');
   const actor = operator();
-  let here: Context | undefined;
+  const owner = invocation.option('owner');
+  let here: Here | undefined;
   let keys: ReturnType<typeof keysIn> | undefined;
-  let beside: Promise<ReadContext | undefined> | undefined;
+  let beside: Promise<Beside | undefined> | undefined;
   const run: Fabric['run'] = async (operation, input) => {
     if (here === undefined) {
-      const reply = await askRunning(socket, operation.name, { actor, input });
+      const reply = await askRunning(socket, operation.name, { actor, owner, input });
       if (reply !== undefined) return reply.view as Awaited<ReturnType<typeof operation.run>>;
+      const opened = await openRegistry(pathOf(data, 'registry'));
       here = {
-        registry: await openRegistry(pathOf(data, 'registry')),
-        running: fabricBehind(socket),
-        async keys() {
-          keys ??= keysIn(data);
-          return (await keys).keeper;
+        opened,
+        context: {
+          ...(await inScope(opened, owner)),
+          running: fabricBehind(socket),
+          async keys() {
+            keys ??= keysIn(data);
+            return (await keys).keeper;
+          },
+          jobs: openJobs(),
+          actor,
+          now: Date.now,
         },
-        jobs: openJobs(),
-        actor,
-        now: Date.now,
       };
     }
-    return operation.run(here, input);
+    return operation.run(here.context, input);
   };
   try {
     return await work({
       run,
       async read(operation, input) {
-        beside ??= openBeside(data);
+        beside ??= openBeside(data, owner);
         const reader = await beside;
-        return reader === undefined ? run(operation, input) : operation.run(reader, input);
+        return reader === undefined ? run(operation, input) : operation.run(reader.context, input);
       },
     });
   } finally {
     (await keys?.catch(() => undefined))?.release();
-    await here?.registry.close();
-    await (await beside)?.registry.close();
+    await here?.opened.close();
+    await (await beside?.catch(() => undefined))?.opened.close();
+  }
+}
+
+interface Here {
+  readonly opened: Registry;
+  readonly context: Context;
+}
+
+interface Beside {
+  readonly opened: RegistryReader;
+  readonly context: ReadContext;
+}
+
+/** What the operator of the host works on. @throws Failure `fabric.unknown-owner` */
+async function inScope(
+  opened: Registry,
+  owner: string | undefined,
+): Promise<Pick<Context, 'registry' | 'whole'>> {
+  try {
+    const { scope } = await hostScope(opened, owner);
+    return { registry: opened.of(scope), ...(scope.everything && { whole: opened }) };
+  } catch (error) {
+    await opened.close();
+    throw error;
   }
 }
 
 /** The registry of a fabric that is served, for reading; undefined if nobody serves it, or this user or version cannot read it. */
-async function openBeside(data: string): Promise<ReadContext | undefined> {
+async function openBeside(data: string, owner: string | undefined): Promise<Beside | undefined> {
   const socket = pathOf(data, 'control');
   if (!(await isAnswered(socket))) return undefined;
   try {
-    const registry = await openReader(pathOf(data, 'registry'));
-    return registry && { registry, running: besideFabric(socket) };
+    const opened = await openReader(pathOf(data, 'registry'));
+    if (opened === undefined) return undefined;
+    const { scope } = await hostScope(opened, owner);
+    const whole = scope.everything ? { whole: opened } : {};
+    return { opened, context: { registry: opened.of(scope), ...whole, running: besideFabric(socket) } };
   } catch (error) {
     if (isFailure(error)) return undefined;
     throw error;

@@ -7,6 +7,8 @@ export interface Entry {
   /** Below `/api/v1`; `{name}` is a field of the input. The other fields are in the query of a GET, else in the body. */
   readonly path: string;
   readonly summary: string;
+  /** It concerns all owners of a fabric: whoever sees only one of them may not, in whatever role. */
+  readonly whole?: true;
   /** It is dangerous: a session needs a sign-in of the last minutes for it (`requireFresh`). Who has a token or the host is not asked. */
   readonly fresh?: true;
 }
@@ -165,6 +167,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/privacy',
     summary: 'Chooses what is kept of where devices come from, also of what is there',
     fresh: true,
+    whole: true,
   },
   'audit-list': {
     permission: 'audit.read',
@@ -177,6 +180,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/audit/verify',
     summary: 'Recomputes the audit trail',
+    whole: true,
   },
   'audit-accept-loss': {
     permission: 'settings.write',
@@ -184,6 +188,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/audit/accept-loss',
     summary: 'Gives up entries that the registry lacks, and writes that into the trail',
     fresh: true,
+    whole: true,
   },
   'token-list': {
     permission: 'tokens.write',
@@ -287,6 +292,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'GET',
     path: '/certificates',
     summary: "The fabric's certificates and roots, and how many devices know of the newest",
+    whole: true,
   },
   'certificate-rotate': {
     permission: 'keys.write',
@@ -294,6 +300,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/certificates/rotate',
     summary: 'Makes a new key and certificate for the router or the identity server',
     fresh: true,
+    whole: true,
   },
   'certificate-install': {
     permission: 'keys.write',
@@ -301,6 +308,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/certificates/install',
     summary: 'Installs what the keys of a root have signed elsewhere',
     fresh: true,
+    whole: true,
   },
   'root-rotate': {
     permission: 'keys.write',
@@ -308,6 +316,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/roots',
     summary: 'Makes the next pair of roots, of which devices learn over their tunnels',
     fresh: true,
+    whole: true,
   },
   'root-end': {
     permission: 'keys.write',
@@ -315,6 +324,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/roots/{number}/end',
     summary: 'Declares the end of an older root',
     fresh: true,
+    whole: true,
   },
   'root-keys-drop': {
     permission: 'keys.write',
@@ -322,6 +332,7 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/roots/{number}/drop-keys',
     summary: 'Takes the keys of a root, of which there are copies, out of the data folder',
     fresh: true,
+    whole: true,
   },
   'device-count': {
     permission: 'devices.read',
@@ -353,5 +364,60 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/jobs/{id}/cancel',
     summary: 'Ends a job; what was done stays done',
+  },
+  'owner-list': {
+    permission: 'owners.write',
+    method: 'GET',
+    path: '/owners',
+    summary: 'Owners, oldest first',
+    whole: true,
+  },
+  'owner-add': {
+    permission: 'owners.write',
+    method: 'POST',
+    path: '/owners',
+    summary: 'Adds an owner',
+    fresh: true,
+    whole: true,
+  },
+  'owner-rename': {
+    permission: 'owners.write',
+    method: 'POST',
+    path: '/owners/{owner}/name',
+    summary: 'Renames an owner',
+    fresh: true,
+    whole: true,
+  },
+  'owner-close': {
+    permission: 'owners.write',
+    method: 'POST',
+    path: '/owners/{owner}/close',
+    summary: 'Lets nobody act for an owner any more, none of whose groups is active',
+    fresh: true,
+    whole: true,
+  },
+  'owner-lend': {
+    permission: 'owners.write',
+    method: 'POST',
+    path: '/owners/{owner}/prefixes',
+    summary: 'Lends an owner a prefix, in which it adds networks',
+    fresh: true,
+    whole: true,
+  },
+  'owner-take-back': {
+    permission: 'owners.write',
+    method: 'DELETE',
+    path: '/owners/{owner}/prefixes/{prefix}',
+    summary: 'Takes a prefix back, in which there are no networks',
+    fresh: true,
+    whole: true,
+  },
+  'owner-member': {
+    permission: 'owners.write',
+    method: 'POST',
+    path: '/owners/{owner}/people',
+    summary: 'Makes somebody who signs in already something at an owner, or nothing any more',
+    fresh: true,
+    whole: true,
   },
 };

@@ -1,18 +1,23 @@
 import type { TSchema } from 'typebox';
+import { Failure } from '../../../protocol/failure.ts';
 import type { Role } from '../../access/roles.ts';
+import type { Scope } from '../../access/scope.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
 import type { AuthorityKeeper } from '../../pki/keeper.ts';
 import type { Page, PageRequest } from '../../registry/pages.ts';
 import type { Learned } from '../../registry/records.ts';
-import type { Registry, RegistryReader } from '../../registry/registry.ts';
+import type { OwnedReader, OwnedRegistry, Registry, RegistryReader } from '../../registry/registry.ts';
 import { ownTurn } from '../../registry/turns.ts';
 import { checker, objectOf, optional, text, whole } from './input.ts';
 
-/** Who asks for an operation from outside, and in what role. */
+/** Who asks for an operation from outside, in what role, and of what it sees and changes something. */
 export interface Actor {
   /** As it stands in the audit trail. */
   readonly name: string;
   readonly role: Role;
+  readonly scope: Scope;
+  /** The name of the owner for whom it acts; absent: for all. */
+  readonly owner?: string;
   /** By what it is known; an operator may open the control socket. */
   readonly via: 'operator' | 'token' | 'session';
   /** The person who has signed in, and its name. */
@@ -26,7 +31,10 @@ export interface Actor {
 
 /** What an operation works on that only reads. */
 export interface ReadContext {
-  readonly registry: RegistryReader;
+  /** What the caller sees. */
+  readonly registry: OwnedReader;
+  /** The whole registry; absent for who does not see everything. */
+  readonly whole?: RegistryReader;
   readonly running: Pick<Running, 'presence'>;
   /** Rows that one call reads at most, whatever it is asked for: what stops the event loop no longer than others can wait. */
   readonly mostRows?: number;
@@ -34,7 +42,8 @@ export interface ReadContext {
 
 /** What an operation works on, and who asked for it. */
 export interface Context extends ReadContext {
-  readonly registry: Registry;
+  readonly registry: OwnedRegistry;
+  readonly whole?: Registry;
   readonly running: Running;
   /** The fabric's keys and certificates; absent beside a registry alone, as in tests. */
   readonly keys?: () => Promise<AuthorityKeeper>;
@@ -48,6 +57,14 @@ export interface Context extends ReadContext {
   readonly person?: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+}
+
+/** For what concerns all owners. @throws Failure `access.not-whole` */
+export function wholeOf<Whole>({ whole }: { readonly whole?: Whole }): Whole {
+  if (whole !== undefined) return whole;
+  throw new Failure('access.not-whole', 'operator', 'this concerns all owners of the fabric', {
+    action: 'Ask whoever runs the fabric.',
+  });
 }
 
 /** The fabric that serves the registry: this process, another, or none. */
@@ -116,9 +133,10 @@ const PAGE_FIELDS = { limit: whole(1, MOST_ROWS), after: optional(text(LONGEST_C
 
 /** Reads a page of a list, narrowed as the other fields of the input ask. */
 type ReadPage<Row, Filter> = (
-  registry: RegistryReader,
+  registry: OwnedReader,
   page: PageRequest,
   filter: Filter,
+  context: ReadContext,
 ) => Promise<Page<Row>>;
 
 /** An operation that reads a page of a list; `viewer` makes the view of a row, once it has seen all of them. */
@@ -142,7 +160,7 @@ export function filteredList<Row, View, Filter extends object>(
     const { limit, after, ...filter } = input;
     const most = Math.min(limit, context.mostRows ?? MOST_ROWS);
     const { rows, next } = await filledPage(
-      (page) => read(context.registry, page, filter as unknown as Filter),
+      (page) => read(context.registry, page, filter as unknown as Filter, context),
       most,
       after,
     );

@@ -116,6 +116,7 @@ export type LabelView = Shown<typeof LabelView>;
 export const NetworkView = named('Network', 'A network.', {
   prefix: prefix(),
   name: words('Its name.', 'plant'),
+  owner: words('The name of the owner whose it is.', 'default'),
   host: ipv6("The address of the fabric's host in it."),
   created: time('When it was added.'),
 });

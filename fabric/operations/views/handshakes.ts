@@ -55,7 +55,12 @@ export const AuditView = named('AuditEntry', 'An entry of the audit trail.', {
   action: words('What was done.', 'device.ban'),
   subject: words('To what: an address, a prefix, an id.'),
   detail: details('What else was said, by action.'),
-  hash: hexOf(32, 'SHA-256 over the hash of the entry before and this entry.'),
+  hash: orNull(
+    hexOf(
+      32,
+      'SHA-256 over the hash of the entry before and this entry; null: whoever asks does not see all entries.',
+    ),
+  ),
 });
 export type AuditView = Shown<typeof AuditView>;
 

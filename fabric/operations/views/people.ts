@@ -3,9 +3,11 @@ import { optional } from '../contract/input.ts';
 import {
   CHANGED,
   count,
+  listOf,
   named,
   number,
   orNull,
+  prefix,
   type Shown,
   shown,
   time,
@@ -16,10 +18,13 @@ import {
 const ID = number('By this number it is known; it is never given again.');
 const ROLE = wordOf(ROLES, 'What it may: see docs/fabric-api.md.');
 
+export const OwnerRoleView = shown({ name: words('The name of the owner.', 'default'), role: ROLE });
+
 export const PersonView = named('Person', 'Somebody who may sign in.', {
   id: ID,
   name: words('Its name, which nobody else has.', 'Anna'),
   role: ROLE,
+  owners: listOf(OwnerRoleView, 'What it is at which owner, as far as whoever asks may know.'),
   createdBy: words('Who has invited this person.'),
   created: time('When it came.'),
   signedIn: orNull(time('When it has last signed in; null: not since it came.')),
@@ -27,6 +32,19 @@ export const PersonView = named('Person', 'Somebody who may sign in.', {
   passkeys: count('How many passkeys it has.'),
 });
 export type PersonView = Shown<typeof PersonView>;
+
+export const OwnerView = named(
+  'Owner',
+  'To whom networks, groups and devices belong, and who sees nothing of others.',
+  {
+    name: words('Its name, which no other owner has.', 'acme'),
+    status: wordOf(['active', 'closed'], 'Nobody acts for a closed one.'),
+    created: time('When it was added.'),
+    networks: count('How many networks it has.'),
+    prefixes: listOf(prefix('A prefix.'), 'What it was lent, and adds its networks in.'),
+  },
+);
+export type OwnerView = Shown<typeof OwnerView>;
 
 export const PersonRoleView = shown({ ...PersonView.properties, changed: CHANGED });
 export type PersonRoleView = Shown<typeof PersonRoleView>;

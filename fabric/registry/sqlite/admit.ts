@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { concat, equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import { EVERYTHING } from '../../access/scope.ts';
 import { type Identifier, isReserved } from '../address.ts';
 import type { Act, Applicant, Device, Group } from '../records.ts';
 import type { RegistryOptions } from '../registry.ts';
@@ -47,7 +48,9 @@ export function admitDevice(
   const source = keep(applicant.source);
   const located = { ...applicant, source, country };
   const address =
-    known === undefined ? admitNew(db, act, located, group, identifier) : admitAgain(db, act, located, known);
+    known === undefined
+      ? admitNew(db, act, located, group, identifier)
+      : admitAgain(db, act, located, { known, owner: group.owner });
   const { requested } = applicant;
   // After the assignment, so that one rule covers known and new chips; the caller's transaction rolls back.
   if (!equal(requested, NULL_IDENTITY) && !equal(requested, address)) {
@@ -59,6 +62,7 @@ export function admitDevice(
     );
   }
   recordHandshake(db, {
+    owner: group.owner,
     at: act.at,
     source,
     ...(country !== undefined && { country }),
@@ -75,7 +79,7 @@ export function admitDevice(
 
 /** The group of this id. @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended` */
 export const requireOpenGroup = (db: Database, gid: Uint8Array): Group =>
-  requireOpen(gid, findGroup(db, gid));
+  requireOpen(gid, findGroup(db, gid, EVERYTHING));
 
 /** All that an admission needs of a group and its network: the other columns are longer than these together. */
 interface AdmittingGroup {
@@ -85,12 +89,13 @@ interface AdmittingGroup {
   readonly countries: string | null;
   readonly prefix: Uint8Array;
   readonly key: Uint8Array;
+  readonly owner: number;
 }
 
 const findAdmitting = (db: Database, gid: Uint8Array): AdmittingGroup | undefined =>
   prepare(
     db,
-    `SELECT grp.name, status, most, countries, prefix, key
+    `SELECT grp.name, status, most, countries, prefix, key, grp.owner
      FROM grp JOIN network ON network.id = grp.network WHERE gid = ?`,
   ).get(gid) as AdmittingGroup | undefined;
 
@@ -120,7 +125,12 @@ function requireOpen<G extends Pick<Group, 'status'>>(gid: Uint8Array, group: G 
   return group;
 }
 
-function admitAgain(db: Database, act: Act, applicant: Located, known: Device): Uint8Array {
+function admitAgain(
+  db: Database,
+  act: Act,
+  applicant: Located,
+  { known, owner }: { known: Device; owner: number },
+): Uint8Array {
   const { address, standing } = known;
   requireInUse(known);
   if (standing === 'banned') throw deviceBanned(known);
@@ -134,8 +144,8 @@ function admitAgain(db: Database, act: Act, applicant: Located, known: Device): 
   if (rekeyed || standing !== 'active') {
     recordChange(db, 'device', address);
     const detail = { rekeyed };
-    if (standing === 'active') noteOfDevice(db, act, 'device.rekey', address, detail);
-    else appendAudit(db, { ...act, action: 'device.readmit', subject: formatIpv6(address), detail });
+    if (standing === 'active') noteOfDevice(db, act, 'device.rekey', address, detail, owner);
+    else appendAudit(db, { ...act, owner, action: 'device.readmit', subject: formatIpv6(address), detail });
   }
   return address;
 }
@@ -158,17 +168,28 @@ function admitNew(
   const { gid, pseudonym, longtermKey, source, country = null } = applicant;
   const insert = prepare(
     db,
-    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
+    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
   );
   for (let counter = 0; counter < MAX_COUNTER; counter++) {
     const id = identifier(network.key, pseudonym, counter);
     if (isReserved(id)) continue;
     const address = concat(network.prefix.subarray(0, 8), id);
-    const { changes } = insert.run(gid, pseudonym, address, longtermKey, act.at, act.at, source, country);
+    const { changes } = insert.run(
+      gid,
+      pseudonym,
+      address,
+      longtermKey,
+      act.at,
+      act.at,
+      source,
+      country,
+      network.owner,
+    );
     if (changes === 0) continue;
     appendAudit(db, {
       ...act,
+      owner: network.owner,
       action: 'device.admit',
       subject: formatIpv6(address),
       detail: { gid: toHex(gid), pseudonym: shortPseudonym(pseudonym) },

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
+import type { Scope } from '../../access/scope.ts';
 import type { Act } from '../records.ts';
-import type { Registry } from '../registry.ts';
+import type { OwnedRegistry, Registry } from '../registry.ts';
 import {
   acknowledgeAlarm,
   anyOpen,
@@ -14,16 +15,25 @@ import type { CommitQueue } from './file/group-commit.ts';
 import { addHook, dueDeliveries, recordAttempt, removeHook, retryDelivery, testHook } from './hooks.ts';
 import type { Read } from './reader.ts';
 
-/** Alarms, and who hears of them. */
-export function alarmPart(
-  db: Database,
-  {
-    read,
-    queue,
-    act,
-    now,
-  }: { read: Read; queue: CommitQueue; act: (actor: string) => Act; now: () => number },
-) {
+interface Parts {
+  readonly read: Read;
+  readonly queue: CommitQueue;
+  readonly act: (actor: string) => Act;
+  readonly now: () => number;
+}
+
+/** The alarms of an owner, and who hears of them. */
+export const ownAlarmPart = (db: Database, scope: Scope, { queue, act, now }: Parts) =>
+  ({
+    acknowledgeAlarm: (actor, id) => queue.submit(() => acknowledgeAlarm(db, scope, act(actor), id)),
+    addHook: (actor, hook) => queue.submit(() => addHook(db, scope, act(actor), hook)),
+    removeHook: (actor, id) => queue.submit(() => removeHook(db, scope, act(actor), id)),
+    testHook: (actor, id) => queue.submit(() => testHook(db, scope, act(actor), id)),
+    retryDelivery: (_actor, id) => queue.submit(() => retryDelivery(db, scope, now(), id)),
+  }) satisfies Partial<OwnedRegistry>;
+
+/** What finds alarms, and sends them. */
+export function alarmPart(db: Database, { read, queue, now }: Omit<Parts, 'act'>) {
   return {
     // Mostly there is nothing to write.
     async recordFindings(kinds, findings, holdMs) {
@@ -38,11 +48,6 @@ export function alarmPart(
     beyondLimits: async (since) => read(() => beyondLimits(db, since)),
     failures: async (since, after) => read(() => failures(db, since, after)),
     tokensEnding: async (until) => read(() => tokensEnding(db, now(), until)),
-    acknowledgeAlarm: (actor, id) => queue.submit(() => acknowledgeAlarm(db, act(actor), id)),
-    addHook: (actor, hook) => queue.submit(() => addHook(db, act(actor), hook)),
-    removeHook: (actor, id) => queue.submit(() => removeHook(db, act(actor), id)),
-    testHook: (actor, id) => queue.submit(() => testHook(db, act(actor), id)),
-    retryDelivery: (_actor, id) => queue.submit(() => retryDelivery(db, now(), id)),
     dueDeliveries: async (most) => read(() => dueDeliveries(db, now(), most)),
     recordAttempt: (id, attempt) => queue.submit(() => recordAttempt(db, now(), id, attempt)),
   } satisfies Partial<Registry>;

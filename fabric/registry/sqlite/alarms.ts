@@ -1,18 +1,20 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
+import type { Scope } from '../../access/scope.ts';
 import type { Alarm, AlarmKind, Finding } from '../alarms.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Act } from '../records.ts';
 import { FABRIC } from '../registry.ts';
+import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
 import { announce } from './hooks.ts';
 import { appendAudit, TWINS } from './trail/audit.ts';
 
-/** Open alarms of one kind at most: what anybody can cause must not fill the disk. */
+/** Open alarms of one kind at most for one owner: what anybody can cause must not fill the disk. */
 const MOST_OF_KIND = 50;
 /** How exactly it is kept when an alarm was last found. */
 const RENEWED_MS = 60_000;
-/** Ended alarms that are kept. */
+/** Ended alarms that are kept of one owner. */
 const ENDED_KEPT = 1_000;
 /** Entries of the trail that are looked at in one call. */
 const ENTRIES = 2_000;
@@ -20,6 +22,7 @@ const ENTRIES = 2_000;
 interface Row {
   id: number;
   kind: AlarmKind;
+  owner: number;
   subject: string;
   detail: string;
   opened: number;
@@ -30,7 +33,14 @@ interface Row {
 }
 
 const alarm = (row: Row): Alarm => ({
-  ...{ id: row.id, kind: row.kind, subject: row.subject, opened: row.opened, seen: row.seen },
+  ...{
+    id: row.id,
+    kind: row.kind,
+    owner: row.owner,
+    subject: row.subject,
+    opened: row.opened,
+    seen: row.seen,
+  },
   detail: JSON.parse(row.detail) as Record<string, unknown>,
   ...(row.acknowledged_by !== null &&
     row.acknowledged_at !== null && { acknowledged: { by: row.acknowledged_by, at: row.acknowledged_at } }),
@@ -38,21 +48,23 @@ const alarm = (row: Row): Alarm => ({
 });
 
 /** A page of alarms, newest first: those that are open, or those that have ended. */
-export function listAlarms(db: Database, page: PageRequest, open: boolean): Page<Alarm> {
+export function listAlarms(db: Database, scope: Scope, page: PageRequest, open: boolean): Page<Alarm> {
+  const own = inScope(scope);
   const before = parseNumberCursor('alarms', page.after) ?? Number.MAX_SAFE_INTEGER;
   const rows = prepare(
     db,
-    `SELECT * FROM alarm WHERE ended IS ${open ? '' : 'NOT'} NULL AND id < ? ORDER BY id DESC LIMIT ?`,
-  ).all(before, page.limit + 1) as Row[];
+    `SELECT * FROM alarm WHERE ended IS ${open ? '' : 'NOT'} NULL AND ${own.sql} AND id < ? ORDER BY id DESC LIMIT ?`,
+  ).all(...own.values, before, page.limit + 1) as Row[];
   const { rows: shown, next } = pageOf('alarms', page, rows, (row) => row.id);
   return { rows: shown.map(alarm), next };
 }
 
-export function newAlarms(db: Database): number {
+export function newAlarms(db: Database, scope: Scope): number {
+  const own = inScope(scope);
   const row = prepare(
     db,
-    'SELECT count(*) AS n FROM alarm WHERE ended IS NULL AND acknowledged_at IS NULL',
-  ).get() as { n: number };
+    `SELECT count(*) AS n FROM alarm WHERE ended IS NULL AND acknowledged_at IS NULL AND ${own.sql}`,
+  ).get(...own.values) as { n: number };
   return row.n;
 }
 
@@ -81,7 +93,7 @@ export function recordFindings(
   }
 }
 
-function open(db: Database, at: number, { kind, subject, detail }: Finding): void {
+function open(db: Database, at: number, { kind, owner, subject, detail }: Finding): void {
   const text = JSON.stringify(detail);
   const known = prepare(db, 'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ?').get(
     kind,
@@ -92,14 +104,15 @@ function open(db: Database, at: number, { kind, subject, detail }: Finding): voi
     prepare(db, 'UPDATE alarm SET seen = ?, detail = ? WHERE id = ?').run(at, text, known.id);
     return;
   }
-  const { n } = prepare(db, 'SELECT count(*) AS n FROM alarm WHERE ended IS NULL AND kind = ?').get(kind) as {
-    n: number;
-  };
+  const { n } = prepare(
+    db,
+    'SELECT count(*) AS n FROM alarm WHERE ended IS NULL AND kind = ? AND owner = ?',
+  ).get(kind, owner) as { n: number };
   if (n >= MOST_OF_KIND) return;
   const row = prepare(
     db,
-    'INSERT INTO alarm (kind, subject, detail, opened, seen) VALUES (?, ?, ?, ?, ?) RETURNING *',
-  ).get(kind, subject, text, at, at) as Row;
+    'INSERT INTO alarm (kind, owner, subject, detail, opened, seen) VALUES (?, ?, ?, ?, ?, ?) RETURNING *',
+  ).get(kind, owner, subject, text, at, at) as Row;
   tell(db, at, 'alarm.opened', row);
 }
 
@@ -108,22 +121,29 @@ function end(db: Database, at: number, row: Row): void {
   tell(db, at, 'alarm.ended', { ...row, ended: at });
   prepare(
     db,
-    `DELETE FROM alarm WHERE ended IS NOT NULL AND id <=
-       (SELECT id FROM alarm WHERE ended IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ${ENDED_KEPT})`,
-  ).run();
+    `DELETE FROM alarm WHERE ended IS NOT NULL AND owner = ? AND id <=
+       (SELECT id FROM alarm WHERE ended IS NOT NULL AND owner = ? ORDER BY id DESC LIMIT 1 OFFSET ${ENDED_KEPT})`,
+  ).run(row.owner, row.owner);
 }
 
 /** Tells the audit trail, by which the console learns of it, and the hooks. */
 function tell(db: Database, at: number, event: 'alarm.opened' | 'alarm.ended', row: Row): void {
-  const { id, kind, subject } = row;
-  appendAudit(db, { at, actor: FABRIC, action: event, subject, detail: { alarm: id, kind } });
-  announce(db, at, event, { alarm: alarmEvent(alarm(row)) });
+  const { id, kind, owner, subject } = row;
+  appendAudit(db, { at, actor: FABRIC, owner, action: event, subject, detail: { alarm: id, kind } });
+  announce(db, { at, owner }, event, { alarm: alarmEvent(alarm(row)) });
 }
 
 const iso = (at: number): string => new Date(at).toISOString();
 
 /** An alarm as hooks hear of it. */
-const alarmEvent = ({ opened, seen, ended, acknowledged, ...rest }: Alarm): Record<string, unknown> => ({
+const alarmEvent = ({
+  opened,
+  seen,
+  ended,
+  acknowledged,
+  owner: _,
+  ...rest
+}: Alarm): Record<string, unknown> => ({
   ...rest,
   opened: iso(opened),
   seen: iso(seen),
@@ -132,8 +152,11 @@ const alarmEvent = ({ opened, seen, ended, acknowledged, ...rest }: Alarm): Reco
 });
 
 /** False if somebody has acknowledged it already. @throws Failure `fabric.unknown-alarm` */
-export function acknowledgeAlarm(db: Database, { at, actor }: Act, id: number): boolean {
-  const row = prepare(db, 'SELECT * FROM alarm WHERE id = ?').get(id) as Row | undefined;
+export function acknowledgeAlarm(db: Database, scope: Scope, { at, actor }: Act, id: number): boolean {
+  const own = inScope(scope);
+  const row = prepare(db, `SELECT * FROM alarm WHERE id = ? AND ${own.sql}`).get(id, ...own.values) as
+    | Row
+    | undefined;
   if (row === undefined) {
     throw new Failure('fabric.unknown-alarm', 'operator', `there is no alarm ${id}`, {
       action: 'See "enf-fabric alarm list".',
@@ -141,10 +164,10 @@ export function acknowledgeAlarm(db: Database, { at, actor }: Act, id: number): 
   }
   if (row.acknowledged_at !== null) return false;
   prepare(db, 'UPDATE alarm SET acknowledged_by = ?, acknowledged_at = ? WHERE id = ?').run(actor, at, id);
-  const { kind, subject } = row;
-  appendAudit(db, { at, actor, action: 'alarm.acknowledge', subject, detail: { alarm: id, kind } });
+  const { kind, owner, subject } = row;
+  appendAudit(db, { at, actor, owner, action: 'alarm.acknowledge', subject, detail: { alarm: id, kind } });
   const acknowledged = alarm({ ...row, acknowledged_by: actor, acknowledged_at: at });
-  announce(db, at, 'alarm.acknowledged', { alarm: alarmEvent(acknowledged) });
+  announce(db, { at, owner }, 'alarm.acknowledged', { alarm: alarmEvent(acknowledged) });
   return true;
 }
 
@@ -169,11 +192,11 @@ export function followTrail(db: Database, at: number): boolean {
   const upTo = Math.min(newest, seen + ENTRIES);
   const rows = prepare(
     db,
-    `SELECT action, subject, detail FROM audit WHERE seq > ? AND seq <= ? AND action IN (${ACTIONS}) ORDER BY seq`,
-  ).all(seen, upTo) as { action: string; subject: string; detail: string }[];
-  for (const { action, subject, detail } of rows) {
+    `SELECT action, owner, subject, detail FROM audit WHERE seq > ? AND seq <= ? AND action IN (${ACTIONS}) ORDER BY seq`,
+  ).all(seen, upTo) as { action: string; owner: number; subject: string; detail: string }[];
+  for (const { action, owner, subject, detail } of rows) {
     const kind = TELLS[action];
-    if (kind !== undefined) open(db, at, { kind, subject, detail: JSON.parse(detail) });
+    if (kind !== undefined) open(db, at, { kind, owner, subject, detail: JSON.parse(detail) });
     else for (const row of openOf(db, subject)) end(db, at, row);
   }
   prepare(db, "UPDATE counter SET value = ? WHERE name = 'alarm'").run(upTo);
@@ -193,10 +216,13 @@ const openOf = (db: Database, subject: string): Row[] =>
 export function tokensEnding(db: Database, at: number, until: number): Finding[] {
   const rows = prepare(
     db,
-    `SELECT id, name, role, expires FROM token WHERE revoked IS NULL AND expires > ? AND expires <= ? LIMIT ${MOST_OF_KIND}`,
-  ).all(at, until) as { id: number; name: string; role: string; expires: number }[];
-  return rows.map(({ id, name, role, expires }) => ({
+    `SELECT id, owner, name, role, expires FROM
+       (SELECT *, row_number() OVER (PARTITION BY owner ORDER BY expires) AS n FROM token
+        WHERE revoked IS NULL AND expires > ? AND expires <= ?) WHERE n <= ${MOST_OF_KIND}`,
+  ).all(at, until) as { id: number; owner: number; name: string; role: string; expires: number }[];
+  return rows.map(({ id, owner, name, role, expires }) => ({
     kind: 'token.expiring',
+    owner,
     subject: `token ${id}`,
     detail: { name, role, expires: iso(expires) },
   }));

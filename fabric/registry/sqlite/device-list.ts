@@ -1,10 +1,12 @@
 import type { Database } from 'better-sqlite3';
 import type { Prefix } from '../../../protocol/ipv6.ts';
+import type { Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Device, DeviceFilter, GroupStatus } from '../records.ts';
 import { deviceStanding } from './devices.ts';
 import { bytes } from './file/database.ts';
 import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
+import { inScope, isIndexed } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
 import type { Found } from './search/found.ts';
 
@@ -43,9 +45,14 @@ interface DeviceGroup {
 }
 
 /** A page of devices, oldest first, whatever is searched for; a narrowed one has been looked for in a bounded number of rows. */
-export function listDevices(db: Database, page: PageRequest, filter: DeviceFilter = {}): Page<Device> {
+export function listDevices(
+  db: Database,
+  scope: Scope,
+  page: PageRequest,
+  filter: DeviceFilter = {},
+): Page<Device> {
   const after = placeIn(page);
-  const { indexed, others } = conditionsOf(filter);
+  const { indexed, others } = conditionsOf(scope, filter);
   const window = windowSql('device', indexed, 'id > ?', 'id');
   const rows = prepare(
     db,
@@ -65,8 +72,13 @@ export function listDevices(db: Database, page: PageRequest, filter: DeviceFilte
 }
 
 /** A page of the devices that a search has found behind the cursor, and that fulfil the rest of the filter. */
-export function listFound(db: Database, page: PageRequest, filter: DeviceFilter, found: Found): Page<Device> {
-  const { indexed, others } = conditionsOf(filter);
+export function listFound(
+  db: Database,
+  scope: Scope,
+  page: PageRequest,
+  { filter, found }: { filter: DeviceFilter; found: Found },
+): Page<Device> {
+  const { indexed, others } = conditionsOf(scope, filter);
   const conditions = [indexed, ...others];
   const rows = prepare(
     db,
@@ -84,8 +96,11 @@ export function listFound(db: Database, page: PageRequest, filter: DeviceFilter,
 const LOOKED_AT = 1_000;
 
 /** As many devices of a search are needed for a page. */
-export const mostFound = (page: PageRequest, { search: _, ...rest }: DeviceFilter): number =>
-  Object.keys(rest).length === 0 ? page.limit + 1 : LOOKED_AT;
+export const mostFound = (
+  page: PageRequest,
+  { everything }: Scope,
+  { search: _, ...rest }: DeviceFilter,
+): number => (everything && Object.keys(rest).length === 0 ? page.limit + 1 : LOOKED_AT);
 
 /** Behind which device a page of a list begins. @throws Failure `fabric.bad-cursor` */
 export const placeIn = (page: PageRequest): number => parseNumberCursor('devices', page.after) ?? 0;
@@ -94,7 +109,10 @@ const BEHIND: Condition = { sql: 'id > ?', values: [] };
 const EVERY: Condition = { sql: 'true', values: [] };
 
 /** What a filter asks of a row: first what an index answers, then what is looked at in the rows that it finds. */
-function conditionsOf(filter: DeviceFilter): {
+function conditionsOf(
+  scope: Scope,
+  filter: DeviceFilter,
+): {
   readonly indexed: Condition;
   readonly others: readonly Condition[];
 } {
@@ -102,6 +120,7 @@ function conditionsOf(filter: DeviceFilter): {
   const wanted: Condition[] = [
     ...(standing === undefined || !RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
     ...(gid === undefined ? [] : [{ sql: 'gid = ?', values: [gid] }]),
+    ...(isIndexed(scope) ? [inScope(scope)] : []),
     ...(standing === undefined || RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
     ...(tunnel === undefined || tunnel === 'offline' ? [] : [{ sql: TUNNEL[tunnel], values: [] }]),
   ];
@@ -110,6 +129,7 @@ function conditionsOf(filter: DeviceFilter): {
     indexed,
     others: [
       ...others,
+      ...(scope.everything || isIndexed(scope) ? [] : [inScope(scope)]),
       ...(tunnel === 'offline' ? [{ sql: TUNNEL.offline, values: [] }] : []),
       ...(failure === undefined ? [] : [failed(failure)]),
       ...(network === undefined ? [] : [within(network)]),

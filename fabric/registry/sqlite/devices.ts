@@ -3,9 +3,11 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Report } from '../../../protocol/tunnel/report.ts';
+import type { Scope } from '../../access/scope.ts';
 import type { Act, AgentReport, Device, DeviceStanding, GroupStatus, StandingChange } from '../records.ts';
 import type { DeviceNames } from '../registry.ts';
 import { bytes } from './file/database.ts';
+import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
@@ -78,17 +80,30 @@ function agentOf(row: Row): AgentReport | undefined {
 }
 
 /** The device with this 16-byte address. */
-export function findDevice(db: Database, address: Uint8Array): Device | undefined {
-  const row = prepare(db, `${SELECT} WHERE device.address = ?`).get(address) as Row | undefined;
+export function findDevice(db: Database, scope: Scope, address: Uint8Array): Device | undefined {
+  const own = inScope(scope, 'device.owner');
+  const row = prepare(db, `${SELECT} WHERE device.address = ? AND ${own.sql}`).get(address, ...own.values) as
+    | Row
+    | undefined;
   return row === undefined ? undefined : device(row);
 }
 
-/** The address of the device of this name. @throws Failure `fabric.unknown-device` */
-export function deviceNamed(db: Database, name: string): Uint8Array {
-  const row = prepare(db, 'SELECT address FROM device WHERE name = ?').get(name) as
-    | { address: Uint8Array }
-    | undefined;
-  if (row !== undefined) return bytes(row.address);
+/** The address of the device of this name. @throws Failure `fabric.unknown-device`, `fabric.ambiguous-device` */
+export function deviceNamed(db: Database, scope: Scope, name: string): Uint8Array {
+  const own = inScope(scope);
+  const [only, another] = prepare(db, `SELECT address FROM device WHERE name = ? AND ${own.sql} LIMIT 2`).all(
+    name,
+    ...own.values,
+  ) as { address: Uint8Array }[];
+  if (another !== undefined) {
+    throw new Failure(
+      'fabric.ambiguous-device',
+      'operator',
+      `devices of several owners are called ${JSON.stringify(name)}`,
+      { action: 'Give the address of the one that is meant, or say whose it is.' },
+    );
+  }
+  if (only !== undefined) return bytes(only.address);
   throw new Failure('fabric.unknown-device', 'operator', `no device is called ${JSON.stringify(name)}`, {
     action: 'See "enf-fabric device list"; an address has colons.',
   });
@@ -110,14 +125,21 @@ const CHANGE: Record<StandingChange, string> = {
 };
 
 /** Evicts, bans or unbans a device; false if there was nothing to do. @throws Failure `fabric.unknown-device`, `fabric.device-retired` */
-export function setStanding(db: Database, act: Act, address: Uint8Array, change: StandingChange): boolean {
-  const known = requireDevice(db, address);
+export function setStanding(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  address: Uint8Array,
+  change: StandingChange,
+): boolean {
+  const known = requireDevice(db, scope, address);
   requireInUse(known);
   const { changes } = prepare(db, `UPDATE device SET ${CHANGE[change]} AND address = ?`).run(address);
   if (changes === 0) return false;
   recordChange(db, 'device', address);
   appendAudit(db, {
     ...act,
+    owner: ownerOf(db, address),
     action: `device.${change}`,
     subject: formatIpv6(address),
     detail: { before: known.standing },
@@ -126,12 +148,20 @@ export function setStanding(db: Database, act: Act, address: Uint8Array, change:
 }
 
 /** Changes what is given; an empty text removes it. @throws Failure `fabric.unknown-device`, `fabric.name-exists` */
-export function nameDevice(db: Database, act: Act, address: Uint8Array, change: DeviceNames): void {
-  const known = requireDevice(db, address);
+export function nameDevice(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  address: Uint8Array,
+  change: DeviceNames,
+): void {
+  const known = requireDevice(db, scope, address);
+  const owner = ownerOf(db, address);
   const name = change.name ?? known.name ?? '';
   const note = change.note ?? known.note ?? '';
-  const other = prepare(db, 'SELECT address FROM device WHERE name = ? AND address <> ?').get(
+  const other = prepare(db, 'SELECT address FROM device WHERE name = ? AND owner = ? AND address <> ?').get(
     name,
+    owner,
     address,
   ) as { address: Uint8Array } | undefined;
   if (other !== undefined) throw nameExists(name, bytes(other.address));
@@ -141,8 +171,18 @@ export function nameDevice(db: Database, act: Act, address: Uint8Array, change: 
     address,
   );
   recordChange(db, 'device', address);
-  appendAudit(db, { ...act, action: 'device.name', subject: formatIpv6(address), detail: { name, note } });
+  appendAudit(db, {
+    ...act,
+    owner,
+    action: 'device.name',
+    subject: formatIpv6(address),
+    detail: { name, note },
+  });
 }
+
+/** Of a device that is there. */
+const ownerOf = (db: Database, address: Uint8Array): number =>
+  prepare(db, 'SELECT owner FROM device WHERE address = ?').pluck().get(address) as number;
 
 function nameExists(name: string, address: Uint8Array): Failure {
   return new Failure(
@@ -156,8 +196,8 @@ function nameExists(name: string, address: Uint8Array): Failure {
 }
 
 /** @throws Failure `fabric.unknown-device` */
-export function requireDevice(db: Database, address: Uint8Array): Device {
-  const known = findDevice(db, address);
+export function requireDevice(db: Database, scope: Scope, address: Uint8Array): Device {
+  const known = findDevice(db, scope, address);
   if (known !== undefined) return known;
   throw new Failure('fabric.unknown-device', 'operator', `there is no device ${formatIpv6(address)}`, {
     action: 'See "enf-fabric device list".',

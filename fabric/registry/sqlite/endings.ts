@@ -3,21 +3,21 @@ import type { Database } from 'better-sqlite3';
 import { toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
+import type { Scope } from '../../access/scope.ts';
 import type { Act, Device } from '../records.ts';
 import { deviceBanned, requireDevice, requireInUse, tunnelDown } from './devices.ts';
 import { prepare } from './file/statements.ts';
-import { findGroup, unknownGroup, unknownNetwork } from './groups.ts';
+import { requireGroup } from './groups.ts';
+import { groupOwner } from './handshakes.ts';
+import { requireNetwork } from './networks.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
 /** What ends for good: networks and groups that are empty, and devices, whose addresses nobody gets again. */
 
 /** @throws Failure `fabric.unknown-network`, `fabric.network-not-empty` */
-export function removeNetwork(db: Database, act: Act, prefix: Prefix): void {
-  const known = prepare(db, 'SELECT id, name FROM network WHERE prefix = ?').get(prefix.address) as
-    | { id: number; name: string }
-    | undefined;
-  if (known === undefined) throw unknownNetwork(prefix);
+export function removeNetwork(db: Database, scope: Scope, act: Act, prefix: Prefix): void {
+  const known = requireNetwork(db, scope, prefix);
   if (prepare(db, 'SELECT 1 FROM grp WHERE network = ? LIMIT 1').get(known.id) !== undefined) {
     throw new Failure(
       'fabric.network-not-empty',
@@ -30,6 +30,7 @@ export function removeNetwork(db: Database, act: Act, prefix: Prefix): void {
   recordChange(db, 'network', prefix.address);
   appendAudit(db, {
     ...act,
+    owner: known.owner,
     action: 'network.remove',
     subject: formatPrefix(prefix),
     detail: { name: known.name },
@@ -37,9 +38,8 @@ export function removeNetwork(db: Database, act: Act, prefix: Prefix): void {
 }
 
 /** @throws Failure `fabric.unknown-group`, `fabric.group-not-empty` */
-export function removeGroup(db: Database, act: Act, gid: Uint8Array): void {
-  const known = findGroup(db, gid);
-  if (known === undefined) throw unknownGroup(toHex(gid));
+export function removeGroup(db: Database, scope: Scope, act: Act, gid: Uint8Array): void {
+  const known = requireGroup(db, scope, gid);
   if (prepare(db, 'SELECT 1 FROM device WHERE gid = ? LIMIT 1').get(gid) !== undefined) {
     throw new Failure(
       'fabric.group-not-empty',
@@ -53,6 +53,7 @@ export function removeGroup(db: Database, act: Act, gid: Uint8Array): void {
   recordChange(db, 'group', gid);
   appendAudit(db, {
     ...act,
+    owner: known.owner,
     action: 'group.remove',
     subject: toHex(gid),
     detail: { name: known.name, network: formatPrefix(known.network) },
@@ -63,12 +64,13 @@ export function removeGroup(db: Database, act: Act, gid: Uint8Array): void {
  * Refuses a device for ever; its address stays reserved, its name is free again. False if it was retired already.
  * @throws Failure `fabric.unknown-device`
  */
-export function retireDevice(db: Database, act: Act, address: Uint8Array): boolean {
-  const known = requireDevice(db, address);
+export function retireDevice(db: Database, scope: Scope, act: Act, address: Uint8Array): boolean {
+  const known = requireDevice(db, scope, address);
   if (known.standing === 'retired') return false;
   end(db, act.at, known, undefined);
   appendAudit(db, {
     ...act,
+    owner: groupOwner(db, known.gid),
     action: 'device.retire',
     subject: formatIpv6(address),
     detail: { before: known.standing, ...(known.name !== undefined && { name: known.name }) },
@@ -89,8 +91,8 @@ const end = (db: Database, at: number, { address }: Device, movedTo: Uint8Array 
  * the address that is given up. Whoever connects with the identity of that one is told to provision again, and gets the other.
  * @throws Failure `fabric.unknown-device`, `fabric.same-device`, `fabric.other-network`, `fabric.device-retired`, `fabric.device-banned`
  */
-export function replaceDevice(db: Database, act: Act, from: Uint8Array, to: Uint8Array): void {
-  const [old, fresh] = [requireDevice(db, from), requireDevice(db, to)];
+export function replaceDevice(db: Database, scope: Scope, act: Act, from: Uint8Array, to: Uint8Array): void {
+  const [old, fresh] = [requireDevice(db, scope, from), requireDevice(db, scope, to)];
   requireReplaceable(old, fresh);
   for (const { address } of [old, fresh]) tunnelDown(db, act.at, address);
   prepare(db, 'UPDATE device SET banned = 0, evicted = 0 WHERE address = ?').run(from);
@@ -111,6 +113,7 @@ export function replaceDevice(db: Database, act: Act, from: Uint8Array, to: Uint
   end(db, act.at, fresh, from);
   appendAudit(db, {
     ...act,
+    owner: groupOwner(db, fresh.gid),
     action: 'device.replace',
     subject: formatIpv6(from),
     detail: { by: formatIpv6(to), before: old.standing, gid: toHex(fresh.gid) },

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
+import { EVERYTHING, type Scope } from '../../access/scope.ts';
 import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseCursor } from '../pages.ts';
 import {
   type Act,
@@ -15,12 +16,14 @@ import {
 } from '../records.ts';
 import type { GroupChange, NewGroup } from '../registry.ts';
 import { bytes } from './file/database.ts';
+import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
+import { requireActive } from './people/owners.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
-  SELECT gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created, announced, most, countries
+  SELECT gid, gpk, basename, grp.name, network.prefix, grp.owner, status, claim_hash, grp.created, announced, most, countries
   FROM grp JOIN network ON network.id = grp.network`;
 
 const GID_DIGITS = 64;
@@ -31,6 +34,7 @@ interface Row {
   basename: Uint8Array;
   name: string;
   prefix: Uint8Array;
+  owner: number;
   status: GroupStatus;
   claim_hash: Uint8Array | null;
   created: number;
@@ -46,6 +50,7 @@ function group(row: Row): Group {
     basename: bytes(row.basename),
     name: row.name,
     network: { address: bytes(row.prefix), length: 64 },
+    owner: row.owner,
     status: row.status,
     ...(row.claim_hash === null ? {} : { claimHash: bytes(row.claim_hash) }),
     ...(row.announced === null ? {} : { announced: row.announced }),
@@ -57,18 +62,21 @@ function group(row: Row): Group {
 
 /**
  * Admits a group to a network. Its public key has been checked by the caller.
- * @throws Failure `fabric.unknown-network`, `fabric.group-exists`
+ * @throws Failure `fabric.unknown-network`, `fabric.group-exists`, `fabric.group-claimed`
  */
-export function addGroup(db: Database, act: Act, added: NewGroup): Group {
+export function addGroup(db: Database, scope: Scope, act: Act, added: NewGroup): Group {
   const { status = 'active', announced, most, countries } = added;
-  const network = prepare(db, 'SELECT id FROM network WHERE prefix = ?').get(added.network.address) as
-    | { id: number }
-    | undefined;
+  const own = inScope(scope);
+  const network = prepare(db, `SELECT id, owner FROM network WHERE prefix = ? AND ${own.sql}`).get(
+    added.network.address,
+    ...own.values,
+  ) as { id: number; owner: number } | undefined;
   if (network === undefined) throw unknownNetwork(added.network);
+  requireActive(db, network.owner);
   const inserted = prepare(
     db,
-    `INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created, announced, most, countries)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    `INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created, announced, most, countries, owner)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   ).run(
     added.gid,
     added.gpk,
@@ -81,14 +89,17 @@ export function addGroup(db: Database, act: Act, added: NewGroup): Group {
     announced ?? null,
     most ?? null,
     countries?.join(',') || null,
+    network.owner,
   );
   if (inserted.changes === 0) {
+    if (findGroup(db, added.gid, scope) === undefined) throw claimed();
     throw new Failure('fabric.group-exists', 'operator', `the group ${shortGid(added.gid)} exists already`, {
       action: 'See "enf-fabric group list".',
     });
   }
   appendAudit(db, {
     ...act,
+    owner: network.owner,
     action: 'group.add',
     subject: toHex(added.gid),
     detail: {
@@ -100,20 +111,32 @@ export function addGroup(db: Database, act: Act, added: NewGroup): Group {
       ...(status !== 'active' && { status }),
     },
   });
-  return findGroup(db, added.gid)!;
+  return findGroup(db, added.gid, EVERYTHING)!;
 }
 
+/** No more than that: whose it is nobody else has to know. */
+const claimed = (): Failure =>
+  new Failure('fabric.group-claimed', 'operator', 'another owner has claimed this group', {
+    action: 'If the devices are yours, tell whoever runs the fabric.',
+  });
+
 /** A page of groups, oldest first, each with the number of its devices. */
-export function listGroups(db: Database, page: PageRequest, { text }: TextFilter = {}): Page<CountedGroup> {
+export function listGroups(
+  db: Database,
+  scope: Scope,
+  page: PageRequest,
+  { text }: TextFilter = {},
+): Page<CountedGroup> {
+  const own = inScope(scope, 'grp.owner');
   const cursor = page.after === undefined ? undefined : parseCursor('groups', page.after, CURSOR);
   const [created, gid] = cursor === undefined ? [-1, ''] : [Number(cursor[1]), cursor[2]!];
   const rows = prepare(
     db,
-    `SELECT grp.gid, gpk, basename, grp.name, network.prefix, status, claim_hash, grp.created, announced, most, countries,
+    `SELECT grp.gid, gpk, basename, grp.name, network.prefix, grp.owner, status, claim_hash, grp.created, announced, most, countries,
        coalesce(group_size.devices, 0) AS devices
      FROM grp JOIN network ON network.id = grp.network LEFT JOIN group_size ON group_size.gid = grp.gid
-     WHERE (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
-  ).all(created, fromHex(gid), text === undefined ? page.limit + 1 : LOOKED_AT) as (Row & {
+     WHERE ${own.sql} AND (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
+  ).all(...own.values, created, fromHex(gid), text === undefined ? page.limit + 1 : LOOKED_AT) as (Row & {
     devices: number;
   })[];
   const keyOf = (row: Row): string => `${row.created}-${toHex(row.gid)}`;
@@ -132,8 +155,11 @@ const fits = ({ name, gid }: Row, text: string): boolean =>
 const CURSOR = /^(\d{1,15})-([0-9a-f]{64})$/;
 
 /** The group with this 32-byte id. */
-export function findGroup(db: Database, gid: Uint8Array): Group | undefined {
-  const row = prepare(db, `${SELECT} WHERE gid = ?`).get(gid) as Row | undefined;
+export function findGroup(db: Database, gid: Uint8Array, scope: Scope): Group | undefined {
+  const own = inScope(scope, 'grp.owner');
+  const row = prepare(db, `${SELECT} WHERE gid = ? AND ${own.sql}`).get(gid, ...own.values) as
+    | Row
+    | undefined;
   return row === undefined ? undefined : group(row);
 }
 
@@ -141,13 +167,17 @@ export function findGroup(db: Database, gid: Uint8Array): Group | undefined {
  * The one group whose id begins with these hex digits (spaces are ignored, as printed on labels), or else that is called so.
  * @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`
  */
-export function groupNamed(db: Database, text: string): Group {
+export function groupNamed(db: Database, scope: Scope, text: string): Group {
+  const own = inScope(scope, 'grp.owner');
   const digits = text.replace(/\s/g, '').toLowerCase();
-  const byId = DIGITS.test(digits) ? groupsById(db, digits) : [];
+  const byId = DIGITS.test(digits) ? groupsById(db, scope, digits) : [];
   const found =
     byId.length > 0
       ? byId
-      : prepare(db, `${SELECT} WHERE grp.name IN (?, ?, ?) LIMIT 2`).all(...writingsOf(text));
+      : prepare(db, `${SELECT} WHERE grp.name IN (?, ?, ?) AND ${own.sql} LIMIT 2`).all(
+          ...writingsOf(text),
+          ...own.values,
+        );
   const [only, another] = found as Row[];
   if (only === undefined) throw unknownGroup(text);
   if (another === undefined) return group(only);
@@ -164,27 +194,43 @@ export function groupNamed(db: Database, text: string): Group {
 const DIGITS = /^[0-9a-f]{4,64}$/;
 
 /** Two of those whose id begins so. */
-function groupsById(db: Database, digits: string): unknown[] {
+function groupsById(db: Database, scope: Scope, digits: string): unknown[] {
+  const own = inScope(scope, 'grp.owner');
   const range = ['0', 'f'].map((digit) => fromHex(digits.padEnd(GID_DIGITS, digit)));
-  return prepare(db, `${SELECT} WHERE gid BETWEEN ? AND ? LIMIT 2`).all(...range);
+  return prepare(db, `${SELECT} WHERE gid BETWEEN ? AND ? AND ${own.sql} LIMIT 2`).all(
+    ...range,
+    ...own.values,
+  );
 }
 
 /** Suspends or resumes a group; false if it had that status already. @throws Failure `fabric.unknown-group` */
-export function setGroupStatus(db: Database, act: Act, gid: Uint8Array, status: GroupStatus): boolean {
-  const known = findGroup(db, gid);
-  if (known === undefined) throw unknownGroup(toHex(gid));
+export function setGroupStatus(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  gid: Uint8Array,
+  status: GroupStatus,
+): boolean {
+  const known = requireGroup(db, scope, gid);
   if (known.status === status) return false;
+  const { owner } = known;
+  if (status === 'active') requireActive(db, owner);
   prepare(db, 'UPDATE grp SET status = ? WHERE gid = ?').run(status, gid);
   recordChange(db, 'group', gid);
   const action = status === 'suspended' ? 'group.suspend' : 'group.resume';
-  appendAudit(db, { ...act, action, subject: toHex(gid), detail: { name: known.name } });
+  appendAudit(db, { ...act, owner, action, subject: toHex(gid), detail: { name: known.name } });
   return true;
 }
 
 /** Changes what is given; 0 and an empty list stand for nothing known, and no limit. @throws Failure `fabric.unknown-group` */
-export function changeGroup(db: Database, act: Act, gid: Uint8Array, change: GroupChange): void {
-  const known = findGroup(db, gid);
-  if (known === undefined) throw unknownGroup(toHex(gid));
+export function changeGroup(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  gid: Uint8Array,
+  change: GroupChange,
+): void {
+  const known = requireGroup(db, scope, gid);
   const before = settingsOf(known);
   const now = { ...before, ...change };
   prepare(
@@ -192,7 +238,13 @@ export function changeGroup(db: Database, act: Act, gid: Uint8Array, change: Gro
     "UPDATE grp SET name = ?, announced = nullif(?, 0), most = nullif(?, 0), countries = nullif(?, '') WHERE gid = ?",
   ).run(now.name, now.announced, now.most, now.countries.join(','), gid);
   recordChange(db, 'group', gid);
-  appendAudit(db, { ...act, action: 'group.change', subject: toHex(gid), detail: { ...now, before } });
+  appendAudit(db, {
+    ...act,
+    owner: known.owner,
+    action: 'group.change',
+    subject: toHex(gid),
+    detail: { ...now, before },
+  });
 }
 
 /** What an owner can change of a group. */
@@ -203,7 +255,14 @@ const settingsOf = ({ name, announced = 0, most = 0, countries = [] }: Group): R
   countries,
 });
 
-export function unknownGroup(gid: string): Failure {
+/** @throws Failure `fabric.unknown-group` */
+export function requireGroup(db: Database, scope: Scope, gid: Uint8Array): Group {
+  const known = findGroup(db, gid, scope);
+  if (known === undefined) throw unknownGroup(toHex(gid));
+  return known;
+}
+
+function unknownGroup(gid: string): Failure {
   return new Failure(
     'fabric.unknown-group',
     'operator',

@@ -1,18 +1,23 @@
 import type { Database } from 'better-sqlite3';
+import { HOST, type Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Handshake, HandshakeFilter } from '../records.ts';
 import { countHandshakes, trimMember, trimUnproven } from './counts/history.ts';
 import { tally, trimTallies } from './counts/tallies.ts';
 import { bytes } from './file/database.ts';
 import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
+import { inScope, isIndexed } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
 
+/** A handshake, and the owner of the group that it claims; `HOST` if nobody has that. */
+type Owned = Handshake & { readonly owner: number };
+
 /** Appends a handshake to the history. */
-export function recordHandshake(db: Database, row: Handshake): void {
+export function recordHandshake(db: Database, row: Owned): void {
   prepare(
     db,
-    `INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address, country)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address, country, owner)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
     row.at,
     row.source,
@@ -23,6 +28,7 @@ export function recordHandshake(db: Database, row: Handshake): void {
     row.result,
     row.address ?? null,
     row.country ?? null,
+    row.owner,
   );
   tally(db, row, 1);
 }
@@ -38,6 +44,7 @@ interface Row {
   result: string;
   address: Uint8Array | null;
   country: string | null;
+  owner: number;
 }
 
 const handshake = (row: Row): Handshake => ({
@@ -55,11 +62,12 @@ const handshake = (row: Row): Handshake => ({
 /** A page of handshakes, newest first; a narrowed one has been looked for in a bounded number of rows. */
 export function listHandshakes(
   db: Database,
+  scope: Scope,
   page: PageRequest,
   filter: HandshakeFilter = {},
 ): Page<Handshake> {
   const before = parseNumberCursor('handshakes', page.after) ?? Number.MAX_SAFE_INTEGER;
-  const { indexed, others } = conditionsOf(filter);
+  const { indexed, others } = conditionsOf(scope, filter);
   const window = windowSql('handshake', indexed, 'id < ?', 'id DESC');
   const rows = prepare(
     db,
@@ -74,21 +82,30 @@ export function listHandshakes(
 }
 
 /** What a filter asks of a row: first what an index answers, then what is looked at in the rows that it finds. */
-function conditionsOf({ device, gid, result }: HandshakeFilter): {
+function conditionsOf(
+  scope: Scope,
+  { device, gid, result }: HandshakeFilter,
+): {
   readonly indexed: Condition;
   readonly others: readonly Condition[];
 } {
-  const results = result === undefined ? [] : [resultIs(result)];
+  const own = scope.everything ? [] : [inScope(scope)];
+  const results = [...(result === undefined ? [] : [resultIs(result)]), ...own];
   if (device !== undefined) {
     const { gid, pseudonym } = device;
     return { indexed: { sql: 'gid = ? AND pseudonym = ?', values: [gid, pseudonym] }, others: results };
   }
-  if (gid === undefined) return { indexed: EVERY, others: results };
+  const base = isIndexed(scope) ? inScope(scope) : EVERY;
+  if (gid === undefined)
+    return {
+      indexed: base,
+      others: isIndexed(scope) ? results.filter((each) => !own.includes(each)) : results,
+    };
   if (result === undefined || result === 'ok')
-    return { indexed: EVERY, others: [{ sql: 'gid = ?', values: [gid] }, ...results] };
+    return { indexed: base, others: [{ sql: 'gid = ?', values: [gid] }, ...results] };
   return {
     indexed: { sql: `gid = ? AND ${REFUSED}`, values: [gid] },
-    others: result === 'refused' ? [] : results,
+    others: result === 'refused' ? own : results,
   };
 }
 
@@ -99,6 +116,29 @@ const AHEAD: Condition = { sql: 'id < ?', values: [] };
 const resultIs = (result: string): Condition =>
   result === 'refused' ? { sql: REFUSED, values: [] } : { sql: 'result = ?', values: [result] };
 
+/** Refusals of a group that nobody had admitted; none if it is somebody's who is not in the scope. Newest first. */
+export function knocksOf(db: Database, scope: Scope, gid: Uint8Array, most: number): Handshake[] {
+  const owner = groupOwner(db, gid);
+  if (owner !== HOST && !scope.everything && owner !== scope.owner) return [];
+  const rows = prepare(
+    db,
+    `SELECT * FROM handshake WHERE gid = ? AND ${REFUSED} AND result = 'fabric.group-not-admitted' ORDER BY id DESC LIMIT ?`,
+  ).all(gid, most) as Row[];
+  return rows.map(handshake);
+}
+
+/** The newest `count` handshakes, whosever they are, the newest first. */
+export function newestHandshakes(db: Database, count: number): Owned[] {
+  const rows = prepare(db, 'SELECT * FROM handshake ORDER BY id DESC LIMIT ?').all(count) as Row[];
+  return rows.map((row) => ({ ...handshake(row), owner: row.owner }));
+}
+
+/** Whose the group is; `HOST`: nobody's. */
+export const groupOwner = (db: Database, gid: Uint8Array | undefined): number =>
+  gid === undefined
+    ? HOST
+    : ((prepare(db, 'SELECT owner FROM grp WHERE gid = ?').pluck().get(gid) as number | undefined) ?? HOST);
+
 /** How often old refusals are looked for: once in so many new ones. */
 const TIDY_EVERY = 1_000;
 
@@ -106,7 +146,8 @@ const TIDY_EVERY = 1_000;
 export function refusalLog(db: Database, kept: number): { append(row: Handshake, unlisted: number): void } {
   let appended = 0;
   return {
-    append(row, unlisted) {
+    append(refused, unlisted) {
+      const row = { ...refused, owner: groupOwner(db, refused.gid) };
       recordHandshake(db, row);
       const { gid, pseudonym } = row;
       if (gid !== undefined && pseudonym !== undefined) trimMember(db, row.at, { gid, pseudonym });

@@ -1,13 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
+import { HOST, type Scope } from '../../access/scope.ts';
 import type { Attempt, Delivery, DueDelivery, Hook } from '../alarms.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Act } from '../records.ts';
+import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
 import { appendAudit } from './trail/audit.ts';
 
+/** Of one owner, and of the host. */
 const MOST_HOOKS = 20;
+/** Of all together, as many as are listed. */
+const MOST_LISTED = 1_000;
 /** Deliveries of one hook that are kept, and of these those that may wait. */
 const KEPT = 500;
 const MOST_WAITING = 200;
@@ -24,69 +29,89 @@ const COLUMNS = 'id, name, url, created_by, created';
 const hookOf = ({ created_by: createdBy, ...rest }: HookRow): Hook => ({ ...rest, createdBy });
 
 /** Oldest first. */
-export function listHooks(db: Database): Hook[] {
+export function listHooks(db: Database, scope: Scope): Hook[] {
+  const own = inScope(scope);
   const rows = prepare(
     db,
-    `SELECT ${COLUMNS} FROM hook WHERE removed IS NULL ORDER BY id LIMIT ${MOST_HOOKS}`,
+    `SELECT ${COLUMNS} FROM hook WHERE removed IS NULL AND ${own.sql} ORDER BY id LIMIT ${MOST_LISTED}`,
   );
-  return (rows.all() as HookRow[]).map(hookOf);
+  return (rows.all(...own.values) as HookRow[]).map(hookOf);
 }
 
 /** @throws Failure `fabric.too-many-hooks` */
 export function addHook(
   db: Database,
+  { owner }: Scope,
   { at, actor }: Act,
   { name, url, secret }: { readonly name: string; readonly url: string; readonly secret: string },
 ): Hook {
-  if (listHooks(db).length >= MOST_HOOKS) {
+  if (ownHooks(db, owner) >= MOST_HOOKS) {
     throw new Failure('fabric.too-many-hooks', 'operator', `there are ${MOST_HOOKS} hooks already`, {
       action: 'Remove one with "enf-fabric hook remove".',
     });
   }
   const row = prepare(
     db,
-    `INSERT INTO hook (name, url, secret, created_by, created) VALUES (?, ?, ?, ?, ?) RETURNING ${COLUMNS}`,
-  ).get(name, url, secret, actor, at) as HookRow;
+    `INSERT INTO hook (name, url, secret, created_by, created, owner) VALUES (?, ?, ?, ?, ?, ?) RETURNING ${COLUMNS}`,
+  ).get(name, url, secret, actor, at, owner) as HookRow;
   const detail = { name, to: destination(url) };
-  appendAudit(db, { at, actor, action: 'hook.add', subject: `hook ${row.id}`, detail });
+  appendAudit(db, { at, actor, owner, action: 'hook.add', subject: `hook ${row.id}`, detail });
   return hookOf(row);
 }
+
+const ownHooks = (db: Database, owner: number): number =>
+  prepare(db, 'SELECT count(*) FROM hook WHERE removed IS NULL AND owner = ?').pluck().get(owner) as number;
 
 /** Without path and query, which may hold a secret. */
 const destination = (url: string): string => (url.startsWith('mailto:') ? url : new URL(url).origin);
 
 /** @throws Failure `fabric.unknown-hook` */
-export function removeHook(db: Database, { at, actor }: Act, id: number): void {
-  const { name } = requireHook(db, id);
+export function removeHook(db: Database, scope: Scope, { at, actor }: Act, id: number): void {
+  const { name, owner } = requireHook(db, scope, id);
   send(db, at, id, 'hook.removed', { by: actor });
   prepare(db, 'UPDATE hook SET removed = ? WHERE id = ?').run(at, id);
-  appendAudit(db, { at, actor, action: 'hook.remove', subject: `hook ${id}`, detail: { name } });
-  announce(db, at, 'hook.removed', { hook: { id, name }, by: actor });
+  appendAudit(db, { at, actor, owner, action: 'hook.remove', subject: `hook ${id}`, detail: { name } });
+  announce(db, { at, owner }, 'hook.removed', { hook: { id, name }, by: actor });
 }
 
 /** @throws Failure `fabric.unknown-hook` */
-export function testHook(db: Database, { at, actor }: Act, id: number): void {
-  requireHook(db, id);
+export function testHook(db: Database, scope: Scope, { at, actor }: Act, id: number): void {
+  requireHook(db, scope, id);
   send(db, at, id, 'hook.test', { by: actor });
 }
 
 /** @throws Failure `fabric.unknown-hook` */
-function requireHook(db: Database, id: number, which = 'removed IS NULL'): HookRow {
-  const row = prepare(db, `SELECT ${COLUMNS} FROM hook WHERE id = ? AND ${which}`).get(id);
-  if (row !== undefined) return row as HookRow;
+function requireHook(
+  db: Database,
+  scope: Scope,
+  id: number,
+  which = 'removed IS NULL',
+): HookRow & { readonly owner: number } {
+  const own = inScope(scope);
+  const row = prepare(db, `SELECT ${COLUMNS}, owner FROM hook WHERE id = ? AND ${which} AND ${own.sql}`).get(
+    id,
+    ...own.values,
+  );
+  if (row !== undefined) return row as HookRow & { owner: number };
   throw new Failure('fabric.unknown-hook', 'operator', `there is no hook ${id}`, {
     action: 'See "enf-fabric hook list".',
   });
 }
 
-/** Tells every hook of an event. */
+/** Tells of an event what hears of it: hooks of its owner and of the host; all, while there is one owner. */
 export function announce(
   db: Database,
-  at: number,
+  { at, owner }: { readonly at: number; readonly owner: number },
   event: string,
   what: Readonly<Record<string, unknown>>,
 ): void {
-  for (const { id } of listHooks(db)) send(db, at, id, event, what);
+  const ids = prepare(
+    db,
+    `SELECT id FROM hook WHERE removed IS NULL AND (owner IN (?, ${HOST}) OR (SELECT count(*) = 1 FROM owner)) ORDER BY id`,
+  )
+    .pluck()
+    .all(owner) as number[];
+  for (const id of ids) send(db, at, id, event, what);
 }
 
 function send(
@@ -123,9 +148,9 @@ const deliveryOf = <Row extends DeliveryRow>({ error, ...rest }: Row): Omit<Row,
 });
 
 /** A page of deliveries of a hook, newest first, also of one that was removed. @throws Failure `fabric.unknown-hook` */
-export function listDeliveries(db: Database, page: PageRequest, hook: number): Page<Delivery> {
+export function listDeliveries(db: Database, scope: Scope, page: PageRequest, hook: number): Page<Delivery> {
   const before = parseNumberCursor('deliveries', page.after) ?? Number.MAX_SAFE_INTEGER;
-  requireHook(db, hook, 'true');
+  requireHook(db, scope, hook, 'true');
   const rows = prepare(
     db,
     `SELECT id, hook, event, body, created, attempts, status, at, error FROM delivery
@@ -163,11 +188,13 @@ export function recordAttempt(db: Database, at: number, id: number, attempt: Att
 }
 
 /** @throws Failure `fabric.unknown-delivery` */
-export function retryDelivery(db: Database, at: number, id: number): void {
+export function retryDelivery(db: Database, scope: Scope, at: number, id: number): void {
+  const own = inScope(scope);
   const { changes } = prepare(
     db,
-    "UPDATE delivery SET status = 'waiting', at = ?, created = ? WHERE id = ? AND status <> 'waiting'",
-  ).run(at, at, id);
+    `UPDATE delivery SET status = 'waiting', at = ?, created = ?
+     WHERE id = ? AND status <> 'waiting' AND hook IN (SELECT id FROM hook WHERE ${own.sql})`,
+  ).run(at, at, id, ...own.values);
   if (changes > 0) return;
   throw new Failure('fabric.unknown-delivery', 'operator', `no delivery ${id} has come to an end`, {
     action: 'See "enf-fabric hook deliveries".',

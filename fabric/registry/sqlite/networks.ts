@@ -3,20 +3,29 @@ import type { Database } from 'better-sqlite3';
 import { concat } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
+import { DEFAULT_OWNER, HOST, type Scope } from '../../access/scope.ts';
 import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import { type Act, type Network, parseNetwork, type TextFilter, textKey, writingsOf } from '../records.ts';
 import { bytes } from './file/database.ts';
+import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
 import { unknownNetwork } from './groups.ts';
+import { requireActive, requireLent } from './people/owners.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
-/** Adds a network with a fresh key for its interface identifiers. @throws Failure `fabric.network-exists` */
-export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string): Network {
+/**
+ * Adds a network with a fresh key for its interface identifiers; the host's are the first owner's.
+ * @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner`
+ */
+export function addNetwork(db: Database, scope: Scope, act: Act, prefix: Prefix, name: string): Network {
+  const owner = scope.owner === HOST ? DEFAULT_OWNER : scope.owner;
+  const { name: ownerName } = requireActive(db, owner);
+  requireLent(db, owner, prefix);
   const added = prepare(
     db,
-    'INSERT INTO network (prefix, name, key, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
-  ).run(prefix.address, name, randomBytes(32), act.at);
+    'INSERT INTO network (prefix, name, key, created, owner) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+  ).run(prefix.address, name, randomBytes(32), act.at, owner);
   if (added.changes === 0) {
     throw new Failure(
       'fabric.network-exists',
@@ -28,20 +37,22 @@ export function addNetwork(db: Database, act: Act, prefix: Prefix, name: string)
     );
   }
   recordChange(db, 'network', prefix.address);
-  appendAudit(db, { ...act, action: 'network.add', subject: formatPrefix(prefix), detail: { name } });
-  return { prefix, name, created: act.at };
+  appendAudit(db, { ...act, owner, action: 'network.add', subject: formatPrefix(prefix), detail: { name } });
+  return { prefix, name, owner: ownerName, created: act.at };
 }
 
 /** The network with this prefix, or of this name. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
-export function networkNamed(db: Database, text: string): Prefix {
+export function networkNamed(db: Database, scope: Scope, text: string): Prefix {
   if (text.includes(':')) {
     const prefix = parseNetwork(text);
-    if (!hasNetwork(db, prefix.address)) throw unknownNetwork(prefix);
+    requireNetwork(db, scope, prefix);
     return prefix;
   }
-  const [only, another] = prepare(db, 'SELECT prefix FROM network WHERE name IN (?, ?, ?) LIMIT 2').all(
-    ...writingsOf(text),
-  ) as {
+  const own = inScope(scope);
+  const [only, another] = prepare(
+    db,
+    `SELECT prefix FROM network WHERE name IN (?, ?, ?) AND ${own.sql} LIMIT 2`,
+  ).all(...writingsOf(text), ...own.values) as {
     prefix: Uint8Array;
   }[];
   if (only === undefined) {
@@ -61,11 +72,32 @@ export function networkNamed(db: Database, text: string): Prefix {
 }
 
 /** @throws Failure `fabric.unknown-network` */
-export function renameNetwork(db: Database, act: Act, prefix: Prefix, name: string): void {
-  const known = prepare(db, 'UPDATE network SET name = ? WHERE prefix = ?').run(name, prefix.address);
-  if (known.changes === 0) throw unknownNetwork(prefix);
+export function renameNetwork(db: Database, scope: Scope, act: Act, prefix: Prefix, name: string): void {
+  const { id, owner } = requireNetwork(db, scope, prefix);
+  prepare(db, 'UPDATE network SET name = ? WHERE id = ?').run(name, id);
   recordChange(db, 'network', prefix.address);
-  appendAudit(db, { ...act, action: 'network.rename', subject: formatPrefix(prefix), detail: { name } });
+  appendAudit(db, {
+    ...act,
+    owner,
+    action: 'network.rename',
+    subject: formatPrefix(prefix),
+    detail: { name },
+  });
+}
+
+/** @throws Failure `fabric.unknown-network` */
+export function requireNetwork(
+  db: Database,
+  scope: Scope,
+  prefix: Prefix,
+): { readonly id: number; readonly name: string; readonly owner: number } {
+  const own = inScope(scope);
+  const known = prepare(db, `SELECT id, name, owner FROM network WHERE prefix = ? AND ${own.sql}`).get(
+    prefix.address,
+    ...own.values,
+  );
+  if (known === undefined) throw unknownNetwork(prefix);
+  return known as { id: number; name: string; owner: number };
 }
 
 /** True if the address (16 bytes) lies in one of the networks. */
@@ -78,16 +110,24 @@ interface Row {
   id: number;
   prefix: Uint8Array;
   name: string;
+  owner: string;
   created: number;
 }
 
 /** A page of networks, oldest first. */
-export function listNetworks(db: Database, page: PageRequest, { text }: TextFilter = {}): Page<Network> {
+export function listNetworks(
+  db: Database,
+  scope: Scope,
+  page: PageRequest,
+  { text }: TextFilter = {},
+): Page<Network> {
+  const own = inScope(scope, 'network.owner');
   const after = parseNumberCursor('networks', page.after) ?? 0;
   const rows = prepare(
     db,
-    'SELECT id, prefix, name, created FROM network WHERE id > ? ORDER BY id LIMIT ?',
-  ).all(after, text === undefined ? page.limit + 1 : LOOKED_AT) as Row[];
+    `SELECT network.id, prefix, network.name, network.created, owner.name AS owner
+     FROM network JOIN owner ON owner.id = network.owner WHERE ${own.sql} AND network.id > ? ORDER BY network.id LIMIT ?`,
+  ).all(...own.values, after, text === undefined ? page.limit + 1 : LOOKED_AT) as Row[];
   const keyOf = (row: Row): number => row.id;
   const { rows: shown, next } =
     text === undefined
@@ -96,9 +136,10 @@ export function listNetworks(db: Database, page: PageRequest, { text }: TextFilt
   return { rows: shown.map(network), next };
 }
 
-const network = ({ prefix, name, created }: Row): Network => ({
+const network = ({ prefix, name, owner, created }: Row): Network => ({
   prefix: { address: bytes(prefix), length: 64 },
   name,
+  owner,
   created,
 });
 

@@ -1,10 +1,12 @@
 import type { Database } from 'better-sqlite3';
+import { HOST } from '../../access/scope.ts';
 import type { News, NewsPosition, NewsSince } from '../news.ts';
+import type { Change } from '../records.ts';
 import type { TunnelNews } from '../tunnel-news.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
-import { listHandshakes } from './handshakes.ts';
-import { listAudit } from './trail/audit.ts';
+import { newestHandshakes } from './handshakes.ts';
+import { newestEntries } from './trail/audit.ts';
 import { changeOf, lastChange } from './trail/changes.ts';
 
 /** What is new, by the numbers that rows have anyway. */
@@ -30,15 +32,15 @@ function newsSince(db: Database, tunnels: TunnelNews, since: NewsPosition, most:
   const moved = (kind: keyof NewsPosition): number => position[kind] - since[kind];
   const changes = changesAfter(db, since.change, most);
   const connected = tunnels.since(since.tunnel);
-  const audit = moved('audit') > 0 ? listAudit(db, { limit: clamp(moved('audit'), most) }).rows : [];
+  const audit = moved('audit') > 0 ? newestEntries(db, clamp(moved('audit'), most)) : [];
   const count = clamp(moved('handshake'), most);
-  const handshakes = count > 0 ? listHandshakes(db, { limit: count }).rows : [];
+  const handshakes = count > 0 ? newestHandshakes(db, count) : [];
   return {
     position,
     changes: [
       ...changes,
       ...(connected ?? []).slice(0, most).map((address) => ({ kind: 'device', address }) as const),
-    ],
+    ].map((change) => ({ ...change, owner: ownerOf(db, change) })),
     handshakes: handshakes.toReversed(),
     skipped: Math.max(0, moved('handshake') - count),
     audit: audit.toReversed(),
@@ -48,6 +50,21 @@ function newsSince(db: Database, tunnels: TunnelNews, since: NewsPosition, most:
       connected === undefined ||
       connected.length > most,
   };
+}
+
+/** Whose it is now; `HOST` if it is not there any more. */
+function ownerOf(db: Database, change: Change): number {
+  const [sql, key] =
+    change.kind === 'device'
+      ? ['SELECT owner FROM device WHERE address = ?', change.address]
+      : change.kind === 'group'
+        ? ['SELECT owner FROM grp WHERE gid = ?', change.gid]
+        : ['SELECT owner FROM network WHERE prefix = ?', change.prefix.address];
+  return (
+    (prepare(db, sql as string)
+      .pluck()
+      .get(key) as number | undefined) ?? HOST
+  );
 }
 
 const clamp = (count: number, most: number): number => Math.max(0, Math.min(count, most));

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
-import type { RegistryReader } from '../registry.ts';
+import type { Scope } from '../../access/scope.ts';
+import type { OwnedReader, RegistryReader } from '../registry.ts';
 import { listAlarms, newAlarms } from './alarms.ts';
 import { handshakeCounts } from './counts/history.ts';
 import {
@@ -12,15 +13,16 @@ import {
   hourTallies,
 } from './counts/tallies.ts';
 import { listDevices, listFound, mostFound, placeIn } from './device-list.ts';
-import { deviceNamed, requireDevice } from './devices.ts';
+import { deviceNamed, findDevice, requireDevice } from './devices.ts';
 import { guarded } from './file/database.ts';
 import { MIGRATIONS, schemaVersion } from './file/schema.ts';
 import { connect } from './file/statements.ts';
 import { groupNamed, listGroups } from './groups.ts';
-import { listHandshakes } from './handshakes.ts';
+import { knocksOf, listHandshakes } from './handshakes.ts';
 import { listDeliveries, listHooks } from './hooks.ts';
 import { listNetworks, networkNamed } from './networks.ts';
 import { listPeople } from './people/people.ts';
+import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
 import { readPrivacy } from './privacy/settings.ts';
 import { findDevices } from './search/found.ts';
@@ -31,43 +33,47 @@ import { missingBeside } from './trail/kept-head.ts';
 /** Runs an access to the file; its errors become a Failure. */
 export type Read = <T>(work: () => T) => T;
 
-/** What an owner reads, on this connection. */
-export function readingPart(
-  db: Database,
-  read: Read,
-  tails: Tails = tailsOf(db, read),
-): Omit<RegistryReader, 'close' | 'missing'> {
+/** What is read in a scope, on this connection. */
+export function readingPart(db: Database, scope: Scope, read: Read, tails: Tails): OwnedReader {
   return {
-    networks: async (page, filter) => read(() => listNetworks(db, page, filter)),
-    groups: async (page, filter) => read(() => listGroups(db, page, filter)),
-    network: async (text) => read(() => networkNamed(db, text)),
-    group: async (text) => read(() => groupNamed(db, text)),
+    scope,
+    networks: async (page, filter) => read(() => listNetworks(db, scope, page, filter)),
+    groups: async (page, filter) => read(() => listGroups(db, scope, page, filter)),
+    network: async (text) => read(() => networkNamed(db, scope, text)),
+    group: async (text) => read(() => groupNamed(db, scope, text)),
     async devices(page, filter = {}) {
-      if (filter.search === undefined) return read(() => listDevices(db, page, filter));
-      const sought = { after: placeIn(page), most: mostFound(page, filter) };
+      if (filter.search === undefined) return read(() => listDevices(db, scope, page, filter));
+      const sought = { after: placeIn(page), most: mostFound(page, scope, filter), scope };
       const found = await findDevices({ db, read, tails }, filter.search, sought);
-      return read(() => listFound(db, page, filter, found));
+      return read(() => listFound(db, scope, page, { filter, found }));
     },
-    deviceNamed: async (name) => read(() => deviceNamed(db, name)),
-    device: async (address) => read(() => requireDevice(db, address)),
-    clonesOf: async (address) => read(() => lastTwins(db, formatIpv6(address))),
-    handshakes: async (page, filter) => read(() => listHandshakes(db, page, filter)),
-    handshakeCounts: async (device) => read(() => handshakeCounts(db, device)),
-    census: async () => read(() => census(db)),
-    hourTallies: (since) => hourTallies(db, read, since),
-    countryTallies: (since) => countryTallies(db, read, since),
-    deviceCountries: async () => read(() => deviceCountries(db)),
-    arrivals: async (gid, most) => read(() => arrivalsOf(db, gid, most)),
-    groupNumbers: async (gid) => read(() => groupNumbers(db, gid)),
-    audit: async (page, subject) => read(() => listAudit(db, page, subject)),
-    verifyAudit: (expected) => verifyAudit(db, read, expected),
-    people: async (page) => read(() => listPeople(db, page)),
-    alarms: async (page, open) => read(() => listAlarms(db, page, open)),
-    newAlarms: async () => read(() => newAlarms(db)),
-    hooks: async () => read(() => listHooks(db)),
-    deliveries: async (page, hook) => read(() => listDeliveries(db, page, hook)),
-    privacy: async () => read(() => readPrivacy(db)),
-    tokens: async (page) => read(() => listTokens(db, page)),
+    deviceNamed: async (name) => read(() => deviceNamed(db, scope, name)),
+    device: async (address) => read(() => requireDevice(db, scope, address)),
+    clonesOf: async (address) =>
+      read(() =>
+        findDevice(db, scope, address) === undefined ? undefined : lastTwins(db, formatIpv6(address)),
+      ),
+    handshakes: async (page, filter) => read(() => listHandshakes(db, scope, page, filter)),
+    handshakeCounts: async (device) => read(() => handshakeCounts(db, scope, device)),
+    census: async () => read(() => census(db, scope)),
+    hourTallies: (since) => hourTallies(db, scope, read, since),
+    countryTallies: (since) => countryTallies(db, scope, read, since),
+    deviceCountries: async () => read(() => deviceCountries(db, scope)),
+    arrivals: async (gid, most) => read(() => arrivalsOf(db, scope, gid, most)),
+    groupNumbers: async (gid) => read(() => groupNumbers(db, scope, gid)),
+    audit: async (page, subject) => read(() => listAudit(db, scope, page, subject)),
+    knocks: async (gid, most) => read(() => knocksOf(db, scope, gid, most)),
+    people: async (page) => read(() => listPeople(db, scope, page)),
+    alarms: async (page, open) => read(() => listAlarms(db, scope, page, open)),
+    newAlarms: async () => read(() => newAlarms(db, scope)),
+    hooks: async () => read(() => listHooks(db, scope)),
+    deliveries: async (page, hook) => read(() => listDeliveries(db, scope, page, hook)),
+    async privacy() {
+      const { changed, ...privacy } = read(() => readPrivacy(db));
+      // Who has chosen it may be of another owner.
+      return { ...privacy, ...(scope.everything && changed !== undefined && { changed }) };
+    },
+    tokens: async (page) => read(() => listTokens(db, scope, page)),
   };
 }
 
@@ -84,8 +90,11 @@ export function openSqliteReader(path: string): RegistryReader | undefined {
   const db = read(() => connect(path, { readonly: true, timeout: BUSY_TIMEOUT_MS }));
   try {
     if (read(() => schemaVersion(db)) === MIGRATIONS.length) {
+      const tails = tailsOf(db, read);
       return {
-        ...readingPart(db, read),
+        ...ownersReader(db, read),
+        of: (scope) => readingPart(db, scope, read, tails),
+        verifyAudit: (expected) => verifyAudit(db, read, expected),
         missing: () => read(() => missingBeside(db, path)),
         close: async () => void db.close(),
       };

@@ -1,16 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
+import { EVERYTHING, HOST, type Scope } from '../../access/scope.ts';
 import { deriveIdentifier, type Identifier } from '../address.ts';
 import type { Endpoint } from '../admission.ts';
 import { changeFeed } from '../change-feed.ts';
 import { openGroups } from '../open-groups.ts';
 import { type Act, type Device, standingOf } from '../records.ts';
-import { FABRIC, type Registry, type RegistryOptions } from '../registry.ts';
+import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnel-counts.ts';
 import { type TunnelNews, tunnelNews } from '../tunnel-news.ts';
 import { tunnelNotes } from '../tunnel-notes.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
-import { alarmPart } from './alarm-part.ts';
+import { alarmPart, ownAlarmPart } from './alarm-part.ts';
 import { excluded } from './counts/tallies.ts';
 import { findDevice, keepReport, nameDevice, setStanding, tunnelDown, tunnelUp } from './devices.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
@@ -21,13 +22,13 @@ import { addGroup, changeGroup, setGroupStatus } from './groups.ts';
 import { refusalLog } from './handshakes.ts';
 import { addNetwork, hasNetwork, renameNetwork } from './networks.ts';
 import { newsPart } from './news.ts';
-import { peoplePart } from './people/people-part.ts';
-import { addToken, findToken, markUsed, revokeToken } from './people/tokens.ts';
+import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
+import { findToken, markUsed } from './people/tokens.ts';
 import { privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
 import { tailsOf } from './search/tails.ts';
-import { appendAudit, TWINS } from './trail/audit.ts';
+import { appendAudit, TWINS, verifyAudit } from './trail/audit.ts';
 import { changesSince, lastChange } from './trail/changes.ts';
 import { keptHead } from './trail/kept-head.ts';
 import { noteOfDevice } from './trail/notes.ts';
@@ -72,21 +73,32 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   const news = tunnelNews(now());
   const { keep, part: privacy } = privacyPart(db, {
     ...{ read, queue, act, now },
-    record: (entry) => appendAudit(db, entry),
+    record: (entry) => appendAudit(db, { ...entry, owner: HOST }),
   });
   const tails = tailsOf(db, read);
+  const parts = { read, queue, act, now };
   const tunnels = tunnelPart(db, now, later, { news, endpoint: keep.endpoint });
 
   return {
-    ...readingPart(db, read, tails),
-    ...ownersPart(db, queue, act),
-    ...tokensPart(db, read, queue, { act, now, later }),
-    ...peoplePart(db, { read, queue, act, now }),
+    of: (scope) => ({
+      ...readingPart(db, scope, read, tails),
+      ...changingPart(db, scope, queue, act),
+      ...ownPeoplePart(db, scope, parts),
+      ...ownAlarmPart(db, scope, parts),
+      excluded: () => read(() => excluded(db)),
+    }),
+    ...ownersReader(db, read),
+    ...ownersPart(db, parts),
+    ...tokensPart(db, read, { now, later }),
+    ...peoplePart(db, parts),
     ...newsPart(db, read, news),
-    ...alarmPart(db, { read, queue, act, now }),
+    ...alarmPart(db, parts),
+    verifyAudit: (expected) => verifyAudit(db, read, expected),
+    record: (actor, action, subject, detail = {}) =>
+      queue.submit(() => appendAudit(db, { ...act(actor), owner: HOST, action, subject, detail })),
     ...privacy,
     ...tunnels.part,
-    lookup: (address) => read(() => endpointOf(findDevice(db, address), restoredAt)),
+    lookup: (address) => read(() => endpointOf(findDevice(db, EVERYTHING, address), restoredAt)),
     excluded: () => read(() => excluded(db)),
     hasNetwork: (address) => read(() => hasNetwork(db, address)),
     onChange: (ofDevice, ofGroup) =>
@@ -131,23 +143,27 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   };
 }
 
-/** Changes by an owner. */
-function ownersPart(db: Database, queue: CommitQueue, act: (actor: string) => Act) {
+/** Changes in a scope. */
+function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (actor: string) => Act) {
   return {
-    addNetwork: (actor, prefix, name) => queue.submit(() => addNetwork(db, act(actor), prefix, name)),
-    addGroup: (actor, group) => queue.submit(() => addGroup(db, act(actor), group)),
-    setGroupStatus: (actor, gid, status) => queue.submit(() => setGroupStatus(db, act(actor), gid, status)),
-    changeGroup: (actor, gid, change) => queue.submit(() => changeGroup(db, act(actor), gid, change)),
-    renameNetwork: (actor, prefix, name) => queue.submit(() => renameNetwork(db, act(actor), prefix, name)),
-    nameDevice: (actor, address, change) => queue.submit(() => nameDevice(db, act(actor), address, change)),
-    removeNetwork: (actor, prefix) => queue.submit(() => removeNetwork(db, act(actor), prefix)),
-    removeGroup: (actor, gid) => queue.submit(() => removeGroup(db, act(actor), gid)),
-    retireDevice: (actor, address) => queue.submit(() => retireDevice(db, act(actor), address)),
-    replaceDevice: (actor, from, to) => queue.submit(() => replaceDevice(db, act(actor), from, to)),
-    setStanding: (actor, address, change) => queue.submit(() => setStanding(db, act(actor), address, change)),
+    addNetwork: (actor, prefix, name) => queue.submit(() => addNetwork(db, scope, act(actor), prefix, name)),
+    addGroup: (actor, group) => queue.submit(() => addGroup(db, scope, act(actor), group)),
+    setGroupStatus: (actor, gid, status) =>
+      queue.submit(() => setGroupStatus(db, scope, act(actor), gid, status)),
+    changeGroup: (actor, gid, change) => queue.submit(() => changeGroup(db, scope, act(actor), gid, change)),
+    renameNetwork: (actor, prefix, name) =>
+      queue.submit(() => renameNetwork(db, scope, act(actor), prefix, name)),
+    nameDevice: (actor, address, change) =>
+      queue.submit(() => nameDevice(db, scope, act(actor), address, change)),
+    removeNetwork: (actor, prefix) => queue.submit(() => removeNetwork(db, scope, act(actor), prefix)),
+    removeGroup: (actor, gid) => queue.submit(() => removeGroup(db, scope, act(actor), gid)),
+    retireDevice: (actor, address) => queue.submit(() => retireDevice(db, scope, act(actor), address)),
+    replaceDevice: (actor, from, to) => queue.submit(() => replaceDevice(db, scope, act(actor), from, to)),
+    setStanding: (actor, address, change) =>
+      queue.submit(() => setStanding(db, scope, act(actor), address, change)),
     record: (actor, action, subject, detail = {}) =>
-      queue.submit(() => appendAudit(db, { ...act(actor), action, subject, detail })),
-  } satisfies Partial<Registry>;
+      queue.submit(() => appendAudit(db, { ...act(actor), owner: scope.owner, action, subject, detail })),
+  } satisfies Partial<OwnedRegistry>;
 }
 
 /** How exactly it is kept when a token was last used. */
@@ -157,12 +173,9 @@ const USE_NOTED_MS = 60_000;
 function tokensPart(
   db: Database,
   read: Read,
-  queue: CommitQueue,
-  { act, now, later }: { act: (actor: string) => Act; now: () => number; later: (job: () => void) => void },
+  { now, later }: { now: () => number; later: (job: () => void) => void },
 ) {
   return {
-    addToken: (actor, token) => queue.submit(() => addToken(db, act(actor), token)),
-    revokeToken: (actor, id) => queue.submit(() => revokeToken(db, act(actor), id)),
     async useToken(hash) {
       const at = now();
       const token = read(() => findToken(db, hash, at));
@@ -269,6 +282,6 @@ function endpointOf(device: Device | undefined, restoredAt: number | undefined):
 /** The content of a new registry file; its audit trail begins with the actor who made it. */
 export function emptySqliteRegistry(actor: string, at: number): Uint8Array {
   return emptyDatabase(at, (db) =>
-    appendAudit(db, { at, actor, action: 'fabric.init', subject: 'registry' }),
+    appendAudit(db, { at, actor, owner: HOST, action: 'fabric.init', subject: 'registry' }),
   );
 }

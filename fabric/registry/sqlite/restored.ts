@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { HOST } from '../../access/scope.ts';
 import type { Act } from '../records.ts';
 import { prepare } from './file/statements.ts';
 import { appendAudit } from './trail/audit.ts';
@@ -15,5 +16,5 @@ export function recordRestore(db: Database, act: Act, detail: Record<string, unk
     db,
     "INSERT INTO counter VALUES ('restored', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
   ).run(act.at);
-  appendAudit(db, { ...act, action: 'fabric.restore', subject: 'registry', detail });
+  appendAudit(db, { ...act, owner: HOST, action: 'fabric.restore', subject: 'registry', detail });
 }

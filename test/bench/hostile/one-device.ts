@@ -8,10 +8,11 @@ import { connect, type TLSSocket } from 'node:tls';
 import { generateP256 } from '../../../crypto/primitives.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import { parseNetwork } from '../../../fabric/registry/records.ts';
-import type { Registry } from '../../../fabric/registry/registry.ts';
 import { type Router, startRouter } from '../../../fabric/router/router.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import { type IdentityFiles, identityFiles } from '../../fabric/identities.ts';
+import type { WholeRegistry as Registry } from '../../fabric/place.ts';
+import { wholeOf } from '../../fabric/place.ts';
 import { countWrites } from '../../fabric/registry-writes.ts';
 import type { Attack, Effort, Row } from './attack.ts';
 
@@ -80,7 +81,7 @@ async function prepared(): Promise<Place> {
   const folder = mkdtempSync(join(tmpdir(), 'enf-one-device-'));
   const path = join(folder, 'registry.db');
   writeFileSync(path, emptyRegistry('bench'));
-  const registry = await openRegistry(path);
+  const registry = wholeOf(await openRegistry(path));
   const group = await anyGroup(registry);
   const device = await enrolled(registry, group);
   const others = await Promise.all(Array.from({ length: 2 * HONEST }, () => enrolled(registry, group)));

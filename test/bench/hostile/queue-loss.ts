@@ -4,6 +4,7 @@ import { openRegistry } from '../../../fabric/open-registry.ts';
 import { pathOf } from '../../../fabric/pki/files.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import { udp } from '../../fabric/packets.ts';
+import { wholeOf } from '../../fabric/place.ts';
 import { enrol, list, neighbours } from '../router/devices.ts';
 import { median } from '../statistics.ts';
 import type { Attack } from './attack.ts';
@@ -60,7 +61,7 @@ export const queueLoss: Attack = {
 async function listCrowd({ fabric }: Place): Promise<string> {
   const network = parsePrefix('fd00:8f80:8000:2::/64');
   const gid = new Uint8Array(randomBytes(32));
-  const registry = await openRegistry(pathOf(fabric.data, 'registry'));
+  const registry = wholeOf(await openRegistry(pathOf(fabric.data, 'registry')));
   try {
     await registry.addNetwork('bench', network, '');
     await registry.addGroup('bench', {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { EVERYTHING } from '../../../fabric/access/scope.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { parseNetwork } from '../../../fabric/registry/records.ts';
 import { openDatabase } from '../../../fabric/registry/sqlite/file/database.ts';
@@ -33,8 +34,8 @@ export async function generate(data: string, devices: number): Promise<Generated
   const act = { at: Date.now(), actor: 'bench' };
   const group = { gid, gpk: randomBytes(258), basename: randomBytes(8), name: 'all', network: NETWORK };
   db.transaction(() => {
-    addNetwork(db, act, NETWORK, 'bench');
-    addGroup(db, act, group);
+    addNetwork(db, EVERYTHING, act, NETWORK, 'bench');
+    addGroup(db, EVERYTHING, act, group);
   })();
   const add = db.transaction((first: number, last: number) => {
     for (let n = first; n < last; n++) register(n);
@@ -56,7 +57,14 @@ export async function generate(data: string, devices: number): Promise<Generated
        VALUES (?, '192.0.2.7', 1, ?, ?, 1, 'ok', ?)`,
     ).run(at, gid, pseudonym, address);
     const detail = { gid: toHex(gid), pseudonym: toHex(pseudonym.subarray(1, 11)) };
-    appendAudit(db, { at, actor: 'fabric', action: 'device.admit', subject: formatIpv6(address), detail });
+    appendAudit(db, {
+      at,
+      actor: 'fabric',
+      owner: 1,
+      action: 'device.admit',
+      subject: formatIpv6(address),
+      detail,
+    });
   }
   for (let n = 0; n < devices; n += BATCH) {
     add(n, Math.min(devices, n + BATCH));

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
+import { DEFAULT_OWNER, EVERYTHING, scopeOf } from '../../../fabric/access/scope.ts';
 import { ACCOUNT_OPERATIONS, account } from '../../../fabric/account/account.ts';
 import type { Actor } from '../../../fabric/operations/contract/operation.ts';
 import { opened, random, registryFile } from '../place.ts';
 import { somebody } from '../registry/contract/people.ts';
 
-const CONSOLE: Actor = { name: 'console', role: 'host', via: 'operator' };
-const TOKEN: Actor = { name: 'x (token 1)', role: 'host', via: 'token' };
+const CONSOLE: Actor = { name: 'console', role: 'host', scope: EVERYTHING, via: 'operator' };
+const TOKEN: Actor = { name: 'x (token 1)', role: 'host', scope: EVERYTHING, via: 'token' };
 const hex = (length: number): string => Buffer.from(random(length)).toString('hex');
 
 const ACCOUNT = { issuer: 'https://login.example', subject: 'u-1', login: 'bob@example.org' };
@@ -31,6 +32,7 @@ test('every operation is for the callers that it names, and for no others', asyn
   const anna: Actor = {
     name: `${name} (person ${id})`,
     role: 'owner',
+    scope: scopeOf(DEFAULT_OWNER, true),
     via: 'session',
     person: id,
     personName: name,
@@ -62,7 +64,7 @@ test('an input with a field too many, too few or of another kind is refused', as
     const actor: Actor =
       who === 'console'
         ? CONSOLE
-        : { name: 'Anna', role: 'owner', via: 'session', person: id, proved: Date.now() };
+        : { name: 'Anna', role: 'owner', scope: EVERYTHING, via: 'session', person: id, proved: Date.now() };
     const good = GOOD[operation] ?? {};
     const inputs: unknown[] = [undefined, null, 7, [], { ...good, more: 1 }];
     for (const field of Object.keys(good)) {

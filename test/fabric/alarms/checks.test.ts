@@ -105,7 +105,7 @@ describe('what is found', () => {
 
   test('each kind has words that say what it means and what to do', () => {
     for (const kind of ALARM_KINDS) {
-      const { what, action } = alarmText({ kind, subject: 'x', detail: {} });
+      const { what, action } = alarmText({ kind, owner: 0, subject: 'x', detail: {} });
       expect([what.at(-1), action.at(-1)], kind).toEqual(['.', '.']);
     }
   });

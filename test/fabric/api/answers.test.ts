@@ -11,17 +11,18 @@ import { type Api, startApi } from '../../../fabric/api/server.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import type { InputOf, OperationName, ViewOf } from '../../../fabric/operations/all.ts';
 import { requestFor } from '../../../fabric/operations/contract/request.ts';
-import { createToken } from '../../../fabric/operations/tokens.ts';
+import { createToken } from '../../../fabric/operations/people/tokens.ts';
 import { rootKeyDigests } from '../../../fabric/pki/changes.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';
 import { readRootKeys } from '../../../fabric/pki/keys.ts';
 import { encodeSigning, parseRequest, sign } from '../../../fabric/pki/signing.ts';
-import type { Registry } from '../../../fabric/registry/registry.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeLabel } from '../../../protocol/label.ts';
 import { makeBatch } from '../device.ts';
+import type { WholeRegistry as Registry } from '../place.ts';
+import { wholeOf } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 import { differs, pathsIn, pathsOf, sentAs } from '../strict.ts';
 import { authenticator } from './authenticator.ts';
@@ -43,7 +44,13 @@ const described = new Map<string, TSchema>(
 const seen = { requests: new Set<string>(), paths: new Set<string>() };
 
 /** Fields that are null as long as something is new, and rows of which only a request has some. */
-const NEVER = ['events', 'person-role.removed', 'token-create.revoked', 'token-create.used'];
+const NEVER = [
+  'events',
+  'owner-member.removed',
+  'person-role.removed',
+  'token-create.revoked',
+  'token-create.used',
+];
 
 let registry: Registry;
 let api: Api;
@@ -53,7 +60,7 @@ let online: string | undefined;
 beforeAll(async () => {
   await foundAuthority(data, 'test');
   writeFileSync(join(folder, 'registry.db'), emptyRegistry('test'));
-  registry = await openRegistry(join(folder, 'registry.db'), { locate: () => 'CH' });
+  registry = wholeOf(await openRegistry(join(folder, 'registry.db'), { locate: () => 'CH' }));
   const keys = await openAuthority(data);
   const running = {
     presence: async () => (address: Uint8Array) => ({
@@ -188,7 +195,7 @@ test('handshakes, numbers and the audit trail are answered as described', async 
 });
 
 test('alarms, hooks, people, tokens and certificates are answered as described', async () => {
-  const finding = { kind: 'disk.full-soon', subject: '/var', detail: { free: 1 } } as const;
+  const finding = { kind: 'disk.full-soon', owner: 0, subject: '/var', detail: { free: 1 } } as const;
   for (const subject of ['/var', '/srv']) await registry.recordFindings([], [{ ...finding, subject }], 0);
   const { rows } = await run('alarm-list', { limit: 1 });
   await run('alarm-acknowledge', { id: rows[0]!.id });
@@ -289,6 +296,18 @@ test('accounts elsewhere are answered as described', async () => {
   await send('account-add', {});
   await send('password-change', { password: PASSWORD });
   await send('account-remove', { issuer: at.url });
+});
+
+test('owners are answered as described', async () => {
+  await run('owner-add', { name: 'acme' });
+  await run('owner-lend', { owner: 'acme', prefix: 'fd00:8::/48' });
+  await run('owner-lend', { owner: 'acme', prefix: 'fd00:9::/48' });
+  await run('owner-take-back', { owner: 'acme', prefix: 'fd00:9::/48' });
+  await run('owner-rename', { owner: 'acme', name: 'umbra' });
+  await run('owner-member', { owner: 'umbra', person: 'Anna', role: 'auditor' });
+  await run('owner-list', { limit: 1 });
+  await run('owner-list', PAGE);
+  await run('owner-close', { owner: 'umbra' });
 });
 
 test('events are as described', async () => {

@@ -11,17 +11,18 @@ import { type Api, startApi } from '../../../fabric/api/server.ts';
 import { openRegistry } from '../../../fabric/open-registry.ts';
 import { OPERATIONS, type OperationName } from '../../../fabric/operations/all.ts';
 import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
-import { createToken } from '../../../fabric/operations/tokens.ts';
+import { createToken } from '../../../fabric/operations/people/tokens.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { makeBatch } from '../device.ts';
+import { wholeOf } from '../place.ts';
 import { fabricOf } from './console.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'enf-api-'));
 const data = join(folder, 'fabric');
 await foundAuthority(data, 'test');
-const registry = await openRegistry(join(data, 'registry.db'));
+const registry = wholeOf(await openRegistry(join(data, 'registry.db')));
 const keys = await openAuthority(data);
 const context = {
   registry,
@@ -114,6 +115,12 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'job-show': { id: 999_999 },
     'job-cancel': { id: 999_999 },
     'root-end': { number: 1 },
+    'owner-add': { name: 'No Label' },
+    'owner-rename': { owner: 'nobody', name: 'nothing' },
+    'owner-close': { owner: 'nobody' },
+    'owner-lend': { owner: 'nobody', prefix: 'fd00:9::/48' },
+    'owner-take-back': { owner: 'nobody', prefix: 'fd00:9::/48' },
+    'owner-member': { owner: 'nobody', person: 'nobody', role: 'auditor' },
     'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
   };
   return remoteClient(remote)(name as OperationName, (inputs[name] ?? { limit: 1 }) as never).then(
@@ -272,10 +279,13 @@ describe('a request', () => {
   });
 
   test('whose operation fails unexpectedly learns nothing of it; the log does', async () => {
-    const broken = registry.networks;
-    registry.networks = async () => Promise.reject(new Error('a secret path'));
+    const { of } = registry;
+    registry.of = (scope) => ({
+      ...of(scope),
+      networks: async () => Promise.reject(new Error('a secret path')),
+    });
     const answer = await ask('/api/v1/networks', as(await make('owner')));
-    registry.networks = broken;
+    registry.of = of;
     expect(answer).toMatchObject({ status: 500, body: { code: 'internal' } });
     expect(JSON.stringify(answer.body)).not.toContain('secret');
     expect(log.at(-1)).toContain('a secret path');

@@ -4,10 +4,11 @@ import { account } from '../../../fabric/account/account.ts';
 import type { ApiOptions, Caller } from '../../../fabric/api/options.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
 import { openJobs } from '../../../fabric/jobs/jobs.ts';
+import { actorOf } from '../../../fabric/operations/actors.ts';
 import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { waitForNews } from '../../../fabric/operations/news.ts';
-import { actorOf, perform } from '../../../fabric/operations/perform.ts';
-import type { Registry } from '../../../fabric/registry/registry.ts';
+import { perform } from '../../../fabric/operations/perform.ts';
+import type { WholeRegistry as Registry } from '../place.ts';
 import '../checked.ts';
 
 /** A fabric that serves, without sockets. */

@@ -9,9 +9,10 @@ import { ACCOUNT_ROUTES } from '../../../fabric/api/account-table.ts';
 import { startApi } from '../../../fabric/api/server.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
-import { createToken } from '../../../fabric/operations/tokens.ts';
+import { createToken } from '../../../fabric/operations/people/tokens.ts';
 import { formatIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { makeBatch } from '../device.ts';
+import { seenBy, wholeOf } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 import { fabricOf } from './console.ts';
 
@@ -35,9 +36,9 @@ test('docs/fabric-api.md lists every request and what each role may', () => {
 test('the recipes in docs/fabric-api.md work', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'enf-recipes-'));
   writeFileSync(join(folder, 'registry.db'), emptyRegistry('test'));
-  const registry = await openRegistry(join(folder, 'registry.db'));
+  const registry = wholeOf(await openRegistry(join(folder, 'registry.db')));
   const context = {
-    registry,
+    ...seenBy(registry),
     running: { notify: async () => 'in force', presence: async () => undefined },
     now: Date.now,
   };

@@ -4,14 +4,14 @@ import type { Role } from '../../../fabric/access/roles.ts';
 import { startFeed } from '../../../fabric/api/feed.ts';
 import type { Api } from '../../../fabric/api/server.ts';
 import type { NewsView } from '../../../fabric/operations/news.ts';
-import { invitePerson } from '../../../fabric/operations/people.ts';
-import { createToken } from '../../../fabric/operations/tokens.ts';
+import { invitePerson } from '../../../fabric/operations/people/people.ts';
+import { createToken } from '../../../fabric/operations/people/tokens.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import { opened, registryFile } from '../place.ts';
 import { type Browser, browser, served } from './console.ts';
 
 const POSITION = { change: 0, handshake: 0, audit: 0, tunnel: 0 };
-const device = (address: string) => ({ name: 'device', data: { address } }) as const;
+const device = (address: string) => ({ name: 'device', owner: 1, data: { address } }) as const;
 
 /** What is new, as the test says it. */
 function newsline() {
@@ -133,7 +133,11 @@ describe('a stream of events', () => {
     const { api, tokenOf } = await place({ news: line.news });
     const stream = await listen(api, bearer((await tokenOf('installer')).token));
     await stream.until(/^id/);
-    line.tell([{ name: 'audit', data: { action: 'x' } }, { name: 'handshake', data: {} }, device('fd00::1')]);
+    line.tell([
+      { name: 'audit', owner: 1, data: { action: 'x' } },
+      { name: 'handshake', owner: 1, data: {} },
+      device('fd00::1'),
+    ]);
     await stream.until(/fd00::1/);
     expect(stream.text()).not.toMatch(/event: (audit|handshake)/);
   });
@@ -225,7 +229,7 @@ describe('a stream of events', () => {
     lazy.on('error', () => {});
     const long = 'x'.repeat(60_000);
     for (let count = 0; count < 400; count++) {
-      line.tell([{ name: 'device', data: { address: `${long} ${count}` } }]);
+      line.tell([{ name: 'device', owner: 1, data: { address: `${long} ${count}` } }]);
       await reader.until(new RegExp(` ${count}"`));
     }
     // What is left is in the buffers of the kernel, and all of it cannot be.

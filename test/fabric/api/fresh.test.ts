@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { FRESH_MS, requireFresh } from '../../../fabric/access/fresh.ts';
+import { EVERYTHING } from '../../../fabric/access/scope.ts';
 import { ACCOUNT_OPERATIONS } from '../../../fabric/account/account.ts';
 import { ACCOUNT_ROUTES } from '../../../fabric/api/account-table.ts';
 import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
-import { invitePerson } from '../../../fabric/operations/people.ts';
+import { invitePerson } from '../../../fabric/operations/people/people.ts';
+import { createToken } from '../../../fabric/operations/people/tokens.ts';
 import { perform } from '../../../fabric/operations/perform.ts';
-import { createToken } from '../../../fabric/operations/tokens.ts';
 import { opened, registryFile } from '../place.ts';
 import { authenticator } from './authenticator.ts';
 import { type Browser, browser, fabricOf, served } from './console.ts';
@@ -183,7 +184,7 @@ test('a token and the operator of the host are not asked', async () => {
     status: 200,
   });
   const input = { role: 'auditor', hours: 1 };
-  const operator = { name: 'root', role: 'host', via: 'operator' } as const;
+  const operator = { name: 'root', role: 'host', scope: EVERYTHING, via: 'operator' } as const;
   expect(await perform('person-invite', operator, at.on, input)).toBeDefined();
 });
 

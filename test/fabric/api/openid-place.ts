@@ -1,6 +1,6 @@
 import type { OpenId } from '../../../fabric/access/openid.ts';
 import type { Role } from '../../../fabric/access/roles.ts';
-import { invitePerson } from '../../../fabric/operations/people.ts';
+import { invitePerson } from '../../../fabric/operations/people/people.ts';
 import { opened, registryFile } from '../place.ts';
 import { served, traveller } from './console.ts';
 import { CLIENT, issuer } from './issuer.ts';

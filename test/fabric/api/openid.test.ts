@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { CALLBACK_PATH } from '../../../fabric/api/openid-routes.ts';
 import { openIdSignIn } from '../../../fabric/api/signing-in/openid.ts';
-import { invitePerson, removePerson } from '../../../fabric/operations/people.ts';
+import { invitePerson, removePerson } from '../../../fabric/operations/people/people.ts';
 import { opened, registryFile } from '../place.ts';
 import { browser, served } from './console.ts';
 import { CLIENT, type Wrong } from './issuer.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { challenges } from '../../../fabric/api/signing-in/challenges.ts';
-import { invitePerson } from '../../../fabric/operations/people.ts';
+import { invitePerson } from '../../../fabric/operations/people/people.ts';
 import { opened, registryFile } from '../place.ts';
 import { type Authenticator, authenticator, type Change } from './authenticator.ts';
 import { type Browser, browser, served } from './console.ts';

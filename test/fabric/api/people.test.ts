@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { PERMISSIONS, permissionsOf, ROLES, type Role } from '../../../fabric/access/roles.ts';
 import { ACCOUNT_ROUTES } from '../../../fabric/api/account-table.ts';
 import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
-import { invitePerson } from '../../../fabric/operations/people.ts';
-import { createToken } from '../../../fabric/operations/tokens.ts';
-import type { Registry } from '../../../fabric/registry/registry.ts';
+import { invitePerson } from '../../../fabric/operations/people/people.ts';
+import { createToken } from '../../../fabric/operations/people/tokens.ts';
+import type { WholeRegistry as Registry } from '../place.ts';
 import { opened, registryFile } from '../place.ts';
 import { type Browser, browser, served } from './console.ts';
 

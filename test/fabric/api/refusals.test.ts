@@ -7,12 +7,13 @@ import { type Api, startApi } from '../../../fabric/api/server.ts';
 import { startControl } from '../../../fabric/control.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import { requestFor } from '../../../fabric/operations/contract/request.ts';
+import { createToken } from '../../../fabric/operations/people/tokens.ts';
 import { askRunning } from '../../../fabric/operations/running.ts';
-import { createToken } from '../../../fabric/operations/tokens.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';
-import type { Registry } from '../../../fabric/registry/registry.ts';
 import type { Control } from '../../../os/net/control-socket.ts';
+import type { WholeRegistry as Registry } from '../place.ts';
+import { wholeOf } from '../place.ts';
 
 /*
  * Every operation of the catalogue with input that is wrong, at both doors: the API and the control socket. What is wrong is made from the schema of
@@ -31,7 +32,7 @@ beforeAll(async () => {
   const data = join(folder, 'fabric');
   await foundAuthority(data, 'test');
   writeFileSync(join(folder, 'registry.db'), emptyRegistry('test'));
-  registry = await openRegistry(join(folder, 'registry.db'));
+  registry = wholeOf(await openRegistry(join(folder, 'registry.db')));
   const note = (level: string, line: string): void => void log.push(`${level} ${line}`);
   control = await startControl(socket, { registry, keys: openAuthority(data), log: note });
   api = await startApi({

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRegistry } from '../../../fabric/open-registry.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
 import { makeBatch } from '../device.ts';
-import { scratch } from '../place.ts';
+import { scratch, wholeOf } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 import { fabricProgram } from './program.ts';
 
@@ -22,7 +22,7 @@ beforeAll(async () => {
   await fabric.json('network', 'add', NETWORK, '--name', 'plant', ...at);
   const batch = makeBatch();
   await fabric.run('group', 'add', '--label', batch.label, '--network', NETWORK, ...at);
-  const registry = await openRegistry(join(data, 'registry.db'));
+  const registry = wholeOf(await openRegistry(join(data, 'registry.db')));
   for (let i = 0; i < 3; i++) {
     const address = await registry.admit({ ...applicant(batch), source: '192.0.2.1' });
     addresses.push(await import('../../../protocol/ipv6.ts').then(({ formatIpv6 }) => formatIpv6(address)));
@@ -32,7 +32,7 @@ beforeAll(async () => {
   registry.reported(two, { version: '1.2', failure: { code: 'tls.clock', seconds: 5 } });
   await registry.nameDevice('anna', two, { name: '=1+1, "x"' });
   await registry.close();
-  const later = await openRegistry(join(data, 'registry.db'));
+  const later = wholeOf(await openRegistry(join(data, 'registry.db')));
   await later.setStanding('anna', two, 'ban');
   await later.close();
 });

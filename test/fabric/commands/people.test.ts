@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openSqliteRegistry } from '../../../fabric/registry/sqlite/registry.ts';
-import { scratch } from '../place.ts';
+import { scratch, wholeOf } from '../place.ts';
 import { somebody } from '../registry/contract/people.ts';
 import { fabricProgram } from './program.ts';
 
@@ -11,7 +11,7 @@ const fabric = fabricProgram();
 async function folder(): Promise<string[]> {
   const data = join(scratch(), 'fabric');
   await fabric.json('init', '--data', data);
-  const registry = openSqliteRegistry(join(data, 'registry.db'));
+  const registry = wholeOf(openSqliteRegistry(join(data, 'registry.db')));
   await somebody(registry, 'Anna');
   await somebody(registry, 'Bob', 'operator');
   await registry.close();

@@ -3,13 +3,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startControl } from '../../../fabric/control.ts';
-import type { PageRequest } from '../../../fabric/registry/pages.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
 import { askControl, serveControl } from '../../../os/net/control-socket.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { makeBatch } from '../device.ts';
-import { opened, registryFile, scratch } from '../place.ts';
+import { opened, registryFile, replaceDevices, scratch } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 import { fabricProgram } from './program.ts';
 
@@ -167,12 +166,11 @@ describe('a long list', () => {
     await fabric.json('network', 'add', NETWORK, '--data', data);
     await fabric.json('group', 'add', '--label', batch.label, '--network', NETWORK, '--data', data);
     const admitted = await Promise.all(Array.from({ length: 1_203 }, () => registry.admit(applicant(batch))));
-    const { devices } = registry;
     const limits: number[] = [];
-    registry.devices = (page: PageRequest) => {
+    replaceDevices(registry, (devices) => (page) => {
       limits.push(page.limit);
       return devices(page);
-    };
+    });
     const list = (...args: string[]) => fabric.run('device', 'list', ...args, '--data', data);
     const { out } = await list('--json');
     expect(limits).toEqual(Array.from({ length: 7 }, () => 200));
@@ -301,7 +299,7 @@ test('a failure crosses the socket with code, message and action, a mistake with
     action: 'See "enf-fabric device list".',
   });
   expect(log).toEqual([]);
-  registry.devices = () => Promise.reject(new TypeError('a mistake'));
+  replaceDevices(registry, () => () => Promise.reject(new TypeError('a mistake')));
   const { code, err } = await fabric.run('device', 'list', '--data', data);
   expect([code, err]).toEqual([1, expect.stringContaining('internal error: Error: a mistake')]);
   expect(log).toEqual([expect.stringMatching(/^error operation device-list: TypeError: a mistake\n/)]);

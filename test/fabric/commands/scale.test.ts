@@ -1,12 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { EVERYTHING } from '../../../fabric/access/scope.ts';
 import { startControl } from '../../../fabric/control.ts';
 import { openReader } from '../../../fabric/open-registry.ts';
 import { openDatabase } from '../../../fabric/registry/sqlite/file/database.ts';
 import { MIGRATIONS } from '../../../fabric/registry/sqlite/file/schema.ts';
 import { generate } from '../../bench/scale/generate.ts';
-import { opened, registryFile, scratch } from '../place.ts';
+import { opened, registryFile, replaceDevices, scratch } from '../place.ts';
 import { fabricProgram } from './program.ts';
 
 const fabric = fabricProgram();
@@ -24,11 +25,11 @@ async function served(devices: number) {
   const { data, gid } = await generated(devices);
   const registry = opened(join(data, 'registry.db'));
   const asked: string[] = [];
-  const { devices: list, verifyAudit, isConnected } = registry;
-  registry.devices = (page) => {
+  const { verifyAudit, isConnected } = registry;
+  replaceDevices(registry, (devices) => (page) => {
     asked.push('devices');
-    return list(page);
-  };
+    return devices(page);
+  });
   registry.verifyAudit = (expected) => {
     asked.push('audit');
     return verifyAudit(expected);
@@ -116,7 +117,9 @@ describe('[H-E] a registry that is read beside its fabric', () => {
     const path = registryFile();
     const registry = opened(path);
     const reader = await openReader(path);
-    expect((await reader!.audit({ limit: 9 })).rows).toEqual((await registry.audit({ limit: 9 })).rows);
+    expect((await reader!.of(EVERYTHING).audit({ limit: 9 })).rows).toEqual(
+      (await registry.audit({ limit: 9 })).rows,
+    );
     await reader!.close();
 
     const old = join(scratch(), 'old.db');

@@ -22,7 +22,8 @@ const healthy: Probes = {
   wallMs: () => NOW,
   ...(serving() as Pick<Probes, 'serving'>),
   async *networks() {
-    for (const n of [1, 2]) yield { prefix: `fd00:${n}::/64`, host: `fd00:${n}::1`, name: '', created: '' };
+    for (const n of [1, 2])
+      yield { prefix: `fd00:${n}::/64`, host: `fd00:${n}::1`, name: '', owner: 'default', created: '' };
   },
   interfaces: async () => [{ ...link, addresses: ['fd00:1::1/128', 'fd00:2::1/128', 'fe80::5/64'] }],
   routes: async () => ['fd00:1::/64', 'fd00:2::/64'].map((destination) => ({ ...route, destination })),

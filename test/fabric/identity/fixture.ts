@@ -10,10 +10,10 @@ import {
 } from '../../../fabric/identity/server.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
-import type { Registry } from '../../../fabric/registry/registry.ts';
 import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';
 import { type Batch, makeBatch } from '../device.ts';
-import { NETWORK } from '../place.ts';
+import type { WholeRegistry as Registry } from '../place.ts';
+import { NETWORK, wholeOf } from '../place.ts';
 
 /** An identity server over a registry with one admitted batch. */
 export interface TestServer {
@@ -32,7 +32,7 @@ export async function openTestServer(
   const folder = mkdtempSync(join(tmpdir(), 'enf-identity-'));
   const path = join(folder, 'registry.db');
   writeFileSync(path, emptyRegistry('test'));
-  const registry = await openRegistry(path);
+  const registry = wholeOf(await openRegistry(path));
   const rows: Promise<unknown>[] = [];
   const { refused } = registry;
   registry.refused = (handshake, unlisted) => {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { EVERYTHING } from '../../../fabric/access/scope.ts';
 import { openJobs } from '../../../fabric/jobs/jobs.ts';
 import type { JobView } from '../../../fabric/jobs/view.ts';
 import { listAudit } from '../../../fabric/operations/audit.ts';
 import { changeDevices, countDevices } from '../../../fabric/operations/bulk.ts';
-import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { listDevices, setStanding } from '../../../fabric/operations/devices.ts';
 import { retireDevice } from '../../../fabric/operations/endings.ts';
 import { admitGroup } from '../../../fabric/operations/groups.ts';
@@ -13,15 +13,15 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import '../checked.ts';
 import { makeBatch } from '../device.ts';
-import { opened, registryFile } from '../place.ts';
+import { opened, registryFile, seenBy, type TestContext } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 
 const NETWORK = 'fd00:1:2:3::/64';
 
 async function fleet(devices: number) {
   let notified = 0;
-  const on: Context = {
-    registry: opened(registryFile()),
+  const on: TestContext = {
+    ...seenBy(opened(registryFile())),
     running: {
       async notify() {
         notified++;
@@ -43,7 +43,7 @@ async function fleet(devices: number) {
   return { on, addresses, banned, notified: () => notified - before };
 }
 
-async function ended(on: Context, { id }: JobView): Promise<JobView> {
+async function ended(on: TestContext, { id }: JobView): Promise<JobView> {
   for (;;) {
     const job = await showJob.run(on, { id });
     if (job.state !== 'running') return job;
@@ -124,7 +124,7 @@ describe('a change of all devices that a filter finds', () => {
 });
 
 describe('jobs', () => {
-  const OF = { operation: 'test', input: {}, actor: 'alice' };
+  const OF = { operation: 'test', input: {}, actor: 'alice', owner: 0 };
 
   test('are four at a time, and the newest fifty are remembered', async () => {
     const jobs = openJobs(() => 0);
@@ -140,9 +140,13 @@ describe('jobs', () => {
       jobs.start(OF, async () => {});
       await new Promise((resolve) => setImmediate(resolve));
     }
-    expect(jobs.list()).toHaveLength(50);
-    expect(jobs.list()[0]).toMatchObject({ id: 84, state: 'done', ended: '1970-01-01T00:00:00.000Z' });
-    expect(() => jobs.show(1)).toThrow(expect.objectContaining({ code: 'jobs.unknown' }));
+    expect(jobs.list(EVERYTHING)).toHaveLength(50);
+    expect(jobs.list(EVERYTHING)[0]).toMatchObject({
+      id: 84,
+      state: 'done',
+      ended: '1970-01-01T00:00:00.000Z',
+    });
+    expect(() => jobs.show(EVERYTHING, 1)).toThrow(expect.objectContaining({ code: 'jobs.unknown' }));
   });
 
   test('that fail say why, and keep a bounded number of reasons', async () => {
@@ -153,7 +157,7 @@ describe('jobs', () => {
       throw new Error('the disk is gone');
     });
     await new Promise((resolve) => setImmediate(resolve));
-    const job = jobs.show(failing.id);
+    const job = jobs.show(EVERYTHING, failing.id);
     expect(job).toMatchObject({ state: 'failed', failed: 1_001 });
     expect(job.failures).toHaveLength(100);
   });

@@ -19,7 +19,7 @@ import { readRootKeys } from '../../../fabric/pki/keys.ts';
 import { encodeSigning, parseRequest, sign } from '../../../fabric/pki/signing.ts';
 import type { Learned } from '../../../fabric/registry/records.ts';
 import '../checked.ts';
-import { opened, registryFile } from '../place.ts';
+import { opened, registryFile, seenBy } from '../place.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'enf-certificates-'));
 const first = join(base, 'first');
@@ -34,7 +34,7 @@ async function fabric(learned?: Learned) {
   cpSync(first, data, { recursive: true });
   const keys = openAuthority(data);
   const on: Context = {
-    registry: opened(registryFile()),
+    ...seenBy(opened(registryFile())),
     running: {
       notify: async () => 'in force',
       presence: async () => undefined,

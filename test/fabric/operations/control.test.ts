@@ -11,7 +11,7 @@ import { equal } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import '../checked.ts';
-import { allOf, opened, registryFile, scratch } from '../place.ts';
+import { allOf, opened, registryFile, replaceDevices, scratch } from '../place.ts';
 import { somebody } from '../registry/contract/people.ts';
 
 async function serving(router?: Router) {
@@ -173,11 +173,11 @@ test('[H-E] operations that come together have turns of their own, and read at m
     if (asking) setImmediate(count);
   };
   count();
-  registry.devices = async ({ limit }) => {
+  replaceDevices(registry, () => async ({ limit }) => {
     limits.push(limit);
     turns.push(turn);
     return { rows: [], next: undefined };
-  };
+  });
   const call = { actor: 'alice', input: { limit: 1_000 } };
   await Promise.all(Array.from({ length: 20 }, () => askRunning(socket, 'device-list', call)));
   asking = false;

@@ -1,19 +1,18 @@
 import { expect, test } from 'vitest';
 import { parseCountries } from '../../../fabric/geo/country-list.ts';
-import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { admitGroup, changeGroup, listGroups, showGroup } from '../../../fabric/operations/groups.ts';
 import { addNetwork } from '../../../fabric/operations/networks.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import { makeBatch } from '../device.ts';
-import { opened, registryFile } from '../place.ts';
+import { opened, registryFile, seenBy, type TestContext } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 
 const PLANT = 'fd00:1:2:3::/64';
 
-function context(): Context {
+function context(): TestContext {
   return {
-    registry: opened(registryFile()),
+    ...seenBy(opened(registryFile())),
     running: { notify: async () => 'in force', presence: async () => undefined },
     actor: 'alice',
     now: Date.now,

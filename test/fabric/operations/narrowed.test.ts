@@ -1,6 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
 import { listHandshakes } from '../../../fabric/operations/audit.ts';
-import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { listDevices, nameDevice, setStanding, showDevice } from '../../../fabric/operations/devices.ts';
 import {
   admitGroup,
@@ -18,16 +17,16 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
 import '../checked.ts';
 import { makeBatch } from '../device.ts';
-import { opened, registryFile } from '../place.ts';
+import { opened, registryFile, seenBy, type TestContext } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 
 const PLANT = 'fd00:1:2:3::/64';
 const HARBOUR = 'fd00:1:2:4::/64';
 const COUNTRIES: Readonly<Record<string, string>> = { '130.59.1.1': 'CH', '193.0.0.1': 'NL' };
 
-function context(): Context {
+function context(): TestContext {
   return {
-    registry: opened(registryFile(), { locate: (source) => COUNTRIES[source] }),
+    ...seenBy(opened(registryFile(), { locate: (source) => COUNTRIES[source] })),
     running: { notify: async () => 'in force', presence: async () => () => ({ online: false }) },
     actor: 'alice',
     now: Date.now,

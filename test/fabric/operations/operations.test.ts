@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { OPERATIONS } from '../../../fabric/operations/all.ts';
 import { acceptLoss, listAudit, listHandshakes, verifyAudit } from '../../../fabric/operations/audit.ts';
-import type { Context, Running } from '../../../fabric/operations/contract/operation.ts';
+import type { Running } from '../../../fabric/operations/contract/operation.ts';
 import { listDevices, setStanding, showDevice } from '../../../fabric/operations/devices.ts';
 import { admitGroup, listGroups, setGroupStatus } from '../../../fabric/operations/groups.ts';
 import { addNetwork, listNetworks } from '../../../fabric/operations/networks.ts';
@@ -9,16 +9,16 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import '../checked.ts';
 import { makeBatch } from '../device.ts';
-import { opened, registryFile } from '../place.ts';
+import { opened, registryFile, seenBy, type TestContext } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 
 const NETWORK = 'fd00:1:2:3::/64';
 
 /** A registry, and a running fabric of which only the notifications are counted. */
-function context(running: Partial<Running> = {}): Context & { notified: () => number } {
+function context(running: Partial<Running> = {}): TestContext & { notified: () => number } {
   let notified = 0;
   return {
-    registry: opened(registryFile(), { now: () => Date.parse('2026-01-02T03:04:05.678Z') }),
+    ...seenBy(opened(registryFile(), { now: () => Date.parse('2026-01-02T03:04:05.678Z') })),
     running: {
       notify: async () => `notified ${++notified}`,
       presence: async () => undefined,
@@ -45,7 +45,7 @@ describe('an owner', () => {
     const { on, batch } = await withDevice();
     const created = '2026-01-02T03:04:05.678Z';
     const host = 'fd00:1:2:3::1';
-    const network = { prefix: NETWORK, name: 'plant', host, created };
+    const network = { prefix: NETWORK, name: 'plant', owner: 'default', host, created };
     expect(await listNetworks.run(on, { limit: 9 })).toEqual({ rows: [network], next: undefined });
     expect((await listGroups.run(on, { limit: 9 })).rows).toEqual([
       {
@@ -88,8 +88,8 @@ describe('an owner', () => {
       'test fabric.init',
     ]);
     expect(await verifyAudit.run(on, {})).toEqual({ entries: 6, head: rows[0]!.hash });
-    expect(await verifyAudit.run(on, { seq: 6, hash: rows[0]!.hash })).toMatchObject({ entries: 6 });
-    await expect(verifyAudit.run(on, { seq: 5, hash: rows[0]!.hash })).rejects.toMatchObject({
+    expect(await verifyAudit.run(on, { seq: 6, hash: rows[0]!.hash! })).toMatchObject({ entries: 6 });
+    await expect(verifyAudit.run(on, { seq: 5, hash: rows[0]!.hash! })).rejects.toMatchObject({
       code: 'audit.broken',
     });
   });
@@ -200,6 +200,13 @@ describe('an input', () => {
     'job-cancel': { id: 999_999 },
     'root-end': { number: 1 },
     'root-keys-drop': { number: 1 },
+    'owner-list': { limit: 1 },
+    'owner-add': { name: 'acme' },
+    'owner-rename': { owner: 'default', name: 'acme' },
+    'owner-close': { owner: 'acme' },
+    'owner-lend': { owner: 'default', prefix: 'fd00:9::/48' },
+    'owner-take-back': { owner: 'default', prefix: 'fd00:9::/48' },
+    'owner-member': { owner: 'default', person: 'anna', role: 'auditor' },
   };
 
   const bad = { code: 'fabric.bad-input' };

@@ -1,18 +1,25 @@
 import { describe, expect, test } from 'vitest';
 import { ROLES, type Role } from '../../../fabric/access/roles.ts';
+import { DEFAULT_OWNER } from '../../../fabric/access/scope.ts';
 import { secretHash } from '../../../fabric/access/secrets.ts';
-import type { Context } from '../../../fabric/operations/contract/operation.ts';
-import { invitePerson, listPeople, removePerson, setPersonRole } from '../../../fabric/operations/people.ts';
-import { createToken } from '../../../fabric/operations/tokens.ts';
+import { openJobs } from '../../../fabric/jobs/jobs.ts';
+import { addOwner } from '../../../fabric/operations/people/owners.ts';
+import {
+  invitePerson,
+  listPeople,
+  removePerson,
+  setPersonRole,
+} from '../../../fabric/operations/people/people.ts';
+import { createToken } from '../../../fabric/operations/people/tokens.ts';
 import '../checked.ts';
-import { opened, registryFile } from '../place.ts';
+import { opened, registryFile, seenBy, type TestContext } from '../place.ts';
 import { somebody } from '../registry/contract/people.ts';
 
 const NOW = Date.parse('2026-01-02T03:04:05.678Z');
 
-function context(role?: Role): Context {
+function context(role?: Role): TestContext {
   return {
-    registry: opened(registryFile(), { now: () => NOW }),
+    ...seenBy(opened(registryFile(), { now: () => NOW })),
     running: { notify: async () => 'in force', presence: async () => undefined },
     actor: 'alice',
     ...(role === undefined ? {} : { role }),
@@ -42,6 +49,7 @@ test('people are listed, changed and removed by number or name', async () => {
       id: 1,
       name: 'Anna',
       role: 'owner',
+      owners: [{ name: 'default', role: 'owner' }],
       createdBy: 'alice',
       created: '2026-01-02T03:04:05.678Z',
       signedIn: null,
@@ -80,4 +88,18 @@ describe('nobody gives or takes a role that may more than the own', () => {
     if (own !== 'host')
       await expect(setPersonRole.run(on, { person: 'equal', role: 'host' })).rejects.toMatchObject(forbidden);
   });
+});
+
+test('a second owner is added when nothing runs that sees everything', async () => {
+  const jobs = openJobs(() => 0);
+  const on = { ...context(), jobs };
+  let release = (): void => {};
+  const running = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  jobs.start({ operation: 'device-bulk', input: {}, actor: 'alice', owner: DEFAULT_OWNER }, () => running);
+  await expect(addOwner.run(on, { name: 'acme' })).rejects.toMatchObject({ code: 'fabric.jobs-running' });
+  release();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(await addOwner.run(on, { name: 'acme' })).toMatchObject({ name: 'acme', status: 'active' });
 });

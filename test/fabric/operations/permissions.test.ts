@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { ROLES, type Role } from '../../../fabric/access/roles.ts';
+import { DEFAULT_OWNER, EVERYTHING, scopeOf } from '../../../fabric/access/scope.ts';
 import { OPERATIONS } from '../../../fabric/operations/all.ts';
 import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
 import type { Actor } from '../../../fabric/operations/contract/operation.ts';
-import { perform } from '../../../fabric/operations/perform.ts';
+import { type Ground, perform } from '../../../fabric/operations/perform.ts';
 import { opened, registryFile } from '../place.ts';
+import { ABSENT, NAMING, plantedFabric, stateOf, unnamed } from './owners.ts';
 
 /**
  * Who may do what, written down once more beside the catalogue: a new operation has no row here, and whoever changes a permission says so twice.
@@ -70,7 +72,21 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'job-list': [WATCHERS],
   'job-show': [WATCHERS],
   'job-cancel': [KEEPERS],
+  'owner-list': ['host'],
+  'owner-add': ['host', 'fresh'],
+  'owner-rename': ['host', 'fresh'],
+  'owner-close': ['host', 'fresh'],
+  'owner-lend': ['host', 'fresh'],
+  'owner-take-back': ['host', 'fresh'],
+  'owner-member': ['host', 'fresh'],
 };
+
+/** What concerns all owners: nobody of one among several does it, whatever else its row says. */
+const WHOLE =
+  `privacy-change audit-verify audit-accept-loss certificate-list certificate-rotate certificate-install root-rotate
+  root-end root-keys-drop owner-list owner-add owner-rename owner-close owner-lend owner-take-back owner-member`.split(
+    /\s+/,
+  );
 
 const NOW = Date.parse('2026-01-02T03:04:05.678Z');
 
@@ -81,10 +97,11 @@ const context = () => ({
 });
 
 /** What becomes of an operation with an input that says nothing: most refuse that, each after it has looked who asks. */
-const outcome = (name: string, actor: Actor, on: ReturnType<typeof context>): Promise<string> =>
-  perform(name, actor, on, {}).then(
-    () => 'done',
-    ({ code }: { code?: string }) => code ?? 'error',
+const outcome = (name: string, actor: Actor, on: Ground, input?: Record<string, unknown>): Promise<string> =>
+  perform(name, actor, on, input ?? {}).then(
+    (done) => (input === undefined ? 'done' : JSON.stringify(done?.view)),
+    ({ code, message }: { code?: string; message: string }) =>
+      code === undefined ? 'error' : input === undefined ? code : `${code}: ${message}`,
   );
 
 test('every operation has a row, and no row is of another one', () => {
@@ -92,14 +109,25 @@ test('every operation has a row, and no row is of another one', () => {
   expect(Object.keys(TABLE).sort()).toEqual(Object.keys(CATALOGUE).sort());
 });
 
+test('what concerns all owners is marked so', () => {
+  const marked = Object.entries(CATALOGUE).filter(([, { whole }]) => whole);
+  expect(marked.map(([name]) => name).sort()).toEqual([...WHOLE].sort());
+});
+
 describe.each(ROLES)('%s', (role: Role) => {
+  const alone = role === 'host' ? EVERYTHING : scopeOf(DEFAULT_OWNER, true);
+  const among = role === 'host' ? EVERYTHING : scopeOf(DEFAULT_OWNER, false);
+  const mayAmong = (name: string, roles: string): boolean =>
+    roles.split(' ').includes(role) && (role === 'host' || !WHOLE.includes(name));
+
   test('by a token may what its row says, and nothing else', async () => {
     const on = context();
     for (const [name, [roles]] of Object.entries(TABLE)) {
       const may = roles.split(' ').includes(role);
-      const got = await outcome(name, { name: role, role, via: 'token' }, on);
+      const got = await outcome(name, { name: role, role, scope: alone, via: 'token' }, on);
       expect(got === 'access.forbidden', name).toBe(!may);
       expect(got, name).not.toBe('access.fresh-sign-in');
+      expect(got, name).not.toBe('access.not-whole');
     }
   });
 
@@ -107,11 +135,64 @@ describe.each(ROLES)('%s', (role: Role) => {
     const on = context();
     for (const [name, [roles, fresh]] of Object.entries(TABLE)) {
       if (!roles.split(' ').includes(role)) continue;
-      const session = { name: role, role, via: 'session', person: 1, belongsTo: 1 } as const;
+      const session = { name: role, role, scope: alone, via: 'session', person: 1, belongsTo: 1 } as const;
       const stale = await outcome(name, session, on);
       expect(stale === 'access.fresh-sign-in', name).toBe(fresh === 'fresh');
       const there = await outcome(name, { ...session, proved: NOW }, on);
       expect(there, name).not.toMatch(/^access\./);
     }
   });
+
+  test('of one owner among several may nothing that concerns all', async () => {
+    const on = context();
+    for (const [name, [roles]] of Object.entries(TABLE)) {
+      const got = await outcome(name, { name: role, role, scope: among, via: 'token' }, on);
+      expect(!/^access\.(?:forbidden|not-whole)$/.test(got), name).toBe(mayAmong(name, roles));
+    }
+  });
+
+  test('finds nothing of another owner: each answer is that for what is not there', async () => {
+    const { on, one, other } = await plantedFabric();
+    const actor: Actor = { name: role, role, scope: scopeOf(one.id, false), owner: one.name, via: 'token' };
+    const before = await stateOf(on.registry, other.id);
+    let compared = 0;
+    for (const [name, changes] of Object.entries(NAMING)) {
+      if (!mayAmong(name, TABLE[name]![0])) continue;
+      for (const change of changes) {
+        const [foreign, absent] = await Promise.all(
+          [other, ABSENT].map(async (of) =>
+            unnamed(await outcome(name, actor, on, change(of)), change(of), other, ABSENT),
+          ),
+        );
+        const text = `${name} ${JSON.stringify(change(other))}`;
+        expect(foreign, text).toBe(absent);
+        expect(foreign, text).not.toBe('error');
+        compared++;
+      }
+    }
+    expect(compared).toBeGreaterThan(20);
+    expect(await stateOf(on.registry, other.id)).toEqual(before);
+  });
+
+  test('of one owner sees what is its own by the same names', async () => {
+    const { on, one } = await plantedFabric();
+    const actor: Actor = { name: role, role, scope: scopeOf(one.id, false), owner: one.name, via: 'token' };
+    for (const name of ['device-show', 'group-show', 'device-list', 'job-show', 'hook-deliveries']) {
+      if (!mayAmong(name, TABLE[name]![0])) continue;
+      for (const change of NAMING[name]!.slice(0, 1)) {
+        const found = await outcome(name, actor, on, change(one));
+        expect(found, name).not.toMatch(/unknown|"rows":\[\]/);
+      }
+    }
+  });
+});
+
+test('every operation that names a thing is compared, or concerns all owners', () => {
+  const fields = /^(?:address|by|gid|prefix|network|id|person|device|subject|label)$/;
+  const naming = [...OPERATIONS].filter(([, { input }]) =>
+    Object.keys((input as { properties?: object }).properties ?? {}).some((field) => fields.test(field)),
+  );
+  const compared = new Set([...Object.keys(NAMING), ...WHOLE]);
+  // Its own prefix an owner adds in what was lent to it; a network is not named but made.
+  expect(naming.map(([name]) => name).filter((name) => !compared.has(name))).toEqual(['network-add']);
 });

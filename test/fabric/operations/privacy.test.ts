@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest';
-import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { changePrivacy, showPrivacy } from '../../../fabric/operations/privacy.ts';
-import { opened, registryFile } from '../place.ts';
+import { opened, registryFile, seenBy, type TestContext } from '../place.ts';
 
-const context = (): Context => ({
-  registry: opened(registryFile(), { now: () => Date.parse('2026-01-02T03:04:05Z') }),
+const context = (): TestContext => ({
+  ...seenBy(opened(registryFile(), { now: () => Date.parse('2026-01-02T03:04:05Z') })),
   running: { notify: async () => 'in force', presence: async () => undefined },
   actor: 'alice',
   now: Date.now,

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { listDevices, nameDevice, setStanding } from '../../../fabric/operations/devices.ts';
 import { retireDevice } from '../../../fabric/operations/endings.ts';
 import { admitGroup, changeGroup, listGroups } from '../../../fabric/operations/groups.ts';
@@ -7,7 +6,7 @@ import { addNetwork, listNetworks } from '../../../fabric/operations/networks.ts
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { makeBatch } from '../device.ts';
-import { opened, registryFile } from '../place.ts';
+import { opened, registryFile, type TestContext } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 
 const PLANT = 'fd00:1:2:3::/64';
@@ -19,7 +18,7 @@ async function fleet(devices: number) {
   const registry = opened(path, {
     identifier: () => Uint8Array.of(0, 0xaa, 0, 0, 0, 0, ...[++counter >> 8, counter & 255]),
   });
-  const on: Context = {
+  const on: TestContext = {
     registry,
     running: { notify: async () => 'in force', presence: async () => undefined },
     actor: 'alice',

@@ -7,6 +7,7 @@ import { historyContract } from './contract/history.ts';
 import { limitsContract } from './contract/limits.ts';
 import { newsContract } from './contract/news.ts';
 import { ownerContract } from './contract/owner.ts';
+import { ownersContract } from './contract/owners.ts';
 import { pagesContract } from './contract/pages.ts';
 import { peopleContract } from './contract/people.ts';
 import type { OpenEmpty } from './contract/place.ts';
@@ -18,6 +19,7 @@ import { tokensContract } from './contract/tokens.ts';
 export function registryContract(name: string, openEmpty: OpenEmpty): void {
   describe(`the registry on ${name}`, () => {
     ownerContract(openEmpty);
+    ownersContract(openEmpty);
     endingsContract(openEmpty);
     pagesContract(openEmpty);
     admissionContract(openEmpty);

@@ -6,7 +6,7 @@ import { prepare } from '../file/statements.ts';
 
 /** What the registry finds for alarms. */
 
-/** As many as are open of one kind. */
+/** As many as are open of one kind for an owner. */
 const MOST_OF_KIND = 50;
 /** The newest refusals by limits, which are looked at. */
 const REFUSALS = 1_000;
@@ -16,11 +16,13 @@ const FAILURES = 1_000;
 export function overAnnounced(db: Database): Finding[] {
   const rows = prepare(
     db,
-    `SELECT gid, name, announced, devices FROM grp JOIN group_size USING (gid)
-     WHERE announced IS NOT NULL AND devices > announced LIMIT ${MOST_OF_KIND}`,
-  ).all() as { gid: Uint8Array; name: string; announced: number; devices: number }[];
-  return rows.map(({ gid, ...detail }) => ({
+    `SELECT gid, owner, name, announced, devices FROM
+       (SELECT *, row_number() OVER (PARTITION BY owner) AS n FROM grp JOIN group_size USING (gid)
+        WHERE announced IS NOT NULL AND devices > announced) WHERE n <= ${MOST_OF_KIND}`,
+  ).all() as { gid: Uint8Array; owner: number; name: string; announced: number; devices: number }[];
+  return rows.map(({ gid, owner, ...detail }) => ({
     kind: 'group.over-announced',
+    owner,
     subject: toHex(bytes(gid)),
     detail,
   }));
@@ -28,6 +30,7 @@ export function overAnnounced(db: Database): Finding[] {
 
 interface Refused {
   gid: Uint8Array;
+  owner: number;
   name: string;
   result: string;
   country: string | null;
@@ -39,7 +42,7 @@ interface Refused {
 export function beyondLimits(db: Database, since: number): Finding[] {
   const rows = prepare(
     db,
-    `SELECT grp.gid, name, result, country, count(*) AS times, max(at) AS last
+    `SELECT grp.gid, grp.owner, name, result, country, count(*) AS times, max(at) AS last
      FROM (SELECT gid, result, country, at FROM handshake
            WHERE result IN ('fabric.group-full', 'fabric.country-unexpected') ORDER BY id DESC LIMIT ${REFUSALS}) AS refused
      JOIN grp USING (gid) LEFT JOIN group_size USING (gid)
@@ -52,14 +55,19 @@ export function beyondLimits(db: Database, since: number): Finding[] {
     const key = `${row.result} ${toHex(row.gid)}`;
     found.set(key, [...(found.get(key) ?? []), row]);
   }
-  return [...found.values()].slice(0, MOST_OF_KIND).map(finding);
+  const times = new Map<number, number>();
+  return [...found.values()].map(finding).filter(({ owner }) => {
+    times.set(owner, (times.get(owner) ?? 0) + 1);
+    return times.get(owner)! <= MOST_OF_KIND;
+  });
 }
 
 /** `rows`: of one group and one limit. */
 function finding(rows: readonly Refused[]): Finding {
-  const { gid, name, result } = rows[0]!;
+  const { gid, owner, name, result } = rows[0]!;
   return {
     kind: result === 'fabric.group-full' ? 'group.over-limit' : 'country.unexpected',
+    owner,
     subject: toHex(bytes(gid)),
     detail: {
       name,

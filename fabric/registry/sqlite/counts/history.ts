@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import type { Scope } from '../../../access/scope.ts';
 import type { HandshakeCount } from '../../records.ts';
 import { prepare } from '../file/statements.ts';
 
@@ -6,6 +7,9 @@ import { prepare } from '../file/statements.ts';
  * Handshakes that have no row of their own any more are counted by day and result: proven ones as those of their chip; the others are nobody's,
  * since anybody can claim to be anybody.
  */
+
+const isOwn = (db: Database, { owner }: Scope, gid: Uint8Array): boolean =>
+  prepare(db, 'SELECT 1 FROM grp WHERE gid = ? AND owner = ?').get(gid, owner) !== undefined;
 
 /** A chip in a group. */
 interface Member {
@@ -86,8 +90,10 @@ export function countHandshakes(
   );
 }
 
-/** The sums of all days by result, the most frequent one first: of one chip, or of nobody. */
-export function handshakeCounts(db: Database, { gid, pseudonym }: Member = NOBODY): HandshakeCount[] {
+/** The sums of all days by result, the most frequent one first: of one chip, or of nobody, which only who sees everything learns. */
+export function handshakeCounts(db: Database, scope: Scope, member?: Member): HandshakeCount[] {
+  const { gid, pseudonym } = member ?? NOBODY;
+  if (!scope.everything && (member === undefined || !isOwn(db, scope, gid))) return [];
   return prepare(
     db,
     `SELECT result, sum(times) AS times, min(first) AS first, max(last) AS last FROM handshake_day

@@ -1,6 +1,8 @@
 import type { Database } from 'better-sqlite3';
+import type { Scope } from '../../../access/scope.ts';
 import type { Arrival, Census, GroupNumbers, Handshake, HandshakeTally } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
+import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import { DAY_MS } from './history.ts';
 
@@ -12,11 +14,15 @@ const MINUTE_MS = 60_000;
 const MINUTES_LISTED = 10_000;
 
 /** Counts `times` handshakes of this kind. */
-export function tally(db: Database, { at, country, result }: Handshake, times: number): void {
+export function tally(
+  db: Database,
+  { at, country, result, owner }: Handshake & { readonly owner: number },
+  times: number,
+): void {
   prepare(
     db,
-    'INSERT INTO handshake_hour VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET times = times + excluded.times',
-  ).run(Math.floor(at / HOUR_MS), country ?? '', result === 'ok' ? 1 : 0, times);
+    'INSERT INTO handshake_hour VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET times = times + excluded.times',
+  ).run(Math.floor(at / HOUR_MS), owner, country ?? '', result === 'ok' ? 1 : 0, times);
 }
 
 /** Forgets what was counted too long ago. */
@@ -38,10 +44,12 @@ interface TallyRow extends HandshakeTally {
 /** The sums of all hours since a time, by a column, part by part; a sum of a country is that of its parts. */
 async function tallies(
   db: Database,
+  scope: Scope,
   read: Reading,
   since: number,
   by: 'hour' | 'country',
 ): Promise<TallyRow[]> {
+  const own = inScope(scope);
   const { oldest, newest } = read(() =>
     prepare(
       db,
@@ -57,8 +65,8 @@ async function tallies(
       prepare(
         db,
         `SELECT ${by} AS key, sum(iif(ok, times, 0)) AS ok, sum(iif(ok, 0, times)) AS refused FROM handshake_hour
-         WHERE hour >= ? AND hour < ? GROUP BY ${by}`,
-      ).all(hour, hour + HOURS_AT_ONCE),
+         WHERE hour >= ? AND hour < ? AND ${own.sql} GROUP BY ${by}`,
+      ).all(hour, hour + HOURS_AT_ONCE, ...own.values),
     );
     all.push(...(rows as TallyRow[]));
   }
@@ -67,20 +75,22 @@ async function tallies(
 
 export async function hourTallies(
   db: Database,
+  scope: Scope,
   read: Reading,
   since: number,
 ): Promise<ReadonlyMap<number, HandshakeTally>> {
-  const rows = await tallies(db, read, since, 'hour');
+  const rows = await tallies(db, scope, read, since, 'hour');
   return new Map(rows.map(({ key, ok, refused }) => [Number(key) * HOUR_MS, { ok, refused }]));
 }
 
 export async function countryTallies(
   db: Database,
+  scope: Scope,
   read: Reading,
   since: number,
 ): Promise<ReadonlyMap<string | undefined, HandshakeTally>> {
   const sums = new Map<string | undefined, HandshakeTally>();
-  for (const { key, ok, refused } of await tallies(db, read, since, 'country')) {
+  for (const { key, ok, refused } of await tallies(db, scope, read, since, 'country')) {
     const country = key === '' ? undefined : String(key);
     const sum = sums.get(country) ?? { ok: 0, refused: 0 };
     sums.set(country, { ok: sum.ok + ok, refused: sum.refused + refused });
@@ -88,8 +98,12 @@ export async function countryTallies(
   return sums;
 }
 
-export function deviceCountries(db: Database): ReadonlyMap<string, number> {
-  const rows = prepare(db, 'SELECT country, devices FROM device_country WHERE devices > 0').all() as {
+export function deviceCountries(db: Database, scope: Scope): ReadonlyMap<string, number> {
+  const own = inScope(scope);
+  const rows = prepare(
+    db,
+    `SELECT country, sum(devices) AS devices FROM device_country WHERE devices > 0 AND ${own.sql} GROUP BY country`,
+  ).all(...own.values) as {
     country: string;
     devices: number;
   }[];
@@ -97,33 +111,38 @@ export function deviceCountries(db: Database): ReadonlyMap<string, number> {
 }
 
 /** When the devices of a group came, oldest first. */
-export function arrivalsOf(db: Database, gid: Uint8Array, most = MINUTES_LISTED): Arrival[] {
+export function arrivalsOf(db: Database, scope: Scope, gid: Uint8Array, most = MINUTES_LISTED): Arrival[] {
+  const own = inScope(scope);
   const rows = prepare(
     db,
-    'SELECT minute, devices FROM arrival WHERE gid = ? ORDER BY minute DESC LIMIT ?',
-  ).all(gid, most) as { minute: number; devices: number }[];
+    `SELECT minute, devices FROM arrival
+     WHERE gid = ? AND gid IN (SELECT gid FROM grp WHERE ${own.sql}) ORDER BY minute DESC LIMIT ?`,
+  ).all(gid, ...own.values, most) as { minute: number; devices: number }[];
   return rows.reverse().map(({ minute, devices }) => ({ at: minute * MINUTE_MS, devices }));
 }
 
-export function groupNumbers(db: Database, gid: Uint8Array): GroupNumbers {
-  const row = prepare(db, 'SELECT devices, connected FROM group_size WHERE gid = ?').get(gid);
+export function groupNumbers(db: Database, scope: Scope, gid: Uint8Array): GroupNumbers {
+  const own = inScope(scope);
+  const row = prepare(
+    db,
+    `SELECT devices, connected FROM group_size JOIN grp USING (gid) WHERE gid = ? AND ${own.sql}`,
+  ).get(gid, ...own.values);
   return (row as GroupNumbers | undefined) ?? { devices: 0, connected: 0 };
 }
 
-export function census(db: Database): Census {
-  const sum = (column: string, where = ''): number =>
-    (prepare(db, `SELECT coalesce(sum(${column}), 0) AS n FROM group_size ${where}`).get() as { n: number })
-      .n;
-  return {
-    networks: count(db, 'network'),
-    groups: count(db, 'grp'),
-    devices: sum('devices'),
-    banned: sum('banned'),
-    evicted: count(db, 'device WHERE evicted = 1'),
-    retired: sum('retired'),
-    suspended: sum('devices', "WHERE gid IN (SELECT gid FROM grp WHERE status = 'suspended')"),
-    connected: sum('connected'),
-  };
+export function census(db: Database, scope: Scope): Census {
+  const own = inScope(scope);
+  const numbers = prepare(
+    db,
+    `SELECT count(*) AS groups, coalesce(sum(devices), 0) AS devices, coalesce(sum(banned), 0) AS banned,
+       coalesce(sum(evicted), 0) AS evicted, coalesce(sum(retired), 0) AS retired,
+       coalesce(sum(iif(status = 'suspended', devices, 0)), 0) AS suspended, coalesce(sum(connected), 0) AS connected
+     FROM grp LEFT JOIN group_size USING (gid) WHERE ${own.sql}`,
+  ).get(...own.values) as Omit<Census, 'networks'>;
+  const networks = prepare(db, `SELECT count(*) FROM network WHERE ${own.sql}`)
+    .pluck()
+    .get(...own.values) as number;
+  return { networks, ...numbers };
 }
 
 /** How many devices are banned, or in a suspended group. */
@@ -133,8 +152,4 @@ export function excluded(db: Database): number {
     `SELECT coalesce(sum(iif(status = 'suspended', devices, banned)), 0) AS n FROM group_size JOIN grp USING (gid)`,
   ).get() as { n: number };
   return n;
-}
-
-function count(db: Database, from: string): number {
-  return (prepare(db, `SELECT count(*) AS n FROM ${from}`).get() as { n: number }).n;
 }

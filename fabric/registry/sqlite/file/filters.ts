@@ -19,8 +19,14 @@ export const all = (conditions: readonly Condition[]): string =>
   conditions.map(({ sql }) => `(${sql})`).join(' AND ');
 
 /** The ids of the rows that are looked at; `order` is that of the list. */
-export const windowSql = (table: string, indexed: Condition, cursor: string, order: string): string =>
-  `SELECT id FROM ${table} WHERE ${all([indexed, { sql: cursor, values: [] }])} ORDER BY ${order} LIMIT ${WINDOW}`;
+export const windowSql = (
+  table: string,
+  indexed: Condition,
+  cursor: string,
+  order: string,
+  key = 'id',
+): string =>
+  `SELECT ${key} AS id FROM ${table} WHERE ${all([indexed, { sql: cursor, values: [] }])} ORDER BY ${order} LIMIT ${WINDOW}`;
 
 /** The last row that was looked at; undefined if there are no more behind it. */
 export function lastOfWindow(db: Database, window: string, values: readonly unknown[]): number | undefined {

@@ -1,6 +1,6 @@
 import type { Migration } from './migration.ts';
 
-/** From version 7 on: people, and what they see and choose. */
+/** Versions 7 to 13: people, and what they see and choose. */
 export const MIGRATIONS_2: readonly Migration[] = [
   {
     name: 'people',

@@ -12,4 +12,108 @@ export const MIGRATIONS_3: readonly Migration[] = [
       CREATE INDEX account_unlinked ON account (person, unlinked) WHERE unlinked IS NOT NULL;
     `,
   },
+  {
+    name: 'owners',
+    // Whose a row is it says in a column that is 1 where it was not written: no table is rewritten. Rows of the first owner are in no index of
+    // owners, so that its admissions write none.
+    sql: `
+      CREATE TABLE owner (
+        id       INTEGER PRIMARY KEY AUTOINCREMENT,
+        name     TEXT NOT NULL UNIQUE,
+        status   TEXT NOT NULL CHECK (status IN ('active', 'closed')),
+        created  INTEGER NOT NULL
+      ) STRICT;
+      INSERT INTO owner SELECT 1, 'default', 'active', coalesce(min(applied), 0) FROM migration;
+
+      -- prefixes that the host has lent an owner; none lies in another one
+      CREATE TABLE space (
+        prefix  BLOB PRIMARY KEY CHECK (length(prefix) = 16),
+        length  INTEGER NOT NULL,
+        owner   INTEGER NOT NULL REFERENCES owner (id)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX space_of_owner ON space (owner);
+
+      -- what a person is at an owner; whoever runs the host is nothing there
+      CREATE TABLE membership (
+        person      INTEGER NOT NULL REFERENCES person (id),
+        owner       INTEGER NOT NULL REFERENCES owner (id),
+        role        TEXT NOT NULL,
+        created_by  TEXT NOT NULL,
+        created     INTEGER NOT NULL,
+        PRIMARY KEY (person, owner)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX membership_of_owner ON membership (owner, person);
+      INSERT INTO membership SELECT id, 1, role, created_by, created FROM person WHERE role <> 'host';
+      ALTER TABLE person ADD COLUMN host INTEGER NOT NULL DEFAULT 0;
+      UPDATE person SET host = 1 WHERE role = 'host';
+      ALTER TABLE person DROP COLUMN role;
+
+      -- 0: the host's, or nobody's
+      ALTER TABLE network ADD COLUMN owner INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE grp ADD COLUMN owner INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE device ADD COLUMN owner INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE handshake ADD COLUMN owner INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE audit ADD COLUMN owner INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE alarm ADD COLUMN owner INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE hook ADD COLUMN owner INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE token ADD COLUMN owner INTEGER NOT NULL DEFAULT 1;
+      ALTER TABLE invite ADD COLUMN owner INTEGER NOT NULL DEFAULT 1;
+      UPDATE token SET owner = 0 WHERE role = 'host';
+      UPDATE invite SET owner = 0 WHERE role = 'host';
+      UPDATE alarm SET owner = 0 WHERE kind IN
+        ('group.knocking', 'fleet.dropped', 'certificate.expiring', 'registry.behind', 'disk.full-soon', 'backup.old');
+
+      CREATE INDEX network_of_owner ON network (owner, id);
+      CREATE INDEX group_of_owner ON grp (owner, created, gid);
+      CREATE INDEX device_of_owner ON device (owner, id) WHERE owner > 1;
+      CREATE INDEX handshake_of_owner ON handshake (owner, id) WHERE owner > 1;
+      CREATE INDEX audit_of_owner ON audit (owner, seq) WHERE owner > 1;
+      -- a name is one device's of each owner
+      DROP INDEX device_name;
+      CREATE UNIQUE INDEX device_name ON device (name, owner) WHERE name IS NOT NULL;
+
+      DROP TRIGGER handshake_is_append_only;
+      CREATE TRIGGER handshake_is_append_only
+        BEFORE UPDATE OF id, at, suite, gid, pseudonym, proven, result, address, country, owner ON handshake
+        BEGIN SELECT RAISE (ABORT, 'handshakes are never changed'); END;
+
+      -- numbers of each owner
+      ALTER TABLE group_size ADD COLUMN evicted INTEGER NOT NULL DEFAULT 0;
+      UPDATE group_size SET evicted = n FROM
+        (SELECT gid AS of_group, count(*) AS n FROM device WHERE evicted = 1 GROUP BY gid) WHERE gid = of_group;
+      CREATE TRIGGER device_is_evicted AFTER UPDATE OF evicted ON device WHEN OLD.evicted <> NEW.evicted
+        BEGIN UPDATE group_size SET evicted = evicted + NEW.evicted - OLD.evicted WHERE gid = NEW.gid; END;
+
+      DROP TRIGGER device_comes_from;
+      DROP TRIGGER device_moves;
+      ALTER TABLE device_country RENAME TO former_country;
+      CREATE TABLE device_country (
+        owner    INTEGER NOT NULL,
+        country  TEXT NOT NULL,
+        devices  INTEGER NOT NULL,
+        PRIMARY KEY (owner, country)
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO device_country SELECT 1, country, devices FROM former_country;
+      DROP TABLE former_country;
+      CREATE TRIGGER device_comes_from AFTER INSERT ON device WHEN NEW.country IS NOT NULL
+        BEGIN INSERT INTO device_country VALUES (NEW.owner, NEW.country, 1) ON CONFLICT DO UPDATE SET devices = devices + 1; END;
+      CREATE TRIGGER device_moves AFTER UPDATE OF country ON device WHEN OLD.country IS NOT NEW.country BEGIN
+        UPDATE device_country SET devices = devices - 1 WHERE owner = OLD.owner AND country = OLD.country;
+        INSERT INTO device_country SELECT NEW.owner, NEW.country, 1 WHERE NEW.country IS NOT NULL
+          ON CONFLICT DO UPDATE SET devices = devices + 1;
+      END;
+
+      ALTER TABLE handshake_hour RENAME TO former_hour;
+      CREATE TABLE handshake_hour (
+        hour     INTEGER NOT NULL,
+        owner    INTEGER NOT NULL,
+        country  TEXT NOT NULL,
+        ok       INTEGER NOT NULL,
+        times    INTEGER NOT NULL,
+        PRIMARY KEY (hour, owner, country, ok)
+      ) STRICT, WITHOUT ROWID;
+      INSERT INTO handshake_hour SELECT hour, 1, country, ok, times FROM former_hour;
+      DROP TABLE former_hour;
+    `,
+  },
 ];

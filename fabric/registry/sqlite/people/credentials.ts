@@ -1,11 +1,13 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
+import { EVERYTHING } from '../../../access/scope.ts';
 import { MOST_PASSKEYS, type NewPasskey, type Passkey } from '../../credentials.ts';
 import type { Account } from '../../people.ts';
 import type { Act } from '../../records.ts';
 import { bytes } from '../file/database.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
+import { ownerOfPerson } from './owners.ts';
 import { requirePerson, subjectOf } from './people.ts';
 
 interface Row {
@@ -41,7 +43,7 @@ export function findPasskey(db: Database, credential: Uint8Array): Passkey | und
 /** @throws Failure `fabric.unknown-person`, `fabric.passkey-exists`, `access.too-many-passkeys` */
 export function addPasskey(db: Database, { at, actor }: Act, passkey: NewPasskey): Passkey {
   const { person, credential, publicKey, counter, name } = passkey;
-  if (requirePerson(db, person).passkeys >= MOST_PASSKEYS) {
+  if (requirePerson(db, EVERYTHING, person).passkeys >= MOST_PASSKEYS) {
     throw new Failure(
       'access.too-many-passkeys',
       'operator',
@@ -62,7 +64,14 @@ export function addPasskey(db: Database, { at, actor }: Act, passkey: NewPasskey
   ).run(person, credential, publicKey, counter, name, at);
   const added = findPasskey(db, credential)!;
   const detail = { passkey: added.id, name };
-  appendAudit(db, { at, actor, action: 'passkey.add', subject: subjectOf({ id: person }), detail });
+  appendAudit(db, {
+    at,
+    actor,
+    owner: ownerOfPerson(db, person),
+    action: 'passkey.add',
+    subject: subjectOf({ id: person }),
+    detail,
+  });
   return added;
 }
 
@@ -76,7 +85,14 @@ export function removePasskey(db: Database, { at, actor }: Act, person: number, 
   }
   requireWayIn(db, person);
   const detail = { passkey: id };
-  appendAudit(db, { at, actor, action: 'passkey.remove', subject: subjectOf({ id: person }), detail });
+  appendAudit(db, {
+    at,
+    actor,
+    owner: ownerOfPerson(db, person),
+    action: 'passkey.remove',
+    subject: subjectOf({ id: person }),
+    detail,
+  });
 }
 
 /** False if the count of the authenticator is not above the last one; those that do not count say 0 always. */
@@ -95,10 +111,18 @@ export function setRecoveryCodes(
   person: number,
   hashes: readonly Uint8Array[],
 ): void {
-  const subject = subjectOf(requirePerson(db, person));
+  const subject = subjectOf(requirePerson(db, EVERYTHING, person));
   prepare(db, 'DELETE FROM recovery_code WHERE person = ?').run(person);
   for (const hash of hashes) prepare(db, 'INSERT INTO recovery_code VALUES (?, ?)').run(person, hash);
-  appendAudit(db, { at, actor, action: 'person.recovery-codes', subject, detail: { codes: hashes.length } });
+  const owner = ownerOfPerson(db, person);
+  appendAudit(db, {
+    at,
+    actor,
+    owner,
+    action: 'person.recovery-codes',
+    subject,
+    detail: { codes: hashes.length },
+  });
 }
 
 export function useRecoveryCode(db: Database, person: number, hash: Uint8Array): boolean {
@@ -164,7 +188,7 @@ export function bindAccount(db: Database, at: number, person: number, account: A
 
 /** @throws Failure `fabric.unknown-person`, `fabric.account-exists` */
 export function addAccount(db: Database, { at, actor }: Act, id: number, account: Account): void {
-  const subject = subjectOf(requirePerson(db, id));
+  const subject = subjectOf(requirePerson(db, EVERYTHING, id));
   const owner = accountOwner(db, account);
   if (owner !== undefined && owner !== id && isThere(db, owner)) {
     throw new Failure('fabric.account-exists', 'operator', 'somebody else signs in by this account already', {
@@ -173,7 +197,7 @@ export function addAccount(db: Database, { at, actor }: Act, id: number, account
   }
   bindAccount(db, at, id, account);
   const detail = { issuer: account.issuer, login: account.login };
-  appendAudit(db, { at, actor, action: 'account.add', subject, detail });
+  appendAudit(db, { at, actor, owner: ownerOfPerson(db, id), action: 'account.add', subject, detail });
 }
 
 /** @throws Failure `fabric.unknown-account`, `access.last-way-in` */
@@ -184,12 +208,19 @@ export function removeAccount(db: Database, { at, actor }: Act, id: number, issu
     });
   }
   requireWayIn(db, id);
-  appendAudit(db, { at, actor, action: 'account.remove', subject: subjectOf({ id }), detail: { issuer } });
+  appendAudit(db, {
+    at,
+    actor,
+    owner: ownerOfPerson(db, id),
+    action: 'account.remove',
+    subject: subjectOf({ id }),
+    detail: { issuer },
+  });
 }
 
 /** Nobody gives up the last way by which it signs in; recovery codes are for an emergency, and end. @throws Failure `access.last-way-in` */
 function requireWayIn(db: Database, id: number): void {
-  const { hasPassword, passkeys } = requirePerson(db, id);
+  const { hasPassword, passkeys } = requirePerson(db, EVERYTHING, id);
   if (hasPassword || passkeys > 0 || listAccounts(db, id).length > 0) return;
   throw new Failure('access.last-way-in', 'operator', 'you sign in by nothing else', {
     action: 'Choose a password, or add a passkey or an account, and remove it then.',

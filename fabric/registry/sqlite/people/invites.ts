@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Role } from '../../../access/roles.ts';
+import { DEFAULT_OWNER, EVERYTHING, HOST, type Scope } from '../../../access/scope.ts';
 import {
   type Account,
   type Entry,
@@ -14,29 +15,31 @@ import { bytes } from '../file/database.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { accountOwner, bindAccount, wasLinked } from './credentials.ts';
+import { requireActive } from './owners.ts';
 import { addPerson, findPerson } from './people.ts';
+import { ownerFor } from './tokens.ts';
 
 interface Row {
   hash: Uint8Array;
   role: Role;
+  owner: number;
   created_by: string;
   expires: number;
   login: string | null;
 }
 
 /** Adds an invite, and forgets those that have expired. */
-export function addInvite(db: Database, { at, actor }: Act, invite: Invite): void {
+export function addInvite(db: Database, scope: Scope, { at, actor }: Act, invite: Invite): void {
   const { hash, role, expires, login } = invite;
+  const owner = ownerFor(scope, role);
+  if (owner !== HOST) requireActive(db, owner);
   prepare(db, 'DELETE FROM invite WHERE expires <= ?').run(at);
-  prepare(db, 'INSERT INTO invite (hash, role, created_by, expires, login) VALUES (?, ?, ?, ?, ?)').run(
-    hash,
-    role,
-    actor,
-    expires,
-    login === undefined ? null : loginKey(login),
-  );
+  prepare(
+    db,
+    'INSERT INTO invite (hash, role, created_by, expires, login, owner) VALUES (?, ?, ?, ?, ?, ?)',
+  ).run(hash, role, actor, expires, login === undefined ? null : loginKey(login), owner);
   const detail = { role, expires, ...(login !== undefined && { login }) };
-  appendAudit(db, { at, actor, action: 'person.invite', subject: role, detail });
+  appendAudit(db, { at, actor, owner, action: 'person.invite', subject: role, detail });
 }
 
 /** The invite with this hash that has not expired at `now`. */
@@ -67,7 +70,7 @@ export function acceptInvite(db: Database, at: number, hash: Uint8Array, person:
       action: 'Ask for a new one ("enf-fabric console invite").',
     });
   }
-  const added = addPerson(db, at, { ...person, role: row.role, createdBy: row.created_by });
+  const added = addPerson(db, at, { ...person, role: row.role, owner: row.owner, createdBy: row.created_by });
   prepare(db, 'DELETE FROM invite WHERE hash = ?').run(hash);
   if (person.account !== undefined) bindAccount(db, at, added.id, person.account);
   return added;
@@ -81,14 +84,14 @@ export function personByAccount(
   { names, newcomer }: Entry,
 ): Person | undefined {
   const owner = accountOwner(db, account);
-  const known = owner === undefined ? undefined : findPerson(db, owner);
+  const known = owner === undefined ? undefined : findPerson(db, EVERYTHING, owner);
   if (known !== undefined) return known;
   const invite = findInviteFor(db, account.login, at);
   // Whoever was removed does not come back with its domain, nor by an account that it had given up before.
   if (invite === undefined && (newcomer === undefined || wasLinked(db, account))) return undefined;
-  const name = names.find((each) => findPerson(db, each) === undefined) ?? names[0]!;
+  const name = names.find((each) => findPerson(db, EVERYTHING, each) === undefined) ?? names[0]!;
   if (invite !== undefined) return acceptInvite(db, at, invite.hash, { name, account });
-  const added = addPerson(db, at, { name, role: newcomer!, createdBy: actor });
+  const added = addPerson(db, at, { name, role: newcomer!, owner: DEFAULT_OWNER, createdBy: actor });
   bindAccount(db, at, added.id, account);
   return added;
 }

@@ -1,7 +1,10 @@
 import type { Database } from 'better-sqlite3';
+import { EVERYTHING, type Scope } from '../../../access/scope.ts';
 import type { Credentials } from '../../credentials.ts';
+import type { Owners, OwnersReader } from '../../owners.ts';
 import type { People } from '../../people.ts';
 import type { Act } from '../../records.ts';
+import type { OwnedRegistry } from '../../registry.ts';
 import type { CommitQueue } from '../file/group-commit.ts';
 import {
   accountOwner,
@@ -19,15 +22,29 @@ import {
 } from './credentials.ts';
 import { acceptInvite, addInvite, findInvite, personByAccount } from './invites.ts';
 import {
+  addOwner,
+  closeOwner,
+  hasOneOwner,
+  lendPrefix,
+  listOwners,
+  membershipsOf,
+  nameOfOwner,
+  ownerNamed,
+  renameOwner,
+  takeBackPrefix,
+} from './owners.ts';
+import {
   endSessions,
   passwordOf,
   removePerson,
   requirePerson,
+  setMembership,
   setPassword,
   setRole,
   signedIn,
   signInFailed,
 } from './people.ts';
+import { addToken, revokeToken } from './tokens.ts';
 
 /** The actor of sign-ins that fail: nobody knows who it was. */
 const CONSOLE = 'console';
@@ -40,16 +57,46 @@ interface Parts {
   now(): number;
 }
 
+/** The people of an owner, and its tokens. */
+export const ownPeoplePart = (db: Database, scope: Scope, { read, queue, act }: Parts) =>
+  ({
+    person: async (who) => read(() => requirePerson(db, scope, who)),
+    setRole: (actor, id, role) => queue.submit(() => setRole(db, scope, act(actor), id, role)),
+    removePerson: (actor, id) => queue.submit(() => removePerson(db, scope, act(actor), id)),
+    addInvite: (actor, invite) => queue.submit(() => addInvite(db, scope, act(actor), invite)),
+    addToken: (actor, token) => queue.submit(() => addToken(db, scope, act(actor), token)),
+    revokeToken: (actor, id) => queue.submit(() => revokeToken(db, scope, act(actor), id)),
+  }) satisfies Partial<OwnedRegistry>;
+
+/** Owners, read on this connection. */
+export const ownersReader = (db: Database, read: Parts['read']): OwnersReader => ({
+  owners: async (page) => read(() => listOwners(db, page)),
+  async ownerNamed(name) {
+    const { id } = read(() => ownerNamed(db, name));
+    return { id, name };
+  },
+  ownerName: async (id) => read(() => nameOfOwner(db, id)),
+  hasOneOwner: async () => read(() => hasOneOwner(db)),
+});
+
+/** What the host does with owners. */
+export const ownersPart = (db: Database, { read, queue, act }: Parts) =>
+  ({
+    addOwner: (actor, name) => queue.submit(() => addOwner(db, act(actor), name)),
+    renameOwner: (actor, owner, name) => queue.submit(() => renameOwner(db, act(actor), owner, name)),
+    closeOwner: (actor, owner) => queue.submit(() => closeOwner(db, act(actor), owner)),
+    lendPrefix: (actor, owner, prefix) => queue.submit(() => lendPrefix(db, act(actor), owner, prefix)),
+    takeBackPrefix: (actor, owner, prefix) =>
+      queue.submit(() => takeBackPrefix(db, act(actor), owner, prefix)),
+    setMembership: (actor, owner, person, role) =>
+      queue.submit(() => setMembership(db, act(actor), { person, owner: ownerNamed(db, owner).id, role })),
+    memberships: async (person) => read(() => membershipsOf(db, person)),
+  }) satisfies Partial<Owners>;
+
 /** People, and how they sign in. */
-export function peoplePart(
-  db: Database,
-  { read, queue, act, now }: Parts,
-): Omit<People, 'people'> & Credentials {
+export function peoplePart(db: Database, { read, queue, act, now }: Parts): People & Credentials {
   return {
-    person: async (who) => read(() => requirePerson(db, who)),
-    setRole: (actor, id, role) => queue.submit(() => setRole(db, act(actor), id, role)),
-    removePerson: (actor, id) => queue.submit(() => removePerson(db, act(actor), id)),
-    addInvite: (actor, invite) => queue.submit(() => addInvite(db, act(actor), invite)),
+    person: async (who) => read(() => requirePerson(db, EVERYTHING, who)),
     invite: async (hash) => read(() => findInvite(db, hash, now())),
     personByAccount: (account, entry) =>
       queue.submit(() => personByAccount(db, act(CONSOLE), account, entry)),

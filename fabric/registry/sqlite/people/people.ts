@@ -1,17 +1,20 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { mayGive, permissionsOf, ROLES, type Role } from '../../../access/roles.ts';
+import { DEFAULT_OWNER, EVERYTHING, HOST, type Scope } from '../../../access/scope.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import { type NewPerson, nameKey, type Person, personActor, type SignIn } from '../../people.ts';
 import type { Act } from '../../records.ts';
+import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
+import { membershipsOf, ownerOfPerson } from './owners.ts';
 import { revokeTokensOf } from './tokens.ts';
 
 interface Row {
   id: number;
   name: string;
-  role: Role;
+  role: Role | null;
   generation: number;
   created_by: string;
   created: number;
@@ -21,12 +24,27 @@ interface Row {
   password: string | null;
 }
 
-const SELECT = `SELECT id, name, role, generation, created_by, created, signed_in, removed, password,
-  (SELECT count(*) FROM passkey WHERE passkey.person = person.id) AS passkeys FROM person`;
+const PASSKEYS = '(SELECT count(*) FROM passkey WHERE passkey.person = person.id) AS passkeys';
+/** All people; whoever is of several owners in the role at the first one. */
+const ALL = `SELECT id, name, generation, created_by, created, signed_in, removed, password, ${PASSKEYS},
+  iif(host, 'host', (SELECT role FROM membership WHERE membership.person = person.id ORDER BY owner LIMIT 1)) AS role
+  FROM person`;
+/** Those of owners: who has brought in somebody elsewhere is not told. */
+const OWN = `SELECT id, name, generation, membership.created_by, membership.created, signed_in, removed, password, ${PASSKEYS}, role
+  FROM membership JOIN person ON person.id = membership.person`;
 
-function personOf({ created_by: createdBy, signed_in: signedIn, removed, password, ...rest }: Row): Person {
+const selectIn = ({ everything }: Scope): string => (everything ? ALL : OWN);
+
+function personOf(
+  db: Database,
+  scope: Scope,
+  { created_by: createdBy, signed_in: signedIn, removed, password, role, ...rest }: Row,
+): Person {
+  const owners = membershipsOf(db, rest.id);
   return {
     ...rest,
+    role: role ?? 'auditor',
+    owners: scope.everything ? owners : owners.filter(({ owner }) => owner === scope.owner),
     createdBy,
     hasPassword: password !== null,
     ...(signedIn === null ? {} : { signedIn }),
@@ -35,22 +53,26 @@ function personOf({ created_by: createdBy, signed_in: signedIn, removed, passwor
 }
 
 /** A page of people, oldest first. */
-export function listPeople(db: Database, page: PageRequest): Page<Person> {
+export function listPeople(db: Database, scope: Scope, page: PageRequest): Page<Person> {
   const after = parseNumberCursor('people', page.after) ?? 0;
-  const rows = prepare(db, `${SELECT} WHERE id > ? ORDER BY id LIMIT ?`).all(after, page.limit + 1) as Row[];
+  const own = inScope(scope, 'membership.owner');
+  const rows = prepare(
+    db,
+    `${selectIn(scope)} WHERE ${own.sql} AND person.id > ? ORDER BY person.id LIMIT ?`,
+  ).all(...own.values, after, page.limit + 1) as Row[];
   const { rows: shown, next } = pageOf('people', page, rows, (row) => row.id);
-  return { rows: shown.map(personOf), next };
+  return { rows: shown.map((row) => personOf(db, scope, row)), next };
 }
 
 /** By number or by name, if not removed. */
-export function findPerson(db: Database, who: number | string): Person | undefined {
-  const row = findRow(db, who);
-  return row === undefined ? undefined : personOf(row);
+export function findPerson(db: Database, scope: Scope, who: number | string): Person | undefined {
+  const row = findRow(db, scope, who);
+  return row === undefined ? undefined : personOf(db, scope, row);
 }
 
 /** @throws Failure `fabric.unknown-person` */
-export function requirePerson(db: Database, who: number | string): Person {
-  const person = findPerson(db, who);
+export function requirePerson(db: Database, scope: Scope, who: number | string): Person {
+  const person = findPerson(db, scope, who);
   if (person !== undefined) return person;
   throw new Failure('fabric.unknown-person', 'operator', `there is no person ${JSON.stringify(who)}`, {
     action: 'See "enf-fabric person list".',
@@ -59,16 +81,20 @@ export function requirePerson(db: Database, who: number | string): Person {
 
 /** The person of that name, and the hash of its password, if it has one. */
 export function passwordOf(db: Database, name: string): { person: Person; password?: string } | undefined {
-  const row = findRow(db, name);
+  const row = findRow(db, EVERYTHING, name);
   if (row === undefined) return undefined;
-  return { person: personOf(row), ...(row.password !== null && { password: row.password }) };
+  return {
+    person: personOf(db, EVERYTHING, row),
+    ...(row.password !== null && { password: row.password }),
+  };
 }
 
-function findRow(db: Database, who: number | string): Row | undefined {
-  return (
-    typeof who === 'number'
-      ? prepare(db, `${SELECT} WHERE id = ? AND removed IS NULL`).get(who)
-      : prepare(db, `${SELECT} WHERE key = ? AND removed IS NULL`).get(nameKey(who))
+function findRow(db: Database, scope: Scope, who: number | string): Row | undefined {
+  const own = inScope(scope, 'membership.owner');
+  const [column, value] = typeof who === 'number' ? ['person.id', who] : ['key', nameKey(who)];
+  return prepare(db, `${selectIn(scope)} WHERE ${column} = ? AND removed IS NULL AND ${own.sql}`).get(
+    value,
+    ...own.values,
   ) as Row | undefined;
 }
 
@@ -76,22 +102,32 @@ function findRow(db: Database, who: number | string): Row | undefined {
 export function addPerson(
   db: Database,
   at: number,
-  { name, role, password, createdBy }: Pick<Person, 'name' | 'role' | 'createdBy'> & NewPerson,
+  {
+    name,
+    role,
+    owner,
+    password,
+    createdBy,
+  }: Pick<Person, 'name' | 'role' | 'createdBy'> & NewPerson & { readonly owner: number },
 ): Person {
-  if (findRow(db, name) !== undefined) {
+  if (findRow(db, EVERYTHING, name) !== undefined) {
     throw new Failure('fabric.person-exists', 'operator', 'there is a person of that name already', {
       action: 'Choose another name.',
     });
   }
+  const isHost = role === 'host';
   const { lastInsertRowid } = prepare(
     db,
-    'INSERT INTO person (name, key, role, password, created_by, created) VALUES (?, ?, ?, ?, ?, ?)',
-  ).run(name, nameKey(name), role, password ?? null, createdBy, at);
-  const person = requirePerson(db, Number(lastInsertRowid));
+    'INSERT INTO person (name, key, host, password, created_by, created) VALUES (?, ?, ?, ?, ?, ?)',
+  ).run(name, nameKey(name), isHost ? 1 : 0, password ?? null, createdBy, at);
+  const id = Number(lastInsertRowid);
+  if (!isHost) join(db, { at, actor: createdBy }, { person: id, owner, role });
+  const person = requirePerson(db, EVERYTHING, id);
   const detail = { name, role, invitedBy: createdBy };
   appendAudit(db, {
     at,
     actor: personActor(person),
+    owner: ownerOfPerson(db, id),
     action: 'person.create',
     subject: subjectOf(person),
     detail,
@@ -99,50 +135,129 @@ export function addPerson(
   return person;
 }
 
-/** Changes a role, and revokes the tokens that may more than it. @throws Failure `fabric.unknown-person`, `fabric.last-owner` */
-export function setRole(db: Database, { at, actor }: Act, id: number, role: Role): boolean {
-  const person = requirePerson(db, id);
-  if (person.role === role) return false;
-  if (!OWNING.includes(role)) requireAnotherOwner(db, person);
-  prepare(db, 'UPDATE person SET role = ?, generation = generation + 1 WHERE id = ?').run(role, id);
+function join(
+  db: Database,
+  { at, actor }: Act,
+  { person, owner, role }: { person: number; owner: number; role: Role },
+): void {
+  prepare(
+    db,
+    `INSERT INTO membership (person, owner, role, created_by, created) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET role = excluded.role`,
+  ).run(person, owner, role, actor, at);
+}
+
+/**
+ * Changes a role, and revokes the tokens that may more than it.
+ * @throws Failure `fabric.unknown-person`, `fabric.last-owner`, `fabric.several-owners`
+ */
+export function setRole(db: Database, scope: Scope, act: Act, id: number, role: Role): boolean {
+  const person = requirePerson(db, scope, id);
+  const owner = role === 'host' ? HOST : whichOwner(person, scope);
+  const before =
+    owner === HOST ? person.role : (person.owners.find((each) => each.owner === owner)?.role ?? 'host');
+  if (before === role) return false;
+  if (!OWNING.includes(role)) requireAnotherOwner(db, person, owner);
+  prepare(db, 'UPDATE person SET host = ?, generation = generation + 1 WHERE id = ?').run(
+    role === 'host' ? 1 : 0,
+    id,
+  );
+  if (role === 'host') prepare(db, 'DELETE FROM membership WHERE person = ?').run(id);
+  else join(db, act, { person: id, owner, role });
   const still = ROLES.filter((each) => mayGive(role, each));
-  const revoked = revokeTokensOf(db, at, id, still);
+  const revoked =
+    revokeTokensOf(db, act.at, id, { still, ...(role !== 'host' && { owner }) }) +
+    (role === 'host' ? 0 : revokeTokensOf(db, act.at, id, { owner: HOST }));
   const detail = {
     name: person.name,
-    from: person.role,
+    from: before,
     to: role,
     ...(revoked > 0 && { tokensRevoked: revoked }),
   };
-  appendAudit(db, { at, actor, action: 'person.role', subject: subjectOf(person), detail });
+  appendAudit(db, { ...act, owner, action: 'person.role', subject: subjectOf(person), detail });
+  return true;
+}
+
+/** At which owner a role is changed: that of the scope, or the only one of the person. */
+function whichOwner({ owners, name }: Person, scope: Scope): number {
+  if (!scope.everything) return scope.owner;
+  if (owners.length > 1) {
+    throw new Failure('fabric.several-owners', 'operator', `${name} is of several owners`, {
+      action: 'Say at which one: "enf-fabric owner member OWNER PERSON ROLE".',
+    });
+  }
+  return owners[0]?.owner ?? (scope.owner === HOST ? DEFAULT_OWNER : scope.owner);
+}
+
+/** Makes a person something at an owner, or nothing any more. False if it was that already. @throws Failure `fabric.unknown-person`, `fabric.last-owner` */
+export function setMembership(
+  db: Database,
+  act: Act,
+  { person: id, owner, role }: { person: number; owner: number; role: Role | undefined },
+): boolean {
+  const person = requirePerson(db, EVERYTHING, id);
+  const before = person.owners.find((each) => each.owner === owner)?.role;
+  if (before === role) return false;
+  if (role === undefined) leave(db, act, person, owner);
+  else {
+    if (!OWNING.includes(role)) requireAnotherOwner(db, person, owner);
+    join(db, act, { person: id, owner, role });
+    prepare(db, 'UPDATE person SET generation = generation + 1 WHERE id = ?').run(id);
+    revokeTokensOf(db, act.at, id, { still: ROLES.filter((each) => mayGive(role, each)), owner });
+    const detail = { name: person.name, from: before ?? null, to: role };
+    appendAudit(db, { ...act, owner, action: 'person.role', subject: subjectOf(person), detail });
+  }
   return true;
 }
 
 /** Removes a person, whose tokens end, too. @throws Failure `fabric.unknown-person`, `fabric.last-owner` */
-export function removePerson(db: Database, { at, actor }: Act, id: number): void {
-  const person = requirePerson(db, id);
-  requireAnotherOwner(db, person);
+export function removePerson(db: Database, scope: Scope, act: Act, id: number): void {
+  const person = requirePerson(db, scope, id);
+  const all = membershipsOf(db, id);
+  if (!scope.everything && all.length > 1) {
+    leave(db, act, person, scope.owner);
+    return;
+  }
+  for (const { owner } of all) requireAnotherOwner(db, person, owner);
+  if (all.length === 0) requireAnotherOwner(db, person, HOST);
+  const owner = ownerOfPerson(db, id);
   prepare(db, 'UPDATE person SET removed = ?, password = NULL, generation = generation + 1 WHERE id = ?').run(
-    at,
+    act.at,
     id,
   );
   prepare(db, 'DELETE FROM passkey WHERE person = ?').run(id);
   prepare(db, 'DELETE FROM recovery_code WHERE person = ?').run(id);
-  const revoked = revokeTokensOf(db, at, id, []);
+  const revoked = revokeTokensOf(db, act.at, id);
   const detail = { name: person.name, role: person.role, ...(revoked > 0 && { tokensRevoked: revoked }) };
-  appendAudit(db, { at, actor, action: 'person.remove', subject: subjectOf(person), detail });
+  appendAudit(db, { ...act, owner, action: 'person.remove', subject: subjectOf(person), detail });
+}
+
+/** The person is of this owner no more, and still of others. */
+function leave(db: Database, act: Act, person: Person, owner: number): void {
+  requireAnotherOwner(db, person, owner);
+  const { id, name } = person;
+  const role = person.owners.find((each) => each.owner === owner)?.role ?? person.role;
+  prepare(db, 'DELETE FROM membership WHERE person = ? AND owner = ?').run(id, owner);
+  prepare(db, 'UPDATE person SET generation = generation + 1 WHERE id = ?').run(id);
+  const revoked = revokeTokensOf(db, act.at, id, { owner });
+  const detail = { name, role, ...(revoked > 0 && { tokensRevoked: revoked }) };
+  appendAudit(db, { ...act, owner, action: 'person.remove', subject: subjectOf(person), detail });
 }
 
 /** The roles that may change people: without one of those nobody could be let in any more. */
 const OWNING: readonly Role[] = ROLES.filter((role) => permissionsOf(role).includes('people.write'));
 
-function requireAnotherOwner(db: Database, { id, role, name }: Person): void {
-  if (!OWNING.includes(role)) return;
+/** Somebody else may change the people of this owner: one of its own, or of the host. */
+function requireAnotherOwner(db: Database, { id, role, owners, name }: Person, owner: number): void {
+  const now = role === 'host' ? role : owners.find((each) => each.owner === owner)?.role;
+  if (now === undefined || !OWNING.includes(now)) return;
   const marks = OWNING.map(() => '?').join(', ');
   const others = prepare(
     db,
-    `SELECT count(*) AS others FROM person WHERE removed IS NULL AND id <> ? AND role IN (${marks})`,
-  ).get(id, ...OWNING) as { others: number };
-  if (others.others > 0) return;
+    `SELECT count(*) FROM person WHERE removed IS NULL AND id <> ? AND (host = 1 OR id IN
+       (SELECT person FROM membership WHERE owner = iif(? = ${HOST}, owner, ?) AND role IN (${marks})))`,
+  ).pluck();
+  if ((others.get(id, owner, owner, ...OWNING) as number) > 0) return;
   throw new Failure('fabric.last-owner', 'operator', `${name} is the last person who may change people`, {
     action: 'Give somebody else the role of an owner first.',
   });
@@ -150,31 +265,35 @@ function requireAnotherOwner(db: Database, { id, role, name }: Person): void {
 
 /** @throws Failure `fabric.unknown-person` */
 export function setPassword(db: Database, { at, actor }: Act, id: number, password: string): Person {
-  const person = requirePerson(db, id);
+  const person = requirePerson(db, EVERYTHING, id);
   prepare(db, 'UPDATE person SET password = ?, generation = generation + 1 WHERE id = ?').run(password, id);
-  appendAudit(db, { at, actor, action: 'person.password', subject: subjectOf(person) });
-  return requirePerson(db, id);
+  const owner = ownerOfPerson(db, id);
+  appendAudit(db, { at, actor, owner, action: 'person.password', subject: subjectOf(person) });
+  return requirePerson(db, EVERYTHING, id);
 }
 
 /** @throws Failure `fabric.unknown-person` */
 export function endSessions(db: Database, { at, actor }: Act, id: number): void {
-  const person = requirePerson(db, id);
+  const person = requirePerson(db, EVERYTHING, id);
   prepare(db, 'UPDATE person SET generation = generation + 1 WHERE id = ?').run(id);
-  appendAudit(db, { at, actor, action: 'person.signout', subject: subjectOf(person) });
+  const owner = ownerOfPerson(db, id);
+  appendAudit(db, { at, actor, owner, action: 'person.signout', subject: subjectOf(person) });
 }
 
 /** @throws Failure `fabric.unknown-person` */
 export function signedIn(db: Database, at: number, id: number, { via, from }: SignIn): Person {
   prepare(db, 'UPDATE person SET signed_in = ? WHERE id = ? AND removed IS NULL').run(at, id);
-  const person = requirePerson(db, id);
+  const person = requirePerson(db, EVERYTHING, id);
   const actor = personActor(person);
-  appendAudit(db, { at, actor, action: 'signin', subject: subjectOf(person), detail: { via, from } });
+  const owner = ownerOfPerson(db, id);
+  appendAudit(db, { at, actor, owner, action: 'signin', subject: subjectOf(person), detail: { via, from } });
   return person;
 }
 
 export function signInFailed(db: Database, { at, actor }: Act, id: number | undefined, from: string): void {
   const subject = id === undefined ? 'nobody' : subjectOf({ id });
-  appendAudit(db, { at, actor, action: 'signin.failed', subject, detail: { from } });
+  const owner = id === undefined ? HOST : ownerOfPerson(db, id);
+  appendAudit(db, { at, actor, owner, action: 'signin.failed', subject, detail: { from } });
 }
 
 /** A person as subject in the audit trail. */

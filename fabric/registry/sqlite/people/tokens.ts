@@ -1,9 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Role } from '../../../access/roles.ts';
+import { DEFAULT_OWNER, HOST, type Scope } from '../../../access/scope.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import type { Act } from '../../records.ts';
 import type { NewToken, Token } from '../../tokens.ts';
+import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 
@@ -11,6 +13,7 @@ interface Row {
   id: number;
   name: string;
   role: Role;
+  owner: number;
   created_by: string;
   person: number | null;
   created: number;
@@ -19,7 +22,7 @@ interface Row {
   used: number | null;
 }
 
-const COLUMNS = 'id, name, role, created_by, person, created, expires, revoked, used';
+const COLUMNS = 'id, name, role, owner, created_by, person, created, expires, revoked, used';
 
 function tokenOf({ created_by: createdBy, person, revoked, used, ...rest }: Row): Token {
   return {
@@ -33,21 +36,27 @@ function tokenOf({ created_by: createdBy, person, revoked, used, ...rest }: Row)
 
 export function addToken(
   db: Database,
+  scope: Scope,
   { at, actor }: Act,
   { hash, name, role, expires, person }: NewToken,
 ): Token {
+  const owner = ownerFor(scope, role);
   const row = prepare(
     db,
-    `INSERT INTO token (hash, name, role, created_by, person, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING ${COLUMNS}`,
-  ).get(hash, name, role, actor, person ?? null, at, expires) as Row;
+    `INSERT INTO token (hash, name, role, created_by, person, created, expires, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING ${COLUMNS}`,
+  ).get(hash, name, role, actor, person ?? null, at, expires, owner) as Row;
   const detail = { name, role, expires };
-  appendAudit(db, { at, actor, action: 'token.create', subject: `token ${row.id}`, detail });
+  appendAudit(db, { at, actor, owner, action: 'token.create', subject: `token ${row.id}`, detail });
   return tokenOf(row);
 }
 
 /** @throws Failure `fabric.unknown-token` */
-export function revokeToken(db: Database, { at, actor }: Act, id: number): boolean {
-  const row = prepare(db, `SELECT ${COLUMNS} FROM token WHERE id = ?`).get(id) as Row | undefined;
+export function revokeToken(db: Database, scope: Scope, { at, actor }: Act, id: number): boolean {
+  const own = inScope(scope);
+  const row = prepare(db, `SELECT ${COLUMNS} FROM token WHERE id = ? AND ${own.sql}`).get(
+    id,
+    ...own.values,
+  ) as Row | undefined;
   if (row === undefined) {
     throw new Failure('fabric.unknown-token', 'operator', `there is no token ${id}`, {
       action: 'See "enf-fabric token list".',
@@ -55,26 +64,43 @@ export function revokeToken(db: Database, { at, actor }: Act, id: number): boole
   }
   if (row.revoked !== null) return false;
   prepare(db, 'UPDATE token SET revoked = ? WHERE id = ?').run(at, id);
-  appendAudit(db, { at, actor, action: 'token.revoke', subject: `token ${id}`, detail: { name: row.name } });
+  appendAudit(db, {
+    at,
+    actor,
+    owner: row.owner,
+    action: 'token.revoke',
+    subject: `token ${id}`,
+    detail: { name: row.name },
+  });
   return true;
 }
 
-/** Revokes the tokens of a person, but for those in one of the roles that it may still give. Returns how many. */
-export function revokeTokensOf(db: Database, at: number, person: number, still: readonly Role[]): number {
+/** Revokes the tokens of a person, at one owner if that is given, but for those in one of the roles that it may still give. Returns how many. */
+export function revokeTokensOf(
+  db: Database,
+  at: number,
+  person: number,
+  { still = [], owner }: { readonly still?: readonly Role[]; readonly owner?: number } = {},
+): number {
   const marks = still.map(() => '?').join(', ');
   return prepare(
     db,
-    `UPDATE token SET revoked = ? WHERE person = ? AND revoked IS NULL AND role NOT IN (${marks})`,
-  ).run(at, person, ...still).changes;
+    `UPDATE token SET revoked = ? WHERE person = ? AND revoked IS NULL AND role NOT IN (${marks}) AND owner = coalesce(?, owner)`,
+  ).run(at, person, ...still, owner ?? null).changes;
 }
 
+/** Whose a token or an invite in this role is: the host's own ones are the host's, others that it makes the first owner's. */
+export const ownerFor = ({ owner }: Scope, role: Role): number =>
+  role === 'host' ? HOST : owner === HOST ? DEFAULT_OWNER : owner;
+
 /** A page of tokens, oldest first. */
-export function listTokens(db: Database, page: PageRequest): Page<Token> {
+export function listTokens(db: Database, scope: Scope, page: PageRequest): Page<Token> {
+  const own = inScope(scope);
   const after = parseNumberCursor('tokens', page.after) ?? 0;
-  const rows = prepare(db, `SELECT ${COLUMNS} FROM token WHERE id > ? ORDER BY id LIMIT ?`).all(
-    after,
-    page.limit + 1,
-  ) as Row[];
+  const rows = prepare(
+    db,
+    `SELECT ${COLUMNS} FROM token WHERE ${own.sql} AND id > ? ORDER BY id LIMIT ?`,
+  ).all(...own.values, after, page.limit + 1) as Row[];
   const { rows: shown, next } = pageOf('tokens', page, rows, (row) => row.id);
   return { rows: shown.map(tokenOf), next };
 }

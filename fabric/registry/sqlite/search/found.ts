@@ -1,5 +1,7 @@
 import type { Database } from 'better-sqlite3';
+import type { Scope } from '../../../access/scope.ts';
 import { type DeviceSearch, textKey } from '../../records.ts';
+import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import type { Tails } from './tails.ts';
 
@@ -17,20 +19,21 @@ interface Sought {
   readonly after: number;
   /** As many of each part of the search. */
   readonly most: number;
+  readonly scope: Scope;
 }
 
 /** The devices that fulfil one part of a search. */
 export async function findDevices(
   { db, read, tails }: { db: Database; read: <T>(work: () => T) => T; tails: Tails },
   search: DeviceSearch,
-  { after, most }: Sought,
+  { after, most, scope }: Sought,
 ): Promise<Found> {
   const { text, from } = search;
   const parts = [
     ...(text !== undefined && from === undefined && PART.test(text)
-      ? [await tails.find(text, after, most)]
+      ? [await tails.find(text, { after, most, scope })]
       : []),
-    ...read(() => indexed(db, search, { after, most })),
+    ...read(() => indexed(db, search, { after, most, scope })),
   ];
   // Behind the last one of a part that was not read to its end others are missing.
   const ends = parts.filter((ids) => ids.length >= most).map((ids) => ids.at(-1)!);
@@ -41,8 +44,8 @@ export async function findDevices(
 }
 
 /** Of names that begin so, a thousand: sorted by id, all of them would have to be read. */
-const BY_NAME =
-  'id IN (SELECT id FROM device INDEXED BY device_name WHERE name >= ? AND name < ? LIMIT 1000)';
+const byName = (own: string): string =>
+  `id IN (SELECT id FROM device INDEXED BY device_name WHERE name >= ? AND name < ? AND ${own} LIMIT 1000)`;
 
 /** What may stand in four groups of an address. */
 const PART = /^(?!.*::)[0-9a-f:]{1,20}$/;
@@ -51,22 +54,33 @@ const PART = /^(?!.*::)[0-9a-f:]{1,20}$/;
 function indexed(
   db: Database,
   { name, end, from, to, text }: DeviceSearch,
-  { after, most }: Sought,
+  { after, most, scope }: Sought,
 ): number[][] {
+  const own = inScope(scope);
   const idsOf = (sql: string, ...values: readonly unknown[]): number[] =>
     prepare(db, `${sql} ORDER BY id LIMIT ?`)
       .pluck()
       .all(...values, most) as number[];
   const device = (condition: string, ...values: readonly unknown[]): number[] =>
-    idsOf(`SELECT id FROM device WHERE ${condition} AND id > ?`, ...values, after);
+    idsOf(
+      `SELECT id FROM device WHERE ${condition} AND +${own.sql} AND id > ?`,
+      ...values,
+      ...own.values,
+      after,
+    );
   return [
     // Three characters are found wherever they stand.
-    ...(name === undefined || text !== undefined ? [] : [device(BY_NAME, name, `${name}\u{10ffff}`)]),
+    ...(name === undefined || text !== undefined
+      ? []
+      : [device(byName(own.sql), name, `${name}\u{10ffff}`, ...own.values)]),
     ...(end === undefined ? [] : [device('substr(address, 15, 2) = ?', end)]),
     ...(from === undefined || to === undefined ? [] : [device('address BETWEEN ? AND ?', from, to)]),
     ...(text === undefined
       ? []
-      : [named(db, text, { after, most }), ...groupsNamed(db, text).map((gid) => device('gid = ?', gid))]),
+      : [
+          named(db, text, { after, most, scope }),
+          ...groupsNamed(db, scope, text).map((gid) => device('gid = ?', gid)),
+        ]),
   ];
 }
 
@@ -80,13 +94,15 @@ const named = (db: Database, text: string, { after, most }: Sought): number[] =>
 const LOOKED_AT = 1_000;
 
 /** The first groups with the text in their name. SQLite knows the letters of ASCII alone, so the names are compared here. */
-function groupsNamed(db: Database, text: string): Uint8Array[] {
+function groupsNamed(db: Database, scope: Scope, text: string): Uint8Array[] {
+  const own = inScope(scope);
   const found: Uint8Array[] = [];
   let rows: { gid: Uint8Array; name: string }[];
   let after = new Uint8Array(0);
   do {
-    rows = prepare(db, 'SELECT gid, name FROM grp WHERE gid > ? ORDER BY gid LIMIT ?').all(
+    rows = prepare(db, `SELECT gid, name FROM grp WHERE gid > ? AND ${own.sql} ORDER BY gid LIMIT ?`).all(
       after,
+      ...own.values,
       LOOKED_AT,
     ) as typeof rows;
     found.push(...rows.filter(({ name }) => textKey(name).includes(text)).map(({ gid }) => gid));

@@ -1,16 +1,23 @@
 import type { Database } from 'better-sqlite3';
+import type { Scope } from '../../../access/scope.ts';
 import { ownTurn } from '../../turns.ts';
 import { prepare } from '../file/statements.ts';
 
 /**
- * The last four groups of the addresses of all devices, as they are printed, in memory: 30 bytes a device. So a part of an address is found without
+ * The last four groups of the addresses of all devices, as they are printed, in memory: 33 bytes a device. So a part of an address is found without
  * an index that each admission would have to write. A row keeps its address for ever, and new rows are read when somebody searches.
  */
 export interface Tails {
   /** Up to `most` ids of devices behind `after` whose address has `text` in its last four groups, in order. */
-  find(text: string, after: number, most: number): Promise<number[]>;
+  find(text: string, sought: Sought): Promise<number[]>;
   /** Reads what is not known yet. */
   fill(pause?: () => Promise<unknown>): Promise<void>;
+}
+
+interface Sought {
+  readonly after: number;
+  readonly most: number;
+  readonly scope: Scope;
 }
 
 /** Rows that are read in one turn of the event loop: some milliseconds. */
@@ -26,6 +33,7 @@ const NO_TEXT = 0x0a;
 interface Chunk {
   readonly text: Buffer;
   readonly ids: Float64Array;
+  readonly owners: Uint32Array;
   count: number;
 }
 
@@ -34,13 +42,15 @@ export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
   let last = 0;
   let filling: Promise<void> | undefined;
 
-  function append(id: number, identifier: Buffer): void {
+  function append(id: number, identifier: Buffer, owner: number): void {
     let chunk = chunks.at(-1);
     if (chunk === undefined || chunk.count === CHUNK) {
-      chunk = { text: Buffer.alloc(CHUNK * WIDTH, NO_TEXT), ids: new Float64Array(CHUNK), count: 0 };
+      const text = Buffer.alloc(CHUNK * WIDTH, NO_TEXT);
+      chunk = { text, ids: new Float64Array(CHUNK), owners: new Uint32Array(CHUNK), count: 0 };
       chunks.push(chunk);
     }
     chunk.text.write(printed(identifier), chunk.count * WIDTH, 'latin1');
+    chunk.owners[chunk.count] = owner;
     chunk.ids[chunk.count++] = id;
     last = id;
   }
@@ -49,11 +59,11 @@ export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
   function readSome(): boolean {
     const rows = prepare(
       db,
-      `SELECT id, substr(address, 9) FROM device WHERE id > ? ORDER BY id LIMIT ${ROWS}`,
+      `SELECT id, substr(address, 9), owner FROM device WHERE id > ? ORDER BY id LIMIT ${ROWS}`,
     )
       .raw()
-      .all(last) as [number, Buffer][];
-    for (const [id, identifier] of rows) append(id, identifier);
+      .all(last) as [number, Buffer, number][];
+    for (const row of rows) append(...row);
     return rows.length === ROWS;
   }
 
@@ -68,11 +78,12 @@ export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
       });
       return filling;
     },
-    async find(text, after, most) {
+    async find(text, sought) {
+      const { after, most } = sought;
       await tails.fill();
       const found: number[] = [];
       for (const [i, chunk] of chunks.entries()) {
-        if (chunk.ids[chunk.count - 1]! > after) collect(chunk, text, after, most, found);
+        if (chunk.ids[chunk.count - 1]! > after) collect(chunk, text, sought, found);
         if (found.length === most) break;
         if (i % CHUNKS_AT_ONCE === CHUNKS_AT_ONCE - 1) await ownTurn();
       }
@@ -83,10 +94,9 @@ export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
 }
 
 function collect(
-  { text, ids, count }: Chunk,
+  { text, ids, owners, count }: Chunk,
   wanted: string,
-  after: number,
-  most: number,
+  { after, most, scope }: Sought,
   found: number[],
 ): void {
   let from = indexBehind(ids, count, after) * WIDTH;
@@ -94,7 +104,7 @@ function collect(
     const at = text.indexOf(wanted, from, 'latin1');
     if (at === -1) return;
     const row = Math.floor(at / WIDTH);
-    found.push(ids[row]!);
+    if (scope.everything || owners[row] === scope.owner) found.push(ids[row]!);
     from = (row + 1) * WIDTH;
   }
 }

@@ -2,11 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
 import { equal } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
+import type { Scope } from '../../../access/scope.ts';
 import { type ChainRow, canonicalText, GENESIS } from '../../audit-chain.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
+import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import type { AuditEntry, AuditHead } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { bytes } from '../file/database.ts';
+import { all, type Condition, lastOfWindow, windowSql } from '../file/filters.ts';
+import { inScope, isIndexed } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 
 interface Row {
@@ -17,6 +20,7 @@ interface Row {
   subject: string;
   detail: string;
   hash: Uint8Array;
+  owner: number;
 }
 
 /** What the audit trail calls two devices with one key. */
@@ -28,7 +32,15 @@ const chained = (previous: Uint8Array, row: ChainRow): Uint8Array =>
 /** Appends an entry, in the caller's transaction with the change that it describes. */
 export function appendAudit(
   db: Database,
-  entry: { at: number; actor: string; action: string; subject: string; detail?: Record<string, unknown> },
+  entry: {
+    at: number;
+    actor: string;
+    /** Who may read it beside the host: the number of an owner, or `HOST`. */
+    owner: number;
+    action: string;
+    subject: string;
+    detail?: Record<string, unknown>;
+  },
 ): void {
   const { value: seq } = prepare(
     db,
@@ -46,15 +58,10 @@ export function appendAudit(
     detail: JSON.stringify(entry.detail ?? {}),
   };
   const hash = chained(last?.hash ?? GENESIS, row);
-  prepare(db, 'INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)').run(
-    row.seq,
-    row.at,
-    row.actor,
-    row.action,
-    row.subject,
-    row.detail,
-    hash,
-  );
+  prepare(
+    db,
+    'INSERT INTO audit (seq, at, actor, action, subject, detail, hash, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  ).run(row.seq, row.at, row.actor, row.action, row.subject, row.detail, hash, entry.owner);
 }
 
 /** The hash of an entry; undefined if there is none. */
@@ -85,25 +92,48 @@ export function lastTwins(db: Database, subject: string): AuditEntry | undefined
   return row === undefined ? undefined : entryOf(row);
 }
 
-const entryOf = (row: Row): AuditEntry => ({
+const entryOf = ({ owner: _, ...row }: Row): AuditEntry => ({
   ...row,
   detail: JSON.parse(row.detail) as Record<string, unknown>,
   hash: bytes(row.hash),
 });
 
-/** A page of entries, of one subject if that is given, newest first. */
-export function listAudit(db: Database, page: PageRequest, subject?: string): Page<AuditEntry> {
-  const before = parseNumberCursor('audit', page.after) ?? Number.MAX_SAFE_INTEGER;
-  const of = subject === undefined ? '' : 'subject = ? AND';
-  const values = subject === undefined ? [] : [subject];
-  const rows = prepare(db, `SELECT * FROM audit WHERE ${of} seq < ? ORDER BY seq DESC LIMIT ?`).all(
-    ...values,
-    before,
-    page.limit + 1,
-  ) as Row[];
-  const { rows: shown, next } = pageOf('audit', page, rows, (row) => row.seq);
-  return { rows: shown.map(entryOf), next };
+/** The newest `count` entries, whosever they are, the newest first. */
+export function newestEntries(db: Database, count: number): (AuditEntry & { readonly owner: number })[] {
+  const rows = prepare(db, 'SELECT * FROM audit ORDER BY seq DESC LIMIT ?').all(count) as Row[];
+  return rows.map((row) => ({ ...entryOf(row), owner: row.owner }));
 }
+
+/** A page of entries in a scope, of one subject if that is given, newest first; it has been looked for in a bounded number of rows. */
+export function listAudit(db: Database, scope: Scope, page: PageRequest, subject?: string): Page<AuditEntry> {
+  const before = parseNumberCursor('audit', page.after) ?? Number.MAX_SAFE_INTEGER;
+  const of: Condition[] = subject === undefined ? [] : [{ sql: 'subject = ?', values: [subject] }];
+  const looksForOwn = !scope.everything && !isIndexed(scope);
+  const indexed = looksForOwn ? of : [...of, inScope(scope)];
+  const others = looksForOwn ? [inScope(scope)] : [];
+  const narrowing: Condition = {
+    sql: all([EVERY, ...indexed]),
+    values: indexed.flatMap(({ values }) => values),
+  };
+  const window = windowSql('audit', narrowing, 'seq < ?', 'seq DESC', 'seq');
+  const rows = prepare(
+    db,
+    others.length === 0
+      ? `SELECT * FROM audit WHERE ${all([narrowing, AHEAD])} ORDER BY seq DESC LIMIT ?`
+      : `SELECT * FROM audit NOT INDEXED WHERE seq IN (${window}) AND ${all(others)} ORDER BY seq DESC LIMIT ?`,
+  ).all(...narrowing.values, before, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
+  const narrowed = others.length > 0 && rows.length <= page.limit;
+  const seen = narrowed ? lastOfWindow(db, window, [...narrowing.values, before]) : undefined;
+  const { rows: shown, next } = pageOf('audit', page, rows, (row) => row.seq);
+  const entries = shown.map(entryOf);
+  return {
+    rows: scope.everything ? entries : entries.map(({ hash: _, ...entry }) => entry),
+    next: seen === undefined ? next : cursorOf('audit', seen),
+  };
+}
+
+const EVERY: Condition = { sql: 'true', values: [] };
+const AHEAD: Condition = { sql: 'seq < ?', values: [] };
 
 /** Rows verified at once. */
 const VERIFIED = 100;

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
+import { HOST } from '../../../access/scope.ts';
 import type { Act } from '../../records.ts';
 import { DAY_MS } from '../counts/history.ts';
 import { prepare } from '../file/statements.ts';
@@ -21,17 +22,23 @@ export function noteOfDevice(
   action: Noted,
   address: Uint8Array,
   detail: Record<string, unknown>,
+  owner = ownerOfDevice(db, address),
 ): void {
   const { times, former } = counted(db, act.at, action, address);
   if (times > LISTED) return;
   const unlisted = times === 1 ? Math.max(0, former - LISTED) : 0;
   appendAudit(db, {
     ...act,
+    owner,
     action,
     subject: formatIpv6(address),
     detail: unlisted === 0 ? detail : { ...detail, unlisted },
   });
 }
+
+const ownerOfDevice = (db: Database, address: Uint8Array): number =>
+  (prepare(db, 'SELECT owner FROM device WHERE address = ?').pluck().get(address) as number | undefined) ??
+  HOST;
 
 /** Counts one more: how often it was within this day, and within the one before it. */
 function counted(

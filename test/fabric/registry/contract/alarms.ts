@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { AlarmKind, Finding } from '../../../../fabric/registry/alarms.ts';
-import type { Registry } from '../../../../fabric/registry/registry.ts';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
+import type { WholeRegistry as Registry } from '../../place.ts';
 import { applicant, type OpenEmpty, withGroup } from './place.ts';
 
 const HOLD_MS = 600_000;
 const KIND: AlarmKind = 'disk.full-soon';
 const found = (subject: string, detail: object = {}): Finding => ({
   kind: KIND,
+  owner: 0,
   subject,
   detail: { ...detail },
 });

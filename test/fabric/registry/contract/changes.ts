@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Registry } from '../../../../fabric/registry/registry.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { formatIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import type { WholeRegistry as Registry } from '../../place.ts';
 import { anyGroup, NETWORK, random } from '../../place.ts';
 import { applicant, type OpenEmpty } from './place.ts';
 

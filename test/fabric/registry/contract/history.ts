@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Registry } from '../../../../fabric/registry/registry.ts';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
+import type { WholeRegistry as Registry } from '../../place.ts';
 import { allOf, random } from '../../place.ts';
 import { applicant, type OpenEmpty, withGroup } from './place.ts';
 

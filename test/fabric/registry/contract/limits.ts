@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Registry } from '../../../../fabric/registry/registry.ts';
 import { isFailure } from '../../../../protocol/failure.ts';
+import type { WholeRegistry as Registry } from '../../place.ts';
 import { allOf, anyGroup } from '../../place.ts';
 import { applicant, type OpenEmpty, withGroup } from './place.ts';
 

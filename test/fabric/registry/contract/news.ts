@@ -25,15 +25,17 @@ export function newsContract(openEmpty: OpenEmpty): void {
       const news = await registry.newsSince(start, 9);
       expect(news).toMatchObject({ skipped: 0, missed: false });
       expect(news.changes.filter(({ kind }) => kind === 'group')).toEqual([
-        { kind: 'group', gid: group.gid },
+        { kind: 'group', gid: group.gid, owner: 1 },
       ]);
-      expect(news.changes.at(-1)).toEqual({ kind: 'device', address });
+      expect(news.changes.at(-1)).toEqual({ kind: 'device', address, owner: 1 });
       expect(news.handshakes.map(({ result }) => result)).toEqual(['ok', 'fabric.group-not-admitted']);
       expect(news.audit.map(({ action }) => action)).toEqual(['device.admit', 'group.suspend']);
       const later = await registry.newsSince(news.position, 9);
       expect(later).toMatchObject({ position: news.position, changes: [], handshakes: [], audit: [] });
       registry.disconnected(address);
-      expect((await registry.newsSince(news.position, 9)).changes).toEqual([{ kind: 'device', address }]);
+      expect((await registry.newsSince(news.position, 9)).changes).toEqual([
+        { kind: 'device', address, owner: 1 },
+      ]);
     });
 
     test('are so many at most; what is left out is said', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { eachPage, type Page, type PageRequest } from '../../../../fabric/registry/pages.ts';
-import type { Registry } from '../../../../fabric/registry/registry.ts';
 import { parsePrefix } from '../../../../protocol/ipv6.ts';
+import type { WholeRegistry as Registry } from '../../place.ts';
 import { allOf, anyGroup, random } from '../../place.ts';
 import { applicant, type OpenEmpty, withGroup } from './place.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Role } from '../../../../fabric/access/roles.ts';
 import { MOST_PASSKEYS } from '../../../../fabric/registry/credentials.ts';
 import type { Account, Person } from '../../../../fabric/registry/people.ts';
-import type { Registry } from '../../../../fabric/registry/registry.ts';
+import type { WholeRegistry as Registry } from '../../place.ts';
 import { allOf, random } from '../../place.ts';
 import type { OpenEmpty } from './place.ts';
 
@@ -40,7 +40,13 @@ export function peopleContract(openEmpty: OpenEmpty): void {
       expect(all[2]).toMatchObject({ reason: refused('access.bad-invite') });
       const anna = { id: 1, name: 'Anna', role: 'operator', createdBy: 'alice', created: 1_000 };
       expect(await allOf((page) => registry.people(page))).toEqual([
-        { ...anna, generation: 1, hasPassword: true, passkeys: 0 },
+        {
+          ...anna,
+          owners: [{ owner: 1, name: 'default', role: 'operator' }],
+          generation: 1,
+          hasPassword: true,
+          passkeys: 0,
+        },
       ]);
       expect(await registry.invite(hash)).toBeUndefined();
       expect((await actionsOf(registry)).slice(0, 2)).toEqual([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Privacy, SweepPlace } from '../../../../fabric/registry/privacy.ts';
-import type { Registry } from '../../../../fabric/registry/registry.ts';
+import type { WholeRegistry as Registry } from '../../place.ts';
 import { allOf, anyGroup, NETWORK } from '../../place.ts';
 import { applicant, type OpenEmpty, withGroup } from './place.ts';
 
@@ -147,7 +147,7 @@ export function privacyContract(openEmpty: OpenEmpty): void {
       const registry = await open({ now: () => START });
       await registry.recordFindings(
         ['group.knocking'],
-        [{ kind: 'group.knocking', subject: 'g', detail: { times: 3, from: '192.0.2.1' } }],
+        [{ kind: 'group.knocking', owner: 0, subject: 'g', detail: { times: 3, from: '192.0.2.1' } }],
         DAY,
       );
       const chosen: Privacy = { addresses: 'cut', days: 30 };
@@ -170,7 +170,14 @@ export function privacyContract(openEmpty: OpenEmpty): void {
       const knock = (n: number) =>
         registry.recordFindings(
           ['group.knocking'],
-          [{ kind: 'group.knocking', subject: `g${n}`, detail: { times: n, from: `192.0.2.${n}` } }],
+          [
+            {
+              kind: 'group.knocking',
+              owner: 0,
+              subject: `g${n}`,
+              detail: { times: n, from: `192.0.2.${n}` },
+            },
+          ],
           100 * DAY,
         );
       await knock(1);

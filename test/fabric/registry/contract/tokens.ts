@@ -12,7 +12,7 @@ export function tokensContract(openEmpty: OpenEmpty): void {
       const registry = await (await openEmpty())({ now: () => now });
       const hash = random(32);
       const made = await registry.addToken('alice', { ...fields, hash });
-      expect(made).toEqual({ id: 1, ...fields, createdBy: 'alice', created: 1_000 });
+      expect(made).toEqual({ id: 1, ...fields, owner: 1, createdBy: 'alice', created: 1_000 });
       now = 9_999;
       expect(await registry.useToken(hash)).toMatchObject({ id: 1, role: 'operator' });
       expect(await registry.useToken(random(32))).toBeUndefined();

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { EVERYTHING } from '../../../../fabric/access/scope.ts';
 import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
 import { connect } from '../../../../fabric/registry/sqlite/file/statements.ts';
 import {
@@ -39,8 +40,8 @@ describe('audit trail', () => {
     'the first entry taken out': 'DELETE FROM audit WHERE seq = 1',
     'the tail cut': 'DELETE FROM audit WHERE seq >= 4',
     'everything gone': 'DELETE FROM audit',
-    'an entry before the first': "INSERT INTO audit VALUES (0, 1, 'a', 'b', 'c', '{}', zeroblob(32))",
-    'an entry added': "INSERT INTO audit VALUES (6, 1, 'a', 'b', 'c', '{}', zeroblob(32))",
+    'an entry before the first': "INSERT INTO audit VALUES (0, 1, 'a', 'b', 'c', '{}', zeroblob(32), 1)",
+    'an entry added': "INSERT INTO audit VALUES (6, 1, 'a', 'b', 'c', '{}', zeroblob(32), 1)",
     'two entries swapped':
       'UPDATE audit SET seq = 99 WHERE seq = 2; UPDATE audit SET seq = 2 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 99',
   };
@@ -87,13 +88,13 @@ describe('audit trail', () => {
     const file = join(scratch(), 'registry.db');
     writeFileSync(file, '');
     const db = openDatabase(file);
-    const act = { at: 1, actor: 'test' };
+    const act = { at: 1, actor: 'test', owner: 1 };
     const interrupted = db.transaction(() => {
       appendAudit(db, { ...act, action: 'network.add', subject: 'x' });
       throw new Error('power cut');
     });
     expect(() => interrupted.immediate()).toThrow('power cut');
-    expect(listAudit(db, { limit: 9 }).rows).toEqual([]);
+    expect(listAudit(db, EVERYTHING, { limit: 9 }).rows).toEqual([]);
     appendAudit(db, { ...act, action: 'network.add', subject: 'y' });
     expect((await verifyAudit(db, (work) => work())).entries).toBe(1);
     db.close();
@@ -102,12 +103,12 @@ describe('audit trail', () => {
   test('twins are found however far back they are, and only they', async () => {
     const db = openDatabase(await trail(1));
     const at = (n: number, subject: string): void =>
-      appendAudit(db, { at: n, actor: 'test', action: 'device.twins', subject });
+      appendAudit(db, { at: n, actor: 'test', owner: 1, action: 'device.twins', subject });
     const fill = db.transaction(() => {
       at(1, 'old');
       for (let n = 0; n < 2_000; n++) at(2, 'other');
       at(3, 'new');
-      appendAudit(db, { at: 4, actor: 'test', action: 'device.ban', subject: 'new' });
+      appendAudit(db, { at: 4, actor: 'test', owner: 1, action: 'device.ban', subject: 'new' });
     });
     fill.immediate();
     const found = (subject: string) => lastTwins(db, subject)?.at;

@@ -116,6 +116,55 @@ describe('migrations', () => {
     expect((await registry.verifyAudit()).entries).toBe(0);
   });
 
+  test('of version 13 has one owner, whose all is that was there', async () => {
+    const path = join(scratch(), 'old.db');
+    writeFileSync(path, '');
+    const db = openDatabase(path, { now: 77, steps: MIGRATIONS.slice(0, 13) });
+    const [gid, pseudonym, address, hash] = [random(32), random(65), random(16), random(32)];
+    prepare(db, "INSERT INTO network VALUES (1, ?, 'n', ?, 1)").run(NETWORK.address, random(32));
+    prepare(
+      db,
+      "INSERT INTO grp (gid, gpk, basename, name, network, status, created) VALUES (?, ?, ?, 'g', 1, 'active', 1)",
+    ).run(gid, random(258), random(4));
+    prepare(
+      db,
+      `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, evicted, name)
+       VALUES (?, ?, ?, ?, 1, 2, 'from', 'CH', 0, 'pump')`,
+    ).run(gid, pseudonym, address, random(65));
+    prepare(db, 'UPDATE device SET evicted = 1').run();
+    db.exec(`
+      INSERT INTO handshake (at, source, proven, result) VALUES (1, 'x', 0, 'net.timeout');
+      INSERT INTO handshake_hour VALUES (1, 'CH', 1, 5);
+      INSERT INTO person (name, key, role, created_by, created) VALUES ('Root', 'root', 'host', 'a', 1), ('Anna', 'anna', 'operator', 'a', 2);
+      INSERT INTO alarm (kind, subject, detail, opened, seen) VALUES ('disk.full-soon', '/', '{}', 1, 1), ('device.twins', 'x', '{}', 1, 1);
+    `);
+    prepare(
+      db,
+      "INSERT INTO token (hash, name, role, created_by, created, expires) VALUES (?, 't', 'host', 'a', 1, 999)",
+    ).run(hash);
+    db.close();
+    const registry = opened(path, { now: () => 99 });
+    expect((await registry.owners({ limit: 9 })).rows).toMatchObject([
+      { id: 1, name: 'default', status: 'active', created: 77, networks: 1 },
+    ]);
+    expect(await registry.useToken(hash)).toMatchObject({ role: 'host', owner: 0 });
+    expect((await registry.people({ limit: 9 })).rows).toMatchObject([
+      { name: 'Root', role: 'host', owners: [] },
+      { name: 'Anna', role: 'operator', owners: [{ owner: 1, name: 'default', role: 'operator' }] },
+    ]);
+    await registry.addOwner('root', 'acme');
+    const [first, acme] = [1, 2].map((owner) => registry.of({ owner, everything: false }));
+    expect(await first!.census()).toMatchObject({ networks: 1, groups: 1, devices: 1, evicted: 1 });
+    expect(await first!.deviceNamed('pump')).toEqual(address);
+    expect([...(await first!.deviceCountries())]).toEqual([['CH', 1]]);
+    expect((await first!.handshakes({ limit: 9 })).rows).toHaveLength(1);
+    expect([...(await first!.hourTallies(0)).values()]).toEqual([{ ok: 5, refused: 0 }]);
+    expect((await first!.alarms({ limit: 9 }, true)).rows.map(({ kind }) => kind)).toEqual(['device.twins']);
+    expect(await acme!.census()).toMatchObject({ networks: 0, groups: 0, devices: 0, evicted: 0 });
+    expect((await acme!.handshakes({ limit: 9 })).rows).toEqual([]);
+    expect((await registry.alarms({ limit: 9 }, true)).rows).toHaveLength(2);
+  });
+
   test('a step that fails leaves the version before it', () => {
     const path = join(scratch(), 'half.db');
     writeFileSync(path, '');

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { EVERYTHING, scopeOf } from '../../../../fabric/access/scope.ts';
 import { listDevices } from '../../../../fabric/registry/sqlite/device-list.ts';
 import { endOpenTunnels } from '../../../../fabric/registry/sqlite/devices.ts';
 import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
@@ -8,6 +9,7 @@ import { listHandshakes } from '../../../../fabric/registry/sqlite/handshakes.ts
 import { listNetworks } from '../../../../fabric/registry/sqlite/networks.ts';
 import { lastTwins, listAudit } from '../../../../fabric/registry/sqlite/trail/audit.ts';
 import { changesSince } from '../../../../fabric/registry/sqlite/trail/changes.ts';
+import { parsePrefix } from '../../../../protocol/ipv6.ts';
 import { allOf, anyGroup, NETWORK, opened, random, registryFile } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 
@@ -19,6 +21,12 @@ test('[H-E] every page is found by an index, without a look at the other rows an
   await registry.admit(applicant({ gid }));
   await registry.setGroupStatus('owner', gid, 'suspended');
 
+  const { id } = await registry.addOwner('root', 'acme');
+  await registry.lendPrefix('root', 'acme', parsePrefix('fd00:9::/48'));
+  const acme = registry.of(scopeOf(id, false));
+  const { prefix: network } = await acme.addNetwork('anna', parsePrefix('fd00:9::/64'), '');
+  const foreign = await acme.addGroup('anna', { ...anyGroup(), network });
+
   const db = openDatabase(path);
   const statements: string[] = [];
   const own = db.prepare;
@@ -27,19 +35,26 @@ test('[H-E] every page is found by an index, without a look at the other rows an
     return own.call(db, sql);
   }) as typeof own;
   const page = { limit: 2 };
-  listNetworks(db, page);
-  listDevices(db, page);
-  listHandshakes(db, page);
-  listHandshakes(db, page, { device: { gid, pseudonym: random(65) } });
-  listAudit(db, page);
-  listGroups(db, page);
+  for (const [scope, of] of [
+    [EVERYTHING, gid],
+    [acme.scope, foreign.gid],
+  ] as const) {
+    listNetworks(db, scope, page);
+    listDevices(db, scope, page);
+    listHandshakes(db, scope, page);
+    listHandshakes(db, scope, page, { device: { gid, pseudonym: random(65) } });
+    listAudit(db, scope, page);
+    listAudit(db, scope, page, 'fd00::1');
+    listGroups(db, scope, page);
+    groupNamed(db, scope, Buffer.from(of).toString('hex'));
+  }
+  expect(statements.some((sql) => /FROM device WHERE \(owner = \? AND owner > 1\)/.test(sql))).toBe(true);
   lastTwins(db, 'fd00::1');
-  groupNamed(db, Buffer.from(gid).toString('hex'));
-  expect(changesSince(db, 0)).toHaveLength(2);
+  expect(changesSince(db, 0)).toHaveLength(3);
   endOpenTunnels(db, 1, 0, () => false);
   db.prepare = own;
 
-  expect(statements.length).toBeGreaterThanOrEqual(11);
+  expect(statements.length).toBeGreaterThanOrEqual(20);
   for (const sql of statements) {
     const parameters = Array.from(sql.matchAll(/\?/g), () => 1);
     const plan = prepare(db, `EXPLAIN QUERY PLAN ${sql}`).all(parameters) as { detail: string }[];
@@ -47,6 +62,9 @@ test('[H-E] every page is found by an index, without a look at the other rows an
     for (const { detail } of plan) expect(detail, sql).not.toMatch(/SCAN|TEMP B-TREE/);
     // By their ids they would be found among all devices.
     if (sql.includes('tunnel_ended IS NULL AND id')) expect(plan[0]!.detail).toContain('open_tunnel');
+    // Those of others are not looked at.
+    if (/FROM (?:device|handshake) WHERE \(owner = /.test(sql))
+      expect(plan[0]!.detail).toContain('_of_owner');
   }
   db.close();
 });

@@ -1,10 +1,10 @@
-import { requireGrantable } from '../access/grant.ts';
-import { ROLES, type Role } from '../access/roles.ts';
-import { issueSecret } from '../access/secrets.ts';
-import type { Token } from '../registry/tokens.ts';
-import { oneOf, text, whole } from './contract/input.ts';
-import { isoTime, listOperation, operation } from './contract/operation.ts';
-import type { NewTokenView, RevokedView, TokenView } from './views/people.ts';
+import { requireGrantable } from '../../access/grant.ts';
+import { ROLES, type Role } from '../../access/roles.ts';
+import { issueSecret } from '../../access/secrets.ts';
+import type { Token } from '../../registry/tokens.ts';
+import { oneOf, text, whole } from '../contract/input.ts';
+import { isoTime, listOperation, operation } from '../contract/operation.ts';
+import type { NewTokenView, RevokedView, TokenView } from '../views/people.ts';
 
 const DAY_MS = 86_400_000;
 const MOST_DAYS = 366;
@@ -39,7 +39,15 @@ export const revokeToken = operation<{ id: number }, RevokedView>(
   async ({ registry, actor }, { id }) => ({ id, changed: await registry.revokeToken(actor, id) }),
 );
 
-function tokenView({ created, expires, revoked, used, person: _, ...token }: Token): TokenView {
+function tokenView({
+  created,
+  expires,
+  revoked,
+  used,
+  person: _,
+  owner: _owner,
+  ...token
+}: Token): TokenView {
   return {
     ...token,
     created: isoTime(created),

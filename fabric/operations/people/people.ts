@@ -1,11 +1,11 @@
-import { requireGrantable } from '../access/grant.ts';
-import { ROLES, type Role } from '../access/roles.ts';
-import { issueSecret } from '../access/secrets.ts';
-import type { Person } from '../registry/people.ts';
-import type { Registry } from '../registry/registry.ts';
-import { oneOf, optional, text, whole } from './contract/input.ts';
-import { isoTime, listOperation, operation } from './contract/operation.ts';
-import type { InviteView, PersonRoleView, PersonView, RemovedPersonView } from './views/people.ts';
+import { requireGrantable } from '../../access/grant.ts';
+import { ROLES, type Role } from '../../access/roles.ts';
+import { issueSecret } from '../../access/secrets.ts';
+import type { Person } from '../../registry/people.ts';
+import type { OwnedRegistry } from '../../registry/registry.ts';
+import { oneOf, optional, text, whole } from '../contract/input.ts';
+import { isoTime, listOperation, operation } from '../contract/operation.ts';
+import type { InviteView, PersonRoleView, PersonView, RemovedPersonView } from '../views/people.ts';
 
 const HOUR_MS = 3_600_000;
 const MOST_HOURS = 168;
@@ -65,19 +65,21 @@ export const removePerson = operation<{ person: string }, RemovedPersonView>(
 );
 
 /** Only digits are a number: no name is. */
-const personNamed = (registry: Registry, text: string): Promise<Person> =>
+export const personNamed = (registry: OwnedRegistry, text: string): Promise<Person> =>
   registry.person(/^\d{1,15}$/.test(text) ? Number(text) : text);
 
-function personView({
+export function personView({
   created,
   signedIn,
   removed,
   generation: _,
   hasPassword: __,
+  owners,
   ...person
 }: Person): PersonView {
   return {
     ...person,
+    owners: owners.map(({ name, role }) => ({ name, role })),
     created: isoTime(created),
     signedIn: signedIn === undefined ? null : isoTime(signedIn),
     removed: removed === undefined ? null : isoTime(removed),

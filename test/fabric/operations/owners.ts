@@ -1,0 +1,291 @@
+import { scopeOf } from '../../../fabric/access/scope.ts';
+import { openJobs } from '../../../fabric/jobs/jobs.ts';
+import type { Actor, Presence } from '../../../fabric/operations/contract/operation.ts';
+import { type Ground, perform } from '../../../fabric/operations/perform.ts';
+import type { Group } from '../../../fabric/registry/records.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { formatIpv6, formatPrefix, parsePrefix } from '../../../protocol/ipv6.ts';
+import { makeBatch } from '../device.ts';
+import { opened, registryFile, type WholeRegistry } from '../place.ts';
+import { applicant } from '../registry/contract/place.ts';
+
+/** A thing of each kind that somebody can name. */
+export interface Named {
+  readonly address: string;
+  readonly second: string;
+  readonly device: string;
+  readonly gid: string;
+  readonly basename: string;
+  readonly group: string;
+  readonly prefix: string;
+  readonly network: string;
+  readonly label: string;
+  readonly person: string;
+  readonly personId: string;
+  readonly ids: Readonly<Record<'alarm' | 'hook' | 'token' | 'job' | 'delivery', number>>;
+}
+
+/** An owner, with one of each. */
+export interface Planted extends Named {
+  readonly id: number;
+  readonly name: string;
+  /** Texts that nobody else may ever see. */
+  readonly secrets: readonly string[];
+}
+
+/** The numbers of hours are those of the last day. */
+export const NOW = Date.now();
+
+const NOBODYS = makeBatch('nobodys batch');
+
+/** What is of nobody: the same forms, and nothing behind them. */
+export const ABSENT: Named = {
+  address: 'fd00:8f80:ffff:1:9999:8888:7777:6666',
+  second: 'fd00:8f80:ffff:1:9999:8888:7777:5555',
+  device: 'nobodys-gateway',
+  gid: toHex(NOBODYS.gid),
+  basename: toHex(NOBODYS.basename),
+  group: 'nobodys batch',
+  prefix: 'fd00:8f80:ffff:1::/64',
+  network: 'nobodys plant',
+  label: NOBODYS.label,
+  person: 'Nobody',
+  personId: '909090',
+  ids: { alarm: 909_091, hook: 909_092, token: 909_093, job: 909_094, delivery: 909_095 },
+};
+
+/** A fabric with two owners beside the first one, all with one of everything. */
+export async function plantedFabric(): Promise<{
+  readonly on: Ground & { readonly registry: WholeRegistry };
+  readonly first: Planted;
+  readonly one: Planted;
+  readonly other: Planted;
+}> {
+  const registry = opened(registryFile(), { now: () => NOW, locate: (source) => COUNTRIES[source] });
+  const presence = async (): Promise<Presence> => (address) => ({ online: address[15] === 0 });
+  const on = {
+    registry,
+    running: { notify: async () => 'in force', presence },
+    jobs: openJobs(() => NOW),
+    now: () => NOW,
+  };
+  const one = await plant(on, { name: 'acme', number: 1, source: '192.0.2.71', person: 'Anna Acme' });
+  const other = await plant(on, { name: 'umbra', number: 2, source: '198.51.100.72', person: 'Ulla Umbra' });
+  const first = await plant(on, { name: 'north', number: 3, source: '203.0.113.73', person: 'Nora North' });
+  return { on, first, one, other };
+}
+
+const COUNTRIES: Readonly<Record<string, string>> = {
+  '192.0.2.71': 'CH',
+  '198.51.100.72': 'NZ',
+  '203.0.113.73': 'PE',
+};
+
+async function plant(
+  on: Ground & { readonly registry: WholeRegistry },
+  { name, number, source, person }: { name: string; number: number; source: string; person: string },
+): Promise<Planted> {
+  const { registry } = on;
+  // The third one is the first of the fabric, under another name.
+  const { id } =
+    number === 3
+      ? await registry.renameOwner('root', 'default', name)
+      : await registry.addOwner('root', name);
+  const space = `fd00:8f80:${number}000::/48`;
+  await registry.lendPrefix('root', name, parsePrefix(space));
+  const scope = scopeOf(id, false);
+  const own = registry.of(scope);
+  const actor: Actor = {
+    name: `${person} (person ${number})`,
+    role: 'owner',
+    scope,
+    owner: name,
+    via: 'token',
+  };
+  const prefix = parsePrefix(`fd00:8f80:${number}000:1::/64`);
+  await own.addNetwork(actor.name, prefix, `${name} plant`);
+  const batch = makeBatch(`${name} batch`);
+  const group: Group = await own.addGroup(actor.name, {
+    ...batch,
+    name: `${name} batch`,
+    network: prefix,
+    announced: 1,
+  });
+  const chips = [applicant(group, { source }), applicant(group, { source })];
+  const addresses: string[] = [];
+  for (const chip of chips) addresses.push(formatIpv6(await registry.admit(chip)));
+  const [address, second] = addresses as [string, string];
+  const device = `${name}-gateway`;
+  const bytes = chips.map((chip) => chip.pseudonym);
+  const devices = (await own.devices({ limit: 9 })).rows;
+  await own.nameDevice(actor.name, devices[0]!.address, { name: device, note: `${name} behind the door` });
+  registry.reported(devices[0]!.address, {
+    version: '9.9.9',
+    failure: { code: `${name}.failure`, seconds: 1 },
+  });
+  registry.connected(devices[0]!.address, `${source}:4711`);
+  registry.clones(devices[0]!.address, [source, `2001:db8::${number}`]);
+  await registry.refused({ source, gid: group.gid, proven: false, result: 'xtt.bad-signature' }, 3);
+  await registry.recordFindings(['group.over-announced'], await registry.overAnnounced(), 1);
+  const alarm = (await own.alarms({ limit: 9 }, true)).rows[0]!.id;
+  const hook = await own.addHook(actor.name, {
+    name: `${name} pager`,
+    url: `https://${name}.example`,
+    secret: `${name} secret`,
+  });
+  await own.testHook(actor.name, hook.id);
+  const delivery = (await own.deliveries({ limit: 1 }, hook.id)).rows[0]!.id;
+  await registry.recordAttempt(delivery, { kind: 'given-up', error: `${name} is down` });
+  const hash = new Uint8Array(32).fill(number);
+  const token = await own.addToken(actor.name, {
+    name: `${name} robot`,
+    role: 'owner',
+    hash,
+    expires: NOW + 1e9,
+  });
+  await own.addInvite(actor.name, { hash, role: 'owner', expires: NOW + 1e9, login: `${name}@example` });
+  const { id: personId } = await registry.acceptInvite(hash, { name: person, password: 'x' });
+  const job = await perform('device-bulk', actor, on, { change: 'evict', gid: toHex(group.gid) });
+  await registry.signedIn(personId, { via: 'password', from: source });
+  return {
+    ...{ id, name, address, second, device, prefix: formatPrefix(prefix), network: `${name} plant` },
+    ...{
+      gid: toHex(group.gid),
+      basename: toHex(group.basename),
+      group: `${name} batch`,
+      label: batch.label,
+      person,
+      personId: String(personId),
+    },
+    ids: { alarm, hook: hook.id, token: token.id, delivery, job: (job!.view as { id: number }).id },
+    secrets: [
+      ...[
+        name,
+        space.split('::')[0]!,
+        address,
+        second,
+        toHex(group.gid),
+        toHex(group.basename),
+        source,
+        person,
+      ],
+      ...bytes.map(toHex),
+      ...chips.map(({ longtermKey }) => toHex(longtermKey)),
+      `2001:db8::${number}`,
+      JSON.stringify(COUNTRIES[source]),
+    ],
+  };
+}
+
+/** All that is of an owner, as the host sees it, without what goes on by itself. */
+export async function stateOf(registry: WholeRegistry, owner: number): Promise<unknown> {
+  const own = registry.of(scopeOf(owner, false));
+  const page = { limit: 200 };
+  return {
+    networks: await own.networks(page),
+    groups: await own.groups(page),
+    devices: (await own.devices(page)).rows.map(({ name, note, standing, gid, pseudonym }) => ({
+      ...{ name, note, standing, gid, pseudonym },
+    })),
+    alarms: await own.alarms(page, true),
+    hooks: await own.hooks(),
+    tokens: await own.tokens(page),
+    people: await own.people(page),
+    audit: (await own.audit(page)).rows.filter(({ actor }) => actor !== 'fabric'),
+  };
+}
+
+/**
+ * For each operation that takes the name of something: inputs that name it, in each of its fields. The same inputs are sent with what is another
+ * owner's, and with what is nobody's.
+ */
+export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<string, unknown>)[]>> = {
+  'network-list': [({ network }) => ({ limit: 9, q: network })],
+  'network-rename': [
+    ({ prefix }) => ({ prefix, name: 'mine' }),
+    ({ network }) => ({ prefix: network, name: 'mine' }),
+  ],
+  'network-remove': [({ prefix }) => ({ prefix }), ({ network }) => ({ prefix: network })],
+  'group-list': [({ group }) => ({ limit: 9, q: group }), ({ gid }) => ({ limit: 9, q: gid.slice(0, 8) })],
+  'group-add': [
+    ({ prefix }) => ({ label: makeBatch().label, network: prefix }),
+    ({ network }) => ({ label: makeBatch().label, network }),
+  ],
+  'group-show': [
+    ({ gid }) => ({ gid }),
+    ({ group }) => ({ gid: group }),
+    ({ gid }) => ({ gid: gid.slice(0, 10) }),
+  ],
+  'group-change': [({ gid }) => ({ gid, name: 'mine' }), ({ group }) => ({ gid: group, most: 1 })],
+  'group-remove': [({ gid }) => ({ gid })],
+  'group-arrivals': [({ gid }) => ({ gid })],
+  'group-status': [({ gid }) => ({ gid, status: 'suspended' })],
+  'label-read': [({ label }) => ({ label })],
+  'device-list': [
+    ({ network }) => ({ limit: 9, network }),
+    ({ prefix }) => ({ limit: 9, network: prefix }),
+    ({ gid }) => ({ limit: 9, gid }),
+    ...['open', 'ended', 'never', 'offline'].map((tunnel) => ({ prefix }: Named) => ({
+      limit: 9,
+      tunnel,
+      network: prefix,
+    })),
+    ({ device }) => ({ limit: 9, q: device }),
+    ({ device }) => ({ limit: 9, q: device.slice(0, 2) }),
+    ({ group }) => ({ limit: 9, q: group }),
+    ({ address }) => ({ limit: 9, q: address }),
+    ({ address }) => ({ limit: 9, q: address.slice(-4) }),
+    ({ address }) => ({ limit: 9, q: address.split(':').slice(-2).join(':') }),
+    ({ prefix }) => ({ limit: 9, standing: 'evicted', network: prefix }),
+  ],
+  'device-count': [({ gid }) => ({ gid, change: 'ban' }), ({ prefix }) => ({ network: prefix })],
+  'device-bulk': [({ gid }) => ({ gid, change: 'ban' })],
+  'device-show': [({ address }) => ({ address }), ({ device }) => ({ address: device })],
+  'device-standing': [({ address }) => ({ address, change: 'ban' })],
+  'device-name': [
+    ({ address }) => ({ address, name: 'mine' }),
+    ({ device }) => ({ address: device, note: 'mine' }),
+  ],
+  'device-retire': [({ address }) => ({ address })],
+  'device-replace': [({ address, second }) => ({ address, by: second })],
+  'handshake-list': [({ gid }) => ({ limit: 9, gid }), ({ address }) => ({ limit: 9, device: address })],
+  'audit-list': [
+    ({ address }) => ({ limit: 9, subject: address }),
+    ({ gid }) => ({ limit: 9, subject: gid }),
+    ({ personId }) => ({ limit: 9, subject: `person ${personId}` }),
+  ],
+  'token-revoke': [({ ids }) => ({ id: ids.token })],
+  'person-role': [
+    ({ person }) => ({ person, role: 'auditor' }),
+    ({ personId }) => ({ person: personId, role: 'auditor' }),
+  ],
+  'person-remove': [({ person }) => ({ person }), ({ personId }) => ({ person: personId })],
+  'alarm-acknowledge': [({ ids }) => ({ id: ids.alarm })],
+  'hook-remove': [({ ids }) => ({ id: ids.hook })],
+  'hook-test': [({ ids }) => ({ id: ids.hook })],
+  'hook-deliveries': [({ ids }) => ({ id: ids.hook, limit: 9 })],
+  'delivery-retry': [({ ids }) => ({ id: ids.delivery })],
+  'job-show': [({ ids }) => ({ id: ids.job })],
+  'job-cancel': [({ ids }) => ({ id: ids.job })],
+};
+
+/** A text with the kinds of names in place of the names, whosever they are, and of the input: what remains is what an answer itself says. */
+export function unnamed(text: string, input: Record<string, unknown>, ...all: readonly Named[]): string {
+  const names = all.flatMap(({ ids, personId, label: _, ...texts }) => [
+    ['number', personId] as [string, string],
+    ...Object.entries(texts).filter((each): each is [string, string] => typeof each[1] === 'string'),
+    ...Object.values(ids).map((id): [string, string] => ['number', String(id)]),
+  ]);
+  const given = Object.entries(input).filter(
+    (each): each is [string, string] => typeof each[1] === 'string' && each[1].length > 5,
+  );
+  const longest = [...names, ...given].sort(([, one], [, other]) => other.length - one.length);
+  return longest.reduce(
+    (left, [field, value]) =>
+      left.replaceAll(
+        new RegExp(`(?<![0-9a-z])${value.replaceAll(/[^0-9A-Za-z ]/g, '\\$&')}(?![0-9a-z])`, 'g'),
+        `<${field}>`,
+      ),
+    text,
+  );
+}
