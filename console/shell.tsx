@@ -8,6 +8,7 @@ import { useQuery } from './app/query.ts';
 import { route } from './app/route.ts';
 import { leave, may, me } from './app/session.ts';
 import { clock } from './app/time.ts';
+import { OwnerSwitch } from './owner-switch.tsx';
 import type { PageEntry } from './pages.ts';
 import { ProblemBox } from './parts/problem.tsx';
 
@@ -29,6 +30,7 @@ export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
       </button>
       <nav class="rail" aria-label="Pages of the console">
         <p class="brand">enf</p>
+        <OwnerSwitch />
         <ul>
           {shown.map(({ path, name }) =>
             name === undefined ? null : (
@@ -53,7 +55,7 @@ export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
         </div>
       </nav>
       <main id="main" tabIndex={-1}>
-        <CurrentPage entry={entry} />
+        <CurrentPage key={me.value?.owner ?? ''} entry={entry} />
       </main>
     </div>
   );

@@ -9,6 +9,17 @@ export function whenSignedOut(listener: () => void): void {
   onSignedOut = listener;
 }
 
+/** For which of its owners whoever is here asks; undefined: for the first one, or for all. */
+let owner: string | undefined;
+
+export function actFor(name: string | undefined): void {
+  owner = name;
+}
+
+/** The address of the stream of what happens, to which a browser adds no header. */
+export const eventsAddress = (): string =>
+  `${PREFIX}/events${owner === undefined ? '' : `?owner=${encodeURIComponent(owner)}`}`;
+
 /** Asks whoever sits there to show that; resolves to whether it has. */
 let confirm: () => Promise<boolean> = async () => false;
 
@@ -38,6 +49,7 @@ async function sendOnce<View>(method: string, path: string, body?: object): Prom
       // No form of another site can send it.
       headers: {
         'x-enf-request': '1',
+        ...(owner === undefined ? {} : { 'enf-owner': owner }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

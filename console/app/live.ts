@@ -1,6 +1,7 @@
 import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { account } from '../api/account.ts';
+import { eventsAddress } from '../api/http.ts';
 import { me } from './session.ts';
 
 /** What the fabric tells of; `reset`: too much was missed, ask anew. */
@@ -34,7 +35,7 @@ effect(() => {
 });
 
 function open(): EventSource {
-  const source = new EventSource('/api/v1/events');
+  const source = new EventSource(eventsAddress());
   source.onopen = () => {
     // What happened while there was no stream is not known to the pages.
     if (!live.peek().on) tell('reset', {});

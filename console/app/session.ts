@@ -3,6 +3,7 @@ import type { Permission } from '../../fabric/access/roles.ts';
 import { account, type Me } from '../api/account.ts';
 import { whenSignedOut } from '../api/http.ts';
 import { Problem } from '../api/problem.ts';
+import { chosenOwner, keepOwner } from './owner.ts';
 
 /** Who has signed in; null: nobody; undefined: that is not known yet. */
 export const me = signal<Me | null | undefined>(undefined);
@@ -17,7 +18,12 @@ export const may = (permission: Permission): boolean => permissions.value.has(pe
 /** Looks whether this browser has a session. */
 export async function resume(): Promise<void> {
   try {
-    me.value = await account.me();
+    me.value = await account.me().catch((error: unknown) => {
+      // The owner that was chosen in this window is none of its any more.
+      if (!(error instanceof Problem) || error.code !== 'fabric.unknown-owner') throw error;
+      keepOwner(undefined);
+      return account.me();
+    });
   } catch (error) {
     if (!(error instanceof Problem) || error.code !== 'access.not-signed-in')
       signedOutBecause.value = (error as Error).message;
@@ -26,12 +32,27 @@ export async function resume(): Promise<void> {
 }
 
 export function entered(who: Me): void {
+  // What it is told is so for its first owner.
+  keepOwner(undefined);
   signedOutBecause.value = undefined;
   me.value = who;
 }
 
+/** Shows what is of another owner, or of all. @throws Problem */
+export async function chooseOwner(name: string | undefined): Promise<void> {
+  const former = chosenOwner();
+  keepOwner(name);
+  try {
+    me.value = await account.me();
+  } catch (error) {
+    keepOwner(former);
+    throw error;
+  }
+}
+
 export async function leave(): Promise<void> {
   await account.signOut();
+  keepOwner(undefined);
   signedOutBecause.value = undefined;
   me.value = null;
 }

@@ -29,6 +29,10 @@ export function Networks({ route }: { readonly route: Route }) {
       cell: ({ name, prefix }) => <a href={hrefOf(['devices'], { network: prefix })}>{name || prefix}</a>,
     },
     { name: 'Prefix', cell: ({ prefix }) => <Copyable text={prefix} /> },
+    // Of one owner, or of the only one, that goes without saying.
+    ...(new Set(query.data?.rows.map(({ owner }) => owner)).size > 1
+      ? [{ name: 'Owner', cell: ({ owner }: NetworkView) => owner }]
+      : []),
     { name: 'This host', cell: ({ host }) => <Copyable text={host} /> },
     { name: 'Added', cell: ({ created }) => <When at={created} /> },
     ...(may('networks.write')

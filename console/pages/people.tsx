@@ -61,7 +61,8 @@ function columns(ask: (asked: Asked) => void): readonly Column<PersonView>[] {
     { name: 'Name', kind: 'main', cell: ({ name }) => name },
     {
       name: 'Role',
-      cell: ({ role, removed }) => (removed === null ? role : <span class="quiet">removed</span>),
+      cell: ({ role, owners, removed }) =>
+        removed === null ? rolesAt(role, owners) : <span class="quiet">removed</span>,
     },
     { name: 'Signed in', cell: ({ signedIn }) => <When at={signedIn} /> },
     { name: 'Passkeys', kind: 'number', cell: ({ passkeys }) => passkeys },
@@ -83,6 +84,10 @@ function columns(ask: (asked: Asked) => void): readonly Column<PersonView>[] {
     },
   ];
 }
+
+/** Of one owner its name goes without saying. */
+const rolesAt = (role: Role, owners: PersonView['owners']): string =>
+  owners.length < 2 ? role : owners.map((each) => `${each.role} of ${each.name}`).join(', ');
 
 function Invited({ address }: { readonly address: string }) {
   return (

@@ -1,0 +1,108 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { buildConsole } from '../../console/build.mjs';
+import { passwords } from '../../fabric/access/password.ts';
+import { DEFAULT_OWNER, scopeOf } from '../../fabric/access/scope.ts';
+import { issueSecret } from '../../fabric/access/secrets.ts';
+import { parsePrefix } from '../../protocol/ipv6.ts';
+import { served } from '../fabric/api/console.ts';
+import { opened, registryFile, type WholeRegistry } from '../fabric/place.ts';
+import { expectAccessible, openBrowser, watchedPage } from './browser.ts';
+
+/** Who may act for several owners chooses among them; who may not sees nothing of that. */
+
+const PASSWORD = 'four words are good';
+const IN_TIME = { timeout: 30_000 };
+const files = mkdtempSync(join(tmpdir(), 'enf-owners-'));
+let browser: Browser;
+
+beforeAll(async () => {
+  await buildConsole(files);
+  browser = await openBrowser();
+}, 180_000);
+afterAll(async () => {
+  await browser?.close();
+  rmSync(files, { recursive: true });
+});
+
+async function signedIn(registry: WholeRegistry, role: 'owner' | 'host') {
+  const { port } = await served(registry, { files });
+  const { hash } = issueSecret('invite');
+  await registry.addInvite('root', { hash, role, expires: Date.now() + 60_000 });
+  const password = await passwords().hash(PASSWORD);
+  const anna = await registry.acceptInvite(hash, { name: 'Anna', password });
+  const watched = await watchedPage(browser, `http://localhost:${port}`);
+  onTestFinished(() => watched.context.close());
+  const enter = async (): Promise<void> => {
+    await watched.page.goto('/');
+    await watched.page.getByLabel('Name').fill('Anna');
+    await watched.page.getByLabel('Password').fill(PASSWORD);
+    await watched.page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await watched.page.getByRole('link', { name: 'Networks', exact: true }).click(IN_TIME);
+  };
+  return { ...watched, anna: anna.id, enter };
+}
+
+async function twoOwners(registry: WholeRegistry): Promise<void> {
+  const { id } = await registry.addOwner('root', 'acme');
+  await registry.lendPrefix('root', 'acme', parsePrefix('fd00:9::/48'));
+  await registry.of(scopeOf(id, false)).addNetwork('root', parsePrefix('fd00:9:0:1::/64'), 'acme plant');
+}
+
+test('a person of two owners switches between them, and sees one at a time', async () => {
+  const registry = opened(registryFile());
+  await registry
+    .of(scopeOf(DEFAULT_OWNER, true))
+    .addNetwork('root', parsePrefix('fd00:1::/64'), 'first plant');
+  const { page, wrongs, anna, enter } = await signedIn(registry, 'owner');
+  await enter();
+  await page.getByText('first plant').first().waitFor(IN_TIME);
+  expect(await page.getByLabel('Owner', { exact: true }).count()).toBe(0);
+
+  await twoOwners(registry);
+  await registry.setMembership('root', 'acme', anna, 'auditor');
+  await enter();
+  const choice = page.getByLabel('Owner', { exact: true });
+  await choice.waitFor(IN_TIME);
+  expect(await choice.inputValue()).toBe('default');
+  await page.getByText('first plant').first().waitFor(IN_TIME);
+  expect(await page.getByText('acme plant').count()).toBe(0);
+  await expectAccessible(page);
+  await choice.selectOption('acme');
+  await page.getByText('acme plant').first().waitFor(IN_TIME);
+  expect(await page.getByText('first plant').count()).toBe(0);
+  await page.getByText('auditor', { exact: true }).waitFor(IN_TIME);
+
+  // It stays so in this window, and an owner that is none of hers any more is forgotten.
+  await page.reload();
+  await page.getByText('acme plant').first().waitFor(IN_TIME);
+  await page.getByText('● live').waitFor(IN_TIME);
+  await registry.setMembership('root', 'acme', anna, undefined);
+  await enter();
+  await page.getByText('first plant').first().waitFor(IN_TIME);
+  expect(await choice.count()).toBe(0);
+  expect(wrongs).toEqual([]);
+}, 180_000);
+
+test('who runs the fabric sees all owners, or one', async () => {
+  const registry = opened(registryFile());
+  await registry
+    .of(scopeOf(DEFAULT_OWNER, true))
+    .addNetwork('root', parsePrefix('fd00:1::/64'), 'first plant');
+  await twoOwners(registry);
+  const { page, wrongs, enter } = await signedIn(registry, 'host');
+  await enter();
+  await page.getByText('first plant').first().waitFor(IN_TIME);
+  await page.getByText('acme plant').first().waitFor(IN_TIME);
+  const choice = page.getByLabel('Owner', { exact: true });
+  expect(await choice.inputValue()).toBe('');
+  await choice.selectOption('acme');
+  await expect.poll(() => page.getByText('first plant').count(), IN_TIME).toBe(0);
+  await page.getByText('acme plant').first().waitFor(IN_TIME);
+  await choice.selectOption('');
+  await page.getByText('first plant').first().waitFor(IN_TIME);
+  expect(wrongs).toEqual([]);
+}, 180_000);
