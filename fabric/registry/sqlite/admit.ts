@@ -12,7 +12,7 @@ import { deviceBanned, findMember, requireInUse, shortPseudonym } from './device
 import { prepare } from './file/statements.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
-import { appendAudit } from './trail/audit.ts';
+import { ADMISSION, appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 import { noteOfDevice } from './trail/notes.ts';
 
@@ -190,7 +190,7 @@ function admitNew(
     appendAudit(db, {
       ...act,
       owner: network.owner,
-      action: 'device.admit',
+      action: ADMISSION,
       subject: formatIpv6(address),
       detail: { gid: toHex(gid), pseudonym: shortPseudonym(pseudonym) },
     });

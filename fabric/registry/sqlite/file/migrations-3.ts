@@ -116,4 +116,15 @@ export const MIGRATIONS_3: readonly Migration[] = [
       DROP TABLE former_hour;
     `,
   },
+  {
+    name: 'admissions without scattered indexes',
+    sql: `
+      -- an admission writes a page of each index whose order is not that of time: the last group of an address is searched for in memory, and that
+      -- a device was admitted is found by when
+      DROP INDEX device_by_end;
+      DROP INDEX audit_of_subject;
+      CREATE INDEX audit_of_subject ON audit (subject, seq) WHERE action <> 'device.admit';
+      CREATE INDEX audit_of_admissions ON audit (at) WHERE action = 'device.admit';
+    `,
+  },
 ];

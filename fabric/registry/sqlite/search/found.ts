@@ -3,7 +3,7 @@ import type { Scope } from '../../../access/scope.ts';
 import { type DeviceSearch, textKey } from '../../records.ts';
 import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
-import type { Tails } from './tails.ts';
+import { lastGroup, type Tails } from './tails.ts';
 
 /** Groups by whose names devices are found. */
 const MOST_GROUPS = 10;
@@ -28,8 +28,9 @@ export async function findDevices(
   search: DeviceSearch,
   { after, most, scope }: Sought,
 ): Promise<Found> {
-  const { text, from } = search;
+  const { text, from, end } = search;
   const parts = [
+    ...(end === undefined ? [] : [await tails.find(lastGroup(end), { after, most, scope })]),
     ...(text !== undefined && from === undefined && PART.test(text)
       ? [await tails.find(text, { after, most, scope })]
       : []),
@@ -53,7 +54,7 @@ const PART = /^(?!.*::)[0-9a-f:]{1,20}$/;
 /** What indexes answer: each part is a row of one. */
 function indexed(
   db: Database,
-  { name, end, from, to, text }: DeviceSearch,
+  { name, from, to, text }: DeviceSearch,
   { after, most, scope }: Sought,
 ): number[][] {
   const own = inScope(scope);
@@ -73,7 +74,6 @@ function indexed(
     ...(name === undefined || text !== undefined
       ? []
       : [device(byName(own.sql), name, `${name}\u{10ffff}`, ...own.values)]),
-    ...(end === undefined ? [] : [device('substr(address, 15, 2) = ?', end)]),
     ...(from === undefined || to === undefined ? [] : [device('address BETWEEN ? AND ?', from, to)]),
     ...(text === undefined
       ? []

@@ -120,5 +120,9 @@ function indexBehind(ids: Float64Array, count: number, after: number): number {
   return low;
 }
 
+/** What `find` is asked for a whole last group, of two bytes. */
+export const lastGroup = (group: Uint8Array): string =>
+  `:${Buffer.from(group).readUInt16BE(0).toString(16)}${String.fromCharCode(NO_TEXT)}`;
+
 const printed = (identifier: Buffer): string =>
   [0, 2, 4, 6].map((at) => `:${identifier.readUInt16BE(at).toString(16)}`).join('');

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import type { Database } from 'better-sqlite3';
-import { equal } from '../../../../protocol/bytes.ts';
+import { concat, equal } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
+import { parseIpv6 } from '../../../../protocol/ipv6.ts';
 import type { Scope } from '../../../access/scope.ts';
 import { type ChainRow, canonicalText, GENESIS } from '../../audit-chain.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
@@ -23,6 +25,8 @@ interface Row {
   owner: number;
 }
 
+/** What the audit trail calls the admission of a new device. */
+export const ADMISSION = 'device.admit';
 /** What the audit trail calls two devices with one key. */
 export const TWINS = 'device.twins';
 
@@ -52,9 +56,10 @@ export function appendAudit(
   const row = {
     seq,
     at: entry.at,
-    actor: stored(entry.actor),
+    // As SQLite gives it back: UTF-8 has no half surrogate pairs, and a hash over one would never fit again.
+    actor: entry.actor.toWellFormed(),
     action: entry.action,
-    subject: stored(entry.subject),
+    subject: entry.subject.toWellFormed(),
     detail: JSON.stringify(entry.detail ?? {}),
   };
   const hash = chained(last?.hash ?? GENESIS, row);
@@ -78,9 +83,6 @@ export function auditHead(db: Database): AuditHead {
   const { seq, hash } = (row as { seq: number; hash: Uint8Array } | undefined) ?? { seq: 0, hash: GENESIS };
   return { seq, hash: bytes(hash) };
 }
-
-/** Text as SQLite gives it back: UTF-8 has no half surrogate pairs, and a hash over one would never fit again. */
-const stored = (text: string): string => new TextDecoder().decode(new TextEncoder().encode(text));
 
 /** When two devices were last found to have the key of the one at this address, as text. */
 export function lastTwins(db: Database, subject: string): AuditEntry | undefined {
@@ -107,7 +109,8 @@ export function newestEntries(db: Database, count: number): (AuditEntry & { read
 /** A page of entries in a scope, of one subject if that is given, newest first; it has been looked for in a bounded number of rows. */
 export function listAudit(db: Database, scope: Scope, page: PageRequest, subject?: string): Page<AuditEntry> {
   const before = parseNumberCursor('audit', page.after) ?? Number.MAX_SAFE_INTEGER;
-  const of: Condition[] = subject === undefined ? [] : [{ sql: 'subject = ?', values: [subject] }];
+  const of: Condition[] =
+    subject === undefined ? [] : [{ sql: `subject = ? AND action <> '${ADMISSION}'`, values: [subject] }];
   const looksForOwn = !scope.everything && !isIndexed(scope);
   const indexed = looksForOwn ? of : [...of, inScope(scope)];
   const others = looksForOwn ? [inScope(scope)] : [];
@@ -124,12 +127,31 @@ export function listAudit(db: Database, scope: Scope, page: PageRequest, subject
   ).all(...narrowing.values, before, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
   const narrowed = others.length > 0 && rows.length <= page.limit;
   const seen = narrowed ? lastOfWindow(db, window, [...narrowing.values, before]) : undefined;
+  const admission = subject === undefined ? undefined : admissionOf(db, scope, subject);
+  if (admission !== undefined && admission.seq < before && admission.seq >= (seen ?? 0)) {
+    rows.push(admission);
+    rows.sort((one, other) => other.seq - one.seq).splice(page.limit + 1);
+  }
   const { rows: shown, next } = pageOf('audit', page, rows, (row) => row.seq);
   const entries = shown.map(entryOf);
   return {
     rows: scope.everything ? entries : entries.map(({ hash: _, ...entry }) => entry),
     next: seen === undefined ? next : cursorOf('audit', seen),
   };
+}
+
+/**
+ * That a device was admitted, of a subject that is its address: found by the time that is in the device's row, too. The index of subjects has no
+ * admissions, which would write it in another place each time.
+ */
+function admissionOf(db: Database, scope: Scope, subject: string): Row | undefined {
+  if (!isIPv6(subject)) return undefined;
+  const own = inScope(scope);
+  return prepare(
+    db,
+    `SELECT * FROM audit WHERE action = '${ADMISSION}' AND at = (SELECT created FROM device WHERE address = ?)
+       AND subject = ? AND ${own.sql}`,
+  ).get(concat(parseIpv6(subject)), subject, ...own.values) as Row | undefined;
 }
 
 const EVERY: Condition = { sql: 'true', values: [] };

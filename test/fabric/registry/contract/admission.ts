@@ -72,6 +72,30 @@ export function admissionContract(openEmpty: OpenEmpty): void {
       ).toHaveLength(1);
     });
 
+    test('the trail of an address ends with its admission, page by page, and has nobody else’s', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const address = await registry.admit(applicant(group));
+      const other = await registry.admit(applicant(group));
+      for (const change of ['ban', 'unban', 'ban'] as const)
+        await registry.setStanding('owner', address, change);
+      const seen: string[] = [];
+      let after: string | undefined;
+      do {
+        const page = await registry.audit(
+          { limit: 1, ...(after !== undefined && { after }) },
+          formatIpv6(address),
+        );
+        seen.push(...page.rows.map(({ action }) => action));
+        after = page.next;
+      } while (after !== undefined);
+      expect(seen).toEqual(['device.ban', 'device.unban', 'device.ban', 'device.admit']);
+      expect((await registry.audit({ limit: 9 }, formatIpv6(other))).rows).toMatchObject([
+        { action: 'device.admit', subject: formatIpv6(other) },
+      ]);
+      const nobody = address.with(15, address[15]! ^ 1);
+      expect((await registry.audit({ limit: 9 }, formatIpv6(nobody))).rows).toEqual([]);
+    });
+
     test('[H-A3] whoever asks is told each address before it is assigned, and of no refused one', async () => {
       const { registry, group } = await withGroup(openEmpty);
       const told: string[] = [];
