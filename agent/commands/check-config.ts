@@ -25,7 +25,10 @@ export const checkConfig: Command = {
   },
 };
 
-/** A credential may still be on its way; what is there has to be right. @throws Failure `tls.bad-root`, `agent.bad-proxy-login`, `os.…` */
+/**
+ * A credential may still be on its way; once its secret key is there all of it has to be, and what is there has to be right.
+ * @throws Failure `tls.bad-root`, `agent.bad-proxy-login`, `keys.…`, `os.…`
+ */
 async function checkFiles(config: Config): Promise<void> {
   const { remote, identity } = config;
   if (remote.tlsRoot !== '') await readRoots(remote.tlsRoot);
@@ -33,6 +36,15 @@ async function checkFiles(config: Config): Promise<void> {
     const path = `${identity.credentialDir}/tls_root.pem`;
     const root = await readIfThere(path, 'TLS root');
     if (root !== undefined) parseRoots(root, path);
+  }
+  if (identity.mode === 'software') {
+    const { credentialDir } = identity;
+    if ((await readIfThere(`${credentialDir}/daa_secretkey.bin`, 'DAA secret key')) !== undefined) {
+      const { openSoftwareKeys } = await import('../identity/software-keys.ts');
+      const keys = openSoftwareKeys(credentialDir);
+      await keys.credential();
+      await keys.daaKey();
+    }
   }
   if (remote.proxyLoginFile !== '') await proxyOf(config)?.login();
 }

@@ -63,6 +63,7 @@ make_boot() {
   head -c $((1024 - $(stat -c %s "$folder/grubenv"))) /dev/zero | tr '\0' '#' >>"$folder/grubenv"
   mmd -i "$fat" ::/EFI ::/EFI/BOOT ::/EFI/debian
   copy "$fat" "$folder/grubenv" /EFI/debian/grubenv
+  copy "$fat" "$folder/grubenv" /EFI/debian/grubenv.2
   copy "$fat" "$folder/grub.cfg" /EFI/debian/grub.cfg
   cp "$tree/usr/lib/enf-gateway/efi/"*.efi "$folder/"
   copy "$fat" "$folder/shim.efi" "/EFI/BOOT/BOOT${efi^^}.EFI"

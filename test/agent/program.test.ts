@@ -118,6 +118,28 @@ describe('check-config', () => {
     }
   });
 
+  test('a credential may be missing; once its secret key is there it has to be whole', async () => {
+    const { place, file } = installed();
+    const check = () => agent('check-config', '--config', file);
+    writeFileSync(
+      file,
+      `[remote]\nhosts = ["127.0.0.1"]\n[identity]\nmode = "software"\ncredential-dir = "${place}"\n`,
+    );
+    const put = (name: string, size: number) => writeFileSync(join(place, name), Buffer.alloc(size, 1));
+    expect((await check()).code).toBe(0);
+    put('daa_secretkey.bin', 32);
+    expect((await check()).err).toMatch(/basename.*\[os\.no-file\]/);
+    put('basename.bin', 4);
+    put('daa_gpk.bin', 258);
+    put('root_cert.bin', 81);
+    put('daa_cred.bin', 259);
+    expect((await check()).err).toContain('daa_cred.bin');
+    put('daa_cred.bin', 260);
+    expect(await check()).toMatchObject({ code: 0, err: '' });
+    put('daa_secretkey.bin', 31);
+    expect((await check()).code).toBe(1);
+  });
+
   test('a configuration that is not there', async () => {
     const { code, err } = await agent('check-config', '--config', '/nowhere/agent.toml');
     expect([code, err]).toEqual([
