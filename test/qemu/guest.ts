@@ -135,7 +135,8 @@ function commandLine(options: GuestOptions, folder: string): string[] {
 function ownKernel(options: GuestOptions): string[] {
   const append = [
     `root=/dev/nvme0n1 ${options.readOnlyRoot ? 'ro' : 'rw'} console=${arm ? 'ttyAMA0' : 'ttyS0'}`,
-    'quiet panic=-1 systemd.show_status=0 audit=0 nokaslr mitigations=off tsc=reliable',
+    // no_timer_check: on a busy machine an emulated timer answers too late, and the kernel would give up.
+    'quiet panic=-1 systemd.show_status=0 audit=0 nokaslr mitigations=off tsc=reliable no_timer_check',
     // A file system that is never written to needs no check.
     options.readOnlyRoot ? 'systemd.mask=systemd-fsck-root.service' : '',
     options.append ?? '',

@@ -21,7 +21,9 @@ const region = (label: string): { from: number; to: number } => {
   const { start, size } = LAYOUT.partitions.find((each) => each.label === label)!;
   return { from: start * MIB, to: (start + size) * MIB };
 };
-const install = (name: string): string => `rauc install /run/updates/${name}.raucb 2>&1`;
+/** Its service is started first: D-Bus would wait 25 seconds for it, and no longer. */
+const install = (name: string): string =>
+  `systemctl start rauc && rauc install /run/updates/${name}.raucb 2>&1`;
 
 describe('a gateway from its image', () => {
   const random = randomFor('image');
@@ -41,6 +43,7 @@ describe('a gateway from its image', () => {
   const start = async (unplugged = false): Promise<void> => {
     guest = await testbed.boot({ unplugged });
     await guest.must('mkdir -p /run/updates && mount -o ro /dev/vda /run/updates');
+    await until(guest, 'mountpoint -q /boot/efi', 600);
   };
   const slot = (): Promise<string> => guest.must('/usr/lib/enf-gateway/boot-slots get-current');
   const version = (): Promise<string> => guest.must('. /etc/os-release; echo $IMAGE_VERSION');
@@ -135,7 +138,7 @@ describe('a gateway from its image', () => {
     expect(status).toMatch(/configuration partition is refused: .*hots/);
     expect(await guest.must('cat /data/enf/agent.toml')).toContain('hosts = ["10.77.0.1"]');
     await guest.must(put('# changed\\n[remote]\\nhosts = ["10.77.0.1"]\\n'));
-    await guest.must('systemctl restart enf-gateway-config && grep -q changed /data/enf/agent.toml');
+    await guest.must('systemctl restart enf-gateway-config && grep -q changed /etc/enf/agent.toml');
     await isTheSame();
   });
 
