@@ -19,7 +19,8 @@ debian_base() {
   local base=$cache/debian-$(printf '%s' "$suite $arch $packages $hook $*" | sha256sum | cut -c1-12).tar
   if [ ! -e "$base" ]; then
     echo "Debian $suite for $arch from the archive" >&2
-    mmdebstrap --quiet --mode=root --format=tar --architectures="$arch" --variant=essential --include="$packages" \
+    # An initramfs is made once all is in place, if there is one: in user emulation it takes minutes.
+    INITRD=No mmdebstrap --quiet --mode=root --format=tar --architectures="$arch" --variant=essential --include="$packages" \
       --aptopt='Acquire::Languages "none"' --aptopt='Apt::Install-Recommends "false"' \
       --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
       --dpkgopt='path-include=/usr/share/doc/*/copyright' --dpkgopt='path-exclude=/usr/share/locale/*' "$@" \
