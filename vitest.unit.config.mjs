@@ -23,7 +23,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/agent/service/{effects,environment,tpm,tpm-troubles}.test.ts',
   'test/agent/state/power-cut.test.ts',
   'test/agent/tunnel/**',
-  'test/factory/{cli,endorsement,station}.test.ts',
+  'test/factory/{cli,endorsement,personalise}.test.ts',
   'test/fabric/commands/**',
   'test/fabric/doctor/netcheck.test.ts',
   'test/fabric/identity/shedding.test.ts',

@@ -7,8 +7,11 @@ import { parseTrust, type Trust } from '../protocol/identity/trust.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
 import { DEFAULT_TCTI, openTpm, type Tpm } from '../tpm/context.ts';
 import { probe } from '../tpm/probe.ts';
-import { inspectTpm } from './chip.ts';
-import { type EndorsementPolicy, readAuthorities, readCertificateFile } from './endorsement.ts';
+import { countDevices } from './batch/record.ts';
+import type { Row } from './batch/row.ts';
+import { type EndorsementPolicy, readAuthorities, readCertificateFile } from './device/endorsement.ts';
+import { type Personalisation, type Personalised, personaliseTpm } from './device/personalise.ts';
+import { personaliseSoftware } from './device/software.ts';
 import {
   type Group,
   type GroupRequest,
@@ -19,13 +22,12 @@ import {
   openGroup,
   readLabelText,
   unlockIssuer,
-} from './group.ts';
-import { type Inspection, inspectFile, inspectFolder } from './inspect.ts';
-import { basenameText, describeGroup, drawPng, drawSvg } from './label.ts';
-import { type DeviceRecord, readManifest } from './manifest.ts';
-import { levelFor, type QrCode, qrCode } from './qr.ts';
-import { personaliseSoftware } from './software.ts';
-import { type Personalisation, type Personalised, personaliseTpm } from './station.ts';
+} from './group/group.ts';
+import { basenameText } from './group/names.ts';
+import { inspectTpm } from './inspect/chip.ts';
+import { type Inspection, inspectFile, inspectFolder } from './inspect/inspect.ts';
+import { describeGroup, drawPng, drawSvg } from './label/label.ts';
+import { levelFor, type QrCode, qrCode } from './label/qr.ts';
 
 /*
  * What an operator can do at the station, without a terminal: a command line parses its arguments and prints the result. `createGroup`
@@ -78,7 +80,7 @@ export async function showGroup(folder: string): Promise<GroupView> {
     basename: basenameText(group.basename),
     gid,
     created,
-    devices: (await readManifest(group)).length,
+    devices: await countDevices(group),
     issuerSecret: await issuerSecretStorage(group),
   };
 }
@@ -124,7 +126,7 @@ export async function endorsementPolicy(files: {
 }
 
 /** Writes a credential with its key into a new folder. @throws Failure those of `personaliseSoftware` */
-export async function personaliseFolder(folder: string, request: DeviceRequest): Promise<DeviceRecord> {
+export async function personaliseFolder(folder: string, request: DeviceRequest): Promise<Row> {
   const { group, trust, passphrase, progress } = request;
   const issuerSecret = await unlockIssuer(group, passphrase);
   return personaliseSoftware({ group, issuerSecret, trust, folder, progress });
@@ -160,7 +162,7 @@ export async function drawLabel(
   const code = qrCode(content, levelFor(widthMm));
   // Nothing soils a screen, and 80 columns are enough then.
   const screen = qrCode(content, 'L');
-  const devices = (await readManifest(group)).length;
+  const devices = await countDevices(group);
   const text = describeGroup(group, devices);
   // Anyone who reads the code can admit the devices: these files are as secret as label.txt.
   if (files.svg !== undefined) await createFile(files.svg, drawSvg(code, widthMm, text));

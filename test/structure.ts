@@ -154,6 +154,14 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     scan: ['parts'],
     pages: ['api', 'app', 'audit', 'charts', 'map', 'parts', 'scan'],
   },
+  factory: {
+    group: [],
+    label: ['group'],
+    batch: ['group'],
+    device: ['batch', 'group'],
+    inspect: ['batch', 'device', 'group', 'label'],
+    commands: [],
+  },
   os: {
     files: [],
     linux: ['service'],

@@ -7,10 +7,13 @@ export const CAPABILITY = { algorithms: 0, handles: 1, commands: 2, properties: 
 export const PROPERTY = {
   fixed: 0x100,
   manufacturer: 0x105,
+  firmware1: 0x10b,
+  firmware2: 0x10c,
   nvIndexMax: 0x117,
   nvBufferMax: 0x12c,
   variable: 0x200,
   startupClear: 0x201,
+  persistentAvailable: 0x209,
   lockoutCounter: 0x20e,
   maxAuthFail: 0x20f,
   lockoutInterval: 0x210,

@@ -15,6 +15,8 @@ import { ALGORITHM, CURVE, encodeScheme } from './structures.ts';
 export interface Capabilities {
   /** Vendor, four letters, e.g. `IBM`. */
   readonly manufacturer: string;
+  /** Version of its firmware as the TPM gives it, two numbers of 32 bits in four parts: `7.85.4555.0`. */
+  readonly firmware: string;
   readonly ecdaa: boolean;
   readonly commit: boolean;
   readonly bnP256: boolean;
@@ -61,6 +63,7 @@ export async function probe(tpm: Tpm): Promise<Capabilities> {
   const startupClear = variable.get(PROPERTY.startupClear) ?? 0;
   return {
     manufacturer: letters(fixed.get(PROPERTY.manufacturer) ?? 0),
+    firmware: firmwareOf(fixed),
     ecdaa: algorithms.includes(ALGORITHM.ecdaa),
     commit: commands.includes(COMMIT),
     bnP256: curves.includes(CURVE.bnP256),
@@ -102,4 +105,9 @@ async function capability(tpm: Tpm, kind: number, from: number, count: number): 
 function letters(value: number): string {
   const codes = [value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff];
   return String.fromCharCode(...codes.filter((code) => code > 0x20 && code < 0x7f));
+}
+
+function firmwareOf(properties: ReadonlyMap<number, number>): string {
+  const parts = [PROPERTY.firmware1, PROPERTY.firmware2].map((each) => properties.get(each) ?? 0);
+  return parts.flatMap((part) => [part >>> 16, part & 0xffff]).join('.');
 }

@@ -4,11 +4,11 @@ import { stderrLog } from '../../os/service/log.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
-import type { EndorsementPolicy } from '../endorsement.ts';
-import { type Group, openGroup } from '../group.ts';
-import { shortGid } from '../label.ts';
+import type { EndorsementPolicy } from '../device/endorsement.ts';
+import type { Personalised, Placement } from '../device/personalise.ts';
+import { type Group, openGroup } from '../group/group.ts';
+import { shortGid } from '../group/names.ts';
 import { endorsementPolicy, personaliseFolder, personaliseTpmAt, readTrust } from '../operations.ts';
-import type { Personalised, Placement } from '../station.ts';
 import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
 
 const PLACEMENTS: readonly Placement[] = ['platform', 'owner', 'auto'];

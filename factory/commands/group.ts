@@ -3,8 +3,8 @@ import { readPassphrase } from '../../cli/passphrase.ts';
 import type { Command, Invocation, Option } from '../../cli/program.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { DEFAULT_TCTI } from '../../tpm/context.ts';
-import { createGroup, type Group, type GroupRequest } from '../group.ts';
-import { shortGid } from '../label.ts';
+import { createGroup, type Group, type GroupRequest } from '../group/group.ts';
+import { shortGid } from '../group/names.ts';
 import { importGroupFiles, showGroup } from '../operations.ts';
 
 /** Options that several commands share. */

@@ -1,6 +1,6 @@
 import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { describeInspection } from '../inspect.ts';
+import { describeInspection } from '../inspect/inspect.ts';
 import { type InspectionTarget, inspectTarget } from '../operations.ts';
 import { TCTI_OPTION } from './group.ts';
 

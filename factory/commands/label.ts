@@ -1,7 +1,7 @@
 import { inColour } from '../../cli/colour.ts';
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { drawTerminal } from '../label.ts';
+import { drawTerminal } from '../label/label.ts';
 import { drawLabel } from '../operations.ts';
 import { GROUP_OPTION } from './group.ts';
 

@@ -101,3 +101,10 @@ const isThere = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+/** Gives a file another name, durably; nothing if there is no such file, or one of the other name. */
+export async function moveIfThere(from: string, to: string): Promise<void> {
+  if (!(await isThere(from)) || (await isThere(to))) return;
+  await rename(from, to);
+  await syncFolder(dirname(resolve(to)));
+}

@@ -1,6 +1,7 @@
 /** A member of a group: its key, joining, its credential, signing (ecdaa.md §6, §7). */
 import { concat, wipe } from '../bytes.ts';
 import { Failure, isFailure } from '../failure.ts';
+import { hashToG1 } from './basename.ts';
 import type { Commitment, DaaKey } from './daa-key.ts';
 import {
   decodeG1,
@@ -55,37 +56,58 @@ export function softwareDaaKey(p: Entropy, secret: Uint8Array): DaaKey {
 }
 
 /**
- * The member's public key Q ‖ c ‖ s ‖ n_s, 161 bytes: Q and the proof over the issuer's `nonce` that the key is known. It
- * proves nothing about where the key lives. @throws Failure as `prove`
+ * The member's public key Q ‖ c ‖ s ‖ n_s, 161 bytes: Q and the proof over the issuer's `nonce` that the key is known. With a basename the proof is also
+ * that K, 65 bytes more, is the key's pseudonym under it. It proves nothing about where the key lives. @throws Failure as `prove`
  */
-export async function join(p: Entropy, key: DaaKey, nonce: Uint8Array): Promise<Uint8Array> {
-  const proof = await prove(p, key, encodeG1(G1.BASE), key.publicPoint, nonce);
-  return concat(key.publicPoint, proof.c, proof.s, proof.nonce);
+export async function join(
+  p: Entropy,
+  key: DaaKey,
+  nonce: Uint8Array,
+  basename?: Uint8Array,
+): Promise<Uint8Array> {
+  const proof = await prove(p, key, encodeG1(G1.BASE), key.publicPoint, nonce, basename);
+  return concat(key.publicPoint, proof.c, proof.s, proof.nonce, proof.K ?? new Uint8Array());
 }
 
-/** The issuer's check of a 161-byte member key against the nonce it gave out. @throws Failure `ecdaa.bad-member-key` */
-export function checkMemberKey(p: Entropy, memberKey: Uint8Array, nonce: Uint8Array): void {
+/**
+ * The issuer's check of a member key (161 bytes, or 226 with a pseudonym under `basename`) against the nonce it gave out.
+ * @throws Failure `ecdaa.bad-member-key`
+ */
+export function checkMemberKey(
+  p: Entropy,
+  memberKey: Uint8Array,
+  nonce: Uint8Array,
+  basename?: Uint8Array,
+): void {
+  const expected = MEMBER_KEY_LENGTH + (basename === undefined ? 0 : G1_LENGTH);
   const bad = (got: string, cause?: unknown): Failure =>
     new Failure(
       'ecdaa.bad-member-key',
       'operator',
-      `expected a member key of ${MEMBER_KEY_LENGTH} bytes with a proof over this nonce, got ${got}`,
+      `expected a member key of ${expected} bytes with a proof over this nonce, got ${got}`,
       { action: 'Let the device join again with the nonce that was just given out.', cause },
     );
-  if (memberKey.length !== MEMBER_KEY_LENGTH) throw bad(`${memberKey.length} bytes`);
+  if (memberKey.length !== expected) throw bad(`${memberKey.length} bytes`);
   try {
     const publicPoint = decodeG1(memberKey.subarray(0, G1_LENGTH));
     // Anybody knows this key's secret, 1: no chip draws it.
     if (publicPoint.equals(G1.BASE)) throw bad('the generator, which is the key of the secret 1');
-    const [c, s, nonceS] = scalars(memberKey.subarray(G1_LENGTH));
+    const [c, s, nonceS] = scalars(memberKey.subarray(G1_LENGTH, MEMBER_KEY_LENGTH));
     const proof = decodeProof(c!, s!, nonceS!);
-    if (proves(p, proof, { base: G1.BASE, publicPoint, message: nonce })) return;
+    const pseudonym = basename && {
+      hashed: hashToG1(p, basename),
+      K: decodeG1(memberKey.subarray(MEMBER_KEY_LENGTH)),
+    };
+    if (proves(p, proof, { base: G1.BASE, publicPoint, message: nonce, pseudonym })) return;
   } catch (error) {
     if (!isFailure(error)) throw error;
     throw bad(error.message, error);
   }
   throw bad('a proof that does not hold');
 }
+
+/** The pseudonym K in a member key with one, 65 bytes. */
+export const memberPseudonym = (memberKey: Uint8Array): Uint8Array => memberKey.slice(MEMBER_KEY_LENGTH);
 
 /**
  * The member's check of its credential (260 bytes) and the issuer's signature (64 bytes): issued by the owner of `gpk`

@@ -16,6 +16,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
     tpmDevices: async () => ['/dev/tpm0', '/dev/tpmrm0'],
     capabilities: async () => ({
       manufacturer: 'IBM',
+      firmware: '1.2.3.4',
       ecdaa: true,
       commit: true,
       bnP256: true,

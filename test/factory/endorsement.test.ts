@@ -11,10 +11,9 @@ import {
   proveEndorsement,
   readAuthorities,
   readCertificateFile,
-} from '../../factory/endorsement.ts';
-import { createGroup, type Group, unlockIssuer } from '../../factory/group.ts';
-import { readManifest } from '../../factory/manifest.ts';
-import { type Personalised, personaliseTpm } from '../../factory/station.ts';
+} from '../../factory/device/endorsement.ts';
+import { type Personalised, personaliseTpm } from '../../factory/device/personalise.ts';
+import { createGroup, type Group, unlockIssuer } from '../../factory/group/group.ts';
 import { equal } from '../../protocol/bytes.ts';
 import type { EndorsementPublic } from '../../protocol/crypto/endorsement.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
@@ -26,7 +25,7 @@ import { PLATFORM_MAP } from '../../tpm/handles.ts';
 import { findObject, lookup } from '../../tpm/objects.ts';
 import { createDaaKey } from '../../tpm/personalise.ts';
 import { probe } from '../../tpm/probe.ts';
-import { expectFailure, scratch, someTrust } from './folders.ts';
+import { expectFailure, readManifest, scratch, someTrust } from './folders.ts';
 import { type CertificateChange, type Certifier, certifier, type Maker, maker } from './makers.ts';
 
 const path = scratch();

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect } from 'vitest';
 import { generateP256 } from '../../crypto/primitives.ts';
+import { withJournal } from '../../factory/batch/journal.ts';
+import type { Row } from '../../factory/batch/row.ts';
+import type { Group } from '../../factory/group/group.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
 import { makeRootCertificate } from '../../protocol/xtt/certificate.ts';
@@ -33,3 +36,11 @@ export async function expectFailure(run: Promise<unknown>, code: string): Promis
   expect((error as Failure).code).toBe(code);
   return error as Failure;
 }
+
+/** The devices in a batch's journal. */
+export const readManifest = (group: Group): Promise<Row[]> =>
+  withJournal(group, async (journal) => {
+    const rows: Row[] = [];
+    for await (const row of journal.rows('passed')) rows.push(row);
+    return rows;
+  });

@@ -18,9 +18,8 @@ import {
   openGroup,
   readLabelText,
   unlockIssuer,
-} from '../../factory/group.ts';
-import { admitMember } from '../../factory/join.ts';
-import { readManifest, recordDevice } from '../../factory/manifest.ts';
+} from '../../factory/group/group.ts';
+import { admitMember } from '../../factory/group/join.ts';
 import { concat, fromHex, toHex } from '../../protocol/bytes.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import { checkIssuerPublicKey, generateIssuer } from '../../protocol/crypto/issuer.ts';
@@ -231,28 +230,5 @@ describe('a group folder', () => {
     await expectFailure(readLabelText(group), 'label.bad-checksum');
     writeFileSync(join(one, 'label.txt'), `${own}\n`);
     expect(await readLabelText(group)).toBe(own);
-  });
-});
-
-describe('the manifest', () => {
-  test('has each device once and survives an incomplete line', async () => {
-    const group = await createGroup({ folder: path('manifest'), name: 'March', basename });
-    expect(await readManifest(group)).toEqual([]);
-    const point = new Uint8Array(65).fill(4);
-    const first = await recordDevice(group, point, 'IBM');
-    expect(first).toMatchObject({ gid: group.gid, tpm: 'IBM', member: toHex(primitives.sha256(point)) });
-    expect(await recordDevice(group, point, 'IBM')).toEqual(first);
-    const file = join(group.folder, 'manifest.jsonl');
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    // A power cut in the middle of an append.
-    writeFileSync(file, `${readFileSync(file, 'utf8')}{"time":"2026-01-01T00`);
-    const second = await recordDevice(group, new Uint8Array(65).fill(5), 'software');
-    expect(await readManifest(group)).toEqual([first, second]);
-  });
-
-  test('that cannot be written is a Failure', async () => {
-    const group = await createGroup({ folder: path('gone'), name: 'March', basename });
-    rmSync(group.folder, { recursive: true });
-    await expectFailure(recordDevice(group, new Uint8Array(65), 'IBM'), 'os.write-failed');
   });
 });

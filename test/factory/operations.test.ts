@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createGroup, type Group } from '../../factory/group.ts';
+import { createGroup, type Group } from '../../factory/group/group.ts';
 import {
   drawLabel,
   inspectTarget,

@@ -2,17 +2,17 @@ import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { primitives } from '../../crypto/primitives.ts';
-import { createGroup, openGroup, unlockIssuer } from '../../factory/group.ts';
-import { inspectFolder } from '../../factory/inspect.ts';
-import { memberName, readManifest } from '../../factory/manifest.ts';
-import { personaliseSoftware } from '../../factory/software.ts';
+import { personaliseSoftware } from '../../factory/device/software.ts';
+import { createGroup, openGroup, unlockIssuer } from '../../factory/group/group.ts';
+import { memberName } from '../../factory/group/names.ts';
+import { inspectFolder } from '../../factory/inspect/inspect.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
 import { groupPublicKey } from '../../protocol/crypto/issuer.ts';
 import { sign, softwareDaaKey } from '../../protocol/crypto/member.ts';
 import { groupVerifier } from '../../protocol/crypto/verifier.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
-import { expectFailure, scratch, someTrust } from './folders.ts';
+import { expectFailure, readManifest, scratch, someTrust } from './folders.ts';
 
 const path = scratch();
 const basename = encodeUtf8('BASENAME');

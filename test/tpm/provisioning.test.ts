@@ -67,6 +67,7 @@ describe('the capabilities of the TPM', () => {
     const capabilities = await probe(tpm);
     expect(capabilities).toMatchObject({
       manufacturer: 'IBM',
+      firmware: expect.stringMatching(/^\d+\.\d+\.\d+\.\d+$/),
       ecdaa: true,
       commit: true,
       bnP256: true,

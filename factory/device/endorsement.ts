@@ -2,14 +2,14 @@ import {
   type Authority,
   judgeEndorsementCertificate,
   readCertificates,
-} from '../crypto/endorsement-certificate.ts';
-import { makeCredential } from '../crypto/make-credential.ts';
-import { primitives } from '../crypto/primitives.ts';
-import { listFiles, readBounded } from '../os/files/read.ts';
-import { equal, wipe } from '../protocol/bytes.ts';
-import type { EndorsementPublic } from '../protocol/crypto/endorsement.ts';
-import { Failure, isFailure } from '../protocol/failure.ts';
-import type { Tpm, TpmObject } from '../tpm/context.ts';
+} from '../../crypto/endorsement-certificate.ts';
+import { makeCredential } from '../../crypto/make-credential.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import { listFiles, readBounded } from '../../os/files/read.ts';
+import { equal, wipe } from '../../protocol/bytes.ts';
+import type { EndorsementPublic } from '../../protocol/crypto/endorsement.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import type { Tpm, TpmObject } from '../../tpm/context.ts';
 import {
   ENDORSEMENT_KINDS,
   type EndorsementKind,
@@ -17,12 +17,10 @@ import {
   openChallenge,
   readEndorsementCertificate,
   withEndorsementKey,
-} from '../tpm/endorsement.ts';
-import { findObject } from '../tpm/objects.ts';
-import { checkPublicArea } from '../tpm/public-area.ts';
-
-/** What is known of a chip's endorsement key: its maker's certificate holds, does not, or there is none. */
-export type EndorsementState = 'verified' | 'untrusted' | 'absent';
+} from '../../tpm/endorsement.ts';
+import { findObject } from '../../tpm/objects.ts';
+import { checkPublicArea } from '../../tpm/public-area.ts';
+import type { EndorsementState } from '../batch/row.ts';
 
 /** How a station wants a chip to be proved genuine. */
 export interface EndorsementPolicy {

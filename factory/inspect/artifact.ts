@@ -1,6 +1,6 @@
-import { primitives } from '../crypto/primitives.ts';
-import { checkContainer } from '../crypto/sealed.ts';
-import { toHex, wipe } from '../protocol/bytes.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import { checkContainer } from '../../crypto/sealed.ts';
+import { toHex, wipe } from '../../protocol/bytes.ts';
 import {
   decodeG1,
   decodeG1Points,
@@ -8,20 +8,19 @@ import {
   decodeSecret,
   G1_LENGTH,
   SCALAR_LENGTH,
-} from '../protocol/crypto/encoding.ts';
-import { checkGroupPublicKey, groupId } from '../protocol/crypto/group.ts';
-import { checkIssuerPublicKey } from '../protocol/crypto/issuer.ts';
-import { softwareDaaKey } from '../protocol/crypto/member.ts';
-import { LINKED_SIGNATURE_LENGTH, pseudonymOf, SIGNATURE_LENGTH } from '../protocol/crypto/verifier.ts';
-import { Failure } from '../protocol/failure.ts';
-import { parseTss2 } from '../protocol/identity/key-file.ts';
-import { parseEcPrivateKey } from '../protocol/identity/key-pair.ts';
-import { parseTrust } from '../protocol/identity/trust.ts';
-import { checkBasename, parseLabel } from '../protocol/label.ts';
-import { decodeUtf8 } from '../protocol/utf8.ts';
-import { parseRootCertificate, parseServerCertificate } from '../protocol/xtt/certificate.ts';
-import { basenameText, shortGid } from './label.ts';
-import { memberName } from './manifest.ts';
+} from '../../protocol/crypto/encoding.ts';
+import { checkGroupPublicKey, groupId } from '../../protocol/crypto/group.ts';
+import { checkIssuerPublicKey } from '../../protocol/crypto/issuer.ts';
+import { softwareDaaKey } from '../../protocol/crypto/member.ts';
+import { LINKED_SIGNATURE_LENGTH, pseudonymOf, SIGNATURE_LENGTH } from '../../protocol/crypto/verifier.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { parseTss2 } from '../../protocol/identity/key-file.ts';
+import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
+import { parseTrust } from '../../protocol/identity/trust.ts';
+import { checkBasename, parseLabel } from '../../protocol/label.ts';
+import { decodeUtf8 } from '../../protocol/utf8.ts';
+import { parseRootCertificate, parseServerCertificate } from '../../protocol/xtt/certificate.ts';
+import { basenameText, memberName, shortGid } from '../group/names.ts';
 
 /** What a file (or an object in a TPM) was recognised as. Never holds a secret. */
 export interface Finding {

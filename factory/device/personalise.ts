@@ -1,19 +1,20 @@
-import { equal, wipe } from '../protocol/bytes.ts';
-import { Failure, isFailure } from '../protocol/failure.ts';
-import type { Trust } from '../protocol/identity/trust.ts';
-import type { Tpm } from '../tpm/context.ts';
-import { OBJECT_SIZES } from '../tpm/credential.ts';
-import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../tpm/handles.ts';
-import { prepareStorage } from '../tpm/parent.ts';
-import { createDaaKey, type TpmObjects, writeObjects } from '../tpm/personalise.ts';
-import { type Capabilities, requireEcdaa } from '../tpm/probe.ts';
-import { checkPublicArea } from '../tpm/public-area.ts';
+import { equal, toHex, wipe } from '../../protocol/bytes.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import type { Trust } from '../../protocol/identity/trust.ts';
+import type { Tpm } from '../../tpm/context.ts';
+import { OBJECT_SIZES } from '../../tpm/credential.ts';
+import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../../tpm/handles.ts';
+import { prepareStorage } from '../../tpm/parent.ts';
+import { createDaaKey, type TpmObjects, writeObjects } from '../../tpm/personalise.ts';
+import { type Capabilities, requireEcdaa } from '../../tpm/probe.ts';
+import { checkPublicArea } from '../../tpm/public-area.ts';
+import { type Marks, recordDevice } from '../batch/record.ts';
+import type { Row } from '../batch/row.ts';
+import type { Group } from '../group/group.ts';
+import { admitMember } from '../group/join.ts';
+import { memberName, shortGid } from '../group/names.ts';
 import { type Endorsement, type EndorsementPolicy, type MemberKey, proveEndorsement } from './endorsement.ts';
-import type { Group } from './group.ts';
-import { admitMember } from './join.ts';
-import { shortGid } from './label.ts';
-import { type DeviceRecord, recordDevice } from './manifest.ts';
-import { type Member, readMember } from './member.ts';
+import { type Member, proveMembership, readMember } from './member.ts';
 
 /** The hierarchy in the TPM; `auto`: platform unless it is locked, else owner. */
 export type Placement = HandleMap['hierarchy'] | 'auto';
@@ -29,10 +30,13 @@ export interface Personalisation {
   readonly endorsement: EndorsementPolicy;
   /** Called once, and only if a credential has to be issued: 64 bytes, wiped afterwards. */
   readonly issuerSecret: () => Promise<Uint8Array>;
+  /** What the journal says beside what the TPM says. */
+  readonly marks?: Marks | undefined;
   readonly progress: (step: string) => void;
 }
 
-export interface Personalised extends DeviceRecord {
+export interface Personalised extends Row {
+  readonly member: string;
   readonly hierarchy: HandleMap['hierarchy'];
   /** True if the TPM was already a member of this group, and nothing was written. */
   readonly already: boolean;
@@ -54,8 +58,18 @@ export async function personaliseTpm(request: Personalisation): Promise<Personal
   const { member, endorsement } =
     before === undefined ? await makeMember(request) : await checkMember(before, request);
   const { state: ek } = endorsement;
-  const record = await recordDevice(group, member.publicPoint, capabilities.manufacturer, ek);
-  return { ...record, ek, hierarchy: member.map.hierarchy, already: before !== undefined };
+  const pseudonym = await proveMembership(tpm, member);
+  progress('signed with the credential, and verified');
+  const name = memberName(member.publicPoint);
+  const record = await recordDevice(group, {
+    ...request.marks,
+    member: name,
+    pseudonym: toHex(pseudonym),
+    tpm: capabilities.manufacturer,
+    firmware: capabilities.firmware,
+    ek,
+  });
+  return { ...record, member: name, ek, hierarchy: member.map.hierarchy, already: before !== undefined };
 }
 
 /** A member, and how genuine its TPM is. */

@@ -1,14 +1,14 @@
-import { primitives } from '../crypto/primitives.ts';
-import { listFiles, readBounded } from '../os/files/read.ts';
-import { toHex, wipe } from '../protocol/bytes.ts';
-import { groupId } from '../protocol/crypto/group.ts';
-import { generateMemberSecret, softwareDaaKey, validateCredential } from '../protocol/crypto/member.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import { listFiles, readBounded } from '../../os/files/read.ts';
+import { toHex, wipe } from '../../protocol/bytes.ts';
+import { groupId } from '../../protocol/crypto/group.ts';
+import { generateMemberSecret, softwareDaaKey, validateCredential } from '../../protocol/crypto/member.ts';
+import { countDevices } from '../batch/record.ts';
+import { CREDENTIAL_FILE } from '../device/software.ts';
+import { GROUP_FILE, issuerSecretStorage, openGroup, readLabelText, unlockIssuer } from '../group/group.ts';
+import { admitMember } from '../group/join.ts';
+import { shortGid } from '../group/names.ts';
 import { describeProblem, type Finding, recognise } from './artifact.ts';
-import { GROUP_FILE, issuerSecretStorage, openGroup, readLabelText, unlockIssuer } from './group.ts';
-import { admitMember } from './join.ts';
-import { shortGid } from './label.ts';
-import { readManifest } from './manifest.ts';
-import { CREDENTIAL_FILE } from './software.ts';
 
 /** What was found and what is wrong with it; without `problems` everything is in order. */
 export interface Inspection {
@@ -21,7 +21,12 @@ export interface Inspection {
 
 const MAX_FILE = 64 * 1024;
 /** Files of a group's folder that are read with the group, not each by itself. */
-const DESCRIPTIONS: readonly string[] = [GROUP_FILE.description, GROUP_FILE.manifest];
+const DESCRIPTIONS: readonly string[] = [
+  GROUP_FILE.description,
+  GROUP_FILE.journal,
+  'journal.index',
+  GROUP_FILE.tokens,
+];
 
 /** Recognises one file and checks that it is well-formed. @throws Failure those of `readBounded` */
 export async function inspectFile(path: string): Promise<Inspection> {
@@ -68,7 +73,7 @@ async function examineGroup(folder: string): Promise<Record<string, string>> {
     folder: 'group',
     name: group.name,
     group: shortGid(group.gid),
-    devices: String((await readManifest(group)).length),
+    devices: String(await countDevices(group)),
     issuerSecret: storage === 'plain' ? 'plain, belongs to the public key' : storage,
   };
 }

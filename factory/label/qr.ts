@@ -1,6 +1,6 @@
 // The only file that uses the npm package `qrcode`: the package computes the pattern, label.ts draws it.
 import { create } from 'qrcode';
-import { Failure } from '../protocol/failure.ts';
+import { Failure } from '../../protocol/failure.ts';
 
 /** A QR code as a square of modules, without its quiet zone. */
 export interface QrCode {

@@ -1,14 +1,13 @@
-import type { Tpm } from '../tpm/context.ts';
-import { ENDORSEMENT_KINDS, readEndorsementCertificate } from '../tpm/endorsement.ts';
-import { HANDLE_MAPS } from '../tpm/handles.ts';
-import { type InspectedMap, inspect } from '../tpm/inspect.ts';
-import { readNv } from '../tpm/nv.ts';
-import { type Capabilities, probe, requireEcdaa } from '../tpm/probe.ts';
+import type { Tpm } from '../../tpm/context.ts';
+import { ENDORSEMENT_KINDS, readEndorsementCertificate } from '../../tpm/endorsement.ts';
+import { HANDLE_MAPS } from '../../tpm/handles.ts';
+import { type InspectedMap, inspect } from '../../tpm/inspect.ts';
+import { readNv } from '../../tpm/nv.ts';
+import { type Capabilities, probe, requireEcdaa } from '../../tpm/probe.ts';
+import { readMember } from '../device/member.ts';
+import { memberName, shortGid } from '../group/names.ts';
 import { describeProblem, type Finding, recognise } from './artifact.ts';
 import type { Inspection } from './inspect.ts';
-import { shortGid } from './label.ts';
-import { memberName } from './manifest.ts';
-import { readMember } from './member.ts';
 
 /**
  * Reports a TPM's capabilities, what it holds at our handles, and whether that makes it a member of a group. An

@@ -1,11 +1,13 @@
-import { primitives } from '../crypto/primitives.ts';
-import { createFolder } from '../os/files/create.ts';
-import { wipe } from '../protocol/bytes.ts';
-import { generateMemberSecret, softwareDaaKey } from '../protocol/crypto/member.ts';
-import type { Trust } from '../protocol/identity/trust.ts';
-import type { Group } from './group.ts';
-import { admitMember } from './join.ts';
-import { type DeviceRecord, recordDevice } from './manifest.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import { createFolder } from '../../os/files/create.ts';
+import { toHex, wipe } from '../../protocol/bytes.ts';
+import { generateMemberSecret, softwareDaaKey } from '../../protocol/crypto/member.ts';
+import type { Trust } from '../../protocol/identity/trust.ts';
+import { type Marks, recordDevice } from '../batch/record.ts';
+import type { Row } from '../batch/row.ts';
+import type { Group } from '../group/group.ts';
+import { admitMember } from '../group/join.ts';
+import { memberName } from '../group/names.ts';
 
 /** The files of a credential folder, named as the C programs name them. */
 export const CREDENTIAL_FILE = {
@@ -27,15 +29,16 @@ export async function personaliseSoftware(request: {
   group: Group;
   issuerSecret: Uint8Array;
   trust: Trust;
+  marks?: Marks;
   folder: string;
   progress: (step: string) => void;
-}): Promise<DeviceRecord> {
+}): Promise<Row> {
   const { group, issuerSecret, trust, folder, progress } = request;
   const secret = generateMemberSecret(primitives);
   try {
     const key = softwareDaaKey(primitives, secret);
     progress('member key created');
-    const { credential, signature } = await admitMember(group, issuerSecret, key);
+    const { credential, signature, pseudonym } = await admitMember(group, issuerSecret, key);
     progress('credential issued and checked');
     await createFolder(folder, [
       { name: CREDENTIAL_FILE.secretKey, content: secret },
@@ -47,7 +50,12 @@ export async function personaliseSoftware(request: {
       { name: CREDENTIAL_FILE.tlsRoot, content: trust.tlsRoot, mode: 0o644 },
     ]);
     progress('files written');
-    return await recordDevice(group, key.publicPoint, 'software');
+    return await recordDevice(group, {
+      ...request.marks,
+      member: memberName(key.publicPoint),
+      pseudonym: toHex(pseudonym),
+      tpm: 'software',
+    });
   } finally {
     wipe(secret, issuerSecret);
   }

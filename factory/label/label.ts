@@ -1,7 +1,7 @@
-import { encodePng } from '../os/files/png.ts';
-import { toHex } from '../protocol/bytes.ts';
-import { Failure } from '../protocol/failure.ts';
-import type { Group } from './group.ts';
+import { encodePng } from '../../os/files/png.ts';
+import { Failure } from '../../protocol/failure.ts';
+import type { Group } from '../group/group.ts';
+import { basenameText, shortGid } from '../group/names.ts';
 import { type QrCode, QUIET_ZONE } from './qr.ts';
 
 export const DOTS_PER_INCH = 300;
@@ -25,17 +25,6 @@ export function describeGroup(group: Group, devices: number): string[] {
     `Devices: ${devices}`,
     `Group: ${shortGid(group.gid)}`,
   ];
-}
-
-/** A basename as printable ASCII, or its hex behind `0x`. */
-export function basenameText(basename: Uint8Array): string {
-  const printable = basename.every((byte) => byte >= 0x20 && byte < 0x7f);
-  return printable ? String.fromCharCode(...basename) : `0x${toHex(basename)}`;
-}
-
-/** The first 20 hex digits of a GID in groups of four. */
-export function shortGid(gid: string): string {
-  return gid.slice(0, 20).replace(/(....)(?=.)/g, '$1 ');
 }
 
 /**

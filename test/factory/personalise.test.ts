@@ -3,11 +3,11 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { primitives } from '../../crypto/primitives.ts';
-import { inspectTpm } from '../../factory/chip.ts';
-import { createGroup, type Group, unlockIssuer } from '../../factory/group.ts';
-import { memberName, readManifest } from '../../factory/manifest.ts';
-import { readMember } from '../../factory/member.ts';
-import { type Personalisation, type Personalised, personaliseTpm } from '../../factory/station.ts';
+import { readMember } from '../../factory/device/member.ts';
+import { type Personalisation, type Personalised, personaliseTpm } from '../../factory/device/personalise.ts';
+import { createGroup, type Group, unlockIssuer } from '../../factory/group/group.ts';
+import { memberName } from '../../factory/group/names.ts';
+import { inspectTpm } from '../../factory/inspect/chip.ts';
 import { sign } from '../../protocol/crypto/member.ts';
 import { groupVerifier } from '../../protocol/crypto/verifier.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -17,7 +17,7 @@ import { openTpm, type Tpm } from '../../tpm/context.ts';
 import { openDaaKey } from '../../tpm/daa.ts';
 import { OWNER_MAP, PLATFORM_MAP } from '../../tpm/handles.ts';
 import { probe } from '../../tpm/probe.ts';
-import { expectFailure, scratch, someTrust } from './folders.ts';
+import { expectFailure, readManifest, scratch, someTrust } from './folders.ts';
 
 const path = scratch();
 const basename = encodeUtf8('xaprcnet');
@@ -133,7 +133,7 @@ describe('device personalise', () => {
     const asked = (): Promise<Uint8Array> => Promise.reject(new Error('no secret is needed'));
     expect(await personalise(chip, { group: own, issuerSecret: asked })).toEqual({ ...first, already: true });
     expect(await readManifest(own)).toHaveLength(1);
-    rmSync(join(own.folder, 'manifest.jsonl'));
+    rmSync(join(own.folder, 'journal.jsonl'));
     for (const placement of ['auto', 'owner', 'platform'] as const)
       expect(await personalise(chip, { group: own, placement, issuerSecret: asked })).toMatchObject({
         member: first.member,

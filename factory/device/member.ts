@@ -1,12 +1,16 @@
-import { primitives } from '../crypto/primitives.ts';
-import { toHex } from '../protocol/bytes.ts';
-import { groupId } from '../protocol/crypto/group.ts';
-import { validateCredential } from '../protocol/crypto/member.ts';
-import { Failure, isFailure } from '../protocol/failure.ts';
-import type { Tpm } from '../tpm/context.ts';
-import { readCredential, type TpmCredential } from '../tpm/credential.ts';
-import { openDaaKey } from '../tpm/daa.ts';
-import { readNv } from '../tpm/nv.ts';
+import { groupVerifier } from '../../crypto/ecdaa.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { groupId } from '../../protocol/crypto/group.ts';
+import { sign, validateCredential } from '../../protocol/crypto/member.ts';
+import { pseudonymOf } from '../../protocol/crypto/verifier.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import type { Tpm } from '../../tpm/context.ts';
+import { readCredential, type TpmCredential } from '../../tpm/credential.ts';
+import { openDaaKey } from '../../tpm/daa.ts';
+import { readNv } from '../../tpm/nv.ts';
+
+const CHALLENGE_LENGTH = 32;
 
 /** A TPM's membership of a group, read from it and checked. */
 export interface Member extends TpmCredential {
@@ -35,6 +39,20 @@ export async function readMember(tpm: Tpm): Promise<Member> {
   }
   const gid = toHex(groupId(primitives, held.gpk, held.basename));
   return { ...held, publicPoint, credentialSignature, gid };
+}
+
+/**
+ * Makes the TPM sign with its credential, as it will at its fabric, and verifies that. Returns its pseudonym under the group's basename, 65 bytes.
+ * @throws Failure `factory.broken-credential`, those of the TPM
+ */
+export async function proveMembership(tpm: Tpm, member: Member): Promise<Uint8Array> {
+  const { gpk, basename, credential } = member;
+  const message = primitives.random(CHALLENGE_LENGTH);
+  const key = await openDaaKey(tpm, member.map.daaKey);
+  const signature = await sign(primitives, key, credential, message, basename);
+  if (await groupVerifier(primitives, gpk, basename).verify(signature, message))
+    return pseudonymOf(signature).slice();
+  throw broken('what it signs is not valid');
 }
 
 function broken(why: string, cause?: unknown): Failure {

@@ -1,18 +1,18 @@
-import { primitives } from '../crypto/primitives.ts';
-import { openSecret, sealSecret } from '../crypto/sealed.ts';
-import { createFolder } from '../os/files/create.ts';
-import { readBounded, readExact, readIfThere } from '../os/files/read.ts';
-import { equal, fromHex, toHex, wipe } from '../protocol/bytes.ts';
-import { groupId } from '../protocol/crypto/group.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import { openSecret, sealSecret } from '../../crypto/sealed.ts';
+import { createFolder } from '../../os/files/create.ts';
+import { readBounded, readExact, readIfThere } from '../../os/files/read.ts';
+import { equal, fromHex, toHex, wipe } from '../../protocol/bytes.ts';
+import { groupId } from '../../protocol/crypto/group.ts';
 import {
   checkIssuerPublicKey,
   checkIssuerSecret,
   generateIssuer,
   groupPublicKey,
-} from '../protocol/crypto/issuer.ts';
-import { Failure } from '../protocol/failure.ts';
-import { CLAIM_LENGTH, checkBasename, encodeLabel, type Label, parseLabel } from '../protocol/label.ts';
-import { decodeUtf8 } from '../protocol/utf8.ts';
+} from '../../protocol/crypto/issuer.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { CLAIM_LENGTH, checkBasename, encodeLabel, type Label, parseLabel } from '../../protocol/label.ts';
+import { decodeUtf8 } from '../../protocol/utf8.ts';
 
 /** The files of a group's folder; keys as the C `ecdaa` tool writes them (ecdaa.md §3, §8). */
 export const GROUP_FILE = {
@@ -23,7 +23,11 @@ export const GROUP_FILE = {
   basename: 'basename.bin',
   description: 'group.json',
   label: 'label.txt',
-  manifest: 'manifest.jsonl',
+  /** One line for each thing that happened to a device. */
+  journal: 'journal.jsonl',
+  /** Folder; there once the batch is closed. */
+  manifest: 'manifest',
+  tokens: 'tokens.json',
 } as const;
 
 export const ISSUER_SECRET_LENGTH = 64;

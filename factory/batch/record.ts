@@ -1,0 +1,17 @@
+import type { Group } from '../group/group.ts';
+import { withJournal } from './journal.ts';
+import type { Facts, Row } from './row.ts';
+
+/** Who makes the entries of a station's devices. */
+export type Operator = Pick<Facts, 'station' | 'operator'>;
+
+/** What a person or the machine says of one device. */
+export type Marks = Operator & Pick<Facts, 'serial' | 'serialFrom'>;
+
+/** Adds a device to the batch's journal, durably, unless it is there; returns its entry. @throws Failure those of `Journal.record` */
+export const recordDevice = (group: Group, facts: Omit<Facts, 'result'>): Promise<Row> =>
+  withJournal(group, (journal) => journal.record({ ...facts, result: 'pass' }));
+
+/** How many devices the batch has. @throws Failure those of `withJournal` */
+export const countDevices = (group: Group): Promise<number> =>
+  withJournal(group, async ({ tally }) => tally.passed);

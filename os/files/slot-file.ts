@@ -1,0 +1,152 @@
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { crc32 } from '../../protocol/crc32.ts';
+import { writeFailure } from './durable.ts';
+
+/**
+ * A hash table in a file: from the first 8 bytes of a hash to a number below 2^48. It is made of something else and can be made again, so it is flushed
+ * only at `checkpoint`: after a power cut it is as it was there, or newer. What it finds has to be looked at: different hashes may begin alike.
+ */
+export interface SlotFile {
+  /** What was given at the last checkpoint; undefined if there was none, or it is damaged. */
+  readonly state: unknown;
+  /** The numbers under the key of 8 bytes. */
+  find(key: Uint8Array): AsyncGenerator<{ readonly slot: number; readonly value: number }>;
+  /** Puts a number into a slot that `find` gave, or a new one. */
+  put(key: Uint8Array, value: number, slot?: number): Promise<void>;
+  /** Flushes the table, then the state (JSON). */
+  checkpoint(state: unknown): Promise<void>;
+  /** How many numbers it should hold at most; beyond, make it anew with more slots. */
+  readonly room: number;
+  close(): Promise<void>;
+}
+
+// A page of header: JSON { slots, state } after its CRC-32 (4 bytes) and length (4 bytes). Then the slots, 16 bytes each: key, number + 1.
+const HEADER = 16_384;
+const SLOT = 16;
+const MOST_FULL = 0.7;
+
+interface Store {
+  read(slot: number): Promise<Buffer>;
+  write(slot: number, bytes: Buffer): Promise<void>;
+}
+
+/** The table in the file, or undefined if there is none that is whole. */
+export async function openSlotFile(path: string): Promise<SlotFile | undefined> {
+  const file = await open(path, 'r+').catch(() => undefined);
+  if (file === undefined) return undefined;
+  const header = await readHeader(file);
+  const { size } = await file.stat();
+  if (header === undefined || size !== HEADER + header.slots * SLOT) {
+    await file.close();
+    return undefined;
+  }
+  const store: Store = {
+    async read(slot) {
+      const bytes = Buffer.alloc(SLOT);
+      await file.read(bytes, 0, SLOT, HEADER + slot * SLOT);
+      return bytes;
+    },
+    async write(slot, bytes) {
+      await file.write(bytes, 0, SLOT, HEADER + slot * SLOT);
+    },
+  };
+  return table(path, file, store, header);
+}
+
+/**
+ * Makes a table with this much room, filled by `fill` in memory, with the state that `fill` returns, in place of the one that is there.
+ * @throws Failure `os.disk-full`, `os.write-failed`
+ */
+export async function makeSlotFile(
+  path: string,
+  room: number,
+  fill: (table: SlotFile) => Promise<unknown>,
+): Promise<void> {
+  const slots = 2 ** Math.ceil(Math.log2(Math.max(room / MOST_FULL, 2_048)));
+  const bytes = Buffer.alloc(slots * SLOT);
+  const store: Store = {
+    read: async (slot) => bytes.subarray(slot * SLOT, (slot + 1) * SLOT),
+    write: async (slot, content) => void content.copy(bytes, slot * SLOT),
+  };
+  const made = table(path, undefined, store, { slots, state: undefined });
+  const state = await fill(made);
+  const temp = `${path}.new`;
+  try {
+    const file = await open(temp, 'w', 0o600);
+    try {
+      await file.writeFile(encodeHeader({ slots, state }));
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temp, path);
+  } catch (error) {
+    await rm(temp, { force: true });
+    throw writeFailure(path, error);
+  }
+}
+
+interface Header {
+  readonly slots: number;
+  readonly state: unknown;
+}
+
+function table(path: string, file: FileHandle | undefined, store: Store, header: Header): SlotFile {
+  const { slots } = header;
+  return {
+    state: header.state,
+    room: Math.floor(slots * MOST_FULL),
+    async *find(key) {
+      for (let i = first(key, slots), looked = 0; looked < slots; i = (i + 1) % slots, looked++) {
+        const bytes = await store.read(i);
+        const value = bytes.readUIntBE(10, 6);
+        if (value === 0) return;
+        if (bytes.subarray(0, 8).equals(key.subarray(0, 8))) yield { slot: i, value: value - 1 };
+      }
+    },
+    async put(key, value, slot) {
+      let i = slot ?? first(key, slots);
+      if (slot === undefined) {
+        let looked = 0;
+        for (; (await store.read(i)).readUIntBE(10, 6) !== 0; i = (i + 1) % slots)
+          if (++looked === slots) throw new Error('the table is full');
+      }
+      const bytes = Buffer.alloc(SLOT);
+      bytes.set(key.subarray(0, 8));
+      bytes.writeUIntBE(value + 1, 10, 6);
+      await store.write(i, bytes);
+    },
+    async checkpoint(state) {
+      try {
+        await file!.sync();
+        await file!.write(encodeHeader({ slots, state }), 0, HEADER, 0);
+        await file!.sync();
+      } catch (error) {
+        throw writeFailure(path, error);
+      }
+    },
+    close: async () => file?.close(),
+  };
+}
+
+const first = (key: Uint8Array, slots: number): number => Buffer.from(key).readUInt32BE(0) % slots;
+
+function encodeHeader(header: Header): Buffer {
+  const json = Buffer.from(JSON.stringify(header));
+  if (json.length > HEADER - 8) throw new Error(`a state of ${json.length} bytes`);
+  const bytes = Buffer.alloc(HEADER);
+  bytes.writeUInt32BE(crc32(json), 0);
+  bytes.writeUInt32BE(json.length, 4);
+  json.copy(bytes, 8);
+  return bytes;
+}
+
+async function readHeader(file: FileHandle): Promise<Header | undefined> {
+  const bytes = Buffer.alloc(HEADER);
+  const { bytesRead } = await file.read(bytes, 0, HEADER, 0);
+  const length = bytes.readUInt32BE(4);
+  if (bytesRead < HEADER || length > HEADER - 8) return undefined;
+  const json = bytes.subarray(8, 8 + length);
+  return crc32(json) === bytes.readUInt32BE(0) ? (JSON.parse(json.toString()) as Header) : undefined;
+}
