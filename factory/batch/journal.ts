@@ -37,8 +37,6 @@ export interface Journal {
    * @throws Failure `factory.batch-closed`, `factory.serial-taken`, those of writing files
    */
   record(facts: Facts): Promise<Row>;
-  /** All entries in their order, or the devices alone. */
-  rows(which: 'all' | 'passed'): AsyncGenerator<Row>;
 }
 
 interface State {
@@ -95,6 +93,19 @@ export async function withJournal<T>(group: Group, work: (journal: Journal) => P
       action: 'Wait until it has exported or closed the batch, then try again.',
     },
   );
+}
+
+/** All entries in their order, or the devices alone, as they are now; others may add some meanwhile. @throws Failure as `withJournal` */
+export async function* readRows(group: Group, which: 'all' | 'passed'): AsyncGenerator<Row> {
+  const log = await openLogFile(`${group.folder}/${GROUP_FILE.journal}`);
+  try {
+    for await (const { line } of log.lines(0)) {
+      const row = parseRow(line);
+      if (row !== undefined && (which === 'all' || row.result === 'pass')) yield row;
+    }
+  } finally {
+    await log.close();
+  }
 }
 
 /** The journal's index, and the state that goes with the end of the journal. */
@@ -251,12 +262,6 @@ async function manage(group: Group, log: LogFile, open: Indexed): Promise<Journa
       const offset = await log.append(formatRow(row));
       open.state = { ...(await enter(open.index, log, open.state, row, offset)), covered: log.length };
       return row;
-    },
-    async *rows(which) {
-      for await (const { line } of log.lines(0)) {
-        const row = parseRow(line);
-        if (row !== undefined && (which === 'all' || row.result === 'pass')) yield row;
-      }
     },
   };
 }

@@ -82,7 +82,7 @@ async function makeGroup(
   const folder = invocation.required('out');
   const name = invocation.required('name');
   const basename = await readBasename(invocation.required('basename'));
-  const passphrase = await newPassphrase(invocation);
+  const passphrase = await newPassphrase(invocation, 'New passphrase of the issuer key');
   try {
     const group = await make({ folder, name, basename, vendor: invocation.option('vendor'), passphrase });
     invocation.print(
@@ -96,11 +96,11 @@ async function makeGroup(
   return undefined;
 }
 
-async function newPassphrase(invocation: Invocation): Promise<Uint8Array | undefined> {
+/** The passphrase of a new key, if one is wanted: from the file named or the terminal. */
+export async function newPassphrase(invocation: Invocation, prompt: string): Promise<Uint8Array | undefined> {
   const file = invocation.option(PASSPHRASE_OPTION.name);
   if (file !== undefined) return readPassphrase({ file });
-  if (invocation.flag('ask-passphrase'))
-    return readPassphrase({ prompt: 'New passphrase of the issuer key', twice: true });
+  if (invocation.flag('ask-passphrase')) return readPassphrase({ prompt, twice: true });
   return undefined;
 }
 

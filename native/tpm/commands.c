@@ -308,6 +308,12 @@ static TSS2_RC run_nv_define(struct tss_link *link, struct tss_job *job) {
   return rc ? rc : tss_give_number(job, index);
 }
 
+// numbers: session, hierarchy, index
+static TSS2_RC run_nv_undefine(struct tss_link *link, struct tss_job *job) {
+  return Esys_NV_UndefineSpace(link->esys, job->numbers[1], job->numbers[2], session_of(job), ESYS_TR_NONE,
+                               ESYS_TR_NONE);
+}
+
 // numbers: session, authorising hierarchy, index, offset
 static TSS2_RC run_nv_write(struct tss_link *link, struct tss_job *job) {
   TPM2B_MAX_NV_BUFFER data = {0};
@@ -366,6 +372,7 @@ static const struct tss_command commands[] = {
     {"policySecret", 3, 0x7, 0, 0, run_policy_secret},
     {"activateCredential", 4, 0xf, 2, sizeof(TPM2B_ENCRYPTED_SECRET), run_activate_credential},
     {"nvDefine", 2, 0x3, 1, sizeof(TPM2B_NV_PUBLIC), run_nv_define},
+    {"nvUndefine", 3, 0x7, 0, 0, run_nv_undefine},
     {"nvWrite", 4, 0x7, 1, TPM2_MAX_NV_BUFFER_SIZE, run_nv_write},
     {"nvRead", 4, 0x3, 0, 0, run_nv_read},
     {"nvReadKnown", 3, 0x0, 0, 0, run_nv_read_known},

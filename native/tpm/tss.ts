@@ -38,6 +38,7 @@ export interface TssAnswer {
  * | `policySecret` | session, entity, policy session ; | ; |
  * | `activateCredential` | session, key, endorsement key, policy session ; TPM2B_ID_OBJECT, TPM2B_ENCRYPTED_SECRET | ; secret |
  * | `nvDefine` | session, hierarchy ; TPM2B_NV_PUBLIC | index ; |
+ * | `nvUndefine` | session, hierarchy, index ; | ; |
  * | `nvWrite` | session, hierarchy, index, offset ; data | ; |
  * | `nvRead` | session, index, size, offset ; | ; data |
  */
@@ -62,6 +63,7 @@ export type TssCommand =
   | 'policySecret'
   | 'activateCredential'
   | 'nvDefine'
+  | 'nvUndefine'
   | 'nvWrite'
   | 'nvRead'
   | 'nvReadKnown';

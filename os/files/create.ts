@@ -12,17 +12,26 @@ export interface NewFile {
   readonly mode?: number;
 }
 
+/** A new file that is too large to be held. */
+export interface StreamedFile extends Omit<NewFile, 'content'> {
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
 /**
  * Creates a folder (0700) with all its files, or fills one that was empty, which keeps its owner; complete or not at all, see place.ts. Never
  * overwrites.
  * @throws Failure `os.exists`, `os.disk-full`, `os.write-failed`
  */
-export async function createFolder(path: string, files: readonly NewFile[]): Promise<void> {
+export async function createFolder(path: string, files: readonly (NewFile | StreamedFile)[]): Promise<void> {
   const target = resolve(path);
   const temp = join(await placeToPrepare(target), temporaryBase());
   try {
     await mkdir(temp, { mode: 0o700 });
-    for (const file of files) await writeNew(join(temp, file.name), file.content, file.mode ?? 0o600);
+    for (const file of files) {
+      const [target, mode] = [join(temp, file.name), file.mode ?? 0o600];
+      if ('chunks' in file) await writeChunks(target, file.chunks, mode);
+      else await writeNew(target, file.content, mode);
+    }
     await syncFolder(temp);
     await putInPlace(temp, target);
   } catch (error) {

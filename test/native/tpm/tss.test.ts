@@ -30,6 +30,7 @@ const COMMANDS: Record<TssCommand, readonly [numbers: number, buffers: number]> 
   policySecret: [3, 0],
   activateCredential: [4, 2],
   nvDefine: [2, 1],
+  nvUndefine: [3, 0],
   nvWrite: [4, 1],
   nvRead: [4, 0],
   nvReadKnown: [3, 0],

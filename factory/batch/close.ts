@@ -1,0 +1,120 @@
+import { digestOf } from '../../crypto/maker-key.ts';
+import { createFolder } from '../../os/files/create.ts';
+import { readBounded } from '../../os/files/read.ts';
+import { toHex } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
+import { GROUP_FILE, type Group } from '../group/group.ts';
+import { type Maker, signWith } from '../maker/maker.ts';
+import { readRows, withJournal } from './journal.ts';
+import type { Row } from './row.ts';
+
+/** The files of a closed batch's manifest. */
+export const MANIFEST_FILE = {
+  /** What is signed: JSON. */
+  manifest: 'manifest.json',
+  /** Ed25519 over the bytes of manifest.json, 64 bytes. */
+  signature: 'manifest.sig',
+  /** One line of JSON for each device, whose digest is in manifest.json. */
+  devices: 'devices.jsonl',
+  publicKey: 'maker.pub',
+} as const;
+
+const FORMAT = 'enf-manifest-1';
+
+/** What a maker says of a batch. */
+export interface Manifest {
+  readonly format: string;
+  readonly name: string;
+  readonly vendor?: string | undefined;
+  readonly gid: string;
+  /** Hex. */
+  readonly basename: string;
+  readonly devices: number;
+  /** How many devices have their endorsement certificate verified. */
+  readonly verified: number;
+  /** How many have no pseudonym here: they were made before the journal had any. */
+  readonly unnamed: number;
+  /** ISO 8601, UTC. */
+  readonly closed: string;
+  /** Of devices.jsonl. */
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/**
+ * Closes a batch: it takes no more devices, and its manifest, signed by the maker, is in the folder `manifest`; all at once. A closed one is returned
+ * as it is. `leaveIssued`: closes it although boards have credentials that were not seen to work; they are not in the manifest.
+ * @throws Failure `factory.boards-open`, `factory.bad-maker-key`, those of the journal and of files
+ */
+export async function closeBatch(request: {
+  readonly group: Group;
+  readonly maker: Maker;
+  readonly passphrase: () => Promise<Uint8Array>;
+  readonly leaveIssued: boolean;
+}): Promise<{ readonly manifest: Manifest; readonly folder: string; readonly already: boolean }> {
+  const { group, maker, passphrase, leaveIssued } = request;
+  const folder = `${group.folder}/${GROUP_FILE.manifest}`;
+  return withJournal(group, async ({ tally, closed }) => {
+    if (closed) return { manifest: await readManifest(folder), folder, already: true };
+    if (tally.issued > 0 && !leaveIssued) throw boardsOpen(tally.issued);
+    const manifest = await describe(group);
+    const signed = encodeUtf8(`${JSON.stringify(manifest, null, 2)}\n`);
+    await createFolder(folder, [
+      { name: MANIFEST_FILE.manifest, content: signed, mode: 0o644 },
+      { name: MANIFEST_FILE.signature, content: await signWith(maker, signed, passphrase), mode: 0o644 },
+      { name: MANIFEST_FILE.publicKey, content: maker.publicKey, mode: 0o644 },
+      { name: MANIFEST_FILE.devices, chunks: deviceLines(group), mode: 0o644 },
+    ]);
+    return { manifest, folder, already: false };
+  });
+}
+
+async function describe(group: Group): Promise<Manifest> {
+  let [devices, verified, unnamed] = [0, 0, 0];
+  const digest = await digestOf(
+    deviceLines(group, ({ ek, pseudonym }) => {
+      devices++;
+      if (ek === 'verified') verified++;
+      if (pseudonym === undefined) unnamed++;
+    }),
+  );
+  return {
+    format: FORMAT,
+    name: group.name,
+    ...(group.vendor === undefined ? {} : { vendor: group.vendor }),
+    gid: group.gid,
+    basename: toHex(group.basename),
+    devices,
+    verified,
+    unnamed,
+    closed: new Date().toISOString(),
+    ...digest,
+  };
+}
+
+/** What others need to know of each device; who made it at which station stays in the journal. */
+async function* deviceLines(group: Group, see: (row: Row) => void = () => {}): AsyncGenerator<Uint8Array> {
+  for await (const row of readRows(group, 'passed')) {
+    see(row);
+    const { serial, member, pseudonym, ek, tpm, firmware, time } = row;
+    yield encodeUtf8(`${JSON.stringify({ serial, member, pseudonym, ek, tpm, firmware, time })}\n`);
+  }
+}
+
+async function readManifest(folder: string): Promise<Manifest> {
+  const path = `${folder}/${MANIFEST_FILE.manifest}`;
+  return JSON.parse(decodeUtf8(await readBounded(path, 'manifest')) ?? '') as Manifest;
+}
+
+function boardsOpen(count: number): Failure {
+  return new Failure(
+    'factory.boards-open',
+    'operator',
+    `${count} ${count === 1 ? 'board has' : 'boards have'} a credential, and did not show that it works`,
+    {
+      action:
+        'Boot them at the station again ("enf-factory batch export --all --json" lists them), or close the batch without them: --leave-issued.',
+    },
+  );
+}

@@ -1,0 +1,115 @@
+import { readPassphrase } from '../../cli/passphrase.ts';
+import type { Command } from '../../cli/program.ts';
+import { createFileFrom } from '../../os/files/create.ts';
+import { printed } from '../../os/service/process.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { encodeUtf8 } from '../../protocol/utf8.ts';
+import { closeBatch } from '../batch/close.ts';
+import { exportLines } from '../batch/export.ts';
+import { type Tally, withJournal } from '../batch/journal.ts';
+import { openGroup } from '../group/group.ts';
+import { shortGid } from '../group/names.ts';
+import { openMaker } from '../maker/maker.ts';
+import { GROUP_OPTION, PASSPHRASE_OPTION } from './group.ts';
+
+export const batchStatus: Command = {
+  name: 'batch status',
+  summary: 'how many devices a batch has, and what failed',
+  options: [GROUP_OPTION],
+  examples: ['enf-factory batch status --group groups/march'],
+  async run(invocation) {
+    const group = await openGroup(invocation.required('group'));
+    const { tally, closed } = await withJournal(group, async (journal) => ({
+      tally: journal.tally,
+      closed: journal.closed,
+    }));
+    const { name, gid } = group;
+    invocation.print({ name, gid, closed, ...tally }, () =>
+      [`${name}, group ${shortGid(gid)}: ${closed ? 'closed' : 'open'}`, ...tallyLines(tally)].join('\n'),
+    );
+    return undefined;
+  },
+};
+
+function tallyLines({ passed, issued, failed, damaged, first, last }: Tally): string[] {
+  const reasons = Object.entries(failed).sort(([, a], [, b]) => b - a);
+  return [
+    `Devices         ${passed}`,
+    ...(issued === 0 ? [] : [`Not yet proved  ${issued} boards with a credential`]),
+    ...reasons.map(([code, count], i) => `${(i === 0 ? 'Failed' : '').padEnd(14)}  ${count} ${code}`),
+    ...(damaged === 0 ? [] : [`Damaged         ${damaged} lines of journal.jsonl that hold no entry`]),
+    ...(first === undefined ? [] : [`From, to        ${first}, ${last}`]),
+  ];
+}
+
+export const batchExport: Command = {
+  name: 'batch export',
+  summary: "the batch's devices as CSV, or as JSON with one line for each",
+  options: [
+    GROUP_OPTION,
+    { name: 'csv', help: 'CSV with a header (the default)' },
+    {
+      name: 'all',
+      help: 'also what failed, and boards that were not seen to work: every entry of the journal',
+    },
+    { name: 'out', value: 'FILE', help: 'write a new file instead of printing' },
+  ],
+  examples: [
+    'enf-factory batch export --group groups/march --csv --out march.csv',
+    'enf-factory batch export --group groups/march --all --json',
+  ],
+  async run(invocation) {
+    const group = await openGroup(invocation.required('group'));
+    if (invocation.flag('csv') && invocation.flag('json')) {
+      throw new Failure('cli.bad-arguments', 'operator', '--csv cannot be combined with --json', {
+        action: 'Remove one of the two options.',
+      });
+    }
+    const format = invocation.flag('json') ? 'json' : 'csv';
+    const lines = exportLines(group, format, invocation.flag('all') ? 'all' : 'passed');
+    const out = invocation.option('out');
+    if (out === undefined) for await (const line of lines) await printed(line);
+    else await createFileFrom(out, encoded(lines), async () => {});
+    return undefined;
+  },
+};
+
+async function* encoded(lines: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  for await (const line of lines) yield encodeUtf8(line);
+}
+
+export const batchClose: Command = {
+  name: 'batch close',
+  summary: "end a batch: it takes no more devices, and its manifest is signed with the maker's key",
+  options: [
+    GROUP_OPTION,
+    { name: 'maker', value: 'DIR', help: 'folder that "maker create" made' },
+    {
+      ...PASSPHRASE_OPTION,
+      help: "file with the passphrase of the maker's key (default: ask on the terminal)",
+    },
+    {
+      name: 'leave-issued',
+      help: 'also if boards have credentials that were not seen to work: without them',
+    },
+  ],
+  examples: ['enf-factory batch close --group groups/march --maker maker'],
+  async run(invocation) {
+    const group = await openGroup(invocation.required('group'));
+    const maker = await openMaker(invocation.required('maker'));
+    const file = invocation.option(PASSPHRASE_OPTION.name);
+    const { manifest, folder, already } = await closeBatch({
+      group,
+      maker,
+      passphrase: () =>
+        readPassphrase(file === undefined ? { prompt: "Passphrase of the maker's key" } : { file }),
+      leaveIssued: invocation.flag('leave-issued'),
+    });
+    invocation.print(
+      { ...manifest, folder, already },
+      () =>
+        `${group.name} ${already ? 'was closed before' : 'is closed'}: ${manifest.devices} devices, ${manifest.verified} proved genuine. The signed manifest is in ${folder}.`,
+    );
+    return undefined;
+  },
+};
