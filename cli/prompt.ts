@@ -51,3 +51,67 @@ function lastCharacter(line: Uint8Array, end: number): number {
   while (start > 0 && (line[start]! & 0xc0) === 0x80) start--;
   return start;
 }
+
+/** The lines that come on standard input, typed or from a scanner that acts as a keyboard. */
+export interface InputLines {
+  /** The next line, or undefined if there are no more. */
+  next(): Promise<string | undefined>;
+  close(): void;
+}
+
+export function inputLines(): InputLines {
+  const input = process.stdin;
+  const ready: string[] = [];
+  const waiting: ((line: string | undefined) => void)[] = [];
+  let rest = '';
+  let ended = false;
+  const onData = (chunk: string): void => {
+    const parts = (rest + chunk).split(/\r\n|\n|\r/);
+    rest = parts.pop()!.slice(0, MAX_LINE);
+    for (const line of parts) {
+      const taker = waiting.shift();
+      if (taker !== undefined) taker(line);
+      // Nobody types that far ahead.
+      else if (ready.length < MAX_LINE) ready.push(line);
+    }
+  };
+  const onEnd = (): void => {
+    ended = true;
+    for (const taker of waiting.splice(0)) taker(undefined);
+  };
+  input.setEncoding('utf8').on('data', onData).once('end', onEnd).resume();
+  return {
+    next: () => {
+      const line = ready.shift();
+      if (line !== undefined || ended) return Promise.resolve(line);
+      return new Promise((settle) => waiting.push(settle));
+    },
+    close() {
+      input.off('data', onData).off('end', onEnd).pause();
+      onEnd();
+    },
+  };
+}
+
+/** Asks for a line on the terminal, which is shown; the prompt goes to stderr. @throws Failure `os.no-terminal`, `os.cancelled` */
+export async function askLine(prompt: string): Promise<string> {
+  if (!hasTerminal()) {
+    throw new Failure(
+      'os.no-terminal',
+      'operator',
+      'a question has to be answered, and there is no terminal',
+      {
+        action: 'Give the answer as an option ("--help" names it), or run the command on a terminal.',
+      },
+    );
+  }
+  process.stderr.write(prompt);
+  const lines = inputLines();
+  try {
+    const line = await lines.next();
+    if (line !== undefined) return line.trim();
+    throw new Failure('os.cancelled', 'operator', 'the terminal was closed');
+  } finally {
+    lines.close();
+  }
+}

@@ -6,6 +6,7 @@ import { groupCreate, groupImport, groupShow } from './commands/group.ts';
 import { inspect } from './commands/inspect.ts';
 import { label } from './commands/label.ts';
 import { makerCreate } from './commands/maker.ts';
+import { batchRun } from './commands/run.ts';
 
 const program: Program = {
   name: 'enf-factory',
@@ -16,6 +17,7 @@ const program: Program = {
     groupImport,
     groupShow,
     devicePersonalise,
+    batchRun,
     batchStatus,
     batchExport,
     batchClose,

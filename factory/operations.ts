@@ -7,7 +7,8 @@ import { parseTrust, type Trust } from '../protocol/identity/trust.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
 import { DEFAULT_TCTI, openTpm, type Tpm } from '../tpm/context.ts';
 import { probe } from '../tpm/probe.ts';
-import { countDevices } from './batch/record.ts';
+import { withJournal } from './batch/journal.ts';
+import { countDevices, type Marks } from './batch/record.ts';
 import type { Row } from './batch/row.ts';
 import { type EndorsementPolicy, readAuthorities, readCertificateFile } from './device/endorsement.ts';
 import { type Personalisation, type Personalised, personaliseTpm } from './device/personalise.ts';
@@ -89,6 +90,7 @@ export async function showGroup(folder: string): Promise<GroupView> {
 interface DeviceRequest {
   readonly group: Group;
   readonly trust: Trust;
+  readonly marks?: Marks;
   /** Called only if the issuer's secret key is needed and encrypted. */
   readonly passphrase: () => Promise<Uint8Array>;
   readonly progress: (step: string) => void;
@@ -106,7 +108,7 @@ export async function personaliseTpmAt(
       group,
       tpm,
       capabilities: await probe(tpm),
-      issuerSecret: () => unlockIssuer(group, passphrase),
+      issuerSecret: () => unlockOpenBatch(group, passphrase),
     }),
   );
 }
@@ -127,9 +129,24 @@ export async function endorsementPolicy(files: {
 
 /** Writes a credential with its key into a new folder. @throws Failure those of `personaliseSoftware` */
 export async function personaliseFolder(folder: string, request: DeviceRequest): Promise<Row> {
-  const { group, trust, passphrase, progress } = request;
-  const issuerSecret = await unlockIssuer(group, passphrase);
-  return personaliseSoftware({ group, issuerSecret, trust, folder, progress });
+  const { passphrase, ...rest } = request;
+  return personaliseSoftware({
+    ...rest,
+    folder,
+    issuerSecret: await unlockOpenBatch(rest.group, passphrase),
+  });
+}
+
+/**
+ * The issuer's secret key (64 bytes, which the caller wipes) of a batch that takes devices.
+ * @throws Failure `factory.batch-closed`, those of `unlockIssuer`
+ */
+export async function unlockOpenBatch(
+  group: Group,
+  passphrase: () => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  await withJournal(group, async (journal) => journal.requireOpen());
+  return unlockIssuer(group, passphrase);
 }
 
 /** The trust bundle in a file. @throws Failure `trust.bad-bundle`, and those of reading files */

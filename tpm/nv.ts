@@ -99,6 +99,15 @@ export async function defineNv(
   return objectOf(await tpm.call('nvDefine', [authority.session, authority.hierarchy], [wire]));
 }
 
+/** Removes an index. */
+export async function undefineNv(tpm: Tpm, authority: Authority, index: TpmObject): Promise<void> {
+  await tpm.call('nvUndefine', [authority.session, authority.hierarchy, index]);
+}
+
+/** True if the index has our attributes. */
+export const isOurs = (map: { readonly hierarchy: 'platform' | 'owner' }, index: NvIndex): boolean =>
+  (index.public.attributes & ~NV.written) === nvAttributes(map.hierarchy);
+
 /** Writes the whole of an index, in chunks of the TPM's NV buffer. */
 export async function writeNv(
   tpm: Tpm,

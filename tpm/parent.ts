@@ -53,6 +53,16 @@ export async function prepareStorage(tpm: Tpm, ownerAuth?: Uint8Array): Promise<
   }
 }
 
+/** True if no parent has to be made: there is one at the common handle that will do, or our own. */
+export async function hasParent(tpm: Tpm): Promise<boolean> {
+  const common = await findObject(tpm, COMMON_PARENT);
+  if (common !== undefined) await release(tpm, common.object);
+  if (common !== undefined && isStorageKey(common.area) && isExemptFromLockout(common.area)) return true;
+  const own = common === undefined ? undefined : await findObject(tpm, OWN_PARENT);
+  if (own !== undefined) await release(tpm, own.object);
+  return own !== undefined;
+}
+
 /** Our own parent at its own handle, whatever is at the common one. */
 export async function prepareOwnParent(tpm: Tpm, ownerAuth: Uint8Array | undefined): Promise<Parent> {
   const own = await findObject(tpm, OWN_PARENT);

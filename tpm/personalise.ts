@@ -1,7 +1,8 @@
 import { ascii, equal } from '../protocol/bytes.ts';
 import type { DaaKey } from '../protocol/crypto/daa-key.ts';
-import { Failure } from '../protocol/failure.ts';
-import { objectOf, type Tpm } from './context.ts';
+import { Failure, isFailure } from '../protocol/failure.ts';
+import { CAPABILITY, PROPERTY, readProperties } from './capability.ts';
+import { objectOf, type Tpm, type TpmObject } from './context.ts';
 import { OBJECT_SIZES } from './credential.ts';
 import { openDaaKey } from './daa.ts';
 import type { HandleMap } from './handles.ts';
@@ -9,16 +10,16 @@ import { type Authority, withHierarchy } from './hierarchy.ts';
 import {
   defineNv,
   findNv,
+  isOurs,
   isWritten,
-  NV,
   type NvIndex,
-  nvAttributes,
   readIndex,
   readNv,
+  undefineNv,
   writeNv,
 } from './nv.ts';
 import { findObject, release, whileLoaded } from './objects.ts';
-import { createPrimary, makePersistent } from './parent.ts';
+import { createPrimary, hasParent, makePersistent } from './parent.ts';
 import { checkPublicArea } from './public-area.ts';
 import { DAA_TEMPLATE } from './templates.ts';
 
@@ -47,6 +48,84 @@ const ORDER: readonly ObjectName[] = [
   'credentialSignature',
   'credential',
 ];
+
+/**
+ * Makes sure that everything fits before anything is personalised: that what is at our handles is ours, that there are handles for the keys, and
+ * memory for the NV objects, which are defined here. If they do not fit, those defined now are taken away again.
+ * @throws Failure `tpm.occupied`, `tpm.handles-full`, `tpm.nv-full`, `tpm.hierarchy-locked`
+ */
+export async function reserveObjects(
+  tpm: Tpm,
+  map: HandleMap,
+  sizes: Readonly<Record<ObjectName, number>>,
+  hierarchyAuth?: Uint8Array,
+): Promise<void> {
+  const lacking = await lackingKeys(tpm, map);
+  const wanting: ObjectName[] = [];
+  for (const name of ORDER) if (await isUndefined(tpm, map, name, sizes[name])) wanting.push(name);
+  await requireHandles(tpm, lacking);
+  await withHierarchy(tpm, map.hierarchy, hierarchyAuth, async (authority) => {
+    const defined: TpmObject[] = [];
+    try {
+      for (const name of wanting)
+        defined.push(await defineNv(tpm, authority, map.hierarchy, map.nv[name], sizes[name]));
+    } catch (error) {
+      if (!isFailure(error, 'tpm.nv-full')) throw error;
+      for (const index of defined) await undefineNv(tpm, authority, index);
+      throw nvFull(
+        wanting.reduce((sum, name) => sum + sizes[name], 0),
+        error,
+      );
+    }
+    for (const index of defined) await release(tpm, index);
+  });
+}
+
+/** How many keys have to get a persistent handle. @throws Failure `tpm.occupied` */
+async function lackingKeys(tpm: Tpm, map: HandleMap): Promise<number> {
+  const key = await findObject(tpm, map.daaKey);
+  if (key !== undefined) {
+    await release(tpm, key.object);
+    if (!isSuitable(key.publicArea)) throw occupied(map.daaKey, 'a key that is not ours');
+  }
+  const parent = await hasParent(tpm);
+  return (key === undefined ? 1 : 0) + (parent ? 0 : 1);
+}
+
+async function requireHandles(tpm: Tpm, needed: number): Promise<void> {
+  const answer = await tpm.call('capability', [CAPABILITY.properties, PROPERTY.persistentAvailable, 1]);
+  const free = readProperties(answer.buffers[0]!).get(PROPERTY.persistentAvailable);
+  if (free === undefined || free >= needed) return;
+  throw new Failure(
+    'tpm.handles-full',
+    'operator',
+    `the TPM has room for ${free} more persistent keys, and ${needed} are needed`,
+    {
+      action: 'Remove persistent keys that nobody needs: tpm2_getcap handles-persistent, tpm2_evictcontrol.',
+    },
+  );
+}
+
+/** False if our index is there. @throws Failure `tpm.occupied` if it is not ours */
+async function isUndefined(tpm: Tpm, map: HandleMap, name: ObjectName, size: number): Promise<boolean> {
+  const index = await findNv(tpm, map.nv[name]);
+  if (index === undefined) return true;
+  await release(tpm, index.object);
+  requireOurs(map, name, size, index);
+  return false;
+}
+
+function nvFull(bytes: number, cause: unknown): Failure {
+  return new Failure(
+    'tpm.nv-full',
+    'operator',
+    `the TPM's NV memory has no room for the ${bytes} bytes that are needed; nothing was written`,
+    {
+      action: 'Free NV indexes that nobody needs: tpm2_getcap handles-nv-index, tpm2_nvundefine.',
+      cause,
+    },
+  );
+}
 
 /**
  * Makes the ECDAA key at its persistent handle: a child of a storage primary in the map's hierarchy. A suitable key
@@ -143,13 +222,18 @@ async function isUnfinished(
   content: Uint8Array,
   index: NvIndex,
 ): Promise<boolean> {
-  const { attributes, size } = index.public;
-  if ((attributes & ~NV.written) !== nvAttributes(map.hierarchy) || size !== content.length)
-    throw occupied(map.nv[name], `an object of ${size} bytes that is not ours`);
+  requireOurs(map, name, content.length, index);
   if (!isWritten(index.public)) return true;
   if (equal(await readIndex(tpm, index), content)) return false;
   if (name === 'credentialSignature' && (await readNv(tpm, map.nv.credential)) === undefined) return true;
   throw occupied(map.nv[name], `another ${name}`);
+}
+
+/** @throws Failure `tpm.occupied` */
+function requireOurs(map: HandleMap, name: ObjectName, expected: number, index: NvIndex): void {
+  const { size } = index.public;
+  if (!isOurs(map, index) || size !== expected)
+    throw occupied(map.nv[name], `an object of ${size} bytes that is not ours`);
 }
 
 async function writeObject(

@@ -30,6 +30,8 @@ export interface Tally {
 export interface Journal {
   readonly tally: Tally;
   readonly closed: boolean;
+  /** @throws Failure `factory.batch-closed` */
+  requireOpen(): void;
   /** The last entry of a device, by its member name or its serial number. */
   find(by: { readonly member: string } | { readonly serial: string }): Promise<Row | undefined>;
   /**
@@ -232,11 +234,15 @@ async function manage(group: Group, log: LogFile, open: Indexed): Promise<Journa
     return undefined;
   };
   const closed = await exists(`${group.folder}/${GROUP_FILE.manifest}`);
+  const requireOpen = (): void => {
+    if (closed) throw batchClosed(group);
+  };
   return {
     get tally() {
       return open.state.tally;
     },
     closed,
+    requireOpen,
     find: async (by) => {
       const [field, value] =
         'member' in by ? (['member', by.member] as const) : (['serial', by.serial] as const);
@@ -246,7 +252,7 @@ async function manage(group: Group, log: LogFile, open: Indexed): Promise<Journa
       const { member, serial } = facts;
       const before = member === undefined ? undefined : await find(keyOf('member', member), member);
       if (before !== undefined && settles(before.row, facts)) return before.row;
-      if (closed) throw batchClosed(group);
+      requireOpen();
       if (serial !== undefined && facts.result !== 'fail') {
         const holder = await find(keyOf('serial', serial), serial);
         if (holder !== undefined && holder.row.member !== member) throw serialTaken(serial, holder.row);

@@ -8,9 +8,21 @@ export type Operator = Pick<Facts, 'station' | 'operator'>;
 /** What a person or the machine says of one device. */
 export type Marks = Operator & Pick<Facts, 'serial' | 'serialFrom'>;
 
-/** Adds a device to the batch's journal, durably, unless it is there; returns its entry. @throws Failure those of `Journal.record` */
-export const recordDevice = (group: Group, facts: Omit<Facts, 'result'>): Promise<Row> =>
-  withJournal(group, (journal) => journal.record({ ...facts, result: 'pass' }));
+/** A device's entry, and whether it was there before. */
+export interface Recorded {
+  readonly row: Row;
+  readonly known: boolean;
+}
+
+/** Adds a device to the batch's journal, durably, unless it is there. @throws Failure those of `Journal.record` */
+export const recordDevice = (
+  group: Group,
+  facts: Omit<Facts, 'result'> & { readonly member: string },
+): Promise<Recorded> =>
+  withJournal(group, async (journal) => {
+    const known = (await journal.find({ member: facts.member }))?.result === 'pass';
+    return { row: await journal.record({ ...facts, result: 'pass' }), known };
+  });
 
 /** How many devices the batch has. @throws Failure those of `withJournal` */
 export const countDevices = (group: Group): Promise<number> =>

@@ -1,5 +1,5 @@
 import { readPasswordFile } from '../../cli/passphrase.ts';
-import type { Command, Invocation } from '../../cli/program.ts';
+import type { Command, Invocation, Option } from '../../cli/program.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -9,11 +9,12 @@ import type { Personalised, Placement } from '../device/personalise.ts';
 import { type Group, openGroup } from '../group/group.ts';
 import { shortGid } from '../group/names.ts';
 import { endorsementPolicy, personaliseFolder, personaliseTpmAt, readTrust } from '../operations.ts';
-import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION } from './group.ts';
+import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION, TRUST_OPTION } from './group.ts';
+import { OPERATOR_OPTIONS, readMarks, SERIAL_OPTIONS } from './marks.ts';
 
 const PLACEMENTS: readonly Placement[] = ['platform', 'owner', 'auto'];
-const TPM_OPTIONS = [
-  TCTI_OPTION,
+/** How chips are personalised and proved, at one socket or many. */
+export const STATION_TPM_OPTIONS: readonly Option[] = [
   {
     name: 'map',
     value: PLACEMENTS.join('|'),
@@ -29,12 +30,16 @@ const TPM_OPTIONS = [
     value: 'DIR',
     help: "certificates of the TPMs' makers, PEM or DER: proves that the key is inside a genuine TPM",
   },
+  { name: 'require-ek', help: 'refuse a TPM that is not proved genuine; needs --ek-roots' },
+];
+const TPM_OPTIONS: readonly Option[] = [
+  TCTI_OPTION,
+  ...STATION_TPM_OPTIONS,
   {
     name: 'ek-certificate',
     value: 'FILE',
     help: "the maker's certificate for this TPM, if it does not hold it",
   },
-  { name: 'require-ek', help: 'refuse a TPM that is not proved genuine; needs --ek-roots' },
 ];
 
 export const devicePersonalise: Command = {
@@ -42,13 +47,11 @@ export const devicePersonalise: Command = {
   summary: 'make a TPM a member of a group, or create a credential in files',
   options: [
     GROUP_OPTION,
-    {
-      name: 'trust',
-      value: 'FILE',
-      help: 'trust bundle (trust.json) of the fabric that the device will connect to',
-    },
+    TRUST_OPTION,
     PASSPHRASE_OPTION,
     ...TPM_OPTIONS,
+    ...SERIAL_OPTIONS,
+    ...OPERATOR_OPTIONS,
     {
       name: 'software',
       value: 'DIR',
@@ -74,8 +77,8 @@ export const devicePersonalise: Command = {
 async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Promise<void> {
   const endorsement = await readPolicy(invocation);
   const placement = parsePlacement(invocation.option('map') ?? 'auto');
-  const passwordFile = invocation.option('hierarchy-auth-file');
-  const hierarchyAuth = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile);
+  const marks = await readMarks(invocation);
+  const hierarchyAuth = await readHierarchyAuth(invocation);
   try {
     const done = await personaliseTpmAt(invocation.option(TCTI_OPTION.name), {
       group,
@@ -83,6 +86,7 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
       placement,
       hierarchyAuth,
       endorsement,
+      marks,
       passphrase: askPassphrase(invocation, group),
       progress: progressLines(),
     });
@@ -92,8 +96,14 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
   }
 }
 
+/** The password of the hierarchy, if a file is named; the caller wipes it. @throws Failure those of reading files */
+export async function readHierarchyAuth(invocation: Invocation): Promise<Uint8Array | undefined> {
+  const file = invocation.option('hierarchy-auth-file');
+  return file === undefined ? undefined : readPasswordFile(file);
+}
+
 /** @throws Failure `cli.bad-arguments`, those of `endorsementPolicy` */
-async function readPolicy(invocation: Invocation): Promise<EndorsementPolicy> {
+export async function readPolicy(invocation: Invocation): Promise<EndorsementPolicy> {
   const roots = invocation.option('ek-roots');
   const [certificate, required] = [invocation.option('ek-certificate'), invocation.flag('require-ek')];
   if (roots === undefined && (required || certificate !== undefined)) {
@@ -125,6 +135,7 @@ async function intoFiles(invocation: Invocation, group: Group, trust: Trust, fol
   const record = await personaliseFolder(folder, {
     group,
     trust,
+    marks: await readMarks(invocation),
     passphrase: askPassphrase(invocation, group),
     progress: progressLines(),
   });
@@ -139,7 +150,7 @@ function progressLines(): (step: string) => void {
   return (step) => log('info', step);
 }
 
-function parsePlacement(text: string): Placement {
+export function parsePlacement(text: string): Placement {
   const placement = PLACEMENTS.find((each) => each === text);
   if (placement !== undefined) return placement;
   throw new Failure(

@@ -9,6 +9,11 @@ import { importGroupFiles, showGroup } from '../operations.ts';
 
 /** Options that several commands share. */
 export const GROUP_OPTION: Option = { name: 'group', value: 'DIR', help: 'folder of the group' };
+export const TRUST_OPTION: Option = {
+  name: 'trust',
+  value: 'FILE',
+  help: 'trust bundle (trust.json) of the fabric that the device will connect to',
+};
 export const TCTI_OPTION: Option = {
   name: 'tcti',
   value: 'TCTI',

@@ -8,7 +8,9 @@ import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Tpm } from '../../tpm/context.ts';
 import { readCredential, type TpmCredential } from '../../tpm/credential.ts';
 import { openDaaKey } from '../../tpm/daa.ts';
+import { HANDLE_MAPS } from '../../tpm/handles.ts';
 import { readNv } from '../../tpm/nv.ts';
+import { memberName } from '../group/names.ts';
 
 const CHALLENGE_LENGTH = 32;
 
@@ -53,6 +55,18 @@ export async function proveMembership(tpm: Tpm, member: Member): Promise<Uint8Ar
   if (await groupVerifier(primitives, gpk, basename).verify(signature, message))
     return pseudonymOf(signature).slice();
   throw broken('what it signs is not valid');
+}
+
+/** How the journal names the key of ours that the TPM holds, personalised or not; undefined if there is none. */
+export async function memberNameOf(tpm: Tpm): Promise<string | undefined> {
+  for (const { daaKey } of HANDLE_MAPS) {
+    try {
+      return memberName((await openDaaKey(tpm, daaKey)).publicPoint);
+    } catch (error) {
+      if (!isFailure(error, 'tpm.not-personalised') && !isFailure(error, 'tpm.bad-public-area')) throw error;
+    }
+  }
+  return undefined;
 }
 
 function broken(why: string, cause?: unknown): Failure {

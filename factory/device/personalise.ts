@@ -5,7 +5,7 @@ import type { Tpm } from '../../tpm/context.ts';
 import { OBJECT_SIZES } from '../../tpm/credential.ts';
 import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../../tpm/handles.ts';
 import { prepareStorage } from '../../tpm/parent.ts';
-import { createDaaKey, type TpmObjects, writeObjects } from '../../tpm/personalise.ts';
+import { createDaaKey, reserveObjects, type TpmObjects, writeObjects } from '../../tpm/personalise.ts';
 import { type Capabilities, requireEcdaa } from '../../tpm/probe.ts';
 import { checkPublicArea } from '../../tpm/public-area.ts';
 import { type Marks, recordDevice } from '../batch/record.ts';
@@ -40,6 +40,8 @@ export interface Personalised extends Row {
   readonly hierarchy: HandleMap['hierarchy'];
   /** True if the TPM was already a member of this group, and nothing was written. */
   readonly already: boolean;
+  /** True if it had its entry in the journal. */
+  readonly known: boolean;
 }
 
 /**
@@ -61,7 +63,7 @@ export async function personaliseTpm(request: Personalisation): Promise<Personal
   const pseudonym = await proveMembership(tpm, member);
   progress('signed with the credential, and verified');
   const name = memberName(member.publicPoint);
-  const record = await recordDevice(group, {
+  const { row, known } = await recordDevice(group, {
     ...request.marks,
     member: name,
     pseudonym: toHex(pseudonym),
@@ -69,7 +71,7 @@ export async function personaliseTpm(request: Personalisation): Promise<Personal
     firmware: capabilities.firmware,
     ek,
   });
-  return { ...record, member: name, ek, hierarchy: member.map.hierarchy, already: before !== undefined };
+  return { ...row, known, member: name, ek, hierarchy: member.map.hierarchy, already: before !== undefined };
 }
 
 /** A member, and how genuine its TPM is. */
@@ -152,6 +154,7 @@ async function makeMemberIn(
   issuerSecret: Uint8Array,
 ): Promise<Checked> {
   const { group, trust, tpm, hierarchyAuth, progress } = request;
+  await reserveObjects(tpm, map, sizesOf(group, trust), hierarchyAuth);
   const { key, publicArea } = await createDaaKey(tpm, map, hierarchyAuth);
   // The proof of the join does not show that the key is in the TPM: its public area does (ecdaa.md §6).
   const point = checkPublicArea(publicArea);
@@ -183,6 +186,16 @@ async function makeMemberIn(
   progress('read back and compared');
   return { member, endorsement };
 }
+
+/** Bytes of each NV object. */
+const sizesOf = ({ basename }: Group, { tlsRoot }: Trust) => ({
+  gpk: OBJECT_SIZES.gpk.max,
+  credential: OBJECT_SIZES.credential.max,
+  credentialSignature: OBJECT_SIZES.credentialSignature.max,
+  basename: basename.length,
+  xttRoot: OBJECT_SIZES.xttRoot.max,
+  tlsRoot: tlsRoot.length,
+});
 
 function checkReadBack(member: Member, map: HandleMap, objects: TpmObjects, point: Uint8Array): void {
   if (member.map !== map) throw readBack('hierarchy');

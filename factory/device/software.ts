@@ -50,12 +50,13 @@ export async function personaliseSoftware(request: {
       { name: CREDENTIAL_FILE.tlsRoot, content: trust.tlsRoot, mode: 0o644 },
     ]);
     progress('files written');
-    return await recordDevice(group, {
+    const { row } = await recordDevice(group, {
       ...request.marks,
       member: memberName(key.publicPoint),
       pseudonym: toHex(pseudonym),
       tpm: 'software',
     });
+    return row;
   } finally {
     wipe(secret, issuerSecret);
   }

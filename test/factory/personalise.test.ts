@@ -131,7 +131,11 @@ describe('device personalise', () => {
     const first = await personalise(chip, { group: own });
     const before = held(chip);
     const asked = (): Promise<Uint8Array> => Promise.reject(new Error('no secret is needed'));
-    expect(await personalise(chip, { group: own, issuerSecret: asked })).toEqual({ ...first, already: true });
+    expect(await personalise(chip, { group: own, issuerSecret: asked })).toEqual({
+      ...first,
+      already: true,
+      known: true,
+    });
     expect(await readManifest(own)).toHaveLength(1);
     rmSync(join(own.folder, 'journal.jsonl'));
     for (const placement of ['auto', 'owner', 'platform'] as const)
