@@ -13,6 +13,7 @@ import {
   KeyUsageFlags,
   SubjectAlternativeName,
 } from '@peculiar/asn1-x509';
+import { concat, toHex } from '../protocol/bytes.ts';
 import type { EndorsementPublic } from '../protocol/crypto/endorsement.ts';
 import { Failure } from '../protocol/failure.ts';
 import { endorsementKeyObject } from './make-credential.ts';
@@ -92,6 +93,20 @@ export function judgeEndorsementCertificate(
   } catch (error) {
     // Whatever the libraries cannot read is no certificate that shows anything.
     return { trusted: false, why: error instanceof Unfit ? error.message : 'it is no X.509 certificate' };
+  }
+}
+
+/** The key that an endorsement certificate is for; undefined if it is none, or for no kind that TPMs of the profile's low range have. */
+export function certifiedKey(der: Uint8Array): EndorsementPublic | undefined {
+  try {
+    const { n, e, x, y, crv } = new X509Certificate(withoutPadding(der)).publicKey.export({ format: 'jwk' });
+    const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64url'));
+    if (n !== undefined && e !== undefined && bytes(n).length === 256 && bytes(e).length <= 4)
+      return { kind: 'rsa', modulus: bytes(n), exponent: Number.parseInt(toHex(bytes(e)), 16) };
+    if (crv !== 'P-256' || x === undefined || y === undefined) return undefined;
+    return { kind: 'ecc', point: concat(Uint8Array.of(4), bytes(x), bytes(y)) };
+  } catch {
+    return undefined;
   }
 }
 

@@ -3,10 +3,12 @@ import { leave, programArguments, VERSION, watchOutput } from '../os/service/pro
 import { batchClose, batchExport, batchStatus } from './commands/batch.ts';
 import { devicePersonalise } from './commands/device.ts';
 import { groupCreate, groupImport, groupShow } from './commands/group.ts';
+import { deviceVerify, deviceWipe } from './commands/incoming.ts';
 import { inspect } from './commands/inspect.ts';
 import { label } from './commands/label.ts';
 import { makerCreate } from './commands/maker.ts';
 import { batchRun } from './commands/run.ts';
+import { stationServe, stationToken } from './commands/station.ts';
 
 const program: Program = {
   name: 'enf-factory',
@@ -17,10 +19,14 @@ const program: Program = {
     groupImport,
     groupShow,
     devicePersonalise,
+    deviceVerify,
+    deviceWipe,
     batchRun,
     batchStatus,
     batchExport,
     batchClose,
+    stationServe,
+    stationToken,
     label,
     makerCreate,
     inspect,

@@ -1,30 +1,35 @@
 import { readPasswordFile } from '../../cli/passphrase.ts';
 import type { Command, Invocation, Option } from '../../cli/program.ts';
+import { readBounded } from '../../os/files/read.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
-import type { EndorsementPolicy } from '../device/endorsement.ts';
-import type { Personalised, Placement } from '../device/personalise.ts';
+import { decodeUtf8 } from '../../protocol/utf8.ts';
+import { probe } from '../../tpm/probe.ts';
+import { type EndorsementPolicy, readCertificateFile } from '../device/endorsement.ts';
+import type { Placement } from '../device/make-member.ts';
+import type { Personalised } from '../device/personalise.ts';
 import { type Group, openGroup } from '../group/group.ts';
 import { shortGid } from '../group/names.ts';
-import { endorsementPolicy, personaliseFolder, personaliseTpmAt, readTrust } from '../operations.ts';
+import { endorsementPolicy, personaliseFolder, personaliseTpmAt, readTrust, withTpm } from '../operations.ts';
+import { personaliseBoard } from '../station/board.ts';
+import { fingerprintOf } from '../station/identity.ts';
 import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION, TRUST_OPTION } from './group.ts';
 import { OPERATOR_OPTIONS, readMarks, SERIAL_OPTIONS } from './marks.ts';
 
 const PLACEMENTS: readonly Placement[] = ['platform', 'owner', 'auto'];
-/** How chips are personalised and proved, at one socket or many. */
-export const STATION_TPM_OPTIONS: readonly Option[] = [
-  {
-    name: 'map',
-    value: PLACEMENTS.join('|'),
-    help: 'hierarchy in the TPM; auto (the default): platform unless it is locked, else owner',
-  },
-  {
-    name: 'hierarchy-auth-file',
-    value: 'FILE',
-    help: "file with the hierarchy's password, if it has one",
-  },
+export const HIERARCHY_AUTH_OPTION: Option = {
+  name: 'hierarchy-auth-file',
+  value: 'FILE',
+  help: "file with the hierarchy's password, if it has one",
+};
+const CERTIFICATE_OPTION: Option = {
+  name: 'ek-certificate',
+  value: 'FILE',
+  help: "the maker's certificate for this TPM, if it does not hold it",
+};
+const EK_STATION_OPTIONS: readonly Option[] = [
   {
     name: 'ek-roots',
     value: 'DIR',
@@ -32,14 +37,30 @@ export const STATION_TPM_OPTIONS: readonly Option[] = [
   },
   { name: 'require-ek', help: 'refuse a TPM that is not proved genuine; needs --ek-roots' },
 ];
-const TPM_OPTIONS: readonly Option[] = [
-  TCTI_OPTION,
-  ...STATION_TPM_OPTIONS,
+/** How one chip is proved genuine. */
+export const EK_OPTIONS: readonly Option[] = [...EK_STATION_OPTIONS, CERTIFICATE_OPTION];
+/** How chips are personalised and proved, at one socket or many. */
+export const STATION_TPM_OPTIONS: readonly Option[] = [
   {
-    name: 'ek-certificate',
-    value: 'FILE',
-    help: "the maker's certificate for this TPM, if it does not hold it",
+    name: 'map',
+    value: PLACEMENTS.join('|'),
+    help: 'hierarchy in the TPM; auto (the default): platform unless it is locked, else owner',
   },
+  HIERARCHY_AUTH_OPTION,
+  ...EK_STATION_OPTIONS,
+];
+const TPM_OPTIONS: readonly Option[] = [TCTI_OPTION, ...STATION_TPM_OPTIONS, CERTIFICATE_OPTION];
+
+/** For a board that a station on the network makes a device of: it has neither the group's folder nor the issuer's key. */
+const BOARD_OPTIONS: readonly Option[] = [
+  { name: 'station', value: 'URL', help: 'let this station make the device, e.g. https://192.0.2.1:8443' },
+  { name: 'token-file', value: 'FILE', help: 'file with a token of the station' },
+  {
+    name: 'station-fingerprint',
+    value: 'HEX',
+    help: "SHA-256 of the station's certificate, as it prints it",
+  },
+  { name: 'station-certificate', value: 'FILE', help: "the station's certificate (station.pem)" },
 ];
 
 export const devicePersonalise: Command = {
@@ -52,6 +73,7 @@ export const devicePersonalise: Command = {
     ...TPM_OPTIONS,
     ...SERIAL_OPTIONS,
     ...OPERATOR_OPTIONS,
+    ...BOARD_OPTIONS,
     {
       name: 'software',
       value: 'DIR',
@@ -63,8 +85,13 @@ export const devicePersonalise: Command = {
     'enf-factory device personalise --group groups/march --trust trust.json --map owner --hierarchy-auth-file owner.pw',
     'enf-factory device personalise --group groups/march --trust trust.json --ek-roots makers --require-ek',
     'enf-factory device personalise --group groups/march --trust trust.json --software device-1',
+    'enf-factory device personalise --station https://192.0.2.1:8443 --station-certificate station.pem --token-file march.token --machine-serial',
   ],
   async run(invocation) {
+    if (invocation.option('station') !== undefined) {
+      await atStation(invocation);
+      return undefined;
+    }
     const group = await openGroup(invocation.required('group'));
     const trust = await readTrust(invocation.required('trust'));
     const folder = invocation.option('software');
@@ -123,14 +150,75 @@ function sentence({ already, tpm, hierarchy, time, member, ek }: Personalised, g
   return `The TPM (${tpm}, ${hierarchy} hierarchy${genuine}) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;
 }
 
+async function atStation(invocation: Invocation): Promise<void> {
+  const unfit = ['group', 'trust', 'software', 'ek-roots', PASSPHRASE_OPTION.name].find(
+    (name) => invocation.option(name) !== undefined,
+  );
+  if (unfit !== undefined) throw notTogether(unfit, 'station');
+  const url = readUrl(invocation.required('station'));
+  const fingerprint = await readFingerprint(invocation);
+  const token = decodeUtf8(await readBounded(invocation.required('token-file'), 'token', 256))?.trim() ?? '';
+  const marks = await readMarks(invocation);
+  const file = invocation.option('ek-certificate');
+  const certificate = file === undefined ? undefined : await readCertificateFile(file);
+  const hierarchyAuth = await readHierarchyAuth(invocation);
+  const placement = parsePlacement(invocation.option('map') ?? 'auto');
+  try {
+    const device = await withTpm(invocation.option(TCTI_OPTION.name), async (tpm) =>
+      personaliseBoard({
+        ...{ tpm, url, fingerprint, token, placement, hierarchyAuth, certificate },
+        capabilities: await probe(tpm),
+        serial: { serial: marks.serial, serialFrom: marks.serialFrom },
+        progress: progressLines(),
+      }),
+    );
+    invocation.print(
+      device,
+      () =>
+        `PASS: this board is a device of ${device.name}, group ${shortGid(device.gid)}, since ${device.time}: ${device.member.slice(0, 16)}.`,
+    );
+  } finally {
+    if (hierarchyAuth) wipe(hierarchyAuth);
+  }
+}
+
+/** @throws Failure `cli.bad-value` */
+function readUrl(text: string): string {
+  if (/^https:\/\/[^/\s@]+\/?$/.test(text) && URL.canParse(text)) return text;
+  throw new Failure(
+    'cli.bad-value',
+    'operator',
+    `--station: expected https:// and a host, got ${JSON.stringify(text.slice(0, 80))}`,
+    {
+      action: 'Give an address such as https://192.0.2.1:8443.',
+    },
+  );
+}
+
+/** A station is never taken for another: one of the two options is needed. */
+async function readFingerprint(invocation: Invocation): Promise<string> {
+  const file = invocation.option('station-certificate');
+  if (file !== undefined)
+    return fingerprintOf(decodeUtf8(await readBounded(file, "station's certificate")) ?? '', file);
+  const text = invocation.required('station-fingerprint').toLowerCase().replaceAll(':', '');
+  if (/^[0-9a-f]{64}$/.test(text)) return text;
+  throw new Failure('cli.bad-value', 'operator', '--station-fingerprint: expected 64 hex digits', {
+    action: 'Copy the fingerprint that the station prints at its start.',
+  });
+}
+
+function notTogether(one: string, other: string): Failure {
+  return new Failure('cli.bad-arguments', 'operator', `--${one} cannot be combined with --${other}`, {
+    action: 'Remove one of the two options.',
+  });
+}
+
 async function intoFiles(invocation: Invocation, group: Group, trust: Trust, folder: string): Promise<void> {
   const unfit = TPM_OPTIONS.find(({ name, value }) =>
     value === undefined ? invocation.flag(name) : invocation.option(name) !== undefined,
   );
   if (unfit !== undefined) {
-    throw new Failure('cli.bad-arguments', 'operator', `--${unfit.name} cannot be combined with --software`, {
-      action: 'Remove one of the two options.',
-    });
+    throw notTogether(unfit.name, 'software');
   }
   const record = await personaliseFolder(folder, {
     group,

@@ -9,7 +9,7 @@ const MOST_NAME = 60;
 
 /** Who makes the entries. */
 export const OPERATOR_OPTIONS: readonly Option[] = [
-  { name: 'station', value: 'NAME', help: 'name of this station, for the journal' },
+  { name: 'station-name', value: 'NAME', help: 'name of this station, for the journal' },
   { name: 'operator', value: 'NAME', help: 'who works at it, for the journal' },
 ];
 
@@ -35,7 +35,7 @@ export function readOperator(invocation: Invocation): Operator {
       { action: 'Give a shorter name.' },
     );
   };
-  return { station: name('station'), operator: name('operator') };
+  return { station: name('station-name'), operator: name('operator') };
 }
 
 /** @throws Failure `cli.bad-value`, `cli.bad-arguments`, `factory.bad-serial`, `factory.no-serial` */

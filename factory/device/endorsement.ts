@@ -157,7 +157,8 @@ async function opensFor(
   }
 }
 
-function requireVerified({ state, text }: Endorsement): void {
+/** @throws Failure `factory.ek-absent`, `factory.ek-untrusted` */
+export function requireVerified({ state, text }: Endorsement): void {
   if (state === 'verified') return;
   if (state === 'absent') {
     throw new Failure('factory.ek-absent', 'operator', `the TPM cannot be proved genuine: ${text}`, {
@@ -169,7 +170,7 @@ function requireVerified({ state, text }: Endorsement): void {
   });
 }
 
-function keyElsewhere(): Failure {
+export function keyElsewhere(): Failure {
   return new Failure(
     'factory.key-elsewhere',
     'operator',

@@ -1,0 +1,283 @@
+import { groupVerifier } from '../../crypto/ecdaa.ts';
+import { certifiedKey, judgeEndorsementCertificate } from '../../crypto/endorsement-certificate.ts';
+import { makeCredential } from '../../crypto/make-credential.ts';
+import { primitives } from '../../crypto/primitives.ts';
+import { secretsEqual } from '../../crypto/secrets.ts';
+import { equal, toHex, wipe } from '../../protocol/bytes.ts';
+import { G1_LENGTH } from '../../protocol/crypto/encoding.ts';
+import type { Challenge } from '../../protocol/crypto/endorsement.ts';
+import { checkMemberKey, memberPseudonym } from '../../protocol/crypto/member.ts';
+import { LINKED_SIGNATURE_LENGTH, pseudonymOf } from '../../protocol/crypto/verifier.ts';
+import { Failure } from '../../protocol/failure.ts';
+import type { Trust } from '../../protocol/identity/trust.ts';
+import { nameOf } from '../../tpm/endorsement.ts';
+import { checkPublicArea } from '../../tpm/public-area.ts';
+import { withJournal } from '../batch/journal.ts';
+import type { Marks, Operator } from '../batch/record.ts';
+import { checkSerial, type EndorsementState, type Facts, type Row } from '../batch/row.ts';
+import { type EndorsementPolicy, keyElsewhere, requireVerified } from '../device/endorsement.ts';
+import type { Group } from '../group/group.ts';
+import { admitMemberKey, NONCE_LENGTH } from '../group/join.ts';
+import { memberName } from '../group/names.ts';
+import { requireLeft, type Token } from './token.ts';
+
+/** What a station makes devices of. */
+export interface DeskOptions {
+  readonly group: Group;
+  readonly trust: Trust;
+  /** 64 bytes; the owner wipes them. */
+  readonly issuerSecret: Uint8Array;
+  readonly endorsement: EndorsementPolicy;
+  readonly operator: Operator;
+  /** Boards at a time. */
+  readonly boards: number;
+  readonly now: () => Date;
+}
+
+/** What a board says of itself. */
+export interface BoardFacts {
+  readonly serial: string | undefined;
+  readonly serialFrom: Marks['serialFrom'];
+  readonly tpm: string | undefined;
+  readonly firmware: string | undefined;
+}
+
+/** A key that a board has made in its TPM. */
+export interface BoardKey {
+  /** TPMT_PUBLIC. */
+  readonly publicArea: Uint8Array;
+  /** With the pseudonym under the group's basename, 226 bytes. */
+  readonly memberKey: Uint8Array;
+  /** The board holds a credential of the group for the key, and needs none. */
+  readonly holds: boolean;
+  /** The chip's endorsement certificate, DER. */
+  readonly certificate: Uint8Array | undefined;
+}
+
+/** What a board gets for its key: first perhaps a challenge, then what it has to sign, with the credential unless it holds one. */
+export type Reply =
+  | { readonly challenge: Challenge }
+  | {
+      readonly message: Uint8Array;
+      readonly credential?: Uint8Array | undefined;
+      readonly signature?: Uint8Array | undefined;
+    };
+
+/**
+ * Where boards become devices, whatever brings their messages: the station of a batch. It issues a credential only for a key that the board proved
+ * to hold, charges it to the board's token before it leaves, and says that the board is a device only when its entry is on the disk.
+ */
+export interface Desk {
+  /** A new session, and the nonce for the proof of its key. @throws Failure `factory.station-busy`, `factory.bad-serial`, `factory.token-used` */
+  begin(token: Token, facts: BoardFacts): Promise<{ readonly session: string; readonly nonce: Uint8Array }>;
+  /** @throws Failure `factory.no-session`, `tpm.bad-public-area`, `ecdaa.bad-member-key`, those of `issue` */
+  join(session: string, key: BoardKey): Promise<Reply>;
+  /** @throws Failure `factory.no-session`, `factory.key-elsewhere`, those of `issue` */
+  prove(session: string, secret: Uint8Array): Promise<Reply>;
+  /** @throws Failure `factory.no-session`, `factory.board-not-proved`, those of `Journal.record` */
+  done(session: string, signature: Uint8Array): Promise<Row>;
+  /** The board says why it did not become a device. */
+  failed(session: string, code: string, message: string): Promise<void>;
+  /** Boards at work. */
+  readonly open: number;
+}
+
+interface Session {
+  readonly token: Token;
+  readonly facts: BoardFacts;
+  readonly nonce: Uint8Array;
+  readonly until: number;
+  key?: BoardKey;
+  member?: string;
+  ek?: EndorsementState;
+  /** What the challenge holds; wiped once it is answered. */
+  secret?: Uint8Array | undefined;
+  /** What the board has to sign, once it has a credential. */
+  message?: Uint8Array;
+}
+
+const SESSION_LENGTH = 16;
+const SECRET_LENGTH = 32;
+const MESSAGE_LENGTH = 32;
+/** A slow chip makes its keys and writes its memory within a minute. */
+const SESSION_MS = 600_000;
+
+export function openDesk(options: DeskOptions): Desk {
+  const { group, issuerSecret, endorsement, operator, boards, now } = options;
+  const sessions = new Map<string, Session>();
+
+  const record = (session: Session, facts: Partial<Facts> & Pick<Facts, 'result'>): Promise<Row> =>
+    withJournal(group, (journal) => journal.record(factsOf(session, facts)));
+
+  const factsOf = (session: Session, facts: Partial<Facts> & Pick<Facts, 'result'>): Facts => ({
+    ...operator,
+    ...session.facts,
+    member: session.member,
+    ek: session.ek,
+    pseudonym: session.key && toHex(memberPseudonym(session.key.memberKey)),
+    ...facts,
+  });
+
+  function sessionOf(id: string): Session {
+    const session = sessions.get(id);
+    if (session !== undefined && session.until > now().getTime()) return session;
+    throw new Failure('factory.no-session', 'retry', 'the station does not know this board any more', {
+      action: 'Run the command on the board again: it goes on where it was.',
+    });
+  }
+
+  /** What a board did is over; a failure has its entry. */
+  async function ending<T>(id: string, session: Session, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      forget(id, session);
+      if (error instanceof Failure && !UNRECORDED.includes(error.code))
+        await record(session, { result: 'fail', failure: error.code, message: error.message });
+      throw error;
+    }
+  }
+
+  function forget(id: string, session: Session): void {
+    if (session.secret) wipe(session.secret);
+    sessions.delete(id);
+  }
+
+  function makeRoom(): void {
+    for (const [id, session] of sessions) if (session.until <= now().getTime()) forget(id, session);
+    if (sessions.size < boards) return;
+    throw new Failure(
+      'factory.station-busy',
+      'retry',
+      `the station serves ${boards} boards, and no more at a time`,
+      {
+        action: 'Wait: the board tries again by itself.',
+      },
+    );
+  }
+
+  /** Judges the certificate of a board's chip; a challenge if it holds. @throws Failure `factory.ek-absent`, `factory.ek-untrusted` */
+  function challengeFor(session: Session, key: BoardKey): Challenge | undefined {
+    const { authorities, required } = endorsement;
+    const { certificate, publicArea } = key;
+    const refused = (state: EndorsementState, text: string): undefined => {
+      session.ek = state;
+      if (required) requireVerified({ state, text });
+    };
+    if (certificate === undefined) return refused('absent', 'the board shows no endorsement certificate');
+    if (authorities.length === 0) return refused('untrusted', "no folder of makers' certificates was given");
+    const endorsementKey = certifiedKey(certificate);
+    if (endorsementKey === undefined)
+      return refused('untrusted', 'its certificate is none for an endorsement key');
+    const judgement = judgeEndorsementCertificate(certificate, endorsementKey, authorities, now());
+    if (!judgement.trusted)
+      return refused('untrusted', `its endorsement certificate is not trusted: ${judgement.why}`);
+    session.secret = primitives.random(SECRET_LENGTH);
+    return makeCredential(endorsementKey, nameOf(publicArea, primitives.sha256), session.secret);
+  }
+
+  /** @throws Failure `factory.token-used`, `factory.batch-closed`, `factory.key-mismatch`, those of `Journal.record` */
+  async function issue(session: Session): Promise<Reply> {
+    const { key, token } = session;
+    const message = primitives.random(MESSAGE_LENGTH);
+    if (key!.holds) {
+      session.message = message;
+      return { message };
+    }
+    const { credential, signature } = admitMemberKey(group, issuerSecret, key!.memberKey, session.nonce);
+    await withJournal(group, async (journal) => {
+      const before = await journal.find({ member: session.member! });
+      // A board that comes again after a power cut is charged once.
+      if (before?.token === undefined && before?.result !== 'pass')
+        requireLeft(token, journal.tally.tokens[token.id] ?? 0);
+      journal.requireOpen();
+      await journal.record(factsOf(session, { result: 'issued', token: before?.token ?? token.id }));
+    });
+    session.message = message;
+    return { message, credential, signature };
+  }
+
+  return {
+    get open() {
+      return sessions.size;
+    },
+    async begin(token, facts) {
+      if (facts.serial !== undefined) checkSerial(facts.serial);
+      makeRoom();
+      await withJournal(group, async (journal) => journal.requireOpen());
+      const [id, nonce] = [toHex(primitives.random(SESSION_LENGTH)), primitives.random(NONCE_LENGTH)];
+      sessions.set(id, { token, facts, nonce, until: now().getTime() + SESSION_MS });
+      return { session: id, nonce };
+    },
+    async join(id, key) {
+      const session = sessionOf(id);
+      return ending(id, session, async () => {
+        if (session.key !== undefined) throw outOfTurn();
+        const point = checkPublicArea(key.publicArea);
+        checkMemberKey(primitives, key.memberKey, session.nonce, group.basename);
+        // Only the key that is shown to be in the TPM.
+        if (!equal(point, key.memberKey.subarray(0, G1_LENGTH))) throw keyElsewhere();
+        session.key = key;
+        session.member = memberName(point);
+        const challenge = challengeFor(session, key);
+        return challenge === undefined ? await issue(session) : { challenge };
+      });
+    },
+    async prove(id, answer) {
+      const session = sessionOf(id);
+      return ending(id, session, async () => {
+        const { secret } = session;
+        if (secret === undefined) throw outOfTurn();
+        session.secret = undefined;
+        const same = secretsEqual(answer, secret);
+        wipe(secret);
+        if (!same) throw keyElsewhere();
+        session.ek = 'verified';
+        return issue(session);
+      });
+    },
+    async done(id, signature) {
+      const session = sessionOf(id);
+      return ending(id, session, async () => {
+        const { message, key } = session;
+        if (message === undefined || key === undefined) throw outOfTurn();
+        const good =
+          signature.length === LINKED_SIGNATURE_LENGTH &&
+          equal(pseudonymOf(signature), memberPseudonym(key.memberKey)) &&
+          (await groupVerifier(primitives, group.gpk, group.basename).verify(signature, message));
+        if (!good) throw notProved();
+        const row = await record(session, { result: 'pass' });
+        forget(id, session);
+        return row;
+      });
+    },
+    async failed(id, code, message) {
+      const session = sessionOf(id);
+      forget(id, session);
+      await record(session, { result: 'fail', failure: code, message });
+    },
+  };
+}
+
+/** Nothing that concerns the board alone. */
+const UNRECORDED: readonly string[] = [
+  'factory.batch-closed',
+  'factory.batch-busy',
+  'os.disk-full',
+  'os.write-failed',
+];
+
+function outOfTurn(): Failure {
+  return new Failure('factory.out-of-turn', 'operator', 'the board sent a message that is not the next one', {
+    action: 'Run the command on the board again.',
+  });
+}
+
+function notProved(): Failure {
+  return new Failure(
+    'factory.board-not-proved',
+    'operator',
+    'the board did not sign with its credential: it is no device of this group',
+    { action: 'Do not ship this board: its TPM is defective, or something else answers in its place.' },
+  );
+}

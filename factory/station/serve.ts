@@ -1,0 +1,147 @@
+import { type SmallAnswer, type SmallRequest, serveHttps } from '../../os/net/https.ts';
+import type { ListenAddress } from '../../os/net/listen.ts';
+import { Failure } from '../../protocol/failure.ts';
+import type { Trust } from '../../protocol/identity/trust.ts';
+import type { Group } from '../group/group.ts';
+import type { BoardFacts, Desk, Reply } from './desk.ts';
+import type { StationIdentity } from './identity.ts';
+import { encodeMessage, type Fields, MAX_BODY, readFields, STEP } from './messages.ts';
+import { checkToken } from './token.ts';
+
+/** What a station says while it serves: its log, or JSON. */
+export type StationEvent =
+  | {
+      readonly event: 'board';
+      readonly source: string;
+      readonly serial: string | undefined;
+      readonly open: number;
+    }
+  | {
+      readonly event: 'pass';
+      readonly source: string;
+      readonly member: string | undefined;
+      readonly serial: string | undefined;
+    }
+  | { readonly event: 'refused'; readonly source: string; readonly code: string; readonly message: string };
+
+export interface Serving {
+  readonly desk: Desk;
+  readonly group: Group;
+  readonly trust: Trust;
+  readonly identity: StationIdentity;
+  readonly address: ListenAddress;
+  /** True if boards shall show their endorsement certificates. */
+  readonly wantsCertificate: boolean;
+  /** Boards at a time, and of one source: all may be behind one address. */
+  readonly boards: number;
+  readonly emit: (event: StationEvent) => void;
+  readonly now: () => Date;
+}
+
+const REQUEST_MS = 20_000;
+/** A board has one connection at a time; those that are closing count, too. */
+const CONNECTIONS_PER_BOARD = 4;
+
+/** Serves boards until it is closed. @throws Failure those of `listen` */
+export async function serveBoards(
+  serving: Serving,
+): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const { identity, address, boards, emit } = serving;
+  const connections = boards * CONNECTIONS_PER_BOARD;
+  return serveHttps({
+    key: identity.key,
+    certificate: identity.certificate,
+    address,
+    connections,
+    perSource: connections / 2,
+    bodyBytes: MAX_BODY,
+    requestMs: REQUEST_MS,
+    async handle(request) {
+      try {
+        return { status: 200, body: await answer(serving, request) };
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        const { code, message } = error;
+        emit({ event: 'refused', source: request.source, code, message });
+        return refusal(error);
+      }
+    },
+  });
+}
+
+async function answer(serving: Serving, request: SmallRequest): Promise<string> {
+  const { desk, emit } = serving;
+  if (request.method !== 'POST') throw noSuchStep();
+  const fields = readFields(request.body);
+  const session = (): string => fields.needed('session', /^[0-9a-f]{32}$/);
+  switch (request.path) {
+    case STEP.begin:
+      return begin(serving, request, fields);
+    case STEP.join:
+      return encodeReply(
+        await desk.join(session(), {
+          publicArea: fields.bytes('publicArea', 256),
+          memberKey: fields.bytes('memberKey', 256),
+          holds: fields.flag('holds'),
+          certificate: fields.optionalBytes('certificate', 8_192),
+        }),
+      );
+    case STEP.prove:
+      return encodeReply(await desk.prove(session(), fields.bytes('secret', 64)));
+    case STEP.done: {
+      const { member, serial, time } = await desk.done(session(), fields.bytes('signature', 512));
+      emit({ event: 'pass', source: request.source, member, serial });
+      return encodeMessage({ member, serial, time });
+    }
+    case STEP.failed:
+      await desk.failed(
+        session(),
+        fields.needed('code', /^[a-z0-9-]{1,30}\.[a-z0-9-]{1,40}$/),
+        fields.needed('message', /^[^\p{C}]{0,400}$/u),
+      );
+      return '{}';
+    default:
+      throw noSuchStep();
+  }
+}
+
+async function begin(serving: Serving, request: SmallRequest, fields: Fields): Promise<string> {
+  const { desk, group, trust, wantsCertificate, emit, now } = serving;
+  const token = await checkToken(
+    group,
+    /^Bearer (\S{1,200})$/.exec(request.authorization ?? '')?.[1] ?? '',
+    now(),
+  );
+  const facts: BoardFacts = {
+    serial: fields.text('serial', /^.{1,64}$/),
+    serialFrom: fields.text('serialFrom', /^(typed|scanned|dmi|board)$/) as BoardFacts['serialFrom'],
+    tpm: fields.text('tpm', /^[ -~]{0,8}$/),
+    firmware: fields.text('firmware', /^[\d.]{1,24}$/),
+  };
+  const { session, nonce } = await desk.begin(token, facts);
+  emit({ event: 'board', source: request.source, serial: facts.serial, open: desk.open });
+  const { gpk, basename, name } = group;
+  const { xttRoot, tlsRoot } = trust;
+  return encodeMessage({ session, nonce, gpk, basename, name, xttRoot, tlsRoot, wantsCertificate });
+}
+
+const encodeReply = (reply: Reply): string =>
+  'challenge' in reply
+    ? encodeMessage({ challengeCredential: reply.challenge.credential, challengeSeed: reply.challenge.seed })
+    : encodeMessage({ ...reply });
+
+const refusal = ({ code, remedy, message, action }: Failure): SmallAnswer => ({
+  status: code.startsWith('factory.token-') ? 401 : remedy === 'retry' ? 503 : 409,
+  body: JSON.stringify({ error: { code, remedy, message, action } }),
+});
+
+function noSuchStep(): Failure {
+  return new Failure(
+    'factory.bad-message',
+    'operator',
+    'what came over the network is malformed: no such step',
+    {
+      action: 'Use the same version of enf-factory at the station and on the board.',
+    },
+  );
+}

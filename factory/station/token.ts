@@ -1,0 +1,143 @@
+import { primitives } from '../../crypto/primitives.ts';
+import { secretsEqual } from '../../crypto/secrets.ts';
+import { writeDurable } from '../../os/files/durable.ts';
+import { withLock } from '../../os/files/lock.ts';
+import { readIfThere } from '../../os/files/read.ts';
+import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
+import { GROUP_FILE, type Group } from '../group/group.ts';
+
+/**
+ * A token lets so many boards ask a batch's station for credentials, until it expires. Its text is a line:
+ *
+ *     enf-token-1.<first 16 digits of the GID>.<number, 8 hex digits>.<secret, 64 hex digits>
+ *
+ * Of the secret the station keeps the SHA-256.
+ */
+export interface Token {
+  /** 8 hex digits. */
+  readonly id: string;
+  /** SHA-256 of the secret, hex. */
+  readonly hash: string;
+  /** Boards. */
+  readonly count: number;
+  /** ISO 8601, UTC. */
+  readonly expires: string;
+}
+
+const TEXT = /^enf-token-1\.([0-9a-f]{16})\.([0-9a-f]{8})\.([0-9a-f]{64})$/;
+/** As many as a journal counts. */
+const MOST_TOKENS = 128;
+const WAIT_MS = 10_000;
+const MAX_FILE = 65_536;
+
+/** Makes a token; its text is nowhere else. @throws Failure `factory.too-many-tokens`, those of files */
+export async function createToken(
+  group: Group,
+  count: number,
+  expires: Date,
+): Promise<{ readonly token: Token; readonly text: string }> {
+  const secret = primitives.random(32);
+  const [id, hash] = [toHex(primitives.random(4)), toHex(primitives.sha256(secret))];
+  const token = { id, hash, count, expires: expires.toISOString() };
+  await change(group, (tokens) => {
+    if (tokens.length < MOST_TOKENS) return [...tokens, token];
+    throw new Failure('factory.too-many-tokens', 'operator', `the batch has had ${MOST_TOKENS} tokens`, {
+      action: 'Use one token for more boards.',
+    });
+  });
+  return { token, text: `enf-token-1.${group.gid.slice(0, 16)}.${id}.${toHex(secret)}` };
+}
+
+/** Ends a token before its time. @throws Failure `factory.no-such-token`, those of files */
+export function revokeToken(group: Group, id: string): Promise<void> {
+  return change(group, (tokens) => {
+    const token = tokens.find((each) => each.id === id);
+    if (token !== undefined)
+      return tokens.with(tokens.indexOf(token), { ...token, expires: new Date(0).toISOString() });
+    throw new Failure('factory.no-such-token', 'operator', `the batch has no token ${id}`, {
+      action: '"enf-factory station token" without --count lists them.',
+    });
+  });
+}
+
+/**
+ * The token that this text is. @throws Failure `factory.token-refused`, `factory.token-foreign`, `factory.token-expired`
+ */
+export async function checkToken(group: Group, text: string, now: Date): Promise<Token> {
+  const match = TEXT.exec(text);
+  if (match === null) throw refused();
+  const [, batch, id, secret] = match;
+  if (batch !== group.gid.slice(0, 16)) {
+    throw new Failure(
+      'factory.token-foreign',
+      'operator',
+      'the token is for another batch than the station makes',
+      {
+        action: 'Give the board a token of this batch: "enf-factory station token".',
+      },
+    );
+  }
+  const token = (await readTokens(group)).find((each) => each.id === id);
+  if (token === undefined || !secretsEqual(fromHex(token.hash), primitives.sha256(fromHex(secret!))))
+    throw refused();
+  if (Date.parse(token.expires) > now.getTime()) return token;
+  throw new Failure(
+    'factory.token-expired',
+    'operator',
+    `the token ${token.id} has expired, or was revoked`,
+    {
+      action: 'Give the board a new token: "enf-factory station token".',
+    },
+  );
+}
+
+/** @throws Failure `factory.token-used` if the token has no board left */
+export function requireLeft({ id, count }: Token, used: number): void {
+  if (used < count) return;
+  throw new Failure(
+    'factory.token-used',
+    'operator',
+    `the token ${id} is used up: it was for ${count} boards`,
+    {
+      action: 'Give the board a new token: "enf-factory station token".',
+    },
+  );
+}
+
+/** @throws Failure those of reading files, `factory.bad-tokens` */
+export async function readTokens(group: Group): Promise<readonly Token[]> {
+  const path = `${group.folder}/${GROUP_FILE.tokens}`;
+  const bytes = await readIfThere(path, 'tokens', MAX_FILE);
+  if (bytes === undefined) return [];
+  try {
+    const tokens = JSON.parse(decodeUtf8(bytes) ?? '') as Token[];
+    if (tokens.every(({ id, hash, count, expires }) => isToken(id, hash, count, expires))) return tokens;
+  } catch {
+    // Reported below.
+  }
+  throw new Failure('factory.bad-tokens', 'operator', `${path} holds no tokens`, {
+    action: 'Remove the file, and make new tokens.',
+  });
+}
+
+const isToken = (id: unknown, hash: unknown, count: unknown, expires: unknown): boolean =>
+  /^[0-9a-f]{8}$/.test(String(id)) &&
+  /^[0-9a-f]{64}$/.test(String(hash)) &&
+  Number.isSafeInteger(count) &&
+  !Number.isNaN(Date.parse(String(expires)));
+
+async function change(group: Group, work: (tokens: readonly Token[]) => readonly Token[]): Promise<void> {
+  const path = `${group.folder}/${GROUP_FILE.tokens}`;
+  const done = await withLock(path, WAIT_MS, async () => {
+    await writeDurable(path, encodeUtf8(`${JSON.stringify(work(await readTokens(group)), null, 2)}\n`));
+  });
+  if (done === undefined) throw new Error(`${path} stays locked`);
+}
+
+function refused(): Failure {
+  return new Failure('factory.token-refused', 'operator', 'the station does not know this token', {
+    action: 'Give the board the file that "enf-factory station token" has written.',
+  });
+}

@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
+import type { Socket } from 'node:net';
+import { connect, type TLSSocket } from 'node:tls';
+import { Failure } from '../../protocol/failure.ts';
+import { request } from './http.ts';
+import { type ListenAddress, listen } from './listen.ts';
+import { sourceOf } from './peer.ts';
+
+/** As in http.ts. */
+const { createServer } = createRequire(import.meta.url)('node:https') as typeof import('node:https');
+
+/** A request whose body is complete. */
+export interface SmallRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly authorization: string | undefined;
+  readonly body: Uint8Array;
+  /** The address that it came from. */
+  readonly source: string;
+}
+
+export interface SmallAnswer {
+  readonly status: number;
+  /** JSON. */
+  readonly body: string;
+}
+
+export interface HttpsOptions {
+  /** PEM. */
+  readonly key: string;
+  readonly certificate: string;
+  readonly address: ListenAddress;
+  /** Connections at a time, together and of one source; more are closed at once. */
+  readonly connections: number;
+  readonly perSource: number;
+  readonly bodyBytes: number;
+  /** For a TLS handshake, for a request and its body each. */
+  readonly requestMs: number;
+  readonly handle: (request: SmallRequest) => Promise<SmallAnswer>;
+}
+
+const HEADER_BYTES = 8_192;
+const MAX_HEADERS = 32;
+const TOO_LARGE: SmallAnswer = { status: 413, body: '{}' };
+
+/**
+ * Serves small requests over TLS 1.3, everything bounded: connections, headers, bodies, time. `handle` answers failures itself.
+ * @throws Failure those of `listen`
+ */
+export async function serveHttps(
+  options: HttpsOptions,
+): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const { key, certificate, address, connections, perSource, bodyBytes, requestMs, handle } = options;
+  const server = createServer(
+    {
+      ...{ key, cert: certificate, minVersion: 'TLSv1.3', handshakeTimeout: requestMs },
+      ...{ headersTimeout: requestMs, requestTimeout: requestMs, keepAliveTimeout: requestMs },
+      ...{ maxHeaderSize: HEADER_BYTES, connectionsCheckingInterval: 1_000 },
+    },
+    (incoming, response) => {
+      void readBody(incoming, bodyBytes)
+        .then((body) =>
+          body === undefined
+            ? TOO_LARGE
+            : handle({
+                method: incoming.method ?? '',
+                path: incoming.url ?? '',
+                authorization: incoming.headers.authorization,
+                body,
+                source: sourceOf(incoming.socket.remoteAddress),
+              }),
+        )
+        .then(({ status, body }) => {
+          response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
+          response.end(body);
+        })
+        // The peer went away, or there is a mistake in here: this connection ends, the others do not.
+        .catch(() => incoming.socket.destroy());
+    },
+  );
+  server.maxHeadersCount = MAX_HEADERS;
+  server.maxConnections = connections;
+  const open = new Set<Socket>();
+  const counts = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const source = sourceOf(socket.remoteAddress);
+    const count = (counts.get(source) ?? 0) + 1;
+    counts.set(source, count);
+    open.add(socket);
+    socket.once('close', () => {
+      open.delete(socket);
+      const left = (counts.get(source) ?? 1) - 1;
+      if (left === 0) counts.delete(source);
+      else counts.set(source, left);
+    });
+    socket.on('error', () => {});
+    if (count > perSource) socket.destroy();
+  });
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  const port = await listen(server, address, 'the station');
+  return {
+    port,
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        for (const socket of open) socket.destroy();
+      }),
+  };
+}
+
+/** The whole body, or undefined if it is larger. */
+async function readBody(stream: AsyncIterable<Buffer>, most: number): Promise<Uint8Array | undefined> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of stream) {
+    length += part.length;
+    if (length > most) return undefined;
+    parts.push(part);
+  }
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+/** SHA-256 of a certificate in DER, 64 hex digits. */
+export const certificateFingerprint = (der: Uint8Array): string =>
+  createHash('sha256').update(der).digest('hex');
+
+export interface PinnedRequest {
+  /** `https://host:port`. */
+  readonly url: string;
+  /** SHA-256 of the one certificate that is accepted, 64 hex digits in lower case. */
+  readonly fingerprint: string;
+  readonly path: string;
+  readonly authorization?: string | undefined;
+  readonly body: string;
+  readonly timeoutMs: number;
+  readonly answerBytes: number;
+}
+
+/**
+ * Posts to a server that is known by its certificate alone; nothing is sent to any other.
+ * @throws Failure `net.unreachable`, `net.wrong-certificate`, `net.bad-answer`
+ */
+export async function postPinned(options: PinnedRequest): Promise<SmallAnswer> {
+  const { url, path, authorization, body, timeoutMs, answerBytes } = options;
+  const { hostname, host, port } = new URL(url);
+  const socket = await connectPinned(options, hostname.replace(/^\[|\]$/g, ''), Number(port || 443));
+  return new Promise((resolve, reject) => {
+    const gone = (error: unknown): void => {
+      socket.destroy();
+      reject(error instanceof Failure ? error : unreachable(host, error));
+    };
+    const outgoing = request(
+      {
+        ...{
+          method: 'POST',
+          path,
+          host: hostname,
+          createConnection: () => socket,
+          signal: AbortSignal.timeout(timeoutMs),
+        },
+        headers: {
+          ...{ host, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+      },
+      (response) => {
+        readBody(response, answerBytes).then((bytes) => {
+          socket.destroy();
+          if (bytes === undefined) reject(badAnswer(host));
+          else resolve({ status: response.statusCode ?? 0, body: Buffer.from(bytes).toString('utf8') });
+        }, gone);
+      },
+    );
+    outgoing.once('error', gone);
+    outgoing.end(body);
+  });
+}
+
+function connectPinned(
+  { fingerprint, timeoutMs }: PinnedRequest,
+  host: string,
+  port: number,
+): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    // The certificate is compared below, before anything is sent; TLS 1.3 proves that the peer holds its key.
+    const socket = connect({ host, port, rejectUnauthorized: false, minVersion: 'TLSv1.3' });
+    const fail = (error: unknown): void => {
+      socket.destroy();
+      reject(error instanceof Failure ? error : unreachable(`${host}:${port}`, error));
+    };
+    socket.setTimeout(timeoutMs, () => fail(new Error('no answer')));
+    socket.once('error', fail);
+    socket.once('secureConnect', () => {
+      const shown = certificateFingerprint(socket.getPeerCertificate().raw ?? new Uint8Array());
+      if (shown !== fingerprint) return fail(wrongCertificate(`${host}:${port}`, shown));
+      socket.off('error', fail);
+      socket.on('error', () => {});
+      resolve(socket);
+    });
+  });
+}
+
+function unreachable(where: string, cause: unknown): Failure {
+  const why = (cause as NodeJS.ErrnoException)?.code ?? (cause as Error)?.message ?? 'closed';
+  return new Failure('net.unreachable', 'retry', `no answer from ${where}: ${why}`, {
+    action: 'Check that the server runs and that this machine is on its network.',
+    cause,
+  });
+}
+
+function wrongCertificate(where: string, shown: string): Failure {
+  return new Failure('net.wrong-certificate', 'operator', `${where} shows another certificate: ${shown}`, {
+    action: 'Compare the fingerprint with what the server prints at its start; nothing was sent to it.',
+  });
+}
+
+function badAnswer(where: string): Failure {
+  return new Failure('net.bad-answer', 'retry', `${where} gives an answer that is too long`, {
+    action: 'Check the address.',
+  });
+}
