@@ -2,7 +2,7 @@ import { ascii, equal } from '../protocol/bytes.ts';
 import type { DaaKey } from '../protocol/crypto/daa-key.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
 import { CAPABILITY, PROPERTY, readProperties } from './capability.ts';
-import { objectOf, type Tpm, type TpmObject } from './context.ts';
+import { objectOf, type Tpm } from './context.ts';
 import { OBJECT_SIZES } from './credential.ts';
 import { openDaaKey } from './daa.ts';
 import type { HandleMap } from './handles.ts';
@@ -51,45 +51,62 @@ const ORDER: readonly ObjectName[] = [
 
 /**
  * Makes sure that everything fits before anything is personalised: that what is at our handles is ours, that there are handles for the keys, and
- * memory for the NV objects, which are defined here. If they do not fit, those defined now are taken away again.
- * @throws Failure `tpm.occupied`, `tpm.handles-full`, `tpm.nv-full`, `tpm.hierarchy-locked`
+ * memory for the NV objects, which are defined here. Then makes the keys by `makeKeys`. If something does not fit, all that was made now is taken
+ * away again.
+ * @throws Failure `tpm.occupied`, `tpm.handles-full`, `tpm.nv-full`, `tpm.hierarchy-locked`, those of `makeKeys`
  */
-export async function reserveObjects(
+export async function withRoom<T>(
   tpm: Tpm,
   map: HandleMap,
   sizes: Readonly<Record<ObjectName, number>>,
-  hierarchyAuth?: Uint8Array,
-): Promise<void> {
+  hierarchyAuth: Uint8Array | undefined,
+  makeKeys: () => Promise<T>,
+): Promise<T> {
   const lacking = await lackingKeys(tpm, map);
   const wanting: ObjectName[] = [];
   for (const name of ORDER) if (await isUndefined(tpm, map, name, sizes[name])) wanting.push(name);
-  await requireHandles(tpm, lacking);
-  await withHierarchy(tpm, map.hierarchy, hierarchyAuth, async (authority) => {
-    const defined: TpmObject[] = [];
-    try {
+  await requireHandles(tpm, (lacking.key ? 1 : 0) + (lacking.parent ? 1 : 0));
+  try {
+    await withHierarchy(tpm, map.hierarchy, hierarchyAuth, async (authority) => {
       for (const name of wanting)
-        defined.push(await defineNv(tpm, authority, map.hierarchy, map.nv[name], sizes[name]));
-    } catch (error) {
-      if (!isFailure(error, 'tpm.nv-full')) throw error;
-      for (const index of defined) await undefineNv(tpm, authority, index);
-      throw nvFull(
-        wanting.reduce((sum, name) => sum + sizes[name], 0),
-        error,
-      );
-    }
-    for (const index of defined) await release(tpm, index);
-  });
+        await release(tpm, await defineNv(tpm, authority, map.hierarchy, map.nv[name], sizes[name]));
+    });
+    return await makeKeys();
+  } catch (error) {
+    if (!isFailure(error, 'tpm.nv-full')) throw error;
+    await withHierarchy(tpm, map.hierarchy, hierarchyAuth, async (authority) => {
+      for (const name of wanting) await removeIndex(tpm, authority, map.nv[name]);
+      if (lacking.key) await removeKey(tpm, authority, map.daaKey);
+    });
+    throw nvFull(
+      wanting.reduce((sum, name) => sum + sizes[name], 0),
+      error,
+    );
+  }
 }
 
-/** How many keys have to get a persistent handle. @throws Failure `tpm.occupied` */
-async function lackingKeys(tpm: Tpm, map: HandleMap): Promise<number> {
+async function removeIndex(tpm: Tpm, authority: Authority, handle: number): Promise<void> {
+  const index = await findNv(tpm, handle);
+  if (index !== undefined) await undefineNv(tpm, authority, index.object);
+}
+
+/** Takes a persistent key away, if it is there. */
+export async function removeKey(tpm: Tpm, { session, hierarchy }: Authority, handle: number): Promise<void> {
+  const key = await findObject(tpm, handle);
+  if (key !== undefined) await tpm.call('evictControl', [session, hierarchy, key.object, handle]);
+}
+
+/** Which keys have to get a persistent handle. @throws Failure `tpm.occupied` */
+async function lackingKeys(
+  tpm: Tpm,
+  map: HandleMap,
+): Promise<{ readonly key: boolean; readonly parent: boolean }> {
   const key = await findObject(tpm, map.daaKey);
   if (key !== undefined) {
     await release(tpm, key.object);
     if (!isSuitable(key.publicArea)) throw occupied(map.daaKey, 'a key that is not ours');
   }
-  const parent = await hasParent(tpm);
-  return (key === undefined ? 1 : 0) + (parent ? 0 : 1);
+  return { key: key === undefined, parent: !(await hasParent(tpm)) };
 }
 
 async function requireHandles(tpm: Tpm, needed: number): Promise<void> {

@@ -4,6 +4,7 @@ import { type Authority, withHierarchy } from './hierarchy.ts';
 import { findNv, isOurs, undefineNv } from './nv.ts';
 import { findObject, release } from './objects.ts';
 import { removeOwnParent } from './parent.ts';
+import { removeKey } from './personalise.ts';
 import { checkPublicArea } from './public-area.ts';
 
 /**
@@ -41,18 +42,17 @@ async function holdsKey(tpm: Tpm, map: HandleMap): Promise<boolean> {
   return isDaaKey(key.publicArea);
 }
 
-async function wipeMap(tpm: Tpm, map: HandleMap, { session, hierarchy }: Authority): Promise<number> {
+async function wipeMap(tpm: Tpm, map: HandleMap, authority: Authority): Promise<number> {
   let removed = 0;
   if (await holdsKey(tpm, map)) {
-    const { object } = (await findObject(tpm, map.daaKey))!;
-    await tpm.call('evictControl', [session, hierarchy, object, map.daaKey]);
+    await removeKey(tpm, authority, map.daaKey);
     removed++;
   }
   for (const handle of Object.values(map.nv)) {
     const index = await findNv(tpm, handle);
     if (index === undefined) continue;
     if (isOurs(map, index)) {
-      await undefineNv(tpm, { session, hierarchy }, index.object);
+      await undefineNv(tpm, authority, index.object);
       removed++;
     } else await release(tpm, index.object);
   }

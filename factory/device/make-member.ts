@@ -6,7 +6,7 @@ import type { Tpm } from '../../tpm/context.ts';
 import { OBJECT_SIZES } from '../../tpm/credential.ts';
 import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../../tpm/handles.ts';
 import { prepareStorage } from '../../tpm/parent.ts';
-import { createDaaKey, reserveObjects, type TpmObjects, writeObjects } from '../../tpm/personalise.ts';
+import { createDaaKey, type TpmObjects, withRoom, writeObjects } from '../../tpm/personalise.ts';
 import { type Capabilities, requireEcdaa } from '../../tpm/probe.ts';
 import { checkPublicArea } from '../../tpm/public-area.ts';
 import type { Group } from '../group/group.ts';
@@ -107,18 +107,8 @@ function mapOf(hierarchy: HandleMap['hierarchy']): HandleMap {
 
 async function makeMemberIn(map: HandleMap, joining: Joining, admit: Admit): Promise<Member> {
   const { group, trust, tpm, hierarchyAuth, progress } = joining;
-  await reserveObjects(tpm, map, sizesOf(group, trust), hierarchyAuth);
-  const { key, publicArea } = await createDaaKey(tpm, map, hierarchyAuth);
-  // The proof of the join does not show that the key is in the TPM: its public area does (ecdaa.md §6).
-  const point = checkPublicArea(publicArea);
-  if (!equal(point, key.publicPoint)) throw readBack('key');
-  progress(`the TPM holds the ECDAA key at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`);
-  // So that an owner password set before the first boot does not lock the device out of its own TPM.
-  const prepared = await prepareStorage(tpm, map.hierarchy === 'owner' ? hierarchyAuth : undefined);
-  progress(
-    prepared
-      ? 'the TPM holds a storage key'
-      : 'no storage key: the owner hierarchy has a password; the device cannot create its own key at the first boot without it',
+  const { key, publicArea } = await withRoom(tpm, map, sizesOf(group, trust), hierarchyAuth, () =>
+    makeKeys(map, joining),
   );
   const { credential, signature } = await admit({ key, handle: map.daaKey, publicArea });
   progress('credential issued and checked');
@@ -133,9 +123,28 @@ async function makeMemberIn(map: HandleMap, joining: Joining, admit: Admit): Pro
   await writeObjects(tpm, map, objects, hierarchyAuth);
   progress('NV objects written');
   const member = await readMember(tpm);
-  checkReadBack(member, map, objects, point);
+  checkReadBack(member, map, objects, key.publicPoint);
   progress('read back and compared');
   return member;
+}
+
+/** The ECDAA key, and a storage key for what the device makes itself. */
+async function makeKeys(
+  map: HandleMap,
+  { tpm, hierarchyAuth, progress }: Joining,
+): Promise<Omit<NewKey, 'handle'>> {
+  const made = await createDaaKey(tpm, map, hierarchyAuth);
+  // The proof of the join does not show that the key is in the TPM: its public area does (ecdaa.md §6).
+  if (!equal(checkPublicArea(made.publicArea), made.key.publicPoint)) throw readBack('key');
+  progress(`the TPM holds the ECDAA key at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`);
+  // So that an owner password set before the first boot does not lock the device out of its own TPM.
+  const prepared = await prepareStorage(tpm, map.hierarchy === 'owner' ? hierarchyAuth : undefined);
+  progress(
+    prepared
+      ? 'the TPM holds a storage key'
+      : 'no storage key: the owner hierarchy has a password; the device cannot create its own key at the first boot without it',
+  );
+  return made;
 }
 
 /** Bytes of each NV object. */

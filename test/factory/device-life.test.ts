@@ -4,12 +4,14 @@ import { personaliseTpm } from '../../factory/device/personalise.ts';
 import { requireConfirmed, verifyDevice } from '../../factory/device/verify.ts';
 import { createGroup, type Group, unlockIssuer } from '../../factory/group/group.ts';
 import { memberName } from '../../factory/group/names.ts';
+import type { Failure } from '../../protocol/failure.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';
 import { openTpm, type Tpm } from '../../tpm/context.ts';
 import { openDaaKey } from '../../tpm/daa.ts';
 import { PLATFORM_MAP } from '../../tpm/handles.ts';
 import { prepareParent } from '../../tpm/parent.ts';
+import { createDaaKey } from '../../tpm/personalise.ts';
 import { probe } from '../../tpm/probe.ts';
 import { wipeTpm } from '../../tpm/wipe.ts';
 import { expectFailure, readManifest, scratch, someTrust } from './folders.ts';
@@ -70,9 +72,12 @@ describe('a TPM that others use', () => {
       'srk.ctx',
     );
     tpm2('evictcontrol', '-C', 'o', '-c', 'srk.ctx', '0x81000001');
+    tpm2('flushcontext', '-t');
     // A store of tpm2-pkcs11 has its primary at another handle; systemd's NvPCRs are NV indexes of their own.
     tpm2('createprimary', '-C', 'o', '-G', 'rsa2048', '-c', 'pkcs11.ctx');
+    tpm2('flushcontext', '-t');
     tpm2('evictcontrol', '-C', 'o', '-c', 'pkcs11.ctx', '0x81000000');
+    tpm2('flushcontext', '-t');
     tpm2(
       'nvdefine',
       '-C',
@@ -95,30 +100,60 @@ describe('a TPM that others use', () => {
     expect(held()).toBe(before);
   });
 
-  test('without room for the NV objects is refused before anything is written', async () => {
-    let index = 0x0180_0000;
-    for (const size of [2_048, 512, 64]) {
-      try {
-        for (;;) tpm2('nvdefine', '-C', 'o', '-s', String(size), `0x${(index++).toString(16)}`);
-      } catch {
-        // It is full for this size.
+  test('without room is refused before anything is written, or with nothing left of it', async () => {
+    const full = (): string[] => {
+      const defined: string[] = [];
+      for (const size of [2_048, 512, 64]) {
+        try {
+          for (;;) {
+            const index = `0x${(0x0180_0000 + defined.length).toString(16)}`;
+            tpm2('nvdefine', '-C', 'o', '-s', String(size), index);
+            defined.push(index);
+          }
+        } catch {
+          // It is full for this size.
+        }
       }
-    }
+      return defined;
+    };
+    const first = full();
     const before = held();
-    const failure = await expectFailure(personalise(), 'tpm.nv-full').catch((error: Error) => error);
-    if (!(failure instanceof Error && 'code' in failure)) throw failure;
+    await expectFailure(personalise(), 'tpm.nv-full');
     expect(held()).toBe(before);
-    expect(await readManifest(group)).toEqual([]);
-    // With some of it free, all of it does not fit, and nothing stays.
-    tpm2('nvundefine', '-C', 'o', `0x${(0x0180_0000).toString(16)}`);
+    // With more and more room, until the NV objects and the keys beside them have it.
+    tpm2('nvundefine', '-C', 'o', first.pop()!);
+    const index = first.shift()!;
+    tpm2('nvundefine', '-C', 'o', index);
+    let refused = 0;
+    for (let size = 1_950; ; size -= 150) {
+      tpm2('nvdefine', '-C', 'o', '-s', String(size), index);
+      const small = held();
+      const code = await personalise().then(
+        () => undefined,
+        (error: Failure) => error.code,
+      );
+      if (code === undefined) break;
+      expect([code, held()]).toEqual(['tpm.nv-full', small]);
+      refused++;
+      tpm2('nvundefine', '-C', 'o', index);
+    }
+    expect(refused).toBeGreaterThan(2);
+    await withTpm((tpm) => wipeTpm(tpm));
+    tpm2('evictcontrol', '-C', 'o', '-c', '0x81000001');
+    tpm2('nvundefine', '-C', 'o', index);
+    for (const index of first) tpm2('nvundefine', '-C', 'o', index);
+    // With the keys there, some of the NV objects fit, and not all.
+    await withTpm(async (tpm) => {
+      await createDaaKey(tpm, PLATFORM_MAP);
+      await prepareParent(tpm, undefined);
+    });
+    tpm2('nvdefine', '-C', 'o', '-s', '300', '0x01900000');
+    full();
+    tpm2('nvundefine', '-C', 'o', '0x01900000');
     const some = held();
-    await personalise().then(
-      () => {
-        throw new Error('it fitted');
-      },
-      (error: unknown) => error,
-    );
+    await expectFailure(personalise(), 'tpm.nv-full');
     expect(held()).toBe(some);
+    expect(await readManifest(group)).toHaveLength(1);
   });
 });
 

@@ -22,6 +22,7 @@ import { openTpm, type Tpm } from '../../tpm/context.ts';
 import { openDaaKey } from '../../tpm/daa.ts';
 import { type EndorsementKind, nameOf, openChallenge, withEndorsementKey } from '../../tpm/endorsement.ts';
 import { PLATFORM_MAP } from '../../tpm/handles.ts';
+import { readNv } from '../../tpm/nv.ts';
 import { findObject, lookup } from '../../tpm/objects.ts';
 import { createDaaKey } from '../../tpm/personalise.ts';
 import { probe } from '../../tpm/probe.ts';
@@ -106,7 +107,7 @@ describe('a chip with its maker’s certificate', () => {
     const failure = await expectFailure(personalise(chip, group, foreign), 'factory.ek-untrusted');
     expect(failure.message).toContain('no authority among those given has signed it');
     expect(await readManifest(group)).toEqual([]);
-    expect(await withTpm(chip, (tpm) => lookup(tpm, PLATFORM_MAP.nv.credential))).toBeUndefined();
+    expect(await withTpm(chip, (tpm) => readNv(tpm, PLATFORM_MAP.nv.credential))).toBeUndefined();
     expect(await personalise(chip, group, { ...foreign, required: false })).toMatchObject({
       ek: 'untrusted',
     });
