@@ -81,7 +81,11 @@ export const ABOUT: Readonly<Record<string, About>> = {
     },
   },
   'enf-factory': {
-    files: [['trust.json', 'The trust bundle of the fabric, made by "enf-fabric init".']],
+    files: [
+      ['trust.json', 'The trust bundle of the fabric, made by "enf-fabric init".'],
+      ['GROUP/journal.jsonl', 'The journal of a batch: one line for each thing that happened to a device.'],
+      ['GROUP/manifest', 'The signed manifest of a batch that is closed.'],
+    ],
     environment: [],
     seeAlso: ['enf-fabric(1)', 'enf-agent(1)'],
   },

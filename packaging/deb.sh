@@ -112,7 +112,7 @@ declare -A places=(
 declare -A manuals=(
   [agent]="operate config errors doctor routes tpm api"
   [fabric]="fabric fabric-config backup console alarms fabric-doctor fabric-api errors"
-  [factory]="tpm errors"
+  [factory]="factory tpm errors"
 )
 
 # What enf-fabric reads beside its bundles: pages, countries, the decoder of QR codes, and a database driver for each major version of Node.js.

@@ -157,10 +157,12 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
   factory: {
     group: [],
     label: ['group'],
-    batch: ['group'],
+    maker: [],
+    batch: ['group', 'maker'],
     device: ['batch', 'group'],
-    inspect: ['batch', 'device', 'group', 'label'],
-    commands: [],
+    inspect: ['batch', 'device', 'group'],
+    station: ['batch', 'device', 'group'],
+    commands: ['batch', 'device', 'group', 'inspect', 'label', 'maker', 'station'],
   },
   os: {
     files: [],

@@ -1,4 +1,4 @@
-import { readIfThere } from '../files/read.ts';
+import { readFile } from 'node:fs/promises';
 
 /** The serial number that a machine has of itself: of its firmware (DMI), or of its board (device tree). */
 export interface MachineSerial {
@@ -18,7 +18,8 @@ const NONE =
 /** The first of them that is one; undefined if the machine has none, or does not let this user read it. */
 export async function machineSerial(root = '/'): Promise<MachineSerial | undefined> {
   for (const { path, from } of SOURCES) {
-    const bytes = await readIfThere(`${root}${path}`, 'serial number', 256).catch(() => undefined);
+    // The kernel gives at most a page.
+    const bytes = await readFile(`${root}${path}`).catch(() => undefined);
     const serial = String.fromCharCode(...(bytes ?? []))
       .replace(/[\0\s]+$/g, '')
       .trim();

@@ -156,6 +156,7 @@ test('enf-factory holds the program alone, and runs', () => {
     'usr/share/doc/enf-factory/changelog.gz',
     'usr/share/doc/enf-factory/copyright',
     'usr/share/doc/enf-factory/docs/errors.md',
+    'usr/share/doc/enf-factory/docs/factory.md',
     'usr/share/doc/enf-factory/docs/tpm.md',
     'usr/share/doc/enf-factory/sbom.spdx.json',
     'usr/share/man/man1/enf-factory.1.gz',
