@@ -99,7 +99,7 @@ interface DeviceRequest {
 /** Makes the TPM at `tcti`, or this machine's, a member of the group. @throws Failure those of `personaliseTpm`, `tpm.…` */
 export async function personaliseTpmAt(
   tcti: string | undefined,
-  request: DeviceRequest & Pick<Personalisation, 'placement' | 'hierarchyAuth' | 'endorsement'>,
+  request: DeviceRequest & Pick<Personalisation, 'placement' | 'hierarchyAuth' | 'endorsement' | 'recordEk'>,
 ): Promise<Personalised> {
   const { group, passphrase, ...rest } = request;
   return withTpm(tcti, async (tpm) =>

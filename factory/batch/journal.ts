@@ -138,9 +138,7 @@ async function openIndexed(path: string, log: LogFile): Promise<Indexed> {
 async function rebuild(path: string, log: LogFile, room: number): Promise<Indexed> {
   // A line of ours has 200 bytes or more, and two keys.
   const most = Math.max(room, Math.ceil(log.length / 200));
-  await makeSlotFile(path, most, (index) => catchUp(index, log, EMPTY));
-  const index = await openSlotFile(path);
-  if (index === undefined) throw new Error(`${path} is not there although it was just made`);
+  const index = await makeSlotFile(path, most, (table) => catchUp(table, log, EMPTY));
   return { index, state: index.state as State };
 }
 

@@ -16,7 +16,7 @@ import { endorsementPolicy, personaliseFolder, personaliseTpmAt, readTrust, with
 import { personaliseBoard } from '../station/board.ts';
 import { fingerprintOf } from '../station/identity.ts';
 import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION, TRUST_OPTION } from './group.ts';
-import { OPERATOR_OPTIONS, readMarks, SERIAL_OPTIONS } from './marks.ts';
+import { OPERATOR_OPTIONS, RECORD_EK_OPTION, readMarks, SERIAL_OPTIONS } from './marks.ts';
 
 const PLACEMENTS: readonly Placement[] = ['platform', 'owner', 'auto'];
 export const HIERARCHY_AUTH_OPTION: Option = {
@@ -72,6 +72,7 @@ export const devicePersonalise: Command = {
     PASSPHRASE_OPTION,
     ...TPM_OPTIONS,
     ...SERIAL_OPTIONS,
+    RECORD_EK_OPTION,
     ...OPERATOR_OPTIONS,
     ...BOARD_OPTIONS,
     {
@@ -114,6 +115,7 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
       hierarchyAuth,
       endorsement,
       marks,
+      recordEk: invocation.flag(RECORD_EK_OPTION.name),
       passphrase: askPassphrase(invocation, group),
       progress: progressLines(),
     });

@@ -13,6 +13,11 @@ export const OPERATOR_OPTIONS: readonly Option[] = [
   { name: 'operator', value: 'NAME', help: 'who works at it, for the journal' },
 ];
 
+export const RECORD_EK_OPTION: Option = {
+  name: 'record-ek',
+  help: "note the hash of the chip's endorsement key in the journal: it names the chip for ever",
+};
+
 /** The serial number of one device. */
 export const SERIAL_OPTIONS: readonly Option[] = [
   { name: 'serial', value: 'TEXT', help: "the device's serial number" },

@@ -15,7 +15,7 @@ import { advance, eventLine, newRun, runScreen } from '../station/progress.ts';
 import { runSockets, type SocketEvent } from '../station/sockets.ts';
 import { parsePlacement, readHierarchyAuth, readPolicy, STATION_TPM_OPTIONS } from './device.ts';
 import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TRUST_OPTION } from './group.ts';
-import { OPERATOR_OPTIONS, readOperator } from './marks.ts';
+import { OPERATOR_OPTIONS, RECORD_EK_OPTION, readOperator } from './marks.ts';
 
 const POLL_MS = 500;
 const MOST_SOCKETS = 32;
@@ -41,6 +41,7 @@ export const batchRun: Command = {
       help: 'before each chip, read its serial number as a line from the terminal or a scanner',
     },
     ...STATION_TPM_OPTIONS,
+    RECORD_EK_OPTION,
     ...OPERATOR_OPTIONS,
   ],
   examples: [
@@ -77,6 +78,7 @@ export const batchRun: Command = {
           const marks: Marks = { ...operator, ...(await serials?.(progress)) };
           const done = await personaliseTpm({
             ...{ group, trust, tpm, placement, hierarchyAuth, endorsement, marks, progress },
+            recordEk: invocation.flag(RECORD_EK_OPTION.name),
             capabilities: await probe(tpm),
             issuerSecret: async () => issuerSecret.slice(),
           });

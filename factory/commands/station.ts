@@ -15,7 +15,7 @@ import { type StationEvent, serveBoards } from '../station/serve.ts';
 import { createToken, readTokens, revokeToken } from '../station/token.ts';
 import { readPolicy } from './device.ts';
 import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TRUST_OPTION } from './group.ts';
-import { OPERATOR_OPTIONS, readOperator } from './marks.ts';
+import { OPERATOR_OPTIONS, RECORD_EK_OPTION, readOperator } from './marks.ts';
 
 const DEFAULT_LISTEN = '[::]:8443';
 const DEFAULT_BOARDS = '64';
@@ -44,6 +44,7 @@ export const stationServe: Command = {
       help: "certificates of the TPMs' makers, PEM or DER: proves that keys are inside genuine TPMs",
     },
     { name: 'require-ek', help: 'refuse a board that is not proved genuine; needs --ek-roots' },
+    RECORD_EK_OPTION,
     ...OPERATOR_OPTIONS,
   ],
   examples: [
@@ -68,7 +69,10 @@ export const stationServe: Command = {
         log(event.event === 'refused' ? 'warning' : 'info', eventText(event));
     };
     try {
-      const desk = openDesk({ group, trust, issuerSecret, endorsement, operator, boards, now });
+      const desk = openDesk({
+        ...{ group, trust, issuerSecret, endorsement, operator, boards, now },
+        recordEk: invocation.flag(RECORD_EK_OPTION.name),
+      });
       const wantsCertificate = endorsement.authorities.length > 0;
       const station = await serveBoards({
         ...{ desk, group, trust, identity, address, wantsCertificate, boards, emit, now },

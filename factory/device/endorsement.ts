@@ -6,7 +6,7 @@ import {
 import { makeCredential } from '../../crypto/make-credential.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import { listFiles, readBounded } from '../../os/files/read.ts';
-import { equal, wipe } from '../../protocol/bytes.ts';
+import { equal, toHex, wipe } from '../../protocol/bytes.ts';
 import type { EndorsementPublic } from '../../protocol/crypto/endorsement.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Tpm, TpmObject } from '../../tpm/context.ts';
@@ -156,6 +156,14 @@ async function opensFor(
     wipe(secret);
   }
 }
+
+/** How a journal names a chip, where that is wanted: SHA-256 of the modulus or the point of its endorsement key, hex. */
+export const endorsementHash = (key: EndorsementPublic): string =>
+  toHex(primitives.sha256(key.kind === 'rsa' ? key.modulus : key.point));
+
+/** The hash of a TPM's RSA endorsement key, which takes some chips seconds to make. @throws Failure those of `withEndorsementKey` */
+export const readEndorsementHash = (tpm: Tpm): Promise<string> =>
+  withEndorsementKey(tpm, 'rsa', async (_, key) => endorsementHash(key));
 
 /** @throws Failure `factory.ek-absent`, `factory.ek-untrusted` */
 export function requireVerified({ state, text }: Endorsement): void {

@@ -5,7 +5,12 @@ import type { EndorsementState, Row } from '../batch/row.ts';
 import type { Group } from '../group/group.ts';
 import { admitMember } from '../group/join.ts';
 import { memberName } from '../group/names.ts';
-import { type EndorsementPolicy, type MemberKey, proveEndorsement } from './endorsement.ts';
+import {
+  type EndorsementPolicy,
+  type MemberKey,
+  proveEndorsement,
+  readEndorsementHash,
+} from './endorsement.ts';
 import { type Joining, makeMember, memberOf, requireFit } from './make-member.ts';
 import { type Member, proveMembership } from './member.ts';
 
@@ -16,6 +21,8 @@ export interface Personalisation extends Joining {
   readonly issuerSecret: () => Promise<Uint8Array>;
   /** What the journal says beside what the TPM says. */
   readonly marks?: Marks | undefined;
+  /** Also the hash of the chip's endorsement key. */
+  readonly recordEk?: boolean;
 }
 
 export interface Personalised extends Row {
@@ -50,6 +57,7 @@ export async function personaliseTpm(request: Personalisation): Promise<Personal
     tpm: capabilities.manufacturer,
     firmware: capabilities.firmware,
     ek,
+    ...(request.recordEk ? { ekHash: await readEndorsementHash(tpm) } : {}),
   });
   return { ...row, known, member: name, ek, hierarchy: member.map.hierarchy, already: before !== undefined };
 }

@@ -15,7 +15,12 @@ import { checkPublicArea } from '../../tpm/public-area.ts';
 import { withJournal } from '../batch/journal.ts';
 import type { Marks, Operator } from '../batch/record.ts';
 import { checkSerial, type EndorsementState, type Facts, type Row } from '../batch/row.ts';
-import { type EndorsementPolicy, keyElsewhere, requireVerified } from '../device/endorsement.ts';
+import {
+  type EndorsementPolicy,
+  endorsementHash,
+  keyElsewhere,
+  requireVerified,
+} from '../device/endorsement.ts';
 import type { Group } from '../group/group.ts';
 import { admitMemberKey, NONCE_LENGTH } from '../group/join.ts';
 import { memberName } from '../group/names.ts';
@@ -29,6 +34,8 @@ export interface DeskOptions {
   readonly issuerSecret: Uint8Array;
   readonly endorsement: EndorsementPolicy;
   readonly operator: Operator;
+  /** Notes the hash of a proved endorsement key. */
+  readonly recordEk: boolean;
   /** Boards at a time. */
   readonly boards: number;
   readonly now: () => Date;
@@ -90,6 +97,7 @@ interface Session {
   key?: BoardKey;
   member?: string;
   ek?: EndorsementState;
+  ekHash?: string;
   /** What the challenge holds; wiped once it is answered. */
   secret?: Uint8Array | undefined;
   /** What the board has to sign, once it has a credential. */
@@ -103,7 +111,7 @@ const MESSAGE_LENGTH = 32;
 const SESSION_MS = 600_000;
 
 export function openDesk(options: DeskOptions): Desk {
-  const { group, issuerSecret, endorsement, operator, boards, now } = options;
+  const { group, issuerSecret, endorsement, operator, recordEk, boards, now } = options;
   const sessions = new Map<string, Session>();
 
   const record = (session: Session, facts: Partial<Facts> & Pick<Facts, 'result'>): Promise<Row> =>
@@ -114,6 +122,7 @@ export function openDesk(options: DeskOptions): Desk {
     ...session.facts,
     member: session.member,
     ek: session.ek,
+    ekHash: session.ekHash,
     pseudonym: session.key && toHex(memberPseudonym(session.key.memberKey)),
     ...facts,
   });
@@ -233,6 +242,7 @@ export function openDesk(options: DeskOptions): Desk {
         wipe(secret);
         if (!same) throw keyElsewhere();
         session.ek = 'verified';
+        if (recordEk) session.ekHash = endorsementHash(certifiedKey(session.key!.certificate!)!);
         return issue(session);
       });
     },

@@ -30,19 +30,32 @@ export const MAX_LINE = 4_096;
 const CHUNK = 65_536;
 const NEWLINE = 0x0a;
 
-/** Opens the file, which is made if it is missing (0600). @throws Failure `os.write-failed`, `os.not-readable` */
+/** What says that a file can only be read here. */
+const READ_ONLY = ['EACCES', 'EPERM', 'EROFS'];
+
+/**
+ * Opens the file, which is made if it is missing (0600). One that can only be read is read, and `append` fails.
+ * @throws Failure `os.write-failed`, `os.not-readable`
+ */
 export async function openLogFile(path: string): Promise<LogFile> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'a+', 0o600);
-  } catch (error) {
-    throw writeFailure(path, error);
-  }
+  const file = await openEither(path);
   try {
     return await manage(path, file);
   } catch (error) {
     await file.close();
     throw error;
+  }
+}
+
+async function openEither(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'a+', 0o600);
+  } catch (error) {
+    const readable = READ_ONLY.includes((error as NodeJS.ErrnoException).code ?? '')
+      ? await open(path, 'r').catch(() => undefined)
+      : undefined;
+    if (readable !== undefined) return readable;
+    throw writeFailure(path, error);
   }
 }
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lchown, lstat, open, readdir, rename, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { syncFolder } from './durable.ts';
+import { syncFolder, writeFailure } from './durable.ts';
 
 /*
  * A folder is filled completely or not at all. One that was not there gets its name by one rename. One that was there (made by the package, or the
@@ -102,9 +102,13 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Gives a file another name, durably; nothing if there is no such file, or one of the other name. */
+/** Gives a file another name, durably; nothing if there is no such file, or one of the other name. @throws Failure `os.write-failed` */
 export async function moveIfThere(from: string, to: string): Promise<void> {
   if (!(await isThere(from)) || (await isThere(to))) return;
-  await rename(from, to);
-  await syncFolder(dirname(resolve(to)));
+  try {
+    await rename(from, to);
+    await syncFolder(dirname(resolve(to)));
+  } catch (error) {
+    throw writeFailure(to, error);
+  }
 }

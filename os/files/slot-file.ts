@@ -54,14 +54,15 @@ export async function openSlotFile(path: string): Promise<SlotFile | undefined> 
 }
 
 /**
- * Makes a table with this much room, filled by `fill` in memory, with the state that `fill` returns, in place of the one that is there.
- * @throws Failure `os.disk-full`, `os.write-failed`
+ * Makes a table with this much room, filled by `fill` in memory, with the state that `fill` returns, in place of the one in the file. Where no file
+ * can be written it is only in memory.
+ * @throws Failure `os.disk-full`
  */
 export async function makeSlotFile(
   path: string,
   room: number,
   fill: (table: SlotFile) => Promise<unknown>,
-): Promise<void> {
+): Promise<SlotFile> {
   const slots = 2 ** Math.ceil(Math.log2(Math.max(room / MOST_FULL, 2_048)));
   const bytes = Buffer.alloc(slots * SLOT);
   const store: Store = {
@@ -70,21 +71,32 @@ export async function makeSlotFile(
   };
   const made = table(path, undefined, store, { slots, state: undefined });
   const state = await fill(made);
-  const temp = `${path}.new`;
   try {
-    const file = await open(temp, 'w', 0o600);
-    try {
-      await file.writeFile(encodeHeader({ slots, state }));
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temp, path);
+    await publish(path, encodeHeader({ slots, state }), bytes);
   } catch (error) {
-    await rm(temp, { force: true });
-    throw writeFailure(path, error);
+    const failure = writeFailure(path, error);
+    if (failure.code !== 'os.write-failed') throw failure;
+    return { ...made, state };
   }
+  const opened = await openSlotFile(path);
+  if (opened === undefined) throw new Error(`${path} is not there although it was just made`);
+  return opened;
+}
+
+async function publish(path: string, header: Buffer, slots: Buffer): Promise<void> {
+  const temp = `${path}.new`;
+  const file = await open(temp, 'w', 0o600);
+  try {
+    await file.writeFile(header);
+    await file.writeFile(slots);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temp, path).catch(async (error: unknown) => {
+    await rm(temp, { force: true });
+    throw error;
+  });
 }
 
 interface Header {
@@ -118,10 +130,11 @@ function table(path: string, file: FileHandle | undefined, store: Store, header:
       await store.write(i, bytes);
     },
     async checkpoint(state) {
+      if (file === undefined) return;
       try {
-        await file!.sync();
-        await file!.write(encodeHeader({ slots, state }), 0, HEADER, 0);
-        await file!.sync();
+        await file.sync();
+        await file.write(encodeHeader({ slots, state }), 0, HEADER, 0);
+        await file.sync();
       } catch (error) {
         throw writeFailure(path, error);
       }

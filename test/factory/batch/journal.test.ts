@@ -177,6 +177,26 @@ describe('the journal of a batch', () => {
   });
 });
 
+test('a folder that can only be read is read, and takes no row', async () => {
+  await pass(1, { serial: 'S1' });
+  chmodSync(path('.'), 0o755);
+  chmodSync(group.folder, 0o555);
+  for (const name of ['journal.jsonl', 'ipk.bin', 'basename.bin', 'group.json']) chmodSync(file(name), 0o444);
+  rmSync(file('journal.index'));
+  const program = path('reader.mjs');
+  await bundle(new URL('./journal-child.ts', import.meta.url), program);
+  const uid = process.geteuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const child = fork(program, [group.folder, 'read'], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    ...uid,
+  });
+  const [said] = await once(child, 'message');
+  expect(said).toMatchObject({ passed: 1, serial: 'S1', code: 'os.write-failed' });
+  await once(child, 'exit');
+  chmodSync(group.folder, 0o700);
+  expect(existsSync(file('journal.index'))).toBe(false);
+});
+
 describe('programs that share a batch', () => {
   test('none loses a row, none writes one twice, also when one is killed at any moment', async () => {
     const program = path('writer.mjs');

@@ -4,7 +4,7 @@ import { primitives } from '../../../crypto/primitives.ts';
 import { closeBatch } from '../../../factory/batch/close.ts';
 import { withJournal } from '../../../factory/batch/journal.ts';
 import type { EndorsementPolicy } from '../../../factory/device/endorsement.ts';
-import { readAuthorities } from '../../../factory/device/endorsement.ts';
+import { readAuthorities, readEndorsementHash } from '../../../factory/device/endorsement.ts';
 import { proveMembership, readMember } from '../../../factory/device/member.ts';
 import { createGroup, type Group, unlockIssuer } from '../../../factory/group/group.ts';
 import { createMaker } from '../../../factory/maker/maker.ts';
@@ -72,6 +72,7 @@ async function station(
     issuerSecret,
     endorsement,
     operator: { station: 's1' },
+    recordEk: true,
     boards,
     now,
   });
@@ -351,7 +352,9 @@ describe('boards with their makers’ certificates', () => {
     const token = await tokenFor(2);
     const board = await chip(by.chip('board'));
     await personalise(board, url, token);
-    expect(await readManifest(group)).toMatchObject([{ ek: 'verified' }]);
+    expect(await readManifest(group)).toMatchObject([
+      { ek: 'verified', ekHash: await withTpm(board, readEndorsementHash) },
+    ]);
     await expectFailure(personalise(await chip(), url, token), 'factory.ek-absent');
     const foreign = await chip(maker(path('other-maker')).chip('board'));
     await expectFailure(personalise(foreign, url, token), 'factory.ek-untrusted');
