@@ -40,7 +40,7 @@ const NEEDS_PROGRAMS = [
   'test/os/files/private-folder.test.ts',
   'test/fabric/api/docs.test.ts',
   'test/fabric/labels/picture-process.test.ts',
-  'test/factory/label.test.ts',
+  'test/factory/{box-labels,label}.test.ts',
   'test/factory/batch/close.test.ts',
   'test/fabric/pki/x509.test.ts',
   'test/packaging/**',

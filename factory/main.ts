@@ -1,6 +1,7 @@
 import { type Program, runProgram } from '../cli/program.ts';
 import { leave, programArguments, VERSION, watchOutput } from '../os/service/process.ts';
 import { batchClose, batchExport, batchStatus } from './commands/batch.ts';
+import { batchLabels } from './commands/boxes.ts';
 import { devicePersonalise } from './commands/device.ts';
 import { groupCreate, groupImport, groupShow } from './commands/group.ts';
 import { deviceVerify, deviceWipe } from './commands/incoming.ts';
@@ -25,6 +26,7 @@ const program: Program = {
     batchStatus,
     batchExport,
     batchClose,
+    batchLabels,
     stationServe,
     stationToken,
     label,

@@ -199,13 +199,11 @@ async function rowAt(log: LogFile, offset: number): Promise<Row | undefined> {
 }
 
 function counted(tally: Tally, row: Row, before: Row | undefined): Tally {
-  const failed = { ...tally.failed };
-  const tokens = { ...tally.tokens };
-  let { passed, issued } = tally;
+  let { passed, issued, failed, tokens } = tally;
   const count = ({ result, failure = 'unknown' }: Row, by: 1 | -1): void => {
     if (result === 'pass') passed += by;
     else if (result === 'issued') issued += by;
-    else failed[codeIn(failed, failure)] = (failed[codeIn(failed, failure)] ?? 0) + by;
+    else failed = added(failed, codeIn(failed, failure), by);
   };
   if (before !== undefined) count(before, -1);
   count(row, 1);
@@ -215,9 +213,14 @@ function counted(tally: Tally, row: Row, before: Row | undefined): Tally {
     token !== before?.token &&
     (token in tokens || Object.keys(tokens).length < MAX_TOKENS)
   )
-    tokens[token] = (tokens[token] ?? 0) + 1;
-  for (const [code, count] of Object.entries(failed)) if (count === 0) delete failed[code];
+    tokens = added(tokens, token, 1);
   return { ...tally, passed, issued, failed, tokens, first: tally.first ?? row.time, last: row.time };
+}
+
+/** The counts with one more or less; what comes to nothing is left out. */
+function added(counts: Readonly<Record<string, number>>, name: string, by: 1 | -1): Record<string, number> {
+  const { [name]: before = 0, ...others } = counts;
+  return before + by === 0 ? others : { ...others, [name]: before + by };
 }
 
 const codeIn = (failed: Readonly<Record<string, number>>, code: string): string =>

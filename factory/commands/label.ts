@@ -5,7 +5,7 @@ import { drawTerminal } from '../label/label.ts';
 import { drawLabel } from '../operations.ts';
 import { GROUP_OPTION } from './group.ts';
 
-const DEFAULT_WIDTH_MM = '34';
+export const DEFAULT_WIDTH_MM = '34';
 const MAX_WIDTH_MM = 300;
 
 export const label: Command = {
@@ -44,7 +44,7 @@ export const label: Command = {
   },
 };
 
-function parseWidth(text: string): number {
+export function parseWidth(text: string): number {
   const width = Number(text);
   if (/^\d+(\.\d+)?$/.test(text) && width > 0 && width <= MAX_WIDTH_MM) return width;
   throw new Failure(

@@ -52,23 +52,47 @@ export function drawPng(code: QrCode, widthMm: number): Uint8Array {
   return encodePng((code.size + 2 * QUIET_ZONE) * dots, DOTS_PER_INCH, (x, y) => isDark(code, at(y), at(x)));
 }
 
-/** The label as an SVG in millimetres: the code, beside it the text. @throws Failure `factory.label-too-small` */
-export function drawSvg(code: QrCode, widthMm: number, text: readonly string[]): string {
+/** Where the parts of a label are, in millimetres from its upper left corner. */
+export interface LabelLayout {
+  readonly width: number;
+  readonly height: number;
+  readonly moduleMm: number;
+  /** The side of the code with its quiet zone; the text begins there. */
+  readonly codeMm: number;
+  /** Each with its baseline. */
+  readonly lines: readonly { readonly text: string; readonly y: number }[];
+  readonly fontMm: number;
+}
+
+/** The code, beside it the text. @throws Failure `factory.label-too-small` */
+export function layOut(code: QrCode, widthMm: number, text: readonly string[]): LabelLayout {
   const moduleMm = (dotsPerModule(code, widthMm) * MM_PER_INCH) / DOTS_PER_INCH;
   const codeMm = (code.size + 2 * QUIET_ZONE) * moduleMm;
   const lines = text.flatMap(wrap);
-  const width = codeMm + Math.max(...lines.map((line) => line.length)) * GLYPH_MM + LINE_MM;
   const height = Math.max(codeMm, (lines.length + 1) * LINE_MM);
   const top = Math.max(LINE_MM, (height - (lines.length - 1) * LINE_MM) / 2);
-  const mm = (value: number): string => String(Math.round(value * 1000) / 1000);
+  return {
+    width: codeMm + Math.max(...lines.map((line) => line.length)) * GLYPH_MM + LINE_MM,
+    height,
+    moduleMm,
+    codeMm,
+    lines: lines.map((line, i) => ({ text: line, y: top + i * LINE_MM })),
+    fontMm: FONT_MM,
+  };
+}
+
+/** A length as text, to a thousandth of a millimetre. */
+export const mm = (value: number): string => String(Math.round(value * 1000) / 1000);
+
+/** The label as an SVG in millimetres. @throws Failure `factory.label-too-small` */
+export function drawSvg(code: QrCode, widthMm: number, text: readonly string[]): string {
+  const { width, height, moduleMm, codeMm, lines, fontMm } = layOut(code, widthMm, text);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${mm(width)}mm" height="${mm(height)}mm" viewBox="0 0 ${mm(width)} ${mm(height)}">`,
     `<rect width="100%" height="100%" fill="#fff"/>`,
     `<path transform="scale(${moduleMm})" shape-rendering="crispEdges" fill="#000" d="${svgPath(code)}"/>`,
-    `<g font-family="DejaVu Sans Mono, monospace" font-size="${FONT_MM}">`,
-    ...lines.map(
-      (line, i) => `<text x="${mm(codeMm)}" y="${mm(top + i * LINE_MM)}">${escapeXml(line)}</text>`,
-    ),
+    `<g font-family="DejaVu Sans Mono, monospace" font-size="${fontMm}">`,
+    ...lines.map(({ text: line, y }) => `<text x="${mm(codeMm)}" y="${mm(y)}">${escapeXml(line)}</text>`),
     '</g>',
     '</svg>',
     '',
@@ -97,20 +121,32 @@ function isDark(code: QrCode, row: number, column: number): boolean {
   return row >= 0 && column >= 0 && row < code.size && column < code.size && code.isDark(row, column);
 }
 
-/** One rectangle for each run of dark modules in a row. */
-function svgPath(code: QrCode): string {
-  let path = '';
+/** A run of dark modules in a row of a code; row and column count from the edge of the quiet zone. */
+export interface Run {
+  readonly row: number;
+  readonly column: number;
+  readonly length: number;
+}
+
+/** The dark modules of a code. */
+export function darkRuns(code: QrCode): Run[] {
+  const runs: Run[] = [];
   for (let row = 0; row < code.size; row++) {
     for (let column = 0; column < code.size; column++) {
       let end = column;
       while (isDark(code, row, end)) end++;
       if (end === column) continue;
-      path += `M${column + QUIET_ZONE} ${row + QUIET_ZONE}h${end - column}v1h-${end - column}z`;
+      runs.push({ row: row + QUIET_ZONE, column: column + QUIET_ZONE, length: end - column });
       column = end;
     }
   }
-  return path;
+  return runs;
 }
+
+const svgPath = (code: QrCode): string =>
+  darkRuns(code)
+    .map(({ row, column, length }) => `M${column} ${row}h${length}v1h-${length}z`)
+    .join('');
 
 function wrap(line: string): string[] {
   const characters = [...line];
