@@ -93,8 +93,8 @@ async function serveSocket(run: SocketRun, progress: Progress, tcti: string, soc
     progress.begun++;
     const done = await attempt(run, progress, tcti, socket);
     progress.begun--;
-    if (done?.again === false) progress.made++;
-    await removed(run, tcti, socket, over);
+    if (done.again === false) progress.made++;
+    await removed(run, tcti, socket, done.member, over);
   }
 }
 
@@ -134,12 +134,13 @@ async function look(
   }
 }
 
-async function attempt(
-  run: SocketRun,
-  progress: Progress,
-  tcti: string,
-  socket: number,
-): Promise<Passed | undefined> {
+/** What became of a chip: its key, if it has one, and whether it was in the batch before; undefined for a failure. */
+interface Attempt {
+  readonly member: string | undefined;
+  readonly again: boolean | undefined;
+}
+
+async function attempt(run: SocketRun, progress: Progress, tcti: string, socket: number): Promise<Attempt> {
   let member: string | undefined;
   try {
     const tpm = await openTpm(tcti);
@@ -154,26 +155,43 @@ async function attempt(
       await tpm.close();
     }
   } catch (error) {
-    if (!isFailure(error)) {
-      progress.fatal ??= error;
-      return undefined;
-    }
-    const { code, message, action } = error;
-    // The person who would type it has ended the run.
-    if (code === 'factory.no-serial' && run.signal.aborted) return undefined;
-    run.emit({ event: 'fail', socket, code, message, action });
-    if (FATAL.includes(code)) progress.fatal ??= error;
-    else
-      await run.recordFailure(error, member).catch((failed: unknown) => {
-        progress.fatal ??= failed;
-      });
-    return undefined;
+    await failed(run, progress, socket, member, error);
+    return { member, again: undefined };
   }
 }
 
-/** Waits until the chip is taken out, or another is in its place. One without a key of ours shows no difference to the next such. */
-async function removed(run: SocketRun, tcti: string, socket: number, over: () => boolean): Promise<void> {
-  const before = await look(tcti);
+async function failed(
+  run: SocketRun,
+  progress: Progress,
+  socket: number,
+  member: string | undefined,
+  error: unknown,
+): Promise<void> {
+  if (!isFailure(error)) {
+    progress.fatal ??= error;
+    return;
+  }
+  const { code, message, action } = error;
+  // The person who would type it has ended the run.
+  if (code === 'factory.no-serial' && run.signal.aborted) return;
+  run.emit({ event: 'fail', socket, code, message, action });
+  if (FATAL.includes(code)) {
+    progress.fatal ??= error;
+    return;
+  }
+  await run.recordFailure(error, member).catch((cause: unknown) => {
+    progress.fatal ??= cause;
+  });
+}
+
+/** Waits until the chip with this key is taken out, or another is in its place. One without a key of ours shows no difference to the next such. */
+async function removed(
+  run: SocketRun,
+  tcti: string,
+  socket: number,
+  member: string | undefined,
+  over: () => boolean,
+): Promise<void> {
   for (; !over(); await sleep(run.pollMs)) {
     if (run.isNext?.(socket)) return;
     const now = await look(tcti);
@@ -181,7 +199,7 @@ async function removed(run: SocketRun, tcti: string, socket: number, over: () =>
       if (EMPTY.includes(now.failure.code)) return;
       continue;
     }
-    if ('member' in before && before.member !== undefined && now.member !== before.member) return;
+    if (member !== undefined && now.member !== member) return;
   }
 }
 

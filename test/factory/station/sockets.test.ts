@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { withJournal } from '../../../factory/batch/journal.ts';
 import { personaliseTpm } from '../../../factory/device/personalise.ts';
@@ -17,6 +19,7 @@ const nobody = (): Promise<Uint8Array> => Promise.reject(new Error('nobody is to
 let [group, other] = [undefined, undefined] as unknown as [Group, Group];
 let chips: Swtpm[] = [];
 let made = 0;
+let closing: (() => void)[] = [];
 
 beforeEach(async () => {
   made++;
@@ -25,14 +28,54 @@ beforeEach(async () => {
   [group, other] = [await named('March'), await named('April')];
 });
 afterEach(async () => {
+  for (const close of closing) close();
   for (const chip of chips) await chip.stop();
-  chips = [];
+  [chips, closing] = [[], []];
 });
 
-async function chipIn(options: { port?: number; state?: string } = {}): Promise<Swtpm> {
-  const chip = await startSwtpm(options);
+async function chipIn(): Promise<Swtpm> {
+  const chip = await startSwtpm();
   chips.push(chip);
   return chip;
+}
+
+/** A socket: ports that lead to whichever chip is in it. */
+async function testSocket(): Promise<{ readonly tcti: string; put(chip: Swtpm): Promise<void> }> {
+  // Two neighbouring ports that nobody uses.
+  const { port, stop } = await startSwtpm();
+  await stop();
+  const links = new Set<Socket>();
+  let target: number | undefined;
+  for (const offset of [0, 1]) {
+    const server = createServer((from) => {
+      if (target === undefined) return void from.destroy();
+      const to = connect(target + offset, '127.0.0.1');
+      for (const [one, other] of [
+        [from, to],
+        [to, from],
+      ] as const) {
+        links.add(one);
+        one
+          .on('error', () => {})
+          .on('close', () => other.destroy())
+          .pipe(other);
+      }
+    });
+    server.listen(port + offset, '127.0.0.1');
+    await once(server, 'listening');
+    closing.push(() => server.close());
+  }
+  return {
+    tcti: `swtpm:host=127.0.0.1,port=${port}`,
+    async put(chip) {
+      target = undefined;
+      // The station sees that it is empty.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      for (const link of links) link.destroy();
+      links.clear();
+      target = chip.port;
+    },
+  };
 }
 
 async function makeDevice(tpm: Tpm, into = group): ReturnType<SocketRun['personalise']> {
@@ -58,25 +101,22 @@ const runOf = (more: Partial<SocketRun> & Pick<SocketRun, 'sockets'>): SocketRun
 
 describe('sockets', () => {
   test('four side by side make eight devices of chips that come and go', async () => {
-    const there = await Promise.all([1, 2, 3, 4].map(() => chipIn()));
+    const waiting = await Promise.all(Array.from({ length: 8 }, () => chipIn()));
+    const sockets = await Promise.all([1, 2, 3, 4].map(() => testSocket()));
+    for (const socket of sockets) await socket.put(waiting.pop()!);
     const passed: string[] = [];
-    const change = async (i: number): Promise<void> => {
-      const { port } = there[i]!;
-      await there[i]!.stop();
-      there[i] = await chipIn({ port });
-    };
+    const failures: string[] = [];
     const changes: Promise<void>[] = [];
     const emit = (event: SocketEvent): void => {
-      if (event.event === 'fail') throw new Error(event.message);
+      if (event.event === 'fail') failures.push(event.message);
       if (event.event !== 'pass') return;
       passed.push(event.member);
-      // Only once the station has let the chip go.
-      changes.push(
-        new Promise((resolve) => setTimeout(resolve, 200, undefined)).then(() => change(event.socket - 1)),
-      );
+      const next = waiting.pop();
+      if (next !== undefined) changes.push(sockets[event.socket - 1]!.put(next));
     };
-    expect(await runSockets(runOf({ sockets: there.map(({ tcti }) => tcti), count: 8, emit }))).toBe(8);
+    expect(await runSockets(runOf({ sockets: sockets.map(({ tcti }) => tcti), count: 8, emit }))).toBe(8);
     await Promise.all(changes);
+    expect(failures).toEqual([]);
     expect(new Set(passed).size).toBe(8);
     expect((await readManifest(group)).map(({ member }) => member).sort()).toEqual(passed.sort());
   });
