@@ -133,12 +133,18 @@ function answered(socket: Socket): Promise<boolean> {
   });
 }
 
+/** What ends with this process. */
+const ending = new Set<() => void>();
+process.once('exit', () => {
+  for (const end of ending) end();
+});
+
 function manage(child: ChildProcess, port: number, state: string, made: boolean): Swtpm {
   const atExit = () => {
     child.kill('SIGKILL');
     if (made) rmSync(state, { recursive: true, force: true });
   };
-  process.once('exit', atExit);
+  ending.add(atExit);
   child.unref();
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -154,7 +160,7 @@ function manage(child: ChildProcess, port: number, state: string, made: boolean)
     kill: () => end('SIGKILL'),
     stop: async () => {
       await end('SIGTERM');
-      process.off('exit', atExit);
+      ending.delete(atExit);
       if (made) rmSync(state, { recursive: true, force: true });
     },
   };
