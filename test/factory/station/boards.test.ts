@@ -60,10 +60,16 @@ interface Station {
   close(): Promise<void>;
 }
 
-async function station(
-  more: { endorsement?: EndorsementPolicy; boards?: number; into?: Group } = {},
-): Promise<Station> {
-  const { endorsement = NONE, boards = 64, into = group } = more;
+interface StationChange {
+  readonly endorsement?: EndorsementPolicy;
+  readonly boards?: number;
+  readonly into?: Group;
+  /** True for a step after which the station is killed, before it answers. */
+  readonly after?: (step: string) => boolean;
+}
+
+async function station(more: StationChange = {}): Promise<Station> {
+  const { endorsement = NONE, boards = 64, into = group, after = () => false } = more;
   const now = (): Date => new Date();
   const issuerSecret = await unlockIssuer(into, nobody);
   const desk = openDesk({
@@ -76,8 +82,20 @@ async function station(
     boards,
     now,
   });
+  const then = async <T>(step: string, done: Promise<T>): Promise<T> => {
+    const result = await done;
+    if (after(step)) await served.close();
+    return result;
+  };
+  const dying: Desk = {
+    ...desk,
+    begin: (...given) => then('begin', desk.begin(...given)),
+    join: (...given) => then('join', desk.join(...given)),
+    prove: (...given) => then('prove', desk.prove(...given)),
+    done: (...given) => then('done', desk.done(...given)),
+  };
   const served = await serveBoards({
-    ...{ desk, group: into, trust, identity, boards, now, emit: () => {} },
+    ...{ desk: dying, group: into, trust, identity, boards, now, emit: () => {} },
     address: { host: '127.0.0.1', port: 0 },
     wantsCertificate: endorsement.authorities.length > 0,
   });
@@ -166,26 +184,35 @@ describe('a station on the network', () => {
     expect(await readManifest(group)).toHaveLength(BOARDS);
   });
 
-  test('a board or a station that is killed between any two messages or writes goes on: one row, charged once', async () => {
-    const steps = [STEP.join, STEP.done];
-    for (const kill of steps) {
-      const board = await chip();
-      const token = await tokenFor(1);
-      const one = await station();
-      const cut = personalise(board, one.url, token, {
+  test('a board or a station that is killed before or after any message goes on: one row, charged once', async () => {
+    const by = maker(path('maker-of-killed'));
+    const endorsement = { authorities: await readAuthorities(by.roots), required: true };
+    const moments = ['begin', 'join', 'prove', 'done'].flatMap((step) => [`before ${step}`, `after ${step}`]);
+    for (const moment of moments) {
+      const board = await chip(by.chip(moment.replace(' ', '-')));
+      const text = await tokenFor(1);
+      // What the board asked for is done, and the answer is lost.
+      const one = await station({ endorsement, after: (step) => moment === `after ${step}` });
+      const cut = personalise(board, one.url, text, {
         before: async (step) => {
-          if (step === kill) await one.close();
+          if (moment === `before ${step.split('/').at(-1)}`) await one.close();
         },
       });
       await expectFailure(cut, 'net.unreachable');
       await board.kill();
+      const { url } = await station({ endorsement });
       const back = await chip(board.state);
-      const { url } = await station();
-      expect(await personalise(back, url, token)).toMatchObject({ already: kill === STEP.done });
-      await expectFailure(personalise(await chip(), url, token), 'factory.token-used');
+      expect(await personalise(back, url, text)).toMatchObject({ already: moment.endsWith('done') });
+      // Charged, and no more than once: the credential left before, or after.
+      if (moment === 'after prove')
+        await expectFailure(personalise(await chip(by.chip('another')), url, text), 'factory.token-used');
+      await back.stop();
     }
-    expect(await readManifest(group)).toHaveLength(steps.length);
-    expect((await tally()).issued).toBe(0);
+    const rows = await readManifest(group);
+    expect(rows).toHaveLength(moments.length);
+    expect(new Set(rows.map(({ member }) => member)).size).toBe(moments.length);
+    const { issued, tokens } = await tally();
+    expect([issued, Object.values(tokens)]).toEqual([0, moments.map(() => 1)]);
   });
 
   test('a board whose power goes at any write to its TPM becomes one device', async () => {
