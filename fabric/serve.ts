@@ -14,7 +14,7 @@ import { openTunDevice } from '../tunnel/client.ts';
 import { readMail } from './alarms/mail.ts';
 import { watchAlarms } from './alarms/watch.ts';
 import { type Parts, startControl } from './control.ts';
-import { openLocator } from './geo/locator.ts';
+import { openLocator, type PlaceFiles } from './geo/locator.ts';
 import { type Host, openHost } from './host/host.ts';
 import { type HostServices, NO_SERVICES } from './host/services.ts';
 import type { ServerKey } from './identity/credentials.ts';
@@ -47,8 +47,10 @@ export interface ServeOptions {
   /** Which services of this host devices may use through it; none unless given. */
   readonly hostServices?: HostServices;
   readonly log: Log;
-  /** A database of places (.mmdb) for the handshakes that are written, or `none`; countries that come with the program unless given. */
-  readonly places?: string | undefined;
+  /** Databases of places (.mmdb) for the handshakes that are written; countries that come with the program unless given. */
+  readonly places?: PlaceFiles;
+  /** Such a database is old after so many days; 0: never. */
+  readonly placesOldDays?: number;
   /** A file that says by which server mail of hooks leaves, see `readMail`; without one there is none. */
   readonly mail?: string | undefined;
   /** Where everybody on this host may read the metrics; nowhere unless given. */
@@ -101,8 +103,9 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const logFailure = repeatedLine(log, 'error', { subjects: 1 });
     const onError = (error: unknown): void => logFailure('', `registry: ${(error as Error).message}`);
     started.push(logFailure.close);
-    const places = await openLocator(options.places, (message) => log('warning', message));
-    const registry = await openRegistry(pathOf(data, 'registry'), { onError, locate: places.locate });
+    const places = await openLocator(options.places ?? {}, (message) => log('warning', message));
+    const { locate, cityOf } = places;
+    const registry = await openRegistry(pathOf(data, 'registry'), { onError, locate, cityOf });
     started.push(() => registry.close());
     const lost = registry.missing();
     if (lost !== undefined) log('error', `${lost.code}: ${lost.message}. ${lost.action}`);
@@ -166,7 +169,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
 
     started.push(
       watchAlarms({
-        ...{ registry, data, log, certificates },
+        ...{ registry, data, log, certificates, places: places.used },
+        placesOldDays: options.placesOldDays ?? 0,
         sending: { allowPrivate: options.privateHooks ?? false, ...(mail !== undefined && { mail }) },
       }),
     );

@@ -6,6 +6,7 @@ import type { AlarmKind, Alarms, Finding } from '../registry/alarms.ts';
 import type { Handshake } from '../registry/records.ts';
 import type { OwnedReader, Registry } from '../registry/registry.ts';
 import { failing } from './failing.ts';
+import { trailCheck } from './trail.ts';
 
 /** What is looked at now and then. */
 export interface AlarmCheck {
@@ -16,7 +17,7 @@ export interface AlarmCheck {
 
 /** What the checks ask of the fabric. */
 export interface CheckSources {
-  readonly registry: Pick<Registry, 'missing'> &
+  readonly registry: Pick<Registry, 'missing' | 'verifyAuditPart'> &
     Pick<OwnedReader, 'census' | 'group' | 'groupNumbers' | 'handshakes' | 'networks'> &
     Pick<Alarms, 'beyondLimits' | 'failures' | 'overAnnounced' | 'tokensEnding'>;
   /** PEM by name of the file. */
@@ -25,6 +26,13 @@ export interface CheckSources {
   readonly disk: () => Promise<{ readonly path: string; readonly free: number; readonly all: number }>;
   /** When the newest backup was made; undefined if none is known. */
   readonly backupAt: () => Promise<number | undefined>;
+  /** The databases of places in use, each with when it was made, and after how many days one is old (0: never). */
+  readonly places: () => readonly {
+    readonly file: string;
+    readonly source: string;
+    readonly built: number;
+  }[];
+  readonly placesOldDays: number;
   readonly now: () => number;
 }
 
@@ -52,6 +60,8 @@ export function alarmChecks({
   certificates,
   disk,
   backupAt,
+  places,
+  placesOldDays,
   now,
 }: CheckSources): readonly AlarmCheck[] {
   const tunnels: number[] = [];
@@ -134,6 +144,16 @@ export function alarmChecks({
         return first === undefined ? [] : backupOld(await backupAt(), first.created, now());
       },
     },
+    {
+      kinds: ['places.old'],
+      everyMs: MINUTE_MS,
+      find: async () => places().flatMap((each) => placesOld(each, placesOldDays, now())),
+    },
+    {
+      kinds: ['audit.broken'],
+      everyMs: 10_000,
+      find: trailCheck(registry, now),
+    },
   ];
 }
 
@@ -143,6 +163,23 @@ export function backupOld(at: number | undefined, firstNetwork: number, now: num
     at === undefined ? firstNetwork < now - FIRST_BACKUP_DAYS * DAY_MS : at < now - BACKUP_DAYS * DAY_MS;
   const detail = at === undefined ? {} : { made: new Date(at).toISOString() };
   return old ? [{ kind: 'backup.old', owner: HOST, subject: 'fabric', detail }] : [];
+}
+
+/** A database of places was made so many days ago, or more; 0: none is old. */
+export function placesOld(
+  { file, source, built }: { readonly file: string; readonly source: string; readonly built: number },
+  days: number,
+  now: number,
+): readonly Finding[] {
+  if (days === 0 || built > now - days * DAY_MS) return [];
+  return [
+    {
+      kind: 'places.old',
+      owner: HOST,
+      subject: file,
+      detail: { source, made: new Date(built).toISOString() },
+    },
+  ];
 }
 
 /** Since then somebody may have brought its label. */

@@ -6,7 +6,7 @@ import { lastBackup } from '../backup/last.ts';
 import type { AlarmKind } from '../registry/alarms.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ownTurn } from '../registry/turns.ts';
-import { type AlarmCheck, alarmChecks } from './checks.ts';
+import { type AlarmCheck, alarmChecks, type CheckSources } from './checks.ts';
 import { type SendOptions, sendDue } from './sender.ts';
 
 /** How often what is due is looked for. */
@@ -23,6 +23,8 @@ export interface WatchOptions {
   readonly data: string;
   /** PEM by name of the file. */
   readonly certificates: () => Promise<Readonly<Record<string, string>>>;
+  readonly places: CheckSources['places'];
+  readonly placesOldDays: number;
   readonly sending: Omit<SendOptions, 'signal'>;
   readonly log: Log;
 }
@@ -32,6 +34,8 @@ export function watchAlarms({
   registry,
   data,
   certificates,
+  places,
+  placesOldDays,
   sending,
   log,
 }: WatchOptions): () => Promise<void> {
@@ -44,6 +48,8 @@ export function watchAlarms({
     registry: { ...registry, ...registry.of(EVERYTHING) },
     certificates,
     disk,
+    places,
+    placesOldDays,
     backupAt: () => lastBackup(data),
     now: Date.now,
   }).map((check) => ({

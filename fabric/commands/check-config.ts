@@ -4,7 +4,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { readMail } from '../alarms/mail.ts';
 import { type Config, checkConsole, renderConfig } from '../config/config.ts';
 import { readOpenId } from '../config/openid.ts';
-import { readPlaces } from '../geo/places.ts';
+import { readCities, readPlaces } from '../geo/places.ts';
 import { readTls } from './common/console-tls.ts';
 import { CONFIG, readConfig } from './common/settings.ts';
 
@@ -24,13 +24,14 @@ export const checkConfig: Command = {
 
 /** @throws Failure `config.bad-console`, `config.bad-openid`, `geo.bad-database`, `fabric.bad-mail`, `os.…` */
 async function checkFiles(config: Config): Promise<void> {
-  const { console, places, hooks } = config;
+  const { console, places, geo, hooks } = config;
   checkConsole(console);
   const tls = await readTls(console);
   if (tls !== undefined) checkPair(tls);
   await readOpenId(config);
   if (hooks.mailFile !== '') await readMail(hooks.mailFile);
   if (places.database !== '' && places.database !== 'none') await readPlaces(places.database);
+  if (geo.cityFile !== '') await readCities(geo.cityFile);
 }
 
 function checkPair({ certificate, key }: { readonly certificate: string; readonly key: string }): void {

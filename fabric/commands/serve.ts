@@ -15,6 +15,7 @@ const OVERRIDES = [
   override('processes', 'N', 'identity', 'processes'),
   override('max-connections', 'N', 'identity', 'max-connections'),
   override('places', 'FILE', 'places', 'database'),
+  override('city-file', 'FILE', 'geo', 'city-file'),
   override('mail', 'FILE', 'hooks', 'mail-file'),
   override('private-hooks', undefined, 'hooks', 'private'),
 ];
@@ -30,7 +31,7 @@ export const serveCommand: Command = {
   ],
   async run(invocation) {
     const config = await readConfig(invocation, OVERRIDES);
-    const { identity, tunnel, host, places, hooks, metrics, console: ofConsole } = config;
+    const { identity, tunnel, host, places, geo, hooks, metrics, console: ofConsole } = config;
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const log = stderrLog();
@@ -42,7 +43,8 @@ export const serveCommand: Command = {
       tunnel: tunnel.listen,
       tun,
       hostServices: host.services,
-      places: places.database || undefined,
+      places: { database: places.database || undefined, cityFile: geo.cityFile || undefined },
+      placesOldDays: geo.oldDays,
       mail: hooks.mailFile || undefined,
       consoleCertificate: ofConsole.certificate || undefined,
       privateHooks: hooks.private,

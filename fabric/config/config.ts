@@ -118,6 +118,19 @@ export const SCHEMA = {
         value === 'none' ? undefined : absolute(value) && 'an absolute path, "none", or empty text',
     ),
   },
+  geo: {
+    'city-file': text(
+      {
+        default: '""',
+        doc: 'Database of cities (.mmdb) beside that one, such as GeoLite2 City or DB-IP; empty: places are countries.',
+      },
+      absolute,
+    ),
+    'old-days': whole(0, 3_650, {
+      default: '365',
+      doc: 'The alarm `places.old` is raised for a database of places that was made so many days ago; 0: never.',
+    }),
+  },
   hooks: {
     'mail-file': text(
       {

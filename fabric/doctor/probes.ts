@@ -21,6 +21,12 @@ export interface Validity {
   readonly toMs: number;
 }
 
+/** `built`: milliseconds since 1970, as the file says. */
+export interface PlaceDatabases {
+  readonly databases: readonly { readonly source: string; readonly built: number }[];
+  readonly oldDays: number;
+}
+
 /** Everything that checks ask of the machine and of the fabric. Each changes nothing, and comes back in a few seconds. */
 export interface Probes {
   wallMs(): number;
@@ -42,14 +48,19 @@ export interface Probes {
   certificates(): Promise<readonly Validity[]>;
   /** When the newest backup was made, milliseconds since 1970; undefined if none is known. */
   backupAt(): Promise<number | undefined>;
+  /** The databases of places that the configuration names, and after how many days one is old (0: never). @throws Failure `config.…`, `geo.…`, `os.…` */
+  places(): Promise<PlaceDatabases>;
   /** Bytes that are free on the disk of the data folder, and those of the registry. @throws Failure `os.…` */
   disk(): Promise<{ readonly free: number; readonly registry: number }>;
 }
 
 const PATIENCE_MS = 5_000;
 
-/** The probes of this machine and the fabric in the data folder. */
-export function machineProbes(data: string, networks: () => AsyncIterable<NetworkView>): Probes {
+/** The probes of this machine and the fabric in the data folder; what the configuration names is not among them. */
+export function machineProbes(
+  data: string,
+  networks: () => AsyncIterable<NetworkView>,
+): Omit<Probes, 'places'> {
   let serving: Promise<Serving | null | undefined> | undefined;
   return {
     wallMs: Date.now,

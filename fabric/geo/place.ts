@@ -9,6 +9,15 @@ export interface Place {
   readonly point?: { readonly latitude: number; readonly longitude: number; readonly radiusKm: number };
 }
 
+/** A place that is known more finely than its country. */
+export type CityPlace = Place & Required<Pick<Place, 'point'>>;
+
+/** True for a place with a point and the name of a city or region: databases of cities give countries a point, too, somewhere in their middle. */
+export const isCity = (located: Located): located is CityPlace =>
+  typeof located === 'object' &&
+  located.point !== undefined &&
+  (located.city !== undefined || located.region !== undefined);
+
 /** What is known of an address: a place, that it belongs to no place, or nothing. */
 export type Located = Place | 'private' | 'unknown';
 

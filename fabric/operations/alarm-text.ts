@@ -55,6 +55,14 @@ export function alarmText({ kind, subject, detail }: Finding): {
       `The disk of ${subject} has ${Math.floor(Number(detail.free ?? 0) / 1_048_576)} MB left.`,
       'Free some: when it is full, nobody is admitted and nothing is changed.',
     ],
+    'places.old': [
+      `The database of places ${subject} (${of('source')}) was made ${of('made')}.`,
+      'Put a newer one in its place, then systemctl reload enf-fabric: addresses change hands, and places are wrong by and by.',
+    ],
+    'audit.broken': [
+      `The audit trail does not verify: ${of('message')}.`,
+      'Something else than the fabric has changed the registry: keep a copy of it, and compare it with a backup (enf-fabric audit verify).',
+    ],
     'backup.old': [
       detail.made === undefined ? 'No backup was ever made.' : `The newest backup was made ${of('made')}.`,
       'Make one each day (enf-fabric backup create): without its keys no device finds the fabric again.',

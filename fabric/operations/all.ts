@@ -17,7 +17,7 @@ import { addHook, listDeliveries, listHooks, removeHook, retryDelivery, testHook
 import { cancelJob, listJobs, showJob } from './jobs.ts';
 import { readLabel } from './labels.ts';
 import { addNetwork, listNetworks, renameNetwork } from './networks.ts';
-import { handshakeCountries, handshakeHours, overview } from './overview.ts';
+import { handshakeCountries, handshakeHours, handshakePlaces, overview } from './overview.ts';
 import {
   addOwner,
   closeOwner,
@@ -48,6 +48,7 @@ const ALL = {
   overview: overview,
   'handshake-hours': handshakeHours,
   'handshake-countries': handshakeCountries,
+  'handshake-places': handshakePlaces,
   'device-list': listDevices,
   'device-show': showDevice,
   'device-name': nameDevice,

@@ -32,7 +32,7 @@ import {
   VerifiedView,
 } from './views/handshakes.ts';
 import { JobsView } from './views/jobs.ts';
-import { CountriesView, HoursView, OverviewView } from './views/overview.ts';
+import { CountriesView, HoursView, OverviewView, PlacesView } from './views/overview.ts';
 import {
   InviteView,
   NewTokenView,
@@ -62,6 +62,7 @@ export const ANSWERS = {
   overview: OverviewView,
   'handshake-hours': HoursView,
   'handshake-countries': CountriesView,
+  'handshake-places': PlacesView,
   'device-list': pageOf(DeviceView),
   'device-show': DeviceDetails,
   'device-name': changedTo(NamedView),

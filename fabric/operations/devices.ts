@@ -3,6 +3,7 @@ import { countries } from '../geo/countries.ts';
 import { longestAbsence, STANDINGS, type Standing } from '../registry/admission.ts';
 import {
   type AgentReport,
+  type City,
   type Device,
   type DeviceFilter,
   type StandingChange,
@@ -104,6 +105,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
       ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
       ...(device.movedTo !== undefined && { movedTo: formatIpv6(device.movedTo) }),
       note: device.note ?? null,
+      city: device.city === undefined ? null : cityView(device.city),
       twins:
         clones === undefined
           ? null
@@ -120,6 +122,13 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     };
   },
 );
+
+export const cityView = ({ country, region, city, point }: City) => ({
+  country,
+  region: region ?? null,
+  city: city ?? null,
+  ...point,
+});
 
 /** Evicts, bans or unbans a device. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
 export const setStanding = operation<{ address: string; change: StandingChange }, Changed<StandingView>>(

@@ -2,7 +2,15 @@ import { toHex } from '../../protocol/bytes.ts';
 import type { HandshakeTally } from '../registry/records.ts';
 import { optional, whole } from './contract/input.ts';
 import { isoTime, operation, type ReadContext } from './contract/operation.ts';
-import type { CountriesView, CountryView, HoursView, HourView, OverviewView } from './views/overview.ts';
+import { cityView } from './devices.ts';
+import type {
+  CountriesView,
+  CountryView,
+  HoursView,
+  HourView,
+  OverviewView,
+  PlacesView,
+} from './views/overview.ts';
 
 const HOUR_MS = 3_600_000;
 /** 90 days: so long are handshakes counted by hour. */
@@ -50,6 +58,18 @@ export const handshakeCountries = operation<{ hours?: number | undefined }, Coun
     const tallies = await registry.countryTallies(firstHour(Date.now(), hours));
     return { rows: countriesOf(tallies, await registry.deviceCountries()) };
   },
+);
+
+const MOST_PLACES = 1_000;
+const PLACES = 200;
+
+/** Where most devices are, by the cities of their newest handshakes, those with the most first: 200 unless `limit` says otherwise. */
+export const handshakePlaces = operation<{ limit?: number | undefined }, PlacesView, ReadContext>(
+  'handshake-places',
+  { limit: optional(whole(1, MOST_PLACES)) },
+  async ({ registry }, { limit = PLACES }) => ({
+    rows: (await registry.deviceCities(limit)).map((row) => ({ ...cityView(row), devices: row.devices })),
+  }),
 );
 
 /** The beginning of the first of the last `hours` hours, of which the last one is not over. */

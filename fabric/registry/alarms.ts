@@ -28,6 +28,10 @@ export const ALARM_KINDS = [
   'disk.full-soon',
   /** The newest backup is old, or there is none though there are devices. Subject: "fabric". */
   'backup.old',
+  /** A database of places was made long ago. Subject: its file. */
+  'places.old',
+  /** The audit trail does not verify. Subject: "audit". */
+  'audit.broken',
 ] as const;
 
 export type AlarmKind = (typeof ALARM_KINDS)[number];

@@ -72,6 +72,8 @@ export interface Device {
   readonly handshake: { readonly at: number; readonly from: string };
   /** Where the newest handshake came from, see `Handshake`. */
   readonly country?: string;
+  /** The same as finely as a database of cities said; absent where addresses are not kept. */
+  readonly city?: City;
   /** The newest tunnel; `ended` is absent while it lasts. */
   readonly tunnel?: { readonly at: number; readonly from: string; readonly ended?: number };
   /** What its agent has reported, and when; C clients report nothing. */
@@ -83,6 +85,21 @@ export interface AgentReport {
   readonly at: number;
   readonly version: string;
   readonly failure?: { readonly code: string; readonly at: number };
+}
+
+/** Where an address is registered, as a database of cities says: somewhere around a point. */
+export interface City {
+  /** ISO 3166-1 alpha-2. */
+  readonly country: string;
+  readonly region?: string;
+  readonly city?: string;
+  /** In degrees. */
+  readonly point: { readonly latitude: number; readonly longitude: number; readonly radiusKm: number };
+}
+
+export interface CountedCity extends City {
+  /** Devices whose newest handshake came from there. */
+  readonly devices: number;
 }
 
 /** One handshake, good or refused. */

@@ -17,6 +17,8 @@ import type {
   AuditHead,
   Census,
   Change,
+  City,
+  CountedCity,
   CountedGroup,
   Device,
   DeviceFilter,
@@ -41,6 +43,11 @@ export interface RegistryReader extends OwnersReader {
   of(scope: Scope): OwnedReader;
   /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
   verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
+  /**
+   * Recomputes the next entries of the trail, a bounded number: behind one that was recomputed before, or from the first one on. Returns how far it came,
+   * and whether that was the end. @throws Failure `audit.broken`
+   */
+  verifyAuditPart(from?: AuditHead): Promise<{ readonly head: AuditHead; readonly end: boolean }>;
   /** `audit.behind` if newer entries were once written than the trail has, as far as the engine can know; undefined otherwise. */
   missing(): Failure | undefined;
   /** Commits what waits, and closes. */
@@ -80,6 +87,8 @@ export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, Pri
   countryTallies(since: number): Promise<ReadonlyMap<string | undefined, HandshakeTally>>;
   /** How many devices had their newest handshake from which country. */
   deviceCountries(): Promise<ReadonlyMap<string, number>>;
+  /** Where most devices are, by their newest handshakes as a database of cities places them; those with the most first. */
+  deviceCities(most: number): Promise<readonly CountedCity[]>;
   /** When the devices of a group (32 bytes) came, oldest first; the newest `most` minutes (10,000) in which any came. */
   arrivals(gid: Uint8Array, most?: number): Promise<readonly Arrival[]>;
   /** Of a group, 32 bytes. */
@@ -219,6 +228,8 @@ export interface DeviceNames {
 export interface RegistryOptions {
   /** Where an address is registered, for the handshakes that are written; nobody knows unless given. */
   readonly locate?: (source: string) => string | undefined;
+  /** The same as finely as a database of cities says. */
+  readonly cityOf?: (source: string) => City | undefined;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
   /** Replaced in tests, where two chips must collide. */

@@ -7,6 +7,7 @@ import { disk } from './disk.ts';
 import { entropy } from './entropy.ts';
 import { forwarding } from './forwarding.ts';
 import { hostServices } from './host-services.ts';
+import { places } from './places.ts';
 import { ports } from './ports.ts';
 import { tun } from './tun.ts';
 
@@ -20,6 +21,7 @@ export const CHECKS: readonly Check[] = [
   forwarding,
   disk,
   backup,
+  places,
   clock,
   entropy,
 ];

@@ -149,6 +149,13 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/handshakes/countries',
     summary: 'Handshakes and devices by country',
   },
+  'handshake-places': {
+    permission: 'handshakes.read',
+    method: 'GET',
+    path: '/handshakes/places',
+    summary:
+      'Where most devices are, by the cities of their newest handshakes; empty without a database of cities',
+  },
   'handshake-counts': {
     permission: 'handshakes.read',
     method: 'GET',

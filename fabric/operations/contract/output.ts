@@ -51,6 +51,13 @@ export const count = (description: string) => Type.Integer({ minimum: 0, descrip
 /** The number by which something is known. */
 export const number = (description: string) => Type.Integer({ minimum: 1, description });
 
+/** An angle, at most so far from zero. */
+export const degrees = (description: string, most: number) =>
+  Type.Number({ minimum: -most, maximum: most, description });
+
+/** A distance. */
+export const kilometres = (description: string) => Type.Number({ minimum: 0, description });
+
 /** Yes or no. */
 export const whether = (description: string) => Type.Boolean({ description });
 

@@ -18,7 +18,7 @@ import {
   wordOf,
   words,
 } from '../contract/output.ts';
-import { COUNTRY, HandshakeCountView } from './handshakes.ts';
+import { CITY, COUNTRY, HandshakeCountView } from './handshakes.ts';
 
 const STANDING = wordOf(STANDINGS, 'Whether the device may use the network, and if not, why.');
 const ADDRESS = ipv6('The address of the device.');
@@ -69,6 +69,7 @@ export const DeviceDetails = named('DeviceDetails', 'A device with its newest ha
   ...DeviceView.properties,
   movedTo: optional(ipv6('Of a retired device: the address that its former chip took over.')),
   note: orNull(words('What somebody has noted of it.')),
+  city: CITY,
   twins: orNull(
     shown(
       { at: time('When that was last found.'), from: listOf(words('A source address.')) },

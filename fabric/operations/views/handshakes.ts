@@ -1,8 +1,10 @@
 import {
   count,
+  degrees,
   details,
   hexOf,
   ipv6,
+  kilometres,
   named,
   number,
   orNull,
@@ -19,6 +21,24 @@ export const COUNTRY = orNull(
     'Where the source address is registered: ISO 3166-1 alpha-2 or `private`; null: nobody knows.',
     'CH',
     'private',
+  ),
+);
+
+/** What a database of cities says of an address. */
+export const CITY_FIELDS = {
+  country: words('ISO 3166-1 alpha-2.', 'CH'),
+  region: orNull(words('As the database names it; null: it names none.', 'Zurich')),
+  city: orNull(words('As the database names it; null: it names none.', 'Winterthur')),
+  latitude: degrees('In degrees, north of the equator.', 90),
+  longitude: degrees('In degrees, east of Greenwich.', 180),
+  radiusKm: kilometres('So far around that point it may be.'),
+};
+
+/** Where an address is registered, as finely as a database of cities says. */
+export const CITY = orNull(
+  shown(
+    CITY_FIELDS,
+    'Where the address is registered, as a database of cities says; null: it does not say, there is none, or no addresses are kept.',
   ),
 );
 

@@ -10,7 +10,7 @@ import {
   shown,
   time,
 } from '../contract/output.ts';
-import { COUNTRY } from './handshakes.ts';
+import { CITY_FIELDS, COUNTRY } from './handshakes.ts';
 
 const OK = count('Handshakes that were good.');
 const REFUSED = count('Handshakes that were refused.');
@@ -34,6 +34,14 @@ export const CountryView = named('Country', 'Handshakes and devices of a country
 export type CountryView = Shown<typeof CountryView>;
 export const CountriesView = rowsOf(CountryView);
 export type CountriesView = Shown<typeof CountriesView>;
+
+export const PlaceView = named('Place', 'A place, with the devices whose newest handshake came from there.', {
+  ...CITY_FIELDS,
+  devices: count('How many devices.'),
+});
+export type PlaceView = Shown<typeof PlaceView>;
+export const PlacesView = rowsOf(PlaceView);
+export type PlacesView = Shown<typeof PlacesView>;
 
 /** What there is, at a glance. */
 export const OverviewView = named('Overview', 'What there is, at a glance.', {

@@ -4,8 +4,9 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { EVERYTHING } from '../../access/scope.ts';
 import { type Identifier, isReserved } from '../address.ts';
-import type { Act, Applicant, Device, Group } from '../records.ts';
+import type { Act, Applicant, City, Device, Group } from '../records.ts';
 import type { RegistryOptions } from '../registry.ts';
+import { cityId } from './cities.ts';
 import { DAY_MS, trimMember } from './counts/history.ts';
 import { type GroupLimits, requireWithinLimits } from './counts/limits.ts';
 import { deviceBanned, findMember, requireInUse, shortPseudonym } from './devices.ts';
@@ -17,10 +18,10 @@ import { recordChange } from './trail/changes.ts';
 import { noteOfDevice } from './trail/notes.ts';
 
 /** An applicant, and where it is. */
-type Located = Applicant & { readonly country: string | undefined };
+type Located = Applicant & { readonly country: string | undefined; readonly city: City | undefined };
 
 /** `keep`: what is kept of a source, for whom its place was looked up. */
-type AdmitOptions = Pick<Required<RegistryOptions>, 'identifier' | 'locate'> & {
+type AdmitOptions = Pick<Required<RegistryOptions>, 'identifier' | 'locate' | 'cityOf'> & {
   readonly keep: (source: string) => string;
 };
 
@@ -39,14 +40,16 @@ export function admitDevice(
   db: Database,
   act: Act,
   applicant: Applicant,
-  { identifier, locate, keep }: AdmitOptions,
+  { identifier, locate, cityOf, keep }: AdmitOptions,
 ): Uint8Array {
   const group = requireOpen(applicant.gid, findAdmitting(db, applicant.gid));
   const known = findMember(db, applicant.gid, applicant.pseudonym);
   const country = locate(applicant.source);
   if (known === undefined) requireWithinLimits(db, limitsOf(applicant.gid, group), country);
   const source = keep(applicant.source);
-  const located = { ...applicant, source, country };
+  // A city is no more than an address without its end: where none is kept, it is not, either.
+  const city = source === '' ? undefined : cityOf(applicant.source);
+  const located = { ...applicant, source, country, city };
   const address =
     known === undefined
       ? admitNew(db, act, located, group, identifier)
@@ -138,9 +141,12 @@ function admitAgain(
   const rekeyed = !equal(known.longtermKey, applicant.longtermKey);
   prepare(
     db,
-    `UPDATE device SET longterm_key = ?, evicted = 0, handshake_at = ?, handshake_from = ?, country = ?
+    `UPDATE device SET longterm_key = ?, evicted = 0, handshake_at = ?, handshake_from = ?, country = ?, place = ?
      WHERE address = ?`,
-  ).run(applicant.longtermKey, act.at, applicant.source, applicant.country ?? null, address);
+  ).run(
+    ...[applicant.longtermKey, act.at, applicant.source, applicant.country ?? null],
+    ...[cityId(db, applicant.city), address],
+  );
   if (rekeyed || standing !== 'active') {
     recordChange(db, 'device', address);
     const detail = { rekeyed };
@@ -168,9 +174,10 @@ function admitNew(
   const { gid, pseudonym, longtermKey, source, country = null } = applicant;
   const insert = prepare(
     db,
-    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
+    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner, place)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
   );
+  const place = cityId(db, applicant.city);
   for (let counter = 0; counter < MAX_COUNTER; counter++) {
     const id = identifier(network.key, pseudonym, counter);
     if (isReserved(id)) continue;
@@ -185,6 +192,7 @@ function admitNew(
       source,
       country,
       network.owner,
+      place,
     );
     if (changes === 0) continue;
     appendAudit(db, {

@@ -6,6 +6,7 @@ import type { Report } from '../../../protocol/tunnel/report.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { Act, AgentReport, Device, DeviceStanding, GroupStatus, StandingChange } from '../records.ts';
 import type { DeviceNames } from '../registry.ts';
+import { type CityRow, cityOf } from './cities.ts';
 import { bytes } from './file/database.ts';
 import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
@@ -13,10 +14,13 @@ import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
-  SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix
-  FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network`;
+  SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix,
+    place.country AS place_country, place.region, place.city, place.latitude, place.longitude, place.radius_km
+  FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network
+    LEFT JOIN place ON place.id = device.place`;
 
-interface Row {
+interface Row extends Omit<CityRow, 'country'> {
+  place_country: string | null;
   id: number;
   address: Uint8Array;
   gid: Uint8Array;
@@ -62,6 +66,7 @@ function device(row: Row): Device {
     created: row.created,
     handshake: { at: row.handshake_at, from: row.handshake_from },
     ...(row.country === null ? {} : { country: row.country }),
+    ...(row.place_country === null ? {} : { city: cityOf({ ...row, country: row.place_country }) }),
     ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
     ...(agent === undefined ? {} : { agent }),
   };

@@ -5,6 +5,7 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { Act, Device } from '../records.ts';
+import { cityId } from './cities.ts';
 import { deviceBanned, requireDevice, requireInUse, tunnelDown } from './devices.ts';
 import { prepare } from './file/statements.ts';
 import { requireGroup } from './groups.ts';
@@ -98,12 +99,13 @@ export function replaceDevice(db: Database, scope: Scope, act: Act, from: Uint8A
   prepare(db, 'UPDATE device SET banned = 0, evicted = 0 WHERE address = ?').run(from);
   const setChip = prepare(
     db,
-    `UPDATE device SET gid = ?, pseudonym = ?, longterm_key = ?, handshake_at = ?, handshake_from = ?, country = ?
+    `UPDATE device SET gid = ?, pseudonym = ?, longterm_key = ?, handshake_at = ?, handshake_from = ?, country = ?, place = ?
      WHERE address = ?`,
   );
   const give = (address: Uint8Array, chip: Device): void => {
     const { gid, pseudonym, handshake, country = null } = chip;
-    setChip.run(gid, pseudonym, fresh.longtermKey, handshake.at, handshake.from, country, address);
+    const place = cityId(db, chip.city);
+    setChip.run(gid, pseudonym, fresh.longtermKey, handshake.at, handshake.from, country, place, address);
   };
   // No two rows may have one chip, not even for a moment.
   prepare(db, 'UPDATE device SET pseudonym = ? WHERE address = ?').run(randomBytes(65), from);

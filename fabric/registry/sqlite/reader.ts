@@ -3,6 +3,7 @@ import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { OwnedReader, RegistryReader } from '../registry.ts';
 import { listAlarms, newAlarms } from './alarms.ts';
+import { deviceCities } from './cities.ts';
 import { handshakeCounts } from './counts/history.ts';
 import {
   arrivalsOf,
@@ -27,7 +28,7 @@ import { listTokens } from './people/tokens.ts';
 import { readPrivacy } from './privacy/settings.ts';
 import { findDevices } from './search/found.ts';
 import { type Tails, tailsOf } from './search/tails.ts';
-import { lastTwins, listAudit, verifyAudit } from './trail/audit.ts';
+import { lastTwins, listAudit, verifyAudit, verifyAuditPart } from './trail/audit.ts';
 import { missingBeside } from './trail/kept-head.ts';
 
 /** Runs an access to the file; its errors become a Failure. */
@@ -59,6 +60,7 @@ export function readingPart(db: Database, scope: Scope, read: Read, tails: Tails
     hourTallies: (since) => hourTallies(db, scope, read, since),
     countryTallies: (since) => countryTallies(db, scope, read, since),
     deviceCountries: async () => read(() => deviceCountries(db, scope)),
+    deviceCities: async (most) => read(() => deviceCities(db, scope, most)),
     arrivals: async (gid, most) => read(() => arrivalsOf(db, scope, gid, most)),
     groupNumbers: async (gid) => read(() => groupNumbers(db, scope, gid)),
     audit: async (page, subject) => read(() => listAudit(db, scope, page, subject)),
@@ -95,6 +97,7 @@ export function openSqliteReader(path: string): RegistryReader | undefined {
         ...ownersReader(db, read),
         of: (scope) => readingPart(db, scope, read, tails),
         verifyAudit: (expected) => verifyAudit(db, read, expected),
+        verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),
         missing: () => read(() => missingBeside(db, path)),
         close: async () => void db.close(),
       };

@@ -5,7 +5,7 @@ import { deriveIdentifier, type Identifier } from '../address.ts';
 import type { Endpoint } from '../admission.ts';
 import { changeFeed } from '../change-feed.ts';
 import { openGroups } from '../open-groups.ts';
-import { type Act, type Device, standingOf } from '../records.ts';
+import { type Act, type City, type Device, standingOf } from '../records.ts';
 import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnel-counts.ts';
 import { type TunnelNews, tunnelNews } from '../tunnel-news.ts';
@@ -28,7 +28,7 @@ import { privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
 import { tailsOf } from './search/tails.ts';
-import { appendAudit, TWINS, verifyAudit } from './trail/audit.ts';
+import { appendAudit, TWINS, verifyAudit, verifyAuditPart } from './trail/audit.ts';
 import { changesSince, lastChange } from './trail/changes.ts';
 import { keptHead } from './trail/kept-head.ts';
 import { noteOfDevice } from './trail/notes.ts';
@@ -45,6 +45,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     identifier = deriveIdentifier,
     onError = () => {},
     locate = () => undefined,
+    cityOf = () => undefined,
   } = options;
   const db = openDatabase(path, { now: now() });
   const read: Read = (work) => guarded(path, work);
@@ -94,6 +95,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...newsPart(db, read, news),
     ...alarmPart(db, parts),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
+    verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),
     record: (actor, action, subject, detail = {}) =>
       queue.submit(() => appendAudit(db, { ...act(actor), owner: HOST, action, subject, detail })),
     ...privacy,
@@ -113,6 +115,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       act,
       identifier,
       locate,
+      cityOf,
       keep: keep.address,
       refusalsKept: options.refusalsKept ?? REFUSALS_KEPT,
       onError,
@@ -227,6 +230,7 @@ function handshakePart(
     act,
     identifier,
     locate,
+    cityOf,
     keep,
     refusalsKept,
     onError,
@@ -234,6 +238,7 @@ function handshakePart(
     act: (actor: string) => Act;
     identifier: Identifier;
     locate: (source: string) => string | undefined;
+    cityOf: (source: string) => City | undefined;
     keep: (source: string) => string;
     refusalsKept: number;
     onError: (error: unknown) => void;
@@ -244,7 +249,7 @@ function handshakePart(
   return {
     async admit(applicant) {
       const address = await queue.submit(() =>
-        admitDevice(db, act(FABRIC), applicant, { identifier, locate, keep }),
+        admitDevice(db, act(FABRIC), applicant, { identifier, locate, cityOf, keep }),
       );
       for (const listener of listeners) {
         try {

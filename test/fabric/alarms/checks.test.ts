@@ -7,6 +7,7 @@ import {
   dropped,
   expiring,
   knocking,
+  placesOld,
 } from '../../../fabric/alarms/checks.ts';
 import { alarmText } from '../../../fabric/operations/alarm-text.ts';
 import { rootCertificate } from '../../../fabric/pki/x509.ts';
@@ -74,7 +75,10 @@ describe('what is found', () => {
         groupNumbers: async () => ({ devices: 0, connected: 0 }),
         tokensEnding: async () => [],
         networks: async () => ({ rows: [], next: undefined }),
+        verifyAuditPart: async () => ({ head: { seq: 0, hash: new Uint8Array(32) }, end: true }),
       },
+      places: () => [],
+      placesOldDays: 0,
       certificates: async () => ({}),
       disk: async () => ({ path: '/var', free, all }),
       backupAt: async () => undefined,
@@ -101,6 +105,21 @@ describe('what is found', () => {
     ]);
     expect(backupOld(undefined, now - DAY_MS, now)).toEqual([]);
     expect(backupOld(undefined, now - 3 * DAY_MS, now)).toMatchObject([{ kind: 'backup.old', detail: {} }]);
+  });
+
+  test('a database of places is old after the days that are chosen, by its own date; a newer one ends that', () => {
+    const now = 100 * DAY_MS;
+    const made = (days: number) => ({ file: '/city.mmdb', source: 'Own-City', built: now - days * DAY_MS });
+    expect(placesOld(made(30), 30, now)).toEqual([
+      {
+        kind: 'places.old',
+        owner: 0,
+        subject: '/city.mmdb',
+        detail: { source: 'Own-City', made: '1970-03-12T00:00:00.000Z' },
+      },
+    ]);
+    expect(placesOld(made(29), 30, now)).toEqual([]);
+    expect(placesOld(made(99), 0, now)).toEqual([]);
   });
 
   test('each kind has words that say what it means and what to do', () => {

@@ -17,6 +17,7 @@ import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';
 import { readRootKeys } from '../../../fabric/pki/keys.ts';
 import { encodeSigning, parseRequest, sign } from '../../../fabric/pki/signing.ts';
+import type { City } from '../../../fabric/registry/records.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeLabel } from '../../../protocol/label.ts';
@@ -60,7 +61,12 @@ let online: string | undefined;
 beforeAll(async () => {
   await foundAuthority(data, 'test');
   writeFileSync(join(folder, 'registry.db'), emptyRegistry('test'));
-  registry = wholeOf(await openRegistry(join(folder, 'registry.db'), { locate: () => 'CH' }));
+  registry = wholeOf(
+    await openRegistry(join(folder, 'registry.db'), {
+      locate: () => 'CH',
+      cityOf: (source) => CITIES[source],
+    }),
+  );
   const keys = await openAuthority(data);
   const running = {
     presence: async () => (address: Uint8Array) => ({
@@ -109,6 +115,14 @@ async function run<Name extends OperationName>(name: Name, input: InputOf<Name>)
   return answer;
 }
 
+/** One with a name, and one of which only the region is known. */
+const AROUND = { latitude: 47.5, longitude: 8.72, radiusKm: 20 };
+const CITIES: Readonly<Record<string, City>> = {
+  '130.59.1.1': { country: 'CH', region: 'Zurich', city: 'Winterthur', point: AROUND },
+  '130.59.1.2': { country: 'CH', region: 'Zurich', point: AROUND },
+  '130.59.1.3': { country: 'CH', city: 'Winterthur', point: AROUND },
+};
+
 const PAGE = { limit: 50 };
 const PEER = { source: '130.59.1.1', country: 'CH' };
 
@@ -137,7 +151,7 @@ test('networks, groups and devices are answered as described', async () => {
   await run('group-change', { gid, name: 'batch 8', most: 4, countries: ['CH'] });
   await run('group-list', PAGE);
 
-  const chips = Array.from({ length: 4 }, () => applicant(batch, PEER));
+  const chips = [1, 2, 3, 4].map((end) => applicant(batch, { source: `130.59.1.${end}` }));
   const [first, second, third, fourth] = (await Promise.all(chips.map((chip) => registry.admit(chip)))).map(
     (address) => ({ address, text: formatIpv6(address) }),
   ) as [Device, Device, Device, Device];
@@ -164,6 +178,7 @@ test('networks, groups and devices are answered as described', async () => {
   await run('device-retire', { address: third.text });
   await run('device-list', PAGE);
   await run('device-show', { address: second.text });
+  for (const { text } of [third, fourth]) await run('device-show', { address: text });
 
   await run('device-count', { gid, change: 'ban' });
   for (const standing of ['active', 'retired'] as const) {
@@ -185,6 +200,7 @@ test('handshakes, numbers and the audit trail are answered as described', async 
   await run('handshake-list', { limit: 1 });
   await run('handshake-hours', {});
   await run('handshake-countries', {});
+  await run('handshake-places', { limit: 9 });
   await run('handshake-counts', {});
   await run('privacy-change', { addresses: 'cut', days: 30 });
   await run('privacy-show', {});

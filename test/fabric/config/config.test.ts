@@ -39,6 +39,9 @@ test('every key can be given', () => {
     certificate = "/etc/enf/console.pem"
     key = "/etc/enf/console.key"
     origin = "https://console.example"
+    [geo]
+    city-file = "/var/lib/places/city.mmdb"
+    old-days = 40
     [openid]
     issuer = "https://login.example/realm"
     client-id = "enf"
@@ -62,6 +65,7 @@ test('every key can be given', () => {
       },
     },
     places: { database: 'none' },
+    geo: { cityFile: '/var/lib/places/city.mmdb', oldDays: 40 },
     hooks: { mailFile: '/etc/enf/mail', private: true },
     metrics: { listen: { host: '127.0.0.1', port: 9_465 } },
     console: {

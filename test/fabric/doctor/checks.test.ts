@@ -18,6 +18,13 @@ const serving = (host: Partial<HostServing> | null = {}): Partial<Probes> => ({
 });
 const link = { index: 9, name: 'enf-fabric0', mac: '', group: 0, mtu: 1280, up: true };
 const route = { family: 6, table: 254, type: 'unicast', device: 'enf-fabric0', metric: 1024 } as const;
+const databases = (days: number) => ({
+  databases: [
+    { source: 'countries', built: NOW - 3 * DAY_MS },
+    { source: 'Own-City', built: NOW - days * DAY_MS },
+  ],
+  oldDays: 30,
+});
 const healthy: Probes = {
   wallMs: () => NOW,
   ...(serving() as Pick<Probes, 'serving'>),
@@ -31,6 +38,7 @@ const healthy: Probes = {
   connect: async () => {},
   clock: async () => ({ writtenMs: NOW - 1_000, synchronised: true }),
   backupAt: async () => NOW - 86_400_000,
+  places: async () => databases(9),
   disk: async () => ({ free: 1e9, registry: 1e8 }),
   certificates: async () => [
     { file: 'tls-root.pem', fromMs: 0, toMs: NOW + 900 * DAY_MS },
@@ -87,6 +95,21 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{}, 'ok', /^the newest backup is 1 days old$/],
     [{ backupAt: async () => NOW - 8 * 86_400_000 }, 'warning', /8 days old/],
     [{ backupAt: async () => undefined }, 'warning', /^no backup was ever made$/],
+  ],
+  places: [
+    [{}, 'ok', /^countries is 3 days old; Own-City is 9 days old$/],
+    [{ places: async () => databases(31) }, 'warning', /^Own-City is 31 days old$/],
+    [{ places: async () => ({ ...databases(31), oldDays: 0 }) }, 'ok', /31 days/],
+    [{ places: async () => ({ databases: [], oldDays: 30 }) }, 'skipped', /none is wanted/],
+    [
+      {
+        places: async () => {
+          throw new Failure('geo.bad-database', 'operator', 'city.mmdb is none', { action: 'Give another.' });
+        },
+      },
+      'failed',
+      /^city\.mmdb is none \[geo\.bad-database\]$/,
+    ],
   ],
   control: [
     [{}, 'ok', /identity \[::\]:444, tunnel \[::\]:443/],

@@ -176,6 +176,7 @@ describe('an input', () => {
     overview: {},
     'handshake-hours': {},
     'handshake-countries': {},
+    'handshake-places': {},
     'device-name': { address: 'fd00::1', name: 'n' },
     'network-remove': { prefix: NETWORK },
     'group-remove': { gid: '00000000' },

@@ -40,6 +40,7 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'handshake-list': [WATCHERS],
   'handshake-hours': [WATCHERS],
   'handshake-countries': [WATCHERS],
+  'handshake-places': [WATCHERS],
   'handshake-counts': [WATCHERS],
   'privacy-show': [WATCHERS],
   'privacy-change': [OWNERS, 'fresh'],

@@ -2,6 +2,7 @@ import { describe } from 'vitest';
 import { admissionContract } from './contract/admission.ts';
 import { alarmsContract } from './contract/alarms.ts';
 import { changesContract } from './contract/changes.ts';
+import { citiesContract } from './contract/cities.ts';
 import { endingsContract } from './contract/endings.ts';
 import { historyContract } from './contract/history.ts';
 import { limitsContract } from './contract/limits.ts';
@@ -24,6 +25,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     pagesContract(openEmpty);
     admissionContract(openEmpty);
     limitsContract(openEmpty);
+    citiesContract(openEmpty);
     privacyContract(openEmpty);
     routerContract(openEmpty);
     changesContract(openEmpty);

@@ -127,4 +127,37 @@ export const MIGRATIONS_3: readonly Migration[] = [
       CREATE INDEX audit_of_admissions ON audit (at) WHERE action = 'device.admit';
     `,
   },
+  {
+    name: 'cities',
+    sql: `
+      -- where addresses are registered, as a database of cities has said: each of its records once, so it bounds them
+      CREATE TABLE place (
+        id         INTEGER PRIMARY KEY,
+        country    TEXT NOT NULL,
+        region     TEXT NOT NULL,
+        city       TEXT NOT NULL,
+        latitude   REAL NOT NULL,
+        longitude  REAL NOT NULL,
+        radius_km  REAL NOT NULL,
+        UNIQUE (country, region, city, latitude, longitude, radius_km)
+      ) STRICT;
+      -- of the newest handshake; NULL: no finer than its country
+      ALTER TABLE device ADD COLUMN place INTEGER;
+
+      -- how many devices of each owner are where; kept by the triggers
+      CREATE TABLE device_place (
+        owner    INTEGER NOT NULL,
+        place    INTEGER NOT NULL,
+        devices  INTEGER NOT NULL,
+        PRIMARY KEY (owner, place)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TRIGGER device_is_placed AFTER INSERT ON device WHEN NEW.place IS NOT NULL
+        BEGIN INSERT INTO device_place VALUES (NEW.owner, NEW.place, 1) ON CONFLICT DO UPDATE SET devices = devices + 1; END;
+      CREATE TRIGGER device_changes_place AFTER UPDATE OF place ON device WHEN OLD.place IS NOT NEW.place BEGIN
+        UPDATE device_place SET devices = devices - 1 WHERE owner = OLD.owner AND place = OLD.place;
+        DELETE FROM device_place WHERE owner = OLD.owner AND place = OLD.place AND devices = 0;
+        INSERT INTO device_place SELECT NEW.owner, NEW.place, 1 WHERE NEW.place IS NOT NULL ON CONFLICT DO UPDATE SET devices = devices + 1;
+      END;
+    `,
+  },
 ];

@@ -87,8 +87,11 @@ function deviceStep(db: Database, before: number, { addresses }: Privacy, after:
   return {
     changes: differing.length > 0,
     apply() {
-      const update = prepare(db, 'UPDATE device SET handshake_from = ?, tunnel_from = ? WHERE id = ?');
-      for (const { id, from, tunnel } of differing) update.run(from, tunnel, id);
+      const update = prepare(
+        db,
+        `UPDATE device SET handshake_from = ?, tunnel_from = ?, place = iif(?, place, NULL) WHERE id = ?`,
+      );
+      for (const { id, from, tunnel } of differing) update.run(from, tunnel, from === '' ? 0 : 1, id);
     },
     next:
       rows.length < ROWS || last === undefined ? { table: 'alarm', row: 0 } : { table: 'device', row: last },

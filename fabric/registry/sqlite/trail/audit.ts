@@ -174,6 +174,31 @@ function readTrail(db: Database, last: number): { rows: Row[]; written: number }
 }
 
 /**
+ * Recomputes the next part of the chain, behind an entry whose hash was recomputed before, or its first one. Returns how far it came, and whether that
+ * was the end; `expected` is an entry whose hash was kept elsewhere. @throws Failure `audit.broken`
+ */
+export function verifyAuditPart(
+  db: Database,
+  from?: AuditHead,
+  expected?: AuditHead,
+): { readonly head: AuditHead; readonly end: boolean } {
+  const { rows, written } = readTrail(db, from?.seq ?? Number.MIN_SAFE_INTEGER);
+  let { seq, hash } = from ?? { seq: 0, hash: GENESIS };
+  for (const row of rows) {
+    seq++;
+    if (row.seq !== seq) throw broken(seq, `is missing (the next one is ${row.seq})`);
+    hash = chained(hash, row);
+    if (!equal(hash, row.hash)) throw broken(seq, 'does not fit its hash');
+    if (expected?.seq === seq && !equal(hash, expected.hash))
+      throw broken(seq, 'is not the one whose hash was kept');
+  }
+  const end = rows.length < VERIFIED;
+  const least = Math.max(written, expected?.seq ?? 0);
+  if (end && (written !== seq || seq < least)) throw broken(seq + 1, `is missing, ${least} were written`);
+  return { head: { seq, hash }, end };
+}
+
+/**
  * Recomputes the whole chain, including what is appended meanwhile; other work goes on between two pages. Somebody who
  * can write the file can also rewrite the chain or cut its tail together with the counter; only a head kept elsewhere
  * finds that: pass it as `expected`. `read` runs each access to the file. @throws Failure `audit.broken`
@@ -183,28 +208,11 @@ export async function verifyAudit(
   read: <T>(work: () => T) => T,
   expected?: AuditHead,
 ): Promise<{ entries: number; head: Uint8Array }> {
-  let previous: Uint8Array = GENESIS;
-  let entries = 0;
-  let last = Number.MIN_SAFE_INTEGER;
+  let from: AuditHead | undefined;
   for (;;) {
-    const { rows, written } = read(() => readTrail(db, last));
-    for (const row of rows) {
-      entries++;
-      if (row.seq !== entries) throw broken(entries, `is missing (the next one is ${row.seq})`);
-      const hash = chained(previous, row);
-      if (!equal(hash, row.hash)) throw broken(row.seq, 'does not fit its hash');
-      if (expected?.seq === entries && !equal(hash, expected.hash)) {
-        throw broken(entries, 'is not the one whose hash was kept');
-      }
-      previous = hash;
-      last = row.seq;
-    }
-    if (rows.length < VERIFIED) {
-      const least = Math.max(written, expected?.seq ?? 0);
-      if (written !== entries || entries < least)
-        throw broken(entries + 1, `is missing, ${least} were written`);
-      return { entries, head: previous };
-    }
+    const { head, end } = read(() => verifyAuditPart(db, from, expected));
+    if (end) return { entries: head.seq, head: head.hash };
+    from = head;
     await ownTurn();
   }
 }
