@@ -1,5 +1,4 @@
-import type { DeviceView } from '../../fabric/operations/views/devices.ts';
-import type { CountryView } from '../../fabric/operations/views/overview.ts';
+import type { DeviceDetails, DeviceView } from '../../fabric/operations/views/devices.ts';
 import { ago } from './time.ts';
 
 /** A number of things: "1 device", "1,204 devices". */
@@ -75,9 +74,13 @@ export function placeWords(country: string | null): string {
   }
 }
 
-/** A country as a dot of the map; what is registered in none has no dot. */
-export function spotOf({ country, devices, ok, refused }: CountryView) {
-  if (country === null || country === 'private') return [];
-  const words = `${placeWords(country)}: ${count(devices, 'device')}, ${ok} admitted, ${refused} refused`;
-  return [{ country, devices, refused, words }];
-}
+/** Where an address is registered, as finely as a database of cities says, and how finely that is. */
+export const cityWords = ({
+  country,
+  region,
+  city,
+  radiusKm,
+}: NonNullable<DeviceDetails['city']>): string => {
+  const names = [city, region].filter((name, i, all) => name !== null && all.indexOf(name) === i);
+  return `${[...names, placeWords(country)].join(', ')}, within ${Math.ceil(radiusKm)} km`;
+};

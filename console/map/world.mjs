@@ -10,13 +10,14 @@ const ANTARCTICA = '010';
 const { resolve } = createRequire(import.meta.url);
 
 /**
- * `{width, height, land, dots}`: the outlines of all countries as one path, and for each code of ISO 3166-1 (alpha-2) where its dot is. The
- * coarse outlines lack small countries, whose dots come from finer ones.
+ * `{width, height, land, dots, scale, origin}`: the outlines of all countries as one path, for each code of ISO 3166-1 (alpha-2) where its dot is, and
+ * how any other point is found (projection.ts). The coarse outlines lack small countries, whose dots come from finer ones.
  */
 export function worldMap() {
   const coarse = countriesOf('110m');
   const all = { type: 'FeatureCollection', features: coarse };
-  const path = geoPath(geoNaturalEarth1().fitSize([WIDTH, HEIGHT], all)).digits(1);
+  const projection = geoNaturalEarth1().fitSize([WIDTH, HEIGHT], all);
+  const path = geoPath(projection).digits(1);
   const dots = {};
   for (const country of [...countriesOf('50m'), ...coarse]) {
     const code = iso.numericToAlpha2(country.id ?? '');
@@ -24,7 +25,8 @@ export function worldMap() {
     const [x, y] = path.centroid(largestPart(country, path));
     dots[code] = [Math.round(x), Math.round(y)];
   }
-  return { width: WIDTH, height: HEIGHT, land: path(all), dots };
+  const origin = projection([0, 0]);
+  return { width: WIDTH, height: HEIGHT, land: path(all), dots, scale: projection.scale(), origin };
 }
 
 function countriesOf(scale) {

@@ -4,7 +4,7 @@ import { run } from '../api/operations.ts';
 import { hrefOf } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
-import { shortGid } from '../app/words.ts';
+import { cityWords, placeWords, shortGid } from '../app/words.ts';
 import { Presence, Standing } from '../parts/badge.tsx';
 import { Copyable } from '../parts/copy.tsx';
 import { GroupLink } from '../parts/link.tsx';
@@ -57,6 +57,13 @@ export function DevicePage({ address }: { readonly address: string }) {
             </>,
           ],
           ['Agent', <Agent key="g" agent={data.agent} />],
+          [
+            'Place',
+            <>
+              {data.city === null ? placeWords(data.country) : cityWords(data.city)}{' '}
+              <span class="quiet">where the address is registered</span>
+            </>,
+          ],
           ['Note', data.note ?? <span class="quiet">none</span>],
           ['Network', data.network],
           ['Batch id', <code key="i">{shortGid(data.gid)}</code>],

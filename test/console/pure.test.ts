@@ -2,8 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { hrefOf, parseRoute } from '../../console/app/address.ts';
+import { spotsOf } from '../../console/app/spots.ts';
 import { ACTIONS_WITH_WORDS, auditSentence } from '../../console/audit/sentence.ts';
 import { type ReadPage, verifyTrail } from '../../console/audit/verify.ts';
+import { projected } from '../../console/map/projection.ts';
 import { worldMap } from '../../console/map/world.mjs';
 import { csvOf, ndjsonOf } from '../../console/parts/csv.ts';
 import { codeOf } from '../../console/scan/label-text.ts';
@@ -156,7 +158,7 @@ describe('the audit trail', () => {
 });
 
 test('the map has a dot for every country that has one, within its bounds', () => {
-  const { width, height, land, dots } = worldMap();
+  const { width, height, land, dots, scale, origin } = worldMap();
   expect(land).toMatch(/^M/);
   expect(Object.keys(dots).length).toBeGreaterThan(200);
   for (const [code, [x, y]] of Object.entries(dots)) {
@@ -166,4 +168,40 @@ test('the map has a dot for every country that has one, within its bounds', () =
   // East is right, and south is below.
   expect(dots.AU![0]).toBeGreaterThan(dots.BR![0]);
   expect(dots.AU![1]).toBeGreaterThan(dots.NO![1]);
+  // A point is found where the outlines have it: Luxembourg is as small as a dot, Fiji is far away.
+  for (const [code, latitude, longitude] of [
+    ['LU', 49.8, 6.1],
+    ['FJ', -17.8, 178],
+    ['SG', 1.35, 103.8],
+    ['IS', 64.9, -18.6],
+  ] as const) {
+    const { x, y, radius } = projected({ latitude, longitude, radiusKm: 637.1 }, { scale, origin });
+    expect([code, Math.hypot(x - dots[code]![0], y - dots[code]![1]) < 2]).toEqual([code, true]);
+    expect(radius).toBeCloseTo(scale / 10);
+  }
+});
+
+test('dots of cities leave their countries what has no city, and never less than nothing', () => {
+  const country = (name: string | null, devices: number) => ({ country: name, devices, ok: 1, refused: 2 });
+  const zurich = {
+    country: 'CH',
+    region: 'Zurich',
+    city: 'Zurich',
+    latitude: 47.4,
+    longitude: 8.5,
+    radiusKm: 9.2,
+  };
+  const spots = spotsOf(
+    [country('CH', 5), country('NL', 2), country('private', 3), country(null, 1)],
+    [
+      { ...zurich, devices: 3 },
+      { ...zurich, country: 'NL', region: null, devices: 4 },
+    ],
+  );
+  expect(spots.map(({ key, devices, words }) => [key, devices, words])).toEqual([
+    ['CH', 2, 'Switzerland: 2 devices, 1 admitted, 2 refused'],
+    ['NL', 0, 'Netherlands: 0 devices, 1 admitted, 2 refused'],
+    ['CH Zurich Zurich 47.4 8.5 9.2', 3, 'Zurich, Switzerland, within 10 km: 3 devices'],
+    ['NL  Zurich 47.4 8.5 9.2', 4, 'Zurich, Netherlands, within 10 km: 4 devices'],
+  ]);
 });
