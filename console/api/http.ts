@@ -1,6 +1,6 @@
 import { Problem } from './problem.ts';
 
-const PREFIX = '/api/v1';
+export const PREFIX = '/api/v1';
 
 /** Called when the session has ended, whatever was asked. */
 let onSignedOut: () => void = () => {};

@@ -1,7 +1,16 @@
 import { clientOf } from '../../fabric/operations/client.ts';
-import { send } from './http.ts';
+import { CATALOGUE } from '../../fabric/operations/contract/catalogue.ts';
+import { requestFor } from '../../fabric/operations/contract/request.ts';
+import { PREFIX, send } from './http.ts';
 
 export type { InputOf, Operations, ViewOf } from '../../fabric/operations/all.ts';
 
 /** Runs an operation of the fabric. @throws Problem */
 export const run = clientOf(send);
+
+/** Lists that can be saved as a file. */
+export type ListName = 'audit-list' | 'device-list' | 'group-list' | 'handshake-list';
+
+/** Where a list is as a whole, narrowed by `filter`. */
+export const hrefOfExport = (name: ListName, format: 'csv' | 'ndjson', filter: object): string =>
+  `${PREFIX}${requestFor(CATALOGUE[name]!, { ...filter, format }).path}`;

@@ -31,7 +31,7 @@ export function Audit({ route }: { readonly route: Route }) {
     <Page
       title="Audit"
       sub="Each change of state: who did what. Entries can be added, and nothing else."
-      actions={<Export name="audit" read={(page) => run('audit-list', page)} />}
+      actions={<Export list="audit-list" />}
     >
       {query.data?.rows.some(({ hash }) => hash === null) ? (
         <p class="quiet">

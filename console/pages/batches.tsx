@@ -46,7 +46,7 @@ function BatchList({ route }: { readonly route: Route }) {
       sub="A batch is one label: a group of devices that leave the factory together."
       actions={
         <>
-          <Export name="batches" read={(page) => run('group-list', { ...page, q })} />
+          <Export list="group-list" filter={{ q }} />
           {may('groups.claim') && (
             <a class="button primary" href={hrefOf(['claim'])}>
               Scan a label

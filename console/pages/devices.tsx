@@ -98,7 +98,7 @@ function DeviceList({ route }: { readonly route: Route }) {
               Change all of these
             </button>
           )}
-          <Export name="devices" read={(page) => run('device-list', { ...filter, ...page })} />
+          <Export list="device-list" filter={filter} />
         </>
       }
     >

@@ -72,7 +72,7 @@ export function Handshakes({ route }: { readonly route: Route }) {
     <Page
       title="Handshakes"
       sub="Each try of a device to get its identity, and where the address it came from is registered."
-      actions={<Export name="handshakes" read={(page) => run('handshake-list', { ...filter, ...page })} />}
+      actions={<Export list="handshake-list" filter={filter} />}
     >
       <Calendar />
       <Filters route={route} filters={FILTERS} />

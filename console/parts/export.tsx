@@ -1,64 +1,16 @@
-import { useState } from 'preact/hooks';
-import { type Problem, problemOf } from '../api/problem.ts';
-import { count } from '../app/words.ts';
-import { csvOf, type ExportRow, ndjsonOf } from './csv.ts';
+import { hrefOfExport, type ListName } from '../api/operations.ts';
 
-const AT_ONCE = 500;
-const MOST = 100_000;
-const KEPT_MS = 60_000;
-
-/** Reads a page of the list, as it is narrowed now. */
-export type ReadRows = (page: { readonly limit: number; readonly after?: string }) => Promise<{
-  readonly rows: readonly object[];
-  readonly next?: string | undefined;
-}>;
-
-/** Saves a list as a file, page by page: the first 100,000 rows of it; for more there is the command line. */
-export function Export({ name, read }: { readonly name: string; readonly read: ReadRows }) {
-  const [rows, setRows] = useState<number>();
-  const [problem, setProblem] = useState<Problem>();
-  const save = async (kind: 'csv' | 'ndjson'): Promise<void> => {
-    setProblem(undefined);
-    try {
-      const all = (await allOf(read, setRows)) as readonly ExportRow[];
-      download(`${name}.${kind}`, kind === 'csv' ? csvOf(all) : ndjsonOf(all));
-    } catch (error) {
-      setProblem(problemOf(error));
-    }
-    setRows(undefined);
-  };
-  if (rows !== undefined) return <span role="status">{count(rows, 'row')} …</span>;
+/** Links to a list as a file, as it is narrowed now: the browser saves it while it comes. */
+export function Export({ list, filter = {} }: { readonly list: ListName; readonly filter?: object }) {
   return (
     <span class="export">
-      {problem !== undefined && <span class="bad">{problem.message} </span>}
       Export{' '}
-      <button type="button" class="link" onClick={() => void save('csv')}>
+      <a href={hrefOfExport(list, 'csv', filter)} download>
         CSV
-      </button>
-      <button type="button" class="link" onClick={() => void save('ndjson')}>
+      </a>{' '}
+      <a href={hrefOfExport(list, 'ndjson', filter)} download>
         NDJSON
-      </button>
+      </a>
     </span>
   );
-}
-
-async function allOf(read: ReadRows, progress: (rows: number) => void): Promise<readonly object[]> {
-  const all: object[] = [];
-  let after: string | undefined;
-  do {
-    progress(all.length);
-    const page = await read({ limit: AT_ONCE, ...(after !== undefined && { after }) });
-    all.push(...page.rows);
-    after = page.next;
-  } while (after !== undefined && all.length < MOST);
-  return all;
-}
-
-function download(name: string, text: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text]));
-  link.download = name;
-  link.click();
-  // The browser reads it after this.
-  setTimeout(() => URL.revokeObjectURL(link.href), KEPT_MS);
 }

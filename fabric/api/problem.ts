@@ -45,6 +45,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'request.too-large': 413,
   'request.bad-type': 415,
   'request.too-many': 429,
+  'request.too-many-exports': 503,
   'request.too-many-streams': 503,
   'fabric.ambiguous-device': 409,
   'fabric.ambiguous-group': 409,

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { Failure } from '../../protocol/failure.ts';
-import { fromText, type Route } from './routes.ts';
+import { fromText, isList, type Route } from './routes.ts';
 
 /** Rows of a page unless the caller says how many. */
 const PAGE_ROWS = 50;
@@ -18,6 +18,8 @@ export function inputOf(
   if (route.method !== 'GET' && Object.keys(request.query as object).length > 0) {
     throw badRequest('this request takes its fields in the body, not in the query');
   }
+  // How a list is answered is no field of the operation (exports.ts).
+  if (isList(route)) delete texts.format;
   const paged =
     Object.hasOwn(route.fields, 'limit') && !Object.hasOwn(texts, 'limit') ? { limit: PAGE_ROWS } : {};
   const given = Object.entries(texts).map(([name, text]) => [

@@ -2,8 +2,9 @@ import Type, { type TSchema } from 'typebox';
 import { STREAM_EVENTS } from './account-answers.ts';
 import type { AccountRoute } from './account-table.ts';
 import { shownBy } from './etags.ts';
+import { EXPORT_FORMATS, EXPORT_TYPES } from './exports.ts';
 import { PROBLEM_TYPE, Problem } from './problem.ts';
-import type { Route } from './routes.ts';
+import { isList, type Route } from './routes.ts';
 
 /*
  * What goes along with a request, and what comes back, as an OpenAPI document says it.
@@ -37,7 +38,7 @@ const inHeader = (name: string, description: string, schema: TSchema = Type.Stri
   schema,
 });
 
-/** Headers that change what a request does, by name. */
+/** What changes how a request is done or answered, by name. */
 export const REQUEST_HEADERS = {
   IfNoneMatch: inHeader('If-None-Match', 'The `ETag` of an answer that is known: nothing is sent again.'),
   IfMatch: inHeader(
@@ -54,6 +55,14 @@ export const REQUEST_HEADERS = {
     'The name of the owner for whom the request is, where whoever asks may act for several.',
     Type.String({ pattern: '^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$', examples: ['acme'] }),
   ),
+  Format: {
+    name: 'format',
+    in: 'query',
+    required: false,
+    description:
+      'A whole list as a stream, `limit` rows of it if that is given (any number); without it the type that `Accept` names first.',
+    schema: Type.Enum(['json', ...EXPORT_FORMATS]),
+  },
   LastEventId: inHeader('Last-Event-ID', 'The `id` of the last event that has come: what follows is sent.'),
 };
 
@@ -64,13 +73,24 @@ export function headersOf(route: Route | AccountRoute): object[] {
     return route.who === 'anyone'
       ? []
       : [refer('Owner'), ...(route.name === 'events' ? [refer('LastEventId')] : [])];
-  if (route.method === 'GET') return [refer('Owner'), refer('IfNoneMatch')];
+  if (route.method === 'GET')
+    return [refer('Owner'), ...(isList(route) ? [refer('Format')] : []), refer('IfNoneMatch')];
   return [
     refer('Owner'),
     refer('IdempotencyKey'),
     ...(shownBy(route.path) === undefined ? [] : [refer('IfMatch')]),
   ];
 }
+
+const WHOLE_LIST = {
+  [EXPORT_TYPES.csv]: {
+    schema: Type.String({
+      description:
+        'All rows (RFC 4180), with a line of names; a field of an object is a column, such as `lastHandshake.at`.',
+    }),
+  },
+  [EXPORT_TYPES.ndjson]: { schema: Type.String({ description: 'All rows, each as JSON in a line.' }) },
+};
 
 /** The answers to a request, by status. */
 export function responsesOf(route: Route | AccountRoute): object {
@@ -84,7 +104,7 @@ export function responsesOf(route: Route | AccountRoute): object {
       content:
         name === 'events'
           ? { 'text/event-stream': { schema: answer, 'x-events': STREAM_EVENTS } }
-          : { 'application/json': { schema: answer } },
+          : { 'application/json': { schema: answer }, ...(isOperation && isList(route) && WHOLE_LIST) },
     },
     ...(isTagged && { 304: { description: 'The answer has the tag that `If-None-Match` names.' } }),
     ...(isOperation && method !== 'GET' && shownBy(route.path) !== undefined && { 412: refer('Changed') }),

@@ -29,6 +29,10 @@ export const ROUTES: readonly Route[] = Object.entries(CATALOGUE).map(([name, en
   return { ...entry, name, fields: properties, required, inPath: fieldsInPath(entry.path), answer };
 });
 
+/** Is it a list, of which there are pages? */
+export const isList = ({ method, fields }: Pick<Route, 'method' | 'fields'>): boolean =>
+  method === 'GET' && Object.hasOwn(fields, 'limit') && Object.hasOwn(fields, 'after');
+
 /** The path as fastify has it. */
 export const patternOf = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
 

@@ -9,6 +9,7 @@ import { addAccountRoutes } from './account-routes.ts';
 import { answerProblems, LARGEST_BODY } from './answers.ts';
 import { type Callers, callers } from './callers.ts';
 import { entityTag, names, noPrecondition, preconditionFailed, shownBy } from './etags.ts';
+import { exportsOf } from './exports.ts';
 import { startFeed } from './feed.ts';
 import { addFiles } from './files.ts';
 import { addSecurityHeaders } from './headers.ts';
@@ -82,6 +83,7 @@ const secureContext = ({ certificate: cert, key }: NonNullable<ApiOptions['tls']
 function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Callers): void {
   const document = openApiDocument(options.version);
   const keys = idempotency(options.now ?? Date.now);
+  const exports = exportsOf(app, options, known);
   app.get(`${API_PREFIX}/openapi.json`, async () => document);
   for (const route of ROUTES) {
     app.route({
@@ -90,6 +92,8 @@ function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Ca
       ...(route.method === 'GET' ? { onSend: tagged } : {}),
       async handler(request, reply) {
         reply.header('cache-control', 'no-store');
+        const whole = exports.answer(route, request, reply);
+        if (whole !== undefined) return whole;
         const caller = known.of(request);
         const input = inputOf(route, request);
         if (route.method === 'GET') return ask(options, route.name, caller, input);

@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { hrefOfExport } from '../../console/api/operations.ts';
 import { hrefOf, parseRoute } from '../../console/app/address.ts';
 import { spotsOf } from '../../console/app/spots.ts';
 import { ACTIONS_WITH_WORDS, auditSentence } from '../../console/audit/sentence.ts';
 import { type ReadPage, verifyTrail } from '../../console/audit/verify.ts';
 import { projected } from '../../console/map/projection.ts';
 import { worldMap } from '../../console/map/world.mjs';
-import { csvOf, ndjsonOf } from '../../console/parts/csv.ts';
 import { codeOf } from '../../console/scan/label-text.ts';
 import { listAudit } from '../../fabric/operations/audit.ts';
 import { addNetwork } from '../../fabric/operations/networks.ts';
@@ -45,21 +45,10 @@ test.each([
   expect(codeOf(text).kind).toBe(kind);
 });
 
-test('a list becomes CSV that a spreadsheet takes for text, and JSON by lines', () => {
-  const rows = [
-    { name: 'a, "b"', at: null, more: { x: 1 } },
-    { name: '=HYPERLINK("x")', count: -1 },
-  ];
-  const lines = csvOf(rows).split('\r\n');
-  expect(lines[0]).toBe('name,at,more,count');
-  expect(lines[1]).toBe('"a, ""b""",,"{""x"":1}",');
-  expect(lines[2]).toBe(`"'=HYPERLINK(""x"")",,,'-1`);
-  const parsed = ndjsonOf(rows)
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  expect(parsed).toEqual(rows);
-  expect(ndjsonOf([])).toBe('');
+test('a list as a file is narrowed as the page is', () => {
+  expect(hrefOfExport('device-list', 'csv', { standing: 'banned', q: undefined })).toBe(
+    '/api/v1/devices?standing=banned&format=csv',
+  );
 });
 
 describe('the audit trail', () => {

@@ -149,7 +149,7 @@ test('a device is named, found by its name, and banned: its tunnel is cut while 
   await expectAccessible(page);
   await picture(page, 'devices');
   const saved = page.waitForEvent('download');
-  await page.getByRole('button', { name: 'CSV', exact: true }).click();
+  await page.getByRole('link', { name: 'CSV', exact: true }).click();
   const lines = readFileSync(await (await saved).path(), 'utf8')
     .trimEnd()
     .split('\r\n');

@@ -2,6 +2,7 @@ import type { Invocation, Option } from '../../../cli/program.ts';
 import { growingTable } from '../../../cli/table.ts';
 import { printed } from '../../../os/service/process.ts';
 import { Failure } from '../../../protocol/failure.ts';
+import { csvLine } from '../../operations/contract/csv.ts';
 import type { PageInput, ReadOperation } from '../../operations/contract/operation.ts';
 import type { HandshakeCountView } from '../../operations/views/handshakes.ts';
 import { eachPage, type Page, type PageRequest } from '../../registry/pages.ts';
@@ -105,11 +106,11 @@ function jsonPrinter<Row>(): Printer<Row> {
   };
 }
 
-/** RFC 4180: lines end with CR LF, cells with a quote, comma or line break are quoted. */
+/** What a table shows as `-` is empty. */
 function csvPrinter<Row>({ header, cells }: Columns<Row>): Printer<Row> {
   let begun = false;
   const lines = (rows: readonly (readonly string[])[]): string =>
-    rows.map((row) => `${row.map(csvCell).join(',')}\r\n`).join('');
+    rows.map((row) => csvLine(row.map((cell) => (cell === '-' ? '' : cell)))).join('');
   return {
     async rows(rows) {
       await printed(lines([...(begun ? [] : [header]), ...rows.map(cells)]));
@@ -117,13 +118,6 @@ function csvPrinter<Row>({ header, cells }: Columns<Row>): Printer<Row> {
     },
     end: () => printed(begun ? '' : lines([header])),
   };
-}
-
-/** A cell that a spreadsheet would take for a formula, which somebody else may have chosen, becomes a text. */
-function csvCell(text: string): string {
-  if (text === '-') return '';
-  const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }
 
 function tablePrinter<Row>({ header, cells, none, things: [one, several] }: Columns<Row>): Printer<Row> {
