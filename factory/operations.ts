@@ -21,6 +21,7 @@ import {
   ISSUER_SECRET_LENGTH,
   importGroup,
   issuerSecretStorage,
+  labelWithCount,
   openGroup,
   readLabelText,
   unlockIssuer,
@@ -170,21 +171,28 @@ export interface DrawnLabel {
 }
 
 /**
- * Draws the label of a group, `widthMm` wide, and writes the files that are named; an existing one is never overwritten.
- * @throws Failure those of `readLabelText`, `qrCode`, `dotsPerModule` and `createFile`
+ * Draws the label of a group, `widthMm` wide, and writes the files that are named; an existing one is never overwritten. With `count` it says how many
+ * devices the batch has, which fabrics from before that refuse.
+ * @throws Failure those of `readLabelText`, `labelWithCount`, `qrCode`, `dotsPerModule` and `createFile`
  */
 export async function drawLabel(
   folder: string,
   widthMm: number,
-  files: { readonly svg?: string | undefined; readonly png?: string | undefined },
+  wanted: {
+    readonly svg?: string | undefined;
+    readonly png?: string | undefined;
+    readonly count?: number | undefined;
+  },
 ): Promise<DrawnLabel> {
+  const { count, ...files } = wanted;
   const group = await openGroup(folder);
-  const content = await readLabelText(group);
+  const given = await readLabelText(group);
+  const content = count === undefined ? given : labelWithCount(given, count);
   const code = qrCode(content, levelFor(widthMm));
   // Nothing soils a screen, and 80 columns are enough then.
   const screen = qrCode(content, 'L');
   const devices = await countDevices(group);
-  const text = describeGroup(group, devices);
+  const text = describeGroup(group, count ?? devices);
   // Anyone who reads the code can admit the devices: these files are as secret as label.txt.
   if (files.svg !== undefined) await createFile(files.svg, drawSvg(code, widthMm, text));
   if (files.png !== undefined) await createFile(files.png, drawPng(code, widthMm));

@@ -13,12 +13,13 @@ import { decodeUtf8, encodeUtf8 } from './utf8.ts';
  *     "ENF1:" + base45 of
  *     45 4E          magic "EN"
  *     01             version
- *     flags          bit 0 claim, bit 1 vendor, bit 2 signature; the others are 0
+ *     flags          bit 0 claim, bit 1 vendor, bit 2 signature, bit 3 count; the others are 0
  *     gpk            258 bytes
  *     len8 basename  1 to 64 raw bytes
  *     len8 name      UTF-8, 1 to 60 bytes
  *     [len8 vendor]  UTF-8, 1 to 255 bytes
  *     [claim]        16 bytes
+ *     [count]        4 bytes, big endian, 1 to 10,000,000
  *     [signature]    64 bytes
  *     crc32          IEEE, big endian, over everything before it
  */
@@ -32,12 +33,16 @@ export interface Label {
   readonly vendor?: string;
   /** 16 random bytes that only the holder of the label knows; the factory keeps their SHA-256. */
   readonly claim?: Uint8Array;
+  /** How many devices the batch has, 1 to 10,000,000. Programs from before this field refuse a label that has it. */
+  readonly count?: number;
   /** Ed25519 by a manufacturer's key, 64 bytes, over the bytes from the magic up to here. */
   readonly signature?: Uint8Array;
 }
 
 export const MAX_LABEL_TEXT = 4096;
 export const CLAIM_LENGTH = 16;
+/** More devices than anybody makes in one batch. */
+export const MAX_COUNT = 10_000_000;
 
 const MAX_NAME = 60;
 const MAX_VENDOR = 255;
@@ -45,26 +50,31 @@ const SIGNATURE_LENGTH = 64;
 const CRC_LENGTH = 4;
 const MAGIC = ascii('EN');
 const VERSION = 1;
-const FLAG = { claim: 1, vendor: 2, signature: 4 } as const;
-const ALL_FLAGS = FLAG.claim | FLAG.vendor | FLAG.signature;
+const FLAG = { claim: 1, vendor: 2, signature: 4, count: 8 } as const;
+const ALL_FLAGS = FLAG.claim | FLAG.vendor | FLAG.signature | FLAG.count;
+const COUNT_LENGTH = 4;
 
 /** An opaque text, or the fragment of any https address: a fragment never reaches a server's log. */
 const TEXT = /^(?:https:\/\/[!-"$-~]{1,1024}#)?ENF1:([0-9A-Z $%*+\-./:]+)$/;
 
 /**
  * The text of a label, `ENF1:` and base45.
- * @throws Failure `label.bad-key`, `label.bad-basename`, `label.bad-name`, `label.bad-length` for a value outside its bounds
+ * @throws Failure `label.bad-key`, `label.bad-basename`, `label.bad-name`, `label.bad-count`, `label.bad-length` for a value outside its bounds
  */
 export function encodeLabel(label: Label): string {
-  const { gpk, basename, name, vendor, claim, signature } = label;
+  const { gpk, basename, name, vendor, claim, count, signature } = label;
   if (gpk.length !== GROUP_KEY_LENGTH) throw badKey(gpk.length);
   checkBasename(basename);
   checkName('name', name, MAX_NAME);
   if (vendor !== undefined) checkName('vendor', vendor, MAX_VENDOR);
   checkLength('claim secret', claim, CLAIM_LENGTH);
+  if (count !== undefined) checkCount(count);
   checkLength('signature', signature, SIGNATURE_LENGTH);
   const flags =
-    (claim ? FLAG.claim : 0) | (vendor === undefined ? 0 : FLAG.vendor) | (signature ? FLAG.signature : 0);
+    (claim ? FLAG.claim : 0) |
+    (vendor === undefined ? 0 : FLAG.vendor) |
+    (signature ? FLAG.signature : 0) |
+    (count === undefined ? 0 : FLAG.count);
   const body = concat(
     MAGIC,
     Uint8Array.of(VERSION, flags),
@@ -73,6 +83,7 @@ export function encodeLabel(label: Label): string {
     lengthPrefixed(encodeUtf8(name)),
     vendor === undefined ? new Uint8Array() : lengthPrefixed(encodeUtf8(vendor)),
     claim ?? new Uint8Array(),
+    count === undefined ? new Uint8Array() : u32(count),
     signature ?? new Uint8Array(),
   );
   return `ENF1:${encodeBase45(concat(body, u32(crc32(body))))}`;
@@ -83,7 +94,7 @@ export function encodeLabel(label: Label): string {
  * length and accepts no second spelling: what it accepts encodes to the same text. The group key's points and
  * the manufacturer's signature are for the caller to check.
  * @throws Failure `label.too-long`, `label.bad-text`, `label.bad-checksum`, `label.unknown-version`,
- *   `label.unknown-flags`, `label.bad-length`, `label.bad-basename`, `label.bad-name`
+ *   `label.unknown-flags`, `label.bad-length`, `label.bad-basename`, `label.bad-name`, `label.bad-count`
  */
 export function parseLabel(text: string): Label {
   if (text.length > MAX_LABEL_TEXT) {
@@ -144,6 +155,8 @@ function parseBody(body: Uint8Array): Label {
   const name = readName('name', takeString('name'), MAX_NAME);
   const vendor = flags & FLAG.vendor ? readName('vendor', takeString('vendor'), MAX_VENDOR) : undefined;
   const claim = flags & FLAG.claim ? take('claim secret', CLAIM_LENGTH) : undefined;
+  const count = flags & FLAG.count ? readU32(take('count', COUNT_LENGTH), 0) : undefined;
+  if (count !== undefined) checkCount(count);
   const signature = flags & FLAG.signature ? take('signature', SIGNATURE_LENGTH) : undefined;
   if (offset !== body.length)
     throw badLength(`${body.length - offset} bytes are left over behind the last field`);
@@ -153,6 +166,7 @@ function parseBody(body: Uint8Array): Label {
     name,
     ...(vendor === undefined ? {} : { vendor }),
     ...(claim === undefined ? {} : { claim }),
+    ...(count === undefined ? {} : { count }),
     ...(signature === undefined ? {} : { signature }),
   };
 }
@@ -165,6 +179,17 @@ export function checkBasename(basename: Uint8Array): void {
     'operator',
     `a basename has 1 to ${MAX_BASENAME_LENGTH} bytes, got ${basename.length}`,
     { action: `Choose a basename of 1 to ${MAX_BASENAME_LENGTH} bytes.` },
+  );
+}
+
+/** @throws Failure `label.bad-count` unless it is 1 to 10,000,000 */
+function checkCount(count: number): void {
+  if (Number.isInteger(count) && count >= 1 && count <= MAX_COUNT) return;
+  throw new Failure(
+    'label.bad-count',
+    'operator',
+    `a label says 1 to ${MAX_COUNT} as the number of its devices, got ${count}`,
+    { action: 'Give the number of devices of the batch, or leave it out.' },
   );
 }
 

@@ -81,13 +81,21 @@ export function Claim(_: { readonly route: Route }) {
 }
 
 function Card({ label }: { readonly label: Label }) {
-  const { name, gid, vendor, signed, hasClaim, knocking } = label;
+  const { name, gid, vendor, announced, signed, hasClaim, knocking } = label;
   return (
     <Facts
       rows={[
         ['Name', name],
         ['Batch id, by fours', <code key="g">{shortGid(gid)}</code>],
         ['Maker', vendor ?? <span class="quiet">the label does not say</span>],
+        [
+          'Devices',
+          announced === null ? (
+            <span class="quiet">the label does not say</span>
+          ) : (
+            announced.toLocaleString('en')
+          ),
+        ],
         ['Signature of the maker', signed ? 'there, but not checked by this version' : 'none'],
         ['Claim secret', hasClaim ? 'on the label' : 'none'],
         [
@@ -109,7 +117,7 @@ function Card({ label }: { readonly label: Label }) {
 function Admit({ text, label }: { readonly text: string; readonly label: Label }) {
   const networks = useQuery('networks to choose', ['network'], () => run('network-list', { limit: 200 }));
   const [chosen, setChosen] = useState<string>();
-  const [announced, setAnnounced] = useState('');
+  const [announced, setAnnounced] = useState(label.announced === null ? '' : String(label.announced));
   const [given, setGiven] = useState<Partial<Limits>>({});
   const [paused, setPaused] = useState(false);
   const [problem, setProblem] = useState<Problem>();
@@ -138,7 +146,8 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
       await run('group-add', {
         label: text,
         network: network.prefix,
-        ...(announced !== '' && { announced: Number(announced) }),
+        // Empty: not known, whatever the label says.
+        announced: Number(announced),
         ...(most !== '' && { most: Number(most) }),
         countries: countriesIn(countries),
         ...(paused && { status: 'suspended' }),
@@ -163,7 +172,11 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
         type="number"
         value={announced}
         change={setAnnounced}
-        hint="If the label or the shipment says: then you see how many are missing."
+        hint={
+          label.announced === null
+            ? 'If the shipment says: then you see how many are missing.'
+            : 'As the label says: you see how many are missing.'
+        }
       />
       <LimitFields
         most={most}

@@ -29,7 +29,11 @@ const groupAdd: Command = {
     },
     { name: 'name', value: 'TEXT', help: 'with --gpk: what to call the group' },
     { name: 'network', value: 'PREFIX', help: 'the network in which its devices get their addresses' },
-    { name: 'announced', value: 'N', help: 'how many devices are expected' },
+    {
+      name: 'announced',
+      value: 'N',
+      help: 'how many devices are expected (what the label says; 0: not known)',
+    },
     { name: 'most', value: 'N', help: 'let no further device in when so many have come' },
     { name: 'countries', value: 'LIST', help: 'let new devices in from these only, such as CH,DE,private' },
     { name: 'suspended', help: 'let its devices in only when it is resumed' },
@@ -58,7 +62,8 @@ const groupAdd: Command = {
     invocation.print(
       view,
       () =>
-        `Group "${view.name}" admitted to ${view.network}.\n` + `Compare with the label: ${printedGid(view)}`,
+        `Group "${view.name}" admitted to ${view.network}${view.announced === null ? '' : `, ${view.announced} devices are expected`}.\n` +
+        `Compare with the label: ${printedGid(view)}`,
     );
     return undefined;
   },

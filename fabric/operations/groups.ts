@@ -1,5 +1,6 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
+import { MAX_COUNT } from '../../protocol/label.ts';
 import { countries } from '../geo/countries.ts';
 import { parseCountries } from '../geo/country-list.ts';
 import type { CountedGroup, Group, GroupStatus } from '../registry/records.ts';
@@ -15,14 +16,13 @@ import type { ArrivalsView, GroupDetails, GroupStatusView, GroupView } from './v
 /** Characters that are looked at; labels are read with what else a group needs, only when one is admitted. */
 export const LONGEST_LABEL = 4_096;
 
-/** More devices than anybody makes in one batch. */
-const MOST_DEVICES = 10_000_000;
+const MOST_DEVICES = MAX_COUNT;
 /** There are some 250. */
 const MOST_COUNTRIES = 300;
 const COUNTRIES = list(text(16), MOST_COUNTRIES);
 
 /**
- * `announced`: how many devices are expected; `most`: how many may come; `countries`: where they may come from for the first time;
+ * `announced`: how many devices are expected, unless given what the label says, 0: not known; `most`: how many may come; `countries`: where they may come from for the first time;
  * `status`: active unless given.
  */
 interface GroupInput {
@@ -43,7 +43,7 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
   {
     label: text(LONGEST_LABEL),
     network: text(64),
-    announced: optional(whole(1, MOST_DEVICES)),
+    announced: optional(whole(0, MOST_DEVICES)),
     most: optional(whole(1, MOST_DEVICES)),
     countries: optional(COUNTRIES),
     status: optional(oneOf('active', 'suspended')),
@@ -53,11 +53,11 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
     const { openLabel } = await import('../labels/label.ts');
     const { label, gid, claimHash } = openLabel(input.label);
     const { gpk, basename, name } = label;
-    const { status } = input;
+    const { status, announced = label.count ?? 0 } = input;
     const group = {
       ...{ gid, gpk, basename, name, network },
       ...(claimHash !== undefined && { claimHash }),
-      ...limitsOf(input),
+      ...limitsOf({ ...input, announced: announced === 0 ? undefined : announced }),
       ...(status !== undefined && { status }),
     };
     const added = await registry.addGroup(actor, group);

@@ -22,6 +22,7 @@ export const readLabel = operation<{ label: string }, LabelView, ReadContext>(
       name: label.name,
       vendor: label.vendor ?? null,
       basename: toHex(label.basename),
+      announced: label.count ?? null,
       hasClaim: label.claim !== undefined,
       signed: label.signature !== undefined,
       group: group === undefined ? null : groupView(group),

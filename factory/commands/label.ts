@@ -22,23 +22,36 @@ export const label: Command = {
       help: 'largest width of the code; from 32 mm on it has more error correction',
       default: DEFAULT_WIDTH_MM,
     },
+    {
+      name: 'count',
+      value: 'N',
+      help: 'say on the label how many devices the batch has, so that the fabric expects them; a fabric that does not know of this yet refuses the label (label.unknown-flags)',
+    },
   ],
-  examples: ['enf-factory label --group groups/march --svg march.svg --png march.png'],
+  examples: [
+    'enf-factory label --group groups/march --svg march.svg --png march.png',
+    'enf-factory label --group groups/march --svg march.svg --count 500',
+  ],
   async run(invocation) {
     const widthMm = parseWidth(invocation.required('width-mm'));
     const [svg, png] = [invocation.option('svg'), invocation.option('png')];
+    const given = invocation.option('count');
+    const count = given === undefined ? undefined : parseCount(given);
     const { group, devices, code, screen, text } = await drawLabel(invocation.required('group'), widthMm, {
       svg,
       png,
+      count,
     });
     const shown = invocation.flag('terminal') || (svg === undefined && png === undefined);
     const { version, level } = code;
-    invocation.print({ name: group.name, gid: group.gid, devices, qr: { version, level }, svg, png }, () =>
-      [
-        ...(shown ? [drawTerminal(screen, inColour()), ''] : []),
-        ...text,
-        ...[svg, png].flatMap((file) => (file === undefined ? [] : [`Written: ${file}`])),
-      ].join('\n'),
+    invocation.print(
+      { name: group.name, gid: group.gid, devices, count, qr: { version, level }, svg, png },
+      () =>
+        [
+          ...(shown ? [drawTerminal(screen, inColour()), ''] : []),
+          ...text,
+          ...[svg, png].flatMap((file) => (file === undefined ? [] : [`Written: ${file}`])),
+        ].join('\n'),
     );
     return undefined;
   },
@@ -52,5 +65,15 @@ export function parseWidth(text: string): number {
     'operator',
     `--width-mm: expected a width of at most ${MAX_WIDTH_MM} millimetres, got ${JSON.stringify(text)}`,
     { action: `Give a number such as ${DEFAULT_WIDTH_MM}.` },
+  );
+}
+
+function parseCount(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new Failure(
+    'cli.bad-value',
+    'operator',
+    `--count: expected the number of devices, got ${JSON.stringify(text)}`,
+    { action: 'Give a number such as 500, or leave --count out.' },
   );
 }

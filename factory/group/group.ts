@@ -260,3 +260,17 @@ function badGroup(path: string, why: string, cause?: unknown): Failure {
     cause,
   });
 }
+
+/** The same label, which says how many devices the batch has. @throws Failure `label.bad-count`, `factory.label-signed` */
+export function labelWithCount(text: string, count: number): string {
+  const label = parseLabel(text);
+  if (label.signature !== undefined && label.count !== count) {
+    throw new Failure(
+      'factory.label-signed',
+      'operator',
+      'the label is signed, and the number of devices would be under its signature',
+      { action: 'Leave --count out, or have the label signed with the number.' },
+    );
+  }
+  return encodeLabel({ ...label, count });
+}

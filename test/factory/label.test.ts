@@ -1,8 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { prepareZXingModule, readBarcodes } from 'zxing-wasm/reader';
 import type { Group } from '../../factory/group/group.ts';
 import { describeGroup, dotsPerModule, drawPng, drawSvg, drawTerminal } from '../../factory/label/label.ts';
 import { levelFor, QUIET_ZONE, qrCode } from '../../factory/label/qr.ts';
@@ -11,14 +9,10 @@ import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { encodeLabel, parseLabel } from '../../protocol/label.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
+import { zxing } from './decoder.ts';
 import { scratch } from './folders.ts';
 
 const path = scratch();
-const wasm = readFileSync(createRequire(import.meta.url).resolve('zxing-wasm/reader/zxing_reader.wasm'));
-prepareZXingModule({
-  overrides: { wasmBinary: wasm.buffer.slice(wasm.byteOffset, wasm.byteOffset + wasm.length) as ArrayBuffer },
-});
-
 const gpk = Uint8Array.from({ length: 258 }, (_, i) => (i * i * 31 + 7) & 0xff);
 const text = encodeLabel({
   gpk,
@@ -49,12 +43,6 @@ function zbar(file: string): string {
     if ((error as { status?: number }).status === 4) return '';
     throw error;
   }
-}
-
-/** What zxing reads: the decoder that the fabric ships. */
-async function zxing(file: string): Promise<string> {
-  const [first] = await readBarcodes(readFileSync(file), { formats: ['QRCode'], tryHarder: true });
-  return first?.text ?? '';
 }
 
 /** The label as a PNG, then through ImageMagick. */

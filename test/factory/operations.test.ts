@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createGroup, type Group } from '../../factory/group/group.ts';
+import { createGroup, type Group, labelWithCount } from '../../factory/group/group.ts';
 import {
   drawLabel,
   inspectTarget,
@@ -10,7 +10,9 @@ import {
   readTrust,
   showGroup,
 } from '../../factory/operations.ts';
+import { encodeLabel, parseLabel } from '../../protocol/label.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
+import { zxing } from './decoder.ts';
 
 describe('operations of the station', () => {
   let folder: string;
@@ -45,6 +47,24 @@ describe('operations of the station', () => {
     expect(readFileSync(svg, 'utf8')).toContain('ACME');
     await expect(drawLabel(group.folder, 34, { svg })).rejects.toMatchObject({ code: 'os.exists' });
     expect((await drawLabel(group.folder, 34, {})).code.size).toBeGreaterThan(0);
+  });
+
+  test('drawLabel says how many devices the batch has if it is told to; else the label is as it was', async () => {
+    const png = join(folder, 'counted.png');
+    const counted = await drawLabel(group.folder, 34, { png, count: 500 });
+    expect(counted.text).toContain('Devices: 500');
+    expect(parseLabel(await zxing(png))).toMatchObject({ name: 'March', count: 500 });
+    const text = readFileSync(join(group.folder, 'label.txt'), 'utf8').trimEnd();
+    expect(parseLabel(text).count).toBeUndefined();
+    expect(parseLabel(labelWithCount(text, 7))).toEqual({ ...parseLabel(text), count: 7 });
+    const signed = encodeLabel({ ...parseLabel(text), count: 7, signature: new Uint8Array(64) });
+    expect(labelWithCount(signed, 7)).toBe(signed);
+    expect(() => labelWithCount(signed, 8)).toThrow(
+      expect.objectContaining({ code: 'factory.label-signed' }),
+    );
+    await expect(drawLabel(group.folder, 34, { count: 0 })).rejects.toMatchObject({
+      code: 'label.bad-count',
+    });
   });
 
   test('inspectTarget tells a folder from a file', async () => {

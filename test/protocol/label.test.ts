@@ -48,6 +48,15 @@ describe('a label', () => {
         ),
       ),
     );
+    // The number of devices is behind the claim secret, and under the signature.
+    expect(encodeLabel({ ...full, count: 0x01_02_03 })).toBe(
+      sealed(
+        concat(
+          ...[head(1, 15), gpk, str('BASENAME'), str('Gateways, March'), str('Müller & Söhne')],
+          ...[full.claim!, Uint8Array.of(0, 1, 2, 3), full.signature!],
+        ),
+      ),
+    );
   });
 
   test('is parsed to what was encoded, bare or in a URL', () => {
@@ -70,6 +79,7 @@ describe('a label', () => {
         }),
         vendor: fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 255 }),
         claim: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+        count: fc.integer({ min: 1, max: 10_000_000 }),
         signature: fc.uint8Array({ minLength: 64, maxLength: 64 }),
       },
       { requiredKeys: ['gpk', 'basename', 'name'] },
@@ -101,7 +111,13 @@ describe('a label', () => {
     ['label.bad-checksum', sealed(concat(Uint8Array.of(0x45, 0x4f, 1, 0), gpk, str('b'), str('n')))],
     ['label.unknown-version', body(head(0, 0), gpk, str('b'), str('n'))],
     ['label.unknown-version', body(head(2, 0), gpk, str('b'), str('n'))],
-    ['label.unknown-flags', body(head(1, 8), gpk, str('b'), str('n'))],
+    ['label.unknown-flags', body(head(1, 16), gpk, str('b'), str('n'))],
+    ['label.bad-length', body(head(1, 8), gpk, str('b'), str('n'))],
+    ['label.bad-length', body(head(1, 8), gpk, str('b'), str('n'), new Uint8Array(3))],
+    ['label.bad-length', body(head(1, 8), gpk, str('b'), str('n'), u32(1), new Uint8Array(1))],
+    ['label.bad-count', body(head(1, 8), gpk, str('b'), str('n'), u32(0))],
+    ['label.bad-count', body(head(1, 8), gpk, str('b'), str('n'), u32(10_000_001))],
+    ['accepted', body(head(1, 8), gpk, str('b'), str('n'), u32(10_000_000))],
     ['label.unknown-flags', body(head(1, 0x80), gpk, str('b'), str('n'))],
     ['label.bad-length', body(head(1, 0))],
     ['label.bad-length', body(head(1, 0), gpk)],
@@ -135,6 +151,9 @@ describe('a label', () => {
     ['label.bad-name', { name: 'half \ud83d' }],
     ['label.bad-name', { vendor: '' }],
     ['label.bad-name', { vendor: 'v'.repeat(256) }],
+    ['label.bad-count', { count: 0 }],
+    ['label.bad-count', { count: 1.5 }],
+    ['label.bad-count', { count: 10_000_001 }],
     ['label.bad-length', { claim: new Uint8Array(15) }],
     ['label.bad-length', { signature: new Uint8Array(65) }],
     ['accepted', { name: 'ß'.repeat(30), vendor: 'v'.repeat(255) }],

@@ -101,6 +101,7 @@ export const LabelView = named('Label', 'What a label says, and what is known he
   name: words('The name of the group as the label says it.', 'batch 7'),
   vendor: orNull(words('As the label says, which nobody has checked.')),
   basename: hex('See Group.'),
+  announced: orNull(count('How many devices the batch has, as the label says; null: it does not.')),
   hasClaim: whether('Has it a claim secret?'),
   signed: whether("Has it a maker's signature? It is not checked."),
   group: orNull(GroupView),

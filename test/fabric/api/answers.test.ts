@@ -140,7 +140,7 @@ test('networks, groups and devices are answered as described', async () => {
   await run('network-list', { limit: 1 });
   await run('network-remove', { prefix: 'fd00:9::/64' });
 
-  const label = encodeLabel({ gpk, basename, name: 'batch 7', vendor: 'ACME' });
+  const label = encodeLabel({ gpk, basename, name: 'batch 7', vendor: 'ACME', count: 9 });
   await run('label-read', { label });
   await run('group-add', { label, network: NETWORK, announced: 5 });
   await run('label-read', { label });

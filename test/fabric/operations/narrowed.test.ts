@@ -15,6 +15,7 @@ import { handshakeCountries, handshakeHours, overview } from '../../../fabric/op
 import { searchFor } from '../../../fabric/operations/search.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
+import { encodeLabel } from '../../../protocol/label.ts';
 import '../checked.ts';
 import { makeBatch } from '../device.ts';
 import { opened, registryFile, seenBy, type TestContext } from '../place.ts';
@@ -195,6 +196,23 @@ describe('a name in place of an id', () => {
 });
 
 describe('a label', () => {
+  test('says how many devices are expected, unless somebody says otherwise', async () => {
+    const on = context();
+    await addNetwork.run(on, { prefix: PLANT, name: 'plant' });
+    for (const [given, expected] of [
+      [undefined, 412],
+      [500, 500],
+      [0, null],
+    ] as const) {
+      const { gpk, basename, gid } = makeBatch();
+      const label = encodeLabel({ gpk, basename, name: 'march', count: 412 });
+      expect(await readLabel.run(on, { label })).toMatchObject({ announced: 412, group: null });
+      const { view } = await admitGroup.run(on, { label, network: PLANT, announced: given });
+      expect(view).toMatchObject({ gid: toHex(gid), announced: expected, most: null });
+    }
+    expect(await readLabel.run(on, { label: makeBatch().label })).toMatchObject({ announced: null });
+  });
+
   test('is read: what it says, whether it is admitted, and since when its devices have tried', async () => {
     const on = context();
     const batch = makeBatch();
