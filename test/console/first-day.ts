@@ -1,9 +1,12 @@
-import { join } from 'node:path';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { inSoftware, must, openBatch } from '../e2e/batch.ts';
 import { FABRIC_ADDRESS } from '../e2e/network.ts';
 import { runIn } from '../e2e/process.ts';
 import type { Device, World } from '../e2e/world.ts';
+import { mmdb } from '../fabric/geo/mmdb.ts';
 import { addAuthenticator, openBrowser, watchedPage } from './browser.ts';
 import { film } from './film.ts';
 
@@ -22,7 +25,10 @@ export interface FirstDay {
 }
 
 export async function firstDay(count: number): Promise<FirstDay> {
-  const { world, group } = await openBatch('console');
+  const cities = citiesFile();
+  const { world, group } = await openBatch('console', ['--city-file', cities]).finally(() =>
+    rmSync(dirname(cities), { recursive: true }),
+  );
   const devices: Device[] = [];
   for (let n = 1; n <= count; n++) {
     const device = await inSoftware(world, group, n);
@@ -37,6 +43,23 @@ export async function firstDay(count: number): Promise<FirstDay> {
   const { page, wrongs } = await watchedPage(browser, origin, { permissions: ['camera'] });
   await addAuthenticator(page);
   return { world, devices, origin, browser, page, wrongs };
+}
+
+/** A database of cities that knows where two of the three are. */
+function citiesFile(): string {
+  const city = (country: string, region: string, name: string, latitude: number, longitude: number) => ({
+    country: { iso_code: country },
+    subdivisions: [{ names: { en: region } }],
+    city: { names: { en: name } },
+    location: { latitude, longitude, accuracy_radius: 20 },
+  });
+  const file = join(mkdtempSync(join(tmpdir(), 'enf-cities-')), 'cities.mmdb');
+  const networks = {
+    '193.0.0.0/16': city('NL', 'North Holland', 'Amsterdam', 52.37, 4.9),
+    '130.59.0.0/16': city('CH', 'Zurich', 'Winterthur', 47.5, 8.72),
+  };
+  writeFileSync(file, mmdb('Cities', networks));
+  return file;
 }
 
 /** Gives a device an address of another country, from which it reaches the fabric. */

@@ -111,6 +111,7 @@ test('the batch arrives live, on its page and on the map', async () => {
   await visit('Map');
   await page.getByRole('heading', { name: 'Map', exact: true }).waitFor(IN_TIME);
   await page.getByRole('cell', { name: 'Switzerland' }).waitFor(IN_TIME);
+  await page.getByRole('cell', { name: 'Winterthur, Zurich, Switzerland, within 20 km' }).waitFor(IN_TIME);
   expect(await page.locator('.map-devices').count()).toBe(ABROAD.length);
   await expectAccessible(page);
   await picture(page, 'map');
