@@ -17,6 +17,10 @@ export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
   const shown = pages.filter(({ needs }) => may(needs));
   const at = route.value.path[0] ?? '';
   const entry = shown.find(({ path }) => path === at);
+  // On a phone the ways lie in a row that is wider than the screen.
+  useEffect(() => {
+    document.querySelector('.rail li [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [at]);
   if (entry?.bare)
     return (
       <main id="main" class="bare" tabIndex={-1}>

@@ -17,6 +17,7 @@ export function HourBars({
     <figure class="chart">
       <svg
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        preserveAspectRatio="none"
         role="img"
         aria-label="Handshakes by hour; the sums are in the text"
       >

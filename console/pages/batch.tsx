@@ -105,7 +105,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
             columns={[
               { name: 'When', kind: 'main', cell: ({ at }) => <When at={at} /> },
               { name: 'Why', cell: ({ result }) => resultWords(result) },
-              { name: 'From', cell: ({ source }) => <code>{addressWords(source)}</code> },
+              { name: 'From', cell: ({ source }) => <code class="source">{addressWords(source)}</code> },
               { name: 'Registered in', cell: ({ country }) => placeWords(country) },
             ]}
           />

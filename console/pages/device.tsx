@@ -61,7 +61,7 @@ export function DevicePage({ address }: { readonly address: string }) {
             'Place',
             <>
               {data.city === null ? placeWords(data.country) : cityWords(data.city)}{' '}
-              <span class="quiet">where the address is registered</span>
+              <span class="quiet">(where its address is registered)</span>
             </>,
           ],
           ['Note', data.note ?? <span class="quiet">none</span>],

@@ -39,7 +39,7 @@ const COLUMNS: readonly Column<HandshakeView>[] = [
         </a>
       ),
   },
-  { name: 'From', cell: ({ source }) => <code>{addressWords(source)}</code> },
+  { name: 'From', cell: ({ source }) => <code class="source">{addressWords(source)}</code> },
   { name: 'Registered in', cell: ({ country }) => placeWords(country) },
 ];
 

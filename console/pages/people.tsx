@@ -8,7 +8,7 @@ import { useQuery } from '../app/query.ts';
 import { may, me } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
 import { ChoiceField, TextField } from '../parts/field.tsx';
-import { Page, Section } from '../parts/page.tsx';
+import { Page } from '../parts/page.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { type Column, ListTable, PAGE_ROWS, Rows } from '../parts/table.tsx';
 import { Tokens } from '../parts/tokens.tsx';
@@ -189,7 +189,8 @@ function RemoveSheet({
 function RoleTable() {
   const permissions = permissionsOf('host');
   return (
-    <Section title="What the roles may do">
+    <details class="section">
+      <summary>What the roles may do</summary>
       <Rows
         caption="Roles and what they may do"
         rows={permissions}
@@ -203,6 +204,6 @@ function RoleTable() {
           })),
         ]}
       />
-    </Section>
+    </details>
   );
 }

@@ -94,11 +94,11 @@ function PrivacyDial({ chosen, again }: { readonly chosen: Privacy; readonly aga
           'Nobody has chosen yet: this is how a fabric begins.'
         ) : (
           <>
-            {chosen.changed.by} has chosen this <When at={chosen.changed.at} />.
+            {chosen.changed.by} chose this <When at={chosen.changed.at} />.
           </>
         )}{' '}
-        The country is looked up before an address is cut, and stays. The audit trail, older backups and what
-        was sent to hooks keep what they have.
+        The country is looked up before an address is cut, and stays; a city is kept as long as something of
+        its address. The audit trail, older backups and what was sent to hooks keep what they have.
       </p>
       {asked && (
         <ConfirmSheet

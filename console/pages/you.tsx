@@ -45,16 +45,19 @@ export function You({ route }: { readonly route: Route }) {
       <Facts
         rows={[
           ['Role', who?.role],
-          ['May', who?.permissions.join(', ')],
           ['Recovery codes left', left.data === undefined ? '…' : count(left.data.left, 'code')],
         ]}
       />
+      <details>
+        <summary>What you may do</summary>
+        <p class="quiet">{who?.permissions.join(', ')}</p>
+      </details>
       <Passkeys />
       <OwnAccount failed={problemIn(route.query)} />
-      <Section title="If the password is lost">
+      <section class="section">
         <RecoveryCodes />
         <p class="quiet">New codes replace all former ones.</p>
-      </Section>
+      </section>
       {asked === 'password' && (
         <PasswordSheet
           first={who?.hasPassword === false}

@@ -110,7 +110,7 @@ test('the batch arrives live, on its page and on the map', async () => {
   await picture(page, 'batch');
   await visit('Map');
   await page.getByRole('heading', { name: 'Map', exact: true }).waitFor(IN_TIME);
-  await page.getByRole('cell', { name: 'Switzerland' }).waitFor(IN_TIME);
+  await page.getByRole('cell', { name: 'Switzerland', exact: true }).waitFor(IN_TIME);
   await page.getByRole('cell', { name: 'Winterthur, Zurich, Switzerland, within 20 km' }).waitFor(IN_TIME);
   expect(await page.locator('.map-devices').count()).toBe(ABROAD.length);
   await expectAccessible(page);
@@ -345,7 +345,7 @@ test('a batch gets limits; the owner chooses what is kept of addresses; a wall s
   await page.getByRole('button', { name: 'Save' }).click();
   await dialog.getByText('What is forgotten does not come back').waitFor();
   await dialog.getByRole('button', { name: 'Change' }).click();
-  await page.getByText('has chosen this').waitFor(IN_TIME);
+  await page.getByText('chose this').waitFor(IN_TIME);
   // What is there is cut step by step; a page shows what was so when it was opened.
   await expect
     .poll(async () => {
