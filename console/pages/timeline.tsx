@@ -57,7 +57,7 @@ const COLUMNS = [
       <span class={good === undefined ? '' : good ? 'good' : 'bad'}>{what}</span>
     ),
   },
-  { name: 'From', cell: ({ from }: Moment) => <code>{from}</code> },
+  { name: 'From', cell: ({ from }: Moment) => (from === '' ? null : <code class="source">{from}</code>) },
   { name: 'Registered in', cell: ({ place }: Moment) => place },
 ] as const;
 

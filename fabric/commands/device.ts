@@ -100,6 +100,7 @@ function deviceText(device: DeviceDetails): string {
     ...(device.note === null ? [] : [`Note      ${device.note}`]),
     `Standing  ${device.standing}${device.movedTo === undefined ? '' : `; its former chip has ${device.movedTo} now`}`,
     `Tunnel    ${tunnelText(device)}`,
+    ...(device.city === null ? [] : [`Place     ${cityText(device.city)}`]),
     `Agent     ${agent === null ? 'has reported nothing' : agentText(agent)}`,
     ...(twins === null ? [] : [`Clones    ${clonesText(twins)}`]),
     `Group     ${device.group}  ${shortGid(fromHex(device.gid))}`,
@@ -122,6 +123,9 @@ function tunnelText(device: DeviceDetails): string {
 
 const agentText = ({ reported, version, lastFailure }: AgentView): string =>
   `version ${version}, reported ${when(reported)}; last failure: ${lastFailure === null ? 'none reported' : failureText(lastFailure)}`;
+
+const cityText = ({ city, region, country, radiusKm }: NonNullable<DeviceDetails['city']>): string =>
+  `${[...new Set([city, region, country])].filter((name) => name !== null).join(', ')}, within ${Math.ceil(radiusKm)} km; where the address is registered`;
 
 const clonesText = ({ at, from }: NonNullable<DeviceDetails['twins']>): string =>
   `two devices with this key took turns ${when(at)}, from ${from.join(' and ')}; after an eviction only one that has the credential comes back`;

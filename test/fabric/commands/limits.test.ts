@@ -112,3 +112,45 @@ test('[H-E24] check-config refuses a database of places that is none, is cut off
   writeFileSync(database, good);
   expect((await fabric.run(...check)).code).toBe(0);
 });
+
+test('[H-E24] a database of cities that is broken is named everywhere, and the fabric serves; a good one is taken at the next reload', async () => {
+  const { data } = await founded();
+  const [config, cities] = [join(data, 'fabric.toml'), join(data, 'cities.mmdb')];
+  const listen = ['identity', 'tunnel'].map((part) => `[${part}]\nlisten = "127.0.0.1:0"\n`).join('');
+  const geo = `[geo]\ncity-file = ${JSON.stringify(cities)}\nold-days = 1\n`;
+  writeFileSync(config, `${listen}[host]\ntun = "none"\n${geo}`);
+  writeFileSync(cities, mmdb('Countries', { '130.59.0.0/16': { country_code: 'CH' } }));
+  const check = ['check-config', '--config', config];
+  expect(await fabric.refusal(...check)).toMatchObject({ code: 'geo.bad-database' });
+  const child = fabric.start('serve', '--data', data, '--config', config);
+  let [log, out] = ['', ''];
+  child.stderr.on('data', (chunk) => {
+    log += chunk;
+  });
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+  });
+  await expect.poll(() => out, { timeout: 20_000 }).toMatch(/ready/);
+  expect(log).toMatch(/no cities of handshakes are known: geo\.bad-database: .* names no city/);
+  const examined = async (): Promise<string> => {
+    const only = ['--only', 'places', '--config', config];
+    return (await fabric.run('doctor', '--data', data, ...only)).out;
+  };
+  expect(await examined()).toMatch(/failed.*geo\.bad-database/s);
+
+  const city = {
+    country: { iso_code: 'CH' },
+    city: { names: { en: 'Winterthur' } },
+    location: { latitude: 47.5, longitude: 8.72, accuracy_radius: 20 },
+  };
+  writeFileSync(cities, mmdb('Own-City', { '130.59.0.0/16': city }));
+  child.kill('SIGHUP');
+  await expect.poll(() => log, { timeout: 10_000 }).toMatch(/places of handshakes: .*; Own-City, 2026-01-01/);
+  expect((await fabric.run(...check)).code).toBe(0);
+  expect(await examined()).toMatch(/warning.*Own-City, 2026-01-01 is \d+ days old/s);
+  const alarms = async (): Promise<string[]> =>
+    (await fabric.json<{ kind: string; subject: string }[]>('alarm', 'list', '--data', data)).map(
+      ({ kind, subject }) => `${kind} ${subject}`,
+    );
+  await expect.poll(alarms, { timeout: 90_000, interval: 1_000 }).toContain(`places.old ${cities}`);
+}, 120_000);
