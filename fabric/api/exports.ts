@@ -4,7 +4,6 @@ import type { TSchema } from 'typebox';
 import { Failure } from '../../protocol/failure.ts';
 import { cellsOf, columnsOf, csvLine } from '../operations/contract/csv.ts';
 import { MOST_ROWS } from '../operations/contract/operation.ts';
-import type { Page } from '../registry/pages.ts';
 import type { Callers } from './callers.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
 import { badRequest, inputOf } from './request-input.ts';
@@ -90,6 +89,11 @@ function wanted(limit: unknown): number {
   throw badRequest(`limit is 1 to ${MOST_ASKED}`);
 }
 
+interface Rows {
+  readonly rows: readonly object[];
+  readonly next?: string;
+}
+
 interface Asked {
   readonly route: Route;
   readonly caller: Caller;
@@ -108,7 +112,7 @@ async function* pagesOf(
   do {
     if (!holds()) throw new Error('signed out');
     const limit = Math.min(left, MOST_ROWS);
-    const page: Page<object> = await ask(options, route.name, caller, {
+    const page: Rows = await ask<Rows>(options, route.name, caller, {
       ...input,
       limit,
       ...(after !== undefined && { after }),

@@ -6,7 +6,7 @@ import { EVERYTHING } from '../../access/scope.ts';
 import { type Identifier, isReserved } from '../address.ts';
 import type { Act, Applicant, City, Device, Group } from '../records.ts';
 import type { RegistryOptions } from '../registry.ts';
-import { cityId } from './cities.ts';
+import { cityId } from './counts/cities.ts';
 import { DAY_MS, trimMember } from './counts/history.ts';
 import { type GroupLimits, requireWithinLimits } from './counts/limits.ts';
 import { deviceBanned, findMember, requireInUse, shortPseudonym } from './devices.ts';

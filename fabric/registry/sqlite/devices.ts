@@ -6,7 +6,7 @@ import type { Report } from '../../../protocol/tunnel/report.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { Act, AgentReport, Device, DeviceStanding, GroupStatus, StandingChange } from '../records.ts';
 import type { DeviceNames } from '../registry.ts';
-import { type CityRow, cityOf } from './cities.ts';
+import { type CityRow, cityOf } from './counts/cities.ts';
 import { bytes } from './file/database.ts';
 import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';

@@ -5,7 +5,7 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { Act, Device } from '../records.ts';
-import { cityId } from './cities.ts';
+import { cityId } from './counts/cities.ts';
 import { deviceBanned, requireDevice, requireInUse, tunnelDown } from './devices.ts';
 import { prepare } from './file/statements.ts';
 import { requireGroup } from './groups.ts';

@@ -3,7 +3,7 @@ import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { OwnedReader, RegistryReader } from '../registry.ts';
 import { listAlarms, newAlarms } from './alarms.ts';
-import { deviceCities } from './cities.ts';
+import { deviceCities } from './counts/cities.ts';
 import { handshakeCounts } from './counts/history.ts';
 import {
   arrivalsOf,

@@ -6,7 +6,7 @@ import type { ApiOptions } from '../../../fabric/api/options.ts';
 import type { Problem } from '../../../fabric/api/problem.ts';
 import { cellsOf, columnsOf, csvLine } from '../../../fabric/operations/contract/csv.ts';
 import { listOf, orNull, shown, words } from '../../../fabric/operations/contract/output.ts';
-import { createToken } from '../../../fabric/operations/tokens.ts';
+import { createToken } from '../../../fabric/operations/people/tokens.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { anyGroup, NETWORK, opened, registryFile } from '../place.ts';

@@ -1,8 +1,8 @@
 import type { Database } from 'better-sqlite3';
-import type { Scope } from '../../access/scope.ts';
-import type { City, CountedCity } from '../records.ts';
-import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
+import type { Scope } from '../../../access/scope.ts';
+import type { City, CountedCity } from '../../records.ts';
+import { inScope } from '../file/owned.ts';
+import { prepare } from '../file/statements.ts';
 
 /** A row of `place`, or the columns of one that a device is joined with. */
 export interface CityRow {
