@@ -16,6 +16,7 @@ import { serveConsole } from './serving.ts';
 
 const DEVICES = 1_000_000;
 const REQUESTS = 300;
+const CITIES = 5_000;
 
 const OPTIONS: readonly Option[] = [
   { name: 'devices', value: 'N', help: `how many devices the registry has (default ${DEVICES})` },
@@ -43,7 +44,11 @@ function scatter(data: string): void {
   const db = openDatabase(join(data, 'registry.db'));
   db.exec(`
     PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;
+    INSERT INTO place (country, region, city, latitude, longitude, radius_km)
+      WITH RECURSIVE n (value) AS (VALUES (1) UNION ALL SELECT value + 1 FROM n WHERE value < ${CITIES})
+      SELECT 'CH', 'region', 'city ' || value, value % 90, value % 180, 20 FROM n;
     UPDATE device SET
+      place = id % ${CITIES} + 1,
       country = CASE id % 5 WHEN 0 THEN 'CH' WHEN 1 THEN 'DE' WHEN 2 THEN 'US' WHEN 3 THEN 'JP' ELSE 'BR' END,
       name = CASE WHEN id % 100 = 0 THEN 'pump-' || id END,
       banned = id % 10000 = 0,
@@ -79,7 +84,10 @@ async function main(argv: readonly string[]): Promise<number> {
       const fabric = await serve(data);
       const console = await serveConsole(data);
       say(`${requests} requests for each page`);
-      const rows = [...(await measurePages(console, { gid, requests })), console.memory()];
+      const pages = await measurePages(console, { gid, requests });
+      say('all devices as CSV');
+      // The memory is looked at last: of what a list needs as a whole.
+      const rows = [...pages, await console.exported('/devices?format=csv', devices), console.memory()];
       await console.stop();
       await fabric.stop();
       process.stdout.write(`${report(rows)}\n`);

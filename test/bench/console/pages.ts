@@ -46,6 +46,7 @@ export async function measurePages(
     ['audit trail', '/audit?limit=50', LIST],
     ['overview', '/overview', NUMBERS],
     ['map', '/handshakes/countries?hours=2160', NUMBERS],
+    ['map, cities', '/handshakes/places', NUMBERS],
   ];
   const rows: Row[] = [];
   for (const [what, path, must] of pages)

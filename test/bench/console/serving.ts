@@ -9,12 +9,16 @@ import type { Row } from '../scale/report.ts';
 export interface ServedConsole {
   /** The JSON at a path below `/api/v1`, and how long it took, in milliseconds. @throws Error if it is refused */
   get<T>(path: string): Promise<{ readonly ms: number; readonly answer: T }>;
+  /** How many rows of a list a second come as a file, of which there have to be so many. @throws Error if there are not */
+  exported(path: string, rows: number): Promise<Row>;
   /** The largest resident set of the process so far. */
   memory(): Row;
   stop(): Promise<void>;
 }
 
 const MOST_MB = 150;
+const LEAST_ROWS = 10_000;
+const NEWLINE = 10;
 
 export async function serveConsole(data: string): Promise<ServedConsole> {
   const command = ['console', 'serve', '--json', '--data', data, '--listen', '127.0.0.1:0'];
@@ -55,6 +59,16 @@ export async function serveConsole(data: string): Promise<ServedConsole> {
         sent.on('error', reject);
         sent.end();
       });
+    },
+    async exported(path, rows) {
+      const begun = performance.now();
+      const headers = { authorization: `Bearer ${token}` };
+      const response = await fetch(`http://${hostname}:${port}/api/v1${path}`, { headers });
+      let lines = 0;
+      for await (const chunk of response.body!) for (const byte of chunk) if (byte === NEWLINE) lines++;
+      if (lines !== rows + 1) throw new Error(`${path}: ${response.status}, ${lines} lines`);
+      const seconds = (performance.now() - begun) / 1_000;
+      return { what: 'rows of an export', unit: '/s', value: rows / seconds, must: { atLeast: LEAST_ROWS } };
     },
     memory() {
       const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${child.pid}/status`, 'latin1'))?.[1];
