@@ -141,14 +141,14 @@ async function started(
     if (!first.done && first.value.length > 0) yield textOf(first.value);
     for await (const rows of pages) if (rows.length > 0) yield textOf(rows);
   }
-  const file = `${route.name.replace(/-list$/, 's')}.${format}`;
+  const file = `${route.path.slice(route.path.lastIndexOf('/') + 1)}.${format}`;
   reply.type(`${EXPORT_TYPES[format]}; charset=utf-8${format === 'csv' ? '; header=present' : ''}`);
   reply.header('content-disposition', `attachment; filename="${file}"`);
   return Readable.from(texts(), { objectMode: false, highWaterMark: 1 });
 }
 
 /** The schema of a row of a page. */
-export const rowOf = (page: TSchema): TSchema =>
+const rowOf = (page: TSchema): TSchema =>
   (page as unknown as { properties: { rows: { items: TSchema } } }).properties.rows.items;
 
 const tooManyExports = (): Failure =>

@@ -61,7 +61,7 @@ export function alarmText({ kind, subject, detail }: Finding): {
     ],
     'audit.broken': [
       `The audit trail does not verify: ${of('message')}.`,
-      'Something else than the fabric has changed the registry: keep a copy of it, and compare it with a backup (enf-fabric audit verify).',
+      'Something else than the fabric has changed the registry: keep a copy of it, and compare it with a backup (enf-fabric audit says which entry).',
     ],
     'backup.old': [
       detail.made === undefined ? 'No backup was ever made.' : `The newest backup was made ${of('made')}.`,
