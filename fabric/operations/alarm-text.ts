@@ -57,7 +57,7 @@ export function alarmText({ kind, subject, detail }: Finding): {
     ],
     'places.old': [
       `The database of places ${subject} (${of('source')}) was made ${of('made')}.`,
-      'Put a newer one in its place, then systemctl reload enf-fabric: addresses change hands, and places are wrong by and by.',
+      'Put a newer one in its place, then systemctl reload enf-fabric; the one of the program comes with newer versions. Addresses change hands, and places are wrong by and by.',
     ],
     'audit.broken': [
       `The audit trail does not verify: ${of('message')}.`,
