@@ -16,6 +16,9 @@ export function actFor(name: string | undefined): void {
   owner = name;
 }
 
+/** The owner that was chosen, for links, to which a browser adds no header. */
+export const actingFor = (): string | undefined => owner;
+
 /** The address of the stream of what happens, to which a browser adds no header. */
 export const eventsAddress = (): string =>
   `${PREFIX}/events${owner === undefined ? '' : `?owner=${encodeURIComponent(owner)}`}`;

@@ -1,7 +1,7 @@
 import { clientOf } from '../../fabric/operations/client.ts';
 import { CATALOGUE } from '../../fabric/operations/contract/catalogue.ts';
 import { requestFor } from '../../fabric/operations/contract/request.ts';
-import { PREFIX, send } from './http.ts';
+import { actingFor, PREFIX, send } from './http.ts';
 
 export type { InputOf, Operations, ViewOf } from '../../fabric/operations/all.ts';
 
@@ -13,4 +13,4 @@ export type ListName = 'audit-list' | 'device-list' | 'group-list' | 'handshake-
 
 /** Where a list is as a whole, narrowed by `filter`. */
 export const hrefOfExport = (name: ListName, format: 'csv' | 'ndjson', filter: object): string =>
-  `${PREFIX}${requestFor(CATALOGUE[name]!, { ...filter, format }).path}`;
+  `${PREFIX}${requestFor(CATALOGUE[name]!, { ...filter, format, owner: actingFor() }).path}`;

@@ -117,7 +117,9 @@ const EVENTS = `${API_PREFIX}/events`;
 
 /** For whom a request is: a header says it, or the query of a stream, to which a browser adds none. */
 function ownerOf({ headers, query, routeOptions }: FastifyRequest): string | undefined {
-  const asked = routeOptions.url === EVENTS ? (query as { owner?: unknown }).owner : undefined;
+  const { owner, format } = query as { owner?: unknown; format?: unknown };
+  // Links and streams of events have no headers.
+  const asked = routeOptions.url === EVENTS || format !== undefined ? owner : undefined;
   const given = headers[OWNER_HEADER] ?? asked;
   return typeof given === 'string' && given !== '' ? given : undefined;
 }

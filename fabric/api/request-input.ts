@@ -18,8 +18,11 @@ export function inputOf(
   if (route.method !== 'GET' && Object.keys(request.query as object).length > 0) {
     throw badRequest('this request takes its fields in the body, not in the query');
   }
-  // How a list is answered is no field of the operation (exports.ts).
-  if (isList(route)) delete texts.format;
+  // How a list is answered, and for whom a link is, is no field of the operation (exports.ts, callers.ts).
+  if (isList(route) && texts.format !== undefined) {
+    delete texts.format;
+    delete texts.owner;
+  }
   const paged =
     Object.hasOwn(route.fields, 'limit') && !Object.hasOwn(texts, 'limit') ? { limit: PAGE_ROWS } : {};
   const given = Object.entries(texts).map(([name, text]) => [

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { actFor } from '../../console/api/http.ts';
 import { hrefOfExport } from '../../console/api/operations.ts';
 import { hrefOf, parseRoute } from '../../console/app/address.ts';
 import { spotsOf } from '../../console/app/spots.ts';
@@ -49,6 +50,9 @@ test('a list as a file is narrowed as the page is', () => {
   expect(hrefOfExport('device-list', 'csv', { standing: 'banned', q: undefined })).toBe(
     '/api/v1/devices?standing=banned&format=csv',
   );
+  actFor('acme');
+  expect(hrefOfExport('audit-list', 'ndjson', {})).toBe('/api/v1/audit?format=ndjson&owner=acme');
+  actFor(undefined);
 });
 
 describe('the audit trail', () => {

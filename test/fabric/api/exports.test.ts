@@ -108,6 +108,25 @@ test('it has the rows that the fields of the request ask for, all or as many as 
   }
 });
 
+test('a link says for which owner it is, as the header does', async () => {
+  const asked: unknown[] = [];
+  const { get } = await fleet(0, {
+    async call(name, { owner }, input) {
+      if (name === 'network-list') asked.push([owner, input]);
+      return { view: { rows: [] } };
+    },
+  });
+  await (await get('/networks?format=csv&owner=acme')).text();
+  await (await get('/networks?format=ndjson', { 'enf-owner': 'acme' })).text();
+  expect(asked).toEqual([
+    ['acme', { limit: 1_000 }],
+    ['acme', { limit: 1_000 }],
+  ]);
+  // A page of JSON is asked for with headers.
+  await (await get('/networks?owner=acme')).text();
+  expect(asked[2]).toEqual([undefined, { owner: 'acme', limit: 50 }]);
+});
+
 test('it is for whoever may read the list', async () => {
   const { get, tokenOf, registry, id } = await fleet(1);
   const installer = await tokenOf('installer');
