@@ -3,7 +3,7 @@ import type { Scope } from '../../../access/scope.ts';
 import { type DeviceSearch, textKey } from '../../records.ts';
 import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
-import { lastGroup, type Tails } from './tails.ts';
+import type { Tails } from './tails.ts';
 
 /** Groups by whose names devices are found. */
 const MOST_GROUPS = 10;
@@ -30,9 +30,11 @@ export async function findDevices(
 ): Promise<Found> {
   const { text, from, end } = search;
   const parts = [
-    ...(end === undefined ? [] : [await tails.find(lastGroup(end), { after, most, scope })]),
+    ...(end === undefined
+      ? []
+      : [await tails.find({ lastGroup: Buffer.from(end).readUInt16BE(0) }, { after, most, scope })]),
     ...(text !== undefined && from === undefined && PART.test(text)
-      ? [await tails.find(text, { after, most, scope })]
+      ? [await tails.find({ text }, { after, most, scope })]
       : []),
     ...read(() => indexed(db, search, { after, most, scope })),
   ];

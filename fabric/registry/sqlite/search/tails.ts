@@ -4,15 +4,18 @@ import { ownTurn } from '../../turns.ts';
 import { prepare } from '../file/statements.ts';
 
 /**
- * The last four groups of the addresses of all devices, as they are printed, in memory: 33 bytes a device. So a part of an address is found without
+ * The last four groups of the addresses of all devices, as they are printed, in memory: 35 bytes a device. So a part of an address is found without
  * an index that each admission would have to write. A row keeps its address for ever, and new rows are read when somebody searches.
  */
 export interface Tails {
-  /** Up to `most` ids of devices behind `after` whose address has `text` in its last four groups, in order. */
-  find(text: string, sought: Sought): Promise<number[]>;
+  /** Up to `most` ids of devices behind `after` whose address has that in its last four groups, in order. */
+  find(part: Part, sought: Sought): Promise<number[]>;
   /** Reads what is not known yet. */
   fill(pause?: () => Promise<unknown>): Promise<void>;
 }
+
+/** A text that stands anywhere, or all of the last group. */
+export type Part = { readonly text: string } | { readonly lastGroup: number };
 
 interface Sought {
   readonly after: number;
@@ -32,6 +35,7 @@ const NO_TEXT = 0x0a;
 
 interface Chunk {
   readonly text: Buffer;
+  readonly lastGroups: Uint16Array;
   readonly ids: Float64Array;
   readonly owners: Uint32Array;
   count: number;
@@ -45,11 +49,11 @@ export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
   function append(id: number, identifier: Buffer, owner: number): void {
     let chunk = chunks.at(-1);
     if (chunk === undefined || chunk.count === CHUNK) {
-      const text = Buffer.alloc(CHUNK * WIDTH, NO_TEXT);
-      chunk = { text, ids: new Float64Array(CHUNK), owners: new Uint32Array(CHUNK), count: 0 };
+      chunk = emptyChunk();
       chunks.push(chunk);
     }
     chunk.text.write(printed(identifier), chunk.count * WIDTH, 'latin1');
+    chunk.lastGroups[chunk.count] = identifier.readUInt16BE(6);
     chunk.owners[chunk.count] = owner;
     chunk.ids[chunk.count++] = id;
     last = id;
@@ -78,12 +82,12 @@ export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
       });
       return filling;
     },
-    async find(text, sought) {
+    async find(part, sought) {
       const { after, most } = sought;
       await tails.fill();
       const found: number[] = [];
       for (const [i, chunk] of chunks.entries()) {
-        if (chunk.ids[chunk.count - 1]! > after) collect(chunk, text, sought, found);
+        if (chunk.ids[chunk.count - 1]! > after) collect(chunk, part, sought, found);
         if (found.length === most) break;
         if (i % CHUNKS_AT_ONCE === CHUNKS_AT_ONCE - 1) await ownTurn();
       }
@@ -93,24 +97,34 @@ export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
   return tails;
 }
 
-function collect(
-  { text, ids, owners, count }: Chunk,
-  wanted: string,
-  { after, most, scope }: Sought,
-  found: number[],
-): void {
-  let from = indexBehind(ids, count, after) * WIDTH;
-  while (found.length < most) {
-    const at = text.indexOf(wanted, from, 'latin1');
-    if (at === -1) return;
-    const row = Math.floor(at / WIDTH);
+const emptyChunk = (): Chunk => ({
+  text: Buffer.alloc(CHUNK * WIDTH, NO_TEXT),
+  lastGroups: new Uint16Array(CHUNK),
+  ids: new Float64Array(CHUNK),
+  owners: new Uint32Array(CHUNK),
+  count: 0,
+});
+
+function collect(chunk: Chunk, part: Part, { after, most, scope }: Sought, found: number[]): void {
+  const { ids, owners } = chunk;
+  let row = nextRow(chunk, part, indexBehind(chunk, after));
+  while (row !== undefined && found.length < most) {
     if (scope.everything || owners[row] === scope.owner) found.push(ids[row]!);
-    from = (row + 1) * WIDTH;
+    row = nextRow(chunk, part, row + 1);
   }
 }
 
-/** The first of `count` ids, which ascend, that is greater than `after`. */
-function indexBehind(ids: Float64Array, count: number, after: number): number {
+/** The first row from `from` on that has it. */
+function nextRow({ text, lastGroups, count }: Chunk, part: Part, from: number): number | undefined {
+  const row =
+    'text' in part
+      ? Math.floor(text.indexOf(part.text, from * WIDTH, 'latin1') / WIDTH)
+      : lastGroups.indexOf(part.lastGroup, from);
+  return row < 0 || row >= count ? undefined : row;
+}
+
+/** The first row whose id, which ascend, is greater than `after`. */
+function indexBehind({ ids, count }: Chunk, after: number): number {
   let [low, high] = [0, count];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -119,10 +133,6 @@ function indexBehind(ids: Float64Array, count: number, after: number): number {
   }
   return low;
 }
-
-/** What `find` is asked for a whole last group, of two bytes. */
-export const lastGroup = (group: Uint8Array): string =>
-  `:${Buffer.from(group).readUInt16BE(0).toString(16)}${String.fromCharCode(NO_TEXT)}`;
 
 const printed = (identifier: Buffer): string =>
   [0, 2, 4, 6].map((at) => `:${identifier.readUInt16BE(at).toString(16)}`).join('');
