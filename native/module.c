@@ -16,8 +16,17 @@ static void share_arenas(void) {
 #endif
 }
 
+// Small pieces that are freed are joined with their neighbours at once, unless their thread keeps them for itself. malloc would put them aside, and
+// join all of them each time that a large piece is freed: node frees many, and a loaded identity server spent a twentieth of its time on that.
+static void join_freed_pieces(void) {
+#ifdef M_MXFAST
+  mallopt(M_MXFAST, 0);
+#endif
+}
+
 NAPI_MODULE_INIT() {
   share_arenas();
+  join_freed_pieces();
   register_tss(env, exports);
   register_socket(env, exports);
   register_notify(env, exports);
