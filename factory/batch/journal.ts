@@ -7,13 +7,13 @@ import { makeSlotFile, openSlotFile, type SlotFile } from '../../os/files/slot-f
 import { Failure } from '../../protocol/failure.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
-import { type Facts, formatRow, parseRow, type Row } from './row.ts';
+import { type Facts, formatRow, hasCredential, parseRow, type Row } from './row.ts';
 
 /** What a journal says in sum. Of a chip only its last entry counts. */
 export interface Tally {
   /** Devices. */
   readonly passed: number;
-  /** Boards that have a credential, and have not shown that it works. */
+  /** Boards that have a credential, and have not shown that it works, whatever failed since. */
   readonly issued: number;
   /** Chips that failed, by code; attempts at chips without a key count each. Beyond 60 codes: `other`. */
   readonly failed: Readonly<Record<string, number>>;
@@ -54,9 +54,10 @@ const CHECKPOINT_BYTES = 32_768;
 /** The table has room for the keys of so many. */
 const MOST_BEHIND = 2 * CHECKPOINT_BYTES;
 const MAX_CODES = 60;
+/** Tokens whose credentials a journal counts; no further one is good for any. */
+export const MOST_COUNTED = 400;
 /** Of a text; a pseudonym has 130. */
 const MOST_CHARACTERS = 200;
-const MAX_TOKENS = 128;
 const WAIT_MS = 120_000;
 const EMPTY: State = {
   covered: 0,
@@ -200,9 +201,10 @@ async function rowAt(log: LogFile, offset: number): Promise<Row | undefined> {
 
 function counted(tally: Tally, row: Row, before: Row | undefined): Tally {
   let { passed, issued, failed, tokens } = tally;
-  const count = ({ result, failure = 'unknown' }: Row, by: 1 | -1): void => {
+  const count = (row: Row, by: 1 | -1): void => {
+    const { result, failure = 'unknown' } = row;
     if (result === 'pass') passed += by;
-    else if (result === 'issued') issued += by;
+    else if (hasCredential(row)) issued += by;
     else failed = added(failed, codeIn(failed, failure), by);
   };
   if (before !== undefined) count(before, -1);
@@ -211,7 +213,7 @@ function counted(tally: Tally, row: Row, before: Row | undefined): Tally {
   if (
     token !== undefined &&
     token !== before?.token &&
-    (token in tokens || Object.keys(tokens).length < MAX_TOKENS)
+    (token in tokens || Object.keys(tokens).length < MOST_COUNTED)
   )
     tokens = added(tokens, token, 1);
   return { ...tally, passed, issued, failed, tokens, first: tally.first ?? row.time, last: row.time };
@@ -233,6 +235,13 @@ async function manage(group: Group, log: LogFile, open: Indexed): Promise<Journa
       if (row?.[key.field] === value) return { row, offset };
     }
     return undefined;
+  };
+  /** A serial number is free again when the device that had it has failed since, or has another. */
+  const requireFree = async (serial: string, holder: Row): Promise<void> => {
+    const { member } = holder;
+    const last = member === undefined ? holder : (await find(keyOf('member', member), member))?.row;
+    if (last !== undefined && last.result !== 'fail' && last.serial === serial)
+      throw serialTaken(serial, last);
   };
   const closed = await exists(`${group.folder}/${GROUP_FILE.manifest}`);
   const requireOpen = (): void => {
@@ -256,13 +265,15 @@ async function manage(group: Group, log: LogFile, open: Indexed): Promise<Journa
       requireOpen();
       if (serial !== undefined && facts.result !== 'fail') {
         const holder = await find(keyOf('serial', serial), serial);
-        if (holder !== undefined && holder.row.member !== member) throw serialTaken(serial, holder.row);
+        if (holder !== undefined && holder.row.member !== member) await requireFree(serial, holder.row);
       }
+      const time = new Date().toISOString();
       const row: Row = {
         ...inherited(before?.row),
         ...said(facts),
         result: facts.result,
-        time: new Date().toISOString(),
+        issued: before?.row.issued ?? (facts.result === 'issued' ? time : undefined),
+        time,
         gid: group.gid,
         replaces: before?.offset,
       };

@@ -45,9 +45,15 @@ export interface Row extends Facts {
   /** ISO 8601, UTC. */
   readonly time: string;
   readonly gid: string;
+  /** When the device first got a credential, ISO 8601, UTC; it has it, whatever failed later. */
+  readonly issued?: string | undefined;
   /** Where the entry is that this one takes the place of. */
   readonly replaces?: number | undefined;
 }
+
+/** True if a credential has left for this device: one that was `issued`, also if something failed since. */
+export const hasCredential = ({ result, issued, token }: Row): boolean =>
+  result !== 'fail' || issued !== undefined || token !== undefined;
 
 const SERIAL = /^[A-Za-z0-9][A-Za-z0-9 ._:/+-]{0,62}[A-Za-z0-9]$|^[A-Za-z0-9]$/;
 const TEXTS = [
@@ -64,7 +70,8 @@ const TEXTS = [
   'failure',
   'message',
   'token',
-] as const satisfies readonly (keyof Facts)[];
+  'issued',
+] as const satisfies readonly (keyof Row)[];
 
 /** @throws Failure `factory.bad-serial` */
 export function checkSerial(serial: string): string {
@@ -99,5 +106,5 @@ export function parseRow(line: Uint8Array): Row | undefined {
   if (result !== 'pass' && result !== 'fail' && result !== 'issued') return undefined;
   const texts = TEXTS.flatMap((name) => (typeof fields[name] === 'string' ? [[name, fields[name]]] : []));
   const before = Number.isSafeInteger(replaces) ? { replaces: replaces as number } : {};
-  return { time, gid, result, ...(Object.fromEntries(texts) as Partial<Facts>), ...before };
+  return { time, gid, result, ...(Object.fromEntries(texts) as Partial<Row>), ...before };
 }

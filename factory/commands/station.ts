@@ -9,7 +9,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { withJournal } from '../batch/journal.ts';
 import { openGroup } from '../group/group.ts';
 import { readTrust, unlockOpenBatch } from '../operations.ts';
-import { openDesk } from '../station/desk.ts';
+import { openEnrolment } from '../station/enrolment.ts';
 import { openIdentity } from '../station/identity.ts';
 import { type StationEvent, serveBoards } from '../station/serve.ts';
 import { createToken, readTokens, revokeToken } from '../station/token.ts';
@@ -69,13 +69,13 @@ export const stationServe: Command = {
         log(event.event === 'refused' ? 'warning' : 'info', eventText(event));
     };
     try {
-      const desk = openDesk({
+      const enrolment = openEnrolment({
         ...{ group, trust, issuerSecret, endorsement, operator, boards, now },
         recordEk: invocation.flag(RECORD_EK_OPTION.name),
       });
       const wantsCertificate = endorsement.authorities.length > 0;
       const station = await serveBoards({
-        ...{ desk, group, trust, identity, address, wantsCertificate, boards, emit, now },
+        ...{ enrolment, group, trust, identity, address, wantsCertificate, boards, emit, now },
       });
       emit({ event: 'listening', port: station.port });
       log(

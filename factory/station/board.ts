@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { certifiedKey } from '../../crypto/endorsement-certificate.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import { postPinned } from '../../os/net/https.ts';
@@ -29,7 +30,7 @@ import {
   type Placement,
   requireFit,
 } from '../device/make-member.ts';
-import type { Member } from '../device/member.ts';
+import { type Member, memberNameOf } from '../device/member.ts';
 import { encodeMessage, type Fields, MAX_BODY, readFields, readRefusal, STEP } from './messages.ts';
 
 /** A board, and the station that makes a device of it. */
@@ -47,6 +48,8 @@ export interface BoardRequest {
   /** The chip's endorsement certificate, where its NV memory has none. */
   readonly certificate?: EndorsementCertificate | undefined;
   readonly progress: (step: string) => void;
+  /** Waits so many ms before it tries again; a test's own. */
+  readonly pause?: (ms: number) => Promise<unknown>;
   /** Called before each message, for tests of what happens between. */
   readonly before?: (step: string) => Promise<void>;
 }
@@ -65,6 +68,11 @@ export interface BoardDevice {
 }
 
 const TIMEOUT_MS = 60_000;
+/** What a station says to a board that may come again at once. */
+const AGAIN: readonly string[] = ['factory.station-busy', 'factory.no-session'];
+/** About five minutes: longer than a station keeps the place of a board that went away. */
+const TRIES = 14;
+const PAUSE_MS = { least: 1_000, most: 32_000 };
 
 /**
  * Makes a board's TPM a member of the station's group: the key is made in the TPM, proved to the station, and the credential written and read back. It is
@@ -72,10 +80,24 @@ const TIMEOUT_MS = 60_000;
  * @throws Failure what the station refuses with; `net.unreachable`, `net.wrong-certificate`, those of `makeMember`
  */
 export async function personaliseBoard(request: BoardRequest): Promise<BoardDevice> {
-  const { capabilities, serial, progress } = request;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt(request);
+    } catch (error) {
+      if (!isFailure(error) || !AGAIN.includes(error.code) || tries === TRIES) throw error;
+      request.progress(`${error.message}: the board tries again by itself`);
+      await (request.pause ?? sleep)(pauseBefore(tries));
+    }
+  }
+}
+
+async function attempt(request: BoardRequest): Promise<BoardDevice> {
+  const { tpm, capabilities, serial, progress } = request;
   const station = connectTo(request);
   const { manufacturer: maker, firmware } = capabilities;
-  const begun = await station(STEP.begin, { ...serial, tpm: maker, firmware }, true);
+  // A token that is used up still opens the station to a board that has its credential.
+  const member = await memberNameOf(tpm);
+  const begun = await station(STEP.begin, { ...serial, tpm: maker, firmware, member }, true);
   const session = begun.needed('session', /^[0-9a-f]{32}$/);
   progress('the station knows this board');
   try {
@@ -90,6 +112,10 @@ export async function personaliseBoard(request: BoardRequest): Promise<BoardDevi
     throw error;
   }
 }
+
+/** Some more each time, and not all boards at once. */
+const pauseBefore = (tries: number): number =>
+  Math.min(PAUSE_MS.most, PAUSE_MS.least * 2 ** (tries - 1)) * (0.5 + Math.random() / 2);
 
 async function joinGroup(
   request: BoardRequest,

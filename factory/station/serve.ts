@@ -3,7 +3,7 @@ import type { ListenAddress } from '../../os/net/listen.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
 import type { Group } from '../group/group.ts';
-import type { BoardFacts, Desk, Reply } from './desk.ts';
+import type { BoardFacts, Enrolment, Reply } from './enrolment.ts';
 import type { StationIdentity } from './identity.ts';
 import { encodeMessage, type Fields, MAX_BODY, readFields, STEP } from './messages.ts';
 import { checkToken } from './token.ts';
@@ -25,7 +25,7 @@ export type StationEvent =
   | { readonly event: 'refused'; readonly source: string; readonly code: string; readonly message: string };
 
 export interface Serving {
-  readonly desk: Desk;
+  readonly enrolment: Enrolment;
   readonly group: Group;
   readonly trust: Trust;
   readonly identity: StationIdentity;
@@ -70,7 +70,7 @@ export async function serveBoards(
 }
 
 async function answer(serving: Serving, request: SmallRequest): Promise<string> {
-  const { desk, emit } = serving;
+  const { enrolment, emit } = serving;
   if (request.method !== 'POST') throw noSuchStep();
   const fields = readFields(request.body);
   const session = (): string => fields.needed('session', /^[0-9a-f]{32}$/);
@@ -79,7 +79,7 @@ async function answer(serving: Serving, request: SmallRequest): Promise<string> 
       return begin(serving, request, fields);
     case STEP.join:
       return encodeReply(
-        await desk.join(session(), {
+        await enrolment.join(session(), {
           publicArea: fields.bytes('publicArea', 256),
           memberKey: fields.bytes('memberKey', 256),
           holds: fields.flag('holds'),
@@ -87,14 +87,14 @@ async function answer(serving: Serving, request: SmallRequest): Promise<string> 
         }),
       );
     case STEP.prove:
-      return encodeReply(await desk.prove(session(), fields.bytes('secret', 64)));
+      return encodeReply(await enrolment.prove(session(), fields.bytes('secret', 64)));
     case STEP.done: {
-      const { member, serial, time } = await desk.done(session(), fields.bytes('signature', 512));
+      const { member, serial, time } = await enrolment.done(session(), fields.bytes('signature', 512));
       emit({ event: 'pass', source: request.source, member, serial });
       return encodeMessage({ member, serial, time });
     }
     case STEP.failed:
-      await desk.failed(
+      await enrolment.failed(
         session(),
         fields.needed('code', /^[a-z0-9-]{1,30}\.[a-z0-9-]{1,40}$/),
         fields.needed('message', /^[^\p{C}]{0,400}$/u),
@@ -106,7 +106,7 @@ async function answer(serving: Serving, request: SmallRequest): Promise<string> 
 }
 
 async function begin(serving: Serving, request: SmallRequest, fields: Fields): Promise<string> {
-  const { desk, group, trust, wantsCertificate, emit, now } = serving;
+  const { enrolment, group, trust, wantsCertificate, emit, now } = serving;
   const token = await checkToken(
     group,
     /^Bearer (\S{1,200})$/.exec(request.authorization ?? '')?.[1] ?? '',
@@ -118,8 +118,9 @@ async function begin(serving: Serving, request: SmallRequest, fields: Fields): P
     tpm: fields.text('tpm', /^[ -~]{0,8}$/),
     firmware: fields.text('firmware', /^[\d.]{1,24}$/),
   };
-  const { session, nonce } = await desk.begin(token, facts);
-  emit({ event: 'board', source: request.source, serial: facts.serial, open: desk.open });
+  const member = fields.text('member', /^[0-9a-f]{64}$/);
+  const { session, nonce } = await enrolment.begin({ token, facts, source: request.source, member });
+  emit({ event: 'board', source: request.source, serial: facts.serial, open: enrolment.open });
   const { gpk, basename, name } = group;
   const { xttRoot, tlsRoot } = trust;
   return encodeMessage({ session, nonce, gpk, basename, name, xttRoot, tlsRoot, wantsCertificate });

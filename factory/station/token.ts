@@ -6,6 +6,7 @@ import { readIfThere } from '../../os/files/read.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
+import { MOST_COUNTED, withJournal } from '../batch/journal.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
 
 /**
@@ -27,12 +28,12 @@ export interface Token {
 }
 
 const TEXT = /^enf-token-1\.([0-9a-f]{16})\.([0-9a-f]{8})\.([0-9a-f]{64})$/;
-/** As many as a journal counts. */
+/** In the list at a time. */
 const MOST_TOKENS = 128;
 const WAIT_MS = 10_000;
 const MAX_FILE = 65_536;
 
-/** Makes a token; its text is nowhere else. @throws Failure `factory.too-many-tokens`, those of files */
+/** Makes a token; its text is nowhere else. @throws Failure `factory.too-many-tokens`, those of the journal and of files */
 export async function createToken(
   group: Group,
   count: number,
@@ -41,11 +42,14 @@ export async function createToken(
   const secret = primitives.random(32);
   const [id, hash] = [toHex(primitives.random(4)), toHex(primitives.sha256(secret))];
   const token = { id, hash, count, expires: expires.toISOString() };
+  const { tokens: counted } = await withJournal(group, async ({ tally }) => tally);
+  if (Object.keys(counted).length >= MOST_COUNTED) throw tooMany(`the batch has had ${MOST_COUNTED} tokens`);
   await change(group, (tokens) => {
+    // The list says of those that are over as long as there is room.
+    const over = tokens.find((each) => Date.parse(each.expires) <= Date.now());
     if (tokens.length < MOST_TOKENS) return [...tokens, token];
-    throw new Failure('factory.too-many-tokens', 'operator', `the batch has had ${MOST_TOKENS} tokens`, {
-      action: 'Use one token for more boards.',
-    });
+    if (over !== undefined) return [...tokens.filter((each) => each !== over), token];
+    throw tooMany(`the batch has ${MOST_TOKENS} tokens that are good`);
   });
   return { token, text: `enf-token-1.${group.gid.slice(0, 16)}.${id}.${toHex(secret)}` };
 }
@@ -82,6 +86,17 @@ export async function checkToken(group: Group, text: string, now: Date): Promise
   const token = (await readTokens(group)).find((each) => each.id === id);
   if (token === undefined || !secretsEqual(fromHex(token.hash), primitives.sha256(fromHex(secret!))))
     throw refused();
+  return requireCurrent(token, now);
+}
+
+/** That a token which was good is so still. @throws Failure `factory.token-refused`, `factory.token-expired` */
+export async function requireListed(group: Group, id: string, now: Date): Promise<void> {
+  const token = (await readTokens(group)).find((each) => each.id === id);
+  if (token === undefined) throw refused();
+  requireCurrent(token, now);
+}
+
+function requireCurrent(token: Token, now: Date): Token {
   if (Date.parse(token.expires) > now.getTime()) return token;
   throw new Failure(
     'factory.token-expired',
@@ -93,13 +108,19 @@ export async function checkToken(group: Group, text: string, now: Date): Promise
   );
 }
 
+/** How many boards a token has left; none where the journal cannot count it. `used`: credentials by token. */
+export function leftOf({ id, count }: Token, used: Readonly<Record<string, number>>): number {
+  if (!(id in used) && Object.keys(used).length >= MOST_COUNTED) return 0;
+  return Math.max(0, count - (used[id] ?? 0));
+}
+
 /** @throws Failure `factory.token-used` if the token has no board left */
-export function requireLeft({ id, count }: Token, used: number): void {
-  if (used < count) return;
+export function requireLeft(token: Token, used: Readonly<Record<string, number>>): void {
+  if (leftOf(token, used) > 0) return;
   throw new Failure(
     'factory.token-used',
     'operator',
-    `the token ${id} is used up: it was for ${count} boards`,
+    `the token ${token.id} is used up: it was for ${token.count} boards`,
     {
       action: 'Give the board a new token: "enf-factory station token".',
     },
@@ -134,6 +155,12 @@ async function change(group: Group, work: (tokens: readonly Token[]) => readonly
     await writeDurable(path, encodeUtf8(`${JSON.stringify(work(await readTokens(group)), null, 2)}\n`));
   });
   if (done === undefined) throw new Error(`${path} stays locked`);
+}
+
+function tooMany(what: string): Failure {
+  return new Failure('factory.too-many-tokens', 'operator', what, {
+    action: 'Use one token for more boards.',
+  });
 }
 
 function refused(): Failure {

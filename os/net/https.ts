@@ -5,7 +5,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { Failure } from '../../protocol/failure.ts';
 import { request } from './http.ts';
 import { type ListenAddress, listen } from './listen.ts';
-import { sourceOf } from './peer.ts';
+import { peerAddress, sourceOf } from './peer.ts';
 
 /** As in http.ts. */
 const { createServer } = createRequire(import.meta.url)('node:https') as typeof import('node:https');
@@ -68,7 +68,7 @@ export async function serveHttps(
                 path: incoming.url ?? '',
                 authorization: incoming.headers.authorization,
                 body,
-                source: sourceOf(incoming.socket.remoteAddress),
+                source: peerAddress(incoming.socket.remoteAddress),
               }),
         )
         .then(({ status, body }) => {

@@ -68,6 +68,7 @@ describe('the journal of a batch', () => {
     await record({ result: 'issued', member: member(1), token: 'u' });
     expect(await tally()).toMatchObject({ issued: 1, failed: { 'tpm.absent': 1 }, tokens: { t: 1 } });
     await fail('tpm.lost', 1);
+    expect(await tally()).toMatchObject({ issued: 1, failed: { 'tpm.absent': 1 } });
     await record({ result: 'issued', member: member(1), token: 't' });
     // What was known stays known, and the credential is charged once.
     expect(await pass(1)).toMatchObject({ serial: 'S1', pseudonym: 'aa' });
@@ -87,6 +88,34 @@ describe('the journal of a batch', () => {
     await fail('x.y', 3);
     await pass(2, { serial: 'S2' });
     expect(await serials()).toEqual(['S1', 'S2']);
+  });
+
+  test('a serial number is free again when its device has failed, or has another number', async () => {
+    const issued = (i: number, serial: string): Promise<Row> =>
+      record({ result: 'issued', member: member(i), serial });
+    await issued(1, 'S1');
+    await expectFailure(issued(2, 'S1'), 'factory.serial-taken');
+    await fail('tpm.lost', 1);
+    await pass(2, { serial: 'S1' });
+    await expectFailure(issued(1, 'S1'), 'factory.serial-taken');
+    await issued(3, 'S3');
+    await pass(3, { serial: 'S4' });
+    await pass(4, { serial: 'S3' });
+    await expectFailure(pass(5, { serial: 'S4' }), 'factory.serial-taken');
+    expect(await serials()).toEqual(['S1', 'S4', 'S3']);
+    rmSync(file('journal.index'));
+    await expectFailure(pass(5, { serial: 'S3' }), 'factory.serial-taken');
+  });
+
+  test('a credential that has left stays counted, and when it did', async () => {
+    const { issued } = await record({ result: 'issued', member: member(1) });
+    expect(issued).toMatch(/Z$/);
+    expect(await fail('tpm.lost', 1)).toMatchObject({ issued });
+    expect(await tally()).toMatchObject({ issued: 1, failed: {} });
+    rmSync(file('journal.index'));
+    expect(await tally()).toMatchObject({ issued: 1, failed: {} });
+    expect(await pass(1)).toMatchObject({ issued });
+    expect(await tally()).toMatchObject({ passed: 1, issued: 0 });
   });
 
   test('a torn last line is cut, whole ones stay, and what is none is counted', async () => {

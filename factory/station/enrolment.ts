@@ -14,7 +14,7 @@ import { nameOf } from '../../tpm/endorsement.ts';
 import { checkPublicArea } from '../../tpm/public-area.ts';
 import { withJournal } from '../batch/journal.ts';
 import type { Marks, Operator } from '../batch/record.ts';
-import { checkSerial, type EndorsementState, type Facts, type Row } from '../batch/row.ts';
+import { checkSerial, type EndorsementState, type Facts, hasCredential, type Row } from '../batch/row.ts';
 import {
   type EndorsementPolicy,
   endorsementHash,
@@ -24,10 +24,11 @@ import {
 import type { Group } from '../group/group.ts';
 import { admitMemberKey, NONCE_LENGTH } from '../group/join.ts';
 import { memberName } from '../group/names.ts';
-import { requireLeft, type Token } from './token.ts';
+import { type Held, openSessions } from './sessions.ts';
+import { leftOf, requireLeft, requireListed, type Token } from './token.ts';
 
 /** What a station makes devices of. */
-export interface DeskOptions {
+export interface EnrolmentOptions {
   readonly group: Group;
   readonly trust: Trust;
   /** 64 bytes; the owner wipes them. */
@@ -47,6 +48,16 @@ export interface BoardFacts {
   readonly serialFrom: Marks['serialFrom'];
   readonly tpm: string | undefined;
   readonly firmware: string | undefined;
+}
+
+/** A board that begins. */
+export interface Beginning {
+  readonly token: Token;
+  readonly facts: BoardFacts;
+  /** The board's address. */
+  readonly source: string;
+  /** The key of ours that its TPM holds already, as the board says: 64 hex digits. */
+  readonly member?: string | undefined;
 }
 
 /** A key that a board has made in its TPM. */
@@ -74,9 +85,12 @@ export type Reply =
  * Where boards become devices, whatever brings their messages: the station of a batch. It issues a credential only for a key that the board proved
  * to hold, charges it to the board's token before it leaves, and says that the board is a device only when its entry is on the disk.
  */
-export interface Desk {
-  /** A new session, and the nonce for the proof of its key. @throws Failure `factory.station-busy`, `factory.bad-serial`, `factory.token-used` */
-  begin(token: Token, facts: BoardFacts): Promise<{ readonly session: string; readonly nonce: Uint8Array }>;
+export interface Enrolment {
+  /**
+   * A new session, and the nonce for the proof of its key. A token that is used up opens none, unless the board says that it has its credential.
+   * @throws Failure `factory.station-busy`, `factory.bad-serial`, `factory.token-used`, `factory.batch-closed`
+   */
+  begin(board: Beginning): Promise<{ readonly session: string; readonly nonce: Uint8Array }>;
   /** @throws Failure `factory.no-session`, `tpm.bad-public-area`, `ecdaa.bad-member-key`, those of `issue` */
   join(session: string, key: BoardKey): Promise<Reply>;
   /** @throws Failure `factory.no-session`, `factory.key-elsewhere`, those of `issue` */
@@ -89,11 +103,10 @@ export interface Desk {
   readonly open: number;
 }
 
-interface Session {
-  readonly token: Token;
+interface Session extends Held {
   readonly facts: BoardFacts;
   readonly nonce: Uint8Array;
-  readonly until: number;
+  charged: boolean;
   key?: BoardKey;
   member?: string;
   ek?: EndorsementState;
@@ -107,12 +120,28 @@ interface Session {
 const SESSION_LENGTH = 16;
 const SECRET_LENGTH = 32;
 const MESSAGE_LENGTH = 32;
-/** A slow chip makes its keys and writes its memory within a minute. */
+/** A slow chip makes its keys within a minute, and opens a challenge within seconds. */
+const KEY_MS = 120_000;
+/** For a board that has its credential: it is charged for it. */
 const SESSION_MS = 600_000;
+/** Entries of failures that a token may cause for each of its boards, and some more. */
+const FAILURES = { perBoard: 4, more: 16 };
 
-export function openDesk(options: DeskOptions): Desk {
+export function openEnrolment(options: EnrolmentOptions): Enrolment {
   const { group, issuerSecret, endorsement, operator, recordEk, boards, now } = options;
-  const sessions = new Map<string, Session>();
+  const time = (): number => now().getTime();
+  const sessions = openSessions<Session>(boards, time, ({ secret }) => secret && wipe(secret));
+  /** Entries of failures by token, since the start. */
+  const failures = new Map<string, number>();
+
+  /** Makes the entry of a failure; a board that fails again and again fills no disk: the log has it all the same. */
+  async function recordFailure(session: Session, failure: string, message: string): Promise<void> {
+    const { id, count } = session.token;
+    const noted = failures.get(id) ?? 0;
+    if (noted >= count * FAILURES.perBoard + FAILURES.more) return;
+    failures.set(id, noted + 1);
+    await record(session, { result: 'fail', failure, message });
+  }
 
   const record = (session: Session, facts: Partial<Facts> & Pick<Facts, 'result'>): Promise<Row> =>
     withJournal(group, (journal) => journal.record(factsOf(session, facts)));
@@ -129,7 +158,7 @@ export function openDesk(options: DeskOptions): Desk {
 
   function sessionOf(id: string): Session {
     const session = sessions.get(id);
-    if (session !== undefined && session.until > now().getTime()) return session;
+    if (session !== undefined) return session;
     throw new Failure('factory.no-session', 'retry', 'the station does not know this board any more', {
       action: 'Run the command on the board again: it goes on where it was.',
     });
@@ -140,29 +169,11 @@ export function openDesk(options: DeskOptions): Desk {
     try {
       return await work();
     } catch (error) {
-      forget(id, session);
+      sessions.remove(id);
       if (error instanceof Failure && !UNRECORDED.includes(error.code))
-        await record(session, { result: 'fail', failure: error.code, message: error.message });
+        await recordFailure(session, error.code, error.message);
       throw error;
     }
-  }
-
-  function forget(id: string, session: Session): void {
-    if (session.secret) wipe(session.secret);
-    sessions.delete(id);
-  }
-
-  function makeRoom(): void {
-    for (const [id, session] of sessions) if (session.until <= now().getTime()) forget(id, session);
-    if (sessions.size < boards) return;
-    throw new Failure(
-      'factory.station-busy',
-      'retry',
-      `the station serves ${boards} boards, and no more at a time`,
-      {
-        action: 'Wait: the board tries again by itself.',
-      },
-    );
   }
 
   /** Judges the certificate of a board's chip; a challenge if it holds. @throws Failure `factory.ek-absent`, `factory.ek-untrusted` */
@@ -185,37 +196,47 @@ export function openDesk(options: DeskOptions): Desk {
     return makeCredential(endorsementKey, nameOf(publicArea, primitives.sha256), session.secret);
   }
 
-  /** @throws Failure `factory.token-used`, `factory.batch-closed`, `factory.key-mismatch`, those of `Journal.record` */
+  /**
+   * Gives a credential for a key, charged to the token and with its entry on the disk before; a board that comes again is charged once, and one that
+   * says that it holds a credential is charged, too, if the journal does not know of it.
+   * @throws Failure `factory.token-used`, `factory.token-expired`, `factory.batch-closed`, `factory.key-mismatch`, those of `Journal.record`
+   */
   async function issue(session: Session): Promise<Reply> {
     const { key, token } = session;
-    const message = primitives.random(MESSAGE_LENGTH);
-    if (key!.holds) {
-      session.message = message;
-      return { message };
-    }
-    const { credential, signature } = admitMemberKey(group, issuerSecret, key!.memberKey, session.nonce);
-    await withJournal(group, async (journal) => {
+    await requireListed(group, token.id, now());
+    const issued = await withJournal(group, async (journal) => {
       const before = await journal.find({ member: session.member! });
-      // A board that comes again after a power cut is charged once.
-      if (before?.token === undefined && before?.result !== 'pass')
-        requireLeft(token, journal.tally.tokens[token.id] ?? 0);
+      const known = before !== undefined && hasCredential(before);
+      if (!known) requireLeft(token, journal.tally.tokens);
       journal.requireOpen();
-      await journal.record(factsOf(session, { result: 'issued', token: before?.token ?? token.id }));
+      const made = key!.holds
+        ? undefined
+        : admitMemberKey(group, issuerSecret, key!.memberKey, session.nonce);
+      await journal.record(factsOf(session, { result: 'issued', ...(known ? {} : { token: token.id }) }));
+      return made;
     });
-    session.message = message;
-    return { message, credential, signature };
+    session.charged = true;
+    session.until = time() + SESSION_MS;
+    session.message = primitives.random(MESSAGE_LENGTH);
+    return { message: session.message, credential: issued?.credential, signature: issued?.signature };
   }
 
   return {
     get open() {
       return sessions.size;
     },
-    async begin(token, facts) {
+    async begin({ token, facts, source, member }) {
       if (facts.serial !== undefined) checkSerial(facts.serial);
-      makeRoom();
-      await withJournal(group, async (journal) => journal.requireOpen());
+      const { left, returning } = await withJournal(group, async (journal) => {
+        journal.requireOpen();
+        const before = member === undefined ? undefined : await journal.find({ member });
+        const known = before !== undefined && hasCredential(before);
+        if (!known) requireLeft(token, journal.tally.tokens);
+        return { left: leftOf(token, journal.tally.tokens), returning: known ? member : undefined };
+      });
       const [id, nonce] = [toHex(primitives.random(SESSION_LENGTH)), primitives.random(NONCE_LENGTH)];
-      sessions.set(id, { token, facts, nonce, until: now().getTime() + SESSION_MS });
+      const until = time() + KEY_MS;
+      sessions.add(id, { token, facts, source, returning, nonce, until, charged: false }, left);
       return { session: id, nonce };
     },
     async join(id, key) {
@@ -228,7 +249,9 @@ export function openDesk(options: DeskOptions): Desk {
         if (!equal(point, key.memberKey.subarray(0, G1_LENGTH))) throw keyElsewhere();
         session.key = key;
         session.member = memberName(point);
+        sessions.removeOthers(id, session.member);
         const challenge = challengeFor(session, key);
+        session.until = time() + KEY_MS;
         return challenge === undefined ? await issue(session) : { challenge };
       });
     },
@@ -257,14 +280,14 @@ export function openDesk(options: DeskOptions): Desk {
           (await groupVerifier(primitives, group.gpk, group.basename).verify(signature, message));
         if (!good) throw notProved();
         const row = await record(session, { result: 'pass' });
-        forget(id, session);
+        sessions.remove(id);
         return row;
       });
     },
     async failed(id, code, message) {
       const session = sessionOf(id);
-      forget(id, session);
-      await record(session, { result: 'fail', failure: code, message });
+      sessions.remove(id);
+      await recordFailure(session, code, message);
     },
   };
 }
