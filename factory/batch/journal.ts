@@ -1,9 +1,10 @@
 import { primitives } from '../../crypto/primitives.ts';
 import { exists } from '../../os/files/folder.ts';
 import { withLock } from '../../os/files/lock.ts';
-import { type LogFile, openLogFile } from '../../os/files/log-file.ts';
+import { type LineAt, type LogFile, openLogFile } from '../../os/files/log-file.ts';
 import { moveIfThere } from '../../os/files/place.ts';
 import { makeSlotFile, openSlotFile, type SlotFile } from '../../os/files/slot-file.ts';
+import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
@@ -46,9 +47,14 @@ interface State {
   readonly covered: number;
   readonly keys: number;
   readonly tally: Tally;
+  /** The last entry that is counted: where it begins, and its SHA-256 in hex. */
+  readonly last?: { readonly offset: number; readonly hash: string } | undefined;
+  /** Of how entries are counted: an index of another one is made again. */
+  readonly version: typeof VERSION;
 }
 
 const INDEX = 'journal.index';
+const VERSION = 2;
 /** Beyond so many bytes that are not in the last checkpoint, there is another: opening reads that much at most. */
 const CHECKPOINT_BYTES = 32_768;
 /** The table has room for the keys of so many. */
@@ -60,6 +66,7 @@ export const MOST_COUNTED = 400;
 const MOST_CHARACTERS = 200;
 const WAIT_MS = 120_000;
 const EMPTY: State = {
+  version: VERSION,
   covered: 0,
   keys: 0,
   tally: { passed: 0, issued: 0, failed: {}, tokens: {}, damaged: 0 },
@@ -121,11 +128,18 @@ async function openIndexed(path: string, log: LogFile): Promise<Indexed> {
   const index = await openSlotFile(path);
   if (index === undefined) return rebuild(path, log, 0);
   const held = index.state as State;
-  // A journal that is shorter than what was counted is another one; one that is much longer was written by something else.
+  // A journal that is shorter than what was counted is another one; one that is much longer was written by something else, and one that has something
+  // else where the last entry was had lines taken out.
   const behind = log.length - held.covered;
-  if (behind < 0 || behind > MOST_BEHIND || held.keys > index.room) {
+  if (
+    held.version !== VERSION ||
+    behind < 0 ||
+    behind > MOST_BEHIND ||
+    held.keys > index.room ||
+    !(await endsWith(log, held.last))
+  ) {
     await index.close();
-    return rebuild(path, log, 2 * held.keys);
+    return rebuild(path, log, 2 * (held.keys || 0));
   }
   const open = { index, state: await catchUp(index, log, held) };
   if (open.state.keys <= index.room) {
@@ -136,6 +150,14 @@ async function openIndexed(path: string, log: LogFile): Promise<Indexed> {
   return rebuild(path, log, 2 * open.state.keys);
 }
 
+async function endsWith(log: LogFile, last: State['last']): Promise<boolean> {
+  if (last === undefined) return true;
+  const line = await log.lineAt(last.offset);
+  return line !== undefined && hashOf(line) === last.hash;
+}
+
+const hashOf = (line: Uint8Array): string => toHex(primitives.sha256(line));
+
 async function rebuild(path: string, log: LogFile, room: number): Promise<Indexed> {
   // A line of ours has 200 bytes or more, and two keys.
   const most = Math.max(room, Math.ceil(log.length / 200));
@@ -145,11 +167,21 @@ async function rebuild(path: string, log: LogFile, room: number): Promise<Indexe
 
 async function catchUp(index: SlotFile, log: LogFile, from: State): Promise<State> {
   let state = from;
+  let last: LineAt | undefined;
   for await (const { offset, line } of log.lines(state.covered)) {
     const row = parseRow(line);
-    state = row === undefined ? skip(state) : await enter(index, log, state, row, offset);
+    if (row === undefined) {
+      state = skip(state);
+      continue;
+    }
+    state = await enter(index, log, state, row, offset);
+    last = { offset, line: line.slice() };
   }
-  return { ...state, covered: log.length };
+  return {
+    ...state,
+    covered: log.length,
+    last: last === undefined ? state.last : { offset: last.offset, hash: hashOf(last.line) },
+  };
 }
 
 const skip = (state: State): State => ({
@@ -159,12 +191,28 @@ const skip = (state: State): State => ({
 
 /** Puts a row into the index and the tally. Both come out the same if it is done again. */
 async function enter(index: SlotFile, log: LogFile, state: State, row: Row, offset: number): Promise<State> {
-  const before = row.replaces === undefined ? undefined : await rowAt(log, row.replaces);
+  const before = row.replaces === undefined ? undefined : await replacedBy(index, log, row, offset);
   let keys = state.keys;
   for (const key of keysOf(row)) {
     if (await put(index, log, key, row, offset)) keys++;
   }
-  return { covered: state.covered, keys, tally: counted(state.tally, row, before) };
+  return { ...state, keys, tally: counted(state.tally, row, before) };
+}
+
+/** The entry whose place a row takes: where it says, or where it is since lines were taken out. */
+async function replacedBy(
+  index: SlotFile,
+  log: LogFile,
+  { member, replaces }: Row,
+  offset: number,
+): Promise<Row | undefined> {
+  const there = await rowAt(log, replaces!);
+  if (member === undefined || there?.member === member) return there;
+  for await (const { value } of index.find(keyOf('member', member).hash)) {
+    const row = value < offset ? await rowAt(log, value) : undefined;
+    if (row?.member === member) return row;
+  }
+  return undefined;
 }
 
 /** Key and what it is made of, for a row's device and its serial number. A serial number of a failed attempt is free for another. */
@@ -277,8 +325,10 @@ async function manage(group: Group, log: LogFile, open: Indexed): Promise<Journa
         gid: group.gid,
         replaces: before?.offset,
       };
-      const offset = await log.append(formatRow(row));
-      open.state = { ...(await enter(open.index, log, open.state, row, offset)), covered: log.length };
+      const line = formatRow(row);
+      const offset = await log.append(line);
+      const last = { offset, hash: hashOf(encodeUtf8(line)) };
+      open.state = { ...(await enter(open.index, log, open.state, row, offset)), covered: log.length, last };
       return row;
     },
   };

@@ -14,6 +14,19 @@ export interface Recorded {
   readonly known: boolean;
 }
 
+/**
+ * Notes that a device gets a credential, durably, and before the credential leaves the memory of the program: a batch that is closed, or in which the
+ * serial number belongs to another, gives none away. @throws Failure those of `Journal.record`
+ */
+export const recordIssued = (
+  group: Group,
+  facts: Omit<Facts, 'result'> & { readonly member: string },
+): Promise<Row> =>
+  withJournal(group, async (journal) => {
+    journal.requireOpen();
+    return journal.record({ ...facts, result: 'issued' });
+  });
+
 /** Adds a device to the batch's journal, durably, unless it is there. @throws Failure those of `Journal.record` */
 export const recordDevice = (
   group: Group,

@@ -1,6 +1,6 @@
 import { toHex, wipe } from '../../protocol/bytes.ts';
 import type { HandleMap } from '../../tpm/handles.ts';
-import { type Marks, recordDevice } from '../batch/record.ts';
+import { type Marks, recordDevice, recordIssued } from '../batch/record.ts';
 import type { EndorsementState, Row } from '../batch/row.ts';
 import type { Group } from '../group/group.ts';
 import { admitMember } from '../group/join.ts';
@@ -36,31 +36,46 @@ export interface Personalised extends Row {
 
 /**
  * Makes a TPM a member of the group (tpm.md §7): key in the TPM, proof that it is there, join, credential, all NV objects, read back, a signature
- * with it, entry in the journal. May be repeated after a power cut at any point, and recognises a TPM that is already a member of this group. Never
+ * with it, entry in the journal, which knows of the credential before the TPM does. May be repeated after a power cut at any point, and recognises a TPM that is already a member of this group. Never
  * overwrites what another program put into the TPM.
  * @throws Failure `tpm.no-ecdaa`, `factory.already-personalised`, `factory.trust-too-large`, `factory.broken-credential`, `factory.key-mismatch`,
- *   those of `makeMember`, `proveEndorsement` and `recordDevice`
+ *   those of `makeMember`, `proveEndorsement`, `recordIssued` and `recordDevice`
  */
 export async function personaliseTpm(request: Personalisation): Promise<Personalised> {
-  const { group, tpm, capabilities, marks, progress } = request;
+  const { group, tpm, capabilities, progress } = request;
   requireFit(request);
   progress(`the TPM (${capabilities.manufacturer}) supports ECDAA on BN_P256`);
   const before = await memberOf(request);
   const { member, ek } = before === undefined ? await newMember(request) : await knownMember(before, request);
   const pseudonym = await proveMembership(tpm, member);
   progress('signed with the credential, and verified');
-  const name = memberName(member.publicPoint);
+  const facts = factsOf(request, member, ek);
   const { row, known } = await recordDevice(group, {
-    ...marks,
-    member: name,
+    ...facts,
     pseudonym: toHex(pseudonym),
-    tpm: capabilities.manufacturer,
-    firmware: capabilities.firmware,
-    ek,
     ...(request.recordEk ? { ekHash: await readEndorsementHash(tpm) } : {}),
   });
-  return { ...row, known, member: name, ek, hierarchy: member.map.hierarchy, already: before !== undefined };
+  return {
+    ...row,
+    known,
+    member: facts.member,
+    ek,
+    hierarchy: member.map.hierarchy,
+    already: before !== undefined,
+  };
 }
+
+const factsOf = (
+  { capabilities, marks }: Personalisation,
+  { publicPoint }: Pick<MemberKey, 'publicPoint'>,
+  ek: EndorsementState,
+) => ({
+  ...marks,
+  member: memberName(publicPoint),
+  tpm: capabilities.manufacturer,
+  firmware: capabilities.firmware,
+  ek,
+});
 
 /** A member, and how genuine its TPM is. */
 interface Checked {
@@ -81,7 +96,12 @@ async function newMember(request: Personalisation): Promise<Checked> {
     const member = await makeMember(request, async ({ key, handle }) => {
       // Nothing is issued before it.
       ek = await proveKey({ handle, publicPoint: key.publicPoint }, request);
-      return admitMember(request.group, issuerSecret, key);
+      const admission = await admitMember(request.group, issuerSecret, key);
+      await recordIssued(request.group, {
+        ...factsOf(request, key, ek),
+        pseudonym: toHex(admission.pseudonym),
+      });
+      return admission;
     });
     return { member, ek };
   } finally {

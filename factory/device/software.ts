@@ -1,9 +1,9 @@
 import { primitives } from '../../crypto/primitives.ts';
-import { createFolder } from '../../os/files/create.ts';
+import { createFolder, requireEmpty } from '../../os/files/create.ts';
 import { toHex, wipe } from '../../protocol/bytes.ts';
 import { generateMemberSecret, softwareDaaKey } from '../../protocol/crypto/member.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
-import { type Marks, recordDevice } from '../batch/record.ts';
+import { type Marks, recordDevice, recordIssued } from '../batch/record.ts';
 import type { Row } from '../batch/row.ts';
 import type { Group } from '../group/group.ts';
 import { admitMember } from '../group/join.ts';
@@ -22,8 +22,8 @@ export const CREDENTIAL_FILE = {
 
 /**
  * Creates a device of the group whose key is stored in files, for machines without a TPM: a new folder with
- * everything that the agent reads. Unlike a key in a TPM, this key can be copied.
- * @throws Failure `os.exists` if the folder has content, and those of `admitMember`
+ * everything that the agent reads. Unlike a key in a TPM, this key can be copied. The journal knows of the credential before a file does.
+ * @throws Failure `os.exists` if the folder has content, those of `recordIssued` and of `admitMember`
  */
 export async function personaliseSoftware(request: {
   group: Group;
@@ -38,7 +38,15 @@ export async function personaliseSoftware(request: {
   try {
     const key = softwareDaaKey(primitives, secret);
     progress('member key created');
+    await requireEmpty(folder);
     const { credential, signature, pseudonym } = await admitMember(group, issuerSecret, key);
+    const facts = {
+      ...request.marks,
+      member: memberName(key.publicPoint),
+      pseudonym: toHex(pseudonym),
+      tpm: 'software',
+    };
+    await recordIssued(group, facts);
     progress('credential issued and checked');
     await createFolder(folder, [
       { name: CREDENTIAL_FILE.secretKey, content: secret },
@@ -50,12 +58,7 @@ export async function personaliseSoftware(request: {
       { name: CREDENTIAL_FILE.tlsRoot, content: trust.tlsRoot, mode: 0o644 },
     ]);
     progress('files written');
-    const { row } = await recordDevice(group, {
-      ...request.marks,
-      member: memberName(key.publicPoint),
-      pseudonym: toHex(pseudonym),
-      tpm: 'software',
-    });
+    const { row } = await recordDevice(group, facts);
     return row;
   } finally {
     wipe(secret, issuerSecret);

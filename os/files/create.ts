@@ -3,7 +3,7 @@ import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises
 import { dirname, join, resolve } from 'node:path';
 import { Failure } from '../../protocol/failure.ts';
 import { syncFolder, writeFailure } from './durable.ts';
-import { placeToPrepare, putInPlace } from './place.ts';
+import { finishAndIsEmpty, placeToPrepare, putInPlace } from './place.ts';
 
 export interface NewFile {
   readonly name: string;
@@ -38,6 +38,14 @@ export async function createFolder(path: string, files: readonly (NewFile | Stre
     await rm(temp, { recursive: true, force: true }).catch(() => {});
     throw createFailure(path, error);
   }
+}
+
+/** Looks whether `createFolder` would find room, before something is done that it is for. @throws Failure `os.exists`, `os.write-failed` */
+export async function requireEmpty(path: string): Promise<void> {
+  const empty = await finishAndIsEmpty(resolve(path)).catch((error: unknown) => {
+    throw createFailure(path, error);
+  });
+  if (!empty) throw createFailure(path, Object.assign(new Error('not empty'), { code: 'EEXIST' }));
 }
 
 /**

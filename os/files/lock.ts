@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
-import { resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Who holds or waits for a lock in this process: they take turns without asking the kernel. */
@@ -9,15 +10,15 @@ const PAUSE_MS = { least: 2, most: 20 };
 
 /**
  * Does `work` while no other program of this host does work under the same `path`; undefined if it is not this caller's turn within
- * `waitMs`. The kernel takes the lock back when a program ends, however it ends: it is a name of an abstract socket, so it is one of the host's
- * (more exactly: of its network namespace), and leaves no file.
+ * `waitMs`. Symbolic links lead to one lock. The kernel takes the lock back when a program ends, however it ends: it is a name of an abstract socket,
+ * so it is one of the host's (more exactly: of its network namespace), and leaves no file.
  */
-export function withLock<T>(
+export async function withLock<T>(
   path: string,
   waitMs: number,
   work: () => Promise<T>,
 ): Promise<{ readonly result: T } | undefined> {
-  const name = lockName(path);
+  const name = lockName(await realPathOf(path));
   const before = turns.get(name) ?? Promise.resolve();
   const turn = before.then(() => holding(name, waitMs, work));
   const settled = turn.catch(() => {});
@@ -29,7 +30,18 @@ export function withLock<T>(
 }
 
 const lockName = (path: string): string =>
-  `\0enf-${createHash('sha256').update(resolve(path)).digest('hex').slice(0, 40)}`;
+  `\0enf-${createHash('sha256').update(path).digest('hex').slice(0, 40)}`;
+
+/** The path without links, also of what is not there yet. */
+async function realPathOf(path: string): Promise<string> {
+  const whole = resolve(path);
+  try {
+    return await realpath(whole);
+  } catch {
+    const folder = await realpath(dirname(whole)).catch(() => dirname(whole));
+    return join(folder, basename(whole));
+  }
+}
 
 async function holding<T>(
   name: string,

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { primitives } from '../../crypto/primitives.ts';
@@ -185,6 +185,26 @@ describe('device personalise', () => {
     const before = held(chip);
     await expectFailure(personalise(chip, { trust: large }), 'factory.trust-too-large');
     expect(held(chip)).toBe(before);
+  });
+
+  test('a chip whose serial number is taken, or whose batch is closed meanwhile, gets no credential', async () => {
+    const own = await freshGroup();
+    await personalise(await freshChip(), { group: own, marks: { serial: 'S1' } });
+    const chip = await freshChip();
+    await expectFailure(personalise(chip, { group: own, marks: { serial: 'S1' } }), 'factory.serial-taken');
+    await expectFailure(withTpm(chip, readMember), 'tpm.not-personalised');
+    const closing = async (): Promise<Uint8Array> => {
+      mkdirSync(join(own.folder, 'manifest'));
+      return unlockIssuer(own, () => Promise.reject(new Error('no')));
+    };
+    await expectFailure(personalise(chip, { group: own, issuerSecret: closing }), 'factory.batch-closed');
+    await expectFailure(withTpm(chip, readMember), 'tpm.not-personalised');
+    rmSync(join(own.folder, 'manifest'), { recursive: true });
+    expect(await personalise(chip, { group: own, marks: { serial: 'S2' } })).toMatchObject({
+      already: false,
+      serial: 'S2',
+    });
+    expect(await readManifest(own)).toHaveLength(2);
   });
 
   test('the issuer key of another group leaves no credential, and the right one then completes it', async () => {

@@ -1,7 +1,8 @@
-import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { primitives } from '../../crypto/primitives.ts';
+import { withJournal } from '../../factory/batch/journal.ts';
 import { personaliseSoftware } from '../../factory/device/software.ts';
 import { createGroup, openGroup, unlockIssuer } from '../../factory/group/group.ts';
 import { memberName } from '../../factory/group/names.ts';
@@ -84,6 +85,26 @@ describe('device personalise --software', () => {
     // inspect tries the same and says so.
     cpSync(join(other.folder, 'isk.bin'), join(group.folder, 'isk.bin'));
     expect((await inspectFolder(group.folder)).problems.join()).toContain('factory.key-mismatch');
+  });
+
+  test('gives no credential away that the batch does not take', async () => {
+    const group = await createGroup({ folder: path('batch'), name: 'March', basename });
+    const make = async (name: string, more: { serial?: string; progress?: () => void } = {}) =>
+      personaliseSoftware({
+        ...{ group, issuerSecret: await unlockIssuer(group, noPassphrase), trust: someTrust() },
+        ...{ folder: path(name), progress, marks: { serial: more.serial } },
+        ...(more.progress === undefined ? {} : { progress: more.progress }),
+      });
+    await make('taken-1', { serial: 'S1' });
+    await expectFailure(make('taken-2', { serial: 'S1' }), 'factory.serial-taken');
+    // The batch is closed meanwhile.
+    const close = (): void => void mkdirSync(join(group.folder, 'manifest'), { recursive: true });
+    await expectFailure(make('late', { progress: close }), 'factory.batch-closed');
+    const left = readdirSync(path('.'));
+    expect(left).toContain('taken-1');
+    for (const name of ['taken-2', 'late']) expect(left).not.toContain(name);
+    expect(await readManifest(group)).toMatchObject([{ serial: 'S1' }]);
+    expect(await withJournal(group, async ({ tally }) => tally.issued)).toBe(0);
   });
 
   test('works with the issuer keys that the C ecdaa tool made', async () => {

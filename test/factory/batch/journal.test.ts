@@ -8,13 +8,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { withJournal } from '../../../factory/batch/journal.ts';
 import type { Facts, Row } from '../../../factory/batch/row.ts';
-import { createGroup, type Group } from '../../../factory/group/group.ts';
+import { createGroup, type Group, openGroup } from '../../../factory/group/group.ts';
 import { encodeUtf8 } from '../../../protocol/utf8.ts';
 import { bundle } from '../../bundle.ts';
 import { expectFailure, readManifest, scratch } from '../folders.ts';
@@ -161,6 +162,14 @@ describe('the journal of a batch', () => {
     appendFileSync(file('journal.jsonl'), `${lines.join('\n')}\n`);
     expect((await tally()).passed).toBe(2_005);
     await expectFailure(pass(9_999, { serial: 'T1999' }), 'factory.serial-taken');
+    // A line was taken out by hand, and the others moved.
+    await fail('tpm.lost', 7_000);
+    await fail('tpm.absent', 7_000);
+    const whole = readFileSync(file('journal.jsonl'), 'utf8').split('\n');
+    writeFileSync(file('journal.jsonl'), whole.toSpliced(1, 1).join('\n'));
+    expect(await tally()).toMatchObject({ passed: 2_004, failed: { 'tpm.absent': 1 }, damaged: 0 });
+    expect(await pass(3)).toMatchObject({ serial: 'S3' });
+    await pass(8_000, { serial: 'S1' });
     // A journal of before, restored from a backup.
     writeFileSync(file('journal.jsonl'), readFileSync(file('journal.jsonl')).subarray(0, 2_000));
     expect((await tally()).passed).toBeLessThan(10);
@@ -227,6 +236,20 @@ test('a folder that can only be read is read, and takes no row', async () => {
 });
 
 describe('programs that share a batch', () => {
+  test('have one lock, also when they name its folder by a link', async () => {
+    const link = path(`link-${made}`);
+    symlinkSync(group.folder, link);
+    const other = await openGroup(link);
+    let [inside, most] = [0, 0];
+    const work = async (): Promise<void> => {
+      most = Math.max(most, ++inside);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      inside--;
+    };
+    await Promise.all([group, other, group, other].map((each) => withJournal(each, work)));
+    expect(most).toBe(1);
+  });
+
   test('none loses a row, none writes one twice, also when one is killed at any moment', async () => {
     const program = path('writer.mjs');
     await bundle(new URL('./journal-child.ts', import.meta.url), program);
