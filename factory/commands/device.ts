@@ -63,6 +63,22 @@ const BOARD_OPTIONS: readonly Option[] = [
   { name: 'station-certificate', value: 'FILE', help: "the station's certificate (station.pem)" },
 ];
 
+const SOFTWARE_OPTION: Option = {
+  name: 'software',
+  value: 'DIR',
+  help: 'without a TPM: write the credential and its key into this new folder',
+};
+/** What the station decides, and not the board. */
+const NOT_AT_STATION: readonly Option[] = [
+  GROUP_OPTION,
+  TRUST_OPTION,
+  PASSPHRASE_OPTION,
+  SOFTWARE_OPTION,
+  ...EK_STATION_OPTIONS,
+  RECORD_EK_OPTION,
+  ...OPERATOR_OPTIONS,
+];
+
 export const devicePersonalise: Command = {
   name: 'device personalise',
   summary: 'make a TPM a member of a group, or create a credential in files',
@@ -75,11 +91,7 @@ export const devicePersonalise: Command = {
     RECORD_EK_OPTION,
     ...OPERATOR_OPTIONS,
     ...BOARD_OPTIONS,
-    {
-      name: 'software',
-      value: 'DIR',
-      help: 'without a TPM: write the credential and its key into this new folder',
-    },
+    SOFTWARE_OPTION,
   ],
   examples: [
     'enf-factory device personalise --group groups/march --trust trust.json',
@@ -93,6 +105,7 @@ export const devicePersonalise: Command = {
       await atStation(invocation);
       return undefined;
     }
+    rejectBoardOptions(invocation);
     const group = await openGroup(invocation.required('group'));
     const trust = await readTrust(invocation.required('trust'));
     const folder = invocation.option('software');
@@ -153,10 +166,7 @@ function sentence({ already, tpm, hierarchy, time, member, ek }: Personalised, g
 }
 
 async function atStation(invocation: Invocation): Promise<void> {
-  const unfit = ['group', 'trust', 'software', 'ek-roots', PASSPHRASE_OPTION.name].find(
-    (name) => invocation.option(name) !== undefined,
-  );
-  if (unfit !== undefined) throw notTogether(unfit, 'station');
+  rejectOptions(invocation, NOT_AT_STATION, 'station');
   const url = readUrl(invocation.required('station'));
   const fingerprint = await readFingerprint(invocation);
   const token = decodeUtf8(await readBounded(invocation.required('token-file'), 'token', 256))?.trim() ?? '';
@@ -200,12 +210,31 @@ function readUrl(text: string): string {
 /** A station is never taken for another: one of the two options is needed. */
 async function readFingerprint(invocation: Invocation): Promise<string> {
   const file = invocation.option('station-certificate');
+  if (file !== undefined && invocation.option('station-fingerprint') !== undefined)
+    throw notTogether('station-certificate', 'station-fingerprint');
   if (file !== undefined)
     return fingerprintOf(decodeUtf8(await readBounded(file, "station's certificate")) ?? '', file);
   const text = invocation.required('station-fingerprint').toLowerCase().replaceAll(':', '');
   if (/^[0-9a-f]{64}$/.test(text)) return text;
   throw new Failure('cli.bad-value', 'operator', '--station-fingerprint: expected 64 hex digits', {
     action: 'Copy the fingerprint that the station prints at its start.',
+  });
+}
+
+/** @throws Failure `cli.bad-arguments` if one of these options is given */
+function rejectOptions(invocation: Invocation, options: readonly Option[], other: string): void {
+  const unfit = options.find(({ name, value }) =>
+    value === undefined ? invocation.flag(name) : invocation.option(name) !== undefined,
+  );
+  if (unfit !== undefined) throw notTogether(unfit.name, other);
+}
+
+/** @throws Failure `cli.bad-arguments` if an option is given that means nothing without a station */
+function rejectBoardOptions(invocation: Invocation): void {
+  const unfit = BOARD_OPTIONS.find(({ name }) => invocation.option(name) !== undefined);
+  if (unfit === undefined) return;
+  throw new Failure('cli.bad-arguments', 'operator', `--${unfit.name} needs --station`, {
+    action: 'Name the station, or remove the option.',
   });
 }
 
@@ -216,12 +245,7 @@ function notTogether(one: string, other: string): Failure {
 }
 
 async function intoFiles(invocation: Invocation, group: Group, trust: Trust, folder: string): Promise<void> {
-  const unfit = TPM_OPTIONS.find(({ name, value }) =>
-    value === undefined ? invocation.flag(name) : invocation.option(name) !== undefined,
-  );
-  if (unfit !== undefined) {
-    throw notTogether(unfit.name, 'software');
-  }
+  rejectOptions(invocation, TPM_OPTIONS, 'software');
   const record = await personaliseFolder(folder, {
     group,
     trust,

@@ -2,7 +2,7 @@ import { type Command, EXIT } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
 import { createFile } from '../../os/files/create.ts';
 import { parseListen } from '../../os/net/listen.ts';
-import { stderrLog } from '../../os/service/log.ts';
+import { type Level, stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -65,8 +65,7 @@ export const stationServe: Command = {
     const json = invocation.flag('json');
     const emit = (event: StationEvent | { readonly event: 'listening'; readonly port: number }): void => {
       if (json) process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
-      else if (event.event !== 'listening')
-        log(event.event === 'refused' ? 'warning' : 'info', eventText(event));
+      else if (event.event !== 'listening') log(LEVELS[event.event] ?? 'info', eventText(event));
     };
     try {
       const enrolment = openEnrolment({
@@ -91,6 +90,8 @@ export const stationServe: Command = {
   },
 };
 
+const LEVELS: Readonly<Record<string, Level>> = { refused: 'warning', error: 'error' };
+
 function eventText(event: StationEvent): string {
   switch (event.event) {
     case 'board':
@@ -98,7 +99,9 @@ function eventText(event: StationEvent): string {
     case 'pass':
       return `PASS ${event.serial ?? ''} ${event.member?.slice(0, 16)} at ${event.source}`;
     case 'refused':
-      return `refused at ${event.source}: ${event.message} [${event.code}]`;
+      return `refused at ${event.source}: ${event.message} [${event.code}]${event.more === 0 ? '' : ` (and ${event.more} more)`}`;
+    case 'error':
+      return `a mistake in the station, met by ${event.source}: ${event.message}`;
   }
 }
 
@@ -146,7 +149,13 @@ export const stationToken: Command = {
     const hours = readNumber('hours', invocation.required('hours'), MOST_HOURS);
     const out = invocation.required('out');
     const { token, text } = await createToken(group, count, new Date(Date.now() + hours * 3_600_000));
-    await createFile(out, `${text}\n`);
+    try {
+      await createFile(out, `${text}\n`);
+    } catch (error) {
+      // Nobody has its text.
+      await revokeToken(group, token.id);
+      throw error;
+    }
     const { id, expires } = token;
     invocation.print(
       { id, count, expires, file: out },

@@ -1,5 +1,6 @@
 import { type SmallAnswer, type SmallRequest, serveHttps } from '../../os/net/https.ts';
 import type { ListenAddress } from '../../os/net/listen.ts';
+import { repeats } from '../../os/service/repeats.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
 import type { Group } from '../group/group.ts';
@@ -22,7 +23,16 @@ export type StationEvent =
       readonly member: string | undefined;
       readonly serial: string | undefined;
     }
-  | { readonly event: 'refused'; readonly source: string; readonly code: string; readonly message: string };
+  | {
+      readonly event: 'refused';
+      readonly source: string;
+      readonly code: string;
+      readonly message: string;
+      /** How many more of this address were left out before it. */
+      readonly more: number;
+    }
+  /** A mistake in the station itself. */
+  | { readonly event: 'error'; readonly source: string; readonly message: string };
 
 export interface Serving {
   readonly enrolment: Enrolment;
@@ -32,12 +42,14 @@ export interface Serving {
   readonly address: ListenAddress;
   /** True if boards shall show their endorsement certificates. */
   readonly wantsCertificate: boolean;
-  /** Boards at a time, and of one source: all may be behind one address. */
+  /** Boards at a time; all may be behind one address. */
   readonly boards: number;
   readonly emit: (event: StationEvent) => void;
   readonly now: () => Date;
 }
 
+/** Of what an outsider can cause: events of one address, addresses, in a minute. */
+const TOLD = { each: 10, subjects: 100, periodMs: 60_000 };
 const REQUEST_MS = 20_000;
 /** A board has one connection at a time; those that are closing count, too. */
 const CONNECTIONS_PER_BOARD = 4;
@@ -47,13 +59,15 @@ export async function serveBoards(
   serving: Serving,
 ): Promise<{ readonly port: number; close(): Promise<void> }> {
   const { identity, address, boards, emit } = serving;
-  const connections = boards * CONNECTIONS_PER_BOARD;
-  return serveHttps({
+  const refused = repeats<{ source: string; code: string; message: string }>(
+    (refusal, more) => emit({ event: 'refused', ...refusal, more }),
+    TOLD,
+  );
+  const server = await serveHttps({
     key: identity.key,
     certificate: identity.certificate,
     address,
-    connections,
-    perSource: connections / 2,
+    connections: boards * CONNECTIONS_PER_BOARD,
     bodyBytes: MAX_BODY,
     requestMs: REQUEST_MS,
     async handle(request) {
@@ -62,11 +76,19 @@ export async function serveBoards(
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         const { code, message } = error;
-        emit({ event: 'refused', source: request.source, code, message });
+        refused.add(request.source, { source: request.source, code, message });
         return refusal(error);
       }
     },
+    onError: (error, source) => emit({ event: 'error', source, message: String(error) }),
   });
+  return {
+    port: server.port,
+    async close() {
+      await server.close();
+      refused.close();
+    },
+  };
 }
 
 async function answer(serving: Serving, request: SmallRequest): Promise<string> {

@@ -5,7 +5,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { Failure } from '../../protocol/failure.ts';
 import { request } from './http.ts';
 import { type ListenAddress, listen } from './listen.ts';
-import { peerAddress, sourceOf } from './peer.ts';
+import { peerAddress } from './peer.ts';
 
 /** As in http.ts. */
 const { createServer } = createRequire(import.meta.url)('node:https') as typeof import('node:https');
@@ -31,15 +31,17 @@ export interface HttpsOptions {
   readonly key: string;
   readonly certificate: string;
   readonly address: ListenAddress;
-  /** Connections at a time, together and of one source; more are closed at once. */
+  /** Connections at a time. For a further one the address that has the most gives up one that waits for nothing of ours. */
   readonly connections: number;
-  readonly perSource: number;
   readonly bodyBytes: number;
-  /** For a TLS handshake, for a request and its body each. */
+  /** For a request and its body each; a TLS handshake has less. */
   readonly requestMs: number;
   readonly handle: (request: SmallRequest) => Promise<SmallAnswer>;
+  /** Hears of what `handle` throws: its connection ends without an answer, the others go on. */
+  readonly onError: (error: unknown, source: string) => void;
 }
 
+const HANDSHAKE_MS = 5_000;
 const HEADER_BYTES = 8_192;
 const MAX_HEADERS = 32;
 const TOO_LARGE: SmallAnswer = { status: 413, body: '{}' };
@@ -51,26 +53,28 @@ const TOO_LARGE: SmallAnswer = { status: 413, body: '{}' };
 export async function serveHttps(
   options: HttpsOptions,
 ): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const { key, certificate, address, connections, perSource, bodyBytes, requestMs, handle } = options;
+  const { key, certificate, address, connections, bodyBytes, requestMs, handle, onError } = options;
+  const open = openConnections(connections);
   const server = createServer(
     {
-      ...{ key, cert: certificate, minVersion: 'TLSv1.3', handshakeTimeout: requestMs },
+      ...{ key, cert: certificate, minVersion: 'TLSv1.3', handshakeTimeout: HANDSHAKE_MS },
       ...{ headersTimeout: requestMs, requestTimeout: requestMs, keepAliveTimeout: requestMs },
       ...{ maxHeaderSize: HEADER_BYTES, connectionsCheckingInterval: 1_000 },
     },
     (incoming, response) => {
+      const source = peerAddress(incoming.socket.remoteAddress);
+      const answer = async (body: Uint8Array): Promise<SmallAnswer> => {
+        const { method = '', url: path = '' } = incoming;
+        open.keep(incoming.socket);
+        try {
+          return await handle({ method, path, authorization: incoming.headers.authorization, body, source });
+        } catch (error) {
+          onError(error, source);
+          throw error;
+        }
+      };
       void readBody(incoming, bodyBytes)
-        .then((body) =>
-          body === undefined
-            ? TOO_LARGE
-            : handle({
-                method: incoming.method ?? '',
-                path: incoming.url ?? '',
-                authorization: incoming.headers.authorization,
-                body,
-                source: peerAddress(incoming.socket.remoteAddress),
-              }),
-        )
+        .then((body) => (body === undefined ? TOO_LARGE : answer(body)))
         .then(({ status, body }) => {
           response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
           response.end(body);
@@ -80,22 +84,9 @@ export async function serveHttps(
     },
   );
   server.maxHeadersCount = MAX_HEADERS;
-  server.maxConnections = connections;
-  const open = new Set<Socket>();
-  const counts = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
-    const source = sourceOf(socket.remoteAddress);
-    const count = (counts.get(source) ?? 0) + 1;
-    counts.set(source, count);
-    open.add(socket);
-    socket.once('close', () => {
-      open.delete(socket);
-      const left = (counts.get(source) ?? 1) - 1;
-      if (left === 0) counts.delete(source);
-      else counts.set(source, left);
-    });
     socket.on('error', () => {});
-    if (count > perSource) socket.destroy();
+    open.add(socket);
   });
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   const port = await listen(server, address, 'the station');
@@ -104,8 +95,65 @@ export async function serveHttps(
     close: () =>
       new Promise((closed) => {
         server.close(() => closed());
-        for (const socket of open) socket.destroy();
+        open.end();
       }),
+  };
+}
+
+interface Connection {
+  readonly key: string;
+  readonly socket: Socket;
+  /** Whole addresses: on one network all of a /64 are others. */
+  readonly source: string;
+  /** Its request is complete, and is being answered. */
+  kept: boolean;
+}
+
+/** The connections that are open: never more than `most`, and no address keeps the others out. */
+function openConnections(most: number): {
+  add(socket: Socket): void;
+  keep(socket: Socket): void;
+  end(): void;
+} {
+  const all = new Map<string, Connection>();
+  // A TLS socket has the ports of what it runs over, and is another object.
+  const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+
+  /** The oldest one that waits, of the address with the most. */
+  function surplus(): Connection | undefined {
+    const counts = new Map<string, number>();
+    for (const { source } of all.values()) counts.set(source, (counts.get(source) ?? 0) + 1);
+    let found: Connection | undefined;
+    for (const each of all.values()) {
+      if (!each.kept && (found === undefined || counts.get(each.source)! > counts.get(found.source)!))
+        found = each;
+    }
+    return found;
+  }
+
+  return {
+    add(socket) {
+      // The peer may be gone already.
+      if (socket.remoteAddress === undefined) return void socket.destroy();
+      const key = keyOf(socket);
+      const connection = { key, socket, source: peerAddress(socket.remoteAddress), kept: false };
+      all.set(key, connection);
+      socket.once('close', () => {
+        if (all.get(key) === connection) all.delete(key);
+      });
+      if (all.size <= most) return;
+      const gone = surplus();
+      if (gone === undefined) return;
+      all.delete(gone.key);
+      gone.socket.destroy();
+    },
+    keep(socket) {
+      const connection = all.get(keyOf(socket));
+      if (connection !== undefined) connection.kept = true;
+    },
+    end() {
+      for (const { socket } of all.values()) socket.destroy();
+    },
   };
 }
 

@@ -57,6 +57,41 @@ async function onTerminal(
   return { code, shown };
 }
 
+test('device personalise takes no option that would say nothing', async () => {
+  const code = async (...args: string[]): Promise<string> => {
+    const { err } = await run('device', 'personalise', '--json', ...args);
+    const { error } = JSON.parse(err.trim().split('\n').at(-1)!);
+    return `${error.code} ${error.message}`;
+  };
+  const station = ['--station', 'https://192.0.2.1:1', '--token-file', path('no-token')];
+  for (const option of ['--require-ek', '--record-ek', '--operator', '--station-name', '--ek-roots']) {
+    const value = option === '--require-ek' || option === '--record-ek' ? [] : ['x'];
+    expect(await code(...station, option, ...value)).toBe(
+      `cli.bad-arguments ${option} cannot be combined with --station`,
+    );
+  }
+  const pins = ['--station-certificate', 'x', '--station-fingerprint', '0'.repeat(64)];
+  expect(await code(...station, ...pins)).toMatch(/^cli.bad-arguments --station-certificate cannot/);
+  expect(await code(...station, ...pins.slice(2))).toMatch(/^os\./);
+  for (const option of ['--token-file', '--station-fingerprint', '--station-certificate'])
+    expect(await code('--group', 'g', '--trust', 't', option, 'x')).toBe(
+      `cli.bad-arguments ${option} needs --station`,
+    );
+});
+
+test('station token leaves no token that is good where its file cannot be written', async () => {
+  const [group, out] = [path('token-group'), path('token')];
+  await run('group', 'create', '--name', 'T', '--basename', 'b', '--out', group);
+  const make = () => run('station', 'token', '--group', group, '--count', '5', '--out', out, '--json');
+  expect((await make()).code).toBe(0);
+  expect((await make()).err).toContain('os.exists');
+  const tokens = JSON.parse((await run('station', 'token', '--group', group, '--json')).out);
+  expect(tokens.map(({ expires }: { expires: string }) => Date.parse(expires) > Date.now())).toEqual([
+    true,
+    false,
+  ]);
+});
+
 describe('enf-factory', () => {
   test('goes from a group to a device and its label', async () => {
     const [group, trust, device] = [path('group'), path('trust.json'), path('device')];

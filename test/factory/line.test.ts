@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeTrust } from '../../protocol/identity/trust.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';
@@ -15,12 +15,11 @@ let sockets: Swtpm[] = [];
 let board: Swtpm;
 let station: ChildProcess | undefined;
 let url = '';
+let umask = '022';
 
 beforeAll(async () => {
   await bundle(new URL('../../factory/main.ts', import.meta.url), program);
   writeFileSync(path('trust.json'), encodeTrust(someTrust()));
-  for (const name of ['maker', 'issuer'])
-    writeFileSync(path(`${name}.phrase`), `the phrase of the ${name}\n`);
   sockets = await Promise.all([startSwtpm(), startSwtpm()]);
   board = await startSwtpm();
 });
@@ -38,7 +37,8 @@ const commands = (): string[][] =>
 const start = (words: string[]): ChildProcess => {
   const [name, ...args] = words;
   const ours = name === 'enf-factory';
-  return spawn(ours ? process.execPath : name!, ours ? [program, ...args] : args, {
+  const command = ours ? [process.execPath, program, ...args] : words;
+  return spawn('sh', ['-c', `umask ${umask}; exec "$@"`, 'sh', ...command], {
     cwd: path('.'),
     env: { ...process.env, ENF_ADDON: ADDON, LD_PRELOAD: '' },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -87,6 +87,10 @@ test('the line of docs/factory.md, from an empty room to shipped boxes', async (
     const what = words.slice(0, 3).join(' ');
     const tcti = ['--tcti', board.tcti];
     seen++;
+    if (words[0] === 'umask') {
+      umask = words[1]!;
+      continue;
+    }
     if (what === 'enf-factory station serve') {
       await serve(words);
       continue;
@@ -118,6 +122,7 @@ test('the line of docs/factory.md, from an empty room to shipped boxes', async (
       expect(done.out.slice(0, 64)).toBe(sha256);
     }
   }
+  for (const name of ['maker', 'issuer']) expect(statSync(path(`${name}.phrase`)).mode & 0o777).toBe(0o600);
   expect(seen).toBeGreaterThanOrEqual(15);
   expect(readFileSync(path('march.csv'), 'utf8').trim().split('\r\n')).toHaveLength(4);
   expect(existsSync(path('march.svg'))).toBe(true);
