@@ -56,6 +56,8 @@ function lastCharacter(line: Uint8Array, end: number): number {
 export interface InputLines {
   /** The next line, or undefined if there are no more. */
   next(): Promise<string | undefined>;
+  /** Takes the next line if it is there already and nothing is in it. */
+  takeEmpty(): boolean;
   close(): void;
 }
 
@@ -85,6 +87,11 @@ export function inputLines(): InputLines {
       const line = ready.shift();
       if (line !== undefined || ended) return Promise.resolve(line);
       return new Promise((settle) => waiting.push(settle));
+    },
+    takeEmpty() {
+      const empty = ready[0]?.trim() === '';
+      if (empty) ready.shift();
+      return empty;
     },
     close() {
       input.off('data', onData).off('end', onEnd).pause();

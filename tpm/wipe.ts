@@ -10,7 +10,7 @@ import { checkPublicArea } from './public-area.ts';
 /**
  * Takes out of the TPM what personalising wrote, in each hierarchy: first the key, without which the rest is worthless, then the NV objects with our
  * attributes; and our own storage key. What other programs put there stays, and so does the storage key at the common handle. May be repeated.
- * Returns how many objects were removed. @throws Failure `tpm.hierarchy-locked`
+ * Returns how many of these were removed, keys and NV objects; the storage key is not counted. @throws Failure `tpm.hierarchy-locked`
  */
 export async function wipeTpm(tpm: Tpm, hierarchyAuth?: Uint8Array): Promise<number> {
   let removed = 0;

@@ -73,7 +73,7 @@ export const batchRun: Command = {
         signal: stop.signal,
         pollMs: POLL_MS,
         emit: show,
-        ...(serials === undefined ? { isNext: nextByEnter(lines) } : {}),
+        isNext: serials === undefined ? nextByEnter(lines) : nextByEmptyLine(lines),
         async personalise(tpm, progress) {
           const marks: Marks = { ...operator, ...(await serials?.(progress)) };
           const done = await personaliseTpm({
@@ -164,6 +164,21 @@ function nextByEnter(lines: InputLines): (socket: number) => boolean {
     known = known.add(socket);
     const byAll = all.delete(socket);
     return pressed.delete(socket) || byAll;
+  };
+}
+
+/**
+ * Where lines are serial numbers, Enter means all sockets with chips that show no difference to the next; while a serial number is asked for, it is
+ * an answer.
+ */
+function nextByEmptyLine(lines: InputLines): (socket: number, keyless: boolean) => boolean {
+  const known = new Set<number>();
+  let all = new Set<number>();
+  return (socket, keyless) => {
+    if (!keyless) return false;
+    known.add(socket);
+    if (lines.takeEmpty()) all = new Set(known);
+    return all.delete(socket);
   };
 }
 

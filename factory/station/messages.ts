@@ -23,12 +23,13 @@ export interface Fields {
   text(name: string, pattern: RegExp): string | undefined;
   needed(name: string, pattern: RegExp): string;
   bytes(name: string, most: number): Uint8Array;
-  /** Empty if it is not there. */
+  /** Undefined if it is not there. */
   optionalBytes(name: string, most: number): Uint8Array | undefined;
+  /** False if it is not there, or anything but `true`. */
   flag(name: string): boolean;
 }
 
-/** @throws Failure `factory.bad-message` from it and from each method */
+/** @throws Failure `factory.bad-message` from it and from each method but `flag` */
 export function readFields(body: Uint8Array): Fields {
   let fields: Record<string, unknown>;
   try {

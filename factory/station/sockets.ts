@@ -44,8 +44,8 @@ export interface SocketRun {
   readonly emit: (event: SocketEvent) => void;
   /** No new chip is begun any more. */
   readonly signal: AbortSignal;
-  /** A person says that the chip in a socket that shows no change is the next one. */
-  readonly isNext?: (socket: number) => boolean;
+  /** A person says that the chip in a socket that shows no change is the next one; `keyless`: it would show none, having no key of ours. */
+  readonly isNext?: (socket: number, keyless: boolean) => boolean;
   readonly pollMs: number;
 }
 
@@ -68,7 +68,12 @@ const LOOK = { timeoutMs: 5_000, retryMs: 500 };
  */
 export async function runSockets(run: SocketRun): Promise<number> {
   const progress: Progress = { made: 0, begun: 0, fatal: undefined };
-  await Promise.all(run.sockets.map((tcti, i) => serveSocket(run, progress, tcti, i + 1)));
+  // Those who work are waited for, also when something goes wrong at another socket: they use what the caller takes away afterwards.
+  const serve = (tcti: string, i: number): Promise<void> =>
+    serveSocket(run, progress, tcti, i + 1).catch((error: unknown) => {
+      progress.fatal ??= error;
+    });
+  await Promise.all(run.sockets.map(serve));
   if (progress.fatal !== undefined) throw progress.fatal;
   return progress.made;
 }
@@ -193,7 +198,7 @@ async function removed(
   over: () => boolean,
 ): Promise<void> {
   for (; !over(); await sleep(run.pollMs)) {
-    if (run.isNext?.(socket)) return;
+    if (run.isNext?.(socket, member === undefined)) return;
     const now = await look(tcti);
     if ('failure' in now) {
       if (EMPTY.includes(now.failure.code)) return;

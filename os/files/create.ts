@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Failure } from '../../protocol/failure.ts';
 import { syncFolder, writeFailure } from './durable.ts';
@@ -113,29 +113,6 @@ export async function writeChunks(
     return length;
   } finally {
     await file.close();
-  }
-}
-
-/**
- * Appends one line to a file (0600) and makes it durable. A line that a power cut left half-written stays a line
- * of its own.
- * @throws Failure `os.disk-full`, `os.write-failed`
- */
-export async function appendLine(path: string, line: string): Promise<void> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path, 'a+', 0o600);
-    const { size } = await file.stat();
-    const last = new Uint8Array(1);
-    if (size > 0) await file.read(last, 0, 1, size - 1);
-    const torn = size > 0 && last[0] !== 0x0a;
-    await file.appendFile(`${torn ? '\n' : ''}${line}\n`);
-    await file.sync();
-    if (size === 0) await syncFolder(dirname(resolve(path)));
-  } catch (error) {
-    throw writeFailure(path, error);
-  } finally {
-    await file?.close();
   }
 }
 

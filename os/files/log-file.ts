@@ -67,6 +67,8 @@ async function manage(path: string, file: FileHandle): Promise<LogFile> {
   async function* lines(from: number): AsyncGenerator<LineAt> {
     let offset = from;
     let rest = Buffer.alloc(0);
+    // Of the line that `rest` begins: what nobody gets, and is not kept.
+    let skipped = 0;
     const end = length;
     for (let position = from; position < end; ) {
       const chunk = Buffer.alloc(Math.min(CHUNK, end - position));
@@ -77,10 +79,12 @@ async function manage(path: string, file: FileHandle): Promise<LogFile> {
       let start = 0;
       for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, start)) {
         yield { offset, line: bytes.subarray(start, Math.min(at, start + MAX_LINE)) };
-        offset += at + 1 - start;
+        offset += at + 1 - start + skipped;
+        skipped = 0;
         start = at + 1;
       }
-      rest = bytes.subarray(start);
+      rest = bytes.subarray(start, start + MAX_LINE);
+      skipped += bytes.length - start - rest.length;
     }
   }
 

@@ -85,18 +85,21 @@ export async function makeSlotFile(
 
 async function publish(path: string, header: Buffer, slots: Buffer): Promise<void> {
   const temp = `${path}.new`;
-  const file = await open(temp, 'w', 0o600);
   try {
-    await file.writeFile(header);
-    await file.writeFile(slots);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temp, path).catch(async (error: unknown) => {
-    await rm(temp, { force: true });
+    const file = await open(temp, 'w', 0o600);
+    try {
+      await file.writeFile(header);
+      await file.writeFile(slots);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temp, path);
+  } catch (error) {
+    // The name may not be ours to take away: then the first failure is what there is to say.
+    await rm(temp, { force: true }).catch(() => {});
     throw error;
-  });
+  }
 }
 
 interface Header {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -160,6 +160,35 @@ test('a run at a socket that is killed at any moment goes on with the same chip 
     expect(status).toMatchObject({ passed: 1, failed: {} });
   } finally {
     await chip.stop();
+  }
+});
+
+test('where serial numbers are asked for, Enter is the next chip after one that failed without a key', async () => {
+  const one = await startSwtpm();
+  // The platform hierarchy is closed, as firmware leaves it.
+  execFileSync('tpm2_hierarchycontrol', ['-C', 'p', 'phEnable', 'clear'], {
+    env: { ...process.env, LD_PRELOAD: '', TPM2TOOLS_TCTI: one.tcti },
+  });
+  try {
+    await run(['enf-factory', 'group', 'create', '--name', 'Enter', '--basename', 'b', '--out', 'enter']);
+    const child = start(
+      ['enf-factory', 'batch', 'run', '--group', 'enter', '--trust', 'trust.json', '--tpm', one.tcti].concat(
+        ...['--map', 'platform', '--ask-serial', 'typed', '--json'],
+      ),
+    );
+    child.stdin!.write('S1\n');
+    const codes: string[] = [];
+    for await (const text of child.stdout!)
+      for (const line of String(text).trim().split('\n')) {
+        const { event, code } = JSON.parse(line) as { event: string; code: string };
+        if (event !== 'fail') continue;
+        codes.push(code);
+        if (codes.length === 1) child.stdin!.write('\nS2\n');
+        else child.kill('SIGINT');
+      }
+    expect(codes).toEqual(['tpm.hierarchy-locked', 'tpm.hierarchy-locked']);
+  } finally {
+    await one.stop();
   }
 });
 

@@ -167,6 +167,26 @@ describe('sockets', () => {
       },
     });
     await expectFailure(runSockets(runOf({ sockets: [chip.tcti], ...fail('os.disk-full') })), 'os.disk-full');
+    // What is no failure at one socket waits for the chip in the other.
+    const other = await chipIn();
+    let [began, done] = [false, false];
+    const mistaken = runSockets(
+      runOf({
+        sockets: [chip.tcti, other.tcti],
+        personalise: async () => {
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          done = true;
+          return { member: 'aa', again: false };
+        },
+        emit: ({ event, socket }) => {
+          if (event !== 'chip') return;
+          if (socket === 1) began = true;
+          else throw new TypeError('a mistake');
+        },
+      }),
+    );
+    await expect(mistaken).rejects.toThrow('a mistake');
+    expect(done).toBe(began);
     const stop = new AbortController();
     let attempts = 0;
     const run = runOf({

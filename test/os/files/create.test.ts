@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { appendLine, createFile, createFolder } from '../../../os/files/create.ts';
+import { createFile, createFolder } from '../../../os/files/create.ts';
 import { listFiles, readIfThere } from '../../../os/files/read.ts';
 import { expectFailure, scratch } from '../../factory/folders.ts';
 
@@ -56,19 +56,6 @@ describe('createFile', () => {
     expect(readFileSync(path('fresh'), 'utf8')).toBe('A');
     expect(existsSync(path('elsewhere'))).toBe(false);
     expect(leftovers(path('.'))).toEqual([]);
-  });
-});
-
-describe('appendLine', () => {
-  test('appends lines, after an incomplete one on a new line', async () => {
-    const file = path('lines');
-    await appendLine(file, 'one');
-    await appendLine(file, 'two');
-    writeFileSync(file, 'tor', { flag: 'a' });
-    await appendLine(file, 'three');
-    expect(readFileSync(file, 'utf8')).toBe('one\ntwo\ntor\nthree\n');
-    expect(mode(file)).toBe(0o600);
-    await expectFailure(appendLine(path('no/such'), 'x'), 'os.write-failed');
   });
 });
 
