@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { certifiedKey } from '../../crypto/endorsement-certificate.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import { postPinned } from '../../os/net/https.ts';
@@ -112,6 +111,8 @@ async function attempt(request: BoardRequest): Promise<BoardDevice> {
     throw error;
   }
 }
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Some more each time, and not all boards at once. */
 const pauseBefore = (tries: number): number =>
