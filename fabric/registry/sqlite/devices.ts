@@ -114,11 +114,12 @@ export function deviceNamed(db: Database, scope: Scope, name: string): Uint8Arra
   });
 }
 
+/** Made once: each handshake asks so, and a text that is put together anew is hashed and compared anew. */
+const MEMBER = `${SELECT} WHERE device.gid = ? AND pseudonym = ?`;
+
 /** The device of this chip in this group. */
 export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
-  const row = prepare(db, `${SELECT} WHERE device.gid = ? AND pseudonym = ?`).get(gid, pseudonym) as
-    | Row
-    | undefined;
+  const row = prepare(db, MEMBER).get(gid, pseudonym) as Row | undefined;
   return row === undefined ? undefined : device(row);
 }
 
