@@ -47,7 +47,7 @@ async function bearerOf(registry: Registry, hash: Uint8Array, chosen: string | u
   });
 }
 
-/** A token is of one owner. */
+/** A token is of one owner. @throws Failure `fabric.unknown-owner`, also if that is closed */
 async function ownScope(
   registry: Registry,
   owner: number,

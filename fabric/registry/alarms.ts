@@ -101,8 +101,8 @@ export interface FailurePlace {
 
 /** The last failures of some devices. */
 export interface FailurePage {
-  /** `gid`: of the device's group, 32 bytes. */
-  readonly rows: readonly { readonly gid: Uint8Array; readonly code: string }[];
+  /** `gid`: of the device's group, 32 bytes; `owner`: whose the device is. */
+  readonly rows: readonly { readonly gid: Uint8Array; readonly owner: number; readonly code: string }[];
   readonly next?: FailurePlace;
 }
 
@@ -148,7 +148,7 @@ export interface Alarms {
   failures(since: number, after?: FailurePlace): Promise<FailurePage>;
   /** Tokens that end before `until`; at most 50 of each owner. */
   tokensEnding(until: number): Promise<readonly Finding[]>;
-  /** The oldest of each hook that is due. */
+  /** The oldest of each hook that is due; owners take turns. */
   dueDeliveries(most: number): Promise<readonly DueDelivery[]>;
   recordAttempt(id: number, attempt: Attempt): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import type { Scope } from '../../access/scope.ts';
+import { HOST, type Scope } from '../../access/scope.ts';
 import type { Act } from '../records.ts';
 import type { OwnedRegistry, Registry } from '../registry.ts';
 import {
@@ -34,6 +34,7 @@ export const ownAlarmPart = (db: Database, scope: Scope, { queue, act, now }: Pa
 
 /** What finds alarms, and sends them. */
 export function alarmPart(db: Database, { read, queue, now }: Omit<Parts, 'act'>) {
+  let lastOwner = HOST;
   return {
     // Mostly there is nothing to write.
     async recordFindings(kinds, findings, holdMs) {
@@ -48,7 +49,11 @@ export function alarmPart(db: Database, { read, queue, now }: Omit<Parts, 'act'>
     beyondLimits: async (since) => read(() => beyondLimits(db, since)),
     failures: async (since, after) => read(() => failures(db, since, after)),
     tokensEnding: async (until) => read(() => tokensEnding(db, now(), until)),
-    dueDeliveries: async (most) => read(() => dueDeliveries(db, now(), most)),
+    async dueDeliveries(most) {
+      const { due, last } = read(() => dueDeliveries(db, now(), { most, after: lastOwner }));
+      lastOwner = last;
+      return due;
+    },
     recordAttempt: (id, attempt) => queue.submit(() => recordAttempt(db, now(), id, attempt)),
   } satisfies Partial<Registry>;
 }

@@ -95,10 +95,10 @@ export function recordFindings(
 
 function open(db: Database, at: number, { kind, owner, subject, detail }: Finding): void {
   const text = JSON.stringify(detail);
-  const known = prepare(db, 'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ?').get(
-    kind,
-    subject,
-  ) as Row | undefined;
+  const known = prepare(
+    db,
+    'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ? AND owner = ?',
+  ).get(kind, subject, owner) as Row | undefined;
   if (known !== undefined) {
     if (at - known.seen < RENEWED_MS && known.detail === text) return;
     prepare(db, 'UPDATE alarm SET seen = ?, detail = ? WHERE id = ?').run(at, text, known.id);
@@ -124,6 +124,15 @@ function end(db: Database, at: number, row: Row): void {
     `DELETE FROM alarm WHERE ended IS NOT NULL AND owner = ? AND id <=
        (SELECT id FROM alarm WHERE ended IS NOT NULL AND owner = ? ORDER BY id DESC LIMIT 1 OFFSET ${ENDED_KEPT})`,
   ).run(row.owner, row.owner);
+}
+
+/** Ends what is open about a group of an owner, by its id in hex, which is there no more; it may come back as another owner's. */
+export function endAlarmsOfGroup(db: Database, at: number, owner: number, gid: string): void {
+  const rows = prepare(
+    db,
+    "SELECT * FROM alarm WHERE ended IS NULL AND owner = ? AND (subject = ? OR subject LIKE ? || ' %')",
+  ).all(owner, gid, gid) as Row[];
+  for (const row of rows) end(db, at, row);
 }
 
 /** Tells the audit trail, by which the console learns of it, and the hooks. */
@@ -197,18 +206,19 @@ export function followTrail(db: Database, at: number): boolean {
   for (const { action, owner, subject, detail } of rows) {
     const kind = TELLS[action];
     if (kind !== undefined) open(db, at, { kind, owner, subject, detail: JSON.parse(detail) });
-    else for (const row of openOf(db, subject)) end(db, at, row);
+    else for (const row of openOf(db, subject, owner)) end(db, at, row);
   }
   prepare(db, "UPDATE counter SET value = ? WHERE name = 'alarm'").run(upTo);
   return upTo < newest;
 }
 
-const openOf = (db: Database, subject: string): Row[] =>
+const openOf = (db: Database, subject: string, owner: number): Row[] =>
   Object.values(TELLS).flatMap(
     (kind) =>
-      prepare(db, 'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ?').all(
+      prepare(db, 'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ? AND owner = ?').all(
         kind,
         subject,
+        owner,
       ) as Row[],
   );
 

@@ -5,6 +5,7 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { Act, Device } from '../records.ts';
+import { endAlarmsOfGroup } from './alarms.ts';
 import { cityId } from './counts/cities.ts';
 import { deviceBanned, requireDevice, requireInUse, tunnelDown } from './devices.ts';
 import { prepare } from './file/statements.ts';
@@ -59,6 +60,7 @@ export function removeGroup(db: Database, scope: Scope, act: Act, gid: Uint8Arra
     subject: toHex(gid),
     detail: { name: known.name, network: formatPrefix(known.network) },
   });
+  endAlarmsOfGroup(db, act.at, known.owner, toHex(gid));
 }
 
 /**

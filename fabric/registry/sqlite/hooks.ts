@@ -160,16 +160,25 @@ export function listDeliveries(db: Database, scope: Scope, page: PageRequest, ho
   return { rows: shown.map(deliveryOf), next };
 }
 
-/** The oldest delivery that is due of each hook: one that does not answer holds the others up for one attempt. */
-export function dueDeliveries(db: Database, at: number, most: number): DueDelivery[] {
+/**
+ * The oldest delivery that is due of each hook: one that does not answer holds the others up for one attempt. Owners take turns, those behind the
+ * owner `after` first, so that the hooks of one never keep those of another from being tried. `last`: the owner whose turn it was last.
+ */
+export function dueDeliveries(
+  db: Database,
+  at: number,
+  { most, after }: { readonly most: number; readonly after: number },
+): { readonly due: DueDelivery[]; readonly last: number } {
   const rows = prepare(
     db,
-    `SELECT delivery.id, hook, event, body, delivery.created, attempts, status, at, error, url, secret
-     FROM delivery JOIN hook ON hook.id = delivery.hook
-     WHERE delivery.id IN (SELECT min(id) FROM delivery WHERE status = 'waiting' AND at <= ? GROUP BY hook)
-     ORDER BY delivery.id LIMIT ?`,
-  ).all(at, most) as (DeliveryRow & { url: string; secret: string })[];
-  return rows.map(deliveryOf);
+    `SELECT id, hook, event, body, created, attempts, status, at, error, url, secret, owner FROM
+       (SELECT delivery.*, url, secret, owner, row_number() OVER (PARTITION BY owner ORDER BY attempts, delivery.id) AS turn
+        FROM delivery JOIN hook ON hook.id = delivery.hook
+        WHERE delivery.id IN (SELECT min(id) FROM delivery WHERE status = 'waiting' AND at <= ? GROUP BY hook))
+     ORDER BY turn, owner <= ?, owner LIMIT ?`,
+  ).all(at, after, most) as (DeliveryRow & { url: string; secret: string; owner: number })[];
+  const last = rows.at(-1)?.owner ?? after;
+  return { due: rows.map(({ owner: _, ...row }) => deliveryOf(row)), last };
 }
 
 export function recordAttempt(db: Database, at: number, id: number, attempt: Attempt): void {

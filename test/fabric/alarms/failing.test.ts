@@ -4,7 +4,8 @@ import type { FailurePage, FailurePlace } from '../../../fabric/registry/alarms.
 import { toHex } from '../../../protocol/bytes.ts';
 
 const group = (n: number): Uint8Array => new Uint8Array(32).fill(n);
-const times = (n: number, gid: Uint8Array, code: string) => Array.from({ length: n }, () => ({ gid, code }));
+const times = (n: number, gid: Uint8Array, code: string, owner = 1) =>
+  Array.from({ length: n }, () => ({ gid, owner, code }));
 
 /** A registry whose groups have 50 devices, and whose failures come in pages of two. */
 function registryWith(rows: FailurePage['rows']) {
@@ -31,6 +32,7 @@ test('[H-E22] a tenth of a group that reports one failure is told of, and no few
   expect(await failing(registry, 0)).toEqual([
     {
       kind: 'device.failing',
+      owner: 1,
       subject: `${toHex(group(1))} tpm.lost`,
       detail: { name: 'batch 01', code: 'tpm.lost', times: 5, devices: 50 },
     },
@@ -39,7 +41,7 @@ test('[H-E22] a tenth of a group that reports one failure is told of, and no few
 });
 
 test('[H-E22] one device alone is no alarm, and of any number of codes a bounded one is told of', async () => {
-  const { registry } = registryWith([{ gid: group(1), code: 'tpm.lost' }]);
+  const { registry } = registryWith(times(1, group(1), 'tpm.lost'));
   const small = { ...registry, groupNumbers: async () => ({ devices: 1, connected: 1 }) };
   expect(await failing(small, 0)).toEqual([]);
   const many = Array.from({ length: 80 }, (_, i) => times(2, group(1), `made.up-${i}`)).flat();
@@ -48,4 +50,14 @@ test('[H-E22] one device alone is no alarm, and of any number of codes a bounded
     groupNumbers: async () => ({ devices: 2, connected: 2 }),
   };
   expect(await failing(flooded, 0)).toHaveLength(50);
+});
+
+test('an owner whose devices report any number of codes hides no failure of another one', async () => {
+  const codes = Array.from({ length: 10_050 }, (_, i) => times(1, group(1), `made.up-${i}`)).flat();
+  const loud = Array.from({ length: 60 }, (_, i) => times(9, group(1), `loud-${i}`)).flat();
+  const rows = [...loud, ...codes, ...times(5, group(2), 'tpm.lost', 2)];
+  const registry = { ...registryWith([]).registry, failures: async () => ({ rows }) };
+  const found = await failing(registry, 0);
+  const of = (owner: number) => found.filter((each) => each.owner === owner).length;
+  expect([of(1), of(2)]).toEqual([50, 1]);
 });

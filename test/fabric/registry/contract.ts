@@ -9,6 +9,7 @@ import { limitsContract } from './contract/limits.ts';
 import { newsContract } from './contract/news.ts';
 import { ownerContract } from './contract/owner.ts';
 import { ownersContract } from './contract/owners.ts';
+import { ownersApartContract } from './contract/owners-apart.ts';
 import { pagesContract } from './contract/pages.ts';
 import { peopleContract } from './contract/people.ts';
 import type { OpenEmpty } from './contract/place.ts';
@@ -21,6 +22,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
   describe(`the registry on ${name}`, () => {
     ownerContract(openEmpty);
     ownersContract(openEmpty);
+    ownersApartContract(openEmpty);
     endingsContract(openEmpty);
     pagesContract(openEmpty);
     admissionContract(openEmpty);

@@ -8,8 +8,9 @@ import { prepare } from '../file/statements.ts';
 
 /** As many as are open of one kind for an owner. */
 const MOST_OF_KIND = 50;
-/** The newest refusals by limits, which are looked at. */
+/** The newest refusals by limits, which are looked at: of each owner its part, and no fewer than that. */
 const REFUSALS = 1_000;
+const LEAST_REFUSALS = 20;
 const FAILURES = 1_000;
 
 /** Groups of which more devices came than are expected. */
@@ -40,16 +41,19 @@ interface Refused {
 
 /** Groups whose limits have kept devices out since a time, and still would. */
 export function beyondLimits(db: Database, since: number): Finding[] {
+  const owners = prepare(db, 'SELECT count(*) FROM owner').pluck().get() as number;
   const rows = prepare(
     db,
-    `SELECT grp.gid, grp.owner, name, result, country, count(*) AS times, max(at) AS last
-     FROM (SELECT gid, result, country, at FROM handshake
-           WHERE result IN ('fabric.group-full', 'fabric.country-unexpected') ORDER BY id DESC LIMIT ${REFUSALS}) AS refused
-     JOIN grp USING (gid) LEFT JOIN group_size USING (gid)
+    // A group that has become another owner's since then is none of the former one's, nor the other way round.
+    `SELECT grp.gid, grp.owner, grp.name, result, country, count(*) AS times, max(at) AS last
+     FROM owner JOIN handshake AS refused ON refused.id IN
+       (SELECT newest.id FROM handshake AS newest WHERE newest.owner = owner.id AND newest.result IN ('fabric.group-full', 'fabric.country-unexpected')
+        ORDER BY newest.id DESC LIMIT ?)
+     JOIN grp ON grp.gid = refused.gid AND grp.owner = refused.owner LEFT JOIN group_size ON group_size.gid = grp.gid
      WHERE at > ? AND iif(result = 'fabric.group-full', devices - retired >= most,
        instr(',' || countries || ',', ',' || coalesce(country, 'unknown') || ',') = 0)
      GROUP BY grp.gid, result, country ORDER BY times DESC`,
-  ).all(since) as Refused[];
+  ).all(Math.max(LEAST_REFUSALS, Math.floor(REFUSALS / owners)), since) as Refused[];
   const found = new Map<string, Refused[]>();
   for (const row of rows) {
     const key = `${row.result} ${toHex(row.gid)}`;
@@ -83,12 +87,12 @@ export function failures(db: Database, since: number, after?: FailurePlace): Fai
   const { at, row } = after ?? { at: since, row: -1 };
   const rows = prepare(
     db,
-    `SELECT id, gid, failure_code AS code, failure_at AS at FROM device
+    `SELECT id, gid, owner, failure_code AS code, failure_at AS at FROM device
      WHERE failure_at IS NOT NULL AND (failure_at, id) > (?, ?) ORDER BY failure_at, id LIMIT ${FAILURES}`,
-  ).all(at, row) as { id: number; gid: Uint8Array; code: string; at: number }[];
+  ).all(at, row) as { id: number; gid: Uint8Array; owner: number; code: string; at: number }[];
   const last = rows.length < FAILURES ? undefined : rows.at(-1)!;
   return {
-    rows: rows.map(({ gid, code }) => ({ gid: bytes(gid), code })),
+    rows: rows.map(({ gid, owner, code }) => ({ gid: bytes(gid), owner, code })),
     ...(last !== undefined && { next: { at: last.at, row: last.id } }),
   };
 }

@@ -160,4 +160,26 @@ export const MIGRATIONS_3: readonly Migration[] = [
       END;
     `,
   },
+  {
+    name: 'owners apart',
+    sql: `
+      -- whoever runs the host is told of these, as of the others about the fabric itself
+      UPDATE alarm SET owner = 0 WHERE kind IN ('audit.broken', 'places.old');
+
+      -- a group may have been another owner's, of which an alarm is open still
+      DROP INDEX alarm_open;
+      CREATE UNIQUE INDEX alarm_open ON alarm (kind, subject, owner) WHERE ended IS NULL;
+
+      -- the newest refusals by limits of each owner
+      DROP INDEX handshake_beyond_limits;
+      CREATE INDEX handshake_beyond_limits ON handshake (owner, id)
+        WHERE result IN ('fabric.group-full', 'fabric.country-unexpected');
+
+      -- names that owners have had: whoever still sends one must not reach another owner by it
+      CREATE TABLE former_name (
+        name   TEXT PRIMARY KEY,
+        owner  INTEGER NOT NULL REFERENCES owner (id)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];

@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Role } from '../../../access/roles.ts';
 import { DEFAULT_OWNER, EVERYTHING, HOST, type Scope } from '../../../access/scope.ts';
+import { MOST_OWNERS } from '../../owners.ts';
 import {
   type Account,
   type Entry,
@@ -16,7 +17,7 @@ import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { accountOwner, bindAccount, wasLinked } from './credentials.ts';
 import { requireActive } from './owners.ts';
-import { addPerson, findPerson } from './people.ts';
+import { addPerson, findPerson, setMembership } from './people.ts';
 import { ownerFor } from './tokens.ts';
 
 interface Row {
@@ -48,14 +49,13 @@ export function findInvite(db: Database, hash: Uint8Array, now: number): Invite 
   return row === undefined ? undefined : inviteOf(row);
 }
 
-/** The newest invite for this login that has not expired at `now`. */
-function findInviteFor(db: Database, login: string, now: number): Invite | undefined {
-  const row = prepare(
+/** The newest invites for this login that have not expired at `now`, one of each owner; that of the host is the first. */
+const findInvitesFor = (db: Database, login: string, now: number): Row[] =>
+  prepare(
     db,
-    'SELECT * FROM invite WHERE login = ? AND expires > ? ORDER BY expires DESC LIMIT 1',
-  ).get(loginKey(login), now) as Row | undefined;
-  return row === undefined ? undefined : inviteOf(row);
-}
+    `SELECT hash, role, owner, created_by, max(expires) AS expires, login FROM invite WHERE login = ? AND expires > ?
+     GROUP BY owner ORDER BY owner LIMIT ${MOST_OWNERS}`,
+  ).all(loginKey(login), now) as Row[];
 
 const inviteOf = ({ hash, role, expires, login }: Row): Invite => ({
   ...{ hash: bytes(hash), role, expires },
@@ -86,11 +86,20 @@ export function personByAccount(
   const owner = accountOwner(db, account);
   const known = owner === undefined ? undefined : findPerson(db, EVERYTHING, owner);
   if (known !== undefined) return known;
-  const invite = findInviteFor(db, account.login, at);
+  const [invite, ...others] = findInvitesFor(db, account.login, at);
   // Whoever was removed does not come back with its domain, nor by an account that it had given up before.
   if (invite === undefined && (newcomer === undefined || wasLinked(db, account))) return undefined;
   const name = names.find((each) => findPerson(db, EVERYTHING, each) === undefined) ?? names[0]!;
-  if (invite !== undefined) return acceptInvite(db, at, invite.hash, { name, account });
+  if (invite !== undefined) {
+    const { id } = acceptInvite(db, at, invite.hash, { name, account });
+    // Whoever runs the host is nothing at an owner.
+    if (invite.owner !== HOST)
+      for (const { owner, role, created_by } of others)
+        setMembership(db, { at, actor: created_by }, { person: id, owner, role });
+    // Nor does it come back by another one once it was removed.
+    prepare(db, 'DELETE FROM invite WHERE login = ?').run(loginKey(account.login));
+    return findPerson(db, EVERYTHING, id);
+  }
   const added = addPerson(db, at, { name, role: newcomer!, owner: DEFAULT_OWNER, createdBy: actor });
   bindAccount(db, at, added.id, account);
   return added;

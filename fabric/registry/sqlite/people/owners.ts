@@ -38,9 +38,6 @@ export function listOwners(db: Database, page: PageRequest): Page<Owner> {
 export const hasOneOwner = (db: Database): boolean =>
   prepare(db, 'SELECT count(*) FROM (SELECT 1 FROM owner LIMIT 2)').pluck().get() === 1;
 
-export const nameOfOwner = (db: Database, id: number): string =>
-  (prepare(db, 'SELECT name FROM owner WHERE id = ?').pluck().get(id) as string | undefined) ?? '';
-
 /** The owner of this name that is not closed. @throws Failure `fabric.unknown-owner` */
 export function ownerNamed(db: Database, name: string): Owner {
   const row = prepare(db, `${SELECT} WHERE name = ? AND status = 'active'`).get(name) as Row | undefined;
@@ -73,17 +70,24 @@ export function addOwner(db: Database, { at, actor }: Act, name: string): Owner 
 /** @throws Failure `fabric.unknown-owner`, `fabric.owner-exists` */
 export function renameOwner(db: Database, act: Act, owner: string, name: string): Owner {
   const { id } = ownerNamed(db, owner);
-  if (name !== owner) requireFreeName(db, name);
+  if (name !== owner) {
+    requireFreeName(db, name, id);
+    prepare(db, 'INSERT OR IGNORE INTO former_name VALUES (?, ?)').run(owner, id);
+  }
   prepare(db, 'UPDATE owner SET name = ? WHERE id = ?').run(name, id);
   const renamed = ownerNamed(db, name);
   record(db, act, 'owner.rename', renamed, { before: owner });
   return renamed;
 }
 
-function requireFreeName(db: Database, name: string): void {
-  if (prepare(db, 'SELECT 1 FROM owner WHERE name = ?').get(name) === undefined) return;
-  throw new Failure('fabric.owner-exists', 'operator', `there is an owner ${name} already`, {
-    action: 'Choose another name; that of a closed owner is not given again.',
+/** Nobody has the name, or has had it but this owner: whoever still sends a former name must not act for another owner. */
+function requireFreeName(db: Database, name: string, own = HOST): void {
+  const isTaken =
+    prepare(db, 'SELECT 1 FROM owner WHERE name = ?').get(name) !== undefined ||
+    prepare(db, 'SELECT 1 FROM former_name WHERE name = ? AND owner <> ?').get(name, own) !== undefined;
+  if (!isTaken) return;
+  throw new Failure('fabric.owner-exists', 'operator', `there is an owner ${name} already, or was one`, {
+    action: 'Choose another name; that of a closed owner, and a former one, is not given to another.',
   });
 }
 
@@ -219,8 +223,14 @@ export function membershipsOf(db: Database, person: number): Membership[] {
   return rows.all(person) as Membership[];
 }
 
-/** Whose entries about a person are: those of the one owner it is of; else they are the host's. */
+/** Whose entries about a person are: those of the one owner it is of that is not closed; else they are the host's. */
 export function ownerOfPerson(db: Database, person: number): number {
-  const owners = prepare(db, 'SELECT owner FROM membership WHERE person = ? LIMIT 2').pluck().all(person);
+  const owners = prepare(
+    db,
+    `SELECT owner FROM membership JOIN owner ON owner.id = membership.owner
+     WHERE person = ? AND status = 'active' LIMIT 2`,
+  )
+    .pluck()
+    .all(person);
   return owners.length === 1 ? (owners[0] as number) : HOST;
 }

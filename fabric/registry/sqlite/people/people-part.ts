@@ -28,9 +28,9 @@ import {
   lendPrefix,
   listOwners,
   membershipsOf,
-  nameOfOwner,
   ownerNamed,
   renameOwner,
+  requireActive,
   takeBackPrefix,
 } from './owners.ts';
 import {
@@ -75,7 +75,7 @@ export const ownersReader = (db: Database, read: Parts['read']): OwnersReader =>
     const { id } = read(() => ownerNamed(db, name));
     return { id, name };
   },
-  ownerName: async (id) => read(() => nameOfOwner(db, id)),
+  ownerName: async (id) => read(() => requireActive(db, id).name),
   hasOneOwner: async () => read(() => hasOneOwner(db)),
 });
 

@@ -8,6 +8,7 @@ import type { NewToken, Token } from '../../tokens.ts';
 import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
+import { requireActive } from './owners.ts';
 
 interface Row {
   id: number;
@@ -34,6 +35,7 @@ function tokenOf({ created_by: createdBy, person, revoked, used, ...rest }: Row)
   };
 }
 
+/** @throws Failure `fabric.unknown-owner` if the owner is closed */
 export function addToken(
   db: Database,
   scope: Scope,
@@ -41,6 +43,7 @@ export function addToken(
   { hash, name, role, expires, person }: NewToken,
 ): Token {
   const owner = ownerFor(scope, role);
+  if (owner !== HOST) requireActive(db, owner);
   const row = prepare(
     db,
     `INSERT INTO token (hash, name, role, created_by, person, created, expires, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING ${COLUMNS}`,

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
 import { type DeviceSearch, textKey } from '../../records.ts';
+import { ownTurn } from '../../turns.ts';
 import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import type { Tails } from './tails.ts';
@@ -36,6 +37,7 @@ export async function findDevices(
     ...(text !== undefined && from === undefined && PART.test(text)
       ? [await tails.find({ text }, { after, most, scope })]
       : []),
+    ...(text === undefined ? [] : [await named({ db, read }, text, { after, most, scope })]),
     ...read(() => indexed(db, search, { after, most, scope })),
   ];
   // Behind the last one of a part that was not read to its end others are missing.
@@ -77,20 +79,39 @@ function indexed(
       ? []
       : [device(byName(own.sql), name, `${name}\u{10ffff}`, ...own.values)]),
     ...(from === undefined || to === undefined ? [] : [device('address BETWEEN ? AND ?', from, to)]),
-    ...(text === undefined
-      ? []
-      : [
-          named(db, text, { after, most, scope }),
-          ...groupsNamed(db, scope, text).map((gid) => device('gid = ?', gid)),
-        ]),
+    ...(text === undefined ? [] : groupsNamed(db, scope, text).map((gid) => device('gid = ?', gid))),
   ];
 }
 
-/** Devices whose name or note has the text in it. */
-const named = (db: Database, text: string, { after, most }: Sought): number[] =>
-  prepare(db, 'SELECT rowid FROM device_text WHERE device_text MATCH ? AND rowid > ? ORDER BY rowid LIMIT ?')
-    .pluck()
-    .all(`"${text.replaceAll('"', '""')}"`, after, most) as number[];
+/** Matches whose owner is looked at in one turn of the event loop. */
+const MATCHES = 2_000;
+
+/**
+ * Devices whose name or note has the text in it. Those of other owners are passed over here, however many there are: a page that ends at them would
+ * tell that somebody else has such a text.
+ */
+async function named(
+  { db, read }: { db: Database; read: <T>(work: () => T) => T },
+  text: string,
+  { after, most, scope }: Sought,
+): Promise<number[]> {
+  const quoted = `"${text.replaceAll('"', '""')}"`;
+  const matches = prepare(
+    db,
+    `SELECT device_text.rowid AS id, owner FROM device_text CROSS JOIN device ON device.id = device_text.rowid
+     WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ${MATCHES}`,
+  );
+  const found: number[] = [];
+  let rows: { id: number; owner: number }[];
+  let last = after;
+  do {
+    if (last !== after) await ownTurn();
+    rows = read(() => matches.all(quoted, last)) as typeof rows;
+    found.push(...rows.filter(({ owner }) => scope.everything || owner === scope.owner).map(({ id }) => id));
+    last = rows.at(-1)?.id ?? last;
+  } while (rows.length === MATCHES && found.length < most);
+  return found.slice(0, most);
+}
 
 /** Groups that are looked at in one read. */
 const LOOKED_AT = 1_000;

@@ -128,7 +128,7 @@ export function limitsContract(openEmpty: OpenEmpty): void {
       await registry.admit(applicant(group));
       await expect
         .poll(async () => (await registry.failures(0)).rows)
-        .toEqual(Array.from({ length: 3 }, () => ({ gid: group.gid, code: 'net.captive' })));
+        .toEqual(Array.from({ length: 3 }, () => ({ gid: group.gid, owner: 1, code: 'net.captive' })));
       at += 1;
       expect((await registry.failures(at)).rows).toEqual([]);
     });

@@ -165,6 +165,23 @@ describe('migrations', () => {
     expect((await registry.alarms({ limit: 9 }, true)).rows).toHaveLength(2);
   });
 
+  test('of version 17 says of alarms about the fabric itself that they are the host’s', () => {
+    const old = connect(join(scratch(), 'registry.db'));
+    migrate(old, 1, MIGRATIONS.slice(0, 17));
+    const add = prepare(
+      old,
+      'INSERT INTO alarm (kind, owner, subject, detail, opened, seen) VALUES (?, 1, ?, ?, 1, 1)',
+    );
+    for (const kind of ['audit.broken', 'places.old', 'device.twins']) add.run(kind, kind, '{}');
+    migrate(old, 2);
+    expect(prepare(old, 'SELECT kind, owner FROM alarm ORDER BY kind').raw().all()).toEqual([
+      ['audit.broken', 0],
+      ['device.twins', 1],
+      ['places.old', 0],
+    ]);
+    old.close();
+  });
+
   test('a step that fails leaves the version before it', () => {
     const path = join(scratch(), 'half.db');
     writeFileSync(path, '');
