@@ -2,13 +2,14 @@ import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { peerAddress, sourceOf } from '../../os/net/peer.ts';
 import { toHex } from '../../protocol/bytes.ts';
-import { Failure } from '../../protocol/failure.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
 import { backoff } from '../access/backoff.ts';
 import { secretHash } from '../access/secrets.ts';
 import type { SignedIn } from '../account/operation.ts';
 import { OWNER_HEADER } from './client.ts';
-import type { ApiOptions, Caller } from './options.ts';
+import type { ApiOptions, Caller, FabricBehind } from './options.ts';
 import { API_PREFIX } from './routes.ts';
+import { heldTokens } from './signing-in/held-tokens.ts';
 import { LONGEST_MS, type Session, sessions } from './signing-in/sessions.ts';
 import { type Site, siteOf } from './site.ts';
 
@@ -27,6 +28,8 @@ export interface Callers {
   /** The same for a session whose person goes away and comes back by another site, which its cookie does not: see `Sessions`. */
   sessionOf(request: FastifyRequest): string;
   /** @throws Failure `access.not-signed-in` if it is over */
+  requireSession(session: string): void;
+  /** @throws Failure `access.not-signed-in` if it is over */
   confirmSession(session: string, proved: number): void;
   /** The session of the request ends, or all of its person. */
   leave(request: FastifyRequest, reply: FastifyReply): void;
@@ -35,14 +38,21 @@ export interface Callers {
   onLeave(listener: () => void): void;
   /** Does the session of the request hold still, if it is by one? */
   holds(request: FastifyRequest): boolean;
-  /** For limits: one token, one session or one source. */
+  /** For the rate of requests: one token that the fabric has accepted, one session or one source. */
   keyOf(request: FastifyRequest): string;
+  /** The same fabric; which tokens it accepts is known from then on. */
+  watched(call: FabricBehind['call']): FabricBehind['call'];
 }
+
+/** For limits of what a caller has open at once: its token or its session. */
+export const callerKey = (callers: Callers, request: FastifyRequest, { token }: Caller): string =>
+  token ?? callers.sessionOf(request);
 
 export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Callers {
   const now = options.now ?? Date.now;
   const guesses = backoff(now);
   const open = sessions(now);
+  const held = heldTokens();
   const site = siteOf(options);
   const cookie = site.isSecure ? '__Host-enf' : 'enf';
   const cookieOptions = { path: '/', httpOnly: true, secure: site.isSecure, sameSite: 'strict' } as const;
@@ -57,9 +67,8 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
   function bearer(request: FastifyRequest, header: string): string {
     const source = sourceOf(request.ip);
     if (guesses.waitMs(source) > 0) throw tooManyAttempts();
-    const [scheme, text = ''] = header.split(' ', 2);
-    const hash = scheme?.toLowerCase() === 'bearer' ? secretHash('token', text) : undefined;
-    if (hash !== undefined) return toHex(hash);
+    const hash = tokenHash(header);
+    if (hash !== undefined) return hash;
     guesses.failed(source);
     throw badToken();
   }
@@ -96,6 +105,9 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
     },
     confirm: (request) => void open.confirm(keyOf(request)),
     sessionOf: keyOf,
+    requireSession(session) {
+      if (!open.isOpen(session)) throw notSignedIn();
+    },
     confirmSession(session, proved) {
       if (!open.confirm(session, proved)) throw notSignedIn();
     },
@@ -107,10 +119,34 @@ export function callers(options: Pick<ApiOptions, 'origin' | 'tls' | 'now'>): Ca
       if (session !== undefined) open.endAll(session.id);
       leave(request, reply);
     },
-    keyOf: (request) =>
-      request.headers.authorization ??
-      (open.find(textOf(request)) === undefined ? sourceOf(request.ip) : textOf(request)),
+    keyOf(request) {
+      const { authorization } = request.headers;
+      const source = sourceOf(request.ip);
+      if (authorization === undefined)
+        return open.find(textOf(request)) === undefined ? source : keyOf(request);
+      const hash = tokenHash(authorization);
+      return hash !== undefined && held.has(hash) ? hash : source;
+    },
+    watched: (call) => async (name, caller, input) => {
+      const { token } = caller;
+      if (token === undefined) return call(name, caller, input);
+      try {
+        const done = await call(name, caller, input);
+        if (done !== undefined) held.accepted(token);
+        return done;
+      } catch (error) {
+        if (isFailure(error, 'access.bad-token')) held.refused(token);
+        throw error;
+      }
+    },
   };
+}
+
+/** The hash of the token of "Bearer TOKEN", in hex; undefined if it is anything else, also if more follows. */
+function tokenHash(header: string): string | undefined {
+  const [scheme = '', text = '', ...more] = header.split(' ');
+  const hash = scheme.toLowerCase() === 'bearer' && more.length === 0 ? secretHash('token', text) : undefined;
+  return hash === undefined ? undefined : toHex(hash);
 }
 
 const EVENTS = `${API_PREFIX}/events`;

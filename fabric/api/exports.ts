@@ -2,9 +2,10 @@ import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Failure } from '../../protocol/failure.ts';
+import type { Seen } from '../account/own.ts';
 import { cellsOf, columnsOf, csvLine } from '../operations/contract/csv.ts';
 import { MOST_ROWS } from '../operations/contract/operation.ts';
-import type { Callers } from './callers.ts';
+import { type Callers, callerKey } from './callers.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
 import { badRequest, inputOf } from './request-input.ts';
 import { isList, type Route } from './routes.ts';
@@ -18,8 +19,9 @@ export const EXPORT_TYPES: Readonly<Record<Format, string>> = {
   ndjson: 'application/x-ndjson',
 };
 
-/** Exports under way, and of those of one token or session. */
+/** Exports under way, and of those of one owner, if there are several, and of one token or session. */
 const MOST = 8;
+const MOST_OF_OWNER = 4;
 const MOST_OF_ONE = 2;
 /** Rows that one may ask for. */
 const MOST_ASKED = 999_999_999;
@@ -36,19 +38,26 @@ export interface Exports {
 }
 
 export function exportsOf(app: FastifyInstance, options: ApiOptions, callers: Callers): Exports {
-  const open = new Map<FastifyReply, string>();
+  const open = new Map<FastifyReply, { readonly key: string; readonly owner: number | null }>();
 
   // What has not ended would hold up the end of the program.
   app.addHook('preClose', async () => {
     for (const { raw } of open.keys()) raw.destroy();
   });
 
-  function begin(request: FastifyRequest, reply: FastifyReply): void {
-    const key = callers.keyOf(request);
-    const own = [...open.values()].filter((each) => each === key);
-    if (open.size >= MOST || own.length >= MOST_OF_ONE) throw tooManyExports();
+  async function begin(request: FastifyRequest, reply: FastifyReply, caller: Caller): Promise<void> {
+    const { owner } = await ask<Seen>(options, 'seen', caller, {});
+    const key = callerKey(callers, request, caller);
+    const count = (which: (of: { key: string; owner: number | null }) => boolean): number =>
+      [...open.values()].filter(which).length;
+    if (
+      open.size >= MOST ||
+      count((of) => of.key === key) >= MOST_OF_ONE ||
+      (owner !== null && count((of) => of.owner === owner) >= MOST_OF_OWNER)
+    )
+      throw tooManyExports();
     if (reply.raw.destroyed) return;
-    open.set(reply, key);
+    open.set(reply, { key, owner });
     reply.raw.once('close', () => open.delete(reply));
   }
 
@@ -60,9 +69,8 @@ export function exportsOf(app: FastifyInstance, options: ApiOptions, callers: Ca
       const { limit, ...input } = inputOf(route, request);
       const isBounded = Object.hasOwn(request.query as object, 'limit');
       const most = isBounded ? wanted(limit) : Number.POSITIVE_INFINITY;
-      begin(request, reply);
       const pages = pagesOf(options, { route, caller, input, most, holds: () => callers.holds(request) });
-      return started(reply, route, format, pages);
+      return begin(request, reply, caller).then(() => started(reply, route, format, pages));
     },
   };
 }
@@ -153,5 +161,5 @@ const rowOf = (page: TSchema): TSchema =>
 
 const tooManyExports = (): Failure =>
   new Failure('request.too-many-exports', 'retry', 'too many lists are being exported', {
-    action: `Wait until one has ended: ${MOST_OF_ONE} for each token or session, ${MOST} in all.`,
+    action: `Wait until one has ended: ${MOST_OF_ONE} for each token or session, ${MOST_OF_OWNER} for each of several owners, ${MOST} in all.`,
   });

@@ -10,7 +10,7 @@ import { Failure } from '../../protocol/failure.ts';
 const KEPT_MS = 24 * 3_600_000;
 /** Of one caller; the oldest is forgotten. */
 const MOST_OF_ONE = 100;
-/** The one who has changed nothing for longest is forgotten. */
+/** Of the owner that has most of them, the one who has changed nothing for longest is forgotten. */
 const MOST_CALLERS = 100;
 /** Characters of JSON; the answers to changes are shorter. */
 const LONGEST_ANSWER = 16_384;
@@ -31,6 +31,8 @@ interface Kept {
 export interface Asked {
   /** Whoever sends it: a token or a session. */
   readonly caller: string;
+  /** The number of the owner for whom it acts; null: for all. */
+  readonly owner: number | null;
   readonly key: string;
   readonly operation: string;
   readonly input: unknown;
@@ -48,12 +50,16 @@ export function idempotency(now: () => number): Idempotency {
   const underWay = new Map<string, { readonly request: string; readonly answer: Promise<unknown> }>();
   const done = doneRequests(now);
   return {
-    async once<View>({ caller, key, operation, input }: Asked, work: () => Promise<View>): Promise<View> {
+    async once<View>(
+      { caller: who, owner, key, operation, input }: Asked,
+      work: () => Promise<View>,
+    ): Promise<View> {
       if (!KEY.test(key)) throw badKey();
       if (SECRET.includes(operation)) return work();
       const request = createHash('sha256')
         .update(JSON.stringify([operation, input]))
         .digest('base64');
+      const caller = JSON.stringify([owner, who]);
       const id = JSON.stringify([caller, key]);
       const known = underWay.get(id) ?? done.find(caller, key);
       if (known !== undefined) {
@@ -65,7 +71,7 @@ export function idempotency(now: () => number): Idempotency {
       underWay.set(id, { request, answer });
       try {
         const view = await answer;
-        done.keep(caller, key, { request, at: now(), answer: JSON.stringify(view) });
+        done.keep({ caller, owner }, key, { request, at: now(), answer: JSON.stringify(view) });
         return view;
       } finally {
         underWay.delete(id);
@@ -76,26 +82,31 @@ export function idempotency(now: () => number): Idempotency {
 
 /** What was done by request, of each caller; bounded. */
 function doneRequests(now: () => number) {
-  const callers = new Map<string, Map<string, Kept>>();
+  const callers = new Map<string, { readonly owner: number | null; readonly keys: Map<string, Kept> }>();
+
+  function makeRoom(): void {
+    const ofOwner = new Map<number | null, string[]>();
+    for (const [caller, { owner }] of callers) ofOwner.set(owner, [...(ofOwner.get(owner) ?? []), caller]);
+    const most = [...ofOwner.values()].reduce((one, other) => (other.length > one.length ? other : one));
+    callers.delete(most[0]!);
+  }
+
   return {
     find(caller: string, key: string): Kept | undefined {
-      const kept = callers.get(caller)?.get(key);
+      const kept = callers.get(caller)?.keys.get(key);
       return kept !== undefined && now() - kept.at < KEPT_MS ? kept : undefined;
     },
-    keep(caller: string, key: string, kept: Kept): void {
+    keep({ caller, owner }: { caller: string; owner: number | null }, key: string, kept: Kept): void {
       if (kept.answer.length > LONGEST_ANSWER) return;
-      const keys = callers.get(caller) ?? new Map<string, Kept>();
-      setYoungest(keys, key, kept, MOST_OF_ONE);
-      setYoungest(callers, caller, keys, MOST_CALLERS);
+      const keys = callers.get(caller)?.keys ?? new Map<string, Kept>();
+      keys.delete(key);
+      keys.set(key, kept);
+      if (keys.size > MOST_OF_ONE) keys.delete(keys.keys().next().value!);
+      callers.delete(caller);
+      callers.set(caller, { owner, keys });
+      if (callers.size > MOST_CALLERS) makeRoom();
     },
   };
-}
-
-/** Sets an entry as the last one of the map, and takes the first one out if there are more than `most`. */
-function setYoungest<V>(map: Map<string, V>, key: string, value: V, most: number): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > most) map.delete(map.keys().next().value!);
 }
 
 const badKey = (): Failure =>

@@ -93,6 +93,8 @@ async function comeBack(
     const { issuer, subject, login } = account;
     if (errand.to !== 'enter') {
       const { to, person: id, generation, proved, session } = errand;
+      // It may have ended while its person was at the issuer.
+      callers.requireSession(session);
       await ask(options, `account-${to}`, { person: { id, generation, proved } }, { issuer, subject, login });
       if (to === 'add') return `/#/${page}`;
       callers.confirmSession(session, account.signedInAt!);

@@ -5,6 +5,7 @@ import rateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { listenFailure } from '../../os/net/listen.ts';
 import { Failure } from '../../protocol/failure.ts';
+import type { Seen } from '../account/own.ts';
 import { addAccountRoutes } from './account-routes.ts';
 import { answerProblems, LARGEST_BODY } from './answers.ts';
 import { type Callers, callers } from './callers.ts';
@@ -36,8 +37,8 @@ export interface Api {
  * keeps sessions and nothing else: what may be done, and is, the fabric decides.
  * @throws Failure `net.…` where it cannot listen
  */
-export async function startApi(options: ApiOptions): Promise<Api> {
-  const { listen, tls, log } = options;
+export async function startApi(given: ApiOptions): Promise<Api> {
+  const { listen, tls, log } = given;
   const app = fastify({
     bodyLimit: LARGEST_BODY,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -48,7 +49,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     ...(tls === undefined ? {} : { https: secureContext(tls) }),
   }) as FastifyInstance;
   app.removeContentTypeParser('text/plain');
-  const known = callers(options);
+  const known = callers(given);
+  const options = { ...given, call: known.watched(given.call) };
   await addSecurityHeaders(app, tls !== undefined);
   await app.register(cookie);
   await app.register(rateLimit, {
@@ -103,8 +105,10 @@ function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Ca
         };
         const key = request.headers['idempotency-key'];
         if (key === undefined) return work();
-        const who = JSON.stringify([caller.token ?? caller.person?.id, caller.owner]);
-        return keys.once({ caller: who, key: String(key), operation: route.name, input }, work);
+        // Only who still holds gets an answer again, and only that of the owner for whom it acts now.
+        const { owner } = await ask<Seen>(options, 'seen', caller, {});
+        const who = String(caller.token ?? caller.person?.id);
+        return keys.once({ caller: who, owner, key: String(key), operation: route.name, input }, work);
       },
     });
   }

@@ -3,11 +3,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Seen } from '../account/own.ts';
 import { eventForOwner } from '../operations/news.ts';
-import type { Callers } from './callers.ts';
+import { type Callers, callerKey } from './callers.ts';
 import type { Feed, FeedEvent } from './feed.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
 
 const MOST = 200;
+/** Of one owner, if there are several. */
+const MOST_OF_OWNER = 50;
 /** Of one token or session. */
 const MOST_OF_ONE = 10;
 const HEARTBEAT_MS = 15_000;
@@ -52,7 +54,9 @@ export function streams(app: FastifyInstance, options: ApiOptions, callers: Call
 
   const unsubscribe = feed.subscribe((events) => {
     // Who was the only owner sees less from now on: the browser asks anew.
-    if (events.some(changesOwners)) for (const { host, response } of open) if (!host) response.end();
+    if (events.some(changesOwners))
+      for (const { host, owner, response } of open)
+        if (!host && owner === null) response.end(textOf(events.filter(({ name }) => name === 'reset')));
     for (const stream of open) {
       if (stream.response.writableEnded) continue;
       const text = textOf(visible(stream, events));
@@ -74,10 +78,15 @@ export function streams(app: FastifyInstance, options: ApiOptions, callers: Call
 
   return {
     async begin(request, reply, caller) {
-      const key = callers.keyOf(request);
+      const key = callerKey(callers, request, caller);
       const { permissions, owner, host } = await ask<Seen>(options, 'seen', caller, {});
-      const own = [...open].filter((stream) => stream.key === key);
-      if (open.size >= MOST || own.length >= MOST_OF_ONE) throw tooManyStreams();
+      const count = (which: (stream: Stream) => boolean): number => [...open].filter(which).length;
+      if (
+        open.size >= MOST ||
+        count((stream) => stream.key === key) >= MOST_OF_ONE ||
+        (owner !== null && count((stream) => stream.owner === owner) >= MOST_OF_OWNER)
+      )
+        throw tooManyStreams();
       const { raw: response } = reply;
       const stream = { request, caller, key, permissions: new Set(permissions), owner, host, response };
       sendHead(reply);
@@ -85,6 +94,8 @@ export function streams(app: FastifyInstance, options: ApiOptions, callers: Call
       open.add(stream);
       response.once('close', () => open.delete(stream));
       send(stream, `id: ${feed.newest}\n\n${missedBy(stream, feed)}`);
+      // It may see less since it was asked about, and what tells of that may have passed before the stream was open.
+      if (!(await holds(options, caller, owner))) response.end();
     },
   };
 }
@@ -117,8 +128,9 @@ function sendHead(reply: FastifyReply): void {
   });
 }
 
+/** What was left out may have been such an entry. */
 const changesOwners = ({ name, data }: FeedEvent): boolean =>
-  name === 'audit' && ((data as { action?: string }).action ?? '').startsWith('owner.');
+  name === 'reset' || (name === 'audit' && ((data as { action?: string }).action ?? '').startsWith('owner.'));
 
 function visible({ permissions, owner }: Stream, events: readonly FeedEvent[]): readonly FeedEvent[] {
   const allowed = events.filter(({ permission }) => permission === undefined || permissions.has(permission));
@@ -152,5 +164,5 @@ function lastEventId({ headers }: FastifyRequest): number | undefined {
 
 const tooManyStreams = (): Failure =>
   new Failure('request.too-many-streams', 'retry', 'too many streams of events are open', {
-    action: `Close other windows of the console: ${MOST_OF_ONE} for each token or session, ${MOST} in all.`,
+    action: `Close other windows of the console: ${MOST_OF_ONE} for each token or session, ${MOST_OF_OWNER} for each of several owners, ${MOST} in all.`,
   });

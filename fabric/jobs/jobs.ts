@@ -19,11 +19,16 @@ export interface Progress {
 
 /** The jobs of a fabric. */
 export interface Jobs {
-  /** Begins one, of an owner. @throws Failure `jobs.too-many` */
+  /**
+   * Begins one, of an owner, once `ready` has come to its end. It has its place among the running ones from the call on; where `ready` fails there
+   * never was one.
+   * @throws Failure `jobs.too-many`, and those of `ready`
+   */
   start(
     of: Pick<JobView, 'operation' | 'input' | 'actor'> & { readonly owner: number },
     work: (progress: Progress) => Promise<void>,
-  ): JobView;
+    ready?: () => Promise<void>,
+  ): Promise<JobView>;
   /** Newest first. */
   list(scope: Scope): readonly JobView[];
   /** @throws Failure `jobs.unknown` */
@@ -70,7 +75,7 @@ export function openJobs(now: () => number = Date.now, onError: (error: unknown)
   const view = (job: Mutable): JobView => ({ ...job, failures: [...job.failures] });
 
   return {
-    start({ owner, ...of }, work) {
+    async start({ owner, ...of }, work, ready = async () => {}) {
       if (ofOwner(owner).filter(({ job }) => job.state === 'running').length >= MOST_RUNNING) throw tooMany();
       const stop = new AbortController();
       const job: Mutable = {
@@ -83,6 +88,12 @@ export function openJobs(now: () => number = Date.now, onError: (error: unknown)
       };
       const kept = { job, stop, owner };
       jobs.set(job.id, kept);
+      try {
+        await ready();
+      } catch (error) {
+        jobs.delete(job.id);
+        throw error;
+      }
       work({
         signal: stop.signal,
         row(changed) {

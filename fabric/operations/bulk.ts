@@ -52,19 +52,34 @@ export const changeDevices = operation<
     if (given.length === 0)
       throw badInput('the filter', 'is empty: name a group, a network, a standing or the like');
     const filter = await deviceFilter(registry, narrowed);
-    if (expected !== undefined) {
+    const ready = async (): Promise<void> => {
+      await requireSameOwners(context);
+      if (expected === undefined) return;
       const { matching } = await count(registry, filter, change, Math.min(expected + 1, COUNTED));
       if (matching !== Math.min(expected, COUNTED)) throw hasChanged(expected, matching);
-    }
+    };
     const { owner } = registry.scope;
-    const job = jobsOf(context).start(
+    const job = await jobsOf(context).start(
       { operation: 'device-bulk', input: { ...input }, actor, owner },
       (progress) => changeAll(context, filter, change, progress),
+      ready,
     );
     await registry.record(actor, 'job.start', `job ${job.id}`, { ...input });
     return job;
   },
 );
+
+/**
+ * Whoever saw everything as the only owner does not any more once there is another one. A job that has its place already is known to whoever adds
+ * one; this is for those that were asked for before.
+ * @throws Failure `bulk.changed`
+ */
+async function requireSameOwners({ role, whole: all }: Context): Promise<void> {
+  if (role === 'host' || all === undefined || (await all.hasOneOwner())) return;
+  throw new Failure('bulk.changed', 'operator', 'the fabric has another owner since this was asked for', {
+    action: 'Nothing was changed. Look at the list again, and repeat it with the new number.',
+  });
+}
 
 async function changeAll(
   { registry, running, actor }: Context,

@@ -34,6 +34,8 @@ export interface Sessions {
   find(text: string): Session | undefined;
   /** Does the session hold? That does not make it used. */
   holds(text: string): boolean;
+  /** The same of the session with this key. */
+  isOpen(key: string): boolean;
   end(text: string): void;
   endAll(id: number): void;
 }
@@ -52,13 +54,16 @@ export function sessions(now: () => number): Sessions {
     else if (open.size >= MOST) open.delete(open.keys().next().value!);
   }
 
+  function isOpen(key: string): boolean {
+    const found = open.get(key);
+    return found !== undefined && !isOver(found);
+  }
+
   const isOver = ({ began, used }: Open): boolean => now() - used >= IDLE_MS || now() - began >= LONGEST_MS;
 
   return {
-    holds(text) {
-      const found = open.get(keyOf(text) ?? '');
-      return found !== undefined && !isOver(found);
-    },
+    isOpen,
+    holds: (text) => isOpen(keyOf(text) ?? ''),
     begin({ id, generation, proved = now() }) {
       const { text, hash } = issueSecret('session');
       makeRoom(id);

@@ -37,9 +37,13 @@ export const addOwner = operation<{ name: string }, OwnerView>(
   { name: OWNER },
   async (context, { name }) => {
     const whole = wholeOf(context);
-    const jobs = context.jobs?.list(EVERYTHING) ?? [];
-    if ((await whole.hasOneOwner()) && jobs.some(({ state }) => state === 'running')) throw jobsRunning();
-    return ownerView(await whole.addOwner(context.actor, named(name)));
+    const running = () => (context.jobs?.list(EVERYTHING) ?? []).filter(({ state }) => state === 'running');
+    const isSecond = await whole.hasOneOwner();
+    if (isSecond && running().length > 0) throw jobsRunning();
+    const added = await whole.addOwner(context.actor, named(name));
+    // One that has begun while the owner was written.
+    if (isSecond) for (const { id } of running()) context.jobs?.cancel(EVERYTHING, id);
+    return ownerView(added);
   },
 );
 

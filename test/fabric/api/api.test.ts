@@ -293,6 +293,8 @@ describe('a request', () => {
 
   test('may be repeated 600 times within half a minute', async () => {
     const token = await make('auditor');
+    // What has its own rate is a token that the fabric knows.
+    expect((await ask('/api/v1/networks', as(token))).status).toBe(200);
     const all = await Promise.all(Array.from({ length: 601 }, () => ask('/api/v1/networks', as(token))));
     expect(all.filter(({ status }) => status === 200)).toHaveLength(600);
     expect(all.find(({ status }) => status !== 200)?.body.code).toBe('request.too-many');

@@ -30,6 +30,14 @@ describe('a person who has signed in by password', () => {
     expect(actions).toEqual(expect.arrayContaining(['account.add', 'account.remove']));
   });
 
+  test('adds none once it has signed out meanwhile', async () => {
+    const { at, there } = await entered();
+    const back = await there.travel('/accounts');
+    expect((await there.send('DELETE', '/session')).status).toBeLessThan(300);
+    expect(await there.comeBack(back)).toBe('/#/you?problem=access.not-signed-in');
+    expect(await at.browser().signIn()).toBe(problem('access.not-invited'));
+  });
+
   test('does so only freshly, and does not take somebody else’s', async () => {
     const { at, there } = await entered();
     await at.invite('anna@example.org');

@@ -4,7 +4,13 @@ import { idempotency } from '../../../fabric/api/idempotency.ts';
 import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
-const ASKED = { caller: 'alice', key: 'k-1', operation: 'network-add', input: { prefix: 'fd00::/64' } };
+const ASKED = {
+  caller: 'alice',
+  owner: 1,
+  key: 'k-1',
+  operation: 'network-add',
+  input: { prefix: 'fd00::/64' },
+};
 const refused = async (work: Promise<unknown>): Promise<string> =>
   work.then(
     () => 'done',
@@ -83,6 +89,19 @@ test('whoever is refused, with however many tokens, makes nobody lose a key', as
   for (let i = 0; i < 500; i++)
     expect(await refused(once({ ...ASKED, caller: `guess-${i}` }, bad))).toBe('access.bad-token');
   expect(await once(ASKED, work)).toBe(1);
+});
+
+test('callers of one owner make those of another lose no key', async () => {
+  const { once } = idempotency(() => 0);
+  let times = 0;
+  const work = async (): Promise<number> => ++times;
+  await once(ASKED, work);
+  for (let i = 0; i < 150; i++) await once({ ...ASKED, caller: `robot ${i}`, owner: 2 }, work);
+  expect(await once(ASKED, work)).toBe(1);
+  expect(await once({ ...ASKED, caller: 'robot 149', owner: 2 }, work)).toBe(151);
+  expect(await once({ ...ASKED, caller: 'robot 0', owner: 2 }, work)).toBe(152);
+  // The same caller for another owner has asked for something else.
+  expect(await once({ ...ASKED, owner: 2 }, work)).toBe(153);
 });
 
 test('an answer that is too long to be kept is given all the same', async () => {

@@ -110,6 +110,23 @@ describe('a change of all devices that a filter finds', () => {
     expect((await listJobs.run(on, {})).rows).toEqual([]);
   });
 
+  test('has its place while it is counted, and is not begun if the fabric has another owner by then', async () => {
+    const { on, banned } = await fleet(3);
+    const begun = changeDevices.run(on, { tunnel: 'never', change: 'ban', expected: 3 });
+    await expect.poll(async () => (await listJobs.run(on, {})).rows.length).toBe(1);
+    const job = await ended(on, await begun);
+    expect([job.state, await banned()]).toEqual(['done', 3]);
+    await on.whole!.addOwner('root', 'acme');
+    for (const expected of [undefined, 3])
+      expect(await refused(changeDevices.run(on, { tunnel: 'never', change: 'unban', expected }))).toBe(
+        'bulk.changed',
+      );
+    expect([await banned(), (await listJobs.run(on, {})).rows.length]).toEqual([3, 1]);
+    // Whoever runs the fabric sees all of it, as before.
+    await ended(on, await changeDevices.run({ ...on, role: 'host' }, { tunnel: 'never', change: 'unban' }));
+    expect(await banned()).toBe(0);
+  });
+
   test('ends when somebody cancels it; what was done stays done', async () => {
     const { on, banned } = await fleet(200);
     const { id } = await changeDevices.run(on, { tunnel: 'never', change: 'ban' });
@@ -132,12 +149,12 @@ describe('jobs', () => {
     const wait = new Promise<void>((resolve) => {
       release = resolve;
     });
-    for (let i = 0; i < 4; i++) jobs.start(OF, () => wait);
-    expect(() => jobs.start(OF, async () => {})).toThrow(expect.objectContaining({ code: 'jobs.too-many' }));
+    for (let i = 0; i < 4; i++) await jobs.start(OF, () => wait);
+    expect(await refused(jobs.start(OF, async () => {}))).toBe('jobs.too-many');
     release();
     await wait;
     for (let i = 0; i < 80; i++) {
-      jobs.start(OF, async () => {});
+      await jobs.start(OF, async () => {});
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect(jobs.list(EVERYTHING)).toHaveLength(50);
@@ -152,7 +169,7 @@ describe('jobs', () => {
   test('that fail say why, and keep a bounded number of reasons', async () => {
     const jobs = openJobs(() => 0);
     const failure = new Failure('fabric.unknown-device', 'operator', 'no such device', { action: 'Look.' });
-    const failing = jobs.start(OF, async ({ failed }) => {
+    const failing = await jobs.start(OF, async ({ failed }) => {
       for (let i = 0; i < 1_000; i++) failed(`device ${i}`, failure);
       throw new Error('the disk is gone');
     });

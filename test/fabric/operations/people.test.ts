@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ROLES, type Role } from '../../../fabric/access/roles.ts';
-import { DEFAULT_OWNER } from '../../../fabric/access/scope.ts';
+import { DEFAULT_OWNER, EVERYTHING } from '../../../fabric/access/scope.ts';
 import { secretHash } from '../../../fabric/access/secrets.ts';
 import { openJobs } from '../../../fabric/jobs/jobs.ts';
 import { addOwner } from '../../../fabric/operations/people/owners.ts';
@@ -97,9 +97,43 @@ test('a second owner is added when nothing runs that sees everything', async () 
   const running = new Promise<void>((resolve) => {
     release = resolve;
   });
-  jobs.start({ operation: 'device-bulk', input: {}, actor: 'alice', owner: DEFAULT_OWNER }, () => running);
+  const of = { operation: 'device-bulk', input: {}, actor: 'alice', owner: DEFAULT_OWNER };
+  await jobs.start(of, () => running);
   await expect(addOwner.run(on, { name: 'acme' })).rejects.toMatchObject({ code: 'fabric.jobs-running' });
   release();
   await new Promise((resolve) => setImmediate(resolve));
+  // One that counts still, and one that begins while the owner is written.
+  let counted = (): void => {};
+  const counting = jobs.start(
+    of,
+    async () => {},
+    () =>
+      new Promise<void>((resolve) => {
+        counted = resolve;
+      }),
+  );
+  await expect(addOwner.run(on, { name: 'acme' })).rejects.toMatchObject({ code: 'fabric.jobs-running' });
+  counted();
+  await counting;
+  await new Promise((resolve) => setImmediate(resolve));
+  const adding = addOwner.run(
+    {
+      ...on,
+      whole: {
+        ...on.whole!,
+        async addOwner(actor, name) {
+          await jobs.start(
+            of,
+            ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
+          );
+          return on.whole!.addOwner(actor, name);
+        },
+      },
+    },
+    { name: 'apex' },
+  );
+  expect(await adding).toMatchObject({ name: 'apex' });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(jobs.list(EVERYTHING)[0]).toMatchObject({ state: 'cancelled' });
   expect(await addOwner.run(on, { name: 'acme' })).toMatchObject({ name: 'acme', status: 'active' });
 });

@@ -1,0 +1,22 @@
+const MOST = 10_000;
+
+/** Hashes of tokens that the fabric has lately accepted: whoever makes tokens up gets no limit of its own for each. */
+export interface HeldTokens {
+  has(hash: string): boolean;
+  /** The fabric has accepted it; what was accepted longest ago is forgotten. */
+  accepted(hash: string): void;
+  refused(hash: string): void;
+}
+
+export function heldTokens(most = MOST): HeldTokens {
+  const held = new Set<string>();
+  return {
+    has: (hash) => held.has(hash),
+    accepted(hash) {
+      held.delete(hash);
+      held.add(hash);
+      if (held.size > most) held.delete(held.keys().next().value!);
+    },
+    refused: (hash) => void held.delete(hash),
+  };
+}
