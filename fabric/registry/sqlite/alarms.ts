@@ -126,12 +126,16 @@ function end(db: Database, at: number, row: Row): void {
   ).run(row.owner, row.owner);
 }
 
+/** Kinds whose subject is a group of an owner, or something in it. */
+const OF_GROUP = "'group.over-announced', 'group.over-limit', 'country.unexpected', 'device.failing'";
+
 /** Ends what is open about a group of an owner, by its id in hex, which is there no more; it may come back as another owner's. */
 export function endAlarmsOfGroup(db: Database, at: number, owner: number, gid: string): void {
   const rows = prepare(
     db,
-    "SELECT * FROM alarm WHERE ended IS NULL AND owner = ? AND (subject = ? OR subject LIKE ? || ' %')",
-  ).all(owner, gid, gid) as Row[];
+    // Its id alone, or with a space and more behind it.
+    `SELECT * FROM alarm WHERE ended IS NULL AND kind IN (${OF_GROUP}) AND subject >= ? AND subject < ? || '!' AND owner = ?`,
+  ).all(gid, gid, owner) as Row[];
   for (const row of rows) end(db, at, row);
 }
 

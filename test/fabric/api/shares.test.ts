@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { issueSecret } from '../../../fabric/access/secrets.ts';
 import type { ApiOptions } from '../../../fabric/api/options.ts';
 import type { NewsView } from '../../../fabric/operations/news.ts';
@@ -94,6 +94,9 @@ test('one of several owners has fifty streams and four exports, and leaves other
 });
 
 test('a stream whose caller sees less by the time it is open ends at once', async () => {
+  // Every 15 seconds all streams are looked at anyway.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
   let asked = 0;
   const owner = () => (asked++ === 0 ? null : 2);
   const { get } = await place({

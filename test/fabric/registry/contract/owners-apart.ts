@@ -138,21 +138,6 @@ export function ownersApartContract(openEmpty: OpenEmpty): void {
       expect((await registry.personByAccount(BOB, { names: ['Bob'] }))?.owners).toHaveLength(1);
     });
 
-    test('that names devices tells nobody else that there are such names, not even by a page that is empty', async () => {
-      const { registry, first, acme } = await two();
-      const own = await first.addGroup('bob', anyGroup('b'));
-      const others = await acme.addGroup('anna', { ...anyGroup('a'), network: LENT_NETWORK });
-      for (let n = 0; n < 4; n++)
-        await acme.nameDevice('anna', await registry.admit(applicant(others)), { name: `turbine ${n}` });
-      const find = (one: OwnedRegistry) => one.devices({ limit: 1 }, { search: { text: 'turbine' } });
-      expect(await find(first)).toEqual({ rows: [], next: undefined });
-      const named = await registry.admit(applicant(own));
-      await first.nameDevice('bob', named, { name: 'turbine 5' });
-      const found = await find(first);
-      expect([found.rows.map(({ address }) => address), found.next]).toEqual([[named], undefined]);
-      expect((await find(acme)).next).toBeDefined();
-    });
-
     test('that is closed has no part in what becomes of its people, and gets no token', async () => {
       const { registry, first, acme } = await two();
       const hash = random(32);
