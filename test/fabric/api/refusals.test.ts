@@ -108,13 +108,19 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
 const atSocket = (name: string, input: unknown): Promise<string> =>
   codeOf(askRunning(socket, name, { actor: 'alice', input }));
 
+/** A token that the fabric has accepted: until then requests count for their source, and there are more here than one may send. */
 const tokenOf = async (): Promise<string> => {
   const on = {
     registry,
     running: { notify: async () => '', presence: async () => undefined },
     actor: 'alice',
   };
-  return (await createToken.run({ ...on, now: Date.now }, { name: 'x', role: 'host', days: 1 })).token;
+  const { token } = await createToken.run({ ...on, now: Date.now }, { name: 'x', role: 'host', days: 1 });
+  const { status } = await fetch(`http://127.0.0.1:${api.port}/api/v1/me`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  expect(status).toBe(200);
+  return token;
 };
 
 interface Refused {
