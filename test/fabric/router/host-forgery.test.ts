@@ -58,10 +58,11 @@ describe('[H-A5] from the TUN, the host’s side', () => {
     await until(() => peer.controls.length === 1);
   };
   const dropped = (cause: string): number => router.counters().drops[cause as 'spoofed'];
-  /** What arrives of these packets: an honest one behind them tells that all were looked at. */
+  let marker = 99;
+  /** What arrives of these packets: an honest one behind them, another each time, tells that all were looked at. */
   const arriving = async (...packets: readonly Uint8Array[]): Promise<string[]> => {
     const before = peer.received.length;
-    const last = udp(OUTSIDE, device.address, 99);
+    const last = udp(OUTSIDE, device.address, marker++);
     tun.deliver(...packets, last);
     await until(() => toHex(peer.received.at(-1) ?? new Uint8Array()) === toHex(last));
     return peer.received.slice(before, -1).map(toHex);
