@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AxeResults } from 'axe-core';
 import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { buildConsole } from '../../console/build.mjs';
 import { ROOT } from '../structure.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -24,6 +26,21 @@ export function openBrowser(film?: string): Promise<Browser> {
           ]),
     ],
   });
+}
+
+/** A browser and the console's files, built, for the tests of one file. */
+export function consoleBrowser(): { readonly files: string; readonly browser: () => Browser } {
+  const files = mkdtempSync(join(tmpdir(), 'enf-console-'));
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    await buildConsole(files);
+    browser = await openBrowser();
+  }, 180_000);
+  afterAll(async () => {
+    await browser?.close();
+    rmSync(files, { recursive: true });
+  });
+  return { files, browser: () => browser! };
 }
 
 /** A page whose wrongs are collected: requests to other hosts, violations of the policy, errors. */

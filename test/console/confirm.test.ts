@@ -1,35 +1,21 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { buildConsole } from '../../console/build.mjs';
+import type { Page } from 'playwright-core';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { FRESH_MS } from '../../fabric/access/fresh.ts';
 import { invitePerson } from '../../fabric/operations/people/people.ts';
 import { served } from '../fabric/api/console.ts';
 import type { WholeRegistry as Registry } from '../fabric/place.ts';
 import { opened, registryFile } from '../fabric/place.ts';
-import { addAuthenticator, expectAccessible, openBrowser, watchedPage } from './browser.ts';
+import { addAuthenticator, consoleBrowser, expectAccessible, watchedPage } from './browser.ts';
 
 /** What is dangerous asks whoever sits there to show that; then it goes on with what was asked. */
 
 const PASSWORD = 'four words are good';
 const IN_TIME = { timeout: 30_000 };
-const files = mkdtempSync(join(tmpdir(), 'enf-confirm-'));
-let browser: Browser;
+const { files, browser } = consoleBrowser();
 let page: Page;
 let wrongs: string[];
 let registry: Registry;
 let time: { now: number };
-
-beforeAll(async () => {
-  await buildConsole(files);
-  browser = await openBrowser();
-}, 180_000);
-afterAll(async () => {
-  await browser?.close();
-  rmSync(files, { recursive: true });
-});
 
 /** Anna has signed in with a password and a passkey, longer ago than a sign-in is fresh, and is about to invite somebody. */
 beforeEach(async () => {
@@ -42,7 +28,7 @@ beforeEach(async () => {
     running: { notify: async () => 'in force', presence: async () => undefined },
   };
   const { invite } = await invitePerson.run(context, { role: 'owner', hours: 1 });
-  const watched = await watchedPage(browser, `http://localhost:${port}`);
+  const watched = await watchedPage(browser(), `http://localhost:${port}`);
   onTestFinished(() => watched.context.close());
   ({ page, wrongs } = watched);
   await addAuthenticator(page);

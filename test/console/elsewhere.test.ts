@@ -1,31 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { buildConsole } from '../../console/build.mjs';
+import { expect, onTestFinished, test } from 'vitest';
 import { invitePerson } from '../../fabric/operations/people/people.ts';
 import { served } from '../fabric/api/console.ts';
 import { CLIENT, issuer } from '../fabric/api/issuer.ts';
 import { opened, registryFile } from '../fabric/place.ts';
-import { expectAccessible, openBrowser, watchedPage } from './browser.ts';
+import { consoleBrowser, expectAccessible, watchedPage } from './browser.ts';
 
 /** Signing in by an account of an OpenID issuer, as a browser does it. */
 
 const IN_TIME = { timeout: 30_000 };
-const files = mkdtempSync(join(tmpdir(), 'enf-elsewhere-'));
-let browser: Browser;
-
-beforeAll(async () => {
-  await buildConsole(files);
-  browser = await openBrowser();
-}, 180_000);
-afterAll(async () => {
-  await browser?.close();
-  rmSync(files, { recursive: true });
-});
+const { files, browser } = consoleBrowser();
 
 /** A port that nobody listens on: the console has to know its address before it listens. */
 async function freePort(): Promise<number> {
@@ -47,7 +32,7 @@ async function place() {
     ...{ claim: 'email', domains: [], role: 'auditor' as const },
   };
   await served(registry, { listen: { host: '127.0.0.1', port }, origin, openid, files });
-  const { page, wrongs, context } = await watchedPage(browser, origin);
+  const { page, wrongs, context } = await watchedPage(browser(), origin);
   onTestFinished(() => context.close());
   const invite = (login: string | undefined) =>
     invitePerson.run(

@@ -1,32 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { buildConsole } from '../../console/build.mjs';
+import { expect, onTestFinished, test } from 'vitest';
 import { passwords } from '../../fabric/access/password.ts';
 import { DEFAULT_OWNER, scopeOf } from '../../fabric/access/scope.ts';
 import { issueSecret } from '../../fabric/access/secrets.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
 import { served } from '../fabric/api/console.ts';
 import { opened, registryFile, type WholeRegistry } from '../fabric/place.ts';
-import { expectAccessible, openBrowser, watchedPage } from './browser.ts';
+import { consoleBrowser, expectAccessible, watchedPage } from './browser.ts';
 
 /** Who may act for several owners chooses among them; who may not sees nothing of that. */
 
 const PASSWORD = 'four words are good';
 const IN_TIME = { timeout: 30_000 };
-const files = mkdtempSync(join(tmpdir(), 'enf-owners-'));
-let browser: Browser;
-
-beforeAll(async () => {
-  await buildConsole(files);
-  browser = await openBrowser();
-}, 180_000);
-afterAll(async () => {
-  await browser?.close();
-  rmSync(files, { recursive: true });
-});
+const { files, browser } = consoleBrowser();
 
 async function signedIn(registry: WholeRegistry, role: 'owner' | 'host') {
   const { port } = await served(registry, { files });
@@ -34,7 +19,7 @@ async function signedIn(registry: WholeRegistry, role: 'owner' | 'host') {
   await registry.addInvite('root', { hash, role, expires: Date.now() + 60_000 });
   const password = await passwords().hash(PASSWORD);
   const anna = await registry.acceptInvite(hash, { name: 'Anna', password });
-  const watched = await watchedPage(browser, `http://localhost:${port}`);
+  const watched = await watchedPage(browser(), `http://localhost:${port}`);
   onTestFinished(() => watched.context.close());
   const enter = async (): Promise<void> => {
     await watched.page.goto('/');

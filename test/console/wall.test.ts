@@ -1,26 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { buildConsole } from '../../console/build.mjs';
+import { expect, onTestFinished, test } from 'vitest';
 import { invitePerson } from '../../fabric/operations/people/people.ts';
 import { served } from '../fabric/api/console.ts';
 import { opened, registryFile } from '../fabric/place.ts';
-import { openBrowser, watchedPage } from './browser.ts';
+import { consoleBrowser, watchedPage } from './browser.ts';
 
 const IN_TIME = { timeout: 30_000 };
-const files = mkdtempSync(join(tmpdir(), 'enf-wall-'));
-let browser: Browser;
-
-beforeAll(async () => {
-  await buildConsole(files);
-  browser = await openBrowser();
-}, 180_000);
-afterAll(async () => {
-  await browser?.close();
-  rmSync(files, { recursive: true });
-});
+const { files, browser } = consoleBrowser();
 
 test('a wall asks once for what it shows, and once more each minute', async () => {
   const registry = opened(registryFile());
@@ -30,7 +15,7 @@ test('a wall asks once for what it shows, and once more each minute', async () =
     running: { notify: async () => 'in force', presence: async () => undefined },
   };
   const { invite } = await invitePerson.run(context, { role: 'owner', hours: 1 });
-  const { page, context: own } = await watchedPage(browser, `http://localhost:${port}`);
+  const { page, context: own } = await watchedPage(browser(), `http://localhost:${port}`);
   onTestFinished(() => own.close());
   await page.goto(`/#/setup/${invite}`);
   await page.getByLabel('Your name').fill('Anna');
