@@ -10,7 +10,7 @@ import { memberName } from '../../factory/group/names.ts';
 import { inspectTpm } from '../../factory/inspect/chip.ts';
 import { sign } from '../../protocol/crypto/member.ts';
 import { groupVerifier } from '../../protocol/crypto/verifier.ts';
-import { Failure } from '../../protocol/failure.ts';
+import type { Failure } from '../../protocol/failure.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';
 import { openTpm, type Tpm } from '../../tpm/context.ts';
@@ -18,6 +18,7 @@ import { openDaaKey } from '../../tpm/daa.ts';
 import { OWNER_MAP, PLATFORM_MAP } from '../../tpm/handles.ts';
 import { probe } from '../../tpm/probe.ts';
 import { expectFailure, readManifest, scratch, someTrust } from './folders.ts';
+import { powerCut } from './power-cut.ts';
 
 const path = scratch();
 const basename = encodeUtf8('xaprcnet');
@@ -294,32 +295,6 @@ describe('objects of other programs in the TPM', () => {
 });
 
 describe('interrupted', () => {
-  /** The power goes before the TPM command that changes it for the `budget + 1`st time. */
-  function powerCut(tpm: Tpm, budget: number): Tpm {
-    let left = budget;
-    const changes = ['evictControl', 'nvDefine', 'nvWrite'];
-    const guarded =
-      (send: Tpm['call']): Tpm['call'] =>
-      async (command, numbers, buffers) => {
-        if (changes.includes(command) && left-- <= 0)
-          throw new Failure('test.power-cut', 'retry', 'the power went');
-        return send(command, numbers, buffers);
-      };
-    return {
-      tcti: tpm.tcti,
-      get alive() {
-        return tpm.alive;
-      },
-      get generation() {
-        return tpm.generation;
-      },
-      ask: guarded((...command) => tpm.ask(...command)),
-      call: guarded((...command) => tpm.call(...command)),
-      tlsKey: (key, point) => tpm.tlsKey(key, point),
-      close: () => tpm.close(),
-    };
-  }
-
   test('after each change to the TPM, the next run completes it, with one device in the manifest', async () => {
     const own = await freshGroup();
     let devices = 0;
