@@ -5,7 +5,7 @@ import type { Handshake, HandshakeFilter } from '../records.ts';
 import { countHandshakes, trimMember, trimUnproven } from './counts/history.ts';
 import { tally, trimTallies } from './counts/tallies.ts';
 import { bytes } from './file/database.ts';
-import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
+import { type Condition, newestFirst } from './file/filters.ts';
 import { inScope, isIndexed } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
 
@@ -68,15 +68,11 @@ export function listHandshakes(
 ): Page<Handshake> {
   const before = parseNumberCursor('handshakes', page.after) ?? Number.MAX_SAFE_INTEGER;
   const { indexed, others } = conditionsOf(scope, filter);
-  const window = windowSql('handshake', indexed, 'id < ?', 'id DESC');
-  const rows = prepare(
+  const { rows, seen } = newestFirst<Row>(
     db,
-    others.length === 0
-      ? `SELECT * FROM handshake WHERE ${all([indexed, AHEAD])} ORDER BY id DESC LIMIT ?`
-      : `SELECT * FROM handshake NOT INDEXED WHERE id IN (${window}) AND ${all(others)} ORDER BY id DESC LIMIT ?`,
-  ).all(...indexed.values, before, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
-  const narrowed = others.length > 0 && rows.length <= page.limit;
-  const seen = narrowed ? lastOfWindow(db, window, [...indexed.values, before]) : undefined;
+    { table: 'handshake', key: 'id', indexed, others },
+    { before, limit: page.limit },
+  );
   const { rows: shown, next } = pageOf('handshakes', page, rows, (row) => row.id);
   return { rows: shown.map(handshake), next: seen === undefined ? next : cursorOf('handshakes', seen) };
 }
@@ -111,7 +107,6 @@ function conditionsOf(
 
 const REFUSED = "result <> 'ok'";
 const EVERY: Condition = { sql: 'true', values: [] };
-const AHEAD: Condition = { sql: 'id < ?', values: [] };
 
 const resultIs = (result: string): Condition =>
   result === 'refused' ? { sql: REFUSED, values: [] } : { sql: 'result = ?', values: [result] };

@@ -35,3 +35,30 @@ export function lastOfWindow(db: Database, window: string, values: readonly unkn
   ) as { id: number } | undefined;
   return row?.id;
 }
+
+/** A list whose newest rows come first: `key` ascends with time, `indexed` is what one index answers. */
+interface Narrowed {
+  readonly table: string;
+  readonly key: string;
+  readonly indexed: Condition;
+  readonly others: readonly Condition[];
+}
+
+/** Up to `limit + 1` rows behind `before`, newest first. `seen`: how far was looked, if that was not to the end. */
+export function newestFirst<Row>(
+  db: Database,
+  { table, key, indexed, others }: Narrowed,
+  { before, limit }: { readonly before: number; readonly limit: number },
+): { readonly rows: Row[]; readonly seen: number | undefined } {
+  const cursor = `${key} < ?`;
+  const order = `${key} DESC`;
+  const window = windowSql(table, indexed, cursor, order, key);
+  const rows = prepare(
+    db,
+    others.length === 0
+      ? `SELECT * FROM ${table} WHERE ${all([indexed, { sql: cursor, values: [] }])} ORDER BY ${order} LIMIT ?`
+      : `SELECT * FROM ${table} NOT INDEXED WHERE ${key} IN (${window}) AND ${all(others)} ORDER BY ${order} LIMIT ?`,
+  ).all(...indexed.values, before, ...others.flatMap(({ values }) => values), limit + 1) as Row[];
+  const narrowed = others.length > 0 && rows.length <= limit;
+  return { rows, seen: narrowed ? lastOfWindow(db, window, [...indexed.values, before]) : undefined };
+}

@@ -10,7 +10,7 @@ import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from
 import type { AuditEntry, AuditHead } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { bytes } from '../file/database.ts';
-import { all, type Condition, lastOfWindow, windowSql } from '../file/filters.ts';
+import { all, type Condition, newestFirst } from '../file/filters.ts';
 import { inScope, isIndexed } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 
@@ -118,15 +118,11 @@ export function listAudit(db: Database, scope: Scope, page: PageRequest, subject
     sql: all([EVERY, ...indexed]),
     values: indexed.flatMap(({ values }) => values),
   };
-  const window = windowSql('audit', narrowing, 'seq < ?', 'seq DESC', 'seq');
-  const rows = prepare(
+  const { rows, seen } = newestFirst<Row>(
     db,
-    others.length === 0
-      ? `SELECT * FROM audit WHERE ${all([narrowing, AHEAD])} ORDER BY seq DESC LIMIT ?`
-      : `SELECT * FROM audit NOT INDEXED WHERE seq IN (${window}) AND ${all(others)} ORDER BY seq DESC LIMIT ?`,
-  ).all(...narrowing.values, before, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
-  const narrowed = others.length > 0 && rows.length <= page.limit;
-  const seen = narrowed ? lastOfWindow(db, window, [...narrowing.values, before]) : undefined;
+    { table: 'audit', key: 'seq', indexed: narrowing, others },
+    { before, limit: page.limit },
+  );
   const admission = subject === undefined ? undefined : admissionOf(db, scope, subject);
   if (admission !== undefined && admission.seq < before && admission.seq >= (seen ?? 0)) {
     rows.push(admission);
@@ -155,7 +151,6 @@ function admissionOf(db: Database, scope: Scope, subject: string): Row | undefin
 }
 
 const EVERY: Condition = { sql: 'true', values: [] };
-const AHEAD: Condition = { sql: 'seq < ?', values: [] };
 
 /** Rows verified at once. */
 const VERIFIED = 100;
