@@ -179,6 +179,23 @@ bool router_broadcast_command(struct router *router, const struct router_command
   return true;
 }
 
+// Whether the thread may have an answer, or get one that was given before: what it asks from now on is answered with what is true now.
+static bool may_know(struct router_thread *thread) {
+  return thread->answers_taken != thread->answers_given || thread->lookups.count > 0;
+}
+
+bool router_forget(struct router *router, const uint8_t address[16]) {
+  for (uint32_t i = 0; i < router->threads; i++) {
+    if (!may_know(&router->thread[i])) continue;
+    struct router_command *command = calloc(1, sizeof *command);
+    if (command == NULL) return false;
+    command->kind = ROUTER_FORGET;
+    memcpy(command->address, address, sizeof command->address);
+    router_send_command(router, i, command);
+  }
+  return true;
+}
+
 void router_join(struct router *router) {
   for (uint32_t i = 0; i < router->threads; i++) pthread_join(router->thread[i].id, NULL);
   free_router(router);

@@ -114,6 +114,8 @@ struct router_thread {
   struct router_tenant **tenants;  // by network
   size_t tenants_room;
   struct router_lookups lookups;
+  uint32_t answers_given;  // by the main thread, which alone uses it
+  _Atomic uint32_t answers_taken;
   struct router_list silent, handshaking, waiting, sessions, lingering;  // all but sessions: by deadline
   struct router_evicted evicted;
   struct router_connection *dirty, *readable, **last_readable, *closed, *receiving;
@@ -160,6 +162,9 @@ int router_start(const struct router_settings *settings, const struct sockaddr_s
 void router_send_command(struct router *router, uint32_t index, struct router_command *command);
 // Sends a copy to all threads. False without memory: then only some threads have got one.
 bool router_broadcast_command(struct router *router, const struct router_command *command);
+// Lets the threads forget what they were answered about the address; one that was answered nothing, or has forgotten it, is not woken.
+// Only the main thread. False without memory: then only some have been told.
+bool router_forget(struct router *router, const uint8_t address[16]);
 // After ROUTER_SHUT_DOWN was sent to all threads: waits for their end and frees everything.
 void router_join(struct router *router);
 

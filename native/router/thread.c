@@ -172,7 +172,10 @@ static void apply_command(struct router_thread *thread, struct router_command *c
       break;
     case ROUTER_ROUTE: router_add_route(thread, command, now); break;
     case ROUTER_UNROUTE: router_remove_route(thread, command); break;
-    case ROUTER_ANSWER: router_host_answer(thread, command->address, command->answer, now); break;
+    case ROUTER_ANSWER:
+      router_host_answer(thread, command->address, command->answer, now);
+      thread->answers_taken++;
+      break;
     case ROUTER_FORGET: router_host_forget(thread, command->address); break;
     case ROUTER_BARRIER: report_barrier(thread, command->number); break;
     case ROUTER_NETWORKS: know_networks(thread, command->networks); break;

@@ -86,6 +86,7 @@ void router_lookups_forget(struct router_lookups *lookups, struct router_lookup 
   router_chain_remove(&lookup->used);
   discharge(lookups, lookup->asker, sizeof *lookup);
   router_addresstable_remove(&lookups->table, &lookup->entry);
+  lookups->count--;
   free(lookup);
 }
 
@@ -125,6 +126,7 @@ static struct router_lookup *ask(struct router_lookups *lookups, struct router_a
   memcpy(lookup->entry.address, address, sizeof lookup->entry.address);
   router_chain_init(&lookup->held);
   router_addresstable_add(&lookups->table, &lookup->entry);
+  lookups->count++;
   router_chain_append(&asker->lookups, &lookup->used);
   charge(lookups, asker, sizeof *lookup);
   put_question(lookups, asker, lookup);

@@ -20,6 +20,7 @@ struct router_lookups {
   struct router_chain waiting;  // groups with questions, by turn
   uint64_t bytes, asked_until;  // asked_until: token bucket as a time, as `reports_until`
   uint32_t asked;
+  _Atomic uint32_t count;  // written by the thread alone; the main thread reads it
 };
 
 // The devices of one network.

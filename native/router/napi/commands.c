@@ -68,6 +68,7 @@ napi_value router_answer_call(napi_env env, napi_callback_info info) {
   command->kind = ROUTER_ANSWER;
   command->answer = (enum router_owner)answer;
   memcpy(command->address, address, sizeof command->address);
+  handle->router->thread[thread].answers_given++;
   router_send_command(handle->router, thread, command);
   return NULL;
 }
@@ -80,10 +81,7 @@ napi_value router_forget_call(napi_env env, napi_callback_info info) {
   if (handle == NULL) return NULL;
   if (!addon_bytes(env, arguments[1], &address, &length) || length != 16)
     return addon_bad(env, "routerForget(router, address): expected 16 bytes");
-  struct router_command command = {.kind = ROUTER_FORGET};
-  memcpy(command.address, address, sizeof command.address);
-  if (handle->router != NULL && !router_broadcast_command(handle->router, &command))
-    return addon_errno(env, ENOMEM, "forgetting an address");
+  if (handle->router != NULL && !router_forget(handle->router, address)) return addon_errno(env, ENOMEM, "forgetting an address");
   return NULL;
 }
 

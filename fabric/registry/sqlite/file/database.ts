@@ -12,6 +12,11 @@ const OPEN_TIMEOUT_MS = 2_000;
 /** How long any other access waits, which stops the event loop: whoever writes tries again later (group-commit.ts). */
 const BUSY_TIMEOUT_MS = 5;
 
+/** Pages that the process keeps. */
+const CACHE_KB = 16_384;
+/** Of 4 KB: the log is copied into the file when it has so many. */
+const LOG_PAGES = 2_000;
+
 /**
  * Opens the registry file and brings its schema up to date. Every commit is on the disk when it returns
  * (WAL with synchronous=FULL: an identity must survive a power cut once the device has it). Before the schema changes, all that is committed is
@@ -38,6 +43,10 @@ export function openDatabase(
       migrate(db, options.now ?? Date.now(), steps);
       // What a savepoint may have to undo: some 20 pages for a handshake, which would be written into a temporary file.
       db.exec('PRAGMA temp_store = MEMORY');
+      // An admission writes three pages at random: at a few ten thousand devices they are read again and again with a smaller cache, and
+      // copied out of the log again and again with a shorter one.
+      db.exec(`PRAGMA cache_size = -${CACHE_KB}`);
+      db.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}`);
       db.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       return db;
     } catch (error) {

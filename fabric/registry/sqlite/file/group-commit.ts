@@ -22,7 +22,7 @@ const BATCH_MS = 4;
  * From the beginning of one commit to that of the next: each writes some twenty pages, however many jobs it has. Who comes after a
  * pause is committed at once.
  */
-const INTERVAL_MS = 3;
+const INTERVAL_MS = 8;
 /** How often a commit is tried again while another program has locked the registry, and for how long. */
 const RETRY_MS = 20;
 const PATIENCE_MS = 2_000;
