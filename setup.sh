@@ -48,6 +48,7 @@ if [ -n "$for_tests" ]; then
   need valgrind /usr/bin/valgrind
   need chromium /usr/bin/chromium
   need curl /usr/bin/curl
+  need bind9-dnsutils /usr/bin/dig
   need procps /usr/bin/pkill
   need util-linux /usr/bin/setpriv
   need systemd /usr/bin/systemd-analyze

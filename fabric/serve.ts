@@ -14,6 +14,7 @@ import { openTunDevice } from '../tunnel/client.ts';
 import { readMail } from './alarms/mail.ts';
 import { watchAlarms } from './alarms/watch.ts';
 import { type Parts, startControl } from './control.ts';
+import { startNames } from './dns/start.ts';
 import { openLocator, type PlaceFiles } from './geo/locator.ts';
 import { type Host, openHost } from './host/host.ts';
 import { type HostServices, NO_SERVICES } from './host/services.ts';
@@ -46,6 +47,8 @@ export interface ServeOptions {
   readonly tun: string | undefined;
   /** Which services of this host devices may use through it; none unless given. */
   readonly hostServices?: HostServices;
+  /** Devices find each other by name, see `startNames`. */
+  readonly names?: boolean;
   readonly log: Log;
   /** Databases of places (.mmdb) for the handshakes that are written; countries that come with the program unless given. */
   readonly places?: PlaceFiles;
@@ -129,9 +132,11 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     if (tun !== undefined) {
       // A router that has started closes the device itself.
       started.push(() => (parts.router === undefined ? tun.close() : undefined));
-      host = await openHost(tun.name, options.hostServices ?? NO_SERVICES, registry, log);
+      const { names = false } = options;
+      host = await openHost(tun.name, { ...(options.hostServices ?? NO_SERVICES), names }, registry, log);
       started.push(host.close);
       parts.routes = host.routes;
+      if (names) started.push((await startNames(registry, pathOf(data, 'registry'), log)).close);
     }
 
     const router = await startRouter({

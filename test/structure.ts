@@ -68,6 +68,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     alarms: ['access', 'backup', 'registry'],
     account: ['access', 'operations', 'operations/contract', 'registry'],
     config: ['access', 'host'],
+    dns: ['access', 'registry'],
     geo: [],
     jobs: ['access'],
     labels: [],
@@ -99,6 +100,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     operations: [
       'access',
       'alarms',
+      'dns',
       'geo',
       'jobs',
       'labels',
@@ -130,6 +132,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'backup',
       'commands/common',
       'config',
+      'dns',
       'doctor',
       'doctor/checks',
       'geo',

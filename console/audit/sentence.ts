@@ -28,6 +28,10 @@ const WORDS: Readonly<Record<string, Words>> = {
     `${who} added the network ${named(detail, subject)} (${subject})`,
   'network.rename': ({ who, subject, detail }) =>
     `${who} named the network ${subject} ${named(detail, subject)}`,
+  'network.zone': ({ who, subject, detail }) =>
+    detail.zone === null
+      ? `${who} took the devices of ${subject} out of DNS`
+      : `${who} gave the devices of ${subject} names below ${field(detail, 'zone')}`,
   'network.remove': ({ who, subject }) => `${who} removed the network ${subject}`,
   'group.add': ({ who, subject, detail }) =>
     `${who} admitted the batch ${named(detail, subject)} to ${field(detail, 'network')}`,

@@ -20,7 +20,7 @@ export function Networks({ route }: { readonly route: Route }) {
     run('network-list', { limit: PAGE_ROWS, after, q }),
   );
   const [asked, ask] = useState<
-    'new' | { readonly what: 'rename' | 'remove'; readonly network: NetworkView }
+    'new' | { readonly what: 'rename' | 'zone' | 'remove'; readonly network: NetworkView }
   >();
   const columns: readonly Column<NetworkView>[] = [
     {
@@ -33,6 +33,7 @@ export function Networks({ route }: { readonly route: Route }) {
     ...(new Set(query.data?.rows.map(({ owner }) => owner)).size > 1
       ? [{ name: 'Owner', cell: ({ owner }: NetworkView) => owner }]
       : []),
+    { name: 'Names in DNS', cell: ({ zone }) => (zone === null ? '–' : <code>{zone}</code>) },
     { name: 'This host', cell: ({ host }) => <Copyable text={host} /> },
     { name: 'Added', cell: ({ created }) => <When at={created} /> },
     ...(may('networks.write')
@@ -43,6 +44,9 @@ export function Networks({ route }: { readonly route: Route }) {
               <>
                 <button type="button" class="link" onClick={() => ask({ what: 'rename', network })}>
                   Rename
+                </button>{' '}
+                <button type="button" class="link" onClick={() => ask({ what: 'zone', network })}>
+                  Names
                 </button>{' '}
                 <button type="button" class="link" onClick={() => ask({ what: 'remove', network })}>
                   Remove
@@ -85,6 +89,9 @@ export function Networks({ route }: { readonly route: Route }) {
       {asked === 'new' && <AddSheet close={() => ask(undefined)} done={query.again} />}
       {typeof asked === 'object' && asked.what === 'rename' && (
         <RenameSheet network={asked.network} close={() => ask(undefined)} done={query.again} />
+      )}
+      {typeof asked === 'object' && asked.what === 'zone' && (
+        <ZoneSheet network={asked.network} close={() => ask(undefined)} done={query.again} />
       )}
       {typeof asked === 'object' && asked.what === 'remove' && (
         <RemoveSheet network={asked.network} close={() => ask(undefined)} done={query.again} />
@@ -133,6 +140,30 @@ function RenameSheet({ network, close, done }: SheetProps & { readonly network: 
         <code>{network.prefix}</code>
       </p>
       <TextField label="Name" value={name} change={setName} required maxLength={60} />
+    </Sheet>
+  );
+}
+
+function ZoneSheet({ network, close, done }: SheetProps & { readonly network: NetworkView }) {
+  const [zone, setZone] = useState(network.zone ?? '');
+  const act = async (): Promise<void> => {
+    await run('network-zone', { prefix: network.prefix, zone: zone.trim() });
+    done();
+  };
+  return (
+    <Sheet title="Names in DNS" verb="Save" act={act} close={close}>
+      <p>
+        A device called <code>pump-7</code> is found as <code>pump-7.{zone.trim() || 'plant.internal'}</code>{' '}
+        by the others of this network. Whoever runs the host decides whether the fabric answers.
+      </p>
+      <TextField
+        label="Domain"
+        value={zone}
+        change={setZone}
+        maxLength={101}
+        placeholder="plant.internal"
+        hint="Empty: its devices have no names in DNS."
+      />
     </Sheet>
   );
 }

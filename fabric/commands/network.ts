@@ -1,7 +1,13 @@
 import type { Command } from '../../cli/program.ts';
+import { printed } from '../../os/service/process.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { zoneFileHead, zoneRecord } from '../dns/zone-file.ts';
+import { listDevices } from '../operations/devices.ts';
 import { removeNetwork } from '../operations/endings.ts';
-import { addNetwork, listNetworks, renameNetwork } from '../operations/networks.ts';
-import { OWNED, withFabric } from './common/context.ts';
+import { addNetwork, listNetworks, renameNetwork, setZone } from '../operations/networks.ts';
+import type { NetworkView } from '../operations/views/groups.ts';
+import { eachPage } from '../registry/pages.ts';
+import { type Fabric, OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
 const networkAdd: Command = {
@@ -60,6 +66,70 @@ const networkRename: Command = {
   },
 };
 
+const networkZone: Command = {
+  name: 'network zone',
+  summary: "Gives a network the domain below which its devices' names are found in DNS.",
+  arguments: '<prefix/64> <domain>',
+  options: [...OWNED],
+  examples: [
+    'enf-fabric network zone fd00:8f80:8000:1::/64 plant.internal',
+    'enf-fabric network zone plant none',
+  ],
+  async run(invocation) {
+    const [prefix, domain] = invocation.positionals as [string, string];
+    const input = { prefix, zone: domain === 'none' ? '' : domain };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(setZone, input));
+    invocation.print(view, () =>
+      view.zone === null
+        ? `The devices of ${view.prefix} have no names in DNS (${effect}).`
+        : `The devices of ${view.prefix} are found below ${view.zone} (${effect}).`,
+    );
+    return undefined;
+  },
+};
+
+const networkNames: Command = {
+  name: 'network names',
+  summary: 'Writes the names of a network as the records of a DNS zone.',
+  arguments: '<prefix/64>',
+  options: [...OWNED],
+  examples: ['enf-fabric network names plant > plant.zone'],
+  async run(invocation) {
+    const given = invocation.positionals[0]!;
+    await withFabric(invocation, async (fabric) => {
+      const { prefix, zone, host } = await networkCalled(fabric, given);
+      if (zone === null) {
+        throw new Failure('dns.no-zone', 'operator', `the network ${prefix} has no domain for names`, {
+          action: `Give it one with "enf-fabric network zone ${prefix} plant.internal".`,
+        });
+      }
+      await printed(zoneFileHead(zone, host));
+      await writeRecords(fabric, prefix);
+    });
+    return undefined;
+  },
+};
+
+/** The network with this prefix, or of this name. @throws Failure `fabric.unknown-network` */
+async function networkCalled(fabric: Fabric, text: string): Promise<NetworkView> {
+  const pages = eachPage((page) => fabric.run(listNetworks, { ...page, q: text }), {});
+  for await (const { rows } of pages) {
+    const found = rows.find(({ prefix, name }) => prefix === text || name === text);
+    if (found !== undefined) return found;
+  }
+  throw new Failure('fabric.unknown-network', 'operator', `no network is ${JSON.stringify(text)}`, {
+    action: 'See "enf-fabric network list".',
+  });
+}
+
+async function writeRecords(fabric: Fabric, network: string): Promise<void> {
+  const pages = eachPage((page) => fabric.run(listDevices, { ...page, network }), {});
+  for await (const { rows } of pages) {
+    for (const { name, address } of rows)
+      if (name !== null) await printed(zoneRecord({ name, address }) ?? '');
+  }
+}
+
 const networkRemove: Command = {
   name: 'network remove',
   summary: 'Removes a network that has no groups.',
@@ -74,4 +144,11 @@ const networkRemove: Command = {
   },
 };
 
-export const networkCommands: readonly Command[] = [networkAdd, networkList, networkRename, networkRemove];
+export const networkCommands: readonly Command[] = [
+  networkAdd,
+  networkList,
+  networkRename,
+  networkZone,
+  networkNames,
+  networkRemove,
+];

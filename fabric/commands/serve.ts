@@ -11,6 +11,7 @@ const OVERRIDES = [
   override('tunnel-listen', 'ADDRESS', 'tunnel', 'listen'),
   override('tun', 'NAME', 'host', 'tun'),
   override('host-services', 'LIST', 'host', 'services'),
+  override('dns', undefined, 'dns', 'serve'),
   override('router-threads', 'N', 'tunnel', 'threads'),
   override('processes', 'N', 'identity', 'processes'),
   override('max-connections', 'N', 'identity', 'max-connections'),
@@ -31,7 +32,7 @@ export const serveCommand: Command = {
   ],
   async run(invocation) {
     const config = await readConfig(invocation, OVERRIDES);
-    const { identity, tunnel, host, places, geo, hooks, metrics, console: ofConsole } = config;
+    const { identity, tunnel, host, dns, places, geo, hooks, metrics, console: ofConsole } = config;
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const log = stderrLog();
@@ -43,6 +44,7 @@ export const serveCommand: Command = {
       tunnel: tunnel.listen,
       tun,
       hostServices: host.services,
+      names: dns.serve,
       places: { database: places.database || undefined, cityFile: geo.cityFile || undefined },
       placesOldDays: geo.oldDays,
       mail: hooks.mailFile || undefined,

@@ -108,6 +108,12 @@ export const SCHEMA = {
     ),
     services,
   },
+  dns: {
+    serve: yesNo({
+      default: 'false',
+      doc: 'Answer DNS questions of devices at the address `::1` of each network that has a zone (`enf-fabric network zone`).',
+    }),
+  },
   places: {
     database: text(
       {

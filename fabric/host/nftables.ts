@@ -70,8 +70,15 @@ const flow = (address: 'saddr' | 'daddr', port: string, ownPort: string): NftObj
 const ports = (ranges: readonly PortRange[]): unknown =>
   oneOf(ranges.map(({ first, last }) => (first === last ? first : { range: [first, last] })));
 
+/** DNS at the host's address in a network, which ends with `::1`. */
+const NAMES = ['tcp', 'udp'].map((protocol) => [
+  match({ '&': [payload('ip6', 'daddr'), '::ffff:ffff:ffff:ffff'] }, '::1'),
+  match(payload(protocol, 'dport'), 53),
+  ACCEPT,
+]);
+
 /** Decides about packets of devices for this host; what is cheap to know comes first. */
-function offered({ icmp, tcp, udp }: HostServices): Chain {
+function offered({ icmp, tcp, udp, names = false }: HostServices): Chain {
   const flags = { '&': [payload('tcp', 'flags'), { '|': ['syn', 'ack'] }] };
   return {
     name: 'offered',
@@ -80,6 +87,7 @@ function offered({ icmp, tcp, udp }: HostServices): Chain {
       [match(flags, 'syn', '!='), ACCEPT],
       ...(tcp.length > 0 ? [[match(payload('tcp', 'dport'), ports(tcp)), ACCEPT]] : []),
       ...(udp.length > 0 ? [[match(payload('udp', 'dport'), ports(udp)), ACCEPT]] : []),
+      ...(names ? NAMES : []),
       [match(payload('icmpv6', 'type'), oneOf(NEEDED)), ACCEPT],
       [match(flow('saddr', 'sport', 'dport'), '@asked'), ACCEPT],
       // Nothing comes of it without the first fragment.

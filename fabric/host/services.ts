@@ -15,6 +15,8 @@ export interface HostServices {
   /** In ascending order, and apart from each other. */
   readonly tcp: readonly PortRange[];
   readonly udp: readonly PortRange[];
+  /** The fabric's own name servers, at its addresses in the networks. */
+  readonly names?: boolean;
 }
 
 export const NO_SERVICES: HostServices = { all: false, icmp: false, tcp: [], udp: [] };

@@ -23,6 +23,7 @@ import {
   RemovedGroupView,
   RemovedNetworkView,
   RenamedNetworkView,
+  ZoneView,
 } from './views/groups.ts';
 import {
   AcceptedView,
@@ -50,6 +51,7 @@ export const ANSWERS = {
   'network-add': changedTo(NetworkView),
   'network-list': pageOf(NetworkView),
   'network-rename': changedTo(RenamedNetworkView),
+  'network-zone': changedTo(ZoneView),
   'network-remove': changedTo(RemovedNetworkView),
   'label-read': LabelView,
   'group-add': changedTo(GroupView),

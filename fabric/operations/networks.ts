@@ -1,10 +1,11 @@
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import { parseSuffix } from '../dns/zone.ts';
 import { hostAddress } from '../registry/address.ts';
 import { type Network, parseNetwork } from '../registry/records.ts';
 import { badInput, optional, text } from './contract/input.ts';
 import { type Changed, filteredList, isoTime, operation } from './contract/operation.ts';
 import { textFilter } from './search.ts';
-import type { NetworkView, RenamedNetworkView } from './views/groups.ts';
+import type { NetworkView, RenamedNetworkView, ZoneView } from './views/groups.ts';
 
 /** Adds a network. @throws Failure `fabric.bad-network`, `fabric.network-exists`, `ipv6.bad-prefix` */
 export const addNetwork = operation<{ prefix: string; name: string }, Changed<NetworkView>>(
@@ -28,6 +29,18 @@ export const renameNetwork = operation<{ prefix: string; name: string }, Changed
   },
 );
 
+/** Without a zone its devices have no names in DNS. @throws Failure `dns.bad-zone`, `fabric.unknown-network`, `ipv6.bad-prefix` */
+export const setZone = operation<{ prefix: string; zone: string }, Changed<ZoneView>>(
+  'network-zone',
+  { prefix: text(64), zone: text(253) },
+  async ({ registry, running, actor }, { prefix: given, zone: domain }) => {
+    const zone = domain === '' ? undefined : parseSuffix(domain);
+    const prefix = await registry.network(given);
+    await registry.setZone(actor, prefix, zone);
+    return { view: { prefix: formatPrefix(prefix), zone: zone ?? null }, effect: await running.notify() };
+  },
+);
+
 /** A page of networks, oldest first: all, or those with `q` in their name or prefix. */
 export const listNetworks = filteredList<Network, NetworkView, { q?: string | undefined }>(
   'network-list',
@@ -36,11 +49,12 @@ export const listNetworks = filteredList<Network, NetworkView, { q?: string | un
   () => networkView,
 );
 
-function networkView({ prefix, name, owner, created }: Network): NetworkView {
+function networkView({ prefix, name, owner, zone, created }: Network): NetworkView {
   return {
     prefix: formatPrefix(prefix),
     name,
     owner,
+    zone: zone ?? null,
     host: formatIpv6(hostAddress(prefix.address)),
     created: isoTime(created),
   };

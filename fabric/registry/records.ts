@@ -9,6 +9,8 @@ export interface Network {
   readonly name: string;
   /** The name of the owner whose it is. */
   readonly owner: string;
+  /** The domain below which its devices have their names in DNS, see `parseSuffix`. */
+  readonly zone?: string;
   /** Milliseconds since 1970, as all times here. */
   readonly created: number;
 }

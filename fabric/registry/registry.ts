@@ -72,6 +72,8 @@ export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, Pri
   devices(page: PageRequest, filter?: DeviceFilter): Promise<Page<Device>>;
   /** The address of the device of this name. @throws Failure `fabric.unknown-device` */
   deviceNamed(name: string): Promise<Uint8Array>;
+  /** The address of the device of this name in the network of which `prefix` is the first 8 bytes. */
+  addressIn(prefix: Uint8Array, name: string): Promise<Uint8Array | undefined>;
   /** @throws Failure `fabric.unknown-device` */
   device(address: Uint8Array): Promise<Device>;
   /** When two devices were last found to have this one's key: `detail.from` lists where they connect from. */
@@ -113,6 +115,8 @@ export interface OwnedRegistry extends OwnedReader, OwnPeople, OwnTokens, OwnAla
   changeGroup(actor: string, gid: Uint8Array, change: GroupChange): Promise<void>;
   /** @throws Failure `fabric.unknown-network` */
   renameNetwork(actor: string, prefix: Prefix, name: string): Promise<void>;
+  /** Gives a network the domain of its devices' names, or takes it away. @throws Failure `fabric.unknown-network` */
+  setZone(actor: string, prefix: Prefix, zone: string | undefined): Promise<void>;
   /** Changes what is given; an empty text removes it. @throws Failure `fabric.unknown-device`, `fabric.name-exists` */
   nameDevice(actor: string, address: Uint8Array, change: DeviceNames): Promise<void>;
 

@@ -32,6 +32,12 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/networks/{prefix}/name',
     summary: 'Renames a network',
   },
+  'network-zone': {
+    permission: 'networks.write',
+    method: 'POST',
+    path: '/networks/{prefix}/zone',
+    summary: "Gives a network the domain of its devices' names in DNS",
+  },
   'network-remove': {
     permission: 'networks.write',
     method: 'DELETE',

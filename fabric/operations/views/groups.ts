@@ -114,10 +114,18 @@ export const LabelView = named('Label', 'What a label says, and what is known he
 });
 export type LabelView = Shown<typeof LabelView>;
 
+const ZONE = orNull(
+  words(
+    'The domain below which its devices have their names in DNS; null: they have none.',
+    'plant.internal',
+  ),
+);
+
 export const NetworkView = named('Network', 'A network.', {
   prefix: prefix(),
   name: words('Its name.', 'plant'),
   owner: words('The name of the owner whose it is.', 'default'),
+  zone: ZONE,
   host: ipv6("The address of the fabric's host in it."),
   created: time('When it was added.'),
 });
@@ -125,6 +133,9 @@ export type NetworkView = Shown<typeof NetworkView>;
 
 export const RenamedNetworkView = shown({ prefix: prefix(), name: words('The new name.') });
 export type RenamedNetworkView = Shown<typeof RenamedNetworkView>;
+
+export const ZoneView = shown({ prefix: prefix(), zone: ZONE });
+export type ZoneView = Shown<typeof ZoneView>;
 
 export const RemovedNetworkView = shown({ prefix: prefix() });
 export type RemovedNetworkView = Shown<typeof RemovedNetworkView>;

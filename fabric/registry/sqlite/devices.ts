@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { toHex } from '../../../protocol/bytes.ts';
+import { concat, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Report } from '../../../protocol/tunnel/report.ts';
@@ -112,6 +112,24 @@ export function deviceNamed(db: Database, scope: Scope, name: string): Uint8Arra
   throw new Failure('fabric.unknown-device', 'operator', `no device is called ${JSON.stringify(name)}`, {
     action: 'See "enf-fabric device list"; an address has colons.',
   });
+}
+
+/** The address of the device of this name in the network of which `prefix` is the first 8 bytes. */
+export function addressIn(
+  db: Database,
+  scope: Scope,
+  prefix: Uint8Array,
+  name: string,
+): Uint8Array | undefined {
+  const own = inScope(scope);
+  const [first, last] = [0x00, 0xff].map((byte) =>
+    concat(prefix.subarray(0, 8), new Uint8Array(8).fill(byte)),
+  );
+  const found = prepare(
+    db,
+    `SELECT address FROM device WHERE name = ? AND address BETWEEN ? AND ? AND ${own.sql}`,
+  ).get(name, first, last, ...own.values) as { address: Uint8Array } | undefined;
+  return found && bytes(found.address);
 }
 
 /** Made once: each handshake asks so, and a text that is put together anew is hashed and compared anew. */

@@ -85,6 +85,26 @@ export function renameNetwork(db: Database, scope: Scope, act: Act, prefix: Pref
   });
 }
 
+/** Without `zone` its devices have no names in DNS any more. @throws Failure `fabric.unknown-network` */
+export function setZone(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  prefix: Prefix,
+  zone: string | undefined,
+): void {
+  const { id, owner } = requireNetwork(db, scope, prefix);
+  prepare(db, 'UPDATE network SET zone = ? WHERE id = ?').run(zone ?? null, id);
+  recordChange(db, 'network', prefix.address);
+  appendAudit(db, {
+    ...act,
+    owner,
+    action: 'network.zone',
+    subject: formatPrefix(prefix),
+    detail: { zone: zone ?? null },
+  });
+}
+
 /** @throws Failure `fabric.unknown-network` */
 export function requireNetwork(
   db: Database,
@@ -111,6 +131,7 @@ interface Row {
   prefix: Uint8Array;
   name: string;
   owner: string;
+  zone: string | null;
   created: number;
 }
 
@@ -125,7 +146,7 @@ export function listNetworks(
   const after = parseNumberCursor('networks', page.after) ?? 0;
   const rows = prepare(
     db,
-    `SELECT network.id, prefix, network.name, network.created, owner.name AS owner
+    `SELECT network.id, prefix, network.name, network.zone, network.created, owner.name AS owner
      FROM network JOIN owner ON owner.id = network.owner WHERE ${own.sql} AND network.id > ? ORDER BY network.id LIMIT ?`,
   ).all(...own.values, after, text === undefined ? page.limit + 1 : LOOKED_AT) as Row[];
   const keyOf = (row: Row): number => row.id;
@@ -136,10 +157,11 @@ export function listNetworks(
   return { rows: shown.map(network), next };
 }
 
-const network = ({ prefix, name, owner, created }: Row): Network => ({
+const network = ({ prefix, name, owner, zone, created }: Row): Network => ({
   prefix: { address: bytes(prefix), length: 64 },
   name,
   owner,
+  ...(zone !== null && { zone }),
   created,
 });
 

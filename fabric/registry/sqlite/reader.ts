@@ -14,7 +14,7 @@ import {
   hourTallies,
 } from './counts/tallies.ts';
 import { listDevices, listFound, mostFound, placeIn } from './device-list.ts';
-import { deviceNamed, findDevice, requireDevice } from './devices.ts';
+import { addressIn, deviceNamed, findDevice, requireDevice } from './devices.ts';
 import { guarded } from './file/database.ts';
 import { MIGRATIONS, schemaVersion } from './file/schema.ts';
 import { connect } from './file/statements.ts';
@@ -49,6 +49,7 @@ export function readingPart(db: Database, scope: Scope, read: Read, tails: Tails
       return read(() => listFound(db, scope, page, { filter, found }));
     },
     deviceNamed: async (name) => read(() => deviceNamed(db, scope, name)),
+    addressIn: async (prefix, name) => read(() => addressIn(db, scope, prefix, name)),
     device: async (address) => read(() => requireDevice(db, scope, address)),
     clonesOf: async (address) =>
       read(() =>

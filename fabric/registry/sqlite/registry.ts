@@ -20,7 +20,7 @@ import { type CommitQueue, commitQueue } from './file/group-commit.ts';
 import { follow } from './follow.ts';
 import { addGroup, changeGroup, setGroupStatus } from './groups.ts';
 import { refusalLog } from './handshakes.ts';
-import { addNetwork, hasNetwork, renameNetwork } from './networks.ts';
+import { addNetwork, hasNetwork, renameNetwork, setZone } from './networks.ts';
 import { newsPart } from './news.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
@@ -156,6 +156,7 @@ function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (acto
     changeGroup: (actor, gid, change) => queue.submit(() => changeGroup(db, scope, act(actor), gid, change)),
     renameNetwork: (actor, prefix, name) =>
       queue.submit(() => renameNetwork(db, scope, act(actor), prefix, name)),
+    setZone: (actor, prefix, zone) => queue.submit(() => setZone(db, scope, act(actor), prefix, zone)),
     nameDevice: (actor, address, change) =>
       queue.submit(() => nameDevice(db, scope, act(actor), address, change)),
     removeNetwork: (actor, prefix) => queue.submit(() => removeNetwork(db, scope, act(actor), prefix)),

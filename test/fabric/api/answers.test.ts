@@ -137,6 +137,9 @@ test('networks, groups and devices are answered as described', async () => {
   await registry.refused({ source: 'unknown', proven: false, result: 'xtt.bad-message' }, 3);
   for (const prefix of [NETWORK, 'fd00:9::/64']) await run('network-add', { prefix, name: 'plant' });
   await run('network-rename', { prefix: NETWORK, name: 'plant 2' });
+  await run('network-zone', { prefix: NETWORK, zone: 'Plant.Internal.' });
+  await run('network-list', { limit: 9 });
+  await run('network-zone', { prefix: NETWORK, zone: '' });
   await run('network-list', { limit: 1 });
   await run('network-remove', { prefix: 'fd00:9::/64' });
 

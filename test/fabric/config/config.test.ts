@@ -31,6 +31,7 @@ test('every key can be given', () => {
     identity = { listen = "192.0.2.1:4440", processes = 4, max-connections = 100 }
     tunnel = { listen = "[2001:db8::1]:4430", threads = 16 }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
+    dns = { serve = true }
     places = { database = "none" }
     hooks = { mail-file = "/etc/enf/mail", private = true }
     metrics = { listen = "127.0.0.1:9465" }
@@ -64,6 +65,7 @@ test('every key can be given', () => {
         udp: [{ first: 8_000, last: 8_010 }],
       },
     },
+    dns: { serve: true },
     places: { database: 'none' },
     geo: { cityFile: '/var/lib/places/city.mmdb', oldDays: 40 },
     hooks: { mailFile: '/etc/enf/mail', private: true },

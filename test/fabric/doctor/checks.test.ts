@@ -30,7 +30,14 @@ const healthy: Probes = {
   ...(serving() as Pick<Probes, 'serving'>),
   async *networks() {
     for (const n of [1, 2])
-      yield { prefix: `fd00:${n}::/64`, host: `fd00:${n}::1`, name: '', owner: 'default', created: '' };
+      yield {
+        prefix: `fd00:${n}::/64`,
+        host: `fd00:${n}::1`,
+        name: '',
+        owner: 'default',
+        zone: null,
+        created: '',
+      };
   },
   interfaces: async () => [{ ...link, addresses: ['fd00:1::1/128', 'fd00:2::1/128', 'fe80::5/64'] }],
   routes: async () => ['fd00:1::/64', 'fd00:2::/64'].map((destination) => ({ ...route, destination })),

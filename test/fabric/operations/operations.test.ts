@@ -45,7 +45,7 @@ describe('an owner', () => {
     const { on, batch } = await withDevice();
     const created = '2026-01-02T03:04:05.678Z';
     const host = 'fd00:1:2:3::1';
-    const network = { prefix: NETWORK, name: 'plant', owner: 'default', host, created };
+    const network = { prefix: NETWORK, name: 'plant', owner: 'default', zone: null, host, created };
     expect(await listNetworks.run(on, { limit: 9 })).toEqual({ rows: [network], next: undefined });
     expect((await listGroups.run(on, { limit: 9 })).rows).toEqual([
       {
@@ -169,6 +169,7 @@ describe('an input', () => {
     'person-role': { person: 'anna', role: 'auditor' },
     'person-remove': { person: 'anna' },
     'network-rename': { prefix: NETWORK, name: 'n' },
+    'network-zone': { prefix: NETWORK, zone: 'plant.internal' },
     'label-read': { label: 'ENF1:X' },
     'group-show': { gid: '00000000' },
     'group-change': { gid: '00000000', name: 'n' },

@@ -205,6 +205,10 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
     ({ prefix }) => ({ prefix, name: 'mine' }),
     ({ network }) => ({ prefix: network, name: 'mine' }),
   ],
+  'network-zone': [
+    ({ prefix }) => ({ prefix, zone: 'mine.internal' }),
+    ({ network }) => ({ prefix: network, zone: 'mine.internal' }),
+  ],
   'network-remove': [({ prefix }) => ({ prefix }), ({ network }) => ({ prefix: network })],
   'group-list': [({ group }) => ({ limit: 9, q: group }), ({ gid }) => ({ limit: 9, q: gid.slice(0, 8) })],
   'group-add': [

@@ -21,6 +21,7 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'network-list': [ALL],
   'network-add': [OWNERS],
   'network-rename': [OWNERS],
+  'network-zone': [OWNERS],
   'network-remove': [OWNERS],
   overview: [ALL],
   'label-read': [WORKERS],

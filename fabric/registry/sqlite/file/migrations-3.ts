@@ -182,4 +182,11 @@ export const MIGRATIONS_3: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'names in DNS',
+    sql: `
+      -- the domain below which the devices of a network have their names
+      ALTER TABLE network ADD COLUMN zone TEXT;
+    `,
+  },
 ];
