@@ -175,3 +175,11 @@ export function hierarchyLocked(hierarchy: keyof typeof UNLOCK, cause?: unknown)
     },
   );
 }
+
+/** A handle at which there is something that is not ours. */
+export function occupied(handle: number, by: string): Failure {
+  const hex = `0x${handle.toString(16).padStart(8, '0')}`;
+  return new Failure('tpm.occupied', 'operator', `${hex} in the TPM already holds ${by}`, {
+    action: `If nobody needs it, remove it yourself (tpm2_evictcontrol or tpm2_nvundefine ${hex}) and try again.`,
+  });
+}

@@ -30,6 +30,7 @@ export const OBJECT_SIZES = {
   tlsRoot: { min: 1, max: 2048 },
   basename: { min: 1, max: 64 },
   xttRoot: { min: 81, max: 81 },
+  memberPoint: { min: 65, max: 65 },
 } as const satisfies Record<keyof HandleMap['nv'], { min: number; max: number }>;
 
 const NEEDED = ['gpk', 'credential', 'basename', 'xttRoot'] as const;

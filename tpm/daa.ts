@@ -1,7 +1,7 @@
 import type { BasenamePoint, Commitment, DaaKey } from '../protocol/crypto/daa-key.ts';
 import { Failure } from '../protocol/failure.ts';
 import type { Tpm, TpmObject } from './context.ts';
-import { findObject, isCurrent } from './objects.ts';
+import { findObject, isCurrent, type PersistentObject } from './objects.ts';
 import { checkPublicArea } from './public-area.ts';
 import { ALGORITHM, encodePoint, encodeScheme, parsePoint, parseSignature } from './structures.ts';
 import { malformed } from './wire.ts';
@@ -12,10 +12,14 @@ const COORDINATE = 32;
 
 /**
  * The ECDAA key at a persistent handle (ecdaa.md §9). It finds its key again after the TPM had to be opened anew.
- * @throws Failure `tpm.not-personalised`, `tpm.bad-public-area`
+ * `known`: what is there, if that was just looked up. @throws Failure `tpm.not-personalised`, `tpm.bad-public-area`
  */
-export async function openDaaKey(tpm: Tpm, handle: number): Promise<DaaKey> {
-  let { object, publicPoint } = await findKey(tpm, handle);
+export async function openDaaKey(
+  tpm: Tpm,
+  handle: number,
+  known?: PersistentObject | undefined,
+): Promise<DaaKey> {
+  let { object, publicPoint } = await findKey(tpm, handle, known);
   const loaded = async (): Promise<TpmObject> => {
     if (!isCurrent(tpm, object)) ({ object } = await findKey(tpm, handle));
     return object;
@@ -29,8 +33,9 @@ export async function openDaaKey(tpm: Tpm, handle: number): Promise<DaaKey> {
 async function findKey(
   tpm: Tpm,
   handle: number,
+  known?: PersistentObject,
 ): Promise<{ object: TpmObject; readonly publicPoint: Uint8Array }> {
-  const found = await findObject(tpm, handle);
+  const found = known ?? (await findObject(tpm, handle));
   if (found === undefined) {
     throw new Failure('tpm.not-personalised', 'operator', `no ECDAA key at 0x${handle.toString(16)}`, {
       action: 'Personalise the TPM in the factory: enf-factory device personalise.',

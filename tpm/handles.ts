@@ -1,7 +1,7 @@
 /** Where a personalised TPM keeps what makes it a member of its group. */
 export interface HandleMap {
   readonly hierarchy: 'platform' | 'owner';
-  /** Persistent handle of the ECDAA key. */
+  /** Persistent handle of the ECDAA key; in a TPM without ECDAA, of the sealed secret of a member. */
   readonly daaKey: number;
   /** NV indexes. */
   readonly nv: {
@@ -11,6 +11,8 @@ export interface HandleMap {
     readonly tlsRoot: number;
     readonly basename: number;
     readonly xttRoot: number;
+    /** Only beside a sealed secret: its public point. */
+    readonly memberPoint: number;
   };
 }
 
@@ -26,6 +28,8 @@ export const PLATFORM_MAP: HandleMap = {
     credential: 0x0141_0001,
     credentialSignature: 0x0141_0002,
     tlsRoot: 0x0141_0005,
+    // Not assigned by the C programs.
+    memberPoint: 0x0141_0006,
     basename: 0x0141_0007,
     xttRoot: 0x0141_0009,
   },
@@ -44,6 +48,7 @@ export const OWNER_MAP: HandleMap = {
     credential: 0x018e_4f01,
     credentialSignature: 0x018e_4f02,
     tlsRoot: 0x018e_4f05,
+    memberPoint: 0x018e_4f06,
     basename: 0x018e_4f07,
     xttRoot: 0x018e_4f09,
   },

@@ -5,6 +5,7 @@ import { findNv, isWritten } from './nv.ts';
 import { findObject, release } from './objects.ts';
 import { isExemptFromLockout, isStorageKey } from './parent.ts';
 import { checkPublicArea } from './public-area.ts';
+import { isSealedSecret, readMemberPoint } from './sealed-secret.ts';
 
 /** One of the NV objects of a handle map, as far as it exists. */
 export interface InspectedObject {
@@ -19,8 +20,13 @@ export interface InspectedObject {
 
 export interface InspectedMap {
   readonly hierarchy: HandleMap['hierarchy'];
-  /** What is at the ECDAA key's handle; `fault` says why it is not usable. */
-  readonly daaKey?: { readonly handle: number; readonly point?: Uint8Array; readonly fault?: string };
+  /** What is at the ECDAA key's handle, the key or a sealed secret; `fault` says why it is not usable. */
+  readonly daaKey?: {
+    readonly handle: number;
+    readonly point?: Uint8Array;
+    readonly fault?: string;
+    readonly sealed?: true;
+  };
   readonly objects: readonly InspectedObject[];
 }
 
@@ -51,7 +57,7 @@ export async function inspect(tpm: Tpm): Promise<Inspection> {
 }
 
 async function inspectMap(tpm: Tpm, map: HandleMap): Promise<InspectedMap> {
-  const daaKey = await inspectKey(tpm, map.daaKey);
+  const daaKey = await inspectKey(tpm, map);
   const objects: InspectedObject[] = [];
   for (const name of Object.keys(map.nv) as (keyof HandleMap['nv'])[]) {
     const found = await findNv(tpm, map.nv[name]);
@@ -63,10 +69,19 @@ async function inspectMap(tpm: Tpm, map: HandleMap): Promise<InspectedMap> {
   return { hierarchy: map.hierarchy, ...(daaKey && { daaKey }), objects };
 }
 
-async function inspectKey(tpm: Tpm, handle: number): Promise<InspectedMap['daaKey']> {
+async function inspectKey(tpm: Tpm, map: HandleMap): Promise<InspectedMap['daaKey']> {
+  const handle = map.daaKey;
   const found = await findObject(tpm, handle);
   if (found === undefined) return undefined;
   await release(tpm, found.object);
+  if (isSealedSecret(found.publicArea)) {
+    const point = await readMemberPoint(tpm, map);
+    return {
+      handle,
+      sealed: true,
+      ...(point === undefined ? { fault: 'its public point was not written' } : { point }),
+    };
+  }
   try {
     return { handle, point: checkPublicArea(found.publicArea) };
   } catch (error) {

@@ -2,6 +2,7 @@ import { ascii, equal } from '../protocol/bytes.ts';
 import type { DaaKey } from '../protocol/crypto/daa-key.ts';
 import { Failure, isFailure } from '../protocol/failure.ts';
 import { CAPABILITY, PROPERTY, readProperties } from './capability.ts';
+import { occupied } from './codes.ts';
 import { objectOf, type Tpm } from './context.ts';
 import { OBJECT_SIZES } from './credential.ts';
 import { openDaaKey } from './daa.ts';
@@ -21,6 +22,7 @@ import {
 import { findObject, release, whileLoaded } from './objects.ts';
 import { createPrimary, hasParent, makePersistent } from './parent.ts';
 import { checkPublicArea } from './public-area.ts';
+import { isSealedSecret } from './sealed-secret.ts';
 import { DAA_TEMPLATE } from './templates.ts';
 
 /** What personalising writes into the TPM; sizes as in OBJECT_SIZES. */
@@ -34,7 +36,8 @@ export interface TpmObjects {
   readonly tlsRoot: string;
 }
 
-type ObjectName = keyof HandleMap['nv'];
+/** The point of a sealed secret is written with that: sealed-secret.ts. */
+type ObjectName = Exclude<keyof HandleMap['nv'], 'memberPoint'>;
 
 /**
  * The credential is written last: while it is absent, personalising was interrupted and may be repeated. Of the other
@@ -49,6 +52,9 @@ const ORDER: readonly ObjectName[] = [
   'credential',
 ];
 
+/** Bytes of each NV object; the point of the member is only beside a sealed secret. */
+export type ObjectSizes = Readonly<Record<ObjectName, number>> & { readonly memberPoint?: number };
+
 /**
  * Makes sure that everything fits before anything is personalised: that what is at our handles is ours, that there are handles for the keys, and
  * memory for the NV objects, which are defined here. Then makes the keys by `makeKeys`. If something does not fit, all that was made now is taken
@@ -58,28 +64,31 @@ const ORDER: readonly ObjectName[] = [
 export async function withRoom<T>(
   tpm: Tpm,
   map: HandleMap,
-  sizes: Readonly<Record<ObjectName, number>>,
+  sizes: ObjectSizes,
   hierarchyAuth: Uint8Array | undefined,
   makeKeys: () => Promise<T>,
 ): Promise<T> {
-  const lacking = await lackingKeys(tpm, map);
-  const wanting: ObjectName[] = [];
-  for (const name of ORDER) if (await isUndefined(tpm, map, name, sizes[name])) wanting.push(name);
+  const lacking = await lackingKeys(tpm, map, sizes.memberPoint === undefined ? isSuitable : isSealedSecret);
+  const wanting: { readonly name: keyof ObjectSizes; readonly size: number }[] = [];
+  for (const name of ['memberPoint', ...ORDER] as const) {
+    const size = sizes[name];
+    if (size !== undefined && (await isUndefined(tpm, map, name, size))) wanting.push({ name, size });
+  }
   await requireHandles(tpm, (lacking.key ? 1 : 0) + (lacking.parent ? 1 : 0));
   try {
     await withHierarchy(tpm, map.hierarchy, hierarchyAuth, async (authority) => {
-      for (const name of wanting)
-        await release(tpm, await defineNv(tpm, authority, map.hierarchy, map.nv[name], sizes[name]));
+      for (const { name, size } of wanting)
+        await release(tpm, await defineNv(tpm, authority, map.hierarchy, map.nv[name], size));
     });
     return await makeKeys();
   } catch (error) {
     if (!isFailure(error, 'tpm.nv-full')) throw error;
     await withHierarchy(tpm, map.hierarchy, hierarchyAuth, async (authority) => {
-      for (const name of wanting) await removeIndex(tpm, authority, map.nv[name]);
+      for (const { name } of wanting) await removeIndex(tpm, authority, map.nv[name]);
       if (lacking.key) await removeKey(tpm, authority, map.daaKey);
     });
     throw nvFull(
-      wanting.reduce((sum, name) => sum + sizes[name], 0),
+      wanting.reduce((sum, { size }) => sum + size, 0),
       error,
     );
   }
@@ -100,11 +109,12 @@ export async function removeKey(tpm: Tpm, { session, hierarchy }: Authority, han
 async function lackingKeys(
   tpm: Tpm,
   map: HandleMap,
+  suits: (publicArea: Uint8Array) => boolean,
 ): Promise<{ readonly key: boolean; readonly parent: boolean }> {
   const key = await findObject(tpm, map.daaKey);
   if (key !== undefined) {
     await release(tpm, key.object);
-    if (!isSuitable(key.publicArea)) throw occupied(map.daaKey, 'a key that is not ours');
+    if (!suits(key.publicArea)) throw occupied(map.daaKey, 'a key that is not ours');
   }
   return { key: key === undefined, parent: !(await hasParent(tpm)) };
 }
@@ -124,7 +134,12 @@ async function requireHandles(tpm: Tpm, needed: number): Promise<void> {
 }
 
 /** False if our index is there. @throws Failure `tpm.occupied` if it is not ours */
-async function isUndefined(tpm: Tpm, map: HandleMap, name: ObjectName, size: number): Promise<boolean> {
+async function isUndefined(
+  tpm: Tpm,
+  map: HandleMap,
+  name: keyof ObjectSizes,
+  size: number,
+): Promise<boolean> {
   const index = await findNv(tpm, map.nv[name]);
   if (index === undefined) return true;
   await release(tpm, index.object);
@@ -247,7 +262,7 @@ async function isUnfinished(
 }
 
 /** @throws Failure `tpm.occupied` */
-function requireOurs(map: HandleMap, name: ObjectName, expected: number, index: NvIndex): void {
+function requireOurs(map: HandleMap, name: keyof ObjectSizes, expected: number, index: NvIndex): void {
   const { size } = index.public;
   if (!isOurs(map, index) || size !== expected)
     throw occupied(map.nv[name], `an object of ${size} bytes that is not ours`);
@@ -268,11 +283,4 @@ async function writeObject(
   } finally {
     await release(tpm, index);
   }
-}
-
-function occupied(handle: number, by: string): Failure {
-  const hex = `0x${handle.toString(16).padStart(8, '0')}`;
-  return new Failure('tpm.occupied', 'operator', `${hex} in the TPM already holds ${by}`, {
-    action: `If nobody needs it, remove it yourself (tpm2_evictcontrol or tpm2_nvundefine ${hex}) and try again.`,
-  });
 }

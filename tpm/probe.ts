@@ -81,20 +81,33 @@ export async function probe(tpm: Tpm): Promise<Capabilities> {
   };
 }
 
-/** @throws Failure `tpm.no-ecdaa`, naming what lacks */
-export function requireEcdaa(capabilities: Capabilities): void {
+/** What the TPM lacks of what an ECDAA key needs; empty if nothing. Since 2020 the profile of TPMs for PCs leaves it to the maker. */
+export function lackingForEcdaa(capabilities: Capabilities): readonly string[] {
   const missing = [
     capabilities.bnP256 ? [] : ['the curve BN_P256'],
     capabilities.ecdaa ? [] : ['the algorithm ECDAA'],
     capabilities.commit ? [] : ['the command TPM2_Commit'],
   ].flat();
   if (missing.length === 0 && !capabilities.parametersTaken) missing.push('ECDAA keys on BN_P256');
+  return missing;
+}
+
+/** Maker and firmware, for people. */
+export const describeTpm = ({ manufacturer, firmware }: Capabilities): string =>
+  `${manufacturer || 'an unnamed maker'}, firmware ${firmware}`;
+
+/** @throws Failure `tpm.no-ecdaa`, naming what lacks */
+export function requireEcdaa(capabilities: Capabilities): void {
+  const missing = lackingForEcdaa(capabilities);
   if (missing.length === 0) return;
   throw new Failure(
     'tpm.no-ecdaa',
     'operator',
-    `this TPM (${capabilities.manufacturer}) lacks ${missing.join(', ')}`,
-    { action: 'Use another TPM, or a credential in files (enf-factory device personalise --software DIR).' },
+    `this TPM (${describeTpm(capabilities)}) lacks ${missing.join(', ')}`,
+    {
+      action:
+        'Use another TPM, or let it keep the secret without being able to use it (enf-factory … --allow-sealed).',
+    },
   );
 }
 

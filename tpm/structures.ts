@@ -5,6 +5,7 @@ import { malformed, readWire, sized, type WireReader } from './wire.ts';
 export const ALGORITHM = {
   rsa: 0x0001,
   aes: 0x0006,
+  keyedHash: 0x0008,
   sha256: 0x000b,
   null: 0x0010,
   ecdsa: 0x0018,
@@ -118,6 +119,28 @@ export function encodeRsaPublic(key: RsaPublic): Uint8Array {
     sized(key.modulus),
   );
 }
+
+/** TPMT_PUBLIC of a sealed object; in a template its unique part, 32 bytes of SHA-256, is empty. */
+export interface SealedPublic {
+  readonly attributes: number;
+  readonly policy: Uint8Array;
+  readonly unique: Uint8Array;
+}
+
+/**
+ * TPMT_PUBLIC of a sealed object, whose name algorithm is SHA-256:
+ *
+ *     type u16 | nameAlg u16 | attributes u32 | authPolicy 2+n | scheme NULL u16 | unique 2+n
+ */
+export const encodeSealedPublic = ({ attributes, policy, unique }: SealedPublic): Uint8Array =>
+  concat(
+    u16(ALGORITHM.keyedHash),
+    u16(ALGORITHM.sha256),
+    u32(attributes),
+    sized(policy),
+    u16(ALGORITHM.null),
+    sized(unique),
+  );
 
 const encodeSymmetric = (symmetric: Symmetric | undefined): Uint8Array =>
   symmetric === undefined

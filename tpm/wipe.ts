@@ -6,9 +6,10 @@ import { findObject, release } from './objects.ts';
 import { removeOwnParent } from './parent.ts';
 import { removeKey } from './personalise.ts';
 import { checkPublicArea } from './public-area.ts';
+import { isSealedSecret } from './sealed-secret.ts';
 
 /**
- * Takes out of the TPM what personalising wrote, in each hierarchy: first the key, without which the rest is worthless, then the NV objects with our
+ * Takes out of the TPM what personalising wrote, in each hierarchy: first the key or the sealed secret, without which the rest is worthless, then the NV objects with our
  * attributes; and our own storage key. What other programs put there stays, and so does the storage key at the common handle. May be repeated.
  * Returns how many of these were removed, keys and NV objects; the storage key is not counted. @throws Failure `tpm.hierarchy-locked`
  */
@@ -39,7 +40,7 @@ async function holdsKey(tpm: Tpm, map: HandleMap): Promise<boolean> {
   const key = await findObject(tpm, map.daaKey);
   if (key === undefined) return false;
   await release(tpm, key.object);
-  return isDaaKey(key.publicArea);
+  return isDaaKey(key.publicArea) || isSealedSecret(key.publicArea);
 }
 
 async function wipeMap(tpm: Tpm, map: HandleMap, authority: Authority): Promise<number> {

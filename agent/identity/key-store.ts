@@ -25,13 +25,19 @@ export interface LongtermKey {
   close(): Promise<void>;
 }
 
+/** The group member's key. */
+export interface DeviceKey extends DaaKey {
+  /** True if the TPM made it, and it never leaves that; false if its secret is sealed in the TPM, or in a file. */
+  readonly resident: boolean;
+}
+
 /** Where the device's keys live: a TPM, or files. */
 export interface KeyStore {
   credential(): Promise<Credential>;
   /** Root of the router's TLS certificate, as the factory wrote it: PEM or DER. Undefined if it wrote none. */
   tlsRoot(): Promise<Uint8Array | undefined>;
   /** The group member's key; only provisioning needs it. */
-  daaKey(): Promise<DaaKey>;
+  daaKey(): Promise<DeviceKey>;
   /** Makes a longterm key. It is not used before the caller has made it durable. */
   create(): Promise<SavedKey>;
   /** @throws Failure `tpm.foreign-key` if another TPM made it, `agent.mode-changed` */

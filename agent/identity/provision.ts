@@ -49,7 +49,7 @@ export async function provision(work: Provisioning): Promise<SavedIdentity> {
   const roots = learnedRoots(store.record, credential.xttRoot)?.roots.map(({ xttRoot }) => xttRoot);
   const { saved, key } = await pendingKey(keys, store);
   try {
-    const identity = await shakeHands(work, credential, roots ?? [credential.xttRoot], key);
+    const { identity, resident } = await shakeHands(work, credential, roots ?? [credential.xttRoot], key);
     checkAssigned(identity, work.links());
     const certificate = await identityCertificate(
       primitives,
@@ -63,6 +63,7 @@ export async function provision(work: Provisioning): Promise<SavedIdentity> {
       certificate: toHex(certificate),
       key: saved,
       provisioned: new Date(work.nowMs()).toISOString(),
+      resident,
     };
     const { pending: _, ...rest } = store.record;
     await store.save({ ...rest, identity: provisioned });
@@ -87,6 +88,12 @@ async function pendingKey(keys: KeyStore, store: Store): Promise<{ saved: SavedK
   return { saved, key: await keys.load(saved) };
 }
 
+/** The address that was given, 16 bytes, and whether the TPM has signed for it. */
+interface Given {
+  readonly identity: Uint8Array;
+  readonly resident: boolean;
+}
+
 /**
  * `roots` are the XTT roots that are trusted, the newest last. A fabric that does not know that one, because it was restored from a backup, may
  * still know an older one, if it is asked for that.
@@ -96,7 +103,7 @@ async function shakeHands(
   credential: Credential,
   roots: readonly Uint8Array[],
   key: LongtermKey,
-): Promise<Uint8Array> {
+): Promise<Given> {
   for (let asked = roots.length - 1; ; asked--) {
     try {
       return await handshake(work, credential, roots, roots[asked]!, key);
@@ -113,7 +120,7 @@ async function handshake(
   roots: readonly Uint8Array[],
   asked: Uint8Array,
   key: LongtermKey,
-): Promise<Uint8Array> {
+): Promise<Given> {
   const basename = work.basename ?? credential.basename;
   const daaKey = await work.keys.daaKey();
   const exchange = await work.connect();
@@ -140,7 +147,7 @@ async function handshake(
       ),
     });
     await exchange.send(claimed.send);
-    return finish(claimed.next, await exchange.receive());
+    return { identity: finish(claimed.next, await exchange.receive()), resident: daaKey.resident };
   } catch (error) {
     // Tell the server not to wait; a failure to send that changes nothing.
     await exchange.send(ERROR_MESSAGE).catch(() => {});

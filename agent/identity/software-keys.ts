@@ -33,7 +33,8 @@ export function openSoftwareKeys(folder: string): KeyStore {
     tlsRoot: () => readIfThere(`${folder}/tls_root.pem`, 'TLS root'),
     async daaKey() {
       const { softwareDaaKey } = await import('../../protocol/crypto/member.ts');
-      return softwareDaaKey(primitives, await readExact(`${folder}/daa_secretkey.bin`, 'DAA secret key', 32));
+      const secret = await readExact(`${folder}/daa_secretkey.bin`, 'DAA secret key', 32);
+      return { ...softwareDaaKey(primitives, secret), resident: false };
     },
     async create() {
       const { secret, publicKey } = generateP256();

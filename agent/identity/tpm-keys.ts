@@ -1,5 +1,4 @@
 import { explainNotPermitted } from '../../os/linux/tpm-device.ts';
-import { isFailure } from '../../protocol/failure.ts';
 import { openTpm, type TpmOptions } from '../../tpm/context.ts';
 import { readMembership, readTlsRoot, type TpmMembership } from '../../tpm/credential.ts';
 import { createLongterm, loadLongterm } from '../../tpm/longterm.ts';
@@ -7,7 +6,7 @@ import { removeOwnParent } from '../../tpm/parent.ts';
 import { type KeyStore, modeChanged } from './key-store.ts';
 
 /**
- * Keys in the TPM that `tcti` names. The code of what only provisioning needs (the ECDAA key) is
+ * Keys in the TPM that `tcti` names. The code of what only provisioning needs (the member's key) is
  * loaded when asked for. @throws Failure `tpm.…`
  */
 export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<KeyStore> {
@@ -31,22 +30,8 @@ export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<K
       return root === undefined ? undefined : Uint8Array.from(root, (each) => each.charCodeAt(0));
     },
     async daaKey() {
-      const { openDaaKey } = await import('../../tpm/daa.ts');
-      const { map } = await membership();
-      const key = await openDaaKey(tpm, map.daaKey);
-      return {
-        publicPoint: key.publicPoint,
-        async commit(base, basename) {
-          try {
-            return await key.commit(base, basename);
-          } catch (error) {
-            // If the TPM lacks what ECDAA needs, report that instead of its first refusal.
-            const { probe, requireEcdaa } = await import('../../tpm/probe.ts');
-            if (isFailure(error) && tpm.alive) requireEcdaa(await probe(tpm));
-            throw error;
-          }
-        },
-      };
+      const { memberKey } = await import('./member-key.ts');
+      return memberKey(tpm, (await membership()).map);
     },
     async create() {
       const { pem } = await createLongterm(tpm);

@@ -140,6 +140,7 @@ export function openEffects(
       quarantined: state.opened()?.quarantined ?? [],
       handshakes: identity.handshakes(),
       lastHandshake: state.opened()?.record.identity?.provisioned,
+      resident: state.opened()?.record.identity?.resident,
       roots: shownRoots(state.opened()?.record ?? {}),
       traffic: tunnel.traffic(),
       counters: tunnel.counters(),

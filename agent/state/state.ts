@@ -27,6 +27,8 @@ export interface SavedIdentity {
   readonly key: SavedKey;
   /** When it was given, by the clock of then: ISO 8601. Only to be shown. */
   readonly provisioned?: string;
+  /** False if a program has signed for it: the member's secret is sealed in the TPM, or in a file. Only to be shown. */
+  readonly resident?: boolean;
 }
 
 export interface DeviceRecord {

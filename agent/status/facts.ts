@@ -8,6 +8,8 @@ export interface Facts {
   readonly handshakes: number;
   /** When the present identity was provisioned, by the device's clock at that time: ISO 8601. */
   readonly lastHandshake: string | undefined;
+  /** Of the present identity: see `SavedIdentity.resident`; undefined if that is not known. */
+  readonly resident?: boolean | undefined;
   /** What was learned of the fabric's roots; undefined if nothing. */
   readonly roots?: { readonly version: number; readonly learned: string } | undefined;
   readonly traffic: Traffic | undefined;

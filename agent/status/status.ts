@@ -21,6 +21,11 @@ export interface Status {
   readonly wire: Wire | null;
   readonly device: string;
   readonly mode: 'tpm' | 'software';
+  /**
+   * Whether the TPM made the member's key, and keeps it: false if the secret is sealed in the TPM, or in a file, and a program signs with it. Null
+   * before the first identity, and if an earlier version got it.
+   */
+  readonly resident: boolean | null;
   readonly trouble: {
     readonly code: string;
     readonly message: string;
@@ -70,6 +75,7 @@ export function statusOf(snapshot: Snapshot): Status {
     wire: snapshot.peer?.wire ?? null,
     device: snapshot.config.tunnel.device,
     mode: snapshot.config.identity.mode,
+    resident: facts.resident ?? null,
     trouble: trouble
       ? {
           code: trouble.code,
@@ -114,6 +120,11 @@ const situationText = ({ situation, since }: Status, span: string): string =>
     ? `silent since ${since}, ${span} ago: online, but the router does not answer`
     : `${situation} for ${span}`;
 
+const residentText = (resident: boolean, mode: Status['mode']): string => {
+  if (resident) return 'yes: the TPM keeps the group key';
+  return mode === 'tpm' ? 'no: the secret of the group key is sealed in the TPM' : 'no: the group key is in a file';
+};
+
 /** The status for people. */
 export function describeStatus(status: Status, wallMs: number): string {
   const ago = (time: string): string => duration(Math.max(0, wallMs - Date.parse(time)));
@@ -124,6 +135,7 @@ export function describeStatus(status: Status, wallMs: number): string {
   ];
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
+  if (status.resident !== null) rows.push(['resident', residentText(status.resident, status.mode)]);
   if (status.roots)
     rows.push([
       'roots',

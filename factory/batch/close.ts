@@ -7,7 +7,7 @@ import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
 import { type Maker, signWith } from '../maker/maker.ts';
 import { readRows, withJournal } from './journal.ts';
-import type { Row } from './row.ts';
+import { isResident, type Row } from './row.ts';
 
 /** The files of a closed batch's manifest. */
 export const MANIFEST_FILE = {
@@ -98,7 +98,9 @@ async function* deviceLines(group: Group, see: (row: Row) => void = () => {}): A
   for await (const row of readRows(group, 'passed')) {
     see(row);
     const { serial, member, pseudonym, ek, tpm, firmware, time } = row;
-    yield encodeUtf8(`${JSON.stringify({ serial, member, pseudonym, ek, tpm, firmware, time })}\n`);
+    const resident = isResident(row);
+    const line = { serial, member, pseudonym, ek, resident, tpm, firmware, time };
+    yield encodeUtf8(`${JSON.stringify(line)}\n`);
   }
 }
 

@@ -9,6 +9,7 @@ const COLUMNS = [
   'ek',
   'tpm',
   'firmware',
+  'resident',
   'result',
   'failure',
   'message',
@@ -33,7 +34,7 @@ export async function* exportLines(
 }
 
 const csvLine = (row: Row): string =>
-  `${[row.time, ...COLUMNS.map((name) => row[name] ?? '')].map(csvField).join(',')}\r\n`;
+  `${[row.time, ...COLUMNS.map((name) => String(row[name] ?? ''))].map(csvField).join(',')}\r\n`;
 
 /** A text that a spreadsheet would take for a formula gets an apostrophe before it. */
 function csvField(text: string): string {

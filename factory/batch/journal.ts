@@ -347,6 +347,7 @@ const inherited = (before: Row | undefined): Partial<Row> =>
         serialFrom: before.serialFrom,
         ekHash: before.ekHash,
         pseudonym: before.pseudonym,
+        resident: before.resident,
         token: before.token,
       };
 
@@ -354,7 +355,9 @@ const inherited = (before: Row | undefined): Partial<Row> =>
 const said = (facts: Facts): Partial<Facts> =>
   Object.fromEntries(
     Object.entries(facts).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, value.slice(0, MOST_CHARACTERS)]],
+      value === undefined
+        ? []
+        : [[name, typeof value === 'string' ? value.slice(0, MOST_CHARACTERS) : value]],
     ),
   );
 

@@ -28,6 +28,8 @@ export interface Facts {
   readonly pseudonym?: string | undefined;
   /** The manufacturer that the TPM reports, or `software`. */
   readonly tpm?: string | undefined;
+  /** True if the TPM made the member's key, which never leaves it; false if its secret is sealed in the TPM, or in files. */
+  readonly resident?: boolean | undefined;
   /** Version of the TPM's firmware, as `7.85.4555.0`. */
   readonly firmware?: string | undefined;
   /** Whether the maker's certificate proved the TPM genuine; left out for software. */
@@ -54,6 +56,9 @@ export interface Row extends Facts {
 /** True if a credential has left for this device: one that was `issued`, also if something failed since. */
 export const hasCredential = ({ result, issued, token }: Row): boolean =>
   result !== 'fail' || issued !== undefined || token !== undefined;
+
+/** Entries from before do not say it: then only keys in files were none of a TPM. */
+export const isResident = ({ resident, tpm }: Row): boolean => resident ?? tpm !== 'software';
 
 const SERIAL = /^[A-Za-z0-9][A-Za-z0-9 ._:/+-]{0,62}[A-Za-z0-9]$|^[A-Za-z0-9]$/;
 const TEXTS = [
@@ -89,8 +94,8 @@ export function formatRow(row: Row): string {
   const texts = Object.fromEntries(
     TEXTS.flatMap((name) => (row[name] === undefined ? [] : [[name, row[name]]])),
   );
-  const { time, gid, result, replaces } = row;
-  return JSON.stringify({ time, gid, result, ...texts, ...(replaces === undefined ? {} : { replaces }) });
+  const { time, gid, result, replaces, resident } = row;
+  return JSON.stringify({ time, gid, result, ...texts, resident, replaces });
 }
 
 /** The row in a line, or undefined if the line holds none. Lines of before name no result: they are devices. */
@@ -101,10 +106,11 @@ export function parseRow(line: Uint8Array): Row | undefined {
   } catch {
     return undefined;
   }
-  const { time, gid, result = 'pass', replaces } = fields ?? {};
+  const { time, gid, result = 'pass', replaces, resident } = fields ?? {};
   if (typeof time !== 'string' || typeof gid !== 'string') return undefined;
   if (result !== 'pass' && result !== 'fail' && result !== 'issued') return undefined;
   const texts = TEXTS.flatMap((name) => (typeof fields[name] === 'string' ? [[name, fields[name]]] : []));
   const before = Number.isSafeInteger(replaces) ? { replaces: replaces as number } : {};
-  return { time, gid, result, ...(Object.fromEntries(texts) as Partial<Row>), ...before };
+  const kept = typeof resident === 'boolean' ? { resident } : {};
+  return { time, gid, result, ...(Object.fromEntries(texts) as Partial<Row>), ...kept, ...before };
 }

@@ -39,6 +39,10 @@ const EK_STATION_OPTIONS: readonly Option[] = [
 ];
 /** How one chip is proved genuine. */
 export const EK_OPTIONS: readonly Option[] = [...EK_STATION_OPTIONS, CERTIFICATE_OPTION];
+export const ALLOW_SEALED_OPTION: Option = {
+  name: 'allow-sealed',
+  help: 'a TPM that cannot do ECDAA keeps the secret sealed: it can be copied by whoever controls the device (resident: no)',
+};
 /** How chips are personalised and proved, at one socket or many. */
 export const STATION_TPM_OPTIONS: readonly Option[] = [
   {
@@ -47,6 +51,7 @@ export const STATION_TPM_OPTIONS: readonly Option[] = [
     help: 'hierarchy in the TPM; auto (the default): platform unless it is locked, else owner',
   },
   HIERARCHY_AUTH_OPTION,
+  ALLOW_SEALED_OPTION,
   ...EK_STATION_OPTIONS,
 ];
 const TPM_OPTIONS: readonly Option[] = [TCTI_OPTION, ...STATION_TPM_OPTIONS, CERTIFICATE_OPTION];
@@ -97,6 +102,7 @@ export const devicePersonalise: Command = {
     'enf-factory device personalise --group groups/march --trust trust.json',
     'enf-factory device personalise --group groups/march --trust trust.json --map owner --hierarchy-auth-file owner.pw',
     'enf-factory device personalise --group groups/march --trust trust.json --ek-roots makers --require-ek',
+    'enf-factory device personalise --group groups/march --trust trust.json --allow-sealed',
     'enf-factory device personalise --group groups/march --trust trust.json --software device-1',
     'enf-factory device personalise --station https://192.0.2.1:8443 --station-certificate station.pem --token-file march.token --machine-serial',
   ],
@@ -128,6 +134,7 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
       hierarchyAuth,
       endorsement,
       marks,
+      allowSealed: invocation.flag(ALLOW_SEALED_OPTION.name),
       recordEk: invocation.flag(RECORD_EK_OPTION.name),
       passphrase: askPassphrase(invocation, group),
       progress: progressLines(),
@@ -159,10 +166,10 @@ export async function readPolicy(invocation: Invocation): Promise<EndorsementPol
   return endorsementPolicy({ roots, certificate, required });
 }
 
-function sentence({ already, tpm, hierarchy, time, member, ek }: Personalised, group: Group): string {
+function sentence({ already, tpm, hierarchy, time, member, ek, resident }: Personalised, group: Group): string {
   const what = already ? `was already a member (since ${time})` : 'is now a member';
   const genuine = ek === 'verified' ? ', proved genuine' : '';
-  return `The TPM (${tpm}, ${hierarchy} hierarchy${genuine}) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;
+  return `The TPM (${tpm}, ${hierarchy} hierarchy${genuine}${resident ? '' : ', resident: no'}) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;
 }
 
 async function atStation(invocation: Invocation): Promise<void> {
@@ -179,6 +186,7 @@ async function atStation(invocation: Invocation): Promise<void> {
     const device = await withTpm(invocation.option(TCTI_OPTION.name), async (tpm) =>
       personaliseBoard({
         ...{ tpm, url, fingerprint, token, placement, hierarchyAuth, certificate },
+        allowSealed: invocation.flag(ALLOW_SEALED_OPTION.name),
         capabilities: await probe(tpm),
         serial: { serial: marks.serial, serialFrom: marks.serialFrom },
         progress: progressLines(),
@@ -187,7 +195,7 @@ async function atStation(invocation: Invocation): Promise<void> {
     invocation.print(
       device,
       () =>
-        `PASS: this board is a device of ${device.name}, group ${shortGid(device.gid)}, since ${device.time}: ${device.member.slice(0, 16)}.`,
+        `PASS: this board is a device of ${device.name}, group ${shortGid(device.gid)}, since ${device.time}: ${device.member.slice(0, 16)}${device.resident ? '' : ' (resident: no)'}.`,
     );
   } finally {
     if (hierarchyAuth) wipe(hierarchyAuth);

@@ -30,13 +30,14 @@ export const deviceVerify: Command = {
     const found = await withTpm(invocation.option(TCTI_OPTION.name), (tpm) =>
       verifyDevice(tpm, policy, group),
     );
-    const { gid, basename, member, hierarchy, ek, ekText, entry } = found;
+    const { gid, basename, member, hierarchy, resident, ek, ekText, entry } = found;
     const view = { ...found, basename: basenameText(basename) };
     invocation.print(view, () =>
       [
         'PASS: key and credential belong together, and sign.',
         `Group     ${shortGid(gid)}, basename ${basenameText(basename)}`,
         `Member    ${member}`,
+        `Resident  ${resident ? 'yes: the TPM made the key, and keeps it' : "no: the member's secret is sealed in the TPM"}`,
         `TPM       ${hierarchy} hierarchy, endorsement key ${ek}: ${ekText}`,
         ...(entry === undefined
           ? []

@@ -13,7 +13,13 @@ import { openGroup } from '../group/group.ts';
 import { readTrust, unlockOpenBatch } from '../operations.ts';
 import { advance, eventLine, newRun, runScreen } from '../station/progress.ts';
 import { runSockets, type SocketEvent } from '../station/sockets.ts';
-import { parsePlacement, readHierarchyAuth, readPolicy, STATION_TPM_OPTIONS } from './device.ts';
+import {
+  ALLOW_SEALED_OPTION,
+  parsePlacement,
+  readHierarchyAuth,
+  readPolicy,
+  STATION_TPM_OPTIONS,
+} from './device.ts';
 import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TRUST_OPTION } from './group.ts';
 import { OPERATOR_OPTIONS, RECORD_EK_OPTION, readOperator } from './marks.ts';
 
@@ -79,6 +85,7 @@ export const batchRun: Command = {
           const done = await personaliseTpm({
             ...{ group, trust, tpm, placement, hierarchyAuth, endorsement, marks, progress },
             recordEk: invocation.flag(RECORD_EK_OPTION.name),
+            allowSealed: invocation.flag(ALLOW_SEALED_OPTION.name),
             capabilities: await probe(tpm),
             issuerSecret: async () => issuerSecret.slice(),
           });

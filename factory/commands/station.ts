@@ -13,7 +13,7 @@ import { openEnrolment } from '../station/enrolment.ts';
 import { openIdentity } from '../station/identity.ts';
 import { type StationEvent, serveBoards } from '../station/serve.ts';
 import { createToken, readTokens, revokeToken } from '../station/token.ts';
-import { readPolicy } from './device.ts';
+import { ALLOW_SEALED_OPTION, readPolicy } from './device.ts';
 import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TRUST_OPTION } from './group.ts';
 import { OPERATOR_OPTIONS, RECORD_EK_OPTION, readOperator } from './marks.ts';
 
@@ -44,6 +44,10 @@ export const stationServe: Command = {
       help: "certificates of the TPMs' makers, PEM or DER: proves that keys are inside genuine TPMs",
     },
     { name: 'require-ek', help: 'refuse a board that is not proved genuine; needs --ek-roots' },
+    {
+      ...ALLOW_SEALED_OPTION,
+      help: 'boards whose TPM cannot do ECDAA may keep the secret sealed in it (resident: no)',
+    },
     RECORD_EK_OPTION,
     ...OPERATOR_OPTIONS,
   ],
@@ -63,18 +67,19 @@ export const stationServe: Command = {
     const now = (): Date => new Date();
     const log = stderrLog();
     const json = invocation.flag('json');
+    const allowSealed = invocation.flag(ALLOW_SEALED_OPTION.name);
     const emit = (event: StationEvent | { readonly event: 'listening'; readonly port: number }): void => {
       if (json) process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
       else if (event.event !== 'listening') log(LEVELS[event.event] ?? 'info', eventText(event));
     };
     try {
       const enrolment = openEnrolment({
-        ...{ group, trust, issuerSecret, endorsement, operator, boards, now },
+        ...{ group, trust, issuerSecret, endorsement, operator, allowSealed, boards, now },
         recordEk: invocation.flag(RECORD_EK_OPTION.name),
       });
       const wantsCertificate = endorsement.authorities.length > 0;
       const station = await serveBoards({
-        ...{ enrolment, group, trust, identity, address, wantsCertificate, boards, emit, now },
+        ...{ enrolment, group, trust, identity, address, wantsCertificate, allowSealed, boards, emit, now },
       });
       emit({ event: 'listening', port: station.port });
       log(

@@ -18,8 +18,8 @@ import {
   readEndorsementCertificate,
   withEndorsementKey,
 } from '../../tpm/endorsement.ts';
+import type { MemberKey } from '../../tpm/member-key.ts';
 import { findObject } from '../../tpm/objects.ts';
-import { checkPublicArea } from '../../tpm/public-area.ts';
 import type { EndorsementState } from '../batch/row.ts';
 
 /** How a station wants a chip to be proved genuine. */
@@ -67,20 +67,17 @@ export async function readCertificateFile(path: string): Promise<EndorsementCert
   return { kind: publicKey.asymmetricKeyType === 'rsa' ? 'rsa' : 'ecc', der: new Uint8Array(raw) };
 }
 
-/** The key of a member: its persistent handle, and the point (65 bytes) that its credential is for. */
-export interface MemberKey {
-  readonly handle: number;
-  readonly publicPoint: Uint8Array;
-}
+/** What is to be in the TPM: its persistent handle, and the TPMT_PUBLIC that it showed. */
+export type ShownKey = Pick<MemberKey, 'handle' | 'publicArea'>;
 
 /**
  * Proves that a member's key is inside a genuine TPM: the maker's certificate for the endorsement key is judged, and the chip opens a
- * secret that only the holder of that key can, and only for the key in the same chip that has this point. Nothing in the TPM is changed.
+ * secret that only the holder of that key can, and only for what is in the same chip and has this public area. Nothing in the TPM is changed.
  * @throws Failure `factory.key-elsewhere`; if it is required `factory.ek-absent`, `factory.ek-untrusted`, `tpm.hierarchy-locked`; those of `Tpm.call`
  */
 export async function proveEndorsement(
   tpm: Tpm,
-  key: MemberKey,
+  key: ShownKey,
   policy: EndorsementPolicy,
 ): Promise<Endorsement> {
   try {
@@ -99,7 +96,7 @@ const UNUSABLE: readonly string[] = ['tpm.hierarchy-locked', 'tpm.not-authorised
 
 async function findEndorsement(
   tpm: Tpm,
-  key: MemberKey,
+  key: ShownKey,
   { authorities, certificate }: EndorsementPolicy,
 ): Promise<Endorsement> {
   let fault: string | undefined;
@@ -119,7 +116,7 @@ async function findEndorsement(
 
 function proveKind(
   tpm: Tpm,
-  key: MemberKey,
+  key: ShownKey,
   kind: EndorsementKind,
   der: Uint8Array,
   authorities: readonly Authority[],
@@ -140,13 +137,13 @@ function proveKind(
  */
 async function opensFor(
   tpm: Tpm,
-  { handle, publicPoint }: MemberKey,
+  { handle, publicArea }: ShownKey,
   endorsementKey: TpmObject,
   endorsement: EndorsementPublic,
 ): Promise<boolean> {
   // Not released: whoever signs with the key at this handle has the same object.
   const key = await findObject(tpm, handle);
-  if (key === undefined || !equal(checkPublicArea(key.publicArea), publicPoint)) return false;
+  if (key === undefined || !equal(key.publicArea, publicArea)) return false;
   const secret = primitives.random(SECRET_LENGTH);
   try {
     const challenge = makeCredential(endorsement, nameOf(key.publicArea, primitives.sha256), secret);

@@ -1,16 +1,17 @@
 import { equal } from '../../protocol/bytes.ts';
-import type { DaaKey } from '../../protocol/crypto/daa-key.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
 import type { Tpm } from '../../tpm/context.ts';
 import { OBJECT_SIZES } from '../../tpm/credential.ts';
 import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../../tpm/handles.ts';
+import type { MemberKey } from '../../tpm/member-key.ts';
 import { prepareStorage } from '../../tpm/parent.ts';
-import { createDaaKey, type TpmObjects, withRoom, writeObjects } from '../../tpm/personalise.ts';
-import { type Capabilities, requireEcdaa } from '../../tpm/probe.ts';
+import { type ObjectSizes, type TpmObjects, withRoom, writeObjects } from '../../tpm/personalise.ts';
+import { type Capabilities, lackingForEcdaa, requireEcdaa } from '../../tpm/probe.ts';
 import { checkPublicArea } from '../../tpm/public-area.ts';
 import type { Group } from '../group/group.ts';
 import { shortGid } from '../group/names.ts';
+import { createDeviceKey } from './key.ts';
 import { type Member, readMember } from './member.ts';
 
 /** The hierarchy in the TPM; `auto`: platform unless it is locked, else owner. */
@@ -25,27 +26,28 @@ export interface Joining {
   readonly placement: Placement;
   /** Password of the hierarchy, where one is set. */
   readonly hierarchyAuth?: Uint8Array | undefined;
+  /** A TPM that cannot do ECDAA may keep the member's secret sealed; it can be copied then. */
+  readonly allowSealed?: boolean | undefined;
   readonly progress: (step: string) => void;
-}
-
-/** A member key that is in the TPM. */
-export interface NewKey {
-  readonly key: DaaKey;
-  readonly handle: number;
-  /** TPMT_PUBLIC, 90 bytes. */
-  readonly publicArea: Uint8Array;
 }
 
 /** Asks the issuer for the credential of a key: 260 bytes, and its signature of 64. */
 export type Admit = (
-  key: NewKey,
+  key: MemberKey,
 ) => Promise<{ readonly credential: Uint8Array; readonly signature: Uint8Array }>;
 
-/** @throws Failure `tpm.no-ecdaa`, `factory.trust-too-large` */
-export function requireFit({ capabilities, trust }: Pick<Joining, 'capabilities' | 'trust'>): void {
-  requireEcdaa(capabilities);
+/** @throws Failure `tpm.no-ecdaa` unless a sealed secret is allowed, `factory.trust-too-large` */
+export function requireFit({
+  capabilities,
+  trust,
+  allowSealed = false,
+}: Pick<Joining, 'capabilities' | 'trust' | 'allowSealed'>): void {
+  if (!allowSealed) requireEcdaa(capabilities);
   checkTrustFits(trust, capabilities);
 }
+
+/** True if the TPM can only keep the member's secret. */
+export const mustSeal = (capabilities: Capabilities): boolean => lackingForEcdaa(capabilities).length > 0;
 
 /**
  * The TPM's membership of the group, or undefined if it is no member of any yet.
@@ -106,11 +108,9 @@ function mapOf(hierarchy: HandleMap['hierarchy']): HandleMap {
 }
 
 async function makeMemberIn(map: HandleMap, joining: Joining, admit: Admit): Promise<Member> {
-  const { group, trust, tpm, hierarchyAuth, progress } = joining;
-  const { key, publicArea } = await withRoom(tpm, map, sizesOf(group, trust), hierarchyAuth, () =>
-    makeKeys(map, joining),
-  );
-  const { credential, signature } = await admit({ key, handle: map.daaKey, publicArea });
+  const { tpm, hierarchyAuth, group, trust, progress } = joining;
+  const made = await withRoom(tpm, map, sizesOf(joining), hierarchyAuth, () => makeKeys(map, joining));
+  const { credential, signature } = await admit(made);
   progress('credential issued and checked');
   const objects: TpmObjects = {
     gpk: group.gpk,
@@ -123,20 +123,22 @@ async function makeMemberIn(map: HandleMap, joining: Joining, admit: Admit): Pro
   await writeObjects(tpm, map, objects, hierarchyAuth);
   progress('NV objects written');
   const member = await readMember(tpm);
-  checkReadBack(member, map, objects, key.publicPoint);
+  checkReadBack(member, map, objects, made);
   progress('read back and compared');
   return member;
 }
 
-/** The ECDAA key, and a storage key for what the device makes itself. */
+/** The member's key, and a storage key for what the device makes itself. */
 async function makeKeys(
   map: HandleMap,
-  { tpm, hierarchyAuth, progress }: Joining,
-): Promise<Omit<NewKey, 'handle'>> {
-  const made = await createDaaKey(tpm, map, hierarchyAuth);
+  { tpm, capabilities, hierarchyAuth, progress }: Joining,
+): Promise<MemberKey> {
+  const made = await createDeviceKey(tpm, map, mustSeal(capabilities), hierarchyAuth);
   // The proof of the join does not show that the key is in the TPM: its public area does (ecdaa.md §6).
-  if (!equal(checkPublicArea(made.publicArea), made.key.publicPoint)) throw readBack('key');
-  progress(`the TPM holds the ECDAA key at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`);
+  if (made.resident && !equal(checkPublicArea(made.publicArea), made.key.publicPoint)) throw readBack('key');
+  progress(
+    `the TPM holds the ${made.resident ? 'ECDAA key' : 'sealed secret'} at 0x${map.daaKey.toString(16)} (${map.hierarchy} hierarchy)`,
+  );
   // So that an owner password set before the first boot does not lock the device out of its own TPM.
   const prepared = await prepareStorage(tpm, map.hierarchy === 'owner' ? hierarchyAuth : undefined);
   progress(
@@ -148,18 +150,20 @@ async function makeKeys(
 }
 
 /** Bytes of each NV object. */
-const sizesOf = ({ basename }: Joining['group'], { tlsRoot }: Trust) => ({
+const sizesOf = ({ group, trust, capabilities }: Joining): ObjectSizes => ({
   gpk: OBJECT_SIZES.gpk.max,
   credential: OBJECT_SIZES.credential.max,
   credentialSignature: OBJECT_SIZES.credentialSignature.max,
-  basename: basename.length,
+  basename: group.basename.length,
   xttRoot: OBJECT_SIZES.xttRoot.max,
-  tlsRoot: tlsRoot.length,
+  tlsRoot: trust.tlsRoot.length,
+  ...(mustSeal(capabilities) ? { memberPoint: OBJECT_SIZES.memberPoint.max } : {}),
 });
 
-function checkReadBack(member: Member, map: HandleMap, objects: TpmObjects, point: Uint8Array): void {
+function checkReadBack(member: Member, map: HandleMap, objects: TpmObjects, made: MemberKey): void {
   if (member.map !== map) throw readBack('hierarchy');
-  if (!equal(member.publicPoint, point)) throw readBack('key');
+  if (!equal(member.key.publicArea, made.publicArea)) throw readBack('key');
+  if (!equal(member.publicPoint, made.key.publicPoint)) throw readBack('key');
   if (member.tlsRoot !== objects.tlsRoot) throw readBack('tlsRoot');
   for (const name of ['gpk', 'credential', 'credentialSignature', 'basename', 'xttRoot'] as const)
     if (!equal(member[name], objects[name])) throw readBack(name);

@@ -7,16 +7,18 @@ import { pseudonymOf } from '../../protocol/crypto/verifier.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Tpm } from '../../tpm/context.ts';
 import { readCredential, type TpmCredential } from '../../tpm/credential.ts';
-import { openDaaKey } from '../../tpm/daa.ts';
 import { HANDLE_MAPS } from '../../tpm/handles.ts';
+import type { MemberKey } from '../../tpm/member-key.ts';
 import { readNv } from '../../tpm/nv.ts';
 import { memberName } from '../group/names.ts';
+import { openDeviceKey } from './key.ts';
 
 const CHALLENGE_LENGTH = 32;
 
 /** A TPM's membership of a group, read from it and checked. */
 export interface Member extends TpmCredential {
-  /** Q of the TPM's ECDAA key, 65 bytes. */
+  readonly key: MemberKey;
+  /** Q of that key, 65 bytes. */
   readonly publicPoint: Uint8Array;
   /** 64 bytes. */
   readonly credentialSignature: Uint8Array;
@@ -25,12 +27,13 @@ export interface Member extends TpmCredential {
 }
 
 /**
- * Reads a TPM's credential and verifies it for the ECDAA key of the same TPM (ecdaa.md §6).
+ * Reads a TPM's credential and verifies it for the key in the same TPM (ecdaa.md §6).
  * @throws Failure `tpm.not-personalised`, `tpm.bad-object`, `tpm.bad-public-area`, `factory.broken-credential`
  */
 export async function readMember(tpm: Tpm): Promise<Member> {
   const held = await readCredential(tpm);
-  const { publicPoint } = await openDaaKey(tpm, held.map.daaKey);
+  const key = await openDeviceKey(tpm, held.map);
+  const { publicPoint } = key.key;
   const credentialSignature = await readNv(tpm, held.map.nv.credentialSignature);
   if (credentialSignature === undefined) throw broken('its signature is missing');
   try {
@@ -40,18 +43,16 @@ export async function readMember(tpm: Tpm): Promise<Member> {
     throw error;
   }
   const gid = toHex(groupId(primitives, held.gpk, held.basename));
-  return { ...held, publicPoint, credentialSignature, gid };
+  return { ...held, key, publicPoint, credentialSignature, gid };
 }
 
 /**
  * Makes the TPM sign with its credential, as it will at its fabric, and verifies that. Returns its pseudonym under the group's basename, 65 bytes.
  * @throws Failure `factory.broken-credential`, those of the TPM
  */
-export async function proveMembership(tpm: Tpm, member: Member): Promise<Uint8Array> {
-  const { gpk, basename, credential } = member;
+export async function proveMembership({ key, gpk, basename, credential }: Member): Promise<Uint8Array> {
   const message = primitives.random(CHALLENGE_LENGTH);
-  const key = await openDaaKey(tpm, member.map.daaKey);
-  const signature = await sign(primitives, key, credential, message, basename);
+  const signature = await sign(primitives, key.key, credential, message, basename);
   if (await groupVerifier(primitives, gpk, basename).verify(signature, message))
     return pseudonymOf(signature).slice();
   throw broken('what it signs is not valid');
@@ -59,9 +60,9 @@ export async function proveMembership(tpm: Tpm, member: Member): Promise<Uint8Ar
 
 /** How the journal names the key of ours that the TPM holds, personalised or not; undefined if there is none. */
 export async function memberNameOf(tpm: Tpm): Promise<string | undefined> {
-  for (const { daaKey } of HANDLE_MAPS) {
+  for (const map of HANDLE_MAPS) {
     try {
-      return memberName((await openDaaKey(tpm, daaKey)).publicPoint);
+      return memberName((await openDeviceKey(tpm, map)).key.publicPoint);
     } catch (error) {
       if (!isFailure(error, 'tpm.not-personalised') && !isFailure(error, 'tpm.bad-public-area')) throw error;
     }

@@ -1,17 +1,14 @@
 import { toHex, wipe } from '../../protocol/bytes.ts';
 import type { HandleMap } from '../../tpm/handles.ts';
+import type { MemberKey } from '../../tpm/member-key.ts';
+import { describeTpm } from '../../tpm/probe.ts';
 import { type Marks, recordDevice, recordIssued } from '../batch/record.ts';
 import type { EndorsementState, Row } from '../batch/row.ts';
 import type { Group } from '../group/group.ts';
 import { admitMember } from '../group/join.ts';
 import { memberName } from '../group/names.ts';
-import {
-  type EndorsementPolicy,
-  type MemberKey,
-  proveEndorsement,
-  readEndorsementHash,
-} from './endorsement.ts';
-import { type Joining, makeMember, memberOf, requireFit } from './make-member.ts';
+import { type EndorsementPolicy, proveEndorsement, readEndorsementHash } from './endorsement.ts';
+import { type Joining, makeMember, memberOf, mustSeal, requireFit } from './make-member.ts';
 import { type Member, proveMembership } from './member.ts';
 
 export interface Personalisation extends Joining {
@@ -28,6 +25,8 @@ export interface Personalisation extends Joining {
 export interface Personalised extends Row {
   readonly member: string;
   readonly hierarchy: HandleMap['hierarchy'];
+  /** False if the member's secret is sealed in the TPM. */
+  readonly resident: boolean;
   /** True if the TPM was already a member of this group, and nothing was written. */
   readonly already: boolean;
   /** True if it had its entry in the journal. */
@@ -44,12 +43,15 @@ export interface Personalised extends Row {
 export async function personaliseTpm(request: Personalisation): Promise<Personalised> {
   const { group, tpm, capabilities, progress } = request;
   requireFit(request);
-  progress(`the TPM (${capabilities.manufacturer}) supports ECDAA on BN_P256`);
+  const can = mustSeal(capabilities)
+    ? "cannot do ECDAA; it keeps the member's secret sealed"
+    : 'supports ECDAA on BN_P256';
+  progress(`the TPM (${describeTpm(capabilities)}) ${can}`);
   const before = await memberOf(request);
   const { member, ek } = before === undefined ? await newMember(request) : await knownMember(before, request);
-  const pseudonym = await proveMembership(tpm, member);
+  const pseudonym = await proveMembership(member);
   progress('signed with the credential, and verified');
-  const facts = factsOf(request, member, ek);
+  const facts = factsOf(request, member.key, ek);
   const { row, known } = await recordDevice(group, {
     ...facts,
     pseudonym: toHex(pseudonym),
@@ -61,17 +63,19 @@ export async function personaliseTpm(request: Personalisation): Promise<Personal
     member: facts.member,
     ek,
     hierarchy: member.map.hierarchy,
+    resident: facts.resident,
     already: before !== undefined,
   };
 }
 
 const factsOf = (
   { capabilities, marks }: Personalisation,
-  { publicPoint }: Pick<MemberKey, 'publicPoint'>,
+  { key, resident }: MemberKey,
   ek: EndorsementState,
 ) => ({
   ...marks,
-  member: memberName(publicPoint),
+  member: memberName(key.publicPoint),
+  resident,
   tpm: capabilities.manufacturer,
   firmware: capabilities.firmware,
   ek,
@@ -85,18 +89,17 @@ interface Checked {
 
 async function knownMember(member: Member, request: Personalisation): Promise<Checked> {
   request.progress('the TPM is already a member of this group; nothing is written');
-  const key = { handle: member.map.daaKey, publicPoint: member.publicPoint };
-  return { member, ek: await proveKey(key, request) };
+  return { member, ek: await proveKey(member.key, request) };
 }
 
 async function newMember(request: Personalisation): Promise<Checked> {
   let ek: EndorsementState = 'absent';
   const issuerSecret = await request.issuerSecret();
   try {
-    const member = await makeMember(request, async ({ key, handle }) => {
+    const member = await makeMember(request, async (key) => {
       // Nothing is issued before it.
-      ek = await proveKey({ handle, publicPoint: key.publicPoint }, request);
-      const admission = await admitMember(request.group, issuerSecret, key);
+      ek = await proveKey(key, request);
+      const admission = await admitMember(request.group, issuerSecret, key.key);
       await recordIssued(request.group, {
         ...factsOf(request, key, ek),
         pseudonym: toHex(admission.pseudonym),
@@ -109,7 +112,7 @@ async function newMember(request: Personalisation): Promise<Checked> {
   }
 }
 
-/** Proves that the TPM which holds the ECDAA key is genuine, as far as the station wants it. */
+/** Proves that the TPM which holds the key is genuine, as far as the station wants it. */
 async function proveKey(
   key: MemberKey,
   { tpm, endorsement, progress }: Personalisation,
@@ -117,7 +120,7 @@ async function proveKey(
   const { state, text } = await proveEndorsement(tpm, key, endorsement);
   progress(
     state === 'verified'
-      ? `the key is inside a genuine TPM: ${text}`
+      ? `the ${key.resident ? 'key' : 'sealed secret'} is inside a genuine TPM: ${text}`
       : `not proved that the TPM is genuine: ${text}`,
   );
   return state;

@@ -45,6 +45,7 @@ export async function personaliseSoftware(request: {
       member: memberName(key.publicPoint),
       pseudonym: toHex(pseudonym),
       tpm: 'software',
+      resident: false,
     };
     await recordIssued(group, facts);
     progress('credential issued and checked');

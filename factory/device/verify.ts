@@ -16,6 +16,8 @@ export interface Verification {
   /** 65 bytes, hex. */
   readonly pseudonym: string;
   readonly hierarchy: 'platform' | 'owner';
+  /** False if the member's secret is sealed in the TPM. */
+  readonly resident: boolean;
   readonly ek: EndorsementState;
   /** The chip as its maker names it, or why it is not verified. */
   readonly ekText: string;
@@ -34,16 +36,12 @@ export async function verifyDevice(
   group?: Group,
 ): Promise<Verification> {
   const held = await readMember(tpm);
-  const pseudonym = toHex(await proveMembership(tpm, held));
-  const { gid, basename, publicPoint, map } = held;
+  const pseudonym = toHex(await proveMembership(held));
+  const { gid, basename, publicPoint, map, key } = held;
   const member = memberName(publicPoint);
   const entry = group && (await entryOf(group, gid, member, pseudonym));
-  const { state: ek, text: ekText } = await proveEndorsement(
-    tpm,
-    { handle: map.daaKey, publicPoint },
-    policy,
-  );
-  return { gid, basename, member, pseudonym, hierarchy: map.hierarchy, ek, ekText, entry };
+  const { state: ek, text: ekText } = await proveEndorsement(tpm, key, policy);
+  return { gid, basename, member, pseudonym, hierarchy: map.hierarchy, resident: key.resident, ek, ekText, entry };
 }
 
 async function entryOf(group: Group, gid: string, member: string, pseudonym: string): Promise<Row> {

@@ -119,6 +119,14 @@ const KINDS: readonly Kind[] = [
     },
   },
   {
+    kind: 'public point of a member',
+    matches: ofLength(G1_LENGTH),
+    examine: (bytes) => {
+      decodeG1(bytes);
+      return { member: memberName(bytes) };
+    },
+  },
+  {
     kind: 'issuer secret key (isk)',
     matches: (name, bytes) => bytes.length === 2 * SCALAR_LENGTH && /isk|issuer/i.test(name),
     examine: check((b) => scalars(b).forEach(decodeSecret)),

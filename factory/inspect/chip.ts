@@ -3,7 +3,7 @@ import { ENDORSEMENT_KINDS, readEndorsementCertificate } from '../../tpm/endorse
 import { HANDLE_MAPS } from '../../tpm/handles.ts';
 import { type InspectedMap, inspect } from '../../tpm/inspect.ts';
 import { readNv } from '../../tpm/nv.ts';
-import { type Capabilities, probe, requireEcdaa } from '../../tpm/probe.ts';
+import { type Capabilities, lackingForEcdaa, probe, requireEcdaa } from '../../tpm/probe.ts';
 import { readMember } from '../device/member.ts';
 import { memberName, shortGid } from '../group/names.ts';
 import { describeProblem, type Finding, recognise } from './artifact.ts';
@@ -18,7 +18,13 @@ export async function inspectTpm(tpm: Tpm): Promise<Inspection> {
   const { maps, parents } = await inspect(tpm);
   const findings: Finding[] = [];
   for (const map of maps) findings.push(...(await findingsOf(tpm, map)));
-  const facts: Record<string, string> = { manufacturer: capabilities.manufacturer, ...stateOf(capabilities) };
+  const lacking = lackingForEcdaa(capabilities);
+  const facts: Record<string, string> = {
+    manufacturer: capabilities.manufacturer,
+    firmware: capabilities.firmware,
+    ecdaa: lacking.length === 0 ? 'yes' : `no: without ${lacking.join(', ')}`,
+    ...stateOf(capabilities),
+  };
   facts['endorsement certificate'] = await endorsementCertificates(tpm);
   for (const { handle, storageKey, exempt } of parents)
     facts[hex(handle)] = storageKey
@@ -34,12 +40,17 @@ export async function inspectTpm(tpm: Tpm): Promise<Inspection> {
       problems.push(describeProblem(error));
     }
   };
-  await check(() => requireEcdaa(capabilities));
+  // A TPM that keeps a sealed secret need not do ECDAA.
+  if (!maps.some(({ daaKey }) => daaKey?.sealed)) await check(() => requireEcdaa(capabilities));
   facts.personalised = findings.length === 0 ? 'no' : 'not completely';
   if (findings.length > 0) {
     await check(async () => {
-      const { map, gid } = await readMember(tpm);
-      Object.assign(facts, { personalised: `yes, ${map.hierarchy} hierarchy`, group: shortGid(gid) });
+      const { map, gid, key } = await readMember(tpm);
+      Object.assign(facts, {
+        personalised: `yes, ${map.hierarchy} hierarchy`,
+        resident: key.resident ? 'yes' : 'no',
+        group: shortGid(gid),
+      });
     });
   }
   return { source: tpm.tcti, findings, facts, problems };
@@ -60,10 +71,10 @@ async function endorsementCertificates(tpm: Tpm): Promise<string> {
 async function findingsOf(tpm: Tpm, { hierarchy, daaKey, objects }: InspectedMap): Promise<Finding[]> {
   const findings: Finding[] = [];
   if (daaKey !== undefined) {
-    const { handle, point, fault } = daaKey;
+    const { handle, point, fault, sealed } = daaKey;
     findings.push({
       name: `${hierarchy} ${hex(handle)} key`,
-      kind: 'ECDAA key',
+      kind: sealed ? 'sealed secret of a member' : 'ECDAA key',
       length: point?.length ?? 0,
       facts: point ? { member: memberName(point) } : {},
       ...(fault === undefined ? {} : { problem: fault }),

@@ -10,14 +10,14 @@ import { deserializeFailure } from '../../protocol/failure-message.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import type { Tpm } from '../../tpm/context.ts';
-import { openDaaKey } from '../../tpm/daa.ts';
 import {
   ENDORSEMENT_KINDS,
   openChallenge,
   readEndorsementCertificate,
   withEndorsementKey,
 } from '../../tpm/endorsement.ts';
-import { findObject, release } from '../../tpm/objects.ts';
+import type { MemberKey } from '../../tpm/member-key.ts';
+import { findObject } from '../../tpm/objects.ts';
 import type { Capabilities } from '../../tpm/probe.ts';
 import type { Marks } from '../batch/record.ts';
 import { type EndorsementCertificate, keyElsewhere } from '../device/endorsement.ts';
@@ -25,12 +25,20 @@ import {
   type Joining,
   makeMember,
   memberOf,
-  type NewKey,
+  mustSeal,
   type Placement,
   requireFit,
 } from '../device/make-member.ts';
 import { type Member, memberNameOf } from '../device/member.ts';
-import { encodeMessage, type Fields, MAX_BODY, readFields, readRefusal, STEP } from './messages.ts';
+import {
+  encodeMessage,
+  type Fields,
+  MAX_BODY,
+  readFields,
+  readRefusal,
+  STEP,
+  sealedRefused,
+} from './messages.ts';
 
 /** A board, and the station that makes a device of it. */
 export interface BoardRequest {
@@ -43,6 +51,8 @@ export interface BoardRequest {
   readonly token: string;
   readonly placement: Placement;
   readonly hierarchyAuth?: Uint8Array | undefined;
+  /** A TPM that cannot do ECDAA may keep the secret sealed, if the station allows it, too. */
+  readonly allowSealed?: boolean;
   readonly serial: Pick<Marks, 'serial' | 'serialFrom'>;
   /** The chip's endorsement certificate, where its NV memory has none. */
   readonly certificate?: EndorsementCertificate | undefined;
@@ -62,6 +72,8 @@ export interface BoardDevice {
   /** When the device got its entry. */
   readonly time: string;
   readonly hierarchy: Member['map']['hierarchy'];
+  /** False if the member's secret is sealed in the TPM. */
+  readonly resident: boolean;
   /** True if it had its credential already. */
   readonly already: boolean;
 }
@@ -128,8 +140,9 @@ async function joinGroup(
   const { group, trust, name } = readGroup(begun);
   const joining: Joining = { ...request, group, trust };
   requireFit(joining);
+  if (mustSeal(joining.capabilities) && !begun.flag('allowSealed')) throw sealedRefused();
   const certificate = begun.flag('wantsCertificate') ? await findCertificate(request) : undefined;
-  const admit = async (key: NewKey, holds: boolean): Promise<Fields> => {
+  const admit = async (key: MemberKey, holds: boolean): Promise<Fields> => {
     const memberKey = await join(primitives, key.key, begun.bytes('nonce', 32), group.basename);
     const { publicArea } = key;
     const reply = await station(STEP.join, {
@@ -154,10 +167,10 @@ async function joinGroup(
       reply = await admit(key, false);
       return { credential: reply.bytes('credential', 260), signature: reply.bytes('signature', 64) };
     }));
-  reply ??= await admit(await keyOf(tpm, member), true);
+  reply ??= await admit(member.key, true);
   const signature = await sign(
     primitives,
-    await openDaaKey(tpm, member.map.daaKey),
+    member.key.key,
     member.credential,
     reply.bytes('message', 32),
     member.basename,
@@ -170,6 +183,7 @@ async function joinGroup(
     serial: done.text('serial', /^.{1,64}$/),
     time: done.needed('time', /^[\d:.TZ-]{20,30}$/),
     hierarchy: member.map.hierarchy,
+    resident: member.key.resident,
     already: before !== undefined,
   };
 }
@@ -220,13 +234,6 @@ async function open(
 function sameKey(a: EndorsementPublic, b: EndorsementPublic): boolean {
   if (a.kind === 'rsa') return b.kind === 'rsa' && equal(a.modulus, b.modulus) && a.exponent === b.exponent;
   return b.kind === 'ecc' && equal(a.point, b.point);
-}
-
-async function keyOf(tpm: Tpm, { map }: Member): Promise<NewKey> {
-  const found = await findObject(tpm, map.daaKey);
-  if (found === undefined) throw keyElsewhere();
-  await release(tpm, found.object);
-  return { key: await openDaaKey(tpm, map.daaKey), handle: map.daaKey, publicArea: found.publicArea };
 }
 
 /** Sends one message and gives the answer. */

@@ -12,6 +12,7 @@ import { Failure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
 import { nameOf } from '../../tpm/endorsement.ts';
 import { checkPublicArea } from '../../tpm/public-area.ts';
+import { isSealedSecret } from '../../tpm/sealed-secret.ts';
 import { withJournal } from '../batch/journal.ts';
 import type { Marks, Operator } from '../batch/record.ts';
 import { checkSerial, type EndorsementState, type Facts, hasCredential, type Row } from '../batch/row.ts';
@@ -24,6 +25,7 @@ import {
 import type { Group } from '../group/group.ts';
 import { admitMemberKey, NONCE_LENGTH } from '../group/join.ts';
 import { memberName } from '../group/names.ts';
+import { sealedRefused } from './messages.ts';
 import { type Held, openSessions } from './sessions.ts';
 import { leftOf, requireLeft, requireListed, type Token } from './token.ts';
 
@@ -37,6 +39,8 @@ export interface EnrolmentOptions {
   readonly operator: Operator;
   /** Notes the hash of a proved endorsement key. */
   readonly recordEk: boolean;
+  /** Boards whose TPM cannot do ECDAA may keep the member's secret sealed in it. */
+  readonly allowSealed: boolean;
   /** Boards at a time. */
   readonly boards: number;
   readonly now: () => Date;
@@ -60,9 +64,9 @@ export interface Beginning {
   readonly member?: string | undefined;
 }
 
-/** A key that a board has made in its TPM. */
+/** A key that a board has made in its TPM, or whose secret is sealed in it. */
 export interface BoardKey {
-  /** TPMT_PUBLIC. */
+  /** TPMT_PUBLIC of the key or of the sealed secret. */
   readonly publicArea: Uint8Array;
   /** With the pseudonym under the group's basename, 226 bytes. */
   readonly memberKey: Uint8Array;
@@ -91,7 +95,7 @@ export interface Enrolment {
    * @throws Failure `factory.station-busy`, `factory.bad-serial`, `factory.token-used`, `factory.batch-closed`
    */
   begin(board: Beginning): Promise<{ readonly session: string; readonly nonce: Uint8Array }>;
-  /** @throws Failure `factory.no-session`, `tpm.bad-public-area`, `ecdaa.bad-member-key`, those of `issue` */
+  /** @throws Failure `factory.no-session`, `tpm.bad-public-area`, `factory.sealed-refused`, `ecdaa.bad-member-key`, those of `issue` */
   join(session: string, key: BoardKey): Promise<Reply>;
   /** @throws Failure `factory.no-session`, `factory.key-elsewhere`, those of `issue` */
   prove(session: string, secret: Uint8Array): Promise<Reply>;
@@ -128,7 +132,7 @@ const SESSION_MS = 600_000;
 const FAILURES = { perBoard: 4, more: 16 };
 
 export function openEnrolment(options: EnrolmentOptions): Enrolment {
-  const { group, issuerSecret, endorsement, operator, recordEk, boards, now } = options;
+  const { group, issuerSecret, endorsement, operator, recordEk, allowSealed, boards, now } = options;
   const time = (): number => now().getTime();
   const sessions = openSessions<Session>(boards, time, ({ secret }) => secret && wipe(secret));
   /** Entries of failures by token, since the start. */
@@ -152,6 +156,7 @@ export function openEnrolment(options: EnrolmentOptions): Enrolment {
     member: session.member,
     ek: session.ek,
     ekHash: session.ekHash,
+    resident: session.key && !isSealedSecret(session.key.publicArea),
     pseudonym: session.key && toHex(memberPseudonym(session.key.memberKey)),
     ...facts,
   });
@@ -243,10 +248,13 @@ export function openEnrolment(options: EnrolmentOptions): Enrolment {
       const session = sessionOf(id);
       return ending(id, session, async () => {
         if (session.key !== undefined) throw outOfTurn();
-        const point = checkPublicArea(key.publicArea);
+        const sealed = isSealedSecret(key.publicArea);
+        if (sealed && !allowSealed) throw sealedRefused();
+        const inTpm = sealed ? undefined : checkPublicArea(key.publicArea);
         checkMemberKey(primitives, key.memberKey, session.nonce, group.basename);
-        // Only the key that is shown to be in the TPM.
-        if (!equal(point, key.memberKey.subarray(0, G1_LENGTH))) throw keyElsewhere();
+        const point = key.memberKey.slice(0, G1_LENGTH);
+        // Only the key that is shown to be in the TPM; a sealed secret does not show whose it is.
+        if (inTpm !== undefined && !equal(inTpm, point)) throw keyElsewhere();
         session.key = key;
         session.member = memberName(point);
         sessions.removeOthers(id, session.member);

@@ -88,6 +88,16 @@ export function readRefusal(
   }
 }
 
+/** A board whose TPM cannot do ECDAA, at a station that makes no device of such. */
+export function sealedRefused(): Failure {
+  return new Failure(
+    'factory.sealed-refused',
+    'operator',
+    'the board would keep its secret sealed in a TPM that cannot do ECDAA, and the station does not allow that for this batch',
+    { action: 'Start the station with --allow-sealed, or use a board with another TPM.' },
+  );
+}
+
 function badMessage(why: string): Failure {
   return new Failure('factory.bad-message', 'operator', `what came over the network is malformed: ${why}`, {
     action: 'Use the same version of enf-factory at the station and on the board.',

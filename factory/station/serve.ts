@@ -42,6 +42,8 @@ export interface Serving {
   readonly address: ListenAddress;
   /** True if boards shall show their endorsement certificates. */
   readonly wantsCertificate: boolean;
+  /** Told to boards: see EnrolmentOptions. */
+  readonly allowSealed: boolean;
   /** Boards at a time; all may be behind one address. */
   readonly boards: number;
   readonly emit: (event: StationEvent) => void;
@@ -128,7 +130,7 @@ async function answer(serving: Serving, request: SmallRequest): Promise<string> 
 }
 
 async function begin(serving: Serving, request: SmallRequest, fields: Fields): Promise<string> {
-  const { enrolment, group, trust, wantsCertificate, emit, now } = serving;
+  const { enrolment, group, trust, wantsCertificate, allowSealed, emit, now } = serving;
   const token = await checkToken(
     group,
     /^Bearer (\S{1,200})$/.exec(request.authorization ?? '')?.[1] ?? '',
@@ -145,7 +147,10 @@ async function begin(serving: Serving, request: SmallRequest, fields: Fields): P
   emit({ event: 'board', source: request.source, serial: facts.serial, open: enrolment.open });
   const { gpk, basename, name } = group;
   const { xttRoot, tlsRoot } = trust;
-  return encodeMessage({ session, nonce, gpk, basename, name, xttRoot, tlsRoot, wantsCertificate });
+  return encodeMessage({
+    ...{ session, nonce, gpk, basename, name, xttRoot, tlsRoot },
+    ...{ wantsCertificate, allowSealed },
+  });
 }
 
 const encodeReply = (reply: Reply): string =>

@@ -57,6 +57,8 @@ bool ecdaa_verify(struct ecdaa_group *group, const struct ecdaa_claim *claims, s
 
 // Q = sk·G1, 65 bytes.
 bool ecdaa_public_point(uint8_t *point, const uint8_t *secret);
+// s = k + c·sk: the answer to a challenge of whoever committed to k (§5), each 32 bytes; the challenge is public.
+bool ecdaa_respond(uint8_t *response, const uint8_t *secret, const uint8_t *committed, const uint8_t *challenge);
 // The credential A ‖ B ‖ C ‖ D and its signature c ‖ s (§6), 324 bytes, from the issuer's 64 bytes, the member's point and two
 // draws of 65 random bytes: l, r.
 bool ecdaa_issue(uint8_t *credential, const uint8_t *issuer, const uint8_t *member_point, const uint8_t *draws);

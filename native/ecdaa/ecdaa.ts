@@ -33,6 +33,8 @@ export interface EcdaaFace {
   ): Promise<Uint8Array>;
   /** sk·G1, 65 bytes. */
   ecdaaPublicPoint(secret: Uint8Array): Uint8Array | undefined;
+  /** k + c·sk mod n, 32 bytes: the answer of whoever committed to k to the challenge c (ecdaa.md §5). Undefined unless sk and k are 1 … n−1 and c is below n. */
+  ecdaaRespond(secret: Uint8Array, committed: Uint8Array, challenge: Uint8Array): Uint8Array | undefined;
   /** Credential and its signature, 324 bytes, from two draws of 65 random bytes. */
   ecdaaIssue(issuerSecret: Uint8Array, memberPoint: Uint8Array, draws: Uint8Array): Uint8Array | undefined;
   /** A signature of 421 bytes, or 356 with an empty basename, from three draws of 65 random bytes. */
@@ -50,7 +52,7 @@ export interface EcdaaFace {
   fp256bnMultiplyEach(points: Uint8Array, scalars: Uint8Array): Uint8Array | undefined;
   /** a·P + b·Q by the path for public values; infinity is empty. */
   fp256bnMultiplyAdd(P: Uint8Array, a: Uint8Array, Q: Uint8Array, b: Uint8Array): Uint8Array | undefined;
-  /** The scalar of 65 random bytes (ecdaa.md §3). */
+  /** The scalar of 65 random bytes (ecdaa.md §3), in memory that the garbage collector does not copy. */
   fp256bnDraw(bytes: Uint8Array): Uint8Array | undefined;
   /** ecdaa.md §4. */
   fp256bnHashToG1(basename: Uint8Array): Uint8Array | undefined;

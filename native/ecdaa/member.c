@@ -25,6 +25,20 @@ bool ecdaa_public_point(uint8_t *point, const uint8_t *secret) {
   return done;
 }
 
+bool ecdaa_respond(uint8_t *response, const uint8_t *secret, const uint8_t *committed, const uint8_t *challenge) {
+  scalar sk, k, c, s;
+  bool done = decode_secret(&sk, secret) && decode_secret(&k, committed) && scalar_decode(&c, challenge);
+  if (done) {
+    scalar_mul(&s, &c, &sk);
+    scalar_add(&s, &s, &k);
+    scalar_encode(response, &s);
+  }
+  explicit_bzero(&sk, sizeof sk);
+  explicit_bzero(&k, sizeof k);
+  secret_wipe_stack();
+  return done;
+}
+
 // What a signature is made from: sk, the draws l, k, n_s, and kl.
 struct secrets { scalar sk, l, k, nonce, kl; };
 

@@ -172,6 +172,19 @@ static napi_value public_point(napi_env env, napi_callback_info info) {
   return addon_new_bytes(env, point, sizeof point);
 }
 
+// ecdaaRespond(secret, committed, challenge): Uint8Array | undefined
+static napi_value respond(napi_env env, napi_callback_info info) {
+  struct addon_bytes given[3];
+  uint8_t response[SCALAR_LENGTH];
+  if (!addon_all_bytes(env, info, given, 3))
+    return addon_bad(env, "ecdaaRespond(secret, committed, challenge: Uint8Array)");
+  for (int i = 0; i < 3; i++) {
+    if (given[i].length != SCALAR_LENGTH) return addon_undefined(env);
+  }
+  if (!ecdaa_respond(response, given[0].data, given[1].data, given[2].data)) return addon_undefined(env);
+  return addon_new_bytes(env, response, sizeof response);
+}
+
 // ecdaaIssue(issuerSecret, memberPoint, draws): Uint8Array | undefined
 static napi_value issue(napi_env env, napi_callback_info info) {
   struct addon_bytes given[3];
@@ -204,6 +217,7 @@ void register_ecdaa(napi_env env, napi_value exports) {
   addon_function(env, exports, "ecdaaGroup", group);
   addon_function(env, exports, "ecdaaVerify", verify);
   addon_function(env, exports, "ecdaaPublicPoint", public_point);
+  addon_function(env, exports, "ecdaaRespond", respond);
   addon_function(env, exports, "ecdaaIssue", issue);
   addon_function(env, exports, "ecdaaSign", sign);
   register_host_arithmetic(env, exports);

@@ -1,5 +1,6 @@
 // What JavaScript may ask of the TPM, one function per command, and the table that names them with their arguments.
 // In every command that uses an authorisation, numbers[0] is its session: 0 is the empty password session.
+#include "commands.h"
 #include "wire.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@ TSS_TAKE(id_object, TPM2B_ID_OBJECT)
 TSS_TAKE(encrypted_secret, TPM2B_ENCRYPTED_SECRET)
 TSS_TAKE_BYTES(digest, TPM2B_DIGEST, buffer)
 TSS_TAKE_BYTES(auth, TPM2B_AUTH, buffer)
-TSS_TAKE_BYTES(s2, TPM2B_SENSITIVE_DATA, buffer)
+TSS_TAKE_BYTES(sensitive, TPM2B_SENSITIVE_DATA, buffer)
 TSS_TAKE_BYTES(y2, TPM2B_ECC_PARAMETER, buffer)
 TSS_TAKE_BYTES(nv_data, TPM2B_MAX_NV_BUFFER, buffer)
 TSS_GIVE(public, TPM2B_PUBLIC)
@@ -30,10 +31,6 @@ TSS_GIVE(point, TPM2B_ECC_POINT)
 TSS_GIVE(signature, TPMT_SIGNATURE)
 TSS_GIVE(nv_public, TPM2B_NV_PUBLIC)
 TSS_GIVE(capability, TPMS_CAPABILITY_DATA)
-
-static ESYS_TR session_of(const struct tss_job *job) {
-  return job->numbers[0] ? job->numbers[0] : ESYS_TR_PASSWORD;
-}
 
 // The errno of opening a device, which the TCTI does not return: absent, not permitted and busy need different actions.
 static int probe_device(const char *tcti) {
@@ -145,7 +142,7 @@ static TSS2_RC run_commit(struct tss_link *link, struct tss_job *job) {
   TPM2B_ECC_PARAMETER y2 = {0};
   UINT16 counter = 0;
   TSS2_RC rc = take_point(&job->buffers[0], &base);
-  if (!rc) rc = take_s2(&job->buffers[1], &s2);
+  if (!rc) rc = take_sensitive(&job->buffers[1], &s2);
   if (!rc) rc = take_y2(&job->buffers[2], &y2);
   if (rc) return rc;
   rc = Esys_Commit(link->esys, job->numbers[1], session_of(job), ESYS_TR_NONE, ESYS_TR_NONE, &base, &s2, &y2, &K, &L,
@@ -251,34 +248,6 @@ static TSS2_RC run_set_auth(struct tss_link *link, struct tss_job *job) {
   return rc;
 }
 
-static TSS2_RC start_session(struct tss_link *link, struct tss_job *job, TPM2_SE kind) {
-  TPMT_SYM_DEF plain = {.algorithm = TPM2_ALG_NULL};
-  ESYS_TR session = ESYS_TR_NONE;
-  TSS2_RC rc = Esys_StartAuthSession(link->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                     NULL, kind, &plain, TPM2_ALG_SHA256, &session);
-  if (rc) return rc;
-  rc = Esys_TRSess_SetAttributes(link->esys, session, TPMA_SESSION_CONTINUESESSION, 0xff);
-  return rc ? rc : tss_give_number(job, session);
-}
-
-// An HMAC session: the password it proves does not cross the bus.
-static TSS2_RC run_start_session(struct tss_link *link, struct tss_job *job) {
-  return start_session(link, job, TPM2_SE_HMAC);
-}
-
-// A session that fulfils the policy of a key.
-static TSS2_RC run_start_policy(struct tss_link *link, struct tss_job *job) {
-  return start_session(link, job, TPM2_SE_POLICY);
-}
-
-// numbers: session, entity whose password is proven, policy session
-static TSS2_RC run_policy_secret(struct tss_link *link, struct tss_job *job) {
-  TPM2B_NONCE any_nonce = {0}, no_reference = {0};
-  TPM2B_DIGEST any_command = {0};
-  return Esys_PolicySecret(link->esys, job->numbers[1], job->numbers[2], session_of(job), ESYS_TR_NONE, ESYS_TR_NONE,
-                           &any_nonce, &any_command, &no_reference, 0, NULL, NULL);
-}
-
 // numbers: session, key whose name the credential is for, endorsement key, policy session for that
 static TSS2_RC run_activate_credential(struct tss_link *link, struct tss_job *job) {
   TPM2B_ID_OBJECT credential = {0};
@@ -358,6 +327,8 @@ static const struct tss_command commands[] = {
     {"testParameters", 0, 0x0, 1, sizeof(TPMT_PUBLIC_PARMS), run_test_parameters},
     {"createPrimary", 2, 0x3, 1, sizeof(TPM2B_PUBLIC), run_create_primary},
     {"create", 2, 0x3, 1, sizeof(TPM2B_PUBLIC), run_create},
+    {"seal", 3, 0x7, 3, sizeof(TPM2B_PUBLIC), run_seal},
+    {"unseal", 2, 0x3, 0, 0, run_unseal},
     {"load", 2, 0x3, 2, sizeof(TPM2B_PRIVATE), run_load},
     {"commit", 2, 0x3, 3, sizeof(TPM2B_ECC_POINT), run_commit},
     {"sign", 2, 0x3, 2, sizeof(TPMT_SIG_SCHEME) + sizeof(TPM2B_DIGEST), run_sign},
@@ -369,6 +340,11 @@ static const struct tss_command commands[] = {
     {"setAuth", 1, 0x1, 1, sizeof(TPM2B_AUTH), run_set_auth},
     {"startSession", 0, 0x0, 0, 0, run_start_session},
     {"startPolicy", 0, 0x0, 0, 0, run_start_policy},
+    {"startSalted", 3, 0x1, 0, 0, run_start_salted},
+    {"policyCommand", 2, 0x1, 0, 0, run_policy_command},
+    {"policyAuthValue", 1, 0x1, 0, 0, run_policy_auth_value},
+    {"policyPcr", 1, 0x1, 1, sizeof(TPML_PCR_SELECTION), run_policy_pcr},
+    {"policyDigest", 1, 0x1, 0, 0, run_policy_digest},
     {"policySecret", 3, 0x7, 0, 0, run_policy_secret},
     {"activateCredential", 4, 0xf, 2, sizeof(TPM2B_ENCRYPTED_SECRET), run_activate_credential},
     {"nvDefine", 2, 0x3, 1, sizeof(TPM2B_NV_PUBLIC), run_nv_define},

@@ -24,6 +24,8 @@ export interface TssAnswer {
  * | `testParameters` | ; TPMT_PUBLIC_PARMS | ; |
  * | `createPrimary` | session, hierarchy ; TPM2B_PUBLIC | object ; TPM2B_PUBLIC |
  * | `create` | session, parent ; TPM2B_PUBLIC | ; TPM2B_PRIVATE, TPM2B_PUBLIC |
+ * | `seal` | session, parent, session that encrypts ; TPM2B_PUBLIC, password, secret of at most 128 | ; TPM2B_PRIVATE, TPM2B_PUBLIC |
+ * | `unseal` | policy session, object ; | ; secret, in memory that the garbage collector does not copy |
  * | `load` | session, parent ; TPM2B_PRIVATE, TPM2B_PUBLIC | object ; |
  * | `commit` | session, key ; P1 TPM2B_ECC_POINT, s2, y2 | counter ; K, L, E as TPM2B_ECC_POINT |
  * | `sign` | session, key ; digest, TPMT_SIG_SCHEME | ; TPMT_SIGNATURE |
@@ -35,6 +37,11 @@ export interface TssAnswer {
  * | `setAuth` | object ; password | ; |
  * | `startSession` | ; | HMAC session ; |
  * | `startPolicy` | ; | policy session ; |
+ * | `startSalted` | salt key, TPM2_SE, what it encrypts (TPMA_SESSION) ; | session ; |
+ * | `policyCommand` | policy session, command code ; | ; |
+ * | `policyAuthValue` | policy session ; | ; |
+ * | `policyPcr` | policy session ; TPML_PCR_SELECTION | ; |
+ * | `policyDigest` | policy session ; | ; digest |
  * | `policySecret` | session, entity, policy session ; | ; |
  * | `activateCredential` | session, key, endorsement key, policy session ; TPM2B_ID_OBJECT, TPM2B_ENCRYPTED_SECRET | ; secret |
  * | `nvDefine` | session, hierarchy ; TPM2B_NV_PUBLIC | index ; |
@@ -49,6 +56,8 @@ export type TssCommand =
   | 'testParameters'
   | 'createPrimary'
   | 'create'
+  | 'seal'
+  | 'unseal'
   | 'load'
   | 'commit'
   | 'sign'
@@ -60,6 +69,11 @@ export type TssCommand =
   | 'setAuth'
   | 'startSession'
   | 'startPolicy'
+  | 'startSalted'
+  | 'policyCommand'
+  | 'policyAuthValue'
+  | 'policyPcr'
+  | 'policyDigest'
   | 'policySecret'
   | 'activateCredential'
   | 'nvDefine'

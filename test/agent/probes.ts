@@ -75,6 +75,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       wire: 'enf/2',
       device: 'enf0',
       mode: 'tpm',
+      resident: true,
       trouble: null,
       handshakes: 0,
       lastHandshake: null,

@@ -28,7 +28,8 @@ export const nvObjects: Check = {
           'Personalise it: enf-factory device personalise.',
         );
       }
-      const found = `group key and credential under the ${whole.hierarchy} hierarchy`;
+      const key = whole.daaKey?.sealed ? 'sealed secret of the group key' : 'group key';
+      const found = `${key} and credential under the ${whole.hierarchy} hierarchy`;
       const tlsRoot = whole.objects.some(({ name, written }) => name === 'tlsRoot' && written);
       if (tlsRoot || probes.config.remote.tlsRoot !== '') return ok(found);
       return warning(`${found}, but no TLS root`, 'Set remote.tls-root, or personalise with a trust bundle.');

@@ -47,6 +47,7 @@ static int leaky(void) {
 // What was made with each arithmetic: the same, as they get the same draws.
 struct made {
   uint8_t credential[CREDENTIAL_LENGTH + CREDENTIAL_SIGNATURE_LENGTH], signature[2][LINKED_SIGNATURE_LENGTH];
+  uint8_t response[SCALAR_LENGTH];
 };
 
 static bool everything(struct made *made, const char *arithmetic) {
@@ -69,6 +70,10 @@ static bool everything(struct made *made, const char *arithmetic) {
                                     linked ? sizeof basename : 0, draws), "ecdaa_sign");
   }
   VALGRIND_MAKE_MEM_DEFINED(made->signature, sizeof made->signature);
+  uint8_t challenge[SCALAR_LENGTH];
+  fill(challenge, sizeof challenge, 9);
+  done = done && check(ecdaa_respond(made->response, sk, issuer, challenge), "ecdaa_respond");
+  VALGRIND_MAKE_MEM_DEFINED(made->response, sizeof made->response);
   printf("%s: %s\n", arithmetic, done ? "done" : "failed");
   return done;
 }
