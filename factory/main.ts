@@ -3,7 +3,7 @@ import { leave, programArguments, VERSION, watchOutput } from '../os/service/pro
 import { batchClose, batchExport, batchStatus } from './commands/batch.ts';
 import { batchLabels } from './commands/boxes.ts';
 import { devicePersonalise } from './commands/device.ts';
-import { groupCreate, groupImport, groupShow } from './commands/group.ts';
+import { groupCreate, groupImport, groupSeal, groupShow } from './commands/group.ts';
 import { deviceVerify, deviceWipe } from './commands/incoming.ts';
 import { inspect } from './commands/inspect.ts';
 import { label } from './commands/label.ts';
@@ -19,6 +19,7 @@ const program: Program = {
     groupCreate,
     groupImport,
     groupShow,
+    groupSeal,
     devicePersonalise,
     deviceVerify,
     deviceWipe,

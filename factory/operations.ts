@@ -19,6 +19,7 @@ import {
   type GroupRequest,
   ISSUER_PUBLIC_LENGTH,
   ISSUER_SECRET_LENGTH,
+  type IssuerStorage,
   importGroup,
   issuerSecretStorage,
   labelWithCount,
@@ -73,7 +74,7 @@ export interface GroupView {
   readonly gid: string;
   readonly created: string;
   readonly devices: number;
-  readonly issuerSecret: 'plain' | 'encrypted' | 'absent';
+  readonly issuerSecret: IssuerStorage;
 }
 
 /** @throws Failure those of `openGroup` */
@@ -96,8 +97,10 @@ interface DeviceRequest {
   readonly group: Group;
   readonly trust: Trust;
   readonly marks?: Marks;
-  /** Called only if the issuer's secret key is needed and encrypted. */
+  /** Called only if the issuer's secret key is needed and encrypted, or in a TPM that wants it. */
   readonly passphrase: () => Promise<Uint8Array>;
+  /** The TPM that holds the issuer's secret key, where one does. */
+  readonly stationTpm?: string | undefined;
   readonly progress: (step: string) => void;
 }
 
@@ -109,14 +112,14 @@ export async function personaliseTpmAt(
       'placement' | 'hierarchyAuth' | 'endorsement' | 'recordEk' | 'allowSealed'
     >,
 ): Promise<Personalised> {
-  const { group, passphrase, ...rest } = request;
+  const { group, passphrase, stationTpm, ...rest } = request;
   return withTpm(tcti, async (tpm) =>
     personaliseTpm({
       ...rest,
       group,
       tpm,
       capabilities: await probe(tpm),
-      issuerSecret: () => unlockOpenBatch(group, passphrase),
+      issuerSecret: () => unlockOpenBatch(group, passphrase, stationTpm),
     }),
   );
 }
@@ -137,11 +140,11 @@ export async function endorsementPolicy(files: {
 
 /** Writes a credential with its key into a new folder. @throws Failure those of `personaliseSoftware` */
 export async function personaliseFolder(folder: string, request: DeviceRequest): Promise<Row> {
-  const { passphrase, ...rest } = request;
+  const { passphrase, stationTpm, ...rest } = request;
   return personaliseSoftware({
     ...rest,
     folder,
-    issuerSecret: await unlockOpenBatch(rest.group, passphrase),
+    issuerSecret: await unlockOpenBatch(rest.group, passphrase, stationTpm),
   });
 }
 
@@ -152,9 +155,10 @@ export async function personaliseFolder(folder: string, request: DeviceRequest):
 export async function unlockOpenBatch(
   group: Group,
   passphrase: () => Promise<Uint8Array>,
+  stationTpm?: string,
 ): Promise<Uint8Array> {
   await withJournal(group, async (journal) => journal.requireOpen());
-  return unlockIssuer(group, passphrase);
+  return unlockIssuer(group, passphrase, stationTpm);
 }
 
 /** The trust bundle in a file. @throws Failure `trust.bad-bundle`, and those of reading files */

@@ -25,6 +25,8 @@ export const RC = {
   hierarchy: 0x085,
   handle: 0x08b,
   authFail: 0x08e,
+  policyFail: 0x09d,
+  pcrChanged: 0x128,
   badAuth: 0x0a2,
 } as const;
 
@@ -112,6 +114,11 @@ export function failureOf(rc: number, command: string, text: string): Failure {
     case RC.hierarchy:
       return new Failure('tpm.not-authorised', 'operator', `${said}: the TPM refused the authorisation`, {
         action: 'Give the password that was set for this key or hierarchy.',
+      });
+    case RC.policyFail:
+    case RC.pcrChanged:
+      return new Failure('tpm.policy-failed', 'operator', `${said}: what the object's policy asks for is not so`, {
+        action: 'Boot the machine as it was when the object was made, or make the object anew.',
       });
     default:
       return new Failure('tpm.refused', 'retry', `${said}`);

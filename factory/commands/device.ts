@@ -15,7 +15,15 @@ import { shortGid } from '../group/names.ts';
 import { endorsementPolicy, personaliseFolder, personaliseTpmAt, readTrust, withTpm } from '../operations.ts';
 import { personaliseBoard } from '../station/board.ts';
 import { fingerprintOf } from '../station/identity.ts';
-import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TCTI_OPTION, TRUST_OPTION } from './group.ts';
+import {
+  askPassphrase,
+  GROUP_OPTION,
+  PASSPHRASE_OPTION,
+  STATION_TPM_OPTION,
+  stationTpm,
+  TCTI_OPTION,
+  TRUST_OPTION,
+} from './group.ts';
 import { OPERATOR_OPTIONS, RECORD_EK_OPTION, readMarks, SERIAL_OPTIONS } from './marks.ts';
 
 const PLACEMENTS: readonly Placement[] = ['platform', 'owner', 'auto'];
@@ -78,6 +86,7 @@ const NOT_AT_STATION: readonly Option[] = [
   GROUP_OPTION,
   TRUST_OPTION,
   PASSPHRASE_OPTION,
+  STATION_TPM_OPTION,
   SOFTWARE_OPTION,
   ...EK_STATION_OPTIONS,
   RECORD_EK_OPTION,
@@ -91,6 +100,7 @@ export const devicePersonalise: Command = {
     GROUP_OPTION,
     TRUST_OPTION,
     PASSPHRASE_OPTION,
+    STATION_TPM_OPTION,
     ...TPM_OPTIONS,
     ...SERIAL_OPTIONS,
     RECORD_EK_OPTION,
@@ -137,6 +147,7 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
       allowSealed: invocation.flag(ALLOW_SEALED_OPTION.name),
       recordEk: invocation.flag(RECORD_EK_OPTION.name),
       passphrase: askPassphrase(invocation, group),
+      stationTpm: stationTpm(invocation),
       progress: progressLines(),
     });
     invocation.print(done, () => sentence(done, group));
@@ -259,6 +270,7 @@ async function intoFiles(invocation: Invocation, group: Group, trust: Trust, fol
     trust,
     marks: await readMarks(invocation),
     passphrase: askPassphrase(invocation, group),
+    stationTpm: stationTpm(invocation),
     progress: progressLines(),
   });
   invocation.print(

@@ -2,9 +2,18 @@ import { readBasename } from '../../cli/basename.ts';
 import { readPassphrase } from '../../cli/passphrase.ts';
 import type { Command, Invocation, Option } from '../../cli/program.ts';
 import { wipe } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { DEFAULT_TCTI } from '../../tpm/context.ts';
-import { createGroup, type Group, type GroupRequest } from '../group/group.ts';
+import {
+  createGroup,
+  type Group,
+  type GroupRequest,
+  issuerSecretStorage,
+  openGroup,
+} from '../group/group.ts';
+import { isPcr } from '../group/issuer-tpm.ts';
 import { shortGid } from '../group/names.ts';
+import { sealGroup } from '../group/seal.ts';
 import { importGroupFiles, showGroup } from '../operations.ts';
 
 /** Options that several commands share. */
@@ -24,6 +33,18 @@ export const PASSPHRASE_OPTION: Option = {
   value: 'FILE',
   help: "file with the passphrase of the issuer's secret key (default: ask on the terminal)",
 };
+
+export const STATION_TPM_OPTION: Option = {
+  name: 'station-tpm',
+  value: 'DEVICE',
+  help: "the station's own TPM, if it holds the issuer's secret key: a device or a TCTI (default /dev/tpmrm0)",
+};
+
+/** How the station's own TPM is reached, if the option names one. */
+export function stationTpm(invocation: Invocation): string | undefined {
+  const given = invocation.option(STATION_TPM_OPTION.name);
+  return given?.startsWith('/') ? `device:${given}` : given;
+}
 
 /** The passphrase of an encrypted issuer key, from the file named or the terminal. */
 export function askPassphrase(invocation: Invocation, group: Group): () => Promise<Uint8Array> {
@@ -107,6 +128,95 @@ export async function newPassphrase(invocation: Invocation, prompt: string): Pro
   if (file !== undefined) return readPassphrase({ file });
   if (invocation.flag('ask-passphrase')) return readPassphrase({ prompt, twice: true });
   return undefined;
+}
+
+const TPM_PASSPHRASE: readonly Option[] = [
+  {
+    name: 'tpm-passphrase-file',
+    value: 'FILE',
+    help: 'file with the passphrase that the TPM is to ask for each time; it counts wrong ones',
+  },
+  { name: 'ask-tpm-passphrase', help: 'type that passphrase on the terminal' },
+  { name: 'no-tpm-passphrase', help: 'whoever can use the TPM of this station can use the key' },
+];
+
+export const groupSeal: Command = {
+  name: 'group seal',
+  summary: "move a group's issuer key into the station's own TPM; a copy under its passphrase goes elsewhere",
+  options: [
+    GROUP_OPTION,
+    {
+      ...PASSPHRASE_OPTION,
+      help: "file with the passphrase of the issuer's secret key, or of its copy if it has none (default: ask)",
+    },
+    {
+      name: 'recovery',
+      value: 'FILE',
+      help: 'the new file with the copy: put it on a medium that is kept off the line',
+    },
+    STATION_TPM_OPTION,
+    ...TPM_PASSPHRASE,
+    {
+      name: 'pcrs',
+      value: 'LIST',
+      help: 'open it only while these registers of the SHA-256 bank are as they are now, e.g. 0,2,7',
+    },
+  ],
+  examples: [
+    'enf-factory group seal --group groups/march --recovery /media/safe/march.isk.enc --ask-tpm-passphrase',
+    'enf-factory group seal --group groups/march --recovery /media/safe/march.isk.enc --no-tpm-passphrase --pcrs 0,7',
+  ],
+  async run(invocation) {
+    const group = await openGroup(invocation.required('group'));
+    const recovery = invocation.required('recovery');
+    const pcrs = readPcrs(invocation.option('pcrs'));
+    const tpmPassphrase = await readTpmPassphrase(invocation);
+    try {
+      // A key without a passphrase gets one for its copy.
+      const isNew = (await issuerSecretStorage(group)) === 'plain' && !invocation.option(PASSPHRASE_OPTION.name);
+      const passphrase = isNew
+        ? () => readPassphrase({ prompt: 'New passphrase of the recovery copy', twice: true })
+        : askPassphrase(invocation, group);
+      await sealGroup({ group, stationTpm: stationTpm(invocation), recovery, passphrase, tpmPassphrase, pcrs });
+    } finally {
+      if (tpmPassphrase) wipe(tpmPassphrase);
+    }
+    invocation.print(
+      { folder: group.folder, recovery, pcrs, tpmPassphrase: tpmPassphrase !== undefined },
+      () =>
+        `The issuer's secret key of ${group.name} is sealed in the TPM, and no longer in ${group.folder}.\n${recovery} is the copy: keep it and its passphrase off the line, apart from each other. Without them the key is lost with the TPM.`,
+    );
+    return undefined;
+  },
+};
+
+/** @throws Failure `cli.bad-arguments` unless exactly one of the three options is given */
+async function readTpmPassphrase(invocation: Invocation): Promise<Uint8Array | undefined> {
+  const file = invocation.option('tpm-passphrase-file');
+  const [ask, none] = [invocation.flag('ask-tpm-passphrase'), invocation.flag('no-tpm-passphrase')];
+  if ([file !== undefined, ask, none].filter(Boolean).length !== 1) {
+    throw new Failure(
+      'cli.bad-arguments',
+      'operator',
+      'expected one of --tpm-passphrase-file, --ask-tpm-passphrase and --no-tpm-passphrase',
+      { action: 'Say what the TPM is to ask for when the key is used.' },
+    );
+  }
+  if (file !== undefined) return readPassphrase({ file });
+  return ask ? readPassphrase({ prompt: 'New passphrase for the TPM', twice: true }) : undefined;
+}
+
+/** @throws Failure `cli.bad-value` */
+function readPcrs(text: string | undefined): number[] {
+  if (text === undefined) return [];
+  const pcrs = text.split(',').map((each) => (/^\d{1,2}$/.test(each) ? Number(each) : -1));
+  if (pcrs.every(isPcr)) return [...new Set(pcrs)].sort((a, b) => a - b);
+  throw new Failure(
+    'cli.bad-value',
+    'operator',
+    `--pcrs: expected numbers from 0 to 23, got ${JSON.stringify(text.slice(0, 40))}`,
+    { action: 'Give a list such as 0,2,7.' },
+  );
 }
 
 export const groupShow: Command = {

@@ -20,7 +20,14 @@ import {
   readPolicy,
   STATION_TPM_OPTIONS,
 } from './device.ts';
-import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TRUST_OPTION } from './group.ts';
+import {
+  askPassphrase,
+  GROUP_OPTION,
+  PASSPHRASE_OPTION,
+  STATION_TPM_OPTION,
+  stationTpm,
+  TRUST_OPTION,
+} from './group.ts';
 import { OPERATOR_OPTIONS, RECORD_EK_OPTION, readOperator } from './marks.ts';
 
 const POLL_MS = 500;
@@ -34,6 +41,7 @@ export const batchRun: Command = {
     GROUP_OPTION,
     TRUST_OPTION,
     PASSPHRASE_OPTION,
+    STATION_TPM_OPTION,
     {
       name: 'tpm',
       value: 'DEVICE',
@@ -64,7 +72,11 @@ export const batchRun: Command = {
     const endorsement = await readPolicy(invocation);
     const source = readSource(invocation.option('ask-serial'));
     const hierarchyAuth = await readHierarchyAuth(invocation);
-    const issuerSecret = await unlockOpenBatch(group, askPassphrase(invocation, group));
+    const issuerSecret = await unlockOpenBatch(
+      group,
+      askPassphrase(invocation, group),
+      stationTpm(invocation),
+    );
     const lines = inputLines();
     const serials = source && askSerials(lines, source);
     const stop = new AbortController();

@@ -14,7 +14,14 @@ import { openIdentity } from '../station/identity.ts';
 import { type StationEvent, serveBoards } from '../station/serve.ts';
 import { createToken, readTokens, revokeToken } from '../station/token.ts';
 import { ALLOW_SEALED_OPTION, readPolicy } from './device.ts';
-import { askPassphrase, GROUP_OPTION, PASSPHRASE_OPTION, TRUST_OPTION } from './group.ts';
+import {
+  askPassphrase,
+  GROUP_OPTION,
+  PASSPHRASE_OPTION,
+  STATION_TPM_OPTION,
+  stationTpm,
+  TRUST_OPTION,
+} from './group.ts';
 import { OPERATOR_OPTIONS, RECORD_EK_OPTION, readOperator } from './marks.ts';
 
 const DEFAULT_LISTEN = '[::]:8443';
@@ -31,6 +38,7 @@ export const stationServe: Command = {
     GROUP_OPTION,
     TRUST_OPTION,
     PASSPHRASE_OPTION,
+    STATION_TPM_OPTION,
     {
       name: 'identity',
       value: 'DIR',
@@ -63,7 +71,11 @@ export const stationServe: Command = {
     const operator = readOperator(invocation);
     const endorsement = await readPolicy(invocation);
     const identity = await openIdentity(invocation.required('identity'));
-    const issuerSecret = await unlockOpenBatch(group, askPassphrase(invocation, group));
+    const issuerSecret = await unlockOpenBatch(
+      group,
+      askPassphrase(invocation, group),
+      stationTpm(invocation),
+    );
     const now = (): Date => new Date();
     const log = stderrLog();
     const json = invocation.flag('json');

@@ -13,12 +13,15 @@ import {
 import { Failure } from '../../protocol/failure.ts';
 import { CLAIM_LENGTH, checkBasename, encodeLabel, type Label, parseLabel } from '../../protocol/label.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
+import { openIssuer, parseIssuerInTpm } from './issuer-tpm.ts';
 
 /** The files of a group's folder; keys as the C `ecdaa` tool writes them (ecdaa.md §3, §8). */
 export const GROUP_FILE = {
   issuerPublicKey: 'ipk.bin',
   issuerSecret: 'isk.bin',
   sealedIssuerSecret: 'isk.enc',
+  /** Opened by the station's TPM alone. */
+  issuerInTpm: 'isk.tpm',
   groupPublicKey: 'daa_gpk.bin',
   basename: 'basename.bin',
   description: 'group.json',
@@ -196,19 +199,28 @@ function parseDescription(
   };
 }
 
+/** `tpm`: sealed in the station's TPM; `encrypted`: under a passphrase. */
+export type IssuerStorage = 'plain' | 'encrypted' | 'tpm' | 'absent';
+
 /** How the issuer's secret key is stored in the folder. */
-export async function issuerSecretStorage(group: Group): Promise<'plain' | 'encrypted' | 'absent'> {
+export async function issuerSecretStorage(group: Group): Promise<IssuerStorage> {
   const has = async (name: string): Promise<boolean> =>
     (await readIfThere(`${group.folder}/${name}`, 'issuer secret key')) !== undefined;
+  if (await has(GROUP_FILE.issuerInTpm)) return 'tpm';
   if (await has(GROUP_FILE.issuerSecret)) return 'plain';
   return (await has(GROUP_FILE.sealedIssuerSecret)) ? 'encrypted' : 'absent';
 }
 
 /**
- * The issuer's secret key, 64 bytes; the caller wipes it. `passphrase` is only called for an encrypted one.
- * @throws Failure `factory.no-issuer-secret`, `os.wrong-passphrase`, `os.bad-container`, `os.bad-length`
+ * The issuer's secret key, 64 bytes; the caller wipes it. `passphrase` is only called for an encrypted one, or one in a TPM that wants it;
+ * `stationTpm` is that TPM's connection, this machine's if it is left out.
+ * @throws Failure `factory.no-issuer-secret`, `os.wrong-passphrase`, `os.bad-container`, `os.bad-length`, those of `openIssuer`
  */
-export async function unlockIssuer(group: Group, passphrase: () => Promise<Uint8Array>): Promise<Uint8Array> {
+export async function unlockIssuer(
+  group: Group,
+  passphrase: () => Promise<Uint8Array>,
+  stationTpm?: string,
+): Promise<Uint8Array> {
   const file = (name: string): string => `${group.folder}/${name}`;
   const storage = await issuerSecretStorage(group);
   if (storage === 'plain')
@@ -217,23 +229,30 @@ export async function unlockIssuer(group: Group, passphrase: () => Promise<Uint8
     throw new Failure(
       'factory.no-issuer-secret',
       'operator',
-      `${group.folder} has neither ${GROUP_FILE.issuerSecret} nor ${GROUP_FILE.sealedIssuerSecret}`,
+      `${group.folder} has none of ${GROUP_FILE.issuerSecret}, ${GROUP_FILE.sealedIssuerSecret} and ${GROUP_FILE.issuerInTpm}`,
       { action: 'Restore isk.bin or isk.enc from where you keep the issuer secret key.' },
+    );
+  }
+  if (storage === 'tpm') {
+    const sealed = parseIssuerInTpm(await readBounded(file(GROUP_FILE.issuerInTpm), 'sealed issuer secret key'));
+    return requireLength(
+      file(GROUP_FILE.issuerInTpm),
+      await openIssuer(stationTpm, sealed, passphrase),
     );
   }
   const container = await readBounded(file(GROUP_FILE.sealedIssuerSecret), 'encrypted issuer secret key');
   const typed = await passphrase();
   try {
-    const secret = await openSecret(container, typed);
-    if (secret.length !== ISSUER_SECRET_LENGTH)
-      throw badGroup(
-        file(GROUP_FILE.sealedIssuerSecret),
-        `it holds ${secret.length} bytes, expected ${ISSUER_SECRET_LENGTH}`,
-      );
-    return secret;
+    return requireLength(file(GROUP_FILE.sealedIssuerSecret), await openSecret(container, typed));
   } finally {
     wipe(typed);
   }
+}
+
+function requireLength(path: string, secret: Uint8Array): Uint8Array {
+  if (secret.length === ISSUER_SECRET_LENGTH) return secret;
+  wipe(secret);
+  throw badGroup(path, `it holds ${secret.length} bytes, expected ${ISSUER_SECRET_LENGTH}`);
 }
 
 /**

@@ -20,6 +20,7 @@ import { parseTrust } from '../../protocol/identity/trust.ts';
 import { checkBasename, parseLabel } from '../../protocol/label.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
 import { parseRootCertificate, parseServerCertificate } from '../../protocol/xtt/certificate.ts';
+import { parseIssuerInTpm } from '../group/issuer-tpm.ts';
 import { basenameText, memberName, shortGid } from '../group/names.ts';
 
 /** What a file (or an object in a TPM) was recognised as. Never holds a secret. */
@@ -100,6 +101,14 @@ const KINDS: readonly Kind[] = [
     kind: 'encrypted issuer secret key',
     matches: (_name, bytes) => toHex(bytes.subarray(0, 4)) === '454e464b',
     examine: check(checkContainer),
+  },
+  {
+    kind: 'issuer secret key, sealed in a TPM',
+    matches: startingWith(/^\s*\{[^}]*"enf-issuer-tpm-/),
+    examine: (bytes) => {
+      const { pcrs, passphrase } = parseIssuerInTpm(bytes);
+      return { passphrase: passphrase ? 'yes' : 'no', pcrs: pcrs.join(',') || 'none' };
+    },
   },
   {
     kind: 'issuer public key (ipk)',

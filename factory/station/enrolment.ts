@@ -40,7 +40,7 @@ export interface EnrolmentOptions {
   /** Notes the hash of a proved endorsement key. */
   readonly recordEk: boolean;
   /** Boards whose TPM cannot do ECDAA may keep the member's secret sealed in it. */
-  readonly allowSealed: boolean;
+  readonly allowSealed?: boolean | undefined;
   /** Boards at a time. */
   readonly boards: number;
   readonly now: () => Date;
@@ -132,7 +132,7 @@ const SESSION_MS = 600_000;
 const FAILURES = { perBoard: 4, more: 16 };
 
 export function openEnrolment(options: EnrolmentOptions): Enrolment {
-  const { group, issuerSecret, endorsement, operator, recordEk, allowSealed, boards, now } = options;
+  const { group, issuerSecret, endorsement, operator, recordEk, allowSealed = false, boards, now } = options;
   const time = (): number => now().getTime();
   const sessions = openSessions<Session>(boards, time, ({ secret }) => secret && wipe(secret));
   /** Entries of failures by token, since the start. */

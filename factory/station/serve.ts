@@ -43,7 +43,7 @@ export interface Serving {
   /** True if boards shall show their endorsement certificates. */
   readonly wantsCertificate: boolean;
   /** Told to boards: see EnrolmentOptions. */
-  readonly allowSealed: boolean;
+  readonly allowSealed?: boolean | undefined;
   /** Boards at a time; all may be behind one address. */
   readonly boards: number;
   readonly emit: (event: StationEvent) => void;

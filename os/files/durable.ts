@@ -27,6 +27,16 @@ export async function writeDurable(path: string, bytes: Uint8Array | string, mod
   }
 }
 
+/** Removes a file if it is there, durably. @throws Failure `os.write-failed` */
+export async function removeDurable(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+    await syncFolder(dirname(path));
+  } catch (error) {
+    throw writeFailure(path, error);
+  }
+}
+
 /** Makes the entries of a folder durable after a create, rename or unlink in it. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');

@@ -7,7 +7,7 @@ import { endorsementKeyObject, makeCredential } from '../../crypto/make-credenti
 import { primitives } from '../../crypto/primitives.ts';
 import {
   type EndorsementPolicy,
-  type MemberKey,
+  type ShownKey,
   proveEndorsement,
   readAuthorities,
   readCertificateFile,
@@ -19,7 +19,6 @@ import type { EndorsementPublic } from '../../protocol/crypto/endorsement.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';
 import { openTpm, type Tpm } from '../../tpm/context.ts';
-import { openDaaKey } from '../../tpm/daa.ts';
 import { type EndorsementKind, nameOf, openChallenge, withEndorsementKey } from '../../tpm/endorsement.ts';
 import { PLATFORM_MAP } from '../../tpm/handles.ts';
 import { readNv } from '../../tpm/nv.ts';
@@ -82,9 +81,9 @@ const policyOf = async (by: Maker, required = true): Promise<EndorsementPolicy> 
 const publicOf = (chip: Swtpm, kind: EndorsementKind): Promise<EndorsementPublic> =>
   withTpm(chip, (tpm) => withEndorsementKey(tpm, kind, async (_, key) => key));
 /** The member key as the TPM shows it. */
-const keyOf = async (tpm: Tpm): Promise<MemberKey> => {
+const keyOf = async (tpm: Tpm): Promise<ShownKey> => {
   const { daaKey: handle } = PLATFORM_MAP;
-  return { handle, publicPoint: (await openDaaKey(tpm, handle)).publicPoint };
+  return { handle, publicArea: (await findObject(tpm, handle))!.publicArea };
 };
 const pemOf = (key: EndorsementPublic): string =>
   endorsementKeyObject(key).export({ type: 'spki', format: 'pem' }) as string;
@@ -188,7 +187,7 @@ describe('the secret', () => {
   });
 
   /** A genuine chip, and another whose key something between shows instead, from its `from`th look-up on. */
-  async function between(from: number, work: (tpm: Tpm, shown: MemberKey, own: MemberKey) => Promise<void>) {
+  async function between(from: number, work: (tpm: Tpm, shown: ShownKey, own: ShownKey) => Promise<void>) {
     const [chip, other] = [await genuine(), await chipOf()];
     const [elsewhere, shown] = await withTpm(other, async (tpm) => {
       await createDaaKey(tpm, PLATFORM_MAP);

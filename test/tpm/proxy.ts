@@ -14,6 +14,8 @@ export interface FaultyTpm {
   readonly tcti: string;
   /** Command codes in the order they came. */
   readonly commands: number[];
+  /** Everything that has passed between TPM and host, as somebody on the bus sees it. */
+  readonly bus: Buffer[];
   /** The next `times` commands with this code meet the fault. */
   inject(code: number, fault: Fault, times?: number): void;
   /** Lets hanging connections go. */
@@ -29,6 +31,7 @@ export const CC = {
   startup: 0x144,
   nvRead: 0x14e,
   create: 0x153,
+  unseal: 0x15e,
   load: 0x157,
   sign: 0x15d,
   flushContext: 0x165,
@@ -48,19 +51,26 @@ export function firstAttempts(commands: readonly number[]): number[] {
 
 const HEADER = 10;
 
-/** Stands between the TSS and a swtpm on two ports like swtpm's own (data, control) and does as it is told. */
-export async function faultyTpm(upstreamPort: number): Promise<FaultyTpm> {
+/**
+ * Stands between the TSS and a swtpm on two ports like swtpm's own (data, control) and does as it is told. `always` says what happens to each
+ * command of a kind.
+ */
+export async function faultyTpm(
+  upstreamPort: number,
+  always: (command: Buffer) => Fault | undefined = () => undefined,
+): Promise<FaultyTpm> {
   const faults: { code: number; fault: Fault; times: number }[] = [];
   const commands: number[] = [];
+  const bus: Buffer[] = [];
   const clients = new Set<Socket>();
   const data = createServer((client) => {
     clients.add(client);
     client.on('close', () => clients.delete(client)).on('error', () => {});
-    serve(client, upstreamPort, (command) => {
+    serve(client, upstreamPort, bus, (command) => {
       const code = command.readUInt32BE(6);
       commands.push(code);
       const found = faults.find((each) => each.code === code && each.times-- > 0);
-      return found?.fault;
+      return found?.fault ?? always(command);
     });
   });
   const control = createServer((client) => pipe(client, upstreamPort + 1));
@@ -76,18 +86,28 @@ export async function faultyTpm(upstreamPort: number): Promise<FaultyTpm> {
   return {
     tcti: `swtpm:host=127.0.0.1,port=${port}`,
     commands,
+    bus,
     inject: (code, fault, times = 1) => faults.push({ code, fault, times }),
     release,
   };
 }
 
-function serve(client: Socket, upstreamPort: number, choose: (command: Buffer) => Fault | undefined): void {
+function serve(
+  client: Socket,
+  upstreamPort: number,
+  bus: Buffer[],
+  choose: (command: Buffer) => Fault | undefined,
+): void {
   const upstream = connect(upstreamPort, '127.0.0.1');
   upstream.on('error', () => client.destroy()).on('close', () => client.destroy());
-  upstream.on('data', (answer) => client.write(answer));
+  upstream.on('data', (answer: Buffer) => {
+    bus.push(answer);
+    client.write(answer);
+  });
   client.on('close', () => upstream.destroy());
   let received = Buffer.alloc(0);
   client.on('data', (chunk: Buffer) => {
+    bus.push(chunk);
     received = Buffer.concat([received, chunk]);
     while (received.length >= HEADER && received.length >= received.readUInt32BE(2)) {
       const length = received.readUInt32BE(2);

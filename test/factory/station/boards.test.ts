@@ -52,7 +52,7 @@ describe('a station on the network', () => {
     expect(enrolment.open).toBe(0);
     expect(await tally()).toMatchObject({ passed: BOARDS, issued: 0, failed: {} });
     // What is on the list is what the fabric will see.
-    const pseudonym = await withTpm(boards[0]!, async (tpm) => proveMembership(tpm, await readMember(tpm)));
+    const pseudonym = await withTpm(boards[0]!, async (tpm) => proveMembership(await readMember(tpm)));
     expect(rows.find(({ serial }) => serial === 'S0')?.pseudonym).toBe(toHex(pseudonym));
     const again = await personalise(boards[0]!, url, token);
     expect(again).toMatchObject({ already: true, serial: 'S0', time: devices[0]!.time });

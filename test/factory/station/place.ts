@@ -23,6 +23,7 @@ export interface StationChange {
   readonly endorsement?: EndorsementPolicy;
   readonly boards?: number;
   readonly into?: Group;
+  readonly allowSealed?: boolean;
   /** True for a step after which the station is killed, before it answers. */
   readonly after?: (step: string) => boolean;
 }
@@ -33,7 +34,7 @@ export const HERE = { facts: NO_FACTS, source: '192.0.2.9' };
 
 export const nobody = (): Promise<Uint8Array> => Promise.reject(new Error('nobody is to be asked'));
 
-export async function withTpm<T>({ tcti }: Swtpm, work: (tpm: Tpm) => Promise<T>): Promise<T> {
+export async function withTpm<T>({ tcti }: Pick<Swtpm, 'tcti'>, work: (tpm: Tpm) => Promise<T>): Promise<T> {
   const tpm = await openTpm(tcti);
   try {
     return await work(tpm);
@@ -68,11 +69,11 @@ export function stationPlace() {
 
   async function station(more: StationChange = {}): Promise<Station> {
     const { endorsement = { authorities: [], required: false }, boards = 64 } = more;
-    const { into = group, after = () => false } = more;
+    const { into = group, allowSealed, after = () => false } = more;
     const now = (): Date => new Date();
     const issuerSecret = await unlockIssuer(into, nobody);
     const enrolment = openEnrolment({
-      ...{ group: into, trust, issuerSecret, endorsement, boards, now },
+      ...{ group: into, trust, issuerSecret, endorsement, allowSealed, boards, now },
       operator: { station: 's1' },
       recordEk: true,
     });
@@ -89,7 +90,7 @@ export function stationPlace() {
       done: (...given) => then('done', enrolment.done(...given)),
     };
     const served = await serveBoards({
-      ...{ enrolment: dying, group: into, trust, identity, boards, now, emit: () => {} },
+      ...{ enrolment: dying, group: into, trust, identity, allowSealed, boards, now, emit: () => {} },
       address: { host: '127.0.0.1', port: 0 },
       wantsCertificate: endorsement.authorities.length > 0,
     });
@@ -107,7 +108,7 @@ export function stationPlace() {
     createToken(into, count, new Date(Date.now() + ms));
 
   const personalise = (
-    board: Swtpm,
+    board: Pick<Swtpm, 'tcti'>,
     url: string,
     token: string,
     more: Partial<BoardRequest> = {},

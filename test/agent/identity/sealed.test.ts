@@ -1,0 +1,113 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, test } from 'vitest';
+import { parseConfig } from '../../../agent/config/config.ts';
+import { openKeys } from '../../../agent/identity/keys.ts';
+import { type Exchange, provision } from '../../../agent/identity/provision.ts';
+import { openStore } from '../../../agent/state/state.ts';
+import { drawMemberSecret, memberPoint } from '../../../crypto/member-secret.ts';
+import { primitives } from '../../../crypto/primitives.ts';
+import { openFolder } from '../../../os/files/folder.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { encodeBase64 } from '../../../protocol/identity/base64.ts';
+import { ERROR_MESSAGE } from '../../../protocol/xtt/message.ts';
+import { openTpm, type Tpm } from '../../../tpm/context.ts';
+import { PLATFORM_MAP } from '../../../tpm/handles.ts';
+import { writeObjects } from '../../../tpm/personalise.ts';
+import { createSealedSecret, openSealedSecret } from '../../../tpm/sealed-secret.ts';
+import { swtpmForTest } from '../../tpm/fixture.ts';
+import { CC } from '../../tpm/proxy.ts';
+import { withoutEcdaa } from '../../tpm/without-ecdaa.ts';
+import { temporaryFolder } from '../folders.ts';
+import { type IdentityServer, identityServer } from '../identity-server.ts';
+
+let server: IdentityServer;
+beforeAll(async () => {
+  server = await identityServer();
+});
+
+/** A device whose TPM cannot do ECDAA, personalised with a sealed secret, and what it has written. */
+async function device() {
+  const swtpm = await swtpmForTest();
+  const proxy = await withoutEcdaa(swtpm);
+  const use = async <T>(work: (tpm: Tpm) => Promise<T>): Promise<T> => {
+    const tpm = await openTpm(proxy.tcti);
+    try {
+      return await work(tpm);
+    } finally {
+      await tpm.close();
+    }
+  };
+  const maker = { draw: () => drawMemberSecret(primitives), pointOf: memberPoint };
+  await use(async (tpm) => {
+    const { publicPoint } = await createSealedSecret(tpm, PLATFORM_MAP, maker);
+    const { gpk, credential, signature } = server.issue(publicPoint);
+    await writeObjects(tpm, PLATFORM_MAP, {
+      ...{ gpk, credential, credentialSignature: signature, basename: server.basename },
+      ...{ xttRoot: server.rootCertificate, tlsRoot: 'a PEM text' },
+    });
+  });
+  const state = temporaryFolder();
+  const config = parseConfig(`[remote]\nhosts = ["a"]\n[tpm]\ntcti = "${proxy.tcti}"\n`, 'x');
+  const run = async (connect: () => Exchange = () => server.connect()) => {
+    const keys = await openKeys(config);
+    try {
+      const store = await openStore(await openFolder(state));
+      return await provision({
+        ...{ keys, store, suite: 1, requestedIdentity: new Uint8Array(16) },
+        connect: async () => connect(),
+        links: () => [],
+        nowMs: () => 0,
+      });
+    } finally {
+      await keys.close();
+    }
+  };
+  const secret = () => use((tpm) => openSealedSecret(tpm, PLATFORM_MAP.daaKey));
+  const written = (): Buffer =>
+    Buffer.concat(readdirSync(state).map((name) => readFileSync(join(state, name))));
+  return { proxy, run, secret, state, written };
+}
+
+test('a device with a sealed secret gets its address as others do, and writes the secret nowhere', async () => {
+  const { run, secret, written, proxy } = await device();
+  const first = await run();
+  expect(first).toMatchObject({ resident: false, key: { kind: 'tpm' } });
+  expect(proxy.commands.filter((code) => code === CC.unseal)).toHaveLength(1);
+  expect(proxy.commands).not.toContain(CC.commit);
+  // Again: the same pseudonym, so the same address.
+  expect((await run()).address).toBe(first.address);
+  const value = await secret();
+  const state = written();
+  expect(state.toString()).toContain(first.address);
+  for (const form of [Buffer.from(value), toHex(value), toHex(value).toUpperCase(), encodeBase64(value)])
+    expect(state.includes(form)).toBe(false);
+});
+
+test('it is unsealed for the signature alone: not before the server has shown itself, and not after', async () => {
+  const { run, proxy } = await device();
+  const unsealed = (): number => proxy.commands.filter((code) => code === CC.unseal).length;
+  // A server that refuses at once.
+  const refusing: Exchange = {
+    send: async () => {},
+    receive: async () => ERROR_MESSAGE,
+    close: () => {},
+  };
+  await expect(run(() => refusing)).rejects.toMatchObject({ code: expect.stringMatching(/^xtt\./) });
+  expect(unsealed()).toBe(0);
+  // One that refuses the signature.
+  const counts: number[] = [];
+  const late = (): Exchange => {
+    const honest = server.connect();
+    let messages = 0;
+    return {
+      ...honest,
+      async receive() {
+        counts.push(unsealed());
+        return messages++ === 0 ? honest.receive() : ERROR_MESSAGE;
+      },
+    };
+  };
+  await expect(run(late)).rejects.toMatchObject({ code: expect.stringMatching(/^xtt\./) });
+  expect(counts).toEqual([0, 1]);
+});
