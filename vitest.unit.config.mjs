@@ -23,7 +23,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/agent/service/{effects,environment,tpm,tpm-troubles}.test.ts',
   'test/agent/state/power-cut.test.ts',
   'test/agent/tunnel/**',
-  'test/factory/{cli,device-life,endorsement,issuer-tpm,line,personalise,sealed}.test.ts',
+  'test/factory/{cli,device-life,endorsement,issuer-tpm,line,personalise,sealed,sealed-cli}.test.ts',
   'test/factory/station/**',
   'test/fabric/commands/**',
   'test/fabric/doctor/netcheck.test.ts',

@@ -10,6 +10,12 @@ TSS_TAKE_BYTES(sensitive, TPM2B_SENSITIVE_DATA, buffer)
 TSS_GIVE(public, TPM2B_PUBLIC)
 TSS_GIVE(private, TPM2B_PRIVATE)
 
+// What functions that have returned left on this thread's stack: ESYS decrypts there.
+static __attribute__((noinline)) void forget_stack(void) {
+  uint8_t left[64 * 1024];
+  explicit_bzero(left, sizeof left);
+}
+
 // ESYS keeps what it is given, to send it again, until it is given something else: it looks for the parent after that.
 static void forget_sensitive(struct tss_link *link) {
   TPM2B_PUBLIC no_template = {0};
@@ -37,6 +43,7 @@ TSS2_RC run_seal(struct tss_link *link, struct tss_job *job) {
     forget_sensitive(link);
   }
   explicit_bzero(&sealed, sizeof sealed);
+  forget_stack();
   if (!rc) rc = give_private(job, private);
   if (!rc) rc = give_public(job, public);
   Esys_Free(private);
@@ -57,13 +64,13 @@ static void forget_answer(struct tss_link *link) {
 // numbers: session that fulfils the object's policy, object
 TSS2_RC run_unseal(struct tss_link *link, struct tss_job *job) {
   TPM2B_SENSITIVE_DATA *data = NULL;
-  TSS2_RC rc =
-      Esys_Unseal(link->esys, job->numbers[1], session_of(job), ESYS_TR_NONE, ESYS_TR_NONE, &data);
+  TSS2_RC rc = Esys_Unseal(link->esys, job->numbers[1], session_of(job), ESYS_TR_NONE, ESYS_TR_NONE, &data);
   if (!rc) {
     rc = tss_give_bytes(job, data->buffer, data->size);
     explicit_bzero(data, sizeof *data);
     forget_answer(link);
   }
   Esys_Free(data);
+  forget_stack();
   return rc;
 }

@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
 import { openKeys } from '../../../agent/identity/keys.ts';
 import { type Exchange, provision } from '../../../agent/identity/provision.ts';
@@ -15,6 +17,7 @@ import { openTpm, type Tpm } from '../../../tpm/context.ts';
 import { PLATFORM_MAP } from '../../../tpm/handles.ts';
 import { writeObjects } from '../../../tpm/personalise.ts';
 import { createSealedSecret, openSealedSecret } from '../../../tpm/sealed-secret.ts';
+import { bundle } from '../../bundle.ts';
 import { swtpmForTest } from '../../tpm/fixture.ts';
 import { CC } from '../../tpm/proxy.ts';
 import { withoutEcdaa } from '../../tpm/without-ecdaa.ts';
@@ -110,4 +113,56 @@ test('it is unsealed for the signature alone: not before the server has shown it
   };
   await expect(run(late)).rejects.toMatchObject({ code: expect.stringMatching(/^xtt\./) });
   expect(counts).toEqual([0, 1]);
+});
+
+/** How often these bytes are in the memory that a process may write. */
+function countIn(pid: number, wanted: Buffer): number {
+  const memory = openSync(`/proc/${pid}/mem`, 'r');
+  let found = 0;
+  try {
+    for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
+      const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? [];
+      if (from === undefined || to === undefined) continue;
+      const bytes = Buffer.alloc(Number(BigInt(`0x${to}`) - BigInt(`0x${from}`)));
+      try {
+        readSync(memory, bytes, 0, bytes.length, BigInt(`0x${from}`));
+      } catch {
+        // Pages that are not there.
+        continue;
+      }
+      for (let at = bytes.indexOf(wanted); at >= 0; at = bytes.indexOf(wanted, at + 1)) found++;
+    }
+  } finally {
+    closeSync(memory);
+  }
+  return found;
+}
+
+test.each([
+  ['good', 'provisioned'],
+  ['refused', 'xtt.'],
+])('after a %s handshake the secret is nowhere in the memory of the program', async (end, said) => {
+  const swtpm = await swtpmForTest();
+  const { tcti } = await withoutEcdaa(swtpm);
+  const program = join(temporaryFolder(), 'child.mjs');
+  await bundle(new URL('./sealed-child.ts', import.meta.url), program);
+  const env = { ...process.env, ENF_ADDON: new URL('../../../dist/enf.node', import.meta.url).pathname };
+  const child = fork(program, [tcti, temporaryFolder(), end], { env, execArgv: [] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const next = async (): Promise<string> => (await once(child, 'message'))[0] as string;
+  expect(await next()).toBe('personalised');
+  child.send('on');
+  expect(await next()).toBe('closed');
+  const tpm = await openTpm(tcti);
+  const secret = Buffer.from(await openSealedSecret(tpm, PLATFORM_MAP.daaKey));
+  const publicPoint = memberPoint(secret);
+  await tpm.close();
+  // As bytes, and as limbs of a number.
+  const forms = [secret, Buffer.from(secret).reverse()];
+  expect(forms.map((form) => countIn(child.pid!, form))).toEqual([0, 0]);
+  // What is no secret is found.
+  expect(countIn(child.pid!, Buffer.from(publicPoint))).toBeGreaterThan(0);
+  child.send('on');
+  expect(await next()).toContain(said);
+  expect(forms.map((form) => countIn(child.pid!, form))).toEqual([0, 0]);
 });

@@ -65,6 +65,21 @@ test('[H-C13] silent: a situation of its own while the tunnel is up, since the r
   expect(renderMetrics(statusOf(snapshot(online)), undefined, 1)).not.toContain('silent');
 });
 
+test('resident: whether the TPM has signed for the identity, null where that is not known', () => {
+  const shown = (resident: boolean | undefined, more = ''): [boolean | null, string | undefined] => {
+    const config = parseConfig(`[remote]\nhosts = ["a"]\n${more}`, 'x');
+    const status = statusOf(
+      snapshot(online, { config, facts: { ...snapshot(online).facts, resident } }),
+    );
+    return [status.resident, /^resident +(.*)$/m.exec(describeStatus(status, NOON))?.[1]];
+  };
+  expect(shown(undefined)).toEqual([null, undefined]);
+  expect(shown(true)).toEqual([true, 'yes: the TPM keeps the group key']);
+  expect(shown(false)).toEqual([false, 'no: the secret of the group key is sealed in the TPM']);
+  const software = '[identity]\nmode = "software"\ncredential-dir = "/c"\n';
+  expect(shown(false, software)).toEqual([false, 'no: the group key is in a file']);
+});
+
 test('online: address, router, traffic, times by the wall clock', () => {
   const traffic = {
     sentPackets: 1,

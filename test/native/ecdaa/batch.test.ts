@@ -244,6 +244,7 @@ describe('bad arguments are TypeErrors', () => {
   const arity: Record<string, number> = {
     ecdaaGroup: 4,
     ecdaaPublicPoint: 1,
+    ecdaaRespond: 3,
     ecdaaIssue: 3,
     ecdaaSign: 5,
     fp256bnMultiply: 2,

@@ -89,6 +89,22 @@ describe.each(arithmetics())('secrets (%s)', (arithmetic) => {
     );
   });
 
+  it('answers to challenges are those of the reference; zero, and what is not below n, is refused', () => {
+    fc.assert(
+      fc.property(anyScalar, anyScalar, fc.oneof(anyScalar, fc.constant(0n)), (sk, k, c) => {
+        const answer = face.ecdaaRespond(encodeScalar(sk), encodeScalar(k), encodeScalar(c));
+        expect(hex(answer)).toBe(toHex(encodeScalar(Fr.add(k, Fr.mul(c, sk)))));
+      }),
+      { numRuns: 60 },
+    );
+    const good = encodeScalar(7n);
+    for (const bad of [encodeScalar(0n), encodeScalar(n), new Uint8Array(32).fill(255), new Uint8Array(31)]) {
+      expect(face.ecdaaRespond(bad, good, good)).toBeUndefined();
+      expect(face.ecdaaRespond(good, bad, good)).toBeUndefined();
+      if (bad[31] !== 0) expect(face.ecdaaRespond(good, good, bad)).toBeUndefined();
+    }
+  });
+
   it('draws and secrets that are zero are refused, and a credential of another key', () => {
     const issuer = concat(encodeScalar(3n), encodeScalar(5n));
     const { credential } = issueCredential(primitives, issuer, encodeG1(G1.BASE.multiply(7n)));

@@ -35,6 +35,7 @@ const state = await healthy.state();
 const file = { character: true, mode: 0o660, owner: 'tss', group: 'tss', usable: true };
 const answer = { connectMs: 1, handshakeMs: 2 };
 const map = inspection.maps[0]!;
+const SEALED = { ...map, daaKey: { handle: 1, sealed: true as const, point: new Uint8Array(65) } };
 
 const running = (await healthy.status())!;
 const trouble = {
@@ -150,7 +151,30 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{}, 'ok', /IBM/],
     [{ config: SOFTWARE }, 'skipped', /files/],
     [{ capabilities: absent }, 'failed', /tpm\.absent/],
-    [{ capabilities: async () => ({ ...capabilities, bnP256: false }) }, 'failed', /BN_P256/],
+    [
+      { capabilities: async () => ({ ...capabilities, bnP256: false }) },
+      'failed',
+      /\(IBM, firmware [\d.]+\) lacks the curve BN_P256/,
+    ],
+    [
+      {
+        capabilities: async () => ({ ...capabilities, ecdaa: false }),
+        inspection: async () => ({ parents: [], maps: [SEALED] }),
+      },
+      'ok',
+      /IBM, firmware [\d.]+, without the algorithm ECDAA; .*resident: no/,
+    ],
+    [
+      {
+        capabilities: async () => ({ ...capabilities, ecdaa: false }),
+        inspection: async () => ({
+          parents: [],
+          maps: [{ ...SEALED, daaKey: { ...SEALED.daaKey, fault: 'no point' } }],
+        }),
+      },
+      'failed',
+      /tpm\.no-ecdaa|lacks the algorithm ECDAA/,
+    ],
     [{ capabilities: busy }, 'skipped', /running agent uses/],
     [{ capabilities: busy, status: async () => undefined }, 'failed', /tpm\.busy/],
   ],
@@ -168,6 +192,7 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   ],
   'nv-objects': [
     [{}, 'ok', /platform/],
+    [{ inspection: async () => ({ parents: [], maps: [SEALED] }) }, 'ok', /^sealed secret of the group key/],
     [{ config: SOFTWARE }, 'skipped', /files/],
     [
       { inspection: async () => ({ parents: [], maps: [{ ...map, objects: [] }] }) },
