@@ -5,14 +5,18 @@ import { parseConfig } from '../../../agent/config/config.ts';
 import { CHECKS } from '../../../agent/doctor/checks/all.ts';
 import { machineProbes } from '../../../agent/doctor/machine.ts';
 import { examine } from '../../../cli/examine.ts';
+import { drawMemberSecret, memberPoint } from '../../../crypto/member-secret.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
 import { type Swtpm, startSwtpm } from '../../../swtpm/swtpm.ts';
-import { openTpm } from '../../../tpm/context.ts';
-import { OWNER_MAP, PLATFORM_MAP } from '../../../tpm/handles.ts';
+import { openTpm, type Tpm } from '../../../tpm/context.ts';
+import { type HandleMap, OWNER_MAP, PLATFORM_MAP } from '../../../tpm/handles.ts';
 import { prepareStorage } from '../../../tpm/parent.ts';
 import { createDaaKey, writeObjects } from '../../../tpm/personalise.ts';
+import { createSealedSecret } from '../../../tpm/sealed-secret.ts';
 import { handlesIn, swtpmForTest, tpm2 } from '../../tpm/fixture.ts';
+import { withoutEcdaa } from '../../tpm/without-ecdaa.ts';
 import { boot, listen } from '../agent.ts';
 import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
@@ -26,13 +30,20 @@ beforeAll(async () => {
   authority = await identityServer();
 });
 
+/** Gives the TPM the key of a member, and returns its point. */
+type MakeKey = (tpm: Tpm, map: HandleMap) => Promise<Uint8Array>;
+const resident: MakeKey = async (tpm, map) => (await createDaaKey(tpm, map)).key.publicPoint;
+const sealed: MakeKey = async (tpm, map) => {
+  const maker = { draw: () => drawMemberSecret(primitives), pointOf: memberPoint };
+  return (await createSealedSecret(tpm, map, maker)).publicPoint;
+};
+
 /** A TPM as the factory leaves it. */
-async function personalised(map = PLATFORM_MAP): Promise<Swtpm> {
+async function personalised(map = PLATFORM_MAP, makeKey = resident): Promise<Swtpm> {
   const swtpm = await swtpmForTest();
   const tpm = await openTpm(swtpm.tcti);
   try {
-    const { key } = await createDaaKey(tpm, map);
-    const { gpk, credential, signature } = authority.issue(key.publicPoint);
+    const { gpk, credential, signature } = authority.issue(await makeKey(tpm, map));
     await writeObjects(tpm, map, {
       gpk,
       credential,
@@ -163,21 +174,45 @@ test('[C-27] passwords of owner, endorsement and lockout are of no concern to a 
   expect([rows().length, rows()[0]!.handshakes]).toEqual([1, 2]);
 });
 
-test('doctor on a personalised TPM, on a bare one, and where there is none', async () => {
+async function doctor(tcti: string) {
   const checks = CHECKS.filter(({ id }) => /^(tpm|nv|credential)/.test(id));
-  const outcomes = async (tcti: string) => {
-    const config = parseConfig(`[remote]\nhosts = ["127.0.0.1"]\n[tpm]\ntcti = "${tcti}"`, 'test');
-    const probes = machineProbes(config);
-    const findings = await examine(checks, probes);
-    return Object.fromEntries(findings.map(({ id, outcome }) => [id, outcome]));
-  };
-  const whole = {
-    'tpm-device': 'skipped',
-    'tpm-capabilities': 'ok',
-    'tpm-lockout': 'ok',
-    'nv-objects': 'ok',
-    credential: 'ok',
-  };
+  const config = parseConfig(`[remote]\nhosts = ["127.0.0.1"]\n[tpm]\ntcti = "${tcti}"`, 'test');
+  return examine(checks, machineProbes(config));
+}
+const outcomes = async (tcti: string): Promise<Record<string, string>> =>
+  Object.fromEntries((await doctor(tcti)).map(({ id, outcome }) => [id, outcome]));
+const whole = {
+  'tpm-device': 'skipped',
+  'tpm-capabilities': 'ok',
+  'tpm-lockout': 'ok',
+  'nv-objects': 'ok',
+  credential: 'ok',
+};
+
+test('a TPM that cannot do ECDAA and keeps a sealed secret: online as others are, and it is said', async () => {
+  const { tcti } = await withoutEcdaa(await personalised(PLATFORM_MAP, sealed));
+  const { router, start } = await place(tcti);
+  const agent = start();
+  await agent.online();
+  expect(agent.effects.facts()).toMatchObject({ handshakes: 1, resident: false });
+  expect(router.clientKeys).toEqual([rows()[0]!.longtermKey]);
+  // Another handshake: the same device.
+  router.raw(encodeVerdict({ kind: 'evicted' }));
+  await agent.until(() => expect(router.clientKeys).toHaveLength(2));
+  await agent.online();
+  expect([rows().length, rows()[0]!.handshakes]).toEqual([1, 2]);
+  await agent.driver.stop();
+  expect(await outcomes(tcti)).toEqual(whole);
+  const found = Object.fromEntries((await doctor(tcti)).map(({ id, message }) => [id, message]));
+  expect(found['tpm-capabilities']).toMatch(/IBM, firmware [\d.]+, without the curve BN_P256.*resident: no/);
+  expect(found['nv-objects']).toMatch(/^sealed secret of the group key/);
+  // One that was never personalised can be no device of a batch that does not allow it.
+  const bare = await withoutEcdaa(await swtpmForTest());
+  const { message } = (await doctor(bare.tcti)).find(({ id }) => id === 'tpm-capabilities')!;
+  expect(message).toMatch(/\(IBM, firmware [\d.]+\) lacks the curve BN_P256/);
+});
+
+test('doctor on a personalised TPM, on a bare one, and where there is none', async () => {
   const [swtpm, bare] = [await personalised(), await swtpmForTest()];
   expect(await outcomes(swtpm.tcti)).toEqual(whole);
   expect(await outcomes(bare.tcti)).toEqual({ ...whole, 'nv-objects': 'failed', credential: 'failed' });
