@@ -107,10 +107,8 @@ interface DeviceRequest {
 /** Makes the TPM at `tcti`, or this machine's, a member of the group. @throws Failure those of `personaliseTpm`, `tpm.…` */
 export async function personaliseTpmAt(
   tcti: string | undefined,
-  request: DeviceRequest & Pick<
-      Personalisation,
-      'placement' | 'hierarchyAuth' | 'endorsement' | 'recordEk' | 'allowSealed'
-    >,
+  request: DeviceRequest &
+    Pick<Personalisation, 'placement' | 'hierarchyAuth' | 'endorsement' | 'recordEk' | 'allowSealed'>,
 ): Promise<Personalised> {
   const { group, passphrase, stationTpm, ...rest } = request;
   return withTpm(tcti, async (tpm) =>

@@ -117,9 +117,14 @@ export function failureOf(rc: number, command: string, text: string): Failure {
       });
     case RC.policyFail:
     case RC.pcrChanged:
-      return new Failure('tpm.policy-failed', 'operator', `${said}: what the object's policy asks for is not so`, {
-        action: 'Boot the machine as it was when the object was made, or make the object anew.',
-      });
+      return new Failure(
+        'tpm.policy-failed',
+        'operator',
+        `${said}: what the object's policy asks for is not so`,
+        {
+          action: 'Boot the machine as it was when the object was made, or make the object anew.',
+        },
+      );
     default:
       return new Failure('tpm.refused', 'retry', `${said}`);
   }

@@ -50,9 +50,7 @@ export async function openSealedSecret(tpm: Tpm, handle: number): Promise<Uint8A
   }
   try {
     if (!isSealedSecret(found.publicArea)) throw badSecret(handle, 'another kind of object');
-    const secret = await unseal(tpm, found.object, (session) =>
-      tpm.call('policyCommand', [session, UNSEAL]),
-    );
+    const secret = await unseal(tpm, found.object, (session) => tpm.call('policyCommand', [session, UNSEAL]));
     if (secret.length === SECRET) return secret;
     wipe(secret);
     throw badSecret(handle, `${secret.length} bytes`);
@@ -119,11 +117,9 @@ async function keepSecret(tpm: Tpm, map: HandleMap, authority: Authority, secret
 /** Writes the point of the secret that is there now; of one that is gone the index may hold another. */
 async function writePoint(tpm: Tpm, map: HandleMap, authority: Authority, point: Uint8Array): Promise<void> {
   const there = await findNv(tpm, map.nv.memberPoint);
-  const index =
-    there?.object ?? (await defineNv(tpm, authority, map.hierarchy, map.nv.memberPoint, POINT));
+  const index = there?.object ?? (await defineNv(tpm, authority, map.hierarchy, map.nv.memberPoint, POINT));
   try {
-    const same =
-      there !== undefined && isWritten(there.public) && equal(await readIndex(tpm, there), point);
+    const same = there !== undefined && isWritten(there.public) && equal(await readIndex(tpm, there), point);
     if (!same) await writeNv(tpm, authority, index, point);
   } finally {
     await release(tpm, index);

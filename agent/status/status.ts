@@ -122,7 +122,9 @@ const situationText = ({ situation, since }: Status, span: string): string =>
 
 const residentText = (resident: boolean, mode: Status['mode']): string => {
   if (resident) return 'yes: the TPM keeps the group key';
-  return mode === 'tpm' ? 'no: the secret of the group key is sealed in the TPM' : 'no: the group key is in a file';
+  return mode === 'tpm'
+    ? 'no: the secret of the group key is sealed in the TPM'
+    : 'no: the group key is in a file';
 };
 
 /** The status for people. */

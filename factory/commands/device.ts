@@ -177,7 +177,10 @@ export async function readPolicy(invocation: Invocation): Promise<EndorsementPol
   return endorsementPolicy({ roots, certificate, required });
 }
 
-function sentence({ already, tpm, hierarchy, time, member, ek, resident }: Personalised, group: Group): string {
+function sentence(
+  { already, tpm, hierarchy, time, member, ek, resident }: Personalised,
+  group: Group,
+): string {
   const what = already ? `was already a member (since ${time})` : 'is now a member';
   const genuine = ek === 'verified' ? ', proved genuine' : '';
   return `The TPM (${tpm}, ${hierarchy} hierarchy${genuine}${resident ? '' : ', resident: no'}) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;

@@ -173,11 +173,19 @@ export const groupSeal: Command = {
     const tpmPassphrase = await readTpmPassphrase(invocation);
     try {
       // A key without a passphrase gets one for its copy.
-      const isNew = (await issuerSecretStorage(group)) === 'plain' && !invocation.option(PASSPHRASE_OPTION.name);
+      const isNew =
+        (await issuerSecretStorage(group)) === 'plain' && !invocation.option(PASSPHRASE_OPTION.name);
       const passphrase = isNew
         ? () => readPassphrase({ prompt: 'New passphrase of the recovery copy', twice: true })
         : askPassphrase(invocation, group);
-      await sealGroup({ group, stationTpm: stationTpm(invocation), recovery, passphrase, tpmPassphrase, pcrs });
+      await sealGroup({
+        group,
+        stationTpm: stationTpm(invocation),
+        recovery,
+        passphrase,
+        tpmPassphrase,
+        pcrs,
+      });
     } finally {
       if (tpmPassphrase) wipe(tpmPassphrase);
     }

@@ -41,7 +41,17 @@ export async function verifyDevice(
   const member = memberName(publicPoint);
   const entry = group && (await entryOf(group, gid, member, pseudonym));
   const { state: ek, text: ekText } = await proveEndorsement(tpm, key, policy);
-  return { gid, basename, member, pseudonym, hierarchy: map.hierarchy, resident: key.resident, ek, ekText, entry };
+  return {
+    gid,
+    basename,
+    member,
+    pseudonym,
+    hierarchy: map.hierarchy,
+    resident: key.resident,
+    ek,
+    ekText,
+    entry,
+  };
 }
 
 async function entryOf(group: Group, gid: string, member: string, pseudonym: string): Promise<Row> {

@@ -234,11 +234,10 @@ export async function unlockIssuer(
     );
   }
   if (storage === 'tpm') {
-    const sealed = parseIssuerInTpm(await readBounded(file(GROUP_FILE.issuerInTpm), 'sealed issuer secret key'));
-    return requireLength(
-      file(GROUP_FILE.issuerInTpm),
-      await openIssuer(stationTpm, sealed, passphrase),
+    const sealed = parseIssuerInTpm(
+      await readBounded(file(GROUP_FILE.issuerInTpm), 'sealed issuer secret key'),
     );
+    return requireLength(file(GROUP_FILE.issuerInTpm), await openIssuer(stationTpm, sealed, passphrase));
   }
   const container = await readBounded(file(GROUP_FILE.sealedIssuerSecret), 'encrypted issuer secret key');
   const typed = await passphrase();

@@ -80,8 +80,10 @@ export function parseIssuerInTpm(bytes: Uint8Array): IssuerInTpm {
   }
   if (fields?.format !== FORMAT) throw badSealed(`its "format" is not "${FORMAT}"`);
   const { parent, pcrs, passphrase } = fields;
-  if (typeof parent !== 'string' || !/^0x8[0-9a-f]{7}$/.test(parent)) throw badSealed('its "parent" is malformed');
-  if (!Array.isArray(pcrs) || pcrs.length > REGISTERS || !pcrs.every(isPcr)) throw badSealed('its "pcrs" are malformed');
+  if (typeof parent !== 'string' || !/^0x8[0-9a-f]{7}$/.test(parent))
+    throw badSealed('its "parent" is malformed');
+  if (!Array.isArray(pcrs) || pcrs.length > REGISTERS || !pcrs.every(isPcr))
+    throw badSealed('its "pcrs" are malformed');
   if (typeof passphrase !== 'boolean') throw badSealed('its "passphrase" is malformed');
   const blob = (name: string): Uint8Array => {
     const text = fields[name];
@@ -131,8 +133,7 @@ async function explained(tpm: Tpm, { pcrs }: IssuerInTpm, error: unknown): Promi
       'operator',
       `the issuer's secret key was sealed in another TPM than the one at ${tpm.tcti}, or that was cleared`,
       {
-        action:
-          `Name the station's TPM (--station-tpm), or put the recovery copy back as isk.enc, remove isk.tpm and seal it again ("enf-factory group seal").`,
+        action: `Name the station's TPM (--station-tpm), or put the recovery copy back as isk.enc, remove isk.tpm and seal it again ("enf-factory group seal").`,
         cause: error,
       },
     );

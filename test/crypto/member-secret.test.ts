@@ -98,7 +98,12 @@ describe('a secret that is kept elsewhere', () => {
   });
 
   test('that is none is refused', async () => {
-    for (const bad of [new Uint8Array(32), encodeScalar(n), new Uint8Array(32).fill(255), new Uint8Array(31)]) {
+    for (const bad of [
+      new Uint8Array(32),
+      encodeScalar(n),
+      new Uint8Array(32).fill(255),
+      new Uint8Array(31),
+    ]) {
       expect(() => memberPoint(bad)).toThrow(/member secret of 32 bytes/);
       const key = keptDaaKey(primitives, new Uint8Array(65), async () => bad.slice());
       const { point } = vault();

@@ -7,10 +7,10 @@ import { endorsementKeyObject, makeCredential } from '../../crypto/make-credenti
 import { primitives } from '../../crypto/primitives.ts';
 import {
   type EndorsementPolicy,
-  type ShownKey,
   proveEndorsement,
   readAuthorities,
   readCertificateFile,
+  type ShownKey,
 } from '../../factory/device/endorsement.ts';
 import { type Personalised, personaliseTpm } from '../../factory/device/personalise.ts';
 import { createGroup, type Group, unlockIssuer } from '../../factory/group/group.ts';

@@ -94,7 +94,9 @@ test('the issuer’s key moves into the station’s TPM, and makes devices from 
   expect(await readManifest(group)).toHaveLength(1);
   // Nothing stays loaded, nothing but the storage key is kept.
   expect(tpm2('getcap', 'handles-persistent').trim()).toBe('- 0x81000001');
-  expect(tpm2('getcap', 'handles-transient').trim() + tpm2('getcap', 'handles-loaded-session').trim()).toBe('');
+  expect(tpm2('getcap', 'handles-transient').trim() + tpm2('getcap', 'handles-loaded-session').trim()).toBe(
+    '',
+  );
 });
 
 test('a wrong passphrase is refused and counts, until the TPM locks itself', async () => {
@@ -119,7 +121,11 @@ test('another TPM is refused, and so is the same one after it was cleared', asyn
     // One that has a storage key, too.
     const elsewhere = { ...group, folder: path(`o${made}`) };
     await createGroup({ folder: elsewhere.folder, name: 'O', basename: group.basename, passphrase: PHRASE });
-    await sealIt({ group: await openGroup(elsewhere.folder), stationTpm: other.tcti, recovery: path(`oc${made}`) });
+    await sealIt({
+      group: await openGroup(elsewhere.folder),
+      stationTpm: other.tcti,
+      recovery: path(`oc${made}`),
+    });
     await expectFailure(unlock(typing(TPM_PHRASE), other), 'factory.issuer-elsewhere');
   } finally {
     await other.stop();

@@ -42,11 +42,29 @@ const GROUP = ['--group', 'march', '--trust', 'trust.json'];
 
 test('a chip that cannot do ECDAA, and an issuer key in the station’s TPM, from the command line', async () => {
   const { tcti } = await withoutEcdaa(chip);
-  const created = ['--name', 'March', '--basename', 'b', '--out', 'march', '--passphrase-file', 'issuer.phrase'];
+  const created = [
+    '--name',
+    'March',
+    '--basename',
+    'b',
+    '--out',
+    'march',
+    '--passphrase-file',
+    'issuer.phrase',
+  ];
   expect(await run('group', 'create', ...created)).toMatchObject({ code: 0 });
 
   // The issuer's key.
-  const seal = ['group', 'seal', '--group', 'march', '--recovery', 'march.isk.enc', '--station-tpm', station.tcti];
+  const seal = [
+    'group',
+    'seal',
+    '--group',
+    'march',
+    '--recovery',
+    'march.isk.enc',
+    '--station-tpm',
+    station.tcti,
+  ];
   expect(code(await run(...seal))).toBe('cli.bad-arguments');
   expect(code(await run(...seal, '--no-tpm-passphrase', '--ask-tpm-passphrase'))).toBe('cli.bad-arguments');
   expect(code(await run(...seal, '--no-tpm-passphrase', '--pcrs', '24'))).toBe('cli.bad-value');
@@ -79,7 +97,17 @@ test('a chip that cannot do ECDAA, and an issuer key in the station’s TPM, fro
   expect(JSON.parse(row!)).toMatchObject({ resident: false, tpm: 'IBM' });
 
   // At a socket: the same chip, the same device.
-  const line = ['batch', 'run', ...GROUP, '--tpm', tcti, '--station-tpm', station.tcti, '--allow-sealed', '--json'];
+  const line = [
+    'batch',
+    'run',
+    ...GROUP,
+    '--tpm',
+    tcti,
+    '--station-tpm',
+    station.tcti,
+    '--allow-sealed',
+    '--json',
+  ];
   const child = spawn(process.execPath, [program, ...line, '--passphrase-file', 'tpm.phrase'], {
     ...{ env, cwd: path('.'), stdio: ['ignore', 'pipe', 'inherit'] },
   });

@@ -156,7 +156,10 @@ describe('a chip that cannot do ECDAA', () => {
       // What is shown has to be what is there.
       const shown = await withTpm(async (tpm) => {
         const { key } = await readMember(tpm);
-        const other = { ...key, publicArea: key.publicArea.map((byte, i, { length }) => byte ^ +(i === length - 1)) };
+        const other = {
+          ...key,
+          publicArea: key.publicArea.map((byte, i, { length }) => byte ^ +(i === length - 1)),
+        };
         const { proveEndorsement } = await import('../../factory/device/endorsement.ts');
         await proveEndorsement(tpm, key, endorsement);
         return proveEndorsement(tpm, other, endorsement).catch((error: Failure) => error.code);

@@ -13,7 +13,9 @@ export const tpmCapabilities: Check = {
       const { maps } = await probes.inspection();
       if (maps.some(({ daaKey }) => daaKey?.sealed && daaKey.fault === undefined)) {
         const can = lacking.length === 0 ? 'that can do ECDAA' : `without ${lacking.join(', ')}`;
-        return ok(`a TPM of ${describeTpm(capabilities)}, ${can}; it keeps the member's secret (resident: no)`);
+        return ok(
+          `a TPM of ${describeTpm(capabilities)}, ${can}; it keeps the member's secret (resident: no)`,
+        );
       }
       requireEcdaa(capabilities);
       return ok(`a TPM of ${describeTpm(capabilities)}, with ECDAA on BN_P256`);

@@ -48,7 +48,12 @@ function connect(): Exchange {
 
 const keys = await openKeys(parseConfig(`[remote]\nhosts = ["a"]\n[tpm]\ntcti = "${tcti}"\n`, 'x'));
 const done = await provision({
-  ...{ keys, store: await openStore(await openFolder(state)), suite: 1, requestedIdentity: new Uint8Array(16) },
+  ...{
+    keys,
+    store: await openStore(await openFolder(state)),
+    suite: 1,
+    requestedIdentity: new Uint8Array(16),
+  },
   connect: async () => connect(),
   links: () => [],
   nowMs: () => 0,

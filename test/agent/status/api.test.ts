@@ -20,6 +20,7 @@ const STATUS: Status = {
   wire: null,
   device: 'enf0',
   mode: 'tpm',
+  resident: true,
   trouble: {
     code: 'net.timeout',
     message: 'no "answer"',

@@ -68,9 +68,7 @@ test('[H-C13] silent: a situation of its own while the tunnel is up, since the r
 test('resident: whether the TPM has signed for the identity, null where that is not known', () => {
   const shown = (resident: boolean | undefined, more = ''): [boolean | null, string | undefined] => {
     const config = parseConfig(`[remote]\nhosts = ["a"]\n${more}`, 'x');
-    const status = statusOf(
-      snapshot(online, { config, facts: { ...snapshot(online).facts, resident } }),
-    );
+    const status = statusOf(snapshot(online, { config, facts: { ...snapshot(online).facts, resident } }));
     return [status.resident, /^resident +(.*)$/m.exec(describeStatus(status, NOON))?.[1]];
   };
   expect(shown(undefined)).toEqual([null, undefined]);
