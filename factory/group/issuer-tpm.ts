@@ -1,6 +1,6 @@
 import { primitives } from '../../crypto/primitives.ts';
 import { explainNotPermitted } from '../../os/linux/tpm-device.ts';
-import { wipe } from '../../protocol/bytes.ts';
+import { readU16, wipe } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { decodeBase64, encodeBase64 } from '../../protocol/identity/base64.ts';
 import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
@@ -88,7 +88,7 @@ export function parseIssuerInTpm(bytes: Uint8Array): IssuerInTpm {
   const blob = (name: string): Uint8Array => {
     const text = fields[name];
     const value = typeof text === 'string' && text.length <= 2 * MOST_BLOB ? decodeBase64(text) : undefined;
-    if (value === undefined || value.length > MOST_BLOB) throw badSealed(`its "${name}" is malformed`);
+    if (value === undefined || !isTpm2b(value)) throw badSealed(`its "${name}" is malformed`);
     return value;
   };
   return {
@@ -99,6 +99,10 @@ export function parseIssuerInTpm(bytes: Uint8Array): IssuerInTpm {
     privateBlob: blob('private'),
   };
 }
+
+/** A structure with its size before it. */
+const isTpm2b = (bytes: Uint8Array): boolean =>
+  bytes.length > 2 && bytes.length <= MOST_BLOB && readU16(bytes, 0) === bytes.length - 2;
 
 /** A register of the SHA-256 bank. */
 export const isPcr = (value: unknown): value is number =>

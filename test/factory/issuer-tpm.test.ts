@@ -7,7 +7,7 @@ import { createGroup, type Group, openGroup, unlockIssuer } from '../../factory/
 import { type SealRequest, sealGroup } from '../../factory/group/seal.ts';
 import { recognise } from '../../factory/inspect/artifact.ts';
 import { showGroup, unlockOpenBatch } from '../../factory/operations.ts';
-import { equal, toHex } from '../../protocol/bytes.ts';
+import { concat, equal, toHex } from '../../protocol/bytes.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';
@@ -168,13 +168,13 @@ test('nothing is lost by what goes wrong, and nothing is written over', async ()
   for (const text of ['', '{}', '[]', '{"format":"enf-issuer-tpm-1"}'])
     expect(recognise('isk.tpm', encodeUtf8(text)).problem).toBeDefined();
   const whole = JSON.parse(readFileSync(`${group.folder}/isk.tpm`, 'utf8'));
-  const bad = { parent: '0x1', pcrs: [24], passphrase: 1, public: '?', private: 'A'.repeat(4_000) };
+  const bad = { parent: '0x1', pcrs: [24], passphrase: 1, public: '?', private: 'AAUA' };
   for (const [name, value] of Object.entries(bad)) {
     writeFileSync(`${group.folder}/isk.tpm`, JSON.stringify({ ...whole, [name]: value }));
     await expectFailure(unlock(), 'factory.bad-sealed-issuer');
   }
-  // Of another group: what it holds is not this group's.
-  const damaged = { ...whole, private: encodeBase64(primitives.random(100)) };
+  // Well-formed, and not of this TPM.
+  const damaged = { ...whole, private: encodeBase64(concat(Uint8Array.of(0, 100), primitives.random(100))) };
   writeFileSync(`${group.folder}/isk.tpm`, JSON.stringify(damaged));
   await expectFailure(unlock(), 'factory.issuer-elsewhere');
 });
