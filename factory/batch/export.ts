@@ -9,7 +9,6 @@ const COLUMNS = [
   'ek',
   'tpm',
   'firmware',
-  'resident',
   'result',
   'failure',
   'message',
@@ -18,6 +17,7 @@ const COLUMNS = [
   'serialFrom',
   'ekHash',
   'token',
+  'resident',
 ] as const satisfies readonly (keyof Facts)[];
 
 /** Lines of CSV (RFC 4180) with a header, or of JSON, one for each entry. `all`: not only devices. */

@@ -151,7 +151,11 @@ describe('device personalise', () => {
   test('a TPM of another group, or of another fabric, is refused and stays as it is', async () => {
     const chip = await freshChip();
     await personalise(chip);
-    const before = await withTpm(chip, readMember);
+    const shown = async () => {
+      const { key, ...rest } = await withTpm(chip, readMember);
+      return { ...rest, publicArea: key.publicArea, resident: key.resident };
+    };
+    const before = await shown();
     await expectFailure(personalise(chip, { group: other }), 'factory.already-personalised');
     await expectFailure(
       personalise(chip, { group: other, placement: 'owner' }),
@@ -162,7 +166,7 @@ describe('device personalise', () => {
       'factory.already-personalised',
     );
     expect(foreign.message).toContain('another fabric');
-    expect(await withTpm(chip, readMember)).toEqual(before);
+    expect(await shown()).toEqual(before);
     expect(await readManifest(other)).toEqual([]);
   });
 

@@ -95,7 +95,9 @@ describe('the capabilities of the TPM', () => {
       expect.unreachable();
     } catch (error) {
       expect(error).toMatchObject({ code: 'tpm.no-ecdaa', remedy: 'operator' });
-      expect((error as Error).message).toBe(`this TPM (IBM) lacks ${named}`);
+      expect((error as Error).message).toBe(
+        `this TPM (IBM, firmware ${capabilities.firmware}) lacks ${named}`,
+      );
     }
   });
 });

@@ -127,7 +127,7 @@ describe('the control socket', () => {
       ([, method, path]) => `${method} ${path}`,
     );
     expect(rows).toEqual(ROUTES.map(({ method, path }) => `${method} ${path}`));
-    const fields = [...docs.matchAll(/^\| `([a-z]\w*)` \| (?:text|time|number|object)/gim)].map(
+    const fields = [...docs.matchAll(/^\| `([a-z]\w*)` \| (?:text|time|number|boolean|object)/gim)].map(
       ([, name]) => name,
     );
     expect(fields).toEqual(Object.keys(STATUS));

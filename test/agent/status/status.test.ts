@@ -112,6 +112,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     wire: 'enf/2',
     device: 'enf0',
     mode: 'tpm',
+    resident: null,
     trouble: null,
     handshakes: 0,
     lastHandshake: '2029-12-31T12:00:00.000Z',
