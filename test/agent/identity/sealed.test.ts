@@ -115,10 +115,10 @@ test('it is unsealed for the signature alone: not before the server has shown it
   expect(counts).toEqual([0, 1]);
 });
 
-/** How often these bytes are in the memory that a process may write. */
-function countIn(pid: number, wanted: Buffer): number {
+/** The memory that a process may write. */
+function memoryOf(pid: number): Buffer[] {
   const memory = openSync(`/proc/${pid}/mem`, 'r');
-  let found = 0;
+  const parts: Buffer[] = [];
   try {
     for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
       const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? [];
@@ -130,39 +130,60 @@ function countIn(pid: number, wanted: Buffer): number {
         // Pages that are not there.
         continue;
       }
-      for (let at = bytes.indexOf(wanted); at >= 0; at = bytes.indexOf(wanted, at + 1)) found++;
+      parts.push(bytes);
     }
   } finally {
     closeSync(memory);
   }
+  return parts;
+}
+
+function countIn(memory: readonly Buffer[], wanted: Buffer): number {
+  let found = 0;
+  for (const part of memory)
+    for (let at = part.indexOf(wanted); at >= 0; at = part.indexOf(wanted, at + 1)) found++;
   return found;
 }
 
 test.each([
   ['good', 'provisioned'],
   ['refused', 'xtt.'],
-])('after a %s handshake the secret is nowhere in the memory of the program', async (end, said) => {
-  const swtpm = await swtpmForTest();
-  const { tcti } = await withoutEcdaa(swtpm);
-  const program = join(temporaryFolder(), 'child.mjs');
-  await bundle(new URL('./sealed-child.ts', import.meta.url), program);
-  const env = { ...process.env, ENF_ADDON: new URL('../../../dist/enf.node', import.meta.url).pathname };
-  const child = fork(program, [tcti, temporaryFolder(), end], { env, execArgv: [] });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const next = async (): Promise<string> => (await once(child, 'message'))[0] as string;
-  expect(await next()).toBe('personalised');
-  child.send('on');
-  expect(await next()).toBe('closed');
-  const tpm = await openTpm(tcti);
-  const secret = Buffer.from(await openSealedSecret(tpm, PLATFORM_MAP.daaKey));
-  const publicPoint = memberPoint(secret);
-  await tpm.close();
-  // As bytes, and as limbs of a number.
-  const forms = [secret, Buffer.from(secret).reverse()];
-  expect(forms.map((form) => countIn(child.pid!, form))).toEqual([0, 0]);
-  // What is no secret is found.
-  expect(countIn(child.pid!, Buffer.from(publicPoint))).toBeGreaterThan(0);
-  child.send('on');
-  expect(await next()).toContain(said);
-  expect(forms.map((form) => countIn(child.pid!, form))).toEqual([0, 0]);
-});
+])(
+  'after sealing it, and after a %s handshake, the secret is nowhere in the memory of the program',
+  async (end, said) => {
+    const swtpm = await swtpmForTest();
+    const { tcti } = await withoutEcdaa(swtpm);
+    const program = join(temporaryFolder(), 'child.mjs');
+    await bundle(new URL('./sealed-child.ts', import.meta.url), program);
+    const env = { ...process.env, ENF_ADDON: new URL('../../../dist/enf.node', import.meta.url).pathname };
+    const child = fork(program, [tcti, temporaryFolder(), end], { env, execArgv: [] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const next = async (): Promise<string> => (await once(child, 'message'))[0] as string;
+    expect(await next()).toBe('sealing');
+    const sealing = memoryOf(child.pid!);
+    child.send('on');
+    expect(await next()).toBe('sealed');
+    const sealed = memoryOf(child.pid!);
+    child.send('on');
+    expect(await next()).toBe('unsealed');
+    const unsealed = memoryOf(child.pid!);
+    child.send('on');
+    expect(await next()).toBe('closed');
+    const tpm = await openTpm(tcti);
+    const secret = Buffer.from(await openSealedSecret(tpm, PLATFORM_MAP.daaKey));
+    const publicPoint = memberPoint(secret);
+    await tpm.close();
+    // As bytes, and as limbs of a number.
+    const counts = (memory: readonly Buffer[]): number[] =>
+      [secret, Buffer.from(secret).reverse()].map((form) => countIn(memory, form));
+    expect(counts(sealing)).toEqual([1, 0]);
+    expect(counts(sealed)).toEqual([0, 0]);
+    expect(counts(unsealed)).toEqual([1, 0]);
+    expect(counts(memoryOf(child.pid!))).toEqual([0, 0]);
+    // What is no secret is found.
+    expect(countIn(sealed, Buffer.from(publicPoint))).toBeGreaterThan(0);
+    child.send('on');
+    expect(await next()).toContain(said);
+    expect(counts(memoryOf(child.pid!))).toEqual([0, 0]);
+  },
+);
