@@ -1,7 +1,14 @@
 import { malformed, readWire, type WireReader } from './wire.ts';
 
 /** TPM_CAP. */
-export const CAPABILITY = { algorithms: 0, handles: 1, commands: 2, properties: 6, curves: 8 } as const;
+export const CAPABILITY = {
+  algorithms: 0,
+  handles: 1,
+  commands: 2,
+  pcrs: 5,
+  properties: 6,
+  curves: 8,
+} as const;
 
 /** TPM_PT. */
 export const PROPERTY = {
@@ -60,4 +67,16 @@ export function readAlgorithms(data: Uint8Array): number[] {
 /** Command codes. @throws Failure `tpm.malformed` */
 export function readCommands(data: Uint8Array): number[] {
   return readEntries(data, CAPABILITY.commands, (reader) => reader.u32() & 0xffff);
+}
+
+/** The registers of each bank of PCRs that the TPM has, by its hash. @throws Failure `tpm.malformed` */
+export function readPcrBanks(data: Uint8Array): Map<number, readonly number[]> {
+  return new Map(
+    readEntries(data, CAPABILITY.pcrs, (reader) => {
+      const hash = reader.u16();
+      const bits = reader.bytes(reader.u8());
+      const registers = Array.from({ length: 8 * bits.length }, (_, i) => i);
+      return [hash, registers.filter((i) => (bits[i >> 3]! >> (i & 7)) & 1)] as const;
+    }),
+  );
 }

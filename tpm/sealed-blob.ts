@@ -1,6 +1,7 @@
 import { addon } from '../native/index.ts';
 import { concat, u16, u32 } from '../protocol/bytes.ts';
 import { Failure } from '../protocol/failure.ts';
+import { CAPABILITY, readPcrBanks } from './capability.ts';
 import { failureOf, isAboutArgument } from './codes.ts';
 import { objectOf, type Tpm, type TpmObject } from './context.ts';
 import { findObject, release, whileLoaded } from './objects.ts';
@@ -34,6 +35,7 @@ export interface SealCondition {
 /** Without noDA: the TPM counts wrong passwords, and locks itself after some. */
 const ATTRIBUTES = ATTRIBUTE.fixedTpm | ATTRIBUTE.fixedParent;
 const REGISTERS = 24;
+const MAX_BANKS = 16;
 
 /** TPML_PCR_SELECTION: count u32 | hash u16 | size u8 | a bit for each register. */
 function selection(pcrs: readonly number[]): Uint8Array {
@@ -51,12 +53,27 @@ const fulfil =
     await tpm.call('policyCommand', [session, UNSEAL]);
   };
 
-/** Seals a secret of at most 128 bytes; nothing stays in the TPM but the storage key. @throws Failure `tpm.hierarchy-locked` */
+/** A policy for registers that a TPM does not have would ask for nothing. @throws Failure `tpm.no-pcrs` */
+async function requirePcrs(tpm: Tpm, pcrs: readonly number[]): Promise<void> {
+  const answer = await tpm.call('capability', [CAPABILITY.pcrs, 0, MAX_BANKS]);
+  const has = readPcrBanks(answer.buffers[0]!).get(ALGORITHM.sha256) ?? [];
+  const lacking = pcrs.filter((pcr) => !has.includes(pcr));
+  if (lacking.length === 0) return;
+  throw new Failure(
+    'tpm.no-pcrs',
+    'operator',
+    `this TPM has no PCR ${lacking.join(', ')} in its SHA-256 bank`,
+    { action: 'Switch the SHA-256 bank on in the firmware, or name no PCRs.' },
+  );
+}
+
+/** Seals a secret of at most 128 bytes; nothing stays in the TPM but the storage key. @throws Failure `tpm.hierarchy-locked`, `tpm.no-pcrs` */
 export async function sealBlob(
   tpm: Tpm,
   secret: Uint8Array,
   { password, pcrs }: SealCondition,
 ): Promise<SealedBlob> {
+  if (pcrs.length > 0) await requirePcrs(tpm, pcrs);
   const policy = await policyDigest(tpm, fulfil(tpm, pcrs));
   const area = encodeSealedPublic({ attributes: ATTRIBUTES, policy, unique: new Uint8Array() });
   const { handle, object } = await prepareParent(tpm, undefined);

@@ -3,10 +3,13 @@ import { Failure } from '../protocol/failure.ts';
 
 /** Reads a TPM structure from the front; nothing is read past its end, and it must end where its content does. */
 export interface WireReader {
+  u8(): number;
   u16(): number;
   u32(): number;
   /** A 2-byte length and as many bytes, at most `max`; copied. */
   sized(max: number): Uint8Array;
+  /** So many bytes, copied. */
+  bytes(length: number): Uint8Array;
   rest(): Uint8Array;
   /** @throws Failure `tpm.malformed` if something is left */
   end(): void;
@@ -21,11 +24,15 @@ export function readWire(what: string, wire: Uint8Array): WireReader {
     return offset - length;
   };
   const reader: WireReader = {
+    u8: () => wire[take(1)]!,
     u16: () => readU16(wire, take(2)),
     u32: () => readU32(wire, take(4)),
     sized: (max) => {
       const length = reader.u16();
       if (length > max) throw malformed(what, `a field of ${length} bytes, at most ${max} expected`);
+      return reader.bytes(length);
+    },
+    bytes: (length) => {
       const start = take(length);
       return Uint8Array.from(wire.subarray(start, start + length));
     },

@@ -7,13 +7,13 @@ import { createGroup, type Group, openGroup, unlockIssuer } from '../../factory/
 import { type SealRequest, sealGroup } from '../../factory/group/seal.ts';
 import { recognise } from '../../factory/inspect/artifact.ts';
 import { showGroup, unlockOpenBatch } from '../../factory/operations.ts';
-import { concat, equal, toHex } from '../../protocol/bytes.ts';
+import { concat, equal, fromHex, toHex } from '../../protocol/bytes.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { type Swtpm, startSwtpm } from '../../swtpm/swtpm.ts';
 import { openTpm } from '../../tpm/context.ts';
 import { probe } from '../../tpm/probe.ts';
-import { faultyTpm } from '../tpm/proxy.ts';
+import { CC, faultyTpm } from '../tpm/proxy.ts';
 import { expectFailure, readManifest, scratch, someTrust } from './folders.ts';
 
 const path = scratch();
@@ -153,6 +153,20 @@ test('with registers it opens only while they are as they were', async () => {
   expect(await failedAttempts()).toBe(0);
   tpm2('pcrreset', '16');
   expect(equal(await unlock(nobody), secret)).toBe(true);
+});
+
+test('registers that the TPM does not have are refused: they would protect nothing', async () => {
+  // The SHA-1 bank alone is switched on.
+  const banks = fromHex('80010000001900000000000000000500000001000403ffffff');
+  const proxy = await faultyTpm(station.port, (command) =>
+    command.readUInt32BE(6) === CC.getCapability && command.readUInt32BE(10) === 5
+      ? { kind: 'bytes', bytes: banks }
+      : undefined,
+  );
+  const { message } = await expectFailure(sealIt({ pcrs: [0, 7], stationTpm: proxy.tcti }), 'tpm.no-pcrs');
+  expect(message).toContain('0, 7');
+  expect([existsSync(recovery()), existsSync(`${group.folder}/isk.tpm`)]).toEqual([false, false]);
+  await sealIt({ stationTpm: proxy.tcti });
 });
 
 test('nothing is lost by what goes wrong, and nothing is written over', async () => {

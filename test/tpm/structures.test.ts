@@ -7,9 +7,11 @@ import {
   readCommands,
   readCurves,
   readHandles,
+  readPcrBanks,
   readProperties,
 } from '../../tpm/capability.ts';
 import { checkPublicArea } from '../../tpm/public-area.ts';
+import { isSealedSecret } from '../../tpm/sealed-secret.ts';
 import {
   ATTRIBUTE,
   type EccPublic,
@@ -160,11 +162,23 @@ describe('no input crashes a reader, and every accepted one is its canonical enc
           readCurves,
           readAlgorithms,
           readCommands,
+          readPcrBanks,
+          isSealedSecret,
         ])
           read<unknown>(reader, wire);
       }),
       { numRuns: 2000 },
     );
+  });
+
+  test('banks of PCRs, of any size; one that is cut off is malformed', () => {
+    const banks = fromHex('0000000500000002000403ffffff000b03810080');
+    expect([...readPcrBanks(banks)]).toEqual([
+      [4, Array.from({ length: 24 }, (_, i) => i)],
+      [11, [0, 7, 23]],
+    ]);
+    expect([...readPcrBanks(fromHex('0000000500000001000b00'))]).toEqual([[11, []]]);
+    expect(() => readPcrBanks(banks.subarray(0, -1))).toThrow(/too short/);
   });
 
   test('a capability of another kind, and one that claims a billion entries', () => {
