@@ -4,11 +4,12 @@ import type {
   PeerHandle,
   RouterCounters,
   RouterSettings,
+  RulesHandle,
 } from '../native/router/router.ts';
 import type { Prefix } from '../protocol/ipv6.ts';
 import { openBarriers } from './barriers.ts';
 
-export type { PeerHandle, RouterCounters };
+export type { PeerHandle, RouterCounters, RulesHandle };
 /** What the threads report to whoever started them. */
 export type RouterEvent = Exclude<NativeEvent, { readonly kind: 'reached' }>;
 
@@ -20,8 +21,11 @@ export interface RouterThreads {
   readonly port: number;
   /** Peers that are not admitted yet. */
   readonly pending: number;
-  /** Admits the peer under its address (16 bytes). Devices of equal `network` (a number from 1 on) reach each other. */
-  admit(peer: PeerHandle, address: Uint8Array, network: number): void;
+  /**
+   * Admits the peer under its address (16 bytes). Devices of equal `network` reach each other, as far as its rules let them; numbers of
+   * networks and of groups begin with 1.
+   */
+  admit(peer: PeerHandle, address: Uint8Array, network: number, group: number): void;
   /** Ends its connection (native/router/router.ts). */
   disconnect(peer: PeerHandle, verdict: Uint8Array, reset: boolean, excused: boolean): void;
   answer(thread: number, address: Uint8Array, whose: Whose): void;
@@ -30,6 +34,10 @@ export interface RouterThreads {
   settled(withinMs: number): Promise<boolean>;
   /** Tells the threads the fabric's networks, /64s; the number of the one at place i is i + 1. */
   setNetworks(prefixes: readonly Prefix[]): void;
+  /** Gives the threads the rules of a network, encoded as native/router/rules/rules.h says; none if `rules` is empty. */
+  setRules(network: number, rules: Uint8Array): RulesHandle | undefined;
+  /** What each of those rules has decided on so far. */
+  ruleCounts(rules: RulesHandle): readonly RuleCount[];
   /** Sends a control message (1 to 1,496 bytes) to an admitted peer that understands them. */
   send(peer: PeerHandle, packet: Uint8Array): void;
   /** Shows this certificate to whoever connects from now on. @throws Error EKEYREJECTED */
@@ -41,6 +49,12 @@ export interface RouterThreads {
   counters(): readonly RouterCounters[];
   /** Resolves when nothing is open any more. Any number of times. */
   close(): Promise<void>;
+}
+
+/** Packets that a rule has decided on, and their bytes. */
+export interface RuleCount {
+  readonly packets: number;
+  readonly bytes: number;
 }
 
 /** A peer that is there is heard from more often. */
@@ -81,13 +95,22 @@ export function startRouterThreads(
     get pending() {
       return native.routerPending(handle);
     },
-    admit: (peer, address, network) => native.routerAdmit(handle, peer, address, network),
+    admit: (peer, address, network, group) => native.routerAdmit(handle, peer, address, network, group),
     disconnect: (peer, verdict, reset, excused) =>
       native.routerDisconnect(handle, peer, verdict, reset, excused),
     answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
     forget: (address) => native.routerForget(handle, address),
     settled: (withinMs) => barriers.begin(withinMs, (number) => native.routerBarrier(handle, number)),
     setNetworks: (prefixes) => native.routerNetworks(handle, packed(prefixes)),
+    setRules: (network, rules) => native.routerRules(handle, network, rules),
+    ruleCounts(rules) {
+      const { buffer } = native.routerRuleCounts(rules);
+      const counts = Array.from(new BigUint64Array(buffer), Number);
+      return Array.from({ length: counts.length / 2 }, (_, i) => ({
+        packets: counts[2 * i]!,
+        bytes: counts[2 * i + 1]!,
+      }));
+    },
     send: (peer, packet) => native.routerSend(handle, peer, packet),
     setIdentity: (next) => native.routerIdentity(handle, next.certificate, next.key),
     counted: (peer) => native.routerPeerCounters(peer),

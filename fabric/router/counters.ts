@@ -7,7 +7,8 @@ import type { RouterCounters } from '../../tunnel/router.ts';
  * - `spoofed`: the source is not the sending device's address
  * - `host-spoofed`: from the host's TUN, with the address of a device or one that no router passes on, or neighbour discovery
  * - `unroutable`: multicast, link-local, loopback or unspecified destination (fe80::1 answers echo requests only)
- * - `foreign-network`: the destination is a device of another network
+ * - `foreign-network`: the destination is a device of another network, and no rule lets packets pass between them
+ * - `refused`: a rule of the device's network does not let it out or in; what other networks send is let in by rules only
  * - `offline`: the destination is a device without a tunnel, or the host asked for an address nobody has
  * - `no-tun`: the address is not a device's, and the router has no TUN
  * - `tun-refused`: the kernel refused it

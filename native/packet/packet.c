@@ -34,25 +34,32 @@ static bool is_no_source4(const uint8_t *address) {
   return address[0] == 0 || address[0] == 127 || (address[0] == 169 && address[1] == 254) || address[0] >= 224;
 }
 
-// Where the chain of extension headers ends: *type is the header there. A chain that leaves the packet has no end: 0. Of a fragment that
-// is not the first one the chain ends with the fragment header.
-static uint32_t chain_end(const uint8_t *packet, uint32_t length, uint8_t *type) {
+uint32_t dp_chain_end(const uint8_t *packet, uint32_t length, struct dp_chain *chain) {
   uint32_t at = DP_IPV6_HEADER;
-  for (*type = packet[6]; at <= length;) {
+  *chain = (struct dp_chain){.type = packet[6]};
+  while (at <= length) {
     uint32_t unit = 8;
-    switch (*type) {
-      case 0: case 43: case 60: case 135: case 139: case 140: break;
+    switch (chain->type) {
+      case 0: case 60: case 135: case 139: case 140: break;
+      case 43:
+        if (length - at >= 4 && packet[at + 3] != 0) chain->routed = true;
+        break;
       case 51: unit = 4; break;
       case 44:
         if (length - at < 8) return 0;
-        if ((dp_get16(packet + at + 2) & 0xfff8) != 0) return at;
-        *type = packet[at];
+        chain->fragment = true;
+        chain->identification = dp_get32(packet + at + 4);
+        if ((dp_get16(packet + at + 2) & 0xfff8) != 0) {
+          chain->later = true;
+          return at;
+        }
+        chain->type = packet[at];
         at += 8;
         continue;
       default: return at;
     }
     if (length - at < 2) return 0;
-    *type = packet[at];
+    chain->type = packet[at];
     at += unit == 4 ? 4u * (packet[at + 1] + 2u) : 8u * (packet[at + 1] + 1u);
   }
   return 0;
@@ -60,10 +67,10 @@ static uint32_t chain_end(const uint8_t *packet, uint32_t length, uint8_t *type)
 
 // The ICMPv6 type, 0 for all else; DP_FOREIGN for neighbour and router discovery (133 to 137), which never leaves a link.
 static enum dp_verdict check_type(const uint8_t *packet, uint32_t length, uint8_t *type) {
-  uint8_t header;
-  uint32_t at = chain_end(packet, length, &header);
+  struct dp_chain chain;
+  uint32_t at = dp_chain_end(packet, length, &chain);
   if (at == 0) return DP_MALFORMED;
-  *type = header == WIRE_ICMPV6 && at < length ? packet[at] : 0;
+  *type = chain.type == WIRE_ICMPV6 && at < length ? packet[at] : 0;
   return *type >= 133 && *type <= 137 ? DP_FOREIGN : DP_PASS;
 }
 

@@ -40,6 +40,16 @@ enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet
 // An IPv6 packet that comes from another link: DP_FOREIGN if its source is link-local, multicast, loopback, unspecified or IPv4's, or if it
 // is neighbour or router discovery, also behind extension headers; DP_MALFORMED if their chain leaves the packet.
 enum dp_verdict dp_origin(const uint8_t *packet, uint32_t length);
+// A chain of IPv6 extension headers.
+struct dp_chain {
+  uint8_t type;             // of the header behind it; of a fragment that is not the first one, the fragment header
+  bool fragment, later;     // it has a fragment header; and the packet is not the first fragment
+  bool routed;              // a routing header leads to another address than the packet's destination
+  uint32_t identification;  // of the fragments
+};
+
+// Where the chain ends; 0 if it leaves the packet, whose length is at least 40. The chain of a later fragment ends with its fragment header.
+uint32_t dp_chain_end(const uint8_t *packet, uint32_t length, struct dp_chain *chain);
 // From a link-local address or ::, to fe80::1, ff02::2 or ff02::1:2: a packet for the LAN server, which is never sent through the tunnel.
 bool dp_is_local(const uint8_t *packet, uint32_t length);
 // TCP or UDP right behind an IPv6 header or an IPv4 header without options, not fragmented. False for everything else.

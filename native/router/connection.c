@@ -122,6 +122,7 @@ static void report_end(struct router_connection *connection, const char *why) {
   if (connection->peer->connection == NULL) return;
   connection->peer->connection = NULL;
   router_asker_leave(&connection->thread->lookups, &connection->asker);
+  router_flows_leave(&connection->thread->flows, &connection->flows);
   struct router_event *event = calloc(1, sizeof *event);
   if (event == NULL) return;
   event->kind = ROUTER_ENDED;
@@ -330,7 +331,7 @@ bool router_connection_stalls(const struct router_connection *connection, uint64
   return connection->stalled_since != 0 && now - connection->stalled_since >= limit;
 }
 
-void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now) {
+void router_connection_admit(struct router_connection *connection, uint32_t network, uint32_t group, uint64_t now) {
   struct router_thread *thread = connection->thread;
   if (connection->state != ROUTER_WAITING) return;
   struct router_tenant *tenant = router_tenant(thread, network);
@@ -342,8 +343,11 @@ void router_connection_admit(struct router_connection *connection, uint32_t netw
   connection->tenant = tenant;
   connection->link.group = &tenant->queues;
   router_asker_join(&tenant->askers, &connection->asker, connection->peer);
+  router_flows_join(&tenant->flows, &connection->flows);
+  connection->since = tenant->generation;
   connection->state = ROUTER_ADMITTED;
   connection->network = network;
+  connection->group = group;
   memcpy(connection->own.own, connection->peer->address, sizeof connection->own.own);
   router_list_remove(connection);
   router_list_add(&thread->sessions, connection);

@@ -17,10 +17,6 @@ static bool is_global(const uint8_t *address) {
   return address[15] > 1 || memcmp(address, zero, sizeof zero) != 0;
 }
 
-static struct router_route *find_route(struct router_thread *thread, const uint8_t *address) {
-  return (struct router_route *)(void *)router_addresstable_find(&thread->routes, address);
-}
-
 static void enqueue(struct router_connection *to, struct dp_frame *frame, uint64_t now) {
   dp_link_forward(&to->link, frame, now);
   router_mark_dirty(to);
@@ -56,15 +52,15 @@ static void deliver(struct router_thread *thread, const struct router_route *rou
     return;
   }
   struct router_connection *to = router_peer_connection(route->peer, thread);
-  if (to != NULL && to->state == ROUTER_ADMITTED) enqueue(to, frame, now);
-  else dp_add(&from->drops->offline, 1);
+  if (to == NULL || to->state != ROUTER_ADMITTED) dp_add(&from->drops->offline, 1);
+  else if (router_may_enter(to, from->network, frame, now)) enqueue(to, frame, now);
 }
 
 // From one device to another.
 static void pass(struct router_connection *from, const struct router_route *route, struct dp_frame *frame, uint64_t now) {
   struct sender sender = {from->network, &from->peer->drops, &from->sent, &from->tenant->sent};
-  if (route->network != from->network) dp_add(&sender.drops->foreign_network, 1);
-  else deliver(from->thread, route, frame, &sender, now);
+  if (!router_are_open(from->thread, from->network, route->network)) dp_add(&sender.drops->foreign_network, 1);
+  else if (router_may_leave(from, route->network, frame, now)) deliver(from->thread, route, frame, &sender, now);
 }
 
 void router_forward_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
@@ -93,9 +89,9 @@ void router_forward_from_device(struct router_connection *from, struct dp_frame 
     dp_add(&drops->unroutable, 1);
     return;
   }
-  const struct router_route *route = find_route(thread, destination);
-  if (route == NULL) router_to_host(from, frame, now);
-  else pass(from, route, frame, now);
+  const struct router_route *route = router_route_to(thread, destination);
+  if (route != NULL) pass(from, route, frame, now);
+  else if (router_may_leave(from, 0, frame, now)) router_to_host(from, frame, now);
 }
 
 // Wakes the threads that were handed frames. One that is not asleep checks its rings before it sleeps.
@@ -117,7 +113,7 @@ static void send_on(struct router_thread *thread, uint64_t now) {
 
 void router_forward_held(struct router_peer *sender, struct dp_frame *frame, uint64_t now) {
   struct router_connection *from = sender->connection;
-  const struct router_route *route = from == NULL ? NULL : find_route(from->thread, frame->packet + 24);
+  const struct router_route *route = from == NULL ? NULL : router_route_to(from->thread, frame->packet + 24);
   if (route == NULL) {
     dp_add(&sender->drops.offline, 1);
     return;
@@ -146,10 +142,10 @@ static bool is_current(const struct router_thread *thread, const struct router_r
 // For a packet of the host or another thread: a command that waits for this thread may admit the device that the packet is for, which the
 // sender knows already. So commands are taken before the route is given up.
 static struct router_route *find_latest_route(struct router_thread *thread, const uint8_t *address, uint64_t now) {
-  struct router_route *route = find_route(thread, address);
+  struct router_route *route = router_route_to(thread, address);
   if (is_current(thread, route)) return route;
   router_take_commands(thread, now);
-  return find_route(thread, address);
+  return router_route_to(thread, address);
 }
 
 // What comes from the TUN may be of the host or of anybody beyond it, but of no device: those reach each other through the router alone.
@@ -226,8 +222,8 @@ static uint32_t from_thread(struct router_thread *thread, uint8_t *bytes, uint32
   // Meanwhile the device may have disconnected, or connected to another thread.
   struct router_connection *to = route == NULL ? NULL : router_peer_connection(route->peer, thread);
   bool here = to != NULL && to->state == ROUTER_ADMITTED;
-  if (here && (network == FROM_HOST || network == to->network)) enqueue(to, &frame, now);
-  else dp_add(&thread->drops.offline, 1);
+  if (!here) dp_add(&thread->drops.offline, 1);
+  else if (router_may_enter(to, network, &frame, now)) enqueue(to, &frame, now);
   return dp_segments(&frame);
 }
 
@@ -254,7 +250,7 @@ void router_forward_from_rings(struct router_thread *thread, uint64_t now) {
 }
 
 void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now) {
-  struct router_route *route = find_route(thread, command->peer->address);
+  struct router_route *route = router_route_to(thread, command->peer->address);
   if (route == NULL) {
     route = calloc(1, sizeof *route);
     if (route == NULL) return;
@@ -265,11 +261,12 @@ void router_add_route(struct router_thread *thread, const struct router_command 
   }
   route->peer = router_peer_keep(command->peer);
   route->network = command->network;
+  route->group = command->group;
   router_host_routed(thread, command->peer->address, now);
 }
 
 void router_remove_route(struct router_thread *thread, const struct router_command *command) {
-  struct router_route *route = find_route(thread, command->peer->address);
+  struct router_route *route = router_route_to(thread, command->peer->address);
   if (route == NULL || route->peer != command->peer) return;
   router_addresstable_remove(&thread->routes, &route->entry);
   router_peer_release(route->peer);

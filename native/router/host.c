@@ -69,9 +69,11 @@ static bool read_held(struct router_held *held, struct dp_frame *frame) {
   return dp_frame_read(DP_WIRE_SUPER, held->bytes, held->length, frame, &size) == DP_FRAME_WHOLE;
 }
 
-static void send_held(struct router_thread *thread, struct router_held *held) {
+// The rules may be other ones by now.
+static void send_held(struct router_thread *thread, struct router_held *held, uint64_t now) {
   struct dp_frame frame;
-  if (!read_held(held, &frame)) return;
+  struct router_connection *from = held->sender->connection;
+  if (from == NULL || !read_held(held, &frame) || !router_may_leave(from, 0, &frame, now)) return;
   write_to_host(thread, &frame, &held->sender->drops);
   if (thread->has_tun) dp_ingress_flush(&thread->ingress);
   if (thread->refused > 0) dp_add(&held->sender->drops.tun_refused, thread->refused);
@@ -84,7 +86,7 @@ static void settle(struct router_thread *thread, struct router_lookup *lookup, e
   router_lookups_settle(lookup, answer, &waiting);
   for (struct router_held *held; (held = router_lookups_take(&thread->lookups, &waiting)) != NULL; router_held_free(held)) {
     struct dp_frame frame;
-    if (answer == ROUTER_LOOKUP_NOBODY) send_held(thread, held);
+    if (answer == ROUTER_LOOKUP_NOBODY) send_held(thread, held, now);
     else if (read_held(held, &frame)) router_forward_held(held->sender, &frame, now);
   }
 }

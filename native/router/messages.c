@@ -35,6 +35,7 @@ struct router_command *router_mailbox_take(struct router_mailbox *mailbox) {
 void router_command_free(struct router_command *command) {
   router_peer_release(command->peer);
   router_networks_release(command->networks);
+  router_rules_release(command->rules);
   SSL_CTX_free(command->tls);
   free(command->message);
   free(command);

@@ -4,6 +4,7 @@
 #include "lookup/networks.h"
 #include "packet/frame.h"
 #include "peer.h"
+#include "rules/rules.h"
 #include <openssl/ssl.h>
 #include <pthread.h>
 
@@ -18,6 +19,7 @@ enum router_command_kind {
   ROUTER_FORGET,      // forget the last answer on address
   ROUTER_BARRIER,     // report ROUTER_REACHED with number: what was commanded before has been done
   ROUTER_NETWORKS,    // these are the networks from now on
+  ROUTER_RULES,       // these are the rules of network from now on; rules: NULL: none
   ROUTER_SEND,        // send the peer a control message: message
   ROUTER_IDENTITY,    // show this certificate from now on: tls
   ROUTER_SHUT_DOWN,   // end everything; hard: at once
@@ -33,11 +35,13 @@ struct router_command {
   struct router_command *next;
   enum router_command_kind kind;
   struct router_peer *peer;  // a reference, or NULL
-  uint32_t network;          // not 0; equal for devices that may reach each other
+  uint32_t network;          // not 0; devices of one network reach each other, as far as its rules let them
+  uint32_t group;            // of the peer's device; 0: none
   uint8_t address[16];
   enum router_owner answer;
   uint32_t number;
   struct router_networks *networks;  // a reference, or NULL
+  struct router_rules *rules;        // likewise
   SSL_CTX *tls;                      // likewise
   uint8_t *message;                  // owned, or NULL: the packet of a control frame
   uint32_t message_length;

@@ -11,6 +11,7 @@
   X(host_spoofed, "host-spoofed")    \
   X(unroutable, "unroutable")        \
   X(foreign_network, "foreign-network") \
+  X(refused, "refused")              \
   X(offline, "offline")              \
   X(no_tun, "no-tun")                \
   X(tun_refused, "tun-refused")      \

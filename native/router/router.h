@@ -11,6 +11,8 @@
 //   forward.c      where a packet goes
 //   control.c     control messages
 //   host.c        what goes to the host
+//   judge.c       whether rules let a packet pass
+//   rules/        the rules of a network, and the flows that they have let pass
 //   tenant.c      what the devices of one network have of a thread
 #pragma once
 #include "dataplane/egress.h"
@@ -21,6 +23,7 @@
 #include "lookup/lookups.h"
 #include "messages.h"
 #include "ring.h"
+#include "rules/flows.h"
 #include <sys/socket.h>
 
 enum { ROUTER_MOST_THREADS = 16 };
@@ -74,13 +77,15 @@ struct router_connection {
   uint32_t events;
   uint64_t deadline, stalled_since;
   uint64_t reports_until, roots_until;  // token buckets as times: one message of the kind may come for each period from here to now
-  uint32_t network;
+  uint32_t network, group;
   struct dp_filter own;
   struct router_thread *thread;
   struct router_peer *peer;  // once the handshake is done
   struct dp_link link;       // likewise
   struct router_tenant *tenant;  // once it is admitted
   struct router_asker asker;     // likewise
+  struct router_flow_owner flows;  // likewise
+  uint32_t since;  // the generation of its network's rules when it was admitted
   struct router_sent sent;
 };
 
@@ -88,14 +93,17 @@ struct router_connection {
 struct router_tenant {
   struct dp_group queues;
   struct router_askers askers;
+  struct dp_group flows;
   struct router_sent sent;
+  struct router_rules *rules;  // NULL: none
+  uint32_t generation;         // grows when they are replaced
 };
 
 // A route: which peer has an address.
 struct router_route {
   struct router_addresstable_entry entry;
   struct router_peer *peer;
-  uint32_t network;
+  uint32_t network, group;
 };
 
 struct router_thread {
@@ -116,6 +124,7 @@ struct router_thread {
   struct router_lookups lookups;
   uint32_t answers_given;  // by the main thread, which alone uses it
   _Atomic uint32_t answers_taken;
+  struct router_flows flows;
   struct router_list silent, handshaking, waiting, sessions, lingering;  // all but sessions: by deadline
   struct router_evicted evicted;
   struct router_connection *dirty, *readable, **last_readable, *closed, *receiving;
@@ -202,7 +211,7 @@ void router_list_remove(struct router_connection *connection);
 void router_accept(struct router_thread *thread, int fd, const struct sockaddr_storage *from, uint64_t now);
 // Handles epoll's events; 0: reads on.
 void router_connection_serve(struct router_connection *connection, uint32_t events, uint64_t now);
-void router_connection_admit(struct router_connection *connection, uint32_t network, uint64_t now);
+void router_connection_admit(struct router_connection *connection, uint32_t network, uint32_t group, uint64_t now);
 void router_connection_disconnect(struct router_connection *connection, const struct router_command *command, const char *why, uint64_t now);
 struct router_connection *router_connection_at(struct router_place *place);
 // Closes it at once. Its memory stays until the end of the loop's iteration.
@@ -225,8 +234,20 @@ void router_forward_from_tun(struct router_thread *thread, uint64_t now);
 void router_forward_from_rings(struct router_thread *thread, uint64_t now);
 // Forwards a packet that host.c held to the device that it is for.
 void router_forward_held(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
+static inline struct router_route *router_route_to(const struct router_thread *thread, const uint8_t *address) {
+  return (struct router_route *)(void *)router_addresstable_find(&thread->routes, address);
+}
 void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now);
 void router_remove_route(struct router_thread *thread, const struct router_command *command);
+// judge.c: whether the rules of a device's network let a packet pass out of it or into it, to or from a connected device of `network`, or
+// anything else if that is 0. What does not pass is counted at the device.
+bool router_may_leave(struct router_connection *from, uint32_t network, const struct dp_frame *frame, uint64_t now);
+bool router_may_enter(struct router_connection *to, uint32_t network, const struct dp_frame *frame, uint64_t now);
+// May packets pass between devices of these two networks at all? Their rules then say which.
+bool router_are_open(const struct router_thread *thread, uint32_t one, uint32_t other);
+// The thread has these rules of the network from now on; NULL: none.
+void router_take_rules(struct router_thread *thread, uint32_t network, struct router_rules *rules);
+
 // host.c: forwards a packet for an address without a route to the host, unless the address is a device's.
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now);
 void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_owner answer, uint64_t now);

@@ -2,6 +2,7 @@ import type { DataplaneCounters, Offload } from '../client/client.ts';
 
 declare const routerBrand: unique symbol;
 declare const peerBrand: unique symbol;
+declare const rulesBrand: unique symbol;
 
 /** The router's threads; stopped at once when garbage-collected. */
 export interface RouterHandle {
@@ -11,6 +12,11 @@ export interface RouterHandle {
 /** A peer that has finished its handshake; its counters stay readable when its connection is over. */
 export interface PeerHandle {
   readonly [peerBrand]: true;
+}
+
+/** The rules of one network, which all threads have; what is counted of them stays readable when there are newer ones. */
+export interface RulesHandle {
+  readonly [rulesBrand]: true;
 }
 
 export interface RouterSettings {
@@ -76,6 +82,7 @@ export type RouterDrops = Record<
   | 'host-spoofed'
   | 'unroutable'
   | 'foreign-network'
+  | 'refused'
   | 'offline'
   | 'no-tun'
   | 'tun-refused'
@@ -108,8 +115,17 @@ export interface RouterFace {
   routerPort(router: RouterHandle): number;
   /** Handshakes under way, and peers that wait to be admitted. */
   routerPending(router: RouterHandle): number;
-  /** Lets the peer in: packets for `address` (16 bytes) go to it from now on. Devices of equal `network` (not 0) reach each other. */
-  routerAdmit(router: RouterHandle, peer: PeerHandle, address: Uint8Array, network: number): void;
+  /**
+   * Lets the peer in: packets for `address` (16 bytes) go to it from now on. Devices of equal `network` (not 0) reach each other, as far as
+   * its rules let them, which may name the `group` (not 0).
+   */
+  routerAdmit(
+    router: RouterHandle,
+    peer: PeerHandle,
+    address: Uint8Array,
+    network: number,
+    group: number,
+  ): void;
   /**
    * Ends the peer's connection. One that understands control messages gets `verdict` (a packet, or empty) and an orderly close; any
    * other an orderly close, or a TCP reset if `reset`. With a verdict a peer that was not admitted is charged as refused to its source,
@@ -133,6 +149,13 @@ export interface RouterFace {
    * the first time any address may be a device's.
    */
   routerNetworks(router: RouterHandle, prefixes: Uint8Array): void;
+  /**
+   * Gives all threads the rules of a network (by its number), which take the place of those before; none if `rules` is empty. Each has 56 bytes, at
+   * most 1,000 (rules/rules.h). A network without rules is open inside and to the host, and closed to others.
+   */
+  routerRules(router: RouterHandle, network: number, rules: Uint8Array): RulesHandle | undefined;
+  /** Packets and bytes that each rule has decided on so far, in all threads: two u64 for each, in the machine's byte order. */
+  routerRuleCounts(rules: RulesHandle): Uint8Array;
   /** Sends a control message of 1 to 1,496 bytes to an admitted peer that understands them; to any other, nothing. */
   routerSend(router: RouterHandle, peer: PeerHandle, packet: Uint8Array): void;
   /** Shows this certificate to whoever connects from now on; arguments and errors as those of `routerStart`. */

@@ -24,10 +24,14 @@ struct router_tenant *router_tenant(struct router_thread *thread, uint32_t netwo
   if (tenant == NULL) return NULL;
   dp_pool_group(&thread->workspace.pool, &tenant->queues);
   router_askers_init(&thread->lookups, &tenant->askers);
+  router_flows_group(&thread->flows, &tenant->flows);
   return tenant;
 }
 
 void router_tenants_free(struct router_thread *thread) {
-  for (size_t i = 0; i < thread->tenants_room; i++) free(thread->tenants[i]);
+  for (size_t i = 0; i < thread->tenants_room; i++) {
+    if (thread->tenants[i] != NULL) router_rules_release(thread->tenants[i]->rules);
+    free(thread->tenants[i]);
+  }
   free(thread->tenants);
 }

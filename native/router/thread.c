@@ -47,6 +47,7 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   prepare_host(thread, &router->settings);
   bool memory = dp_workspace_init(&thread->workspace, QUEUED_BYTES);
   memory &= router_addresstable_init(&thread->routes) && router_lookups_init(&thread->lookups);
+  memory &= router_flows_init(&thread->flows, ROUTER_FLOWS, ROUTER_FLOWS_OF_DEVICE);
   memory &= (thread->spare = malloc(DP_EGRESS_ROOM)) != NULL;
   for (uint32_t i = 0; i < router->threads; i++) memory &= router_ring_init(&thread->rings[i]);
   thread->wake = thread->evicted.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -82,6 +83,7 @@ void router_thread_free(struct router_thread *thread) {
   router_addresstable_free(&thread->routes);
   router_networks_release(thread->networks);
   router_lookups_free(&thread->lookups);
+  router_flows_free(&thread->flows);
   router_tenants_free(thread);
   router_mailbox_free(&thread->mailbox);
   SSL_CTX_free(thread->tls);
@@ -163,7 +165,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
   switch (command->kind) {
     case ROUTER_ADMIT:
       if (connection == NULL) break;
-      router_connection_admit(connection, command->network, now);
+      router_connection_admit(connection, command->network, command->group, now);
       // Another thread may have the route before this one gets its ROUTER_ROUTE, and hand over frames.
       router_add_route(thread, command, now);
       break;
@@ -179,6 +181,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
     case ROUTER_FORGET: router_host_forget(thread, command->address); break;
     case ROUTER_BARRIER: report_barrier(thread, command->number); break;
     case ROUTER_NETWORKS: know_networks(thread, command->networks); break;
+    case ROUTER_RULES: router_take_rules(thread, command->network, command->rules); break;
     case ROUTER_SEND:
       if (connection != NULL) router_send_message(connection, command->message, command->message_length, now);
       break;
@@ -224,6 +227,7 @@ static void sweep(struct router_thread *thread, uint64_t now) {
     }
     router_connection_listen(connection, now);
     dp_link_trim(&connection->link);
+    router_flows_sweep(&thread->flows, &connection->flows, now);
   }
 }
 

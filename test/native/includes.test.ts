@@ -22,9 +22,10 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   transport: ['packet'],
   dataplane: ['packet'],
   client: ['addon', 'packet', 'transport', 'dataplane'],
-  router: ['backlog', 'packet', 'transport', 'dataplane', 'router/admission', 'router/lookup'],
+  router: ['backlog', 'packet', 'transport', 'dataplane', 'router/admission', 'router/lookup', 'router/rules'],
   'router/admission': ['backlog'],
   'router/lookup': ['router', 'transport'],
+  'router/rules': ['packet', 'router/lookup', 'transport'],
   'router/napi': ['addon', 'packet', 'router'],
 };
 

@@ -7,22 +7,22 @@
 #include <string.h>
 
 napi_value router_admit_call(napi_env env, napi_callback_info info) {
-  napi_value arguments[4];
+  napi_value arguments[5];
   size_t length;
   uint8_t *address;
-  uint32_t network;
-  struct router_handle *handle = router_handle_called(env, info, arguments, 4);
+  uint32_t network, group;
+  struct router_handle *handle = router_handle_called(env, info, arguments, 5);
   struct router_peer *peer = handle == NULL ? NULL : router_peer_of(env, arguments[1]);
   if (peer == NULL) return NULL;
   if (!addon_bytes(env, arguments[2], &address, &length) || length != sizeof peer->address ||
-      !addon_u32(env, arguments[3], &network) || network == 0)
-    return addon_bad(env, "routerAdmit(router, peer, address, network): expected 16 bytes and a number that is not 0");
+      !addon_u32(env, arguments[3], &network) || network == 0 || !addon_u32(env, arguments[4], &group) || group == 0)
+    return addon_bad(env, "routerAdmit(router, peer, address, network, group): expected 16 bytes and two numbers that are not 0");
   if (handle->router == NULL) return NULL;
-  struct router_command route = {.kind = ROUTER_ROUTE, .peer = peer, .network = network};
+  struct router_command route = {.kind = ROUTER_ROUTE, .peer = peer, .network = network, .group = group};
   struct router_command *admit = malloc(sizeof *admit);
   if (admit == NULL) return addon_errno(env, ENOMEM, "admitting a peer");
   memcpy(peer->address, address, sizeof peer->address);
-  *admit = (struct router_command){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network};
+  *admit = (struct router_command){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network, .group = group};
   // In this order: when another thread has the route, the peer's own thread can take the command that admits it.
   router_send_command(handle->router, 0, admit);
   bool sent = router_broadcast_command(handle->router, &route);

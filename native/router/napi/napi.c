@@ -13,6 +13,8 @@ void register_router(napi_env env, napi_value exports) {
   addon_function(env, exports, "routerForget", router_forget_call);
   addon_function(env, exports, "routerBarrier", router_barrier_call);
   addon_function(env, exports, "routerNetworks", router_networks_call);
+  addon_function(env, exports, "routerRules", router_rules_call);
+  addon_function(env, exports, "routerRuleCounts", router_rule_counts_call);
   addon_function(env, exports, "routerSend", router_send_call);
   addon_function(env, exports, "routerIdentity", router_identity_call);
   addon_function(env, exports, "routerPeerCounters", router_peer_counters_call);

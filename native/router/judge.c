@@ -1,0 +1,183 @@
+// Whether rules let a packet pass (docs/rules.md). The sender's thread asks those of the sender's network, the receiver's thread those of the
+// receiver's: each knows the flows of its own devices, in both directions.
+#include "router.h"
+#include "packet/tuple.h"
+#include <string.h>
+
+// A packet from or to a device, and what is at its other end.
+struct packet {
+  struct router_connection *device;
+  enum router_direction direction;
+  const struct dp_frame *frame;
+  struct dp_tuple tuple;
+  uint64_t now;
+};
+
+static const struct router_tenant *tenant_of(const struct router_thread *thread, uint32_t network) {
+  return network < thread->tenants_room ? thread->tenants[network] : NULL;
+}
+
+bool router_are_open(const struct router_thread *thread, uint32_t one, uint32_t other) {
+  if (one == other) return true;
+  const struct router_tenant *first = tenant_of(thread, one), *second = tenant_of(thread, other);
+  return (second != NULL && router_rules_open_to(second->rules, one)) || (first != NULL && router_rules_open_to(first->rules, other));
+}
+
+void router_take_rules(struct router_thread *thread, uint32_t network, struct router_rules *rules) {
+  struct router_tenant *tenant = router_tenant(thread, network);
+  if (tenant == NULL) return;
+  router_rules_release(tenant->rules);
+  tenant->rules = router_rules_keep(rules);
+  tenant->generation++;
+}
+
+static const uint8_t *address_of_other(const struct packet *packet) {
+  return packet->frame->packet + (packet->direction == ROUTER_OUT ? 24 : 8);
+}
+
+static enum router_zone zone_of(uint32_t own, uint32_t network) { return network == own ? ROUTER_ZONE_OWN : ROUTER_ZONE_FOREIGN; }
+
+static struct router_end other_end(const struct router_connection *device, const uint8_t *address) {
+  const struct router_thread *thread = device->thread;
+  const struct router_route *route = router_route_to(thread, address);
+  if (route != NULL)
+    return (struct router_end){address, route->group, route->network, zone_of(device->network, route->network)};
+  uint32_t network = thread->networks == NULL ? 0 : router_networks_find(thread->networks, address);
+  bool is_host = network != 0 && !router_networks_have_device(thread->networks, address);
+  enum router_zone zone = network == 0 ? ROUTER_ZONE_OUTSIDE : is_host ? ROUTER_ZONE_HOST : zone_of(device->network, network);
+  return (struct router_end){address, 0, network, zone};
+}
+
+// The rule that decides, or none; whether the packet passes. Without a rule it does, but not into a device from another network.
+static bool decide(const struct router_connection *device, enum router_direction direction, const uint8_t *address,
+                   const struct dp_tuple *tuple, uint32_t *rule) {
+  const struct router_rules *rules = device->tenant->rules;
+  struct router_end self = {device->own.own, device->group, device->network, ROUTER_ZONE_OWN};
+  struct router_end other = other_end(device, address);
+  *rule = rules == NULL ? ROUTER_NO_RULE : router_rules_find(rules, direction, &self, &other, tuple);
+  if (*rule != ROUTER_NO_RULE) return router_rules_allow(rules, *rule);
+  return direction == ROUTER_OUT || other.zone != ROUTER_ZONE_FOREIGN;
+}
+
+static void count(const struct packet *packet, uint32_t rule) {
+  if (rule == ROUTER_NO_RULE) return;
+  struct router_rule_count *counted = router_rules_count(packet->device->tenant->rules, packet->device->thread->index, rule);
+  dp_add(&counted->packets, dp_segments(packet->frame));
+  dp_add(&counted->bytes, packet->frame->length);
+}
+
+// Asks newer rules about a flow as they would be asked about its first packet.
+static void review(struct router_connection *device, struct router_flow *flow) {
+  uint32_t rule = ROUTER_NO_RULE, generation = device->tenant->generation;
+  struct dp_tuple first;
+  if (flow->generation == generation) return;
+  flow->generation = generation;
+  bool known = router_flow_tuple(flow, &first);
+  flow->refused = !known || !decide(device, (enum router_direction)flow->direction, router_flow_other(flow), &first, &rule);
+  flow->rule = (uint16_t)rule;
+}
+
+static struct router_flow *find_flow(const struct packet *packet, const struct router_flow_key *key) {
+  struct router_connection *device = packet->device;
+  struct router_flow *flow = router_flows_find(&device->thread->flows, &device->flows, key, packet->now);
+  if (flow != NULL) review(device, flow);
+  return flow;
+}
+
+static bool begins_connection(const struct dp_tuple *tuple) { return (tuple->flags & (DP_SYN | DP_ACK)) == DP_SYN; }
+
+// May a packet without a flow begin one? What is in the middle of a TCP connection does not tell who began that, so once the rules have changed
+// under the device's tunnel it may have been refused.
+static bool may_begin(const struct packet *packet) {
+  const struct dp_tuple *tuple = &packet->tuple;
+  if (tuple->protocol == WIRE_ICMPV6) return tuple->type == WIRE_ECHO_REQUEST;
+  if (tuple->protocol != DP_TCP) return true;
+  if ((tuple->flags & DP_RST) != 0) return false;
+  return begins_connection(tuple) || packet->device->since == packet->device->tenant->generation;
+}
+
+static void add_flow(const struct packet *packet, const struct router_flow_key *key, uint32_t rule) {
+  struct router_connection *device = packet->device;
+  struct router_flow *flow = router_flows_add(&device->thread->flows, &device->flows, key, packet->direction, packet->now);
+  if (flow == NULL) return;
+  flow->generation = device->tenant->generation;
+  flow->rule = (uint16_t)rule;
+}
+
+// The fragments that follow have no ports.
+static void expect_fragments(const struct packet *packet, uint32_t rule) {
+  struct router_flow_key key;
+  if (!packet->tuple.fragment || packet->tuple.hidden) return;
+  router_flow_fragments(&packet->tuple, address_of_other(packet), &key);
+  if (find_flow(packet, &key) == NULL) add_flow(packet, &key, rule);
+}
+
+static bool pass_with(const struct packet *packet, struct router_flow *flow) {
+  router_flow_use(flow, packet->direction, &packet->tuple, packet->now);
+  count(packet, flow->rule);
+  expect_fragments(packet, flow->rule);
+  return true;
+}
+
+// An ICMPv6 error passes if it is about a packet of a flow, which went the other way.
+static bool is_about_flow(const struct packet *packet) {
+  const struct dp_frame *frame = packet->frame;
+  enum router_direction way = packet->direction == ROUTER_OUT ? ROUTER_IN : ROUTER_OUT;
+  const uint8_t *source, *destination;
+  struct router_flow_key key;
+  struct dp_tuple quoted;
+  if (packet->tuple.protocol != WIRE_ICMPV6 || !dp_tuple_quoted(frame->packet, frame->length, &quoted, &source, &destination)) return false;
+  if (memcmp(way == ROUTER_OUT ? source : destination, packet->device->own.own, 16) != 0) return false;
+  if (!router_flow_key(&quoted, way, way == ROUTER_OUT ? destination : source, &key)) return false;
+  struct router_flow *flow = find_flow(packet, &key);
+  return flow != NULL && !flow->refused;
+}
+
+static bool judge(const struct packet *packet) {
+  const struct dp_tuple *tuple = &packet->tuple;
+  const uint8_t *other = address_of_other(packet);
+  struct router_flow_key key;
+  struct router_flow *flow = NULL;
+  bool is_flow = router_flow_key(tuple, packet->direction, other, &key);
+  if (!is_flow && tuple->fragment) router_flow_fragments(tuple, other, &key);
+  if (is_flow || tuple->fragment) flow = find_flow(packet, &key);
+  if (flow != NULL && !flow->refused) return pass_with(packet, flow);
+  if (!is_flow && is_about_flow(packet)) return true;
+  uint32_t rule;
+  bool passes = decide(packet->device, packet->direction, other, tuple, &rule);
+  count(packet, rule);
+  if (!passes || !is_flow) return passes;
+  expect_fragments(packet, rule);
+  // One that newer rules have ended is not begun again by what still comes of it.
+  if (flow != NULL && !(tuple->protocol == DP_TCP && begins_connection(tuple))) {
+    router_flow_use(flow, packet->direction, tuple, packet->now);
+    return true;
+  }
+  if (flow != NULL) router_flows_remove(&packet->device->thread->flows, flow);
+  if (may_begin(packet)) add_flow(packet, &key, rule);
+  return true;
+}
+
+// Counts what does not pass.
+static bool check(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now) {
+  struct packet packet = {.device = device, .direction = direction, .frame = frame, .now = now};
+  struct router_drops *drops = &device->peer->drops;
+  if (!dp_tuple_read(frame->packet, frame->length, &packet.tuple)) {
+    dp_add(&drops->malformed, 1);
+    return false;
+  }
+  if (judge(&packet)) return true;
+  dp_add(&drops->refused, 1);
+  return false;
+}
+
+// What goes to another network is a flow also if there are no rules: its answers come in.
+bool router_may_leave(struct router_connection *from, uint32_t network, const struct dp_frame *frame, uint64_t now) {
+  bool foreign = network != 0 && network != from->network;
+  return (!foreign && from->tenant->rules == NULL) || check(from, ROUTER_OUT, frame, now);
+}
+
+bool router_may_enter(struct router_connection *to, uint32_t network, const struct dp_frame *frame, uint64_t now) {
+  bool foreign = network != 0 && network != to->network;
+  return (!foreign && to->tenant->rules == NULL) || check(to, ROUTER_IN, frame, now);
+}
