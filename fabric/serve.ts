@@ -145,6 +145,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       roots: authority,
       admission: registry,
       networks: { ...registry, networks: registry.of(EVERYTHING).networks },
+      rules: { ...registry, rules: registry.of(EVERYTHING).rules },
       ...(tun === undefined ? {} : { tun }),
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       log,

@@ -33,6 +33,7 @@ import type {
   StandingChange,
   TextFilter,
 } from './records.ts';
+import type { NewRule, Rule } from './rules.ts';
 import type { OwnTokens, TokenReader, Tokens } from './tokens.ts';
 
 /**
@@ -61,6 +62,8 @@ export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, Pri
   networks(page: PageRequest, filter?: TextFilter): Promise<Page<Network>>;
   /** The prefix of the network of this name, or with this prefix. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
   network(text: string): Promise<Prefix>;
+  /** The rules of a network in the order in which they are asked; none if there is no such network. */
+  rules(network: Prefix, page: PageRequest): Promise<Page<Rule>>;
   /** Oldest first. Narrowed pages are as those of devices. */
   groups(page: PageRequest, filter?: TextFilter): Promise<Page<CountedGroup>>;
   /** The one group whose id begins with these hex digits, or else that is called so. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
@@ -105,6 +108,17 @@ export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, Pri
 export interface OwnedRegistry extends OwnedReader, OwnPeople, OwnTokens, OwnAlarms {
   /** @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
+
+  /**
+   * Adds a rule at a place, last unless given; those from there on come behind it.
+   * @throws Failure `fabric.unknown-network`, `fabric.too-many-rules`; `fabric.bad-rule` if its devices are not in the network, or it names what is
+   * another owner's
+   */
+  addRule(actor: string, network: Prefix, rule: NewRule, place?: number): Promise<Rule>;
+  /** Moves a rule to a place, at most the last one; the others keep their order. @throws Failure `fabric.unknown-rule` */
+  moveRule(actor: string, id: number, place: number): Promise<{ readonly rule: Rule; readonly changed: boolean }>;
+  /** @throws Failure `fabric.unknown-rule` */
+  removeRule(actor: string, id: number): Promise<Rule>;
 
   /** @throws Failure `fabric.unknown-network`, `fabric.group-exists`, `fabric.group-claimed` */
   addGroup(actor: string, group: NewGroup): Promise<Group>;

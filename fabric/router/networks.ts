@@ -9,6 +9,8 @@ export type NetworkSource = Pick<Registry, 'subscribe' | 'onAdmitted'> & Pick<Ow
 export interface NetworkTable {
   /** The number of a network, which may be one that was not known yet. */
   numberOf(prefix: Prefix): number;
+  /** Those that are known. */
+  all(): readonly Prefix[];
   /** Calls `listener` with all networks, now and whenever there is one more. */
   publish(listener: (all: readonly Prefix[]) => void): void;
   /** Ends the subscription. */
@@ -36,6 +38,7 @@ export async function networkTable(source: NetworkSource | undefined): Promise<N
     for await (const { prefix } of eachRow((page) => source.networks(page))) add(prefix);
   return {
     numberOf: add,
+    all: () => [...all],
     publish(listener) {
       announce = () => listener(all);
       announce();

@@ -2,11 +2,13 @@ import { availableParallelism } from 'node:os';
 import { listenFailure } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
+import type { Prefix } from '../../protocol/ipv6.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
 import {
   type RouterCounters,
   type RouterEvent,
   type RouterThreads,
+  type RuleCount,
   startRouterThreads,
   type Whose,
 } from '../../tunnel/router.ts';
@@ -18,6 +20,7 @@ import { type Questions, registryQuestions, verdictOn } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
 import { type RootUpdates, rootDistribution } from './roots.ts';
+import { type GroupTable, groupTable, type RuleSource, type RuleTable, ruleTable } from './rules.ts';
 import type { Session } from './session.ts';
 import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessions.ts';
 
@@ -77,6 +80,8 @@ export interface RouterOptions {
   readonly admission: Admission;
   /** The fabric's networks: what is in none of them is no device's. Undefined: any address may be a device's. */
   readonly networks?: NetworkSource;
+  /** Who reaches whom in those networks, and into them; without it everything passes within a network, and nothing between two. */
+  readonly rules?: RuleSource;
   /** Connects the host to the devices. The router closes it, once it is started. */
   readonly tun?: TunDevice;
   readonly log: Log;
@@ -129,6 +134,10 @@ export interface Router {
     identity: { readonly certificate: string; readonly key: string },
     roots: RootUpdates,
   ): Promise<void>;
+  /** What the rules of a network have decided on since the start, by their ids. */
+  ruleCounts(network: Prefix): ReadonlyMap<number, RuleCount>;
+  /** How many rules are in force. */
+  readonly rules: number;
   /** How often two devices were found to have one key. */
   readonly clones: number;
   /** How many connections were refused because their device came too often. */
@@ -156,15 +165,27 @@ export function defaultThreads(): number {
  */
 export async function startRouter(options: RouterOptions): Promise<Router> {
   const networks = await networkTable(options.networks);
+  let rules: Numbered['rules'] | undefined;
   try {
-    return start(options, networks);
+    const groups = groupTable();
+    rules = await ruleTable(options.rules, networks, groups, options.log);
+    return start(options, { networks, groups, rules });
   } catch (error) {
+    rules?.close();
     networks.close();
     throw error;
   }
 }
 
-function start(options: RouterOptions, networks: NetworkTable): Router {
+/** What the threads are told by number. */
+interface Numbered {
+  readonly networks: NetworkTable;
+  readonly groups: GroupTable;
+  readonly rules: Awaited<ReturnType<typeof ruleTable>>;
+}
+
+function start(options: RouterOptions, numbered: Numbered): Router {
+  const { networks } = numbered;
   const { admission, log, tun, threads: count = defaultThreads() } = options;
   const limits = { ...ROUTER_LIMITS, ...options.limits };
   const questions = registryQuestions(admission, log);
@@ -197,10 +218,12 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
     }
   });
   if (options.networks !== undefined) networks.publish(threads.setNetworks);
+  // Before the first device is admitted.
+  const rules: RuleTable = numbered.rules.begin(threads);
   // Before the device knows its address: until now it was nobody's, and packets for it went to the host.
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const roots = rootDistribution(threads, options.roots ?? { version: 1, updates: [] });
-  const sessions: SessionTable = sessionTable(threads, admission, networks, roots, log);
+  const sessions: SessionTable = sessionTable(threads, admission, numbered, roots, log);
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
   const arrivals: Arrivals = receiveArrivals({ questions, threads, sessions, rate, log });
 
@@ -252,6 +275,10 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
     counters: () => totalOf(traffic()),
     traffic,
     trafficInTurns: async () => ({ devices: await sessions.totals.inTurns(), host: host() }),
+    ruleCounts: rules.counts,
+    get rules() {
+      return rules.size;
+    },
     get clones() {
       return sessions.clones;
     },
@@ -268,6 +295,7 @@ function start(options: RouterOptions, networks: NetworkTable): Router {
       closing = true;
       unsubscribe();
       ignoreAdmissions?.();
+      rules.close();
       networks.close();
       await threads.close();
       arrivals.close();

@@ -11,6 +11,7 @@ import { cloneDetector } from './clones.ts';
 import type { NetworkTable } from './networks.ts';
 import { orderedKeys } from './ordered.ts';
 import type { RootDistribution } from './roots.ts';
+import type { GroupTable } from './rules.ts';
 import { type Arrival, type Session, sessionOf } from './session.ts';
 import { connectionTotals, type Totals } from './totals.ts';
 
@@ -51,7 +52,7 @@ export interface Sizes {
 export function sessionTable(
   threads: RouterThreads,
   admission: Admission,
-  networks: NetworkTable,
+  { networks, groups: numbered }: { readonly networks: NetworkTable; readonly groups: GroupTable },
   roots: RootDistribution,
   log: Log,
 ): SessionTable {
@@ -128,7 +129,8 @@ export function sessionTable(
         detectClones(session, older);
       }
       add(session);
-      threads.admit(session.peer, session.address, networks.numberOf(endpoint.network));
+      const network = networks.numberOf(endpoint.network);
+      threads.admit(session.peer, session.address, network, numbered.numberOf(session.gid));
       roots.admitted(session);
     },
     cut,

@@ -12,6 +12,7 @@ import { prepare } from './file/statements.ts';
 import { requireGroup } from './groups.ts';
 import { groupOwner } from './handshakes.ts';
 import { requireNetwork } from './networks.ts';
+import { removeRulesNaming, removeRulesOf } from './rules.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
@@ -28,6 +29,7 @@ export function removeNetwork(db: Database, scope: Scope, act: Act, prefix: Pref
       { action: 'Remove its groups first, see "enf-fabric group list"; a group that has devices stays.' },
     );
   }
+  const rules = removeRulesOf(db, known.id) + removeRulesNaming(db, 'network', prefix.address);
   prepare(db, 'DELETE FROM network WHERE id = ?').run(known.id);
   recordChange(db, 'network', prefix.address);
   appendAudit(db, {
@@ -35,7 +37,7 @@ export function removeNetwork(db: Database, scope: Scope, act: Act, prefix: Pref
     owner: known.owner,
     action: 'network.remove',
     subject: formatPrefix(prefix),
-    detail: { name: known.name },
+    detail: { name: known.name, ...(rules > 0 && { rules }) },
   });
 }
 
@@ -50,6 +52,7 @@ export function removeGroup(db: Database, scope: Scope, act: Act, gid: Uint8Arra
       { action: 'Suspend it with "enf-fabric group suspend": then none of its devices gets in.' },
     );
   }
+  const rules = removeRulesNaming(db, 'group', gid);
   prepare(db, 'DELETE FROM group_size WHERE gid = ?').run(gid);
   prepare(db, 'DELETE FROM grp WHERE gid = ?').run(gid);
   recordChange(db, 'group', gid);
@@ -58,7 +61,7 @@ export function removeGroup(db: Database, scope: Scope, act: Act, gid: Uint8Arra
     owner: known.owner,
     action: 'group.remove',
     subject: toHex(gid),
-    detail: { name: known.name, network: formatPrefix(known.network) },
+    detail: { name: known.name, network: formatPrefix(known.network), ...(rules > 0 && { rules }) },
   });
   endAlarmsOfGroup(db, act.at, known.owner, toHex(gid));
 }

@@ -26,6 +26,7 @@ import { listPeople } from './people/people.ts';
 import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
 import { readPrivacy } from './privacy/settings.ts';
+import { listRules } from './rules.ts';
 import { findDevices } from './search/found.ts';
 import { type Tails, tailsOf } from './search/tails.ts';
 import { lastTwins, listAudit, verifyAudit, verifyAuditPart } from './trail/audit.ts';
@@ -41,6 +42,7 @@ export function readingPart(db: Database, scope: Scope, read: Read, tails: Tails
     networks: async (page, filter) => read(() => listNetworks(db, scope, page, filter)),
     groups: async (page, filter) => read(() => listGroups(db, scope, page, filter)),
     network: async (text) => read(() => networkNamed(db, scope, text)),
+    rules: async (network, page) => read(() => listRules(db, scope, network, page)),
     group: async (text) => read(() => groupNamed(db, scope, text)),
     async devices(page, filter = {}) {
       if (filter.search === undefined) return read(() => listDevices(db, scope, page, filter));

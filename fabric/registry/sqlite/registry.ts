@@ -27,6 +27,7 @@ import { findToken, markUsed } from './people/tokens.ts';
 import { privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
+import { addRule, moveRule, removeRule } from './rules.ts';
 import { tailsOf } from './search/tails.ts';
 import { appendAudit, TWINS, verifyAudit, verifyAuditPart } from './trail/audit.ts';
 import { changesSince, lastChange } from './trail/changes.ts';
@@ -161,6 +162,10 @@ function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (acto
       queue.submit(() => nameDevice(db, scope, act(actor), address, change)),
     removeNetwork: (actor, prefix) => queue.submit(() => removeNetwork(db, scope, act(actor), prefix)),
     removeGroup: (actor, gid) => queue.submit(() => removeGroup(db, scope, act(actor), gid)),
+    addRule: (actor, network, rule, place) =>
+      queue.submit(() => addRule(db, scope, act(actor), network, rule, place)),
+    moveRule: (actor, id, place) => queue.submit(() => moveRule(db, scope, act(actor), id, place)),
+    removeRule: (actor, id) => queue.submit(() => removeRule(db, scope, act(actor), id)),
     retireDevice: (actor, address) => queue.submit(() => retireDevice(db, scope, act(actor), address)),
     replaceDevice: (actor, from, to) => queue.submit(() => replaceDevice(db, scope, act(actor), from, to)),
     setStanding: (actor, address, change) =>

@@ -189,4 +189,31 @@ export const MIGRATIONS_3: readonly Migration[] = [
       ALTER TABLE network ADD COLUMN zone TEXT;
     `,
   },
+  {
+    name: 'rules',
+    sql: `
+      -- who reaches whom: those of a network are asked in the order of their places, 1 to their number. A key is the id of a group, the address of a
+      -- device or the prefix of a network; numbers are not used again
+      CREATE TABLE rule (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        network       INTEGER NOT NULL REFERENCES network (id),
+        place         INTEGER NOT NULL,
+        action        TEXT NOT NULL CHECK (action IN ('allow', 'deny')),
+        direction     TEXT NOT NULL CHECK (direction IN ('in', 'out')),
+        devices_kind  TEXT NOT NULL CHECK (devices_kind IN ('any', 'group', 'device')),
+        devices_key   BLOB,
+        other_kind    TEXT NOT NULL CHECK (other_kind IN ('any', 'group', 'device', 'network', 'host', 'outside')),
+        other_key     BLOB,
+        protocol      TEXT NOT NULL CHECK (protocol IN ('any', 'tcp', 'udp', 'icmpv6')),
+        first_port    INTEGER,
+        last_port     INTEGER,
+        note          TEXT,
+        created       INTEGER NOT NULL,
+        CHECK ((first_port IS NULL) = (last_port IS NULL))
+      ) STRICT;
+      CREATE INDEX rule_of_network ON rule (network, place);
+      CREATE INDEX rule_for ON rule (devices_key) WHERE devices_key IS NOT NULL;
+      CREATE INDEX rule_with ON rule (other_key) WHERE other_key IS NOT NULL;
+    `,
+  },
 ];
