@@ -82,6 +82,7 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
     },
     presence: async () => (address) => contactOf(address, parts),
     learned: async () => parts.router?.learned,
+    ruleCounts: async (network) => parts.router?.ruleCounts(network),
   };
   const signing = account(parts.registry);
   const jobs = openJobs(Date.now, (error) => parts.log('error', `job: ${(error as Error).stack}`));

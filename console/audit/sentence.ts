@@ -10,6 +10,13 @@ const field = (detail: Detail, name: string): string => String(detail[name] ?? '
 /** A group's id is too long to be read. */
 const short = (subject: string): string => (subject.length > 45 ? `${subject.slice(0, 20)}…` : subject);
 
+/** What a rule says: “deny in tcp/22, group:… with outside”. */
+function ruleText(detail: Detail): string {
+  const ports = typeof detail.ports === 'string' ? `/${detail.ports}` : '';
+  const what = `${field(detail, 'action')} ${field(detail, 'direction')} ${field(detail, 'protocol')}${ports}`;
+  return `${what}, ${short(field(detail, 'devices'))} with ${short(field(detail, 'with'))}`;
+}
+
 /** What each action of the trail is in words. */
 const WORDS: Readonly<Record<string, Words>> = {
   'fabric.init': ({ who }) => `${who} set the fabric up`,
@@ -33,6 +40,12 @@ const WORDS: Readonly<Record<string, Words>> = {
       ? `${who} took the devices of ${subject} out of DNS`
       : `${who} gave the devices of ${subject} names below ${field(detail, 'zone')}`,
   'network.remove': ({ who, subject }) => `${who} removed the network ${subject}`,
+  'rule.add': ({ who, subject, detail }) =>
+    `${who} added ${subject} to ${field(detail, 'network')}: ${ruleText(detail)}`,
+  'rule.move': ({ who, subject, detail }) =>
+    `${who} moved ${subject} of ${field(detail, 'network')} from place ${field(detail, 'from')} to ${field(detail, 'to')}`,
+  'rule.remove': ({ who, subject, detail }) =>
+    `${who} removed ${subject} of ${field(detail, 'network')}: ${ruleText(detail)}`,
   'group.add': ({ who, subject, detail }) =>
     `${who} admitted the batch ${named(detail, subject)} to ${field(detail, 'network')}`,
   'group.change': ({ who, subject, detail }) => `${who} changed the batch ${named(detail, subject)}`,

@@ -2,6 +2,8 @@
 export const PERMISSIONS = [
   'networks.read',
   'networks.write',
+  'rules.read',
+  'rules.write',
   'groups.read',
   'groups.claim',
   'groups.suspend',
@@ -40,6 +42,7 @@ export const OWNER_ROLES = ['owner', 'operator', 'installer', 'auditor'] as cons
 
 const READS: readonly Permission[] = [
   'networks.read',
+  'rules.read',
   'groups.read',
   'devices.read',
   'handshakes.read',

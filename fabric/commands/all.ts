@@ -16,6 +16,7 @@ import { ownerCommands } from './owner.ts';
 import { consoleInvite, personCommands } from './person.ts';
 import { privacyCommands } from './privacy.ts';
 import { rootCommands } from './root.ts';
+import { ruleCommands } from './rule.ts';
 import { serveCommand } from './serve.ts';
 import { status } from './status.ts';
 import { tokenCommands } from './token.ts';
@@ -28,6 +29,7 @@ export const commands: readonly Command[] = [
   serveCommand,
   ...deviceCommands,
   ...bulkCommands,
+  ...ruleCommands,
   audit,
   ...alarmCommands,
   ...privacyCommands,

@@ -45,6 +45,7 @@ export function routerMetrics(router: Router, traffic = router.traffic()): strin
     '',
     router.tooOften,
   ]);
+  put('rules', 'gauge', 'Rules of networks that are in force.', ['', router.rules]);
   put('threads', 'gauge', 'Threads that carry packets.', ['', router.threads]);
   for (const [name, counter, help] of DEVICES) put(name, 'counter', help, ['', devices?.[counter] ?? 0]);
   for (const [name, counter, help] of HOST) put(name, 'counter', help, ['', host[counter]]);

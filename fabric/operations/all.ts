@@ -30,6 +30,7 @@ import {
 import { invitePerson, listPeople, removePerson, setPersonRole } from './people/people.ts';
 import { createToken, listTokens, revokeToken } from './people/tokens.ts';
 import { changePrivacy, showPrivacy } from './privacy.ts';
+import { addRule, listRules, moveRule, removeRule, testRules } from './rules.ts';
 
 /** The operations that a running fabric offers on its control socket and in its API, by name. Each checks its input itself. */
 const ALL = {
@@ -38,6 +39,11 @@ const ALL = {
   'network-rename': renameNetwork,
   'network-zone': setZone,
   'network-remove': removeNetwork,
+  'rule-list': listRules,
+  'rule-add': addRule,
+  'rule-move': moveRule,
+  'rule-remove': removeRule,
+  'rule-test': testRules,
   'label-read': readLabel,
   'group-add': admitGroup,
   'group-list': listGroups,

@@ -45,6 +45,7 @@ import {
   TokenView,
 } from './views/people.ts';
 import { PrivacyView } from './views/privacy.ts';
+import { MovedRuleView, RuleView, TestedView } from './views/rules.ts';
 
 /** What each operation answers: a schema that describes its view. */
 export const ANSWERS = {
@@ -53,6 +54,11 @@ export const ANSWERS = {
   'network-rename': changedTo(RenamedNetworkView),
   'network-zone': changedTo(ZoneView),
   'network-remove': changedTo(RemovedNetworkView),
+  'rule-list': pageOf(RuleView),
+  'rule-add': changedTo(RuleView),
+  'rule-move': changedTo(MovedRuleView),
+  'rule-remove': changedTo(RuleView),
+  'rule-test': TestedView,
   'label-read': LabelView,
   'group-add': changedTo(GroupView),
   'group-list': pageOf(GroupRow),

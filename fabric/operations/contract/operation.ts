@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox';
 import { Failure } from '../../../protocol/failure.ts';
+import type { Prefix } from '../../../protocol/ipv6.ts';
 import type { Role } from '../../access/roles.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { Jobs } from '../../jobs/jobs.ts';
@@ -35,7 +36,7 @@ export interface ReadContext {
   readonly registry: OwnedReader;
   /** The whole registry; absent for who does not see everything. */
   readonly whole?: RegistryReader;
-  readonly running: Pick<Running, 'presence'>;
+  readonly running: Pick<Running, 'presence' | 'ruleCounts'>;
   /** Rows that one call reads at most, whatever it is asked for: what stops the event loop no longer than others can wait. */
   readonly mostRows?: number;
 }
@@ -73,8 +74,16 @@ export interface Running {
   notify(): Promise<string>;
   /** Tells what is known of these devices (16 bytes each); undefined: no fabric is serving, so nobody knows. */
   presence(addresses: readonly Uint8Array[]): Promise<Presence | undefined>;
+  /** What the rules of a network have decided on, by their numbers; undefined: no fabric is serving. */
+  ruleCounts?(network: Prefix): Promise<ReadonlyMap<number, RuleCount> | undefined>;
   /** How many devices with a tunnel know of the newest roots; undefined: no fabric is serving. */
   learned?(): Promise<Learned | undefined>;
+}
+
+/** Packets that a rule has decided on, and their bytes. */
+export interface RuleCount {
+  readonly packets: number;
+  readonly bytes: number;
 }
 
 /** Whether a device has a tunnel, and since when (milliseconds since 1970) it does not answer any more. */
