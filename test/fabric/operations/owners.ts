@@ -22,7 +22,7 @@ export interface Named {
   readonly label: string;
   readonly person: string;
   readonly personId: string;
-  readonly ids: Readonly<Record<'alarm' | 'hook' | 'token' | 'job' | 'delivery', number>>;
+  readonly ids: Readonly<Record<'alarm' | 'hook' | 'token' | 'job' | 'delivery' | 'rule', number>>;
 }
 
 /** An owner, with one of each. */
@@ -32,6 +32,9 @@ export interface Planted extends Named {
   /** Texts that nobody else may ever see. */
   readonly secrets: readonly string[];
 }
+
+/** The network of the one who is asked. */
+const OWN_PREFIX = 'fd00:8f80:1000:1::/64';
 
 /** The numbers of hours are those of the last day. */
 export const NOW = Date.now();
@@ -51,7 +54,7 @@ export const ABSENT: Named = {
   label: NOBODYS.label,
   person: 'Nobody',
   personId: '909090',
-  ids: { alarm: 909_091, hook: 909_092, token: 909_093, job: 909_094, delivery: 909_095 },
+  ids: { alarm: 909_091, hook: 909_092, token: 909_093, job: 909_094, delivery: 909_095, rule: 909_096 },
 };
 
 /** A fabric with two owners beside the first one, all with one of everything. */
@@ -127,6 +130,10 @@ async function plant(
   registry.clones(devices[0]!.address, [source, `2001:db8::${number}`]);
   await registry.refused({ source, gid: group.gid, proven: false, result: 'xtt.bad-signature' }, 3);
   await registry.recordFindings(['group.over-announced'], await registry.overAnnounced(), 1);
+  const { id: rule } = await own.addRule(actor.name, prefix, {
+    ...{ action: 'deny', direction: 'out', devices: { kind: 'any' }, other: { kind: 'outside' }, protocol: 'any' },
+    note: `${name} stays inside`,
+  });
   const alarm = (await own.alarms({ limit: 9 }, true)).rows[0]!.id;
   const hook = await own.addHook(actor.name, {
     name: `${name} pager`,
@@ -157,7 +164,7 @@ async function plant(
       person,
       personId: String(personId),
     },
-    ids: { alarm, hook: hook.id, token: token.id, delivery, job: (job!.view as { id: number }).id },
+    ids: { alarm, rule, hook: hook.id, token: token.id, delivery, job: (job!.view as { id: number }).id },
     secrets: [
       ...[
         name,
@@ -184,6 +191,9 @@ export async function stateOf(registry: WholeRegistry, owner: number): Promise<u
   return {
     networks: await own.networks(page),
     groups: await own.groups(page),
+    rules: await Promise.all(
+      (await own.networks(page)).rows.map(({ prefix }) => own.rules(prefix, page)),
+    ),
     devices: (await own.devices(page)).rows.map(({ name, note, standing, gid, pseudonym }) => ({
       ...{ name, note, standing, gid, pseudonym },
     })),
@@ -210,6 +220,24 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
     ({ network }) => ({ prefix: network, zone: 'mine.internal' }),
   ],
   'network-remove': [({ prefix }) => ({ prefix }), ({ network }) => ({ prefix: network })],
+  'rule-list': [({ prefix }) => ({ limit: 9, network: prefix }), ({ network }) => ({ limit: 9, network })],
+  'rule-add': [
+    ({ network }) => ({ network, action: 'deny', direction: 'in' }),
+    ({ prefix }) => ({ network: prefix, action: 'deny', direction: 'in' }),
+    ...['devices', 'with'].flatMap((field) => [
+      ({ gid }: Named) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', [field]: `group:${gid}` }),
+      ({ group }: Named) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', [field]: `group:${group}` }),
+      ({ device }: Named) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', [field]: `device:${device}` }),
+      ({ address }: Named) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', [field]: `device:${address}` }),
+    ]),
+    ({ prefix }) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', with: `network:${prefix}` }),
+  ],
+  'rule-move': [({ ids }) => ({ id: ids.rule, place: 1 })],
+  'rule-remove': [({ ids }) => ({ id: ids.rule })],
+  'rule-test': [
+    ({ address }) => ({ from: address, to: 'outside', traffic: 'tcp/22' }),
+    ({ device }) => ({ from: 'host', to: device, traffic: 'tcp/22' }),
+  ],
   'group-list': [({ group }) => ({ limit: 9, q: group }), ({ gid }) => ({ limit: 9, q: gid.slice(0, 8) })],
   'group-add': [
     ({ prefix }) => ({ label: makeBatch().label, network: prefix }),

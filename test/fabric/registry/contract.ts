@@ -15,6 +15,7 @@ import { peopleContract } from './contract/people.ts';
 import type { OpenEmpty } from './contract/place.ts';
 import { privacyContract } from './contract/privacy.ts';
 import { routerContract } from './contract/router.ts';
+import { rulesContract } from './contract/rules.ts';
 import { tokensContract } from './contract/tokens.ts';
 
 /** What every engine of the registry has to do (fabric/registry/registry.ts). */
@@ -24,6 +25,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     ownersContract(openEmpty);
     ownersApartContract(openEmpty);
     endingsContract(openEmpty);
+    rulesContract(openEmpty);
     pagesContract(openEmpty);
     admissionContract(openEmpty);
     limitsContract(openEmpty);

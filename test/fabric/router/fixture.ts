@@ -6,6 +6,7 @@ import type { Admission, Endpoint, Standing } from '../../../fabric/registry/adm
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
 import type { RootUpdates } from '../../../fabric/router/roots.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
+import type { RuleSource } from '../../../fabric/router/rules.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { matches, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
@@ -180,6 +181,7 @@ export async function testRouter(
     lines?: string[];
     threads?: number;
     networks?: NetworkSource;
+    rules?: RuleSource;
     roots?: RootUpdates;
   } = {},
 ): Promise<Router> {
@@ -191,6 +193,7 @@ export async function testRouter(
     admission,
     ...(o.tun === undefined ? {} : { tun: o.tun }),
     ...(o.networks === undefined ? {} : { networks: o.networks }),
+    ...(o.rules === undefined ? {} : { rules: o.rules }),
     ...(o.roots === undefined ? {} : { roots: o.roots }),
     threads: o.threads ?? 2,
     log: (level, message) => o.lines?.push(`${level} ${message}`),
