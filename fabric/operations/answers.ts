@@ -45,7 +45,7 @@ import {
   TokenView,
 } from './views/people.ts';
 import { PrivacyView } from './views/privacy.ts';
-import { MovedRuleView, RuleView, TestedView } from './views/rules.ts';
+import { MovedRuleView, RuleRow, RuleView, TestedView } from './views/rules.ts';
 
 /** What each operation answers: a schema that describes its view. */
 export const ANSWERS = {
@@ -54,7 +54,7 @@ export const ANSWERS = {
   'network-rename': changedTo(RenamedNetworkView),
   'network-zone': changedTo(ZoneView),
   'network-remove': changedTo(RemovedNetworkView),
-  'rule-list': pageOf(RuleView),
+  'rule-list': pageOf(RuleRow),
   'rule-add': changedTo(RuleView),
   'rule-move': changedTo(MovedRuleView),
   'rule-remove': changedTo(RuleView),

@@ -20,7 +20,7 @@ import {
 import { badInput, oneOf, optional, text, whole } from './contract/input.ts';
 import { type Changed, filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
 import { addressOf, DEVICE } from './devices.ts';
-import type { MovedRuleView, RuleView, TestedView } from './views/rules.ts';
+import type { MovedRuleView, RuleRow, RuleView, TestedView } from './views/rules.ts';
 
 /** `group:` and an id, or `device:` and a name. */
 const END = text(150);
@@ -72,18 +72,21 @@ export const addRule = operation<RuleInput, Changed<RuleView>>(
       ...(note !== undefined && note !== '' && { note }),
     };
     const added = await registry.addRule(actor, network, rule, input.place);
-    return { view: ruleView(added, undefined), effect: await running.notify() };
+    return { view: ruleView(added), effect: await running.notify() };
   },
 );
 
 /** A page of the rules of a network, in the order in which they are asked. @throws Failure `fabric.unknown-network` */
-export const listRules = filteredList<Rule, RuleView, { network: string }>(
+export const listRules = filteredList<Rule, RuleRow, { network: string }>(
   'rule-list',
   { network: text(64) },
   async (registry, page, { network }) => registry.rules(await registry.network(network), page),
   async ({ running }, rows) => {
     const counts = rows.length === 0 ? undefined : await running.ruleCounts?.(rows[0]!.network);
-    return (rule) => ruleView(rule, counts && (counts.get(rule.id) ?? { packets: 0, bytes: 0 }));
+    return (rule) => ({
+      ...ruleView(rule),
+      counted: counts === undefined ? null : (counts.get(rule.id) ?? { packets: 0, bytes: 0 }),
+    });
   },
 );
 
@@ -93,7 +96,7 @@ export const moveRule = operation<{ id: number; place: number }, Changed<MovedRu
   { id: RULE_ID, place: PLACE },
   async ({ registry, running, actor }, { id, place }) => {
     const { rule, changed } = await registry.moveRule(actor, id, place);
-    return { view: { ...ruleView(rule, undefined), changed }, effect: await running.notify() };
+    return { view: { ...ruleView(rule), changed }, effect: await running.notify() };
   },
 );
 
@@ -103,7 +106,7 @@ export const removeRule = operation<{ id: number }, Changed<RuleView>>(
   { id: RULE_ID },
   async ({ registry, running, actor }, { id }) => {
     const removed = await registry.removeRule(actor, id);
-    return { view: ruleView(removed, undefined), effect: await running.notify() };
+    return { view: ruleView(removed), effect: await running.notify() };
   },
 );
 
@@ -200,7 +203,7 @@ const partyText = (end: End): string => (end.kind === 'device' ? formatIpv6(end.
 const decisionView = ({ allowed, rule }: Decision, network: Prefix) => ({
   network: formatPrefix(network),
   allowed,
-  rule: rule === undefined ? null : ruleView(rule, undefined),
+  rule: rule === undefined ? null : ruleView(rule),
 });
 
 type EndView = RuleView['devices'];
@@ -218,7 +221,7 @@ function endView(end: RuleDevices | RuleOther): EndView {
   }
 }
 
-const ruleView = (rule: Rule, counted: RuleView['counted'] | undefined): RuleView => ({
+const ruleView = (rule: Rule): RuleView => ({
   id: rule.id,
   network: formatPrefix(rule.network),
   place: rule.place,
@@ -229,5 +232,4 @@ const ruleView = (rule: Rule, counted: RuleView['counted'] | undefined): RuleVie
   traffic: trafficText(rule),
   note: rule.note ?? null,
   created: isoTime(rule.created),
-  counted: counted ?? null,
 });

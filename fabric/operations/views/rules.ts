@@ -30,14 +30,20 @@ export const RuleView = named('Rule', 'A rule of a network: who reaches whom.', 
   traffic: words('Protocol and ports that it is for.', 'tcp/22'),
   note: orNull(words('What somebody has noted of it.')),
   created: time('When it was added.'),
+});
+export type RuleView = Shown<typeof RuleView>;
+
+/** A rule with what it has decided on. */
+export const RuleRow = named('RuleRow', 'A rule with what it has decided on.', {
+  ...RuleView.properties,
   counted: orNull(
     shown(
       { packets: count('Packets that it has decided on.'), bytes: count('Bytes of them.') },
-      'Since the fabric was started, what belongs to a flow included; null: no fabric serves, or nobody asked it.',
+      'Since the fabric was started, what belongs to a flow included; null: no fabric serves.',
     ),
   ),
 });
-export type RuleView = Shown<typeof RuleView>;
+export type RuleRow = Shown<typeof RuleRow>;
 
 export const MovedRuleView = shown({ ...RuleView.properties, changed: CHANGED });
 export type MovedRuleView = Shown<typeof MovedRuleView>;

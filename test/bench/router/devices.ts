@@ -57,8 +57,13 @@ export function heartbeats(fabric: BenchFabric, devices: readonly Enrolled[]): s
 }
 
 /** The same, each device with a packet of `size` bytes to its neighbour. */
-export function neighbours(fabric: BenchFabric, devices: readonly Enrolled[], size: number): string {
-  return list(fabric, 'neighbours', devices, ({ address }, i) =>
+export function neighbours(
+  fabric: BenchFabric,
+  devices: readonly Enrolled[],
+  size: number,
+  name = 'neighbours',
+): string {
+  return list(fabric, name, devices, ({ address }, i) =>
     udp(address, devices[i ^ 1]!.address, 1, size - UDP_HEADERS),
   );
 }

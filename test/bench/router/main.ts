@@ -22,8 +22,8 @@ const OPTIONS: readonly Option[] = [
 
 const HELP = `npm run bench:router -- [options]
 
-What the fabric's router costs: CPU for the packets of eight pairs of devices, CPU for a device that connects, memory for one that is idle.
-About a minute.
+What the fabric's router costs: CPU for the packets of eight pairs of devices, with and without rules, CPU for a device that connects, memory for one
+that is idle. About three minutes.
 
 ${describeOptions(OPTIONS)}
 

@@ -5,6 +5,7 @@ import type { BenchGroup } from '../admit/fleet.ts';
 import { measureP256 } from '../admit/p256.ts';
 import { median } from '../statistics.ts';
 import { enrol, heartbeats, neighbours } from './devices.ts';
+import { ruledDevices } from './rules.ts';
 
 /** What a router costs. CPU is that of the whole fabric, user and system, all threads. */
 export interface Figures {
@@ -15,6 +16,8 @@ export interface Figures {
   /** The same where each packet is a TLS record, as enftun sends them. */
   readonly cpu_s_per_gb_single: number;
   readonly gbps_single: number;
+  /** Packets of 100 bytes for each CPU second where a network has 1,000 rules, to those where it has none; in turns. */
+  readonly ruled_rate: number;
   /** CPU milliseconds for a device that connects, is let in, has a packet answered and leaves. */
   readonly accept_ms: number;
   readonly accepts_per_s: number;
@@ -34,6 +37,10 @@ export interface Effort {
 /** Eight pairs, as the requirement has it; what enftun's hosts send most: an MSS of TCP in IPv6. */
 const PAIRS = 8;
 const PACKET_BYTES = 1_222;
+/** Of the packets that rules are measured by: what they cost is the same for each packet. */
+const SMALL_BYTES = 100;
+/** How often they are measured with and without, in each round. */
+const TURNS = 3;
 
 /** Medians of the rounds; one fabric for each, all on one registry. @param say is told each step */
 export async function measure(
@@ -47,6 +54,8 @@ export async function measure(
   const devices = await enrol(fabric, group, idle);
   const quiet = heartbeats(fabric, devices);
   const busy = neighbours(fabric, devices.slice(0, 2 * PAIRS), PACKET_BYTES);
+  const without = neighbours(fabric, devices.slice(0, 2 * PAIRS), SMALL_BYTES, 'without-rules');
+  const ruled = neighbours(fabric, await ruledDevices(fabric, 2 * PAIRS), SMALL_BYTES, 'with-rules');
   const p256 = measureP256();
   const seen: Omit<Figures, 'p256_sign_verify_ms'>[] = [];
   for (let round = 1; round <= rounds; round++) {
@@ -72,11 +81,23 @@ export async function measure(
       say(`round ${round}/${rounds}: ${PAIRS} pairs`);
       const full = await forward('pairs');
       const single = await forward('single');
+      const cpuOfPacket = async (list: string): Promise<number> => {
+        const [moved, cpu] = await costOf(serving, () =>
+          answer<{ bytes: number }>(devicesProgram('pairs', list, String(seconds))),
+        );
+        return cpu / (moved.bytes / (SMALL_BYTES + 2));
+      };
+      const turns: { readonly without: number; readonly ruled: number }[] = [];
+      for (let turn = 1; turn <= TURNS; turn++) {
+        say(`round ${round}/${rounds}: 1,000 rules and none, ${turn}/${TURNS}`);
+        turns.push({ without: await cpuOfPacket(without), ruled: await cpuOfPacket(ruled) });
+      }
       seen.push({
         cpu_s_per_gb: full.cpuPerGb,
         gbps: full.gbps,
         cpu_s_per_gb_single: single.cpuPerGb,
         gbps_single: single.gbps,
+        ruled_rate: median(turns.map((turn) => turn.without / turn.ruled))!,
         accept_ms: (acceptCpu * 1e3) / accepts.connections,
         accepts_per_s: accepts.connections / seconds,
         idle_bytes: idleBytes,
@@ -91,6 +112,7 @@ export async function measure(
     gbps: middle('gbps'),
     cpu_s_per_gb_single: middle('cpu_s_per_gb_single'),
     gbps_single: middle('gbps_single'),
+    ruled_rate: middle('ruled_rate'),
     accept_ms: middle('accept_ms'),
     accepts_per_s: middle('accepts_per_s'),
     p256_sign_verify_ms: p256,

@@ -74,6 +74,7 @@ beforeAll(async () => {
       ...(formatIpv6(address) === online && { silentSince: 1_767_323_045_678 }),
     }),
     learned: async () => ({ newest: 1, older: 0, c: 0 }),
+    ruleCounts: async () => new Map([[1, { packets: 3, bytes: 180 }]]),
   };
   api = await startApi({
     listen: { host: '127.0.0.1', port: 0 },
@@ -182,6 +183,15 @@ test('networks, groups and devices are answered as described', async () => {
   await run('device-list', PAGE);
   await run('device-show', { address: second.text });
   for (const { text } of [third, fourth]) await run('device-show', { address: text });
+
+  const named = { network: NETWORK, note: 'for repairs', devices: `group:${gid}`, traffic: 'tcp/22' };
+  await run('rule-add', { ...named, action: 'allow', direction: 'out', with: 'network:plant 2' });
+  await run('rule-add', { ...named, action: 'allow', direction: 'in', with: 'device:pump-1' });
+  await run('rule-list', { ...PAGE, network: NETWORK });
+  await run('rule-list', { limit: 1, network: NETWORK });
+  await run('rule-test', { from: 'pump-1', to: fourth.text, traffic: 'tcp/22' });
+  const { view: moved } = await run('rule-move', { id: 2, place: 1 });
+  await run('rule-remove', { id: moved.id });
 
   await run('device-count', { gid, change: 'ban' });
   for (const standing of ['active', 'retired'] as const) {
