@@ -64,6 +64,11 @@ export const PAGES: readonly PageEntry[] = [
     load: async () => (await import('./pages/networks.tsx')).Networks,
   },
   {
+    path: 'rules',
+    needs: 'rules.read',
+    load: async () => (await import('./pages/rules.tsx')).Rules,
+  },
+  {
     path: 'audit',
     name: 'Audit',
     needs: 'audit.read',

@@ -36,6 +36,14 @@ export function Networks({ route }: { readonly route: Route }) {
     { name: 'Names in DNS', cell: ({ zone }) => (zone === null ? '–' : <code>{zone}</code>) },
     { name: 'This host', cell: ({ host }) => <Copyable text={host} /> },
     { name: 'Added', cell: ({ created }) => <When at={created} /> },
+    ...(may('rules.read')
+      ? [
+          {
+            name: 'Rules',
+            cell: ({ prefix }: NetworkView) => <a href={hrefOf(['rules', prefix])}>Who reaches whom</a>,
+          },
+        ]
+      : []),
     ...(may('networks.write')
       ? [
           {
@@ -60,7 +68,7 @@ export function Networks({ route }: { readonly route: Route }) {
   return (
     <Page
       title="Networks"
-      sub="Devices of one network reach each other; those of two do not."
+      sub="Devices of one network reach each other, those of two do not, unless rules say otherwise."
       actions={
         may('networks.write') && (
           <button type="button" class="primary" onClick={() => ask('new')}>
