@@ -179,7 +179,13 @@ function AddSheet({ network, close, done }: SheetProps & { readonly network: str
         maxLength={20}
         hint="any, icmpv6, tcp, tcp/22, udp/8000-8100"
       />
-      <TextField label="Place" type="number" value={place} change={setPlace} hint="1 is asked first; last if empty" />
+      <TextField
+        label="Place"
+        type="number"
+        value={place}
+        change={setPlace}
+        hint="1 is asked first; last if empty"
+      />
       <TextField label="Note" value={note} change={setNote} maxLength={200} />
     </Sheet>
   );

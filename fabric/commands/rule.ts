@@ -1,4 +1,4 @@
-import type { Command, Invocation } from '../../cli/program.ts';
+import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { addRule, listRules, moveRule, removeRule, testRules } from '../operations/rules.ts';
 import type { RuleView, TestedView } from '../operations/views/rules.ts';
@@ -42,14 +42,18 @@ const ruleAdd: Command = {
       ...(note !== undefined && { note }),
     };
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(addRule, input));
-    invocation.print(view, () => `Rule ${view.id} is the ${ordinal(view.place)} of ${view.network} (${effect}).`);
+    invocation.print(
+      view,
+      () => `Rule ${view.id} is the ${ordinal(view.place)} of ${view.network} (${effect}).`,
+    );
     return undefined;
   },
 };
 
 const ruleList: Command = {
   name: 'rule list',
-  summary: 'Lists the rules of a network in the order in which they are asked, with what they have decided on.',
+  summary:
+    'Lists the rules of a network in the order in which they are asked, with what they have decided on.',
   arguments: '<network>',
   options: [LIMIT, AFTER, ALL, CSV, ...OWNED],
   examples: ['enf-fabric rule list plant', 'enf-fabric rule list fd00:8f80:8000:1::/64 --json'],
@@ -94,7 +98,8 @@ const ruleMove: Command = {
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(moveRule, { id, place }));
     invocation.print(
       view,
-      () => `Rule ${id} ${view.changed ? 'is' : 'was already'} the ${ordinal(view.place)} of ${view.network} (${effect}).`,
+      () =>
+        `Rule ${id} ${view.changed ? 'is' : 'was already'} the ${ordinal(view.place)} of ${view.network} (${effect}).`,
     );
     return undefined;
   },
@@ -166,8 +171,13 @@ function oneOf<Word extends string>(what: string, given: string, known: readonly
 }
 
 const badValue = (expected: string, given: string, action: string): Failure =>
-  new Failure('cli.bad-option', 'operator', `expected ${expected}, got ${JSON.stringify(given.slice(0, 40))}`, {
-    action,
-  });
+  new Failure(
+    'cli.bad-option',
+    'operator',
+    `expected ${expected}, got ${JSON.stringify(given.slice(0, 40))}`,
+    {
+      action,
+    },
+  );
 
 export const ruleCommands: readonly Command[] = [ruleAdd, ruleList, ruleMove, ruleRemove, ruleTest];

@@ -119,7 +119,11 @@ export const testRules = operation<{ from: string; to: string; traffic: string }
   { from: DEVICE, to: DEVICE, traffic: TRAFFIC },
   async ({ registry }, input) => {
     const { protocol, ports } = trafficOf(input.traffic);
-    if (protocol === 'any' || (protocol !== 'icmpv6' && ports?.first !== ports?.last) || (protocol !== 'icmpv6' && !ports))
+    if (
+      protocol === 'any' ||
+      (protocol !== 'icmpv6' && ports?.first !== ports?.last) ||
+      (protocol !== 'icmpv6' && !ports)
+    )
       throw badInput('traffic', 'is one kind of packet, such as tcp/22, udp/53 or icmpv6');
     const [from, to] = [await partyOf(registry, input.from), await partyOf(registry, input.to)];
     if (from.kind !== 'device' && to.kind !== 'device') throw badInput('from', 'or to is a device');
@@ -161,7 +165,8 @@ function trafficOf(given: string): Pick<NewRule, 'protocol' | 'ports'> {
     (RULE_PROTOCOLS as readonly string[]).includes(protocol ?? '') &&
     (ports === undefined ||
       ((protocol === 'tcp' || protocol === 'udp') && ports.first <= ports.last && ports.last <= MOST_PORT));
-  if (!fits) throw badInput('traffic', 'is any, icmpv6, tcp, udp, or with a port such as tcp/22 or udp/8000-8100');
+  if (!fits)
+    throw badInput('traffic', 'is any, icmpv6, tcp, udp, or with a port such as tcp/22 or udp/8000-8100');
   return { protocol: protocol as RuleProtocol, ...(ports !== undefined && { ports }) };
 }
 

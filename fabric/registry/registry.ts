@@ -116,7 +116,11 @@ export interface OwnedRegistry extends OwnedReader, OwnPeople, OwnTokens, OwnAla
    */
   addRule(actor: string, network: Prefix, rule: NewRule, place?: number): Promise<Rule>;
   /** Moves a rule to a place, at most the last one; the others keep their order. @throws Failure `fabric.unknown-rule` */
-  moveRule(actor: string, id: number, place: number): Promise<{ readonly rule: Rule; readonly changed: boolean }>;
+  moveRule(
+    actor: string,
+    id: number,
+    place: number,
+  ): Promise<{ readonly rule: Rule; readonly changed: boolean }>;
   /** @throws Failure `fabric.unknown-rule` */
   removeRule(actor: string, id: number): Promise<Rule>;
 

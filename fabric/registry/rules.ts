@@ -58,7 +58,12 @@ export interface Rule extends NewRule {
 
 /** An end of a packet: a device, or what else there is. */
 export type End =
-  | { readonly kind: 'device'; readonly address: Uint8Array; readonly gid: Uint8Array; readonly network: Prefix }
+  | {
+      readonly kind: 'device';
+      readonly address: Uint8Array;
+      readonly gid: Uint8Array;
+      readonly network: Prefix;
+    }
   | { readonly kind: 'host' }
   | { readonly kind: 'outside' };
 

@@ -97,12 +97,15 @@ export async function ruleTable(
       const table = new Map<string, Network>();
       let size = 0;
       const give = (key: string, network: Prefix, rules: readonly Rule[]): void => {
-        const known = table.get(key) ?? { given: [], past: new Map() };
+        const known: Network = table.get(key) ?? { given: [], past: new Map() };
         if (rules.length === 0 && known.given.length === 0) return;
-        const handle = threads.setRules(networks.numberOf(network), encodeRules(rules, network, networks, groups));
+        const handle = threads.setRules(
+          networks.numberOf(network),
+          encodeRules(rules, network, networks, groups),
+        );
         size += rules.length - (known.given.at(-1)?.ids.length ?? 0);
-        known.given.push(...(handle === undefined ? [] : [{ ids: rules.map(({ id }) => id), handle }]));
-        if (handle !== undefined || known.given.length > 0) table.set(key, known);
+        if (handle !== undefined) known.given.push({ ids: rules.map(({ id }) => id), handle });
+        table.set(key, known);
       };
       const sums = ({ given, past }: Network): Map<number, RuleCount> => {
         const sum = new Map(past);

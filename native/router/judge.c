@@ -48,15 +48,22 @@ static struct router_end other_end(const struct router_connection *device, const
   return (struct router_end){address, 0, network, zone};
 }
 
-// The rule that decides, or none; whether the packet passes. Without a rule it does, but not into a device from another network.
-static bool decide(const struct router_connection *device, enum router_direction direction, const uint8_t *address,
+// Is the address in a network, but of no device that is connected, so that nobody knows its group?
+static bool is_away(const struct router_end *end) {
+  return (end->zone == ROUTER_ZONE_OWN || end->zone == ROUTER_ZONE_FOREIGN) && end->group == 0;
+}
+
+// The rule that decides, or none; whether the packet passes. Without a rule it does, but not into a device from another network. What comes
+// from a device that has disconnected meanwhile does not.
+static bool decide(const struct router_connection *device, enum router_direction direction, const struct router_end *other,
                    const struct dp_tuple *tuple, uint32_t *rule) {
   const struct router_rules *rules = device->tenant->rules;
   struct router_end self = {device->own.own, device->group, device->network, ROUTER_ZONE_OWN};
-  struct router_end other = other_end(device, address);
-  *rule = rules == NULL ? ROUTER_NO_RULE : router_rules_find(rules, direction, &self, &other, tuple);
+  *rule = ROUTER_NO_RULE;
+  if (direction == ROUTER_IN && is_away(other)) return false;
+  if (rules != NULL) *rule = router_rules_find(rules, direction, &self, other, tuple);
   if (*rule != ROUTER_NO_RULE) return router_rules_allow(rules, *rule);
-  return direction == ROUTER_OUT || other.zone != ROUTER_ZONE_FOREIGN;
+  return direction == ROUTER_OUT || other->zone != ROUTER_ZONE_FOREIGN;
 }
 
 static void count(const struct packet *packet, uint32_t rule) {
@@ -72,8 +79,9 @@ static void review(struct router_connection *device, struct router_flow *flow) {
   struct dp_tuple first;
   if (flow->generation == generation) return;
   flow->generation = generation;
+  struct router_end other = other_end(device, router_flow_other(flow));
   bool known = router_flow_tuple(flow, &first);
-  flow->refused = !known || !decide(device, (enum router_direction)flow->direction, router_flow_other(flow), &first, &rule);
+  flow->refused = !known || !decide(device, (enum router_direction)flow->direction, &other, &first, &rule);
   flow->rule = (uint16_t)rule;
 }
 
@@ -135,18 +143,20 @@ static bool is_about_flow(const struct packet *packet) {
 
 static bool judge(const struct packet *packet) {
   const struct dp_tuple *tuple = &packet->tuple;
-  const uint8_t *other = address_of_other(packet);
+  const uint8_t *address = address_of_other(packet);
   struct router_flow_key key;
   struct router_flow *flow = NULL;
-  bool is_flow = router_flow_key(tuple, packet->direction, other, &key);
-  if (!is_flow && tuple->fragment) router_flow_fragments(tuple, other, &key);
+  bool is_flow = router_flow_key(tuple, packet->direction, address, &key);
+  if (!is_flow && tuple->fragment) router_flow_fragments(tuple, address, &key);
   if (is_flow || tuple->fragment) flow = find_flow(packet, &key);
   if (flow != NULL && !flow->refused) return pass_with(packet, flow);
   if (!is_flow && is_about_flow(packet)) return true;
   uint32_t rule;
-  bool passes = decide(packet->device, packet->direction, other, tuple, &rule);
+  struct router_end other = other_end(packet->device, address);
+  bool passes = decide(packet->device, packet->direction, &other, tuple, &rule);
   count(packet, rule);
-  if (!passes || !is_flow) return passes;
+  // Whoever connects at that address later may be of a group that rules name.
+  if (!passes || !is_flow || is_away(&other)) return passes;
   expect_fragments(packet, rule);
   // One that newer rules have ended is not begun again by what still comes of it.
   if (flow != NULL && !(tuple->protocol == DP_TCP && begins_connection(tuple))) {

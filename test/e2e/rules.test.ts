@@ -63,7 +63,20 @@ describe.each([
     const { fabric } = world.network;
     outside = `${fabric}-out`;
     execFileSync('ip', ['netns', 'add', outside]);
-    execFileSync('ip', ['-n', fabric, 'link', 'add', 'out0', 'type', 'veth', 'peer', 'name', 'in0', 'netns', outside]);
+    execFileSync('ip', [
+      '-n',
+      fabric,
+      'link',
+      'add',
+      'out0',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'in0',
+      'netns',
+      outside,
+    ]);
     for (const [namespace, link, own] of [
       [fabric, 'out0', 'fd77:1::1/64'],
       [outside, 'in0', `${OUTSIDE}/64`],
@@ -92,7 +105,11 @@ describe.each([
     otherAddress = (await other!.until('online')).address!;
     for (const to of [address, otherAddress]) await eventually('an answer', () => ping(fabric, to));
     for (const namespace of [fabric, outside, one!.namespace, other!.namespace]) {
-      const listener = startIn(namespace, [process.execPath, '-e', LISTENER], join(world.folder, 'listener.log'));
+      const listener = startIn(
+        namespace,
+        [process.execPath, '-e', LISTENER],
+        join(world.folder, 'listener.log'),
+      );
       await eventually('the listener', async () => listener.output().includes('listening') || undefined);
       listeners.push(listener);
     }

@@ -45,4 +45,5 @@ export const fragment = (
   more: boolean,
   id: number,
   payload: Uint8Array,
-): Uint8Array => concat(Uint8Array.of(next, 0), u16((offset << 3) | (more ? 1 : 0)), u16(0), u16(id), payload);
+): Uint8Array =>
+  concat(Uint8Array.of(next, 0), u16((offset << 3) | (more ? 1 : 0)), u16(0), u16(id), payload);

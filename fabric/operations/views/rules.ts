@@ -14,7 +14,10 @@ import {
 } from '../contract/output.ts';
 
 const END = {
-  names: words('As `rule-add` takes it, with an id, an address or a prefix for what it names.', 'group:9f2a…'),
+  names: words(
+    'As `rule-add` takes it, with an id, an address or a prefix for what it names.',
+    'group:9f2a…',
+  ),
   called: orNull(words('The present name of that; null: it has none.', 'batch 7')),
 };
 

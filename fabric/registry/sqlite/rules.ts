@@ -221,7 +221,8 @@ function requireNamed(db: Database, owner: number, network: Prefix, { devices, o
   const home = homes(devices);
   if (home === undefined || !matches(network, home.address))
     throw badRule(`${textOf(devices)} is not in the network ${formatPrefix(network)}`);
-  if (homes(other) === undefined) throw badRule(`${textOf(other)} is not of the owner of ${formatPrefix(network)}`);
+  if (homes(other) === undefined)
+    throw badRule(`${textOf(other)} is not of the owner of ${formatPrefix(network)}`);
 }
 
 function badRule(why: string): Failure {
@@ -243,7 +244,9 @@ function detailOf(rule: Rule): Record<string, unknown> {
   return {
     network: formatPrefix(rule.network),
     ...{ action, direction, devices: textOf(devices), with: textOf(other), protocol },
-    ...(ports !== undefined && { ports: ports.first === ports.last ? `${ports.first}` : `${ports.first}-${ports.last}` }),
+    ...(ports !== undefined && {
+      ports: ports.first === ports.last ? `${ports.first}` : `${ports.first}-${ports.last}`,
+    }),
     ...(note !== undefined && { note }),
   };
 }
@@ -261,7 +264,13 @@ function changed(
 }
 
 /** Moves a rule to a place, at most the last one; the others keep their order. False if it was there. @throws Failure `fabric.unknown-rule` */
-export function moveRule(db: Database, scope: Scope, act: Act, id: number, place: number): { rule: Rule; changed: boolean } {
+export function moveRule(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  id: number,
+  place: number,
+): { rule: Rule; changed: boolean } {
   const row = requireRule(db, scope, id);
   const to = Math.min(place, sizeOf(db, row.network));
   const rule = ruleOf(row);
@@ -284,7 +293,10 @@ export function removeRule(db: Database, scope: Scope, act: Act, id: number): Ru
   const row = requireRule(db, scope, id);
   const rule = ruleOf(row);
   prepare(db, 'DELETE FROM rule WHERE id = ?').run(id);
-  prepare(db, 'UPDATE rule SET place = place - 1 WHERE network = ? AND place > ?').run(row.network, row.place);
+  prepare(db, 'UPDATE rule SET place = place - 1 WHERE network = ? AND place > ?').run(
+    row.network,
+    row.place,
+  );
   changed(db, act, row.owner, 'rule.remove', rule, { place: row.place, ...detailOf(rule) });
   return rule;
 }

@@ -1,10 +1,10 @@
+import { openLabel } from '../../../fabric/labels/label.ts';
 import { openRegistry } from '../../../fabric/open-registry.ts';
 import { pathOf } from '../../../fabric/pki/files.ts';
 import { MOST_RULES, type NewRule } from '../../../fabric/registry/rules.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import type { BenchFabric } from '../admit/fabric.ts';
 import { type BenchGroup, makeGroup } from '../admit/fleet.ts';
-import { openLabel } from '../../../fabric/labels/label.ts';
 import { type Enrolled, enrol } from './devices.ts';
 
 const NETWORK = parsePrefix('fd00:8f80:8000:2::/64');
@@ -48,11 +48,7 @@ function ruleAt(i: number, { gid }: BenchGroup, devices: readonly Enrolled[]): N
   const last = i >= MOST_RULES - 2;
   if (last) return { action: 'allow', direction, devices: ANY, other: ANY, protocol: 'any' };
   const { address } = devices[i % devices.length]!;
-  const named = [
-    ANY,
-    { kind: 'device', address },
-    { kind: 'group', gid, network: NETWORK },
-  ] as const;
+  const named = [ANY, { kind: 'device', address }, { kind: 'group', gid, network: NETWORK }] as const;
   const ports = { first: 1_000 + 4 * i, last: 1_002 + 4 * i };
   return {
     ...{ action: 'deny', direction, devices: named[i % 3]!, other: named[(i + 1) % 3]!, ports },

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
+import { openRegistry } from '../../../fabric/open-registry.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import { anyGroup, scratch, wholeOf } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
@@ -41,5 +41,8 @@ test('every command in docs/rules.md does what the page says', async () => {
     if (words[1] === 'list') expect(out).toMatch(/allow in +any +network:office +tcp\/443 +0 +0 +the office/);
   }
   const test = await fabric.run('rule', 'test', 'desk-1', 'pump-1', 'tcp/22', '--data', data);
-  expect([test.code, test.out]).toEqual([1, expect.stringMatching(/does not pass\.\n.*no rule fits, so it passes\n.*rule \d+/)]);
+  expect([test.code, test.out]).toEqual([
+    1,
+    expect.stringMatching(/does not pass\.\n.*no rule fits, so it passes\n.*rule \d+/),
+  ]);
 });

@@ -131,7 +131,13 @@ async function plant(
   await registry.refused({ source, gid: group.gid, proven: false, result: 'xtt.bad-signature' }, 3);
   await registry.recordFindings(['group.over-announced'], await registry.overAnnounced(), 1);
   const { id: rule } = await own.addRule(actor.name, prefix, {
-    ...{ action: 'deny', direction: 'out', devices: { kind: 'any' }, other: { kind: 'outside' }, protocol: 'any' },
+    ...{
+      action: 'deny',
+      direction: 'out',
+      devices: { kind: 'any' },
+      other: { kind: 'outside' },
+      protocol: 'any',
+    },
     note: `${name} stays inside`,
   });
   const alarm = (await own.alarms({ limit: 9 }, true)).rows[0]!.id;
@@ -191,9 +197,7 @@ export async function stateOf(registry: WholeRegistry, owner: number): Promise<u
   return {
     networks: await own.networks(page),
     groups: await own.groups(page),
-    rules: await Promise.all(
-      (await own.networks(page)).rows.map(({ prefix }) => own.rules(prefix, page)),
-    ),
+    rules: await Promise.all((await own.networks(page)).rows.map(({ prefix }) => own.rules(prefix, page))),
     devices: (await own.devices(page)).rows.map(({ name, note, standing, gid, pseudonym }) => ({
       ...{ name, note, standing, gid, pseudonym },
     })),
@@ -226,9 +230,24 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
     ({ prefix }) => ({ network: prefix, action: 'deny', direction: 'in' }),
     ...['devices', 'with'].flatMap((field) => [
       ({ gid }: Named) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', [field]: `group:${gid}` }),
-      ({ group }: Named) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', [field]: `group:${group}` }),
-      ({ device }: Named) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', [field]: `device:${device}` }),
-      ({ address }: Named) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', [field]: `device:${address}` }),
+      ({ group }: Named) => ({
+        network: OWN_PREFIX,
+        action: 'deny',
+        direction: 'in',
+        [field]: `group:${group}`,
+      }),
+      ({ device }: Named) => ({
+        network: OWN_PREFIX,
+        action: 'deny',
+        direction: 'in',
+        [field]: `device:${device}`,
+      }),
+      ({ address }: Named) => ({
+        network: OWN_PREFIX,
+        action: 'deny',
+        direction: 'in',
+        [field]: `device:${address}`,
+      }),
     ]),
     ({ prefix }) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', with: `network:${prefix}` }),
   ],

@@ -17,8 +17,8 @@ import {
   type FakeTun,
   fakeAdmission,
   fakeTun,
-  makeDevice,
   type Manner,
+  makeDevice,
   type Peer,
   testRouter,
   until,
@@ -34,7 +34,8 @@ const PUMPS = new Uint8Array(32).fill(1);
 const CAMERAS = new Uint8Array(32).fill(2);
 
 /** The rules of networks, which may change, as a registry tells them. */
-function source(): NetworkSource & RuleSource & { set(network: Prefix, ...rules: Partial<NewRule>[]): Promise<Rule[]> } {
+function source(): NetworkSource &
+  RuleSource & { set(network: Prefix, ...rules: Partial<NewRule>[]): Promise<Rule[]> } {
   const table = new Map<string, Rule[]>();
   const listeners = new Set<(change: Change) => unknown>();
   let last = 0;
@@ -48,11 +49,19 @@ function source(): NetworkSource & RuleSource & { set(network: Prefix, ...rules:
     },
     onAdmitted: () => () => {},
     async set(network, ...rules) {
-      const made = rules.map((rule, i): Rule => ({
-        ...{ action: 'allow', direction: 'in', devices: { kind: 'any' }, other: { kind: 'any' }, protocol: 'any' },
-        ...{ id: ++last, network, place: i + 1, created: 0 },
-        ...rule,
-      }));
+      const made = rules.map(
+        (rule, i): Rule => ({
+          ...{
+            action: 'allow',
+            direction: 'in',
+            devices: { kind: 'any' },
+            other: { kind: 'any' },
+            protocol: 'any',
+          },
+          ...{ id: ++last, network, place: i + 1, created: 0 },
+          ...rule,
+        }),
+      );
       table.set(formatPrefix(network), made);
       await Promise.all([...listeners].map((listener) => listener({ kind: 'network', prefix: network })));
       return made;
@@ -123,8 +132,16 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
     peer.received.filter((packet) => !equal(packet.subarray(8, 24), ROUTER_ADDRESS));
 
   /** Sends a packet from one device to another: whether it arrives. */
-  async function reaches(from: [Peer, Device], to: [Peer, Device], next: number, payload: Uint8Array): Promise<boolean> {
-    return sent(() => from[0].send(ipv6(from[1].address, to[1].address, next, payload)), packets.bind(null, to[0]));
+  async function reaches(
+    from: [Peer, Device],
+    to: [Peer, Device],
+    next: number,
+    payload: Uint8Array,
+  ): Promise<boolean> {
+    return sent(
+      () => from[0].send(ipv6(from[1].address, to[1].address, next, payload)),
+      packets.bind(null, to[0]),
+    );
   }
 
   /** Whether one more arrives, or is dropped, whichever comes. */
@@ -135,12 +152,22 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
     return arrived().length > before;
   }
 
-  const toHost = (from: [Peer, Device], to: Uint8Array, next: number, payload: Uint8Array): Promise<boolean> =>
+  const toHost = (
+    from: [Peer, Device],
+    to: Uint8Array,
+    next: number,
+    payload: Uint8Array,
+  ): Promise<boolean> =>
     sent(
       () => from[0].send(ipv6(from[1].address, to, next, payload)),
       () => tun.written,
     );
-  const fromHost = (source: Uint8Array, to: [Peer, Device], next: number, payload: Uint8Array): Promise<boolean> =>
+  const fromHost = (
+    source: Uint8Array,
+    to: [Peer, Device],
+    next: number,
+    payload: Uint8Array,
+  ): Promise<boolean> =>
     sent(
       () => tun.deliver(ipv6(source, to[1].address, next, payload)),
       () => packets(to[0]),
@@ -208,7 +235,12 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
     const group = { kind: 'group', gid: CAMERAS, network: PLANT } as const;
     await set(
       PLANT,
-      { action: 'allow', devices: { kind: 'group', gid: PUMPS, network: PLANT }, other: group, protocol: 'udp' },
+      {
+        action: 'allow',
+        devices: { kind: 'group', gid: PUMPS, network: PLANT },
+        other: group,
+        protocol: 'udp',
+      },
       { action: 'deny', devices: group, other: { kind: 'device', address: pump.address } },
       { action: 'deny', devices: { kind: 'group', gid: PUMPS, network: PLANT } },
     );
@@ -300,12 +332,18 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
     expect(drops()).toEqual({ refused: 1 });
     expect(await reaches(cameras(), pumps(), TCP!, tcpTo([9, 80], SYN!).subarray(0, 19))).toBe(false);
     expect(await reaches(cameras(), pumps(), 60, Uint8Array.of(TCP!, 9, 0, 0, 0, 0, 0, 0))).toBe(false);
-    expect(await reaches(cameras(), pumps(), FRAGMENT!, fragment(TCP!, 0, true, 3, new Uint8Array(8)))).toBe(false);
+    expect(await reaches(cameras(), pumps(), FRAGMENT!, fragment(TCP!, 0, true, 3, new Uint8Array(8)))).toBe(
+      false,
+    );
     expect(drops()).toEqual({ refused: 1, malformed: 3 });
   });
 
   it('rules count what they have decided on, and go on counting when others change', async () => {
-    const [web] = await set(PLANT, { action: 'allow', protocol: 'tcp', ...port(80) }, { action: 'deny', direction: 'out' });
+    const [web] = await set(
+      PLANT,
+      { action: 'allow', protocol: 'tcp', ...port(80) },
+      { action: 'deny', direction: 'out' },
+    );
     expect(await reaches(cameras(), pumps(), ...tcp([5000, 80]))).toBe(false);
     expect([...router.ruleCounts(PLANT).values()]).toEqual([
       { packets: 0, bytes: 0 },
@@ -323,7 +361,11 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
   });
 
   it('a packet that waits for the registry waits for the rules, too', async () => {
-    await set(PLANT, { action: 'deny', direction: 'out', other: { kind: 'group', gid: PUMPS, network: PLANT } });
+    await set(PLANT, {
+      action: 'deny',
+      direction: 'out',
+      other: { kind: 'group', gid: PUMPS, network: PLANT },
+    });
     const late = await makeDevice('fd00:1::d');
     admission.set(late, 'active', 'fd00:1::/64', { gid: PUMPS });
     cameraPeer.send(ipv6(camera.address, late.address, ...udp([1, 2])));

@@ -146,7 +146,7 @@ describe('[H-A1] a change of the registry', () => {
     for (let i = 0; i < 20; i++) {
       await connect(threads, honest, OURS);
       await until(() => arrived().length > i);
-      threads.admit(arrived()[i]!.peer, honest.address, 1);
+      threads.admit(arrived()[i]!.peer, honest.address, 1, 1);
     }
     expect(events.filter(({ kind }) => kind === 'ended')).toEqual([]);
     for (const { peer } of arrived()) threads.disconnect(peer, new Uint8Array(0), false, false);

@@ -30,7 +30,7 @@ static size_t read_hex(const char *text, uint8_t *bytes, size_t most) {
   return length;
 }
 
-// A line of the file after its first one, which has the rules as hex digits.
+// A line of the file. One that begins with an equals sign has the rules that are asked from there on, as hex digits.
 static void answer(const struct router_rules *rules, const char *line) {
   char own[33], others[33];
   uint8_t address[16], other_address[16];
@@ -44,14 +44,20 @@ static void answer(const struct router_rules *rules, const char *line) {
 }
 
 static void answer_all(const char *name) {
-  static char line[ROUTER_MOST_RULES * ROUTER_RULE * 2 + 2];
+  static char line[ROUTER_MOST_RULES * ROUTER_RULE * 2 + 3];
   static uint8_t bytes[ROUTER_MOST_RULES * ROUTER_RULE];
+  struct router_rules *rules = NULL;
   bool memory;
   FILE *file = fopen(name, "r");
-  CHECK(file != NULL && fgets(line, sizeof line, file) != NULL);
-  struct router_rules *rules = router_rules_new(bytes, read_hex(line, bytes, sizeof bytes), 1, &memory);
-  CHECK(rules != NULL);
-  while (fgets(line, sizeof line, file) != NULL) answer(rules, line);
+  CHECK(file != NULL);
+  while (fgets(line, sizeof line, file) != NULL) {
+    if (line[0] != '=') {
+      answer(rules, line);
+      continue;
+    }
+    router_rules_release(rules);
+    CHECK((rules = router_rules_new(bytes, read_hex(line + 1, bytes, sizeof bytes), 1, &memory)) != NULL);
+  }
   router_rules_release(rules);
   fclose(file);
 }

@@ -39,7 +39,11 @@ export function rulesContract(openEmpty: OpenEmpty): void {
         ports: { first: 22, last: 80 },
         note: 'for the office',
       };
-      const second: NewRule = { ...ANY, devices: { kind: 'device', address }, other: { kind: 'device', address } };
+      const second: NewRule = {
+        ...ANY,
+        devices: { kind: 'device', address },
+        other: { kind: 'device', address },
+      };
       await registry.addRule('owner', NETWORK, second);
       await registry.addRule('owner', NETWORK, { ...ANY, other: { kind: 'host' }, direction: 'out' });
       const added = await registry.addRule('owner', NETWORK, first, 1);
@@ -58,7 +62,9 @@ export function rulesContract(openEmpty: OpenEmpty): void {
       expect(await rulesOf(registry, OTHER)).toEqual([]);
       const page = await registry.rules(NETWORK, { limit: 2 });
       expect(page.rows.map(({ place }) => place)).toEqual([1, 2]);
-      expect((await registry.rules(NETWORK, { limit: 2, after: page.next })).rows.map(({ place }) => place)).toEqual([3]);
+      expect(
+        (await registry.rules(NETWORK, { limit: 2, after: page.next })).rows.map(({ place }) => place),
+      ).toEqual([3]);
       await fails(registry.rules(NETWORK, { limit: 2, after: 'x' }), 'fabric.bad-cursor');
     });
 
@@ -68,7 +74,10 @@ export function rulesContract(openEmpty: OpenEmpty): void {
       for (const note of ['a', 'b', 'c', 'd'])
         ids.push((await registry.addRule('owner', NETWORK, { ...ANY, note })).id);
       const [a, b, , d] = ids as [number, number, number, number];
-      expect(await registry.moveRule('owner', d, 2)).toMatchObject({ changed: true, rule: { place: 2, note: 'd' } });
+      expect(await registry.moveRule('owner', d, 2)).toMatchObject({
+        changed: true,
+        rule: { place: 2, note: 'd' },
+      });
       expect(await notes(registry)).toEqual(['1 a', '2 d', '3 b', '4 c']);
       expect(await registry.moveRule('owner', a, 99)).toMatchObject({ changed: true, rule: { place: 4 } });
       expect(await notes(registry)).toEqual(['1 d', '2 b', '3 c', '4 a']);
@@ -87,7 +96,11 @@ export function rulesContract(openEmpty: OpenEmpty): void {
       await registry.catchUp();
       const changes: Change[] = [];
       registry.subscribe((change) => changes.push(change));
-      const { id } = await registry.addRule('anna', NETWORK, { ...ANY, protocol: 'udp', ports: { first: 53, last: 53 } });
+      const { id } = await registry.addRule('anna', NETWORK, {
+        ...ANY,
+        protocol: 'udp',
+        ports: { first: 53, last: 53 },
+      });
       await registry.addRule('anna', NETWORK, ANY);
       await registry.moveRule('bob', id, 2);
       await registry.removeRule('bob', id);
@@ -95,7 +108,15 @@ export function rulesContract(openEmpty: OpenEmpty): void {
       expect(changes).toEqual(Array(4).fill({ kind: 'network', prefix: NETWORK }));
       const { rows } = await registry.audit({ limit: 4 }, `rule ${id}`);
       const network = formatPrefix(NETWORK);
-      const what = { network, action: 'deny', direction: 'in', devices: 'any', with: 'any', protocol: 'udp', ports: '53' };
+      const what = {
+        network,
+        action: 'deny',
+        direction: 'in',
+        devices: 'any',
+        with: 'any',
+        protocol: 'udp',
+        ports: '53',
+      };
       expect(rows.map(({ actor, action, detail }) => ({ actor, action, detail }))).toEqual([
         { actor: 'bob', action: 'rule.remove', detail: { place: 2, ...what } },
         { actor: 'bob', action: 'rule.move', detail: { network, from: 1, to: 2 } },
@@ -116,7 +137,10 @@ export function rulesContract(openEmpty: OpenEmpty): void {
         { ...ANY, other: { kind: 'network', prefix: parsePrefix('fd00:78::/64') } },
       ];
       for (const rule of refused) await fails(registry.addRule('owner', NETWORK, rule), 'fabric.bad-rule');
-      await registry.addRule('owner', NETWORK, { ...ANY, other: { kind: 'group', gid: away.gid, network: OTHER } });
+      await registry.addRule('owner', NETWORK, {
+        ...ANY,
+        other: { kind: 'group', gid: away.gid, network: OTHER },
+      });
       await registry.addRule('owner', NETWORK, { ...ANY, other: { kind: 'device', address: stranger } });
       await fails(registry.addRule('owner', parsePrefix('fd00:78::/64'), ANY), 'fabric.unknown-network');
       expect(await rulesOf(registry)).toHaveLength(2);
