@@ -10,11 +10,11 @@ const ruleAdd: Command = {
   summary: 'Adds a rule to a network: whom its devices reach, or who reaches them.',
   arguments: '<network> <allow|deny> <in|out>',
   options: [
-    { name: 'devices', value: 'WHO', help: 'of the network: any, group:… or device:…', default: 'any' },
+    { name: 'devices', value: 'WHO', help: 'of the network: any, group:NAME or device:NAME', default: 'any' },
     {
       name: 'with',
       value: 'WHOM',
-      help: 'the other end: any, network:…, group:…, device:…, host or outside',
+      help: 'the other end: any, network:NAME, group:NAME, device:NAME, host or outside',
       default: 'any',
     },
     { name: 'traffic', value: 'WHAT', help: 'any, icmpv6, tcp, tcp/22, udp/8000-8100', default: 'any' },

@@ -2,7 +2,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { hostAddress } from '../registry/address.ts';
-import { eachRow } from '../registry/pages.ts';
+import { eachRow, parseNumberCursor } from '../registry/pages.ts';
 import type { OwnedReader } from '../registry/registry.ts';
 import {
   type Decision,
@@ -76,11 +76,14 @@ export const addRule = operation<RuleInput, Changed<RuleView>>(
   },
 );
 
-/** A page of the rules of a network, in the order in which they are asked. @throws Failure `fabric.unknown-network` */
+/** A page of the rules of a network, in the order in which they are asked. @throws Failure `fabric.unknown-network`, `fabric.bad-cursor` */
 export const listRules = filteredList<Rule, RuleRow, { network: string }>(
   'rule-list',
   { network: text(64) },
-  async (registry, page, { network }) => registry.rules(await registry.network(network), page),
+  async (registry, page, { network }) => {
+    parseNumberCursor('rules', page.after);
+    return registry.rules(await registry.network(network), page);
+  },
   async ({ running }, rows) => {
     const counts = rows.length === 0 ? undefined : await running.ruleCounts?.(rows[0]!.network);
     return (rule) => ({
@@ -146,7 +149,10 @@ async function endOf(registry: OwnedReader, field: string, given: string): Promi
   const name = rest.join(':');
   if (rest.length === 0 && (kind === 'any' || kind === 'host' || kind === 'outside')) return { kind };
   if (name !== '' && kind === 'network') return { kind, prefix: await registry.network(name) };
-  if (name !== '' && kind === 'device') return { kind, address: await addressOf(registry, name) };
+  if (name !== '' && kind === 'device') {
+    const { address } = await registry.device(await addressOf(registry, name));
+    return { kind, address };
+  }
   if (name !== '' && kind === 'group') {
     const { gid, network } = await registry.group(name);
     return { kind, gid, network };

@@ -21,10 +21,12 @@ test('every command in docs/rules.md does what the page says', async () => {
   await fabric.json('init', '--data', data);
   const registry = wholeOf(await openRegistry(join(data, 'registry.db')));
   for (const [prefix, network, group, name] of [
-    ['fd00:1:2:3::/64', 'plant', 'cameras', 'pump-1'],
+    ['fd00:1:2:3::/64', 'plant', 'pumps', 'pump-1'],
     ['fd00:1:2:4::/64', 'office', 'desks', 'desk-1'],
   ] as const) {
     await registry.addNetwork('test', parsePrefix(prefix), network);
+    if (network === 'plant')
+      await registry.addGroup('test', { ...anyGroup('cameras'), network: parsePrefix(prefix) });
     const added = await registry.addGroup('test', { ...anyGroup(group), network: parsePrefix(prefix) });
     await registry.nameDevice('test', await registry.admit(applicant(added)), { name });
   }

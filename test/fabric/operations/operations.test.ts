@@ -178,7 +178,7 @@ describe('an input', () => {
     'rule-add': { network: NETWORK, action: 'deny', direction: 'in' },
     'rule-move': { id: 1, place: 1 },
     'rule-remove': { id: 1 },
-    'rule-test': { from: 'host', to: 'fd00::1', traffic: 'icmpv6' },
+    'rule-test': { from: 'host', to: 'pump', traffic: 'icmpv6' },
     overview: {},
     'handshake-hours': {},
     'handshake-countries': {},

@@ -8,6 +8,7 @@ const FOLDERS = [
   'router',
   'router/admission',
   'router/lookup',
+  'router/rules',
   'transport',
   'dataplane',
   'packet',
