@@ -4,6 +4,8 @@
 #include "packet/tuple.h"
 #include <string.h>
 
+static const uint64_t RECENT = 5000000000;  // nanoseconds: no flow is over so soon
+
 // A packet from or to a device, and what is at its other end.
 struct packet {
   struct router_connection *device;
@@ -66,11 +68,15 @@ static bool decide(const struct router_connection *device, enum router_direction
   return direction == ROUTER_OUT || other->zone != ROUTER_ZONE_FOREIGN;
 }
 
-static void count(const struct packet *packet, uint32_t rule) {
-  if (rule == ROUTER_NO_RULE) return;
-  struct router_rule_count *counted = router_rules_count(packet->device->tenant->rules, packet->device->thread->index, rule);
-  dp_add(&counted->packets, dp_segments(packet->frame));
-  dp_add(&counted->bytes, packet->frame->length);
+// Where the thread counts what a rule has decided on; NULL: there is no rule.
+static struct router_rule_count *count_of(const struct router_connection *device, uint32_t rule) {
+  return rule == ROUTER_NO_RULE ? NULL : router_rules_count(device->tenant->rules, device->thread->index, rule);
+}
+
+static void count(struct router_rule_count *counted, const struct dp_frame *frame) {
+  if (counted == NULL) return;
+  dp_add(&counted->packets, frame->gso == DP_GSO_NONE ? 1 : dp_segments(frame));
+  dp_add(&counted->bytes, frame->length);
 }
 
 // Asks newer rules about a flow as they would be asked about its first packet.
@@ -82,7 +88,7 @@ static void review(struct router_connection *device, struct router_flow *flow) {
   struct router_end other = other_end(device, router_flow_other(flow));
   bool known = router_flow_tuple(flow, &first);
   flow->refused = !known || !decide(device, (enum router_direction)flow->direction, &other, &first, &rule);
-  flow->rule = (uint16_t)rule;
+  flow->count = count_of(device, rule);
 }
 
 static struct router_flow *find_flow(const struct packet *packet, const struct router_flow_key *key) {
@@ -104,26 +110,26 @@ static bool may_begin(const struct packet *packet) {
   return begins_connection(tuple) || packet->device->since == packet->device->tenant->generation;
 }
 
-static void add_flow(const struct packet *packet, const struct router_flow_key *key, uint32_t rule) {
+static void add_flow(const struct packet *packet, const struct router_flow_key *key, struct router_rule_count *counted) {
   struct router_connection *device = packet->device;
   struct router_flow *flow = router_flows_add(&device->thread->flows, &device->flows, key, packet->direction, packet->now);
   if (flow == NULL) return;
   flow->generation = device->tenant->generation;
-  flow->rule = (uint16_t)rule;
+  flow->count = counted;
 }
 
 // The fragments that follow have no ports.
-static void expect_fragments(const struct packet *packet, uint32_t rule) {
+static void expect_fragments(const struct packet *packet, struct router_rule_count *counted) {
   struct router_flow_key key;
   if (!packet->tuple.fragment || packet->tuple.hidden) return;
   router_flow_fragments(&packet->tuple, address_of_other(packet), &key);
-  if (find_flow(packet, &key) == NULL) add_flow(packet, &key, rule);
+  if (find_flow(packet, &key) == NULL) add_flow(packet, &key, counted);
 }
 
 static bool pass_with(const struct packet *packet, struct router_flow *flow) {
   router_flow_use(flow, packet->direction, &packet->tuple, packet->now);
-  count(packet, flow->rule);
-  expect_fragments(packet, flow->rule);
+  count(flow->count, packet->frame);
+  expect_fragments(packet, flow->count);
   return true;
 }
 
@@ -154,22 +160,36 @@ static bool judge(const struct packet *packet) {
   uint32_t rule;
   struct router_end other = other_end(packet->device, address);
   bool passes = decide(packet->device, packet->direction, &other, tuple, &rule);
-  count(packet, rule);
+  struct router_rule_count *counted = count_of(packet->device, rule);
+  count(counted, packet->frame);
   // Whoever connects at that address later may be of a group that rules name.
   if (!passes || !is_flow || is_away(&other)) return passes;
-  expect_fragments(packet, rule);
+  expect_fragments(packet, counted);
   // One that newer rules have ended is not begun again by what still comes of it.
   if (flow != NULL && !(tuple->protocol == DP_TCP && begins_connection(tuple))) {
     router_flow_use(flow, packet->direction, tuple, packet->now);
     return true;
   }
   if (flow != NULL) router_flows_remove(&packet->device->thread->flows, flow);
-  if (may_begin(packet)) add_flow(packet, &key, rule);
+  if (may_begin(packet)) add_flow(packet, &key, counted);
+  return true;
+}
+
+// Almost every packet is TCP or UDP right behind the IPv6 header, and of a flow that has just been used: then nothing else has to be known of it.
+static bool passes_at_once(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now) {
+  const uint8_t *packet = frame->packet;
+  struct router_flow_key key;
+  if (!router_flow_plain(packet, frame->length, direction, &key)) return false;
+  struct router_flow *flow = router_flow_at(&device->thread->flows, &device->flows, &key);
+  if (flow == NULL || flow->generation != device->tenant->generation || flow->refused || now > flow->last + RECENT) return false;
+  router_flow_touch(flow, direction, now);
+  count(flow->count, frame);
   return true;
 }
 
 // Counts what does not pass.
 static bool check(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now) {
+  if (passes_at_once(device, direction, frame, now)) return true;
   struct packet packet = {.device = device, .direction = direction, .frame = frame, .now = now};
   struct router_drops *drops = &device->peer->drops;
   if (!dp_tuple_read(frame->packet, frame->length, &packet.tuple)) {

@@ -91,12 +91,12 @@ struct router_connection {
 
 // The devices of one network in a thread: what they use of that which all devices of the thread share.
 struct router_tenant {
+  struct router_rules *rules;  // NULL: none
+  uint32_t generation;         // grows when they are replaced
   struct dp_group queues;
   struct router_askers askers;
   struct dp_group flows;
   struct router_sent sent;
-  struct router_rules *rules;  // NULL: none
-  uint32_t generation;         // grows when they are replaced
 };
 
 // A route: which peer has an address.

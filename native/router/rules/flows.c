@@ -6,7 +6,6 @@
 #include <string.h>
 
 enum {
-  BUCKETS = 1 << 17,
   FRAGMENTS = 44,  // in place of a protocol
   SWEPT = 256,     // flows of a device in one sweep
 };
@@ -15,8 +14,10 @@ static const uint64_t SECOND = 1000000000;
 
 // Without memory pages for buckets that are not used.
 bool router_flows_init(struct router_flows *flows, uint32_t most, uint32_t most_of_one) {
-  *flows = (struct router_flows){.most = most, .most_of_one = most_of_one, .buckets = calloc(BUCKETS, sizeof *flows->buckets)};
-  return flows->buckets != NULL && RAND_bytes((unsigned char *)&flows->seed, sizeof flows->seed) == 1;
+  *flows = (struct router_flows){.most = most, .most_of_one = most_of_one, .buckets = calloc(ROUTER_FLOW_BUCKETS, sizeof *flows->buckets)};
+  bool random = RAND_bytes((unsigned char *)flows->factors, sizeof flows->factors) == 1;
+  for (size_t i = 0; i < sizeof flows->factors / sizeof *flows->factors; i++) flows->factors[i] |= 1;
+  return flows->buckets != NULL && random;
 }
 
 void router_flows_free(struct router_flows *flows) { free(flows->buckets); }
@@ -69,22 +70,6 @@ bool router_flow_tuple(const struct router_flow *flow, struct dp_tuple *tuple) {
 
 const uint8_t *router_flow_other(const struct router_flow *flow) { return (const uint8_t *)flow->key.other; }
 
-static uint64_t mix(uint64_t value) {
-  value ^= value >> 32;
-  value *= 0xd6e8feb86659fd93u;
-  return value ^ value >> 32;
-}
-
-static struct router_flow **bucket_of(const struct router_flows *flows, const struct router_flow_owner *owner, const struct router_flow_key *key) {
-  uint64_t hash = mix(flows->seed ^ key->rest) ^ key->other[1];
-  hash = mix(hash) ^ key->other[0] ^ (uintptr_t)owner;
-  return &flows->buckets[mix(hash) & (BUCKETS - 1)];
-}
-
-static bool is_same(const struct router_flow_key *one, const struct router_flow_key *other) {
-  return one->rest == other->rest && one->other[1] == other->other[1] && one->other[0] == other->other[0];
-}
-
 // Of what is not answered yet, or over, less is expected. TCP: RFC 5382 (REQ-5); UDP: RFC 4787 (REQ-5).
 static uint64_t lifetime(const struct router_flow *flow) {
   switch ((uint8_t)(flow->key.rest >> 40)) {
@@ -99,15 +84,14 @@ static uint64_t lifetime(const struct router_flow *flow) {
 static bool is_over(const struct router_flow *flow, uint64_t now) { return now > flow->last && now - flow->last > lifetime(flow); }
 
 struct router_flow *router_flows_find(struct router_flows *flows, struct router_flow_owner *owner, const struct router_flow_key *key, uint64_t now) {
-  struct router_flow *flow = *bucket_of(flows, owner, key);
-  while (flow != NULL && (flow->owner != owner || !is_same(&flow->key, key))) flow = flow->next;
+  struct router_flow *flow = router_flow_at(flows, owner, key);
   if (flow == NULL || !is_over(flow, now)) return flow;
   router_flows_remove(flows, flow);
   return NULL;
 }
 
 void router_flows_remove(struct router_flows *flows, struct router_flow *flow) {
-  struct router_flow **at = bucket_of(flows, flow->owner, &flow->key);
+  struct router_flow **at = router_flow_bucket(flows, flow->owner, &flow->key);
   while (*at != flow) at = &(*at)->next;
   *at = flow->next;
   router_chain_remove(&flow->used);
@@ -128,9 +112,9 @@ static void make_room(struct router_flows *flows, struct router_flow_owner *owne
 struct router_flow *router_flows_add(struct router_flows *flows, struct router_flow_owner *owner, const struct router_flow_key *key,
                                      enum router_direction direction, uint64_t now) {
   make_room(flows, owner);
-  struct router_flow *flow = malloc(sizeof *flow), **bucket = bucket_of(flows, owner, key);
+  struct router_flow *flow = aligned_alloc(_Alignof(struct router_flow), sizeof *flow), **bucket = router_flow_bucket(flows, owner, key);
   if (flow == NULL) return NULL;
-  *flow = (struct router_flow){.next = *bucket, .key = *key, .owner = owner, .last = now, .ordered = now, .direction = (uint8_t)direction, .rule = ROUTER_NO_RULE};
+  *flow = (struct router_flow){.next = *bucket, .key = *key, .owner = owner, .last = now, .direction = (uint8_t)direction};
   *bucket = flow;
   router_chain_append(&owner->used, &flow->used);
   dp_share_add(&owner->share, 1);
@@ -139,17 +123,11 @@ struct router_flow *router_flows_add(struct router_flows *flows, struct router_f
 }
 
 void router_flow_use(struct router_flow *flow, enum router_direction direction, const struct dp_tuple *tuple, uint64_t now) {
-  if (direction != flow->direction) flow->answered = true;
   if (tuple->protocol == DP_TCP && (tuple->flags & (DP_FIN | DP_RST)) != 0) {
     flow->ended |= (uint8_t)(1 << direction);
     flow->closing = (tuple->flags & DP_RST) != 0 || flow->ended == 3;
   }
-  flow->last = now;
-  // Exact to a second.
-  if (now <= flow->ordered + SECOND) return;
-  flow->ordered = now;
-  router_chain_remove(&flow->used);
-  router_chain_append(&flow->owner->used, &flow->used);
+  router_flow_touch(flow, direction, now);
 }
 
 void router_flows_sweep(struct router_flows *flows, struct router_flow_owner *owner, uint64_t now) {
