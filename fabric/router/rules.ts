@@ -161,12 +161,12 @@ export function encodeRules(
   groups: GroupTable,
 ): Uint8Array {
   const bytes = new Uint8Array(RULE * rules.length);
+  const own = formatPrefix(network);
   for (const [i, rule] of rules.entries()) {
     const at = RULE * i;
     const view = new DataView(bytes.buffer, at, RULE);
     const { first, last } = rule.ports ?? ALL_PORTS;
     const { devices, other } = rule;
-    const own = formatPrefix(network);
     bytes.set([ACTIONS[rule.action], DIRECTIONS[rule.direction], PARTIES[devices.kind]], at);
     bytes[at + 3] =
       other.kind === 'network' && formatPrefix(other.prefix) === own ? PARTIES.own : PARTIES[other.kind];

@@ -167,7 +167,8 @@ static uint32_t place_of(const struct ports *ports, uint32_t port) {
   return from;
 }
 
-static bool build_ports(struct ports *ports, const struct rule *rules, uint32_t count, uint32_t words, uint8_t protocol) {
+// `others` fit whatever the protocol is.
+static bool build_ports(struct ports *ports, const struct rule *rules, uint32_t count, uint32_t words, uint8_t protocol, const word *others) {
   ports->from = calloc((size_t)count * 2 + 1, sizeof *ports->from);
   if (ports->from == NULL) return false;
   uint32_t bounds = 1;  // 0
@@ -179,11 +180,11 @@ static bool build_ports(struct ports *ports, const struct rule *rules, uint32_t 
   ports->count = sort_numbers(ports->from, bounds);
   ports->sets = calloc((size_t)ports->count * words, sizeof *ports->sets);
   if (ports->sets == NULL) return false;
+  for (uint32_t place = 0; place < ports->count; place++) memcpy(ports->sets + (size_t)place * words, others, words * sizeof *others);
   for (uint32_t i = 0; i < count; i++) {
-    bool own = rules[i].protocol == protocol;
-    if (!own && rules[i].protocol != PROTOCOL_ANY) continue;
-    uint32_t first = own ? place_of(ports, rules[i].first) : 0, last = own ? place_of(ports, rules[i].last) : ports->count - 1;
-    for (uint32_t place = first; place <= last; place++) put(ports->sets + (size_t)place * words, i);
+    if (rules[i].protocol != protocol) continue;
+    uint32_t last = place_of(ports, rules[i].last);
+    for (uint32_t place = place_of(ports, rules[i].first); place <= last; place++) put(ports->sets + (size_t)place * words, i);
   }
   return true;
 }
@@ -235,7 +236,8 @@ static bool build(struct router_rules *set, const struct rule *rules) {
          build_names(&set->other_groups, rules, count, words, true, ROUTER_PARTY_GROUP) &&
          build_names(&set->other_devices, rules, count, words, true, ROUTER_PARTY_DEVICE) &&
          build_names(&set->other_networks, rules, count, words, true, ROUTER_PARTY_NETWORK) &&
-         build_ports(&set->tcp, rules, count, words, PROTOCOL_TCP) && build_ports(&set->udp, rules, count, words, PROTOCOL_UDP) &&
+         build_ports(&set->tcp, rules, count, words, PROTOCOL_TCP, set->others) &&
+         build_ports(&set->udp, rules, count, words, PROTOCOL_UDP, set->others) &&
          build_open(set, rules);
 }
 
