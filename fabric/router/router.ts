@@ -145,8 +145,8 @@ export interface Router {
   /** TLS handshakes under way, and peers that wait for authorization. */
   readonly pendingHandshakes: number;
   /**
-   * Resolves when the threads have acted on every change of the registry so far: sessions that it ends are cut.
-   * @throws Failure `router.not-confirmed`
+   * Resolves when the threads have acted on every change of the registry so far: sessions that it ends are cut, rules are in force.
+   * @throws Failure `router.not-confirmed`, `router.rules-unread`
    */
   settled(): Promise<void>;
   /** Closes every session in order, resets those whose peer does not close, and returns when nothing is open any more. */
@@ -289,6 +289,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
       return threads.pending;
     },
     async settled() {
+      await rules.settled();
       if (!(await threads.settled(SETTLED_MS))) throw notConfirmed();
     },
     async close() {

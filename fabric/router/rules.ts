@@ -1,5 +1,6 @@
 import type { Log } from '../../os/service/log.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import type { RouterThreads, RuleCount, RulesHandle } from '../../tunnel/router.ts';
 import { eachRow } from '../registry/pages.ts';
@@ -33,6 +34,8 @@ export interface RuleTable {
   counts(network: Prefix): ReadonlyMap<number, RuleCount>;
   /** How many are in force. */
   readonly size: number;
+  /** Reads again what could not be read when it changed. @throws Failure `router.rules-unread` */
+  settled(): Promise<void>;
   close(): void;
 }
 
@@ -71,16 +74,24 @@ export async function ruleTable(
     for await (const rule of eachRow((page) => source!.rules(network, page))) rules.push(rule);
     await apply(network, rules);
   };
+  /** Networks whose rules have changed and could not be read, by their prefixes. */
+  const unread = new Map<string, Prefix>();
+  const reload = async (network: Prefix): Promise<void> => {
+    const name = formatPrefix(network);
+    try {
+      await load(network);
+      unread.delete(name);
+    } catch (error) {
+      unread.set(name, network);
+      log('error', `the rules of ${name} stay as they were: ${(error as Error).message}`);
+    }
+  };
   // One after the other, so that older rules never come last.
   let last: Promise<void> = Promise.resolve();
   const close = source?.subscribe((change) => {
     if (change.kind !== 'network') return;
     const { prefix } = change;
-    last = last.then(() =>
-      load(prefix).catch((error: Error) =>
-        log('error', `the rules of ${formatPrefix(prefix)} stay as they were: ${error.message}`),
-      ),
-    );
+    last = last.then(() => reload(prefix));
     return last;
   });
   const end = (): void => close?.();
@@ -135,11 +146,25 @@ export async function ruleTable(
         get size() {
           return size;
         },
+        async settled() {
+          for (const network of unread.values()) last = last.then(() => reload(network));
+          await last;
+          const [name] = unread.keys();
+          if (name !== undefined) throw rulesUnread(name);
+        },
         close: end,
       };
     },
   };
 }
+
+const rulesUnread = (network: string): Failure =>
+  new Failure(
+    'router.rules-unread',
+    'retry',
+    `the change is recorded, but the rules of ${network} could not be read, so those before are in force there`,
+    { action: 'Repeat the command, or restart the fabric; its log says what is wrong with the registry.' },
+  );
 
 const added = (one: RuleCount = NOTHING, other: RuleCount): RuleCount => ({
   packets: one.packets + other.packets,

@@ -35,14 +35,21 @@ const CAMERAS = new Uint8Array(32).fill(2);
 
 /** The rules of networks, which may change, as a registry tells them. */
 function source(): NetworkSource &
-  RuleSource & { set(network: Prefix, ...rules: Partial<NewRule>[]): Promise<Rule[]> } {
+  RuleSource & {
+    broken: boolean;
+    set(network: Prefix, ...rules: Partial<NewRule>[]): Promise<Rule[]>;
+  } {
   const table = new Map<string, Rule[]>();
   const listeners = new Set<(change: Change) => unknown>();
   let last = 0;
   return {
     networks: async () =>
       ({ rows: [PLANT, OFFICE].map((prefix) => ({ prefix, name: '', owner: '', created: 0 })) }) as never,
-    rules: async (network) => ({ rows: table.get(formatPrefix(network)) ?? [], next: undefined }),
+    broken: false,
+    async rules(network) {
+      if (this.broken) throw new Error('the disk is full');
+      return { rows: table.get(formatPrefix(network)) ?? [], next: undefined };
+    },
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -358,6 +365,19 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
     expect(router.ruleCounts(PLANT).get(again!.id)).toEqual({ packets: 3, bytes: 180 });
     expect(router.rules).toBe(1);
     expect(routerMetrics(router)).toContain('enf_router_rules 1\n');
+  });
+
+  it('rules that cannot be read change nothing, which is said, until they can', async () => {
+    await set(PLANT, { action: 'deny', protocol: 'tcp', ...port(22) });
+    registry.broken = true;
+    await registry.set(PLANT, { action: 'deny', protocol: 'tcp', ...port(23) });
+    await expect(router.settled()).rejects.toMatchObject({ code: 'router.rules-unread', remedy: 'retry' });
+    expect(await reaches(cameras(), pumps(), ...tcp([1, 22]))).toBe(false);
+    expect(await reaches(cameras(), pumps(), ...tcp([1, 23]))).toBe(true);
+    registry.broken = false;
+    await router.settled();
+    expect(await reaches(cameras(), pumps(), ...tcp([2, 22]))).toBe(true);
+    expect(await reaches(cameras(), pumps(), ...tcp([2, 23]))).toBe(false);
   });
 
   it('a packet that waits for the registry waits for the rules, too', async () => {
