@@ -180,7 +180,7 @@ static bool passes_at_once(struct router_connection *device, enum router_directi
   const uint8_t *packet = frame->packet;
   struct router_flow_key key;
   if (!router_flow_plain(packet, frame->length, direction, &key)) return false;
-  struct router_flow *flow = router_flow_at(&device->thread->flows, &device->flows, &key);
+  struct router_flow *flow = router_flow_recent(&device->thread->flows, &device->flows, direction, &key);
   if (flow == NULL || flow->generation != device->tenant->generation || flow->refused || now > flow->last + RECENT) return false;
   router_flow_touch(flow, direction, now);
   count(flow->count, frame);

@@ -120,7 +120,7 @@ describe.each([
     if (outside !== undefined) execFileSync('ip', ['netns', 'del', outside]);
   });
 
-  test('[H-A5] one device reaches another as far as the rules of its network say, and gets its answers', async () => {
+  test('one device reaches another as far as the rules of its network say, and gets its answers', async () => {
     expect(await tcp(one!.namespace, otherAddress, 7001)).toBe(true);
     await rule('allow', 'in', '--devices', `device:${otherAddress}`, '--traffic', 'tcp/7001');
     await rule('deny', 'in', '--devices', `device:${otherAddress}`);
@@ -139,7 +139,7 @@ describe.each([
     expect(await tcp(one!.namespace, otherAddress, 7002)).toBe(true);
   });
 
-  test('[H-A5] the host and what is outside are two', async () => {
+  test('the host and what is outside are two', async () => {
     await rule('deny', 'in', '--with', 'outside');
     await rule('deny', 'out', '--with', 'host', '--traffic', 'tcp');
     expect(await tcp(outside, address, 7001)).toBe(false);
@@ -153,7 +153,7 @@ describe.each([
     expect(await tcp(one!.namespace, HOST, 7001)).toBe(true);
   });
 
-  test('[H-A5] a connection ends with the command that refuses it, and another one goes on', async () => {
+  test('a connection ends with the command that refuses it, and another one goes on', async () => {
     const talk = (port: number): Running =>
       startIn(
         one!.namespace,

@@ -96,6 +96,8 @@ void router_flows_remove(struct router_flows *flows, struct router_flow *flow) {
   *at = flow->next;
   router_chain_remove(&flow->used);
   dp_share_remove(&flow->owner->share, 1);
+  for (int i = 0; i < 2; i++)
+    if (flow->owner->recent[i] == flow) flow->owner->recent[i] = NULL;
   flows->count--;
   free(flow);
 }

@@ -44,7 +44,8 @@ struct router_flows {
 // One device. Its network is a dp_group.
 struct router_flow_owner {
   struct dp_share share;
-  struct router_chain used;  // least recently used first
+  struct router_chain used;       // least recently used first
+  struct router_flow *recent[2];  // that of the last packet in each direction, since the next one is mostly of it, too; or NULL
 };
 
 // At most so many flows in all and of one device. False without memory.
@@ -72,12 +73,23 @@ static inline struct router_flow **router_flow_bucket(const struct router_flows 
   return &flows->buckets[router_flow_mix(hash, 0xd6e8feb86659fd93u) & (ROUTER_FLOW_BUCKETS - 1)];
 }
 
+static inline bool router_flow_has(const struct router_flow *flow, const struct router_flow_key *key) {
+  return flow->key.rest == key->rest && flow->key.other[1] == key->other[1] && flow->key.other[0] == key->other[0];
+}
+
 static inline struct router_flow *router_flow_at(const struct router_flows *flows, const struct router_flow_owner *owner,
                                                  const struct router_flow_key *key) {
   struct router_flow *flow = *router_flow_bucket(flows, owner, key);
-  while (flow != NULL && (flow->key.rest != key->rest || flow->key.other[1] != key->other[1] || flow->key.other[0] != key->other[0] || flow->owner != owner))
-    flow = flow->next;
+  while (flow != NULL && (flow->owner != owner || !router_flow_has(flow, key))) flow = flow->next;
   return flow;
+}
+
+// The same where many packets of one flow come in one direction.
+static inline struct router_flow *router_flow_recent(const struct router_flows *flows, struct router_flow_owner *owner,
+                                                     enum router_direction direction, const struct router_flow_key *key) {
+  struct router_flow *flow = owner->recent[direction];
+  if (flow != NULL && router_flow_has(flow, key)) return flow;
+  return owner->recent[direction] = router_flow_at(flows, owner, key);
 }
 
 // The key of a packet from or to a device whose other end is `other`; false if packets like it are no flow.

@@ -233,6 +233,49 @@ static void what_is_used_is_kept(void) {
   close_place();
 }
 
+// What is remembered of the last packets is forgotten with its flow.
+static void a_recent_flow_may_go(void) {
+  open_place();
+  struct dp_tuple out = tcp(1000, 80, 0), in = tcp(80, 1000, 0), another = tcp(1000, 80, 0);
+  struct router_flow_key key = key_to(&out, ROUTER_OUT, 1), back = key_to(&in, ROUTER_IN, 1), other = key_to(&another, ROUTER_OUT, 2);
+  struct router_flow_owner *owner = &place.devices[0];
+  send(0, 1);
+  send(0, 2);
+  for (int i = 0; i < 2; i++) {
+    struct router_flow *flow = router_flow_recent(&place.flows, owner, ROUTER_OUT, &key);
+    CHECK(flow != NULL && flow == find(0, &key) && flow == router_flow_recent(&place.flows, owner, ROUTER_IN, &back));
+    CHECK(router_flow_recent(&place.flows, owner, ROUTER_OUT, &other) == find(0, &other));
+  }
+  router_flow_recent(&place.flows, owner, ROUTER_OUT, &key);
+  router_flows_remove(&place.flows, find(0, &key));
+  CHECK(owner->recent[ROUTER_IN] == NULL && owner->recent[ROUTER_OUT] == NULL);
+  CHECK(router_flow_recent(&place.flows, owner, ROUTER_OUT, &key) == NULL);
+  CHECK(router_flow_recent(&place.flows, &place.devices[2], ROUTER_OUT, &other) == NULL);
+  close_place();
+}
+
+// The key of plain TCP and UDP is that of what all its headers are read of.
+static void plain_packets_have_the_same_key(void) {
+  for (int protocol = 0; protocol < 256; protocol++)
+    for (uint32_t length = 40; length <= 64; length++)
+      for (int direction = 0; direction < 2; direction++)
+        for (int flags = 0; flags < 32; flags++) {
+          uint8_t packet[64] = {0x60, [6] = (uint8_t)protocol, [8] = 0xfd, [23] = 1, [24] = 0xfd, [39] = 2, [40] = 3, 4, 5, 6, [52] = 0x50, [53] = (uint8_t)flags};
+          struct router_flow_key plain, key;
+          struct dp_tuple tuple;
+          if (!router_flow_plain(packet, length, (enum router_direction)direction, &plain)) continue;
+          CHECK(protocol == DP_TCP || protocol == DP_UDP);
+          CHECK(dp_tuple_read(packet, length, &tuple) && (tuple.flags & (DP_FIN | DP_RST)) == 0);
+          CHECK(router_flow_key(&tuple, (enum router_direction)direction, packet + (direction == ROUTER_OUT ? 24 : 8), &key));
+          CHECK(router_flow_has(&(struct router_flow){.key = plain}, &key));
+        }
+  uint8_t good[60] = {0x60, [6] = DP_TCP, [52] = 0x50};
+  struct router_flow_key key;
+  CHECK(router_flow_plain(good, 60, ROUTER_OUT, &key) && !router_flow_plain(good, 59, ROUTER_OUT, &key));
+  good[52] = 0x60;
+  CHECK(!router_flow_plain(good, 60, ROUTER_OUT, &key));
+}
+
 static void flows_end(void) {
   open_place();
   struct dp_tuple syn = tcp(1000, 80, DP_SYN), back = tcp(80, 1000, DP_ACK), last = tcp(1000, 80, DP_FIN | DP_ACK), last_back = tcp(80, 1000, DP_FIN | DP_ACK);
@@ -265,6 +308,8 @@ int main(int count, char **words) {
   a_scanner_loses_its_own();
   a_network_of_scanners_loses_its_own();
   what_is_used_is_kept();
+  a_recent_flow_may_go();
+  plain_packets_have_the_same_key();
   flows_end();
   puts("ok");
   return 0;
