@@ -2,6 +2,7 @@ import type { Program } from '../cli/program.ts';
 import { VERSION } from '../os/service/process.ts';
 import { bugreport } from './commands/bugreport.ts';
 import { checkConfig } from './commands/check-config.ts';
+import { decommission } from './commands/decommission.ts';
 import { doctor } from './commands/doctor.ts';
 import { forget } from './commands/forget.ts';
 import { importEnftun } from './commands/import-enftun.ts';
@@ -15,5 +16,5 @@ export const PROGRAM: Program = {
   name: 'enf-agent',
   summary: 'gives this device its identity and keeps its tunnel to the Edge Network Fabric',
   version: VERSION,
-  commands: [run, status, doctor, netcheck, provision, bugreport, checkConfig, forget, importEnftun],
+  commands: [run, status, doctor, netcheck, provision, bugreport, checkConfig, decommission, forget, importEnftun],
 };

@@ -64,6 +64,8 @@ export interface ServeOptions {
   readonly privateHooks?: boolean;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
   readonly maxConnections?: number;
+  /** Devices may retire themselves over their tunnels; unless this is false. */
+  readonly decommission?: boolean;
   /** How many threads carry packets, 1 to 16; `defaultThreads()` unless given. */
   readonly routerThreads?: number;
   /** How many processes serve handshakes; 1: this one does. */
@@ -148,6 +150,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       rules: { ...registry, rules: registry.of(EVERYTHING).rules },
       ...(tun === undefined ? {} : { tun }),
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
+      ...(options.decommission === undefined ? {} : { decommission: options.decommission }),
       log,
     });
     parts.router = router;

@@ -45,6 +45,22 @@ export async function openTpmKeys(tcti: string, options?: TpmOptions): Promise<K
   };
 }
 
+/** Removes from the TPM what the factory wrote, and what the agent has stored there. False if a hierarchy is locked, so that something stays. */
+export async function wipeTpmKeys(tcti: string): Promise<boolean> {
+  const { wipeTpm } = await import('../../tpm/wipe.ts');
+  const tpm = await explainNotPermitted(tcti, () => openTpm(tcti));
+  try {
+    await wipeTpm(tpm);
+    return true;
+  } catch (error) {
+    if (!isFailure(error, 'tpm.hierarchy-locked')) throw error;
+    await removeOwnParent(tpm);
+    return false;
+  } finally {
+    await tpm.close();
+  }
+}
+
 /** Removes from the TPM what the agent has stored there; what the factory wrote stays. False if an owner password prevents that. */
 export async function forgetTpmKeys(tcti: string): Promise<boolean> {
   const tpm = await explainNotPermitted(tcti, () => openTpm(tcti, { timeoutMs: 10_000, retryMs: 2_000 }));

@@ -16,7 +16,7 @@ const KEEPS_IDENTITY: ReadonlySet<Reason> = new Set(['renewal', 'unregistered'])
 /** What is worked on after a failure. */
 export function afterFailure(goal: Goal, failure: Failure): Goal {
   // After a TPM error its context may be dead: the keys have to be opened again.
-  if (goal.kind !== 'prepare' && failure.area === 'tpm') return { kind: 'prepare' };
+  if (goal.kind !== 'prepare' && goal.kind !== 'erase' && failure.area === 'tpm') return { kind: 'prepare' };
   if (goal.kind === 'provision' && KEEPS_IDENTITY.has(goal.reason) && goal.address !== undefined) {
     return { kind: 'connect', address: goal.address, unfinished: true };
   }

@@ -16,6 +16,7 @@ export const longestStepMs = (connectTimeoutMs: number): number => 600_000 + 4 *
 export function advances(situation: Situation, nowMs: number, patienceMs: number): boolean {
   switch (situation.kind) {
     case 'stopped':
+    case 'decommissioned':
     case 'online': // the tunnel's heartbeat ends this one
       return true;
     case 'backing-off':

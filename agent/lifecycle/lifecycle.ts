@@ -12,7 +12,7 @@ import { consequence } from './verdict.ts';
  * No timer, no socket, no clock in here. Time comes in with `Moment`, and so does chance.
  */
 
-const NO_ATTEMPTS: Attempts = { prepare: 0, provision: 0, connect: 0 };
+const NO_ATTEMPTS: Attempts = { prepare: 0, provision: 0, connect: 0, erase: 0 };
 
 export const STOPPED: Situation = { kind: 'stopped' };
 
@@ -55,6 +55,12 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
       return situation.kind === 'online' ? moved(situation, now) : unchanged(situation);
     case 'renew':
       return renewed(situation, now);
+    case 'left':
+      return left(situation, event.told, now);
+    case 'stays':
+      return { situation, actions: [logLine('warning', `${event.failure.code}: ${event.failure.message}`)] };
+    case 'erased':
+      return situation.kind === 'erasing' ? erased(situation, now) : unchanged(situation);
     case 'start':
       return unchanged(situation);
   }
@@ -84,6 +90,11 @@ function pursue(goal: Goal, attempts: Attempts, now: Moment, trouble: Trouble | 
       return { situation: { kind: 'provisioning', goal, ...common }, actions: [provisionFor(goal)] };
     case 'connect':
       return { situation: { kind: 'connecting', goal, ...common }, actions: [{ kind: 'connect' }] };
+    case 'erase':
+      return {
+        situation: { kind: 'erasing', goal, ...common },
+        actions: [{ kind: 'erase', told: goal.told }],
+      };
   }
 }
 
@@ -105,6 +116,7 @@ function prepared(
 
 function intention(goal: Exclude<Goal, { kind: 'prepare' }>): Action {
   if (goal.kind === 'connect') return logLine('info', `identity ${goal.address}: connecting`);
+  if (goal.kind === 'erase') return logLine('notice', 'this device is out of service');
   switch (goal.reason) {
     case 'foreign-state':
       return logLine(
@@ -206,6 +218,26 @@ function renewed(situation: Alive, now: Moment): Step {
   return goal.kind === 'provision' && isWaiting(situation)
     ? pursue(goal, attempts, now, situation.trouble)
     : unchanged(situation);
+}
+
+/** From here on nothing leads back: whatever is under way is given up. Once it is all done, it may be looked at again what could be removed. */
+function left(situation: Alive, told: boolean, now: Moment): Step {
+  if (situation.kind === 'erasing' || (isWaiting(situation) && situation.goal.kind === 'erase'))
+    return unchanged(situation);
+  const goal: Goal = situation.goal.kind === 'erase' ? situation.goal : { kind: 'erase', told };
+  const why = goal.told ? 'the fabric has retired this device' : 'taken out of service without the fabric';
+  const next = pursue(goal, NO_ATTEMPTS, now, undefined);
+  return {
+    ...next,
+    actions: [logLine('notice', `${why}: removing identity, keys and credential`), ...next.actions],
+  };
+}
+
+function erased({ goal, attempts }: Extract<Situation, { kind: 'erasing' }>, now: Moment): Step {
+  return {
+    situation: { kind: 'decommissioned', goal, attempts, sinceMs: now.ms },
+    actions: [logLine('notice', 'decommissioned: this device does not connect any more')],
+  };
 }
 
 /** The counters as the next failure finds them: a stable minute online forgets the past. */

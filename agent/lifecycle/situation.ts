@@ -21,7 +21,9 @@ export type Goal =
   | { readonly kind: 'prepare' }
   | { readonly kind: 'provision'; readonly reason: Reason; readonly address?: string }
   /** `unfinished`: a renewal or the like broke off, so the fabric may know the next key already, and no longer this one. */
-  | { readonly kind: 'connect'; readonly address: string; readonly unfinished?: true };
+  | { readonly kind: 'connect'; readonly address: string; readonly unfinished?: true }
+  /** The device is out of service, and what is left of it is removed. `told`: the fabric knows. */
+  | { readonly kind: 'erase'; readonly told: boolean };
 
 /** What has been going wrong since when, over however many attempts. */
 export interface Trouble {
@@ -41,6 +43,7 @@ export interface Attempts {
   readonly prepare: number;
   readonly provision: number;
   readonly connect: number;
+  readonly erase: number;
 }
 
 interface Common {
@@ -67,6 +70,14 @@ export type Situation =
       readonly goal: Goal & { kind: 'connect' };
       readonly trouble?: Trouble;
     })
+  /** Removing identity, keys and credential. */
+  | (Common & {
+      readonly kind: 'erasing';
+      readonly goal: Goal & { kind: 'erase' };
+      readonly trouble?: Trouble;
+    })
+  /** Nothing is left to do, now and after each start. */
+  | (Common & { readonly kind: 'decommissioned'; readonly goal: Goal & { kind: 'erase' } })
   /** The router has answered through the tunnel. */
   | (Common & { readonly kind: 'online'; readonly goal: Goal & { kind: 'connect' } })
   /** A pause; the failure may pass by itself. */
@@ -103,6 +114,12 @@ export type Event =
   | { readonly kind: 'moved' }
   /** An operator asks for the handshake to be run again. */
   | { readonly kind: 'renew' }
+  /** The fabric has retired the device at its own wish (`told`), or an operator takes it out of service without the fabric. */
+  | { readonly kind: 'left'; readonly told: boolean }
+  /** That wish was refused, or could not be kept. */
+  | { readonly kind: 'stays'; readonly failure: Failure }
+  /** Identity, keys and credential are removed. */
+  | { readonly kind: 'erased'; readonly credential: 'removed' | 'kept' }
   | { readonly kind: 'stop' };
 
 export type Action =
@@ -110,6 +127,7 @@ export type Action =
   /** `address`: the only one that the device takes. */
   | { readonly kind: 'provision'; readonly address?: string }
   | { readonly kind: 'connect' }
+  | { readonly kind: 'erase'; readonly told: boolean }
   /** Finds out at once whether the tunnel still works; it may have `moved`. */
   | { readonly kind: 'probe' }
   | { readonly kind: 'wait'; readonly ms: number }

@@ -4,7 +4,7 @@ import type { Backoff } from '../../protocol/backoff.ts';
 export const RETRY: Backoff = { firstMs: 1_000, capMs: 300_000 };
 /** A tunnel that lasted this long makes the next failure a first one. */
 export const STABLE_MS = 60_000;
-/** A banned device that is told no time asks once a day. */
+/** A banned device that is told no time asks once a day, and so does one that is retired. */
 export const BANNED_MS = 86_400_000;
 /** The longest pause the fabric may ask for. */
 export const LONGEST_RETRY_AFTER_MS = 86_400_000;

@@ -69,6 +69,17 @@ export function consequence(
         ms: verdict.seconds === 0 ? jitter : later(verdict.seconds, random),
         blocked: true,
       };
+    case 'retired':
+      return {
+        failure: new Failure('fabric.retired', 'operator', 'the fabric has retired this device for good', {
+          action:
+            'If it goes out of service, "enf-agent decommission --offline" removes what is left of it; the device asks again once a day.',
+        }),
+        goal,
+        attempts: again,
+        ms: BANNED_MS + Math.floor(random * 3_600_000),
+        blocked: true,
+      };
     case 'unknown':
       return {
         failure: new Failure(

@@ -2,9 +2,8 @@ import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { STOPPED, step } from '../lifecycle/lifecycle.ts';
 import type { Action, Event, Situation } from '../lifecycle/situation.ts';
-import type { HandshakeEnd, Peer } from '../status/facts.ts';
-import type { TunnelEvent } from '../tunnel/session.ts';
-import type { Effects } from './effects.ts';
+import type { DepartureEnd, HandshakeEnd, Peer } from '../status/facts.ts';
+import type { ConnectionEvent, Effects } from './effects.ts';
 
 /** What the driver needs: effects, a monotonic clock in milliseconds, random numbers in [0, 1), a log. */
 export interface Dependencies {
@@ -28,6 +27,10 @@ export interface Driver {
   renew(): boolean;
   /** How the next handshake ends, whether it is under way or still to begin; undefined if the agent stops before. */
   handshakeEnd(): Promise<HandshakeEnd | undefined>;
+  /** Takes the device out of service. Unless `offline`, the fabric is asked to retire it: false if there is no tunnel to ask it. */
+  decommission(offline: boolean): boolean;
+  /** How that ends, whether it is under way or still to begin; undefined if the agent stops before. */
+  departureEnd(): Promise<DepartureEnd | undefined>;
   /** Closes everything; resolves when it is done. */
   stop(): Promise<void>;
 }
@@ -40,16 +43,22 @@ export function startDriver(dependencies: Dependencies): Driver {
   let peer: Peer | undefined;
   let released: Promise<void> = Promise.resolve();
 
-  let awaited: Expected | undefined;
-  const endHandshake = (event: Event): void => {
-    awaited?.resolve(endOf(event));
-    awaited = undefined;
+  const handshake = expectation<HandshakeEnd>();
+  const leave = expectation<DepartureEnd>();
+  /** Tells those who wait for an end that this event is. */
+  const endWaiting = (event: Event): void => {
+    const stops = event.kind === 'stop';
+    if (stops || (situation.kind === 'provisioning' && handshakeEndOf(event) !== undefined))
+      handshake.end(handshakeEndOf(event));
+    const ends = event.kind === 'stays' || (situation.kind === 'erasing' && event.kind === 'failed');
+    if (stops || ends) leave.end(failureOf(event));
+    if (situation.kind === 'erasing' && event.kind === 'erased')
+      leave.end({ told: situation.goal.told, credential: event.credential });
   };
 
   const dispatch = (event: Event): void => {
     if (event.kind === 'failed') effects.note(event.failure);
-    if (event.kind === 'stop' || (situation.kind === 'provisioning' && endOf(event) !== undefined))
-      endHandshake(event);
+    endWaiting(event);
     const next = step(situation, event, { ms: clock(), random: chance() });
     const changed = next.situation !== situation;
     situation = next.situation;
@@ -91,6 +100,10 @@ export function startDriver(dependencies: Dependencies): Driver {
           return undefined;
         });
         break;
+      case 'erase':
+        clearTimeout(timer);
+        attempt(async () => ({ kind: 'erased', credential: await effects.erase(action.told) }));
+        break;
       case 'probe':
         if (effects.probe() === 'moved') {
           peer = undefined;
@@ -103,8 +116,8 @@ export function startDriver(dependencies: Dependencies): Driver {
     }
   };
 
-  const onTunnelEvent = (event: TunnelEvent): void => {
-    peer = event.kind === 'up' ? event : undefined;
+  const onTunnelEvent = (event: ConnectionEvent): void => {
+    if (event.kind !== 'stays') peer = event.kind === 'up' ? event : undefined;
     if (event.kind === 'up') dispatch({ kind: 'up' });
     else dispatch(event.kind === 'down' ? { kind: 'failed', failure: event.failure } : event);
   };
@@ -122,10 +135,20 @@ export function startDriver(dependencies: Dependencies): Driver {
       peer = undefined;
       return true;
     },
-    handshakeEnd() {
-      awaited ??= expectation();
-      return awaited.promise;
+    handshakeEnd: handshake.wait,
+    decommission(offline) {
+      const before = situation;
+      if (offline) {
+        dispatch({ kind: 'left', told: false });
+        return situation !== before;
+      }
+      if (situation.kind !== 'online') return false;
+      effects.leave().catch((error: unknown) => {
+        if (situation.kind !== 'stopped') dispatch({ kind: 'stays', failure: asFailure(error, log) });
+      });
+      return true;
     },
+    departureEnd: leave.wait,
     async stop() {
       dispatch({ kind: 'stop' });
       await released;
@@ -133,22 +156,34 @@ export function startDriver(dependencies: Dependencies): Driver {
   };
 }
 
-interface Expected {
-  readonly promise: Promise<HandshakeEnd | undefined>;
-  resolve(end: HandshakeEnd | undefined): void;
+/** An end for which any number of callers wait. */
+interface Expectation<End> {
+  wait(): Promise<End | undefined>;
+  end(how: End | undefined): void;
 }
 
-function expectation(): Expected {
-  let resolve: Expected['resolve'] = () => {};
-  const promise = new Promise<HandshakeEnd | undefined>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
+function expectation<End>(): Expectation<End> {
+  let promise: Promise<End | undefined> | undefined;
+  let resolve: (how: End | undefined) => void = () => {};
+  return {
+    wait() {
+      promise ??= new Promise((settle) => {
+        resolve = settle;
+      });
+      return promise;
+    },
+    end(how) {
+      promise = undefined;
+      resolve(how);
+    },
+  };
 }
 
-function endOf(event: Event): HandshakeEnd | undefined {
-  if (event.kind === 'provisioned') return { address: event.address };
-  if (event.kind !== 'failed') return undefined;
+const handshakeEndOf = (event: Event): HandshakeEnd | undefined =>
+  event.kind === 'provisioned' ? { address: event.address } : failureOf(event);
+
+function failureOf(event: Event): Extract<HandshakeEnd, { failure: unknown }> | undefined {
+  if (event.kind !== 'failed' && event.kind !== 'stays') return undefined;
   const { code, message, action } = event.failure;
   return { failure: { code, message, ...(action !== undefined && { action }) } };
 }

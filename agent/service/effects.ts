@@ -14,9 +14,12 @@ import { type Clocks, clockCheck } from '../lifecycle/wall-clock.ts';
 import { policyOf } from '../network/policy.ts';
 import { openReconciler } from '../network/reconciler.ts';
 import { stateSession } from '../state/session.ts';
+import { type CredentialEnd, decommissionedOf, leavingSince } from '../state/decommission.ts';
+import type { DeviceRecord } from '../state/state.ts';
 import type { Facts } from '../status/facts.ts';
 import type { TunnelEvent } from '../tunnel/session.ts';
 import { type TunnelPlatform, tlsSession } from '../tunnel/tls-session.ts';
+import { departure } from './departure.ts';
 import { keepSelfReport } from './self-report.ts';
 
 /** How the lifecycle's actions are carried out. Each fails with a Failure and can be tried again. */
@@ -26,7 +29,11 @@ export interface Effects {
   /** Runs the handshake, and takes no other address than this one if it is given; returns that of the identity, which is durable then. */
   provision(address?: string): Promise<string>;
   /** Brings the interface up and starts the tunnel. @throws Failure `clock.implausible` besides others */
-  connect(report: (event: TunnelEvent) => void): Promise<void>;
+  connect(report: (event: ConnectionEvent) => void): Promise<void>;
+  /** Asks the fabric to retire this device: now, and on each connection until it answers (`left`, `stays`). @throws Failure of the state */
+  leave(): Promise<void>;
+  /** Ends the tunnel, and removes identity, keys and credential. @throws Failure of state and TPM */
+  erase(told: boolean): Promise<CredentialEnd>;
   /** Finds out at once whether the tunnel still works: see `TunnelSession.probe`. */
   probe(): 'moved' | 'probed';
   /** Addresses that the configured names are known to have. */
@@ -41,6 +48,12 @@ export interface Effects {
   /** True if a lockdown is configured and does not hold. */
   isOpen?(): boolean;
 }
+
+/** What a connection reports: its tunnel's events, and what the fabric says to the wish to be retired. */
+export type ConnectionEvent =
+  | TunnelEvent
+  | { readonly kind: 'left'; readonly told: true }
+  | { readonly kind: 'stays'; readonly failure: Failure };
 
 /** What the agent needs of the kernel; a test without a kernel of its own brings another. */
 export interface Platform extends TunnelPlatform {
@@ -79,6 +92,31 @@ export function openEffects(
     ...{ config, store, lookup, proxy, mark, wallMs, log, stopping },
     note: self.note,
   });
+  const leaving = departure({ config, store, opened: state.opened, wallMs });
+  let tell: (event: ConnectionEvent) => void = () => {};
+  const receive = async (packet: Uint8Array): Promise<Uint8Array | undefined> => {
+    const refusal = leaving.receive(packet);
+    if (refusal === undefined) return identity.receive(packet);
+    const failure = await refusal;
+    if (failure !== 'ignored') tell({ kind: 'stays', failure });
+    return undefined;
+  };
+  /** What was begun last: it writes nothing any more once what is left of the device is removed. */
+  let underWay: Promise<unknown> = Promise.resolve();
+  const tracked = <T>(work: Promise<T>): Promise<T> => {
+    underWay = Promise.allSettled([underWay, work]);
+    return work;
+  };
+  const connect = async (report: (event: ConnectionEvent) => void): Promise<void> => {
+    clock.check((await state.lastGood())?.timeMs);
+    tell = report;
+    await tunnel.connect((event) => {
+      if (event.kind === 'up') state.tunnelUp();
+      else void state.tunnelDown();
+      const retired = event.kind === 'verdict' && event.verdict.kind === 'retired';
+      report(retired && leaving.asks() ? { kind: 'left', told: true } : event);
+    });
+  };
   const tunnel = tlsSession({
     config,
     platform,
@@ -87,30 +125,38 @@ export function openEffects(
     proxy,
     mark,
     attach: reconciler.attach,
-    control: { selfReport: self.current, receive: identity.receive },
+    control: { selfReport: self.current, request: leaving.request, receive },
     stopping,
   });
 
   return {
     async prepare() {
       await reconciler.start();
-      return identity.prepare();
+      const end = decommissionedOf((await store()).record);
+      return end === undefined ? tracked(identity.prepare()) : { kind: 'erase', told: end.told };
     },
 
     provision(address) {
       // Only a renewal finds a tunnel here; its end must not be taken for that of the next one.
       void state.tunnelDown();
       tunnel.stop();
-      return identity.provision(address);
+      return tracked(identity.provision(address));
     },
 
-    async connect(report) {
-      clock.check((await state.lastGood())?.timeMs);
-      await tunnel.connect((event) => {
-        if (event.kind === 'up') state.tunnelUp();
-        else void state.tunnelDown();
-        report(event);
-      });
+    connect: (report) => tracked(connect(report)),
+
+    async leave() {
+      await leaving.begin();
+      tunnel.sendRequest();
+    },
+
+    async erase(told) {
+      await underWay;
+      tunnel.stop();
+      tunnel.close();
+      await state.tunnelDown();
+      await identity.close();
+      return leaving.end(told);
     },
 
     probe() {
@@ -142,9 +188,14 @@ export function openEffects(
       lastHandshake: state.opened()?.record.identity?.provisioned,
       resident: state.opened()?.record.identity?.resident,
       roots: shownRoots(state.opened()?.record ?? {}),
+      ...outOfService(state.opened()?.record ?? {}),
       traffic: tunnel.traffic(),
       counters: tunnel.counters(),
       silentMs: tunnel.silentMs(),
     }),
   };
+}
+
+function outOfService(record: DeviceRecord): Pick<Facts, 'leaving' | 'decommissioned'> {
+  return { leaving: leavingSince(record), decommissioned: decommissionedOf(record) };
 }

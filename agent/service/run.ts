@@ -58,6 +58,8 @@ export async function runAgent(config: Config): Promise<number> {
     residentBytes,
     renew: () => driver?.renew() ?? false,
     handshakeEnd: async () => driver?.handshakeEnd(),
+    decommission: (offline) => driver?.decommission(offline) ?? false,
+    departureEnd: async () => driver?.departureEnd(),
   };
   const control = await serveControl(config.control.socket, (question) => answerApi(question, agent));
   const metrics = await openMetrics(config, agent, log);

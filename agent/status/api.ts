@@ -1,6 +1,6 @@
 import { type Question, TextAnswer } from '../../os/net/control-socket.ts';
 import type { Counters } from '../tunnel/session.ts';
-import type { HandshakeEnd } from './facts.ts';
+import type { DepartureEnd, HandshakeEnd } from './facts.ts';
 import { renderMetrics } from './metrics.ts';
 import type { Status } from './status.ts';
 
@@ -14,15 +14,25 @@ export interface Agent {
   renew(): boolean;
   /** How the next handshake ends; undefined if the agent stops before. */
   handshakeEnd?(): Promise<HandshakeEnd | undefined>;
+  /** Takes the device out of service, with the fabric or without; false if that is not possible now. */
+  decommission(offline: boolean): boolean;
+  /** How that ends, if it is under way or begins next; undefined if the agent stops before. */
+  departureEnd(): Promise<DepartureEnd | undefined>;
+}
+
+/** The answer to a request for something that takes a while. */
+export interface Begun<End> {
+  readonly accepted: boolean;
+  readonly situation: Status['situation'];
+  /** If it was waited for: how it has ended, null if it has not in that time. */
+  readonly end?: End | null;
 }
 
 /** The answer to `POST /v1/provision`. */
-export interface Renewal {
-  readonly accepted: boolean;
-  readonly situation: Status['situation'];
-  /** If it was waited for: how the handshake has ended, null if it has not in that time. */
-  readonly end?: HandshakeEnd | null;
-}
+export type Renewal = Begun<HandshakeEnd>;
+
+/** The answer to `POST /v1/decommission`. */
+export type Leave = Begun<DepartureEnd>;
 
 interface Route {
   readonly method: 'GET' | 'POST';
@@ -46,7 +56,15 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/v1/provision',
-    answer: renewal,
+    answer: (agent, question) => begun(agent, question, agent.handshakeEnd, agent.renew),
+  },
+  {
+    method: 'POST',
+    path: '/v1/decommission',
+    answer: (agent, question) =>
+      begun(agent, question, agent.departureEnd, () =>
+        agent.decommission(question.query?.get('offline') === '1'),
+      ),
   },
   METRICS,
 ];
@@ -57,15 +75,20 @@ export function answerApi(question: Question, agent: Agent): unknown {
   return ROUTES.find((route) => route.method === method && route.path === path)?.answer(agent, question);
 }
 
-/** Longest wait for the end of a handshake, in seconds. */
+/** Longest wait for an end, in seconds. */
 export const LONGEST_WAIT_S = 3_600;
 
-/** With `?wait=SECONDS` it is answered when the handshake has ended, or the time is up, or nobody waits any more. */
-function renewal(agent: Agent, { query, signal }: Question): Renewal | Promise<Renewal> {
+/** With `?wait=SECONDS` it is answered when what was begun has ended, or the time is up, or nobody waits any more. */
+function begun<End>(
+  agent: Agent,
+  { query, signal }: Question,
+  endOf: (() => Promise<End | undefined>) | undefined,
+  begin: () => boolean,
+): Begun<End> | Promise<Begun<End>> {
   const seconds = Math.min(LONGEST_WAIT_S, Number(query?.get('wait') ?? 0));
-  // The question comes before the handshake begins: its end cannot be missed.
-  const end = seconds > 0 ? agent.handshakeEnd?.() : undefined;
-  const accepted = agent.renew();
+  // The question comes before it begins: its end cannot be missed.
+  const end = seconds > 0 ? endOf?.() : undefined;
+  const accepted = begin();
   const { situation } = agent.status();
   if (!accepted || end === undefined) return { accepted, situation };
   return ended(end, seconds, signal).then((found) => ({
@@ -75,11 +98,11 @@ function renewal(agent: Agent, { query, signal }: Question): Renewal | Promise<R
   }));
 }
 
-async function ended(
-  end: Promise<HandshakeEnd | undefined>,
+async function ended<End>(
+  end: Promise<End | undefined>,
   seconds: number,
   signal: AbortSignal | undefined,
-): Promise<HandshakeEnd | undefined> {
+): Promise<End | undefined> {
   let stop = (): void => {};
   const tired = new Promise<undefined>((resolve) => {
     const timer = setTimeout(resolve, seconds * 1_000, undefined);

@@ -1,3 +1,4 @@
+import type { CredentialEnd, Decommissioned } from '../state/decommission.ts';
 import type { Counters, Traffic, TunnelEvent } from '../tunnel/session.ts';
 
 /** What the views show of the running agent besides its situation. */
@@ -12,6 +13,10 @@ export interface Facts {
   readonly resident?: boolean | undefined;
   /** What was learned of the fabric's roots; undefined if nothing. */
   readonly roots?: { readonly version: number; readonly learned: string } | undefined;
+  /** Since when the fabric is asked to retire the device: ISO 8601. */
+  readonly leaving?: string | undefined;
+  /** The device is out of service. */
+  readonly decommissioned?: Decommissioned | undefined;
   readonly traffic: Traffic | undefined;
   readonly counters: Counters | undefined;
   /** Milliseconds since anything came from a router that does not answer; absent unless it is silent. */
@@ -21,7 +26,12 @@ export interface Facts {
 /** The router at the other end: "address port n", and the wire both speak. */
 export type Peer = Pick<Extract<TunnelEvent, { kind: 'up' }>, 'router' | 'wire'>;
 
+interface Failed {
+  readonly failure: { readonly code: string; readonly message: string; readonly action?: string };
+}
+
 /** What has become of a handshake. */
-export type HandshakeEnd =
-  | { readonly address: string }
-  | { readonly failure: { readonly code: string; readonly message: string; readonly action?: string } };
+export type HandshakeEnd = { readonly address: string } | Failed;
+
+/** What has become of the wish to go out of service; `told`: the fabric has retired the device. */
+export type DepartureEnd = { readonly told: boolean; readonly credential: CredentialEnd } | Failed;

@@ -2,6 +2,7 @@ import type { Wire } from '../../protocol/tunnel/wire.ts';
 import type { Config } from '../config/config.ts';
 import { duration } from '../lifecycle/duration.ts';
 import type { Situation } from '../lifecycle/situation.ts';
+import type { CredentialEnd } from '../state/decommission.ts';
 import type { Facts, Peer } from './facts.ts';
 
 /** A view of the running agent, read-only. Times are ISO 8601 by the wall clock of the device. */
@@ -41,6 +42,16 @@ export interface Status {
   readonly lastHandshake: string | null;
   /** The version of the fabric's roots, and when the device has learned of them; null if they are those that the factory wrote. */
   readonly roots: { readonly version: number; readonly learned: string } | null;
+  /**
+   * How the device goes out of service: `asked`: the fabric is asked to retire it, `unfinished`: what is left of it is being removed, `done`. `told`: the
+   * fabric has retired it. Null of a device in service.
+   */
+  readonly decommission: {
+    readonly step: 'asked' | 'unfinished' | 'done';
+    readonly since: string;
+    readonly told: boolean;
+    readonly credential: CredentialEnd | null;
+  } | null;
   readonly traffic: Facts['traffic'] | null;
   readonly state: { readonly generation: number | null; readonly quarantined: readonly string[] };
 }
@@ -69,7 +80,7 @@ export function statusOf(snapshot: Snapshot): Status {
     version: snapshot.version,
     situation: silentMs === undefined ? situation.kind : 'silent',
     since: time(sinceMs),
-    address: (alive && 'address' in alive.goal && alive.goal.address) || null,
+    address: (alive && 'address' in alive.goal && alive.goal.address) || facts.decommissioned?.address || null,
     router: snapshot.peer?.router ?? null,
     proxy: snapshot.config.remote.proxy?.toString() ?? null,
     wire: snapshot.peer?.wire ?? null,
@@ -89,9 +100,18 @@ export function statusOf(snapshot: Snapshot): Status {
     handshakes: facts.handshakes,
     lastHandshake: facts.lastHandshake ?? null,
     roots: facts.roots ?? null,
+    decommission: decommissionOf(facts),
     traffic: facts.traffic ?? null,
     state: { generation: facts.stateGeneration ?? null, quarantined: facts.quarantined },
   };
+}
+
+function decommissionOf({ leaving, decommissioned }: Facts): Status['decommission'] {
+  if (decommissioned !== undefined) {
+    const { at, told, credential = null } = decommissioned;
+    return { step: credential === null ? 'unfinished' : 'done', since: at, told, credential };
+  }
+  return leaving === undefined ? null : { step: 'asked', since: leaving, told: false, credential: null };
 }
 
 /** One line for systemd's STATUS=. */
@@ -127,6 +147,13 @@ const residentText = (resident: boolean, mode: Status['mode']): string => {
     : 'no: the group key is in a file';
 };
 
+function decommissionText({ step, since, told, credential }: NonNullable<Status['decommission']>): string {
+  if (step === 'asked') return `the fabric is asked to retire this device, since ${since}`;
+  const fabric = told ? 'the fabric has retired it' : 'the fabric was not told';
+  const rest = { removed: '', kept: '; its credential could not be removed', unfinished: '; being removed' };
+  return `no more since ${since}, ${fabric}${rest[credential ?? 'unfinished']}`;
+}
+
 /** The status for people. */
 export function describeStatus(status: Status, wallMs: number): string {
   const ago = (time: string): string => duration(Math.max(0, wallMs - Date.parse(time)));
@@ -143,6 +170,7 @@ export function describeStatus(status: Status, wallMs: number): string {
       'roots',
       `version ${status.roots.version} of the fabric's, learned ${ago(status.roots.learned)} ago`,
     ]);
+  if (status.decommission) rows.push(['in service', decommissionText(status.decommission)]);
   if (status.router !== null) {
     const by = status.proxy === null ? 'router' : 'via proxy';
     rows.push([by, `${status.router}, ${WIRE_TEXT[status.wire ?? 'enftun']}`]);

@@ -11,6 +11,8 @@ export type TunnelEvent = Exclude<DataplaneEvent, { kind: 'asked' | 'control' }>
 export interface ControlMessages {
   /** The report on this device, for a router that asks. */
   readonly selfReport: () => Report;
+  /** The request of a device that leaves for good, told to each router that asks for a report; undefined otherwise. */
+  readonly request: () => Uint8Array | undefined;
   /** What is answered to the packet of another control message, if anything. */
   readonly receive: (packet: Uint8Array) => Promise<Uint8Array | undefined>;
 }
@@ -47,6 +49,8 @@ export interface TunnelSession {
   probe(): 'moved' | 'probed';
   /** Sends the report on this device to a router that has asked for it. */
   sendReport(): void;
+  /** The same with the device's request, if it has one. */
+  sendRequest(): void;
   /** The interface is of no use any more: it is removed, and a connection is `down` with the failure. */
   lose(failure: Failure): void;
   /** Ends the connection; the interface stays. */

@@ -124,6 +124,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
     },
 
     sendReport: () => raised?.tunnel.sendReport(),
+    sendRequest: () => raised?.tunnel.sendRequest(),
     stop,
     traffic: () => raised?.tunnel.traffic(),
     counters: () => raised?.tunnel.counters(),

@@ -43,6 +43,8 @@ export interface Tunnel {
   probe(): void;
   /** Sends the report on this device again, if the router has asked for one. */
   sendReport(): void;
+  /** Sends the device's request to a router that has asked for a report, if there is one. */
+  sendRequest(): void;
   /** Ends the connection; what the host sends meanwhile is dropped. */
   stop(): void;
   /** Writes a packet to the interface, as if it had come from the link. */
@@ -80,6 +82,10 @@ export function openTunnel(
 
   const sendReport = (): void => {
     const packet = encodeReport(control.selfReport());
+    if (packet !== undefined) dataplane.sendControl(packet);
+  };
+  const sendRequest = (): void => {
+    const packet = control.request();
     if (packet !== undefined) dataplane.sendControl(packet);
   };
 
@@ -121,6 +127,7 @@ export function openTunnel(
           if (dialling !== attempt) return;
           if (event.kind === 'asked') {
             sendReport();
+            sendRequest();
             return;
           }
           if (event.kind === 'control') {
@@ -142,6 +149,7 @@ export function openTunnel(
     start,
     probe: () => dataplane.probe(),
     sendReport,
+    sendRequest,
     stop,
     deliver: (packet) => void dataplane.deliver(packet),
     traffic: () => trafficOf(dataplane.counters()),

@@ -59,7 +59,10 @@ const WORDS: Readonly<Record<string, Words>> = {
   'device.evict': ({ who, subject }) => `${who} evicted ${subject}`,
   'device.ban': ({ who, subject }) => `${who} banned ${subject}`,
   'device.unban': ({ who, subject }) => `${who} unbanned ${subject}`,
-  'device.retire': ({ who, subject }) => `${who} retired ${subject} for good`,
+  'device.retire': ({ who, subject, detail }) =>
+    detail.asked === 'device'
+      ? `${subject} left for good: it asked to be retired`
+      : `${who} retired ${subject} for good`,
   'device.replace': ({ who, subject, detail }) =>
     `${who} gave ${subject} to the chip that had ${field(detail, 'by')}`,
   'device.name': ({ who, subject, detail }) =>

@@ -54,6 +54,7 @@ export const serveCommand: Command = {
       log,
       processes: identity.processes,
       ...(tunnel.threads !== 0 && { routerThreads: tunnel.threads }),
+      decommission: tunnel.decommission,
       ...(identity.maxConnections !== 0 && { maxConnections: identity.maxConnections }),
     });
     reload = fabric.reload;

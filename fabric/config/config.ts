@@ -94,6 +94,10 @@ export const SCHEMA = {
       default: '0',
       doc: 'How many threads carry packets; 0: two, or one on a single core.',
     }),
+    decommission: yesNo({
+      default: 'true',
+      doc: 'A device may retire itself over its tunnel, for good (`enf-agent decommission`); false: only its owner may.',
+    }),
   },
   host: {
     tun: text(

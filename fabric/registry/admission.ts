@@ -56,6 +56,8 @@ export interface Admission {
   disconnected(address: Uint8Array): void;
   /** A report that the device has sent over its tunnel. */
   reported(address: Uint8Array, report: Report): void;
+  /** The device itself leaves for good, as it has said over its tunnel: it is retired once this resolves. */
+  decommission(address: Uint8Array): Promise<void>;
   /** Connections from these outer addresses replace each other again and again: two devices have one key. */
   clones(address: Uint8Array, from: readonly string[]): void;
 }

@@ -113,7 +113,7 @@ export function verdictOn(
     case 'banned':
       return { kind: endpoint.standing, seconds: absence() };
     case 'retired':
-      return { kind: 'banned', seconds: 0 };
+      return { kind: 'retired' };
     case 'evicted':
       return { kind: 'evicted' };
   }

@@ -36,6 +36,9 @@ export interface RouterLimits {
   /** Connections that a device may begin at once, and after how long it may begin one more. */
   readonly connectionBurst: number;
   readonly connectionPeriodMs: number;
+  /** Devices of one group that may retire themselves at once, and after how long one more may. */
+  readonly departureBurst: number;
+  readonly departurePeriodMs: number;
   /** Bytes that may wait for one device. */
   readonly queueBytes: number;
   /** A peer that accepts no data for so long is disconnected. */
@@ -58,6 +61,8 @@ export const ROUTER_LIMITS: RouterLimits = {
   sources: 65_536,
   connectionBurst: 120,
   connectionPeriodMs: 5_000,
+  departureBurst: 50,
+  departurePeriodMs: 60_000,
   queueBytes: 512 * 1024,
   stallMs: 120_000,
   lingerMs: 5_000,
@@ -78,6 +83,8 @@ export interface RouterOptions {
   /** The roots that devices are to know; none but those that they have, unless given. */
   readonly roots?: RootUpdates;
   readonly admission: Admission;
+  /** False: no device may retire itself. */
+  readonly decommission?: boolean;
   /** The fabric's networks: what is in none of them is no device's. Undefined: any address may be a device's. */
   readonly networks?: NetworkSource;
   /** Who reaches whom in those networks, and into them; without it everything passes within a network, and nothing between two. */
@@ -223,7 +230,11 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   // Before the device knows its address: until now it was nobody's, and packets for it went to the host.
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const roots = rootDistribution(threads, options.roots ?? { version: 1, updates: [] });
-  const sessions: SessionTable = sessionTable(threads, admission, numbered, roots, log);
+  const leave = {
+    allowed: options.decommission ?? true,
+    rate: { burst: limits.departureBurst, periodMs: limits.departurePeriodMs },
+  };
+  const sessions: SessionTable = sessionTable(threads, admission, numbered, roots, leave, log);
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
   const arrivals: Arrivals = receiveArrivals({ questions, threads, sessions, rate, log });
 

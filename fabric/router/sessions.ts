@@ -1,5 +1,6 @@
 import type { Log } from '../../os/service/log.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
+import type { Rate } from '../../os/service/token-buckets.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { parseReport } from '../../protocol/tunnel/report.ts';
 import { encodeVerdict, type Verdict } from '../../protocol/tunnel/verdict.ts';
@@ -8,6 +9,7 @@ import type { PeerHandle, RouterThreads } from '../../tunnel/router.ts';
 import type { Admission, Endpoint } from '../registry/admission.ts';
 import { sessionsByGroup } from './by-group.ts';
 import { cloneDetector } from './clones.ts';
+import { departures } from './departures.ts';
 import type { NetworkTable } from './networks.ts';
 import { orderedKeys } from './ordered.ts';
 import type { RootDistribution } from './roots.ts';
@@ -23,7 +25,7 @@ export interface SessionTable {
   cut(session: Session, verdict: Verdict | undefined, reason: string): void;
   /** A connection has ended, perhaps of a peer that was never admitted. */
   end(id: number, reason: string): void;
-  /** Takes a control message of a device: its report, or which roots it knows. */
+  /** Takes a control message of a device: its report, which roots it knows, or that it leaves for good. */
   receive(id: number, message: Uint8Array): void;
   /** All sessions, as they are when each is looked at. */
   all(): Iterable<Session>;
@@ -43,6 +45,12 @@ export interface SessionTable {
   close(): void;
 }
 
+/** Whether devices may retire themselves, and how often those of one group. */
+export interface Leave {
+  readonly allowed: boolean;
+  readonly rate: Rate;
+}
+
 /** Sessions by the kind of their peers. */
 export interface Sizes {
   readonly agent: number;
@@ -54,6 +62,7 @@ export function sessionTable(
   admission: Admission,
   { networks, groups: numbered }: { readonly networks: NetworkTable; readonly groups: GroupTable },
   roots: RootDistribution,
+  leave: Leave,
   log: Log,
 ): SessionTable {
   /** By address. */
@@ -64,6 +73,7 @@ export function sessionTable(
   const order = orderedKeys();
   const totals = connectionTotals<Session>(({ peer }) => threads.counted(peer));
   const detector = cloneDetector();
+  const leaving = departures({ threads, admission, ...leave, log });
   let clones = 0;
   let agents = 0;
   const logBegin = repeatedLine(log, 'info');
@@ -146,7 +156,7 @@ export function sessionTable(
     receive(id, message) {
       const session = connected.get(id);
       if (session === undefined || sessions.get(toHex(session.address)) !== session) return;
-      if (roots.receive(session, message)) return;
+      if (roots.receive(session, message) || leaving.receive(session, message)) return;
       const report = parseReport(message);
       if (report === undefined) logReport(session.name, `device ${session.name} sent an invalid report`);
       else record(() => admission.reported(session.address, report));
@@ -163,7 +173,7 @@ export function sessionTable(
       return clones;
     },
     close() {
-      for (const line of [logBegin, logEnd, logClones, logReport, logFailure]) line.close();
+      for (const line of [logBegin, logEnd, logClones, logReport, logFailure, leaving]) line.close();
     },
   };
 }

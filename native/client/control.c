@@ -13,7 +13,7 @@ static bool take_verdict(struct dp_client *client, const struct dp_frame *frame)
   if (frame->length != WIRE_VERDICT_LENGTH) return true;
   struct dp_event event = {
       .kind = DP_EVENT_VERDICT, .connection = client->connection.id, .verdict = packet[1], .number = dp_get32(packet + 2)};
-  if (event.verdict < WIRE_VERDICT_EVICTED || event.verdict > WIRE_VERDICT_SUSPENDED) return true;
+  if (event.verdict < WIRE_VERDICT_EVICTED || event.verdict > WIRE_VERDICT_RETIRED) return true;
   if (!has_seconds(event.verdict) && event.number != 0) return true;
   client->report(client->owner, &event);
   return false;
@@ -28,8 +28,8 @@ static bool take_report_request(struct dp_client *client, const struct dp_frame 
   return true;
 }
 
-// JavaScript verifies it.
-static bool take_roots(struct dp_client *client, const struct dp_frame *frame) {
+// About roots, or a request of ours that was refused. JavaScript reads it.
+static bool pass_on(struct dp_client *client, const struct dp_frame *frame) {
   struct dp_connection *connection = &client->connection;
   if (connection->controls < MOST_CONTROLS) {
     connection->controls++;
@@ -43,7 +43,8 @@ bool dp_control_take(struct dp_client *client, const struct dp_frame *frame) {
   switch (frame->packet[0]) {
     case WIRE_VERDICT_TYPE: return take_verdict(client, frame);
     case WIRE_REPORT_REQUEST_TYPE: return take_report_request(client, frame);
-    case WIRE_ROOTS_TYPE: return take_roots(client, frame);
+    case WIRE_ROOTS_TYPE:
+    case WIRE_DECOMMISSION_TYPE: return pass_on(client, frame);
     default: return true;
   }
 }

@@ -50,6 +50,7 @@ enum {
   WIRE_VERDICT_RETRY_AFTER = 4,
   WIRE_VERDICT_UNREGISTERED = 5,
   WIRE_VERDICT_SUSPENDED = 6,
+  WIRE_VERDICT_RETIRED = 7,
 };
 
 // "Report": the router asks for it, the device sends it
@@ -69,4 +70,15 @@ enum {
   WIRE_ROOTS_UPDATE = 3,
   WIRE_ROOTS_NOTICE_LENGTH = 6,
   WIRE_ROOTS_KNOWN_LENGTH = 10,
+};
+
+// "Decommission": a device asks to be retired for good; the verdict says that it is, or this message why not
+enum {
+  WIRE_DECOMMISSION_TYPE = 0xf5,
+  WIRE_DECOMMISSION_REQUEST = 1,
+  WIRE_DECOMMISSION_REFUSED = 2,
+  WIRE_DECOMMISSION_REQUEST_LENGTH = 2,
+  WIRE_DECOMMISSION_REFUSED_LENGTH = 3,
+  WIRE_DECOMMISSION_FORBIDDEN = 1,
+  WIRE_DECOMMISSION_TOO_MANY = 2,
 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPORTS = 3, ROOTS = 8 };  // messages of a kind at once
+enum { REPORTS = 3, ROOTS = 8, DECOMMISSIONS = 3 };  // messages of a kind at once
 static const uint64_t EVERY = 10000000000;  // nanoseconds per message, after those
 
 void router_request_report(struct router_connection *connection) {
@@ -22,16 +22,27 @@ void router_send_message(struct router_connection *connection, const uint8_t *pa
   router_mark_dirty(connection);
 }
 
-static bool is_message(const struct dp_frame *frame) {
-  if (frame->packet[0] == WIRE_REPORT_TYPE) return frame->length <= WIRE_MAX_REPORT_LENGTH;
-  return frame->packet[0] == WIRE_ROOTS_TYPE && frame->length == WIRE_ROOTS_KNOWN_LENGTH && frame->packet[1] == WIRE_ROOTS_KNOWN;
+// The bucket of a message that JavaScript is to read, and how many of its kind may come at once; NULL if the frame is none.
+static uint64_t *bucket_of(struct router_connection *from, const struct dp_frame *frame, uint64_t *at_once) {
+  const uint8_t *packet = frame->packet;
+  switch (packet[0]) {
+    case WIRE_REPORT_TYPE:
+      *at_once = REPORTS;
+      return frame->length <= WIRE_MAX_REPORT_LENGTH ? &from->reports_until : NULL;
+    case WIRE_ROOTS_TYPE:
+      *at_once = ROOTS;
+      return frame->length == WIRE_ROOTS_KNOWN_LENGTH && packet[1] == WIRE_ROOTS_KNOWN ? &from->roots_until : NULL;
+    case WIRE_DECOMMISSION_TYPE:
+      *at_once = DECOMMISSIONS;
+      return frame->length == WIRE_DECOMMISSION_REQUEST_LENGTH && packet[1] == WIRE_DECOMMISSION_REQUEST ? &from->decommissions_until : NULL;
+    default: return NULL;
+  }
 }
 
 bool router_take_message(struct router_connection *from, const struct dp_frame *frame, uint64_t now) {
-  if (from->link.wire == DP_WIRE_PLAIN || !is_message(frame)) return false;
-  bool report = frame->packet[0] == WIRE_REPORT_TYPE;
-  uint64_t *until = report ? &from->reports_until : &from->roots_until;
-  uint64_t burst = (report ? REPORTS : ROOTS) * EVERY, saved = now > burst ? now - burst : 0;
+  uint64_t at_once = 0, *until = from->link.wire == DP_WIRE_PLAIN ? NULL : bucket_of(from, frame, &at_once);
+  if (until == NULL) return false;
+  uint64_t burst = at_once * EVERY, saved = now > burst ? now - burst : 0;
   if (*until < saved) *until = saved;
   if (*until + EVERY > now) return false;
   struct router_event *event = calloc(1, sizeof *event);

@@ -70,7 +70,7 @@ void router_command_free(struct router_command *command);
 // Each event's name in C and in JavaScript.
 // - arrived: a peer has finished its handshake: it waits to be admitted or refused
 // - ended: its connection is over; text: why
-// - message: a peer has sent a report, or which roots it knows
+// - message: a peer has sent a report, which roots it knows, or that it wants to be retired
 // - asks: thread has a packet for an address without a route: is it a device's?
 // - reached: thread has come to the barrier of that number
 // - tun-lost: text: the errno's name

@@ -76,7 +76,7 @@ struct router_connection {
   SSL *ssl;  // from its first byte on
   uint32_t events;
   uint64_t deadline, stalled_since;
-  uint64_t reports_until, roots_until;  // token buckets as times: one message of the kind may come for each period from here to now
+  uint64_t reports_until, roots_until, decommissions_until;  // token buckets as times: one message of the kind may come for each period from here to now
   uint32_t network, group;
   struct dp_filter own;
   struct router_thread *thread;
@@ -265,7 +265,7 @@ void router_tenants_free(struct router_thread *thread);
 void router_request_report(struct router_connection *connection);
 // Sends an admitted peer a control message of at most WIRE_MAX_PACKET bytes behind what waits, likewise.
 void router_send_message(struct router_connection *connection, const uint8_t *packet, uint32_t length, uint64_t now);
-// Passes a report, or which roots the peer knows, to JavaScript. False if the frame is neither, or exceeds the rate.
+// Passes a report, which roots the peer knows, or its wish to be retired to JavaScript. False if the frame is none of these, or exceeds the rate.
 bool router_take_message(struct router_connection *from, const struct dp_frame *frame, uint64_t now);
 
 // echo.c: turns an ICMPv6 echo request with a right checksum into its reply, in place. False if the packet is none.

@@ -61,8 +61,8 @@ export type RouterEvent =
       readonly tls: string;
     }
   /**
-   * An admitted peer's report (F3), or which roots it knows (F4): at most 71 bytes, not checked yet. At most 3 reports
-   * and 8 of the others at once, then one in 10 s.
+   * An admitted peer's report (F3), which roots it knows (F4), or that it wants to be retired (F5): at most 71 bytes, not checked yet. At
+   * most 3, 8 and 3 of them at once, then one of a kind in 10 s.
    */
   | { readonly kind: 'message'; readonly id: number; readonly message: Uint8Array }
   /** Its connection is over: exactly once for each that arrived. */

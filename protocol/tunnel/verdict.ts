@@ -5,6 +5,7 @@ import {
   VERDICT_BANNED,
   VERDICT_EVICTED,
   VERDICT_LENGTH,
+  VERDICT_RETIRED,
   VERDICT_RETRY_AFTER,
   VERDICT_SUSPENDED,
   VERDICT_TYPE,
@@ -19,7 +20,7 @@ import {
  *
  *    0      1      2
  *   +------+------+------+------+------+------+
- *   | F1   | kind | seconds, u32 big-endian   |      1 evicted, 3 unknown, 5 unregistered: seconds 0
+ *   | F1   | kind | seconds, u32 big-endian   |      1 evicted, 3 unknown, 5 unregistered, 7 retired: seconds 0
  *   +------+------+------+------+------+------+      2 banned, 4 retry-after, 6 suspended
  *
  * The orderly close follows. A device may provision anew only on such a verdict, never on a network or TLS error.
@@ -32,6 +33,7 @@ const KINDS = {
   'retry-after': VERDICT_RETRY_AFTER,
   unregistered: VERDICT_UNREGISTERED,
   suspended: VERDICT_SUSPENDED,
+  retired: VERDICT_RETIRED,
 } as const;
 
 /**
@@ -42,9 +44,10 @@ const KINDS = {
  * - `retry-after`: not now; come back after so many seconds (u32).
  * - `unregistered`: the registry, which was restored from a backup, knows nothing of this address, or no newer key than that of the
  *   backup; the device may prove that the address is its own.
+ * - `retired`: the device is shut out for good, as somebody wanted it at the fabric, or it itself.
  */
 export type Verdict =
-  | { readonly kind: 'evicted' | 'unknown' | 'unregistered' }
+  | { readonly kind: 'evicted' | 'unknown' | 'unregistered' | 'retired' }
   | { readonly kind: 'banned' | 'suspended' | 'retry-after'; readonly seconds: number };
 
 /** The whole frame, 8 bytes. */
@@ -71,6 +74,7 @@ export function verdictOf(kind: number, seconds: number): Verdict | undefined {
   if (kind === KINDS.evicted) return { kind: 'evicted' };
   if (kind === KINDS.unknown) return { kind: 'unknown' };
   if (kind === KINDS.unregistered) return { kind: 'unregistered' };
+  if (kind === KINDS.retired) return { kind: 'retired' };
   return undefined;
 }
 

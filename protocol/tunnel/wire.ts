@@ -47,6 +47,7 @@ export const VERDICT_UNKNOWN = 3;
 export const VERDICT_RETRY_AFTER = 4;
 export const VERDICT_UNREGISTERED = 5;
 export const VERDICT_SUSPENDED = 6;
+export const VERDICT_RETIRED = 7;
 
 /** "Report": the router asks for it, the device sends it. `REPORT_REQUEST_SELF`: about the device that is asked. */
 export const REPORT_REQUEST_TYPE = 0xf2;
@@ -62,6 +63,15 @@ export const ROOTS_KNOWN = 2;
 export const ROOTS_UPDATE = 3;
 export const ROOTS_NOTICE_LENGTH = 6;
 export const ROOTS_KNOWN_LENGTH = 10;
+
+/** "Decommission": a device asks to be retired for good; the verdict says that it is, or this message why not. */
+export const DECOMMISSION_TYPE = 0xf5;
+export const DECOMMISSION_REQUEST = 1;
+export const DECOMMISSION_REFUSED = 2;
+export const DECOMMISSION_REQUEST_LENGTH = 2;
+export const DECOMMISSION_REFUSED_LENGTH = 3;
+export const DECOMMISSION_FORBIDDEN = 1;
+export const DECOMMISSION_TOO_MANY = 2;
 
 /** What is offered to the router: the best that both know, or enftun's frames in any case. */
 export const WIRE_CHOICES = ['auto', 'legacy'] as const;

@@ -67,10 +67,17 @@ export function removeGroup(db: Database, scope: Scope, act: Act, gid: Uint8Arra
 }
 
 /**
- * Refuses a device for ever; its address stays reserved, its name is free again. False if it was retired already.
+ * Refuses a device for ever; its address stays reserved, its name is free again. False if it was retired already. `asked`: who wanted that, if
+ * it was not the actor.
  * @throws Failure `fabric.unknown-device`
  */
-export function retireDevice(db: Database, scope: Scope, act: Act, address: Uint8Array): boolean {
+export function retireDevice(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  address: Uint8Array,
+  asked?: 'device',
+): boolean {
   const known = requireDevice(db, scope, address);
   if (known.standing === 'retired') return false;
   end(db, act.at, known, undefined);
@@ -79,7 +86,11 @@ export function retireDevice(db: Database, scope: Scope, act: Act, address: Uint
     owner: groupOwner(db, known.gid),
     action: 'device.retire',
     subject: formatIpv6(address),
-    detail: { before: known.standing, ...(known.name !== undefined && { name: known.name }) },
+    detail: {
+      before: known.standing,
+      ...(known.name !== undefined && { name: known.name }),
+      ...(asked !== undefined && { asked }),
+    },
   });
   return true;
 }

@@ -111,6 +111,9 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       }),
     clones: (address, from) =>
       later(() => noteOfDevice(db, act(FABRIC), TWINS, address, { from: from.map(keep.address) })),
+    async decommission(address) {
+      await queue.submit(() => retireDevice(db, EVERYTHING, act(FABRIC), address, 'device'));
+    },
     openGroup: async (gid) => groups.get(gid),
     ...handshakePart(db, queue, {
       act,
