@@ -47,6 +47,6 @@ test('the old one stays out, and the registry says where each chip is', async ()
 
 test('retired, it is cut at once and refused', async () => {
   expect((await world.fabric.run('device', 'retire', 'pump-7')).stdout).toContain('never admitted again');
-  expect((await spare.until('blocked')).trouble?.code).toBe('fabric.banned');
+  expect((await spare.until('blocked')).trouble?.code).toBe('fabric.retired');
   expect(await ping(world.network.fabric, site)).toBeUndefined();
 });

@@ -3,23 +3,18 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { parseConfig } from '../../../agent/config/config.ts';
 import { writeReport } from '../../../agent/doctor/bugreport.ts';
 import { CHECKS } from '../../../agent/doctor/checks/all.ts';
 import { machineProbes } from '../../../agent/doctor/machine.ts';
-import { answerApi } from '../../../agent/status/api.ts';
-import { statusOf } from '../../../agent/status/status.ts';
 import { generateP256, primitives } from '../../../crypto/primitives.ts';
-import { serveControl } from '../../../os/net/control-socket.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { makeRootCertificate } from '../../../protocol/xtt/certificate.ts';
-import * as agents from '../agent.ts';
-import { cli } from '../cli.ts';
 import { temporaryFolder } from '../folders.ts';
 import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { fakeProbes } from '../probes.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';
+import { openDevice } from './device.ts';
 
 // The commands as a person types them, over loopback and in software mode; only the TUN is none.
 
@@ -30,68 +25,7 @@ beforeAll(async () => {
   authority = await identityServer();
 });
 
-/** A device with its configuration file; `run` starts its agent and the control socket. */
-async function device(more: { host?: string; comment?: string; old?: boolean } = {}) {
-  authority.devices.clear();
-  const place = temporaryFolder();
-  const credential = temporaryFolder();
-  authority.personalise(credential, certificates.root);
-  const router = await startTestRouter(certificates);
-  const { port: identityPort } = await agents.listen(authority);
-  const state = join(place, 'state');
-  const socket = join(place, 'run/c.sock');
-  const file = join(place, 'agent.toml');
-  const write = (tunnelPort = router.port): void =>
-    writeFileSync(
-      file,
-      `${more.comment ?? ''}
-      [remote]
-      hosts = ["${more.host ?? '127.0.0.1'}"]
-      tunnel-port = ${tunnelPort}
-      identity-port = ${identityPort}
-      connect-timeout = "2s"
-      [identity]
-      mode = "software"
-      credential-dir = "${credential}"
-      [state]
-      directory = "${state}"
-      [control]
-      socket = "${socket}"\n`,
-    );
-  write();
-  const config = () => parseConfig(readFileSync(file, 'utf8'), file);
-  const on = (...args: string[]) => cli(...args, '--config', file);
-  const run = async () => {
-    const agent = agents.boot({
-      state,
-      tunnelPort: router.port,
-      identityPort,
-      identity: `mode = "software"\ncredential-dir = "${credential}"`,
-    });
-    const control = await serveControl(socket, (question) =>
-      answerApi(question, {
-        status: () =>
-          statusOf({
-            version: '1.2.3',
-            config: config(),
-            situation: agent.driver.situation(),
-            peer: agent.driver.peer(),
-            facts: agent.effects.facts(),
-            nowMs: performance.now(),
-            wallMs: Date.now(),
-          }),
-        counters: () => agent.effects.facts().counters,
-        residentBytes: () => 1,
-        renew: () => agent.driver.renew(),
-        ...(more.old ? {} : { handshakeEnd: () => agent.driver.handshakeEnd() }),
-      }),
-    );
-    onTestFinished(() => control.close());
-    await agent.online();
-    return agent;
-  };
-  return { place, credential, state, socket, file, router, write, config, on, run };
-}
+const device = (more: Parameters<typeof openDevice>[2] = {}) => openDevice(authority, certificates, more);
 
 /** A port that takes connections and says nothing, or closes at once. */
 async function silentPort(): Promise<number> {

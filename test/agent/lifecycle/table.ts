@@ -31,7 +31,7 @@ export const halfway: Event = {
 };
 export const provisioned: Event = { kind: 'provisioned', address: ADDRESS };
 export const failed = (failure: Failure): Event => ({ kind: 'failed', failure });
-export const verdict = (kind: 'evicted' | 'unknown' | 'unregistered'): Event => ({
+export const verdict = (kind: 'evicted' | 'unknown' | 'unregistered' | 'retired'): Event => ({
   kind: 'verdict',
   verdict: { kind },
 });

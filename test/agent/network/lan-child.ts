@@ -12,7 +12,7 @@ const rules = { own, allowIpv4: false, heartbeatPeriodMs: 60_000, heartbeatTimeo
 const tunnel = openTunnel(
   device,
   rules,
-  { selfReport: () => ({ version: 'test' }), receive: async () => undefined },
+  { selfReport: () => ({ version: 'test' }), request: () => undefined, receive: async () => undefined },
   (packet) => lan.receive(packet),
 );
 const prefixes = [parsePrefix('fd00:77::/32')];

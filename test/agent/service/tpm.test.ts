@@ -261,3 +261,64 @@ test('forget leaves nothing of ours in the TPM but what the factory wrote, with 
   expect(rows()).toHaveLength(1);
   expect(rows()[0]!.handshakes).toBe(2);
 });
+
+describe('out of service', () => {
+  const tools = (swtpm: Swtpm) => ({
+    persistent: () => tpm2(swtpm, 'getcap', 'handles-persistent'),
+    indexes: () => tpm2(swtpm, 'getcap', 'handles-nv-index'),
+  });
+  const gone = async (swtpm: Swtpm) => {
+    const state = temporaryFolder();
+    const { start } = await place(swtpm.tcti, state);
+    const agent = start();
+    await agent.online();
+    const end = agent.driver.departureEnd();
+    agent.driver.decommission(true);
+    return { agent, start, end: await end };
+  };
+
+  for (const map of [PLATFORM_MAP, OWNER_MAP]) {
+    test(`${map.hierarchy} hierarchy: nothing of ours is left in the TPM, what others keep there stays`, async () => {
+      const swtpm = await personalised(map);
+      tpm2(swtpm, 'nvdefine', '0x01800001', '-C', 'o', '-s', '8');
+      const { agent, start, end } = await gone(swtpm);
+      expect(end).toEqual({ told: false, credential: 'removed' });
+      const { persistent, indexes } = tools(swtpm);
+      expect([persistent().trim(), indexes().trim().toLowerCase()]).toEqual(['- 0x81000001', '- 0x1800001']);
+      await agent.driver.stop();
+      const next = start();
+      await next.until(() => expect(next.driver.situation().kind).toBe('decommissioned'));
+      expect(rows()[0]!.handshakes).toBe(1);
+    });
+  }
+
+  test('the platform hierarchy is locked: the credential stays and is named; it goes with the next start once that is open', async () => {
+    const swtpm = await personalised(PLATFORM_MAP);
+    tpm2(swtpm, 'changeauth', '-c', 'platform', 'x');
+    const { agent, start, end } = await gone(swtpm);
+    expect(end).toEqual({ told: false, credential: 'kept' });
+    expect(agent.effects.facts()).toMatchObject({ decommissioned: { credential: 'kept' } });
+    await agent.driver.stop();
+    tpm2(swtpm, 'changeauth', '-c', 'platform', '-p', 'x', '');
+    const next = start();
+    await next.until(() =>
+      expect(next.effects.facts()).toMatchObject({ decommissioned: { credential: 'removed' } }),
+    );
+    expect(tools(swtpm).persistent()).not.toMatch(/81800000/);
+  });
+
+  test('the TPM does not answer: the device is out of service, and the rest follows when it does', async () => {
+    const swtpm = await personalised();
+    const { start } = await place(swtpm.tcti);
+    const agent = start();
+    await agent.online();
+    await swtpm.kill();
+    agent.driver.decommission(true);
+    await agent.trouble('tpm.absent');
+    expect(agent.effects.facts()).toMatchObject({ decommissioned: { told: false } });
+    expect(agent.effects.facts().decommissioned).not.toHaveProperty('credential');
+    const again = await swtpmForTest({ state: swtpm.state, port: swtpm.port });
+    await agent.until(() => expect(agent.driver.situation().kind).toBe('decommissioned'));
+    expect(tools(again).persistent()).not.toMatch(/81800000/);
+  });
+});

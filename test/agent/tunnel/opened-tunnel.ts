@@ -51,7 +51,7 @@ export async function openedTunnel(
   const tunnel = openTunnel(
     tun,
     { ...RULES, ...rules },
-    { selfReport: () => US, receive: async () => undefined },
+    { selfReport: () => US, request: () => undefined, receive: async () => undefined },
   );
   onTestFinished(() => tunnel.close());
   const events: TunnelEvent[] = [];

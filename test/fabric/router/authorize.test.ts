@@ -152,7 +152,7 @@ describe('a refusal', () => {
         banned: { kind: 'banned', seconds: 40 },
         evicted: { kind: 'evicted' },
         suspended: { kind: 'suspended', seconds: 40 },
-        retired: { kind: 'banned', seconds: 0 },
+        retired: { kind: 'retired' },
       } as const;
       for (const standing of ['banned', 'evicted', 'suspended', 'retired'] as const) {
         admission.set(device, standing);

@@ -97,6 +97,13 @@ export function fakeAdmission(): FakeAdmission {
       const failed = failure === undefined ? '' : ` ${failure.code} ${failure.seconds}`;
       history.push(`says ${toHex(address)} ${version}${failed}`);
     },
+    async decommission(address) {
+      if (this.broken) throw new Error('the disk is full');
+      history.push(`leaves ${toHex(address)}`);
+      const endpoint = endpoints.get(toHex(address));
+      if (endpoint !== undefined) endpoints.set(toHex(address), { ...endpoint, standing: 'retired' });
+      fire(address);
+    },
     clones(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
     },
@@ -183,6 +190,7 @@ export async function testRouter(
     networks?: NetworkSource;
     rules?: RuleSource;
     roots?: RootUpdates;
+    decommission?: boolean;
   } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
@@ -195,6 +203,7 @@ export async function testRouter(
     ...(o.networks === undefined ? {} : { networks: o.networks }),
     ...(o.rules === undefined ? {} : { rules: o.rules }),
     ...(o.roots === undefined ? {} : { roots: o.roots }),
+    ...(o.decommission === undefined ? {} : { decommission: o.decommission }),
     threads: o.threads ?? 2,
     log: (level, message) => o.lines?.push(`${level} ${message}`),
     limits: { lingerMs: 1000, ...o.limits },

@@ -13,6 +13,7 @@ const LAYOUT: [Verdict, string][] = [
   [{ kind: 'suspended', seconds: 40 }, '0006f10600000028'],
   [{ kind: 'unknown' }, '0006f10300000000'],
   [{ kind: 'unregistered' }, '0006f10500000000'],
+  [{ kind: 'retired' }, '0006f10700000000'],
   [{ kind: 'retry-after', seconds: 300 }, '0006f1040000012c'],
   [{ kind: 'retry-after', seconds: 0xffffffff }, '0006f104ffffffff'],
 ];

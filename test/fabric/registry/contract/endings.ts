@@ -75,6 +75,29 @@ export function endingsContract(openEmpty: OpenEmpty): void {
     });
   });
 
+  describe('a device that leaves by itself', () => {
+    test('is retired when that resolves; the trail says that it asked', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const chip = applicant(group);
+      const address = await registry.admit(chip);
+      await registry.nameDevice('owner', address, { name: 'pump' });
+      const changes = heard(registry);
+      await registry.decommission(address);
+      expect(registry.lookup(address)?.standing).toBe('retired');
+      await registry.catchUp();
+      expect(changes).toEqual([{ kind: 'device', address }]);
+      await fails(registry.admit({ ...chip, longtermKey: random(65) }), 'fabric.device-retired');
+      await registry.decommission(address);
+      const { rows } = await registry.audit({ limit: 9 }, formatIpv6(address));
+      expect(rows.map(({ actor, action, detail }) => [actor, action, detail.asked])).toEqual([
+        ['fabric', 'device.retire', 'device'],
+        ['owner', 'device.name', undefined],
+        ['fabric', 'device.admit', undefined],
+      ]);
+      await registry.verifyAudit();
+    });
+  });
+
   describe('a device that is replaced', () => {
     async function pair() {
       const { registry, group } = await withGroup(openEmpty);
