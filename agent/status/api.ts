@@ -56,14 +56,22 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/v1/provision',
-    answer: (agent, question) => begun(agent, question, agent.handshakeEnd, agent.renew),
+    answer: (agent, question) => begun(
+        agent,
+        question,
+        () => agent.handshakeEnd?.(),
+        () => agent.renew(),
+      ),
   },
   {
     method: 'POST',
     path: '/v1/decommission',
     answer: (agent, question) =>
-      begun(agent, question, agent.departureEnd, () =>
-        agent.decommission(question.query?.get('offline') === '1'),
+      begun(
+        agent,
+        question,
+        () => agent.departureEnd(),
+        () => agent.decommission(question.query?.get('offline') === '1'),
       ),
   },
   METRICS,
@@ -82,12 +90,12 @@ export const LONGEST_WAIT_S = 3_600;
 function begun<End>(
   agent: Agent,
   { query, signal }: Question,
-  endOf: (() => Promise<End | undefined>) | undefined,
+  endOf: () => Promise<End | undefined> | undefined,
   begin: () => boolean,
 ): Begun<End> | Promise<Begun<End>> {
   const seconds = Math.min(LONGEST_WAIT_S, Number(query?.get('wait') ?? 0));
   // The question comes before it begins: its end cannot be missed.
-  const end = seconds > 0 ? endOf?.() : undefined;
+  const end = seconds > 0 ? endOf() : undefined;
   const accepted = begin();
   const { situation } = agent.status();
   if (!accepted || end === undefined) return { accepted, situation };

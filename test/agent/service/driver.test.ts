@@ -1,8 +1,7 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Situation } from '../../../agent/lifecycle/situation.ts';
 import { startDriver } from '../../../agent/service/driver.ts';
-import type { Effects } from '../../../agent/service/effects.ts';
-import type { TunnelEvent } from '../../../agent/tunnel/session.ts';
+import type { ConnectionEvent, Effects } from '../../../agent/service/effects.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 /** A driver whose effects follow the script, one entry per call. */
@@ -11,6 +10,8 @@ function scripted(script: {
   provision?: (() => Promise<string>)[];
   connect?: (() => Promise<void>)[];
   probe?: ('moved' | 'probed')[];
+  leave?: (() => Promise<void>)[];
+  erase?: (() => Promise<'removed' | 'kept'>)[];
 }) {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
@@ -18,7 +19,7 @@ function scripted(script: {
   const noted: string[] = [];
   const log: string[] = [];
   const situations: string[] = [];
-  let report: ((event: TunnelEvent) => void) | undefined;
+  let report: ((event: ConnectionEvent) => void) | undefined;
   const next = <T>(name: string, list: (() => T)[] | undefined, otherwise: () => T): T => {
     calls.push(name);
     return (list?.shift() ?? otherwise)();
@@ -31,6 +32,8 @@ function scripted(script: {
       report = tell;
       return next('connect', script.connect, async () => {});
     },
+    leave: () => next('leave', script.leave, async () => {}),
+    erase: () => next('erase', script.erase, async () => 'removed' as const),
     reload: () => void calls.push('reload'),
     addresses: () => [],
     note: (failure) => void noted.push((failure as Failure).code),
@@ -61,7 +64,7 @@ function scripted(script: {
     noted,
     log,
     situations,
-    tell: (event: TunnelEvent) => report!(event),
+    tell: (event: ConnectionEvent) => report!(event),
     pass: (ms: number) => vi.advanceTimersByTimeAsync(ms),
   };
 }
@@ -228,5 +231,59 @@ describe('what comes from outside', () => {
     expect([driver.renew(), driver.peer()?.router]).toEqual([false, undefined]);
     await pass(100);
     expect(calls).toEqual(['prepare', 'connect', 'provision', 'connect']);
+  });
+});
+
+describe('out of service', () => {
+  const failure = new Failure('os.write-failed', 'operator', 'read-only');
+
+  test('the fabric is asked while there is a tunnel, and its answer ends all', async () => {
+    const { driver, calls, tell, pass } = scripted({});
+    const end = driver.departureEnd();
+    await pass(0);
+    expect(driver.decommission(false)).toBe(false);
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
+    expect(driver.decommission(false)).toBe(true);
+    expect([driver.situation().kind, driver.peer()?.router, calls.at(-1)]).toEqual(['online', 'r', 'leave']);
+    tell({ kind: 'left', told: true });
+    await pass(0);
+    expect(await end).toEqual({ told: true, credential: 'removed' });
+    expect([driver.situation().kind, driver.peer(), calls.at(-1)]).toEqual(['decommissioned', undefined, 'erase']);
+  });
+
+  test('what keeps the fabric from being asked, or its refusal, is the end; the tunnel stays', async () => {
+    const { driver, tell, pass } = scripted({ leave: [() => Promise.reject(failure)] });
+    await pass(0);
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
+    const failed = driver.departureEnd();
+    expect(driver.decommission(false)).toBe(true);
+    expect(await failed).toMatchObject({ failure: { code: 'os.write-failed' } });
+    const refused = driver.departureEnd();
+    tell({ kind: 'stays', failure: new Failure('fabric.decommission-later', 'retry', 'later') });
+    expect(await refused).toMatchObject({ failure: { code: 'fabric.decommission-later' } });
+    expect([driver.situation().kind, driver.peer()?.router]).toEqual(['online', 'r']);
+  });
+
+  test('what cannot be removed is the end for whoever waits, and is tried again', async () => {
+    const { driver, calls, pass } = scripted({ erase: [() => Promise.reject(failure)] });
+    await pass(0);
+    const end = driver.departureEnd();
+    expect(driver.decommission(true)).toBe(true);
+    expect(driver.decommission(true)).toBe(false);
+    await pass(0);
+    expect(await end).toMatchObject({ failure: { code: 'os.write-failed' } });
+    const next = driver.departureEnd();
+    await pass(1_000);
+    expect(await next).toEqual({ told: false, credential: 'removed' });
+    expect(calls.filter((call) => call === 'erase')).toHaveLength(2);
+  });
+
+  test('nobody waits for ever: a stop is an end without a word', async () => {
+    const { driver, pass } = scripted({ erase: [() => new Promise(() => {})] });
+    await pass(0);
+    const end = driver.departureEnd();
+    driver.decommission(true);
+    await driver.stop();
+    expect(await end).toBeUndefined();
   });
 });

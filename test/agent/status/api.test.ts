@@ -48,9 +48,10 @@ const COUNTERS = Object.fromEntries(
     .map((name, i) => [name, i + 1]),
 ) as unknown as Counters;
 
-function agent(renewable = true): Agent & { renewals: number } {
+function agent(renewable = true): Agent & { renewals: number; departures: boolean[] } {
   return {
     renewals: 0,
+    departures: [],
     status: () => STATUS,
     counters: () => COUNTERS,
     residentBytes: () => 50_000_000,
@@ -58,6 +59,11 @@ function agent(renewable = true): Agent & { renewals: number } {
       this.renewals++;
       return renewable;
     },
+    decommission(offline) {
+      this.departures.push(offline);
+      return renewable;
+    },
+    departureEnd: async () => ({ told: true, credential: 'removed' }),
   };
 }
 
@@ -109,17 +115,41 @@ describe('the control socket', () => {
     expect(ask('60', never, undefined, false)).toEqual({ accepted: false, situation });
   });
 
+  test('takes the wish to go out of service, with the fabric or without, and tells the end to whoever waits', async () => {
+    const ask = (of: Agent, query?: string) =>
+      answerApi(
+        {
+          method: 'POST',
+          path: '/v1/decommission',
+          ...(query !== undefined && { query: new URLSearchParams(query) }),
+        },
+        of,
+      );
+    for (const accepted of [true, false]) {
+      const of = agent(accepted);
+      for (const query of [undefined, 'offline=1', 'offline=0', 'offline=yes'])
+        expect(await ask(of, query)).toEqual({ accepted, situation: 'backing-off' });
+      expect(of.departures).toEqual([false, true, false, false]);
+    }
+    expect(await ask(agent(), 'wait=60&offline=1')).toEqual({
+      accepted: true,
+      situation: 'backing-off',
+      end: { told: true, credential: 'removed' },
+    });
+  });
+
   test('has no other paths; reading does not renew', () => {
     const of = agent();
     for (const [method, path] of [
       ['GET', '/v1/provision'],
+      ['GET', '/v1/decommission'],
       ['POST', '/v1/status'],
       ['POST', '/metrics'],
       ['GET', '/'],
     ] as const) {
       expect(answerApi({ method, path }, of)).toBeUndefined();
     }
-    expect(of.renewals).toBe(0);
+    expect([of.renewals, of.departures]).toEqual([0, []]);
   });
 
   test('is documented, path by path and field by field', () => {
@@ -196,8 +226,9 @@ describe('[C-40] the metrics', () => {
     ]);
     expect(await answer.text()).toContain('enf_agent_online 0');
     expect((await fetch(`${at}/v1/status`)).status).toBe(404);
-    expect((await fetch(`${at}/v1/provision`, { method: 'POST' })).status).toBe(404);
-    expect(of.renewals).toBe(0);
+    for (const path of ['provision', 'decommission'])
+      expect((await fetch(`${at}/v1/${path}`, { method: 'POST' })).status).toBe(404);
+    expect([of.renewals, of.departures]).toEqual([0, []]);
     await expect(serveLoopback({ host: '127.0.0.1', port: server.port }, () => '')).rejects.toMatchObject({
       code: 'control.cannot-listen',
     });
