@@ -1,4 +1,4 @@
-import { choice, list, span, text, whole, yesNo } from '../../cli/config/key-types.ts';
+import { choice, list, span, spanOrOff, text, whole, yesNo } from '../../cli/config/key-types.ts';
 import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { missingKey, readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
@@ -110,6 +110,10 @@ export const SCHEMA = {
       },
       orEmpty((value) => (isAddress(value) ? undefined : 'an IPv6 address such as "fd00::1"')),
     ),
+    'rotate-after': spanOrOff(3_600_000, 315_360_000_000, {
+      default: '"off"',
+      doc: 'How old the longterm key may become: at 90 to 100 % of that the device makes another one and proves itself with it, at the same address.',
+    }),
   },
   tpm: {
     tcti: text(

@@ -10,8 +10,8 @@ import type { Goal, Reason } from './situation.ts';
 export const isUnproven = ({ area, code }: Failure): boolean =>
   (area === 'net' || area === 'xtt') && code !== 'xtt.bad-root-certificate';
 
-/** The fabric has not withdrawn the identity: after a failure the router is asked about it again. */
-const KEEPS_IDENTITY: ReadonlySet<Reason> = new Set(['renewal', 'unregistered']);
+/** The fabric has not withdrawn the identity, as far as the device knows: after a failure the router is asked about it again. */
+const KEEPS_IDENTITY: ReadonlySet<Reason> = new Set(['interrupted', 'renewal', 'unregistered']);
 
 /** What is worked on after a failure. */
 export function afterFailure(goal: Goal, failure: Failure): Goal {

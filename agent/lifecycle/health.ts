@@ -17,8 +17,9 @@ export function advances(situation: Situation, nowMs: number, patienceMs: number
   switch (situation.kind) {
     case 'stopped':
     case 'decommissioned':
-    case 'online': // the tunnel's heartbeat ends this one
       return true;
+    case 'online': // the tunnel's heartbeat ends this one
+      return situation.renewingSinceMs === undefined || nowMs <= situation.renewingSinceMs + patienceMs;
     case 'backing-off':
     case 'blocked':
       return nowMs <= situation.untilMs + LATE_MS;

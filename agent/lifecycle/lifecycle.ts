@@ -32,14 +32,19 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
     case 'prepared':
       return situation.kind === 'preparing' ? prepared(situation, event, now) : unchanged(situation);
     case 'provisioned':
-      return situation.kind === 'provisioning'
+      return situation.kind === 'provisioning' || isRenewing(situation)
         ? provisioned(situation, event.address, now)
         : unchanged(situation);
     case 'up':
       return situation.kind === 'connecting' ? online(situation, now) : unchanged(situation);
     case 'failed':
-      return isWaiting(situation) ? unchanged(situation) : failed(situation, event.failure, now);
+      if (isWaiting(situation) || situation.kind === 'decommissioned') return unchanged(situation);
+      return isRenewing(situation) ? withoutTunnel(situation, now) : failed(situation, event.failure, now);
+    case 'not-renewed':
+      if (situation.kind === 'provisioning') return failed(situation, event.failure, now);
+      return isRenewing(situation) ? notRenewed(situation, event.failure) : unchanged(situation);
     case 'verdict':
+      if (isRenewing(situation)) return withoutTunnel(situation, now);
       return situation.kind === 'connecting' || situation.kind === 'online'
         ? onVerdict(situation, event.verdict, now)
         : unchanged(situation);
@@ -52,6 +57,7 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
     case 'network':
       return networkChanged(situation, now);
     case 'moved':
+      if (isRenewing(situation)) return withoutTunnel(situation, now);
       return situation.kind === 'online' ? moved(situation, now) : unchanged(situation);
     case 'renew':
       return renewed(situation, now);
@@ -68,9 +74,16 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
 
 type Alive = Exclude<Situation, { kind: 'stopped' }>;
 type Waiting = Extract<Situation, { kind: 'backing-off' | 'blocked' }>;
+/** Something is under way that may fail. */
+type Busy = Exclude<Alive, Waiting | { kind: 'decommissioned' }>;
 
 const isWaiting = (situation: Alive): situation is Waiting =>
   situation.kind === 'backing-off' || situation.kind === 'blocked';
+
+type Online = Extract<Situation, { kind: 'online' }>;
+
+const isRenewing = (situation: Alive): situation is Online & { renewingSinceMs: number } =>
+  situation.kind === 'online' && situation.renewingSinceMs !== undefined;
 
 const unchanged = (situation: Situation): Step => ({ situation, actions: [] });
 
@@ -131,7 +144,7 @@ function intention(goal: Exclude<Goal, { kind: 'prepare' }>): Action {
 }
 
 function provisioned(
-  situation: Extract<Situation, { kind: 'provisioning' }>,
+  situation: Extract<Situation, { kind: 'provisioning' | 'online' }>,
   address: string,
   now: Moment,
 ): Step {
@@ -200,9 +213,17 @@ function moved(situation: Extract<Situation, { kind: 'online' }>, now: Moment): 
   };
 }
 
-/** Only a device that has an identity, or waits to get one, can be asked for another. */
+/** Only a device that has an identity, or waits to get one, can be asked for another. A tunnel that is up stays while it is made. */
 function renewed(situation: Alive, now: Moment): Step {
   const { goal, attempts } = situation;
+  if (situation.kind === 'online') {
+    if (isRenewing(situation)) return unchanged(situation);
+    const { address } = situation.goal;
+    return {
+      situation: { ...situation, goal: { ...situation.goal, unfinished: true }, renewingSinceMs: now.ms },
+      actions: [logLine('notice', `renewing the identity ${address}`), { kind: 'renew', address }],
+    };
+  }
   if (goal.kind === 'connect') {
     const next = pursue(
       { kind: 'provision', reason: 'renewal', address: goal.address },
@@ -218,6 +239,23 @@ function renewed(situation: Alive, now: Moment): Step {
   return goal.kind === 'provision' && isWaiting(situation)
     ? pursue(goal, attempts, now, situation.trouble)
     : unchanged(situation);
+}
+
+/** The key that there is goes on; the fabric may know the next one already. */
+function notRenewed({ renewingSinceMs: _, ...rest }: Online, failure: Failure): Step {
+  return {
+    situation: rest,
+    actions: [logLine('warning', `${failure.code}: ${failure.message}; the identity is not renewed`)],
+  };
+}
+
+/** The tunnel has ended while the handshake is under way, perhaps because of it: its end decides what comes next. */
+function withoutTunnel({ goal, attempts }: Online, now: Moment): Step {
+  const renewal: Goal & { kind: 'provision' } = { kind: 'provision', reason: 'renewal', address: goal.address };
+  return {
+    situation: { kind: 'provisioning', goal: renewal, attempts, sinceMs: now.ms },
+    actions: [],
+  };
 }
 
 /** From here on nothing leads back: whatever is under way is given up. Once it is all done, it may be looked at again what could be removed. */
@@ -250,7 +288,7 @@ function attemptsSoFar(situation: Alive, now: Moment): Attempts {
  * Only the remedy and who has caused it decide, and `reprovision` is no remedy here: a failure of the connection (network, TLS, a broken
  * connection, the server's unauthenticated Error) never costs the device its identity. Only `onVerdict` may.
  */
-function failed(situation: Exclude<Alive, Waiting>, failure: Failure, now: Moment): Step {
+function failed(situation: Busy, failure: Failure, now: Moment): Step {
   const attempts = attemptsSoFar(situation, now);
   const goal = afterFailure(situation.goal, failure);
   const failing = situation.goal.kind;
@@ -280,7 +318,7 @@ function onVerdict(
 
 /** Goes into a pause; writes a line when the cause is new, not at every attempt. */
 function pauseAfter(
-  situation: Exclude<Alive, Waiting>,
+  situation: Busy,
   failure: Failure,
   { goal, attempts, ms, blocked, now }: Pause & { readonly now: Moment },
 ): Step {

@@ -79,7 +79,12 @@ export type Situation =
   /** Nothing is left to do, now and after each start. */
   | (Common & { readonly kind: 'decommissioned'; readonly goal: Goal & { kind: 'erase' } })
   /** The router has answered through the tunnel. */
-  | (Common & { readonly kind: 'online'; readonly goal: Goal & { kind: 'connect' } })
+  | (Common & {
+      readonly kind: 'online';
+      readonly goal: Goal & { kind: 'connect' };
+      /** Since when the handshake for another key is under way beside the tunnel. */
+      readonly renewingSinceMs?: number;
+    })
   /** A pause; the failure may pass by itself. */
   | (Common & {
       readonly kind: 'backing-off';
@@ -112,8 +117,10 @@ export type Event =
   | { readonly kind: 'network' }
   /** The route of the connection itself has changed: it cannot last. */
   | { readonly kind: 'moved' }
-  /** An operator asks for the handshake to be run again. */
+  /** The handshake is to be run again, for another key at the same address: an operator asks for it, or the key is old. */
   | { readonly kind: 'renew' }
+  /** The handshake beside the tunnel has failed. */
+  | { readonly kind: 'not-renewed'; readonly failure: Failure }
   /** The fabric has retired the device at its own wish (`told`), or an operator takes it out of service without the fabric. */
   | { readonly kind: 'left'; readonly told: boolean }
   /** That wish was refused, or could not be kept. */
@@ -127,6 +134,8 @@ export type Action =
   /** `address`: the only one that the device takes. */
   | { readonly kind: 'provision'; readonly address?: string }
   | { readonly kind: 'connect' }
+  /** As `provision`, beside the tunnel that there is. */
+  | { readonly kind: 'renew'; readonly address: string }
   | { readonly kind: 'erase'; readonly told: boolean }
   /** Finds out at once whether the tunnel still works; it may have `moved`. */
   | { readonly kind: 'probe' }

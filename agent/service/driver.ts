@@ -23,7 +23,7 @@ export interface Driver {
   disturb(cause: string): void;
   /** The route out has changed, or there is one where there was none. */
   networkChanged(): void;
-  /** Runs the handshake again. False if there is no identity to renew, or it is being provisioned already. */
+  /** Runs the handshake again, beside the tunnel if there is one. False if there is no identity to renew, or it is being provisioned already. */
   renew(): boolean;
   /** How the next handshake ends, whether it is under way or still to begin; undefined if the agent stops before. */
   handshakeEnd(): Promise<HandshakeEnd | undefined>;
@@ -48,8 +48,7 @@ export function startDriver(dependencies: Dependencies): Driver {
   /** Tells those who wait for an end that this event is. */
   const endWaiting = (event: Event): void => {
     const stops = event.kind === 'stop';
-    if (stops || (situation.kind === 'provisioning' && handshakeEndOf(event) !== undefined))
-      handshake.end(handshakeEndOf(event));
+    if (stops || handshakeEnds(situation, event)) handshake.end(handshakeEndOf(event));
     const ends = event.kind === 'stays' || (situation.kind === 'erasing' && event.kind === 'failed');
     if (stops || ends) leave.end(failureOf(event));
     if (situation.kind === 'erasing' && event.kind === 'erased')
@@ -57,7 +56,7 @@ export function startDriver(dependencies: Dependencies): Driver {
   };
 
   const dispatch = (event: Event): void => {
-    if (event.kind === 'failed') effects.note(event.failure);
+    if (event.kind === 'failed' || event.kind === 'not-renewed') effects.note(event.failure);
     endWaiting(event);
     const next = step(situation, event, { ms: clock(), random: chance() });
     const changed = next.situation !== situation;
@@ -100,6 +99,9 @@ export function startDriver(dependencies: Dependencies): Driver {
           return undefined;
         });
         break;
+      case 'renew':
+        renewBeside(action.address);
+        break;
       case 'erase':
         clearTimeout(timer);
         attempt(async () => ({ kind: 'erased', credential: await effects.erase(action.told) }));
@@ -114,6 +116,15 @@ export function startDriver(dependencies: Dependencies): Driver {
         clearTimeout(timer);
         released = effects.release();
     }
+  };
+
+  const renewBeside = (own: string): void => {
+    effects.renew(own).then(
+      (address) => dispatch({ kind: 'provisioned', address }),
+      (error: unknown) => {
+        if (situation.kind !== 'stopped') dispatch({ kind: 'not-renewed', failure: asFailure(error, log) });
+      },
+    );
   };
 
   const onTunnelEvent = (event: ConnectionEvent): void => {
@@ -132,7 +143,7 @@ export function startDriver(dependencies: Dependencies): Driver {
       const before = situation;
       dispatch({ kind: 'renew' });
       if (situation === before) return false;
-      peer = undefined;
+      if (situation.kind !== 'online') peer = undefined;
       return true;
     },
     handshakeEnd: handshake.wait,
@@ -179,11 +190,18 @@ function expectation<End>(): Expectation<End> {
   };
 }
 
+/** Whether it is a handshake that the event ends, and not the tunnel beside it. */
+function handshakeEnds(situation: Situation, { kind }: Event): boolean {
+  if (kind === 'provisioned' || kind === 'not-renewed')
+    return situation.kind === 'provisioning' || situation.kind === 'online';
+  return kind === 'failed' && situation.kind === 'provisioning';
+}
+
 const handshakeEndOf = (event: Event): HandshakeEnd | undefined =>
   event.kind === 'provisioned' ? { address: event.address } : failureOf(event);
 
 function failureOf(event: Event): Extract<HandshakeEnd, { failure: unknown }> | undefined {
-  if (event.kind !== 'failed' && event.kind !== 'stays') return undefined;
+  if (!('failure' in event)) return undefined;
   const { code, message, action } = event.failure;
   return { failure: { code, message, ...(action !== undefined && { action }) } };
 }

@@ -28,6 +28,8 @@ export interface Effects {
   prepare(): Promise<Exclude<Goal, { kind: 'prepare' }>>;
   /** Runs the handshake, and takes no other address than this one if it is given; returns that of the identity, which is durable then. */
   provision(address?: string): Promise<string>;
+  /** The same beside the tunnel that there is, which stays. */
+  renew(address: string): Promise<string>;
   /** Brings the interface up and starts the tunnel. @throws Failure `clock.implausible` besides others */
   connect(report: (event: ConnectionEvent) => void): Promise<void>;
   /** Asks the fabric to retire this device: now, and on each connection until it answers (`left`, `stays`). @throws Failure of the state */
@@ -137,12 +139,13 @@ export function openEffects(
     },
 
     provision(address) {
-      // Only a renewal finds a tunnel here; its end must not be taken for that of the next one.
+      // The end of a tunnel that there still is must not be taken for that of the next one.
       void state.tunnelDown();
       tunnel.stop();
       return tracked(identity.provision(address));
     },
 
+    renew: (address) => tracked(identity.provision(address)),
     connect: (report) => tracked(connect(report)),
 
     async leave() {

@@ -22,6 +22,7 @@ import { type Status, statusLine, statusOf } from '../status/status.ts';
 import { watchClock } from './clock-watch.ts';
 import { type Driver, startDriver } from './driver.ts';
 import { openEffects } from './effects.ts';
+import { keepRotation, LOOK_MS, type Rotation } from './rotation.ts';
 
 /** From SIGTERM to the end at the latest. */
 const STOP_MS = 4_500;
@@ -32,6 +33,7 @@ const COLLECT_MS = 600_000;
 export async function runAgent(config: Config): Promise<number> {
   const log = stderrLog();
   let driver: Driver | undefined;
+  let rotation: Rotation | undefined;
   const stop = askedToStop(() => {
     const changed = 'a changed configuration takes effect with the next start';
     log('notice', `SIGHUP: credential files and the TLS root are read again; ${changed}`);
@@ -46,7 +48,7 @@ export async function runAgent(config: Config): Promise<number> {
       config,
       situation: driver?.situation() ?? { kind: 'stopped' },
       peer: driver?.peer(),
-      facts: effects.facts(),
+      facts: { ...effects.facts(), rotation: rotation?.facts() },
       nowMs: clock(),
       wallMs: Date.now(),
     });
@@ -77,6 +79,17 @@ export async function runAgent(config: Config): Promise<number> {
     },
   });
   driver = running;
+  if (config.identity.rotateAfter !== 0) {
+    rotation = keepRotation({
+      afterMs: config.identity.rotateAfter,
+      driver: running,
+      provisioned: () => effects.facts().lastHandshake,
+      wallMs: Date.now,
+      clock,
+      chance: Math.random,
+    });
+  }
+  const rotating = rotation && setInterval(rotation.look, LOOK_MS);
   const unwatchClock = watchClock(systemClocks, (byMs) =>
     running.disturb(`the clock jumped by ${duration(Math.abs(byMs))}, or the machine was asleep`),
   );
@@ -98,6 +111,7 @@ export async function runAgent(config: Config): Promise<number> {
   const late = setTimeout(() => log('error', 'something hangs: the agent ends without it'), STOP_MS - 500);
   clearInterval(keepalive || undefined);
   clearInterval(collecting);
+  clearInterval(rotating);
   unwatchClock();
   unwatchNetwork();
   const open = effects.isOpen?.() ?? false;

@@ -17,10 +17,20 @@ export interface Facts {
   readonly leaving?: string | undefined;
   /** The device is out of service. */
   readonly decommissioned?: Decommissioned | undefined;
+  /** When the longterm key is replaced next; undefined if that is off, or there is none. */
+  readonly rotation?: RotationFacts | undefined;
   readonly traffic: Traffic | undefined;
   readonly counters: Counters | undefined;
   /** Milliseconds since anything came from a router that does not answer; absent unless it is silent. */
   readonly silentMs?: number | undefined;
+}
+
+/** The next rotation of the longterm key. */
+export interface RotationFacts {
+  /** ISO 8601, by the device's clock; soon afterwards if the device is offline then. */
+  readonly next: string;
+  /** Why the last attempt has failed; absent when it has not. */
+  readonly failure?: { readonly code: string; readonly message: string };
 }
 
 /** The router at the other end: "address port n", and the wire both speak. */

@@ -42,6 +42,11 @@ export interface Status {
   readonly lastHandshake: string | null;
   /** The version of the fabric's roots, and when the device has learned of them; null if they are those that the factory wrote. */
   readonly roots: { readonly version: number; readonly learned: string } | null;
+  /** When the longterm key is replaced next, and why that has failed at the last attempt; null if `identity.rotate-after` is off, or there is no key. */
+  readonly rotation: {
+    readonly next: string;
+    readonly failure: { readonly code: string; readonly message: string } | null;
+  } | null;
   /**
    * How the device goes out of service: `asked`: the fabric is asked to retire it, `unfinished`: what is left of it is being removed, `done`. `told`: the
    * fabric has retired it. Null of a device in service.
@@ -100,6 +105,7 @@ export function statusOf(snapshot: Snapshot): Status {
     handshakes: facts.handshakes,
     lastHandshake: facts.lastHandshake ?? null,
     roots: facts.roots ?? null,
+    rotation: facts.rotation ? { next: facts.rotation.next, failure: facts.rotation.failure ?? null } : null,
     decommission: decommissionOf(facts),
     traffic: facts.traffic ?? null,
     state: { generation: facts.stateGeneration ?? null, quarantined: facts.quarantined },
@@ -147,6 +153,11 @@ const residentText = (resident: boolean, mode: Status['mode']): string => {
     : 'no: the group key is in a file';
 };
 
+function rotationText({ next, failure }: NonNullable<Status['rotation']>, wallMs: number): string {
+  const when = `in ${duration(Math.max(0, Date.parse(next) - wallMs))} (${next})`;
+  return failure === null ? when : `${when}; the last attempt has failed: ${failure.message} [${failure.code}]`;
+}
+
 function decommissionText({ step, since, told, credential }: NonNullable<Status['decommission']>): string {
   if (step === 'asked') return `the fabric is asked to retire this device, since ${since}`;
   const fabric = told ? 'the fabric has retired it' : 'the fabric was not told';
@@ -165,6 +176,7 @@ export function describeStatus(status: Status, wallMs: number): string {
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
   if (status.resident !== null) rows.push(['resident', residentText(status.resident, status.mode)]);
+  if (status.rotation) rows.push(['next key', rotationText(status.rotation, wallMs)]);
   if (status.roots)
     rows.push([
       'roots',

@@ -102,6 +102,21 @@ export function span(fromMs: number, toMs: number, meaning: Meaning): Key<number
   };
 }
 
+/** A duration, or `"off"`: 0 inside. */
+export function spanOrOff(fromMs: number, toMs: number, meaning: Meaning): Key<number> {
+  const on = span(fromMs, toMs, meaning);
+  return {
+    ...on,
+    type: `"off" or ${on.type}`,
+    read(value) {
+      if (value === 'off') return 0;
+      const read = on.read(value);
+      return isRefusal(read) ? refuse(`"off" or ${read.expected}`) : read;
+    },
+    write: (ms) => (ms === 0 ? '"off"' : on.write(ms)),
+  };
+}
+
 function writeSpan(ms: number): string {
   const unit = ['h', 'm', 's'].find((each) => ms >= UNITS[each]! && ms % UNITS[each]! === 0) ?? 'ms';
   return `${ms / UNITS[unit]!}${unit}`;

@@ -29,7 +29,7 @@ test('only the hosts are required; everything else has its default', () => {
       proxy: undefined,
       proxyLoginFile: '',
     },
-    identity: { mode: 'tpm', credentialDir: '', basename: '', suite: 1, address: '' },
+    identity: { mode: 'tpm', credentialDir: '', basename: '', suite: 1, address: '', rotateAfter: 0 },
     tpm: { tcti: 'device:/dev/tpmrm0' },
     tunnel: {
       device: 'enf0',

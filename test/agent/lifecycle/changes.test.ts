@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { advances } from '../../../agent/lifecycle/health.ts';
 import type { Event } from '../../../agent/lifecycle/situation.ts';
 import { RETRY } from '../../../agent/lifecycle/timing.ts';
 import { Failure } from '../../../protocol/failure.ts';
@@ -10,6 +11,7 @@ import {
   excluded,
   failed,
   fresh,
+  halfway,
   kinds,
   known,
   live,
@@ -56,7 +58,6 @@ describe('a renewal that a person asks for', () => {
   const broken = new Failure('xtt.refused', 'retry', 'refused');
 
   for (const [name, events] of [
-    ['online', [start, known, up]],
     ['connecting', [start, known]],
     ['in a pause', [start, known, failed(network)]],
     ['banned', [start, known, excluded('banned', 0)]],
@@ -74,9 +75,9 @@ describe('a renewal that a person asks for', () => {
   }
 
   test('if it fails, the identity that was there goes on', () => {
-    const life = live([start, known, up, renew, failed(broken), timer]);
+    const life = live([start, known, renew, failed(broken), timer]);
     expect(life.situation).toMatchObject({ kind: 'connecting', goal: { address: ADDRESS } });
-    expect(live([start, known, up, renew, failed(broken), timer, up]).situation.kind).toBe('online');
+    expect(live([start, known, renew, failed(broken), timer, up]).situation.kind).toBe('online');
   });
 
   test('if the fabric then does not know it, the key of the broken renewal is finished with', () => {
@@ -88,6 +89,70 @@ describe('a renewal that a person asks for', () => {
   test('a device that waits to get its first identity tries at once', () => {
     expect(kinds(live([start, fresh, failed(network), renew]).actions)).toEqual(['provision']);
   });
+});
+
+describe('a renewal beside the tunnel', () => {
+  const broken = new Failure('xtt.refused', 'retry', 'refused');
+  const failure: Event = { kind: 'not-renewed', failure: broken };
+  const online = [start, known, up] as const;
+
+  test('the tunnel stays until there is another key, and then it is made with that one', () => {
+    const life = live([...online, renew]);
+    expect(life.situation).toMatchObject({ kind: 'online', goal: { address: ADDRESS } });
+    expect(life.actions).toContainEqual({ kind: 'renew', address: ADDRESS });
+    const next = live([...online, renew, provisioned]);
+    expect([next.situation.kind, kinds(next.actions)]).toEqual(['connecting', ['connect']]);
+    expect(live([...online, renew, provisioned, up]).situation).not.toHaveProperty('renewingSinceMs');
+    expect(live([...online, renew, renew]).actions).toEqual([]);
+  });
+
+  test('if it fails, nothing has happened, and it can be asked for again', () => {
+    const life = live([...online, renew, failure]);
+    expect(life.situation).toMatchObject({ kind: 'online', attempts: { connect: 0, provision: 0 } });
+    expect(life.situation).not.toHaveProperty('renewingSinceMs');
+    expect(kinds(life.actions)).toEqual([]);
+    expect(life.log.at(-1)).toContain('xtt.refused');
+    expect(kinds(live([...online, renew, failure, renew]).actions)).toEqual(['renew']);
+  });
+
+  for (const [name, event] of [
+    ['breaks', failed(network)],
+    ['is cut because the fabric has the new key', verdict('unknown')],
+    ['is cut because of an eviction', verdict('evicted')],
+    ['has moved', moved],
+  ] as const) {
+    test(`the tunnel ${name} meanwhile: the end of the handshake decides`, () => {
+      const life = live([...online, renew, event]);
+      expect(life.situation).toMatchObject({ kind: 'provisioning', goal: { reason: 'renewal' } });
+      expect(kinds(life.actions)).toEqual([]);
+      expect(kinds(live([...online, renew, event, provisioned]).actions)).toEqual(['connect']);
+      const after = live([...online, renew, event, failure]);
+      expect(after.situation).toMatchObject({ kind: 'backing-off', goal: { kind: 'connect', unfinished: true } });
+    });
+  }
+
+  test('the fabric has the new key, though the handshake has failed here: the same key is finished with', () => {
+    const life = live([...online, renew, failure, verdict('unknown'), timer]);
+    expect(life.situation).toMatchObject({ kind: 'provisioning', goal: { reason: 'interrupted' } });
+    expect(kinds(life.actions)).toEqual(['provision']);
+  });
+
+  test('one that hangs is noticed', () => {
+    const { situation, ms } = live([...online, renew]);
+    expect([advances(situation, ms + 600_000, 600_000), advances(situation, ms + 600_001, 600_000)]).toEqual([
+      true,
+      false,
+    ]);
+    expect(advances(live(online).situation, 1e12, 1)).toBe(true);
+  });
+});
+
+test('a provisioning that was interrupted: the router is asked in turn, which may still know the former key', () => {
+  const tries = [start, halfway, failed(network)] as const;
+  expect(live(tries).situation).toMatchObject({ goal: { kind: 'connect', unfinished: true } });
+  expect(live([...tries, timer, up]).situation.kind).toBe('online');
+  const next = live([...tries, timer, verdict('unknown'), timer]);
+  expect(next.situation).toMatchObject({ kind: 'provisioning', goal: { reason: 'interrupted' } });
 });
 
 describe('the network changes', () => {

@@ -264,6 +264,7 @@ describe('what does not fit changes nothing', () => {
     ['provisioning', [start, fresh]],
     ['connecting', [start, known]],
     ['online', [start, known, up]],
+    ['renewing', [start, known, up, renew]],
     ['backing-off', [start, known, failed(network)]],
     ['blocked', [start, failed(absent)]],
   ];
@@ -273,6 +274,7 @@ describe('what does not fit changes nothing', () => {
     provisioning: ['provisioned', 'failed', 'stop'],
     connecting: ['up', 'failed', 'verdict', 'renew', 'stop'],
     online: ['failed', 'verdict', 'moved', 'renew', 'stop'],
+    renewing: ['failed', 'verdict', 'moved', 'provisioned', 'stop'],
     'backing-off': ['timer', 'disturbed', 'network', 'renew', 'stop'],
     blocked: ['timer', 'stop'],
   };
@@ -297,7 +299,7 @@ describe('what does not fit changes nothing', () => {
         const { situation, ms } = live(before);
         const next = step(situation, event, { ms, random: 0.5 });
         if (expected) expect(next.situation).not.toBe(situation);
-        else if (name === 'online' && event === disturbed) expect(next.situation).toBe(situation);
+        else if (situation.kind === 'online' && event === disturbed) expect(next.situation).toBe(situation);
         else if (event === networkChange) expect(next.situation).toBe(situation);
         else expect(next).toEqual({ situation, actions: [] });
       });

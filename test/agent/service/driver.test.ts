@@ -10,6 +10,7 @@ function scripted(script: {
   provision?: (() => Promise<string>)[];
   connect?: (() => Promise<void>)[];
   probe?: ('moved' | 'probed')[];
+  renew?: (() => Promise<string>)[];
   leave?: (() => Promise<void>)[];
   erase?: (() => Promise<'removed' | 'kept'>)[];
 }) {
@@ -32,6 +33,7 @@ function scripted(script: {
       report = tell;
       return next('connect', script.connect, async () => {});
     },
+    renew: () => next('renew', script.renew, async () => 'fd00::7'),
     leave: () => next('leave', script.leave, async () => {}),
     erase: () => next('erase', script.erase, async () => 'removed' as const),
     reload: () => void calls.push('reload'),
@@ -226,11 +228,40 @@ describe('what comes from outside', () => {
     });
     expect(driver.renew()).toBe(false);
     await pass(0);
-    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
     expect(driver.renew()).toBe(true);
-    expect([driver.renew(), driver.peer()?.router]).toEqual([false, undefined]);
+    expect(driver.renew()).toBe(false);
     await pass(100);
     expect(calls).toEqual(['prepare', 'connect', 'provision', 'connect']);
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
+  });
+
+  test('beside a tunnel it runs the handshake without ending it, whose own end is not that of the handshake', async () => {
+    const later = () => new Promise<string>((resolve) => setTimeout(resolve, 100, 'fd00::7'));
+    const refused = new Failure('xtt.refused', 'retry', 'refused');
+    const { driver, calls, noted, tell, pass } = scripted({
+      renew: [() => Promise.reject(refused), later, later],
+    });
+    await pass(0);
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
+    const failed = driver.handshakeEnd();
+    expect(driver.renew()).toBe(true);
+    expect(await failed).toMatchObject({ failure: { code: 'xtt.refused' } });
+    expect([driver.situation().kind, driver.peer()?.router, noted]).toEqual(['online', 'r', ['xtt.refused']]);
+
+    const done = driver.handshakeEnd();
+    expect([driver.renew(), driver.renew(), driver.peer()?.router]).toEqual([true, false, 'r']);
+    await pass(100);
+    expect(await done).toEqual({ address: 'fd00::7' });
+    expect(calls).toEqual(['prepare', 'connect', 'renew', 'renew', 'connect']);
+
+    tell({ kind: 'up', router: 'r', wire: 'enf/2' });
+    const third = driver.handshakeEnd();
+    driver.renew();
+    tell({ kind: 'down', failure: new Failure('tunnel.closed', 'retry', 'closed') });
+    expect(driver.situation().kind).toBe('provisioning');
+    await pass(100);
+    expect(await third).toEqual({ address: 'fd00::7' });
+    expect(calls.slice(5)).toEqual(['renew', 'connect']);
   });
 });
 

@@ -202,6 +202,42 @@ test('a provisioning that was interrupted goes on before anything else', async (
   expect((await openStore(await openFolder(place.state))).record).not.toHaveProperty('pending');
 });
 
+test('another key beside the tunnel: it stays until the new one connects, at the same address and interface', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const { address, longtermKey: former } = row();
+  const ends: number[] = [];
+  place.router.sockets[0]!.once('close', () => ends.push(row().handshakes));
+  const end = agent.driver.handshakeEnd();
+  expect(agent.driver.renew()).toBe(true);
+  expect(agent.driver.situation().kind).toBe('online');
+  expect(await end).toEqual({ address: formatIpv6(address) });
+  await agent.until(() => expect(place.router.clientKeys).toHaveLength(2));
+  await agent.online();
+  expect(place.router.clientKeys).toEqual([former, row().longtermKey]);
+  expect(row().longtermKey).not.toEqual(former);
+  expect([agent.tuns.length, agent.raised.length]).toEqual([1, 1]);
+  await agent.until(() => expect(ends).toEqual([2]));
+  const { record } = await openStore(await openFolder(place.state));
+  expect(record).not.toHaveProperty('pending');
+});
+
+test('the fabric cuts the tunnel as soon as it has the new key: the device is back with that', async () => {
+  const place = await home();
+  const agent = boot(place);
+  await agent.online();
+  const end = agent.driver.handshakeEnd();
+  agent.driver.renew();
+  await agent.until(() => expect(row().handshakes).toBe(2));
+  place.router.raw(encodeVerdict({ kind: 'unknown' }));
+  expect(await end).toHaveProperty('address');
+  await agent.until(() => expect(place.router.clientKeys).toHaveLength(2));
+  await agent.online();
+  expect([place.router.clientKeys[1], row().handshakes]).toEqual([row().longtermKey, 2]);
+  expect(agent.log.join('\n')).not.toContain('fabric.unknown-key');
+});
+
 describe('what is in the way', () => {
   test('an identity server that says nothing', async () => {
     const server = await listen({ mute: true });

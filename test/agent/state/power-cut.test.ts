@@ -77,4 +77,26 @@ for (let cutAt = 0; cutAt < 2 * STEPS.length; cutAt++) {
     const key = await openSoftwareKeys(credential).load(identity!.key);
     expect([server.devices.size, key.publicKey]).toEqual([1, row!.longtermKey]);
   });
+
+  test(`[C-18] power cut ${where} of a rotation: the device holds the key that the fabric has, and goes on with it`, async () => {
+    const [credential, state] = [temporaryFolder(), temporaryFolder()];
+    server.personalise(credential);
+    server.devices.clear();
+    const address = await boot(credential, state, power());
+    const [row] = [...server.devices.values()];
+    const former = toHex(row!.longtermKey);
+    await expect(boot(credential, state, power(cutAt), true)).rejects.toBeInstanceOf(PowerCut);
+    const { identity, pending } = (await openStore(await openFolder(state))).record;
+    const keys = openSoftwareKeys(credential);
+    const held: string[] = [];
+    for (const saved of [identity?.key, pending])
+      if (saved !== undefined) held.push(toHex((await keys.load(saved)).publicKey));
+    expect(held).toContain(toHex(row!.longtermKey));
+    expect(identity?.address).toBe(address);
+    // As long as the fabric has not heard of another key, the former one is in use.
+    if (toHex(row!.longtermKey) === former) expect(held[0]).toBe(former);
+    expect(await boot(credential, state, power())).toBe(address);
+    const last = (await openStore(await openFolder(state))).record.identity!;
+    expect(toHex((await keys.load(last.key)).publicKey)).toBe(toHex(row!.longtermKey));
+  });
 }
