@@ -1,8 +1,8 @@
-# A root file system of Debian with our package: what the gateway's image and the guest of the QEMU tests have in common; sourced.
+# A root file system of Debian with a package of ours: what the images of gateways and boards and the guest of the QEMU tests have in common; sourced.
 suite=trixie
 
-# What the agent's package depends on, for mmdebstrap, which installs before our package is there.
-agent_needs=nodejs,libtss2-tcti-device0t64,libtss2-esys-3.0.2-0t64,libtss2-mu-4.0.1-0t64,libtss2-rc0t64,libtss2-tctildr0t64
+# What our packages for devices and factories depend on, for mmdebstrap, which installs before ours is there.
+package_needs=nodejs,libtss2-tcti-device0t64,libtss2-esys-3.0.2-0t64,libtss2-mu-4.0.1-0t64,libtss2-rc0t64,libtss2-tctildr0t64
 
 # prepare_emulation ARCH: the packages of another architecture run their scripts in user emulation.
 prepare_emulation() {
@@ -31,14 +31,14 @@ debian_base() {
   echo "$base"
 }
 
-# agent_package ARCH CACHE: builds our package into CACHE and prints its path.
-agent_package() {
-  bash "$root/packaging/deb.sh" agent --arch "$1" --out "$2" >&2
-  ls -t "$2"/enf-agent_*_"$1".deb | head -1
+# build_package PROGRAM ARCH CACHE: builds the package of agent or factory into CACHE and prints its path.
+build_package() {
+  bash "$root/packaging/deb.sh" "$1" --arch "$2" --out "$3" >&2
+  ls -t "$3"/enf-"$1"_*_"$2".deb | head -1
 }
 
-# install_agent TREE PACKAGE LOG: as apt would.
-install_agent() {
+# install_package TREE PACKAGE LOG: as apt would.
+install_package() {
   cp "$2" "$1/package.deb"
   chroot "$1" dpkg -i /package.deb >"$3" 2>&1 || { cat "$3" >&2; return 1; }
   rm "$1/package.deb"

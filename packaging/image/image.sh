@@ -105,7 +105,7 @@ fi
 node "$root/build.mjs" bundles image >&2
 eval "$(node "$root/dist/image.mjs" shell "$arch" "$slot" "$data")"
 prepare_emulation "$arch"
-package=$(agent_package "$arch" "$cache")
+package=$(build_package agent "$arch" "$cache")
 version=${version:-$(dpkg-deb -f "$package" Version)}
 make_tree
 make_slot

@@ -6,7 +6,7 @@ unneeded=(sound drivers/gpu/drm/{amd,i915,nouveau,radeon,xe} drivers/media drive
 make_tree() {
   tree=$work/tree
   local packages=systemd,systemd-sysv,systemd-repart,systemd-resolved,systemd-timesyncd,dbus,udev,kmod,iproute2,nftables,iputils-ping,procps
-  packages+=,$agent_needs,linux-image-$arch,initramfs-tools,zstd,e2fsprogs,dosfstools,rauc,rauc-service${include:+,$include}
+  packages+=,$package_needs,linux-image-$arch,initramfs-tools,zstd,e2fsprogs,dosfstools,rauc,rauc-service${include:+,$include}
   local excluded=()
   for folder in "${unneeded[@]}"; do excluded+=(--dpkgopt="path-exclude=/usr/lib/modules/*/kernel/$folder/*"); done
   base=$(debian_base "$cache" "$arch" "$packages" \
@@ -35,7 +35,7 @@ assemble() {
   # Fixed numbers: the data partition outlives the system that made its files.
   install -d "$tree/etc/sysusers.d"
   printf 'g enf 900\ng tss -\nu enf 900:enf "Edge Network Fabric agent" /var/lib/enf-agent /usr/sbin/nologin\nm enf tss\n' >"$tree/etc/sysusers.d/enf-agent.conf"
-  install_agent "$tree" "$package" "$work/dpkg.log"
+  install_package "$tree" "$package" "$work/dpkg.log"
   install -D -m 644 "$tree/etc/enf/agent.toml" "$tree/usr/lib/enf-gateway/agent.toml"
   install -D -m 644 "$work"/efi/usr/lib/shim/shim$efi.efi.signed "$tree/usr/lib/enf-gateway/efi/shim.efi"
   install -D -m 644 "$work"/efi/usr/lib/grub/$grub-efi-signed/grub$efi.efi.signed "$tree/usr/lib/enf-gateway/efi/grub.efi"

@@ -16,10 +16,10 @@ mkdir -p "$cache"
 prepare_emulation "$arch"
 
 # From Debian: a root file system, and the kernel's package beside it, unpacked without its initramfs tools.
-base=$(debian_base "$cache" "$arch" "systemd,systemd-sysv,dbus,udev,kmod,iproute2,nftables,iputils-ping,procps,$agent_needs" \
+base=$(debian_base "$cache" "$arch" "systemd,systemd-sysv,dbus,udev,kmod,iproute2,nftables,iputils-ping,procps,$package_needs" \
   'apt-get -qq -o APT::Sandbox::User=root download "$(apt-cache depends linux-image-cloud-'"$arch"' | awk "/Depends:/ { print \$2; exit }")"' \
   --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*')
-package=$(agent_package "$arch" "$cache")
+package=$(build_package agent "$arch" "$cache")
 key=$({ cat "$0" "$root/packaging/image/base.sh" "$here"/guest/*; basename "$base"; cat "$package"; } | sha256sum | cut -c1-12)
 image=$cache/image-$arch-$key
 [ ! -e "$image/root.ext4" ] || { echo "$image"; exit 0; }
@@ -45,7 +45,7 @@ cp "$work"/kernel/usr/lib/modules/"$version"/modules.{builtin,builtin.modinfo,or
 depmod -b "$tree" "$version"
 
 # Our package, with the one key it needs.
-install_agent "$tree" "$package" "$work/dpkg.log"
+install_package "$tree" "$package" "$work/dpkg.log"
 sed -i "s/^# hosts = .*/hosts = [\"$host\"]/" "$tree/etc/enf/agent.toml"
 
 # The test's hands, the network, and less of what a guest without users does at boot.
