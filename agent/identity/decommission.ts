@@ -1,7 +1,7 @@
 import { exists, openFolder } from '../../os/files/folder.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import type { Config } from '../config/config.ts';
-import type { CredentialEnd } from '../state/decommission.ts';
+import type { CredentialEnd } from '../lifecycle/situation.ts';
 
 /** What `enf-factory device personalise --software` wrote; the secret first: without it the rest is worthless. */
 const CREDENTIAL_FILES = [

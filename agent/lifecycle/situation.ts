@@ -100,6 +100,9 @@ export type Situation =
       readonly untilMs: number;
     });
 
+/** What became of the factory's credential when the device went out of service: `kept`: it could not be removed here. */
+export type CredentialEnd = 'removed' | 'kept';
+
 export type Event =
   | { readonly kind: 'start' }
   /** State and keys are open; they determine what comes next. */
@@ -126,7 +129,7 @@ export type Event =
   /** That wish was refused, or could not be kept. */
   | { readonly kind: 'stays'; readonly failure: Failure }
   /** Identity, keys and credential are removed. */
-  | { readonly kind: 'erased'; readonly credential: 'removed' | 'kept' }
+  | { readonly kind: 'erased'; readonly credential: CredentialEnd }
   | { readonly kind: 'stop' };
 
 export type Action =

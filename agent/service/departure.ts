@@ -6,8 +6,8 @@ import {
 } from '../../protocol/tunnel/decommission.ts';
 import type { Config } from '../config/config.ts';
 import { removeCredential } from '../identity/decommission.ts';
+import type { CredentialEnd } from '../lifecycle/situation.ts';
 import {
-  type CredentialEnd,
   endService,
   keepCredentialEnd,
   leavingSince,

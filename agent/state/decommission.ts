@@ -1,3 +1,4 @@
+import type { CredentialEnd } from '../lifecycle/situation.ts';
 import type { DeviceRecord, SavedIdentity, Store } from './state.ts';
 
 /*
@@ -5,9 +6,6 @@ import type { DeviceRecord, SavedIdentity, Store } from './state.ts';
  * has answered. Then `decommissioned` in place of all else: no identity, no key. So a power cut at any point leaves a device that is as before, one that
  * goes on asking, or one that removes what is left of it.
  */
-
-/** What became of the credential: `kept`: it could not be removed here. */
-export type CredentialEnd = 'removed' | 'kept';
 
 export interface Decommissioned {
   /** By the clock of then: ISO 8601. Only to be shown. */

@@ -1,4 +1,4 @@
-import type { CredentialEnd, Decommissioned } from '../state/decommission.ts';
+import type { CredentialEnd } from '../lifecycle/situation.ts';
 import type { Counters, Traffic, TunnelEvent } from '../tunnel/session.ts';
 
 /** What the views show of the running agent besides its situation. */
@@ -15,8 +15,15 @@ export interface Facts {
   readonly roots?: { readonly version: number; readonly learned: string } | undefined;
   /** Since when the fabric is asked to retire the device: ISO 8601. */
   readonly leaving?: string | undefined;
-  /** The device is out of service. */
-  readonly decommissioned?: Decommissioned | undefined;
+  /** The device is out of service, since when and formerly as whom; `credential` is absent while that is being removed. */
+  readonly decommissioned?:
+    | {
+        readonly at: string;
+        readonly address?: string;
+        readonly told: boolean;
+        readonly credential?: CredentialEnd;
+      }
+    | undefined;
   /** When the longterm key is replaced next; undefined if that is off, or there is none. */
   readonly rotation?: RotationFacts | undefined;
   readonly traffic: Traffic | undefined;

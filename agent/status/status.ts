@@ -1,8 +1,7 @@
 import type { Wire } from '../../protocol/tunnel/wire.ts';
 import type { Config } from '../config/config.ts';
 import { duration } from '../lifecycle/duration.ts';
-import type { Situation } from '../lifecycle/situation.ts';
-import type { CredentialEnd } from '../state/decommission.ts';
+import type { CredentialEnd, Situation } from '../lifecycle/situation.ts';
 import type { Facts, Peer } from './facts.ts';
 
 /** A view of the running agent, read-only. Times are ISO 8601 by the wall clock of the device. */
