@@ -16,5 +16,16 @@ export const PROGRAM: Program = {
   name: 'enf-agent',
   summary: 'gives this device its identity and keeps its tunnel to the Edge Network Fabric',
   version: VERSION,
-  commands: [run, status, doctor, netcheck, provision, bugreport, checkConfig, decommission, forget, importEnftun],
+  commands: [
+    run,
+    status,
+    doctor,
+    netcheck,
+    provision,
+    bugreport,
+    checkConfig,
+    decommission,
+    forget,
+    importEnftun,
+  ],
 };

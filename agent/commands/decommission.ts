@@ -1,7 +1,7 @@
 import type { Command, Invocation } from '../../cli/program.ts';
 import { askLine } from '../../cli/prompt.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { parseIpv6, formatIpv6 } from '../../protocol/ipv6.ts';
+import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Config } from '../config/config.ts';
 import { removeCredential } from '../identity/decommission.ts';
 import type { Leave } from '../status/api.ts';

@@ -251,7 +251,11 @@ function notRenewed({ renewingSinceMs: _, ...rest }: Online, failure: Failure): 
 
 /** The tunnel has ended while the handshake is under way, perhaps because of it: its end decides what comes next. */
 function withoutTunnel({ goal, attempts }: Online, now: Moment): Step {
-  const renewal: Goal & { kind: 'provision' } = { kind: 'provision', reason: 'renewal', address: goal.address };
+  const renewal: Goal & { kind: 'provision' } = {
+    kind: 'provision',
+    reason: 'renewal',
+    address: goal.address,
+  };
   return {
     situation: { kind: 'provisioning', goal: renewal, attempts, sinceMs: now.ms },
     actions: [],

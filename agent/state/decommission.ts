@@ -66,11 +66,7 @@ export async function keepCredentialEnd(store: Store, credential: CredentialEnd)
   if (end?.credential !== credential) await store.update(() => ({ decommissioned: { ...end, credential } }));
 }
 
-const tombstone = (
-  identity: SavedIdentity | undefined,
-  at: string,
-  told: boolean,
-): Decommissioned => ({
+const tombstone = (identity: SavedIdentity | undefined, at: string, told: boolean): Decommissioned => ({
   at,
   ...(identity !== undefined && { address: identity.address }),
   told,

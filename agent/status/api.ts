@@ -56,7 +56,8 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/v1/provision',
-    answer: (agent, question) => begun(
+    answer: (agent, question) =>
+      begun(
         agent,
         question,
         () => agent.handshakeEnd?.(),

@@ -84,7 +84,8 @@ export function statusOf(snapshot: Snapshot): Status {
     version: snapshot.version,
     situation: silentMs === undefined ? situation.kind : 'silent',
     since: time(sinceMs),
-    address: (alive && 'address' in alive.goal && alive.goal.address) || facts.decommissioned?.address || null,
+    address:
+      (alive && 'address' in alive.goal && alive.goal.address) || facts.decommissioned?.address || null,
     router: snapshot.peer?.router ?? null,
     proxy: snapshot.config.remote.proxy?.toString() ?? null,
     wire: snapshot.peer?.wire ?? null,
@@ -154,7 +155,9 @@ const residentText = (resident: boolean, mode: Status['mode']): string => {
 
 function rotationText({ next, failure }: NonNullable<Status['rotation']>, wallMs: number): string {
   const when = `in ${duration(Math.max(0, Date.parse(next) - wallMs))} (${next})`;
-  return failure === null ? when : `${when}; the last attempt has failed: ${failure.message} [${failure.code}]`;
+  return failure === null
+    ? when
+    : `${when}; the last attempt has failed: ${failure.message} [${failure.code}]`;
 }
 
 function decommissionText({ step, since, told, credential }: NonNullable<Status['decommission']>): string {

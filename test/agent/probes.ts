@@ -80,6 +80,8 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       handshakes: 0,
       lastHandshake: null,
       roots: null,
+      rotation: null,
+      decommission: null,
       traffic: null,
       state: { generation: 3, quarantined: [] },
     }),

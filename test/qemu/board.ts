@@ -34,7 +34,7 @@ export interface Board {
 const PATIENCE_S = 1_500;
 
 const arm = settings.arch === 'arm64';
-const COLOURS = /\u001b\[[0-9;]*m/g;
+const COLOURS = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
 
 export async function bootBoard({ namespace, folder, tpm, serial, from }: BoardOptions): Promise<Board> {
   const own = mkdtempSync(join(folder, 'board-'));

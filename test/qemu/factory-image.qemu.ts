@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { ownName } from '../namespaces.ts';
+import { startSwtpm } from '../../swtpm/swtpm.ts';
 import { must } from '../e2e/batch.ts';
 import { FABRIC_ADDRESS } from '../e2e/network.ts';
 import { eventually, type Running, startIn } from '../e2e/process.ts';
 import { createWorld, type Device, program, type World } from '../e2e/world.ts';
-import { startSwtpm } from '../../swtpm/swtpm.ts';
+import { ownName } from '../namespaces.ts';
 import { type Board, type BootFrom, bootBoard } from './board.ts';
 import { settings, step } from './settings.ts';
 
@@ -32,7 +32,9 @@ beforeAll(async () => {
   await must(world.fabric.run('init'));
   await must(world.factory(['group', 'create', '--name', 'Boards', '--basename', 'b', '--out', group]));
   const file = join(world.folder, 'token');
-  await must(world.factory(['station', 'token', '--group', group, '--count', '9', '--hours', '8', '--out', file]));
+  await must(
+    world.factory(['station', 'token', '--group', group, '--count', '9', '--hours', '8', '--out', file]),
+  );
   token = readFileSync(file, 'utf8').trim();
   station = startIn(
     world.network.fabric,

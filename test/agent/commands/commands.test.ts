@@ -10,7 +10,6 @@ import { generateP256, primitives } from '../../../crypto/primitives.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { makeRootCertificate } from '../../../protocol/xtt/certificate.ts';
-import { temporaryFolder } from '../folders.ts';
 import { type IdentityServer, identityServer } from '../identity-server.ts';
 import { fakeProbes } from '../probes.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';

@@ -25,9 +25,6 @@ async function online() {
   await agent.until(() => expect(place.router.packets.some((packet) => packet[0] === 0xf3)).toBe(true));
   const status = async () => JSON.parse((await place.on('status', '--json')).out);
   const { address } = await status();
-  /** Does what the router does about the request. */
-  const answer = (then: () => void): Promise<void> =>
-    agent.until(() => expect(asked(place.router)).toBe(true)).then(then);
   return { ...place, agent, status, address, confirmed: ['--yes', '--address', address] };
 }
 

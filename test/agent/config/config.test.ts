@@ -100,7 +100,12 @@ test('every key can be set', () => {
     socket = "/tmp/control.sock"
   `);
   expect(config.remote).toMatchObject({ hosts: ['enf.example', '2001:db8::1'], connectTimeout: 1_500 });
-  expect(config.identity).toMatchObject({ mode: 'software', suite: 4, basename: 'xaprcnet', rotateAfter: 7_776_000_000 });
+  expect(config.identity).toMatchObject({
+    mode: 'software',
+    suite: 4,
+    basename: 'xaprcnet',
+    rotateAfter: 7_776_000_000,
+  });
   expect(config.tunnel).toMatchObject({ heartbeatPeriod: 300_000, heartbeatTimeout: 2_000, fwmark: 363 });
   expect(config.route.prefixes.map((prefix) => prefix.length)).toEqual([64, 32]);
   expect(config.route).toMatchObject({
@@ -114,7 +119,9 @@ test('every key can be set', () => {
 
 test('keys are replaced after an hour at the earliest, or never', () => {
   const after = (text: string) => parse(`${LEAST}[identity]\nrotate-after = ${text}\n`).identity.rotateAfter;
-  expect(['"off"', '"1h"', '"60m"', '"87600h"'].map(after)).toEqual([0, 3_600_000, 3_600_000, 315_360_000_000]);
+  expect(['"off"', '"1h"', '"60m"', '"87600h"'].map(after)).toEqual([
+    0, 3_600_000, 3_600_000, 315_360_000_000,
+  ]);
   expect(renderConfig(parse(LEAST))).toContain('rotate-after = "off"');
   expect(renderConfig(parse(`${LEAST}[identity]\nrotate-after = "48h"`))).toContain('rotate-after = "48h"');
   for (const wrong of ['"59m"', '"0s"', '0', 'false', '"never"', '"90d"', '"87601h"'])

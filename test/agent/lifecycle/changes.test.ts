@@ -127,7 +127,10 @@ describe('a renewal beside the tunnel', () => {
       expect(kinds(life.actions)).toEqual([]);
       expect(kinds(live([...online, renew, event, provisioned]).actions)).toEqual(['connect']);
       const after = live([...online, renew, event, failure]);
-      expect(after.situation).toMatchObject({ kind: 'backing-off', goal: { kind: 'connect', unfinished: true } });
+      expect(after.situation).toMatchObject({
+        kind: 'backing-off',
+        goal: { kind: 'connect', unfinished: true },
+      });
     });
   }
 

@@ -36,7 +36,18 @@ describe('a device that leaves for good', () => {
     expect(life.actions).toContainEqual({ kind: 'erase', told: true });
     const end = [start, known, up, left(true), erased] as const;
     expect(live(end).situation.kind).toBe('decommissioned');
-    for (const event of [timer, up, networkChange, disturbed, moved, renew, provisioned, failed(network), verdict('evicted'), start]) {
+    for (const event of [
+      timer,
+      up,
+      networkChange,
+      disturbed,
+      moved,
+      renew,
+      provisioned,
+      failed(network),
+      verdict('evicted'),
+      start,
+    ]) {
       expect(live([...end, event]).situation.kind, event.kind).toBe('decommissioned');
       expect(kinds(live([...end, event]).actions), event.kind).toEqual([]);
     }

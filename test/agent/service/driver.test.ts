@@ -279,7 +279,11 @@ describe('out of service', () => {
     tell({ kind: 'left', told: true });
     await pass(0);
     expect(await end).toEqual({ told: true, credential: 'removed' });
-    expect([driver.situation().kind, driver.peer(), calls.at(-1)]).toEqual(['decommissioned', undefined, 'erase']);
+    expect([driver.situation().kind, driver.peer(), calls.at(-1)]).toEqual([
+      'decommissioned',
+      undefined,
+      'erase',
+    ]);
   });
 
   test('what keeps the fabric from being asked, or its refusal, is the end; the tunnel stays', async () => {

@@ -15,7 +15,12 @@ function world(startMs = MADE + HOUR, random = 0.5) {
   const now = { wall: startMs, steady: 0 };
   const attempts = { prepare: 0, provision: 0, connect: 0, erase: 0 };
   const state = {
-    situation: { kind: 'online', goal: { kind: 'connect', address: ADDRESS }, attempts, sinceMs: 0 } as Situation,
+    situation: {
+      kind: 'online',
+      goal: { kind: 'connect', address: ADDRESS },
+      attempts,
+      sinceMs: 0,
+    } as Situation,
     provisioned: new Date(MADE).toISOString() as string | undefined,
     renewals: 0,
     underWay: false,

@@ -30,8 +30,7 @@ async function device(): Promise<string> {
   return path;
 }
 
-const open = async (path: string, supply = power()) =>
-  openStore(fragile(await openFolder(path), supply));
+const open = async (path: string, supply = power()) => openStore(fragile(await openFolder(path), supply));
 
 async function leave(path: string, supply: Power): Promise<void> {
   const store = await open(path, supply);

@@ -32,6 +32,8 @@ const STATUS: Status = {
   handshakes: 1,
   lastHandshake: '2029-01-01T00:00:00.000Z',
   roots: null,
+  rotation: null,
+  decommission: null,
   traffic: null,
   state: { generation: 4, quarantined: ['state-0.bad-1'] },
 };

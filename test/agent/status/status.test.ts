@@ -6,7 +6,7 @@ import { renderMetrics } from '../../../agent/status/metrics.ts';
 import { describeStatus, type Snapshot, statusLine, statusOf } from '../../../agent/status/status.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00Z');
-const attempts = { prepare: 0, provision: 0, connect: 3 };
+const attempts = { prepare: 0, provision: 0, connect: 3, erase: 0 };
 const goal = { kind: 'connect', address: 'fd00::7' } as const;
 const online: Situation = { kind: 'online', goal, attempts, sinceMs: 40_000 };
 const waiting: Situation = {
@@ -163,6 +163,48 @@ test('before the first identity, and stopped, there is no address', () => {
     expect([status.address, status.state.generation]).toEqual([null, null]);
     expect(describeStatus(status, NOON)).toContain('none yet');
   }
+});
+
+test('the next key, and how a device goes out of service, are shown', () => {
+  const facts = {
+    ...snapshot(online).facts,
+    rotation: { next: '2030-01-02T12:00:00.000Z', failure: { code: 'net.unreachable', message: 'nobody' } },
+    leaving: '2030-01-01T11:00:00.000Z',
+  };
+  const asked = statusOf(snapshot(online, { facts }));
+  expect(asked).toMatchObject({
+    rotation: facts.rotation,
+    decommission: { step: 'asked', since: facts.leaving, told: false, credential: null },
+  });
+  expect(describeStatus(asked, NOON)).toMatch(
+    /^next key +in 24 h \(2030-01-02T12:00:00\.000Z\); the last attempt has failed: nobody \[net\.unreachable\]$/m,
+  );
+  const plain = statusOf(snapshot(online));
+  expect([plain.rotation, plain.decommission]).toEqual([null, null]);
+  expect(describeStatus(plain, NOON)).not.toMatch(/next key|in service/);
+
+  const gone: Situation = {
+    kind: 'decommissioned',
+    goal: { kind: 'erase', told: true },
+    attempts,
+    sinceMs: 40_000,
+  };
+  const end = { at: '2029-12-01T00:00:00.000Z', address: 'fd00::7', told: true } as const;
+  const at = (decommissioned: NonNullable<Snapshot['facts']['decommissioned']>) =>
+    statusOf(snapshot(gone, { facts: { ...snapshot(gone).facts, decommissioned } }));
+  expect(at(end)).toMatchObject({
+    situation: 'decommissioned',
+    address: 'fd00::7',
+    decommission: { step: 'unfinished', since: end.at, told: true, credential: null },
+  });
+  expect(at({ ...end, credential: 'kept' }).decommission).toMatchObject({ step: 'done', credential: 'kept' });
+  expect(describeStatus(at({ ...end, told: false, credential: 'kept' }), NOON)).toMatch(
+    /^in service +no more since 2029-12-01T00:00:00\.000Z, the fabric was not told; its credential could not be removed$/m,
+  );
+  expect([statusLine(gone), renderMetrics(at(end), undefined, 1)]).toEqual([
+    'decommissioned',
+    expect.stringContaining('enf_agent_online 0'),
+  ]);
 });
 
 test("systemd's line", () => {

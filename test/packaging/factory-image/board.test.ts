@@ -23,7 +23,10 @@ beforeEach(() => {
 /** A command that notes how it was called. */
 function stub(name: string, body: string): void {
   const path = join(root, 'bin', name);
-  writeFileSync(path, `#!/bin/sh\nfor word; do printf '%s\\n' "$word"; done >"${root}/${name}.words"\necho "$*" >>"${root}/${name}.calls"\n${body}\n`);
+  writeFileSync(
+    path,
+    `#!/bin/sh\nfor word; do printf '%s\\n' "$word"; done >"${root}/${name}.words"\necho "$*" >>"${root}/${name}.calls"\n${body}\n`,
+  );
   chmodSync(path, 0o755);
 }
 /** What enf-factory does. */
@@ -62,7 +65,9 @@ describe('a board in the factory', () => {
     expect([option('station'), option('station-fingerprint'), option('map')]).toEqual([STATION, HEX, 'auto']);
     expect(words()).toContain('--machine-serial');
     expect(own('token')).toBe('TOKEN-1');
-    expect(output).toContain(`PASS: this board is a device of its batch: ${'1f'.repeat(8)}, serial number GW-1`);
+    expect(output).toContain(
+      `PASS: this board is a device of its batch: ${'1f'.repeat(8)}, serial number GW-1`,
+    );
     for (const console of ['tty0', 'ttyS0']) {
       const shown = readFileSync(join(root, 'dev', console), 'utf8');
       expect(shown).toContain('PASS: this board');
@@ -73,7 +78,10 @@ describe('a board in the factory', () => {
   });
 
   test('from a stick, whose lines end as on Windows; it waits if that is wanted', () => {
-    onStick('station.conf', `# line 2\r\nstation=${STATION}\r\nserial=B 17; id\r\nafter=wait\r\nmap=owner\r\n`);
+    onStick(
+      'station.conf',
+      `# line 2\r\nstation=${STATION}\r\nserial=B 17; id\r\nafter=wait\r\nmap=owner\r\n`,
+    );
     onStick('station.pem', 'a certificate');
     onStick('token', 'TOKEN-2\n');
     onStick('hierarchy-auth', 'secret');

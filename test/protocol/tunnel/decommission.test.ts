@@ -19,6 +19,17 @@ test('the messages are those of docs/wire.md, and are read as they were written'
 });
 
 test('whatever is of another type, kind, length or reason is none', () => {
-  for (const packet of [[], [0xf5], [0xf5, 0], [0xf5, 1, 0], [0xf5, 2], [0xf5, 2, 0], [0xf5, 2, 3], [0xf5, 2, 1, 0], [0xf5, 3], [0xf4, 1]])
+  for (const packet of [
+    [],
+    [0xf5],
+    [0xf5, 0],
+    [0xf5, 1, 0],
+    [0xf5, 2],
+    [0xf5, 2, 0],
+    [0xf5, 2, 3],
+    [0xf5, 2, 1, 0],
+    [0xf5, 3],
+    [0xf4, 1],
+  ])
     expect(parseDecommission(Uint8Array.from(packet)), String(packet)).toBeUndefined();
 });
