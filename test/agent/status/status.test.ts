@@ -116,6 +116,8 @@ test('online: address, router, traffic, times by the wall clock', () => {
     trouble: null,
     handshakes: 0,
     lastHandshake: '2029-12-31T12:00:00.000Z',
+    rotation: null,
+    decommission: null,
     roots: { version: 2, learned: '2029-12-30T12:00:00.000Z' },
     traffic,
     state: { generation: 4, quarantined: ['state-0.bad-1'] },
