@@ -29,7 +29,7 @@ test('an empty file is a whole configuration, and what is printed reads as the s
 test('every key can be given', () => {
   const config = parse(`
     identity = { listen = "192.0.2.1:4440", processes = 4, max-connections = 100 }
-    tunnel = { listen = "[2001:db8::1]:4430", threads = 16 }
+    tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
     dns = { serve = true }
     places = { database = "none" }
@@ -55,7 +55,7 @@ test('every key can be given', () => {
   `);
   expect(config).toEqual({
     identity: { listen: { host: '192.0.2.1', port: 4_440 }, processes: 4, maxConnections: 100 },
-    tunnel: { listen: { host: '2001:db8::1', port: 4_430 }, threads: 16 },
+    tunnel: { listen: { host: '2001:db8::1', port: 4_430 }, threads: 16, decommission: false },
     host: {
       tun: 'none',
       services: {
@@ -98,6 +98,7 @@ test.each([
   ['identity', 'processes = 65'],
   ['identity', 'max-connections = 1000001'],
   ['tunnel', 'threads = 17'],
+  ['tunnel', 'decommission = "no"'],
   ['host', 'tun = "a/b"'],
   ['host', 'services = ["tcp/0"]'],
   ['host', 'services = "tcp/22"'],

@@ -264,7 +264,7 @@ describe('a session', () => {
 
   const changes: [string, (who: Device) => void | Promise<void>, 'orderly' | 'reset', string, number?][] = [
     ['banned', (who) => admission.set(who, 'banned'), 'orderly', 'banned', 40],
-    ['retired', (who) => admission.set(who, 'retired'), 'orderly', 'banned', 0],
+    ['retired', (who) => admission.set(who, 'retired'), 'orderly', 'retired'],
     ['evicted', (who) => admission.set(who, 'evicted'), 'reset', 'evicted'],
     ['suspended', (who) => admission.set(who, 'suspended'), 'orderly', 'suspended', 40],
     ['removed', (who) => admission.remove(who), 'orderly', 'unknown'],
