@@ -16,6 +16,13 @@ beforeAll(async () => {
   ({ world } = batch);
   await admit(world, batch.label);
   [chip, files] = [await personalised(world, batch.group, 1), await inSoftware(world, batch.group, 2)];
+  files.configure({
+    identity: {
+      mode: 'software',
+      'credential-dir': join(world.folder, 'credential2'),
+      'rotate-after': '1h',
+    },
+  });
   for (const device of [chip, files]) device.start();
   address = (await chip.until('online', 60_000)).address!;
   await files.until('online', 60_000);
@@ -24,6 +31,25 @@ afterAll(() => world?.close());
 
 const newest = async () =>
   (await world.fabric.json<{ newest: Record<string, unknown>[] }>('audit', '--limit', '1')).newest[0]!;
+
+test('a device whose keys are replaced shows when the next one is due', async () => {
+  const { rotation, lastHandshake } = JSON.parse((await files.agent('status', '--json')).stdout);
+  const minutes = (Date.parse(rotation.next) - Date.parse(lastHandshake)) / 60_000;
+  expect(minutes).toBeGreaterThanOrEqual(54);
+  expect(minutes).toBeLessThanOrEqual(60);
+  expect(JSON.parse((await chip.agent('status', '--json')).stdout).rotation).toBeNull();
+});
+
+test('a device takes another key beside its tunnel, at the same address, and the fabric takes it', async () => {
+  expect(await must(chip.agent('provision', '--force'))).toBe(`provisioned: identity ${address}\n`);
+  expect(await newest()).toMatchObject({
+    action: 'device.rekey',
+    subject: address,
+    detail: { rekeyed: true },
+  });
+  await chip.until('online');
+  expect(await eventually('an answer', () => ping(world.network.fabric, address))).toBeGreaterThan(0);
+});
 
 test('the fabric retires the device, which forgets who it was, and stays down', async () => {
   const { code, stdout, stderr } = await chip.agent('decommission', '--yes', '--address', address, '--json');
