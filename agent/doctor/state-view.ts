@@ -1,5 +1,6 @@
 import { listFiles, readBounded } from '../../os/files/read.ts';
 import { isFailure } from '../../protocol/failure.ts';
+import { decommissionedOf } from '../state/decommission.ts';
 import { lastGoodOf } from '../state/last-good.ts';
 import { readGeneration, type SavedKey, STATE_FILES } from '../state/state.ts';
 
@@ -9,6 +10,8 @@ export interface StateView {
   readonly generation: number | undefined;
   readonly address: string | undefined;
   readonly keyKind: SavedKey['kind'] | undefined;
+  /** The device is out of service. */
+  readonly decommissioned: boolean;
   /** A provisioning has begun that is not done. */
   readonly unfinished: boolean;
   readonly lastGoodMs: number | undefined;
@@ -40,6 +43,7 @@ export async function viewState(folder: string): Promise<StateView> {
     generation: newest?.generation,
     address: identity?.address,
     keyKind: identity?.key.kind,
+    decommissioned: newest !== undefined && decommissionedOf(newest.record) !== undefined,
     unfinished: pending !== undefined,
     lastGoodMs: newest && lastGoodOf(newest.record)?.timeMs,
     bad,

@@ -59,6 +59,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       generation: 3,
       address: 'fd00::7',
       keyKind: 'tpm',
+      decommissioned: false,
       unfinished: false,
       lastGoodMs: NOON - 86_400_000,
       bad: [],

@@ -36,6 +36,7 @@ export const state: Check = {
         'Check the disk and the power supply; files named .bad-… can be removed.',
       );
     }
+    if (view.decommissioned) return ok('this device is out of service; it has no identity and gets none');
     const who = view.address === undefined ? 'no identity yet' : `identity ${view.address}`;
     return ok(`${who}${view.unfinished ? ', a provisioning is not finished' : ''}`);
   },

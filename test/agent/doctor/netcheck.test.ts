@@ -10,7 +10,13 @@ const refused =
     return 3;
   };
 const nobody = async () => ({
-  ...{ generation: undefined, address: undefined, keyKind: undefined, unfinished: false },
+  ...{
+    generation: undefined,
+    address: undefined,
+    keyKind: undefined,
+    unfinished: false,
+    decommissioned: false,
+  },
   ...{ lastGoodMs: undefined, bad: [], quarantined: [] },
 });
 

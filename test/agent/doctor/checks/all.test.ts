@@ -75,6 +75,11 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   state: [
     [{}, 'ok', /fd00::7/],
     [{ state: async () => ({ ...state, unfinished: true }) }, 'ok', /not finished/],
+    [
+      { state: async () => ({ ...state, decommissioned: true, address: undefined, keyKind: undefined }) },
+      'ok',
+      /out of service/,
+    ],
     [{ state: async () => ({ ...state, generation: undefined }) }, 'skipped', /no identity/],
     [
       { state: async () => ({ ...state, generation: undefined, bad: ['state-0', 'state-1'] }) },
