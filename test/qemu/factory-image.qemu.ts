@@ -46,7 +46,7 @@ beforeAll(async () => {
   );
   fingerprint = await eventually(
     'the station',
-    async () => /--station-fingerprint ([0-9a-f]{64})/.exec(station.output())?.[1],
+    async () => /--station-fingerprint ([0-9a-f]{64})/.exec(readFileSync(station.logFile, 'utf8'))?.[1],
   );
 });
 afterEach(async () => {
