@@ -1,4 +1,5 @@
 import { explainNotPermitted } from '../../os/linux/tpm-device.ts';
+import { isFailure } from '../../protocol/failure.ts';
 import { openTpm, type TpmOptions } from '../../tpm/context.ts';
 import { readMembership, readTlsRoot, type TpmMembership } from '../../tpm/credential.ts';
 import { createLongterm, loadLongterm } from '../../tpm/longterm.ts';
