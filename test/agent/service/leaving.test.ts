@@ -63,6 +63,8 @@ async function online(place: Home) {
   const agent = boot(place);
   await agent.online();
   await agent.until(() => expect(place.router.packets.some((packet) => packet[0] === 0xf3)).toBe(true));
+  // The key, the identity, and the time and place of the tunnel: nothing more is written by itself.
+  await agent.until(() => expect(agent.effects.facts().stateGeneration).toBe(3));
   return agent;
 }
 
