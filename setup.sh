@@ -44,6 +44,7 @@ if [ -n "$for_tests" ]; then
   need openssl /usr/bin/openssl
   need zbar-tools /usr/bin/zbarimg
   need imagemagick /usr/share/doc/imagemagick
+  need poppler-utils /usr/bin/pdftoppm
   need strace /usr/bin/strace
   need valgrind /usr/bin/valgrind
   need chromium /usr/bin/chromium

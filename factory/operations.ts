@@ -1,14 +1,14 @@
-import { createFile, createFileFrom } from '../os/files/create.ts';
+import { createFile } from '../os/files/create.ts';
 import { readBounded, readExact } from '../os/files/read.ts';
 import { explainNotPermitted } from '../os/linux/tpm-device.ts';
 import { wipe } from '../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../protocol/crypto/group.ts';
 import { Failure } from '../protocol/failure.ts';
 import { parseTrust, type Trust } from '../protocol/identity/trust.ts';
-import { decodeUtf8, encodeUtf8 } from '../protocol/utf8.ts';
+import { decodeUtf8 } from '../protocol/utf8.ts';
 import { DEFAULT_TCTI, openTpm, type Tpm } from '../tpm/context.ts';
 import { probe } from '../tpm/probe.ts';
-import { readRows, withJournal } from './batch/journal.ts';
+import { withJournal } from './batch/journal.ts';
 import { countDevices, type Marks } from './batch/record.ts';
 import type { Row } from './batch/row.ts';
 import { type EndorsementPolicy, readAuthorities, readCertificateFile } from './device/endorsement.ts';
@@ -22,7 +22,7 @@ import {
   type IssuerStorage,
   importGroup,
   issuerSecretStorage,
-  labelWithCount,
+  labelSaying,
   openGroup,
   readLabelText,
   unlockIssuer,
@@ -30,11 +30,9 @@ import {
 import { basenameText } from './group/names.ts';
 import { inspectTpm } from './inspect/chip.ts';
 import { type Inspection, inspectFile, inspectFolder } from './inspect/inspect.ts';
-import { describeBox, fillBoxes } from './label/boxes.ts';
-import { describeGroup, drawPng, drawSvg, type LabelLayout, layOut } from './label/label.ts';
-import { drawSheets } from './label/pdf.ts';
+import { describeGroup, drawPng, drawSvg } from './label/label.ts';
 import { levelFor, type QrCode, qrCode } from './label/qr.ts';
-import { drawZpl, type ZplDpi, zplDots } from './label/zpl.ts';
+import { type LabelSigner, signing } from './maker/maker.ts';
 
 /*
  * What an operator can do at the station, without a terminal: a command line parses its arguments and prints the result. `createGroup`
@@ -177,8 +175,8 @@ export interface DrawnLabel {
 
 /**
  * Draws the label of a group, `widthMm` wide, and writes the files that are named; an existing one is never overwritten. With `count` it says how many
- * devices the batch has, which fabrics from before that refuse.
- * @throws Failure those of `readLabelText`, `labelWithCount`, `qrCode`, `dotsPerModule` and `createFile`
+ * devices the batch has, which fabrics from before that refuse; with `signer` it has the maker's signature.
+ * @throws Failure those of `readLabelText`, `labelSaying`, `signing`, `qrCode`, `dotsPerModule` and `createFile`
  */
 export async function drawLabel(
   folder: string,
@@ -187,12 +185,14 @@ export async function drawLabel(
     readonly svg?: string | undefined;
     readonly png?: string | undefined;
     readonly count?: number | undefined;
+    readonly signer?: LabelSigner | undefined;
   },
 ): Promise<DrawnLabel> {
-  const { count, ...files } = wanted;
+  const { count, signer, ...files } = wanted;
   const group = await openGroup(folder);
   const given = await readLabelText(group);
-  const content = count === undefined ? given : labelWithCount(given, count);
+  const says = count === undefined ? {} : { count };
+  const content = await signing(signer, (sign) => labelSaying(given, says, sign));
   const code = qrCode(content, levelFor(widthMm));
   // Nothing soils a screen, and 80 columns are enough then.
   const screen = qrCode(content, 'L');
@@ -202,83 +202,6 @@ export async function drawLabel(
   if (files.svg !== undefined) await createFile(files.svg, drawSvg(code, widthMm, text));
   if (files.png !== undefined) await createFile(files.png, drawPng(code, widthMm));
   return { group, devices, code, screen, text };
-}
-
-/** Where labels of boxes go; existing files are never overwritten. */
-export interface BoxFiles {
-  /** Sheets of A4. */
-  readonly pdf?: string | undefined;
-  readonly zpl?: { readonly file: string; readonly dpi: ZplDpi } | undefined;
-}
-
-/**
- * Draws one label for each box of `size` devices, the code at most `widthMm` wide. Returns how many there are.
- * @throws Failure `factory.no-devices`, those of `readLabelText`, `qrCode`, `layOut` and of writing files
- */
-export async function drawBoxLabels(
-  folder: string,
-  size: number,
-  widthMm: number,
-  { pdf, zpl }: BoxFiles,
-): Promise<number> {
-  const group = await openGroup(folder);
-  const code = qrCode(await readLabelText(group), levelFor(widthMm));
-  const dots = zpl && requireDots(code, widthMm, zpl.dpi);
-  const devices = await countDevices(group);
-  if (devices === 0) {
-    throw new Failure(
-      'factory.no-devices',
-      'operator',
-      `${group.name} has no devices that could be in boxes`,
-      {
-        action: 'Make devices first: "enf-factory batch run".',
-      },
-    );
-  }
-  const batch = describeGroup(group, devices);
-  async function* labels(): AsyncGenerator<LabelLayout> {
-    for await (const box of fillBoxes(serialsOf(group), size, devices))
-      yield layOut(code, widthMm, [...batch, ...describeBox(box)]);
-  }
-  let boxes = 0;
-  const largest = { width: 0, height: 0 };
-  for await (const { width, height } of labels()) {
-    boxes++;
-    largest.width = Math.max(largest.width, width);
-    largest.height = Math.max(largest.height, height);
-  }
-  // As secret as the label of the batch: whoever reads one can admit all devices.
-  if (pdf !== undefined) await createFileFrom(pdf, drawSheets(code, labels(), largest), async () => {});
-  if (zpl !== undefined && dots !== undefined)
-    await createFileFrom(zpl.file, zplLabels(code, dots, zpl.dpi, labels()), async () => {});
-  return boxes;
-}
-
-async function* serialsOf(group: Group): AsyncGenerator<string | undefined> {
-  for await (const { serial } of readRows(group, 'passed')) yield serial;
-}
-
-/** @throws Failure `factory.label-too-small` */
-function requireDots(code: QrCode, widthMm: number, dpi: ZplDpi): number {
-  const dots = zplDots(code, widthMm, dpi);
-  if (dots !== undefined) return dots;
-  throw new Failure(
-    'factory.label-too-small',
-    'operator',
-    `a width of ${widthMm} mm is too small for this code at ${dpi} dpi`,
-    {
-      action: 'Give a larger --width-mm, or use a printer with more dots.',
-    },
-  );
-}
-
-async function* zplLabels(
-  code: QrCode,
-  dots: number,
-  dpi: ZplDpi,
-  labels: AsyncIterable<LabelLayout>,
-): AsyncGenerator<Uint8Array> {
-  for await (const label of labels) yield encodeUtf8(drawZpl(code, dots, label, dpi));
 }
 
 export type InspectionTarget =

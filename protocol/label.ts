@@ -13,13 +13,14 @@ import { decodeUtf8, encodeUtf8 } from './utf8.ts';
  *     "ENF1:" + base45 of
  *     45 4E          magic "EN"
  *     01             version
- *     flags          bit 0 claim, bit 1 vendor, bit 2 signature, bit 3 count; the others are 0
+ *     flags          bit 0 claim, bit 1 vendor, bit 2 signature, bit 3 count, bit 4 box; the others are 0
  *     gpk            258 bytes
  *     len8 basename  1 to 64 raw bytes
  *     len8 name      UTF-8, 1 to 60 bytes
  *     [len8 vendor]  UTF-8, 1 to 255 bytes
  *     [claim]        16 bytes
  *     [count]        4 bytes, big endian, 1 to 10,000,000
+ *     [box]          number, boxes, devices: 4 bytes each, big endian, 1 to 10,000,000
  *     [signature]    64 bytes
  *     crc32          IEEE, big endian, over everything before it
  */
@@ -35,8 +36,19 @@ export interface Label {
   readonly claim?: Uint8Array;
   /** How many devices the batch has, 1 to 10,000,000. Programs from before this field refuse a label that has it. */
   readonly count?: number;
+  /** Of which box this is the label. Programs from before this field refuse a label that has it. */
+  readonly box?: LabelBox;
   /** Ed25519 by a manufacturer's key, 64 bytes, over the bytes from the magic up to here. */
   readonly signature?: Uint8Array;
+}
+
+/** One box of a batch; all three are 1 to 10,000,000. */
+export interface LabelBox {
+  /** From 1, at most `boxes`. */
+  readonly number: number;
+  readonly boxes: number;
+  /** How many devices are in it. */
+  readonly devices: number;
 }
 
 export const MAX_LABEL_TEXT = 4096;
@@ -50,8 +62,8 @@ const SIGNATURE_LENGTH = 64;
 const CRC_LENGTH = 4;
 const MAGIC = ascii('EN');
 const VERSION = 1;
-const FLAG = { claim: 1, vendor: 2, signature: 4, count: 8 } as const;
-const ALL_FLAGS = FLAG.claim | FLAG.vendor | FLAG.signature | FLAG.count;
+const FLAG = { claim: 1, vendor: 2, signature: 4, count: 8, box: 16 } as const;
+const ALL_FLAGS = FLAG.claim | FLAG.vendor | FLAG.signature | FLAG.count | FLAG.box;
 const COUNT_LENGTH = 4;
 
 /** An opaque text, or the fragment of any https address: a fragment never reaches a server's log. */
@@ -59,23 +71,50 @@ const TEXT = /^(?:https:\/\/[!-"$-~]{1,1024}#)?ENF1:([0-9A-Z $%*+\-./:]+)$/;
 
 /**
  * The text of a label, `ENF1:` and base45.
- * @throws Failure `label.bad-key`, `label.bad-basename`, `label.bad-name`, `label.bad-count`, `label.bad-length` for a value outside its bounds
+ * @throws Failure `label.bad-key`, `label.bad-basename`, `label.bad-name`, `label.bad-count`, `label.bad-box`, `label.bad-length` for a value outside its bounds
  */
 export function encodeLabel(label: Label): string {
-  const { gpk, basename, name, vendor, claim, count, signature } = label;
+  const { signature } = label;
+  checkLength('signature', signature, SIGNATURE_LENGTH);
+  const body = unsignedBody(label, signature !== undefined);
+  return sealed(signature === undefined ? body : concat(body, signature));
+}
+
+/**
+ * The text of a label with a manufacturer's signature, in place of the one that it may have. `sign` gives Ed25519 over a message, 64 bytes.
+ * @throws Failure those of `encodeLabel` and of `sign`
+ */
+export async function signLabel(
+  label: Label,
+  sign: (message: Uint8Array) => Promise<Uint8Array>,
+): Promise<string> {
+  return encodeLabel({ ...label, signature: await sign(unsignedBody(label, true)) });
+}
+
+/** What the manufacturer has signed of a label, and the signature; undefined if it has none. @throws Failure those of `encodeLabel` */
+export function signedPart(
+  label: Label,
+): { readonly message: Uint8Array; readonly signature: Uint8Array } | undefined {
+  const { signature } = label;
+  return signature && { message: unsignedBody(label, true), signature };
+}
+
+/** From the magic to what is before the signature. */
+function unsignedBody({ gpk, basename, name, vendor, claim, count, box }: Label, signed: boolean): Uint8Array {
   if (gpk.length !== GROUP_KEY_LENGTH) throw badKey(gpk.length);
   checkBasename(basename);
   checkName('name', name, MAX_NAME);
   if (vendor !== undefined) checkName('vendor', vendor, MAX_VENDOR);
   checkLength('claim secret', claim, CLAIM_LENGTH);
   if (count !== undefined) checkCount(count);
-  checkLength('signature', signature, SIGNATURE_LENGTH);
+  if (box !== undefined) checkBox(box, count);
   const flags =
     (claim ? FLAG.claim : 0) |
     (vendor === undefined ? 0 : FLAG.vendor) |
-    (signature ? FLAG.signature : 0) |
-    (count === undefined ? 0 : FLAG.count);
-  const body = concat(
+    (signed ? FLAG.signature : 0) |
+    (count === undefined ? 0 : FLAG.count) |
+    (box === undefined ? 0 : FLAG.box);
+  return concat(
     MAGIC,
     Uint8Array.of(VERSION, flags),
     gpk,
@@ -84,17 +123,18 @@ export function encodeLabel(label: Label): string {
     vendor === undefined ? new Uint8Array() : lengthPrefixed(encodeUtf8(vendor)),
     claim ?? new Uint8Array(),
     count === undefined ? new Uint8Array() : u32(count),
-    signature ?? new Uint8Array(),
+    ...(box === undefined ? [] : [u32(box.number), u32(box.boxes), u32(box.devices)]),
   );
-  return `ENF1:${encodeBase45(concat(body, u32(crc32(body))))}`;
 }
+
+const sealed = (body: Uint8Array): string => `ENF1:${encodeBase45(concat(body, u32(crc32(body))))}`;
 
 /**
  * Reads the text of a label, with an optional `https://…#` before it; no white space around it. Never trusts a
  * length and accepts no second spelling: what it accepts encodes to the same text. The group key's points and
  * the manufacturer's signature are for the caller to check.
  * @throws Failure `label.too-long`, `label.bad-text`, `label.bad-checksum`, `label.unknown-version`,
- *   `label.unknown-flags`, `label.bad-length`, `label.bad-basename`, `label.bad-name`, `label.bad-count`
+ *   `label.unknown-flags`, `label.bad-length`, `label.bad-basename`, `label.bad-name`, `label.bad-count`, `label.bad-box`
  */
 export function parseLabel(text: string): Label {
   if (text.length > MAX_LABEL_TEXT) {
@@ -155,8 +195,14 @@ function parseBody(body: Uint8Array): Label {
   const name = readName('name', takeString('name'), MAX_NAME);
   const vendor = flags & FLAG.vendor ? readName('vendor', takeString('vendor'), MAX_VENDOR) : undefined;
   const claim = flags & FLAG.claim ? take('claim secret', CLAIM_LENGTH) : undefined;
-  const count = flags & FLAG.count ? readU32(take('count', COUNT_LENGTH), 0) : undefined;
+  const takeNumber = (what: string): number => readU32(take(what, COUNT_LENGTH), 0);
+  const count = flags & FLAG.count ? takeNumber('count') : undefined;
   if (count !== undefined) checkCount(count);
+  const box =
+    flags & FLAG.box
+      ? { number: takeNumber('box'), boxes: takeNumber('number of boxes'), devices: takeNumber('size of the box') }
+      : undefined;
+  if (box !== undefined) checkBox(box, count);
   const signature = flags & FLAG.signature ? take('signature', SIGNATURE_LENGTH) : undefined;
   if (offset !== body.length)
     throw badLength(`${body.length - offset} bytes are left over behind the last field`);
@@ -167,6 +213,7 @@ function parseBody(body: Uint8Array): Label {
     ...(vendor === undefined ? {} : { vendor }),
     ...(claim === undefined ? {} : { claim }),
     ...(count === undefined ? {} : { count }),
+    ...(box === undefined ? {} : { box }),
     ...(signature === undefined ? {} : { signature }),
   };
 }
@@ -184,12 +231,26 @@ export function checkBasename(basename: Uint8Array): void {
 
 /** @throws Failure `label.bad-count` unless it is 1 to 10,000,000 */
 function checkCount(count: number): void {
-  if (Number.isInteger(count) && count >= 1 && count <= MAX_COUNT) return;
+  if (isCount(count)) return;
   throw new Failure(
     'label.bad-count',
     'operator',
     `a label says 1 to ${MAX_COUNT} as the number of its devices, got ${count}`,
     { action: 'Give the number of devices of the batch, or leave it out.' },
+  );
+}
+
+const isCount = (count: number): boolean => Number.isInteger(count) && count >= 1 && count <= MAX_COUNT;
+
+/** @throws Failure `label.bad-box` for a box that a batch of `count` devices cannot have */
+function checkBox({ number, boxes, devices }: LabelBox, count: number | undefined): void {
+  const counted = [number, boxes, devices].every(isCount) && number <= boxes;
+  if (counted && (count === undefined || (devices <= count && boxes <= count))) return;
+  throw new Failure(
+    'label.bad-box',
+    'operator',
+    `there is no box ${number} of ${boxes} with ${devices} devices${count === undefined ? '' : ` in a batch of ${count}`}`,
+    { action: 'Draw the labels of the boxes again: "enf-factory batch labels".' },
   );
 }
 

@@ -81,7 +81,7 @@ export function Claim(_: { readonly route: Route }) {
 }
 
 function Card({ label }: { readonly label: Label }) {
-  const { name, gid, vendor, announced, signed, hasClaim, knocking } = label;
+  const { name, gid, vendor, announced, box, signed, hasClaim, knocking } = label;
   return (
     <Facts
       rows={[
@@ -96,6 +96,14 @@ function Card({ label }: { readonly label: Label }) {
             announced.toLocaleString('en')
           ),
         ],
+        ...(box === null
+          ? []
+          : [
+              [
+                'Box',
+                `${box.number.toLocaleString('en')} of ${box.boxes.toLocaleString('en')}, with ${count(box.devices, 'device')}`,
+              ] as const,
+            ]),
         ['Signature of the maker', signed ? 'there, but not checked by this version' : 'none'],
         ['Claim secret', hasClaim ? 'on the label' : 'none'],
         [

@@ -23,6 +23,7 @@ export const readLabel = operation<{ label: string }, LabelView, ReadContext>(
       vendor: label.vendor ?? null,
       basename: toHex(label.basename),
       announced: label.count ?? null,
+      box: label.box ?? null,
       hasClaim: label.claim !== undefined,
       signed: label.signature !== undefined,
       group: group === undefined ? null : groupView(group),

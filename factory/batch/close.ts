@@ -5,7 +5,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
-import { type Maker, signWith } from '../maker/maker.ts';
+import { type Maker, withMakerKey } from '../maker/maker.ts';
 import { readRows, withJournal } from './journal.ts';
 import { isResident, type Row } from './row.ts';
 
@@ -60,9 +60,10 @@ export async function closeBatch(request: {
     if (tally.issued > 0 && !leaveIssued) throw boardsOpen(tally.issued);
     const manifest = await describe(group);
     const signed = encodeUtf8(`${JSON.stringify(manifest, null, 2)}\n`);
+    const signature = await withMakerKey(maker, passphrase, (sign) => sign(signed));
     await createFolder(folder, [
       { name: MANIFEST_FILE.manifest, content: signed, mode: 0o644 },
-      { name: MANIFEST_FILE.signature, content: await signWith(maker, signed, passphrase), mode: 0o644 },
+      { name: MANIFEST_FILE.signature, content: signature, mode: 0o644 },
       { name: MANIFEST_FILE.publicKey, content: maker.publicKey, mode: 0o644 },
       { name: MANIFEST_FILE.devices, chunks: deviceLines(group), mode: 0o644 },
     ]);

@@ -1,4 +1,3 @@
-import { readPassphrase } from '../../cli/passphrase.ts';
 import type { Command } from '../../cli/program.ts';
 import { createFileFrom } from '../../os/files/create.ts';
 import { printed } from '../../os/service/process.ts';
@@ -10,7 +9,8 @@ import { type Tally, withJournal } from '../batch/journal.ts';
 import { openGroup } from '../group/group.ts';
 import { shortGid } from '../group/names.ts';
 import { openMaker } from '../maker/maker.ts';
-import { GROUP_OPTION, PASSPHRASE_OPTION } from './group.ts';
+import { GROUP_OPTION } from './group.ts';
+import { askMakerPassphrase, MAKER_OPTION, MAKER_PASSPHRASE_OPTION } from './maker.ts';
 
 export const batchStatus: Command = {
   name: 'batch status',
@@ -83,11 +83,8 @@ export const batchClose: Command = {
   summary: "end a batch: it takes no more devices, and its manifest is signed with the maker's key",
   options: [
     GROUP_OPTION,
-    { name: 'maker', value: 'DIR', help: 'folder that "maker create" made' },
-    {
-      ...PASSPHRASE_OPTION,
-      help: "file with the passphrase of the maker's key (default: ask on the terminal)",
-    },
+    MAKER_OPTION,
+    MAKER_PASSPHRASE_OPTION,
     {
       name: 'leave-issued',
       help: 'also if boards have credentials that were not seen to work: without them',
@@ -97,12 +94,10 @@ export const batchClose: Command = {
   async run(invocation) {
     const group = await openGroup(invocation.required('group'));
     const maker = await openMaker(invocation.required('maker'));
-    const file = invocation.option(PASSPHRASE_OPTION.name);
     const { manifest, folder, already } = await closeBatch({
       group,
       maker,
-      passphrase: () =>
-        readPassphrase(file === undefined ? { prompt: "Passphrase of the maker's key" } : { file }),
+      passphrase: askMakerPassphrase(invocation),
       leaveIssued: invocation.flag('leave-issued'),
     });
     invocation.print(

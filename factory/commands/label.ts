@@ -4,6 +4,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { drawTerminal } from '../label/label.ts';
 import { drawLabel } from '../operations.ts';
 import { GROUP_OPTION } from './group.ts';
+import { readSigner, SIGNER_OPTIONS } from './maker.ts';
 
 export const DEFAULT_WIDTH_MM = '34';
 const MAX_WIDTH_MM = 300;
@@ -27,10 +28,11 @@ export const label: Command = {
       value: 'N',
       help: 'say on the label how many devices the batch has, so that the fabric expects them; a fabric that does not know of this yet refuses the label (label.unknown-flags)',
     },
+    ...SIGNER_OPTIONS,
   ],
   examples: [
     'enf-factory label --group groups/march --svg march.svg --png march.png',
-    'enf-factory label --group groups/march --svg march.svg --count 500',
+    'enf-factory label --group groups/march --svg march.svg --count 500 --maker maker',
   ],
   async run(invocation) {
     const widthMm = parseWidth(invocation.required('width-mm'));
@@ -41,6 +43,7 @@ export const label: Command = {
       svg,
       png,
       count,
+      signer: await readSigner(invocation),
     });
     const shown = invocation.flag('terminal') || (svg === undefined && png === undefined);
     const { version, level } = code;

@@ -11,7 +11,14 @@ import {
   groupPublicKey,
 } from '../../protocol/crypto/issuer.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { CLAIM_LENGTH, checkBasename, encodeLabel, type Label, parseLabel } from '../../protocol/label.ts';
+import {
+  CLAIM_LENGTH,
+  checkBasename,
+  encodeLabel,
+  type Label,
+  parseLabel,
+  signLabel,
+} from '../../protocol/label.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
 import { openIssuer, parseIssuerInTpm } from './issuer-tpm.ts';
 
@@ -279,16 +286,26 @@ function badGroup(path: string, why: string, cause?: unknown): Failure {
   });
 }
 
-/** The same label, which says how many devices the batch has. @throws Failure `label.bad-count`, `factory.label-signed` */
-export function labelWithCount(text: string, count: number): string {
+/**
+ * The same label, which says more. With `sign` (Ed25519 over a message, 64 bytes) it is signed, in place of the signature that it may have had.
+ * @throws Failure `label.bad-count`, `label.bad-box`, `factory.label-signed`, those of `sign`
+ */
+export async function labelSaying(
+  text: string,
+  says: Pick<Label, 'count' | 'box'>,
+  sign?: (message: Uint8Array) => Promise<Uint8Array>,
+): Promise<string> {
   const label = parseLabel(text);
-  if (label.signature !== undefined && label.count !== count) {
+  const saying = { ...label, ...says };
+  if (sign !== undefined) return signLabel(saying, sign);
+  const encoded = encodeLabel(saying);
+  if (label.signature !== undefined && encoded !== encodeLabel(label)) {
     throw new Failure(
       'factory.label-signed',
       'operator',
       'the label is signed, and the number of devices would be under its signature',
-      { action: 'Leave --count out, or have the label signed with the number.' },
+      { action: 'Sign it again with --maker, or leave --count out.' },
     );
   }
-  return encodeLabel({ ...label, count });
+  return encoded;
 }

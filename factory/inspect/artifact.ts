@@ -79,6 +79,10 @@ const KINDS: readonly Kind[] = [
         ...(label.vendor === undefined ? {} : { vendor: label.vendor }),
         basename: basenameText(label.basename),
         group: shortGid(toHex(groupId(primitives, label.gpk, label.basename))),
+        ...(label.count === undefined ? {} : { devices: String(label.count) }),
+        ...(label.box === undefined
+          ? {}
+          : { box: `${label.box.number} of ${label.box.boxes}, ${label.box.devices} devices` }),
         claim: label.claim ? 'present' : 'absent',
         signature: label.signature ? 'present, not checked' : 'absent',
       };

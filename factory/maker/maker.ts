@@ -40,21 +40,40 @@ export async function openMaker(folder: string): Promise<Maker> {
   return { folder, publicKey, encrypted: plain === undefined };
 }
 
-/** Ed25519 over the message, 64 bytes. `passphrase` is only called for an encrypted key. @throws Failure `factory.bad-maker-key`, `os.wrong-passphrase` */
-export async function signWith(
+/** Ed25519 over a message, 64 bytes. */
+export type Sign = (message: Uint8Array) => Promise<Uint8Array>;
+
+/**
+ * Lets `work` sign with the maker's key. `passphrase` is only called for an encrypted key, once.
+ * @throws Failure `factory.bad-maker-key`, `os.wrong-passphrase`, and those of `work`
+ */
+export async function withMakerKey<T>(
   { folder, publicKey, encrypted }: Maker,
-  message: Uint8Array,
   passphrase: () => Promise<Uint8Array>,
-): Promise<Uint8Array> {
+  work: (sign: Sign) => Promise<T>,
+): Promise<T> {
   const secret = encrypted
     ? await unseal(folder, passphrase)
     : await readBounded(`${folder}/${MAKER_FILE.secret}`, "maker's key");
   try {
-    return signAsMaker(secret, publicKey, message);
+    return await work(async (message) => signAsMaker(secret, publicKey, message));
   } finally {
     wipe(secret);
   }
 }
+
+/** Who signs labels. */
+export interface LabelSigner {
+  readonly maker: Maker;
+  readonly passphrase: () => Promise<Uint8Array>;
+}
+
+/** Lets `work` sign with the signer's key, if there is one. @throws Failure those of `withMakerKey` and of `work` */
+export const signing = <T>(
+  signer: LabelSigner | undefined,
+  work: (sign: Sign | undefined) => Promise<T>,
+): Promise<T> =>
+  signer === undefined ? work(undefined) : withMakerKey(signer.maker, signer.passphrase, work);
 
 async function unseal(folder: string, passphrase: () => Promise<Uint8Array>): Promise<Uint8Array> {
   const container = await readBounded(`${folder}/${MAKER_FILE.sealedSecret}`, "maker's encrypted key");

@@ -18,16 +18,19 @@ export interface StreamedFile extends Omit<NewFile, 'content'> {
 }
 
 /**
- * Creates a folder (0700) with all its files, or fills one that was empty, which keeps its owner; complete or not at all, see place.ts. Never
- * overwrites.
- * @throws Failure `os.exists`, `os.disk-full`, `os.write-failed`
+ * Creates a folder (0700) with all its files, which are asked for one after the other, or fills one that was empty, which keeps its owner; complete or
+ * not at all, see place.ts. Never overwrites.
+ * @throws Failure `os.exists`, `os.disk-full`, `os.write-failed`, and those of the files
  */
-export async function createFolder(path: string, files: readonly (NewFile | StreamedFile)[]): Promise<void> {
+export async function createFolder(
+  path: string,
+  files: Iterable<NewFile | StreamedFile> | AsyncIterable<NewFile | StreamedFile>,
+): Promise<void> {
   const target = resolve(path);
   const temp = join(await placeToPrepare(target), temporaryBase());
   try {
     await mkdir(temp, { mode: 0o700 });
-    for (const file of files) {
+    for await (const file of files) {
       const [target, mode] = [join(temp, file.name), file.mode ?? 0o600];
       if ('chunks' in file) await writeChunks(target, file.chunks, mode);
       else await writeNew(target, file.content, mode);
@@ -36,7 +39,7 @@ export async function createFolder(path: string, files: readonly (NewFile | Stre
     await putInPlace(temp, target);
   } catch (error) {
     await rm(temp, { recursive: true, force: true }).catch(() => {});
-    throw createFailure(path, error);
+    throw error instanceof Failure ? error : createFailure(path, error);
   }
 }
 

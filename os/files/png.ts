@@ -1,6 +1,6 @@
-import { deflateSync } from 'node:zlib';
 import { ascii, concat, u32 } from '../../protocol/bytes.ts';
 import { crc32 } from '../../protocol/crc32.ts';
+import { deflate } from './deflate.ts';
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
@@ -25,7 +25,7 @@ export function encodePng(
     SIGNATURE,
     chunk('IHDR', u32(size), u32(size), Uint8Array.of(1, 0, 0, 0, 0)),
     chunk('pHYs', dotsPerMetre, dotsPerMetre, Uint8Array.of(1)),
-    chunk('IDAT', deflateSync(rows)),
+    chunk('IDAT', deflate(rows)),
     chunk('IEND'),
   );
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createGroup, type Group, labelWithCount } from '../../factory/group/group.ts';
+import { createGroup, type Group, labelSaying } from '../../factory/group/group.ts';
 import {
   drawLabel,
   inspectTarget,
@@ -13,6 +13,7 @@ import {
 import { encodeLabel, parseLabel } from '../../protocol/label.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { zxing } from './decoder.ts';
+import { expectFailure } from './folders.ts';
 
 describe('operations of the station', () => {
   let folder: string;
@@ -56,12 +57,13 @@ describe('operations of the station', () => {
     expect(parseLabel(await zxing(png))).toMatchObject({ name: 'March', count: 500 });
     const text = readFileSync(join(group.folder, 'label.txt'), 'utf8').trimEnd();
     expect(parseLabel(text).count).toBeUndefined();
-    expect(parseLabel(labelWithCount(text, 7))).toEqual({ ...parseLabel(text), count: 7 });
+    expect(parseLabel(await labelSaying(text, { count: 7 }))).toEqual({ ...parseLabel(text), count: 7 });
     const signed = encodeLabel({ ...parseLabel(text), count: 7, signature: new Uint8Array(64) });
-    expect(labelWithCount(signed, 7)).toBe(signed);
-    expect(() => labelWithCount(signed, 8)).toThrow(
-      expect.objectContaining({ code: 'factory.label-signed' }),
-    );
+    expect(await labelSaying(signed, { count: 7 })).toBe(signed);
+    expect(await labelSaying(signed, {})).toBe(signed);
+    await expectFailure(labelSaying(signed, { count: 8 }), 'factory.label-signed');
+    const box = { number: 1, boxes: 2, devices: 4 };
+    await expectFailure(labelSaying(signed, { box }), 'factory.label-signed');
     await expect(drawLabel(group.folder, 34, { count: 0 })).rejects.toMatchObject({
       code: 'label.bad-count',
     });

@@ -1,10 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encodeBase45 } from '../../protocol/base45.ts';
+import { decodeBase45, encodeBase45 } from '../../protocol/base45.ts';
 import { concat, u32 } from '../../protocol/bytes.ts';
 import { crc32 } from '../../protocol/crc32.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { encodeLabel, type Label, MAX_LABEL_TEXT, parseLabel } from '../../protocol/label.ts';
+import {
+  encodeLabel,
+  type Label,
+  MAX_LABEL_TEXT,
+  parseLabel,
+  signedPart,
+  signLabel,
+} from '../../protocol/label.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 
 const gpk = Uint8Array.from({ length: 258 }, (_, i) => (i * 37 + 11) & 0xff);
@@ -57,6 +64,53 @@ describe('a label', () => {
         ),
       ),
     );
+    // And so is the box.
+    const box = { number: 2, boxes: 3, devices: 0x01_00 };
+    expect(encodeLabel({ ...plain, count: 600, box, signature: full.signature! })).toBe(
+      sealed(
+        concat(
+          ...[head(1, 28), gpk, str('BASENAME'), str('Gateways, March'), u32(600)],
+          ...[u32(2), u32(3), Uint8Array.of(0, 0, 1, 0), full.signature!],
+        ),
+      ),
+    );
+  });
+
+  test('is signed over all of it but the signature, which takes the place of a former one', async () => {
+    const box = { number: 1, boxes: 2, devices: 5 };
+    for (const label of [plain, full, { ...plain, count: 9, box }]) {
+      const signed: Uint8Array[] = [];
+      const text = await signLabel(label, async (message) => {
+        signed.push(message);
+        return new Uint8Array(64).fill(message.length & 0xff);
+      });
+      const read = parseLabel(text);
+      const signature = new Uint8Array(64).fill(signed[0]!.length & 0xff);
+      expect(read).toEqual({ ...label, signature });
+      expect(signedPart(read)).toEqual({ message: signed[0], signature });
+      expect(decodeBase45(text.slice(5))!.subarray(0, -68)).toEqual(signed[0]);
+    }
+    expect(signedPart(plain)).toBeUndefined();
+    await expect(signLabel(plain, async () => new Uint8Array(63))).rejects.toMatchObject({
+      code: 'label.bad-length',
+    });
+  });
+
+  test('with what it may say since then is refused by a reader from before, and only then', () => {
+    const flags = (label: Label): number => decodeBase45(encodeLabel(label).slice(5))![3]!;
+    const box = { number: 1, boxes: 1, devices: 1 };
+    const [first, counting] = [0x07, 0x0f];
+    const refusedBy = (known: number, label: Label): boolean => (flags(label) & ~known) !== 0;
+    expect([full, { ...full, count: 1 }, { ...full, box }].map((each) => refusedBy(first, each))).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    expect([full, { ...full, count: 1 }, { ...full, box }].map((each) => refusedBy(counting, each))).toEqual([
+      false,
+      false,
+      true,
+    ]);
   });
 
   test('is parsed to what was encoded, bare or in a URL', () => {
@@ -79,7 +133,12 @@ describe('a label', () => {
         }),
         vendor: fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 255 }),
         claim: fc.uint8Array({ minLength: 16, maxLength: 16 }),
-        count: fc.integer({ min: 1, max: 10_000_000 }),
+        count: fc.constantFrom(9, 10_000_000),
+        box: fc.record({
+          number: fc.integer({ min: 1, max: 4 }),
+          boxes: fc.integer({ min: 4, max: 9 }),
+          devices: fc.integer({ min: 1, max: 9 }),
+        }),
         signature: fc.uint8Array({ minLength: 64, maxLength: 64 }),
       },
       { requiredKeys: ['gpk', 'basename', 'name'] },
@@ -111,7 +170,15 @@ describe('a label', () => {
     ['label.bad-checksum', sealed(concat(Uint8Array.of(0x45, 0x4f, 1, 0), gpk, str('b'), str('n')))],
     ['label.unknown-version', body(head(0, 0), gpk, str('b'), str('n'))],
     ['label.unknown-version', body(head(2, 0), gpk, str('b'), str('n'))],
-    ['label.unknown-flags', body(head(1, 16), gpk, str('b'), str('n'))],
+    ['label.unknown-flags', body(head(1, 32), gpk, str('b'), str('n'))],
+    ['label.bad-length', body(head(1, 16), gpk, str('b'), str('n'), u32(1), u32(1), new Uint8Array(3))],
+    ['label.bad-box', body(head(1, 16), gpk, str('b'), str('n'), u32(0), u32(1), u32(1))],
+    ['label.bad-box', body(head(1, 16), gpk, str('b'), str('n'), u32(2), u32(1), u32(1))],
+    ['label.bad-box', body(head(1, 16), gpk, str('b'), str('n'), u32(1), u32(1), u32(0))],
+    ['label.bad-box', body(head(1, 16), gpk, str('b'), str('n'), u32(1), u32(10_000_001), u32(1))],
+    ['label.bad-box', body(head(1, 24), gpk, str('b'), str('n'), u32(3), u32(1), u32(1), u32(4))],
+    ['label.bad-box', body(head(1, 24), gpk, str('b'), str('n'), u32(3), u32(1), u32(4), u32(1))],
+    ['accepted', body(head(1, 24), gpk, str('b'), str('n'), u32(3), u32(2), u32(3), u32(1))],
     ['label.bad-length', body(head(1, 8), gpk, str('b'), str('n'))],
     ['label.bad-length', body(head(1, 8), gpk, str('b'), str('n'), new Uint8Array(3))],
     ['label.bad-length', body(head(1, 8), gpk, str('b'), str('n'), u32(1), new Uint8Array(1))],
@@ -154,6 +221,8 @@ describe('a label', () => {
     ['label.bad-count', { count: 0 }],
     ['label.bad-count', { count: 1.5 }],
     ['label.bad-count', { count: 10_000_001 }],
+    ['label.bad-box', { box: { number: 1, boxes: 1, devices: 1.5 } }],
+    ['label.bad-box', { count: 2, box: { number: 1, boxes: 1, devices: 3 } }],
     ['label.bad-length', { claim: new Uint8Array(15) }],
     ['label.bad-length', { signature: new Uint8Array(65) }],
     ['accepted', { name: 'ß'.repeat(30), vendor: 'v'.repeat(255) }],
@@ -192,7 +261,7 @@ describe('hostile text', () => {
       { weight: 1, arbitrary: fc.uint8Array({ maxLength: 16 }) },
     );
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 8 }), fc.array(field, { maxLength: 4 }), (flags, rest) => {
+      fc.property(fc.integer({ min: 0, max: 32 }), fc.array(field, { maxLength: 4 }), (flags, rest) => {
         if (probe(sealed(concat(head(1, flags), gpk, ...rest)))) accepted++;
       }),
       { numRuns: 5000 },

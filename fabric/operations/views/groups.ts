@@ -102,6 +102,16 @@ export const LabelView = named('Label', 'What a label says, and what is known he
   vendor: orNull(words('As the label says, which nobody has checked.')),
   basename: hex('See Group.'),
   announced: orNull(count('How many devices the batch has, as the label says; null: it does not.')),
+  box: orNull(
+    shown(
+      {
+        number: count('Its number, from 1.'),
+        boxes: count('How many boxes there are.'),
+        devices: count('How many devices are in it.'),
+      },
+      'Of which box of the batch this is the label; null: it is that of the batch.',
+    ),
+  ),
   hasClaim: whether('Has it a claim secret?'),
   signed: whether("Has it a maker's signature? It is not checked."),
   group: orNull(GroupView),

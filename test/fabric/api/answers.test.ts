@@ -144,7 +144,8 @@ test('networks, groups and devices are answered as described', async () => {
   await run('network-list', { limit: 1 });
   await run('network-remove', { prefix: 'fd00:9::/64' });
 
-  const label = encodeLabel({ gpk, basename, name: 'batch 7', vendor: 'ACME', count: 9 });
+  const box = { number: 1, boxes: 2, devices: 5 };
+  const label = encodeLabel({ gpk, basename, name: 'batch 7', vendor: 'ACME', count: 9, box });
   await run('label-read', { label });
   await run('group-add', { label, network: NETWORK, announced: 5 });
   await run('label-read', { label });
