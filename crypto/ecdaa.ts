@@ -3,12 +3,24 @@ import type { Arithmetic, EcdaaFace, NativeGroup } from '../native/ecdaa/ecdaa.t
 import { addon } from '../native/index.ts';
 import { concat, wipe } from '../protocol/bytes.ts';
 import type { DaaKey } from '../protocol/crypto/daa-key.ts';
-import { type Entropy, G1_LENGTH, SCALAR_LENGTH } from '../protocol/crypto/encoding.ts';
+import {
+  decodeG1,
+  type Entropy,
+  encodeG1,
+  encodeG2,
+  G1_LENGTH,
+  G2_LENGTH,
+  SCALAR_LENGTH,
+} from '../protocol/crypto/encoding.ts';
+import { type G1Point, G2 } from '../protocol/crypto/fp256bn.ts';
+import { checkGroupPublicKey } from '../protocol/crypto/group.ts';
+import { type HostArithmetic, PORTABLE } from '../protocol/crypto/host-arithmetic.ts';
 import * as issuer from '../protocol/crypto/issuer.ts';
 import * as member from '../protocol/crypto/member.ts';
 import type { GroupVerifier, Revocations } from '../protocol/crypto/verifier.ts';
 import * as verifier from '../protocol/crypto/verifier.ts';
 import { selfTestArithmetic } from './ecdaa-selftest.ts';
+import { hostArithmetic } from './host-arithmetic.ts';
 
 const DRAW_LENGTH = 65;
 const CREDENTIAL_LENGTH = 260;
@@ -129,8 +141,50 @@ export async function sign(
     wipe(draws);
     if (signature) return signature;
   }
-  return member.sign(p, key, credential, message, basename);
+  return member.sign(p, key, credential, message, basename, host());
 }
+
+/** As `join` of protocol/crypto/member.ts. @throws Failure as `prove` of protocol/crypto/schnorr.ts */
+export const join: typeof member.join = (p, key, nonce, basename) =>
+  member.join(p, key, nonce, basename, host());
+
+/** As `checkMemberKey` of protocol/crypto/member.ts. @throws Failure `ecdaa.bad-member-key` */
+export const checkMemberKey: typeof member.checkMemberKey = (p, memberKey, nonce, basename) =>
+  member.checkMemberKey(p, memberKey, nonce, basename, host());
+
+/** As `validateCredential` of protocol/crypto/member.ts. @throws Failure `ecdaa.bad-credential`, `ecdaa.bad-group-key` */
+export const validateCredential: typeof member.validateCredential = (
+  p,
+  gpk,
+  memberPoint,
+  credential,
+  signature,
+) => {
+  const current = core();
+  const fast = 'face' in current ? { host: host(), isIssued: isIssued(current.face) } : undefined;
+  member.validateCredential(p, gpk, memberPoint, credential, signature, fast);
+};
+
+const host = (): HostArithmetic => ('face' in core() ? hostArithmetic() : PORTABLE);
+
+/** e(A, Y) = e(B, G2) and e(C, G2) = e(A + D, X), as `certifies` of protocol/crypto/group.ts. */
+const isIssued =
+  (face: EcdaaFace): member.Certified =>
+  (_, gpk, credential) => {
+    const [A, B, C, D] = [0, 1, 2, 3].map((i) => decodeG1(credential.subarray(i * G1_LENGTH, (i + 1) * G1_LENGTH)));
+    const AD = A!.add(D!);
+    if (AD.is0()) return false;
+    const [X, Y] = [gpk.subarray(0, G2_LENGTH), gpk.subarray(G2_LENGTH)];
+    const same = (P: G1Point, Q: Uint8Array, P2: G1Point, Q2: Uint8Array): boolean | undefined =>
+      face.fp256bnProductIsOne(encodeG1(P), Q, encodeG1(P2.negate()), Q2);
+    generator ??= encodeG2(G2.BASE);
+    const verdicts = [same(A!, Y, B!, generator), same(C!, generator, AD, X)];
+    // A key with points that are none: the TypeScript implementation reports it.
+    if (verdicts.includes(undefined)) checkGroupPublicKey(gpk);
+    return verdicts.every((each) => each === true);
+  };
+
+let generator: Uint8Array | undefined;
 
 /** Verifies in batches of all that waits when a worker becomes free. */
 export interface VerificationQueue {

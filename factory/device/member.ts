@@ -1,8 +1,7 @@
-import { groupVerifier } from '../../crypto/ecdaa.ts';
+import { groupVerifier, sign, validateCredential } from '../../crypto/ecdaa.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { groupId } from '../../protocol/crypto/group.ts';
-import { sign, validateCredential } from '../../protocol/crypto/member.ts';
 import { pseudonymOf } from '../../protocol/crypto/verifier.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Tpm } from '../../tpm/context.ts';

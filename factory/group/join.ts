@@ -1,8 +1,8 @@
-import { issueCredential } from '../../crypto/ecdaa.ts';
+import { checkMemberKey, issueCredential, join, validateCredential } from '../../crypto/ecdaa.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import type { DaaKey } from '../../protocol/crypto/daa-key.ts';
 import { G1_LENGTH } from '../../protocol/crypto/encoding.ts';
-import { checkMemberKey, join, memberPseudonym, validateCredential } from '../../protocol/crypto/member.ts';
+import { memberPseudonym } from '../../protocol/crypto/member.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Group } from './group.ts';
 

@@ -1,10 +1,10 @@
+import { join, sign } from '../../crypto/ecdaa.ts';
 import { certifiedKey } from '../../crypto/endorsement-certificate.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import { postPinned } from '../../os/net/https.ts';
 import { equal, toHex } from '../../protocol/bytes.ts';
 import type { Challenge, EndorsementPublic } from '../../protocol/crypto/endorsement.ts';
 import { checkGroupPublicKey, groupId } from '../../protocol/crypto/group.ts';
-import { join, sign } from '../../protocol/crypto/member.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { deserializeFailure } from '../../protocol/failure-message.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';

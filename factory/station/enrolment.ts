@@ -1,4 +1,4 @@
-import { groupVerifier } from '../../crypto/ecdaa.ts';
+import { checkMemberKey, groupVerifier } from '../../crypto/ecdaa.ts';
 import { certifiedKey, judgeEndorsementCertificate } from '../../crypto/endorsement-certificate.ts';
 import { makeCredential } from '../../crypto/make-credential.ts';
 import { primitives } from '../../crypto/primitives.ts';
@@ -6,7 +6,7 @@ import { secretsEqual } from '../../crypto/secrets.ts';
 import { equal, toHex, wipe } from '../../protocol/bytes.ts';
 import { G1_LENGTH } from '../../protocol/crypto/encoding.ts';
 import type { Challenge } from '../../protocol/crypto/endorsement.ts';
-import { checkMemberKey, memberPseudonym } from '../../protocol/crypto/member.ts';
+import { memberPseudonym } from '../../protocol/crypto/member.ts';
 import { LINKED_SIGNATURE_LENGTH, pseudonymOf } from '../../protocol/crypto/verifier.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
@@ -134,6 +134,8 @@ const FAILURES = { perBoard: 4, more: 16 };
 export function openEnrolment(options: EnrolmentOptions): Enrolment {
   const { group, issuerSecret, endorsement, operator, recordEk, allowSealed = false, boards, now } = options;
   const time = (): number => now().getTime();
+  /** What all its verifications share is prepared once. */
+  const verifier = groupVerifier(primitives, group.gpk, group.basename);
   const sessions = openSessions<Session>(boards, time, ({ secret }) => secret && wipe(secret));
   /** Entries of failures by token, since the start. */
   const failures = new Map<string, number>();
@@ -285,7 +287,7 @@ export function openEnrolment(options: EnrolmentOptions): Enrolment {
         const good =
           signature.length === LINKED_SIGNATURE_LENGTH &&
           equal(pseudonymOf(signature), memberPseudonym(key.memberKey)) &&
-          (await groupVerifier(primitives, group.gpk, group.basename).verify(signature, message));
+          (await verifier.verify(signature, message));
         if (!good) throw notProved();
         const row = await record(session, { result: 'pass' });
         sessions.remove(id);

@@ -30,7 +30,7 @@ export function readGroup(gpk: Uint8Array): Group {
  * not checked. @throws Failure `ecdaa.bad-group-key`, `ecdaa.bad-basename`
  */
 export function groupId(p: Pick<Primitives, 'sha256'>, gpk: Uint8Array, basename: Uint8Array): Uint8Array {
-  if (gpk.length !== GROUP_KEY_LENGTH) throw badGroupKey(`${gpk.length} bytes`);
+  checkGroupKeyLength(gpk);
   if (basename.length < 1 || basename.length > MAX_BASENAME_LENGTH) {
     throw new Failure(
       'ecdaa.bad-basename',
@@ -64,9 +64,14 @@ export function certifies(
   ]);
 }
 
+/** @throws Failure `ecdaa.bad-group-key` unless it has 258 bytes */
+export function checkGroupKeyLength(gpk: Uint8Array): void {
+  if (gpk.length !== GROUP_KEY_LENGTH) throw badGroupKey(`${gpk.length} bytes`);
+}
+
 /** X and Y of a GPK (258 bytes). @throws Failure `ecdaa.bad-group-key` */
 export function groupPoints(gpk: Uint8Array): { X: G2Point; Y: G2Point } {
-  if (gpk.length !== GROUP_KEY_LENGTH) throw badGroupKey(`${gpk.length} bytes`);
+  checkGroupKeyLength(gpk);
   try {
     return { X: decodeG2(gpk.subarray(0, G2_LENGTH)), Y: decodeG2(gpk.subarray(G2_LENGTH)) };
   } catch (error) {

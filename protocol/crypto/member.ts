@@ -17,7 +17,7 @@ import {
   SCALAR_LENGTH,
 } from './encoding.ts';
 import { Fr, G1, type G1Point } from './fp256bn.ts';
-import { certifies, readGroup } from './group.ts';
+import { certifies, checkGroupKeyLength, readGroup } from './group.ts';
 import { type HostArithmetic, PORTABLE } from './host-arithmetic.ts';
 import { decodeProof, prove, proves } from './schnorr.ts';
 
@@ -64,8 +64,9 @@ export async function join(
   key: DaaKey,
   nonce: Uint8Array,
   basename?: Uint8Array,
+  host: HostArithmetic = PORTABLE,
 ): Promise<Uint8Array> {
-  const proof = await prove(p, key, encodeG1(G1.BASE), key.publicPoint, nonce, basename);
+  const proof = await prove(p, key, encodeG1(G1.BASE), key.publicPoint, nonce, basename, host);
   return concat(key.publicPoint, proof.c, proof.s, proof.nonce, proof.K ?? new Uint8Array());
 }
 
@@ -78,6 +79,7 @@ export function checkMemberKey(
   memberKey: Uint8Array,
   nonce: Uint8Array,
   basename?: Uint8Array,
+  host: HostArithmetic = PORTABLE,
 ): void {
   const expected = MEMBER_KEY_LENGTH + (basename === undefined ? 0 : G1_LENGTH);
   const bad = (got: string, cause?: unknown): Failure =>
@@ -98,7 +100,7 @@ export function checkMemberKey(
       hashed: hashToG1(p, basename),
       K: decodeG1(memberKey.subarray(MEMBER_KEY_LENGTH)),
     };
-    if (proves(p, proof, { base: G1.BASE, publicPoint, message: nonce, pseudonym })) return;
+    if (proves(p, proof, { base: G1.BASE, publicPoint, message: nonce, pseudonym }, host)) return;
   } catch (error) {
     if (!isFailure(error)) throw error;
     throw bad(error.message, error);
@@ -108,6 +110,12 @@ export function checkMemberKey(
 
 /** The pseudonym K in a member key with one, 65 bytes. */
 export const memberPseudonym = (memberKey: Uint8Array): Uint8Array => memberKey.slice(MEMBER_KEY_LENGTH);
+
+/** Whether this group key (258 bytes) has issued the credential, whose points are valid. @throws Failure `ecdaa.bad-group-key` */
+export type Certified = (p: Entropy, gpk: Uint8Array, credential: Uint8Array) => boolean;
+
+const certified: Certified = (p, gpk, credential) =>
+  certifies(p, readGroup(gpk), decodeCredential(credential));
 
 /**
  * The member's check of its credential (260 bytes) and the issuer's signature (64 bytes): issued by the owner of `gpk`
@@ -120,26 +128,30 @@ export function validateCredential(
   memberPoint: Uint8Array,
   credential: Uint8Array,
   signature: Uint8Array,
+  { host, isIssued }: { readonly host: HostArithmetic; readonly isIssued: Certified } = {
+    host: PORTABLE,
+    isIssued: certified,
+  },
 ): void {
-  const group = readGroup(gpk);
-  const points = decodeCredential(credential);
-  const [, B, , D] = points;
+  checkGroupKeyLength(gpk);
+  const [, B, , D] = decodeCredential(credential).map(encodeG1);
   if (signature.length !== CREDENTIAL_SIGNATURE_LENGTH) {
     throw badCredential(`a signature of ${signature.length} bytes`);
   }
   let genuine: boolean;
   try {
-    const Q = decodeG1(memberPoint);
+    const [base, Q] = [encodeG1(G1.BASE), encodeG1(decodeG1(memberPoint))];
     const [c, s] = scalars(signature).map(decodeScalar);
-    const U = G1.BASE.mulAddUnsafe(s!, B, Fr.neg(c!));
-    const V = Q.mulAddUnsafe(s!, D, Fr.neg(c!));
-    genuine = hashToScalar(p, ...[U, V, G1.BASE, B, Q, D].map(encodeG1)) === c;
+    const [minusC, encodedS] = [encodeScalar(Fr.neg(c!)), encodeScalar(s!)];
+    const U = host.multiplyAdd(base, encodedS, B!, minusC);
+    const V = host.multiplyAdd(Q, encodedS, D!, minusC);
+    genuine = U.length > 0 && V.length > 0 && hashToScalar(p, U, V, base, B!, Q, D!) === c;
   } catch (error) {
     if (!isFailure(error)) throw error;
     throw badCredential(error.message, error);
   }
   if (!genuine) throw badCredential('a signature that does not hold for this member');
-  if (!certifies(p, group, points)) throw badCredential('one that this group key did not issue');
+  if (!isIssued(p, gpk, credential)) throw badCredential('one that this group key did not issue');
 }
 
 /**

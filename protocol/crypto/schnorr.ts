@@ -50,19 +50,22 @@ export function decodeProof(c: Uint8Array, s: Uint8Array, nonce: Uint8Array): Pr
 }
 
 /** True if `proof` proves `statement`. Variable time: everything here is public. */
-export function proves(p: Pick<Entropy, 'sha256'>, proof: Proof, statement: Statement): boolean {
-  const { base, publicPoint, message, pseudonym } = statement;
-  const minusC = Fr.neg(proof.c);
-  const E = base.mulAddUnsafe(proof.s, publicPoint, minusC);
-  const L = pseudonym?.hashed.P2.mulAddUnsafe(proof.s, pseudonym.K, minusC);
-  if (E.is0() || L?.is0()) return false;
-  const c1 = challenge(p, {
-    E: encodeG1(E),
-    base: encodeG1(base),
-    publicPoint: encodeG1(publicPoint),
-    message,
-    pseudonym: pseudonym && L && { hashed: pseudonym.hashed, L: encodeG1(L), K: encodeG1(pseudonym.K) },
-  });
+export function proves(
+  p: Pick<Entropy, 'sha256'>,
+  proof: Proof,
+  statement: Statement,
+  host: HostArithmetic = PORTABLE,
+): boolean {
+  const { message, pseudonym } = statement;
+  const [base, publicPoint] = [encodeG1(statement.base), encodeG1(statement.publicPoint)];
+  const [s, minusC] = [encodeScalar(proof.s), encodeScalar(Fr.neg(proof.c))];
+  const K = pseudonym && encodeG1(pseudonym.K);
+  const E = host.multiplyAdd(base, s, publicPoint, minusC);
+  const L = pseudonym && K && host.multiplyAdd(pseudonym.hashed.point, s, K, minusC);
+  // Infinity has no encoding.
+  if (E.length === 0 || L?.length === 0) return false;
+  const of = pseudonym && K && L && { hashed: pseudonym.hashed, L, K };
+  const c1 = challenge(p, { E, base, publicPoint, message, pseudonym: of });
   return hashToScalar(p, proof.nonce, c1) === proof.c;
 }
 

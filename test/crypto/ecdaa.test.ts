@@ -1,15 +1,19 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
+  checkMemberKey,
   ecdaaCore,
   groupVerifier,
   issueCredential,
+  join,
   sign,
   softwareDaaKey,
+  validateCredential,
   verificationQueue,
 } from '../../crypto/ecdaa.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import type { EcdaaFace, NativeGroup } from '../../native/ecdaa/ecdaa.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import { decodeG1, encodeG1 } from '../../protocol/crypto/encoding.ts';
 import { generateIssuer, groupPublicKey } from '../../protocol/crypto/issuer.ts';
 import * as member from '../../protocol/crypto/member.ts';
 import * as verifier from '../../protocol/crypto/verifier.ts';
@@ -65,6 +69,68 @@ describe('the addon and protocol/crypto', () => {
     await expect(sign(primitives, other.key, credential, text('m'), basename)).rejects.toThrow(
       code('ecdaa.bad-response'),
     );
+  });
+
+  it('accept each other’s member keys, and refuse the same ones', async () => {
+    const { key } = newMember();
+    const nonce = primitives.random(32);
+    for (const make of [join, member.join]) {
+      for (const name of [basename, undefined]) {
+        const made = await make(primitives, key, nonce, name);
+        for (const check of [checkMemberKey, member.checkMemberKey]) {
+          const refused = (bytes: Uint8Array, over = nonce): void =>
+            expect(() => check(primitives, bytes, over, name)).toThrow(
+              expect.objectContaining({ code: 'ecdaa.bad-member-key' }),
+            );
+          expect(() => check(primitives, made, nonce, name)).not.toThrow();
+          refused(made, primitives.random(32));
+          refused(made.subarray(1));
+          // The point, the challenge, the answer, the nonce, the pseudonym.
+          for (const at of [1, 70, 100, 130, ...(name === undefined ? [] : [200])]) {
+            const changed = made.slice();
+            changed[at]! ^= 1;
+            refused(changed);
+          }
+        }
+        if (name === undefined) continue;
+        // The pseudonym of another key.
+        const other = made.slice();
+        other.set((await make(primitives, newMember().key, nonce, name)).subarray(161), 161);
+        for (const check of [checkMemberKey, member.checkMemberKey])
+          expect(() => check(primitives, other, nonce, name)).toThrow(
+            expect.objectContaining({ code: 'ecdaa.bad-member-key' }),
+          );
+      }
+    }
+  });
+
+  it('accept each other’s credentials, and refuse the same ones', () => {
+    const [one, two] = [newMember(), newMember()];
+    const otherGpk = groupPublicKey(generateIssuer(primitives).publicKey);
+    const point = one.key.publicPoint;
+    for (const validate of [validateCredential, member.validateCredential]) {
+      const { credential, signature } = one;
+      const valid = (c = credential, s = signature, Q = point, by = gpk): void =>
+        validate(primitives, by, Q, c, s);
+      const refused = (of: () => void, code = 'ecdaa.bad-credential'): void =>
+        expect(of).toThrow(expect.objectContaining({ code }));
+      expect(() => valid()).not.toThrow();
+      refused(() => valid(credential, signature, two.key.publicPoint));
+      refused(() => valid(credential, two.signature));
+      refused(() => valid(credential, signature, point, otherGpk));
+      // Each point that of another credential; the signature does not cover the first and the third.
+      for (const at of [0, 65, 130, 195]) {
+        const mixed = credential.slice();
+        mixed.set(two.credential.subarray(at, at + 65), at);
+        refused(() => valid(mixed));
+      }
+      // D is −A: their sum has no encoding.
+      const opposite = credential.slice();
+      opposite.set(encodeG1(decodeG1(credential.subarray(0, 65)).negate()), 195);
+      refused(() => valid(opposite));
+      refused(() => valid(credential, signature, point, gpk.subarray(1)), 'ecdaa.bad-group-key');
+      refused(() => valid(credential, signature, point, new Uint8Array(258)), 'ecdaa.bad-group-key');
+    }
   });
 
   it('sign with a key that is not in software', async () => {
