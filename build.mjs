@@ -32,6 +32,7 @@ if (what === 'all' || what === 'bundles') {
     'bench-hostile': 'test/bench/hostile/main.ts',
     'bench-scale': 'test/bench/scale/main.ts',
     'bench-console': 'test/bench/console/main.ts',
+    'bench-factory': 'test/bench/factory/main.ts',
     'bench-soak': 'test/bench/soak/main.ts',
     packaging: 'packaging/main.ts',
     image: 'packaging/image/main.ts',
