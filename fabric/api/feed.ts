@@ -18,40 +18,57 @@ const PERMISSIONS: Readonly<Record<NewsEvent['name'], Permission>> = {
   audit: 'audit.read',
 };
 
+const RESET = { name: 'reset', data: {} } as const;
+
 /** An event as it is sent; `reset`: events are left out, read the lists anew. */
 export interface FeedEvent {
+  /** The time at which it was passed on, in milliseconds, or a little later; those that are passed on together have one. */
   readonly id: number;
   readonly name: NewsEvent['name'] | 'reset';
   readonly data: object;
   readonly permission?: Permission;
-  /** Whose it is; everybody hears of a reset. */
+  /** Whose it is, or of whom events are left out; undefined: everybody hears of it. */
   readonly owner?: number;
 }
 
-/** What happens in a fabric, numbered. */
+/** What happens in a fabric, with numbers that tell nobody how much of it is others'. */
 export interface Feed {
-  /** Of the newest event. */
-  readonly newest: number;
-  /** The events after this number; undefined if they are not all kept. */
-  since(id: number): readonly FeedEvent[] | undefined;
+  /** A number behind all events so far. */
+  mark(): number;
+  /** The events after a number: all, or those of one owner and what everybody hears of; undefined if they are not all kept. */
+  since(id: number, owner: number | null): readonly FeedEvent[] | undefined;
   subscribe(listener: (events: readonly FeedEvent[]) => void): () => void;
   close(): void;
 }
 
 /**
- * Reads what is new as long as the console runs. The numbers begin at the time of its start in milliseconds: a browser that was connected to
- * a former process has a smaller one.
+ * Reads what is new as long as the console runs. The numbers begin at the time of its start: a browser that was connected to a former process has a
+ * smaller one.
  */
 export function startFeed({ news }: Pick<FabricBehind, 'news'>, log: Log, now: () => number): Feed {
   const listeners = new Set<(events: readonly FeedEvent[]) => void>();
   const kept: FeedEvent[] = [];
+  /** The newest event of each owner that is not kept any more. */
+  const forgotten = new Map<number, number>();
   let newest = now();
+  /** The newest event that everybody heard of and is not kept any more, and of all. */
+  let [common, last] = [newest, newest];
   const stopped = new AbortController();
 
+  const mark = (): number => {
+    newest = Math.max(now(), newest + 1);
+    return newest;
+  };
+
   function pass(events: readonly Omit<FeedEvent, 'id'>[]): void {
-    const numbered = events.map((event) => ({ ...event, id: ++newest }));
+    const id = mark();
+    const numbered = events.map((event) => ({ ...event, id }));
     kept.push(...numbered);
-    kept.splice(0, kept.length - KEPT);
+    for (const { id: gone, owner } of kept.splice(0, kept.length - KEPT)) {
+      if (owner === undefined) common = gone;
+      else forgotten.set(owner, gone);
+      last = gone;
+    }
     for (const listener of listeners) listener(numbered);
   }
 
@@ -68,19 +85,18 @@ export function startFeed({ news }: Pick<FabricBehind, 'news'>, log: Log, now: (
       }
       position = view.position;
       const events = view.events.map((event) => ({ ...event, permission: PERMISSIONS[event.name] }));
-      if (view.missed) pass([...events, { name: 'reset', data: {} }]);
-      else if (events.length > 0) pass(events);
+      const resets = view.missed === 'all' ? [RESET] : view.missed.map((owner) => ({ ...RESET, owner }));
+      if (events.length + resets.length > 0) pass([...events, ...resets]);
     }
   }
   void read();
 
   return {
-    get newest() {
-      return newest;
-    },
-    since(id) {
-      const oldest = newest - kept.length;
-      return id < oldest || id > newest ? undefined : kept.slice(id - oldest);
+    mark,
+    since(id, owner) {
+      const gone = owner === null ? last : Math.max(common, forgotten.get(owner) ?? 0);
+      if (id < gone || id > newest) return undefined;
+      return kept.filter((event) => event.id > id && isFor(event, owner));
     },
     subscribe(listener) {
       listeners.add(listener);
@@ -89,3 +105,7 @@ export function startFeed({ news }: Pick<FabricBehind, 'news'>, log: Log, now: (
     close: () => stopped.abort(),
   };
 }
+
+/** Whether it is of this owner, or everybody hears of it; null: of all. */
+export const isFor = (event: FeedEvent, owner: number | null): boolean =>
+  owner === null || event.owner === undefined || event.owner === owner;

@@ -4,7 +4,7 @@ import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Seen } from '../account/own.ts';
 import { eventForOwner } from '../operations/news.ts';
 import { type Callers, callerKey } from './callers.ts';
-import type { Feed, FeedEvent } from './feed.ts';
+import { type Feed, type FeedEvent, isFor } from './feed.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
 
 const MOST = 200;
@@ -93,7 +93,7 @@ export function streams(app: FastifyInstance, options: ApiOptions, callers: Call
       if (response.destroyed) return;
       open.add(stream);
       response.once('close', () => open.delete(stream));
-      send(stream, `id: ${feed.newest}\n\n${missedBy(stream, feed)}`);
+      send(stream, `${missedBy(stream, feed)}id: ${feed.mark()}\n\n`);
       // It may see less since it was asked about, and what tells of that may have passed before the stream was open.
       if (!(await holds(options, caller, owner))) response.end();
     },
@@ -133,26 +133,36 @@ const changesOwners = ({ name, data }: FeedEvent): boolean =>
   name === 'reset' || (name === 'audit' && ((data as { action?: string }).action ?? '').startsWith('owner.'));
 
 function visible({ permissions, owner }: Stream, events: readonly FeedEvent[]): readonly FeedEvent[] {
-  const allowed = events.filter(({ permission }) => permission === undefined || permissions.has(permission));
-  if (owner === null) return allowed;
-  return allowed
-    .filter((event) => event.owner === undefined || event.owner === owner)
+  const seen = events.filter(
+    (event) => isFor(event, owner) && (event.permission === undefined || permissions.has(event.permission)),
+  );
+  const reset = seen.findLast(({ name }) => name === 'reset');
+  return seen
+    .filter((event) => event.name !== 'reset' || event === reset)
     .map((event) =>
-      event.name === 'reset' ? event : { ...event, data: eventForOwner({ ...event, name: event.name }) },
+      owner === null || event.name === 'reset'
+        ? event
+        : { ...event, data: eventForOwner({ ...event, name: event.name }) },
     );
 }
 
+/** Only the last of those that have one number says it: a connection that breaks before it gets all of them again. */
 const textOf = (events: readonly FeedEvent[]): string =>
-  events.map(({ id, name, data }) => `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`).join('');
+  events
+    .map(({ id, name, data }, i) => {
+      const number = events[i + 1]?.id === id ? '' : `id: ${id}\n`;
+      return `${number}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+    })
+    .join('');
 
 /** What a browser that was away has not seen, unless that is too much to send at once. */
 function missedBy(stream: Stream, feed: Feed): string {
   const last = lastEventId(stream.request);
   if (last === undefined) return '';
-  const events = feed.since(last);
+  const events = feed.since(last, stream.owner);
   const text = events === undefined ? undefined : textOf(visible(stream, events));
   if (text !== undefined && text.length < MOST_UNREAD / 2) return text;
-  return textOf([{ id: feed.newest, name: 'reset', data: {} }]);
+  return textOf([{ id: feed.mark(), name: 'reset', data: {} }]);
 }
 
 /** Any other text is no number of ours, and stands for events that are not kept. */

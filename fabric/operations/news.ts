@@ -4,7 +4,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { type CountryOf, countries } from '../geo/countries.ts';
-import type { News, NewsPosition, NewsSince, OwnedNews } from '../registry/news.ts';
+import type { Missed, News, NewsPosition, NewsSince, OwnedNews } from '../registry/news.ts';
 import type { Change } from '../registry/records.ts';
 import { auditView, handshakeView } from './audit.ts';
 import { badInput } from './contract/input.ts';
@@ -32,8 +32,8 @@ export interface NewsEvent {
 export interface NewsView {
   readonly position: NewsPosition;
   readonly events: readonly NewsEvent[];
-  /** True if events are left out. */
-  readonly missed: boolean;
+  /** Whose events are left out. */
+  readonly missed: Missed;
 }
 
 /** Waits until something is new, three seconds at most; without a position it only says where things stand. */
@@ -42,11 +42,11 @@ export async function waitForNews(
   since: NewsPosition | undefined,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<NewsView> {
-  if (since === undefined) return { position: await registry.newsPosition(), events: [], missed: false };
+  if (since === undefined) return { position: await registry.newsPosition(), events: [], missed: [] };
   const end = Date.now() + HOLD_MS;
   for (;;) {
     const view = newsView(await registry.newsSince(since, MOST), await countries());
-    if (view.events.length > 0 || view.missed || signal.aborted || Date.now() >= end) return view;
+    if (view.events.length > 0 || view.missed.length > 0 || signal.aborted || Date.now() >= end) return view;
     await sleep(LOOK_MS);
   }
 }

@@ -18,16 +18,21 @@ export interface NewsSince {
   /** Of devices, groups and networks; a tunnel that began or ended is a change of its device. */
   readonly changes: readonly OwnedNews<Change>[];
   readonly handshakes: readonly OwnedNews<Handshake>[];
-  /** Handshakes between those and the position that are left out: there were too many. */
+  /** Handshakes between those and the position that are left out: there were too many. The newest of each owner is there. */
   readonly skipped: number;
   readonly audit: readonly OwnedNews<AuditEntry>[];
-  /** True if changes or entries of the audit trail are left out: whoever needs them reads the lists anew. */
-  readonly missed: boolean;
+  readonly missed: Missed;
 }
+
+/**
+ * The owners of whom changes or entries of the audit trail are left out, `HOST` for nobody's: whoever needs them reads the lists anew. `all`: nobody
+ * knows any more whose they were.
+ */
+export type Missed = readonly number[] | 'all';
 
 /** For whoever watches; truth is in the lists. */
 export interface News {
   newsPosition(): Promise<NewsPosition>;
-  /** At most `most` of each kind, the newest. */
+  /** At most `most` of each kind, the newest of some; there may be more behind the position. */
   newsSince(since: NewsPosition, most: number): Promise<NewsSince>;
 }

@@ -2,29 +2,28 @@
 export interface TunnelNews {
   note(address: Uint8Array): void;
   readonly position: number;
-  /** The addresses after a position, each once; undefined if they are not all known any more. */
-  since(position: number): readonly Uint8Array[] | undefined;
+  /** The addresses behind a position up to another, each once; undefined if they are not all known any more. */
+  between(after: number, upTo: number): readonly Uint8Array[] | undefined;
 }
 
-const KEPT = 1_000;
+/** Those of a second in which a large fleet comes back. */
+const KEPT = 10_000;
 
 /** `first` tells the positions of this process from those of others. */
 export function tunnelNews(first: number): TunnelNews {
+  /** The address of each position, by its number modulo `KEPT`. */
   const newest: Uint8Array[] = [];
   let position = first;
   return {
     note(address) {
-      newest.push(address);
-      position++;
-      if (newest.length > KEPT) newest.shift();
+      newest[++position % KEPT] = address;
     },
     get position() {
       return position;
     },
-    since(since) {
-      const count = position - since;
-      if (count < 0 || count > newest.length) return undefined;
-      const addresses = count === 0 ? [] : newest.slice(-count);
+    between(after, upTo) {
+      if (after < first || after > upTo || upTo > position || position - after > KEPT) return undefined;
+      const addresses = Array.from({ length: upTo - after }, (_, i) => newest[(after + 1 + i) % KEPT]!);
       return [...new Map(addresses.map((each) => [each.join(), each])).values()];
     },
   };

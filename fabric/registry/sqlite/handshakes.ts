@@ -122,11 +122,30 @@ export function knocksOf(db: Database, scope: Scope, gid: Uint8Array, most: numb
   return rows.map(handshake);
 }
 
-/** The newest `count` handshakes, whosever they are, the newest first. */
-export function newestHandshakes(db: Database, count: number): Owned[] {
-  const rows = prepare(db, 'SELECT * FROM handshake ORDER BY id DESC LIMIT ?').all(count) as Row[];
-  return rows.map((row) => ({ ...handshake(row), owner: row.owner }));
+/**
+ * Handshakes behind a number up to another, whosever they are, oldest first: the newest `most`, and of each owner that none of these is of its
+ * newest one.
+ */
+export function handshakesBetween(db: Database, after: number, upTo: number, most: number): Owned[] {
+  if (upTo <= after) return [];
+  const rows = prepare(
+    db,
+    'SELECT * FROM handshake WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT ?',
+  ).all(after, upTo, most) as Row[];
+  const shown = new Set(rows.map(({ owner }) => owner));
+  const others = rows.length < most ? [] : newestOfEach(db, after, rows.at(-1)?.id ?? after);
+  return [...rows, ...others.filter(({ owner }) => !shown.has(owner))]
+    .sort((a, b) => a.id - b.id)
+    .map((row) => ({ ...handshake(row), owner: row.owner }));
 }
+
+/** The newest handshake of each owner behind a number and before another. */
+const newestOfEach = (db: Database, after: number, before: number): Row[] =>
+  prepare(
+    db,
+    `SELECT * FROM handshake WHERE id IN
+       (SELECT max(id) FROM handshake WHERE id > ? AND id < ? GROUP BY +owner)`,
+  ).all(after, before) as Row[];
 
 /** Whose the group is; `HOST`: nobody's. */
 export const groupOwner = (db: Database, gid: Uint8Array | undefined): number =>

@@ -5,8 +5,8 @@ import type { Change } from '../records.ts';
 import type { TunnelNews } from '../tunnel-news.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
-import { newestHandshakes } from './handshakes.ts';
-import { newestEntries } from './trail/audit.ts';
+import { handshakesBetween } from './handshakes.ts';
+import { entriesBetween } from './trail/audit.ts';
 import { changeOf, lastChange } from './trail/changes.ts';
 
 /** What is new, by the numbers that rows have anyway. */
@@ -27,29 +27,48 @@ function positionOf(db: Database, tunnels: TunnelNews): NewsPosition {
   };
 }
 
+/** How far news go at once: whose they are is looked up for each. */
+const WINDOW = 1_000;
+
+const KINDS = ['change', 'handshake', 'audit', 'tunnel'] as const;
+
 function newsSince(db: Database, tunnels: TunnelNews, since: NewsPosition, most: number): NewsSince {
-  const position = positionOf(db, tunnels);
-  const moved = (kind: keyof NewsPosition): number => position[kind] - since[kind];
-  const changes = changesAfter(db, since.change, most);
-  const connected = tunnels.since(since.tunnel);
-  const audit = moved('audit') > 0 ? newestEntries(db, clamp(moved('audit'), most)) : [];
-  const count = clamp(moved('handshake'), most);
-  const handshakes = count > 0 ? newestHandshakes(db, count) : [];
+  const newest = positionOf(db, tunnels);
+  // Another registry, or another process.
+  const isOther = KINDS.some((kind) => newest[kind] < since[kind]);
+  const upTo = (kind: keyof NewsPosition): number =>
+    isOther ? newest[kind] : Math.min(newest[kind], since[kind] + WINDOW);
+  const position = {
+    change: upTo('change'),
+    handshake: upTo('handshake'),
+    audit: upTo('audit'),
+    tunnel: upTo('tunnel'),
+  };
+  const changed = changesBetween(db, since.change, position.change);
+  const connected = tunnels.between(since.tunnel, position.tunnel);
+  const audit = entriesBetween(db, since.audit, position.audit, most);
+  const handshakes = handshakesBetween(db, since.handshake, position.handshake, most);
+  const isWhole =
+    !isOther && changed.length === position.change - since.change && audit.isWhole && connected !== undefined;
+  const [changes, left] = split(changed, most);
+  const [began, leftTunnels] = split((connected ?? []).map(deviceAt), most);
+  const owners = [...left, ...leftTunnels].map((change) => ownerOf(db, change));
   return {
     position,
-    changes: [
-      ...changes,
-      ...(connected ?? []).slice(0, most).map((address) => ({ kind: 'device', address }) as const),
-    ].map((change) => ({ ...change, owner: ownerOf(db, change) })),
-    handshakes: handshakes.toReversed(),
-    skipped: Math.max(0, moved('handshake') - count),
-    audit: audit.toReversed(),
-    missed:
-      changes.length !== moved('change') ||
-      audit.length !== moved('audit') ||
-      connected === undefined ||
-      connected.length > most,
+    changes: [...changes, ...began].map((change) => ({ ...change, owner: ownerOf(db, change) })),
+    handshakes,
+    skipped: Math.max(0, position.handshake - since.handshake - handshakes.length),
+    audit: audit.rows,
+    missed: isWhole ? [...new Set([...owners, ...audit.left])] : 'all',
   };
+}
+
+const deviceAt = (address: Uint8Array): Change => ({ kind: 'device', address });
+
+/** The newest, at most `most`, and the others. */
+function split<T>(rows: readonly T[], most: number): readonly [readonly T[], readonly T[]] {
+  const from = Math.max(0, rows.length - most);
+  return [rows.slice(from), rows.slice(0, from)];
 }
 
 /** Whose it is now; `HOST` if it is not there any more. */
@@ -67,13 +86,11 @@ function ownerOf(db: Database, change: Change): number {
   );
 }
 
-const clamp = (count: number, most: number): number => Math.max(0, Math.min(count, most));
-
-/** The changes after a number, oldest first, of which some may be gone. */
-function changesAfter(db: Database, seq: number, most: number) {
-  const rows = prepare(db, 'SELECT kind, subject FROM change WHERE seq > ? ORDER BY seq LIMIT ?').all(
-    seq,
-    most,
-  ) as { kind: 'device' | 'group' | 'network'; subject: Uint8Array }[];
+/** The changes behind a number up to another, oldest first, of which some may be gone. */
+function changesBetween(db: Database, after: number, upTo: number): Change[] {
+  const rows = prepare(db, 'SELECT kind, subject FROM change WHERE seq > ? AND seq <= ? ORDER BY seq').all(
+    after,
+    upTo,
+  ) as { kind: Change['kind']; subject: Uint8Array }[];
   return rows.map(({ kind, subject }) => changeOf(kind, bytes(subject)));
 }

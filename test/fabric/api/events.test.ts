@@ -19,14 +19,14 @@ function newsline() {
   let wake = (): void => {};
   return {
     async news(since: NewsView['position'] | undefined): Promise<NewsView> {
-      if (since === undefined) return { position: POSITION, events: [], missed: false };
+      if (since === undefined) return { position: POSITION, events: [], missed: [] };
       while (waiting.length === 0)
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       return waiting.shift()!;
     },
-    tell(events: NewsView['events'], missed = false): void {
+    tell(events: NewsView['events'], missed: NewsView['missed'] = []): void {
       waiting.push({ position: POSITION, events, missed });
       wake();
     },
@@ -148,9 +148,11 @@ describe('a stream of events', () => {
     const headers = bearer((await tokenOf('owner')).token);
     const first = await listen(api, headers);
     await first.until(/^id/);
-    line.tell([device('fd00::1'), device('fd00::2'), device('fd00::3')]);
-    await first.until(/fd00::3/);
+    line.tell([device('fd00::1')]);
     const [, id] = await first.until(/id: (\d+)\nevent: device\ndata: \{"address":"fd00::1"\}/);
+    line.tell([device('fd00::2'), device('fd00::3')]);
+    // Those that come together have one number, which the last one says.
+    await first.until(/\n\nevent: device\ndata: .*fd00::2"\}\n\nid: \d+\nevent: device\ndata: .*fd00::3/);
     const again = await listen(api, { ...headers, 'last-event-id': id! });
     await again.until(/fd00::3/);
     expect(again.text()).toMatch(/fd00::2/);
@@ -167,8 +169,13 @@ describe('a stream of events', () => {
     const { api, tokenOf } = await place({ news: line.news });
     const stream = await listen(api, bearer((await tokenOf('installer')).token));
     await stream.until(/^id/);
-    line.tell([], true);
+    line.tell([], 'all');
     await stream.until(/event: reset/);
+    // Of all owners at once is one.
+    line.tell([device('fd00::8')], [1, 2, 0]);
+    line.tell([device('fd00::9')]);
+    await stream.until(/fd00::9/);
+    expect(stream.text().match(/event: reset/g)).toHaveLength(2);
   });
 
   test('is for whoever has a token or a session, ten at most', async () => {
@@ -241,29 +248,78 @@ describe('a stream of events', () => {
 });
 
 describe('the feed', () => {
-  test('keeps the newest thousand events, and numbers them from the time of its start', async () => {
+  /** A feed of what the test tells, at a time that it says. */
+  function telling() {
     const line = newsline();
+    let time = 5_000;
     const feed = startFeed(
       line,
       () => {},
-      () => 5_000,
+      () => time,
     );
     onTestFinished(() => feed.close());
-    line.tell(Array.from({ length: 1_200 }, (_, index) => device(`${index}`)));
-    await expect.poll(() => feed.newest).toBe(6_200);
-    expect(feed.since(5_199)).toBeUndefined();
-    expect(feed.since(5_200)).toHaveLength(1_000);
-    expect(feed.since(6_199)).toMatchObject([{ id: 6_200, data: { address: '1199' } }]);
-    expect(feed.since(6_200)).toEqual([]);
-    expect(feed.since(6_201)).toBeUndefined();
+    const passed: number[] = [];
+    feed.subscribe((events) => void passed.push(events[0]!.id));
+    return {
+      feed,
+      passed,
+      async tell(at: number, events: NewsView['events'], missed: NewsView['missed'] = []): Promise<number> {
+        time = at;
+        const before = passed.length;
+        line.tell(events, missed);
+        await expect.poll(() => passed.length).toBe(before + 1);
+        return passed.at(-1)!;
+      },
+    };
+  }
+  const of = (owner: number, count: number) =>
+    Array.from({ length: count }, (_, i) => ({ ...device(`${owner} ${i}`), owner }));
+
+  test('keeps the newest thousand events, which have the time at which they came', async () => {
+    const { feed, tell } = telling();
+    expect(await tell(6_000, of(1, 600))).toBe(6_000);
+    expect(await tell(6_100, of(1, 600))).toBe(6_100);
+    // Two at one time, or of a clock that was set back, are one after the other.
+    expect(await tell(6_100, of(1, 1))).toBe(6_101);
+    expect(await tell(6_000, of(1, 1))).toBe(6_102);
+    expect(feed.since(5_999, null)).toBeUndefined();
+    expect(feed.since(6_000, null)).toHaveLength(602);
+    expect(feed.since(6_101, null)).toMatchObject([{ id: 6_102, data: { address: '1 0' } }]);
+    expect(feed.since(6_102, null)).toEqual([]);
+    expect(feed.since(6_103, null)).toBeUndefined();
+    // A number that was given out is before all that comes.
+    const mark = feed.mark();
+    const next = await tell(6_000, of(1, 1));
+    expect(next).toBeGreaterThan(mark);
+    expect(feed.since(mark, null)).toHaveLength(1);
+  });
+
+  test('tells an owner nothing of how much happens to others', async () => {
+    const { feed, passed, tell } = telling();
+    await tell(6_000, of(1, 1));
+    await tell(6_100, of(2, 1));
+    // Another's flood: the owner's own events are not pushed out of its sight, and its numbers do not count it.
+    for (let at = 6_200; at < 6_500; at += 100) await tell(at, of(1, 900), [1]);
+    await tell(7_000, of(2, 1));
+    expect(passed).toEqual([6_000, 6_100, 6_200, 6_300, 6_400, 7_000]);
+    expect(feed.since(6_100, 2)).toMatchObject([{ id: 7_000 }]);
+    expect(feed.since(6_050, 3)).toEqual([]);
+    expect(feed.since(6_100, 1)).toBeUndefined();
+    expect(feed.since(6_100, null)).toBeUndefined();
+    // Of the second owner one event is gone.
+    expect(feed.since(6_050, 2)).toBeUndefined();
+    expect(feed.since(6_400, 1)).toEqual([]);
+    // What nobody knows whose it was everybody hears of.
+    await tell(7_100, [], 'all');
+    expect(feed.since(7_000, 3)).toMatchObject([{ name: 'reset' }]);
   });
 
   test('goes on after a fabric that was away', async () => {
     const answers: (NewsView | undefined | Error)[] = [
-      { position: POSITION, events: [], missed: false },
+      { position: POSITION, events: [], missed: [] },
       undefined,
       new Error('broken'),
-      { position: POSITION, events: [device('fd00::1')], missed: false },
+      { position: POSITION, events: [device('fd00::1')], missed: [] },
     ];
     const log: string[] = [];
     const news = async (): Promise<NewsView | undefined> => {
@@ -277,7 +333,7 @@ describe('the feed', () => {
       () => 5_000,
     );
     onTestFinished(() => feed.close());
-    await expect.poll(() => feed.newest, { timeout: 10_000 }).toBe(5_001);
+    await expect.poll(() => feed.since(5_000, null), { timeout: 10_000 }).toMatchObject([{ id: 5_001 }]);
     expect(log).toEqual([expect.stringContaining('broken')]);
   });
 });

@@ -112,7 +112,7 @@ test('when events were left out, a stream of everything that is not the host’s
   const { get } = await place({
     news: (since) =>
       since === undefined
-        ? Promise.resolve({ position, events: [], missed: false })
+        ? Promise.resolve({ position, events: [], missed: [] })
         : new Promise((resolve) => {
             tell = resolve;
           }),
@@ -126,13 +126,53 @@ test('when events were left out, a stream of everything that is not the host’s
   const own = await get('/events', `Bearer ${acme.text}`);
   const reader = own.body!.getReader();
   const device = { name: 'device', owner: 2, data: { address: 'fd00::2' } } as const;
-  tell({ position, events: [device], missed: true });
+  tell({ position, events: [device], missed: [2] });
   const text = await only.text();
   expect(text).toContain('event: reset');
   expect(text).not.toContain('fd00::2');
   let heard = '';
   while (!heard.includes('event: reset')) heard += Buffer.from((await reader.read()).value!).toString();
   expect(heard).toContain('fd00::2');
+});
+
+test('that events of one owner were left out hears nobody of another', async () => {
+  const position = { change: 0, handshake: 0, audit: 0, tunnel: 0 };
+  const waiting: NewsView[] = [];
+  let wake = (): void => {};
+  const { get } = await place({
+    async news(since) {
+      if (since === undefined) return { position, events: [], missed: [] };
+      while (waiting.length === 0)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      return waiting.shift()!;
+    },
+    call: async (_, { token }) => ({
+      view: { permissions: ['devices.read'], owner: token === ofAcme ? 2 : 3, host: false },
+    }),
+  });
+  const acme = issueSecret('token');
+  const ofAcme = toHex(acme.hash);
+  const [own, other] = [await get('/events', `Bearer ${acme.text}`), await get('/events', `Bearer ${issueSecret('token').text}`)];
+  const tell = (missed: NewsView['missed'], ...owners: number[]): void => {
+    const events = owners.map((owner) => ({ name: 'device', owner, data: { address: `fd00::${owner}` } }) as const);
+    waiting.push({ position, events, missed });
+    wake();
+  };
+  const heard = async (response: Response, what: string): Promise<string> => {
+    const reader = response.body!.getReader();
+    let text = '';
+    while (!text.includes(what)) text += Buffer.from((await reader.read()).value!).toString();
+    return text;
+  };
+  tell([2], 2, 3);
+  tell([], 2, 3);
+  tell([3], 2);
+  expect(await heard(own, 'reset')).toContain('fd00::2');
+  const text = await heard(other, 'reset');
+  expect(text.match(/fd00::3/g)).toHaveLength(2);
+  expect(text).not.toContain('fd00::2');
 });
 
 test('an answer is repeated to whoever still holds, and for the owner for whom it acts', async () => {

@@ -100,10 +100,34 @@ const entryOf = ({ owner: _, ...row }: Row): AuditEntry => ({
   hash: bytes(row.hash),
 });
 
-/** The newest `count` entries, whosever they are, the newest first. */
-export function newestEntries(db: Database, count: number): (AuditEntry & { readonly owner: number })[] {
-  const rows = prepare(db, 'SELECT * FROM audit ORDER BY seq DESC LIMIT ?').all(count) as Row[];
-  return rows.map((row) => ({ ...entryOf(row), owner: row.owner }));
+/**
+ * The entries behind a number up to another, oldest first, of which at most `most` are given, the newest; `left`: the owners of the others, `isWhole`:
+ * none of them is missing.
+ */
+export function entriesBetween(
+  db: Database,
+  after: number,
+  upTo: number,
+  most: number,
+): {
+  readonly rows: (AuditEntry & { readonly owner: number })[];
+  readonly left: readonly number[];
+  readonly isWhole: boolean;
+} {
+  if (upTo <= after) return { rows: [], left: [], isWhole: true };
+  const from = Math.max(after, upTo - most);
+  const rows = prepare(db, 'SELECT * FROM audit WHERE seq > ? AND seq <= ? ORDER BY seq').all(
+    from,
+    upTo,
+  ) as Row[];
+  const left = prepare(db, 'SELECT DISTINCT owner FROM audit WHERE seq > ? AND seq <= ?')
+    .pluck()
+    .all(after, from) as number[];
+  return {
+    rows: rows.map((row) => ({ ...entryOf(row), owner: row.owner })),
+    left,
+    isWhole: rows.length === upTo - from,
+  };
 }
 
 /** A page of entries in a scope, of one subject if that is given, newest first; it has been looked for in a bounded number of rows. */

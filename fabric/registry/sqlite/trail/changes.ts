@@ -54,8 +54,8 @@ function everything(db: Database): Change[] {
   return all.map(({ kind, subject }) => changeOf(kind, bytes(subject)));
 }
 
-/** The newest changes, which are kept for other readers, however far this one has read. */
-const KEPT = 100;
+/** The newest changes, which are kept for other readers, however far this one has read: those of some tenths of a second. */
+const KEPT = 10_000;
 /** Changes removed at once. */
 const REMOVED = 1_000;
 
