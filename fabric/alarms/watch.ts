@@ -13,9 +13,9 @@ import { type SendOptions, sendDue } from './sender.ts';
 const TICK_MS = 1_000;
 /** What is not found any more for so long is over: so nothing opens and ends again and again. */
 const HOLD_MS = 10 * 60_000;
-/** What the audit trail told of is over after a day without a word. */
+/** What happened at a moment is over after a day without a word. */
 const TOLD_HOLD_MS = 24 * 3_600_000;
-const TOLD: readonly AlarmKind[] = ['device.twins', 'device.two-countries'];
+const TOLD: readonly AlarmKind[] = ['device.twins', 'device.two-countries', 'claim.objection'];
 
 export interface WatchOptions {
   readonly registry: Registry;

@@ -23,6 +23,12 @@ export function alarmText({ kind, subject, detail }: Finding): {
       `${of('times')} times a new device of "${of('name')}" came from ${of('countries')} and was refused.`,
       'If it is yours, add the country to those of the group. If not, find out who has the device.',
     ],
+    'claim.objection': [
+      detail.by === undefined
+        ? `Somebody else who holds the label of "${of('name')}" tries to claim it.`
+        : `The owner "${of('by')}" holds the label of "${of('name')}", and another owner has claimed that.`,
+      'Find out whose devices these are. If they are not of who has the batch, that owner removes it, and the other one claims it.',
+    ],
     'device.failing': [
       `${of('times')} of ${of('devices')} devices of "${of('name')}" report ${of('code')} within an hour.`,
       'Look the code up in docs/errors.md: what so many have in common is mostly not the devices.',

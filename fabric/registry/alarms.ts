@@ -10,6 +10,8 @@ export const ALARM_KINDS = [
   'group.over-limit',
   /** New devices of a group knock from a country that it does not allow. Subject: the group's id. */
   'country.unexpected',
+  /** Somebody else who holds the label of a group tries to claim it. Subject: the group's id. */
+  'claim.objection',
   /** Many devices of a group report the same failure. Subject: the group's id and the code. */
   'device.failing',
   /** One chip shook hands from two countries within a day. Subject: the address. */

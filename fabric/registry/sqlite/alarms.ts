@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
-import type { Scope } from '../../access/scope.ts';
+import { HOST, type Scope } from '../../access/scope.ts';
 import type { Alarm, AlarmKind, Finding } from '../alarms.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Act } from '../records.ts';
@@ -127,14 +127,15 @@ function end(db: Database, at: number, row: Row): void {
 }
 
 /** Kinds whose subject is a group of an owner, or something in it. */
-const OF_GROUP = "'group.over-announced', 'group.over-limit', 'country.unexpected', 'device.failing'";
+const OF_GROUP =
+  "'group.over-announced', 'group.over-limit', 'country.unexpected', 'claim.objection', 'device.failing'";
 
-/** Ends what is open about a group of an owner, by its id in hex, which is there no more; it may come back as another owner's. */
+/** Ends what is open about a group, for its owner and the host, by its id in hex, which is there no more; it may come back as another owner's. */
 export function endAlarmsOfGroup(db: Database, at: number, owner: number, gid: string): void {
   const rows = prepare(
     db,
     // Its id alone, or with a space and more behind it.
-    `SELECT * FROM alarm WHERE ended IS NULL AND kind IN (${OF_GROUP}) AND subject >= ? AND subject < ? || '!' AND owner = ?`,
+    `SELECT * FROM alarm WHERE ended IS NULL AND kind IN (${OF_GROUP}) AND subject >= ? AND subject < ? || '!' AND owner IN (?, ${HOST})`,
   ).all(gid, gid, owner) as Row[];
   for (const row of rows) end(db, at, row);
 }

@@ -92,7 +92,7 @@ export function addGroup(db: Database, scope: Scope, act: Act, added: NewGroup):
     network.owner,
   );
   if (inserted.changes === 0) {
-    if (findGroup(db, added.gid, scope) === undefined) throw claimed();
+    if (findGroup(db, added.gid, scope) === undefined) throw groupClaimed(false);
     throw new Failure('fabric.group-exists', 'operator', `the group ${shortGid(added.gid)} exists already`, {
       action: 'See "enf-fabric group list".',
     });
@@ -114,10 +114,12 @@ export function addGroup(db: Database, scope: Scope, act: Act, added: NewGroup):
   return findGroup(db, added.gid, EVERYTHING)!;
 }
 
-/** No more than that: whose it is nobody else has to know. */
-const claimed = (): Failure =>
+/** No more than that: whose it is nobody else has to know. `raised`: those whom it concerns have an alarm. */
+export const groupClaimed = (raised: boolean): Failure =>
   new Failure('fabric.group-claimed', 'operator', 'another owner has claimed this group', {
-    action: 'If the devices are yours, tell whoever runs the fabric.',
+    action: raised
+      ? 'You hold its label: whoever runs the fabric, and that owner, have been told that somebody else claims it.'
+      : 'If the devices are yours, tell whoever runs the fabric.',
   });
 
 /** A page of groups, oldest first, each with the number of its devices. */

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Database } from 'better-sqlite3';
+import { isFailure } from '../../../protocol/failure.ts';
 import { EVERYTHING, HOST, type Scope } from '../../access/scope.ts';
 import { deriveIdentifier, type Identifier } from '../address.ts';
 import type { Endpoint } from '../admission.ts';
@@ -18,10 +19,11 @@ import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endin
 import { emptyDatabase, guarded, openDatabase } from './file/database.ts';
 import { type CommitQueue, commitQueue } from './file/group-commit.ts';
 import { follow } from './follow.ts';
-import { addGroup, changeGroup, setGroupStatus } from './groups.ts';
+import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './groups.ts';
 import { refusalLog } from './handshakes.ts';
 import { addNetwork, hasNetwork, renameNetwork, setZone } from './networks.ts';
 import { newsPart } from './news.ts';
+import { raiseObjection } from './objections.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
 import { privacyPart } from './privacy/part.ts';
@@ -154,7 +156,16 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
 function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (actor: string) => Act) {
   return {
     addNetwork: (actor, prefix, name) => queue.submit(() => addNetwork(db, scope, act(actor), prefix, name)),
-    addGroup: (actor, group) => queue.submit(() => addGroup(db, scope, act(actor), group)),
+    async addGroup(actor, group) {
+      try {
+        return await queue.submit(() => addGroup(db, scope, act(actor), group));
+      } catch (error) {
+        if (!isFailure(error, 'fabric.group-claimed')) throw error;
+        // What was refused is undone; that it was tried stays.
+        const raised = await queue.submit(() => raiseObjection(db, scope, act(actor).at, group));
+        throw raised ? groupClaimed(true) : error;
+      }
+    },
     setGroupStatus: (actor, gid, status) =>
       queue.submit(() => setGroupStatus(db, scope, act(actor), gid, status)),
     changeGroup: (actor, gid, change) => queue.submit(() => changeGroup(db, scope, act(actor), gid, change)),

@@ -63,7 +63,7 @@ export function newsContract(openEmpty: OpenEmpty): void {
       await registry.lendPrefix('root', 'acme', LENT);
       const acme = registry.of(scopeOf(id, false));
       await acme.addNetwork('bob', LENT_NETWORK, 'theirs');
-      const theirs = await acme.addGroup('bob', anyGroup({ network: LENT_NETWORK }));
+      const theirs = await acme.addGroup('bob', { ...anyGroup(), network: LENT_NETWORK });
       const start = await registry.newsPosition();
       const address = await registry.admit(applicant(theirs));
       for (let count = 0; count < 5; count++) await registry.admit(applicant(group));

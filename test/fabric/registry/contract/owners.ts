@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_OWNER, EVERYTHING, scopeOf } from '../../../../fabric/access/scope.ts';
+import { DEFAULT_OWNER, EVERYTHING, HOST, scopeOf } from '../../../../fabric/access/scope.ts';
 import type { OwnedRegistry } from '../../../../fabric/registry/registry.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
 import { formatPrefix, parsePrefix } from '../../../../protocol/ipv6.ts';
 import { allOf, anyGroup, NETWORK, random, type WholeRegistry } from '../../place.ts';
 import { applicant, type OpenEmpty } from './place.ts';
@@ -160,7 +161,7 @@ export function ownersContract(openEmpty: OpenEmpty): void {
     });
 
     test('claim a group once: another one is refused without a word of whose it is', async () => {
-      const { first, acme } = await two();
+      const { registry, first, acme } = await two();
       await acme.addNetwork('anna', LENT_NETWORK, 'plant');
       await first.addNetwork('bob', NETWORK, 'plant');
       const batch = anyGroup('batch');
@@ -172,6 +173,43 @@ export function ownersContract(openEmpty: OpenEmpty): void {
         code: 'fabric.group-claimed',
         message: expect.not.stringMatching(/acme|anna|fd00/),
       });
+      // The group has no claim secret, or not the one of this label: nobody is told.
+      await expect(first.addGroup('bob', { ...batch, claimHash: random(32) })).rejects.toMatchObject({
+        action: expect.stringContaining('tell whoever runs the fabric'),
+      });
+      expect(await registry.newAlarms()).toBe(0);
+    });
+
+    test('who hold the label of a group that is another’s raise an alarm with that one and the host', async () => {
+      const { registry, first, acme } = await two();
+      await acme.addNetwork('anna', LENT_NETWORK, 'plant');
+      await first.addNetwork('bob', NETWORK, 'plant');
+      const batch = { ...anyGroup('batch'), claimHash: random(32) };
+      await acme.addGroup('anna', { ...batch, network: LENT_NETWORK });
+      const { claimHash: _, ...unclaimed } = batch;
+      for (const wrong of [unclaimed, { ...batch, claimHash: random(32) }])
+        await expect(first.addGroup('bob', wrong)).rejects.toMatchObject(refused('fabric.group-claimed'));
+      expect(await registry.newAlarms()).toBe(0);
+      for (let times = 0; times < 3; times++)
+        await expect(first.addGroup('bob', batch)).rejects.toMatchObject({
+          code: 'fabric.group-claimed',
+          action: expect.stringContaining('have been told'),
+        });
+      const subject = toHex(batch.gid);
+      const ofAcme = (await acme.alarms({ limit: 9 }, true)).rows;
+      expect(ofAcme).toMatchObject([{ kind: 'claim.objection', subject, detail: { name: 'batch' } }]);
+      expect(JSON.stringify(ofAcme)).not.toMatch(/default|bob/);
+      expect(await first.newAlarms()).toBe(0);
+      const { rows } = await registry.alarms({ limit: 9 }, true);
+      expect(rows).toHaveLength(2);
+      expect(rows).toContainEqual(
+        expect.objectContaining({ owner: HOST, detail: { name: 'batch', by: 'default' } }),
+      );
+      // The group is as it was, until its owner gives it up; then both alarms are over, and the other one has it.
+      expect((await acme.group(subject)).name).toBe('batch');
+      await acme.removeGroup('anna', batch.gid);
+      expect(await registry.newAlarms()).toBe(0);
+      expect((await first.addGroup('bob', batch)).network).toEqual(NETWORK);
     });
 
     test('hear of their own alarms alone, and the host of all', async () => {
