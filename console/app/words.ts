@@ -74,6 +74,15 @@ export function placeWords(country: string | null): string {
   }
 }
 
+/** Where an address is registered: its city where a database of cities said one, else its country. */
+export const whereWords = ({
+  country,
+  city,
+}: {
+  readonly country: string | null;
+  readonly city: DeviceDetails['city'];
+}): string => (city === null ? placeWords(country) : cityWords(city));
+
 /** Where an address is registered, as finely as a database of cities says, and how finely that is. */
 export const cityWords = ({
   country,

@@ -4,7 +4,7 @@ import { hrefOf } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { go } from '../app/route.ts';
 import { may } from '../app/session.ts';
-import { addressWords, count, placeWords, resultWords, shortGid, within } from '../app/words.ts';
+import { addressWords, count, placeWords, resultWords, shortGid, whereWords, within } from '../app/words.ts';
 import { ArrivalBar } from '../charts/arrival-bar.tsx';
 import { ArrivalCurve } from '../charts/arrival-curve.tsx';
 import { Standing } from '../parts/badge.tsx';
@@ -106,7 +106,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
               { name: 'When', kind: 'main', cell: ({ at }) => <When at={at} /> },
               { name: 'Why', cell: ({ result }) => resultWords(result) },
               { name: 'From', cell: ({ source }) => <code class="source">{addressWords(source)}</code> },
-              { name: 'Registered in', cell: ({ country }) => placeWords(country) },
+              { name: 'Registered in', cell: whereWords },
             ]}
           />
         )}

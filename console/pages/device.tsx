@@ -4,7 +4,7 @@ import { run } from '../api/operations.ts';
 import { hrefOf } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
-import { cityWords, placeWords, shortGid } from '../app/words.ts';
+import { shortGid, whereWords } from '../app/words.ts';
 import { Presence, Standing } from '../parts/badge.tsx';
 import { Copyable } from '../parts/copy.tsx';
 import { GroupLink } from '../parts/link.tsx';
@@ -60,7 +60,7 @@ export function DevicePage({ address }: { readonly address: string }) {
           [
             'Place',
             <>
-              {data.city === null ? placeWords(data.country) : cityWords(data.city)}{' '}
+              {whereWords(data)}{' '}
               <span class="quiet">(where its address is registered)</span>
             </>,
           ],

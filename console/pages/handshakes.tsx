@@ -3,7 +3,7 @@ import type { HandshakeView } from '../../fabric/operations/views/handshakes.ts'
 import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { addressWords, count, placeWords, resultWords, shortGid } from '../app/words.ts';
+import { addressWords, count, resultWords, shortGid, whereWords } from '../app/words.ts';
 import { HourCalendar } from '../charts/hour-calendar.tsx';
 import { Export } from '../parts/export.tsx';
 import { Filters } from '../parts/filters.tsx';
@@ -40,7 +40,7 @@ const COLUMNS: readonly Column<HandshakeView>[] = [
       ),
   },
   { name: 'From', cell: ({ source }) => <code class="source">{addressWords(source)}</code> },
-  { name: 'Registered in', cell: ({ country }) => placeWords(country) },
+  { name: 'Registered in', cell: whereWords },
 ];
 
 const FILTERS = [

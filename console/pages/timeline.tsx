@@ -3,7 +3,7 @@ import type { AuditView } from '../../fabric/operations/views/handshakes.ts';
 import { run } from '../api/operations.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
-import { count, placeWords, resultWords } from '../app/words.ts';
+import { count, resultWords, whereWords } from '../app/words.ts';
 import { auditSentence } from '../audit/sentence.ts';
 import { Section } from '../parts/page.tsx';
 import { Rows } from '../parts/table.tsx';
@@ -25,12 +25,12 @@ export interface Moment {
 export function momentsOf(device: DeviceDetails, entries: readonly AuditView[]): readonly Moment[] {
   const { lastTunnel: tunnel } = device;
   const moments: Moment[] = [
-    ...device.handshakes.map(({ at, source, country, proven, result }) => ({
+    ...device.handshakes.map(({ at, source, country, city, proven, result }) => ({
       at,
       what: `Handshake: ${resultWords(result)}${proven ? '' : ' (claimed, not proven)'}`,
       good: result === 'ok',
       from: source,
-      place: placeWords(country),
+      place: whereWords({ country, city }),
     })),
     ...entries.map((entry) => ({
       at: entry.at,

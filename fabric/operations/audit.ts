@@ -1,7 +1,7 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
 import { type CountryOf, countries } from '../geo/countries.ts';
-import type { AuditEntry, Handshake, HandshakeCount } from '../registry/records.ts';
+import type { AuditEntry, City, Handshake, HandshakeCount } from '../registry/records.ts';
 import { badInput, optional, text, whole } from './contract/input.ts';
 import { filteredList, isoTime, operation, type ReadContext, wholeOf } from './contract/operation.ts';
 import type {
@@ -105,11 +105,19 @@ export function auditView({ seq, at, actor, action, subject, detail, hash }: Aud
   };
 }
 
+export const cityView = ({ country, region, city, point }: City) => ({
+  country,
+  region: region ?? null,
+  city: city ?? null,
+  ...point,
+});
+
 export function handshakeView(row: Handshake, countryOf: CountryOf): HandshakeView {
   return {
     at: isoTime(row.at),
     source: row.source,
     country: row.country ?? countryOf(row.source),
+    city: row.city === undefined ? null : cityView(row.city),
     suite: row.suite ?? null,
     gid: row.gid === undefined ? null : toHex(row.gid),
     pseudonym: row.pseudonym === undefined ? null : toHex(row.pseudonym),

@@ -3,14 +3,13 @@ import { countries } from '../geo/countries.ts';
 import { longestAbsence, STANDINGS, type Standing } from '../registry/admission.ts';
 import {
   type AgentReport,
-  type City,
   type Device,
   type DeviceFilter,
   type StandingChange,
   standingOf,
 } from '../registry/records.ts';
 import type { OwnedReader, OwnedRegistry } from '../registry/registry.ts';
-import { handshakeCountView } from './audit.ts';
+import { cityView, handshakeCountView } from './audit.ts';
 import { badInput, oneOf, optional, text } from './contract/input.ts';
 import {
   type Changed,
@@ -110,10 +109,11 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
         clones === undefined
           ? null
           : { at: isoTime(clones.at), from: clones.detail.from as readonly string[] },
-      handshakes: handshakes.rows.map(({ at, source, country, suite, proven, result }) => ({
+      handshakes: handshakes.rows.map(({ at, source, country, city, suite, proven, result }) => ({
         at: isoTime(at),
         source,
         country: country ?? countryOf(source),
+        city: city === undefined ? null : cityView(city),
         suite: suite ?? null,
         proven,
         result,
@@ -122,13 +122,6 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     };
   },
 );
-
-export const cityView = ({ country, region, city, point }: City) => ({
-  country,
-  region: region ?? null,
-  city: city ?? null,
-  ...point,
-});
 
 /** Evicts, bans or unbans a device. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
 export const setStanding = operation<{ address: string; change: StandingChange }, Changed<StandingView>>(

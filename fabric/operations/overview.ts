@@ -2,7 +2,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import type { HandshakeTally } from '../registry/records.ts';
 import { optional, whole } from './contract/input.ts';
 import { isoTime, operation, type ReadContext } from './contract/operation.ts';
-import { cityView } from './devices.ts';
+import { cityView } from './audit.ts';
 import type {
   CountriesView,
   CountryView,

@@ -111,6 +111,8 @@ export interface Handshake {
   readonly source: string;
   /** Where that address was registered when the handshake was written: ISO 3166-1 alpha-2, or "private". */
   readonly country?: string;
+  /** The same as finely as a database of cities said then; absent where addresses are not kept. */
+  readonly city?: City;
   readonly suite?: number;
   /** As claimed; only `proven` ones were verified. */
   readonly gid?: Uint8Array;

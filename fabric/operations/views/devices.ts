@@ -81,6 +81,7 @@ export const DeviceDetails = named('DeviceDetails', 'A device with its newest ha
       at: time('When it was.'),
       source: words('The source address.', '2001:db8::7'),
       country: COUNTRY,
+      city: CITY,
       suite: orNull(number('The cipher suite of XTT; null: none was chosen.')),
       proven: whether('Has it proved membership of its group?'),
       result: words('`ok`, or the code of the failure.', 'ok'),

@@ -69,6 +69,7 @@ export function admitDevice(
     at: act.at,
     source,
     ...(country !== undefined && { country }),
+    ...(city !== undefined && { city }),
     suite: applicant.suite,
     gid: applicant.gid,
     pseudonym: applicant.pseudonym,

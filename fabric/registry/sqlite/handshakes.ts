@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { HOST, type Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Handshake, HandshakeFilter } from '../records.ts';
+import { cityAt, cityId } from './counts/cities.ts';
 import { countHandshakes, trimMember, trimUnproven } from './counts/history.ts';
 import { tally, trimTallies } from './counts/tallies.ts';
 import { bytes } from './file/database.ts';
@@ -16,8 +17,8 @@ type Owned = Handshake & { readonly owner: number };
 export function recordHandshake(db: Database, row: Owned): void {
   prepare(
     db,
-    `INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address, country, owner)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address, country, owner, place)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
     row.at,
     row.source,
@@ -29,6 +30,7 @@ export function recordHandshake(db: Database, row: Owned): void {
     row.address ?? null,
     row.country ?? null,
     row.owner,
+    cityId(db, row.city),
   );
   tally(db, row, 1);
 }
@@ -45,12 +47,14 @@ interface Row {
   address: Uint8Array | null;
   country: string | null;
   owner: number;
+  place: number | null;
 }
 
-const handshake = (row: Row): Handshake => ({
+const handshakeOf = (db: Database, row: Row): Handshake => ({
   at: row.at,
   source: row.source,
   ...(row.country === null ? {} : { country: row.country }),
+  ...(row.place === null ? {} : { city: cityAt(db, row.place) }),
   ...(row.suite === null ? {} : { suite: row.suite }),
   ...(row.gid === null ? {} : { gid: bytes(row.gid) }),
   ...(row.pseudonym === null ? {} : { pseudonym: bytes(row.pseudonym) }),
@@ -74,7 +78,7 @@ export function listHandshakes(
     { before, limit: page.limit },
   );
   const { rows: shown, next } = pageOf('handshakes', page, rows, (row) => row.id);
-  return { rows: shown.map(handshake), next: seen === undefined ? next : cursorOf('handshakes', seen) };
+  return { rows: shown.map((row) => handshakeOf(db, row)), next: seen === undefined ? next : cursorOf('handshakes', seen) };
 }
 
 /** What a filter asks of a row: first what an index answers, then what is looked at in the rows that it finds. */
@@ -119,7 +123,7 @@ export function knocksOf(db: Database, scope: Scope, gid: Uint8Array, most: numb
     db,
     `SELECT * FROM handshake WHERE gid = ? AND ${REFUSED} AND result = 'fabric.group-not-admitted' ORDER BY id DESC LIMIT ?`,
   ).all(gid, most) as Row[];
-  return rows.map(handshake);
+  return rows.map((row) => handshakeOf(db, row));
 }
 
 /**
@@ -136,7 +140,7 @@ export function handshakesBetween(db: Database, after: number, upTo: number, mos
   const others = rows.length < most ? [] : newestOfEach(db, after, rows.at(-1)?.id ?? after);
   return [...rows, ...others.filter(({ owner }) => !shown.has(owner))]
     .sort((a, b) => a.id - b.id)
-    .map((row) => ({ ...handshake(row), owner: row.owner }));
+    .map((row) => ({ ...handshakeOf(db, row), owner: row.owner }));
 }
 
 /** The newest handshake of each owner behind a number and before another. */

@@ -288,8 +288,9 @@ function handshakePart(
       const country = locate(handshake.source);
       return queue.submit(() => {
         const source = keep(handshake.source);
-        const located = { ...handshake, source, ...(country !== undefined && { country }) };
-        refusals.append({ ...located, at: act(FABRIC).at }, unlisted);
+        const city = source === '' ? undefined : cityOf(handshake.source);
+        const place = { ...(country !== undefined && { country }), ...(city !== undefined && { city }) };
+        refusals.append({ ...handshake, source, ...place, at: act(FABRIC).at }, unlisted);
       });
     },
   } satisfies Partial<Registry>;

@@ -42,6 +42,10 @@ export const cityOf = (row: CityRow): City => ({
   point: { latitude: row.latitude, longitude: row.longitude, radiusKm: row.radius_km },
 });
 
+/** The city of a number that `cityId` gave. */
+export const cityAt = (db: Database, id: number): City =>
+  cityOf(prepare(db, 'SELECT * FROM place WHERE id = ?').get(id) as CityRow);
+
 /** Where most devices are, those first. */
 export function deviceCities(db: Database, scope: Scope, most: number): CountedCity[] {
   const own = inScope(scope);

@@ -216,4 +216,11 @@ export const MIGRATIONS_3: readonly Migration[] = [
       CREATE INDEX rule_with ON rule (other_key) WHERE other_key IS NOT NULL;
     `,
   },
+  {
+    name: 'cities of handshakes',
+    sql: `
+      -- where the address of each was registered, as finely as the city of a device; NULL: no finer than its country
+      ALTER TABLE handshake ADD COLUMN place INTEGER;
+    `,
+  },
 ];

@@ -57,6 +57,31 @@ export function citiesContract(openEmpty: OpenEmpty): void {
       ]);
     });
 
+    test('are those of each handshake, good or refused, and stay as they were then', async () => {
+      let cities = CITIES;
+      const { registry, group } = await withGroup(openEmpty, { ...known, cityOf: (source) => cities[source] });
+      const chip = applicant(group);
+      const refusal = { gid: group.gid, proven: false, result: 'xtt.bad-signature' } as const;
+      await registry.admit({ ...chip, source: '130.59.1.1' });
+      await registry.refused({ ...refusal, source: '130.59.2.1' });
+      await registry.refused({ ...refusal, source: '192.0.2.1' });
+      cities = { '130.59.1.1': city('Elsewhere', 1) };
+      await registry.admit({ ...chip, source: '130.59.1.1' });
+      const rows = (await registry.handshakes({ limit: 9 })).rows;
+      expect(rows.map((row) => [row.result, row.country, row.city?.city])).toEqual([
+        ['ok', 'CH', 'Elsewhere'],
+        ['xtt.bad-signature', 'CH', undefined],
+        ['xtt.bad-signature', 'CH', 'Uster'],
+        ['ok', 'CH', 'Winterthur'],
+      ]);
+      expect(rows.at(-1)!.city).toEqual(CITIES['130.59.1.1']);
+      const { handshakes } = await registry.newsSince(
+        { ...(await registry.newsPosition()), handshake: 0 },
+        9,
+      );
+      expect(handshakes[0]!.city).toEqual(CITIES['130.59.1.1']);
+    });
+
     test('are counted for whoever owns the devices, and for the host', async () => {
       const { registry, group } = await withGroup(openEmpty, known);
       await registry.admit(applicant(group, { source: '130.59.1.1' }));
@@ -87,9 +112,15 @@ export function citiesContract(openEmpty: OpenEmpty): void {
       await registry.setPrivacy('anna', { addresses: 'cut' });
       await sweep();
       expect((await registry.device(address)).city).toMatchObject({ city: 'Winterthur' });
+      const handshakes = async () =>
+        (await registry.handshakes({ limit: 9 })).rows.map((row) => [row.source, row.country, row.city?.city]);
+      expect(await handshakes()).toEqual([['130.59.1.0/24', 'CH', 'Winterthur']]);
       await registry.setPrivacy('anna', { addresses: 'none' });
       await sweep();
       expect(await numbers(registry)).toEqual([]);
+      expect(await handshakes()).toEqual([['', 'CH', undefined]]);
+      await registry.refused({ source: '130.59.2.1', proven: false, result: 'xtt.bad' });
+      expect((await handshakes())[0]).toEqual(['', 'CH', undefined]);
       await registry.admit(chip);
       expect(await registry.device(address)).toMatchObject({ country: 'CH', handshake: { from: '' } });
       expect((await registry.device(address)).city).toBeUndefined();
