@@ -37,26 +37,34 @@ const post = (
   });
 
 describe('a station on the network', () => {
-  test(`makes devices of ${BOARDS} boards at a time, each with its entry`, async () => {
+  test(`makes devices of ${BOARDS} boards at a time, each with its entry, beside chips in four sockets`, async () => {
     const { url, enrolment } = await station();
     const token = await tokenFor(BOARDS);
     const boards = await Promise.all(Array.from({ length: BOARDS }, () => chip()));
-    const devices = await Promise.all(
-      boards.map((board, i) =>
-        personalise(board, url, token, { serial: { serial: `S${i}`, serialFrom: 'dmi' } }),
+    const inSockets = await Promise.all([1, 2, 3, 4].map(() => chip()));
+    const [devices, made] = await Promise.all([
+      Promise.all(
+        boards.map((board, i) =>
+          personalise(board, url, token, { serial: { serial: `S${i}`, serialFrom: 'dmi' } }),
+        ),
       ),
-    );
-    const rows = await readManifest(at.group);
+      at.runChips(inSockets),
+    ]);
+    expect(made).toBe(4);
+    const all = await readManifest(at.group);
+    expect(all).toHaveLength(BOARDS + 4);
+    expect(new Set(all.map(({ member }) => member)).size).toBe(BOARDS + 4);
+    const rows = all.filter(({ serial }) => serial !== undefined);
     expect(rows.map(({ member }) => member).sort()).toEqual(devices.map(({ member }) => member).sort());
     expect(rows[0]).toMatchObject({ station: 's1', serialFrom: 'dmi', tpm: 'IBM', ek: 'absent' });
     expect(enrolment.open).toBe(0);
-    expect(await tally()).toMatchObject({ passed: BOARDS, issued: 0, failed: {} });
+    expect(await tally()).toMatchObject({ passed: BOARDS + 4, issued: 0, failed: {} });
     // What is on the list is what the fabric will see.
     const pseudonym = await withTpm(boards[0]!, async (tpm) => proveMembership(await readMember(tpm)));
     expect(rows.find(({ serial }) => serial === 'S0')?.pseudonym).toBe(toHex(pseudonym));
     const again = await personalise(boards[0]!, url, token);
     expect(again).toMatchObject({ already: true, serial: 'S0', time: devices[0]!.time });
-    expect(await readManifest(at.group)).toHaveLength(BOARDS);
+    expect(await readManifest(at.group)).toHaveLength(BOARDS + 4);
   });
 
   test('a board or a station that is killed before or after any message goes on: one row, charged once', async () => {

@@ -1,11 +1,13 @@
 import { afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { withJournal } from '../../../factory/batch/journal.ts';
 import type { EndorsementPolicy } from '../../../factory/device/endorsement.ts';
+import { personaliseTpm } from '../../../factory/device/personalise.ts';
 import { createGroup, type Group, unlockIssuer } from '../../../factory/group/group.ts';
 import { type BoardDevice, type BoardRequest, personaliseBoard } from '../../../factory/station/board.ts';
 import { type Enrolment, openEnrolment } from '../../../factory/station/enrolment.ts';
 import { openIdentity, type StationIdentity } from '../../../factory/station/identity.ts';
 import { serveBoards } from '../../../factory/station/serve.ts';
+import { runSockets } from '../../../factory/station/sockets.ts';
 import { createToken } from '../../../factory/station/token.ts';
 import { encodeUtf8 } from '../../../protocol/utf8.ts';
 import { type Swtpm, startSwtpm } from '../../../swtpm/swtpm.ts';
@@ -122,9 +124,32 @@ export function stationPlace() {
       }),
     );
 
+  /** Makes devices of chips, each in a socket of its own. Returns how many. */
+  const runChips = (chips: readonly Swtpm[]): Promise<number> =>
+    runSockets({
+      sockets: chips.map(({ tcti }) => tcti),
+      count: chips.length,
+      async personalise(tpm) {
+        const done = await personaliseTpm({
+          ...{ group, trust, tpm, placement: 'auto', endorsement: { authorities: [], required: false } },
+          capabilities: await probe(tpm),
+          issuerSecret: () => unlockIssuer(group, nobody),
+          progress: () => {},
+        });
+        return { member: done.member, again: done.already && done.known };
+      },
+      recordFailure: async (failure) => {
+        throw failure;
+      },
+      emit: () => {},
+      signal: new AbortController().signal,
+      pollMs: 20,
+    });
+
   return {
     path,
     trust,
+    runChips,
     get group() {
       return group;
     },
