@@ -9,7 +9,15 @@ export type { InputOf, Operations, ViewOf } from '../../fabric/operations/all.ts
 export const run = clientOf(send);
 
 /** Lists that can be saved as a file. */
-export type ListName = 'audit-list' | 'device-list' | 'group-list' | 'handshake-list';
+export type ListName =
+  | 'alarm-list'
+  | 'audit-list'
+  | 'device-list'
+  | 'group-list'
+  | 'handshake-list'
+  | 'network-list'
+  | 'person-list'
+  | 'token-list';
 
 /** Where a list is as a whole, narrowed by `filter`. */
 export const hrefOfExport = (name: ListName, format: 'csv' | 'ndjson', filter: object): string =>

@@ -5,6 +5,7 @@ import { type Problem, problemOf } from '../api/problem.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
+import { Export } from '../parts/export.tsx';
 import { Hooks } from '../parts/hooks.tsx';
 import { Page } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
@@ -56,6 +57,7 @@ export function Alarms({ route }: { readonly route: Route }) {
           <StateLink name="Over" state="ended" now={state} />
         </>
       }
+      actions={<Export list="alarm-list" filter={{ state }} />}
     >
       {problem !== undefined && <ProblemBox problem={problem} />}
       <ListTable
@@ -103,6 +105,9 @@ function What({ alarm }: { readonly alarm: AlarmView }) {
   );
 }
 
+/** Kinds whose subject is the id of a batch. */
+const OF_BATCH = /^(?:group\.|country\.unexpected$|claim\.objection$)/;
+
 /** The page of what an alarm is about. */
 function hrefOfSubject({ kind, subject }: AlarmView): string | undefined {
   if (kind === 'device.failing') {
@@ -110,7 +115,5 @@ function hrefOfSubject({ kind, subject }: AlarmView): string | undefined {
     return hrefOf(['devices'], { gid, failure });
   }
   if (kind.startsWith('device.')) return hrefOf(['devices', subject]);
-  return kind.startsWith('group.') || kind === 'country.unexpected'
-    ? hrefOf(['batches', subject])
-    : undefined;
+  return OF_BATCH.test(kind) ? hrefOf(['batches', subject]) : undefined;
 }

@@ -5,6 +5,7 @@ import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
+import { Export } from '../parts/export.tsx';
 import { TextField } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
 import { Search } from '../parts/search.tsx';
@@ -70,11 +71,14 @@ export function Networks({ route }: { readonly route: Route }) {
       title="Networks"
       sub="Devices of one network reach each other, those of two do not, unless rules say otherwise."
       actions={
-        may('networks.write') && (
-          <button type="button" class="primary" onClick={() => ask('new')}>
-            Add a network
-          </button>
-        )
+        <>
+          <Export list="network-list" filter={{ q }} />
+          {may('networks.write') && (
+            <button type="button" class="primary" onClick={() => ask('new')}>
+              Add a network
+            </button>
+          )}
+        </>
       }
     >
       <Search route={route} label="Three characters of a name or a prefix" />

@@ -7,6 +7,7 @@ import { issuer, lookForIssuer } from '../app/elsewhere.ts';
 import { useQuery } from '../app/query.ts';
 import { may, me } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
+import { Export } from '../parts/export.tsx';
 import { ChoiceField, TextField } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
 import { Sheet } from '../parts/sheet.tsx';
@@ -31,11 +32,14 @@ export function People({ route }: { readonly route: Route }) {
       title="People"
       sub="Who signs in here, and the tokens of programs."
       actions={
-        may('people.write') && (
-          <button type="button" class="primary" onClick={() => ask({ what: 'invite' })}>
-            Invite somebody
-          </button>
-        )
+        <>
+          <Export list="person-list" />
+          {may('people.write') && (
+            <button type="button" class="primary" onClick={() => ask({ what: 'invite' })}>
+              Invite somebody
+            </button>
+          )}
+        </>
       }
     >
       {invite !== undefined && <Invited address={invite} />}

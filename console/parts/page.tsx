@@ -48,7 +48,7 @@ export function Section({
     <section class="section">
       <div class="section-head">
         <h2>{title}</h2>
-        {actions}
+        {actions !== undefined && <div class="page-actions">{actions}</div>}
       </div>
       {children}
     </section>

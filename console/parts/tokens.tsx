@@ -5,6 +5,7 @@ import { run } from '../api/operations.ts';
 import { useQuery } from '../app/query.ts';
 import { now } from '../app/time.ts';
 import { Copyable } from './copy.tsx';
+import { Export } from './export.tsx';
 import { ChoiceField, TextField } from './field.tsx';
 import { Section } from './page.tsx';
 import { ProblemBox } from './problem.tsx';
@@ -41,9 +42,12 @@ export function Tokens({ roles }: { readonly roles: readonly Role[] }) {
     <Section
       title="Tokens"
       actions={
-        <button type="button" onClick={() => ask('new')}>
-          Make a token
-        </button>
+        <>
+          <Export list="token-list" />
+          <button type="button" onClick={() => ask('new')}>
+            Make a token
+          </button>
+        </>
       }
     >
       {made !== undefined && (
