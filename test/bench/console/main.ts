@@ -53,6 +53,7 @@ function scatter(data: string): void {
       name = CASE WHEN id % 100 = 0 THEN 'pump-' || id END,
       banned = id % 10000 = 0,
       tunnel_ended = CASE WHEN id % 5 = 0 THEN tunnel_ended END;
+    UPDATE handshake SET place = id % ${CITIES} + 1;
     INSERT INTO handshake_hour SELECT unixepoch() / 3600 - value % 24, 1, 'CH', value % 2, value
       FROM (WITH RECURSIVE n (value) AS (VALUES (1) UNION ALL SELECT value + 1 FROM n WHERE value < 48) SELECT value FROM n)
       WHERE true ON CONFLICT DO NOTHING;
