@@ -171,7 +171,9 @@ const host = (): HostArithmetic => ('face' in core() ? hostArithmetic() : PORTAB
 const isIssued =
   (face: EcdaaFace): member.Certified =>
   (_, gpk, credential) => {
-    const [A, B, C, D] = [0, 1, 2, 3].map((i) => decodeG1(credential.subarray(i * G1_LENGTH, (i + 1) * G1_LENGTH)));
+    const [A, B, C, D] = [0, 1, 2, 3].map((i) =>
+      decodeG1(credential.subarray(i * G1_LENGTH, (i + 1) * G1_LENGTH)),
+    );
     const AD = A!.add(D!);
     if (AD.is0()) return false;
     const [X, Y] = [gpk.subarray(0, G2_LENGTH), gpk.subarray(G2_LENGTH)];

@@ -3,7 +3,6 @@ import { readBounded, readExact } from '../os/files/read.ts';
 import { explainNotPermitted } from '../os/linux/tpm-device.ts';
 import { wipe } from '../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../protocol/crypto/group.ts';
-import { Failure } from '../protocol/failure.ts';
 import { parseTrust, type Trust } from '../protocol/identity/trust.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
 import { DEFAULT_TCTI, openTpm, type Tpm } from '../tpm/context.ts';

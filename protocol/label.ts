@@ -100,7 +100,10 @@ export function signedPart(
 }
 
 /** From the magic to what is before the signature. */
-function unsignedBody({ gpk, basename, name, vendor, claim, count, box }: Label, signed: boolean): Uint8Array {
+function unsignedBody(
+  { gpk, basename, name, vendor, claim, count, box }: Label,
+  signed: boolean,
+): Uint8Array {
   if (gpk.length !== GROUP_KEY_LENGTH) throw badKey(gpk.length);
   checkBasename(basename);
   checkName('name', name, MAX_NAME);
@@ -200,7 +203,11 @@ function parseBody(body: Uint8Array): Label {
   if (count !== undefined) checkCount(count);
   const box =
     flags & FLAG.box
-      ? { number: takeNumber('box'), boxes: takeNumber('number of boxes'), devices: takeNumber('size of the box') }
+      ? {
+          number: takeNumber('box'),
+          boxes: takeNumber('number of boxes'),
+          devices: takeNumber('size of the box'),
+        }
       : undefined;
   if (box !== undefined) checkBox(box, count);
   const signature = flags & FLAG.signature ? take('signature', SIGNATURE_LENGTH) : undefined;

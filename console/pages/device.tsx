@@ -60,8 +60,7 @@ export function DevicePage({ address }: { readonly address: string }) {
           [
             'Place',
             <>
-              {whereWords(data)}{' '}
-              <span class="quiet">(where its address is registered)</span>
+              {whereWords(data)} <span class="quiet">(where its address is registered)</span>
             </>,
           ],
           ['Note', data.note ?? <span class="quiet">none</span>],

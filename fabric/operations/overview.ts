@@ -1,8 +1,8 @@
 import { toHex } from '../../protocol/bytes.ts';
 import type { HandshakeTally } from '../registry/records.ts';
+import { cityView } from './audit.ts';
 import { optional, whole } from './contract/input.ts';
 import { isoTime, operation, type ReadContext } from './contract/operation.ts';
-import { cityView } from './audit.ts';
 import type {
   CountriesView,
   CountryView,

@@ -18,7 +18,11 @@ export const batchLabels: Command = {
     { name: 'pdf', value: 'FILE', help: 'sheets of A4, in millimetres' },
     { name: 'zpl', value: 'FILE', help: 'for label printers that speak ZPL II' },
     { name: 'dpi', value: ZPL_DPI.join('|'), help: 'dots per inch of that printer', default: DEFAULT_DPI },
-    { name: 'svg', value: 'DIR', help: 'a new folder with a file for each box: code and text, in millimetres' },
+    {
+      name: 'svg',
+      value: 'DIR',
+      help: 'a new folder with a file for each box: code and text, in millimetres',
+    },
     { name: 'png', value: 'DIR', help: 'a new folder with a file for each box: the code alone, at 300 dpi' },
     { name: 'width-mm', value: 'MM', help: 'largest width of the code', default: DEFAULT_WIDTH_MM },
     {

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { drawBoxLabels } from '../../factory/box-labels.ts';
 import { withJournal } from '../../factory/batch/journal.ts';
+import { drawBoxLabels } from '../../factory/box-labels.ts';
 import { createGroup, type Group, readLabelText } from '../../factory/group/group.ts';
 import { QUIET_ZONE } from '../../factory/label/qr.ts';
 import { createMaker } from '../../factory/maker/maker.ts';
@@ -146,7 +146,15 @@ test('each code says which box it is of, and is signed by the maker, where that 
       // openssl knows nothing of ours.
       writeFileSync(path('said'), signedPart({ ...read, signature: signature! })!.message);
       writeFileSync(path('sig'), signature!);
-      const checked = ['-verify', '-rawin', '-pubin', '-inkey', `${maker.folder}/maker.pub`, '-in', path('said')];
+      const checked = [
+        '-verify',
+        '-rawin',
+        '-pubin',
+        '-inkey',
+        `${maker.folder}/maker.pub`,
+        '-in',
+        path('said'),
+      ];
       execFileSync('openssl', ['pkeyutl', ...checked, '-sigfile', path('sig')], { stdio: 'ignore' });
       return read;
     });

@@ -78,7 +78,10 @@ export function listHandshakes(
     { before, limit: page.limit },
   );
   const { rows: shown, next } = pageOf('handshakes', page, rows, (row) => row.id);
-  return { rows: shown.map((row) => handshakeOf(db, row)), next: seen === undefined ? next : cursorOf('handshakes', seen) };
+  return {
+    rows: shown.map((row) => handshakeOf(db, row)),
+    next: seen === undefined ? next : cursorOf('handshakes', seen),
+  };
 }
 
 /** What a filter asks of a row: first what an index answers, then what is looked at in the rows that it finds. */
@@ -132,10 +135,11 @@ export function knocksOf(db: Database, scope: Scope, gid: Uint8Array, most: numb
  */
 export function handshakesBetween(db: Database, after: number, upTo: number, most: number): Owned[] {
   if (upTo <= after) return [];
-  const rows = prepare(
-    db,
-    'SELECT * FROM handshake WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT ?',
-  ).all(after, upTo, most) as Row[];
+  const rows = prepare(db, 'SELECT * FROM handshake WHERE id > ? AND id <= ? ORDER BY id DESC LIMIT ?').all(
+    after,
+    upTo,
+    most,
+  ) as Row[];
   const shown = new Set(rows.map(({ owner }) => owner));
   const others = rows.length < most ? [] : newestOfEach(db, after, rows.at(-1)?.id ?? after);
   return [...rows, ...others.filter(({ owner }) => !shown.has(owner))]

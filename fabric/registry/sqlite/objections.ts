@@ -20,7 +20,12 @@ export function raiseObjection(
     | { name: string; owner: number; claim_hash: Uint8Array | null }
     | undefined;
   const held = claimed?.claim_hash ?? undefined;
-  if (claimed === undefined || held === undefined || claimHash === undefined || !secretsEqual(held, claimHash))
+  if (
+    claimed === undefined ||
+    held === undefined ||
+    claimHash === undefined ||
+    !secretsEqual(held, claimHash)
+  )
     return false;
   const { name } = claimed;
   const by = prepare(db, 'SELECT name FROM owner WHERE id = ?').pluck().get(owner) as string | undefined;

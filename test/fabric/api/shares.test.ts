@@ -154,9 +154,14 @@ test('that events of one owner were left out hears nobody of another', async () 
   });
   const acme = issueSecret('token');
   const ofAcme = toHex(acme.hash);
-  const [own, other] = [await get('/events', `Bearer ${acme.text}`), await get('/events', `Bearer ${issueSecret('token').text}`)];
+  const [own, other] = [
+    await get('/events', `Bearer ${acme.text}`),
+    await get('/events', `Bearer ${issueSecret('token').text}`),
+  ];
   const tell = (missed: NewsView['missed'], ...owners: number[]): void => {
-    const events = owners.map((owner) => ({ name: 'device', owner, data: { address: `fd00::${owner}` } }) as const);
+    const events = owners.map(
+      (owner) => ({ name: 'device', owner, data: { address: `fd00::${owner}` } }) as const,
+    );
     waiting.push({ position, events, missed });
     wake();
   };

@@ -210,11 +210,21 @@ describe('a label', () => {
       const { view } = await admitGroup.run(on, { label, network: PLANT, announced: given });
       expect(view).toMatchObject({ gid: toHex(gid), announced: expected, most: null });
     }
-    expect(await readLabel.run(on, { label: makeBatch().label })).toMatchObject({ announced: null, box: null });
+    expect(await readLabel.run(on, { label: makeBatch().label })).toMatchObject({
+      announced: null,
+      box: null,
+    });
     // The label of a box is that of its batch, and says which box it is of.
     const { gpk, basename, gid } = makeBatch();
     const box = { number: 2, boxes: 21, devices: 20 };
-    const label = encodeLabel({ gpk, basename, name: 'march', count: 412, box, signature: new Uint8Array(64) });
+    const label = encodeLabel({
+      gpk,
+      basename,
+      name: 'march',
+      count: 412,
+      box,
+      signature: new Uint8Array(64),
+    });
     expect(await readLabel.run(on, { label })).toMatchObject({ announced: 412, box, signed: true });
     const { view } = await admitGroup.run(on, { label, network: PLANT });
     expect(view).toMatchObject({ gid: toHex(gid), announced: 412 });

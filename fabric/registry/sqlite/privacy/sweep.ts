@@ -49,10 +49,7 @@ function handshakeStep(
         countAndRemove(db, 'id > ? AND id <= ? AND at < ?', after, last, before);
         forgetCounts(db, at);
       }
-      const update = prepare(
-        db,
-        'UPDATE handshake SET source = ?, place = iif(?, place, NULL) WHERE id = ?',
-      );
+      const update = prepare(db, 'UPDATE handshake SET source = ?, place = iif(?, place, NULL) WHERE id = ?');
       for (const { id, source } of shorter) update.run(source, source === '' ? 0 : 1, id);
     },
     next: rows.length < ROWS ? { table: 'device', row: 0 } : { table: 'handshake', row: last },

@@ -59,7 +59,10 @@ export function citiesContract(openEmpty: OpenEmpty): void {
 
     test('are those of each handshake, good or refused, and stay as they were then', async () => {
       let cities = CITIES;
-      const { registry, group } = await withGroup(openEmpty, { ...known, cityOf: (source) => cities[source] });
+      const { registry, group } = await withGroup(openEmpty, {
+        ...known,
+        cityOf: (source) => cities[source],
+      });
       const chip = applicant(group);
       const refusal = { gid: group.gid, proven: false, result: 'xtt.bad-signature' } as const;
       await registry.admit({ ...chip, source: '130.59.1.1' });
@@ -113,7 +116,11 @@ export function citiesContract(openEmpty: OpenEmpty): void {
       await sweep();
       expect((await registry.device(address)).city).toMatchObject({ city: 'Winterthur' });
       const handshakes = async () =>
-        (await registry.handshakes({ limit: 9 })).rows.map((row) => [row.source, row.country, row.city?.city]);
+        (await registry.handshakes({ limit: 9 })).rows.map((row) => [
+          row.source,
+          row.country,
+          row.city?.city,
+        ]);
       expect(await handshakes()).toEqual([['130.59.1.0/24', 'CH', 'Winterthur']]);
       await registry.setPrivacy('anna', { addresses: 'none' });
       await sweep();
