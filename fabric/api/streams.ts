@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Failure, isFailure } from '../../protocol/failure.ts';
+import { HOST } from '../access/scope.ts';
 import type { Seen } from '../account/own.ts';
 import { eventForOwner } from '../operations/news.ts';
 import { type Callers, callerKey } from './callers.ts';
@@ -129,8 +130,10 @@ function sendHead(reply: FastifyReply): void {
 }
 
 /** What was left out may have been such an entry. */
-const changesOwners = ({ name, data }: FeedEvent): boolean =>
-  name === 'reset' || (name === 'audit' && ((data as { action?: string }).action ?? '').startsWith('owner.'));
+const changesOwners = ({ name, data, owner }: FeedEvent): boolean =>
+  name === 'reset'
+    ? owner === undefined || owner === HOST
+    : name === 'audit' && ((data as { action?: string }).action ?? '').startsWith('owner.');
 
 function visible({ permissions, owner }: Stream, events: readonly FeedEvent[]): readonly FeedEvent[] {
   const seen = events.filter(

@@ -167,15 +167,21 @@ describe('a stream of events', () => {
   test('says when events were left out', async () => {
     const line = newsline();
     const { api, tokenOf } = await place({ news: line.news });
-    const stream = await listen(api, bearer((await tokenOf('installer')).token));
+    const stream = await listen(api, bearer((await tokenOf('host')).token));
+    const ending = await listen(api, bearer((await tokenOf('installer')).token));
     await stream.until(/^id/);
+    line.tell([device('fd00::7')], [1]);
+    for (const each of [stream, ending]) await each.until(/fd00::7[\s\S]*event: reset/);
     line.tell([], 'all');
-    await stream.until(/event: reset/);
+    await stream.until(/event: reset[\s\S]*event: reset/);
+    // There may be several owners now: who was the only one's asks anew.
+    await ending.until(/event: reset[\s\S]*event: reset/);
+    await expect.poll(() => ending.isOver()).toBe(true);
     // Of all owners at once is one.
     line.tell([device('fd00::8')], [1, 2, 0]);
     line.tell([device('fd00::9')]);
     await stream.until(/fd00::9/);
-    expect(stream.text().match(/event: reset/g)).toHaveLength(2);
+    expect(stream.text().match(/event: reset/g)).toHaveLength(3);
   });
 
   test('is for whoever has a token or a session, ten at most', async () => {

@@ -126,7 +126,7 @@ test('when events were left out, a stream of everything that is not the host’s
   const own = await get('/events', `Bearer ${acme.text}`);
   const reader = own.body!.getReader();
   const device = { name: 'device', owner: 2, data: { address: 'fd00::2' } } as const;
-  tell({ position, events: [device], missed: [2] });
+  tell({ position, events: [device], missed: [0, 2] });
   const text = await only.text();
   expect(text).toContain('event: reset');
   expect(text).not.toContain('fd00::2');

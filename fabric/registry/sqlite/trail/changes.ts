@@ -55,7 +55,7 @@ function everything(db: Database): Change[] {
 }
 
 /** The newest changes, which are kept for other readers, however far this one has read: those of some tenths of a second. */
-const KEPT = 10_000;
+const KEPT = 1_000;
 /** Changes removed at once. */
 const REMOVED = 1_000;
 
