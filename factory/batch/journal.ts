@@ -9,6 +9,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
 import { type Facts, formatRow, hasCredential, parseRow, type Row } from './row.ts';
+import { inTurns } from './turns.ts';
 
 /** What a journal says in sum. Of a chip only its last entry counts. */
 export interface Tally {
@@ -72,33 +73,47 @@ const EMPTY: State = {
   tally: { passed: 0, issued: 0, failed: {}, tokens: {}, damaged: 0 },
 };
 
+/** So many in this process have a journal together, before other programs may. */
+const MOST_TOGETHER = 32;
+
 /**
  * Opens a batch's journal for `work`, and makes it if it is missing. Stations of one host may work on one batch: each change is alone.
  * The index beside it is made of the journal, and is made again if it is missing or damaged.
  * @throws Failure `factory.batch-busy`, those of `work` and of files
  */
-export async function withJournal<T>(group: Group, work: (journal: Journal) => Promise<T>): Promise<T> {
-  const path = `${group.folder}/${GROUP_FILE.journal}`;
+export const withJournal = <T>(group: Group, work: (journal: Journal) => Promise<T>): Promise<T> =>
+  inTurn(group.folder, async (journalOf) => work(await journalOf(group)));
+
+const inTurn = inTurns<(group: Group) => Promise<Journal>>(MOST_TOGETHER, holding);
+
+/** Holds the journal in a folder, as it is on the disk, alone on this host. @throws Failure `factory.batch-busy`, those of files */
+async function holding(
+  folder: string,
+  work: (journalOf: (group: Group) => Promise<Journal>) => Promise<void>,
+): Promise<void> {
+  const path = `${folder}/${GROUP_FILE.journal}`;
   const done = await withLock(path, WAIT_MS, async () => {
     // As it was called when it held devices alone.
-    await moveIfThere(`${group.folder}/manifest.jsonl`, path);
+    await moveIfThere(`${folder}/manifest.jsonl`, path);
     const log = await openLogFile(path);
     try {
-      const open = await openIndexed(`${group.folder}/${INDEX}`, log);
+      const index = `${folder}/${INDEX}`;
+      const open = await openIndexed(index, log);
       try {
-        return await work(await manage(group, log, open));
+        await work((group) => manage(group, log, open));
       } finally {
+        remember(index, open, log);
         await open.index.close();
       }
     } finally {
       await log.close();
     }
   });
-  if (done !== undefined) return done.result;
+  if (done !== undefined) return;
   throw new Failure(
     'factory.batch-busy',
     'retry',
-    `another program has held the batch ${group.folder} for two minutes`,
+    `another program has held the batch ${folder} for two minutes`,
     {
       action: 'Wait until it has exported or closed the batch, then try again.',
     },
@@ -141,13 +156,31 @@ async function openIndexed(path: string, log: LogFile): Promise<Indexed> {
     await index.close();
     return rebuild(path, log, 2 * (held.keys || 0));
   }
-  const open = { index, state: await catchUp(index, log, held) };
+  const open = { index, state: await catchUp(index, log, await newest(path, index, log, held)) };
   if (open.state.keys <= index.room) {
     if (open.state.covered - held.covered > CHECKPOINT_BYTES) await index.checkpoint(open.state);
     return open;
   }
   await index.close();
   return rebuild(path, log, 2 * open.state.keys);
+}
+
+/** How this process left some journals, so that it need not read again what it has put into their indexes. */
+const left = new Map<string, { readonly index: string; readonly log: string; readonly state: State }>();
+const MOST_LEFT = 16;
+
+/** The state in which this process left an index, if it and its journal are the same files and what was counted is there; else that of its checkpoint. */
+async function newest(path: string, index: SlotFile, log: LogFile, held: State): Promise<State> {
+  const known = left.get(path);
+  if (known === undefined || known.index !== index.id || known.log !== log.id) return held;
+  const { covered, last } = known.state;
+  return covered >= held.covered && covered <= log.length && (await endsWith(log, last)) ? known.state : held;
+}
+
+function remember(path: string, { index, state }: Indexed, log: LogFile): void {
+  left.delete(path);
+  left.set(path, { index: index.id, log: log.id, state });
+  if (left.size > MOST_LEFT) left.delete(left.keys().next().value!);
 }
 
 async function endsWith(log: LogFile, last: State['last']): Promise<boolean> {

@@ -2,6 +2,7 @@ import { checkMemberKey, issueCredential, join, validateCredential } from '../..
 import { primitives } from '../../crypto/primitives.ts';
 import type { DaaKey } from '../../protocol/crypto/daa-key.ts';
 import { G1_LENGTH } from '../../protocol/crypto/encoding.ts';
+import { checkIssuerSecret } from '../../protocol/crypto/issuer.ts';
 import { memberPseudonym } from '../../protocol/crypto/member.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Group } from './group.ts';
@@ -22,29 +23,39 @@ export interface Admission {
  */
 export async function admitMember(group: Group, issuerSecret: Uint8Array, key: DaaKey): Promise<Admission> {
   const nonce = primitives.random(NONCE_LENGTH);
-  return admitMemberKey(group, issuerSecret, await join(primitives, key, nonce, group.basename), nonce);
+  const memberKey = await join(primitives, key, nonce, group.basename);
+  checkMemberKey(primitives, memberKey, nonce, group.basename);
+  const admission = issueFor(issuerSecret, memberKey);
+  try {
+    const { credential, signature } = admission;
+    validateCredential(primitives, group.gpk, key.publicPoint, credential, signature);
+  } catch (error) {
+    if (isFailure(error, 'ecdaa.bad-credential')) throw keyMismatch(group, error);
+    throw error;
+  }
+  return admission;
 }
 
-/** The same for a member key that was made elsewhere, with the group's basename, over this nonce. @throws Failure as `admitMember` */
-export function admitMemberKey(
-  group: Group,
-  issuerSecret: Uint8Array,
-  memberKey: Uint8Array,
-  nonce: Uint8Array,
-): Admission {
-  checkMemberKey(primitives, memberKey, nonce, group.basename);
-  const publicPoint = memberKey.subarray(0, G1_LENGTH);
+/** A credential, which is not verified here, for a member key with a pseudonym whose proof the caller has checked. */
+export const issueFor = (issuerSecret: Uint8Array, memberKey: Uint8Array): Admission => ({
+  ...issueCredential(primitives, issuerSecret, memberKey.subarray(0, G1_LENGTH)),
+  pseudonym: memberPseudonym(memberKey),
+});
+
+/** That the issuer's secret is the group's. @throws Failure `factory.key-mismatch` */
+export function requireIssuer(group: Group, issuerSecret: Uint8Array): void {
   try {
-    const issued = issueCredential(primitives, issuerSecret, publicPoint);
-    validateCredential(primitives, group.gpk, publicPoint, issued.credential, issued.signature);
-    return { ...issued, pseudonym: memberPseudonym(memberKey) };
+    checkIssuerSecret(issuerSecret, group.gpk);
   } catch (error) {
-    if (!isFailure(error, 'ecdaa.bad-credential')) throw error;
-    throw new Failure(
-      'factory.key-mismatch',
-      'operator',
-      `the issuer's secret key in ${group.folder} does not belong to its ipk.bin: a credential issued with it is not valid`,
-      { action: 'Restore the isk.bin or isk.enc that belongs to this group.', cause: error },
-    );
+    if (isFailure(error, 'ecdaa.bad-issuer-secret')) throw keyMismatch(group, error);
+    throw error;
   }
 }
+
+const keyMismatch = (group: Group, cause: unknown): Failure =>
+  new Failure(
+    'factory.key-mismatch',
+    'operator',
+    `the issuer's secret key in ${group.folder} does not belong to its ipk.bin: a credential issued with it is not valid`,
+    { action: 'Restore the isk.bin or isk.enc that belongs to this group.', cause },
+  );

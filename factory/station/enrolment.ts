@@ -23,7 +23,7 @@ import {
   requireVerified,
 } from '../device/endorsement.ts';
 import type { Group } from '../group/group.ts';
-import { admitMemberKey, NONCE_LENGTH } from '../group/join.ts';
+import { issueFor, NONCE_LENGTH, requireIssuer } from '../group/join.ts';
 import { memberName } from '../group/names.ts';
 import { sealedRefused } from './messages.ts';
 import { type Held, openSessions } from './sessions.ts';
@@ -131,9 +131,11 @@ const SESSION_MS = 600_000;
 /** Entries of failures that a token may cause for each of its boards, and some more. */
 const FAILURES = { perBoard: 4, more: 16 };
 
+/** @throws Failure `factory.key-mismatch` */
 export function openEnrolment(options: EnrolmentOptions): Enrolment {
   const { group, issuerSecret, endorsement, operator, recordEk, allowSealed = false, boards, now } = options;
   const time = (): number => now().getTime();
+  requireIssuer(group, issuerSecret);
   /** What all its verifications share is prepared once. */
   const verifier = groupVerifier(primitives, group.gpk, group.basename);
   const sessions = openSessions<Session>(boards, time, ({ secret }) => secret && wipe(secret));
@@ -206,7 +208,8 @@ export function openEnrolment(options: EnrolmentOptions): Enrolment {
   /**
    * Gives a credential for a key, charged to the token and with its entry on the disk before; a board that comes again is charged once, and one that
    * says that it holds a credential is charged, too, if the journal does not know of it.
-   * @throws Failure `factory.token-used`, `factory.token-expired`, `factory.batch-closed`, `factory.key-mismatch`, those of `Journal.record`
+   * That it works is seen when the board signs with it.
+   * @throws Failure `factory.token-used`, `factory.token-expired`, `factory.batch-closed`, those of `Journal.record`
    */
   async function issue(session: Session): Promise<Reply> {
     const { key, token } = session;
@@ -216,9 +219,7 @@ export function openEnrolment(options: EnrolmentOptions): Enrolment {
       const known = before !== undefined && hasCredential(before);
       if (!known) requireLeft(token, journal.tally.tokens);
       journal.requireOpen();
-      const made = key!.holds
-        ? undefined
-        : admitMemberKey(group, issuerSecret, key!.memberKey, session.nonce);
+      const made = key!.holds ? undefined : issueFor(issuerSecret, key!.memberKey);
       await journal.record(factsOf(session, { result: 'issued', ...(known ? {} : { token: token.id }) }));
       return made;
     });

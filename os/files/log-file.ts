@@ -14,6 +14,8 @@ export interface LineAt {
  * was never reported as written. One program at a time may append.
  */
 export interface LogFile {
+  /** Which file it is: another one has another. */
+  readonly id: string;
   /** Bytes, a torn last line left out. */
   readonly length: number;
   /** The line at an offset, without its end; undefined if no whole line of at most MAX_LINE bytes begins there. */
@@ -60,7 +62,7 @@ async function openEither(path: string): Promise<FileHandle> {
 }
 
 async function manage(path: string, file: FileHandle): Promise<LogFile> {
-  const { size } = await file.stat();
+  const { size, dev, ino } = await file.stat();
   let length = await endOfLines(file, size);
   let torn = length < size;
 
@@ -89,6 +91,7 @@ async function manage(path: string, file: FileHandle): Promise<LogFile> {
   }
 
   return {
+    id: `${dev} ${ino}`,
     get length() {
       return length;
     },
@@ -126,10 +129,10 @@ async function manage(path: string, file: FileHandle): Promise<LogFile> {
   };
 }
 
-/** Where the last whole line ends. A line is shorter than what is looked at. */
+/** Where the last whole line ends: mostly at the end of the file. */
 async function endOfLines(file: FileHandle, size: number): Promise<number> {
   for (let end = size; end > 0; ) {
-    const start = Math.max(0, end - CHUNK);
+    const start = Math.max(0, end - MAX_LINE);
     const chunk = Buffer.alloc(end - start);
     await file.read(chunk, 0, chunk.length, start);
     const last = chunk.lastIndexOf(NEWLINE);

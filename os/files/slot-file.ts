@@ -7,6 +7,8 @@ import { writeFailure } from './durable.ts';
  * only at `checkpoint`: after a power cut it is as it was there, or newer. What it finds has to be looked at: different hashes may begin alike.
  */
 export interface SlotFile {
+  /** Which file it is: another one, or none, has another. */
+  readonly id: string;
   /** What was given at the last checkpoint; undefined if there was none, or it is damaged. */
   readonly state: unknown;
   /** The numbers under the key of 8 bytes. */
@@ -35,7 +37,7 @@ export async function openSlotFile(path: string): Promise<SlotFile | undefined> 
   const file = await open(path, 'r+').catch(() => undefined);
   if (file === undefined) return undefined;
   const header = await readHeader(file);
-  const { size } = await file.stat();
+  const { size, dev, ino } = await file.stat();
   if (header === undefined || size !== HEADER + header.slots * SLOT) {
     await file.close();
     return undefined;
@@ -50,7 +52,7 @@ export async function openSlotFile(path: string): Promise<SlotFile | undefined> 
       await file.write(bytes, 0, SLOT, HEADER + slot * SLOT);
     },
   };
-  return table(path, file, store, header);
+  return table(path, { file, id: `${dev} ${ino}` }, store, header);
 }
 
 /**
@@ -69,7 +71,7 @@ export async function makeSlotFile(
     read: async (slot) => bytes.subarray(slot * SLOT, (slot + 1) * SLOT),
     write: async (slot, content) => void content.copy(bytes, slot * SLOT),
   };
-  const made = table(path, undefined, store, { slots, state: undefined });
+  const made = table(path, { file: undefined, id: 'memory' }, store, { slots, state: undefined });
   const state = await fill(made);
   try {
     await publish(path, encodeHeader({ slots, state }), bytes);
@@ -107,9 +109,15 @@ interface Header {
   readonly state: unknown;
 }
 
-function table(path: string, file: FileHandle | undefined, store: Store, header: Header): SlotFile {
+function table(
+  path: string,
+  { file, id }: { readonly file: FileHandle | undefined; readonly id: string },
+  store: Store,
+  header: Header,
+): SlotFile {
   const { slots } = header;
   return {
+    id,
     state: header.state,
     room: Math.floor(slots * MOST_FULL),
     async *find(key) {

@@ -16,8 +16,8 @@ import { maker } from '../makers.ts';
 import { powerCut } from '../power-cut.ts';
 import { nobody, stationPlace, withTpm } from './place.ts';
 
-/** `ENF_BOARDS=64 npx vitest run test/factory/station/boards.test.ts` */
-const BOARDS = Number(process.env.ENF_BOARDS ?? 16);
+/** `ENF_BOARDS=4 npx vitest run test/factory/station/boards.test.ts` */
+const BOARDS = Number(process.env.ENF_BOARDS ?? 64);
 const at = stationPlace();
 const { path, newGroup, station, chip, personalise, tokenFor, tally } = at;
 const post = (

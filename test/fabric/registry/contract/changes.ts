@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { StandingChange } from '../../../../fabric/registry/records.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { formatIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
 import type { WholeRegistry as Registry } from '../../place.ts';
@@ -91,7 +92,7 @@ export function changesContract(openEmpty: OpenEmpty): void {
       };
       const [inTime, late] = [told(fabric), told(cli)];
       const stop = await fabric.follow(5);
-      const turns = Array.from({ length: 1_100 }, (_, n) => (n % 2 === 0 ? 'ban' : 'unban') as const);
+      const turns = Array.from({ length: 1_100 }, (_, n): StandingChange => (n % 2 === 0 ? 'ban' : 'unban'));
       await Promise.all(turns.map((change) => fabric.setStanding('owner', address, change)));
       expect(inTime).toHaveLength(1_100);
       await new Promise((resolve) => setTimeout(resolve, 300));
