@@ -10,7 +10,8 @@ import { leave, may, me } from './app/session.ts';
 import { clock } from './app/time.ts';
 import { OwnerSwitch } from './owner-switch.tsx';
 import type { PageEntry } from './pages.ts';
-import { ProblemBox } from './parts/problem.tsx';
+import { Page } from './parts/page.tsx';
+import { ProblemPage } from './parts/problem.tsx';
 
 /** The frame of all pages: the ways to them at the left, or below on a phone, and the page itself. */
 export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
@@ -108,12 +109,14 @@ function CurrentPage({ entry }: { readonly entry: PageEntry | undefined }) {
   }, [entry]);
   if (entry === undefined)
     return (
-      <p class="empty">
-        There is no page at this address, or your role may not see it. <a href={hrefOf([])}>Overview</a>
-      </p>
+      <Page title="No such page">
+        <p class="empty">
+          There is no page at this address, or your role may not see it. <a href={hrefOf([])}>Overview</a>
+        </p>
+      </Page>
     );
-  if (problem !== undefined) return <ProblemBox problem={problem} />;
+  if (problem !== undefined) return <ProblemPage title={entry.name ?? 'Page'} problem={problem} />;
   if (loaded?.path !== entry.path) return null;
-  const { Page } = loaded;
-  return <Page route={route.value} />;
+  const { Page: Loaded } = loaded;
+  return <Loaded route={route.value} />;
 }

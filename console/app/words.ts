@@ -53,6 +53,11 @@ const REASONS: Readonly<Record<string, string>> = {
   'fabric.address-not-yours': 'it asked for an address of another device',
   'fabric.network-full': 'the network has no free address',
   'xtt.interrupted': 'the connection was cut',
+  'xtt.bad-group-signature': 'it did not prove its batch',
+  'xtt.bad-longterm-signature': 'it did not prove its own key',
+  'xtt.expired-cookie': 'it took too long',
+  'xtt.spent-cookie': 'it was said a second time',
+  'xtt.cookie-jar-full': 'too many tried at once',
 };
 
 /** A handshake's result in words; the code itself if there are none. */

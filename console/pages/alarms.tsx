@@ -100,7 +100,10 @@ function What({ alarm }: { readonly alarm: AlarmView }) {
   const href = hrefOfSubject(alarm);
   return (
     <>
-      <b>{what}</b> {action} {href !== undefined && <a href={href}>Show it</a>}
+      <b>{what}</b>{' '}
+      <span class="plain">
+        {action} {href !== undefined && <a href={href}>Show it</a>}
+      </span>
     </>
   );
 }

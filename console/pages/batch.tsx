@@ -11,7 +11,7 @@ import { Standing } from '../parts/badge.tsx';
 import { TextField } from '../parts/field.tsx';
 import { countriesIn, countriesWords, LimitFields } from '../parts/limits.tsx';
 import { Facts, Page, Section } from '../parts/page.tsx';
-import { ProblemBox } from '../parts/problem.tsx';
+import { ProblemBox, ProblemPage } from '../parts/problem.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { Rows } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
@@ -31,7 +31,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
     return problem.code === 'fabric.unknown-group' ? (
       <NotAdmitted gid={gid} />
     ) : (
-      <ProblemBox problem={problem} again={again} />
+      <ProblemPage title="Batch" problem={problem} again={again} />
     );
   }
   const close = (): void => ask(undefined);

@@ -9,7 +9,7 @@ import { Presence, Standing } from '../parts/badge.tsx';
 import { Copyable } from '../parts/copy.tsx';
 import { GroupLink } from '../parts/link.tsx';
 import { Facts, Page, Section } from '../parts/page.tsx';
-import { ProblemBox } from '../parts/problem.tsx';
+import { ProblemBox, ProblemPage } from '../parts/problem.tsx';
 import { When } from '../parts/when.tsx';
 import { type DeviceAction, DeviceSheet } from './device-sheets.tsx';
 import { Timeline } from './timeline.tsx';
@@ -22,7 +22,7 @@ export function DevicePage({ address }: { readonly address: string }) {
   const [asked, ask] = useState<DeviceAction>();
   const [done, setDone] = useState<string>();
   if (data === undefined)
-    return problem === undefined ? null : <ProblemBox problem={problem} again={again} />;
+    return problem === undefined ? null : <ProblemPage title={address} problem={problem} again={again} />;
   return (
     <Page
       title={data.name ?? data.address}

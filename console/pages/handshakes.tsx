@@ -29,13 +29,14 @@ const COLUMNS: readonly Column<HandshakeView>[] = [
       address === null ? <span class="quiet">none</span> : <DeviceLink address={address} />,
   },
   {
-    name: 'Batch id',
+    name: 'Batch',
+    // Enough to tell one from another: its page has all of it.
     cell: ({ gid }) =>
       gid === null ? (
         <span class="quiet">not said</span>
       ) : (
         <a href={hrefOf(['batches', gid])}>
-          <code>{shortGid(gid)}</code>
+          <code>{shortGid(gid).slice(0, 9)}</code>
         </a>
       ),
   },

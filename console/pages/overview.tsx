@@ -8,7 +8,7 @@ import { ArrivalBar } from '../charts/arrival-bar.tsx';
 import { HourBars } from '../charts/hour-bars.tsx';
 import { GroupLink } from '../parts/link.tsx';
 import { Page, Section } from '../parts/page.tsx';
-import { ProblemBox } from '../parts/problem.tsx';
+import { ProblemBox, ProblemPage } from '../parts/problem.tsx';
 import { Rows } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 
@@ -23,7 +23,7 @@ export function Overview(_: { readonly route: Route }) {
     run('overview', {}),
   );
   if (data === undefined)
-    return problem === undefined ? null : <ProblemBox problem={problem} again={again} />;
+    return problem === undefined ? null : <ProblemPage title="Overview" problem={problem} again={again} />;
   return (
     <Page
       title="Overview"

@@ -1,4 +1,22 @@
 import type { Problem } from '../api/problem.ts';
+import { Page } from './page.tsx';
+
+/** A page of which nothing else can be shown. */
+export function ProblemPage({
+  title,
+  problem,
+  again,
+}: {
+  readonly title: string;
+  readonly problem: Problem;
+  readonly again?: () => void;
+}) {
+  return (
+    <Page title={title}>
+      <ProblemBox problem={problem} {...(again !== undefined && { again })} />
+    </Page>
+  );
+}
 
 /** An error as every page shows it: what was wrong, what to do, its code. */
 export function ProblemBox({ problem, again }: { readonly problem: Problem; readonly again?: () => void }) {
