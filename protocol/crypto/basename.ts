@@ -1,5 +1,5 @@
 /** Hashing a basename to a point, so that a member's pseudonym under it is K = sk·P2 (ecdaa.md §4). */
-import { concat, u32le } from '../bytes.ts';
+import { concat, equal, u32le } from '../bytes.ts';
 import { Failure } from '../failure.ts';
 import type { BasenamePoint } from './daa-key.ts';
 import { encodeG1, hashToScalar } from './encoding.ts';
@@ -16,11 +16,19 @@ export interface HashedBasename extends BasenamePoint {
   readonly counter: number;
 }
 
+/** The last one: whoever hashes one, hashes it for each of many members. */
+let last: HashedBasename | undefined;
+
 /**
  * The first x = SHA-256(LE32(i) ‖ basename) mod n, i = 0 … 231, that is on the curve, with its even y.
  * @throws Failure `ecdaa.bad-basename` if none is (probability 2⁻²³²).
  */
 export function hashToG1(p: Pick<Primitives, 'sha256'>, basename: Uint8Array): HashedBasename {
+  if (last === undefined || !equal(last.basename, basename)) last = hashed(p, basename.slice());
+  return last;
+}
+
+function hashed(p: Pick<Primitives, 'sha256'>, basename: Uint8Array): HashedBasename {
   for (let counter = 0; counter < ATTEMPTS; counter++) {
     const s2 = concat(u32le(counter), basename);
     const x = hashToScalar(p, s2);
