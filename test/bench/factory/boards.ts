@@ -7,7 +7,6 @@ import { encodeMessage, readFields, STEP } from '../../../factory/station/messag
 import { postPinned } from '../../../os/net/https.ts';
 import type { DaaKey } from '../../../protocol/crypto/daa-key.ts';
 import { generateMemberSecret } from '../../../protocol/crypto/member.ts';
-import { isFailure } from '../../../protocol/failure.ts';
 import { encodeUtf8 } from '../../../protocol/utf8.ts';
 import { ALGORITHM, ATTRIBUTE, CURVE, encodeEccPublic } from '../../../tpm/structures.ts';
 import { cpuOfProcess } from '../processes.ts';
@@ -76,7 +75,7 @@ async function persevering(board: Board, serial: string, to: Target): Promise<vo
     try {
       return await personalise(board, serial, to);
     } catch (error) {
-      if (!isFailure(error, 'net.unreachable') || tries === TRIES) throw error;
+      if (tries === TRIES) throw error;
     }
   }
 }
