@@ -120,7 +120,7 @@ export async function measureBoards(
     }
     return [
       {
-        what: `a board at the station, CPU, $atOnceat a time`,
+        what: `a board at the station, CPU, ${atOnce} at a time`,
         unit: 'ms',
         value: median(cpu)!,
         must: { atMost: 5 },
