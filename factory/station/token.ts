@@ -2,7 +2,7 @@ import { primitives } from '../../crypto/primitives.ts';
 import { secretsEqual } from '../../crypto/secrets.ts';
 import { writeDurable } from '../../os/files/durable.ts';
 import { withLock } from '../../os/files/lock.ts';
-import { readIfThere } from '../../os/files/read.ts';
+import { readBounded, versionIfThere } from '../../os/files/read.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
@@ -127,11 +127,24 @@ export function requireLeft(token: Token, used: Readonly<Record<string, number>>
   );
 }
 
+/** The list of a group that was read last: a station asks for it twice for each board. */
+let lastRead:
+  | { readonly path: string; readonly version: string; readonly tokens: readonly Token[] }
+  | undefined;
+
 /** @throws Failure those of reading files, `factory.bad-tokens` */
 export async function readTokens(group: Group): Promise<readonly Token[]> {
   const path = `${group.folder}/${GROUP_FILE.tokens}`;
-  const bytes = await readIfThere(path, 'tokens', MAX_FILE);
-  if (bytes === undefined) return [];
+  const version = await versionIfThere(path, 'tokens');
+  if (version === undefined) return [];
+  if (lastRead?.path === path && lastRead.version === version) return lastRead.tokens;
+  const tokens = parseTokens(path, await readBounded(path, 'tokens', MAX_FILE));
+  // What was written between the two has another version.
+  lastRead = { path, version, tokens };
+  return tokens;
+}
+
+function parseTokens(path: string, bytes: Uint8Array): readonly Token[] {
   try {
     const tokens = JSON.parse(decodeUtf8(bytes) ?? '') as Token[];
     if (tokens.every(({ id, hash, count, expires }) => isToken(id, hash, count, expires))) return tokens;

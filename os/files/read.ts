@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 
@@ -47,6 +47,18 @@ export async function readIfThere(
   } catch (error) {
     if (isFailure(error, 'os.no-file')) return undefined;
     throw error;
+  }
+}
+
+/** Another text whenever a file was written or replaced since; undefined where none is. @throws Failure `os.not-readable` */
+export async function versionIfThere(path: string, what: string): Promise<string | undefined> {
+  try {
+    const { dev, ino, size, ctimeNs } = await stat(path, { bigint: true });
+    return [dev, ino, size, ctimeNs].join(' ');
+  } catch (error) {
+    const failure = readFailure(path, what, error);
+    if (failure.code === 'os.no-file') return undefined;
+    throw failure;
   }
 }
 

@@ -42,17 +42,37 @@ export async function openSlotFile(path: string): Promise<SlotFile | undefined> 
     await file.close();
     return undefined;
   }
-  const store: Store = {
+  return table(path, { file, id: `${dev} ${ino}` }, storeIn(file), header);
+}
+
+/** So much is read at once, and kept while the file is open: whoever has opened it has it alone. */
+const PAGE = 4_096;
+const MOST_PAGES = 256;
+
+function storeIn(file: FileHandle): Store {
+  const pages = new Map<number, Buffer>();
+  async function pageOf(slot: number): Promise<Buffer> {
+    const number = Math.floor((slot * SLOT) / PAGE);
+    const known = pages.get(number);
+    if (known !== undefined) return known;
+    const page = Buffer.alloc(PAGE);
+    await file.read(page, 0, PAGE, HEADER + number * PAGE);
+    if (pages.size >= MOST_PAGES) pages.clear();
+    pages.set(number, page);
+    return page;
+  }
+  const within = (slot: number): number => (slot * SLOT) % PAGE;
+  return {
     async read(slot) {
-      const bytes = Buffer.alloc(SLOT);
-      await file.read(bytes, 0, SLOT, HEADER + slot * SLOT);
-      return bytes;
+      const at = within(slot);
+      return (await pageOf(slot)).subarray(at, at + SLOT);
     },
     async write(slot, bytes) {
+      const page = await pageOf(slot);
       await file.write(bytes, 0, SLOT, HEADER + slot * SLOT);
+      bytes.copy(page, within(slot));
     },
   };
-  return table(path, { file, id: `${dev} ${ino}` }, store, header);
 }
 
 /**

@@ -17,7 +17,7 @@ import { factory, makeBatch, startLine } from './place.ts';
 /** What is measured apart from the others, so that a slow moment of the machine is one of several. */
 const ROUNDS = 5;
 /** Before that, the station's code is compiled. */
-const WARM = 64;
+const WARM = 256;
 
 /** A board, as its station sees it: a key in software that says of itself that it is in a TPM. The TPM's own time is not the station's. */
 interface Board {
