@@ -36,6 +36,14 @@ export function verifyAsMaker(publicKey: string, message: Uint8Array, signature:
   return verify(null, message, makerPublicKey(publicKey), signature);
 }
 
+/** What a maker's key is known by: SHA-256 of its SubjectPublicKeyInfo in DER, 32 bytes. @throws Failure `factory.bad-maker-key` */
+export const makerFingerprint = (publicKey: string): Uint8Array =>
+  new Uint8Array(
+    createHash('sha256')
+      .update(makerPublicKey(publicKey).export({ type: 'spki', format: 'der' }))
+      .digest(),
+  );
+
 function secretKey(secret: Uint8Array): KeyObject {
   let key: KeyObject;
   try {

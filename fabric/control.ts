@@ -21,6 +21,8 @@ import type { Router } from './router/router.ts';
 import { sessionList } from './session-list.ts';
 
 const LONGEST_ACTOR = 200;
+/** Bytes: a part of a roster is the longest. */
+const LONGEST_QUESTION = 1_048_576;
 const LONGEST_OWNER = 63;
 /** Rows of a list that an operation reads in one turn of the event loop: some milliseconds, whoever asks for how many. */
 const ROWS_AT_ONCE = 200;
@@ -87,30 +89,34 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
   const signing = account(parts.registry);
   const jobs = openJobs(Date.now, (error) => parts.log('error', `job: ${(error as Error).stack}`));
   const stopping = new AbortController();
-  const control = await serveControl(path, async (question) => {
-    const request = `${question.method} ${question.path}`;
-    const { router } = parts;
-    if (request === `GET ${SESSIONS_PATH}`) return sessionList(router ?? NO_SESSIONS, question.query);
-    if (request === `POST ${SESSIONS_PATH}`) return contactsOf(await question.json(), parts);
-    if (request === `GET ${SERVING_PATH}`) return (await parts.serving?.()) ?? null;
-    if (request === 'GET /metrics' && parts.metrics !== undefined) {
-      return new TextAnswer(METRICS_TYPE, await parts.metrics());
-    }
-    if (request === `POST ${CHANGED_PATH}`) {
-      await applyChanges();
-      return {};
-    }
-    if (request === `GET ${NEWS_PATH}`) {
-      const signal = AbortSignal.any([
-        stopping.signal,
-        ...(question.signal === undefined ? [] : [question.signal]),
-      ]);
-      return waitForNews(parts.registry, parsePosition(question.query), signal);
-    }
-    if (request.startsWith(`POST ${OPERATION_PATH}`))
-      return runOperation(question, parts, { running, jobs }, signing);
-    return undefined;
-  });
+  const control = await serveControl(
+    path,
+    async (question) => {
+      const request = `${question.method} ${question.path}`;
+      const { router } = parts;
+      if (request === `GET ${SESSIONS_PATH}`) return sessionList(router ?? NO_SESSIONS, question.query);
+      if (request === `POST ${SESSIONS_PATH}`) return contactsOf(await question.json(), parts);
+      if (request === `GET ${SERVING_PATH}`) return (await parts.serving?.()) ?? null;
+      if (request === 'GET /metrics' && parts.metrics !== undefined) {
+        return new TextAnswer(METRICS_TYPE, await parts.metrics());
+      }
+      if (request === `POST ${CHANGED_PATH}`) {
+        await applyChanges();
+        return {};
+      }
+      if (request === `GET ${NEWS_PATH}`) {
+        const signal = AbortSignal.any([
+          stopping.signal,
+          ...(question.signal === undefined ? [] : [question.signal]),
+        ]);
+        return waitForNews(parts.registry, parsePosition(question.query), signal);
+      }
+      if (request.startsWith(`POST ${OPERATION_PATH}`))
+        return runOperation(question, parts, { running, jobs }, signing);
+      return undefined;
+    },
+    LONGEST_QUESTION,
+  );
   return {
     close(graceMs) {
       stopping.abort();

@@ -17,6 +17,7 @@ export type ListName =
   | 'handshake-list'
   | 'network-list'
   | 'person-list'
+  | 'roster-list'
   | 'token-list';
 
 /** Where a list is as a whole, narrowed by `filter`. */

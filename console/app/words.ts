@@ -48,6 +48,8 @@ const REASONS: Readonly<Record<string, string>> = {
   'fabric.group-suspended': 'its batch is suspended',
   'fabric.group-full': 'its batch has as many devices as it may have',
   'fabric.country-unexpected': 'it came from a country that its batch does not allow',
+  'fabric.not-on-roster': 'it is not on the roster of its batch',
+  'fabric.roster-awaited': 'its batch waits for its roster',
   'fabric.device-banned': 'the device is banned',
   'fabric.device-retired': 'the device is retired',
   'fabric.address-not-yours': 'it asked for an address of another device',

@@ -52,6 +52,14 @@ const WORDS: Readonly<Record<string, Words>> = {
   'group.remove': ({ who, subject, detail }) => `${who} removed the batch ${named(detail, subject)}`,
   'group.suspend': ({ who, subject, detail }) => `${who} suspended the batch ${named(detail, subject)}`,
   'group.resume': ({ who, subject, detail }) => `${who} resumed the batch ${named(detail, subject)}`,
+  'roster.add': ({ who, subject, detail }) =>
+    `${who} gave the batch ${named(detail, subject)} a roster of ${field(detail, 'devices')} devices`,
+  'roster.remove': ({ who, subject, detail }) =>
+    `${who} took the roster of the batch ${named(detail, subject)} away`,
+  'roster.ban': ({ who, subject, detail }) =>
+    `${who} banned ${field(detail, 'devices')} devices of the batch ${named(detail, subject)} before they came`,
+  'roster.unban': ({ who, subject, detail }) =>
+    `${who} unbanned ${field(detail, 'devices')} devices of the batch ${named(detail, subject)} before they came`,
   'device.admit': ({ subject }) => `A new device proved its batch and got ${subject}`,
   'device.readmit': ({ subject }) => `${subject} proved its batch again and is admitted`,
   'device.rekey': ({ subject }) => `${subject} made itself a new key`,

@@ -15,6 +15,7 @@ import { ProblemBox, ProblemPage } from '../parts/problem.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { Rows } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
+import { RosterNote } from './roster.tsx';
 
 type Batch = ViewOf<'group-show'>;
 
@@ -93,6 +94,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
       <p>
         <a href={hrefOf(['devices'], { gid: data.gid })}>The devices of this batch</a>
       </p>
+      <RosterNote {...data} />
       {data.beyondLimits !== null && <BeyondLimits knocking={data.beyondLimits} />}
       <Section title="Refused lately">
         {data.refusals.length === 0 ? (

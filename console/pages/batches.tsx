@@ -13,6 +13,7 @@ import { Search } from '../parts/search.tsx';
 import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 import { BatchPage } from './batch.tsx';
+import { RosterPage } from './roster.tsx';
 
 type Counted = GroupView & { readonly devices: number };
 
@@ -30,8 +31,9 @@ const COLUMNS: readonly Column<Counted>[] = [
 
 /** All batches, or one of them. */
 export function Batches({ route }: { readonly route: Route }) {
-  const gid = route.path[1];
-  return gid === undefined ? <BatchList route={route} /> : <BatchPage gid={gid} />;
+  const [, gid, part] = route.path;
+  if (gid === undefined) return <BatchList route={route} />;
+  return part === 'roster' ? <RosterPage gid={gid} route={route} /> : <BatchPage gid={gid} />;
 }
 
 function BatchList({ route }: { readonly route: Route }) {

@@ -63,6 +63,11 @@ export function DevicePage({ address }: { readonly address: string }) {
               {whereWords(data)} <span class="quiet">(where its address is registered)</span>
             </>,
           ],
+          ...(data.serial === null ? [] : [['Serial number', data.serial] as const]),
+          ...(data.box === null ? [] : [['Box', data.box.toLocaleString('en')] as const]),
+          ...(data.resident === false
+            ? [['Member key', 'not in its chip: sealed by it, or in files'] as const]
+            : []),
           ['Note', data.note ?? <span class="quiet">none</span>],
           ['Network', data.network],
           ['Batch id', <code key="i">{shortGid(data.gid)}</code>],

@@ -66,7 +66,7 @@ const FILTERS = [
   },
 ] as const;
 
-const FIELDS = ['gid', 'network', 'standing', 'tunnel', 'failure', 'q'] as const;
+const FIELDS = ['gid', 'network', 'standing', 'tunnel', 'failure', 'roster', 'q'] as const;
 
 /** All devices, or one of them. */
 export function Devices({ route }: { readonly route: Route }) {

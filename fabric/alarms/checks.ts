@@ -72,7 +72,7 @@ export function alarmChecks({
       find: () => registry.overAnnounced(),
     },
     {
-      kinds: ['group.over-limit', 'country.unexpected'],
+      kinds: ['group.over-limit', 'country.unexpected', 'group.off-roster'],
       everyMs: 10_000,
       find: () => registry.beyondLimits(now() - DAY_MS),
     },

@@ -6,11 +6,13 @@ import { badRequest } from './request-input.ts';
 import { API_PREFIX } from './routes.ts';
 
 export const LARGEST_BODY = 65_536;
+/** Of a request with a part of a file. */
+export const LARGEST_PART = 1_048_576;
 
 /** Answers every error as a problem; what is no Failure goes to the log. */
 export function answerProblems(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error: FastifyError | Failure, request, reply) => {
-    const failure = isFailure(error) ? error : failureOf(error);
+    const failure = isFailure(error) ? error : failureOf(error, request.routeOptions.bodyLimit);
     if (failure === undefined)
       log('error', `${request.method} ${request.routeOptions.url ?? '?'}: ${error.stack}`);
     const problem = problemOf(failure ?? error);
@@ -34,9 +36,9 @@ const isForPerson = ({ url, headers }: FastifyRequest): boolean =>
   !url.startsWith(API_PREFIX) && (headers.accept ?? '').includes('text/html');
 
 /** What fastify refuses by itself, by its codes. */
-function failureOf({ code, statusCode, message }: FastifyError): Failure | undefined {
+function failureOf({ code, statusCode, message }: FastifyError, largest: number): Failure | undefined {
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new Failure('request.too-large', 'operator', `a body has at most ${LARGEST_BODY} bytes`, {
+    return new Failure('request.too-large', 'operator', `a body has at most ${largest} bytes`, {
       action: 'Send less at a time.',
     });
   }

@@ -7,7 +7,7 @@ import { listenFailure } from '../../os/net/listen.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Seen } from '../account/own.ts';
 import { addAccountRoutes } from './account-routes.ts';
-import { answerProblems, LARGEST_BODY } from './answers.ts';
+import { answerProblems, LARGEST_BODY, LARGEST_PART } from './answers.ts';
 import { type Callers, callers } from './callers.ts';
 import { entityTag, names, noPrecondition, preconditionFailed, shownBy } from './etags.ts';
 import { exportsOf } from './exports.ts';
@@ -92,6 +92,7 @@ function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Ca
       method: route.method,
       url: `${API_PREFIX}${patternOf(route.path)}`,
       ...(route.method === 'GET' ? { onSend: tagged } : {}),
+      ...(route.large ? { bodyLimit: LARGEST_PART } : {}),
       async handler(request, reply) {
         reply.header('cache-control', 'no-store');
         const whole = exports.answer(route, request, reply);

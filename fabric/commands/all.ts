@@ -16,6 +16,7 @@ import { ownerCommands } from './owner.ts';
 import { consoleInvite, personCommands } from './person.ts';
 import { privacyCommands } from './privacy.ts';
 import { rootCommands } from './root.ts';
+import { rosterCommands } from './roster.ts';
 import { ruleCommands } from './rule.ts';
 import { serveCommand } from './serve.ts';
 import { status } from './status.ts';
@@ -26,6 +27,7 @@ export const commands: readonly Command[] = [
   init,
   ...networkCommands,
   ...groupCommands,
+  ...rosterCommands,
   serveCommand,
   ...deviceCommands,
   ...bulkCommands,

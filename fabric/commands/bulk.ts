@@ -22,6 +22,7 @@ const BULK_FILTERS: readonly Option[] = [
   { name: 'tunnel', value: 'WORD', help: 'open, ended, never or offline (ended or never)' },
   { name: 'offline', help: 'without a tunnel: the same as --tunnel offline' },
   { name: 'failure', value: 'CODE', help: 'whose last failure was this one; any: whichever' },
+  { name: 'off-roster', help: 'of a group with a roster, and not on it' },
 ];
 
 export const DEVICE_FILTERS: readonly Option[] = [
@@ -45,6 +46,7 @@ const narrowedForBulk = (invocation: Invocation): BulkFilterInput => ({
   standing: invocation.option('standing') as DeviceFilterInput['standing'],
   tunnel: tunnelOf(invocation),
   failure: invocation.option('failure'),
+  roster: invocation.flag('off-roster') ? 'outside' : undefined,
 });
 
 function tunnelOf(invocation: Invocation): DeviceFilterInput['tunnel'] {
@@ -91,7 +93,7 @@ const deviceBulk: Command = {
 };
 
 /** Waits for a job's end. Ctrl-C leaves it to the fabric that runs it. */
-async function followed(fabric: Fabric, begun: JobView, quiet: boolean): Promise<JobView> {
+export async function followed(fabric: Fabric, begun: JobView, quiet: boolean): Promise<JobView> {
   let job = begun;
   const shows = process.stderr.isTTY && !quiet;
   while (job.state === 'running') {
@@ -109,7 +111,7 @@ function previewText({ matching, changing, more }: CountView, change: StandingCh
   return `${all} devices are like that; ${would} of them would be ${DONE[change]}. Nothing was done: repeat it with --yes${more ? '' : ` --expect ${matching}`}.`;
 }
 
-function jobText(
+export function jobText(
   { id, state, rows, changed, failed, failures, effect }: JobView,
   change: StandingChange,
 ): string {

@@ -97,6 +97,10 @@ function deviceText(device: DeviceDetails): string {
   return [
     `Address   ${device.address}`,
     ...(device.name === null ? [] : [`Name      ${device.name}`]),
+    ...(device.serial === null
+      ? []
+      : [`Serial    ${device.serial}${device.box === null ? '' : `, box ${device.box}`}`]),
+    ...(device.resident === false ? ["Resident  no: its chip does not keep the member's key"] : []),
     ...(device.note === null ? [] : [`Note      ${device.note}`]),
     `Standing  ${device.standing}${device.movedTo === undefined ? '' : `; its former chip has ${device.movedTo} now`}`,
     `Tunnel    ${tunnelText(device)}`,

@@ -3,7 +3,7 @@ import type { Command, Invocation } from '../../cli/program.ts';
 import { readExact } from '../../os/files/read.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../../protocol/crypto/group.ts';
-import { Failure } from '../../protocol/failure.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
 import { encodeLabel } from '../../protocol/label.ts';
 import { removeGroup } from '../operations/endings.ts';
 import { admitGroup, changeGroup, listGroups, setGroupStatus } from '../operations/groups.ts';
@@ -12,6 +12,7 @@ import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { backText } from './device.ts';
+import { givenText, giveRoster, ROSTER_OPTIONS, rosterFileOf } from './roster.ts';
 
 /** The group's id as the label shows it. */
 const printedGid = ({ gid }: GroupView): string => shortGid(fromHex(gid));
@@ -37,11 +38,13 @@ const groupAdd: Command = {
     { name: 'most', value: 'N', help: 'let no further device in when so many have come' },
     { name: 'countries', value: 'LIST', help: 'let new devices in from these only, such as CH,DE,private' },
     { name: 'suspended', help: 'let its devices in only when it is resumed' },
+    ...ROSTER_OPTIONS,
     ...OWNED,
   ],
   examples: [
     'enf-fabric group add --label label.png --network fd00:8f80:8000:1::/64',
     'enf-fabric group add --label label.png --network plant --announced 500 --most 500 --countries CH,DE --suspended',
+    'enf-fabric group add --label label.png --network plant --roster march.roster --maker maker.pub',
     'enf-fabric group add --label "ENF1:…" --network fd00:8f80:8000:1::/64',
     'enf-fabric group add --gpk daa_gpk.bin --basename basename.bin --name "Old batch" --network fd00:8f80:8000:1::/64',
   ],
@@ -51,23 +54,38 @@ const groupAdd: Command = {
     const announced = invocation.option('announced');
     const most = invocation.option('most');
     const countries = invocation.option('countries');
+    const file = await rosterFileOf(invocation);
     const input = {
       ...{ label, network },
       ...(announced !== undefined && { announced: numberOf(announced) }),
       ...(most !== undefined && { most: numberOf(most) }),
       ...(countries !== undefined && { countries: countries.split(',') }),
       ...(invocation.flag('suspended') && { status: 'suspended' as const }),
+      ...(file !== undefined && { roster: file.header }),
     };
-    const { view } = await withFabric(invocation, (fabric) => fabric.run(admitGroup, input));
+    const { view, given } = await withFabric(invocation, async (fabric) => {
+      const { view } = await fabric.run(admitGroup, input).catch((error: unknown) => {
+        throw file !== undefined && isFailure(error, 'fabric.group-exists') ? goOn(error) : error;
+      });
+      return { view, given: file && (await giveRoster(invocation, fabric, view.gid, file)) };
+    });
+    const { rosterAwaited, roster } = given?.view ?? {};
     invocation.print(
-      view,
+      given === undefined ? view : { ...view, rosterAwaited, roster },
       () =>
         `Group "${view.name}" admitted to ${view.network}${view.announced === null ? '' : `, ${view.announced} devices are expected`}.\n` +
-        `Compare with the label: ${printedGid(view)}`,
+        `Compare with the label: ${printedGid(view)}${given === undefined ? '' : `\n${givenText(given.view, given.effect)}`}`,
     );
     return undefined;
   },
 };
+
+/** Whoever was interrupted gives the roster to the group that is there. */
+const goOn = (cause: Failure): Failure =>
+  new Failure('fabric.group-exists', 'operator', cause.message, {
+    action: 'If its roster is not in force ("enf-fabric roster show"), give it with "enf-fabric roster add".',
+    cause,
+  });
 
 /** The label that was given, or one made of a group public key that never had any. */
 async function labelOf(invocation: Invocation): Promise<string> {

@@ -29,6 +29,10 @@ export function alarmText({ kind, subject, detail }: Finding): {
         : `The owner "${of('by')}" holds the label of "${of('name')}", and another owner has claimed that.`,
       'Find out whose devices these are. If they are not of who has the batch, that owner removes it, and the other one claims it.',
     ],
+    'group.off-roster': [
+      `${of('times')} times a member of "${of('name')}" that is not on its roster was refused.`,
+      "Somebody may have the issuer's key: ask the maker. They do not get in.",
+    ],
     'device.failing': [
       `${of('times')} of ${of('devices')} devices of "${of('name')}" report ${of('code')} within an hour.`,
       'Look the code up in docs/errors.md: what so many have in common is mostly not the devices.',

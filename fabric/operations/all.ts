@@ -30,6 +30,15 @@ import {
 import { invitePerson, listPeople, removePerson, setPersonRole } from './people/people.ts';
 import { createToken, listTokens, revokeToken } from './people/tokens.ts';
 import { changePrivacy, showPrivacy } from './privacy.ts';
+import {
+  addRosterPart,
+  beginRoster,
+  changeRoster,
+  indexRoster,
+  listRoster,
+  removeRoster,
+  showRoster,
+} from './rosters.ts';
 import { addRule, listRules, moveRule, removeRule, testRules } from './rules.ts';
 
 /** The operations that a running fabric offers on its control socket and in its API, by name. Each checks its input itself. */
@@ -52,6 +61,13 @@ const ALL = {
   'group-remove': removeGroup,
   'group-arrivals': groupArrivals,
   'group-status': setGroupStatus,
+  'roster-begin': beginRoster,
+  'roster-part': addRosterPart,
+  'roster-index': indexRoster,
+  'roster-show': showRoster,
+  'roster-list': listRoster,
+  'roster-standing': changeRoster,
+  'roster-remove': removeRoster,
   overview: overview,
   'handshake-hours': handshakeHours,
   'handshake-countries': handshakeCountries,

@@ -45,6 +45,7 @@ import {
   TokenView,
 } from './views/people.ts';
 import { PrivacyView } from './views/privacy.ts';
+import { RosterDeviceView, RosterProgressView, RosterStatusView } from './views/rosters.ts';
 import { MovedRuleView, RuleRow, RuleView, TestedView } from './views/rules.ts';
 
 /** What each operation answers: a schema that describes its view. */
@@ -67,6 +68,13 @@ export const ANSWERS = {
   'group-remove': changedTo(RemovedGroupView),
   'group-arrivals': ArrivalsView,
   'group-status': changedTo(GroupStatusView),
+  'roster-begin': RosterProgressView,
+  'roster-part': RosterProgressView,
+  'roster-index': changedTo(RosterStatusView),
+  'roster-show': RosterStatusView,
+  'roster-list': pageOf(RosterDeviceView),
+  'roster-standing': JobView,
+  'roster-remove': changedTo(RosterStatusView),
   overview: OverviewView,
   'handshake-hours': HoursView,
   'handshake-countries': CountriesView,

@@ -40,6 +40,8 @@ export interface DeviceFilterInput {
   readonly tunnel?: 'open' | 'ended' | 'never' | 'offline' | undefined;
   /** The code of the last failure that the device has reported; `any`: whichever. */
   readonly failure?: string | undefined;
+  /** `outside`: of a group with a roster in force, on which it is not. */
+  readonly roster?: 'outside' | undefined;
   /** See `searchFor`. */
   readonly q?: string | undefined;
 }
@@ -51,13 +53,14 @@ export const DEVICE_FILTER = {
   standing: optional(oneOf(...STANDINGS)),
   tunnel: optional(oneOf('open', 'ended', 'never', 'offline')),
   failure: optional(text(64)),
+  roster: optional(oneOf('outside')),
   q: optional(text(64)),
 };
 
 /** The filter as the registry takes it. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.unknown-network`, `fabric.bad-network` */
 export async function deviceFilter(
   registry: OwnedReader,
-  { gid, network, standing, tunnel, failure, q }: DeviceFilterInput,
+  { gid, network, standing, tunnel, failure, roster, q }: DeviceFilterInput,
 ): Promise<DeviceFilter> {
   return {
     ...(gid !== undefined && { gid: (await registry.group(gid)).gid }),
@@ -65,6 +68,7 @@ export async function deviceFilter(
     ...(standing !== undefined && { standing }),
     ...(tunnel !== undefined && { tunnel }),
     ...(failure !== undefined && { failure }),
+    ...(roster !== undefined && { roster }),
     ...(q !== undefined && { search: { ...searchFor(q), ...partOf(q) } }),
   };
 }
@@ -99,11 +103,15 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     const handshakes = await registry.handshakes({ limit: HISTORY }, { device });
     const counts = await registry.handshakeCounts(device);
     const clones = await registry.clonesOf(device.address);
+    const listed = await registry.rosterEntry(device);
     const countryOf = await countries();
     return {
       ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
       ...(device.movedTo !== undefined && { movedTo: formatIpv6(device.movedTo) }),
       note: device.note ?? null,
+      serial: listed?.serial ?? null,
+      box: listed?.box ?? null,
+      resident: listed?.resident ?? null,
       city: device.city === undefined ? null : cityView(device.city),
       twins:
         clones === undefined

@@ -1,6 +1,7 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
 import { MAX_COUNT } from '../../protocol/label.ts';
+import { LONGEST_HEADER } from '../../protocol/roster.ts';
 import { countries } from '../geo/countries.ts';
 import { parseCountries } from '../geo/country-list.ts';
 import type { CountedGroup, Group, GroupStatus } from '../registry/records.ts';
@@ -10,6 +11,7 @@ import { badInput, list, oneOf, optional, text, whole } from './contract/input.t
 import { type Changed, filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
 import { backWithin } from './devices.ts';
 import { knockingOf, MOST_ATTEMPTS } from './knocking.ts';
+import { rosterFields } from './rosters.ts';
 import { textFilter } from './search.ts';
 import type { ArrivalsView, GroupDetails, GroupStatusView, GroupView } from './views/groups.ts';
 
@@ -23,7 +25,7 @@ const COUNTRIES = list(text(16), MOST_COUNTRIES);
 
 /**
  * `announced`: how many devices are expected, unless given what the label says, 0: not known; `most`: how many may come; `countries`: where they may come from for the first time;
- * `status`: active unless given.
+ * `status`: active unless given; `roster`: the first line of the roster without which nobody gets in, and whose maker alone may give it.
  */
 interface GroupInput {
   readonly label: string;
@@ -32,11 +34,12 @@ interface GroupInput {
   readonly most?: number | undefined;
   readonly countries?: readonly string[] | undefined;
   readonly status?: GroupStatus | undefined;
+  readonly roster?: string | undefined;
 }
 
 /**
  * Admits a group by the text of its label. @throws Failure `label.…`, `ecdaa.bad-group-key`, `fabric.unknown-network`, `fabric.group-exists`,
- * `fabric.bad-country`
+ * `fabric.bad-country`, `roster.…`
  */
 export const admitGroup = operation<GroupInput, Changed<GroupView>>(
   'group-add',
@@ -47,6 +50,7 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
     most: optional(whole(1, MOST_DEVICES)),
     countries: optional(COUNTRIES),
     status: optional(oneOf('active', 'suspended')),
+    roster: optional(text(LONGEST_HEADER)),
   },
   async ({ registry, running, actor }, input) => {
     const network = await registry.network(input.network);
@@ -59,11 +63,22 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
       ...(claimHash !== undefined && { claimHash }),
       ...limitsOf({ ...input, announced: announced === 0 ? undefined : announced }),
       ...(status !== undefined && { status }),
+      ...(input.roster !== undefined && { maker: await makerOf(input.roster, input.label) }),
     };
     const added = await registry.addGroup(actor, group);
     return { view: groupView(added), effect: await running.notify() };
   },
 );
+
+/** Of a roster for the group of a label, and the same as that of the label if it is signed. @throws Failure `roster.…` */
+async function makerOf(header: string, given: string): Promise<Uint8Array> {
+  const { labelText, openLabel } = await import('../labels/label.ts');
+  const { openRoster, requireSameMaker } = await import('../labels/roster.ts');
+  const { label, gid } = openLabel(given);
+  const { maker, makerKey } = openRoster(header, gid);
+  if (label.signature !== undefined) requireSameMaker(labelText(given), label.signature, makerKey);
+  return maker;
+}
 
 /** A page of groups, oldest first, with the number of devices of each: all, or those with `q` in their name or id. */
 export const listGroups = filteredList<
@@ -112,6 +127,7 @@ export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
       ...groupView(group),
       ...(await registry.groupNumbers(group.gid)),
       lastArrival: last === undefined ? null : isoTime(last.at),
+      ...rosterFields(await registry.roster(group.gid)),
       refusals: refusals.rows.slice(0, REFUSALS_SHOWN).map((row) => handshakeView(row, countryOf)),
       beyondLimits: await knockingOf(beyond),
     };

@@ -12,6 +12,8 @@ export const ALARM_KINDS = [
   'country.unexpected',
   /** Somebody else who holds the label of a group tries to claim it. Subject: the group's id. */
   'claim.objection',
+  /** Members of a group that are not on its roster knock. Subject: the group's id. */
+  'group.off-roster',
   /** Many devices of a group report the same failure. Subject: the group's id and the code. */
   'device.failing',
   /** One chip shook hands from two countries within a day. Subject: the address. */

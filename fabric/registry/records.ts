@@ -148,6 +148,8 @@ export interface DeviceFilter {
   readonly tunnel?: 'open' | 'ended' | 'never' | 'offline';
   /** The code of the last failure that it has reported; `any`: whichever. */
   readonly failure?: string;
+  /** Of a group with a roster in force, on which it is not. */
+  readonly roster?: 'outside';
   readonly search?: DeviceSearch;
 }
 

@@ -33,6 +33,7 @@ import type {
   StandingChange,
   TextFilter,
 } from './records.ts';
+import type { OwnRosters, RosterReader } from './rosters.ts';
 import type { NewRule, Rule } from './rules.ts';
 import type { OwnTokens, TokenReader, Tokens } from './tokens.ts';
 
@@ -56,7 +57,7 @@ export interface RegistryReader extends OwnersReader {
 }
 
 /** What is read in a scope. Every list is read in pages. */
-export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, PrivacyReader {
+export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, PrivacyReader, RosterReader {
   readonly scope: Scope;
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest, filter?: TextFilter): Promise<Page<Network>>;
@@ -105,7 +106,7 @@ export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, Pri
 }
 
 /** What is read and changed in a scope: what it adds is its owner's. */
-export interface OwnedRegistry extends OwnedReader, OwnPeople, OwnTokens, OwnAlarms {
+export interface OwnedRegistry extends OwnedReader, OwnPeople, OwnTokens, OwnAlarms, OwnRosters {
   /** @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 
@@ -194,8 +195,8 @@ export interface Registry
   openGroup(gid: Uint8Array): Promise<Group>;
   /**
    * Admits a verified chip; resolves to its 16-byte address. @throws Failure `fabric.group-not-admitted`,
-   * `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`, `fabric.device-banned`, `fabric.device-retired`,
-   * `fabric.address-not-yours`, `fabric.network-full`
+   * `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`, `fabric.roster-awaited`, `fabric.not-on-roster`,
+   * `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
    */
   admit(applicant: Applicant): Promise<Uint8Array>;
   /** Calls `listener` with each address that `admit` is about to resolve to. Returns a function that ends the subscription. */
@@ -231,8 +232,9 @@ export interface Registry
   follow(periodMs: number): Promise<() => void>;
 }
 
-/** `status`: active unless given. */
-export type NewGroup = Omit<Group, 'status' | 'created' | 'owner'> & Partial<Pick<Group, 'status'>>;
+/** `status`: active unless given. `maker`: it waits for a roster of the maker whose key is known by this, 32 bytes; nobody gets in until then. */
+export type NewGroup = Omit<Group, 'status' | 'created' | 'owner'> &
+  Partial<Pick<Group, 'status'>> & { readonly maker?: Uint8Array };
 
 /** `announced`, `most`: 0 removes it, as an empty list does `countries`. */
 export interface GroupChange {

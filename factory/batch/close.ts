@@ -3,6 +3,7 @@ import { createFolder } from '../../os/files/create.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { MANIFEST_FORMAT } from '../../protocol/roster.ts';
 import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
 import { type Maker, withMakerKey } from '../maker/maker.ts';
@@ -20,8 +21,6 @@ export const MANIFEST_FILE = {
   publicKey: 'maker.pub',
 } as const;
 
-const FORMAT = 'enf-manifest-1';
-
 /** What a maker says of a batch. */
 export interface Manifest {
   readonly format: string;
@@ -35,6 +34,8 @@ export interface Manifest {
   readonly verified: number;
   /** How many have no pseudonym here: they were made before the journal had any. */
   readonly unnamed: number;
+  /** Devices in a box, which has them in the order of devices.jsonl; undefined: nobody has said. */
+  readonly perBox?: number | undefined;
   /** ISO 8601, UTC. */
   readonly closed: string;
   /** Of devices.jsonl. */
@@ -44,7 +45,7 @@ export interface Manifest {
 
 /**
  * Closes a batch: it takes no more devices, and its manifest, signed by the maker, is in the folder `manifest`; all at once. A closed one is returned
- * as it is. `leaveIssued`: closes it although boards have credentials that were not seen to work; they are not in the manifest.
+ * as it is. `perBox`: devices in a box. `leaveIssued`: closes it although boards have credentials that were not seen to work; they are not in the manifest.
  * @throws Failure `factory.boards-open`, `factory.bad-maker-key`, those of the journal and of files
  */
 export async function closeBatch(request: {
@@ -52,13 +53,14 @@ export async function closeBatch(request: {
   readonly maker: Maker;
   readonly passphrase: () => Promise<Uint8Array>;
   readonly leaveIssued: boolean;
+  readonly perBox?: number | undefined;
 }): Promise<{ readonly manifest: Manifest; readonly folder: string; readonly already: boolean }> {
-  const { group, maker, passphrase, leaveIssued } = request;
+  const { group, maker, passphrase, leaveIssued, perBox } = request;
   const folder = `${group.folder}/${GROUP_FILE.manifest}`;
   return withJournal(group, async ({ tally, closed }) => {
     if (closed) return { manifest: await readManifest(folder), folder, already: true };
     if (tally.issued > 0 && !leaveIssued) throw boardsOpen(tally.issued);
-    const manifest = await describe(group);
+    const manifest = await describe(group, perBox);
     const signed = encodeUtf8(`${JSON.stringify(manifest, null, 2)}\n`);
     const signature = await withMakerKey(maker, passphrase, (sign) => sign(signed));
     await createFolder(folder, [
@@ -71,7 +73,7 @@ export async function closeBatch(request: {
   });
 }
 
-async function describe(group: Group): Promise<Manifest> {
+async function describe(group: Group, perBox: number | undefined): Promise<Manifest> {
   let [devices, verified, unnamed] = [0, 0, 0];
   const digest = await digestOf(
     deviceLines(group, ({ ek, pseudonym }) => {
@@ -81,7 +83,7 @@ async function describe(group: Group): Promise<Manifest> {
     }),
   );
   return {
-    format: FORMAT,
+    format: MANIFEST_FORMAT,
     name: group.name,
     ...(group.vendor === undefined ? {} : { vendor: group.vendor }),
     gid: group.gid,
@@ -89,6 +91,7 @@ async function describe(group: Group): Promise<Manifest> {
     devices,
     verified,
     unnamed,
+    ...(perBox === undefined ? {} : { perBox }),
     closed: new Date().toISOString(),
     ...digest,
   };

@@ -1,4 +1,5 @@
 import { Failure } from '../../protocol/failure.ts';
+import { SERIAL } from '../../protocol/serial.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
 
 /** What is known of a chip's endorsement key: its maker's certificate holds, does not, or there is none. */
@@ -60,7 +61,6 @@ export const hasCredential = ({ result, issued, token }: Row): boolean =>
 /** Entries from before do not say it: then only keys in files were none of a TPM. */
 export const isResident = ({ resident, tpm }: Row): boolean => resident ?? tpm !== 'software';
 
-const SERIAL = /^[A-Za-z0-9][A-Za-z0-9 ._:/+-]{0,62}[A-Za-z0-9]$|^[A-Za-z0-9]$/;
 const TEXTS = [
   'station',
   'operator',

@@ -1,4 +1,4 @@
-import type { Command } from '../../cli/program.ts';
+import type { Command, Invocation } from '../../cli/program.ts';
 import { createFileFrom } from '../../os/files/create.ts';
 import { printed } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -6,9 +6,11 @@ import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { closeBatch } from '../batch/close.ts';
 import { exportLines } from '../batch/export.ts';
 import { type Tally, withJournal } from '../batch/journal.ts';
-import { openGroup } from '../group/group.ts';
+import { rosterChunks } from '../batch/roster.ts';
+import { type Group, openGroup } from '../group/group.ts';
 import { shortGid } from '../group/names.ts';
 import { openMaker } from '../maker/maker.ts';
+import { readSize } from './boxes.ts';
 import { GROUP_OPTION } from './group.ts';
 import { askMakerPassphrase, MAKER_OPTION, MAKER_PASSPHRASE_OPTION } from './maker.ts';
 
@@ -44,7 +46,7 @@ function tallyLines({ passed, issued, failed, damaged, first, last }: Tally): st
 
 export const batchExport: Command = {
   name: 'batch export',
-  summary: "the batch's devices as CSV, or as JSON with one line for each",
+  summary: "the batch's devices as CSV, as JSON with one line for each, or as a signed roster for a fabric",
   options: [
     GROUP_OPTION,
     { name: 'csv', help: 'CSV with a header (the default)' },
@@ -52,11 +54,16 @@ export const batchExport: Command = {
       name: 'all',
       help: 'also what failed, and boards that were not seen to work: every entry of the journal',
     },
+    {
+      name: 'roster',
+      help: 'of a closed batch: the roster, with which a fabric admits these devices and no others',
+    },
     { name: 'out', value: 'FILE', help: 'write a new file instead of printing' },
   ],
   examples: [
     'enf-factory batch export --group groups/march --csv --out march.csv',
     'enf-factory batch export --group groups/march --all --json',
+    'enf-factory batch export --group groups/march --roster --out march.roster',
   ],
   async run(invocation) {
     const group = await openGroup(invocation.required('group'));
@@ -65,14 +72,24 @@ export const batchExport: Command = {
         action: 'Remove one of the two options.',
       });
     }
-    const format = invocation.flag('json') ? 'json' : 'csv';
-    const lines = exportLines(group, format, invocation.flag('all') ? 'all' : 'passed');
+    const chunks = exported(invocation, group);
     const out = invocation.option('out');
-    if (out === undefined) for await (const line of lines) await printed(line);
-    else await createFileFrom(out, encoded(lines), async () => {});
+    if (out === undefined) for await (const chunk of chunks) await printed(chunk);
+    else await createFileFrom(out, chunks, async () => {});
     return undefined;
   },
 };
+
+function exported(invocation: Invocation, group: Group): AsyncIterable<Uint8Array> {
+  const format = invocation.flag('json') ? 'json' : 'csv';
+  if (!invocation.flag('roster'))
+    return encoded(exportLines(group, format, invocation.flag('all') ? 'all' : 'passed'));
+  const other = ['csv', 'json', 'all'].find((name) => invocation.flag(name));
+  if (other === undefined) return rosterChunks(group);
+  throw new Failure('cli.bad-arguments', 'operator', `--roster cannot be combined with --${other}`, {
+    action: 'Remove one of the two options: a roster has a form of its own.',
+  });
+}
 
 async function* encoded(lines: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
   for await (const line of lines) yield encodeUtf8(line);
@@ -86,19 +103,29 @@ export const batchClose: Command = {
     MAKER_OPTION,
     MAKER_PASSPHRASE_OPTION,
     {
+      name: 'per-box',
+      value: 'N',
+      help: 'devices in a box, in the order in which they were made: with a roster a fabric knows the boxes',
+    },
+    {
       name: 'leave-issued',
       help: 'also if boards have credentials that were not seen to work: without them',
     },
   ],
-  examples: ['enf-factory batch close --group groups/march --maker maker'],
+  examples: [
+    'enf-factory batch close --group groups/march --maker maker',
+    'enf-factory batch close --group groups/march --maker maker --per-box 20',
+  ],
   async run(invocation) {
     const group = await openGroup(invocation.required('group'));
     const maker = await openMaker(invocation.required('maker'));
+    const perBox = invocation.option('per-box');
     const { manifest, folder, already } = await closeBatch({
       group,
       maker,
       passphrase: askMakerPassphrase(invocation),
       leaveIssued: invocation.flag('leave-issued'),
+      perBox: perBox === undefined ? undefined : readSize(perBox),
     });
     invocation.print(
       { ...manifest, folder, already },

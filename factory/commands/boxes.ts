@@ -1,5 +1,6 @@
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { MOST_IN_A_BOX } from '../../protocol/roster.ts';
 import { drawBoxLabels } from '../box-labels.ts';
 import { ZPL_DPI, type ZplDpi } from '../label/zpl.ts';
 import { GROUP_OPTION } from './group.ts';
@@ -7,7 +8,6 @@ import { DEFAULT_WIDTH_MM, parseWidth } from './label.ts';
 import { readSigner, SIGNER_OPTIONS } from './maker.ts';
 
 const DEFAULT_DPI = '300';
-const MOST_IN_A_BOX = 100_000;
 
 export const batchLabels: Command = {
   name: 'batch labels',
@@ -59,7 +59,7 @@ export const batchLabels: Command = {
   },
 };
 
-function readSize(text: string): number {
+export function readSize(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text) && Number(text) <= MOST_IN_A_BOX) return Number(text);
   throw new Failure(
     'cli.bad-value',

@@ -62,10 +62,14 @@ export async function versionIfThere(path: string, what: string): Promise<string
   }
 }
 
-/** The content of a file, however long, as it is read. @throws Failure `os.no-file`, `os.not-readable` */
-export async function* readChunks(path: string, what: string): AsyncGenerator<Uint8Array> {
+/** The content of a file behind `start` bytes, however long, as it is read, `size` bytes at once. @throws Failure `os.no-file`, `os.not-readable` */
+export async function* readChunks(
+  path: string,
+  what: string,
+  { start = 0, size = 65_536 }: { readonly start?: number; readonly size?: number } = {},
+): AsyncGenerator<Uint8Array> {
   try {
-    yield* createReadStream(path);
+    yield* createReadStream(path, { start, highWaterMark: size });
   } catch (error) {
     throw readFailure(path, what, error);
   }

@@ -28,7 +28,7 @@ export interface Sent extends Question {
 /** A request as it was received. */
 export interface Received extends Question {
   readonly query: URLSearchParams;
-  /** Reads the body, at most 64 KiB. @throws Failure `control.bad-question` */
+  /** Reads the body, at most 64 KiB unless the server takes longer ones. @throws Failure `control.bad-question` */
   json(): Promise<unknown>;
 }
 
@@ -81,9 +81,13 @@ const isTooLong = (path: string): boolean => Buffer.byteLength(path) > LONGEST_P
 
 /**
  * Listens on `path`, making its folder if it is missing. A socket that a killed program has left behind is
- * replaced. @throws Failure `control.in-use`, `control.cannot-listen`, `control.path-too-long`
+ * replaced. `longest`: bytes of a body. @throws Failure `control.in-use`, `control.cannot-listen`, `control.path-too-long`
  */
-export async function serveControl(path: string, answer: Answerer): Promise<Control> {
+export async function serveControl(
+  path: string,
+  answer: Answerer,
+  longest = LONGEST_QUESTION,
+): Promise<Control> {
   if (isTooLong(path)) {
     throw new Failure(
       'control.path-too-long',
@@ -97,7 +101,7 @@ export async function serveControl(path: string, answer: Answerer): Promise<Cont
       action: 'Stop it first, or give this one a socket of its own (agent: control.socket; fabric: --data).',
     });
   }
-  const server = httpServer(answer);
+  const server = httpServer(answer, longest);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o755 });
     await rm(path, { force: true });
@@ -129,7 +133,7 @@ export interface Loopback {
  * @throws Failure `control.cannot-listen`
  */
 export async function serveLoopback({ host, port }: Loopback, answer: Answerer): Promise<Control & Loopback> {
-  const server = httpServer(answer);
+  const server = httpServer(answer, LONGEST_QUESTION);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);
@@ -157,7 +161,7 @@ const closed = (server: Server, graceMs = 0): Promise<void> =>
     else server.closeIdleConnections();
   });
 
-function httpServer(answer: Answerer): Server {
+function httpServer(answer: Answerer, longest: number): Server {
   const server = createServer(
     {
       // Node looks at its own deadlines every half minute only; ours are those of `boundConnections`.
@@ -197,7 +201,7 @@ function httpServer(answer: Answerer): Server {
         path,
         query,
         signal: gone.signal,
-        json: () => connections.reading(request.socket, readJson(request)),
+        json: () => connections.reading(request.socket, readJson(request, longest)),
       };
       Promise.resolve(question)
         .then(answer)
@@ -215,7 +219,7 @@ function httpServer(answer: Answerer): Server {
     },
   );
   server.maxHeadersCount = 32;
-  const connections = boundConnections(server);
+  const connections = boundConnections(server, 2 * longest);
   return server;
 }
 
@@ -231,8 +235,6 @@ function eachPart(taken: () => void) {
 
 /** What the connections of one server may take together: whoever is on this machine may make as many as it likes. */
 const MOST_CONNECTIONS = 32;
-/** Bytes of a request, headers and body; one that is only somewhat too long still gets its answer. */
-const LONGEST_REQUEST = 2 * LONGEST_QUESTION;
 
 interface Connections {
   /** A request has arrived whole. False if the connection has had one already, and is cut. */
@@ -245,9 +247,10 @@ interface Connections {
 
 /**
  * Each connection has one request, and a deadline for sending it and another for taking the answer; there is none while the answer is
- * being made. When there are too many, the oldest goes that is not waiting for its answer, else the oldest of all.
+ * being made. When there are too many, the oldest goes that is not waiting for its answer, else the oldest of all. `longest`: bytes of a request,
+ * headers and body; one that is only somewhat too long still gets its answer.
  */
-function boundConnections(server: Server): Connections {
+function boundConnections(server: Server, longest: number): Connections {
   interface Open {
     waiting: boolean;
     asked: boolean;
@@ -269,7 +272,7 @@ function boundConnections(server: Server): Connections {
     open.set(socket, connection);
     limit(socket, connection);
     socket.on('data', () => {
-      if (socket.bytesRead > LONGEST_REQUEST) socket.destroy();
+      if (socket.bytesRead > longest) socket.destroy();
     });
     socket.once('close', () => {
       clearTimeout(connection.timer);
@@ -308,14 +311,14 @@ function boundConnections(server: Server): Connections {
   };
 }
 
-async function readJson(request: IncomingMessage): Promise<unknown> {
+async function readJson(request: IncomingMessage, longest: number): Promise<unknown> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   // The answer to one that is too long still has to leave through the same socket.
   try {
     for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
       length += chunk.length;
-      if (length > LONGEST_QUESTION) throw badQuestion(`is longer than ${LONGEST_QUESTION} bytes`);
+      if (length > longest) throw badQuestion(`is longer than ${longest} bytes`);
       chunks.push(chunk);
     }
   } catch (error) {

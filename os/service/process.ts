@@ -68,7 +68,7 @@ export function watchOutput(name: string): void {
 }
 
 /** Writes to stdout; resolves once it takes more, so that what a slow reader has not read yet does not pile up here. */
-export function printed(text: string): Promise<void> {
+export function printed(text: string | Uint8Array): Promise<void> {
   return new Promise((resolve) => {
     if (process.stdout.write(text)) resolve();
     else process.stdout.once('drain', resolve);

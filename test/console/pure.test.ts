@@ -112,13 +112,16 @@ describe('the audit trail', () => {
 
   test('has a sentence for each action that the registry writes', () => {
     const folder = join(ROOT, 'fabric/registry/sqlite');
-    const text = readdirSync(folder)
+    const text = [
+      ...readdirSync(folder),
+      ...readdirSync(join(folder, 'roster')).map((name) => join('roster', name)),
+    ]
       .filter((name) => name.endsWith('.ts'))
       .map((name) => readFileSync(join(folder, name), 'utf8'))
       .join('\n');
     const written = [
       ...text.matchAll(
-        /'((?:alarm|device|fabric|group|hook|network|owner|passkey|person|signin|token)\.[a-z-]+)'/g,
+        /'((?:alarm|device|fabric|group|hook|network|owner|passkey|person|roster|signin|token)\.[a-z-]+)'/g,
       ),
     ];
     const actions = new Set([
@@ -126,6 +129,8 @@ describe('the audit trail', () => {
       'device.evict',
       'device.ban',
       'device.unban',
+      'roster.ban',
+      'roster.unban',
       'signin',
     ]);
     const codes = new Set([...text.matchAll(/new Failure\(\s*'([\w.-]+)'/g)].map((match) => match[1]!));

@@ -9,6 +9,8 @@ export interface Entry {
   readonly summary: string;
   /** It concerns all owners of a fabric: whoever sees only one of them may not, in whatever role. */
   readonly whole?: true;
+  /** Its body is a part of a file. */
+  readonly large?: true;
   /** It is dangerous: a session needs a sign-in of the last minutes for it (`requireFresh`). Who has a token or the host is not asked. */
   readonly fresh?: true;
 }
@@ -130,6 +132,52 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/groups/{gid}/status',
     summary: 'Suspends a group or resumes it, by the first digits of its id',
+    fresh: true,
+  },
+  'roster-begin': {
+    permission: 'groups.claim',
+    method: 'POST',
+    path: '/groups/{gid}/roster',
+    summary: 'Begins to take the roster of a group, or goes on with it',
+  },
+  'roster-part': {
+    permission: 'groups.claim',
+    method: 'POST',
+    path: '/groups/{gid}/roster/parts',
+    summary: 'Takes the next part of the lines of a roster',
+    large: true,
+  },
+  'roster-index': {
+    permission: 'groups.claim',
+    method: 'POST',
+    path: '/groups/{gid}/roster/index',
+    summary: 'Does the next part of what puts a whole roster in force',
+  },
+  'roster-show': {
+    permission: 'groups.read',
+    method: 'GET',
+    path: '/groups/{gid}/roster',
+    summary: 'The roster of a group, and how many of its devices have come',
+  },
+  'roster-list': {
+    permission: 'devices.read',
+    method: 'GET',
+    path: '/groups/{gid}/roster/devices',
+    summary: 'The devices on the roster of a group, whether they have come or not',
+  },
+  'roster-standing': {
+    permission: 'devices.standing',
+    method: 'POST',
+    path: '/groups/{gid}/roster/standing',
+    summary:
+      'Bans or unbans devices on a roster by serial number or box, also before they ever come, as a job',
+    fresh: true,
+  },
+  'roster-remove': {
+    permission: 'groups.write',
+    method: 'DELETE',
+    path: '/groups/{gid}/roster',
+    summary: 'Takes the roster of a group away: then each of its members is admitted',
     fresh: true,
   },
   'device-list': {

@@ -22,6 +22,10 @@ import { CITY, COUNTRY, HandshakeCountView } from './handshakes.ts';
 
 const STANDING = wordOf(STANDINGS, 'Whether the device may use the network, and if not, why.');
 const ADDRESS = ipv6('The address of the device.');
+/** As a roster says. */
+export const RESIDENT = whether(
+  "Did its chip make the member's key, and keeps it, as the roster says? Else its secret is sealed in the chip, or in files; null: it does not say.",
+);
 const NAME = orNull(words('The name of the device; null: it has none.', 'pump-3'));
 
 export const AgentView = shown(
@@ -69,6 +73,9 @@ export const DeviceDetails = named('DeviceDetails', 'A device with its newest ha
   ...DeviceView.properties,
   movedTo: optional(ipv6('Of a retired device: the address that its former chip took over.')),
   note: orNull(words('What somebody has noted of it.')),
+  serial: orNull(words('Its serial number, as the roster of its group says; null: it does not.', 'GW-0001')),
+  box: orNull(number('The number of the box that it came in, as the roster says; null: it does not.')),
+  resident: orNull(RESIDENT),
   city: CITY,
   twins: orNull(
     shown(

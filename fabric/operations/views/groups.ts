@@ -19,6 +19,7 @@ import {
 } from '../contract/output.ts';
 import { StandingView } from './devices.ts';
 import { COUNTRY, HandshakeView } from './handshakes.ts';
+import { GROUP_ROSTER } from './rosters.ts';
 
 const GID = hexOf(32, 'The id of the group.');
 
@@ -74,6 +75,7 @@ export const GroupDetails = named('GroupDetails', 'A group with what is known of
   devices: DEVICES,
   connected: count('Devices with a tunnel.'),
   lastArrival: orNull(time('When the last new device came, to the minute; null: none has.')),
+  ...GROUP_ROSTER,
   refusals: listOf(
     HandshakeView,
     'The newest refused handshakes that claim the group, among the last that are kept: ten at most.',

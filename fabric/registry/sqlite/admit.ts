@@ -13,12 +13,17 @@ import { deviceBanned, findMember, requireInUse, shortPseudonym } from './device
 import { prepare } from './file/statements.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
+import { requireListed } from './roster/listed.ts';
 import { ADMISSION, appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 import { noteOfDevice } from './trail/notes.ts';
 
-/** An applicant, and where it is. */
-type Located = Applicant & { readonly country: string | undefined; readonly city: City | undefined };
+/** An applicant, where it is, and what it is called if it is new. */
+type Located = Applicant & {
+  readonly country: string | undefined;
+  readonly city: City | undefined;
+  readonly name: string | undefined;
+};
 
 /** `keep`: what is kept of a source, for whom its place was looked up. */
 type AdmitOptions = Pick<Required<RegistryOptions>, 'identifier' | 'locate' | 'cityOf'> & {
@@ -34,7 +39,7 @@ const NULL_IDENTITY = new Uint8Array(16);
  * a new one gets a row and an address. The handshake's row is part of the same transaction (the caller's).
  * Returns the 16-byte address.
  * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`,
- *   `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
+ *   `fabric.roster-awaited`, `fabric.not-on-roster`, `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
  */
 export function admitDevice(
   db: Database,
@@ -44,12 +49,13 @@ export function admitDevice(
 ): Uint8Array {
   const group = requireOpen(applicant.gid, findAdmitting(db, applicant.gid));
   const known = findMember(db, applicant.gid, applicant.pseudonym);
+  const name = requireListed(db, { ...group, gid: applicant.gid }, applicant.pseudonym, known === undefined);
   const country = locate(applicant.source);
   if (known === undefined) requireWithinLimits(db, limitsOf(applicant.gid, group), country);
   const source = keep(applicant.source);
   // A city is no more than an address without its end: where none is kept, it is not, either.
   const city = source === '' ? undefined : cityOf(applicant.source);
-  const located = { ...applicant, source, country, city };
+  const located = { ...applicant, source, country, city, name };
   const address =
     known === undefined
       ? admitNew(db, act, located, group, identifier)
@@ -94,12 +100,13 @@ interface AdmittingGroup {
   readonly prefix: Uint8Array;
   readonly key: Uint8Array;
   readonly owner: number;
+  readonly roster: number | null;
 }
 
 const findAdmitting = (db: Database, gid: Uint8Array): AdmittingGroup | undefined =>
   prepare(
     db,
-    `SELECT grp.name, status, most, countries, prefix, key, grp.owner
+    `SELECT grp.name, status, most, countries, prefix, key, grp.owner, roster
      FROM grp JOIN network ON network.id = grp.network WHERE gid = ?`,
   ).get(gid) as AdmittingGroup | undefined;
 
@@ -172,11 +179,11 @@ function admitNew(
   network: AdmittingGroup,
   identifier: Identifier,
 ): Uint8Array {
-  const { gid, pseudonym, longtermKey, source, country = null } = applicant;
+  const { gid, pseudonym, longtermKey, source, country = null, name } = applicant;
   const insert = prepare(
     db,
-    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner, place)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
+    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner, place, name)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
   );
   const place = cityId(db, applicant.city);
   for (let counter = 0; counter < MAX_COUNTER; counter++) {
@@ -194,6 +201,7 @@ function admitNew(
       country,
       network.owner,
       place,
+      name ?? null,
     );
     if (changes === 0) continue;
     appendAudit(db, {
@@ -201,7 +209,7 @@ function admitNew(
       owner: network.owner,
       action: ADMISSION,
       subject: formatIpv6(address),
-      detail: { gid: toHex(gid), pseudonym: shortPseudonym(pseudonym) },
+      detail: { gid: toHex(gid), pseudonym: shortPseudonym(pseudonym), ...(name !== undefined && { name }) },
     });
     return address;
   }

@@ -128,7 +128,7 @@ function end(db: Database, at: number, row: Row): void {
 
 /** Kinds whose subject is a group of an owner, or something in it. */
 const OF_GROUP =
-  "'group.over-announced', 'group.over-limit', 'country.unexpected', 'claim.objection', 'device.failing'";
+  "'group.over-announced', 'group.over-limit', 'group.off-roster', 'country.unexpected', 'claim.objection', 'device.failing'";
 
 /** Ends what is open about a group, for its owner and the host, by its id in hex, which is there no more; it may come back as another owner's. */
 export function endAlarmsOfGroup(db: Database, at: number, owner: number, gid: string): void {

@@ -8,6 +8,7 @@ import { bytes } from './file/database.ts';
 import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
 import { inScope, isIndexed } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
+import { OUTSIDE } from './roster/listed.ts';
 import type { Found } from './search/found.ts';
 
 /**
@@ -44,6 +45,9 @@ interface DeviceGroup {
   readonly network: Prefix;
 }
 
+/** Devices that are looked for on a roster in one call: each in two places of the file. */
+const LOOKED_UP = 1_000;
+
 /** A page of devices, oldest first, whatever is searched for; a narrowed one has been looked for in a bounded number of rows. */
 export function listDevices(
   db: Database,
@@ -53,7 +57,8 @@ export function listDevices(
 ): Page<Device> {
   const after = placeIn(page);
   const { indexed, others } = conditionsOf(scope, filter);
-  const window = windowSql('device', indexed, 'id > ?', 'id');
+  const size = filter.roster === undefined ? undefined : LOOKED_UP;
+  const window = windowSql('device', indexed, 'id > ?', 'id', { ...(size !== undefined && { size }) });
   const rows = prepare(
     db,
     others.length === 0
@@ -63,7 +68,7 @@ export function listDevices(
     .raw()
     .all(...indexed.values, after, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
   const narrowed = others.length > 0 && rows.length <= page.limit;
-  const seen = narrowed ? lastOfWindow(db, window, [...indexed.values, after]) : undefined;
+  const seen = narrowed ? lastOfWindow(db, window, [...indexed.values, after], size) : undefined;
   const found = pageOf('devices', page, rows, ([id]) => id);
   const { rows: shown } = found;
   const next = seen === undefined ? found.next : cursorOf('devices', seen);
@@ -116,7 +121,7 @@ function conditionsOf(
   readonly indexed: Condition;
   readonly others: readonly Condition[];
 } {
-  const { gid, network, standing, tunnel, failure } = filter;
+  const { gid, network, standing, tunnel, failure, roster } = filter;
   const wanted: Condition[] = [
     ...(standing === undefined || !RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
     ...(gid === undefined ? [] : [{ sql: 'gid = ?', values: [gid] }]),
@@ -133,6 +138,7 @@ function conditionsOf(
       ...(tunnel === 'offline' ? [{ sql: TUNNEL.offline, values: [] }] : []),
       ...(failure === undefined ? [] : [failed(failure)]),
       ...(network === undefined ? [] : [within(network)]),
+      ...(roster === undefined ? [] : [{ sql: OUTSIDE, values: [] }]),
     ],
   };
 }

@@ -12,6 +12,7 @@ import { prepare } from './file/statements.ts';
 import { requireGroup } from './groups.ts';
 import { groupOwner } from './handshakes.ts';
 import { requireNetwork } from './networks.ts';
+import { dropRoster, findRoster } from './roster/rosters.ts';
 import { removeRulesNaming, removeRulesOf } from './rules.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
@@ -53,6 +54,8 @@ export function removeGroup(db: Database, scope: Scope, act: Act, gid: Uint8Arra
     );
   }
   const rules = removeRulesNaming(db, 'group', gid);
+  const roster = findRoster(db, gid);
+  if (roster !== undefined) dropRoster(db, roster.id);
   prepare(db, 'DELETE FROM group_size WHERE gid = ?').run(gid);
   prepare(db, 'DELETE FROM grp WHERE gid = ?').run(gid);
   recordChange(db, 'group', gid);

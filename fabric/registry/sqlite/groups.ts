@@ -65,7 +65,7 @@ function group(row: Row): Group {
  * @throws Failure `fabric.unknown-network`, `fabric.group-exists`, `fabric.group-claimed`
  */
 export function addGroup(db: Database, scope: Scope, act: Act, added: NewGroup): Group {
-  const { status = 'active', announced, most, countries } = added;
+  const { status = 'active', announced, most, countries, maker } = added;
   const own = inScope(scope);
   const network = prepare(db, `SELECT id, owner FROM network WHERE prefix = ? AND ${own.sql}`).get(
     added.network.address,
@@ -75,8 +75,8 @@ export function addGroup(db: Database, scope: Scope, act: Act, added: NewGroup):
   requireActive(db, network.owner);
   const inserted = prepare(
     db,
-    `INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created, announced, most, countries, owner)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    `INSERT INTO grp (gid, gpk, basename, name, network, status, claim_hash, created, announced, most, countries, owner, roster, maker)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
   ).run(
     added.gid,
     added.gpk,
@@ -90,6 +90,8 @@ export function addGroup(db: Database, scope: Scope, act: Act, added: NewGroup):
     most ?? null,
     countries?.join(',') || null,
     network.owner,
+    maker === undefined ? null : 0,
+    maker ?? null,
   );
   if (inserted.changes === 0) {
     if (findGroup(db, added.gid, scope) === undefined) throw groupClaimed(false);
@@ -109,6 +111,7 @@ export function addGroup(db: Database, scope: Scope, act: Act, added: NewGroup):
       ...(most !== undefined && { most }),
       ...(countries !== undefined && countries.length > 0 && { countries }),
       ...(status !== 'active' && { status }),
+      ...(maker !== undefined && { maker: toHex(maker) }),
     },
   });
   return findGroup(db, added.gid, EVERYTHING)!;

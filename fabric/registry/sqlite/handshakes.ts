@@ -3,7 +3,7 @@ import { HOST, type Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Handshake, HandshakeFilter } from '../records.ts';
 import { cityAt, cityId } from './counts/cities.ts';
-import { countHandshakes, trimMember, trimUnproven } from './counts/history.ts';
+import { countHandshakes, isOfChip, trimMember, trimUnproven } from './counts/history.ts';
 import { tally, trimTallies } from './counts/tallies.ts';
 import { bytes } from './file/database.ts';
 import { type Condition, newestFirst } from './file/filters.ts';
@@ -184,6 +184,7 @@ export function refusalLog(db: Database, kept: number): { append(row: Handshake,
   };
 }
 
-function provenMember({ proven, gid, pseudonym }: Handshake) {
-  return proven && gid !== undefined && pseudonym !== undefined ? { gid, pseudonym } : undefined;
+function provenMember(row: Handshake) {
+  const { gid, pseudonym } = row;
+  return isOfChip(row) && gid !== undefined && pseudonym !== undefined ? { gid, pseudonym } : undefined;
 }

@@ -26,6 +26,7 @@ import { listPeople } from './people/people.ts';
 import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
 import { readPrivacy } from './privacy/settings.ts';
+import { rosterReader } from './rosters.ts';
 import { listRules } from './rules.ts';
 import { findDevices } from './search/found.ts';
 import { type Tails, tailsOf } from './search/tails.ts';
@@ -79,6 +80,7 @@ export function readingPart(db: Database, scope: Scope, read: Read, tails: Tails
       return { ...privacy, ...(scope.everything && changed !== undefined && { changed }) };
     },
     tokens: async (page) => read(() => listTokens(db, scope, page)),
+    ...rosterReader(db, scope, read),
   };
 }
 

@@ -29,6 +29,7 @@ import { findToken, markUsed } from './people/tokens.ts';
 import { privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
+import { ownRosterPart, rosterWork } from './rosters.ts';
 import { addRule, moveRule, removeRule } from './rules.ts';
 import { tailsOf } from './search/tails.ts';
 import { appendAudit, TWINS, verifyAudit, verifyAuditPart } from './trail/audit.ts';
@@ -38,6 +39,8 @@ import { noteOfDevice } from './trail/notes.ts';
 
 /** Between two parts of what is read for searches at the start: others have most of the time. */
 const FILL_PAUSE_MS = 10;
+/** Between two parts of what is removed: others have most of the time. */
+const SWEEP_PAUSE_MS = 10;
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
 
@@ -81,6 +84,14 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   });
   const tails = tailsOf(db, read);
   const parts = { read, queue, act, now };
+  const rosters = rosterWork(db, parts, {
+    pause: () => wait(SWEEP_PAUSE_MS, undefined, { ref: false }),
+    onError,
+  });
+  feed.subscribe((change) => {
+    // It may be gone, or have no roster any more.
+    if (change.kind === 'group') rosters.sweep();
+  });
   const tunnels = tunnelPart(db, now, later, { news, endpoint: keep.endpoint });
 
   return {
@@ -89,6 +100,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       ...changingPart(db, scope, queue, act),
       ...ownPeoplePart(db, scope, parts),
       ...ownAlarmPart(db, scope, parts),
+      ...ownRosterPart(db, scope, { ...parts, work: rosters }),
       excluded: () => read(() => excluded(db)),
     }),
     ...ownersReader(db, read),
@@ -131,6 +143,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     catchUp,
     follow(periodMs) {
       tails.fill(() => wait(FILL_PAUSE_MS, undefined, { ref: false })).catch(onError);
+      rosters.sweep();
       return follow(
         { db, queue, feed, now, isConnected: tunnels.part.isConnected, look: tryToCatchUp, onError },
         periodMs,

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { memoryOfProcess } from '../processes.ts';
+import { cpuOfProcess, memoryOfProcess } from '../processes.ts';
 import { PROGRAM } from './command.ts';
 
 /** A fabric that serves in a process of its own. */
@@ -10,6 +10,8 @@ export interface Serving {
   readonly seconds: number;
   /** Megabytes (10^6 bytes), now. */
   residentMb(): number;
+  /** CPU seconds so far. */
+  cpu(): number;
   /** What `work` resolves to, and the longest time that the event loop of the fabric stood still meanwhile, in milliseconds. */
   during<T>(work: () => Promise<T>): Promise<{ result: T; stallMs: number }>;
   stop(): Promise<void>;
@@ -65,6 +67,7 @@ export async function serve(data: string): Promise<Serving> {
   return {
     seconds,
     residentMb: () => memoryOfProcess(child.pid!).rssMb,
+    cpu: () => cpuOfProcess(child.pid!),
     async during(work) {
       await stall();
       const result = await work();

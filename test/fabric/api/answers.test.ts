@@ -25,6 +25,7 @@ import { makeBatch } from '../device.ts';
 import type { WholeRegistry as Registry } from '../place.ts';
 import { wholeOf } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
+import { anyPseudonym, makeRoster, rostered } from '../rosters.ts';
 import { differs, pathsIn, pathsOf, sentAs } from '../strict.ts';
 import { authenticator } from './authenticator.ts';
 import { browser, fabricOf, served, traveller } from './console.ts';
@@ -156,7 +157,9 @@ test('networks, groups and devices are answered as described', async () => {
   await run('group-change', { gid, name: 'batch 8', most: 4, countries: ['CH'] });
   await run('group-list', PAGE);
 
-  const chips = [1, 2, 3, 4].map((end) => applicant(batch, { source: `130.59.1.${end}` }));
+  const chips = [1, 2, 3, 4].map((end) =>
+    applicant(batch, { source: `130.59.1.${end}`, pseudonym: anyPseudonym() }),
+  );
   const [first, second, third, fourth] = (await Promise.all(chips.map((chip) => registry.admit(chip)))).map(
     (address) => ({ address, text: formatIpv6(address) }),
   ) as [Device, Device, Device, Device];
@@ -171,6 +174,19 @@ test('networks, groups and devices are answered as described', async () => {
   registry.disconnected(first.address);
   await run('group-arrivals', { gid });
   await run('group-show', { gid });
+  const devices = [{ pseudonym: chips[0]!.pseudonym, serial: 'GW-1', resident: true }, ...rostered(3)];
+  const roster = makeRoster(batch.gid, devices, { perBox: 2 });
+  await run('roster-begin', { gid, header: roster.header });
+  await run('roster-part', { gid, offset: 0, lines: roster.lines.toString('base64') });
+  await run('roster-index', { gid });
+  await run('roster-show', { gid });
+  await run('roster-list', { gid, limit: 1 });
+  await run('roster-standing', { gid, change: 'ban', box: 2 });
+  await run('group-show', { gid });
+  await run('device-name', { address: first.text, name: 'gw-1' });
+  await run('roster-list', { gid, ...PAGE });
+  await run('device-show', { address: first.text });
+  await run('roster-remove', { gid });
   await run('group-status', { gid, status: 'suspended' });
   await run('group-status', { gid, status: 'active' });
 

@@ -5,6 +5,7 @@ import { SUITE_NAMES, type SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { matches } from '../../../protocol/ipv6.ts';
 import { claimOf, dialed, makeBatch, provision } from '../device.ts';
 import { allOf, NETWORK } from '../place.ts';
+import { giveRoster, makeRoster } from '../rosters.ts';
 import { openTestServer, sharedTestServer } from './fixture.ts';
 
 const shared = sharedTestServer();
@@ -114,6 +115,45 @@ describe('refusal', () => {
     }
     await registry.changeGroup('test', batch.gid, { countries: [] });
     await provision({ ...at(), chip: outside });
+  });
+
+  test('of a member that the stolen key of the issuer has made, where the batch has a roster; without one it is admitted', async () => {
+    const { registry, batch, last } = shared.current;
+    const [genuine, forged, thief] = [await batch.chip(), await batch.chip(), await batch.chip()];
+    await provision({ ...at(), chip: forged });
+    expect(await last()).toMatchObject({ result: 'ok' });
+    const pseudonym = (await genuine(new Uint8Array(64))).slice(-65);
+    const roster = makeRoster(batch.gid, [{ pseudonym, serial: 'GW-0001' }], { names: true });
+    await giveRoster(registry, batch.gid, roster);
+    for (const chip of [thief, forged]) {
+      await expect(provision({ ...at(), chip })).rejects.toMatchObject(refused);
+      expect(await last()).toMatchObject({ result: 'fabric.not-on-roster', proven: true, gid: batch.gid });
+    }
+    const { identity } = await provision({ ...at(), chip: genuine });
+    expect(await last()).toMatchObject({ result: 'ok', pseudonym });
+    expect((await registry.device(identity)).name).toBe('gw-0001');
+    expect((await registry.roster(batch.gid)).roster?.inForce).toMatchObject({ seen: 1 });
+    await registry.removeRoster('test', batch.gid);
+    await provision({ ...at(), chip: thief });
+  });
+
+  test('of a device of a stolen pallet, which was banned before it was ever powered', async () => {
+    const { registry, batch, last } = shared.current;
+    const chips = [await batch.chip(), await batch.chip()];
+    const devices = await Promise.all(
+      chips.map(async (chip, i) => ({
+        pseudonym: (await chip(new Uint8Array(64))).slice(-65),
+        serial: `GW-${i + 2}`,
+      })),
+    );
+    await giveRoster(registry, batch.gid, makeRoster(batch.gid, devices, { perBox: 1 }));
+    await registry.setRosterStanding('test', batch.gid, { of: { box: 2 }, change: 'ban' });
+    await provision({ ...at(), chip: chips[0]! });
+    await expect(provision({ ...at(), chip: chips[1]! })).rejects.toMatchObject(refused);
+    expect(await last()).toMatchObject({ result: 'fabric.device-banned', proven: true });
+    await registry.setRosterStanding('test', batch.gid, { of: { serial: 'GW-3' }, change: 'unban' });
+    await provision({ ...at(), chip: chips[1]! });
+    await registry.removeRoster('test', batch.gid);
   });
 
   test('of a banned device; an evicted one gets its address again', async () => {

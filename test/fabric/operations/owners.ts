@@ -271,6 +271,16 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
   'group-remove': [({ gid }) => ({ gid })],
   'group-arrivals': [({ gid }) => ({ gid })],
   'group-status': [({ gid }) => ({ gid, status: 'suspended' })],
+  'roster-begin': [({ gid }) => ({ gid, header: '{}' })],
+  'roster-part': [({ gid }) => ({ gid, offset: 0, lines: 'e30K' })],
+  'roster-index': [({ gid }) => ({ gid })],
+  'roster-show': [({ gid }) => ({ gid }), ({ group }) => ({ gid: group })],
+  'roster-list': [
+    ({ gid }) => ({ gid, limit: 9 }),
+    ({ group }) => ({ gid: group, limit: 9, state: 'unseen' }),
+  ],
+  'roster-standing': [({ gid }) => ({ gid, change: 'ban', box: 1 })],
+  'roster-remove': [({ gid }) => ({ gid })],
   'label-read': [({ label }) => ({ label })],
   'device-list': [
     ({ network }) => ({ limit: 9, network }),

@@ -14,6 +14,7 @@ import { pagesContract } from './contract/pages.ts';
 import { peopleContract } from './contract/people.ts';
 import type { OpenEmpty } from './contract/place.ts';
 import { privacyContract } from './contract/privacy.ts';
+import { rostersContract } from './contract/rosters.ts';
 import { routerContract } from './contract/router.ts';
 import { rulesContract } from './contract/rules.ts';
 import { tokensContract } from './contract/tokens.ts';
@@ -29,6 +30,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     pagesContract(openEmpty);
     admissionContract(openEmpty);
     limitsContract(openEmpty);
+    rostersContract(openEmpty);
     citiesContract(openEmpty);
     privacyContract(openEmpty);
     routerContract(openEmpty);

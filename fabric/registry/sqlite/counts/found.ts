@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { toHex } from '../../../../protocol/bytes.ts';
-import type { FailurePage, FailurePlace, Finding } from '../../alarms.ts';
+import type { AlarmKind, FailurePage, FailurePlace, Finding } from '../../alarms.ts';
 import { bytes } from '../file/database.ts';
 import { prepare } from '../file/statements.ts';
 
@@ -29,6 +29,14 @@ export function overAnnounced(db: Database): Finding[] {
   }));
 }
 
+/** As the index of them says. */
+const KEPT_OUT = "('fabric.group-full', 'fabric.country-unexpected', 'fabric.not-on-roster')";
+const KINDS: Readonly<Record<string, AlarmKind>> = {
+  'fabric.group-full': 'group.over-limit',
+  'fabric.country-unexpected': 'country.unexpected',
+  'fabric.not-on-roster': 'group.off-roster',
+};
+
 interface Refused {
   gid: Uint8Array;
   owner: number;
@@ -39,7 +47,7 @@ interface Refused {
   last: number;
 }
 
-/** Groups whose limits have kept devices out since a time, and still would. */
+/** Groups whose limits or roster have kept devices out since a time, and still would. */
 export function beyondLimits(db: Database, since: number): Finding[] {
   const owners = prepare(db, 'SELECT count(*) FROM owner').pluck().get() as number;
   const rows = prepare(
@@ -47,11 +55,11 @@ export function beyondLimits(db: Database, since: number): Finding[] {
     // A group that has become another owner's since then is none of the former one's, nor the other way round.
     `SELECT grp.gid, grp.owner, grp.name, result, country, count(*) AS times, max(at) AS last
      FROM owner JOIN handshake AS refused ON refused.id IN
-       (SELECT newest.id FROM handshake AS newest WHERE newest.owner = owner.id AND newest.result IN ('fabric.group-full', 'fabric.country-unexpected')
+       (SELECT newest.id FROM handshake AS newest WHERE newest.owner = owner.id AND newest.result IN ${KEPT_OUT}
         ORDER BY newest.id DESC LIMIT ?)
      JOIN grp ON grp.gid = refused.gid AND grp.owner = refused.owner LEFT JOIN group_size ON group_size.gid = grp.gid
-     WHERE at > ? AND iif(result = 'fabric.group-full', devices - retired >= most,
-       instr(',' || countries || ',', ',' || coalesce(country, 'unknown') || ',') = 0)
+     WHERE at > ? AND CASE result WHEN 'fabric.group-full' THEN devices - retired >= most WHEN 'fabric.not-on-roster' THEN roster > 0
+       ELSE instr(',' || countries || ',', ',' || coalesce(country, 'unknown') || ',') = 0 END
      GROUP BY grp.gid, result, country ORDER BY times DESC`,
   ).all(Math.max(LEAST_REFUSALS, Math.floor(REFUSALS / owners)), since) as Refused[];
   const found = new Map<string, Refused[]>();
@@ -70,7 +78,7 @@ export function beyondLimits(db: Database, since: number): Finding[] {
 function finding(rows: readonly Refused[]): Finding {
   const { gid, owner, name, result } = rows[0]!;
   return {
-    kind: result === 'fabric.group-full' ? 'group.over-limit' : 'country.unexpected',
+    kind: KINDS[result]!,
     owner,
     subject: toHex(bytes(gid)),
     detail: {

@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
-import type { HandshakeCount } from '../../records.ts';
+import type { Handshake, HandshakeCount } from '../../records.ts';
 import { prepare } from '../file/statements.ts';
 
 /**
  * Handshakes that have no row of their own any more are counted by day and result: proven ones as those of their chip; the others are nobody's,
- * since anybody can claim to be anybody.
+ * since anybody can claim to be anybody, and whoever has the issuer's key can make any number of chips that are on no roster.
  */
 
 const isOwn = (db: Database, { owner }: Scope, gid: Uint8Array): boolean =>
@@ -28,12 +28,19 @@ const NOBODY: Member = { gid: new Uint8Array(0), pseudonym: new Uint8Array(0) };
 
 const ADD = `ON CONFLICT DO UPDATE SET times = times + excluded.times, first = min(first, excluded.first), last = max(last, excluded.last)`;
 
+const OFF_ROSTER = 'fabric.not-on-roster';
+const OF_CHIP = `proven AND result <> '${OFF_ROSTER}'`;
+
+/** Whether a handshake counts as one of its chip. */
+export const isOfChip = ({ proven, result }: Pick<Handshake, 'proven' | 'result'>): boolean =>
+  proven && result !== OFF_ROSTER;
+
 /** Counts the rows that fulfil a condition and removes them. */
 export function countAndRemove(db: Database, condition: string, ...values: readonly unknown[]): void {
   prepare(
     db,
     `INSERT INTO handshake_day
-     SELECT iif(proven, gid, x''), iif(proven, pseudonym, x''), at / ${DAY_MS}, result, count(*), min(at), max(at)
+     SELECT iif(${OF_CHIP}, gid, x''), iif(${OF_CHIP}, pseudonym, x''), at / ${DAY_MS}, result, count(*), min(at), max(at)
      FROM handshake WHERE ${condition} GROUP BY 1, 2, 3, 4 ${ADD}`,
   ).run(...values);
   prepare(db, `DELETE FROM handshake WHERE ${condition}`).run(...values);
@@ -54,10 +61,11 @@ export function trimMember(db: Database, at: number, { gid, pseudonym }: Member)
   );
 }
 
-/** Keeps those of the newest `kept` rows that prove nothing, counts the others, and forgets what was counted too long ago. */
+/** Keeps those of the newest `kept` rows that prove nothing or are of no roster, counts the others, and forgets what was counted too long ago. */
 export function trimUnproven(db: Database, at: number, kept: number): void {
   const { newest } = prepare(db, 'SELECT max(id) AS newest FROM handshake').get() as { newest: number };
   countAndRemove(db, 'proven = 0 AND id <= ?', newest - kept);
+  countAndRemove(db, `result = '${OFF_ROSTER}' AND id <= ?`, newest - kept);
   forgetCounts(db, at);
 }
 

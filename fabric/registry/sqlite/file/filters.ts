@@ -24,13 +24,18 @@ export const windowSql = (
   indexed: Condition,
   cursor: string,
   order: string,
-  key = 'id',
+  { key = 'id', size = WINDOW }: { readonly key?: string; readonly size?: number } = {},
 ): string =>
-  `SELECT ${key} AS id FROM ${table} WHERE ${all([indexed, { sql: cursor, values: [] }])} ORDER BY ${order} LIMIT ${WINDOW}`;
+  `SELECT ${key} AS id FROM ${table} WHERE ${all([indexed, { sql: cursor, values: [] }])} ORDER BY ${order} LIMIT ${size}`;
 
 /** The last row that was looked at; undefined if there are no more behind it. */
-export function lastOfWindow(db: Database, window: string, values: readonly unknown[]): number | undefined {
-  const row = prepare(db, `${window} OFFSET ${WINDOW - 1}`.replace(`LIMIT ${WINDOW}`, 'LIMIT 1')).get(
+export function lastOfWindow(
+  db: Database,
+  window: string,
+  values: readonly unknown[],
+  size = WINDOW,
+): number | undefined {
+  const row = prepare(db, `${window} OFFSET ${size - 1}`.replace(`LIMIT ${size}`, 'LIMIT 1')).get(
     ...values,
   ) as { id: number } | undefined;
   return row?.id;
@@ -52,7 +57,7 @@ export function newestFirst<Row>(
 ): { readonly rows: Row[]; readonly seen: number | undefined } {
   const cursor = `${key} < ?`;
   const order = `${key} DESC`;
-  const window = windowSql(table, indexed, cursor, order, key);
+  const window = windowSql(table, indexed, cursor, order, { key });
   const rows = prepare(
     db,
     others.length === 0

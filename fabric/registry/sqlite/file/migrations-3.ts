@@ -223,4 +223,68 @@ export const MIGRATIONS_3: readonly Migration[] = [
       ALTER TABLE handshake ADD COLUMN place INTEGER;
     `,
   },
+  {
+    name: 'rosters',
+    sql: `
+      -- NULL: a group without a roster; 0: one is awaited, and nobody gets in until then; else the roster that is in force
+      ALTER TABLE grp ADD COLUMN roster INTEGER;
+      -- the maker whose rosters alone are taken: what its key is known by
+      ALTER TABLE grp ADD COLUMN maker BLOB CHECK (length(maker) = 32);
+
+      -- gid: NULL of one that was taken away, whose rows go little by little; received_hash: of the bytes that have come so far;
+      -- indexed: rows whose keys can be found; counted: devices of the group that were looked for, by their number; outside: those not in it
+      CREATE TABLE roster (
+        id             INTEGER PRIMARY KEY AUTOINCREMENT,
+        gid            BLOB CHECK (length(gid) = 32),
+        maker          BLOB NOT NULL CHECK (length(maker) = 32),
+        sha256         BLOB NOT NULL CHECK (length(sha256) = 32),
+        bytes          INTEGER NOT NULL,
+        devices        INTEGER NOT NULL,
+        unnamed        INTEGER NOT NULL,
+        per_box        INTEGER,
+        names          INTEGER NOT NULL,
+        created        INTEGER NOT NULL,
+        received       INTEGER NOT NULL DEFAULT 0,
+        received_hash  BLOB,
+        lines          INTEGER NOT NULL DEFAULT 0,
+        whole          INTEGER NOT NULL DEFAULT 0,
+        indexed        INTEGER NOT NULL DEFAULT 0,
+        counted        INTEGER NOT NULL DEFAULT 0,
+        outside        INTEGER NOT NULL DEFAULT 0,
+        banned         INTEGER NOT NULL DEFAULT 0,
+        in_force       INTEGER
+      ) STRICT;
+      -- those whom a roster keeps out, too
+      DROP INDEX handshake_beyond_limits;
+      CREATE INDEX handshake_beyond_limits ON handshake (owner, id)
+        WHERE result IN ('fabric.group-full', 'fabric.country-unexpected', 'fabric.not-on-roster');
+      CREATE INDEX handshake_off_roster ON handshake (id) WHERE result = 'fabric.not-on-roster';
+      CREATE UNIQUE INDEX roster_of_group ON roster (gid) WHERE gid IS NOT NULL;
+
+      -- in the order of the lines of the file, which is that of the boxes: rows are only added at the end
+      CREATE TABLE roster_row (
+        roster     INTEGER NOT NULL,
+        line       INTEGER NOT NULL,
+        pseudonym  BLOB,
+        serial     TEXT,
+        resident   INTEGER,
+        banned     INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (roster, line)
+      ) STRICT, WITHOUT ROWID;
+      -- by the first bytes of the pseudonym behind its 04; written in runs that are sorted, when all rows are there
+      CREATE TABLE roster_key (
+        roster  INTEGER NOT NULL,
+        key     BLOB NOT NULL,
+        line    INTEGER NOT NULL,
+        PRIMARY KEY (roster, key)
+      ) STRICT, WITHOUT ROWID;
+      -- by the serial number, as they are ordered
+      CREATE TABLE roster_serial (
+        roster  INTEGER NOT NULL,
+        key     TEXT NOT NULL,
+        line    INTEGER NOT NULL,
+        PRIMARY KEY (roster, key, line)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];
