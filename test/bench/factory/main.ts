@@ -9,25 +9,28 @@ import { holds, type Row, report } from '../scale/report.ts';
 import { measureBoards } from './boards.ts';
 import { measureChips } from './chips.ts';
 import { PROGRAM } from './place.ts';
+import { measureRosters } from './roster.ts';
 
-/** `npm run bench:factory`: what a station spends on each device. */
+/** `npm run bench:factory`: what a station spends on each device, and a fabric on its roster. */
 
 const BOARDS = 256;
 const AT_ONCE = 64;
 const CHIPS = 24;
+const ROWS = 1_000_000;
 
 const OPTIONS: readonly Option[] = [
-  { name: 'only', value: 'A,B', help: 'a part: boards, chips' },
+  { name: 'only', value: 'A,B', help: 'a part: boards, chips, rosters' },
   { name: 'boards', value: 'N', help: `boards in each of five rounds (default ${BOARDS})` },
   { name: 'at-once', value: 'N', help: `boards at a time (default ${AT_ONCE})` },
   { name: 'chips', value: 'N', help: `chips that are put into the sockets (default ${CHIPS})` },
+  { name: 'rows', value: 'N', help: `devices of the roster that a fabric takes (default ${ROWS})` },
   { name: 'json', value: 'FILE', help: 'write the figures to a file' },
   { name: 'help', help: 'this' },
 ];
 
 const HELP = `npm run bench:factory -- [options]
 
-What a station of the factory line spends on each device: each figure and what it must be. Ends with 1 if one does not hold.
+What a station of the factory line spends on each device, and a fabric on a batch's roster: each figure and what it must be. Ends with 1 if one does not hold.
 
 ${describeOptions(OPTIONS)}
 
@@ -49,6 +52,7 @@ function partsOf(given: ReturnType<typeof readArguments>): readonly Part[] {
   const boards = given.whole('boards', 16, 100_000, BOARDS);
   const atOnce = given.whole('at-once', 1, 1_024, AT_ONCE);
   const chips = given.whole('chips', 4, 10_000, CHIPS);
+  const rows = given.whole('rows', 1_000, 10_000_000, ROWS);
   const parts: readonly Part[] = [
     {
       name: 'boards',
@@ -56,6 +60,7 @@ function partsOf(given: ReturnType<typeof readArguments>): readonly Part[] {
       measure: (folder) => measureBoards(folder, { boards, atOnce }),
     },
     { name: 'chips', title: 'chips in sockets', measure: (folder) => measureChips(folder, chips) },
+    { name: 'rosters', title: 'rosters', measure: (folder) => measureRosters(folder, { rows, say }) },
   ];
   const only = given.value('only')?.split(',');
   const unknown = only?.find((name) => !parts.some((part) => part.name === name));
