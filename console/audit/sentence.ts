@@ -98,6 +98,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   'owner.take-back': ({ who, subject, detail }) =>
     `${who} took ${field(detail, 'prefix')} back from the owner ${named(detail, subject)}`,
   'person.invite': ({ who, detail }) => `${who} invited somebody as ${field(detail, 'role')}`,
+  'person.withdraw': ({ who, detail }) => `${who} withdrew an invite as ${field(detail, 'role')}`,
   'account.add': ({ who, detail }) => `${who} signs in by an account at ${field(detail, 'issuer')}, too`,
   'account.remove': ({ who, detail }) =>
     `${who} signs in no longer by an account at ${field(detail, 'issuer')}`,

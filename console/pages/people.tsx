@@ -9,6 +9,7 @@ import { may, me } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
 import { Export } from '../parts/export.tsx';
 import { ChoiceField, TextField } from '../parts/field.tsx';
+import { Invites } from '../parts/invites.tsx';
 import { Page } from '../parts/page.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { type Column, ListTable, PAGE_ROWS, Rows } from '../parts/table.tsx';
@@ -51,6 +52,7 @@ export function People({ route }: { readonly route: Route }) {
         route={route}
         empty={<p>Nobody yet.</p>}
       />
+      <Invites />
       {may('tokens.write') && <Tokens roles={grantable()} />}
       <RoleTable />
       {asked?.what === 'invite' && <InviteSheet close={close} done={setInvite} />}

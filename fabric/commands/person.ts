@@ -1,7 +1,14 @@
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES, type Role } from '../access/roles.ts';
-import { invitePerson, listPeople, removePerson, setPersonRole } from '../operations/people/people.ts';
+import {
+  invitePerson,
+  listInvites,
+  listPeople,
+  removePerson,
+  setPersonRole,
+  withdrawInvite,
+} from '../operations/people/people.ts';
 import type { PersonView } from '../operations/views/people.ts';
 import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
@@ -109,6 +116,41 @@ const personRemove: Command = {
   },
 };
 
+const personInvites: Command = {
+  name: 'person invites',
+  summary: 'Lists the invites that somebody may still use, without what is secret in them.',
+  options: [LIMIT, AFTER, ALL, CSV, ...OWNED],
+  examples: ['enf-fabric person invites'],
+  async run(invocation) {
+    await withFabric(invocation, (fabric) =>
+      printList(invocation, fabric, listInvites, {
+        header: ['ID', 'ROLE', 'OWNER', 'INVITED BY', 'UNTIL', 'LOGIN'],
+        cells: ({ id, role, owner, createdBy, expires, login }) => [
+          ...[id, role, owner ?? 'the host', createdBy],
+          ...[when(expires), login ?? ''],
+        ],
+        things: ['invite', 'invites'],
+        none: 'None is open; make one with "enf-fabric console invite".',
+      }),
+    );
+    return undefined;
+  },
+};
+
+const personWithdraw: Command = {
+  name: 'person withdraw',
+  summary: 'Withdraws an invite: nobody comes in by it any more.',
+  arguments: '<invite>',
+  options: [...OWNED],
+  examples: ['enf-fabric person withdraw 1f0c3a5b7d9e2468'],
+  async run(invocation) {
+    const input = { id: invocation.positionals[0]! };
+    const view = await withFabric(invocation, (fabric) => fabric.run(withdrawInvite, input));
+    invocation.print(view, () => `The invite as ${view.role} is withdrawn.`);
+    return undefined;
+  },
+};
+
 function roleOf(text: string): Role {
   if (isRole(text)) return text;
   throw badOption(`a role is one of ${ROLES.join(', ')}, got ${JSON.stringify(text.slice(0, 40))}`);
@@ -118,4 +160,10 @@ function badOption(message: string): Failure {
   return new Failure('cli.bad-option', 'operator', message, { action: 'See "enf-fabric help".' });
 }
 
-export const personCommands: readonly Command[] = [personList, personRole, personRemove];
+export const personCommands: readonly Command[] = [
+  personList,
+  personRole,
+  personRemove,
+  personInvites,
+  personWithdraw,
+];

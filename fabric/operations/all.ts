@@ -27,7 +27,14 @@ import {
   setMember,
   takeBackPrefix,
 } from './people/owners.ts';
-import { invitePerson, listPeople, removePerson, setPersonRole } from './people/people.ts';
+import {
+  invitePerson,
+  listInvites,
+  listPeople,
+  removePerson,
+  setPersonRole,
+  withdrawInvite,
+} from './people/people.ts';
 import { createToken, listTokens, revokeToken } from './people/tokens.ts';
 import { changePrivacy, showPrivacy } from './privacy.ts';
 import {
@@ -88,6 +95,8 @@ const ALL = {
   'handshake-counts': countHandshakes,
   'person-list': listPeople,
   'person-invite': invitePerson,
+  'invite-list': listInvites,
+  'invite-withdraw': withdrawInvite,
   'person-role': setPersonRole,
   'person-remove': removePerson,
   'alarm-list': listAlarms,

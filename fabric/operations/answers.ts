@@ -37,12 +37,14 @@ import { CountriesView, HoursView, OverviewView, PlacesView } from './views/over
 import {
   InviteView,
   NewTokenView,
+  OpenInviteView,
   OwnerView,
   PersonRoleView,
   PersonView,
   RemovedPersonView,
   RevokedView,
   TokenView,
+  WithdrawnInviteView,
 } from './views/people.ts';
 import { PrivacyView } from './views/privacy.ts';
 import { RosterDeviceView, RosterProgressView, RosterStatusView } from './views/rosters.ts';
@@ -95,6 +97,8 @@ export const ANSWERS = {
   'handshake-counts': listOf(HandshakeCountView),
   'person-list': pageOf(PersonView),
   'person-invite': InviteView,
+  'invite-list': pageOf(OpenInviteView),
+  'invite-withdraw': WithdrawnInviteView,
   'person-role': PersonRoleView,
   'person-remove': RemovedPersonView,
   'alarm-list': pageOf(AlarmView),

@@ -34,6 +34,17 @@ export interface Invite {
   readonly login?: string;
 }
 
+/** An invite that somebody may still use, as it is listed. */
+export interface OpenInvite extends Omit<Invite, 'hash'> {
+  /** The first 8 bytes of its hash in hex: its text cannot be found by them. */
+  readonly id: string;
+  /** Whose people it makes one more of: the number of an owner, or `HOST`. */
+  readonly owner: number;
+  /** The name of that owner; absent: it is the host's. */
+  readonly ownerName?: string;
+  readonly createdBy: string;
+}
+
 /** How and from where somebody signed in; recorded in the audit trail. */
 export interface SignIn {
   readonly via: 'password' | 'passkey' | 'recovery code' | 'invite' | 'account';
@@ -65,6 +76,8 @@ export interface Account {
 export interface PeopleReader {
   /** Oldest first, also those who were removed. */
   people(page: PageRequest): Promise<Page<Person>>;
+  /** Those that were neither used nor withdrawn and hold now, by `id`. */
+  invites(page: PageRequest): Promise<Page<OpenInvite>>;
 }
 
 /** The people of an owner. */
@@ -82,6 +95,10 @@ export interface OwnPeople extends PeopleReader {
    */
   removePerson(actor: string, id: number): Promise<void>;
   addInvite(actor: string, invite: Invite): Promise<void>;
+  /** By `id`. @throws Failure `fabric.unknown-invite`, also if it was used or has expired */
+  openInvite(id: string): Promise<OpenInvite>;
+  /** Nobody comes in by it any more. @throws Failure `fabric.unknown-invite` */
+  withdrawInvite(actor: string, id: string): Promise<void>;
 }
 
 /** How people come in and sign in, whosever they are. */

@@ -288,6 +288,16 @@ test('people are invited and removed; a role that may less sees less, and is ref
   await page.getByLabel('Role').selectOption('auditor');
   await page.getByRole('button', { name: 'Make an invite' }).click();
   const address = await page.locator('.note code').textContent();
+  // What nobody is to use any more is withdrawn, also after a reload.
+  await page.getByRole('button', { name: 'Invite somebody' }).click();
+  await page.getByLabel('Role').selectOption('installer');
+  await page.getByRole('button', { name: 'Make an invite' }).click();
+  await page.reload();
+  const open = page.getByRole('table', { name: 'Invites that somebody may still use' });
+  await open.getByRole('row', { name: /auditor/ }).waitFor(IN_TIME);
+  await open.getByRole('row', { name: /installer/ }).getByRole('button', { name: 'Withdraw' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
+  await expect.poll(() => open.getByRole('row', { name: /installer/ }).count(), IN_TIME).toBe(0);
   await expectAccessible(page);
   const context = await browser.newContext({ baseURL: origin });
   const other = await context.newPage();

@@ -317,6 +317,19 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     summary: 'Makes an invite, by which one person may come in a role',
     fresh: true,
   },
+  'invite-list': {
+    permission: 'people.read',
+    method: 'GET',
+    path: '/people/invites',
+    summary: 'Invites that somebody may still use',
+  },
+  'invite-withdraw': {
+    permission: 'people.write',
+    method: 'DELETE',
+    path: '/people/invites/{id}',
+    summary: 'Withdraws an invite: nobody comes in by it any more',
+    fresh: true,
+  },
   'person-role': {
     permission: 'people.write',
     method: 'POST',

@@ -1,16 +1,24 @@
 import { requireGrantable } from '../../access/grant.ts';
 import { ROLES, type Role } from '../../access/roles.ts';
 import { issueSecret } from '../../access/secrets.ts';
-import type { Person } from '../../registry/people.ts';
+import type { OpenInvite, Person } from '../../registry/people.ts';
 import type { OwnedRegistry } from '../../registry/registry.ts';
 import { oneOf, optional, text, whole } from '../contract/input.ts';
 import { isoTime, listOperation, operation } from '../contract/operation.ts';
-import type { InviteView, PersonRoleView, PersonView, RemovedPersonView } from '../views/people.ts';
+import type {
+  InviteView,
+  OpenInviteView,
+  PersonRoleView,
+  PersonView,
+  RemovedPersonView,
+  WithdrawnInviteView,
+} from '../views/people.ts';
 
 const HOUR_MS = 3_600_000;
 const MOST_HOURS = 168;
 const LONGEST_NAME = 60;
 const LONGEST_LOGIN = 254;
+const LONGEST_INVITE_ID = 40;
 
 /** A page of people, oldest first. */
 export const listPeople = listOperation(
@@ -35,6 +43,30 @@ export const invitePerson = operation<{ role: Role; hours: number; login?: strin
     return { invite, role, expires: isoTime(expires), ...by };
   },
 );
+
+/** A page of the invites that somebody may still use. */
+export const listInvites = listOperation(
+  'invite-list',
+  (registry, page) => registry.invites(page),
+  () => openInviteView,
+);
+
+/** Withdraws an invite: nobody comes in by it any more. @throws Failure `fabric.unknown-invite`, `access.forbidden` */
+export const withdrawInvite = operation<{ id: string }, WithdrawnInviteView>(
+  'invite-withdraw',
+  { id: text(LONGEST_INVITE_ID) },
+  async ({ registry, actor, role: own }, { id }) => {
+    const { role } = await registry.openInvite(id);
+    requireGrantable(actor, own, role);
+    await registry.withdrawInvite(actor, id);
+    return { id, role };
+  },
+);
+
+const openInviteView = ({ id, role, ownerName, createdBy, expires, login }: OpenInvite): OpenInviteView => ({
+  ...{ id, role, owner: ownerName ?? null, createdBy },
+  ...{ expires: isoTime(expires), login: login ?? null },
+});
 
 /**
  * Changes the role of a person, by number or name, and ends all its sessions.

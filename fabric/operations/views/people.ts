@@ -60,6 +60,24 @@ export const InviteView = shown({
 });
 export type InviteView = Shown<typeof InviteView>;
 
+export const OpenInviteView = named('Invite', 'An invite that somebody may still use, without its text.', {
+  id: words('By this it is withdrawn; nobody comes in by it.', '1f0c3a5b7d9e2468'),
+  role: ROLE,
+  owner: orNull(
+    words("The name of the owner whose people it makes one more of; null: it is the host's.", 'default'),
+  ),
+  createdBy: words('Who made it.'),
+  expires: time('Until when it holds.'),
+  login: orNull(words('Whoever an OpenID issuer calls so needs no address of an invite; null: nobody.')),
+});
+export type OpenInviteView = Shown<typeof OpenInviteView>;
+
+export const WithdrawnInviteView = shown({
+  id: words('The invite.', '1f0c3a5b7d9e2468'),
+  role: ROLE,
+});
+export type WithdrawnInviteView = Shown<typeof WithdrawnInviteView>;
+
 export const TokenView = named('Token', 'A token of the API, without its text.', {
   id: ID,
   name: words('Its name.', 'monitoring'),

@@ -22,6 +22,7 @@ import { groupNamed, listGroups } from './groups.ts';
 import { knocksOf, listHandshakes } from './handshakes.ts';
 import { listDeliveries, listHooks } from './hooks.ts';
 import { listNetworks, networkNamed } from './networks.ts';
+import { listInvites } from './people/invites.ts';
 import { listPeople } from './people/people.ts';
 import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
@@ -37,7 +38,11 @@ import { missingBeside } from './trail/kept-head.ts';
 export type Read = <T>(work: () => T) => T;
 
 /** What is read in a scope, on this connection. */
-export function readingPart(db: Database, scope: Scope, read: Read, tails: Tails): OwnedReader {
+export function readingPart(
+  db: Database,
+  scope: Scope,
+  { read, tails, now }: { readonly read: Read; readonly tails: Tails; readonly now: () => number },
+): OwnedReader {
   return {
     scope,
     networks: async (page, filter) => read(() => listNetworks(db, scope, page, filter)),
@@ -79,6 +84,7 @@ export function readingPart(db: Database, scope: Scope, read: Read, tails: Tails
       // Who has chosen it may be of another owner.
       return { ...privacy, ...(scope.everything && changed !== undefined && { changed }) };
     },
+    invites: async (page) => read(() => listInvites(db, scope, page, now())),
     tokens: async (page) => read(() => listTokens(db, scope, page)),
     ...rosterReader(db, scope, read),
   };
@@ -100,7 +106,7 @@ export function openSqliteReader(path: string): RegistryReader | undefined {
       const tails = tailsOf(db, read);
       return {
         ...ownersReader(db, read),
-        of: (scope) => readingPart(db, scope, read, tails),
+        of: (scope) => readingPart(db, scope, { read, tails, now: Date.now }),
         verifyAudit: (expected) => verifyAudit(db, read, expected),
         verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),
         missing: () => read(() => missingBeside(db, path)),

@@ -96,7 +96,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
 
   return {
     of: (scope) => ({
-      ...readingPart(db, scope, read, tails),
+      ...readingPart(db, scope, { read, tails, now }),
       ...changingPart(db, scope, queue, act),
       ...ownPeoplePart(db, scope, parts),
       ...ownAlarmPart(db, scope, parts),

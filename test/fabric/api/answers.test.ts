@@ -290,6 +290,11 @@ test('signing in, and what people do for themselves, is answered as described', 
     await send('setup', { invite, name, password: PASSWORD });
   };
   await enter('Eve');
+  await run('person-invite', { role: 'operator', hours: 1 });
+  await run('person-invite', { role: 'host', hours: 1, login: 'eve@example.org' });
+  const { rows: open } = await run('invite-list', PAGE);
+  await run('invite-list', { limit: 1 });
+  await run('invite-withdraw', { id: open[0]!.id });
   await run('person-role', { person: 'Eve', role: 'auditor' });
   await run('person-remove', { person: 'Eve' });
   await enter('Anna');

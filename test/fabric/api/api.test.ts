@@ -91,6 +91,7 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'token-create': { name: 'x', role: 'auditor', days: 1 },
     'token-revoke': { id: 999_999 },
     'person-invite': { role: 'auditor', hours: 1 },
+    'invite-withdraw': { id: '0123456789abcdef' },
     'person-role': { person: 'nobody', role: 'auditor' },
     'person-remove': { person: 'nobody' },
     'audit-verify': {},

@@ -53,6 +53,19 @@ describe('people', () => {
       expect(await fabric.refusal('console', 'invite', ...wrong, ...data)).toMatchObject({
         code: 'cli.bad-option',
       });
+    const open = await fabric.json<{ id: string; role: string }[]>('person', 'invites', ...data);
+    expect(open.map(({ role }) => role).sort()).toEqual(['installer', 'owner']);
+    const installer = open.find(({ role }) => role === 'installer')!.id;
+    const listed = (await fabric.run('person', 'invites', ...data)).out;
+    expect(listed).toMatch(new RegExp(`${installer} +installer +default`));
+    expect(listed).not.toContain(invite);
+    expect((await fabric.run('person', 'withdraw', installer, ...data)).out).toBe(
+      'The invite as installer is withdrawn.\n',
+    );
+    expect(await fabric.json('person', 'invites', ...data)).toMatchObject([{ role: 'owner' }]);
+    expect(await fabric.refusal('person', 'withdraw', installer, ...data)).toMatchObject({
+      code: 'fabric.unknown-invite',
+    });
     expect(await fabric.refusal('console', 'invite', '--hours', '169', ...data)).toMatchObject({
       code: 'fabric.bad-input',
     });

@@ -166,6 +166,8 @@ describe('an input', () => {
     'privacy-change': { days: 90 },
     'person-list': { limit: 1 },
     'person-invite': { role: 'auditor', hours: 1 },
+    'invite-list': { limit: 1 },
+    'invite-withdraw': { id: '0123456789abcdef' },
     'person-role': { person: 'anna', role: 'auditor' },
     'person-remove': { person: 'anna' },
     'network-rename': { prefix: NETWORK, name: 'n' },

@@ -22,6 +22,7 @@ export interface Named {
   readonly label: string;
   readonly person: string;
   readonly personId: string;
+  readonly invite: string;
   readonly ids: Readonly<Record<'alarm' | 'hook' | 'token' | 'job' | 'delivery' | 'rule', number>>;
 }
 
@@ -54,6 +55,7 @@ export const ABSENT: Named = {
   label: NOBODYS.label,
   person: 'Nobody',
   personId: '909090',
+  invite: '9090909090909090',
   ids: { alarm: 909_091, hook: 909_092, token: 909_093, job: 909_094, delivery: 909_095, rule: 909_096 },
 };
 
@@ -157,6 +159,13 @@ async function plant(
     expires: NOW + 1e9,
   });
   await own.addInvite(actor.name, { hash, role: 'owner', expires: NOW + 1e9, login: `${name}@example` });
+  const open = hash.with(0, 100 + number);
+  await own.addInvite(actor.name, {
+    hash: open,
+    role: 'operator',
+    expires: NOW + 1e9,
+    login: `new@${name}.example`,
+  });
   const { id: personId } = await registry.acceptInvite(hash, { name: person, password: 'x' });
   const job = await perform('device-bulk', actor, on, { change: 'evict', gid: toHex(group.gid) });
   await registry.signedIn(personId, { via: 'password', from: source });
@@ -169,6 +178,7 @@ async function plant(
       label: batch.label,
       person,
       personId: String(personId),
+      invite: toHex(open.subarray(0, 8)),
     },
     ids: { alarm, rule, hook: hook.id, token: token.id, delivery, job: (job!.view as { id: number }).id },
     secrets: [
@@ -205,6 +215,7 @@ export async function stateOf(registry: WholeRegistry, owner: number): Promise<u
     hooks: await own.hooks(),
     tokens: await own.tokens(page),
     people: await own.people(page),
+    invites: await own.invites(page),
     audit: (await own.audit(page)).rows.filter(({ actor }) => actor !== 'fabric'),
   };
 }
@@ -316,6 +327,7 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
     ({ personId }) => ({ limit: 9, subject: `person ${personId}` }),
   ],
   'token-revoke': [({ ids }) => ({ id: ids.token })],
+  'invite-withdraw': [({ invite }) => ({ id: invite })],
   'person-role': [
     ({ person }) => ({ person, role: 'auditor' }),
     ({ personId }) => ({ person: personId, role: 'auditor' }),

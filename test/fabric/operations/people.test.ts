@@ -6,9 +6,11 @@ import { openJobs } from '../../../fabric/jobs/jobs.ts';
 import { addOwner } from '../../../fabric/operations/people/owners.ts';
 import {
   invitePerson,
+  listInvites,
   listPeople,
   removePerson,
   setPersonRole,
+  withdrawInvite,
 } from '../../../fabric/operations/people/people.ts';
 import { createToken } from '../../../fabric/operations/people/tokens.ts';
 import '../checked.ts';
@@ -38,6 +40,35 @@ test('an invite is shown once, holds for its hours, and is kept as a hash', asyn
     await expect(invitePerson.run(on, { role: 'owner', hours })).rejects.toMatchObject({
       code: 'fabric.bad-input',
     });
+});
+
+test('an invite is listed until it is used, withdrawn or over, and nobody withdraws one of a role above the own', async () => {
+  const on = context();
+  const { invite } = await invitePerson.run(on, { role: 'operator', hours: 2, login: 'Anna@example.org' });
+  const hash = secretHash('invite', invite)!;
+  const id = Buffer.from(hash.subarray(0, 8)).toString('hex');
+  const listed = { id, role: 'operator', owner: 'default', createdBy: 'alice', login: 'anna@example.org' };
+  expect(await listInvites.run(on, { limit: 9 })).toEqual({
+    rows: [{ ...listed, expires: '2026-01-02T05:04:05.678Z' }],
+    next: undefined,
+  });
+  for (const wrong of ['', id.slice(1), `${id}0`, 'f'.repeat(16), '%'])
+    await expect(withdrawInvite.run(on, { id: wrong })).rejects.toMatchObject({
+      code: 'fabric.unknown-invite',
+    });
+  await expect(withdrawInvite.run({ ...on, role: 'installer' }, { id })).rejects.toMatchObject({
+    code: 'access.forbidden',
+  });
+  expect(await withdrawInvite.run(on, { id })).toEqual({ id, role: 'operator' });
+  expect((await listInvites.run(on, { limit: 9 })).rows).toEqual([]);
+  expect(await on.registry.invite(hash)).toBeUndefined();
+  expect((await on.registry.audit({ limit: 1 })).rows[0]).toMatchObject({
+    actor: 'alice',
+    action: 'person.withdraw',
+    subject: 'operator',
+    detail: { role: 'operator', login: 'anna@example.org' },
+  });
+  await expect(withdrawInvite.run(on, { id })).rejects.toMatchObject({ code: 'fabric.unknown-invite' });
 });
 
 test('people are listed, changed and removed by number or name', async () => {

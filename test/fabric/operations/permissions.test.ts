@@ -65,6 +65,8 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'token-revoke': [OWNERS, 'fresh'],
   'person-list': ['host owner auditor'],
   'person-invite': [OWNERS, 'fresh'],
+  'invite-list': ['host owner auditor'],
+  'invite-withdraw': [OWNERS, 'fresh'],
   'person-role': [OWNERS, 'fresh'],
   'alarm-list': [WATCHERS],
   'alarm-acknowledge': [KEEPERS],

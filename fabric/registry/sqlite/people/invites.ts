@@ -1,18 +1,22 @@
 import type { Database } from 'better-sqlite3';
+import { fromHex, toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Role } from '../../../access/roles.ts';
 import { DEFAULT_OWNER, EVERYTHING, HOST, type Scope } from '../../../access/scope.ts';
 import { MOST_OWNERS } from '../../owners.ts';
+import { fittingPage, LOOKED_AT, type Page, type PageRequest, parseCursor } from '../../pages.ts';
 import {
   type Account,
   type Entry,
   type Invite,
   loginKey,
   type NewPerson,
+  type OpenInvite,
   type Person,
 } from '../../people.ts';
 import type { Act } from '../../records.ts';
 import { bytes } from '../file/database.ts';
+import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { accountOwner, bindAccount, wasLinked } from './credentials.ts';
@@ -41,6 +45,73 @@ export function addInvite(db: Database, scope: Scope, { at, actor }: Act, invite
   ).run(hash, role, actor, expires, login === undefined ? null : loginKey(login), owner);
   const detail = { role, expires, ...(login !== undefined && { login }) };
   appendAudit(db, { at, actor, owner, action: 'person.invite', subject: role, detail });
+}
+
+/** How the hash of an invite begins by which it is known: as much as nobody meets twice. */
+const ID_BYTES = 8;
+const ID = /^[0-9a-f]{16}$/;
+const COLUMNS = `hash, role, owner, created_by, expires, login,
+  (SELECT name FROM owner WHERE owner.id = invite.owner) AS owner_name`;
+
+interface OpenRow extends Row {
+  owner_name: string | null;
+}
+
+const idOf = ({ hash }: Pick<Row, 'hash'>): string => toHex(bytes(hash).subarray(0, ID_BYTES));
+
+function openInviteOf({ owner_name: name, created_by: createdBy, ...row }: OpenRow): OpenInvite {
+  const { role, owner, expires, login } = row;
+  return {
+    ...{ id: idOf(row), role, owner, createdBy, expires },
+    ...(name !== null && { ownerName: name }),
+    ...(login !== null && { login }),
+  };
+}
+
+/** A page of the invites that hold at `now`: there are few, and no index by owner, so that a bounded number is looked at. */
+export function listInvites(db: Database, scope: Scope, page: PageRequest, now: number): Page<OpenInvite> {
+  const after = page.after === undefined ? undefined : parseCursor('invites', page.after, ID)[0];
+  const rows = prepare(db, `SELECT ${COLUMNS} FROM invite WHERE hash > ? ORDER BY hash LIMIT ?`).all(
+    after === undefined ? new Uint8Array() : lastOf(after),
+    LOOKED_AT,
+  ) as OpenRow[];
+  const fits = ({ owner, expires }: OpenRow): boolean =>
+    expires > now && (scope.everything || owner === scope.owner);
+  const { rows: shown, next } = fittingPage('invites', page, rows, { fits, keyOf: idOf });
+  return { rows: shown.map(openInviteOf), next };
+}
+
+/** The last hash that begins so. */
+function lastOf(id: string): Uint8Array {
+  const last = new Uint8Array(32).fill(0xff);
+  last.set(fromHex(id));
+  return last;
+}
+
+/** @throws Failure `fabric.unknown-invite` */
+export const openInvite = (db: Database, scope: Scope, id: string, now: number): OpenInvite =>
+  openInviteOf(requireOpen(db, scope, id, now));
+
+function requireOpen(db: Database, scope: Scope, id: string, now: number): OpenRow {
+  const own = inScope(scope);
+  const row = ID.test(id)
+    ? (prepare(
+        db,
+        `SELECT ${COLUMNS} FROM invite WHERE hash BETWEEN ? AND ? AND ${own.sql} AND expires > ?`,
+      ).get(fromHex(id), lastOf(id), ...own.values, now) as OpenRow | undefined)
+    : undefined;
+  if (row !== undefined) return row;
+  throw new Failure('fabric.unknown-invite', 'operator', 'there is no such invite that is still open', {
+    action: 'It was used or withdrawn, or has expired: see "enf-fabric person invites".',
+  });
+}
+
+/** @throws Failure `fabric.unknown-invite` */
+export function withdrawInvite(db: Database, scope: Scope, { at, actor }: Act, id: string): void {
+  const { hash, role, owner, expires, login } = requireOpen(db, scope, id, at);
+  prepare(db, 'DELETE FROM invite WHERE hash = ?').run(hash);
+  const detail = { role, expires, ...(login !== null && { login }) };
+  appendAudit(db, { at, actor, owner, action: 'person.withdraw', subject: role, detail });
 }
 
 /** The invite with this hash that has not expired at `now`. */

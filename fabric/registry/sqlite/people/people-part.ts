@@ -20,7 +20,14 @@ import {
   usePasskey,
   useRecoveryCode,
 } from './credentials.ts';
-import { acceptInvite, addInvite, findInvite, personByAccount } from './invites.ts';
+import {
+  acceptInvite,
+  addInvite,
+  findInvite,
+  openInvite,
+  personByAccount,
+  withdrawInvite,
+} from './invites.ts';
 import {
   addOwner,
   closeOwner,
@@ -58,12 +65,14 @@ interface Parts {
 }
 
 /** The people of an owner, and its tokens. */
-export const ownPeoplePart = (db: Database, scope: Scope, { read, queue, act }: Parts) =>
+export const ownPeoplePart = (db: Database, scope: Scope, { read, queue, act, now }: Parts) =>
   ({
     person: async (who) => read(() => requirePerson(db, scope, who)),
     setRole: (actor, id, role) => queue.submit(() => setRole(db, scope, act(actor), id, role)),
     removePerson: (actor, id) => queue.submit(() => removePerson(db, scope, act(actor), id)),
     addInvite: (actor, invite) => queue.submit(() => addInvite(db, scope, act(actor), invite)),
+    openInvite: async (id) => read(() => openInvite(db, scope, id, now())),
+    withdrawInvite: (actor, id) => queue.submit(() => withdrawInvite(db, scope, act(actor), id)),
     addToken: (actor, token) => queue.submit(() => addToken(db, scope, act(actor), token)),
     revokeToken: (actor, id) => queue.submit(() => revokeToken(db, scope, act(actor), id)),
   }) satisfies Partial<OwnedRegistry>;

@@ -75,6 +75,31 @@ export function peopleContract(openEmpty: OpenEmpty): void {
     });
   });
 
+  describe('invites that are open', () => {
+    test('are listed in pages, each once, and not when they are over', async () => {
+      let now = 1_000;
+      const registry = await opened(() => now);
+      const hashes = Array.from({ length: 5 }, () => random(32));
+      for (const [i, hash] of hashes.entries())
+        await registry.addInvite('alice', { hash, role: 'auditor', expires: 2_000 + i });
+      const ids = hashes.map((hash) => Buffer.from(hash.subarray(0, 8)).toString('hex'));
+      const all: string[] = [];
+      for (let after: string | undefined, i = 0; i < 3; i++) {
+        const { rows, next } = await registry.invites({ limit: 2, after });
+        all.push(...rows.map(({ id }) => id));
+        after = next;
+      }
+      expect(all).toEqual([...ids].sort());
+      now = 2_003;
+      expect((await registry.invites({ limit: 9 })).rows).toEqual([
+        { id: ids[4], role: 'auditor', owner: 1, ownerName: 'default', createdBy: 'alice', expires: 2_004 },
+      ]);
+      await expect(registry.withdrawInvite('bob', ids[0]!)).rejects.toMatchObject(
+        refused('fabric.unknown-invite'),
+      );
+    });
+  });
+
   describe('an account elsewhere', () => {
     const ACCOUNT = { issuer: 'https://login.example', subject: 'u-1', login: 'Anna@example.org' };
 
