@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
 import type { NetworkView } from '../../fabric/operations/views/groups.ts';
-import { run } from '../api/operations.ts';
+import { run, type ViewOf } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { may } from '../app/session.ts';
+import { may, me } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
 import { Export } from '../parts/export.tsx';
 import { TextField } from '../parts/field.tsx';
@@ -20,6 +20,7 @@ export function Networks({ route }: { readonly route: Route }) {
   const query = useQuery(`networks ${q} ${after}`, ['network', 'audit'], () =>
     run('network-list', { limit: PAGE_ROWS, after, q }),
   );
+  const lent = useQuery('prefixes', ['audit', 'network'], () => run('prefix-list', {})).data;
   const [asked, ask] = useState<
     'new' | { readonly what: 'rename' | 'zone' | 'remove'; readonly network: NetworkView }
   >();
@@ -81,6 +82,7 @@ export function Networks({ route }: { readonly route: Route }) {
         </>
       }
     >
+      {lent !== undefined && me.value?.owner !== null && <Lent lent={lent} />}
       <Search route={route} label="Three characters of a name or a prefix" />
       <ListTable
         caption="Networks"
@@ -90,7 +92,10 @@ export function Networks({ route }: { readonly route: Route }) {
         route={route}
         empty={
           q === undefined ? (
-            <p>No network yet. Add one: a batch is tied to a network when its label is scanned.</p>
+            <p>
+              No network yet. {may('networks.write') ? 'Add one' : 'Ask an owner to add one'}: a batch is tied
+              to a network when its label is scanned.
+            </p>
           ) : (
             <p>
               No network has that in its name or prefix. <a href={hrefOf(['networks'])}>Show all</a>
@@ -98,7 +103,7 @@ export function Networks({ route }: { readonly route: Route }) {
           )
         }
       />
-      {asked === 'new' && <AddSheet close={() => ask(undefined)} done={query.again} />}
+      {asked === 'new' && <AddSheet lent={lent} close={() => ask(undefined)} done={query.again} />}
       {typeof asked === 'object' && asked.what === 'rename' && (
         <RenameSheet network={asked.network} close={() => ask(undefined)} done={query.again} />
       )}
@@ -117,9 +122,40 @@ interface SheetProps {
   readonly done: () => void;
 }
 
-function AddSheet({ close, done }: SheetProps) {
+/** Where the owner that is shown may add networks. */
+function Lent({ lent: { prefixes, anywhere } }: { readonly lent: ViewOf<'prefix-list'> }) {
+  if (anywhere) return null;
+  if (prefixes.length === 0)
+    return (
+      <p class="quiet">
+        Nothing was lent to this owner yet. Whoever runs the fabric does that; until then no network is added.
+      </p>
+    );
+  return (
+    <p class="quiet">
+      Lent to this owner, its networks lie in {prefixes.length === 1 ? 'it' : 'them'}:{' '}
+      {prefixes.map((prefix) => (
+        <span key={prefix}>
+          <Copyable text={prefix} />{' '}
+        </span>
+      ))}
+    </p>
+  );
+}
+
+/** A /64 in a prefix, which may be free. */
+function exampleIn(prefix: string): string {
+  const [address = ''] = prefix.split('/');
+  const groups = address.replace(/::$/, '').split(':');
+  return groups.length > 3 || prefix.endsWith('/64')
+    ? `${address}/64`
+    : `${[...groups, '0', '0'].slice(0, 3).join(':')}:1::/64`;
+}
+
+function AddSheet({ lent, close, done }: SheetProps & { readonly lent: ViewOf<'prefix-list'> | undefined }) {
   const [name, setName] = useState('');
   const [prefix, setPrefix] = useState('');
+  const own = lent?.prefixes ?? [];
   const act = async (): Promise<void> => {
     await run('network-add', { prefix, name });
     done();
@@ -133,8 +169,12 @@ function AddSheet({ close, done }: SheetProps) {
         change={setPrefix}
         required
         maxLength={64}
-        placeholder="fd00:8f80:8000:1::/64"
-        hint="A /64 of your own: unique local (fd00::/8) or one that is routed to this host."
+        placeholder={own[0] === undefined ? 'fd00:8f80:8000:1::/64' : exampleIn(own[0])}
+        hint={
+          own.length === 0
+            ? 'A /64 of your own: unique local (fd00::/8) or one that is routed to this host.'
+            : `A /64 in what is lent: ${own.slice(0, 4).join(', ')}${own.length > 4 ? ' …' : '.'}`
+        }
       />
     </Sheet>
   );

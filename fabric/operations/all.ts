@@ -16,7 +16,7 @@ import { admitGroup, changeGroup, groupArrivals, listGroups, setGroupStatus, sho
 import { addHook, listDeliveries, listHooks, removeHook, retryDelivery, testHook } from './hooks.ts';
 import { cancelJob, listJobs, showJob } from './jobs.ts';
 import { readLabel } from './labels.ts';
-import { addNetwork, listNetworks, renameNetwork, setZone } from './networks.ts';
+import { addNetwork, listNetworks, listPrefixes, renameNetwork, setZone } from './networks.ts';
 import { handshakeCountries, handshakeHours, handshakePlaces, overview } from './overview.ts';
 import {
   addOwner,
@@ -52,6 +52,7 @@ import { addRule, listRules, moveRule, removeRule, testRules } from './rules.ts'
 const ALL = {
   'network-add': addNetwork,
   'network-list': listNetworks,
+  'prefix-list': listPrefixes,
   'network-rename': renameNetwork,
   'network-zone': setZone,
   'network-remove': removeNetwork,

@@ -19,6 +19,7 @@ import {
   GroupStatusView,
   GroupView,
   LabelView,
+  LentView,
   NetworkView,
   RemovedGroupView,
   RemovedNetworkView,
@@ -54,6 +55,7 @@ import { MovedRuleView, RuleRow, RuleView, TestedView } from './views/rules.ts';
 export const ANSWERS = {
   'network-add': changedTo(NetworkView),
   'network-list': pageOf(NetworkView),
+  'prefix-list': LentView,
   'network-rename': changedTo(RenamedNetworkView),
   'network-zone': changedTo(ZoneView),
   'network-remove': changedTo(RemovedNetworkView),

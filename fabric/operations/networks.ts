@@ -3,9 +3,9 @@ import { parseSuffix } from '../dns/zone.ts';
 import { hostAddress } from '../registry/address.ts';
 import { type Network, parseNetwork } from '../registry/records.ts';
 import { badInput, optional, text } from './contract/input.ts';
-import { type Changed, filteredList, isoTime, operation } from './contract/operation.ts';
+import { type Changed, filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
 import { textFilter } from './search.ts';
-import type { NetworkView, RenamedNetworkView, ZoneView } from './views/groups.ts';
+import type { LentView, NetworkView, RenamedNetworkView, ZoneView } from './views/groups.ts';
 
 /** Adds a network. @throws Failure `fabric.bad-network`, `fabric.network-exists`, `ipv6.bad-prefix` */
 export const addNetwork = operation<{ prefix: string; name: string }, Changed<NetworkView>>(
@@ -47,6 +47,16 @@ export const listNetworks = filteredList<Network, NetworkView, { q?: string | un
   { q: optional(text(64)) },
   (registry, page, { q }) => registry.networks(page, textFilter(q)),
   () => networkView,
+);
+
+/** Where the caller adds networks: whoever acts for all owners, for the first one. */
+export const listPrefixes = operation<object, LentView, ReadContext>(
+  'prefix-list',
+  {},
+  async ({ registry }) => {
+    const { spaces, anywhere } = await registry.lent();
+    return { prefixes: spaces.map(formatPrefix), anywhere };
+  },
 );
 
 function networkView({ prefix, name, owner, zone, created }: Network): NetworkView {

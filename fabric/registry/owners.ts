@@ -19,6 +19,14 @@ export interface Owner {
   readonly spaces: readonly Prefix[];
 }
 
+/** Where an owner adds its networks. */
+export interface Lent {
+  /** What the host has lent it; 100 at most. */
+  readonly spaces: readonly Prefix[];
+  /** Nothing was lent to it, and it is the first one: it adds them wherever nothing is lent to another. */
+  readonly anywhere: boolean;
+}
+
 /** What somebody is at an owner. */
 export interface Membership {
   readonly owner: number;

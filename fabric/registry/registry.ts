@@ -6,7 +6,7 @@ import type { Admission, Listener } from './admission.ts';
 import type { AlarmReader, Alarms, OwnAlarms } from './alarms.ts';
 import type { Credentials } from './credentials.ts';
 import type { News } from './news.ts';
-import type { Owners, OwnersReader } from './owners.ts';
+import type { Lent, Owners, OwnersReader } from './owners.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type { OwnPeople, People, PeopleReader } from './people.ts';
 import type { PrivacyKeeper, PrivacyReader } from './privacy.ts';
@@ -61,6 +61,8 @@ export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, Pri
   readonly scope: Scope;
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest, filter?: TextFilter): Promise<Page<Network>>;
+  /** Where networks are added in this scope. */
+  lent(): Promise<Lent>;
   /** The prefix of the network of this name, or with this prefix. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
   network(text: string): Promise<Prefix>;
   /** The rules of a network in the order in which they are asked; none if there is no such network. */

@@ -295,7 +295,10 @@ test('people are invited and removed; a role that may less sees less, and is ref
   await page.reload();
   const open = page.getByRole('table', { name: 'Invites that somebody may still use' });
   await open.getByRole('row', { name: /auditor/ }).waitFor(IN_TIME);
-  await open.getByRole('row', { name: /installer/ }).getByRole('button', { name: 'Withdraw' }).click();
+  await open
+    .getByRole('row', { name: /installer/ })
+    .getByRole('button', { name: 'Withdraw' })
+    .click();
   await page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
   await expect.poll(() => open.getByRole('row', { name: /installer/ }).count(), IN_TIME).toBe(0);
   await expectAccessible(page);

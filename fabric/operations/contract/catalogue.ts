@@ -28,6 +28,12 @@ export const CATALOGUE: Readonly<Record<string, Entry>> = {
     path: '/networks',
     summary: 'Adds a network',
   },
+  'prefix-list': {
+    permission: 'networks.read',
+    method: 'GET',
+    path: '/prefixes',
+    summary: 'The prefixes in which networks are added',
+  },
   'network-rename': {
     permission: 'networks.write',
     method: 'POST',

@@ -143,6 +143,17 @@ export const NetworkView = named('Network', 'A network.', {
 });
 export type NetworkView = Shown<typeof NetworkView>;
 
+export const LentView = shown({
+  prefixes: listOf(
+    prefix('A prefix.'),
+    'What the host has lent the owner for whom the caller acts: its networks lie in them.',
+  ),
+  anywhere: whether(
+    'Nothing was lent to it, and it is the first owner: it adds networks in what is lent to nobody.',
+  ),
+});
+export type LentView = Shown<typeof LentView>;
+
 export const RenamedNetworkView = shown({ prefix: prefix(), name: words('The new name.') });
 export type RenamedNetworkView = Shown<typeof RenamedNetworkView>;
 

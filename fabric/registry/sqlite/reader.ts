@@ -23,6 +23,7 @@ import { knocksOf, listHandshakes } from './handshakes.ts';
 import { listDeliveries, listHooks } from './hooks.ts';
 import { listNetworks, networkNamed } from './networks.ts';
 import { listInvites } from './people/invites.ts';
+import { lentIn } from './people/owners.ts';
 import { listPeople } from './people/people.ts';
 import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
@@ -47,6 +48,7 @@ export function readingPart(
     scope,
     networks: async (page, filter) => read(() => listNetworks(db, scope, page, filter)),
     groups: async (page, filter) => read(() => listGroups(db, scope, page, filter)),
+    lent: async () => read(() => lentIn(db, scope)),
     network: async (text) => read(() => networkNamed(db, scope, text)),
     rules: async (network, page) => read(() => listRules(db, scope, network, page)),
     group: async (text) => read(() => groupNamed(db, scope, text)),

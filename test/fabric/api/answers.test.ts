@@ -143,6 +143,7 @@ test('networks, groups and devices are answered as described', async () => {
   await run('network-list', { limit: 9 });
   await run('network-zone', { prefix: NETWORK, zone: '' });
   await run('network-list', { limit: 1 });
+
   await run('network-remove', { prefix: 'fd00:9::/64' });
 
   const box = { number: 1, boxes: 2, devices: 5 };
@@ -354,6 +355,10 @@ test('owners are answered as described', async () => {
   await run('owner-lend', { owner: 'acme', prefix: 'fd00:8::/48' });
   await run('owner-lend', { owner: 'acme', prefix: 'fd00:9::/48' });
   await run('owner-take-back', { owner: 'acme', prefix: 'fd00:9::/48' });
+  // The host's networks are the first owner's.
+  await run('owner-lend', { owner: 'default', prefix: 'fd00:7::/48' });
+  await run('prefix-list', {});
+  await run('owner-take-back', { owner: 'default', prefix: 'fd00:7::/48' });
   await run('owner-rename', { owner: 'acme', name: 'umbra' });
   await run('owner-member', { owner: 'umbra', person: 'Anna', role: 'auditor' });
   await run('owner-list', { limit: 1 });

@@ -113,6 +113,7 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'roster-remove': { gid: '00000000' },
     'alarm-acknowledge': { id: 999_999 },
     'hook-list': {},
+    'prefix-list': {},
     'hook-add': { name: 'x', url: 'ftp://nowhere' },
     'hook-remove': { id: 999_999 },
     'hook-test': { id: 999_999 },

@@ -164,6 +164,7 @@ describe('an input', () => {
     'handshake-counts': {},
     'privacy-show': {},
     'privacy-change': { days: 90 },
+    'prefix-list': {},
     'person-list': { limit: 1 },
     'person-invite': { role: 'auditor', hours: 1 },
     'invite-list': { limit: 1 },

@@ -20,6 +20,7 @@ const OWNERS = 'host owner';
 const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>> = {
   'network-list': [ALL],
   'network-add': [OWNERS],
+  'prefix-list': [ALL],
   'network-rename': [OWNERS],
   'network-zone': [OWNERS],
   'network-remove': [OWNERS],

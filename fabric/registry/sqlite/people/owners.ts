@@ -1,8 +1,15 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatPrefix, matches, type Prefix } from '../../../../protocol/ipv6.ts';
-import { DEFAULT_OWNER, HOST } from '../../../access/scope.ts';
-import { type Membership, MOST_OWNERS, MOST_SPACES, type Owner, unknownOwner } from '../../owners.ts';
+import { DEFAULT_OWNER, HOST, type Scope } from '../../../access/scope.ts';
+import {
+  type Lent,
+  type Membership,
+  MOST_OWNERS,
+  MOST_SPACES,
+  type Owner,
+  unknownOwner,
+} from '../../owners.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import type { Act } from '../../records.ts';
 import { bytes } from '../file/database.ts';
@@ -187,16 +194,35 @@ function spaceAround(db: Database, address: Uint8Array): number | undefined {
  */
 export function requireLent(db: Database, owner: number, network: Prefix): void {
   const around = spaceAround(db, network.address);
-  const hasSpaces = prepare(db, 'SELECT 1 FROM space WHERE owner = ? LIMIT 1').get(owner) !== undefined;
-  const isFree = owner === DEFAULT_OWNER && !hasSpaces;
-  if (around === undefined ? isFree : around === owner) return;
-  throw notLent(network);
+  const { spaces, anywhere } = lentTo(db, owner);
+  if (around === undefined ? anywhere : around === owner) return;
+  throw notLent(network, spaces);
 }
 
-const notLent = (prefix: Prefix): Failure =>
-  new Failure('fabric.prefix-not-lent', 'operator', `${formatPrefix(prefix)} is not lent to this owner`, {
-    action: 'Whoever runs the fabric lends prefixes: "enf-fabric owner lend".',
-  });
+function lentTo(db: Database, owner: number): Lent {
+  const spaces = spacesOf(db, owner);
+  return { spaces, anywhere: owner === DEFAULT_OWNER && spaces.length === 0 };
+}
+
+/** Where a network is added in this scope: for the host, where it is for the first owner. */
+export const lentIn = (db: Database, { owner }: Scope): Lent =>
+  lentTo(db, owner === HOST ? DEFAULT_OWNER : owner);
+
+/** Prefixes that a failure names. */
+const NAMED = 4;
+
+function notLent(prefix: Prefix, lent: readonly Prefix[] = []): Failure {
+  const named = lent.slice(0, NAMED).map(formatPrefix).join(', ');
+  const own = lent.length === 0 ? '' : `It has ${named}${lent.length > NAMED ? ' and more' : ''}. `;
+  return new Failure(
+    'fabric.prefix-not-lent',
+    'operator',
+    `${formatPrefix(prefix)} is not lent to this owner`,
+    {
+      action: `${own}Whoever runs the fabric lends prefixes: "enf-fabric owner lend".`,
+    },
+  );
+}
 
 const inUse = (prefix: Prefix, why: string): Failure =>
   new Failure('fabric.prefix-in-use', 'operator', `${formatPrefix(prefix)} ${why}`, {

@@ -74,6 +74,11 @@ export function ownersContract(openEmpty: OpenEmpty): void {
         await expect(owner.addNetwork('x', parsePrefix(prefix), '')).rejects.toMatchObject(
           refused('fabric.prefix-not-lent'),
         );
+      await expect(acme.addNetwork('x', parsePrefix('fd00:8::/64'), '')).rejects.toMatchObject({
+        action: expect.stringContaining(formatPrefix(LENT)),
+      });
+      expect(await acme.lent()).toEqual({ spaces: [LENT], anywhere: false });
+      expect(await first.lent()).toEqual({ spaces: [], anywhere: true });
       await first.addNetwork('bob', NETWORK, 'plant');
       await registry.lendPrefix('root', 'default', parsePrefix('fd00:7::/48'));
       await expect(first.addNetwork('bob', parsePrefix('fd00:6::/64'), '')).rejects.toMatchObject(
@@ -91,6 +96,7 @@ export function ownersContract(openEmpty: OpenEmpty): void {
       );
       await acme.removeNetwork('anna', LENT_NETWORK);
       expect((await registry.takeBackPrefix('root', 'acme', LENT)).spaces.map(formatPrefix)).toEqual([]);
+      expect(await acme.lent()).toEqual({ spaces: [], anywhere: false });
     });
 
     test('see their own alone, and by the same names', async () => {
