@@ -1,16 +1,17 @@
 import { useEffect, useState } from 'preact/hooks';
-import { mayGive, permissionsOf, ROLES, type Role } from '../../fabric/access/roles.ts';
+import { mayGive, OWNER_ROLES, permissionsOf, ROLES, type Role } from '../../fabric/access/roles.ts';
 import type { PersonView } from '../../fabric/operations/views/people.ts';
 import { run } from '../api/operations.ts';
 import type { Route } from '../app/address.ts';
 import { issuer, lookForIssuer } from '../app/elsewhere.ts';
+import { PERMISSION_WORDS, ROLE_WORDS } from '../app/permission-words.ts';
 import { useQuery } from '../app/query.ts';
 import { may, me } from '../app/session.ts';
 import { Copyable } from '../parts/copy.tsx';
 import { Export } from '../parts/export.tsx';
 import { ChoiceField, TextField } from '../parts/field.tsx';
 import { Invites } from '../parts/invites.tsx';
-import { Page } from '../parts/page.tsx';
+import { Facts, Page } from '../parts/page.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { type Column, ListTable, PAGE_ROWS, Rows } from '../parts/table.tsx';
 import { Tokens } from '../parts/tokens.tsx';
@@ -126,7 +127,13 @@ function InviteSheet({ close, done }: SheetProps & { readonly done: (address: st
   };
   return (
     <Sheet title="Invite somebody" verb="Make an invite" act={act} close={close}>
-      <ChoiceField label="Role" value={role} change={setRole} choices={roleChoices()} />
+      <ChoiceField
+        label="Role"
+        value={role}
+        change={setRole}
+        choices={roleChoices()}
+        hint={ROLE_WORDS[role as Role]}
+      />
       <ChoiceField
         label="It holds for"
         value={hours}
@@ -167,7 +174,7 @@ function RoleSheet({
         value={role}
         change={setRole}
         choices={roleChoices()}
-        hint="All sessions of the person end."
+        hint={`${ROLE_WORDS[role as Role]} All sessions of the person end.`}
       />
     </Sheet>
   );
@@ -191,23 +198,23 @@ function RemoveSheet({
   );
 }
 
-/** What each role may do, as the fabric has it. */
+/** What each role may do, as the fabric has it; that of whoever runs the fabric is shown to nobody else. */
 function RoleTable() {
-  const permissions = permissionsOf('host');
+  const roles = me.value?.role === 'host' ? ROLES : OWNER_ROLES;
   return (
     <details class="section">
       <summary>What the roles may do</summary>
+      <Facts rows={roles.map((role) => [role, ROLE_WORDS[role]])} />
       <Rows
-        caption="Roles and what they may do"
-        rows={permissions}
+        caption="What may be done, and in which roles"
+        rows={permissionsOf(roles[0])}
         keyOf={(permission) => permission}
         columns={[
-          { name: 'Permission', kind: 'main', cell: (permission) => <code>{permission}</code> },
-          ...ROLES.map((role) => ({
-            name: role,
-            cell: (permission: (typeof permissions)[number]) =>
-              permissionsOf(role).includes(permission) ? 'yes' : <span class="quiet">no</span>,
-          })),
+          { name: 'What', kind: 'main', cell: (permission) => PERMISSION_WORDS[permission] },
+          {
+            name: 'Who may',
+            cell: (permission) => roles.filter((role) => permissionsOf(role).includes(permission)).join(', '),
+          },
         ]}
       />
     </details>

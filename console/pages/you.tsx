@@ -1,10 +1,12 @@
 import { useState } from 'preact/hooks';
+import { PERMISSIONS } from '../../fabric/access/roles.ts';
 import { account, hasPasskeys } from '../api/account.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
 import type { Route } from '../app/address.ts';
 import { problemIn } from '../app/elsewhere.ts';
+import { PERMISSION_WORDS } from '../app/permission-words.ts';
 import { useQuery } from '../app/query.ts';
-import { entered, me } from '../app/session.ts';
+import { entered, may, me } from '../app/session.ts';
 import { count } from '../app/words.ts';
 import { OwnAccount } from '../parts/elsewhere.tsx';
 import { TextField } from '../parts/field.tsx';
@@ -50,7 +52,11 @@ export function You({ route }: { readonly route: Route }) {
       />
       <details>
         <summary>What you may do</summary>
-        <p class="quiet">{who?.permissions.join(', ')}</p>
+        <ul>
+          {PERMISSIONS.filter(may).map((permission) => (
+            <li key={permission}>{PERMISSION_WORDS[permission]}</li>
+          ))}
+        </ul>
       </details>
       <Passkeys />
       <OwnAccount failed={problemIn(route.query)} />

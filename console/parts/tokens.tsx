@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import type { Role } from '../../fabric/access/roles.ts';
 import type { TokenView } from '../../fabric/operations/views/people.ts';
 import { run } from '../api/operations.ts';
+import { ROLE_WORDS } from '../app/permission-words.ts';
 import { useQuery } from '../app/query.ts';
 import { now } from '../app/time.ts';
 import { Copyable } from './copy.tsx';
@@ -127,7 +128,13 @@ function NewToken({
         maxLength={60}
         hint="Which program has it."
       />
-      <ChoiceField label="Role" value={role} change={setRole} choices={roles.map((each) => [each, each])} />
+      <ChoiceField
+        label="Role"
+        value={role}
+        change={setRole}
+        choices={roles.map((each) => [each, each])}
+        hint={ROLE_WORDS[role as Role]}
+      />
       <ChoiceField
         label="It holds for"
         value={days}
