@@ -24,6 +24,7 @@ export function You({ route }: { readonly route: Route }) {
   const [asked, ask] = useState<'password' | 'everywhere'>();
   const [done, setDone] = useState<string>();
   const who = me.value;
+  const owners = who?.owners ?? [];
   return (
     <Page
       title={who?.name ?? ''}
@@ -47,6 +48,14 @@ export function You({ route }: { readonly route: Route }) {
       <Facts
         rows={[
           ['Role', who?.role],
+          ...(owners.length === 0
+            ? []
+            : ([
+                [
+                  owners.length === 1 ? 'Owner' : 'Owners',
+                  owners.map(({ name, role }) => `${name}, as ${role}`).join('; '),
+                ],
+              ] as const)),
           ['Recovery codes left', left.data === undefined ? '…' : count(left.data.left, 'code')],
         ]}
       />
