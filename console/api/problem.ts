@@ -8,12 +8,16 @@ export class Problem extends Error {
   readonly action: string;
 
   constructor(code: string, status: number, message: string, action: string) {
-    super(message);
+    super(begun(message));
     this.code = code;
     this.status = status;
     this.action = action;
   }
 }
+
+/** As a sentence begins: a failure goes on behind a program's name elsewhere. What is no plain word, such as an address, stays as it is. */
+export const begun = (message: string): string =>
+  /^[a-z]+(?![\w.:@/-])/.test(message) ? message.charAt(0).toUpperCase() + message.slice(1) : message;
 
 /** Any error as a problem, so that a page can show it. */
 export function problemOf(error: unknown): Problem {

@@ -34,7 +34,7 @@ export const verifyAudit = operation<
   async (context, { seq, hash }) => {
     const registry = wholeOf(context);
     if ((seq === undefined) !== (hash === undefined))
-      throw badInput('seq', 'and hash are given together or not at all');
+      throw badInput('seq', 'and hash have to be given together, or not at all');
     const expected = seq === undefined || hash === undefined ? undefined : { seq, hash: fromHex(hash) };
     const { entries, head } = await registry.verifyAudit(expected);
     const lost = registry.missing();

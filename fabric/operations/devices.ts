@@ -166,11 +166,11 @@ export const nameDevice = operation<
   'device-name',
   { address: DEVICE, name: optional(text(63)), note: optional(text(LONGEST_NOTE)) },
   async ({ registry, running, actor }, { address: given, name, note }) => {
-    if (name === undefined && note === undefined) throw badInput('name', 'or note is given');
+    if (name === undefined && note === undefined) throw badInput('name', 'or note has to be given');
     if (name !== undefined && name !== '' && !NAME.test(name))
       throw badInput(
         'name',
-        'has 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
+        'has to have 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
       );
     const address = await addressOf(registry, given);
     await registry.nameDevice(actor, address, {

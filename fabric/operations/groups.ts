@@ -155,7 +155,8 @@ export const changeGroup = operation<GroupChangeInput, Changed<GroupView>>(
   async ({ registry, running, actor }, { gid, name, ...limits }) => {
     if (name?.trim() === '') throw badInput('name', 'is empty');
     const change: GroupChange = { ...(name !== undefined && { name }), ...limitsOf(limits) };
-    if (Object.keys(change).length === 0) throw badInput('name', 'or announced, most or countries is given');
+    if (Object.keys(change).length === 0)
+      throw badInput('name', 'or announced, most or countries has to be given');
     const group = await registry.group(gid);
     await registry.changeGroup(actor, group.gid, change);
     const changed = await registry.group(toHex(group.gid));

@@ -24,7 +24,7 @@ export const changePrivacy = operation<
     const { running, actor } = context;
     const registry = wholeOf(context);
     if (input.addresses === undefined && input.days === undefined)
-      throw badInput('addresses', 'or days is given');
+      throw badInput('addresses', 'or days has to be given');
     await registry.setPrivacy(actor, input);
     return { view: privacyView(await registry.privacy()), effect: await running.notify() };
   },

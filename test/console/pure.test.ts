@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { actFor } from '../../console/api/http.ts';
 import { hrefOfExport } from '../../console/api/operations.ts';
+import { Problem } from '../../console/api/problem.ts';
 import { hrefOf, parseRoute } from '../../console/app/address.ts';
 import { spotsOf } from '../../console/app/spots.ts';
 import { ACTIONS_WITH_WORDS, auditSentence } from '../../console/audit/sentence.ts';
@@ -44,6 +45,19 @@ test.each([
   ['', 'other'],
 ])('the code %j is a %s', (text, kind) => {
   expect(codeOf(text).kind).toBe(kind);
+});
+
+test.each([
+  ['the batch is suspended', 'The batch is suspended'],
+  ['name has 1 to 63 letters', 'Name has 1 to 63 letters'],
+  ['fd00:9::/64 is not lent', 'fd00:9::/64 is not lent'],
+  ['gw-2 is banned', 'gw-2 is banned'],
+  ['net.closed', 'net.closed'],
+  ['anna@example.org is unknown', 'anna@example.org is unknown'],
+  ['Anna may not', 'Anna may not'],
+  ['', ''],
+])('a failure that says %j begins as a sentence does', (message, shown) => {
+  expect(new Problem('x.y', 400, message, '').message).toBe(shown);
 });
 
 test('a list as a file is narrowed as the page is', () => {

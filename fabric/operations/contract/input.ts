@@ -48,12 +48,12 @@ export const optional = <Schema extends TSchema>(schema: Schema) => Type.Optiona
 export const anything = Type.Unknown();
 
 /** A field that is not what the operation needs. */
-export function badInput(name: string, what: string): Failure {
-  return new Failure('fabric.bad-input', 'operator', `the operation cannot be run: ${name} ${what}`, {
-    action:
-      'Correct the input; a command line and a fabric of different versions may not understand each other.',
-  });
-}
+export const badInput = (name: string, what: string, action = 'Correct it, and try again.'): Failure =>
+  new Failure('fabric.bad-input', 'operator', `${name} ${what}`, { action });
+
+/** What nobody has typed. */
+const OTHER_SHAPE =
+  'Correct the input; a command line and a fabric of different versions may not understand each other.';
 
 /** As TypeBox tells it (JSON Schema's keywords). */
 interface SchemaError {
@@ -67,10 +67,12 @@ function badField(error: SchemaError | undefined): Failure {
   const { keyword, instancePath, params, message } = error ?? NO_DETAIL;
   const name = instancePath === '' ? 'the input' : instancePath.slice(1, 41);
   const { requiredProperties, additionalProperties } = params as Record<string, string[] | undefined>;
-  if (keyword === 'required') return badInput(requiredProperties?.[0] ?? name, 'is missing');
+  if (keyword === 'required') return badInput(requiredProperties?.[0] ?? name, 'is missing', OTHER_SHAPE);
   if (keyword === 'additionalProperties')
-    return badInput(additionalProperties?.[0]?.slice(0, 40) ?? name, 'is not known');
-  return badInput(name, keyword === 'boolean' ? 'is not known' : message);
+    return badInput(additionalProperties?.[0]?.slice(0, 40) ?? name, 'is not known', OTHER_SHAPE);
+  return keyword === 'boolean'
+    ? badInput(name, 'is not known', OTHER_SHAPE)
+    : badInput(name, message, instancePath === '' ? OTHER_SHAPE : undefined);
 }
 
 const NO_DETAIL: SchemaError = { keyword: '', instancePath: '', params: {}, message: 'is of another shape' };

@@ -107,7 +107,7 @@ function named(name: string): string {
   if (NAME.test(name)) return name;
   throw badInput(
     'name',
-    'has 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
+    'has to have 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
   );
 }
 
