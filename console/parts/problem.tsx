@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import type { Problem } from '../api/problem.ts';
 import { Page } from './page.tsx';
 
@@ -20,8 +21,13 @@ export function ProblemPage({
 
 /** An error as every page shows it: what was wrong, what to do, its code. */
 export function ProblemBox({ problem, again }: { readonly problem: Problem; readonly again?: () => void }) {
+  const box = useRef<HTMLDivElement>(null);
+  // Whoever has sent a form looks for the answer: on a phone the form is longer than the screen.
+  useEffect(() => {
+    if (box.current?.closest('form')) box.current.scrollIntoView({ block: 'nearest' });
+  }, [problem]);
   return (
-    <div class="problem" role="alert">
+    <div class="problem" role="alert" ref={box}>
       <p class="problem-title">{problem.message}</p>
       <p>{problem.action}</p>
       <p class="quiet">
