@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { run, type ViewOf } from '../api/operations.ts';
 import type { Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { may } from '../app/session.ts';
+import { may, me } from '../app/session.ts';
 import { ChoiceField, TextField } from '../parts/field.tsx';
 import { Page, Section } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
@@ -48,6 +48,10 @@ function PrivacyDial({ chosen, again }: { readonly chosen: Privacy; readonly aga
   const [days, setDays] = useState(String(chosen.days ?? ''));
   const [asked, ask] = useState(false);
   const wanted = Number(days) === 0 ? null : Number(days);
+  // It concerns all owners: where there are several, none of them chooses it.
+  const changes = may('settings.write') && me.value?.whole === true;
+  // Who has chosen it is told to nobody who looks at one owner among several.
+  const seesWho = me.value?.whole === true && !(me.value.role === 'host' && me.value.owner !== null);
   const differs = kept !== chosen.addresses || wanted !== chosen.days;
   return (
     <Section title="Addresses of handshakes">
@@ -58,20 +62,22 @@ function PrivacyDial({ chosen, again }: { readonly chosen: Privacy; readonly aga
           if (differs) ask(true);
         }}
       >
-        <ChoiceField
-          label="Of the address a handshake comes from is kept"
-          value={kept}
-          change={(value) => setKept(KEPT.find(([each]) => each === value)?.[0] ?? kept)}
-          choices={KEPT}
-        />
-        <TextField
-          label="For how many days"
-          type="number"
-          value={days}
-          change={setDays}
-          placeholder="no end"
-          hint="After that a handshake is only counted. Empty: the newest 50 of each device stay."
-        />
+        <fieldset class="bare-set" disabled={!changes}>
+          <ChoiceField
+            label="Of the address a handshake comes from is kept"
+            value={kept}
+            change={(value) => setKept(KEPT.find(([each]) => each === value)?.[0] ?? kept)}
+            choices={KEPT}
+          />
+          <TextField
+            label="For how many days"
+            type="number"
+            value={days}
+            change={setDays}
+            placeholder="no end"
+            hint="After that a handshake is only counted. Empty: the newest 50 of each device stay."
+          />
+        </fieldset>
         <Rows
           caption="A handshake as it will be kept"
           rows={[kept]}
@@ -83,15 +89,16 @@ function PrivacyDial({ chosen, again }: { readonly chosen: Privacy; readonly aga
             { name: 'Gone', cell: () => (wanted === null ? 'not by age' : `after ${wanted} days`) },
           ]}
         />
-        {may('settings.write') && (
+        {changes && (
           <button type="submit" class="primary" disabled={!differs}>
             Save
           </button>
         )}
       </form>
       <p class="quiet">
+        {!changes && `${me.value?.whole === false ? 'Whoever runs the fabric' : 'An owner'} chooses this. `}
         {chosen.changed === null ? (
-          'Nobody has chosen yet: this is how a fabric begins.'
+          seesWho && 'Nobody has chosen yet: this is how a fabric begins.'
         ) : (
           <>
             {chosen.changed.by} chose this <When at={chosen.changed.at} />.
