@@ -1,4 +1,5 @@
 import { effect, signal } from '@preact/signals';
+import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { run, type ViewOf } from '../api/operations.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
@@ -81,7 +82,7 @@ export function Claim(_: { readonly route: Route }) {
 }
 
 function Card({ label }: { readonly label: Label }) {
-  const { name, gid, vendor, announced, box, signed, hasClaim, knocking } = label;
+  const { name, gid, vendor, announced, box, signed, hasClaim, group, knocking } = label;
   return (
     <Facts
       rows={[
@@ -106,21 +107,24 @@ function Card({ label }: { readonly label: Label }) {
             ]),
         ['Signature of the maker', signed ? 'there, but not checked by this version' : 'none'],
         ['Claim secret', hasClaim ? 'on the label' : 'none'],
-        [
-          'Seen here',
-          knocking === null ? (
-            <span class="quiet">none of its devices has tried yet</span>
-          ) : (
-            <>
-              trying since <When at={knocking.first} />: {count(knocking.attempts, 'attempt')} from{' '}
-              {knocking.countries.map(placeWords).join(', ')}, which prove nothing yet
-            </>
-          ),
-        ],
+        ...(group !== null ? [] : [seen(knocking)]),
       ]}
     />
   );
 }
+
+/** Whether devices of a batch that is not admitted have tried. */
+const seen = (knocking: Label['knocking']): readonly [string, ComponentChildren] => [
+  'Seen here',
+  knocking === null ? (
+    <span class="quiet">none of its devices has tried yet</span>
+  ) : (
+    <>
+      trying since <When at={knocking.first} />: {count(knocking.attempts, 'attempt')} from{' '}
+      {knocking.countries.map(placeWords).join(', ')}, which prove nothing yet
+    </>
+  ),
+];
 
 function Admit({ text, label }: { readonly text: string; readonly label: Label }) {
   const networks = useQuery('networks to choose', ['network'], () => run('network-list', { limit: 200 }));

@@ -16,7 +16,8 @@ export const readLabel = operation<{ label: string }, LabelView, ReadContext>(
     const group = await registry.group(toHex(gid)).catch((error: unknown) => {
       if (!isFailure(error, 'fabric.unknown-group')) throw error;
     });
-    const rows = await registry.knocks(gid, MOST_ATTEMPTS);
+    // What was refused before it was admitted proves nothing of an admitted one, and is over.
+    const rows = group === undefined ? await registry.knocks(gid, MOST_ATTEMPTS) : [];
     return {
       gid: toHex(gid),
       name: label.name,

@@ -120,7 +120,7 @@ export const LabelView = named('Label', 'What a label says, and what is known he
   knocking: orNull(
     shown(
       KnockingView.properties,
-      'Handshakes that claimed the group while it was not admitted: they prove nothing; null: there are none.',
+      'Handshakes that claim the group, which is not admitted: they prove nothing; null: there are none.',
     ),
   ),
 });

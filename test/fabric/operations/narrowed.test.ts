@@ -250,8 +250,9 @@ describe('a label', () => {
     const { knocking } = await readLabel.run(on, { label: batch.label });
     expect(knocking).toMatchObject({ attempts: 3, countries: ['CH', 'NL'] });
     await admitGroup.run(on, { label: batch.label, network: PLANT, status: 'suspended' });
-    const { group } = await readLabel.run(on, { label: batch.label });
+    const { group, knocking: over } = await readLabel.run(on, { label: batch.label });
     expect(group).toMatchObject({ status: 'suspended', announced: null });
+    expect(over).toBeNull();
     expect(await failed(on.registry.admit(applicant(batch)))).toBe('fabric.group-suspended');
     expect(await failed(readLabel.run(on, { label: 'ENF1:X' }))).toMatch(/^label\./);
   });
