@@ -88,11 +88,11 @@ function Card({ label }: { readonly label: Label }) {
       rows={[
         ['Name', name],
         ['Batch id, by fours', <code key="g">{shortGid(gid)}</code>],
-        ['Maker', vendor ?? <span class="quiet">the label does not say</span>],
+        ['Maker', vendor ?? <span class="quiet">not in the code</span>],
         [
           'Devices',
           announced === null ? (
-            <span class="quiet">the label does not say</span>
+            <span class="quiet">not in the code; what is printed beside it may say how many</span>
           ) : (
             announced.toLocaleString('en')
           ),
@@ -186,8 +186,8 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
         change={setAnnounced}
         hint={
           label.announced === null
-            ? 'If the shipment says: then you see how many are missing.'
-            : 'As the label says: you see how many are missing.'
+            ? 'The code does not say. Type what is printed beside it, or what the shipment says: then you see how many are missing.'
+            : 'As the code says: you see how many are missing.'
         }
       />
       <LimitFields
