@@ -133,7 +133,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
 function BeyondLimits({ knocking }: { readonly knocking: NonNullable<Batch['beyondLimits']> }) {
   const { attempts, first, countries } = knocking;
   return (
-    <p class="note">
+    <p class="note note-warn">
       Kept out by the limits of this batch: {count(attempts, 'attempt')} since <When at={first} />, from{' '}
       {countries.map(placeWords).join(', ')}.
     </p>

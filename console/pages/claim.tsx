@@ -70,7 +70,7 @@ export function Claim(_: { readonly route: Route }) {
           {found.label.group === null ? (
             <Admit text={found.text} label={found.label} />
           ) : (
-            <p class="note">
+            <p class="note note-plain">
               This batch is admitted already:{' '}
               <GroupLink gid={found.label.gid} name={found.label.group.name} />
             </p>

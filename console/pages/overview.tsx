@@ -38,7 +38,7 @@ export function Overview(_: { readonly route: Route }) {
     >
       {problem !== undefined && <ProblemBox problem={problem} again={again} />}
       {data.alarms > 0 && may('alarms.read') && (
-        <p class="note" role="status">
+        <p class="note note-warn" role="status">
           <a href={hrefOf(['alarms'])}>{count(data.alarms, 'alarm')}</a>{' '}
           {data.alarms === 1 ? 'wants' : 'want'} to be looked at.
         </p>

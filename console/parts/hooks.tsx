@@ -53,7 +53,7 @@ export function Hooks() {
                     Test
                   </button>{' '}
                   <button type="button" class="link" onClick={() => ask({ what: 'deliveries', hook })}>
-                    Sent
+                    What was sent
                   </button>{' '}
                   <button type="button" class="link" onClick={() => ask({ what: 'remove', hook })}>
                     Remove

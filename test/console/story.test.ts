@@ -274,7 +274,7 @@ test('an alarm says what it means and what to do; somebody looks after it, and a
   const row = page.getByRole('row', { name: /are expected/ });
   await row.getByRole('button', { name: 'Acknowledge' }).click();
   await row.getByRole('cell', { name: NAME }).waitFor(IN_TIME);
-  await page.getByRole('button', { name: 'Sent' }).click();
+  await page.getByRole('button', { name: 'What was sent' }).click();
   await page.getByText('no mail server').first().waitFor(IN_TIME);
   await page.getByRole('cell', { name: 'alarm.acknowledged' }).waitFor(IN_TIME);
   await expectAccessible(page);
