@@ -7,7 +7,7 @@ interface Hour {
   readonly refused: number;
 }
 
-const [CELL, GAP, LEFT, TOP] = [22, 2, 42, 18] as const;
+const [CELL, GAP, LEFT, TOP] = [22, 2, 64, 26] as const;
 const HOURS = 24;
 /** How dark a cell is, in steps: what differs by less is not told apart by anybody. */
 const STEPS = 4;
@@ -33,7 +33,7 @@ export function HourCalendar({ hours }: { readonly hours: readonly Hour[] }) {
       >
         {days.map((day, i) =>
           i % Math.ceil(days.length / 7) === 0 ? (
-            <text key={day} class="calendar-text" x={LEFT + i * CELL} y={TOP - 6}>
+            <text key={day} class="calendar-text" x={LEFT + i * CELL} y={TOP - 7}>
               {day.slice(5)}
             </text>
           ) : null,
