@@ -3,6 +3,7 @@ import { run, type ViewOf } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { live } from '../app/live.ts';
 import { useQuery } from '../app/query.ts';
+import { go } from '../app/route.ts';
 import { spotOf } from '../app/spots.ts';
 import { clock, minute, now } from '../app/time.ts';
 import { placeWords } from '../app/words.ts';
@@ -31,12 +32,20 @@ export function Wall(_: { readonly route: Route }) {
     }, AGAIN_MS);
     return () => clearInterval(timer);
   }, []);
+  useEffect(() => {
+    const leave = ({ key }: KeyboardEvent): void => {
+      if (key === 'Escape') go(hrefOf([]));
+    };
+    addEventListener('keydown', leave);
+    return () => removeEventListener('keydown', leave);
+  }, []);
   return (
     <div class="wall">
       <header>
-        <h1>
-          <a href={hrefOf([])}>enf</a>
-        </h1>
+        <h1>enf</h1>
+        <a class="wall-back" href={hrefOf([])}>
+          Back to the console (Esc)
+        </a>
         <p class="wall-clock" role="status">
           {live.value.on ? minute(now.value) : `○ not live since ${clock(live.value.since)}, trying`}
         </p>

@@ -37,4 +37,6 @@ test('a wall asks once for what it shows, and once more each minute', async () =
   expect(asked).toHaveLength(1);
   await page.clock.runFor(60_000);
   await expect.poll(() => asked.length).toBe(2);
+  await page.keyboard.press('Escape');
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor(IN_TIME);
 }, 120_000);
