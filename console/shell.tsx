@@ -8,6 +8,7 @@ import { useQuery } from './app/query.ts';
 import { route } from './app/route.ts';
 import { leave, may, me } from './app/session.ts';
 import { clock } from './app/time.ts';
+import { count } from './app/words.ts';
 import { OwnerSwitch } from './owner-switch.tsx';
 import type { PageEntry } from './pages.ts';
 import { Page } from './parts/page.tsx';
@@ -33,32 +34,7 @@ export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
       <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
         Skip to the page
       </button>
-      <nav class="rail" aria-label="Pages of the console">
-        <p class="brand">enf</p>
-        <OwnerSwitch />
-        <ul>
-          {shown.map(({ path, name }) =>
-            name === undefined ? null : (
-              <li key={path}>
-                <a href={hrefOf(path === '' ? [] : [path])} aria-current={path === at ? 'page' : undefined}>
-                  {name}
-                  {path === 'alarms' && <NewAlarms />}
-                </a>
-              </li>
-            ),
-          )}
-        </ul>
-        <div class="rail-foot">
-          <LiveMark />
-          <a href={hrefOf(['you'])} aria-current={at === 'you' ? 'page' : undefined}>
-            {me.value?.name}
-          </a>
-          <span class="quiet">{me.value?.role}</span>
-          <button type="button" class="link" onClick={() => void leave()}>
-            Sign out
-          </button>
-        </div>
-      </nav>
+      <Rail pages={shown} at={at} />
       <main id="main" tabIndex={-1}>
         <CurrentPage key={me.value?.owner ?? ''} entry={entry} />
       </main>
@@ -66,15 +42,49 @@ export function Shell({ pages }: { readonly pages: readonly PageEntry[] }) {
   );
 }
 
-/** How many alarms nobody looks after. */
-function NewAlarms() {
-  const { data } = useQuery('new alarms', ['audit'], () => run('overview', {}));
-  if (data === undefined || data.alarms === 0) return null;
+/** The ways to the pages, and who is here. */
+function Rail({ pages, at }: { readonly pages: readonly PageEntry[]; readonly at: string }) {
+  // How many alarms nobody looks after.
+  const alarms =
+    useQuery(`new alarms ${me.value?.owner}`, ['audit'], () => run('overview', {})).data?.alarms ?? 0;
   return (
-    <>
-      {' '}
-      <span class="badge badge-banned">{data.alarms.toLocaleString('en')}</span>
-    </>
+    <nav class="rail" aria-label="Pages of the console">
+      <p class="brand">enf</p>
+      <OwnerSwitch />
+      <ul>
+        {pages.map(({ path, name }) =>
+          name === undefined ? null : (
+            <li key={path}>
+              <a href={hrefOf(path === '' ? [] : [path])} aria-current={path === at ? 'page' : undefined}>
+                {name}
+                {path === 'alarms' && alarms > 0 && (
+                  <>
+                    {' '}
+                    <span class="badge badge-banned">{alarms.toLocaleString('en')}</span>
+                  </>
+                )}
+              </a>
+            </li>
+          ),
+        )}
+      </ul>
+      <div class="rail-foot">
+        <LiveMark />
+        {alarms > 0 && may('alarms.read') && (
+          // The way to them may be beside the screen.
+          <a class="phone bad" href={hrefOf(['alarms'])}>
+            {count(alarms, 'alarm')}
+          </a>
+        )}
+        <a href={hrefOf(['you'])} aria-current={at === 'you' ? 'page' : undefined}>
+          {me.value?.name}
+        </a>
+        <span class="quiet">{me.value?.role}</span>
+        <button type="button" class="link" onClick={() => void leave()}>
+          Sign out
+        </button>
+      </div>
+    </nav>
   );
 }
 

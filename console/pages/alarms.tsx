@@ -89,7 +89,11 @@ function StateLink({
   readonly now: string;
 }) {
   return (
-    <a href={hrefOf(['alarms'], { state })} aria-current={state === now ? 'true' : undefined}>
+    <a
+      href={hrefOf(['alarms'], { state })}
+      class={state === now ? 'shown' : undefined}
+      aria-current={state === now ? 'true' : undefined}
+    >
       {name}
     </a>
   );
