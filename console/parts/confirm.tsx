@@ -2,6 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { account, hasPasskeys } from '../api/account.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
 import { confirming } from '../app/confirm.ts';
+import { useQuery } from '../app/query.ts';
 import { me } from '../app/session.ts';
 import { SignInElsewhere } from './elsewhere.tsx';
 import { TextField } from './field.tsx';
@@ -17,6 +18,7 @@ export function Confirm() {
 function Asking({ name, done }: { readonly name: string; readonly done: (confirmed: boolean) => void }) {
   const [password, setPassword] = useState('');
   const [problem, setProblem] = useState<Problem>();
+  const passkeys = useQuery('own passkeys', [], account.passkeys).data?.rows.length ?? 0;
   // Whoever is signed out meanwhile has not shown it.
   useEffect(() => () => done(false), [done]);
   const byPassword = async (): Promise<void> => {
@@ -36,7 +38,7 @@ function Asking({ name, done }: { readonly name: string; readonly done: (confirm
   return (
     <Sheet title="Is it still you?" verb="Go on" act={byPassword} close={() => done(false)}>
       <p>You signed in a while ago, {name}. What you have asked for goes on once you have shown it.</p>
-      {hasPasskeys() && (
+      {hasPasskeys() && passkeys > 0 && (
         <button type="button" class="wide" onClick={() => void byPasskey()}>
           Use a passkey
         </button>

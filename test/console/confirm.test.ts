@@ -76,6 +76,28 @@ test('whoever closes the dialog has done nothing, and may ask again', async () =
   await page.getByText('access.fresh-sign-in').waitFor(IN_TIME);
   expect(await dialog().count()).toBe(0);
   expect(await invites()).toBe(1);
+  // Who has no passkey is not asked for one.
+  const [passkey] = await registry.passkeys(1);
+  await registry.removePasskey('root', 1, passkey!.id);
+  const listed = page.waitForResponse((response) => response.url().endsWith('/api/v1/passkeys'), IN_TIME);
   await page.getByRole('button', { name: 'Make an invite' }).click();
   await dialog().waitFor(IN_TIME);
+  await listed;
+  await expect.poll(() => dialog().getByRole('button').allTextContents()).toEqual(['Cancel', 'Go on']);
+});
+
+test('whoever was signed out meanwhile reads so at the next visit, and who went by itself does not', async () => {
+  const reason = page.getByText('You were signed out');
+  await page.goto('about:blank');
+  await registry.endSessions('root', 1);
+  await page.goto('/');
+  await reason.waitFor(IN_TIME);
+  await page.getByLabel('Name').fill('Anna');
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await page.getByRole('button', { name: 'Sign out' }).click(IN_TIME);
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor(IN_TIME);
+  await page.reload();
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor(IN_TIME);
+  expect(await reason.count()).toBe(0);
 });
