@@ -1,4 +1,5 @@
 import type { AuditView } from '../../fabric/operations/views/handshakes.ts';
+import type { AlarmKind } from '../../fabric/registry/alarms.ts';
 
 type Detail = Readonly<Record<string, unknown>>;
 type Words = (entry: { readonly who: string; readonly subject: string; readonly detail: Detail }) => string;
@@ -6,6 +7,9 @@ type Words = (entry: { readonly who: string; readonly subject: string; readonly 
 const named = (detail: Detail, subject: string): string =>
   typeof detail.name === 'string' ? `“${detail.name}”` : subject.slice(0, 20);
 const field = (detail: Detail, name: string): string => String(detail[name] ?? '?');
+
+/** At which owner, where that does not go without saying. */
+const atOwner = ({ owner }: Detail): string => (typeof owner === 'string' ? ` of ${owner}` : '');
 
 /** A group's id is too long to be read. */
 const short = (subject: string): string => (subject.length > 45 ? `${subject.slice(0, 20)}…` : subject);
@@ -15,6 +19,31 @@ function ruleText(detail: Detail): string {
   const ports = typeof detail.ports === 'string' ? `/${detail.ports}` : '';
   const what = `${field(detail, 'action')} ${field(detail, 'direction')} ${field(detail, 'protocol')}${ports}`;
   return `${what}, ${short(field(detail, 'devices'))} with ${short(field(detail, 'with'))}`;
+}
+
+/** What an alarm of each kind says of its subject. */
+const ALARMS: Readonly<Record<AlarmKind, (of: string) => string>> = {
+  'group.over-announced': (of) => `more devices of ${of} came than are expected`,
+  'group.knocking': (of) => `devices knock that say they belong to ${of}, which is not admitted`,
+  'group.over-limit': (of) => `more devices of ${of} want to come than may`,
+  'country.unexpected': (of) => `new devices of ${of} came from elsewhere than they may`,
+  'device.failing': (of) => `many devices of ${of} report the same failure`,
+  'device.two-countries': (of) => `${of} shook hands from two countries within a day`,
+  'device.twins': (of) => `two devices have the key of ${of}`,
+  'fleet.dropped': () => 'many devices lost their tunnels within minutes',
+  'certificate.expiring': (of) => `the certificate ${of} ends soon`,
+  'token.expiring': (of) => `the token ${of} ends soon`,
+  'registry.behind': () => 'the registry lacks entries that were written',
+  'disk.full-soon': (of) => `the disk of ${of} is almost full`,
+  'backup.old': () => 'the newest backup is old, or there is none',
+  'places.old': (of) => `the database of places ${of} is old`,
+  'audit.broken': () => 'the audit trail does not verify',
+};
+
+function alarmed(subject: string, detail: Detail): string {
+  const kind = field(detail, 'kind');
+  const of = typeof detail.name === 'string' ? `“${detail.name}”` : short(subject);
+  return Object.hasOwn(ALARMS, kind) ? ALARMS[kind as AlarmKind](of) : `${kind} for ${of}`;
 }
 
 /** What each action of the trail is in words. */
@@ -28,7 +57,8 @@ const WORDS: Readonly<Record<string, Words>> = {
   'root.end': ({ who }) => `${who} declared the end of a root`,
   'root.end-request': ({ who }) => `${who} asked for the end of a root`,
   'roots.change': ({ who, detail }) => `${who} put version ${field(detail, 'version')} of the roots in force`,
-  'job.start': ({ who, subject, detail }) => `${who} began ${subject}: to ${field(detail, 'change')} devices`,
+  'job.start': ({ who, subject, detail }) =>
+    `${who} began to ${field(detail, 'change')} many devices (${subject})`,
   'job.cancel': ({ who, subject }) => `${who} cancelled ${subject}`,
   'root.export': ({ who, subject }) => `${who} took the keys of ${subject} out of the fabric`,
   'network.add': ({ who, subject, detail }) =>
@@ -73,20 +103,25 @@ const WORDS: Readonly<Record<string, Words>> = {
       : `${who} retired ${subject} for good`,
   'device.replace': ({ who, subject, detail }) =>
     `${who} gave ${subject} to the chip that had ${field(detail, 'by')}`,
-  'device.name': ({ who, subject, detail }) =>
-    typeof detail.name === 'string' && detail.name !== ''
-      ? `${who} named ${subject} “${detail.name}”`
-      : `${who} changed what is noted of ${subject}`,
+  'device.name': ({ who, subject, detail: { name, note } }) =>
+    [
+      name === undefined
+        ? `${who} changed what is noted of ${subject}`
+        : name === ''
+          ? `${who} took the name of ${subject} away`
+          : `${who} named ${subject} “${name}”`,
+      ...(name === undefined || note === undefined ? [] : [' and changed what is noted of it']),
+    ].join(''),
   'device.moves': ({ subject, detail }) =>
     `${subject} shook hands from ${field(detail, 'from')} and, within a day, from ${field(detail, 'to')}`,
   'privacy.change': ({ who, detail }) =>
     `${who} chose to keep ${field(detail, 'addresses')} addresses of handshakes${
       detail.days === 0 ? '' : ` for ${field(detail, 'days')} days`
     }`,
-  'alarm.opened': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${short(subject)}`,
-  'alarm.ended': ({ subject, detail }) => `Alarm ${field(detail, 'kind')} for ${short(subject)} is over`,
+  'alarm.opened': ({ subject, detail }) => `Alarm: ${alarmed(subject, detail)}`,
+  'alarm.ended': ({ subject, detail }) => `The alarm is over: ${alarmed(subject, detail)}`,
   'alarm.acknowledge': ({ who, subject, detail }) =>
-    `${who} looks after the alarm ${field(detail, 'kind')} for ${short(subject)}`,
+    `${who} looks after the alarm: ${alarmed(subject, detail)}`,
   'hook.add': ({ who, subject, detail }) => `${who} added the hook ${named(detail, subject)}`,
   'hook.remove': ({ who, subject, detail }) => `${who} removed the hook ${named(detail, subject)}`,
   'owner.add': ({ who, subject, detail }) => `${who} added the owner ${named(detail, subject)}`,
@@ -97,14 +132,18 @@ const WORDS: Readonly<Record<string, Words>> = {
     `${who} lent ${field(detail, 'prefix')} to the owner ${named(detail, subject)}`,
   'owner.take-back': ({ who, subject, detail }) =>
     `${who} took ${field(detail, 'prefix')} back from the owner ${named(detail, subject)}`,
-  'person.invite': ({ who, detail }) => `${who} invited somebody as ${field(detail, 'role')}`,
-  'person.withdraw': ({ who, detail }) => `${who} withdrew an invite as ${field(detail, 'role')}`,
+  'person.invite': ({ who, detail }) =>
+    `${who} invited somebody as ${field(detail, 'role')}${atOwner(detail)}`,
+  'person.withdraw': ({ who, detail }) =>
+    `${who} withdrew an invite as ${field(detail, 'role')}${atOwner(detail)}`,
   'account.add': ({ who, detail }) => `${who} signs in by an account at ${field(detail, 'issuer')}, too`,
   'account.remove': ({ who, detail }) =>
     `${who} signs in no longer by an account at ${field(detail, 'issuer')}`,
   'person.create': ({ subject, detail }) => `${named(detail, subject)} came in by an invite`,
-  'person.role': ({ who, subject, detail }) => `${who} made ${named(detail, subject)} ${field(detail, 'to')}`,
-  'person.remove': ({ who, subject, detail }) => `${who} removed ${named(detail, subject)}`,
+  'person.role': ({ who, subject, detail }) =>
+    `${who} made ${named(detail, subject)} ${field(detail, 'to')}${atOwner(detail)}`,
+  'person.remove': ({ who, subject, detail }) =>
+    `${who} removed ${named(detail, subject)}${typeof detail.owner === 'string' ? ` from ${detail.owner}` : ''}`,
   'person.password': ({ who }) => `${who} changed the own password`,
   'person.recovery-codes': ({ who }) => `${who} made new recovery codes`,
   'person.signout': ({ who }) => `${who} signed out everywhere`,

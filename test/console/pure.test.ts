@@ -126,10 +126,7 @@ describe('the audit trail', () => {
 
   test('has a sentence for each action that the registry writes', () => {
     const folder = join(ROOT, 'fabric/registry/sqlite');
-    const text = [
-      ...readdirSync(folder),
-      ...readdirSync(join(folder, 'roster')).map((name) => join('roster', name)),
-    ]
+    const text = readdirSync(folder, { encoding: 'utf8', recursive: true })
       .filter((name) => name.endsWith('.ts'))
       .map((name) => readFileSync(join(folder, name), 'utf8'))
       .join('\n');
@@ -156,6 +153,7 @@ describe('the audit trail', () => {
       'hook.removed',
       'hook.test',
       'device.owner',
+      'person.id',
       'network.owner',
     ];
     const missing = [...actions].filter(
@@ -166,6 +164,38 @@ describe('the audit trail', () => {
     for (const action of ACTIONS_WITH_WORDS)
       expect(auditSentence({ ...entry, action })).not.toContain(action);
     expect(auditSentence({ ...entry, action: 'new.action' })).toBe('Anna: new.action s');
+  });
+
+  test.each([
+    [
+      'alarm.opened',
+      { kind: 'group.over-limit', name: 'b 7' },
+      'Alarm: more devices of “b 7” want to come than may',
+    ],
+    [
+      'alarm.ended',
+      { kind: 'fleet.dropped' },
+      'The alarm is over: many devices lost their tunnels within minutes',
+    ],
+    ['alarm.opened', { kind: 'toString' }, 'Alarm: toString for s'],
+    ['job.start', { change: 'ban' }, 'Anna began to ban many devices (s)'],
+    ['device.name', { note: 'n' }, 'Anna changed what is noted of s'],
+    ['device.name', { name: 'gw-2' }, 'Anna named s “gw-2”'],
+    ['device.name', { name: 'gw-2', note: '' }, 'Anna named s “gw-2” and changed what is noted of it'],
+    ['device.name', { name: '' }, 'Anna took the name of s away'],
+    ['person.role', { name: 'Nora', to: 'operator', owner: 'acme' }, 'Anna made “Nora” operator of acme'],
+    ['person.role', { name: 'Nora', to: 'operator' }, 'Anna made “Nora” operator'],
+  ])('says of %s with %j: %s', (action, detail, sentence) => {
+    expect(auditSentence({ seq: 1, at: '', subject: 's', hash: '', actor: 'Anna', action, detail })).toBe(
+      sentence,
+    );
+  });
+
+  test('says of each kind of alarm what it means, and not the kind', () => {
+    for (const kind of ALARM_KINDS) {
+      const entry = { seq: 1, at: '', subject: 's', hash: '', actor: 'fabric', action: 'alarm.opened' };
+      expect(auditSentence({ ...entry, detail: { kind } })).not.toContain(kind);
+    }
   });
 });
 

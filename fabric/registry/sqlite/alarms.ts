@@ -140,10 +140,17 @@ export function endAlarmsOfGroup(db: Database, at: number, owner: number, gid: s
   for (const row of rows) end(db, at, row);
 }
 
+/** What people call the subject of an alarm, if it says so. */
+function namedIn({ detail }: Pick<Row, 'detail'>): { readonly name?: string } {
+  const { name } = JSON.parse(detail) as { name?: unknown };
+  return typeof name === 'string' ? { name } : {};
+}
+
 /** Tells the audit trail, by which the console learns of it, and the hooks. */
 function tell(db: Database, at: number, event: 'alarm.opened' | 'alarm.ended', row: Row): void {
   const { id, kind, owner, subject } = row;
-  appendAudit(db, { at, actor: FABRIC, owner, action: event, subject, detail: { alarm: id, kind } });
+  const detail = { alarm: id, kind, ...namedIn(row) };
+  appendAudit(db, { at, actor: FABRIC, owner, action: event, subject, detail });
   announce(db, { at, owner }, event, { alarm: alarmEvent(alarm(row)) });
 }
 
@@ -179,7 +186,8 @@ export function acknowledgeAlarm(db: Database, scope: Scope, { at, actor }: Act,
   if (row.acknowledged_at !== null) return false;
   prepare(db, 'UPDATE alarm SET acknowledged_by = ?, acknowledged_at = ? WHERE id = ?').run(actor, at, id);
   const { kind, owner, subject } = row;
-  appendAudit(db, { at, actor, owner, action: 'alarm.acknowledge', subject, detail: { alarm: id, kind } });
+  const detail = { alarm: id, kind, ...namedIn(row) };
+  appendAudit(db, { at, actor, owner, action: 'alarm.acknowledge', subject, detail });
   const acknowledged = alarm({ ...row, acknowledged_by: actor, acknowledged_at: at });
   announce(db, { at, owner }, 'alarm.acknowledged', { alarm: alarmEvent(acknowledged) });
   return true;

@@ -200,7 +200,11 @@ export function nameDevice(
     owner,
     action: 'device.name',
     subject: formatIpv6(address),
-    detail: { name, note },
+    // What was not changed is not what somebody did.
+    detail: {
+      ...(name !== (known.name ?? '') && { name }),
+      ...(note !== (known.note ?? '') && { note }),
+    },
   });
 }
 

@@ -20,7 +20,7 @@ import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { accountOwner, bindAccount, wasLinked } from './credentials.ts';
-import { requireActive } from './owners.ts';
+import { ofOwner, requireActive } from './owners.ts';
 import { addPerson, findPerson, setMembership } from './people.ts';
 import { ownerFor } from './tokens.ts';
 
@@ -43,7 +43,7 @@ export function addInvite(db: Database, scope: Scope, { at, actor }: Act, invite
     db,
     'INSERT INTO invite (hash, role, created_by, expires, login, owner) VALUES (?, ?, ?, ?, ?, ?)',
   ).run(hash, role, actor, expires, login === undefined ? null : loginKey(login), owner);
-  const detail = { role, expires, ...(login !== undefined && { login }) };
+  const detail = { role, expires, ...ofOwner(db, owner), ...(login !== undefined && { login }) };
   appendAudit(db, { at, actor, owner, action: 'person.invite', subject: role, detail });
 }
 
@@ -110,7 +110,7 @@ function requireOpen(db: Database, scope: Scope, id: string, now: number): OpenR
 export function withdrawInvite(db: Database, scope: Scope, { at, actor }: Act, id: string): void {
   const { hash, role, owner, expires, login } = requireOpen(db, scope, id, at);
   prepare(db, 'DELETE FROM invite WHERE hash = ?').run(hash);
-  const detail = { role, expires, ...(login !== null && { login }) };
+  const detail = { role, expires, ...ofOwner(db, owner), ...(login !== null && { login }) };
   appendAudit(db, { at, actor, owner, action: 'person.withdraw', subject: role, detail });
 }
 

@@ -59,6 +59,12 @@ export function requireActive(db: Database, id: number): { readonly name: string
   return row as { name: string };
 }
 
+/** For an entry about people that whoever sees all owners reads, too: of the only owner that goes without saying. */
+export function ofOwner(db: Database, owner: number): { readonly owner?: string } {
+  if (owner === HOST || hasOneOwner(db)) return {};
+  return { owner: prepare(db, 'SELECT name FROM owner WHERE id = ?').pluck().get(owner) as string };
+}
+
 /** @throws Failure `fabric.owner-exists`, `fabric.too-many-owners` */
 export function addOwner(db: Database, { at, actor }: Act, name: string): Owner {
   requireFreeName(db, name);

@@ -8,7 +8,7 @@ import type { Act } from '../../records.ts';
 import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
-import { membershipsOf, ownerOfPerson } from './owners.ts';
+import { membershipsOf, ofOwner, ownerOfPerson } from './owners.ts';
 import { revokeTokensOf } from './tokens.ts';
 
 interface Row {
@@ -172,6 +172,7 @@ export function setRole(db: Database, scope: Scope, act: Act, id: number, role: 
     name: person.name,
     from: before,
     to: role,
+    ...ofOwner(db, owner),
     ...(revoked > 0 && { tokensRevoked: revoked }),
   };
   appendAudit(db, { ...act, owner, action: 'person.role', subject: subjectOf(person), detail });
@@ -204,7 +205,7 @@ export function setMembership(
     join(db, act, { person: id, owner, role });
     prepare(db, 'UPDATE person SET generation = generation + 1 WHERE id = ?').run(id);
     revokeTokensOf(db, act.at, id, { still: ROLES.filter((each) => mayGive(role, each)), owner });
-    const detail = { name: person.name, from: before ?? null, to: role };
+    const detail = { name: person.name, from: before ?? null, to: role, ...ofOwner(db, owner) };
     appendAudit(db, { ...act, owner, action: 'person.role', subject: subjectOf(person), detail });
   }
   return true;
@@ -240,7 +241,7 @@ function leave(db: Database, act: Act, person: Person, owner: number): void {
   prepare(db, 'DELETE FROM membership WHERE person = ? AND owner = ?').run(id, owner);
   prepare(db, 'UPDATE person SET generation = generation + 1 WHERE id = ?').run(id);
   const revoked = revokeTokensOf(db, act.at, id, { owner });
-  const detail = { name, role, ...(revoked > 0 && { tokensRevoked: revoked }) };
+  const detail = { name, role, ...ofOwner(db, owner), ...(revoked > 0 && { tokensRevoked: revoked }) };
   appendAudit(db, { ...act, owner, action: 'person.remove', subject: subjectOf(person), detail });
 }
 
