@@ -10,7 +10,7 @@ import { Export } from '../parts/export.tsx';
 import { GroupLink } from '../parts/link.tsx';
 import { Page } from '../parts/page.tsx';
 import { Search } from '../parts/search.tsx';
-import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
+import { type Column, ListTable, ownerColumn, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 import { BatchPage } from './batch.tsx';
 import { RosterPage } from './roster.tsx';
@@ -61,7 +61,7 @@ function BatchList({ route }: { readonly route: Route }) {
       <ListTable
         caption="Batches"
         query={query}
-        columns={COLUMNS}
+        columns={[...COLUMNS, ...ownerColumn(query.data?.rows)]}
         keyOf={({ gid }) => gid}
         route={route}
         empty={

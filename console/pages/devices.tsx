@@ -8,10 +8,10 @@ import { placeWords } from '../app/words.ts';
 import { Presence, Standing } from '../parts/badge.tsx';
 import { Export } from '../parts/export.tsx';
 import { Filters } from '../parts/filters.tsx';
-import { DeviceLink, GroupLink } from '../parts/link.tsx';
+import { Address, DeviceLink, GroupLink } from '../parts/link.tsx';
 import { Page } from '../parts/page.tsx';
 import { Search } from '../parts/search.tsx';
-import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
+import { type Column, ListTable, ownerColumn, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 import { BulkSheet } from './bulk-sheet.tsx';
 import { DevicePage } from './device.tsx';
@@ -20,7 +20,17 @@ const COLUMNS: readonly Column<DeviceView>[] = [
   {
     name: 'Device',
     kind: 'main',
-    cell: (device) => <DeviceLink address={device.address} name={device.name} />,
+    cell: ({ address, name, note }) => (
+      <>
+        <DeviceLink address={address} name={name} />
+        {name !== null && (
+          <div class="under">
+            <Address address={address} />
+          </div>
+        )}
+        {note !== null && <div class="under">{note}</div>}
+      </>
+    ),
   },
   { name: 'Tunnel', cell: (device) => <Presence device={device} /> },
   { name: 'Standing', cell: (device) => <Standing standing={device.standing} /> },
@@ -114,7 +124,7 @@ function DeviceList({ route }: { readonly route: Route }) {
       <ListTable
         caption="Devices"
         query={query}
-        columns={COLUMNS}
+        columns={[...COLUMNS, ...ownerColumn(query.data?.rows)]}
         keyOf={(device) => device.address}
         route={route}
         empty={

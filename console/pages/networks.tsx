@@ -10,7 +10,7 @@ import { TextField } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
 import { Search } from '../parts/search.tsx';
 import { Sheet } from '../parts/sheet.tsx';
-import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
+import { type Column, ListTable, ownerColumn, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 
 /** The networks, each a /64 from which devices get their addresses. */
@@ -31,10 +31,7 @@ export function Networks({ route }: { readonly route: Route }) {
       cell: ({ name, prefix }) => <a href={hrefOf(['devices'], { network: prefix })}>{name || prefix}</a>,
     },
     { name: 'Prefix', cell: ({ prefix }) => <Copyable text={prefix} /> },
-    // Of one owner, or of the only one, that goes without saying.
-    ...(new Set(query.data?.rows.map(({ owner }) => owner)).size > 1
-      ? [{ name: 'Owner', cell: ({ owner }: NetworkView) => owner }]
-      : []),
+    ...ownerColumn(query.data?.rows),
     { name: 'Names in DNS', cell: ({ zone }) => (zone === null ? '–' : <code>{zone}</code>) },
     { name: 'This host', cell: ({ host }) => <Copyable text={host} /> },
     { name: 'Added', cell: ({ created }) => <When at={created} /> },

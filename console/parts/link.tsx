@@ -1,6 +1,6 @@
 import { hrefOf } from '../app/address.ts';
 
-/** The name or address of a device, as a link to its page; the last group of the address is bold: that is what differs. */
+/** The name or address of a device, as a link to its page. */
 export function DeviceLink({
   address,
   name,
@@ -8,16 +8,21 @@ export function DeviceLink({
   readonly address: string;
   readonly name?: string | null | undefined;
 }) {
-  const cut = address.lastIndexOf(':') + 1;
   return (
     <a href={hrefOf(['devices', address])} title={address}>
-      {name ?? (
-        <span class="address">
-          {address.slice(0, cut)}
-          <b>{address.slice(cut)}</b>
-        </span>
-      )}
+      {name ?? <Address address={address} />}
     </a>
+  );
+}
+
+/** An address; its last group is bold: that is what differs. */
+export function Address({ address }: { readonly address: string }) {
+  const cut = address.lastIndexOf(':') + 1;
+  return (
+    <span class="address">
+      {address.slice(0, cut)}
+      <b>{address.slice(cut)}</b>
+    </span>
   );
 }
 

@@ -11,6 +11,12 @@ export interface Column<Row> {
   readonly kind?: 'main' | 'number' | 'extra';
 }
 
+/** Whose a row is, where there are several: of one owner, or of the only one, that goes without saying. */
+export const ownerColumn = <Row extends { readonly owner: string }>(
+  rows: readonly Row[] | undefined,
+): readonly Column<Row>[] =>
+  new Set(rows?.map(({ owner }) => owner)).size > 1 ? [{ name: 'Owner', cell: ({ owner }) => owner }] : [];
+
 /** Rows of a page of a list. */
 export const PAGE_ROWS = 50;
 

@@ -108,7 +108,6 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     return {
       ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
       ...(device.movedTo !== undefined && { movedTo: formatIpv6(device.movedTo) }),
-      note: device.note ?? null,
       serial: listed?.serial ?? null,
       box: listed?.box ?? null,
       resident: listed?.resident ?? null,
@@ -190,12 +189,14 @@ function deviceView(device: Device, presence: Presence | undefined, network: str
   return {
     address: formatIpv6(device.address),
     name: device.name ?? null,
+    note: device.note ?? null,
     standing: standingOf(device),
     online: contact?.online ?? null,
     ...(silentSince !== undefined && { silentSince: isoTime(silentSince) }),
     group: device.groupName,
     gid: hex(device.gid),
     network,
+    owner: device.owner,
     pseudonym: hex(device.pseudonym),
     longtermKey: hex(device.longtermKey),
     created: isoTime(device.created),

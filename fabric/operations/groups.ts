@@ -206,6 +206,7 @@ export function groupView(group: Group): GroupView {
     name: group.name,
     basename: toHex(group.basename),
     network: formatPrefix(group.network),
+    owner: group.ownerName,
     status: group.status,
     hasClaim: group.claimHash !== undefined,
     announced: group.announced ?? null,

@@ -29,6 +29,8 @@ export interface Group {
   readonly network: Prefix;
   /** Whose it is: the number of an owner. */
   readonly owner: number;
+  /** What that owner is called. */
+  readonly ownerName: string;
   readonly status: GroupStatus;
   /** SHA-256 of the label's claim secret, if it had one. */
   readonly claimHash?: Uint8Array;
@@ -62,6 +64,8 @@ export interface Device {
   readonly gid: Uint8Array;
   readonly groupName: string;
   readonly groupStatus: GroupStatus;
+  /** The name of the owner whose it is. */
+  readonly owner: string;
   /** 65 bytes: what the chip's group signatures have in common. */
   readonly pseudonym: Uint8Array;
   /** 65 bytes, of the newest handshake. */

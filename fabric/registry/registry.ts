@@ -235,7 +235,7 @@ export interface Registry
 }
 
 /** `status`: active unless given. `maker`: it waits for a roster of the maker whose key is known by this, 32 bytes; nobody gets in until then. */
-export type NewGroup = Omit<Group, 'status' | 'created' | 'owner'> &
+export type NewGroup = Omit<Group, 'status' | 'created' | 'owner' | 'ownerName'> &
   Partial<Pick<Group, 'status'>> & { readonly maker?: Uint8Array };
 
 /** `announced`, `most`: 0 removes it, as an empty list does `countries`. */

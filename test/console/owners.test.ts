@@ -4,7 +4,9 @@ import { DEFAULT_OWNER, scopeOf } from '../../fabric/access/scope.ts';
 import { issueSecret } from '../../fabric/access/secrets.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
 import { served } from '../fabric/api/console.ts';
+import { makeBatch } from '../fabric/device.ts';
 import { opened, registryFile, type WholeRegistry } from '../fabric/place.ts';
+import { applicant } from '../fabric/registry/contract/place.ts';
 import { consoleBrowser, expectAccessible, watchedPage } from './browser.ts';
 
 /** Who may act for several owners chooses among them; who may not sees nothing of that. */
@@ -78,13 +80,24 @@ test('who runs the fabric sees all owners, or one', async () => {
     .of(scopeOf(DEFAULT_OWNER, true))
     .addNetwork('root', parsePrefix('fd00:1::/64'), 'first plant');
   await twoOwners(registry);
+  for (const prefix of ['fd00:1::/64', 'fd00:9:0:1::/64']) {
+    const group = await registry.addGroup('root', { ...makeBatch(), name: prefix, network: parsePrefix(prefix) });
+    await registry.admit(applicant(group));
+  }
   const { page, wrongs, enter } = await signedIn(registry, 'host');
   await enter();
   await page.getByText('first plant').first().waitFor(IN_TIME);
   await page.getByText('acme plant').first().waitFor(IN_TIME);
   const choice = page.getByLabel('Owner', { exact: true });
   expect(await choice.inputValue()).toBe('');
+  // Devices and batches say whose they are where there are those of several.
+  for (const list of ['Devices', 'Batches']) {
+    await page.getByRole('link', { name: list, exact: true }).click(IN_TIME);
+    for (const owner of ['default', 'acme']) await page.getByRole('cell', { name: owner }).waitFor(IN_TIME);
+  }
+  await page.getByRole('link', { name: 'Networks', exact: true }).click(IN_TIME);
   await choice.selectOption('acme');
+  await page.getByText('Lent to this owner').waitFor(IN_TIME);
   await expect.poll(() => page.getByText('first plant').count(), IN_TIME).toBe(0);
   await page.getByText('acme plant').first().waitFor(IN_TIME);
   await choice.selectOption('');

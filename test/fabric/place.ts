@@ -7,8 +7,7 @@ import { EVERYTHING } from '../../fabric/access/scope.ts';
 import { emptyRegistry } from '../../fabric/open-registry.ts';
 import type { Context } from '../../fabric/operations/contract/operation.ts';
 import { eachRow, type Page, type PageRequest } from '../../fabric/registry/pages.ts';
-import type { Group } from '../../fabric/registry/records.ts';
-import type { OwnedRegistry, Registry, RegistryOptions } from '../../fabric/registry/registry.ts';
+import type { NewGroup, OwnedRegistry, Registry, RegistryOptions } from '../../fabric/registry/registry.ts';
 import { openSqliteRegistry } from '../../fabric/registry/sqlite/registry.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
 
@@ -68,7 +67,7 @@ export async function allOf<Row>(read: (page: PageRequest) => Promise<Page<Row>>
 export const NETWORK = parsePrefix('fd00:1:2:3::/64');
 
 /** A group whose key is not verified. */
-export function anyGroup(name = 'batch'): Omit<Group, 'status' | 'created' | 'owner'> {
+export function anyGroup(name = 'batch'): NewGroup {
   return { gid: random(32), gpk: random(258), basename: random(8), name, network: NETWORK };
 }
 

@@ -26,6 +26,7 @@ const ADDRESS = ipv6('The address of the device.');
 export const RESIDENT = whether(
   "Did its chip make the member's key, and keeps it, as the roster says? Else its secret is sealed in the chip, or in files; null: it does not say.",
 );
+const NOTE = orNull(words('What somebody has noted of it; null: nothing.'));
 const NAME = orNull(words('The name of the device; null: it has none.', 'pump-3'));
 
 export const AgentView = shown(
@@ -44,6 +45,7 @@ export type AgentView = Shown<typeof AgentView>;
 export const DeviceView = named('Device', 'A device.', {
   address: ADDRESS,
   name: NAME,
+  note: NOTE,
   standing: STANDING,
   online: orNull(whether('Has it a tunnel? Null: no fabric is serving, so nobody knows.')),
   silentSince: optional(
@@ -52,6 +54,7 @@ export const DeviceView = named('Device', 'A device.', {
   group: words('The name of its group.', 'batch 7'),
   gid: hexOf(32, 'The id of its group.'),
   network: prefix(),
+  owner: words('The name of the owner whose it is.', 'default'),
   pseudonym: hexOf(65, 'What the group signatures of its chip have in common.'),
   longtermKey: hex('The public key of its newest handshake.'),
   created: time('When it came for the first time.'),
@@ -72,7 +75,6 @@ export type DeviceView = Shown<typeof DeviceView>;
 export const DeviceDetails = named('DeviceDetails', 'A device with its newest handshakes.', {
   ...DeviceView.properties,
   movedTo: optional(ipv6('Of a retired device: the address that its former chip took over.')),
-  note: orNull(words('What somebody has noted of it.')),
   serial: orNull(words('Its serial number, as the roster of its group says; null: it does not.', 'GW-0001')),
   box: orNull(number('The number of the box that it came in, as the roster says; null: it does not.')),
   resident: orNull(RESIDENT),
@@ -115,7 +117,7 @@ export type StandingView = Shown<typeof StandingView>;
 export const NamedView = shown({
   address: ADDRESS,
   name: NAME,
-  note: orNull(words('What somebody has noted of it.')),
+  note: NOTE,
 });
 export type NamedView = Shown<typeof NamedView>;
 

@@ -29,6 +29,7 @@ export const GroupView = named('Group', 'A group: a batch of devices.', {
   name: words('Its name.', 'batch 7'),
   basename: hex('What the signatures of its chips are made over, so that each chip has one pseudonym.'),
   network: prefix('The network of its devices.'),
+  owner: words('The name of the owner whose it is.', 'default'),
   status: wordOf(['active', 'suspended'], 'May its devices use the network?'),
   hasClaim: whether('Had its label a claim secret?'),
   announced: orNull(count('How many devices are expected; null: nobody has said.')),

@@ -16,7 +16,7 @@ import type { Found } from './search/found.ts';
  * as one value, and its group once for the page. That is four times as fast as a join with named columns.
  */
 const COLUMNS = `id, CAST(address || gid || pseudonym || longterm_key AS BLOB), banned, evicted, created, handshake_at, handshake_from,
-  tunnel_at, tunnel_from, tunnel_ended, reported_at, agent_version, failure_code, failure_at, name, country, retired`;
+  tunnel_at, tunnel_from, tunnel_ended, reported_at, agent_version, failure_code, failure_at, name, country, retired, note`;
 
 /** In the order of COLUMNS. */
 type Row = readonly [
@@ -37,11 +37,13 @@ type Row = readonly [
   name: string | null,
   country: string | null,
   retired: number | null,
+  note: string | null,
 ];
 
 interface DeviceGroup {
   readonly groupName: string;
   readonly groupStatus: GroupStatus;
+  readonly owner: string;
   readonly network: Prefix;
 }
 
@@ -183,21 +185,23 @@ function groupsOf(db: Database): (gid: Uint8Array) => DeviceGroup {
 }
 
 function readGroup(db: Database, gid: Uint8Array): DeviceGroup {
-  const { name, status, prefix } = prepare(
+  const { name, status, prefix, owner } = prepare(
     db,
-    `SELECT grp.name, status, network.prefix FROM grp JOIN network ON network.id = grp.network WHERE gid = ?`,
-  ).get(gid) as { name: string; status: GroupStatus; prefix: Uint8Array };
-  return { groupName: name, groupStatus: status, network: { address: bytes(prefix), length: 64 } };
+    `SELECT grp.name, grp.status, network.prefix, owner.name AS owner FROM grp JOIN network ON network.id = grp.network
+       JOIN owner ON owner.id = grp.owner WHERE gid = ?`,
+  ).get(gid) as { name: string; status: GroupStatus; prefix: Uint8Array; owner: string };
+  return { groupName: name, groupStatus: status, owner, network: { address: bytes(prefix), length: 64 } };
 }
 
 function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup): Device {
   const [, allKeys, banned, evicted, created, handshakeAt, from, tunnelAt, tunnelFrom, ended] = row;
-  const [, , , , , , , , , , reportedAt, version, code, failedAt, name, country, retired] = row;
+  const [, , , , , , , , , , reportedAt, version, code, failedAt, name, country, retired, note] = row;
   const keys = bytes(allKeys);
   const gid = keys.subarray(16, 48);
   return {
     address: keys.subarray(0, 16),
     ...(name !== null && { name }),
+    ...(note !== null && { note }),
     gid,
     ...groupOf(gid),
     pseudonym: keys.subarray(48, 113),

@@ -14,10 +14,10 @@ import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
-  SELECT device.*, grp.name AS group_name, grp.status AS group_status, network.prefix,
+  SELECT device.*, grp.name AS group_name, grp.status AS group_status, owner.name AS owner_name, network.prefix,
     place.country AS place_country, place.region, place.city, place.latitude, place.longitude, place.radius_km
   FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network
-    LEFT JOIN place ON place.id = device.place`;
+    JOIN owner ON owner.id = grp.owner LEFT JOIN place ON place.id = device.place`;
 
 interface Row extends Omit<CityRow, 'country'> {
   place_country: string | null;
@@ -26,6 +26,7 @@ interface Row extends Omit<CityRow, 'country'> {
   gid: Uint8Array;
   group_name: string;
   group_status: GroupStatus;
+  owner_name: string;
   pseudonym: Uint8Array;
   longterm_key: Uint8Array;
   prefix: Uint8Array;
@@ -58,6 +59,7 @@ function device(row: Row): Device {
     gid: bytes(row.gid),
     groupName: row.group_name,
     groupStatus: row.group_status,
+    owner: row.owner_name,
     pseudonym: bytes(row.pseudonym),
     longtermKey: bytes(row.longterm_key),
     network: { address: bytes(row.prefix), length: 64 },

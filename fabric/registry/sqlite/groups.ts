@@ -23,8 +23,9 @@ import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
-  SELECT gid, gpk, basename, grp.name, network.prefix, grp.owner, status, claim_hash, grp.created, announced, most, countries
-  FROM grp JOIN network ON network.id = grp.network`;
+  SELECT gid, gpk, basename, grp.name, network.prefix, grp.owner, owner.name AS owner_name, grp.status, claim_hash, grp.created,
+    announced, most, countries
+  FROM grp JOIN network ON network.id = grp.network JOIN owner ON owner.id = grp.owner`;
 
 const GID_DIGITS = 64;
 
@@ -35,6 +36,7 @@ interface Row {
   name: string;
   prefix: Uint8Array;
   owner: number;
+  owner_name: string;
   status: GroupStatus;
   claim_hash: Uint8Array | null;
   created: number;
@@ -51,6 +53,7 @@ function group(row: Row): Group {
     name: row.name,
     network: { address: bytes(row.prefix), length: 64 },
     owner: row.owner,
+    ownerName: row.owner_name,
     status: row.status,
     ...(row.claim_hash === null ? {} : { claimHash: bytes(row.claim_hash) }),
     ...(row.announced === null ? {} : { announced: row.announced }),
@@ -137,9 +140,9 @@ export function listGroups(
   const [created, gid] = cursor === undefined ? [-1, ''] : [Number(cursor[1]), cursor[2]!];
   const rows = prepare(
     db,
-    `SELECT grp.gid, gpk, basename, grp.name, network.prefix, grp.owner, status, claim_hash, grp.created, announced, most, countries,
-       coalesce(group_size.devices, 0) AS devices
-     FROM grp JOIN network ON network.id = grp.network LEFT JOIN group_size ON group_size.gid = grp.gid
+    `SELECT grp.gid, gpk, basename, grp.name, network.prefix, grp.owner, owner.name AS owner_name, grp.status, claim_hash, grp.created,
+       announced, most, countries, coalesce(group_size.devices, 0) AS devices
+     FROM grp JOIN network ON network.id = grp.network JOIN owner ON owner.id = grp.owner LEFT JOIN group_size ON group_size.gid = grp.gid
      WHERE ${own.sql} AND (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
   ).all(...own.values, created, fromHex(gid), text === undefined ? page.limit + 1 : LOOKED_AT) as (Row & {
     devices: number;
