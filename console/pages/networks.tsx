@@ -130,7 +130,7 @@ function Lent({ lent: { prefixes, anywhere } }: { readonly lent: ViewOf<'prefix-
     );
   return (
     <p class="quiet">
-      Lent to this owner, its networks lie in {prefixes.length === 1 ? 'it' : 'them'}:{' '}
+      Lent to this owner, for its networks:{' '}
       {prefixes.map((prefix) => (
         <span key={prefix}>
           <Copyable text={prefix} />{' '}

@@ -24,9 +24,11 @@ export function RecoveryCodes() {
       </p>
       {problem !== undefined && <ProblemBox problem={problem} />}
       {codes === undefined ? (
-        <button type="button" class="wide" onClick={() => void make()}>
-          Make recovery codes
-        </button>
+        <p>
+          <button type="button" class="wide" onClick={() => void make()}>
+            Make recovery codes
+          </button>
+        </p>
       ) : (
         <>
           <ul class="codes">
@@ -36,9 +38,11 @@ export function RecoveryCodes() {
               </li>
             ))}
           </ul>
-          <button type="button" onClick={() => print()}>
-            Print this page
-          </button>
+          <p>
+            <button type="button" onClick={() => print()}>
+              Print this page
+            </button>
+          </p>
         </>
       )}
     </>
