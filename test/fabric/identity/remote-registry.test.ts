@@ -12,7 +12,7 @@ import { deserializeFailure, serializeFailure } from '../../../protocol/failure-
 import { anyGroup, random } from '../place.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-const group = { ...anyGroup(), owner: 1, status: 'active' as const, created: 1 };
+const group = { ...anyGroup(), owner: 1, ownerName: 'default', status: 'active' as const, created: 1 };
 const applicant = {
   gid: group.gid,
   pseudonym: random(65),
