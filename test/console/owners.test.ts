@@ -81,7 +81,11 @@ test('who runs the fabric sees all owners, or one', async () => {
     .addNetwork('root', parsePrefix('fd00:1::/64'), 'first plant');
   await twoOwners(registry);
   for (const prefix of ['fd00:1::/64', 'fd00:9:0:1::/64']) {
-    const group = await registry.addGroup('root', { ...makeBatch(), name: prefix, network: parsePrefix(prefix) });
+    const group = await registry.addGroup('root', {
+      ...makeBatch(),
+      name: prefix,
+      network: parsePrefix(prefix),
+    });
     await registry.admit(applicant(group));
   }
   const { page, wrongs, enter } = await signedIn(registry, 'host');
