@@ -189,7 +189,6 @@ function deviceView(device: Device, presence: Presence | undefined, network: str
   return {
     address: formatIpv6(device.address),
     name: device.name ?? null,
-    note: device.note ?? null,
     standing: standingOf(device),
     online: contact?.online ?? null,
     ...(silentSince !== undefined && { silentSince: isoTime(silentSince) }),
@@ -197,6 +196,7 @@ function deviceView(device: Device, presence: Presence | undefined, network: str
     gid: hex(device.gid),
     network,
     owner: device.owner,
+    note: device.note ?? null,
     pseudonym: hex(device.pseudonym),
     longtermKey: hex(device.longtermKey),
     created: isoTime(device.created),

@@ -410,7 +410,7 @@ test('a batch gets limits; the owner chooses what is kept of addresses; a wall s
   expect(await page.getByRole('navigation').count()).toBe(0);
   await expectAccessible(page);
   await picture(page, 'wall');
-  await page.getByRole('link', { name: 'enf' }).click();
+  await page.getByRole('link', { name: 'Back to the console' }).click();
   await heading('Overview').waitFor(IN_TIME);
 });
 

@@ -45,7 +45,6 @@ export type AgentView = Shown<typeof AgentView>;
 export const DeviceView = named('Device', 'A device.', {
   address: ADDRESS,
   name: NAME,
-  note: NOTE,
   standing: STANDING,
   online: orNull(whether('Has it a tunnel? Null: no fabric is serving, so nobody knows.')),
   silentSince: optional(
@@ -55,6 +54,7 @@ export const DeviceView = named('Device', 'A device.', {
   gid: hexOf(32, 'The id of its group.'),
   network: prefix(),
   owner: words('The name of the owner whose it is.', 'default'),
+  note: NOTE,
   pseudonym: hexOf(65, 'What the group signatures of its chip have in common.'),
   longtermKey: hex('The public key of its newest handshake.'),
   created: time('When it came for the first time.'),

@@ -53,6 +53,7 @@ describe('an owner', () => {
         name: 'batch 7',
         basename: toHex(batch.basename),
         network: NETWORK,
+        owner: 'default',
         status: 'active',
         hasClaim: false,
         announced: null,
