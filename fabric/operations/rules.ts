@@ -63,7 +63,7 @@ export const addRule = operation<RuleInput, Changed<RuleView>>(
     const network = await registry.network(input.network);
     const devices = await endOf(registry, 'devices', input.devices ?? 'any');
     if (devices.kind !== 'any' && devices.kind !== 'group' && devices.kind !== 'device')
-      throw badInput('devices', 'is any, group:… or device:…');
+      throw badInput('devices', 'has to be any, group:… or device:…');
     const note = input.note?.normalize('NFC');
     const rule: NewRule = {
       ...{ action: input.action, direction: input.direction, devices },
@@ -127,9 +127,9 @@ export const testRules = operation<{ from: string; to: string; traffic: string }
       (protocol !== 'icmpv6' && ports?.first !== ports?.last) ||
       (protocol !== 'icmpv6' && !ports)
     )
-      throw badInput('traffic', 'is one kind of packet, such as tcp/22, udp/53 or icmpv6');
+      throw badInput('traffic', 'has to be one kind of packet, such as tcp/22, udp/53 or icmpv6');
     const [from, to] = [await partyOf(registry, input.from), await partyOf(registry, input.to)];
-    if (from.kind !== 'device' && to.kind !== 'device') throw badInput('from', 'or to is a device');
+    if (from.kind !== 'device' && to.kind !== 'device') throw badInput('from', 'or to has to be a device');
     const traffic = { protocol, port: ports?.first ?? 0 };
     const ask = async (direction: RuleDirection, device: End, other: End) => {
       if (device.kind !== 'device') return null;
@@ -157,7 +157,7 @@ async function endOf(registry: OwnedReader, field: string, given: string): Promi
     const { gid, network } = await registry.group(name);
     return { kind, gid, network };
   }
-  throw badInput(field, 'is any, network:…, group:…, device:…, host or outside');
+  throw badInput(field, 'has to be any, network:…, group:…, device:…, host or outside');
 }
 
 const TRAFFIC_FORM = /^([a-z0-9]+)(?:\/(\d{1,5})(?:-(\d{1,5}))?)?$/;
@@ -172,7 +172,7 @@ function trafficOf(given: string): Pick<NewRule, 'protocol' | 'ports'> {
     (ports === undefined ||
       ((protocol === 'tcp' || protocol === 'udp') && ports.first <= ports.last && ports.last <= MOST_PORT));
   if (!fits)
-    throw badInput('traffic', 'is any, icmpv6, tcp, udp, or with a port such as tcp/22 or udp/8000-8100');
+    throw badInput('traffic', 'has to be any, icmpv6, tcp, udp, or with a port such as tcp/22 or udp/8000-8100');
   return { protocol: protocol as RuleProtocol, ...(ports !== undefined && { ports }) };
 }
 
