@@ -172,7 +172,10 @@ function trafficOf(given: string): Pick<NewRule, 'protocol' | 'ports'> {
     (ports === undefined ||
       ((protocol === 'tcp' || protocol === 'udp') && ports.first <= ports.last && ports.last <= MOST_PORT));
   if (!fits)
-    throw badInput('traffic', 'has to be any, icmpv6, tcp, udp, or with a port such as tcp/22 or udp/8000-8100');
+    throw badInput(
+      'traffic',
+      'has to be any, icmpv6, tcp, udp, or with a port such as tcp/22 or udp/8000-8100',
+    );
   return { protocol: protocol as RuleProtocol, ...(ports !== undefined && { ports }) };
 }
 
