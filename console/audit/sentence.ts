@@ -26,6 +26,7 @@ const ALARMS: Readonly<Record<AlarmKind, (of: string) => string>> = {
   'group.over-announced': (of) => `more devices of ${of} came than are expected`,
   'group.knocking': (of) => `devices knock that say they belong to ${of}, which is not admitted`,
   'claim.objection': (of) => `somebody else holds the label of ${of}, too`,
+  'group.off-roster': (of) => `devices of ${of} want to come that are not on its roster`,
   'group.over-limit': (of) => `more devices of ${of} want to come than may`,
   'country.unexpected': (of) => `new devices of ${of} came from elsewhere than they may`,
   'device.failing': (of) => `many devices of ${of} report the same failure`,
