@@ -11,7 +11,7 @@ import { actorOf } from './operations/actors.ts';
 import { anything, checker, list, objectOf, optional, text, whole } from './operations/contract/input.ts';
 import { type Contact, MOST_ROWS, type Running } from './operations/contract/operation.ts';
 import { SERVING_PATH, type Serving } from './operations/contract/serving.ts';
-import { NEWS_PATH, parsePosition, waitForNews } from './operations/news.ts';
+import { CONSOLE_PATH, consoleAddress, NEWS_PATH, parsePosition, waitForNews } from './operations/news.ts';
 import { perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import type { AuthorityKeeper } from './pki/keeper.ts';
@@ -88,6 +88,7 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
   };
   const signing = account(parts.registry);
   const jobs = openJobs(Date.now, (error) => parts.log('error', `job: ${(error as Error).stack}`));
+  const console = consoleAddress();
   const stopping = new AbortController();
   const control = await serveControl(
     path,
@@ -104,7 +105,9 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
         await applyChanges();
         return {};
       }
+      if (request === `GET ${CONSOLE_PATH}`) return { url: console.url };
       if (request === `GET ${NEWS_PATH}`) {
+        console.heard(question.query);
         const signal = AbortSignal.any([
           stopping.signal,
           ...(question.signal === undefined ? [] : [question.signal]),

@@ -12,6 +12,7 @@ import { askRunning } from '../operations/running.ts';
 import { pathOf } from '../pki/files.ts';
 import { followTls, readTls } from './common/console-tls.ts';
 import { DATA } from './common/context.ts';
+import { consoleAt } from './common/origin.ts';
 import { CONFIG, override, readConfig } from './common/settings.ts';
 
 const OVERRIDES = [
@@ -40,6 +41,7 @@ export const consoleServe: Command = {
     const tls = await readTls(settings);
     const { startApi } = await import('../api/server.ts');
     const log = stderrLog();
+    let at = listen.port === 0 ? undefined : consoleAt(settings);
     const api = await startApi({
       listen,
       ...(tls === undefined ? {} : { tls }),
@@ -47,14 +49,15 @@ export const consoleServe: Command = {
       ...(openid === undefined ? {} : { openid }),
       files: fileURLToPath(new URL('console', import.meta.url)),
       call: (name, caller, input) => askRunning(socket, name, { actor: 'console', ...caller, input }),
-      news: (since) => askNews(socket, since),
+      news: (since) => askNews(socket, since, at),
       version: VERSION,
       log,
     });
+    at = consoleAt(settings, api.port);
     const url = `${tls === undefined ? 'http' : 'https'}://${formatListen({ ...listen, port: api.port })}`;
     invocation.print(
       { ready: { api: url } },
-      () => `The console is at ${origin ?? url}, the API at ${url}/api/v1. Ctrl-C stops both.`,
+      () => `The console is at ${at}, the API at ${url}/api/v1. Ctrl-C stops both.`,
     );
     const unfollow = tls && followTls(settings, tls, api.replaceTls, log);
     notify('READY=1');

@@ -1,6 +1,7 @@
-import type { Command } from '../../cli/program.ts';
+import type { Command, Invocation } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { isRole, ROLES, type Role } from '../access/roles.ts';
+import { askConsole } from '../operations/news.ts';
 import {
   invitePerson,
   listInvites,
@@ -10,10 +11,12 @@ import {
   withdrawInvite,
 } from '../operations/people/people.ts';
 import type { PersonView } from '../operations/views/people.ts';
+import { pathOf } from '../pki/files.ts';
 import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
-import { CONSOLE_URL, parseOrigin } from './common/origin.ts';
+import { consoleAt, parseOrigin } from './common/origin.ts';
 import { remoteOf } from './common/remote.ts';
+import { CONFIG, readConfig } from './common/settings.ts';
 
 export const consoleInvite: Command = {
   name: 'console invite',
@@ -29,8 +32,9 @@ export const consoleInvite: Command = {
     {
       name: 'url',
       value: 'URL',
-      help: `where browsers find the console (that of --api, else ${CONSOLE_URL})`,
+      help: 'where browsers find the console (that of --api, else of the console that runs, else of the configuration)',
     },
+    CONFIG,
     ...OWNED,
   ],
   examples: [
@@ -42,8 +46,7 @@ export const consoleInvite: Command = {
     const role = roleOf(invocation.required('role'));
     const hours = invocation.required('hours');
     if (!/^\d{1,3}$/.test(hours)) throw badOption(`--hours expects 1 to 168, got ${JSON.stringify(hours)}`);
-    const url =
-      parseOrigin('url', invocation.option('url')) ?? (await remoteOf(invocation))?.url.origin ?? CONSOLE_URL;
+    const url = parseOrigin('url', invocation.option('url')) ?? (await consoleOf(invocation));
     const view = await withFabric(invocation, (fabric) =>
       fabric.run(invitePerson, { role, hours: Number(hours), login: invocation.option('login') }),
     );
@@ -56,6 +59,14 @@ export const consoleInvite: Command = {
     return undefined;
   },
 };
+
+/** Where browsers find the console of the fabric that an invitation is for. */
+async function consoleOf(invocation: Invocation): Promise<string> {
+  const remote = await remoteOf(invocation);
+  if (remote !== undefined) return remote.url.origin;
+  const running = await askConsole(pathOf(invocation.required('data'), 'control'));
+  return running ?? consoleAt((await readConfig(invocation)).console);
+}
 
 const personList: Command = {
   name: 'person list',

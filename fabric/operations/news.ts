@@ -3,6 +3,7 @@ import { askControl } from '../../os/net/control-socket.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
+import { originOf } from '../config/origin.ts';
 import { type CountryOf, countries } from '../geo/countries.ts';
 import type { Missed, News, NewsPosition, NewsSince, OwnedNews } from '../registry/news.ts';
 import type { Change } from '../registry/records.ts';
@@ -12,6 +13,8 @@ import type { EVENTS } from './views/events.ts';
 
 /** The path of what is new on the control socket. */
 export const NEWS_PATH = '/news';
+/** Where the console is. */
+export const CONSOLE_PATH = '/console';
 
 /** Of each kind in one answer: at ten answers a second that is more than anybody reads. */
 const MOST = 25;
@@ -81,11 +84,47 @@ export function eventForOwner({ name, data }: Pick<NewsEvent, 'name' | 'data'>):
   return rest;
 }
 
+/** Where the console is that asks, in its query. */
+const CONSOLE = 'console';
+/** A console asks again sooner, unless it has ended. */
+const CONSOLE_GONE_MS = 2 * TIMEOUT_MS;
+
+/** Where browsers find the console that asks for news, as long as it does. */
+export interface ConsoleAddress {
+  readonly url: string | null;
+  heard(query: URLSearchParams): void;
+}
+
+export function consoleAddress(now: () => number = Date.now): ConsoleAddress {
+  let [url, until] = ['', 0];
+  return {
+    get url() {
+      return now() < until ? url : null;
+    },
+    heard(query) {
+      const origin = originOf(query.get(CONSOLE) ?? '');
+      if (origin !== undefined) [url, until] = [origin, now() + CONSOLE_GONE_MS];
+    },
+  };
+}
+
+/** Where browsers find the console of the fabric that listens on `socket`; undefined if none runs. */
+export async function askConsole(socket: string): Promise<string | undefined> {
+  try {
+    const { url } = (await askControl(socket, { method: 'GET', path: CONSOLE_PATH })) as ConsoleAddress;
+    return url ?? undefined;
+  } catch (error) {
+    // Without a fabric, or with one of a version that does not know.
+    if (isFailure(error)) return undefined;
+    throw error;
+  }
+}
+
 const KINDS = ['change', 'handshake', 'audit', 'tunnel'] as const;
 
 /** The position in a query; undefined without one. @throws Failure `fabric.bad-input` */
 export function parsePosition(query: URLSearchParams | undefined): NewsPosition | undefined {
-  if (query === undefined || query.size === 0) return undefined;
+  if (query === undefined || !KINDS.some((kind) => query.has(kind))) return undefined;
   const [change, handshake, audit, tunnel] = KINDS.map((kind) => {
     const text = query.get(kind) ?? '';
     if (!/^\d{1,15}$/.test(text)) throw badInput(kind, 'is no number');
@@ -94,18 +133,17 @@ export function parsePosition(query: URLSearchParams | undefined): NewsPosition 
   return { change, handshake, audit, tunnel };
 }
 
-/** Asks the fabric that listens on `socket` what is new; undefined if none answers. */
+/** Asks the fabric that listens on `socket` what is new, and tells it where the console is that asks; undefined if none answers. */
 export async function askNews(
   socket: string,
   since: NewsPosition | undefined,
+  console?: string,
 ): Promise<NewsView | undefined> {
-  const query = since === undefined ? '' : `?${KINDS.map((kind) => `${kind}=${since[kind]}`).join('&')}`;
+  const query = new URLSearchParams(console === undefined ? {} : { [CONSOLE]: console });
+  if (since !== undefined) for (const kind of KINDS) query.set(kind, String(since[kind]));
+  const path = query.size === 0 ? NEWS_PATH : `${NEWS_PATH}?${query}`;
   try {
-    return (await askControl(
-      socket,
-      { method: 'GET', path: `${NEWS_PATH}${query}` },
-      TIMEOUT_MS,
-    )) as NewsView;
+    return (await askControl(socket, { method: 'GET', path }, TIMEOUT_MS)) as NewsView;
   } catch (error) {
     if (isFailure(error)) return undefined;
     throw error;

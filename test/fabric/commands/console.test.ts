@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { authenticator } from '../api/authenticator.ts';
 import { browser, traveller } from '../api/console.ts';
 import { CLIENT, issuer } from '../api/issuer.ts';
@@ -14,7 +14,12 @@ test('whoever was invited signs in, and is signed out when the host removes it',
   await fabric.json('init', '--data', data);
   const serving = await fabric.serve(data);
   const { url, stop } = await fabric.console(data);
-  const there = browser({ port: Number(new URL(url).port) });
+  const port = Number(new URL(url).port);
+  const there = browser({ port });
+  await vi.waitFor(async () => {
+    const { address } = await fabric.json<{ address: string }>('console', 'invite', '--data', data);
+    expect(address).toContain(`http://localhost:${port}/#/setup/`);
+  }, 20_000);
   for (const name of ['Anna', 'Bob']) {
     const { invite } = await fabric.json<{ invite: string }>('console', 'invite', '--data', data);
     const made = await there.send('POST', '/setup', { invite, name, password: 'correct horse battery' });

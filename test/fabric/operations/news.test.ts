@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { startControl } from '../../../fabric/control.ts';
-import { askNews } from '../../../fabric/operations/news.ts';
+import { askConsole, askNews, consoleAddress } from '../../../fabric/operations/news.ts';
 import { askControl } from '../../../os/net/control-socket.ts';
 import { NETWORK, opened, registryFile, scratch } from '../place.ts';
 
@@ -44,6 +44,24 @@ test('a fabric that stops answers at once, however long it would have waited', a
   await control.close(60_000);
   expect(await waiting).toEqual({ position, events: [], missed: [] });
   expect(await askNews(socket, position)).toBeUndefined();
+});
+
+test('the fabric knows where its console is', async () => {
+  const { socket } = await serving();
+  expect(await askConsole(socket)).toBeUndefined();
+  await askNews(socket, undefined, 'http://localhost:35759');
+  expect(await askConsole(socket)).toBe('http://localhost:35759');
+  await askNews(socket, undefined, 'http://elsewhere.example');
+  expect(await askConsole(socket)).toBe('http://localhost:35759');
+});
+
+test('a console that asks no more is forgotten', () => {
+  let now = 0;
+  const address = consoleAddress(() => now);
+  address.heard(new URLSearchParams({ console: 'https://console.example' }));
+  expect(address.url).toBe('https://console.example');
+  now = 60_000;
+  expect(address.url).toBeNull();
 });
 
 test('a position that is none is refused', async () => {
