@@ -1,7 +1,9 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import type { LookupFunction } from 'node:net';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure } from '../../protocol/failure-message.ts';
+import { isLoopback } from '../config/origin.ts';
 import { clientOf, type RunOperation } from '../operations/client.ts';
 import type { Problem } from './problem.ts';
 import { API_PREFIX } from './routes.ts';
@@ -67,6 +69,7 @@ function exchange(
           ...(content === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(ca === undefined ? {} : { ca }),
+        ...(url.hostname === 'localhost' && { lookup: bothOfLoopback, autoSelectFamily: true }),
       },
       (response) => {
         readBounded(response).then(
@@ -80,6 +83,16 @@ function exchange(
     sent.end(content);
   });
 }
+
+/** A console listens on `[::1]`, and many a /etc/hosts has localhost as 127.0.0.1 alone. */
+const bothOfLoopback: LookupFunction = (_, { all }, callback) => {
+  if (!all) callback(null, '::1', 6);
+  else
+    callback(null, [
+      { address: '::1', family: 6 },
+      { address: '127.0.0.1', family: 4 },
+    ]);
+};
 
 async function readBounded(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
@@ -95,7 +108,9 @@ async function readBounded(response: IncomingMessage): Promise<string> {
 function unreachable({ url }: Remote, cause: Error): Failure {
   const why = (cause as NodeJS.ErrnoException).code ?? cause.message;
   return new Failure('api.unreachable', 'retry', `the API at ${url.origin} does not answer: ${why}`, {
-    action: 'Check the address of --api, the network, and with https the root in --api-ca.',
+    action: isLoopback(url.hostname)
+      ? 'Check that "enf-fabric console serve" runs, and its port; http://localhost:PORT is [::1] and 127.0.0.1.'
+      : 'Check the address of --api, the network, and with https the root in --api-ca.',
     cause,
   });
 }
