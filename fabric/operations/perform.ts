@@ -50,7 +50,9 @@ function requirePermission({ name, role }: Actor, permission: Permission): void 
     'operator',
     `${name} is ${role}, who may not do this (${permission})`,
     {
-      action: 'Ask an owner to do it, or for a role that may.',
+      action: permissionsOf('owner').includes(permission)
+        ? 'Ask an owner to do it, or for a role that may.'
+        : 'Ask whoever runs the fabric: this is done on its host.',
     },
   );
 }
