@@ -6,6 +6,7 @@ import { isEncrypted } from '../backup/read.ts';
 import { restoreBackup, verifyBackup } from '../backup/restore.ts';
 import { DATA, operator } from './common/context.ts';
 import { when } from './common/list.ts';
+import { requireHere } from './common/remote.ts';
 
 const PASSPHRASE_FILE: Option = {
   name: 'passphrase-file',
@@ -28,6 +29,7 @@ const backupCreate: Command = {
     'enf-fabric backup create fabric.backup --passphrase-file /root/backup-passphrase',
   ],
   async run(invocation) {
+    requireHere(invocation, DATA);
     const file = invocation.positionals[0]!;
     const passphrase = await newPassphrase(invocation);
     const options = { passphrase, progress: progressOf(invocation) };

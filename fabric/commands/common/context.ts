@@ -13,7 +13,7 @@ import { askRunning, besideFabric, fabricBehind } from '../../operations/running
 import { pathOf } from '../../pki/files.ts';
 import { type AuthorityKeeper, openAuthority } from '../../pki/keeper.ts';
 import type { Registry, RegistryReader } from '../../registry/registry.ts';
-import { REMOTE, remoteOf } from './remote.ts';
+import { REMOTE, remoteOf, requireHere } from './remote.ts';
 
 /** What the commands of an owner have in common: the data folder, and where their operations run. */
 
@@ -71,6 +71,7 @@ export async function withLocalFabric<T>(
   invocation: Invocation,
   work: (fabric: Fabric) => Promise<T>,
 ): Promise<T> {
+  requireHere(invocation, DATA);
   const data = invocation.required('data');
   const socket = pathOf(data, 'control');
   const actor = operator();

@@ -40,6 +40,24 @@ export async function remoteOf(invocation: Invocation): Promise<Remote | undefin
   };
 }
 
+/**
+ * Commands on the data folder work on the host alone: with ENF_API whoever calls means a fabric elsewhere, unless a folder is named.
+ * @throws Failure `cli.host-only`
+ */
+export function requireHere(invocation: Invocation, { default: usual }: Option): void {
+  const api = process.env.ENF_API;
+  if (!api || invocation.option('data') !== usual) return;
+  throw new Failure(
+    'cli.host-only',
+    'operator',
+    `this works on the host of a fabric only, and ENF_API is ${api.slice(0, 100)}`,
+    {
+      action:
+        'Run it on that host. For a fabric on this machine: unset ENF_API, or name its folder with --data.',
+    },
+  );
+}
+
 function parseUrl(text: string): URL {
   const bad = (what: string): Failure =>
     new Failure('cli.bad-option', 'operator', `--api: ${what}`, {

@@ -8,6 +8,7 @@ import { scratch } from '../place.ts';
 import { fabricProgram } from './program.ts';
 
 const fabric = fabricProgram();
+const elsewhere = fabricProgram(['env', 'ENF_API=https://fabric.example:8480']);
 const NETWORK = 'fd00:1:2:3::/64';
 
 /** A fabric that serves with its API; the options by which a command reaches it as the bearer of a new token. */
@@ -28,6 +29,18 @@ async function tokenFile(data: string, role: string): Promise<{ file: string; id
   writeFileSync(file, `${made.token}\n`);
   return { file, id: made.id };
 }
+
+test('what is of the host looks at no other machine than is meant', async () => {
+  const [file, folder] = [join(scratch(), 'a.tar'), scratch()];
+  for (const command of [['doctor'], ['backup', 'create', file], ['root', 'export', folder]])
+    expect(await elsewhere.refusal(...command), command[0]).toMatchObject({
+      code: 'cli.host-only',
+      message: expect.stringContaining('https://fabric.example:8480'),
+    });
+  // Whoever names a folder means this machine.
+  const named = await elsewhere.refusal('root', 'export', folder, '--data', scratch());
+  expect(named.code).not.toBe('cli.host-only');
+});
 
 describe('from afar', () => {
   test('each command does and prints what it does on the host', async () => {
@@ -79,6 +92,10 @@ describe('from afar', () => {
     const { data, at, id } = await served('auditor');
     expect(await fabric.refusal('network', 'add', NETWORK, ...at)).toMatchObject({
       code: 'access.forbidden',
+    });
+    expect(await fabric.refusal('owner', 'list', ...at)).toMatchObject({
+      code: 'access.forbidden',
+      action: expect.stringContaining('on its host'),
     });
     expect(await fabric.json('network', 'list', ...at)).toEqual([]);
     await fabric.json('token', 'revoke', String(id), '--data', data);
