@@ -6,6 +6,7 @@ import { replaceDevice, retireDevice } from '../operations/endings.ts';
 import type { AgentView, DeviceDetails, DeviceView, StandingView } from '../operations/views/devices.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { DEVICE_FILTERS, narrowed } from './bulk.ts';
+import { requireYes, YES } from './common/confirm.ts';
 import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, countText, LIMIT, printList, when } from './common/list.ts';
 
@@ -178,10 +179,11 @@ const deviceRetire: Command = {
   summary:
     'Refuses a device for ever. Nobody gets its address again; its name is free. This cannot be undone.',
   arguments: '<address>',
-  options: [...OWNED],
+  options: [YES, ...OWNED],
   examples: ['enf-fabric device retire fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
   async run(invocation) {
     const input = { address: invocation.positionals[0]! };
+    await requireYes(invocation, `This refuses the device ${input.address} for ever`);
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(retireDevice, input));
     invocation.print(view, () =>
       view.changed
@@ -197,10 +199,11 @@ const deviceReplace: Command = {
   summary:
     'Gives the address and name of a device to a new one, which was admitted meanwhile. This cannot be undone.',
   arguments: '<old> <new>',
-  options: [...OWNED],
+  options: [YES, ...OWNED],
   examples: ['enf-fabric device replace pump-7 fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
   async run(invocation) {
     const [address, by] = invocation.positionals as [string, string];
+    await requireYes(invocation, `This gives ${address} to ${by}, and retires the chip that has it`);
     const { view, effect } = await withFabric(invocation, (fabric) =>
       fabric.run(replaceDevice, { address, by }),
     );

@@ -9,6 +9,7 @@ import { removeGroup } from '../operations/endings.ts';
 import { admitGroup, changeGroup, listGroups, setGroupStatus } from '../operations/groups.ts';
 import type { GroupView } from '../operations/views/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
+import { requireYes, YES } from './common/confirm.ts';
 import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { backText } from './device.ts';
@@ -169,10 +170,11 @@ const groupRemove: Command = {
   name: 'group remove',
   summary: 'Removes a group that has no devices.',
   arguments: '<gid-prefix>',
-  options: [...OWNED],
+  options: [YES, ...OWNED],
   examples: ['enf-fabric group remove 3f0c9a52'],
   async run(invocation) {
     const input = { gid: invocation.positionals[0]! };
+    await requireYes(invocation, `This removes the group ${input.gid}`);
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(removeGroup, input));
     invocation.print(
       view,

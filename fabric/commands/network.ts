@@ -7,6 +7,7 @@ import { removeNetwork } from '../operations/endings.ts';
 import { addNetwork, listNetworks, renameNetwork, setZone } from '../operations/networks.ts';
 import type { NetworkView } from '../operations/views/groups.ts';
 import { eachPage } from '../registry/pages.ts';
+import { requireYes, YES } from './common/confirm.ts';
 import { type Fabric, OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
@@ -134,10 +135,11 @@ const networkRemove: Command = {
   name: 'network remove',
   summary: 'Removes a network that has no groups.',
   arguments: '<prefix/64>',
-  options: [...OWNED],
+  options: [YES, ...OWNED],
   examples: ['enf-fabric network remove fd00:8f80:8000:1::/64'],
   async run(invocation) {
     const input = { prefix: invocation.positionals[0]! };
+    await requireYes(invocation, `This removes the network ${input.prefix}`);
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(removeNetwork, input));
     invocation.print(view, () => `Network ${view.prefix} is removed (${effect}).`);
     return undefined;

@@ -10,6 +10,7 @@ import {
   setMember,
   takeBackPrefix,
 } from '../operations/people/owners.ts';
+import { requireYes, YES } from './common/confirm.ts';
 import { FABRIC, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
@@ -76,10 +77,11 @@ const ownerClose: Command = {
   name: 'owner close',
   summary: 'Lets nobody act for an owner any more, none of whose groups is active. That has no end.',
   arguments: '<owner>',
-  options: [...FABRIC],
+  options: [YES, ...FABRIC],
   examples: ['enf-fabric owner close acme'],
   async run(invocation) {
     const input = { owner: invocation.positionals[0]! };
+    await requireYes(invocation, `This closes the owner ${input.owner}`);
     const view = await withFabric(invocation, (fabric) => fabric.run(closeOwner, input));
     invocation.print(
       view,

@@ -12,6 +12,7 @@ import {
 } from '../operations/people/people.ts';
 import type { PersonView } from '../operations/views/people.ts';
 import { pathOf } from '../pki/files.ts';
+import { requireYes, YES } from './common/confirm.ts';
 import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { consoleAt, parseOrigin } from './common/origin.ts';
@@ -117,10 +118,11 @@ const personRemove: Command = {
   name: 'person remove',
   summary: 'Removes a person at once: its sessions, password and passkeys end.',
   arguments: '<name>',
-  options: [...OWNED],
+  options: [YES, ...OWNED],
   examples: ['enf-fabric person remove anna'],
   async run(invocation) {
     const input = { person: invocation.positionals[0]! };
+    await requireYes(invocation, `This removes ${input.person}, with password and passkeys`);
     const view = await withFabric(invocation, (fabric) => fabric.run(removePerson, input));
     invocation.print(view, () => `${view.name} is removed.`);
     return undefined;

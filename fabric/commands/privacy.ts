@@ -3,6 +3,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { changePrivacy, showPrivacy } from '../operations/privacy.ts';
 import type { PrivacyView } from '../operations/views/privacy.ts';
 import { KEPT_ADDRESSES, type KeptAddresses } from '../registry/privacy.ts';
+import { requireYes, YES } from './common/confirm.ts';
 import { FABRIC, withFabric } from './common/context.ts';
 import { when } from './common/list.ts';
 
@@ -41,6 +42,7 @@ const privacySet: Command = {
       help: 'of the addresses of handshakes: whole, cut (/24, /48) or none',
     },
     { name: 'days', value: 'N', help: 'after so many days handshakes are only counted; 0: they stay' },
+    YES,
     ...FABRIC,
   ],
   examples: ['enf-fabric privacy set --addresses cut --days 90', 'enf-fabric privacy set --days 0'],
@@ -50,6 +52,8 @@ const privacySet: Command = {
       ...(addresses !== undefined && { addresses: keptOf(addresses) }),
       ...(days !== undefined && { days: daysOf(days) }),
     };
+    if ((input.addresses ?? 'whole') !== 'whole' || (input.days ?? 0) > 0)
+      await requireYes(invocation, 'This also forgets what is kept already');
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(changePrivacy, input));
     invocation.print(view, () => `${privacyText(view)} (${effect})`);
     return undefined;

@@ -11,6 +11,7 @@ import { FILES, rootFolder } from '../pki/files.ts';
 import { type RootKeys, readRootKeys } from '../pki/keys.ts';
 import { asked, encodeSigning, parseRequest, type SigningRequest, sign } from '../pki/signing.ts';
 import { listAsked, printRotation, REQUEST, readLines } from './certificate.ts';
+import { requireYes, YES } from './common/confirm.ts';
 import { DATA, FABRIC, withFabric, withLocalFabric } from './common/context.ts';
 
 const rootRotate: Command = {
@@ -34,6 +35,7 @@ const rootEnd: Command = {
     'Declares the end of an older root: agents trust it no more, C devices are served with the next one.',
   arguments: '<number>',
   options: [
+    YES,
     { name: 'anyway', help: 'although agents have not learned of the newest root, or C devices cannot' },
     REQUEST,
     ...FABRIC,
@@ -41,6 +43,7 @@ const rootEnd: Command = {
   examples: ['enf-fabric root end 1', 'enf-fabric root end 1 --anyway'],
   async run(invocation) {
     const number = parseNumber(invocation.positionals[0]!);
+    await requireYes(invocation, `This ends root ${number}`);
     const file = invocation.option('request');
     const input = {
       number,

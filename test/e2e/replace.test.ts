@@ -24,7 +24,7 @@ afterAll(() => world?.close());
 test('the new device comes back by itself with the address and name of the old one', async () => {
   expect((await world.fabric.run('device', 'name', site, 'pump-7')).code).toBe(0);
   await dead.stop();
-  const { code, stdout } = await world.fabric.run('device', 'replace', 'pump-7', former);
+  const { code, stdout } = await world.fabric.run('device', 'replace', 'pump-7', former, '--yes');
   expect(code).toBe(0);
   expect(stdout).toContain(`has ${site} then, called pump-7 (in force`);
   await eventually('the address of the site', async () =>
@@ -46,7 +46,8 @@ test('the old one stays out, and the registry says where each chip is', async ()
 });
 
 test('retired, it is cut at once and refused', async () => {
-  expect((await world.fabric.run('device', 'retire', 'pump-7')).stdout).toContain('never admitted again');
+  const { stdout } = await world.fabric.run('device', 'retire', 'pump-7', '--yes');
+  expect(stdout).toContain('never admitted again');
   expect((await spare.until('blocked')).trouble?.code).toBe('fabric.retired');
   expect(await ping(world.network.fabric, site)).toBeUndefined();
 });

@@ -77,9 +77,9 @@ describe('a fabric whose keys and certificates are replaced', () => {
 
   test('declares the end of the old root, and a device that was off meanwhile learns of it', async () => {
     await soft.stop();
-    const { stderr } = await world.fabric.run('root', 'end', '2');
+    const { stderr } = await world.fabric.run('root', 'end', '2', '--yes');
     expect(stderr).toContain('roots.newest');
-    await must(world.fabric.run('root', 'end', '1'));
+    await must(world.fabric.run('root', 'end', '1', '--yes'));
     await eventually('the device to learn', async () => ((await rootsOf(chip)) === 3 ? true : undefined));
     // It was off meanwhile, and trusts two roots.
     soft.start();

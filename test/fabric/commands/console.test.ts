@@ -39,7 +39,7 @@ test('whoever was invited signs in, and is signed out when the host removes it',
   });
   const answer = key.get((await there.send('POST', '/session/passkey/options', {})).body, there.origin);
   expect(await there.send('POST', '/session/passkey', { response: answer })).toMatchObject({ status: 200 });
-  await fabric.run('person', 'remove', 'bob', '--data', data);
+  await fabric.run('person', 'remove', 'bob', '--yes', '--data', data);
   expect(await there.send('GET', '/me')).toMatchObject({
     status: 401,
     body: { code: 'access.not-signed-in' },

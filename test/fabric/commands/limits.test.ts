@@ -64,7 +64,10 @@ test('[H-E23] what is kept of addresses is chosen on the command line, and holds
     code: 'cli.bad-option',
   });
   expect(await fabric.refusal('privacy', 'set', ...at)).toMatchObject({ code: 'fabric.bad-input' });
-  const changed = await fabric.run('privacy', 'set', '--addresses', 'cut', '--days', '90', ...at);
+  expect(await fabric.refusal('privacy', 'set', '--days', '90', ...at)).toMatchObject({
+    code: 'cli.not-confirmed',
+  });
+  const changed = await fabric.run('privacy', 'set', '--addresses', 'cut', '--days', '90', '--yes', ...at);
   expect(changed.out).toMatch(/networks of addresses, \/24 and \/48 are kept, for 90 days/);
   expect(await fabric.json('privacy', 'show', ...at)).toMatchObject({ addresses: 'cut', days: 90 });
 });

@@ -33,13 +33,16 @@ describe('owners', () => {
       /OWNER +STATUS.*\ndefault +active +1 +- .*\nacme +active +1 +fd00:8f80:9000::\/48/,
     );
     expect((await fabric.run('owner', 'rename', 'acme', 'umbra', ...data)).out).toContain('umbra');
-    await fabric.json('network', 'remove', OWN, '--owner', 'umbra', ...data);
+    await fabric.json('network', 'remove', OWN, '--yes', '--owner', 'umbra', ...data);
     expect((await fabric.run('owner', 'take-back', 'umbra', LENT, ...data)).out).toContain('nothing');
-    expect((await fabric.run('owner', 'close', 'umbra', ...data)).out).toContain('closed');
+    expect(await fabric.refusal('owner', 'close', 'umbra', ...data)).toMatchObject({
+      code: 'cli.not-confirmed',
+    });
+    expect((await fabric.run('owner', 'close', 'umbra', '--yes', ...data)).out).toContain('closed');
     expect(await fabric.refusal('network', 'list', '--owner', 'umbra', ...data)).toMatchObject({
       code: 'fabric.unknown-owner',
     });
-    expect(await fabric.refusal('owner', 'close', 'default', ...data)).toMatchObject({
+    expect(await fabric.refusal('owner', 'close', 'default', '--yes', ...data)).toMatchObject({
       code: 'fabric.default-owner',
     });
     expect(await fabric.refusal('owner', 'add', 'Acme GmbH', ...data)).toMatchObject({

@@ -25,15 +25,15 @@ describe('people', () => {
     expect((await fabric.run('person', 'list', ...data)).out).toMatch(/Anna +owner.*\n.*Bob +operator/);
     expect((await fabric.run('person', 'role', 'bob', 'auditor', ...data)).out).toBe('Bob is auditor.\n');
     expect((await fabric.run('person', 'role', 'bob', 'auditor', ...data)).out).toContain('was already');
-    expect((await fabric.run('person', 'remove', 'bob', ...data)).out).toBe('Bob is removed.\n');
+    expect((await fabric.run('person', 'remove', 'bob', '--yes', ...data)).out).toBe('Bob is removed.\n');
     expect(await fabric.json('person', 'list', ...data)).toMatchObject([
       { name: 'Anna', removed: null },
       { name: 'Bob', removed: expect.any(String) },
     ]);
-    expect(await fabric.refusal('person', 'remove', 'bob', ...data)).toMatchObject({
+    expect(await fabric.refusal('person', 'remove', 'bob', '--yes', ...data)).toMatchObject({
       code: 'fabric.unknown-person',
     });
-    expect(await fabric.refusal('person', 'remove', 'anna', ...data)).toMatchObject({
+    expect(await fabric.refusal('person', 'remove', 'anna', '--yes', ...data)).toMatchObject({
       code: 'fabric.last-owner',
     });
     expect(await fabric.refusal('person', 'role', 'anna', 'root', ...data)).toMatchObject({

@@ -48,7 +48,9 @@ test('the host reaches every network, also one added while serving, and nothing 
   expect(addresses()).toContain('fd00:9:9:9::1/128');
   expect(ip('-6', 'route', 'show', 'dev', 'enf-test0')).toContain('fd00:9:9:9::/64');
 
-  expect((await fabric.run('network', 'remove', 'fd00:9:9:9::/64', ...at)).out).toContain('in force');
+  expect((await fabric.run('network', 'remove', 'fd00:9:9:9::/64', '--yes', ...at)).out).toContain(
+    'in force',
+  );
   expect(addresses()).not.toContain('fd00:9:9:9::');
   expect(ip('-6', 'route', 'show', 'dev', 'enf-test0')).not.toContain('fd00:9:9:9::');
   expect(addresses()).toContain('fd00:1:2:3::1/128');
@@ -82,7 +84,7 @@ test('[16.4] what another program takes away is restored, and logged', async () 
     'the address fd00:1:2:3::1/128 of enf-test0 was changed by another program',
   );
   // A network that is removed is not restored.
-  await fabric.run('network', 'remove', 'fd00:1:2:4::/64', ...at);
+  await fabric.run('network', 'remove', 'fd00:1:2:4::/64', '--yes', ...at);
   ip('-6', 'addr', 'del', 'fd00:1:2:3::1/128', 'dev', 'enf-test0');
   await eventually(address);
   expect(route()).toBe(false);

@@ -1,0 +1,25 @@
+import type { Invocation, Option } from '../../../cli/program.ts';
+import { askLine, hasTerminal } from '../../../cli/prompt.ts';
+import { Failure } from '../../../protocol/failure.ts';
+
+export const YES: Option = { name: 'yes', help: 'do not ask' };
+
+/** Who may be asked; tests answer themselves. */
+const TERMINAL = { isThere: hasTerminal, ask: askLine };
+
+/**
+ * Asks on the terminal before something is done that nobody can undo, unless `--yes` is given. `what` is said with a capital and no full stop.
+ * @throws Failure `cli.not-confirmed`, `os.cancelled`
+ */
+export async function requireYes(invocation: Invocation, what: string, terminal = TERMINAL): Promise<void> {
+  if (invocation.flag(YES.name)) return;
+  if (!terminal.isThere()) throw notConfirmed(what, 'Repeat the command with --yes.');
+  const answer = await terminal.ask(`${what}. That cannot be undone. Go on? (yes/no) `);
+  if (answer !== 'yes')
+    throw notConfirmed(what, 'Repeat the command, and type "yes" to do it; or give it --yes.');
+}
+
+const notConfirmed = (what: string, action: string): Failure =>
+  new Failure('cli.not-confirmed', 'operator', `${what}, which cannot be undone. Nothing was done`, {
+    action,
+  });
