@@ -1,5 +1,5 @@
 import { decodeBase45, encodeBase45 } from './base45.ts';
-import { ascii, concat, readU32, u32 } from './bytes.ts';
+import { ascii, concat, readU32, toHex, u32 } from './bytes.ts';
 import { crc32 } from './crc32.ts';
 import { GROUP_KEY_LENGTH, MAX_BASENAME_LENGTH } from './crypto/group.ts';
 import { Failure } from './failure.ts';
@@ -223,6 +223,12 @@ function parseBody(body: Uint8Array): Label {
     ...(box === undefined ? {} : { box }),
     ...(signature === undefined ? {} : { signature }),
   };
+}
+
+/** A basename as people type it: printable ASCII, or its hex behind `0x`, also of a text that begins with that. */
+export function basenameText(basename: Uint8Array): string {
+  const text = String.fromCharCode(...basename);
+  return /^(?!0x)[\x20-\x7e]+$/.test(text) ? text : `0x${toHex(basename)}`;
 }
 
 /** @throws Failure `label.bad-basename` unless it has 1 to 64 bytes */

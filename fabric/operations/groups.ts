@@ -1,6 +1,6 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
-import { MAX_COUNT } from '../../protocol/label.ts';
+import { basenameText, MAX_COUNT } from '../../protocol/label.ts';
 import { LONGEST_HEADER } from '../../protocol/roster.ts';
 import { countries } from '../geo/countries.ts';
 import { parseCountries } from '../geo/country-list.ts';

@@ -1,5 +1,6 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
+import { basenameText } from '../../protocol/label.ts';
 import { text } from './contract/input.ts';
 import { operation, type ReadContext } from './contract/operation.ts';
 import { groupView, LONGEST_LABEL } from './groups.ts';
@@ -22,7 +23,7 @@ export const readLabel = operation<{ label: string }, LabelView, ReadContext>(
       gid: toHex(gid),
       name: label.name,
       vendor: label.vendor ?? null,
-      basename: toHex(label.basename),
+      basename: basenameText(label.basename),
       announced: label.count ?? null,
       box: label.box ?? null,
       hasClaim: label.claim !== undefined,

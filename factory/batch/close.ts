@@ -1,8 +1,8 @@
 import { digestOf } from '../../crypto/maker-key.ts';
 import { createFolder } from '../../os/files/create.ts';
 import { readBounded } from '../../os/files/read.ts';
-import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { basenameText } from '../../protocol/label.ts';
 import { MANIFEST_FORMAT } from '../../protocol/roster.ts';
 import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
@@ -27,7 +27,7 @@ export interface Manifest {
   readonly name: string;
   readonly vendor?: string | undefined;
   readonly gid: string;
-  /** Hex. */
+  /** As `basenameText` writes it. */
   readonly basename: string;
   readonly devices: number;
   /** How many devices have their endorsement certificate verified. */
@@ -87,7 +87,7 @@ async function describe(group: Group, perBox: number | undefined): Promise<Manif
     name: group.name,
     ...(group.vendor === undefined ? {} : { vendor: group.vendor }),
     gid: group.gid,
-    basename: toHex(group.basename),
+    basename: basenameText(group.basename),
     devices,
     verified,
     unnamed,

@@ -1,7 +1,8 @@
 import { encodePng } from '../../os/files/png.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { basenameText } from '../../protocol/label.ts';
 import type { Group } from '../group/group.ts';
-import { basenameText, shortGid } from '../group/names.ts';
+import { shortGid } from '../group/names.ts';
 import { type QrCode, QUIET_ZONE } from './qr.ts';
 
 export const DOTS_PER_INCH = 300;

@@ -5,6 +5,7 @@ import { concat, u32 } from '../../protocol/bytes.ts';
 import { crc32 } from '../../protocol/crc32.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import {
+  basenameText,
   encodeLabel,
   type Label,
   MAX_LABEL_TEXT,
@@ -299,4 +300,11 @@ describe('hostile text', () => {
     }
     expect(accepted).toEqual([]);
   });
+});
+
+test('a basename is a text where it is printable, and else hex; no two have the same', () => {
+  expect(basenameText(encodeUtf8('xaprcnet'))).toBe('xaprcnet');
+  expect(basenameText(Uint8Array.of(0x30, 0x78, 0x00))).toBe('0x307800');
+  expect(basenameText(encodeUtf8('0x41'))).toBe('0x30783431');
+  expect(basenameText(encodeUtf8('ä'))).toBe('0xc3a4');
 });

@@ -2,7 +2,6 @@ import { optional } from '../contract/input.ts';
 import {
   CHANGED,
   count,
-  hex,
   hexOf,
   ipv6,
   listOf,
@@ -27,7 +26,10 @@ const GID = hexOf(32, 'The id of the group.');
 export const GroupView = named('Group', 'A group: a batch of devices.', {
   gid: GID,
   name: words('Its name.', 'batch 7'),
-  basename: hex('What the signatures of its chips are made over, so that each chip has one pseudonym.'),
+  basename: words(
+    'What the signatures of its chips are made over, so that each chip has one pseudonym: a text, or hex behind 0x if it is none.',
+    'xaprcnet',
+  ),
   network: prefix('The network of its devices.'),
   owner: words('The name of the owner whose it is.', 'default'),
   status: wordOf(['active', 'suspended'], 'May its devices use the network?'),
@@ -103,7 +105,7 @@ export const LabelView = named('Label', 'What a label says, and what is known he
   gid: GID,
   name: words('The name of the group as the label says it.', 'batch 7'),
   vendor: orNull(words('As the label says, which nobody has checked.')),
-  basename: hex('See Group.'),
+  basename: words('See Group.'),
   announced: orNull(count('How many devices the batch has, as the label says; null: it does not.')),
   box: orNull(
     shown(

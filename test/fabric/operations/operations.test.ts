@@ -7,6 +7,7 @@ import { admitGroup, listGroups, setGroupStatus } from '../../../fabric/operatio
 import { addNetwork, listNetworks } from '../../../fabric/operations/networks.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import { basenameText } from '../../../protocol/label.ts';
 import '../checked.ts';
 import { makeBatch } from '../device.ts';
 import { opened, registryFile, seenBy, type TestContext } from '../place.ts';
@@ -51,7 +52,7 @@ describe('an owner', () => {
       {
         gid: toHex(batch.gid),
         name: 'batch 7',
-        basename: toHex(batch.basename),
+        basename: basenameText(batch.basename),
         network: NETWORK,
         owner: 'default',
         status: 'active',

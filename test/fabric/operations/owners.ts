@@ -5,6 +5,7 @@ import { type Ground, perform } from '../../../fabric/operations/perform.ts';
 import type { Group } from '../../../fabric/registry/records.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6, formatPrefix, parsePrefix } from '../../../protocol/ipv6.ts';
+import { basenameText } from '../../../protocol/label.ts';
 import { makeBatch } from '../device.ts';
 import { opened, registryFile, type WholeRegistry } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
@@ -48,7 +49,7 @@ export const ABSENT: Named = {
   second: 'fd00:8f80:ffff:1:9999:8888:7777:5555',
   device: 'nobodys-gateway',
   gid: toHex(NOBODYS.gid),
-  basename: toHex(NOBODYS.basename),
+  basename: basenameText(NOBODYS.basename),
   group: 'nobodys batch',
   prefix: 'fd00:8f80:ffff:1::/64',
   network: 'nobodys plant',
@@ -173,7 +174,7 @@ async function plant(
     ...{ id, name, address, second, device, prefix: formatPrefix(prefix), network: `${name} plant` },
     ...{
       gid: toHex(group.gid),
-      basename: toHex(group.basename),
+      basename: basenameText(group.basename),
       group: `${name} batch`,
       label: batch.label,
       person,
@@ -188,7 +189,7 @@ async function plant(
         address,
         second,
         toHex(group.gid),
-        toHex(group.basename),
+        basenameText(group.basename),
         source,
         person,
       ],

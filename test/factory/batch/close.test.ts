@@ -56,7 +56,7 @@ describe('closing a batch', () => {
   test('signs a manifest that openssl verifies, with the digest of the devices, and nothing of the operator', async () => {
     const { manifest, folder, already } = await close();
     expect([manifest, already]).toMatchObject([
-      { devices: 1, verified: 1, unnamed: 0, gid: group.gid },
+      { devices: 1, verified: 1, unnamed: 0, gid: group.gid, basename: 'xaprcnet' },
       false,
     ]);
     expect(openssl(`${maker.folder}/maker.pub`, folder)).toContain('Verified Successfully');
