@@ -4,6 +4,8 @@ import { Failure } from '../protocol/failure.ts';
 /** One option of a command: `--name VALUE`, or a flag without `value`. */
 export interface Option {
   readonly name: string;
+  /** Another name that means the same. */
+  readonly alias?: string;
   /** Placeholder of the value in the help, e.g. `FILE`; absent for a flag. */
   readonly value?: string;
   readonly help: string;
@@ -150,13 +152,11 @@ function firstUnknown(
 function invocation(program: Program, command: Command, args: readonly string[]): Invocation {
   const known = optionsOf(command);
   const config = Object.fromEntries(
-    known.map((option) => [
-      option.name,
-      {
-        type: option.value === undefined ? ('boolean' as const) : ('string' as const),
-        multiple: option.many ?? false,
-      },
-    ]),
+    known.flatMap((option) => {
+      const type = option.value === undefined ? ('boolean' as const) : ('string' as const);
+      const form = { type, multiple: option.many ?? false };
+      return [option.name, ...(option.alias === undefined ? [] : [option.alias])].map((name) => [name, form]);
+    }),
   );
   let parsed: ReturnType<typeof parseArgs>;
   try {
@@ -179,7 +179,7 @@ function invocation(program: Program, command: Command, args: readonly string[])
       { action: `See "${program.name} ${command.name} --help".` },
     );
   }
-  const values = parsed.values;
+  const values = byName(known, parsed.values);
   const option = (name: string): string | undefined =>
     (values[name] as string | undefined) ?? known.find((each) => each.name === name)?.default;
   return {
@@ -202,6 +202,23 @@ function invocation(program: Program, command: Command, args: readonly string[])
       );
     },
   };
+}
+
+/** The values by the names of options; an alias and its option together would be two answers. @throws Failure `cli.bad-option` */
+function byName(
+  known: readonly Option[],
+  { ...values }: ReturnType<typeof parseArgs>['values'],
+): ReturnType<typeof parseArgs>['values'] {
+  for (const { name, alias } of known) {
+    if (alias === undefined || values[alias] === undefined) continue;
+    if (values[name] !== undefined) {
+      throw new Failure('cli.bad-option', 'operator', `--${alias} is --${name}`, {
+        action: 'Give one of them.',
+      });
+    }
+    values[name] = values[alias];
+  }
+  return values;
 }
 
 function programHelp(program: Program): string {

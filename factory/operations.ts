@@ -4,6 +4,7 @@ import { explainNotPermitted } from '../os/linux/tpm-device.ts';
 import { wipe } from '../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../protocol/crypto/group.ts';
 import { parseTrust, type Trust } from '../protocol/identity/trust.ts';
+import { basenameText } from '../protocol/label.ts';
 import { decodeUtf8 } from '../protocol/utf8.ts';
 import { DEFAULT_TCTI, openTpm, type Tpm } from '../tpm/context.ts';
 import { probe } from '../tpm/probe.ts';
@@ -26,7 +27,6 @@ import {
   readLabelText,
   unlockIssuer,
 } from './group/group.ts';
-import { basenameText } from './group/names.ts';
 import { inspectTpm } from './inspect/chip.ts';
 import { type Inspection, inspectFile, inspectFolder } from './inspect/inspect.ts';
 import { describeGroup, drawPng, drawSvg } from './label/label.ts';
@@ -71,6 +71,8 @@ export interface GroupView {
   readonly gid: string;
   readonly created: string;
   readonly devices: number;
+  /** It takes no more devices. */
+  readonly closed: boolean;
   readonly issuerSecret: IssuerStorage;
 }
 
@@ -84,7 +86,7 @@ export async function showGroup(folder: string): Promise<GroupView> {
     basename: basenameText(group.basename),
     gid,
     created,
-    devices: await countDevices(group),
+    ...(await withJournal(group, async ({ tally, closed }) => ({ devices: tally.passed, closed }))),
     issuerSecret: await issuerSecretStorage(group),
   };
 }
@@ -216,8 +218,12 @@ export async function inspectTarget(target: InspectionTarget): Promise<Inspectio
   return withTpm(target.tcti, inspectTpm);
 }
 
+/** How a TPM is reached that is named as a device, or by its TCTI. */
+export const tctiOf = (text: string): string => (text.startsWith('/') ? `device:${text}` : text);
+
 /** Opens a TPM for `use` and closes it. @throws Failure `tpm.…` */
-export async function withTpm<T>(tcti = DEFAULT_TCTI, use: (tpm: Tpm) => Promise<T>): Promise<T> {
+export async function withTpm<T>(given = DEFAULT_TCTI, use: (tpm: Tpm) => Promise<T>): Promise<T> {
+  const tcti = tctiOf(given);
   const tpm = await explainNotPermitted(tcti, () => openTpm(tcti));
   try {
     return await use(tpm);

@@ -1,4 +1,5 @@
 import type { Command, Invocation } from '../../cli/program.ts';
+import { counted } from '../../cli/words.ts';
 import { createFileFrom } from '../../os/files/create.ts';
 import { printed } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -37,9 +38,11 @@ function tallyLines({ passed, issued, failed, damaged, first, last }: Tally): st
   const reasons = Object.entries(failed).sort(([, a], [, b]) => b - a);
   return [
     `Devices         ${passed}`,
-    ...(issued === 0 ? [] : [`Not yet proved  ${issued} boards with a credential`]),
+    ...(issued === 0 ? [] : [`Not yet proved  ${counted(issued, 'board')} with a credential`]),
     ...reasons.map(([code, count], i) => `${(i === 0 ? 'Failed' : '').padEnd(14)}  ${count} ${code}`),
-    ...(damaged === 0 ? [] : [`Damaged         ${damaged} lines of journal.jsonl that hold no entry`]),
+    ...(damaged === 0
+      ? []
+      : [`Damaged         ${counted(damaged, 'line')} of journal.jsonl without an entry`]),
     ...(first === undefined ? [] : [`From, to        ${first}, ${last}`]),
   ];
 }
@@ -74,8 +77,12 @@ export const batchExport: Command = {
     }
     const chunks = exported(invocation, group);
     const out = invocation.option('out');
-    if (out === undefined) for await (const chunk of chunks) await printed(chunk);
-    else await createFileFrom(out, chunks, async () => {});
+    if (out === undefined) {
+      for await (const chunk of chunks) await printed(chunk);
+      return undefined;
+    }
+    await createFileFrom(out, chunks, async () => {});
+    process.stderr.write(`Written: ${out}\n`);
     return undefined;
   },
 };
@@ -130,7 +137,7 @@ export const batchClose: Command = {
     invocation.print(
       { ...manifest, folder, already },
       () =>
-        `${group.name} ${already ? 'was closed before' : 'is closed'}: ${manifest.devices} devices, ${manifest.verified} proved genuine. The signed manifest is in ${folder}.`,
+        `${group.name} ${already ? 'was closed before' : 'is closed'}: ${counted(manifest.devices, 'device')}, ${manifest.verified} proved genuine. The signed manifest is in ${folder}.`,
     );
     return undefined;
   },

@@ -1,4 +1,5 @@
 import type { Command } from '../../cli/program.ts';
+import { counted } from '../../cli/words.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { MOST_IN_A_BOX } from '../../protocol/roster.ts';
 import { drawBoxLabels } from '../box-labels.ts';
@@ -53,7 +54,7 @@ export const batchLabels: Command = {
     const boxes = await drawBoxLabels(invocation.required('group'), size, widthMm, files, codes);
     invocation.print(
       { boxes, pdf, zpl, svg, png },
-      () => `${boxes} labels are in ${written.join(', ')}. Each admits the whole batch: keep them secret.`,
+      () => `${counted(boxes, 'label is', 'labels are')} in ${written.join(', ')}. Each admits the whole batch: keep them secret.`,
     );
     return undefined;
   },

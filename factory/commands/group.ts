@@ -24,9 +24,10 @@ export const TRUST_OPTION: Option = {
   help: 'trust bundle (trust.json) of the fabric that the device will connect to',
 };
 export const TCTI_OPTION: Option = {
-  name: 'tcti',
-  value: 'TCTI',
-  help: `how to reach the TPM, e.g. swtpm:host=127.0.0.1,port=2321 (default ${DEFAULT_TCTI})`,
+  name: 'tpm',
+  alias: 'tcti',
+  value: 'DEVICE',
+  help: `the TPM, e.g. /dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321; --tcti is the same (default ${DEFAULT_TCTI})`,
 };
 export const PASSPHRASE_OPTION: Option = {
   name: 'passphrase-file',
@@ -233,7 +234,7 @@ export const groupShow: Command = {
   options: [GROUP_OPTION],
   async run(invocation) {
     const view = await showGroup(invocation.required('group'));
-    const { name, vendor, basename, gid, created, devices, issuerSecret } = view;
+    const { name, vendor, basename, gid, created, devices, closed, issuerSecret } = view;
     invocation.print(view, () =>
       [
         `Name           ${name}`,
@@ -241,7 +242,7 @@ export const groupShow: Command = {
         `Basename       ${basename}`,
         `Group (GID)    ${gid}`,
         `Created        ${created}`,
-        `Devices        ${devices}`,
+        `Devices        ${devices}${closed ? '; the batch is closed, and takes no more' : ''}`,
         `Issuer secret  ${issuerSecret}`,
       ].join('\n'),
     );

@@ -1,12 +1,14 @@
 import type { Command, Option } from '../../cli/program.ts';
 import { askLine } from '../../cli/prompt.ts';
+import { counted } from '../../cli/words.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { basenameText } from '../../protocol/label.ts';
 import { wipeTpm } from '../../tpm/wipe.ts';
 import { memberNameOf } from '../device/member.ts';
 import { requireConfirmed, verifyDevice } from '../device/verify.ts';
 import { openGroup } from '../group/group.ts';
-import { basenameText, shortGid } from '../group/names.ts';
+import { shortGid } from '../group/names.ts';
 import { withTpm } from '../operations.ts';
 import { EK_OPTIONS, HIERARCHY_AUTH_OPTION, readHierarchyAuth, readPolicy } from './device.ts';
 import { GROUP_OPTION, TCTI_OPTION } from './group.ts';
@@ -79,7 +81,7 @@ export const deviceWipe: Command = {
         invocation.print(
           { member: member ?? null, removed },
           () =>
-            `${removed} objects were removed. The entry in the journal stays; ban the device at its fabric if it was ever there.`,
+            `${counted(removed, 'object was', 'objects were')} removed. The entry in the journal stays; ban the device at its fabric if it was ever there.`,
         );
       });
     } finally {

@@ -7,9 +7,14 @@ import { TCTI_OPTION } from './group.ts';
 export const inspect: Command = {
   name: 'inspect',
   summary: 'show what a TPM, a file or a folder holds, and what is wrong with it',
+  arguments: '[file]',
   options: [
     TCTI_OPTION,
-    { name: 'file', value: 'FILE', help: 'a key, credential, certificate, signature, label or trust bundle' },
+    {
+      name: 'file',
+      value: 'FILE',
+      help: 'a key, credential, certificate, signature, label or trust bundle; also without --file',
+    },
     {
       name: 'dir',
       value: 'DIR',
@@ -18,8 +23,8 @@ export const inspect: Command = {
   ],
   examples: [
     'enf-factory inspect',
-    'enf-factory inspect --dir groups/march',
-    'enf-factory inspect --file daa_cred.bin --json',
+    'enf-factory inspect daa_cred.bin',
+    'enf-factory inspect --dir groups/march --json',
   ],
   async run(invocation) {
     const inspection = await inspectTarget(target(invocation));
@@ -29,9 +34,11 @@ export const inspect: Command = {
 };
 
 function target(invocation: Invocation): InspectionTarget {
-  const [tcti, file, folder] = [TCTI_OPTION.name, 'file', 'dir'].map((name) => invocation.option(name));
-  if ([tcti, file, folder].filter((each) => each !== undefined).length > 1) {
-    throw new Failure('cli.bad-arguments', 'operator', 'expected at most one of --tcti, --file and --dir', {
+  const [tcti, named, folder] = [TCTI_OPTION.name, 'file', 'dir'].map((name) => invocation.option(name));
+  const [given] = invocation.positionals;
+  const file = named ?? given;
+  if ([tcti, named, given, folder].filter((each) => each !== undefined).length > 1) {
+    throw new Failure('cli.bad-arguments', 'operator', 'expected at most one of a file, --tpm and --dir', {
       action: 'See "enf-factory inspect --help".',
     });
   }

@@ -2,6 +2,7 @@ import { inColour } from '../../cli/colour.ts';
 import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
 import { type InputLines, inputLines } from '../../cli/prompt.ts';
 import { repaint } from '../../cli/watch.ts';
+import { counted } from '../../cli/words.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { probe } from '../../tpm/probe.ts';
@@ -10,7 +11,7 @@ import type { Marks } from '../batch/record.ts';
 import { checkSerial, type SerialSource } from '../batch/row.ts';
 import { personaliseTpm } from '../device/personalise.ts';
 import { openGroup } from '../group/group.ts';
-import { readTrust, unlockOpenBatch } from '../operations.ts';
+import { readTrust, tctiOf, unlockOpenBatch } from '../operations.ts';
 import { advance, eventLine, newRun, runScreen } from '../station/progress.ts';
 import { runSockets, type SocketEvent } from '../station/sockets.ts';
 import {
@@ -44,6 +45,7 @@ export const batchRun: Command = {
     STATION_TPM_OPTION,
     {
       name: 'tpm',
+      alias: 'tcti',
       value: 'DEVICE',
       help: 'a socket, e.g. /dev/tpmrm0 or swtpm:host=127.0.0.1,port=2321; may be given several times',
       many: true,
@@ -83,7 +85,7 @@ export const batchRun: Command = {
     stop.signal.addEventListener('abort', () => lines.close());
     // At once, when it is pressed again: nothing is lost.
     process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
-    const show = display(invocation, `${group.name}, ${sockets.length} sockets`, count);
+    const show = display(invocation, `${group.name}, ${counted(sockets.length, 'socket')}`, count);
     try {
       const made = await runSockets({
         sockets,
@@ -108,7 +110,8 @@ export const batchRun: Command = {
           await withJournal(group, (journal) => journal.record(facts));
         },
       });
-      if (!invocation.flag('json')) process.stdout.write(`${made} devices were made.\n`);
+      if (!invocation.flag('json'))
+        process.stdout.write(`${counted(made, 'device was', 'devices were')} made.\n`);
       return count === undefined || made >= count ? EXIT.ok : EXIT.failed;
     } finally {
       lines.close();
@@ -203,9 +206,7 @@ function nextByEmptyLine(lines: InputLines): (socket: number, keyless: boolean) 
 
 function readSockets(invocation: Invocation): string[] {
   const given = invocation.options('tpm');
-  const sockets = (given.length === 0 ? ['/dev/tpmrm0'] : given).map((each) =>
-    each.startsWith('/') ? `device:${each}` : each,
-  );
+  const sockets = (given.length === 0 ? ['/dev/tpmrm0'] : given).map(tctiOf);
   if (sockets.length <= MOST_SOCKETS && new Set(sockets).size === sockets.length) return sockets;
   throw new Failure(
     'cli.bad-value',

@@ -1,5 +1,6 @@
 import { type Command, EXIT } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
+import { counted } from '../../cli/words.ts';
 import { createFile } from '../../os/files/create.ts';
 import { parseListen } from '../../os/net/listen.ts';
 import { type Level, stderrLog } from '../../os/service/log.ts';
@@ -176,7 +177,7 @@ export const stationToken: Command = {
     const { id, expires } = token;
     invocation.print(
       { id, count, expires, file: out },
-      () => `The token ${id} is in ${out}, for ${count} boards until ${expires}.`,
+      () => `The token ${id} is in ${out}, for ${counted(count, 'board')} until ${expires}.`,
     );
     return undefined;
   },

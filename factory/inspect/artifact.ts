@@ -17,11 +17,11 @@ import { Failure } from '../../protocol/failure.ts';
 import { parseTss2 } from '../../protocol/identity/key-file.ts';
 import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
 import { parseTrust } from '../../protocol/identity/trust.ts';
-import { checkBasename, parseLabel } from '../../protocol/label.ts';
+import { basenameText, checkBasename, parseLabel } from '../../protocol/label.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
 import { parseRootCertificate, parseServerCertificate } from '../../protocol/xtt/certificate.ts';
 import { parseIssuerInTpm } from '../group/issuer-tpm.ts';
-import { basenameText, memberName, shortGid } from '../group/names.ts';
+import { memberName, shortGid } from '../group/names.ts';
 
 /** What a file (or an object in a TPM) was recognised as. Never holds a secret. */
 export interface Finding {
@@ -58,6 +58,9 @@ const check =
     return {};
   };
 
+/** A station draws labels; a fabric and phones read them. */
+const PICTURE = { code: 'not read; label.txt of the group has its text' };
+
 /** The first kind that matches is taken. File names are used only where the length is ambiguous. */
 const KINDS: readonly Kind[] = [
   {
@@ -88,6 +91,12 @@ const KINDS: readonly Kind[] = [
       };
     },
   },
+  {
+    kind: 'picture (PNG)',
+    matches: (_name, bytes) => toHex(bytes.subarray(0, 8)) === '89504e470d0a1a0a',
+    examine: () => PICTURE,
+  },
+  { kind: 'picture (SVG)', matches: startingWith(/^\s*<(?:\?xml|svg)\b/), examine: () => PICTURE },
   {
     kind: 'trust bundle',
     matches: startingWith(/^\s*\{[^}]*"enf-trust-/),

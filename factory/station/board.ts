@@ -110,7 +110,7 @@ async function attempt(request: BoardRequest): Promise<BoardDevice> {
   const member = await memberNameOf(tpm);
   const begun = await station(STEP.begin, { ...serial, tpm: maker, firmware, member }, true);
   const session = begun.needed('session', /^[0-9a-f]{32}$/);
-  progress('the station knows this board');
+  progress('connected to the station: it makes devices with this token');
   try {
     return await joinGroup(request, station, session, begun);
   } catch (error) {

@@ -69,6 +69,8 @@ export function eventLine(event: SocketEvent): string | undefined {
       return `FAIL  ${where}  ${event.message} [${event.code}]`;
     case 'problem':
       return `      ${where}  ${event.message} [${event.code}]`;
+    case 'waiting':
+      return `      ${where}  waits for a chip`;
     default:
       return undefined;
   }

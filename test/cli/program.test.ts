@@ -52,6 +52,27 @@ test.each([
   expect(await runProgram(PROGRAM, argv)).toBe(code);
 });
 
+test('an alias is its option, and not a second one', async () => {
+  const got: (string | undefined)[] = [];
+  const program: Program = {
+    ...PROGRAM,
+    commands: [
+      {
+        name: 'see',
+        summary: 'Looks',
+        options: [{ name: 'tpm', alias: 'tcti', value: 'DEVICE', help: 'which' }],
+        async run(invocation) {
+          got.push(invocation.option('tpm'));
+          return undefined;
+        },
+      },
+    ],
+  };
+  for (const name of ['--tpm', '--tcti']) expect(await runProgram(program, ['see', name, 'x'])).toBe(0);
+  expect(got).toEqual(['x', 'x']);
+  expect(await runProgram(program, ['see', '--tpm', 'x', '--tcti', 'x'])).toBe(2);
+});
+
 describe('the help', () => {
   test('names commands and exit codes', async () => {
     expect(await runProgram(PROGRAM, ['--help'])).toBe(0);

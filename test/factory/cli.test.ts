@@ -139,6 +139,11 @@ describe('enf-factory', () => {
     expect((await run('label', '--group', group)).out).toContain('█ ▄▄▄▄▄ █');
     expect(parseLabel(readFileSync(`${group}/label.txt`, 'utf8')).vendor).toBe('Acme');
 
+    for (const picture of [svg, png])
+      expect(await run('inspect', picture)).toMatchObject({
+        code: 0,
+        out: expect.stringContaining('picture'),
+      });
     for (const folder of [group, device])
       expect(await run('inspect', '--dir', folder)).toMatchObject({ code: 0, err: '' });
   });
@@ -187,7 +192,7 @@ describe('enf-factory', () => {
       expect(made.out + made.err).not.toContain('geheim');
       const again = await run(...personalise);
       expect([again.code, again.out]).toEqual([0, expect.stringContaining('was already a member')]);
-      const full = await run('inspect', '--tcti', chip.tcti);
+      const full = await run('inspect', '--tpm', chip.tcti);
       expect([full.code, full.out]).toEqual([
         0,
         expect.stringContaining('personalised yes, owner hierarchy'),
@@ -199,13 +204,17 @@ describe('enf-factory', () => {
 
   test.each<[number, string, string[]]>([
     [1, 'tpm.absent', ['inspect', '--tcti', 'swtpm:host=127.0.0.1,port=9']],
+    [1, 'tpm.absent', ['device', 'verify', '--tpm', 'swtpm:host=127.0.0.1,port=9']],
     [2, 'cli.missing-option', ['group', 'create', '--name', 'x']],
     [2, 'cli.unknown-command', ['group', 'creat']],
     [2, 'cli.bad-value', ['label', '--group', '.', '--width-mm', '0']],
     [2, 'cli.bad-arguments', ['inspect', '--file', 'a', '--dir', 'b']],
     [2, 'cli.bad-arguments', ['inspect', '--file', 'a', '--tcti', 'b']],
+    [2, 'cli.bad-arguments', ['inspect', 'a', '--tpm', 'b']],
+    [2, 'cli.bad-option', ['inspect', '--tcti', 'a', '--tpm', 'b']],
     [1, 'os.no-file', ['group', 'show', '--group', '/nonexistent']],
     [1, 'os.no-file', ['inspect', '--file', '/nonexistent']],
+    [1, 'os.no-file', ['inspect', '/nonexistent']],
     [
       1,
       'os.no-terminal',

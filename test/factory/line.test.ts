@@ -103,7 +103,9 @@ test('the line of docs/factory.md, from an empty room to shipped boxes', async (
     }
     const done = await run(what.startsWith('enf-factory device') ? [...words, ...tcti] : words);
     expect([words.join(' '), done.code, done.code === 0 ? '' : done.err]).toEqual([words.join(' '), 0, '']);
+    if (what === 'enf-factory batch export') expect(done.err).toBe('Written: march.csv\n');
     if (what === 'enf-factory batch run') {
+      expect(done.out).toMatch(/^ +socket 1 {2}waits for a chip$/m);
       expect(done.out.match(/^PASS {2}socket [12] {2}[0-9a-f]{16}$/gm)).toHaveLength(2);
       expect(done.out).toContain('2 devices were made.');
     }
@@ -115,7 +117,11 @@ test('the line of docs/factory.md, from an empty room to shipped boxes', async (
     if (what === 'enf-factory station token' && token === '')
       token = JSON.parse((await run([...words.slice(0, 5), '--json'])).out)[0].id;
     if (what === 'enf-factory batch status') expect(done.out).toMatch(/Devices +3\n/);
-    if (what === 'enf-factory batch close') expect(done.out).toContain('3 devices, 0 proved genuine');
+    if (what === 'enf-factory batch close') {
+      expect(done.out).toContain('3 devices, 0 proved genuine');
+      const shown = await run(['enf-factory', 'group', 'show', '--group', 'groups/march']);
+      expect(shown.out).toContain('Devices        3; the batch is closed');
+    }
     if (what === 'enf-factory label --group') expect(done.out).toContain('Devices: 3');
     if (words[0] === 'sha256sum') {
       const { sha256 } = JSON.parse(readFileSync(path('groups/march/manifest/manifest.json'), 'utf8'));
