@@ -1,5 +1,6 @@
 import type { Command, Invocation } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
+import { counted } from '../../cli/words.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from '../operations/audit.ts';
 import type { AuditView, HandshakeCountView, HandshakeView } from '../operations/views/handshakes.ts';
@@ -77,7 +78,7 @@ export const audit: Command = {
           ? fabric.run(listAudit, { ...page, subject })
           : fabric.read(listAudit, { ...page, subject }),
       );
-      const verified = `${entries} entries, unbroken; head ${entries}:${head}`;
+      const verified = `${counted(entries, 'entry', 'entries')}, unbroken; head ${entries}:${head}`;
       invocation.print({ entries, head, newest: rows }, () => `${auditTable(rows)}\n\n${verified}`);
     });
     return undefined;

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Command, Invocation, Option } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
+import { counted } from '../../cli/words.ts';
 import { createFile } from '../../os/files/create.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -167,7 +168,7 @@ function cells({ name, root, inForce, ends, fingerprint, key }: CertificateView)
 function until(ends: string | null): string {
   if (ends === null) return 'never';
   const days = Math.floor((Date.parse(ends) - Date.now()) / DAY_MS);
-  return days < 0 ? `${ends.slice(0, 10)} (ended)` : `${ends.slice(0, 10)} (${days} days)`;
+  return days < 0 ? `${ends.slice(0, 10)} (ended)` : `${ends.slice(0, 10)} (${counted(days, 'day')})`;
 }
 
 /** The console's certificate as the configuration names it, if this user may read it. */

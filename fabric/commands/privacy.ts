@@ -1,4 +1,5 @@
 import type { Command } from '../../cli/program.ts';
+import { counted } from '../../cli/words.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { changePrivacy, showPrivacy } from '../operations/privacy.ts';
 import type { PrivacyView } from '../operations/views/privacy.ts';
@@ -14,7 +15,7 @@ const KEPT: Readonly<Record<KeptAddresses, string>> = {
 };
 
 function privacyText({ addresses, days, changed }: PrivacyView): string {
-  const long = days === null ? 'as long as handshakes are kept' : `for ${days} days`;
+  const long = days === null ? 'as long as handshakes are kept' : `for ${counted(days, 'day')}`;
   const by = changed === null ? '' : ` ${changed.by} has chosen that ${when(changed.at)}.`;
   return `Of handshakes ${KEPT[addresses]} are kept, ${long}.${by}`;
 }

@@ -1,5 +1,6 @@
 import type { Invocation, Option } from '../../../cli/program.ts';
 import { growingTable } from '../../../cli/table.ts';
+import { counted } from '../../../cli/words.ts';
 import { printed } from '../../../os/service/process.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { csvLine } from '../../operations/contract/csv.ts';
@@ -132,7 +133,7 @@ function tablePrinter<Row>({ header, cells, none, things: [one, several] }: Colu
     async end() {
       if (count === 0) await printed(`${none}\n`);
       // Beside the table, so that a program that reads it sees rows alone.
-      else process.stderr.write(`${count} ${count === 1 ? one : several}.\n`);
+      else process.stderr.write(`${counted(count, one, several)}.\n`);
     },
   };
 }

@@ -1,4 +1,5 @@
 import { ok, warning } from '../../../cli/check.ts';
+import { counted } from '../../../cli/words.ts';
 import type { Check } from '../check.ts';
 
 const DAY_MS = 86_400_000;
@@ -12,7 +13,8 @@ export const backup: Check = {
     const at = await probes.backupAt();
     if (at === undefined) return warning('no backup was ever made', MAKE);
     const days = Math.floor((probes.wallMs() - at) / DAY_MS);
-    const age = `the newest backup is ${days} days old`;
+    const age =
+      days < 1 ? 'the newest backup is of today' : `the newest backup is ${counted(days, 'day')} old`;
     return days >= OLD_DAYS ? warning(age, MAKE) : ok(age);
   },
 };

@@ -1,4 +1,5 @@
 import { failing, ok, skipped, warning } from '../../../cli/check.ts';
+import { counted } from '../../../cli/words.ts';
 import type { Check } from '../check.ts';
 
 const DAY_MS = 86_400_000;
@@ -11,7 +12,7 @@ export const places: Check = {
       const { databases, oldDays } = await probes.places();
       if (databases.length === 0) return skipped('none is wanted (places.database = "none")');
       const aged = databases.map(({ source, built }) => ({
-        text: `${source} is ${Math.floor((probes.wallMs() - built) / DAY_MS)} days old`,
+        text: `the database "${source}" is ${counted(Math.floor((probes.wallMs() - built) / DAY_MS), 'day')} old`,
         old: oldDays > 0 && built < probes.wallMs() - oldDays * DAY_MS,
       }));
       const old = aged.filter((each) => each.old);

@@ -1,4 +1,5 @@
 import { failed, ok } from '../../../cli/check.ts';
+import { counted } from '../../../cli/words.ts';
 import { type Check, onItsHost } from '../check.ts';
 
 const RESTART = 'Another program has changed it; leave it to the fabric, and restart that.';
@@ -27,7 +28,7 @@ export const tun: Check = {
         if (!routes.has(prefix)) missing.push(`route to ${prefix}`);
       }
       if (missing.length === 0)
-        return ok(`${device} is up, with addresses and routes of ${networks} networks`);
+        return ok(`${device} is up, with addresses and routes of ${counted(networks, 'network')}`);
       const more = missing.length > MOST_NAMED ? ` and ${missing.length - MOST_NAMED} more` : '';
       return failed(`${device} lacks ${missing.slice(0, MOST_NAMED).join(', ')}${more}`, RESTART);
     }),

@@ -70,6 +70,8 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{}, 'ok', /^valid for 400 days$/],
     [certificate(-9, 29), 'warning', /router\.pem expires in 29 days, on 2030-01-30/],
     [certificate(-9, 31), 'ok', /31 days/],
+    [certificate(-9, 1), 'warning', /expires in 1 day, on/],
+    [certificate(-9, 2_910_000), 'ok', /^valid until 9997-/],
     [certificate(-9, -1), 'failed', /router\.pem has expired on 2029-12-31/],
     [certificate(1, 9), 'failed', /router\.pem is not valid before 2030-01-02/],
     [
@@ -99,13 +101,14 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{ sysctl: async () => undefined }, 'skipped', /does not say/],
   ],
   backup: [
-    [{}, 'ok', /^the newest backup is 1 days old$/],
+    [{}, 'ok', /^the newest backup is 1 day old$/],
+    [{ backupAt: async () => NOW - 3_600_000 }, 'ok', /^the newest backup is of today$/],
     [{ backupAt: async () => NOW - 8 * 86_400_000 }, 'warning', /8 days old/],
     [{ backupAt: async () => undefined }, 'warning', /^no backup was ever made$/],
   ],
   places: [
-    [{}, 'ok', /^countries is 3 days old; Own-City is 9 days old$/],
-    [{ places: async () => databases(31) }, 'warning', /^Own-City is 31 days old$/],
+    [{}, 'ok', /^the database "countries" is 3 days old; the database "Own-City" is 9 days old$/],
+    [{ places: async () => databases(31) }, 'warning', /^the database "Own-City" is 31 days old$/],
     [{ places: async () => ({ ...databases(31), oldDays: 0 }) }, 'ok', /31 days/],
     [{ places: async () => ({ databases: [], oldDays: 30 }) }, 'skipped', /none is wanted/],
     [
