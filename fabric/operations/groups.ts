@@ -204,7 +204,7 @@ export function groupView(group: Group): GroupView {
   return {
     gid: toHex(group.gid),
     name: group.name,
-    basename: toHex(group.basename),
+    basename: basenameText(group.basename),
     network: formatPrefix(group.network),
     owner: group.ownerName,
     status: group.status,

@@ -52,7 +52,7 @@ export const OverviewView = named('Overview', 'What there is, at a glance.', {
     total: count('How many devices there are.'),
     online: orNull(count('With a tunnel; null: no fabric is serving, so nobody knows.')),
     banned: count('Of those: banned.'),
-    evicted: count('Of those: evicted.'),
+    evicted: count('Of those: evicted, also if they are banned as well.'),
     retired: count('Of those: retired.'),
     suspended: count('Of suspended groups, whatever else they are.'),
   }),
