@@ -1,5 +1,6 @@
 import { type Command, EXIT, type Invocation, type Option } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
+import { counted } from '../../cli/words.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { JobView } from '../jobs/view.ts';
 import { type BulkFilterInput, changeDevices, countDevices } from '../operations/bulk.ts';
@@ -16,8 +17,8 @@ const POLL_MS = 500;
 
 /** What narrows a list of devices; the operations refuse words that they do not know. */
 const BULK_FILTERS: readonly Option[] = [
-  { name: 'group', value: 'GID', help: 'of a group, by the first digits of its id' },
-  { name: 'network', value: 'PREFIX', help: 'with an address in a network' },
+  { name: 'group', value: 'GROUP', help: 'of a group: its name, or the first digits of its id' },
+  { name: 'network', value: 'NETWORK', help: 'with an address in a network: its prefix, or its name' },
   { name: 'standing', value: 'WORD', help: 'active, suspended, evicted, banned or retired' },
   { name: 'tunnel', value: 'WORD', help: 'open, ended, never or offline (ended or never)' },
   { name: 'offline', help: 'without a tunnel: the same as --tunnel offline' },
@@ -99,16 +100,19 @@ export async function followed(fabric: Fabric, begun: JobView, quiet: boolean): 
   while (job.state === 'running') {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     job = await fabric.run(showJob, { id: job.id });
-    if (shows) process.stderr.write(`\rJob ${job.id}: ${job.rows} devices, ${job.changed} changed …`);
+    if (shows)
+      process.stderr.write(`\rJob ${job.id}: ${counted(job.rows, 'device')}, ${job.changed} changed …`);
   }
   if (shows) process.stderr.write('\n');
   return job;
 }
 
 function previewText({ matching, changing, more }: CountView, change: StandingChange): string {
-  const all = more ? `More than ${matching}` : String(matching);
+  const all = more
+    ? `More than ${matching.toLocaleString('en')} devices are`
+    : counted(matching, 'device is', 'devices are');
   const would = more ? `${changing} or more` : String(changing);
-  return `${all} devices are like that; ${would} of them would be ${DONE[change]}. Nothing was done: repeat it with --yes${more ? '' : ` --expect ${matching}`}.`;
+  return `${all} like that; ${would} of them would be ${DONE[change]}. Nothing was done: repeat it with --yes${more ? '' : ` --expect ${matching}`}.`;
 }
 
 export function jobText(
@@ -117,7 +121,7 @@ export function jobText(
 ): string {
   const how = effect === null ? '' : ` (${effect})`;
   return [
-    `Job ${id} is ${state}: of ${rows} devices ${changed} were ${DONE[change]}${how}.`,
+    `Job ${id} is ${state}: of ${counted(rows, 'device')} ${changed} ${changed === 1 ? 'was' : 'were'} ${DONE[change]}${how}.`,
     ...(failed === 0 ? [] : [`${failed} could not be:`]),
     ...failures.map(({ subject, code, message }) => `  ${subject}  ${message} [${code}]`),
   ].join('\n');
@@ -160,7 +164,10 @@ const jobCancel: Command = {
     const text = invocation.positionals[0]!;
     if (!/^\d{1,15}$/.test(text)) throw notANumber(text);
     const job = await withFabric(invocation, (fabric) => fabric.run(cancelJob, { id: Number(text) }));
-    invocation.print(job, () => `Job ${job.id} ends: ${job.changed} devices were changed so far.`);
+    invocation.print(
+      job,
+      () => `Job ${job.id} ends: ${counted(job.changed, 'device was', 'devices were')} changed so far.`,
+    );
     return undefined;
   },
 };

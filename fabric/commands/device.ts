@@ -135,11 +135,21 @@ const cityText = ({ city, region, country, radiusKm }: NonNullable<DeviceDetails
 const clonesText = ({ at, from }: NonNullable<DeviceDetails['twins']>): string =>
   `two devices with this key took turns ${when(at)}, from ${from.join(' and ')}; after an eviction only one that has the credential comes back`;
 
-const DONE: Record<StandingChange, string> = {
-  evict: 'is evicted: it is disconnected and has to provision again',
-  ban: 'is banned: it is disconnected and refused until it is unbanned',
-  unban: 'is no longer banned',
-};
+/** A device can be banned and evicted at once: what the other of the two still asks is said, too. */
+function doneText(change: StandingChange, { standing }: StandingView): string {
+  if (change === 'ban') return 'is banned: it is disconnected and refused until it is unbanned';
+  if (change === 'unban')
+    return standing === 'evicted'
+      ? 'is no longer banned; it was evicted as well, and has to provision again'
+      : `is no longer banned${standing === 'suspended' ? '; its group is suspended' : ''}`;
+  return standing === 'banned'
+    ? 'is evicted, and stays banned: when it is unbanned it has to provision again'
+    : 'is evicted: it is disconnected and has to provision again';
+}
+
+/** As it was named, and its address. */
+export const namedText = (given: string, address: string): string =>
+  given.includes(':') || given === address ? address : `${given} (${address})`;
 
 /** When those come back that were shut out. */
 export const backText = ({ backWithin }: Pick<StandingView, 'backWithin'>): string =>
@@ -166,8 +176,8 @@ function standingCommand(change: StandingChange, summary: string): Command {
       const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(setStanding, input));
       invocation.print(view, () =>
         view.changed
-          ? `${view.address} ${DONE[change]} (${effect}).${backText(view)}`
-          : `${view.address} ${WAS[change]}.`,
+          ? `${namedText(input.address, view.address)} ${doneText(change, view)} (${effect}).${backText(view)}`
+          : `${namedText(input.address, view.address)} ${WAS[change]}.`,
       );
       return undefined;
     },
@@ -187,8 +197,8 @@ const deviceRetire: Command = {
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(retireDevice, input));
     invocation.print(view, () =>
       view.changed
-        ? `${view.address} is retired: it is disconnected and never admitted again (${effect}).`
-        : `${view.address} was retired already.`,
+        ? `${namedText(input.address, view.address)} is retired: it is disconnected and never admitted again (${effect}).`
+        : `${namedText(input.address, view.address)} was retired already.`,
     );
     return undefined;
   },
@@ -211,7 +221,7 @@ const deviceReplace: Command = {
     invocation.print(
       view,
       () =>
-        `The device at ${view.former} provisions again and has ${view.address} then${name} (${effect}).\n` +
+        `The device at ${namedText(by, view.former)} provisions again and has ${view.address} then${name} (${effect}).\n` +
         `The chip that had it is retired. A C peer has to be provisioned by hand.`,
     );
     return undefined;
@@ -229,7 +239,8 @@ const deviceName: Command = {
     const { view } = await withFabric(invocation, (fabric) => fabric.run(nameDevice, { address, name }));
     invocation.print(
       view,
-      () => `${view.address} ${view.name === null ? 'has no name' : `is called ${view.name}`}.`,
+      () =>
+        `${namedText(address, view.address)} ${view.name === null ? 'has no name' : `is called ${view.name}`}.`,
     );
     return undefined;
   },
@@ -244,7 +255,7 @@ const deviceNote: Command = {
   async run(invocation) {
     const [address, note] = invocation.positionals as [string, string];
     const { view } = await withFabric(invocation, (fabric) => fabric.run(nameDevice, { address, note }));
-    invocation.print(view, () => `${view.address}: ${view.note ?? 'nothing is noted'}`);
+    invocation.print(view, () => `${namedText(address, view.address)}: ${view.note ?? 'nothing is noted'}`);
     return undefined;
   },
 };

@@ -1,5 +1,6 @@
 import { readBasename } from '../../cli/basename.ts';
 import type { Command, Invocation } from '../../cli/program.ts';
+import { counted } from '../../cli/words.ts';
 import { readExact } from '../../os/files/read.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../../protocol/crypto/group.ts';
@@ -71,11 +72,16 @@ const groupAdd: Command = {
       return { view, given: file && (await giveRoster(invocation, fabric, view.gid, file)) };
     });
     const { rosterAwaited, roster } = given?.view ?? {};
-    invocation.print(
-      given === undefined ? view : { ...view, rosterAwaited, roster },
-      () =>
-        `Group "${view.name}" admitted to ${view.network}${view.announced === null ? '' : `, ${view.announced} devices are expected`}.\n` +
-        `Compare with the label: ${printedGid(view)}${given === undefined ? '' : `\n${givenText(given.view, given.effect)}`}`,
+    invocation.print(given === undefined ? view : { ...view, rosterAwaited, roster }, () =>
+      [
+        `Group "${view.name}" admitted to ${view.network}${view.announced === null ? '' : `, ${counted(view.announced, 'device is', 'devices are')} expected`}.`,
+        ...limitLines(view),
+        ...(view.status === 'suspended'
+          ? ['It is suspended: none of its devices comes in before "enf-fabric group resume".']
+          : []),
+        `Compare with the label: ${printedGid(view)}`,
+        ...(given === undefined ? [] : [givenText(given.view, given.effect)]),
+      ].join('\n'),
     );
     return undefined;
   },
@@ -87,6 +93,14 @@ const goOn = (cause: Failure): Failure =>
     action: 'If its roster is not in force ("enf-fabric roster show"), give it with "enf-fabric roster add".',
     cause,
   });
+
+/** Which devices may come, where there are limits. */
+function limitLines({ most, countries }: GroupView): string[] {
+  return [
+    ...(most === null ? [] : [`At most ${counted(most, 'device')} may come.`]),
+    ...(countries === null ? [] : [`New devices may come from ${countries.join(', ')}.`]),
+  ];
+}
 
 /** The label that was given, or one made of a group public key that never had any. */
 async function labelOf(invocation: Invocation): Promise<string> {
@@ -149,7 +163,7 @@ function statusCommand(verb: string, status: GroupStatus, summary: string): Comm
   return {
     name: `group ${verb}`,
     summary,
-    arguments: '<gid-prefix>',
+    arguments: '<group>',
     options: [...OWNED],
     examples: [`enf-fabric group ${verb} 3f0c9a52`],
     async run(invocation) {
@@ -169,7 +183,7 @@ function statusCommand(verb: string, status: GroupStatus, summary: string): Comm
 const groupRemove: Command = {
   name: 'group remove',
   summary: 'Removes a group that has no devices.',
-  arguments: '<gid-prefix>',
+  arguments: '<group>',
   options: [YES, ...OWNED],
   examples: ['enf-fabric group remove 3f0c9a52'],
   async run(invocation) {
@@ -187,7 +201,7 @@ const groupRemove: Command = {
 const groupRename: Command = {
   name: 'group rename',
   summary: 'Gives a group another name.',
-  arguments: '<gid-prefix> <name>',
+  arguments: '<group> <name>',
   options: [...OWNED],
   examples: ['enf-fabric group rename 3f0c9a52 "Pumps north"'],
   async run(invocation) {
@@ -201,7 +215,7 @@ const groupRename: Command = {
 const groupAnnounce: Command = {
   name: 'group announce',
   summary: 'Says how many devices of a group are expected; 0: that is not known.',
-  arguments: '<gid-prefix> <number>',
+  arguments: '<group> <number>',
   options: [...OWNED],
   examples: ['enf-fabric group announce 3f0c9a52 500'],
   async run(invocation) {
@@ -220,7 +234,7 @@ const groupAnnounce: Command = {
 const groupLimit: Command = {
   name: 'group limit',
   summary: 'Says how many devices of a group may come; 0: any number. Those that have come stay.',
-  arguments: '<gid-prefix> <number>',
+  arguments: '<group> <number>',
   options: [...OWNED],
   examples: ['enf-fabric group limit 3f0c9a52 500', 'enf-fabric group limit 3f0c9a52 0'],
   async run(invocation) {
@@ -229,7 +243,8 @@ const groupLimit: Command = {
     const { view } = await withFabric(invocation, (fabric) => fabric.run(changeGroup, input));
     invocation.print(
       view,
-      () => `Group "${view.name}" ${printedGid(view)}: ${view.most ?? 'any number of'} devices may come.`,
+      () =>
+        `Group "${view.name}" ${printedGid(view)}: ${view.most === null ? 'any number of devices' : counted(view.most, 'device')} may come.`,
     );
     return undefined;
   },
@@ -239,7 +254,7 @@ const groupCountries: Command = {
   name: 'group countries',
   summary:
     'Says where the address of a new device must be registered; any: anywhere. Those that have come stay.',
-  arguments: '<gid-prefix> <list>',
+  arguments: '<group> <list>',
   options: [...OWNED],
   examples: [
     'enf-fabric group countries 3f0c9a52 CH,DE',

@@ -10,6 +10,7 @@ import { eachPage } from '../registry/pages.ts';
 import { requireYes, YES } from './common/confirm.ts';
 import { type Fabric, OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
+import { namedText } from './device.ts';
 
 const networkAdd: Command = {
   name: 'network add',
@@ -62,7 +63,7 @@ const networkRename: Command = {
   async run(invocation) {
     const [prefix, name] = invocation.positionals as [string, string];
     const { view } = await withFabric(invocation, (fabric) => fabric.run(renameNetwork, { prefix, name }));
-    invocation.print(view, () => `Network ${view.prefix} is called "${view.name}".`);
+    invocation.print(view, () => `Network ${namedText(prefix, view.prefix)} is called "${view.name}".`);
     return undefined;
   },
 };
@@ -82,8 +83,8 @@ const networkZone: Command = {
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(setZone, input));
     invocation.print(view, () =>
       view.zone === null
-        ? `The devices of ${view.prefix} have no names in DNS (${effect}).`
-        : `The devices of ${view.prefix} are found below ${view.zone} (${effect}).`,
+        ? `The devices of ${namedText(prefix, view.prefix)} have no names in DNS (${effect}).`
+        : `The devices of ${namedText(prefix, view.prefix)} are found below ${view.zone} (${effect}).`,
     );
     return undefined;
   },
@@ -141,7 +142,7 @@ const networkRemove: Command = {
     const input = { prefix: invocation.positionals[0]! };
     await requireYes(invocation, `This removes the network ${input.prefix}`);
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(removeNetwork, input));
-    invocation.print(view, () => `Network ${view.prefix} is removed (${effect}).`);
+    invocation.print(view, () => `Network ${namedText(input.prefix, view.prefix)} is removed (${effect}).`);
     return undefined;
   },
 };

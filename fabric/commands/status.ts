@@ -1,4 +1,5 @@
 import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
+import { counted } from '../../cli/words.ts';
 import { VERSION } from '../../os/service/process.ts';
 import { machineProbes } from '../doctor/probes.ts';
 import { listHandshakes } from '../operations/audit.ts';
@@ -113,8 +114,8 @@ function statusText(numbers: OverviewView, reasons: readonly Reason[], host: Hos
   const why = reasons.slice(0, REASONS_SHOWN).map(({ result, times }) => `${times} × ${result}`);
   return [
     ...(host === undefined ? [] : [`Serving       ${servingText(host.serving)}`]),
-    `Devices       ${total}: ${online === null ? 'nobody knows how many are online' : `${online} online`}, ${banned} banned, ${evicted} evicted, ${suspended} of suspended groups`,
-    `Groups        ${groups} in ${networks} networks`,
+    `Devices       ${total}: ${online === null ? 'nobody knows how many are online' : `${online} online`}, ${banned} banned, ${evicted} evicted${banned > 0 && evicted > 0 ? ' (perhaps banned as well)' : ''}, ${suspended} of suspended groups`,
+    `Groups        ${groups} in ${counted(networks, 'network')}`,
     `Handshakes    ${handshakes.ok} admitted, ${handshakes.refused} refused within 24 hours`,
     ...(why.length === 0 ? [] : [`Refused       ${why.join(', ')}`]),
     ...(places.length === 0 ? [] : [`Devices from  ${places.join(', ')}`]),

@@ -150,7 +150,7 @@ test('[H-E24] a database of cities that is broken is named everywhere, and the f
   child.kill('SIGHUP');
   await expect.poll(() => log, { timeout: 10_000 }).toMatch(/places of handshakes: .*; Own-City, 2026-01-01/);
   expect((await fabric.run(...check)).code).toBe(0);
-  expect(await examined()).toMatch(/warning.*Own-City, 2026-01-01 is \d+ days old/s);
+  expect(await examined()).toMatch(/warning.*"Own-City, 2026-01-01" is \d+ days old/s);
   const alarms = async (): Promise<string[]> =>
     (await fabric.json<{ kind: string; subject: string }[]>('alarm', 'list', '--data', data)).map(
       ({ kind, subject }) => `${kind} ${subject}`,
