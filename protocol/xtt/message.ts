@@ -83,6 +83,10 @@ export function announcedLength(header: Uint8Array): number {
   return length;
 }
 
+/** The last message but one has who the device is: what ends a handshake there is mostly the owner's will. An Error has no room for a reason. */
+const REFUSED_IDENTITY =
+  'The fabric knows why, its owner sees it at Handshakes: the batch is not admitted, suspended or full, the country is not one of the batch, or the device is banned or retired.';
+
 /**
  * The first check on every message, before anything else is looked at: version, suite, type and length of the clear
  * header. `suite` is the negotiated one; without it any known suite will do.
@@ -92,7 +96,10 @@ export function announcedLength(header: Uint8Array): number {
 export function checkClearHeader(message: Uint8Array, kind: MessageKind, suite?: SuiteSpec): SuiteSpec {
   if (isErrorMessage(message)) {
     throw new Failure('xtt.error-received', 'retry', `expected ${kind}, got an Error message`, {
-      action: 'The other side refused without a reason; see its log or audit trail.',
+      action:
+        kind === 'identityServerFinished'
+          ? REFUSED_IDENTITY
+          : 'The other side refused without a reason; see its log or audit trail.',
     });
   }
   const expected = MESSAGE_LENGTH[kind];

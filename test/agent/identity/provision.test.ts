@@ -147,6 +147,7 @@ describe('refusals leave no identity', () => {
     await expect(run({ basename: ascii('another') })).rejects.toMatchObject({
       code: 'xtt.error-received',
       remedy: 'retry',
+      action: expect.stringMatching(/owner.*full/),
     });
     expect([untouched(store), server.devices.size]).toEqual([true, count]);
     expect((await run({ basename: server.basename })).address).toBeDefined();
