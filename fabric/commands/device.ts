@@ -193,7 +193,7 @@ const deviceRetire: Command = {
   examples: ['enf-fabric device retire fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
   async run(invocation) {
     const input = { address: invocation.positionals[0]! };
-    await requireYes(invocation, `This refuses the device ${input.address} for ever`);
+    await requireYes(invocation, `This refuses the device ${input.address} for ever, and cannot be undone`);
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(retireDevice, input));
     invocation.print(view, () =>
       view.changed
@@ -213,7 +213,10 @@ const deviceReplace: Command = {
   examples: ['enf-fabric device replace pump-7 fd00:8f80:8000:1:4a2e:91c0:7b3d:55f2'],
   async run(invocation) {
     const [address, by] = invocation.positionals as [string, string];
-    await requireYes(invocation, `This gives ${address} to ${by}, and retires the chip that has it`);
+    await requireYes(
+      invocation,
+      `This gives ${address} to ${by} and retires the chip that has it, and cannot be undone`,
+    );
     const { view, effect } = await withFabric(invocation, (fabric) =>
       fabric.run(replaceDevice, { address, by }),
     );

@@ -188,7 +188,7 @@ const groupRemove: Command = {
   examples: ['enf-fabric group remove 3f0c9a52'],
   async run(invocation) {
     const input = { gid: invocation.positionals[0]! };
-    await requireYes(invocation, `This removes the group ${input.gid}`);
+    await requireYes(invocation, `This removes the group ${input.gid}; admitting it again takes its label`);
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(removeGroup, input));
     invocation.print(
       view,

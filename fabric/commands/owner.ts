@@ -81,7 +81,7 @@ const ownerClose: Command = {
   examples: ['enf-fabric owner close acme'],
   async run(invocation) {
     const input = { owner: invocation.positionals[0]! };
-    await requireYes(invocation, `This closes the owner ${input.owner}`);
+    await requireYes(invocation, `This closes the owner ${input.owner}, and cannot be undone`);
     const view = await withFabric(invocation, (fabric) => fabric.run(closeOwner, input));
     invocation.print(
       view,

@@ -122,7 +122,10 @@ const personRemove: Command = {
   examples: ['enf-fabric person remove anna'],
   async run(invocation) {
     const input = { person: invocation.positionals[0]! };
-    await requireYes(invocation, `This removes ${input.person}, with password and passkeys`);
+    await requireYes(
+      invocation,
+      `This removes ${input.person} with password and passkeys; coming back takes a new invite`,
+    );
     const view = await withFabric(invocation, (fabric) => fabric.run(removePerson, input));
     invocation.print(view, () => `${view.name} is removed.`);
     return undefined;

@@ -54,7 +54,7 @@ const privacySet: Command = {
       ...(days !== undefined && { days: daysOf(days) }),
     };
     if ((input.addresses ?? 'whole') !== 'whole' || (input.days ?? 0) > 0)
-      await requireYes(invocation, 'This also forgets what is kept already');
+      await requireYes(invocation, 'This also forgets what is kept already, which does not come back');
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(changePrivacy, input));
     invocation.print(view, () => `${privacyText(view)} (${effect})`);
     return undefined;

@@ -43,7 +43,7 @@ const rootEnd: Command = {
   examples: ['enf-fabric root end 1', 'enf-fabric root end 1 --anyway'],
   async run(invocation) {
     const number = parseNumber(invocation.positionals[0]!);
-    await requireYes(invocation, `This ends root ${number}`);
+    await requireYes(invocation, `This ends root ${number}, and cannot be undone`);
     const file = invocation.option('request');
     const input = {
       number,

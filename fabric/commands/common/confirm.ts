@@ -8,18 +8,19 @@ export const YES: Option = { name: 'yes', help: 'do not ask' };
 const TERMINAL = { isThere: hasTerminal, ask: askLine };
 
 /**
- * Asks on the terminal before something is done that nobody can undo, unless `--yes` is given. `what` is said with a capital and no full stop.
+ * Asks on the terminal before something is done that nobody, or not everybody, can undo, unless `--yes` is given. `what` says what is done and what
+ * undoes it, with a capital and no full stop.
  * @throws Failure `cli.not-confirmed`, `os.cancelled`
  */
 export async function requireYes(invocation: Invocation, what: string, terminal = TERMINAL): Promise<void> {
   if (invocation.flag(YES.name)) return;
   if (!terminal.isThere()) throw notConfirmed(what, 'Repeat the command with --yes.');
-  const answer = await terminal.ask(`${what}. That cannot be undone. Go on? (yes/no) `);
+  const answer = await terminal.ask(`${what}. Go on? (yes/no) `);
   if (answer !== 'yes')
     throw notConfirmed(what, 'Repeat the command, and type "yes" to do it; or give it --yes.');
 }
 
 const notConfirmed = (what: string, action: string): Failure =>
-  new Failure('cli.not-confirmed', 'operator', `${what}, which cannot be undone. Nothing was done`, {
+  new Failure('cli.not-confirmed', 'operator', `${what}. Nothing was done`, {
     action,
   });
