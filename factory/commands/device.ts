@@ -21,7 +21,7 @@ import {
   PASSPHRASE_OPTION,
   STATION_TPM_OPTION,
   stationTpm,
-  TCTI_OPTION,
+  TPM_OPTION,
   TRUST_OPTION,
 } from './group.ts';
 import { OPERATOR_OPTIONS, RECORD_EK_OPTION, readMarks, SERIAL_OPTIONS } from './marks.ts';
@@ -62,7 +62,7 @@ export const STATION_TPM_OPTIONS: readonly Option[] = [
   ALLOW_SEALED_OPTION,
   ...EK_STATION_OPTIONS,
 ];
-const TPM_OPTIONS: readonly Option[] = [TCTI_OPTION, ...STATION_TPM_OPTIONS, CERTIFICATE_OPTION];
+const TPM_OPTIONS: readonly Option[] = [TPM_OPTION, ...STATION_TPM_OPTIONS, CERTIFICATE_OPTION];
 
 /** For a board that a station on the network makes a device of: it has neither the group's folder nor the issuer's key. */
 const BOARD_OPTIONS: readonly Option[] = [
@@ -137,7 +137,7 @@ async function intoTpm(invocation: Invocation, group: Group, trust: Trust): Prom
   const marks = await readMarks(invocation);
   const hierarchyAuth = await readHierarchyAuth(invocation);
   try {
-    const done = await personaliseTpmAt(invocation.option(TCTI_OPTION.name), {
+    const done = await personaliseTpmAt(invocation.option(TPM_OPTION.name), {
       group,
       trust,
       placement,
@@ -197,7 +197,7 @@ async function atStation(invocation: Invocation): Promise<void> {
   const hierarchyAuth = await readHierarchyAuth(invocation);
   const placement = parsePlacement(invocation.option('map') ?? 'auto');
   try {
-    const device = await withTpm(invocation.option(TCTI_OPTION.name), async (tpm) =>
+    const device = await withTpm(invocation.option(TPM_OPTION.name), async (tpm) =>
       personaliseBoard({
         ...{ tpm, url, fingerprint, token, placement, hierarchyAuth, certificate },
         allowSealed: invocation.flag(ALLOW_SEALED_OPTION.name),

@@ -14,7 +14,7 @@ import {
 import { isPcr } from '../group/issuer-tpm.ts';
 import { shortGid } from '../group/names.ts';
 import { sealGroup } from '../group/seal.ts';
-import { importGroupFiles, showGroup } from '../operations.ts';
+import { importGroupFiles, showGroup, tctiOf } from '../operations.ts';
 
 /** Options that several commands share. */
 export const GROUP_OPTION: Option = { name: 'group', value: 'DIR', help: 'folder of the group' };
@@ -23,7 +23,7 @@ export const TRUST_OPTION: Option = {
   value: 'FILE',
   help: 'trust bundle (trust.json) of the fabric that the device will connect to',
 };
-export const TCTI_OPTION: Option = {
+export const TPM_OPTION: Option = {
   name: 'tpm',
   alias: 'tcti',
   value: 'DEVICE',
@@ -44,7 +44,7 @@ export const STATION_TPM_OPTION: Option = {
 /** How the station's own TPM is reached, if the option names one. */
 export function stationTpm(invocation: Invocation): string | undefined {
   const given = invocation.option(STATION_TPM_OPTION.name);
-  return given?.startsWith('/') ? `device:${given}` : given;
+  return given === undefined ? undefined : tctiOf(given);
 }
 
 /** The passphrase of an encrypted issuer key, from the file named or the terminal. */

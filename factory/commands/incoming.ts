@@ -11,16 +11,12 @@ import { openGroup } from '../group/group.ts';
 import { shortGid } from '../group/names.ts';
 import { withTpm } from '../operations.ts';
 import { EK_OPTIONS, HIERARCHY_AUTH_OPTION, readHierarchyAuth, readPolicy } from './device.ts';
-import { GROUP_OPTION, TCTI_OPTION } from './group.ts';
+import { GROUP_OPTION, TPM_OPTION } from './group.ts';
 
 export const deviceVerify: Command = {
   name: 'device verify',
   summary: 'incoming inspection: is this TPM a whole device, of which batch, and genuine?',
-  options: [
-    TCTI_OPTION,
-    { ...GROUP_OPTION, help: 'folder of the batch that it should be in' },
-    ...EK_OPTIONS,
-  ],
+  options: [TPM_OPTION, { ...GROUP_OPTION, help: 'folder of the batch that it should be in' }, ...EK_OPTIONS],
   examples: [
     'enf-factory device verify',
     'enf-factory device verify --group groups/march --ek-roots makers --require-ek --json',
@@ -29,7 +25,7 @@ export const deviceVerify: Command = {
     const folder = invocation.option('group');
     const group = folder === undefined ? undefined : await openGroup(folder);
     const policy = await readPolicy(invocation);
-    const found = await withTpm(invocation.option(TCTI_OPTION.name), (tpm) =>
+    const found = await withTpm(invocation.option(TPM_OPTION.name), (tpm) =>
       verifyDevice(tpm, policy, group),
     );
     const { gid, basename, member, hierarchy, resident, ek, ekText, entry } = found;
@@ -61,7 +57,7 @@ const MEMBER: Option = {
 export const deviceWipe: Command = {
   name: 'device wipe',
   summary: 'take out of a TPM all that personalising wrote; the device is none any more',
-  options: [TCTI_OPTION, HIERARCHY_AUTH_OPTION, { name: 'yes', help: 'do not ask; needs --member' }, MEMBER],
+  options: [TPM_OPTION, HIERARCHY_AUTH_OPTION, { name: 'yes', help: 'do not ask; needs --member' }, MEMBER],
   examples: ['enf-factory device wipe', 'enf-factory device wipe --yes --member 1f2e3d4c'],
   async run(invocation) {
     const hierarchyAuth = await readHierarchyAuth(invocation);
@@ -73,7 +69,7 @@ export const deviceWipe: Command = {
       });
     }
     try {
-      await withTpm(invocation.option(TCTI_OPTION.name), async (tpm) => {
+      await withTpm(invocation.option(TPM_OPTION.name), async (tpm) => {
         const member = await memberNameOf(tpm);
         const named = typed ?? (await ask(member));
         requireConfirmed(member, named);

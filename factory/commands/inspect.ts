@@ -2,14 +2,14 @@ import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { describeInspection } from '../inspect/inspect.ts';
 import { type InspectionTarget, inspectTarget } from '../operations.ts';
-import { TCTI_OPTION } from './group.ts';
+import { TPM_OPTION } from './group.ts';
 
 export const inspect: Command = {
   name: 'inspect',
   summary: 'show what a TPM, a file or a folder holds, and what is wrong with it',
   arguments: '[file]',
   options: [
-    TCTI_OPTION,
+    TPM_OPTION,
     {
       name: 'file',
       value: 'FILE',
@@ -34,7 +34,7 @@ export const inspect: Command = {
 };
 
 function target(invocation: Invocation): InspectionTarget {
-  const [tcti, named, folder] = [TCTI_OPTION.name, 'file', 'dir'].map((name) => invocation.option(name));
+  const [tcti, named, folder] = [TPM_OPTION.name, 'file', 'dir'].map((name) => invocation.option(name));
   const [given] = invocation.positionals;
   const file = named ?? given;
   if ([tcti, named, given, folder].filter((each) => each !== undefined).length > 1) {
