@@ -3,7 +3,6 @@ import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure } from '../../protocol/failure-message.ts';
-import { isLoopback } from '../config/origin.ts';
 import { clientOf, type RunOperation } from '../operations/client.ts';
 import type { Problem } from './problem.ts';
 import { API_PREFIX } from './routes.ts';
@@ -108,9 +107,8 @@ async function readBounded(response: IncomingMessage): Promise<string> {
 function unreachable({ url }: Remote, cause: Error): Failure {
   const why = (cause as NodeJS.ErrnoException).code ?? cause.message;
   return new Failure('api.unreachable', 'retry', `the API at ${url.origin} does not answer: ${why}`, {
-    action: isLoopback(url.hostname)
-      ? 'Check that "enf-fabric console serve" runs, and its port; http://localhost:PORT is [::1] and 127.0.0.1.'
-      : 'Check the address of --api, the network, and with https the root in --api-ca.',
+    action:
+      'Check the address of --api (http://localhost:PORT is [::1] and 127.0.0.1), that the console runs, the network, and with https the root in --api-ca.',
     cause,
   });
 }

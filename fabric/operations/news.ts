@@ -3,7 +3,6 @@ import { askControl } from '../../os/net/control-socket.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
-import { originOf } from '../config/origin.ts';
 import { type CountryOf, countries } from '../geo/countries.ts';
 import type { Missed, News, NewsPosition, NewsSince, OwnedNews } from '../registry/news.ts';
 import type { Change } from '../registry/records.ts';
@@ -85,33 +84,13 @@ export function eventForOwner({ name, data }: Pick<NewsEvent, 'name' | 'data'>):
 }
 
 /** Where the console is that asks, in its query. */
-const CONSOLE = 'console';
-/** A console asks again sooner, unless it has ended. */
-const CONSOLE_GONE_MS = 2 * TIMEOUT_MS;
-
-/** Where browsers find the console that asks for news, as long as it does. */
-export interface ConsoleAddress {
-  readonly url: string | null;
-  heard(query: URLSearchParams): void;
-}
-
-export function consoleAddress(now: () => number = Date.now): ConsoleAddress {
-  let [url, until] = ['', 0];
-  return {
-    get url() {
-      return now() < until ? url : null;
-    },
-    heard(query) {
-      const origin = originOf(query.get(CONSOLE) ?? '');
-      if (origin !== undefined) [url, until] = [origin, now() + CONSOLE_GONE_MS];
-    },
-  };
-}
-
+export const CONSOLE = 'console';
 /** Where browsers find the console of the fabric that listens on `socket`; undefined if none runs. */
 export async function askConsole(socket: string): Promise<string | undefined> {
   try {
-    const { url } = (await askControl(socket, { method: 'GET', path: CONSOLE_PATH })) as ConsoleAddress;
+    const { url } = (await askControl(socket, { method: 'GET', path: CONSOLE_PATH })) as {
+      url: string | null;
+    };
     return url ?? undefined;
   } catch (error) {
     // Without a fabric, or with one of a version that does not know.

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { consoleAddress } from '../../../fabric/console-address.ts';
 import { startControl } from '../../../fabric/control.ts';
-import { askConsole, askNews, consoleAddress } from '../../../fabric/operations/news.ts';
+import { askConsole, askNews } from '../../../fabric/operations/news.ts';
 import { askControl } from '../../../os/net/control-socket.ts';
 import { NETWORK, opened, registryFile, scratch } from '../place.ts';
 
