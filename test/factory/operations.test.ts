@@ -37,6 +37,7 @@ describe('operations of the station', () => {
       gid: group.gid,
       created: group.created,
       devices: 0,
+      closed: false,
       issuerSecret: 'plain',
     });
   });
