@@ -54,7 +54,8 @@ export const batchLabels: Command = {
     const boxes = await drawBoxLabels(invocation.required('group'), size, widthMm, files, codes);
     invocation.print(
       { boxes, pdf, zpl, svg, png },
-      () => `${counted(boxes, 'label is', 'labels are')} in ${written.join(', ')}. Each admits the whole batch: keep them secret.`,
+      () =>
+        `${counted(boxes, 'label is', 'labels are')} in ${written.join(', ')}. Each admits the whole batch: keep them secret.`,
     );
     return undefined;
   },
