@@ -47,17 +47,6 @@ describe('people', () => {
     expect(invite).toMatch(/^enfi_[\w-]{49}$/);
     const printed = await fabric.run('console', 'invite', '--role', 'installer', '--hours', '168', ...data);
     expect(printed.out).toMatch(/^http:\/\/localhost:8480\/#\/setup\/enfi_[\w-]{49}\n\n.*installer/);
-    const at = async (lines: string): Promise<string> => {
-      const config = join(scratch(), 'fabric.toml');
-      writeFileSync(config, `[console]\n${lines}`);
-      const view = await fabric.json<{ address: string }>('console', 'invite', '--config', config, ...data);
-      return view.address.split('#')[0]!;
-    };
-    expect(await at('origin = "https://fabric.example:8480"')).toBe('https://fabric.example:8480/');
-    expect(await at('listen = "127.0.0.1:9000"')).toBe('http://localhost:9000/');
-    expect(await at('listen = "192.0.2.7:9000"\ncertificate = "/c.pem"\nkey = "/c.key"')).toBe(
-      'https://192.0.2.7:9000/',
-    );
     for (const wrong of [
       ['--role', 'root'],
       ['--hours', 'x'],
@@ -78,6 +67,17 @@ describe('people', () => {
     expect(await fabric.refusal('person', 'withdraw', installer, ...data)).toMatchObject({
       code: 'fabric.unknown-invite',
     });
+    const at = async (lines: string): Promise<string> => {
+      const config = join(scratch(), 'fabric.toml');
+      writeFileSync(config, `[console]\n${lines}`);
+      const view = await fabric.json<{ address: string }>('console', 'invite', '--config', config, ...data);
+      return view.address.split('#')[0]!;
+    };
+    expect(await at('origin = "https://fabric.example:8480"')).toBe('https://fabric.example:8480/');
+    expect(await at('listen = "127.0.0.1:9000"')).toBe('http://localhost:9000/');
+    expect(await at('listen = "192.0.2.7:9000"\ncertificate = "/c.pem"\nkey = "/c.key"')).toBe(
+      'https://192.0.2.7:9000/',
+    );
     expect(await fabric.refusal('console', 'invite', '--hours', '169', ...data)).toMatchObject({
       code: 'fabric.bad-input',
     });
