@@ -38,7 +38,7 @@ const NEEDS_ADDON_OR_ROOT = [
 /** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg, curl, prlimit, cat. */
 const NEEDS_PROGRAMS = [
   'test/os/files/private-folder.test.ts',
-  'test/fabric/api/docs.test.ts',
+  'test/fabric/api/{answers,docs}.test.ts',
   'test/fabric/labels/picture-process.test.ts',
   'test/factory/{box-labels,label}.test.ts',
   'test/factory/batch/close.test.ts',

@@ -7,6 +7,7 @@ import type { CurvesFace } from './crypto/curves.ts';
 import type { EcdaaFace } from './ecdaa/ecdaa.ts';
 import type { NetFace } from './net/net.ts';
 import type { NetlinkFace } from './net/netlink.ts';
+import type { PkiFace } from './pki/pki.ts';
 import type { RouterFace } from './router/router.ts';
 import type { TssFace } from './tpm/tss.ts';
 
@@ -17,6 +18,7 @@ export type Addon = TssFace &
   NetlinkFace &
   DataplaneFace &
   RouterFace &
+  PkiFace &
   CurvesFace &
   Partial<EcdaaFace>;
 

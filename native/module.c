@@ -4,6 +4,7 @@
 #include "crypto/napi.h"
 #include "ecdaa/napi.h"
 #include "net/napi.h"
+#include "pki/napi.h"
 #include "router/napi/napi.h"
 #include "tpm/napi.h"
 #include <malloc.h>
@@ -37,6 +38,7 @@ NAPI_MODULE_INIT() {
   register_acceptor(env, exports);
   register_curves(env, exports);
   register_hashes(env, exports);
+  register_pki(env, exports);
 #ifdef ENF_ECDAA
   register_ecdaa(env, exports);
 #endif

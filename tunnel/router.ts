@@ -42,6 +42,8 @@ export interface RouterThreads {
   send(peer: PeerHandle, packet: Uint8Array): void;
   /** Shows this certificate to whoever connects from now on. @throws Error EKEYREJECTED */
   setIdentity(identity: { readonly certificate: string; readonly key: string }): void;
+  /** Whether peers that connect from now on may have certificates of owners' CAs. */
+  setVouched(vouched: boolean): void;
   counted(peer: PeerHandle): RouterCounters;
   /** Milliseconds since the last word of a peer that does not answer any more; undefined: it is not silent. */
   silentMs(peer: PeerHandle): number | undefined;
@@ -113,6 +115,7 @@ export function startRouterThreads(
     },
     send: (peer, packet) => native.routerSend(handle, peer, packet),
     setIdentity: (next) => native.routerIdentity(handle, next.certificate, next.key),
+    setVouched: (vouched) => native.routerVouched(handle, vouched),
     counted: (peer) => native.routerPeerCounters(peer),
     silentMs(peer) {
       const ms = native.routerPeerSilence(peer);

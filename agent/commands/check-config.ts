@@ -46,6 +46,11 @@ async function checkFiles(config: Config): Promise<void> {
       await keys.daaKey();
     }
   }
+  if (identity.mode === 'pki') {
+    const { readNamedCertificate, readNamedKey } = await import('../identity/named-certificate.ts');
+    await readNamedCertificate(config);
+    await readNamedKey(config);
+  }
   if (remote.proxyLoginFile !== '') await proxyOf(config)?.login();
 }
 

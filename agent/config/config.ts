@@ -77,15 +77,26 @@ export const SCHEMA = {
     ),
   },
   identity: {
-    mode: choice(['tpm', 'software'], {
+    mode: choice(['tpm', 'software', 'pki'], {
       default: '"tpm"',
-      doc: 'Where the keys are: in the TPM, or in files on machines that have none.',
+      doc: "Where the keys are: in the TPM, or in files on machines that have none. `pki`: a certificate of a CA of the fabric's owner, in files (pki.md).",
     }),
     'credential-dir': text(
       {
         default: '""',
         doc: 'Folder that `enf-factory device personalise --software` wrote; required in software mode.',
       },
+      orEmpty(absolute),
+    ),
+    certificate: text(
+      {
+        default: '""',
+        doc: 'PEM file with the certificate of this machine and its intermediates; required in mode `pki`, and read for each connection.',
+      },
+      orEmpty(absolute),
+    ),
+    key: text(
+      { default: '""', doc: 'PEM file with the key of that certificate; required in mode `pki`.' },
       orEmpty(absolute),
     ),
     basename: text(
@@ -106,7 +117,7 @@ export const SCHEMA = {
     address: text(
       {
         default: '""',
-        doc: 'The IPv6 address to ask for; granted only if this device already owns it. Empty: the fabric chooses.',
+        doc: 'The IPv6 address to ask for; granted only if this device already owns it. Empty: the fabric chooses. In mode `pki`: the own address, if the certificate has none.',
       },
       orEmpty((value) => (isAddress(value) ? undefined : 'an IPv6 address such as "fd00::1"')),
     ),
@@ -228,6 +239,11 @@ export function parseConfig(source: string, path: string): Config {
       'identity.credential-dir',
       'is required when identity.mode is "software"',
     );
+  }
+  const { mode, certificate, key } = config.identity;
+  if (mode === 'pki' && (certificate === '' || key === '')) {
+    const absent = certificate === '' ? 'identity.certificate' : 'identity.key';
+    throw missingKey({ path, manual: MANUAL }, absent, 'is required when identity.mode is "pki"');
   }
   return config;
 }

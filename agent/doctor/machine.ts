@@ -18,6 +18,7 @@ import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
 import type { KeyStore } from '../identity/key-store.ts';
 import { openKeys } from '../identity/keys.ts';
+import { readNamedCertificate, readNamedKey } from '../identity/named-certificate.ts';
 import { routerTrust } from '../identity/tls-root.ts';
 import { markOf } from '../network/policy.ts';
 import { askStatus } from '../status/client.ts';
@@ -43,7 +44,11 @@ export function machineProbes(config: Config): Probes {
   const proxy = proxyOf(config);
   const far = { mark, proxy, timeoutMs: Math.min(config.remote.connectTimeout, PATIENCE_MS) };
   const root = () =>
-    remembered('root', () => routerTrust(config, () => withKeys(config, (keys) => keys.tlsRoot())));
+    remembered('root', () =>
+      routerTrust(config, async () =>
+        config.identity.mode === 'pki' ? undefined : withKeys(config, (keys) => keys.tlsRoot()),
+      ),
+    );
   return {
     config,
     wallMs: systemClocks.wallMs,
@@ -55,6 +60,11 @@ export function machineProbes(config: Config): Probes {
     capabilities: () => remembered('capabilities', () => withTpm(config, probe)),
     inspection: () => remembered('inspection', () => withTpm(config, inspect)),
     membership: () => withKeys(config, proveMembership),
+    async certificate() {
+      const named = await readNamedCertificate(config);
+      await readNamedKey(config);
+      return named;
+    },
     tlsRoot: async () => (await root()).ca,
     lookup: (host) => remembered(`lookup ${host}`, () => resolver(host)),
     links: () => linkPrefixes(config.tunnel.device),

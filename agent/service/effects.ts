@@ -8,6 +8,7 @@ import { openTunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
 import { shownRoots } from '../identity/learned-roots.ts';
+import { namedIdentity } from '../identity/named-certificate.ts';
 import { identitySession } from '../identity/session.ts';
 import type { CredentialEnd, Goal } from '../lifecycle/situation.ts';
 import { type Clocks, clockCheck } from '../lifecycle/wall-clock.ts';
@@ -90,10 +91,13 @@ export function openEffects(
   const state = stateSession({ config, clocks, resolver, log, note: self.note });
   const { store, lookup } = state;
   const { wallMs } = clocks;
-  const identity = identitySession({
-    ...{ config, store, lookup, proxy, mark, wallMs, log, stopping },
-    note: self.note,
-  });
+  const identity =
+    config.identity.mode === 'pki'
+      ? namedIdentity({ config })
+      : identitySession({
+          ...{ config, store, lookup, proxy, mark, wallMs, log, stopping },
+          note: self.note,
+        });
   const leaving = departure({ config, store, opened: state.opened, wallMs });
   let tell: (event: ConnectionEvent) => void = () => {};
   const receive = async (packet: Uint8Array): Promise<Uint8Array | undefined> => {
@@ -130,6 +134,9 @@ export function openEffects(
     control: { selfReport: self.current, request: leaving.request, receive },
     stopping,
   });
+
+  /** What a handshake has given it, if that is its identity. */
+  const kept = () => (config.identity.mode === 'pki' ? undefined : state.opened()?.record.identity);
 
   return {
     async prepare() {
@@ -188,8 +195,8 @@ export function openEffects(
       stateGeneration: state.opened()?.generation,
       quarantined: state.opened()?.quarantined ?? [],
       handshakes: identity.handshakes(),
-      lastHandshake: state.opened()?.record.identity?.provisioned,
-      resident: state.opened()?.record.identity?.resident,
+      lastHandshake: kept()?.provisioned,
+      resident: kept()?.resident,
       roots: shownRoots(state.opened()?.record ?? {}),
       ...outOfService(state.opened()?.record ?? {}),
       traffic: tunnel.traffic(),

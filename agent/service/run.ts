@@ -79,7 +79,8 @@ export async function runAgent(config: Config): Promise<number> {
     },
   });
   driver = running;
-  if (config.identity.rotateAfter !== 0) {
+  // A certificate's key is renewed by whoever put it there.
+  if (config.identity.rotateAfter !== 0 && config.identity.mode !== 'pki') {
     rotation = keepRotation({
       afterMs: config.identity.rotateAfter,
       driver: running,

@@ -20,10 +20,10 @@ export interface Status {
   /** The protocol of the connection (docs/wire.md): `enf/2` with super-frames, `enf/1`, or `enftun`; null while not online. */
   readonly wire: Wire | null;
   readonly device: string;
-  readonly mode: 'tpm' | 'software';
+  readonly mode: 'tpm' | 'software' | 'pki';
   /**
    * Whether the TPM made the member's key, and keeps it: false if the secret is sealed in the TPM, or in a file, and a program signs with it. Null
-   * before the first identity, and if an earlier version got it.
+   * before the first identity, with a certificate of a CA, and if an earlier version got it.
    */
   readonly resident: boolean | null;
   readonly trouble: {

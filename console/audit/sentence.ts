@@ -92,9 +92,16 @@ const WORDS: Readonly<Record<string, Words>> = {
     `${who} banned ${field(detail, 'devices')} devices of the batch ${named(detail, subject)} before they came`,
   'roster.unban': ({ who, subject, detail }) =>
     `${who} unbanned ${field(detail, 'devices')} devices of the batch ${named(detail, subject)} before they came`,
-  'device.admit': ({ subject }) => `A new device proved its batch and got ${subject}`,
-  'device.readmit': ({ subject }) => `${subject} proved its batch again and is admitted`,
+  'device.admit': ({ subject, detail }) =>
+    detail.ca === undefined
+      ? `A new device proved its batch and got ${subject}`
+      : `A machine with a certificate of CA ${field(detail, 'ca')} came as ${subject}`,
+  'device.readmit': ({ subject, detail }) =>
+    detail.ca === undefined
+      ? `${subject} proved its batch again and is admitted`
+      : `${subject} showed a newer certificate and is admitted`,
   'device.rekey': ({ subject }) => `${subject} made itself a new key`,
+  'device.certificate': ({ subject }) => `${subject} showed another certificate of its CA`,
   'device.twins': ({ subject }) => `Two devices have the key of ${subject}`,
   'device.evict': ({ who, subject }) => `${who} evicted ${subject}`,
   'device.ban': ({ who, subject }) => `${who} banned ${subject}`,
@@ -116,6 +123,14 @@ const WORDS: Readonly<Record<string, Words>> = {
     ].join(''),
   'device.moves': ({ subject, detail }) =>
     `${subject} shook hands from ${field(detail, 'from')} and, within a day, from ${field(detail, 'to')}`,
+  'pki.add': ({ who, subject, detail }) => `${who} added CA ${subject}, ${named(detail, subject)}`,
+  'pki.remove': ({ who, subject, detail }) => `${who} removed CA ${subject}, ${named(detail, subject)}`,
+  'pki.import': ({ who, subject, detail }) =>
+    `${who} listed ${field(detail, 'devices')} devices of CA ${subject}`,
+  'pki.crl': ({ who, subject, detail }) =>
+    `${who} gave CA ${subject} a list of ${field(detail, 'entries')} revoked certificates`,
+  'pki.revoke': ({ who, subject, detail }) =>
+    `${who} revoked the certificate ${field(detail, 'serial')} of CA ${subject}: ${field(detail, 'reason')}`,
   'privacy.change': ({ who, detail }) =>
     `${who} chose to keep ${field(detail, 'addresses')} addresses of handshakes${
       detail.days === 0 ? '' : ` for ${field(detail, 'days')} days`

@@ -14,6 +14,7 @@ import { netcheckCommand } from './netcheck.ts';
 import { networkCommands } from './network.ts';
 import { ownerCommands } from './owner.ts';
 import { consoleInvite, personCommands } from './person.ts';
+import { pkiCommands } from './pki.ts';
 import { privacyCommands } from './privacy.ts';
 import { rootCommands } from './root.ts';
 import { rosterCommands } from './roster.ts';
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   ...deviceCommands,
   ...bulkCommands,
   ...ruleCommands,
+  ...pkiCommands,
   audit,
   ...alarmCommands,
   ...privacyCommands,

@@ -19,6 +19,9 @@ const POLL_MS = 500;
 const BULK_FILTERS: readonly Option[] = [
   { name: 'group', value: 'GROUP', help: 'of a group: its name, or the first digits of its id' },
   { name: 'network', value: 'NETWORK', help: 'with an address in a network: its prefix, or its name' },
+  { name: 'group', value: 'GID', help: 'of a group, by the first digits of its id' },
+  { name: 'network', value: 'PREFIX', help: 'with an address in a network' },
+  { name: 'kind', value: 'WORD', help: 'tpm, or pki: with a certificate of a CA of yours' },
   { name: 'standing', value: 'WORD', help: 'active, suspended, evicted, banned or retired' },
   { name: 'tunnel', value: 'WORD', help: 'open, ended, never or offline (ended or never)' },
   { name: 'offline', help: 'without a tunnel: the same as --tunnel offline' },
@@ -44,6 +47,7 @@ export const narrowed = (invocation: Invocation): DeviceFilterInput => ({
 const narrowedForBulk = (invocation: Invocation): BulkFilterInput => ({
   gid: invocation.option('group'),
   network: invocation.option('network'),
+  kind: invocation.option('kind') as DeviceFilterInput['kind'],
   standing: invocation.option('standing') as DeviceFilterInput['standing'],
   tunnel: tunnelOf(invocation),
   failure: invocation.option('failure'),

@@ -36,6 +36,7 @@ import {
   withdrawInvite,
 } from './people/people.ts';
 import { createToken, listTokens, revokeToken } from './people/tokens.ts';
+import { addAnchor, importListed, listAnchors, removeAnchor, revokeCertificate, takeCrl } from './pki.ts';
 import { changePrivacy, showPrivacy } from './privacy.ts';
 import {
   addRosterPart,
@@ -126,6 +127,12 @@ const ALL = {
   'owner-lend': lendPrefix,
   'owner-take-back': takeBackPrefix,
   'owner-member': setMember,
+  'pki-list': listAnchors,
+  'pki-add': addAnchor,
+  'pki-remove': removeAnchor,
+  'pki-import': importListed,
+  'pki-crl': takeCrl,
+  'pki-revoke': revokeCertificate,
   'privacy-show': showPrivacy,
   'privacy-change': changePrivacy,
 };

@@ -47,6 +47,7 @@ import {
   TokenView,
   WithdrawnInviteView,
 } from './views/people.ts';
+import { AnchorsView, AnchorView, ListedView, RemovedAnchorView, RevocationView } from './views/pki.ts';
 import { PrivacyView } from './views/privacy.ts';
 import { RosterDeviceView, RosterProgressView, RosterStatusView } from './views/rosters.ts';
 import { MovedRuleView, RuleRow, RuleView, TestedView } from './views/rules.ts';
@@ -129,6 +130,12 @@ export const ANSWERS = {
   'owner-lend': OwnerView,
   'owner-take-back': OwnerView,
   'owner-member': PersonRoleView,
+  'pki-list': AnchorsView,
+  'pki-add': changedTo(AnchorView),
+  'pki-remove': changedTo(RemovedAnchorView),
+  'pki-import': changedTo(ListedView),
+  'pki-crl': changedTo(RevocationView),
+  'pki-revoke': changedTo(RevocationView),
   'privacy-show': PrivacyView,
   'privacy-change': changedTo(PrivacyView),
 } satisfies Readonly<Record<OperationName, TSchema>>;

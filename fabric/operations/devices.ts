@@ -3,8 +3,10 @@ import { countries } from '../geo/countries.ts';
 import { longestAbsence, STANDINGS, type Standing } from '../registry/admission.ts';
 import {
   type AgentReport,
+  DEVICE_KINDS,
   type Device,
   type DeviceFilter,
+  type DeviceKind,
   type StandingChange,
   standingOf,
 } from '../registry/records.ts';
@@ -36,6 +38,7 @@ export interface DeviceFilterInput {
   /** First digits of a group's id. */
   readonly gid?: string | undefined;
   readonly network?: string | undefined;
+  readonly kind?: DeviceKind | undefined;
   readonly standing?: Standing | undefined;
   readonly tunnel?: 'open' | 'ended' | 'never' | 'offline' | undefined;
   /** The code of the last failure that the device has reported; `any`: whichever. */
@@ -50,6 +53,7 @@ export interface DeviceFilterInput {
 export const DEVICE_FILTER = {
   gid: optional(text(128)),
   network: optional(text(64)),
+  kind: optional(oneOf(...DEVICE_KINDS)),
   standing: optional(oneOf(...STANDINGS)),
   tunnel: optional(oneOf('open', 'ended', 'never', 'offline')),
   failure: optional(text(64)),
@@ -60,11 +64,12 @@ export const DEVICE_FILTER = {
 /** The filter as the registry takes it. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.unknown-network`, `fabric.bad-network` */
 export async function deviceFilter(
   registry: OwnedReader,
-  { gid, network, standing, tunnel, failure, roster, q }: DeviceFilterInput,
+  { gid, network, kind, standing, tunnel, failure, roster, q }: DeviceFilterInput,
 ): Promise<DeviceFilter> {
   return {
     ...(gid !== undefined && { gid: (await registry.group(gid)).gid }),
     ...(network !== undefined && { network: await registry.network(network) }),
+    ...(kind !== undefined && { kind }),
     ...(standing !== undefined && { standing }),
     ...(tunnel !== undefined && { tunnel }),
     ...(failure !== undefined && { failure }),
@@ -197,6 +202,7 @@ function deviceView(device: Device, presence: Presence | undefined, network: str
     network,
     owner: device.owner,
     note: device.note ?? null,
+    kind: device.kind,
     pseudonym: hex(device.pseudonym),
     longtermKey: hex(device.longtermKey),
     created: isoTime(device.created),

@@ -208,6 +208,7 @@ export function groupView(group: Group): GroupView {
     network: formatPrefix(group.network),
     owner: group.ownerName,
     status: group.status,
+    ca: group.anchor ?? null,
     hasClaim: group.claimHash !== undefined,
     announced: group.announced ?? null,
     most: group.most ?? null,

@@ -1,5 +1,6 @@
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Report } from '../../protocol/tunnel/report.ts';
+import type { PkiAdmission } from './pki.ts';
 
 /** The standing of a device in the registry. Only `active` ones are admitted. */
 export const STANDINGS = ['active', 'suspended', 'evicted', 'banned', 'retired'] as const;
@@ -38,7 +39,7 @@ export const longestAbsence = (excluded: number): number => Math.ceil(absenceSec
 export type Listener<Changed> = (changed: Changed) => unknown;
 
 /** What the router reads from the registry and records in it. */
-export interface Admission {
+export interface Admission extends PkiAdmission {
   /** The device that owns `address` (16 bytes), connected or not; undefined if there is none. */
   lookup(address: Uint8Array): Endpoint | undefined;
   /** True if `address` (16 bytes) lies in one of the fabric's networks, whether or not it is a device's. */

@@ -40,6 +40,8 @@ export interface Group {
   readonly most?: number;
   /** Where the address must be registered from which a device comes for the first time: ISO 3166-1 codes, `private`, `unknown`. */
   readonly countries?: readonly string[];
+  /** The number of the CA that vouches for its devices; absent: they prove themselves with their TPMs. */
+  readonly anchor?: number;
   readonly created: number;
 }
 
@@ -54,10 +56,15 @@ export type DeviceStanding = 'active' | 'evicted' | 'banned' | 'retired';
 /** What an owner does to a device's standing. */
 export type StandingChange = 'evict' | 'ban' | 'unban';
 
-/** One chip in one group. */
+/** How a device proves itself: with its TPM, or with a certificate of a CA of its owner. */
+export const DEVICE_KINDS = ['tpm', 'pki'] as const;
+export type DeviceKind = (typeof DEVICE_KINDS)[number];
+
+/** One chip in one group, or one address that a CA has given. */
 export interface Device {
   /** 16 bytes, never changes. */
   readonly address: Uint8Array;
+  readonly kind: DeviceKind;
   /** A DNS label that no other device of its owner has. */
   readonly name?: string;
   readonly note?: string;
@@ -66,9 +73,9 @@ export interface Device {
   readonly groupStatus: GroupStatus;
   /** The name of the owner whose it is. */
   readonly owner: string;
-  /** 65 bytes: what the chip's group signatures have in common. */
+  /** 65 bytes: what the chip's group signatures have in common; with a certificate it begins with 0. */
   readonly pseudonym: Uint8Array;
-  /** 65 bytes, of the newest handshake. */
+  /** 65 bytes, of the newest handshake; zeros with a certificate. */
   readonly longtermKey: Uint8Array;
   readonly network: Prefix;
   readonly standing: DeviceStanding;
@@ -147,6 +154,7 @@ export interface DeviceFilter {
   /** 32 bytes. */
   readonly gid?: Uint8Array;
   readonly network?: Prefix;
+  readonly kind?: DeviceKind;
   readonly standing?: DeviceStanding | 'suspended';
   /** `ended`: it had one; `offline`: it has none; as the registry has recorded it. */
   readonly tunnel?: 'open' | 'ended' | 'never' | 'offline';

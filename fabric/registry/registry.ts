@@ -9,6 +9,7 @@ import type { News } from './news.ts';
 import type { Lent, Owners, OwnersReader } from './owners.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type { OwnPeople, People, PeopleReader } from './people.ts';
+import type { OwnPki, PkiReader } from './pki.ts';
 import type { PrivacyKeeper, PrivacyReader } from './privacy.ts';
 import type {
   Applicant,
@@ -57,7 +58,13 @@ export interface RegistryReader extends OwnersReader {
 }
 
 /** What is read in a scope. Every list is read in pages. */
-export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, PrivacyReader, RosterReader {
+export interface OwnedReader
+  extends TokenReader,
+    PeopleReader,
+    AlarmReader,
+    PrivacyReader,
+    RosterReader,
+    PkiReader {
   readonly scope: Scope;
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest, filter?: TextFilter): Promise<Page<Network>>;
@@ -108,7 +115,7 @@ export interface OwnedReader extends TokenReader, PeopleReader, AlarmReader, Pri
 }
 
 /** What is read and changed in a scope: what it adds is its owner's. */
-export interface OwnedRegistry extends OwnedReader, OwnPeople, OwnTokens, OwnAlarms, OwnRosters {
+export interface OwnedRegistry extends OwnedReader, OwnPeople, OwnTokens, OwnAlarms, OwnRosters, OwnPki {
   /** @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 
@@ -235,7 +242,7 @@ export interface Registry
 }
 
 /** `status`: active unless given. `maker`: it waits for a roster of the maker whose key is known by this, 32 bytes; nobody gets in until then. */
-export type NewGroup = Omit<Group, 'status' | 'created' | 'owner' | 'ownerName'> &
+export type NewGroup = Omit<Group, 'status' | 'created' | 'owner' | 'ownerName' | 'anchor'> &
   Partial<Pick<Group, 'status'>> & { readonly maker?: Uint8Array };
 
 /** `announced`, `most`: 0 removes it, as an empty list does `countries`. */

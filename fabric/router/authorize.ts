@@ -4,15 +4,20 @@ import { Failure } from '../../protocol/failure.ts';
 import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import { type Admission, absenceSeconds, type Endpoint } from '../registry/admission.ts';
+import { VOUCHED_KEY, type Vouched } from '../registry/pki.ts';
 
 /** How long a device is told to stay away while the registry fails, in seconds. */
 const REGISTRY_DOWN_SECONDS = 30;
-const REGISTRY_DOWN: Verdict = { kind: 'retry-after', seconds: REGISTRY_DOWN_SECONDS };
+export const REGISTRY_DOWN: Verdict = { kind: 'retry-after', seconds: REGISTRY_DOWN_SECONDS };
 
 /** What is asked of the registry; the answer is `'down'` if it fails. */
 export interface Questions {
   lookup(address: Uint8Array): Endpoint | undefined | 'down';
   hasNetwork(address: Uint8Array): boolean | 'down';
+  /** Whether there is any CA of an owner. */
+  hasAnchors(): boolean | 'down';
+  /** As `PkiAdmission.vouches`. */
+  vouches(vouched: Vouched): boolean | 'down';
   /** After how many seconds a device that is suspended or banned may ask again. */
   absence(): number;
 }
@@ -39,6 +44,8 @@ export function registryQuestions(admission: Admission, log: Log): Questions {
   return {
     lookup: (address) => ask(() => admission.lookup(address)),
     hasNetwork: (address) => ask(() => admission.hasNetwork(address)),
+    hasAnchors: () => ask(() => admission.hasAnchors()),
+    vouches: (vouched) => ask(() => admission.vouches(vouched)),
     absence() {
       const now = performance.now();
       if (now < absence.until) return absence.seconds;
@@ -117,6 +124,17 @@ export function verdictOn(
     case 'evicted':
       return { kind: 'evicted' };
   }
+}
+
+/** The verdict on a device whose CA vouches for it, or once did; undefined if it is admitted. */
+export function verdictOnVouched(
+  questions: Questions,
+  endpoint: ReturnType<Questions['lookup']>,
+  vouched: Vouched,
+): Verdict | undefined {
+  const stands = questions.vouches(vouched);
+  if (stands === 'down') return REGISTRY_DOWN;
+  return stands ? verdictOn(endpoint, VOUCHED_KEY, questions.absence) : { kind: 'unknown' };
 }
 
 /**

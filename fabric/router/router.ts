@@ -16,7 +16,7 @@ import type { Admission } from '../registry/admission.ts';
 import type { Learned } from '../registry/records.ts';
 import { ownTurn } from '../registry/turns.ts';
 import { type Arrivals, receiveArrivals } from './arrivals.ts';
-import { type Questions, registryQuestions, verdictOn } from './authorize.ts';
+import { type Questions, registryQuestions, verdictOn, verdictOnVouched } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
 import { type RootUpdates, rootDistribution } from './roots.ts';
@@ -206,6 +206,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
         else arrivals.arrive(event);
         break;
       case 'ended':
+        arrivals.gone(event.id);
         sessions.end(event.id, event.text);
         break;
       case 'message':
@@ -236,15 +237,22 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   };
   const sessions: SessionTable = sessionTable(threads, admission, numbered, roots, leave, log);
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
-  const arrivals: Arrivals = receiveArrivals({ questions, threads, sessions, rate, log });
+  const arrivals: Arrivals = receiveArrivals({ questions, admission, threads, sessions, rate, log });
+  arrivals.casChanged();
 
   /** Cuts a session whose device is no longer admitted. */
   const review = (session: Session | undefined): void => {
     if (session === undefined) return;
-    const verdict = verdictOn(lookup(session.address), session.provenKey, questions.absence);
+    const { address, provenKey, vouched } = session;
+    const endpoint = lookup(address);
+    const verdict =
+      vouched === undefined
+        ? verdictOn(endpoint, provenKey, questions.absence)
+        : verdictOnVouched(questions, endpoint, vouched);
     if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
   };
   const reviewGroup = async (gid: Uint8Array): Promise<void> => {
+    arrivals.casChanged();
     const members = sessions.ofGroup(gid);
     for (let first = 0; first < members.length && !closing; first += REVIEWED_AT_ONCE) {
       await ownTurn();

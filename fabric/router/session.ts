@@ -3,6 +3,13 @@ import { peerAddress } from '../../os/net/peer.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { PeerHandle, RouterEvent } from '../../tunnel/router.ts';
 import type { Endpoint } from '../registry/admission.ts';
+import type { Vouched } from '../registry/pki.ts';
+
+/** By what a certificate was found good: its session ends when it is no longer. */
+export interface VouchedSession extends Vouched {
+  /** When the first certificate of the chain expires, milliseconds since 1970. */
+  readonly until: number;
+}
 
 /** A peer that has finished the TLS handshake, before its authorization. */
 export type Arrival = Extract<RouterEvent, { kind: 'arrived' }>;
@@ -28,10 +35,17 @@ export interface Session {
   readonly sinceMs: number;
   readonly tls: string;
   readonly understandsVerdicts: boolean;
+  /** By what its CA vouches for it; absent: it has a TPM. */
+  readonly vouched?: VouchedSession;
 }
 
 /** The session of a device that was authorized. */
-export function sessionOf(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array): Session {
+export function sessionOf(
+  arrival: Arrival,
+  endpoint: Endpoint,
+  provenKey: Uint8Array,
+  vouched?: VouchedSession,
+): Session {
   const { id, peer, wire, tls } = arrival;
   const { address, gid } = endpoint;
   return {
@@ -46,6 +60,7 @@ export function sessionOf(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8
     sinceMs: Date.now(),
     tls,
     understandsVerdicts: wire > 0,
+    ...(vouched !== undefined && { vouched }),
   };
 }
 

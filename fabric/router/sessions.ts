@@ -10,17 +10,18 @@ import type { Admission, Endpoint } from '../registry/admission.ts';
 import { sessionsByGroup } from './by-group.ts';
 import { cloneDetector } from './clones.ts';
 import { departures } from './departures.ts';
+import { expiries } from './expiries.ts';
 import type { NetworkTable } from './networks.ts';
 import { orderedKeys } from './ordered.ts';
 import type { RootDistribution } from './roots.ts';
 import type { GroupTable } from './rules.ts';
-import { type Arrival, type Session, sessionOf } from './session.ts';
+import { type Arrival, type Session, sessionOf, type VouchedSession } from './session.ts';
 import { connectionTotals, type Totals } from './totals.ts';
 
 /** The devices' sessions, one per device, and what the registry is told of them. */
 export interface SessionTable {
   /** Begins the session of an authorized device; an older one of the same device is cut. */
-  admit(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array): void;
+  admit(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array, vouched?: VouchedSession): void;
   /** Ends a session at once; how depends on the verdict and the kind of peer (docs/wire.md). */
   cut(session: Session, verdict: Verdict | undefined, reason: string): void;
   /** A connection has ended, perhaps of a peer that was never admitted. */
@@ -76,6 +77,9 @@ export function sessionTable(
   const leaving = departures({ threads, admission, ...leave, log });
   let clones = 0;
   let agents = 0;
+  const endings = expiries<Session>((session) =>
+    cut(session, { kind: 'unknown' }, 'a certificate of its chain has expired'),
+  );
   const logBegin = repeatedLine(log, 'info');
   const logEnd = repeatedLine(log, 'info');
   const logClones = repeatedLine(log, 'warning', { each: 1 });
@@ -106,6 +110,7 @@ export function sessionTable(
   function remove(session: Session, reason: string): void {
     const key = toHex(session.address);
     sessions.delete(key);
+    endings.delete(session);
     order.delete(key);
     groups.delete(session);
     if (session.understandsVerdicts) agents--;
@@ -131,8 +136,8 @@ export function sessionTable(
   }
 
   return {
-    admit(arrival, endpoint, provenKey) {
-      const session = sessionOf(arrival, endpoint, provenKey);
+    admit(arrival, endpoint, provenKey, vouched) {
+      const session = sessionOf(arrival, endpoint, provenKey, vouched);
       const older = sessions.get(toHex(session.address));
       if (older !== undefined) {
         cut(older, undefined, 'replaced by a newer connection');
@@ -142,6 +147,7 @@ export function sessionTable(
       const network = networks.numberOf(endpoint.network);
       threads.admit(session.peer, session.address, network, numbered.numberOf(session.gid));
       roots.admitted(session);
+      if (vouched !== undefined) endings.add(session, vouched.until);
     },
     cut,
     end(id, reason) {
@@ -173,6 +179,7 @@ export function sessionTable(
       return clones;
     },
     close() {
+      endings.close();
       for (const line of [logBegin, logEnd, logClones, logReport, logFailure, leaving]) line.close();
     },
   };

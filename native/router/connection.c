@@ -200,7 +200,7 @@ static bool begin(struct router_connection *connection) {
   if (connection->ssl != NULL) return true;
   ssize_t got = recv(connection->fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-  if (got > 0) connection->ssl = router_tls_accept(connection->thread->tls, connection->fd);
+  if (got > 0) connection->ssl = router_tls_accept(connection->thread->tls, connection->fd, atomic_load(&connection->thread->router->vouched));
   if (connection->ssl != NULL) return true;
   router_connection_close(connection, "", connection->thread->now);
   return false;

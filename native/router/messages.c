@@ -45,5 +45,6 @@ void router_event_free(struct router_event *event) {
   if (event == NULL) return;
   router_peer_release(event->peer);
   free(event->certificate);
+  free(event->chain);
   free(event);
 }

@@ -98,6 +98,8 @@ struct router_event {
   uint8_t address[16];
   uint8_t *certificate;  // DER; NULL if the peer has shown none
   size_t certificate_length;
+  uint8_t *chain;  // what the peer has shown beside it, if owners have CAs: DER, one behind the other; or NULL
+  size_t chain_length;
   bool has_key;
   uint8_t key[65];  // P-256, uncompressed: the peer has proven that it has the private key
   enum dp_wire wire;

@@ -159,6 +159,7 @@ struct router {
   SSL_CTX *tls;  // that the threads begin with
   uint16_t port;
   uint32_t threads;
+  _Atomic bool vouched;  // some owner has a CA
   _Atomic uint32_t running;
   struct router_thread thread[];
 };
@@ -186,9 +187,10 @@ void router_report(struct router_thread *thread, struct router_event *event);
 
 // tls.c: NULL if the certificate or key is of no use; `reason` then says why.
 SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason);
-// The server's side of a connection over the socket; NULL without memory.
-SSL *router_tls_accept(SSL_CTX *context, int fd);
-// The certificate the peer has shown and its P-256 key, as far as there are any.
+// The server's side of a connection over the socket; NULL without memory. `vouched`: the peer may show a certificate of an owner's CA, with
+// other keys than P-256.
+SSL *router_tls_accept(SSL_CTX *context, int fd, bool vouched);
+// The certificate the peer has shown, its P-256 key and, if it was accepted as `vouched`, the rest of its chain, as far as there are any.
 void router_tls_peer(const SSL *ssl, struct router_event *event);
 
 // thread.c

@@ -51,6 +51,8 @@ export type RouterEvent =
       readonly peer: PeerHandle;
       /** DER, if it has shown one. */
       readonly certificate?: Uint8Array;
+      /** What it has shown beside that, DER one behind the other, if that may be (`routerVouched`). */
+      readonly chain?: Uint8Array;
       /** The key in it, 65 bytes, if it is of P-256: the peer has proven that it has the private key. */
       readonly key?: Uint8Array;
       /** 0: a C peer; 1: understands control messages; 2: super-frames, too (docs/wire.md). */
@@ -160,6 +162,11 @@ export interface RouterFace {
   routerSend(router: RouterHandle, peer: PeerHandle, packet: Uint8Array): void;
   /** Shows this certificate to whoever connects from now on; arguments and errors as those of `routerStart`. */
   routerIdentity(router: RouterHandle, certificate: string, key: string): void;
+  /**
+   * Whether peers that connect from now on may have certificates of owners' CAs: P-384, Ed25519 and RSA beside P-256, and a chain of at most 10 KB.
+   * Until then they may not.
+   */
+  routerVouched(router: RouterHandle, vouched: boolean): void;
   routerPeerCounters(peer: PeerHandle): RouterCounters;
   /** Milliseconds since the peer was last heard: less than 60,000 as long as its TCP answers. */
   routerPeerSilence(peer: PeerHandle): number;

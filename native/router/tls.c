@@ -1,4 +1,5 @@
 #include "router.h"
+#include "pki/key.h"
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -11,6 +12,9 @@ enum {
   HANDSHAKE_RECORDS = 64,
   CERTIFICATE_LIST = 4 * 1024,
   CERTIFICATES = 4,              // of a chain
+  // The same where owners have CAs of their own: three certificates with RSA keys of 4,096 bits.
+  VOUCHED_BYTES = 16 * 1024,
+  VOUCHED_LIST = 10 * 1024,
   COORDINATE = 32,
 };
 
@@ -36,6 +40,9 @@ static bool is_p256(const EVP_PKEY *key) {
          strcmp(group, "prime256v1") == 0;
 }
 
+// May the peer show a certificate of an owner's CA?
+static bool is_vouched(const SSL *ssl) { return SSL_get_max_cert_list((SSL *)(uintptr_t)ssl) == VOUCHED_LIST; }
+
 // Verifies no chain, dates or self-signature: the signature of the handshake proves the key, and JavaScript compares it with the registered
 // one. With a key that no device has, the handshake ends before its signature is verified. A peer that has sent its certificate gets the read
 // buffer of a tunnel.
@@ -46,7 +53,8 @@ static int trust_the_key(X509_STORE_CTX *store, void *unused) {
     X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_CHAIN_TOO_LONG);
     return 0;
   }
-  if (!is_p256(X509_get0_pubkey(X509_STORE_CTX_get0_cert(store)))) {
+  EVP_PKEY *key = X509_get0_pubkey(X509_STORE_CTX_get0_cert(store));
+  if (!is_p256(key) && !(ssl != NULL && is_vouched(ssl) && pki_sound_key(key))) {
     X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);  // the alert unsupported_certificate
     return 0;
   }
@@ -105,15 +113,21 @@ SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason)
   return context;
 }
 
-SSL *router_tls_accept(SSL_CTX *context, int fd) {
+// The keys that pki_sound_key takes; a signature by any of them costs less than the rest of the handshake.
+static bool take_vouched(SSL *ssl) {
+  SSL_set_max_cert_list(ssl, VOUCHED_LIST);
+  return SSL_set1_client_sigalgs_list(ssl, "ECDSA+SHA256:ECDSA+SHA384:ed25519:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512") == 1;
+}
+
+SSL *router_tls_accept(SSL_CTX *context, int fd, bool vouched) {
   SSL *ssl = SSL_new(context);
   if (ssl == NULL) return NULL;
   SSL_set_default_read_buffer_len(ssl, HANDSHAKE_BUFFER);
-  if (!dp_tls_attach(ssl, fd)) {
+  if ((vouched && !take_vouched(ssl)) || !dp_tls_attach(ssl, fd)) {
     SSL_free(ssl);
     return NULL;
   }
-  dp_pipe_allow(dp_pipe_of(ssl), HANDSHAKE_RECORDS, HANDSHAKE_BYTES, UINT64_MAX);
+  dp_pipe_allow(dp_pipe_of(ssl), HANDSHAKE_RECORDS, vouched ? VOUCHED_BYTES : HANDSHAKE_BYTES, UINT64_MAX);
   SSL_set_accept_state(ssl);
   return ssl;
 }
@@ -131,6 +145,19 @@ static bool read_key(const X509 *certificate, uint8_t out[65]) {
   return is_p256(key) && coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, out + 1) && coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, out + 1 + COORDINATE);
 }
 
+// What the peer has shown beside its certificate, DER one behind the other. They fit VOUCHED_LIST.
+static void read_chain(const SSL *ssl, struct router_event *event) {
+  STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
+  uint8_t *at = sk_X509_num(chain) > 0 ? malloc(VOUCHED_LIST) : NULL;
+  event->chain = at;
+  for (int i = 0; at != NULL && i < sk_X509_num(chain); i++) {
+    int length = i2d_X509(sk_X509_value(chain, i), NULL);
+    if (length <= 0 || event->chain_length + (size_t)length > VOUCHED_LIST) return;
+    i2d_X509(sk_X509_value(chain, i), &at);
+    event->chain_length += (size_t)length;
+  }
+}
+
 void router_tls_peer(const SSL *ssl, struct router_event *event) {
   X509 *certificate = SSL_get0_peer_certificate(ssl);
   event->tls = SSL_get_version(ssl);
@@ -143,6 +170,7 @@ void router_tls_peer(const SSL *ssl, struct router_event *event) {
     memcpy(event->certificate, der, (size_t)length);
     event->certificate_length = (size_t)length;
     event->has_key = read_key(certificate, event->key);
+    if (is_vouched(ssl)) read_chain(ssl, event);
   }
   if (length > 0) OPENSSL_free(der);
   ERR_clear_error();

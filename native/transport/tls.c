@@ -98,11 +98,24 @@ static bool add_roots(SSL_CTX *context, const char *roots) {
   return count > 0;
 }
 
+// The first is the own one, the others lead from its issuer on.
+static bool use_certificates(SSL_CTX *context, const uint8_t *der, size_t length) {
+  const uint8_t *at = der;
+  X509 *own = d2i_X509(NULL, &at, (long)length);
+  bool ok = own != NULL && SSL_CTX_use_certificate(context, own) == 1;
+  X509_free(own);
+  while (ok && at < der + length) {
+    X509 *next = d2i_X509(NULL, &at, (long)(der + length - at));
+    ok = next != NULL && SSL_CTX_add0_chain_cert(context, next) == 1;
+    if (!ok) X509_free(next);
+  }
+  return ok;
+}
+
 static bool add_identity(SSL_CTX *context, const uint8_t *certificate, size_t length, const char *key) {
   BIO *text = BIO_new_mem_buf(key, -1);
   EVP_PKEY *private = text == NULL ? NULL : PEM_read_bio_PrivateKey(text, NULL, NULL, NULL);
-  bool ok = private != NULL && SSL_CTX_use_certificate_ASN1(context, (int)length, certificate) == 1 &&
-            SSL_CTX_use_PrivateKey(context, private) == 1;
+  bool ok = private != NULL && use_certificates(context, certificate, length) && SSL_CTX_use_PrivateKey(context, private) == 1;
   EVP_PKEY_free(private);
   BIO_free(text);
   return ok;

@@ -19,11 +19,24 @@ const BEGIN = /-----BEGIN (?:[A-Z0-9]+ )*CERTIFICATE-----/g;
  * @throws Failure `tls.bad-root`
  */
 export function parseRoots(bytes: Uint8Array, where: string): TlsRoots {
-  const certificates = isCertificate(bytes) ? [new Uint8Array(bytes)] : blocks(bytes, where);
+  return parseCertificates(bytes, where, bad);
+}
+
+/** The same of any certificates; `bad` makes the failure, of what was expected. */
+export function parseCertificates(
+  bytes: Uint8Array,
+  where: string,
+  bad: (where: string, expected: string) => Failure,
+): TlsRoots {
+  const certificates = isCertificate(bytes) ? [new Uint8Array(bytes)] : blocks(bytes, where, bad);
   return { pem: certificates.map(toPem).join(''), certificates };
 }
 
-function blocks(bytes: Uint8Array, where: string): Uint8Array[] {
+function blocks(
+  bytes: Uint8Array,
+  where: string,
+  bad: (where: string, expected: string) => Failure,
+): Uint8Array[] {
   let text = '';
   for (const byte of bytes) text += String.fromCharCode(byte);
   const found = [...text.matchAll(BLOCK)].map(([, body]) => decodeBase64(body!.replaceAll(/\s+/g, '')));

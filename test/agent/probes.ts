@@ -1,5 +1,6 @@
 import { parseConfig } from '../../agent/config/config.ts';
 import type { Probes } from '../../agent/doctor/probes.ts';
+import type { CertificateFacts } from '../../crypto/certificates.ts';
 
 export const HEALTHY_CONFIG = '[remote]\nhosts = ["fabric.example"]';
 const NOON = Date.parse('2030-01-01T12:00:00Z');
@@ -42,6 +43,10 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       parents: [],
     }),
     membership: async () => true,
+    certificate: async () => ({
+      address: new Uint8Array(16).fill(0xfd),
+      facts: { subject: 'CN=pump', notAfter: 1_800_000_000 } as CertificateFacts,
+    }),
     tlsRoot: async () => 'PEM',
     lookup: async () => ['2001:db8::1', '192.0.2.1'],
     route: async () => ({ device: 'eth0', gateway: 'fe80::1' }),

@@ -23,7 +23,7 @@ export const state: Check = {
       );
     }
     const { mode } = probes.config.identity;
-    if (view.keyKind !== undefined && view.keyKind !== mode) {
+    if (mode !== 'pki' && view.keyKind !== undefined && view.keyKind !== mode) {
       return failed(
         `the state holds a key of mode "${view.keyKind}", but identity.mode is "${mode}"`,
         `Set identity.mode = "${view.keyKind}", or provision again: enf-agent forget --yes.`,

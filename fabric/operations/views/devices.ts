@@ -1,4 +1,5 @@
 import { STANDINGS } from '../../registry/admission.ts';
+import { DEVICE_KINDS } from '../../registry/records.ts';
 import { optional } from '../contract/input.ts';
 import {
   CHANGED,
@@ -55,8 +56,15 @@ export const DeviceView = named('Device', 'A device.', {
   network: prefix(),
   owner: words('The name of the owner whose it is.', 'default'),
   note: NOTE,
-  pseudonym: hexOf(65, 'What the group signatures of its chip have in common.'),
-  longtermKey: hex('The public key of its newest handshake.'),
+  kind: wordOf(
+    DEVICE_KINDS,
+    'How it proves itself: `tpm`: with its TPM; `pki`: with a certificate of a CA of its owner.',
+  ),
+  pseudonym: hexOf(
+    65,
+    'What the group signatures of its chip have in common; with a certificate its address between zeros.',
+  ),
+  longtermKey: hex('The public key of its newest handshake; zeros with a certificate.'),
   created: time('When it came for the first time.'),
   lastHandshake: shown({ at: time('When it provisioned last.'), from: words('The source address.') }),
   country: COUNTRY,

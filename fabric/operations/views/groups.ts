@@ -6,6 +6,7 @@ import {
   ipv6,
   listOf,
   named,
+  number,
   orNull,
   prefix,
   rowsOf,
@@ -32,6 +33,9 @@ export const GroupView = named('Group', 'A group: a batch of devices.', {
   ),
   network: prefix('The network of its devices.'),
   owner: words('The name of the owner whose it is.', 'default'),
+  ca: orNull(
+    number('The number of the CA that vouches for its devices; null: they prove themselves with TPMs.'),
+  ),
   status: wordOf(['active', 'suspended'], 'May its devices use the network?'),
   hasClaim: whether('Had its label a claim secret?'),
   announced: orNull(count('How many devices are expected; null: nobody has said.')),

@@ -89,7 +89,10 @@ export function admitDevice(
 
 /** The group of this id. @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended` */
 export const requireOpenGroup = (db: Database, gid: Uint8Array): Group =>
-  requireOpen(gid, findGroup(db, gid, EVERYTHING));
+  requireOpen(gid, groupOfTpms(findGroup(db, gid, EVERYTHING)));
+
+const groupOfTpms = (group: Group | undefined): Group | undefined =>
+  group?.anchor === undefined ? group : undefined;
 
 /** All that an admission needs of a group and its network: the other columns are longer than these together. */
 interface AdmittingGroup {
@@ -107,7 +110,7 @@ const findAdmitting = (db: Database, gid: Uint8Array): AdmittingGroup | undefine
   prepare(
     db,
     `SELECT grp.name, status, most, countries, prefix, key, grp.owner, roster
-     FROM grp JOIN network ON network.id = grp.network WHERE gid = ?`,
+     FROM grp JOIN network ON network.id = grp.network WHERE gid = ? AND anchor IS NULL`,
   ).get(gid) as AdmittingGroup | undefined;
 
 const limitsOf = (gid: Uint8Array, { name, most, countries }: AdmittingGroup): GroupLimits => ({

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import type { Prefix } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Device, DeviceFilter, GroupStatus } from '../records.ts';
+import type { Device, DeviceFilter, DeviceKind, GroupStatus } from '../records.ts';
 import { deviceStanding } from './devices.ts';
 import { bytes } from './file/database.ts';
 import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
@@ -41,6 +41,7 @@ type Row = readonly [
 ];
 
 interface DeviceGroup {
+  readonly kind: DeviceKind;
   readonly groupName: string;
   readonly groupStatus: GroupStatus;
   readonly owner: string;
@@ -123,7 +124,7 @@ function conditionsOf(
   readonly indexed: Condition;
   readonly others: readonly Condition[];
 } {
-  const { gid, network, standing, tunnel, failure, roster } = filter;
+  const { gid, network, kind, standing, tunnel, failure, roster } = filter;
   const wanted: Condition[] = [
     ...(standing === undefined || !RARE.includes(standing) ? [] : [{ sql: STANDING[standing], values: [] }]),
     ...(gid === undefined ? [] : [{ sql: 'gid = ?', values: [gid] }]),
@@ -141,6 +142,7 @@ function conditionsOf(
       ...(failure === undefined ? [] : [failed(failure)]),
       ...(network === undefined ? [] : [within(network)]),
       ...(roster === undefined ? [] : [{ sql: OUTSIDE, values: [] }]),
+      ...(kind === undefined ? [] : [{ sql: KIND[kind], values: [] }]),
     ],
   };
 }
@@ -162,6 +164,9 @@ const TUNNEL: Readonly<Record<NonNullable<DeviceFilter['tunnel']>, string>> = {
   never: 'tunnel_at IS NULL',
   offline: '(tunnel_at IS NULL OR tunnel_ended IS NOT NULL)',
 };
+
+const OF_CAS = 'gid IN (SELECT gid FROM grp WHERE anchor IS NOT NULL)';
+const KIND: Readonly<Record<DeviceKind, string>> = { pki: OF_CAS, tpm: `NOT ${OF_CAS}` };
 
 const failed = (code: string): Condition =>
   code === 'any'
@@ -185,12 +190,25 @@ function groupsOf(db: Database): (gid: Uint8Array) => DeviceGroup {
 }
 
 function readGroup(db: Database, gid: Uint8Array): DeviceGroup {
-  const { name, status, prefix, owner } = prepare(
+  const { name, status, prefix, owner, anchor } = prepare(
     db,
-    `SELECT grp.name, grp.status, network.prefix, owner.name AS owner FROM grp JOIN network ON network.id = grp.network
+    `SELECT grp.name, grp.status, network.prefix, owner.name AS owner, anchor FROM grp JOIN network ON network.id = grp.network
        JOIN owner ON owner.id = grp.owner WHERE gid = ?`,
-  ).get(gid) as { name: string; status: GroupStatus; prefix: Uint8Array; owner: string };
-  return { groupName: name, groupStatus: status, owner, network: { address: bytes(prefix), length: 64 } };
+  ).get(gid) as {
+    name: string;
+    status: GroupStatus;
+    prefix: Uint8Array;
+    owner: string;
+    anchor: number | null;
+  };
+  const kind = anchor === null ? 'tpm' : 'pki';
+  return {
+    kind,
+    groupName: name,
+    groupStatus: status,
+    owner,
+    network: { address: bytes(prefix), length: 64 },
+  };
 }
 
 function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup): Device {

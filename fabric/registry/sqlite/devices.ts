@@ -14,7 +14,7 @@ import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
-  SELECT device.*, grp.name AS group_name, grp.status AS group_status, owner.name AS owner_name, network.prefix,
+  SELECT device.*, grp.name AS group_name, grp.status AS group_status, owner.name AS owner_name, grp.anchor AS anchor, network.prefix,
     place.country AS place_country, place.region, place.city, place.latitude, place.longitude, place.radius_km
   FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network
     JOIN owner ON owner.id = grp.owner LEFT JOIN place ON place.id = device.place`;
@@ -27,6 +27,7 @@ interface Row extends Omit<CityRow, 'country'> {
   group_name: string;
   group_status: GroupStatus;
   owner_name: string;
+  anchor: number | null;
   pseudonym: Uint8Array;
   longterm_key: Uint8Array;
   prefix: Uint8Array;
@@ -54,6 +55,7 @@ function device(row: Row): Device {
   const agent = agentOf(row);
   return {
     address: bytes(row.address),
+    kind: row.anchor === null ? 'tpm' : 'pki',
     ...(row.name === null ? {} : { name: row.name }),
     ...(row.note === null ? {} : { note: row.note }),
     gid: bytes(row.gid),

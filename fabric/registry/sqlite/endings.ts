@@ -109,7 +109,7 @@ const end = (db: Database, at: number, { address }: Device, movedTo: Uint8Array 
 /**
  * The chip of the device at `to` takes over the address `from`, with its name and note; the chip that had it is retired, and has
  * the address that is given up. Whoever connects with the identity of that one is told to provision again, and gets the other.
- * @throws Failure `fabric.unknown-device`, `fabric.same-device`, `fabric.other-network`, `fabric.device-retired`, `fabric.device-banned`
+ * @throws Failure `fabric.unknown-device`, `fabric.same-device`, `fabric.other-network`, `pki.no-chip`, `fabric.device-retired`, `fabric.device-banned`
  */
 export function replaceDevice(db: Database, scope: Scope, act: Act, from: Uint8Array, to: Uint8Array): void {
   const [old, fresh] = [requireDevice(db, scope, from), requireDevice(db, scope, to)];
@@ -152,6 +152,16 @@ function requireReplaceable(old: Device, fresh: Device): void {
     throw new Failure('fabric.other-network', 'operator', `${from} is in another network than ${to}`, {
       action: 'Use a device of the same network: addresses cannot leave theirs.',
     });
+  }
+  if (old.kind === 'pki' || fresh.kind === 'pki') {
+    throw new Failure(
+      'pki.no-chip',
+      'operator',
+      `${old.kind === 'pki' ? from : to} has a certificate, and no chip`,
+      {
+        action: 'Give the new machine a certificate with the address of the old one.',
+      },
+    );
   }
   for (const device of [old, fresh]) requireInUse(device);
   if (fresh.standing === 'banned') throw deviceBanned(fresh);

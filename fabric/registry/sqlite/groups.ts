@@ -24,7 +24,7 @@ import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
   SELECT gid, gpk, basename, grp.name, network.prefix, grp.owner, owner.name AS owner_name, grp.status, claim_hash, grp.created,
-    announced, most, countries
+    announced, most, countries, anchor
   FROM grp JOIN network ON network.id = grp.network JOIN owner ON owner.id = grp.owner`;
 
 const GID_DIGITS = 64;
@@ -43,6 +43,7 @@ interface Row {
   announced: number | null;
   most: number | null;
   countries: string | null;
+  anchor: number | null;
 }
 
 function group(row: Row): Group {
@@ -59,6 +60,7 @@ function group(row: Row): Group {
     ...(row.announced === null ? {} : { announced: row.announced }),
     ...(row.most === null ? {} : { most: row.most }),
     ...(row.countries === null ? {} : { countries: row.countries.split(',') }),
+    ...(row.anchor === null ? {} : { anchor: row.anchor }),
     created: row.created,
   };
 }
@@ -141,7 +143,7 @@ export function listGroups(
   const rows = prepare(
     db,
     `SELECT grp.gid, gpk, basename, grp.name, network.prefix, grp.owner, owner.name AS owner_name, grp.status, claim_hash, grp.created,
-       announced, most, countries, coalesce(group_size.devices, 0) AS devices
+       announced, most, countries, anchor, coalesce(group_size.devices, 0) AS devices
      FROM grp JOIN network ON network.id = grp.network JOIN owner ON owner.id = grp.owner LEFT JOIN group_size ON group_size.gid = grp.gid
      WHERE ${own.sql} AND (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
   ).all(...own.values, created, fromHex(gid), text === undefined ? page.limit + 1 : LOOKED_AT) as (Row & {

@@ -27,6 +27,7 @@ import { lentIn } from './people/owners.ts';
 import { listPeople } from './people/people.ts';
 import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
+import { listAnchors } from './pki-anchors.ts';
 import { readPrivacy } from './privacy/settings.ts';
 import { rosterReader } from './rosters.ts';
 import { listRules } from './rules.ts';
@@ -89,6 +90,7 @@ export function readingPart(
     invites: async (page) => read(() => listInvites(db, scope, page, now())),
     tokens: async (page) => read(() => listTokens(db, scope, page)),
     ...rosterReader(db, scope, read),
+    anchors: async () => read(() => listAnchors(db, scope)),
   };
 }
 

@@ -26,6 +26,7 @@ import { newsPart } from './news.ts';
 import { raiseObjection } from './objections.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
+import { ownPkiPart, pkiPart } from './pki-part.ts';
 import { privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
@@ -92,6 +93,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     // It may be gone, or have no roster any more.
     if (change.kind === 'group') rosters.sweep();
   });
+  const admissions = admissionNews(onError);
   const tunnels = tunnelPart(db, now, later, { news, endpoint: keep.endpoint });
 
   return {
@@ -101,6 +103,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       ...ownPeoplePart(db, scope, parts),
       ...ownAlarmPart(db, scope, parts),
       ...ownRosterPart(db, scope, { ...parts, work: rosters }),
+      ...ownPkiPart(db, scope, parts),
       excluded: () => read(() => excluded(db)),
     }),
     ...ownersReader(db, read),
@@ -115,6 +118,11 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       queue.submit(() => appendAudit(db, { ...act(actor), owner: HOST, action, subject, detail })),
     ...privacy,
     ...tunnels.part,
+    ...pkiPart(db, parts, {
+      locate,
+      keep: keep.address,
+      admitted: admissions.tell,
+    }),
     lookup: (address) => read(() => endpointOf(findDevice(db, EVERYTHING, address), restoredAt)),
     excluded: () => read(() => excluded(db)),
     hasNetwork: (address) => read(() => hasNetwork(db, address)),
@@ -129,6 +137,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       await queue.submit(() => retireDevice(db, EVERYTHING, act(FABRIC), address, 'device'));
     },
     openGroup: async (gid) => groups.get(gid),
+    onAdmitted: admissions.subscribe,
     ...handshakePart(db, queue, {
       act,
       identifier,
@@ -136,7 +145,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       cityOf,
       keep: keep.address,
       refusalsKept: options.refusalsKept ?? REFUSALS_KEPT,
-      onError,
+      admitted: admissions.tell,
     }),
 
     subscribe: feed.subscribe,
@@ -255,6 +264,26 @@ function tunnelPart(
   return { part, flush: notes.flush };
 }
 
+/** Who wants to know of devices that are about to be admitted. */
+function admissionNews(onError: (error: unknown) => void) {
+  const listeners = new Set<(address: Uint8Array) => void>();
+  return {
+    tell(address: Uint8Array): void {
+      for (const listener of listeners) {
+        try {
+          listener(address);
+        } catch (error) {
+          onError(error);
+        }
+      }
+    },
+    subscribe(listener: (address: Uint8Array) => void): () => void {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
 /** Handshakes, good and refused. */
 function handshakePart(
   db: Database,
@@ -266,7 +295,7 @@ function handshakePart(
     cityOf,
     keep,
     refusalsKept,
-    onError,
+    admitted,
   }: {
     act: (actor: string) => Act;
     identifier: Identifier;
@@ -274,28 +303,17 @@ function handshakePart(
     cityOf: (source: string) => City | undefined;
     keep: (source: string) => string;
     refusalsKept: number;
-    onError: (error: unknown) => void;
+    admitted: (address: Uint8Array) => void;
   },
 ) {
   const refusals = refusalLog(db, refusalsKept);
-  const listeners = new Set<(address: Uint8Array) => void>();
   return {
     async admit(applicant) {
       const address = await queue.submit(() =>
         admitDevice(db, act(FABRIC), applicant, { identifier, locate, cityOf, keep }),
       );
-      for (const listener of listeners) {
-        try {
-          listener(address);
-        } catch (error) {
-          onError(error);
-        }
-      }
+      admitted(address);
       return address;
-    },
-    onAdmitted(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
     },
     refused: (handshake, unlisted = 0) => {
       const country = locate(handshake.source);

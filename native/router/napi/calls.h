@@ -18,4 +18,5 @@ napi_value router_rules_call(napi_env env, napi_callback_info info);
 napi_value router_rule_counts_call(napi_env env, napi_callback_info info);
 napi_value router_send_call(napi_env env, napi_callback_info info);
 napi_value router_identity_call(napi_env env, napi_callback_info info);
+napi_value router_vouched_call(napi_env env, napi_callback_info info);
 napi_value router_close_call(napi_env env, napi_callback_info info);

@@ -157,6 +157,16 @@ napi_value router_identity_call(napi_env env, napi_callback_info info) {
   return sent ? NULL : addon_errno(env, ENOMEM, "replacing the certificate");
 }
 
+napi_value router_vouched_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  bool vouched;
+  struct router_handle *handle = router_handle_called(env, info, arguments, 2);
+  if (handle == NULL) return NULL;
+  if (napi_get_value_bool(env, arguments[1], &vouched) != napi_ok) return addon_bad(env, "routerVouched(router, vouched): expected a boolean");
+  if (handle->router != NULL) atomic_store(&handle->router->vouched, vouched);
+  return NULL;
+}
+
 napi_value router_close_call(napi_env env, napi_callback_info info) {
   napi_value argument;
   struct router_handle *handle = router_handle_called(env, info, &argument, 1);

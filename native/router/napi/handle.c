@@ -77,6 +77,7 @@ static napi_value describe(napi_env env, const struct router_event *event) {
       addon_set(env, object, "peer", handle_new(env, &PEER, router_peer_keep(event->peer), release_peer));
       if (event->certificate != NULL)
         addon_set(env, object, "certificate", addon_new_bytes(env, event->certificate, event->certificate_length));
+      if (event->chain_length > 0) addon_set(env, object, "chain", addon_new_bytes(env, event->chain, event->chain_length));
       if (event->has_key) addon_set(env, object, "key", addon_new_bytes(env, event->key, sizeof event->key));
       addon_set(env, object, "wire", addon_new_number(env, event->wire));
       addon_set(env, object, "ends", addon_new_text(env, event->ends));

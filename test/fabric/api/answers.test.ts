@@ -22,6 +22,7 @@ import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeLabel } from '../../../protocol/label.ts';
 import { makeBatch } from '../device.ts';
+import { caFolder } from '../openssl-ca.ts';
 import type { WholeRegistry as Registry } from '../place.ts';
 import { wholeOf } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
@@ -225,6 +226,28 @@ interface Device {
   readonly address: Uint8Array;
   readonly text: string;
 }
+
+test('CAs are answered as described', async () => {
+  const files = caFolder();
+  const root = files.ca({ subject: '/CN=root' });
+  const issuing = files.ca({ subject: '/CN=issuing', by: root });
+  const derOf = (pem: string): string => pem.replaceAll(/-----[^-]+-----|\s/g, '');
+  const certificates = [root, issuing].map(({ pem }) => derOf(pem));
+  const ca = { name: 'plant CA', networks: [NETWORK] };
+  const { view } = await run('pki-add', { ...ca, certificates, admits: 'anybody' });
+  const { id } = view;
+  await run('pki-import', { id, devices: [{ address: 'fd00:1:2:3:1::1', serial: '1' }] });
+  await run('pki-crl', { id, crl: derOf(files.crl(root, ['4711'])) });
+  await run('pki-revoke', { id, serial: '4712', reason: 'lost' });
+  const groups = await run('group-list', PAGE);
+  const { gid } = groups.rows.find((row) => row.ca === id)!;
+  await run('group-show', { gid });
+  await run('group-change', { gid, name: 'plant CA 2' });
+  await run('group-status', { gid, status: 'suspended' });
+  await run('pki-list', {});
+  await run('pki-remove', { id });
+  files.remove();
+});
 
 test('handshakes, numbers and the audit trail are answered as described', async () => {
   await run('handshake-list', PAGE);

@@ -135,6 +135,12 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'owner-lend': { owner: 'nobody', prefix: 'fd00:9::/48' },
     'owner-take-back': { owner: 'nobody', prefix: 'fd00:9::/48' },
     'owner-member': { owner: 'nobody', person: 'nobody', role: 'auditor' },
+    'pki-list': {},
+    'pki-add': { name: 'x', certificates: [], networks: ['fd00:9::/64'], admits: 'listed' },
+    'pki-remove': { id: 999_999 },
+    'pki-import': { id: 999_999, devices: [] },
+    'pki-crl': { id: 999_999, crl: 'MAA=' },
+    'pki-revoke': { id: 999_999, serial: '01', reason: 'x' },
     'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
   };
   return remoteClient(remote)(name as OperationName, (inputs[name] ?? { limit: 1 }) as never).then(

@@ -24,7 +24,7 @@ export interface Named {
   readonly person: string;
   readonly personId: string;
   readonly invite: string;
-  readonly ids: Readonly<Record<'alarm' | 'hook' | 'token' | 'job' | 'delivery' | 'rule', number>>;
+  readonly ids: Readonly<Record<'alarm' | 'hook' | 'token' | 'job' | 'delivery' | 'rule' | 'ca', number>>;
 }
 
 /** An owner, with one of each. */
@@ -57,7 +57,15 @@ export const ABSENT: Named = {
   person: 'Nobody',
   personId: '909090',
   invite: '9090909090909090',
-  ids: { alarm: 909_091, hook: 909_092, token: 909_093, job: 909_094, delivery: 909_095, rule: 909_096 },
+  ids: {
+    alarm: 909_091,
+    hook: 909_092,
+    token: 909_093,
+    job: 909_094,
+    delivery: 909_095,
+    rule: 909_096,
+    ca: 909_097,
+  },
 };
 
 /** A fabric with two owners beside the first one, all with one of everything. */
@@ -168,6 +176,16 @@ async function plant(
     login: `new@${name}.example`,
   });
   const { id: personId } = await registry.acceptInvite(hash, { name: person, password: 'x' });
+  const ca = await own.addAnchor(actor.name, {
+    ...{ name: `${name} CA`, certificate: new Uint8Array([number]), others: new Uint8Array(0) },
+    ...{
+      fingerprint: hash,
+      subject: `CN=${name} root`,
+      notAfter: NOW + 1e9,
+      admits: 'listed',
+      networks: [prefix],
+    },
+  });
   const job = await perform('device-bulk', actor, on, { change: 'evict', gid: toHex(group.gid) });
   await registry.signedIn(personId, { via: 'password', from: source });
   return {
@@ -181,7 +199,15 @@ async function plant(
       personId: String(personId),
       invite: toHex(open.subarray(0, 8)),
     },
-    ids: { alarm, rule, hook: hook.id, token: token.id, delivery, job: (job!.view as { id: number }).id },
+    ids: {
+      alarm,
+      rule,
+      hook: hook.id,
+      token: token.id,
+      delivery,
+      ca: ca.id,
+      job: (job!.view as { id: number }).id,
+    },
     secrets: [
       ...[
         name,
@@ -214,6 +240,7 @@ export async function stateOf(registry: WholeRegistry, owner: number): Promise<u
     })),
     alarms: await own.alarms(page, true),
     hooks: await own.hooks(),
+    cas: await own.anchors(),
     tokens: await own.tokens(page),
     people: await own.people(page),
     invites: await own.invites(page),
@@ -327,6 +354,14 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
     ({ gid }) => ({ limit: 9, subject: gid }),
     ({ personId }) => ({ limit: 9, subject: `person ${personId}` }),
   ],
+  'pki-add': [
+    ({ prefix }) => ({ name: 'mine', certificates: [], networks: [prefix], admits: 'listed' }),
+    ({ network }) => ({ name: 'mine', certificates: [], networks: [network], admits: 'listed' }),
+  ],
+  'pki-remove': [({ ids }) => ({ id: ids.ca })],
+  'pki-import': [({ ids }) => ({ id: ids.ca, devices: [] })],
+  'pki-crl': [({ ids }) => ({ id: ids.ca, crl: 'MAA=' })],
+  'pki-revoke': [({ ids }) => ({ id: ids.ca, serial: '1', reason: 'mine' })],
   'token-revoke': [({ ids }) => ({ id: ids.token })],
   'invite-withdraw': [({ invite }) => ({ id: invite })],
   'person-role': [

@@ -80,6 +80,11 @@ export function fakeAdmission(): FakeAdmission {
       if (this.broken) throw new Error('the disk is full');
       return matches(parsePrefix('fd00:1::/64'), address);
     },
+    hasAnchors: () => false,
+    listedAddress: () => undefined,
+    vouchers: () => [],
+    vouches: () => false,
+    admitVouched: () => Promise.reject(new Error('no CA is there')),
     onChange(listener, ofGroup = () => {}) {
       listeners.add(listener);
       ofGroups.add(ofGroup);

@@ -13,11 +13,14 @@ const FOLDERS = [
   'dataplane',
   'packet',
 ];
-const PARTS = FOLDERS.flatMap((folder) =>
-  readdirSync(new URL(`../../../native/${folder}`, import.meta.url))
-    .filter((name) => name.endsWith('.c'))
-    .map((name) => `${folder}/${name.slice(0, -2)}`),
-);
+const PARTS = [
+  'pki/key',
+  ...FOLDERS.flatMap((folder) =>
+    readdirSync(new URL(`../../../native/${folder}`, import.meta.url))
+      .filter((name) => name.endsWith('.c'))
+      .map((name) => `${folder}/${name.slice(0, -2)}`),
+  ),
+];
 
 describe('[H-A8] the threads of a router', () => {
   for (const sanitizer of ['thread', 'address,undefined']) {

@@ -287,4 +287,70 @@ export const MIGRATIONS_3: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'existing PKI',
+    sql: `
+      -- CAs of owners: DER; others: intermediates, one behind the other; one that was removed stays, for the groups of its devices
+      CREATE TABLE anchor (
+        id           INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner        INTEGER NOT NULL REFERENCES owner (id),
+        name         TEXT NOT NULL,
+        certificate  BLOB NOT NULL,
+        others       BLOB NOT NULL,
+        fingerprint  BLOB NOT NULL CHECK (length(fingerprint) = 32),
+        subject      TEXT NOT NULL,
+        not_after    INTEGER NOT NULL,
+        admits       TEXT NOT NULL CHECK (admits IN ('listed', 'anybody')),
+        listed       INTEGER NOT NULL DEFAULT 0,
+        revoked      INTEGER NOT NULL DEFAULT 0,
+        created      INTEGER NOT NULL,
+        removed      INTEGER
+      ) STRICT;
+      CREATE UNIQUE INDEX anchor_of_owner ON anchor (owner, fingerprint) WHERE removed IS NULL;
+      -- the devices that a CA admits to a network are a group; NULL: a group of TPMs
+      ALTER TABLE grp ADD COLUMN anchor INTEGER;
+      CREATE INDEX group_of_anchor ON grp (anchor) WHERE anchor IS NOT NULL;
+
+      -- which certificate may have an address, or has it; NULL: whatever it is
+      CREATE TABLE listed_device (
+        anchor   INTEGER NOT NULL REFERENCES anchor (id),
+        address  BLOB NOT NULL CHECK (length(address) = 16),
+        subject  TEXT,
+        serial   BLOB,
+        spki     BLOB CHECK (length(spki) = 32),
+        PRIMARY KEY (anchor, address)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX listed_by_spki ON listed_device (spki) WHERE spki IS NOT NULL;
+      CREATE INDEX listed_by_serial ON listed_device (serial) WHERE serial IS NOT NULL;
+      CREATE INDEX listed_by_subject ON listed_device (subject) WHERE subject IS NOT NULL;
+
+      -- issuer: SHA-256 of its name, or empty for what an owner has revoked, whoever issued it
+      CREATE TABLE revoked_certificate (
+        anchor  INTEGER NOT NULL REFERENCES anchor (id),
+        issuer  BLOB NOT NULL,
+        serial  BLOB NOT NULL,
+        at      INTEGER NOT NULL,
+        reason  TEXT NOT NULL,
+        PRIMARY KEY (anchor, issuer, serial)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE revocation_list (
+        anchor       INTEGER NOT NULL REFERENCES anchor (id),
+        issuer       BLOB NOT NULL,
+        this_update  INTEGER NOT NULL,
+        next_update  INTEGER,
+        PRIMARY KEY (anchor, issuer)
+      ) STRICT, WITHOUT ROWID;
+
+      -- what a device has shown last
+      CREATE TABLE shown_certificate (
+        address     BLOB PRIMARY KEY CHECK (length(address) = 16),
+        anchor      INTEGER NOT NULL REFERENCES anchor (id),
+        serial      BLOB NOT NULL,
+        spki        BLOB NOT NULL,
+        subject     TEXT NOT NULL,
+        not_before  INTEGER NOT NULL,
+        not_after   INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];

@@ -7,7 +7,7 @@ import { prepare } from '../file/statements.ts';
 import { appendAudit } from './audit.ts';
 
 /** What the fabric itself notes of a device in the audit trail, as often as the device causes it. */
-export type Noted = 'device.rekey' | 'device.twins' | 'device.moves';
+export type Noted = 'device.rekey' | 'device.certificate' | 'device.twins' | 'device.moves';
 
 /** Entries of one kind about one device within a day; the others are counted. */
 const LISTED = 3;

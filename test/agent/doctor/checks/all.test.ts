@@ -10,6 +10,7 @@ import { fakeProbes, HEALTHY_CONFIG } from '../../probes.ts';
 
 const config = (more: string, base = HEALTHY_CONFIG): Config => parseConfig(`${base}\n${more}`, 'test');
 const HOSTS = '[remote]\nhosts = ["fabric.example", "other.example"]';
+const PKI = config('[identity]\nmode = "pki"\ncertificate = "/c"\nkey = "/k"');
 const SOFTWARE = config('[identity]\nmode = "software"\ncredential-dir = "/c"');
 const PROXIED = config('proxy = "http://192.0.2.9:3128"', HOSTS);
 const NAMED_PROXY = config('proxy = "http://proxy.example:3128"', HOSTS);
@@ -236,6 +237,8 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{}, 'ok', /verified/],
     [{ config: SOFTWARE, membership: async () => true }, 'ok', /verified/],
     [{ membership: async () => false }, 'failed', /do not belong together/],
+    [{ config: PKI, membership: refused }, 'ok', /CN=pump for fdfd:.* until 2027-01-15/],
+    [{ config: PKI, certificate: refused }, 'failed', /cannot read it/],
     [{ config: SOFTWARE, membership: refused }, 'failed', /cannot read it/],
     [{ membership: absent }, 'failed', /tpm\.absent/],
     [{ capabilities: absent }, 'skipped', /see tpm-capabilities/],

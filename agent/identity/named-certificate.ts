@@ -1,0 +1,127 @@
+import { type CertificateFacts, readCertificate } from '../../crypto/certificates.ts';
+import { readBounded } from '../../os/files/read.ts';
+import { linkPrefixes } from '../../os/linux/links.ts';
+import { concat, equal, wipe } from '../../protocol/bytes.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { checkAssigned } from '../../protocol/identity/assignable.ts';
+import { parseCertificates } from '../../protocol/identity/roots.ts';
+import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
+import type { Config } from '../config/config.ts';
+import type { IdentityOptions, IdentitySession } from './session.ts';
+import { routerTrust } from './tls-root.ts';
+
+/** A certificate of a CA, and the address that it is for. */
+export interface NamedCertificate {
+  /** 16 bytes. */
+  readonly address: Uint8Array;
+  /** The certificate and its intermediates: DER, one behind the other. */
+  readonly chain: Uint8Array;
+  readonly facts: CertificateFacts;
+}
+
+const ADDRESS = 16;
+
+/**
+ * Reads `identity.certificate`. Its address is the IPv6 address among its alternative names; `identity.address` for one without, as the list of
+ * the fabric's owner has it.
+ * @throws Failure `pki.bad-certificate`, `agent.unusable-identity`, `os.no-file`, …
+ */
+export async function readNamedCertificate({ identity, tunnel }: Config): Promise<NamedCertificate> {
+  const { certificate: path, address: configured } = identity;
+  const { certificates } = parseCertificates(await readBounded(path, 'certificate'), path, badCertificate);
+  const facts = readCertificate(certificates[0]!);
+  if (facts === undefined) throw badCertificate(path, 'a certificate that OpenSSL can read');
+  const { addresses } = facts;
+  if (addresses.length > ADDRESS) throw badCertificate(path, 'one IPv6 address, got several');
+  if (addresses.length === 0 && configured === '')
+    throw badCertificate(
+      path,
+      'an IPv6 address among its alternative names, or identity.address in the configuration',
+    );
+  const address = addresses.length === 0 ? parseIpv6(configured) : addresses;
+  if (configured !== '' && !equal(address, parseIpv6(configured)))
+    throw badCertificate(path, `the address of identity.address, got ${formatIpv6(address)}`);
+  checkAssigned(address, linkPrefixes(tunnel.device));
+  return { address, chain: concat(...certificates), facts };
+}
+
+const badCertificate = (path: string, expected: string): Failure =>
+  new Failure('pki.bad-certificate', 'operator', `${path}: expected ${expected}`, {
+    action:
+      'Correct identity.certificate: PEM with the certificate of this machine first, then its intermediates.',
+  });
+
+/** The text of `identity.key`. @throws Failure `pki.bad-key`, `os.no-file`, … */
+export async function readNamedKey({ identity: { key: path } }: Config): Promise<string> {
+  const bytes = await readBounded(path, 'private key');
+  const pem = new TextDecoder().decode(bytes);
+  wipe(bytes);
+  if (/-----BEGIN (?:EC |RSA )?PRIVATE KEY-----/.test(pem) && !pem.includes('ENCRYPTED')) return pem;
+  throw new Failure(
+    'pki.bad-key',
+    'operator',
+    `${path}: expected a private key in PEM that is not encrypted`,
+    {
+      action: 'Write it with "openssl pkey -in KEY -out FILE", readable by the user of the agent alone.',
+    },
+  );
+}
+
+/** The identity of a machine with a certificate of a CA: files that somebody else renews. They are read for each connection. */
+export function namedIdentity({ config }: Pick<IdentityOptions, 'config'>): IdentitySession {
+  /** The address that this run began with, and what was shown last. */
+  let began: Uint8Array | undefined;
+  let shown: Uint8Array | undefined;
+
+  async function read(): Promise<NamedCertificate> {
+    const named = await readNamedCertificate(config);
+    if (began !== undefined && !equal(began, named.address)) {
+      throw new Failure(
+        'pki.other-address',
+        'operator',
+        `${config.identity.certificate} is for ${formatIpv6(named.address)}, and no longer for ${formatIpv6(began)}`,
+        { action: 'Restart the agent, if the machine is to have that address.' },
+      );
+    }
+    return named;
+  }
+
+  return {
+    async prepare() {
+      began = undefined;
+      const { address } = await read();
+      began = address;
+      await readNamedKey(config);
+      return { kind: 'connect', address: formatIpv6(address) };
+    },
+
+    /** There is no handshake: the fabric wants another certificate, which somebody else has to put there. */
+    async provision() {
+      const { address, chain } = await read();
+      if (shown === undefined || !equal(shown, chain)) return formatIpv6(address);
+      const path = config.identity.certificate;
+      throw new Failure(
+        'pki.same-certificate',
+        'operator',
+        `${path} has the certificate that is in use already`,
+        {
+          action: 'Put a newer certificate of the CA there; it is taken with the next attempt.',
+        },
+      );
+    },
+
+    async tls() {
+      const { address, chain } = await read();
+      const key = await readNamedKey(config);
+      const trust = await routerTrust(config, async () => undefined);
+      shown = chain;
+      return { address: formatIpv6(address), ...trust, certificate: chain, key };
+    },
+
+    // Which roots count says the configuration.
+    receive: async () => undefined,
+    reload: () => {},
+    handshakes: () => 0,
+    close: async () => {},
+  };
+}

@@ -1,0 +1,243 @@
+import type { Command, Invocation } from '../../cli/program.ts';
+import { readBounded } from '../../os/files/read.ts';
+import { Failure } from '../../protocol/failure.ts';
+import { encodeBase64 } from '../../protocol/identity/base64.ts';
+import { parseRoots } from '../../protocol/identity/roots.ts';
+import {
+  addAnchor,
+  importListed,
+  LISTED_AT_ONCE,
+  listAnchors,
+  removeAnchor,
+  revokeCertificate,
+  takeCrl,
+} from '../operations/pki.ts';
+import { ADMITS } from '../registry/pki.ts';
+import { type Fabric, OWNED, withFabric } from './common/context.ts';
+import { when } from './common/list.ts';
+
+/** A list of devices may have some 100,000 rows. */
+const LARGEST_FILE = 16 * 1024 * 1024;
+
+const pkiAdd: Command = {
+  name: 'pki add',
+  summary: 'Adds a CA of your own: machines with its certificates are devices.',
+  arguments: '<file>',
+  options: [
+    { name: 'name', value: 'TEXT', help: 'what people call it' },
+    {
+      name: 'network',
+      value: 'PREFIX',
+      help: 'networks for whose addresses it may vouch, with commas between them',
+    },
+    {
+      name: 'admit',
+      value: 'WHOM',
+      help: '"listed": devices that you list; "anybody": whoever it gave an address in these networks',
+      default: 'listed',
+    },
+    ...OWNED,
+  ],
+  examples: [
+    'enf-fabric pki add ca.pem --name "plant CA" --network fd00:8f80:8000:1::/64',
+    'enf-fabric pki add ca.pem --name "plant CA" --network plant --admit anybody',
+  ],
+  async run(invocation) {
+    const path = invocation.positionals[0]!;
+    const { certificates } = parseRoots(await readBounded(path, 'CA', LARGEST_FILE), path);
+    const admits = ADMITS.find((each) => each === invocation.option('admit'));
+    if (admits === undefined) throw badOption(`--admit expects ${ADMITS.join(' or ')}`);
+    const input = {
+      name: invocation.required('name'),
+      certificates: certificates.map(encodeBase64),
+      networks: invocation.required('network').split(','),
+      admits,
+    };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(addAnchor, input));
+    const next = admits === 'listed' ? `; next: enf-fabric pki import ${view.id} devices.csv` : '';
+    invocation.print(
+      view,
+      () => `CA ${view.id} "${view.name}" (SHA-256 ${view.fingerprint}) is added (${effect})${next}`,
+    );
+    return undefined;
+  },
+};
+
+const pkiList: Command = {
+  name: 'pki list',
+  summary: 'Lists your CAs, their networks and how many of their certificates are revoked.',
+  options: [...OWNED],
+  examples: ['enf-fabric pki list'],
+  async run(invocation) {
+    const view = await withFabric(invocation, (fabric) => fabric.run(listAnchors, {}));
+    invocation.print(view, () =>
+      view.rows.length === 0
+        ? 'No CAs; add one with "enf-fabric pki add".'
+        : view.rows
+            .map(
+              (each) =>
+                `${each.id}  ${each.name}: ${each.admits}, ${each.networks.join(', ')}; ${each.listed} listed, ${each.devices} came, ${each.revoked} revoked; until ${when(each.notAfter)}\n   ${each.subject}, SHA-256 ${each.fingerprint}`,
+            )
+            .join('\n'),
+    );
+    return undefined;
+  },
+};
+
+const pkiRemove: Command = {
+  name: 'pki remove',
+  summary: 'Removes a CA: its devices are cut, and come in no more.',
+  arguments: '<id>',
+  options: [...OWNED],
+  examples: ['enf-fabric pki remove 1'],
+  async run(invocation) {
+    const id = idOf(invocation);
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(removeAnchor, { id }));
+    invocation.print(view, () => `CA ${view.id} "${view.name}" is removed (${effect}).`);
+    return undefined;
+  },
+};
+
+const pkiImport: Command = {
+  name: 'pki import',
+  summary: 'Lists devices of a CA: which certificate has which address.',
+  arguments: '<id> <file.csv>',
+  options: [...OWNED],
+  examples: ['enf-fabric pki import 1 devices.csv'],
+  async run(invocation) {
+    const id = idOf(invocation);
+    const path = invocation.positionals[1]!;
+    const devices = parseListed(
+      new TextDecoder().decode(await readBounded(path, 'list of devices', LARGEST_FILE)),
+      path,
+    );
+    const view = await withFabric(invocation, (fabric) => importAll(fabric, id, devices));
+    invocation.print(view, () => `${view.devices} devices of CA ${id} are listed.`);
+    return undefined;
+  },
+};
+
+async function importAll(
+  fabric: Fabric,
+  id: number,
+  devices: readonly ListedRow[],
+): Promise<{ readonly id: number; readonly devices: number }> {
+  for (let at = 0; at < devices.length; at += LISTED_AT_ONCE)
+    await fabric.run(importListed, { id, devices: devices.slice(at, at + LISTED_AT_ONCE) });
+  return { id, devices: devices.length };
+}
+
+const COLUMNS = ['address', 'subject', 'serial', 'spki'] as const;
+
+/** One device as a line of the file has it. */
+export type ListedRow = { readonly address: string } & {
+  readonly [Column in Exclude<(typeof COLUMNS)[number], 'address'>]?: string;
+};
+
+/**
+ * Reads CSV (RFC 4180) whose first line names its columns: `address`, and any of `subject`, `serial` and `spki`. Empty fields say nothing.
+ * @throws Failure `pki.bad-mapping`
+ */
+export function parseListed(text: string, path: string): readonly ListedRow[] {
+  const [head, ...lines] = csvLines(text, path);
+  const columns = (head ?? []).map((each) => each.trim().toLowerCase());
+  const known = columns.every((each) => (COLUMNS as readonly string[]).includes(each));
+  if (!columns.includes('address') || !known || new Set(columns).size !== columns.length)
+    throw badFile(path, 1, `expected the columns ${COLUMNS.join(', ')}, of which only address must be there`);
+  return lines.map((cells, i) => {
+    if (cells.length !== columns.length)
+      throw badFile(path, i + 2, `expected ${columns.length} fields, got ${cells.length}`);
+    const fields = columns.map((name, at): [string, string] => [name, cells[at]!.trim()]);
+    const row = Object.fromEntries(fields.filter(([, value]) => value !== ''));
+    if (row.address === undefined) throw badFile(path, i + 2, 'has no address');
+    return row as unknown as ListedRow;
+  });
+}
+
+/** The fields of each line that has any; one in quotes may have commas in it, and quotes twice. */
+function csvLines(text: string, path: string): string[][] {
+  return text
+    .replace(/^\uFEFF/, '')
+    .split(/\r?\n/)
+    .map((line, i) => (line.trim() === '' ? undefined : csvFields(line, path, i + 1)))
+    .filter((fields) => fields !== undefined);
+}
+
+const FIELD = /(?:"((?:[^"]|"")*)"|([^",]*))(?:,|$)/y;
+
+function csvFields(line: string, path: string, number: number): string[] {
+  const fields: string[] = [];
+  for (let at = 0; at <= line.length; ) {
+    FIELD.lastIndex = at;
+    const found = FIELD.exec(line);
+    if (found === null) throw badFile(path, number, 'has a quote in the wrong place');
+    fields.push(found[1]?.replaceAll('""', '"') ?? found[2]!);
+    at = FIELD.lastIndex;
+    if (!found[0].endsWith(',')) break;
+  }
+  return fields;
+}
+
+const badFile = (path: string, line: number, what: string): Failure =>
+  new Failure('pki.bad-mapping', 'operator', `${path}, line ${line}: ${what}`, {
+    action: 'Correct the file; nothing of it was taken.',
+  });
+
+const pkiCrl: Command = {
+  name: 'pki crl',
+  summary: 'Takes a list of revoked certificates of a CA; who is on it is cut.',
+  arguments: '<id> <file>',
+  options: [...OWNED],
+  examples: ['enf-fabric pki crl 1 ca.crl'],
+  async run(invocation) {
+    const id = idOf(invocation);
+    const crl = encodeBase64(
+      derOf(await readBounded(invocation.positionals[1]!, 'list of revoked certificates', LARGEST_FILE)),
+    );
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(takeCrl, { id, crl }));
+    invocation.print(view, () =>
+      view.changed
+        ? `The list of CA ${id} is taken (${effect}).`
+        : `A list of CA ${id} that is as new is there already.`,
+    );
+    return undefined;
+  },
+};
+
+const CRL = /-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----/;
+
+/** DER, also of PEM. */
+function derOf(file: Uint8Array): Uint8Array {
+  const pem = CRL.exec(new TextDecoder('latin1').decode(file));
+  return pem === null ? file : new Uint8Array(Buffer.from(pem[1]!, 'base64'));
+}
+
+const pkiRevoke: Command = {
+  name: 'pki revoke',
+  summary: 'Revokes a certificate by its serial number; its device is cut.',
+  arguments: '<id> <serial>',
+  options: [{ name: 'reason', value: 'TEXT', help: 'why; stands in the audit trail' }, ...OWNED],
+  examples: ['enf-fabric pki revoke 1 4f:02:9a --reason "stolen from the depot"'],
+  async run(invocation) {
+    const id = idOf(invocation);
+    const input = { id, serial: invocation.positionals[1]!, reason: invocation.required('reason') };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(revokeCertificate, input));
+    invocation.print(view, () =>
+      view.changed
+        ? `The certificate ${input.serial} of CA ${id} is revoked (${effect}).`
+        : `The certificate ${input.serial} of CA ${id} was revoked already.`,
+    );
+    return undefined;
+  },
+};
+
+function idOf(invocation: Invocation): number {
+  const id = invocation.positionals[0]!;
+  if (/^\d{1,15}$/.test(id)) return Number(id);
+  throw badOption(`a CA has a number, got ${JSON.stringify(id)}`);
+}
+
+const badOption = (message: string): Failure =>
+  new Failure('cli.bad-option', 'operator', message, { action: 'See "enf-fabric pki list".' });
+
+export const pkiCommands: readonly Command[] = [pkiAdd, pkiList, pkiRemove, pkiImport, pkiCrl, pkiRevoke];

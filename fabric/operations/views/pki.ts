@@ -1,0 +1,57 @@
+import { ADMITS } from '../../registry/pki.ts';
+import {
+  CHANGED,
+  count,
+  hexOf,
+  listOf,
+  named,
+  number,
+  orNull,
+  prefix,
+  rowsOf,
+  type Shown,
+  shown,
+  time,
+  wordOf,
+  words,
+} from '../contract/output.ts';
+
+const ID = number('By this number the CA is known; it is never given again.');
+
+export const AnchorView = named('Ca', 'A CA of an owner, whose certificates admit devices.', {
+  id: ID,
+  name: words('What people call it.', 'plant CA'),
+  owner: words('The name of the owner whose it is.', 'default'),
+  fingerprint: hexOf(32, 'SHA-256 of its certificate.'),
+  subject: words('Its subject as RFC 2253 writes it.', 'CN=Plant CA,O=Example'),
+  notAfter: time('When its certificate ends.'),
+  admits: wordOf(
+    ADMITS,
+    'Whom it admits: devices that are listed, or whoever it gave an address in its networks.',
+  ),
+  networks: listOf(prefix('A network.'), 'The networks for whose addresses it may vouch.'),
+  listed: count('How many devices are listed.'),
+  devices: count('How many devices have come with its certificates.'),
+  revoked: count('How many certificates are revoked.'),
+  lists: listOf(
+    shown({
+      issued: time('When it was issued.'),
+      next: orNull(time('By when its issuer means to issue the next one; null: it does not say.')),
+    }),
+    'The lists of revoked certificates that count now, one of each issuer.',
+  ),
+  created: time('When it was added.'),
+});
+export type AnchorView = Shown<typeof AnchorView>;
+
+export const AnchorsView = rowsOf(AnchorView);
+export type AnchorsView = Shown<typeof AnchorsView>;
+
+export const RemovedAnchorView = shown({ id: ID, name: words('The name that it had.') });
+export type RemovedAnchorView = Shown<typeof RemovedAnchorView>;
+
+export const ListedView = shown({ id: ID, devices: count('How many devices were listed.') });
+export type ListedView = Shown<typeof ListedView>;
+
+export const RevocationView = shown({ id: ID, changed: CHANGED });
+export type RevocationView = Shown<typeof RevocationView>;

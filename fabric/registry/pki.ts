@@ -1,0 +1,126 @@
+import type { CertificateFacts, CertificateName, RevocationList } from '../../crypto/certificates.ts';
+import type { Prefix } from '../../protocol/ipv6.ts';
+
+/** Whom a CA admits: devices that its owner has listed, or whoever it gave an address in its networks. */
+export const ADMITS = ['listed', 'anybody'] as const;
+export type Admits = (typeof ADMITS)[number];
+
+/** More CAs than this an owner has not at once: a stranger's certificate may be compared with each. */
+export const MOST_ANCHORS = 8;
+
+/** A CA that an owner has: whoever it gave a certificate is a device of one of its networks. */
+export interface Anchor {
+  readonly id: number;
+  readonly name: string;
+  /** The name of the owner whose it is. */
+  readonly owner: string;
+  /** SHA-256 of the certificate, 32 bytes. */
+  readonly fingerprint: Uint8Array;
+  /** RFC 2253. */
+  readonly subject: string;
+  /** Milliseconds since 1970, as all times here. */
+  readonly notAfter: number;
+  readonly admits: Admits;
+  readonly networks: readonly Prefix[];
+  /** How many devices are listed, and have come. */
+  readonly listed: number;
+  readonly devices: number;
+  readonly revoked: number;
+  /** The lists of revoked certificates that count now. */
+  readonly lists: readonly { readonly thisUpdate: number; readonly nextUpdate?: number }[];
+  readonly created: number;
+}
+
+export interface NewAnchor {
+  readonly name: string;
+  readonly certificate: Uint8Array;
+  /** Intermediates, DER one behind the other. */
+  readonly others: Uint8Array;
+  readonly fingerprint: Uint8Array;
+  readonly subject: string;
+  readonly notAfter: number;
+  readonly admits: Admits;
+  readonly networks: readonly Prefix[];
+}
+
+/** One listed device: all that is given must be so of its certificate. */
+export interface Listed {
+  /** 16 bytes. */
+  readonly address: Uint8Array;
+  /** RFC 2253. */
+  readonly subject?: string;
+  /** Without zeros in front, at most 20 bytes. */
+  readonly serial?: Uint8Array;
+  /** SHA-256 of its SubjectPublicKeyInfo. */
+  readonly spki?: Uint8Array;
+}
+
+/** What an owner reads of its CAs. */
+export interface PkiReader {
+  /** Oldest first; an owner has few. */
+  anchors(): Promise<readonly Anchor[]>;
+}
+
+/** What an owner changes of them. @throws Failure `pki.unknown-ca`, each but the first */
+export interface OwnPki {
+  /** @throws Failure `pki.ca-exists`, `pki.too-many-cas`, `fabric.unknown-network`, `fabric.unknown-owner` */
+  addAnchor(actor: string, anchor: NewAnchor): Promise<Anchor>;
+  /** Its devices stay, and do not get in any more. */
+  removeAnchor(actor: string, id: number): Promise<string>;
+  /** Lists devices; who is at an address already is replaced. @throws Failure `pki.bad-mapping` for an address in none of its networks */
+  listDevices(actor: string, id: number, rows: readonly Listed[]): Promise<void>;
+  /** The certificates that may have signed lists of revoked ones, DER one behind the other. */
+  issuersOf(id: number): Promise<Uint8Array>;
+  /** False if a newer list of the same issuer is there. */
+  takeList(actor: string, id: number, list: RevocationList): Promise<boolean>;
+  /** Of any issuer below the CA. False if it is revoked already. */
+  revokeSerial(actor: string, id: number, serial: Uint8Array, reason: string): Promise<boolean>;
+}
+
+/** A CA that may vouch for a device at an address. */
+export interface Voucher {
+  readonly anchor: number;
+  /** The group of its devices in the network, 32 bytes. */
+  readonly gid: Uint8Array;
+  /** DER. */
+  readonly certificate: Uint8Array;
+  /** DER, one behind the other. */
+  readonly others: Uint8Array;
+}
+
+/** By what a session is vouched for. */
+export interface Vouched {
+  readonly anchor: number;
+  /** The certificates below the anchor. */
+  readonly names: readonly CertificateName[];
+}
+
+/** A certificate that was judged good. */
+export interface VouchedDevice extends Vouched {
+  /** 16 bytes. */
+  readonly address: Uint8Array;
+  readonly gid: Uint8Array;
+  readonly facts: CertificateFacts;
+  /** The outer address. */
+  readonly source: string;
+}
+
+/** What the router asks and records of certificates. */
+export interface PkiAdmission {
+  /** Is there any CA? */
+  hasAnchors(): boolean;
+  /** The address that is listed for a certificate that names none; undefined if there is none, or two owners disagree. */
+  listedAddress(facts: CertificateFacts): Uint8Array | undefined;
+  /** The CAs of the owner of the address (16 bytes) that may vouch for it with this certificate; none for another kind of device. */
+  vouchers(address: Uint8Array, facts: CertificateFacts): readonly Voucher[];
+  /** False if the CA is no longer there, or a certificate was revoked. */
+  vouches(vouched: Vouched): boolean;
+  /**
+   * Takes the device of the certificate in if it is new, and ends its eviction if the certificate is newer than the one that it had.
+   * @throws Failure `fabric.group-full`, `fabric.country-unexpected`, `fabric.unknown-device`
+   */
+  admitVouched(device: VouchedDevice): Promise<void>;
+}
+
+/** In place of the longterm key of a device whose certificates are of a CA, 65 bytes: no key on the curve is so. */
+export const VOUCHED_KEY: Uint8Array = new Uint8Array(65);

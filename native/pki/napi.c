@@ -1,0 +1,263 @@
+// Certificates and lists of revoked ones for JavaScript (pki.ts). Judging runs on libuv's threads.
+#include "napi.h"
+#include "addon/arguments.h"
+#include "judge.h"
+#include "key.h"
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_CERTIFICATES = 16, MOST_ANCHORS = 64, MOST_ADDRESSES = 2, ADDRESS = 16, SUBJECT = 1024, MOST_CRL = 2 * 1024 * 1024 };
+
+static napi_value new_flag(napi_env env, bool value) {
+  napi_value flag;
+  return napi_get_boolean(env, value, &flag) == napi_ok ? flag : NULL;
+}
+
+// The first addresses of IPv6 in the subject's alternative names, and how many there are.
+static int addresses_of(X509 *certificate, uint8_t out[MOST_ADDRESSES * ADDRESS]) {
+  GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+  int count = 0;
+  for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+    if (name->type != GEN_IPADD || ASN1_STRING_length(name->d.iPAddress) != ADDRESS) continue;
+    if (count < MOST_ADDRESSES) memcpy(out + count * ADDRESS, ASN1_STRING_get0_data(name->d.iPAddress), ADDRESS);
+    count++;
+  }
+  GENERAL_NAMES_free(names);
+  return count;
+}
+
+// RFC 2253, as `openssl x509 -nameopt RFC2253` prints it. False if it is longer than the buffer.
+static bool subject_of(const X509 *certificate, char out[SUBJECT]) {
+  BIO *text = BIO_new(BIO_s_mem());
+  bool ok = text != NULL && X509_NAME_print_ex(text, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0;
+  int length = ok ? BIO_read(text, out, SUBJECT - 1) : -1;
+  ok = ok && length < SUBJECT - 1;
+  out[ok && length > 0 ? length : 0] = 0;
+  BIO_free(text);
+  return ok;
+}
+
+static void set_common_name(napi_env env, napi_value object, const X509 *certificate) {
+  const X509_NAME *name = X509_get_subject_name(certificate);
+  int first = X509_NAME_get_index_by_NID((X509_NAME *)name, NID_commonName, -1);
+  uint8_t *text = NULL;
+  int length = first < 0 ? -1 : ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, first)));
+  if (length > 0 && length < 64 && memchr(text, 0, (size_t)length) == NULL) addon_set(env, object, "commonName", addon_new_text(env, (char *)text));
+  if (length >= 0) OPENSSL_free(text);
+}
+
+// The SHA-256 of the SubjectPublicKeyInfo.
+static bool hash_spki(const X509 *certificate, uint8_t out[PKI_HASH]) {
+  uint8_t *der = NULL;
+  unsigned size = PKI_HASH;
+  int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  bool ok = length > 0 && EVP_Digest(der, (size_t)length, out, &size, EVP_sha256(), NULL) == 1;
+  if (length > 0) OPENSSL_free(der);
+  return ok;
+}
+
+static napi_value describe(napi_env env, X509 *certificate) {
+  uint8_t addresses[MOST_ADDRESSES * ADDRESS], spki[PKI_HASH], subject_hash[PKI_HASH];
+  char subject[SUBJECT];
+  struct pki_name name;
+  napi_value object;
+  if (!pki_name_of(certificate, &name) || !hash_spki(certificate, spki) || !subject_of(certificate, subject) ||
+      !pki_hash_name(X509_get_subject_name(certificate), subject_hash) || napi_create_object(env, &object) != napi_ok)
+    return addon_undefined(env);
+  int count = addresses_of(certificate, addresses);
+  int kept = count < MOST_ADDRESSES ? count : MOST_ADDRESSES;
+  addon_set(env, object, "addresses", addon_new_bytes(env, addresses, (size_t)kept * ADDRESS));
+  set_common_name(env, object, certificate);
+  addon_set(env, object, "subject", addon_new_text(env, subject));
+  addon_set(env, object, "subjectHash", addon_new_bytes(env, subject_hash, PKI_HASH));
+  addon_set(env, object, "issuerHash", addon_new_bytes(env, name.issuer, PKI_HASH));
+  addon_set(env, object, "serial", addon_new_bytes(env, name.serial, name.serial_length));
+  addon_set(env, object, "spki", addon_new_bytes(env, spki, PKI_HASH));
+  addon_set(env, object, "notBefore", addon_new_number(env, (double)pki_seconds(X509_get0_notBefore(certificate))));
+  addon_set(env, object, "notAfter", addon_new_number(env, (double)pki_seconds(X509_get0_notAfter(certificate))));
+  addon_set(env, object, "authority", new_flag(env, X509_check_ca(certificate) > 0));
+  addon_set(env, object, "sound", new_flag(env, pki_sound_key(X509_get0_pubkey(certificate))));
+  return object;
+}
+
+// pkiRead(der)
+static napi_value read_call(napi_env env, napi_callback_info info) {
+  struct addon_bytes der;
+  if (!addon_all_bytes(env, info, &der, 1)) return addon_bad(env, "pkiRead(der): expected a Uint8Array");
+  STACK_OF(X509) *list = pki_read_list(der.data, der.length, 1);
+  napi_value facts = sk_X509_num(list) == 1 ? describe(env, sk_X509_value(list, 0)) : addon_undefined(env);
+  sk_X509_pop_free(list, X509_free);
+  ERR_clear_error();
+  return facts;
+}
+
+struct work {
+  napi_async_work work;
+  napi_deferred deferred;
+  STACK_OF(X509) *leaf, *others, *anchors;
+  int64_t now;
+  struct pki_judgement judgement;
+};
+
+static void free_work(struct work *work) {
+  sk_X509_pop_free(work->leaf, X509_free);
+  sk_X509_pop_free(work->others, X509_free);
+  sk_X509_pop_free(work->anchors, X509_free);
+  free(work->judgement.via);
+  free(work);
+}
+
+static void judge(napi_env env, void *data) {
+  struct work *work = data;
+  (void)env;
+  pki_judge(sk_X509_value(work->leaf, 0), work->others, work->anchors, work->now, &work->judgement);
+}
+
+static napi_value names_of(napi_env env, const struct pki_judgement *judgement) {
+  napi_value names;
+  if (napi_create_array(env, &names) != napi_ok) return NULL;
+  for (size_t i = 0; i < judgement->count; i++) {
+    const struct pki_name *name = &judgement->names[i];
+    napi_value object;
+    if (napi_create_object(env, &object) != napi_ok) return NULL;
+    addon_set(env, object, "issuerHash", addon_new_bytes(env, name->issuer, PKI_HASH));
+    addon_set(env, object, "serial", addon_new_bytes(env, name->serial, name->serial_length));
+    napi_set_element(env, names, (uint32_t)i, object);
+  }
+  return names;
+}
+
+static void finish(napi_env env, napi_status status, void *data) {
+  struct work *work = data;
+  const struct pki_judgement *judgement = &work->judgement;
+  napi_value object;
+  if (status == napi_ok && napi_create_object(env, &object) == napi_ok) {
+    if (!judgement->ok) addon_set(env, object, "refused", addon_new_text(env, judgement->text));
+    addon_set(env, object, "until", addon_new_number(env, (double)judgement->until));
+    addon_set(env, object, "names", names_of(env, judgement));
+    if (judgement->via != NULL) {
+      addon_set(env, object, "via", addon_new_bytes(env, judgement->via, judgement->via_length));
+      addon_set(env, object, "viaUntil", addon_new_number(env, (double)judgement->via_until));
+    }
+    napi_resolve_deferred(env, work->deferred, object);
+  } else {
+    napi_reject_deferred(env, work->deferred, addon_error(env, ENOMEM, "judging a certificate"));
+  }
+  napi_delete_async_work(env, work->work);
+  free_work(work);
+}
+
+// pkiVerify(leaf, others, anchors, now)
+static napi_value verify_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[4], promise;
+  size_t count = 4;
+  struct addon_bytes bytes[3];
+  uint32_t now;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  bool ok = addon_u32(env, arguments[3], &now);
+  for (int i = 0; i < 3; i++) ok = ok && addon_bytes(env, arguments[i], &bytes[i].data, &bytes[i].length);
+  if (!ok) return addon_bad(env, "pkiVerify(leaf, others, anchors, now): expected three Uint8Arrays and a time");
+  struct work *work = calloc(1, sizeof *work);
+  if (work == NULL) return addon_errno(env, ENOMEM, "judging a certificate");
+  work->now = now;
+  work->leaf = pki_read_list(bytes[0].data, bytes[0].length, 1);
+  work->others = pki_read_list(bytes[1].data, bytes[1].length, MOST_CERTIFICATES);
+  work->anchors = pki_read_list(bytes[2].data, bytes[2].length, MOST_ANCHORS);
+  if (sk_X509_num(work->leaf) != 1 || work->others == NULL || work->anchors == NULL) {
+    free_work(work);
+    return addon_bad(env, "pkiVerify(leaf, others, anchors, now): expected certificates, DER one behind the other");
+  }
+  if (napi_create_promise(env, &work->deferred, &promise) != napi_ok ||
+      napi_create_async_work(env, NULL, addon_new_text(env, "enf.pki"), judge, finish, work, &work->work) != napi_ok ||
+      napi_queue_async_work(env, work->work) != napi_ok) {
+    free_work(work);
+    return addon_errno(env, ENOMEM, "judging a certificate");
+  }
+  return promise;
+}
+
+// The issuer among these whose signature the list has, or NULL.
+static X509 *signer_of(X509_CRL *list, STACK_OF(X509) *issuers) {
+  for (int i = 0; i < sk_X509_num(issuers); i++) {
+    X509 *issuer = sk_X509_value(issuers, i);
+    EVP_PKEY *key = X509_get0_pubkey(issuer);
+    if (X509_NAME_cmp(X509_get_subject_name(issuer), X509_CRL_get_issuer(list)) == 0 && pki_sound_key(key) && X509_CRL_verify(list, key) == 1)
+      return issuer;
+  }
+  return NULL;
+}
+
+// Every extension that changes what a list means is critical; none of these is known here (RFC 5280 §5.2): partitions, deltas, indirect lists.
+static bool is_plain(const X509_CRL *list) {
+  for (int i = 0; i < X509_CRL_get_ext_count(list); i++)
+    if (X509_EXTENSION_get_critical(X509_CRL_get_ext(list, i))) return false;
+  return true;
+}
+
+// The serial numbers, each behind a byte with its length.
+static napi_value revoked_in(napi_env env, X509_CRL *list) {
+  STACK_OF(X509_REVOKED) *revoked = X509_CRL_get_REVOKED(list);
+  int count = revoked == NULL ? 0 : sk_X509_REVOKED_num(revoked);
+  uint8_t *serials = malloc((size_t)count * (1 + PKI_SERIAL) + 1);
+  size_t length = 0;
+  if (serials == NULL) return NULL;
+  for (int i = 0; i < count; i++) {
+    const X509_REVOKED *each = sk_X509_REVOKED_value(revoked, i);
+    size_t size;
+    if (X509_REVOKED_get_ext_by_critical(each, 1, -1) >= 0 || !pki_serial_of(X509_REVOKED_get0_serialNumber(each), serials + length + 1, &size)) {
+      free(serials);
+      return NULL;
+    }
+    serials[length] = (uint8_t)size;
+    length += 1 + size;
+  }
+  napi_value bytes = addon_new_bytes(env, serials, length);
+  free(serials);
+  return bytes;
+}
+
+static napi_value describe_crl(napi_env env, X509_CRL *list, STACK_OF(X509) *issuers) {
+  uint8_t hash[PKI_HASH];
+  napi_value object, revoked = NULL;
+  if (napi_create_object(env, &object) != napi_ok) return NULL;
+  if (signer_of(list, issuers) == NULL) {
+    addon_set(env, object, "refused", addon_new_text(env, "none of the certificates of this CA has signed it"));
+    return object;
+  }
+  if (!is_plain(list) || (revoked = revoked_in(env, list)) == NULL) {
+    addon_set(env, object, "refused", addon_new_text(env, "it has critical extensions, as partial and indirect lists have, or serial numbers that are too long"));
+    return object;
+  }
+  if (!pki_hash_name(X509_CRL_get_issuer(list), hash)) return NULL;
+  addon_set(env, object, "issuerHash", addon_new_bytes(env, hash, PKI_HASH));
+  addon_set(env, object, "thisUpdate", addon_new_number(env, (double)pki_seconds(X509_CRL_get0_lastUpdate(list))));
+  if (X509_CRL_get0_nextUpdate(list) != NULL)
+    addon_set(env, object, "nextUpdate", addon_new_number(env, (double)pki_seconds(X509_CRL_get0_nextUpdate(list))));
+  addon_set(env, object, "revoked", revoked);
+  return object;
+}
+
+// pkiReadCrl(der, issuers)
+static napi_value crl_call(napi_env env, napi_callback_info info) {
+  struct addon_bytes bytes[2];
+  if (!addon_all_bytes(env, info, bytes, 2)) return addon_bad(env, "pkiReadCrl(der, issuers): expected two Uint8Arrays");
+  const uint8_t *at = bytes[0].data;
+  X509_CRL *list = bytes[0].length <= MOST_CRL ? d2i_X509_CRL(NULL, &at, (long)bytes[0].length) : NULL;
+  STACK_OF(X509) *issuers = pki_read_list(bytes[1].data, bytes[1].length, MOST_CERTIFICATES);
+  bool whole = list != NULL && issuers != NULL && at == bytes[0].data + bytes[0].length;
+  napi_value facts = whole ? describe_crl(env, list, issuers) : addon_undefined(env);
+  X509_CRL_free(list);
+  sk_X509_pop_free(issuers, X509_free);
+  ERR_clear_error();
+  return facts;
+}
+
+void register_pki(napi_env env, napi_value exports) {
+  addon_function(env, exports, "pkiRead", read_call);
+  addon_function(env, exports, "pkiVerify", verify_call);
+  addon_function(env, exports, "pkiReadCrl", crl_call);
+}
