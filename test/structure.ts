@@ -98,6 +98,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     backup: ['pki', 'registry'],
     'operations/contract': ['access', 'jobs', 'pki', 'registry'],
     'operations/people': ['access', 'operations/contract', 'operations/views', 'registry'],
+    'operations/pki': ['operations/contract', 'operations/views', 'registry'],
     'operations/views': ['access', 'jobs', 'operations/contract', 'registry'],
     operations: [
       'access',
@@ -108,6 +109,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'labels',
       'operations/contract',
       'operations/people',
+      'operations/pki',
       'operations/views',
       'pki',
       'registry',
@@ -144,6 +146,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'operations',
       'operations/contract',
       'operations/people',
+      'operations/pki',
       'operations/views',
       'pki',
       'registry',

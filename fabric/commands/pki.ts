@@ -11,7 +11,7 @@ import {
   removeAnchor,
   revokeCertificate,
   takeCrl,
-} from '../operations/pki.ts';
+} from '../operations/pki/cas.ts';
 import { ADMITS } from '../registry/pki.ts';
 import { type Fabric, OWNED, withFabric } from './common/context.ts';
 import { when } from './common/list.ts';

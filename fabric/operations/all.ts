@@ -36,7 +36,7 @@ import {
   withdrawInvite,
 } from './people/people.ts';
 import { createToken, listTokens, revokeToken } from './people/tokens.ts';
-import { addAnchor, importListed, listAnchors, removeAnchor, revokeCertificate, takeCrl } from './pki.ts';
+import { addAnchor, importListed, listAnchors, removeAnchor, revokeCertificate, takeCrl } from './pki/cas.ts';
 import { changePrivacy, showPrivacy } from './privacy.ts';
 import {
   addRosterPart,

@@ -14,7 +14,7 @@ import {
   removeAnchor,
   revokeCertificate,
   takeCrl,
-} from '../../../fabric/operations/pki.ts';
+} from '../../../fabric/operations/pki/cas.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
 import { emptySqliteRegistry, openSqliteRegistry } from '../../../fabric/registry/sqlite/registry.ts';
 import type { Router } from '../../../fabric/router/router.ts';

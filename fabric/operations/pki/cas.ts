@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import { readCertificate, readRevocationList } from '../../crypto/certificates.ts';
-import { concat, fromHex, toHex } from '../../protocol/bytes.ts';
-import { Failure } from '../../protocol/failure.ts';
-import { decodeBase64 } from '../../protocol/identity/base64.ts';
-import { TAG } from '../../protocol/identity/der.ts';
-import { formatPrefix, parseIpv6 } from '../../protocol/ipv6.ts';
-import { ADMITS, type Admits, type Anchor, type Listed } from '../registry/pki.ts';
-import { badInput, list, objectOf, oneOf, optional, text, whole } from './contract/input.ts';
-import { type Changed, isoTime, operation, type ReadContext } from './contract/operation.ts';
-import type { AnchorsView, AnchorView, ListedView, RemovedAnchorView, RevocationView } from './views/pki.ts';
+import { readCertificate, readRevocationList } from '../../../crypto/certificates.ts';
+import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { decodeBase64 } from '../../../protocol/identity/base64.ts';
+import { TAG } from '../../../protocol/identity/der.ts';
+import { formatPrefix, parseIpv6 } from '../../../protocol/ipv6.ts';
+import { ADMITS, type Admits, type Anchor, type Listed } from '../../registry/pki.ts';
+import { badInput, list, objectOf, oneOf, optional, text, whole } from '../contract/input.ts';
+import { type Changed, isoTime, operation, type ReadContext } from '../contract/operation.ts';
+import type { AnchorsView, AnchorView, ListedView, RemovedAnchorView, RevocationView } from '../views/pki.ts';
 
 /** PEM of a CA and its intermediates, and a list of revoked certificates in base64: as much as fits a request. */
 const LONGEST_PEM = 32_000;
