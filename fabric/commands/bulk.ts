@@ -19,8 +19,6 @@ const POLL_MS = 500;
 const BULK_FILTERS: readonly Option[] = [
   { name: 'group', value: 'GROUP', help: 'of a group: its name, or the first digits of its id' },
   { name: 'network', value: 'NETWORK', help: 'with an address in a network: its prefix, or its name' },
-  { name: 'group', value: 'GID', help: 'of a group, by the first digits of its id' },
-  { name: 'network', value: 'PREFIX', help: 'with an address in a network' },
   { name: 'kind', value: 'WORD', help: 'tpm, or pki: with a certificate of a CA of yours' },
   { name: 'standing', value: 'WORD', help: 'active, suspended, evicted, banned or retired' },
   { name: 'tunnel', value: 'WORD', help: 'open, ended, never or offline (ended or never)' },
