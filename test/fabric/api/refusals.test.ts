@@ -213,7 +213,7 @@ const NAMES = ['address', 'by', 'prefix', 'network', 'gid', 'device', 'id', 'per
 const FILTERS = ['device-bulk network'];
 /** What an operation says of a name that is none, or of something else than it has. */
 const REFUSED =
-  /^(?:fabric\.(?:bad-input|bad-network|unknown-[a-z]+|ambiguous-[a-z]+)|jobs\.unknown|ipv6\.bad-[a-z]+|bytes\.bad-hex|label\.[a-z-]+)$/;
+  /^(?:fabric\.(?:bad-input|bad-network|unknown-[a-z]+|ambiguous-[a-z]+)|jobs\.unknown|ipv6\.bad-[a-z]+|bytes\.bad-hex|label\.[a-z-]+|pki\.[a-z-]+)$/;
 
 const naming = ROUTES.filter(
   ({ name, fields }) => name !== 'network-add' && NAMES.some((each) => each in fields),

@@ -256,11 +256,13 @@ describe('programs that share a batch', () => {
     const children = [0, 1, 2].map((first) =>
       fork(program, [group.folder, String(first)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
     );
+    // From the beginning: a fast one has ended before the other is killed.
+    const ended = children.map((child) => once(child, 'exit'));
     const told = new Set<number>();
     for (const child of children) child.on('message', (i) => told.add(i as number));
     await new Promise((r) => setTimeout(r, 300));
     children[0]!.kill('SIGKILL');
-    await Promise.all(children.map((child) => once(child, 'exit')));
+    await Promise.all(ended);
     const rows = (await readManifest(group)).map((row) => Number.parseInt(row.member!, 16));
     expect(new Set(rows).size).toBe(rows.length);
     // Each that was told is there.
