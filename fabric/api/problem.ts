@@ -61,9 +61,9 @@ const STATUS: Readonly<Record<string, number>> = {
 };
 
 const STATUS_BY_PATTERN: readonly (readonly [pattern: RegExp, status: number])[] = [
-  [/^fabric\.unknown-/, 404],
-  [/-exists$|^roots\.(?:too-many|newest|not-in-force|not-learned)$/, 409],
-  [/^(?:request|label|ipv6|bytes|ecdaa)\.|^fabric\.bad-|^access\.(?:bad-name|weak-password)$/, 400],
+  [/^(?:fabric|pki)\.unknown-/, 404],
+  [/-exists$|^roots\.(?:too-many|newest|not-in-force|not-learned)$|^pki\.too-many-/, 409],
+  [/^(?:request|label|ipv6|bytes|ecdaa)\.|^(?:fabric|pki)\.bad-|^access\.(?:bad-name|weak-password)$/, 400],
 ];
 
 /** The status of a failure. */

@@ -41,8 +41,9 @@ test('a device that is named is answered for by name and address, and with all t
   expect(await said('network', 'zone', 'plant', 'plant.internal')).toContain(`plant (${NETWORK}) `);
   expect(await fabric.refusal('device', 'name', address, 'GW 1', ...at)).toMatchObject({
     code: 'fabric.bad-input',
-    message: 'name has 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
-    action: 'Correct it.',
+    message:
+      'name has to have 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
+    action: 'Correct it, and try again.',
   });
 });
 

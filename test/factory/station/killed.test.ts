@@ -68,7 +68,7 @@ const MOMENTS = [
   'begin',
   'join',
   'done',
-  'the station knows this board',
+  'connected to the station',
   'the ECDAA key',
   'a storage key',
   'credential issued',
