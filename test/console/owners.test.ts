@@ -97,7 +97,8 @@ test('who runs the fabric sees all owners, or one', async () => {
   // Devices and batches say whose they are where there are those of several.
   for (const list of ['Devices', 'Batches']) {
     await page.getByRole('link', { name: list, exact: true }).click(IN_TIME);
-    for (const owner of ['default', 'acme']) await page.getByRole('cell', { name: owner }).waitFor(IN_TIME);
+    for (const owner of ['default', 'acme'])
+      await page.getByRole('cell', { name: owner, exact: true }).first().waitFor(IN_TIME);
   }
   await page.getByRole('link', { name: 'Networks', exact: true }).click(IN_TIME);
   await choice.selectOption('acme');
