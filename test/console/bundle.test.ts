@@ -10,6 +10,10 @@ const SHARED = [
   'fabric/access/roles.ts',
   'fabric/operations/client.ts',
   'fabric/operations/contract/catalogue.ts',
+  'fabric/operations/contract/catalogue/batches.ts',
+  'fabric/operations/contract/catalogue/devices.ts',
+  'fabric/operations/contract/catalogue/host.ts',
+  'fabric/operations/contract/catalogue/people.ts',
   'fabric/operations/contract/request.ts',
   'fabric/registry/audit-chain.ts',
 ];
