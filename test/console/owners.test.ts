@@ -1,37 +1,16 @@
-import { expect, onTestFinished, test } from 'vitest';
-import { passwords } from '../../fabric/access/password.ts';
+import { expect, test } from 'vitest';
 import { DEFAULT_OWNER, scopeOf } from '../../fabric/access/scope.ts';
-import { issueSecret } from '../../fabric/access/secrets.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
-import { served } from '../fabric/api/console.ts';
 import { makeBatch } from '../fabric/device.ts';
 import { opened, registryFile, type WholeRegistry } from '../fabric/place.ts';
 import { applicant } from '../fabric/registry/contract/place.ts';
-import { consoleBrowser, expectAccessible, watchedPage } from './browser.ts';
+import { consoleBrowser, expectAccessible } from './browser.ts';
+import { signedIn } from './signed-in.ts';
 
 /** Who may act for several owners chooses among them; who may not sees nothing of that. */
 
-const PASSWORD = 'four words are good';
 const IN_TIME = { timeout: 30_000 };
-const { files, browser } = consoleBrowser();
-
-async function signedIn(registry: WholeRegistry, role: 'owner' | 'host') {
-  const { port } = await served(registry, { files });
-  const { hash } = issueSecret('invite');
-  await registry.addInvite('root', { hash, role, expires: Date.now() + 60_000 });
-  const password = await passwords().hash(PASSWORD);
-  const anna = await registry.acceptInvite(hash, { name: 'Anna', password });
-  const watched = await watchedPage(browser(), `http://localhost:${port}`);
-  onTestFinished(() => watched.context.close());
-  const enter = async (): Promise<void> => {
-    await watched.page.goto('/');
-    await watched.page.getByLabel('Name').fill('Anna');
-    await watched.page.getByLabel('Password').fill(PASSWORD);
-    await watched.page.getByRole('button', { name: 'Sign in', exact: true }).click();
-    await watched.page.getByRole('link', { name: 'Networks', exact: true }).click(IN_TIME);
-  };
-  return { ...watched, anna: anna.id, enter };
-}
+const console = consoleBrowser();
 
 async function twoOwners(registry: WholeRegistry): Promise<void> {
   const { id } = await registry.addOwner('root', 'acme');
@@ -44,14 +23,16 @@ test('a person of two owners switches between them, and sees one at a time', asy
   await registry
     .of(scopeOf(DEFAULT_OWNER, true))
     .addNetwork('root', parsePrefix('fd00:1::/64'), 'first plant');
-  const { page, wrongs, anna, enter } = await signedIn(registry, 'owner');
+  const { page, wrongs, anna, enter } = await signedIn(registry, 'owner', console);
   await enter();
+  await page.getByRole('link', { name: 'Networks', exact: true }).click(IN_TIME);
   await page.getByText('first plant').first().waitFor(IN_TIME);
   expect(await page.getByLabel('Owner', { exact: true }).count()).toBe(0);
 
   await twoOwners(registry);
   await registry.setMembership('root', 'acme', anna, 'auditor');
   await enter();
+  await page.getByRole('link', { name: 'Networks', exact: true }).click(IN_TIME);
   const choice = page.getByLabel('Owner', { exact: true });
   await choice.waitFor(IN_TIME);
   expect(await choice.inputValue()).toBe('default');
@@ -69,6 +50,7 @@ test('a person of two owners switches between them, and sees one at a time', asy
   await page.getByText('● live').waitFor(IN_TIME);
   await registry.setMembership('root', 'acme', anna, undefined);
   await enter();
+  await page.getByRole('link', { name: 'Networks', exact: true }).click(IN_TIME);
   await page.getByText('first plant').first().waitFor(IN_TIME);
   expect(await choice.count()).toBe(0);
   expect(wrongs).toEqual([]);
@@ -88,8 +70,9 @@ test('who runs the fabric sees all owners, or one', async () => {
     });
     await registry.admit(applicant(group));
   }
-  const { page, wrongs, enter } = await signedIn(registry, 'host');
+  const { page, wrongs, enter } = await signedIn(registry, 'host', console);
   await enter();
+  await page.getByRole('link', { name: 'Networks', exact: true }).click(IN_TIME);
   await page.getByText('first plant').first().waitFor(IN_TIME);
   await page.getByText('acme plant').first().waitFor(IN_TIME);
   const choice = page.getByLabel('Owner', { exact: true });

@@ -1,33 +1,20 @@
-import { onTestFinished, test } from 'vitest';
-import { invitePerson } from '../../fabric/operations/people/people.ts';
+import { expect, test } from 'vitest';
 import { toHex } from '../../protocol/bytes.ts';
-import { served } from '../fabric/api/console.ts';
 import { anyGroup, NETWORK, opened, registryFile } from '../fabric/place.ts';
 import { applicant } from '../fabric/registry/contract/place.ts';
 import { giveRoster, makeRoster, rostered } from '../fabric/rosters.ts';
-import { consoleBrowser, watchedPage } from './browser.ts';
+import { consoleBrowser, expectAccessible } from './browser.ts';
+import { signedIn } from './signed-in.ts';
 
 const IN_TIME = { timeout: 30_000 };
-const { files, browser } = consoleBrowser();
+const console = consoleBrowser();
 
 test('[H-E26] the page of a batch says what its roster means; a box of it is banned before it comes', async () => {
   const registry = opened(registryFile());
-  const { port } = await served(registry, { files });
-  const context = {
-    ...{ registry, now: Date.now, actor: 'alice' },
-    running: { notify: async () => 'in force', presence: async () => undefined },
-  };
   await registry.addNetwork('alice', NETWORK, 'plant');
   const { gid } = await registry.addGroup('alice', anyGroup('batch 7'));
-  const { invite } = await invitePerson.run(context, { role: 'owner', hours: 1 });
-  const { page, wrongs, context: own } = await watchedPage(browser(), `http://localhost:${port}`);
-  onTestFinished(() => own.close());
-  await page.goto(`/#/setup/${invite}`);
-  await page.getByLabel('Your name').fill('Anna');
-  await page.getByLabel('Password').fill('four words are good');
-  await page.getByRole('button', { name: 'Begin' }).click();
-  await page.getByRole('button', { name: 'Go on' }).click(IN_TIME);
-  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor(IN_TIME);
+  const { page, wrongs, enter } = await signedIn(registry, 'owner', console);
+  await enter();
   await page.goto(`/#/batches/${toHex(gid)}`);
   await page.getByText('This batch has no roster').waitFor(IN_TIME);
 
@@ -44,5 +31,9 @@ test('[H-E26] the page of a batch says what its roster means; a box of it is ban
   await page.getByRole('button', { name: 'Ban', exact: true }).click(IN_TIME);
   await page.getByText('Of 2 devices 2 were banned.').waitFor(IN_TIME);
   await page.getByRole('row', { name: /S4 2 banned, not yet seen/ }).waitFor(IN_TIME);
-  if (wrongs.length > 0) throw new Error(wrongs.join('\n'));
+  await expectAccessible(page);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await expectAccessible(page);
+  expect(wrongs).toEqual([]);
 }, 180_000);

@@ -330,36 +330,6 @@ test('people are invited and removed; a role that may less sees less, and is ref
   await context.close();
 });
 
-test('an owner says who reaches whom, in what order', async () => {
-  await visit('Networks');
-  await page.getByRole('row', { name: 'harbour' }).getByRole('link', { name: 'Who reaches whom' }).click();
-  await heading('Rules').waitFor(IN_TIME);
-  await page.getByText('No rules: the devices reach each other').waitFor(IN_TIME);
-  const dialog = page.getByRole('dialog');
-  for (const [what, direction, whom] of [
-    ['allow', 'out', 'host'],
-    ['deny', 'in', 'outside'],
-  ] as const) {
-    await page.getByRole('button', { name: 'Add a rule' }).click();
-    await dialog.getByLabel('What becomes of it').selectOption(what);
-    await dialog.getByLabel('Direction').selectOption(direction);
-    await dialog.getByLabel('With').fill(whom);
-    await dialog.getByLabel('Traffic').fill('tcp/22');
-    await dialog.getByRole('button', { name: 'Add' }).click();
-    await page.getByRole('cell', { name: whom }).waitFor(IN_TIME);
-  }
-  await expectAccessible(page);
-  const first = page.getByRole('row').nth(1);
-  await first.getByText('host').waitFor();
-  await first.getByRole('button', { name: 'Down' }).click();
-  await first.getByText('outside').waitFor(IN_TIME);
-  await first.getByRole('button', { name: 'Remove' }).click();
-  await dialog.getByText('for open connections, too').waitFor();
-  await dialog.getByRole('button', { name: 'Remove' }).click();
-  await page.getByRole('cell', { name: 'outside' }).waitFor({ state: 'detached', ...IN_TIME });
-  await first.getByText('host').waitFor();
-});
-
 test('a batch gets limits; the owner chooses what is kept of addresses; a wall shows all without a touch', async () => {
   await visit('Batches');
   await page.getByRole('searchbox').fill('zzz');
