@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Browser, Page, Route } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { must } from '../e2e/batch.ts';
 import { eventually } from '../e2e/process.ts';
@@ -172,53 +172,6 @@ test('all devices of a list are changed at once, after it was said how many thos
   await page.getByText('No device is like that.').waitFor(IN_TIME);
   await must(world.fabric.run('device', 'ban', 'pump-7'));
   await page.getByRole('link', { name: 'pump-7' }).waitFor(IN_TIME);
-});
-
-test('a job ends when its sheet is closed, also before the fabric has said that it has begun', async () => {
-  await page.goto(`${origin}/#/devices?standing=active`);
-  // Of so few devices a job is over at once: this one goes on until it is cancelled.
-  const job = { id: 7, state: 'running', rows: 3, changed: 0, failed: 0, failures: [], effect: null };
-  const answers = (route: Route): Promise<void> => route.fulfill({ json: job });
-  const cancels: string[] = [];
-  const dialog = page.getByRole('dialog');
-  const begin = async (): Promise<void> => {
-    await page.getByRole('button', { name: 'Change all of these' }).click(IN_TIME);
-    await dialog.getByLabel('What is to be done').selectOption('unban');
-    await dialog.getByText('0 of them would be unbanned').waitFor(IN_TIME);
-    await dialog.getByRole('button', { name: 'Unban 0' }).click();
-  };
-  const close = () => dialog.getByRole('button', { name: 'Cancel' }).click();
-  await page.route(/\/jobs\/7$/, answers);
-  await page.route(/\/jobs\/7\/cancel$/, async (route) => {
-    cancels.push(route.request().method());
-    job.state = 'cancelled';
-    await answers(route);
-  });
-
-  await page.route(/\/devices\/bulk$/, answers);
-  await begin();
-  await dialog.getByText('Cancel ends it').waitFor(IN_TIME);
-  await close();
-  await page.getByText('The job was cancelled').waitFor(IN_TIME);
-  expect(cancels).toEqual(['POST']);
-
-  job.state = 'running';
-  let go = (): void => {};
-  const held = new Promise<void>((resolve) => {
-    go = resolve;
-  });
-  await page.unroute(/\/devices\/bulk$/);
-  await page.route(/\/devices\/bulk$/, async (route) => {
-    await held;
-    await answers(route);
-  });
-  await page.reload();
-  await begin();
-  await close();
-  go();
-  await page.getByText('The job was cancelled').waitFor(IN_TIME);
-  expect(cancels).toEqual(['POST', 'POST']);
-  await page.unrouteAll({ behavior: 'wait' });
 });
 
 test('the trail tells of both, and its chain is recomputed in the browser, as entries come', async () => {
