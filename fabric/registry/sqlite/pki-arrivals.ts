@@ -37,8 +37,9 @@ const fits = ({ subject, serial, spki }: ListedRow, facts: CertificateFacts): bo
   (spki === null || equal(bytes(spki), facts.spki));
 
 /**
- * The address that is listed for a certificate that names none. Which owner is meant nobody knows then: where two rows give different ones it has
- * none, so that who lists others' certificates takes them in nowhere.
+ * The address that is listed for a certificate that names none. Which owner is meant nobody knows then: where rows give different ones, it is that at
+ * which the CA of its owner has vouched for it before, so that nobody can put a machine out by listing it, too. One that is new has none then: who
+ * lists others' certificates takes them in nowhere.
  */
 export function listedAddress(db: Database, facts: CertificateFacts): Uint8Array | undefined {
   const rows = prepare(
@@ -50,8 +51,16 @@ export function listedAddress(db: Database, facts: CertificateFacts): Uint8Array
   const found = new Map(
     rows.filter((row) => fits(row, facts)).map(({ address }) => [toHex(address), bytes(address)]),
   );
-  return found.size === 1 ? [...found.values()][0] : undefined;
+  const [only, ...others] = [...found.values()];
+  if (others.length === 0) return only;
+  const known = [...found.values()].filter((address) => hasShown(db, address, facts));
+  return known.length === 1 ? known[0] : undefined;
 }
+
+/** Whether the device with this address has come with this key. */
+const hasShown = (db: Database, address: Uint8Array, { spki }: CertificateFacts): boolean =>
+  prepare(db, 'SELECT 1 FROM shown_certificate WHERE address = ? AND spki = ?').get(address, spki) !==
+  undefined;
 
 interface VoucherRow {
   id: number;

@@ -288,6 +288,14 @@ describe('another owner', () => {
     await importListed.run(context, { id: mine, devices: [{ address: A, spki }] });
     await importListed.run(theirs, { id: same, devices: [{ address: 'fd00:2::a:0:0:9', spki }] });
     await isRefused(leaf);
+    // One that has been in stays so, whoever lists it later.
+    const pump = leafOf(root, []);
+    const key = toHex(readCertificate(derOf(pump))!.spki);
+    await importListed.run(context, { id: mine, devices: [{ address: A, spki: key }] });
+    const peer = await comesIn(pump);
+    peer.close();
+    await importListed.run(theirs, { id: same, devices: [{ address: 'fd00:2::a:0:0:8', spki: key }] });
+    await comesIn(pump);
     // What is of the other owner is as if it were not there.
     for (const run of [
       removeAnchor.run(theirs, { id: mine }),
