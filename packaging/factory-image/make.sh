@@ -61,24 +61,15 @@ for folder in "$config" "$overlay"; do [ -z "$folder" ] || [ -d "$folder" ] || d
 [ "$(id -u)" = 0 ] || die "this needs root: packages run their scripts"
 
 declare -A tools=([mmdebstrap]=mmdebstrap [cpio]=cpio [zstd]=zstd [sfdisk]=fdisk [mkfs.fat]=dosfstools [mcopy]=mtools [depmod]=kmod)
-missing=()
-for tool in "${!tools[@]}"; do command -v "$tool" >/dev/null || missing+=("${tools[$tool]}"); done
-if [ ${#missing[@]} -gt 0 ] && [ -n "$install" ]; then
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-elif [ ${#missing[@]} -gt 0 ]; then
-  die "not installed: ${missing[*]}; --install-tools installs them"
-fi
-: "${SOURCE_DATE_EPOCH:=$(git -C "$root" log -1 --format=%ct 2>/dev/null || true)}"
-[ -n "$SOURCE_DATE_EPOCH" ] || die "not a git checkout: set SOURCE_DATE_EPOCH to the time of this version"
-export SOURCE_DATE_EPOCH
+. "$root/packaging/image/base.sh"
+require_tools "$install"
+require_epoch
 
 cache=$root/.cache/image
 out=${out:-$root/dist/factory-image/$arch}
 mkdir -p "$cache" "$out"
 work=$(mktemp -d "$cache/work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
-. "$root/packaging/image/base.sh"
 prepare_emulation "$arch"
 
 # Modules for what no board needs here: pictures, sound, television, clusters, wireless networks, file systems of others.

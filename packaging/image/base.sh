@@ -4,6 +4,24 @@ suite=trixie
 # What our packages for devices and factories depend on, for mmdebstrap, which installs before ours is there.
 package_needs=nodejs,libtss2-tcti-device0t64,libtss2-esys-3.0.2-0t64,libtss2-mu-4.0.1-0t64,libtss2-rc0t64,libtss2-tctildr0t64
 
+# require_tools INSTALL: the programs of the caller's `tools`, each with its package; installs what is missing if INSTALL says anything, else ends by the
+# caller's `die`.
+require_tools() {
+  local tool missing=()
+  for tool in "${!tools[@]}"; do command -v "$tool" >/dev/null || missing+=("${tools[$tool]}"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  [ -n "$1" ] || die "not installed: ${missing[*]}; --install-tools installs them"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# The time of this version, which is that of every file in an image.
+require_epoch() {
+  : "${SOURCE_DATE_EPOCH:=$(git -C "$root" log -1 --format=%ct 2>/dev/null || true)}"
+  [ -n "$SOURCE_DATE_EPOCH" ] || die "not a git checkout: set SOURCE_DATE_EPOCH to the time of this version"
+  export SOURCE_DATE_EPOCH
+}
+
 # prepare_emulation ARCH: the packages of another architecture run their scripts in user emulation.
 prepare_emulation() {
   [ "$1" != "$(dpkg --print-architecture)" ] && ! [ -e /proc/sys/fs/binfmt_misc/qemu-aarch64 ] || return 0

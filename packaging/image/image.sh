@@ -75,23 +75,14 @@ for folder in "$config" "$overlay"; do [ -z "$folder" ] || [ -d "$folder" ] || d
 [ "$(id -u)" = 0 ] || die "this needs root: packages run their scripts"
 
 declare -A tools=([mmdebstrap]=mmdebstrap [mksquashfs]=squashfs-tools [rauc]=rauc [sfdisk]=fdisk [mkfs.fat]=dosfstools [mcopy]=mtools [mke2fs]=e2fsprogs [openssl]=openssl)
-missing=()
-for tool in "${!tools[@]}"; do command -v "$tool" >/dev/null || missing+=("${tools[$tool]}"); done
-if [ ${#missing[@]} -gt 0 ] && [ -n "$install" ]; then
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-elif [ ${#missing[@]} -gt 0 ]; then
-  die "not installed: ${missing[*]}; --install-tools installs them"
-fi
-: "${SOURCE_DATE_EPOCH:=$(git -C "$root" log -1 --format=%ct 2>/dev/null || true)}"
-[ -n "$SOURCE_DATE_EPOCH" ] || die "not a git checkout: set SOURCE_DATE_EPOCH to the time of this version"
-export SOURCE_DATE_EPOCH
+. "$here/base.sh"
+require_tools "$install"
+require_epoch
 
 cache=$root/.cache/image
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
-. "$here/base.sh"
 . "$here/tree.sh"
 . "$here/disk.sh"
 
