@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admit, inSoftware, must, openBatch } from './batch.ts';
+import { addOutside, OUTSIDE, TOWARDS_OUTSIDE } from './outside.ts';
 import { eventually, type Running, runIn, startIn } from './process.ts';
 import { type Device, ping, type World } from './world.ts';
 
 const OWN = 'fd00:e4f:1::1';
-/** Another address of the fabric's host, and one of a host beyond it. */
+/** Another address of the fabric's host. */
 const OTHER = 'fd77::1';
-const OUTSIDE = 'fd77:1::2';
 const TABLE = 'enf_fabric_enf-fabric0';
 
 /** Says whom it hears, over TCP and UDP, and answers. */
@@ -71,33 +71,8 @@ describe('the host of a fabric', () => {
     world = batch.world;
     await admit(world, batch.label);
     const { fabric } = world.network;
-    outside = `${fabric}-out`;
-    execFileSync('ip', ['netns', 'add', outside]);
-    execFileSync('ip', [
-      '-n',
-      fabric,
-      'link',
-      'add',
-      'out0',
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'in0',
-      'netns',
-      outside,
-    ]);
-    for (const [namespace, link, own] of [
-      [fabric, 'out0', 'fd77:1::1/64'],
-      [outside, 'in0', `${OUTSIDE}/64`],
-    ] as const) {
-      await must(runIn(namespace, ['ip', 'link', 'set', 'lo', 'up']));
-      await must(runIn(namespace, ['ip', 'link', 'set', link, 'up']));
-      await must(runIn(namespace, ['ip', 'addr', 'add', own, 'dev', link, 'nodad']));
-    }
+    outside = await addOutside(fabric);
     await inHost('ip', 'addr', 'add', `${OTHER}/128`, 'dev', 'lo');
-    await inHost('sysctl', '-qw', 'net.ipv6.conf.all.forwarding=1');
-    await must(runIn(outside, ['ip', '-6', 'route', 'add', 'default', 'via', 'fd77:1::1']));
     const devices = [];
     for (const n of [1, 2]) {
       const each = await inSoftware(world, batch.group, n);
@@ -125,7 +100,7 @@ describe('the host of a fabric', () => {
   });
 
   test('[H-A4] is closed to devices on each of its addresses, and answers their pings', async () => {
-    for (const to of [OWN, OTHER, 'fd77:1::1']) {
+    for (const to of [OWN, OTHER, TOWARDS_OUTSIDE]) {
       expect(await tcp(device!.namespace, to, 7001)).toBe(false);
       expect(await udp(device!.namespace, to, 7001)).toBe(false);
       expect(await ping(device!.namespace, to)).toBeGreaterThan(0);

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, must, NETWORK, openBatch } from './batch.ts';
+import { admit, inSoftware, NETWORK, openBatch } from './batch.ts';
+import { addOutside, OUTSIDE } from './outside.ts';
 import { eventually, type Running, runIn, startIn } from './process.ts';
 import { type Device, ping, type World } from './world.ts';
 
 const HOST = 'fd00:e4f:1::1';
-const OUTSIDE = 'fd77:1::2';
 
 /** Answers over TCP and UDP. */
 const LISTENER = `for (const port of [7001, 7002]) {
@@ -61,32 +61,7 @@ describe.each([
     world = batch.world;
     await admit(world, batch.label);
     const { fabric } = world.network;
-    outside = `${fabric}-out`;
-    execFileSync('ip', ['netns', 'add', outside]);
-    execFileSync('ip', [
-      '-n',
-      fabric,
-      'link',
-      'add',
-      'out0',
-      'type',
-      'veth',
-      'peer',
-      'name',
-      'in0',
-      'netns',
-      outside,
-    ]);
-    for (const [namespace, link, own] of [
-      [fabric, 'out0', 'fd77:1::1/64'],
-      [outside, 'in0', `${OUTSIDE}/64`],
-    ] as const) {
-      await must(runIn(namespace, ['ip', 'link', 'set', 'lo', 'up']));
-      await must(runIn(namespace, ['ip', 'link', 'set', link, 'up']));
-      await must(runIn(namespace, ['ip', 'addr', 'add', own, 'dev', link, 'nodad']));
-    }
-    await must(runIn(fabric, ['sysctl', '-qw', 'net.ipv6.conf.all.forwarding=1']));
-    await must(runIn(outside, ['ip', '-6', 'route', 'add', 'default', 'via', 'fd77:1::1']));
+    outside = await addOutside(fabric);
     const devices = [];
     for (const n of [1, 2]) {
       const each = await inSoftware(world, batch.group, n);
