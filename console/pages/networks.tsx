@@ -32,7 +32,7 @@ export function Networks({ route }: { readonly route: Route }) {
     },
     { name: 'Prefix', cell: ({ prefix }) => <Copyable text={prefix} /> },
     ...ownerColumn(query.data?.rows),
-    { name: 'Names in DNS', cell: ({ zone }) => (zone === null ? '–' : <code>{zone}</code>) },
+    { name: 'Names in DNS', cell: ({ zone }) => (zone === null ? '–' : <Domain name={zone} />) },
     { name: 'This host', cell: ({ host }) => <Copyable text={host} /> },
     { name: 'Added', cell: ({ created }) => <When at={created} /> },
     ...(may('rules.read')
@@ -113,6 +113,13 @@ export function Networks({ route }: { readonly route: Route }) {
     </Page>
   );
 }
+
+/** It breaks behind a dot alone. */
+const Domain = ({ name }: { readonly name: string }) => (
+  <code class="domain">
+    {name.split('.').flatMap((label, i) => (i === 0 ? [label] : ['.', <wbr key={i} />, label]))}
+  </code>
+);
 
 interface SheetProps {
   readonly close: () => void;
