@@ -83,8 +83,9 @@ function indexed(
   ];
 }
 
-/** Matches whose owner is looked at in one turn of the event loop. */
+/** Matches whose owner is looked at in one turn of the event loop; and in the first one, since most are one's own. */
 const MATCHES = 2_000;
+const FIRST_MATCHES = 128;
 
 /**
  * Devices whose name or note has the text in it. Those of other owners are passed over here, however many there are: a page that ends at them would
@@ -99,17 +100,19 @@ async function named(
   const matches = prepare(
     db,
     `SELECT device_text.rowid AS id, owner FROM device_text CROSS JOIN device ON device.id = device_text.rowid
-     WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ${MATCHES}`,
+     WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ?`,
   );
   const found: number[] = [];
   let rows: { id: number; owner: number }[];
   let last = after;
+  let size = 0;
   do {
-    if (last !== after) await ownTurn();
-    rows = read(() => matches.all(quoted, last)) as typeof rows;
+    if (size > 0) await ownTurn();
+    size = size === 0 ? FIRST_MATCHES : MATCHES;
+    rows = read(() => matches.all(quoted, last, size)) as typeof rows;
     found.push(...rows.filter(({ owner }) => scope.everything || owner === scope.owner).map(({ id }) => id));
     last = rows.at(-1)?.id ?? last;
-  } while (rows.length === MATCHES && found.length < most);
+  } while (rows.length === size && found.length < most);
   return found.slice(0, most);
 }
 
