@@ -4,7 +4,7 @@ export interface Rate {
   readonly periodMs: number;
 }
 
-/** A token bucket for each key. A bounded number of them is kept; the one that was used longest ago is forgotten, and is full then. */
+/** A token bucket for each key. A bounded number of them is kept; those that were used longest ago are forgotten, and are full then. */
 export interface TokenBuckets {
   /** Takes a token: 0, or the milliseconds until there is one. */
   take(key: string): number;
@@ -15,24 +15,24 @@ export interface TokenBuckets {
 /** Buckets that are remembered: about 2 MB. */
 const MOST_KEYS = 16_384;
 
-/** `now` is in milliseconds, on a clock that never runs backwards. */
+/** `now` is in milliseconds, on a clock that never runs backwards. The `most` / 2 keys that were used last are remembered, and no more than `most`. */
 export function tokenBuckets(
   { burst, periodMs }: Rate,
   now: () => number = () => performance.now(),
   most = MOST_KEYS,
 ): TokenBuckets {
-  /** When each bucket will be full again; the order is that of the last use. */
-  const fullAt = new Map<string, number>();
+  // When each bucket will be full again, in two generations: one map in the order of use has to pass over all that it has forgotten.
+  let [younger, older] = [new Map<string, number>(), new Map<string, number>()];
 
   /** When the bucket will be full again, as far as it has to be filled; now if it is full. */
-  const fillingUntil = (key: string, at: number): number => Math.max(fullAt.get(key) ?? at, at);
+  const fillingUntil = (key: string, at: number): number =>
+    Math.max(younger.get(key) ?? older.get(key) ?? at, at);
   const waitFor = (full: number, at: number): number => Math.max(0, full - at - (burst - 1) * periodMs);
 
-  /** Keeps a bucket as the one that was used last. */
+  /** Keeps a bucket as one that was used last. */
   function keep(key: string, full: number): void {
-    fullAt.delete(key);
-    fullAt.set(key, full);
-    if (fullAt.size > most) fullAt.delete(fullAt.keys().next().value!);
+    if (younger.size >= most / 2 && !younger.has(key)) [younger, older] = [new Map(), younger];
+    younger.set(key, full);
   }
 
   return {
