@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { run, type ViewOf } from '../api/operations.ts';
 import type { Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
-import { may, me } from '../app/session.ts';
+import { may } from '../app/session.ts';
 import { ChoiceField, TextField } from '../parts/field.tsx';
 import { Page, Section } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
@@ -29,7 +29,7 @@ const EXAMPLE: Readonly<Record<Kept, string>> = {
 /** From least to most forgotten. */
 const ORDER: readonly Kept[] = ['whole', 'cut', 'none'];
 
-/** What an owner has chosen for all that the fabric keeps. */
+/** What an owner has chosen for all that the fabric keeps of its devices. */
 export function Settings(_: { readonly route: Route }) {
   const { data, problem, again } = useQuery('privacy', ['audit'], () => run('privacy-show', {}));
   return (
@@ -48,10 +48,7 @@ function PrivacyDial({ chosen, again }: { readonly chosen: Privacy; readonly aga
   const [days, setDays] = useState(String(chosen.days ?? ''));
   const [asked, ask] = useState(false);
   const wanted = Number(days) === 0 ? null : Number(days);
-  // It concerns all owners: where there are several, none of them chooses it.
-  const changes = may('settings.write') && me.value?.whole === true;
-  // Who has chosen it is told to nobody who looks at one owner among several.
-  const seesWho = me.value?.whole === true && !(me.value.role === 'host' && me.value.owner !== null);
+  const changes = may('settings.write');
   const differs = kept !== chosen.addresses || wanted !== chosen.days;
   return (
     <Section title="Addresses of handshakes">
@@ -96,12 +93,13 @@ function PrivacyDial({ chosen, again }: { readonly chosen: Privacy; readonly aga
         )}
       </form>
       <p class="quiet">
-        {!changes && `${me.value?.whole === false ? 'Whoever runs the fabric' : 'An owner'} chooses this. `}
-        {chosen.changed === null ? (
-          seesWho && 'Nobody has chosen yet: this is how a fabric begins.'
+        {!changes && 'An owner chooses this. '}
+        {chosen.chosen === null ? (
+          'Nobody has chosen yet: this is how a fabric begins.'
         ) : (
           <>
-            {chosen.changed.by} chose this <When at={chosen.changed.at} />.
+            {chosen.chosen.by ?? 'Whoever runs the fabric'} chose this <When at={chosen.chosen.at} />
+            {chosen.chosen.of === 'host' && chosen.chosen.by === null && ', for owners who have not chosen'}.
           </>
         )}{' '}
         The country is looked up before an address is cut, and stays; a city is kept as long as something of

@@ -14,9 +14,10 @@ const KEPT: Readonly<Record<KeptAddresses, string>> = {
   none: 'no addresses',
 };
 
-function privacyText({ addresses, days, changed }: PrivacyView): string {
+function privacyText({ addresses, days, chosen }: PrivacyView): string {
   const long = days === null ? 'as long as handshakes are kept' : `for ${counted(days, 'day')}`;
-  const by = changed === null ? '' : ` ${changed.by} has chosen that ${when(changed.at)}.`;
+  const by =
+    chosen === null ? '' : ` ${chosen.by ?? 'Whoever runs the fabric'} has chosen that ${when(chosen.at)}.`;
   return `Of handshakes ${KEPT[addresses]} are kept, ${long}.${by}`;
 }
 
@@ -24,7 +25,7 @@ const privacyShow: Command = {
   name: 'privacy show',
   summary: 'Says what is kept of where devices come from.',
   options: [...FABRIC],
-  examples: ['enf-fabric privacy show'],
+  examples: ['enf-fabric privacy show', 'enf-fabric privacy show --owner acme'],
   async run(invocation) {
     const view = await withFabric(invocation, (fabric) => fabric.run(showPrivacy, {}));
     invocation.print(view, () => privacyText(view));
@@ -35,7 +36,7 @@ const privacyShow: Command = {
 const privacySet: Command = {
   name: 'privacy set',
   summary:
-    'Chooses what is kept of where devices come from, also of what is there. What is forgotten does not come back.',
+    'Chooses what is kept of where devices come from, also of what is there: for one owner, or without --owner for all who have not chosen. What is forgotten does not come back.',
   options: [
     {
       name: 'addresses',
@@ -46,7 +47,10 @@ const privacySet: Command = {
     YES,
     ...FABRIC,
   ],
-  examples: ['enf-fabric privacy set --addresses cut --days 90', 'enf-fabric privacy set --days 0'],
+  examples: [
+    'enf-fabric privacy set --addresses cut --days 90',
+    'enf-fabric privacy set --owner acme --days 0',
+  ],
   async run(invocation) {
     const [addresses, days] = [invocation.option('addresses'), invocation.option('days')];
     const input = {

@@ -20,9 +20,24 @@ export interface PrivacyChange {
   readonly days?: number | undefined;
 }
 
-/** The choice, and who made it last; nobody at first. */
+/** Who may have chosen: an owner for what is its own, or the host for what is nobody's and for owners who have not chosen. */
+export const PRIVACY_CHOOSERS = ['owner', 'host'] as const;
+
+/** What holds for somebody, and who chose it; nobody at first. */
 export interface PrivacySetting extends Privacy {
-  readonly changed?: { readonly by: string; readonly at: number };
+  readonly chosen?: {
+    readonly of: (typeof PRIVACY_CHOOSERS)[number];
+    /** Left out where an owner asks for what the host has chosen. */
+    readonly by?: string;
+    readonly at: number;
+  };
+}
+
+/** The choices of all owners, by their numbers; it is another object after each change. */
+export interface PrivacyChoices {
+  of(owner: number): Privacy;
+  /** False: all keep everything. */
+  readonly forget: boolean;
 }
 
 export const DEFAULT_PRIVACY: Privacy = { addresses: 'whole' };
@@ -34,13 +49,18 @@ export interface SweepPlace {
 }
 
 export interface PrivacyReader {
+  /** What holds for the owner; of who sees everything, for all that nobody else has chosen for. */
   privacy(): Promise<PrivacySetting>;
 }
 
-export interface PrivacyKeeper extends PrivacyReader {
+export interface OwnPrivacy extends PrivacyReader {
   /** From then on rows are written so; what is not given stays as it is, and those rows that are there are brought in line by `sweep`. */
   setPrivacy(actor: string, change: PrivacyChange): Promise<void>;
-  /** Brings some rows in line with the choice, from the first one on or behind `after`: some milliseconds. Returns how far it came; undefined: through. */
+}
+
+export interface PrivacyKeeper {
+  privacyChoices(): PrivacyChoices;
+  /** Brings some rows in line with the choices, from the first one on or behind `after`: some milliseconds. Returns how far it came; undefined: through. */
   sweep(after?: SweepPlace): Promise<SweepPlace | undefined>;
 }
 

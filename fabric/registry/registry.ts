@@ -10,7 +10,7 @@ import type { Lent, Owners, OwnersReader } from './owners.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type { OwnPeople, People, PeopleReader } from './people.ts';
 import type { OwnPki, PkiReader } from './pki.ts';
-import type { PrivacyKeeper, PrivacyReader } from './privacy.ts';
+import type { OwnPrivacy, PrivacyKeeper, PrivacyReader } from './privacy.ts';
 import type {
   Applicant,
   Arrival,
@@ -115,7 +115,14 @@ export interface OwnedReader
 }
 
 /** What is read and changed in a scope: what it adds is its owner's. */
-export interface OwnedRegistry extends OwnedReader, OwnPeople, OwnTokens, OwnAlarms, OwnRosters, OwnPki {
+export interface OwnedRegistry
+  extends OwnedReader,
+    OwnPeople,
+    OwnTokens,
+    OwnAlarms,
+    OwnRosters,
+    OwnPki,
+    OwnPrivacy {
   /** @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner` */
   addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
 

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { PrivacyKeeper, PrivacySetting, SweepPlace } from './privacy.ts';
+import type { PrivacyChoices, PrivacyKeeper, SweepPlace } from './privacy.ts';
 
 /** How often it is looked whether somebody has chosen anew. */
 const LOOK_MS = 1_000;
@@ -9,30 +9,30 @@ const AGAIN_MS = 6 * 3_600_000;
 const PAUSE_MS = 10;
 
 /**
- * Brings all that is kept of addresses in line with what the owner has chosen: when that changes, when it begins, and every six hours, step by
+ * Brings all that is kept of addresses in line with what owners have chosen: when that changes, when it begins, and every six hours, step by
  * step. Returns a function that ends that.
  */
 export function keepSwept(registry: PrivacyKeeper, onError: (error: unknown) => void): () => Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  let swept: { readonly privacy: PrivacySetting; readonly ms: number } | undefined;
+  let swept: { readonly choices: PrivacyChoices; readonly ms: number } | undefined;
 
-  async function sweep(privacy: PrivacySetting): Promise<void> {
+  async function sweep(choices: PrivacyChoices): Promise<void> {
     const ms = performance.now();
     let place: SweepPlace | undefined;
     do {
       place = await registry.sweep(place);
       await pause(PAUSE_MS, signal);
     } while (place !== undefined && !signal.aborted);
-    swept = { privacy, ms };
+    swept = { choices, ms };
   }
 
   async function follow(): Promise<void> {
     while (!signal.aborted) {
       try {
-        const privacy = await registry.privacy();
-        const due = privacy !== swept?.privacy || performance.now() - swept.ms >= AGAIN_MS;
-        if (due && (privacy.addresses !== 'whole' || privacy.days !== undefined)) await sweep(privacy);
+        const choices = registry.privacyChoices();
+        const due = choices !== swept?.choices || performance.now() - swept.ms >= AGAIN_MS;
+        if (due && choices.forget) await sweep(choices);
       } catch (error) {
         onError(error);
       }

@@ -13,6 +13,7 @@ import { deviceBanned, findMember, requireInUse, shortPseudonym } from './device
 import { prepare } from './file/statements.ts';
 import { findGroup } from './groups.ts';
 import { recordHandshake } from './handshakes.ts';
+import type { Keep } from './privacy/part.ts';
 import { requireListed } from './roster/listed.ts';
 import { ADMISSION, appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
@@ -27,7 +28,7 @@ type Located = Applicant & {
 
 /** `keep`: what is kept of a source, for whom its place was looked up. */
 type AdmitOptions = Pick<Required<RegistryOptions>, 'identifier' | 'locate' | 'cityOf'> & {
-  readonly keep: (source: string) => string;
+  readonly keep: Keep['address'];
 };
 
 /** More collisions in a row than this do not happen by chance in a /64. */
@@ -52,7 +53,7 @@ export function admitDevice(
   const name = requireListed(db, { ...group, gid: applicant.gid }, applicant.pseudonym, known === undefined);
   const country = locate(applicant.source);
   if (known === undefined) requireWithinLimits(db, limitsOf(applicant.gid, group), country);
-  const source = keep(applicant.source);
+  const source = keep(applicant.source, group.owner);
   // A city is no more than an address without its end: where none is kept, it is not, either.
   const city = source === '' ? undefined : cityOf(applicant.source);
   const located = { ...applicant, source, country, city, name };

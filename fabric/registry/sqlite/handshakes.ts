@@ -165,11 +165,10 @@ export const groupOwner = (db: Database, gid: Uint8Array | undefined): number =>
 const TIDY_EVERY = 1_000;
 
 /** Appends refusals, and keeps those that prove nothing only among the newest `kept` handshakes: anybody can cause any number of them. */
-export function refusalLog(db: Database, kept: number): { append(row: Handshake, unlisted: number): void } {
+export function refusalLog(db: Database, kept: number): { append(row: Owned, unlisted: number): void } {
   let appended = 0;
   return {
-    append(refused, unlisted) {
-      const row = { ...refused, owner: groupOwner(db, refused.gid) };
+    append(row, unlisted) {
       recordHandshake(db, row);
       const { gid, pseudonym } = row;
       if (gid !== undefined && pseudonym !== undefined) trimMember(db, row.at, { gid, pseudonym });

@@ -13,6 +13,7 @@ import { findDevice } from './devices.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 import { requireGroup } from './groups.ts';
+import type { Keep } from './privacy/part.ts';
 import { ADMISSION, appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 import { noteOfDevice } from './trail/notes.ts';
@@ -128,7 +129,7 @@ interface ShownRow {
 
 export interface VouchedParts {
   readonly locate: (source: string) => string | undefined;
-  readonly keep: (source: string) => string;
+  readonly keep: Keep['address'];
 }
 
 /** Takes the device of the certificate in. @throws Failure `fabric.group-full`, `fabric.country-unexpected`, `fabric.unknown-device` */
@@ -181,7 +182,7 @@ function admitNew(
     `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
-    ...[gid, pseudonymOf(address), address, VOUCHED_KEY, act.at, act.at, keep(source)],
+    ...[gid, pseudonymOf(address), address, VOUCHED_KEY, act.at, act.at, keep(source, group.owner)],
     ...[country ?? null, group.owner],
   );
   appendAudit(db, {
@@ -207,7 +208,7 @@ function admitAgain(
   prepare(
     db,
     'UPDATE device SET evicted = iif(?, 0, evicted), handshake_at = ?, handshake_from = ?, country = ? WHERE address = ?',
-  ).run(readmitted ? 1 : 0, act.at, keep(source), locate(source) ?? null, address);
+  ).run(readmitted ? 1 : 0, act.at, keep(source, owner), locate(source) ?? null, address);
   if (readmitted) recordChange(db, 'device', address);
   const detail = { ca: anchor, serial: toHex(facts.serial), ...(readmitted && { rekeyed: true }) };
   if (readmitted)

@@ -28,7 +28,7 @@ import { listPeople } from './people/people.ts';
 import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
 import { listAnchors } from './pki-anchors.ts';
-import { readPrivacy } from './privacy/settings.ts';
+import { chooserOf, readPrivacy } from './privacy/settings.ts';
 import { rosterReader } from './rosters.ts';
 import { listRules } from './rules.ts';
 import { findDevices } from './search/found.ts';
@@ -82,11 +82,7 @@ export function readingPart(
     newAlarms: async () => read(() => newAlarms(db, scope)),
     hooks: async () => read(() => listHooks(db, scope)),
     deliveries: async (page, hook) => read(() => listDeliveries(db, scope, page, hook)),
-    async privacy() {
-      const { changed, ...privacy } = read(() => readPrivacy(db));
-      // Who has chosen it may be of another owner.
-      return { ...privacy, ...(scope.everything && changed !== undefined && { changed }) };
-    },
+    privacy: async () => read(() => readPrivacy(db, chooserOf(scope))),
     invites: async (page) => read(() => listInvites(db, scope, page, now())),
     tokens: async (page) => read(() => listTokens(db, scope, page)),
     ...rosterReader(db, scope, read),

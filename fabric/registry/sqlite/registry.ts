@@ -20,14 +20,14 @@ import { emptyDatabase, guarded, openDatabase } from './file/database.ts';
 import { type CommitQueue, commitQueue } from './file/group-commit.ts';
 import { follow } from './follow.ts';
 import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './groups.ts';
-import { refusalLog } from './handshakes.ts';
+import { groupOwner, refusalLog } from './handshakes.ts';
 import { addNetwork, hasNetwork, renameNetwork, setZone } from './networks.ts';
 import { newsPart } from './news.ts';
 import { raiseObjection } from './objections.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
 import { ownPkiPart, pkiPart } from './pki-part.ts';
-import { privacyPart } from './privacy/part.ts';
+import { type Keep, privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { lastRestore, recordRestore } from './restored.ts';
 import { ownRosterPart, rosterWork } from './rosters.ts';
@@ -36,7 +36,7 @@ import { tailsOf } from './search/tails.ts';
 import { appendAudit, TWINS, verifyAudit, verifyAuditPart } from './trail/audit.ts';
 import { changesSince, lastChange } from './trail/changes.ts';
 import { keptHead } from './trail/kept-head.ts';
-import { noteOfDevice } from './trail/notes.ts';
+import { noteOfDevice, ownerOfDevice } from './trail/notes.ts';
 
 /** Between two parts of what is read for searches at the start: others have most of the time. */
 const FILL_PAUSE_MS = 10;
@@ -79,12 +79,9 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   };
 
   const news = tunnelNews(now());
-  const { keep, part: privacy } = privacyPart(db, {
-    ...{ read, queue, act, now },
-    record: (entry) => appendAudit(db, { ...entry, owner: HOST }),
-  });
   const tails = tailsOf(db, read);
   const parts = { read, queue, act, now };
+  const { keep, part: privacy, own: ownPrivacy } = privacyPart(db, parts);
   const rosters = rosterWork(db, parts, {
     pause: () => wait(SWEEP_PAUSE_MS, undefined, { ref: false }),
     onError,
@@ -94,7 +91,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     if (change.kind === 'group') rosters.sweep();
   });
   const admissions = admissionNews(onError);
-  const tunnels = tunnelPart(db, now, later, { news, endpoint: keep.endpoint });
+  const tunnels = tunnelPart(db, now, later, { news, keep });
 
   return {
     of: (scope) => ({
@@ -102,6 +99,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       ...changingPart(db, scope, queue, act),
       ...ownPeoplePart(db, scope, parts),
       ...ownAlarmPart(db, scope, parts),
+      ...ownPrivacy(scope),
       ...ownRosterPart(db, scope, { ...parts, work: rosters }),
       ...ownPkiPart(db, scope, parts),
       excluded: () => read(() => excluded(db)),
@@ -132,7 +130,11 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
         if (change.kind === 'group') return ofGroup?.(change.gid);
       }),
     clones: (address, from) =>
-      later(() => noteOfDevice(db, act(FABRIC), TWINS, address, { from: from.map(keep.address) })),
+      later(() => {
+        const owner = ownerOfDevice(db, address);
+        const kept = from.map((each) => keep.address(each, owner));
+        noteOfDevice(db, act(FABRIC), TWINS, address, { from: kept }, owner);
+      }),
     async decommission(address) {
       await queue.submit(() => retireDevice(db, EVERYTHING, act(FABRIC), address, 'device'));
     },
@@ -236,13 +238,14 @@ function tunnelPart(
   db: Database,
   now: () => number,
   later: (job: () => void) => void,
-  { news, endpoint }: { news: TunnelNews; endpoint: (from: string) => string },
+  { news, keep }: { news: TunnelNews; keep: Keep },
 ) {
   const tunnels = tunnelCounts();
   const notes = tunnelNotes(
     ({ address, begun, ended }) =>
       later(() => {
-        if (begun !== undefined) tunnelUp(db, begun.at, address, endpoint(begun.from));
+        if (begun !== undefined)
+          tunnelUp(db, begun.at, address, keep.endpoint(begun.from, ownerOfDevice(db, address)));
         if (ended !== undefined) tunnelDown(db, ended, address);
       }),
     ({ address, at, report }) => later(() => keepReport(db, at, address, report)),
@@ -301,7 +304,7 @@ function handshakePart(
     identifier: Identifier;
     locate: (source: string) => string | undefined;
     cityOf: (source: string) => City | undefined;
-    keep: (source: string) => string;
+    keep: Keep['address'];
     refusalsKept: number;
     admitted: (address: Uint8Array) => void;
   },
@@ -318,10 +321,11 @@ function handshakePart(
     refused: (handshake, unlisted = 0) => {
       const country = locate(handshake.source);
       return queue.submit(() => {
-        const source = keep(handshake.source);
+        const owner = groupOwner(db, handshake.gid);
+        const source = keep(handshake.source, owner);
         const city = source === '' ? undefined : cityOf(handshake.source);
         const place = { ...(country !== undefined && { country }), ...(city !== undefined && { city }) };
-        refusals.append({ ...handshake, source, ...place, at: act(FABRIC).at }, unlisted);
+        refusals.append({ ...handshake, source, ...place, owner, at: act(FABRIC).at }, unlisted);
       });
     },
   } satisfies Partial<Registry>;

@@ -106,7 +106,7 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
 
 /** What concerns all owners: nobody of one among several does it, whatever else its row says. */
 const WHOLE =
-  `privacy-change audit-verify audit-accept-loss certificate-list certificate-rotate certificate-install root-rotate
+  `audit-verify audit-accept-loss certificate-list certificate-rotate certificate-install root-rotate
   root-end root-keys-drop owner-list owner-add owner-rename owner-close owner-lend owner-take-back owner-member`.split(
     /\s+/,
   );

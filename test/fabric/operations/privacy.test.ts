@@ -11,10 +11,10 @@ const context = (): TestContext => ({
 
 test('[H-E23] what is kept is chosen one by one, and says who has chosen it', async () => {
   const on = context();
-  expect(await showPrivacy.run(on, {})).toEqual({ addresses: 'whole', days: null, changed: null });
+  expect(await showPrivacy.run(on, {})).toEqual({ addresses: 'whole', days: null, chosen: null });
   const { view, effect } = await changePrivacy.run(on, { days: 90 });
   expect([view, effect]).toEqual([
-    { addresses: 'whole', days: 90, changed: { by: 'alice', at: '2026-01-02T03:04:05.000Z' } },
+    { addresses: 'whole', days: 90, chosen: { of: 'host', by: 'alice', at: '2026-01-02T03:04:05.000Z' } },
     'in force',
   ]);
   expect((await changePrivacy.run(on, { addresses: 'cut' })).view).toMatchObject({
@@ -35,6 +35,6 @@ test.each([{}, { addresses: 'half' }, { days: -1 }, { days: 3_661 }, { days: 1.5
   async (input) => {
     const on = context();
     await expect(changePrivacy.run(on, input as never)).rejects.toMatchObject({ code: 'fabric.bad-input' });
-    expect(await showPrivacy.run(on, {})).toMatchObject({ changed: null });
+    expect(await showPrivacy.run(on, {})).toMatchObject({ chosen: null });
   },
 );

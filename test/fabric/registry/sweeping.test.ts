@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest';
-import type { PrivacySetting, SweepPlace } from '../../../fabric/registry/privacy.ts';
+import type { Privacy, SweepPlace } from '../../../fabric/registry/privacy.ts';
 import { keepSwept } from '../../../fabric/registry/sweeping.ts';
 
 /** A registry of which a sweep takes three steps. */
-function registryWith(privacy: PrivacySetting) {
+function registryWith(privacy: Privacy) {
   const swept: (SweepPlace | undefined)[] = [];
+  const choicesOf = (one: Privacy) => ({ of: () => one, forget: one.addresses !== 'whole' });
+  let choices = choicesOf(privacy);
   return {
     swept,
-    choose: (next: PrivacySetting): void => {
-      privacy = next;
+    choose: (next: Privacy): void => {
+      choices = choicesOf(next);
     },
-    privacy: async () => privacy,
-    setPrivacy: async () => {},
+    privacyChoices: () => choices,
     async sweep(after?: SweepPlace) {
       swept.push(after);
       const row = after?.row ?? 0;

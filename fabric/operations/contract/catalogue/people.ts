@@ -14,7 +14,6 @@ export const PEOPLE: Readonly<Record<string, Entry>> = {
     path: '/privacy',
     summary: 'Chooses what is kept of where devices come from, also of what is there',
     fresh: true,
-    whole: true,
   },
   'audit-list': {
     permission: 'audit.read',

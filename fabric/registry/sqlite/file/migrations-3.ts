@@ -353,4 +353,11 @@ export const MIGRATIONS_3: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'privacy by owner',
+    sql: `
+      -- what was chosen for all is the host's choice: it holds for owners who have none of their own
+      UPDATE setting SET owner = 0 WHERE name = 'privacy' AND owner = 1;
+    `,
+  },
 ];

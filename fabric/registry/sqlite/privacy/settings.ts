@@ -1,25 +1,54 @@
 import type { Database } from 'better-sqlite3';
-import { DEFAULT_PRIVACY, type Privacy, type PrivacySetting } from '../../privacy.ts';
+import { HOST, type Scope } from '../../../access/scope.ts';
+import { DEFAULT_PRIVACY, type Privacy, type PrivacyChoices, type PrivacySetting } from '../../privacy.ts';
 import type { Act } from '../../records.ts';
 import { prepare } from '../file/statements.ts';
 
-/** The owner of all that is nobody else's. */
-const OWNER = 1;
-
-export function readPrivacy(db: Database): PrivacySetting {
-  const row = prepare(
-    db,
-    "SELECT value, changed_by, changed FROM setting WHERE owner = ? AND name = 'privacy'",
-  ).get(OWNER) as { value: string; changed_by: string; changed: number } | undefined;
-  if (row === undefined) return DEFAULT_PRIVACY;
-  return { ...(JSON.parse(row.value) as Privacy), changed: { by: row.changed_by, at: row.changed } };
+interface Row {
+  value: string;
+  changed_by: string;
+  changed: number;
 }
 
-export function writePrivacy(db: Database, { actor, at }: Act, { addresses, days }: Privacy): void {
+/** Whose choice it is: that of who sees everything holds for all who have none. */
+export const chooserOf = ({ owner, everything }: Scope): number => (everything ? HOST : owner);
+
+/** What holds for an owner; `HOST`: for who has not chosen. Owners are not told who has chosen for the host. */
+export function readPrivacy(db: Database, owner: number): PrivacySetting {
+  const row = prepare(
+    db,
+    "SELECT value, changed_by, changed, owner FROM setting WHERE owner IN (?, ?) AND name = 'privacy' ORDER BY owner DESC LIMIT 1",
+  ).get(owner, HOST) as (Row & { owner: number }) | undefined;
+  if (row === undefined) return DEFAULT_PRIVACY;
+  const of = row.owner === HOST ? 'host' : 'owner';
+  const by = row.owner === owner ? { by: row.changed_by } : {};
+  return { ...(JSON.parse(row.value) as Privacy), chosen: { of, ...by, at: row.changed } };
+}
+
+export function writePrivacy(
+  db: Database,
+  owner: number,
+  { actor, at }: Act,
+  { addresses, days }: Privacy,
+): void {
   prepare(db, "INSERT OR REPLACE INTO setting VALUES (?, 'privacy', ?, ?, ?)").run(
-    OWNER,
+    owner,
     JSON.stringify({ addresses, ...(days !== undefined && { days }) }),
     actor,
     at,
   );
+}
+
+/** All choices: owners are few. */
+export function readChoices(db: Database): PrivacyChoices {
+  const rows = prepare(db, "SELECT owner, value FROM setting WHERE name = 'privacy'").all() as {
+    owner: number;
+    value: string;
+  }[];
+  const chosen = new Map(rows.map(({ owner, value }) => [owner, JSON.parse(value) as Privacy]));
+  const others = chosen.get(HOST) ?? DEFAULT_PRIVACY;
+  return {
+    of: (owner) => chosen.get(owner) ?? others,
+    forget: [...chosen.values()].some(({ addresses, days }) => addresses !== 'whole' || days !== undefined),
+  };
 }

@@ -1,5 +1,12 @@
 import type { Database } from 'better-sqlite3';
-import { keptAddress, keptEndpoint, type Privacy, type SweepPlace } from '../../privacy.ts';
+import { HOST } from '../../../access/scope.ts';
+import {
+  type KeptAddresses,
+  keptAddress,
+  keptEndpoint,
+  type PrivacyChoices,
+  type SweepPlace,
+} from '../../privacy.ts';
 import { countAndRemove, DAY_MS, forgetCounts } from '../counts/history.ts';
 import { prepare } from '../file/statements.ts';
 
@@ -17,38 +24,50 @@ export interface SweepStep {
 }
 
 /** What has to be done to the rows behind a place, so that they hold no more than is to be kept at the time `at`. */
-export function sweepStep(db: Database, at: number, privacy: Privacy, after?: SweepPlace): SweepStep {
+export function sweepStep(db: Database, at: number, choices: PrivacyChoices, after?: SweepPlace): SweepStep {
   const place = after ?? { table: 'handshake', row: 0 };
-  const before = privacy.days === undefined ? Number.NEGATIVE_INFINITY : at - privacy.days * DAY_MS;
-  if (place.table === 'handshake') return handshakeStep(db, at, before, privacy, place.row);
+  const keeping: Keeping = {
+    addresses: (owner) => choices.of(owner).addresses,
+    from(owner) {
+      const { days } = choices.of(owner);
+      return days === undefined ? Number.NEGATIVE_INFINITY : at - days * DAY_MS;
+    },
+  };
+  if (place.table === 'handshake') return handshakeStep(db, at, keeping, place.row);
   return place.table === 'device'
-    ? deviceStep(db, before, privacy, place.row)
-    : textStep(db, before, place.table, place.row);
+    ? deviceStep(db, keeping, place.row)
+    : textStep(db, keeping, place.table, place.row);
 }
 
-function handshakeStep(
-  db: Database,
-  at: number,
-  before: number,
-  { addresses }: Privacy,
-  after: number,
-): SweepStep {
-  const rows = prepare(db, `SELECT id, at, source FROM handshake WHERE id > ? ORDER BY id LIMIT ${ROWS}`).all(
-    after,
-  ) as { id: number; at: number; source: string }[];
+/** What is kept of addresses, and of what is not older than when, by owner. */
+interface Keeping {
+  addresses(owner: number): KeptAddresses;
+  from(owner: number): number;
+}
+
+function handshakeStep(db: Database, at: number, keeping: Keeping, after: number): SweepStep {
+  const rows = prepare(
+    db,
+    `SELECT id, at, source, owner FROM handshake WHERE id > ? ORDER BY id LIMIT ${ROWS}`,
+  ).all(after) as { id: number; at: number; source: string; owner: number }[];
   const last = rows.at(-1)?.id ?? after;
-  const old = rows.some(({ at }) => at < before);
+  const isOld = (row: (typeof rows)[number]): boolean => row.at < keeping.from(row.owner);
+  const old = new Set(rows.filter(isOld).map(({ owner }) => owner));
   const shorter = rows
-    .filter(({ at }) => at >= before)
-    .map(({ id, source }) => ({ id, was: source, source: keptAddress(source, addresses) }))
+    .filter((row) => !isOld(row))
+    .map(({ id, source, owner }) => ({
+      ...{ id, was: source },
+      source: keptAddress(source, keeping.addresses(owner)),
+    }))
     .filter(({ source, was }) => source !== was);
   return {
-    changes: old || shorter.length > 0,
+    changes: old.size > 0 || shorter.length > 0,
     apply() {
-      if (old) {
-        countAndRemove(db, 'id > ? AND id <= ? AND at < ?', after, last, before);
-        forgetCounts(db, at);
+      for (const owner of old) {
+        const values = [after, last, keeping.from(owner), owner];
+        countAndRemove(db, 'id > ? AND id <= ? AND at < ? AND owner = ?', ...values);
       }
+      if (old.size > 0) forgetCounts(db, at);
       const update = prepare(db, 'UPDATE handshake SET source = ?, place = iif(?, place, NULL) WHERE id = ?');
       for (const { id, source } of shorter) update.run(source, source === '' ? 0 : 1, id);
     },
@@ -58,6 +77,7 @@ function handshakeStep(
 
 interface DeviceRow {
   id: number;
+  owner: number;
   handshake_at: number;
   handshake_from: string;
   tunnel_at: number | null;
@@ -66,14 +86,15 @@ interface DeviceRow {
 }
 
 /** A device keeps when it came; that of a tunnel that lasts is not old. */
-function deviceStep(db: Database, before: number, { addresses }: Privacy, after: number): SweepStep {
+function deviceStep(db: Database, keeping: Keeping, after: number): SweepStep {
   const rows = prepare(
     db,
-    `SELECT id, handshake_at, handshake_from, tunnel_at, tunnel_from, tunnel_ended FROM device
+    `SELECT id, owner, handshake_at, handshake_from, tunnel_at, tunnel_from, tunnel_ended FROM device
      WHERE id > ? ORDER BY id LIMIT ${ROWS}`,
   ).all(after) as DeviceRow[];
   const changed = rows.map((row) => {
     const { id, handshake_from: from, tunnel_from: tunnel, tunnel_ended: ended } = row;
+    const [before, addresses] = [keeping.from(row.owner), keeping.addresses(row.owner)];
     const handshakeKept = row.handshake_at < before ? 'none' : addresses;
     const tunnelKept = ended !== null && ended < before ? 'none' : addresses;
     const now = {
@@ -101,22 +122,27 @@ function deviceStep(db: Database, before: number, { addresses }: Privacy, after:
 /** Alarms of these kinds name addresses, and so does what hooks hear of them. */
 const NAMING = "('group.knocking', 'device.twins')";
 const TEXTS = {
-  alarm: { text: 'detail', at: 'seen', kind: 'kind', from: '$.from', next: { table: 'delivery', row: 0 } },
+  alarm: {
+    ...{ text: 'detail', at: 'seen', kind: 'kind', from: '$.from', owner: 'owner' },
+    next: { table: 'delivery', row: 0 },
+  },
   delivery: {
     ...{ text: 'body', at: 'created', kind: "body ->> '$.alarm.kind'", from: '$.alarm.detail.from' },
+    // The host's hooks hear of alarms of owners, too.
+    owner: "(SELECT owner FROM alarm WHERE alarm.id = delivery.body ->> '$.alarm.id')",
     next: undefined,
   },
 } as const;
 
 /** Alarms that were last found before, and deliveries that were made before, name no address any more. */
-function textStep(db: Database, before: number, table: keyof typeof TEXTS, after: number): SweepStep {
-  const { text, at, kind, from, next } = TEXTS[table];
+function textStep(db: Database, keeping: Keeping, table: keyof typeof TEXTS, after: number): SweepStep {
+  const { text, at, kind, from, owner, next } = TEXTS[table];
   const rows = prepare(
     db,
-    `SELECT id, ${at} < ? AND ${kind} IN ${NAMING} AND json_type(${text}, '${from}') IS NOT NULL AS names
+    `SELECT id, ${at} AS at, ${owner} AS owner, ${kind} IN ${NAMING} AND json_type(${text}, '${from}') IS NOT NULL AS names
      FROM ${table} WHERE id > ? ORDER BY id LIMIT ${ROWS}`,
-  ).all(before, after) as { id: number; names: number }[];
-  const naming = rows.filter(({ names }) => names === 1);
+  ).all(after) as { id: number; at: number; owner: number | null; names: number }[];
+  const naming = rows.filter(({ names, at, owner }) => names === 1 && at < keeping.from(owner ?? HOST));
   const last = rows.at(-1)?.id;
   return {
     changes: naming.length > 0,
@@ -131,13 +157,14 @@ function textStep(db: Database, before: number, table: keyof typeof TEXTS, after
   };
 }
 
-/** The same at once, whenever they were made, if addresses are cut from now on. There are some thousands at most. */
-export function forgetInAlarms(db: Database, { addresses }: Privacy): void {
-  if (addresses === 'whole') return;
-  for (const [table, { text, kind, from }] of Object.entries(TEXTS))
-    prepare(
+/** The same at once, whenever they were made, of those whose addresses are cut from now on. There are some thousands at most. */
+export function forgetInAlarms(db: Database, choices: PrivacyChoices): void {
+  for (const [table, { text, kind, from, owner }] of Object.entries(TEXTS)) {
+    const rows = prepare(
       db,
-      `UPDATE ${table} SET ${text} = json_remove(${text}, '${from}')
-       WHERE ${kind} IN ${NAMING} AND json_type(${text}, '${from}') IS NOT NULL`,
-    ).run();
+      `SELECT id, ${owner} AS owner FROM ${table} WHERE ${kind} IN ${NAMING} AND json_type(${text}, '${from}') IS NOT NULL`,
+    ).all() as { id: number; owner: number | null }[];
+    const update = prepare(db, `UPDATE ${table} SET ${text} = json_remove(${text}, '${from}') WHERE id = ?`);
+    for (const { id, owner } of rows) if (choices.of(owner ?? HOST).addresses !== 'whole') update.run(id);
+  }
 }

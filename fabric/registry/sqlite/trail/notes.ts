@@ -36,7 +36,8 @@ export function noteOfDevice(
   });
 }
 
-const ownerOfDevice = (db: Database, address: Uint8Array): number =>
+/** Whose a device is; `HOST` if there is none. */
+export const ownerOfDevice = (db: Database, address: Uint8Array): number =>
   (prepare(db, 'SELECT owner FROM device WHERE address = ?').pluck().get(address) as number | undefined) ??
   HOST;
 

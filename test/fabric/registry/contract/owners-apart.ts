@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_OWNER, scopeOf } from '../../../../fabric/access/scope.ts';
+import { DEFAULT_OWNER, EVERYTHING, scopeOf } from '../../../../fabric/access/scope.ts';
 import type { OwnedRegistry } from '../../../../fabric/registry/registry.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
-import { parsePrefix } from '../../../../protocol/ipv6.ts';
+import { type Prefix, parsePrefix } from '../../../../protocol/ipv6.ts';
 import { anyGroup, NETWORK, random } from '../../place.ts';
 import { applicant, type OpenEmpty } from './place.ts';
 
@@ -35,6 +35,81 @@ export function ownersApartContract(openEmpty: OpenEmpty): void {
   };
 
   describe('an owner', () => {
+    test("[H-E23] chooses what is kept of its own devices; the host, for who has not chosen, and for what is nobody's", async () => {
+      const { registry, first, acme, pass } = await two();
+      const come = async (one: OwnedRegistry, prefix: Prefix, source: string) => {
+        const group = await one.addGroup('x', { ...anyGroup('batch'), network: prefix });
+        const address = await registry.admit(applicant(group, { source }));
+        registry.connected(address, `${source}:7`);
+        registry.clones(address, [source]);
+        await registry.refused({ source, proven: false, result: 'xtt.bad-cookie', gid: group.gid });
+        await expect.poll(async () => (await one.device(address)).tunnel).toBeDefined();
+        return address;
+      };
+      const kept = async () => {
+        const pages = await registry.of(EVERYTHING).handshakes({ limit: 99 });
+        return pages.rows.map(({ source }) => source).reverse();
+      };
+      const sweep = async () => {
+        for (let place = await registry.sweep(); place !== undefined; place = await registry.sweep(place));
+      };
+      await acme.setPrivacy('anna', { addresses: 'cut', days: 10 });
+      const address = await come(acme, LENT_NETWORK, '192.0.2.1');
+      const other = await come(first, NETWORK, '198.51.100.1');
+      await registry.refused({ source: '203.0.113.1', proven: false, result: 'xtt.bad-cookie' });
+      const own = ['192.0.2.0/24', '192.0.2.0/24'];
+      expect(await kept()).toEqual([...own, '198.51.100.1', '198.51.100.1', '203.0.113.1']);
+      expect((await acme.device(address)).tunnel?.from).toBe('192.0.2.0/24');
+      expect((await first.device(other)).tunnel?.from).toBe('198.51.100.1:7');
+      await expect.poll(async () => (await acme.clonesOf(address))?.detail.from).toEqual(['192.0.2.0/24']);
+      await expect.poll(async () => (await first.clonesOf(other))?.detail.from).toEqual(['198.51.100.1']);
+      await sweep();
+      expect(await kept()).toEqual([...own, '198.51.100.1', '198.51.100.1', '203.0.113.1']);
+
+      await registry.of(EVERYTHING).setPrivacy('root', { addresses: 'none' });
+      await sweep();
+      expect(await kept()).toEqual([...own, '', '', '']);
+      expect(await acme.privacy()).toMatchObject({ addresses: 'cut', chosen: { of: 'owner', by: 'anna' } });
+      // Who it was, is the host's.
+      expect(await first.privacy()).toEqual({ addresses: 'none', chosen: { of: 'host', at: 1_000 } });
+      await first.setPrivacy('bob', { addresses: 'whole' });
+      await registry.refused({ source: '203.0.113.2', proven: false, result: 'xtt.bad-cookie' });
+      await come(first, NETWORK, '198.51.100.2');
+      expect((await kept()).slice(5)).toEqual(['', '198.51.100.2', '198.51.100.2']);
+
+      // Only what is of the owner with a number of days grows too old.
+      pass(10 * 86_400_000 + 1);
+      await sweep();
+      expect(await kept()).toEqual(['', '', '', '', '198.51.100.2', '198.51.100.2']);
+      const choosers = async (one: OwnedRegistry): Promise<string[]> =>
+        (await one.audit({ limit: 99 })).rows
+          .filter(({ action }) => action === 'privacy.change')
+          .map(({ actor }) => actor);
+      expect(await choosers(acme)).toEqual(['anna']);
+      expect(await choosers(first)).toEqual(['bob']);
+    });
+
+    test('[H-E23] whose alarms name no addresses any more leaves those of others as they are', async () => {
+      const { registry, first, acme } = await two();
+      const host = registry.of(EVERYTHING);
+      const hook = await host.addHook('root', { name: 'h', url: 'https://h.example', secret: 's' });
+      const found = [first, acme].map(({ scope }) => ({
+        ...{ kind: 'group.knocking' as const, owner: scope.owner, subject: `${scope.owner}` },
+        detail: { times: 1, from: '192.0.2.1' },
+      }));
+      await registry.recordFindings(['group.knocking'], found, HOLD_MS);
+      await acme.setPrivacy('anna', { addresses: 'none' });
+      expect((await open(acme))[0]!.detail).toEqual({ times: 1 });
+      expect((await open(first))[0]!.detail).toEqual({ times: 1, from: '192.0.2.1' });
+      const { rows } = await host.deliveries({ limit: 9 }, hook.id);
+      const told = rows.map(({ body }) => JSON.parse(body).alarm as { subject: string; detail: object });
+      const details = Object.fromEntries(told.map(({ subject, detail }) => [subject, detail]));
+      expect(details).toEqual({
+        [first.scope.owner]: { times: 1, from: '192.0.2.1' },
+        [acme.scope.owner]: { times: 1 },
+      });
+    });
+
     test('whose receivers do not answer keeps no hook of another one from being tried', async () => {
       const { registry, first, acme } = await two();
       const slow = await hooksOf(acme, 20);

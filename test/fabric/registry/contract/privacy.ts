@@ -152,7 +152,7 @@ export function privacyContract(openEmpty: OpenEmpty): void {
       );
       const chosen: Privacy = { addresses: 'cut', days: 30 };
       await registry.setPrivacy('anna', chosen);
-      expect(await registry.privacy()).toEqual({ ...chosen, changed: { by: 'anna', at: START } });
+      expect(await registry.privacy()).toEqual({ ...chosen, chosen: { of: 'host', by: 'anna', at: START } });
       expect(await (await open()).privacy()).toEqual(await registry.privacy());
       expect((await registry.audit({ limit: 1 })).rows).toMatchObject([
         {

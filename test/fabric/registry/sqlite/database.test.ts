@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { EVERYTHING } from '../../../../fabric/access/scope.ts';
 import type { Device } from '../../../../fabric/registry/records.ts';
 import { copyBeforeUpgrade, openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
 import { commitQueue } from '../../../../fabric/registry/sqlite/file/group-commit.ts';
@@ -44,7 +45,7 @@ test('[H-E23] an address that was forgotten is not in the file any more, also no
   const registry = openSqliteRegistry(path);
   for (let n = 0; n < 300; n++)
     await registry.refused({ source: `203.0.113.${n % 250}`, proven: false, result: 'xtt.bad-cookie' });
-  await registry.setPrivacy('anna', { addresses: 'none' });
+  await registry.of(EVERYTHING).setPrivacy('anna', { addresses: 'none' });
   for (let place = await registry.sweep(); place !== undefined; place = await registry.sweep(place));
   await registry.close();
   expect(readFileSync(path).includes('xtt.bad-cookie')).toBe(true);
