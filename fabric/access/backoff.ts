@@ -1,3 +1,5 @@
+import { newestMap } from '../../protocol/newest-map.ts';
+
 /** Failures that cost nothing: everybody mistypes. */
 const FREE = 5;
 const FIRST_MS = 1_000;
@@ -15,7 +17,7 @@ export interface Backoff {
 
 /** `most` names are remembered; the one that failed longest ago goes first. */
 export function backoff(now: () => number, most = 10_000): Backoff {
-  const failures = new Map<string, { count: number; at: number }>();
+  const failures = newestMap<string, { count: number; at: number }>(most);
 
   function recent(who: string): { count: number; at: number } | undefined {
     const found = failures.get(who);
@@ -33,9 +35,7 @@ export function backoff(now: () => number, most = 10_000): Backoff {
     },
     failed(who) {
       const count = (recent(who)?.count ?? 0) + 1;
-      failures.delete(who);
       failures.set(who, { count, at: now() });
-      if (failures.size > most) failures.delete(failures.keys().next().value!);
     },
     succeeded: (who) => void failures.delete(who),
   };

@@ -1,5 +1,6 @@
 import { sourceOf } from '../../os/net/peer.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { newestMap } from '../../protocol/newest-map.ts';
 import { backoff } from '../access/backoff.ts';
 
 /** Attempts of one source that may be under way. */
@@ -25,14 +26,8 @@ export interface Guard {
 export function guard(now: () => number): Guard {
   const guesses = backoff(now);
   const underway = new Map<string, number>();
-  const known = new Set<string>();
+  const known = newestMap<string, true>(MOST_KNOWN);
   const noted = new Map<string, number>();
-
-  function remember(pair: string): void {
-    known.delete(pair);
-    known.add(pair);
-    if (known.size > MOST_KNOWN) known.delete(known.values().next().value!);
-  }
 
   /** Counts the attempts of a source while they run. */
   async function counted<T>(source: string, run: () => Promise<T>): Promise<T> {
@@ -52,14 +47,14 @@ export function guard(now: () => number): Guard {
     async attempt(account, address, run) {
       const source = sourceOf(address);
       const pair = `${source} as ${account}`;
-      const limits = known.has(pair) ? [pair] : [`account ${account}`, `source ${source}`];
+      const limits = known.get(pair) ? [pair] : [`account ${account}`, `source ${source}`];
       if (limits.some((each) => guesses.waitMs(each) > 0)) throw tooManyAttempts();
       const result = await counted(source, run);
       for (const each of limits) {
         if (result === undefined) guesses.failed(each);
         else guesses.succeeded(each);
       }
-      if (result !== undefined) remember(pair);
+      if (result !== undefined) known.set(pair, true);
       return result;
     },
     isNotable(address) {

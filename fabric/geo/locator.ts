@@ -1,4 +1,5 @@
 import { isFailure } from '../../protocol/failure.ts';
+import { newestMap } from '../../protocol/newest-map.ts';
 import { type CityPlace, isCity } from './place.ts';
 import { countriesFile, NO_PLACES, type Places, readCities, readPlaces } from './places.ts';
 
@@ -43,12 +44,11 @@ export interface Locator {
 
 /** Looks places up, in cities first, and remembers the newest. */
 export function locator(countries: Places, cities: Places = NO_PLACES): (source: string) => Known {
-  const remembered = new Map<string, Known>();
+  const remembered = newestMap<string, Known>(REMEMBERED);
   return (source) => {
     const before = remembered.get(source);
     if (before !== undefined) return before;
     const known = look(countries, cities, source);
-    if (remembered.size >= REMEMBERED) remembered.delete(remembered.keys().next().value!);
     remembered.set(source, known);
     return known;
   };

@@ -1,4 +1,5 @@
 import { prefixesOf } from '../../os/net/peer.ts';
+import { newestMap } from '../../protocol/newest-map.ts';
 
 /** Which sources lately sent handshakes that no honest device sends. */
 export interface Reputation {
@@ -20,7 +21,7 @@ const WIDER = { v4: 16, v6: 4 };
 
 /** Counts strikes per source (an IPv4 address, an IPv6 /64) and per prefix of sources until a minute after the last one. */
 export function sourceReputation(now: () => number): Reputation {
-  const prefixes = new Map<string, { strikes: number; at: number }>();
+  const prefixes = newestMap<string, { strikes: number; at: number }>(MOST_PREFIXES);
 
   function current(prefix: string): { strikes: number; at: number } | undefined {
     const known = prefixes.get(prefix);
@@ -34,9 +35,7 @@ export function sourceReputation(now: () => number): Reputation {
       for (const { prefix, most } of bounds(peer)) {
         const before = current(prefix)?.strikes ?? 0;
         const strikes = Math.min(before + 1, 4 * most);
-        prefixes.delete(prefix);
         prefixes.set(prefix, { strikes, at: now() });
-        if (prefixes.size > MOST_PREFIXES) prefixes.delete(prefixes.keys().next().value!);
         // One source alone does not make a wide prefix suspect.
         if (strikes === before) return;
       }

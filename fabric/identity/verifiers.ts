@@ -2,6 +2,7 @@ import { groupVerifier } from '../../crypto/ecdaa.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import type { GroupVerifier } from '../../protocol/crypto/verifier.ts';
+import { newestMap } from '../../protocol/newest-map.ts';
 import type { Group } from '../registry/records.ts';
 
 /** Verifies group signatures of all admitted groups. */
@@ -18,14 +19,12 @@ const MOST_PREPARED = 1_024;
  * addon's verification runs in other threads.
  */
 export function groupVerifiers(): Verifiers {
-  const known = new Map<string, GroupVerifier>();
+  const known = newestMap<string, GroupVerifier>(MOST_PREPARED);
 
   function verifierOf({ gid, gpk, basename }: Group): GroupVerifier {
     const name = toHex(gid);
     const verifier = known.get(name) ?? groupVerifier(primitives, gpk, basename);
-    known.delete(name);
     known.set(name, verifier);
-    if (known.size > MOST_PREPARED) known.delete(known.keys().next().value!);
     return verifier;
   }
 

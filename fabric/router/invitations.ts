@@ -1,4 +1,5 @@
 import { sourceOf } from '../../os/net/peer.ts';
+import { newestMap } from '../../protocol/newest-map.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 
 /**
@@ -18,15 +19,13 @@ const MOST_SOURCES = 4_096;
 
 /** Counts per IPv4 address or IPv6 /64; `now` in milliseconds. */
 export function invitations(now: () => number = () => performance.now()): Invitations {
-  const sources = new Map<string, { left: number; at: number }>();
+  const sources = newestMap<string, { left: number; at: number }>(MOST_SOURCES);
 
   function take(source: string): boolean {
     const at = now();
     const known = sources.get(source) ?? { left: BURST, at };
     const left = Math.min(BURST, known.left + (at - known.at) / ONE_MORE_MS);
-    sources.delete(source);
     sources.set(source, { left: left < 1 ? left : left - 1, at });
-    if (sources.size > MOST_SOURCES) sources.delete(sources.keys().next().value!);
     return left >= 1;
   }
 

@@ -1,10 +1,12 @@
+import { newestMap } from '../../protocol/newest-map.ts';
+
 /** How often something may happen: `burst` times at once, and once more in every `periodMs`. */
 export interface Rate {
   readonly burst: number;
   readonly periodMs: number;
 }
 
-/** A token bucket for each key. A bounded number of them is kept; those that were used longest ago are forgotten, and are full then. */
+/** A token bucket for each key. A bounded number of them is kept; the one that was used longest ago is forgotten, and is full then. */
 export interface TokenBuckets {
   /** Takes a token: 0, or the milliseconds until there is one. */
   take(key: string): number;
@@ -15,39 +17,32 @@ export interface TokenBuckets {
 /** Buckets that are remembered: about 2 MB. */
 const MOST_KEYS = 16_384;
 
-/** `now` is in milliseconds, on a clock that never runs backwards. The `most` / 2 keys that were used last are remembered, and no more than `most`. */
+/** `now` is in milliseconds, on a clock that never runs backwards. */
 export function tokenBuckets(
   { burst, periodMs }: Rate,
   now: () => number = () => performance.now(),
   most = MOST_KEYS,
 ): TokenBuckets {
-  // When each bucket will be full again, in two generations: one map in the order of use has to pass over all that it has forgotten.
-  let [younger, older] = [new Map<string, number>(), new Map<string, number>()];
+  /** When each bucket will be full again. */
+  const fullAt = newestMap<string, number>(most);
 
   /** When the bucket will be full again, as far as it has to be filled; now if it is full. */
-  const fillingUntil = (key: string, at: number): number =>
-    Math.max(younger.get(key) ?? older.get(key) ?? at, at);
+  const fillingUntil = (key: string, at: number): number => Math.max(fullAt.get(key) ?? at, at);
   const waitFor = (full: number, at: number): number => Math.max(0, full - at - (burst - 1) * periodMs);
-
-  /** Keeps a bucket as one that was used last. */
-  function keep(key: string, full: number): void {
-    if (younger.size >= most / 2 && !younger.has(key)) [younger, older] = [new Map(), younger];
-    younger.set(key, full);
-  }
 
   return {
     take(key) {
       const at = now();
       const full = fillingUntil(key, at);
       const wait = waitFor(full, at);
-      keep(key, wait > 0 ? full : full + periodMs);
+      fullAt.set(key, wait > 0 ? full : full + periodMs);
       return wait;
     },
     wait(key) {
       const at = now();
       const full = fillingUntil(key, at);
       const wait = waitFor(full, at);
-      if (wait > 0) keep(key, full);
+      if (wait > 0) fullAt.set(key, full);
       return wait;
     },
   };

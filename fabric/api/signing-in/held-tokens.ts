@@ -1,3 +1,5 @@
+import { newestMap } from '../../../protocol/newest-map.ts';
+
 const MOST = 10_000;
 
 /** Hashes of tokens that the fabric has lately accepted: whoever makes tokens up gets no limit of its own for each. */
@@ -9,14 +11,10 @@ export interface HeldTokens {
 }
 
 export function heldTokens(most = MOST): HeldTokens {
-  const held = new Set<string>();
+  const held = newestMap<string, true>(most);
   return {
-    has: (hash) => held.has(hash),
-    accepted(hash) {
-      held.delete(hash);
-      held.add(hash);
-      if (held.size > most) held.delete(held.keys().next().value!);
-    },
+    has: (hash) => held.get(hash) !== undefined,
+    accepted: (hash) => held.set(hash, true),
     refused: (hash) => void held.delete(hash),
   };
 }
