@@ -16,7 +16,7 @@ export const PERMISSION_WORDS: Readonly<Record<Permission, string>> = {
   'devices.replace': 'Retire devices, and replace one by another',
   'pki.read': 'See the CAs whose certificates admit machines',
   'pki.revoke': 'Revoke certificates of these CAs',
-  'pki.write': 'Add and remove CAs, and list their machines',
+  'pki.write': 'Add and remove CAs, list their machines, and register keys of others',
   'handshakes.read': 'See where handshakes came from, and who was refused',
   'audit.read': 'Read and verify the audit trail',
   'alarms.read': 'See the alarms',

@@ -112,6 +112,10 @@ const WORDS: Readonly<Record<string, Words>> = {
       : `${who} retired ${subject} for good`,
   'device.replace': ({ who, subject, detail }) =>
     `${who} gave ${subject} to the chip that had ${field(detail, 'by')}`,
+  'device.register': ({ who, subject, detail }) =>
+    detail.before === undefined
+      ? `${who} registered a key for ${subject}`
+      : `${who} registered another key for ${subject}`,
   'device.name': ({ who, subject, detail: { name, note } }) =>
     [
       name === undefined

@@ -37,6 +37,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'access.fresh-sign-in': 403,
   'access.too-many-attempts': 429,
   'bulk.changed': 409,
+  'fabric.address-taken': 409,
   'jobs.unknown': 404,
   'jobs.too-many': 429,
   'request.precondition-failed': 412,

@@ -19,7 +19,11 @@ const POLL_MS = 500;
 const BULK_FILTERS: readonly Option[] = [
   { name: 'group', value: 'GROUP', help: 'of a group: its name, or the first digits of its id' },
   { name: 'network', value: 'NETWORK', help: 'with an address in a network: its prefix, or its name' },
-  { name: 'kind', value: 'WORD', help: 'tpm, or pki: with a certificate of a CA of yours' },
+  {
+    name: 'kind',
+    value: 'WORD',
+    help: 'tpm, pki (with a certificate of a CA of yours) or key (that was registered)',
+  },
   { name: 'standing', value: 'WORD', help: 'active, suspended, evicted, banned or retired' },
   { name: 'tunnel', value: 'WORD', help: 'open, ended, never or offline (ended or never)' },
   { name: 'offline', help: 'without a tunnel: the same as --tunnel offline' },

@@ -1,4 +1,4 @@
-import type { Command } from '../../cli/program.ts';
+import type { Command, Invocation } from '../../cli/program.ts';
 import { printed } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { zoneFileHead, zoneRecord } from '../dns/zone-file.ts';
@@ -12,14 +12,25 @@ import { type Fabric, OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { namedText } from './device.ts';
 
+const NOTE = { name: 'note', value: 'TEXT', help: 'what somebody should know of it; "" removes it' } as const;
+
+function noted(invocation: Invocation): { readonly note?: string } {
+  const note = invocation.option('note');
+  return note === undefined ? {} : { note };
+}
+
 const networkAdd: Command = {
   name: 'network add',
   summary: 'Adds a /64 from which devices get their addresses; this host is ::1 in it.',
   arguments: '<prefix/64>',
-  options: [{ name: 'name', value: 'TEXT', help: 'what people call it', default: '' }, ...OWNED],
+  options: [{ name: 'name', value: 'TEXT', help: 'what people call it', default: '' }, NOTE, ...OWNED],
   examples: ['enf-fabric network add fd00:8f80:8000:1::/64 --name plant'],
   async run(invocation) {
-    const input = { prefix: invocation.positionals[0]!, name: invocation.option('name') ?? '' };
+    const input = {
+      prefix: invocation.positionals[0]!,
+      name: invocation.option('name') ?? '',
+      ...noted(invocation),
+    };
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(addNetwork, input));
     invocation.print(view, () => `Network ${view.prefix} added (${effect}); next: enf-fabric group add`);
     return undefined;
@@ -56,13 +67,14 @@ const networkList: Command = {
 
 const networkRename: Command = {
   name: 'network rename',
-  summary: 'Gives a network another name.',
+  summary: 'Gives a network another name, or notes something of it.',
   arguments: '<prefix/64> <name>',
-  options: [...OWNED],
+  options: [NOTE, ...OWNED],
   examples: ['enf-fabric network rename fd00:8f80:8000:1::/64 "North plant"'],
   async run(invocation) {
     const [prefix, name] = invocation.positionals as [string, string];
-    const { view } = await withFabric(invocation, (fabric) => fabric.run(renameNetwork, { prefix, name }));
+    const input = { prefix, name, ...noted(invocation) };
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(renameNetwork, input));
     invocation.print(view, () => `Network ${namedText(prefix, view.prefix)} is called "${view.name}".`);
     return undefined;
   },

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import type { Command, Invocation } from '../../cli/program.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -12,6 +13,7 @@ import {
   revokeCertificate,
   takeCrl,
 } from '../operations/pki/cas.ts';
+import { registerKey } from '../operations/pki/keys.ts';
 import { ADMITS } from '../registry/pki.ts';
 import { type Fabric, OWNED, withFabric } from './common/context.ts';
 import { when } from './common/list.ts';
@@ -240,4 +242,55 @@ function idOf(invocation: Invocation): number {
 const badOption = (message: string): Failure =>
   new Failure('cli.bad-option', 'operator', message, { action: 'See "enf-fabric pki list".' });
 
-export const pkiCommands: readonly Command[] = [pkiAdd, pkiList, pkiRemove, pkiImport, pkiCrl, pkiRevoke];
+const pkiRegister: Command = {
+  name: 'pki register',
+  summary: 'Registers the public key of a machine without a TPM and without a CA: it is a device by that.',
+  arguments: '<network> <file>',
+  options: [
+    {
+      name: 'address',
+      value: 'ADDRESS',
+      help: 'the address that it gets; the fabric chooses one unless given',
+    },
+    ...OWNED,
+  ],
+  examples: [
+    'enf-fabric pki register plant machine.pub',
+    'enf-fabric pki register plant machine.pub --address fd00:8f80:8000:1:a::1',
+  ],
+  async run(invocation) {
+    const [network, path] = invocation.positionals as [string, string];
+    const key = pointOf(await readBounded(path, 'public key', LARGEST_KEY), path);
+    const address = invocation.option('address');
+    const input = { network, key, ...(address !== undefined && { address }) };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(registerKey, input));
+    invocation.print(view, () => `The key in ${path} has the address ${view.address} (${effect}).`);
+    return undefined;
+  },
+};
+
+const LARGEST_KEY = 16 * 1024;
+
+/** The point of a public key in PEM, in hex. @throws Failure `fabric.bad-key` */
+function pointOf(file: Uint8Array, path: string): string {
+  try {
+    const { crv, x, y } = createPublicKey(Buffer.from(file)).export({ format: 'jwk' });
+    if (crv === 'P-256')
+      return `04${[x, y].map((each) => Buffer.from(each!, 'base64url').toString('hex')).join('')}`;
+  } catch {
+    // What OpenSSL cannot read is no key, either.
+  }
+  throw new Failure('fabric.bad-key', 'operator', `${path} is no public key of P-256 in PEM`, {
+    action: 'Write it with "openssl pkey -in machine.key -pubout".',
+  });
+}
+
+export const pkiCommands: readonly Command[] = [
+  pkiAdd,
+  pkiList,
+  pkiRemove,
+  pkiImport,
+  pkiCrl,
+  pkiRevoke,
+  pkiRegister,
+];

@@ -37,6 +37,7 @@ import {
 } from './people/people.ts';
 import { createToken, listTokens, revokeToken } from './people/tokens.ts';
 import { addAnchor, importListed, listAnchors, removeAnchor, revokeCertificate, takeCrl } from './pki/cas.ts';
+import { registerKey } from './pki/keys.ts';
 import { changePrivacy, showPrivacy } from './privacy.ts';
 import {
   addRosterPart,
@@ -87,6 +88,7 @@ const ALL = {
   'device-standing': setStanding,
   'device-retire': retireDevice,
   'device-replace': replaceDevice,
+  'device-register': registerKey,
   'audit-list': listAudit,
   'audit-verify': verifyAudit,
   'audit-accept-loss': acceptLoss,

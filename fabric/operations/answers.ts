@@ -47,7 +47,14 @@ import {
   TokenView,
   WithdrawnInviteView,
 } from './views/people.ts';
-import { AnchorsView, AnchorView, ListedView, RemovedAnchorView, RevocationView } from './views/pki.ts';
+import {
+  AnchorsView,
+  AnchorView,
+  ListedView,
+  RegisteredView,
+  RemovedAnchorView,
+  RevocationView,
+} from './views/pki.ts';
 import { PrivacyView } from './views/privacy.ts';
 import { RosterDeviceView, RosterProgressView, RosterStatusView } from './views/rosters.ts';
 import { MovedRuleView, RuleRow, RuleView, TestedView } from './views/rules.ts';
@@ -90,6 +97,7 @@ export const ANSWERS = {
   'device-standing': changedTo(StandingView),
   'device-retire': changedTo(StandingView),
   'device-replace': changedTo(ReplacedView),
+  'device-register': changedTo(RegisteredView),
   'audit-list': pageOf(AuditView),
   'audit-verify': VerifiedView,
   'audit-accept-loss': AcceptedView,

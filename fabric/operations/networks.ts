@@ -7,24 +7,32 @@ import { type Changed, filteredList, isoTime, operation, type ReadContext } from
 import { textFilter } from './search.ts';
 import type { LentView, NetworkView, RenamedNetworkView, ZoneView } from './views/groups.ts';
 
+const LONGEST_NOTE = 500;
+
 /** Adds a network. @throws Failure `fabric.bad-network`, `fabric.network-exists`, `ipv6.bad-prefix` */
-export const addNetwork = operation<{ prefix: string; name: string }, Changed<NetworkView>>(
+export const addNetwork = operation<
+  { prefix: string; name: string; note?: string | undefined },
+  Changed<NetworkView>
+>(
   'network-add',
-  { prefix: text(64), name: text(1_000) },
-  async ({ registry, running, actor }, { prefix, name }) => {
-    const added = await registry.addNetwork(actor, parseNetwork(prefix), name);
+  { prefix: text(64), name: text(1_000), note: optional(text(LONGEST_NOTE)) },
+  async ({ registry, running, actor }, { prefix, name, note }) => {
+    const added = await registry.addNetwork(actor, parseNetwork(prefix), name, note?.normalize('NFC'));
     return { view: networkView(added), effect: await running.notify() };
   },
 );
 
-/** @throws Failure `fabric.bad-network`, `fabric.unknown-network`, `ipv6.bad-prefix` */
-export const renameNetwork = operation<{ prefix: string; name: string }, Changed<RenamedNetworkView>>(
+/** Its note stays unless one is given; an empty text removes it. @throws Failure `fabric.bad-network`, `fabric.unknown-network`, `ipv6.bad-prefix` */
+export const renameNetwork = operation<
+  { prefix: string; name: string; note?: string | undefined },
+  Changed<RenamedNetworkView>
+>(
   'network-rename',
-  { prefix: text(64), name: text(60) },
-  async ({ registry, running, actor }, { prefix: given, name }) => {
+  { prefix: text(64), name: text(60), note: optional(text(LONGEST_NOTE)) },
+  async ({ registry, running, actor }, { prefix: given, name, note }) => {
     if (name.trim() === '') throw badInput('name', 'is empty');
     const prefix = await registry.network(given);
-    await registry.renameNetwork(actor, prefix, name);
+    await registry.renameNetwork(actor, prefix, name, note?.normalize('NFC'));
     return { view: { prefix: formatPrefix(prefix), name }, effect: await running.notify() };
   },
 );
@@ -59,12 +67,13 @@ export const listPrefixes = operation<object, LentView, ReadContext>(
   },
 );
 
-function networkView({ prefix, name, owner, zone, created }: Network): NetworkView {
+function networkView({ prefix, name, owner, zone, note, created }: Network): NetworkView {
   return {
     prefix: formatPrefix(prefix),
     name,
     owner,
     zone: zone ?? null,
+    note: note ?? null,
     host: formatIpv6(hostAddress(prefix.address)),
     created: isoTime(created),
   };

@@ -9,6 +9,8 @@ export interface Network {
   readonly name: string;
   /** The name of the owner whose it is. */
   readonly owner: string;
+  /** What somebody has noted of it. */
+  readonly note?: string;
   /** The domain below which its devices have their names in DNS, see `parseSuffix`. */
   readonly zone?: string;
   /** Milliseconds since 1970, as all times here. */
@@ -40,8 +42,10 @@ export interface Group {
   readonly most?: number;
   /** Where the address must be registered from which a device comes for the first time: ISO 3166-1 codes, `private`, `unknown`. */
   readonly countries?: readonly string[];
-  /** The number of the CA that vouches for its devices; absent: they prove themselves with their TPMs. */
+  /** The number of the CA that vouches for its devices. */
   readonly anchor?: number;
+  /** Its devices have keys that their owner has registered; without this and without a CA they prove themselves with their TPMs. */
+  readonly keys?: true;
   readonly created: number;
 }
 
@@ -56,11 +60,11 @@ export type DeviceStanding = 'active' | 'evicted' | 'banned' | 'retired';
 /** What an owner does to a device's standing. */
 export type StandingChange = 'evict' | 'ban' | 'unban';
 
-/** How a device proves itself: with its TPM, or with a certificate of a CA of its owner. */
-export const DEVICE_KINDS = ['tpm', 'pki'] as const;
+/** How a device proves itself: with its TPM, with a certificate of a CA of its owner, or with a key that its owner has registered. */
+export const DEVICE_KINDS = ['tpm', 'pki', 'key'] as const;
 export type DeviceKind = (typeof DEVICE_KINDS)[number];
 
-/** One chip in one group, or one address that a CA has given. */
+/** One chip in one group, one address that a CA has given, or one key. */
 export interface Device {
   /** 16 bytes, never changes. */
   readonly address: Uint8Array;
@@ -73,9 +77,9 @@ export interface Device {
   readonly groupStatus: GroupStatus;
   /** The name of the owner whose it is. */
   readonly owner: string;
-  /** 65 bytes: what the chip's group signatures have in common; with a certificate it begins with 0. */
+  /** 65 bytes: what the chip's group signatures have in common; of a device without a chip it begins with 0. */
   readonly pseudonym: Uint8Array;
-  /** 65 bytes, of the newest handshake; zeros with a certificate. */
+  /** 65 bytes, of the newest handshake, or registered; zeros with a certificate. */
   readonly longtermKey: Uint8Array;
   readonly network: Prefix;
   readonly standing: DeviceStanding;

@@ -124,7 +124,7 @@ export interface OwnedRegistry
     OwnPki,
     OwnPrivacy {
   /** @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner` */
-  addNetwork(actor: string, prefix: Prefix, name: string): Promise<Network>;
+  addNetwork(actor: string, prefix: Prefix, name: string, note?: string): Promise<Network>;
 
   /**
    * Adds a rule at a place, last unless given; those from there on come behind it.
@@ -148,8 +148,8 @@ export interface OwnedRegistry
 
   /** Changes what is given. @throws Failure `fabric.unknown-group` */
   changeGroup(actor: string, gid: Uint8Array, change: GroupChange): Promise<void>;
-  /** @throws Failure `fabric.unknown-network` */
-  renameNetwork(actor: string, prefix: Prefix, name: string): Promise<void>;
+  /** Its note stays unless one is given; an empty text removes it. @throws Failure `fabric.unknown-network` */
+  renameNetwork(actor: string, prefix: Prefix, name: string, note?: string): Promise<void>;
   /** Gives a network the domain of its devices' names, or takes it away. @throws Failure `fabric.unknown-network` */
   setZone(actor: string, prefix: Prefix, zone: string | undefined): Promise<void>;
   /** Changes what is given; an empty text removes it. @throws Failure `fabric.unknown-device`, `fabric.name-exists` */
@@ -172,6 +172,12 @@ export interface OwnedRegistry
    * @throws Failure `fabric.unknown-device`, `fabric.same-device`, `fabric.other-network`, `fabric.device-retired`, `fabric.device-banned`
    */
   replaceDevice(actor: string, from: Uint8Array, to: Uint8Array): Promise<void>;
+  /**
+   * The device with this key, which it may have had already. One without a chip that had another key at the address gets in with that no more.
+   * @throws Failure `fabric.unknown-network`, `fabric.unknown-owner`, `fabric.address-taken`, `fabric.group-full`, `fabric.device-banned`,
+   * `fabric.device-retired`, `fabric.device-evicted`, `fabric.network-full`
+   */
+  registerKey(actor: string, key: NewKey): Promise<Device>;
   /** How many devices are suspended or banned, of all owners: the router tells them together when to come again. */
   excluded(): number;
   /** Records what somebody has done that is not in the registry itself, such as with jobs. */
@@ -249,8 +255,17 @@ export interface Registry
 }
 
 /** `status`: active unless given. `maker`: it waits for a roster of the maker whose key is known by this, 32 bytes; nobody gets in until then. */
-export type NewGroup = Omit<Group, 'status' | 'created' | 'owner' | 'ownerName' | 'anchor'> &
+export type NewGroup = Omit<Group, 'status' | 'created' | 'owner' | 'ownerName' | 'anchor' | 'keys'> &
   Partial<Pick<Group, 'status'>> & { readonly maker?: Uint8Array };
+
+/** A key whose holder is to be a device, whatever certificate it wraps it in. */
+export interface NewKey {
+  readonly network: Prefix;
+  /** 16 bytes, in the network; absent: one that follows from the key. */
+  readonly address?: Uint8Array;
+  /** 65 bytes, on P-256. */
+  readonly key: Uint8Array;
+}
 
 /** `announced`, `most`: 0 removes it, as an empty list does `countries`. */
 export interface GroupChange {

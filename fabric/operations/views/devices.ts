@@ -58,15 +58,20 @@ export const DeviceView = named('Device', 'A device.', {
   note: NOTE,
   kind: wordOf(
     DEVICE_KINDS,
-    'How it proves itself: `tpm`: with its TPM; `pki`: with a certificate of a CA of its owner.',
+    'How it proves itself: `tpm`: with its TPM; `pki`: with a certificate of a CA of its owner; `key`: with a key that its owner has registered.',
   ),
   pseudonym: hexOf(
     65,
-    'What the group signatures of its chip have in common; with a certificate its address between zeros.',
+    'What the group signatures of its chip have in common; without a chip its address between zeros.',
   ),
-  longtermKey: hex('The public key of its newest handshake; zeros with a certificate.'),
+  longtermKey: hex(
+    'The public key of its newest handshake, or that was registered; zeros with a certificate.',
+  ),
   created: time('When it came for the first time.'),
-  lastHandshake: shown({ at: time('When it provisioned last.'), from: words('The source address.') }),
+  lastHandshake: shown({
+    at: time('When it provisioned last, or when its key was registered.'),
+    from: words('The source address; empty of a registered key.'),
+  }),
   country: COUNTRY,
   lastTunnel: orNull(
     shown({

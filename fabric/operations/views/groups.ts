@@ -145,6 +145,7 @@ export const NetworkView = named('Network', 'A network.', {
   name: words('Its name.', 'plant'),
   owner: words('The name of the owner whose it is.', 'default'),
   zone: ZONE,
+  note: orNull(words('What somebody has noted of it; null: nothing.')),
   host: ipv6("The address of the fabric's host in it."),
   created: time('When it was added.'),
 });

@@ -3,6 +3,7 @@ import {
   CHANGED,
   count,
   hexOf,
+  ipv6,
   listOf,
   named,
   number,
@@ -52,6 +53,15 @@ export type RemovedAnchorView = Shown<typeof RemovedAnchorView>;
 
 export const ListedView = shown({ id: ID, devices: count('How many devices were listed.') });
 export type ListedView = Shown<typeof ListedView>;
+
+export const RegisteredView = named('RegisteredKey', 'A device whose key its owner has registered.', {
+  address: ipv6('The address of the device.'),
+  network: prefix('Its network.'),
+  key: hexOf(65, 'Its public key: an uncompressed point of P-256.'),
+  created: time('When the address was registered for the first time.'),
+  registered: time('When this key was registered for it.'),
+});
+export type RegisteredView = Shown<typeof RegisteredView>;
 
 export const RevocationView = shown({ id: ID, changed: CHANGED });
 export type RevocationView = Shown<typeof RevocationView>;

@@ -93,7 +93,7 @@ export const requireOpenGroup = (db: Database, gid: Uint8Array): Group =>
   requireOpen(gid, groupOfTpms(findGroup(db, gid, EVERYTHING)));
 
 const groupOfTpms = (group: Group | undefined): Group | undefined =>
-  group?.anchor === undefined ? group : undefined;
+  group?.anchor === undefined && group?.keys === undefined ? group : undefined;
 
 /** All that an admission needs of a group and its network: the other columns are longer than these together. */
 interface AdmittingGroup {
@@ -111,7 +111,7 @@ const findAdmitting = (db: Database, gid: Uint8Array): AdmittingGroup | undefine
   prepare(
     db,
     `SELECT grp.name, status, most, countries, prefix, key, grp.owner, roster
-     FROM grp JOIN network ON network.id = grp.network WHERE gid = ? AND anchor IS NULL`,
+     FROM grp JOIN network ON network.id = grp.network WHERE gid = ? AND anchor IS NULL AND keys = 0`,
   ).get(gid) as AdmittingGroup | undefined;
 
 const limitsOf = (gid: Uint8Array, { name, most, countries }: AdmittingGroup): GroupLimits => ({

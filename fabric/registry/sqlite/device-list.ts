@@ -3,7 +3,7 @@ import type { Prefix } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Device, DeviceFilter, DeviceKind, GroupStatus } from '../records.ts';
-import { deviceStanding } from './devices.ts';
+import { deviceStanding, kindOf } from './devices.ts';
 import { bytes } from './file/database.ts';
 import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
 import { inScope, isIndexed } from './file/owned.ts';
@@ -165,8 +165,14 @@ const TUNNEL: Readonly<Record<NonNullable<DeviceFilter['tunnel']>, string>> = {
   offline: '(tunnel_at IS NULL OR tunnel_ended IS NOT NULL)',
 };
 
+/** Few groups are not of TPMs. */
 const OF_CAS = 'gid IN (SELECT gid FROM grp WHERE anchor IS NOT NULL)';
-const KIND: Readonly<Record<DeviceKind, string>> = { pki: OF_CAS, tpm: `NOT ${OF_CAS}` };
+const OF_KEYS = 'gid IN (SELECT gid FROM grp WHERE keys = 1)';
+const KIND: Readonly<Record<DeviceKind, string>> = {
+  pki: OF_CAS,
+  key: OF_KEYS,
+  tpm: `NOT ${OF_CAS} AND NOT ${OF_KEYS}`,
+};
 
 const failed = (code: string): Condition =>
   code === 'any'
@@ -190,9 +196,9 @@ function groupsOf(db: Database): (gid: Uint8Array) => DeviceGroup {
 }
 
 function readGroup(db: Database, gid: Uint8Array): DeviceGroup {
-  const { name, status, prefix, owner, anchor } = prepare(
+  const { name, status, prefix, owner, anchor, keys } = prepare(
     db,
-    `SELECT grp.name, grp.status, network.prefix, owner.name AS owner, anchor FROM grp JOIN network ON network.id = grp.network
+    `SELECT grp.name, grp.status, network.prefix, owner.name AS owner, anchor, keys FROM grp JOIN network ON network.id = grp.network
        JOIN owner ON owner.id = grp.owner WHERE gid = ?`,
   ).get(gid) as {
     name: string;
@@ -200,10 +206,10 @@ function readGroup(db: Database, gid: Uint8Array): DeviceGroup {
     prefix: Uint8Array;
     owner: string;
     anchor: number | null;
+    keys: number;
   };
-  const kind = anchor === null ? 'tpm' : 'pki';
   return {
-    kind,
+    kind: kindOf({ anchor, keys }),
     groupName: name,
     groupStatus: status,
     owner,

@@ -4,7 +4,15 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Report } from '../../../protocol/tunnel/report.ts';
 import type { Scope } from '../../access/scope.ts';
-import type { Act, AgentReport, Device, DeviceStanding, GroupStatus, StandingChange } from '../records.ts';
+import type {
+  Act,
+  AgentReport,
+  Device,
+  DeviceKind,
+  DeviceStanding,
+  GroupStatus,
+  StandingChange,
+} from '../records.ts';
 import type { DeviceNames } from '../registry.ts';
 import { type CityRow, cityOf } from './counts/cities.ts';
 import { bytes } from './file/database.ts';
@@ -14,7 +22,8 @@ import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
-  SELECT device.*, grp.name AS group_name, grp.status AS group_status, owner.name AS owner_name, grp.anchor AS anchor, network.prefix,
+  SELECT device.*, grp.name AS group_name, grp.status AS group_status, owner.name AS owner_name, grp.anchor AS anchor, grp.keys AS keys,
+    network.prefix,
     place.country AS place_country, place.region, place.city, place.latitude, place.longitude, place.radius_km
   FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network
     JOIN owner ON owner.id = grp.owner LEFT JOIN place ON place.id = device.place`;
@@ -28,6 +37,7 @@ interface Row extends Omit<CityRow, 'country'> {
   group_status: GroupStatus;
   owner_name: string;
   anchor: number | null;
+  keys: number;
   pseudonym: Uint8Array;
   longterm_key: Uint8Array;
   prefix: Uint8Array;
@@ -55,7 +65,7 @@ function device(row: Row): Device {
   const agent = agentOf(row);
   return {
     address: bytes(row.address),
-    kind: row.anchor === null ? 'tpm' : 'pki',
+    kind: kindOf(row),
     ...(row.name === null ? {} : { name: row.name }),
     ...(row.note === null ? {} : { note: row.note }),
     gid: bytes(row.gid),
@@ -75,6 +85,10 @@ function device(row: Row): Device {
     ...(agent === undefined ? {} : { agent }),
   };
 }
+
+/** How the devices of a group prove themselves, by its columns. */
+export const kindOf = ({ anchor, keys }: Pick<Row, 'anchor' | 'keys'>): DeviceKind =>
+  anchor !== null ? 'pki' : keys === 1 ? 'key' : 'tpm';
 
 /** From the columns of a row. */
 export function deviceStanding(retired: number | null, banned: number, evicted: number): DeviceStanding {

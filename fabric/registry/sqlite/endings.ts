@@ -153,13 +153,17 @@ function requireReplaceable(old: Device, fresh: Device): void {
       action: 'Use a device of the same network: addresses cannot leave theirs.',
     });
   }
-  if (old.kind === 'pki' || fresh.kind === 'pki') {
+  if (old.kind !== 'tpm' || fresh.kind !== 'tpm') {
+    const { kind } = old.kind !== 'tpm' ? old : fresh;
     throw new Failure(
       'pki.no-chip',
       'operator',
-      `${old.kind === 'pki' ? from : to} has a certificate, and no chip`,
+      `${old.kind !== 'tpm' ? from : to} has a ${kind === 'pki' ? 'certificate' : 'registered key'}, and no chip`,
       {
-        action: 'Give the new machine a certificate with the address of the old one.',
+        action:
+          kind === 'pki'
+            ? 'Give the new machine a certificate with the address of the old one.'
+            : 'Register the key of the new machine for the address of the old one.',
       },
     );
   }

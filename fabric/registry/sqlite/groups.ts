@@ -24,10 +24,13 @@ import { recordChange } from './trail/changes.ts';
 
 const SELECT = `
   SELECT gid, gpk, basename, grp.name, network.prefix, grp.owner, owner.name AS owner_name, grp.status, claim_hash, grp.created,
-    announced, most, countries, anchor
+    announced, most, countries, anchor, keys
   FROM grp JOIN network ON network.id = grp.network JOIN owner ON owner.id = grp.owner`;
 
 const GID_DIGITS = 64;
+
+/** Groups of TPMs have a key; this is where that of the others would be. */
+export const NO_GROUP_KEY: Uint8Array = new Uint8Array(258);
 
 interface Row {
   gid: Uint8Array;
@@ -44,6 +47,7 @@ interface Row {
   most: number | null;
   countries: string | null;
   anchor: number | null;
+  keys: number;
 }
 
 function group(row: Row): Group {
@@ -61,6 +65,7 @@ function group(row: Row): Group {
     ...(row.most === null ? {} : { most: row.most }),
     ...(row.countries === null ? {} : { countries: row.countries.split(',') }),
     ...(row.anchor === null ? {} : { anchor: row.anchor }),
+    ...(row.keys === 0 ? {} : { keys: true }),
     created: row.created,
   };
 }
@@ -143,7 +148,7 @@ export function listGroups(
   const rows = prepare(
     db,
     `SELECT grp.gid, gpk, basename, grp.name, network.prefix, grp.owner, owner.name AS owner_name, grp.status, claim_hash, grp.created,
-       announced, most, countries, anchor, coalesce(group_size.devices, 0) AS devices
+       announced, most, countries, anchor, keys, coalesce(group_size.devices, 0) AS devices
      FROM grp JOIN network ON network.id = grp.network JOIN owner ON owner.id = grp.owner LEFT JOIN group_size ON group_size.gid = grp.gid
      WHERE ${own.sql} AND (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
   ).all(...own.values, created, fromHex(gid), text === undefined ? page.limit + 1 : LOOKED_AT) as (Row & {

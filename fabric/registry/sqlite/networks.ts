@@ -14,18 +14,30 @@ import { requireActive, requireLent } from './people/owners.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
+/** What people call a network, and have noted of it. */
+export interface Named {
+  readonly name: string;
+  readonly note?: string | undefined;
+}
+
 /**
  * Adds a network with a fresh key for its interface identifiers; the host's are the first owner's.
  * @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner`
  */
-export function addNetwork(db: Database, scope: Scope, act: Act, prefix: Prefix, name: string): Network {
+export function addNetwork(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  prefix: Prefix,
+  { name, note = '' }: Named,
+): Network {
   const owner = scope.owner === HOST ? DEFAULT_OWNER : scope.owner;
   const { name: ownerName } = requireActive(db, owner);
   requireLent(db, owner, prefix);
   const added = prepare(
     db,
-    'INSERT INTO network (prefix, name, key, created, owner) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
-  ).run(prefix.address, name, randomBytes(32), act.at, owner);
+    `INSERT INTO network (prefix, name, key, created, owner, note) VALUES (?, ?, ?, ?, ?, nullif(?, '')) ON CONFLICT DO NOTHING`,
+  ).run(prefix.address, name, randomBytes(32), act.at, owner, note);
   if (added.changes === 0) {
     throw new Failure(
       'fabric.network-exists',
@@ -37,8 +49,15 @@ export function addNetwork(db: Database, scope: Scope, act: Act, prefix: Prefix,
     );
   }
   recordChange(db, 'network', prefix.address);
-  appendAudit(db, { ...act, owner, action: 'network.add', subject: formatPrefix(prefix), detail: { name } });
-  return { prefix, name, owner: ownerName, created: act.at };
+  const noted = note === '' ? {} : { note };
+  appendAudit(db, {
+    ...act,
+    owner,
+    action: 'network.add',
+    subject: formatPrefix(prefix),
+    detail: { name, ...noted },
+  });
+  return { prefix, name, ...noted, owner: ownerName, created: act.at };
 }
 
 /** The network with this prefix, or of this name. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
@@ -71,17 +90,27 @@ export function networkNamed(db: Database, scope: Scope, text: string): Prefix {
   );
 }
 
-/** @throws Failure `fabric.unknown-network` */
-export function renameNetwork(db: Database, scope: Scope, act: Act, prefix: Prefix, name: string): void {
+/** Its note stays unless one is given. @throws Failure `fabric.unknown-network` */
+export function renameNetwork(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  prefix: Prefix,
+  { name, note }: Named,
+): void {
   const { id, owner } = requireNetwork(db, scope, prefix);
-  prepare(db, 'UPDATE network SET name = ? WHERE id = ?').run(name, id);
+  prepare(db, "UPDATE network SET name = ?, note = nullif(coalesce(?, note), '') WHERE id = ?").run(
+    name,
+    note ?? null,
+    id,
+  );
   recordChange(db, 'network', prefix.address);
   appendAudit(db, {
     ...act,
     owner,
     action: 'network.rename',
     subject: formatPrefix(prefix),
-    detail: { name },
+    detail: { name, ...(note !== undefined && { note }) },
   });
 }
 
@@ -132,6 +161,7 @@ interface Row {
   name: string;
   owner: string;
   zone: string | null;
+  note: string | null;
   created: number;
 }
 
@@ -146,7 +176,7 @@ export function listNetworks(
   const after = parseNumberCursor('networks', page.after) ?? 0;
   const rows = prepare(
     db,
-    `SELECT network.id, prefix, network.name, network.zone, network.created, owner.name AS owner
+    `SELECT network.id, prefix, network.name, network.zone, network.note, network.created, owner.name AS owner
      FROM network JOIN owner ON owner.id = network.owner WHERE ${own.sql} AND network.id > ? ORDER BY network.id LIMIT ?`,
   ).all(...own.values, after, text === undefined ? page.limit + 1 : LOOKED_AT) as Row[];
   const keyOf = (row: Row): number => row.id;
@@ -157,11 +187,12 @@ export function listNetworks(
   return { rows: shown.map(network), next };
 }
 
-const network = ({ prefix, name, owner, zone, created }: Row): Network => ({
+const network = ({ prefix, name, owner, zone, note, created }: Row): Network => ({
   prefix: { address: bytes(prefix), length: 64 },
   name,
   owner,
   ...(zone !== null && { zone }),
+  ...(note !== null && { note }),
   created,
 });
 

@@ -11,6 +11,7 @@ import { removeGroup } from './endings.ts';
 import { bytes } from './file/database.ts';
 import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
+import { NO_GROUP_KEY } from './groups.ts';
 import { requireNetwork } from './networks.ts';
 import { requireActive } from './people/owners.ts';
 import { appendAudit } from './trail/audit.ts';
@@ -100,8 +101,6 @@ export function requireAnchor(db: Database, scope: Scope, id: number): Row {
   });
 }
 
-/** Groups of TPMs have a key; this is where that of the others would be. */
-const NO_GROUP_KEY = new Uint8Array(258);
 const GROUP_BASENAME = ascii('pki');
 
 /** @throws Failure `pki.ca-exists`, `pki.too-many-cas`, `fabric.unknown-network`, `fabric.unknown-owner` */

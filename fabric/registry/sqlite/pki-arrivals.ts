@@ -241,7 +241,7 @@ const otherKind = (address: Uint8Array): Failure =>
   new Failure(
     'fabric.unknown-device',
     'operator',
-    `the device ${formatIpv6(address)} proves itself with a TPM`,
+    `the device ${formatIpv6(address)} proves itself with a TPM, or with a registered key`,
     {
       action: 'Give its certificate another address.',
     },

@@ -29,6 +29,7 @@ import { findToken, markUsed } from './people/tokens.ts';
 import { ownPkiPart, pkiPart } from './pki-part.ts';
 import { type Keep, privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
+import { registerKey } from './registered-keys.ts';
 import { lastRestore, recordRestore } from './restored.ts';
 import { ownRosterPart, rosterWork } from './rosters.ts';
 import { addRule, moveRule, removeRule } from './rules.ts';
@@ -97,6 +98,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     of: (scope) => ({
       ...readingPart(db, scope, { read, tails, now }),
       ...changingPart(db, scope, queue, act),
+      registerKey: (actor, key) => queue.submit(() => registerKey(db, scope, act(actor), key, identifier)),
       ...ownPeoplePart(db, scope, parts),
       ...ownAlarmPart(db, scope, parts),
       ...ownPrivacy(scope),
@@ -179,7 +181,8 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
 /** Changes in a scope. */
 function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (actor: string) => Act) {
   return {
-    addNetwork: (actor, prefix, name) => queue.submit(() => addNetwork(db, scope, act(actor), prefix, name)),
+    addNetwork: (actor, prefix, name, note) =>
+      queue.submit(() => addNetwork(db, scope, act(actor), prefix, { name, note })),
     async addGroup(actor, group) {
       try {
         return await queue.submit(() => addGroup(db, scope, act(actor), group));
@@ -193,8 +196,8 @@ function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (acto
     setGroupStatus: (actor, gid, status) =>
       queue.submit(() => setGroupStatus(db, scope, act(actor), gid, status)),
     changeGroup: (actor, gid, change) => queue.submit(() => changeGroup(db, scope, act(actor), gid, change)),
-    renameNetwork: (actor, prefix, name) =>
-      queue.submit(() => renameNetwork(db, scope, act(actor), prefix, name)),
+    renameNetwork: (actor, prefix, name, note) =>
+      queue.submit(() => renameNetwork(db, scope, act(actor), prefix, { name, note })),
     setZone: (actor, prefix, zone) => queue.submit(() => setZone(db, scope, act(actor), prefix, zone)),
     nameDevice: (actor, address, change) =>
       queue.submit(() => nameDevice(db, scope, act(actor), address, change)),

@@ -34,7 +34,7 @@ export async function generate(data: string, devices: number): Promise<Generated
   const act = { at: Date.now(), actor: 'bench' };
   const group = { gid, gpk: randomBytes(258), basename: randomBytes(8), name: 'all', network: NETWORK };
   db.transaction(() => {
-    addNetwork(db, EVERYTHING, act, NETWORK, 'bench');
+    addNetwork(db, EVERYTHING, act, NETWORK, { name: 'bench' });
     addGroup(db, EVERYTHING, act, group);
   })();
   const add = db.transaction((first: number, last: number) => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TSchema } from 'typebox';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { generateP256 } from '../../../crypto/primitives.ts';
 import type { OpenId } from '../../../fabric/access/openid.ts';
 import { STREAM_EVENTS } from '../../../fabric/api/account-answers.ts';
 import { ACCOUNT_ROUTES } from '../../../fabric/api/account-table.ts';
@@ -139,7 +140,7 @@ test('networks, groups and devices are answered as described', async () => {
     await registry.refused({ ...knocks, pseudonym: new Uint8Array(65) });
   await registry.refused({ source: 'unknown', proven: false, result: 'xtt.bad-message' }, 3);
   for (const prefix of [NETWORK, 'fd00:9::/64']) await run('network-add', { prefix, name: 'plant' });
-  await run('network-rename', { prefix: NETWORK, name: 'plant 2' });
+  await run('network-rename', { prefix: NETWORK, name: 'plant 2', note: 'by the river' });
   await run('network-zone', { prefix: NETWORK, zone: 'Plant.Internal.' });
   await run('network-list', { limit: 9 });
   await run('network-zone', { prefix: NETWORK, zone: '' });
@@ -198,6 +199,7 @@ test('networks, groups and devices are answered as described', async () => {
   await run('device-standing', { address: first.text, change: 'ban' });
   await run('device-standing', { address: first.text, change: 'unban' });
   await run('device-replace', { address: first.text, by: second.text });
+  await run('device-register', { network: NETWORK, key: toHex(generateP256().publicKey) });
   await run('device-retire', { address: third.text });
   await run('device-list', PAGE);
   await run('device-show', { address: second.text });

@@ -104,6 +104,7 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'group-remove': { gid: '00000000' },
     'device-retire': { address: 'fd00::1' },
     'device-replace': { address: 'fd00::1', by: 'fd00::2' },
+    'device-register': { network: 'fd00:9::/64', key: '04' },
     'roster-begin': { gid: '00000000', header: '{}' },
     'roster-part': { gid: '00000000', offset: 0, lines: 'e30K' },
     'roster-index': { gid: '00000000' },

@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -30,12 +30,16 @@ test('every command in docs/pki.md does what the page says', async () => {
     .digest('hex');
   copyFileSync(root.file, join(files.folder, 'ca.pem'));
   writeFileSync(join(files.folder, 'ca.crl'), files.crl(root, ['4711']));
+  const key = new X509Certificate(leaf.pem).publicKey.export({ type: 'spki', format: 'pem' });
+  writeFileSync(join(files.folder, 'machine.pub'), key);
   writeFileSync(join(files.folder, 'devices.csv'), CSV.replace('5f0c…64 hex digits', spki));
-  expect(lines.length).toBe(6);
+  expect(lines.length).toBe(8);
   for (const line of lines) {
     const [program, ...words] = wordsOf(line);
     expect(program).toBe('enf-fabric');
-    const named = words.map((word) => (/^(?:ca|devices)\.\w+$/.test(word) ? join(files.folder, word) : word));
+    const named = words.map((word) =>
+      /^(?:ca|devices|machine)\.\w+$/.test(word) ? join(files.folder, word) : word,
+    );
     const { code, out, err } = await fabric.run(...named, '--data', data);
     expect([line, code, code === 0 ? '' : err]).toEqual([line, 0, '']);
     if (words[1] === 'list')
@@ -44,8 +48,32 @@ test('every command in docs/pki.md does what the page says', async () => {
   const { rows } = await fabric
     .json('audit', '--limit', '20', '--data', data)
     .then((said) => ({ rows: JSON.stringify(said) }));
-  for (const action of ['pki.add', 'pki.import', 'pki.crl', 'pki.revoke', 'pki.remove'])
+  for (const action of ['pki.add', 'pki.import', 'pki.crl', 'pki.revoke', 'pki.remove', 'device.register'])
     expect(rows).toContain(action);
+});
+
+test('what is no public key of P-256 is not registered', async () => {
+  const data = join(scratch(), 'fabric');
+  await fabric.json('init', '--data', data);
+  await fabric.json('network', 'add', 'fd00:7::/64', '--name', 'lab', '--note', 'a lab', '--data', data);
+  const pem = ({ publicKey }: { publicKey: KeyObject }): string =>
+    publicKey.export({ type: 'spki', format: 'pem' }) as string;
+  const onCurve = (namedCurve: string): string => pem(generateKeyPairSync('ec', { namedCurve }));
+  const rsa = pem(generateKeyPairSync('rsa', { modulusLength: 2_048 }));
+  const file = join(files.folder, 'other.pub');
+  const register = (...more: string[]) => ['pki', 'register', 'lab', file, ...more, '--data', data];
+  for (const text of ['no key', rsa, onCurve('P-384')]) {
+    writeFileSync(file, text);
+    expect(await fabric.refusal(...register())).toMatchObject({ code: 'fabric.bad-key' });
+  }
+  writeFileSync(file, onCurve('P-256'));
+  const elsewhere = await fabric.refusal(...register('--address', 'fd00:8::a:0:0:1'));
+  expect(elsewhere).toMatchObject({ code: 'fabric.other-network' });
+  const made = await fabric.json<{ address: string }>(...register());
+  expect(made).toMatchObject({ address: expect.stringMatching(/^fd00:7:/), network: 'fd00:7::/64' });
+  expect(await fabric.json(...register())).toEqual(made);
+  const listed = await fabric.json('device', 'list', '--kind', 'key', '--data', data);
+  expect(JSON.stringify(listed)).toContain(made.address);
 });
 
 test('a list of devices is read as RFC 4180 writes it', () => {

@@ -36,6 +36,7 @@ const healthy: Probes = {
         name: '',
         owner: 'default',
         zone: null,
+        note: null,
         created: '',
       };
   },

@@ -166,6 +166,23 @@ describe('a name', () => {
       'fabric.unknown-network',
     );
   });
+
+  test('keeps what is noted of a network, until somebody notes something else', async () => {
+    const on = context();
+    const prefix = 'fd00:9::/64';
+    const noted = async () => (await listNetworks.run(on, { limit: 9, q: prefix })).rows[0]!.note;
+    const { view } = await addNetwork.run(on, { prefix, name: 'annex', note: 'behind the dike' });
+    expect(view.note).toBe('behind the dike');
+    await renameNetwork.run(on, { prefix, name: 'annex 2' });
+    expect(await noted()).toBe('behind the dike');
+    await renameNetwork.run(on, { prefix, name: 'annex 2', note: 'under water' });
+    expect(await noted()).toBe('under water');
+    await renameNetwork.run(on, { prefix, name: 'annex 2', note: '' });
+    expect(await noted()).toBeNull();
+    expect(await failed(renameNetwork.run(on, { prefix, name: 'n', note: 'x'.repeat(501) }))).toBe(
+      'fabric.bad-input',
+    );
+  });
 });
 
 describe('a name in place of an id', () => {

@@ -46,7 +46,15 @@ describe('an owner', () => {
     const { on, batch } = await withDevice();
     const created = '2026-01-02T03:04:05.678Z';
     const host = 'fd00:1:2:3::1';
-    const network = { prefix: NETWORK, name: 'plant', owner: 'default', zone: null, host, created };
+    const network = {
+      prefix: NETWORK,
+      name: 'plant',
+      owner: 'default',
+      zone: null,
+      note: null,
+      host,
+      created,
+    };
     expect(await listNetworks.run(on, { limit: 9 })).toEqual({ rows: [network], next: undefined });
     expect((await listGroups.run(on, { limit: 9 })).rows).toEqual([
       {
@@ -201,6 +209,7 @@ describe('an input', () => {
     'group-remove': { gid: '00000000' },
     'device-retire': { address: 'fd00::1' },
     'device-replace': { address: 'fd00::1', by: 'fd00::2' },
+    'device-register': { network: NETWORK, key: '04' },
     'alarm-list': { limit: 1 },
     'alarm-acknowledge': { id: 1 },
     'hook-list': {},

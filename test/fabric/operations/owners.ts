@@ -38,6 +38,10 @@ export interface Planted extends Named {
 /** The network of the one who is asked. */
 const OWN_PREFIX = 'fd00:8f80:1000:1::/64';
 
+/** A key that anybody may register: the generator of P-256. */
+const KEY =
+  '046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5';
+
 /** The numbers of hours are those of the last day. */
 export const NOW = Date.now();
 
@@ -348,6 +352,12 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
   ],
   'device-retire': [({ address }) => ({ address })],
   'device-replace': [({ address, second }) => ({ address, by: second })],
+  'device-register': [
+    ({ prefix }) => ({ network: prefix, key: KEY }),
+    ({ network }) => ({ network, key: KEY }),
+    ({ prefix, address }) => ({ network: prefix, address, key: KEY }),
+    ({ address }) => ({ network: OWN_PREFIX, address, key: KEY }),
+  ],
   'handshake-list': [({ gid }) => ({ limit: 9, gid }), ({ address }) => ({ limit: 9, device: address })],
   'audit-list': [
     ({ address }) => ({ limit: 9, subject: address }),

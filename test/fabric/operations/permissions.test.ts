@@ -51,6 +51,7 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'device-name': [WORKERS],
   'device-retire': [KEEPERS, 'fresh'],
   'device-replace': [KEEPERS, 'fresh'],
+  'device-register': [OWNERS, 'fresh'],
   'handshake-list': [WATCHERS],
   'handshake-hours': [WATCHERS],
   'handshake-countries': [WATCHERS],

@@ -5,6 +5,7 @@ import { changesContract } from './contract/changes.ts';
 import { citiesContract } from './contract/cities.ts';
 import { endingsContract } from './contract/endings.ts';
 import { historyContract } from './contract/history.ts';
+import { keysContract } from './contract/keys.ts';
 import { limitsContract } from './contract/limits.ts';
 import { newsContract } from './contract/news.ts';
 import { ownerContract } from './contract/owner.ts';
@@ -27,6 +28,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     ownersApartContract(openEmpty);
     endingsContract(openEmpty);
     rulesContract(openEmpty);
+    keysContract(openEmpty);
     pagesContract(openEmpty);
     admissionContract(openEmpty);
     limitsContract(openEmpty);

@@ -24,7 +24,7 @@ export const BATCHES: Readonly<Record<string, Entry>> = {
     permission: 'networks.write',
     method: 'POST',
     path: '/networks/{prefix}/name',
-    summary: 'Renames a network',
+    summary: 'Renames a network, or notes something of it',
   },
   'network-zone': {
     permission: 'networks.write',

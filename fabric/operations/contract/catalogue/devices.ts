@@ -40,6 +40,13 @@ export const DEVICES: Readonly<Record<string, Entry>> = {
     summary: 'Gives the address of a device to the chip of another one',
     fresh: true,
   },
+  'device-register': {
+    permission: 'pki.write',
+    method: 'POST',
+    path: '/networks/{network}/devices',
+    summary: 'Registers the public key of a machine, which is a device of the network by that',
+    fresh: true,
+  },
   'handshake-list': {
     permission: 'handshakes.read',
     method: 'GET',

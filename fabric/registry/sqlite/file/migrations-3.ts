@@ -360,4 +360,15 @@ export const MIGRATIONS_3: readonly Migration[] = [
       UPDATE setting SET owner = 0 WHERE name = 'privacy' AND owner = 1;
     `,
   },
+  {
+    name: 'notes of networks',
+    sql: 'ALTER TABLE network ADD COLUMN note TEXT;',
+  },
+  {
+    name: 'registered keys',
+    sql: `
+      -- 1: its devices have keys that their owner has registered
+      ALTER TABLE grp ADD COLUMN keys INTEGER NOT NULL DEFAULT 0;
+    `,
+  },
 ];
