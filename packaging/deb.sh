@@ -111,7 +111,7 @@ declare -A places=(
 # The pages of docs/ that the program and its messages name.
 declare -A manuals=(
   [agent]="operate config errors doctor routes tpm api"
-  [fabric]="fabric fabric-config backup console alarms fabric-doctor fabric-api dns rules pki errors"
+  [fabric]="fabric fabric-config backup console alarms fabric-doctor fabric-api dns rules pki compat errors"
   [factory]="factory tpm errors"
 )
 

@@ -1,4 +1,4 @@
-import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../../os/service/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
@@ -12,12 +12,8 @@ export const LARGEST_PART = 1_048_576;
 /** Answers every error as a problem; what is no Failure goes to the log. */
 export function answerProblems(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error: FastifyError | Failure, request, reply) => {
-    const failure = isFailure(error) ? error : failureOf(error, request.routeOptions.bodyLimit);
-    if (failure === undefined)
-      log('error', `${request.method} ${request.routeOptions.url ?? '?'}: ${error.stack}`);
-    const problem = problemOf(failure ?? error);
-    if (problem.status === 401) reply.header('www-authenticate', 'Bearer');
-    if (problem.status === 429 || problem.status === 503) reply.header('retry-after', '5');
+    const problem = problemOf(knownFailure(error, request, log) ?? error);
+    retryHeaders(reply, problem.status);
     return reply.code(problem.status).type(PROBLEM_TYPE).send(problem);
   });
   app.setNotFoundHandler((request, reply) => {
@@ -26,6 +22,23 @@ export function answerProblems(app: FastifyInstance, log: Log): void {
       action: 'See /api/v1/openapi.json for what there is.',
     });
   });
+}
+
+/** What was refused; undefined for any other error, which goes to the log. */
+export function knownFailure(
+  error: FastifyError | Failure,
+  { method, routeOptions }: FastifyRequest,
+  log: Log,
+): Failure | undefined {
+  const failure = isFailure(error) ? error : failureOf(error, routeOptions.bodyLimit);
+  if (failure === undefined) log('error', `${method} ${routeOptions.url ?? '?'}: ${error.stack}`);
+  return failure;
+}
+
+/** Says what to send, or when to ask again. */
+export function retryHeaders(reply: FastifyReply, status: number): void {
+  if (status === 401) reply.header('www-authenticate', 'Bearer');
+  if (status === 429 || status === 503) reply.header('retry-after', '5');
 }
 
 const NO_PAGE =

@@ -37,6 +37,8 @@ const STATUS: Readonly<Record<string, number>> = {
   'access.fresh-sign-in': 403,
   'access.too-many-attempts': 429,
   'bulk.changed': 409,
+  'compat.unknown-domain': 404,
+  'compat.unsupported': 501,
   'fabric.address-taken': 409,
   'jobs.unknown': 404,
   'jobs.too-many': 429,

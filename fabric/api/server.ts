@@ -32,12 +32,15 @@ export interface Api {
   close(): Promise<void>;
 }
 
+/** Adds requests that are not the API's own to it. */
+export type Extension = (app: FastifyInstance, options: ApiOptions, callers: Callers) => Promise<void>;
+
 /**
  * Serves the API of a fabric and the pages of its console: each operation at its route, for whoever has a token or has signed in, and may. It
  * keeps sessions and nothing else: what may be done, and is, the fabric decides.
  * @throws Failure `net.…` where it cannot listen
  */
-export async function startApi(given: ApiOptions): Promise<Api> {
+export async function startApi(given: ApiOptions, ...extensions: readonly Extension[]): Promise<Api> {
   const { listen, tls, log } = given;
   const app = fastify({
     bodyLimit: LARGEST_BODY,
@@ -65,6 +68,7 @@ export async function startApi(given: ApiOptions): Promise<Api> {
   const feed = startFeed(options, log, options.now ?? Date.now);
   app.addHook('onClose', async () => feed.close());
   addAccountRoutes(app, options, known, streams(app, options, known, feed));
+  for (const extend of extensions) await extend(app, options, known);
   await addFiles(app, options.files);
   try {
     await app.listen({ host: listen.host, port: listen.port, backlog: 511 });

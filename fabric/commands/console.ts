@@ -4,6 +4,7 @@ import { formatListen } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { notify } from '../../os/service/notify.ts';
 import { askedToStop, VERSION } from '../../os/service/process.ts';
+import type { ApiOptions } from '../api/options.ts';
 import { checkConsole } from '../config/config.ts';
 import { readOpenId } from '../config/openid.ts';
 import { originOf } from '../config/origin.ts';
@@ -40,9 +41,10 @@ export const consoleServe: Command = {
     const socket = pathOf(invocation.required('data'), 'control');
     const tls = await readTls(settings);
     const { startApi } = await import('../api/server.ts');
+    const extensions = settings.compat ? [(await import('../api/compat/routes.ts')).addCompat] : [];
     const log = stderrLog();
     let at = listen.port === 0 ? undefined : consoleAt(settings);
-    const api = await startApi({
+    const options: ApiOptions = {
       listen,
       ...(tls === undefined ? {} : { tls }),
       ...(origin === undefined ? {} : { origin }),
@@ -52,7 +54,8 @@ export const consoleServe: Command = {
       news: (since) => askNews(socket, since, at),
       version: VERSION,
       log,
-    });
+    };
+    const api = await startApi(options, ...extensions);
     at = consoleAt(settings, api.port);
     const url = `${tls === undefined ? 'http' : 'https'}://${formatListen({ ...listen, port: api.port })}`;
     invocation.print(

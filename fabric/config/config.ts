@@ -177,6 +177,10 @@ export const SCHEMA = {
       },
       isOrigin,
     ),
+    compat: yesNo({
+      default: 'false',
+      doc: 'Answer the calls of `enftun-keygen`, go-enf and its Terraform provider, too (compat.md).',
+    }),
   },
   openid: {
     issuer: text(

@@ -72,6 +72,7 @@ describe('enf-fabric', () => {
       ...[
         'alarms',
         'backup',
+        'compat',
         'console',
         'dns',
         'errors',

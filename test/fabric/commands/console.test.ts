@@ -1,9 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { expect, test, vi } from 'vitest';
+import { generateP256 } from '../../../crypto/primitives.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { parseIpv6 } from '../../../protocol/ipv6.ts';
 import { authenticator } from '../api/authenticator.ts';
 import { browser, traveller } from '../api/console.ts';
 import { CLIENT, issuer } from '../api/issuer.ts';
+import { identityFiles } from '../identities.ts';
 import { scratch } from '../place.ts';
 import { fabricProgram } from './program.ts';
 
@@ -43,6 +48,62 @@ test('whoever was invited signs in, and is signed out when the host removes it',
   expect(await there.send('GET', '/me')).toMatchObject({
     status: 401,
     body: { code: 'access.not-signed-in' },
+  });
+  expect(await stop()).toBe(0);
+  expect(await serving.stop()).toBe(0);
+});
+
+test('clients of the original API are answered if the configuration says so, and not else', async () => {
+  const folder = scratch();
+  const [data, config] = [join(folder, 'fabric'), join(folder, 'fabric.toml')];
+  await fabric.json('init', '--data', data);
+  const serving = await fabric.serve(data);
+  const ask = async (url: string, path: string, body: object, token = ''): Promise<[number, unknown]> => {
+    const response = await fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    });
+    return [response.status, await response.json()];
+  };
+  const nobody = { username: 'nobody', token: 'wrong' };
+  const off = await fabric.console(data);
+  expect(await ask(off.url, '/api/xcr/v2/xauth', nobody)).toMatchObject([404, { code: 'request.not-found' }]);
+  expect(await off.stop()).toBe(0);
+  writeFileSync(config, '[console]\ncompat = true\n');
+  const { url, stop } = await fabric.console(data, '--config', config);
+  expect(await ask(url, '/api/xcr/v2/xauth', nobody)).toMatchObject([
+    401,
+    { error: { code: 'access.wrong-password' } },
+  ]);
+
+  // As enftun-keygen does it, and enftun with what that has made.
+  const { invite } = await fabric.json<{ invite: string }>('console', 'invite', '--data', data);
+  const there = browser({ port: Number(new URL(url).port) });
+  await there.send('POST', '/setup', { invite, name: 'Anna', password: 'correct horse battery' });
+  await fabric.json('network', 'add', 'fd00:7::/64', '--name', 'plant', '--data', data);
+  const anna = { username: 'Anna', token: 'correct horse battery' };
+  const [, signedIn] = await ask(url, '/api/xcr/v2/xauth', anna);
+  const { token } = (signedIn as { data: { token: string }[] }).data[0]!;
+  const keys = generateP256();
+  const key = toHex(keys.publicKey).toUpperCase();
+  const request = {
+    ecdsa_credential: { type: 'ecdsa_p256', key },
+    address_request: { network: 'fd00:7::/64' },
+  };
+  const [status, endpoint] = await ask(url, '/api/xiam/v1/endpoints', request, token);
+  const { address } = endpoint as { address: string };
+  expect([status, endpoint]).toMatchObject([200, { active_credentials: { body: [{ key }] } }]);
+  const { certificate: cert, key: own } = await identityFiles(parseIpv6(address), keys);
+  const tunnel = connect({ port: serving.tunnelPort, cert, key: own, rejectUnauthorized: false });
+  tunnel.on('error', () => {});
+  await vi.waitFor(async () => {
+    const device = await fabric.json('device', 'show', address, '--data', data);
+    expect(device).toMatchObject({ kind: 'key', online: true, network: 'fd00:7::/64' });
+  }, 20_000);
+  tunnel.destroy();
+  expect(await fabric.json('audit', '--limit', '1', '--data', data)).toMatchObject({
+    newest: [{ actor: 'Anna (person 1)', action: 'device.register', subject: address }],
   });
   expect(await stop()).toBe(0);
   expect(await serving.stop()).toBe(0);

@@ -40,6 +40,7 @@ test('every key can be given', () => {
     certificate = "/etc/enf/console.pem"
     key = "/etc/enf/console.key"
     origin = "https://console.example"
+    compat = true
     [geo]
     city-file = "/var/lib/places/city.mmdb"
     old-days = 40
@@ -75,6 +76,7 @@ test('every key can be given', () => {
       certificate: '/etc/enf/console.pem',
       key: '/etc/enf/console.key',
       origin: 'https://console.example',
+      compat: true,
     },
     openid: {
       issuer: 'https://login.example/realm',
