@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { Failure } from '../../protocol/failure.ts';
+import { readBody } from './body.ts';
 import { request } from './http.ts';
 import { type ListenAddress, listen } from './listen.ts';
 import { peerAddress } from './peer.ts';
@@ -155,18 +156,6 @@ function openConnections(most: number): {
       for (const { socket } of all.values()) socket.destroy();
     },
   };
-}
-
-/** The whole body, or undefined if it is larger. */
-async function readBody(stream: AsyncIterable<Buffer>, most: number): Promise<Uint8Array | undefined> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of stream) {
-    length += part.length;
-    if (length > most) return undefined;
-    parts.push(part);
-  }
-  return new Uint8Array(Buffer.concat(parts));
 }
 
 /** SHA-256 of a certificate in DER, 64 hex digits. */

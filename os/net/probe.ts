@@ -1,9 +1,9 @@
-import type { X509Certificate } from 'node:crypto';
-import { isIP, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { dial } from './dial.ts';
 import { request } from './http.ts';
 import type { HttpProxy } from './proxy.ts';
+import { isAboutDates, misnamed } from './server-name.ts';
 
 /** The result of a TLS handshake that is made only to examine the server. */
 export interface TlsAnswer {
@@ -41,7 +41,6 @@ export async function reach({ address, port, mark, timeoutMs, proxy }: Reach): P
   return performance.now() - start;
 }
 
-const DATES = ['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED'];
 /** With these a ClientHello has about 4000 bytes: three packets that fill an Ethernet frame. */
 const PADDING = Array.from({ length: 15 }, (_, i) => String(i % 10).repeat(250));
 
@@ -89,26 +88,12 @@ export async function tryTls(
       else if (secure.authorized) finish({ verdict: 'trusted', ...(issuer && { issuer }) });
       else
         finish({
-          verdict: DATES.includes(reason ?? '') ? 'dated' : 'foreign',
+          verdict: isAboutDates(reason ?? '') ? 'dated' : 'foreign',
           reason: reason ?? 'unknown',
           ...(issuer && { issuer }),
         });
     });
   });
-}
-
-const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
-
-/** What the data plane would refuse the certificate for; undefined: nothing. */
-function misnamed(certificate: X509Certificate | undefined, names: readonly string[]): string | undefined {
-  if (names.length === 0) return undefined;
-  const named = names.some((name) =>
-    isIP(name) === 0
-      ? certificate?.checkHost(name, { subject: 'never', wildcards: false })
-      : certificate?.checkIP(name),
-  );
-  if (!named) return `hostname mismatch: not ${names.join(' or ')}`;
-  return certificate!.keyUsage?.includes(SERVER_AUTH) ? undefined : 'no serverAuth among its usages';
 }
 
 /** Requests / on port 80, as the browser of a user behind a captive portal would. Undefined: no server answers. */
