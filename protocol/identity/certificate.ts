@@ -3,12 +3,11 @@ import { isPublicKey } from '../crypto/ecdsa.ts';
 import type { EcdsaSigner, Primitives } from '../crypto/primitives.ts';
 import { Failure } from '../failure.ts';
 import { parseIpv6 } from '../ipv6.ts';
-import { type DerElement, der, derUnsigned, readChildren, readDer, TAG } from './der.ts';
+import { type DerElement, der, readChildren, readDer, TAG } from './der.ts';
+import { ECDSA_WITH_SHA256, P256_KEY, p256KeyInfo, signedDer } from './p256-der.ts';
 
 /** The self-signed X.509 v1 certificate of an identity (identity-certificate.md). */
 
-const ECDSA_WITH_SHA256 = der(TAG.sequence, fromHex('06082a8648ce3d040302'));
-const P256_KEY = der(TAG.sequence, fromHex('06072a8648ce3d0201'), fromHex('06082a8648ce3d030107'));
 const COMMON_NAME = fromHex('0603550403');
 
 /**
@@ -69,7 +68,7 @@ export async function identityCertificate(
 
   const cn = der(TAG.utf8String, ascii(identityText(identity)));
   const name = der(TAG.sequence, der(TAG.set, der(TAG.sequence, COMMON_NAME, cn)));
-  const keyInfo = der(TAG.sequence, P256_KEY, der(TAG.bitString, Uint8Array.of(0), publicKey));
+  const keyInfo = p256KeyInfo(publicKey);
   const tbs = der(TAG.sequence, der(TAG.integer, serial), ECDSA_WITH_SHA256, name, VALIDITY, name, keyInfo);
 
   const signature = await sign(tbs);
@@ -81,9 +80,7 @@ export async function identityCertificate(
       { action: 'Restore the key file that belongs to this device, or provision the device anew.' },
     );
   }
-  const [r, s] = [signature.subarray(0, 32), signature.subarray(32)];
-  const integers = der(TAG.sequence, derUnsigned(r), derUnsigned(s));
-  return der(TAG.sequence, tbs, ECDSA_WITH_SHA256, der(TAG.bitString, Uint8Array.of(0), integers));
+  return signedDer(tbs, signature);
 }
 
 /**

@@ -10,6 +10,8 @@ import { parseDnsAnswer } from '../../protocol/dns.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { decodeBase64 } from '../../protocol/identity/base64.ts';
 import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts';
+import { namesIn } from '../../protocol/identity/certificate-request.ts';
+import { decodeBody, parseCertsOnly } from '../../protocol/identity/certs-only.ts';
 import { readChildren, readDer } from '../../protocol/identity/der.ts';
 import { parseTss2 } from '../../protocol/identity/key-file.ts';
 import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
@@ -134,6 +136,8 @@ const OF_BYTES: Record<string, (input: Uint8Array) => unknown> = {
     parseDnsAnswer(query, concat(fromHex('12348180000100ff00000000'), query.subarray(12), input)),
   DER: (input) => [readDer(input), readChildren(input, 0x30)],
   'identity certificate': parseIdentityCertificate,
+  'names in a certificate': namesIn,
+  'certs-only PKCS #7': (input) => [parseCertsOnly(input), decodeBody(input)],
   'EC key': parseEcPrivateKey,
   'XTT root certificate': parseRootCertificate,
   'XTT server certificate': parseServerCertificate,
