@@ -3,18 +3,30 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '../../protocol/failure.ts';
 
+/** User and group of a file. */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /**
  * Writes `bytes` so that a power cut at any point leaves the old or the new content, never a mix:
- * temp file in the same folder, fsync, rename, fsync of the folder. `mode` defaults to 0600.
+ * temp file in the same folder, fsync, rename, fsync of the folder. `mode` defaults to 0600; without `owner` the file is this program's.
  * @throws Failure `os.disk-full`, `os.write-failed`
  */
-export async function writeDurable(path: string, bytes: Uint8Array | string, mode = 0o600): Promise<void> {
+export async function writeDurable(
+  path: string,
+  bytes: Uint8Array | string,
+  mode = 0o600,
+  owner?: Owner,
+): Promise<void> {
   const temp = join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`);
   let file: FileHandle | undefined;
   try {
     file = await open(temp, 'wx', mode);
     await file.writeFile(bytes);
     await file.chmod(mode);
+    if (owner !== undefined) await file.chown(owner.uid, owner.gid);
     await file.sync();
     await file.close();
     file = undefined;

@@ -1,7 +1,7 @@
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Failure } from '../../protocol/failure.ts';
-import { syncFolder, writeDurable } from './durable.ts';
+import { type Owner, syncFolder, writeDurable } from './durable.ts';
 import { readBounded } from './read.ts';
 
 /** One folder of small private files, each change of it durable before the promise resolves. */
@@ -22,11 +22,15 @@ const UNFINISHED = /^\.[0-9a-f]{12}\.tmp$/;
 
 /**
  * Opens a folder, making it (mode 0700) if it is missing, and clears away what a power cut left unfinished.
- * Only one program may have it open. @throws Failure `os.no-folder`
+ * Only one program may have it open. What root writes in the folder of another user is that user's: a service reads what a command has written.
+ * @throws Failure `os.no-folder`
  */
 export async function openFolder(path: string): Promise<Folder> {
+  let owner: Owner | undefined;
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
+    const { uid, gid } = await stat(path);
+    if (process.geteuid!() === 0 && uid !== 0) owner = { uid, gid };
     for (const name of await readdir(path)) {
       if (UNFINISHED.test(name)) await rm(join(path, name), { force: true });
     }
@@ -51,7 +55,7 @@ export async function openFolder(path: string): Promise<Folder> {
       }
     },
     read: (name) => readBounded(join(path, name), 'state file'),
-    write: (name, bytes) => writeDurable(join(path, name), bytes),
+    write: (name, bytes) => writeDurable(join(path, name), bytes, 0o600, owner),
     rename: (from, to) => durably(() => rename(join(path, from), join(path, to))),
     remove: (name) => durably(() => rm(join(path, name), { force: true })),
   };
