@@ -41,9 +41,17 @@ interface Opened {
 
 export function stateSession({ config, clocks, resolver, log, note }: StateOptions): StateSession {
   let state: Opened | undefined;
+  /** There is one record of what the files hold, whoever asks first. */
+  let opening: Promise<Opened> | undefined;
 
-  const open = async (): Promise<Opened> => {
-    if (state !== undefined) return state;
+  const open = (): Promise<Opened> => {
+    opening ??= openNow().catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  };
+  const openNow = async (): Promise<Opened> => {
     const { directory } = config.state;
     const store = await openStore(await openFolder(directory));
     for (const name of store.quarantined)
