@@ -26,7 +26,7 @@ beforeAll(async () => {
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    minifySyntax: true,
+    ...{ minifySyntax: true, minifyWhitespace: true, lineLimit: 160 },
     metafile: true,
   }));
 });
