@@ -4,6 +4,7 @@ import { bugreport } from './commands/bugreport.ts';
 import { checkConfig } from './commands/check-config.ts';
 import { decommission } from './commands/decommission.ts';
 import { doctor } from './commands/doctor.ts';
+import { enroll } from './commands/enroll.ts';
 import { forget } from './commands/forget.ts';
 import { importEnftun } from './commands/import-enftun.ts';
 import { netcheck } from './commands/netcheck.ts';
@@ -25,6 +26,7 @@ export const PROGRAM: Program = {
     bugreport,
     checkConfig,
     decommission,
+    enroll,
     forget,
     importEnftun,
   ],

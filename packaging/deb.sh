@@ -110,7 +110,7 @@ declare -A places=(
 
 # The pages of docs/ that the program and its messages name.
 declare -A manuals=(
-  [agent]="operate config errors doctor routes tpm api"
+  [agent]="operate config errors doctor routes tpm api pki"
   [fabric]="fabric fabric-config backup console alarms fabric-doctor fabric-api dns rules pki compat errors"
   [factory]="factory tpm errors"
 )

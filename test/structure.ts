@@ -46,10 +46,10 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     state: ['config', 'lifecycle'],
     identity: ['config', 'lifecycle', 'state'],
     tunnel: ['config', 'identity', 'network'],
-    status: ['config', 'lifecycle', 'tunnel'],
+    status: ['config', 'identity', 'lifecycle', 'tunnel'],
     service: ['config', 'identity', 'lifecycle', 'network', 'state', 'status', 'tunnel'],
     doctor: ['config', 'identity', 'network', 'state', 'status'],
-    'doctor/checks': ['doctor', 'lifecycle', 'network'],
+    'doctor/checks': ['config', 'doctor', 'lifecycle', 'network'],
     enftun: ['config', 'identity', 'state'],
     commands: [
       'config',

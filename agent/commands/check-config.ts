@@ -2,7 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { readIfThere } from '../../os/files/read.ts';
 import { linkPrefixes } from '../../os/linux/links.ts';
 import { parseRoots } from '../../protocol/identity/roots.ts';
-import { type Config, renderConfig } from '../config/config.ts';
+import { type Config, isEnrolled, renderConfig } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
 import { readRoots } from '../identity/tls-root.ts';
 import { checkPrefixes } from '../network/desired.ts';
@@ -46,7 +46,7 @@ async function checkFiles(config: Config): Promise<void> {
       await keys.daaKey();
     }
   }
-  if (identity.mode === 'pki') {
+  if (identity.mode === 'pki' && !isEnrolled(config)) {
     const { readNamedCertificate, readNamedKey } = await import('../identity/named-certificate.ts');
     await readNamedCertificate(config);
     await readNamedKey(config);

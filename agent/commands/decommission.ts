@@ -166,6 +166,14 @@ async function removeHere(config: Config, seconds: number): Promise<void> {
   if ((await removeCredential(config)) === 'removed') await request(config, seconds, true);
 }
 
+/** Where what could not be removed is. */
+const KEPT: Record<Config['identity']['mode'], (identity: Config['identity']) => string> = {
+  tpm: () =>
+    'Its credential stays in the TPM, of which a hierarchy is locked: "enf-factory device wipe" removes it where that is open.',
+  software: ({ credentialDir }) => `Its credential stays in ${credentialDir}: remove that folder.`,
+  pki: ({ certificate, key }) => `Its certificate and key stay in ${certificate} and ${key}: remove them.`,
+};
+
 function describe(
   { address, told, credential }: { address: string | null; told: boolean; credential: string | null },
   { identity }: Config,
@@ -177,12 +185,6 @@ function describe(
       ? 'The fabric has retired it; its address stays reserved.'
       : `The fabric was not told. Retire the device there: enf-fabric device retire ${address ?? 'ADDRESS'}`,
   );
-  if (credential !== 'removed') {
-    lines.push(
-      identity.mode === 'tpm'
-        ? 'Its credential stays in the TPM, of which a hierarchy is locked: "enf-factory device wipe" removes it where that is open.'
-        : `Its credential stays in ${identity.credentialDir}: remove that folder.`,
-    );
-  }
+  if (credential !== 'removed') lines.push(KEPT[identity.mode](identity));
   return [...lines, 'To stop the service: systemctl disable --now enf-agent'].join('\n');
 }

@@ -1,6 +1,7 @@
 import type { Command } from '../../cli/program.ts';
 import { exists, openFolder } from '../../os/files/folder.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
+import { isEnrolled, mayUseTpm } from '../config/config.ts';
 import { forgetStore } from '../state/state.ts';
 import { isRunning } from '../status/client.ts';
 import { CONFIG, readConfig } from './options.ts';
@@ -29,11 +30,13 @@ export const forget: Command = {
       });
     }
     if (await exists(config.state.directory)) await forgetStore(await openFolder(config.state.directory));
-    const tpm = config.identity.mode === 'tpm' ? await forgetTpm(config.tpm.tcti) : null;
+    const tpm = mayUseTpm(config) ? await forgetTpm(config.tpm.tcti) : null;
+    const next = isEnrolled(config)
+      ? 'to get another certificate, it is enrolled with a new code'
+      : 'the next start provisions this device again';
     invocation.print(
       { forgotten: config.state.directory, tpm },
-      () =>
-        `The identity is removed; the next start provisions this device again.${tpm === null ? '' : ` ${TPM_OUTCOME[tpm]}`}`,
+      () => `The identity is removed; ${next}.${tpm === null ? '' : ` ${TPM_OUTCOME[tpm]}`}`,
     );
     return undefined;
   },

@@ -2,8 +2,10 @@ import { choice, list, span, spanOrOff, text, whole, yesNo } from '../../cli/con
 import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { missingKey, readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
+import { estUrl } from './est-url.ts';
 import { readHost } from './host.ts';
 import { proxyUrl } from './proxy-url.ts';
 
@@ -79,7 +81,7 @@ export const SCHEMA = {
   identity: {
     mode: choice(['tpm', 'software', 'pki'], {
       default: '"tpm"',
-      doc: "Where the keys are: in the TPM, or in files on machines that have none. `pki`: a certificate of a CA of the fabric's owner, in files (pki.md).",
+      doc: "Where the keys are: in the TPM, or in files on machines that have none. `pki`: a certificate of a CA of the fabric's owner, in files, or got with `enf-agent enroll` (pki.md).",
     }),
     'credential-dir': text(
       {
@@ -91,14 +93,22 @@ export const SCHEMA = {
     certificate: text(
       {
         default: '""',
-        doc: 'PEM file with the certificate of this machine and its intermediates; required in mode `pki`, and read for each connection.',
+        doc: 'Mode `pki`: PEM file with the certificate of this machine and its intermediates, read for each connection; empty: `enf-agent enroll` gets one.',
       },
       orEmpty(absolute),
     ),
     key: text(
-      { default: '""', doc: 'PEM file with the key of that certificate; required in mode `pki`.' },
+      { default: '""', doc: 'PEM file with the key of that certificate; required with it.' },
       orEmpty(absolute),
     ),
+    'est-server': estUrl({
+      default: '""',
+      doc: 'Where `enf-agent enroll` and renewals get certificates (EST, RFC 7030), such as `"https://fabric.example.org:9443/.well-known/est"`; empty: at `remote.hosts`, port 9443.',
+    }),
+    'key-in': choice(['auto', 'tpm', 'file'], {
+      default: '"auto"',
+      doc: 'Where the keys of such certificates are made: `auto`: in the TPM if there is one at the first enrolment, else in a file of the state folder, and then always there.',
+    }),
     basename: text(
       {
         default: '""',
@@ -240,16 +250,32 @@ export function parseConfig(source: string, path: string): Config {
       'is required when identity.mode is "software"',
     );
   }
-  const { mode, certificate, key } = config.identity;
-  if (mode === 'pki' && (certificate === '' || key === '')) {
+  const { mode, certificate, key, estServer } = config.identity;
+  if (mode === 'pki' && (certificate === '') !== (key === '')) {
     const absent = certificate === '' ? 'identity.certificate' : 'identity.key';
-    throw missingKey({ path, manual: MANUAL }, absent, 'is required when identity.mode is "pki"');
+    throw missingKey({ path, manual: MANUAL }, absent, 'is required with the other of the two');
+  }
+  if (certificate !== '' && estServer !== undefined) {
+    throw new Failure(
+      'config.bad-value',
+      'operator',
+      `${path}: identity.est-server and identity.certificate exclude each other`,
+      { action: 'Leave out est-server if the certificate comes in a file, else certificate and key.' },
+    );
   }
   return config;
 }
 
 /** The effective configuration as TOML: what `check-config` prints. */
 export const renderConfig = (config: Config): string => writeSettings(SCHEMA, config);
+
+/** True if the certificate of this device comes from an EST server. */
+export const isEnrolled = ({ identity }: Pick<Config, 'identity'>): boolean =>
+  identity.mode === 'pki' && identity.certificate === '';
+
+/** True if keys of this device may be in the TPM. */
+export const mayUseTpm = (config: Pick<Config, 'identity'>): boolean =>
+  config.identity.mode === 'tpm' || (isEnrolled(config) && config.identity.keyIn !== 'file');
 
 function isAddress(value: string): boolean {
   try {

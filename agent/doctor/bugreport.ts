@@ -3,7 +3,7 @@ import { queryJson, runQuery } from '../../os/linux/command.ts';
 import { readTrimmed } from '../../os/linux/machine.ts';
 import { PLATFORM, VERSION } from '../../os/service/process.ts';
 import { isFailure } from '../../protocol/failure.ts';
-import { renderConfig } from '../config/config.ts';
+import { mayUseTpm, renderConfig } from '../config/config.ts';
 import { redact } from '../config/redact.ts';
 import type { Check } from './check.ts';
 import type { Probes } from './probes.ts';
@@ -62,7 +62,7 @@ export async function writeReport(
       ['doctor', describeFindings(await examine(checks, probes))],
       ['state', json(await attempt(() => probes.state()))],
     );
-    if (probes.config.identity.mode === 'tpm') {
+    if (mayUseTpm(probes.config)) {
       sections.push(
         ['tpm capabilities', json(await attempt(() => probes.capabilities()))],
         ['tpm objects', json(await attempt(async () => withoutPoints(await probes.inspection())))],

@@ -10,20 +10,25 @@ import { markedLookup } from '../../os/net/resolver.ts';
 import { systemClocks } from '../../os/service/process.ts';
 import { sign } from '../../protocol/crypto/member.ts';
 import { groupVerifier } from '../../protocol/crypto/verifier.ts';
+import { isFailure } from '../../protocol/failure.ts';
+import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { ALPN_CONTROL } from '../../protocol/tunnel/wire.ts';
 import { openTpm, type Tpm } from '../../tpm/context.ts';
 import { inspect } from '../../tpm/inspect.ts';
 import { probe } from '../../tpm/probe.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, isEnrolled } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
-import type { KeyStore } from '../identity/key-store.ts';
+import { certificateKeys } from '../identity/certificate-keys.ts';
+import { keyLost, notEnrolled, shown } from '../identity/enrolled.ts';
+import { isUnloadable, type KeyStore } from '../identity/key-store.ts';
 import { openKeys } from '../identity/keys.ts';
-import { readNamedCertificate, readNamedKey } from '../identity/named-certificate.ts';
+import { readNamedCertificate, readNamedKey, viewOf } from '../identity/named-certificate.ts';
+import type { CertificateView } from '../identity/session.ts';
 import { routerTrust } from '../identity/tls-root.ts';
 import { markOf } from '../network/policy.ts';
 import { askStatus } from '../status/client.ts';
 import type { ForeignManager, Probes, Route } from './probes.ts';
-import { viewState } from './state-view.ts';
+import { enrolledWith, viewState } from './state-view.ts';
 
 /** One answer of the network, or of a program of the system. */
 const PATIENCE_MS = 5_000;
@@ -61,9 +66,10 @@ export function machineProbes(config: Config): Probes {
     inspection: () => remembered('inspection', () => withTpm(config, inspect)),
     membership: () => withKeys(config, proveMembership),
     async certificate() {
-      const named = await readNamedCertificate(config);
+      if (isEnrolled(config)) return enrolled(config);
+      const { address, facts } = await readNamedCertificate(config);
       await readNamedKey(config);
-      return named;
+      return viewOf(facts, formatIpv6(address), 'file');
     },
     tlsRoot: async () => (await root()).ca,
     lookup: (host) => remembered(`lookup ${host}`, () => resolver(host)),
@@ -101,6 +107,22 @@ async function withKeys<T>(config: Config, ask: (keys: KeyStore) => Promise<T>):
   } finally {
     await keys.close();
   }
+}
+
+/** What the device was enrolled with. Its key has to load here, unless a running agent keeps the TPM. */
+async function enrolled(config: Config): Promise<CertificateView> {
+  const current = await enrolledWith(config.state.directory);
+  if (current === undefined) throw notEnrolled();
+  const keys = certificateKeys(config, new AbortController().signal, TPM_OPTIONS);
+  try {
+    await (await keys.load(current.key)).close();
+  } catch (error) {
+    if (isUnloadable(error)) throw keyLost(error);
+    if (!isFailure(error, 'tpm.busy') && !isFailure(error, 'tpm.timeout')) throw error;
+  } finally {
+    await keys.close();
+  }
+  return shown(current);
 }
 
 /** Signs a random message for the group and verifies the signature. */

@@ -6,7 +6,7 @@ import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Inspection } from '../../tpm/inspect.ts';
 import type { Capabilities } from '../../tpm/probe.ts';
 import type { Config } from '../config/config.ts';
-import type { NamedCertificate } from '../identity/named-certificate.ts';
+import type { CertificateView } from '../identity/session.ts';
 import type { Status } from '../status/status.ts';
 import type { StateView } from './state-view.ts';
 
@@ -47,8 +47,8 @@ export interface Probes {
   inspection(): Promise<Inspection>;
   /** Signs for the group and verifies that. False if the signature is not good. @throws Failure of keys and TPM */
   membership(): Promise<boolean>;
-  /** That which the configuration names, if its key can be read, too. @throws Failure `pki.…`, `os.…`, `agent.unusable-identity` */
-  certificate(): Promise<Pick<NamedCertificate, 'address' | 'facts'>>;
+  /** That which the configuration names, if its key can be read, too, or with which the device was enrolled. @throws Failure `pki.…`, `os.…`, `agent.unusable-identity` */
+  certificate(): Promise<CertificateView>;
   /** PEM. @throws Failure of keys and TPM, `agent.no-tls-root` */
   tlsRoot(): Promise<string>;
   readonly lookup: Lookup;

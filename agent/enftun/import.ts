@@ -101,9 +101,10 @@ function checked(text: string, conf: string): Config {
 
 async function keep(directory: string, { identity }: Legacy): Promise<void> {
   const store = await openStore(await openFolder(directory));
-  const there = store.record.identity;
-  if (there?.certificate === identity.certificate && store.record.pending === undefined) return;
-  if (there !== undefined || store.record.pending !== undefined) {
+  const { identity: own, pending, enrolment } = store.record;
+  if (own?.certificate === identity.certificate && pending === undefined) return;
+  const there = own ?? enrolment?.current;
+  if (there !== undefined || pending !== undefined) {
     throw new Failure(
       'enftun.has-identity',
       'operator',

@@ -31,18 +31,22 @@ export interface DeviceKey extends DaaKey {
   readonly resident: boolean;
 }
 
-/** Where the device's keys live: a TPM, or files. */
-export interface KeyStore {
-  credential(): Promise<Credential>;
-  /** Root of the router's TLS certificate, as the factory wrote it: PEM or DER. Undefined if it wrote none. */
-  tlsRoot(): Promise<Uint8Array | undefined>;
-  /** The group member's key; only provisioning needs it. */
-  daaKey(): Promise<DeviceKey>;
+/** Where keys for TLS are made and loaded. */
+export interface KeyMaker {
   /** Makes a longterm key. It is not used before the caller has made it durable. */
   create(): Promise<SavedKey>;
   /** @throws Failure `tpm.foreign-key` if another TPM made it, `agent.mode-changed` */
   load(saved: SavedKey): Promise<LongtermKey>;
   close(): Promise<void>;
+}
+
+/** Where the device's keys live: a TPM, or files. */
+export interface KeyStore extends KeyMaker {
+  credential(): Promise<Credential>;
+  /** Root of the router's TLS certificate, as the factory wrote it: PEM or DER. Undefined if it wrote none. */
+  tlsRoot(): Promise<Uint8Array | undefined>;
+  /** The group member's key; only provisioning needs it. */
+  daaKey(): Promise<DeviceKey>;
 }
 
 /** True if this key can never be loaded here, as opposed to a TPM that does not answer at the moment. */

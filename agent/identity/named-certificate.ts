@@ -7,7 +7,7 @@ import { checkAssigned } from '../../protocol/identity/assignable.ts';
 import { parseCertificates } from '../../protocol/identity/roots.ts';
 import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Config } from '../config/config.ts';
-import type { IdentityOptions, IdentitySession } from './session.ts';
+import type { CertificateView, IdentityOptions, IdentitySession } from './session.ts';
 import { routerTrust } from './tls-root.ts';
 
 /** A certificate of a CA, and the address that it is for. */
@@ -67,11 +67,23 @@ export async function readNamedKey({ identity: { key: path } }: Config): Promise
   );
 }
 
+/** What there is to show of a certificate. */
+export const viewOf = (
+  { subject, notBefore, notAfter }: CertificateFacts,
+  address: string,
+  key: CertificateView['key'],
+): CertificateView => ({
+  ...{ subject, address, key },
+  notBefore: new Date(1_000 * notBefore).toISOString(),
+  notAfter: new Date(1_000 * notAfter).toISOString(),
+});
+
 /** The identity of a machine with a certificate of a CA: files that somebody else renews. They are read for each connection. */
 export function namedIdentity({ config }: Pick<IdentityOptions, 'config'>): IdentitySession {
   /** The address that this run began with, and what was shown last. */
   let began: Uint8Array | undefined;
   let shown: Uint8Array | undefined;
+  let view: CertificateView | undefined;
 
   async function read(): Promise<NamedCertificate> {
     const named = await readNamedCertificate(config);
@@ -83,6 +95,7 @@ export function namedIdentity({ config }: Pick<IdentityOptions, 'config'>): Iden
         { action: 'Restart the agent, if the machine is to have that address.' },
       );
     }
+    view = viewOf(named.facts, formatIpv6(named.address), 'file');
     return named;
   }
 
@@ -122,6 +135,7 @@ export function namedIdentity({ config }: Pick<IdentityOptions, 'config'>): Iden
     receive: async () => undefined,
     reload: () => {},
     handshakes: () => 0,
+    certificate: () => view,
     close: async () => {},
   };
 }

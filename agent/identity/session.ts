@@ -10,6 +10,7 @@ import type { Goal } from '../lifecycle/situation.ts';
 import type { Store } from '../state/state.ts';
 import { isUnloadable } from './key-store.ts';
 import { openKeyring } from './keyring.ts';
+import { openKeys } from './keys.ts';
 import { learnedRoots, shownRoots } from './learned-roots.ts';
 import type { RootLearner } from './root-learner.ts';
 import { type RouterTrust, routerTrust } from './tls-root.ts';
@@ -42,7 +43,21 @@ export interface IdentitySession {
   reload(): void;
   /** XTT handshakes this run has completed. */
   handshakes(): number;
+  /** The certificate of a CA that was read last; undefined: none was, or there is none. */
+  certificate(): CertificateView | undefined;
   close(): Promise<void>;
+}
+
+/** A certificate of a CA, to be shown. Times are ISO 8601. */
+export interface CertificateView {
+  /** RFC 2253. */
+  readonly subject: string;
+  /** RFC 5952 text. */
+  readonly address: string;
+  readonly notBefore: string;
+  readonly notAfter: string;
+  /** Where its key is. */
+  readonly key: 'tpm' | 'file';
 }
 
 export interface IdentityOptions {
@@ -62,7 +77,7 @@ export interface IdentityOptions {
 
 export function identitySession(options: IdentityOptions): IdentitySession {
   const { config, store, lookup, proxy, mark, wallMs, log, note, stopping } = options;
-  const keyring = openKeyring(config, stopping);
+  const keyring = openKeyring(() => openKeys(config), stopping);
   let trust: RouterTrust | undefined;
   let handshakes = 0;
   const credentialRoot = async (): Promise<Uint8Array> => (await (await keyring.keys()).credential()).xttRoot;
@@ -163,6 +178,7 @@ export function identitySession(options: IdentityOptions): IdentitySession {
     },
     reload: forget,
     handshakes: () => handshakes,
+    certificate: () => undefined,
     close: keyring.close,
   };
 }

@@ -61,6 +61,8 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
       return situation.kind === 'online' ? moved(situation, now) : unchanged(situation);
     case 'renew':
       return renewed(situation, now);
+    case 'enrolled':
+      return enrolled(situation, now);
     case 'left':
       return left(situation, event.told, now);
     case 'stays':
@@ -259,6 +261,19 @@ function withoutTunnel({ goal, attempts }: Online, now: Moment): Step {
   return {
     situation: { kind: 'provisioning', goal: renewal, attempts, sinceMs: now.ms },
     actions: [],
+  };
+}
+
+/** A device that goes out of service gets nothing else. */
+function enrolled(situation: Alive, now: Moment): Step {
+  if (situation.goal.kind === 'erase') return unchanged(situation);
+  // One that has begun may end without knowing of it: the next one comes soon.
+  if (situation.kind === 'preparing')
+    return { situation: { ...situation, attempts: NO_ATTEMPTS }, actions: [] };
+  const next = pursue({ kind: 'prepare' }, NO_ATTEMPTS, now, undefined);
+  return {
+    ...next,
+    actions: [logLine('notice', 'enrolled: this device has a certificate'), ...next.actions],
   };
 }
 

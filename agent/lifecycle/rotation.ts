@@ -2,7 +2,7 @@ import type { Backoff } from '../../protocol/backoff.ts';
 import { ascii, readU32 } from '../../protocol/bytes.ts';
 import { sha256 } from '../../protocol/crypto/sha256.ts';
 
-/** When a longterm key is replaced by another one. Times of day are in milliseconds since 1970. */
+/** When the key of an identity is replaced by another one. Times of day are in milliseconds since 1970. */
 
 /** Devices of one age are spread over this part of it. */
 const SPREAD = 0.1;
@@ -29,6 +29,10 @@ export function dueAt({ address, provisioned }: KeyAge, afterMs: number): number
   const digest = sha256(ascii(`${address} ${new Date(since).toISOString()}`));
   return since + Math.ceil(afterMs * (1 - (SPREAD * readU32(digest, 0)) / 2 ** 32));
 }
+
+/** How old a certificate may become that is valid for `validMs`: two thirds of that, less if `rotateAfterMs` is less (0: off). */
+export const renewalAge = (validMs: number, rotateAfterMs: number): number =>
+  Math.min((validMs * 2) / 3, rotateAfterMs || Number.POSITIVE_INFINITY);
 
 /** How long a device waits whose key is due when it starts; `random` is uniform in [0, 1). */
 export const overduePause = (afterMs: number, random: number): number =>

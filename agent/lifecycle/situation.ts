@@ -122,6 +122,8 @@ export type Event =
   | { readonly kind: 'moved' }
   /** The handshake is to be run again, for another key at the same address: an operator asks for it, or the key is old. */
   | { readonly kind: 'renew' }
+  /** The device has got another identity: what was worked on is over. */
+  | { readonly kind: 'enrolled' }
   /** The handshake beside the tunnel has failed. */
   | { readonly kind: 'not-renewed'; readonly failure: Failure }
   /** The fabric has retired the device at its own wish (`told`), or an operator takes it out of service without the fabric. */

@@ -25,6 +25,8 @@ export interface Driver {
   networkChanged(): void;
   /** Runs the handshake again, beside the tunnel if there is one. False if there is no identity to renew, or it is being provisioned already. */
   renew(): boolean;
+  /** The device has got another identity: it is used at once. */
+  enrolled(): void;
   /** How the next handshake ends, whether it is under way or still to begin; undefined if the agent stops before. */
   handshakeEnd(): Promise<HandshakeEnd | undefined>;
   /** Takes the device out of service. Unless `offline`, the fabric is asked to retire it: false if there is no tunnel to ask it. */
@@ -145,6 +147,10 @@ export function startDriver(dependencies: Dependencies): Driver {
       if (situation === before) return false;
       if (situation.kind !== 'online') peer = undefined;
       return true;
+    },
+    enrolled() {
+      peer = undefined;
+      dispatch({ kind: 'enrolled' });
     },
     handshakeEnd: handshake.wait,
     decommission(offline) {

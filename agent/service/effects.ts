@@ -5,11 +5,12 @@ import type { Log } from '../../os/service/log.ts';
 import { systemClocks } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { openTunDevice } from '../../tunnel/client.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, isEnrolled } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
+import { enrolledIdentity, noEnrolment } from '../identity/enrolled.ts';
 import { shownRoots } from '../identity/learned-roots.ts';
 import { namedIdentity } from '../identity/named-certificate.ts';
-import { identitySession } from '../identity/session.ts';
+import { type CertificateView, identitySession } from '../identity/session.ts';
 import type { CredentialEnd, Goal } from '../lifecycle/situation.ts';
 import { type Clocks, clockCheck } from '../lifecycle/wall-clock.ts';
 import { policyOf } from '../network/policy.ts';
@@ -31,6 +32,8 @@ export interface Effects {
   provision(address?: string): Promise<string>;
   /** The same beside the tunnel that there is, which stays. */
   renew(address: string): Promise<string>;
+  /** Gets a certificate with a one-time code, as `EnrolledSession.enroll`. @throws Failure `pki.no-enrolment` besides others */
+  enroll(code: string, again: boolean): Promise<CertificateView>;
   /** Brings the interface up and starts the tunnel. @throws Failure `clock.implausible` besides others */
   connect(report: (event: ConnectionEvent) => void): Promise<void>;
   /** Asks the fabric to retire this device: now, and on each connection until it answers (`left`, `stays`). @throws Failure of the state */
@@ -91,13 +94,14 @@ export function openEffects(
   const state = stateSession({ config, clocks, resolver, log, note: self.note });
   const { store, lookup } = state;
   const { wallMs } = clocks;
+  const { steadyMs } = clocks;
+  const options = {
+    ...{ config, store, lookup, proxy, mark, wallMs, steadyMs, log, stopping },
+    note: self.note,
+  };
+  const enrolled = isEnrolled(config) ? enrolledIdentity(options) : undefined;
   const identity =
-    config.identity.mode === 'pki'
-      ? namedIdentity({ config })
-      : identitySession({
-          ...{ config, store, lookup, proxy, mark, wallMs, log, stopping },
-          note: self.note,
-        });
+    enrolled ?? (config.identity.mode === 'pki' ? namedIdentity({ config }) : identitySession(options));
   const leaving = departure({ config, store, opened: state.opened, wallMs });
   let tell: (event: ConnectionEvent) => void = () => {};
   const receive = async (packet: Uint8Array): Promise<Uint8Array | undefined> => {
@@ -119,6 +123,8 @@ export function openEffects(
     await tunnel.connect((event) => {
       if (event.kind === 'up') state.tunnelUp();
       else void state.tunnelDown();
+      const answer = answerOf(event);
+      if (enrolled !== undefined && answer !== undefined) void tracked(enrolled.heard(answer));
       const retired = event.kind === 'verdict' && event.verdict.kind === 'retired';
       report(retired && leaving.asks() ? { kind: 'left', told: true } : event);
     });
@@ -153,6 +159,10 @@ export function openEffects(
     },
 
     renew: (address) => tracked(identity.provision(address)),
+    enroll(code, again) {
+      if (enrolled === undefined) throw noEnrolment();
+      return tracked(enrolled.enroll(code, again));
+    },
     connect: (report) => tracked(connect(report)),
 
     async leave() {
@@ -197,6 +207,7 @@ export function openEffects(
       handshakes: identity.handshakes(),
       lastHandshake: kept()?.provisioned,
       resident: kept()?.resident,
+      certificate: identity.certificate(),
       roots: shownRoots(state.opened()?.record ?? {}),
       ...outOfService(state.opened()?.record ?? {}),
       traffic: tunnel.traffic(),
@@ -204,6 +215,20 @@ export function openEffects(
       silentMs: tunnel.silentMs(),
     }),
   };
+}
+
+/** How a connection ends whose certificate or key the other end does not want; a router of enftun says no more. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'tls.bad-credentials',
+  'tls.handshake-failed',
+  'tunnel.refused',
+]);
+
+/** What the fabric has said to the certificate of a connection; undefined: nothing about that. */
+function answerOf(event: TunnelEvent): 'taken' | 'refused' | undefined {
+  if (event.kind === 'up') return 'taken';
+  const refused = event.kind === 'down' ? REFUSALS.has(event.failure.code) : event.verdict.kind === 'unknown';
+  return refused ? 'refused' : undefined;
 }
 
 function outOfService(record: DeviceRecord): Pick<Facts, 'leaving' | 'decommissioned'> {

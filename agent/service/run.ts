@@ -22,7 +22,7 @@ import { type Status, statusLine, statusOf } from '../status/status.ts';
 import { watchClock } from './clock-watch.ts';
 import { type Driver, startDriver } from './driver.ts';
 import { openEffects } from './effects.ts';
-import { keepRotation, LOOK_MS, type Rotation } from './rotation.ts';
+import { ageOfKey, keepRotation, LOOK_MS, type Rotation } from './rotation.ts';
 
 /** From SIGTERM to the end at the latest. */
 const STOP_MS = 4_500;
@@ -62,6 +62,11 @@ export async function runAgent(config: Config): Promise<number> {
     handshakeEnd: async () => driver?.handshakeEnd(),
     decommission: (offline) => driver?.decommission(offline) ?? false,
     departureEnd: async () => driver?.departureEnd(),
+    async enroll({ code, again }) {
+      const certificate = await effects.enroll(code, again);
+      driver?.enrolled();
+      return certificate;
+    },
   };
   const control = await serveControl(config.control.socket, (question) => answerApi(question, agent));
   const metrics = await openMetrics(config, agent, log);
@@ -79,15 +84,11 @@ export async function runAgent(config: Config): Promise<number> {
     },
   });
   driver = running;
-  // A certificate's key is renewed by whoever put it there.
-  if (config.identity.rotateAfter !== 0 && config.identity.mode !== 'pki') {
+  const age = ageOfKey(config, effects.facts);
+  if (age !== undefined) {
     rotation = keepRotation({
-      afterMs: config.identity.rotateAfter,
-      driver: running,
-      provisioned: () => effects.facts().lastHandshake,
-      wallMs: Date.now,
-      clock,
-      chance: Math.random,
+      ...age,
+      ...{ driver: running, wallMs: Date.now, clock, chance: Math.random },
     });
   }
   const rotating = rotation && setInterval(rotation.look, LOOK_MS);

@@ -1,5 +1,5 @@
 import type { CredentialEnd } from '../lifecycle/situation.ts';
-import type { DeviceRecord, SavedIdentity, Store } from './state.ts';
+import type { DeviceRecord, Store } from './state.ts';
 
 /*
  * How a device goes out of service, as the state keeps it. First `leaving`: the fabric is asked to retire the device, again on each connection, until it
@@ -52,7 +52,7 @@ export function withoutLeaving({ leaving: _, ...rest }: DeviceRecord): DeviceRec
  */
 export async function endService(store: Store, at: string, told: boolean): Promise<Decommissioned> {
   const change = (record: DeviceRecord): DeviceRecord => ({
-    decommissioned: decommissionedOf(record) ?? tombstone(record.identity, at, told),
+    decommissioned: decommissionedOf(record) ?? tombstone(addressOf(record), at, told),
   });
   const { credential } = decommissionedOf(store.record) ?? {};
   // Both files: the older one has the keys, too.
@@ -66,8 +66,11 @@ export async function keepCredentialEnd(store: Store, credential: CredentialEnd)
   if (end?.credential !== credential) await store.update(() => ({ decommissioned: { ...end, credential } }));
 }
 
-const tombstone = (identity: SavedIdentity | undefined, at: string, told: boolean): Decommissioned => ({
+const addressOf = ({ enrolment, identity }: DeviceRecord): string | undefined =>
+  (enrolment?.current ?? identity)?.address;
+
+const tombstone = (address: string | undefined, at: string, told: boolean): Decommissioned => ({
   at,
-  ...(identity !== undefined && { address: identity.address }),
+  ...(address !== undefined && { address }),
   told,
 });

@@ -31,10 +31,29 @@ export interface SavedIdentity {
   readonly resident?: boolean;
 }
 
+/** A certificate of a CA that the device has got itself. */
+export interface SavedCertificate {
+  /** RFC 5952 text. */
+  readonly address: string;
+  /** Its own, then those above it but the root: DER in hex. */
+  readonly chain: readonly string[];
+  readonly key: SavedKey;
+}
+
+/** What `enf-agent enroll` and the renewals after it have made. */
+export interface Enrolment {
+  readonly current?: SavedCertificate;
+  /** The one before, until the fabric has taken `current`. */
+  readonly former?: SavedCertificate;
+  /** The key of the next certificate; kept before it is used, so that an interrupted enrolment goes on with it. */
+  readonly pending?: SavedKey;
+}
+
 export interface DeviceRecord {
   readonly identity?: SavedIdentity;
   /** The key of a provisioning that has begun; kept before it is used, so that an interrupted one goes on with it. */
   readonly pending?: SavedKey;
+  readonly enrolment?: Enrolment;
   readonly [unknown: string]: unknown;
 }
 
@@ -182,8 +201,24 @@ function isRecord(value: unknown): value is DeviceRecord {
   return (
     isObject(value) &&
     (value.identity === undefined || isIdentity(value.identity)) &&
+    (value.pending === undefined || isKey(value.pending)) &&
+    (value.enrolment === undefined || isEnrolment(value.enrolment))
+  );
+}
+
+function isEnrolment(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    (value.current === undefined || isCertificate(value.current)) &&
+    (value.former === undefined || isCertificate(value.former)) &&
     (value.pending === undefined || isKey(value.pending))
   );
+}
+
+function isCertificate(value: unknown): boolean {
+  if (!isObject(value) || !isAddress(value.address) || !isKey(value.key)) return false;
+  const { chain } = value;
+  return Array.isArray(chain) && chain.length > 0 && chain.every(isHex);
 }
 
 function isIdentity(value: unknown): boolean {

@@ -1,4 +1,7 @@
-import { type Question, TextAnswer } from '../../os/net/control-socket.ts';
+import { type Question, type Received, TextAnswer } from '../../os/net/control-socket.ts';
+import { isFailure } from '../../protocol/failure.ts';
+import { type SerializedFailure, serializeFailure } from '../../protocol/failure-message.ts';
+import type { CertificateView } from '../identity/session.ts';
 import type { Counters } from '../tunnel/session.ts';
 import type { DepartureEnd, HandshakeEnd } from './facts.ts';
 import { renderMetrics } from './metrics.ts';
@@ -18,7 +21,20 @@ export interface Agent {
   decommission(offline: boolean): boolean;
   /** How that ends, if it is under way or begins next; undefined if the agent stops before. */
   departureEnd(): Promise<DepartureEnd | undefined>;
+  /** Gets a certificate and connects with it. @throws Failure as `Effects.enroll` */
+  enroll(order: EnrollOrder): Promise<CertificateView>;
 }
+
+/** The body of `POST /v1/enroll`. */
+export interface EnrollOrder {
+  /** The one-time code. */
+  readonly code: string;
+  /** Also if there is a certificate already. */
+  readonly again: boolean;
+}
+
+/** The answer to that. */
+export type Enrolled = { readonly certificate: CertificateView } | { readonly failure: SerializedFailure };
 
 /** The answer to a request for something that takes a while. */
 export interface Begun<End> {
@@ -34,10 +50,13 @@ export type Renewal = Begun<HandshakeEnd>;
 /** The answer to `POST /v1/decommission`. */
 export type Leave = Begun<DepartureEnd>;
 
+/** A request; one without a body has nothing to be read. */
+type Asked = Question & Partial<Pick<Received, 'json'>>;
+
 interface Route {
   readonly method: 'GET' | 'POST';
   readonly path: string;
-  answer(agent: Agent, question: Question): unknown;
+  answer(agent: Agent, question: Asked): unknown;
 }
 
 const METRICS: Route = {
@@ -75,11 +94,23 @@ export const ROUTES: readonly Route[] = [
         () => agent.decommission(question.query?.get('offline') === '1'),
       ),
   },
+  { method: 'POST', path: '/v1/enroll', answer: enroll },
   METRICS,
 ];
 
+async function enroll(agent: Agent, question: Asked): Promise<Enrolled> {
+  try {
+    const { code, again } = ((await question.json?.()) ?? {}) as Partial<Record<keyof EnrollOrder, unknown>>;
+    const order = { code: typeof code === 'string' ? code : '', again: again === true };
+    return { certificate: await agent.enroll(order) };
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return { failure: serializeFailure(error) };
+  }
+}
+
 /** The answer to a question on the control socket; undefined: no such path. */
-export function answerApi(question: Question, agent: Agent): unknown {
+export function answerApi(question: Asked, agent: Agent): unknown {
   const { method, path } = question;
   return ROUTES.find((route) => route.method === method && route.path === path)?.answer(agent, question);
 }
@@ -125,7 +156,7 @@ async function ended<End>(
 }
 
 /** The answer on loopback, where everybody on this machine may ask: nothing but the metrics. */
-export function answerMetrics(question: Question, agent: Agent): unknown {
+export function answerMetrics(question: Asked, agent: Agent): unknown {
   const { method, path } = question;
   return method === METRICS.method && path === METRICS.path ? METRICS.answer(agent, question) : undefined;
 }

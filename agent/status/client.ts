@@ -13,9 +13,10 @@ export async function ask(
   method: 'GET' | 'POST',
   path: string,
   patienceMs?: number,
+  body?: unknown,
 ): Promise<unknown> {
   try {
-    return await askControl(socket, { method, path }, patienceMs);
+    return await askControl(socket, { method, path, body }, patienceMs);
   } catch (error) {
     if (!isFailure(error, 'control.nobody')) throw error;
     throw new Failure('agent.not-running', 'operator', `no agent is running here: ${error.message}`, {

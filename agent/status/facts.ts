@@ -1,3 +1,4 @@
+import type { CertificateView } from '../identity/session.ts';
 import type { CredentialEnd } from '../lifecycle/situation.ts';
 import type { Counters, Traffic, TunnelEvent } from '../tunnel/session.ts';
 
@@ -11,6 +12,8 @@ export interface Facts {
   readonly lastHandshake: string | undefined;
   /** Of the present identity: see `SavedIdentity.resident`; undefined if that is not known. */
   readonly resident?: boolean | undefined;
+  /** The certificate of a CA that the device has; undefined: none that was read. */
+  readonly certificate?: CertificateView | undefined;
   /** What was learned of the fabric's roots; undefined if nothing. */
   readonly roots?: { readonly version: number; readonly learned: string } | undefined;
   /** Since when the fabric is asked to retire the device: ISO 8601. */
@@ -24,7 +27,7 @@ export interface Facts {
         readonly credential?: CredentialEnd;
       }
     | undefined;
-  /** When the longterm key is replaced next; undefined if that is off, or there is none. */
+  /** When the key is replaced next; undefined if that is off, or there is none. */
   readonly rotation?: RotationFacts | undefined;
   readonly traffic: Traffic | undefined;
   readonly counters: Counters | undefined;
@@ -32,7 +35,7 @@ export interface Facts {
   readonly silentMs?: number | undefined;
 }
 
-/** The next rotation of the longterm key. */
+/** The next rotation of the key. */
 export interface RotationFacts {
   /** ISO 8601, by the device's clock; soon afterwards if the device is offline then. */
   readonly next: string;

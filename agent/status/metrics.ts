@@ -67,6 +67,11 @@ export const METRICS: readonly Metric[] = [
     'When the identity was provisioned, Unix time; absent before.',
     ({ status }) => (status.lastHandshake ? [[seconds(status.lastHandshake)]] : []),
   ),
+  gauge(
+    'certificate_not_after_seconds',
+    'When the certificate of a CA expires, Unix time; absent without one.',
+    ({ status }) => (status.certificate ? [[seconds(status.certificate.notAfter)]] : []),
+  ),
   {
     name: 'handshakes_total',
     kind: 'counter',

@@ -1,5 +1,6 @@
 import type { Wire } from '../../protocol/tunnel/wire.ts';
 import type { Config } from '../config/config.ts';
+import type { CertificateView } from '../identity/session.ts';
 import { duration } from '../lifecycle/duration.ts';
 import type { CredentialEnd, Situation } from '../lifecycle/situation.ts';
 import type { Facts, Peer } from './facts.ts';
@@ -41,7 +42,9 @@ export interface Status {
   readonly lastHandshake: string | null;
   /** The version of the fabric's roots, and when the device has learned of them; null if they are those that the factory wrote. */
   readonly roots: { readonly version: number; readonly learned: string } | null;
-  /** When the longterm key is replaced next, and why that has failed at the last attempt; null if `identity.rotate-after` is off, or there is no key. */
+  /** The certificate of a CA that the device has; null in the other modes, or if there is none yet. */
+  readonly certificate: CertificateView | null;
+  /** When the key is replaced next, and why that has failed at the last attempt; null if it is not, or there is none. */
   readonly rotation: {
     readonly next: string;
     readonly failure: { readonly code: string; readonly message: string } | null;
@@ -105,6 +108,7 @@ export function statusOf(snapshot: Snapshot): Status {
     handshakes: facts.handshakes,
     lastHandshake: facts.lastHandshake ?? null,
     roots: facts.roots ?? null,
+    certificate: facts.certificate ?? null,
     rotation: facts.rotation ? { next: facts.rotation.next, failure: facts.rotation.failure ?? null } : null,
     decommission: decommissionOf(facts),
     traffic: facts.traffic ?? null,
@@ -160,6 +164,12 @@ function rotationText({ next, failure }: NonNullable<Status['rotation']>, wallMs
     : `${when}; the last attempt has failed: ${failure.message} [${failure.code}]`;
 }
 
+function certificateText({ subject, notAfter, key }: CertificateView, wallMs: number): string {
+  const leftMs = Date.parse(notAfter) - wallMs;
+  const until = leftMs > 0 ? `for ${duration(leftMs)}, until ${notAfter}` : `EXPIRED since ${notAfter}`;
+  return `${subject}, ${until}; its key is in ${key === 'tpm' ? 'the TPM' : 'a file'}`;
+}
+
 function decommissionText({ step, since, told, credential }: NonNullable<Status['decommission']>): string {
   if (step === 'asked') return `the fabric is asked to retire this device, since ${since}`;
   const fabric = told ? 'the fabric has retired it' : 'the fabric was not told';
@@ -178,6 +188,7 @@ export function describeStatus(status: Status, wallMs: number): string {
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
   if (status.resident !== null) rows.push(['resident', residentText(status.resident, status.mode)]);
+  if (status.certificate) rows.push(['certificate', certificateText(status.certificate, wallMs)]);
   if (status.rotation) rows.push(['next key', rotationText(status.rotation, wallMs)]);
   if (status.roots)
     rows.push([

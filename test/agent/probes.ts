@@ -1,6 +1,5 @@
 import { parseConfig } from '../../agent/config/config.ts';
 import type { Probes } from '../../agent/doctor/probes.ts';
-import type { CertificateFacts } from '../../crypto/certificates.ts';
 
 export const HEALTHY_CONFIG = '[remote]\nhosts = ["fabric.example"]';
 const NOON = Date.parse('2030-01-01T12:00:00Z');
@@ -44,8 +43,11 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
     }),
     membership: async () => true,
     certificate: async () => ({
-      address: new Uint8Array(16).fill(0xfd),
-      facts: { subject: 'CN=pump', notAfter: 1_800_000_000 } as CertificateFacts,
+      subject: 'CN=pump',
+      address: 'fdfd::1',
+      notBefore: '2029-12-01T00:00:00.000Z',
+      notAfter: '2030-03-01T00:00:00.000Z',
+      key: 'file',
     }),
     tlsRoot: async () => 'PEM',
     lookup: async () => ['2001:db8::1', '192.0.2.1'],
@@ -86,6 +88,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       handshakes: 0,
       lastHandshake: null,
       roots: null,
+      certificate: null,
       rotation: null,
       decommission: null,
       traffic: null,

@@ -57,7 +57,7 @@ describe('the Debian package', () => {
       'usr/share/doc/enf-agent/THIRD-PARTY',
       'usr/share/doc/enf-agent/changelog.gz',
       'usr/share/doc/enf-agent/copyright',
-      ...['api', 'config', 'doctor', 'errors', 'operate', 'routes', 'tpm'].map(
+      ...['api', 'config', 'doctor', 'errors', 'operate', 'pki', 'routes', 'tpm'].map(
         (page) => `usr/share/doc/enf-agent/docs/${page}.md`,
       ),
       'usr/share/doc/enf-agent/examples/instance.toml',

@@ -1,5 +1,5 @@
-import { type Finding, failed, failing, ok } from '../../../cli/check.ts';
-import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import { type Finding, failed, failing, ok, warning } from '../../../cli/check.ts';
+import { isEnrolled } from '../../config/config.ts';
 import type { Check } from '../check.ts';
 import type { Probes } from '../probes.ts';
 import { checkTpmThatAnswers } from './tpm-use.ts';
@@ -14,12 +14,35 @@ export const credential: Check = {
   },
 };
 
-/** Its chain and dates are judged by the fabric, whose clock is right. */
-async function named({ certificate }: Pick<Probes, 'certificate'>): Promise<Finding> {
-  const { address, facts } = await certificate();
-  return ok(
-    `${facts.subject} for ${formatIpv6(address)}, until ${new Date(1_000 * facts.notAfter).toISOString()}`,
-  );
+/** Less of its life than this left: what should have renewed it has not. */
+const LATE = 1 / 4;
+
+/** Its chain is judged by the fabric, and so are its dates, by a clock that is right. */
+async function named(probes: Pick<Probes, 'certificate' | 'config' | 'wallMs' | 'status'>): Promise<Finding> {
+  const { subject, address, notBefore, notAfter, key } = await probes.certificate();
+  const [from, to] = [Date.parse(notBefore), Date.parse(notAfter)];
+  const enrolled = isEnrolled(probes.config);
+  const what = `${subject} for ${address}, until ${notAfter}${enrolled ? `, its key in ${key === 'tpm' ? 'the TPM' : 'a file'}` : ''}`;
+  const now = probes.wallMs();
+  if (now >= to)
+    return failed(
+      `${what}: by this device’s clock it has expired`,
+      enrolled
+        ? 'If the clock is right, enroll again with a new code: enf-agent enroll --force.'
+        : 'If the clock is right, put a newer certificate there.',
+    );
+  const rotation = enrolled ? (await probes.status())?.rotation : undefined;
+  const why = rotation?.failure
+    ? `; the last renewal has failed: ${rotation.failure.message} [${rotation.failure.code}]`
+    : '';
+  if (to - now < LATE * (to - from) || why !== '')
+    return warning(
+      `${what}${why}`,
+      enrolled
+        ? 'The agent renews it by itself while it is online: see "enf-agent status".'
+        : 'Have a newer certificate put there in time.',
+    );
+  return ok(rotation ? `${what}, renewed ${rotation.next}` : what);
 }
 
 async function prove(probes: Pick<Probes, 'membership'>): Promise<Finding> {

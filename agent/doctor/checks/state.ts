@@ -37,7 +37,8 @@ export const state: Check = {
       );
     }
     if (view.decommissioned) return ok('this device is out of service; it has no identity and gets none');
-    const who = view.address === undefined ? 'no identity yet' : `identity ${view.address}`;
+    const address = mode === 'pki' ? view.certificate?.address : view.address;
+    const who = address === undefined ? 'no identity yet' : `identity ${address}`;
     return ok(`${who}${view.unfinished ? ', a provisioning is not finished' : ''}`);
   },
 };

@@ -1,13 +1,15 @@
 import { type Finding, failed, ok, skipped, warning } from '../../../cli/check.ts';
 import { accessProblem, describeDevice, devicePath } from '../../../os/linux/tpm-device.ts';
+import { mayUseTpm } from '../../config/config.ts';
 import type { Check } from '../check.ts';
+import type { Probes } from '../probes.ts';
 
 export const tpmDevice: Check = {
   id: 'tpm-device',
   about: 'the TPM’s device file exists and may be used',
   async run(probes) {
-    const { identity, tpm } = probes.config;
-    if (identity.mode !== 'tpm') return skipped('the keys are in files');
+    const { tpm } = probes.config;
+    if (!(await usesTpm(probes))) return skipped('the keys are in files');
     const path = devicePath(tpm.tcti);
     if (path === undefined) return skipped(`${tpm.tcti} is not a device file`);
     const [file, others] = [await probes.deviceFile(path), await probes.tpmDevices()];
@@ -29,6 +31,14 @@ export const tpmDevice: Check = {
     return ok(describeDevice(path, file));
   },
 };
+
+/** Without the TPM there is no identity: keys of an enrolled device may be there, or are. */
+async function usesTpm({ config, state }: Pick<Probes, 'config' | 'state'>): Promise<boolean> {
+  const { mode, keyIn } = config.identity;
+  if (mode === 'tpm') return true;
+  if (!mayUseTpm(config)) return false;
+  return keyIn === 'tpm' || (await state().catch(() => undefined))?.certificate?.key === 'tpm';
+}
 
 const listed = (paths: readonly string[]): string =>
   paths.length === 0 ? 'no TPM device' : paths.join(', ');

@@ -27,7 +27,9 @@ export async function checkTpm(
   probes: Pick<Probes, 'config' | 'status'>,
   look: () => Promise<Finding>,
 ): Promise<Finding> {
-  if (probes.config.identity.mode !== 'tpm') return skipped('the keys are in files');
+  const { mode } = probes.config.identity;
+  if (mode !== 'tpm')
+    return skipped(mode === 'pki' ? 'this device has a certificate, no credential' : 'the keys are in files');
   try {
     return await look();
   } catch (error) {

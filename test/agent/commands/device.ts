@@ -70,6 +70,7 @@ export async function openDevice(
         renew: () => agent.driver.renew(),
         decommission: (offline) => agent.driver.decommission(offline),
         departureEnd: () => agent.driver.departureEnd(),
+        enroll: ({ code, again }) => agent.effects.enroll(code, again),
         ...(more.old ? {} : { handshakeEnd: () => agent.driver.handshakeEnd() }),
       }),
     );

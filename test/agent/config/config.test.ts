@@ -34,6 +34,8 @@ test('only the hosts are required; everything else has its default', () => {
       credentialDir: '',
       certificate: '',
       key: '',
+      estServer: undefined,
+      keyIn: 'auto',
       basename: '',
       suite: 1,
       address: '',
@@ -81,6 +83,8 @@ test('every key can be set', () => {
     suite = 4
     address = "fd00::1"
     rotate-after = "2160h"
+    est-server = "https://[2001:db8::9]:8443/.well-known/est/plant/"
+    key-in = "tpm"
     [tpm]
     tcti = "swtpm:host=127.0.0.1,port=2321"
     [tunnel]
@@ -114,6 +118,8 @@ test('every key can be set', () => {
     suite: 4,
     basename: 'xaprcnet',
     rotateAfter: 7_776_000_000,
+    estServer: { host: '2001:db8::9', port: 8_443, path: '/.well-known/est/plant' },
+    keyIn: 'tpm',
   });
   expect(config.tunnel).toMatchObject({ heartbeatPeriod: 300_000, heartbeatTimeout: 2_000, fwmark: 363 });
   expect(config.route.prefixes.map((prefix) => prefix.length)).toEqual([64, 32]);
@@ -133,6 +139,41 @@ test('keys are replaced after an hour at the earliest, or never', () => {
   ]);
   expect(renderConfig(parse(LEAST))).toContain('rotate-after = "off"');
   expect(renderConfig(parse(`${LEAST}[identity]\nrotate-after = "48h"`))).toContain('rotate-after = "48h"');
+});
+
+test('a certificate comes from files, both of them, or from an EST server', () => {
+  const pki = `${LEAST}[identity]\nmode = "pki"\n`;
+  const estServer = (text: string) => parse(`${pki}est-server = "${text}"`).identity.estServer;
+  expect(estServer('https://fabric.example')).toEqual({
+    host: 'fabric.example',
+    port: 443,
+    path: '/.well-known/est',
+  });
+  expect(parse(pki).identity.estServer).toBeUndefined();
+  for (const text of [
+    'http://fabric.example',
+    'fabric.example:9443',
+    'https://fabric.example:0',
+    'https://fabric.example:70000',
+    'https://user:secret@fabric.example',
+    'https://fabric.example/a b',
+    'https://fabric.example/?x',
+    `https://fabric.example${'/a'.repeat(9)}`,
+    'https://10.1',
+  ])
+    expect(refusal(`${pki}est-server = "${text}"`).code).toBe('config.bad-value');
+  const files = { certificate: 'certificate = "/c"\n', key: 'key = "/k"\n' };
+  for (const [given, absent] of [
+    ['certificate', 'key'],
+    ['key', 'certificate'],
+  ] as const)
+    expect(refusal(pki + files[given])).toMatchObject({
+      code: 'config.missing-key',
+      message: expect.stringContaining(`identity.${absent}`),
+    });
+  const both = `${pki}${files.certificate}${files.key}`;
+  expect(parse(both).identity).toMatchObject({ certificate: '/c', key: '/k' });
+  expect(refusal(`${both}est-server = "https://f.example"`).code).toBe('config.bad-value');
 });
 
 describe('[C-9] the proxy', () => {
@@ -165,6 +206,7 @@ test('what check-config prints means the same again', () => {
     LEAST,
     `${LEAST}[route]\nprefixes = ["fd00:1::/48"]\n[tunnel]\nheartbeat-period = "90s"\n[metrics]\nlisten = "[::1]:9464"\n`,
     `${LEAST}proxy = "http://[2001:db8::5]:3128"\n`,
+    `${LEAST}[identity]\nmode = "pki"\nest-server = "https://[2001:db8::5]"\n`,
   ]) {
     expect(parse(renderConfig(parse(text)))).toEqual(parse(text));
   }
@@ -232,6 +274,8 @@ describe('bad values name the key, what was expected and what came', () => {
     'identity.credential-dir': ['"credential"'],
     'identity.certificate': ['"machine.pem"'],
     'identity.key': ['"machine.key"'],
+    'identity.est-server': ['"fabric.example"', '"http://fabric.example"', '"https://"', '1'],
+    'identity.key-in': ['"TPM"', '""', '"software"'],
     'identity.basename': [`"${'x'.repeat(65)}"`, `"${'ä'.repeat(33)}"`, '7'],
     'identity.suite': ['0', '5', '"1"'],
     'identity.address': ['"fd00"', '"::"', '"10.0.0.1"'],

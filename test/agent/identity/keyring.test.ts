@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
 import { openKeyring } from '../../../agent/identity/keyring.ts';
+import { openKeys } from '../../../agent/identity/keys.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { temporaryFolder } from '../folders.ts';
 
@@ -10,7 +11,7 @@ function software() {
     'test',
   );
   const stop = new AbortController();
-  return { keyring: openKeyring(config, stop.signal), stop };
+  return { keyring: openKeyring(() => openKeys(config), stop.signal), stop };
 }
 const identityOf = async (keyring: ReturnType<typeof openKeyring>) => ({
   address: 'fd00::7',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { dueAt, overduePause } from '../../../agent/lifecycle/rotation.ts';
+import { dueAt, overduePause, renewalAge } from '../../../agent/lifecycle/rotation.ts';
 
 const DAY = 86_400_000;
 const AFTER = 90 * DAY;
@@ -35,4 +35,10 @@ test('the next key of a device has another moment; one of unknown age is due at 
 test('who is overdue at the start waits, an hour at most', () => {
   expect([0, 0.5, 0.999].map((random) => overduePause(AFTER, random))).toEqual([0, 1_800_000, 3_596_400]);
   expect(overduePause(3_600_000, 0.5)).toBe(180_000);
+});
+
+test('a certificate is renewed at two thirds of its life, earlier where keys are replaced earlier', () => {
+  expect(renewalAge(90 * DAY, 0)).toBe(60 * DAY);
+  expect(renewalAge(90 * DAY, 30 * DAY)).toBe(30 * DAY);
+  expect(renewalAge(90 * DAY, 365 * DAY)).toBe(60 * DAY);
 });

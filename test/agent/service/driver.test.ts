@@ -34,6 +34,7 @@ function scripted(script: {
       return next('connect', script.connect, async () => {});
     },
     renew: () => next('renew', script.renew, async () => 'fd00::7'),
+    enroll: () => Promise.reject(new Error('nobody enrols here')),
     leave: () => next('leave', script.leave, async () => {}),
     erase: () => next('erase', script.erase, async () => 'removed' as const),
     reload: () => void calls.push('reload'),

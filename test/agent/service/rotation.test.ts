@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
+import { parseConfig } from '../../../agent/config/config.ts';
 import { dueAt } from '../../../agent/lifecycle/rotation.ts';
 import type { Situation } from '../../../agent/lifecycle/situation.ts';
 import { STABLE_MS } from '../../../agent/lifecycle/timing.ts';
-import { keepRotation } from '../../../agent/service/rotation.ts';
+import { ageOfKey, keepRotation } from '../../../agent/service/rotation.ts';
 import type { HandshakeEnd } from '../../../agent/status/facts.ts';
 
 const ADDRESS = 'fd00::7';
@@ -11,7 +12,7 @@ const MADE = Date.parse('2026-03-01T12:00:00.000Z');
 const HOUR = 3_600_000;
 
 /** A rotation over clocks that the test moves; `online` since they began. */
-function world(startMs = MADE + HOUR, random = 0.5) {
+function world(startMs = MADE + HOUR, random = 0.5, afterMs: () => number | undefined = () => AFTER) {
   const now = { wall: startMs, steady: 0 };
   const attempts = { prepare: 0, provision: 0, connect: 0, erase: 0 };
   const state = {
@@ -28,7 +29,7 @@ function world(startMs = MADE + HOUR, random = 0.5) {
   let end: (how: HandshakeEnd | undefined) => void = () => {};
   let pending: Promise<HandshakeEnd | undefined> | undefined;
   const rotation = keepRotation({
-    afterMs: AFTER,
+    afterMs,
     driver: {
       situation: () => state.situation,
       renew: () => {
@@ -147,4 +148,32 @@ test('a key of unknown age is replaced; without an identity there is nothing to 
   expect(state.renewals).toBe(1);
   state.situation = { kind: 'stopped' };
   expect(rotation.facts()).toBeUndefined();
+});
+
+test('a certificate of an EST server is renewed in any case, a longterm key if that is configured, files of others never', () => {
+  const of = (identity: string, facts: Parameters<typeof ageOfKey>[1]) =>
+    ageOfKey(parseConfig(`[remote]\nhosts = ["f"]\n[identity]\n${identity}`, 'x'), facts);
+  const certificate = {
+    ...{ subject: 'CN=a', address: ADDRESS, key: 'file' as const },
+    ...{ notBefore: '2026-01-01T00:00:00.000Z', notAfter: '2026-04-01T00:00:00.000Z' },
+  };
+  const lastHandshake = '2026-02-01T00:00:00.000Z';
+  const facts = () => ({ certificate, lastHandshake });
+  const files = 'mode = "pki"\ncertificate = "/c"\nkey = "/k"\n';
+  expect(of('', facts)).toBeUndefined();
+  expect(of(files, facts)).toBeUndefined();
+  expect(of(`${files}rotate-after = "24h"`, facts)).toBeUndefined();
+  const longterm = of('rotate-after = "24h"', facts)!;
+  expect([longterm.afterMs(), longterm.provisioned()]).toEqual([24 * HOUR, lastHandshake]);
+  const enrolled = of('mode = "pki"', facts)!;
+  expect([enrolled.afterMs(), enrolled.provisioned()]).toEqual([60 * 24 * HOUR, certificate.notBefore]);
+  expect(of('mode = "pki"\nrotate-after = "24h"', facts)!.afterMs()).toBe(24 * HOUR);
+  const none = of('mode = "pki"', () => ({ lastHandshake: undefined }))!;
+  expect([none.afterMs(), none.provisioned()]).toEqual([undefined, undefined]);
+});
+
+test('a key of an age that nobody knows yet is not replaced', () => {
+  const { state, rotation, wait } = world(due + AFTER, 0, () => undefined);
+  wait(STABLE_MS + HOUR);
+  expect([state.renewals, rotation.facts()]).toEqual([0, undefined]);
 });

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { CertificateView } from '../../../agent/identity/session.ts';
 import { type Agent, answerApi, answerMetrics, ROUTES } from '../../../agent/status/api.ts';
 import type { HandshakeEnd } from '../../../agent/status/facts.ts';
 import { METRICS, renderMetrics } from '../../../agent/status/metrics.ts';
 import type { Status } from '../../../agent/status/status.ts';
 import type { Counters } from '../../../agent/tunnel/session.ts';
 import { serveLoopback, TextAnswer } from '../../../os/net/control-socket.ts';
+import { Failure } from '../../../protocol/failure.ts';
 
 const docs = readFileSync(new URL('../../../docs/api.md', import.meta.url), 'utf8');
 
@@ -32,6 +34,7 @@ const STATUS: Status = {
   handshakes: 1,
   lastHandshake: '2029-01-01T00:00:00.000Z',
   roots: null,
+  certificate: null,
   rotation: null,
   decommission: null,
   traffic: null,
@@ -66,8 +69,35 @@ function agent(renewable = true): Agent & { renewals: number; departures: boolea
       return renewable;
     },
     departureEnd: async () => ({ told: true, credential: 'removed' }),
+    async enroll({ code, again }) {
+      if (code !== 'right')
+        throw new Failure('est.wrong-code', 'operator', 'no such code', { action: 'Ask.' });
+      return { ...CERTIFICATE, subject: again ? 'CN=again' : 'CN=first' };
+    },
   };
 }
+
+const CERTIFICATE: CertificateView = {
+  subject: 'CN=first',
+  address: 'fd00::7',
+  notBefore: '2029-12-01T00:00:00.000Z',
+  notAfter: '2030-03-01T00:00:00.000Z',
+  key: 'tpm',
+};
+
+describe('an enrolment', () => {
+  const ask = (body: unknown) =>
+    answerApi({ method: 'POST', path: '/v1/enroll', json: async () => body }, agent());
+
+  test('answers with the certificate, or with the failure whole', async () => {
+    expect(await ask({ code: 'right' })).toEqual({ certificate: CERTIFICATE });
+    expect(await ask({ code: 'right', again: true })).toMatchObject({ certificate: { subject: 'CN=again' } });
+    const failure = { code: 'est.wrong-code', remedy: 'operator', message: 'no such code', action: 'Ask.' };
+    for (const body of [{ code: 'wrong' }, {}, null, { code: 7 }, [], { code: ['right'] }])
+      expect(await ask(body)).toEqual({ failure });
+    expect(await answerApi({ method: 'POST', path: '/v1/enroll' }, agent())).toEqual({ failure });
+  });
+});
 
 describe('the control socket', () => {
   test('tells the status', () => {

@@ -119,6 +119,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     rotation: null,
     decommission: null,
     roots: { version: 2, learned: '2029-12-30T12:00:00.000Z' },
+    certificate: null,
     traffic,
     state: { generation: 4, quarantined: ['state-0.bad-1'] },
   });
@@ -165,6 +166,20 @@ test('before the first identity, and stopped, there is no address', () => {
     expect([status.address, status.state.generation]).toEqual([null, null]);
     expect(describeStatus(status, NOON)).toContain('none yet');
   }
+});
+
+test('a certificate is shown with its end, and where its key is', () => {
+  const certificate = {
+    ...{ subject: 'CN=fd00::7', address: 'fd00::7', key: 'tpm' as const },
+    ...{ notBefore: '2029-12-01T12:00:00.000Z', notAfter: '2030-01-03T12:00:00.000Z' },
+  };
+  const shown = statusOf(snapshot(online, { facts: { ...snapshot(online).facts, certificate } }));
+  expect(shown.certificate).toEqual(certificate);
+  expect(describeStatus(shown, NOON)).toContain(
+    'CN=fd00::7, for 48 h, until 2030-01-03T12:00:00.000Z; its key is in the TPM',
+  );
+  const late = describeStatus(shown, NOON + 2 * 86_400_000);
+  expect(late).toContain('EXPIRED since 2030-01-03T12:00:00.000Z');
 });
 
 test('the next key, and how a device goes out of service, are shown', () => {

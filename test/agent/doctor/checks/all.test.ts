@@ -11,6 +11,7 @@ import { fakeProbes, HEALTHY_CONFIG } from '../../probes.ts';
 const config = (more: string, base = HEALTHY_CONFIG): Config => parseConfig(`${base}\n${more}`, 'test');
 const HOSTS = '[remote]\nhosts = ["fabric.example", "other.example"]';
 const PKI = config('[identity]\nmode = "pki"\ncertificate = "/c"\nkey = "/k"');
+const ENROLLED = config('[identity]\nmode = "pki"');
 const SOFTWARE = config('[identity]\nmode = "software"\ncredential-dir = "/c"');
 const PROXIED = config('proxy = "http://192.0.2.9:3128"', HOSTS);
 const NAMED_PROXY = config('proxy = "http://proxy.example:3128"', HOSTS);
@@ -75,6 +76,18 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   ],
   state: [
     [{}, 'ok', /fd00::7/],
+    [{ config: ENROLLED }, 'ok', /no identity yet/],
+    [
+      {
+        config: ENROLLED,
+        state: async () => ({
+          ...state,
+          certificate: { subject: '', address: 'fd00::8', notBefore: '', notAfter: '', key: 'file' },
+        }),
+      },
+      'ok',
+      /identity fd00::8/,
+    ],
     [{ state: async () => ({ ...state, unfinished: true }) }, 'ok', /not finished/],
     [
       { state: async () => ({ ...state, decommissioned: true, address: undefined, keyKind: undefined }) },
@@ -133,6 +146,20 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   'tpm-device': [
     [{}, 'ok', /tpmrm0/],
     [{ config: SOFTWARE }, 'skipped', /files/],
+    [{ config: PKI }, 'skipped', /files/],
+    [{ config: ENROLLED }, 'skipped', /files/],
+    [{ config: config('[identity]\nmode = "pki"\nkey-in = "tpm"') }, 'ok', /tpmrm0/],
+    [
+      {
+        config: ENROLLED,
+        state: async () => ({
+          ...state,
+          certificate: { subject: '', address: '', notBefore: '', notAfter: '', key: 'tpm' },
+        }),
+      },
+      'ok',
+      /tpmrm0/,
+    ],
     [{ config: config('[tpm]\ntcti = "swtpm:port=1"') }, 'skipped', /not a device file/],
     [{ deviceFile: async () => undefined, tpmDevices: async () => [] }, 'failed', /found: no TPM/],
     [
@@ -237,7 +264,29 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{}, 'ok', /verified/],
     [{ config: SOFTWARE, membership: async () => true }, 'ok', /verified/],
     [{ membership: async () => false }, 'failed', /do not belong together/],
-    [{ config: PKI, membership: refused }, 'ok', /CN=pump for fdfd:.* until 2027-01-15/],
+    [{ config: PKI, membership: refused }, 'ok', /CN=pump for fdfd::1, until 2030-03-01/],
+    [{ config: PKI, wallMs: () => Date.parse('2030-02-20') }, 'warning', /until 2030-03-01/],
+    [{ config: PKI, wallMs: () => Date.parse('2030-03-01') }, 'failed', /has expired/],
+    [{ config: ENROLLED }, 'ok', /its key in a file/],
+    [
+      {
+        config: ENROLLED,
+        status: async () => ({ ...running, rotation: { next: '2030-02-01', failure: null } }),
+      },
+      'ok',
+      /renewed 2030-02-01/,
+    ],
+    [
+      {
+        config: ENROLLED,
+        status: async () => ({
+          ...running,
+          rotation: { next: '2030-02-01', failure: { code: 'est.refused', message: 'no' } },
+        }),
+      },
+      'warning',
+      /the last renewal has failed: no \[est.refused\]/,
+    ],
     [{ config: PKI, certificate: refused }, 'failed', /cannot read it/],
     [{ config: SOFTWARE, membership: refused }, 'failed', /cannot read it/],
     [{ membership: absent }, 'failed', /tpm\.absent/],
