@@ -86,6 +86,7 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
     presence: async () => (address) => contactOf(address, parts),
     learned: async () => parts.router?.learned,
     ruleCounts: async (network) => parts.router?.ruleCounts(network),
+    limited: async (address) => parts.router?.limited(address),
   };
   const signing = account(parts.registry);
   const jobs = openJobs(Date.now, (error) => parts.log('error', `job: ${(error as Error).stack}`));

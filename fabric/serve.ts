@@ -148,6 +148,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       admission: registry,
       networks: { ...registry, networks: registry.of(EVERYTHING).networks },
       rules: { ...registry, rules: registry.of(EVERYTHING).rules },
+      rates: { ...registry, rateLimits: registry.of(EVERYTHING).rateLimits },
       ...(tun === undefined ? {} : { tun }),
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       ...(options.decommission === undefined ? {} : { decommission: options.decommission }),

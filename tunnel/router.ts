@@ -38,6 +38,8 @@ export interface RouterThreads {
   setRules(network: number, rules: Uint8Array): RulesHandle | undefined;
   /** What each of those rules has decided on so far. */
   ruleCounts(rules: RulesHandle): readonly RuleCount[];
+  /** Gives the threads the rate limits of a network, encoded as native/router/rates/rates.h says; none if `rates` is empty. */
+  setRates(network: number, rates: Uint8Array): void;
   /** Sends a control message (1 to 1,496 bytes) to an admitted peer that understands them. */
   send(peer: PeerHandle, packet: Uint8Array): void;
   /** Shows this certificate to whoever connects from now on. @throws Error EKEYREJECTED */
@@ -113,6 +115,7 @@ export function startRouterThreads(
         bytes: counts[2 * i + 1]!,
       }));
     },
+    setRates: (network, rates) => native.routerRates(handle, network, rates),
     send: (peer, packet) => native.routerSend(handle, peer, packet),
     setIdentity: (next) => native.routerIdentity(handle, next.certificate, next.key),
     setVouched: (vouched) => native.routerVouched(handle, vouched),

@@ -4,8 +4,8 @@ import type { Permission, Role } from '../../fabric/access/roles.ts';
 export const PERMISSION_WORDS: Readonly<Record<Permission, string>> = {
   'networks.read': 'See the networks',
   'networks.write': 'Add, name and remove networks, and give their devices names in DNS',
-  'rules.read': 'See who reaches whom in a network',
-  'rules.write': 'Add, move and remove the rules of who reaches whom',
+  'rules.read': 'See who reaches whom in a network, and how much devices may send',
+  'rules.write': 'Change the rules of who reaches whom, and the rate limits of devices',
   'groups.read': 'See the batches, and how many of each have come',
   'groups.claim': 'Scan labels and admit batches',
   'groups.suspend': 'Suspend batches, and resume them',

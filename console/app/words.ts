@@ -100,3 +100,12 @@ export const cityWords = ({
   const names = [city, region].filter((name, i, all) => name !== null && all.indexOf(name) === i);
   return `${[...names, placeWords(country)].join(', ')}, within ${Math.ceil(radiusKm)} km`;
 };
+
+/** “1,000 packets and 1,000,000 bytes a second”; of a limit, null says nothing and 0 any number. */
+export function rateWords({ packets, bytes }: DeviceDetails['limits']['in']): string {
+  const words = [
+    ...(packets === null ? [] : [packets === 0 ? 'any number of packets' : count(packets, 'packet')]),
+    ...(bytes === null ? [] : [bytes === 0 ? 'any number of bytes' : count(bytes, 'byte')]),
+  ];
+  return words.length === 0 ? 'no limit' : `${words.join(' and ')} a second`;
+}

@@ -21,6 +21,18 @@ function ruleText(detail: Detail): string {
   return `${what}, ${short(field(detail, 'devices'))} with ${short(field(detail, 'with'))}`;
 }
 
+/** Who may have how much: “each device: 1,000 packets out, any number of bytes in”. */
+function limitText(detail: Detail): string {
+  const devices = field(detail, 'devices');
+  const values = ['packets-in', 'bytes-in', 'packets-out', 'bytes-out'].flatMap((name) => {
+    const value = detail[name];
+    const [what, way] = name.split('-');
+    if (typeof value !== 'number') return [];
+    return [`${value === 0 ? 'any number of' : value.toLocaleString('en')} ${what} ${way}`];
+  });
+  return `${devices === 'any' ? 'each device' : short(devices)}: ${values.join(', ')}`;
+}
+
 /** What an alarm of each kind says of its subject. */
 const ALARMS: Readonly<Record<AlarmKind, (of: string) => string>> = {
   'group.over-announced': (of) => `more devices of ${of} came than are expected`,
@@ -78,6 +90,12 @@ const WORDS: Readonly<Record<string, Words>> = {
     `${who} moved ${subject} of ${field(detail, 'network')} from place ${field(detail, 'from')} to ${field(detail, 'to')}`,
   'rule.remove': ({ who, subject, detail }) =>
     `${who} removed ${subject} of ${field(detail, 'network')}: ${ruleText(detail)}`,
+  'limit.set': ({ who, subject, detail }) =>
+    `${who} set a rate limit in ${subject}, for ${limitText(detail)}`,
+  'limit.remove': ({ who, subject, detail }) =>
+    `${who} removed a rate limit in ${subject}, for ${limitText(detail)}`,
+  'limit.max': ({ who, subject, detail }) =>
+    `${who} set the most that devices in ${subject} may: ${limitText(detail)}`,
   'group.add': ({ who, subject, detail }) =>
     `${who} admitted the batch ${named(detail, subject)} to ${field(detail, 'network')}`,
   'group.change': ({ who, subject, detail }) => `${who} changed the batch ${named(detail, subject)}`,

@@ -4,7 +4,7 @@ import { run } from '../api/operations.ts';
 import { hrefOf } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
-import { shortGid, whereWords } from '../app/words.ts';
+import { count, rateWords, shortGid, whereWords } from '../app/words.ts';
 import { Presence, Standing } from '../parts/badge.tsx';
 import { Copyable } from '../parts/copy.tsx';
 import { GroupLink } from '../parts/link.tsx';
@@ -70,6 +70,7 @@ export function DevicePage({ address }: { readonly address: string }) {
             : []),
           ['Note', data.note ?? <span class="quiet">none</span>],
           ['Network', data.network],
+          ...limitRows(data.limits),
           ['Batch id', <code key="i">{shortGid(data.gid)}</code>],
           ['Admitted', <When key="w" at={data.created} />],
           [
@@ -98,6 +99,14 @@ export function DevicePage({ address }: { readonly address: string }) {
       )}
     </Page>
   );
+}
+
+/** Nothing, if it has no limit and none has dropped anything. */
+function limitRows({ in: gets, out: sends, dropped }: DeviceDetails['limits']) {
+  const isLimited = [gets.packets, gets.bytes, sends.packets, sends.bytes].some((value) => value !== null);
+  if (!isLimited && !dropped) return [];
+  const lost = dropped ? `; ${count(dropped, 'packet')} dropped since its tunnel began` : '';
+  return [['Rate limits', `gets ${rateWords(gets)}, sends ${rateWords(sends)}${lost}`] as const];
 }
 
 function Actions({

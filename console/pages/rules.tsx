@@ -10,6 +10,7 @@ import { Page } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
+import { RateLimits } from './rates.tsx';
 
 type End = RuleRow['devices'];
 type Asked = 'new' | { readonly what: 'remove'; readonly rule: RuleRow };
@@ -79,6 +80,7 @@ export function Rules({ route }: { readonly route: Route }) {
           </p>
         }
       />
+      <RateLimits network={network} />
       <p>
         <a href={hrefOf(['networks'])}>All networks</a>
       </p>

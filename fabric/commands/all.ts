@@ -18,10 +18,11 @@ import { pkiCommands } from './pki.ts';
 import { privacyCommands } from './privacy.ts';
 import { rootCommands } from './root.ts';
 import { rosterCommands } from './roster.ts';
-import { ruleCommands } from './rule.ts';
 import { serveCommand } from './serve.ts';
 import { status } from './status.ts';
 import { tokenCommands } from './token.ts';
+import { limitCommands } from './traffic/limit.ts';
+import { ruleCommands } from './traffic/rule.ts';
 
 /** In the order in which a new owner needs them. */
 export const commands: readonly Command[] = [
@@ -33,6 +34,7 @@ export const commands: readonly Command[] = [
   ...deviceCommands,
   ...bulkCommands,
   ...ruleCommands,
+  ...limitCommands,
   ...pkiCommands,
   audit,
   ...alarmCommands,

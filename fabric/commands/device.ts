@@ -9,6 +9,7 @@ import { DEVICE_FILTERS, narrowed } from './bulk.ts';
 import { requireYes, YES } from './common/confirm.ts';
 import { OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, countText, LIMIT, printList, when } from './common/list.ts';
+import { limitText } from './traffic/limit.ts';
 
 function onlineText({ online, silentSince }: DeviceView): string {
   if (silentSince !== undefined) return `silent since ${when(silentSince)}`;
@@ -105,6 +106,7 @@ function deviceText(device: DeviceDetails): string {
     ...(device.note === null ? [] : [`Note      ${device.note}`]),
     `Standing  ${device.standing}${device.movedTo === undefined ? '' : `; its former chip has ${device.movedTo} now`}`,
     `Tunnel    ${tunnelText(device)}`,
+    ...limitLines(device.limits),
     ...(device.city === null ? [] : [`Place     ${cityText(device.city)}`]),
     `Agent     ${agent === null ? 'has reported nothing' : agentText(agent)}`,
     ...(twins === null ? [] : [`Clones    ${clonesText(twins)}`]),
@@ -117,6 +119,16 @@ function deviceText(device: DeviceDetails): string {
     history,
     ...device.earlierHandshakes.map((each) => `Before them ${countText(each)}`),
   ].join('\n');
+}
+
+/** Nothing, if it has no limit and none has dropped anything. */
+function limitLines(limits: DeviceDetails['limits']): string[] {
+  const { in: gets, out: sends, dropped } = limits;
+  const isLimited = [gets.packets, gets.bytes, sends.packets, sends.bytes].some((value) => value !== null);
+  if (!isLimited && !dropped) return [];
+  const lost =
+    dropped === null ? '' : `; ${dropped.toLocaleString('en')} packets dropped since its tunnel began`;
+  return [`Limits    ${limitText(limits)}${lost}`];
 }
 
 function tunnelText(device: DeviceDetails): string {

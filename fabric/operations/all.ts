@@ -48,7 +48,8 @@ import {
   removeRoster,
   showRoster,
 } from './rosters.ts';
-import { addRule, listRules, moveRule, removeRule, testRules } from './rules.ts';
+import { listLimits, removeLimit, setLimit, setMax } from './traffic/limits.ts';
+import { addRule, listRules, moveRule, removeRule, testRules } from './traffic/rules.ts';
 
 /** The operations that a running fabric offers on its control socket and in its API, by name. Each checks its input itself. */
 const ALL = {
@@ -63,6 +64,10 @@ const ALL = {
   'rule-move': moveRule,
   'rule-remove': removeRule,
   'rule-test': testRules,
+  'limit-list': listLimits,
+  'limit-set': setLimit,
+  'limit-remove': removeLimit,
+  'limit-max': setMax,
   'label-read': readLabel,
   'group-add': admitGroup,
   'group-list': listGroups,

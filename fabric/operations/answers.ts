@@ -34,6 +34,7 @@ import {
   VerifiedView,
 } from './views/handshakes.ts';
 import { JobsView } from './views/jobs.ts';
+import { LimitView } from './views/limits.ts';
 import { CountriesView, HoursView, OverviewView, PlacesView } from './views/overview.ts';
 import {
   InviteView,
@@ -72,6 +73,10 @@ export const ANSWERS = {
   'rule-move': changedTo(MovedRuleView),
   'rule-remove': changedTo(RuleView),
   'rule-test': TestedView,
+  'limit-list': pageOf(LimitView),
+  'limit-set': changedTo(LimitView),
+  'limit-remove': changedTo(LimitView),
+  'limit-max': changedTo(LimitView),
   'label-read': LabelView,
   'group-add': changedTo(GroupView),
   'group-list': pageOf(GroupRow),

@@ -1,6 +1,7 @@
-import { formatIpv6, formatPrefix, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
+import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import { countries } from '../geo/countries.ts';
 import { longestAbsence, STANDINGS, type Standing } from '../registry/admission.ts';
+import { ratesOf } from '../registry/rates.ts';
 import {
   type AgentReport,
   DEVICE_KINDS,
@@ -13,6 +14,7 @@ import {
 import type { OwnedReader, OwnedRegistry } from '../registry/registry.ts';
 import { cityView, handshakeCountView } from './audit.ts';
 import { badInput, oneOf, optional, text } from './contract/input.ts';
+import { addressOf, DEVICE } from './contract/naming.ts';
 import {
   type Changed,
   filteredList,
@@ -22,17 +24,11 @@ import {
   type ReadContext,
 } from './contract/operation.ts';
 import { partOf, searchFor } from './search.ts';
+import { rateView } from './traffic/limits.ts';
 import type { AgentView, DeviceDetails, DeviceView, NamedView, StandingView } from './views/devices.ts';
 
 /** Handshakes that are shown of one device: all that are kept. */
 const HISTORY = 50;
-
-/** An address or a name. */
-export const DEVICE = text(64);
-
-/** The device at this address, or of this name. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
-export const addressOf = async (registry: OwnedReader, given: string): Promise<Uint8Array> =>
-  given.includes(':') ? parseIpv6(given) : registry.deviceNamed(given.toLowerCase());
 
 export interface DeviceFilterInput {
   /** First digits of a group's id. */
@@ -109,6 +105,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     const counts = await registry.handshakeCounts(device);
     const clones = await registry.clonesOf(device.address);
     const listed = await registry.rosterEntry(device);
+    const rates = ratesOf(await registry.rateLimitsFor(device), device);
     const countryOf = await countries();
     return {
       ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
@@ -117,6 +114,11 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
       box: listed?.box ?? null,
       resident: listed?.resident ?? null,
       city: device.city === undefined ? null : cityView(device.city),
+      limits: {
+        in: rateView(rates.in),
+        out: rateView(rates.out),
+        dropped: (await running.limited?.(device.address)) ?? null,
+      },
       twins:
         clones === undefined
           ? null

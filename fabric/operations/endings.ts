@@ -1,8 +1,8 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { text } from './contract/input.ts';
+import { addressOf, DEVICE } from './contract/naming.ts';
 import { type Changed, operation } from './contract/operation.ts';
-import { addressOf, DEVICE } from './devices.ts';
 import type { ReplacedView, StandingView } from './views/devices.ts';
 import type { RemovedGroupView, RemovedNetworkView } from './views/groups.ts';
 

@@ -11,6 +11,7 @@ import type { Page, PageRequest } from './pages.ts';
 import type { OwnPeople, People, PeopleReader } from './people.ts';
 import type { OwnPki, PkiReader } from './pki.ts';
 import type { OwnPrivacy, PrivacyKeeper, PrivacyReader } from './privacy.ts';
+import type { RateLimit, RateParty, Rates } from './rates.ts';
 import type {
   Applicant,
   Arrival,
@@ -74,6 +75,10 @@ export interface OwnedReader
   network(text: string): Promise<Prefix>;
   /** The rules of a network in the order in which they are asked; none if there is no such network. */
   rules(network: Prefix, page: PageRequest): Promise<Page<Rule>>;
+  /** The rate limits of a network, those of more devices first; none if there is no such network. */
+  rateLimits(network: Prefix, page: PageRequest): Promise<Page<RateLimit>>;
+  /** Those that say what this device may: few. */
+  rateLimitsFor(device: Device): Promise<readonly RateLimit[]>;
   /** Oldest first. Narrowed pages are as those of devices. */
   groups(page: PageRequest, filter?: TextFilter): Promise<Page<CountedGroup>>;
   /** The one group whose id begins with these hex digits, or else that is called so. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
@@ -140,6 +145,15 @@ export interface OwnedRegistry
   ): Promise<{ readonly rule: Rule; readonly changed: boolean }>;
   /** @throws Failure `fabric.unknown-rule` */
   removeRule(actor: string, id: number): Promise<Rule>;
+
+  /**
+   * Changes the values of a rate limit that are given, and leaves the others as they are; it is gone if it is one of all devices and says nothing then. Who may
+   * set the most that the host allows, nobody looks at here. Returns what is so now.
+   * @throws Failure `fabric.unknown-network`, `fabric.bad-limit` if it names what is not in the network, `fabric.limit-above-max`, `fabric.too-many-limits`
+   */
+  setRateLimit(actor: string, network: Prefix, party: RateParty, change: Rates): Promise<RateLimit>;
+  /** Returns what it was. @throws Failure `fabric.unknown-network`, `fabric.unknown-limit` */
+  removeRateLimit(actor: string, network: Prefix, party: RateParty): Promise<RateLimit>;
 
   /** @throws Failure `fabric.unknown-network`, `fabric.group-exists`, `fabric.group-claimed` */
   addGroup(actor: string, group: NewGroup): Promise<Group>;

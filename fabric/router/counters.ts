@@ -9,6 +9,7 @@ import type { RouterCounters } from '../../tunnel/router.ts';
  * - `unroutable`: multicast, link-local, loopback or unspecified destination (fe80::1 answers echo requests only)
  * - `foreign-network`: the destination is a device of another network, and no rule lets packets pass between them
  * - `refused`: a rule of the device's network does not let it out or in; what other networks send is let in by rules only
+ * - `limited`: beyond what the device may send or get in a second; a burst counts as its packets
  * - `offline`: the destination is a device without a tunnel, or the host asked for an address nobody has
  * - `no-tun`: the address is not a device's, and the router has no TUN
  * - `tun-refused`: the kernel refused it

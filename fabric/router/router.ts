@@ -19,6 +19,7 @@ import { type Arrivals, receiveArrivals } from './arrivals.ts';
 import { type Questions, registryQuestions, verdictOn, verdictOnVouched } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
+import { type RateSource, type RateTable, rateTable } from './rates.ts';
 import { type RootUpdates, rootDistribution } from './roots.ts';
 import { type GroupTable, groupTable, type RuleSource, type RuleTable, ruleTable } from './rules.ts';
 import type { Session } from './session.ts';
@@ -89,6 +90,8 @@ export interface RouterOptions {
   readonly networks?: NetworkSource;
   /** Who reaches whom in those networks, and into them; without it everything passes within a network, and nothing between two. */
   readonly rules?: RuleSource;
+  /** How much devices may send and get; without it there is no limit. */
+  readonly rates?: RateSource;
   /** Connects the host to the devices. The router closes it, once it is started. */
   readonly tun?: TunDevice;
   readonly log: Log;
@@ -145,6 +148,8 @@ export interface Router {
   ruleCounts(network: Prefix): ReadonlyMap<number, RuleCount>;
   /** How many rules are in force. */
   readonly rules: number;
+  /** How many packets of the device at this address (16 bytes) its rate limits have dropped since its tunnel began; undefined: it has none. */
+  limited(address: Uint8Array): number | undefined;
   /** How often two devices were found to have one key. */
   readonly clones: number;
   /** How many connections were refused because their device came too often. */
@@ -152,8 +157,8 @@ export interface Router {
   /** TLS handshakes under way, and peers that wait for authorization. */
   readonly pendingHandshakes: number;
   /**
-   * Resolves when the threads have acted on every change of the registry so far: sessions that it ends are cut, rules are in force.
-   * @throws Failure `router.not-confirmed`, `router.rules-unread`
+   * Resolves when the threads have acted on every change of the registry so far: sessions that it ends are cut, rules and rate limits are in force.
+   * @throws Failure `router.not-confirmed`, `router.rules-unread`, `router.limits-unread`
    */
   settled(): Promise<void>;
   /** Closes every session in order, resets those whose peer does not close, and returns when nothing is open any more. */
@@ -172,14 +177,18 @@ export function defaultThreads(): number {
  */
 export async function startRouter(options: RouterOptions): Promise<Router> {
   const networks = await networkTable(options.networks);
-  let rules: Numbered['rules'] | undefined;
+  const opened: { close(): void }[] = [networks];
+  const open = <Part extends { close(): void }>(part: Part): Part => {
+    opened.push(part);
+    return part;
+  };
   try {
     const groups = groupTable();
-    rules = await ruleTable(options.rules, networks, groups, options.log);
-    return start(options, { networks, groups, rules });
+    const rules = open(await ruleTable(options.rules, networks, groups, options.log));
+    const rates = open(await rateTable(options.rates, networks, groups, options.log));
+    return start(options, { networks, groups, rules, rates });
   } catch (error) {
-    rules?.close();
-    networks.close();
+    for (const part of opened) part.close();
     throw error;
   }
 }
@@ -189,6 +198,7 @@ interface Numbered {
   readonly networks: NetworkTable;
   readonly groups: GroupTable;
   readonly rules: Awaited<ReturnType<typeof ruleTable>>;
+  readonly rates: Awaited<ReturnType<typeof rateTable>>;
 }
 
 function start(options: RouterOptions, numbered: Numbered): Router {
@@ -228,6 +238,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   if (options.networks !== undefined) networks.publish(threads.setNetworks);
   // Before the first device is admitted.
   const rules: RuleTable = numbered.rules.begin(threads);
+  const rates: RateTable = numbered.rates.begin(threads);
   // Before the device knows its address: until now it was nobody's, and packets for it went to the host.
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const roots = rootDistribution(threads, options.roots ?? { version: 1, updates: [] });
@@ -298,6 +309,10 @@ function start(options: RouterOptions, numbered: Numbered): Router {
     get rules() {
       return rules.size;
     },
+    limited(address) {
+      const session = sessions.find(address);
+      return session && threads.counted(session.peer).drops.limited;
+    },
     get clones() {
       return sessions.clones;
     },
@@ -309,6 +324,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
     },
     async settled() {
       await rules.settled();
+      await rates.settled();
       if (!(await threads.settled(SETTLED_MS))) throw notConfirmed();
     },
     async close() {
@@ -316,6 +332,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
       unsubscribe();
       ignoreAdmissions?.();
       rules.close();
+      rates.close();
       networks.close();
       await threads.close();
       arrivals.close();

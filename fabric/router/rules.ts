@@ -3,10 +3,11 @@ import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
 import type { RouterThreads, RuleCount, RulesHandle } from '../../tunnel/router.ts';
-import { eachRow } from '../registry/pages.ts';
+import type { PageRequest } from '../registry/pages.ts';
 import type { OwnedReader, Registry } from '../registry/registry.ts';
 import type { Rule, RuleDevices, RuleOther } from '../registry/rules.ts';
 import type { NetworkTable } from './networks.ts';
+import { followRows } from './per-network.ts';
 
 /** Where the rules of networks come from. */
 export type RuleSource = Pick<Registry, 'subscribe'> & Pick<OwnedReader, 'rules'>;
@@ -65,45 +66,16 @@ export async function ruleTable(
   begin(threads: Pick<RouterThreads, 'setRules' | 'ruleCounts' | 'settled'>): RuleTable;
   close(): void;
 }> {
-  const read = new Map<string, { readonly network: Prefix; readonly rules: readonly Rule[] }>();
-  let apply = async (network: Prefix, rules: readonly Rule[]): Promise<void> => {
-    read.set(formatPrefix(network), { network, rules });
+  const rows = source && {
+    subscribe: source.subscribe,
+    read: (network: Prefix, page: PageRequest) => source.rules(network, page),
+    what: 'rules',
+    unread: rulesUnread,
   };
-  const load = async (network: Prefix): Promise<void> => {
-    const rules: Rule[] = [];
-    for await (const rule of eachRow((page) => source!.rules(network, page))) rules.push(rule);
-    await apply(network, rules);
-  };
-  /** Networks whose rules have changed and could not be read, by their prefixes. */
-  const unread = new Map<string, Prefix>();
-  const reload = async (network: Prefix): Promise<void> => {
-    const name = formatPrefix(network);
-    try {
-      await load(network);
-      unread.delete(name);
-    } catch (error) {
-      unread.set(name, network);
-      log('error', `the rules of ${name} stay as they were: ${(error as Error).message}`);
-    }
-  };
-  // One after the other, so that older rules never come last.
-  let last: Promise<void> = Promise.resolve();
-  const close = source?.subscribe((change) => {
-    if (change.kind !== 'network') return;
-    const { prefix } = change;
-    last = last.then(() => reload(prefix));
-    return last;
-  });
-  const end = (): void => close?.();
-  try {
-    if (source !== undefined) for (const network of networks.all()) await load(network);
-  } catch (error) {
-    end();
-    throw error;
-  }
+  const followed = await followRows<Rule>(rows, networks, log);
 
   return {
-    close: end,
+    close: followed.close,
     begin(threads) {
       const table = new Map<string, Network>();
       let size = 0;
@@ -126,33 +98,26 @@ export async function ruleTable(
         }
         return sum;
       };
-      for (const [key, { network, rules }] of read) give(key, network, rules);
-      read.clear();
-      apply = async (network, rules) => {
+      followed.begin(async (network, rules) => {
         const key = formatPrefix(network);
         const before = table.get(key)?.given.length ?? 0;
         give(key, network, rules);
         const known = table.get(key);
-        if (known === undefined) return;
+        if (known === undefined || before === 0) return;
         await threads.settled(TAKEN_MS);
         // The threads count with the newer ones by now.
         const former = { given: known.given.splice(0, before), past: known.past };
         const kept = new Set(rules.map(({ id }) => id));
         known.past = new Map([...sums(former)].filter(([id]) => kept.has(id)));
         if (rules.length === 0) table.delete(key);
-      };
+      });
       return {
         counts: (network) => sums(table.get(formatPrefix(network)) ?? { given: [], past: new Map() }),
         get size() {
           return size;
         },
-        async settled() {
-          for (const network of unread.values()) last = last.then(() => reload(network));
-          await last;
-          const [name] = unread.keys();
-          if (name !== undefined) throw rulesUnread(name);
-        },
-        close: end,
+        settled: followed.settled,
+        close: followed.close,
       };
     },
   };

@@ -44,6 +44,11 @@ static bool send_to_thread(struct router_thread *thread, struct router_thread *t
   return true;
 }
 
+// The rules come first: what they refuse uses nothing of the device's rate limits.
+static bool may_get(struct router_connection *to, uint32_t network, const struct dp_frame *frame, uint64_t now) {
+  return router_may_enter(to, network, frame, now) && router_within_rates(to, ROUTER_IN, frame, now);
+}
+
 // What is dropped in the destination's queue is counted by its link.
 static void deliver(struct router_thread *thread, const struct router_route *route, struct dp_frame *frame, const struct sender *from,
                     uint64_t now) {
@@ -53,7 +58,7 @@ static void deliver(struct router_thread *thread, const struct router_route *rou
   }
   struct router_connection *to = router_peer_connection(route->peer, thread);
   if (to == NULL || to->state != ROUTER_ADMITTED) dp_add(&from->drops->offline, 1);
-  else if (router_may_enter(to, from->network, frame, now)) enqueue(to, frame, now);
+  else if (may_get(to, from->network, frame, now)) enqueue(to, frame, now);
 }
 
 // From one device to another.
@@ -89,6 +94,8 @@ void router_forward_from_device(struct router_connection *from, struct dp_frame 
     dp_add(&drops->unroutable, 1);
     return;
   }
+  // What it wants to send counts, also if nobody takes it.
+  if (!router_within_rates(from, ROUTER_OUT, frame, now)) return;
   const struct router_route *route = router_route_to(thread, destination);
   if (route != NULL) pass(from, route, frame, now);
   else if (router_may_leave(from, 0, frame, now)) router_to_host(from, frame, now);
@@ -223,7 +230,7 @@ static uint32_t from_thread(struct router_thread *thread, uint8_t *bytes, uint32
   struct router_connection *to = route == NULL ? NULL : router_peer_connection(route->peer, thread);
   bool here = to != NULL && to->state == ROUTER_ADMITTED;
   if (!here) dp_add(&thread->drops.offline, 1);
-  else if (router_may_enter(to, network, &frame, now)) enqueue(to, &frame, now);
+  else if (may_get(to, network, &frame, now)) enqueue(to, &frame, now);
   return dp_segments(&frame);
 }
 

@@ -36,6 +36,7 @@ void router_command_free(struct router_command *command) {
   router_peer_release(command->peer);
   router_networks_release(command->networks);
   router_rules_release(command->rules);
+  router_rates_release(command->rates);
   SSL_CTX_free(command->tls);
   free(command->message);
   free(command);

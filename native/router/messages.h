@@ -4,6 +4,7 @@
 #include "lookup/networks.h"
 #include "packet/frame.h"
 #include "peer.h"
+#include "rates/rates.h"
 #include "rules/rules.h"
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -20,6 +21,7 @@ enum router_command_kind {
   ROUTER_BARRIER,     // report ROUTER_REACHED with number: what was commanded before has been done
   ROUTER_NETWORKS,    // these are the networks from now on
   ROUTER_RULES,       // these are the rules of network from now on; rules: NULL: none
+  ROUTER_RATES,       // these are the rate limits of network from now on; rates: NULL: none
   ROUTER_SEND,        // send the peer a control message: message
   ROUTER_IDENTITY,    // show this certificate from now on: tls
   ROUTER_SHUT_DOWN,   // end everything; hard: at once
@@ -42,6 +44,7 @@ struct router_command {
   uint32_t number;
   struct router_networks *networks;  // a reference, or NULL
   struct router_rules *rules;        // likewise
+  struct router_rates *rates;        // likewise
   SSL_CTX *tls;                      // likewise
   uint8_t *message;                  // owned, or NULL: the packet of a control frame
   uint32_t message_length;

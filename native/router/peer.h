@@ -12,6 +12,7 @@
   X(unroutable, "unroutable")        \
   X(foreign_network, "foreign-network") \
   X(refused, "refused")              \
+  X(limited, "limited")              \
   X(offline, "offline")              \
   X(no_tun, "no-tun")                \
   X(tun_refused, "tun-refused")      \

@@ -173,6 +173,7 @@ bool router_broadcast_command(struct router *router, const struct router_command
     if (copy->peer != NULL) router_peer_keep(copy->peer);
     router_networks_keep(copy->networks);
     router_rules_keep(copy->rules);
+    router_rates_keep(copy->rates);
     if (copy->tls != NULL) SSL_CTX_up_ref(copy->tls);
     router_mailbox_put(&router->thread[i].mailbox, copy);
     router_wake(&router->thread[i]);

@@ -12,7 +12,9 @@
 //   control.c     control messages
 //   host.c        what goes to the host
 //   judge.c       whether rules let a packet pass
+//   police.c      whether rate limits let it pass
 //   rules/        the rules of a network, and the flows that they have let pass
+//   rates/        the rate limits of a network, and the token buckets of its devices
 //   tenant.c      what the devices of one network have of a thread
 #pragma once
 #include "dataplane/egress.h"
@@ -22,6 +24,7 @@
 #include "addresstable.h"
 #include "lookup/lookups.h"
 #include "messages.h"
+#include "rates/meter.h"
 #include "ring.h"
 #include "rules/flows.h"
 #include <sys/socket.h>
@@ -61,6 +64,11 @@ struct router_sent {
   struct router_ring_use to[ROUTER_MOST_THREADS];
 };
 
+// How much a device has used of its rate limits, in one direction.
+struct router_meters {
+  struct router_meter packets, bytes;
+};
+
 struct router_list {
   struct router_connection *first, *last;
 };
@@ -86,6 +94,8 @@ struct router_connection {
   struct router_asker asker;     // likewise
   struct router_flow_owner flows;  // likewise
   uint32_t since;  // the generation of its network's rules when it was admitted
+  uint32_t rated;  // the generation of the rate limits that its meters go by; 0: none
+  struct router_meters meters[2];  // by enum router_direction
   struct router_sent sent;
 };
 
@@ -93,6 +103,8 @@ struct router_connection {
 struct router_tenant {
   struct router_rules *rules;  // NULL: none
   uint32_t generation;         // grows when they are replaced
+  struct router_rates *rates;  // NULL: none
+  uint32_t rated;              // grows when they are replaced
   struct dp_group queues;
   struct router_askers askers;
   struct dp_group flows;
@@ -249,6 +261,12 @@ bool router_may_enter(struct router_connection *to, uint32_t network, const stru
 bool router_are_open(const struct router_thread *thread, uint32_t one, uint32_t other);
 // The thread has these rules of the network from now on; NULL: none.
 void router_take_rules(struct router_thread *thread, uint32_t network, struct router_rules *rules);
+
+// police.c: whether the rate limits of a device let a packet pass that it gets or sends, which counts as used then. What does not pass is counted at
+// the device.
+bool router_within_rates(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now);
+// The thread has these rate limits of the network from now on; NULL: none.
+void router_take_rates(struct router_thread *thread, uint32_t network, struct router_rates *rates);
 
 // host.c: forwards a packet for an address without a route to the host, unless the address is a device's.
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now);

@@ -85,6 +85,7 @@ export type RouterDrops = Record<
   | 'unroutable'
   | 'foreign-network'
   | 'refused'
+  | 'limited'
   | 'offline'
   | 'no-tun'
   | 'tun-refused'
@@ -158,6 +159,11 @@ export interface RouterFace {
   routerRules(router: RouterHandle, network: number, rules: Uint8Array): RulesHandle | undefined;
   /** Packets and bytes that each rule has decided on so far, in all threads: two u64 for each, in the machine's byte order. */
   routerRuleCounts(rules: RulesHandle): Uint8Array;
+  /**
+   * Gives all threads the rate limits of a network (by its number), which take the place of those before; none if `rates` is empty. Each has 56 bytes, at
+   * most 1,002 (rates/rates.h).
+   */
+  routerRates(router: RouterHandle, network: number, rates: Uint8Array): void;
   /** Sends a control message of 1 to 1,496 bytes to an admitted peer that understands them; to any other, nothing. */
   routerSend(router: RouterHandle, peer: PeerHandle, packet: Uint8Array): void;
   /** Shows this certificate to whoever connects from now on; arguments and errors as those of `routerStart`. */

@@ -30,8 +30,11 @@ struct router_tenant *router_tenant(struct router_thread *thread, uint32_t netwo
 
 void router_tenants_free(struct router_thread *thread) {
   for (size_t i = 0; i < thread->tenants_room; i++) {
-    if (thread->tenants[i] != NULL) router_rules_release(thread->tenants[i]->rules);
-    free(thread->tenants[i]);
+    struct router_tenant *tenant = thread->tenants[i];
+    if (tenant == NULL) continue;
+    router_rules_release(tenant->rules);
+    router_rates_release(tenant->rates);
+    free(tenant);
   }
   free(thread->tenants);
 }

@@ -182,6 +182,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
     case ROUTER_BARRIER: report_barrier(thread, command->number); break;
     case ROUTER_NETWORKS: know_networks(thread, command->networks); break;
     case ROUTER_RULES: router_take_rules(thread, command->network, command->rules); break;
+    case ROUTER_RATES: router_take_rates(thread, command->network, command->rates); break;
     case ROUTER_SEND:
       if (connection != NULL) router_send_message(connection, command->message, command->message_length, now);
       break;

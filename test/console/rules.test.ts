@@ -51,5 +51,26 @@ test('an owner says who reaches whom, in what order, and gives names, on a phone
   await dialog.getByRole('button', { name: 'Remove' }).click();
   await page.getByRole('cell', { name: 'outside' }).waitFor({ state: 'detached', ...IN_TIME });
   await first.getByText('host').waitFor();
+
+  await page.getByText('each device sends and gets as much').waitFor();
+  for (const [way, packets, bytes] of [
+    ['out', '1000', ''],
+    ['both', '', '1000000'],
+  ] as const) {
+    await page.getByRole('button', { name: 'Set a limit' }).click();
+    await dialog.getByLabel('Direction').selectOption(way);
+    await dialog.getByLabel('Packets in a second').fill(packets);
+    await dialog.getByLabel('Bytes in a second').fill(bytes);
+    if (packets !== '') await expectAccessible(page);
+    await dialog.getByRole('button', { name: 'Set', exact: true }).click();
+    await dialog.waitFor({ state: 'detached', ...IN_TIME });
+  }
+  await page.getByText('1,000 packets and 1,000,000 bytes a second').waitFor(IN_TIME);
+  await page.getByText('1,000,000 bytes a second', { exact: true }).waitFor();
+  await expectAccessible(page);
+  const limit = page.getByRole('row', { name: 'Each device' });
+  await limit.getByRole('button', { name: 'Remove' }).click();
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await page.getByText('each device sends and gets as much').waitFor(IN_TIME);
   expect(wrongs).toEqual([]);
 }, 180_000);

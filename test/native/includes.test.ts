@@ -31,10 +31,12 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
     'dataplane',
     'router/admission',
     'router/lookup',
+    'router/rates',
     'router/rules',
   ],
   'router/admission': ['backlog'],
   'router/lookup': ['router', 'transport'],
+  'router/rates': ['packet', 'router/rules'],
   'router/rules': ['packet', 'router/lookup', 'transport'],
   'router/napi': ['addon', 'packet', 'router'],
 };

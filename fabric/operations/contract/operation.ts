@@ -36,7 +36,7 @@ export interface ReadContext {
   readonly registry: OwnedReader;
   /** The whole registry; absent for who does not see everything. */
   readonly whole?: RegistryReader;
-  readonly running: Pick<Running, 'presence' | 'ruleCounts'>;
+  readonly running: Pick<Running, 'presence' | 'ruleCounts' | 'limited'>;
   /** Rows that one call reads at most, whatever it is asked for: what stops the event loop no longer than others can wait. */
   readonly mostRows?: number;
 }
@@ -76,6 +76,8 @@ export interface Running {
   presence(addresses: readonly Uint8Array[]): Promise<Presence | undefined>;
   /** What the rules of a network have decided on, by their numbers; undefined: no fabric is serving. */
   ruleCounts?(network: Prefix): Promise<ReadonlyMap<number, RuleCount> | undefined>;
+  /** How many packets of the device at this address (16 bytes) its rate limits have dropped; undefined: it has no tunnel, or no fabric is serving. */
+  limited?(address: Uint8Array): Promise<number | undefined>;
   /** How many devices with a tunnel know of the newest roots; undefined: no fabric is serving. */
   learned?(): Promise<Learned | undefined>;
 }

@@ -20,6 +20,7 @@ import {
   words,
 } from '../contract/output.ts';
 import { CITY, COUNTRY, HandshakeCountView } from './handshakes.ts';
+import { DEVICE_LIMITS } from './limits.ts';
 
 const STANDING = wordOf(STANDINGS, 'Whether the device may use the network, and if not, why.');
 const ADDRESS = ipv6('The address of the device.');
@@ -92,6 +93,7 @@ export const DeviceDetails = named('DeviceDetails', 'A device with its newest ha
   box: orNull(number('The number of the box that it came in, as the roster says; null: it does not.')),
   resident: orNull(RESIDENT),
   city: CITY,
+  limits: DEVICE_LIMITS,
   twins: orNull(
     shown(
       { at: time('When that was last found.'), from: listOf(words('A source address.')) },

@@ -12,6 +12,7 @@ import { prepare } from './file/statements.ts';
 import { requireGroup } from './groups.ts';
 import { groupOwner } from './handshakes.ts';
 import { requireNetwork } from './networks.ts';
+import { removeRateOfGroup, removeRatesOf } from './rates.ts';
 import { dropRoster, findRoster } from './roster/rosters.ts';
 import { removeRulesNaming, removeRulesOf } from './rules.ts';
 import { appendAudit } from './trail/audit.ts';
@@ -31,6 +32,7 @@ export function removeNetwork(db: Database, scope: Scope, act: Act, prefix: Pref
     );
   }
   const rules = removeRulesOf(db, known.id) + removeRulesNaming(db, 'network', prefix.address);
+  removeRatesOf(db, known.id);
   prepare(db, 'DELETE FROM network WHERE id = ?').run(known.id);
   recordChange(db, 'network', prefix.address);
   appendAudit(db, {
@@ -54,6 +56,7 @@ export function removeGroup(db: Database, scope: Scope, act: Act, gid: Uint8Arra
     );
   }
   const rules = removeRulesNaming(db, 'group', gid);
+  removeRateOfGroup(db, gid);
   const roster = findRoster(db, gid);
   if (roster !== undefined) dropRoster(db, roster.id);
   prepare(db, 'DELETE FROM group_size WHERE gid = ?').run(gid);

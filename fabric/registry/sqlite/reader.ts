@@ -29,6 +29,7 @@ import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
 import { listAnchors } from './pki-anchors.ts';
 import { chooserOf, readPrivacy } from './privacy/settings.ts';
+import { listRates, ratesFor } from './rates.ts';
 import { rosterReader } from './rosters.ts';
 import { listRules } from './rules.ts';
 import { findDevices } from './search/found.ts';
@@ -52,6 +53,8 @@ export function readingPart(
     lent: async () => read(() => lentIn(db, scope)),
     network: async (text) => read(() => networkNamed(db, scope, text)),
     rules: async (network, page) => read(() => listRules(db, scope, network, page)),
+    rateLimits: async (network, page) => read(() => listRates(db, scope, network, page)),
+    rateLimitsFor: async (device) => read(() => ratesFor(db, device)),
     group: async (text) => read(() => groupNamed(db, scope, text)),
     async devices(page, filter = {}) {
       if (filter.search === undefined) return read(() => listDevices(db, scope, page, filter));

@@ -28,6 +28,7 @@ import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/pe
 import { findToken, markUsed } from './people/tokens.ts';
 import { ownPkiPart, pkiPart } from './pki-part.ts';
 import { type Keep, privacyPart } from './privacy/part.ts';
+import { removeRate, setRate } from './rates.ts';
 import { type Read, readingPart } from './reader.ts';
 import { registerKey } from './registered-keys.ts';
 import { lastRestore, recordRestore } from './restored.ts';
@@ -207,6 +208,10 @@ function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (acto
       queue.submit(() => addRule(db, scope, act(actor), network, rule, place)),
     moveRule: (actor, id, place) => queue.submit(() => moveRule(db, scope, act(actor), id, place)),
     removeRule: (actor, id) => queue.submit(() => removeRule(db, scope, act(actor), id)),
+    setRateLimit: (actor, network, party, change) =>
+      queue.submit(() => setRate(db, scope, act(actor), network, party, change)),
+    removeRateLimit: (actor, network, party) =>
+      queue.submit(() => removeRate(db, scope, act(actor), network, party)),
     retireDevice: (actor, address) => queue.submit(() => retireDevice(db, scope, act(actor), address)),
     replaceDevice: (actor, from, to) => queue.submit(() => replaceDevice(db, scope, act(actor), from, to)),
     setStanding: (actor, address, change) =>

@@ -112,6 +112,25 @@ napi_value router_networks_call(napi_env env, napi_callback_info info) {
   return sent ? NULL : addon_errno(env, ENOMEM, "telling the networks");
 }
 
+napi_value router_rates_call(napi_env env, napi_callback_info info) {
+  static const char *const doing = "telling the rate limits of a network";
+  napi_value arguments[3];
+  size_t length;
+  uint8_t *bytes;
+  bool memory = true;
+  struct router_command command = {.kind = ROUTER_RATES};
+  struct router_handle *handle = router_handle_called(env, info, arguments, 3);
+  if (handle == NULL) return NULL;
+  bool given = addon_u32(env, arguments[1], &command.network) && command.network != 0 && addon_bytes(env, arguments[2], &bytes, &length);
+  if (given && length > 0) command.rates = router_rates_new(bytes, length, &memory);
+  if (!memory) return addon_errno(env, ENOMEM, doing);
+  if (!given || (length > 0 && command.rates == NULL))
+    return addon_bad(env, "routerRates(router, network, rates): expected a number that is not 0, and rate limits of one network");
+  bool sent = handle->router == NULL || router_broadcast_command(handle->router, &command);
+  router_rates_release(command.rates);
+  return sent ? NULL : addon_errno(env, ENOMEM, doing);
+}
+
 napi_value router_send_call(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   size_t length;

@@ -78,6 +78,7 @@ beforeAll(async () => {
     }),
     learned: async () => ({ newest: 1, older: 0, c: 0 }),
     ruleCounts: async () => new Map([[1, { packets: 3, bytes: 180 }]]),
+    limited: async () => 7,
   };
   api = await startApi({
     listen: { host: '127.0.0.1', port: 0 },
@@ -213,6 +214,15 @@ test('networks, groups and devices are answered as described', async () => {
   await run('rule-test', { from: 'pump-1', to: fourth.text, traffic: 'tcp/22' });
   const { view: moved } = await run('rule-move', { id: 2, place: 1 });
   await run('rule-remove', { id: moved.id });
+
+  await run('limit-max', { network: NETWORK, packets: 90, bytes: 900_000 });
+  await run('limit-set', { network: NETWORK, direction: 'in', packets: 9 });
+  for (const devices of [`group:${gid}`, 'device:pump-1'])
+    await run('limit-set', { network: NETWORK, devices, packets: 8, bytes: 80_000 });
+  await run('limit-list', { limit: 1, network: NETWORK });
+  await run('limit-list', { ...PAGE, network: NETWORK });
+  await run('device-show', { address: 'pump-1' });
+  for (const devices of ['any', 'device:pump-1']) await run('limit-remove', { network: NETWORK, devices });
 
   await run('device-count', { gid, change: 'ban' });
   for (const standing of ['active', 'retired'] as const) {

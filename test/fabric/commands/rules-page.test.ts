@@ -39,8 +39,13 @@ test('every command in docs/rules.md does what the page says', async () => {
     expect(program).toBe('enf-fabric');
     const { code, out, err } = await fabric.run(...words, '--data', data);
     expect([line, code, code === 0 ? '' : err]).toEqual([line, 0, '']);
-    if (words[1] === 'add' || words[1] === 'move') expect(out).toContain('(in force)');
-    if (words[1] === 'list') expect(out).toMatch(/allow in +any +network:office +tcp\/443 +0 +0 +the office/);
+    if (['add', 'move', 'set', 'remove'].includes(words[1]!)) expect(out).toContain('(in force)');
+    if (words[1] === 'list' && words[0] === 'limit')
+      expect(out).toMatch(
+        /any +1000 +1000000 +1000 +1000000\n.*group:cameras +- +- +- +4000000\n.*device:pump-1 +unlimited +- +unlimited +-/,
+      );
+    else if (words[1] === 'list')
+      expect(out).toMatch(/allow in +any +network:office +tcp\/443 +0 +0 +the office/);
   }
   const test = await fabric.run('rule', 'test', 'desk-1', 'pump-1', 'tcp/22', '--data', data);
   expect([test.code, test.out]).toEqual([

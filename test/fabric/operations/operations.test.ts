@@ -193,6 +193,9 @@ describe('an input', () => {
     'rule-move': { id: 1, place: 1 },
     'rule-remove': { id: 1 },
     'rule-test': { from: 'host', to: 'pump', traffic: 'icmpv6' },
+    'limit-list': { network: NETWORK, limit: 1 },
+    'limit-set': { network: NETWORK, packets: 1 },
+    'limit-remove': { network: NETWORK, devices: 'any' },
     'roster-begin': { gid: '00000000', header: '{}' },
     'roster-part': { gid: '00000000', offset: 0, lines: 'e30K' },
     'roster-index': { gid: '00000000' },
@@ -241,6 +244,7 @@ describe('an input', () => {
     'owner-close': { owner: 'acme' },
     'owner-lend': { owner: 'default', prefix: 'fd00:9::/48' },
     'owner-take-back': { owner: 'default', prefix: 'fd00:9::/48' },
+    'limit-max': { network: NETWORK, packets: 1 },
     'owner-member': { owner: 'default', person: 'anna', role: 'auditor' },
   };
 

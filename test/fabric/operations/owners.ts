@@ -155,6 +155,7 @@ async function plant(
     },
     note: `${name} stays inside`,
   });
+  await own.setRateLimit(actor.name, prefix, { kind: 'any' }, { in: {}, out: { packets: 900 + number } });
   const alarm = (await own.alarms({ limit: 9 }, true)).rows[0]!.id;
   const hook = await own.addHook(actor.name, {
     name: `${name} pager`,
@@ -239,6 +240,9 @@ export async function stateOf(registry: WholeRegistry, owner: number): Promise<u
     networks: await own.networks(page),
     groups: await own.groups(page),
     rules: await Promise.all((await own.networks(page)).rows.map(({ prefix }) => own.rules(prefix, page))),
+    limits: await Promise.all(
+      (await own.networks(page)).rows.map(({ prefix }) => own.rateLimits(prefix, page)),
+    ),
     devices: (await own.devices(page)).rows.map(({ name, note, standing, gid, pseudonym }) => ({
       ...{ name, note, standing, gid, pseudonym },
     })),
@@ -299,6 +303,21 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
   'rule-test': [
     ({ address }) => ({ from: address, to: 'outside', traffic: 'tcp/22' }),
     ({ device }) => ({ from: 'host', to: device, traffic: 'tcp/22' }),
+  ],
+  'limit-list': [({ prefix }) => ({ limit: 9, network: prefix }), ({ network }) => ({ limit: 9, network })],
+  'limit-set': [
+    ({ network }) => ({ network, packets: 7 }),
+    ({ prefix }) => ({ network: prefix, bytes: 7_000 }),
+    ({ gid }) => ({ network: OWN_PREFIX, devices: `group:${gid}`, packets: 7 }),
+    ({ group }) => ({ network: OWN_PREFIX, devices: `group:${group}`, packets: 7 }),
+    ({ device }) => ({ network: OWN_PREFIX, devices: `device:${device}`, packets: 7 }),
+    ({ address }) => ({ network: OWN_PREFIX, devices: `device:${address}`, packets: 7 }),
+  ],
+  'limit-remove': [
+    ({ network }) => ({ network, devices: 'any' }),
+    ({ prefix }) => ({ network: prefix, devices: 'any' }),
+    ({ gid }) => ({ network: OWN_PREFIX, devices: `group:${gid}` }),
+    ({ device }) => ({ network: OWN_PREFIX, devices: `device:${device}` }),
   ],
   'group-list': [({ group }) => ({ limit: 9, q: group }), ({ gid }) => ({ limit: 9, q: gid.slice(0, 8) })],
   'group-add': [

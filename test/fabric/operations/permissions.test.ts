@@ -29,6 +29,9 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'rule-move': [OWNERS, 'fresh'],
   'rule-remove': [OWNERS, 'fresh'],
   'rule-test': [WATCHERS],
+  'limit-list': [WATCHERS],
+  'limit-set': [OWNERS, 'fresh'],
+  'limit-remove': [OWNERS, 'fresh'],
   overview: [ALL],
   'label-read': [WORKERS],
   'group-list': [ALL],
@@ -103,12 +106,13 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'owner-lend': ['host', 'fresh'],
   'owner-take-back': ['host', 'fresh'],
   'owner-member': ['host', 'fresh'],
+  'limit-max': ['host', 'fresh'],
 };
 
 /** What concerns all owners: nobody of one among several does it, whatever else its row says. */
 const WHOLE =
   `audit-verify audit-accept-loss certificate-list certificate-rotate certificate-install root-rotate
-  root-end root-keys-drop owner-list owner-add owner-rename owner-close owner-lend owner-take-back owner-member`.split(
+  root-end root-keys-drop owner-list owner-add owner-rename owner-close owner-lend owner-take-back owner-member limit-max`.split(
     /\s+/,
   );
 

@@ -15,6 +15,7 @@ import { pagesContract } from './contract/pages.ts';
 import { peopleContract } from './contract/people.ts';
 import type { OpenEmpty } from './contract/place.ts';
 import { privacyContract } from './contract/privacy.ts';
+import { ratesContract } from './contract/rates.ts';
 import { rostersContract } from './contract/rosters.ts';
 import { routerContract } from './contract/router.ts';
 import { rulesContract } from './contract/rules.ts';
@@ -29,6 +30,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     endingsContract(openEmpty);
     rulesContract(openEmpty);
     keysContract(openEmpty);
+    ratesContract(openEmpty);
     pagesContract(openEmpty);
     admissionContract(openEmpty);
     limitsContract(openEmpty);

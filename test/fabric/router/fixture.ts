@@ -4,6 +4,7 @@ import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:
 import { generateP256 } from '../../../crypto/primitives.ts';
 import type { Admission, Endpoint, Standing } from '../../../fabric/registry/admission.ts';
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
+import type { RateSource } from '../../../fabric/router/rates.ts';
 import type { RootUpdates } from '../../../fabric/router/roots.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
 import type { RuleSource } from '../../../fabric/router/rules.ts';
@@ -194,6 +195,7 @@ export async function testRouter(
     threads?: number;
     networks?: NetworkSource;
     rules?: RuleSource;
+    rates?: RateSource;
     roots?: RootUpdates;
     decommission?: boolean;
   } = {},
@@ -207,6 +209,7 @@ export async function testRouter(
     ...(o.tun === undefined ? {} : { tun: o.tun }),
     ...(o.networks === undefined ? {} : { networks: o.networks }),
     ...(o.rules === undefined ? {} : { rules: o.rules }),
+    ...(o.rates === undefined ? {} : { rates: o.rates }),
     ...(o.roots === undefined ? {} : { roots: o.roots }),
     ...(o.decommission === undefined ? {} : { decommission: o.decommission }),
     threads: o.threads ?? 2,

@@ -1,6 +1,6 @@
 import type { Entry } from './entry.ts';
 
-/** Networks, rules between their devices, batches and their rosters. */
+/** Networks, rules between their devices, what these may send, batches and their rosters. */
 export const BATCHES: Readonly<Record<string, Entry>> = {
   'network-list': {
     permission: 'networks.read',
@@ -70,6 +70,26 @@ export const BATCHES: Readonly<Record<string, Entry>> = {
     method: 'GET',
     path: '/rule-test',
     summary: 'Whether a packet may pass, and which rules decide',
+  },
+  'limit-list': {
+    permission: 'rules.read',
+    method: 'GET',
+    path: '/networks/{network}/limits',
+    summary: 'How much the devices of a network may send and get, those of more devices first',
+  },
+  'limit-set': {
+    permission: 'rules.write',
+    method: 'POST',
+    path: '/networks/{network}/limits',
+    summary: 'Limits what each device of a network, a group, or one device may send and get in a second',
+    fresh: true,
+  },
+  'limit-remove': {
+    permission: 'rules.write',
+    method: 'DELETE',
+    path: '/networks/{network}/limits/{devices}',
+    summary: 'Removes the rate limit of a network, a group or a device',
+    fresh: true,
   },
   overview: {
     permission: 'devices.read',

@@ -127,6 +127,14 @@ export const HOST: Readonly<Record<string, Entry>> = {
     fresh: true,
     whole: true,
   },
+  'limit-max': {
+    permission: 'owners.write',
+    method: 'POST',
+    path: '/networks/{network}/max-limit',
+    summary: 'Sets the most that a device of a network may ever send and get in a second',
+    fresh: true,
+    whole: true,
+  },
   'owner-member': {
     permission: 'owners.write',
     method: 'POST',

@@ -371,4 +371,24 @@ export const MIGRATIONS_3: readonly Migration[] = [
       ALTER TABLE grp ADD COLUMN keys INTEGER NOT NULL DEFAULT 0;
     `,
   },
+  {
+    name: 'rate limits',
+    sql: `
+      -- packets and bytes in a second. kind: 0 the most that the host allows, 1 of each device, 2 of a group, 3 of a device, whose id or address the key is;
+      -- 0: any number; NULL: as the kind before says
+      CREATE TABLE rate_limit (
+        id           INTEGER PRIMARY KEY AUTOINCREMENT,
+        network      INTEGER NOT NULL REFERENCES network (id),
+        kind         INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 3),
+        key          BLOB NOT NULL,
+        packets_in   INTEGER,
+        bytes_in     INTEGER,
+        packets_out  INTEGER,
+        bytes_out    INTEGER,
+        changed      INTEGER NOT NULL,
+        UNIQUE (network, kind, key)
+      ) STRICT;
+      CREATE INDEX rate_limit_for ON rate_limit (key) WHERE kind = 2;
+    `,
+  },
 ];

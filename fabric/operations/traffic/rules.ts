@@ -1,9 +1,9 @@
-import { toHex } from '../../protocol/bytes.ts';
-import { isFailure } from '../../protocol/failure.ts';
-import { formatIpv6, formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
-import { hostAddress } from '../registry/address.ts';
-import { eachRow, parseNumberCursor } from '../registry/pages.ts';
-import type { OwnedReader } from '../registry/registry.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { isFailure } from '../../../protocol/failure.ts';
+import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
+import { hostAddress } from '../../registry/address.ts';
+import { eachRow, parseNumberCursor } from '../../registry/pages.ts';
+import type { OwnedReader } from '../../registry/registry.ts';
 import {
   type Decision,
   decide,
@@ -16,14 +16,12 @@ import {
   type RuleDirection,
   type RuleOther,
   type RuleProtocol,
-} from '../registry/rules.ts';
-import { badInput, oneOf, optional, text, whole } from './contract/input.ts';
-import { type Changed, filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
-import { addressOf, DEVICE } from './devices.ts';
-import type { MovedRuleView, RuleRow, RuleView, TestedView } from './views/rules.ts';
+} from '../../registry/rules.ts';
+import { badInput, oneOf, optional, text, whole } from '../contract/input.ts';
+import { addressOf, DEVICE, devicesOf, END, endOf } from '../contract/naming.ts';
+import { type Changed, filteredList, isoTime, operation, type ReadContext } from '../contract/operation.ts';
+import type { MovedRuleView, RuleRow, RuleView, TestedView } from '../views/rules.ts';
 
-/** `group:` and an id, or `device:` and a name. */
-const END = text(150);
 const TRAFFIC = text(20);
 const RULE_ID = whole(1, Number.MAX_SAFE_INTEGER);
 const PLACE = whole(1, 1_000);
@@ -61,9 +59,7 @@ export const addRule = operation<RuleInput, Changed<RuleView>>(
   },
   async ({ registry, running, actor }, input) => {
     const network = await registry.network(input.network);
-    const devices = await endOf(registry, 'devices', input.devices ?? 'any');
-    if (devices.kind !== 'any' && devices.kind !== 'group' && devices.kind !== 'device')
-      throw badInput('devices', 'has to be any, group:… or device:…');
+    const devices = await devicesOf(registry, 'devices', input.devices ?? 'any');
     const note = input.note?.normalize('NFC');
     const rule: NewRule = {
       ...{ action: input.action, direction: input.direction, devices },
@@ -142,23 +138,6 @@ export const testRules = operation<{ from: string; to: string; traffic: string }
     return { from: partyText(from), to: partyText(to), traffic: input.traffic, passes, out, in: into };
   },
 );
-
-/** What stands before the first colon says what the rest names; an address alone is a device's. */
-async function endOf(registry: OwnedReader, field: string, given: string): Promise<RuleOther> {
-  const [kind, ...rest] = given.split(':');
-  const name = rest.join(':');
-  if (rest.length === 0 && (kind === 'any' || kind === 'host' || kind === 'outside')) return { kind };
-  if (name !== '' && kind === 'network') return { kind, prefix: await registry.network(name) };
-  if (name !== '' && kind === 'device') {
-    const { address } = await registry.device(await addressOf(registry, name));
-    return { kind, address };
-  }
-  if (name !== '' && kind === 'group') {
-    const { gid, network } = await registry.group(name);
-    return { kind, gid, network };
-  }
-  throw badInput(field, 'has to be any, network:…, group:…, device:…, host or outside');
-}
 
 const TRAFFIC_FORM = /^([a-z0-9]+)(?:\/(\d{1,5})(?:-(\d{1,5}))?)?$/;
 const MOST_PORT = 65_535;

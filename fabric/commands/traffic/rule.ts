@@ -1,9 +1,9 @@
-import type { Command } from '../../cli/program.ts';
-import { Failure } from '../../protocol/failure.ts';
-import { addRule, listRules, moveRule, removeRule, testRules } from '../operations/rules.ts';
-import type { RuleView, TestedView } from '../operations/views/rules.ts';
-import { OWNED, withFabric } from './common/context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList } from './common/list.ts';
+import type { Command } from '../../../cli/program.ts';
+import { addRule, listRules, moveRule, removeRule, testRules } from '../../operations/traffic/rules.ts';
+import type { TestedView } from '../../operations/views/rules.ts';
+import { OWNED, withFabric } from '../common/context.ts';
+import { AFTER, ALL, CSV, LIMIT, printList } from '../common/list.ts';
+import { endText, numberOf, oneOf } from './words.ts';
 
 const ruleAdd: Command = {
   name: 'rule add',
@@ -148,36 +148,11 @@ function testText({ from, to, traffic, passes, out, in: into }: TestedView): str
   return [verdict, ...lines.filter((line) => line !== undefined)].join('\n');
 }
 
-const endText = ({ names, called }: RuleView['devices']): string =>
-  called === null || called === '' ? names : `${names.split(':')[0]}:${called}`;
-
 /** 1st, 2nd, 3rd, 4th, 11th. */
 function ordinal(place: number): string {
   const ends = ['th', 'st', 'nd', 'rd'];
   const isTeen = Math.floor(place / 10) % 10 === 1;
   return `${place}${(isTeen ? undefined : ends[place % 10]) ?? 'th'}`;
 }
-
-/** @throws Failure `cli.bad-option` */
-function numberOf(given: string): number {
-  if (/^\d{1,15}$/.test(given)) return Number(given);
-  throw badValue('a number', given, 'Give the number that the list shows.');
-}
-
-function oneOf<Word extends string>(what: string, given: string, known: readonly Word[]): Word {
-  const found = known.find((each) => each === given);
-  if (found !== undefined) return found;
-  throw badValue(`${what} as ${known.join(' or ')}`, given, `Give ${known.join(' or ')}.`);
-}
-
-const badValue = (expected: string, given: string, action: string): Failure =>
-  new Failure(
-    'cli.bad-option',
-    'operator',
-    `expected ${expected}, got ${JSON.stringify(given.slice(0, 40))}`,
-    {
-      action,
-    },
-  );
 
 export const ruleCommands: readonly Command[] = [ruleAdd, ruleList, ruleMove, ruleRemove, ruleTest];
