@@ -116,10 +116,11 @@ export interface PkiAdmission {
   /** False if the CA is no longer there, or a certificate was revoked. */
   vouches(vouched: Vouched): boolean;
   /**
-   * Takes the device of the certificate in if it is new, and ends its eviction if the certificate is newer than the one that it had.
+   * Takes the device of the certificate in if it is new, and ends its eviction if the certificate is newer than the one that it had. Resolves to whether
+   * anything had to be written; if not, in the same turn of the event loop, so that what was read before is so still.
    * @throws Failure `fabric.group-full`, `fabric.country-unexpected`, `fabric.unknown-device`
    */
-  admitVouched(device: VouchedDevice): Promise<void>;
+  admitVouched(device: VouchedDevice): Promise<boolean>;
 }
 
 /** In place of the longterm key of a device whose certificates are of a CA, 65 bytes: no key on the curve is so. */

@@ -10,11 +10,11 @@ import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import type { RouterThreads } from '../../tunnel/router.ts';
 import type { Endpoint } from '../registry/admission.ts';
 import { type PkiAdmission, VOUCHED_KEY } from '../registry/pki.ts';
-import { authorize, type Questions, REGISTRY_DOWN, verdictOnVouched } from './authorize.ts';
+import { authorize, type Questions, REGISTRY_DOWN, verdictOn, verdictOnVouched } from './authorize.ts';
 import { invitations } from './invitations.ts';
 import { type Arrival, fromOf, hostOf } from './session.ts';
 import { disconnect, type SessionTable } from './sessions.ts';
-import { certificateJudge, factsOf } from './vouched.ts';
+import { certificateJudge } from './vouched.ts';
 
 const UNKNOWN: Verdict = { kind: 'unknown' };
 
@@ -90,17 +90,19 @@ export function receiveArrivals({
     }
     const { device, vouched } = decision;
     if (comesTooOften(arrival, device.address)) return;
-    await admission.admitVouched(device);
-    // While that was written its CA may have been removed, or the device banned.
+    const written = await admission.admitVouched(device);
     const endpoint = questions.lookup(device.address);
-    const verdict = verdictOnVouched(questions, endpoint, vouched);
+    // While something was written its CA may have been removed.
+    const verdict = written
+      ? verdictOnVouched(questions, endpoint, vouched)
+      : verdictOn(endpoint, VOUCHED_KEY, questions.absence);
     if (verdict !== undefined) refuse(arrival, verdict, device.address);
     else sessions.admit(arrival, endpoint as Endpoint, VOUCHED_KEY, vouched);
   }
 
   return {
     arrive(arrival) {
-      const facts = vouching ? factsOf(arrival) : undefined;
+      const facts = vouching ? arrival.facts : undefined;
       if (facts !== undefined) {
         judgeCertificate(arrival, facts).catch((error: unknown) => {
           const why = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { type CertificateFacts, judgeCertificate, readCertificate } from '../../crypto/certificates.ts';
-import { concat, equal } from '../../protocol/bytes.ts';
+import { type CertificateFacts, judgeCertificate } from '../../crypto/certificates.ts';
+import { concat } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
@@ -58,9 +57,14 @@ export function certificateJudge({ admission, now = Date.now }: JudgeParts): Cer
   let busy = 0;
   let generation = 0;
 
-  async function turn(id: number): Promise<void> {
-    if (busy >= AT_ONCE) await new Promise<void>((begin) => waiting.push({ id, begin }));
-    else busy++;
+  /** Whether others came first: the registry may have changed meanwhile. */
+  async function turn(id: number): Promise<boolean> {
+    if (busy < AT_ONCE) {
+      busy++;
+      return false;
+    }
+    await new Promise<void>((begin) => waiting.push({ id, begin }));
+    return true;
   }
 
   function done(): void {
@@ -76,7 +80,7 @@ export function certificateJudge({ admission, now = Date.now }: JudgeParts): Cer
     { anchor, certificate, others }: Voucher,
     seconds: number,
   ): Promise<VouchedSession | string> {
-    const key = `${anchor} ${createHash('sha256').update(chain).digest('base64')}`;
+    const key = `${anchor} ${textOf(chain)}`;
     const intermediate = known.get(key);
     if (intermediate !== undefined && intermediate.until > seconds) {
       const { refused, names, until } = await judgeCertificate(
@@ -109,10 +113,11 @@ export function certificateJudge({ admission, now = Date.now }: JudgeParts): Cer
     arrival: Arrival,
     facts: CertificateFacts,
     address: Uint8Array,
+    vouchers: readonly Voucher[],
   ): Promise<VouchedDecision> {
     const { certificate = NOTHING, chain = NOTHING } = arrival;
     let why = 'no CA of its network vouches for it, or it is not listed';
-    for (const voucher of admission.vouchers(address, facts)) {
+    for (const voucher of vouchers) {
       const vouched = await verify(certificate, chain, voucher, Math.floor(now() / 1_000));
       if (typeof vouched === 'string') why = vouched;
       else if (!admission.vouches(vouched)) why = 'a certificate of its chain was revoked';
@@ -128,12 +133,15 @@ export function certificateJudge({ admission, now = Date.now }: JudgeParts): Cer
     async judge(arrival, facts) {
       const address = claimedAddress(facts) ?? addressOf(facts, admission);
       if (address === undefined) return unknown('its certificate has no address, or several');
-      if (admission.vouchers(address, facts).length === 0)
+      const vouchers = admission.vouchers(address, facts);
+      if (vouchers.length === 0)
         return unknown('no CA of its network vouches for it, or it is not listed', address);
       present.add(arrival.id);
-      await turn(arrival.id);
+      const waited = await turn(arrival.id);
       try {
-        return present.has(arrival.id) ? await decide(arrival, facts, address) : undefined;
+        if (!present.has(arrival.id)) return undefined;
+        const current = waited ? admission.vouchers(address, facts) : vouchers;
+        return await decide(arrival, facts, address, current);
       } catch (error) {
         if (!isFailure(error)) throw error;
         return unknown(error.message, address);
@@ -148,6 +156,10 @@ export function certificateJudge({ admission, now = Date.now }: JudgeParts): Cer
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** A chain has some hundred bytes, of which this makes a text in less time than a hash. */
+const textOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString('latin1');
 const ADDRESS = 16;
 
 /** The address that a certificate names: its one alternative name that is one, or as enftun's have it, its common name. */
@@ -165,9 +177,3 @@ function claimedAddress({ addresses, commonName }: CertificateFacts): Uint8Array
 /** That which is listed for a certificate without one. */
 const addressOf = (facts: CertificateFacts, admission: PkiAdmission): Uint8Array | undefined =>
   facts.addresses.length > 0 ? undefined : admission.listedAddress(facts);
-
-/** What the certificate of a peer says, if another key than its own has signed it: those of TPMs are signed by themselves. */
-export function factsOf({ certificate }: Arrival): CertificateFacts | undefined {
-  const facts = certificate && readCertificate(certificate);
-  return facts === undefined || equal(facts.issuerHash, facts.subjectHash) ? undefined : facts;
-}

@@ -1,6 +1,7 @@
 // Certificates and lists of revoked ones for JavaScript (pki.ts). Judging runs on libuv's threads.
 #include "napi.h"
 #include "addon/arguments.h"
+#include "describe.h"
 #include "judge.h"
 #include "key.h"
 #include <errno.h>
@@ -9,78 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CERTIFICATES = 16, MOST_ANCHORS = 64, MOST_ADDRESSES = 2, ADDRESS = 16, SUBJECT = 1024, MOST_CRL = 2 * 1024 * 1024 };
+enum { LISTS = 3, MOST_CERTIFICATES = 16, MOST_ANCHORS = 64, MOST_CRL = 2 * 1024 * 1024 };
 
 static napi_value new_flag(napi_env env, bool value) {
   napi_value flag;
   return napi_get_boolean(env, value, &flag) == napi_ok ? flag : NULL;
 }
 
-// The first addresses of IPv6 in the subject's alternative names, and how many there are.
-static int addresses_of(X509 *certificate, uint8_t out[MOST_ADDRESSES * ADDRESS]) {
-  GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-  int count = 0;
-  for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-    if (name->type != GEN_IPADD || ASN1_STRING_length(name->d.iPAddress) != ADDRESS) continue;
-    if (count < MOST_ADDRESSES) memcpy(out + count * ADDRESS, ASN1_STRING_get0_data(name->d.iPAddress), ADDRESS);
-    count++;
-  }
-  GENERAL_NAMES_free(names);
-  return count;
-}
-
-// RFC 2253, as `openssl x509 -nameopt RFC2253` prints it. False if it is longer than the buffer.
-static bool subject_of(const X509 *certificate, char out[SUBJECT]) {
-  BIO *text = BIO_new(BIO_s_mem());
-  bool ok = text != NULL && X509_NAME_print_ex(text, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0;
-  int length = ok ? BIO_read(text, out, SUBJECT - 1) : -1;
-  ok = ok && length < SUBJECT - 1;
-  out[ok && length > 0 ? length : 0] = 0;
-  BIO_free(text);
-  return ok;
-}
-
-static void set_common_name(napi_env env, napi_value object, const X509 *certificate) {
-  const X509_NAME *name = X509_get_subject_name(certificate);
-  int first = X509_NAME_get_index_by_NID((X509_NAME *)name, NID_commonName, -1);
-  uint8_t *text = NULL;
-  int length = first < 0 ? -1 : ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, first)));
-  if (length > 0 && length < 64 && memchr(text, 0, (size_t)length) == NULL) addon_set(env, object, "commonName", addon_new_text(env, (char *)text));
-  if (length >= 0) OPENSSL_free(text);
-}
-
-// The SHA-256 of the SubjectPublicKeyInfo.
-static bool hash_spki(const X509 *certificate, uint8_t out[PKI_HASH]) {
-  uint8_t *der = NULL;
-  unsigned size = PKI_HASH;
-  int length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
-  bool ok = length > 0 && EVP_Digest(der, (size_t)length, out, &size, EVP_sha256(), NULL) == 1;
-  if (length > 0) OPENSSL_free(der);
-  return ok;
-}
-
-static napi_value describe(napi_env env, X509 *certificate) {
-  uint8_t addresses[MOST_ADDRESSES * ADDRESS], spki[PKI_HASH], subject_hash[PKI_HASH];
-  char subject[SUBJECT];
-  struct pki_name name;
+napi_value pki_describe(napi_env env, const struct pki_facts *facts) {
   napi_value object;
-  if (!pki_name_of(certificate, &name) || !hash_spki(certificate, spki) || !subject_of(certificate, subject) ||
-      !pki_hash_name(X509_get_subject_name(certificate), subject_hash) || napi_create_object(env, &object) != napi_ok)
-    return addon_undefined(env);
-  int count = addresses_of(certificate, addresses);
-  int kept = count < MOST_ADDRESSES ? count : MOST_ADDRESSES;
-  addon_set(env, object, "addresses", addon_new_bytes(env, addresses, (size_t)kept * ADDRESS));
-  set_common_name(env, object, certificate);
-  addon_set(env, object, "subject", addon_new_text(env, subject));
-  addon_set(env, object, "subjectHash", addon_new_bytes(env, subject_hash, PKI_HASH));
-  addon_set(env, object, "issuerHash", addon_new_bytes(env, name.issuer, PKI_HASH));
-  addon_set(env, object, "serial", addon_new_bytes(env, name.serial, name.serial_length));
-  addon_set(env, object, "spki", addon_new_bytes(env, spki, PKI_HASH));
-  addon_set(env, object, "notBefore", addon_new_number(env, (double)pki_seconds(X509_get0_notBefore(certificate))));
-  addon_set(env, object, "notAfter", addon_new_number(env, (double)pki_seconds(X509_get0_notAfter(certificate))));
-  addon_set(env, object, "authority", new_flag(env, X509_check_ca(certificate) > 0));
-  addon_set(env, object, "sound", new_flag(env, pki_sound_key(X509_get0_pubkey(certificate))));
+  if (napi_create_object(env, &object) != napi_ok) return NULL;
+  addon_set(env, object, "addresses", addon_new_bytes(env, facts->addresses, facts->address_count * PKI_ADDRESS));
+  if (facts->common_name[0] != 0) addon_set(env, object, "commonName", addon_new_text(env, facts->common_name));
+  addon_set(env, object, "subject", addon_new_text(env, facts->subject));
+  addon_set(env, object, "issuerHash", addon_new_bytes(env, facts->name.issuer, PKI_HASH));
+  addon_set(env, object, "serial", addon_new_bytes(env, facts->name.serial, facts->name.serial_length));
+  addon_set(env, object, "spki", addon_new_bytes(env, facts->spki, PKI_HASH));
+  addon_set(env, object, "notBefore", addon_new_number(env, (double)facts->not_before));
+  addon_set(env, object, "notAfter", addon_new_number(env, (double)facts->not_after));
+  addon_set(env, object, "authority", new_flag(env, facts->authority));
+  addon_set(env, object, "sound", new_flag(env, facts->sound));
   return object;
 }
 
@@ -89,32 +38,42 @@ static napi_value read_call(napi_env env, napi_callback_info info) {
   struct addon_bytes der;
   if (!addon_all_bytes(env, info, &der, 1)) return addon_bad(env, "pkiRead(der): expected a Uint8Array");
   STACK_OF(X509) *list = pki_read_list(der.data, der.length, 1);
-  napi_value facts = sk_X509_num(list) == 1 ? describe(env, sk_X509_value(list, 0)) : addon_undefined(env);
+  struct pki_facts facts;
+  bool read = sk_X509_num(list) == 1 && pki_facts_of(sk_X509_value(list, 0), &facts);
+  napi_value described = read ? pki_describe(env, &facts) : addon_undefined(env);
   sk_X509_pop_free(list, X509_free);
   ERR_clear_error();
-  return facts;
+  return described;
 }
 
+// Of certificates, DER one behind the other: the peer's, those beside it, and the anchors.
 struct work {
   napi_async_work work;
   napi_deferred deferred;
-  STACK_OF(X509) *leaf, *others, *anchors;
   int64_t now;
   struct pki_judgement judgement;
+  size_t lengths[LISTS];
+  uint8_t der[];
 };
 
 static void free_work(struct work *work) {
-  sk_X509_pop_free(work->leaf, X509_free);
-  sk_X509_pop_free(work->others, X509_free);
-  sk_X509_pop_free(work->anchors, X509_free);
   free(work->judgement.via);
   free(work);
 }
 
+// On libuv's thread: reading a certificate costs as much as all that is done for one on the main thread.
 static void judge(napi_env env, void *data) {
+  static const int most[LISTS] = {1, MOST_CERTIFICATES, MOST_ANCHORS};
   struct work *work = data;
+  STACK_OF(X509) *lists[LISTS];
+  const uint8_t *at = work->der;
   (void)env;
-  pki_judge(sk_X509_value(work->leaf, 0), work->others, work->anchors, work->now, &work->judgement);
+  for (int i = 0; i < LISTS; at += work->lengths[i++]) lists[i] = pki_read_list(at, work->lengths[i], most[i]);
+  if (sk_X509_num(lists[0]) != 1 || lists[1] == NULL || lists[2] == NULL)
+    strcpy(work->judgement.text, "certificates that cannot be read, or too many of them");
+  else
+    pki_judge(sk_X509_value(lists[0], 0), lists[1], lists[2], work->now, &work->judgement);
+  for (int i = 0; i < LISTS; i++) sk_X509_pop_free(lists[i], X509_free);
 }
 
 static napi_value names_of(napi_env env, const struct pki_judgement *judgement) {
@@ -155,21 +114,23 @@ static void finish(napi_env env, napi_status status, void *data) {
 static napi_value verify_call(napi_env env, napi_callback_info info) {
   napi_value arguments[4], promise;
   size_t count = 4;
-  struct addon_bytes bytes[3];
+  struct addon_bytes bytes[LISTS];
   uint32_t now;
+  size_t size = 0;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   bool ok = addon_u32(env, arguments[3], &now);
-  for (int i = 0; i < 3; i++) ok = ok && addon_bytes(env, arguments[i], &bytes[i].data, &bytes[i].length);
+  for (int i = 0; i < LISTS; i++) {
+    ok = ok && addon_bytes(env, arguments[i], &bytes[i].data, &bytes[i].length);
+    size += ok ? bytes[i].length : 0;
+  }
   if (!ok) return addon_bad(env, "pkiVerify(leaf, others, anchors, now): expected three Uint8Arrays and a time");
-  struct work *work = calloc(1, sizeof *work);
+  struct work *work = calloc(1, sizeof *work + size);
   if (work == NULL) return addon_errno(env, ENOMEM, "judging a certificate");
+  uint8_t *at = work->der;
   work->now = now;
-  work->leaf = pki_read_list(bytes[0].data, bytes[0].length, 1);
-  work->others = pki_read_list(bytes[1].data, bytes[1].length, MOST_CERTIFICATES);
-  work->anchors = pki_read_list(bytes[2].data, bytes[2].length, MOST_ANCHORS);
-  if (sk_X509_num(work->leaf) != 1 || work->others == NULL || work->anchors == NULL) {
-    free_work(work);
-    return addon_bad(env, "pkiVerify(leaf, others, anchors, now): expected certificates, DER one behind the other");
+  for (int i = 0; i < LISTS; at += work->lengths[i++]) {
+    work->lengths[i] = bytes[i].length;
+    if (bytes[i].length > 0) memcpy(at, bytes[i].data, bytes[i].length);
   }
   if (napi_create_promise(env, &work->deferred, &promise) != napi_ok ||
       napi_create_async_work(env, NULL, addon_new_text(env, "enf.pki"), judge, finish, work, &work->work) != napi_ok ||

@@ -14,8 +14,6 @@ export interface CertificateFacts extends CertificateName {
   readonly commonName?: string;
   /** RFC 2253. */
   readonly subject: string;
-  /** SHA-256 of the subject in DER. */
-  readonly subjectHash: Uint8Array;
   /** SHA-256 of its SubjectPublicKeyInfo. */
   readonly spki: Uint8Array;
   readonly notBefore: number;
@@ -59,7 +57,7 @@ export interface PkiFace {
   pkiRead(der: Uint8Array): CertificateFacts | undefined;
   /**
    * Judges `leaf` at `now` (seconds since 1970) on a thread of libuv's pool, as a TLS client. The others (16 at most) and the anchors (64 at
-   * most) are DER, one behind the other.
+   * most) are DER, one behind the other; what is not is refused.
    */
   pkiVerify(leaf: Uint8Array, others: Uint8Array, anchors: Uint8Array, now: number): Promise<Judgement>;
   /** DER, at most 2 MB, signed by one of the issuers. Undefined if it is no such list. */

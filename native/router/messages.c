@@ -47,5 +47,6 @@ void router_event_free(struct router_event *event) {
   router_peer_release(event->peer);
   free(event->certificate);
   free(event->chain);
+  free(event->facts);
   free(event);
 }

@@ -4,6 +4,7 @@
 #include "lookup/networks.h"
 #include "packet/frame.h"
 #include "peer.h"
+#include "pki/facts.h"
 #include "rates/rates.h"
 #include "rules/rules.h"
 #include <openssl/ssl.h>
@@ -103,6 +104,7 @@ struct router_event {
   size_t certificate_length;
   uint8_t *chain;  // what the peer has shown beside it, if owners have CAs: DER, one behind the other; or NULL
   size_t chain_length;
+  struct pki_facts *facts;  // what the certificate says, if owners have CAs and another key than its own has signed it; or NULL
   bool has_key;
   uint8_t key[65];  // P-256, uncompressed: the peer has proven that it has the private key
   enum dp_wire wire;

@@ -1,4 +1,5 @@
 import type { DataplaneCounters, Offload } from '../client/client.ts';
+import type { CertificateFacts } from '../pki/pki.ts';
 
 declare const routerBrand: unique symbol;
 declare const peerBrand: unique symbol;
@@ -53,6 +54,8 @@ export type RouterEvent =
       readonly certificate?: Uint8Array;
       /** What it has shown beside that, DER one behind the other, if that may be (`routerVouched`). */
       readonly chain?: Uint8Array;
+      /** What the certificate says, likewise, if another key than its own has signed it. */
+      readonly facts?: CertificateFacts;
       /** The key in it, 65 bytes, if it is of P-256: the peer has proven that it has the private key. */
       readonly key?: Uint8Array;
       /** 0: a C peer; 1: understands control messages; 2: super-frames, too (docs/wire.md). */

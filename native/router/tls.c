@@ -158,6 +158,15 @@ static void read_chain(const SSL *ssl, struct router_event *event) {
   }
 }
 
+// The certificates of TPMs are signed by themselves.
+static void read_facts(X509 *certificate, struct router_event *event) {
+  if (X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0) return;
+  event->facts = malloc(sizeof *event->facts);
+  if (event->facts == NULL || pki_facts_of(certificate, event->facts)) return;
+  free(event->facts);
+  event->facts = NULL;
+}
+
 void router_tls_peer(const SSL *ssl, struct router_event *event) {
   X509 *certificate = SSL_get0_peer_certificate(ssl);
   event->tls = SSL_get_version(ssl);
@@ -171,6 +180,7 @@ void router_tls_peer(const SSL *ssl, struct router_event *event) {
     event->certificate_length = (size_t)length;
     event->has_key = read_key(certificate, event->key);
     if (is_vouched(ssl)) read_chain(ssl, event);
+    if (is_vouched(ssl)) read_facts(certificate, event);
   }
   if (length > 0) OPENSSL_free(der);
   ERR_clear_error();

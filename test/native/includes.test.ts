@@ -38,7 +38,7 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   'router/lookup': ['router', 'transport'],
   'router/rates': ['packet', 'router/rules'],
   'router/rules': ['packet', 'router/lookup', 'transport'],
-  'router/napi': ['addon', 'packet', 'router'],
+  'router/napi': ['addon', 'packet', 'pki', 'router'],
 };
 
 /** Files that call each other and stay so: the router's one part behind its private header. */

@@ -32,7 +32,10 @@ interface ListedRow {
   spki: Uint8Array | null;
 }
 
-const fits = ({ subject, serial, spki }: ListedRow, facts: CertificateFacts): boolean =>
+const fits = (
+  { subject, serial, spki }: Pick<ListedRow, 'subject' | 'serial' | 'spki'>,
+  facts: CertificateFacts,
+): boolean =>
   (subject === null || subject === facts.subject) &&
   (serial === null || equal(bytes(serial), facts.serial)) &&
   (spki === null || equal(bytes(spki), facts.spki));
@@ -63,53 +66,72 @@ const hasShown = (db: Database, address: Uint8Array, { spki }: CertificateFacts)
   prepare(db, 'SELECT 1 FROM shown_certificate WHERE address = ? AND spki = ?').get(address, spki) !==
   undefined;
 
-interface VoucherRow {
+/** The certificates of a CA, which never change. */
+export type CertificatesOf = (anchor: number) => Pick<Voucher, 'certificate' | 'others'>;
+
+/** CAs whose certificates are remembered. */
+const REMEMBERED = 1_000;
+
+/** Reads the certificates of each CA once. */
+export function anchorCertificates(db: Database): CertificatesOf {
+  const known = new Map<number, Pick<Voucher, 'certificate' | 'others'>>();
+  return (anchor) => {
+    const found = known.get(anchor);
+    if (found !== undefined) return found;
+    const row = prepare(db, 'SELECT certificate, others FROM anchor WHERE id = ?').get(anchor) as {
+      certificate: Uint8Array;
+      others: Uint8Array;
+    };
+    const read = { certificate: bytes(row.certificate), others: bytes(row.others) };
+    if (known.size >= REMEMBERED) known.clear();
+    known.set(anchor, read);
+    return read;
+  };
+}
+
+interface VoucherRow extends Pick<ListedRow, 'subject' | 'serial' | 'spki'> {
   id: number;
   gid: Uint8Array;
-  certificate: Uint8Array;
-  others: Uint8Array;
   admits: Admits;
+  /** Null if the address is not listed. */
+  listed: number | null;
 }
 
 /** The CAs that may vouch for an address: those of its network, which are its owner's. */
-export function vouchers(db: Database, address: Uint8Array, facts: CertificateFacts): readonly Voucher[] {
+export function vouchers(
+  db: Database,
+  certificatesOf: CertificatesOf,
+  address: Uint8Array,
+  facts: CertificateFacts,
+): readonly Voucher[] {
   if (isReserved(address.subarray(8))) return [];
-  const prefix = concat(address.subarray(0, 8), new Uint8Array(8));
+  const prefix = new Uint8Array(16);
+  prefix.set(address.subarray(0, 8));
+  // In this order: an owner has few CAs, but a network may have many groups.
   const rows = prepare(
     db,
-    `SELECT anchor.id, gid, certificate, others, admits
-     FROM network JOIN grp ON grp.network = network.id JOIN anchor ON anchor.id = grp.anchor
-     WHERE prefix = ? AND removed IS NULL AND anchor.owner = network.owner ORDER BY anchor.id`,
-  ).all(prefix) as VoucherRow[];
+    `SELECT anchor.id, grp.gid, admits, listed_device.anchor AS listed, listed_device.subject, listed_device.serial, listed_device.spki
+     FROM network CROSS JOIN anchor CROSS JOIN grp
+       LEFT JOIN listed_device ON listed_device.anchor = anchor.id AND listed_device.address = ?
+     WHERE network.prefix = ? AND anchor.owner = network.owner AND anchor.removed IS NULL
+       AND grp.anchor = anchor.id AND +grp.network = network.id`,
+  ).all(address, prefix) as VoucherRow[];
   return rows
-    .filter(({ id, admits }) => mayCome(db, id, admits, address, facts))
-    .map(({ id, gid, certificate, others }) => ({
-      anchor: id,
-      gid: bytes(gid),
-      certificate: bytes(certificate),
-      others: bytes(others),
-    }));
+    .sort((one, other) => one.id - other.id)
+    .filter((row) => mayCome(row, facts))
+    .map(({ id, gid }) => ({ anchor: id, gid: bytes(gid), ...certificatesOf(id) }));
 }
 
 /** What is listed for the address must be so, whomever the CA admits. */
-function mayCome(
-  db: Database,
-  anchor: number,
-  admits: Admits,
-  address: Uint8Array,
-  facts: CertificateFacts,
-): boolean {
-  const row = prepare(db, 'SELECT * FROM listed_device WHERE anchor = ? AND address = ?').get(
-    anchor,
-    address,
-  ) as ListedRow | undefined;
-  return row === undefined ? admits === 'anybody' : fits(row, facts);
-}
+const mayCome = (row: VoucherRow, facts: CertificateFacts): boolean =>
+  row.listed === null ? row.admits === 'anybody' : fits(row, facts);
 
 /** False if the CA is no longer there, or one of the certificates was revoked. */
 export function vouches(db: Database, { anchor, names }: Vouched): boolean {
-  if (prepare(db, 'SELECT 1 FROM anchor WHERE id = ? AND removed IS NULL').get(anchor) === undefined)
-    return false;
+  const count = prepare(db, 'SELECT revoked FROM anchor WHERE id = ? AND removed IS NULL')
+    .pluck()
+    .get(anchor);
+  if (count === undefined || count === 0) return count === 0;
   const revoked = prepare(
     db,
     "SELECT 1 FROM revoked_certificate WHERE anchor = ? AND serial = ? AND issuer IN (?, x'')",

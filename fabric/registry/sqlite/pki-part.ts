@@ -9,6 +9,7 @@ import type { CommitQueue } from './file/group-commit.ts';
 import { addAnchor, issuersOf, listDevices, removeAnchor, revokeSerial, takeList } from './pki-anchors.ts';
 import {
   admitVouched,
+  anchorCertificates,
   hasAnchors,
   isShown,
   listedAddress,
@@ -47,17 +48,20 @@ export const pkiPart = (
     /** Called with the address of a device that has come for the first time. */
     readonly admitted: (address: Uint8Array) => void;
   },
-) =>
-  ({
+) => {
+  const certificatesOf = anchorCertificates(db);
+  return {
     hasAnchors: () => read(() => hasAnchors(db)),
     listedAddress: (facts) => read(() => listedAddress(db, facts)),
-    vouchers: (address, facts) => read(() => vouchers(db, address, facts)),
+    vouchers: (address, facts) => read(() => vouchers(db, certificatesOf, address, facts)),
     vouches: (vouched) => read(() => vouches(db, vouched)),
     async admitVouched(shown) {
-      const known = read(() => findDevice(db, EVERYTHING, shown.address));
       // Most come with the certificate that they had: nothing is written for them.
-      if (known?.kind === 'pki' && read(() => isShown(db, shown))) return;
+      if (read(() => isShown(db, shown))) return false;
+      const known = read(() => findDevice(db, EVERYTHING, shown.address));
       await queue.submit(() => admitVouched(db, act(FABRIC), shown, places));
       if (known === undefined) admitted(shown.address);
+      return true;
     },
-  }) satisfies PkiAdmission;
+  } satisfies PkiAdmission;
+};

@@ -1,6 +1,7 @@
 // The router and its peers as JavaScript holds them, and what the router's threads report to it.
 #include "handle.h"
 #include "addon/handle.h"
+#include "pki/describe.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -78,6 +79,7 @@ static napi_value describe(napi_env env, const struct router_event *event) {
       if (event->certificate != NULL)
         addon_set(env, object, "certificate", addon_new_bytes(env, event->certificate, event->certificate_length));
       if (event->chain_length > 0) addon_set(env, object, "chain", addon_new_bytes(env, event->chain, event->chain_length));
+      if (event->facts != NULL) addon_set(env, object, "facts", pki_describe(env, event->facts));
       if (event->has_key) addon_set(env, object, "key", addon_new_bytes(env, event->key, sizeof event->key));
       addon_set(env, object, "wire", addon_new_number(env, event->wire));
       addon_set(env, object, "ends", addon_new_text(env, event->ends));

@@ -4,7 +4,7 @@
 //   devices pairs PORT LIST SECONDS    of each two, one sends its frame over and over, a record full of them at a time; the other counts
 //   devices single PORT LIST SECONDS   the same with a record for each frame, as enftun does it
 //   devices try PORT LIST SECONDS      each in turn from an address of its own, twenty a second, as slow as with a TPM: how many were let in in time
-// LIST has a line for each device: a file with certificate and key, and the frame in hex.
+// LIST has a line for each device: a file with certificate, those above it, and key, and the frame in hex.
 #include "../tunnel/common.h"
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -18,6 +18,7 @@ enum { MOST = 4096, FRAME = 1500, FRAMES = 13, WORKERS = 4, TRYING = 16 };
 struct device {
   SSL_CTX *context;
   SSL *ssl;
+  atomic_bool busy;  // one that comes and goes is there once
   int length;
   uint8_t frame[FRAME];
 };
@@ -45,7 +46,7 @@ static void read_list(const char *path) {
   while (count_of_devices < MOST && fscanf(file, format, pem, hex) == 2) {
     struct device *device = &devices[count_of_devices++];
     device->context = SSL_CTX_new(TLS_client_method());
-    if (device->context == NULL || SSL_CTX_use_certificate_file(device->context, pem, SSL_FILETYPE_PEM) != 1 ||
+    if (device->context == NULL || SSL_CTX_use_certificate_chain_file(device->context, pem) != 1 ||
         SSL_CTX_use_PrivateKey_file(device->context, pem, SSL_FILETYPE_PEM) != 1)
       refuse(pem);
     device->length = (int)strlen(hex) / 2;
@@ -123,11 +124,14 @@ static void leave(struct device *device) {
 }
 
 static void *come_and_go(void *unused) {
-  for (int i; now() < end && (i = atomic_fetch_add(&next_one, 1)) >= 0; atomic_fetch_add(&done, 1)) {
+  for (int i; now() < end && (i = atomic_fetch_add(&next_one, 1)) >= 0;) {
     struct device *device = &devices[i % count_of_devices];
+    if (atomic_exchange(&device->busy, true)) continue;
     come(device);
     be_answered(device);
     leave(device);
+    device->busy = false;
+    atomic_fetch_add(&done, 1);
   }
   return unused;
 }

@@ -52,8 +52,8 @@ export async function enrol(
 }
 
 /** The list that devices.c reads: each device with a frame that is answered. */
-export function heartbeats(fabric: BenchFabric, devices: readonly Enrolled[]): string {
-  return list(fabric, 'heartbeats', devices, ({ address }) => heartbeat(address));
+export function heartbeats(fabric: BenchFabric, devices: readonly Enrolled[], name = 'heartbeats'): string {
+  return list(fabric, name, devices, ({ address }) => heartbeat(address));
 }
 
 /** The same, each device with a packet of `size` bytes to its neighbour. */

@@ -22,8 +22,9 @@ const OPTIONS: readonly Option[] = [
 
 const HELP = `npm run bench:router -- [options]
 
-What the fabric's router costs: CPU for the packets of eight pairs of devices, with and without rules, CPU for a device that connects, memory for one
-that is idle. About three minutes.
+What the fabric's router costs: CPU for the packets of eight pairs of devices, with and without rules and rate limits, CPU for a device that connects, also by a certificate of a CA, memory
+for one
+that is idle. About five minutes.
 
 ${describeOptions(OPTIONS)}
 
