@@ -17,15 +17,32 @@ static napi_value new_flag(napi_env env, bool value) {
   return napi_get_boolean(env, value, &flag) == napi_ok ? flag : NULL;
 }
 
+// Bytes that lie in one buffer, which costs less than one for each.
+struct packed {
+  napi_value buffer;
+  uint8_t *at;
+  size_t used;
+};
+
+static napi_value pack(napi_env env, struct packed *packed, const uint8_t *bytes, size_t length) {
+  napi_value view;
+  memcpy(packed->at + packed->used, bytes, length);
+  if (napi_create_typedarray(env, napi_uint8_array, length, packed->buffer, packed->used, &view) != napi_ok) return NULL;
+  packed->used += length;
+  return view;
+}
+
 napi_value pki_describe(napi_env env, const struct pki_facts *facts) {
+  struct packed packed = {0};
   napi_value object;
-  if (napi_create_object(env, &object) != napi_ok) return NULL;
-  addon_set(env, object, "addresses", addon_new_bytes(env, facts->addresses, facts->address_count * PKI_ADDRESS));
+  size_t size = facts->address_count * PKI_ADDRESS + PKI_HASH + facts->name.serial_length + PKI_HASH;
+  if (napi_create_object(env, &object) != napi_ok || napi_create_arraybuffer(env, size, (void **)&packed.at, &packed.buffer) != napi_ok) return NULL;
+  addon_set(env, object, "addresses", pack(env, &packed, facts->addresses, facts->address_count * PKI_ADDRESS));
   if (facts->common_name[0] != 0) addon_set(env, object, "commonName", addon_new_text(env, facts->common_name));
   addon_set(env, object, "subject", addon_new_text(env, facts->subject));
-  addon_set(env, object, "issuerHash", addon_new_bytes(env, facts->name.issuer, PKI_HASH));
-  addon_set(env, object, "serial", addon_new_bytes(env, facts->name.serial, facts->name.serial_length));
-  addon_set(env, object, "spki", addon_new_bytes(env, facts->spki, PKI_HASH));
+  addon_set(env, object, "issuerHash", pack(env, &packed, facts->name.issuer, PKI_HASH));
+  addon_set(env, object, "serial", pack(env, &packed, facts->name.serial, facts->name.serial_length));
+  addon_set(env, object, "spki", pack(env, &packed, facts->spki, PKI_HASH));
   addon_set(env, object, "notBefore", addon_new_number(env, (double)facts->not_before));
   addon_set(env, object, "notAfter", addon_new_number(env, (double)facts->not_after));
   addon_set(env, object, "authority", new_flag(env, facts->authority));
@@ -77,14 +94,16 @@ static void judge(napi_env env, void *data) {
 }
 
 static napi_value names_of(napi_env env, const struct pki_judgement *judgement) {
+  struct packed packed = {0};
   napi_value names;
-  if (napi_create_array(env, &names) != napi_ok) return NULL;
+  size_t size = judgement->count * (PKI_HASH + PKI_SERIAL);
+  if (napi_create_array(env, &names) != napi_ok || napi_create_arraybuffer(env, size, (void **)&packed.at, &packed.buffer) != napi_ok) return NULL;
   for (size_t i = 0; i < judgement->count; i++) {
     const struct pki_name *name = &judgement->names[i];
     napi_value object;
     if (napi_create_object(env, &object) != napi_ok) return NULL;
-    addon_set(env, object, "issuerHash", addon_new_bytes(env, name->issuer, PKI_HASH));
-    addon_set(env, object, "serial", addon_new_bytes(env, name->serial, name->serial_length));
+    addon_set(env, object, "issuerHash", pack(env, &packed, name->issuer, PKI_HASH));
+    addon_set(env, object, "serial", pack(env, &packed, name->serial, name->serial_length));
     napi_set_element(env, names, (uint32_t)i, object);
   }
   return names;

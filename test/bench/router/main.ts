@@ -45,7 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const effort = {
       rounds: given.whole('rounds', 1, 100, 3),
       seconds: given.whole('seconds', 1, 120, 4),
-      idle: given.whole('idle', 128, 4_096, 1_000),
+      idle: given.whole('idle', 192, 4_096, 1_000),
     };
     const group = makeGroup('bench');
     const fabric = found([group]);

@@ -54,7 +54,7 @@ const SMALL_BYTES = 100;
 const TURNS = 8;
 const TURN_SECONDS = 1;
 /** Devices that come and go in turns of two kinds: each less often than the router lets it. */
-const COMERS = 64;
+const COMERS = 192;
 
 /** Medians of the rounds; one fabric for each, all on one registry. @param say is told each step */
 export async function measure(
