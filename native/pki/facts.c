@@ -45,7 +45,8 @@ static bool hash_spki(const X509 *certificate, uint8_t out[PKI_HASH]) {
 
 bool pki_facts_of(X509 *certificate, struct pki_facts *facts) {
   memset(facts, 0, sizeof *facts);
-  if (!pki_name_of(certificate, &facts->name) || !hash_spki(certificate, facts->spki) || !read_subject(certificate, facts->subject))
+  if (!pki_name_of(certificate, &facts->name) || !hash_spki(certificate, facts->spki) || !read_subject(certificate, facts->subject) ||
+      !pki_hash_name(X509_get_subject_name(certificate), facts->subject_hash))
     return false;
   read_addresses(certificate, facts);
   read_common_name(certificate, facts->common_name);

@@ -11,6 +11,7 @@ struct pki_facts {
   size_t address_count;                            // of these
   char common_name[PKI_COMMON_NAME];               // the first one; empty: none, or one that is too long
   char subject[PKI_SUBJECT];                       // RFC 2253
+  uint8_t subject_hash[PKI_HASH];                  // SHA-256 of its DER
   uint8_t spki[PKI_HASH];                          // SHA-256 of the SubjectPublicKeyInfo
   int64_t not_before, not_after;
   bool authority;  // may it sign others?

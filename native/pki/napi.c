@@ -35,11 +35,12 @@ static napi_value pack(napi_env env, struct packed *packed, const uint8_t *bytes
 napi_value pki_describe(napi_env env, const struct pki_facts *facts) {
   struct packed packed = {0};
   napi_value object;
-  size_t size = facts->address_count * PKI_ADDRESS + PKI_HASH + facts->name.serial_length + PKI_HASH;
+  size_t size = facts->address_count * PKI_ADDRESS + 3 * PKI_HASH + facts->name.serial_length;
   if (napi_create_object(env, &object) != napi_ok || napi_create_arraybuffer(env, size, (void **)&packed.at, &packed.buffer) != napi_ok) return NULL;
   addon_set(env, object, "addresses", pack(env, &packed, facts->addresses, facts->address_count * PKI_ADDRESS));
   if (facts->common_name[0] != 0) addon_set(env, object, "commonName", addon_new_text(env, facts->common_name));
   addon_set(env, object, "subject", addon_new_text(env, facts->subject));
+  addon_set(env, object, "subjectHash", pack(env, &packed, facts->subject_hash, PKI_HASH));
   addon_set(env, object, "issuerHash", pack(env, &packed, facts->name.issuer, PKI_HASH));
   addon_set(env, object, "serial", pack(env, &packed, facts->name.serial, facts->name.serial_length));
   addon_set(env, object, "spki", pack(env, &packed, facts->spki, PKI_HASH));

@@ -14,6 +14,8 @@ export interface CertificateFacts extends CertificateName {
   readonly commonName?: string;
   /** RFC 2253. */
   readonly subject: string;
+  /** SHA-256 of the subject in DER. */
+  readonly subjectHash: Uint8Array;
   /** SHA-256 of its SubjectPublicKeyInfo. */
   readonly spki: Uint8Array;
   readonly notBefore: number;
