@@ -58,14 +58,29 @@ static void read_list(const char *path) {
   fclose(file);
 }
 
-static void come(struct device *device) {
-  int fd = connect_to(SOCK_STREAM, "127.0.0.1", port, NULL), yes = 1;
+// From 127.201.0.1 and a port of its own, the same in each run: the kernel gives connections to the router's threads by their ends, and what packets cost depends on
+// which threads two devices are in. It ends with a reset, so that the next run may have the same ends.
+static int connect_from(int number) {
+  int fd = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+  struct linger none = {.l_onoff = 1};
+  struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(20000 + number)), .sin_addr.s_addr = htonl(0x7fc90001)};
+  struct sockaddr_in router = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) != 0 || connect(fd, (struct sockaddr *)&router, sizeof router) != 0) die("own port");
+  return fd;
+}
+
+static void shake_hands(struct device *device, int fd) {
+  int yes = 1;
   // Or else the first frame waits until the end of the handshake is acknowledged.
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   device->ssl = SSL_new(device->context);
   if (device->ssl == NULL || SSL_set_fd(device->ssl, fd) != 1 || SSL_connect(device->ssl) != 1)
     refuse("TLS handshake");
 }
+
+static void come(struct device *device) { shake_hands(device, connect_to(SOCK_STREAM, "127.0.0.1", port, NULL)); }
 
 // That the router has let it in shows in an answer only.
 static void be_answered(struct device *device) {
@@ -178,7 +193,7 @@ static int hold(void) {
 
 static int pairs(double seconds) {
   pthread_t thread;
-  for (int i = 0; i < count_of_devices; i++) come(&devices[i]);
+  for (int i = 0; i < count_of_devices; i++) shake_hands(&devices[i], connect_from(i));
   for (int i = 0; i + 1 < count_of_devices; i += 2) {
     start(&thread, take, &devices[i + 1]);
     start(&thread, send_on, &devices[i]);
