@@ -32,10 +32,7 @@ interface ListedRow {
   spki: Uint8Array | null;
 }
 
-const fits = (
-  { subject, serial, spki }: Pick<ListedRow, 'subject' | 'serial' | 'spki'>,
-  facts: CertificateFacts,
-): boolean =>
+const fits = ({ subject, serial, spki }: ListedRow, facts: CertificateFacts): boolean =>
   (subject === null || subject === facts.subject) &&
   (serial === null || equal(bytes(serial), facts.serial)) &&
   (spki === null || equal(bytes(spki), facts.spki));
@@ -66,65 +63,83 @@ const hasShown = (db: Database, address: Uint8Array, { spki }: CertificateFacts)
   prepare(db, 'SELECT 1 FROM shown_certificate WHERE address = ? AND spki = ?').get(address, spki) !==
   undefined;
 
-/** The certificates of a CA, which never change. */
-export type CertificatesOf = (anchor: number) => Pick<Voucher, 'certificate' | 'others'>;
+/** A CA of a network. */
+interface AnchorRow extends Voucher {
+  readonly admits: Admits;
+  /** How many devices are listed. */
+  readonly listed: number;
+}
 
-/** CAs whose certificates are remembered. */
+/** The CAs of networks. */
+export interface NetworkAnchors {
+  /** Those of the network with this prefix (16 bytes), which are its owner's. */
+  of(prefix: Uint8Array): readonly AnchorRow[];
+  /** One has changed. */
+  clear(): void;
+}
+
+/** Networks whose CAs are remembered. */
 const REMEMBERED = 1_000;
 
-/** Reads the certificates of each CA once. */
-export function anchorCertificates(db: Database): CertificatesOf {
-  const known = new Map<number, Pick<Voucher, 'certificate' | 'others'>>();
-  return (anchor) => {
-    const found = known.get(anchor);
-    if (found !== undefined) return found;
-    const row = prepare(db, 'SELECT certificate, others FROM anchor WHERE id = ?').get(anchor) as {
-      certificate: Uint8Array;
-      others: Uint8Array;
-    };
-    const read = { certificate: bytes(row.certificate), others: bytes(row.others) };
-    if (known.size >= REMEMBERED) known.clear();
-    known.set(anchor, read);
-    return read;
+/** Reads the CAs of each network once, until a change of groups, of which every change of a CA is one. */
+export function networkAnchors(db: Database): NetworkAnchors {
+  const known = new Map<string, readonly AnchorRow[]>();
+  const read = (prefix: Uint8Array): readonly AnchorRow[] => {
+    // In this order: an owner has few CAs, but a network may have many groups.
+    const rows = prepare(
+      db,
+      `SELECT anchor.id, grp.gid, anchor.certificate, anchor.others, admits, listed
+       FROM network CROSS JOIN anchor CROSS JOIN grp
+       WHERE network.prefix = ? AND anchor.owner = network.owner AND anchor.removed IS NULL
+         AND grp.anchor = anchor.id AND +grp.network = network.id
+       ORDER BY anchor.id`,
+    ).all(prefix) as (Omit<AnchorRow, 'anchor'> & { readonly id: number })[];
+    return rows.map(({ id, gid, certificate, others, admits, listed }) => ({
+      ...{ anchor: id, gid: bytes(gid), certificate: bytes(certificate), others: bytes(others) },
+      ...{ admits, listed },
+    }));
+  };
+  return {
+    of(prefix) {
+      const key = toHex(prefix.subarray(0, 8));
+      const found = known.get(key);
+      if (found !== undefined) return found;
+      const rows = read(prefix);
+      if (known.size >= REMEMBERED) known.clear();
+      known.set(key, rows);
+      return rows;
+    },
+    clear: () => known.clear(),
   };
 }
 
-interface VoucherRow extends Pick<ListedRow, 'subject' | 'serial' | 'spki'> {
-  id: number;
-  gid: Uint8Array;
-  admits: Admits;
-  /** Null if the address is not listed. */
-  listed: number | null;
-}
-
-/** The CAs that may vouch for an address: those of its network, which are its owner's. */
+/** The CAs that may vouch for an address: those of its network. */
 export function vouchers(
   db: Database,
-  certificatesOf: CertificatesOf,
+  anchors: NetworkAnchors,
   address: Uint8Array,
   facts: CertificateFacts,
 ): readonly Voucher[] {
   if (isReserved(address.subarray(8))) return [];
   const prefix = new Uint8Array(16);
   prefix.set(address.subarray(0, 8));
-  // In this order: an owner has few CAs, but a network may have many groups.
-  const rows = prepare(
-    db,
-    `SELECT anchor.id, grp.gid, admits, listed_device.anchor AS listed, listed_device.subject, listed_device.serial, listed_device.spki
-     FROM network CROSS JOIN anchor CROSS JOIN grp
-       LEFT JOIN listed_device ON listed_device.anchor = anchor.id AND listed_device.address = ?
-     WHERE network.prefix = ? AND anchor.owner = network.owner AND anchor.removed IS NULL
-       AND grp.anchor = anchor.id AND +grp.network = network.id`,
-  ).all(address, prefix) as VoucherRow[];
-  return rows
-    .sort((one, other) => one.id - other.id)
-    .filter((row) => mayCome(row, facts))
-    .map(({ id, gid }) => ({ anchor: id, gid: bytes(gid), ...certificatesOf(id) }));
+  return anchors.of(prefix).filter((anchor) => mayCome(db, anchor, address, facts));
 }
 
 /** What is listed for the address must be so, whomever the CA admits. */
-const mayCome = (row: VoucherRow, facts: CertificateFacts): boolean =>
-  row.listed === null ? row.admits === 'anybody' : fits(row, facts);
+function mayCome(
+  db: Database,
+  { anchor, admits, listed }: AnchorRow,
+  address: Uint8Array,
+  facts: CertificateFacts,
+): boolean {
+  if (listed === 0) return admits === 'anybody';
+  const row = prepare(db, 'SELECT * FROM listed_device WHERE anchor = ? AND address = ?').get(
+    anchor,
+    address,
+  ) as ListedRow | undefined;
+  return row === undefined ? admits === 'anybody' : fits(row, facts);
+}
 
 /** False if the CA is no longer there, or one of the certificates was revoked. */
 export function vouches(db: Database, { anchor, names }: Vouched): boolean {

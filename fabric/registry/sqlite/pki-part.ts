@@ -9,10 +9,10 @@ import type { CommitQueue } from './file/group-commit.ts';
 import { addAnchor, issuersOf, listDevices, removeAnchor, revokeSerial, takeList } from './pki-anchors.ts';
 import {
   admitVouched,
-  anchorCertificates,
   hasAnchors,
   isShown,
   listedAddress,
+  type NetworkAnchors,
   type VouchedParts,
   vouchers,
   vouches,
@@ -43,17 +43,18 @@ export const pkiPart = (
   { read, queue, act }: Parts,
   {
     admitted,
+    anchors,
     ...places
   }: VouchedParts & {
+    readonly anchors: NetworkAnchors;
     /** Called with the address of a device that has come for the first time. */
     readonly admitted: (address: Uint8Array) => void;
   },
-) => {
-  const certificatesOf = anchorCertificates(db);
-  return {
+) =>
+  ({
     hasAnchors: () => read(() => hasAnchors(db)),
     listedAddress: (facts) => read(() => listedAddress(db, facts)),
-    vouchers: (address, facts) => read(() => vouchers(db, certificatesOf, address, facts)),
+    vouchers: (address, facts) => read(() => vouchers(db, anchors, address, facts)),
     vouches: (vouched) => read(() => vouches(db, vouched)),
     async admitVouched(shown) {
       // Most come with the certificate that they had: nothing is written for them.
@@ -63,5 +64,4 @@ export const pkiPart = (
       if (known === undefined) admitted(shown.address);
       return true;
     },
-  } satisfies PkiAdmission;
-};
+  }) satisfies PkiAdmission;

@@ -26,6 +26,7 @@ import { newsPart } from './news.ts';
 import { raiseObjection } from './objections.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
+import { networkAnchors } from './pki-arrivals.ts';
 import { ownPkiPart, pkiPart } from './pki-part.ts';
 import { type Keep, privacyPart } from './privacy/part.ts';
 import { removeRate, setRate } from './rates.ts';
@@ -63,9 +64,12 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   let restoredAt = read(() => lastRestore(db));
 
   const groups = openGroups((gid) => read(() => requireOpenGroup(db, gid)));
+  const anchors = networkAnchors(db);
   const feed = changeFeed(lastChange(db), (seq) => read(() => changesSince(db, seq)), onError);
   feed.subscribe((change) => {
-    if (change.kind === 'group') groups.clear();
+    if (change.kind !== 'group') return;
+    groups.clear();
+    anchors.clear();
   });
   const catchUp = async (): Promise<void> => {
     if (db.open) await feed.catchUp();
@@ -120,6 +124,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...privacy,
     ...tunnels.part,
     ...pkiPart(db, parts, {
+      anchors,
       locate,
       keep: keep.address,
       admitted: admissions.tell,
