@@ -63,6 +63,7 @@ async function sendOnce<View>(method: string, path: string, body?: object): Prom
       0,
       'The console does not answer.',
       'Look at your network; the page tries again by itself.',
+      true,
     );
   }
   const answer: unknown = await response.json().catch(() => undefined);
@@ -73,11 +74,14 @@ async function sendOnce<View>(method: string, path: string, body?: object): Prom
 }
 
 function problemFrom(status: number, answer: unknown): Problem {
-  const { code, title, detail } = (answer ?? {}) as { code?: string; title?: string; detail?: string };
+  const { code, title, detail, remedy } = (answer ?? {}) as Readonly<
+    Record<'code' | 'title' | 'detail' | 'remedy', string | undefined>
+  >;
   return new Problem(
     code ?? 'console.bad-answer',
     status,
     title ?? `The console answered with status ${status}.`,
     detail ?? 'Try again; if it stays so, see the log of the console.',
+    remedy === 'retry',
   );
 }

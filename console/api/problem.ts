@@ -6,12 +6,15 @@ export class Problem extends Error {
   readonly status: number;
   /** What to do. */
   readonly action: string;
+  /** May it be gone the next time, without anybody's help? */
+  readonly passes: boolean;
 
-  constructor(code: string, status: number, message: string, action: string) {
+  constructor(code: string, status: number, message: string, action: string, passes = false) {
     super(begun(message));
     this.code = code;
     this.status = status;
     this.action = action;
+    this.passes = passes;
   }
 }
 

@@ -5,6 +5,7 @@ import { run, type ViewOf } from '../api/operations.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
+import { upload } from '../app/roster-upload.ts';
 import { go } from '../app/route.ts';
 import { may, me } from '../app/session.ts';
 import { count, placeWords, shortGid } from '../app/words.ts';
@@ -13,6 +14,7 @@ import { countriesIn, LimitFields, type Limits } from '../parts/limits.tsx';
 import { GroupLink } from '../parts/link.tsx';
 import { Facts, Page } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
+import { NO_ROSTER, RosterFields } from '../parts/roster-upload.tsx';
 import { When } from '../parts/when.tsx';
 import { FindLabel } from '../scan/find-label.tsx';
 
@@ -132,6 +134,7 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
   const [announced, setAnnounced] = useState(label.announced === null ? '' : String(label.announced));
   const [given, setGiven] = useState<Partial<Limits>>({});
   const [paused, setPaused] = useState(false);
+  const [roster, setRoster] = useState(NO_ROSTER);
   const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState(false);
   // As many as announced, unless somebody says otherwise.
@@ -163,7 +166,9 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
         ...(most !== '' && { most: Number(most) }),
         countries: countriesIn(countries),
         ...(paused && { status: 'suspended' }),
+        ...(roster.file !== undefined && { roster: roster.file.header }),
       });
+      if (roster.file !== undefined) upload(label.gid, roster.file, roster.names);
       newest.value = undefined;
       go(hrefOf(['batches', label.gid]));
     } catch (error) {
@@ -195,6 +200,7 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
         countries={countries}
         change={(changed) => setGiven({ ...given, ...changed })}
       />
+      <RosterFields chosen={roster} change={setRoster} optional />
       <label class="check">
         <input
           type="checkbox"
@@ -206,7 +212,7 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
       <p>
         {paused
           ? 'The batch is known from then on, and its devices are refused until it is resumed.'
-          : `Each device of the batch that proves itself gets an address in ${network.name || network.prefix}, from now on.`}
+          : `Each device of the batch that proves itself${roster.file === undefined ? '' : ' and is on the roster'} gets an address in ${network.name || network.prefix}, ${roster.file === undefined ? 'from now on' : 'once all of the roster is here'}.`}
       </p>
       {problem !== undefined && <ProblemBox problem={problem} />}
       <button type="submit" class="primary wide" disabled={busy}>

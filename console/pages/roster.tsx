@@ -1,9 +1,10 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { JobView } from '../../fabric/jobs/view.ts';
 import type { RosterDeviceView, RosterStatusView } from '../../fabric/operations/views/rosters.ts';
 import { type InputOf, run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
+import { upload, uploads } from '../app/roster-upload.ts';
 import { may } from '../app/session.ts';
 import { count } from '../app/words.ts';
 import { Standing } from '../parts/badge.tsx';
@@ -12,6 +13,7 @@ import { ChoiceField, TextField } from '../parts/field.tsx';
 import { Filters } from '../parts/filters.tsx';
 import { DeviceLink, GroupLink } from '../parts/link.tsx';
 import { Page } from '../parts/page.tsx';
+import { NO_ROSTER, RosterFields, RosterProgress } from '../parts/roster-upload.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
@@ -52,13 +54,44 @@ const FILTERS = [
   },
 ] as const;
 
-/** What a batch's page says of its roster, and the way to the devices on it. */
-export function RosterNote({ gid, roster, rosterAwaited }: Omit<RosterStatusView, 'name'>) {
+/** What a batch's page says of its roster, how it gets one, and the way to the devices on it. */
+export function RosterNote({
+  again,
+  ...status
+}: Omit<RosterStatusView, 'name'> & {
+  /** Asks for the status again. */
+  readonly again: () => void;
+}) {
+  const { gid, roster } = status;
+  const [asks, ask] = useState(false);
+  const sent = uploads.value.get(gid);
+  const arrives = sent !== undefined && sent.problem === undefined;
+  // Nobody is told of a roster before it is in force: of one that stopped on its way some lines may be here.
+  useEffect(() => {
+    if (sent?.problem !== undefined) again();
+  }, [sent?.problem]);
+  return (
+    <>
+      <StatusNote {...status} />
+      <RosterProgress gid={gid} />
+      {!arrives && roster?.state !== 'in-force' && may('groups.claim') && (
+        <p>
+          <button type="button" onClick={() => ask(true)}>
+            {roster === null ? 'Upload its roster' : 'Upload the rest of its roster'}
+          </button>
+        </p>
+      )}
+      {asks && <UploadSheet gid={gid} close={() => ask(false)} />}
+    </>
+  );
+}
+
+function StatusNote({ gid, roster, rosterAwaited }: Omit<RosterStatusView, 'name'>) {
   if (roster === null) {
     return (
       <p class="note">
         {rosterAwaited
-          ? 'This batch waits for its roster: nobody is let in before “enf-fabric roster add” has given it.'
+          ? 'This batch waits for its roster: nobody is let in before it is here.'
           : 'This batch has no roster: every device that proves membership is let in. Whoever has the key of its issuer can make such devices.'}
       </p>
     );
@@ -76,10 +109,13 @@ export function RosterNote({ gid, roster, rosterAwaited }: Omit<RosterStatusView
   return (
     <p class="note">
       Only <a href={hrefOf(['batches', gid, 'roster'])}>the devices on its roster</a> are let in:{' '}
-      {(seen ?? 0).toLocaleString('en')} of {count(devices, 'device')} have been seen
-      {banned > 0 && `, ${banned.toLocaleString('en')} are banned and have not`}.
+      {(seen ?? 0).toLocaleString('en')} of {count(devices, 'device')} {devices === 1 ? 'has' : 'have'} been
+      seen
+      {banned > 0 &&
+        `, ${banned.toLocaleString('en')} ${banned === 1 ? 'is banned and has' : 'are banned and have'} not`}
+      .
       {unnamed > 0 &&
-        ` ${unnamed.toLocaleString('en')} cannot get in: they were made before the factory noted what they are known by.`}
+        ` ${unnamed.toLocaleString('en')} cannot get in: made before the factory noted what devices are known by.`}
       {(outside ?? 0) > 0 && (
         <>
           {' '}
@@ -90,6 +126,24 @@ export function RosterNote({ gid, roster, rosterAwaited }: Omit<RosterStatusView
         </>
       )}
     </p>
+  );
+}
+
+/** Gives a batch its roster; one of which a part is here goes on. */
+function UploadSheet({ gid, close }: { readonly gid: string; readonly close: () => void }) {
+  const [chosen, choose] = useState(NO_ROSTER);
+  const { file, names } = chosen;
+  const act = async (): Promise<void> => {
+    if (file !== undefined) upload(gid, file, names);
+  };
+  return (
+    <Sheet title="Upload the roster" verb="Upload" ready={file !== undefined} act={act} close={close}>
+      <p>
+        Once all of it is here and is what the maker has signed, only the devices on it are let in; until then
+        nothing changes.
+      </p>
+      <RosterFields chosen={chosen} change={choose} />
+    </Sheet>
   );
 }
 

@@ -66,6 +66,28 @@ export function TextField({
   );
 }
 
+/** A file of this computer. */
+export function FileField({
+  label,
+  hint,
+  change,
+}: Pick<FieldProps, 'label' | 'hint'> & { readonly change: (file: File | undefined) => void }) {
+  return (
+    <Field
+      label={label}
+      hint={hint}
+      control={(id, describedBy) => (
+        <input
+          id={id}
+          type="file"
+          aria-describedby={describedBy}
+          onChange={(event) => change(event.currentTarget.files?.[0])}
+        />
+      )}
+    />
+  );
+}
+
 /** One of a few: values with what they are called. */
 export function ChoiceField({
   label,

@@ -27,11 +27,11 @@ import {
   operation,
   type ReadContext,
 } from './contract/operation.ts';
+import { LONGEST_PART } from './contract/roster-upload.ts';
 import { jobsOf } from './jobs.ts';
 import type { RosterDeviceView, RosterProgressView, RosterStatusView, RosterView } from './views/rosters.ts';
 
-/** Bytes of a part of the lines, and the characters that they have in base64. */
-export const LONGEST_PART = 524_288;
+/** The characters of a part of the lines in base64. */
 const LONGEST_PART_TEXT = Math.ceil(LONGEST_PART / 3) * 4;
 
 const NEWLINE = 0x0a;

@@ -15,7 +15,11 @@ const SHARED = [
   'fabric/operations/contract/catalogue/host.ts',
   'fabric/operations/contract/catalogue/people.ts',
   'fabric/operations/contract/request.ts',
+  'fabric/operations/contract/roster-upload.ts',
   'fabric/registry/audit-chain.ts',
+  'protocol/identity/base64.ts',
+  'protocol/pem.ts',
+  'protocol/words.ts',
 ];
 /** Of the overview and the list of devices together, compressed. */
 const MOST_BYTES = 60_000;

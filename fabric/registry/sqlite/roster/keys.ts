@@ -60,13 +60,14 @@ async function indexRun(db: Database, { read, queue }: Work, { id, indexed, line
     }
   }
   const sorted = places.subarray(0, count).sort();
-  const write = (first: number): Promise<boolean> =>
+  const write = (first: number): Promise<Twice | undefined> =>
     queue.submit(() => writeKeys(db, id, indexed, keys, sorted.subarray(first, first + WRITTEN)));
   for (let first = 0; first < count; first += WRITTEN * AT_ONCE) {
     const places = Array.from({ length: AT_ONCE }, (_, i) => first + i * WRITTEN);
-    if ((await Promise.all(places.map(write))).every(Boolean)) continue;
+    const twice = (await Promise.all(places.map(write))).find((each) => each !== undefined);
+    if (twice === undefined) continue;
     await queue.submit(() => dropRoster(db, id));
-    throw duplicate();
+    throw duplicate(twice);
   }
   await queue.submit(
     () =>
@@ -84,18 +85,29 @@ const keysBehind = (db: Database, id: number, after: number, end: number) =>
     .raw()
     .all(id, after, Math.min(end, after + READ)) as [number, Buffer][];
 
-/** False if one of the keys is another row's. What was written before the program ended is written as it was. */
-function writeKeys(db: Database, id: number, before: number, keys: Buffer, places: Float64Array): boolean {
+/** Two lines with one key. */
+type Twice = readonly [first: number, second: number];
+
+/** Returns where one of the keys is another row's. What was written before the program ended is written as it was. */
+function writeKeys(
+  db: Database,
+  id: number,
+  before: number,
+  keys: Buffer,
+  places: Float64Array,
+): Twice | undefined {
   const insert = prepare(db, 'INSERT INTO roster_key VALUES (?, ?, ?) ON CONFLICT DO NOTHING');
   for (const place of places) {
     const at = place % RUN;
     const key = keys.subarray(KEY_LENGTH * at, KEY_LENGTH * (at + 1));
     const line = before + at + 1;
     if (insert.run(id, key, line).changes === 1) continue;
-    const held = prepare(db, 'SELECT line FROM roster_key WHERE roster = ? AND key = ?').pluck().get(id, key);
-    if (held !== line) return false;
+    const held = prepare(db, 'SELECT line FROM roster_key WHERE roster = ? AND key = ?')
+      .pluck()
+      .get(id, key) as number;
+    if (held !== line) return [Math.min(held, line), Math.max(held, line)];
   }
-  return true;
+  return undefined;
 }
 
 /** Looks for some devices of the group on the roster; true if there were no more, and it is in force. @throws Failure `roster.incomplete` */
@@ -142,7 +154,7 @@ const incomplete = (): Failure =>
     action: 'Send the rest of it: "enf-fabric roster add" goes on where it was.',
   });
 
-const duplicate = (): Failure =>
-  new Failure('roster.duplicate', 'operator', 'the roster names one device twice', {
+const duplicate = ([first, second]: Twice): Failure =>
+  new Failure('roster.duplicate', 'operator', `lines ${first} and ${second} of the roster name one device`, {
     action: 'Ask the maker for a right one; nothing of this one is in force.',
   });

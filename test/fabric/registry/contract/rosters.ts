@@ -218,7 +218,10 @@ export function rostersContract(openEmpty: OpenEmpty): void {
       const twice = rostered(3);
       const doubled = makeRoster(gid, [...twice, { ...twice[0]!, serial: 'S9' }]);
       expect(await send(doubled.lines, doubled.known)).toBe('ok');
-      expect(await outcome(registry.indexRoster('owner', gid))).toBe('roster.duplicate');
+      await expect(registry.indexRoster('owner', gid)).rejects.toMatchObject({
+        code: 'roster.duplicate',
+        message: expect.stringContaining('lines 1 and 4'),
+      });
       expect((await registry.roster(gid)).roster).toBeUndefined();
       await giveRoster(registry, gid, roster);
       expect(await serials(registry, gid, { from: 'S2399' })).toEqual(['S2399', 'S2400']);
