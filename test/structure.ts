@@ -145,6 +145,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'jobs',
       'operations',
       'operations/contract',
+      'operations/people',
       'operations/views',
       'pki',
       'registry',

@@ -9,7 +9,7 @@ import { Export } from '../parts/export.tsx';
 import { Hooks } from '../parts/hooks.tsx';
 import { Page } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
-import { type Column, ListTable, PAGE_ROWS } from '../parts/table.tsx';
+import { type Column, ListTable, ownerColumn, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 
 /** What an owner should look at, each with what it means and what to do; and who else hears of it. */
@@ -31,6 +31,7 @@ export function Alarms({ route }: { readonly route: Route }) {
   };
   const columns: readonly Column<AlarmView>[] = [
     { name: 'What', kind: 'main', cell: (alarm) => <What alarm={alarm} /> },
+    ...ownerColumn<AlarmView>(),
     { name: 'Since', cell: ({ opened }) => <When at={opened} /> },
     state === 'ended'
       ? { name: 'Ended', cell: ({ ended }) => <When at={ended} /> }

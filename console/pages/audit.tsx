@@ -11,17 +11,17 @@ import { Copyable } from '../parts/copy.tsx';
 import { Export } from '../parts/export.tsx';
 import { TextField } from '../parts/field.tsx';
 import { Page } from '../parts/page.tsx';
-import { ListTable, PAGE_ROWS } from '../parts/table.tsx';
+import { type Column, ListTable, ownerColumn, PAGE_ROWS } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 
 /** Entries that are read at once to be verified. */
 const AT_ONCE = 500;
 
-const COLUMNS = [
-  { name: 'What', kind: 'main', cell: (entry: AuditView) => <Entry entry={entry} /> },
-  { name: 'When', cell: ({ at }: AuditView) => <When at={at} /> },
-  { name: 'Number', kind: 'number', cell: ({ seq }: AuditView) => seq.toLocaleString('en') },
-] as const;
+const COLUMNS: readonly Column<AuditView>[] = [
+  { name: 'What', kind: 'main', cell: (entry) => <Entry entry={entry} /> },
+  { name: 'When', cell: ({ at }) => <When at={at} /> },
+  { name: 'Number', kind: 'number', cell: ({ seq }) => seq.toLocaleString('en') },
+];
 
 /** The audit trail as sentences, and whether its chain of hashes is whole, computed here. */
 export function Audit({ route }: { readonly route: Route }) {
@@ -43,7 +43,7 @@ export function Audit({ route }: { readonly route: Route }) {
       <ListTable
         caption="Audit trail"
         query={query}
-        columns={COLUMNS}
+        columns={[...COLUMNS, ...ownerColumn<AuditView>()]}
         keyOf={({ seq }) => seq}
         route={route}
         empty={<p>Nothing yet.</p>}

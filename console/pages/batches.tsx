@@ -61,7 +61,7 @@ function BatchList({ route }: { readonly route: Route }) {
       <ListTable
         caption="Batches"
         query={query}
-        columns={[...COLUMNS, ...ownerColumn(query.data?.rows)]}
+        columns={[...COLUMNS, ...ownerColumn<Counted>()]}
         keyOf={({ gid }) => gid}
         route={route}
         empty={

@@ -124,7 +124,7 @@ function DeviceList({ route }: { readonly route: Route }) {
       <ListTable
         caption="Devices"
         query={query}
-        columns={[...COLUMNS, ...ownerColumn(query.data?.rows)]}
+        columns={[...COLUMNS, ...ownerColumn<DeviceView>()]}
         keyOf={(device) => device.address}
         route={route}
         empty={

@@ -9,7 +9,7 @@ import { Export } from '../parts/export.tsx';
 import { Filters } from '../parts/filters.tsx';
 import { DeviceLink } from '../parts/link.tsx';
 import { Page, Section } from '../parts/page.tsx';
-import { type Column, ListTable, PAGE_ROWS, Rows } from '../parts/table.tsx';
+import { type Column, ListTable, ownerColumn, PAGE_ROWS, Rows } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
 
 const COLUMNS: readonly Column<HandshakeView>[] = [
@@ -80,7 +80,7 @@ export function Handshakes({ route }: { readonly route: Route }) {
       <ListTable
         caption="Handshakes"
         query={query}
-        columns={COLUMNS}
+        columns={[...COLUMNS, ...ownerColumn<HandshakeView>('nobody')]}
         keyOf={(row) => `${row.at} ${row.source} ${row.address}`}
         route={route}
         empty={<p>No handshake is like that.</p>}

@@ -31,7 +31,7 @@ export function Networks({ route }: { readonly route: Route }) {
       cell: ({ name, prefix }) => <a href={hrefOf(['devices'], { network: prefix })}>{name || prefix}</a>,
     },
     { name: 'Prefix', cell: ({ prefix }) => <Copyable text={prefix} /> },
-    ...ownerColumn(query.data?.rows),
+    ...ownerColumn<NetworkView>(),
     { name: 'Names in DNS', cell: ({ zone }) => (zone === null ? '–' : <Domain name={zone} />) },
     { name: 'This host', cell: ({ host }) => <Copyable text={host} /> },
     { name: 'Added', cell: ({ created }) => <When at={created} /> },

@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { hrefOf, type Route } from '../app/address.ts';
 import type { Query } from '../app/query.ts';
 import { go } from '../app/route.ts';
+import { me } from '../app/session.ts';
 import { ProblemBox } from './problem.tsx';
 
 export interface Column<Row> {
@@ -11,11 +12,13 @@ export interface Column<Row> {
   readonly kind?: 'main' | 'number' | 'extra';
 }
 
-/** Whose a row is, where there are several: of one owner, or of the only one, that goes without saying. */
-export const ownerColumn = <Row extends { readonly owner: string }>(
-  rows: readonly Row[] | undefined,
+/** Whose a row is, for who sees what is of several owners; `nobody` stands for none of them. */
+export const ownerColumn = <Row extends { readonly owner: string | null }>(
+  nobody = 'the host',
 ): readonly Column<Row>[] =>
-  new Set(rows?.map(({ owner }) => owner)).size > 1 ? [{ name: 'Owner', cell: ({ owner }) => owner }] : [];
+  me.value?.severalOwners
+    ? [{ name: 'Owner', cell: ({ owner }) => owner ?? <span class="quiet">{nobody}</span> }]
+    : [];
 
 /** Rows of a page of a list. */
 export const PAGE_ROWS = 50;

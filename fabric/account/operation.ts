@@ -94,6 +94,7 @@ export async function meOf(registry: Registry, actor: Actor): Promise<Me> {
     permissions: permissionsOf(role).filter((each) => whole || !WHOLE.has(each)),
     owner: owner ?? null,
     owners: owners.map(({ name, role }) => ({ name, role })),
+    severalOwners: scope.everything && !(await registry.hasOneOwner()),
     whole,
     hasPassword,
   };

@@ -27,6 +27,7 @@ export const Me = named('Me', 'Whoever asks, and what it may.', {
     shown({ name: words('The name of the owner.', 'default'), role: wordOf(ROLES, 'What it is there.') }),
     'At which owners it is something.',
   ),
+  severalOwners: whether('Does it see what is of several owners, each of which is named then?'),
   whole: whether('May it do what concerns all owners, such as rotate certificates, if its role may?'),
 });
 export type Me = Shown<typeof Me>;

@@ -6,7 +6,7 @@ import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } f
 import type { AuditView, HandshakeCountView, HandshakeView } from '../operations/views/handshakes.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
 import { OWNED, withFabric } from './common/context.ts';
-import { AFTER, countText, printCursor, requestedPages, when } from './common/list.ts';
+import { AFTER, countText, printCursor, requestedPages, seesSeveralOwners, when } from './common/list.ts';
 
 /** Entries that are listed unless `--limit` says otherwise. */
 const NEWEST = 50;
@@ -68,7 +68,8 @@ export const audit: Command = {
         // They have no time of their own.
         const shown = !invocation.flag('json') && since === undefined && what === undefined;
         const counts = shown ? await fabric.run(countHandshakes, {}) : [];
-        invocation.print(rows, () => [handshakeTable(rows), ...counts.map(strangersText)].join('\n'));
+        const several = await seesSeveralOwners(invocation, fabric);
+        invocation.print(rows, () => [handshakeTable(rows, several), ...counts.map(strangersText)].join('\n'));
         return;
       }
       const subject = invocation.option('subject');
@@ -79,7 +80,8 @@ export const audit: Command = {
           : fabric.read(listAudit, { ...page, subject }),
       );
       const verified = `${counted(entries, 'entry', 'entries')}, unbroken; head ${entries}:${head}`;
-      invocation.print({ entries, head, newest: rows }, () => `${auditTable(rows)}\n\n${verified}`);
+      const several = await seesSeveralOwners(invocation, fabric);
+      invocation.print({ entries, head, newest: rows }, () => `${auditTable(rows, several)}\n\n${verified}`);
     });
     return undefined;
   },
@@ -148,9 +150,10 @@ function sinceOf(invocation: Invocation): number | undefined {
   );
 }
 
-function handshakeTable(rows: readonly HandshakeView[]): string {
+/** `several`: there are several owners, and each row says whose it is. */
+function handshakeTable(rows: readonly HandshakeView[], several: boolean): string {
   return table(
-    ['WHEN', 'FROM', 'COUNTRY', 'SUITE', 'GROUP', 'RESULT', 'ADDRESS'],
+    ['WHEN', 'FROM', 'COUNTRY', 'SUITE', 'GROUP', 'RESULT', 'ADDRESS', ...(several ? ['OWNER'] : [])],
     rows.map((each) => [
       when(each.at),
       each.source || '-',
@@ -159,6 +162,7 @@ function handshakeTable(rows: readonly HandshakeView[]): string {
       each.gid?.slice(0, 8) ?? '?',
       each.result,
       each.address ?? '',
+      ...(several ? [each.owner ?? '-'] : []),
     ]),
     'No handshakes yet.',
   );
@@ -167,15 +171,16 @@ function handshakeTable(rows: readonly HandshakeView[]): string {
 const strangersText = (counts: HandshakeCountView): string =>
   `Not listed, of those who have proven nothing: ${countText(counts)}`;
 
-function auditTable(rows: readonly AuditView[]): string {
+function auditTable(rows: readonly AuditView[], several: boolean): string {
   return table(
-    ['N', 'WHEN', 'WHO', 'WHAT', 'SUBJECT', 'DETAIL'],
+    ['N', 'WHEN', 'WHO', 'WHAT', 'SUBJECT', ...(several ? ['OWNER'] : []), 'DETAIL'],
     rows.map((row) => [
       String(row.seq),
       when(row.at),
       row.actor,
       row.action,
       row.subject,
+      ...(several ? [row.owner ?? '-'] : []),
       JSON.stringify(row.detail),
     ]),
     'Nothing yet.',

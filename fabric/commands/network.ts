@@ -9,7 +9,7 @@ import type { NetworkView } from '../operations/views/groups.ts';
 import { eachPage } from '../registry/pages.ts';
 import { requireYes, YES } from './common/confirm.ts';
 import { type Fabric, OWNED, withFabric } from './common/context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, seesSeveralOwners, when, withOwners } from './common/list.ts';
 import { namedText } from './device.ts';
 
 const NOTE = { name: 'note', value: 'TEXT', help: 'what somebody should know of it; "" removes it' } as const;
@@ -47,17 +47,17 @@ const networkList: Command = {
   ],
   examples: ['enf-fabric network list --json'],
   async run(invocation) {
-    await withFabric(invocation, (fabric) =>
+    await withFabric(invocation, async (fabric) =>
       printList(
         invocation,
         fabric,
         listNetworks,
-        {
+        withOwners(await seesSeveralOwners(invocation, fabric), {
           header: ['PREFIX', 'NAME', 'THIS HOST', 'CREATED'],
           cells: ({ prefix, name, host, created }) => [prefix, name, host, when(created)],
           things: ['network', 'networks'],
           none: 'No networks yet; add one with "enf-fabric network add".',
-        },
+        }),
         { q: invocation.option('search') },
       ),
     );

@@ -19,10 +19,10 @@ export const acknowledgeAlarm = operation<{ id: number }, AcknowledgedView>(
   async ({ registry, actor }, { id }) => ({ id, changed: await registry.acknowledgeAlarm(actor, id) }),
 );
 
-function alarmView({ opened, seen, acknowledged, ended, ...all }: Alarm): AlarmView {
-  const { owner: _, ...alarm } = all;
+function alarmView({ opened, seen, acknowledged, ended, ownerName, ...all }: Alarm): AlarmView {
   return {
-    ...alarm,
+    ...all,
+    owner: ownerName ?? null,
     ...alarmText(all),
     opened: isoTime(opened),
     seen: isoTime(seen),

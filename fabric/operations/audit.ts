@@ -93,14 +93,13 @@ export function handshakeCountView({ first, last, ...each }: HandshakeCount): Ha
   return { ...each, first: isoTime(first), last: isoTime(last) };
 }
 
-export function auditView({ seq, at, actor, action, subject, detail, hash }: AuditEntry): AuditView {
+export function auditView({ at, hash, ownerName, ...entry }: AuditEntry): AuditView {
+  const { seq, actor, action, subject, detail } = entry;
   return {
     seq,
     at: isoTime(at),
-    actor,
-    action,
-    subject,
-    detail,
+    ...{ actor, action, subject, detail },
+    owner: ownerName ?? null,
     hash: hash === undefined ? null : toHex(hash),
   };
 }
@@ -124,5 +123,6 @@ export function handshakeView(row: Handshake, countryOf: CountryOf): HandshakeVi
     proven: row.proven,
     result: row.result,
     address: row.address === undefined ? null : formatIpv6(row.address),
+    owner: row.ownerName ?? null,
   };
 }

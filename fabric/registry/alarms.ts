@@ -53,6 +53,8 @@ export interface Finding {
 /** A finding and its history. Times are milliseconds since 1970. */
 export interface Alarm extends Finding {
   readonly id: number;
+  /** What that owner is called; absent: it is the host's. */
+  readonly ownerName?: string;
   readonly opened: number;
   /** When it was last found. */
   readonly seen: number;

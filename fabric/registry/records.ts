@@ -136,6 +136,8 @@ export interface Handshake {
   /** `ok` or the code of the failure. */
   readonly result: string;
   readonly address?: Uint8Array;
+  /** Of one that is read: what the owner is called who had the group when it came; absent: nobody had. */
+  readonly ownerName?: string;
 }
 
 /** Handshakes with the same result that have no entry of their own any more. */
@@ -245,6 +247,8 @@ export interface AuditEntry {
   readonly action: string;
   readonly subject: string;
   readonly detail: Readonly<Record<string, unknown>>;
+  /** What the owner is called whose it is; absent: it is the host's. It is no part of what is hashed. */
+  readonly ownerName?: string;
   /** SHA-256(previous hash ‖ canonical row), 32 bytes; absent for who does not see the entries between: guesses could be tried on it. */
   readonly hash?: Uint8Array;
 }

@@ -2,9 +2,10 @@ import type { Invocation, Option } from '../../../cli/program.ts';
 import { growingTable } from '../../../cli/table.ts';
 import { counted } from '../../../cli/words.ts';
 import { printed } from '../../../os/service/process.ts';
-import { Failure } from '../../../protocol/failure.ts';
+import { Failure, isFailure } from '../../../protocol/failure.ts';
 import { csvLine } from '../../operations/contract/csv.ts';
 import type { PageInput, ReadOperation } from '../../operations/contract/operation.ts';
+import { listOwners } from '../../operations/people/owners.ts';
 import type { HandshakeCountView } from '../../operations/views/handshakes.ts';
 import { eachPage, type Page, type PageRequest } from '../../registry/pages.ts';
 import type { Fabric } from './context.ts';
@@ -40,6 +41,30 @@ export interface Columns<Row> {
   /** Printed instead of an empty table. */
   readonly none: string;
 }
+
+/** Does whoever asks see what is of several owners? Who may not list them does not. */
+export async function seesSeveralOwners(invocation: Invocation, fabric: Fabric): Promise<boolean> {
+  if (invocation.option('owner') !== undefined) return false;
+  try {
+    return (await fabric.run(listOwners, { limit: 2 })).rows.length > 1;
+  } catch (error) {
+    if (isFailure(error, 'access.forbidden') || isFailure(error, 'access.not-whole')) return false;
+    throw error;
+  }
+}
+
+/** Whose a row is, behind the others, where that does not go without saying. */
+export const withOwners = <Row extends { readonly owner: string | null }>(
+  several: boolean,
+  columns: Columns<Row>,
+): Columns<Row> =>
+  several
+    ? {
+        ...columns,
+        header: [...columns.header, 'OWNER'],
+        cells: (row) => [...columns.cells(row), row.owner ?? '-'],
+      }
+    : columns;
 
 /** Prints a list, narrowed by `filter`: a JSON array or a table. If it ends before its end, the cursor of the rows that follow goes to stderr. */
 export async function printList<Row, Filter extends object>(

@@ -24,6 +24,7 @@ export const AlarmView = named('Alarm', 'What an owner should know.', {
   kind: wordOf(ALARM_KINDS, 'See docs/alarms.md.'),
   subject: words("A group's id, an address, or what else the kind is about."),
   detail: details('What a person needs to judge it, by kind.'),
+  owner: orNull(words('The name of the owner whom it concerns; null: the host.', 'default')),
   opened: time('When it was first found.'),
   seen: time('When it was last found, to a minute.'),
   acknowledged: orNull(

@@ -53,6 +53,7 @@ export const HandshakeView = named('Handshake', 'A handshake, good or refused.',
   proven: whether('Has it proved membership of the group?'),
   result: words('`ok`, or the code of the failure.', 'ok', 'fabric.group-not-admitted'),
   address: orNull(ipv6('What the device got; null: nothing.')),
+  owner: orNull(words('The name of the owner who had the group when it came; null: nobody had.', 'default')),
 });
 export type HandshakeView = Shown<typeof HandshakeView>;
 
@@ -76,6 +77,7 @@ export const AuditView = named('AuditEntry', 'An entry of the audit trail.', {
   action: words('What was done.', 'device.ban'),
   subject: words('To what: an address, a prefix, an id.'),
   detail: details('What else was said, by action.'),
+  owner: orNull(words("The name of the owner whose it is; null: it is the host's.", 'default')),
   hash: orNull(
     hexOf(
       32,

@@ -7,7 +7,7 @@ import { countHandshakes, isOfChip, trimMember, trimUnproven } from './counts/hi
 import { tally, trimTallies } from './counts/tallies.ts';
 import { bytes } from './file/database.ts';
 import { type Condition, newestFirst } from './file/filters.ts';
-import { inScope, isIndexed } from './file/owned.ts';
+import { inScope, isIndexed, ownerShown } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
 
 /** A handshake, and the owner of the group that it claims; `HOST` if nobody has that. */
@@ -61,6 +61,7 @@ const handshakeOf = (db: Database, row: Row): Handshake => ({
   proven: row.proven === 1,
   result: row.result,
   ...(row.address === null ? {} : { address: bytes(row.address) }),
+  ...ownerShown(db, row.owner),
 });
 
 /** A page of handshakes, newest first; a narrowed one has been looked for in a bounded number of rows. */

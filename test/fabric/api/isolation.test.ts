@@ -99,7 +99,9 @@ test('numbers of one owner are its own', async () => {
   const answer = await ask(await tokenFor(one), 'GET', '/overview');
   expect(answer).toContain('"networks":1,"groups":2,"devices":{"total":2');
   expect(answer).toContain('"audit":null');
-  expect(await ask(await tokenFor(one), 'GET', '/me')).toContain('"owner":"acme","owners":[],"whole":false');
+  expect(await ask(await tokenFor(one), 'GET', '/me')).toContain(
+    '"owner":"acme","owners":[],"severalOwners":false,"whole":false',
+  );
 });
 
 test('changes by the names of another owner are refused, and say nothing', async () => {

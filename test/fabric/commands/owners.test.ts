@@ -53,6 +53,34 @@ describe('owners', () => {
     });
   });
 
+  test('are named in lists for whoever sees several of them, and for nobody else', async () => {
+    const data = await founded();
+    await fabric.json('network', 'add', FIRST, '--name', 'plant', ...data);
+    const lists = [['audit'], ['audit', '--handshakes'], ['alarm', 'list'], ['network', 'list', '--csv']];
+    const text = async (...args: string[]): Promise<string> => (await fabric.run(...args, ...data)).out;
+    for (const list of lists) expect(await text(...list)).not.toContain('OWNER');
+    await fabric.json('owner', 'add', 'acme', ...data);
+    await fabric.json('owner', 'lend', 'acme', LENT, ...data);
+    await fabric.json('network', 'add', OWN, '--name', 'lab', '--owner', 'acme', ...data);
+    expect(await text('audit')).toMatch(/SUBJECT +OWNER +DETAIL/);
+    expect(await text('audit')).toMatch(/network\.add +fd00:8f80:9000:1::\/64 +acme +\{/);
+    expect(await text('audit')).toMatch(/network\.add +fd00:8f80:8000:1::\/64 +default +\{/);
+    expect(await text('audit')).toMatch(/owner\.add +\S+(?: \S+)* +- +\{/);
+    expect(await text('network', 'list', '--csv')).toMatch(/OWNER\r\n.*default\r\n.*acme\r\n/);
+    for (const list of lists) expect(await text(...list, '--owner', 'acme')).not.toContain('OWNER');
+    const { newest } = await fabric.json<{ newest: { action: string; owner: string | null }[] }>(
+      'audit',
+      ...data,
+    );
+    expect(newest.map(({ action, owner }) => [action, owner])).toEqual(
+      expect.arrayContaining([
+        ['network.add', 'default'],
+        ['network.add', 'acme'],
+        ['owner.add', null],
+      ]),
+    );
+  });
+
   test('see their own alone, also through a fabric that serves and its API', async () => {
     const data = await founded();
     for (const [name, prefix, network] of [

@@ -1,5 +1,7 @@
+import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
 import type { Condition } from './filters.ts';
+import { prepare } from './statements.ts';
 
 /** What is in a scope, as a condition on rows; `column` holds the number of the owner. */
 export function inScope({ owner, everything }: Scope, column = 'owner'): Condition {
@@ -11,3 +13,9 @@ export function inScope({ owner, everything }: Scope, column = 'owner'): Conditi
 
 /** Whether an index finds what is in the scope: else it is looked at in a bounded number of rows. */
 export const isIndexed = ({ owner, everything }: Scope): boolean => !everything && owner > 1;
+
+/** What an owner is called, for a row that shows whose it is; nothing for what is the host's, or nobody's. */
+export function ownerShown(db: Database, owner: number): { readonly ownerName?: string } {
+  const name = prepare(db, 'SELECT name FROM owner WHERE id = ?').pluck().get(owner) as string | undefined;
+  return name === undefined ? {} : { ownerName: name };
+}

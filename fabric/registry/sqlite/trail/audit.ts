@@ -11,7 +11,7 @@ import type { AuditEntry, AuditHead } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { bytes } from '../file/database.ts';
 import { all, type Condition, newestFirst } from '../file/filters.ts';
-import { inScope, isIndexed } from '../file/owned.ts';
+import { inScope, isIndexed, ownerShown } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 
 interface Row {
@@ -91,11 +91,12 @@ export function lastTwins(db: Database, subject: string): AuditEntry | undefined
     db,
     `SELECT * FROM audit WHERE action = '${TWINS}' AND subject = ? ORDER BY seq DESC LIMIT 1`,
   ).get(subject) as Row | undefined;
-  return row === undefined ? undefined : entryOf(row);
+  return row === undefined ? undefined : entryOf(db, row);
 }
 
-const entryOf = ({ owner: _, ...row }: Row): AuditEntry => ({
+const entryOf = (db: Database, { owner, ...row }: Row): AuditEntry => ({
   ...row,
+  ...ownerShown(db, owner),
   detail: JSON.parse(row.detail) as Record<string, unknown>,
   hash: bytes(row.hash),
 });
@@ -124,7 +125,7 @@ export function entriesBetween(
     .pluck()
     .all(after, from) as number[];
   return {
-    rows: rows.map((row) => ({ ...entryOf(row), owner: row.owner })),
+    rows: rows.map((row) => ({ ...entryOf(db, row), owner: row.owner })),
     left,
     isWhole: rows.length === upTo - from,
   };
@@ -153,7 +154,7 @@ export function listAudit(db: Database, scope: Scope, page: PageRequest, subject
     rows.sort((one, other) => other.seq - one.seq).splice(page.limit + 1);
   }
   const { rows: shown, next } = pageOf('audit', page, rows, (row) => row.seq);
-  const entries = shown.map(entryOf);
+  const entries = shown.map((row) => entryOf(db, row));
   return {
     rows: scope.everything ? entries : entries.map(({ hash: _, ...entry }) => entry),
     next: seen === undefined ? next : cursorOf('audit', seen),

@@ -165,6 +165,27 @@ export function ownersApartContract(openEmpty: OpenEmpty): void {
       expect(await open(acme)).toMatchObject([{ detail: { name: 'former' } }]);
     });
 
+    test('is named in the entries, handshakes and alarms that the host sees, and the host in none', async () => {
+      const { registry, first, acme } = await two();
+      const group = await acme.addGroup('anna', { ...anyGroup('batch'), network: LENT_NETWORK });
+      await registry.admit(applicant(group));
+      await registry.refused({ ...applicant({ gid: random(32) }), proven: false, result: 'net.closed' });
+      const finding = { kind: 'group.over-announced', subject: 'x', detail: {} } as const;
+      await registry.recordFindings([], [{ ...finding, owner: acme.scope.owner }], HOLD_MS);
+      await registry.recordFindings([], [{ ...finding, owner: 0 }], HOLD_MS);
+      const names = ({ rows }: { readonly rows: readonly { readonly ownerName?: string }[] }) =>
+        rows.map(({ ownerName }) => ownerName);
+      const page = { limit: 100 };
+      expect(names(await registry.handshakes(page))).toEqual([undefined, 'acme']);
+      expect(names(await registry.alarms(page, true))).toEqual([undefined, 'acme']);
+      expect(new Set(names(await registry.audit(page)))).toEqual(new Set([undefined, 'acme', 'default']));
+      expect(new Set(names(await acme.audit(page)))).toEqual(new Set(['acme']));
+      expect(new Set(names(await first.audit(page)))).toEqual(new Set(['default']));
+      await registry.renameOwner('root', 'acme', 'umbra');
+      expect(names(await acme.handshakes(page))).toEqual(['umbra']);
+      expect((await registry.verifyAudit()).entries).toBeGreaterThan(5);
+    });
+
     test('whose groups refuse many devices hides no refusal of another one, nor what a former owner refused', async () => {
       const { registry, first, acme, pass } = await two();
       const countries = ['CH'];
